@@ -1,0 +1,1 @@
+//! keybatch: an audited batch job runner with a persistent journal.
