@@ -1,1 +1,4 @@
 //! keybatch: an audited batch job runner with a persistent journal.
+pub mod domain;
+pub mod journal;
+pub mod lightsail;

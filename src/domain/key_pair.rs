@@ -1,0 +1,90 @@
+//! What the API says about a key pair, and what makes two sightings the same incarnation of it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The name of the default key pair that each region has (one per region; listed and deleted under rules of its own).
+pub const DEFAULT_KEY_PAIR: &str = "LightsailDefaultKeyPair";
+
+/// A key pair as one answer of the API described it. The API never gives the public key again, so this is evidence,
+/// not a means to undo anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPair {
+    /// The name, the only thing by which the API addresses it.
+    pub name: String,
+    /// arn, creation time and fingerprint.
+    pub identity: Identity,
+    /// Tags by key; a tag without a value has the empty text.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What names one *incarnation* of a key pair: a re-created one has another `arn` and `created_at`.
+///
+/// A part that the API did not send is `None`, and equals only another `None`: what was never seen proves nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    /// `arn:<partition>:lightsail:<region>:<account>:KeyPair/<uuid>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// When it was created: RFC 3339, UTC, milliseconds (see [`created_at_text`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+    /// The fingerprint of the key material. Opaque: its format differs between sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+impl Identity {
+    /// Whether this says anything about which incarnation it is.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.arn.is_some() || self.created_at.is_some()
+    }
+}
+
+/// An identity, and when it was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// What was seen.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Tags by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// When the answer that said so was received (RFC 3339, UTC).
+    pub at: Timestamp,
+}
+
+/// A creation time as text: RFC 3339, UTC, *rounded to milliseconds*. The SDK reads the API's decimal seconds as a
+/// binary fraction, which turns `.123` into `.122999`; rounding gives the milliseconds that the service sent.
+#[must_use]
+pub fn created_at_text(at: Timestamp) -> String {
+    let half = SignedDuration::from_micros(500);
+    let rounded = at.checked_add(half).unwrap_or(at);
+    format!("{rounded:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_fraction_of_a_decimal_second_is_rounded_away() {
+        let at = Timestamp::new(1_603_389_001, 122_999_906).unwrap();
+        assert_eq!(created_at_text(at), "2020-10-22T17:50:01.123Z");
+        assert_eq!(created_at_text(Timestamp::new(1_603_389_001, 0).unwrap()), "2020-10-22T17:50:01.000Z");
+    }
+
+    #[test]
+    fn a_recreated_key_pair_with_the_same_material_is_another_one() {
+        let old = Identity {
+            arn: Some("arn:aws:lightsail:us-east-1:1:KeyPair/a".into()),
+            created_at: None,
+            fingerprint: Some("aa".into()),
+        };
+        let new = Identity { arn: Some("arn:aws:lightsail:us-east-1:1:KeyPair/b".into()), ..old.clone() };
+        assert_ne!(old, new);
+    }
+}

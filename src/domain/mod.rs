@@ -1,0 +1,17 @@
+//! The words of the project as types. This room imports nothing of ours: it knows no journal, no network, no file.
+
+mod answer;
+mod clock;
+mod ids;
+mod key_pair;
+mod operation;
+mod outcome;
+mod policy;
+
+pub use answer::{ApiError, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, Reply};
+pub use clock::{Clock, SystemClock, micros, parse_time, time_text};
+pub use ids::{RunId, RunIdError, Target};
+pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Observation, created_at_text};
+pub use operation::Operation;
+pub use outcome::{Evidence, Outcome, OutcomeCounts};
+pub use policy::Policy;

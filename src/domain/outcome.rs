@@ -1,0 +1,113 @@
+//! What became of a row, and what that rests on.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What became of a row. Exactly one each; see `docs/SEMANTICS.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Our request deleted it.
+    Deleted,
+    /// It was there before our unanswered request and is not there now; whether we did it cannot be shown.
+    Gone,
+    /// It was not there before any request of ours could have taken effect.
+    Absent,
+    /// Never asked.
+    Skipped,
+    /// Definitely refused, or retries used up with the key pair seen still there.
+    Failed,
+    /// Cannot be told with the means at hand; a person must look.
+    InDoubt,
+}
+
+impl Outcome {
+    /// The word that the journal, the views and the summary use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Gone => "gone",
+            Self::Absent => "absent",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an outcome rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The answer to our own request.
+    Answer,
+    /// An operation found later, by its id or in the operation history.
+    Operation,
+    /// CloudTrail's record names our run or request.
+    Cloudtrail,
+    /// The key pair was read again.
+    Readback,
+    /// The inventory, or a reading of the key pair, made before any request of ours.
+    Inventory,
+    /// A note of the plan or of a later check: nothing was asked.
+    Note,
+    /// What was tried without a result.
+    Tried,
+}
+
+impl Evidence {
+    /// The word that the journal and the views use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Operation => "operation",
+            Self::Cloudtrail => "cloudtrail",
+            Self::Readback => "readback",
+            Self::Inventory => "inventory",
+            Self::Note => "note",
+            Self::Tried => "tried",
+        }
+    }
+}
+
+/// How many rows ended how. `not_attempted` are the rows without an outcome of which nothing can have taken effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are the outcomes themselves")]
+pub struct OutcomeCounts {
+    pub deleted: u64,
+    pub gone: u64,
+    pub absent: u64,
+    pub skipped: u64,
+    pub failed: u64,
+    pub in_doubt: u64,
+    pub not_attempted: u64,
+}
+
+impl OutcomeCounts {
+    /// The sum over all outcomes, which must be the number of rows (I10).
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.deleted + self.gone + self.absent + self.skipped + self.failed + self.in_doubt + self.not_attempted
+    }
+
+    /// Counts one more row that ended in `outcome`.
+    pub fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Deleted => self.deleted += 1,
+            Outcome::Gone => self.gone += 1,
+            Outcome::Absent => self.absent += 1,
+            Outcome::Skipped => self.skipped += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::InDoubt => self.in_doubt += 1,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The settings of a run that shape what happens to its rows. They are part of the run: recorded when it starts and
+//! used by every later session of it, unless that session names another value.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How rows are worked off. Times are whole milliseconds in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// How many attempts a row may use up, counted across sessions. Throttled ones do not count.
+    pub max_attempts: u32,
+    /// How long one attempt may take.
+    #[serde(rename = "attempt_timeout_ms", with = "millis")]
+    pub attempt_timeout: Duration,
+    /// How long looking may take before a row is in doubt.
+    #[serde(rename = "settle_timeout_ms", with = "millis")]
+    pub settle_timeout: Duration,
+    /// How long an operation that is not terminal is polled.
+    #[serde(rename = "operation_timeout_ms", with = "millis")]
+    pub operation_timeout: Duration,
+    /// How old an observation may be when a request rests on it.
+    #[serde(rename = "max_observation_age_ms", with = "millis")]
+    pub max_observation_age: Duration,
+    /// How many deletes may be in flight at once, over all targets.
+    pub concurrency: u32,
+    /// The operator's cap on requests per second and target: `5/s`, `30/m`, `unlimited`; none learns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 5,
+            attempt_timeout: Duration::from_secs(15),
+            settle_timeout: Duration::from_secs(120),
+            operation_timeout: Duration::from_secs(300),
+            max_observation_age: Duration::from_secs(15 * 60),
+            concurrency: 8,
+            rate: None,
+        }
+    }
+}
+
+impl Policy {
+    /// How long after its start an attempt is surely dead: its timeout and a grace for what is still on its way. The
+    /// grace is a fifth of the timeout, between 100 ms and 5 s.
+    #[must_use]
+    pub fn dead_after(&self) -> Duration {
+        let grace = (self.attempt_timeout / 5).clamp(Duration::from_millis(100), Duration::from_secs(5));
+        self.attempt_timeout + grace
+    }
+}
+
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}

@@ -1,0 +1,82 @@
+//! The head of a journal as a short text (C2SP tlog-checkpoint): origin, size, root, one a line. Held elsewhere, it
+//! exposes truncation, rollback and rewriting.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::merkle::Hash;
+
+/// A journal's head at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The journal's id; the origin is `keybatch/<id>`.
+    pub journal_id: String,
+    /// Entries covered: those with `seq` below this.
+    pub size: u64,
+    /// Root of the tree over them.
+    pub root: Hash,
+}
+
+/// A text that is no checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a checkpoint: {why}")]
+pub struct CheckpointError {
+    why: &'static str,
+}
+
+impl Checkpoint {
+    /// The three lines, each ended by a line feed.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        format!("keybatch/{}\n{}\n{}\n", self.journal_id, self.size, base64(&self.root))
+    }
+
+    /// Reads the *last* checkpoint in `text`, which may hold several, one after the other (as `--checkpoint-to`
+    /// appends them), blank lines between them.
+    ///
+    /// # Errors
+    /// Where there is none, or the last one is not complete.
+    pub fn parse_last(text: &str) -> Result<Self, CheckpointError> {
+        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let begin = lines
+            .iter()
+            .rposition(|line| line.starts_with("keybatch/"))
+            .ok_or(CheckpointError { why: "no line begins with keybatch/" })?;
+        let [origin, size, root, ..] = &lines[begin..] else {
+            return Err(CheckpointError { why: "it needs an origin, a size and a root, one a line" });
+        };
+        let journal_id = origin.trim_start_matches("keybatch/").to_owned();
+        let digits = size.bytes().all(|byte| byte.is_ascii_digit()) && (*size == "0" || !size.starts_with('0'));
+        let size = size.parse().ok().filter(|_| digits).ok_or(CheckpointError { why: "the size is no number" })?;
+        let root = STANDARD.decode(root).ok().and_then(|bytes| bytes.try_into().ok());
+        let root = root.ok_or(CheckpointError { why: "the root is not 32 bytes in base64" })?;
+        Ok(Self { journal_id, size, root })
+    }
+}
+
+/// A hash in base64, as checkpoints and the summary carry it.
+#[must_use]
+pub fn base64(hash: &Hash) -> String {
+    STANDARD.encode(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_several_is_read() {
+        let first = Checkpoint { journal_id: "a".into(), size: 3, root: [1; 32] };
+        let second = Checkpoint { size: 9, ..first.clone() };
+        let text = format!("{}\n{}", first.to_text(), second.to_text());
+        assert_eq!(Checkpoint::parse_last(&text), Ok(second));
+    }
+
+    #[test]
+    fn what_is_not_whole_is_refused() {
+        for text in ["", "keybatch/a\n3\n", "keybatch/a\n-3\nAAAA\n", "keybatch/a\n03\nAAAA\n", "keybatch/a\n3\nAAAA\n"]
+        {
+            assert!(Checkpoint::parse_last(text).is_err(), "{text:?}");
+        }
+    }
+}

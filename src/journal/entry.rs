@@ -1,0 +1,164 @@
+//! One entry: from an event to the canonical bytes that are stored and hashed, and back.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::event::Event;
+use super::merkle::{Hash, leaf_hash};
+use crate::domain::{RunId, parse_time, time_text};
+
+/// The version of the entry format, in every body.
+pub const ENTRY_VERSION: u64 = 1;
+
+/// The largest integer that canonical JSON (RFC 8785) carries without loss: 2^53 - 1.
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// An event that is to become an entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The run that it belongs to; none for the journal's own entries.
+    pub run: Option<RunId>,
+    /// The row that it belongs to, where it does.
+    pub row: Option<u64>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// An event with its place and time in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its number, from 0 without gaps.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// As in [`Draft`].
+    pub run: Option<RunId>,
+    /// As in [`Draft`].
+    pub row: Option<u64>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// An entry as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its number.
+    pub seq: u64,
+    /// Canonical JSON.
+    pub body: String,
+    /// `SHA-256(0x00 || body)`.
+    pub leaf: Hash,
+}
+
+/// An entry that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// It has no canonical form.
+    #[error("entry {seq} cannot be written as canonical JSON: {reason}")]
+    Unwritable {
+        /// Its number.
+        seq: u64,
+        /// The serializer's reason.
+        reason: String,
+    },
+    /// Its body is not what an entry looks like.
+    #[error("the body of an entry cannot be read: {reason}")]
+    Unreadable {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It was written by a newer keybatch.
+    #[error("entry format {version} is newer than this keybatch knows ({ENTRY_VERSION})")]
+    Newer {
+        /// The version that it names.
+        version: u64,
+    },
+}
+
+impl Entry {
+    /// The canonical bytes and their hash.
+    ///
+    /// # Errors
+    /// Where the event has no canonical form (it would be a programming error, and stops the run).
+    pub fn seal(&self) -> Result<Sealed, EntryError> {
+        let unwritable = |reason: String| EntryError::Unwritable { seq: self.seq, reason };
+        let mut body = serde_json::to_value(&self.event).map_err(|error| unwritable(error.to_string()))?;
+        let Value::Object(fields) = &mut body else { return Err(unwritable("not an object".into())) };
+        fields.insert("v".into(), ENTRY_VERSION.into());
+        fields.insert("seq".into(), self.seq.into());
+        fields.insert("at".into(), time_text(self.at).into());
+        fields.insert("run".into(), self.run.map_or(Value::Null, |run| run.to_string().into()));
+        if let Some(row) = self.row {
+            fields.insert("row".into(), row.into());
+        }
+        let body = canonical(&body).map_err(unwritable)?;
+        let leaf = leaf_hash(body.as_bytes());
+        Ok(Sealed { seq: self.seq, body, leaf })
+    }
+
+    /// Reads a stored body.
+    ///
+    /// # Errors
+    /// Where it is no entry of a version that we know.
+    pub fn parse(body: &str) -> Result<Self, EntryError> {
+        let unreadable = |reason: String| EntryError::Unreadable { reason };
+        let head: Head = serde_json::from_str(body).map_err(|error| unreadable(error.to_string()))?;
+        if head.v > ENTRY_VERSION {
+            return Err(EntryError::Newer { version: head.v });
+        }
+        let event = parse_event(&head.kind, body).map_err(|error| unreadable(error.to_string()))?;
+        let at = parse_time(&head.at).ok_or_else(|| unreadable(format!("{:?} is no time", head.at)))?;
+        let run = match head.run.as_deref().map(str::parse) {
+            None => None,
+            Some(Ok(run)) => Some(run),
+            Some(Err(_)) => return Err(unreadable("the run is no run id".into())),
+        };
+        Ok(Self { seq: head.seq, at, run, row: head.row, event })
+    }
+}
+
+/// The fields that every body has.
+#[derive(Debug, Deserialize)]
+struct Head {
+    v: u64,
+    seq: u64,
+    at: String,
+    kind: String,
+    run: Option<String>,
+    row: Option<u64>,
+}
+
+/// Reads the event by its kind, straight into its own struct: serde's tagged form would buffer the whole body first,
+/// and `verify` reads millions of these.
+fn parse_event(kind: &str, body: &str) -> Result<Event, serde_json::Error> {
+    use serde_json::from_str;
+    Ok(match kind {
+        "intent_recorded" => Event::IntentRecorded(from_str(body)?),
+        "attempt_started" => Event::AttemptStarted(from_str(body)?),
+        "attempt_finished" => Event::AttemptFinished(from_str(body)?),
+        "row_settled" => Event::RowSettled(from_str(body)?),
+        "observed" => Event::Observed(from_str(body)?),
+        "operation_polled" => Event::OperationPolled(from_str(body)?),
+        _ => return from_str(body),
+    })
+}
+
+/// Canonical JSON (RFC 8785).
+pub(super) fn canonical(value: &Value) -> Result<String, String> {
+    let large = find_large_integer(value);
+    if let Some(number) = large {
+        return Err(format!("{number} is beyond 2^53"));
+    }
+    serde_json_canonicalizer::to_string(value).map_err(|error| error.to_string())
+}
+
+/// Canonical JSON makes doubles of numbers: an integer beyond 2^53 or a fraction would not come back as it was.
+fn find_large_integer(value: &Value) -> Option<&serde_json::Number> {
+    match value {
+        Value::Number(number) if number.as_u64().is_none_or(|number| number > MAX_INTEGER) => Some(number),
+        Value::Array(items) => items.iter().find_map(find_large_integer),
+        Value::Object(fields) => fields.values().find_map(find_large_integer),
+        _ => None,
+    }
+}

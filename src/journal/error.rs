@@ -1,0 +1,90 @@
+//! What can go wrong with a journal.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::entry::EntryError;
+
+/// What went wrong with a journal. Cheap to clone: after the first one, every caller gets it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum JournalError {
+    /// There is none.
+    #[error("there is no journal at {path}: {reason}")]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// It cannot be used.
+    #[error("the journal {path} cannot be used: {reason}")]
+    Unusable {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Another session holds it.
+    #[error("the journal is locked by another session ({path})")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The database refused. Whether a commit that failed is there is unknown.
+    #[error("the journal's database failed")]
+    Database {
+        /// The driver's error.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another process moved the head.
+    #[error("another process wrote to the journal: its head is no longer at {size} entries")]
+    HeadMoved {
+        /// Where this process left it.
+        size: u64,
+    },
+    /// What is stored contradicts itself.
+    #[error("the journal is damaged: {reason}; `keybatch verify` tells more")]
+    Damaged {
+        /// What was found.
+        reason: String,
+    },
+    /// An entry that must not follow what is there.
+    #[error("entry {seq} is illegal: {reason}")]
+    Illegal {
+        /// Its number.
+        seq: u64,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An entry that cannot be written or read.
+    #[error(transparent)]
+    Entry(#[from] Arc<EntryError>),
+    /// A checkpoint could not be handed on.
+    #[error("a checkpoint cannot be written: {reason}")]
+    Checkpoint {
+        /// Why.
+        reason: String,
+    },
+    /// The writer is gone.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+impl JournalError {
+    pub(super) fn sql(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Database { source: Arc::new(source) }
+    }
+
+    pub(super) fn damaged(reason: impl Into<String>) -> Self {
+        Self::Damaged { reason: reason.into() }
+    }
+
+    pub(super) fn illegal(seq: u64, reason: &'static str) -> Self {
+        Self::Illegal { seq, reason }
+    }
+
+    pub(super) fn entry(error: EntryError) -> Self {
+        Self::Entry(Arc::new(error))
+    }
+}

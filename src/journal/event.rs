@@ -1,0 +1,458 @@
+//! The kinds of entries and their fields. `docs/JOURNAL.md` is the normative description; a test compares the two.
+//!
+//! Rules: no field is ever removed or given another meaning; integers stay below 2^53; decimals are strings; an
+//! absent field means "not known" or "not applicable", never a default.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    ApiError, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Policy,
+};
+
+/// What happened. The names are past tense.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each variant's struct says it")]
+pub enum Event {
+    JournalCreated(JournalCreated),
+    SessionOpened(SessionOpened),
+    SessionClosed(SessionClosed),
+    ManifestIngested(ManifestIngested),
+    IntentRecorded(Box<IntentRecorded>),
+    PlanSealed(PlanSealed),
+    OverrideUsed(OverrideUsed),
+    RunStarted(RunStarted),
+    AttemptStarted(AttemptStarted),
+    AttemptFinished(Box<AttemptFinished>),
+    OperationPolled(Box<OperationPolled>),
+    Observed(Box<Observed>),
+    RowSettled(RowSettled),
+    RateChanged(RateChanged),
+    RunStopped(RunStopped),
+    RunFinished(RunFinished),
+    CheckpointMade(CheckpointMade),
+}
+
+/// The first entry of every journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalCreated {
+    /// A UUID; part of the checkpoints' origin.
+    pub journal_id: String,
+    /// `keybatch.journal/1`.
+    pub format: String,
+    /// The keybatch that made it.
+    pub version: String,
+}
+
+/// A process began to work on a run. Everything that says who, where and against what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionOpened {
+    /// A UUID.
+    pub session: String,
+    /// `run` or `resume`.
+    pub command: String,
+    /// Of keybatch.
+    pub version: String,
+    /// The source's commit, where the build knew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The machine's name.
+    pub host: String,
+    /// The operating system's user.
+    pub user: String,
+    /// The process id.
+    pub pid: u32,
+    /// Who the credentials belong to; absent where nothing was asked (a refused manifest).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_arn: Option<String>,
+    /// The account of the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What the run is bound to: an address with `{region}` in it, or `sandbox:<world id>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Whether this is a rehearsal.
+    pub sandbox: bool,
+    /// The settings that the session was given, by name; no secrets are among them.
+    pub settings: BTreeMap<String, String>,
+    /// SHA-256 over the canonical JSON of `settings`, in hexadecimal.
+    pub settings_sha256: String,
+    /// Why, in the operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The operator's ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+}
+
+/// The process left in order. A session without this one crashed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionClosed {
+    /// As in `session_opened`.
+    pub session: String,
+    /// What was sent by this session.
+    pub requests: Requests,
+    /// Wall-clock time of the session, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// Requests by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// DeleteKeyPair requests that may have left.
+    pub delete: u64,
+    /// All other Lightsail requests.
+    pub read: u64,
+    /// Requests of either kind that were answered with throttling.
+    pub throttled: u64,
+}
+
+/// A manifest was read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestIngested {
+    /// The file's name as given; `-` for standard input.
+    pub name: String,
+    /// SHA-256 of all its bytes, in hexadecimal.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its records.
+    pub rows: u64,
+    /// The header as written.
+    pub columns: Vec<String>,
+}
+
+/// The decision about one row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntentRecorded {
+    /// Where the row starts in the file.
+    pub line: u64,
+    /// The key pair's name as the manifest gives it.
+    pub key_pair_name: String,
+    /// The account of the target.
+    pub account: String,
+    /// The region of the target.
+    pub region: String,
+    /// The row's other cells that keybatch knows the meaning of and that are not empty, by their canonical column
+    /// names: `region`, `account_id`, `arn`, `created_at`, `reason`, `ticket`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// All other cells that are not empty, verbatim, by the header as written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// What the inventory said about the key pair; absent where it was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<Observation>,
+    /// What is to be done.
+    pub verdict: Verdict,
+    /// The fingerprint that the manifest expects. Compared with the observation; sent with the request for the default
+    /// key pair alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_fingerprint: Option<String>,
+    /// What the guards noted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+}
+
+/// What a plan says of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Delete it.
+    Delete,
+    /// Never ask; the notes say why.
+    Skip,
+    /// It is not there.
+    Absent,
+}
+
+impl Verdict {
+    /// The word that the journal and the views use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Skip => "skip",
+            Self::Absent => "absent",
+        }
+    }
+}
+
+/// What a guard noted about a row. A guard only reads and only notes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// `info`, `warn` (the row goes on), `skip` (it does not) or `refuse` (the run does not).
+    pub severity: Severity,
+    /// A stable word, e.g. `drift_fingerprint`.
+    #[serde(rename = "note")]
+    pub kind: String,
+    /// For people.
+    pub text: String,
+}
+
+/// How grave a note is; a later one is graver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "`Note::severity` says it")]
+pub enum Severity {
+    Info,
+    Warn,
+    Skip,
+    Refuse,
+}
+
+/// The plan is complete and will not change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSealed {
+    /// RFC 6962 root over the leaves of the run's `intent_recorded` entries in order, in base64.
+    pub plan_root: String,
+    /// Rows of the plan, one intent each.
+    pub rows: u64,
+    /// Rows to delete.
+    pub deletes: u64,
+    /// Rows never to be asked for.
+    pub skips: u64,
+    /// Rows whose key pair is not there.
+    pub absents: u64,
+    /// What was read for it, a target each.
+    pub targets: Vec<TargetInventory>,
+}
+
+/// What was read of one target for a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetInventory {
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// Key pairs that the inventory listed.
+    pub key_pairs: u64,
+    /// Pages that it took.
+    pub pages: u64,
+    /// Instances that were listed; absent where they were not asked for or could not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u64>,
+    /// Rows to delete here.
+    pub deletes: u64,
+}
+
+/// A safety rule was lifted by the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideUsed {
+    /// The flag, without dashes.
+    #[serde(rename = "override")]
+    pub which: String,
+    /// The operating system's user.
+    pub by: String,
+    /// In the operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Deleting may begin: the plan was confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// As in `plan_sealed`.
+    pub plan_root: String,
+    /// How many key pairs were confirmed.
+    pub deletes: u64,
+    /// `yes`, `confirm` or `prompt`.
+    pub confirmed_by: String,
+    /// The settings of the run, which later sessions go on with.
+    pub policy: Policy,
+}
+
+/// A DeleteKeyPair request is about to leave. Durable before it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptStarted {
+    /// From 1, counted over all sessions.
+    pub attempt: u32,
+    /// The name that is asked for.
+    pub key_pair_name: String,
+    /// The region that is asked.
+    pub region: String,
+}
+
+/// What came back for a request, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptFinished {
+    /// As in `attempt_started`.
+    pub attempt: u32,
+    /// What it means.
+    pub class: Class,
+    /// How that was told, where it is not plain success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// What was on the wire.
+    #[serde(flatten)]
+    pub exchange: Exchange,
+    /// The operation, as parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// The error, as parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ApiError>,
+}
+
+/// GetOperation was asked about an operation that was not terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationPolled {
+    /// The id that was asked for.
+    pub operation_id: String,
+    /// What the operation's state means: succeeded, operation_failed, pending; or unanswered.
+    pub class: Class,
+    /// Requests that this took, throttled ones included.
+    pub requests: u64,
+    /// How many of them were throttled.
+    #[serde(default)]
+    pub throttled: u64,
+    /// What was on the wire last.
+    #[serde(flatten)]
+    pub exchange: Exchange,
+    /// The operation, as parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// The error, as parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ApiError>,
+}
+
+/// Something was read: a key pair, its operation history, or a target's inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// Which request.
+    pub source: Source,
+    /// What was found.
+    pub found: Found,
+    /// Requests that this took, throttled ones included.
+    pub requests: u64,
+    /// How many of them were throttled.
+    #[serde(default)]
+    pub throttled: u64,
+    /// The account, where no row is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The region, where no row is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What was seen of the key pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<Observation>,
+    /// Our operation, where the history shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// The error, as parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ApiError>,
+    /// What was on the wire last.
+    #[serde(flatten)]
+    pub exchange: Exchange,
+}
+
+/// Which request an observation came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub enum Source {
+    GetKeyPair,
+    GetKeyPairs,
+    GetInstances,
+    GetOperationsForResource,
+}
+
+/// What an observation found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// The key pair of the plan: same arn, creation time and fingerprint.
+    Same,
+    /// A key pair of that name with another identity.
+    Other,
+    /// No key pair of that name.
+    NotFound,
+    /// A delete of this name that succeeded inside the attempt's window.
+    Operation,
+    /// No such operation.
+    NoOperation,
+    /// A listing was read to its end.
+    Listed,
+    /// Nothing usable came back.
+    NoAnswer,
+    /// Reading is not permitted.
+    Denied,
+    /// Refused for everyone: credentials, clock.
+    RefusedForAll,
+}
+
+/// A row reached its outcome. There is exactly one of these for a row of a finished run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowSettled {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What that rests on.
+    pub evidence: Evidence,
+    /// For people: one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The `seq` of the entries that it rests on, ascending.
+    pub rests_on: Vec<u64>,
+}
+
+/// The rate permitted by a target is believed to be another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateChanged {
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// Requests per second, a decimal, or `unlimited`.
+    pub from_per_s: String,
+    /// Requests per second, a decimal, or `unlimited`.
+    pub to_per_s: String,
+    /// A stable word.
+    pub why: String,
+}
+
+/// The run stopped before its end, or never began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunStopped {
+    /// `signal`, `max_failures`, `max_deletes`, `max_duration`, `breaker` (resumable); `refused`, `declined`,
+    /// `abandoned`, `failed` (nothing was sent, closed).
+    pub why: String,
+    /// For people: what happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// How often each word of this stopped it: the faults of a refused manifest by code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub faults: BTreeMap<String, u64>,
+    /// The refused manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestIngested>,
+}
+
+/// Every row has its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFinished {
+    /// Rows of the plan.
+    pub rows: u64,
+    /// Their sum is `rows`.
+    pub outcomes: OutcomeCounts,
+}
+
+/// The head of the journal as it was before this entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointMade {
+    /// Entries covered.
+    pub size: u64,
+    /// Their root, in base64.
+    pub root: String,
+}
+
+/// When an entry was written, as text in the body.
+#[must_use]
+pub fn at_text(at: Timestamp) -> String {
+    crate::domain::time_text(at)
+}

@@ -1,0 +1,52 @@
+//! The journal: the append-only record that everything else is a function of.
+//!
+//! ```text
+//!   append(drafts) ──► writer task ──► one transaction: entries, leaves, head, projections ──► ack
+//!                        │ seq, time, canonical body, leaf hash                    (after fsync)
+//!                        └── checkpoints, every 1,000 entries or 60 s, at seals and ends
+//! ```
+//!
+//! What is acknowledged survives kill -9 and power loss (I2). A journal that cannot be written stops the run (I9): after
+//! the first error nothing more is written, and every later call gets that error. This room knows no network.
+
+pub mod checkpoint;
+mod entry;
+mod error;
+pub mod event;
+mod lock;
+pub mod merkle;
+pub mod sqlite;
+mod writer;
+
+use std::future::Future;
+
+pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, MAX_INTEGER, Sealed};
+pub use error::JournalError;
+pub use event::Event;
+pub use lock::Lock;
+pub use writer::{Journal, Stamp, WriterOptions};
+
+use merkle::Frontier;
+
+/// A place where entries are kept. Implemented for SQLite; PostgreSQL is to follow, so nothing here may assume either.
+pub trait EntryStore: Send + 'static {
+    /// The head as stored; an empty frontier for a new journal.
+    fn head(&mut self) -> impl Future<Output = Result<Frontier, JournalError>> + Send;
+
+    /// The id in the journal's first entry; `None` for a new journal.
+    fn journal_id(&mut self) -> impl Future<Output = Result<Option<String>, JournalError>> + Send;
+
+    /// Adds `batch`, its projections and the move of the head from `from` to `to`, all or nothing, and returns after
+    /// it is durable.
+    ///
+    /// After an error it is *unknown* whether the batch is there; the store must not be used again.
+    fn commit(
+        &mut self,
+        batch: Vec<(Entry, Sealed)>,
+        from: &Frontier,
+        to: &Frontier,
+    ) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// Closes in order, and says whether that worked.
+    fn close(self) -> impl Future<Output = Result<(), JournalError>> + Send;
+}

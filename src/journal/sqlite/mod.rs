@@ -1,0 +1,12 @@
+//! The journal in SQLite. Only this room and [`stage`] mention sqlx; nothing outside may assume SQLite.
+
+mod open;
+mod project;
+mod read;
+mod sql;
+pub mod stage;
+mod store;
+
+pub use open::open_reader;
+pub use read::{PendingRow, RunRecord, SqliteReader, StoredEntry, StoryEntry, TargetRecord};
+pub use store::SqliteStore;

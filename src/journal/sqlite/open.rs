@@ -1,0 +1,291 @@
+//! Opening a journal: created privately, settings asserted, schema migrated, refused where it could not be trusted.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr};
+
+use crate::journal::JournalError;
+
+/// "KBTH": marks the file as a keybatch journal.
+pub(super) const APPLICATION_ID: i64 = 0x4B42_5448;
+
+/// The version of the schema, in `user_version`.
+pub(super) const SCHEMA_VERSION: i64 = 1;
+
+/// SQLite before this has the bug that a WAL reset can corrupt the database.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+/// How long a statement waits for a reader that holds the database, e.g. a reviewer's shell at a checkpoint.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Statements that are kept prepared: all of ours.
+const STATEMENT_CACHE: usize = 128;
+
+const JOURNAL_SQL: &str = include_str!("../../../migrations/0001_journal.sql");
+
+/// The migrations, in order.
+pub(super) fn migrator() -> Migrator {
+    let journal = Migration::new(1, "journal".into(), MigrationType::Simple, SqlStr::from_static(JOURNAL_SQL), false);
+    Migrator::with_migrations(vec![journal])
+}
+
+/// Opens the journal at `path` for writing, creating it where there is none. The caller holds the lock.
+///
+/// # Errors
+/// Where the file cannot be used: not a journal, from a newer keybatch, on a network file system, not writable.
+pub async fn open_writer(path: &Path) -> Result<SqliteConnection, JournalError> {
+    refuse_network_file_system(path)?;
+    let fresh = create_private(path)?;
+    let options = options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("fullfsync", "ON")
+        .pragma("checkpoint_fullfsync", "ON");
+    let mut connection = options.connect().await.map_err(|error| unusable(path, &error))?;
+    if !fresh {
+        check_identity(&mut connection, path).await?;
+    }
+    let migrator = migrator();
+    migrator.run(&mut connection).await.map_err(|error| JournalError::Unusable {
+        path: path.to_owned(),
+        reason: format!("its schema cannot be brought up to date: {error}"),
+    })?;
+    for (name, value) in [("application_id", APPLICATION_ID), ("user_version", SCHEMA_VERSION)] {
+        if pragma(&mut connection, name).await? != value.to_string() {
+            let set = format!("PRAGMA {name} = {value}");
+            sqlx::query(sqlx::AssertSqlSafe(set)).execute(&mut connection).await.map_err(JournalError::sql)?;
+        }
+    }
+    assert_settings(&mut connection, path).await?;
+    if fresh {
+        sync_directory(path)?;
+    }
+    Ok(connection)
+}
+
+/// Opens the journal at `path` for reading. Needs neither the lock nor a healthy journal.
+///
+/// # Errors
+/// Where there is no journal at that path, or it is none.
+pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> {
+    if let Err(error) = fs::metadata(path) {
+        return Err(JournalError::Missing { path: path.to_owned(), reason: error.to_string() });
+    }
+    let plain = options(path).read_only(true);
+    let mut connection = plain.connect().await.map_err(|error| unusable(path, &error))?;
+    // In a directory that cannot be written, the shared-memory file of the WAL cannot be made; a journal without a
+    // WAL can then be read as an immutable file.
+    if pragma(&mut connection, "schema_version").await.is_err() && !wal_path(path).exists() {
+        let immutable = options(path).read_only(true).immutable(true);
+        connection = immutable.connect().await.map_err(|error| unusable(path, &error))?;
+    }
+    check_identity(&mut connection, path).await?;
+    Ok(connection)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(STATEMENT_CACHE)
+        // Else INSERT OR REPLACE would slip past the triggers.
+        .pragma("recursive_triggers", "ON")
+        .pragma("trusted_schema", "OFF")
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging()
+}
+
+/// The path of the write-ahead log beside a database.
+pub(super) fn wal_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Creates an empty file that only its owner can read, without following a link. SQLite's own files beside it take
+/// its mode, so it must have it first. Returns whether the journal is new.
+fn create_private(path: &Path) -> Result<bool, JournalError> {
+    let unusable = |error: io::Error| JournalError::Unusable {
+        path: path.to_owned(),
+        reason: format!("it cannot be created: {error}"),
+    };
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
+        && !parent.exists()
+    {
+        fs::create_dir_all(parent).map_err(unusable)?;
+    }
+    let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(nofollow).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let opened = OpenOptions::new().read(true).write(true).custom_flags(nofollow).open(path);
+            let file = opened.map_err(|error| JournalError::Unusable {
+                path: path.to_owned(),
+                reason: format!("it cannot be opened for writing: {error}"),
+            })?;
+            // An empty file is what a crash right after its creation leaves.
+            Ok(file.metadata().map_err(unusable)?.len() == 0)
+        }
+        Err(error) => Err(unusable(error)),
+    }
+}
+
+/// Makes the directory entry of a new journal durable.
+fn sync_directory(path: &Path) -> Result<(), JournalError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| JournalError::Unusable {
+        path: path.to_owned(),
+        reason: format!("its directory cannot be synchronised: {error}"),
+    })
+}
+
+/// WAL mode needs shared memory and locks that network file systems do not give.
+fn refuse_network_file_system(path: &Path) -> Result<(), JournalError> {
+    // f_type of statfs(2): NFS, SMB, SMB2, CIFS, 9P, AFS, Coda, Ceph, Lustre, GPFS.
+    const REMOTE: [u64; 10] = [
+        0x6969,
+        0x517B,
+        0xFE53_4D42,
+        0xFF53_4D42,
+        0x0102_1997,
+        0x5346_414F,
+        0x7375_7245,
+        0x00C3_6400,
+        0x0BD0_0BD0,
+        0x4750_4653,
+    ];
+    let existing = path.ancestors().find(|ancestor| ancestor.exists() && !ancestor.as_os_str().is_empty());
+    let Ok(stat) = rustix::fs::statfs(existing.unwrap_or(Path::new("."))) else { return Ok(()) };
+    #[expect(clippy::cast_sign_loss, reason = "the kernel's type is signed on some machines, the constants are not")]
+    let kind = (stat.f_type as u64) & 0xFFFF_FFFF;
+    if REMOTE.contains(&kind) {
+        return Err(JournalError::Unusable {
+            path: path.to_owned(),
+            reason: "it is on a network file system, where SQLite's write-ahead log is not safe; use a local disk"
+                .into(),
+        });
+    }
+    Ok(())
+}
+
+async fn check_identity(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
+    let unusable = |reason: String| JournalError::Unusable { path: path.to_owned(), reason };
+    let id = pragma(connection, "application_id").await.map_err(|error| unusable(format!("{error}")))?;
+    let version = pragma(connection, "user_version").await?;
+    let tables = sqlx::query("SELECT count(*) FROM sqlite_schema WHERE name = 'entry'")
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get::<i64, _>(0))
+        .map_err(JournalError::sql)?;
+    if id != APPLICATION_ID.to_string() && !(id == "0" && tables == 1) {
+        return Err(unusable("it is a database, but not a keybatch journal".into()));
+    }
+    if version.parse::<i64>().is_ok_and(|version| version > SCHEMA_VERSION) {
+        return Err(unusable(format!(
+            "it was written by a newer keybatch (journal version {version}; this one knows {SCHEMA_VERSION})"
+        )));
+    }
+    Ok(())
+}
+
+/// Reads back what was set: a setting that did not take is a reason to stop, not to hope.
+async fn assert_settings(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
+    let application_id = APPLICATION_ID.to_string();
+    let expected = [
+        ("journal_mode", "wal"),
+        ("synchronous", "2"),
+        ("fullfsync", "1"),
+        ("checkpoint_fullfsync", "1"),
+        ("foreign_keys", "1"),
+        ("recursive_triggers", "1"),
+        ("trusted_schema", "0"),
+        ("temp_store", "2"),
+        ("application_id", application_id.as_str()),
+    ];
+    for (name, expected) in expected {
+        let found = pragma(connection, name).await?;
+        if found != expected {
+            return Err(JournalError::Unusable {
+                path: path.to_owned(),
+                reason: format!("SQLite's setting {name} is {found}, not {expected}"),
+            });
+        }
+    }
+    let version: String = sqlx::query("SELECT sqlite_version()")
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(JournalError::sql)?;
+    if !recent_enough(&version) {
+        return Err(JournalError::Unusable {
+            path: path.to_owned(),
+            reason: format!("SQLite {version} is older than 3.51.3, which a journal needs"),
+        });
+    }
+    Ok(())
+}
+
+fn recent_enough(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next()) >= OLDEST_SQLITE
+}
+
+/// The value of a PRAGMA, as text.
+async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> Result<String, JournalError> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {name}")))
+        .fetch_one(connection)
+        .await
+        .map_err(JournalError::sql)?;
+    let text = row.try_get::<String, _>(0);
+    text.or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string())).map_err(JournalError::sql)
+}
+
+fn unusable(path: &Path, error: &sqlx::Error) -> JournalError {
+    JournalError::Unusable { path: path.to_owned(), reason: error.to_string() }
+}
+
+/// Ends a writer's connection in order: the write-ahead log is moved into the database, and that is checked, because
+/// closing reports success even where it failed.
+///
+/// # Errors
+/// Where the log could not be moved. What was acknowledged is durable all the same: it stays in the log.
+pub async fn close_writer(mut connection: SqliteConnection) -> Result<(), JournalError> {
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await;
+    let busy: i64 = row.and_then(|row| row.try_get(0)).map_err(JournalError::sql)?;
+    connection.close().await.map_err(JournalError::sql)?;
+    if busy != 0 {
+        tracing::debug!("a reader holds the journal: its write-ahead log stays beside it");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(recent_enough("3.51.3") && recent_enough("3.100.0") && recent_enough("4.0"));
+        assert!(!recent_enough("3.51.2") && !recent_enough("3.9.9"));
+    }
+
+    #[tokio::test]
+    async fn every_statement_can_be_prepared() {
+        use sqlx::Executor as _;
+        let directory = tempfile::tempdir().unwrap();
+        let mut connection = open_writer(&directory.path().join("journal.db")).await.unwrap();
+        for sql in super::super::sql::all() {
+            let prepared = connection.prepare(SqlStr::from_static(sql)).await;
+            assert!(prepared.is_ok(), "{sql}: {:?}", prepared.err());
+        }
+    }
+}

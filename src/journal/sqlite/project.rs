@@ -1,0 +1,271 @@
+//! From entries to the projections: what each kind of entry changes in the tables that are derived from it.
+//!
+//! Pure: it collects [`Changes`], which `store` writes. `verify` rebuilds the projections with this same code.
+
+use std::collections::HashMap;
+
+use crate::domain::{RunId, time_text};
+use crate::journal::event::{Event, IntentRecorded, SessionOpened};
+use crate::journal::{Entry, JournalError};
+
+/// One value of a statement.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<&String> for Value {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<T: Into<Value> + Clone> From<Option<&T>> for Value {
+    fn from(value: Option<&T>) -> Self {
+        value.cloned().map_or(Self::Null, Into::into)
+    }
+}
+
+/// The rows that a batch of entries adds and changes, by statement.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Statements of single rows, in order.
+    pub(super) single: Vec<(&'static str, Vec<Value>)>,
+    /// (run, row, target, name, verdict, seq).
+    pub(super) intents: Vec<[Value; 6]>,
+    /// (run, row, attempt, seq).
+    pub(super) attempts: Vec<[Value; 4]>,
+    /// (run, row, attempt, seq, class).
+    pub(super) finished: Vec<[Value; 5]>,
+    /// (run, row, seq).
+    pub(super) row_entries: Vec<[Value; 3]>,
+    /// (run, row, seq, outcome, evidence).
+    pub(super) settled: Vec<[Value; 5]>,
+}
+
+/// What must be known of earlier entries to project later ones.
+#[derive(Debug, Default)]
+pub(super) struct Projector {
+    runs: HashMap<RunId, KnownRun>,
+    last_run: i64,
+    last_target: i64,
+}
+
+#[derive(Debug, Default)]
+struct KnownRun {
+    run_no: i64,
+    endpoint: Option<String>,
+    targets: HashMap<(String, String), i64>,
+}
+
+impl Projector {
+    /// Goes on after the numbers that are taken.
+    pub(super) fn after(last_run: i64, last_target: i64) -> Self {
+        Self { runs: HashMap::new(), last_run, last_target }
+    }
+
+    /// Whether this run was seen, or made known by [`Projector::know`].
+    pub(super) fn knows(&self, run: RunId) -> bool {
+        self.runs.contains_key(&run)
+    }
+
+    /// Makes a run of an earlier session known.
+    pub(super) fn know(
+        &mut self,
+        run: RunId,
+        run_no: i64,
+        endpoint: Option<String>,
+        targets: Vec<(String, String, i64)>,
+    ) {
+        let targets = targets.into_iter().map(|(account, region, number)| ((account, region), number)).collect();
+        self.runs.insert(run, KnownRun { run_no, endpoint, targets });
+    }
+
+    /// Adds what `entry` changes to `changes`.
+    pub(super) fn project(&mut self, entry: &Entry, changes: &mut Changes) -> Result<(), JournalError> {
+        let seq = entry.seq;
+        let Some(run) = entry.run else {
+            if let Event::CheckpointMade(made) = &entry.event {
+                let values = vec![seq.into(), made.size.into(), (&made.root).into(), time_text(entry.at).into()];
+                changes.single.push((super::sql::INSERT_CHECKPOINT, values));
+            }
+            return Ok(());
+        };
+        if let Event::SessionOpened(opened) = &entry.event {
+            self.open(run, entry, opened, changes);
+        }
+        let known = self.runs.get_mut(&run).ok_or_else(|| JournalError::illegal(seq, "its run was never opened"))?;
+        let run_no = known.run_no;
+        let row = || entry.row.map(Value::from).ok_or_else(|| JournalError::illegal(seq, "it names no row"));
+        match &entry.event {
+            Event::IntentRecorded(intent) => {
+                let target = known.target(intent, &mut self.last_target, changes);
+                let name = (&intent.key_pair_name).into();
+                let verdict = intent.verdict.as_str().into();
+                changes.intents.push([run_no.into(), row()?, target.into(), name, verdict, seq.into()]);
+            }
+            Event::AttemptStarted(started) => {
+                changes.attempts.push([run_no.into(), row()?, u64::from(started.attempt).into(), seq.into()]);
+            }
+            Event::AttemptFinished(finished) => {
+                let class = finished.class.as_str().into();
+                let attempt = u64::from(finished.attempt).into();
+                changes.finished.push([run_no.into(), row()?, attempt, seq.into(), class]);
+            }
+            Event::RowSettled(settled) => {
+                let (outcome, evidence) = (settled.outcome.as_str().into(), settled.evidence.as_str().into());
+                changes.settled.push([run_no.into(), row()?, seq.into(), outcome, evidence]);
+            }
+            Event::Observed(seen) => {
+                reads(run_no, seen.requests, seen.throttled, changes);
+                match entry.row {
+                    Some(_) => changes.row_entries.push([run_no.into(), row()?, seq.into()]),
+                    None => milestone(run_no, seq, "observed", changes),
+                }
+            }
+            Event::OperationPolled(polled) => {
+                reads(run_no, polled.requests, polled.throttled, changes);
+                changes.row_entries.push([run_no.into(), row()?, seq.into()]);
+            }
+            _ => project_run(run_no, known.endpoint.as_deref(), entry, changes),
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, run: RunId, entry: &Entry, opened: &SessionOpened, changes: &mut Changes) {
+        if let Some(known) = self.runs.get(&run) {
+            changes.single.push((super::sql::REOPEN_RUN, vec![known.run_no.into()]));
+            return;
+        }
+        self.last_run += 1;
+        let operator = format!("{}@{}", opened.user, opened.host);
+        let values = vec![
+            self.last_run.into(),
+            run.to_string().into(),
+            time_text(entry.at).into(),
+            opened.account.as_ref().into(),
+            opened.caller_arn.as_ref().into(),
+            operator.into(),
+            opened.endpoint.as_ref().into(),
+            i64::from(opened.sandbox).into(),
+            opened.reason.as_ref().into(),
+            opened.ticket.as_ref().into(),
+        ];
+        changes.single.push((super::sql::INSERT_RUN, values));
+        let known = KnownRun { run_no: self.last_run, endpoint: opened.endpoint.clone(), targets: HashMap::new() };
+        self.runs.insert(run, known);
+    }
+}
+
+impl KnownRun {
+    fn target(&mut self, intent: &IntentRecorded, last: &mut i64, changes: &mut Changes) -> i64 {
+        *self.targets.entry((intent.account.clone(), intent.region.clone())).or_insert_with(|| {
+            *last += 1;
+            let values = vec![(*last).into(), self.run_no.into(), (&intent.account).into(), (&intent.region).into()];
+            changes.single.push((super::sql::INSERT_TARGET, values));
+            *last
+        })
+    }
+}
+
+/// The kinds that belong to a run as a whole.
+fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut Changes) {
+    let seq = entry.seq;
+    let single = &mut changes.single;
+    let kind = match &entry.event {
+        Event::SessionOpened(_) => "session_opened",
+        Event::SessionClosed(_) => "session_closed",
+        Event::OverrideUsed(_) => "override_used",
+        Event::ManifestIngested(ingested) => {
+            let (name, sha256) = ((&ingested.name).into(), (&ingested.sha256).into());
+            single
+                .push((super::sql::RUN_MANIFEST, vec![name, sha256, ingested.rows.into(), seq.into(), run_no.into()]));
+            "manifest_ingested"
+        }
+        Event::PlanSealed(sealed) => {
+            single.push((super::sql::RUN_SEALED, vec![(&sealed.plan_root).into(), seq.into(), run_no.into()]));
+            "plan_sealed"
+        }
+        Event::RunStarted(_) => {
+            single.push((super::sql::RUN_STARTED, vec![seq.into(), run_no.into()]));
+            "run_started"
+        }
+        Event::RateChanged(changed) => {
+            let endpoint = endpoint.unwrap_or_default().into();
+            let (account, region) = ((&changed.account).into(), (&changed.region).into());
+            single
+                .push((super::sql::PUT_RATE, vec![endpoint, account, region, (&changed.to_per_s).into(), seq.into()]));
+            "rate_changed"
+        }
+        Event::RunStopped(stopped) => {
+            let (state, by) = stopped_state(&stopped.why);
+            let by = by.map_or(Value::Null, Value::from);
+            let at = if state == "abandoned" { time_text(entry.at).into() } else { Value::Null };
+            if let Some(manifest) = &stopped.manifest {
+                let (name, sha256) = ((&manifest.name).into(), (&manifest.sha256).into());
+                single.push((
+                    super::sql::RUN_MANIFEST,
+                    vec![name, sha256, manifest.rows.into(), seq.into(), run_no.into()],
+                ));
+            }
+            single.push((super::sql::RUN_ENDED, vec![state.into(), by, at, run_no.into()]));
+            "run_stopped"
+        }
+        Event::RunFinished(_) => {
+            let at = time_text(entry.at).into();
+            single.push((super::sql::RUN_ENDED, vec!["finished".into(), Value::Null, at, run_no.into()]));
+            "run_finished"
+        }
+        Event::CheckpointMade(made) => {
+            let at = time_text(entry.at).into();
+            single.push((super::sql::INSERT_CHECKPOINT, vec![seq.into(), made.size.into(), (&made.root).into(), at]));
+            "checkpoint_made"
+        }
+        _ => return,
+    };
+    milestone(run_no, seq, kind, changes);
+}
+
+/// The state that a run is in after `run_stopped`, and what the summary and the view `runs` call the reason.
+fn stopped_state(why: &str) -> (&'static str, Option<&str>) {
+    match why {
+        "refused" | "declined" | "abandoned" | "failed" => ("abandoned", Some(why)),
+        _ => ("stopped", Some(why)),
+    }
+}
+
+fn reads(run_no: i64, requests: u64, throttled: u64, changes: &mut Changes) {
+    if requests > 0 {
+        changes.single.push((super::sql::RUN_READS, vec![requests.into(), throttled.into(), run_no.into()]));
+    }
+}
+
+fn milestone(run_no: i64, seq: u64, kind: &str, changes: &mut Changes) {
+    changes.single.push((super::sql::INSERT_MILESTONE, vec![seq.into(), run_no.into(), kind.into()]));
+}

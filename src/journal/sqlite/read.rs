@@ -1,0 +1,293 @@
+//! The reading side: what a resumed run and a reviewer need. Needs no lock and changes nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::Mutex;
+
+use super::open::open_reader;
+use super::sql;
+use super::store::get;
+use crate::domain::{OutcomeCounts, RunId, Target};
+use crate::journal::merkle::Hash;
+use crate::journal::{Entry, JournalError};
+
+/// A run, as the projections know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// Its number in this journal.
+    pub run_no: i64,
+    /// Its name.
+    pub run: RunId,
+    /// planning, running, stopped, finished, abandoned.
+    pub state: String,
+    /// Why it stopped.
+    pub stopped_by: Option<String>,
+    /// The manifest's hash, in hexadecimal.
+    pub manifest_sha256: Option<String>,
+    /// Rows of the manifest.
+    pub rows: u64,
+    /// What it is bound to.
+    pub account: Option<String>,
+    /// What it is bound to.
+    pub endpoint: Option<String>,
+    /// Whether it is a rehearsal.
+    pub sandbox: bool,
+    /// The plan's root, in base64, once it is sealed.
+    pub plan_root: Option<String>,
+    /// `seq` of its manifest_ingested.
+    pub manifest_seq: Option<u64>,
+    /// `seq` of its plan_sealed.
+    pub sealed_seq: Option<u64>,
+    /// `seq` of its run_started.
+    pub started_seq: Option<u64>,
+    /// Lightsail requests other than deletes.
+    pub reads: u64,
+    /// How many of those were throttled.
+    pub reads_throttled: u64,
+}
+
+/// A target of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetRecord {
+    /// Its number in this journal.
+    pub target_no: i64,
+    /// Account and region.
+    pub target: Target,
+}
+
+/// A row without an outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingRow {
+    /// Its number in the manifest.
+    pub row: u64,
+    /// Its intent.
+    pub intent: Entry,
+    /// Whether it has other entries than its intent.
+    pub touched: bool,
+}
+
+/// An entry of a row's story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoryEntry {
+    /// Its number.
+    pub seq: u64,
+    /// Its canonical JSON.
+    pub body: String,
+}
+
+/// An entry as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Its number.
+    pub seq: u64,
+    /// Its body, byte for byte.
+    pub body: Vec<u8>,
+    /// Its leaf as stored.
+    pub leaf: Vec<u8>,
+}
+
+/// A journal open for reading; clones share the connection.
+#[derive(Debug, Clone)]
+pub struct SqliteReader {
+    connection: Arc<Mutex<SqliteConnection>>,
+}
+
+impl SqliteReader {
+    /// Opens the journal at `path` read-only.
+    ///
+    /// # Errors
+    /// Where there is none, or it is none.
+    pub async fn open(path: &Path) -> Result<Self, JournalError> {
+        Ok(Self { connection: Arc::new(Mutex::new(open_reader(path).await?)) })
+    }
+
+    /// All runs, the oldest first.
+    ///
+    /// # Errors
+    /// Where the database fails; so for every method here.
+    pub async fn runs(&self) -> Result<Vec<RunRecord>, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let rows = sqlx::query(sql::RUNS).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(run_record).collect()
+    }
+
+    /// How many rows of a run ended how.
+    pub async fn counts(&self, run: &RunRecord) -> Result<OutcomeCounts, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::RUN_COUNTS).bind(run.run_no);
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let mut counts = OutcomeCounts::default();
+        for row in &rows {
+            let (outcome, count): (String, i64) = (get(row, 0)?, get(row, 1)?);
+            let count = u64::try_from(count).unwrap_or(0);
+            match outcome.as_str() {
+                "deleted" => counts.deleted = count,
+                "gone" => counts.gone = count,
+                "absent" => counts.absent = count,
+                "skipped" => counts.skipped = count,
+                "failed" => counts.failed = count,
+                "in_doubt" => counts.in_doubt = count,
+                _ => {}
+            }
+        }
+        // Rows of a plan that was never completed have no intent, and were not attempted either.
+        counts.not_attempted = run.rows.saturating_sub(counts.total());
+        Ok(counts)
+    }
+
+    /// DeleteKeyPair requests of a run that may have left, and how many of them were throttled.
+    pub async fn attempts(&self, run_no: i64) -> Result<(u64, u64), JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::RUN_ATTEMPTS).bind(run_no);
+        let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+        Ok((unsigned(&row, 0)?, unsigned(&row, 1)?))
+    }
+
+    /// The targets of a run.
+    pub async fn targets(&self, run_no: i64) -> Result<Vec<TargetRecord>, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::TARGETS_OF_RUN).bind(run_no);
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let record = |row| {
+            Ok(TargetRecord { target_no: get(row, 0)?, target: Target { account: get(row, 1)?, region: get(row, 2)? } })
+        };
+        rows.iter().map(record).collect()
+    }
+
+    /// How many rows of each target have no outcome yet.
+    pub async fn pending_counts(&self, run_no: i64) -> Result<Vec<(i64, u64)>, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::PENDING_COUNT).bind(run_no);
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(|row| Ok((get(row, 0)?, unsigned(row, 1)?))).collect()
+    }
+
+    /// The next rows of a target without an outcome, in order, after row `after`. With `touched_only`, those of which
+    /// a request may have left.
+    pub async fn pending(
+        &self,
+        run_no: i64,
+        target_no: i64,
+        after: u64,
+        limit: u32,
+        touched_only: bool,
+    ) -> Result<Vec<PendingRow>, JournalError> {
+        let statement = if touched_only { sql::TOUCHED } else { sql::PENDING };
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let query = sqlx::query(statement).bind(run_no).bind(after).bind(target_no).bind(limit);
+        let mut connection = self.connection.lock().await;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let record = |row| {
+            let body: String = get(row, 2)?;
+            let intent = Entry::parse(&body).map_err(JournalError::entry)?;
+            Ok(PendingRow { row: unsigned(row, 0)?, intent, touched: get::<i64>(row, 3)? != 0 })
+        };
+        rows.iter().map(record).collect()
+    }
+
+    /// All entries of one row, in order.
+    pub async fn story(&self, run_no: i64, row: u64) -> Result<Vec<StoryEntry>, JournalError> {
+        let row = i64::try_from(row).unwrap_or(i64::MAX);
+        let query = sqlx::query(sql::STORY).bind(run_no).bind(row);
+        let mut connection = self.connection.lock().await;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(|row| Ok(StoryEntry { seq: unsigned(row, 0)?, body: get(row, 1)? })).collect()
+    }
+
+    /// The entries that belong to a run as a whole, in order.
+    pub async fn milestones(&self, run_no: i64) -> Result<Vec<StoryEntry>, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::MILESTONES).bind(run_no);
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(|row| Ok(StoryEntry { seq: unsigned(row, 0)?, body: get(row, 1)? })).collect()
+    }
+
+    /// The rows of a run that name this key pair.
+    pub async fn rows_of_name(&self, run_no: i64, name: &str) -> Result<Vec<u64>, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::ROWS_OF_NAME).bind(run_no).bind(name.to_owned());
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(|row| unsigned(row, 0)).collect()
+    }
+
+    /// One entry.
+    pub async fn entry(&self, seq: u64) -> Result<Entry, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::BODY).bind(i64::try_from(seq).unwrap_or(i64::MAX));
+        let found = query.fetch_optional(&mut *connection).await.map_err(JournalError::sql)?;
+        let row = found.ok_or_else(|| JournalError::damaged(format!("entry {seq} is missing")))?;
+        Entry::parse(&get::<String>(&row, 0)?).map_err(JournalError::entry)
+    }
+
+    /// Entries as stored, from `seq` on.
+    pub async fn entries_from(&self, seq: u64, limit: u32) -> Result<Vec<StoredEntry>, JournalError> {
+        let query = sqlx::query(sql::ENTRIES_FROM).bind(i64::try_from(seq).unwrap_or(i64::MAX)).bind(limit);
+        let mut connection = self.connection.lock().await;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let record = |row: &sqlx::sqlite::SqliteRow| {
+            let body = row.try_get_unchecked::<Vec<u8>, _>(1).map_err(JournalError::sql)?;
+            let leaf = row.try_get_unchecked::<Vec<u8>, _>(2).map_err(JournalError::sql)?;
+            Ok(StoredEntry { seq: unsigned(row, 0)?, body, leaf })
+        };
+        rows.iter().map(record).collect()
+    }
+
+    /// The rate that this target was last believed to permit.
+    pub async fn rate(&self, endpoint: &str, target: &Target) -> Result<Option<String>, JournalError> {
+        let query =
+            sqlx::query(sql::RATE).bind(endpoint.to_owned()).bind(target.account.clone()).bind(target.region.clone());
+        let mut connection = self.connection.lock().await;
+        let found = query.fetch_optional(&mut *connection).await.map_err(JournalError::sql)?;
+        found.map(|row| get(&row, 0)).transpose()
+    }
+
+    /// The leaves of a run's intents, in the order of its rows, after row `after`.
+    pub async fn intent_leaves(&self, run_no: i64, after: u64, limit: u32) -> Result<Vec<(u64, Hash)>, JournalError> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let query = sqlx::query(sql::INTENT_LEAVES).bind(run_no).bind(after).bind(limit);
+        let mut connection = self.connection.lock().await;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let record = |row| {
+            let leaf: Vec<u8> = get(row, 1)?;
+            let leaf = Hash::try_from(leaf).map_err(|_| JournalError::damaged("a leaf is not 32 bytes long"))?;
+            Ok((unsigned(row, 0)?, leaf))
+        };
+        rows.iter().map(record).collect()
+    }
+
+    /// The connection itself, for the audit's own statements.
+    pub(crate) fn connection(&self) -> &Mutex<SqliteConnection> {
+        &self.connection
+    }
+}
+
+fn run_record(row: &sqlx::sqlite::SqliteRow) -> Result<RunRecord, JournalError> {
+    let id: String = get(row, 1)?;
+    let run = id.parse().map_err(|_| JournalError::damaged(format!("{id:?} is no run id")))?;
+    let seq = |index| get::<Option<i64>>(row, index).map(|seq| seq.and_then(|seq| u64::try_from(seq).ok()));
+    Ok(RunRecord {
+        run_no: get(row, 0)?,
+        run,
+        state: get(row, 2)?,
+        stopped_by: get(row, 3)?,
+        manifest_sha256: get(row, 4)?,
+        rows: unsigned(row, 5)?,
+        account: get(row, 6)?,
+        endpoint: get(row, 7)?,
+        sandbox: get::<i64>(row, 8)? != 0,
+        plan_root: get(row, 9)?,
+        manifest_seq: seq(10)?,
+        sealed_seq: seq(11)?,
+        started_seq: seq(12)?,
+        reads: unsigned(row, 13)?,
+        reads_throttled: unsigned(row, 14)?,
+    })
+}
+
+fn unsigned(row: &sqlx::sqlite::SqliteRow, index: usize) -> Result<u64, JournalError> {
+    let number: i64 = get(row, index)?;
+    u64::try_from(number).map_err(|_| JournalError::damaged(format!("{number} is negative")))
+}

@@ -1,0 +1,173 @@
+//! Every statement that the journal runs, as constants in one place. A test prepares each against a migrated database.
+//!
+//! Statement round trips go through a thread, so the writer puts many rows into one statement; each of those exists
+//! in three sizes ([`CHUNKS`]), because the number of rows is part of its text.
+
+/// The sizes of the statements that write several rows, largest first. 64 is a group commit at full load; the
+/// largest has 64 × 9 parameters, far below SQLite's limit of 32,766.
+pub(super) const CHUNKS: [usize; 3] = [64, 8, 1];
+
+/// A statement in each of the sizes of [`CHUNKS`].
+pub(super) type Sized = [&'static str; 3];
+
+macro_rules! times8 {
+    ($row:literal) => {
+        concat!($row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row)
+    };
+}
+
+macro_rules! sized {
+    ($head:literal, $row:literal, $tail:literal) => {
+        [
+            concat!(
+                $head,
+                times8!($row),
+                ",",
+                times8!($row),
+                ",",
+                times8!($row),
+                ",",
+                times8!($row),
+                ",",
+                times8!($row),
+                ",",
+                times8!($row),
+                ",",
+                times8!($row),
+                ",",
+                times8!($row),
+                $tail
+            ),
+            concat!($head, times8!($row), $tail),
+            concat!($head, $row, $tail),
+        ]
+    };
+}
+
+pub(super) const INSERT_ENTRY: Sized = sized!("INSERT INTO entry (seq, body, leaf) VALUES ", "(?,?,?)", "");
+
+pub(super) const INSERT_INTENT: Sized =
+    sized!("INSERT INTO intent (run_no, row_no, target_no, key_pair_name, verdict, seq) VALUES ", "(?,?,?,?,?,?)", "");
+
+pub(super) const SETTLE_INTENT: Sized = sized!(
+    "UPDATE intent SET settled_seq = v.column3, outcome = v.column4, evidence = v.column5 FROM (VALUES ",
+    "(?,?,?,?,?)",
+    ") AS v WHERE intent.run_no = v.column1 AND intent.row_no = v.column2 AND intent.settled_seq IS NULL"
+);
+
+pub(super) const INSERT_ATTEMPT: Sized =
+    sized!("INSERT INTO attempt (run_no, row_no, attempt, started_seq) VALUES ", "(?,?,?,?)", "");
+
+pub(super) const FINISH_ATTEMPT: Sized = sized!(
+    "UPDATE attempt SET finished_seq = v.column4, class = v.column5 FROM (VALUES ",
+    "(?,?,?,?,?)",
+    ") AS v WHERE attempt.run_no = v.column1 AND attempt.row_no = v.column2 AND attempt.attempt = v.column3 \
+     AND attempt.finished_seq IS NULL"
+);
+
+pub(super) const INSERT_ROW_ENTRY: Sized = sized!("INSERT INTO row_entry (run_no, row_no, seq) VALUES ", "(?,?,?)", "");
+
+pub(super) const INSERT_HEAD: &str = "INSERT INTO head (id, size, root, frontier) VALUES (0, ?, ?, ?)";
+pub(super) const MOVE_HEAD: &str =
+    "UPDATE head SET size = ?, root = ?, frontier = ? WHERE id = 0 AND size = ? AND root = ?";
+pub(super) const HEAD: &str = "SELECT size, root, frontier FROM head WHERE id = 0";
+
+pub(super) const INSERT_RUN: &str = "INSERT INTO run (run_no, run_id, state, started_at, sessions, account_id, \
+     principal_arn, operator, endpoint, sandbox, reason, ticket) VALUES (?, ?, 'planning', ?, 1, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const REOPEN_RUN: &str = "UPDATE run SET sessions = sessions + 1, \
+     state = CASE state WHEN 'stopped' THEN 'running' ELSE state END, \
+     stopped_by = CASE state WHEN 'stopped' THEN NULL ELSE stopped_by END WHERE run_no = ?";
+pub(super) const RUN_MANIFEST: &str =
+    "UPDATE run SET manifest = ?, manifest_sha256 = ?, rows = ?, manifest_seq = ? WHERE run_no = ?";
+pub(super) const RUN_SEALED: &str = "UPDATE run SET plan_root = ?, sealed_seq = ? WHERE run_no = ?";
+pub(super) const RUN_STARTED: &str = "UPDATE run SET state = 'running', started_seq = ? WHERE run_no = ?";
+pub(super) const RUN_ENDED: &str = "UPDATE run SET state = ?, stopped_by = ?, finished_at = ? WHERE run_no = ?";
+pub(super) const RUN_READS: &str =
+    "UPDATE run SET reads = reads + ?, reads_throttled = reads_throttled + ? WHERE run_no = ?";
+pub(super) const INSERT_TARGET: &str = "INSERT INTO target (target_no, run_no, account_id, region) VALUES (?, ?, ?, ?)";
+pub(super) const INSERT_MILESTONE: &str = "INSERT INTO milestone (seq, run_no, kind) VALUES (?, ?, ?)";
+pub(super) const INSERT_CHECKPOINT: &str = "INSERT INTO checkpoint (seq, size, root, made_at) VALUES (?, ?, ?, ?)";
+pub(super) const PUT_RATE: &str = "INSERT INTO rate (endpoint, account_id, region, rate_per_s, seq) \
+     VALUES (?, ?, ?, ?, ?) ON CONFLICT (endpoint, account_id, region) \
+     DO UPDATE SET rate_per_s = excluded.rate_per_s, seq = excluded.seq";
+
+pub(super) const RUN_COLUMNS_BY_ID: &str = "SELECT run_no, endpoint FROM run WHERE run_id = ?";
+pub(super) const TARGETS_OF_RUN: &str = "SELECT target_no, account_id, region FROM target WHERE run_no = ?";
+pub(super) const LAST_NUMBERS: &str =
+    "SELECT (SELECT coalesce(max(run_no), 0) FROM run), (SELECT coalesce(max(target_no), 0) FROM target)";
+
+pub(super) const RUNS: &str = "SELECT run_no, run_id, state, stopped_by, manifest_sha256, rows, account_id, endpoint, \
+     sandbox, plan_root, manifest_seq, sealed_seq, started_seq, reads, reads_throttled FROM run ORDER BY run_no";
+pub(super) const RUN_COUNTS: &str = "SELECT outcome, count(*) FROM row_outcome WHERE run_no = ? GROUP BY outcome";
+pub(super) const RUN_ATTEMPTS: &str =
+    "SELECT count(*), count(*) FILTER (WHERE class = 'throttled') FROM attempt WHERE run_no = ?";
+pub(super) const BODY: &str = "SELECT body FROM entry WHERE seq = ?";
+pub(super) const JOURNAL_ID: &str = "SELECT json_extract(body, '$.journal_id') FROM entry WHERE seq = 0";
+pub(super) const PENDING: &str = "SELECT i.row_no, i.seq, e.body, \
+     EXISTS (SELECT 1 FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
+     OR EXISTS (SELECT 1 FROM row_entry AS n WHERE n.run_no = i.run_no AND n.row_no = i.row_no) \
+     FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
+     WHERE i.run_no = ? AND i.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL ORDER BY i.row_no LIMIT ?";
+/// Rows whose request may have left, which go first when a run is resumed.
+pub(super) const TOUCHED: &str = "SELECT DISTINCT i.row_no, i.seq, e.body, 1 \
+     FROM attempt AS a CROSS JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no \
+     CROSS JOIN entry AS e ON e.seq = i.seq \
+     WHERE a.run_no = ? AND a.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL ORDER BY i.row_no LIMIT ?";
+pub(super) const PENDING_COUNT: &str =
+    "SELECT target_no, count(*) FROM intent WHERE run_no = ? AND settled_seq IS NULL GROUP BY target_no";
+pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
+     SELECT seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \
+     UNION ALL SELECT settled_seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \
+     UNION ALL SELECT started_seq FROM attempt WHERE run_no = ?1 AND row_no = ?2 \
+     UNION ALL SELECT finished_seq FROM attempt WHERE run_no = ?1 AND row_no = ?2 \
+     UNION ALL SELECT seq FROM row_entry WHERE run_no = ?1 AND row_no = ?2) ORDER BY seq";
+pub(super) const MILESTONES: &str = "SELECT e.seq, e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
+     WHERE m.run_no = ? ORDER BY m.seq";
+pub(super) const ROWS_OF_NAME: &str =
+    "SELECT row_no FROM intent WHERE run_no = ? AND key_pair_name = ? ORDER BY row_no";
+pub(super) const ENTRIES_FROM: &str = "SELECT seq, body, leaf FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?";
+pub(super) const RATE: &str = "SELECT rate_per_s FROM rate WHERE endpoint = ? AND account_id = ? AND region = ?";
+pub(super) const INTENT_LEAVES: &str = "SELECT i.row_no, e.leaf FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
+     WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?";
+
+/// All of them, for the test that prepares each.
+#[cfg(test)]
+pub(super) fn all() -> Vec<&'static str> {
+    let mut all = vec![
+        INSERT_HEAD,
+        MOVE_HEAD,
+        HEAD,
+        INSERT_RUN,
+        REOPEN_RUN,
+        RUN_MANIFEST,
+        RUN_SEALED,
+        RUN_STARTED,
+        RUN_ENDED,
+        RUN_READS,
+        INSERT_TARGET,
+        INSERT_MILESTONE,
+        INSERT_CHECKPOINT,
+        PUT_RATE,
+        RUN_COLUMNS_BY_ID,
+        TARGETS_OF_RUN,
+        LAST_NUMBERS,
+        RUNS,
+        RUN_COUNTS,
+        RUN_ATTEMPTS,
+        BODY,
+        JOURNAL_ID,
+        PENDING,
+        TOUCHED,
+        PENDING_COUNT,
+        STORY,
+        MILESTONES,
+        ROWS_OF_NAME,
+        ENTRIES_FROM,
+        RATE,
+        INTENT_LEAVES,
+    ];
+    for sized in [INSERT_ENTRY, INSERT_INTENT, SETTLE_INTENT, INSERT_ATTEMPT, FINISH_ATTEMPT, INSERT_ROW_ENTRY] {
+        all.extend(sized);
+    }
+    all
+}

@@ -1,0 +1,177 @@
+//! The writing side: one transaction for a batch of entries, their projections and the head.
+
+use std::path::Path;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::{Connection as _, Row as _, Sqlite};
+
+use super::open::{close_writer, open_writer};
+use super::project::{Changes, Projector, Value};
+use super::sql;
+use crate::domain::RunId;
+use crate::journal::merkle::Frontier;
+use crate::journal::{Entry, EntryStore, JournalError, Sealed};
+
+/// A journal in SQLite, open for writing. It owns the only connection that writes.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: SqliteConnection,
+    projector: Projector,
+}
+
+impl SqliteStore {
+    /// Opens or creates the journal at `path`. The caller holds the lock.
+    ///
+    /// # Errors
+    /// As [`open_writer`].
+    pub async fn open(path: &Path) -> Result<Self, JournalError> {
+        let mut connection = open_writer(path).await?;
+        let row = sqlx::query(sql::LAST_NUMBERS).fetch_one(&mut connection).await.map_err(JournalError::sql)?;
+        let (run, target) = (get(&row, 0)?, get(&row, 1)?);
+        Ok(Self { connection, projector: Projector::after(run, target) })
+    }
+
+    /// Loads what the projector needs about a run of an earlier session.
+    async fn learn(&mut self, run: RunId) -> Result<(), JournalError> {
+        let found = sqlx::query(sql::RUN_COLUMNS_BY_ID)
+            .bind(run.to_string())
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(JournalError::sql)?;
+        let Some(row) = found else { return Ok(()) };
+        let run_no: i64 = get(&row, 0)?;
+        let endpoint = get(&row, 1)?;
+        let rows = sqlx::query(sql::TARGETS_OF_RUN)
+            .bind(run_no)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(JournalError::sql)?;
+        let targets = rows.iter().map(|row| Ok((get(row, 1)?, get(row, 2)?, get(row, 0)?)));
+        let targets = targets.collect::<Result<Vec<_>, JournalError>>()?;
+        self.projector.know(run, run_no, endpoint, targets);
+        Ok(())
+    }
+}
+
+impl EntryStore for SqliteStore {
+    async fn head(&mut self) -> Result<Frontier, JournalError> {
+        let found = sqlx::query(sql::HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
+        let Some(row) = found else { return Ok(Frontier::default()) };
+        let size: i64 = get(&row, 0)?;
+        let (root, bytes): (Vec<u8>, Vec<u8>) = (get(&row, 1)?, get(&row, 2)?);
+        let size = u64::try_from(size).map_err(|_| JournalError::damaged("the head's size is negative"))?;
+        let frontier = Frontier::from_bytes(size, &bytes).map_err(|error| JournalError::damaged(error.to_string()))?;
+        if frontier.root().as_slice() != root {
+            return Err(JournalError::damaged("the head's root does not belong to its frontier"));
+        }
+        Ok(frontier)
+    }
+
+    async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
+        let found =
+            sqlx::query(sql::JOURNAL_ID).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
+        found.map(|row| get(&row, 0)).transpose()
+    }
+
+    async fn commit(
+        &mut self,
+        batch: Vec<(Entry, Sealed)>,
+        from: &Frontier,
+        to: &Frontier,
+    ) -> Result<(), JournalError> {
+        let mut changes = Changes::default();
+        for (entry, _) in &batch {
+            if let Some(run) = entry.run
+                && !self.projector.knows(run)
+            {
+                self.learn(run).await?;
+            }
+            self.projector.project(entry, &mut changes)?;
+        }
+        let connection = &mut self.connection;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(JournalError::sql)?;
+        let entries = batch.into_iter().map(|(_, sealed)| sealed).collect();
+        insert_entries(&mut transaction, entries).await?;
+        apply(&mut transaction, changes).await?;
+        move_head(&mut transaction, from, to).await?;
+        transaction.commit().await.map_err(JournalError::sql)
+    }
+
+    async fn close(self) -> Result<(), JournalError> {
+        close_writer(self.connection).await
+    }
+}
+
+/// Writes the changes of a batch, in an order in which each row's parents come first.
+pub(super) async fn apply(connection: &mut SqliteConnection, changes: Changes) -> Result<(), JournalError> {
+    for (statement, values) in changes.single {
+        let query = values.into_iter().fold(sqlx::query(statement), bind);
+        query.execute(&mut *connection).await.map_err(JournalError::sql)?;
+    }
+    write_rows(connection, sql::INSERT_INTENT, changes.intents).await?;
+    write_rows(connection, sql::INSERT_ATTEMPT, changes.attempts).await?;
+    write_rows(connection, sql::FINISH_ATTEMPT, changes.finished).await?;
+    write_rows(connection, sql::INSERT_ROW_ENTRY, changes.row_entries).await?;
+    write_rows(connection, sql::SETTLE_INTENT, changes.settled).await
+}
+
+async fn insert_entries(connection: &mut SqliteConnection, entries: Vec<Sealed>) -> Result<(), JournalError> {
+    let mut entries = entries.into_iter();
+    for (size, statement) in sql::CHUNKS.into_iter().zip(sql::INSERT_ENTRY) {
+        while entries.len() >= size {
+            let query = entries.by_ref().take(size).fold(sqlx::query(statement), |query, sealed| {
+                bind(query, sealed.seq.into()).bind(sealed.body).bind(sealed.leaf.to_vec())
+            });
+            query.execute(&mut *connection).await.map_err(JournalError::sql)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes `rows` with the fewest statements, and checks that each of them changed exactly one row.
+async fn write_rows<const N: usize>(
+    connection: &mut SqliteConnection,
+    statements: sql::Sized,
+    rows: Vec<[Value; N]>,
+) -> Result<(), JournalError> {
+    let mut rows = rows.into_iter();
+    for (size, statement) in sql::CHUNKS.into_iter().zip(statements) {
+        while rows.len() >= size {
+            let query = rows.by_ref().take(size).flatten().fold(sqlx::query(statement), bind);
+            let done = query.execute(&mut *connection).await.map_err(JournalError::sql)?;
+            if done.rows_affected() != size as u64 {
+                return Err(JournalError::damaged("an entry does not fit what is recorded of its row"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Compare-and-swap: where the head is not what this process left there, another one wrote, and this one must stop.
+async fn move_head(connection: &mut SqliteConnection, from: &Frontier, to: &Frontier) -> Result<(), JournalError> {
+    let size = |frontier: &Frontier| i64::try_from(frontier.size()).unwrap_or(i64::MAX);
+    let query = if from.size() == 0 { sqlx::query(sql::INSERT_HEAD) } else { sqlx::query(sql::MOVE_HEAD) };
+    let mut query = query.bind(size(to)).bind(to.root().to_vec()).bind(to.to_bytes());
+    if from.size() > 0 {
+        query = query.bind(size(from)).bind(from.root().to_vec());
+    }
+    let done = query.execute(connection).await.map_err(JournalError::sql)?;
+    if done.rows_affected() == 1 { Ok(()) } else { Err(JournalError::HeadMoved { size: from.size() }) }
+}
+
+fn bind(query: Query<'_, Sqlite, SqliteArguments>, value: Value) -> Query<'_, Sqlite, SqliteArguments> {
+    match value {
+        Value::Null => query.bind(None::<i64>),
+        Value::Int(number) => query.bind(number),
+        Value::Text(text) => query.bind(text),
+    }
+}
+
+/// A column of a row.
+pub(super) fn get<'r, T>(row: &'r sqlx::sqlite::SqliteRow, index: usize) -> Result<T, JournalError>
+where
+    T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
+{
+    row.try_get(index).map_err(JournalError::sql)
+}

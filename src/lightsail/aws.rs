@@ -1,0 +1,379 @@
+//! The SDK adapter: the only file that mentions `aws-*`.
+//!
+//! One call is one HTTP request: SDK retries are off (with the default three attempts a truncated answer sent
+//! DeleteKeyPair three times), and every attempt has a timeout (by default the SDK waits without end).
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_sdk_lightsail::Client;
+use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::app_name::AppName;
+use jiff::Timestamp;
+
+use super::capture::{AddressProbe, Capture};
+use super::classify::{ErrorNames, Wire, bare_name, classify_error};
+use super::{Caller, Instance, Lightsail, Page};
+use crate::domain::{ApiError, Exchange, Identity, KeyPair, Operation, RunId, created_at_text};
+use crate::domain::{Reply, created_at_text as time_of};
+
+/// How to reach the service. Credentials come from the SDK's own chain and are never seen here.
+#[derive(Debug, Clone)]
+pub struct AwsOptions {
+    /// The profile to use instead of the environment's.
+    pub profile: Option<String>,
+    /// The region to use where a request names none (STS), instead of the environment's.
+    pub region: Option<String>,
+    /// An address to use instead of the service's own.
+    pub endpoint_url: Option<String>,
+    /// How long one attempt may take, connecting included.
+    pub attempt_timeout: Duration,
+    /// Goes into the User-Agent as `app/keybatch-<run>`, so that CloudTrail can name the run even where the answer
+    /// was lost.
+    pub run: Option<RunId>,
+    /// Fixed credentials, for the sandbox, which checks none.
+    pub sandbox_credentials: bool,
+}
+
+/// How long a connection may take to be made. Well above a healthy handshake, well below any attempt timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
+
+/// Lightsail and STS through the AWS SDK.
+#[derive(Debug)]
+pub struct AwsLightsail {
+    config: SdkConfig,
+    sts: aws_sdk_sts::Client,
+    clients: RwLock<HashMap<String, Client>>,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsConfigError {
+    /// The address of the service could not be told.
+    #[error("the address of Lightsail in {region} cannot be told: {reason}")]
+    NoAddress {
+        /// The region asked for.
+        region: String,
+        /// The SDK's reason.
+        reason: String,
+    },
+}
+
+impl AwsLightsail {
+    /// Loads the configuration as the AWS CLI would: environment, shared files, SSO, process, container, instance.
+    pub async fn load(options: &AwsOptions) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT.min(options.attempt_timeout))
+            .operation_attempt_timeout(options.attempt_timeout)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        if let Some(profile) = &options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &options.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &options.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        if options.sandbox_credentials {
+            // Nothing of the machine's own configuration may reach a rehearsal.
+            let nothing = EnvConfigFiles::builder().build();
+            loader = loader.profile_files(nothing).credentials_provider(aws_sdk_lightsail::config::Credentials::new(
+                "SANDBOX", "none", None, None, "sandbox",
+            ));
+        }
+        if let Some(name) = options.run.and_then(|run| AppName::new(format!("keybatch-{run}")).ok()) {
+            loader = loader.app_name(name);
+        }
+        let config = loader.load().await;
+        // An explicit address counts for every service; otherwise each has its own variable and profile entry.
+        let sts = aws_sdk_sts::Client::new(&config);
+        Self { config, sts, clients: RwLock::default() }
+    }
+
+    /// The region that the configuration names, if any.
+    #[must_use]
+    pub fn default_region(&self) -> Option<String> {
+        self.config.region().map(ToString::to_string)
+    }
+
+    /// The address that requests for `region` go to, with the region's code replaced by `{region}`: what a run is
+    /// bound to. Asks the SDK itself, because variables and profiles can redirect it; sends nothing.
+    ///
+    /// # Errors
+    /// Where the SDK cannot tell, e.g. because there are no credentials (it looks for them first).
+    pub async fn endpoint(&self, region: &str) -> Result<String, AwsConfigError> {
+        let probe = AddressProbe::default();
+        let result = self.client(region).get_key_pairs().customize().interceptor(probe.clone()).send().await;
+        match (probe.origin(), result) {
+            (Some(origin), _) => Ok(origin.replace(region, "{region}")),
+            (None, Err(error)) => {
+                Err(AwsConfigError::NoAddress { region: region.to_owned(), reason: chain_text(&error) })
+            }
+            (None, Ok(_)) => Err(AwsConfigError::NoAddress { region: region.to_owned(), reason: "not asked".into() }),
+        }
+    }
+
+    fn client(&self, region: &str) -> Client {
+        if let Some(client) = self.clients.read().unwrap_or_else(PoisonError::into_inner).get(region) {
+            return client.clone();
+        }
+        let config =
+            aws_sdk_lightsail::config::Builder::from(&self.config).region(Region::new(region.to_owned())).build();
+        let client = Client::from_conf(config);
+        self.clients.write().unwrap_or_else(PoisonError::into_inner).insert(region.to_owned(), client.clone());
+        client
+    }
+}
+
+/// Sends one call with a [`Capture`] on it and turns the result into a [`Reply`].
+macro_rules! send {
+    ($call:expr, $map:expr) => {{
+        let capture = Capture::default();
+        let began = Instant::now();
+        let result = $call.customize().interceptor(capture.clone()).send().await;
+        reply(&capture, began, result, $map)
+    }};
+}
+
+impl Lightsail for AwsLightsail {
+    async fn delete_key_pair(&self, region: &str, name: &str, expected: Option<&str>) -> Reply<Option<Operation>> {
+        let call = self.client(region).delete_key_pair().key_pair_name(name);
+        let call = call.set_expected_fingerprint(expected.map(str::to_owned));
+        send!(call, |output| output.operation().map(operation))
+    }
+
+    async fn get_key_pair(&self, region: &str, name: &str) -> Reply<KeyPair> {
+        let reply = send!(self.client(region).get_key_pair().key_pair_name(name), |output| {
+            output.key_pair().and_then(key_pair)
+        });
+        present(reply)
+    }
+
+    async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<Page<KeyPair>> {
+        let call = self.client(region).get_key_pairs().include_default_key_pair(true);
+        send!(call.set_page_token(token.map(str::to_owned)), |output| Page {
+            items: output.key_pairs().iter().filter_map(key_pair).collect(),
+            next: next_token(output.next_page_token()),
+        })
+    }
+
+    async fn get_operation(&self, region: &str, id: &str) -> Reply<Operation> {
+        let reply =
+            send!(self.client(region).get_operation().operation_id(id), |output| { output.operation().map(operation) });
+        present(reply)
+    }
+
+    async fn get_operations_for_resource(
+        &self,
+        region: &str,
+        name: &str,
+        token: Option<&str>,
+    ) -> Reply<Page<Operation>> {
+        let call = self.client(region).get_operations_for_resource().resource_name(name);
+        send!(call.set_page_token(token.map(str::to_owned)), |output| Page {
+            items: output.operations().iter().map(operation).collect(),
+            next: next_token(output.next_page_token()),
+        })
+    }
+
+    async fn get_instances(&self, region: &str, token: Option<&str>) -> Reply<Page<Instance>> {
+        let call = self.client(region).get_instances().set_page_token(token.map(str::to_owned));
+        send!(call, |output| Page {
+            items: output
+                .instances()
+                .iter()
+                .map(|instance| Instance {
+                    name: instance.name().unwrap_or_default().to_owned(),
+                    ssh_key_name: instance.ssh_key_name().map(str::to_owned),
+                })
+                .collect(),
+            next: next_token(output.next_page_token()),
+        })
+    }
+
+    async fn caller_identity(&self) -> Reply<Caller> {
+        let reply = send!(self.sts.get_caller_identity(), |output| {
+            Some(Caller { arn: output.arn()?.to_owned(), account: output.account()?.to_owned() })
+        });
+        present(reply)
+    }
+}
+
+/// An empty token is no token: asking with it would begin again from the first page.
+fn next_token(token: Option<&str>) -> Option<String> {
+    token.filter(|token| !token.is_empty()).map(str::to_owned)
+}
+
+/// A read that succeeded without what was asked for shows nothing.
+fn present<T>(reply: Reply<Option<T>>) -> Reply<T> {
+    let Reply { exchange, result } = reply;
+    let result = result.and_then(|value| {
+        value.ok_or(ApiError {
+            class: crate::domain::Class::Unanswered,
+            cause: crate::domain::Cause::Unreadable,
+            error_type: None,
+            code: None,
+            message: None,
+            docs: None,
+            tip: None,
+        })
+    });
+    Reply { exchange, result }
+}
+
+fn reply<O, T, E>(
+    capture: &Capture,
+    began: Instant,
+    result: Result<O, SdkError<E, HttpResponse>>,
+    map: impl FnOnce(&O) -> T,
+) -> Reply<T>
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let raw = result.as_ref().err().and_then(SdkError::raw_response);
+    let (exchange, body) = capture.finish(began, raw);
+    let result = result.as_ref().map(map).map_err(|error| api_error(capture, &exchange, &body, error));
+    Reply { exchange, result }
+}
+
+fn api_error<E>(capture: &Capture, exchange: &Exchange, body: &[u8], error: &SdkError<E, HttpResponse>) -> ApiError
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let wire = wire(capture, exchange, error);
+    let fields = BodyFields::read(body);
+    let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
+    let names = ErrorNames {
+        body_type: fields.error_type,
+        body_code: fields.code,
+        header: exchange.headers.get("x-amzn-errortype").cloned(),
+        sdk_code: metadata.and_then(|meta| meta.code()).map(str::to_owned),
+    };
+    let (class, cause) = classify_error(wire, &names);
+    let code = names.sdk_code.or(names.body_code);
+    let error_type = names.body_type.as_deref().or(names.header.as_deref()).map(bare_name).map(str::to_owned);
+    let message = fields.message.or_else(|| metadata.and_then(|meta| meta.message()).map(str::to_owned));
+    // Where the service said nothing, the error chain does; it never holds a credential or a signature.
+    let message = message.or_else(|| metadata.is_none().then(|| chain_text(error)));
+    ApiError { class, cause, error_type, code, message, docs: fields.docs, tip: fields.tip }
+}
+
+fn wire<E>(capture: &Capture, exchange: &Exchange, error: &SdkError<E, HttpResponse>) -> Wire
+where
+    E: StdError + Send + Sync + 'static,
+{
+    match error {
+        SdkError::ConstructionFailure(_) => Wire::NotBuilt,
+        SdkError::DispatchFailure(_) if !capture.transmit_began() => Wire::NoCredentials,
+        SdkError::TimeoutError(_) if !capture.transmit_began() => Wire::NoCredentials,
+        SdkError::TimeoutError(_) => Wire::Timeout,
+        SdkError::DispatchFailure(_) if never_connected(error) => Wire::ConnectFailed,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => Wire::Timeout,
+        _ => exchange.http_status.map_or(Wire::Cut, |status| Wire::Answer { status }),
+    }
+}
+
+/// Whether the HTTP client itself says that the connection was never made. Nothing else proves that a request did
+/// not leave: a connection closed after the request was read is a dispatch failure too.
+fn never_connected(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// An error and its sources in one line.
+fn chain_text(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        next = error.source();
+    }
+    text
+}
+
+/// The fields that Lightsail's error bodies carry.
+#[derive(Debug, Default)]
+struct BodyFields {
+    error_type: Option<String>,
+    code: Option<String>,
+    message: Option<String>,
+    docs: Option<String>,
+    tip: Option<String>,
+}
+
+impl BodyFields {
+    fn read(body: &[u8]) -> Self {
+        let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(body) else { return Self::default() };
+        let text = |name: &str| fields.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+        Self {
+            error_type: text("__type"),
+            code: text("code"),
+            message: text("message").or_else(|| text("Message")),
+            docs: text("docs"),
+            tip: text("tip"),
+        }
+    }
+}
+
+fn timestamp(at: &DateTime) -> Option<Timestamp> {
+    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
+}
+
+/// `None` for a key pair without a name, which could not be addressed.
+fn key_pair(pair: &aws_sdk_lightsail::types::KeyPair) -> Option<KeyPair> {
+    Some(KeyPair {
+        name: pair.name()?.to_owned(),
+        identity: Identity {
+            arn: pair.arn().map(str::to_owned),
+            created_at: pair.created_at().and_then(timestamp).map(created_at_text),
+            fingerprint: pair.fingerprint().map(str::to_owned),
+        },
+        tags: pair
+            .tags()
+            .iter()
+            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+            .collect(),
+    })
+}
+
+fn operation(operation: &aws_sdk_lightsail::types::Operation) -> Operation {
+    let text = |value: Option<&str>| value.map(str::to_owned);
+    let location = operation.location();
+    Operation {
+        id: text(operation.id()),
+        resource_name: text(operation.resource_name()),
+        resource_type: operation.resource_type().map(|kind| kind.as_str().to_owned()),
+        created_at: operation.created_at().and_then(timestamp).map(time_of),
+        availability_zone: text(location.and_then(|location| location.availability_zone())),
+        region_name: location.and_then(|location| location.region_name()).map(|name| name.as_str().to_owned()),
+        is_terminal: operation.is_terminal(),
+        operation_details: text(operation.operation_details()),
+        operation_type: operation.operation_type().map(|kind| kind.as_str().to_owned()),
+        status: operation.status().map(|status| status.as_str().to_owned()),
+        status_changed_at: operation.status_changed_at().and_then(timestamp).map(time_of),
+        error_code: text(operation.error_code()),
+        error_details: text(operation.error_details()),
+    }
+}

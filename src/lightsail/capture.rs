@@ -1,0 +1,137 @@
+//! Keeps what was on the wire of one call: whether the request left, and status, headers and body of its answer.
+//! Request headers are never looked at, so no signature and no credential can get from here into the journal.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+use crate::domain::{Exchange, RawBody};
+
+/// The headers that matter, beside the request id.
+const KEPT_HEADERS: [&str; 4] = ["x-amzn-errortype", "retry-after", "x-keybatch-sandbox", "date"];
+
+/// What one call left behind.
+#[derive(Debug, Default)]
+struct Seen {
+    transmit_began: bool,
+    exchange: Option<Exchange>,
+    body: Vec<u8>,
+}
+
+/// An interceptor for one call. Clones share what was seen.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Capture {
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Capture {
+    /// Whether the request was handed to the HTTP client.
+    pub(super) fn transmit_began(&self) -> bool {
+        self.lock().transmit_began
+    }
+
+    /// The exchange as far as it got, and the whole body for reading the error's names from it.
+    pub(super) fn finish(&self, began: Instant, raw: Option<&HttpResponse>) -> (Exchange, Vec<u8>) {
+        let mut seen = self.lock();
+        if seen.exchange.is_none()
+            && let Some(response) = raw
+        {
+            seen.keep(response);
+        }
+        let mut exchange = seen.exchange.take().unwrap_or_default();
+        exchange.elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        (exchange, std::mem::take(&mut seen.body))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn keep(&mut self, response: &HttpResponse) {
+        let headers = response.headers();
+        let text = |name: &str| headers.get(name).map(str::to_owned);
+        let body = response.body().bytes();
+        self.exchange = Some(Exchange {
+            http_status: Some(response.status().as_u16()),
+            request_id: text("x-amzn-requestid").or_else(|| text("x-amz-request-id")),
+            headers: KEPT_HEADERS
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), text(name)?)))
+                .collect::<BTreeMap<_, _>>(),
+            elapsed_us: 0,
+            raw_body: body.map(RawBody::new).unwrap_or_default(),
+        });
+        self.body = body.map(<[u8]>::to_vec).unwrap_or_default();
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Capture {
+    fn name(&self) -> &'static str {
+        "Capture"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.lock().transmit_began = true;
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.lock().keep(context.response());
+        Ok(())
+    }
+}
+
+/// Stops a call before it is signed, keeping the address that it would have gone to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AddressProbe {
+    uri: Arc<Mutex<Option<String>>>,
+}
+
+impl AddressProbe {
+    /// Scheme and authority of the address.
+    pub(super) fn origin(&self) -> Option<String> {
+        let uri = self.uri.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let (scheme, rest) = uri.split_once("://")?;
+        let authority = rest.split(['/', '?']).next()?;
+        Some(format!("{scheme}://{authority}"))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for AddressProbe {
+    fn name(&self) -> &'static str {
+        "AddressProbe"
+    }
+
+    fn read_before_signing(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        *self.uri.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.request().uri().to_owned());
+        Err("only the address was asked for".into())
+    }
+}

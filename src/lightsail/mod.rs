@@ -1,0 +1,82 @@
+//! The port: the seven requests that keybatch makes, what each shows, and what may be assumed after each error.
+//!
+//! The trait is small enough to fake, and the fake is a product feature (`sandbox`). This file knows no SDK; only
+//! [`aws`] mentions `aws-*`.
+//!
+//! Whatever the method, an `Err` carries an [`ApiError`] whose `class` alone may be decided upon. Each call is one
+//! HTTP request: nothing here retries.
+
+pub mod aws;
+mod capture;
+pub mod classify;
+
+use std::future::Future;
+
+use crate::domain::{KeyPair, Operation, Reply};
+
+/// Who the credentials belong to, as `sts:GetCallerIdentity` answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The principal's ARN.
+    pub arn: String,
+    /// The account: twelve digits.
+    pub account: String,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// The token of the next page; `None` on the last one.
+    pub next: Option<String>,
+}
+
+/// An instance, as far as it matters here: which key pair *name* it was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its name.
+    pub name: String,
+    /// The name of its key pair; by name only, so it may mean an earlier incarnation.
+    pub ssh_key_name: Option<String>,
+}
+
+/// Amazon Lightsail, as far as keybatch needs it. `region` is a region's code.
+pub trait Lightsail: Send + Sync + 'static {
+    /// Asks to delete the key pair of that name. Irreversible, addressed by name alone, without a client token.
+    ///
+    /// `Ok(Some)`: the operation that the service started; it may not be terminal yet. `Ok(None)`: a success without
+    /// an operation, which shows nothing. An error whose class is a refusal before execution: nothing took effect.
+    /// Any other error: it may have taken effect, now or a little later.
+    fn delete_key_pair(
+        &self,
+        region: &str,
+        name: &str,
+        expected_fingerprint: Option<&str>,
+    ) -> impl Future<Output = Reply<Option<Operation>>> + Send;
+
+    /// Reads one key pair. An error of class `NotFound` shows that no key pair has that name now; any other error
+    /// shows nothing.
+    fn get_key_pair(&self, region: &str, name: &str) -> impl Future<Output = Reply<KeyPair>> + Send;
+
+    /// One page of all key pairs, the default one included.
+    fn get_key_pairs(&self, region: &str, token: Option<&str>) -> impl Future<Output = Reply<Page<KeyPair>>> + Send;
+
+    /// Reads one operation. An error shows nothing about the operation.
+    fn get_operation(&self, region: &str, id: &str) -> impl Future<Output = Reply<Operation>> + Send;
+
+    /// One page of the operations on a resource of that *name*. Whether the service answers for a deleted key pair is
+    /// not documented: an empty page or an error is no evidence.
+    fn get_operations_for_resource(
+        &self,
+        region: &str,
+        name: &str,
+        token: Option<&str>,
+    ) -> impl Future<Output = Reply<Page<Operation>>> + Send;
+
+    /// One page of all instances.
+    fn get_instances(&self, region: &str, token: Option<&str>) -> impl Future<Output = Reply<Page<Instance>>> + Send;
+
+    /// Asks STS whose credentials these are.
+    fn caller_identity(&self) -> impl Future<Output = Reply<Caller>> + Send;
+}
