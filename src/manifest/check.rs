@@ -95,7 +95,7 @@ impl Findings<'_, '_> {
 
     /// The judged value of a field; none too if there is something wrong with it, which is then noted.
     fn field<T>(&mut self, meaning: Meaning, judge: impl FnOnce(&str) -> Result<T, FaultKind>) -> Option<T> {
-        let judged = judge(&*self.written(meaning)?);
+        let judged = judge(&self.written(meaning)?);
         judged.map_err(|kind| self.found.push((kind, self.columns.index(meaning)))).ok()
     }
 

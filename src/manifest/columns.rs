@@ -174,8 +174,8 @@ fn near(name: &str, meaning: Meaning) -> Option<&'static str> {
     }
     meaning.spellings().iter().copied().find(|spelling| {
         let spelling = self::plain(spelling);
-        // One slip in six letters is a slip; in `name` or `arn` it would be another word (`note`, `arm`).
-        spelling == plain || (spelling.len() >= 6 && distance_at_most(&spelling, &plain, spelling.len() / 6))
+        // One slip in five letters is a slip; in `name` or `arn` it would be another word (`note`, `arm`).
+        spelling == plain || (spelling.len() >= 6 && distance_at_most(&spelling, &plain, spelling.len() / 5))
     })
 }
 

@@ -19,8 +19,6 @@ mod scan;
 mod show;
 mod snippet;
 mod source;
-#[cfg(test)]
-mod tests;
 mod trouble;
 mod value;
 

@@ -98,8 +98,7 @@ impl<R: Read> Scanner<R> {
             if self.piece.is_empty() {
                 return Ok(self.finish(faults));
             }
-            if let Err(undecodable) = self.decode() {
-                undecodable.report(faults);
+            if !self.decode(faults) {
                 return Ok(Scanned::Stopped);
             }
             if self.open.is_none() && matches!(self.text.as_str(), "" | "\n" | "\r\n") {
@@ -165,13 +164,13 @@ impl<R: Read> Scanner<R> {
         Scanned::Stopped
     }
 
-    /// Appends the piece to the record's text, if it is text.
-    fn decode(&mut self) -> Result<(), Undecodable> {
+    /// Appends the piece to the record's text, or reports why it is none.
+    fn decode(&mut self, faults: &mut Faults) -> bool {
         let mut piece = self.piece.as_slice();
         if self.lines == 0 {
             if let Some(encoding) = foreign(piece) {
-                let place = Place { line: 1, column: 1, offset: 0 };
-                return Err(Undecodable::Foreign(encoding, place));
+                faults.push_bare(FaultKind::Encoding(encoding), Place { line: 1, column: 1, offset: 0 });
+                return false;
             }
             if let Some(rest) = piece.strip_prefix(UTF8_BOM) {
                 piece = rest;
@@ -198,12 +197,13 @@ impl<R: Read> Scanner<R> {
                 if good.len() < piece.len() {
                     self.text.push(char::REPLACEMENT_CHARACTER);
                 }
-                return Ok(());
+                return true;
             }
         };
         self.text.push_str(&String::from_utf8_lossy(&piece[good.len()..]));
         let width = self.text[at..].chars().next().map_or(0, char::len_utf8);
-        Err(Undecodable::At { kind, text: self.text.clone(), line: self.line, start: self.start, at: at..at + width })
+        faults.push_at(kind, self.extent(), at..at + width);
+        false
     }
 
     /// Splits what is there into fields, and returns whether the record is complete.
@@ -281,7 +281,7 @@ impl<R: Read> Scanner<R> {
         if self.text.len() <= MAX_FIELD_BYTES {
             return None;
         }
-        let unfinished = (!complete).then(|| self.field..self.text.len());
+        let unfinished = (!complete).then_some(self.field..self.text.len());
         let spans = self.cells.iter().map(|cell| cell.span.clone()).chain(unfinished);
         if let Some(span) = spans.into_iter().find(|span| span.len() > MAX_FIELD_BYTES) {
             let quoted = self.text[span.clone()].starts_with('"');
@@ -291,33 +291,114 @@ impl<R: Read> Scanner<R> {
     }
 }
 
-/// Why the input is not text in UTF-8.
-enum Undecodable {
-    /// It begins like another encoding or format.
-    Foreign(Encoding, Place),
-    /// A byte that cannot be, with the record up to the end of its line made readable.
-    At { kind: FaultKind, text: String, line: u64, start: u64, at: Range<usize> },
-}
-
-impl Undecodable {
-    fn report(self, faults: &mut Faults) {
-        match self {
-            Self::Foreign(encoding, place) => faults.push_bare(FaultKind::Encoding(encoding), place),
-            Self::At { kind, text, line, start, at } => {
-                faults.push_at(kind, Extent { text: &text, line, offset: start }, at);
-            }
-        }
-    }
-}
-
 /// Recognizes by its first bytes what is often mistaken for a CSV file.
 fn foreign(start: &[u8]) -> Option<Encoding> {
     match start {
         [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some(Encoding::Utf32),
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some(Encoding::Utf16),
-        [0, first, ..] | [first, 0, ..] if first.is_ascii_graphic() => Some(Encoding::Utf16),
+        [0, a, 0, b, ..] | [a, 0, b, 0, ..] if a.is_ascii_graphic() && b.is_ascii_graphic() => Some(Encoding::Utf16),
         [b'P', b'K', 3, 4, ..] => Some(Encoding::Zip),
         [0x1F, 0x8B, ..] => Some(Encoding::Gzip),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every record's line and values, then the codes of what was reported.
+    fn scan(input: &[u8]) -> (Vec<(u64, Vec<String>)>, Vec<&'static str>) {
+        let mut faults = Faults::new("m.csv");
+        let mut scanner = Scanner::new(input);
+        let mut records = Vec::new();
+        while let Scanned::Record | Scanned::Malformed = scanner.next(&mut faults).unwrap() {
+            let values = scanner.cells.iter().map(|cell| cell.value(&scanner.text).into_owned()).collect();
+            records.push((scanner.line, values));
+        }
+        (records, faults.kept().iter().map(|fault| fault.kind().code()).collect())
+    }
+
+    fn records(input: &str) -> Vec<(u64, Vec<String>)> {
+        let (records, faults) = scan(input.as_bytes());
+        assert_eq!(faults, Vec::<&str>::new(), "{input:?}");
+        records
+    }
+
+    fn owned(values: &[&str]) -> Vec<String> {
+        values.iter().map(|value| (*value).to_owned()).collect()
+    }
+
+    #[test]
+    fn fields_and_line_ends() {
+        for input in ["a,b\nc,", "a,b\r\nc,\r\n", "\u{feff}a,b\nc,\n", "\u{feff}\"a\",b\n\"c\",\"\""] {
+            assert_eq!(records(input), [(1, owned(&["a", "b"])), (2, owned(&["c", ""]))], "{input:?}");
+        }
+        assert_eq!(
+            records("\"a,\"\"b\"\"\r\nc\",\"\"\"\"\nd\n"),
+            [(1, owned(&["a,\"b\"\r\nc", "\""])), (3, owned(&["d"]))]
+        );
+    }
+
+    #[test]
+    fn blank_lines_are_skipped_and_counted() {
+        assert_eq!(records("\n\r\na\n\n\n\"\"\n \n"), [(3, owned(&["a"])), (6, owned(&[""])), (7, owned(&[" "]))]);
+        assert_eq!(records("\u{feff}\n\n"), []);
+        assert_eq!(records(""), []);
+    }
+
+    #[test]
+    fn quoting_faults() {
+        for (input, code) in [
+            ("a,\"b", "manifest::quote_unclosed"),
+            ("a,\"b\n\n\n", "manifest::quote_unclosed"),
+            ("\"a\"b,c", "manifest::text_after_quote"),
+            ("\"a\" ,c", "manifest::text_after_quote"),
+            ("a\"b,c", "manifest::quote_in_bare_field"),
+            (" \"a\"", "manifest::quote_in_bare_field"),
+            ("a\rb\rc", "manifest::bare_carriage_return"),
+            ("a\r\r\n", "manifest::bare_carriage_return"),
+            ("a\r", "manifest::bare_carriage_return"),
+            ("a\0b", "manifest::nul"),
+            ("a\n\0b", "manifest::nul"),
+        ] {
+            assert_eq!(scan(input.as_bytes()).1, [code], "{input:?}");
+        }
+    }
+
+    #[test]
+    fn other_encodings() {
+        for input in [
+            &b"\xff\xfen\0a\0"[..],
+            b"\xfe\xff\0n",
+            b"\xff\xfe\0\0n\0\0\0",
+            b"\0\0\xfe\xff",
+            b"n\0a\0m\0e\0",
+            b"\0n\0a",
+            b"PK\x03\x04....",
+            b"\x1f\x8b\x08",
+            b"name\nschl\xfcssel\n",
+            b"name\nab\xe2\x82",
+            b"\xef\xbb\xbf\xff",
+        ] {
+            assert_eq!(scan(input).1, ["manifest::encoding"], "{input:?}");
+        }
+    }
+
+    #[test]
+    fn limits() {
+        let field = "x".repeat(MAX_FIELD_BYTES);
+        assert_eq!(records(&format!("{field},b\n"))[0].1[1], "b");
+        assert_eq!(scan(format!("a\n{field}x,b\n").as_bytes()).1, ["manifest::field_too_long"]);
+        assert_eq!(scan(format!("a\n\"{}", "b\n".repeat(MAX_FIELD_BYTES)).as_bytes()).1, ["manifest::field_too_long"]);
+
+        let most = format!("{}\n", ",".repeat(MAX_RECORD_BYTES - 1));
+        assert_eq!(records(&format!("\u{feff}{most}{most}")).len(), 2);
+        assert_eq!(scan(format!("{most},{most}").as_bytes()).1, ["manifest::record_too_long"]);
+        // A character that the limit cuts in two is not taken for another encoding.
+        for shift in 0..4 {
+            let cut = format!("{}{}", ",".repeat(MAX_RECORD_BYTES - shift), "🔑".repeat(9));
+            assert_eq!(scan(cut.as_bytes()).1, ["manifest::record_too_long"], "{shift}");
+        }
     }
 }

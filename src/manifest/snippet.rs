@@ -10,9 +10,11 @@ use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanConten
 
 use super::show::defuse;
 
-/// Characters kept on either side of the cell, and of the cell itself: with the gutter, a label's line then
-/// stays near 200 columns at worst and 100 faults hold well under 100 KB.
-const AROUND_MAX: usize = 60;
+/// Characters kept of the line before the cell, of the cell, and of the line behind it: together with the gutter
+/// little more than a wide terminal's 132 columns, and 100 faults hold well under 100 KB.
+const BEFORE_MAX: usize = 40;
+const CELL_MAX: usize = 60;
+const BEHIND_MAX: usize = 24;
 
 /// A place in a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,9 +57,9 @@ impl Extent<'_> {
         let line_end = at.end + rest.find('\n').map_or(rest.len(), |lf| lf);
         let mut text = tail(&self.text[line_start..at.start]);
         let label_start = text.len();
-        text.push_str(&head(&self.text[at.clone()]));
+        text.push_str(&head(&self.text[at.clone()], CELL_MAX));
         let label = label_start..text.len();
-        text.push_str(&head(self.text[at.end..line_end].trim_end_matches('\r')));
+        text.push_str(&head(self.text[at.end..line_end].trim_end_matches('\r'), BEHIND_MAX));
         Snippet { file: Arc::clone(file), text, label, place: self.place(at.start) }
     }
 }
@@ -67,8 +69,8 @@ fn count(items: impl Iterator) -> u64 {
 }
 
 /// The first characters of `text`, defused.
-fn head(text: &str) -> String {
-    match text.char_indices().nth(AROUND_MAX) {
+fn head(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
         None => defuse(text),
         Some((end, _)) => defuse(&text[..end]) + "…",
     }
@@ -76,7 +78,7 @@ fn head(text: &str) -> String {
 
 /// The last characters of `text`, defused.
 fn tail(text: &str) -> String {
-    match text.char_indices().nth_back(AROUND_MAX) {
+    match text.char_indices().nth_back(BEFORE_MAX) {
         None => defuse(text),
         Some((before, c)) => format!("…{}", defuse(&text[before + c.len_utf8()..])),
     }

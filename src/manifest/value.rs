@@ -208,3 +208,130 @@ fn epoch(seconds: &str, fraction: &str) -> Result<Timestamp, TimeTrouble> {
     let nanoseconds = format!("{fraction:0<9}").parse::<i32>().map_err(|_| TimeTrouble::NotSeconds)?;
     Timestamp::new(seconds, nanoseconds).map_err(|_| TimeTrouble::Other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["ab", "a_", "__", "0-0", "Key-Pair_1", &"x".repeat(255), "LightsailDefaultKeyPair"] {
+            assert_eq!(name(good).as_deref(), Ok(good));
+        }
+        for (bad, trouble) in [
+            ("a", NameTrouble::TooShort),
+            ("-", NameTrouble::TooShort),
+            ("-a", NameTrouble::Dash),
+            ("a-", NameTrouble::Dash),
+            (" ab", NameTrouble::Edge(Glyph(' '))),
+            ("ab\n", NameTrouble::Edge(Glyph('\n'))),
+            ("ab\u{200b}", NameTrouble::Edge(Glyph('\u{200b}'))),
+            ("a b", NameTrouble::Character(Glyph(' '), 2)),
+            ("аb", NameTrouble::Character(Glyph('а'), 1)),
+            ("aé", NameTrouble::Character(Glyph('é'), 2)),
+            ("ab\u{661}", NameTrouble::Character(Glyph('\u{661}'), 3)),
+            ("a.b", NameTrouble::Character(Glyph('.'), 2)),
+            ("arn:aws:lightsail:us-east-1:111122223333:KeyPair/x", NameTrouble::Arn),
+            (&"x".repeat(256), NameTrouble::TooLong(256)),
+        ] {
+            assert_eq!(name_trouble(bad), Some(trouble), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn regions() {
+        for good in ["us-east-1", "us-gov-west-1", "ap-southeast-12", "eusc-de-east-1", "us-isob-east-1"] {
+            assert_eq!(region(good).as_deref(), Ok(good));
+        }
+        for (bad, expected) in [
+            (" us-east-1", RegionTrouble::Space),
+            ("US-East-1", RegionTrouble::Case),
+            ("us-east-1a", RegionTrouble::Zone),
+            ("us_east_1", RegionTrouble::Other),
+            ("us-east-", RegionTrouble::Other),
+            ("us--east-1", RegionTrouble::Other),
+            ("us-1", RegionTrouble::Other),
+            ("-", RegionTrouble::Other),
+            ("us-east-1.evil.example", RegionTrouble::Other),
+            (&format!("us-{}-1", "a".repeat(100)), RegionTrouble::Other),
+        ] {
+            assert!(matches!(region(bad), Err(FaultKind::Region { trouble, .. }) if trouble == expected), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn accounts() {
+        assert_eq!(account_id("000122223333").as_deref(), Ok("000122223333"));
+        for (bad, expected) in [
+            ("122223333", AccountTrouble::LeadingZeros(9)),
+            ("1.11122E+11", AccountTrouble::Scientific),
+            ("1,11122E+11", AccountTrouble::Scientific),
+            ("1111-2222-3333", AccountTrouble::Separators),
+            (" 111122223333", AccountTrouble::Separators),
+            ("1111222233334", AccountTrouble::Other),
+            ("prod", AccountTrouble::Other),
+            ("١١١١٢٢٢٢٣٣٣٣", AccountTrouble::Other),
+        ] {
+            assert!(
+                matches!(account_id(bad), Err(FaultKind::AccountId { trouble, .. }) if trouble == expected),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn arns() {
+        let good = "arn:aws:lightsail:us-east-1:111122223333:KeyPair/05859e3d-331d-48ba-9034-12345EXAMPLE";
+        assert_eq!(arn_parts(good), Err(ArnTrouble::Uuid), "the placeholder of AWS's documentation is no UUID");
+        let good = "arn:aws-us-gov:lightsail:us-gov-east-1:111122223333:KeyPair/05859e3d-331d-48ba-9034-0123456789ab";
+        assert_eq!(arn_parts(good), Ok(("us-gov-east-1", "111122223333")));
+        for (bad, trouble) in [
+            ("KeyPair/x", ArnTrouble::Shape),
+            ("arn:gcp:lightsail:us-east-1:111122223333:KeyPair/x", ArnTrouble::Shape),
+            ("arn:aws:ec2:us-east-1:111122223333:key-pair/x", ArnTrouble::Service),
+            ("arn:aws:lightsail::111122223333:KeyPair/x", ArnTrouble::Region),
+            ("arn:aws:lightsail:us-east-1:22223333:KeyPair/x", ArnTrouble::Account),
+            ("arn:aws:lightsail:us-east-1:111122223333:Instance/x", ArnTrouble::Resource),
+            ("arn:aws:lightsail:us-east-1:111122223333:KeyPair/my-key", ArnTrouble::Uuid),
+            (&format!("{good} "), ArnTrouble::Uuid),
+            (&format!("{good}:x"), ArnTrouble::Shape),
+        ] {
+            assert_eq!(arn_parts(bad), Err(trouble), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        let at = |text: &str| moment(text).map(|at| at.to_string());
+        assert_eq!(at("2024-05-01T14:30:00+02:00").as_deref(), Ok("2024-05-01T12:30:00Z"));
+        assert_eq!(at("2024-05-01 12:30:00.25Z").as_deref(), Ok("2024-05-01T12:30:00.25Z"));
+        assert_eq!(at("1714566600").as_deref(), Ok("2024-05-01T12:30:00Z"));
+        assert_eq!(at("1714566600.123").as_deref(), Ok("2024-05-01T12:30:00.123Z"));
+        assert_eq!(at("1714566600.000000001").as_deref(), Ok("2024-05-01T12:30:00.000000001Z"));
+        for (bad, trouble) in [
+            ("2024-05-01T12:30:00", TimeTrouble::NoOffset),
+            ("2024-05-01", TimeTrouble::Other),
+            ("20240501", TimeTrouble::Other),
+            ("1714566600123", TimeTrouble::NotSeconds),
+            ("1714566600.0000000001", TimeTrouble::NotSeconds),
+            ("99999999999999999999999", TimeTrouble::NotSeconds),
+            ("1.71457E+09", TimeTrouble::Scientific),
+            ("2024-13-01T12:30:00Z", TimeTrouble::Other),
+            ("2024-05-01T12:30:00+02:00[Europe/Berlin]", TimeTrouble::Other),
+            ("yesterday, around twelve", TimeTrouble::Other),
+            ("1714566600.", TimeTrouble::Other),
+            ("-1714566600", TimeTrouble::Other),
+            ("", TimeTrouble::Other),
+        ] {
+            assert_eq!(moment(bad), Err(trouble), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn fingerprints() {
+        assert!(fingerprint("12:ab:SHA256/+=").is_ok());
+        for bad in ["a b", "ab\t", "a\u{202e}b", &"a".repeat(256)] {
+            assert!(fingerprint(bad).is_err(), "{bad:?}");
+        }
+    }
+}
