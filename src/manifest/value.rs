@@ -24,31 +24,41 @@ const MAX_EPOCH_S: i64 = 100_000_000_000;
 
 /// A key pair's name: `^\w[\w\-]*\w$` in ASCII, 2 to 255 characters.
 pub(super) fn name(text: &str) -> Result<String, FaultKind> {
-    match name_trouble(text) {
-        None => Ok(text.to_owned()),
-        Some(trouble) => Err(FaultKind::NamePattern { value: Shown::new(text), trouble }),
+    if is_name(text) {
+        return Ok(text.to_owned());
     }
+    Err(FaultKind::NamePattern { value: Shown::new(text), trouble: name_trouble(text) })
 }
 
-fn name_trouble(text: &str) -> Option<NameTrouble> {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+fn is_name(text: &str) -> bool {
+    (2..=MAX_CHARS).contains(&text.len())
+        && text.bytes().all(is_name_byte)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')
+}
+
+/// Why `text`, which is none, is not a name.
+fn name_trouble(text: &str) -> NameTrouble {
     let edge = |c: char| c.is_whitespace() || is_treacherous(c);
     if let Some(c) = text.chars().next().filter(|c| edge(*c)).or_else(|| text.chars().next_back().filter(|c| edge(*c)))
     {
-        return Some(NameTrouble::Edge(Glyph(c)));
+        return NameTrouble::Edge(Glyph(c));
     }
     if text.starts_with("arn:") {
-        return Some(NameTrouble::Arn);
+        return NameTrouble::Arn;
     }
-    if let Some(bad) = text.bytes().position(|b| !word(b) && b != b'-') {
+    if let Some(bad) = text.bytes().position(|b| !is_name_byte(b)) {
         let c = text[bad..].chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
-        return Some(NameTrouble::Character(Glyph(c), bad + 1));
+        return NameTrouble::Character(Glyph(c), bad + 1);
     }
     match text.len() {
-        0..2 => Some(NameTrouble::TooShort),
-        2..=MAX_CHARS if text.starts_with('-') || text.ends_with('-') => Some(NameTrouble::Dash),
-        2..=MAX_CHARS => None,
-        long => Some(NameTrouble::TooLong(long)),
+        0..2 => NameTrouble::TooShort,
+        2..=MAX_CHARS => NameTrouble::Dash,
+        long => NameTrouble::TooLong(long),
     }
 }
 
@@ -73,12 +83,18 @@ pub(super) fn region(text: &str) -> Result<String, FaultKind> {
 fn is_region(text: &str) -> bool {
     let Some((area, rest)) = text.split_once('-') else { return false };
     let Some((_, number)) = text.rsplit_once('-') else { return false };
+    let mut after_dash = true;
+    let mut fits = |b: u8| {
+        let doubled = after_dash && b == b'-';
+        after_dash = b == b'-';
+        !doubled && matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')
+    };
     text.len() <= MAX_REGION_BYTES
         && area.len() >= 2
         && area.bytes().all(|b| b.is_ascii_lowercase())
-        && rest.contains('-')
-        && rest.split('-').all(|word| !word.is_empty())
-        && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && rest.len() > number.len()
+        && rest.bytes().all(&mut fits)
+        && !number.is_empty()
         && number.bytes().all(|b| b.is_ascii_digit())
 }
 
@@ -234,7 +250,8 @@ mod tests {
             ("arn:aws:lightsail:us-east-1:111122223333:KeyPair/x", NameTrouble::Arn),
             (&"x".repeat(256), NameTrouble::TooLong(256)),
         ] {
-            assert_eq!(name_trouble(bad), Some(trouble), "{bad:?}");
+            assert!(!is_name(bad), "{bad:?}");
+            assert_eq!(name_trouble(bad), trouble, "{bad:?}");
         }
     }
 
