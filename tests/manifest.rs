@@ -308,8 +308,8 @@ impl<F: FnMut(u64, &mut Vec<u8>)> Read for Generated<F> {
 fn a_million_rows_stream_through() {
     const ROWS: u64 = 1_000_000;
     // Written by hand: a formatted number takes as long here as reading the row does.
-    let mut line = *b"key-0000000,us-east-1\n";
-    let input = Generated::new("name,region\n", ROWS, move |row, out| {
+    let mut line = *b"key-0000000\n";
+    let input = Generated::new("name\n", ROWS, move |row, out| {
         for digit in line[4..11].iter_mut().rev() {
             *digit = if *digit == b'9' { b'0' } else { *digit + 1 };
             if *digit != b'0' {
@@ -317,7 +317,7 @@ fn a_million_rows_stream_through() {
             }
         }
         // Every thousandth has a fault.
-        out.extend_from_slice(if row % 1000 == 0 { b"key-0001000-,us-east-1\n" } else { &line });
+        out.extend_from_slice(if row % 1000 == 0 { b"key-0001000-\n" } else { &line });
     });
     let (mut good, mut invalid, mut last) = (0_u64, 0_u64, 0);
     let ingested = read("-", input, &Options::default(), |item| {
