@@ -1,5 +1,6 @@
 //! keybatch: an audited batch job runner with a persistent journal.
 pub mod domain;
-pub mod execute;
+pub mod manifest;
 pub mod journal;
 pub mod lightsail;
+pub mod execute;

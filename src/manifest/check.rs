@@ -1,0 +1,124 @@
+//! Judges a record by the columns: every field by itself, then the fields against one another.
+
+use std::borrow::Cow;
+
+use super::Options;
+use super::columns::{Columns, Meaning};
+use super::kind::FaultKind;
+use super::row::{DEFAULT_KEY_PAIR, InvalidRow, Item, Row, RowPlace};
+use super::scan::Cell;
+use super::show::Shown;
+use super::value;
+
+/// A fault and the index of the field it is about; none if it is about the record as a whole.
+pub(super) type Found = (FaultKind, Option<usize>);
+
+/// A record that is to become a row.
+pub(super) struct Record<'a> {
+    pub(super) text: &'a str,
+    pub(super) cells: &'a [Cell],
+    pub(super) place: RowPlace,
+}
+
+impl<'a> Record<'a> {
+    /// The row, or what is wrong with it; what is found is also put into `found`, which is empty before.
+    pub(super) fn check(&self, columns: &Columns, options: &Options, found: &mut Vec<Found>) -> Item {
+        let mut findings = Findings { record: self, columns, found };
+        if let Some(row) = findings.row(options) {
+            return Item::Row(row);
+        }
+        let readable = |meaning| columns.index(meaning).and_then(|index| self.value(index)).map(Cow::into_owned);
+        Item::Invalid(InvalidRow {
+            place: self.place,
+            name: readable(Meaning::Name),
+            region: readable(Meaning::Region),
+            faults: found.iter().map(|(kind, _)| kind.clone()).collect(),
+        })
+    }
+
+    fn value(&self, index: usize) -> Option<Cow<'a, str>> {
+        self.cells.get(index).map(|cell| cell.value(self.text))
+    }
+}
+
+/// Collects what is wrong with a record while its fields are read.
+struct Findings<'a, 'f> {
+    record: &'a Record<'a>,
+    columns: &'a Columns,
+    found: &'f mut Vec<Found>,
+}
+
+impl Findings<'_, '_> {
+    fn row(&mut self, options: &Options) -> Option<Row> {
+        let (found, expected) = (self.record.cells.len(), self.columns.written.len());
+        if found != expected {
+            // Which field belongs to which column is open then: judging them would only add noise.
+            let surplus = (found > expected).then_some(expected);
+            self.found.push((FaultKind::FieldCount { found, expected }, surplus));
+            return None;
+        }
+        let name = self.field(Meaning::Name, value::name);
+        if name.is_none() && self.written(Meaning::Name).is_none() {
+            self.found.push((FaultKind::NameMissing, self.columns.index(Meaning::Name)));
+        }
+        let region = self.field(Meaning::Region, value::region);
+        let account_id = self.field(Meaning::AccountId, value::account_id);
+        let expected_fingerprint = self.field(Meaning::ExpectedFingerprint, value::fingerprint);
+        let arn = self.field(Meaning::Arn, value::arn);
+        let created_at = self.field(Meaning::CreatedAt, value::created_at);
+        if let Some(arn) = &arn {
+            self.agree("region", &arn.region, region.as_deref());
+            self.agree("account_id", &arn.account_id, account_id.as_deref());
+        }
+        if name.as_deref() == Some(DEFAULT_KEY_PAIR) {
+            self.default_key_pair(options);
+        }
+        let row = Row {
+            place: self.record.place,
+            name: name?,
+            region,
+            account_id,
+            expected_fingerprint,
+            arn,
+            created_at,
+            reason: self.written(Meaning::Reason).map(Cow::into_owned),
+            ticket: self.written(Meaning::Ticket).map(Cow::into_owned),
+            annotations: self.annotations(),
+        };
+        self.found.is_empty().then_some(row)
+    }
+
+    /// What is written in the column with this meaning, if there is such a column and anything in it.
+    fn written(&self, meaning: Meaning) -> Option<Cow<'_, str>> {
+        self.record.value(self.columns.index(meaning)?).filter(|value| !value.is_empty())
+    }
+
+    /// The judged value of a field; none too if there is something wrong with it, which is then noted.
+    fn field<T>(&mut self, meaning: Meaning, judge: impl FnOnce(&str) -> Result<T, FaultKind>) -> Option<T> {
+        let judged = judge(&self.written(meaning)?);
+        judged.map_err(|kind| self.found.push((kind, self.columns.index(meaning)))).ok()
+    }
+
+    fn agree(&mut self, column: &'static str, in_arn: &str, in_row: Option<&str>) {
+        if let Some(in_row) = in_row.filter(|in_row| *in_row != in_arn) {
+            let (in_arn, in_row) = (Shown::new(in_arn), Shown::new(in_row));
+            let kind = FaultKind::ArnDisagrees { column, in_arn, in_row };
+            self.found.push((kind, self.columns.index(Meaning::Arn)));
+        }
+    }
+
+    fn default_key_pair(&mut self, options: &Options) {
+        let at = self.columns.index(Meaning::Name);
+        if !options.allow_default_key_pair {
+            self.found.push((FaultKind::DefaultProtected, at));
+        }
+        if self.written(Meaning::ExpectedFingerprint).is_none() {
+            self.found.push((FaultKind::DefaultUnconfirmed, at));
+        }
+    }
+
+    fn annotations(&self) -> Vec<(String, String)> {
+        let value = |index: usize| self.record.value(index).unwrap_or_default().into_owned();
+        self.columns.annotations.iter().map(|(index, name)| (name.clone(), value(*index))).collect()
+    }
+}

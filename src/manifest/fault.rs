@@ -1,0 +1,225 @@
+//! A fault with its place, and the bounded collection of all of them, ready for miette.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, SourceCode};
+
+use super::hint::hint;
+use super::kind::FaultKind;
+use super::show::defuse;
+use super::snippet::{Extent, Place, Snippet};
+
+/// Faults kept in detail. Nobody reads more in one go, and a file of a million bad rows must not fill memory;
+/// all faults are counted.
+pub const MAX_DETAILED_FAULTS: usize = 100;
+
+/// One fault of a manifest. `Display` is the sentence alone; [`Fault::one_line`] has the place and the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    file: Arc<str>,
+    kind: FaultKind,
+    place: Place,
+    snippet: Option<Snippet>,
+}
+
+impl Fault {
+    /// A fault at a place of which no text is at hand, as of two rows that were compared after they were read.
+    #[must_use]
+    pub fn without_text(file: &str, kind: FaultKind, place: Place) -> Self {
+        Self { file: defuse(file).into(), kind, place, snippet: None }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn kind(&self) -> &FaultKind {
+        &self.kind
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        hint(&self.kind)
+    }
+
+    /// The name of the manifest, defused.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// `file:line:column: what is wrong [code]`, for logs and for people who grep.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        let Place { line, column, .. } = self.place;
+        format!("{}:{line}:{column}: {} [{}]", self.file, self.kind, self.kind.code())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Diagnostic for Fault {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.kind.code()))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.hint()))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.snippet.as_ref().map(|snippet| snippet as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let label = self.snippet.as_ref()?.label();
+        Some(Box::new(std::iter::once(LabeledSpan::new_primary_with_span(Some("here".into()), label))))
+    }
+}
+
+/// All faults of one manifest: every one counted, the first [`MAX_DETAILED_FAULTS`] kept.
+///
+/// `Display` is the [summary](Faults::summary), and the kept faults are its related diagnostics, so that handing a
+/// `Faults` to miette shows them all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults {
+    file: Arc<str>,
+    kept: Vec<Fault>,
+    by_code: BTreeMap<&'static str, u64>,
+    of_file: bool,
+}
+
+impl Faults {
+    /// None yet, for the manifest of this name.
+    #[must_use]
+    pub fn new(file: &str) -> Self {
+        Self { file: defuse(file).into(), kept: Vec::new(), by_code: BTreeMap::new(), of_file: false }
+    }
+
+    /// Counts a fault, and keeps it while there is room.
+    pub fn push(&mut self, fault: Fault) {
+        self.count(&fault.kind);
+        if self.has_room() {
+            self.kept.push(fault);
+        }
+    }
+
+    /// Counts a fault at the bytes `at` of `extent`, and keeps it while there is room.
+    pub(super) fn push_at(&mut self, kind: FaultKind, extent: Extent<'_>, at: Range<usize>) {
+        self.count(&kind);
+        if self.has_room() {
+            let (place, snippet) = (extent.place(at.start), extent.snippet(&self.file, at));
+            self.kept.push(Fault { file: Arc::clone(&self.file), kind, place, snippet: Some(snippet) });
+        }
+    }
+
+    /// Counts a fault that has a place but no text worth showing, and keeps it while there is room.
+    pub(super) fn push_bare(&mut self, kind: FaultKind, place: Place) {
+        self.push(Fault { file: Arc::clone(&self.file), kind, place, snippet: None });
+    }
+
+    fn count(&mut self, kind: &FaultKind) {
+        *self.by_code.entry(kind.code()).or_default() += 1;
+        self.of_file |= kind.is_of_file();
+    }
+
+    fn has_room(&self) -> bool {
+        self.kept.len() < MAX_DETAILED_FAULTS
+    }
+
+    /// The faults that were kept, in the order in which they were found.
+    #[must_use]
+    pub fn kept(&self) -> &[Fault] {
+        &self.kept
+    }
+
+    /// How many there are, kept or not.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.by_code.values().sum()
+    }
+
+    /// How many there are of each code.
+    #[must_use]
+    pub fn by_code(&self) -> &BTreeMap<&'static str, u64> {
+        &self.by_code
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_code.is_empty()
+    }
+
+    /// Whether one of them is the whole file's, so that none of its rows may be used.
+    #[must_use]
+    pub fn are_of_file(&self) -> bool {
+        self.of_file
+    }
+
+    /// One sentence: how many, in which file, of which kinds, and how many of them are shown.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let total = self.total();
+        if total == 0 {
+            return format!("no faults in {}", self.file);
+        }
+        let kinds: Vec<_> =
+            self.by_code.iter().map(|(code, n)| format!("{n} {}", code.trim_start_matches("manifest::"))).collect();
+        let mut summary =
+            format!("{total} fault{} in {}: {}", if total == 1 { "" } else { "s" }, self.file, kinds.join(", "));
+        if total > self.kept.len() as u64 {
+            summary.push_str(&format!(" (the first {} are shown)", self.kept.len()));
+        }
+        summary
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl Diagnostic for Faults {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.kept.iter().map(|fault| fault as &dyn Diagnostic)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_counted_and_few_are_kept() {
+        let mut faults = Faults::new("m.csv");
+        assert_eq!(faults.summary(), "no faults in m.csv");
+        let extent = Extent { text: "a b\n", line: 2, offset: 5 };
+        for _ in 0..1000 {
+            faults.push_at(FaultKind::NameMissing, extent, 0..3);
+        }
+        assert!(!faults.are_of_file());
+        faults.push(Fault::without_text("m.csv", FaultKind::NoRows, extent.place(0)));
+        assert!(faults.are_of_file());
+        assert_eq!((faults.total(), faults.kept().len()), (1001, MAX_DETAILED_FAULTS));
+        assert_eq!(faults.summary(), "1001 faults in m.csv: 1000 name_missing, 1 no_rows (the first 100 are shown)");
+        assert_eq!(faults.kept()[0].one_line(), "m.csv:2:1: the key pair's name is missing [manifest::name_missing]");
+    }
+}

@@ -1,0 +1,147 @@
+//! What to do about each fault, in words for the person who wrote the file.
+
+use super::columns::Meaning;
+use super::kind::FaultKind;
+use super::trouble::{
+    AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
+};
+
+const SEE_QUOTES: &str = "put the whole field in quotes and double every quote inside it: \"a \"\"b\"\" c\". \
+    Until then it is uncertain where this record ends, so no row of the file is used";
+const NAME_RULE: &str = "names have 2 to 255 ASCII letters, digits, `_` and `-`, and no dash at either end";
+
+/// The hint for `kind`; every fault has one.
+pub(super) fn hint(kind: &FaultKind) -> String {
+    match kind {
+        FaultKind::Empty => {
+            "it needs a header line with a `key_pair_name` column, then one row for each key pair".into()
+        }
+        FaultKind::NoRows => "add one row for each key pair below the header".into(),
+        FaultKind::NameColumnMissing(trouble) => header(trouble),
+        FaultKind::ColumnRepeated { .. } => "keep one of the two, or rename one to keep it as an annotation".into(),
+        FaultKind::ColumnUnnamed(_) => {
+            "name the column, or remove it (a comma too many at the end of the header?)".into()
+        }
+        FaultKind::Encoding(encoding) => self::encoding(*encoding).into(),
+        FaultKind::Nul => {
+            "text has none; the file is damaged, binary, or UTF-16 saved without a byte order mark".into()
+        }
+        FaultKind::FieldTooLong { quoted: true } => "the quote it begins with is probably never closed".into(),
+        FaultKind::FieldTooLong { quoted: false } => "is this a manifest? No column needs that much".into(),
+        FaultKind::RecordTooLong => "is this a manifest? Lines must end with LF or CRLF".into(),
+        FaultKind::QuoteUnclosed => {
+            "close it, or double it if it belongs to the text; the file may also be cut off".into()
+        }
+        FaultKind::QuoteInBareField | FaultKind::TextAfterQuote => SEE_QUOTES.into(),
+        FaultKind::BareCarriageReturn => "save the file with LF or CRLF line ends, or quote the field".into(),
+        FaultKind::FieldCount { found, expected } if found > expected => {
+            "a value that contains a comma must be in quotes".into()
+        }
+        FaultKind::FieldCount { .. } => {
+            "write empty fields as nothing between two commas; every row needs them all".into()
+        }
+        FaultKind::NameMissing => {
+            "remove the row (spreadsheets leave rows of bare commas), or name the key pair".into()
+        }
+        FaultKind::NamePattern { trouble, .. } => name(*trouble),
+        FaultKind::Region { trouble, .. } => region(*trouble).into(),
+        FaultKind::AccountId { trouble, .. } => account(*trouble),
+        FaultKind::Arn { trouble, .. } => arn(*trouble).into(),
+        FaultKind::ArnDisagrees { .. } => "one of the two is wrong; find out which before anything is deleted".into(),
+        FaultKind::CreatedAt { trouble, .. } => time(*trouble).into(),
+        FaultKind::Fingerprint { trouble, .. } => fingerprint(*trouble).into(),
+        FaultKind::DefaultUnconfirmed => {
+            "the API demands it: take it from GetKeyPairs with includeDefaultKeyPair, or from `keybatch inventory`"
+                .into()
+        }
+        FaultKind::DefaultProtected => "remove the row, or say --allow-default-key-pair if you mean it".into(),
+        FaultKind::Contradiction { .. } => {
+            "keep the row that is right; rows that agree would be skipped as duplicates".into()
+        }
+    }
+}
+
+fn header(trouble: &HeaderTrouble) -> String {
+    let accepted = Meaning::Name.spellings().join("`, `");
+    match trouble {
+        HeaderTrouble::Delimiter('\t') => "the columns seem to be separated by tabs; use commas".into(),
+        HeaderTrouble::Delimiter(c) => format!("the columns seem to be separated by `{c}`; use commas"),
+        HeaderTrouble::Near { written, meant } => {
+            format!("did you mean `{meant}` where it says `{written}`? Accepted are `{accepted}`")
+        }
+        HeaderTrouble::NoHeader => format!("the first line must name the columns; the names' column is `{accepted}`"),
+        HeaderTrouble::Other => format!("accepted spellings are `{accepted}`"),
+    }
+}
+
+fn encoding(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Utf16 => "convert it: iconv -f UTF-16 -t UTF-8, or in Excel save as \"CSV UTF-8\"",
+        Encoding::Utf32 => "convert it: iconv -f UTF-32 -t UTF-8",
+        Encoding::Zip => "export the sheet as CSV (in Excel: \"CSV UTF-8\")",
+        Encoding::Gzip => "unpack it: gunzip -c FILE | keybatch … -",
+        Encoding::OneByte(_) => "convert it: iconv -f WINDOWS-1252 -t UTF-8, or in Excel save as \"CSV UTF-8\"",
+    }
+}
+
+fn name(trouble: NameTrouble) -> String {
+    match trouble {
+        NameTrouble::Edge(_) => "remove it; names are compared exactly, so it is not removed for you".into(),
+        NameTrouble::Arn => "put it into an `arn` column, and the name into this one".into(),
+        NameTrouble::Character(glyph, _) if !glyph.0.is_ascii() => {
+            format!("it may only look like an ASCII character, as after a paste from a document: {NAME_RULE}")
+        }
+        NameTrouble::TooShort | NameTrouble::TooLong(_) | NameTrouble::Dash | NameTrouble::Character(..) => {
+            NAME_RULE.into()
+        }
+    }
+}
+
+fn region(trouble: RegionTrouble) -> &'static str {
+    match trouble {
+        RegionTrouble::Space => "remove the white space around it",
+        RegionTrouble::Case => "regions are written in lower case, such as us-east-1",
+        RegionTrouble::Zone => "this looks like an availability zone; leave out the last letter",
+        RegionTrouble::Other => "a region is written like us-east-1 or eu-central-2",
+    }
+}
+
+fn account(trouble: AccountTrouble) -> String {
+    match trouble {
+        AccountTrouble::LeadingZeros(digits) => format!(
+            "it has {digits} digit{}; spreadsheets drop leading zeros: format the column as text",
+            if digits == 1 { "" } else { "s" }
+        ),
+        AccountTrouble::Scientific => {
+            "a spreadsheet has rounded it; format the column as text and enter it anew, the digits are lost".into()
+        }
+        AccountTrouble::Separators => "write the digits alone".into(),
+        AccountTrouble::Other => "an account id is 12 digits, such as 111122223333".into(),
+    }
+}
+
+fn arn(trouble: ArnTrouble) -> &'static str {
+    match trouble {
+        ArnTrouble::Uuid => "Lightsail's ARNs end with a UUID, not with the key pair's name; copy it from GetKeyPairs",
+        ArnTrouble::Service => "key pairs of EC2 are other key pairs; keybatch deletes those of Lightsail",
+        ArnTrouble::Shape | ArnTrouble::Region | ArnTrouble::Account | ArnTrouble::Resource => {
+            "copy it from GetKeyPairs, or leave the field empty"
+        }
+    }
+}
+
+fn time(trouble: TimeTrouble) -> &'static str {
+    match trouble {
+        TimeTrouble::NoOffset => "add the offset from UTC: 2024-05-01T12:30:00Z or 2024-05-01T14:30:00+02:00",
+        TimeTrouble::NotSeconds => "epoch times are seconds with up to 9 decimals, such as 1714566600.123",
+        TimeTrouble::Scientific => "a spreadsheet has rounded it; write it as 2024-05-01T12:30:00Z",
+        TimeTrouble::Other => "write it as 2024-05-01T12:30:00Z, or as epoch seconds such as 1714566600.123",
+    }
+}
+
+fn fingerprint(trouble: FingerprintTrouble) -> &'static str {
+    match trouble {
+        FingerprintTrouble::Character(_) => "copy it exactly as GetKeyPairs gives it",
+        FingerprintTrouble::TooLong(_) => "is this the public key? A fingerprint is much shorter",
+    }
+}

@@ -1,0 +1,226 @@
+//! Everything that can be wrong with a manifest, each with a stable code. What to do about it is `hint`'s matter.
+//!
+//! Faults of a *row* spoil that row alone and `--skip-invalid` may pass over them. Faults of the *file* leave open
+//! what its rows are; nothing that was read from such a file may be used.
+
+use super::show::Shown;
+use super::trouble::{
+    AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
+};
+
+/// What is wrong, with the values that show it. `Display` says it in one sentence without the place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// File: not a single record.
+    #[error("the manifest is empty")]
+    Empty,
+    /// File: a header and nothing else.
+    #[error("the manifest has a header but no rows")]
+    NoRows,
+    /// File: no column holds names.
+    #[error("there is no `key_pair_name` column")]
+    NameColumnMissing(HeaderTrouble),
+    /// File: two columns of the same name or meaning.
+    #[error("column {column}, `{name}`, repeats column {first}, `{first_name}`")]
+    ColumnRepeated {
+        /// Position of the repetition, from 1.
+        column: usize,
+        /// Its name.
+        name: Shown,
+        /// Position of the first of the two, from 1.
+        first: usize,
+        /// Its name.
+        first_name: Shown,
+    },
+    /// File: a column whose name is empty or white space. Holds its position, from 1.
+    #[error("column {0} has no name")]
+    ColumnUnnamed(usize),
+    /// File: not UTF-8.
+    #[error("the manifest is not UTF-8 text: {0}")]
+    Encoding(Encoding),
+    /// File: a NUL byte.
+    #[error("there is a NUL byte in the manifest")]
+    Nul,
+    /// File: a field longer than [`MAX_FIELD_BYTES`](super::MAX_FIELD_BYTES).
+    #[error("a field is longer than {} KiB", super::MAX_FIELD_BYTES / 1024)]
+    FieldTooLong {
+        /// Whether it began with a quote, which may then be one that was never closed.
+        quoted: bool,
+    },
+    /// File: a record longer than [`MAX_RECORD_BYTES`](super::MAX_RECORD_BYTES).
+    #[error("a record is longer than {} KiB", super::MAX_RECORD_BYTES / 1024)]
+    RecordTooLong,
+    /// File: it ends inside a quoted field.
+    #[error("the quote opened here is never closed")]
+    QuoteUnclosed,
+    /// File: a quote in a field that does not begin with one.
+    #[error("there is a quote inside a field that does not begin with one")]
+    QuoteInBareField,
+    /// File: something between a closing quote and the next comma.
+    #[error("there is text after a closing quote")]
+    TextAfterQuote,
+    /// File: a carriage return that ends no line.
+    #[error("there is a carriage return without a line feed outside quotes")]
+    BareCarriageReturn,
+    /// Row: more or fewer fields than the header.
+    #[error("the row has {found} field{}, the header has {expected}", if *found == 1 { "" } else { "s" })]
+    FieldCount {
+        /// Fields in the row.
+        found: usize,
+        /// Fields in the header.
+        expected: usize,
+    },
+    /// Row: no name.
+    #[error("the key pair's name is missing")]
+    NameMissing,
+    /// Row: a name Lightsail cannot have given.
+    #[error("`{value}` is not a key pair name: {trouble}")]
+    NamePattern {
+        /// What stands there.
+        value: Shown,
+        /// Why it is none.
+        trouble: NameTrouble,
+    },
+    /// Row: not shaped like a region.
+    #[error("`{value}` is not a region")]
+    Region {
+        /// What stands there.
+        value: Shown,
+        /// What it seems to be.
+        trouble: RegionTrouble,
+    },
+    /// Row: not 12 digits.
+    #[error("`{value}` is not an account id of 12 digits")]
+    AccountId {
+        /// What stands there.
+        value: Shown,
+        /// What seems to have happened to it.
+        trouble: AccountTrouble,
+    },
+    /// Row: not the ARN of a Lightsail key pair.
+    #[error("`{value}` is not the ARN of a Lightsail key pair: {trouble}")]
+    Arn {
+        /// What stands there.
+        value: Shown,
+        /// Why it is none.
+        trouble: ArnTrouble,
+    },
+    /// Row: the ARN lies in another region or account than the row says.
+    #[error("the ARN names the {column} `{in_arn}`, the row's own column says `{in_row}`")]
+    ArnDisagrees {
+        /// `region` or `account_id`.
+        column: &'static str,
+        /// The value inside the ARN.
+        in_arn: Shown,
+        /// The value of the column.
+        in_row: Shown,
+    },
+    /// Row: not a time.
+    #[error("`{value}` is not a time")]
+    CreatedAt {
+        /// What stands there.
+        value: Shown,
+        /// What it seems to be.
+        trouble: TimeTrouble,
+    },
+    /// Row: a fingerprint no API can have given.
+    #[error("`{value}` is not a fingerprint: {trouble}")]
+    Fingerprint {
+        /// What stands there.
+        value: Shown,
+        /// Why it is none.
+        trouble: FingerprintTrouble,
+    },
+    /// Row: the default key pair without `expected_fingerprint`.
+    #[error("the default key pair cannot be deleted without its `expected_fingerprint`")]
+    DefaultUnconfirmed,
+    /// Row: the default key pair, and it was not allowed.
+    #[error("the default key pair is protected")]
+    DefaultProtected,
+    /// Row: contradicts an earlier row about the same key pair.
+    #[error(
+        "row {row} (line {line}) contradicts row {first_row} (line {first_line}) about `{name}`: \
+         they differ in {}", differing.join(", ")
+    )]
+    Contradiction {
+        /// The key pair both rows name.
+        name: Shown,
+        /// The earlier row's number.
+        first_row: u64,
+        /// Its line.
+        first_line: u64,
+        /// The later row's number.
+        row: u64,
+        /// Its line.
+        line: u64,
+        /// Columns in which they differ.
+        differing: Vec<&'static str>,
+    },
+}
+
+impl FaultKind {
+    /// The stable code, such as `manifest::name_pattern`; codes are never renamed.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "manifest::empty",
+            Self::NoRows => "manifest::no_rows",
+            Self::NameColumnMissing(_) => "manifest::column_missing",
+            Self::ColumnRepeated { .. } => "manifest::column_repeated",
+            Self::ColumnUnnamed(_) => "manifest::column_unnamed",
+            Self::Encoding(_) => "manifest::encoding",
+            Self::Nul => "manifest::nul",
+            Self::FieldTooLong { .. } => "manifest::field_too_long",
+            Self::RecordTooLong => "manifest::record_too_long",
+            Self::QuoteUnclosed => "manifest::quote_unclosed",
+            Self::QuoteInBareField => "manifest::quote_in_bare_field",
+            Self::TextAfterQuote => "manifest::text_after_quote",
+            Self::BareCarriageReturn => "manifest::bare_carriage_return",
+            Self::FieldCount { .. } => "manifest::field_count",
+            Self::NameMissing => "manifest::name_missing",
+            Self::NamePattern { .. } => "manifest::name_pattern",
+            Self::Region { .. } => "manifest::region",
+            Self::AccountId { .. } => "manifest::account_id",
+            Self::Arn { .. } => "manifest::arn",
+            Self::ArnDisagrees { .. } => "manifest::arn_disagrees",
+            Self::CreatedAt { .. } => "manifest::created_at",
+            Self::Fingerprint { .. } => "manifest::fingerprint",
+            Self::DefaultUnconfirmed => "manifest::default_unconfirmed",
+            Self::DefaultProtected => "manifest::default_protected",
+            Self::Contradiction { .. } => "manifest::contradiction",
+        }
+    }
+
+    /// Whether the fault is the whole file's, so that no row of it can be trusted and none may be skipped past it.
+    #[must_use]
+    pub fn is_of_file(&self) -> bool {
+        match self {
+            Self::Empty
+            | Self::NoRows
+            | Self::NameColumnMissing(_)
+            | Self::ColumnRepeated { .. }
+            | Self::ColumnUnnamed(_)
+            | Self::Encoding(_)
+            | Self::Nul
+            | Self::FieldTooLong { .. }
+            | Self::RecordTooLong
+            | Self::QuoteUnclosed
+            | Self::QuoteInBareField
+            | Self::TextAfterQuote
+            | Self::BareCarriageReturn => true,
+            Self::FieldCount { .. }
+            | Self::NameMissing
+            | Self::NamePattern { .. }
+            | Self::Region { .. }
+            | Self::AccountId { .. }
+            | Self::Arn { .. }
+            | Self::ArnDisagrees { .. }
+            | Self::CreatedAt { .. }
+            | Self::Fingerprint { .. }
+            | Self::DefaultUnconfirmed
+            | Self::DefaultProtected
+            | Self::Contradiction { .. } => false,
+        }
+    }
+}

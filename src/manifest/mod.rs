@@ -1,0 +1,164 @@
+//! Reads a manifest: a CSV file whose rows name the key pairs to delete.
+//!
+//! [`read`] goes through the input once, holds one record at a time (so ten million rows take no more memory than
+//! ten), computes the SHA-256 of the whole on the way, and hands every row to a sink: validated, or with all that is
+//! wrong with it. Every fault is found in one pass and has a stable code, its place and a hint.
+//!
+//! It promises that a [`Row`] holds only what may go into a request, and that a file whose records cannot be told
+//! apart with certainty is refused as a whole. It knows no network, no clock, no journal and no other row: what
+//! duplicates mean is decided by the caller, with [`Claim::compare`].
+
+mod check;
+mod columns;
+mod duplicate;
+mod fault;
+mod hint;
+mod kind;
+mod row;
+mod scan;
+mod show;
+mod snippet;
+mod source;
+mod trouble;
+mod value;
+
+use std::io::{self, Read};
+
+pub use self::columns::{Meaning, NearMiss};
+pub use self::duplicate::{Claim, Duplicate};
+pub use self::fault::{Fault, Faults, MAX_DETAILED_FAULTS};
+pub use self::kind::FaultKind;
+pub use self::row::{CreatedAt, DEFAULT_KEY_PAIR, InvalidRow, Item, KeyPairArn, Row, RowPlace};
+pub use self::scan::{MAX_FIELD_BYTES, MAX_RECORD_BYTES};
+pub use self::show::Shown;
+pub use self::snippet::Place;
+pub use self::trouble::{
+    AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, Glyph, HeaderTrouble, NameTrouble, RegionTrouble,
+    TimeTrouble,
+};
+
+use self::check::Record;
+use self::columns::Columns;
+use self::scan::{Scanned, Scanner};
+
+/// How a manifest is to be judged. The default is the stricter one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether rows may name the default key pair.
+    pub allow_default_key_pair: bool,
+}
+
+/// A manifest that was read to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingested {
+    /// Name it was given, such as its path; not defused.
+    pub name: String,
+    /// SHA-256 of all its bytes, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its rows, the invalid ones too; as many items went to the sink.
+    pub rows: u64,
+    /// How many of the rows are invalid.
+    pub invalid_rows: u64,
+    /// The header as written.
+    pub columns: Vec<String>,
+    /// Columns kept as annotations that may have been meant otherwise. Worth a warning: what such a column expects
+    /// is *not* compared.
+    pub near_misses: Vec<NearMiss>,
+    /// What is wrong with its rows; none of these is the whole file's.
+    pub faults: Faults,
+}
+
+/// Why a manifest could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError<E> {
+    /// The input failed.
+    #[error("cannot read the manifest behind byte {bytes}")]
+    Input {
+        /// Bytes read before.
+        bytes: u64,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+    /// The sink would not go on.
+    #[error("cannot take in a row of the manifest")]
+    Sink(#[source] E),
+    /// The file as a whole is faulty. Whatever went to the sink before is void, with `--skip-invalid` too: it may
+    /// have been read across a record's true borders.
+    #[error("{0}")]
+    Refused(Faults),
+}
+
+/// Reads the manifest called `name` from `input` and hands each row to `sink`, in order.
+///
+/// Everything is read exactly once and nothing is kept. Rows with faults go to the sink as [`Item::Invalid`], and
+/// what is wrong with them is in [`Ingested::faults`]: the caller either refuses the manifest by these, or skips
+/// the invalid rows.
+///
+/// # Errors
+///
+/// [`ReadError::Refused`] holds all faults found, at least one of them the whole file's. Reading ends early where
+/// nothing further can be made out (another encoding, a limit exceeded, a faulty header); a quoting fault is read
+/// past, to report what else is wrong. [`ReadError::Sink`] is the sink's own error, [`ReadError::Input`] the input's.
+pub fn read<R: Read, E>(
+    name: &str,
+    input: R,
+    options: &Options,
+    mut sink: impl FnMut(Item) -> Result<(), E>,
+) -> Result<Ingested, ReadError<E>> {
+    let mut faults = Faults::new(name);
+    let mut scanner = Scanner::new(input);
+    let columns = match next(&mut scanner, &mut faults)? {
+        Scanned::Record => Columns::read(scanner.extent(), scanner.cells(), scanner.content_end(), &mut faults),
+        Scanned::End => {
+            faults.push_bare(FaultKind::Empty, Place { line: 1, column: 1, offset: 0 });
+            None
+        }
+        Scanned::Malformed | Scanned::Stopped => None,
+    };
+    let Some(columns) = columns else { return Err(ReadError::Refused(faults)) };
+    let header = scanner.extent().place(0);
+
+    let (mut rows, mut invalid_rows) = (0, 0);
+    loop {
+        match next(&mut scanner, &mut faults)? {
+            Scanned::Record => {
+                rows += 1;
+                let item = judge(&scanner, rows, &columns, options, &mut faults);
+                invalid_rows += u64::from(matches!(item, Item::Invalid(_)));
+                sink(item).map_err(ReadError::Sink)?;
+            }
+            Scanned::Malformed => rows += 1,
+            Scanned::End => break,
+            Scanned::Stopped => return Err(ReadError::Refused(faults)),
+        }
+    }
+    if rows == 0 {
+        faults.push_bare(FaultKind::NoRows, header);
+    }
+    if faults.are_of_file() {
+        return Err(ReadError::Refused(faults));
+    }
+    let (bytes, sha256) = scanner.into_digest();
+    let Columns { written, near_misses, .. } = columns;
+    Ok(Ingested { name: name.to_owned(), sha256, bytes, rows, invalid_rows, columns: written, near_misses, faults })
+}
+
+fn next<R: Read, E>(scanner: &mut Scanner<R>, faults: &mut Faults) -> Result<Scanned, ReadError<E>> {
+    scanner.next(faults).map_err(|source| ReadError::Input { bytes: scanner.bytes(), source })
+}
+
+/// Makes an item of the current record, and reports what is wrong with it.
+fn judge<R: Read>(scanner: &Scanner<R>, row: u64, columns: &Columns, options: &Options, faults: &mut Faults) -> Item {
+    let (extent, cells, end) = (scanner.extent(), scanner.cells(), scanner.content_end());
+    let place = RowPlace { row, line: extent.line, start: extent.offset, end: extent.offset + end as u64 };
+    let mut found = Vec::new();
+    let item = Record { text: extent.text, cells, place }.check(columns, options, &mut found);
+    for (kind, cell) in found {
+        let at = cell.and_then(|index| cells.get(index)).map_or(0..end, |cell| cell.span.clone());
+        faults.push_at(kind, extent, at);
+    }
+    item
+}
