@@ -1,6 +1,7 @@
 //! keybatch: an audited batch job runner with a persistent journal.
+pub mod cli;
 pub mod domain;
-pub mod manifest;
+pub mod execute;
 pub mod journal;
 pub mod lightsail;
-pub mod execute;
+pub mod manifest;

@@ -30,7 +30,7 @@ pub use self::fault::{Fault, Faults, MAX_DETAILED_FAULTS};
 pub use self::kind::FaultKind;
 pub use self::row::{CreatedAt, DEFAULT_KEY_PAIR, InvalidRow, Item, KeyPairArn, Row, RowPlace};
 pub use self::scan::{MAX_FIELD_BYTES, MAX_RECORD_BYTES};
-pub use self::show::Shown;
+pub use self::show::{Shown, defuse};
 pub use self::snippet::Place;
 pub use self::trouble::{
     AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, Glyph, HeaderTrouble, NameTrouble, RegionTrouble,

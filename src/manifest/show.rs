@@ -39,7 +39,8 @@ impl fmt::Display for Shown {
 /// `text` with every treacherous character as a visible escape (`\n`, `\u{1b}`, `\u{202e}`); of any length.
 ///
 /// Backslashes stay single: the result is for reading, it is not meant to be parsed back.
-pub(super) fn defuse(text: &str) -> String {
+#[must_use]
+pub fn defuse(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

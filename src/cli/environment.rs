@@ -1,0 +1,63 @@
+//! What the program is given from outside: variables, terminals, places. Read once, at the start, so that everything
+//! else can be tested with another one.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+/// The program's surroundings.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    /// Whether questions can be asked.
+    pub stdin_is_terminal: bool,
+    /// Whether a person reads the data.
+    pub stdout_is_terminal: bool,
+    /// Whether a person reads the talk, and a bar can be drawn.
+    pub stderr_is_terminal: bool,
+}
+
+impl Environment {
+    /// The surroundings of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self {
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// A variable that is set and not empty.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Where the journal is unless another place is named: `$XDG_DATA_HOME/keybatch/journal.db`.
+    #[must_use]
+    pub fn default_journal(&self) -> Option<PathBuf> {
+        let data = match self.variable("XDG_DATA_HOME") {
+            Some(path) if path.starts_with('/') => PathBuf::from(path),
+            _ => PathBuf::from(self.variable("HOME")?).join(".local/share"),
+        };
+        Some(data.join("keybatch").join("journal.db"))
+    }
+
+    /// The name of the operating system's user, as far as it can be told.
+    #[must_use]
+    pub fn user(&self) -> String {
+        let named = self.variable("SUDO_USER").or_else(|| self.variable("USER")).or_else(|| self.variable("LOGNAME"));
+        let uid = rustix::process::getuid().as_raw();
+        named.map_or_else(|| format!("uid:{uid}"), str::to_owned)
+    }
+
+    /// The machine's name.
+    #[must_use]
+    pub fn host(&self) -> String {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    }
+}

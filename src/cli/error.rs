@@ -1,0 +1,70 @@
+//! An error as the user sees it: what went wrong, what was and was not done, what to do next, and the exit code.
+
+use std::error::Error;
+
+use super::exit::Exit;
+use crate::journal::JournalError;
+
+/// An error at the edge of the program.
+#[derive(Debug)]
+pub struct CliError {
+    /// How the program leaves.
+    pub exit: Exit,
+    /// One sentence.
+    pub message: String,
+    /// The chain of causes, outermost first.
+    pub causes: Vec<String>,
+    /// What the user can do; each one line.
+    pub hints: Vec<String>,
+    /// A rendering that says it better than `message` (a manifest with its faults), already defused.
+    pub report: Option<String>,
+}
+
+impl CliError {
+    /// An error with a message alone.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), causes: Vec::new(), hints: Vec::new(), report: None }
+    }
+
+    /// From an error of the library, with its causes.
+    pub fn from_error(exit: Exit, error: &dyn Error) -> Self {
+        let mut causes = Vec::new();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        Self { causes, ..Self::new(exit, error.to_string()) }
+    }
+
+    /// Adds a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<JournalError> for CliError {
+    fn from(error: JournalError) -> Self {
+        match &error {
+            JournalError::Locked { .. } => Self::from_error(Exit::Locked, &error)
+                .hint("wait for the other session, or stop it with Ctrl-C: it leaves in order and can be resumed"),
+            JournalError::Missing { .. } => {
+                Self::from_error(Exit::Environment, &error).hint("name the journal with --journal or KEYBATCH_JOURNAL")
+            }
+            _ => Self::from_error(Exit::Environment, &error),
+        }
+    }
+}
+
+/// A write to standard output or standard error that failed. A closed pipe is the reader's choice (`| head`), and
+/// ends the program quietly.
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::new(Exit::Success, "");
+        }
+        Self::from_error(Exit::Unexpected, &error)
+    }
+}

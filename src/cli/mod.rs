@@ -1,0 +1,107 @@
+//! The command line: the only room that prints, reads the environment, or decides how the program leaves.
+//!
+//! One file a subcommand, each with an `Args` struct and one function. Arguments as typed are turned into settings as
+//! meant (`settings`) before anything acts on them.
+
+mod completions;
+pub mod environment;
+pub mod error;
+pub mod exit;
+mod ui;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub use environment::Environment;
+pub use error::CliError;
+pub use exit::Exit;
+pub use ui::{Format, Ui, defused, shown};
+
+/// Delete Amazon Lightsail key pairs in audited, resumable batches.
+#[derive(Debug, Parser)]
+#[command(name = "keybatch", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command has.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The journal [default: $XDG_DATA_HOME/keybatch/journal.db]
+    #[arg(long, global = true, env = "KEYBATCH_JOURNAL", value_name = "PATH")]
+    journal: Option<PathBuf>,
+    /// How data is put out on standard output
+    #[arg(long, global = true, env = "KEYBATCH_OUTPUT", value_name = "FORMAT")]
+    output: Option<Format>,
+    /// Say nothing but errors on standard error
+    #[arg(short, long, global = true, env = "KEYBATCH_QUIET")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Completions(completions::Args),
+}
+
+/// What every command gets.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// What prints.
+    pub ui: Ui,
+    /// The program's surroundings.
+    pub environment: Environment,
+    /// Where the journal is.
+    pub journal: PathBuf,
+}
+
+/// Runs the program with these arguments (the first is its name) in these surroundings.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
+    let matches = match Cli::command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // clap prints help and version on standard output, errors on standard error.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return Exit::Usage;
+        }
+    };
+    let ui = Ui::new(cli.global.output, cli.global.quiet, &environment);
+    let Some(journal) = cli.global.journal.or_else(|| environment.default_journal()) else {
+        ui.error(
+            &CliError::new(Exit::Usage, "there is no place for a journal: neither HOME nor XDG_DATA_HOME is set")
+                .hint("name it with --journal or KEYBATCH_JOURNAL"),
+        );
+        return Exit::Usage;
+    };
+    let context = Context { ui: ui.clone(), environment, journal };
+    let result = match runtime() {
+        Ok(runtime) => runtime.block_on(dispatch(cli.command, context)),
+        Err(error) => Err(CliError::from_error(Exit::Unexpected, &error)),
+    };
+    result.unwrap_or_else(|error| {
+        ui.error(&error);
+        error.exit
+    })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+async fn dispatch(command: Command, context: Context) -> Result<Exit, CliError> {
+    match command {
+        Command::Completions(args) => completions::run(&args, &context),
+    }
+}

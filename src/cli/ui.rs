@@ -1,0 +1,156 @@
+//! The one place that prints. Data goes to standard output, talk to standard error.
+
+use std::io::{self, Write};
+
+use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
+use comfy_table::{ContentArrangement, Table};
+
+use super::environment::Environment;
+use super::error::CliError;
+use crate::manifest::defuse;
+
+/// How data is put out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// Prints, in the form that was asked for.
+#[derive(Debug, Clone)]
+pub struct Ui {
+    /// How data is put out.
+    pub format: Format,
+    /// Whether talk is reduced to errors.
+    pub quiet: bool,
+    /// Whether a bar may be drawn on standard error.
+    pub bar: bool,
+    /// Whether standard output is read by a person.
+    pub person: bool,
+}
+
+impl Ui {
+    /// As the options and the surroundings say.
+    #[must_use]
+    pub fn new(format: Option<Format>, quiet: bool, environment: &Environment) -> Self {
+        Self {
+            format: format.unwrap_or_default(),
+            quiet,
+            bar: environment.stderr_is_terminal && environment.variable("TERM") != Some("dumb") && !quiet,
+            person: environment.stdout_is_terminal,
+        }
+    }
+
+    /// A line of talk. That nobody listens is no reason to stop.
+    pub fn talk(&self, line: impl AsRef<str>) {
+        if !self.quiet {
+            self.say(line.as_ref());
+        }
+    }
+
+    /// A line of talk that is said even when quiet.
+    pub fn say(&self, line: &str) {
+        let _ = writeln!(anstream::stderr(), "{line}");
+    }
+
+    /// An error, its causes and its hints.
+    pub fn error(&self, error: &CliError) {
+        if let Some(report) = &error.report {
+            let _ = write!(anstream::stderr(), "{report}");
+        }
+        if !error.message.is_empty() {
+            self.say(&format!("error: {}", shown(&error.message)));
+        }
+        for cause in &error.causes {
+            self.say(&format!("  because: {}", shown(cause)));
+        }
+        for hint in &error.hints {
+            self.say(&format!("  hint: {hint}"));
+        }
+    }
+
+    /// Data, as it is.
+    ///
+    /// # Errors
+    /// Where standard output is closed or full.
+    pub fn data(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// Rows of text under a header, in the form that was asked for. Nothing of what is shown to people can steer
+    /// their terminal.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn rows(&self, header: &[&str], rows: &[Vec<Option<String>>]) -> io::Result<()> {
+        match self.format {
+            Format::Table => self.data(&table(header, rows, self.person)),
+            Format::Json => {
+                let objects: Vec<_> = rows.iter().map(|row| object(header, row)).collect();
+                self.data(&format!("{}\n", serde_json::Value::Array(objects)))
+            }
+            Format::Jsonl => {
+                let lines = rows.iter().map(|row| format!("{}\n", object(header, row)));
+                self.data(&lines.collect::<String>())
+            }
+            Format::Csv => {
+                let mut writer = csv::Writer::from_writer(Vec::new());
+                writer.write_record(header).map_err(io::Error::other)?;
+                for row in rows {
+                    let cells = row.iter().map(|cell| defused(cell.as_deref().unwrap_or_default()));
+                    writer.write_record(cells).map_err(io::Error::other)?;
+                }
+                let bytes = writer.into_inner().map_err(io::Error::other)?;
+                self.data(&String::from_utf8_lossy(&bytes))
+            }
+        }
+    }
+}
+
+/// One row as a JSON object.
+fn object(header: &[&str], row: &[Option<String>]) -> serde_json::Value {
+    let fields = header.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), cell.clone().into()));
+    serde_json::Value::Object(fields.collect())
+}
+
+/// A table for people: with lines on a terminal, plain columns elsewhere.
+fn table(header: &[&str], rows: &[Vec<Option<String>>], person: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(if person { UTF8_FULL_CONDENSED } else { NOTHING });
+    if person {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table.set_header(header.iter().copied());
+    for row in rows {
+        table.add_row(row.iter().map(|cell| cell.as_deref().map(shown).unwrap_or_default()));
+    }
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    text
+}
+
+/// Text of unknown origin, so that it cannot steer a terminal: control characters and bidi controls are escaped.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    defuse(text)
+}
+
+/// A cell that no spreadsheet takes for a formula, and that holds no terminal escapes: one that begins with `=`, `+`,
+/// `-`, `@`, a tab or a carriage return gets an apostrophe before it.
+#[must_use]
+pub fn defused(cell: &str) -> String {
+    let clean: String = cell
+        .chars()
+        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    if clean.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{clean}") } else { clean }
+}
