@@ -1,4 +1,276 @@
-//! Executing a plan: sending what was decided, at a rate the target bears.
+//! Works a sealed plan off. A fresh run and a resumed one are the same function, [`work_off`].
+//!
+//! ```text
+//!   pending rows ──► worker (one a row) ──► decide ──► Send / Read / Search / Poll ──► lane (pacer) ──► Lightsail
+//!                      ▲                                                                   │
+//!                      └──── RowState::apply ◄── journal (ack after fsync) ◄── what came back
+//! ```
+//!
+//! Deciding is pure ([`decide`]); doing makes no choices ([`worker`](self)); what rows share is [`control`].
 
+pub mod control;
+pub mod decide;
+mod detail;
+mod inventory;
+pub mod lane;
 pub mod pace;
 pub mod rate;
+pub mod row;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::domain::{Clock, Outcome, Policy, RunId};
+use crate::journal::event::{Event, IntentRecorded, RowSettled, Verdict};
+use crate::journal::{Draft, Entry, Journal, JournalError, PendingRow, RunReader, TargetRecord};
+use crate::lightsail::Lightsail;
+use control::Control;
+use decide::{Denial, Situation, Step, decide};
+use inventory::Inventory;
+use lane::Lane;
+use row::RowState;
+pub(crate) use worker::observation;
+use worker::Worker;
+
+/// How many rows are read from the journal at once.
+const PAGE: u32 = 256;
+
+/// How many rows are worked on at once, beyond those in flight: enough that the ones in flight never wait for the
+/// journal, few enough that memory stays small (a waiting row takes about 4 KB).
+const ROWS_AHEAD: usize = 64;
+
+/// What the workers of a session share.
+pub struct Shared {
+    /// The run.
+    pub run: RunId,
+    /// Its number in the journal.
+    pub run_no: i64,
+    /// Its settings.
+    pub policy: Policy,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where everything is recorded.
+    pub journal: Journal,
+    /// Limits, stopping, and what neighbours show.
+    pub control: Arc<Control>,
+    /// How many deletes may be in flight at once.
+    pub in_flight: Arc<Semaphore>,
+    /// Told each outcome, for the progress that people see.
+    pub on_settled: Box<dyn Fn(Outcome) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("run", &self.run).field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn settled(&self, outcome: Outcome) {
+        self.control.settled(outcome);
+        (self.on_settled)(outcome);
+    }
+}
+
+/// A target of the run, ready to be worked on.
+#[derive(Debug)]
+pub struct LaneWork<L> {
+    /// As the journal numbers it.
+    pub record: TargetRecord,
+    /// Its pacer and port.
+    pub lane: Arc<Lane<L>>,
+    /// Pages that its inventory took when the plan was made.
+    pub pages: u64,
+    /// Its rows without an outcome.
+    pub rows_left: u64,
+}
+
+/// Works off every row without an outcome, all targets at once, until they are settled or the session stops. Rows of
+/// which a request may have left go first.
+///
+/// # Errors
+/// Where the journal fails; whatever was in flight then is settled by the next session.
+pub async fn work_off<L: Lightsail, R: RunReader>(
+    shared: Arc<Shared>,
+    reader: Arc<R>,
+    lanes: Vec<LaneWork<L>>,
+) -> Result<(), JournalError> {
+    let mut tasks = JoinSet::new();
+    for work in lanes {
+        tasks.spawn(work_lane(Arc::clone(&shared), Arc::clone(&reader), work));
+    }
+    let mut first_error = Ok(());
+    while let Some(joined) = tasks.join_next().await {
+        let ended = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        if let Err(error) = ended {
+            shared.control.stop(control::StoppedBy::Journal, error.to_string(), None);
+            first_error = first_error.and(Err(error));
+        }
+    }
+    first_error
+}
+
+async fn work_lane<L: Lightsail, R: RunReader>(
+    shared: Arc<Shared>,
+    reader: Arc<R>,
+    work: LaneWork<L>,
+) -> Result<(), JournalError> {
+    let target_no = work.record.target_no;
+    let feeder = Feeder {
+        inventory: Arc::new(Inventory::new(work.pages, work.rows_left)),
+        places: Arc::new(Semaphore::new(shared.policy.concurrency as usize + ROWS_AHEAD)),
+        lane: work.lane,
+        target_no,
+        shared,
+    };
+    let mut rows = JoinSet::new();
+    let fed = feeder.feed(&*reader, &mut rows).await;
+    feeder.shared.control.fed(target_no);
+    let mut result = fed;
+    while let Some(joined) = rows.join_next().await {
+        result = result.and(finished(joined));
+        if let Err(error) = &result {
+            feeder.shared.control.stop(control::StoppedBy::Journal, error.to_string(), None);
+        }
+    }
+    result
+}
+
+fn finished(joined: Result<Result<(), JournalError>, tokio::task::JoinError>) -> Result<(), JournalError> {
+    joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Hands the rows of one target to workers.
+struct Feeder<L> {
+    shared: Arc<Shared>,
+    lane: Arc<Lane<L>>,
+    inventory: Arc<Inventory>,
+    places: Arc<Semaphore>,
+    target_no: i64,
+}
+
+impl<L: Lightsail> Feeder<L> {
+    async fn feed<R: RunReader>(
+        &self,
+        reader: &R,
+        rows: &mut JoinSet<Result<(), JournalError>>,
+    ) -> Result<(), JournalError> {
+        for touched_only in [true, false] {
+            let mut after = 0;
+            loop {
+                if self.shared.control.is_stopping() && !touched_only {
+                    return Ok(());
+                }
+                let page = reader.pending(self.shared.run_no, self.target_no, after, PAGE, touched_only).await?;
+                let Some(last) = page.last() else { break };
+                after = last.row;
+                self.feed_page(reader, page, touched_only, rows).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn feed_page<R: RunReader>(
+        &self,
+        reader: &R,
+        page: Vec<PendingRow>,
+        touched_only: bool,
+        rows: &mut JoinSet<Result<(), JournalError>>,
+    ) -> Result<(), JournalError> {
+        let mut at_once = Vec::new();
+        for pending in page {
+            while let Some(joined) = rows.try_join_next() {
+                finished(joined)?;
+            }
+            // A touched row was taken up in the first pass, and may still be worked on.
+            if pending.touched && !touched_only {
+                continue;
+            }
+            let Event::IntentRecorded(intent) = pending.intent.event else { continue };
+            let intent_seq = pending.intent.seq;
+            let entries =
+                if pending.touched { reader.row_entries(self.shared.run_no, pending.row).await? } else { Vec::new() };
+            let state = self.state(intent_seq, &intent, &entries);
+            if intent.verdict != Verdict::Delete {
+                at_once.extend(self.settled_by_plan(pending.row, &intent, &state));
+                continue;
+            }
+            if self.shared.control.is_stopping() && !touched_only {
+                break;
+            }
+            self.start(pending.row, *intent, state, rows).await;
+        }
+        self.settle_at_once(at_once).await
+    }
+
+    fn state(&self, seq: u64, intent: &IntentRecorded, entries: &[Entry]) -> RowState {
+        let mut state = RowState::new(seq, intent);
+        for entry in entries {
+            state.apply(entry.seq, entry.at, &entry.event);
+        }
+        state.reopen(self.shared.clock.now());
+        state
+    }
+
+    async fn start(
+        &self,
+        row: u64,
+        intent: IntentRecorded,
+        state: RowState,
+        rows: &mut JoinSet<Result<(), JournalError>>,
+    ) {
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+        let worker = Worker {
+            shared: Arc::clone(&self.shared),
+            lane: Arc::clone(&self.lane),
+            inventory: Arc::clone(&self.inventory),
+            target_no: self.target_no,
+            row,
+            intent,
+            state,
+            in_flight: None,
+        };
+        let (shared, inventory, target_no) =
+            (Arc::clone(&self.shared), Arc::clone(&self.inventory), self.target_no);
+        shared.control.entered(target_no);
+        rows.spawn(async move {
+            let result = worker.work().await;
+            inventory.rows_left.fetch_sub(1, Ordering::Relaxed);
+            shared.control.left(target_no);
+            drop(place);
+            if let Err(error) = &result {
+                shared.control.stop(control::StoppedBy::Journal, error.to_string(), None);
+            }
+            result
+        });
+    }
+
+    /// The outcome of a row that the plan itself settles: nothing is asked for it.
+    fn settled_by_plan(&self, row: u64, intent: &IntentRecorded, state: &RowState) -> Option<(Outcome, Draft)> {
+        let situation =
+            Situation { now: self.shared.clock.now(), denial: Denial::Unknown, target_admits: false };
+        let Step::Settle(outcome, evidence) = decide(state, &self.shared.policy, &situation) else { return None };
+        let settled = RowSettled {
+            outcome,
+            evidence,
+            detail: detail::detail(outcome, evidence, state, intent),
+            rests_on: state.rests_on(),
+        };
+        Some((outcome, Draft { run: Some(self.shared.run), row: Some(row), event: Event::RowSettled(settled) }))
+    }
+
+    async fn settle_at_once(&self, settled: Vec<(Outcome, Draft)>) -> Result<(), JournalError> {
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let (outcomes, drafts): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
+        self.inventory.rows_left.fetch_sub(outcomes.len() as u64, Ordering::Relaxed);
+        self.shared.journal.append(drafts).await?;
+        outcomes.into_iter().for_each(|outcome| self.shared.settled(outcome));
+        Ok(())
+    }
+}

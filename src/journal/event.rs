@@ -397,9 +397,13 @@ pub struct RowSettled {
     /// For people: one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The `seq` of the entries that it rests on, ascending.
+    /// The `seq` of the entries that it rests on, ascending. [`PREVIOUS`] in a draft.
     pub rests_on: Vec<u64>,
 }
+
+/// In a draft's `rests_on`: the entry right before it in the same append, whose number only the writer knows. It lets
+/// an answer and the outcome that rests on it become durable in one commit.
+pub const PREVIOUS: u64 = u64::MAX;
 
 /// The rate permitted by a target is believed to be another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

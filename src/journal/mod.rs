@@ -20,6 +20,8 @@ mod writer;
 
 use std::future::Future;
 
+use crate::domain::Target;
+
 pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, MAX_INTEGER, Sealed};
 pub use error::JournalError;
 pub use event::Event;
@@ -49,4 +51,41 @@ pub trait EntryStore: Send + 'static {
 
     /// Closes in order, and says whether that worked.
     fn close(self) -> impl Future<Output = Result<(), JournalError>> + Send;
+}
+
+/// What a run needs to read of its own rows while it works them off.
+pub trait RunReader: Send + Sync + 'static {
+    /// The next rows of a target without an outcome, in order, after row `after`; with `touched_only`, those of which
+    /// a request may have left.
+    fn pending(
+        &self,
+        run_no: i64,
+        target_no: i64,
+        after: u64,
+        limit: u32,
+        touched_only: bool,
+    ) -> impl Future<Output = Result<Vec<PendingRow>, JournalError>> + Send;
+
+    /// All entries of one row, in order.
+    fn row_entries(&self, run_no: i64, row: u64) -> impl Future<Output = Result<Vec<Entry>, JournalError>> + Send;
+}
+
+/// A row without an outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingRow {
+    /// Its number in the manifest.
+    pub row: u64,
+    /// Its intent.
+    pub intent: Entry,
+    /// Whether it has other entries than its intent.
+    pub touched: bool,
+}
+
+/// A target of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetRecord {
+    /// Its number in this journal.
+    pub target_no: i64,
+    /// Account and region.
+    pub target: Target,
 }

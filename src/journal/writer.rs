@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::checkpoint::{Checkpoint, base64};
-use super::event::{CheckpointMade, Event, JournalCreated};
+use super::event::{CheckpointMade, Event, JournalCreated, PREVIOUS};
 use super::merkle::Frontier;
 use super::{Draft, Entry, EntryStore, JournalError};
 use crate::domain::{Clock, RunId, micros};
@@ -265,7 +265,11 @@ impl<S: EntryStore> Writer<S> {
         let mut to = self.head.clone();
         let mut batch = Vec::with_capacity(drafts.len());
         let mut stamps = Vec::with_capacity(drafts.len());
-        for Draft { run, row, event } in drafts {
+        for Draft { run, row, mut event } in drafts {
+            if let Event::RowSettled(settled) = &mut event {
+                let previous = to.size().saturating_sub(1);
+                settled.rests_on.iter_mut().filter(|seq| **seq == PREVIOUS).for_each(|seq| *seq = previous);
+            }
             let entry = Entry { seq: to.size(), at: micros(self.options.clock.now()), run, row, event };
             let sealed = entry.seal().map_err(JournalError::entry)?;
             to.push(sealed.leaf);

@@ -8,5 +8,5 @@ pub mod stage;
 mod store;
 
 pub use open::open_reader;
-pub use read::{PendingRow, RunRecord, SqliteReader, StoredEntry, StoryEntry, TargetRecord};
+pub use read::{RunRecord, SqliteReader, StoredEntry, StoryEntry};
 pub use store::SqliteStore;

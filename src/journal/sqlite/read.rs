@@ -12,7 +12,7 @@ use super::sql;
 use super::store::get;
 use crate::domain::{OutcomeCounts, RunId, Target};
 use crate::journal::merkle::Hash;
-use crate::journal::{Entry, JournalError};
+use crate::journal::{Entry, JournalError, PendingRow, RunReader, TargetRecord};
 
 /// A run, as the projections know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,26 +47,6 @@ pub struct RunRecord {
     pub reads: u64,
     /// How many of those were throttled.
     pub reads_throttled: u64,
-}
-
-/// A target of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetRecord {
-    /// Its number in this journal.
-    pub target_no: i64,
-    /// Account and region.
-    pub target: Target,
-}
-
-/// A row without an outcome.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PendingRow {
-    /// Its number in the manifest.
-    pub row: u64,
-    /// Its intent.
-    pub intent: Entry,
-    /// Whether it has other entries than its intent.
-    pub touched: bool,
 }
 
 /// An entry of a row's story.
@@ -165,29 +145,6 @@ impl SqliteReader {
         rows.iter().map(|row| Ok((get(row, 0)?, unsigned(row, 1)?))).collect()
     }
 
-    /// The next rows of a target without an outcome, in order, after row `after`. With `touched_only`, those of which
-    /// a request may have left.
-    pub async fn pending(
-        &self,
-        run_no: i64,
-        target_no: i64,
-        after: u64,
-        limit: u32,
-        touched_only: bool,
-    ) -> Result<Vec<PendingRow>, JournalError> {
-        let statement = if touched_only { sql::TOUCHED } else { sql::PENDING };
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let query = sqlx::query(statement).bind(run_no).bind(after).bind(target_no).bind(limit);
-        let mut connection = self.connection.lock().await;
-        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
-        let record = |row| {
-            let body: String = get(row, 2)?;
-            let intent = Entry::parse(&body).map_err(JournalError::entry)?;
-            Ok(PendingRow { row: unsigned(row, 0)?, intent, touched: get::<i64>(row, 3)? != 0 })
-        };
-        rows.iter().map(record).collect()
-    }
-
     /// All entries of one row, in order.
     pub async fn story(&self, run_no: i64, row: u64) -> Result<Vec<StoryEntry>, JournalError> {
         let row = i64::try_from(row).unwrap_or(i64::MAX);
@@ -261,6 +218,34 @@ impl SqliteReader {
     /// The connection itself, for the audit's own statements.
     pub(crate) fn connection(&self) -> &Mutex<SqliteConnection> {
         &self.connection
+    }
+}
+
+impl RunReader for SqliteReader {
+    async fn pending(
+        &self,
+        run_no: i64,
+        target_no: i64,
+        after: u64,
+        limit: u32,
+        touched_only: bool,
+    ) -> Result<Vec<PendingRow>, JournalError> {
+        let statement = if touched_only { sql::TOUCHED } else { sql::PENDING };
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let query = sqlx::query(statement).bind(run_no).bind(after).bind(target_no).bind(limit);
+        let mut connection = self.connection.lock().await;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let record = |row| {
+            let body: String = get(row, 2)?;
+            let intent = Entry::parse(&body).map_err(JournalError::entry)?;
+            Ok(PendingRow { row: unsigned(row, 0)?, intent, touched: get::<i64>(row, 3)? != 0 })
+        };
+        rows.iter().map(record).collect()
+    }
+
+    async fn row_entries(&self, run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {
+        let story = self.story(run_no, row).await?;
+        story.iter().map(|entry| Entry::parse(&entry.body).map_err(JournalError::entry)).collect()
     }
 }
 

@@ -1,0 +1,321 @@
+//! What the rows of a run share: whether to stop, what the limits permit, and what the neighbours show.
+//!
+//! Rules, no I/O: signals, timers and answers are told to it, and the workers ask it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::decide::{Denial, REFUSAL_BUDGET, StopCause};
+use crate::domain::{Class, Outcome};
+
+/// After how many denied rows, with nothing else answered before, a target is taken to deny everything. Fewer could
+/// be a handful of protected key pairs at the top of a manifest.
+const DENIED_ROWS: u64 = 5;
+
+/// After how many rows in doubt, with none settled otherwise between them, the run stops: something is wrong that
+/// more requests will only make worse.
+const DOUBTFUL_ROWS: u64 = 5;
+
+/// When to stop. Each belongs to the session that names it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How many key pairs this session may ask to delete.
+    pub max_deletes: Option<u64>,
+    /// How many rows may fail or be in doubt before the session stops.
+    pub max_failures: Option<u64>,
+}
+
+/// Why a session stops before its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The word of the summary's `stopped_by`.
+    pub by: StoppedBy,
+    /// For people: what happened, and what to do.
+    pub detail: String,
+    /// What a row saw, where one stopped the run.
+    pub cause: Option<StopCause>,
+}
+
+/// The summary's `stopped_by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the contract's own words")]
+pub enum StoppedBy {
+    Signal,
+    MaxFailures,
+    MaxDeletes,
+    MaxDuration,
+    Breaker,
+    Journal,
+}
+
+impl StoppedBy {
+    /// The word of the journal and the summary.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::MaxFailures => "max_failures",
+            Self::MaxDeletes => "max_deletes",
+            Self::MaxDuration => "max_duration",
+            Self::Breaker => "breaker",
+            Self::Journal => "journal",
+        }
+    }
+}
+
+/// What the rows of a session share.
+#[derive(Debug)]
+pub struct Control {
+    limits: Limits,
+    state: Mutex<State>,
+    stopping: CancellationToken,
+    /// Wakes the rows that hold.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stop: Option<Stop>,
+    asked: u64,
+    failures: u64,
+    doubtful: u64,
+    targets: HashMap<i64, TargetView>,
+}
+
+/// What the answers of one target have shown in this session.
+#[derive(Debug, Default)]
+struct TargetView {
+    denied: u64,
+    answered_otherwise: bool,
+    admitted_at: Option<Timestamp>,
+    /// Rows that are being worked on, and those of them that hold.
+    active: u64,
+    holding: u64,
+    /// Whether no further row will come.
+    fed: bool,
+}
+
+impl TargetView {
+    /// No row is left but those that hold: what they hold for will not come.
+    fn is_drained(&self) -> bool {
+        self.fed && self.active == self.holding
+    }
+}
+
+impl Control {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, state: Mutex::default(), stopping: CancellationToken::new(), changed: Notify::new() }
+    }
+
+    /// Asks the session to stop: what is in flight is settled, nothing new is sent. The first reason counts.
+    pub fn stop(&self, by: StoppedBy, detail: impl Into<String>, cause: Option<StopCause>) {
+        self.state().stop.get_or_insert_with(|| Stop { by, detail: detail.into(), cause });
+        self.stopping.cancel();
+        self.changed.notify_waiters();
+    }
+
+    /// Why it stops, if it does.
+    pub fn stopped(&self) -> Option<Stop> {
+        self.state().stop.clone()
+    }
+
+    /// Whether nothing new may be sent.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    /// Ends when the session is asked to stop.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Ends when something changed that a row may hold for.
+    pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Whether one more key pair may be asked for; counts it if so, else stops the session.
+    pub fn may_ask(&self) -> bool {
+        let mut state = self.state();
+        if self.limits.max_deletes.is_some_and(|most| state.asked >= most) {
+            drop(state);
+            let most = self.limits.max_deletes.unwrap_or_default();
+            self.stop(StoppedBy::MaxDeletes, format!("--max-deletes {most} is reached"), None);
+            return false;
+        }
+        state.asked += 1;
+        true
+    }
+
+    /// Takes note of an answer to a delete.
+    pub fn answered(&self, target_no: i64, class: Class, now: Timestamp) {
+        let mut state = self.state();
+        let view = state.targets.entry(target_no).or_default();
+        match class {
+            Class::Denied => view.denied += 1,
+            Class::Throttled | Class::SetupInProgress | Class::NotSent | Class::Unanswered | Class::RefusedForAll => {}
+            _ => view.answered_otherwise = true,
+        }
+        let told = view.answered_otherwise || view.denied >= DENIED_ROWS;
+        if !matches!(class, Class::Throttled | Class::SetupInProgress | Class::NotSent) {
+            view.admitted_at = Some(now);
+        }
+        let wake = told && view.holding > 0;
+        drop(state);
+        if wake {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// A row of this target is taken up.
+    pub fn entered(&self, target_no: i64) {
+        self.state().targets.entry(target_no).or_default().active += 1;
+    }
+
+    /// A row of this target is let go.
+    pub fn left(&self, target_no: i64) {
+        self.view(target_no, |view| view.active = view.active.saturating_sub(1));
+    }
+
+    /// A row of this target begins or ends to hold.
+    pub fn holds(&self, target_no: i64, begins: bool) {
+        self.view(target_no, |view| {
+            view.holding = if begins { view.holding + 1 } else { view.holding.saturating_sub(1) };
+        });
+    }
+
+    /// No further row of this target will come.
+    pub fn fed(&self, target_no: i64) {
+        self.view(target_no, |view| view.fed = true);
+    }
+
+    /// Changes what is known of a target, and wakes the rows that hold where that tells them something.
+    fn view(&self, target_no: i64, change: impl FnOnce(&mut TargetView)) {
+        let mut state = self.state();
+        let view = state.targets.entry(target_no).or_default();
+        let before = view.is_drained();
+        change(view);
+        let now = view.is_drained();
+        drop(state);
+        if now && !before {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// How "access denied" is to be understood in this target.
+    pub fn denial(&self, target_no: i64) -> Denial {
+        let state = self.state();
+        match state.targets.get(&target_no) {
+            Some(view) if view.answered_otherwise => Denial::ThisItem,
+            Some(view) if view.denied >= DENIED_ROWS => Denial::Everything,
+            Some(view) if view.is_drained() => Denial::ThisItem,
+            _ => Denial::Unknown,
+        }
+    }
+
+    /// Whether the target admitted a request lately.
+    pub fn admits(&self, target_no: i64, now: Timestamp) -> bool {
+        let state = self.state();
+        let admitted = state.targets.get(&target_no).and_then(|view| view.admitted_at);
+        admitted.is_some_and(|at| now.duration_since(at) < REFUSAL_BUDGET)
+    }
+
+    /// Takes note of an outcome, and stops the session where a limit is reached.
+    pub fn settled(&self, outcome: Outcome) {
+        let mut state = self.state();
+        match outcome {
+            Outcome::Failed | Outcome::InDoubt => state.failures += 1,
+            _ => {}
+        }
+        match outcome {
+            Outcome::InDoubt => state.doubtful += 1,
+            Outcome::Skipped => {}
+            _ => state.doubtful = 0,
+        }
+        let (failures, doubtful) = (state.failures, state.doubtful);
+        drop(state);
+        let failed = matches!(outcome, Outcome::Failed | Outcome::InDoubt);
+        if failed && self.limits.max_failures.is_some_and(|most| failures >= most) {
+            self.stop(StoppedBy::MaxFailures, format!("{failures} rows failed or are in doubt"), None);
+        }
+        if doubtful >= DOUBTFUL_ROWS {
+            let detail = format!("{doubtful} rows in a row are in doubt: the service does not answer usably");
+            self.stop(StoppedBy::Breaker, detail, None);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here is half done when something panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long a waiting period of this level is at most: 250 ms, doubled with each level, up to 20 s.
+#[must_use]
+pub fn backoff_ceiling(level: u32) -> SignedDuration {
+    const BASE_MS: i64 = 250;
+    const CAP_MS: i64 = 20_000;
+    SignedDuration::from_millis((BASE_MS << level.min(10)).min(CAP_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    #[test]
+    fn a_denial_is_held_until_it_can_be_told() {
+        let control = Control::new(Limits::default());
+        control.answered(1, Class::Denied, now());
+        assert_eq!(control.denial(1), Denial::Unknown);
+        control.answered(1, Class::Succeeded, now());
+        assert_eq!(control.denial(1), Denial::ThisItem);
+        for _ in 0..DENIED_ROWS {
+            control.answered(2, Class::Denied, now());
+        }
+        assert_eq!(control.denial(2), Denial::Everything);
+        control.entered(3);
+        control.answered(3, Class::Denied, now());
+        control.holds(3, true);
+        assert_eq!(control.denial(3), Denial::Unknown);
+        control.fed(3);
+        assert_eq!(control.denial(3), Denial::ThisItem);
+    }
+
+    #[test]
+    fn the_first_reason_to_stop_counts() {
+        let control = Control::new(Limits { max_deletes: Some(1), max_failures: Some(1) });
+        assert!(control.may_ask() && !control.is_stopping());
+        assert!(!control.may_ask() && control.is_stopping());
+        control.settled(Outcome::Failed);
+        assert_eq!(control.stopped().map(|stop| stop.by), Some(StoppedBy::MaxDeletes));
+    }
+
+    #[test]
+    fn doubts_in_a_row_stop_the_run_and_single_ones_do_not() {
+        let control = Control::new(Limits::default());
+        for _ in 0..20 {
+            control.settled(Outcome::InDoubt);
+            control.settled(Outcome::Deleted);
+        }
+        assert!(!control.is_stopping());
+        (0..DOUBTFUL_ROWS).for_each(|_| control.settled(Outcome::InDoubt));
+        assert_eq!(control.stopped().map(|stop| stop.by), Some(StoppedBy::Breaker));
+    }
+
+    #[test]
+    fn waiting_grows_and_is_capped() {
+        assert_eq!(backoff_ceiling(0), SignedDuration::from_millis(250));
+        assert_eq!(backoff_ceiling(3), SignedDuration::from_secs(2));
+        assert_eq!(backoff_ceiling(40), SignedDuration::from_secs(20));
+    }
+}

@@ -1,0 +1,231 @@
+//! The decision: from what is known of a row to the next step. Pure, and the only place where it is decided.
+//!
+//! `docs/RECOVERY.md` has the same table in prose; the tests below go through all of it. Nothing here guesses: after an
+//! attempt whose effect is unknown, the next step is to look, and an outcome claims no more than what was seen.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::row::{Attempt, RowState};
+use crate::domain::{Class, Evidence, Outcome, Policy};
+use crate::journal::event::{Found, Verdict};
+
+/// How long a row may be refused before execution (throttled, or the account being set up) before that is taken for an
+/// answer. Well above any burst of other users of the account, well below a working day.
+pub const REFUSAL_BUDGET: SignedDuration = SignedDuration::from_mins(10);
+
+/// What the row's neighbours show, which the row itself cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Situation {
+    /// The time.
+    pub now: Timestamp,
+    /// How an access-denied answer is to be understood.
+    pub denial: Denial,
+    /// Whether the target admitted any request during the last [`REFUSAL_BUDGET`].
+    pub target_admits: bool,
+}
+
+/// Whether "access denied" is about one key pair or about everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// Too few answers yet to tell.
+    Unknown,
+    /// Other key pairs of the target are not denied, or there are no others.
+    ThisItem,
+    /// The first rows of the target were all denied.
+    Everything,
+}
+
+/// The next step for a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing is left to do.
+    Done,
+    /// Ask to delete it, after a pause of this level.
+    Send { level: u32 },
+    /// Read the key pair.
+    Read { level: u32 },
+    /// Look through the operation history for an operation of ours.
+    Search { level: u32 },
+    /// Ask for the state of the last attempt's operation.
+    Poll { level: u32 },
+    /// Do nothing before this time.
+    WaitUntil(Timestamp),
+    /// Wait for what the neighbours show.
+    Hold,
+    /// The row has reached its outcome.
+    Settle(Outcome, Evidence),
+    /// The run must stop; the row stays as it is.
+    Stop(StopCause),
+}
+
+/// Why a row stops the whole run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopCause {
+    /// Credentials, clock or sign-up: refused for everyone.
+    RefusedForAll,
+    /// The first rows were all denied.
+    AllDenied,
+    /// No connection could be made, as often as a row may be attempted.
+    EndpointGone,
+    /// The target refused everything for [`REFUSAL_BUDGET`].
+    ThrottledForLong,
+    /// Key pairs cannot be read, so nothing can be settled.
+    CannotRead,
+}
+
+/// What follows from seeing the key pair of the plan still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StillThere {
+    /// The attempt was not effective: another one, or this evidence when attempts are used up.
+    Retry(Evidence),
+    /// The service may still be at it: nobody can tell.
+    InDoubt,
+}
+
+/// The next step for `row`.
+#[must_use]
+pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    if row.settled.is_some() {
+        return Step::Done;
+    }
+    match row.verdict {
+        Verdict::Skip => return Step::Settle(Outcome::Skipped, Evidence::Note),
+        Verdict::Absent => return Step::Settle(Outcome::Absent, Evidence::Inventory),
+        Verdict::Delete => {}
+    }
+    let Some(attempt) = &row.last else { return before_any_attempt(row, policy, situation) };
+    let Some(answer) = &attempt.answer else { return unanswered(row, attempt, policy, situation) };
+    match answer.class {
+        Class::Succeeded => Step::Settle(Outcome::Deleted, Evidence::Answer),
+        Class::Pending => pending(row, policy, situation),
+        Class::OperationFailed => look(row, policy, situation, StillThere::Retry(Evidence::Answer)),
+        Class::NotFound if row.attempts == 1 => Step::Settle(Outcome::Absent, Evidence::Answer),
+        Class::NotFound => look(row, policy, situation, StillThere::Retry(Evidence::Readback)),
+        Class::Unanswered => unanswered(row, attempt, policy, situation),
+        Class::Refused => Step::Settle(Outcome::Failed, Evidence::Answer),
+        Class::Throttled | Class::SetupInProgress => refused_for_now(row, policy, situation),
+        Class::NotSent if row.refusals >= policy.max_attempts => Step::Stop(StopCause::EndpointGone),
+        Class::RefusedForAll if !answer.earlier_session => Step::Stop(StopCause::RefusedForAll),
+        Class::Denied if !answer.earlier_session => match situation.denial {
+            Denial::Unknown => Step::Hold,
+            Denial::ThisItem => Step::Settle(Outcome::Failed, Evidence::Answer),
+            Denial::Everything => Step::Stop(StopCause::AllDenied),
+        },
+        Class::NotSent | Class::RefusedForAll | Class::Denied => again(row, policy, situation),
+    }
+}
+
+/// Nothing was ever sent. What a reading shows now was so before any request of ours.
+fn before_any_attempt(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    match row.look.as_ref().map(|look| look.found) {
+        Some(Found::Other) => Step::Settle(Outcome::Skipped, Evidence::Note),
+        Some(Found::NotFound) => Step::Settle(Outcome::Absent, Evidence::Inventory),
+        Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
+        Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
+        Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Read { level: row.tries.count },
+        Some(Found::NoAnswer) => Step::Settle(Outcome::Skipped, Evidence::Note),
+        _ => again(row, policy, situation),
+    }
+}
+
+/// Whether it took effect is unknown: look, once the attempt is surely dead.
+fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Situation) -> Step {
+    let dead_at = after(attempt.started_at, policy.dead_after());
+    if row.look.is_none() && situation.now < dead_at {
+        return Step::WaitUntil(dead_at);
+    }
+    look(row, policy, situation, StillThere::Retry(Evidence::Readback))
+}
+
+/// The operation is not terminal: poll it, and when that takes too long, look.
+fn pending(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    match row.poll.as_ref().map(|poll| poll.class) {
+        Some(Class::Succeeded) => return Step::Settle(Outcome::Deleted, Evidence::Operation),
+        Some(Class::OperationFailed) => {
+            return look(row, policy, situation, StillThere::Retry(Evidence::Operation));
+        }
+        Some(Class::RefusedForAll) => return Step::Stop(StopCause::RefusedForAll),
+        _ => {}
+    }
+    let since = row.polls.since.unwrap_or(situation.now);
+    if row.look.is_none() && situation.now < after(since, policy.operation_timeout) {
+        return Step::Poll { level: row.polls.count };
+    }
+    look(row, policy, situation, StillThere::InDoubt)
+}
+
+/// Refused before execution, for going too fast or because the account is being set up: only time helps.
+fn refused_for_now(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    let since = row.refused_since.unwrap_or(situation.now);
+    if situation.now.duration_since(since) < REFUSAL_BUDGET {
+        again(row, policy, situation)
+    } else if situation.target_admits {
+        Step::Settle(Outcome::Failed, Evidence::Answer)
+    } else {
+        Step::Stop(StopCause::ThrottledForLong)
+    }
+}
+
+/// Send (again), if what the plan observed may still be relied upon; else read first (I4).
+fn again(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    if row.look.is_none() && (row.unread || is_stale(row, policy, situation)) {
+        return Step::Read { level: 0 };
+    }
+    if row.look.is_some() && row.attempts > 0 {
+        return look(row, policy, situation, StillThere::Retry(Evidence::Readback));
+    }
+    if is_stale(row, policy, situation) { Step::Read { level: 0 } } else { Step::Send { level: row.refusals } }
+}
+
+/// Read the key pair and conclude from what is seen.
+fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: StillThere) -> Step {
+    match row.look.as_ref().map(|look| look.found) {
+        Some(Found::Same) => match still_there {
+            StillThere::InDoubt => Step::Settle(Outcome::InDoubt, Evidence::Tried),
+            StillThere::Retry(evidence) if row.spent >= policy.max_attempts => {
+                Step::Settle(Outcome::Failed, evidence)
+            }
+            StillThere::Retry(_) if is_stale(row, policy, situation) => Step::Read { level: 0 },
+            StillThere::Retry(_) => Step::Send { level: row.spent.max(row.refusals) },
+        },
+        // The original is gone and the name lives on: whatever has it now is not ours to delete.
+        Some(Found::Other) => Step::Settle(Outcome::Gone, Evidence::Readback),
+        Some(Found::NotFound) if still_there == StillThere::InDoubt => {
+            Step::Settle(Outcome::Gone, Evidence::Readback)
+        }
+        Some(Found::NotFound) => search(row, policy, situation),
+        Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
+        Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
+        Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Read { level: row.tries.count },
+        Some(Found::NoAnswer) => Step::Settle(Outcome::InDoubt, Evidence::Tried),
+        _ => Step::Read { level: 0 },
+    }
+}
+
+/// It is not there any more: was it us? Only the operation history can say so; that it says nothing is no evidence.
+fn search(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    match row.search.as_ref().map(|look| look.found) {
+        None => Step::Search { level: 0 },
+        Some(Found::Operation) => Step::Settle(Outcome::Deleted, Evidence::Operation),
+        Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
+        Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Search { level: row.tries.count },
+        Some(_) => Step::Settle(Outcome::Gone, Evidence::Readback),
+    }
+}
+
+fn is_stale(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
+    // An observation from the future was made under another clock, so its age is unknown.
+    row.confirmed_at.is_none_or(|at| situation.now < at || situation.now > after(at, policy.max_observation_age))
+}
+
+fn budget_is_left(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
+    row.tries.since.is_none_or(|since| situation.now < after(since, policy.settle_timeout))
+}
+
+fn after(at: Timestamp, duration: std::time::Duration) -> Timestamp {
+    at.saturating_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+#[path = "decide_table.rs"]
+mod table;

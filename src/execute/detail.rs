@@ -1,0 +1,83 @@
+//! The sentences for people: why a row ended as it did, and why a run stopped. Nothing is decided on them.
+
+use super::decide::StopCause;
+use super::row::RowState;
+use crate::domain::{Class, Evidence, Outcome, Target};
+use crate::journal::event::{Found, IntentRecorded, Severity};
+
+/// One sentence on an outcome, where the words themselves do not say it all.
+#[must_use]
+pub(super) fn detail(
+    outcome: Outcome,
+    evidence: Evidence,
+    row: &RowState,
+    intent: &IntentRecorded,
+) -> Option<String> {
+    let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
+    let said = answer.and_then(|answer| answer.summary.clone());
+    let found = row.look.as_ref().map(|look| look.found);
+    let text = match (outcome, evidence) {
+        (Outcome::Deleted, Evidence::Operation) if row.poll.is_none() => {
+            "the answer was lost; the operation history shows a delete of this name inside the attempt's window".into()
+        }
+        (Outcome::Deleted, _) => return None,
+        (Outcome::Gone, _) if found == Some(Found::Other) => {
+            "re-created under its old name: what has the name now has another identity and was left alone".into()
+        }
+        (Outcome::Gone, _) if answer.is_some_and(|answer| answer.class == Class::Pending) => {
+            "its operation did not end in time, and the key pair is not there any more".into()
+        }
+        (Outcome::Gone, _) => {
+            "there before our request and not there now; no operation shows whether it was our request".into()
+        }
+        (Outcome::Absent, Evidence::Answer) => {
+            "vanished: the inventory had seen it, and our first request did not find it".into()
+        }
+        (Outcome::Absent, _) if row.look.is_some() => "vanished before it was asked for".into(),
+        (Outcome::Absent, _) => "not in the inventory".into(),
+        (Outcome::Skipped, _) if found == Some(Found::Other) => {
+            "drift: since the plan was made, another key pair has taken this name".into()
+        }
+        (Outcome::Skipped, _) if found == Some(Found::NoAnswer) => {
+            "never asked: its observation had become too old, and it could not be read again".into()
+        }
+        (Outcome::Skipped, _) => {
+            let notes = intent.notes.iter().filter(|note| note.severity >= Severity::Skip);
+            notes.map(|note| note.text.as_str()).collect::<Vec<_>>().join("; ")
+        }
+        (Outcome::Failed, Evidence::Readback) => {
+            format!("still there after {} attempts", row.attempts)
+        }
+        (Outcome::Failed, Evidence::Operation) => "its operation failed, and the key pair is still there".into(),
+        (Outcome::Failed, _) => said.unwrap_or_else(|| "its operation failed, and the key pair is still there".into()),
+        (Outcome::InDoubt, _) => match found {
+            Some(Found::Same) => "its operation did not end in time, and the key pair is still there".into(),
+            _ => "the answer was lost, and the key pair could not be read within the time for settling".into(),
+        },
+    };
+    Some(text)
+}
+
+/// One sentence on why a row stopped the run.
+#[must_use]
+pub(super) fn stop_detail(cause: StopCause, row: &RowState, target: &Target) -> String {
+    let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
+    let said = [
+        row.search.as_ref().and_then(|look| look.summary.as_deref()),
+        row.look.as_ref().and_then(|look| look.summary.as_deref()),
+        row.poll.as_ref().and_then(|poll| poll.summary.as_deref()),
+        answer.and_then(|answer| answer.summary.as_deref()),
+    ];
+    let said = said.into_iter().flatten().next().unwrap_or("no reason was given");
+    match cause {
+        StopCause::RefusedForAll => format!("refused for everyone in {target}: {said}"),
+        StopCause::AllDenied => {
+            format!("the first rows of {target} were all denied lightsail:DeleteKeyPair: {said}")
+        }
+        StopCause::EndpointGone => format!("no connection to Lightsail in {target} could be made: {said}"),
+        StopCause::ThrottledForLong => format!("{target} refused every request for ten minutes: {said}"),
+        StopCause::CannotRead => {
+            format!("lightsail:GetKeyPair is not permitted in {target}, so nothing can be settled: {said}")
+        }
+    }
+}

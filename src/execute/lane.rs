@@ -1,0 +1,127 @@
+//! One target: its pacer, its requests, and what they cost. Every request of a run, reads too, goes through here.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::control::backoff_ceiling;
+use super::pace::Pacer;
+use super::rate::RateChange;
+use crate::domain::{Class, Clock, Reply, RunId, Target};
+use crate::journal::event::{Event, RateChanged};
+use crate::journal::{Draft, Journal, JournalError};
+
+/// A target as a session sees it.
+#[derive(Debug)]
+pub struct Lane<L> {
+    /// The service.
+    pub port: Arc<L>,
+    /// Account and region.
+    pub target: Target,
+    /// Its rate.
+    pub pacer: Pacer,
+    /// Where rate changes are recorded.
+    pub journal: Journal,
+    /// The run that the requests are made for.
+    pub run: RunId,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// What was sent, over all targets of the session.
+    pub counts: Arc<Counts>,
+}
+
+/// Requests of a session.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// DeleteKeyPair requests.
+    pub deletes: AtomicU64,
+    /// All other Lightsail requests.
+    pub reads: AtomicU64,
+    /// Those of either kind that were throttled.
+    pub throttled: AtomicU64,
+}
+
+/// A reading, and what it cost.
+#[derive(Debug)]
+pub struct Reading<T> {
+    /// The last answer.
+    pub reply: Reply<T>,
+    /// Requests that it took.
+    pub requests: u64,
+    /// How many of them were throttled.
+    pub throttled: u64,
+}
+
+impl<L> Lane<L> {
+    /// Makes one reading. Throttled requests are repeated until `patience` is over; nothing else is.
+    ///
+    /// # Errors
+    /// Where a change of the rate cannot be recorded.
+    pub async fn read<T, F>(&self, patience: Duration, request: impl Fn() -> F) -> Result<Reading<T>, JournalError>
+    where
+        F: Future<Output = Reply<T>>,
+    {
+        let began = Instant::now();
+        let (mut requests, mut throttled) = (0, 0);
+        loop {
+            let permit = self.pacer.acquire().await;
+            let reply = request().await;
+            requests += 1;
+            self.counts.reads.fetch_add(1, Ordering::Relaxed);
+            let class = reply.result.as_ref().err().map(|error| error.class);
+            let change = self.report(permit, class == Some(Class::Throttled), reply.exchange.http_status.is_some());
+            self.record(change).await?;
+            if class != Some(Class::Throttled) {
+                return Ok(Reading { reply, requests, throttled });
+            }
+            throttled += 1;
+            if began.elapsed() >= patience {
+                return Ok(Reading { reply, requests, throttled });
+            }
+            pause(u32::try_from(throttled).unwrap_or(u32::MAX)).await;
+        }
+    }
+
+    /// Tells the pacer how a request fared. One without an answer says nothing about the rate.
+    pub fn report(&self, permit: super::pace::Permit, throttled: bool, answered: bool) -> Option<RateChange> {
+        if throttled {
+            self.counts.throttled.fetch_add(1, Ordering::Relaxed);
+        }
+        if answered { self.pacer.report(permit, throttled) } else { None }
+    }
+
+    /// Records a change of the rate that is worth an entry.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written.
+    pub async fn record(&self, change: Option<RateChange>) -> Result<(), JournalError> {
+        let Some(change) = change.filter(|change| change.announce) else { return Ok(()) };
+        tracing::debug!(target = %self.target, from = ?change.from, to = ?change.to, "rate changed");
+        let event = RateChanged {
+            account: self.target.account.clone(),
+            region: self.target.region.clone(),
+            from_per_s: rate_text(change.from),
+            to_per_s: rate_text(self.pacer.learned().or(change.to)),
+            why: change.why.as_str().to_owned(),
+        };
+        let draft = Draft { run: Some(self.run), row: None, event: Event::RateChanged(event) };
+        self.journal.append(vec![draft]).await.map(drop)
+    }
+}
+
+/// Waits for a random part of the level's waiting period (full jitter), so that rows that failed together do not come
+/// back together.
+pub(super) async fn pause(level: u32) {
+    if level > 0 {
+        let ceiling_ms = u64::try_from(backoff_ceiling(level - 1).as_millis()).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling_ms))).await;
+    }
+}
+
+/// A rate as the journal keeps it: a decimal, because canonical JSON has no exact fractions.
+fn rate_text(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "unlimited".to_owned(), |rate| format!("{rate:.3}"))
+}

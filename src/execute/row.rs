@@ -1,0 +1,272 @@
+//! What is known of one row: a fold of its entries, and nothing else. A fresh run and a resumed one build it with the
+//! same [`RowState::apply`], the one as the entries are written, the other as they are read.
+
+use jiff::Timestamp;
+
+use crate::domain::{Class, Evidence, Identity, Outcome};
+use crate::journal::event::{Event, Found, IntentRecorded, Source, Verdict};
+
+/// What is known of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowState {
+    /// What the plan says.
+    pub verdict: Verdict,
+    /// The identity that the plan observed; what is deleted must have it.
+    pub identity: Identity,
+    /// When the key pair of the plan was last seen.
+    pub confirmed_at: Option<Timestamp>,
+    /// Attempts so far, over all sessions.
+    pub attempts: u32,
+    /// Those of them that count against the limit: all but refusals before execution.
+    pub spent: u32,
+    /// When the attempts began whose effect nobody knows; an operation of ours can only lie after one of these.
+    pub unknown: Vec<Timestamp>,
+    /// Whether an attempt may have taken effect since the key pair was last read.
+    pub unread: bool,
+    /// Refusals before execution in a row, in this session.
+    pub refusals: u32,
+    /// When the first of those came.
+    pub refused_since: Option<Timestamp>,
+    /// The last attempt.
+    pub last: Option<Attempt>,
+    /// The last reading of the key pair since the last attempt began.
+    pub look: Option<Look>,
+    /// Readings without a usable answer, in this session, since the last usable one.
+    pub tries: Tries,
+    /// What the operation history showed since the last attempt began.
+    pub search: Option<Look>,
+    /// The last poll of the last attempt's operation.
+    pub poll: Option<Poll>,
+    /// Since when the operation is polled, and how often.
+    pub polls: Tries,
+    /// The outcome, once there is one.
+    pub settled: Option<(Outcome, Evidence)>,
+    /// Numbers of the intent's entry.
+    pub intent_seq: u64,
+}
+
+/// An attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When its entry was written, which is before the request left.
+    pub started_at: Timestamp,
+    /// Number of that entry.
+    pub started_seq: u64,
+    /// What came back; `None` while it is open, or for ever where the process died.
+    pub answer: Option<Answer>,
+}
+
+/// What came back for an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What it means.
+    pub class: Class,
+    /// When it was written down.
+    pub at: Timestamp,
+    /// Number of its entry.
+    pub seq: u64,
+    /// The operation in it.
+    pub operation_id: Option<String>,
+    /// One line for people.
+    pub summary: Option<String>,
+    /// Whether an earlier session got it: what stopped that session need not stop this one.
+    pub earlier_session: bool,
+}
+
+/// What a reading showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// What was found.
+    pub found: Found,
+    /// When.
+    pub at: Timestamp,
+    /// Number of its entry.
+    pub seq: u64,
+    /// The operation that was found.
+    pub operation_id: Option<String>,
+    /// One line for people, where the service refused.
+    pub summary: Option<String>,
+}
+
+/// What a poll showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poll {
+    /// What the operation's state means.
+    pub class: Class,
+    /// Number of its entry.
+    pub seq: u64,
+    /// One line for people, where the service refused.
+    pub summary: Option<String>,
+}
+
+/// Something that is repeated within a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// When it began; `None` before the first.
+    pub since: Option<Timestamp>,
+    /// How often it was done.
+    pub count: u32,
+}
+
+impl Tries {
+    fn add(&mut self, at: Timestamp) {
+        self.since.get_or_insert(at);
+        self.count += 1;
+    }
+}
+
+impl RowState {
+    /// The state right after the intent was recorded.
+    #[must_use]
+    pub fn new(intent_seq: u64, intent: &IntentRecorded) -> Self {
+        let observation = intent.observation.as_ref();
+        Self {
+            verdict: intent.verdict,
+            identity: observation.map(|seen| seen.identity.clone()).unwrap_or_default(),
+            confirmed_at: observation.map(|seen| seen.at),
+            attempts: 0,
+            spent: 0,
+            unknown: Vec::new(),
+            unread: false,
+            refusals: 0,
+            refused_since: None,
+            last: None,
+            look: None,
+            tries: Tries::default(),
+            search: None,
+            poll: None,
+            polls: Tries::default(),
+            settled: None,
+            intent_seq,
+        }
+    }
+
+    /// Goes on by one entry of this row.
+    pub fn apply(&mut self, seq: u64, at: Timestamp, event: &Event) {
+        match event {
+            Event::AttemptStarted(started) => {
+                self.attempts = started.attempt;
+                self.spent += 1;
+                self.unread = true;
+                self.unknown.push(at);
+                self.last =
+                    Some(Attempt { number: started.attempt, started_at: at, started_seq: seq, answer: None });
+                (self.look, self.search, self.poll) = (None, None, None);
+                (self.tries, self.polls) = (Tries::default(), Tries::default());
+            }
+            Event::AttemptFinished(finished) => {
+                let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
+                let summary = finished.error.as_ref().map(|error| error.summary());
+                self.finish(Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false });
+            }
+            Event::OperationPolled(polled) => {
+                let summary = polled.error.as_ref().map(|error| error.summary());
+                self.poll = Some(Poll { class: polled.class, seq, summary });
+                self.polls.add(at);
+            }
+            Event::Observed(observed) => {
+                let look = Look {
+                    found: observed.found,
+                    at,
+                    seq,
+                    operation_id: observed.operation.as_ref().and_then(|operation| operation.id.clone()),
+                    summary: observed.error.as_ref().map(|error| error.summary()),
+                };
+                self.observe(observed.source, look);
+            }
+            Event::RowSettled(settled) => self.settled = Some((settled.outcome, settled.evidence)),
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, answer: Answer) {
+        if answer.class.is_refusal_before_execution() {
+            // As if it had never been sent: it used up no attempt, and nothing new is to be looked for.
+            self.spent = self.spent.saturating_sub(1);
+            self.unknown.pop();
+            self.unread = false;
+            self.refusals += 1;
+            self.refused_since.get_or_insert(answer.at);
+        } else {
+            self.refusals = 0;
+            self.refused_since = None;
+        }
+        if matches!(answer.class, Class::NotFound | Class::Refused | Class::OperationFailed) {
+            // This attempt itself had no effect; an earlier one may have.
+            self.unknown.pop();
+        }
+        if answer.class == Class::Pending {
+            self.polls.since = Some(answer.at);
+        }
+        if let Some(last) = &mut self.last {
+            last.answer = Some(answer);
+        }
+    }
+
+    fn observe(&mut self, source: Source, look: Look) {
+        let usable = !matches!(look.found, Found::NoAnswer);
+        if usable {
+            self.tries = Tries::default();
+        } else {
+            self.tries.add(look.at);
+        }
+        if source == Source::GetOperationsForResource {
+            self.search = Some(look);
+            return;
+        }
+        if look.found == Found::Same {
+            self.confirmed_at = Some(look.at);
+            self.unread = false;
+        }
+        self.look = Some(look);
+    }
+
+    /// Another session takes the row up at `now`: time budgets begin anew, and what stopped the earlier session need
+    /// not hold any more.
+    pub fn reopen(&mut self, now: Timestamp) {
+        self.tries = Tries::default();
+        (self.refusals, self.refused_since) = (0, None);
+        if self.polls.since.is_some() {
+            self.polls = Tries { since: Some(now), count: 0 };
+        }
+        if let Some(last) = &mut self.last {
+            // A start that lies in the future was written under another clock: from now on is late enough.
+            last.started_at = last.started_at.min(now);
+            if let Some(answer) = &mut last.answer {
+                answer.earlier_session = true;
+            }
+        }
+        for look in [&mut self.look, &mut self.search] {
+            if look.as_ref().is_some_and(|look| {
+                matches!(look.found, Found::NoAnswer | Found::Denied | Found::RefusedForAll)
+            }) {
+                *look = None;
+            }
+        }
+        if self.poll.as_ref().is_some_and(|poll| !matches!(poll.class, Class::Succeeded | Class::OperationFailed)) {
+            self.poll = None;
+        }
+    }
+
+    /// The numbers of the entries that say what is known now, ascending: what an outcome rests on.
+    #[must_use]
+    pub fn rests_on(&self) -> Vec<u64> {
+        let last = self.last.as_ref();
+        let answer = last.and_then(|last| last.answer.as_ref());
+        let mut seqs: Vec<u64> = [
+            Some(self.intent_seq),
+            last.map(|last| last.started_seq),
+            answer.map(|answer| answer.seq),
+            self.look.as_ref().map(|look| look.seq),
+            self.search.as_ref().map(|look| look.seq),
+            self.poll.as_ref().map(|poll| poll.seq),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        seqs.sort_unstable();
+        seqs
+    }
+}

@@ -1,0 +1,393 @@
+//! Works one row off: asks [`decide`], does what it says, records what came of it. It makes no choices of its own.
+//!
+//! I1: a request leaves only after its `attempt_started` is acknowledged as durable. I3: the attempts of a row follow
+//! one another, because one task has the row. An attempt whose effect is unknown keeps its place among those in
+//! flight until it is settled, so that never more key pairs are in doubt at once than may be in flight.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Shared;
+use super::control::StoppedBy;
+use super::decide::{Situation, Step, StopCause, decide};
+use super::detail::{detail, stop_detail};
+use super::inventory::Inventory;
+use super::lane::{Lane, Reading, pause};
+use super::row::RowState;
+use crate::domain::{Class, DEFAULT_KEY_PAIR, Evidence, KeyPair, Observation, Operation, Outcome, parse_time};
+use crate::journal::event::{
+    AttemptFinished, AttemptStarted, Event, Found, IntentRecorded, Observed, OperationPolled, PREVIOUS, RowSettled,
+    Source,
+};
+use crate::journal::{Draft, JournalError};
+use crate::lightsail::Lightsail;
+use crate::lightsail::classify::{classify_delete, classify_operation};
+
+/// How many pages of an operation history are read at most. The service keeps it for a limited time, and 100 pages of
+/// 200 are more operations on one name than any script makes.
+const SEARCH_PAGES: u32 = 100;
+
+/// How far the service's clock, or the whole seconds of its timestamps, may put an operation before the request that
+/// caused it.
+const CLOCK_TOLERANCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// One row, and what is needed to work it off.
+pub(super) struct Worker<L> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) lane: Arc<Lane<L>>,
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) target_no: i64,
+    pub(super) row: u64,
+    pub(super) intent: IntentRecorded,
+    pub(super) state: RowState,
+    pub(super) in_flight: Option<OwnedSemaphorePermit>,
+}
+
+/// Whether the row goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Next,
+    /// Settled, or left for another session.
+    Leave,
+}
+
+impl<L: Lightsail> Worker<L> {
+    /// Works the row off, or leaves it as it is where the session stops.
+    pub(super) async fn work(mut self) -> Result<(), JournalError> {
+        loop {
+            let step = decide(&self.state, &self.shared.policy, &self.situation());
+            tracing::trace!(row = self.row, ?step, "decided");
+            let flow = match step {
+                Step::Done => Flow::Leave,
+                Step::Stop(cause) => self.stop(cause),
+                Step::Settle(outcome, evidence) => self.settle(outcome, evidence, None).await?,
+                Step::Hold => self.hold().await,
+                Step::WaitUntil(at) => self.wait_until(at).await,
+                Step::Send { level } => self.send(level).await?,
+                Step::Read { level } => self.read(level).await?,
+                Step::Search { level } => self.search(level).await?,
+                Step::Poll { level } => self.poll(level).await?,
+            };
+            if flow == Flow::Leave {
+                return Ok(());
+            }
+        }
+    }
+
+    fn situation(&self) -> Situation {
+        let now = self.shared.clock.now();
+        Situation {
+            now,
+            denial: self.shared.control.denial(self.target_no),
+            target_admits: self.shared.control.admits(self.target_no, now),
+        }
+    }
+
+    fn stop(&self, cause: StopCause) -> Flow {
+        self.shared.control.stop(StoppedBy::Breaker, stop_detail(cause, &self.state, &self.lane.target), Some(cause));
+        Flow::Leave
+    }
+
+    async fn hold(&mut self) -> Flow {
+        let control = &self.shared.control;
+        control.holds(self.target_no, true);
+        loop {
+            // Asked for before looking, so that no change in between is missed.
+            let changed = control.changed();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if control.denial(self.target_no) != super::decide::Denial::Unknown || control.is_stopping() {
+                break;
+            }
+            changed.await;
+        }
+        control.holds(self.target_no, false);
+        let unclear = control.denial(self.target_no) == super::decide::Denial::Unknown;
+        if unclear { Flow::Leave } else { Flow::Next }
+    }
+
+    async fn wait_until(&self, at: Timestamp) -> Flow {
+        let now = self.shared.clock.now();
+        // The clock may jump: never wait longer than an attempt takes to be dead.
+        let wait = std::time::Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        let wait = wait.min(self.shared.policy.dead_after()) + std::time::Duration::from_millis(1);
+        tokio::time::sleep(wait).await;
+        Flow::Next
+    }
+
+    /// Asks to delete the key pair, unless the session stops first.
+    async fn send(&mut self, level: u32) -> Result<Flow, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let stopping = shared.control.stopping();
+        let waited = async {
+            pause(level).await;
+            if self.in_flight.is_none() {
+                self.in_flight = Arc::clone(&shared.in_flight).acquire_owned().await.ok();
+            }
+            self.lane.pacer.acquire().await
+        };
+        let permit = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return Ok(Flow::Leave),
+            permit = waited => permit,
+        };
+        // The queue may have been long: an inventory that was fresh then may not be now.
+        let step = decide(&self.state, &shared.policy, &self.situation());
+        if self.state.look.is_none() && !matches!(step, Step::Send { .. }) {
+            return Ok(Flow::Next);
+        }
+        if self.state.attempts == 0 && !shared.control.may_ask() {
+            return Ok(Flow::Leave);
+        }
+        let attempt = self.state.attempts + 1;
+        let started = AttemptStarted {
+            attempt,
+            key_pair_name: self.intent.key_pair_name.clone(),
+            region: self.intent.region.clone(),
+        };
+        self.record(Event::AttemptStarted(started)).await?;
+
+        let name = &self.intent.key_pair_name;
+        let expected = self.intent.expected_fingerprint.as_deref().filter(|_| name == DEFAULT_KEY_PAIR);
+        let reply = self.lane.port.delete_key_pair(&self.intent.region, name, expected).await;
+        self.lane.counts.deletes.fetch_add(1, Ordering::Relaxed);
+        let (class, cause) = classify_delete(name, &reply.result);
+        let answered = reply.exchange.http_status.is_some();
+        let change = self.lane.report(permit, class == Class::Throttled, answered);
+        shared.control.answered(self.target_no, class, shared.clock.now());
+        let (operation, error) = split(reply.result);
+        let finished =
+            AttemptFinished { attempt, class, cause, exchange: reply.exchange, operation: operation.flatten(), error };
+        let flow = self.record(Event::AttemptFinished(Box::new(finished))).await?;
+        if !matches!(class, Class::Unanswered | Class::Pending) {
+            self.in_flight = None;
+        }
+        self.lane.record(change).await?;
+        Ok(flow)
+    }
+
+    /// Reads the key pair: by itself, or before the first attempt from a listing of the whole target where that costs
+    /// fewer requests.
+    async fn read(&mut self, level: u32) -> Result<Flow, JournalError> {
+        let drains = self.state.unread;
+        if !drains && self.shared.control.is_stopping() {
+            return Ok(Flow::Leave);
+        }
+        pause(level).await;
+        let patience = self.shared.policy.settle_timeout;
+        if self.state.attempts == 0 {
+            let name = &self.intent.key_pair_name;
+            if let Some((found, at)) = self.inventory.look_up(&self.shared, &self.lane, self.target_no, name).await? {
+                return self.observed_in_inventory(found, at).await;
+            }
+        }
+        let (region, name) = (&self.intent.region, &self.intent.key_pair_name);
+        let Reading { reply, requests, throttled } =
+            self.lane.read(patience, || self.lane.port.get_key_pair(region, name)).await?;
+        let (pair, error) = split(reply.result);
+        let found = match (&pair, &error) {
+            (Some(pair), _) if pair.name != *name => Found::NoAnswer,
+            (Some(pair), _) => self.compare(pair),
+            (None, Some(error)) => found_error(error.class),
+            (None, None) => Found::NoAnswer,
+        };
+        let observation = pair.map(|pair| observation(pair, self.shared.clock.now()));
+        self.record(Event::Observed(Box::new(Observed {
+            source: Source::GetKeyPair,
+            found,
+            requests,
+            throttled,
+            account: None,
+            region: None,
+            observation,
+            operation: None,
+            error,
+            exchange: reply.exchange,
+        })))
+        .await
+    }
+
+    async fn observed_in_inventory(&mut self, pair: Option<KeyPair>, at: Timestamp) -> Result<Flow, JournalError> {
+        let found = pair.as_ref().map_or(Found::NotFound, |pair| self.compare(pair));
+        self.record(Event::Observed(Box::new(Observed {
+            source: Source::GetKeyPairs,
+            found,
+            requests: 0,
+            throttled: 0,
+            account: None,
+            region: None,
+            observation: pair.map(|pair| observation(pair, at)),
+            operation: None,
+            error: None,
+            exchange: crate::domain::Exchange::default(),
+        })))
+        .await
+    }
+
+    /// I4: the same name is not enough.
+    fn compare(&self, pair: &KeyPair) -> Found {
+        if pair.identity == self.state.identity { Found::Same } else { Found::Other }
+    }
+
+    /// Looks for a delete of this name that succeeded inside the window of an attempt whose effect is unknown.
+    async fn search(&mut self, level: u32) -> Result<Flow, JournalError> {
+        pause(level).await;
+        let (region, name) = (self.intent.region.clone(), self.intent.key_pair_name.clone());
+        let mut token: Option<String> = None;
+        let (mut requests, mut throttled) = (0, 0);
+        let mut hit = None;
+        let mut unfinished = false;
+        let mut last = None;
+        for _ in 0..SEARCH_PAGES {
+            let patience = self.shared.policy.settle_timeout;
+            let port = &self.lane.port;
+            let page =
+                self.lane.read(patience, || port.get_operations_for_resource(&region, &name, token.as_deref())).await?;
+            requests += page.requests;
+            throttled += page.throttled;
+            let (answer, error) = split(page.reply.result);
+            last = Some((page.reply.exchange, error));
+            let Some(answer) = answer else { break };
+            for operation in answer.items.into_iter().filter(|operation| self.is_ours(operation)) {
+                if operation.has_succeeded() {
+                    hit = Some(operation);
+                } else if !operation.has_failed() {
+                    unfinished = true;
+                }
+            }
+            token = answer.next;
+            if hit.is_some() || token.is_none() {
+                break;
+            }
+        }
+        let (exchange, error) = last.unwrap_or_default();
+        let found = match (&hit, error.as_ref().map(|error| found_error(error.class))) {
+            (Some(_), _) => Found::Operation,
+            // Whether the service answers for a deleted key pair is not documented: "not found" is no evidence.
+            (None, Some(Found::NotFound)) => Found::NoOperation,
+            (None, Some(found)) => found,
+            (None, None) if unfinished => Found::NoAnswer,
+            (None, None) => Found::NoOperation,
+        };
+        self.record(Event::Observed(Box::new(Observed {
+            source: Source::GetOperationsForResource,
+            found,
+            requests,
+            throttled,
+            account: None,
+            region: None,
+            observation: None,
+            operation: hit,
+            error,
+            exchange,
+        })))
+        .await
+    }
+
+    /// Whether an operation can be the effect of an attempt of ours: by its id, or by name, type and time.
+    fn is_ours(&self, operation: &Operation) -> bool {
+        let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
+        let known = answer.and_then(|answer| answer.operation_id.as_deref());
+        if known.is_some() && operation.id.as_deref() == known {
+            return operation.may_be_delete_of(&self.intent.key_pair_name);
+        }
+        let Some(created) = operation.created_at.as_deref().and_then(parse_time) else { return false };
+        operation.is_delete_of(&self.intent.key_pair_name)
+            && self.state.unknown.iter().any(|started| {
+                let from = started.saturating_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN);
+                let to = started.saturating_add(self.shared.policy.dead_after()).unwrap_or(Timestamp::MAX);
+                (from..=to).contains(&created)
+            })
+    }
+
+    /// Asks for the state of the last attempt's operation.
+    async fn poll(&mut self, level: u32) -> Result<Flow, JournalError> {
+        // At least a moment, so that a service that answers at once is not asked without end.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        pause(level + 1).await;
+        let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
+        let operation_id = answer.and_then(|answer| answer.operation_id.clone()).unwrap_or_default();
+        let region = self.intent.region.clone();
+        let patience = self.shared.policy.settle_timeout;
+        let Reading { reply, requests, throttled } =
+            self.lane.read(patience, || self.lane.port.get_operation(&region, &operation_id)).await?;
+        let (operation, error) = split(reply.result);
+        let class = match (&operation, &error) {
+            (Some(operation), _) if operation.id.as_deref().is_some_and(|id| id != operation_id) => Class::Unanswered,
+            (Some(operation), _) => classify_operation(&self.intent.key_pair_name, Some(operation)).0,
+            (None, Some(error)) if error.class == Class::RefusedForAll => Class::RefusedForAll,
+            (None, _) => Class::Unanswered,
+        };
+        let exchange = reply.exchange;
+        let polled = OperationPolled { operation_id, class, requests, throttled, exchange, operation, error };
+        self.record(Event::OperationPolled(Box::new(polled))).await
+    }
+
+    /// Records `event`. Where the outcome follows from it at once, both become durable in one commit.
+    async fn record(&mut self, event: Event) -> Result<Flow, JournalError> {
+        let mut ahead = self.state.clone();
+        ahead.apply(PREVIOUS, self.shared.clock.now(), &event);
+        let step = decide(&ahead, &self.shared.policy, &self.situation());
+        if let (Step::Settle(outcome, evidence), false) = (step, matches!(event, Event::AttemptStarted(_))) {
+            self.state = ahead;
+            return self.settle(outcome, evidence, Some(event)).await;
+        }
+        let stamps = self.shared.append(self.row, vec![event.clone()]).await?;
+        if let Some(stamp) = stamps.first() {
+            self.state.apply(stamp.seq, stamp.at, &event);
+        }
+        Ok(Flow::Next)
+    }
+
+    async fn settle(
+        &mut self,
+        outcome: Outcome,
+        evidence: Evidence,
+        after: Option<Event>,
+    ) -> Result<Flow, JournalError> {
+        let settled = RowSettled {
+            outcome,
+            evidence,
+            detail: detail(outcome, evidence, &self.state, &self.intent),
+            rests_on: self.state.rests_on(),
+        };
+        let events = after.into_iter().chain([Event::RowSettled(settled)]).collect();
+        self.shared.append(self.row, events).await?;
+        self.state.settled = Some((outcome, evidence));
+        self.shared.settled(outcome);
+        Ok(Flow::Leave)
+    }
+}
+
+impl Shared {
+    /// Appends entries of one row.
+    pub(super) async fn append(&self, row: u64, events: Vec<Event>) -> Result<Vec<crate::journal::Stamp>, JournalError> {
+        let draft = |event| Draft { run: Some(self.run), row: Some(row), event };
+        self.journal.append(events.into_iter().map(draft).collect()).await
+    }
+}
+
+fn split<T, E>(result: Result<T, E>) -> (Option<T>, Option<E>) {
+    match result {
+        Ok(value) => (Some(value), None),
+        Err(error) => (None, Some(error)),
+    }
+}
+
+/// What a reading that failed found.
+pub(super) fn found_error(class: Class) -> Found {
+    match class {
+        Class::NotFound => Found::NotFound,
+        Class::Denied => Found::Denied,
+        Class::RefusedForAll => Found::RefusedForAll,
+        _ => Found::NoAnswer,
+    }
+}
+
+/// A key pair as it was seen at `at`.
+pub(crate) fn observation(pair: KeyPair, at: Timestamp) -> Observation {
+    Observation { identity: pair.identity, tags: pair.tags, at: crate::domain::micros(at) }
+}
