@@ -2,6 +2,7 @@
 pub mod cli;
 pub mod domain;
 pub mod execute;
+pub mod plan;
 pub mod journal;
 pub mod lightsail;
 pub mod manifest;

@@ -114,7 +114,7 @@ impl<L> Lane<L> {
 
 /// Waits for a random part of the level's waiting period (full jitter), so that rows that failed together do not come
 /// back together.
-pub(super) async fn pause(level: u32) {
+pub(crate) async fn pause(level: u32) {
     if level > 0 {
         let ceiling_ms = u64::try_from(backoff_ceiling(level - 1).as_millis()).unwrap_or(0);
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling_ms))).await;

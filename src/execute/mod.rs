@@ -33,6 +33,7 @@ use decide::{Denial, Situation, Step, decide};
 use inventory::Inventory;
 use lane::Lane;
 use row::RowState;
+pub(crate) use lane::pause;
 pub(crate) use worker::observation;
 use worker::Worker;
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::checkpoint::{Checkpoint, base64};
 use super::event::{CheckpointMade, Event, JournalCreated, PREVIOUS};
-use super::merkle::Frontier;
+use super::merkle::{Frontier, Hash};
 use super::{Draft, Entry, EntryStore, JournalError};
 use crate::domain::{Clock, RunId, micros};
 
@@ -56,6 +56,8 @@ pub struct Stamp {
     pub seq: u64,
     /// Its time.
     pub at: Timestamp,
+    /// Its hash.
+    pub leaf: Hash,
 }
 
 /// The handle to the writer; clones share it.
@@ -273,7 +275,7 @@ impl<S: EntryStore> Writer<S> {
             let entry = Entry { seq: to.size(), at: micros(self.options.clock.now()), run, row, event };
             let sealed = entry.seal().map_err(JournalError::entry)?;
             to.push(sealed.leaf);
-            stamps.push(Stamp { seq: entry.seq, at: entry.at });
+            stamps.push(Stamp { seq: entry.seq, at: entry.at, leaf: sealed.leaf });
             batch.push((entry, sealed));
         }
         store.commit(batch, &self.head, &to).await?;

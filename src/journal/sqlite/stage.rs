@@ -26,9 +26,16 @@ const JOINED: &str = "SELECT r.row_no, r.region, r.name, r.body, s.body, u.insta
      FROM row AS r LEFT JOIN seen AS s ON s.region = r.region AND s.name = r.name \
      LEFT JOIN used AS u ON u.region = r.region AND u.name = r.name \
      WHERE r.row_no > ? ORDER BY r.row_no LIMIT ?";
-const TWINS: &str = "SELECT a.row_no, a.body, b.row_no, b.body FROM row AS b \
+const SUSPECTS: &str = "SELECT r.row_no, r.region, r.name, r.body, s.body, u.instances, u.example, r.row_no \
+     FROM row AS r LEFT JOIN seen AS s ON s.region = r.region AND s.name = r.name \
+     LEFT JOIN used AS u ON u.region = r.region AND u.name = r.name \
+     WHERE r.row_no > ? AND (json_extract(r.body, '$.account') <> ? OR (? AND u.instances > 0)) \
+     ORDER BY r.row_no LIMIT ?";
+const FILL_REGION: &str = "UPDATE row SET region = ? WHERE region = ''";
+const REPLACE: &str = "UPDATE row SET body = ? WHERE row_no = ?";
+const TWINS: &str = "SELECT a.row_no, a.body, b.row_no, b.body, b.name FROM row AS b \
      CROSS JOIN row AS a ON a.row_no = (SELECT min(d.row_no) FROM row AS d WHERE d.region = b.region AND d.name = b.name) \
-     WHERE b.row_no > ? AND a.row_no <> b.row_no ORDER BY b.row_no LIMIT ?";
+     WHERE b.row_no > ? AND a.row_no <> b.row_no AND b.name <> '' ORDER BY b.row_no LIMIT ?";
 
 /// The scratch database of one plan.
 #[derive(Debug)]
@@ -58,6 +65,8 @@ pub struct Joined {
 /// Two rows that name the same key pair: the first one that does, and a later one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twins {
+    /// The key pair's name.
+    pub name: String,
     /// The first row's number and what was staged of it.
     pub first: (u64, String),
     /// The later row's.
@@ -91,6 +100,20 @@ impl Stage {
     /// Adds rows: (number, region, name, body), in the order of their numbers.
     pub async fn put_rows(&mut self, rows: &[(u64, String, String, String)]) -> Result<(), JournalError> {
         self.put(PUT_ROW, None, &serde_json::to_string(rows).unwrap_or_default()).await
+    }
+
+    /// Puts rows that name no region into `region`; returns how many there were.
+    pub async fn fill_region(&mut self, region: &str) -> Result<u64, JournalError> {
+        let query = sqlx::query(FILL_REGION).bind(region.to_owned());
+        let done = query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
+        Ok(done.rows_affected())
+    }
+
+    /// Replaces what was staged of a row.
+    pub async fn replace(&mut self, row: u64, body: &str) -> Result<(), JournalError> {
+        let query = sqlx::query(REPLACE).bind(body.to_owned()).bind(i64::try_from(row).unwrap_or(i64::MAX));
+        query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
+        Ok(())
     }
 
     /// Makes rows findable by name; call it once, after the last of them.
@@ -129,20 +152,22 @@ impl Stage {
     pub async fn joined(&mut self, after: u64, limit: u32) -> Result<Vec<Joined>, JournalError> {
         let query = sqlx::query(JOINED).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
         let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
-        let record = |row| {
-            let used: Option<i64> = get(row, 5)?;
-            let example: Option<String> = get(row, 6)?;
-            Ok(Joined {
-                row: number(get(row, 0)?),
-                region: get(row, 1)?,
-                name: get(row, 2)?,
-                body: get(row, 3)?,
-                seen: get(row, 4)?,
-                used: used.map(number).zip(example),
-                first: number(get(row, 7)?),
-            })
-        };
-        rows.iter().map(record).collect()
+        rows.iter().map(joined).collect()
+    }
+
+    /// The next rows after `after` that a guard may refuse the plan for: those of another account, and with `in_use`
+    /// those whose key pair instances were made with.
+    pub async fn suspects(
+        &mut self,
+        after: u64,
+        limit: u32,
+        account: &str,
+        in_use: bool,
+    ) -> Result<Vec<Joined>, JournalError> {
+        let query = sqlx::query(SUSPECTS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(account.to_owned());
+        let query = query.bind(in_use).bind(limit);
+        let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(joined).collect()
     }
 
     /// Rows that name the same key pair as an earlier one, after row `after`, in order.
@@ -150,10 +175,25 @@ impl Stage {
         let query = sqlx::query(TWINS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
         let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
         let record = |row| {
-            Ok(Twins { first: (number(get(row, 0)?), get(row, 1)?), later: (number(get(row, 2)?), get(row, 3)?) })
+            let (first, later) = ((number(get(row, 0)?), get(row, 1)?), (number(get(row, 2)?), get(row, 3)?));
+            Ok(Twins { name: get(row, 4)?, first, later })
         };
         rows.iter().map(record).collect()
     }
+}
+
+fn joined(row: &sqlx::sqlite::SqliteRow) -> Result<Joined, JournalError> {
+    let used: Option<i64> = get(row, 5)?;
+    let example: Option<String> = get(row, 6)?;
+    Ok(Joined {
+        row: number(get(row, 0)?),
+        region: get(row, 1)?,
+        name: get(row, 2)?,
+        body: get(row, 3)?,
+        seen: get(row, 4)?,
+        used: used.map(number).zip(example),
+        first: number(get(row, 7)?),
+    })
 }
 
 fn number(number: i64) -> u64 {

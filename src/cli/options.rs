@@ -1,0 +1,222 @@
+//! The options that `run` and `resume` share, as typed, and the settings that are meant by them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::error::CliError;
+use super::exit::Exit;
+use crate::domain::Policy;
+use crate::execute::control::Limits;
+use crate::execute::rate::RateCap;
+
+/// Settings of a session.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct SessionOptions {
+    /// Cap on requests per second and region: 5/s, 30/m, unlimited [default: learned]
+    #[arg(long, env = "KEYBATCH_RATE", value_name = "RATE", value_parser = rate)]
+    pub(super) rate: Option<String>,
+    /// Deletes in flight at once, over all regions [default: 8]
+    #[arg(long, env = "KEYBATCH_CONCURRENCY", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) concurrency: Option<u32>,
+    /// Attempts a key pair, over all sessions; throttled ones do not count [default: 5]
+    #[arg(long, env = "KEYBATCH_MAX_ATTEMPTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) max_attempts: Option<u32>,
+    /// Time for one attempt [default: 15s]
+    #[arg(long, env = "KEYBATCH_ATTEMPT_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    pub(super) attempt_timeout: Option<Duration>,
+    /// Time for settling a lost answer by looking [default: 2m]
+    #[arg(long, env = "KEYBATCH_SETTLE_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    pub(super) settle_timeout: Option<Duration>,
+    /// Time for an operation that is not terminal at once [default: 5m]
+    #[arg(long, env = "KEYBATCH_OPERATION_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    pub(super) operation_timeout: Option<Duration>,
+    /// Age at which an observation must be renewed before a delete rests on it [default: 15m]
+    #[arg(long, env = "KEYBATCH_MAX_OBSERVATION_AGE", value_name = "TIME", value_parser = duration)]
+    pub(super) max_observation_age: Option<Duration>,
+    /// Stop after this session has asked for so many key pairs
+    #[arg(long, env = "KEYBATCH_MAX_DELETES", value_name = "N")]
+    pub(super) max_deletes: Option<u64>,
+    /// Stop when so many rows (or per cent of the plan's) failed or are in doubt in this session
+    #[arg(long, env = "KEYBATCH_MAX_FAILURES", value_name = "N|P%")]
+    pub(super) max_failures: Option<MaxFailures>,
+    /// Stop after this time
+    #[arg(long, env = "KEYBATCH_MAX_DURATION", value_name = "TIME", value_parser = duration)]
+    pub(super) max_duration: Option<Duration>,
+    /// Profile of the shared AWS configuration
+    #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
+    pub(super) profile: Option<String>,
+    /// Address to use instead of the service's own
+    #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
+    pub(super) endpoint_url: Option<String>,
+    /// Refuse to work on any other account
+    #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID")]
+    pub(super) expect_account: Option<String>,
+    /// Why, for the journal
+    #[arg(long, env = "KEYBATCH_REASON", value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    /// Ticket, for the journal
+    #[arg(long, env = "KEYBATCH_TICKET", value_name = "ID")]
+    pub(super) ticket: Option<String>,
+    /// Append each checkpoint to this file; keep it beyond this machine's reach
+    #[arg(long, env = "KEYBATCH_CHECKPOINT_TO", value_name = "FILE")]
+    pub(super) checkpoint_to: Option<PathBuf>,
+}
+
+impl SessionOptions {
+    /// The policy that is meant: `base` with what these options name.
+    pub(super) fn policy(&self, base: Policy) -> Result<Policy, CliError> {
+        let policy = Policy {
+            max_attempts: self.max_attempts.unwrap_or(base.max_attempts),
+            attempt_timeout: self.attempt_timeout.unwrap_or(base.attempt_timeout),
+            settle_timeout: self.settle_timeout.unwrap_or(base.settle_timeout),
+            operation_timeout: self.operation_timeout.unwrap_or(base.operation_timeout),
+            max_observation_age: self.max_observation_age.unwrap_or(base.max_observation_age),
+            concurrency: self.concurrency.unwrap_or(base.concurrency),
+            rate: self.rate.clone().or(base.rate),
+        };
+        let account = self.expect_account.as_deref();
+        if account.is_some_and(|id| id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit())) {
+            return Err(CliError::new(Exit::Usage, "--expect-account needs the twelve digits of an account"));
+        }
+        Ok(policy)
+    }
+
+    /// The limits that are meant, for a plan of so many deletes.
+    pub(super) fn limits(&self, deletes: u64) -> Limits {
+        Limits {
+            max_deletes: self.max_deletes,
+            max_failures: self.max_failures.map(|most| most.rows(deletes)),
+        }
+    }
+
+    /// The settings by name, for the journal. No secret is among them: none is ever taken as an option.
+    pub(super) fn named(&self, policy: &Policy) -> BTreeMap<String, String> {
+        let mut named = BTreeMap::new();
+        let mut put = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                named.insert(name.to_owned(), value);
+            }
+        };
+        put("rate", policy.rate.clone());
+        put("concurrency", Some(policy.concurrency.to_string()));
+        put("max_attempts", Some(policy.max_attempts.to_string()));
+        put("attempt_timeout", Some(duration_text(policy.attempt_timeout)));
+        put("settle_timeout", Some(duration_text(policy.settle_timeout)));
+        put("operation_timeout", Some(duration_text(policy.operation_timeout)));
+        put("max_observation_age", Some(duration_text(policy.max_observation_age)));
+        put("max_deletes", self.max_deletes.map(|most| most.to_string()));
+        put("max_failures", self.max_failures.map(|most| most.to_string()));
+        put("max_duration", self.max_duration.map(duration_text));
+        put("profile", self.profile.clone());
+        put("endpoint_url", self.endpoint_url.clone());
+        put("expect_account", self.expect_account.clone());
+        named
+    }
+}
+
+/// The cap that a policy names. It was validated when it was typed.
+pub(super) fn rate_cap(policy: &Policy) -> RateCap {
+    policy.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(RateCap::None)
+}
+
+/// How many rows may fail.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum MaxFailures {
+    /// So many.
+    Rows(u64),
+    /// So many of a hundred rows to delete.
+    Percent(f64),
+}
+
+impl MaxFailures {
+    /// In rows of a plan with so many deletes; at least one, since a session that may not even begin is no session.
+    fn rows(self, deletes: u64) -> u64 {
+        match self {
+            Self::Rows(rows) => rows.max(1),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "a percentage of a number of rows: far inside of what a double counts exactly"
+            )]
+            Self::Percent(percent) => ((deletes as f64 * percent / 100.0).ceil() as u64).max(1),
+        }
+    }
+}
+
+impl FromStr for MaxFailures {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is neither a number of rows (3) nor a percentage (2.5%)");
+        match text.strip_suffix('%') {
+            None => text.parse().map(Self::Rows).map_err(|_| wrong()),
+            Some(percent) => match percent.trim().parse::<f64>() {
+                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
+                _ => Err(wrong()),
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for MaxFailures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows(rows) => write!(f, "{rows}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// A time such as `15s`, `5m`, `1h30m` or `500ms`: from a millisecond to a year.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+    let wrong = || format!("{text:?} is no time such as 15s, 5m, 1h30m or 500ms");
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("{text:?} needs a unit, e.g. {text}s or {text}m"));
+    }
+    let parsed: SignedDuration = text.parse().map_err(|_| wrong())?;
+    let duration = Duration::try_from(parsed).map_err(|_| wrong())?;
+    if duration < Duration::from_millis(1) || duration > YEAR {
+        return Err(format!("{text:?} is not between 1ms and a year"));
+    }
+    Ok(duration)
+}
+
+fn rate(text: &str) -> Result<String, String> {
+    text.parse::<RateCap>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn duration_text(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    if ms % 1000 == 0 { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for wrong in ["15", "", "soon", "-5s", "0s", "1000000h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn failures_are_a_number_or_a_share() {
+        assert_eq!("3".parse(), Ok(MaxFailures::Rows(3)));
+        assert_eq!("2.5%".parse(), Ok(MaxFailures::Percent(2.5)));
+        assert_eq!(MaxFailures::Percent(2.5).rows(1000), 25);
+        assert_eq!(MaxFailures::Percent(1.0).rows(10), 1);
+        for wrong in ["150%", "-1", "x", "%"] {
+            assert!(wrong.parse::<MaxFailures>().is_err(), "{wrong}");
+        }
+    }
+}

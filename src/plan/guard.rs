@@ -1,0 +1,259 @@
+//! Guards: checks over a row of the plan. Pure: they only read and only note, and the verdict follows from the notes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::domain::{DEFAULT_KEY_PAIR, Observation, created_at_text, parse_time};
+use crate::journal::event::{IntentRecorded, Note, Severity, Verdict};
+
+/// What is to be done about key pairs that instances were made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfInUse {
+    /// Say so and go on.
+    #[default]
+    Warn,
+    /// Leave those out.
+    Skip,
+    /// Refuse the whole plan.
+    Refuse,
+}
+
+/// A row of the manifest as it is staged: validated, or with what is wrong with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedRow {
+    /// Where it starts in the file.
+    pub line: u64,
+    /// Offsets of its first byte and the one behind its last.
+    pub extent: (u64, u64),
+    /// The account that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The fingerprint that it expects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_fingerprint: Option<String>,
+    /// The arn that it expects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// The creation time that it expects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// Its other cells with a meaning, by canonical column name, verbatim.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// All other cells, by the header as written, verbatim.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// What is wrong with it, where invalid rows are to be skipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
+}
+
+/// What the guards know besides the row.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The row's number.
+    pub row: u64,
+    /// The first row that names the same key pair.
+    pub first: u64,
+    /// The key pair's name.
+    pub name: &'a str,
+    /// The region.
+    pub region: &'a str,
+    /// The account of the credentials.
+    pub account: &'a str,
+    /// What the inventory says.
+    pub seen: Option<Observation>,
+    /// How many instances were made with a key pair of that name, and one of them.
+    pub used: Option<(u64, String)>,
+    /// What to do about those.
+    pub if_in_use: IfInUse,
+}
+
+/// The note of a row that repeats an earlier one exactly. Such rows do not count against the exit code.
+pub const DUPLICATE: &str = "duplicate";
+
+/// The note of a row that is for another account than the credentials.
+pub(super) const OTHER_ACCOUNT: &str = "other_account";
+
+/// The decision about one row.
+#[must_use]
+pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
+    let mut notes = Vec::new();
+    let mut note = |severity, kind: &str, text: String| {
+        notes.push(Note { severity, kind: kind.to_owned(), text });
+    };
+    for fault in &staged.faults {
+        note(Severity::Skip, "invalid_row", fault.clone());
+    }
+    let valid = staged.faults.is_empty();
+    if valid && facts.first != facts.row {
+        note(Severity::Skip, DUPLICATE, format!("the same as row {}", facts.first));
+    }
+    if valid && let Some(account) = staged.account.as_deref().filter(|account| *account != facts.account) {
+        let text = format!("the row is for account {account}, the credentials are for {}", facts.account);
+        note(Severity::Refuse, OTHER_ACCOUNT, text);
+    }
+    if valid && let Some(seen) = &facts.seen {
+        for (kind, text) in drift(&staged, seen) {
+            note(Severity::Skip, kind, text);
+        }
+        if !seen.identity.is_known() {
+            let text = "the service gives it neither an arn nor a creation time, so its identity cannot be told";
+            note(Severity::Skip, "identity_unknown", text.into());
+        }
+        if facts.name == DEFAULT_KEY_PAIR {
+            note(Severity::Warn, "default_key_pair", format!("this is the default key pair of {}", facts.region));
+        }
+        if let Some((count, example)) = &facts.used {
+            let severity = match facts.if_in_use {
+                IfInUse::Warn => Severity::Warn,
+                IfInUse::Skip => Severity::Skip,
+                IfInUse::Refuse => Severity::Refuse,
+            };
+            let text = format!("{count} instance(s) were made with a key pair of this name, e.g. {example}");
+            note(severity, "in_use", text);
+        }
+    }
+    let verdict = match (notes.iter().map(|note| note.severity).max(), &facts.seen) {
+        (Some(Severity::Skip | Severity::Refuse), _) => Verdict::Skip,
+        (_, None) => Verdict::Absent,
+        (_, Some(_)) => Verdict::Delete,
+    };
+    IntentRecorded {
+        line: staged.line,
+        key_pair_name: facts.name.to_owned(),
+        account: facts.account.to_owned(),
+        region: facts.region.to_owned(),
+        fields: staged.fields,
+        annotations: staged.annotations,
+        observation: facts.seen,
+        verdict,
+        expected_fingerprint: staged.expected_fingerprint,
+        notes,
+    }
+}
+
+/// Where the manifest expects something else than what was seen.
+fn drift(staged: &StagedRow, seen: &Observation) -> Vec<(&'static str, String)> {
+    let mut drift = Vec::new();
+    let mut compare = |kind, what: &str, expected: Option<&str>, found: Option<&str>, same: bool| {
+        if let Some(expected) = expected.filter(|_| !same) {
+            let found = found.unwrap_or("none");
+            drift.push((kind, format!("the {what} is {found}, the manifest expects {expected}")));
+        }
+    };
+    let (arn, fingerprint) = (seen.identity.arn.as_deref(), seen.identity.fingerprint.as_deref());
+    compare("drift_arn", "arn", staged.arn.as_deref(), arn, staged.arn.as_deref() == arn);
+    let expected = staged.expected_fingerprint.as_deref();
+    compare("drift_fingerprint", "fingerprint", expected, fingerprint, expected == fingerprint);
+    let created = seen.identity.created_at.as_deref();
+    let expected = staged.created_at.map(created_at_text);
+    let same = match (staged.created_at, created.and_then(parse_time)) {
+        (Some(expected), Some(found)) => same_moment(expected, found),
+        (expected, found) => expected == found,
+    };
+    compare("drift_created_at", "creation time", expected.as_deref(), created, same);
+    drift
+}
+
+/// Whether two creation times mean the same, where the first was written by a person: whole seconds stand for any
+/// fraction of them, and finer parts than the milliseconds that the service gives do not count.
+fn same_moment(written: Timestamp, seen: Timestamp) -> bool {
+    if written.subsec_nanosecond() == 0 {
+        return written.as_second() == seen.as_second();
+    }
+    created_at_text(written) == created_at_text(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Identity;
+
+    fn seen() -> Observation {
+        Observation {
+            identity: Identity {
+                arn: Some("arn:aws:lightsail:us-east-1:123456789012:KeyPair/a".into()),
+                created_at: Some("2020-10-22T17:50:01.123Z".into()),
+                fingerprint: Some("aa:bb".into()),
+            },
+            tags: BTreeMap::new(),
+            at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn facts(seen: Option<Observation>) -> Facts<'static> {
+        Facts {
+            row: 2,
+            first: 2,
+            name: "kp",
+            region: "us-east-1",
+            account: "123456789012",
+            seen,
+            used: None,
+            if_in_use: IfInUse::Warn,
+        }
+    }
+
+    fn kinds(intent: &IntentRecorded) -> Vec<&str> {
+        intent.notes.iter().map(|note| note.kind.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_there_is_deleted_and_what_is_not_is_absent() {
+        assert_eq!(judge(StagedRow::default(), facts(Some(seen()))).verdict, Verdict::Delete);
+        assert_eq!(judge(StagedRow::default(), facts(None)).verdict, Verdict::Absent);
+    }
+
+    #[test]
+    fn each_expectation_that_fails_is_drift() {
+        let staged = StagedRow {
+            arn: Some("arn:aws:lightsail:us-east-1:123456789012:KeyPair/b".into()),
+            expected_fingerprint: Some("cc".into()),
+            created_at: Some("2020-10-22T17:50:02Z".parse().unwrap()),
+            ..StagedRow::default()
+        };
+        let intent = judge(staged, facts(Some(seen())));
+        assert_eq!(intent.verdict, Verdict::Skip);
+        assert_eq!(kinds(&intent), ["drift_arn", "drift_fingerprint", "drift_created_at"]);
+    }
+
+    #[test]
+    fn a_creation_time_in_whole_seconds_stands_for_its_fractions() {
+        for (written, verdict) in [
+            ("2020-10-22T17:50:01Z", Verdict::Delete),
+            ("2020-10-22T10:50:01.123-07:00", Verdict::Delete),
+            ("2020-10-22T17:50:01.124Z", Verdict::Skip),
+        ] {
+            let staged = StagedRow { created_at: Some(written.parse().unwrap()), ..StagedRow::default() };
+            assert_eq!(judge(staged, facts(Some(seen()))).verdict, verdict, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_key_pair_in_use_is_treated_as_asked() {
+        for (if_in_use, verdict) in
+            [(IfInUse::Warn, Verdict::Delete), (IfInUse::Skip, Verdict::Skip), (IfInUse::Refuse, Verdict::Skip)]
+        {
+            let facts = Facts { used: Some((2, "web-1".into())), if_in_use, ..facts(Some(seen())) };
+            let intent = judge(StagedRow::default(), facts);
+            assert_eq!((intent.verdict, kinds(&intent)), (verdict, vec!["in_use"]));
+        }
+    }
+
+    #[test]
+    fn an_exact_duplicate_and_a_foreign_account_are_never_asked_for() {
+        let twin = judge(StagedRow::default(), Facts { first: 1, ..facts(Some(seen())) });
+        assert_eq!((twin.verdict, kinds(&twin)), (Verdict::Skip, vec![DUPLICATE]));
+        let staged = StagedRow { account: Some("999999999999".into()), ..StagedRow::default() };
+        let foreign = judge(staged, facts(Some(seen())));
+        assert_eq!((foreign.verdict, foreign.notes[0].severity), (Verdict::Skip, Severity::Refuse));
+    }
+
+    #[test]
+    fn without_an_identity_nothing_is_deleted() {
+        let unknown = Observation { identity: Identity::default(), ..seen() };
+        assert_eq!(judge(StagedRow::default(), facts(Some(unknown))).verdict, Verdict::Skip);
+    }
+}

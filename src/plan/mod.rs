@@ -1,0 +1,397 @@
+//! The plan: every row of the manifest joined with what the inventory says, judged by the guards, recorded in order
+//! and sealed with a root. After that there are no choices left. Only reads are sent.
+
+pub mod guard;
+pub mod stage;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::{Class, Clock, Exchange, KeyPair, Observation, RunId, Target, micros};
+use crate::execute::lane::{Lane, Reading};
+use crate::journal::checkpoint::base64;
+use crate::journal::event::{
+    Event, Found, IntentRecorded, Note, Observed, PlanSealed, Severity, Source, TargetInventory, Verdict,
+};
+use crate::journal::merkle::Frontier;
+use crate::journal::sqlite::stage::{Joined, Stage};
+use crate::journal::{Draft, Journal, JournalError};
+use crate::lightsail::{Instance, Lightsail, Page};
+use guard::{Facts, IfInUse, StagedRow, judge};
+
+/// Rows that are judged and recorded at once.
+const PAGE: u32 = 1_000;
+
+/// How often a page that gets no usable answer is asked for. Planning changes nothing, so giving up is cheap.
+const TRIES: u32 = 5;
+
+/// Pages of one listing at most: 200 key pairs each are two million, beyond which a service that never ends its
+/// listing is more likely than an account of that size.
+const MOST_PAGES: u64 = 100_000;
+
+/// How many notes and names are kept for showing.
+const SHOWN: usize = 20;
+
+/// What planning needs.
+#[derive(Debug)]
+pub struct Planner<L> {
+    /// The run.
+    pub run: RunId,
+    /// Where the plan is recorded.
+    pub journal: Journal,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The account of the credentials.
+    pub account: String,
+    /// A lane for each region of the manifest.
+    pub lanes: Vec<Arc<Lane<L>>>,
+    /// What to do about key pairs in use.
+    pub if_in_use: IfInUse,
+    /// Whether rows of another account are left out instead of refusing the plan.
+    pub skip_invalid: bool,
+    /// How long throttled requests are repeated.
+    pub patience: Duration,
+}
+
+/// A sealed plan, as far as it is shown and decided upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// As recorded.
+    pub sealed: PlanSealed,
+    /// The first names to be deleted, with their regions.
+    pub first: Vec<(String, String)>,
+    /// The first notes that are more than information, with row and name.
+    pub notes: Vec<(u64, String, Note)>,
+    /// How many such notes there are, by kind.
+    pub note_counts: std::collections::BTreeMap<String, u64>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Something that must be read may not be.
+    #[error("{action} is not permitted in {target}: {said}")]
+    NotPermitted {
+        /// The IAM action.
+        action: &'static str,
+        /// The account and region.
+        target: Target,
+        /// What the service said.
+        said: String,
+    },
+    /// Something that must be read cannot be.
+    #[error("{action} does not answer usably in {target}: {said}")]
+    Unreadable {
+        /// The IAM action.
+        action: &'static str,
+        /// The account and region.
+        target: Target,
+        /// What the service said.
+        said: String,
+    },
+    /// A guard refuses the plan.
+    #[error("the plan is refused: {} row(s)", .count)]
+    Refused {
+        /// How many rows are the reason.
+        count: u64,
+        /// The first of them.
+        notes: Vec<(u64, String, Note)>,
+    },
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl<L: Lightsail> Planner<L> {
+    /// Observes all targets, records an intent for each row of `stage`, and seals the plan.
+    ///
+    /// # Errors
+    /// As [`PlanError`] says; nothing but reads was sent.
+    pub async fn plan(&self, stage: &mut Stage) -> Result<Plan, PlanError> {
+        let mut targets = Vec::new();
+        for lane in &self.lanes {
+            targets.push(self.observe(lane, stage).await?);
+        }
+        self.refuse(stage).await?;
+        let plan = self.record(stage, targets).await?;
+        for lane in &self.lanes {
+            let first = plan.first.iter().find(|(_, region)| *region == lane.target.region);
+            if let Some((name, _)) = first {
+                self.probe(lane, name).await?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Reads the inventory of one target and its instances into the stage.
+    async fn observe(&self, lane: &Lane<L>, stage: &mut Stage) -> Result<TargetInventory, PlanError> {
+        let region = &lane.target.region;
+        let mut inventory = TargetInventory {
+            account: lane.target.account.clone(),
+            region: region.clone(),
+            key_pairs: 0,
+            pages: 0,
+            instances: None,
+            deletes: 0,
+        };
+        let mut token: Option<String> = None;
+        loop {
+            let action = "lightsail:GetKeyPairs";
+            let page: Page<KeyPair> = self
+                .listing(lane, Source::GetKeyPairs, action, || lane.port.get_key_pairs(region, token.as_deref()))
+                .await?;
+            inventory.pages += 1;
+            inventory.key_pairs += page.items.len() as u64;
+            let at = micros(self.clock.now());
+            let seen = page.items.into_iter().map(|pair| seen_row(pair, at)).collect::<Vec<_>>();
+            stage.put_seen(region, &seen).await?;
+            if !goes_on(&mut token, page.next, inventory.pages) {
+                break;
+            }
+        }
+        inventory.instances = self.instances(lane, stage).await?;
+        Ok(inventory)
+    }
+
+    /// Reads which key pair names instances were made with. Where that is not permitted, it matters only to those who
+    /// asked for a stricter treatment than a warning.
+    async fn instances(&self, lane: &Lane<L>, stage: &mut Stage) -> Result<Option<u64>, PlanError> {
+        let region = &lane.target.region;
+        let (mut token, mut pages, mut instances) = (None::<String>, 0, 0);
+        loop {
+            let action = "lightsail:GetInstances";
+            let page: Result<Page<Instance>, PlanError> = self
+                .listing(lane, Source::GetInstances, action, || lane.port.get_instances(region, token.as_deref()))
+                .await;
+            let page = match page {
+                Ok(page) => page,
+                Err(PlanError::Journal(error)) => return Err(error.into()),
+                Err(_) if self.if_in_use == IfInUse::Warn => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            pages += 1;
+            instances += page.items.len() as u64;
+            let used: Vec<_> =
+                page.items.into_iter().filter_map(|instance| Some((instance.ssh_key_name?, instance.name))).collect();
+            stage.put_used(region, &used).await?;
+            if !goes_on(&mut token, page.next, pages) {
+                return Ok(Some(instances));
+            }
+        }
+    }
+
+    /// Asks for one page, again where no usable answer comes, and records what it cost.
+    async fn listing<T, F>(
+        &self,
+        lane: &Lane<L>,
+        source: Source,
+        action: &'static str,
+        request: impl Fn() -> F,
+    ) -> Result<T, PlanError>
+    where
+        F: Future<Output = crate::domain::Reply<T>>,
+    {
+        let mut tries = 0;
+        loop {
+            let Reading { reply, requests, throttled } = lane.read(self.patience, &request).await?;
+            tries += 1;
+            let error = reply.result.as_ref().err().cloned();
+            let found = error.as_ref().map_or(Found::Listed, |error| match error.class {
+                Class::Denied => Found::Denied,
+                Class::RefusedForAll => Found::RefusedForAll,
+                _ => Found::NoAnswer,
+            });
+            // A page is many key pairs: each row's own observation is in its intent. An error is kept whole.
+            let exchange = if error.is_some() {
+                reply.exchange
+            } else {
+                Exchange { raw_body: Default::default(), ..reply.exchange }
+            };
+            self.read_entry(Observed {
+                source,
+                found,
+                requests,
+                throttled,
+                account: Some(lane.target.account.clone()),
+                region: Some(lane.target.region.clone()),
+                observation: None,
+                operation: None,
+                error: error.clone(),
+                exchange,
+            })
+            .await?;
+            let error = match reply.result {
+                Ok(page) => return Ok(page),
+                Err(error) => error,
+            };
+            let said = error.summary();
+            let target = lane.target.clone();
+            match error.class {
+                Class::Denied => return Err(PlanError::NotPermitted { action, target, said }),
+                Class::RefusedForAll | Class::Refused | Class::NotFound => {
+                    return Err(PlanError::Unreadable { action, target, said });
+                }
+                _ if tries >= TRIES => return Err(PlanError::Unreadable { action, target, said }),
+                _ => crate::execute::pause(tries).await,
+            }
+        }
+    }
+
+    /// Reads one key pair: whoever may not do that could settle nothing, so nothing is deleted.
+    async fn probe(&self, lane: &Lane<L>, name: &str) -> Result<(), PlanError> {
+        let region = &lane.target.region;
+        let Reading { reply, requests, throttled } =
+            lane.read(self.patience, || lane.port.get_key_pair(region, name)).await?;
+        let error = reply.result.as_ref().err().cloned();
+        self.read_entry(Observed {
+            source: Source::GetKeyPair,
+            found: if error.is_some() { Found::NoAnswer } else { Found::Listed },
+            requests,
+            throttled,
+            account: Some(lane.target.account.clone()),
+            region: Some(region.clone()),
+            observation: None,
+            operation: None,
+            error: error.clone(),
+            exchange: reply.exchange,
+        })
+        .await?;
+        match error {
+            Some(error) if error.class == Class::Denied => Err(PlanError::NotPermitted {
+                action: "lightsail:GetKeyPair",
+                target: lane.target.clone(),
+                said: error.summary(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn read_entry(&self, seen: Observed) -> Result<(), PlanError> {
+        let draft = Draft { run: Some(self.run), row: None, event: Event::Observed(Box::new(seen)) };
+        self.journal.append(vec![draft]).await?;
+        Ok(())
+    }
+
+    /// Refuses the plan before any of it is recorded, where a guard does.
+    async fn refuse(&self, stage: &mut Stage) -> Result<(), PlanError> {
+        let (mut count, mut notes, mut after) = (0, Vec::new(), 0);
+        loop {
+            let page = stage.suspects(after, PAGE, &self.account, self.if_in_use == IfInUse::Refuse).await?;
+            let Some(last) = page.last() else { break };
+            after = last.row;
+            for joined in page {
+                let (row, intent) = self.judge(joined);
+                let refuses = |note: &&Note| {
+                    note.severity == Severity::Refuse && !(self.skip_invalid && note.kind == guard::OTHER_ACCOUNT)
+                };
+                let refusing = intent.notes.iter().find(refuses);
+                if let Some(note) = refusing {
+                    count += 1;
+                    if notes.len() < SHOWN {
+                        notes.push((row, intent.key_pair_name.clone(), note.clone()));
+                    }
+                }
+            }
+        }
+        if count > 0 { Err(PlanError::Refused { count, notes }) } else { Ok(()) }
+    }
+
+    fn judge(&self, joined: Joined) -> (u64, IntentRecorded) {
+        let staged: StagedRow = stage::parse(&joined.body).unwrap_or_default();
+        let seen: Option<Observation> = joined.seen.and_then(|body| serde_json::from_str(&body).ok());
+        let facts = Facts {
+            row: joined.row,
+            first: joined.first,
+            name: &joined.name,
+            region: &joined.region,
+            account: &self.account,
+            seen,
+            used: joined.used,
+            if_in_use: self.if_in_use,
+        };
+        (joined.row, judge(staged, facts))
+    }
+
+    /// Records an intent for each row, and the seal.
+    async fn record(&self, stage: &mut Stage, mut targets: Vec<TargetInventory>) -> Result<Plan, PlanError> {
+        let mut plan = Plan {
+            sealed: PlanSealed {
+                plan_root: String::new(),
+                rows: 0,
+                deletes: 0,
+                skips: 0,
+                absents: 0,
+                targets: Vec::new(),
+            },
+            first: Vec::new(),
+            notes: Vec::new(),
+            note_counts: std::collections::BTreeMap::new(),
+        };
+        let mut tree = Frontier::default();
+        let mut after = 0;
+        loop {
+            let page = stage.joined(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.row;
+            let mut drafts = Vec::with_capacity(page.len());
+            for joined in page {
+                let (row, intent) = self.judge(joined);
+                plan.count(row, &intent, &mut targets);
+                drafts.push(Draft { run: Some(self.run), row: Some(row), event: Event::IntentRecorded(Box::new(intent)) });
+            }
+            let stamps = self.journal.append(drafts).await?;
+            stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
+        }
+        plan.sealed.plan_root = base64(&tree.root());
+        plan.sealed.targets = targets;
+        let sealed = Draft { run: Some(self.run), row: None, event: Event::PlanSealed(plan.sealed.clone()) };
+        self.journal.append(vec![sealed]).await?;
+        Ok(plan)
+    }
+}
+
+impl Plan {
+    fn count(&mut self, row: u64, intent: &IntentRecorded, targets: &mut [TargetInventory]) {
+        self.sealed.rows += 1;
+        match intent.verdict {
+            Verdict::Skip => self.sealed.skips += 1,
+            Verdict::Absent => self.sealed.absents += 1,
+            Verdict::Delete => {
+                self.sealed.deletes += 1;
+                let target = targets.iter_mut().find(|target| target.region == intent.region);
+                if let Some(target) = target {
+                    target.deletes += 1;
+                    // A few of each region, so that each can be probed.
+                    if self.first.len() < SHOWN || target.deletes == 1 {
+                        self.first.push((intent.key_pair_name.clone(), intent.region.clone()));
+                    }
+                }
+            }
+        }
+        for note in intent.notes.iter().filter(|note| note.severity > Severity::Info) {
+            *self.note_counts.entry(note.kind.clone()).or_default() += 1;
+            if self.notes.len() < SHOWN {
+                self.notes.push((row, intent.key_pair_name.clone(), note.clone()));
+            }
+        }
+    }
+}
+
+/// What is staged of a key pair of the inventory.
+fn seen_row(pair: KeyPair, at: Timestamp) -> (String, String) {
+    let name = pair.name.clone();
+    let body = serde_json::to_string(&crate::execute::observation(pair, at)).unwrap_or_default();
+    (name, body)
+}
+
+/// Whether a listing has another page. A token that does not change would be followed without end.
+fn goes_on(token: &mut Option<String>, next: Option<String>, pages: u64) -> bool {
+    if next.is_none() || next == *token || pages >= MOST_PAGES {
+        return false;
+    }
+    *token = next;
+    true
+}

@@ -1,0 +1,210 @@
+//! From the manifest to the stage: every row is read once, validated, and kept on disk until the inventory is there.
+
+use std::io::Read;
+
+use tokio::sync::mpsc;
+
+use super::guard::StagedRow;
+use crate::journal::JournalError;
+use crate::journal::sqlite::stage::Stage;
+use crate::manifest::{self, Claim, Duplicate, Fault, Faults, Ingested, Item, Meaning, ReadError, Row, RowPlace};
+
+/// Rows that go to the stage in one statement.
+const BATCH: usize = 1_000;
+
+/// Batches that may wait for the stage: the reader is ahead of it by so many at most.
+const AHEAD: usize = 2;
+
+/// Pairs of rows that are compared at once.
+const TWINS_PAGE: u32 = 500;
+
+/// (row, region or empty, name, staged row as JSON).
+type StageRow = (u64, String, String, String);
+
+/// A manifest that could not be staged.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// It cannot be read.
+    #[error("{name} cannot be read: {reason}")]
+    Input {
+        /// The file.
+        name: String,
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// It is refused, with everything that is wrong with it.
+    #[error("{}", .0.summary())]
+    Refused(Box<Faults>),
+    /// The scratch database failed.
+    #[error("the manifest's rows cannot be staged")]
+    Stage(#[source] JournalError),
+}
+
+/// Reads `input` into `stage`. With `skip_invalid`, invalid rows are staged with what is wrong with them.
+///
+/// # Errors
+/// As [`StageError`] says; what is in the stage then is void.
+pub async fn stage_manifest(
+    stage: &mut Stage,
+    name: &str,
+    input: impl Read + Send + 'static,
+    options: manifest::Options,
+    skip_invalid: bool,
+) -> Result<Ingested, StageError> {
+    let (sender, mut batches) = mpsc::channel::<Vec<StageRow>>(AHEAD);
+    let file = name.to_owned();
+    let reading = tokio::task::spawn_blocking(move || read(&file, input, &options, &sender));
+    let mut staged = Ok(());
+    while let Some(batch) = batches.recv().await {
+        if staged.is_ok() {
+            staged = stage.put_rows(&batch).await;
+        }
+    }
+    staged.map_err(StageError::Stage)?;
+    let ingested = match reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
+        Ok(ingested) => ingested,
+        Err(ReadError::Refused(faults)) => return Err(StageError::Refused(Box::new(faults))),
+        Err(ReadError::Input { source, .. }) => {
+            return Err(StageError::Input { name: name.to_owned(), reason: source.to_string() });
+        }
+        Err(ReadError::Sink(Gone)) => return Err(StageError::Stage(JournalError::Closed)),
+    };
+    if !skip_invalid && !ingested.faults.is_empty() {
+        return Err(StageError::Refused(Box::new(ingested.faults)));
+    }
+    Ok(ingested)
+}
+
+/// The stage is gone.
+#[derive(Debug)]
+struct Gone;
+
+fn read(
+    name: &str,
+    input: impl Read,
+    options: &manifest::Options,
+    batches: &mpsc::Sender<Vec<StageRow>>,
+) -> Result<Ingested, ReadError<Gone>> {
+    let mut batch = Vec::with_capacity(BATCH);
+    let ingested = manifest::read(name, input, options, |item| {
+        batch.push(stage_row(item));
+        if batch.len() == BATCH {
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            return batches.blocking_send(full).map_err(|_| Gone);
+        }
+        Ok(())
+    })?;
+    batches.blocking_send(batch).map_err(|_| ReadError::Sink(Gone))?;
+    Ok(ingested)
+}
+
+fn stage_row(item: Item) -> StageRow {
+    match item {
+        Item::Row(row) => {
+            let (number, region, name) = (row.place.row, row.region().unwrap_or_default().to_owned(), row.name.clone());
+            (number, region, name, json(&staged(row)))
+        }
+        Item::Invalid(invalid) => {
+            let staged = StagedRow {
+                line: invalid.place.line,
+                extent: (invalid.place.start, invalid.place.end),
+                faults: invalid.faults.iter().map(|kind| format!("{}: {kind}", kind.code())).collect(),
+                ..StagedRow::default()
+            };
+            // A row that cannot be told apart by name must not pass for the twin of another one.
+            let name = invalid.name.unwrap_or_default();
+            (invalid.place.row, invalid.region.unwrap_or_default(), name, json(&staged))
+        }
+    }
+}
+
+fn json(staged: &StagedRow) -> String {
+    serde_json::to_string(staged).unwrap_or_default()
+}
+
+fn staged(row: Row) -> StagedRow {
+    let account = row.account_id().map(str::to_owned);
+    let mut fields = std::collections::BTreeMap::new();
+    let mut field = |meaning: Meaning, value: Option<&String>| {
+        if let (Some(value), [name, ..]) = (value, meaning.spellings()) {
+            fields.insert((*name).to_owned(), value.clone());
+        }
+    };
+    field(Meaning::Region, row.region.as_ref());
+    field(Meaning::AccountId, row.account_id.as_ref());
+    field(Meaning::Arn, row.arn.as_ref().map(|arn| &arn.text));
+    field(Meaning::CreatedAt, row.created_at.as_ref().map(|created| &created.text));
+    field(Meaning::Reason, row.reason.as_ref());
+    field(Meaning::Ticket, row.ticket.as_ref());
+    StagedRow {
+        line: row.place.line,
+        extent: (row.place.start, row.place.end),
+        account,
+        expected_fingerprint: row.expected_fingerprint,
+        arn: row.arn.map(|arn| arn.text),
+        created_at: row.created_at.map(|created| created.at),
+        fields,
+        annotations: row.annotations.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+        faults: Vec::new(),
+    }
+}
+
+/// Compares all rows that name the same key pair. Contradicting ones are a fault each, or, with `skip_invalid`, make
+/// both rows invalid: which of them was meant is not for a program to guess.
+///
+/// # Errors
+/// Where the scratch database fails.
+pub async fn compare_twins(
+    stage: &mut Stage,
+    file: &str,
+    skip_invalid: bool,
+) -> Result<Faults, JournalError> {
+    let mut faults = Faults::new(file);
+    let mut after = 0;
+    loop {
+        let page = stage.twins(after, TWINS_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(faults) };
+        after = last.later.0;
+        for twins in page {
+            let (Some(first), Some(later)) = (parse(&twins.first.1), parse(&twins.later.1)) else { continue };
+            if !first.faults.is_empty() || !later.faults.is_empty() {
+                continue;
+            }
+            let Duplicate::Contradicting(differing) = claim(&first, &twins.name).compare(&claim(&later, &twins.name))
+            else {
+                continue;
+            };
+            if skip_invalid {
+                let text = format!("manifest::contradiction: differs from another row of this name in {differing:?}");
+                for ((row, _), mut staged) in [(twins.first, first), (twins.later, later)] {
+                    staged.faults.push(text.clone());
+                    stage.replace(row, &json(&staged)).await?;
+                }
+                continue;
+            }
+            let (first, later) = (place(twins.first.0, &first), place(twins.later.0, &later));
+            faults.push(Fault::contradiction(file, &twins.name, first, later, differing));
+        }
+    }
+}
+
+/// Reads what was staged of a row.
+pub(super) fn parse(body: &str) -> Option<StagedRow> {
+    serde_json::from_str(body).ok()
+}
+
+fn claim<'a>(staged: &'a StagedRow, name: &'a str) -> Claim<'a> {
+    Claim {
+        name,
+        // Rows are twins only within a region, wherever that was written.
+        region: None,
+        account_id: staged.account.as_deref(),
+        expected_fingerprint: staged.expected_fingerprint.as_deref(),
+        arn: staged.arn.as_deref(),
+        created_at: staged.created_at,
+    }
+}
+
+fn place(row: u64, staged: &StagedRow) -> RowPlace {
+    RowPlace { row, line: staged.line, start: staged.extent.0, end: staged.extent.1 }
+}
