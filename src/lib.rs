@@ -1,1 +1,3 @@
 //! keybatch: an audited batch job runner with a persistent journal.
+
+pub mod sandbox;
