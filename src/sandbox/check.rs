@@ -1,0 +1,184 @@
+//! What a world file must fulfil beyond its shape: names that Lightsail would accept, no duplicates, no other account.
+//!
+//! Every refusal names the path of the culprit. Pure; it knows nothing of files.
+
+use std::collections::HashSet;
+
+use super::call::Operation;
+use super::derive::ACCOUNT;
+use super::world::{Bucket, World, WorldError};
+
+/// Longer names are refused by the service.
+const NAME_MAX: usize = 255;
+
+impl World {
+    /// Everything that the shape alone does not show.
+    pub(super) fn check(&self) -> Result<(), WorldError> {
+        ensure(is_name(&self.name), || "name", "is no name: letters, digits, `_` and `-`, at least two of them")?;
+        ensure(
+            self.account == ACCOUNT,
+            || "account",
+            &format!("is `{}`: a sandbox has the account {ACCOUNT} and no other", self.account),
+        )?;
+        ensure(self.page_size > 0, || "page_size", "must be at least 1")?;
+        ensure(self.latency_ms.min <= self.latency_ms.max, || "latency_ms", "has a `min` above its `max`")?;
+        self.check_key_pairs()?;
+        self.check_generated()?;
+        for (index, instance) in self.instances.iter().enumerate() {
+            check_region(&instance.region, || format!("instances[{index}].region"))?;
+            ensure(is_name(&instance.name), || format!("instances[{index}].name"), "is no name Lightsail accepts")?;
+        }
+        for bucket in self.throttle.iter().flat_map(|throttle| {
+            let all = Bucket { rate_per_s: throttle.rate_per_s, burst: throttle.burst };
+            throttle.regions.values().cloned().chain([all])
+        }) {
+            let good = bucket.rate_per_s.is_finite() && bucket.rate_per_s > 0.0 && bucket.burst > 0;
+            ensure(good, || "throttle", "needs a `rate_per_s` above 0 and a `burst` of at least 1")?;
+        }
+        for (index, action) in self.deny.operations.iter().enumerate() {
+            let known = Operation::named(action).is_some();
+            ensure(known, || format!("deny.operations[{index}]"), &format!("`{action}` is no operation of a sandbox"))?;
+        }
+        for (index, fault) in self.faults.iter().enumerate() {
+            fault
+                .check()
+                .map_err(|(field, problem)| WorldError::Invalid { at: format!("faults[{index}].{field}"), problem })?;
+        }
+        Ok(())
+    }
+
+    fn check_key_pairs(&self) -> Result<(), WorldError> {
+        for (region, specs) in &self.key_pairs {
+            check_region(region, || format!("key_pairs.{region}"))?;
+            let mut names = HashSet::with_capacity(specs.len());
+            for (index, spec) in specs.iter().enumerate() {
+                let at = |field: &str| format!("key_pairs.{region}[{index}].{field}");
+                ensure(is_name(&spec.name), || at("name"), "is no name Lightsail accepts: `\\w[\\w\\-]*\\w`")?;
+                ensure(names.insert(spec.name.as_str()), || at("name"), "is there twice in its region")?;
+                ensure(
+                    self.rehearsal || spec.arn.as_deref().is_none_or(|arn| is_sandbox_arn(arn, region)),
+                    || at("arn"),
+                    &format!("must start with `arn:aws-sandbox:lightsail:{region}:{ACCOUNT}:KeyPair/`"),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_generated(&self) -> Result<(), WorldError> {
+        let mut blocks: Vec<(&str, &str, usize)> = Vec::new();
+        for (index, entry) in self.generate.iter().enumerate() {
+            let at = |field: &str| format!("generate[{index}].{field}");
+            check_region(&entry.region, || at("region"))?;
+            let width = entry.width();
+            let good = is_name(&format!("{}1", entry.prefix)) && entry.prefix.len() + width <= NAME_MAX;
+            ensure(good, || at("prefix"), "does not begin a name that Lightsail accepts")?;
+            let overlap = blocks.iter().any(|(region, prefix, other)| {
+                *region == entry.region && overlaps((prefix, *other), (&entry.prefix, width))
+            });
+            ensure(!overlap, || at("prefix"), "makes names that another entry may make, too")?;
+            let listed = self.key_pairs.get(&entry.region).into_iter().flatten();
+            let clash =
+                listed.into_iter().any(|spec| number_of(&spec.name, &entry.prefix, width, entry.count).is_some());
+            ensure(!clash, || at("prefix"), "makes a name that `key_pairs` has, too")?;
+            blocks.push((&entry.region, &entry.prefix, width));
+        }
+        Ok(())
+    }
+}
+
+/// `^\w[\w\-]*\w$` in ASCII, up to 255 characters.
+pub(super) fn is_name(name: &str) -> bool {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let bytes = name.as_bytes();
+    let ends = bytes.first().is_some_and(word) && bytes.last().is_some_and(word);
+    (2..=NAME_MAX).contains(&bytes.len()) && ends && bytes.iter().all(|byte| word(byte) || *byte == b'-')
+}
+
+/// The number of a generated name, from 0, if it is one of this entry.
+pub(super) fn number_of(name: &str, prefix: &str, width: usize, count: u32) -> Option<u32> {
+    let digits = name.strip_prefix(prefix)?;
+    if digits.len() != width || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u32 = digits.parse().ok()?;
+    (1..=count).contains(&number).then(|| number - 1)
+}
+
+/// Whether two entries could make the same name: same length, and the longer prefix goes on in digits only.
+fn overlaps((one, one_width): (&str, usize), (other, other_width): (&str, usize)) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    one.len() + one_width == other.len() + other_width
+        && long.strip_prefix(short).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_sandbox_arn(arn: &str, region: &str) -> bool {
+    arn.strip_prefix(&format!("arn:aws-sandbox:lightsail:{region}:{ACCOUNT}:KeyPair/")).is_some_and(|id| !id.is_empty())
+}
+
+fn check_region(region: &str, at: impl Fn() -> String) -> Result<(), WorldError> {
+    let good = !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    ensure(good, at, "is no name of a region")
+}
+
+fn ensure<S: Into<String>>(good: bool, at: impl FnOnce() -> S, problem: &str) -> Result<(), WorldError> {
+    if good { Ok(()) } else { Err(WorldError::Invalid { at: at().into(), problem: problem.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let error = World::parse(text).unwrap_err();
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        format!("{error}{source}")
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_path() {
+        let text = r#"{"name":"aa","key_pairs":{"us-east-1":[{"name":"ok"},{"name":"ok2","tag":1}]}}"#;
+        let said = refusal(text);
+        assert!(said.contains("key_pairs.us-east-1[1]") && said.contains("unknown field `tag`"), "{said}");
+        for (text, wanted) in [
+            (r#"{"name":"aa","colour":1}"#, "unknown field `colour`"),
+            (r#"{"name":"aa","account":"123456789012"}"#, "`account`: is `123456789012`"),
+            (r#"{"name":"aa","key_pairs":{"r":[{"name":"-x"}]}}"#, "`key_pairs.r[0].name`"),
+            (
+                r#"{"name":"aa","key_pairs":{"r":[{"name":"xx"},{"name":"xx"}]}}"#,
+                "`key_pairs.r[1].name`: is there twice",
+            ),
+            (
+                r#"{"name":"aa","key_pairs":{"r":[{"name":"xx","arn":"arn:aws:lightsail:r:123456789012:KeyPair/1"}]}}"#,
+                "`key_pairs.r[0].arn`",
+            ),
+            (r#"{"name":"aa","faults":[{"do":"explode"}]}"#, "`faults[0].do`"),
+            (r#"{"name":"aa","faults":[{"do":"throttle","nth":"often"}]}"#, "`faults[0].nth`"),
+            (r#"{"name":"aa","faults":[{"do":"cut_before","polls":1}]}"#, "`faults[0].polls`: does not go with"),
+            (r#"{"name":"aa","throttle":{"rate_per_s":0,"burst":1}}"#, "`throttle`"),
+            (r#"{"name":"aa","deny":{"operations":["Fly"]}}"#, "`deny.operations[0]`"),
+            (
+                r#"{"name":"aa","generate":[{"region":"r","prefix":"k-","count":9},{"region":"r","prefix":"k-","count":2}]}"#,
+                "`generate[1].prefix`",
+            ),
+            (
+                r#"{"name":"aa","key_pairs":{"r":[{"name":"k-000003"}]},"generate":[{"region":"r","prefix":"k-","count":9}]}"#,
+                "`generate[0].prefix`: makes a name",
+            ),
+        ] {
+            let said = refusal(text);
+            assert!(said.contains(wanted), "{said} should contain {wanted}");
+        }
+    }
+
+    #[test]
+    fn generated_names_are_read_back() {
+        assert_eq!(number_of("k-000001", "k-", 6, 9), Some(0));
+        assert_eq!(number_of("k-000009", "k-", 6, 9), Some(8));
+        assert_eq!(number_of("k-000010", "k-", 6, 9), None);
+        assert_eq!(number_of("k-000000", "k-", 6, 9), None);
+        assert_eq!(number_of("k-+00001", "k-", 6, 9), None);
+        assert!(overlaps(("k-", 6), ("k-0", 5)));
+        assert!(!overlaps(("k-", 6), ("k-", 7)));
+    }
+}

@@ -1,0 +1,324 @@
+//! The sandbox without its network: a state, and a function from a request and a time to an answer.
+//!
+//! Promise: given the same world and the same requests at the same times, everything comes out the same, down to the
+//! ids. That is how a reopened state directory gets its state back: its record is handled again. The engine knows no
+//! clock, no socket and no file; whoever owns it locks it for one request at a time.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::answer::{Answer, Error, Manner, Refusal, error_header};
+use super::bucket::Bucket;
+use super::call::{Call, Operation, Problem};
+use super::clock::Micros;
+use super::derive;
+use super::fault::{self, Fault, Kind};
+use super::history::History;
+use super::record::{Effect, OpenedLine, Recorder, RequestLine};
+use super::script::Script;
+use super::stats::Counters;
+use super::store::KeyPairs;
+use super::world::{Deny, ErrorHeader, InstanceSpec, Latency, Throttle, World};
+
+/// The state of a world.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) id: String,
+    pub(super) seed: u64,
+    pub(super) rules: Rules,
+    pub(super) regions: Vec<Region>,
+    pub(super) instances: Vec<InstanceSpec>,
+    pub(super) counters: Counters,
+    pub(super) recorder: Recorder,
+    /// Why the record cannot be written any more: then nothing is answered any more.
+    pub(super) broken: Option<String>,
+    pub(super) last_operation: u64,
+    /// Effects that are still to come, by time and request.
+    pub(super) due: BTreeMap<(Micros, u64), Due>,
+    script: Script,
+    seq: u64,
+    last_at: Micros,
+    /// Callers whose credentials have expired.
+    expired: HashSet<String>,
+    /// How many more requests find expired credentials, whoever sends them.
+    pub(super) expired_requests: u64,
+}
+
+/// What holds for every request.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) throttle: Option<Throttle>,
+    pub(super) latency_ms: Latency,
+    pub(super) page_size: usize,
+    pub(super) delay_ms: u64,
+    pub(super) deny: Deny,
+    pub(super) expire_after_deletes: Option<u64>,
+    pub(super) history: fault::History,
+    pub(super) error_header: ErrorHeader,
+    denied: Vec<Operation>,
+}
+
+/// One region of a world.
+#[derive(Debug)]
+pub(super) struct Region {
+    pub(super) name: String,
+    pub(super) pairs: KeyPairs,
+    pub(super) history: History,
+    bucket: Option<Bucket>,
+}
+
+/// An effect that is still to come.
+#[derive(Debug, Clone)]
+pub(super) struct Due {
+    pub(super) region: String,
+    pub(super) name: String,
+    /// It meets the key pair which the request found, or none.
+    pub(super) arn: String,
+    pub(super) caller: String,
+    pub(super) hidden: bool,
+    /// When the request arrived.
+    pub(super) since: Micros,
+    /// The operation that is waiting for it; without one, it makes one.
+    pub(super) operation: Option<u64>,
+}
+
+/// One request being handled.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    pub(super) call: &'a Call,
+    pub(super) seq: u64,
+    pub(super) at: Micros,
+    pub(super) request_id: String,
+    pub(super) effects: Vec<Effect>,
+}
+
+/// What the server has to do about a request.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    pub(super) manner: Manner,
+    pub(super) delay_ms: u64,
+    pub(super) request_id: String,
+}
+
+impl Engine {
+    /// The state at first. `opened_at` makes the id of this instance of the world.
+    pub(super) fn new(world: World, recorder: Recorder, opened_at: Micros) -> Self {
+        let id = format!("{}-{}", world.name, super::record::instance_digest(&world, opened_at));
+        let seed = world.seed;
+        let mut engine = Self {
+            id,
+            seed,
+            rules: Rules {
+                throttle: world.throttle,
+                latency_ms: world.latency_ms,
+                page_size: world.page_size as usize,
+                delay_ms: world.operations.delay_ms,
+                denied: world.deny.operations.iter().filter_map(|action| Operation::named(action)).collect(),
+                deny: world.deny,
+                expire_after_deletes: world.credentials_expire_after_deletes,
+                history: world.operation_history,
+                error_header: world.error_header,
+            },
+            regions: Vec::new(),
+            instances: world.instances,
+            counters: Counters::default(),
+            recorder,
+            broken: None,
+            last_operation: 0,
+            due: BTreeMap::new(),
+            script: Script::new(world.faults),
+            seq: 0,
+            last_at: 0,
+            expired: HashSet::new(),
+            expired_requests: 0,
+        };
+        for (region, specs) in world.key_pairs {
+            let pairs = &mut engine.region(&region).pairs;
+            specs.into_iter().for_each(|spec| pairs.list(spec));
+        }
+        for entry in world.generate {
+            let region = entry.region.clone();
+            engine.region(&region).pairs.generate(entry);
+        }
+        engine
+    }
+
+    /// A session begins: whoever had expired credentials has got new ones.
+    pub(super) fn open(&mut self, at: Micros) {
+        self.tick(at);
+        self.expired.clear();
+        self.expired_requests = 0;
+        let line = OpenedLine { world: &self.id, version: env!("CARGO_PKG_VERSION") };
+        self.recorder.line("opened", self.last_at, &line);
+        self.commit();
+    }
+
+    /// Handles one request. Its effects are on record when this returns.
+    pub(super) fn handle(&mut self, call: &Call, now: Micros) -> Reply {
+        self.advance(now);
+        self.seq += 1;
+        let request_id = derive::request_id(self.seed, self.seq);
+        let mut turn = Turn { call, seq: self.seq, at: self.last_at, request_id, effects: Vec::new() };
+        let (mut answer, manner, fault) = self.decide(&mut turn);
+        if let Some(error) = answer.error {
+            let with_header = match self.rules.error_header {
+                ErrorHeader::Never => false,
+                ErrorHeader::Always => true,
+                ErrorHeader::Alternate => turn.seq.is_multiple_of(2),
+            };
+            if with_header && call.operation != Operation::GetCallerIdentity {
+                answer.headers.push(("x-amzn-errortype".to_owned(), error_header(error)));
+            }
+        }
+        self.counters.count(call.operation, &answer, manner, fault);
+        self.note(&turn, &answer, manner, fault);
+        let (min, max) = (self.rules.latency_ms.min, self.rules.latency_ms.max);
+        let delay_ms = if max == 0 { 0 } else { min + derive::jitter(self.seed, turn.seq, max - min) };
+        let manner = if self.broken.is_some() { Manner::Cut } else { manner };
+        Reply { answer, manner, delay_ms, request_id: turn.request_id }
+    }
+
+    /// Lets everything take hold that is due by now, and puts it on record.
+    pub(super) fn tick(&mut self, now: Micros) {
+        self.advance(now);
+        self.commit();
+    }
+
+    /// The region of this name; every name is one, as nobody can tell which regions there will be.
+    pub(super) fn region(&mut self, name: &str) -> &mut Region {
+        let index = self.regions.iter().position(|region| region.name == name).unwrap_or_else(|| {
+            let bucket = self.rules.throttle.as_ref().map(|throttle| Bucket::new(&throttle.of(name)));
+            let pairs = KeyPairs::new(name, self.seed);
+            self.regions.push(Region { name: name.to_owned(), pairs, history: History::default(), bucket });
+            self.regions.len() - 1
+        });
+        &mut self.regions[index]
+    }
+
+    /// The same for looking; a region that nobody has touched is not there.
+    pub(super) fn known_region(&self, name: &str) -> Option<&Region> {
+        self.regions.iter().find(|region| region.name == name)
+    }
+
+    /// From now on the credentials of this caller are no good.
+    pub(super) fn expire(&mut self, caller: &str) {
+        self.expired.insert(caller.to_owned());
+    }
+
+    fn advance(&mut self, now: Micros) {
+        self.last_at = self.last_at.max(now);
+        while let Some(((at, seq), due)) = self.due.pop_first() {
+            if at > self.last_at {
+                self.due.insert((at, seq), due);
+                return;
+            }
+            if let Some(effect) = self.late(seq, &due) {
+                self.recorder.line("effect", at, &effect);
+            }
+        }
+    }
+
+    fn decide(&mut self, turn: &mut Turn<'_>) -> (Answer, Manner, Option<Kind>) {
+        if let Err(refusal) = self.gate(turn) {
+            return (self.refused(turn, &refusal), Manner::Whole, None);
+        }
+        let subject = self.subject(turn.call);
+        let Some(fault) = self.script.strike(turn.call.operation, &turn.call.region, subject.as_deref()) else {
+            return (self.obey(turn, None), Manner::Whole, None);
+        };
+        let (answer, manner) = self.misbehave(turn, &fault);
+        (answer, manner, Some(fault.kind))
+    }
+
+    /// What is checked before anybody looks at the parameters.
+    fn gate(&mut self, turn: &Turn<'_>) -> Result<(), Refusal> {
+        let call = turn.call;
+        match &call.problem {
+            Some(Problem::Unsigned) => return Err(Error::Unsigned.says("Missing Authentication Token")),
+            Some(Problem::BadSignature(why)) => return Err(Error::BadSignature.says(why)),
+            Some(Problem::UnknownOperation(name)) => {
+                return Err(Error::UnknownOperation.says(format!("The operation {name} is not known.")));
+            }
+            Some(Problem::BadBody(why)) => return Err(Error::Serialization.says(why)),
+            None => {}
+        }
+        if self.expired_requests > 0 || self.expired.contains(&call.caller) {
+            self.expired_requests = self.expired_requests.saturating_sub(1);
+            return Err(expired());
+        }
+        if call.operation != Operation::GetCallerIdentity
+            && let Some(bucket) = &mut self.region(&call.region).bucket
+            && !bucket.take(turn.at)
+        {
+            return Err(Error::Throttling.says("Rate exceeded"));
+        }
+        if self.rules.denied.contains(&call.operation) {
+            return Err(denied(call.operation, "*"));
+        }
+        Ok(())
+    }
+
+    /// Does what was asked.
+    pub(super) fn obey(&mut self, turn: &mut Turn<'_>, fault: Option<&Fault>) -> Answer {
+        let done = match turn.call.operation {
+            Operation::DeleteKeyPair => self.delete_key_pair(turn, fault),
+            Operation::CreateKeyPair => self.create_key_pair(turn),
+            Operation::ImportKeyPair => self.import_key_pair(turn),
+            Operation::GetKeyPair => self.get_key_pair(turn),
+            Operation::GetKeyPairs => self.get_key_pairs(turn),
+            Operation::GetOperation => self.get_operation(turn),
+            Operation::GetOperations => self.get_operations(turn),
+            Operation::GetOperationsForResource => self.get_operations_for_resource(turn),
+            Operation::GetInstances => self.get_instances(turn),
+            Operation::GetCallerIdentity => return super::answer::caller_identity(&turn.request_id),
+            Operation::Unknown => Err(Error::UnknownOperation.says("The operation is not known.")),
+        };
+        match done {
+            Ok(body) => super::answer::json(body),
+            Err(refusal) => self.refused(turn, &refusal),
+        }
+    }
+
+    pub(super) fn refused(&self, turn: &Turn<'_>, refusal: &Refusal) -> Answer {
+        refusal.answer(turn.call.operation, turn.call.json, &turn.request_id)
+    }
+
+    /// The key pair that a request is about; for GetOperation, the one its operation is about.
+    fn subject(&self, call: &Call) -> Option<String> {
+        let Some(id) = &call.input.operation_id else { return call.name().map(str::to_owned) };
+        let region = self.known_region(&call.region)?;
+        let operation = region.history.get(derive::operation_number(self.seed, id)?)?;
+        Some(region.pairs.text(&operation.name))
+    }
+
+    fn note(&mut self, turn: &Turn<'_>, answer: &Answer, manner: Manner, fault: Option<Kind>) {
+        if self.recorder.keeps() {
+            let line = RequestLine::of(turn, answer, manner, fault);
+            self.recorder.line("request", turn.at, &line);
+            for effect in &turn.effects {
+                self.recorder.line("effect", turn.at, effect);
+            }
+        }
+        self.commit();
+    }
+
+    fn commit(&mut self) {
+        if let Err(error) = self.recorder.commit() {
+            self.broken = Some(error.to_string());
+        }
+    }
+}
+
+/// Whoever asks must get new credentials first.
+pub(super) fn expired() -> Refusal {
+    Error::Expired.says("The security token included in the request is expired")
+}
+
+/// The caller may not do this.
+pub(super) fn denied(operation: Operation, resource: &str) -> Refusal {
+    Error::AccessDenied.says(format!(
+        "User: {} is not authorized to perform: lightsail:{} on resource: {resource}",
+        derive::CALLER_ARN,
+        operation.name(),
+    ))
+}

@@ -1,0 +1,133 @@
+//! What only looks at a world: the reads, with their pages.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::act::{missing, required, required_name};
+use super::answer::{Error, Object, Refusal, Style, list};
+use super::derive::{self, Identity};
+use super::engine::{Engine, Region, Turn};
+use super::history;
+use super::store::Cursor;
+
+impl Engine {
+    pub(super) fn get_key_pair(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {
+        let name = required_name(turn.call.input.key_pair_name.as_ref(), "keyPairName")?;
+        let pair = self.region(&turn.call.region).pairs.get(&name).ok_or_else(|| missing(&name))?;
+        Ok(Object::new().raw("keyPair", &self.style(turn).key_pair(&pair)).end())
+    }
+
+    pub(super) fn get_key_pairs(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {
+        let from = self.page_token(turn)?.map(|token| cursor(&token).ok_or_else(bad_token)).transpose()?;
+        let with_default = turn.call.input.include_default_key_pair.unwrap_or(false);
+        let limit = self.rules.page_size;
+        let (page, next) = self.region(&turn.call.region).pairs.page(from.as_ref(), limit, with_default);
+        let style = self.style(turn);
+        let token = next.map(|next| match next {
+            Cursor::Listed(name) => format!("l:{name}"),
+            Cursor::Generated { block, number } => format!("g:{block}:{number}"),
+        });
+        Ok(paged("keyPairs", page.iter().map(|pair| style.key_pair(pair)), token))
+    }
+
+    pub(super) fn get_operation(&mut self, turn: &mut Turn<'_>) -> Result<String, Refusal> {
+        let id = required(turn.call.input.operation_id.as_ref(), "operationId")?;
+        let unknown = || Error::NotFound.says(format!("The Operation does not exist: {id}"));
+        let number = derive::operation_number(self.seed, &id).ok_or_else(unknown)?;
+        let at = turn.at;
+        let region = self.region(&turn.call.region);
+        region.history.get(number).ok_or_else(unknown)?;
+        let mut takes_hold = false;
+        if let Some(course) = region.history.course_mut(number)
+            && let Some(left @ 1..) = course.polls_left
+        {
+            course.polls_left = Some(left - 1);
+            if left == 1 {
+                course.changed_at = at;
+                takes_hold = course.effect_at_end;
+            }
+        }
+        if takes_hold {
+            self.finish_polled(turn, number);
+        }
+        Ok(self.operation_body(turn, number))
+    }
+
+    pub(super) fn get_operations(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {
+        let after = self.number_token(turn)?;
+        let limit = self.rules.page_size;
+        let style = self.style(turn);
+        let region = self.region(&turn.call.region);
+        let (page, more) = region.history.page(after, limit);
+        Ok(operations(style, turn, region, &page, more))
+    }
+
+    pub(super) fn get_operations_for_resource(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {
+        let name = required_name(turn.call.input.resource_name.as_ref(), "resourceName")?;
+        let after = self.number_token(turn)?;
+        let limit = self.rules.page_size;
+        let style = self.style(turn);
+        let region = self.region(&turn.call.region);
+        match region.history.page_of(&region.pairs.name(&name), after, limit) {
+            Some((page, more)) => Ok(operations(style, turn, region, &page, more)),
+            None if region.pairs.get(&name).is_some() => Ok(paged("operations", std::iter::empty(), None)),
+            None => Err(Error::NotFound.says(format!("The resource does not exist: {name}"))),
+        }
+    }
+
+    pub(super) fn get_instances(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {
+        let from = usize::try_from(self.number_token(turn)?).unwrap_or(usize::MAX);
+        let style = self.style(turn);
+        let here = || self.instances.iter().filter(|instance| instance.region == turn.call.region);
+        let page = here().skip(from).take(self.rules.page_size);
+        let end = from.saturating_add(self.rules.page_size);
+        let token = (here().count() > end).then(|| format!("n:{end}"));
+        let born = |name: &str| Identity::of(self.seed, &turn.call.region, name, 0).created_at_us();
+        Ok(paged("instances", page.map(|instance| style.instance(instance, born(&instance.name))), token))
+    }
+
+    fn style<'a>(&self, turn: &Turn<'a>) -> Style<'a> {
+        Style { region: &turn.call.region, seed: self.seed, scientific: turn.seq.is_multiple_of(2) }
+    }
+
+    fn page_token(&self, turn: &Turn<'_>) -> Result<Option<String>, Refusal> {
+        let Some(token) = &turn.call.input.page_token else { return Ok(None) };
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad_token())?;
+        String::from_utf8(bytes).map(Some).map_err(|_| bad_token())
+    }
+
+    fn number_token(&self, turn: &Turn<'_>) -> Result<u64, Refusal> {
+        let Some(token) = self.page_token(turn)? else { return Ok(0) };
+        token.strip_prefix("n:").and_then(|number| number.parse().ok()).ok_or_else(bad_token)
+    }
+}
+
+fn operations(style: Style<'_>, turn: &Turn<'_>, region: &Region, page: &[&history::Operation], more: bool) -> String {
+    let token = page.last().filter(|_| more).map(|last| format!("n:{}", last.number));
+    let show = |operation: &&history::Operation| {
+        let name = region.pairs.text(&operation.name);
+        style.operation(operation, region.history.course(operation.number), &name, turn.at)
+    };
+    paged("operations", page.iter().map(show), token)
+}
+
+fn paged(field: &str, items: impl Iterator<Item = String>, token: Option<String>) -> String {
+    let object = Object::new().raw(field, &list(items));
+    match token {
+        Some(token) => object.text("nextPageToken", &URL_SAFE_NO_PAD.encode(token)),
+        None => object,
+    }
+    .end()
+}
+
+fn cursor(token: &str) -> Option<Cursor> {
+    if let Some(name) = token.strip_prefix("l:") {
+        return Some(Cursor::Listed(name.to_owned()));
+    }
+    let (block, number) = token.strip_prefix("g:")?.split_once(':')?;
+    Some(Cursor::Generated { block: block.parse().ok()?, number: number.parse().ok()? })
+}
+
+fn bad_token() -> Refusal {
+    Error::InvalidInput.says("The page token is not valid.")
+}

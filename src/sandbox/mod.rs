@@ -1,0 +1,182 @@
+//! A look-alike of Lightsail (and of STS GetCallerIdentity) on the loopback, with a fault script.
+//!
+//! ```text
+//!   world file ──► World ──┐                     ┌── answer ── manner ──► serve ──► client
+//!                          ├──► Engine.handle ───┤
+//!   request ──► Call ──────┘      ▲              └── lines ──► Recorder ──► record.jsonl
+//!                                 └────────────── replay ◄───────────────────────┘
+//! ```
+//!
+//! It promises what makes a rehearsal worth anything: answers and errors have the service's wire form, faults strike
+//! exactly where the world file says, what it did is on record before anybody is told, and a killed sandbox goes on
+//! where it was. It refuses to be taken for AWS: loopback only, account 000000000000, partition `aws-sandbox`, and two
+//! headers on every answer that say so. It imports nothing of the rest of keybatch, so that it cannot share its errors.
+//!
+//! - `world`, `fault`, `check`: the world file; pure data
+//! - `call`, `answer`: the wire; no state
+//! - `store`, `history`, `script`, `bucket`, `derive`: the parts of a state; no clock, no I/O
+//! - `engine` with `act`, `look` and `misbehave`: a request and a time in, an answer out
+//! - `record`, `state`: the state on disk
+//! - `serve`, `inspect`, `clock`: sockets and time; no decisions
+
+mod act;
+mod answer;
+mod bucket;
+mod call;
+mod check;
+mod clock;
+mod derive;
+mod engine;
+mod fault;
+mod history;
+mod inspect;
+mod look;
+mod misbehave;
+mod record;
+mod script;
+mod serve;
+mod state;
+mod stats;
+mod store;
+mod world;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::engine::Engine;
+use self::record::Recorder;
+use self::serve::Shared;
+
+pub use self::record::RecordError;
+pub use self::state::{StateDir, StateDirError};
+pub use self::stats::{Effects, NameEffects, Requests, Stats};
+pub use self::world::{RehearsalRow, World, WorldError};
+
+/// What to serve, and where.
+#[derive(Debug)]
+pub struct SandboxOptions {
+    /// A loopback address; port 0 takes any free one.
+    pub addr: SocketAddr,
+    /// The world.
+    pub source: Source,
+}
+
+/// Where a world comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// It lives and dies with the sandbox, and keeps no record.
+    Memory(World),
+    /// It lives in a directory.
+    Dir(StateDir),
+}
+
+/// Why a sandbox does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// Only this machine may reach a sandbox: it takes any signature.
+    #[error("a sandbox serves on the loopback only, not on {addr}")]
+    NotLoopback {
+        /// What was asked for.
+        addr: SocketAddr,
+    },
+    /// The address is taken or not there.
+    #[error("the sandbox cannot listen on {addr}")]
+    Bind {
+        /// What was asked for.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its record cannot be taken up.
+    #[error("the sandbox cannot go on from {}", record.display())]
+    Record {
+        /// The record.
+        record: PathBuf,
+        /// Why.
+        source: RecordError,
+    },
+    /// The task that loads the world did not end in order.
+    #[error("the sandbox's world could not be loaded")]
+    Loading(#[source] tokio::task::JoinError),
+}
+
+/// A sandbox that is serving. Dropping it stops it, too, without waiting for that.
+#[derive(Debug)]
+pub struct Sandbox {
+    addr: SocketAddr,
+    world_id: String,
+    shared: Arc<Shared>,
+    stop: DropGuard,
+    accepting: JoinHandle<()>,
+}
+
+/// Starts to serve.
+///
+/// # Errors
+/// An address beyond the loopback, one that cannot be bound, and a record that does not follow from its world.
+pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
+    let addr = options.addr;
+    if !addr.ip().is_loopback() {
+        return Err(SandboxError::NotLoopback { addr });
+    }
+    let listener = TcpListener::bind(addr).await.map_err(|source| SandboxError::Bind { addr, source })?;
+    let addr = listener.local_addr().map_err(|source| SandboxError::Bind { addr, source })?;
+    // A big world or a long record takes seconds, which other tasks shall not wait for.
+    let shared = tokio::task::spawn_blocking(|| load(options.source)).await.map_err(SandboxError::Loading)??;
+    let shared = Arc::new(shared);
+    let world_id = shared.engine().id.clone();
+    let stop = CancellationToken::new();
+    let accepting = tokio::spawn(serve::accept(listener, Arc::clone(&shared), stop.clone()));
+    Ok(Sandbox { addr, world_id, shared, stop: stop.drop_guard(), accepting })
+}
+
+fn load(source: Source) -> Result<Shared, SandboxError> {
+    let (mut engine, record) = match source {
+        Source::Memory(world) => (Engine::new(world, Recorder::nothing(), clock::now()), None),
+        Source::Dir(StateDir { world, record, record_path }) => {
+            let engine = record::replay(world, record)
+                .map_err(|source| SandboxError::Record { record: record_path.clone(), source })?;
+            (engine, Some(record_path))
+        }
+    };
+    engine.open(clock::now());
+    Ok(Shared::new(engine, record))
+}
+
+impl Sandbox {
+    /// What to use as endpoint of both services.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Names this instance of the world; every answer carries it as `x-keybatch-sandbox`. It survives restarts in the
+    /// same state directory and differs between two sandboxes that were made from the same file.
+    pub fn world_id(&self) -> &str {
+        &self.world_id
+    }
+
+    /// The numbers so far, with all names.
+    pub fn stats(&self) -> Stats {
+        let mut engine = self.shared.engine();
+        engine.tick(clock::now());
+        engine.stats(usize::MAX)
+    }
+
+    /// Closes all connections and waits until that is done.
+    pub async fn stop(self) {
+        drop(self.stop);
+        // It ends by itself now; if it panicked there is nothing left to stop.
+        let _ = self.accepting.await;
+    }
+}

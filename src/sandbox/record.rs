@@ -1,0 +1,334 @@
+//! The record: one line for each request that arrived and one for each effect, before anybody gets an answer.
+//!
+//! What a request did to the world is in the same write(2) as the request itself, so a killed sandbox forgets nothing
+//! that it answered; there is no fsync, as a sandbox need not survive a power cut. The record is also the only state on
+//! disk: [`replay`] handles its requests again and insists that the same lines come out.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::answer::{Answer, Manner};
+use super::call::{Call, Input, Operation, Problem};
+use super::clock::{self, Micros};
+use super::derive;
+use super::engine::{Engine, Turn};
+use super::fault::Kind;
+use super::world::World;
+
+/// Where the lines go.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    target: Target,
+    pending: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// Nowhere: a world in memory keeps counters only.
+    Nothing,
+    File(File),
+    /// Into a queue, to be compared with the lines of a record.
+    Replay(VecDeque<String>),
+}
+
+impl Recorder {
+    pub(super) fn nothing() -> Self {
+        Self { target: Target::Nothing, pending: Vec::new() }
+    }
+
+    pub(super) fn replaying() -> Self {
+        Self { target: Target::Replay(VecDeque::new()), pending: Vec::new() }
+    }
+
+    /// `file` must be open for appending.
+    pub(super) fn file(file: File) -> Self {
+        Self { target: Target::File(file), pending: Vec::new() }
+    }
+
+    pub(super) fn keeps(&self) -> bool {
+        !matches!(self.target, Target::Nothing)
+    }
+
+    /// Adds a line to what the next commit writes.
+    pub(super) fn line(&mut self, kind: &'static str, at: Micros, fields: &impl Serialize) {
+        if !self.keeps() {
+            return;
+        }
+        let line = Line { kind, at: clock::rfc3339(at), fields };
+        // A string into memory: there is nothing that could fail.
+        let _ = serde_json::to_writer(&mut self.pending, &line);
+        self.pending.push(b'\n');
+    }
+
+    /// Writes the lines in one write(2).
+    pub(super) fn commit(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        match &mut self.target {
+            Target::Nothing => {}
+            Target::File(file) => file.write_all(&pending)?,
+            Target::Replay(lines) => {
+                lines.extend(String::from_utf8_lossy(&pending).lines().map(str::to_owned));
+                return Ok(());
+            }
+        }
+        // The buffer is used again.
+        self.pending = pending;
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn replayed(&mut self) -> Option<String> {
+        match &mut self.target {
+            Target::Replay(lines) => lines.pop_front(),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    kind: &'static str,
+    at: String,
+    #[serde(flatten)]
+    fields: &'a T,
+}
+
+/// A session began.
+#[derive(Debug, Serialize)]
+pub(super) struct OpenedLine<'a> {
+    pub(super) world: &'a str,
+    pub(super) version: &'a str,
+}
+
+/// A request arrived.
+#[derive(Debug, Serialize)]
+pub(super) struct RequestLine<'a> {
+    seq: u64,
+    operation: Operation,
+    region: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<&'a Input>,
+    request_id: &'a str,
+    caller: &'a str,
+    user_agent: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a Problem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Kind>,
+    /// How it was answered; `null` where no whole answer was sent.
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl<'a> RequestLine<'a> {
+    pub(super) fn of(turn: &'a Turn<'_>, answer: &'a Answer, manner: Manner, fault: Option<Kind>) -> Self {
+        let input = &turn.call.input;
+        // Most requests have a name and nothing else; it is not written twice.
+        let bare = Input { key_pair_name: input.key_pair_name.clone(), ..Input::default() };
+        let answered = manner == Manner::Whole;
+        Self {
+            seq: turn.seq,
+            operation: turn.call.operation,
+            region: &turn.call.region,
+            name: turn.call.name(),
+            input: (*input != bare).then_some(input),
+            request_id: &turn.request_id,
+            caller: &turn.call.caller,
+            user_agent: &turn.call.user_agent,
+            problem: turn.call.problem.as_ref(),
+            fault,
+            status: answered.then_some(answer.status),
+            error: answer.error.filter(|_| answered),
+        }
+    }
+}
+
+/// Something happened to a key pair.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Effect {
+    pub(super) effect: Change,
+    pub(super) region: String,
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) operation: String,
+    /// The request that did it, or at which the script wanted it.
+    pub(super) by: u64,
+    pub(super) who: Who,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Change {
+    Deleted,
+    Created,
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Who {
+    Caller,
+    SomebodyElse,
+}
+
+/// Any line of a record, as far as a replay needs it.
+#[derive(Debug, Deserialize)]
+struct AnyLine {
+    kind: String,
+    at: Timestamp,
+    operation: Option<String>,
+    #[serde(default)]
+    region: String,
+    name: Option<String>,
+    input: Option<Input>,
+    #[serde(default)]
+    caller: String,
+    #[serde(default)]
+    user_agent: String,
+    problem: Option<Problem>,
+}
+
+/// Why a record cannot be taken up again.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Reading, cutting or writing failed.
+    #[error("the record cannot be read or written")]
+    Io(#[source] io::Error),
+    /// A line in the middle is no line of a record.
+    #[error("line {line} of the record is damaged")]
+    Damaged {
+        /// The line, from 1.
+        line: u64,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The world beside it would not have led to this record.
+    #[error("line {line} of the record does not follow from the world beside it (another version, or a changed file)")]
+    Foreign {
+        /// The line, from 1.
+        line: u64,
+    },
+}
+
+/// Handles a record again and gives the engine that comes out, ready to go on in the same file. A torn last line is
+/// cut off; effects that were torn off with it are written again.
+pub(super) fn replay(world: World, mut file: File) -> Result<Engine, RecordError> {
+    cut_torn_line(&mut file).map_err(RecordError::Io)?;
+    let mut world = Some(world);
+    let mut engine: Option<Engine> = None;
+    let mut reader = BufReader::new(&file);
+    let (mut text, mut number) = (String::new(), 0);
+    while reader.read_line(&mut text).map_err(RecordError::Io)? > 0 {
+        number += 1;
+        let found = text.trim_end();
+        let line: AnyLine =
+            serde_json::from_str(found).map_err(|source| RecordError::Damaged { line: number, source })?;
+        let at = clock::from_timestamp(line.at);
+        let engine = match (&mut engine, world.take()) {
+            (Some(engine), _) => engine,
+            (none, Some(world)) => none.insert(Engine::new(world, Recorder::replaying(), at)),
+            (None, None) => return Err(RecordError::Foreign { line: number }),
+        };
+        let expected = engine.recorder.replayed().or_else(|| {
+            again(engine, line, at);
+            engine.recorder.replayed()
+        });
+        if expected.as_deref() != Some(found) {
+            return Err(RecordError::Foreign { line: number });
+        }
+        text.clear();
+    }
+    let mut engine = match (engine, world) {
+        (Some(engine), _) => engine,
+        (None, Some(world)) => Engine::new(world, Recorder::replaying(), clock::now()),
+        (None, None) => return Err(RecordError::Foreign { line: 0 }),
+    };
+    let mut torn_off = Vec::new();
+    while let Some(line) = engine.recorder.replayed() {
+        torn_off.extend_from_slice(line.as_bytes());
+        torn_off.push(b'\n');
+    }
+    file.write_all(&torn_off).map_err(RecordError::Io)?;
+    engine.recorder = Recorder::file(file);
+    Ok(engine)
+}
+
+/// Does again what a line tells.
+fn again(engine: &mut Engine, line: AnyLine, at: Micros) {
+    match line.kind.as_str() {
+        "opened" => engine.open(at),
+        // Effects follow from requests; one that follows from none was due at this time.
+        "effect" => engine.tick(at),
+        "request" => {
+            let operation = line.operation.as_deref().and_then(Operation::named).unwrap_or(Operation::Unknown);
+            let input = line.input.unwrap_or(Input { key_pair_name: line.name, ..Input::default() });
+            let call = Call {
+                operation,
+                json: true,
+                region: line.region,
+                caller: line.caller,
+                user_agent: line.user_agent,
+                input,
+                problem: line.problem,
+            };
+            engine.handle(&call, at);
+        }
+        _ => {}
+    }
+}
+
+fn cut_torn_line(file: &mut File) -> io::Result<()> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut end = length;
+    let mut block = [0; 4096];
+    'search: while end > 0 {
+        let start = end.saturating_sub(block.len() as u64);
+        let size = usize::try_from(end - start).unwrap_or(block.len());
+        file.seek(SeekFrom::Start(start))?;
+        io::Read::read_exact(file, &mut block[..size])?;
+        for index in (0..size).rev() {
+            if block[index] == b'\n' {
+                end = start + index as u64 + 1;
+                break 'search;
+            }
+        }
+        end = start;
+    }
+    if end < length {
+        file.set_len(end)?;
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(())
+}
+
+/// Tells this instance of a world from every other, also from another instance of the same file.
+pub(super) fn instance_digest(world: &World, opened_at: Micros) -> String {
+    struct Hashing(Sha256);
+    impl Write for Hashing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hashing = io::BufWriter::new(Hashing(Sha256::new()));
+    // A hash cannot fail to be written to.
+    let _ = serde_json::to_writer(&mut hashing, world);
+    let _ = hashing.write_all(&opened_at.to_be_bytes());
+    let digest = hashing.into_inner().map(|hashing| hashing.0.finalize().to_vec()).unwrap_or_default();
+    derive::hex(digest.get(..6).unwrap_or_default())
+}

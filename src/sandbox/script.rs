@@ -1,0 +1,81 @@
+//! The fault script at work.
+//!
+//! Every rule counts the requests that match it; where several want the same request, the first in the file has it.
+//! Counting is all the state there is, so that a replayed record strikes the same requests.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::call::Operation;
+use super::fault::{Fault, Nth};
+
+/// The script with its counters.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    rules: Vec<(Arc<Fault>, u64)>,
+    /// Rules by operation and name, so that a long script does not slow every request down.
+    index: HashMap<(Operation, Option<String>), Vec<usize>>,
+}
+
+impl Script {
+    pub(super) fn new(faults: Vec<Fault>) -> Self {
+        let mut script = Self::default();
+        for (number, fault) in faults.into_iter().enumerate() {
+            script.index.entry((fault.on, fault.name.clone())).or_default().push(number);
+            script.rules.push((Arc::new(fault), 0));
+        }
+        script
+    }
+
+    /// Counts this request in every rule it matches; the first one that wants it is the answer.
+    pub(super) fn strike(&mut self, operation: Operation, region: &str, name: Option<&str>) -> Option<Arc<Fault>> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        let mut struck: Option<usize> = None;
+        let keys = [Some((operation, None)), name.map(|name| (operation, Some(name.to_owned())))];
+        for key in keys.into_iter().flatten() {
+            for &number in self.index.get(&key).into_iter().flatten() {
+                let (fault, seen) = &mut self.rules[number];
+                if fault.region.as_deref().is_some_and(|wanted| wanted != region) {
+                    continue;
+                }
+                *seen += 1;
+                let wanted = match &fault.nth {
+                    Nth::Every => true,
+                    Nth::These(list) => list.contains(seen),
+                };
+                if wanted {
+                    struck = Some(struck.map_or(number, |first| first.min(number)));
+                }
+            }
+        }
+        struck.map(|number| Arc::clone(&self.rules[number].0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fault::Kind;
+    use super::*;
+
+    fn fault(json: &str) -> Fault {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_nth_request_of_a_name_is_struck_and_the_first_rule_wins() {
+        let mut script = Script::new(vec![
+            fault(r#"{"name":"a","nth":[2,3],"do":"throttle"}"#),
+            fault(r#"{"region":"r","nth":"every","do":"cut_before"}"#),
+        ]);
+        let mut strike = |region: &str, name: &str| {
+            script.strike(Operation::DeleteKeyPair, region, Some(name)).map(|fault| fault.kind)
+        };
+        assert_eq!(strike("q", "a"), None);
+        assert_eq!(strike("q", "a"), Some(Kind::Throttle));
+        assert_eq!(strike("r", "a"), Some(Kind::Throttle));
+        assert_eq!(strike("r", "a"), Some(Kind::CutBefore));
+        assert_eq!(strike("q", "b"), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! What has arrived at a sandbox and what came of it, in numbers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Answer, Manner};
+use super::call::Operation;
+use super::engine::Engine;
+use super::fault::Kind;
+use super::record::{Change, Who};
+
+/// More names than this are left out of the numbers unless all are asked for.
+pub(super) const NAMES_MAX: usize = 100_000;
+
+/// The numbers of a sandbox since its world began, restarts included.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The id of this instance of the world.
+    pub world: String,
+    /// Requests by operation.
+    pub requests: BTreeMap<String, Requests>,
+    /// Faults that struck, by kind.
+    pub faults: BTreeMap<String, u64>,
+    /// What happened to key pairs.
+    pub effects: Effects,
+    /// How many key pairs each region has now.
+    pub present: BTreeMap<String, u64>,
+    /// What happened to each name, by region and name; only names to which something happened.
+    pub names: Vec<NameEffects>,
+    /// How many such names were too many to list.
+    pub names_left_out: u64,
+    /// Why the record cannot be written any more.
+    pub broken: Option<String>,
+}
+
+/// Requests for one operation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// All of them.
+    pub arrived: u64,
+    /// Answered with a 2xx status.
+    pub succeeded: u64,
+    /// Answered with ThrottlingException.
+    pub throttled: u64,
+    /// Answered with any other 3xx or 4xx status.
+    pub refused: u64,
+    /// Answered with a 5xx status.
+    pub failed: u64,
+    /// Answered in part or not at all.
+    pub unanswered: u64,
+}
+
+/// Effects on key pairs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effects {
+    /// Key pairs that requests deleted.
+    pub deleted: u64,
+    /// Key pairs that requests created.
+    pub created: u64,
+    /// Key pairs that somebody else deleted, as the script wanted.
+    pub deleted_by_others: u64,
+    /// Key pairs that somebody else created, as the script wanted.
+    pub created_by_others: u64,
+}
+
+/// Effects on the key pairs of one name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameEffects {
+    /// The region.
+    pub region: String,
+    /// The name.
+    pub name: String,
+    /// What happened to key pairs of this name.
+    #[serde(flatten)]
+    pub effects: Effects,
+}
+
+/// The numbers as they are kept.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    requests: BTreeMap<Operation, Requests>,
+    faults: BTreeMap<Kind, u64>,
+    pub(super) effects: Effects,
+}
+
+impl Counters {
+    pub(super) fn count(&mut self, operation: Operation, answer: &Answer, manner: Manner, fault: Option<Kind>) {
+        let requests = self.requests.entry(operation).or_default();
+        requests.arrived += 1;
+        match (manner, answer.status) {
+            (Manner::Cut | Manner::Hang { .. } | Manner::Truncated, _) => requests.unanswered += 1,
+            _ if answer.error == Some("ThrottlingException") => requests.throttled += 1,
+            (Manner::Whole, 200..=299) => requests.succeeded += 1,
+            (Manner::Whole, 500..) => requests.failed += 1,
+            (Manner::Whole, _) => requests.refused += 1,
+        }
+        if let Some(kind) = fault {
+            *self.faults.entry(kind).or_default() += 1;
+        }
+    }
+
+    pub(super) fn effect(&mut self, change: Change, who: Who) {
+        let effects = &mut self.effects;
+        *match (change, who) {
+            (Change::Deleted, Who::Caller) => &mut effects.deleted,
+            (Change::Created, Who::Caller) => &mut effects.created,
+            (Change::Deleted, Who::SomebodyElse) => &mut effects.deleted_by_others,
+            (Change::Created, Who::SomebodyElse) => &mut effects.created_by_others,
+        } += 1;
+    }
+}
+
+impl Engine {
+    /// The numbers now, with up to so many names.
+    pub(super) fn stats(&self, names_max: usize) -> Stats {
+        let count = self.regions.iter().map(|region| region.history.trails().count()).sum::<usize>();
+        let mut names = Vec::new();
+        if count <= names_max {
+            for region in &self.regions {
+                names.extend(region.history.trails().map(|(name, trail)| NameEffects {
+                    region: region.name.clone(),
+                    name: region.pairs.text(name),
+                    effects: Effects {
+                        deleted: trail.deleted.into(),
+                        created: trail.created.into(),
+                        deleted_by_others: trail.deleted_by_others.into(),
+                        created_by_others: trail.created_by_others.into(),
+                    },
+                }));
+            }
+            names.sort_by(|one, other| (&one.region, &one.name).cmp(&(&other.region, &other.name)));
+        }
+        Stats {
+            world: self.id.clone(),
+            requests: self
+                .counters
+                .requests
+                .iter()
+                .map(|(operation, requests)| (operation.name().to_owned(), requests.clone()))
+                .collect(),
+            faults: self.counters.faults.iter().map(|(kind, times)| (kind.name(), *times)).collect(),
+            effects: self.counters.effects.clone(),
+            present: self.regions.iter().map(|region| (region.name.clone(), region.pairs.present())).collect(),
+            names_left_out: (count - names.len()) as u64,
+            names,
+            broken: self.broken.clone(),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The world file: what exists in a sandbox at first, and how it misbehaves.
+//!
+//! Strict: an unknown field, a name that Lightsail would refuse, a duplicate, a parameter that does not fit its fault
+//! and an account other than zeros are refused with the path of the culprit. `docs/SANDBOX.md` is the reference for
+//! people. A world knows nothing of time or of requests.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::check::is_name;
+use super::derive::ACCOUNT;
+use super::fault::{Fault, History};
+
+/// The name of the key pair that every region of Lightsail has.
+pub(super) const DEFAULT_KEY_PAIR: &str = "LightsailDefaultKeyPair";
+
+/// How many bystanders a rehearsal has in each region: key pairs that no manifest names and nobody may touch.
+const BYSTANDERS: usize = 2;
+
+/// The initial state of a sandbox and its script of faults.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    pub(super) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) about: Option<String>,
+    #[serde(default = "zeros")]
+    pub(super) account: String,
+    #[serde(default)]
+    pub(super) seed: u64,
+    /// Made from a manifest: key pairs keep the ARNs which that manifest demands, in whatever account they are.
+    #[serde(default)]
+    pub(super) rehearsal: bool,
+    #[serde(default)]
+    pub(super) key_pairs: BTreeMap<String, Vec<KeyPairSpec>>,
+    #[serde(default)]
+    pub(super) generate: Vec<Generate>,
+    #[serde(default)]
+    pub(super) instances: Vec<InstanceSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) throttle: Option<Throttle>,
+    #[serde(default)]
+    pub(super) latency_ms: Latency,
+    #[serde(default = "page_size")]
+    pub(super) page_size: u32,
+    #[serde(default)]
+    pub(super) operations: Operations,
+    #[serde(default)]
+    pub(super) deny: Deny,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) credentials_expire_after_deletes: Option<u64>,
+    #[serde(default)]
+    pub(super) operation_history: History,
+    #[serde(default)]
+    pub(super) error_header: ErrorHeader,
+    #[serde(default)]
+    pub(super) faults: Vec<Fault>,
+}
+
+/// One key pair. What is left out is derived from the seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyPairSpec {
+    pub(super) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) created_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) arn: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) tags: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) operation_history: Option<History>,
+}
+
+/// Many key pairs at the price of a bit each: `<prefix>000001` to `<prefix><count>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Generate {
+    pub(super) region: String,
+    pub(super) prefix: String,
+    pub(super) count: u32,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+impl Generate {
+    /// How many digits the numbers have: six, or more where the count needs them.
+    pub(super) fn width(&self) -> usize {
+        self.count.to_string().len().max(6)
+    }
+}
+
+/// An instance, which uses a key pair by its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InstanceSpec {
+    pub(super) name: String,
+    pub(super) region: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ssh_key_name: Option<String>,
+    #[serde(default = "running")]
+    pub(super) state: String,
+}
+
+/// The permitted rate: the same in each region, with exceptions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Throttle {
+    pub(super) rate_per_s: f64,
+    pub(super) burst: u32,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) regions: BTreeMap<String, Bucket>,
+}
+
+/// The size and the inflow of one token bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bucket {
+    pub(super) rate_per_s: f64,
+    pub(super) burst: u32,
+}
+
+impl Throttle {
+    pub(super) fn of(&self, region: &str) -> Bucket {
+        self.regions.get(region).cloned().unwrap_or(Bucket { rate_per_s: self.rate_per_s, burst: self.burst })
+    }
+}
+
+/// Every answer is held back for a time between these.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Latency {
+    pub(super) min: u64,
+    pub(super) max: u64,
+}
+
+/// How operations behave where no fault says otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Operations {
+    #[serde(default)]
+    pub(super) delay_ms: u64,
+}
+
+/// What is not permitted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deny {
+    /// DeleteKeyPair is refused for key pairs with such a tag; `*` stands for any value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) tags: BTreeMap<String, String>,
+    /// These actions are refused for everyone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) operations: Vec<String>,
+}
+
+/// Which errors carry their type in `x-amzn-errortype` too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ErrorHeader {
+    #[default]
+    Never,
+    Always,
+    Alternate,
+}
+
+/// One row of a manifest that is to be rehearsed: a key pair that shall exist exactly so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RehearsalRow {
+    /// The region it is in.
+    pub region: String,
+    /// Its name.
+    pub name: String,
+    /// The fingerprint it must have; derived if left out.
+    pub fingerprint: Option<String>,
+    /// The ARN it must have; derived if left out.
+    pub arn: Option<String>,
+    /// When it must have been created; derived if left out.
+    pub created_at: Option<Timestamp>,
+}
+
+/// Why a world is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The file cannot be read.
+    #[error("the world file {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no JSON, or not of the right shape.
+    #[error("the world file is wrong at `{at}`")]
+    Shape {
+        /// The path of the culprit, as in `key_pairs.us-east-1[3].name`; `.` is the whole.
+        at: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// It has the right shape and makes no sense.
+    #[error("the world file is wrong at `{at}`: {problem}")]
+    Invalid {
+        /// The path of the culprit.
+        at: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+fn zeros() -> String {
+    ACCOUNT.to_owned()
+}
+
+fn running() -> String {
+    "running".to_owned()
+}
+
+fn page_size() -> u32 {
+    100
+}
+
+impl World {
+    /// Reads a world file.
+    ///
+    /// # Errors
+    /// [`WorldError`] names the file or the path within it.
+    pub fn load(path: &Path) -> Result<Self, WorldError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| WorldError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text)
+    }
+
+    /// Reads a world from the text of a world file.
+    ///
+    /// # Errors
+    /// [`WorldError`] names the path of the culprit within the text.
+    pub fn parse(text: &str) -> Result<Self, WorldError> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let world: Self = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| WorldError::Shape { at: error.path().to_string(), source: error.into_inner() })?;
+        json.end().map_err(|source| WorldError::Shape { at: ".".to_owned(), source })?;
+        world.check()?;
+        Ok(world)
+    }
+
+    /// A world that holds exactly these key pairs, and two bystanders in each of their regions. Of rows that name the
+    /// same key pair the first counts; rows with names that cannot exist are left out, so they are absent.
+    pub fn rehearsal(rows: impl Iterator<Item = RehearsalRow>) -> Self {
+        let mut key_pairs: BTreeMap<String, Vec<KeyPairSpec>> = BTreeMap::new();
+        let mut seen: BTreeMap<String, HashSet<String>> = BTreeMap::new();
+        for row in rows.filter(|row| is_name(&row.name)) {
+            let names = seen.entry(row.region.clone()).or_default();
+            if !names.insert(row.name.clone()) {
+                continue;
+            }
+            let mut spec = KeyPairSpec::named(row.name);
+            (spec.fingerprint, spec.arn, spec.created_at) = (row.fingerprint, row.arn, row.created_at);
+            key_pairs.entry(row.region).or_default().push(spec);
+        }
+        for (region, specs) in &mut key_pairs {
+            let taken = &seen[region];
+            let free = (1..).map(|number| format!("bystander-{number}")).filter(|name| !taken.contains(name));
+            specs.extend(free.take(BYSTANDERS).map(KeyPairSpec::named));
+        }
+        Self { rehearsal: true, key_pairs, ..Self::empty("rehearsal") }
+    }
+
+    fn empty(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            about: None,
+            account: zeros(),
+            seed: 0,
+            rehearsal: false,
+            key_pairs: BTreeMap::new(),
+            generate: Vec::new(),
+            instances: Vec::new(),
+            throttle: None,
+            latency_ms: Latency::default(),
+            page_size: page_size(),
+            operations: Operations::default(),
+            deny: Deny::default(),
+            credentials_expire_after_deletes: None,
+            operation_history: History::Kept,
+            error_header: ErrorHeader::Never,
+            faults: Vec::new(),
+        }
+    }
+}
+
+impl KeyPairSpec {
+    fn named(name: String) -> Self {
+        Self { name, fingerprint: None, created_at: None, arn: None, tags: BTreeMap::new(), operation_history: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_all_that_a_world_needs() {
+        let world = World::parse(r#"{"name":"empty"}"#).unwrap();
+        assert_eq!(world.page_size, 100);
+        assert_eq!(World::parse(&serde_json::to_string(&world).unwrap()).unwrap(), world);
+    }
+
+    #[test]
+    fn a_rehearsal_holds_the_rows_and_two_bystanders_per_region() {
+        let row = |region: &str, name: &str, arn: Option<&str>| RehearsalRow {
+            region: region.to_owned(),
+            name: name.to_owned(),
+            fingerprint: None,
+            arn: arn.map(str::to_owned),
+            created_at: None,
+        };
+        let real = "arn:aws:lightsail:us-east-1:123456789012:KeyPair/1";
+        let rows = [
+            row("us-east-1", "one", Some(real)),
+            row("us-east-1", "one", None),
+            row("us-east-1", "bystander-1", None),
+            row("eu-central-1", "two", None),
+            row("eu-central-1", "no name", None),
+        ];
+        let world = World::rehearsal(rows.into_iter());
+        let names = |region: &str| world.key_pairs[region].iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names("us-east-1"), ["one", "bystander-1", "bystander-2", "bystander-3"]);
+        assert_eq!(names("eu-central-1"), ["two", "bystander-1", "bystander-2"]);
+        assert_eq!(world.key_pairs["us-east-1"][0].arn.as_deref(), Some(real));
+        assert_eq!(World::parse(&serde_json::to_string(&world).unwrap()).unwrap(), world);
+    }
+}
