@@ -4,9 +4,19 @@
 //! meant (`settings`) before anything acts on them.
 
 mod completions;
+mod confirm;
+mod connect;
 pub mod environment;
 pub mod error;
 pub mod exit;
+mod options;
+mod progress;
+mod resume;
+mod run;
+mod sandbox;
+mod session;
+mod signals;
+mod summary;
 mod ui;
 
 use std::ffi::OsString;
@@ -45,6 +55,9 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(Box<run::Args>),
+    Resume(Box<resume::Args>),
+    Sandbox(sandbox::Args),
     Completions(completions::Args),
 }
 
@@ -87,7 +100,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     };
     let context = Context { ui: ui.clone(), environment, journal };
     let result = match runtime() {
-        Ok(runtime) => runtime.block_on(dispatch(cli.command, context)),
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(cli.command, context));
+            // A thread that still waits for a line from the terminal must not keep the program.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(CliError::from_error(Exit::Unexpected, &error)),
     };
     result.unwrap_or_else(|error| {
@@ -102,6 +120,28 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 async fn dispatch(command: Command, context: Context) -> Result<Exit, CliError> {
     match command {
+        Command::Run(args) => run::run(*args, &context).await,
+        Command::Resume(args) => resume::run(*args, &context).await,
+        Command::Sandbox(args) => sandbox::run(&args, &context).await,
         Command::Completions(args) => completions::run(&args, &context),
+    }
+}
+
+/// The run that `named` means: an id, a unique prefix of one, or `latest`.
+fn resolve<'a>(
+    runs: &'a [crate::journal::sqlite::RunRecord],
+    named: &str,
+) -> Result<&'a crate::journal::sqlite::RunRecord, CliError> {
+    if named == "latest" {
+        return runs.last().ok_or_else(|| CliError::new(Exit::Usage, "there is no run in this journal yet"));
+    }
+    let wanted = named.to_ascii_lowercase();
+    let found: Vec<_> = runs.iter().filter(|record| record.run.to_string().starts_with(&wanted)).collect();
+    match found[..] {
+        [one] if !wanted.is_empty() => Ok(one),
+        [] => Err(CliError::new(Exit::Usage, format!("no run begins with {:?}", shown(named)))
+            .hint("see which there are with: keybatch runs")),
+        _ => Err(CliError::new(Exit::Usage, format!("{} runs begin with {:?}", found.len(), shown(named)))
+            .hint("name more of its id")),
     }
 }

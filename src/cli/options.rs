@@ -61,6 +61,9 @@ pub(super) struct SessionOptions {
     /// Ticket, for the journal
     #[arg(long, env = "KEYBATCH_TICKET", value_name = "ID")]
     pub(super) ticket: Option<String>,
+    /// Region of the configuration; an option of each command, since it means something else to each.
+    #[arg(skip)]
+    pub(super) region: Option<String>,
     /// Append each checkpoint to this file; keep it beyond this machine's reach
     #[arg(long, env = "KEYBATCH_CHECKPOINT_TO", value_name = "FILE")]
     pub(super) checkpoint_to: Option<PathBuf>,

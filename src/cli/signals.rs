@@ -16,6 +16,8 @@ pub(super) struct Signals {
     /// Cancelled by the second.
     pub(super) second: CancellationToken,
     control: Arc<Mutex<Option<Arc<Control>>>>,
+    /// Cancelled once requests other than reads may leave.
+    sending: CancellationToken,
 }
 
 impl Signals {
@@ -25,6 +27,7 @@ impl Signals {
             first: CancellationToken::new(),
             second: CancellationToken::new(),
             control: Arc::default(),
+            sending: CancellationToken::new(),
         };
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -47,6 +50,19 @@ impl Signals {
             }
         });
         Ok(signals)
+    }
+
+    /// From now on, a signal must not simply end the process: requests other than reads may leave.
+    pub(super) fn past_planning(&self) {
+        self.sending.cancel();
+    }
+
+    /// Ends with the first signal, if that comes while only reads were sent.
+    pub(super) async fn abandoned(&self) {
+        self.first.cancelled().await;
+        if self.sending.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// From now on, the first signal stops this.

@@ -34,6 +34,10 @@ pub struct Ui {
     pub bar: bool,
     /// Whether standard output is read by a person.
     pub person: bool,
+    /// Whether colour may be used on standard error.
+    pub colour: bool,
+    /// Columns of the terminal, where it says so.
+    columns: Option<usize>,
 }
 
 impl Ui {
@@ -45,7 +49,23 @@ impl Ui {
             quiet,
             bar: environment.stderr_is_terminal && environment.variable("TERM") != Some("dumb") && !quiet,
             person: environment.stdout_is_terminal,
+            colour: environment.stderr_is_terminal
+                && environment.variable("NO_COLOR").is_none()
+                && environment.variable("TERM") != Some("dumb"),
+            columns: environment.variable("COLUMNS").and_then(|columns| columns.parse().ok()).or_else(terminal_columns),
         }
+    }
+
+    /// How wide text may be.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.columns.unwrap_or(100).clamp(40, 200)
+    }
+
+    /// How a report with source text is drawn.
+    #[must_use]
+    pub fn theme(&self) -> miette::GraphicalTheme {
+        if self.colour { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() }
     }
 
     /// A line of talk. That nobody listens is no reason to stop.
@@ -114,6 +134,12 @@ impl Ui {
             }
         }
     }
+}
+
+/// The width of the terminal that talk goes to.
+fn terminal_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 /// One row as a JSON object.

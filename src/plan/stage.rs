@@ -189,7 +189,8 @@ pub async fn compare_twins(
 }
 
 /// Reads what was staged of a row.
-pub(super) fn parse(body: &str) -> Option<StagedRow> {
+#[must_use]
+pub fn parse(body: &str) -> Option<StagedRow> {
     serde_json::from_str(body).ok()
 }
 

@@ -215,6 +215,23 @@ impl SqliteReader {
         rows.iter().map(record).collect()
     }
 
+    /// Rows of a run that were skipped only because they repeat another row exactly.
+    pub async fn superfluous(&self, run_no: i64) -> Result<u64, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::SUPERFLUOUS).bind(run_no);
+        let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+        unsigned(&row, 0)
+    }
+
+    /// Size and root (base64) of the head as stored.
+    pub async fn head(&self) -> Result<(u64, String), JournalError> {
+        let mut connection = self.connection.lock().await;
+        let row = sqlx::query(sql::HEAD).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+        let root: Vec<u8> = get(&row, 1)?;
+        let root = Hash::try_from(root).map_err(|_| JournalError::damaged("the head's root is not 32 bytes long"))?;
+        Ok((unsigned(&row, 0)?, crate::journal::checkpoint::base64(&root)))
+    }
+
     /// The connection itself, for the audit's own statements.
     pub(crate) fn connection(&self) -> &Mutex<SqliteConnection> {
         &self.connection

@@ -101,6 +101,12 @@ pub(super) const RUNS: &str = "SELECT run_no, run_id, state, stopped_by, manifes
 pub(super) const RUN_COUNTS: &str = "SELECT outcome, count(*) FROM row_outcome WHERE run_no = ? GROUP BY outcome";
 pub(super) const RUN_ATTEMPTS: &str =
     "SELECT count(*), count(*) FILTER (WHERE class = 'throttled') FROM attempt WHERE run_no = ?";
+/// Skipped rows whose every note says that they repeat another row.
+pub(super) const SUPERFLUOUS: &str = "SELECT count(*) FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
+     WHERE i.run_no = ? AND i.verdict = 'skip' AND i.outcome = 'skipped' \
+     AND NOT EXISTS (SELECT 1 FROM json_each(e.body, '$.notes') AS n \
+                     WHERE json_extract(n.value, '$.severity') IN ('skip', 'refuse') \
+                       AND json_extract(n.value, '$.note') <> 'duplicate')";
 pub(super) const BODY: &str = "SELECT body FROM entry WHERE seq = ?";
 pub(super) const JOURNAL_ID: &str = "SELECT json_extract(body, '$.journal_id') FROM entry WHERE seq = 0";
 pub(super) const PENDING: &str = "SELECT i.row_no, i.seq, e.body, \

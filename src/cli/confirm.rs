@@ -1,0 +1,110 @@
+//! The last question before anything is deleted: what, where, as whom, and how many. The number has to be typed.
+
+use std::io::BufRead as _;
+
+use serde_json::json;
+
+use super::connect::Connection;
+use super::error::CliError;
+use super::exit::Exit;
+use super::{Context, Format, shown};
+use crate::plan::Plan;
+
+/// How many names are shown.
+const NAMES: usize = 10;
+
+/// Shows the plan and has it confirmed; says by what.
+pub(super) async fn confirm(
+    context: &Context,
+    plan: &Plan,
+    connection: &Connection,
+    yes: bool,
+    confirm: Option<u64>,
+) -> Result<&'static str, CliError> {
+    let deletes = plan.sealed.deletes;
+    describe(plan, connection).iter().for_each(|line| context.ui.talk(line));
+    if let Some(expected) = confirm {
+        if expected != deletes {
+            let message = format!("--confirm {expected}, but the plan would delete {deletes} key pairs");
+            return Err(CliError::new(Exit::Refused, message).hint("nothing was sent but reads"));
+        }
+        return Ok("confirm");
+    }
+    if yes || deletes == 0 {
+        return Ok("yes");
+    }
+    context.ui.say(&format!("Deleting cannot be undone. Type {deletes} to delete {deletes} key pairs:"));
+    let typed = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    let typed = typed.await.map_err(|error| CliError::from_error(Exit::Unexpected, &error))??;
+    if typed.trim() == deletes.to_string() {
+        Ok("prompt")
+    } else {
+        Err(CliError::new(Exit::Declined, "declined").hint("nothing was sent but reads"))
+    }
+}
+
+/// What the plan is, in lines for people.
+fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
+    let sealed = &plan.sealed;
+    let mut lines = Vec::new();
+    if connection.is_sandbox {
+        lines.push("SANDBOX: a rehearsal, nothing real is touched".to_owned());
+    }
+    lines.push(format!("account   {}", shown(&connection.caller.account)));
+    lines.push(format!("as        {}", shown(&connection.caller.arn)));
+    lines.push(format!("endpoint  {}", shown(&connection.endpoint)));
+    for target in &sealed.targets {
+        let (region, deletes, pairs) = (shown(&target.region), target.deletes, target.key_pairs);
+        lines.push(format!("region    {region}: delete {deletes} of {pairs} key pairs"));
+        if target.instances.is_none() {
+            lines.push(format!("warning   {region}: lightsail:GetInstances gave no answer; key pairs in use are not known"));
+        }
+    }
+    let (rows, deletes, skips, absents) = (sealed.rows, sealed.deletes, sealed.skips, sealed.absents);
+    lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} not there"));
+    for (kind, count) in &plan.note_counts {
+        lines.push(format!("note      {kind}: {count}"));
+    }
+    for (row, name, note) in plan.notes.iter().take(NAMES) {
+        lines.push(format!("          row {row}, {}: {}", shown(name), shown(&note.text)));
+    }
+    if deletes > 0 {
+        let names: Vec<_> = plan.first.iter().take(NAMES).map(|(name, region)| format!("{region}/{name}")).collect();
+        let more = if deletes > names.len() as u64 { ", …" } else { "" };
+        lines.push(format!("first     {}{more}", shown(&names.join(", "))));
+    }
+    lines.push(format!("plan      {}", sealed.plan_root));
+    lines
+}
+
+/// Prints a plan that is not going to be worked off.
+pub(super) fn print_plan(context: &Context, plan: &Plan, connection: &Connection) -> Result<(), CliError> {
+    if context.ui.format == Format::Table {
+        let lines = describe(plan, connection);
+        context.ui.data(&format!("{}\n", lines.join("\n")))?;
+    } else {
+        let first: Vec<_> = plan.first.iter().map(|(name, region)| json!({"name": name, "region": region})).collect();
+        let notes: Vec<_> = plan
+            .notes
+            .iter()
+            .map(|(row, name, note)| json!({"row": row, "name": name, "severity": note.severity, "note": note.kind, "text": note.text}))
+            .collect();
+        let value = json!({
+            "schema": "keybatch.plan/1",
+            "sandbox": connection.is_sandbox,
+            "account": connection.caller.account,
+            "caller_arn": connection.caller.arn,
+            "endpoint": connection.endpoint,
+            "plan": plan.sealed,
+            "note_counts": plan.note_counts,
+            "notes": notes,
+            "first": first,
+        });
+        context.ui.data(&format!("{value}\n"))?;
+    }
+    context.ui.talk("dry run: nothing was sent but reads, and nothing was recorded");
+    Ok(())
+}

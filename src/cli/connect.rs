@@ -1,0 +1,152 @@
+//! Reaching the service: AWS or a sandbox, whose credentials, which account, which address.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::SessionOptions;
+use crate::domain::{Class, Policy, RunId};
+use crate::lightsail::aws::{AwsLightsail, AwsOptions};
+use crate::lightsail::{Caller, Lightsail as _};
+use crate::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
+
+/// How often STS is asked before it is given up.
+const TRIES: u32 = 3;
+
+/// The region of a rehearsal where nothing names one: it has no meaning there.
+const SANDBOX_REGION: &str = "us-east-1";
+
+/// The service, and what a run is bound to.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// What requests go through.
+    pub(super) port: Arc<AwsLightsail>,
+    /// Whose credentials they are.
+    pub(super) caller: Caller,
+    /// The address with `{region}` in it, or `sandbox:<world id>`.
+    pub(super) endpoint: String,
+    /// Whether this is a rehearsal.
+    pub(super) is_sandbox: bool,
+    /// Kept running while the connection lives.
+    _sandbox: Option<Sandbox>,
+}
+
+/// Where requests are to go.
+#[derive(Debug)]
+pub(super) enum Goal {
+    /// To AWS, or whatever the configuration names.
+    Service,
+    /// To a new world that is kept in this directory, or nowhere.
+    NewWorld(Box<World>, Option<PathBuf>),
+    /// To the world that is kept in this directory.
+    OldWorld(PathBuf),
+}
+
+/// The directory in which the world of a rehearsal is kept.
+pub(super) fn world_directory(journal: &Path, run: RunId) -> PathBuf {
+    let mut name = journal.as_os_str().to_owned();
+    name.push(format!(".sandbox-{run}"));
+    name.into()
+}
+
+/// The region that the configuration names; asked for only where a row names none.
+pub(super) async fn default_region(options: &SessionOptions, sandbox: bool) -> Option<String> {
+    if options.region.is_some() {
+        return options.region.clone();
+    }
+    if sandbox {
+        return Some(SANDBOX_REGION.to_owned());
+    }
+    AwsLightsail::load(&aws_options(options, &Policy::default(), None, None)).await.default_region()
+}
+
+fn aws_options(
+    options: &SessionOptions,
+    policy: &Policy,
+    run: Option<RunId>,
+    sandbox_url: Option<String>,
+) -> AwsOptions {
+    AwsOptions {
+        profile: options.profile.clone(),
+        region: options.region.clone(),
+        sandbox_credentials: sandbox_url.is_some(),
+        endpoint_url: sandbox_url.or_else(|| options.endpoint_url.clone()),
+        attempt_timeout: policy.attempt_timeout,
+        run,
+    }
+}
+
+/// Connects. `region` is one that the run has rows in.
+pub(super) async fn connect(
+    options: &SessionOptions,
+    policy: &Policy,
+    run: RunId,
+    region: &str,
+    goal: Goal,
+) -> Result<Connection, CliError> {
+    let sandbox = match goal {
+        Goal::Service => None,
+        Goal::NewWorld(world, None) => Some(serve(Source::Memory(*world)).await?),
+        Goal::NewWorld(world, Some(directory)) => {
+            let state = StateDir::create(&directory, *world).map_err(|error| unusable(&error))?;
+            Some(serve(Source::Dir(state)).await?)
+        }
+        Goal::OldWorld(directory) => {
+            let state = StateDir::open(&directory).map_err(|error| unusable(&error))?;
+            Some(serve(Source::Dir(state)).await?)
+        }
+    };
+    let url = sandbox.as_ref().map(Sandbox::url);
+    let mut aws = aws_options(options, policy, Some(run), url.clone());
+    // STS is asked in a region of the run where the configuration names none.
+    if aws.region.is_none() && (url.is_some() || AwsLightsail::load(&aws).await.default_region().is_none()) {
+        aws.region = Some(region.to_owned());
+    }
+    let port = AwsLightsail::load(&aws).await;
+    let (caller, world) = identify(&port).await?;
+    let address = port.endpoint(region).await.map_err(|error| CliError::from_error(Exit::Environment, &error))?;
+    if url.as_ref().is_some_and(|url| *url != address) {
+        return Err(CliError::new(Exit::Environment, format!("a rehearsal would have gone to {address}")));
+    }
+    if let Some(expected) = options.expect_account.as_ref().filter(|id| **id != caller.account) {
+        let message = format!("the credentials are for account {}, not {expected}", caller.account);
+        return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
+    }
+    let endpoint = world.as_ref().map_or(address, |id| format!("sandbox:{id}"));
+    Ok(Connection { port: Arc::new(port), caller, endpoint, is_sandbox: world.is_some(), _sandbox: sandbox })
+}
+
+async fn serve(source: Source) -> Result<Sandbox, CliError> {
+    let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    start(SandboxOptions { addr, source }).await.map_err(|error| CliError::from_error(Exit::Environment, &error))
+}
+
+fn unusable(error: &crate::sandbox::StateDirError) -> CliError {
+    CliError::from_error(Exit::Environment, error)
+}
+
+/// Who the caller is; and the id of the world, where the answer comes from a sandbox.
+async fn identify(port: &AwsLightsail) -> Result<(Caller, Option<String>), CliError> {
+    let mut tries = 0;
+    loop {
+        let reply = port.caller_identity().await;
+        tries += 1;
+        let world = reply.exchange.headers.get("x-keybatch-sandbox").cloned();
+        let error = match reply.result {
+            Ok(caller) => return Ok((caller, world)),
+            Err(error) => error,
+        };
+        let again = matches!(error.class, Class::Throttled | Class::Unanswered);
+        if again && tries < TRIES {
+            tokio::time::sleep(Duration::from_millis(300 * u64::from(tries))).await;
+            continue;
+        }
+        let message = format!("the caller's identity cannot be told (sts:GetCallerIdentity): {}", error.summary());
+        let error = CliError::new(Exit::Environment, message);
+        return Err(error
+            .hint("check credentials, clock and network, e.g. with: aws sts get-caller-identity")
+            .hint("nothing was sent"));
+    }
+}

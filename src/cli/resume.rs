@@ -1,0 +1,165 @@
+//! `keybatch resume`: go on with a run, without guessing.
+
+use std::sync::Arc;
+
+use super::Context;
+use super::connect::{Connection, Goal, connect, world_directory};
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::SessionOptions;
+use super::session::{OpenJournal, Session, draft, requests, say, session_opened};
+use super::signals::Signals;
+use super::summary::{Head, Summary};
+use crate::domain::Policy;
+use crate::execute::lane::Counts;
+use crate::journal::event::{Event, PlanSealed, RunStarted};
+use crate::journal::merkle::Frontier;
+use crate::journal::sqlite::RunRecord;
+
+/// Go on with a run that was stopped or killed
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A run's id, a unique prefix of it, or latest [default: the latest unfinished run]
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+    /// Region to ask for the caller's identity [default: as the AWS configuration says]
+    #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
+    region: Option<String>,
+    #[command(flatten)]
+    options: SessionOptions,
+}
+
+/// Leaves that are read at once when the plan's root is computed again.
+const LEAVES_PAGE: u32 = 5_000;
+
+pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
+    args.options.region = args.region.clone();
+    args.options.policy(Policy::default())?;
+    let began = tokio::time::Instant::now();
+    let signals = Signals::listen(context.ui.clone())?;
+    if !context.journal.exists() && args.run.is_none() {
+        context.ui.say("nothing to resume: there is no journal yet");
+        return nothing(context);
+    }
+    let open = OpenJournal::open(context, &context.journal, &args.options).await?;
+    let Some(record) = choose(&open, args.run.as_deref()).await? else {
+        open.journal.clone().close().await?;
+        context.ui.say("nothing to resume: every run is finished");
+        return nothing(context);
+    };
+    if record.state == "finished" {
+        return already_finished(context, &open, &record).await;
+    }
+    let (sealed, started) = plan_of(&open, &record).await?;
+    let policy = args.options.policy(started.policy.clone())?;
+    let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) {
+        let directory = world_directory(&context.journal, record.run);
+        if directory.exists() { Goal::OldWorld(directory) } else { Goal::Service }
+    } else {
+        Goal::Service
+    };
+    let targets = open.reader.targets(record.run_no).await?;
+    let region = targets.first().map(|target| target.target.region.clone()).unwrap_or_default();
+    let connection = connect(&args.options, &policy, record.run, &region, goal).await?;
+    refuse_another(&record, &connection)?;
+    let opened = session_opened(context, "resume", &args.options, &policy, Some(&connection), record.sandbox);
+    let session = Session {
+        context,
+        options: &args.options,
+        run: record.run,
+        session: opened.session.clone(),
+        sandbox: record.sandbox,
+        counts: Arc::new(Counts::default()),
+        signals,
+        began,
+        open,
+    };
+    session.signals.past_planning();
+    session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
+    let label = if record.sandbox { "sandbox run" } else { "run" };
+    context.ui.talk(format!("going on with {label} {} of account {}", record.run, connection.caller.account));
+    let mut lanes = Vec::new();
+    for target in targets {
+        let lane = session.lane(&connection, target.target.clone(), &policy).await?;
+        lanes.push((target, lane));
+    }
+    session.work(policy, &sealed, lanes).await
+}
+
+/// The run that is meant: the named one, or the latest that is not finished.
+async fn choose(open: &OpenJournal, named: Option<&str>) -> Result<Option<RunRecord>, CliError> {
+    let runs = open.reader.runs().await?;
+    let Some(named) = named else {
+        return Ok(runs.into_iter().rev().find(|record| matches!(record.state.as_str(), "running" | "stopped")));
+    };
+    let record = super::resolve(&runs, named)?.clone();
+    if record.state == "abandoned" {
+        let message = format!("run {} was never started ({})", record.run, record.stopped_by.unwrap_or_default());
+        return Err(CliError::new(Exit::Refused, message).hint("nothing was sent; run its manifest again"));
+    }
+    Ok(Some(record))
+}
+
+fn nothing(context: &Context) -> Result<Exit, CliError> {
+    if context.ui.format == super::Format::Json {
+        context.ui.data("null\n")?;
+    }
+    Ok(Exit::Success)
+}
+
+/// A finished run stays as it is (I6): say again how it ended.
+async fn already_finished(context: &Context, open: &OpenJournal, record: &RunRecord) -> Result<Exit, CliError> {
+    let outcomes = open.reader.counts(record).await?;
+    let requests = requests(&open.reader, record).await?;
+    let superfluous = open.reader.superfluous(record.run_no).await?;
+    let head = open.journal.clone().close().await?;
+    context.ui.say("this run is finished: nothing is left to do");
+    let journal = context.journal.display().to_string();
+    let run = record.run.to_string();
+    let head = Head::from(&head);
+    let summary = Summary::new(run, None, record.sandbox, record.rows, outcomes, requests, 0.0, journal, head);
+    say(context, &summary, superfluous)?;
+    Ok(summary.exit(superfluous))
+}
+
+/// The sealed plan and the settings of the run. A plan that is not what was sealed is not worked off.
+async fn plan_of(open: &OpenJournal, record: &RunRecord) -> Result<(PlanSealed, RunStarted), CliError> {
+    let missing = || CliError::new(Exit::Environment, "the journal has no sealed plan of this run").hint(VERIFY);
+    let sealed = open.reader.entry(record.sealed_seq.ok_or_else(missing)?).await?;
+    let started = open.reader.entry(record.started_seq.ok_or_else(missing)?).await?;
+    let (Event::PlanSealed(sealed), Event::RunStarted(started)) = (sealed.event, started.event) else {
+        return Err(missing());
+    };
+    let mut tree = Frontier::default();
+    let mut after = 0;
+    loop {
+        let leaves = open.reader.intent_leaves(record.run_no, after, LEAVES_PAGE).await?;
+        let Some((last, _)) = leaves.last() else { break };
+        after = *last;
+        leaves.into_iter().for_each(|(_, leaf)| tree.push(leaf));
+    }
+    let root = crate::journal::checkpoint::base64(&tree.root());
+    if root != sealed.plan_root || sealed.plan_root != started.plan_root {
+        let message = "the plan in the journal is not the one that was sealed";
+        return Err(CliError::new(Exit::Refused, message).hint("nothing was sent").hint(VERIFY));
+    }
+    Ok((sealed, started))
+}
+
+const VERIFY: &str = "see what happened to the journal with: keybatch verify";
+
+/// A run is bound to its account and endpoint (I11).
+fn refuse_another(record: &RunRecord, connection: &Connection) -> Result<(), CliError> {
+    let bound = [
+        ("account", record.account.as_deref(), connection.caller.account.as_str()),
+        ("endpoint", record.endpoint.as_deref(), connection.endpoint.as_str()),
+    ];
+    for (what, expected, found) in bound {
+        if expected != Some(found) {
+            let expected = expected.unwrap_or("none");
+            let message = format!("run {} is bound to {what} {expected}, this is {found}", record.run);
+            return Err(CliError::new(Exit::Refused, message).hint("nothing was sent"));
+        }
+    }
+    Ok(())
+}

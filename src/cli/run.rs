@@ -1,0 +1,430 @@
+//! `keybatch run`: ingest a manifest, observe, record every intent, confirm, and delete at a safe rate.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::connect::{Connection, Goal, connect, default_region, world_directory};
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::SessionOptions;
+use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened};
+use super::signals::Signals;
+use super::{Context, confirm};
+use crate::domain::{Policy, RunId, Target};
+use crate::execute::lane::Counts;
+use crate::journal::event::{Event, ManifestIngested, OverrideUsed, RunStarted, RunStopped, SessionClosed};
+use crate::journal::sqlite::stage::Stage;
+use crate::manifest::{self, Faults, Ingested};
+use crate::plan::guard::IfInUse;
+use crate::plan::stage::{StageError, compare_twins, stage_manifest};
+use crate::plan::{PlanError, Planner};
+use crate::sandbox::World;
+
+/// Delete the key pairs that a manifest names
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// CSV file of key pairs; - reads standard input
+    #[arg(value_name = "MANIFEST")]
+    manifest: PathBuf,
+    /// Do not ask
+    #[arg(short, long, conflicts_with = "confirm")]
+    yes: bool,
+    /// Do not ask, if exactly N key pairs would be deleted
+    #[arg(long, value_name = "N")]
+    confirm: Option<u64>,
+    /// Show the plan and send nothing but reads
+    #[arg(long)]
+    dry_run: bool,
+    /// Rehearse against a built-in look-alike; without WORLD, one that holds what the manifest names
+    #[arg(long, value_name = "WORLD", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    sandbox: Option<PathBuf>,
+    /// Region of rows that name none [default: as the AWS configuration says]
+    #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
+    region: Option<String>,
+    /// Leave invalid rows out instead of refusing the manifest
+    #[arg(long, env = "KEYBATCH_SKIP_INVALID")]
+    skip_invalid: bool,
+    /// Permit rows that name the default key pair
+    #[arg(long, env = "KEYBATCH_ALLOW_DEFAULT_KEY_PAIR")]
+    allow_default_key_pair: bool,
+    /// What to do about key pairs that instances were made with
+    #[arg(long, env = "KEYBATCH_IF_IN_USE", value_name = "WHAT", default_value = "warn")]
+    if_in_use: InUse,
+    #[command(flatten)]
+    options: SessionOptions,
+}
+
+/// What to do about key pairs in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum InUse {
+    /// Say so and go on
+    Warn,
+    /// Leave those out
+    Skip,
+    /// Refuse the plan
+    Refuse,
+}
+
+impl From<InUse> for IfInUse {
+    fn from(in_use: InUse) -> Self {
+        match in_use {
+            InUse::Warn => Self::Warn,
+            InUse::Skip => Self::Skip,
+            InUse::Refuse => Self::Refuse,
+        }
+    }
+}
+
+/// A manifest on the stage, and what is known of it.
+struct Staged {
+    stage: Stage,
+    ingested: Ingested,
+    regions: Vec<String>,
+}
+
+pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
+    args.options.region = args.region.clone();
+    let policy = args.options.policy(Policy::default())?;
+    let asks = !args.yes && args.confirm.is_none() && !args.dry_run;
+    if asks && (!context.environment.stdin_is_terminal || args.manifest.as_os_str() == "-") {
+        return Err(CliError::new(Exit::Usage, "there is no terminal to ask for a confirmation")
+            .hint("say --yes, or --confirm N for exactly N deletes; --dry-run shows the plan"));
+    }
+    let signals = Signals::listen(context.ui.clone())?;
+    let input = open_manifest(&args.manifest)?;
+    let scratch = if args.dry_run { Some(Scratch::create()?) } else { None };
+    let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.0.join("journal.db"));
+    let open = OpenJournal::open(context, &journal_path, &args.options).await?;
+    let run = RunId(Uuid::now_v7());
+    let worked = work(&args, context, policy, input, &journal_path, open, run, signals.clone());
+    tokio::select! {
+        result = worked => result,
+        // Behind the confirmation, the work itself listens to signals.
+        () = signals.abandoned() => {
+            context.ui.say("stopped: nothing was sent");
+            Ok(Exit::Stopped)
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call, from the function above, which reads as one with it")]
+async fn work(
+    args: &Args,
+    context: &Context,
+    policy: Policy,
+    input: Box<dyn Read + Send>,
+    journal_path: &Path,
+    open: OpenJournal,
+    run: RunId,
+    signals: Signals,
+) -> Result<Exit, CliError> {
+    let began = tokio::time::Instant::now();
+    let sandbox = args.sandbox.is_some();
+    let directory = journal_path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut staged = match stage(args, input, directory.unwrap_or(Path::new(".")), run).await {
+        Ok(staged) => staged,
+        Err(Refusal::Manifest(faults)) => return refuse_manifest(args, context, &policy, &open, run, &faults).await,
+        Err(Refusal::Other(error)) => return Err(error),
+    };
+    refuse_unfinished(&open, &staged.ingested, sandbox).await?;
+    for near_miss in &staged.ingested.near_misses {
+        context.ui.say(&format!(
+            "warning: column {} is kept as an annotation and not compared; {} was perhaps meant",
+            super::shown(&near_miss.written.to_string()),
+            near_miss.meant
+        ));
+    }
+    let goal = goal(args, &mut staged, journal_path, run).await?;
+    let region = staged.regions.first().cloned().unwrap_or_default();
+    let connection = connect(&args.options, &policy, run, &region, goal).await?;
+    let opened = session_opened(context, "run", &args.options, &policy, Some(&connection), connection.is_sandbox);
+    let session = Session {
+        context,
+        options: &args.options,
+        run,
+        session: opened.session.clone(),
+        sandbox: connection.is_sandbox,
+        counts: Arc::new(Counts::default()),
+        signals,
+        began,
+        open,
+    };
+    let ingested = Event::ManifestIngested(manifest_entry(&staged.ingested));
+    let mut drafts = vec![draft(run, Event::SessionOpened(opened)), draft(run, ingested)];
+    drafts.extend(overrides(args, context).into_iter().map(|used| draft(run, Event::OverrideUsed(used))));
+    session.open.journal.append(drafts).await?;
+    execute(args, session, policy, connection, staged).await
+}
+
+async fn execute(
+    args: &Args,
+    session: Session<'_>,
+    policy: Policy,
+    connection: Connection,
+    mut staged: Staged,
+) -> Result<Exit, CliError> {
+    let context = session.context;
+    let account = connection.caller.account.clone();
+    let mut lanes = Vec::new();
+    for region in &staged.regions {
+        let target = Target { account: account.clone(), region: region.clone() };
+        lanes.push(session.lane(&connection, target, &policy).await?);
+    }
+    let planner = Planner {
+        run: session.run,
+        journal: session.open.journal.clone(),
+        clock: Arc::clone(&session.open.clock),
+        account,
+        lanes: lanes.clone(),
+        if_in_use: args.if_in_use.into(),
+        skip_invalid: args.skip_invalid,
+        patience: policy.settle_timeout,
+    };
+    let plan = match planner.plan(&mut staged.stage).await {
+        Ok(plan) => plan,
+        Err(PlanError::Journal(error)) => return Err(error.into()),
+        Err(error) => {
+            let why = if matches!(error, PlanError::Refused { .. }) { "refused" } else { "failed" };
+            return Err(session.give_up(why, plan_error(&error)).await);
+        }
+    };
+    drop(staged.stage);
+    if args.dry_run {
+        confirm::print_plan(context, &plan, &connection)?;
+        return Ok(Exit::Success);
+    }
+    let checkpoint = session.open.journal.checkpoint(Some(session.run)).await?;
+    print_checkpoint(context, "of the sealed plan", &checkpoint);
+    let confirmed_by = match confirm::confirm(context, &plan, &connection, args.yes, args.confirm).await {
+        Ok(confirmed_by) => confirmed_by,
+        Err(error) => {
+            let why = if error.exit == Exit::Declined { "declined" } else { "refused" };
+            return Err(session.give_up(why, error).await);
+        }
+    };
+    let started = RunStarted {
+        plan_root: plan.sealed.plan_root.clone(),
+        deletes: plan.sealed.deletes,
+        confirmed_by: confirmed_by.to_owned(),
+        policy: policy.clone(),
+    };
+    session.signals.past_planning();
+    session.open.journal.append(vec![draft(session.run, Event::RunStarted(started))]).await?;
+    let runs = session.open.reader.runs().await?;
+    let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
+    let targets = session.open.reader.targets(run_no).await?;
+    let lanes = targets
+        .into_iter()
+        .filter_map(|target| {
+            let lane = lanes.iter().find(|lane| lane.target.region == target.target.region)?;
+            Some((target, Arc::clone(lane)))
+        })
+        .collect();
+    session.work(policy, &plan.sealed, lanes).await
+}
+
+/// Why there is nothing on the stage.
+enum Refusal {
+    Manifest(Box<Faults>),
+    Other(CliError),
+}
+
+impl From<crate::journal::JournalError> for Refusal {
+    fn from(error: crate::journal::JournalError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: RunId) -> Result<Staged, Refusal> {
+    let mut stage = Stage::create(directory, &run.to_string()).await?;
+    let name = args.manifest.display().to_string();
+    let options = manifest::Options { allow_default_key_pair: args.allow_default_key_pair };
+    let ingested = match stage_manifest(&mut stage, &name, input, options, args.skip_invalid).await {
+        Ok(ingested) => ingested,
+        Err(StageError::Refused(faults)) => return Err(Refusal::Manifest(faults)),
+        Err(error @ StageError::Input { .. }) => {
+            return Err(Refusal::Other(CliError::from_error(Exit::Refused, &error).hint("nothing was sent")));
+        }
+        Err(StageError::Stage(error)) => return Err(error.into()),
+    };
+    let mut regions: Vec<_> = stage.regions().await?.into_iter().map(|(region, _)| region).collect();
+    if regions.iter().any(String::is_empty) {
+        let Some(region) = default_region(&args.options, args.sandbox.is_some()).await else {
+            let message = "rows name no region, and the AWS configuration has no default";
+            let error = CliError::new(Exit::Environment, message)
+                .hint("name it with --region, AWS_REGION, or a region column")
+                .hint("nothing was sent");
+            return Err(Refusal::Other(error));
+        };
+        stage.fill_region(&region).await?;
+        regions = stage.regions().await?.into_iter().map(|(region, _)| region).collect();
+    }
+    stage.index_rows().await?;
+    let faults = compare_twins(&mut stage, &name, args.skip_invalid).await?;
+    if !faults.is_empty() {
+        return Err(Refusal::Manifest(Box::new(faults)));
+    }
+    Ok(Staged { stage, ingested, regions })
+}
+
+fn open_manifest(path: &Path) -> Result<Box<dyn Read + Send>, CliError> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    let opened = File::open(path).and_then(|file| {
+        if file.metadata()?.is_dir() { Err(std::io::Error::other("it is a directory")) } else { Ok(file) }
+    });
+    let file = opened.map_err(|error| {
+        CliError::new(Exit::Refused, format!("the manifest {} cannot be read: {error}", path.display()))
+            .hint("nothing was sent, and nothing was recorded")
+    })?;
+    Ok(Box::new(file))
+}
+
+/// Records the refusal, and nothing else, and reports every fault.
+async fn refuse_manifest(
+    args: &Args,
+    context: &Context,
+    policy: &Policy,
+    open: &OpenJournal,
+    run: RunId,
+    faults: &Faults,
+) -> Result<Exit, CliError> {
+    let opened = session_opened(context, "run", &args.options, policy, None, args.sandbox.is_some());
+    let session = opened.session.clone();
+    let stopped = RunStopped {
+        why: "refused".into(),
+        detail: Some(format!("{}: {}", args.manifest.display(), faults.summary())),
+        faults: faults.by_code().iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
+        manifest: None,
+    };
+    let closed = SessionClosed { session, requests: Default::default(), elapsed_ms: 0 };
+    let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];
+    open.journal.append(drafts.into_iter().map(|event| draft(run, event)).collect()).await?;
+    open.journal.clone().close().await?;
+    let mut report = String::new();
+    let handler = miette::GraphicalReportHandler::new_themed(context.ui.theme()).with_width(context.ui.width());
+    // Writing to a String cannot fail.
+    let _ = handler.render_report(&mut report, faults);
+    Err(CliError {
+        report: Some(report),
+        hints: vec![
+            "nothing was sent; only this refusal was recorded".into(),
+            "mend the file, or leave invalid rows out with --skip-invalid".into(),
+        ],
+        ..CliError::new(Exit::Refused, "the manifest is refused")
+    })
+}
+
+/// The same manifest with an unfinished run is that run's business.
+async fn refuse_unfinished(open: &OpenJournal, ingested: &Ingested, sandbox: bool) -> Result<(), CliError> {
+    let runs = open.reader.runs().await?;
+    let same = |sha256: &Option<String>| sha256.as_deref() == Some(ingested.sha256.as_str());
+    let unfinished = runs.iter().rev().find(|record| {
+        same(&record.manifest_sha256)
+            && record.sandbox == sandbox
+            && matches!(record.state.as_str(), "running" | "stopped")
+    });
+    match unfinished {
+        None => Ok(()),
+        Some(record) => {
+            let message = format!("run {} of this manifest is not finished ({})", record.run, record.state);
+            Err(CliError::new(Exit::Refused, message)
+                .hint(format!("go on with: keybatch resume {}", record.run))
+                .hint("nothing was sent"))
+        }
+    }
+}
+
+async fn goal(args: &Args, staged: &mut Staged, journal: &Path, run: RunId) -> Result<Goal, CliError> {
+    let Some(world) = &args.sandbox else { return Ok(Goal::Service) };
+    let world = if world.as_os_str().is_empty() {
+        World::rehearsal(staged.rehearsal_rows().await?.into_iter())
+    } else {
+        World::load(world).map_err(|error| CliError::from_error(Exit::Usage, &error))?
+    };
+    let directory = (!args.dry_run).then(|| world_directory(journal, run));
+    Ok(Goal::NewWorld(Box::new(world), directory))
+}
+
+fn manifest_entry(ingested: &Ingested) -> ManifestIngested {
+    ManifestIngested {
+        name: ingested.name.clone(),
+        sha256: ingested.sha256.clone(),
+        bytes: ingested.bytes,
+        rows: ingested.rows,
+        columns: ingested.columns.clone(),
+    }
+}
+
+fn overrides(args: &Args, context: &Context) -> Vec<OverrideUsed> {
+    let used = [(args.skip_invalid, "skip-invalid"), (args.allow_default_key_pair, "allow-default-key-pair")];
+    let by = context.environment.user();
+    let entry = |which: &str| OverrideUsed { which: which.into(), by: by.clone(), why: args.options.reason.clone() };
+    used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which)).collect()
+}
+
+fn plan_error(error: &PlanError) -> CliError {
+    let nothing = "nothing was sent but reads";
+    match error {
+        PlanError::Refused { notes, .. } => {
+            let mut refused = CliError::from_error(Exit::Refused, error);
+            refused.causes = notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
+            refused.hint(nothing)
+        }
+        PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)
+            .hint(format!("the credentials need the IAM action {action}"))
+            .hint(nothing),
+        _ => CliError::from_error(Exit::Environment, error).hint(nothing),
+    }
+}
+
+/// A private directory for a dry run's journal, removed when it is over.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn create() -> Result<Self, CliError> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = std::env::temp_dir().join(format!("keybatch-dry-run-{}", Uuid::new_v4()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::debug!(%error, path = %self.0.display(), "scratch directory stays");
+        }
+    }
+}
+
+/// Rows that a rehearsal's world is made from are read so many at a time.
+const REHEARSAL_PAGE: u32 = 1_000;
+
+impl Staged {
+    /// The key pairs that the manifest's valid rows name, for a world that holds exactly these.
+    async fn rehearsal_rows(&mut self) -> Result<Vec<crate::sandbox::RehearsalRow>, CliError> {
+        let mut rows = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.stage.joined(after, REHEARSAL_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(rows) };
+            after = last.row;
+            rows.extend(page.into_iter().filter(|joined| joined.first == joined.row).filter_map(|joined| {
+                let staged = crate::plan::stage::parse(&joined.body)?;
+                staged.faults.is_empty().then_some(crate::sandbox::RehearsalRow {
+                    region: joined.region,
+                    name: joined.name,
+                    fingerprint: staged.expected_fingerprint,
+                    arn: staged.arn,
+                    created_at: staged.created_at,
+                })
+            }));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `keybatch sandbox`: serve the look-alike to other processes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::signals::Signals;
+use super::{Context, Format};
+use crate::sandbox::{SandboxOptions, Source, StateDir, World, start};
+
+/// Serve a Lightsail look-alike on this machine, for rehearsals
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// World file; without it, an empty world
+    #[arg(value_name = "WORLD")]
+    world: Option<PathBuf>,
+    /// Loopback address to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Keep the world and its record in this directory, and take them up again from there
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    let environment = |error: &dyn std::error::Error| CliError::from_error(Exit::Environment, error);
+    let world = match &args.world {
+        Some(path) => Some(World::load(path).map_err(|error| CliError::from_error(Exit::Usage, &error))?),
+        None => None,
+    };
+    let source = match &args.state {
+        Some(directory) if directory.join("world.json").exists() => {
+            Source::Dir(StateDir::open(directory).map_err(|error| environment(&error))?)
+        }
+        Some(directory) => {
+            let world = world.unwrap_or_else(empty);
+            Source::Dir(StateDir::create(directory, world).map_err(|error| environment(&error))?)
+        }
+        None => Source::Memory(world.unwrap_or_else(empty)),
+    };
+    let signals = Signals::listen(context.ui.clone())?;
+    let sandbox = start(SandboxOptions { addr: args.listen, source }).await.map_err(|error| environment(&error))?;
+    let url = sandbox.url();
+    if context.ui.format == Format::Table {
+        context.ui.data(&format!("{url}\n"))?;
+    } else {
+        context.ui.data(&format!("{}\n", serde_json::json!({"url": url, "world": sandbox.world_id()})))?;
+    }
+    context.ui.talk(format!("sandbox {} serves on {url}; stop it with Ctrl-C", sandbox.world_id()));
+    context.ui.talk(format!("  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=SANDBOX AWS_SECRET_ACCESS_KEY=none"));
+    signals.first.cancelled().await;
+    sandbox.stop().await;
+    Ok(Exit::Success)
+}
+
+fn empty() -> World {
+    World::rehearsal(std::iter::empty())
+}

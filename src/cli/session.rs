@@ -1,0 +1,370 @@
+//! What `run` and `resume` have in common: the journal with its lock, a session's entries, the work, and its end.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::connect::Connection;
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::{SessionOptions, rate_cap};
+use super::progress::Progress;
+use super::signals::Signals;
+use super::summary::{Head, Summary};
+use super::{Context, Format};
+use crate::domain::{Clock, OutcomeCounts, Policy, RunId, SystemClock};
+use crate::execute::control::{Control, Stop, StoppedBy};
+use crate::execute::decide::StopCause;
+use crate::execute::lane::{Counts, Lane};
+use crate::execute::pace::Pacer;
+use crate::execute::{LaneWork, Shared, work_off};
+use crate::journal::checkpoint::Checkpoint;
+use crate::journal::event::{
+    Event, PlanSealed, Requests, RunFinished, RunStopped, SessionClosed, SessionOpened,
+};
+use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore};
+use crate::journal::{Draft, Journal, JournalError, Lock, TargetRecord, WriterOptions};
+use crate::lightsail::aws::AwsLightsail;
+
+/// The commit that this was built from, where the build knew it.
+const COMMIT: Option<&str> = option_env!("KEYBATCH_COMMIT");
+
+/// A journal that this process may write.
+pub(super) struct OpenJournal {
+    pub(super) journal: Journal,
+    pub(super) reader: SqliteReader,
+    pub(super) clock: Arc<dyn Clock>,
+    _lock: Lock,
+}
+
+impl OpenJournal {
+    /// Takes the lock and opens the journal at `path`. Runs that died while planning are closed.
+    pub(super) async fn open(context: &Context, path: &Path, options: &SessionOptions) -> Result<Self, CliError> {
+        let lock = Lock::take(path)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = SqliteStore::open(path).await?;
+        let writer = WriterOptions {
+            clock: Arc::clone(&clock),
+            new_journal_id: Uuid::now_v7().to_string(),
+            on_checkpoint: checkpoint_sink(options)?,
+        };
+        let (journal, _task) = Journal::start(store, writer).await?;
+        let reader = SqliteReader::open(path).await?;
+        let open = Self { journal, reader, clock, _lock: lock };
+        open.close_dead_plans(context).await?;
+        Ok(open)
+    }
+
+    async fn close_dead_plans(&self, context: &Context) -> Result<(), CliError> {
+        for record in self.reader.runs().await? {
+            if record.state != "planning" {
+                continue;
+            }
+            let stopped = RunStopped {
+                why: "abandoned".into(),
+                detail: Some("its process died while planning; nothing was sent".into()),
+                faults: Default::default(),
+                manifest: None,
+            };
+            self.journal.append(vec![draft(record.run, Event::RunStopped(stopped))]).await?;
+            let run = record.run;
+            context.ui.talk(format!("run {run} died while planning: nothing was sent, it is closed as abandoned"));
+        }
+        Ok(())
+    }
+}
+
+/// Appends each checkpoint to the file that was asked for.
+fn checkpoint_sink(
+    options: &SessionOptions,
+) -> Result<Box<dyn FnMut(&Checkpoint) -> std::io::Result<()> + Send>, CliError> {
+    let Some(path) = &options.checkpoint_to else { return Ok(Box::new(|_| Ok(()))) };
+    let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    let mut file = opened.map_err(|error| {
+        CliError::new(Exit::Environment, format!("{} cannot be written: {error}", path.display()))
+            .hint("nothing was sent")
+    })?;
+    Ok(Box::new(move |checkpoint| {
+        file.write_all(format!("{}\n", checkpoint.to_text()).as_bytes())?;
+        file.sync_data()
+    }))
+}
+
+pub(super) fn draft(run: RunId, event: Event) -> Draft {
+    Draft { run: Some(run), row: None, event }
+}
+
+/// The entry that opens a session.
+pub(super) fn session_opened(
+    context: &Context,
+    command: &str,
+    options: &SessionOptions,
+    policy: &Policy,
+    connection: Option<&Connection>,
+    sandbox: bool,
+) -> SessionOpened {
+    let settings = options.named(policy);
+    // The keys are ASCII and sorted, so this is the canonical form.
+    let text = serde_json::to_string(&settings).unwrap_or_default();
+    let digest = Sha256::digest(text.as_bytes());
+    SessionOpened {
+        session: Uuid::now_v7().to_string(),
+        command: command.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: COMMIT.map(str::to_owned),
+        host: context.environment.host(),
+        user: context.environment.user(),
+        pid: std::process::id(),
+        caller_arn: connection.map(|connection| connection.caller.arn.clone()),
+        account: connection.map(|connection| connection.caller.account.clone()),
+        endpoint: connection.map(|connection| connection.endpoint.clone()),
+        sandbox,
+        settings,
+        settings_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        reason: options.reason.clone(),
+        ticket: options.ticket.clone(),
+    }
+}
+
+/// A session on a run: what its work and its end need.
+pub(super) struct Session<'a> {
+    pub(super) context: &'a Context,
+    pub(super) options: &'a SessionOptions,
+    pub(super) open: OpenJournal,
+    pub(super) run: RunId,
+    pub(super) session: String,
+    pub(super) sandbox: bool,
+    pub(super) counts: Arc<Counts>,
+    pub(super) signals: Signals,
+    pub(super) began: tokio::time::Instant,
+}
+
+impl Session<'_> {
+    /// A lane of a target, starting from the rate that was learned for it.
+    pub(super) async fn lane(
+        &self,
+        connection: &Connection,
+        target: crate::domain::Target,
+        policy: &Policy,
+    ) -> Result<Arc<Lane<AwsLightsail>>, JournalError> {
+        let learned = self.open.reader.rate(&connection.endpoint, &target).await?;
+        let learned = learned.and_then(|rate| rate.parse::<f64>().ok()).filter(|rate| rate.is_finite() && *rate > 0.0);
+        Ok(Arc::new(Lane {
+            port: Arc::clone(&connection.port),
+            target,
+            pacer: Pacer::new(rate_cap(policy), learned),
+            journal: self.open.journal.clone(),
+            run: self.run,
+            clock: Arc::clone(&self.open.clock),
+            counts: Arc::clone(&self.counts),
+        }))
+    }
+
+    /// Works the run off until it is finished or stopped, and ends the session.
+    pub(super) async fn work(
+        self,
+        policy: Policy,
+        sealed: &PlanSealed,
+        lanes: Vec<(TargetRecord, Arc<Lane<AwsLightsail>>)>,
+    ) -> Result<Exit, CliError> {
+        let record = self.record().await?;
+        let pending = self.open.reader.pending_counts(record.run_no).await?;
+        let total: u64 = pending.iter().map(|(_, rows)| rows).sum();
+        let control = Arc::new(Control::new(self.options.limits(sealed.deletes)));
+        self.signals.steer(&control);
+        let progress = Progress::start(&self.context.ui, total, self.sandbox);
+        let shown = progress.clone();
+        let shared = Arc::new(Shared {
+            run: self.run,
+            run_no: record.run_no,
+            in_flight: Arc::new(Semaphore::new(policy.concurrency as usize)),
+            policy,
+            clock: Arc::clone(&self.open.clock),
+            journal: self.open.journal.clone(),
+            control: Arc::clone(&control),
+            on_settled: Box::new(move |outcome| shown.settled(outcome)),
+        });
+        let work = lanes.into_iter().map(|(target, lane)| {
+            let inventory = sealed.targets.iter().find(|seen| seen.region == target.target.region);
+            let left = pending.iter().find(|(target_no, _)| *target_no == target.target_no);
+            LaneWork {
+                pages: inventory.map_or(1, |seen| seen.pages),
+                rows_left: left.map_or(0, |(_, rows)| *rows),
+                record: target,
+                lane,
+            }
+        });
+        let ended = tokio::select! {
+            ended = work_off(shared, Arc::new(self.open.reader.clone()), work.collect()) => ended,
+            () = self.signals.second.cancelled() => {
+                progress.finish();
+                let run = self.run;
+                self.context.ui.say("left at once: what was in flight is settled by the next session");
+                self.context.ui.say(&format!("go on with: keybatch resume {run}"));
+                return Ok(Exit::Stopped);
+            }
+            () = time_is_up(&control, self.options.max_duration) => Ok(()),
+            () = progress.lines(&self.context.ui) => Ok(()),
+        };
+        progress.finish();
+        match ended {
+            Ok(()) => self.end(control.stopped()).await,
+            Err(error) => self.end_without_journal(&error).await,
+        }
+    }
+
+    async fn record(&self) -> Result<RunRecord, CliError> {
+        let runs = self.open.reader.runs().await?;
+        let found = runs.into_iter().find(|record| record.run == self.run);
+        found.ok_or_else(|| CliError::new(Exit::Unexpected, format!("run {} is not in the journal", self.run)))
+    }
+
+    /// Records how the run ended, closes the session, makes a checkpoint, and says so.
+    async fn end(self, stop: Option<Stop>) -> Result<Exit, CliError> {
+        let record = self.record().await?;
+        let pending = self.open.reader.pending_counts(record.run_no).await?;
+        let left: u64 = pending.iter().map(|(_, rows)| rows).sum();
+        let outcomes = self.open.reader.counts(&record).await?;
+        // A stop that came after the last row is none.
+        let stop = if left == 0 { None } else { Some(stop.unwrap_or_else(unexplained)) };
+        let ended = match &stop {
+            None => Event::RunFinished(RunFinished { rows: record.rows, outcomes }),
+            Some(stop) => Event::RunStopped(RunStopped {
+                why: stop.by.as_str().to_owned(),
+                detail: Some(stop.detail.clone()),
+                faults: Default::default(),
+                manifest: None,
+            }),
+        };
+        self.open.journal.append(vec![draft(self.run, ended), draft(self.run, self.closed())]).await?;
+        let checkpoint = self.open.journal.checkpoint(Some(self.run)).await?;
+        print_checkpoint(self.context, "at the end of the session", &checkpoint);
+        let superfluous = self.open.reader.superfluous(record.run_no).await?;
+        let requests = requests(&self.open.reader, &self.record().await?).await?;
+        let head = self.open.journal.clone().close().await?;
+        let by = stop.as_ref().map(|stop| stop.by);
+        let summary = self.summary(&record, by, outcomes, requests, Head::from(&head));
+        if let Some(stop) = &stop {
+            self.context.ui.say(&format!("stopped: {}", super::shown(&stop.detail)));
+        }
+        say(self.context, &summary, superfluous)?;
+        let cannot_read = stop.is_some_and(|stop| stop.cause == Some(StopCause::CannotRead));
+        Ok(if cannot_read { Exit::Environment } else { summary.exit(superfluous) })
+    }
+
+    fn closed(&self) -> Event {
+        Event::SessionClosed(SessionClosed {
+            session: self.session.clone(),
+            requests: Requests {
+                delete: self.counts.deletes.load(Ordering::Relaxed),
+                read: self.counts.reads.load(Ordering::Relaxed),
+                throttled: self.counts.throttled.load(Ordering::Relaxed),
+            },
+            elapsed_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Nothing can be recorded any more (I9): say what is known, and leave the rest to the next session.
+    async fn end_without_journal(self, error: &JournalError) -> Result<Exit, CliError> {
+        let run = self.run;
+        if let Ok(record) = self.record().await
+            && let Ok(outcomes) = self.open.reader.counts(&record).await
+            && let Ok(requests) = requests(&self.open.reader, &record).await
+        {
+            let head = self.open.reader.head().await.ok();
+            let head = head.map_or(Head { size: 0, root: String::new() }, |(size, root)| Head { size, root });
+            let summary = self.summary(&record, Some(StoppedBy::Journal), outcomes, requests, head);
+            if self.context.ui.format == Format::Json {
+                self.context.ui.data(&format!("{}\n", serde_json::to_string(&summary).unwrap_or_default()))?;
+            }
+            self.context.ui.say(&summary.line());
+        }
+        Err(CliError::from_error(Exit::Environment, error)
+            .hint("nothing more was sent after that; what was in flight is settled by the next session")
+            .hint(format!("once the cause is gone, go on with: keybatch resume {run}")))
+    }
+
+    fn summary(
+        &self,
+        record: &RunRecord,
+        stopped_by: Option<StoppedBy>,
+        outcomes: OutcomeCounts,
+        requests: Requests,
+        head: Head,
+    ) -> Summary {
+        Summary::new(
+            self.run.to_string(),
+            stopped_by.map(|by| by.as_str().to_owned()),
+            self.sandbox,
+            record.rows,
+            outcomes,
+            requests,
+            self.began.elapsed().as_secs_f64(),
+            self.context.journal.display().to_string(),
+            head,
+        )
+    }
+
+    /// Closes a run of which nothing was sent, for `why`, and returns `error`.
+    pub(super) async fn give_up(self, why: &str, error: CliError) -> CliError {
+        let stopped = RunStopped {
+            why: why.to_owned(),
+            detail: Some(error.message.clone()),
+            faults: Default::default(),
+            manifest: None,
+        };
+        let drafts = vec![draft(self.run, Event::RunStopped(stopped)), draft(self.run, self.closed())];
+        let closed = async {
+            self.open.journal.append(drafts).await?;
+            self.open.journal.checkpoint(Some(self.run)).await?;
+            self.open.journal.clone().close().await
+        };
+        match closed.await {
+            Ok(_) => error,
+            Err(failed) => CliError { causes: vec![failed.to_string()], ..error },
+        }
+    }
+}
+
+/// Requests of a run over all its sessions, as the journal has them.
+pub(super) async fn requests(reader: &SqliteReader, record: &RunRecord) -> Result<Requests, JournalError> {
+    let (delete, throttled) = reader.attempts(record.run_no).await?;
+    Ok(Requests { delete, read: record.reads, throttled: throttled + record.reads_throttled })
+}
+
+/// Says how it ended: an object for programs, a line for people.
+pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) -> Result<(), CliError> {
+    context.ui.say(&summary.line());
+    if let Some(next) = summary.next(superfluous) {
+        context.ui.say(&next);
+    }
+    if context.ui.format == Format::Json {
+        context.ui.data(&format!("{}\n", serde_json::to_string(summary).unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+/// Prints a checkpoint where a person, or a log collector beyond this machine, can keep it.
+pub(super) fn print_checkpoint(context: &Context, when: &str, checkpoint: &Checkpoint) {
+    context.ui.talk(format!("checkpoint {when}:\n{}", checkpoint.to_text().trim_end()));
+}
+
+async fn time_is_up(control: &Control, limit: Option<std::time::Duration>) {
+    match limit {
+        Some(limit) => {
+            tokio::time::sleep(limit).await;
+            control.stop(StoppedBy::MaxDuration, format!("--max-duration {limit:?} is over"), None);
+        }
+        None => {}
+    }
+    std::future::pending().await
+}
+
+fn unexplained() -> Stop {
+    Stop { by: StoppedBy::Breaker, detail: "rows are left that could not be worked on".into(), cause: None }
+}
