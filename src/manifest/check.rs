@@ -1,7 +1,5 @@
 //! Judges a record by the columns: every field by itself, then the fields against one another.
 
-use std::borrow::Cow;
-
 use super::Options;
 use super::columns::{Columns, Meaning};
 use super::kind::FaultKind;
@@ -15,7 +13,7 @@ pub(super) type Found = (FaultKind, Option<usize>);
 
 /// A record that is to become a row.
 pub(super) struct Record<'a> {
-    pub(super) text: &'a str,
+    pub(super) values: &'a str,
     pub(super) cells: &'a [Cell],
     pub(super) place: RowPlace,
 }
@@ -27,7 +25,7 @@ impl<'a> Record<'a> {
         if let Some(row) = findings.row(options) {
             return Item::Row(row);
         }
-        let readable = |meaning| columns.index(meaning).and_then(|index| self.value(index)).map(Cow::into_owned);
+        let readable = |meaning| columns.index(meaning).and_then(|index| self.value(index)).map(str::to_owned);
         Item::Invalid(InvalidRow {
             place: self.place,
             name: readable(Meaning::Name),
@@ -36,8 +34,8 @@ impl<'a> Record<'a> {
         })
     }
 
-    fn value(&self, index: usize) -> Option<Cow<'a, str>> {
-        self.cells.get(index).map(|cell| cell.value(self.text))
+    fn value(&self, index: usize) -> Option<&'a str> {
+        self.cells.get(index).map(|cell| cell.value(self.values))
     }
 }
 
@@ -81,21 +79,21 @@ impl Findings<'_, '_> {
             expected_fingerprint,
             arn,
             created_at,
-            reason: self.written(Meaning::Reason).map(Cow::into_owned),
-            ticket: self.written(Meaning::Ticket).map(Cow::into_owned),
+            reason: self.written(Meaning::Reason).map(str::to_owned),
+            ticket: self.written(Meaning::Ticket).map(str::to_owned),
             annotations: self.annotations(),
         };
         self.found.is_empty().then_some(row)
     }
 
     /// What is written in the column with this meaning, if there is such a column and anything in it.
-    fn written(&self, meaning: Meaning) -> Option<Cow<'_, str>> {
+    fn written(&self, meaning: Meaning) -> Option<&str> {
         self.record.value(self.columns.index(meaning)?).filter(|value| !value.is_empty())
     }
 
     /// The judged value of a field; none too if there is something wrong with it, which is then noted.
     fn field<T>(&mut self, meaning: Meaning, judge: impl FnOnce(&str) -> Result<T, FaultKind>) -> Option<T> {
-        let judged = judge(&self.written(meaning)?);
+        let judged = judge(self.written(meaning)?);
         judged.map_err(|kind| self.found.push((kind, self.columns.index(meaning)))).ok()
     }
 
@@ -118,7 +116,7 @@ impl Findings<'_, '_> {
     }
 
     fn annotations(&self) -> Vec<(String, String)> {
-        let value = |index: usize| self.record.value(index).unwrap_or_default().into_owned();
+        let value = |index: usize| self.record.value(index).unwrap_or_default().to_owned();
         self.columns.annotations.iter().map(|(index, name)| (name.clone(), value(*index))).collect()
     }
 }

@@ -5,12 +5,12 @@
 //! `Expected_Fingerprint` believes that it will be compared.
 
 use std::collections::HashMap;
+use std::io::Read;
 
 use super::fault::Faults;
 use super::kind::FaultKind;
-use super::scan::Cell;
+use super::scan::Scanner;
 use super::show::Shown;
-use super::snippet::Extent;
 use super::trouble::HeaderTrouble;
 
 /// What a column can mean.
@@ -92,8 +92,9 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Reads the header. All that is wrong with it is reported, and then there are no columns.
-    pub(super) fn read(header: Extent<'_>, cells: &[Cell], content_end: usize, faults: &mut Faults) -> Option<Self> {
-        let written: Vec<String> = cells.iter().map(|cell| cell.value(header.text).into_owned()).collect();
+    pub(super) fn read<R: Read>(scanner: &Scanner<R>, faults: &mut Faults) -> Option<Self> {
+        let (header, cells) = (scanner.extent(), scanner.cells());
+        let written: Vec<String> = cells.iter().map(|cell| cell.value(scanner.values()).to_owned()).collect();
         let mut columns =
             Self { meaning: Default::default(), annotations: Vec::new(), written: Vec::new(), near_misses: Vec::new() };
         let mut seen: HashMap<&str, usize> = HashMap::new();
@@ -121,7 +122,7 @@ impl Columns {
         columns.note_near_misses();
         if columns.index(Meaning::Name).is_none() {
             let trouble = columns.header_trouble(&written);
-            faults.push_at(FaultKind::NameColumnMissing(trouble), header, 0..content_end);
+            faults.push_at(FaultKind::NameColumnMissing(trouble), header, 0..scanner.content_end());
             return None;
         }
         columns.written = written;

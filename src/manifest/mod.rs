@@ -111,7 +111,7 @@ pub fn read<R: Read, E>(
     let mut faults = Faults::new(name);
     let mut scanner = Scanner::new(input);
     let columns = match next(&mut scanner, &mut faults)? {
-        Scanned::Record => Columns::read(scanner.extent(), scanner.cells(), scanner.content_end(), &mut faults),
+        Scanned::Record => Columns::read(&scanner, &mut faults),
         Scanned::End => {
             faults.push_bare(FaultKind::Empty, Place { line: 1, column: 1, offset: 0 });
             None
@@ -155,7 +155,7 @@ fn judge<R: Read>(scanner: &Scanner<R>, row: u64, columns: &Columns, options: &O
     let (extent, cells, end) = (scanner.extent(), scanner.cells(), scanner.content_end());
     let place = RowPlace { row, line: extent.line, start: extent.offset, end: extent.offset + end as u64 };
     let mut found = Vec::new();
-    let item = Record { text: extent.text, cells, place }.check(columns, options, &mut found);
+    let item = Record { values: scanner.values(), cells, place }.check(columns, options, &mut found);
     for (kind, cell) in found {
         let at = cell.and_then(|index| cells.get(index)).map_or(0..end, |cell| cell.span.clone());
         faults.push_at(kind, extent, at);

@@ -1,12 +1,14 @@
-//! Splits the input into records and fields, strictly as RFC 4180 has it, one record in memory at a time.
+//! Reads record after record with the csv crate, and is strict where that one is lenient.
 //!
-//! It is written here and not taken from the csv crate because that one is lenient where this must not be (a quote
-//! that never closes, text around quotes, a lone CR), buffers a record of any length, and cannot say where in the
-//! file a field begins. Beyond the RFC it takes LF as well as CRLF, and skips lines without a single character.
+//! The csv crate says where a record ends and what its fields' values are. Here each record is laid beside its text
+//! as written, which tells where in the file a field is, and whether the quoting is as RFC 4180 has it: what is not
+//! (a quote that never closes, text around quotes, a lone CR) is a fault, and not a guess. Beyond the RFC, LF serves
+//! as well as CRLF, and lines without a single character are skipped.
 
-use std::borrow::Cow;
 use std::io::{self, Read};
 use std::ops::Range;
+
+use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 
 use super::fault::Faults;
 use super::kind::FaultKind;
@@ -22,7 +24,8 @@ pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
 /// be a page of text. It is what an unclosed quote runs into first.
 pub const MAX_FIELD_BYTES: usize = 64 * 1024;
 
-const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+/// Bytes asked of the input at a time: large enough to make system calls rare, small next to one record's limit.
+const CHUNK_BYTES: usize = 128 * 1024;
 
 /// What [`Scanner::next`] came upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,90 +40,105 @@ pub(super) enum Scanned {
     Stopped,
 }
 
-/// One field of the current record, as a stretch of its text.
+/// One field of the current record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cell {
-    /// The field as written, quotes included.
+    /// Where it stands in the record's text, quotes included.
     pub(super) span: Range<usize>,
+    /// Where its value stands in [`Scanner::values`].
+    value: Range<usize>,
 }
 
 impl Cell {
-    /// The field's value in the record's `text`: without quotes, doubled ones single.
-    pub(super) fn value<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let written = &text[self.span.clone()];
-        match written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-            None => Cow::Borrowed(written),
-            Some(inner) if inner.contains('"') => Cow::Owned(inner.replace("\"\"", "\"")),
-            Some(inner) => Cow::Borrowed(inner),
-        }
+    /// The field's value, from all the record's `values`.
+    pub(super) fn value<'v>(&self, values: &'v str) -> &'v str {
+        &values[self.value.clone()]
     }
 }
 
+/// A fault and where in the record it begins.
+type Wrong = (FaultKind, usize);
+
 /// Reads one record after the other.
 pub(super) struct Scanner<R> {
-    source: Source<R>,
-    piece: Vec<u8>,
+    csv: Reader<Source<R>>,
+    record: ByteRecord,
     text: String,
+    values: String,
     cells: Vec<Cell>,
-    /// Where the field that is being read begins in `text`.
-    field: usize,
-    /// In a quoted field: where to look for its closing quote next, so that no byte is looked at twice.
-    open: Option<usize>,
-    malformed: Option<(FaultKind, usize)>,
+    /// The first fault in the quoting: the later ones only follow from it.
+    malformed: Option<Wrong>,
     start: u64,
     line: u64,
-    lines: u64,
 }
 
 impl<R: Read> Scanner<R> {
     pub(super) fn new(input: R) -> Self {
+        let csv = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            // Not `CRLF`: that one takes a lone CR for a line end, and counts no line there.
+            .terminator(Terminator::Any(b'\n'))
+            .buffer_capacity(CHUNK_BYTES)
+            .from_reader(Source::new(input));
         Self {
-            source: Source::new(input),
-            piece: Vec::new(),
+            csv,
+            record: ByteRecord::new(),
             text: String::new(),
+            values: String::new(),
             cells: Vec::new(),
-            field: 0,
-            open: None,
             malformed: None,
             start: 0,
             line: 1,
-            lines: 0,
         }
     }
 
     /// Reads up to the end of the next record that is not a blank line.
     pub(super) fn next(&mut self, faults: &mut Faults) -> io::Result<Scanned> {
-        self.begin();
         loop {
-            // One byte more than allowed shows that there is more; a byte order mark does not count.
-            let limit = MAX_RECORD_BYTES + 1 - self.text.len() + if self.lines == 0 { UTF8_BOM.len() } else { 0 };
-            self.source.line(limit, &mut self.piece)?;
-            if self.piece.is_empty() {
-                return Ok(self.finish(faults));
+            let start = self.csv.position().byte();
+            self.csv.get_mut().begin_record(start);
+            if !self.csv.read_byte_record(&mut self.record).map_err(input_error)? {
+                return Ok(match self.csv.get_ref().foreign() {
+                    None => Scanned::End,
+                    Some(encoding) => {
+                        faults.push_bare(FaultKind::Encoding(encoding), Place { line: 1, column: 1, offset: 0 });
+                        Scanned::Stopped
+                    }
+                });
             }
-            if !self.decode(faults) {
+            if let Some((kind, at)) = self.decode() {
+                self.report(kind, at, faults);
                 return Ok(Scanned::Stopped);
             }
-            if self.open.is_none() && matches!(self.text.as_str(), "" | "\n" | "\r\n") {
-                self.begin();
+            if self.text == "\r\n" {
                 continue;
             }
-            let complete = self.split();
-            if let Some((kind, at)) = self.excess(complete) {
-                self.report_malformed(faults);
-                faults.push_at(kind, self.extent(), at);
-                return Ok(Scanned::Stopped);
+            let fatal = self.locate();
+            let malformed = self.malformed.take();
+            let sound = malformed.is_none();
+            if let Some((kind, at)) = malformed {
+                self.report(kind, at, faults);
             }
-            if complete {
-                let sound = !self.report_malformed(faults);
-                return Ok(if sound { Scanned::Record } else { Scanned::Malformed });
-            }
+            return Ok(match fatal {
+                Some((kind, span)) => {
+                    faults.push_at(kind, self.extent(), span);
+                    Scanned::Stopped
+                }
+                None if sound => Scanned::Record,
+                None => Scanned::Malformed,
+            });
         }
     }
 
     /// The current record's fields.
     pub(super) fn cells(&self) -> &[Cell] {
         &self.cells
+    }
+
+    /// What [`Cell::value`] is taken from.
+    pub(super) fn values(&self) -> &str {
+        &self.values
     }
 
     /// The current record's text with its place in the file.
@@ -136,174 +154,101 @@ impl<R: Read> Scanner<R> {
 
     /// Bytes read so far.
     pub(super) fn bytes(&self) -> u64 {
-        self.source.bytes()
+        self.csv.get_ref().bytes_read()
     }
 
     /// Length and SHA-256 of all that was read.
     pub(super) fn into_digest(self) -> (u64, String) {
-        (self.source.bytes(), self.source.sha256())
+        (self.bytes(), self.csv.get_ref().sha256())
     }
 
-    fn begin(&mut self) {
+    /// Takes the record's text and its place, and returns why it is no text.
+    fn decode(&mut self) -> Option<Wrong> {
+        let (end, end_line) = (self.csv.position().byte(), self.csv.position().line());
+        let raw = self.csv.get_mut().record(end);
+        self.start = end - raw.len() as u64;
+        self.line = end_line - raw.iter().filter(|byte| **byte == b'\n').count() as u64;
         self.text.clear();
-        self.cells.clear();
-        self.field = 0;
-        self.open = None;
-        self.malformed = None;
-        self.start = self.source.bytes();
-        self.line = self.lines + 1;
-    }
-
-    /// The end of the input: harmless between records, a fault inside quotes.
-    fn finish(&mut self, faults: &mut Faults) -> Scanned {
-        if self.open.is_none() {
-            return Scanned::End;
-        }
-        self.report_malformed(faults);
-        faults.push_at(FaultKind::QuoteUnclosed, self.extent(), self.field..self.field + 1);
-        Scanned::Stopped
-    }
-
-    /// Appends the piece to the record's text, or reports why it is none.
-    fn decode(&mut self, faults: &mut Faults) -> bool {
-        let mut piece = self.piece.as_slice();
-        if self.lines == 0 {
-            if let Some(encoding) = foreign(piece) {
-                faults.push_bare(FaultKind::Encoding(encoding), Place { line: 1, column: 1, offset: 0 });
-                return false;
+        let mut wrong = None;
+        match std::str::from_utf8(raw) {
+            Ok(text) => self.text.push_str(text),
+            // Where the record's limit cut it off, half a character is no fault of the file; its place is filled.
+            Err(error) if error.error_len().is_none() && raw.len() > MAX_RECORD_BYTES => {
+                let (good, half) = raw.split_at(error.valid_up_to());
+                self.text.push_str(&String::from_utf8_lossy(good));
+                self.text.extend(half.iter().map(|_| '?'));
             }
-            if let Some(rest) = piece.strip_prefix(UTF8_BOM) {
-                piece = rest;
-                self.start += UTF8_BOM.len() as u64;
-            }
-        }
-        self.lines += 1;
-        let before = self.text.len();
-        let (good, bad) = match std::str::from_utf8(piece) {
-            Ok(good) => (good, None),
             Err(error) => {
-                let (good, bad) = piece.split_at(error.valid_up_to());
-                // Where the record's limit cut the piece off, half a character is no fault of the file: it is made
-                // a whole one, which leaves the record as much too long as it was.
-                let cut = error.error_len().is_none() && before + piece.len() > MAX_RECORD_BYTES;
-                (std::str::from_utf8(good).unwrap_or_default(), if cut { None } else { bad.first().copied() })
+                let at = error.valid_up_to();
+                self.text.push_str(&String::from_utf8_lossy(raw));
+                wrong = Some((FaultKind::Encoding(Encoding::OneByte(raw[at])), at));
             }
-        };
-        self.text.push_str(good);
-        let (kind, at) = match (good.find('\0'), bad) {
-            (Some(at), _) => (FaultKind::Nul, before + at),
-            (None, Some(byte)) => (FaultKind::Encoding(Encoding::OneByte(byte)), self.text.len()),
-            (None, None) => {
-                if good.len() < piece.len() {
-                    self.text.push(char::REPLACEMENT_CHARACTER);
-                }
-                return true;
+        }
+        let text = wrong.as_ref().map_or(self.text.as_str(), |(_, at)| &self.text[..*at]);
+        text.find('\0').map(|at| (FaultKind::Nul, at)).or(wrong)
+    }
+
+    /// Finds each field of the record in its text. Notes what is malformed, and returns what is fatal.
+    fn locate(&mut self) -> Option<(FaultKind, Range<usize>)> {
+        self.values.clear();
+        self.values.push_str(&String::from_utf8_lossy(self.record.as_slice()));
+        self.cells.clear();
+        self.malformed = None;
+        let too_long = self.text.len() > MAX_RECORD_BYTES;
+        let crlf = self.text.ends_with("\r\n");
+        let (mut from, mut value_from) = (0, 0);
+        for (index, value) in self.record.iter().enumerate() {
+            let cr = crlf && index + 1 == self.record.len() && value.ends_with(b"\r");
+            let len = value.len() - usize::from(cr);
+            let (end, wrong) = place(&self.text, from, len);
+            if end - from > MAX_FIELD_BYTES {
+                // What else may be wrong with it follows from that: the quote that ends it was to begin another.
+                let quoted = self.text[from..].starts_with('"');
+                return Some((FaultKind::FieldTooLong { quoted }, from..end));
             }
-        };
-        self.text.push_str(&String::from_utf8_lossy(&piece[good.len()..]));
+            match wrong {
+                // Where the record was cut off, the quote may well close behind that.
+                Some((FaultKind::QuoteUnclosed, _)) if too_long => {}
+                Some((kind @ FaultKind::QuoteUnclosed, at)) => return Some((kind, at..at + 1)),
+                wrong => self.malformed = self.malformed.take().or(wrong),
+            }
+            self.cells.push(Cell { span: from..end, value: value_from..value_from + len });
+            (from, value_from) = (end + 1, value_from + len);
+        }
+        too_long.then(|| (FaultKind::RecordTooLong, 0..self.content_end()))
+    }
+
+    fn report(&self, kind: FaultKind, at: usize, faults: &mut Faults) {
         let width = self.text[at..].chars().next().map_or(0, char::len_utf8);
         faults.push_at(kind, self.extent(), at..at + width);
-        false
-    }
-
-    /// Splits what is there into fields, and returns whether the record is complete.
-    fn split(&mut self) -> bool {
-        let end = self.content_end();
-        // Most records have neither, and are spared a search in every field.
-        let suspicious = self.text.contains('"') || self.text[..end].contains('\r');
-        loop {
-            let field_end = if self.text.as_bytes().get(self.field) == Some(&b'"') {
-                match self.closing_quote() {
-                    None => return false,
-                    Some(closed) if closed == end || self.text.as_bytes()[closed] == b',' => closed,
-                    Some(closed) => {
-                        self.note_malformed(FaultKind::TextAfterQuote, closed);
-                        self.comma_or(end, closed)
-                    }
-                }
-            } else {
-                let bare_end = self.comma_or(end, self.field);
-                if suspicious {
-                    self.check_bare(self.field..bare_end);
-                }
-                bare_end
-            };
-            self.cells.push(Cell { span: self.field..field_end });
-            if field_end == end {
-                return true;
-            }
-            self.field = field_end + 1;
-        }
-    }
-
-    /// The end of the quoted field, just behind its closing quote, if that has been read.
-    fn closing_quote(&mut self) -> Option<usize> {
-        let mut from = self.open.unwrap_or(self.field + 1);
-        loop {
-            let Some(quote) = self.text[from..].find('"').map(|at| from + at) else {
-                self.open = Some(self.text.len());
-                return None;
-            };
-            if self.text.as_bytes().get(quote + 1) != Some(&b'"') {
-                self.open = None;
-                return Some(quote + 1);
-            }
-            from = quote + 2;
-        }
-    }
-
-    fn comma_or(&self, end: usize, from: usize) -> usize {
-        self.text[from..end].find(',').map_or(end, |at| from + at)
-    }
-
-    fn check_bare(&mut self, field: Range<usize>) {
-        let (start, written) = (field.start, &self.text[field]);
-        if let Some(quote) = written.find('"') {
-            self.note_malformed(FaultKind::QuoteInBareField, start + quote);
-        } else if let Some(cr) = written.find('\r') {
-            self.note_malformed(FaultKind::BareCarriageReturn, start + cr);
-        }
-    }
-
-    /// Keeps the first such fault of a record: the later ones only follow from it.
-    fn note_malformed(&mut self, kind: FaultKind, at: usize) {
-        if self.malformed.is_none() {
-            self.malformed = Some((kind, at));
-        }
-    }
-
-    fn report_malformed(&mut self, faults: &mut Faults) -> bool {
-        let Some((kind, at)) = self.malformed.take() else { return false };
-        let width = self.text[at..].chars().next().map_or(0, char::len_utf8);
-        faults.push_at(kind, self.extent(), at..at + width);
-        true
-    }
-
-    /// The first field that is too long, or the record itself.
-    fn excess(&self, complete: bool) -> Option<(FaultKind, Range<usize>)> {
-        // A record within a field's limit, and that is nearly every one, has no field beyond it.
-        if self.text.len() <= MAX_FIELD_BYTES {
-            return None;
-        }
-        let unfinished = (!complete).then_some(self.field..self.text.len());
-        let spans = self.cells.iter().map(|cell| cell.span.clone()).chain(unfinished);
-        if let Some(span) = spans.into_iter().find(|span| span.len() > MAX_FIELD_BYTES) {
-            let quoted = self.text[span.clone()].starts_with('"');
-            return Some((FaultKind::FieldTooLong { quoted }, span));
-        }
-        (self.text.len() > MAX_RECORD_BYTES).then(|| (FaultKind::RecordTooLong, 0..self.content_end()))
     }
 }
 
-/// Recognizes by its first bytes what is often mistaken for a CSV file.
-fn foreign(start: &[u8]) -> Option<Encoding> {
-    match start {
-        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some(Encoding::Utf32),
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some(Encoding::Utf16),
-        [0, a, 0, b, ..] | [a, 0, b, 0, ..] if a.is_ascii_graphic() && b.is_ascii_graphic() => Some(Encoding::Utf16),
-        [b'P', b'K', 3, 4, ..] => Some(Encoding::Zip),
-        [0x1F, 0x8B, ..] => Some(Encoding::Gzip),
-        _ => None,
+/// Where the field with a value of `len` bytes ends, that begins at byte `from` of `text`, and what is wrong with it.
+fn place(text: &str, from: usize, len: usize) -> (usize, Option<Wrong>) {
+    if !text[from..].starts_with('"') {
+        let end = from + len;
+        let find = |wanted: char| text[from..end].find(wanted).map(|at| from + at);
+        let quote = find('"').map(|at| (FaultKind::QuoteInBareField, at));
+        return (end, quote.or_else(|| find('\r').map(|at| (FaultKind::BareCarriageReturn, at))));
+    }
+    let (mut closed, mut doubled) = (from + 1, 0);
+    while let Some(quote) = text[closed..].find('"') {
+        closed += quote + 1;
+        if !text[closed..].starts_with('"') {
+            // What the value has beyond that stood behind the quotes.
+            let end = from + len + doubled + 2;
+            return (end, (end > closed).then_some((FaultKind::TextAfterQuote, closed)));
+        }
+        (closed, doubled) = (closed + 1, doubled + 1);
+    }
+    (text.len(), Some((FaultKind::QuoteUnclosed, from)))
+}
+
+fn input_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 
@@ -317,7 +262,7 @@ mod tests {
         let mut scanner = Scanner::new(input);
         let mut records = Vec::new();
         while let Scanned::Record | Scanned::Malformed = scanner.next(&mut faults).unwrap() {
-            let values = scanner.cells.iter().map(|cell| cell.value(&scanner.text).into_owned()).collect();
+            let values = scanner.cells.iter().map(|cell| cell.value(&scanner.values).to_owned()).collect();
             records.push((scanner.line, values));
         }
         (records, faults.kept().iter().map(|fault| fault.kind().code()).collect())
@@ -371,6 +316,18 @@ mod tests {
     }
 
     #[test]
+    fn fields_behind_a_malformed_one_are_found() {
+        for (input, code) in [
+            ("\"a\"b\"\",\",\"\"x\"\r\n", "manifest::text_after_quote"),
+            ("\"\"\"a\"\"\"b,\",\"\"x\"", "manifest::text_after_quote"),
+            ("a\"\"b,\",\"\"x\"\n", "manifest::quote_in_bare_field"),
+        ] {
+            let (records, faults) = scan(input.as_bytes());
+            assert_eq!((records[0].1[1].as_str(), faults), (",\"x", vec![code]), "{input:?}");
+        }
+    }
+
+    #[test]
     fn other_encodings() {
         for input in [
             &b"\xff\xfen\0a\0"[..],
@@ -396,12 +353,22 @@ mod tests {
         assert_eq!(scan(format!("a\n{field}x,b\n").as_bytes()).1, ["manifest::field_too_long"]);
         assert_eq!(scan(format!("a\n\"{}", "b\n".repeat(MAX_FIELD_BYTES)).as_bytes()).1, ["manifest::field_too_long"]);
 
+        // A quote that never closes, and another one far behind it, is one fault.
+        let swallowed = format!("a\n\"{}\"x\",b\n", "b\n".repeat(MAX_FIELD_BYTES));
+        assert_eq!(scan(swallowed.as_bytes()).1, ["manifest::field_too_long"]);
+
         let most = format!("{}\n", ",".repeat(MAX_RECORD_BYTES - 1));
         assert_eq!(records(&format!("\u{feff}{most}{most}")).len(), 2);
         assert_eq!(scan(format!("{most},{most}").as_bytes()).1, ["manifest::record_too_long"]);
+        // Whether a quote closes behind the limit is not known.
+        let open = format!("{}\"{}", ",".repeat(MAX_RECORD_BYTES - 9), "x".repeat(99));
+        let lines = "\n".repeat(3 * MAX_RECORD_BYTES);
+        assert_eq!(scan(format!("{lines}{open}{lines}").as_bytes()).1, ["manifest::field_too_long"]);
+        assert_eq!(scan(format!("{open}\",{most}").as_bytes()).1, ["manifest::record_too_long"]);
+        assert_eq!(records(&format!("{lines}a{lines}")), [(3 * MAX_RECORD_BYTES as u64 + 1, owned(&["a"]))]);
         // A character that the limit cuts in two is not taken for another encoding.
         for shift in 0..4 {
-            let cut = format!("{}{}", ",".repeat(MAX_RECORD_BYTES - shift), "🔑".repeat(9));
+            let cut = format!("{}{}", ",".repeat(MAX_RECORD_BYTES - shift), "🔑".repeat(MAX_FIELD_BYTES / 4));
             assert_eq!(scan(cut.as_bytes()).1, ["manifest::record_too_long"], "{shift}");
         }
     }
