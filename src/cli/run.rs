@@ -40,8 +40,9 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Rehearse against a built-in look-alike; without WORLD, one that holds what the manifest names
-    #[arg(long, value_name = "WORLD", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    sandbox: Option<PathBuf>,
+    #[arg(long, value_name = "WORLD", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "clap's form of an option whose value may be left out")]
+    sandbox: Option<Option<PathBuf>>,
     /// Region of rows that name none [default: as the AWS configuration says]
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
     region: Option<String>,
@@ -342,10 +343,9 @@ async fn refuse_unfinished(open: &OpenJournal, ingested: &Ingested, sandbox: boo
 
 async fn goal(args: &Args, staged: &mut Staged, journal: &Path, run: RunId) -> Result<Goal, CliError> {
     let Some(world) = &args.sandbox else { return Ok(Goal::Service) };
-    let world = if world.as_os_str().is_empty() {
-        World::rehearsal(staged.rehearsal_rows().await?.into_iter())
-    } else {
-        World::load(world).map_err(|error| CliError::from_error(Exit::Usage, &error))?
+    let world = match world {
+        None => World::rehearsal(staged.rehearsal_rows().await?.into_iter()),
+        Some(path) => World::load(path).map_err(|error| CliError::from_error(Exit::Usage, &error))?,
     };
     let directory = (!args.dry_run).then(|| world_directory(journal, run));
     Ok(Goal::NewWorld(Box::new(world), directory))

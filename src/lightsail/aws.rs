@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -88,7 +88,7 @@ impl AwsLightsail {
         }
         if options.sandbox_credentials {
             // Nothing of the machine's own configuration may reach a rehearsal.
-            let nothing = EnvConfigFiles::builder().build();
+            let nothing = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "").build();
             loader = loader.profile_files(nothing).credentials_provider(aws_sdk_lightsail::config::Credentials::new(
                 "SANDBOX", "none", None, None, "sandbox",
             ));
