@@ -1,0 +1,274 @@
+//! The command line's contract: confirmation, exit codes, the summary object, what goes to stdout, stdin manifests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use support::{Act, Bench, OUTCOMES, count, invariants, row, shell, summary};
+
+/// Nothing but reads arrived.
+#[track_caller]
+fn only_reads(bench: &Bench) {
+    let state = bench.world.state();
+    let others: Vec<_> = state.log.iter().filter(|arrival| !arrival.operation.starts_with("Get")).collect();
+    assert!(others.is_empty(), "{others:#?}");
+    assert!(state.gone.is_empty());
+}
+
+/// Exit 2: unknown flags, unknown commands, no command, bad values; nothing is sent at all.
+#[test]
+fn usage_errors_exit_2() {
+    let bench = Bench::new();
+    let manifest = bench.manifest(&["probe"]).display().to_string();
+    for args in [
+        &["run", manifest.as_str(), "--no-such-flag"][..],
+        &["no-such-command"],
+        &[],
+        &["run"],
+        &["run", &manifest, "--yes", "--rate", "fast"],
+        &["run", &manifest, "--yes", "--attempt-timeout", "soon"],
+        &["run", &manifest, "--yes", "--max-failures", "150%"],
+        &["run", &manifest, "--yes", "--concurrency", "0"],
+        &["resume", "--no-such-flag"],
+    ] {
+        let done = bench.spawn(args).wait();
+        assert_eq!(done.code, Some(2), "{args:?}\n{done}");
+        assert_eq!(done.stdout, "", "{args:?}: stdout is data\n{done}");
+    }
+    assert!(bench.world.state().log.is_empty());
+}
+
+/// `--help` and `--version` succeed, on stdout.
+#[test]
+fn help_and_version_exit_0() {
+    let bench = Bench::new();
+    for args in [["--help"], ["--version"]] {
+        let output = bench.command(&args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+/// Exit 2: no terminal and neither `--yes` nor `--confirm`: nothing but reads.
+#[test]
+fn no_terminal_and_no_yes_exits_2() {
+    let bench = Bench::new();
+    bench.world.key("probe");
+    let done = bench.run_unconfirmed(&bench.manifest(&["probe"]), &[]).exits(2);
+    only_reads(&bench);
+    assert!(done.stderr.contains("--yes") || done.stderr.contains("--confirm"), "says what it needs\n{done}");
+    bench.run(&bench.manifest(&["probe"]), &[]).exits(0);
+}
+
+/// `--confirm N` with the right number runs, with a wrong one nothing is sent.
+#[test]
+fn confirm_needs_the_right_number() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 3);
+    let manifest = bench.manifest(&names);
+    for wrong in ["2", "4", "0"] {
+        bench.run_unconfirmed(&manifest, &["--confirm", wrong]).exits_one_of(&[2, 4, 10]);
+        only_reads(&bench);
+    }
+    bench.run_unconfirmed(&manifest, &["--confirm", "3"]).exits(0);
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 3);
+    invariants(&bench);
+}
+
+/// Exit 10: declined at the prompt of a terminal; the right number goes on. Uses util-linux's `script` for a terminal.
+#[test]
+fn the_prompt_on_a_terminal() {
+    if !shell::installed("script") {
+        return;
+    }
+    for (typed, code, left) in [("1\n", 10, 3), ("no\n", 10, 3), ("3\n", 0, 0)] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 3);
+        let manifest = bench.manifest(&names).display().to_string();
+        let journal = bench.journal().display().to_string();
+        let binary = support::binary();
+        let line = format!("{binary} run {manifest} --rate unlimited --journal {journal}");
+        let inner = bench.command(&["--version"]);
+        let mut command = Command::new("timeout");
+        command.args(["-k", "1", "60", "script", "-qec", &line, "/dev/null"]).env_clear().env("TERM", "xterm");
+        command.envs(inner.get_envs().filter_map(|(key, value)| value.map(|value| (key, value))));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script starts");
+        let mut pipe = child.stdin.take().unwrap();
+        // The pipe stays open until the end: its closing would reach the program as an end of file.
+        std::io::Write::write_all(&mut pipe, typed.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        drop(pipe);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "typed {typed:?}\n{said}");
+        assert_eq!(bench.world.state().keys.len(), left, "typed {typed:?}\n{said}");
+        assert!(said.contains(support::ACCOUNT) && said.contains("us-east-1") && said.contains("key-01"), "{said}");
+        assert!(said.contains("127.0.0.1"), "the endpoint is shown\n{said}");
+    }
+}
+
+/// `--dry-run` prints the plan, sends nothing but reads, exits 0, and leaves the manifest free to run.
+#[test]
+fn a_dry_run_only_reads() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 5);
+    let manifest = bench.manifest(&names);
+    let done = bench.run_unconfirmed(&manifest, &["--dry-run"]).exits(0);
+    only_reads(&bench);
+    assert!(!bench.world.state().log.is_empty(), "it looked");
+    assert!(done.said().contains("key-03"), "the plan is printed\n{done}");
+    done.json();
+    if bench.journal().exists() {
+        assert_eq!(count(&bench, "SELECT count(*) AS n FROM entries WHERE kind = 'attempt_started'"), 0);
+    }
+    bench.run(&manifest, &[]).exits(0);
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 5);
+}
+
+/// The summary object: every field of the contract, of the right type, agreeing with journal and world.
+#[test]
+fn the_summary_object() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    bench.world.script("DeleteKeyPair", "*", [Act::throttle()]);
+    let mut rows = names.clone();
+    rows.push("never-was".to_owned());
+    let done = bench.run(&bench.manifest(&rows), &[]).exits(0);
+    let summary = summary(&bench, &done);
+    assert_eq!(summary["state"], "finished");
+    assert!(summary["stopped_by"].is_null() && summary.as_object().unwrap().contains_key("stopped_by"), "{done}");
+    assert_eq!(summary["sandbox"], false);
+    assert_eq!(summary["rows"], 5);
+    for outcome in OUTCOMES {
+        let expected = match outcome {
+            "deleted" => 4,
+            "absent" => 1,
+            _ => 0,
+        };
+        assert_eq!(summary["outcomes"][outcome], expected, "{outcome}\n{done}");
+    }
+    assert_eq!(summary["outcomes"].as_object().unwrap().len(), OUTCOMES.len(), "{done}");
+    assert_eq!(summary["requests"]["delete"], 5, "{done}");
+    assert_eq!(summary["requests"]["throttled"], 1, "{done}");
+    let reads = bench.world.state().log.iter().filter(|arrival| arrival.operation.starts_with("Get")).count() as u64;
+    let counted = summary["requests"]["read"].as_u64().unwrap();
+    assert!(counted > 0 && counted <= reads, "{counted} of {reads}\n{done}");
+    assert!(summary["seconds"].as_f64().unwrap() > 0.0, "{done}");
+    assert_eq!(summary["journal"].as_str().unwrap(), bench.journal().display().to_string());
+    assert_eq!(summary["run"].as_str().unwrap().len(), 36, "a UUID\n{done}");
+    assert_eq!(&summary["run"].as_str().unwrap()[14..15], "7", "a UUIDv7\n{done}");
+    assert_eq!(summary["head"]["size"], count(&bench, "SELECT count(*) AS n FROM entries"), "{done}");
+    assert_eq!(summary["head"]["root"].as_str().unwrap().len(), 44, "32 bytes in base64\n{done}");
+}
+
+/// stdout is data, stderr is talk: without a terminal there is no colour and no carriage return on either.
+#[test]
+fn streams_are_clean() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 10);
+    let done = bench.run(&bench.manifest(&names), &[]).exits(0);
+    done.json();
+    for text in [&done.stdout, &done.stderr] {
+        assert!(!text.contains('\u{1b}') && !text.contains('\r'), "plain lines\n{done}");
+    }
+    assert!(!done.stderr.trim().is_empty(), "it talks on stderr\n{done}");
+}
+
+/// The checkpoint is printed when the plan is sealed and at the session's end, in three lines on stderr.
+#[test]
+fn checkpoints_are_printed() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    let done = bench.run(&bench.manifest(&names), &[]).exits(0);
+    let root = done.json()["head"]["root"].as_str().unwrap().to_owned();
+    assert!(done.stderr.matches("keybatch/").count() >= 2, "origins\n{done}");
+    assert!(done.stderr.contains(&root), "the last root\n{done}");
+    assert!(count(&bench, "SELECT count(*) AS n FROM checkpoints") >= 2);
+}
+
+/// A manifest on stdin is kept in the journal: run with `-`, stop, resume without any file.
+#[test]
+fn a_manifest_on_stdin_can_be_resumed() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 6);
+    let text =
+        format!("name,reason\n{}\n", names.iter().map(|name| format!("{name},old")).collect::<Vec<_>>().join("\n"));
+    let args = Bench::run_args(std::path::Path::new("-"), &["--yes", "--max-deletes", "2"]);
+    let done = bench.keybatch_fed(&args.iter().map(String::as_str).collect::<Vec<_>>(), &text).exits(5);
+    summary(&bench, &done);
+    let mut sessions = 0;
+    while bench.resume().code == Some(5) {
+        sessions += 1;
+        assert!(sessions < 6, "resume does not get to the end");
+    }
+    assert!(bench.world.state().keys.is_empty());
+    invariants(&bench);
+}
+
+/// A moved or changed manifest file does not matter to `resume`: the plan is in the journal.
+#[test]
+fn resume_needs_no_file() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    bench.world.key("innocent");
+    let manifest = bench.manifest(&names);
+    bench.run(&manifest, &["--max-deletes", "1"]).exits(5);
+    std::fs::write(&manifest, "key_pair_name\ninnocent\n").unwrap();
+    let done = bench.resume().exits_one_of(&[0, 4, 5]);
+    assert!(bench.world.has("innocent"), "{done}");
+}
+
+/// The same manifest with an unfinished run is refused (exit 4), naming the resume command and the run.
+#[test]
+fn an_unfinished_run_of_the_same_manifest_is_refused() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    let manifest = bench.manifest(&names);
+    let done = bench.run(&manifest, &["--max-deletes", "1"]).exits(5);
+    let run = done.json()["run"].as_str().unwrap().to_owned();
+    let deletes = bench.world.arrived("DeleteKeyPair").len();
+    let copy = bench.file("copy.csv", std::fs::read(&manifest).unwrap());
+    for path in [&manifest, &copy] {
+        let done = bench.run(path, &[]).exits(4);
+        assert!(done.stderr.contains("keybatch resume"), "names the command\n{done}");
+        assert!(done.stderr.contains(&run[..8]), "names the run\n{done}");
+        assert_eq!(bench.world.arrived("DeleteKeyPair").len(), deletes);
+    }
+}
+
+/// `resume` without anything to do exits 0 and says so, with and without a journal.
+#[test]
+fn resume_with_nothing_to_do() {
+    let bench = Bench::new();
+    let done = bench.keybatch(&["resume"]).exits(0);
+    assert!(!done.said().trim().is_empty(), "{done}");
+    let names = bench.world.keys("key", 2);
+    bench.run(&bench.manifest(&names), &[]).exits(0);
+    let before = bench.world.state().log.len();
+    let done = bench.keybatch(&["resume"]).exits(0);
+    assert!(!done.said().trim().is_empty(), "{done}");
+    assert_eq!(bench.world.state().log.len(), before, "nothing is sent");
+}
+
+/// `--output` of `run` as table, jsonl or csv does not break the run.
+#[test]
+fn every_output_form_of_run() {
+    for form in ["table", "json", "jsonl", "csv"] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 2);
+        let manifest = bench.manifest(&names).display().to_string();
+        bench.keybatch(&["run", &manifest, "--yes", "--rate", "unlimited", "--output", form]).exits(0);
+        assert_eq!(row(&bench, &names[0]).verdict(), "deleted/answer", "{form}");
+    }
+}
+
+/// `--reason` and `--ticket` end in the view `runs`.
+#[test]
+fn reason_and_ticket_are_kept() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    bench.run(&bench.manifest(&names), &["--reason", "left the company", "--ticket", "OPS-17"]).exits(0);
+    let runs = bench.query("SELECT reason, ticket FROM runs");
+    assert_eq!((&runs[0]["reason"], &runs[0]["ticket"]), (&"left the company".into(), &"OPS-17".into()));
+}

@@ -1,0 +1,283 @@
+//! The decision table where *no* readable answer arrived, and what settling makes of it; and identity (I4).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Act, Bench, Effect, HOME, Row, count, invariants, row, summary};
+
+/// Every way in which an answer can be lost.
+fn losses() -> Vec<Act> {
+    vec![
+        Act::server_error(),
+        Act::raw(500, "application/x-amz-json-1.1", ""),
+        Act::raw(502, "text/html", "<html>bad gateway</html>"),
+        Act::html_503(),
+        Act::cut(),
+        Act::hang(),
+        Act::truncated(),
+        Act::empty_200(),
+        Act::empty_object(),
+        Act::raw(200, "text/html", "<html>a captive portal</html>"),
+    ]
+}
+
+/// Runs a manifest of `names`, of which all exist, and checks what holds always.
+#[track_caller]
+fn run(bench: &Bench, names: &[String], flags: &[&str], code: i32) {
+    let done = bench.run(&bench.manifest(names), flags).exits(code);
+    summary(bench, &done);
+    invariants(bench);
+}
+
+/// One key pair per loss, each lost once with this effect.
+fn lossy(effect: Effect) -> (Bench, Vec<String>) {
+    let bench = Bench::new();
+    let names = bench.world.keys("lost", losses().len());
+    for (name, loss) in names.iter().zip(losses()) {
+        bench.world.script("DeleteKeyPair", name, [loss.with(effect)]);
+    }
+    (bench, names)
+}
+
+/// Line "unanswered", not effective: looked at, then tried again; never twice in a row without a look.
+#[test]
+fn lost_before_the_effect_is_looked_at_and_retried() {
+    let (bench, names) = lossy(Effect::Nothing);
+    run(&bench, &names, &[], 0);
+    for (name, loss) in names.iter().zip(losses()) {
+        let row = row(&bench, name);
+        assert_eq!((row.verdict().as_str(), row.attempts()), ("deleted/answer", 2), "{loss:?}: {row:#?}");
+        let story = bench.world.story(name);
+        let deletes: Vec<usize> = (0..story.len()).filter(|&at| story[at] == "DeleteKeyPair").collect();
+        assert_eq!(deletes.len(), 2, "{loss:?}: {story:?}");
+        let between = &story[deletes[0]..deletes[1]];
+        assert!(between.iter().any(|operation| operation == "GetKeyPair"), "{loss:?}: no look between: {story:?}");
+    }
+}
+
+/// Line "unanswered", effective, operation in the history: `deleted/operation` with its id, asked once.
+#[test]
+fn lost_after_the_effect_is_found_in_the_history() {
+    let (bench, names) = lossy(Effect::Delete);
+    run(&bench, &names, &[], 0);
+    for (name, loss) in names.iter().zip(losses()) {
+        let row = row(&bench, name);
+        assert_eq!((row.verdict().as_str(), row.attempts()), ("deleted/operation", 1), "{loss:?}: {row:#?}");
+        assert_eq!(bench.world.deletes(name), 1, "{loss:?}");
+        let operation = bench.world.state().operations.iter().find(|op| op.place.1 == *name).unwrap().id.clone();
+        assert_eq!(row.text("operation_id"), operation, "{loss:?}");
+    }
+}
+
+/// Line "unanswered", effective, no history: `gone/readback`, for whether we did it cannot be shown (I5).
+#[test]
+fn lost_after_the_effect_without_history_is_gone() {
+    let (bench, names) = lossy(Effect::Delete);
+    bench.world.state().history = false;
+    run(&bench, &names, &[], 0);
+    for (name, loss) in names.iter().zip(losses()) {
+        let row = row(&bench, name);
+        assert_eq!((row.verdict().as_str(), row.attempts()), ("gone/readback", 1), "{loss:?}: {row:#?}");
+        assert_eq!(bench.world.deletes(name), 1, "{loss:?}");
+    }
+}
+
+/// lightsail.md: a NotFound from GetOperationsForResource is no evidence and no failure; nor are a denial and a 500.
+#[test]
+fn an_operation_history_that_answers_with_errors_is_no_evidence() {
+    for history in [
+        Act::type_and_code(400, "NotFoundException", "DoesNotExist"),
+        Act::denied(),
+        Act::raw(200, "application/x-amz-json-1.1", "{}"),
+    ] {
+        let (bench, names) = lossy(Effect::Delete);
+        bench.world.always("GetOperationsForResource", "*", history.clone());
+        run(&bench, &names[..1], &[], 0);
+        assert_eq!(row(&bench, &names[0]).verdict(), "gone/readback", "{history:?}");
+    }
+}
+
+/// I5: an old operation of that name, a failed one or another kind in the window does not make it `deleted`.
+#[test]
+fn operations_that_prove_nothing_are_no_evidence() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 3);
+    {
+        let mut state = bench.world.state();
+        let place = |name: &String| (HOME.to_owned(), name.clone());
+        state.operation(&place(&names[0]), "Succeeded", 0, "Succeeded");
+        let old = state.operations.len() - 1;
+        state.operations[old].created_us -= 3_600_000_000;
+    }
+    let (failed, other) = (names[1].clone(), names[2].clone());
+    bench.world.script("DeleteKeyPair", &names[0], [Act::cut().with(Effect::Vanish)]);
+    let failing = Act::cut().with(Effect::Vanish).and(move |state| {
+        state.operation(&(HOME.to_owned(), failed.clone()), "Failed", 0, "Failed");
+    });
+    bench.world.script("DeleteKeyPair", &names[1], [failing]);
+    let creating = Act::cut().with(Effect::Vanish).and(move |state| {
+        state.operation(&(HOME.to_owned(), other.clone()), "Succeeded", 0, "Succeeded");
+        let last = state.operations.len() - 1;
+        state.operations[last].kind = "CreateKeyPair";
+    });
+    bench.world.script("DeleteKeyPair", &names[2], [creating]);
+    run(&bench, &names, &[], 0);
+    for name in &names {
+        assert_eq!(row(&bench, name).verdict(), "gone/readback", "{name}");
+    }
+}
+
+/// "What no other tool does" 3, I4: re-created after a lost answer, it survives, is never asked for again, and the
+/// row says so.
+#[test]
+fn a_key_pair_recreated_after_a_lost_answer_survives() {
+    let (bench, names) = lossy(Effect::DeleteAndRecreate);
+    run(&bench, &names, &[], 0);
+    for (name, loss) in names.iter().zip(losses()) {
+        let row = row(&bench, name);
+        assert!(["deleted/operation", "gone/readback"].contains(&row.verdict().as_str()), "{loss:?}: {row:#?}");
+        assert_eq!(bench.world.deletes(name), 1, "{loss:?}");
+        assert!(bench.world.has(name), "{loss:?}: the new one survives");
+        assert!(!row.text("detail").is_empty(), "{loss:?}: the row says that the name lives on: {row:#?}");
+    }
+}
+
+/// I4, I5: replaced by somebody else while our request had no effect: gone, not `deleted`, never asked for again.
+#[test]
+fn a_key_pair_replaced_by_others_is_never_retried() {
+    let (bench, names) = lossy(Effect::VanishAndRecreate);
+    run(&bench, &names, &[], 0);
+    for (name, loss) in names.iter().zip(losses()) {
+        assert_eq!(row(&bench, name).verdict(), "gone/readback", "{loss:?}");
+        assert_eq!(bench.world.deletes(name), 1, "{loss:?}");
+    }
+}
+
+/// I4, line "operation Failed": the look before the retry finds another identity, so there is no retry.
+#[test]
+fn a_failed_operation_on_a_replaced_key_pair_is_not_retried() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::failed_operation().with(Effect::VanishAndRecreate)]);
+    let done = bench.run(&bench.manifest(&names), &[]).exits_one_of(&[0, 3, 6]);
+    summary(&bench, &done);
+    invariants(&bench);
+    assert_eq!(bench.world.deletes(&names[0]), 1);
+}
+
+/// Line "nothing sent", `--max-observation-age`: an old observation is renewed, and drift then protects the new one.
+#[test]
+fn an_old_observation_is_renewed_before_the_delete() {
+    let bench = Bench::new();
+    let names = ["a-first".to_owned(), "b-second".to_owned()];
+    for name in &names {
+        bench.world.key(name);
+    }
+    let slow = Act::ok().after(Duration::from_secs(2)).and(|state| {
+        state.apply(Effect::VanishAndRecreate, &(HOME.to_owned(), "b-second".to_owned()));
+    });
+    bench.world.script("DeleteKeyPair", "a-first", [slow]);
+    let flags = ["--concurrency", "1", "--max-observation-age", "1s", "--attempt-timeout", "10s"];
+    run(&bench, &names, &flags, 3);
+    assert_eq!(bench.world.deletes("b-second"), 0);
+    assert_eq!(row(&bench, "b-second").outcome(), "skipped");
+}
+
+/// Settle budget: no look succeeds, so nobody knows; `in_doubt`, exit 6, never asked again.
+#[test]
+fn no_look_within_the_budget_is_in_doubt() {
+    for (effect, look) in [
+        (Effect::Nothing, Act::html_503()),
+        (Effect::Delete, Act::server_error()),
+        (Effect::Delete, Act::hang()),
+        (Effect::Nothing, Act::truncated()),
+    ] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 2);
+        bench.world.script(
+            "DeleteKeyPair",
+            &names[0],
+            [Act::cut().with(effect).and({
+                let (name, look) = (names[0].clone(), look.clone());
+                move |state| {
+                    state.always.insert(("GetKeyPair".to_owned(), name.clone()), look.clone());
+                    state.always.insert(("GetKeyPairs".to_owned(), "*".to_owned()), look.clone());
+                }
+            })],
+        );
+        run(&bench, &names, &["--settle-timeout", "2s", "--concurrency", "1"], 6);
+        let row = row(&bench, &names[0]);
+        assert_eq!((row.outcome().as_str(), row.attempts()), ("in_doubt", 1), "{look:?}: {row:#?}");
+        assert_eq!(bench.world.deletes(&names[0]), 1, "{look:?}");
+    }
+}
+
+/// Settle goes on over hiccups of the look itself.
+#[test]
+fn hiccups_of_the_look_do_not_matter() {
+    let (bench, names) = lossy(Effect::Delete);
+    let name = names[4].clone();
+    let loss = Act::cut().with(Effect::Delete).and({
+        let name = name.clone();
+        move |state| {
+            let key = ("GetKeyPair".to_owned(), name.clone());
+            state.script.entry(key).or_default().extend([Act::throttle(), Act::html_503()]);
+        }
+    });
+    let key = ("DeleteKeyPair".to_owned(), name.clone());
+    bench.world.state().script.insert(key, [loss].into());
+    run(&bench, std::slice::from_ref(&name), &["--settle-timeout", "20s"], 0);
+    assert_eq!(row(&bench, &name).verdict(), "deleted/operation");
+}
+
+/// Outcome `failed`: retries used up with the key pair seen still there; evidence `readback`.
+#[test]
+fn unanswered_attempts_are_used_up() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.world.always("DeleteKeyPair", &names[0], Act::server_error());
+    run(&bench, &names, &["--max-attempts", "3"], 3);
+    let row = row(&bench, &names[0]);
+    assert_eq!((row.verdict().as_str(), row.attempts()), ("failed/readback", 3), "{row:#?}");
+    assert_eq!(bench.world.deletes(&names[0]), 3);
+}
+
+/// A late effect: the look still sees the key pair, the retry is told "not found"; that is settled, not `absent`.
+#[test]
+fn an_effect_that_comes_late_is_settled() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    let second = Act::type_and_code(400, "NotFoundException", "DoesNotExist").with(Effect::Delete);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::cut(), second]);
+    run(&bench, &names, &[], 0);
+    let row = row(&bench, &names[0]);
+    assert_eq!((row.verdict().as_str(), row.attempts()), ("deleted/operation", 2), "{row:#?}");
+}
+
+/// I3, I10: many rows, many losses, many at once; never two in flight for one key pair.
+#[test]
+fn many_losses_at_once() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 30);
+    for (index, name) in names.iter().enumerate() {
+        let effect = [Effect::Nothing, Effect::Delete, Effect::DeleteAndRecreate][index % 3];
+        let loss = losses()[index % losses().len()].clone().with(effect);
+        bench.world.script("DeleteKeyPair", name, [Act::throttle(), loss, Act::throttle()]);
+    }
+    run(&bench, &names, &["--concurrency", "8"], 0);
+}
+
+/// Column `class` tells unanswered attempts from answered ones, and `errors` lists those that ended in one.
+#[test]
+fn the_attempts_tell_what_happened() {
+    let (bench, names) = lossy(Effect::Nothing);
+    run(&bench, &names[..1], &[], 0);
+    let attempts = bench.query("SELECT * FROM attempts ORDER BY attempt");
+    assert_eq!(attempts.len(), 2);
+    let class = |index: usize| Row { value: attempts[index].clone() }.text("class");
+    assert!(!class(0).is_empty() && class(0) != class(1), "{attempts:#?}");
+    assert_eq!(count(&bench, "SELECT count(*) AS n FROM errors"), 1);
+}

@@ -1,0 +1,97 @@
+//! SIGINT and SIGTERM: the first drains what is in flight and stops resumably, the second leaves at once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use support::{Act, Bench, invariants, safety, summary};
+
+/// First signal: what is in flight is finished, exit 5, `stopped_by` signal; resume does the rest.
+#[test]
+fn one_signal_drains() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 40);
+        bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_millis(200)));
+        let live = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "2", "--attempt-timeout", "5s"]);
+        bench.world.wait_for_deletes(4);
+        live.signal(signal);
+        let done = live.wait().exits(5);
+        let summary = summary(&bench, &done);
+        assert_eq!((&summary["state"], &summary["stopped_by"]), (&"stopped".into(), &"signal".into()), "{done}");
+        let left = summary["outcomes"]["not_attempted"].as_u64().unwrap();
+        assert!((20..=36).contains(&left), "{left} left\n{done}");
+        assert_eq!(summary["outcomes"]["in_doubt"], 0, "what was in flight has been finished\n{done}");
+        assert!(done.stderr.contains("resume"), "says what to do next\n{done}");
+        invariants(&bench);
+        bench.world.heal();
+        bench.resume().exits(0);
+        assert!(bench.world.state().keys.is_empty());
+        invariants(&bench);
+    }
+}
+
+/// Draining waits for settling too: a lost answer is looked into before the program leaves, or left to resume.
+#[test]
+fn one_signal_with_a_lost_answer() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 10);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::hang()]);
+    let live = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "1"]);
+    bench.world.wait_for_deletes(1);
+    live.signal(Signal::INT);
+    live.wait().exits(5);
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 1, "nothing new is begun after the signal");
+    safety(&bench);
+    bench.resume().exits(0);
+    safety(&bench);
+    assert!(bench.world.state().keys.is_empty());
+}
+
+/// Second signal: leaves at once, although a request is in flight; the journal verifies and resume finishes.
+#[test]
+fn two_signals_leave_at_once() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    bench.world.script("DeleteKeyPair", "*", [Act::hang()]);
+    let mut live = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "1", "--attempt-timeout", "15s"]);
+    bench.world.wait_for_deletes(1);
+    live.signal(Signal::INT);
+    // Signals of one kind may merge: the second must come after the first was taken. A drain never ends here.
+    let first = Instant::now();
+    while first.elapsed() < Duration::from_millis(700) {
+        assert!(!live.has_ended(), "one signal drains");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    live.signal(Signal::INT);
+    let second = Instant::now();
+    let done = live.wait();
+    assert!(second.elapsed() < Duration::from_secs(3), "left after {:?}\n{done}", second.elapsed());
+    assert_ne!(done.code, Some(0), "{done}");
+    safety(&bench);
+    bench.world.heal();
+    bench.resume().exits(0);
+    safety(&bench);
+    assert!(bench.world.state().keys.is_empty());
+}
+
+/// A signal while planning: nothing was sent, and the manifest is free again.
+#[test]
+fn a_signal_while_planning() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 3);
+    let manifest = bench.manifest(&names);
+    bench.world.script("GetKeyPairs", "*", [Act::hang()]);
+    let live = bench.spawn_run(&manifest, &["--attempt-timeout", "30s"]);
+    support::wait_until("GetKeyPairs arrives", || !bench.world.arrived("GetKeyPairs").is_empty());
+    live.signal(Signal::INT);
+    let done = live.wait();
+    assert_ne!(done.code, Some(0), "{done}");
+    assert!(done.took < Duration::from_secs(20), "{done}");
+    assert!(bench.world.arrived("DeleteKeyPair").is_empty());
+    bench.run(&manifest, &[]).exits(0);
+    invariants(&bench);
+}

@@ -1,0 +1,240 @@
+//! Line "refused for everyone" and the other reasons to stop: the run stops with exit 5, rows stay
+//! `not_attempted`, and `resume` finishes the work once the cause is gone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use support::{Act, Bench, Done, Effect, count, intents, invariants, row, safety, summary};
+
+/// Checks that a run stopped resumably, for this reason.
+#[track_caller]
+fn stopped(bench: &Bench, done: Done, by: &str) -> Value {
+    let done = done.exits(5);
+    let summary = summary(bench, &done);
+    assert_eq!(summary["state"], "stopped", "{done}");
+    assert_eq!(summary["stopped_by"], by, "{done}");
+    assert!(summary["outcomes"]["not_attempted"].as_u64().unwrap() > 0, "{done}");
+    assert!(done.stderr.contains("resume"), "the last line says what to do next\n{done}");
+    safety(bench);
+    summary
+}
+
+/// Resumes until nothing is left, at most so many times; returns the last session.
+#[track_caller]
+fn resume_to_the_end(bench: &Bench, sessions: usize) -> Done {
+    for _ in 0..sessions {
+        let done = bench.resume();
+        if done.code != Some(5) {
+            return done;
+        }
+    }
+    panic!("still stopped after {sessions} sessions");
+}
+
+/// Every key pair was deleted by us, once.
+#[track_caller]
+fn all_deleted(bench: &Bench) {
+    for row in intents(bench) {
+        assert_eq!(row.outcome(), "deleted", "{row:#?}");
+        assert_eq!(bench.world.deleted_by_us(&row.place()), 1, "{row:#?}");
+    }
+}
+
+/// Line "first N rows all denied": the run stops by its breaker; with the permission back, resume ends in exit 0.
+#[test]
+fn everything_denied_stops_the_run_and_resume_finishes() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 40);
+    bench.world.deny("DeleteKeyPair");
+    let done = bench.run(&bench.manifest(&names), &[]);
+    let summary = stopped(&bench, done, "breaker");
+    assert_eq!(summary["outcomes"]["failed"], 0, "what everyone is refused is no row's failure: {summary}");
+    assert!(bench.world.arrived("DeleteKeyPair").len() < 40, "it did not try them all");
+    bench.world.heal();
+    resume_to_the_end(&bench, 1).exits(0);
+    all_deleted(&bench);
+    invariants(&bench);
+}
+
+/// AccessDenied can be per item: a few of many must not stop the run, not even the first one.
+#[test]
+fn some_denied_do_not_stop_the_run() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 12);
+    for index in [0, 5, 11] {
+        bench.world.always("DeleteKeyPair", &names[index], Act::denied());
+    }
+    let done = bench.run(&bench.manifest(&names), &["--concurrency", "1"]).exits(3);
+    let summary = summary(&bench, &done);
+    assert_eq!((&summary["outcomes"]["failed"], &summary["outcomes"]["deleted"]), (&3.into(), &9.into()), "{done}");
+    invariants(&bench);
+}
+
+/// Line "expired credentials" in mid-run: stops, and resume finishes; no row is settled as failed by it.
+#[test]
+fn credentials_that_expire_in_mid_run() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 12);
+    let expiring = Act::type_only(400, "ExpiredTokenException").and(|state| state.expired = true);
+    bench.world.script("DeleteKeyPair", &names[4], [expiring]);
+    let done = bench.run(&bench.manifest(&names), &["--concurrency", "2"]);
+    let summary = stopped(&bench, done, "breaker");
+    assert_eq!(summary["outcomes"]["failed"], 0, "{summary}");
+    bench.world.heal();
+    resume_to_the_end(&bench, 1).exits(0);
+    all_deleted(&bench);
+    invariants(&bench);
+}
+
+/// lightsail.md: every error that is fatal for the whole run stops it, in either dress.
+#[test]
+fn every_fatal_error_stops_the_run() {
+    let fatal = [
+        (400, "UnrecognizedClientException"),
+        (403, "InvalidClientTokenId"),
+        (400, "ExpiredToken"),
+        (400, "InvalidSignatureException"),
+        (400, "IncompleteSignature"),
+        (400, "RequestExpired"),
+        (403, "OptInRequired"),
+        (401, "UnauthenticatedException"),
+        (403, "MissingAuthenticationToken"),
+    ];
+    for (index, (status, kind)) in fatal.into_iter().enumerate() {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 6);
+        let act = if index % 2 == 0 { Act::type_only(status, kind) } else { Act::error(status, kind, None, true) };
+        bench.world.always("DeleteKeyPair", &names[2], act);
+        let done = bench.run(&bench.manifest(&names), &["--concurrency", "1"]);
+        stopped(&bench, done, "breaker");
+        assert!(["not_attempted", ""].contains(&row(&bench, &names[2]).outcome().as_str()), "{kind}");
+        bench.world.heal();
+        resume_to_the_end(&bench, 1).exits(0);
+        all_deleted(&bench);
+        invariants(&bench);
+    }
+}
+
+/// Line "endpoint gone" in mid-run: stops; connections that were never made used no attempt up; resume finishes.
+#[test]
+fn an_endpoint_that_vanishes_in_mid_run() {
+    let mut bench = Bench::new();
+    let names = bench.world.keys("key", 10);
+    bench.world.script("DeleteKeyPair", &names[3], [Act::ok().then_vanish_server()]);
+    let done = bench.run(&bench.manifest(&names), &["--concurrency", "1", "--max-attempts", "2"]).exits(5);
+    assert_eq!(done.json()["stopped_by"], "breaker", "{done}");
+    assert_eq!(done.json()["outcomes"]["failed"], 0, "{done}");
+    bench.world.reappear();
+    resume_to_the_end(&bench, 1).exits(0);
+    all_deleted(&bench);
+    safety(&bench);
+}
+
+/// The same with the answer lost: the attempt under way is settled after the endpoint is back, never repeated blindly.
+#[test]
+fn an_endpoint_that_takes_an_answer_with_it() {
+    let mut bench = Bench::new();
+    let names = bench.world.keys("key", 6);
+    bench.world.script("DeleteKeyPair", &names[2], [Act::cut().with(Effect::Delete).then_vanish_server()]);
+    let done = bench.run(&bench.manifest(&names), &["--concurrency", "1"]).exits_one_of(&[5, 6]);
+    bench.world.reappear();
+    if done.code == Some(5) {
+        resume_to_the_end(&bench, 1).exits_one_of(&[0, 6]);
+    }
+    assert_eq!(bench.world.deletes(&names[2]), 1);
+    let outcome = row(&bench, &names[2]).outcome();
+    assert!(["deleted", "in_doubt"].contains(&outcome.as_str()), "{outcome}");
+    safety(&bench);
+}
+
+/// `--max-deletes N`: no more than N are deleted in a session; exit 5; resuming gets to the end.
+#[test]
+fn max_deletes_stops_the_run() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 9);
+    let done = bench.run(&bench.manifest(&names), &["--max-deletes", "3"]);
+    let summary = stopped(&bench, done, "max_deletes");
+    assert_eq!(summary["outcomes"]["deleted"], 3, "{summary}");
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 3);
+    resume_to_the_end(&bench, 9).exits(0);
+    all_deleted(&bench);
+    invariants(&bench);
+}
+
+/// `--max-failures N`: with that many failed rows the run stops.
+#[test]
+fn max_failures_as_a_number_stops_the_run() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 20);
+    for name in &names[1..7] {
+        bench.world.always("DeleteKeyPair", name, Act::type_only(400, "InvalidInputException"));
+    }
+    let done = bench.run(&bench.manifest(&names), &["--max-failures", "2", "--concurrency", "1"]);
+    let summary = stopped(&bench, done, "max_failures");
+    let failed = summary["outcomes"]["failed"].as_u64().unwrap();
+    assert!((2..=3).contains(&failed), "{summary}");
+    bench.world.heal();
+    // Whether the limit counts per session or per run is open; either way the failed rows stay failed.
+    bench.resume().exits_one_of(&[3, 5]);
+    invariants(&bench);
+}
+
+/// `--max-failures P%`: a share of the rows.
+#[test]
+fn max_failures_as_a_share_stops_the_run() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 40);
+    for name in names.iter().skip(10).step_by(2) {
+        bench.world.always("DeleteKeyPair", name, Act::type_only(400, "InvalidInputException"));
+    }
+    let done = bench.run(&bench.manifest(&names), &["--max-failures", "10%", "--concurrency", "1"]);
+    let summary = stopped(&bench, done, "max_failures");
+    let failed = summary["outcomes"]["failed"].as_u64().unwrap();
+    assert!((1..=8).contains(&failed), "{summary}");
+    invariants(&bench);
+}
+
+/// `--max-duration D`: stops in time, finishing what is in flight; resume goes on.
+#[test]
+fn max_duration_stops_the_run() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 30);
+    bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_millis(200)));
+    let done = bench.run(&bench.manifest(&names), &["--max-duration", "2s", "--concurrency", "1"]);
+    assert!(done.took < Duration::from_secs(6), "{done}");
+    stopped(&bench, done, "max_duration");
+    invariants(&bench);
+    bench.world.heal();
+    resume_to_the_end(&bench, 9).exits(0);
+    all_deleted(&bench);
+    invariants(&bench);
+}
+
+/// I6: a second resume of a finished run sends nothing and writes nothing but its session entries.
+#[test]
+fn resume_reaches_a_fixed_point() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 6);
+    bench.world.always("DeleteKeyPair", &names[1], Act::denied());
+    let done = bench.run(&bench.manifest(&names), &["--max-deletes", "3"]).exits(5);
+    let run = done.json()["run"].as_str().unwrap().to_owned();
+    resume_to_the_end(&bench, 9).exits(3);
+    let entries = count(&bench, "SELECT count(*) AS n FROM entries");
+    let requests = lightsail_requests(&bench);
+    bench.keybatch(&["resume", &run, "--output", "json"]).exits_one_of(&[0, 3]);
+    assert_eq!(lightsail_requests(&bench), requests, "a finished run sends nothing");
+    let new = bench.query(&format!("SELECT DISTINCT kind FROM entries WHERE seq >= {entries}"));
+    for row in new {
+        let kind = row["kind"].as_str().unwrap_or_default().to_owned();
+        assert!(["session_opened", "session_closed", "checkpoint_made"].contains(&kind.as_str()), "wrote {kind}");
+    }
+    invariants(&bench);
+}
+
+fn lightsail_requests(bench: &Bench) -> usize {
+    bench.world.state().log.iter().filter(|arrival| arrival.operation != "GetCallerIdentity").count()
+}

@@ -1,0 +1,36 @@
+//! What the contract tests share: an independent Lightsail stand-in, a hermetic home for the binary, and the checks
+//! that must hold after every run. Nothing here uses the keybatch library: the tests know the contract alone.
+
+#![allow(dead_code, reason = "each test file uses its own part of the support")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+#![allow(unused_imports, reason = "each test file uses its own part of the support")]
+
+mod answers;
+mod audit;
+mod bench;
+mod http;
+mod script;
+mod server;
+pub(crate) mod shell;
+mod stand_in;
+mod world;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use self::{
+    audit::{OUTCOMES, Row, count, intents, invariants, row, safety, summary},
+    bench::{ACCESS_KEY_ID, Bench, Done, Live, SECRET_CANARY, TOKEN_CANARY, binary},
+    script::{Act, Effect},
+    stand_in::StandIn,
+    world::{ACCOUNT, DEFAULT_KEY_PAIR, HOME, KeyPair, NotFound, Place, now_us},
+};
+
+/// Polls until something holds; panics after 30 seconds.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
