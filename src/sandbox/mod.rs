@@ -137,15 +137,17 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
 }
 
 fn load(source: Source) -> Result<Shared, SandboxError> {
+    // One time for both: a world's id comes from its first session's, which a replay finds in the record.
+    let now = clock::now();
     let (mut engine, record) = match source {
-        Source::Memory(world) => (Engine::new(world, Recorder::nothing(), clock::now()), None),
+        Source::Memory(world) => (Engine::new(world, Recorder::nothing(), now), None),
         Source::Dir(StateDir { world, record, record_path }) => {
-            let engine = record::replay(world, record)
+            let engine = record::replay(world, record, now)
                 .map_err(|source| SandboxError::Record { record: record_path.clone(), source })?;
             (engine, Some(record_path))
         }
     };
-    engine.open(clock::now());
+    engine.open(now);
     Ok(Shared::new(engine, record))
 }
 

@@ -224,7 +224,7 @@ pub enum RecordError {
 
 /// Handles a record again and gives the engine that comes out, ready to go on in the same file. A torn last line is
 /// cut off; effects that were torn off with it are written again.
-pub(super) fn replay(world: World, mut file: File) -> Result<Engine, RecordError> {
+pub(super) fn replay(world: World, mut file: File, now: Micros) -> Result<Engine, RecordError> {
     cut_torn_line(&mut file).map_err(RecordError::Io)?;
     let mut world = Some(world);
     let mut engine: Option<Engine> = None;
@@ -252,7 +252,7 @@ pub(super) fn replay(world: World, mut file: File) -> Result<Engine, RecordError
     }
     let mut engine = match (engine, world) {
         (Some(engine), _) => engine,
-        (None, Some(world)) => Engine::new(world, Recorder::replaying(), clock::now()),
+        (None, Some(world)) => Engine::new(world, Recorder::replaying(), now),
         (None, None) => return Err(RecordError::Foreign { line: 0 }),
     };
     let mut torn_off = Vec::new();
