@@ -208,7 +208,7 @@ async fn every_error_has_its_wire_form() {
     assert_eq!(unsigned.json()["code"], "MissingAuthenticationToken");
     let badly = send(addr, "POST /", &format!("{target}Authorization: Bearer x\r\n"), "{}").await.answer();
     assert_eq!(badly.error(), "InvalidSignatureException");
-    assert_eq!(there(addr, "locked").await.is_some(), true);
+    assert!(there(addr, "locked").await.is_some());
 }
 
 #[tokio::test]
