@@ -237,3 +237,26 @@ impl Row {
         ask(self.addr, &self.region, operation, body).await
     }
 }
+
+#[test]
+fn the_reference_is_complete_and_its_example_is_accepted() {
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SANDBOX.md")).unwrap();
+    let example = docs.split("```json").nth(1).unwrap().split("```").next().unwrap();
+    World::parse(example).unwrap();
+    // Each refusal of something unknown lists what is known.
+    for text in [
+        r#"{"?":1}"#,
+        r#"{"name":"aa","faults":[{"?":1}]}"#,
+        r#"{"name":"aa","faults":[{"do":"?"}]}"#,
+        r#"{"name":"aa","key_pairs":{"r":[{"?":1}]}}"#,
+        r#"{"name":"aa","instances":[{"?":1}]}"#,
+        r#"{"name":"aa","throttle":{"?":1}}"#,
+    ] {
+        let error = World::parse(text).unwrap_err();
+        let listed = std::error::Error::source(&error).unwrap().to_string();
+        let listed = listed.split("expected one of").nth(1).unwrap();
+        for word in listed.split('`').skip(1).step_by(2) {
+            assert!(docs.contains(&format!("`{word}`")), "`{word}` is missing from docs/SANDBOX.md");
+        }
+    }
+}
