@@ -332,3 +332,88 @@ pub(super) fn instance_digest(world: &World, opened_at: Micros) -> String {
     let digest = hashing.into_inner().map(|hashing| hashing.0.finalize().to_vec()).unwrap_or_default();
     derive::hex(digest.get(..6).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    /// Every kind of fault strikes sometimes, on every operation that it can be done to.
+    const WORLD: &str = r#"{
+        "name": "random", "seed": 5, "page_size": 3, "error_header": "alternate", "operations": {"delay_ms": 2},
+        "throttle": {"rate_per_s": 400, "burst": 5}, "latency_ms": {"min": 1, "max": 9},
+        "credentials_expire_after_deletes": 9, "deny": {"tags": {"keep": "yes"}},
+        "key_pairs": {"r": [{"name": "aa", "tags": {"keep": "yes"}}, {"name": "LightsailDefaultKeyPair"}]},
+        "generate": [{"region": "r", "prefix": "k-", "count": 12}],
+        "faults": [
+            {"nth": [2, 9], "do": "late_effect", "delay_ms": 7},
+            {"nth": [3, 11], "do": "slow_operation", "polls": 2, "effect": "at_end"},
+            {"nth": [4], "do": "slow_operation", "ms": 5, "effect": "at_end"}, {"nth": 5, "do": "recreate_after"},
+            {"nth": 6, "do": "failed_operation"}, {"nth": 7, "do": "operation_failed_later"},
+            {"nth": 8, "do": "vanish_before", "history": "kept"}, {"nth": 10, "do": "cut_after"},
+            {"on": "GetKeyPair", "nth": [2, 5], "do": "recreate_before", "fingerprint": "same"},
+            {"on": "GetKeyPairs", "nth": 3, "do": "expired_credentials", "requests": 3},
+            {"on": "GetOperation", "nth": [3], "do": "hang"}
+        ]
+    }"#;
+
+    fn random_call(random: &mut fastrand::Rng, operations: &[String]) -> Call {
+        let names = ["aa", "k-000001", "k-000002", "k-000003", "k-000004", "k-000012", "fresh", "-", "nobody"];
+        let name = Some(names[random.usize(..names.len())].to_owned());
+        let (operation, input) = match random.u8(..10) {
+            0..=3 => (Operation::DeleteKeyPair, Input { key_pair_name: name, ..Input::default() }),
+            4 => (Operation::GetKeyPair, Input { key_pair_name: name, ..Input::default() }),
+            5 => (Operation::CreateKeyPair, Input { key_pair_name: name, ..Input::default() }),
+            6 => (Operation::GetKeyPairs, Input { include_default_key_pair: Some(true), ..Input::default() }),
+            7 => (Operation::GetOperationsForResource, Input { resource_name: name, ..Input::default() }),
+            8 => (
+                Operation::GetOperation,
+                Input { operation_id: random.choice(operations).cloned(), ..Input::default() },
+            ),
+            _ => (Operation::Unknown, Input::default()),
+        };
+        let problem = (operation == Operation::Unknown).then(|| Problem::UnknownOperation("x \"y\"".to_owned()));
+        let caller = if random.u8(..4) == 0 { "two" } else { "one" }.to_owned();
+        Call { operation, json: true, region: "r".to_owned(), caller, user_agent: "ü/1".to_owned(), input, problem }
+    }
+
+    fn state(engine: &Engine) -> String {
+        let pairs: Vec<_> = engine.regions.iter().map(|region| region.pairs.page(None, 1_000, true)).collect();
+        format!("{:?} {pairs:?} {:?} {:?}", engine.stats(1_000), engine.due, engine.last_operation)
+    }
+
+    #[test]
+    fn a_replayed_record_gives_the_same_state_and_the_same_answers() {
+        for seed in 0..60 {
+            let dir = tempfile::tempdir().unwrap();
+            let open =
+                || OpenOptions::new().read(true).append(true).create(true).open(dir.path().join("record")).unwrap();
+            let world = || World::parse(WORLD).unwrap();
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut now = 1_700_000_000_000_000;
+            let mut engine = replay(world(), open(), now).unwrap();
+            engine.open(now);
+            let mut operations = vec!["nonsense".to_owned()];
+            for step in 0..80 {
+                now += random.u64(..6_000);
+                match random.u8(..20) {
+                    // A look at the numbers lets late effects take hold between requests.
+                    0 => engine.tick(now),
+                    1 => {
+                        let before = state(&engine);
+                        drop(engine);
+                        engine = replay(world(), open(), now).unwrap();
+                        assert_eq!(state(&engine), before, "seed {seed}, step {step}");
+                        engine.open(now);
+                    }
+                    _ => {
+                        let reply = engine.handle(&random_call(&mut random, &operations), now);
+                        let body: serde_json::Value = serde_json::from_str(&reply.answer.body).unwrap_or_default();
+                        operations.extend(body["operation"]["id"].as_str().map(str::to_owned));
+                    }
+                }
+            }
+        }
+    }
+}
