@@ -416,4 +416,18 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_record_that_cannot_be_written_silences_the_sandbox() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("record"), "").unwrap();
+        let read_only = File::open(dir.path().join("record")).unwrap();
+        let mut engine = Engine::new(World::parse(WORLD).unwrap(), Recorder::file(read_only), 1);
+        let mut random = fastrand::Rng::with_seed(1);
+        for now in 1..3 {
+            let reply = engine.handle(&random_call(&mut random, &["nonsense".to_owned()]), now);
+            assert_eq!(reply.manner, Manner::Cut, "nothing is answered that is not on record");
+        }
+        assert!(engine.stats(0).broken.is_some());
+    }
 }
