@@ -1,4 +1,7 @@
 //! What changes a world: deleting, creating and importing key pairs, by the caller and by somebody else.
+//!
+//! Every change goes through `remove` or `give`, which keep the store, the history, the numbers and the record in step;
+//! there is no other way to touch a key pair. What the client is told about it is not known here.
 
 use super::answer::{Error, Object, Refusal, Style, fake_keys};
 use super::call::{Input, Operation};

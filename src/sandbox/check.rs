@@ -54,7 +54,7 @@ impl World {
             for (index, spec) in specs.iter().enumerate() {
                 let at = |field: &str| format!("key_pairs.{region}[{index}].{field}");
                 ensure(is_name(&spec.name), || at("name"), "is no name Lightsail accepts: `\\w[\\w\\-]*\\w`")?;
-                ensure(names.insert(spec.name.as_str()), || at("name"), "is there twice in its region")?;
+                ensure(names.insert(spec.name.as_ref()), || at("name"), "is there twice in its region")?;
                 ensure(
                     self.rehearsal || spec.arn.as_deref().is_none_or(|arn| is_sandbox_arn(arn, region)),
                     || at("arn"),

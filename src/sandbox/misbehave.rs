@@ -3,14 +3,14 @@
 //! The order matters and is the same for all kinds: refuse, interfere, do what was asked, spoil the answer.
 
 use super::answer::{Answer, Error, Manner, Refusal, html_503, json};
-use super::call::Operation;
+use super::call::Call;
 use super::engine::{Engine, Turn, denied, expired};
 use super::fault::{Delivery, Fault, Kind, When};
 
 impl Engine {
     /// Does what the script wants instead.
     pub(super) fn misbehave(&mut self, turn: &mut Turn<'_>, fault: &Fault) -> (Answer, Manner) {
-        if let Some(refusal) = refusal_of(fault, turn.call.operation) {
+        if let Some(refusal) = refusal_of(fault, turn.call) {
             return (self.refused(turn, &refusal), Manner::Whole);
         }
         let hang = Manner::Hang { hold_ms: fault.hold_ms() };
@@ -60,14 +60,17 @@ impl Engine {
 const INTERNAL: &str = "An internal error has occurred.";
 
 /// What the fault refuses with, if it is a plain refusal.
-fn refusal_of(fault: &Fault, operation: Operation) -> Option<Refusal> {
-    let name = fault.name.as_deref().unwrap_or("*");
+fn refusal_of(fault: &Fault, call: &Call) -> Option<Refusal> {
+    let name = call.name().unwrap_or("*");
     let (error, message) = match fault.kind {
         Kind::Throttle => (Error::Throttling, "Rate exceeded".to_owned()),
         Kind::Error500Before => (Error::Service, INTERNAL.to_owned()),
         Kind::Deny => {
             return Some(
-                fault.message.as_ref().map_or_else(|| denied(operation, name), |said| Error::AccessDenied.says(said)),
+                fault
+                    .message
+                    .as_ref()
+                    .map_or_else(|| denied(call.operation, name), |said| Error::AccessDenied.says(said)),
             );
         }
         Kind::NotFoundThoughThere => (Error::NotFound, format!("The KeyPair does not exist: {name}")),

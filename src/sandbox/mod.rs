@@ -16,7 +16,7 @@
 //! - `call`, `answer`: the wire; no state
 //! - `store`, `history`, `script`, `bucket`, `derive`: the parts of a state; no clock, no I/O
 //! - `engine` with `act`, `look` and `misbehave`: a request and a time in, an answer out
-//! - `record`, `state`: the state on disk
+//! - `record`, `replay`, `state`: the state on disk
 //! - `serve`, `inspect`, `clock`: sockets and time; no decisions
 
 mod act;
@@ -33,6 +33,7 @@ mod inspect;
 mod look;
 mod misbehave;
 mod record;
+mod replay;
 mod script;
 mod serve;
 mod state;
@@ -53,7 +54,7 @@ use self::engine::Engine;
 use self::record::Recorder;
 use self::serve::Shared;
 
-pub use self::record::RecordError;
+pub use self::replay::RecordError;
 pub use self::state::{StateDir, StateDirError};
 pub use self::stats::{Effects, NameEffects, Requests, Stats};
 pub use self::world::{RehearsalRow, World, WorldError};
@@ -137,15 +138,17 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
 }
 
 fn load(source: Source) -> Result<Shared, SandboxError> {
+    // One time for both: a world's id comes from its first session's, which a replay finds in the record.
+    let now = clock::now();
     let (mut engine, record) = match source {
-        Source::Memory(world) => (Engine::new(world, Recorder::nothing(), clock::now()), None),
+        Source::Memory(world) => (Engine::new(world, Recorder::nothing(), now), None),
         Source::Dir(StateDir { world, record, record_path }) => {
-            let engine = record::replay(world, record)
+            let engine = replay::replay(world, record, now)
                 .map_err(|source| SandboxError::Record { record: record_path.clone(), source })?;
             (engine, Some(record_path))
         }
     };
-    engine.open(clock::now());
+    engine.open(now);
     Ok(Shared::new(engine, record))
 }
 

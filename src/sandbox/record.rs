@@ -2,21 +2,20 @@
 //!
 //! What a request did to the world is in the same write(2) as the request itself, so a killed sandbox forgets nothing
 //! that it answered; there is no fsync, as a sandbox need not survive a power cut. The record is also the only state on
-//! disk: [`replay`] handles its requests again and insists that the same lines come out.
+//! disk: `replay` handles its requests again and insists that the same lines come out.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, Manner};
-use super::call::{Call, Input, Operation, Problem};
+use super::call::{Input, Operation, Problem};
 use super::clock::{self, Micros};
 use super::derive;
-use super::engine::{Engine, Turn};
+use super::engine::Turn;
 use super::fault::Kind;
 use super::world::World;
 
@@ -85,7 +84,8 @@ impl Recorder {
         Ok(())
     }
 
-    fn replayed(&mut self) -> Option<String> {
+    /// The next line that a replay has brought forth.
+    pub(super) fn replayed(&mut self) -> Option<String> {
         match &mut self.target {
             Target::Replay(lines) => lines.pop_front(),
             _ => None,
@@ -181,136 +181,6 @@ pub(super) enum Change {
 pub(super) enum Who {
     Caller,
     SomebodyElse,
-}
-
-/// Any line of a record, as far as a replay needs it.
-#[derive(Debug, Deserialize)]
-struct AnyLine {
-    kind: String,
-    at: Timestamp,
-    operation: Option<String>,
-    #[serde(default)]
-    region: String,
-    name: Option<String>,
-    input: Option<Input>,
-    #[serde(default)]
-    caller: String,
-    #[serde(default)]
-    user_agent: String,
-    problem: Option<Problem>,
-}
-
-/// Why a record cannot be taken up again.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// Reading, cutting or writing failed.
-    #[error("the record cannot be read or written")]
-    Io(#[source] io::Error),
-    /// A line in the middle is no line of a record.
-    #[error("line {line} of the record is damaged")]
-    Damaged {
-        /// The line, from 1.
-        line: u64,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// The world beside it would not have led to this record.
-    #[error("line {line} of the record does not follow from the world beside it (another version, or a changed file)")]
-    Foreign {
-        /// The line, from 1.
-        line: u64,
-    },
-}
-
-/// Handles a record again and gives the engine that comes out, ready to go on in the same file. A torn last line is
-/// cut off; effects that were torn off with it are written again.
-pub(super) fn replay(world: World, mut file: File) -> Result<Engine, RecordError> {
-    cut_torn_line(&mut file).map_err(RecordError::Io)?;
-    let mut world = Some(world);
-    let mut engine: Option<Engine> = None;
-    let mut reader = BufReader::new(&file);
-    let (mut text, mut number) = (String::new(), 0);
-    while reader.read_line(&mut text).map_err(RecordError::Io)? > 0 {
-        number += 1;
-        let found = text.trim_end();
-        let line: AnyLine =
-            serde_json::from_str(found).map_err(|source| RecordError::Damaged { line: number, source })?;
-        let at = clock::from_timestamp(line.at);
-        let engine = match (&mut engine, world.take()) {
-            (Some(engine), _) => engine,
-            (none, Some(world)) => none.insert(Engine::new(world, Recorder::replaying(), at)),
-            (None, None) => return Err(RecordError::Foreign { line: number }),
-        };
-        let expected = engine.recorder.replayed().or_else(|| {
-            again(engine, line, at);
-            engine.recorder.replayed()
-        });
-        if expected.as_deref() != Some(found) {
-            return Err(RecordError::Foreign { line: number });
-        }
-        text.clear();
-    }
-    let mut engine = match (engine, world) {
-        (Some(engine), _) => engine,
-        (None, Some(world)) => Engine::new(world, Recorder::replaying(), clock::now()),
-        (None, None) => return Err(RecordError::Foreign { line: 0 }),
-    };
-    let mut torn_off = Vec::new();
-    while let Some(line) = engine.recorder.replayed() {
-        torn_off.extend_from_slice(line.as_bytes());
-        torn_off.push(b'\n');
-    }
-    file.write_all(&torn_off).map_err(RecordError::Io)?;
-    engine.recorder = Recorder::file(file);
-    Ok(engine)
-}
-
-/// Does again what a line tells.
-fn again(engine: &mut Engine, line: AnyLine, at: Micros) {
-    match line.kind.as_str() {
-        "opened" => engine.open(at),
-        // Effects follow from requests; one that follows from none was due at this time.
-        "effect" => engine.tick(at),
-        "request" => {
-            let operation = line.operation.as_deref().and_then(Operation::named).unwrap_or(Operation::Unknown);
-            let input = line.input.unwrap_or(Input { key_pair_name: line.name, ..Input::default() });
-            let call = Call {
-                operation,
-                json: true,
-                region: line.region,
-                caller: line.caller,
-                user_agent: line.user_agent,
-                input,
-                problem: line.problem,
-            };
-            engine.handle(&call, at);
-        }
-        _ => {}
-    }
-}
-
-fn cut_torn_line(file: &mut File) -> io::Result<()> {
-    let length = file.seek(SeekFrom::End(0))?;
-    let mut end = length;
-    let mut block = [0; 4096];
-    'search: while end > 0 {
-        let start = end.saturating_sub(block.len() as u64);
-        let size = usize::try_from(end - start).unwrap_or(block.len());
-        file.seek(SeekFrom::Start(start))?;
-        io::Read::read_exact(file, &mut block[..size])?;
-        for index in (0..size).rev() {
-            if block[index] == b'\n' {
-                end = start + index as u64 + 1;
-                break 'search;
-            }
-        }
-        end = start;
-    }
-    if end < length {
-        file.set_len(end)?;
-    }
-    file.seek(SeekFrom::Start(0))?;
-    Ok(())
 }
 
 /// Tells this instance of a world from every other, also from another instance of the same file.

@@ -1,4 +1,7 @@
 //! What has arrived at a sandbox and what came of it, in numbers.
+//!
+//! The numbers outlive restarts, because a replayed record is counted again. They are what tests of the product compare
+//! its journal with, so they are taken where things happen and never derived from answers.
 
 use std::collections::BTreeMap;
 

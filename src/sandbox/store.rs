@@ -84,8 +84,8 @@ impl KeyPairs {
     pub(super) fn list(&mut self, spec: KeyPairSpec) {
         let stored = Stored {
             born: 0,
-            arn: spec.arn.map(String::into_boxed_str),
-            fingerprint: spec.fingerprint.map(String::into_boxed_str),
+            arn: spec.arn,
+            fingerprint: spec.fingerprint,
             created_at: spec.created_at.map(from_timestamp),
             tags: spec.tags,
             history: spec.operation_history,

@@ -4,7 +4,7 @@
 //! and an account other than zeros are refused with the path of the culprit. `docs/SANDBOX.md` is the reference for
 //! people. A world knows nothing of time or of requests.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -64,13 +64,13 @@ pub struct World {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyPairSpec {
-    pub(super) name: String,
+    pub(super) name: Box<str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) fingerprint: Option<String>,
+    pub(super) fingerprint: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) created_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) arn: Option<String>,
+    pub(super) arn: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) tags: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,20 +253,21 @@ impl World {
     /// same key pair the first counts; rows with names that cannot exist are left out, so they are absent.
     pub fn rehearsal(rows: impl Iterator<Item = RehearsalRow>) -> Self {
         let mut key_pairs: BTreeMap<String, Vec<KeyPairSpec>> = BTreeMap::new();
-        let mut seen: BTreeMap<String, HashSet<String>> = BTreeMap::new();
         for row in rows.filter(|row| is_name(&row.name)) {
-            let names = seen.entry(row.region.clone()).or_default();
-            if !names.insert(row.name.clone()) {
-                continue;
-            }
             let mut spec = KeyPairSpec::named(row.name);
-            (spec.fingerprint, spec.arn, spec.created_at) = (row.fingerprint, row.arn, row.created_at);
+            spec.fingerprint = row.fingerprint.map(String::into_boxed_str);
+            spec.arn = row.arn.map(String::into_boxed_str);
+            spec.created_at = row.created_at;
             key_pairs.entry(row.region).or_default().push(spec);
         }
-        for (region, specs) in &mut key_pairs {
-            let taken = &seen[region];
-            let free = (1..).map(|number| format!("bystander-{number}")).filter(|name| !taken.contains(name));
-            specs.extend(free.take(BYSTANDERS).map(KeyPairSpec::named));
+        for specs in key_pairs.values_mut() {
+            // The sort is stable, so the first row of a name stays the first; a set of names would double the memory.
+            specs.sort_by(|one, other| one.name.cmp(&other.name));
+            specs.dedup_by(|later, first| later.name == first.name);
+            let taken = |name: &String| specs.binary_search_by(|spec| spec.name.as_ref().cmp(name)).is_ok();
+            let free = (1..).map(|number| format!("bystander-{number}")).filter(|name| !taken(name));
+            let bystanders: Vec<_> = free.take(BYSTANDERS).map(KeyPairSpec::named).collect();
+            specs.extend(bystanders);
         }
         Self { rehearsal: true, key_pairs, ..Self::empty("rehearsal") }
     }
@@ -296,6 +297,7 @@ impl World {
 
 impl KeyPairSpec {
     fn named(name: String) -> Self {
+        let name = name.into_boxed_str();
         Self { name, fingerprint: None, created_at: None, arn: None, tags: BTreeMap::new(), operation_history: None }
     }
 }
@@ -329,10 +331,10 @@ mod tests {
             row("eu-central-1", "no name", None),
         ];
         let world = World::rehearsal(rows.into_iter());
-        let names = |region: &str| world.key_pairs[region].iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>();
-        assert_eq!(names("us-east-1"), ["one", "bystander-1", "bystander-2", "bystander-3"]);
+        let names = |region: &str| world.key_pairs[region].iter().map(|spec| spec.name.as_ref()).collect::<Vec<_>>();
+        assert_eq!(names("us-east-1"), ["bystander-1", "one", "bystander-2", "bystander-3"]);
         assert_eq!(names("eu-central-1"), ["two", "bystander-1", "bystander-2"]);
-        assert_eq!(world.key_pairs["us-east-1"][0].arn.as_deref(), Some(real));
+        assert_eq!(world.key_pairs["us-east-1"][1].arn.as_deref(), Some(real));
         assert_eq!(World::parse(&serde_json::to_string(&world).unwrap()).unwrap(), world);
     }
 }
