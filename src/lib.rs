@@ -1,9 +1,9 @@
 //! keybatch: an audited batch job runner with a persistent journal.
+pub mod cli;
 pub mod domain;
-pub mod manifest;
+pub mod execute;
 pub mod journal;
 pub mod lightsail;
-pub mod execute;
+pub mod manifest;
 pub mod plan;
 pub mod sandbox;
-pub mod cli;

@@ -60,7 +60,9 @@ fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
         let (region, deletes, pairs) = (shown(&target.region), target.deletes, target.key_pairs);
         lines.push(format!("region    {region}: delete {deletes} of {pairs} key pairs"));
         if target.instances.is_none() {
-            lines.push(format!("warning   {region}: lightsail:GetInstances gave no answer; key pairs in use are not known"));
+            lines.push(format!(
+                "warning   {region}: lightsail:GetInstances gave no answer; key pairs in use are not known"
+            ));
         }
     }
     let (rows, deletes, skips, absents) = (sealed.rows, sealed.deletes, sealed.skips, sealed.absents);

@@ -90,10 +90,7 @@ impl SessionOptions {
 
     /// The limits that are meant, for a plan of so many deletes.
     pub(super) fn limits(&self, deletes: u64) -> Limits {
-        Limits {
-            max_deletes: self.max_deletes,
-            max_failures: self.max_failures.map(|most| most.rows(deletes)),
-        }
+        Limits { max_deletes: self.max_deletes, max_failures: self.max_failures.map(|most| most.rows(deletes)) }
     }
 
     /// The settings by name, for the journal. No secret is among them: none is ever taken as an option.

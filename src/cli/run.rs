@@ -373,7 +373,8 @@ fn plan_error(error: &PlanError) -> CliError {
     match error {
         PlanError::Refused { notes, .. } => {
             let mut refused = CliError::from_error(Exit::Refused, error);
-            refused.causes = notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
+            refused.causes =
+                notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
             refused.hint(nothing)
         }
         PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)

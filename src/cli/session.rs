@@ -24,9 +24,7 @@ use crate::execute::lane::{Counts, Lane};
 use crate::execute::pace::Pacer;
 use crate::execute::{LaneWork, Shared, work_off};
 use crate::journal::checkpoint::Checkpoint;
-use crate::journal::event::{
-    Event, PlanSealed, Requests, RunFinished, RunStopped, SessionClosed, SessionOpened,
-};
+use crate::journal::event::{Event, PlanSealed, Requests, RunFinished, RunStopped, SessionClosed, SessionOpened};
 use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore};
 use crate::journal::{Draft, Journal, JournalError, Lock, TargetRecord, WriterOptions};
 use crate::lightsail::aws::AwsLightsail;

@@ -139,7 +139,16 @@ mod tests {
         let value = serde_json::to_value(summary(None, OutcomeCounts::default())).unwrap();
         let fields: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let mut expected = [
-            "schema", "run", "state", "stopped_by", "sandbox", "rows", "outcomes", "requests", "seconds", "journal",
+            "schema",
+            "run",
+            "state",
+            "stopped_by",
+            "sandbox",
+            "rows",
+            "outcomes",
+            "requests",
+            "seconds",
+            "journal",
             "head",
         ];
         expected.sort_unstable();

@@ -98,7 +98,7 @@ pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
     match answer.class {
         Class::Succeeded => Step::Settle(Outcome::Deleted, Evidence::Answer),
         Class::Pending => pending(row, policy, situation),
-        Class::OperationFailed => look(row, policy, situation, StillThere::Retry(Evidence::Answer)),
+        Class::OperationFailed => look(row, policy, situation, StillThere::Retry(Evidence::Operation)),
         Class::NotFound if row.attempts == 1 => Step::Settle(Outcome::Absent, Evidence::Answer),
         Class::NotFound => look(row, policy, situation, StillThere::Retry(Evidence::Readback)),
         Class::Unanswered => unanswered(row, attempt, policy, situation),
@@ -182,17 +182,13 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
     match row.look.as_ref().map(|look| look.found) {
         Some(Found::Same) => match still_there {
             StillThere::InDoubt => Step::Settle(Outcome::InDoubt, Evidence::Tried),
-            StillThere::Retry(evidence) if row.spent >= policy.max_attempts => {
-                Step::Settle(Outcome::Failed, evidence)
-            }
+            StillThere::Retry(evidence) if row.spent >= policy.max_attempts => Step::Settle(Outcome::Failed, evidence),
             StillThere::Retry(_) if is_stale(row, policy, situation) => Step::Read { level: 0 },
             StillThere::Retry(_) => Step::Send { level: row.spent.max(row.refusals) },
         },
         // The original is gone and the name lives on: whatever has it now is not ours to delete.
         Some(Found::Other) => Step::Settle(Outcome::Gone, Evidence::Readback),
-        Some(Found::NotFound) if still_there == StillThere::InDoubt => {
-            Step::Settle(Outcome::Gone, Evidence::Readback)
-        }
+        Some(Found::NotFound) if still_there == StillThere::InDoubt => Step::Settle(Outcome::Gone, Evidence::Readback),
         Some(Found::NotFound) => search(row, policy, situation),
         Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),

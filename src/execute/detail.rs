@@ -7,12 +7,7 @@ use crate::journal::event::{Found, IntentRecorded, Severity};
 
 /// One sentence on an outcome, where the words themselves do not say it all.
 #[must_use]
-pub(super) fn detail(
-    outcome: Outcome,
-    evidence: Evidence,
-    row: &RowState,
-    intent: &IntentRecorded,
-) -> Option<String> {
+pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, intent: &IntentRecorded) -> Option<String> {
     let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
     let said = answer.and_then(|answer| answer.summary.clone());
     let found = row.look.as_ref().map(|look| look.found);

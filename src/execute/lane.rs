@@ -104,7 +104,8 @@ impl<L> Lane<L> {
             account: self.target.account.clone(),
             region: self.target.region.clone(),
             from_per_s: rate_text(change.from),
-            to_per_s: rate_text(self.pacer.learned().or(change.to)),
+            to_per_s: rate_text(change.to),
+            learned_per_s: self.pacer.learned().map(|rate| rate_text(Some(rate))),
             why: change.why.as_str().to_owned(),
         };
         let draft = Draft { run: Some(self.run), row: None, event: Event::RateChanged(event) };

@@ -32,10 +32,10 @@ use control::Control;
 use decide::{Denial, Situation, Step, decide};
 use inventory::Inventory;
 use lane::Lane;
-use row::RowState;
 pub(crate) use lane::pause;
-pub(crate) use worker::observation;
+use row::RowState;
 use worker::Worker;
+pub(crate) use worker::observation;
 
 /// How many rows are read from the journal at once.
 const PAGE: u32 = 256;
@@ -235,8 +235,7 @@ impl<L: Lightsail> Feeder<L> {
             state,
             in_flight: None,
         };
-        let (shared, inventory, target_no) =
-            (Arc::clone(&self.shared), Arc::clone(&self.inventory), self.target_no);
+        let (shared, inventory, target_no) = (Arc::clone(&self.shared), Arc::clone(&self.inventory), self.target_no);
         shared.control.entered(target_no);
         rows.spawn(async move {
             let result = worker.work().await;
@@ -252,8 +251,7 @@ impl<L: Lightsail> Feeder<L> {
 
     /// The outcome of a row that the plan itself settles: nothing is asked for it.
     fn settled_by_plan(&self, row: u64, intent: &IntentRecorded, state: &RowState) -> Option<(Outcome, Draft)> {
-        let situation =
-            Situation { now: self.shared.clock.now(), denial: Denial::Unknown, target_admits: false };
+        let situation = Situation { now: self.shared.clock.now(), denial: Denial::Unknown, target_admits: false };
         let Step::Settle(outcome, evidence) = decide(state, &self.shared.policy, &situation) else { return None };
         let settled = RowSettled {
             outcome,

@@ -151,8 +151,7 @@ impl RowState {
                 self.spent += 1;
                 self.unread = true;
                 self.unknown.push(at);
-                self.last =
-                    Some(Attempt { number: started.attempt, started_at: at, started_seq: seq, answer: None });
+                self.last = Some(Attempt { number: started.attempt, started_at: at, started_seq: seq, answer: None });
                 (self.look, self.search, self.poll) = (None, None, None);
                 (self.tries, self.polls) = (Tries::default(), Tries::default());
             }
@@ -239,9 +238,10 @@ impl RowState {
             }
         }
         for look in [&mut self.look, &mut self.search] {
-            if look.as_ref().is_some_and(|look| {
-                matches!(look.found, Found::NoAnswer | Found::Denied | Found::RefusedForAll)
-            }) {
+            if look
+                .as_ref()
+                .is_some_and(|look| matches!(look.found, Found::NoAnswer | Found::Denied | Found::RefusedForAll))
+            {
                 *look = None;
             }
         }

@@ -364,7 +364,11 @@ impl<L: Lightsail> Worker<L> {
 
 impl Shared {
     /// Appends entries of one row.
-    pub(super) async fn append(&self, row: u64, events: Vec<Event>) -> Result<Vec<crate::journal::Stamp>, JournalError> {
+    pub(super) async fn append(
+        &self,
+        row: u64,
+        events: Vec<Event>,
+    ) -> Result<Vec<crate::journal::Stamp>, JournalError> {
         let draft = |event| Draft { run: Some(self.run), row: Some(row), event };
         self.journal.append(events.into_iter().map(draft).collect()).await
     }

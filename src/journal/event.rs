@@ -416,6 +416,9 @@ pub struct RateChanged {
     pub from_per_s: String,
     /// Requests per second, a decimal, or `unlimited`.
     pub to_per_s: String,
+    /// What the next session starts from: requests per second, a decimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned_per_s: Option<String>,
     /// A stable word.
     pub why: String,
 }

@@ -340,7 +340,11 @@ impl<L: Lightsail> Planner<L> {
             for joined in page {
                 let (row, intent) = self.judge(joined);
                 plan.count(row, &intent, &mut targets);
-                drafts.push(Draft { run: Some(self.run), row: Some(row), event: Event::IntentRecorded(Box::new(intent)) });
+                drafts.push(Draft {
+                    run: Some(self.run),
+                    row: Some(row),
+                    event: Event::IntentRecorded(Box::new(intent)),
+                });
             }
             let stamps = self.journal.append(drafts).await?;
             stamps.iter().for_each(|stamp| tree.push(stamp.leaf));

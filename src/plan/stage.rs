@@ -154,11 +154,7 @@ fn staged(row: Row) -> StagedRow {
 ///
 /// # Errors
 /// Where the scratch database fails.
-pub async fn compare_twins(
-    stage: &mut Stage,
-    file: &str,
-    skip_invalid: bool,
-) -> Result<Faults, JournalError> {
+pub async fn compare_twins(stage: &mut Stage, file: &str, skip_invalid: bool) -> Result<Faults, JournalError> {
     let mut faults = Faults::new(file);
     let mut after = 0;
     loop {

@@ -219,8 +219,7 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
         Event::RateChanged(changed) => {
             let endpoint = endpoint.unwrap_or_default().into();
             let (account, region) = ((&changed.account).into(), (&changed.region).into());
-            single
-                .push((super::sql::PUT_RATE, vec![endpoint, account, region, (&changed.to_per_s).into(), seq.into()]));
+            single.push((super::sql::PUT_RATE, vec![endpoint, account, region, learned.into(), seq.into()]));
             "rate_changed"
         }
         Event::RunStopped(stopped) => {
