@@ -9,6 +9,7 @@ mod connect;
 pub mod environment;
 pub mod error;
 pub mod exit;
+mod trace;
 mod options;
 mod progress;
 mod resume;
@@ -90,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
             return Exit::Usage;
         }
     };
+    trace::init(&environment);
     let ui = Ui::new(cli.global.output, cli.global.quiet, &environment);
     let Some(journal) = cli.global.journal.or_else(|| environment.default_journal()) else {
         ui.error(
