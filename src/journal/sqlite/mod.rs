@@ -1,12 +1,16 @@
 //! The journal in SQLite. Only this room and [`stage`] mention sqlx; nothing outside may assume SQLite.
 
+mod audit;
 mod open;
 mod project;
 mod read;
+mod replay;
 mod sql;
 pub mod stage;
 mod store;
 
+pub use audit::{Page, SchemaDifference, Snapshot, StoredHead};
 pub use open::open_reader;
 pub use read::{PendingRow, RunRecord, SqliteReader, StoredEntry, StoryEntry, TargetRecord};
+pub use replay::{PROJECTIONS, Replay};
 pub use store::SqliteStore;

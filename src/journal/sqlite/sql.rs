@@ -126,6 +126,13 @@ pub(super) const MILESTONES: &str = "SELECT e.seq, e.body FROM milestone AS m JO
 pub(super) const ROWS_OF_NAME: &str =
     "SELECT row_no FROM intent WHERE run_no = ? AND key_pair_name = ? ORDER BY row_no";
 pub(super) const ENTRIES_FROM: &str = "SELECT seq, body, leaf FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?";
+/// A page of entries as one row, because each row that is handed over costs more than what is in it.
+pub(super) const ENTRY_PAGE: &str = "SELECT count(*), min(seq), max(seq), group_concat(octet_length(body), ' '), \
+     group_concat(body, ''), group_concat(leaf, '') \
+     FROM (SELECT seq, body, leaf FROM main.entry WHERE seq >= ? ORDER BY seq LIMIT ?)";
+/// Everything but what sqlx keeps its migrations in, and what ANALYZE leaves.
+pub(super) const SCHEMA: &str = "SELECT type, name, tbl_name, coalesce(sql, '') FROM main.sqlite_schema \
+     WHERE tbl_name <> '_sqlx_migrations' AND name NOT LIKE 'sqlite^_stat%' ESCAPE '^' ORDER BY type, name";
 pub(super) const RATE: &str = "SELECT rate_per_s FROM rate WHERE endpoint = ? AND account_id = ? AND region = ?";
 pub(super) const INTENT_LEAVES: &str = "SELECT i.row_no, e.leaf FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
      WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?";
@@ -163,6 +170,8 @@ pub(super) fn all() -> Vec<&'static str> {
         MILESTONES,
         ROWS_OF_NAME,
         ENTRIES_FROM,
+        ENTRY_PAGE,
+        SCHEMA,
         RATE,
         INTENT_LEAVES,
     ];
