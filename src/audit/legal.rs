@@ -119,7 +119,9 @@ impl Row {
         if self.must_look() && self.seen_since != Some(Seen::Same) {
             return Err("the last attempt may have taken effect, and nobody looked before this one");
         }
-        *self = Self { attempts: attempt, session, open: true, seen_since: None, ..*self };
+        // One that never got an answer may have taken effect.
+        let harmless = self.harmless && !self.open;
+        *self = Self { attempts: attempt, session, open: true, harmless, seen_since: None, ..*self };
         Ok(())
     }
 
@@ -206,3 +208,6 @@ impl Row {
         self.settled
     }
 }
+
+#[cfg(test)]
+mod tests;
