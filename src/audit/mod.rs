@@ -3,6 +3,7 @@
 //! ```text
 //!   journal ──► verify   is it what was written?     ──► Report
 //!           ──► story    what happened to this row?
+//!           ──► facts    what is this run?
 //!           ──► export   what became of each row?
 //!           ──► runs     which run is meant?
 //! ```
@@ -10,11 +11,28 @@
 //! Nothing here prints or writes, and nothing here knows the network or the command line.
 
 mod canonical;
+mod cell;
+mod export;
+mod facts;
+mod gist;
 mod history;
 mod legal;
 mod report;
+pub mod runs;
 mod scan;
+mod statement;
+mod story;
 mod verify;
 
+pub use cell::{cell_json, cell_text, csv_cell, json_object, json_text};
+pub use export::{ExportError, ExportFormat, export};
+pub use facts::{NotDeleted, RunFacts, facts};
+pub use gist::{gist, kind};
 pub use report::{CheckpointFacts, Finding, Report, Verdict};
+pub use statement::{StatementError, single_query};
+pub use story::{Chapter, RowError, Story, rows, story};
 pub use verify::{Options, verify};
+pub fn scan_check(p: &crate::journal::sqlite::Page) -> usize {
+    scan::check(p).len()
+pub fn canon(p: &str) {
+    canonical::read(p, &mut Vec::with_capacity(32)).unwrap()

@@ -31,6 +31,9 @@ const PAGES_AHEAD: usize = 3;
 /// How many pages of entries may wait for the replay.
 const REPLAY_AHEAD: usize = 4;
 
+/// How many entries are replayed at once, at least: the more, the more statements are full.
+const REPLAY_BATCH: usize = 2_048;
+
 /// What a verification is given from outside. Trust comes from nothing else.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -517,8 +520,14 @@ async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>) -> Snapsh
 }
 
 async fn replay_entries(mut replay: Replay, mut entries: mpsc::Receiver<Vec<Entry>>) -> Result<(), JournalError> {
-    while let Some(entries) = entries.recv().await {
-        replay.project(&entries).await?;
+    let mut batch = Vec::with_capacity(REPLAY_BATCH);
+    while let Some(page) = entries.recv().await {
+        batch.extend(page);
+        if batch.len() >= REPLAY_BATCH {
+            replay.project(&batch).await?;
+            batch.clear();
+        }
     }
+    replay.project(&batch).await?;
     replay.finish().await
 }

@@ -148,9 +148,5 @@ pub fn shown(text: &str) -> String {
 /// `-`, `@`, a tab or a carriage return gets an apostrophe before it.
 #[must_use]
 pub fn defused(cell: &str) -> String {
-    let clean: String = cell
-        .chars()
-        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    if clean.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{clean}") } else { clean }
+    crate::audit::csv_cell(cell)
 }

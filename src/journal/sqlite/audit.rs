@@ -14,7 +14,7 @@ use crate::journal::JournalError;
 use crate::journal::merkle::Hash;
 
 /// How many bytes of bodies a page should hold: enough to make the cost of a statement small.
-const PAGE_BYTES: usize = 512 * 1024;
+const PAGE_BYTES: usize = 128 * 1024;
 
 /// How many entries a page holds at most.
 const PAGE_ENTRIES: usize = 2048;

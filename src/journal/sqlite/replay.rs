@@ -8,7 +8,8 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::open::migrator;
 use super::project::{Changes, Projector};
-use super::store::apply;
+use super::sql;
+use super::store::{apply, write_rows};
 use crate::journal::{Entry, JournalError};
 
 /// The tables that are derived from entries.
@@ -72,6 +73,9 @@ impl Replay {
         for entry in entries {
             self.projector.project(entry, &mut changes)?;
         }
+        let whole = changes.whole_attempts();
+        // Their rows' intents may be among these changes: no foreign key is enforced here.
+        write_rows(&mut self.connection, sql::INSERT_WHOLE_ATTEMPT, whole).await?;
         apply(&mut self.connection, changes).await
     }
 
