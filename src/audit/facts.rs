@@ -10,7 +10,7 @@ use crate::journal::sqlite::{RunRecord, SqliteReader};
 use crate::journal::{Entry, JournalError};
 
 /// How many rows that were not deleted are listed.
-pub const LISTED: u32 = 20;
+pub(super) const LISTED: u32 = 20;
 
 /// What is known of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -121,7 +121,7 @@ fn observed(seen: &Observed) -> String {
 
 /// What a story tells beyond the gist: (label, value).
 #[must_use]
-pub fn particulars(event: &Event) -> Vec<(&'static str, String)> {
+pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
     match event {
         Event::IntentRecorded(intent) => {

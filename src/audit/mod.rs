@@ -32,7 +32,3 @@ pub use report::{CheckpointFacts, Finding, Report, Verdict};
 pub use statement::{StatementError, single_query};
 pub use story::{Chapter, RowError, Story, rows, story};
 pub use verify::{Options, verify};
-pub fn scan_check(p: &crate::journal::sqlite::Page) -> usize {
-    scan::check(p).len()
-pub fn canon(p: &str) {
-    canonical::read(p, &mut Vec::with_capacity(32)).unwrap()

@@ -4,10 +4,17 @@
 //! meant (`settings`) before anything acts on them.
 
 mod completions;
+mod doctor;
 pub mod environment;
 pub mod error;
 pub mod exit;
+mod export;
+mod log;
+mod query;
+mod runs;
+mod show;
 mod ui;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,7 +24,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub use environment::Environment;
 pub use error::CliError;
 pub use exit::Exit;
-pub use ui::{Format, Ui, defused, shown};
+pub use ui::{Format, RowStream, Ui, defused, shown};
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
 #[derive(Debug, Parser)]
@@ -45,6 +52,13 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Runs(runs::Args),
+    Show(show::Args),
+    Log(log::Args),
+    Query(query::Args),
+    Export(export::Args),
+    Verify(verify::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
 }
 
@@ -102,6 +116,13 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 async fn dispatch(command: Command, context: Context) -> Result<Exit, CliError> {
     match command {
+        Command::Runs(args) => runs::run(&args, &context).await,
+        Command::Show(args) => show::run(&args, &context).await,
+        Command::Log(args) => log::run(&args, &context).await,
+        Command::Query(args) => query::run(&args, &context).await,
+        Command::Export(args) => export::run(&args, &context).await,
+        Command::Verify(args) => verify::run(&args, &context).await,
+        Command::Doctor(args) => doctor::run(&args, &context).await,
         Command::Completions(args) => completions::run(&args, &context),
     }
 }
