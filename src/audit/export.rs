@@ -63,30 +63,46 @@ pub async fn export(
     out: &mut (impl Write + Send),
 ) -> Result<u64, ExportError> {
     let names = reader.review_columns().await?;
-    let columns = match run.manifest_seq {
-        Some(seq) if format == ExportFormat::Csv => manifest_columns(reader.entry(seq).await?.event),
-        _ => Vec::new(),
-    };
-    let mut sheet = Sheet { names, columns, sandbox: run.sandbox };
-    if format == ExportFormat::Csv {
-        sheet.header(out).map_err(ExportError::Write)?;
+    match format {
+        ExportFormat::Csv => {
+            let columns = match run.manifest_seq {
+                Some(seq) => manifest_columns(reader.entry(seq).await?.event),
+                None => Vec::new(),
+            };
+            let sheet = Sheet::new(&names, columns, run.sandbox);
+            let mut writer = csv::Writer::from_writer(out);
+            writer.write_record(sheet.header()).map_err(into_io).map_err(ExportError::Write)?;
+            let count = each_row(reader, run, |row| {
+                writer.write_record(sheet.record(row)?).map_err(into_io).map_err(ExportError::Write)
+            });
+            let count = count.await?;
+            writer.flush().map_err(ExportError::Write)?;
+            Ok(count)
+        }
+        ExportFormat::Jsonl => {
+            let count = each_row(reader, run, |row| {
+                writeln!(out, "{}", object(&names, row, run.sandbox)).map_err(ExportError::Write)
+            });
+            let count = count.await?;
+            out.flush().map_err(ExportError::Write)?;
+            Ok(count)
+        }
     }
+}
+
+async fn each_row(
+    reader: &SqliteReader,
+    run: &RunRecord,
+    mut take: impl FnMut(&ReviewRow) -> Result<(), ExportError>,
+) -> Result<u64, ExportError> {
     let (mut after, mut count) = (0, 0);
     loop {
         let rows = reader.review(run.run_no, after, PAGE, false).await?;
-        let Some(last) = rows.last() else { break };
+        let Some(last) = rows.last() else { return Ok(count) };
         after = last.row;
         count += rows.len() as u64;
-        for row in &rows {
-            let written = match format {
-                ExportFormat::Csv => sheet.record(row, out)?,
-                ExportFormat::Jsonl => writeln!(out, "{}", sheet.object(row)),
-            };
-            written.map_err(ExportError::Write)?;
-        }
+        rows.iter().try_for_each(&mut take)?;
     }
-    out.flush().map_err(ExportError::Write)?;
-    Ok(count)
 }
 
 fn manifest_columns(event: Event) -> Vec<String> {
@@ -97,57 +113,57 @@ fn manifest_columns(event: Event) -> Vec<String> {
     }
 }
 
+/// How rows become records of CSV.
 struct Sheet {
-    /// The view's columns.
-    names: Vec<String>,
-    /// The manifest's, as written.
+    /// The manifest's columns, as written.
     columns: Vec<String>,
+    /// Where the added ones are in the view.
+    added: [Option<usize>; ADDED.len()],
     sandbox: bool,
 }
 
 impl Sheet {
-    fn header(&mut self, out: &mut impl Write) -> io::Result<()> {
-        if self.columns.is_empty() {
-            self.columns.push("key_pair_name".into());
-        }
+    fn new(names: &[String], columns: Vec<String>, sandbox: bool) -> Self {
+        let columns = if columns.is_empty() { vec!["key_pair_name".to_owned()] } else { columns };
+        Self { columns, added: ADDED.map(|added| names.iter().position(|name| name == added)), sandbox }
+    }
+
+    fn header(&self) -> Vec<String> {
         let taken = |name: &str| self.columns.iter().any(|column| column.trim() == name);
         let added = ADDED.into_iter().chain([SANDBOX]);
         let added = added.map(|name| if taken(name) { format!("keybatch_{name}") } else { name.to_owned() });
-        let header: Vec<String> = self.columns.iter().map(|column| csv_cell(column)).chain(added).collect();
-        write_record(&header, out)
+        self.columns.iter().map(|column| csv_cell(column)).chain(added).collect()
     }
 
-    fn cell(&self, row: &ReviewRow, name: &str) -> Option<String> {
-        let index = self.names.iter().position(|known| known == name)?;
-        row.cells.get(index).and_then(cell_text)
-    }
-
-    fn record(&self, row: &ReviewRow, out: &mut impl Write) -> Result<io::Result<()>, ExportError> {
+    fn record(&self, row: &ReviewRow) -> Result<Vec<String>, ExportError> {
         let entry = Entry::parse(&row.intent).map_err(|error| JournalError::Entry(error.into()))?;
         let Event::IntentRecorded(intent) = entry.event else {
             let reason = format!("entry {} is not the intent of row {}", entry.seq, row.row);
             return Err(JournalError::Damaged { reason }.into());
         };
-        let own = self.columns.iter().map(|column| written(&intent, column).unwrap_or_default().to_owned());
-        let added = ADDED.into_iter().map(|name| self.cell(row, name).unwrap_or_default());
-        let sandbox = [if self.sandbox { "sandbox" } else { "" }.to_owned()];
-        let cells: Vec<String> = own.chain(added).chain(sandbox).map(|cell| csv_cell(&cell)).collect();
-        Ok(write_record(&cells, out))
-    }
-
-    fn object(&self, row: &ReviewRow) -> String {
-        let fields = self.names.iter().zip(&row.cells).map(|(name, cell)| {
-            let value = match cell {
-                // The view gives these as the text of a JSON object.
-                Cell::Text(text) if name == "annotations" => {
-                    serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())
-                }
-                cell => cell_json(cell),
-            };
-            (name.as_str(), value)
+        let own = self.columns.iter().map(|column| csv_cell(written(&intent, column).unwrap_or_default()));
+        let added = self.added.iter().map(|index| {
+            let cell = index.and_then(|index| row.cells.get(index)).and_then(cell_text);
+            csv_cell(&cell.unwrap_or_default())
         });
-        json_object(fields.chain([(SANDBOX, Value::from(self.sandbox))]))
+        let sandbox = if self.sandbox { SANDBOX } else { "" };
+        Ok(own.chain(added).chain([sandbox.to_owned()]).collect())
     }
+}
+
+/// A row as one JSON object: the view's columns in their order.
+fn object(names: &[String], row: &ReviewRow, sandbox: bool) -> String {
+    let fields = names.iter().zip(&row.cells).map(|(name, cell)| {
+        let value = match cell {
+            // The view gives these as the text of a JSON object.
+            Cell::Text(text) if name == "annotations" => {
+                serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())
+            }
+            cell => cell_json(cell),
+        };
+        (name.as_str(), value)
+    });
+    json_object(fields.chain([(SANDBOX, Value::from(sandbox))]))
 }
 
 /// What the manifest had in this column; nothing where the cell was empty.
@@ -160,12 +176,6 @@ fn written<'a>(intent: &'a IntentRecorded, column: &str) -> Option<&'a str> {
         Some(Meaning::ExpectedFingerprint) => intent.expected_fingerprint.as_deref(),
         Some(meaning) => intent.fields.get(meaning.spellings()[0]).map(String::as_str),
     }
-}
-
-fn write_record(cells: &[String], out: &mut impl Write) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(cells).map_err(into_io)?;
-    writer.flush()
 }
 
 fn into_io(error: csv::Error) -> io::Error {

@@ -1,6 +1,8 @@
 //! `keybatch runs`: all runs of the journal.
 
-use super::{CliError, Context, Exit, Format};
+use std::collections::HashMap;
+
+use super::{CliError, Context, Exit, Format, shown};
 use crate::audit::runs::short;
 use crate::journal::sqlite::{Cell, SqliteReader};
 
@@ -27,11 +29,37 @@ pub(super) async fn run(_: &Args, context: &Context) -> Result<Exit, CliError> {
         return Ok(Exit::Success);
     }
     let ids: Vec<_> = reader.runs().await?.iter().map(|run| run.run).collect();
-    let short: std::collections::HashMap<String, String> =
-        ids.iter().map(ToString::to_string).zip(short(&ids)).collect();
-    let mut stream = context.ui.stream(&["run", "state", "started", "rows", "outcomes", ""])?;
-    for row in &rows {
-        let get = |name: &str| names.iter().position(|known| known == name).map(|index| &row[index]);
+    let short: HashMap<String, String> = ids.iter().map(ToString::to_string).zip(short(&ids)).collect();
+    let lines: Vec<Line> = rows.iter().map(|row| Line::new(&names, row, &short)).collect();
+    if context.ui.person {
+        // Two lines each instead of a table, which a narrow terminal would cut through the ids.
+        context.ui.data(&lines.iter().map(Line::for_people).collect::<String>())?;
+        return Ok(Exit::Success);
+    }
+    let mut stream = context.ui.stream(&["run", "state", "started", "rows", "outcomes", "sandbox"])?;
+    for line in lines {
+        let rows = Cell::Integer(line.rows);
+        let [id, state, started, outcomes, label] =
+            [line.id, line.state, line.started, line.outcomes, line.label.to_owned()].map(Cell::Text);
+        stream.row(&[id, state, started, rows, outcomes, label])?;
+    }
+    stream.end()?;
+    Ok(Exit::Success)
+}
+
+/// A run as people see it in a list.
+struct Line {
+    id: String,
+    state: String,
+    started: String,
+    rows: i64,
+    outcomes: String,
+    label: &'static str,
+}
+
+impl Line {
+    fn new(names: &[String], row: &[Cell], short: &HashMap<String, String>) -> Self {
+        let get = |name: &str| names.iter().position(|known| known == name).and_then(|index| row.get(index));
         let text = |name: &str| get(name).and_then(Cell::as_text).unwrap_or_default().to_owned();
         let number = |name: &str| get(name).and_then(as_number).unwrap_or(0);
         let id = text("run_id");
@@ -39,23 +67,24 @@ pub(super) async fn run(_: &Args, context: &Context) -> Result<Exit, CliError> {
             why if why.is_empty() => text("state"),
             why => format!("{} ({why})", text("state")),
         };
-        let counts: Vec<_> = OUTCOMES
-            .into_iter()
-            .filter(|name| number(name) > 0)
-            .map(|name| format!("{} {}", number(name), name.replace('_', " ")))
-            .collect();
-        let label = if number("sandbox") == 0 { "" } else { "SANDBOX" };
-        stream.row(&[
-            Cell::Text(short.get(&id).cloned().unwrap_or(id)),
-            Cell::Text(state),
-            Cell::Text(to_the_second(&text("started_at"))),
-            Cell::Integer(number("rows")),
-            Cell::Text(counts.join(", ")),
-            Cell::Text(label.to_owned()),
-        ])?;
+        let counts = OUTCOMES.into_iter().filter(|name| number(name) > 0);
+        let counts: Vec<_> = counts.map(|name| format!("{} {}", number(name), name.replace('_', " "))).collect();
+        Self {
+            id: short.get(&id).cloned().unwrap_or(id),
+            state,
+            started: to_the_second(&text("started_at")),
+            rows: number("rows"),
+            outcomes: counts.join(", "),
+            label: if number("sandbox") == 0 { "" } else { "SANDBOX" },
+        }
     }
-    stream.end()?;
-    Ok(Exit::Success)
+
+    fn for_people(&self) -> String {
+        let colon = if self.outcomes.is_empty() { "" } else { ": " };
+        let Self { id, state, started, rows, outcomes, label } = self;
+        let first = shown(format!("{id}  {state}  {label}").trim_end());
+        format!("{first}\n  {started}, {rows} rows{colon}{}\n", shown(outcomes))
+    }
 }
 
 fn as_number(cell: &Cell) -> Option<i64> {

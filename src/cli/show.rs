@@ -115,7 +115,7 @@ fn run_text(facts: &RunFacts) -> String {
     for rate in &facts.rates {
         let _ = writeln!(
             out,
-            "rate\n  {}/{}: {} per second after {} changes",
+            "rate\n  {}/{}: {} per second, changed {} times",
             shown(&rate.account),
             shown(&rate.region),
             shown(&rate.per_s),
