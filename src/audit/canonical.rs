@@ -76,11 +76,11 @@ impl<'a> Scan<'a> {
             self.at += 1;
             return Ok(());
         }
-        let mut last: Option<&str> = None;
+        let mut last: Option<Key<'a>> = None;
         loop {
             let begin = self.at;
-            let key = self.string()?;
-            if last.is_some_and(|last| order(last, key) != Ordering::Less) {
+            let key = self.key()?;
+            if last.is_some_and(|last| last.order(key) != Ordering::Less) {
                 return Err(NotCanonical { at: begin, why: "the keys are not in order, or one is there twice" });
             }
             last = Some(key);
@@ -88,7 +88,7 @@ impl<'a> Scan<'a> {
             let begin = self.at;
             self.value(depth + 1)?;
             if let Some(fields) = fields.as_deref_mut() {
-                fields.push((key, &self.text[begin..self.at]));
+                fields.push((key.raw, &self.text[begin..self.at]));
             }
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -158,6 +158,19 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
+    /// A key: almost always a few letters.
+    fn key(&mut self) -> Result<Key<'a>, NotCanonical> {
+        let inner = self.bytes.get(self.at + 1..).unwrap_or_default();
+        let length = inner.iter().take_while(|byte| byte.is_ascii_lowercase() || **byte == b'_').count();
+        let plain = self.peek() == Some(b'"') && inner.get(length) == Some(&b'"');
+        if !plain {
+            return self.string().map(|raw| Key { raw, plain });
+        }
+        let begin = self.at + 1;
+        self.at = begin + length + 1;
+        Ok(Key { raw: &self.text[begin..begin + length], plain })
+    }
+
     /// The text between the quotes, escapes as they stand.
     fn string(&mut self) -> Result<&'a str, NotCanonical> {
         self.take(b'"', "a text is missing here")?;
@@ -196,13 +209,22 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The order of keys: by UTF-16 code units of what they mean.
-fn order(left: &str, right: &str) -> Ordering {
-    if left.is_ascii() && right.is_ascii() && !left.contains('\\') && !right.contains('\\') {
-        return left.cmp(right);
+/// A key as it stands in the text.
+#[derive(Clone, Copy)]
+struct Key<'a> {
+    raw: &'a str,
+    /// Whether it consists of small letters and underscores alone.
+    plain: bool,
+}
+
+impl Key<'_> {
+    /// The order of keys: by UTF-16 code units of what they mean.
+    fn order(self, other: Key<'_>) -> Ordering {
+        if self.plain && other.plain {
+            return self.raw.cmp(other.raw);
+        }
+        meant(self.raw).encode_utf16().cmp(meant(other.raw).encode_utf16())
     }
-    let (left, right) = (meant(left), meant(right));
-    left.encode_utf16().cmp(right.encode_utf16())
 }
 
 /// A text without its escapes.

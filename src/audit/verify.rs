@@ -2,6 +2,7 @@
 //! checkpoint from outside.
 //!
 //! ```text
+//!   integrity and schema
 //!   snapshot ──pages──► check (hash, canonical form, fields; two pages at once)
 //!                          │ in order
 //!                          ▼
@@ -25,11 +26,11 @@ use crate::journal::merkle::{Frontier, Hash};
 use crate::journal::sqlite::{PROJECTIONS, Replay, Snapshot};
 use crate::journal::{Entry, JournalError};
 
-/// How many pages may be on their way: two are checked while a third is read.
-const PAGES_AHEAD: usize = 3;
+/// How many pages may be on their way, being checked or waiting for their turn.
+const PAGES_AHEAD: usize = 6;
 
-/// How many pages of entries may wait for the replay.
-const REPLAY_AHEAD: usize = 4;
+/// How many pages of entries may wait for the replay: more than it takes at once, so that reading goes on meanwhile.
+const REPLAY_AHEAD: usize = 16;
 
 /// How many entries are replayed at once, at least: the more, the more statements are full.
 const REPLAY_BATCH: usize = 2_048;
@@ -65,8 +66,11 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
         work.findings.add(corrupt(None, &error));
         return Ok(work.report());
     }
-    work.check_database(&mut snapshot).await;
+    // On a connection of its own, because it takes as long as reading everything does.
+    let integrity = spawn(check_integrity(path.to_owned()));
+    work.check_schema(&mut snapshot).await;
     let (mut snapshot, replayed) = work.read(snapshot, replay).await;
+    join(integrity).await.into_iter().for_each(|finding| work.findings.add(finding));
     work.check_head(&mut snapshot).await;
     work.check_outside();
     work.compare_projections(&mut snapshot, replayed).await;
@@ -95,6 +99,24 @@ fn with_cause(error: &JournalError) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+/// What SQLite itself says of the file.
+async fn check_integrity(path: PathBuf) -> Option<Finding> {
+    let said = async {
+        let mut snapshot = Snapshot::open(&path).await?;
+        let said = snapshot.integrity().await;
+        snapshot.end().await;
+        said
+    };
+    match said.await {
+        Ok(None) => None,
+        Ok(Some(said)) => {
+            let detail = format!("SQLite says that the database is damaged: {}", said.replace('\n', " "));
+            Some(Finding::new(Verdict::Corrupt, None, detail))
+        }
+        Err(error) => Some(corrupt(None, &error)),
     }
 }
 
@@ -163,17 +185,8 @@ impl Work {
         }
     }
 
-    /// What SQLite says of the file, and whether tables, triggers and views are those that keybatch makes.
-    async fn check_database(&mut self, snapshot: &mut Snapshot) {
-        match snapshot.integrity().await {
-            Ok(None) => {}
-            Ok(Some(said)) => self.findings.add(Finding::new(
-                Verdict::Corrupt,
-                None,
-                format!("SQLite says that the database is damaged: {}", said.replace('\n', " ")),
-            )),
-            Err(error) => self.findings.add(corrupt(None, &error)),
-        }
+    /// Whether tables, triggers and views are those that keybatch makes.
+    async fn check_schema(&mut self, snapshot: &mut Snapshot) {
         match snapshot.schema_differences().await {
             Ok(differences) => {
                 if let Some(first) = differences.first() {

@@ -38,7 +38,7 @@ impl Replay {
             .journal_mode(SqliteJournalMode::Off)
             .synchronous(SqliteSynchronous::Off)
             .foreign_keys(false)
-            .pragma("cache_size", "-16384")
+            .pragma("cache_size", "-8192")
             .disable_statement_logging()
             .connect()
             .await
