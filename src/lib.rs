@@ -1,4 +1,5 @@
 //! keybatch: an audited batch job runner with a persistent journal.
+pub mod audit;
 pub mod cli;
 pub mod domain;
 pub mod execute;

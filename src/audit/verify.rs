@@ -1,0 +1,546 @@
+//! Verifies a journal: every entry's hash, form and place, the head, the order of what happened, the projections, and a
+//! checkpoint from outside.
+//!
+//! ```text
+//!   integrity and schema
+//!   snapshot ──pages──► check (hash, canonical form, fields; two pages at once)
+//!                          │ in order
+//!                          ▼
+//!                  tree, history ──entries──► replay into a scratch database ──► compare
+//! ```
+//!
+//! Reads only, in one snapshot, so that a running session disturbs nothing. A damaged journal is read as far as it
+//! goes. Holds some 30 bytes for each entry of a large journal, never the entries themselves.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn, spawn_blocking};
+
+use super::history::{History, Trouble};
+use super::report::{CheckpointFacts, Finding, Findings, Report, Verdict};
+use super::scan::{Checked, check};
+use crate::journal::checkpoint::{Checkpoint, base64};
+use crate::journal::event::Event;
+use crate::journal::merkle::{Frontier, Hash};
+use crate::journal::sqlite::{PROJECTIONS, Replay, Snapshot};
+use crate::journal::{Entry, JournalError};
+
+/// How many pages may be on their way, being checked or waiting for their turn.
+const PAGES_AHEAD: usize = 6;
+
+/// How many pages of entries may wait for the replay: more than it takes at once, so that reading goes on meanwhile.
+const REPLAY_AHEAD: usize = 16;
+
+/// How many entries are replayed at once, at least: the more, the more statements are full.
+const REPLAY_BATCH: usize = 2_048;
+
+/// What a verification is given from outside. Trust comes from nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A checkpoint that was kept elsewhere.
+    pub checkpoint: Option<Checkpoint>,
+    /// Whether a journal without one is good enough.
+    pub require_checkpoint: bool,
+    /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it
+    /// the projections are not compared.
+    pub scratch: Option<(PathBuf, String)>,
+}
+
+/// Verifies the journal at `path`.
+///
+/// # Errors
+/// Where there is no journal. Whatever is wrong with one that is there is in the report.
+pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalError> {
+    let mut work = Work::new(options);
+    let mut snapshot = match Snapshot::open(path).await {
+        Ok(snapshot) => snapshot,
+        Err(error @ JournalError::Missing { .. }) => return Err(error),
+        Err(error) => {
+            work.findings.add(unopened(&error));
+            return Ok(work.report());
+        }
+    };
+    let replay = work.prepare_replay(&mut snapshot).await;
+    if let Err(error) = snapshot.begin().await {
+        work.findings.add(corrupt(None, &error));
+        return Ok(work.report());
+    }
+    // On a connection of its own, because it takes as long as reading everything does.
+    let integrity = spawn(check_integrity(path.to_owned()));
+    work.check_schema(&mut snapshot).await;
+    let (mut snapshot, replayed) = work.read(snapshot, replay).await;
+    join(integrity).await.into_iter().for_each(|finding| work.findings.add(finding));
+    work.check_head(&mut snapshot).await;
+    work.check_outside();
+    work.compare_projections(&mut snapshot, replayed).await;
+    snapshot.end().await;
+    Ok(work.report())
+}
+
+/// A file that cannot be opened as a journal: damaged, or none that this keybatch knows.
+fn unopened(error: &JournalError) -> Finding {
+    match error {
+        JournalError::Unusable { reason, .. }
+            if !reason.contains("database disk image") && !reason.contains("file is not a database") =>
+        {
+            Finding::new(Verdict::CannotVerify, None, error.to_string())
+        }
+        _ => corrupt(None, error),
+    }
+}
+
+fn corrupt(seq: Option<u64>, error: &JournalError) -> Finding {
+    Finding::new(Verdict::Corrupt, seq, with_cause(error))
+}
+
+/// An error and its cause in one sentence.
+fn with_cause(error: &JournalError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// What SQLite itself says of the file.
+async fn check_integrity(path: PathBuf) -> Option<Finding> {
+    let said = async {
+        let mut snapshot = Snapshot::open(&path).await?;
+        let said = snapshot.integrity().await;
+        snapshot.end().await;
+        said
+    };
+    match said.await {
+        Ok(None) => None,
+        Ok(Some(said)) => {
+            let detail = format!("SQLite says that the database is damaged: {}", said.replace('\n', " "));
+            Some(Finding::new(Verdict::Corrupt, None, detail))
+        }
+        Err(error) => Some(corrupt(None, &error)),
+    }
+}
+
+/// What the reading task hands on, in order.
+#[derive(Debug)]
+enum Read {
+    Page(JoinHandle<Vec<Checked>>),
+    Broken { at: i64, error: JournalError },
+}
+
+/// What became of the replay.
+type Replayed = Option<JoinHandle<Result<(), JournalError>>>;
+
+struct Work {
+    options: Options,
+    findings: Findings,
+    warnings: Vec<String>,
+    tree: Frontier,
+    history: History,
+    /// Whether entries are still judged and replayed: not after the first that makes no sense.
+    judging: bool,
+    /// Whether numbers and tree agree: not after a gap, or where reading broke off.
+    whole: bool,
+    /// The last checkpoint among the entries that names the right root.
+    last_good: u64,
+    /// The root at the size of the outside checkpoint.
+    root_then: Option<Hash>,
+    proved_up_to: Option<u64>,
+}
+
+impl Work {
+    fn new(options: Options) -> Self {
+        let mut work = Self {
+            options,
+            findings: Findings::default(),
+            warnings: Vec::new(),
+            tree: Frontier::default(),
+            history: History::default(),
+            judging: true,
+            whole: true,
+            last_good: 0,
+            root_then: None,
+            proved_up_to: None,
+        };
+        work.note_root();
+        work
+    }
+
+    /// Attaches a scratch database, if there may be one.
+    async fn prepare_replay(&mut self, snapshot: &mut Snapshot) -> Option<Replay> {
+        let (directory, name) = self.options.scratch.clone()?;
+        let made = async {
+            let mut replay = Replay::create(&directory, &name).await?;
+            let attached = snapshot.attach(replay.path()).await;
+            replay.hide().await?;
+            attached.map(|()| replay)
+        };
+        match made.await {
+            Ok(replay) => Some(replay),
+            Err(error) => {
+                let why =
+                    format!("the projections cannot be compared: {} ({})", with_cause(&error), directory.display());
+                self.findings.add(Finding::new(Verdict::CannotVerify, None, why));
+                None
+            }
+        }
+    }
+
+    /// Whether tables, triggers and views are those that keybatch makes.
+    async fn check_schema(&mut self, snapshot: &mut Snapshot) {
+        match snapshot.schema_differences().await {
+            Ok(differences) => {
+                if let Some(first) = differences.first() {
+                    let more = differences.len() - 1;
+                    let more =
+                        if more == 0 { String::new() } else { format!(", and {more} more are not as they should be") };
+                    let detail = format!(
+                        "the {} {} was {}{more}",
+                        first.kind,
+                        first.name,
+                        match first.how {
+                            "missing" => "removed",
+                            how => how,
+                        }
+                    );
+                    self.findings.add(Finding::new(Verdict::Altered, None, detail));
+                }
+            }
+            Err(error) => self.findings.add(corrupt(None, &error)),
+        }
+    }
+
+    /// Reads all entries, and replays them as long as they make sense.
+    async fn read(&mut self, snapshot: Snapshot, replay: Option<Replay>) -> (Snapshot, Replayed) {
+        let (pages_in, mut pages) = mpsc::channel(PAGES_AHEAD);
+        let reading = spawn(read_pages(snapshot, pages_in));
+        let (mut entries_in, replayed) = match replay {
+            Some(replay) => {
+                let (entries_in, entries) = mpsc::channel(REPLAY_AHEAD);
+                (Some(entries_in), Some(spawn(replay_entries(replay, entries))))
+            }
+            None => (None, None),
+        };
+        while let Some(read) = pages.recv().await {
+            let page = match read {
+                Read::Page(page) => join(page).await,
+                Read::Broken { at, error } => {
+                    self.whole = false;
+                    let mut finding = corrupt(u64::try_from(at).ok(), &error);
+                    finding.detail = format!("entry {at} cannot be read: {}", finding.detail);
+                    self.findings.add(finding);
+                    break;
+                }
+            };
+            let entries = self.take_page(page);
+            let replaying = self.judging && !entries.is_empty();
+            if let Some(replay) = entries_in.as_ref().filter(|_| replaying)
+                && replay.send(entries).await.is_err()
+            {
+                entries_in = None;
+            }
+        }
+        drop(entries_in);
+        drop(pages);
+        (join(reading).await, replayed)
+    }
+
+    /// Takes a page's entries in order, and returns those that may be replayed.
+    fn take_page(&mut self, page: Vec<Checked>) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(page.len());
+        for checked in page {
+            if let Some(entry) = self.take(checked) {
+                entries.push(entry);
+            }
+        }
+        entries
+    }
+
+    fn take(&mut self, Checked { seq, leaf, stored, entry }: Checked) -> Option<Entry> {
+        let expected = self.tree.size();
+        let number = u64::try_from(seq).ok();
+        if number != Some(expected) && self.whole {
+            let detail = format!("entry {expected} is missing: entry {seq} is in its place");
+            self.bad(Finding::new(Verdict::Altered, Some(expected), detail));
+            self.whole = false;
+        }
+        if let Some(stored) = stored {
+            let finding = Finding::new(
+                Verdict::Altered,
+                number,
+                format!("entry {seq} does not have the hash that was recorded with it"),
+            );
+            self.bad(finding.hashes(base64(&stored), base64(&leaf)));
+        }
+        let entry = match entry {
+            Ok(entry) => Some(entry),
+            Err((verdict, why)) => {
+                self.bad(Finding::new(verdict, number, format!("entry {seq} is not what an entry looks like: {why}")));
+                None
+            }
+        };
+        let judged = entry.filter(|_| self.judging).filter(|entry| self.judge(entry, leaf));
+        self.tree.push(leaf);
+        self.note_root();
+        judged
+    }
+
+    /// A finding after which the order of entries says nothing more.
+    fn bad(&mut self, finding: Finding) {
+        self.judging = false;
+        self.findings.add(finding);
+    }
+
+    fn judge(&mut self, entry: &Entry, leaf: Hash) -> bool {
+        let stepped = self.history.step(entry, leaf);
+        match stepped.and_then(|()| self.check_inner(&entry.event)) {
+            Ok(()) => true,
+            Err(Trouble::Illegal(why)) => {
+                let detail = format!("entry {} cannot follow what is before it: {why}", entry.seq);
+                self.bad(Finding::new(Verdict::IllegalHistory, Some(entry.seq), detail));
+                false
+            }
+            Err(Trouble::Root { what, expected, found }) => {
+                let detail = format!(
+                    "entry {} names another root of {what} than the entries have: one of those from {} on was rewritten, \
+                     hash and all",
+                    entry.seq, self.last_good
+                );
+                self.bad(Finding::new(Verdict::Altered, Some(entry.seq), detail).hashes(expected, found));
+                false
+            }
+        }
+    }
+
+    /// A checkpoint among the entries names the tree that is before it.
+    fn check_inner(&mut self, event: &Event) -> Result<(), Trouble> {
+        let Event::CheckpointMade(made) = event else { return Ok(()) };
+        if made.size != self.tree.size() {
+            return Err(Trouble::Illegal(format!("its checkpoint is of {} entries", made.size)));
+        }
+        let root = base64(&self.tree.root());
+        if made.root != root {
+            return Err(Trouble::Root { what: "all entries", expected: made.root.clone(), found: root });
+        }
+        self.last_good = made.size;
+        Ok(())
+    }
+
+    fn note_root(&mut self) {
+        if self.options.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.size == self.tree.size()) {
+            self.root_then = Some(self.tree.root());
+        }
+    }
+
+    async fn check_head(&mut self, snapshot: &mut Snapshot) {
+        if !self.whole {
+            return;
+        }
+        let entries = self.tree.size();
+        let head = match snapshot.head().await {
+            Ok(head) => head,
+            Err(error) => return self.findings.add(corrupt(None, &error)),
+        };
+        let Some(head) = head else {
+            if entries > 0 {
+                self.findings.add(Finding::new(Verdict::Altered, None, "the head was removed"));
+            }
+            return;
+        };
+        let size = u64::try_from(head.size).unwrap_or(0);
+        let counts = |finding: Finding| finding.hashes(head.size.to_string(), entries.to_string());
+        let root = self.tree.root();
+        if size > entries {
+            let detail = format!("the head is of {size} entries, and only {entries} are there");
+            self.findings.add(counts(Finding::new(Verdict::Truncated, Some(entries), detail)));
+        } else if size < entries {
+            let detail = format!("the head is of {size} entries, but {entries} are there");
+            self.findings.add(counts(Finding::new(Verdict::Altered, Some(size), detail)));
+        } else if head.root != root {
+            let detail = format!(
+                "the head names another root than the entries have: it was changed, or one of the entries from {} on was \
+                 rewritten, hash and all",
+                self.last_good
+            );
+            let found = base64(&root);
+            let expected = Hash::try_from(head.root).map_or_else(|_| "no hash".to_owned(), |root| base64(&root));
+            self.findings.add(Finding::new(Verdict::Altered, None, detail).hashes(expected, found));
+        } else if head.frontier != self.tree.to_bytes() {
+            self.findings.add(Finding::new(Verdict::Altered, None, "the head's frontier is not that of the entries"));
+        }
+    }
+
+    /// Compares with the checkpoint that was brought.
+    fn check_outside(&mut self) {
+        let Some(checkpoint) = self.options.checkpoint.clone() else { return };
+        let size = self.tree.size();
+        if let Some(id) = self.history.journal_id().filter(|id| *id != checkpoint.journal_id) {
+            let detail = "the checkpoint is of another journal";
+            let finding = Finding::new(Verdict::CannotVerify, None, detail);
+            return self
+                .findings
+                .add(finding.hashes(format!("keybatch/{}", checkpoint.journal_id), format!("keybatch/{id}")));
+        }
+        let expected = checkpoint.to_text();
+        let ours =
+            |size, root: &Hash| Checkpoint { journal_id: checkpoint.journal_id.clone(), size, root: *root }.to_text();
+        match self.root_then {
+            Some(root) if root == checkpoint.root => self.proved_up_to = Some(checkpoint.size),
+            Some(root) if self.whole => {
+                let detail = format!(
+                    "the first {} entries are not those that the checkpoint saw: the journal has another past",
+                    checkpoint.size
+                );
+                self.findings
+                    .add(Finding::new(Verdict::Forked, None, detail).hashes(expected, ours(checkpoint.size, &root)));
+            }
+            None if self.whole => {
+                let detail = format!(
+                    "the checkpoint saw {} entries, and only {size} are there: the rest was cut off, or an older copy was put in \
+                     its place",
+                    checkpoint.size
+                );
+                let finding = Finding::new(Verdict::Truncated, Some(size), detail);
+                self.findings.add(finding.hashes(expected, ours(size, &self.tree.root())));
+            }
+            _ => {}
+        }
+    }
+
+    async fn compare_projections(&mut self, snapshot: &mut Snapshot, replayed: Replayed) {
+        let Some(replayed) = replayed else { return };
+        let replayed = join(replayed).await;
+        if !self.judging || !self.whole {
+            return self
+                .warnings
+                .push("the projections were not compared, because the entries themselves are in question".into());
+        }
+        if let Err(error) = replayed {
+            let detail = format!("the entries cannot be projected: {}", with_cause(&error));
+            return self.findings.add(Finding::new(Verdict::CannotVerify, None, detail));
+        }
+        for table in PROJECTIONS {
+            match snapshot.first_difference(table).await {
+                Ok(None) => {}
+                Ok(Some((here, replayed))) => {
+                    let (found, expected) = (text(here), text(replayed));
+                    let detail = format!("the table {table} has {found}, and the entries say {expected}");
+                    let finding = Finding::new(Verdict::ProjectionMismatch, None, detail);
+                    self.findings.add(finding.hashes(expected, found));
+                }
+                Err(error) => {
+                    let detail = format!("the table {table} cannot be compared: {}", with_cause(&error));
+                    self.findings.add(Finding::new(Verdict::ProjectionMismatch, None, detail));
+                }
+            }
+        }
+    }
+
+    fn report(mut self) -> Report {
+        let unfinished = self.history.unfinished().count();
+        if self.judging && unfinished > 0 {
+            self.warnings.push(format!("{unfinished} of {} runs are not finished", self.history.runs()));
+        }
+        if self.options.scratch.is_none() {
+            self.warnings.push("the projections were not compared".into());
+        }
+        let entries = self.tree.size();
+        let (verdict, detail) = if !self.findings.is_empty() {
+            (Verdict::CannotVerify, String::new())
+        } else if let Some(size) = self.proved_up_to {
+            (Verdict::Verified, verified(entries, size))
+        } else {
+            (Verdict::SelfConsistent, self_consistent(entries))
+        };
+        let findings = self.findings.sorted();
+        let gravest = findings.first().cloned().unwrap_or_else(|| Finding::new(verdict, None, detail));
+        Report {
+            schema: "keybatch.verify/1",
+            verdict: gravest.verdict,
+            accepted: match gravest.verdict {
+                Verdict::Verified => true,
+                Verdict::SelfConsistent => !self.options.require_checkpoint,
+                _ => false,
+            },
+            journal_id: self.history.journal_id().map(str::to_owned),
+            entries,
+            root: base64(&self.tree.root()),
+            first_bad: gravest.seq,
+            expected: gravest.expected,
+            found: gravest.found,
+            detail: gravest.detail,
+            checkpoint: self.options.checkpoint.as_ref().map(CheckpointFacts::from),
+            proved_up_to: self.proved_up_to,
+            runs: self.history.runs() as u64,
+            findings,
+            warnings: self.warnings,
+        }
+    }
+}
+
+fn verified(entries: u64, size: u64) -> String {
+    let rest = match entries - size.min(entries) {
+        0 => String::new(),
+        rest => format!("; the {rest} after them are consistent with themselves"),
+    };
+    format!("the first {size} of {entries} entries are those that the checkpoint saw, and nothing is wrong{rest}")
+}
+
+fn self_consistent(entries: u64) -> String {
+    format!(
+        "nothing is wrong with its {entries} entries, but there is nothing outside to compare with: whether entries are missing \
+         at the end, or everything was rewritten, only a checkpoint kept elsewhere can tell"
+    )
+}
+
+fn text(row: Option<String>) -> String {
+    row.unwrap_or_else(|| "no such row".to_owned())
+}
+
+/// The result of a task; a panic in it goes on here.
+async fn join<T>(task: JoinHandle<T>) -> T {
+    match task.await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Reads page after page, and has each checked as soon as it is there.
+async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>) -> Snapshot {
+    let mut next = i64::MIN;
+    let mut singly = false;
+    loop {
+        let read = if singly { snapshot.single(next).await } else { snapshot.page(next).await };
+        let message = match read {
+            Ok(page) => match page.last() {
+                None => return snapshot,
+                Some(last) => {
+                    next = last.saturating_add(1);
+                    Read::Page(spawn_blocking(move || check(&page)))
+                }
+            },
+            // Somewhere in this page: entry after entry, to find out where.
+            Err(_) if !singly => {
+                singly = true;
+                continue;
+            }
+            Err(error) => Read::Broken { at: next.max(0), error },
+        };
+        let broken = matches!(message, Read::Broken { .. });
+        if pages.send(message).await.is_err() || broken {
+            return snapshot;
+        }
+    }
+}
+
+async fn replay_entries(mut replay: Replay, mut entries: mpsc::Receiver<Vec<Entry>>) -> Result<(), JournalError> {
+    let mut batch = Vec::with_capacity(REPLAY_BATCH);
+    while let Some(page) = entries.recv().await {
+        batch.extend(page);
+        if batch.len() >= REPLAY_BATCH {
+            replay.project(&batch).await?;
+            batch.clear();
+        }
+    }
+    replay.project(&batch).await?;
+    replay.finish().await
+}
