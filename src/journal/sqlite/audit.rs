@@ -16,8 +16,11 @@ use crate::journal::merkle::Hash;
 /// How many bytes of bodies a page should hold: enough to make the cost of a statement small.
 const PAGE_BYTES: usize = 128 * 1024;
 
-/// How many entries a page holds at most.
-const PAGE_ENTRIES: usize = 2048;
+/// How many entries a page holds at most: should they suddenly be as large as entries can be, it is still some 20 MB.
+const PAGE_ENTRIES: usize = 256;
+
+/// How many entries the first page holds, before anything is known about their size.
+const FIRST_PAGE: usize = 16;
 
 /// A journal open for `verify`. Everything between [`begin`](Self::begin) and [`end`](Self::end) sees the same state
 /// of it, whatever a running session adds meanwhile.
@@ -90,7 +93,7 @@ impl Snapshot {
         let mut connection = open_reader(path).await?;
         // A comparison of large tables must not happen in memory.
         sqlx::query("PRAGMA temp_store = FILE").execute(&mut connection).await.map_err(JournalError::sql)?;
-        Ok(Self { connection, limit: 256 })
+        Ok(Self { connection, limit: FIRST_PAGE })
     }
 
     /// Attaches the database at `path` under the name `replayed`.
