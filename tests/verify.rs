@@ -100,6 +100,31 @@ async fn a_sound_journal_is_sound_at_every_length_while_it_is_written() {
     journal.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_at_work_disturbs_nothing() {
+    let place = Place::new();
+    let journal = place.journal().await;
+    let drafts = story(&journal).await;
+    let writing = tokio::spawn(async move {
+        for draft in drafts {
+            journal.append(vec![draft]).await.unwrap();
+        }
+        // Checkpoints as fast as they can be made.
+        for _ in 0..2_000 {
+            journal.checkpoint(None).await.unwrap();
+        }
+        journal
+    });
+    let mut grown = Vec::new();
+    while !writing.is_finished() {
+        let report = place.verify().await;
+        assert_eq!(report.verdict, Verdict::SelfConsistent, "{report:?}");
+        grown.push(report.entries);
+    }
+    assert!(grown.len() > 3 && grown.is_sorted(), "{grown:?}");
+    writing.await.unwrap().close().await.unwrap();
+}
+
 #[tokio::test]
 async fn an_outside_checkpoint_proves_what_it_saw() {
     let place = Place::new();

@@ -12,16 +12,19 @@
 
 mod canonical;
 mod cell;
+mod conclude;
 mod export;
 mod facts;
 mod gist;
 mod history;
 mod legal;
+mod outside;
 mod report;
 pub mod runs;
 mod scan;
 mod statement;
 mod story;
+mod tasks;
 mod verify;
 
 pub use cell::{cell_json, cell_text, csv_cell, json_object, json_text};

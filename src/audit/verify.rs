@@ -15,25 +15,19 @@
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn, spawn_blocking};
+use tokio::task::{JoinHandle, spawn};
 
 use super::history::{History, Trouble};
-use super::report::{CheckpointFacts, Finding, Findings, Report, Verdict};
-use super::scan::{Checked, check};
+use super::report::{Finding, Findings, Report, Verdict};
+use super::scan::Checked;
+use super::tasks::{
+    PAGES_AHEAD, REPLAY_AHEAD, Read, check_integrity, corrupt, join, read_pages, replay_entries, with_cause,
+};
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::Event;
 use crate::journal::merkle::{Frontier, Hash};
 use crate::journal::sqlite::{PROJECTIONS, Replay, Snapshot};
 use crate::journal::{Entry, JournalError};
-
-/// How many pages may be on their way, being checked or waiting for their turn.
-const PAGES_AHEAD: usize = 6;
-
-/// How many pages of entries may wait for the replay: more than it takes at once, so that reading goes on meanwhile.
-const REPLAY_AHEAD: usize = 16;
-
-/// How many entries are replayed at once, at least: the more, the more statements are full.
-const REPLAY_BATCH: usize = 2_048;
 
 /// What a verification is given from outside. Trust comes from nothing else.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +51,7 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
         Ok(snapshot) => snapshot,
         Err(error @ JournalError::Missing { .. }) => return Err(error),
         Err(error) => {
-            work.findings.add(unopened(&error));
+            work.findings.add(unopened(path, &error));
             return Ok(work.report());
         }
     };
@@ -78,73 +72,22 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
     Ok(work.report())
 }
 
-/// A file that cannot be opened as a journal: damaged, or none that this keybatch knows.
-fn unopened(error: &JournalError) -> Finding {
-    match error {
-        JournalError::Unusable { reason, .. }
-            if !reason.contains("database disk image") && !reason.contains("file is not a database") =>
-        {
-            Finding::new(Verdict::CannotVerify, None, error.to_string())
-        }
-        _ => corrupt(None, error),
-    }
-}
-
-fn corrupt(seq: Option<u64>, error: &JournalError) -> Finding {
-    Finding::new(Verdict::Corrupt, seq, with_cause(error))
-}
-
-/// An error and its cause in one sentence.
-fn with_cause(error: &JournalError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
-
-/// What SQLite itself says of the file.
-async fn check_integrity(path: PathBuf) -> Option<Finding> {
-    let said = async {
-        let mut snapshot = Snapshot::open(&path).await?;
-        let said = snapshot.integrity().await;
-        snapshot.end().await;
-        said
-    };
-    match said.await {
-        Ok(None) => None,
-        Ok(Some(said)) => {
-            let detail = format!("SQLite says that the database is damaged: {}", said.replace('\n', " "));
-            Some(Finding::new(Verdict::Corrupt, None, detail))
-        }
-        Err(error) => Some(corrupt(None, &error)),
-    }
-}
-
-/// What the reading task hands on, in order.
-#[derive(Debug)]
-enum Read {
-    Page(JoinHandle<Vec<Checked>>),
-    Broken { at: i64, error: JournalError },
-}
-
-/// What became of the replay.
-type Replayed = Option<JoinHandle<Result<(), JournalError>>>;
-
-struct Work {
-    options: Options,
-    findings: Findings,
-    warnings: Vec<String>,
-    tree: Frontier,
-    history: History,
+/// A verification on its way.
+pub(super) struct Work {
+    pub(super) options: Options,
+    pub(super) findings: Findings,
+    pub(super) warnings: Vec<String>,
+    pub(super) tree: Frontier,
+    pub(super) history: History,
     /// Whether entries are still judged and replayed: not after the first that makes no sense.
-    judging: bool,
+    pub(super) judging: bool,
     /// Whether numbers and tree agree: not after a gap, or where reading broke off.
-    whole: bool,
+    pub(super) whole: bool,
     /// The last checkpoint among the entries that names the right root.
-    last_good: u64,
+    pub(super) last_good: u64,
     /// The root at the size of the outside checkpoint.
-    root_then: Option<Hash>,
-    proved_up_to: Option<u64>,
+    pub(super) root_then: Option<Hash>,
+    pub(super) proved_up_to: Option<u64>,
 }
 
 impl Work {
@@ -331,81 +274,6 @@ impl Work {
         }
     }
 
-    async fn check_head(&mut self, snapshot: &mut Snapshot) {
-        if !self.whole {
-            return;
-        }
-        let entries = self.tree.size();
-        let head = match snapshot.head().await {
-            Ok(head) => head,
-            Err(error) => return self.findings.add(corrupt(None, &error)),
-        };
-        let Some(head) = head else {
-            if entries > 0 {
-                self.findings.add(Finding::new(Verdict::Altered, None, "the head was removed"));
-            }
-            return;
-        };
-        let size = u64::try_from(head.size).unwrap_or(0);
-        let counts = |finding: Finding| finding.hashes(head.size.to_string(), entries.to_string());
-        let root = self.tree.root();
-        if size > entries {
-            let detail = format!("the head is of {size} entries, and only {entries} are there");
-            self.findings.add(counts(Finding::new(Verdict::Truncated, Some(entries), detail)));
-        } else if size < entries {
-            let detail = format!("the head is of {size} entries, but {entries} are there");
-            self.findings.add(counts(Finding::new(Verdict::Altered, Some(size), detail)));
-        } else if head.root != root {
-            let detail = format!(
-                "the head names another root than the entries have: it was changed, or one of the entries from {} on was \
-                 rewritten, hash and all",
-                self.last_good
-            );
-            let found = base64(&root);
-            let expected = Hash::try_from(head.root).map_or_else(|_| "no hash".to_owned(), |root| base64(&root));
-            self.findings.add(Finding::new(Verdict::Altered, None, detail).hashes(expected, found));
-        } else if head.frontier != self.tree.to_bytes() {
-            self.findings.add(Finding::new(Verdict::Altered, None, "the head's frontier is not that of the entries"));
-        }
-    }
-
-    /// Compares with the checkpoint that was brought.
-    fn check_outside(&mut self) {
-        let Some(checkpoint) = self.options.checkpoint.clone() else { return };
-        let size = self.tree.size();
-        if let Some(id) = self.history.journal_id().filter(|id| *id != checkpoint.journal_id) {
-            let detail = "the checkpoint is of another journal";
-            let finding = Finding::new(Verdict::CannotVerify, None, detail);
-            return self
-                .findings
-                .add(finding.hashes(format!("keybatch/{}", checkpoint.journal_id), format!("keybatch/{id}")));
-        }
-        let expected = checkpoint.to_text();
-        let ours =
-            |size, root: &Hash| Checkpoint { journal_id: checkpoint.journal_id.clone(), size, root: *root }.to_text();
-        match self.root_then {
-            Some(root) if root == checkpoint.root => self.proved_up_to = Some(checkpoint.size),
-            Some(root) if self.whole => {
-                let detail = format!(
-                    "the first {} entries are not those that the checkpoint saw: the journal has another past",
-                    checkpoint.size
-                );
-                self.findings
-                    .add(Finding::new(Verdict::Forked, None, detail).hashes(expected, ours(checkpoint.size, &root)));
-            }
-            None if self.whole => {
-                let detail = format!(
-                    "the checkpoint saw {} entries, and only {size} are there: the rest was cut off, or an older copy was put in \
-                     its place",
-                    checkpoint.size
-                );
-                let finding = Finding::new(Verdict::Truncated, Some(size), detail);
-                self.findings.add(finding.hashes(expected, ours(size, &self.tree.root())));
-            }
-            _ => {}
-        }
-    }
-
     async fn compare_projections(&mut self, snapshot: &mut Snapshot, replayed: Replayed) {
         let Some(replayed) = replayed else { return };
         let replayed = join(replayed).await;
@@ -434,113 +302,27 @@ impl Work {
             }
         }
     }
+}
 
-    fn report(mut self) -> Report {
-        let unfinished = self.history.unfinished().count();
-        if self.judging && unfinished > 0 {
-            self.warnings.push(format!("{unfinished} of {} runs are not finished", self.history.runs()));
-        }
-        if self.options.scratch.is_none() {
-            self.warnings.push("the projections were not compared".into());
-        }
-        let entries = self.tree.size();
-        let (verdict, detail) = if !self.findings.is_empty() {
-            (Verdict::CannotVerify, String::new())
-        } else if let Some(size) = self.proved_up_to {
-            (Verdict::Verified, verified(entries, size))
-        } else {
-            (Verdict::SelfConsistent, self_consistent(entries))
-        };
-        let findings = self.findings.sorted();
-        let gravest = findings.first().cloned().unwrap_or_else(|| Finding::new(verdict, None, detail));
-        Report {
-            schema: "keybatch.verify/1",
-            verdict: gravest.verdict,
-            accepted: match gravest.verdict {
-                Verdict::Verified => true,
-                Verdict::SelfConsistent => !self.options.require_checkpoint,
-                _ => false,
-            },
-            journal_id: self.history.journal_id().map(str::to_owned),
-            entries,
-            root: base64(&self.tree.root()),
-            first_bad: gravest.seq,
-            expected: gravest.expected,
-            found: gravest.found,
-            detail: gravest.detail,
-            checkpoint: self.options.checkpoint.as_ref().map(CheckpointFacts::from),
-            proved_up_to: self.proved_up_to,
-            runs: self.history.runs() as u64,
-            findings,
-            warnings: self.warnings,
-        }
+/// What became of the replay.
+type Replayed = Option<JoinHandle<Result<(), JournalError>>>;
+
+/// A file that cannot be opened as a journal: damaged, or none that this keybatch knows.
+fn unopened(path: &Path, error: &JournalError) -> Finding {
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
+        return Finding::new(Verdict::CannotVerify, None, "the journal is empty: nothing was ever written to it");
     }
-}
-
-fn verified(entries: u64, size: u64) -> String {
-    let rest = match entries - size.min(entries) {
-        0 => String::new(),
-        rest => format!("; the {rest} after them are consistent with themselves"),
-    };
-    format!("the first {size} of {entries} entries are those that the checkpoint saw, and nothing is wrong{rest}")
-}
-
-fn self_consistent(entries: u64) -> String {
-    format!(
-        "nothing is wrong with its {entries} entries, but there is nothing outside to compare with: whether entries are missing \
-         at the end, or everything was rewritten, only a checkpoint kept elsewhere can tell"
-    )
+    match error {
+        // SQLite's own words for a damaged file; all other reasons are about what kind of database it is.
+        JournalError::Unusable { reason, .. }
+            if !reason.contains("database disk image") && !reason.contains("file is not a database") =>
+        {
+            Finding::new(Verdict::CannotVerify, None, error.to_string())
+        }
+        _ => corrupt(None, error),
+    }
 }
 
 fn text(row: Option<String>) -> String {
     row.unwrap_or_else(|| "no such row".to_owned())
-}
-
-/// The result of a task; a panic in it goes on here.
-async fn join<T>(task: JoinHandle<T>) -> T {
-    match task.await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-/// Reads page after page, and has each checked as soon as it is there.
-async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>) -> Snapshot {
-    let mut next = i64::MIN;
-    let mut singly = false;
-    loop {
-        let read = if singly { snapshot.single(next).await } else { snapshot.page(next).await };
-        let message = match read {
-            Ok(page) => match page.last() {
-                None => return snapshot,
-                Some(last) => {
-                    next = last.saturating_add(1);
-                    Read::Page(spawn_blocking(move || check(&page)))
-                }
-            },
-            // Somewhere in this page: entry after entry, to find out where.
-            Err(_) if !singly => {
-                singly = true;
-                continue;
-            }
-            Err(error) => Read::Broken { at: next.max(0), error },
-        };
-        let broken = matches!(message, Read::Broken { .. });
-        if pages.send(message).await.is_err() || broken {
-            return snapshot;
-        }
-    }
-}
-
-async fn replay_entries(mut replay: Replay, mut entries: mpsc::Receiver<Vec<Entry>>) -> Result<(), JournalError> {
-    let mut batch = Vec::with_capacity(REPLAY_BATCH);
-    while let Some(page) = entries.recv().await {
-        batch.extend(page);
-        if batch.len() >= REPLAY_BATCH {
-            replay.project(&batch).await?;
-            batch.clear();
-        }
-    }
-    replay.project(&batch).await?;
-    replay.finish().await
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::{CliError, Context, Environment, Exit};
-use crate::journal::sqlite::{Cell, SqliteReader};
+use crate::journal::sqlite::{Cell, SqliteReader, on_network_file_system};
 use crate::journal::{JournalError, Lock};
 
 /// Variables that send requests to another place than AWS.
@@ -23,6 +23,9 @@ const NAMED: [&str; 6] = [
 
 /// Secrets: that they are set is said, what they are is not.
 const SECRET: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// Below this the disk is noted: a hundred thousand rows need about 300 MB.
+const LITTLE_SPACE_BYTES: u64 = 500 * 1024 * 1024;
 
 /// Check the journal and the surroundings, without asking the network
 #[derive(Debug, clap::Args)]
@@ -48,6 +51,7 @@ fn finding(check: &'static str, health: Health, text: impl Into<String>) -> Find
 
 pub(super) async fn run(_: &Args, context: &Context) -> Result<Exit, CliError> {
     let mut findings = journal_file(&context.journal);
+    findings.extend(disk(&context.journal));
     findings.extend(journal_content(&context.journal).await);
     findings.extend(lock(&context.journal));
     findings.extend(terminal(&context.environment));
@@ -92,6 +96,23 @@ fn journal_file(path: &Path) -> Vec<Finding> {
         findings.push(finding("owner", Health::Note, text));
     }
     findings
+}
+
+/// The disk that the journal is on, or will be.
+fn disk(path: &Path) -> Vec<Finding> {
+    if on_network_file_system(path) {
+        let text = "the journal is on a network file system, where it is not safe; use a local disk";
+        return vec![finding("disk", Health::Bad, text)];
+    }
+    let existing = path.ancestors().find(|ancestor| !ancestor.as_os_str().is_empty() && ancestor.exists());
+    match rustix::fs::statvfs(existing.unwrap_or(Path::new("."))) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let health = if free < LITTLE_SPACE_BYTES { Health::Note } else { Health::Good };
+            vec![finding("disk", health, format!("local, {} MiB free", free / (1024 * 1024)))]
+        }
+        Err(error) => vec![finding("disk", Health::Note, format!("its free space cannot be told: {error}"))],
+    }
 }
 
 async fn journal_content(path: &Path) -> Vec<Finding> {

@@ -16,8 +16,11 @@ use crate::journal::merkle::Hash;
 /// How many bytes of bodies a page should hold: enough to make the cost of a statement small.
 const PAGE_BYTES: usize = 128 * 1024;
 
-/// How many entries a page holds at most.
-const PAGE_ENTRIES: usize = 2048;
+/// How many entries a page holds at most: should they suddenly be as large as entries can be, it is still some 20 MB.
+const PAGE_ENTRIES: usize = 256;
+
+/// How many entries the first page holds, before anything is known about their size.
+const FIRST_PAGE: usize = 16;
 
 /// A journal open for `verify`. Everything between [`begin`](Self::begin) and [`end`](Self::end) sees the same state
 /// of it, whatever a running session adds meanwhile.
@@ -90,7 +93,7 @@ impl Snapshot {
         let mut connection = open_reader(path).await?;
         // A comparison of large tables must not happen in memory.
         sqlx::query("PRAGMA temp_store = FILE").execute(&mut connection).await.map_err(JournalError::sql)?;
-        Ok(Self { connection, limit: 256 })
+        Ok(Self { connection, limit: FIRST_PAGE })
     }
 
     /// Attaches the database at `path` under the name `replayed`.
@@ -200,16 +203,27 @@ impl Snapshot {
         table: &'static str,
     ) -> Result<Option<(Option<String>, Option<String>)>, JournalError> {
         let columns = self.columns(table).await?;
-        for (here, there, swapped) in [("main", "replayed", false), ("replayed", "main", true)] {
-            // The other way round only rows that are missing here are left to be found.
-            let sql = difference_sql(table, &columns, here, there, !swapped);
-            let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(&mut self.connection).await;
-            if let Some(row) = row.map_err(JournalError::sql)? {
-                let (here, there) = (get(&row, 0)?, get(&row, 1)?);
-                return Ok(Some(if swapped { (there, here) } else { (here, there) }));
-            }
+        let sql = difference_sql(table, &columns, "main", "replayed", true);
+        if let Some(pair) = self.pair(sql).await? {
+            return Ok(Some(pair));
         }
-        Ok(None)
+        // All rows that are here are there too; with as many there, none is missing here.
+        if self.count("main", table).await? == self.count("replayed", table).await? {
+            return Ok(None);
+        }
+        let sql = difference_sql(table, &columns, "replayed", "main", false);
+        Ok(self.pair(sql).await?.map(|(there, here)| (here, there)))
+    }
+
+    async fn pair(&mut self, sql: String) -> Result<Option<(Option<String>, Option<String>)>, JournalError> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(&mut self.connection).await;
+        row.map_err(JournalError::sql)?.map(|row| Ok((get(&row, 0)?, get(&row, 1)?))).transpose()
+    }
+
+    async fn count(&mut self, schema: &'static str, table: &'static str) -> Result<i64, JournalError> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {schema}.{table}"));
+        let row = sqlx::query(sql).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        get(&row, 0)
     }
 
     /// (name, whether it belongs to the key).
