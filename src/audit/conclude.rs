@@ -15,14 +15,15 @@ impl Work {
             self.warnings.push("the projections were not compared".into());
         }
         let entries = self.tree.size();
-        let (verdict, detail) = if !self.findings.is_empty() {
+        let (verdict, detail) = if !self.findings.is_empty() || self.schema.is_some() {
             (Verdict::CannotVerify, String::new())
         } else if let Some(size) = self.proved_up_to {
             (Verdict::Verified, verified(entries, size))
         } else {
             (Verdict::SelfConsistent, self_consistent(entries))
         };
-        let findings = self.findings.sorted();
+        let mut findings = self.findings.sorted();
+        findings.extend(self.schema);
         let gravest = findings.first().cloned().unwrap_or_else(|| Finding::new(verdict, None, detail));
         Report {
             schema: "keybatch.verify/1",

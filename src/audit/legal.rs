@@ -184,13 +184,10 @@ impl Row {
             }
             (Outcome::Absent, Evidence::Answer) => self.attempts == 1 && answered == Some(Class::NotFound),
             (Outcome::Skipped, Evidence::Note) => !tried,
-            (Outcome::Failed, Evidence::Answer) => matches!(
-                answered,
-                Some(
-                    Class::Refused | Class::Denied | Class::Throttled | Class::SetupInProgress | Class::OperationFailed
-                )
-            ),
-            (Outcome::Failed, Evidence::Operation) => self.operation_failed,
+            (Outcome::Failed, Evidence::Answer) => {
+                matches!(answered, Some(Class::Refused | Class::Denied | Class::Throttled | Class::SetupInProgress))
+            }
+            (Outcome::Failed, Evidence::Operation) => self.operation_failed || answered == Some(Class::OperationFailed),
             (Outcome::Failed, Evidence::Readback) => {
                 self.seen_since == Some(Seen::Same) || (self.survived && !self.must_look())
             }

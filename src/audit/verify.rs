@@ -76,6 +76,8 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
 pub(super) struct Work {
     pub(super) options: Options,
     pub(super) findings: Findings,
+    /// What is wrong with tables, triggers and views. Last in line: what was done behind their back says more.
+    pub(super) schema: Option<Finding>,
     pub(super) warnings: Vec<String>,
     pub(super) tree: Frontier,
     pub(super) history: History,
@@ -95,6 +97,7 @@ impl Work {
         let mut work = Self {
             options,
             findings: Findings::default(),
+            schema: None,
             warnings: Vec::new(),
             tree: Frontier::default(),
             history: History::default(),
@@ -145,7 +148,7 @@ impl Work {
                             how => how,
                         }
                     );
-                    self.findings.add(Finding::new(Verdict::Altered, None, detail));
+                    self.schema = Some(Finding::new(Verdict::Altered, None, detail));
                 }
             }
             Err(error) => self.findings.add(corrupt(None, &error)),

@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_quoted_session_token_is_left_out() {
-        let body = br#"{"message":"host:x\nX-Amz-Security-Token:SECRET/+=\n\nhost;","more":"x-amz-security-token:AGAIN"}"#;
+        let body =
+            br#"{"message":"host:x\nX-Amz-Security-Token:SECRET/+=\n\nhost;","more":"x-amz-security-token:AGAIN"}"#;
         let kept = without_token(body);
         let text = std::str::from_utf8(&kept).unwrap();
         assert_eq!(

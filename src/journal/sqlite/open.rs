@@ -39,7 +39,7 @@ pub(super) fn migrator() -> Migrator {
 ///
 /// # Errors
 /// Where the file cannot be used: not a journal, from a newer keybatch, on a network file system, not writable.
-pub async fn open_writer(path: &Path) -> Result<SqliteConnection, JournalError> {
+pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, JournalError> {
     refuse_network_file_system(path)?;
     let fresh = create_private(path)?;
     let options = options(path)
@@ -263,7 +263,7 @@ fn unusable(path: &Path, error: &sqlx::Error) -> JournalError {
 ///
 /// # Errors
 /// Where the log could not be moved. What was acknowledged is durable all the same: it stays in the log.
-pub async fn close_writer(mut connection: SqliteConnection) -> Result<(), JournalError> {
+pub(super) async fn close_writer(mut connection: SqliteConnection) -> Result<(), JournalError> {
     let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await;
     let busy: i64 = row.and_then(|row| row.try_get(0)).map_err(JournalError::sql)?;
     connection.close().await.map_err(JournalError::sql)?;

@@ -247,8 +247,9 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
         Event::RateChanged(changed) => {
             let endpoint = endpoint.unwrap_or_default().into();
             let (account, region) = ((&changed.account).into(), (&changed.region).into());
-            let learned = changed.learned_per_s.as_ref().unwrap_or(&changed.to_per_s);
-            single.push((super::sql::PUT_RATE, vec![endpoint, account, region, learned.into(), seq.into()]));
+            if let Some(learned) = &changed.learned_per_s {
+                single.push((super::sql::PUT_RATE, vec![endpoint, account, region, learned.into(), seq.into()]));
+            }
             "rate_changed"
         }
         Event::RunStopped(stopped) => {
