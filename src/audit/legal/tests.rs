@@ -139,8 +139,11 @@ impl Oracle<'_> {
             (Outcome::Skipped, Evidence::Note) => !tried,
             (Outcome::Failed, Evidence::Answer) => self
                 .last_answer()
-                .is_some_and(|class| [Refused, Denied, Throttled, SetupInProgress, OperationFailed].contains(&class)),
-            (Outcome::Failed, Evidence::Operation) => self.has(Step::Polled { class: OperationFailed }),
+                .is_some_and(|class| [Refused, Denied, Throttled, SetupInProgress].contains(&class)),
+            (Outcome::Failed, Evidence::Operation) => {
+                let failed = self.has(Step::Polled { class: OperationFailed });
+                (failed || self.last_answer() == Some(OperationFailed)) && since.last() == Some(&Found::Same)
+            }
             (Outcome::Failed, Evidence::Readback) => {
                 let survived = first.is_some_and(|first| self.readings(first).contains(&Found::Same));
                 since.last() == Some(&Found::Same) || (survived && !self.last_may_have_acted())
