@@ -272,3 +272,16 @@ fn reason_and_ticket_are_kept() {
     let runs = bench.query("SELECT reason, ticket FROM runs");
     assert_eq!((&runs[0]["reason"], &runs[0]["ticket"]), (&"left the company".into(), &"OPS-17".into()));
 }
+
+/// `doctor --online` names the caller, the address and whether key pairs can be listed; it sends reads only.
+#[test]
+fn doctor_asks_the_service_when_told_to() {
+    let bench = Bench::new();
+    bench.world.keys("key", 3);
+    let done = bench.keybatch(&["doctor", "--online", "--output", "json"]);
+    let text = done.json().to_string();
+    for part in ["123456789012", "3 key pairs", "127.0.0.1"] {
+        assert!(text.contains(part), "{part}\n{done}");
+    }
+    assert_eq!(bench.world.deletes("key-01"), 0);
+}

@@ -17,8 +17,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 use crate::domain::{Exchange, RawBody};
 
-/// The headers that matter, beside the request id.
-const KEPT_HEADERS: [&str; 4] = ["x-amzn-errortype", "retry-after", "x-keybatch-sandbox", "date"];
+/// The headers that matter, beside the request id. The time of the answer is the entry's own.
+const KEPT_HEADERS: [&str; 3] = ["x-amzn-errortype", "retry-after", "x-keybatch-sandbox"];
 
 /// What one call left behind.
 #[derive(Debug, Default)]
