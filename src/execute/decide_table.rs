@@ -267,6 +267,7 @@ fn documented() -> Vec<(String, String)> {
 }
 
 // SEMANTICS: P1
+// SEMANTICS: P18
 #[test]
 fn each_row_of_the_table_yields_its_step() {
     for (name, row, situation, expected) in table() {
@@ -378,11 +379,10 @@ fn with_searches_and_polls(row: &RowState) -> Vec<RowState> {
         rows.extend(found.map(|found| RowState { search: look(found), ..row.clone() }));
     }
     if class == Some(Class::Pending) {
-        let states = [Class::Succeeded, Class::OperationFailed, Class::Pending, Class::Unanswered, Class::RefusedForAll];
+        let states =
+            [Class::Succeeded, Class::OperationFailed, Class::Pending, Class::Unanswered, Class::RefusedForAll];
         let searched = rows.clone();
-        rows.extend(
-            searched.iter().flat_map(|row| states.map(|class| RowState { poll: poll(class), ..row.clone() })),
-        );
+        rows.extend(searched.iter().flat_map(|row| states.map(|class| RowState { poll: poll(class), ..row.clone() })));
     }
     rows
 }
@@ -411,7 +411,10 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             ("no request while an attempt may have taken effect unseen", !row.unread),
             ("no request for what was seen gone or replaced", !not_there),
             ("no request on an old observation, and none beyond the attempts", fresh && !used_up),
-            ("a further request only after a refusal before execution or a look at the same", !asked || refusal || lives),
+            (
+                "a further request only after a refusal before execution or a look at the same",
+                !asked || refusal || lives,
+            ),
         ],
         Step::Settle(O::Deleted, E::Answer) => [("deleted by an answer", class == Some(Class::Succeeded)), OK, OK, OK],
         Step::Settle(O::Deleted, evidence) => {
@@ -421,12 +424,18 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         Step::Settle(O::Gone, evidence) => [
             ("gone only after an attempt", asked),
             ("gone only where it was seen not to be there", not_there && evidence == E::Readback),
-            ("gone only where no operation of ours was found", searched != Some(Found::Operation) || found != Some(Found::NotFound) || class == Some(Class::Pending)),
+            (
+                "gone only where no operation of ours was found",
+                searched != Some(Found::Operation) || found != Some(Found::NotFound) || class == Some(Class::Pending),
+            ),
             OK,
         ],
-        Step::Settle(O::Absent, E::Answer) => {
-            [("absent by an answer only at the first attempt", class == Some(Class::NotFound) && row.attempts == 1), OK, OK, OK]
-        }
+        Step::Settle(O::Absent, E::Answer) => [
+            ("absent by an answer only at the first attempt", class == Some(Class::NotFound) && row.attempts == 1),
+            OK,
+            OK,
+            OK,
+        ],
         Step::Settle(O::Absent, evidence) => [
             ("absent only before any attempt", !asked || row.verdict == Verdict::Absent),
             ("absent by the inventory", evidence == E::Inventory),
@@ -444,7 +453,10 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
                 "failed by an answer only where it refused",
                 matches!(class, Some(Class::Refused | Class::Denied | Class::Throttled | Class::SetupInProgress)),
             ),
-            ("never failed where it was seen not to be there", !not_there || class == Some(Class::Refused) || class == Some(Class::Denied)),
+            (
+                "never failed where it was seen not to be there",
+                !not_there || class == Some(Class::Refused) || class == Some(Class::Denied),
+            ),
             ("denied only where others are not", class != Some(Class::Denied) || situation.denial == Denial::ThisItem),
             OK,
         ],
@@ -466,7 +478,12 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         Step::Stop(StopCause::RefusedForAll) => {
             let anywhere = [found, searched].contains(&Some(Found::RefusedForAll));
             let by_answer = class == Some(Class::RefusedForAll) && now_answered;
-            [("stops where everyone is refused", anywhere || by_answer || polled == Some(Class::RefusedForAll)), OK, OK, OK]
+            [
+                ("stops where everyone is refused", anywhere || by_answer || polled == Some(Class::RefusedForAll)),
+                OK,
+                OK,
+                OK,
+            ]
         }
         Step::Stop(StopCause::AllDenied) => {
             let denied = class == Some(Class::Denied) && situation.denial == Denial::Everything;
@@ -479,12 +496,21 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             let refused = matches!(class, Some(Class::Throttled | Class::SetupInProgress));
             [("stops where everything is throttled", refused && !situation.target_admits), OK, OK, OK]
         }
-        Step::Stop(StopCause::CannotRead) => [("stops where it may not read", found == Some(Found::Denied)), OK, OK, OK],
+        Step::Stop(StopCause::CannotRead) => {
+            [("stops where it may not read", found == Some(Found::Denied)), OK, OK, OK]
+        }
         Step::Read { .. } => [("reads only what is to be deleted", row.verdict == Verdict::Delete), OK, OK, OK],
-        Step::Search { .. } => [("searches only for what is not there", asked && found == Some(Found::NotFound)), OK, OK, OK],
-        Step::Poll { .. } => [("polls only what is pending", class == Some(Class::Pending) && found.is_none()), OK, OK, OK],
+        Step::Search { .. } => {
+            [("searches only for what is not there", asked && found == Some(Found::NotFound)), OK, OK, OK]
+        }
+        Step::Poll { .. } => {
+            [("polls only what is pending", class == Some(Class::Pending) && found.is_none()), OK, OK, OK]
+        }
         Step::WaitUntil(at) => [
-            ("waits only for what may still take effect", asked && (class.is_none() || class == Some(Class::Unanswered))),
+            (
+                "waits only for what may still take effect",
+                asked && (class.is_none() || class == Some(Class::Unanswered)),
+            ),
             ("waits for a time to come", at > situation.now),
             OK,
             OK,
@@ -501,8 +527,9 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
 const OK: (&str, bool) = ("", true);
 
 // SEMANTICS: P1
-// SEMANTICS: P10
-// SEMANTICS: P11
+// SEMANTICS: P19
+// SEMANTICS: P20
+// SEMANTICS: P25
 #[test]
 fn no_state_at_all_leads_to_a_forbidden_step() {
     let policy = policy();
@@ -525,4 +552,26 @@ fn no_state_at_all_leads_to_a_forbidden_step() {
     // For the curious: cargo test no_state_at_all -- --nocapture
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout(), "{said}");
+}
+
+// SEMANTICS: P17
+#[test]
+fn attempts_are_counted_over_all_sessions() {
+    use crate::domain::{Exchange, Policy};
+    use crate::journal::event::{AttemptFinished, AttemptStarted, Event};
+    let mut row = unasked();
+    let policy = Policy { max_attempts: 2, ..policy() };
+    let sessions = [Class::Throttled, Class::Unanswered, Class::NotSent, Class::Unanswered];
+    for (class, attempt) in sessions.into_iter().zip(1..) {
+        assert!(row.spent < policy.max_attempts, "attempt {attempt}");
+        let started = AttemptStarted { attempt, key_pair_name: "kp".into(), region: "us-east-1".into() };
+        row.apply(1, now(), &Event::AttemptStarted(started));
+        let (exchange, cause, operation, error) = (Exchange::default(), None, None, None);
+        let finished = AttemptFinished { attempt, class, cause, exchange, operation, error };
+        row.apply(2, now(), &Event::AttemptFinished(Box::new(finished)));
+        row.reopen(now());
+    }
+    assert_eq!((row.attempts, row.spent), (4, 2));
+    let row = row.seen(Found::Same);
+    assert_eq!(word(decide(&row, &policy, &situation())), "failed/readback");
 }
