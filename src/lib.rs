@@ -12,7 +12,7 @@
 //!                     journal ◄──started, finished──── execute
 //!                        │     ───── stamps (durable) ──►│
 //!                        │     ───── rows, entries ─────►│  decide(row, policy, situation) ──► step
-//!                        └──entries──► reviewers
+//!                        └──entries──► audit ──reports──► reviewers
 //! ```
 //!
 //! The rooms, in the order in which data flows, by what they do *not* know (`tests/layers.rs` checks it):
@@ -23,6 +23,7 @@
 //! - [`lightsail`] knows no journal. Only its adapter mentions the SDK; nothing in it retries.
 //! - [`execute`] knows no manifest and no file. Its decisions know no clock and no async.
 //! - [`plan`] sends nothing but reads. Its guards only read and only note.
+//! - [`audit`] writes nothing, sends nothing, and needs no healthy system: it knows neither execution nor network.
 //! - [`sandbox`] imports nothing of ours: what it imitates cannot lean on what it tests.
 //! - [`cli`] is imported by nobody. Nothing else prints, reads the environment or leaves.
 
@@ -37,6 +38,8 @@ pub mod lightsail;
 pub mod execute;
 
 pub mod plan;
+
+pub mod audit;
 
 pub mod sandbox;
 

@@ -53,6 +53,7 @@ impl From<JournalError> for CliError {
             JournalError::Missing { .. } => {
                 Self::from_error(Exit::Environment, &error).hint("name the journal with --journal or KEYBATCH_JOURNAL")
             }
+            JournalError::Query { .. } => Self::from_error(Exit::Usage, &error),
             _ => Self::from_error(Exit::Environment, &error),
         }
     }

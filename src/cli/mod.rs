@@ -9,6 +9,7 @@ mod connect;
 pub mod environment;
 pub mod error;
 pub mod exit;
+mod trace;
 mod options;
 mod progress;
 mod resume;
@@ -17,7 +18,14 @@ mod sandbox;
 mod session;
 mod signals;
 mod summary;
+mod doctor;
+mod export;
+mod log;
+mod query;
+mod runs;
+mod show;
 mod ui;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,7 +35,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub use environment::Environment;
 pub use error::CliError;
 pub use exit::Exit;
-pub use ui::{Format, Ui, defused, shown};
+pub use ui::{Format, RowStream, Ui, defused, shown};
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
 #[derive(Debug, Parser)]
@@ -58,6 +66,13 @@ enum Command {
     Run(Box<run::Args>),
     Resume(Box<resume::Args>),
     Sandbox(sandbox::Args),
+    Runs(runs::Args),
+    Show(show::Args),
+    Log(log::Args),
+    Query(query::Args),
+    Export(export::Args),
+    Verify(verify::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
 }
 
@@ -90,6 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
             return Exit::Usage;
         }
     };
+    trace::init(&environment);
     let ui = Ui::new(cli.global.output, cli.global.quiet, &environment);
     let Some(journal) = cli.global.journal.or_else(|| environment.default_journal()) else {
         ui.error(
@@ -123,25 +139,13 @@ async fn dispatch(command: Command, context: Context) -> Result<Exit, CliError> 
         Command::Run(args) => run::run(*args, &context).await,
         Command::Resume(args) => resume::run(*args, &context).await,
         Command::Sandbox(args) => sandbox::run(&args, &context).await,
+        Command::Runs(args) => runs::run(&args, &context).await,
+        Command::Show(args) => show::run(&args, &context).await,
+        Command::Log(args) => log::run(&args, &context).await,
+        Command::Query(args) => query::run(&args, &context).await,
+        Command::Export(args) => export::run(&args, &context).await,
+        Command::Verify(args) => verify::run(&args, &context).await,
+        Command::Doctor(args) => doctor::run(&args, &context).await,
         Command::Completions(args) => completions::run(&args, &context),
-    }
-}
-
-/// The run that `named` means: an id, a unique prefix of one, or `latest`.
-fn resolve<'a>(
-    runs: &'a [crate::journal::sqlite::RunRecord],
-    named: &str,
-) -> Result<&'a crate::journal::sqlite::RunRecord, CliError> {
-    if named == "latest" {
-        return runs.last().ok_or_else(|| CliError::new(Exit::Usage, "there is no run in this journal yet"));
-    }
-    let wanted = named.to_ascii_lowercase();
-    let found: Vec<_> = runs.iter().filter(|record| record.run.to_string().starts_with(&wanted)).collect();
-    match found[..] {
-        [one] if !wanted.is_empty() => Ok(one),
-        [] => Err(CliError::new(Exit::Usage, format!("no run begins with {:?}", shown(named)))
-            .hint("see which there are with: keybatch runs")),
-        _ => Err(CliError::new(Exit::Usage, format!("{} runs begin with {:?}", found.len(), shown(named)))
-            .hint("name more of its id")),
     }
 }

@@ -92,7 +92,7 @@ async fn choose(open: &OpenJournal, named: Option<&str>) -> Result<Option<RunRec
     let Some(named) = named else {
         return Ok(runs.into_iter().rev().find(|record| matches!(record.state.as_str(), "running" | "stopped")));
     };
-    let record = super::resolve(&runs, named)?.clone();
+    let record = crate::audit::runs::resolve(&open.reader, named).await?;
     if record.state == "abandoned" {
         let message = format!("run {} was never started ({})", record.run, record.stopped_by.unwrap_or_default());
         return Err(CliError::new(Exit::Refused, message).hint("nothing was sent; run its manifest again"));

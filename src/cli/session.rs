@@ -26,7 +26,7 @@ use crate::execute::{LaneWork, Shared, work_off};
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{Event, PlanSealed, Requests, RunFinished, RunStopped, SessionClosed, SessionOpened};
 use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore};
-use crate::journal::{Draft, Journal, JournalError, Lock, TargetRecord, WriterOptions};
+use crate::journal::{Draft, Journal, JournalError, Lock, OnCheckpoint, TargetRecord, WriterOptions};
 use crate::lightsail::aws::AwsLightsail;
 
 /// The commit that this was built from, where the build knew it.
@@ -78,9 +78,7 @@ impl OpenJournal {
 }
 
 /// Appends each checkpoint to the file that was asked for.
-fn checkpoint_sink(
-    options: &SessionOptions,
-) -> Result<Box<dyn FnMut(&Checkpoint) -> std::io::Result<()> + Send>, CliError> {
+fn checkpoint_sink(options: &SessionOptions) -> Result<OnCheckpoint, CliError> {
     let Some(path) = &options.checkpoint_to else { return Ok(Box::new(|_| Ok(()))) };
     let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
     let mut file = opened.map_err(|error| {
@@ -240,11 +238,11 @@ impl Session<'_> {
             }),
         };
         self.open.journal.append(vec![draft(self.run, ended), draft(self.run, self.closed())]).await?;
-        let checkpoint = self.open.journal.checkpoint(Some(self.run)).await?;
-        print_checkpoint(self.context, "at the end of the session", &checkpoint);
+        self.open.journal.checkpoint(Some(self.run)).await?;
         let superfluous = self.open.reader.superfluous(record.run_no).await?;
         let requests = requests(&self.open.reader, &self.record().await?).await?;
         let head = self.open.journal.clone().close().await?;
+        print_checkpoint(self.context, "at the end of the session", &head);
         let by = stop.as_ref().map(|stop| stop.by);
         let summary = self.summary(&record, by, outcomes, requests, Head::from(&head));
         if let Some(stop) = &stop {

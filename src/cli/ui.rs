@@ -7,7 +7,12 @@ use comfy_table::{ContentArrangement, Table};
 
 use super::environment::Environment;
 use super::error::CliError;
+use crate::audit::{cell_json, cell_text, json_object};
+use crate::journal::sqlite::Cell;
 use crate::manifest::defuse;
+
+/// How many rows of a table are laid out together: what is longer goes out in pieces, so that it need not be in memory.
+const TABLE_ROWS: usize = 1_000;
 
 /// How data is put out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -106,6 +111,18 @@ impl Ui {
         out.flush()
     }
 
+    /// Begins a result that goes out while it comes in.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn stream(&self, header: &[impl AsRef<str>]) -> io::Result<RowStream> {
+        let header = header.iter().map(|name| name.as_ref().to_owned()).collect();
+        let out = io::BufWriter::new(io::stdout());
+        let mut stream = RowStream { ui: self.clone(), header, out, waiting: Vec::new(), rows: 0 };
+        stream.begin()?;
+        Ok(stream)
+    }
+
     /// Rows of text under a header, in the form that was asked for. Nothing of what is shown to people can steer
     /// their terminal.
     ///
@@ -142,6 +159,77 @@ fn terminal_columns() -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
+/// A result on its way to standard output, in the form that was asked for.
+#[derive(Debug)]
+pub struct RowStream {
+    ui: Ui,
+    header: Vec<String>,
+    out: io::BufWriter<io::Stdout>,
+    /// The rows of a table that are not laid out yet.
+    waiting: Vec<Vec<Option<String>>>,
+    rows: u64,
+}
+
+impl RowStream {
+    fn begin(&mut self) -> io::Result<()> {
+        match self.ui.format {
+            Format::Csv => self.record(self.header.clone()),
+            Format::Json => self.out.write_all(b"["),
+            Format::Table | Format::Jsonl => Ok(()),
+        }
+    }
+
+    /// The next row.
+    ///
+    /// # Errors
+    /// Where standard output is closed or full.
+    pub fn row(&mut self, cells: &[Cell]) -> io::Result<()> {
+        self.rows += 1;
+        match self.ui.format {
+            Format::Table => {
+                self.waiting.push(cells.iter().map(cell_text).collect());
+                if self.waiting.len() >= TABLE_ROWS { self.lay_out() } else { Ok(()) }
+            }
+            Format::Json => {
+                let comma = if self.rows > 1 { "," } else { "" };
+                write!(self.out, "{comma}\n{}", self.object(cells))
+            }
+            Format::Jsonl => writeln!(self.out, "{}", self.object(cells)),
+            Format::Csv => self.record(cells.iter().map(|cell| cell_text(cell).unwrap_or_default()).collect()),
+        }
+    }
+
+    /// After the last row.
+    ///
+    /// # Errors
+    /// As [`RowStream::row`].
+    pub fn end(mut self) -> io::Result<()> {
+        match self.ui.format {
+            Format::Table if !self.waiting.is_empty() || self.rows == 0 => self.lay_out()?,
+            Format::Json => self.out.write_all(if self.rows > 0 { b"\n]\n" } else { b"]\n" })?,
+            _ => {}
+        }
+        self.out.flush()
+    }
+
+    fn object(&self, cells: &[Cell]) -> String {
+        json_object(self.header.iter().zip(cells.iter().map(cell_json)))
+    }
+
+    fn record(&mut self, cells: Vec<String>) -> io::Result<()> {
+        let mut writer = csv::Writer::from_writer(&mut self.out);
+        writer.write_record(cells.iter().map(|cell| defused(cell))).map_err(io::Error::other)?;
+        writer.flush()
+    }
+
+    fn lay_out(&mut self) -> io::Result<()> {
+        let rows = std::mem::take(&mut self.waiting);
+        // Every piece has the header: nobody should have to scroll back for it.
+        let header: Vec<&str> = self.header.iter().map(String::as_str).collect();
+        self.out.write_all(table(&header, &rows, self.ui.person).as_bytes())
+    }
+}
+
 /// One row as a JSON object.
 fn object(header: &[&str], row: &[Option<String>]) -> serde_json::Value {
     let fields = header.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), cell.clone().into()));
@@ -174,9 +262,5 @@ pub fn shown(text: &str) -> String {
 /// `-`, `@`, a tab or a carriage return gets an apostrophe before it.
 #[must_use]
 pub fn defused(cell: &str) -> String {
-    let clean: String = cell
-        .chars()
-        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    if clean.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{clean}") } else { clean }
+    crate::audit::csv_cell(cell)
 }

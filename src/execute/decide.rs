@@ -41,13 +41,25 @@ pub enum Step {
     /// Nothing is left to do.
     Done,
     /// Ask to delete it, after a pause of this level.
-    Send { level: u32 },
+    Send {
+        /// Level of the waiting period before it; 0 is none.
+        level: u32,
+    },
     /// Read the key pair.
-    Read { level: u32 },
+    Read {
+        /// Level of the waiting period before it; 0 is none.
+        level: u32,
+    },
     /// Look through the operation history for an operation of ours.
-    Search { level: u32 },
+    Search {
+        /// Level of the waiting period before it; 0 is none.
+        level: u32,
+    },
     /// Ask for the state of the last attempt's operation.
-    Poll { level: u32 },
+    Poll {
+        /// Level of the waiting period before it; 0 is none.
+        level: u32,
+    },
     /// Do nothing before this time.
     WaitUntil(Timestamp),
     /// Wait for what the neighbours show.

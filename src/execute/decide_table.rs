@@ -62,7 +62,7 @@ fn unasked() -> RowState {
         confirmed_at: Some(ago(SHORT)),
         attempts: 0,
         spent: 0,
-        unknown: Vec::new(),
+        windows: Vec::new(),
         unread: false,
         refusals: 0,
         refused_since: None,

@@ -40,8 +40,8 @@ pub(crate) use worker::observation;
 /// How many rows are read from the journal at once.
 const PAGE: u32 = 256;
 
-/// How many rows are worked on at once, beyond those in flight: enough that the ones in flight never wait for the
-/// journal, few enough that memory stays small (a waiting row takes about 4 KB).
+/// How many rows are worked on at once, beyond those in flight: they have their answer and wait for the journal, for
+/// another attempt, or for what their neighbours show. Few enough that memory stays small (a row takes about 4 KB).
 const ROWS_AHEAD: usize = 64;
 
 /// What the workers of a session share.
@@ -225,6 +225,17 @@ impl<L: Lightsail> Feeder<L> {
         rows: &mut JoinSet<Result<(), JournalError>>,
     ) {
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+        // Taken here, so that rows are asked for in the plan's order. One that is only to be settled takes its place,
+        // too: that bounds how many key pairs can be in doubt at once.
+        let stopping = self.shared.control.stopping();
+        let in_flight = tokio::select! {
+            biased;
+            () = stopping.cancelled() => None,
+            in_flight = Arc::clone(&self.shared.in_flight).acquire_owned() => in_flight.ok(),
+        };
+        if in_flight.is_none() && state.attempts == 0 {
+            return;
+        }
         let worker = Worker {
             shared: Arc::clone(&self.shared),
             lane: Arc::clone(&self.lane),
@@ -233,7 +244,7 @@ impl<L: Lightsail> Feeder<L> {
             row,
             intent,
             state,
-            in_flight: None,
+            in_flight,
         };
         let (shared, inventory, target_no) = (Arc::clone(&self.shared), Arc::clone(&self.inventory), self.target_no);
         shared.control.entered(target_no);

@@ -319,18 +319,14 @@ mod tests {
 
     // SEMANTICS: P22
     #[tokio::test(start_paused = true)]
-    async fn unlimited_waits_for_nothing_until_the_first_throttle() {
+    async fn unlimited_waits_for_nothing() {
         let pacer = Pacer::new(RateCap::Unlimited, None);
-        for _ in 0..10_000 {
+        for round in 0..10_000 {
             let permit = pacer.acquire().await;
             assert_eq!(permit.left, Duration::ZERO);
-            assert_eq!(pacer.report(permit, false), None);
+            assert_eq!(pacer.report(permit, round % 3 == 0), None);
         }
         assert_eq!(pacer.rate(), None);
-        let permit = pacer.acquire().await;
-        assert!(pacer.report(permit, true).is_some_and(|change| change.from.is_none()));
-        assert!(pacer.rate().is_some());
-        assert!(pacer.acquire().await.left >= Duration::from_millis(100));
     }
 
     #[tokio::test(start_paused = true)]

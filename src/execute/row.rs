@@ -19,8 +19,8 @@ pub struct RowState {
     pub attempts: u32,
     /// Those of them that count against the limit: all but refusals before execution.
     pub spent: u32,
-    /// When the attempts began whose effect nobody knows; an operation of ours can only lie after one of these.
-    pub unknown: Vec<Timestamp>,
+    /// When attempts were under way that may have had an effect: an operation of ours can only lie inside of these.
+    pub windows: Vec<Window>,
     /// Whether an attempt may have taken effect since the key pair was last read.
     pub unread: bool,
     /// Refusals before execution in a row, in this session.
@@ -43,6 +43,15 @@ pub struct RowState {
     pub settled: Option<(Outcome, Evidence)>,
     /// Numbers of the intent's entry.
     pub intent_seq: u64,
+}
+
+/// When an attempt was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// When its start was written down.
+    pub from: Timestamp,
+    /// When its answer was written down; `None` where there was none to rely upon: it ends when the attempt is dead.
+    pub to: Option<Timestamp>,
 }
 
 /// An attempt.
@@ -128,7 +137,7 @@ impl RowState {
             confirmed_at: observation.map(|seen| seen.at),
             attempts: 0,
             spent: 0,
-            unknown: Vec::new(),
+            windows: Vec::new(),
             unread: false,
             refusals: 0,
             refused_since: None,
@@ -150,7 +159,7 @@ impl RowState {
                 self.attempts = started.attempt;
                 self.spent += 1;
                 self.unread = true;
-                self.unknown.push(at);
+                self.windows.push(Window { from: at, to: None });
                 self.last = Some(Attempt { number: started.attempt, started_at: at, started_seq: seq, answer: None });
                 (self.look, self.search, self.poll) = (None, None, None);
                 (self.tries, self.polls) = (Tries::default(), Tries::default());
@@ -184,7 +193,7 @@ impl RowState {
         if answer.class.is_refusal_before_execution() {
             // As if it had never been sent: it used up no attempt, and nothing new is to be looked for.
             self.spent = self.spent.saturating_sub(1);
-            self.unknown.pop();
+            self.windows.pop();
             self.unread = false;
             self.refusals += 1;
             self.refused_since.get_or_insert(answer.at);
@@ -192,9 +201,10 @@ impl RowState {
             self.refusals = 0;
             self.refused_since = None;
         }
-        if matches!(answer.class, Class::NotFound | Class::Refused | Class::OperationFailed) {
-            // This attempt itself had no effect; an earlier one may have.
-            self.unknown.pop();
+        if let (Class::NotFound | Class::Refused | Class::OperationFailed, Some(window)) =
+            (answer.class, self.windows.last_mut())
+        {
+            window.to = Some(answer.at);
         }
         if answer.class == Class::Pending {
             self.polls.since = Some(answer.at);

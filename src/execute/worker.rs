@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -30,9 +31,12 @@ use crate::lightsail::classify::{classify_delete, classify_operation};
 /// 200 are more operations on one name than any script makes.
 const SEARCH_PAGES: u32 = 100;
 
-/// How far the service's clock, or the whole seconds of its timestamps, may put an operation before the request that
-/// caused it.
-const CLOCK_TOLERANCE: std::time::Duration = std::time::Duration::from_secs(1);
+/// How far the service's clock may put an operation outside of the attempt that caused it: two clocks that are set by
+/// the network differ by less. A larger difference only leaves an operation unclaimed.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(200);
+
+/// The same for a time in whole seconds, whose fraction was cut off.
+const WHOLE_SECONDS_TOLERANCE: Duration = Duration::from_millis(1_200);
 
 /// One row, and what is needed to work it off.
 pub(super) struct Worker<L> {
@@ -112,8 +116,8 @@ impl<L: Lightsail> Worker<L> {
     async fn wait_until(&self, at: Timestamp) -> Flow {
         let now = self.shared.clock.now();
         // The clock may jump: never wait longer than an attempt takes to be dead.
-        let wait = std::time::Duration::try_from(at.duration_since(now)).unwrap_or_default();
-        let wait = wait.min(self.shared.policy.dead_after()) + std::time::Duration::from_millis(1);
+        let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        let wait = wait.min(self.shared.policy.dead_after()) + Duration::from_millis(1);
         tokio::time::sleep(wait).await;
         Flow::Next
     }
@@ -158,13 +162,13 @@ impl<L: Lightsail> Worker<L> {
         let answered = reply.exchange.http_status.is_some();
         let change = self.lane.report(permit, class == Class::Throttled, answered);
         shared.control.answered(self.target_no, class, shared.clock.now());
+        if !matches!(class, Class::Unanswered | Class::Pending) {
+            self.in_flight = None;
+        }
         let (operation, error) = split(reply.result);
         let finished =
             AttemptFinished { attempt, class, cause, exchange: reply.exchange, operation: operation.flatten(), error };
         let flow = self.record(Event::AttemptFinished(Box::new(finished))).await?;
-        if !matches!(class, Class::Unanswered | Class::Pending) {
-            self.in_flight = None;
-        }
         self.lane.record(change).await?;
         Ok(flow)
     }
@@ -295,18 +299,21 @@ impl<L: Lightsail> Worker<L> {
             return operation.may_be_delete_of(&self.intent.key_pair_name);
         }
         let Some(created) = operation.created_at.as_deref().and_then(parse_time) else { return false };
+        let whole = created.subsec_nanosecond() == 0;
+        let early = if whole { WHOLE_SECONDS_TOLERANCE } else { CLOCK_TOLERANCE };
         operation.is_delete_of(&self.intent.key_pair_name)
-            && self.state.unknown.iter().any(|started| {
-                let from = started.saturating_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN);
-                let to = started.saturating_add(self.shared.policy.dead_after()).unwrap_or(Timestamp::MAX);
-                (from..=to).contains(&created)
+            && self.state.windows.iter().any(|window| {
+                let dead = window.from.saturating_add(self.shared.policy.dead_after()).unwrap_or(Timestamp::MAX);
+                let answered = window.to.map(|to| to.saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX));
+                let from = window.from.saturating_sub(early).unwrap_or(Timestamp::MIN);
+                (from..=answered.unwrap_or(dead)).contains(&created)
             })
     }
 
     /// Asks for the state of the last attempt's operation.
     async fn poll(&mut self, level: u32) -> Result<Flow, JournalError> {
         // At least a moment, so that a service that answers at once is not asked without end.
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         pause(level + 1).await;
         let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
         let operation_id = answer.and_then(|answer| answer.operation_id.clone()).unwrap_or_default();

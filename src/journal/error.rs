@@ -60,6 +60,12 @@ pub enum JournalError {
     /// An entry that cannot be written or read.
     #[error(transparent)]
     Entry(#[from] Arc<EntryError>),
+    /// A reviewer's own statement failed.
+    #[error("the statement failed: {reason}")]
+    Query {
+        /// SQLite's words.
+        reason: String,
+    },
     /// A checkpoint could not be handed on.
     #[error("a checkpoint cannot be written: {reason}")]
     Checkpoint {

@@ -26,7 +26,7 @@ pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, MAX_INTEGER, Sealed};
 pub use error::JournalError;
 pub use event::Event;
 pub use lock::Lock;
-pub use writer::{Journal, Stamp, WriterOptions};
+pub use writer::{Journal, OnCheckpoint, Stamp, WriterOptions};
 
 use merkle::Frontier;
 

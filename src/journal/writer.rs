@@ -163,12 +163,7 @@ impl<S: EntryStore> Writer<S> {
                 Command::Append { drafts, ack } => self.group(drafts, ack, &mut commands).await,
                 Command::Checkpoint { run, ack } => answer(ack, self.checkpoint(run).await),
                 Command::Close { ack } => {
-                    let head = self.checkpoint_text();
-                    let closed = match self.store.take() {
-                        Some(store) => store.close().await,
-                        None => Err(JournalError::Closed),
-                    };
-                    let _ = ack.send(closed.map(|()| head));
+                    let _ = ack.send(self.close().await);
                     return;
                 }
             };
@@ -217,13 +212,7 @@ impl<S: EntryStore> Writer<S> {
         match other {
             Some(Command::Checkpoint { run, ack }) => answer(ack, self.checkpoint(run).await),
             Some(Command::Close { ack }) => {
-                // `close` consumes the last handle that could have queued something behind it.
-                let head = self.checkpoint_text();
-                let closed = match self.store.take() {
-                    Some(store) => store.close().await,
-                    None => Err(JournalError::Closed),
-                };
-                let _ = ack.send(closed.map(|()| head));
+                let _ = ack.send(self.close().await);
                 Err(JournalError::Closed)
             }
             Some(Command::Append { .. }) | None => Ok(()),
@@ -248,7 +237,21 @@ impl<S: EntryStore> Writer<S> {
         let checkpoint = self.checkpoint_text();
         self.commit(vec![checkpoint_draft(run, &checkpoint)]).await?;
         self.made(&checkpoint)?;
+        // Its own entry is not covered.
+        self.since_checkpoint = 1;
         Ok(checkpoint)
+    }
+
+    /// Closes the store, and hands the final head on as a checkpoint: it covers every entry, the last one that names a
+    /// checkpoint too.
+    async fn close(&mut self) -> Result<Checkpoint, JournalError> {
+        let head = self.checkpoint_text();
+        let store = self.store.take().ok_or(JournalError::Closed)?;
+        store.close().await?;
+        if self.since_checkpoint > 0 {
+            self.made(&head)?;
+        }
+        Ok(head)
     }
 
     fn made(&mut self, checkpoint: &Checkpoint) -> Result<(), JournalError> {

@@ -19,7 +19,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::app_name::AppName;
 use jiff::Timestamp;
 
-use super::capture::{AddressProbe, Capture};
+use super::capture::{AddressProbe, Capture, without_token};
 use super::classify::{ErrorNames, Wire, bare_name, classify_error};
 use super::{Caller, Instance, Lightsail, Page};
 use crate::domain::{ApiError, Exchange, Identity, KeyPair, Operation, RunId, created_at_text};
@@ -267,6 +267,7 @@ where
     let message = fields.message.or_else(|| metadata.and_then(|meta| meta.message()).map(str::to_owned));
     // Where the service said nothing, the error chain does; it never holds a credential or a signature.
     let message = message.or_else(|| metadata.is_none().then(|| chain_text(error)));
+    let message = message.map(|text| String::from_utf8_lossy(&without_token(text.as_bytes())).into_owned());
     ApiError { class, cause, error_type, code, message, docs: fields.docs, tip: fields.tip }
 }
 

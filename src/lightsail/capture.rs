@@ -1,6 +1,7 @@
 //! Keeps what was on the wire of one call: whether the request left, and status, headers and body of its answer.
 //! Request headers are never looked at, so no signature and no credential can get from here into the journal.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -61,7 +62,8 @@ impl Seen {
     fn keep(&mut self, response: &HttpResponse) {
         let headers = response.headers();
         let text = |name: &str| headers.get(name).map(str::to_owned);
-        let body = response.body().bytes();
+        let body = response.body().bytes().map(without_token);
+        let body = body.as_deref();
         self.exchange = Some(Exchange {
             http_status: Some(response.status().as_u16()),
             request_id: text("x-amzn-requestid").or_else(|| text("x-amz-request-id")),
@@ -103,6 +105,24 @@ impl Intercept for Capture {
     }
 }
 
+/// `body` without the session token that some error messages quote: a signature that does not match is answered with
+/// the whole canonical request, whose headers hold it.
+pub(super) fn without_token(body: &[u8]) -> Cow<'_, [u8]> {
+    const NAME: &[u8] = b"x-amz-security-token:";
+    const GONE: &[u8] = b"(left out)";
+    let mut kept = Cow::Borrowed(body);
+    let mut from = 0;
+    while let Some(at) = kept.get(from..).and_then(|rest| {
+        rest.windows(NAME.len()).position(|window| window.eq_ignore_ascii_case(NAME)).map(|at| from + at + NAME.len())
+    }) {
+        // It ends where the header does: at a line end, which JSON escapes, or at the end of the text.
+        let length = kept[at..].iter().position(|byte| matches!(byte, b'\n' | b'\\' | b'"')).unwrap_or(kept.len() - at);
+        kept.to_mut().splice(at..at + length, GONE.iter().copied());
+        from = at + GONE.len();
+    }
+    kept
+}
+
 /// Stops a call before it is signed, keeping the address that it would have gone to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AddressProbe {
@@ -133,5 +153,23 @@ impl Intercept for AddressProbe {
     ) -> Result<(), BoxError> {
         *self.uri.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.request().uri().to_owned());
         Err("only the address was asked for".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_session_token_is_left_out() {
+        let body =
+            br#"{"message":"host:x\nX-Amz-Security-Token:SECRET/+=\n\nhost;","more":"x-amz-security-token:AGAIN"}"#;
+        let kept = without_token(body);
+        let text = std::str::from_utf8(&kept).unwrap();
+        assert_eq!(
+            text,
+            r#"{"message":"host:x\nX-Amz-Security-Token:(left out)\n\nhost;","more":"x-amz-security-token:(left out)"}"#
+        );
+        assert!(matches!(without_token(b"{}"), Cow::Borrowed(_)));
     }
 }

@@ -8,7 +8,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use crate::domain::{Class, Clock, Exchange, KeyPair, Observation, RunId, Target, micros};
 use crate::execute::lane::{Lane, Reading};
@@ -111,10 +113,9 @@ impl<L: Lightsail> Planner<L> {
     /// # Errors
     /// As [`PlanError`] says; nothing but reads was sent.
     pub async fn plan(&self, stage: &mut Stage) -> Result<Plan, PlanError> {
-        let mut targets = Vec::new();
-        for lane in &self.lanes {
-            targets.push(self.observe(lane, stage).await?);
-        }
+        // All targets at once: each has a rate of its own, and the slowest alone decides how long it takes.
+        let shared = Mutex::new(&mut *stage);
+        let targets = try_join_all(self.lanes.iter().map(|lane| self.observe(lane, &shared))).await?;
         self.refuse(stage).await?;
         let plan = self.record(stage, targets).await?;
         for lane in &self.lanes {
@@ -127,7 +128,7 @@ impl<L: Lightsail> Planner<L> {
     }
 
     /// Reads the inventory of one target and its instances into the stage.
-    async fn observe(&self, lane: &Lane<L>, stage: &mut Stage) -> Result<TargetInventory, PlanError> {
+    async fn observe(&self, lane: &Lane<L>, stage: &Mutex<&mut Stage>) -> Result<TargetInventory, PlanError> {
         let region = &lane.target.region;
         let mut inventory = TargetInventory {
             account: lane.target.account.clone(),
@@ -147,7 +148,7 @@ impl<L: Lightsail> Planner<L> {
             inventory.key_pairs += page.items.len() as u64;
             let at = micros(self.clock.now());
             let seen = page.items.into_iter().map(|pair| seen_row(pair, at)).collect::<Vec<_>>();
-            stage.put_seen(region, &seen).await?;
+            stage.lock().await.put_seen(region, &seen).await?;
             if !goes_on(&mut token, page.next, inventory.pages) {
                 break;
             }
@@ -158,7 +159,7 @@ impl<L: Lightsail> Planner<L> {
 
     /// Reads which key pair names instances were made with. Where that is not permitted, it matters only to those who
     /// asked for a stricter treatment than a warning.
-    async fn instances(&self, lane: &Lane<L>, stage: &mut Stage) -> Result<Option<u64>, PlanError> {
+    async fn instances(&self, lane: &Lane<L>, stage: &Mutex<&mut Stage>) -> Result<Option<u64>, PlanError> {
         let region = &lane.target.region;
         let (mut token, mut pages, mut instances) = (None::<String>, 0, 0);
         loop {
@@ -176,7 +177,7 @@ impl<L: Lightsail> Planner<L> {
             instances += page.items.len() as u64;
             let used: Vec<_> =
                 page.items.into_iter().filter_map(|instance| Some((instance.ssh_key_name?, instance.name))).collect();
-            stage.put_used(region, &used).await?;
+            stage.lock().await.put_used(region, &used).await?;
             if !goes_on(&mut token, page.next, pages) {
                 return Ok(Some(instances));
             }

@@ -14,7 +14,7 @@ pub enum RateCap {
     None,
     /// At most so many requests per second; learn below that.
     PerSecond(f64),
-    /// No limiter until the first throttle; from then on, learn.
+    /// No limiter at all: a throttled row waits by itself, and nothing is learned.
     Unlimited,
 }
 

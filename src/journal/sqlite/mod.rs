@@ -1,12 +1,18 @@
 //! The journal in SQLite. Only this room and [`stage`] mention sqlx; nothing outside may assume SQLite.
 
+mod audit;
 mod open;
 mod project;
 mod read;
+mod replay;
+mod review;
 mod sql;
 pub mod stage;
 mod store;
 
-pub use open::open_reader;
+pub use audit::{Page, SchemaDifference, Snapshot, StoredHead};
+pub use open::{on_network_file_system, open_reader};
 pub use read::{RunRecord, SqliteReader, StoredEntry, StoryEntry};
+pub use replay::{PROJECTIONS, Replay};
+pub use review::{Cell, EntryFilter, ReviewRow, Visitor};
 pub use store::SqliteStore;

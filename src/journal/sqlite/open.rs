@@ -39,7 +39,7 @@ pub(super) fn migrator() -> Migrator {
 ///
 /// # Errors
 /// Where the file cannot be used: not a journal, from a newer keybatch, on a network file system, not writable.
-pub async fn open_writer(path: &Path) -> Result<SqliteConnection, JournalError> {
+pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, JournalError> {
     refuse_network_file_system(path)?;
     let fresh = create_private(path)?;
     let options = options(path)
@@ -149,6 +149,18 @@ fn sync_directory(path: &Path) -> Result<(), JournalError> {
 
 /// WAL mode needs shared memory and locks that network file systems do not give.
 fn refuse_network_file_system(path: &Path) -> Result<(), JournalError> {
+    if !on_network_file_system(path) {
+        return Ok(());
+    }
+    Err(JournalError::Unusable {
+        path: path.to_owned(),
+        reason: "it is on a network file system, where SQLite's write-ahead log is not safe; use a local disk".into(),
+    })
+}
+
+/// Whether `path`, or the directory that it would be made in, is on a file system where a journal cannot be.
+#[must_use]
+pub fn on_network_file_system(path: &Path) -> bool {
     // f_type of statfs(2): NFS, SMB, SMB2, CIFS, 9P, AFS, Coda, Ceph, Lustre, GPFS.
     const REMOTE: [u64; 10] = [
         0x6969,
@@ -163,17 +175,10 @@ fn refuse_network_file_system(path: &Path) -> Result<(), JournalError> {
         0x4750_4653,
     ];
     let existing = path.ancestors().find(|ancestor| ancestor.exists() && !ancestor.as_os_str().is_empty());
-    let Ok(stat) = rustix::fs::statfs(existing.unwrap_or(Path::new("."))) else { return Ok(()) };
+    let Ok(stat) = rustix::fs::statfs(existing.unwrap_or(Path::new("."))) else { return false };
     #[expect(clippy::cast_sign_loss, reason = "the kernel's type is signed on some machines, the constants are not")]
     let kind = (stat.f_type as u64) & 0xFFFF_FFFF;
-    if REMOTE.contains(&kind) {
-        return Err(JournalError::Unusable {
-            path: path.to_owned(),
-            reason: "it is on a network file system, where SQLite's write-ahead log is not safe; use a local disk"
-                .into(),
-        });
-    }
-    Ok(())
+    REMOTE.contains(&kind)
 }
 
 async fn check_identity(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
@@ -258,7 +263,7 @@ fn unusable(path: &Path, error: &sqlx::Error) -> JournalError {
 ///
 /// # Errors
 /// Where the log could not be moved. What was acknowledged is durable all the same: it stays in the log.
-pub async fn close_writer(mut connection: SqliteConnection) -> Result<(), JournalError> {
+pub(super) async fn close_writer(mut connection: SqliteConnection) -> Result<(), JournalError> {
     let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await;
     let busy: i64 = row.and_then(|row| row.try_get(0)).map_err(JournalError::sql)?;
     connection.close().await.map_err(JournalError::sql)?;

@@ -69,6 +69,34 @@ pub(super) struct Changes {
     pub(super) settled: Vec<[Value; 5]>,
 }
 
+impl Changes {
+    /// Puts attempts that began and ended among these changes into one list: (run, row, attempt, seq, seq, class). What
+    /// the tables hold afterwards is the same; a replay saves a third of its work.
+    pub(super) fn whole_attempts(&mut self) -> Vec<[Value; 6]> {
+        let key = |values: &[Value]| match values {
+            [Value::Int(run), Value::Int(row), Value::Int(attempt), ..] => Some((*run, *row, *attempt)),
+            _ => None,
+        };
+        let mut ended: HashMap<_, _> = std::mem::take(&mut self.finished)
+            .into_iter()
+            .filter_map(|finished| Some((key(&finished)?, finished)))
+            .collect();
+        let mut whole = Vec::with_capacity(ended.len());
+        let begun = std::mem::take(&mut self.attempts);
+        for started in begun {
+            match key(&started).and_then(|key| ended.remove(&key)) {
+                Some([.., seq, class]) => {
+                    let [run, row, attempt, started] = started;
+                    whole.push([run, row, attempt, started, seq, class]);
+                }
+                None => self.attempts.push(started),
+            }
+        }
+        self.finished = ended.into_values().collect();
+        whole
+    }
+}
+
 /// What must be known of earlier entries to project later ones.
 #[derive(Debug, Default)]
 pub(super) struct Projector {
@@ -219,8 +247,9 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
         Event::RateChanged(changed) => {
             let endpoint = endpoint.unwrap_or_default().into();
             let (account, region) = ((&changed.account).into(), (&changed.region).into());
-            let learned = changed.learned_per_s.as_ref().unwrap_or(&changed.to_per_s);
-            single.push((super::sql::PUT_RATE, vec![endpoint, account, region, learned.into(), seq.into()]));
+            if let Some(learned) = &changed.learned_per_s {
+                single.push((super::sql::PUT_RATE, vec![endpoint, account, region, learned.into(), seq.into()]));
+            }
             "rate_changed"
         }
         Event::RunStopped(stopped) => {

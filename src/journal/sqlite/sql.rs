@@ -65,6 +65,13 @@ pub(super) const FINISH_ATTEMPT: Sized = sized!(
      AND attempt.finished_seq IS NULL"
 );
 
+/// An attempt with its end, where both are known at once.
+pub(super) const INSERT_WHOLE_ATTEMPT: Sized = sized!(
+    "INSERT INTO attempt (run_no, row_no, attempt, started_seq, finished_seq, class) VALUES ",
+    "(?,?,?,?,?,?)",
+    ""
+);
+
 pub(super) const INSERT_ROW_ENTRY: Sized = sized!("INSERT INTO row_entry (run_no, row_no, seq) VALUES ", "(?,?,?)", "");
 
 pub(super) const INSERT_HEAD: &str = "INSERT INTO head (id, size, root, frontier) VALUES (0, ?, ?, ?)";
@@ -132,6 +139,32 @@ pub(super) const MILESTONES: &str = "SELECT e.seq, e.body FROM milestone AS m JO
 pub(super) const ROWS_OF_NAME: &str =
     "SELECT row_no FROM intent WHERE run_no = ? AND key_pair_name = ? ORDER BY row_no";
 pub(super) const ENTRIES_FROM: &str = "SELECT seq, body, leaf FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?";
+/// A page of entries as one row, because each row that is handed over costs more than what is in it.
+pub(super) const ENTRY_PAGE: &str = "SELECT count(*), min(seq), max(seq), group_concat(octet_length(body), ' '), \
+     group_concat(body, ''), group_concat(leaf, '') \
+     FROM (SELECT seq, body, leaf FROM main.entry WHERE seq >= ? ORDER BY seq LIMIT ?)";
+/// Everything but what sqlx keeps its migrations in, and what ANALYZE leaves.
+pub(super) const SCHEMA: &str = "SELECT type, name, tbl_name, coalesce(sql, '') FROM main.sqlite_schema \
+     WHERE tbl_name <> '_sqlx_migrations' AND name NOT LIKE 'sqlite^_stat%' ESCAPE '^' ORDER BY type, name";
+pub(super) const REVIEW: &str = "SELECT i.row_no, e.body, v.* FROM intent AS i \
+     CROSS JOIN run AS r ON r.run_no = i.run_no CROSS JOIN entry AS e ON e.seq = i.seq \
+     CROSS JOIN intents AS v ON v.run_id = r.run_id AND v.row_no = i.row_no \
+     WHERE i.run_no = ?1 AND i.row_no > ?2 AND (NOT ?3 OR i.outcome IS NOT 'deleted') ORDER BY i.row_no LIMIT ?4";
+pub(super) const RUNS_VIEW: &str = "SELECT * FROM runs";
+pub(super) const MILESTONES_OF_KIND: &str = "SELECT e.seq, e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
+     WHERE m.run_no = ? AND m.kind = ? ORDER BY m.seq";
+/// A body that is no JSON matches only where nothing is asked of it.
+pub(super) const MATCHING: &str = "SELECT seq, body FROM entry WHERE seq >= ?1 \
+     AND (?2 IS NULL OR (json_valid(body) AND json_extract(body, '$.run') = ?2)) \
+     AND (?3 IS NULL OR (json_valid(body) AND json_extract(body, '$.kind') = ?3)) \
+     AND (?4 IS NULL OR (json_valid(body) AND json_extract(body, '$.row') = ?4)) ORDER BY seq LIMIT ?5";
+pub(super) const LAST_MATCHING: &str = "SELECT min(seq) FROM (SELECT seq FROM entry WHERE seq >= ?1 \
+     AND (?2 IS NULL OR (json_valid(body) AND json_extract(body, '$.run') = ?2)) \
+     AND (?3 IS NULL OR (json_valid(body) AND json_extract(body, '$.kind') = ?3)) \
+     AND (?4 IS NULL OR (json_valid(body) AND json_extract(body, '$.row') = ?4)) ORDER BY seq DESC LIMIT ?5)";
+pub(super) const HEALTH: &str = "SELECT sqlite_version(), (SELECT user_version FROM pragma_user_version), \
+     coalesce((SELECT size FROM head WHERE id = 0), 0), \
+     (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)";
 pub(super) const RATE: &str = "SELECT rate_per_s FROM rate WHERE endpoint = ? AND account_id = ? AND region = ?";
 pub(super) const INTENT_LEAVES: &str = "SELECT i.row_no, e.leaf FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
      WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?";
@@ -169,10 +202,26 @@ pub(super) fn all() -> Vec<&'static str> {
         MILESTONES,
         ROWS_OF_NAME,
         ENTRIES_FROM,
+        ENTRY_PAGE,
+        REVIEW,
+        RUNS_VIEW,
+        MILESTONES_OF_KIND,
+        MATCHING,
+        LAST_MATCHING,
+        HEALTH,
+        SCHEMA,
         RATE,
         INTENT_LEAVES,
     ];
-    for sized in [INSERT_ENTRY, INSERT_INTENT, SETTLE_INTENT, INSERT_ATTEMPT, FINISH_ATTEMPT, INSERT_ROW_ENTRY] {
+    for sized in [
+        INSERT_ENTRY,
+        INSERT_INTENT,
+        SETTLE_INTENT,
+        INSERT_ATTEMPT,
+        INSERT_WHOLE_ATTEMPT,
+        FINISH_ATTEMPT,
+        INSERT_ROW_ENTRY,
+    ] {
         all.extend(sized);
     }
     all

@@ -130,7 +130,7 @@ async fn insert_entries(connection: &mut SqliteConnection, entries: Vec<Sealed>)
 }
 
 /// Writes `rows` with the fewest statements, and checks that each of them changed exactly one row.
-async fn write_rows<const N: usize>(
+pub(super) async fn write_rows<const N: usize>(
     connection: &mut SqliteConnection,
     statements: sql::Sized,
     rows: Vec<[Value; N]>,

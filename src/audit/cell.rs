@@ -1,0 +1,97 @@
+//! Values as text: JSON that keeps the order of its fields, and CSV cells that no spreadsheet executes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::journal::sqlite::Cell;
+
+/// A value as JSON: integers as numbers, bytes in base64.
+#[must_use]
+pub fn cell_json(cell: &Cell) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Integer(number) => (*number).into(),
+        Cell::Real(number) => serde_json::Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        Cell::Text(text) => text.as_str().into(),
+        Cell::Blob(bytes) => STANDARD.encode(bytes).into(),
+    }
+}
+
+/// A value as text; none where there is nothing.
+#[must_use]
+pub fn cell_text(cell: &Cell) -> Option<String> {
+    match cell {
+        Cell::Null => None,
+        Cell::Integer(number) => Some(number.to_string()),
+        Cell::Real(number) => Some(number.to_string()),
+        Cell::Text(text) => Some(text.clone()),
+        Cell::Blob(bytes) => Some(STANDARD.encode(bytes)),
+    }
+}
+
+/// One JSON object on one line, its fields in the order given. No character in it can steer a terminal.
+#[must_use]
+pub fn json_object(fields: impl IntoIterator<Item = (impl AsRef<str>, Value)>) -> String {
+    let mut text = String::from("{");
+    for (index, (name, value)) in fields.into_iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text += &json_text(&Value::from(name.as_ref()));
+        text.push(':');
+        text += &json_text(&value);
+    }
+    text.push('}');
+    text
+}
+
+/// Compact JSON in which DEL, the C1 controls and the characters that turn the reading direction are escaped too.
+#[must_use]
+pub fn json_text(value: &Value) -> String {
+    use std::fmt::Write as _;
+    let plain = value.to_string();
+    if plain.is_ascii() && !plain.contains('\u{7f}') {
+        return plain;
+    }
+    plain.chars().fold(String::with_capacity(plain.len()), |mut text, c| {
+        match u32::from(c) {
+            code @ (0x7f..=0x9f | 0x200e..=0x200f | 0x2028..=0x202e | 0x2066..=0x2069) => {
+                let _ = write!(text, "\\u{code:04x}");
+            }
+            _ => text.push(c),
+        }
+        text
+    })
+}
+
+/// A cell that no spreadsheet takes for a formula, and that holds no terminal escapes: one that begins with `=`, `+`,
+/// `-`, `@`, a tab or a carriage return gets an apostrophe before it, and control characters are replaced.
+#[must_use]
+pub fn csv_cell(cell: &str) -> String {
+    let clean: String = cell
+        .chars()
+        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    if clean.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{clean}") } else { clean }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_keep_their_order() {
+        let fields = [("b", cell_json(&Cell::Integer(1))), ("a", cell_json(&Cell::Blob(vec![0xff, 0])))];
+        assert_eq!(json_object(fields), r#"{"b":1,"a":"/wA="}"#);
+        assert_eq!(json_text(&Value::from("é\u{9b}\u{202e}\u{1b}")), "\"é\\u009b\\u202e\\u001b\"");
+    }
+
+    #[test]
+    fn formulas_and_escapes_are_defused() {
+        assert_eq!(csv_cell("=1+1"), "'=1+1");
+        assert_eq!(csv_cell("\tx"), "'\tx");
+        assert_eq!(csv_cell("a\u{1b}[31mb"), "a\u{fffd}[31mb");
+        assert_eq!(csv_cell("_key-1"), "_key-1");
+    }
+}

@@ -1,0 +1,65 @@
+//! What a verification comes to.
+
+use super::report::{CheckpointFacts, Finding, Report, Verdict};
+use super::verify::Work;
+use crate::journal::checkpoint::base64;
+
+impl Work {
+    /// The gravest finding is the verdict.
+    pub(super) fn report(mut self) -> Report {
+        let unfinished = self.history.unfinished().count();
+        if self.judging && unfinished > 0 {
+            self.warnings.push(format!("{unfinished} of {} runs are not finished", self.history.runs()));
+        }
+        if self.options.scratch.is_none() {
+            self.warnings.push("the projections were not compared".into());
+        }
+        let entries = self.tree.size();
+        let (verdict, detail) = if !self.findings.is_empty() || self.schema.is_some() {
+            (Verdict::CannotVerify, String::new())
+        } else if let Some(size) = self.proved_up_to {
+            (Verdict::Verified, verified(entries, size))
+        } else {
+            (Verdict::SelfConsistent, self_consistent(entries))
+        };
+        let mut findings = self.findings.sorted();
+        findings.extend(self.schema);
+        let gravest = findings.first().cloned().unwrap_or_else(|| Finding::new(verdict, None, detail));
+        Report {
+            schema: "keybatch.verify/1",
+            verdict: gravest.verdict,
+            accepted: match gravest.verdict {
+                Verdict::Verified => true,
+                Verdict::SelfConsistent => !self.options.require_checkpoint,
+                _ => false,
+            },
+            journal_id: self.history.journal_id().map(str::to_owned),
+            entries,
+            root: base64(&self.tree.root()),
+            first_bad: gravest.seq,
+            expected: gravest.expected,
+            found: gravest.found,
+            detail: gravest.detail,
+            checkpoint: self.options.checkpoint.as_ref().map(CheckpointFacts::from),
+            proved_up_to: self.proved_up_to,
+            runs: self.history.runs() as u64,
+            findings,
+            warnings: self.warnings,
+        }
+    }
+}
+
+fn verified(entries: u64, size: u64) -> String {
+    let rest = match entries - size.min(entries) {
+        0 => String::new(),
+        rest => format!("; the {rest} after them are consistent with themselves"),
+    };
+    format!("the first {size} of {entries} entries are those that the checkpoint saw, and nothing is wrong{rest}")
+}
+
+fn self_consistent(entries: u64) -> String {
+    format!(
+        "nothing is wrong with its {entries} entries, but there is nothing outside to compare with: whether entries are missing \
+         at the end, or everything was rewritten, only a checkpoint kept elsewhere can tell"
+    )
+}

@@ -1,0 +1,186 @@
+//! What became of each row of a run, as a file: CSV that continues the manifest's own columns, or one JSON object a line
+//! with everything the view `intents` knows. Streams: a million rows take no more memory than a thousand.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::cell::{cell_json, cell_text, csv_cell, json_object};
+use crate::journal::event::{Event, IntentRecorded};
+use crate::journal::sqlite::{Cell, ReviewRow, RunRecord, SqliteReader};
+use crate::journal::{Entry, JournalError};
+use crate::manifest::Meaning;
+
+/// How many rows are read at once.
+const PAGE: u32 = 1_000;
+
+/// The columns that follow the manifest's own, as the view `intents` calls them.
+const ADDED: [&str; 11] = [
+    "outcome",
+    "evidence",
+    "detail",
+    "attempts",
+    "operation_id",
+    "request_id",
+    "error_code",
+    "error_message",
+    "settled_at",
+    "row_no",
+    "run_id",
+];
+
+/// The last column: whether all this was a rehearsal.
+const SANDBOX: &str = "sandbox";
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// An export that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What was read cannot be written.
+    #[error("the export cannot be written")]
+    Write(#[source] io::Error),
+}
+
+/// Writes all rows of `run` to `out`, and returns how many there were.
+///
+/// # Errors
+/// Where the journal cannot be read or `out` does not take it.
+pub async fn export(
+    reader: &SqliteReader,
+    run: &RunRecord,
+    format: ExportFormat,
+    out: &mut (impl Write + Send),
+) -> Result<u64, ExportError> {
+    let names = reader.review_columns().await?;
+    match format {
+        ExportFormat::Csv => {
+            let columns = match run.manifest_seq {
+                Some(seq) => manifest_columns(reader.entry(seq).await?.event),
+                None => Vec::new(),
+            };
+            let sheet = Sheet::new(&names, columns, run.sandbox);
+            let mut writer = csv::Writer::from_writer(out);
+            writer.write_record(sheet.header()).map_err(into_io).map_err(ExportError::Write)?;
+            let count = each_row(reader, run, |row| {
+                writer.write_record(sheet.record(row)?).map_err(into_io).map_err(ExportError::Write)
+            });
+            let count = count.await?;
+            writer.flush().map_err(ExportError::Write)?;
+            Ok(count)
+        }
+        ExportFormat::Jsonl => {
+            let count = each_row(reader, run, |row| {
+                writeln!(out, "{}", object(&names, row, run.sandbox)).map_err(ExportError::Write)
+            });
+            let count = count.await?;
+            out.flush().map_err(ExportError::Write)?;
+            Ok(count)
+        }
+    }
+}
+
+async fn each_row(
+    reader: &SqliteReader,
+    run: &RunRecord,
+    mut take: impl FnMut(&ReviewRow) -> Result<(), ExportError>,
+) -> Result<u64, ExportError> {
+    let (mut after, mut count) = (0, 0);
+    loop {
+        let rows = reader.review(run.run_no, after, PAGE, false).await?;
+        let Some(last) = rows.last() else { return Ok(count) };
+        after = last.row;
+        count += rows.len() as u64;
+        rows.iter().try_for_each(&mut take)?;
+    }
+}
+
+fn manifest_columns(event: Event) -> Vec<String> {
+    match event {
+        Event::ManifestIngested(ingested) => ingested.columns,
+        Event::RunStopped(stopped) => stopped.manifest.map(|manifest| manifest.columns).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+/// How rows become records of CSV.
+struct Sheet {
+    /// The manifest's columns, as written.
+    columns: Vec<String>,
+    /// Where the added ones are in the view.
+    added: [Option<usize>; ADDED.len()],
+    sandbox: bool,
+}
+
+impl Sheet {
+    fn new(names: &[String], columns: Vec<String>, sandbox: bool) -> Self {
+        let columns = if columns.is_empty() { vec!["key_pair_name".to_owned()] } else { columns };
+        Self { columns, added: ADDED.map(|added| names.iter().position(|name| name == added)), sandbox }
+    }
+
+    fn header(&self) -> Vec<String> {
+        let taken = |name: &str| self.columns.iter().any(|column| column.trim() == name);
+        let added = ADDED.into_iter().chain([SANDBOX]);
+        let added = added.map(|name| if taken(name) { format!("keybatch_{name}") } else { name.to_owned() });
+        self.columns.iter().map(|column| csv_cell(column)).chain(added).collect()
+    }
+
+    fn record(&self, row: &ReviewRow) -> Result<Vec<String>, ExportError> {
+        let entry = Entry::parse(&row.intent).map_err(|error| JournalError::Entry(error.into()))?;
+        let Event::IntentRecorded(intent) = entry.event else {
+            let reason = format!("entry {} is not the intent of row {}", entry.seq, row.row);
+            return Err(JournalError::Damaged { reason }.into());
+        };
+        let own = self.columns.iter().map(|column| csv_cell(written(&intent, column).unwrap_or_default()));
+        let added = self.added.iter().map(|index| {
+            let cell = index.and_then(|index| row.cells.get(index)).and_then(cell_text);
+            csv_cell(&cell.unwrap_or_default())
+        });
+        let sandbox = if self.sandbox { SANDBOX } else { "" };
+        Ok(own.chain(added).chain([sandbox.to_owned()]).collect())
+    }
+}
+
+/// A row as one JSON object: the view's columns in their order.
+fn object(names: &[String], row: &ReviewRow, sandbox: bool) -> String {
+    let fields = names.iter().zip(&row.cells).map(|(name, cell)| {
+        let value = match cell {
+            // The view gives these as the text of a JSON object.
+            Cell::Text(text) if name == "annotations" => {
+                serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())
+            }
+            cell => cell_json(cell),
+        };
+        (name.as_str(), value)
+    });
+    json_object(fields.chain([(SANDBOX, Value::from(sandbox))]))
+}
+
+/// What the manifest had in this column; nothing where the cell was empty.
+fn written<'a>(intent: &'a IntentRecorded, column: &str) -> Option<&'a str> {
+    let name = column.trim();
+    let meaning = Meaning::ALL.into_iter().find(|meaning| meaning.spellings().contains(&name));
+    match meaning {
+        None => intent.annotations.get(column).map(String::as_str),
+        Some(Meaning::Name) => Some(&intent.key_pair_name),
+        Some(Meaning::ExpectedFingerprint) => intent.expected_fingerprint.as_deref(),
+        Some(meaning) => intent.fields.get(meaning.spellings()[0]).map(String::as_str),
+    }
+}
+
+fn into_io(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,196 @@
+//! What an entry says, in words: one line for a list, and its particulars for a story. Pure.
+//!
+//! The words are for people and may change; programs read the bodies. Nothing is defused here: whoever prints it must.
+
+use crate::domain::{ApiError, Exchange, Observation, Operation};
+use crate::journal::Entry;
+use crate::journal::event::{AttemptFinished, Event, Found, Observed, OperationPolled, Source};
+
+/// The entry's kind as the journal spells it.
+#[must_use]
+pub fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::JournalCreated(_) => "journal_created",
+        Event::SessionOpened(_) => "session_opened",
+        Event::SessionClosed(_) => "session_closed",
+        Event::ManifestIngested(_) => "manifest_ingested",
+        Event::IntentRecorded(_) => "intent_recorded",
+        Event::PlanSealed(_) => "plan_sealed",
+        Event::OverrideUsed(_) => "override_used",
+        Event::RunStarted(_) => "run_started",
+        Event::AttemptStarted(_) => "attempt_started",
+        Event::AttemptFinished(_) => "attempt_finished",
+        Event::OperationPolled(_) => "operation_polled",
+        Event::Observed(_) => "observed",
+        Event::RowSettled(_) => "row_settled",
+        Event::RateChanged(_) => "rate_changed",
+        Event::RunStopped(_) => "run_stopped",
+        Event::RunFinished(_) => "run_finished",
+        Event::CheckpointMade(_) => "checkpoint_made",
+    }
+}
+
+/// One line.
+#[must_use]
+pub fn gist(entry: &Entry) -> String {
+    match &entry.event {
+        Event::JournalCreated(created) => {
+            format!("journal {} made by keybatch {}", created.journal_id, created.version)
+        }
+        Event::SessionOpened(opened) => {
+            let sandbox = if opened.sandbox { " in the sandbox" } else { "" };
+            let account = opened.account.as_ref().map(|account| format!(" on account {account}")).unwrap_or_default();
+            format!("{} by {}@{}{account}{sandbox}", opened.command, opened.user, opened.host)
+        }
+        Event::SessionClosed(closed) => {
+            let requests = closed.requests;
+            format!("{} deletes and {} reads sent, {} throttled", requests.delete, requests.read, requests.throttled)
+        }
+        Event::ManifestIngested(ingested) => format!("{}: {} rows", ingested.name, ingested.rows),
+        Event::IntentRecorded(intent) => {
+            let notes: Vec<_> = intent.notes.iter().map(|note| note.kind.as_str()).collect();
+            let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+            format!("{} {} in {}{notes}", intent.verdict.as_str(), intent.key_pair_name, intent.region)
+        }
+        Event::PlanSealed(sealed) => {
+            format!(
+                "{} rows: {} to delete, {} to skip, {} absent",
+                sealed.rows, sealed.deletes, sealed.skips, sealed.absents
+            )
+        }
+        Event::OverrideUsed(used) => format!("--{} by {}", used.which, used.by),
+        Event::RunStarted(started) => format!("{} key pairs, confirmed by {}", started.deletes, started.confirmed_by),
+        Event::AttemptStarted(started) => {
+            format!("attempt {}: DeleteKeyPair {} in {}", started.attempt, started.key_pair_name, started.region)
+        }
+        Event::AttemptFinished(finished) => format!("attempt {}: {}", finished.attempt, answer(finished)),
+        Event::OperationPolled(polled) => polled_gist(polled),
+        Event::Observed(seen) => observed(seen),
+        Event::RowSettled(settled) => {
+            let detail = settled.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            format!("{} ({}){detail}", settled.outcome, settled.evidence.as_str())
+        }
+        Event::RateChanged(changed) => format!(
+            "{}/{} from {} to {} per second: {}",
+            changed.account, changed.region, changed.from_per_s, changed.to_per_s, changed.why
+        ),
+        Event::RunStopped(stopped) => {
+            let detail = stopped.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            format!("{}{detail}", stopped.why)
+        }
+        Event::RunFinished(finished) => format!("{} rows", finished.rows),
+        Event::CheckpointMade(made) => format!("{} entries, root {}", made.size, made.root),
+    }
+}
+
+fn answer(finished: &AttemptFinished) -> String {
+    let status = finished.exchange.http_status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
+    let error = finished.error.as_ref().map(|error| format!(", {}", error.summary())).unwrap_or_default();
+    format!("{}{status}{error}", finished.class.as_str())
+}
+
+fn polled_gist(polled: &OperationPolled) -> String {
+    let status = polled.operation.as_ref().and_then(|operation| operation.status.as_deref());
+    format!("operation {}: {}", polled.operation_id, status.unwrap_or(polled.class.as_str()))
+}
+
+fn observed(seen: &Observed) -> String {
+    let request = match seen.source {
+        Source::GetKeyPair => "GetKeyPair",
+        Source::GetKeyPairs => "GetKeyPairs",
+        Source::GetInstances => "GetInstances",
+        Source::GetOperationsForResource => "GetOperationsForResource",
+    };
+    let found = match seen.found {
+        Found::Same => "the key pair of the plan is there",
+        Found::Other => "another key pair has the name now",
+        Found::NotFound => "no key pair of that name",
+        Found::Operation => "the operation that deleted it",
+        Found::NoOperation => "no operation that deleted it",
+        Found::Listed => "listed to the end",
+        Found::NoAnswer => "no usable answer",
+        Found::Denied => "reading is not permitted",
+        Found::RefusedForAll => "refused for everyone",
+    };
+    let place = match (&seen.account, &seen.region) {
+        (Some(account), Some(region)) => format!(" in {account}/{region}"),
+        _ => String::new(),
+    };
+    format!("{request}{place}: {found}")
+}
+
+/// What a story tells beyond the gist: (label, value).
+#[must_use]
+pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    match event {
+        Event::IntentRecorded(intent) => {
+            all.push(("line", intent.line.to_string()));
+            all.push(("account", intent.account.clone()));
+            all.extend(intent.observation.iter().flat_map(seen));
+            all.extend(intent.expected_fingerprint.iter().map(|text| ("expected fingerprint", text.clone())));
+            all.extend(intent.fields.iter().map(|(name, value)| ("field", format!("{name} = {value}"))));
+            all.extend(intent.annotations.iter().map(|(name, value)| ("annotation", format!("{name} = {value}"))));
+            all.extend(intent.notes.iter().map(|note| ("note", format!("{}: {}", note.kind, note.text))));
+        }
+        Event::AttemptFinished(finished) => {
+            all.extend(on_the_wire(&finished.exchange));
+            all.extend(finished.operation.iter().flat_map(operation));
+            all.extend(finished.error.iter().flat_map(error));
+        }
+        Event::OperationPolled(polled) => {
+            all.extend(on_the_wire(&polled.exchange));
+            all.extend(polled.operation.iter().flat_map(operation));
+            all.extend(polled.error.iter().flat_map(error));
+        }
+        Event::Observed(observed) => {
+            all.extend(on_the_wire(&observed.exchange));
+            all.extend(observed.observation.iter().flat_map(seen));
+            all.extend(observed.operation.iter().flat_map(operation));
+            all.extend(observed.error.iter().flat_map(error));
+        }
+        Event::RowSettled(settled) => {
+            let seqs: Vec<_> = settled.rests_on.iter().map(u64::to_string).collect();
+            all.push(("rests on entries", seqs.join(" ")));
+        }
+        _ => {}
+    }
+    all
+}
+
+fn seen(observation: &Observation) -> Vec<(&'static str, String)> {
+    let identity = &observation.identity;
+    let parts = [("arn", &identity.arn), ("created at", &identity.created_at), ("fingerprint", &identity.fingerprint)];
+    let mut all: Vec<_> = parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))).collect();
+    all.extend(observation.tags.iter().map(|(key, value)| ("tag", format!("{key} = {value}"))));
+    all
+}
+
+fn on_the_wire(exchange: &Exchange) -> Vec<(&'static str, String)> {
+    let status = exchange.http_status.map(|status| ("http status", status.to_string()));
+    let request = exchange.request_id.clone().map(|id| ("request id", id));
+    status.into_iter().chain(request).collect()
+}
+
+fn operation(operation: &Operation) -> Vec<(&'static str, String)> {
+    let parts = [
+        ("operation id", &operation.id),
+        ("operation status", &operation.status),
+        ("operation error", &operation.error_code),
+        ("operation error details", &operation.error_details),
+    ];
+    parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))).collect()
+}
+
+fn error(error: &ApiError) -> Vec<(&'static str, String)> {
+    let parts = [
+        ("error type", &error.error_type),
+        ("error code", &error.code),
+        ("message", &error.message),
+        ("docs", &error.docs),
+        ("tip", &error.tip),
+    ];
+    let mut all = vec![("cause", error.cause.as_str().to_owned())];
+    all.extend(parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))));
+    all
+}

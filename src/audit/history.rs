@@ -1,0 +1,339 @@
+//! What may happen in a journal and in a run, in which order. Rows are judged by [`legal`](super::legal).
+//!
+//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 4 bytes for each entry and
+//! 24 for each row, so that a journal of four million entries fits into memory many times.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+
+use super::legal::{Row, Step};
+use crate::domain::{OutcomeCounts, RunId};
+use crate::journal::checkpoint::base64;
+use crate::journal::event::{Event, IntentRecorded, PlanSealed, RowSettled, Source, Verdict};
+use crate::journal::merkle::{Frontier, Hash};
+use crate::journal::{Entry, EntryError};
+
+/// Marks the owner of an entry as a run and not as a row.
+const OWNED_BY_RUN: u32 = 1 << 31;
+
+/// Why an entry cannot stand where it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The order of entries cannot have been produced.
+    Illegal(String),
+    /// A root that an entry names is not that of what is there.
+    Root { what: &'static str, expected: String, found: String },
+}
+
+impl From<&str> for Trouble {
+    fn from(why: &str) -> Self {
+        Self::Illegal(why.to_owned())
+    }
+}
+
+/// All that must be known of the entries so far to judge the next one.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    journal_id: Option<String>,
+    runs: HashMap<RunId, Run>,
+    rows: Vec<RowOf>,
+    /// By `seq`: the row that the entry belongs to (its place in `rows` + 1), the run of a listing, or 0.
+    owners: Vec<u32>,
+    hasher: RandomState,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RowOf {
+    state: Row,
+    /// Of the key pair's name and region.
+    name: u64,
+}
+
+#[derive(Debug)]
+struct Run {
+    index: u32,
+    sessions: u16,
+    /// The session that was opened last, until it is closed.
+    session: Option<String>,
+    manifest_rows: Option<u64>,
+    /// Where its rows begin in `History::rows`.
+    first_row: usize,
+    rows: u64,
+    verdicts: [u64; 3],
+    plan: Frontier,
+    sealed: Option<String>,
+    started: bool,
+    /// `run_finished`, or stopped for good.
+    ended: Option<&'static str>,
+    outcomes: OutcomeCounts,
+}
+
+impl History {
+    /// The id in the first entry.
+    pub(super) fn journal_id(&self) -> Option<&str> {
+        self.journal_id.as_deref()
+    }
+
+    /// How many runs there are.
+    pub(super) fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// The runs that are neither finished nor closed.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = RunId> {
+        self.runs.iter().filter(|(_, run)| run.ended.is_none()).map(|(id, _)| *id)
+    }
+
+    /// Takes the next entry, or says why it cannot be.
+    pub(super) fn step(&mut self, entry: &Entry, leaf: Hash) -> Result<(), Trouble> {
+        let seq = self.owners.len() as u64;
+        let owner = self.judge(entry, leaf, seq)?;
+        self.owners.push(owner);
+        Ok(())
+    }
+
+    fn judge(&mut self, entry: &Entry, leaf: Hash, seq: u64) -> Result<u32, Trouble> {
+        if let Event::JournalCreated(created) = &entry.event {
+            if seq != 0 {
+                return Err("a journal is created once, by its first entry".into());
+            }
+            self.journal_id = Some(created.journal_id.clone());
+            return Ok(0);
+        }
+        if seq == 0 {
+            return Err("the first entry of a journal is journal_created".into());
+        }
+        let Some(id) = entry.run else {
+            let journals_own = matches!(entry.event, Event::CheckpointMade(_));
+            return if journals_own { Ok(0) } else { Err("it names no run".into()) };
+        };
+        if let Event::SessionOpened(opened) = &entry.event {
+            self.open(id, &opened.session);
+            return Ok(0);
+        }
+        let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
+        run.admits(&entry.event)?;
+        match entry.row {
+            Some(row) => self.judge_row(id, row, entry, leaf),
+            None => run.judge(&entry.event),
+        }
+    }
+
+    fn open(&mut self, id: RunId, session: &str) {
+        let index = u32::try_from(self.runs.len()).unwrap_or(u32::MAX) & !OWNED_BY_RUN;
+        let first_row = self.rows.len();
+        let run = self.runs.entry(id).or_insert_with(|| Run::new(index, first_row));
+        run.sessions = run.sessions.wrapping_add(1);
+        run.session = Some(session.to_owned());
+    }
+
+    /// An entry that names a row: its place among the run's rows is its owner.
+    fn judge_row(&mut self, id: RunId, row: u64, entry: &Entry, leaf: Hash) -> Result<u32, Trouble> {
+        let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
+        if let Event::IntentRecorded(intent) = &entry.event {
+            run.intend(row, intent, leaf, self.rows.len())?;
+            let name = self.hasher.hash_one((&intent.key_pair_name, &intent.region));
+            self.rows.push(RowOf { state: Row::new(intent.verdict), name });
+            return owner(self.rows.len());
+        }
+        let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;
+        let place = usize::try_from(place).map_err(|_| "its row has no intent")? + run.first_row;
+        let RowOf { state, name } = self.rows.get_mut(place).ok_or("its row has no intent")?;
+        match &entry.event {
+            Event::AttemptStarted(started) => {
+                if !run.started {
+                    return Err("the run was not started yet".into());
+                }
+                if self.hasher.hash_one((&started.key_pair_name, &started.region)) != *name {
+                    return Err("it asks for another key pair than the plan names".into());
+                }
+                state.step(Step::Started { attempt: started.attempt, session: run.sessions })?;
+            }
+            Event::AttemptFinished(finished) => {
+                state.step(Step::Finished { attempt: finished.attempt, class: finished.class })?;
+            }
+            Event::OperationPolled(polled) => state.step(Step::Polled { class: polled.class })?,
+            Event::Observed(seen) => state.step(Step::Observed { found: seen.found })?,
+            Event::RowSettled(settled) => {
+                if run.sealed.is_none() {
+                    return Err("the plan is not sealed yet".into());
+                }
+                rests(settled, &self.owners, owner(place + 1)?, OWNED_BY_RUN | run.index)?;
+                state.step(Step::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
+                debug_assert!(state.is_settled(), "a step that settles, settles");
+                run.outcomes.add(settled.outcome);
+            }
+            _ => return Err("an entry of this kind names no row".into()),
+        }
+        owner(place + 1)
+    }
+}
+
+/// What an outcome rests on are earlier entries of the row, or listings of its run.
+fn rests(settled: &RowSettled, owners: &[u32], row: u32, run: u32) -> Result<(), Trouble> {
+    let mut last = None;
+    for seq in &settled.rests_on {
+        let owner = usize::try_from(*seq).ok().and_then(|seq| owners.get(seq));
+        if owner.is_none_or(|owner| *owner != row && *owner != run) {
+            return Err(Trouble::Illegal(format!("it rests on entry {seq}, which is no earlier entry of its row")));
+        }
+        if last.is_some_and(|last| last >= *seq) {
+            return Err("the entries that it rests on are not ascending".into());
+        }
+        last = Some(*seq);
+    }
+    Ok(())
+}
+
+fn owner(place: usize) -> Result<u32, Trouble> {
+    let owner = u32::try_from(place).ok().filter(|owner| owner & OWNED_BY_RUN == 0);
+    owner.ok_or_else(|| "there are more rows than can be verified".into())
+}
+
+impl Run {
+    fn new(index: u32, first_row: usize) -> Self {
+        Self {
+            index,
+            sessions: 0,
+            session: None,
+            manifest_rows: None,
+            first_row,
+            rows: 0,
+            verdicts: [0; 3],
+            plan: Frontier::default(),
+            sealed: None,
+            started: false,
+            ended: None,
+            outcomes: OutcomeCounts::default(),
+        }
+    }
+
+    /// Whether a run in this state can have an entry of this kind at all.
+    fn admits(&self, event: &Event) -> Result<(), Trouble> {
+        if matches!(event, Event::SessionClosed(_) | Event::CheckpointMade(_)) {
+            return Ok(());
+        }
+        if let Some(ended) = self.ended {
+            return Err(ended.into());
+        }
+        let by_session = matches!(
+            event,
+            Event::IntentRecorded(_) | Event::AttemptStarted(_) | Event::AttemptFinished(_) | Event::RowSettled(_)
+        );
+        if by_session && self.session.is_none() {
+            return Err("no session of its run is open".into());
+        }
+        Ok(())
+    }
+
+    /// An entry that belongs to the run as a whole.
+    fn judge(&mut self, event: &Event) -> Result<u32, Trouble> {
+        match event {
+            Event::SessionClosed(closed) => {
+                if self.session.as_ref() != Some(&closed.session) {
+                    return Err("it closes a session that is not open".into());
+                }
+                self.session = None;
+            }
+            Event::ManifestIngested(ingested) => {
+                if self.manifest_rows.is_some() || self.sealed.is_some() {
+                    return Err("a run has one manifest, read before its plan is sealed".into());
+                }
+                self.manifest_rows = Some(ingested.rows);
+            }
+            Event::PlanSealed(sealed) => self.seal(sealed)?,
+            Event::RunStarted(started) => {
+                if self.started {
+                    return Err("the run was started already".into());
+                }
+                let Some(plan_root) = &self.sealed else { return Err("the plan is not sealed yet".into()) };
+                root("the plan that the run was started with", plan_root, &started.plan_root)?;
+                same("deletes", started.deletes, self.verdicts[Verdict::Delete as usize])?;
+                self.started = true;
+            }
+            Event::RunStopped(stopped) => {
+                if matches!(stopped.why.as_str(), "refused" | "declined" | "abandoned" | "failed") {
+                    if self.started {
+                        return Err("a run that was started can be resumed, and is not closed".into());
+                    }
+                    self.ended = Some("the run was closed before anything was sent");
+                }
+            }
+            Event::RunFinished(finished) => {
+                if self.sealed.is_none() {
+                    return Err("the plan is not sealed yet".into());
+                }
+                if self.outcomes.total() != self.rows {
+                    return Err("not every row has its outcome".into());
+                }
+                same("rows", finished.rows, self.rows)?;
+                if finished.outcomes != self.outcomes {
+                    return Err(Trouble::Illegal(format!(
+                        "its counts are not those of the rows: {:?} instead of {:?}",
+                        finished.outcomes, self.outcomes
+                    )));
+                }
+                self.ended = Some("the run is finished");
+            }
+            Event::Observed(seen) if matches!(seen.source, Source::GetKeyPairs | Source::GetInstances) => {
+                return Ok(OWNED_BY_RUN | self.index);
+            }
+            Event::Observed(_) | Event::OverrideUsed(_) | Event::RateChanged(_) | Event::CheckpointMade(_) => {}
+            _ => return Err("an entry of this kind names a row".into()),
+        }
+        Ok(0)
+    }
+
+    fn intend(&mut self, row: u64, intent: &IntentRecorded, leaf: Hash, rows: usize) -> Result<(), Trouble> {
+        if self.sealed.is_some() {
+            return Err("the plan is sealed already".into());
+        }
+        if row != self.rows + 1 {
+            return Err("intents are numbered from 1 without gaps".into());
+        }
+        if row == 1 {
+            self.first_row = rows;
+        } else if Some(rows) != usize::try_from(self.rows).ok().map(|count| self.first_row + count) {
+            return Err("another run's intents are between those of this one".into());
+        }
+        self.rows = row;
+        self.verdicts[intent.verdict as usize] += 1;
+        self.plan.push(leaf);
+        Ok(())
+    }
+
+    fn seal(&mut self, sealed: &PlanSealed) -> Result<(), Trouble> {
+        if self.sealed.is_some() {
+            return Err("the plan is sealed already".into());
+        }
+        same("rows", sealed.rows, self.rows)?;
+        if let Some(rows) = self.manifest_rows {
+            same("rows of the manifest", rows, self.rows)?;
+        }
+        same("deletes", sealed.deletes, self.verdicts[Verdict::Delete as usize])?;
+        same("skips", sealed.skips, self.verdicts[Verdict::Skip as usize])?;
+        same("absents", sealed.absents, self.verdicts[Verdict::Absent as usize])?;
+        root("the plan", &base64(&self.plan.root()), &sealed.plan_root)?;
+        self.sealed = Some(sealed.plan_root.clone());
+        Ok(())
+    }
+}
+
+fn same(what: &str, said: u64, counted: u64) -> Result<(), Trouble> {
+    if said == counted {
+        return Ok(());
+    }
+    Err(Trouble::Illegal(format!("it says {said} {what}, and the entries before it show {counted}")))
+}
+
+fn root(what: &'static str, computed: &str, said: &str) -> Result<(), Trouble> {
+    if computed == said {
+        return Ok(());
+    }
+    Err(Trouble::Root { what, expected: said.to_owned(), found: computed.to_owned() })
+}
+
+/// What an unreadable body means for the whole: a newer format is no sign of tampering.
+pub(super) fn is_newer(error: &EntryError) -> bool {
+    matches!(error, EntryError::Newer { .. })
+}

@@ -1,0 +1,167 @@
+//! What `verify` found, as data: the verdict, where the journal breaks, and how far it is proved.
+
+use serde::Serialize;
+
+use crate::journal::checkpoint::{Checkpoint, base64};
+
+/// What is to be said of a journal. A later one is graver, and the gravest is the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It agrees with a checkpoint brought from outside.
+    Verified,
+    /// Nothing is wrong with it, but there is nothing outside to compare with.
+    SelfConsistent,
+    /// What was brought cannot be applied to this journal, or this keybatch does not know its format.
+    CannotVerify,
+    /// The database is damaged.
+    Corrupt,
+    /// A derived table is not what the entries say.
+    ProjectionMismatch,
+    /// An order of entries that keybatch cannot have produced.
+    IllegalHistory,
+    /// A signature does not hold.
+    BadSignature,
+    /// Entries that were there are missing at the end.
+    Truncated,
+    /// It has another past than the one that the checkpoint saw.
+    Forked,
+    /// Something in it was changed after it was written.
+    Altered,
+}
+
+impl Verdict {
+    /// The word that the JSON uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::SelfConsistent => "self_consistent",
+            Self::CannotVerify => "cannot_verify",
+            Self::Corrupt => "corrupt",
+            Self::ProjectionMismatch => "projection_mismatch",
+            Self::IllegalHistory => "illegal_history",
+            Self::BadSignature => "bad_signature",
+            Self::Truncated => "truncated",
+            Self::Forked => "forked",
+            Self::Altered => "altered",
+        }
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(self) -> bool {
+        matches!(self, Self::Verified | Self::SelfConsistent)
+    }
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How grave it is.
+    pub verdict: Verdict,
+    /// The first bad entry, where it can be told.
+    pub seq: Option<u64>,
+    /// What should be there: a hash in base64, a size, a word.
+    pub expected: Option<String>,
+    /// What is there.
+    pub found: Option<String>,
+    /// One sentence.
+    pub detail: String,
+}
+
+impl Finding {
+    pub(super) fn new(verdict: Verdict, seq: Option<u64>, detail: impl Into<String>) -> Self {
+        Self { verdict, seq, expected: None, found: None, detail: detail.into() }
+    }
+
+    pub(super) fn hashes(mut self, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self.found = Some(found.into());
+        self
+    }
+}
+
+/// A checkpoint in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckpointFacts {
+    /// `keybatch/<journal id>`.
+    pub origin: String,
+    /// Entries covered.
+    pub size: u64,
+    /// Root over them, in base64.
+    pub root: String,
+}
+
+impl From<&Checkpoint> for CheckpointFacts {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self {
+            origin: format!("keybatch/{}", checkpoint.journal_id),
+            size: checkpoint.size,
+            root: base64(&checkpoint.root),
+        }
+    }
+}
+
+/// The result of `verify`. Fields are only ever added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `keybatch.verify/1`.
+    pub schema: &'static str,
+    /// The gravest finding's.
+    pub verdict: Verdict,
+    /// Whether that is good enough: with `require_checkpoint`, only `verified` is.
+    pub accepted: bool,
+    /// The journal's id, where its first entry can be read.
+    pub journal_id: Option<String>,
+    /// Entries that were read.
+    pub entries: u64,
+    /// Root over the bodies of those, in base64.
+    pub root: String,
+    /// The first bad entry.
+    pub first_bad: Option<u64>,
+    /// What the gravest finding expected.
+    pub expected: Option<String>,
+    /// What it found.
+    pub found: Option<String>,
+    /// One sentence.
+    pub detail: String,
+    /// The checkpoint that was brought.
+    pub checkpoint: Option<CheckpointFacts>,
+    /// The entries below this number are those that the checkpoint saw.
+    pub proved_up_to: Option<u64>,
+    /// Runs in the journal.
+    pub runs: u64,
+    /// Everything that is wrong, the gravest first; of each verdict the first alone.
+    pub findings: Vec<Finding>,
+    /// What is worth knowing, but not wrong.
+    pub warnings: Vec<String>,
+}
+
+/// Collects what is wrong: the first finding of each verdict.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    all: Vec<Finding>,
+}
+
+impl Findings {
+    pub(super) fn add(&mut self, finding: Finding) {
+        if !self.has(finding.verdict) {
+            self.all.push(finding);
+        }
+    }
+
+    pub(super) fn has(&self, verdict: Verdict) -> bool {
+        self.all.iter().any(|finding| finding.verdict == verdict)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The gravest first.
+    pub(super) fn sorted(mut self) -> Vec<Finding> {
+        self.all.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
+        self.all
+    }
+}

@@ -1,0 +1,148 @@
+//! Which run is meant: a full id, any prefix that only one run has, or `latest`. The one place that decides it.
+
+use crate::domain::RunId;
+use crate::journal::JournalError;
+use crate::journal::sqlite::{RunRecord, SqliteReader};
+
+/// The word for the newest run.
+pub const LATEST: &str = "latest";
+
+/// The fewest digits that [`short`] shows.
+const SHORTEST: usize = 8;
+
+/// How many candidates an ambiguous prefix names.
+const CANDIDATES: usize = 5;
+
+/// A word that names no run, or several.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There are no runs at all.
+    #[error("the journal holds no runs yet")]
+    NoRuns,
+    /// No run has this name.
+    #[error("there is no run {wanted:?} in the journal")]
+    Unknown {
+        /// As given.
+        wanted: String,
+    },
+    /// Several runs begin so.
+    #[error("{wanted:?} is the beginning of {count} runs: {}{}", candidates.join(" , "), if *count > candidates.len() { " , …" } else { "" })]
+    Ambiguous {
+        /// As given.
+        wanted: String,
+        /// How many.
+        count: usize,
+        /// The first of them.
+        candidates: Vec<String>,
+    },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Finds the run that `wanted` names.
+///
+/// # Errors
+/// Where there is none, or more than one.
+pub async fn resolve(reader: &SqliteReader, wanted: &str) -> Result<RunRecord, RunError> {
+    choose(reader.runs().await?, wanted)
+}
+
+fn choose(mut runs: Vec<RunRecord>, wanted: &str) -> Result<RunRecord, RunError> {
+    if wanted == LATEST {
+        return runs.pop().ok_or(RunError::NoRuns);
+    }
+    let prefix = digits(wanted);
+    let known = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut matching: Vec<_> =
+        runs.into_iter().filter(|run| known && digits(&run.run.to_string()).starts_with(&prefix)).collect();
+    match matching.len() {
+        0 => Err(RunError::Unknown { wanted: wanted.to_owned() }),
+        1 => Ok(matching.remove(0)),
+        count => {
+            let candidates = matching.iter().take(CANDIDATES).map(|run| run.run.to_string()).collect();
+            Err(RunError::Ambiguous { wanted: wanted.to_owned(), count, candidates })
+        }
+    }
+}
+
+/// The shortest beginning of each id that names it alone, at least eight digits. In the order of `runs`.
+#[must_use]
+pub fn short(runs: &[RunId]) -> Vec<String> {
+    let texts: Vec<String> = runs.iter().map(RunId::to_string).collect();
+    let mut sorted: Vec<&str> = texts.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    let common = |left: &str, right: &str| left.bytes().zip(right.bytes()).take_while(|(a, b)| a == b).count();
+    let unique = |text: &String| {
+        let place = sorted.partition_point(|other| *other < text.as_str());
+        let before = place.checked_sub(1).map_or(0, |before| common(sorted[before], text));
+        let after = sorted.get(place + 1).map_or(0, |after| common(after, text));
+        let length = (before.max(after) + 1).max(SHORTEST).min(text.len());
+        text[..length].trim_end_matches('-').to_owned()
+    };
+    texts.iter().map(unique).collect()
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn record(run_no: i64, id: u128) -> RunRecord {
+        RunRecord {
+            run_no,
+            run: RunId(Uuid::from_u128(id)),
+            state: "finished".into(),
+            stopped_by: None,
+            manifest_sha256: None,
+            rows: 0,
+            account: None,
+            endpoint: None,
+            sandbox: false,
+            plan_root: None,
+            manifest_seq: None,
+            sealed_seq: None,
+            started_seq: None,
+            reads: 0,
+            reads_throttled: 0,
+        }
+    }
+
+    fn runs() -> Vec<RunRecord> {
+        vec![
+            record(1, 0x0198_0000_0000_7000_8000_0000_0000_0001),
+            record(2, 0x0198_0000_0001_7000_8000_0000_0000_0001),
+            record(3, 0x0199_0000_0000_7000_8000_0000_0000_0001),
+        ]
+    }
+
+    #[test]
+    fn a_prefix_names_one_run_or_none() {
+        let number = |wanted: &str| choose(runs(), wanted).map(|run| run.run_no).ok();
+        assert_eq!(number("latest"), Some(3));
+        assert_eq!(number("0199"), Some(3));
+        assert_eq!(number("01980000-0001"), Some(2));
+        assert_eq!(number("019800000001"), Some(2));
+        assert_eq!(number("01980000-0000-7000-8000-000000000001"), Some(1));
+        assert!(matches!(choose(runs(), "0198"), Err(RunError::Ambiguous { count: 2, .. })));
+        assert!(matches!(choose(runs(), "02"), Err(RunError::Unknown { .. })));
+        assert!(matches!(choose(runs(), ""), Err(RunError::Unknown { .. })));
+        assert!(matches!(choose(runs(), "-"), Err(RunError::Unknown { .. })));
+        assert!(matches!(choose(Vec::new(), "latest"), Err(RunError::NoRuns)));
+    }
+
+    #[test]
+    fn short_names_are_unique_and_found_again() {
+        let all: Vec<_> = runs().iter().map(|run| run.run).collect();
+        let short = short(&all);
+        assert_eq!(short, ["01980000-0000", "01980000-0001", "01990000"]);
+        for (name, run) in short.iter().zip(&all) {
+            assert_eq!(choose(runs(), name).map(|found| found.run).ok(), Some(*run));
+        }
+    }
+}

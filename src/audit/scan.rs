@@ -1,0 +1,155 @@
+//! Reads the bodies of a page of entries: hash, canonical form, fields. Pure and without shared state, so that several
+//! pages are read at once.
+//!
+//! The four kinds that make up almost all of a large journal are read straight from the spans that the check of the
+//! canonical form finds: only the fields that legality and the projections depend on. All others are read whole.
+
+use super::canonical::{self, meant};
+use super::history::is_newer;
+use super::report::Verdict;
+use crate::domain::{Exchange, RunId, parse_time};
+use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
+use crate::journal::merkle::{Hash, leaf_hash};
+use crate::journal::sqlite::Page;
+use crate::journal::{ENTRY_VERSION, Entry, EntryError};
+
+/// One entry as it was found.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// Its number.
+    pub(super) seq: i64,
+    /// The hash of its body.
+    pub(super) leaf: Hash,
+    /// The leaf as stored, where it is another one.
+    pub(super) stored: Option<Hash>,
+    /// What its body says, or why it says nothing.
+    pub(super) entry: Result<Entry, (Verdict, String)>,
+}
+
+/// Reads all entries of a page.
+pub(super) fn check(page: &Page) -> Vec<Checked> {
+    let mut reader = Reader { fields: Vec::with_capacity(32), run: None };
+    page.entries()
+        .map(|(seq, body, stored)| {
+            let leaf = leaf_hash(body);
+            let stored = (stored != leaf).then_some(stored);
+            Checked { seq, leaf, stored, entry: reader.entry(seq, body) }
+        })
+        .collect()
+}
+
+struct Reader<'a> {
+    fields: Vec<(&'a str, &'a str)>,
+    /// The run of the last entry: most entries have the same one.
+    run: Option<(&'a str, RunId)>,
+}
+
+impl<'a> Reader<'a> {
+    fn entry(&mut self, seq: i64, body: &'a [u8]) -> Result<Entry, (Verdict, String)> {
+        let illegal = |why: String| (Verdict::IllegalHistory, why);
+        let body = std::str::from_utf8(body).map_err(|_| illegal("its body is not UTF-8".into()))?;
+        canonical::read(body, &mut self.fields).map_err(|error| illegal(error.to_string()))?;
+        let entry = self.parse(body).map_err(|error| {
+            let newer = is_newer(&error) || error.to_string().contains("unknown variant");
+            (if newer { Verdict::CannotVerify } else { Verdict::IllegalHistory }, error.to_string())
+        })?;
+        if i64::try_from(entry.seq) != Ok(seq) {
+            return Err((Verdict::Altered, format!("its body says that it is entry {}", entry.seq)));
+        }
+        Ok(entry)
+    }
+
+    fn parse(&mut self, body: &'a str) -> Result<Entry, EntryError> {
+        let kind = self.text("kind")?;
+        let version: u64 = self.read("v")?;
+        if version > ENTRY_VERSION {
+            return Err(EntryError::Newer { version });
+        }
+        let at = self.get("at")?.trim_matches('"');
+        // The one form in which times are written: microseconds, UTC.
+        let time = Some(at).filter(|at| at.len() >= 27 && at.ends_with('Z')).and_then(parse_time);
+        let time = time.ok_or_else(|| unreadable("at", at))?;
+        let event = match kind {
+            "intent_recorded" => Event::IntentRecorded(Box::new(self.intent()?)),
+            "attempt_started" => Event::AttemptStarted(AttemptStarted {
+                attempt: self.read("attempt")?,
+                key_pair_name: self.owned("key_pair_name")?,
+                region: self.owned("region")?,
+            }),
+            "attempt_finished" => Event::AttemptFinished(Box::new(AttemptFinished {
+                attempt: self.read("attempt")?,
+                class: self.read("class")?,
+                cause: None,
+                exchange: Exchange::default(),
+                operation: None,
+                error: None,
+            })),
+            "row_settled" => Event::RowSettled(RowSettled {
+                outcome: self.read("outcome")?,
+                evidence: self.read("evidence")?,
+                detail: None,
+                rests_on: self.read("rests_on")?,
+            }),
+            _ => return Entry::parse(body),
+        };
+        let row = if self.has("row") { Some(self.read("row")?) } else { None };
+        Ok(Entry { seq: self.read("seq")?, at: time, run: self.run()?, row, event })
+    }
+
+    fn intent(&self) -> Result<IntentRecorded, EntryError> {
+        Ok(IntentRecorded {
+            line: self.read("line")?,
+            key_pair_name: self.owned("key_pair_name")?,
+            account: self.owned("account")?,
+            region: self.owned("region")?,
+            fields: Default::default(),
+            annotations: Default::default(),
+            observation: None,
+            verdict: self.read("verdict")?,
+            expected_fingerprint: None,
+            notes: Vec::new(),
+        })
+    }
+
+    fn run(&mut self) -> Result<Option<RunId>, EntryError> {
+        let text = self.get("run")?;
+        if text == "null" {
+            return Ok(None);
+        }
+        if let Some((_, run)) = self.run.filter(|(known, _)| *known == text) {
+            return Ok(Some(run));
+        }
+        let run = text.trim_matches('"').parse().map_err(|_| unreadable("run", text))?;
+        self.run = Some((text, run));
+        Ok(Some(run))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(key, _)| *key == name)
+    }
+
+    fn get(&self, name: &'static str) -> Result<&'a str, EntryError> {
+        let found = self.fields.iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| *value).ok_or_else(|| unreadable(name, "missing"))
+    }
+
+    fn text(&self, name: &'static str) -> Result<&'a str, EntryError> {
+        let value = self.get(name)?;
+        let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        inner.ok_or_else(|| unreadable(name, value))
+    }
+
+    fn owned(&self, name: &'static str) -> Result<String, EntryError> {
+        self.text(name).map(meant)
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Result<T, EntryError> {
+        let value = self.get(name)?;
+        serde_json::from_str(value).map_err(|_| unreadable(name, value))
+    }
+}
+
+fn unreadable(field: &str, found: &str) -> EntryError {
+    let found: String = found.chars().take(64).collect();
+    EntryError::Unreadable { reason: format!("its field {field} is {found:?}") }
+}

@@ -1,0 +1,138 @@
+//! Whether a reviewer's statement is a single one that only reads. The connection could not write in any case; this
+//! gives the clear answer, and keeps other files out.
+
+/// Why a statement is not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatementError {
+    /// There is nothing in it.
+    #[error("the statement is empty")]
+    Empty,
+    /// It is not one of those that only read.
+    #[error("a query begins with SELECT, WITH, VALUES or EXPLAIN, and this one with {word}")]
+    NotAQuery {
+        /// Its first word.
+        word: String,
+    },
+    /// There is something after its end.
+    #[error("there is a second statement after the first; one is run at a time")]
+    Several,
+    /// A text, a name or a comment does not end.
+    #[error("something that begins with {opening} does not end")]
+    Open {
+        /// How it begins.
+        opening: &'static str,
+    },
+}
+
+/// Checks `sql`, and returns it without what follows its end.
+///
+/// # Errors
+/// Where it is no single query.
+pub fn single_query(sql: &str) -> Result<&str, StatementError> {
+    let end = end_of_first(sql)?;
+    let first = &sql[..end];
+    let word = first_word(first)?.ok_or(StatementError::Empty)?;
+    if !["select", "with", "values", "explain"].contains(&word.to_ascii_lowercase().as_str()) {
+        return Err(StatementError::NotAQuery { word: word.to_owned() });
+    }
+    let rest = sql[end..].strip_prefix(';').unwrap_or_default();
+    match end_of_first(rest).map(|end| &rest[..end]).and_then(first_word) {
+        Ok(None) if !rest.contains(';') || first_word(&rest.replace(';', " ")).is_ok_and(|word| word.is_none()) => {
+            Ok(first)
+        }
+        _ => Err(StatementError::Several),
+    }
+}
+
+/// Where the first semicolon is that ends a statement.
+fn end_of_first(sql: &str) -> Result<usize, StatementError> {
+    let mut at = 0;
+    while at < sql.len() {
+        match skip(&sql[at..])? {
+            Skipped::Over(length) => at += length,
+            Skipped::Plain(';') => return Ok(at),
+            Skipped::Plain(c) => at += c.len_utf8(),
+        }
+    }
+    Ok(sql.len())
+}
+
+/// The first word that is not in a comment.
+fn first_word(sql: &str) -> Result<Option<&str>, StatementError> {
+    let mut at = 0;
+    while at < sql.len() {
+        let rest = &sql[at..];
+        match skip(rest)? {
+            Skipped::Over(length) if rest.starts_with("--") || rest.starts_with("/*") => at += length,
+            Skipped::Plain(c) if c.is_whitespace() || c == '\u{feff}' => at += c.len_utf8(),
+            Skipped::Over(length) => return Ok(Some(&rest[..length])),
+            Skipped::Plain(c) => {
+                let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+                return Ok(Some(&rest[..word.max(c.len_utf8())]));
+            }
+        }
+    }
+    Ok(None)
+}
+
+enum Skipped {
+    /// A text, a quoted name or a comment of this length.
+    Over(usize),
+    /// An ordinary character.
+    Plain(char),
+}
+
+fn skip(rest: &str) -> Result<Skipped, StatementError> {
+    let closed = |opening: &'static str, closing: &str| {
+        let end = rest[opening.len()..].find(closing).ok_or(StatementError::Open { opening })?;
+        Ok(Skipped::Over(opening.len() + end + closing.len()))
+    };
+    match rest.chars().next() {
+        Some('\'') => closed("'", "'"),
+        Some('"') => closed("\"", "\""),
+        Some('`') => closed("`", "`"),
+        Some('[') => closed("[", "]"),
+        Some('-') if rest.starts_with("--") => Ok(Skipped::Over(rest.find('\n').map_or(rest.len(), |end| end + 1))),
+        // SQLite takes the end of the input for the end of a comment.
+        Some('/') if rest.starts_with("/*") => {
+            Ok(Skipped::Over(rest[2..].find("*/").map_or(rest.len(), |end| end + 4)))
+        }
+        Some(c) => Ok(Skipped::Plain(c)),
+        None => Ok(Skipped::Over(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_query_passes_without_its_end() {
+        for sql in [
+            "SELECT 1",
+            " select ';' , \";\", `;`, [;] -- ; \n , 1 /* ; */",
+            "WITH a AS (SELECT 1) SELECT * FROM a",
+            "values (1)",
+            "/* why */ -- so\n explain query plan select 1",
+            "SELECT 'it''s; fine'",
+        ] {
+            assert_eq!(single_query(sql), Ok(sql));
+        }
+        assert_eq!(single_query("SELECT 1 ; -- the end"), Ok("SELECT 1 "));
+        assert_eq!(single_query("SELECT 1;;\n;"), Ok("SELECT 1"));
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for sql in ["ATTACH 'x' AS y", "PRAGMA user_version", "delete from entry", "/**/;SELECT 1", "(select 1)"] {
+            assert!(single_query(sql).is_err(), "{sql}");
+        }
+        for sql in ["SELECT 1; SELECT 2", "SELECT 1;; DROP TABLE entry", "SELECT 1; 'x'", "SELECT 1; /* */ PRAGMA x"] {
+            assert_eq!(single_query(sql), Err(StatementError::Several), "{sql}");
+        }
+        for sql in ["", "  ", "-- x", ";"] {
+            assert_eq!(single_query(sql), Err(StatementError::Empty), "{sql}");
+        }
+        assert_eq!(single_query("SELECT 'x"), Err(StatementError::Open { opening: "'" }));
+    }
+}

@@ -1,0 +1,110 @@
+//! The tasks of a verification that go on side by side: reading pages and having them checked, SQLite's own check, and
+//! the replay.
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::report::{Finding, Verdict};
+use super::scan::{Checked, check};
+use crate::journal::sqlite::{Replay, Snapshot};
+use crate::journal::{Entry, JournalError};
+
+/// How many pages may be on their way, being checked or waiting for their turn.
+pub(super) const PAGES_AHEAD: usize = 6;
+
+/// How many pages of entries may wait for the replay: more than it takes at once, so that reading goes on meanwhile.
+pub(super) const REPLAY_AHEAD: usize = 16;
+
+/// How many entries are replayed at once, at least: the more, the more statements are full.
+const REPLAY_BATCH: usize = 2_048;
+
+/// What the reading task hands on, in order.
+#[derive(Debug)]
+pub(super) enum Read {
+    Page(JoinHandle<Vec<Checked>>),
+    Broken { at: i64, error: JournalError },
+}
+
+/// Reads page after page, and has each checked as soon as it is there.
+pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>) -> Snapshot {
+    let mut next = i64::MIN;
+    let mut singly = false;
+    loop {
+        let read = if singly { snapshot.single(next).await } else { snapshot.page(next).await };
+        let message = match read {
+            Ok(page) => match page.last() {
+                None => return snapshot,
+                Some(last) => {
+                    next = last.saturating_add(1);
+                    Read::Page(spawn_blocking(move || check(&page)))
+                }
+            },
+            // Somewhere in this page: entry after entry, to find out where.
+            Err(_) if !singly => {
+                singly = true;
+                continue;
+            }
+            Err(error) => Read::Broken { at: next.max(0), error },
+        };
+        let broken = matches!(message, Read::Broken { .. });
+        if pages.send(message).await.is_err() || broken {
+            return snapshot;
+        }
+    }
+}
+
+pub(super) async fn replay_entries(
+    mut replay: Replay,
+    mut entries: mpsc::Receiver<Vec<Entry>>,
+) -> Result<(), JournalError> {
+    let mut batch = Vec::with_capacity(REPLAY_BATCH);
+    while let Some(page) = entries.recv().await {
+        batch.extend(page);
+        if batch.len() >= REPLAY_BATCH {
+            replay.project(&batch).await?;
+            batch.clear();
+        }
+    }
+    replay.project(&batch).await?;
+    replay.finish().await
+}
+
+/// What SQLite itself says of the file.
+pub(super) async fn check_integrity(path: PathBuf) -> Option<Finding> {
+    let said = async {
+        let mut snapshot = Snapshot::open(&path).await?;
+        let said = snapshot.integrity().await;
+        snapshot.end().await;
+        said
+    };
+    match said.await {
+        Ok(None) => None,
+        Ok(Some(said)) => {
+            let detail = format!("SQLite says that the database is damaged: {}", said.replace('\n', " "));
+            Some(Finding::new(Verdict::Corrupt, None, detail))
+        }
+        Err(error) => Some(corrupt(None, &error)),
+    }
+}
+
+/// The result of a task; a panic in it goes on here.
+pub(super) async fn join<T>(task: JoinHandle<T>) -> T {
+    match task.await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+pub(super) fn corrupt(seq: Option<u64>, error: &JournalError) -> Finding {
+    Finding::new(Verdict::Corrupt, seq, with_cause(error))
+}
+
+/// An error and its cause in one sentence.
+pub(super) fn with_cause(error: &JournalError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

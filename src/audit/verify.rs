@@ -1,0 +1,331 @@
+//! Verifies a journal: every entry's hash, form and place, the head, the order of what happened, the projections, and a
+//! checkpoint from outside.
+//!
+//! ```text
+//!   integrity and schema
+//!   snapshot ──pages──► check (hash, canonical form, fields; two pages at once)
+//!                          │ in order
+//!                          ▼
+//!                  tree, history ──entries──► replay into a scratch database ──► compare
+//! ```
+//!
+//! Reads only, in one snapshot, so that a running session disturbs nothing. A damaged journal is read as far as it
+//! goes. Holds some 30 bytes for each entry of a large journal, never the entries themselves.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn};
+
+use super::history::{History, Trouble};
+use super::report::{Finding, Findings, Report, Verdict};
+use super::scan::Checked;
+use super::tasks::{
+    PAGES_AHEAD, REPLAY_AHEAD, Read, check_integrity, corrupt, join, read_pages, replay_entries, with_cause,
+};
+use crate::journal::checkpoint::{Checkpoint, base64};
+use crate::journal::event::Event;
+use crate::journal::merkle::{Frontier, Hash};
+use crate::journal::sqlite::{PROJECTIONS, Replay, Snapshot};
+use crate::journal::{Entry, JournalError};
+
+/// What a verification is given from outside. Trust comes from nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A checkpoint that was kept elsewhere.
+    pub checkpoint: Option<Checkpoint>,
+    /// Whether a journal without one is good enough.
+    pub require_checkpoint: bool,
+    /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it
+    /// the projections are not compared.
+    pub scratch: Option<(PathBuf, String)>,
+}
+
+/// Verifies the journal at `path`.
+///
+/// # Errors
+/// Where there is no journal. Whatever is wrong with one that is there is in the report.
+pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalError> {
+    let mut work = Work::new(options);
+    let mut snapshot = match Snapshot::open(path).await {
+        Ok(snapshot) => snapshot,
+        Err(error @ JournalError::Missing { .. }) => return Err(error),
+        Err(error) => {
+            work.findings.add(unopened(path, &error));
+            return Ok(work.report());
+        }
+    };
+    let replay = work.prepare_replay(&mut snapshot).await;
+    if let Err(error) = snapshot.begin().await {
+        work.findings.add(corrupt(None, &error));
+        return Ok(work.report());
+    }
+    // On a connection of its own, because it takes as long as reading everything does.
+    let integrity = spawn(check_integrity(path.to_owned()));
+    work.check_schema(&mut snapshot).await;
+    let (mut snapshot, replayed) = work.read(snapshot, replay).await;
+    join(integrity).await.into_iter().for_each(|finding| work.findings.add(finding));
+    work.check_head(&mut snapshot).await;
+    work.check_outside();
+    work.compare_projections(&mut snapshot, replayed).await;
+    snapshot.end().await;
+    Ok(work.report())
+}
+
+/// A verification on its way.
+pub(super) struct Work {
+    pub(super) options: Options,
+    pub(super) findings: Findings,
+    /// What is wrong with tables, triggers and views. Last in line: what was done behind their back says more.
+    pub(super) schema: Option<Finding>,
+    pub(super) warnings: Vec<String>,
+    pub(super) tree: Frontier,
+    pub(super) history: History,
+    /// Whether entries are still judged and replayed: not after the first that makes no sense.
+    pub(super) judging: bool,
+    /// Whether numbers and tree agree: not after a gap, or where reading broke off.
+    pub(super) whole: bool,
+    /// The last checkpoint among the entries that names the right root.
+    pub(super) last_good: u64,
+    /// The root at the size of the outside checkpoint.
+    pub(super) root_then: Option<Hash>,
+    pub(super) proved_up_to: Option<u64>,
+}
+
+impl Work {
+    fn new(options: Options) -> Self {
+        let mut work = Self {
+            options,
+            findings: Findings::default(),
+            schema: None,
+            warnings: Vec::new(),
+            tree: Frontier::default(),
+            history: History::default(),
+            judging: true,
+            whole: true,
+            last_good: 0,
+            root_then: None,
+            proved_up_to: None,
+        };
+        work.note_root();
+        work
+    }
+
+    /// Attaches a scratch database, if there may be one.
+    async fn prepare_replay(&mut self, snapshot: &mut Snapshot) -> Option<Replay> {
+        let (directory, name) = self.options.scratch.clone()?;
+        let made = async {
+            let mut replay = Replay::create(&directory, &name).await?;
+            let attached = snapshot.attach(replay.path()).await;
+            replay.hide().await?;
+            attached.map(|()| replay)
+        };
+        match made.await {
+            Ok(replay) => Some(replay),
+            Err(error) => {
+                let why =
+                    format!("the projections cannot be compared: {} ({})", with_cause(&error), directory.display());
+                self.findings.add(Finding::new(Verdict::CannotVerify, None, why));
+                None
+            }
+        }
+    }
+
+    /// Whether tables, triggers and views are those that keybatch makes.
+    async fn check_schema(&mut self, snapshot: &mut Snapshot) {
+        match snapshot.schema_differences().await {
+            Ok(differences) => {
+                if let Some(first) = differences.first() {
+                    let more = differences.len() - 1;
+                    let more =
+                        if more == 0 { String::new() } else { format!(", and {more} more are not as they should be") };
+                    let detail = format!(
+                        "the {} {} was {}{more}",
+                        first.kind,
+                        first.name,
+                        match first.how {
+                            "missing" => "removed",
+                            how => how,
+                        }
+                    );
+                    self.schema = Some(Finding::new(Verdict::Altered, None, detail));
+                }
+            }
+            Err(error) => self.findings.add(corrupt(None, &error)),
+        }
+    }
+
+    /// Reads all entries, and replays them as long as they make sense.
+    async fn read(&mut self, snapshot: Snapshot, replay: Option<Replay>) -> (Snapshot, Replayed) {
+        let (pages_in, mut pages) = mpsc::channel(PAGES_AHEAD);
+        let reading = spawn(read_pages(snapshot, pages_in));
+        let (mut entries_in, replayed) = match replay {
+            Some(replay) => {
+                let (entries_in, entries) = mpsc::channel(REPLAY_AHEAD);
+                (Some(entries_in), Some(spawn(replay_entries(replay, entries))))
+            }
+            None => (None, None),
+        };
+        while let Some(read) = pages.recv().await {
+            let page = match read {
+                Read::Page(page) => join(page).await,
+                Read::Broken { at, error } => {
+                    self.whole = false;
+                    let mut finding = corrupt(u64::try_from(at).ok(), &error);
+                    finding.detail = format!("entry {at} cannot be read: {}", finding.detail);
+                    self.findings.add(finding);
+                    break;
+                }
+            };
+            let entries = self.take_page(page);
+            let replaying = self.judging && !entries.is_empty();
+            if let Some(replay) = entries_in.as_ref().filter(|_| replaying)
+                && replay.send(entries).await.is_err()
+            {
+                entries_in = None;
+            }
+        }
+        drop(entries_in);
+        drop(pages);
+        (join(reading).await, replayed)
+    }
+
+    /// Takes a page's entries in order, and returns those that may be replayed.
+    fn take_page(&mut self, page: Vec<Checked>) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(page.len());
+        for checked in page {
+            if let Some(entry) = self.take(checked) {
+                entries.push(entry);
+            }
+        }
+        entries
+    }
+
+    fn take(&mut self, Checked { seq, leaf, stored, entry }: Checked) -> Option<Entry> {
+        let expected = self.tree.size();
+        let number = u64::try_from(seq).ok();
+        if number != Some(expected) && self.whole {
+            let detail = format!("entry {expected} is missing: entry {seq} is in its place");
+            self.bad(Finding::new(Verdict::Altered, Some(expected), detail));
+            self.whole = false;
+        }
+        if let Some(stored) = stored {
+            let finding = Finding::new(
+                Verdict::Altered,
+                number,
+                format!("entry {seq} does not have the hash that was recorded with it"),
+            );
+            self.bad(finding.hashes(base64(&stored), base64(&leaf)));
+        }
+        let entry = match entry {
+            Ok(entry) => Some(entry),
+            Err((verdict, why)) => {
+                self.bad(Finding::new(verdict, number, format!("entry {seq} is not what an entry looks like: {why}")));
+                None
+            }
+        };
+        let judged = entry.filter(|_| self.judging).filter(|entry| self.judge(entry, leaf));
+        self.tree.push(leaf);
+        self.note_root();
+        judged
+    }
+
+    /// A finding after which the order of entries says nothing more.
+    fn bad(&mut self, finding: Finding) {
+        self.judging = false;
+        self.findings.add(finding);
+    }
+
+    fn judge(&mut self, entry: &Entry, leaf: Hash) -> bool {
+        let stepped = self.history.step(entry, leaf);
+        match stepped.and_then(|()| self.check_inner(&entry.event)) {
+            Ok(()) => true,
+            Err(Trouble::Illegal(why)) => {
+                let detail = format!("entry {} cannot follow what is before it: {why}", entry.seq);
+                self.bad(Finding::new(Verdict::IllegalHistory, Some(entry.seq), detail));
+                false
+            }
+            Err(Trouble::Root { what, expected, found }) => {
+                let detail = format!(
+                    "entry {} names another root of {what} than the entries have: one of those from {} on was rewritten, \
+                     hash and all",
+                    entry.seq, self.last_good
+                );
+                self.bad(Finding::new(Verdict::Altered, Some(entry.seq), detail).hashes(expected, found));
+                false
+            }
+        }
+    }
+
+    /// A checkpoint among the entries names the tree that is before it.
+    fn check_inner(&mut self, event: &Event) -> Result<(), Trouble> {
+        let Event::CheckpointMade(made) = event else { return Ok(()) };
+        if made.size != self.tree.size() {
+            return Err(Trouble::Illegal(format!("its checkpoint is of {} entries", made.size)));
+        }
+        let root = base64(&self.tree.root());
+        if made.root != root {
+            return Err(Trouble::Root { what: "all entries", expected: made.root.clone(), found: root });
+        }
+        self.last_good = made.size;
+        Ok(())
+    }
+
+    fn note_root(&mut self) {
+        if self.options.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.size == self.tree.size()) {
+            self.root_then = Some(self.tree.root());
+        }
+    }
+
+    async fn compare_projections(&mut self, snapshot: &mut Snapshot, replayed: Replayed) {
+        let Some(replayed) = replayed else { return };
+        let replayed = join(replayed).await;
+        if !self.judging || !self.whole {
+            return self
+                .warnings
+                .push("the projections were not compared, because the entries themselves are in question".into());
+        }
+        if let Err(error) = replayed {
+            let detail = format!("the entries cannot be projected: {}", with_cause(&error));
+            return self.findings.add(Finding::new(Verdict::CannotVerify, None, detail));
+        }
+        for table in PROJECTIONS {
+            match snapshot.first_difference(table).await {
+                Ok(None) => {}
+                Ok(Some((here, replayed))) => {
+                    let (found, expected) = (text(here), text(replayed));
+                    let detail = format!("the table {table} has {found}, and the entries say {expected}");
+                    let finding = Finding::new(Verdict::ProjectionMismatch, None, detail);
+                    self.findings.add(finding.hashes(expected, found));
+                }
+                Err(error) => {
+                    let detail = format!("the table {table} cannot be compared: {}", with_cause(&error));
+                    self.findings.add(Finding::new(Verdict::ProjectionMismatch, None, detail));
+                }
+            }
+        }
+    }
+}
+
+/// What became of the replay.
+type Replayed = Option<JoinHandle<Result<(), JournalError>>>;
+
+/// A file that cannot be opened as a journal: damaged, or none that this keybatch knows.
+fn unopened(path: &Path, error: &JournalError) -> Finding {
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
+        return Finding::new(Verdict::CannotVerify, None, "the journal is empty: nothing was ever written to it");
+    }
+    match error {
+        // SQLite's own words for a damaged file; all other reasons are about what kind of database it is.
+        JournalError::Unusable { reason, .. }
+            if !reason.contains("database disk image") && !reason.contains("file is not a database") =>
+        {
+            Finding::new(Verdict::CannotVerify, None, error.to_string())
+        }
+        _ => corrupt(None, error),
+    }
+}
+
+fn text(row: Option<String>) -> String {
+    row.unwrap_or_else(|| "no such row".to_owned())
+}

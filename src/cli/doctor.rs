@@ -1,0 +1,185 @@
+//! `keybatch doctor`: whether the surroundings are such that a run can succeed. Each check is a function that gives
+//! findings; a check of AWS is another one of these.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use super::{CliError, Context, Environment, Exit};
+use crate::journal::sqlite::{Cell, SqliteReader, on_network_file_system};
+use crate::journal::{JournalError, Lock};
+
+/// Variables that send requests to another place than AWS.
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_LIGHTSAIL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+
+/// Where configuration may come from; the values are no secrets.
+const NAMED: [&str; 6] = [
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ROLE_ARN",
+];
+
+/// Secrets: that they are set is said, what they are is not.
+const SECRET: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// Below this the disk is noted: a hundred thousand rows need about 300 MB.
+const LITTLE_SPACE_BYTES: u64 = 500 * 1024 * 1024;
+
+/// Check the journal and the surroundings, without asking the network
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Health {
+    Good,
+    Note,
+    Bad,
+}
+
+struct Finding {
+    check: &'static str,
+    health: Health,
+    text: String,
+}
+
+fn finding(check: &'static str, health: Health, text: impl Into<String>) -> Finding {
+    Finding { check, health, text: text.into() }
+}
+
+pub(super) async fn run(_: &Args, context: &Context) -> Result<Exit, CliError> {
+    let mut findings = journal_file(&context.journal);
+    findings.extend(disk(&context.journal));
+    findings.extend(journal_content(&context.journal).await);
+    findings.extend(lock(&context.journal));
+    findings.extend(terminal(&context.environment));
+    findings.extend(aws_configuration(&context.environment));
+    let mut stream = context.ui.stream(&["check", "health", "finding"])?;
+    for Finding { check, health, text } in &findings {
+        let health = match health {
+            Health::Good => "good",
+            Health::Note => "NOTE",
+            Health::Bad => "BAD",
+        };
+        stream.row(&[(*check).to_owned(), health.to_owned(), text.clone()].map(Cell::Text))?;
+    }
+    stream.end()?;
+    let bad = findings.iter().any(|finding| finding.health == Health::Bad);
+    Ok(if bad { Exit::Environment } else { Exit::Success })
+}
+
+/// Where the journal is, who may read it, and on what it lies.
+fn journal_file(path: &Path) -> Vec<Finding> {
+    let shown = path.display().to_string();
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return vec![finding("journal", Health::Note, format!("{shown} is not there yet; the first run makes it"))];
+        }
+        Err(error) => return vec![finding("journal", Health::Bad, format!("{shown}: {error}"))],
+    };
+    if !metadata.is_file() {
+        return vec![finding("journal", Health::Bad, format!("{shown} is no regular file"))];
+    }
+    let mut findings = vec![finding("journal", Health::Good, format!("{shown}, {} bytes", metadata.len()))];
+    let mode = metadata.permissions().mode() & 0o777;
+    findings.push(if mode & 0o077 == 0 {
+        finding("permissions", Health::Good, format!("{mode:04o}"))
+    } else {
+        finding("permissions", Health::Bad, format!("{mode:04o}: others may read or write it; chmod 600 it"))
+    });
+    let user = rustix::process::getuid().as_raw();
+    if metadata.uid() != user {
+        let text = format!("the journal belongs to user {}, and this is user {user}", metadata.uid());
+        findings.push(finding("owner", Health::Note, text));
+    }
+    findings
+}
+
+/// The disk that the journal is on, or will be.
+fn disk(path: &Path) -> Vec<Finding> {
+    if on_network_file_system(path) {
+        let text = "the journal is on a network file system, where it is not safe; use a local disk";
+        return vec![finding("disk", Health::Bad, text)];
+    }
+    let existing = path.ancestors().find(|ancestor| !ancestor.as_os_str().is_empty() && ancestor.exists());
+    match rustix::fs::statvfs(existing.unwrap_or(Path::new("."))) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let health = if free < LITTLE_SPACE_BYTES { Health::Note } else { Health::Good };
+            vec![finding("disk", health, format!("local, {} MiB free", free / (1024 * 1024)))]
+        }
+        Err(error) => vec![finding("disk", Health::Note, format!("its free space cannot be told: {error}"))],
+    }
+}
+
+async fn journal_content(path: &Path) -> Vec<Finding> {
+    let health = match SqliteReader::open(path).await {
+        Ok(reader) => reader.health().await,
+        Err(JournalError::Missing { .. }) => return Vec::new(),
+        Err(error) => Err(error),
+    };
+    match health {
+        Ok((sqlite, schema, entries, bytes)) => vec![
+            finding("sqlite", Health::Good, sqlite),
+            finding("schema", Health::Good, format!("version {schema}, {entries} entries, {bytes} bytes in pages")),
+        ],
+        Err(error) => vec![finding("content", Health::Bad, format!("{error}; `keybatch verify` tells more"))],
+    }
+}
+
+/// Whether a session could begin now. The lock is given up at once; where there is no lock file yet, none is made.
+fn lock(path: &Path) -> Vec<Finding> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    if !Path::new(&name).exists() {
+        return vec![finding("lock", Health::Good, "free")];
+    }
+    match Lock::take(path) {
+        Ok(_) => vec![finding("lock", Health::Good, "free")],
+        Err(JournalError::Locked { .. }) => vec![finding("lock", Health::Note, "another session is at work")],
+        Err(error) => vec![finding("lock", Health::Bad, error.to_string())],
+    }
+}
+
+fn terminal(environment: &Environment) -> Vec<Finding> {
+    let word = |is: bool| if is { "a terminal" } else { "no terminal" };
+    let text = format!(
+        "input is {}, output {}, talk {}",
+        word(environment.stdin_is_terminal),
+        word(environment.stdout_is_terminal),
+        word(environment.stderr_is_terminal)
+    );
+    let mut findings = vec![finding("terminal", Health::Good, text)];
+    if !environment.stdin_is_terminal {
+        findings.push(finding("prompts", Health::Note, "nothing can be asked: `run` needs --yes or --confirm N"));
+    }
+    findings
+}
+
+/// What the environment says about AWS: hints for people, no secrets.
+fn aws_configuration(environment: &Environment) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for name in ENDPOINTS {
+        if let Some(value) = environment.variable(name) {
+            findings.push(finding("endpoint", Health::Note, format!("{name} SENDS REQUESTS ELSEWHERE: {value}")));
+        }
+    }
+    for name in NAMED {
+        if let Some(value) = environment.variable(name) {
+            findings.push(finding("aws", Health::Good, format!("{name} is {value}")));
+        }
+    }
+    for name in SECRET {
+        if environment.variable(name).is_some() {
+            findings.push(finding("aws", Health::Good, format!("{name} is set")));
+        }
+    }
+    if environment.variable("AWS_REGION").or_else(|| environment.variable("AWS_DEFAULT_REGION")).is_none() {
+        let text = "neither AWS_REGION nor AWS_DEFAULT_REGION is set: rows need a region, or the profile one";
+        findings.push(finding("region", Health::Note, text));
+    }
+    findings
+}

@@ -1,0 +1,78 @@
+//! `keybatch export`: what became of each row of a run, as a file.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::show::sandbox_label;
+use super::{CliError, Context, Exit};
+use crate::audit::runs::resolve;
+use crate::audit::{ExportError, ExportFormat, export};
+use crate::journal::sqlite::SqliteReader;
+
+/// Write down what became of each row of a run
+///
+/// CSV continues the manifest's own columns; cells that a spreadsheet would take for formulas get an apostrophe.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run: its id, a unique beginning of it, or `latest`
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// The form
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    format: Form,
+    /// A new file to write to, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Form {
+    /// Comma-separated values with a header
+    Csv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    let reader = SqliteReader::open(&context.journal).await?;
+    let run = resolve(&reader, &args.run).await?;
+    let format = match args.format {
+        Form::Csv => ExportFormat::Csv,
+        Form::Jsonl => ExportFormat::Jsonl,
+    };
+    let mut out: Box<dyn Write + Send> = match &args.to {
+        None => Box::new(std::io::stdout()),
+        Some(path) => Box::new(create(path)?),
+    };
+    let rows = export(&reader, &run, format, &mut BufWriter::with_capacity(64 * 1024, &mut out)).await?;
+    if let Some(path) = &args.to {
+        context.ui.talk(format!(
+            "{}{rows} rows written to {}",
+            sandbox_label(&run),
+            super::shown(&path.to_string_lossy())
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+/// A file that was not there: an export that replaces another could hide what that one said.
+fn create(path: &Path) -> Result<std::fs::File, CliError> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
+        let shown = path.display();
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return CliError::new(Exit::Usage, format!("{shown} exists already")).hint("name a file that does not");
+        }
+        CliError::from_error(Exit::Environment, &error).hint(format!("{shown} cannot be created"))
+    })
+}
+
+impl From<ExportError> for CliError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Journal(error) => error.into(),
+            ExportError::Write(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! `keybatch show`: a run as a whole, or the story of one of its rows.
+
+use std::fmt::Write as _;
+
+use super::runs::to_the_second;
+use super::{CliError, Context, Exit, Format, shown};
+use crate::audit::runs::{LATEST, RunError, resolve};
+use crate::audit::{RowError, RunFacts, Story, facts, json_text, rows, story};
+use crate::journal::sqlite::{Cell, RunRecord, SqliteReader};
+
+/// Show a run, or the story of one key pair
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run: its id, a unique beginning of it, or `latest`
+    #[arg(default_value = LATEST, value_name = "RUN")]
+    run: String,
+    /// A row of it: its number, or the key pair's name
+    #[arg(value_name = "ROW|NAME")]
+    row: Option<String>,
+}
+
+pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    let reader = SqliteReader::open(&context.journal).await?;
+    let run = resolve(&reader, &args.run).await?;
+    match &args.row {
+        None => show_run(&facts(&reader, &run).await?, context)?,
+        Some(wanted) => {
+            let mut stories = Vec::new();
+            for row in rows(&reader, &run, wanted).await? {
+                stories.push(story(&reader, &run, row).await?);
+            }
+            show_stories(&stories, context)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Journal(error) => error.into(),
+            error => Self::from_error(Exit::Usage, &error).hint("`keybatch runs` lists the runs"),
+        }
+    }
+}
+
+impl From<RowError> for CliError {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Journal(error) => error.into(),
+            error => Self::from_error(Exit::Usage, &error).hint("name a row by its number, or by the key pair's name"),
+        }
+    }
+}
+
+/// What everything about a rehearsal begins with.
+pub(super) fn sandbox_label(run: &RunRecord) -> &'static str {
+    if run.sandbox { "SANDBOX " } else { "" }
+}
+
+fn show_run(facts: &RunFacts, context: &Context) -> Result<(), CliError> {
+    match context.ui.format {
+        Format::Table => context.ui.data(&run_text(facts))?,
+        Format::Json | Format::Jsonl => context.ui.data(&format!("{}\n", run_json(facts)?))?,
+        Format::Csv => {
+            let names: Vec<_> = facts.facts.iter().map(|(name, _)| name.as_str()).collect();
+            let cells: Vec<_> = facts.facts.iter().map(|(_, value)| cell_of(value)).collect();
+            let mut stream = context.ui.stream(&names)?;
+            stream.row(&cells)?;
+            stream.end()?;
+        }
+    }
+    Ok(())
+}
+
+/// The facts of the view `runs` as fields of their own, not as pairs.
+fn run_json(facts: &RunFacts) -> Result<String, CliError> {
+    let mut value = serde_json::to_value(facts).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
+    value["facts"] = facts.facts.iter().cloned().collect::<serde_json::Map<_, _>>().into();
+    Ok(json_text(&value))
+}
+
+fn cell_of(value: &serde_json::Value) -> Cell {
+    match value {
+        serde_json::Value::Null => Cell::Null,
+        serde_json::Value::String(text) => Cell::Text(text.clone()),
+        other => other.as_i64().map_or_else(|| Cell::Text(other.to_string()), Cell::Integer),
+    }
+}
+
+fn run_text(facts: &RunFacts) -> String {
+    let mut out = String::new();
+    let sandbox = if facts.sandbox { "SANDBOX run" } else { "run" };
+    let _ = writeln!(out, "{sandbox} {}", facts.run);
+    for (name, value) in &facts.facts {
+        // The counts have a section of their own.
+        if matches!(name.as_str(), "run_id" | "sandbox" | "rows" | "sessions") || value.is_null() || is_outcome(name) {
+            continue;
+        }
+        let text = value.as_str().map_or_else(|| value.to_string(), shown);
+        let _ = writeln!(out, "  {:<16} {text}", name.replace('_', " "));
+    }
+    outcomes(facts, &mut out);
+    let _ = writeln!(
+        out,
+        "requests\n  {} deletes and {} reads, {} throttled",
+        facts.deletes_sent, facts.reads_sent, facts.throttled
+    );
+    plan(facts, &mut out);
+    sessions(facts, &mut out);
+    for lifted in &facts.overrides {
+        let why = lifted.why.as_deref().map(|why| format!(": {}", shown(why))).unwrap_or_default();
+        let _ = writeln!(out, "override\n  --{} by {}{why}", shown(&lifted.which), shown(&lifted.by));
+    }
+    for rate in &facts.rates {
+        let _ = writeln!(
+            out,
+            "rate\n  {}/{}: {} per second, changed {} times",
+            shown(&rate.account),
+            shown(&rate.region),
+            shown(&rate.per_s),
+            rate.changes
+        );
+    }
+    not_deleted(facts, &mut out);
+    out
+}
+
+fn is_outcome(name: &str) -> bool {
+    ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "not_attempted"].contains(&name)
+}
+
+fn outcomes(facts: &RunFacts, out: &mut String) {
+    let counts = &facts.outcomes;
+    let all = [
+        ("deleted", counts.deleted),
+        ("gone", counts.gone),
+        ("absent", counts.absent),
+        ("skipped", counts.skipped),
+        ("failed", counts.failed),
+        ("in doubt", counts.in_doubt),
+        ("not attempted", counts.not_attempted),
+    ];
+    let _ = writeln!(out, "rows {}", counts.total());
+    for (name, count) in all.into_iter().filter(|(_, count)| *count > 0) {
+        let _ = writeln!(out, "  {name:<16} {count}");
+    }
+}
+
+fn plan(facts: &RunFacts, out: &mut String) {
+    let Some(plan) = &facts.plan else { return };
+    let confirmed = match &facts.confirmed {
+        Some((deletes, by)) => format!("; {deletes} confirmed by {}", shown(by)),
+        None => "; not confirmed".to_owned(),
+    };
+    let _ =
+        writeln!(out, "plan\n  {} to delete, {} to skip, {} absent{confirmed}", plan.deletes, plan.skips, plan.absents);
+    for target in &plan.targets {
+        let _ = writeln!(
+            out,
+            "  {}/{}: {} to delete of {} key pairs",
+            shown(&target.account),
+            shown(&target.region),
+            target.deletes,
+            target.key_pairs
+        );
+    }
+}
+
+fn sessions(facts: &RunFacts, out: &mut String) {
+    let _ = writeln!(out, "sessions {}", facts.sessions.len());
+    for session in &facts.sessions {
+        let closed = session.closed_at.as_deref().map_or_else(|| "no end recorded".to_owned(), to_the_second);
+        let _ = writeln!(
+            out,
+            "  {} to {closed}\n    {} by {}, keybatch {}",
+            to_the_second(&session.opened_at),
+            shown(&session.command),
+            shown(&session.operator),
+            shown(&session.version)
+        );
+    }
+}
+
+fn not_deleted(facts: &RunFacts, out: &mut String) {
+    if facts.not_deleted.is_empty() {
+        return;
+    }
+    let total = facts.outcomes.total() - facts.outcomes.deleted;
+    let listed = facts.not_deleted.len() as u64;
+    let more = if total > listed { format!(", the first {listed} of {total}") } else { String::new() };
+    let _ = writeln!(out, "not deleted{more}");
+    for row in &facts.not_deleted {
+        let detail = row.detail.as_deref().map(|detail| format!(": {}", shown(detail))).unwrap_or_default();
+        let outcome = row.outcome.replace('_', " ");
+        let _ = writeln!(out, "  row {} {} {outcome}{detail}", row.row, shown(&row.key_pair_name));
+    }
+}
+
+fn show_stories(stories: &[Story], context: &Context) -> Result<(), CliError> {
+    match context.ui.format {
+        Format::Table => stories.iter().try_for_each(|story| context.ui.data(&story_text(story)))?,
+        Format::Json => {
+            let value =
+                serde_json::to_value(stories).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
+            context.ui.data(&format!("{}\n", json_text(&value)))?;
+        }
+        Format::Jsonl => {
+            let bodies = stories.iter().flat_map(|story| &story.chapters);
+            bodies.map(|chapter| format!("{}\n", chapter.body)).try_for_each(|line| context.ui.data(&line))?;
+        }
+        Format::Csv => {
+            let mut stream = context.ui.stream(&["run_id", "sandbox", "row_no", "seq", "at", "kind", "gist"])?;
+            for story in stories {
+                for chapter in &story.chapters {
+                    stream.row(&[
+                        Cell::Text(story.run.clone()),
+                        Cell::Integer(i64::from(story.sandbox)),
+                        number(story.row),
+                        number(chapter.seq),
+                        chapter.at.clone().map_or(Cell::Null, Cell::Text),
+                        Cell::Text(chapter.kind.to_owned()),
+                        Cell::Text(chapter.gist.clone()),
+                    ])?;
+                }
+            }
+            stream.end()?;
+        }
+    }
+    Ok(())
+}
+
+fn number(number: u64) -> Cell {
+    i64::try_from(number).map_or(Cell::Null, Cell::Integer)
+}
+
+fn story_text(story: &Story) -> String {
+    let mut out = String::new();
+    let name = shown(story.key_pair_name.as_deref().unwrap_or_default());
+    let sandbox = if story.sandbox { "SANDBOX " } else { "" };
+    let _ = writeln!(out, "{sandbox}row {} {name}", story.row);
+    let outcome = match (&story.outcome, &story.evidence) {
+        (Some(outcome), Some(evidence)) => format!("{} ({})", outcome.replace('_', " "), evidence),
+        _ => "no outcome yet".to_owned(),
+    };
+    let _ = writeln!(out, "  {} in run {}", shown(&outcome), story.run);
+    for chapter in &story.chapters {
+        let at = chapter.at.as_deref().unwrap_or("-");
+        let _ = writeln!(out, "{at} {} entry {}", chapter.kind, chapter.seq);
+        let _ = writeln!(out, "  {}", shown(&chapter.gist));
+        for (label, value) in &chapter.particulars {
+            let _ = writeln!(out, "    {label}: {}", shown(value));
+        }
+    }
+    out
+}

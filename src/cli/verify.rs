@@ -1,0 +1,97 @@
+//! `keybatch verify`: is the journal what was written?
+
+use std::path::PathBuf;
+
+use super::{CliError, Context, Exit, Format, shown};
+use crate::audit::{Options, Report, Verdict, json_text, verify};
+use crate::journal::checkpoint::Checkpoint;
+
+/// Verify the journal, offline
+///
+/// Reads every entry and checks its hash, its place, whether the order of what happened is possible, and whether the
+/// tables are what the entries say. Whether anything is missing at the end, or everything was rewritten, only a
+/// checkpoint that was kept elsewhere can tell.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A checkpoint that was kept elsewhere; the last one in the file is used
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Fail where there is nothing outside to compare with
+    #[arg(long)]
+    require_checkpoint: bool,
+}
+
+pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    let scratch = scratch_directory(context);
+    let options = Options {
+        checkpoint: args.checkpoint.as_ref().map(read_checkpoint).transpose()?,
+        require_checkpoint: args.require_checkpoint,
+        scratch: Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4()))),
+    };
+    let report = verify(&context.journal, options).await?;
+    let exit = if report.accepted { Exit::Success } else { Exit::NotVerified };
+    match context.ui.format {
+        Format::Table => context.ui.data(&text(&report, args.require_checkpoint))?,
+        Format::Json | Format::Jsonl | Format::Csv => {
+            let value =
+                serde_json::to_value(&report).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
+            context.ui.data(&format!("{}\n", json_text(&value)))?;
+        }
+    }
+    Ok(exit)
+}
+
+/// Where the projections are made again: a file without a name that is gone with the process.
+fn scratch_directory(context: &Context) -> PathBuf {
+    let named = context.environment.variable("TMPDIR").map(PathBuf::from);
+    let candidates = named.into_iter().chain([PathBuf::from("/var/tmp"), PathBuf::from("/tmp")]);
+    candidates.into_iter().find(|path| path.is_dir()).unwrap_or_else(|| PathBuf::from("."))
+}
+
+fn read_checkpoint(path: &PathBuf) -> Result<Checkpoint, CliError> {
+    let shown = shown(&path.to_string_lossy());
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let mut wrapped = CliError::new(Exit::Usage, format!("the checkpoint {shown} cannot be read"));
+        wrapped.causes.push(error.to_string());
+        wrapped
+    })?;
+    Checkpoint::parse_last(&text).map_err(|error| CliError::new(Exit::Usage, format!("{shown} is {error}")))
+}
+
+fn text(report: &Report, require_checkpoint: bool) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    let word = report.verdict.as_str().replace('_', " ");
+    let _ = writeln!(out, "{}: {}", word.to_uppercase(), shown(&report.detail));
+    if let Some(seq) = report.first_bad {
+        let _ = writeln!(out, "first bad entry: {seq}");
+    }
+    for (label, value) in [("expected", &report.expected), ("found", &report.found)] {
+        let Some(value) = value else { continue };
+        let mut lines = value.lines();
+        let _ = writeln!(out, "{label}: {}", shown(lines.next().unwrap_or_default()));
+        for line in lines {
+            let _ = writeln!(out, "  {}", shown(line));
+        }
+    }
+    if let (Some(checkpoint), Some(size)) = (&report.checkpoint, report.proved_up_to) {
+        let _ = writeln!(
+            out,
+            "proved by the checkpoint: entries 0 to {} ({})",
+            size.saturating_sub(1),
+            shown(&checkpoint.origin)
+        );
+    }
+    for finding in report.findings.iter().skip(1) {
+        let _ = writeln!(out, "also {}: {}", finding.verdict.as_str().replace('_', " "), shown(&finding.detail));
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(out, "note: {}", shown(warning));
+    }
+    let runs = report.runs;
+    let _ = writeln!(out, "{} entries, {runs} runs\nroot {}", report.entries, report.root);
+    if report.verdict == Verdict::SelfConsistent && require_checkpoint {
+        let _ = writeln!(out, "not accepted: --require-checkpoint asks for a checkpoint, and none was given");
+    }
+    out
+}

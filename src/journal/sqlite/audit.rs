@@ -1,0 +1,295 @@
+//! What `verify` reads of a journal: one snapshot of it, in pages that are cheap to fetch. Reads only, and takes nothing
+//! for granted: the journal may be damaged.
+
+use std::ops::Range;
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+
+use super::open::{migrator, open_reader};
+use super::sql;
+use super::store::get;
+use crate::journal::JournalError;
+use crate::journal::merkle::Hash;
+
+/// How many bytes of bodies a page should hold: enough to make the cost of a statement small.
+const PAGE_BYTES: usize = 128 * 1024;
+
+/// How many entries a page holds at most: should they suddenly be as large as entries can be, it is still some 20 MB.
+const PAGE_ENTRIES: usize = 256;
+
+/// How many entries the first page holds, before anything is known about their size.
+const FIRST_PAGE: usize = 16;
+
+/// A journal open for `verify`. Everything between [`begin`](Self::begin) and [`end`](Self::end) sees the same state
+/// of it, whatever a running session adds meanwhile.
+#[derive(Debug)]
+pub struct Snapshot {
+    connection: SqliteConnection,
+    limit: usize,
+}
+
+/// Entries as stored, one after the other.
+#[derive(Debug, Default)]
+pub struct Page {
+    seqs: Vec<i64>,
+    bodies: Vec<u8>,
+    ends: Vec<usize>,
+    leaves: Vec<u8>,
+}
+
+impl Page {
+    /// (number, body, leaf). A leaf that is no hash is given as zeros, which is no body's hash.
+    pub fn entries(&self) -> impl Iterator<Item = (i64, &[u8], Hash)> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        let bodies = begins.zip(&self.ends).map(|(begin, end)| &self.bodies[Range { start: begin, end: *end }]);
+        let leaves = self.leaves.as_chunks::<32>().0.iter().copied();
+        self.seqs.iter().copied().zip(bodies).zip(leaves).map(|((seq, body), leaf)| (seq, body, leaf))
+    }
+
+    /// The number of its last entry.
+    #[must_use]
+    pub fn last(&self) -> Option<i64> {
+        self.seqs.last().copied()
+    }
+
+    fn push(&mut self, seq: i64, body: &[u8], leaf: &[u8]) {
+        self.seqs.push(seq);
+        self.bodies.extend_from_slice(body);
+        self.ends.push(self.bodies.len());
+        self.leaves.extend(Hash::try_from(leaf).unwrap_or_default());
+    }
+}
+
+/// The head as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredHead {
+    /// Entries.
+    pub size: i64,
+    /// Their root.
+    pub root: Vec<u8>,
+    /// The roots of the complete subtrees.
+    pub frontier: Vec<u8>,
+}
+
+/// Something of the schema that is not as keybatch makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaDifference {
+    /// `table`, `index`, `trigger` or `view`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// `missing`, `added` or `changed`.
+    pub how: &'static str,
+}
+
+impl Snapshot {
+    /// Opens the journal at `path` read-only.
+    ///
+    /// # Errors
+    /// Where there is none, or it is none; `Database` where it is damaged.
+    pub async fn open(path: &Path) -> Result<Self, JournalError> {
+        let mut connection = open_reader(path).await?;
+        // A comparison of large tables must not happen in memory.
+        sqlx::query("PRAGMA temp_store = FILE").execute(&mut connection).await.map_err(JournalError::sql)?;
+        Ok(Self { connection, limit: FIRST_PAGE })
+    }
+
+    /// Attaches the database at `path` under the name `replayed`.
+    ///
+    /// # Errors
+    /// Where the database fails; so for every method here.
+    pub async fn attach(&mut self, path: &Path) -> Result<(), JournalError> {
+        let query = sqlx::query("ATTACH DATABASE ? AS replayed").bind(path.to_string_lossy().into_owned());
+        query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
+        Ok(())
+    }
+
+    /// From here on the state of the journal stands still.
+    pub async fn begin(&mut self) -> Result<(), JournalError> {
+        sqlx::query("BEGIN").execute(&mut self.connection).await.map_err(JournalError::sql)?;
+        // A transaction begins to see with its first reading.
+        let first = sqlx::query("SELECT count(*) FROM main.sqlite_schema").fetch_one(&mut self.connection).await;
+        first.map(drop).map_err(JournalError::sql)
+    }
+
+    /// Lets the journal go.
+    pub async fn end(self) {
+        drop(self.connection.close().await);
+    }
+
+    /// What SQLite itself says about the database: the first thing that is wrong with it.
+    pub async fn integrity(&mut self) -> Result<Option<String>, JournalError> {
+        let row = sqlx::query("PRAGMA main.integrity_check(1)").fetch_one(&mut self.connection).await;
+        let said: String = row.map_err(JournalError::sql).and_then(|row| get(&row, 0))?;
+        Ok((said != "ok").then_some(said))
+    }
+
+    /// How the schema differs from a new journal's.
+    pub async fn schema_differences(&mut self) -> Result<Vec<SchemaDifference>, JournalError> {
+        let mut fresh = SqliteConnectOptions::new()
+            .in_memory(true)
+            .disable_statement_logging()
+            .connect()
+            .await
+            .map_err(JournalError::sql)?;
+        migrator().run(&mut fresh).await.map_err(JournalError::sql)?;
+        let expected = schema(&mut fresh).await?;
+        let found = schema(&mut self.connection).await?;
+        let difference =
+            |(kind, name, _): &SchemaObject, how| SchemaDifference { kind: kind.clone(), name: name.clone(), how };
+        let twin = |objects: &[SchemaObject], one: &SchemaObject| {
+            objects.iter().position(|other| other.0 == one.0 && other.1 == one.1)
+        };
+        let mut differences = Vec::new();
+        for object in &expected {
+            match twin(&found, object) {
+                None => differences.push(difference(object, "missing")),
+                Some(index) if found[index] != *object => differences.push(difference(object, "changed")),
+                Some(_) => {}
+            }
+        }
+        let added = found.iter().filter(|object| twin(&expected, object).is_none());
+        differences.extend(added.map(|object| difference(object, "added")));
+        Ok(differences)
+    }
+
+    /// The head; none where there is no entry yet.
+    pub async fn head(&mut self) -> Result<Option<StoredHead>, JournalError> {
+        let found = sqlx::query(sql::HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
+        let head =
+            |row: SqliteRow| Ok(StoredHead { size: get(&row, 0)?, root: bytes(&row, 1)?, frontier: bytes(&row, 2)? });
+        found.map(head).transpose()
+    }
+
+    /// The next entries from `seq` on; an empty page after the last one.
+    pub async fn page(&mut self, seq: i64) -> Result<Page, JournalError> {
+        let limit = i64::try_from(self.limit).unwrap_or(1);
+        let query = sqlx::query(sql::ENTRY_PAGE).bind(seq).bind(limit);
+        let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        let page = match page_of(&row)? {
+            Some(page) => page,
+            // Something is not as it should be: a gap, a value that is missing.
+            None => self.page_by_rows(seq, limit).await?,
+        };
+        // The next page is to hold about PAGE_BYTES, and no more than twice as many entries as this one.
+        let entries = page.seqs.len().max(1);
+        let average = (page.bodies.len() / entries).max(1);
+        self.limit = (PAGE_BYTES / average).clamp(1, (entries * 2).min(PAGE_ENTRIES));
+        Ok(page)
+    }
+
+    /// One entry: to find where a damaged journal can no longer be read.
+    pub async fn single(&mut self, seq: i64) -> Result<Page, JournalError> {
+        self.page_by_rows(seq, 1).await
+    }
+
+    async fn page_by_rows(&mut self, seq: i64, limit: i64) -> Result<Page, JournalError> {
+        let query = sqlx::query(sql::ENTRIES_FROM).bind(seq).bind(limit);
+        let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
+        let mut page = Page::default();
+        for row in &rows {
+            let blob = |index| row.try_get_unchecked::<Option<Vec<u8>>, _>(index).map_err(JournalError::sql);
+            page.push(get(row, 0)?, &blob(1)?.unwrap_or_default(), &blob(2)?.unwrap_or_default());
+        }
+        Ok(page)
+    }
+
+    /// The first row of `table` in which the journal and the attached replay differ: (as the journal has it, as the
+    /// entries say), each as JSON, absent where there is no such row.
+    pub async fn first_difference(
+        &mut self,
+        table: &'static str,
+    ) -> Result<Option<(Option<String>, Option<String>)>, JournalError> {
+        let columns = self.columns(table).await?;
+        let sql = difference_sql(table, &columns, "main", "replayed", true);
+        if let Some(pair) = self.pair(sql).await? {
+            return Ok(Some(pair));
+        }
+        // All rows that are here are there too; with as many there, none is missing here.
+        if self.count("main", table).await? == self.count("replayed", table).await? {
+            return Ok(None);
+        }
+        let sql = difference_sql(table, &columns, "replayed", "main", false);
+        Ok(self.pair(sql).await?.map(|(there, here)| (here, there)))
+    }
+
+    async fn pair(&mut self, sql: String) -> Result<Option<(Option<String>, Option<String>)>, JournalError> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(&mut self.connection).await;
+        row.map_err(JournalError::sql)?.map(|row| Ok((get(&row, 0)?, get(&row, 1)?))).transpose()
+    }
+
+    async fn count(&mut self, schema: &'static str, table: &'static str) -> Result<i64, JournalError> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {schema}.{table}"));
+        let row = sqlx::query(sql).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        get(&row, 0)
+    }
+
+    /// (name, whether it belongs to the key).
+    async fn columns(&mut self, table: &'static str) -> Result<Vec<(String, bool)>, JournalError> {
+        let query = sqlx::query("SELECT name, pk > 0 FROM pragma_table_info(?, 'replayed') ORDER BY cid").bind(table);
+        let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(|row| Ok((get(row, 0)?, get::<i64>(row, 1)? != 0))).collect()
+    }
+}
+
+/// The rows of `here` that are not in `there`, by key: no temporary table is needed for that.
+fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &str, values: bool) -> String {
+    let json = |alias: &str| {
+        let fields: Vec<_> = columns.iter().map(|(name, _)| format!("'{name}', {alias}.{name}")).collect();
+        format!("json_object({})", fields.join(", "))
+    };
+    let condition = |key: bool, operator: &str| {
+        let wanted = columns.iter().filter(|(_, is_key)| *is_key == key);
+        wanted.map(|(name, _)| format!("b.{name} {operator} a.{name}")).collect::<Vec<_>>()
+    };
+    let keys = condition(true, "=").join(" AND ");
+    let missing = columns.iter().find(|(_, key)| *key).map_or("rowid", |(name, _)| name);
+    let mut differs = if values { condition(false, "IS NOT") } else { Vec::new() };
+    differs.push(format!("b.{missing} IS NULL"));
+    format!(
+        "SELECT {}, CASE WHEN b.{missing} IS NULL THEN NULL ELSE {} END FROM {here}.{table} AS a \
+         LEFT JOIN {there}.{table} AS b ON {keys} WHERE {} LIMIT 1",
+        json("a"),
+        json("b"),
+        differs.join(" OR ")
+    )
+}
+
+type SchemaObject = (String, String, (String, String));
+
+async fn schema(connection: &mut SqliteConnection) -> Result<Vec<SchemaObject>, JournalError> {
+    let rows = sqlx::query(sql::SCHEMA).fetch_all(connection).await.map_err(JournalError::sql)?;
+    rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?, (get(row, 2)?, get(row, 3)?)))).collect()
+}
+
+/// A page from its one row; none where its parts do not fit together.
+fn page_of(row: &SqliteRow) -> Result<Option<Page>, JournalError> {
+    let count: i64 = get(row, 0)?;
+    if count == 0 {
+        return Ok(Some(Page::default()));
+    }
+    let (first, last): (i64, i64) = (get(row, 1)?, get(row, 2)?);
+    let lengths: Option<String> = get(row, 3)?;
+    let (bodies, leaves) = (bytes(row, 4)?, bytes(row, 5)?);
+    let lengths: Option<Vec<usize>> =
+        lengths.unwrap_or_default().split(' ').map(|length| length.parse::<usize>().ok()).collect();
+    let count = usize::try_from(count).unwrap_or(0);
+    let Some(lengths) = lengths.filter(|lengths| lengths.len() == count) else { return Ok(None) };
+    let ends: Vec<usize> = lengths
+        .iter()
+        .scan(0_usize, |end, length| {
+            *end += length;
+            Some(*end)
+        })
+        .collect();
+    let fits = last.checked_sub(first).and_then(|span| usize::try_from(span).ok()) == Some(count - 1)
+        && ends.last() == Some(&bodies.len())
+        && leaves.len() == 32 * count;
+    Ok(fits.then(|| Page { seqs: (first..=last).collect(), bodies, ends, leaves }))
+}
+
+fn bytes(row: &SqliteRow, index: usize) -> Result<Vec<u8>, JournalError> {
+    row.try_get_unchecked::<Option<Vec<u8>>, _>(index).map(Option::unwrap_or_default).map_err(JournalError::sql)
+}

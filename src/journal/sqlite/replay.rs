@@ -1,0 +1,90 @@
+//! The projections once more, made from the entries alone by the code that made them first, in a scratch database that
+//! nobody else sees. `verify` compares the two.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::open::migrator;
+use super::project::{Changes, Projector};
+use super::sql;
+use super::store::{apply, write_rows};
+use crate::journal::{Entry, JournalError};
+
+/// The tables that are derived from entries.
+pub const PROJECTIONS: [&str; 8] =
+    ["run", "target", "intent", "attempt", "row_entry", "milestone", "rate", "checkpoint"];
+
+/// A scratch database with the schema of a journal, without entries.
+#[derive(Debug)]
+pub struct Replay {
+    connection: SqliteConnection,
+    projector: Projector,
+    path: PathBuf,
+}
+
+impl Replay {
+    /// Makes an empty one in `directory`, under a name that nobody else uses. The file has its name only until
+    /// [`hide`](Self::hide).
+    ///
+    /// # Errors
+    /// Where the directory cannot be written.
+    pub async fn create(directory: &Path, name: &str) -> Result<Self, JournalError> {
+        let path = directory.join(format!(".{name}.replay"));
+        let mut connection = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Off)
+            .synchronous(SqliteSynchronous::Off)
+            .foreign_keys(false)
+            .pragma("cache_size", "-8192")
+            .disable_statement_logging()
+            .connect()
+            .await
+            .map_err(JournalError::sql)?;
+        migrator().run(&mut connection).await.map_err(JournalError::sql)?;
+        Ok(Self { connection, projector: Projector::after(0, 0), path })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the file's name away, once everybody has opened it: whatever happens, nothing stays behind. From here on
+    /// nobody reads it before [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub async fn hide(&mut self) -> Result<(), JournalError> {
+        std::fs::remove_file(&self.path).map_err(JournalError::sql)?;
+        sqlx::query("BEGIN EXCLUSIVE").execute(&mut self.connection).await.map_err(JournalError::sql)?;
+        Ok(())
+    }
+
+    /// Takes the next entries.
+    ///
+    /// # Errors
+    /// Where they do not fit what was before them.
+    pub async fn project(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+        let mut changes = Changes::default();
+        for entry in entries {
+            self.projector.project(entry, &mut changes)?;
+        }
+        let whole = changes.whole_attempts();
+        // Their rows' intents may be among these changes: no foreign key is enforced here.
+        write_rows(&mut self.connection, sql::INSERT_WHOLE_ATTEMPT, whole).await?;
+        apply(&mut self.connection, changes).await
+    }
+
+    /// After the last entry.
+    ///
+    /// # Errors
+    /// Where the disk is full.
+    pub async fn finish(mut self) -> Result<(), JournalError> {
+        sqlx::query("COMMIT").execute(&mut self.connection).await.map_err(JournalError::sql)?;
+        self.connection.close().await.map_err(JournalError::sql)
+    }
+}

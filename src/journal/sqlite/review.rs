@@ -1,0 +1,221 @@
+//! What reviewers ask for: pages of the views, filtered entries, and statements of their own. Reads only.
+
+use futures_util::TryStreamExt as _;
+use sqlx::sqlite::{SqliteConnection, SqliteRow, SqliteValueRef};
+use sqlx::{Column as _, Executor as _, Row as _, Statement as _, TypeInfo as _, ValueRef as _};
+
+use super::read::{SqliteReader, StoryEntry};
+use super::sql;
+use super::store::get;
+use crate::journal::JournalError;
+
+/// One value of a result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Nothing.
+    Null,
+    /// An integer.
+    Integer(i64),
+    /// A number that is none.
+    Real(f64),
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+impl Cell {
+    /// The text of a text, or none.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Which entries are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntryFilter {
+    /// Of this run.
+    pub run: Option<String>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Of this row.
+    pub row: Option<u64>,
+}
+
+/// A row of a run as the view `intents` shows it, with the body of its intent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReviewRow {
+    /// The row's number.
+    pub row: u64,
+    /// The body of its `intent_recorded`.
+    pub intent: String,
+    /// The view's columns, in their order.
+    pub cells: Vec<Cell>,
+}
+
+/// What goes through the result of a statement.
+pub trait Visitor<E> {
+    /// The names of the columns, once, before any row.
+    ///
+    /// # Errors
+    /// Ends the statement.
+    fn columns(&mut self, names: &[String]) -> Result<(), E>;
+
+    /// A row.
+    ///
+    /// # Errors
+    /// Ends the statement.
+    fn row(&mut self, cells: Vec<Cell>) -> Result<(), E>;
+}
+
+impl SqliteReader {
+    /// The names of the columns of the view `intents`.
+    ///
+    /// # Errors
+    /// Where the database fails; so for every method here.
+    pub async fn review_columns(&self) -> Result<Vec<String>, JournalError> {
+        let mut connection = self.connection().lock().await;
+        names_of(&mut connection, "SELECT * FROM intents").await
+    }
+
+    /// The next rows of a run after row `after`, in order; with `not_deleted`, those that ended otherwise or not yet.
+    pub async fn review(
+        &self,
+        run_no: i64,
+        after: u64,
+        limit: u32,
+        not_deleted: bool,
+    ) -> Result<Vec<ReviewRow>, JournalError> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let query = sqlx::query(sql::REVIEW).bind(run_no).bind(after).bind(not_deleted).bind(limit);
+        let mut connection = self.connection().lock().await;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let record = |row: &SqliteRow| {
+            let number: i64 = get(row, 0)?;
+            let cells = (2..row.len()).map(|index| cell(row, index)).collect::<Result<_, _>>()?;
+            Ok(ReviewRow { row: u64::try_from(number).unwrap_or(0), intent: get(row, 1)?, cells })
+        };
+        rows.iter().map(record).collect()
+    }
+
+    /// The view `runs`: names of columns and rows.
+    pub async fn runs_view(&self) -> Result<(Vec<String>, Vec<Vec<Cell>>), JournalError> {
+        let mut connection = self.connection().lock().await;
+        let names = names_of(&mut connection, sql::RUNS_VIEW).await?;
+        let rows = sqlx::query(sql::RUNS_VIEW).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let rows = rows.iter().map(cells).collect::<Result<_, _>>()?;
+        Ok((names, rows))
+    }
+
+    /// The entries of one kind that belong to a run as a whole, in order.
+    pub async fn milestones_of(&self, run_no: i64, kind: &str) -> Result<Vec<StoryEntry>, JournalError> {
+        let query = sqlx::query(sql::MILESTONES_OF_KIND).bind(run_no).bind(kind.to_owned());
+        let mut connection = self.connection().lock().await;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(story_entry).collect()
+    }
+
+    /// Where the last `count` entries that match begin; 0 where there are fewer.
+    pub async fn last_matching(&self, filter: &EntryFilter, count: u32) -> Result<i64, JournalError> {
+        let query = bind_filter(sqlx::query(sql::LAST_MATCHING).bind(i64::MIN), filter).bind(count);
+        let mut connection = self.connection().lock().await;
+        let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+        Ok(get::<Option<i64>>(&row, 0)?.unwrap_or(0))
+    }
+
+    /// The next entries from `seq` on that match, in order: (number, body).
+    pub async fn matching(
+        &self,
+        filter: &EntryFilter,
+        seq: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, String)>, JournalError> {
+        let query = bind_filter(sqlx::query(sql::MATCHING).bind(seq), filter).bind(limit);
+        let mut connection = self.connection().lock().await;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let record = |row: &SqliteRow| {
+            let body: Vec<u8> = row.try_get_unchecked(1).map_err(JournalError::sql)?;
+            Ok((get(row, 0)?, String::from_utf8_lossy(&body).into_owned()))
+        };
+        rows.iter().map(record).collect()
+    }
+
+    /// Runs a reviewer's own statement, one that reads, and hands its rows on as they come.
+    ///
+    /// The caller has made sure that it is a single one that only reads; the connection could not write anyway.
+    pub async fn query<E: From<JournalError>>(&self, statement: &str, visitor: &mut impl Visitor<E>) -> Result<(), E> {
+        let mut connection = self.connection().lock().await;
+        let sql_error = |error: sqlx::Error| E::from(JournalError::Query { reason: error_text(error) });
+        sqlx::query("PRAGMA query_only = ON").execute(&mut *connection).await.map_err(sql_error)?;
+        visitor.columns(&names_of(&mut connection, statement).await?)?;
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).persistent(false);
+        let mut rows = query.fetch(&mut *connection);
+        while let Some(row) = rows.try_next().await.map_err(sql_error)? {
+            visitor.row(cells(&row)?)?;
+        }
+        Ok(())
+    }
+
+    /// The version of SQLite, of the schema, and the numbers of entries and bytes: (sqlite, schema, entries, bytes).
+    pub async fn health(&self) -> Result<(String, i64, i64, i64), JournalError> {
+        let mut connection = self.connection().lock().await;
+        let row = sqlx::query(sql::HEALTH).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+        Ok((get(&row, 0)?, get(&row, 1)?, get(&row, 2)?, get(&row, 3)?))
+    }
+}
+
+type Bound<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+fn bind_filter<'q>(query: Bound<'q>, filter: &EntryFilter) -> Bound<'q> {
+    let row = filter.row.map(|row| i64::try_from(row).unwrap_or(i64::MAX));
+    query.bind(filter.run.clone()).bind(filter.kind.clone()).bind(row)
+}
+
+fn story_entry(row: &SqliteRow) -> Result<StoryEntry, JournalError> {
+    let seq: i64 = get(row, 0)?;
+    Ok(StoryEntry { seq: u64::try_from(seq).unwrap_or(0), body: get(row, 1)? })
+}
+
+async fn names_of(connection: &mut SqliteConnection, statement: &str) -> Result<Vec<String>, JournalError> {
+    let statement = sqlx::AssertSqlSafe(statement.to_owned());
+    let prepared = connection.prepare(sqlx::SqlSafeStr::into_sql_str(statement)).await;
+    let prepared = prepared.map_err(|error| JournalError::Query { reason: error_text(error) })?;
+    Ok(prepared.columns().iter().map(|column| column.name().to_owned()).collect())
+}
+
+/// SQLite's own words, without the driver's around them.
+fn error_text(error: sqlx::Error) -> String {
+    match error.as_database_error() {
+        Some(database) => database.message().to_owned(),
+        None => error.to_string(),
+    }
+}
+
+fn cells(row: &SqliteRow) -> Result<Vec<Cell>, JournalError> {
+    (0..row.len()).map(|index| cell(row, index)).collect()
+}
+
+/// A value as SQLite has it, whatever the column was declared as.
+fn cell(row: &SqliteRow, index: usize) -> Result<Cell, JournalError> {
+    let value: SqliteValueRef<'_> = row.try_get_raw(index).map_err(JournalError::sql)?;
+    if value.is_null() {
+        return Ok(Cell::Null);
+    }
+    let kind = value.type_info().name().to_owned();
+    let unchecked = |error: sqlx::Error| JournalError::sql(error);
+    Ok(match kind.as_str() {
+        "INTEGER" | "BOOLEAN" => Cell::Integer(row.try_get_unchecked(index).map_err(unchecked)?),
+        "REAL" => Cell::Real(row.try_get_unchecked(index).map_err(unchecked)?),
+        "BLOB" => Cell::Blob(row.try_get_unchecked(index).map_err(unchecked)?),
+        _ => {
+            let bytes: Vec<u8> = row.try_get_unchecked(index).map_err(unchecked)?;
+            Cell::Text(
+                String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+            )
+        }
+    })
+}

@@ -1,0 +1,222 @@
+//! The reading commands, run as programs on a small journal.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod story;
+
+use std::process::{Command, Output, Stdio};
+
+use assert_cmd::cargo::CommandCargoExt as _;
+use serde_json::Value;
+use story::Place;
+
+fn keybatch(place: &Place, arguments: &[&str]) -> Output {
+    let mut command = Command::cargo_bin("keybatch").unwrap();
+    command.env_clear().env("KEYBATCH_JOURNAL", place.path()).env("TMPDIR", place.directory.path());
+    command.args(arguments).output().unwrap()
+}
+
+/// Standard output of a command that must succeed and say nothing else.
+fn data(place: &Place, arguments: &[&str]) -> String {
+    let output = keybatch(place, arguments);
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && talk.is_empty(), "{arguments:?}: {:?} {talk}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(place: &Place, arguments: &[&str]) -> Value {
+    serde_json::from_str(&data(place, arguments)).unwrap()
+}
+
+#[tokio::test]
+async fn runs_are_listed_and_labelled() {
+    let place = Place::new();
+    place.filled().await;
+    let table = data(&place, &["runs"]);
+    assert!(table.contains("finished") && table.contains("SANDBOX") && table.contains("3 deleted"), "{table}");
+    let runs = json(&place, &["runs", "--output", "json"]);
+    assert_eq!((runs[0]["state"].as_str(), runs[0]["in_doubt"].as_i64()), (Some("finished"), Some(1)));
+    assert_eq!(runs[1]["state"], "abandoned");
+    assert_eq!(data(&place, &["runs", "--output", "jsonl"]).lines().count(), 2);
+    assert!(data(&place, &["runs", "--output", "csv"]).starts_with("run_id,state,"));
+}
+
+#[tokio::test]
+async fn a_run_is_shown_by_any_of_its_names() {
+    let place = Place::new();
+    place.filled().await;
+    let full = "0198c0de-0000-7000-8000-000000000001";
+    let whole = data(&place, &["show", full]);
+    for expected in ["SANDBOX run", "not deleted", "row 8 key-8 in doubt", "8 to delete", "sessions 4"] {
+        assert!(whole.contains(expected), "{expected}: {whole}");
+    }
+    assert!(whole.lines().all(|line| !line.contains('\u{1}')));
+    assert!(data(&place, &["show", "latest"]).contains("abandoned"));
+    let facts = json(&place, &["show", full, "--output", "json"]);
+    assert_eq!(facts["outcomes"]["deleted"], 3);
+    assert_eq!(facts["facts"]["manifest"], "m.csv");
+    for (wanted, code, said) in [("0198", 2, "beginning of 2 runs"), ("beef", 2, "there is no run"), ("", 2, "no run")]
+    {
+        let output = keybatch(&place, &["show", wanted]);
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{wanted}: {talk}");
+        assert!(talk.contains(said), "{wanted}: {talk}");
+    }
+}
+
+#[tokio::test]
+async fn the_story_of_a_row_is_told_by_number_and_by_name() {
+    let place = Place::new();
+    place.filled().await;
+    let full = "0198c0de-0000-7000-8000-000000000001";
+    let by_number = data(&place, &["show", full, "7"]);
+    assert_eq!(by_number, data(&place, &["show", full, "key-7"]));
+    for expected in ["failed (answer)", "attempt 1: DeleteKeyPair", "the key pair of the plan is there", "refused"] {
+        assert!(by_number.contains(expected), "{expected}: {by_number}");
+    }
+    // An annotation's name holds a control character.
+    assert!(by_number.contains("\\u{1}") && !by_number.contains('\u{1}'), "{by_number}");
+    let story = json(&place, &["show", full, "7", "--output", "json"]);
+    assert_eq!(story[0]["chapters"].as_array().unwrap().len(), 6);
+    assert_eq!(keybatch(&place, &["show", full, "nobody"]).status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn the_log_is_filtered_and_newest_last() {
+    let place = Place::new();
+    place.filled().await;
+    let all = data(&place, &["log", "-n", "0"]);
+    assert!(all.starts_with("0 20") && all.contains("journal_created"), "{all}");
+    let last = data(&place, &["log", "-n", "2"]);
+    assert_eq!(last.lines().collect::<Vec<_>>(), all.lines().skip(all.lines().count() - 2).collect::<Vec<_>>());
+    let settled = data(&place, &["log", "0198c0de-0000-7000-8000-000000000001", "--kind", "row_settled"]);
+    assert_eq!(settled.lines().count(), 10);
+    assert_eq!(data(&place, &["log", "--row", "7"]).lines().count(), 6);
+    let bodies = data(&place, &["log", "-n", "0", "--output", "jsonl"]);
+    for (seq, body) in bodies.lines().enumerate() {
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["seq"], seq as u64);
+    }
+}
+
+#[tokio::test]
+async fn a_query_reads_and_does_nothing_else() {
+    let place = Place::new();
+    place.filled().await;
+    let sql =
+        "SELECT row_no, outcome, NULL AS n, 1.5 AS r, x'ff' AS b, 'a' || char(27) AS t FROM intents ORDER BY 1 LIMIT 1";
+    let rows = data(&place, &["query", sql, "--output", "json"]);
+    assert_eq!(
+        rows,
+        "[\n{\"row_no\":1,\"outcome\":\"deleted\",\"n\":null,\"r\":1.5,\"b\":\"/w==\",\"t\":\"a\\u001b\"}\n]\n"
+    );
+    assert_eq!(data(&place, &["query", "SELECT 1 WHERE 0", "--output", "json"]), "[]\n");
+    assert!(!data(&place, &["query", sql]).contains('\u{1b}'));
+    assert_eq!(data(&place, &["query", "SELECT '=1' AS a;", "--output", "csv"]), "a\n'=1\n");
+    for (sql, said) in [
+        ("DELETE FROM entry", "begins with SELECT"),
+        ("WITH a AS (SELECT 1) DELETE FROM head", "readonly"),
+        ("SELECT 1; SELECT 2", "second statement"),
+        ("ATTACH '/etc/passwd' AS x", "begins with SELECT"),
+        ("PRAGMA query_only = OFF", "begins with SELECT"),
+        ("SELECT a FROM nowhere", "no such table"),
+    ] {
+        let output = keybatch(&place, &["query", sql]);
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{sql}: {talk}");
+        assert!(talk.contains(said), "{sql}: {talk}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_continues_the_manifest_and_executes_nothing() {
+    let place = Place::new();
+    place.filled().await;
+    let full = "0198c0de-0000-7000-8000-000000000001";
+    let sheet = data(&place, &["export", full]);
+    let mut reader = csv::Reader::from_reader(sheet.as_bytes());
+    let header: Vec<_> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(header[..3], ["name", "\u{f6}\u{fffd}\"=", "outcome"]);
+    let records: Vec<_> = reader.records().collect::<Result<_, _>>().unwrap();
+    assert_eq!(records.len(), 10);
+    assert_eq!((&records[0][0], &records[0][1], &records[0][2]), ("key-1", "'=1+\u{1f600}", "deleted"));
+    assert!(records.iter().all(|record| &record[record.len() - 1] == "sandbox"));
+    let lines = data(&place, &["export", full, "--format", "jsonl"]);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["key_pair_name"], &first["sandbox"]), (&"key-1".into(), &true.into()));
+    assert!(first["annotations"].is_object());
+    let file = place.directory.path().join("out.csv");
+    let to = ["export", full, "--to", file.to_str().unwrap()];
+    assert!(keybatch(&place, &to).status.success());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), sheet);
+    assert_eq!(keybatch(&place, &to).status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn verify_says_its_verdict_and_leaves_with_it() {
+    let place = Place::new();
+    let checkpoint = place.filled().await;
+    let text = data(&place, &["verify"]);
+    assert!(text.starts_with("SELF CONSISTENT") && text.contains("nothing outside to compare with"), "{text}");
+    assert_eq!(keybatch(&place, &["verify", "--require-checkpoint"]).status.code(), Some(7));
+    let file = place.directory.path().join("checkpoints");
+    std::fs::write(&file, checkpoint.to_text()).unwrap();
+    let arguments = ["verify", "--require-checkpoint", "--checkpoint", file.to_str().unwrap(), "--output", "json"];
+    let report = json(&place, &arguments);
+    assert_eq!((&report["schema"], &report["verdict"]), (&"keybatch.verify/1".into(), &"verified".into()));
+    std::fs::write(&file, format!("keybatch/{}\n999\n{}", checkpoint.journal_id, report["root"].as_str().unwrap()))
+        .unwrap();
+    let output = keybatch(&place, &arguments);
+    assert_eq!(output.status.code(), Some(7));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"], "truncated");
+    std::fs::write(&file, "nonsense").unwrap();
+    assert_eq!(keybatch(&place, &arguments).status.code(), Some(2));
+    // Nothing is left of the scratch database.
+    let left: Vec<_> =
+        std::fs::read_dir(place.directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("replay")), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_missing_journal_is_said_to_be_missing() {
+    let place = Place::new();
+    for command in [&["runs"][..], &["show"], &["log"], &["query", "SELECT 1"], &["export", "latest"], &["verify"]] {
+        let output = keybatch(&place, command);
+        assert_eq!(output.status.code(), Some(9), "{command:?}");
+        assert!(output.stdout.is_empty());
+        assert!(String::from_utf8(output.stderr).unwrap().contains("there is no journal"), "{command:?}");
+    }
+    assert_eq!(std::fs::read_dir(place.directory.path()).unwrap().count(), 0, "reading makes no files");
+}
+
+#[tokio::test]
+async fn doctor_names_what_is_wrong() {
+    let place = Place::new();
+    let before = data(&place, &["doctor"]);
+    assert!(before.contains("not there yet"), "{before}");
+    place.filled().await;
+    let good = data(&place, &["doctor"]);
+    assert!(good.contains("0600") && good.contains("free") && !good.contains("BAD"), "{good}");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(place.path(), mode).unwrap();
+    let output = keybatch(&place, &["doctor"]);
+    assert_eq!(output.status.code(), Some(9));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("0644"));
+}
+
+#[tokio::test]
+async fn a_closed_pipe_ends_quietly() {
+    let place = Place::new();
+    place.filled().await;
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+    for format in ["table", "json", "jsonl", "csv"] {
+        let mut command = Command::cargo_bin("keybatch").unwrap();
+        command.env_clear().env("KEYBATCH_JOURNAL", place.path());
+        command.args(["query", endless, "--output", format]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{format}: {output:?}");
+    }
+}

@@ -1,0 +1,289 @@
+//! A small journal in which most of what can happen has happened, written through the library with a clock of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use keybatch::domain::{
+    Class, Clock, Evidence, Exchange, Identity, Observation, Outcome, OutcomeCounts, Policy, RunId,
+};
+use keybatch::journal::checkpoint::{Checkpoint, base64};
+use keybatch::journal::event::{self, Event, Found, Source};
+use keybatch::journal::merkle::Frontier;
+use keybatch::journal::sqlite::SqliteStore;
+use keybatch::journal::{Draft, Entry, Journal, WriterOptions};
+
+/// The name of a column that means mischief.
+const ANNOTATION: &str = "ö\u{1}\"=";
+
+/// A clock that ticks once each time it is asked.
+#[derive(Debug)]
+struct Ticks(AtomicI64);
+
+impl Clock for Ticks {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_microsecond(1_790_000_000_000_000 + self.0.fetch_add(1_000, Ordering::SeqCst)).unwrap()
+    }
+}
+
+/// A directory with a journal in it.
+pub(crate) struct Place {
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("journal.db")
+    }
+
+    pub(crate) async fn journal(&self) -> Journal {
+        let store = SqliteStore::open(&self.path()).await.unwrap();
+        let options = WriterOptions {
+            clock: Arc::new(Ticks(AtomicI64::new(0))),
+            new_journal_id: "0198c0de-0000-4000-8000-000000000001".into(),
+            on_checkpoint: Box::new(|_| Ok(())),
+        };
+        Journal::start(store, options).await.unwrap().0
+    }
+
+    /// A whole journal with the story below, and its last checkpoint.
+    pub(crate) async fn filled(&self) -> Checkpoint {
+        let journal = self.journal().await;
+        for draft in story(&journal).await {
+            journal.append(vec![draft]).await.unwrap();
+        }
+        journal.close().await.unwrap()
+    }
+}
+
+fn run_id(number: u128) -> RunId {
+    RunId(uuid::Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0000 + number))
+}
+
+struct Script {
+    run: RunId,
+    drafts: Vec<Draft>,
+    /// The `seq` of the next entry.
+    seq: u64,
+    plan: Frontier,
+}
+
+impl Script {
+    fn push(&mut self, row: Option<u64>, event: Event) -> u64 {
+        self.drafts.push(Draft { run: Some(self.run), row, event });
+        self.seq += 1;
+        self.seq - 1
+    }
+
+    fn open(&mut self, session: &str) {
+        let opened = event::SessionOpened {
+            session: session.into(),
+            command: "run".into(),
+            version: "0.1.0".into(),
+            commit: None,
+            host: "host".into(),
+            user: "user".into(),
+            pid: 1,
+            caller_arn: None,
+            account: Some("123456789012".into()),
+            endpoint: Some("sandbox:w".into()),
+            sandbox: true,
+            settings: [("rate".to_owned(), "5/s".to_owned())].into(),
+            settings_sha256: "00".into(),
+            reason: Some("a 'reason'\n".into()),
+            ticket: None,
+        };
+        self.push(None, Event::SessionOpened(opened));
+    }
+
+    fn close(&mut self, session: &str) {
+        let requests = event::Requests::default();
+        self.push(
+            None,
+            Event::SessionClosed(event::SessionClosed { session: session.into(), requests, elapsed_ms: 5 }),
+        );
+    }
+
+    fn ingest(&mut self, rows: u64) {
+        let columns = vec!["name".into(), ANNOTATION.into()];
+        let ingested = event::ManifestIngested { name: "m.csv".into(), sha256: "ab".into(), bytes: 9, rows, columns };
+        self.push(None, Event::ManifestIngested(ingested));
+    }
+
+    fn intend(&mut self, row: u64, verdict: event::Verdict) -> u64 {
+        let at = Timestamp::from_second(1_789_999_000).unwrap();
+        let identity = Identity { arn: Some(format!("arn:{row}")), ..Identity::default() };
+        let intent = event::IntentRecorded {
+            line: row + 1,
+            key_pair_name: format!("key-{row}"),
+            account: "123456789012".into(),
+            region: if row.is_multiple_of(2) { "eu-west-1" } else { "us-east-1" }.into(),
+            fields: Default::default(),
+            annotations: [(ANNOTATION.to_owned(), "=1+\u{1f600}".to_owned())].into(),
+            observation: Some(Observation { identity, tags: Default::default(), at }),
+            verdict,
+            expected_fingerprint: None,
+            notes: Vec::new(),
+        };
+        self.push(Some(row), Event::IntentRecorded(Box::new(intent)))
+    }
+
+    fn start(&mut self, row: u64, attempt: u32) -> u64 {
+        let region = if row.is_multiple_of(2) { "eu-west-1" } else { "us-east-1" };
+        let started = event::AttemptStarted { attempt, key_pair_name: format!("key-{row}"), region: region.into() };
+        self.push(Some(row), Event::AttemptStarted(started))
+    }
+
+    fn finish(&mut self, row: u64, attempt: u32, class: Class) -> u64 {
+        let finished = event::AttemptFinished {
+            attempt,
+            class,
+            cause: None,
+            exchange: Exchange { http_status: Some(200), elapsed_us: 7, ..Exchange::default() },
+            operation: None,
+            error: None,
+        };
+        self.push(Some(row), Event::AttemptFinished(Box::new(finished)))
+    }
+
+    fn observe(&mut self, row: Option<u64>, source: Source, found: Found) -> u64 {
+        let seen = event::Observed {
+            source,
+            found,
+            requests: 2,
+            throttled: 1,
+            account: None,
+            region: None,
+            observation: None,
+            operation: None,
+            error: None,
+            exchange: Exchange::default(),
+        };
+        self.push(row, Event::Observed(Box::new(seen)))
+    }
+
+    fn poll(&mut self, row: u64, class: Class) -> u64 {
+        let polled = event::OperationPolled {
+            operation_id: "op".into(),
+            class,
+            requests: 1,
+            throttled: 0,
+            exchange: Exchange::default(),
+            operation: None,
+            error: None,
+        };
+        self.push(Some(row), Event::OperationPolled(Box::new(polled)))
+    }
+
+    fn settle(&mut self, row: u64, outcome: Outcome, evidence: Evidence, rests_on: &[u64]) {
+        let settled =
+            event::RowSettled { outcome, evidence, detail: Some("so it is".into()), rests_on: rests_on.to_vec() };
+        self.push(Some(row), Event::RowSettled(settled));
+    }
+
+    /// The numbers and times of entries are known only when they are written, so the plan is hashed from what will be.
+    fn seal(&mut self, rows: u64, deletes: u64, skips: u64, absents: u64) -> String {
+        let plan_root = base64(&self.plan.root());
+        let targets = Vec::new();
+        let sealed = event::PlanSealed { plan_root: plan_root.clone(), rows, deletes, skips, absents, targets };
+        self.push(None, Event::PlanSealed(sealed));
+        plan_root
+    }
+}
+
+/// Two runs in which most of what can happen, happens. Intents must be hashed into the plan with the number and time
+/// that they will have, so the first part is written while the drafts are made.
+pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
+    use event::Verdict::{Absent, Delete, Skip};
+    let mut script = Script { run: run_id(1), drafts: Vec::new(), seq: 1, plan: Frontier::default() };
+    script.open("s1");
+    script.ingest(10);
+    script.observe(None, Source::GetKeyPairs, Found::Listed);
+    let verdicts = [Delete, Delete, Delete, Skip, Absent, Delete, Delete, Delete, Delete, Delete];
+    let intents: Vec<u64> = (1..).zip(verdicts).map(|(row, verdict)| script.intend(row, verdict)).collect();
+    for draft in script.drafts.drain(..) {
+        let (run, row, event) = (draft.run, draft.row, draft.event.clone());
+        let is_intent = matches!(event, Event::IntentRecorded(_));
+        let stamp = journal.append(vec![draft]).await.unwrap()[0];
+        if is_intent {
+            script.plan.push(Entry { seq: stamp.seq, at: stamp.at, run, row, event }.seal().unwrap().leaf);
+        }
+    }
+    let plan_root = script.seal(10, 8, 1, 1);
+    let policy = Policy::default();
+    let started = event::RunStarted { plan_root, deletes: 8, confirmed_by: "yes".into(), policy };
+    script.push(None, Event::RunStarted(started));
+    script.settle(4, Outcome::Skipped, Evidence::Note, &[intents[3]]);
+    script.settle(5, Outcome::Absent, Evidence::Inventory, &[3, intents[4]]);
+    // A plain success.
+    script.start(1, 1);
+    let answer = script.finish(1, 1, Class::Succeeded);
+    script.settle(1, Outcome::Deleted, Evidence::Answer, &[answer]);
+    // Throttled, then not there although nothing took effect before.
+    script.start(2, 1);
+    script.finish(2, 1, Class::Throttled);
+    script.start(2, 2);
+    script.finish(2, 2, Class::NotFound);
+    let gone = script.observe(Some(2), Source::GetKeyPair, Found::NotFound);
+    script.settle(2, Outcome::Gone, Evidence::Readback, &[gone]);
+    let change = event::RateChanged {
+        account: "123456789012".into(),
+        region: "us-east-1".into(),
+        from_per_s: "1".into(),
+        to_per_s: "0.5".into(),
+        learned_per_s: None,
+        why: "throttled".into(),
+    };
+    script.push(None, Event::RateChanged(change));
+    // Unanswered, then found in the history.
+    script.start(3, 1);
+    script.finish(3, 1, Class::Unanswered);
+    script.observe(Some(3), Source::GetKeyPair, Found::NotFound);
+    let operation = script.observe(Some(3), Source::GetOperationsForResource, Found::Operation);
+    script.settle(3, Outcome::Deleted, Evidence::Operation, &[operation]);
+    // Pending, polled.
+    script.start(6, 1);
+    script.finish(6, 1, Class::Pending);
+    let polled = script.poll(6, Class::Succeeded);
+    script.settle(6, Outcome::Deleted, Evidence::Operation, &[polled]);
+    // Left dangling by a crash.
+    script.start(7, 1);
+    script.open("s2");
+    script.observe(Some(7), Source::GetKeyPair, Found::Same);
+    script.start(7, 2);
+    let refused = script.finish(7, 2, Class::Refused);
+    script.settle(7, Outcome::Failed, Evidence::Answer, &[refused]);
+    let stopped = event::RunStopped { why: "signal".into(), detail: None, faults: Default::default(), manifest: None };
+    script.push(None, Event::RunStopped(stopped.clone()));
+    script.close("s2");
+    script.open("s3");
+    // In doubt, absent by answer, and one that survives.
+    script.start(8, 1);
+    let unanswered = script.finish(8, 1, Class::Unanswered);
+    let silent = script.observe(Some(8), Source::GetKeyPair, Found::NoAnswer);
+    script.settle(8, Outcome::InDoubt, Evidence::Tried, &[unanswered, silent]);
+    script.start(9, 1);
+    let vanished = script.finish(9, 1, Class::NotFound);
+    script.settle(9, Outcome::Absent, Evidence::Answer, &[vanished]);
+    script.start(10, 1);
+    script.finish(10, 1, Class::Unanswered);
+    let same = script.observe(Some(10), Source::GetKeyPair, Found::Same);
+    script.settle(10, Outcome::Failed, Evidence::Readback, &[same]);
+    let outcomes =
+        OutcomeCounts { deleted: 3, gone: 1, absent: 2, skipped: 1, failed: 2, in_doubt: 1, not_attempted: 0 };
+    script.push(None, Event::RunFinished(event::RunFinished { rows: 10, outcomes }));
+    script.close("s3");
+    script.open("s4");
+    script.close("s4");
+    // A manifest that was refused.
+    script.run = run_id(2);
+    script.open("s5");
+    script.push(None, Event::RunStopped(event::RunStopped { why: "refused".into(), ..stopped }));
+    script.close("s5");
+    script.drafts
+}

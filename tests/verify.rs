@@ -1,0 +1,380 @@
+//! What `verify` says of whole journals: sound ones at every length, and each way of tampering with one.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod story;
+
+use std::path::{Path, PathBuf};
+
+use keybatch::audit::{Options, Report, Verdict, verify};
+use keybatch::journal::checkpoint::Checkpoint;
+use keybatch::journal::merkle::{Frontier, leaf_hash};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+
+use story::{Place, story};
+
+impl Place {
+    fn options(&self, checkpoint: Option<Checkpoint>) -> Options {
+        let scratch = Some((self.directory.path().to_owned(), "verify".to_owned()));
+        Options { checkpoint, require_checkpoint: false, scratch }
+    }
+
+    async fn verify(&self) -> Report {
+        verify(&self.path(), self.options(None)).await.unwrap()
+    }
+
+    async fn verify_with(&self, checkpoint: &Checkpoint) -> Report {
+        verify(&self.path(), self.options(Some(checkpoint.clone()))).await.unwrap()
+    }
+
+    /// Changes the database behind keybatch's back, triggers out of the way and then back in place.
+    async fn tamper(&self, statements: &str) {
+        let mut connection = raw(&self.path()).await;
+        let triggers = sqlx::query("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'");
+        let triggers: Vec<(String, String)> =
+            triggers.fetch_all(&mut connection).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
+        for (name, _) in &triggers {
+            execute(&mut connection, &format!("DROP TRIGGER {name}")).await;
+        }
+        execute(&mut connection, statements).await;
+        for (_, sql) in &triggers {
+            execute(&mut connection, sql).await;
+        }
+        connection.close().await.unwrap();
+    }
+
+    async fn bodies(&self) -> Vec<String> {
+        let mut connection = raw(&self.path()).await;
+        let rows = sqlx::query("SELECT body FROM entry ORDER BY seq").fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Writes these bodies instead, with right leaves and a right head: what somebody does who knows the format.
+    async fn rewrite(&self, bodies: &[String]) {
+        let mut tree = Frontier::default();
+        let mut statements = "DELETE FROM entry;".to_owned();
+        for (seq, body) in bodies.iter().enumerate() {
+            let leaf = leaf_hash(body.as_bytes());
+            tree.push(leaf);
+            let body = body.replace('\'', "''");
+            statements += &format!("INSERT INTO entry VALUES ({seq}, '{body}', x'{}');", hex(&leaf));
+        }
+        let (size, root, frontier) = (tree.size(), hex(&tree.root()), hex(&tree.to_bytes()));
+        statements += &format!("UPDATE head SET size = {size}, root = x'{root}', frontier = x'{frontier}';");
+        self.tamper(&format!("PRAGMA foreign_keys = OFF; {statements}")).await;
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn raw(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).foreign_keys(false).pragma("synchronous", "OFF").connect().await.unwrap()
+}
+
+async fn execute(connection: &mut SqliteConnection, sql: &str) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sound_journal_is_sound_at_every_length_while_it_is_written() {
+    let place = Place::new();
+    let journal = place.journal().await;
+    let drafts = story(&journal).await;
+    let mut seen = None;
+    for (number, draft) in drafts.into_iter().enumerate() {
+        journal.append(vec![draft]).await.unwrap();
+        let report = place.verify().await;
+        assert_eq!(report.verdict, Verdict::SelfConsistent, "after draft {number}: {report:?}");
+        if number == 20 {
+            let text = format!("keybatch/{}\n{}\n{}\n", journal.id(), report.entries, report.root);
+            seen = Some(Checkpoint::parse_last(&text).unwrap());
+        }
+    }
+    let seen = seen.unwrap();
+    let report = place.verify_with(&seen).await;
+    assert_eq!((report.verdict, report.proved_up_to), (Verdict::Verified, Some(seen.size)), "{report:?}");
+    journal.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_at_work_disturbs_nothing() {
+    let place = Place::new();
+    let journal = place.journal().await;
+    let drafts = story(&journal).await;
+    let writing = tokio::spawn(async move {
+        for draft in drafts {
+            journal.append(vec![draft]).await.unwrap();
+        }
+        // Checkpoints as fast as they can be made.
+        for _ in 0..2_000 {
+            journal.checkpoint(None).await.unwrap();
+        }
+        journal
+    });
+    let mut grown = Vec::new();
+    while !writing.is_finished() {
+        let report = place.verify().await;
+        assert_eq!(report.verdict, Verdict::SelfConsistent, "{report:?}");
+        grown.push(report.entries);
+    }
+    assert!(grown.len() > 3 && grown.is_sorted(), "{grown:?}");
+    writing.await.unwrap().close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_outside_checkpoint_proves_what_it_saw() {
+    let place = Place::new();
+    let checkpoint = place.filled().await;
+    let report = place.verify_with(&checkpoint).await;
+    assert_eq!((report.verdict, report.proved_up_to), (Verdict::Verified, Some(report.entries)), "{report:?}");
+    assert_eq!(report.runs, 2);
+    let other = Checkpoint { journal_id: "another".into(), ..checkpoint };
+    assert_eq!(place.verify_with(&other).await.verdict, Verdict::CannotVerify);
+    let mut options = place.options(None);
+    options.require_checkpoint = true;
+    let report = verify(&place.path(), options).await.unwrap();
+    assert_eq!((report.verdict, report.accepted), (Verdict::SelfConsistent, false));
+    assert!(report.detail.contains("nothing outside to compare with"));
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_any_entry_is_found_where_it_is() {
+    let place = Place::new();
+    place.filled().await;
+    let bodies = place.bodies().await;
+    for (seq, body) in bodies.iter().enumerate() {
+        // One character of the time, a place further in each entry: the body stays JSON.
+        let at = body.find("\"at\":\"").unwrap() + 6 + seq % 4;
+        let mut flipped = body.clone().into_bytes();
+        flipped[at] ^= 1;
+        let flipped = String::from_utf8(flipped).unwrap().replace('\'', "''");
+        place.tamper(&format!("UPDATE entry SET body = '{flipped}' WHERE seq = {seq}")).await;
+        let report = place.verify().await;
+        assert_eq!((report.verdict, report.first_bad), (Verdict::Altered, Some(seq as u64)), "{report:?}");
+        assert!(report.expected.is_some() && report.expected != report.found);
+        let body = body.replace('\'', "''");
+        place.tamper(&format!("UPDATE entry SET body = '{body}' WHERE seq = {seq}")).await;
+    }
+    assert_eq!(place.verify().await.verdict, Verdict::SelfConsistent);
+}
+
+#[tokio::test]
+async fn removed_swapped_repeated_and_added_rows_are_found() {
+    let cases = [
+        ("DELETE FROM entry WHERE seq = 20", Verdict::Altered, Some(20)),
+        ("DELETE FROM entry WHERE seq = 0", Verdict::Altered, Some(0)),
+        (
+            "UPDATE entry SET seq = -5 WHERE seq = 20; UPDATE entry SET seq = 20 WHERE seq = 21; \
+             UPDATE entry SET seq = 21 WHERE seq = -5",
+            Verdict::Altered,
+            Some(20),
+        ),
+        (
+            "UPDATE entry SET body = (SELECT body FROM entry WHERE seq = 20), leaf = (SELECT leaf FROM entry WHERE seq = 20) \
+             WHERE seq = 21",
+            Verdict::Altered,
+            Some(21),
+        ),
+        (
+            "INSERT INTO entry SELECT (SELECT max(seq) + 1 FROM entry), body, leaf FROM entry WHERE seq = 9",
+            Verdict::Altered,
+            None,
+        ),
+        ("INSERT INTO entry SELECT -1, body, leaf FROM entry WHERE seq = 9", Verdict::Altered, Some(0)),
+        ("UPDATE entry SET leaf = zeroblob(32) WHERE seq = 9", Verdict::Altered, Some(9)),
+        ("DELETE FROM entry WHERE seq = (SELECT max(seq) FROM entry)", Verdict::Truncated, None),
+    ];
+    for (statements, verdict, first_bad) in cases {
+        let place = Place::new();
+        place.filled().await;
+        place.tamper(statements).await;
+        let report = place.verify().await;
+        assert_eq!(report.verdict, verdict, "{statements}: {report:?}");
+        assert!(first_bad.is_none() || report.first_bad == first_bad, "{statements}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_edited_head_projection_trigger_or_view_is_found() {
+    let cases = [
+        ("UPDATE head SET size = size + 1", Verdict::Truncated),
+        ("UPDATE head SET size = size - 1", Verdict::Altered),
+        ("UPDATE head SET root = zeroblob(32)", Verdict::Altered),
+        ("UPDATE head SET frontier = zeroblob(length(frontier))", Verdict::Altered),
+        ("DELETE FROM head", Verdict::Altered),
+        ("UPDATE intent SET outcome = 'deleted' WHERE row_no = 8", Verdict::ProjectionMismatch),
+        ("UPDATE intent SET key_pair_name = 'x' WHERE row_no = 8", Verdict::ProjectionMismatch),
+        ("DELETE FROM attempt WHERE row_no = 2 AND attempt = 1", Verdict::ProjectionMismatch),
+        ("INSERT INTO attempt VALUES (1, 4, 1, 5, 6, 'succeeded')", Verdict::ProjectionMismatch),
+        ("UPDATE run SET reads = 0 WHERE run_no = 1", Verdict::ProjectionMismatch),
+        ("UPDATE run SET state = 'finished' WHERE run_no = 2", Verdict::ProjectionMismatch),
+        ("DELETE FROM checkpoint; DELETE FROM row_entry", Verdict::ProjectionMismatch),
+        ("UPDATE milestone SET kind = 'x' WHERE seq = 1", Verdict::ProjectionMismatch),
+        ("UPDATE rate SET rate_per_s = '9'", Verdict::ProjectionMismatch),
+        ("DROP VIEW errors", Verdict::Altered),
+        ("DROP VIEW errors; CREATE VIEW errors AS SELECT 1", Verdict::Altered),
+        ("CREATE TRIGGER t AFTER INSERT ON entry BEGIN SELECT 1; END", Verdict::Altered),
+        ("CREATE TABLE t (a)", Verdict::Altered),
+    ];
+    for (statements, verdict) in cases {
+        let place = Place::new();
+        place.filled().await;
+        place.tamper(statements).await;
+        let report = place.verify().await;
+        assert_eq!(report.verdict, verdict, "{statements}: {report:?}");
+    }
+    let place = Place::new();
+    place.filled().await;
+    let mut connection = raw(&place.path()).await;
+    execute(&mut connection, "DROP TRIGGER entry_not_removed").await;
+    connection.close().await.unwrap();
+    let report = place.verify().await;
+    assert_eq!(report.verdict, Verdict::Altered);
+    assert!(report.detail.contains("entry_not_removed"), "{}", report.detail);
+}
+
+#[tokio::test]
+async fn what_is_cut_off_shows_against_an_outside_checkpoint_alone() {
+    let place = Place::new();
+    let checkpoint = place.filled().await;
+    let bodies = place.bodies().await;
+    // An older copy of the journal, as it was after its first run.
+    let older = Place::new();
+    let journal = older.journal().await;
+    let drafts = story(&journal).await;
+    for draft in drafts.into_iter().take(30) {
+        journal.append(vec![draft]).await.unwrap();
+    }
+    journal.close().await.unwrap();
+    let report = older.verify().await;
+    assert_eq!(report.verdict, Verdict::SelfConsistent, "{report:?}");
+    let report = older.verify_with(&checkpoint).await;
+    assert_eq!(report.verdict, Verdict::Truncated, "{report:?}");
+    assert!(report.entries < bodies.len() as u64);
+}
+
+#[tokio::test]
+async fn another_past_is_a_fork() {
+    let place = Place::new();
+    let checkpoint = place.filled().await;
+    let mut bodies = place.bodies().await;
+    let closed = bodies.len() - 1;
+    assert!(bodies[closed].contains("session_closed"));
+    bodies[closed] = bodies[closed].replace("\"elapsed_ms\":5", "\"elapsed_ms\":6");
+    place.rewrite(&bodies).await;
+    let report = place.verify().await;
+    assert_eq!(report.verdict, Verdict::SelfConsistent, "{report:?}");
+    let report = place.verify_with(&checkpoint).await;
+    assert_eq!((report.verdict, report.proved_up_to), (Verdict::Forked, None), "{report:?}");
+    assert!(report.expected.unwrap().starts_with("keybatch/") && report.found.unwrap().starts_with("keybatch/"));
+}
+
+#[tokio::test]
+async fn a_rewritten_history_must_still_be_one_that_can_have_happened() {
+    let (from_gone, to_deleted) = (
+        "\"evidence\":\"readback\",\"kind\":\"row_settled\",\"outcome\":\"gone\"",
+        "\"evidence\":\"answer\",\"kind\":\"row_settled\",\"outcome\":\"deleted\"",
+    );
+    let cases = [
+        // The plan no longer has the root that was sealed.
+        ("\"key_pair_name\":\"key-3\"", "\"key_pair_name\":\"key-0\"", Verdict::Altered),
+        (from_gone, to_deleted, Verdict::IllegalHistory),
+        ("\"class\":\"succeeded\"", "\"class\":\"unanswered\"", Verdict::IllegalHistory),
+        ("\"found\":\"same\"", "\"found\":\"other\"", Verdict::IllegalHistory),
+        ("\"attempt\":2", "\"attempt\":3", Verdict::IllegalHistory),
+        ("\"deletes\":8", "\"deletes\":7", Verdict::IllegalHistory),
+        ("\"in_doubt\":1", "\"in_doubt\":0", Verdict::IllegalHistory),
+        ("\"kind\":\"run_started\"", "\"kind\":\"run_started\",\"l\": 1", Verdict::IllegalHistory),
+        ("\"kind\":\"rate_changed\"", "\"kind\":\"reconciled\"", Verdict::CannotVerify),
+        ("\"rests_on\":[3,", "\"rests_on\":[2,", Verdict::IllegalHistory),
+        ("\"v\":1", "\"v\":2", Verdict::CannotVerify),
+    ];
+    let place = Place::new();
+    place.filled().await;
+    let original = place.bodies().await;
+    for (from, to, verdict) in cases {
+        let mut bodies = original.clone();
+        let body = bodies.iter_mut().find(|body| body.contains(from)).expect(from);
+        *body = body.replace(from, to);
+        place.rewrite(&bodies).await;
+        let report = place.verify().await;
+        assert_eq!(report.verdict, verdict, "{from}: {report:?}");
+        assert!(report.first_bad.is_some(), "{from}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn entries_in_another_order_or_left_out_are_refused() {
+    let place = Place::new();
+    place.filled().await;
+    let original = place.bodies().await;
+    let renumbered = |bodies: &[String]| -> Vec<String> {
+        let number = |(seq, body): (usize, &String)| {
+            let mut value: serde_json::Value = serde_json::from_str(body).unwrap();
+            value["seq"] = seq.into();
+            serde_json_canonicalizer::to_string(&value).unwrap()
+        };
+        bodies.iter().enumerate().map(number).collect()
+    };
+    for left_out in 0..original.len() {
+        let mut bodies = original.clone();
+        let body = bodies.remove(left_out);
+        place.rewrite(&renumbered(&bodies)).await;
+        let report = place.verify().await;
+        // A rate is changed without leave, a listing binds nothing; all others are missed somewhere.
+        assert!(!report.verdict.is_sound(), "without {body}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_was_just_made_or_lost_its_log_is_consistent() {
+    let place = Place::new();
+    let journal = place.journal().await;
+    let report = place.verify().await;
+    assert_eq!((report.verdict, report.entries), (Verdict::SelfConsistent, 1), "{report:?}");
+    for draft in story(&journal).await {
+        journal.append(vec![draft]).await.unwrap();
+    }
+    let checkpoint = journal.checkpoint(None).await.unwrap();
+    // The write-ahead log, cut at several lengths and then missing.
+    let copy = Place::new();
+    let wal = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+    let log = std::fs::read(wal(&place.path())).unwrap();
+    for part in [log.len(), log.len() - 1, log.len() / 2, log.len() / 3, 0] {
+        std::fs::copy(place.path(), copy.path()).unwrap();
+        std::fs::write(wal(&copy.path()), &log[..part]).unwrap();
+        let report = copy.verify().await;
+        let legal = [Verdict::SelfConsistent, Verdict::CannotVerify].contains(&report.verdict);
+        assert!(legal, "{part} bytes: {report:?}");
+        let report = copy.verify_with(&checkpoint).await;
+        let expected = if report.entries >= checkpoint.size { Verdict::Verified } else { Verdict::Truncated };
+        assert!(report.verdict == expected || report.entries == 0, "{part} bytes: {report:?}");
+    }
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_read_as_far_as_it_goes() {
+    let place = Place::new();
+    place.filled().await;
+    let whole = std::fs::read(place.path()).unwrap();
+    assert!(whole.len() > 8 * 4096);
+    for page in 0..whole.len() / 4096 {
+        let mut damaged = whole.clone();
+        damaged[page * 4096..(page + 1) * 4096].fill(0xA5);
+        std::fs::write(place.path(), &damaged).unwrap();
+        let report = place.verify().await;
+        assert!(!report.verdict.is_sound(), "page {page}: {report:?}");
+    }
+    for length in [0, 10, 4096, whole.len() / 2, whole.len() - 4096] {
+        std::fs::write(place.path(), &whole[..length]).unwrap();
+        let report = place.verify().await;
+        assert!(!report.verdict.is_sound(), "{length} bytes: {report:?}");
+    }
+    std::fs::remove_file(place.path()).unwrap();
+    assert!(verify(&place.path(), place.options(None)).await.is_err());
+}
