@@ -152,7 +152,16 @@ fn only_the_store_mentions_the_database() {
 
 #[test]
 fn only_the_adapter_mentions_the_sdk() {
-    for name in ["aws_sdk", "aws_config", "aws_runtime", "aws_smithy", "aws_types"] {
+    let crates = [
+        "aws_config::",
+        "aws_runtime::",
+        "aws_sdk_lightsail::",
+        "aws_sdk_sts::",
+        "aws_smithy_runtime_api::",
+        "aws_smithy_types::",
+        "aws_types::",
+    ];
+    for name in crates {
         only_in(name, &["lightsail/aws.rs", "lightsail/capture.rs", "lightsail/classify.rs"]);
     }
     // The adapter's classification takes one list of names from the SDK, and nothing else.
