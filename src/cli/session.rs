@@ -351,12 +351,9 @@ pub(super) fn print_checkpoint(context: &Context, when: &str, checkpoint: &Check
 }
 
 async fn time_is_up(control: &Control, limit: Option<std::time::Duration>) {
-    match limit {
-        Some(limit) => {
-            tokio::time::sleep(limit).await;
-            control.stop(StoppedBy::MaxDuration, format!("--max-duration {limit:?} is over"), None);
-        }
-        None => {}
+    if let Some(limit) = limit {
+        tokio::time::sleep(limit).await;
+        control.stop(StoppedBy::MaxDuration, format!("--max-duration {limit:?} is over"), None);
     }
     std::future::pending().await
 }

@@ -109,6 +109,12 @@ fn unanswered() -> Class {
 }
 
 impl ApiError {
+    /// An error of which the service itself said nothing.
+    #[must_use]
+    pub fn nothing(class: Class, cause: Cause) -> Self {
+        Self { class, cause, error_type: None, code: None, message: None, docs: None, tip: None }
+    }
+
     /// The one-line form for people: code and message, or the cause where the service said nothing.
     #[must_use]
     pub fn summary(&self) -> String {

@@ -44,7 +44,6 @@ impl Inventory {
 
     /// The key pair of that name (`Some(None)`: there is none) and when that was seen; `None` where it should be read
     /// by itself.
-    #[expect(clippy::type_complexity, reason = "present or absent, or not known here: two layers of the same")]
     pub(super) async fn look_up<L: Lightsail>(
         &self,
         shared: &Shared,

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use super::capture::{AddressProbe, Capture, without_token};
 use super::classify::{ErrorNames, Wire, bare_name, classify_error};
 use super::{Caller, Instance, Lightsail, Page};
-use crate::domain::{ApiError, Exchange, Identity, KeyPair, Operation, RunId, created_at_text};
+use crate::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, RunId, created_at_text};
 use crate::domain::{Reply, created_at_text as time_of};
 
 /// How to reach the service. Credentials come from the SDK's own chain and are never seen here.
@@ -219,17 +219,11 @@ fn next_token(token: Option<&str>) -> Option<String> {
 /// A read that succeeded without what was asked for shows nothing.
 fn present<T>(reply: Reply<Option<T>>) -> Reply<T> {
     let Reply { exchange, result } = reply;
-    let result = result.and_then(|value| {
-        value.ok_or(ApiError {
-            class: crate::domain::Class::Unanswered,
-            cause: crate::domain::Cause::Unreadable,
-            error_type: None,
-            code: None,
-            message: None,
-            docs: None,
-            tip: None,
-        })
-    });
+    let result = match result {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(ApiError::nothing(Class::Unanswered, Cause::Unreadable)),
+        Err(error) => Err(error),
+    };
     Reply { exchange, result }
 }
 

@@ -27,6 +27,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statements that are kept prepared: all of ours.
 const STATEMENT_CACHE: usize = 128;
 
+/// Whether there is a table `entry`, and how many tables there are that are not the migrator's.
+const TABLES: &str = "SELECT count(*) FILTER (WHERE name = 'entry'), count(*) FILTER (WHERE name NOT LIKE '_sqlx%') \
+     FROM sqlite_schema WHERE type = 'table'";
+
 const JOURNAL_SQL: &str = include_str!("../../../migrations/0001_journal.sql");
 
 /// The migrations, in order.
@@ -49,7 +53,7 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
         .pragma("checkpoint_fullfsync", "ON");
     let mut connection = options.connect().await.map_err(|error| unusable(path, &error))?;
     if !fresh {
-        check_identity(&mut connection, path).await?;
+        check_identity(&mut connection, path, true).await?;
     }
     let migrator = migrator();
     migrator.run(&mut connection).await.map_err(|error| JournalError::Unusable {
@@ -85,7 +89,7 @@ pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> 
         let immutable = options(path).read_only(true).immutable(true);
         connection = immutable.connect().await.map_err(|error| unusable(path, &error))?;
     }
-    check_identity(&mut connection, path).await?;
+    check_identity(&mut connection, path, false).await?;
     Ok(connection)
 }
 
@@ -181,17 +185,20 @@ pub fn on_network_file_system(path: &Path) -> bool {
     REMOTE.contains(&kind)
 }
 
-async fn check_identity(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
+async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing: bool) -> Result<(), JournalError> {
     let unusable = |reason: String| JournalError::Unusable { path: path.to_owned(), reason };
     let id = pragma(connection, "application_id").await.map_err(|error| unusable(format!("{error}")))?;
     let version = pragma(connection, "user_version").await?;
-    let tables = sqlx::query("SELECT count(*) FROM sqlite_schema WHERE name = 'entry'")
-        .fetch_one(&mut *connection)
-        .await
-        .and_then(|row| row.try_get::<i64, _>(0))
-        .map_err(JournalError::sql)?;
-    if id != APPLICATION_ID.to_string() && !(id == "0" && tables == 1) {
+    let row = sqlx::query(TABLES).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+    let entries: i64 = row.try_get(0).map_err(JournalError::sql)?;
+    let others: i64 = row.try_get(1).map_err(JournalError::sql)?;
+    // A process that died while it made the journal leaves a database without the mark: with our tables, or with none.
+    let half_made = id == "0" && (entries == 1 || others == 0);
+    if id != APPLICATION_ID.to_string() && !half_made {
         return Err(unusable("it is a database, but not a keybatch journal".into()));
+    }
+    if !writing && entries == 0 {
+        return Err(unusable("it is empty: its making was broken off; the next run completes it".into()));
     }
     if version.parse::<i64>().is_ok_and(|version| version > SCHEMA_VERSION) {
         return Err(unusable(format!(
