@@ -137,10 +137,12 @@ impl Oracle<'_> {
             }
             (Outcome::Absent, Evidence::Answer) => self.attempts() == 1 && self.last_answer() == Some(NotFound),
             (Outcome::Skipped, Evidence::Note) => !tried,
-            (Outcome::Failed, Evidence::Answer) => self
-                .last_answer()
-                .is_some_and(|class| [Refused, Denied, Throttled, SetupInProgress, OperationFailed].contains(&class)),
-            (Outcome::Failed, Evidence::Operation) => self.has(Step::Polled { class: OperationFailed }),
+            (Outcome::Failed, Evidence::Answer) => {
+                self.last_answer().is_some_and(|class| [Refused, Denied, Throttled, SetupInProgress].contains(&class))
+            }
+            (Outcome::Failed, Evidence::Operation) => {
+                self.has(Step::Polled { class: OperationFailed }) || self.last_answer() == Some(OperationFailed)
+            }
             (Outcome::Failed, Evidence::Readback) => {
                 let survived = first.is_some_and(|first| self.readings(first).contains(&Found::Same));
                 since.last() == Some(&Found::Same) || (survived && !self.last_may_have_acted())
