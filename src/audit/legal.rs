@@ -187,7 +187,10 @@ impl Row {
             (Outcome::Failed, Evidence::Answer) => {
                 matches!(answered, Some(Class::Refused | Class::Denied | Class::Throttled | Class::SetupInProgress))
             }
-            (Outcome::Failed, Evidence::Operation) => self.operation_failed || answered == Some(Class::OperationFailed),
+            (Outcome::Failed, Evidence::Operation) => {
+                let failed = self.operation_failed || answered == Some(Class::OperationFailed);
+                failed && self.seen_since == Some(Seen::Same)
+            }
             (Outcome::Failed, Evidence::Readback) => {
                 self.seen_since == Some(Seen::Same) || (self.survived && !self.must_look())
             }

@@ -236,7 +236,7 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
         region: "us-east-1".into(),
         from_per_s: "1".into(),
         to_per_s: "0.5".into(),
-        learned_per_s: Some("1.800".into()),
+        learned_per_s: Some("0.5".into()),
         why: "throttled".into(),
     };
     script.push(None, Event::RateChanged(change));

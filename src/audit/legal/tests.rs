@@ -141,7 +141,8 @@ impl Oracle<'_> {
                 self.last_answer().is_some_and(|class| [Refused, Denied, Throttled, SetupInProgress].contains(&class))
             }
             (Outcome::Failed, Evidence::Operation) => {
-                self.has(Step::Polled { class: OperationFailed }) || self.last_answer() == Some(OperationFailed)
+                let failed = self.has(Step::Polled { class: OperationFailed });
+                (failed || self.last_answer() == Some(OperationFailed)) && since.last() == Some(&Found::Same)
             }
             (Outcome::Failed, Evidence::Readback) => {
                 let survived = first.is_some_and(|first| self.readings(first).contains(&Found::Same));
