@@ -230,6 +230,7 @@ impl Cause {
 mod tests {
     use super::*;
 
+    // SEMANTICS: P21
     #[test]
     fn a_long_body_is_cut_and_says_how_long_it_was() {
         let body = vec![b'x'; RAW_BODY_LIMIT_BYTES + 10];

@@ -272,6 +272,7 @@ mod tests {
         Timestamp::UNIX_EPOCH
     }
 
+    // SEMANTICS: P40
     #[test]
     fn a_denial_is_held_until_it_can_be_told() {
         let control = Control::new(Limits::default());
@@ -300,6 +301,7 @@ mod tests {
         assert_eq!(control.stopped().map(|stop| stop.by), Some(StoppedBy::MaxDeletes));
     }
 
+    // SEMANTICS: P43
     #[test]
     fn doubts_in_a_row_stop_the_run_and_single_ones_do_not() {
         let control = Control::new(Limits::default());

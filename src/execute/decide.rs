@@ -169,7 +169,9 @@ fn pending(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
 /// Refused before execution, for going too fast or because the account is being set up: only time helps.
 fn refused_for_now(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
     let since = row.refused_since.unwrap_or(situation.now);
-    if situation.now.duration_since(since) < REFUSAL_BUDGET {
+    // What was meanwhile seen not to be there is settled by that, however long the refusals went on.
+    let not_there = row.look.as_ref().is_some_and(|look| matches!(look.found, Found::NotFound | Found::Other));
+    if not_there || situation.now.duration_since(since) < REFUSAL_BUDGET {
         again(row, policy, situation)
     } else if situation.target_admits {
         Step::Settle(Outcome::Failed, Evidence::Answer)

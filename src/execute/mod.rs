@@ -6,7 +6,7 @@
 //!                      └──── RowState::apply ◄── journal (ack after fsync) ◄── what came back
 //! ```
 //!
-//! Deciding is pure ([`decide`]); doing makes no choices ([`worker`](self)); what rows share is [`control`].
+//! Deciding is pure ([`decide()`]); doing makes no choices ([`worker`](self)); what rows share is [`control`].
 
 pub mod control;
 pub mod decide;

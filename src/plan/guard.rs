@@ -206,6 +206,7 @@ mod tests {
         assert_eq!(judge(StagedRow::default(), facts(None)).verdict, Verdict::Absent);
     }
 
+    // SEMANTICS: P5
     #[test]
     fn each_expectation_that_fails_is_drift() {
         let staged = StagedRow {
@@ -219,6 +220,7 @@ mod tests {
         assert_eq!(kinds(&intent), ["drift_arn", "drift_fingerprint", "drift_created_at"]);
     }
 
+    // SEMANTICS: P5
     #[test]
     fn a_creation_time_in_whole_seconds_stands_for_its_fractions() {
         for (written, verdict) in [
@@ -231,6 +233,7 @@ mod tests {
         }
     }
 
+    // SEMANTICS: P7
     #[test]
     fn a_key_pair_in_use_is_treated_as_asked() {
         for (if_in_use, verdict) in
@@ -242,6 +245,8 @@ mod tests {
         }
     }
 
+    // SEMANTICS: P4
+    // SEMANTICS: P6
     #[test]
     fn an_exact_duplicate_and_a_foreign_account_are_never_asked_for() {
         let twin = judge(StagedRow::default(), Facts { first: 1, ..facts(Some(seen())) });
@@ -251,6 +256,7 @@ mod tests {
         assert_eq!((foreign.verdict, foreign.notes[0].severity), (Verdict::Skip, Severity::Refuse));
     }
 
+    // SEMANTICS: P19
     #[test]
     fn without_an_identity_nothing_is_deleted() {
         let unknown = Observation { identity: Identity::default(), ..seen() };
