@@ -30,8 +30,11 @@ pub(super) async fn confirm(
         }
         return Ok("confirm");
     }
-    if yes || deletes == 0 {
+    if yes {
         return Ok("yes");
+    }
+    if deletes == 0 {
+        return Ok("nothing_to_delete");
     }
     context.ui.say(&format!("Deleting cannot be undone. Type {deletes} to delete {deletes} key pairs:"));
     let typed = tokio::task::spawn_blocking(|| {

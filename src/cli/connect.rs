@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::SessionOptions;
@@ -82,10 +83,14 @@ fn aws_options(
 pub(super) async fn connect(
     options: &SessionOptions,
     policy: &Policy,
+    context: &Context,
     run: RunId,
     region: &str,
     goal: Goal,
 ) -> Result<Connection, CliError> {
+    if matches!(goal, Goal::Service) {
+        check_addresses(options, context)?;
+    }
     let sandbox = match goal {
         Goal::Service => None,
         Goal::NewWorld(world, None) => Some(serve(Source::Memory(*world)).await?),
@@ -116,6 +121,23 @@ pub(super) async fn connect(
     }
     let endpoint = world.as_ref().map_or(address, |id| format!("sandbox:{id}"));
     Ok(Connection { port: Arc::new(port), caller, endpoint, is_sandbox: world.is_some(), _sandbox: sandbox })
+}
+
+/// Refuses an address that the SDK could not use: it would only say so in words that nobody understands.
+fn check_addresses(options: &SessionOptions, context: &Context) -> Result<(), CliError> {
+    const VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL_LIGHTSAIL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+    let named = options.endpoint_url.as_deref().map(|url| ("--endpoint-url", url));
+    let set = VARIABLES.into_iter().filter_map(|name| Some((name, context.environment.set(name)?)));
+    for (name, url) in set.chain(named) {
+        let usable = url.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+        });
+        if !usable {
+            let message = format!("{name} is {url:?}, which is no address such as https://host:port");
+            return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
+        }
+    }
+    Ok(())
 }
 
 async fn serve(source: Source) -> Result<Sandbox, CliError> {

@@ -114,6 +114,8 @@ impl SessionOptions {
         put("profile", self.profile.clone());
         put("endpoint_url", self.endpoint_url.clone());
         put("expect_account", self.expect_account.clone());
+        put("region", self.region.clone());
+        put("checkpoint_to", self.checkpoint_to.as_ref().map(|path| path.display().to_string()));
         named
     }
 }

@@ -60,9 +60,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     };
     let targets = open.reader.targets(record.run_no).await?;
     let region = targets.first().map(|target| target.target.region.clone()).unwrap_or_default();
-    let connection = connect(&args.options, &policy, record.run, &region, goal).await?;
+    let connection = connect(&args.options, &policy, context, record.run, &region, goal).await?;
     refuse_another(&record, &connection)?;
-    let opened = session_opened(context, "resume", &args.options, &policy, Some(&connection), record.sandbox);
+    let opened = session_opened(context, "resume", &args.options, &policy, Some(&connection), record.sandbox, &[]);
     let session = Session {
         context,
         options: &args.options,

@@ -80,6 +80,21 @@ impl From<InUse> for IfInUse {
     }
 }
 
+impl Args {
+    /// The settings of this command alone, for the journal.
+    fn named(&self) -> Vec<(&'static str, String)> {
+        let if_in_use = match self.if_in_use {
+            InUse::Warn => "warn",
+            InUse::Skip => "skip",
+            InUse::Refuse => "refuse",
+        };
+        let mut named = vec![("if_in_use", if_in_use.to_owned())];
+        named.extend(self.skip_invalid.then(|| ("skip_invalid", "true".to_owned())));
+        named.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
+        named
+    }
+}
+
 /// A manifest on the stage, and what is known of it.
 struct Staged {
     stage: Stage,
@@ -128,7 +143,9 @@ async fn work(
     let directory = journal_path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut staged = match stage(args, input, directory.unwrap_or(Path::new(".")), run).await {
         Ok(staged) => staged,
-        Err(Refusal::Manifest(faults)) => return refuse_manifest(args, context, &policy, &open, run, &faults).await,
+        Err(Refusal::Manifest(faults, ingested)) => {
+            return refuse_manifest(args, context, &policy, &open, run, &faults, ingested.as_deref()).await;
+        }
         Err(Refusal::Other(error)) => return Err(error),
     };
     refuse_unfinished(&open, &staged.ingested, sandbox).await?;
@@ -141,8 +158,20 @@ async fn work(
     }
     let goal = goal(args, &mut staged, journal_path, run).await?;
     let region = staged.regions.first().cloned().unwrap_or_default();
-    let connection = connect(&args.options, &policy, run, &region, goal).await?;
-    let opened = session_opened(context, "run", &args.options, &policy, Some(&connection), connection.is_sandbox);
+    let connection = connect(&args.options, &policy, context, run, &region, goal).await?;
+    if connection.is_sandbox != sandbox {
+        // A sandbox that another process serves.
+        refuse_unfinished(&open, &staged.ingested, connection.is_sandbox).await?;
+    }
+    let opened = session_opened(
+        context,
+        "run",
+        &args.options,
+        &policy,
+        Some(&connection),
+        connection.is_sandbox,
+        &args.named(),
+    );
     let session = Session {
         context,
         options: &args.options,
@@ -230,7 +259,8 @@ async fn execute(
 
 /// Why there is nothing on the stage.
 enum Refusal {
-    Manifest(Box<Faults>),
+    /// With what is known of a manifest that could be read to its end.
+    Manifest(Box<Faults>, Option<Box<Ingested>>),
     Other(CliError),
 }
 
@@ -246,7 +276,7 @@ async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: 
     let options = manifest::Options { allow_default_key_pair: args.allow_default_key_pair };
     let ingested = match stage_manifest(&mut stage, &name, input, options, args.skip_invalid).await {
         Ok(ingested) => ingested,
-        Err(StageError::Refused(faults)) => return Err(Refusal::Manifest(faults)),
+        Err(StageError::Refused(faults, ingested)) => return Err(Refusal::Manifest(faults, ingested)),
         Err(error @ StageError::Input { .. }) => {
             return Err(Refusal::Other(CliError::from_error(Exit::Refused, &error).hint("nothing was sent")));
         }
@@ -267,7 +297,7 @@ async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: 
     stage.index_rows().await?;
     let faults = compare_twins(&mut stage, &name, args.skip_invalid).await?;
     if !faults.is_empty() {
-        return Err(Refusal::Manifest(Box::new(faults)));
+        return Err(Refusal::Manifest(Box::new(faults), Some(Box::new(ingested))));
     }
     Ok(Staged { stage, ingested, regions })
 }
@@ -294,18 +324,20 @@ async fn refuse_manifest(
     open: &OpenJournal,
     run: RunId,
     faults: &Faults,
+    ingested: Option<&Ingested>,
 ) -> Result<Exit, CliError> {
-    let opened = session_opened(context, "run", &args.options, policy, None, args.sandbox.is_some());
+    let opened = session_opened(context, "run", &args.options, policy, None, args.sandbox.is_some(), &args.named());
     let session = opened.session.clone();
     let stopped = RunStopped {
         why: "refused".into(),
         detail: Some(format!("{}: {}", args.manifest.display(), faults.summary())),
         faults: faults.by_code().iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
-        manifest: None,
+        manifest: ingested.map(manifest_entry),
     };
     let closed = SessionClosed { session, requests: Default::default(), elapsed_ms: 0 };
     let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];
     open.journal.append(drafts.into_iter().map(|event| draft(run, event)).collect()).await?;
+    open.journal.checkpoint(Some(run)).await?;
     open.journal.clone().close().await?;
     let mut report = String::new();
     let handler = miette::GraphicalReportHandler::new_themed(context.ui.theme()).with_width(context.ui.width());

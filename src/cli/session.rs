@@ -95,7 +95,7 @@ pub(super) fn draft(run: RunId, event: Event) -> Draft {
     Draft { run: Some(run), row: None, event }
 }
 
-/// The entry that opens a session.
+/// The entry that opens a session; `own` are settings of the command itself.
 pub(super) fn session_opened(
     context: &Context,
     command: &str,
@@ -103,8 +103,10 @@ pub(super) fn session_opened(
     policy: &Policy,
     connection: Option<&Connection>,
     sandbox: bool,
+    own: &[(&str, String)],
 ) -> SessionOpened {
-    let settings = options.named(policy);
+    let mut settings = options.named(policy);
+    settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     // The keys are ASCII and sorted, so this is the canonical form.
     let text = serde_json::to_string(&settings).unwrap_or_default();
     let digest = Sha256::digest(text.as_bytes());

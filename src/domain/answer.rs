@@ -37,6 +37,14 @@ pub struct Exchange {
     pub raw_body: RawBody,
 }
 
+impl Exchange {
+    /// Without the body's text; its length and hash stay. For pages of listings, whose content is recorded row by row.
+    #[must_use]
+    pub fn without_body(self) -> Self {
+        Self { raw_body: RawBody { text: None, base64: None, ..self.raw_body }, ..self }
+    }
+}
+
 /// The body of an answer as it came: as text where it is UTF-8, else in base64; at most [`RAW_BODY_LIMIT_BYTES`] of
 /// it, with its full length and hash. Absent altogether where no body was received.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

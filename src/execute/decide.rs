@@ -81,8 +81,10 @@ pub enum StopCause {
     EndpointGone,
     /// The target refused everything for [`REFUSAL_BUDGET`].
     ThrottledForLong,
-    /// Key pairs cannot be read, so nothing can be settled.
+    /// Key pairs may not be read, so nothing can be settled.
     CannotRead,
+    /// Nothing usable is answered, to readings either.
+    NothingReadable,
 }
 
 /// What follows from seeing the key pair of the plan still there.
@@ -90,6 +92,8 @@ pub enum StopCause {
 enum StillThere {
     /// The attempt was not effective: another one, or this evidence when attempts are used up.
     Retry(Evidence),
+    /// The last attempt was refused for good, and now it is known that no earlier one was effective either.
+    Failed,
     /// The service may still be at it: nobody can tell.
     InDoubt,
 }
@@ -114,13 +118,13 @@ pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         Class::NotFound if row.attempts == 1 => Step::Settle(Outcome::Absent, Evidence::Answer),
         Class::NotFound => look(row, policy, situation, StillThere::Retry(Evidence::Readback)),
         Class::Unanswered => unanswered(row, attempt, policy, situation),
-        Class::Refused => Step::Settle(Outcome::Failed, Evidence::Answer),
+        Class::Refused => refused(row, policy, situation),
         Class::Throttled | Class::SetupInProgress => refused_for_now(row, policy, situation),
         Class::NotSent if row.refusals >= policy.max_attempts => Step::Stop(StopCause::EndpointGone),
         Class::RefusedForAll if !answer.earlier_session => Step::Stop(StopCause::RefusedForAll),
         Class::Denied if !answer.earlier_session => match situation.denial {
             Denial::Unknown => Step::Hold,
-            Denial::ThisItem => Step::Settle(Outcome::Failed, Evidence::Answer),
+            Denial::ThisItem => refused(row, policy, situation),
             Denial::Everything => Step::Stop(StopCause::AllDenied),
         },
         Class::NotSent | Class::RefusedForAll | Class::Denied => again(row, policy, situation),
@@ -135,7 +139,9 @@ fn before_any_attempt(row: &RowState, policy: &Policy, situation: &Situation) ->
         Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
         Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Read { level: row.tries.count },
-        Some(Found::NoAnswer) => Step::Settle(Outcome::Skipped, Evidence::Note),
+        // One that cannot be read is left out; where nothing is answered, the run waits for better times.
+        Some(Found::NoAnswer) if situation.target_admits => Step::Settle(Outcome::Skipped, Evidence::Note),
+        Some(Found::NoAnswer) => Step::Stop(StopCause::NothingReadable),
         _ => again(row, policy, situation),
     }
 }
@@ -164,6 +170,14 @@ fn pending(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         return Step::Poll { level: row.polls.count };
     }
     look(row, policy, situation, StillThere::InDoubt)
+}
+
+/// Refused for good. That is about this attempt alone: where the effect of an earlier one was never told, look.
+fn refused(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    if row.windows.iter().any(|window| window.to.is_none()) {
+        return look(row, policy, situation, StillThere::Failed);
+    }
+    Step::Settle(Outcome::Failed, Evidence::Answer)
 }
 
 /// Refused before execution, for going too fast or because the account is being set up: only time helps.
@@ -196,6 +210,7 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
     match row.look.as_ref().map(|look| look.found) {
         Some(Found::Same) => match still_there {
             StillThere::InDoubt => Step::Settle(Outcome::InDoubt, Evidence::Tried),
+            StillThere::Failed => Step::Settle(Outcome::Failed, Evidence::Answer),
             StillThere::Retry(evidence) if row.spent >= policy.max_attempts => Step::Settle(Outcome::Failed, evidence),
             StillThere::Retry(_) if is_stale(row, policy, situation) => Step::Read { level: 0 },
             StillThere::Retry(_) => Step::Send { level: row.spent.max(row.refusals) },

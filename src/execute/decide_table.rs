@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::Identity;
-use crate::execute::row::{Answer, Look, Poll, Tries};
+use crate::execute::row::{Answer, Look, Poll, Tries, Window};
 
 const DOC: &str = include_str!("../../docs/RECOVERY.md");
 
@@ -129,6 +129,12 @@ impl RowState {
         Self { tries: Tries { since: Some(ago(LONG)), count: 9 }, ..self }
     }
 
+    /// An earlier attempt was never answered.
+    fn after_a_loss(self) -> Self {
+        let lost = Window { from: ago(LONG), to: None };
+        Self { attempts: 2, windows: vec![lost], ..self }
+    }
+
     fn used_up(self) -> Self {
         Self { attempts: 3, spent: 3, ..self }
     }
@@ -177,11 +183,15 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("unasked-not-found", unasked().seen(Found::NotFound), plain, "absent/inventory"),
         ("unasked-no-answer", unasked().stale().seen(Found::NoAnswer), plain, "read"),
         ("unasked-no-answer-too-long", unasked().stale().seen(Found::NoAnswer).in_vain(), plain, "skipped/note"),
+        ("unasked-no-answer-anywhere", unasked().stale().seen(Found::NoAnswer).in_vain(), refuses, "stop/nothing_readable"),
         ("unasked-denied", unasked().stale().seen(Found::Denied), plain, "stop/cannot_read"),
         ("unasked-refused-for-all", unasked().stale().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
 
         ("succeeded", asked(Some(Succeeded)), plain, "deleted/answer"),
         ("refused", asked(Some(Refused)), plain, "failed/answer"),
+        ("refused-after-a-loss", asked(Some(Refused)).after_a_loss(), plain, "read"),
+        ("refused-after-a-loss-same", asked(Some(Refused)).after_a_loss().seen(Found::Same), plain, "failed/answer"),
+        ("refused-after-a-loss-gone", asked(Some(Refused)).after_a_loss().seen(Found::NotFound), plain, "search"),
         ("not-found-first", asked(Some(NotFound)), plain, "absent/answer"),
         ("not-found-later", asked(Some(NotFound)).later(), plain, "read"),
         ("throttled", asked(Some(Throttled)), plain, "send"),
@@ -196,6 +206,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("not-sent-too-often", RowState { refusals: 3, ..asked(Some(NotSent)) }, plain, "stop/endpoint_gone"),
         ("denied-unclear", asked(Some(Denied)), denial(Denial::Unknown), "hold"),
         ("denied-this-one", asked(Some(Denied)), denial(Denial::ThisItem), "failed/answer"),
+        ("denied-this-one-after-a-loss", asked(Some(Denied)).after_a_loss(), denial(Denial::ThisItem), "read"),
         ("denied-everything", asked(Some(Denied)), denial(Denial::Everything), "stop/all_denied"),
         ("denied-earlier-session", asked(Some(Denied)).of_an_earlier_session(), plain, "send"),
         ("refused-for-all", asked(Some(RefusedForAll)), plain, "stop/refused_for_all"),
@@ -250,6 +261,7 @@ fn word(step: Step) -> String {
         Step::Hold => "hold".into(),
         Step::Settle(outcome, evidence) => format!("{outcome}/{}", evidence.as_str()),
         Step::Stop(StopCause::RefusedForAll) => "stop/refused_for_all".into(),
+        Step::Stop(StopCause::NothingReadable) => "stop/nothing_readable".into(),
         Step::Stop(StopCause::AllDenied) => "stop/all_denied".into(),
         Step::Stop(StopCause::EndpointGone) => "stop/endpoint_gone".into(),
         Step::Stop(StopCause::ThrottledForLong) => "stop/throttled_for_long".into(),
@@ -499,6 +511,12 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         Step::Stop(StopCause::CannotRead) => {
             [("stops where it may not read", found == Some(Found::Denied)), OK, OK, OK]
         }
+        Step::Stop(StopCause::NothingReadable) => [
+            ("stops where nothing is readable", found == Some(Found::NoAnswer) && in_vain && !asked),
+            ("stops only where nobody is answered", !situation.target_admits),
+            OK,
+            OK,
+        ],
         Step::Read { .. } => [("reads only what is to be deleted", row.verdict == Verdict::Delete), OK, OK, OK],
         Step::Search { .. } => {
             [("searches only for what is not there", asked && found == Some(Found::NotFound)), OK, OK, OK]

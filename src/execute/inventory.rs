@@ -100,7 +100,7 @@ impl Kept {
                 operation: None,
                 error,
                 // A page of the inventory is many key pairs: each row's own observation is with the row.
-                exchange: crate::domain::Exchange { raw_body: Default::default(), ..page.reply.exchange },
+                exchange: page.reply.exchange.without_body(),
             };
             let failed = seen.error.is_some();
             let draft = Draft { run: Some(shared.run), row: None, event: Event::Observed(Box::new(seen)) };

@@ -35,7 +35,7 @@ use lane::Lane;
 pub(crate) use lane::pause;
 use row::RowState;
 use worker::Worker;
-pub(crate) use worker::observation;
+pub(crate) use worker::{found_error, observation};
 
 /// How many rows are read from the journal at once.
 const PAGE: u32 = 256;

@@ -389,7 +389,7 @@ fn split<T, E>(result: Result<T, E>) -> (Option<T>, Option<E>) {
 }
 
 /// What a reading that failed found.
-pub(super) fn found_error(class: Class) -> Found {
+pub(crate) fn found_error(class: Class) -> Found {
     match class {
         Class::NotFound => Found::NotFound,
         Class::Denied => Found::Denied,

@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Clock, Exchange, KeyPair, Observation, RunId, Target, micros};
+use crate::domain::{Class, Clock, KeyPair, Observation, RunId, Target, micros};
 use crate::execute::lane::{Lane, Reading};
 use crate::journal::checkpoint::base64;
 use crate::journal::event::{
@@ -200,17 +200,9 @@ impl<L: Lightsail> Planner<L> {
             let Reading { reply, requests, throttled } = lane.read(self.patience, &request).await?;
             tries += 1;
             let error = reply.result.as_ref().err().cloned();
-            let found = error.as_ref().map_or(Found::Listed, |error| match error.class {
-                Class::Denied => Found::Denied,
-                Class::RefusedForAll => Found::RefusedForAll,
-                _ => Found::NoAnswer,
-            });
+            let found = error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class));
             // A page is many key pairs: each row's own observation is in its intent. An error is kept whole.
-            let exchange = if error.is_some() {
-                reply.exchange
-            } else {
-                Exchange { raw_body: Default::default(), ..reply.exchange }
-            };
+            let exchange = if error.is_some() { reply.exchange } else { reply.exchange.without_body() };
             self.read_entry(Observed {
                 source,
                 found,
@@ -249,7 +241,7 @@ impl<L: Lightsail> Planner<L> {
         let error = reply.result.as_ref().err().cloned();
         self.read_entry(Observed {
             source: Source::GetKeyPair,
-            found: if error.is_some() { Found::NoAnswer } else { Found::Listed },
+            found: error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class)),
             requests,
             throttled,
             account: Some(lane.target.account.clone()),

@@ -32,9 +32,9 @@ pub enum StageError {
         /// The operating system's reason.
         reason: String,
     },
-    /// It is refused, with everything that is wrong with it.
+    /// It is refused, with everything that is wrong with it, and what is known of it where it was read to its end.
     #[error("{}", .0.summary())]
-    Refused(Box<Faults>),
+    Refused(Box<Faults>, Option<Box<Ingested>>),
     /// The scratch database failed.
     #[error("the manifest's rows cannot be staged")]
     Stage(#[source] JournalError),
@@ -63,14 +63,14 @@ pub async fn stage_manifest(
     staged.map_err(StageError::Stage)?;
     let ingested = match reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
         Ok(ingested) => ingested,
-        Err(ReadError::Refused(faults)) => return Err(StageError::Refused(Box::new(faults))),
+        Err(ReadError::Refused(faults)) => return Err(StageError::Refused(Box::new(faults), None)),
         Err(ReadError::Input { source, .. }) => {
             return Err(StageError::Input { name: name.to_owned(), reason: source.to_string() });
         }
         Err(ReadError::Sink(Gone)) => return Err(StageError::Stage(JournalError::Closed)),
     };
     if !skip_invalid && !ingested.faults.is_empty() {
-        return Err(StageError::Refused(Box::new(ingested.faults)));
+        return Err(StageError::Refused(Box::new(ingested.faults.clone()), Some(Box::new(ingested))));
     }
     Ok(ingested)
 }
