@@ -59,7 +59,7 @@ fn draft() -> Draft {
 }
 
 fn options() -> WriterOptions {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     WriterOptions { clock, new_journal_id: "id".into(), on_checkpoint: Box::new(|_| Ok(())) }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn confirm(
 fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     let sealed = &plan.sealed;
     let mut lines = Vec::new();
-    if connection.is_sandbox {
+    if connection.is_sandbox() {
         lines.push("SANDBOX: a rehearsal, nothing real is touched".to_owned());
     }
     lines.push(format!("account   {}", shown(&connection.caller.account)));
@@ -99,7 +99,7 @@ pub(super) fn print_plan(context: &Context, plan: &Plan, connection: &Connection
             .collect();
         let value = json!({
             "schema": "keybatch.plan/1",
-            "sandbox": connection.is_sandbox,
+            "sandbox": connection.is_sandbox(),
             "account": connection.caller.account,
             "caller_arn": connection.caller.arn,
             "endpoint": connection.endpoint,

@@ -8,7 +8,7 @@ use super::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::SessionOptions;
-use crate::domain::{Class, Policy, RunId};
+use crate::domain::{Class, Policy, RunId, SANDBOX_HEADER};
 use crate::lightsail::aws::{AwsLightsail, AwsOptions};
 use crate::lightsail::{Caller, Lightsail as _};
 use crate::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
@@ -28,10 +28,19 @@ pub(super) struct Connection {
     pub(super) caller: Caller,
     /// The address with `{region}` in it, or `sandbox:<world id>`.
     pub(super) endpoint: String,
-    /// Whether this is a rehearsal.
-    pub(super) is_sandbox: bool,
+    /// The address as such.
+    pub(super) address: String,
+    /// The id of the world, where this is a rehearsal.
+    pub(super) world: Option<String>,
     /// Kept running while the connection lives.
     _sandbox: Option<Sandbox>,
+}
+
+impl Connection {
+    /// Whether this is a rehearsal.
+    pub(super) fn is_sandbox(&self) -> bool {
+        self.world.is_some()
+    }
 }
 
 /// Where requests are to go.
@@ -119,8 +128,8 @@ pub(super) async fn connect(
         let message = format!("the credentials are for account {}, not {expected}", caller.account);
         return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
     }
-    let endpoint = world.as_ref().map_or(address, |id| format!("sandbox:{id}"));
-    Ok(Connection { port: Arc::new(port), caller, endpoint, is_sandbox: world.is_some(), _sandbox: sandbox })
+    let endpoint = world.as_ref().map_or_else(|| address.clone(), |id| format!("sandbox:{id}"));
+    Ok(Connection { port: Arc::new(port), caller, endpoint, address, world, _sandbox: sandbox })
 }
 
 /// Refuses an address that the SDK could not use: it would only say so in words that nobody understands.
@@ -155,7 +164,7 @@ async fn identify(port: &AwsLightsail) -> Result<(Caller, Option<String>), CliEr
     loop {
         let reply = port.caller_identity().await;
         tries += 1;
-        let world = reply.exchange.headers.get("x-keybatch-sandbox").cloned();
+        let world = reply.exchange.headers.get(SANDBOX_HEADER).cloned();
         let error = match reply.result {
             Ok(caller) => return Ok((caller, world)),
             Err(error) => error,

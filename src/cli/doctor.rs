@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::{CliError, Context, Environment, Exit};
-use crate::domain::Policy;
+use crate::domain::{Policy, SANDBOX_HEADER};
 use crate::journal::sqlite::{Cell, SqliteReader, on_network_file_system};
 use crate::journal::{JournalError, Lock};
 use crate::lightsail::Lightsail as _;
@@ -109,7 +109,7 @@ async fn service(args: &Args) -> Vec<Finding> {
         Err(error) => finding("endpoint", Health::Bad, error.to_string()),
     });
     let caller = port.caller_identity().await;
-    let sandbox = if caller.exchange.headers.contains_key("x-keybatch-sandbox") { " (SANDBOX)" } else { "" };
+    let sandbox = if caller.exchange.headers.contains_key(SANDBOX_HEADER) { " (SANDBOX)" } else { "" };
     findings.push(match caller.result {
         Ok(caller) => finding("caller", Health::Good, format!("{} of account {}{sandbox}", caller.arn, caller.account)),
         Err(error) => finding("caller", Health::Bad, format!("sts:GetCallerIdentity: {}", error.summary())),

@@ -114,7 +114,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let input = open_manifest(&args.manifest)?;
     let scratch = if args.dry_run { Some(Scratch::create()?) } else { None };
     let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.0.join("journal.db"));
-    let open = OpenJournal::open(context, &journal_path, &args.options).await?;
+    let open =
+        OpenJournal::open(context, &journal_path, args.options.checkpoint_to.as_deref().filter(|_| !args.dry_run))
+            .await?;
     let run = RunId(Uuid::now_v7());
     let worked = work(&args, context, policy, input, &journal_path, open, run, signals.clone());
     tokio::select! {
@@ -159,9 +161,9 @@ async fn work(
     let goal = goal(args, &mut staged, journal_path, run).await?;
     let region = staged.regions.first().cloned().unwrap_or_default();
     let connection = connect(&args.options, &policy, context, run, &region, goal).await?;
-    if connection.is_sandbox != sandbox {
+    if connection.is_sandbox() != sandbox {
         // A sandbox that another process serves.
-        refuse_unfinished(&open, &staged.ingested, connection.is_sandbox).await?;
+        refuse_unfinished(&open, &staged.ingested, connection.is_sandbox()).await?;
     }
     let opened = session_opened(
         context,
@@ -169,7 +171,7 @@ async fn work(
         &args.options,
         &policy,
         Some(&connection),
-        connection.is_sandbox,
+        connection.is_sandbox(),
         &args.named(),
     );
     let session = Session {
@@ -177,7 +179,7 @@ async fn work(
         options: &args.options,
         run,
         session: opened.session.clone(),
-        sandbox: connection.is_sandbox,
+        sandbox: connection.is_sandbox(),
         counts: Arc::new(Counts::default()),
         signals,
         began,
@@ -247,14 +249,17 @@ async fn execute(
     let runs = session.open.reader.runs().await?;
     let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
     let targets = session.open.reader.targets(run_no).await?;
-    let lanes = targets
-        .into_iter()
-        .filter_map(|target| {
-            let lane = lanes.iter().find(|lane| lane.target.region == target.target.region)?;
-            Some((target, Arc::clone(lane)))
-        })
-        .collect();
-    session.work(policy, &plan.sealed, lanes).await
+    let mut work = Vec::new();
+    for target in targets {
+        let known = lanes.iter().find(|lane| lane.target == target.target).map(Arc::clone);
+        // Rows that name no usable region have a target all the same; nothing is asked of it.
+        let lane = match known {
+            Some(lane) => lane,
+            None => session.lane(&connection, target.target.clone(), &policy).await?,
+        };
+        work.push((target, lane));
+    }
+    session.work(policy, &plan.sealed, work).await
 }
 
 /// Why there is nothing on the stage.
@@ -346,7 +351,12 @@ async fn refuse_manifest(
     Err(CliError {
         report: Some(report),
         hints: vec![
-            "nothing was sent; only this refusal was recorded".into(),
+            if args.dry_run {
+                "nothing was sent or recorded"
+            } else {
+                "nothing was sent; only this refusal was recorded"
+            }
+            .into(),
             "mend the file, or leave invalid rows out with --skip-invalid".into(),
         ],
         ..CliError::new(Exit::Refused, "the manifest is refused")
@@ -400,7 +410,7 @@ fn overrides(args: &Args, context: &Context) -> Vec<OverrideUsed> {
     used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which)).collect()
 }
 
-fn plan_error(error: &PlanError) -> CliError {
+pub(super) fn plan_error(error: &PlanError) -> CliError {
     let nothing = "nothing was sent but reads";
     match error {
         PlanError::Refused { notes, .. } => {
@@ -409,6 +419,9 @@ fn plan_error(error: &PlanError) -> CliError {
                 notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
             refused.hint(nothing)
         }
+        PlanError::Foreign { .. } => CliError::from_error(Exit::Environment, error)
+            .hint("AWS_ENDPOINT_URL redirects all services, AWS_ENDPOINT_URL_LIGHTSAIL and _STS one each")
+            .hint(nothing),
         PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)
             .hint(format!("the credentials need the IAM action {action}"))
             .hint(nothing),

@@ -9,6 +9,9 @@ use sha2::{Digest as _, Sha256};
 /// 80 KB; a delete's answer is about 400 bytes), and small enough that a hostile endpoint cannot fill the disk.
 pub const RAW_BODY_LIMIT_BYTES: usize = 64 * 1024;
 
+/// The header by which a sandbox says that it is one; its value is the id of its world.
+pub const SANDBOX_HEADER: &str = "x-keybatch-sandbox";
+
 /// An answer, or the lack of one: what was on the wire, and how it is to be understood.
 #[derive(Debug, Clone)]
 pub struct Reply<T> {

@@ -51,7 +51,7 @@ const LONG: Duration = Duration::from_secs(24 * 3600);
 const SHORT: Duration = Duration::from_secs(1);
 
 fn situation() -> Situation {
-    Situation { now: now(), denial: Denial::Unknown, target_admits: true }
+    Situation { now: now(), denial: Denial::Unknown, answered_at: Some(now()), read_at: Some(now()) }
 }
 
 /// A row to delete, seen a moment ago, never asked for.
@@ -65,6 +65,7 @@ fn unasked() -> RowState {
         windows: Vec::new(),
         unread: false,
         refusals: 0,
+        unsent: 0,
         refused_since: None,
         last: None,
         look: None,
@@ -93,7 +94,7 @@ fn asked(class: Option<Class>) -> RowState {
 }
 
 fn answer(class: Class) -> Answer {
-    Answer { class, at: ago(SHORT), seq: 3, operation_id: None, summary: None, earlier_session: false }
+    Answer { class, at: ago(Duration::from_secs(10)), seq: 3, operation_id: None, summary: None, earlier_session: false }
 }
 
 fn look(found: Found) -> Option<Look> {
@@ -168,7 +169,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
     use Class::*;
     let plain = situation();
     let denial = |denial| Situation { denial, ..situation() };
-    let refuses = Situation { target_admits: false, ..situation() };
+    let refuses = Situation { answered_at: None, read_at: None, ..situation() };
     let failed = || asked(Some(OperationFailed));
     let pending = || asked(Some(Pending));
     let lost = || asked(Some(Unanswered));
@@ -184,7 +185,8 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("unasked-no-answer", unasked().stale().seen(Found::NoAnswer), plain, "read"),
         ("unasked-no-answer-too-long", unasked().stale().seen(Found::NoAnswer).in_vain(), plain, "skipped/note"),
         ("unasked-no-answer-anywhere", unasked().stale().seen(Found::NoAnswer).in_vain(), refuses, "stop/nothing_readable"),
-        ("unasked-denied", unasked().stale().seen(Found::Denied), plain, "stop/cannot_read"),
+        ("unasked-denied", unasked().stale().seen(Found::Denied), refuses, "stop/cannot_read"),
+        ("unasked-denied-this-one", unasked().stale().seen(Found::Denied), plain, "skipped/note"),
         ("unasked-refused-for-all", unasked().stale().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
 
         ("succeeded", asked(Some(Succeeded)), plain, "deleted/answer"),
@@ -203,7 +205,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("setup-in-progress-ten-minutes-alone", asked(Some(SetupInProgress)).refused_for_ten_minutes(), plain, "failed/answer"),
         ("setup-in-progress-ten-minutes-all", asked(Some(SetupInProgress)).refused_for_ten_minutes(), refuses, "stop/throttled_for_long"),
         ("not-sent", asked(Some(NotSent)), plain, "send"),
-        ("not-sent-too-often", RowState { refusals: 3, ..asked(Some(NotSent)) }, plain, "stop/endpoint_gone"),
+        ("not-sent-too-often", RowState { unsent: 3, ..asked(Some(NotSent)) }, plain, "stop/endpoint_gone"),
         ("denied-unclear", asked(Some(Denied)), denial(Denial::Unknown), "hold"),
         ("denied-this-one", asked(Some(Denied)), denial(Denial::ThisItem), "failed/answer"),
         ("denied-this-one-after-a-loss", asked(Some(Denied)).after_a_loss(), denial(Denial::ThisItem), "read"),
@@ -238,7 +240,8 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("not-found", lost().seen(Found::NotFound), plain, "search"),
         ("no-answer", lost().seen(Found::NoAnswer), plain, "read"),
         ("no-answer-too-long", lost().seen(Found::NoAnswer).in_vain(), plain, "in_doubt/tried"),
-        ("read-denied", lost().seen(Found::Denied), plain, "stop/cannot_read"),
+        ("read-denied", lost().seen(Found::Denied), refuses, "stop/cannot_read"),
+        ("read-denied-this-one", lost().seen(Found::Denied), plain, "in_doubt/tried"),
         ("read-refused-for-all", lost().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
         ("search-operation", lost().searched(Found::Operation), plain, "deleted/operation"),
         ("search-nothing", lost().searched(Found::NoOperation), plain, "gone/readback"),
@@ -308,8 +311,9 @@ fn every_state(mut visit: impl FnMut(&RowState, &Situation)) {
                             let Some(row) = base.row() else { continue };
                             for row in with_searches_and_polls(&row) {
                                 for denial in [Denial::Unknown, Denial::ThisItem, Denial::Everything] {
-                                    for target_admits in bools {
-                                        visit(&row, &Situation { denial, target_admits, ..situation() });
+                                    for lives in [None, Some(now())] {
+                                        let (answered_at, read_at) = (lives, lives);
+                                        visit(&row, &Situation { denial, answered_at, read_at, ..situation() });
                                     }
                                 }
                             }
@@ -482,7 +486,9 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             ("in doubt only after an attempt", asked && evidence == E::Tried),
             (
                 "in doubt only after looking",
-                (lives && class == Some(Class::Pending)) || (found == Some(Found::NoAnswer) && in_vain),
+                (lives && class == Some(Class::Pending))
+                    || (found == Some(Found::NoAnswer) && in_vain)
+                    || (found == Some(Found::Denied) && situation.read_at.is_some()),
             ),
             OK,
             OK,
@@ -502,18 +508,18 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             [("stops where everything is denied", denied && now_answered), OK, OK, OK]
         }
         Step::Stop(StopCause::EndpointGone) => {
-            [("stops where no connection can be made", class == Some(Class::NotSent) && row.refusals >= 3), OK, OK, OK]
+            [("stops where no connection can be made", class == Some(Class::NotSent) && row.unsent >= 3), OK, OK, OK]
         }
         Step::Stop(StopCause::ThrottledForLong) => {
             let refused = matches!(class, Some(Class::Throttled | Class::SetupInProgress));
-            [("stops where everything is throttled", refused && !situation.target_admits), OK, OK, OK]
+            [("stops where everything is throttled", refused && situation.answered_at.is_none()), OK, OK, OK]
         }
         Step::Stop(StopCause::CannotRead) => {
             [("stops where it may not read", found == Some(Found::Denied)), OK, OK, OK]
         }
         Step::Stop(StopCause::NothingReadable) => [
             ("stops where nothing is readable", found == Some(Found::NoAnswer) && in_vain && !asked),
-            ("stops only where nobody is answered", !situation.target_admits),
+            ("stops only where nobody is answered", situation.answered_at.is_none()),
             OK,
             OK,
         ],

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use crate::domain::{Class, Evidence, Identity, Outcome};
 use crate::journal::event::{Event, Found, IntentRecorded, Source, Verdict};
 
+/// How many windows are kept: a row that is throttled for ten minutes has no more attempts than this.
+const MOST_WINDOWS: usize = 256;
+
 /// What is known of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowState {
@@ -25,7 +28,9 @@ pub struct RowState {
     pub unread: bool,
     /// Refusals before execution in a row, in this session.
     pub refusals: u32,
-    /// When the first of those came.
+    /// Those of them, in a row, whose connection was never made.
+    pub unsent: u32,
+    /// When the first of those refusals came.
     pub refused_since: Option<Timestamp>,
     /// The last attempt.
     pub last: Option<Attempt>,
@@ -140,6 +145,7 @@ impl RowState {
             windows: Vec::new(),
             unread: false,
             refusals: 0,
+            unsent: 0,
             refused_since: None,
             last: None,
             look: None,
@@ -175,6 +181,9 @@ impl RowState {
                 self.polls.add(at);
             }
             Event::Observed(observed) => {
+                if observed.found == Found::Same {
+                    self.confirmed_at = Some(observed.observation.as_ref().map_or(at, |seen| seen.at));
+                }
                 let look = Look {
                     found: observed.found,
                     at,
@@ -193,7 +202,13 @@ impl RowState {
         if answer.class.is_refusal_before_execution() {
             // As if it had never been sent: it used up no attempt, and nothing new is to be looked for.
             self.spent = self.spent.saturating_sub(1);
-            self.windows.pop();
+            let window = self.windows.pop();
+            // That a throttled request was not executed is the usual contract, but not documented here.
+            if let (Class::Throttled, Some(window)) = (answer.class, window) {
+                self.windows.push(Window { to: Some(answer.at), ..window });
+                let surplus = self.windows.len().saturating_sub(MOST_WINDOWS);
+                self.windows.drain(..surplus);
+            }
             self.unread = false;
             self.refusals += 1;
             self.refused_since.get_or_insert(answer.at);
@@ -201,10 +216,10 @@ impl RowState {
             self.refusals = 0;
             self.refused_since = None;
         }
-        if let (Class::NotFound | Class::Refused | Class::OperationFailed, Some(window)) =
-            (answer.class, self.windows.last_mut())
-        {
-            window.to = Some(answer.at);
+        self.unsent = if answer.class == Class::NotSent { self.unsent + 1 } else { 0 };
+        if matches!(answer.class, Class::NotFound | Class::Refused | Class::OperationFailed) {
+            // This attempt itself had no effect; an earlier one may have.
+            self.windows.pop();
         }
         if answer.class == Class::Pending {
             self.polls.since = Some(answer.at);
@@ -226,7 +241,6 @@ impl RowState {
             return;
         }
         if look.found == Found::Same {
-            self.confirmed_at = Some(look.at);
             self.unread = false;
         }
         self.look = Some(look);
@@ -236,7 +250,7 @@ impl RowState {
     /// not hold any more.
     pub fn reopen(&mut self, now: Timestamp) {
         self.tries = Tries::default();
-        (self.refusals, self.refused_since) = (0, None);
+        (self.refusals, self.unsent, self.refused_since) = (0, 0, None);
         if self.polls.since.is_some() {
             self.polls = Tries { since: Some(now), count: 0 };
         }

@@ -26,6 +26,9 @@ pub struct StagedRow {
     pub line: u64,
     /// Offsets of its first byte and the one behind its last.
     pub extent: (u64, u64),
+    /// What an invalid row has in the name's column; a valid one is staged under its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The account that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -122,7 +125,7 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
     };
     IntentRecorded {
         line: staged.line,
-        key_pair_name: facts.name.to_owned(),
+        key_pair_name: staged.name.unwrap_or_else(|| facts.name.to_owned()),
         account: facts.account.to_owned(),
         region: facts.region.to_owned(),
         fields: staged.fields,

@@ -18,6 +18,9 @@ const AHEAD: usize = 2;
 /// Pairs of rows that are compared at once.
 const TWINS_PAGE: u32 = 500;
 
+/// The canonical name of the column, for what an invalid row says there.
+const REGION: &str = "region";
+
 /// (row, region or empty, name, staged row as JSON).
 type StageRow = (u64, String, String, String);
 
@@ -108,12 +111,13 @@ fn stage_row(item: Item) -> StageRow {
             let staged = StagedRow {
                 line: invalid.place.line,
                 extent: (invalid.place.start, invalid.place.end),
+                name: invalid.name,
+                fields: invalid.region.map(|region| (REGION.to_owned(), region)).into_iter().collect(),
                 faults: invalid.faults.iter().map(|kind| format!("{}: {kind}", kind.code())).collect(),
                 ..StagedRow::default()
             };
-            // A row that cannot be told apart by name must not pass for the twin of another one.
-            let name = invalid.name.unwrap_or_default();
-            (invalid.place.row, invalid.region.unwrap_or_default(), name, json(&staged))
+            // Staged without name and region: it is nobody's twin, and its region is asked nothing.
+            (invalid.place.row, String::new(), String::new(), json(&staged))
         }
     }
 }
@@ -139,6 +143,7 @@ fn staged(row: Row) -> StagedRow {
     StagedRow {
         line: row.place.line,
         extent: (row.place.start, row.place.end),
+        name: None,
         account,
         expected_fingerprint: row.expected_fingerprint,
         arn: row.arn.map(|arn| arn.text),
