@@ -141,6 +141,7 @@ CREATE TABLE rate (
     account_id TEXT    NOT NULL,
     region     TEXT    NOT NULL,
     rate_per_s TEXT    NOT NULL,
+    is_limit   INTEGER NOT NULL,                -- 1 where throttling began, 0 for what was borne so far
     seq        INTEGER NOT NULL,
     PRIMARY KEY (endpoint, account_id, region)
 ) STRICT, WITHOUT ROWID;

@@ -72,7 +72,7 @@ fn an_edited_plan_is_refused() {
     let (done, said) = support::shell::write(&bench.journal(), edit);
     assert!(done, "{said}");
     let done = bench.resume().exits(4);
-    assert!(done.stderr.contains("plan"), "{done}");
+    assert!(done.stderr.contains("changed"), "{done}");
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), sent);
 }
 

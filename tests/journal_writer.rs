@@ -48,6 +48,10 @@ impl EntryStore for Failing {
         if fails { Err(JournalError::HeadMoved { size: from.size() }) } else { Ok(()) }
     }
 
+    async fn consolidate(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     async fn close(self) -> Result<(), JournalError> {
         Ok(())
     }

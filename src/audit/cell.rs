@@ -66,14 +66,18 @@ pub fn json_text(value: &Value) -> String {
 }
 
 /// A cell that no spreadsheet takes for a formula, and that holds no terminal escapes: one that begins with `=`, `+`,
-/// `-`, `@`, a tab or a carriage return gets an apostrophe before it, and control characters are replaced.
+/// `-`, `@`, their full-width forms, a tab or a carriage return gets an apostrophe before it, and characters that control
+/// a terminal or the reading direction are replaced.
 #[must_use]
 pub fn csv_cell(cell: &str) -> String {
-    let clean: String = cell
-        .chars()
-        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    if clean.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{clean}") } else { clean }
+    let steers = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t' | '\r')
+            || matches!(u32::from(c), 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x2069 | 0xFEFF)
+    };
+    let clean: String = cell.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    // Some spreadsheets take the full-width forms for the plain ones.
+    const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    if clean.starts_with(FORMULA) { format!("'{clean}") } else { clean }
 }
 
 #[cfg(test)]
@@ -93,5 +97,7 @@ mod tests {
         assert_eq!(csv_cell("\tx"), "'\tx");
         assert_eq!(csv_cell("a\u{1b}[31mb"), "a\u{fffd}[31mb");
         assert_eq!(csv_cell("_key-1"), "_key-1");
+        assert_eq!(csv_cell("\u{ff1d}1+1"), "'\u{ff1d}1+1");
+        assert_eq!(csv_cell("a\u{202e}b"), "a\u{fffd}b");
     }
 }

@@ -173,7 +173,10 @@ fn written<'a>(intent: &'a IntentRecorded, column: &str) -> Option<&'a str> {
     match meaning {
         None => intent.annotations.get(column).map(String::as_str),
         Some(Meaning::Name) => Some(&intent.key_pair_name),
-        Some(Meaning::ExpectedFingerprint) => intent.expected_fingerprint.as_deref(),
+        Some(Meaning::ExpectedFingerprint) => {
+            let written = || intent.fields.get(Meaning::ExpectedFingerprint.spellings()[0]);
+            intent.expected_fingerprint.as_ref().or_else(written).map(String::as_str)
+        }
         Some(meaning) => intent.fields.get(meaning.spellings()[0]).map(String::as_str),
     }
 }

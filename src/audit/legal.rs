@@ -174,7 +174,7 @@ impl Row {
         let holds = match (outcome, evidence) {
             (Outcome::Deleted, Evidence::Answer) => answered == Some(Class::Succeeded),
             (Outcome::Deleted, Evidence::Operation) => tried && self.operation_succeeded,
-            (Outcome::Deleted, Evidence::Cloudtrail) | (Outcome::InDoubt, Evidence::Tried) => tried,
+            (Outcome::InDoubt, Evidence::Tried) => tried,
             (Outcome::Gone, Evidence::Readback) => {
                 tried && matches!(self.seen_since, Some(Seen::NotFound | Seen::Other))
             }

@@ -50,7 +50,9 @@ pub async fn resolve(reader: &SqliteReader, wanted: &str) -> Result<RunRecord, R
 
 fn choose(mut runs: Vec<RunRecord>, wanted: &str) -> Result<RunRecord, RunError> {
     if wanted == LATEST {
-        return runs.pop().ok_or(RunError::NoRuns);
+        // A refused manifest is a run, too, but hardly the one that is meant.
+        let begun = runs.iter().rposition(|run| run.state != "abandoned");
+        return begun.map(|place| runs.remove(place)).or_else(|| runs.pop()).ok_or(RunError::NoRuns);
     }
     let prefix = digits(wanted);
     let known = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -88,7 +88,7 @@ fn aws_options(
     }
 }
 
-/// Connects. `region` is one that the run has rows in.
+/// Connects. `region` is one that the run has rows in; `bound` is the endpoint of a run that is resumed.
 pub(super) async fn connect(
     options: &SessionOptions,
     policy: &Policy,
@@ -96,8 +96,10 @@ pub(super) async fn connect(
     run: RunId,
     region: &str,
     goal: Goal,
+    bound: Option<&str>,
 ) -> Result<Connection, CliError> {
-    if matches!(goal, Goal::Service) {
+    let service = matches!(goal, Goal::Service);
+    if service {
         check_addresses(options, context)?;
     }
     let sandbox = match goal {
@@ -119,8 +121,11 @@ pub(super) async fn connect(
         aws.region = Some(region.to_owned());
     }
     let port = AwsLightsail::load(&aws).await;
-    let (caller, world) = identify(&port).await?;
     let address = port.endpoint(region).await.map_err(|error| CliError::from_error(Exit::Environment, &error))?;
+    if service {
+        refuse_address(bound, &address)?;
+    }
+    let (caller, world) = identify(&port).await?;
     if url.as_ref().is_some_and(|url| *url != address) {
         return Err(CliError::new(Exit::Environment, format!("a rehearsal would have gone to {address}")));
     }
@@ -130,6 +135,21 @@ pub(super) async fn connect(
     }
     let endpoint = world.as_ref().map_or_else(|| address.clone(), |id| format!("sandbox:{id}"));
     Ok(Connection { port: Arc::new(port), caller, endpoint, address, world, _sandbox: sandbox })
+}
+
+/// Refuses an address that a resumed run is not bound to, before anybody there is asked anything.
+fn refuse_address(bound: Option<&str>, address: &str) -> Result<(), CliError> {
+    match bound {
+        Some(world) if world.starts_with("sandbox:") && address.contains(".amazonaws.") => {
+            let message = format!("the run is a rehearsal in {world}, whose world is not beside the journal any more");
+            Err(CliError::new(Exit::Refused, message).hint("nothing was sent"))
+        }
+        Some(bound) if !bound.starts_with("sandbox:") && bound != address => {
+            let message = format!("the run is bound to endpoint {bound}, this is {address}");
+            Err(CliError::new(Exit::Refused, message).hint("nothing was sent"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses an address that the SDK could not use: it would only say so in words that nobody understands.
@@ -143,6 +163,10 @@ fn check_addresses(options: &SessionOptions, context: &Context) -> Result<(), Cl
         });
         if !usable {
             let message = format!("{name} is {url:?}, which is no address such as https://host:port");
+            return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
+        }
+        if url.contains('@') {
+            let message = format!("{name} holds a user or a password, which would end up in the journal");
             return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
         }
     }

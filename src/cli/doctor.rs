@@ -30,7 +30,7 @@ const SECRET: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SE
 /// Below this the disk is noted: a hundred thousand rows need about 300 MB.
 const LITTLE_SPACE_BYTES: u64 = 500 * 1024 * 1024;
 
-/// Check the journal and the surroundings; with --online, the credentials and permissions to read, too
+/// Check the journal and the surroundings; --online asks AWS, too
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Ask the service: whose credentials these are, where requests go, whether key pairs can be listed

@@ -10,6 +10,7 @@ use super::options::SessionOptions;
 use super::session::{OpenJournal, Session, draft, requests, say, session_opened};
 use super::signals::Signals;
 use super::summary::{Head, Summary};
+use crate::audit::{Options, Verdict as Verified, verify};
 use crate::domain::Policy;
 use crate::execute::lane::Counts;
 use crate::execute::lane::Lane;
@@ -59,6 +60,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     if record.state == "finished" {
         return already_finished(context, &open, &record).await;
     }
+    refuse_altered(context, &open).await?;
     let (sealed, started) = plan_of(&open, &record).await?;
     let policy = args.options.policy(started.policy.clone())?;
     let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) {
@@ -69,7 +71,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     };
     let targets = open.reader.targets(record.run_no).await?;
     let region = targets.first().map(|target| target.target.region.clone()).unwrap_or_default();
-    let connection = connect(&args.options, &policy, context, record.run, &region, goal).await?;
+    let connection =
+        connect(&args.options, &policy, context, record.run, &region, goal, record.endpoint.as_deref()).await?;
     refuse_another(&record, &connection)?;
     let opened = session_opened(context, "resume", &args.options, &policy, Some(&connection), record.sandbox, &[]);
     let session = Session {
@@ -78,6 +81,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         run: record.run,
         session: opened.session.clone(),
         sandbox: record.sandbox,
+        resumed: true,
         counts: Arc::new(Counts::default()),
         signals,
         began,
@@ -171,6 +175,32 @@ async fn already_finished(context: &Context, open: &OpenJournal, record: &RunRec
     let summary = Summary::new(run, None, record.sandbox, record.rows, outcomes, requests, 0.0, journal, head);
     say(context, &summary, superfluous);
     Ok(summary.exit(superfluous))
+}
+
+/// A journal up to this size is verified whole before a run goes on, which takes about a second; of a larger one, the
+/// plan alone is.
+const VERIFIED_WHOLE_ENTRIES: u64 = 250_000;
+
+/// What is to be done next is read from the journal, so nothing is done where that was changed. A history that this
+/// version cannot follow is no reason to leave rows unsettled.
+async fn refuse_altered(context: &Context, open: &OpenJournal) -> Result<(), CliError> {
+    let (size, _) = open.reader.head().await?;
+    if size > VERIFIED_WHOLE_ENTRIES {
+        return Ok(());
+    }
+    let scratch = super::verify::scratch_directory(context);
+    let scratch = Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4())));
+    let report = verify(&context.journal, Options { scratch, ..Options::default() }).await?;
+    match report.verdict {
+        Verified::Verified | Verified::SelfConsistent => Ok(()),
+        Verified::IllegalHistory | Verified::CannotVerify => {
+            context.ui.say(&format!("warning: {}", super::shown(&report.detail)));
+            Ok(())
+        }
+        _ => Err(CliError::new(Exit::Refused, format!("the journal was changed: {}", report.detail))
+            .hint("nothing was sent")
+            .hint(VERIFY)),
+    }
 }
 
 /// The sealed plan and the settings of the run. A plan that is not what was sealed is not worked off.

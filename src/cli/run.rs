@@ -160,7 +160,7 @@ async fn work(
     }
     let goal = goal(args, &mut staged, journal_path, run).await?;
     let region = staged.regions.first().cloned().unwrap_or_default();
-    let connection = connect(&args.options, &policy, context, run, &region, goal).await?;
+    let connection = connect(&args.options, &policy, context, run, &region, goal, None).await?;
     if connection.is_sandbox() != sandbox {
         // A sandbox that another process serves.
         refuse_unfinished(&open, &staged.ingested, connection.is_sandbox()).await?;
@@ -180,6 +180,7 @@ async fn work(
         run,
         session: opened.session.clone(),
         sandbox: connection.is_sandbox(),
+        resumed: false,
         counts: Arc::new(Counts::default()),
         signals,
         began,

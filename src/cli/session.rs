@@ -23,6 +23,7 @@ use crate::execute::control::{Control, Stop, StoppedBy};
 use crate::execute::decide::StopCause;
 use crate::execute::lane::{Counts, Lane};
 use crate::execute::pace::Pacer;
+use crate::execute::rate::Learned;
 use crate::execute::{LaneWork, Shared, work_off};
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{Event, PlanSealed, Requests, RunFinished, RunStopped, SessionClosed, SessionOpened};
@@ -140,6 +141,8 @@ pub(super) struct Session<'a> {
     pub(super) run: RunId,
     pub(super) session: String,
     pub(super) sandbox: bool,
+    /// Whether another session made the plan.
+    pub(super) resumed: bool,
     pub(super) counts: Arc<Counts>,
     pub(super) signals: Signals,
     pub(super) began: tokio::time::Instant,
@@ -154,7 +157,7 @@ impl Session<'_> {
         policy: &Policy,
     ) -> Result<Arc<Lane<AwsLightsail>>, JournalError> {
         let learned = self.open.reader.rate(&connection.endpoint, &target).await?;
-        let learned = learned.and_then(|rate| rate.parse::<f64>().ok()).filter(|rate| rate.is_finite() && *rate > 0.0);
+        let learned = learned.and_then(|(rate, is_limit)| Some(Learned { rate_per_s: rate.parse().ok()?, is_limit }));
         Ok(Arc::new(Lane {
             port: Arc::clone(&connection.port),
             target,
@@ -184,6 +187,7 @@ impl Session<'_> {
         let shared = Arc::new(Shared {
             run: self.run,
             run_no: record.run_no,
+            resumed: self.resumed,
             in_flight: Arc::new(Semaphore::new(policy.concurrency as usize)),
             policy,
             clock: Arc::clone(&self.open.clock),

@@ -8,6 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::ui::Ui;
 use crate::execute::control::{Control, StoppedBy};
 
+/// "File size limit exceeded": the same number on all machines that Linux and Rust share, but for MIPS.
+const SIGXFSZ: i32 = 25;
+
 /// What signals have asked for so far.
 #[derive(Debug, Clone)]
 pub(super) struct Signals {
@@ -31,6 +34,9 @@ impl Signals {
         };
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        // A file that grows beyond a limit is an error of the write, not the end of the process.
+        let mut too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
+        tokio::spawn(async move { while too_large.recv().await.is_some() {} });
         let told = signals.clone();
         tokio::spawn(async move {
             loop {

@@ -1,10 +1,11 @@
 //! `keybatch verify`: is the journal what was written?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{CliError, Context, Exit, Format, shown};
 use crate::audit::{Options, Report, Verdict, json_text, verify};
 use crate::journal::checkpoint::Checkpoint;
+use crate::journal::sqlite::SqliteReader;
 
 /// Verify the journal, offline
 ///
@@ -13,7 +14,7 @@ use crate::journal::checkpoint::Checkpoint;
 /// checkpoint that was kept elsewhere can tell.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A checkpoint that was kept elsewhere; the last one in the file is used
+    /// Checkpoints that were kept elsewhere; of those of this journal, the one that covers most is used
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
     /// Fail where there is nothing outside to compare with
@@ -24,7 +25,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let scratch = scratch_directory(context);
     let options = Options {
-        checkpoint: args.checkpoint.as_ref().map(read_checkpoint).transpose()?,
+        checkpoint: match &args.checkpoint {
+            Some(path) => Some(read_checkpoint(path, &context.journal).await?),
+            None => None,
+        },
         require_checkpoint: args.require_checkpoint,
         scratch: Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4()))),
     };
@@ -42,20 +46,30 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 }
 
 /// Where the projections are made again: a file without a name that is gone with the process.
-fn scratch_directory(context: &Context) -> PathBuf {
+pub(super) fn scratch_directory(context: &Context) -> PathBuf {
     let named = context.environment.variable("TMPDIR").map(PathBuf::from);
     let candidates = named.into_iter().chain([PathBuf::from("/var/tmp"), PathBuf::from("/tmp")]);
     candidates.into_iter().find(|path| path.is_dir()).unwrap_or_else(|| PathBuf::from("."))
 }
 
-fn read_checkpoint(path: &PathBuf) -> Result<Checkpoint, CliError> {
+/// Of several checkpoints the one of this journal that covers most: if an older one is all that the journal still has,
+/// the newer one shows it.
+async fn read_checkpoint(path: &Path, journal: &Path) -> Result<Checkpoint, CliError> {
     let shown = shown(&path.to_string_lossy());
     let text = std::fs::read_to_string(path).map_err(|error| {
         let mut wrapped = CliError::new(Exit::Usage, format!("the checkpoint {shown} cannot be read"));
         wrapped.causes.push(error.to_string());
         wrapped
     })?;
-    Checkpoint::parse_last(&text).map_err(|error| CliError::new(Exit::Usage, format!("{shown} is {error}")))
+    let all = Checkpoint::parse_all(&text);
+    let all = all.map_err(|error| CliError::new(Exit::Usage, format!("{shown} is {error}")))?;
+    let id = match SqliteReader::open(journal).await {
+        Ok(reader) => reader.journal_id().await.ok().flatten(),
+        Err(_) => None,
+    };
+    let own = all.iter().filter(|checkpoint| Some(&checkpoint.journal_id) == id.as_ref());
+    let most = own.max_by_key(|checkpoint| checkpoint.size).or(all.last()).cloned();
+    most.ok_or_else(|| CliError::new(Exit::Usage, format!("{shown} holds no checkpoint")))
 }
 
 fn text(report: &Report, require_checkpoint: bool) -> String {

@@ -13,6 +13,10 @@ use crate::journal::event::{Found, Verdict};
 /// answer. Well above any burst of other users of the account, well below a working day.
 pub const REFUSAL_BUDGET: SignedDuration = SignedDuration::from_mins(10);
 
+/// How often something is tried at least before it is given up, however long that takes: at a slow rate the queue alone
+/// can take longer than a time limit, and what was never asked was not answered either.
+pub const FEWEST_TRIES: u32 = 3;
+
 /// What the row's neighbours show, which the row itself cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Situation {
@@ -172,7 +176,8 @@ fn pending(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         _ => {}
     }
     let since = row.polls.since.unwrap_or(situation.now);
-    if row.look.is_none() && situation.now < after(since, policy.operation_timeout) {
+    let in_time = row.polls.count < FEWEST_TRIES || situation.now < after(since, policy.operation_timeout);
+    if row.look.is_none() && in_time {
         return Step::Poll { level: row.polls.count };
     }
     look(row, policy, situation, StillThere::InDoubt)
@@ -254,7 +259,8 @@ fn is_stale(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
 }
 
 fn budget_is_left(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
-    row.tries.since.is_none_or(|since| situation.now < after(since, policy.settle_timeout))
+    row.tries.count < FEWEST_TRIES
+        || row.tries.since.is_none_or(|since| situation.now < after(since, policy.settle_timeout))
 }
 
 fn after(at: Timestamp, duration: std::time::Duration) -> Timestamp {

@@ -94,7 +94,14 @@ fn asked(class: Option<Class>) -> RowState {
 }
 
 fn answer(class: Class) -> Answer {
-    Answer { class, at: ago(Duration::from_secs(10)), seq: 3, operation_id: None, summary: None, earlier_session: false }
+    Answer {
+        class,
+        at: ago(Duration::from_secs(10)),
+        seq: 3,
+        operation_id: None,
+        summary: None,
+        earlier_session: false,
+    }
 }
 
 fn look(found: Found) -> Option<Look> {
@@ -299,7 +306,6 @@ fn the_table_is_the_one_in_the_document() {
 
 /// Calls `visit` with every state that [`RowState::apply`] can lead to, as far as [`decide`] can tell two apart.
 fn every_state(mut visit: impl FnMut(&RowState, &Situation)) {
-    let bools = [false, true];
     for settled in [None, Some((Outcome::Deleted, Evidence::Answer))] {
         for verdict in [Verdict::Delete, Verdict::Skip, Verdict::Absent] {
             for attempts in 0..=2 {
@@ -372,10 +378,11 @@ impl State<'_> {
         row.confirmed_at = Some(ago(if stale { LONG } else { SHORT }));
         row.look = self.seen.and_then(look);
         let since = if in_vain { LONG } else { SHORT };
-        row.tries = Tries { since: Some(ago(since)), count: 1 };
+        row.tries = Tries { since: Some(ago(since)), count: if in_vain { FEWEST_TRIES } else { 1 } };
         if too_long {
-            row.polls.since = Some(ago(LONG));
+            row.polls = Tries { since: Some(ago(LONG)), count: FEWEST_TRIES };
         }
+        row.unsent = if self.class == Some(Class::NotSent) { row.refusals } else { 0 };
         if let Some(last) = &mut row.last {
             last.started_at = ago(if alive { SHORT } else { LONG });
             if let Some(answer) = &mut last.answer {

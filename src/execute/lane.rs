@@ -109,12 +109,14 @@ impl<L> Lane<L> {
     pub async fn record(&self, change: Option<RateChange>) -> Result<(), JournalError> {
         let Some(change) = change.filter(|change| change.announce) else { return Ok(()) };
         tracing::debug!(target = %self.target, from = ?change.from, to = ?change.to, "rate changed");
+        let learned = self.pacer.learned();
         let event = RateChanged {
             account: self.target.account.clone(),
             region: self.target.region.clone(),
             from_per_s: rate_text(change.from),
             to_per_s: rate_text(change.to),
-            learned_per_s: self.pacer.learned().map(|rate| rate_text(Some(rate))),
+            learned_per_s: learned.map(|learned| rate_text(Some(learned.rate_per_s))),
+            learned_is_limit: learned.map(|learned| learned.is_limit),
             why: change.why.as_str().to_owned(),
         };
         let draft = Draft { run: Some(self.run), row: None, event: Event::RateChanged(event) };

@@ -50,6 +50,8 @@ pub struct Shared {
     pub run: RunId,
     /// Its number in the journal.
     pub run_no: i64,
+    /// Whether another session made the plan.
+    pub resumed: bool,
     /// Its settings.
     pub policy: Policy,
     /// Where the time comes from.
@@ -241,7 +243,9 @@ impl<L: Lightsail> Feeder<L> {
         for entry in entries {
             state.apply(entry.seq, entry.at, &entry.event);
         }
-        state.reopen(self.shared.clock.now());
+        if self.shared.resumed {
+            state.reopen(self.shared.clock.now());
+        }
         state
     }
 

@@ -20,7 +20,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::rate::{RateCap, RateChange, RateRule};
+use super::rate::{Learned, RateCap, RateChange, RateRule};
 
 /// How far the schedule may lag behind the clock. Timers have a grain of 1 ms and wake late: with a burst of one,
 /// each late departure would push back all that follow, and at 200/s one late millisecond costs 20 %. A lag of 10 ms
@@ -58,7 +58,7 @@ pub struct Permit {
 
 impl Pacer {
     /// A pacer under `cap` that starts from what an earlier session [`learned`](Self::learned), in requests per second.
-    pub fn new(cap: RateCap, learned: Option<f64>) -> Self {
+    pub fn new(cap: RateCap, learned: Option<Learned>) -> Self {
         let rule = RateRule::new(cap, learned);
         let limiter = rule.rate().map(|rate| Arc::new(Limiter::new(rate, Duration::ZERO)));
         Self {
@@ -117,7 +117,7 @@ impl Pacer {
     }
 
     /// What the next session should start from, in requests per second.
-    pub fn learned(&self) -> Option<f64> {
+    pub fn learned(&self) -> Option<Learned> {
         self.state().rule.learned()
     }
 
@@ -198,7 +198,7 @@ mod tests {
 
     fn capped(rate: f64) -> Arc<Pacer> {
         // Learned well above the cap, so that it starts at the cap.
-        Arc::new(Pacer::new(RateCap::PerSecond(rate), Some(10.0 * rate)))
+        Arc::new(Pacer::new(RateCap::PerSecond(rate), Some(Learned::limit(10.0 * rate))))
     }
 
     /// The departures of `count` requests asked for by `tasks` at once.
@@ -378,6 +378,10 @@ mod tests {
         set.join_all().await;
         let (ratio, throttles) = (started.elapsed().as_secs_f64() / 99.2, throttles.load(Ordering::Relaxed));
         assert!(ratio <= 1.05 && throttles <= 10, "{ratio} of the ideal time, {throttles} throttles");
-        assert!(pacer.learned().is_some_and(|rate| (rate / 5.0 - 1.0).abs() < 0.1), "{:?}", pacer.learned());
+        assert!(
+            pacer.learned().is_some_and(|learned| (learned.rate_per_s / 5.0 - 1.0).abs() < 0.1),
+            "{:?}",
+            pacer.learned()
+        );
     }
 }

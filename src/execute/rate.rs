@@ -28,9 +28,9 @@ const START_PER_S: f64 = 2.0;
 /// Where learning starts under an explicit cap, per second: who names a rate holds at least this little for safe, and
 /// a smaller cap is then kept exactly from the first request on.
 const START_CAPPED_PER_S: f64 = 5.0;
-/// The slowest rate that is learned, one per ten seconds: a service that refuses everything for an hour must not leave
-/// a rate behind at which nobody would notice that it is back.
-const SLOWEST_PER_S: f64 = 0.1;
+/// The slowest rate that is learned, one per four seconds: no account is known to permit less, and a service that refuses
+/// everything for an hour must not leave a rate behind at which nobody would notice that it is back.
+const SLOWEST_PER_S: f64 = 0.25;
 /// A learned rate is entered this far below: the limit may have moved between the sessions.
 const LEARNED: f64 = 0.9;
 
@@ -121,6 +121,15 @@ impl RateWhy {
     }
 }
 
+/// What a session leaves to the next one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Learned {
+    /// Requests per second.
+    pub rate_per_s: f64,
+    /// Whether that is where the service begins to throttle, or only what it has borne so far.
+    pub is_limit: bool,
+}
+
 /// A change of the rate. Rates are in requests per second; `None` is unlimited.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateChange {
@@ -181,23 +190,37 @@ struct Empty {
     admitted: u64,
 }
 
+impl Learned {
+    /// Where the service begins to throttle, in requests per second.
+    #[must_use]
+    pub fn limit(rate_per_s: f64) -> Self {
+        Self { rate_per_s, is_limit: true }
+    }
+}
+
 impl RateRule {
     /// A rule under `cap` that starts a little below `learned` (what an earlier session's [`learned`](Self::learned)
     /// said, requests per second), or low.
-    pub fn new(cap: RateCap, learned: Option<f64>) -> Self {
-        let learned = learned.filter(|rate| rate.is_finite() && *rate > 0.0);
+    pub fn new(cap: RateCap, learned: Option<Learned>) -> Self {
+        let learned = learned.filter(|learned| learned.rate_per_s.is_finite() && learned.rate_per_s > 0.0);
+        let limit = learned.filter(|learned| learned.is_limit).map(|learned| learned.rate_per_s);
+        let borne = learned.map(|learned| learned.rate_per_s);
         let (ceiling, start) = match cap {
             RateCap::None => (CAP_PER_S.1, Some(START_PER_S)),
             RateCap::PerSecond(rate) => (rate.max(CAP_PER_S.0).min(CAP_PER_S.1), Some(START_CAPPED_PER_S)),
             RateCap::Unlimited => (CAP_PER_S.1, None),
         };
-        let rate = start.map(|start| learned.map_or(start, |rate| rate * LEARNED).max(SLOWEST_PER_S).min(ceiling));
-        let phase = if learned.is_some() && rate.is_some() { Phase::Settled } else { Phase::Searching };
+        let rate = start.map(|start| {
+            // What was merely borne says nothing against starting as if nothing were known.
+            let start = borne.map_or(start, |rate| start.max(rate * LEARNED));
+            limit.map_or(start, |limit| limit * LEARNED).max(SLOWEST_PER_S).min(ceiling)
+        });
+        let phase = if limit.is_some() && rate.is_some() { Phase::Settled } else { Phase::Searching };
         Self {
             cap: ceiling,
             rate,
             phase,
-            limit: learned,
+            limit,
             rests_on: 0.0,
             confirmed: false,
             well_known: None,
@@ -218,13 +241,15 @@ impl RateRule {
         self.rate
     }
 
-    /// What the next session should start from, in requests per second: the limit, once a throttle has shown it. A rate
-    /// that was merely borne is none: whoever starts from it would take it for one, and searching is quick.
-    pub fn learned(&self) -> Option<f64> {
-        let limit = self.limit?;
-        match self.phase {
-            Phase::Searching => Some(limit.max(self.achieved)),
-            Phase::Settled | Phase::Probing => Some(limit),
+    /// What the next session should start from: the limit, once a throttle has shown it, else the rate that was borne.
+    pub fn learned(&self) -> Option<Learned> {
+        let borne = (self.achieved > 0.0).then_some(Learned { rate_per_s: self.achieved, is_limit: false });
+        match (self.limit, self.phase) {
+            (None, _) => borne,
+            (Some(limit), Phase::Searching) => {
+                Some(Learned { rate_per_s: limit.max(self.achieved), is_limit: limit >= self.achieved })
+            }
+            (Some(limit), Phase::Settled | Phase::Probing) => Some(Learned { rate_per_s: limit, is_limit: true }),
         }
     }
 
@@ -427,7 +452,7 @@ mod tests {
 
     #[test]
     fn starts_low_at_the_cap_or_below_what_was_learned() {
-        let start = |cap, learned| RateRule::new(cap, learned).rate();
+        let start = |cap, learned: Option<f64>| RateRule::new(cap, learned.map(Learned::limit)).rate();
         assert_eq!(start(RateCap::None, None), Some(2.0));
         assert_eq!(start(RateCap::PerSecond(1.0), None), Some(1.0));
         assert_eq!(start(RateCap::PerSecond(50.0), None), Some(5.0));
@@ -442,7 +467,7 @@ mod tests {
 
     #[test]
     fn throttles_of_one_event_lower_the_rate_once() {
-        let mut rule = RateRule::new(RateCap::None, Some(10.0));
+        let mut rule = RateRule::new(RateCap::None, Some(Learned::limit(10.0)));
         let first = rule.on_answer(at(0.9), at(1.0), true).unwrap();
         assert_eq!((first.why, first.announce), (RateWhy::Throttled, true));
         assert!(first.to < first.from && !first.pause.is_zero());
@@ -460,7 +485,7 @@ mod tests {
         assert_eq!(rule.rate(), Some(2.0));
         // Twenty answers a second, whatever the rate: it ends within twice that, learned or not.
         for learned in [None, Some(3.0)] {
-            let mut rule = RateRule::new(RateCap::None, learned);
+            let mut rule = RateRule::new(RateCap::None, learned.map(Learned::limit));
             let mut now = 0.0;
             for _ in 0..100_000 {
                 now += 1.0 / rule.rate().unwrap().min(20.0);
@@ -478,7 +503,7 @@ mod tests {
             let cap = [RateCap::None, RateCap::PerSecond(5.0), RateCap::PerSecond(0.01), RateCap::Unlimited][round % 4];
             let ceiling = if let RateCap::PerSecond(rate) = cap { rate } else { f64::INFINITY };
             let learned = random.bool().then(|| random.f64() * 100.0);
-            let mut rule = RateRule::new(cap, learned);
+            let mut rule = RateRule::new(cap, learned.map(Learned::limit));
             let (mut now, throttling) = (0.0, random.f64().powi(3));
             for _ in 0..500 {
                 now += random.f64().powi(4) * 10.0;
@@ -497,7 +522,7 @@ mod tests {
 
     #[test]
     fn unlimited_stays_so() {
-        let mut rule = RateRule::new(RateCap::Unlimited, Some(3.0));
+        let mut rule = RateRule::new(RateCap::Unlimited, Some(Learned::limit(3.0)));
         for tick in 0..1000 {
             let throttled = tick % 3 == 0;
             assert_eq!(rule.on_answer(at(0.0), at(f64::from(tick) / 500.0), throttled), None);
@@ -511,8 +536,11 @@ mod tests {
         for tick in 0..40 {
             rule.on_answer(at(0.0), at(f64::from(tick) / 4.0), false);
         }
-        assert_eq!(rule.learned(), None);
+        let borne = rule.learned().unwrap();
+        assert!(!borne.is_limit && (borne.rate_per_s - 4.0).abs() < 0.1, "{borne:?}");
         rule.on_answer(at(10.0), at(10.1), true);
-        assert!(rule.learned().is_some_and(|rate| rate < 4.5), "{:?}", rule.learned());
+        assert!(rule.learned().is_some_and(|learned| learned.rate_per_s < 4.5), "{:?}", rule.learned());
+        let next = RateRule::new(RateCap::None, Some(Learned { rate_per_s: 40.0, is_limit: false }));
+        assert_eq!((next.rate(), next.phase), (Some(36.0), Phase::Searching));
     }
 }

@@ -249,6 +249,10 @@ impl RowState {
     /// Another session takes the row up at `now`: time budgets begin anew, and what stopped the earlier session need
     /// not hold any more.
     pub fn reopen(&mut self, now: Timestamp) {
+        // The name may have changed hands while nobody looked.
+        self.confirmed_at = None;
+        self.look = self.look.take().filter(|look| self.attempts > 0 && look.found != Found::Same);
+        self.unread |= self.attempts > 0;
         self.tries = Tries::default();
         (self.refusals, self.unsent, self.refused_since) = (0, 0, None);
         if self.polls.since.is_some() {

@@ -31,6 +31,23 @@ impl Checkpoint {
         format!("keybatch/{}\n{}\n{}\n", self.journal_id, self.size, base64(&self.root))
     }
 
+    /// Reads every checkpoint in `text`: each begins with its origin.
+    ///
+    /// # Errors
+    /// Where there is none, or one of them is not complete.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, CheckpointError> {
+        let starts: Vec<usize> = text
+            .match_indices("keybatch/")
+            .map(|(at, _)| at)
+            .filter(|at| *at == 0 || text.as_bytes().get(at - 1) == Some(&b'\n'))
+            .chain([text.len()])
+            .collect();
+        if starts.len() < 2 {
+            return Err(CheckpointError { why: "no line begins with keybatch/" });
+        }
+        starts.windows(2).map(|pair| Self::parse_last(&text[pair[0]..pair[1]])).collect()
+    }
+
     /// Reads the *last* checkpoint in `text`, which may hold several, one after the other (as `--checkpoint-to`
     /// appends them), blank lines between them.
     ///
@@ -69,7 +86,8 @@ mod tests {
         let first = Checkpoint { journal_id: "a".into(), size: 3, root: [1; 32] };
         let second = Checkpoint { size: 9, ..first.clone() };
         let text = format!("{}\n{}", first.to_text(), second.to_text());
-        assert_eq!(Checkpoint::parse_last(&text), Ok(second));
+        assert_eq!(Checkpoint::parse_last(&text), Ok(second.clone()));
+        assert_eq!(Checkpoint::parse_all(&text), Ok(vec![first, second]));
     }
 
     #[test]

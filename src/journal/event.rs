@@ -419,6 +419,9 @@ pub struct RateChanged {
     /// What the next session starts from: requests per second, a decimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learned_per_s: Option<String>,
+    /// Whether that is where throttling began, or only what was borne so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned_is_limit: Option<bool>,
     /// A stable word.
     pub why: String,
 }

@@ -49,6 +49,9 @@ pub trait EntryStore: Send + 'static {
         to: &Frontier,
     ) -> impl Future<Output = Result<(), JournalError>> + Send;
 
+    /// Moves everything that is durable to where a plain copy of the journal has it.
+    fn consolidate(&mut self) -> impl Future<Output = Result<(), JournalError>> + Send;
+
     /// Closes in order, and says whether that worked.
     fn close(self) -> impl Future<Output = Result<(), JournalError>> + Send;
 }

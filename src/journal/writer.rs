@@ -103,6 +103,8 @@ impl Journal {
                 version: env!("CARGO_PKG_VERSION").into(),
             };
             writer.commit(vec![Draft { run: None, row: None, event: Event::JournalCreated(created) }]).await?;
+            // A copy without its log must not look like a journal that was never made.
+            writer.consolidate().await?;
         }
         let (queue, commands) = mpsc::channel(QUEUE);
         let task = tokio::spawn(writer.work(commands));
@@ -239,6 +241,7 @@ impl<S: EntryStore> Writer<S> {
         self.made(&checkpoint)?;
         // Its own entry is not covered.
         self.since_checkpoint = 1;
+        self.consolidate().await?;
         Ok(checkpoint)
     }
 
@@ -259,6 +262,10 @@ impl<S: EntryStore> Writer<S> {
         self.last_checkpoint = self.options.clock.now();
         let handed_on = (self.options.on_checkpoint)(checkpoint);
         handed_on.map_err(|error| JournalError::Checkpoint { reason: error.to_string() })
+    }
+
+    async fn consolidate(&mut self) -> Result<(), JournalError> {
+        self.store.as_mut().ok_or(JournalError::Closed)?.consolidate().await
     }
 
     fn checkpoint_text(&self) -> Checkpoint {

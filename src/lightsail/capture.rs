@@ -105,26 +105,34 @@ impl Intercept for Capture {
     }
 }
 
-/// `body` without the session token that some error messages quote: a signature that does not match is answered with
-/// the whole canonical request, whose headers hold it.
+/// `body` without what some error messages quote: a signature that does not match is answered with the whole canonical
+/// request, whose headers hold the session token; others repeat the request's own headers.
 pub(super) fn without_token(body: &[u8]) -> Cow<'_, [u8]> {
-    const NAME: &[u8] = b"x-amz-security-token:";
+    const NAMES: [&[u8]; 4] = [b"x-amz-security-token:", b"x-amz-security-token=", b"signature=", b"credential="];
     const GONE: &[u8] = b"(left out)";
     let mut kept = Cow::Borrowed(body);
-    let mut from = 0;
-    while let Some(at) = kept.get(from..).and_then(|rest| {
-        rest.windows(NAME.len()).position(|window| window.eq_ignore_ascii_case(NAME)).map(|at| from + at + NAME.len())
-    }) {
-        // It ends where the header does: at a line end, which JSON escapes, or at the end of the text.
-        let ends = |rest: &[u8]| {
-            const ESCAPED: [&[u8]; 4] = [b"\\n", b"\\r", b"\\u000a", b"\\u000A"];
-            matches!(rest.first(), Some(b'\n' | b'\r' | b'"')) || ESCAPED.iter().any(|end| rest.starts_with(end))
-        };
-        let length = (at..kept.len()).position(|from| ends(&kept[from..])).unwrap_or(kept.len() - at);
-        kept.to_mut().splice(at..at + length, GONE.iter().copied());
-        from = at + GONE.len();
+    for name in NAMES {
+        let mut from = 0;
+        while let Some(at) = find(&kept, name, from) {
+            // A header ends where its line does, which JSON escapes; a parameter at the next one.
+            let ends = |rest: &[u8]| {
+                const ESCAPED: [&[u8]; 4] = [b"\\n", b"\\r", b"\\u000a", b"\\u000A"];
+                matches!(rest.first(), Some(b'\n' | b'\r' | b'"' | b',' | b'&' | b' '))
+                    || ESCAPED.iter().any(|end| rest.starts_with(end))
+            };
+            let length = (at..kept.len()).position(|from| ends(&kept[from..])).unwrap_or(kept.len() - at);
+            kept.to_mut().splice(at..at + length, GONE.iter().copied());
+            from = at + GONE.len();
+        }
     }
     kept
+}
+
+/// Where, from `from` on, what follows `name` begins.
+fn find(text: &[u8], name: &[u8], from: usize) -> Option<usize> {
+    let rest = text.get(from..)?;
+    let at = rest.windows(name.len()).position(|window| window.eq_ignore_ascii_case(name))?;
+    Some(from + at + name.len())
 }
 
 /// Stops a call before it is signed, keeping the address that it would have gone to.
@@ -175,6 +183,12 @@ mod tests {
             r#"{"message":"host:x\nX-Amz-Security-Token:(left out)\n\nhost;","more":"x-amz-security-token:(left out)"}"#
         );
         assert!(matches!(without_token(b"{}"), Cow::Borrowed(_)));
+        let headers =
+            b"Authorization: AWS4-HMAC-SHA256 Credential=AKIA/20261124/x, SignedHeaders=host, Signature=abc\"";
+        assert_eq!(
+            &*without_token(headers),
+            b"Authorization: AWS4-HMAC-SHA256 Credential=(left out), SignedHeaders=host, Signature=(left out)\""
+        );
         let escaped = br#"{"message":"x-amz-security-token:A\/B\u002fC\nhost"}"#;
         assert_eq!(&*without_token(escaped), br#"{"message":"x-amz-security-token:(left out)\nhost"}"#);
     }

@@ -120,7 +120,7 @@ pub fn classify_error(wire: Wire, names: &ErrorNames) -> (Class, Cause) {
         (Class::Unanswered, Cause::ServerError)
     } else if any(FOR_ALL) {
         (Class::RefusedForAll, Cause::Error)
-    } else if any(aws_throttling_errors()) || (status == 429 && names.bare().next().is_some()) {
+    } else if any(aws_throttling_errors()) || status == 429 {
         (Class::Throttled, Cause::Error)
     } else if any(SETUP) {
         (Class::SetupInProgress, Cause::Error)
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_nobody_named_is_unanswered() {
-        for status in [200, 302, 400, 403, 404, 407, 429, 500, 503] {
+        for status in [200, 302, 400, 403, 404, 407, 500, 503] {
             assert_eq!(class(status, &ErrorNames::default()), Class::Unanswered, "{status}");
         }
     }
@@ -213,6 +213,7 @@ mod tests {
     fn refusals_are_told_apart() {
         assert_eq!(class(400, &names("ThrottlingException", "", "")), Class::Throttled);
         assert_eq!(class(429, &names("TooManyRequestsException", "", "")), Class::Throttled);
+        assert_eq!(class(429, &ErrorNames::default()), Class::Throttled);
         assert_eq!(class(400, &names("AccessDeniedException", "", "")), Class::Denied);
         assert_eq!(class(403, &names("InvalidClientTokenId", "", "")), Class::RefusedForAll);
         assert_eq!(class(400, &names("ExpiredTokenException", "", "")), Class::RefusedForAll);

@@ -29,7 +29,12 @@ impl<'a> Record<'a> {
         Item::Invalid(InvalidRow {
             place: self.place,
             name: readable(Meaning::Name),
-            region: readable(Meaning::Region),
+            cells: Meaning::ALL
+                .into_iter()
+                .filter(|meaning| *meaning != Meaning::Name)
+                .filter_map(|meaning| Some((meaning, readable(meaning)?)))
+                .collect(),
+            annotations: annotations(columns, self),
             faults: found.iter().map(|(kind, _)| kind.clone()).collect(),
         })
     }
@@ -81,7 +86,7 @@ impl Findings<'_, '_> {
             created_at,
             reason: self.written(Meaning::Reason).map(str::to_owned),
             ticket: self.written(Meaning::Ticket).map(str::to_owned),
-            annotations: self.annotations(),
+            annotations: annotations(self.columns, self.record),
         };
         self.found.is_empty().then_some(row)
     }
@@ -114,9 +119,10 @@ impl Findings<'_, '_> {
             self.found.push((FaultKind::DefaultUnconfirmed, at));
         }
     }
+}
 
-    fn annotations(&self) -> Vec<(String, String)> {
-        let value = |index: usize| self.record.value(index).unwrap_or_default().to_owned();
-        self.columns.annotations.iter().map(|(index, name)| (name.clone(), value(*index))).collect()
-    }
+/// Every column without a meaning, with what the record has there.
+fn annotations(columns: &Columns, record: &Record<'_>) -> Vec<(String, String)> {
+    let value = |index: usize| record.value(index).unwrap_or_default().to_owned();
+    columns.annotations.iter().map(|(index, name)| (name.clone(), value(*index))).collect()
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::columns::Meaning;
 use super::kind::FaultKind;
 
 /// The region's default key pair. Only it needs a fingerprint to be deleted (the API's own rule), and only it can
@@ -81,8 +82,10 @@ pub struct InvalidRow {
     /// What stands in the name's column, exactly as written, if the row reaches that far. **Not validated**: defuse
     /// it before it is shown ([`Shown`](super::Shown)) and never put it into a request.
     pub name: Option<String>,
-    /// What stands in the region's column; as `name`.
-    pub region: Option<String>,
+    /// What stands in the other columns with a meaning; as `name`.
+    pub cells: Vec<(Meaning, String)>,
+    /// Every other column with its value, as in a valid row.
+    pub annotations: Vec<(String, String)>,
     /// What is wrong, at least one.
     pub faults: Vec<FaultKind>,
 }

@@ -47,6 +47,9 @@ pub struct StagedRow {
     /// All other cells, by the header as written, verbatim.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// In what it differs from the first row that asks for the same deletion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
     /// What is wrong with it, where invalid rows are to be skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
@@ -67,6 +70,8 @@ pub struct Facts<'a> {
     pub account: &'a str,
     /// What the inventory says.
     pub seen: Option<Observation>,
+    /// Whether the inventory lists two key pairs of this name.
+    pub ambiguous: bool,
     /// How many instances were made with a key pair of that name, and one of them.
     pub used: Option<(u64, String)>,
     /// What to do about those.
@@ -91,7 +96,17 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
     }
     let valid = staged.faults.is_empty();
     if valid && facts.first != facts.row {
-        note(Severity::Skip, DUPLICATE, format!("the same as row {}", facts.first));
+        if staged.differs.is_empty() {
+            note(Severity::Skip, DUPLICATE, format!("the same as row {}", facts.first));
+        } else {
+            let differs = staged.differs.join(", ");
+            let text = format!("asks for the same as row {}, but differs in: {differs}", facts.first);
+            note(Severity::Skip, "duplicate_differs", text);
+        }
+    }
+    if valid && facts.ambiguous {
+        let text = "the inventory lists two key pairs of this name, and a request names nothing else";
+        note(Severity::Skip, "ambiguous", text.into());
     }
     if valid && let Some(account) = staged.account.as_deref().filter(|account| *account != facts.account) {
         let text = format!("the row is for account {account}, the credentials are for {}", facts.account);
@@ -194,6 +209,7 @@ mod tests {
             region: "us-east-1",
             account: "123456789012",
             seen,
+            ambiguous: false,
             used: None,
             if_in_use: IfInUse::Warn,
         }

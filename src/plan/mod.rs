@@ -306,6 +306,7 @@ impl<L: Lightsail> Planner<L> {
 
     fn judge(&self, joined: Joined) -> (u64, IntentRecorded) {
         let staged: StagedRow = stage::parse(&joined.body).unwrap_or_default();
+        let ambiguous = joined.seen.as_deref() == Some("");
         let seen: Option<Observation> = joined.seen.and_then(|body| serde_json::from_str(&body).ok());
         let facts = Facts {
             row: joined.row,
@@ -314,6 +315,7 @@ impl<L: Lightsail> Planner<L> {
             region: &joined.region,
             account: &self.account,
             seen,
+            ambiguous,
             used: joined.used,
             if_in_use: self.if_in_use,
         };

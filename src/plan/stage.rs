@@ -18,9 +18,6 @@ const AHEAD: usize = 2;
 /// Pairs of rows that are compared at once.
 const TWINS_PAGE: u32 = 500;
 
-/// The canonical name of the column, for what an invalid row says there.
-const REGION: &str = "region";
-
 /// (row, region or empty, name, staged row as JSON).
 type StageRow = (u64, String, String, String);
 
@@ -112,7 +109,8 @@ fn stage_row(item: Item) -> StageRow {
                 line: invalid.place.line,
                 extent: (invalid.place.start, invalid.place.end),
                 name: invalid.name,
-                fields: invalid.region.map(|region| (REGION.to_owned(), region)).into_iter().collect(),
+                fields: invalid.cells.into_iter().filter_map(|(meaning, value)| field(meaning, &value)).collect(),
+                annotations: invalid.annotations.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
                 faults: invalid.faults.iter().map(|kind| format!("{}: {kind}", kind.code())).collect(),
                 ..StagedRow::default()
             };
@@ -122,24 +120,27 @@ fn stage_row(item: Item) -> StageRow {
     }
 }
 
+/// A cell that is not empty, by the canonical name of its column.
+fn field(meaning: Meaning, value: &str) -> Option<(String, String)> {
+    let name = meaning.spellings().first()?;
+    (!value.is_empty()).then(|| ((*name).to_owned(), value.to_owned()))
+}
+
 fn json(staged: &StagedRow) -> String {
     serde_json::to_string(staged).unwrap_or_default()
 }
 
 fn staged(row: Row) -> StagedRow {
     let account = row.account_id().map(str::to_owned);
-    let mut fields = std::collections::BTreeMap::new();
-    let mut field = |meaning: Meaning, value: Option<&String>| {
-        if let (Some(value), [name, ..]) = (value, meaning.spellings()) {
-            fields.insert((*name).to_owned(), value.clone());
-        }
-    };
-    field(Meaning::Region, row.region.as_ref());
-    field(Meaning::AccountId, row.account_id.as_ref());
-    field(Meaning::Arn, row.arn.as_ref().map(|arn| &arn.text));
-    field(Meaning::CreatedAt, row.created_at.as_ref().map(|created| &created.text));
-    field(Meaning::Reason, row.reason.as_ref());
-    field(Meaning::Ticket, row.ticket.as_ref());
+    let known = [
+        (Meaning::Region, row.region.as_ref()),
+        (Meaning::AccountId, row.account_id.as_ref()),
+        (Meaning::Arn, row.arn.as_ref().map(|arn| &arn.text)),
+        (Meaning::CreatedAt, row.created_at.as_ref().map(|created| &created.text)),
+        (Meaning::Reason, row.reason.as_ref()),
+        (Meaning::Ticket, row.ticket.as_ref()),
+    ];
+    let fields = known.into_iter().filter_map(|(meaning, value)| field(meaning, value?)).collect();
     StagedRow {
         line: row.place.line,
         extent: (row.place.start, row.place.end),
@@ -150,6 +151,7 @@ fn staged(row: Row) -> StagedRow {
         created_at: row.created_at.map(|created| created.at),
         fields,
         annotations: row.annotations.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+        differs: Vec::new(),
         faults: Vec::new(),
     }
 }
@@ -173,6 +175,7 @@ pub async fn compare_twins(stage: &mut Stage, file: &str, skip_invalid: bool) ->
             }
             let Duplicate::Contradicting(differing) = claim(&first, &twins.name).compare(&claim(&later, &twins.name))
             else {
+                note_difference(stage, &first, twins.later.0, later).await?;
                 continue;
             };
             if skip_invalid {
@@ -187,6 +190,24 @@ pub async fn compare_twins(stage: &mut Stage, file: &str, skip_invalid: bool) ->
             faults.push(Fault::contradiction(file, &twins.name, first, later, differing));
         }
     }
+}
+
+/// A row that asks for the same deletion for another reason, or with other annotations, is no exact duplicate.
+async fn note_difference(
+    stage: &mut Stage,
+    first: &StagedRow,
+    row: u64,
+    mut later: StagedRow,
+) -> Result<(), JournalError> {
+    let columns = |staged: &StagedRow| -> std::collections::BTreeMap<String, String> {
+        let said = ["reason", "ticket"].into_iter();
+        let said = said.filter_map(|name| Some((name.to_owned(), staged.fields.get(name)?.clone())));
+        said.chain(staged.annotations.clone()).collect()
+    };
+    let (one, other) = (columns(first), columns(&later));
+    let names: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
+    later.differs = names.into_iter().filter(|name| one.get(*name) != other.get(*name)).cloned().collect();
+    if later.differs.is_empty() { Ok(()) } else { stage.replace(row, &json(&later)).await }
 }
 
 /// Reads what was staged of a row.

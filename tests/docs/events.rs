@@ -252,6 +252,7 @@ pub(crate) fn full() -> Vec<Event> {
             from_per_s: "2.000".into(),
             to_per_s: "4.000".into(),
             learned_per_s: text("3.600"),
+            learned_is_limit: Some(true),
             why: "doubled".into(),
         }),
         Event::RunStopped(RunStopped {
@@ -327,7 +328,9 @@ pub(crate) fn bare() -> Vec<Event> {
                 ..*observed
             })),
             Event::RowSettled(settled) => Event::RowSettled(RowSettled { detail: None, ..settled }),
-            Event::RateChanged(changed) => Event::RateChanged(RateChanged { learned_per_s: None, ..changed }),
+            Event::RateChanged(changed) => {
+                Event::RateChanged(RateChanged { learned_per_s: None, learned_is_limit: None, ..changed })
+            }
             Event::RunStopped(stopped) => {
                 Event::RunStopped(RunStopped { detail: None, faults: BTreeMap::new(), manifest: None, ..stopped })
             }

@@ -237,6 +237,7 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
         from_per_s: "1".into(),
         to_per_s: "0.5".into(),
         learned_per_s: Some("0.5".into()),
+        learned_is_limit: Some(true),
         why: "throttled".into(),
     };
     script.push(None, Event::RateChanged(change));

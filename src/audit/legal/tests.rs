@@ -148,7 +148,7 @@ impl Oracle<'_> {
                 let survived = first.is_some_and(|first| self.readings(first).contains(&Found::Same));
                 since.last() == Some(&Found::Same) || (survived && !self.last_may_have_acted())
             }
-            (Outcome::InDoubt, Evidence::Tried) | (Outcome::Deleted, Evidence::Cloudtrail) => tried,
+            (Outcome::InDoubt, Evidence::Tried) => tried,
             _ => false,
         }
     }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::Learned;
 use super::{RateCap, RateRule, RateWhy};
 
 /// The service: a bucket of `burst` tokens that gains `limit(now)` per second.
@@ -122,7 +123,7 @@ fn figures(limit: f64, burst: f64, load: Load, learned: Option<f64>) -> Figures 
     let mut f = Figures { ratio: (0.0, 0.0), throttled: (0.0, 0.0), announced: 0.0 };
     let seeds = 40;
     for seed in 0..seeds {
-        let rule = RateRule::new(RateCap::None, learned);
+        let rule = RateRule::new(RateCap::None, learned.map(Learned::limit));
         let seen = simulate(rule, Service::new(&|_| limit, burst), load, seed);
         let (ratio, throttled) = (seen.seconds / ideal_s, seen.throttled_percent());
         f.ratio = (f.ratio.0 + ratio / seeds as f64, f.ratio.1.max(ratio));
@@ -239,7 +240,7 @@ fn pace_simulation_keeps_a_cap() {
 fn pace_simulation_finds_a_limit_below_the_cap() {
     for (cap, limit, learned) in [(5.0, 4.8, None), (5.0, 4.0, Some(10.0)), (10.0, 5.0, None), (5.0, 5.0, None)] {
         for seed in 0..20 {
-            let rule = RateRule::new(RateCap::PerSecond(cap), learned);
+            let rule = RateRule::new(RateCap::PerSecond(cap), learned.map(Learned::limit));
             let seen = simulate(rule, Service::new(&|_| limit, 4.0), LOAD, seed);
             let (ratio, throttled) = (seen.seconds * limit / 496.0, seen.throttled_percent());
             assert!(ratio <= 1.06 && throttled <= 2.0, "cap {cap}, limit {limit}: {ratio}, {throttled} %");

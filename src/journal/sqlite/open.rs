@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -136,7 +136,11 @@ fn create_private(path: &Path) -> Result<bool, JournalError> {
                 reason: format!("it cannot be opened for writing: {error}"),
             })?;
             // An empty file is what a crash right after its creation leaves.
-            Ok(file.metadata().map_err(unusable)?.len() == 0)
+            let empty = file.metadata().map_err(unusable)?.len() == 0;
+            if empty {
+                file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(unusable)?;
+            }
+            Ok(empty)
         }
         Err(error) => Err(unusable(error)),
     }
@@ -271,9 +275,20 @@ fn unusable(path: &Path, error: &sqlx::Error) -> JournalError {
 /// # Errors
 /// Where the log could not be moved. What was acknowledged is durable all the same: it stays in the log.
 pub(super) async fn close_writer(mut connection: SqliteConnection) -> Result<(), JournalError> {
-    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await;
+    move_log(&mut connection).await?;
+    connection.close().await.map_err(JournalError::sql)
+}
+
+/// Copies the write-ahead log into the database as far as no reader stands in the way, and waits for none.
+pub(super) async fn copy_log(connection: &mut SqliteConnection) -> Result<(), JournalError> {
+    let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await;
+    done.map(drop).map_err(JournalError::sql)
+}
+
+/// Moves the write-ahead log into the database, unless a reader holds it: then it stays beside it.
+async fn move_log(connection: &mut SqliteConnection) -> Result<(), JournalError> {
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await;
     let busy: i64 = row.and_then(|row| row.try_get(0)).map_err(JournalError::sql)?;
-    connection.close().await.map_err(JournalError::sql)?;
     if busy != 0 {
         tracing::debug!("a reader holds the journal: its write-ahead log stays beside it");
     }

@@ -248,7 +248,11 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
             let endpoint = endpoint.unwrap_or_default().into();
             let (account, region) = ((&changed.account).into(), (&changed.region).into());
             if let Some(learned) = &changed.learned_per_s {
-                single.push((super::sql::PUT_RATE, vec![endpoint, account, region, learned.into(), seq.into()]));
+                let limit = i64::from(changed.learned_is_limit.unwrap_or(false));
+                single.push((
+                    super::sql::PUT_RATE,
+                    vec![endpoint, account, region, learned.into(), limit.into(), seq.into()],
+                ));
             }
             "rate_changed"
         }

@@ -11,7 +11,7 @@ use super::open::open_reader;
 use super::sql;
 use super::store::get;
 use crate::domain::{OutcomeCounts, RunId, Target};
-use crate::journal::merkle::Hash;
+use crate::journal::merkle::{Hash, leaf_hash};
 use crate::journal::{Entry, JournalError, PendingRow, RunReader, TargetRecord};
 
 /// A run, as the projections know it.
@@ -192,25 +192,24 @@ impl SqliteReader {
         rows.iter().map(record).collect()
     }
 
-    /// The rate that this target was last believed to permit.
-    pub async fn rate(&self, endpoint: &str, target: &Target) -> Result<Option<String>, JournalError> {
+    /// The rate that this target was last believed to permit, and whether throttling began there.
+    pub async fn rate(&self, endpoint: &str, target: &Target) -> Result<Option<(String, bool)>, JournalError> {
         let query =
             sqlx::query(sql::RATE).bind(endpoint.to_owned()).bind(target.account.clone()).bind(target.region.clone());
         let mut connection = self.connection.lock().await;
         let found = query.fetch_optional(&mut *connection).await.map_err(JournalError::sql)?;
-        found.map(|row| get(&row, 0)).transpose()
+        found.map(|row| Ok((get(&row, 0)?, get::<i64>(&row, 1)? != 0))).transpose()
     }
 
-    /// The leaves of a run's intents, in the order of its rows, after row `after`.
+    /// The leaves of a run's intents, in the order of its rows, after row `after`: hashed again from their bodies.
     pub async fn intent_leaves(&self, run_no: i64, after: u64, limit: u32) -> Result<Vec<(u64, Hash)>, JournalError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let query = sqlx::query(sql::INTENT_LEAVES).bind(run_no).bind(after).bind(limit);
         let mut connection = self.connection.lock().await;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row| {
-            let leaf: Vec<u8> = get(row, 1)?;
-            let leaf = Hash::try_from(leaf).map_err(|_| JournalError::damaged("a leaf is not 32 bytes long"))?;
-            Ok((unsigned(row, 0)?, leaf))
+            let body: String = get(row, 1)?;
+            Ok((unsigned(row, 0)?, leaf_hash(body.as_bytes())))
         };
         rows.iter().map(record).collect()
     }
@@ -221,6 +220,13 @@ impl SqliteReader {
         let query = sqlx::query(sql::SUPERFLUOUS).bind(run_no);
         let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         unsigned(&row, 0)
+    }
+
+    /// The journal's id.
+    pub async fn journal_id(&self) -> Result<Option<String>, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let found = sqlx::query(sql::JOURNAL_ID).fetch_optional(&mut *connection).await.map_err(JournalError::sql)?;
+        found.map(|row| get(&row, 0)).transpose()
     }
 
     /// Size and root (base64) of the head as stored.

@@ -94,9 +94,9 @@ pub(super) const RUN_READS: &str =
 pub(super) const INSERT_TARGET: &str = "INSERT INTO target (target_no, run_no, account_id, region) VALUES (?, ?, ?, ?)";
 pub(super) const INSERT_MILESTONE: &str = "INSERT INTO milestone (seq, run_no, kind) VALUES (?, ?, ?)";
 pub(super) const INSERT_CHECKPOINT: &str = "INSERT INTO checkpoint (seq, size, root, made_at) VALUES (?, ?, ?, ?)";
-pub(super) const PUT_RATE: &str = "INSERT INTO rate (endpoint, account_id, region, rate_per_s, seq) \
-     VALUES (?, ?, ?, ?, ?) ON CONFLICT (endpoint, account_id, region) \
-     DO UPDATE SET rate_per_s = excluded.rate_per_s, seq = excluded.seq";
+pub(super) const PUT_RATE: &str = "INSERT INTO rate (endpoint, account_id, region, rate_per_s, is_limit, seq) \
+     VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (endpoint, account_id, region) \
+     DO UPDATE SET rate_per_s = excluded.rate_per_s, is_limit = excluded.is_limit, seq = excluded.seq";
 
 pub(super) const RUN_COLUMNS_BY_ID: &str = "SELECT run_no, endpoint FROM run WHERE run_id = ?";
 pub(super) const TARGETS_OF_RUN: &str = "SELECT target_no, account_id, region FROM target WHERE run_no = ?";
@@ -168,8 +168,9 @@ pub(super) const LAST_MATCHING: &str = "SELECT min(seq) FROM (SELECT seq FROM en
 pub(super) const HEALTH: &str = "SELECT sqlite_version(), (SELECT user_version FROM pragma_user_version), \
      coalesce((SELECT size FROM head WHERE id = 0), 0), \
      (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)";
-pub(super) const RATE: &str = "SELECT rate_per_s FROM rate WHERE endpoint = ? AND account_id = ? AND region = ?";
-pub(super) const INTENT_LEAVES: &str = "SELECT i.row_no, e.leaf FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
+pub(super) const RATE: &str =
+    "SELECT rate_per_s, is_limit FROM rate WHERE endpoint = ? AND account_id = ? AND region = ?";
+pub(super) const INTENT_LEAVES: &str = "SELECT i.row_no, e.body FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
      WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?";
 
 /// All of them, for the test that prepares each.

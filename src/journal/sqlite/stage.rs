@@ -17,7 +17,12 @@ const SCHEMA: &str = "
                        PRIMARY KEY (region, name)) STRICT, WITHOUT ROWID;";
 const INDEX: &str = "CREATE INDEX row_by_name ON row (region, name, row_no)";
 const PUT_ROW: &str = "INSERT INTO row SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
-const PUT_SEEN: &str = "INSERT OR REPLACE INTO seen SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)";
+/// A page may repeat a key pair of the one before it; two key pairs of one name cannot be told apart by it.
+const PUT_SEEN: &str = "INSERT INTO seen SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true \
+     ON CONFLICT (region, name) DO UPDATE SET body = CASE \
+     WHEN json_extract(body, '$.arn') IS json_extract(excluded.body, '$.arn') \
+     AND json_extract(body, '$.created_at') IS json_extract(excluded.body, '$.created_at') \
+     THEN excluded.body ELSE '' END";
 const PUT_USED: &str = "INSERT INTO used SELECT ?1, value ->> 0, 1, value ->> 1 FROM json_each(?2) WHERE true \
      ON CONFLICT (region, name) DO UPDATE SET instances = instances + 1";
 const REGIONS: &str = "SELECT region, count(*) FROM row WHERE name <> '' GROUP BY region ORDER BY min(row_no)";
@@ -54,7 +59,7 @@ pub struct Joined {
     pub name: String,
     /// What was staged of the row.
     pub body: String,
-    /// What was staged of the inventory.
+    /// What was staged of the inventory; empty where two key pairs of this name were listed.
     pub seen: Option<String>,
     /// How many instances name this key pair, and one of them.
     pub used: Option<(u64, String)>,

@@ -6,7 +6,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Connection as _, Row as _, Sqlite};
 
-use super::open::{close_writer, open_writer};
+use super::open::{close_writer, copy_log, open_writer};
 use super::project::{Changes, Projector, Value};
 use super::sql;
 use crate::domain::RunId;
@@ -96,6 +96,10 @@ impl EntryStore for SqliteStore {
         apply(&mut transaction, changes).await?;
         move_head(&mut transaction, from, to).await?;
         transaction.commit().await.map_err(JournalError::sql)
+    }
+
+    async fn consolidate(&mut self) -> Result<(), JournalError> {
+        copy_log(&mut self.connection).await
     }
 
     async fn close(self) -> Result<(), JournalError> {
