@@ -24,10 +24,6 @@ pub struct RowPlace {
 
 /// What one record of a manifest hands on: never both, never neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every item is a row, and is taken apart at once: a box gains nothing"
-)]
 pub enum Item {
     /// A row in which nothing is wrong by itself.
     Row(Row),
