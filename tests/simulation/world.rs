@@ -1,0 +1,509 @@
+//! The service as it truly is: key pairs with their incarnations, operations, requests on their way, and other people.
+//!
+//! Everything happens at its time of true time, in order, whether or not a session is alive to hear of it: [`World::advance`]
+//! catches up. What it assumes of Amazon Lightsail: a request is dead, and its effect has come, within the attempt's
+//! timeout and grace; a reading shows the moment at which it arrives.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use fastrand::Rng;
+use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, created_at_text};
+
+use crate::answers::{Answer, refused, silence};
+use crate::fate::{End, Fate, Faults, happens, leg, while_};
+use crate::time::{MS, SECOND, Us, service_time};
+
+/// Why a key pair is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The request of this number.
+    Us(usize),
+    Others,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Incarnation {
+    pub(crate) pair: KeyPair,
+    pub(crate) created: Us,
+}
+
+/// A name, and what lives and lived under it. The first incarnation is the one that the plan observed.
+#[derive(Debug, Clone)]
+pub(crate) struct Resource {
+    pub(crate) region: String,
+    pub(crate) name: String,
+    /// What the plan observed.
+    pub(crate) planned: Option<Identity>,
+    pub(crate) current: Option<Incarnation>,
+    pub(crate) incarnations: u32,
+    /// When and by whom the planned incarnation was deleted.
+    pub(crate) original_removed: Option<(Us, By)>,
+    /// Deleting this one is denied, or refused as invalid.
+    pub(crate) denied: bool,
+    pub(crate) refused: bool,
+    pub(crate) requests: Vec<usize>,
+    /// What the last answered reading of this session showed, and what moment it shows.
+    pub(crate) last_read: Option<(Us, Option<Identity>)>,
+    /// The moment of the last answered reading, of any session, that showed the planned incarnation.
+    pub(crate) last_same: Us,
+}
+
+/// A DeleteKeyPair that left.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) resource: usize,
+    pub(crate) session: u32,
+    pub(crate) attempt: u32,
+    pub(crate) sent: Us,
+    pub(crate) answer_at: Us,
+    pub(crate) fate: Fate,
+    /// How many of its arrival and its effect are still to come.
+    pub(crate) outstanding: u32,
+    /// When the last of them came.
+    pub(crate) last_event: Us,
+    pub(crate) effect: Option<Us>,
+    pub(crate) operation: Option<usize>,
+    pub(crate) answer: Answer<Option<Operation>>,
+    /// The class of its answer once this side has it.
+    pub(crate) delivered: Option<Class>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Op {
+    pub(crate) resource: usize,
+    pub(crate) operation: Operation,
+    pub(crate) created: Us,
+    /// The request that began it.
+    pub(crate) request: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Happening {
+    Arrive(usize),
+    Execute(usize),
+    End { request: usize, success: bool, effect: bool },
+    Delete(usize),
+    Recreate(usize),
+}
+
+/// How the operation history of a deleted key pair answers: it is not documented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Record {
+    Whole,
+    Empty,
+    NotFound,
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) faults: Faults,
+    pub(crate) attempt_timeout: Us,
+    pub(crate) dead_after: Us,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) record: Record,
+    /// Times of operations are whole seconds.
+    whole_seconds: bool,
+    queue: BTreeMap<(Us, u64), Happening>,
+    queued: u64,
+    /// Until when everybody is refused for want of credentials, for going too fast, and for reading at all.
+    pub(crate) expired_until: Us,
+    pub(crate) throttled_until: Us,
+    pub(crate) unreadable_until: Us,
+    pub(crate) session: u32,
+    pub(crate) reads: u64,
+    /// How old what a request rests on may be; none where this machine's clock cannot tell.
+    pub(crate) gap: Option<Us>,
+    /// How often a key pair was deleted that took the name after the last reading.
+    pub(crate) gaps: u32,
+    /// What broke an invariant.
+    pub(crate) broken: Vec<String>,
+    /// What happened, where somebody wants to read it.
+    pub(crate) log: Option<String>,
+}
+
+impl World {
+    pub(crate) fn new(mut rng: Rng, faults: Faults, timeout: Duration, dead_after: Duration, log: bool) -> Self {
+        let record = [Record::Whole, Record::Whole, Record::Empty, Record::NotFound][rng.usize(..4)];
+        Self {
+            record: if faults.is_quiet() { Record::Whole } else { record },
+            whole_seconds: rng.bool(),
+            attempt_timeout: Us::try_from(timeout.as_micros()).unwrap(),
+            dead_after: Us::try_from(dead_after.as_micros()).unwrap(),
+            rng,
+            faults,
+            resources: Vec::new(),
+            requests: Vec::new(),
+            ops: Vec::new(),
+            queue: BTreeMap::new(),
+            queued: 0,
+            expired_until: 0,
+            throttled_until: 0,
+            unreadable_until: 0,
+            session: 0,
+            reads: 0,
+            gap: None,
+            gaps: 0,
+            broken: Vec::new(),
+            log: log.then(String::new),
+        }
+    }
+
+    /// A name; with a key pair or without. Others may act on it at some moment.
+    pub(crate) fn add(&mut self, region: &str, name: String, exists: bool, now: Us) -> usize {
+        let index = self.resources.len();
+        let faulty = !self.faults.is_quiet();
+        self.resources.push(Resource {
+            region: region.to_owned(),
+            name,
+            planned: None,
+            current: None,
+            incarnations: 0,
+            original_removed: None,
+            denied: faulty && self.rng.u32(0..20) == 0,
+            refused: faulty && self.rng.u32(0..30) == 0,
+            requests: Vec::new(),
+            last_read: None,
+            last_same: 0,
+        });
+        if exists {
+            let age = self.rng.i64(SECOND..100_000 * SECOND);
+            self.recreate(index, now - age);
+        }
+        let mut at = now;
+        while happens(&mut self.rng, self.faults.foreign) {
+            at += while_(&mut self.rng);
+            let what = if self.rng.bool() { Happening::Delete(index) } else { Happening::Recreate(index) };
+            self.push(at, what);
+        }
+        index
+    }
+
+    pub(crate) fn find(&self, region: &str, name: &str) -> Option<usize> {
+        self.resources.iter().position(|one| one.region == region && one.name == name)
+    }
+
+    pub(crate) fn note(&mut self, now: Us, line: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(log, "{} s{} {}", service_time(now), self.session, line());
+        }
+    }
+
+    pub(crate) fn breaks(&mut self, what: String) {
+        self.broken.push(what);
+    }
+
+    fn push(&mut self, at: Us, what: Happening) {
+        self.queue.insert((at, self.queued), what);
+        self.queued += 1;
+    }
+
+    /// Everything up to `now` happens.
+    pub(crate) fn advance(&mut self, now: Us) {
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
+            let at = entry.key().0;
+            match entry.remove() {
+                Happening::Arrive(request) => {
+                    self.outstanding(request, at);
+                    self.arrive(request, at);
+                }
+                Happening::Execute(request) => {
+                    self.outstanding(request, at);
+                    self.execute(request, at);
+                }
+                Happening::End { request, success, effect } => {
+                    self.outstanding(request, at);
+                    if effect {
+                        self.execute(request, at);
+                    }
+                    self.end_operation(request, success);
+                }
+                Happening::Delete(index) => self.delete_by_others(index, at),
+                Happening::Recreate(index) => {
+                    self.delete_by_others(index, at);
+                    self.recreate(index, at);
+                }
+            }
+        }
+    }
+
+    fn outstanding(&mut self, request: usize, at: Us) {
+        self.requests[request].outstanding -= 1;
+        self.requests[request].last_event = at;
+    }
+
+    fn later(&mut self, request: usize, at: Us, what: Happening) {
+        self.requests[request].outstanding += 1;
+        self.push(at, what);
+    }
+
+    /// A delete leaves. What will become of it is settled now.
+    pub(crate) fn send(&mut self, resource: usize, attempt: u32, now: Us) -> usize {
+        let number = self.requests.len();
+        let mut fate = Fate::draw(&mut self.rng, &self.faults);
+        self.outage(now);
+        if now < self.throttled_until {
+            fate = Fate::Throttled;
+        }
+        let (there, back) = (leg(&mut self.rng), leg(&mut self.rng));
+        let dead = now + self.dead_after - 100 * MS;
+        let timeout = now + self.attempt_timeout;
+        let arrives = match fate {
+            Fate::Silent => self.rng.i64(now..dead),
+            _ => (now + there).min(dead),
+        };
+        let (answer, answer_at) = match fate {
+            Fate::NoConnection => (silence(Class::NotSent, Cause::ConnectFailed), now + there),
+            Fate::Cut { .. } => (silence(Class::Unanswered, Cause::Cut), (arrives + back).min(timeout)),
+            _ if fate.is_answered() && arrives + back < timeout => {
+                (silence(Class::Unanswered, Cause::Unreadable), arrives + back)
+            }
+            _ => (silence(Class::Unanswered, Cause::Timeout), timeout),
+        };
+        self.requests.push(Request {
+            resource,
+            session: self.session,
+            attempt,
+            sent: now,
+            answer_at,
+            fate,
+            outstanding: 0,
+            last_event: now,
+            effect: None,
+            operation: None,
+            answer,
+            delivered: None,
+        });
+        self.resources[resource].requests.push(number);
+        if !matches!(fate, Fate::NoConnection | Fate::Lost) {
+            self.later(number, arrives, Happening::Arrive(number));
+        }
+        self.note(now, || format!("delete {resource} attempt {attempt} leaves as request {number}: {fate:?}"));
+        number
+    }
+
+    /// Sometimes a bad time begins for everybody.
+    fn outage(&mut self, now: Us) {
+        if happens(&mut self.rng, self.faults.outage) {
+            let until = now + while_(&mut self.rng);
+            match self.rng.u32(0..6) {
+                0 | 1 => self.expired_until = until,
+                // Long enough to be taken for an answer.
+                2 => self.throttled_until = until + 660 * SECOND,
+                3 => self.unreadable_until = until,
+                _ => self.throttled_until = until,
+            }
+        }
+    }
+
+    fn arrive(&mut self, number: usize, now: Us) {
+        let Request { resource, fate, answer_at, .. } = self.requests[number];
+        if happens(&mut self.rng, self.faults.race) {
+            let race = if self.rng.bool() { Happening::Delete(resource) } else { Happening::Recreate(resource) };
+            match self.rng.u32(0..3) {
+                0 => self.delete_by_others(resource, now),
+                1 => {
+                    self.delete_by_others(resource, now);
+                    self.recreate(resource, now);
+                }
+                _ => {
+                    let at = now + leg(&mut self.rng);
+                    self.push(at, race);
+                }
+            }
+        }
+        let in_time = fate.is_answered() && answer_at < self.requests[number].sent + self.attempt_timeout;
+        if let Some(answer) = self.serve(number, now).filter(|_| in_time) {
+            self.requests[number].answer = answer;
+        }
+    }
+
+    /// What the service does with a request that arrived, and what it says.
+    fn serve(&mut self, number: usize, now: Us) -> Option<Answer<Option<Operation>>> {
+        let Request { resource, fate, .. } = self.requests[number];
+        let target = &self.resources[resource];
+        let refusal = if now < self.expired_until {
+            Some((Class::RefusedForAll, "ExpiredTokenException"))
+        } else if fate == Fate::Throttled || now < self.throttled_until {
+            Some((Class::Throttled, "ThrottlingException"))
+        } else if fate == Fate::Setup {
+            Some((Class::SetupInProgress, "AccountSetupInProgressException"))
+        } else if target.denied {
+            Some((Class::Denied, "AccessDeniedException"))
+        } else if target.refused {
+            Some((Class::Refused, "InvalidInputException"))
+        } else if target.current.is_none() && !matches!(fate, Fate::Error { .. } | Fate::Late | Fate::Empty { .. }) {
+            Some((Class::NotFound, "NotFoundException"))
+        } else {
+            None
+        };
+        if let Some((class, name)) = refusal {
+            return Some(refused(class, name));
+        }
+        let server_error = || Some(Answer::error(Some(500), Class::Unanswered, Cause::ServerError, "ServiceException"));
+        match fate {
+            Fate::Error { effect } | Fate::Cut { effect } => {
+                if effect {
+                    self.execute(number, now);
+                }
+                server_error()
+            }
+            Fate::Late => {
+                let dead = self.requests[number].sent + self.dead_after - 100 * MS;
+                let at = self.rng.i64(now..=dead.max(now));
+                self.later(number, at, Happening::Execute(number));
+                server_error()
+            }
+            Fate::Empty { effect } => {
+                if effect {
+                    self.execute(number, now);
+                }
+                Some(Answer::ok(None))
+            }
+            Fate::Garbled => {
+                self.execute(number, now);
+                let other = Operation { resource_name: Some("another".into()), ..self.answered(number) };
+                Some(Answer::ok(Some(other)))
+            }
+            Fate::FailedOperation { effect } => {
+                self.begin_operation(number, now);
+                if effect {
+                    self.execute(number, now);
+                }
+                self.end_operation(number, false);
+                Some(Answer::ok(Some(self.answered(number))))
+            }
+            Fate::Pending(end) => {
+                self.pend(number, end, now);
+                Some(Answer::ok(Some(self.answered(number))))
+            }
+            _ => {
+                self.execute(number, now);
+                Some(Answer::ok(Some(self.answered(number))))
+            }
+        }
+    }
+
+    fn answered(&self, number: usize) -> Operation {
+        self.requests[number].operation.map(|op| self.ops[op].operation.clone()).unwrap_or_default()
+    }
+
+    fn pend(&mut self, number: usize, end: End, now: Us) {
+        self.begin_operation(number, now);
+        match end {
+            End::Succeeds { after, at_once } => {
+                if at_once {
+                    self.execute(number, now);
+                }
+                self.later(number, now + after, Happening::End { request: number, success: true, effect: !at_once });
+            }
+            End::Fails { after } => {
+                self.later(number, now + after, Happening::End { request: number, success: false, effect: false });
+            }
+            End::Never { effect } => {
+                if effect {
+                    self.execute(number, now);
+                }
+            }
+        }
+    }
+
+    fn begin_operation(&mut self, number: usize, now: Us) {
+        let resource = self.requests[number].resource;
+        let op = self.operation(resource, now, "Started", false);
+        self.ops[op].request = Some(number);
+        self.requests[number].operation = Some(op);
+    }
+
+    fn end_operation(&mut self, number: usize, success: bool) {
+        let Some(op) = self.requests[number].operation else { return };
+        let operation = &mut self.ops[op].operation;
+        operation.is_terminal = Some(true);
+        operation.status = Some(if success { "Succeeded" } else { "Failed" }.into());
+    }
+
+    fn operation(&mut self, resource: usize, now: Us, status: &str, terminal: bool) -> usize {
+        let created = if self.whole_seconds { now / SECOND * SECOND } else { now };
+        self.ops.push(Op {
+            resource,
+            created,
+            request: None,
+            operation: Operation {
+                id: Some(format!("op-{}", self.ops.len())),
+                resource_name: Some(self.resources[resource].name.clone()),
+                resource_type: Some("KeyPair".into()),
+                created_at: Some(created_at_text(service_time(created))),
+                is_terminal: Some(terminal),
+                operation_type: Some("DeleteKeyPair".into()),
+                status: Some(status.into()),
+                ..Operation::default()
+            },
+        });
+        self.ops.len() - 1
+    }
+
+    /// Our request takes effect, on whatever has the name now.
+    fn execute(&mut self, number: usize, now: Us) {
+        let resource = self.requests[number].resource;
+        let target = &mut self.resources[resource];
+        if target.denied || target.refused {
+            return;
+        }
+        let Some(victim) = target.current.take() else { return };
+        if Some(&victim.pair.identity) == target.planned.as_ref() {
+            target.original_removed = Some((now, By::Us(number)));
+        } else {
+            // The gap that cannot be closed: it must have been created after what the request rests on.
+            self.gaps += 1;
+            let sent = self.requests[number].sent;
+            if self.gap.is_some_and(|gap| victim.created < sent - gap) {
+                let what = format!("I4: request {number} deleted {:?}, which is old", victim.pair.identity);
+                self.breaks(what);
+            }
+        }
+        self.requests[number].effect = Some(now);
+        if self.requests[number].operation.is_none() {
+            let op = self.operation(resource, now, "Succeeded", true);
+            self.ops[op].request = Some(number);
+            self.requests[number].operation = Some(op);
+        }
+        self.note(now, || format!("request {number} takes effect on {resource}: {:?}", victim.pair.identity.arn));
+    }
+
+    fn delete_by_others(&mut self, resource: usize, now: Us) {
+        let target = &mut self.resources[resource];
+        let Some(victim) = target.current.take() else { return };
+        if Some(&victim.pair.identity) == target.planned.as_ref() {
+            target.original_removed = Some((now, By::Others));
+        }
+        self.operation(resource, now, "Completed", true);
+        self.note(now, || format!("somebody else deletes {resource}"));
+    }
+
+    fn recreate(&mut self, resource: usize, now: Us) {
+        let target = &mut self.resources[resource];
+        if target.current.is_some() {
+            return;
+        }
+        target.incarnations += 1;
+        let (name, number) = (target.name.clone(), target.incarnations);
+        let identity = Identity {
+            arn: Some(format!("arn:aws:lightsail:{}:123456789012:KeyPair/{name}-{number}", target.region)),
+            created_at: Some(created_at_text(service_time(now))),
+            // The same material, imported again.
+            fingerprint: Some("aa:bb".into()),
+        };
+        target.current =
+            Some(Incarnation { pair: KeyPair { name, identity, tags: BTreeMap::new() }, created: now });
+        self.note(now, || format!("{resource} is created as incarnation {number}"));
+    }
+
+    /// Whether anything is still to come.
+    pub(crate) fn is_quiet_after(&self) -> Option<Us> {
+        self.queue.last_key_value().map(|((at, _), _)| *at)
+    }
+}
