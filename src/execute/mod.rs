@@ -187,15 +187,16 @@ impl<L: Lightsail> Feeder<L> {
             while let Some(joined) = rows.try_join_next() {
                 finished(joined)?;
             }
-            // A touched row was taken up in the first pass, and may still be worked on.
-            if pending.touched && !touched_only {
-                continue;
-            }
             let Event::IntentRecorded(intent) = pending.intent.event else { continue };
             let intent_seq = pending.intent.seq;
             let entries =
                 if pending.touched { reader.row_entries(self.shared.run_no, pending.row).await? } else { Vec::new() };
             let state = self.state(intent_seq, &intent, &entries);
+            // One that was asked for was taken up in the first pass, and may still be worked on. One that was only read
+            // was not.
+            if state.attempts > 0 && !touched_only {
+                continue;
+            }
             if intent.verdict != Verdict::Delete {
                 at_once.extend(self.settled_by_plan(pending.row, &intent, &state));
                 continue;

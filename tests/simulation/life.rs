@@ -182,7 +182,7 @@ impl Course {
             let ended = tokio::select! {
                 biased;
                 () = death.notified() => Ended::Died,
-                () = at_some_moment(dies_after.map(micros)) => Ended::Died,
+                () = at_some_moment(dies_after.map(micros), &session.handle) => Ended::Died,
                 ended = session.run() => ended,
             };
             self.time.end();
@@ -234,9 +234,11 @@ fn micros(us: Us) -> Duration {
     Duration::from_micros(u64::try_from(us).unwrap())
 }
 
-async fn at_some_moment(after: Option<Duration>) {
-    match after {
-        Some(after) => tokio::time::sleep(after).await,
-        None => std::future::pending().await,
+/// A moment after the plan is sealed: before that nothing can have been sent, and the commands begin a new run.
+async fn at_some_moment(after: Option<Duration>, handle: &Handle) {
+    let Some(after) = after else { return std::future::pending().await };
+    tokio::time::sleep(after).await;
+    while !handle.sim().ledger.started {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -153,7 +153,7 @@ fn holds_now(
             answered(Class::Succeeded) && removed.is_some() && requests().next_back().is_some_and(|r| r.effect.is_some())
         }
         (Outcome::Deleted, Evidence::Operation) => removed.is_some() && risky && claimable(sim, resource, row),
-        (Outcome::Gone, Evidence::Readback) => removed.is_some() && risky,
+        (Outcome::Gone, Evidence::Readback) => removed.is_some() && !row.attempts.is_empty(),
         (Outcome::Absent, Evidence::Answer | Evidence::Inventory) => match row.verdict {
             Verdict::Delete => removed.is_some() && !ours,
             _ => row.attempts.is_empty(),
@@ -170,7 +170,7 @@ fn holds_now(
             });
             !ours && seen_last && removed.is_none_or(|(at, _)| at >= resource.last_same)
         }
-        (Outcome::InDoubt, Evidence::Tried) => risky,
+        (Outcome::InDoubt, Evidence::Tried) => !row.attempts.is_empty(),
         _ => false,
     }
 }
@@ -182,7 +182,9 @@ fn claimable(sim: &Sim, resource: &Resource, row: &Row) -> bool {
         let of_it = sim.world.resources[op.resource].name == resource.name && op.operation.has_succeeded();
         let polled = row.polled && op.request.is_some();
         let created = service_time(op.created);
-        let inside = row.attempts.iter().any(|attempt| {
+        let refused = |class: Class| class.is_refusal_before_execution();
+        let risky = row.attempts.iter().filter(|one| !one.finished.as_ref().is_some_and(|(class, _)| refused(*class)));
+        let inside = risky.into_iter().any(|attempt| {
             let from = attempt.at.saturating_sub(CLAIMED_EARLY).unwrap();
             let to = attempt.at.saturating_add(dead).unwrap().saturating_add(CLAIMED_LATE).unwrap();
             (from..=to).contains(&created)

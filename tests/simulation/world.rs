@@ -194,7 +194,10 @@ impl World {
     }
 
     pub(crate) fn breaks(&mut self, what: String) {
-        self.broken.push(what);
+        // What follows from the first is of no interest.
+        if self.broken.len() < 2 {
+            self.broken.push(what);
+        }
     }
 
     fn push(&mut self, at: Us, what: Happening) {
