@@ -97,6 +97,8 @@ struct TargetView {
     holding: u64,
     /// Whether no further row will come.
     fed: bool,
+    /// Whether it was drained once: from then on nothing more will be shown, also while those that held go on.
+    drained: bool,
 }
 
 impl TargetView {
@@ -202,6 +204,7 @@ impl Control {
         let before = view.is_drained();
         change(view);
         let now = view.is_drained();
+        view.drained |= now;
         drop(state);
         if now && !before {
             self.changed.notify_waiters();
@@ -214,7 +217,7 @@ impl Control {
         match state.targets.get(&target_no) {
             Some(view) if view.answered_otherwise => Denial::ThisItem,
             Some(view) if view.denied >= DENIED_ROWS => Denial::Everything,
-            Some(view) if view.is_drained() => Denial::ThisItem,
+            Some(view) if view.drained => Denial::ThisItem,
             _ => Denial::Unknown,
         }
     }
@@ -288,6 +291,8 @@ mod tests {
         control.holds(3, true);
         assert_eq!(control.denial(3), Denial::Unknown);
         control.fed(3);
+        assert_eq!(control.denial(3), Denial::ThisItem);
+        control.holds(3, false);
         assert_eq!(control.denial(3), Denial::ThisItem);
     }
 

@@ -111,6 +111,7 @@ impl Course {
         for number in 0..MOST_SESSIONS {
             if number == CALM_FROM {
                 self.faults.calm();
+                self.sim.lock().unwrap().world.recover();
             }
             let ended = self.session(number);
             self.tally.sessions += 1;

@@ -205,6 +205,11 @@ impl World {
         self.queued += 1;
     }
 
+    /// The bad times are over.
+    pub(crate) fn recover(&mut self) {
+        (self.expired_until, self.throttled_until, self.unreadable_until) = (0, 0, 0);
+    }
+
     /// Everything up to `now` happens.
     pub(crate) fn advance(&mut self, now: Us) {
         while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
