@@ -54,7 +54,6 @@ pub(crate) struct Row {
     pub(crate) attempts: Vec<Attempt>,
     /// Readings of the key pair.
     pub(crate) looks: Vec<(usize, Source, Found)>,
-    pub(crate) polled: bool,
     pub(crate) settled: Option<(Outcome, Evidence)>,
     entries: Vec<usize>,
 }
@@ -114,7 +113,6 @@ impl Ledger {
                 observed_at: intent.observation.as_ref().map(|seen| seen.at),
                 attempts: Vec::new(),
                 looks: Vec::new(),
-                polled: false,
                 settled: None,
                 entries: vec![seq],
             }),
@@ -143,7 +141,6 @@ impl Row {
             Event::Observed(seen) if seen.source != Source::GetOperationsForResource => {
                 self.looks.push((seq, seen.source, seen.found));
             }
-            Event::OperationPolled(_) => self.polled = true,
             Event::RowSettled(settled) => self.settled = Some((settled.outcome, settled.evidence)),
             _ => {}
         }

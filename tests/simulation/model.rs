@@ -100,11 +100,15 @@ pub(crate) fn recorded(sim: &mut Sim, entry: &Entry) {
         Event::RowSettled(settled) => {
             let resource = &sim.world.resources[index];
             let holds = holds_now(sim, resource, &row, settled.outcome, settled.evidence);
-            (!holds).then(|| format!("I5: row {} ends {}/{:?}, which is not so", index + 1, settled.outcome, settled.evidence))
+            let (outcome, evidence) = (settled.outcome, settled.evidence);
+            (!holds).then(|| format!("I5: row {} ends {outcome}/{evidence:?}, which is not so", index + 1))
         }
         Event::AttemptFinished(finished) => {
-            let request = sim.world.requests.iter().find(|one| one.resource == index && one.attempt == finished.attempt);
+            let of_it = |one: &&crate::world::Request| one.resource == index && one.attempt == finished.attempt;
+            let request = sim.world.requests.iter().find(of_it);
             let same = request.is_some_and(|request| request.delivered == Some(finished.class));
+            let number = request.and_then(|request| request.operation.filter(|_| same));
+            number.into_iter().for_each(|op| sim.world.ops[op].acknowledged = true);
             (!same).then(|| format!("I8: row {}: the answer recorded is not the one that came", index + 1))
         }
         Event::Observed(seen) if seen.source == Source::GetKeyPair => {
@@ -180,7 +184,8 @@ fn claimable(sim: &Sim, resource: &Resource, row: &Row) -> bool {
     let dead = SignedDuration::from_micros(sim.world.dead_after);
     sim.world.ops.iter().any(|op| {
         let of_it = sim.world.resources[op.resource].name == resource.name && op.operation.has_succeeded();
-        let polled = row.polled && op.request.is_some();
+        // Named by an answer of ours, and asked for by its id.
+        let named = op.request.is_some_and(|number| sim.world.requests[number].delivered.is_some());
         let created = service_time(op.created);
         let refused = |class: Class| class.is_refusal_before_execution();
         let risky = row.attempts.iter().filter(|one| !one.finished.as_ref().is_some_and(|(class, _)| refused(*class)));
@@ -189,7 +194,7 @@ fn claimable(sim: &Sim, resource: &Resource, row: &Row) -> bool {
             let to = attempt.at.saturating_add(dead).unwrap().saturating_add(CLAIMED_LATE).unwrap();
             (from..=to).contains(&created)
         });
-        of_it && (polled || inside)
+        of_it && (named || inside)
     })
 }
 

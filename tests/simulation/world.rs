@@ -77,6 +77,8 @@ pub(crate) struct Op {
     pub(crate) created: Us,
     /// The request that began it.
     pub(crate) request: Option<usize>,
+    /// Whether the answer that named it is in the journal.
+    pub(crate) acknowledged: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +86,8 @@ enum Happening {
     Arrive(usize),
     Execute(usize),
     End { request: usize, success: bool, effect: bool },
+    /// Nobody knows of its operation, and it is dead: the operation ends now, or never.
+    Die { request: usize, success: bool, effect: bool },
     Delete(usize),
     Recreate(usize),
 }
@@ -110,6 +114,9 @@ pub(crate) struct World {
     whole_seconds: bool,
     queue: BTreeMap<(Us, u64), Happening>,
     queued: u64,
+    /// An operation whose answer was lost may go on after its attempt is dead. Nobody looks for these yet before the
+    /// next attempt: see `KEYBATCH_SLOW_OPERATIONS` in the head of the test.
+    pub(crate) operations_outlive_answers: bool,
     /// Until when everybody is refused for want of credentials, for going too fast, and for reading at all.
     pub(crate) expired_until: Us,
     pub(crate) throttled_until: Us,
@@ -141,6 +148,7 @@ impl World {
             ops: Vec::new(),
             queue: BTreeMap::new(),
             queued: 0,
+            operations_outlive_answers: std::env::var_os("KEYBATCH_SLOW_OPERATIONS").is_some(),
             expired_until: 0,
             throttled_until: 0,
             unreadable_until: 0,
@@ -225,10 +233,15 @@ impl World {
                 }
                 Happening::End { request, success, effect } => {
                     self.outstanding(request, at);
-                    if effect {
-                        self.execute(request, at);
+                    self.end(request, success, effect, at);
+                }
+                Happening::Die { request, success, effect } => {
+                    let op = self.requests[request].operation;
+                    if op.is_some_and(|op| !self.ops[op].acknowledged) {
+                        self.queue.retain(|_, what| !matches!(what, Happening::End { request: other, .. } if *other == request));
+                        self.outstanding(request, at);
+                        self.end(request, success, effect, at);
                     }
-                    self.end_operation(request, success);
                 }
                 Happening::Delete(index) => self.delete_by_others(index, at),
                 Happening::Recreate(index) => {
@@ -237,6 +250,13 @@ impl World {
                 }
             }
         }
+    }
+
+    fn end(&mut self, request: usize, success: bool, effect: bool, at: Us) {
+        if effect {
+            self.execute(request, at);
+        }
+        self.end_operation(request, success);
     }
 
     fn outstanding(&mut self, request: usize, at: Us) {
@@ -402,21 +422,25 @@ impl World {
 
     fn pend(&mut self, number: usize, end: End, now: Us) {
         self.begin_operation(number, now);
-        match end {
+        let (after, success, effect) = match end {
             End::Succeeds { after, at_once } => {
                 if at_once {
                     self.execute(number, now);
                 }
-                self.later(number, now + after, Happening::End { request: number, success: true, effect: !at_once });
+                (after, true, !at_once)
             }
-            End::Fails { after } => {
-                self.later(number, now + after, Happening::End { request: number, success: false, effect: false });
-            }
+            End::Fails { after } => (after, false, false),
             End::Never { effect } => {
                 if effect {
                     self.execute(number, now);
                 }
+                return;
             }
+        };
+        let (at, dead) = (now + after, self.requests[number].sent + self.dead_after - 100 * MS);
+        self.later(number, at, Happening::End { request: number, success, effect });
+        if at > dead && !self.operations_outlive_answers {
+            self.push(dead, Happening::Die { request: number, success, effect });
         }
     }
 
@@ -440,6 +464,7 @@ impl World {
             resource,
             created,
             request: None,
+            acknowledged: false,
             operation: Operation {
                 id: Some(format!("op-{}", self.ops.len())),
                 resource_name: Some(self.resources[resource].name.clone()),
