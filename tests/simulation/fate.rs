@@ -20,19 +20,27 @@ pub(crate) enum Fate {
     Throttled,
     Setup,
     /// Status 500, before or after it was executed.
-    Error { effect: bool },
+    Error {
+        effect: bool,
+    },
     /// The connection is cut, before or after it was executed.
-    Cut { effect: bool },
+    Cut {
+        effect: bool,
+    },
     /// Status 500 at once, executed a little later.
     Late,
     /// A success without an operation, executed or not.
-    Empty { effect: bool },
+    Empty {
+        effect: bool,
+    },
     /// A success that speaks of something else, executed.
     Garbled,
     /// An operation that is not terminal.
     Pending(End),
     /// An operation that failed; sometimes the key pair is gone all the same.
-    FailedOperation { effect: bool },
+    FailedOperation {
+        effect: bool,
+    },
 }
 
 /// How an operation that is not terminal ends.
@@ -70,6 +78,8 @@ pub(crate) struct Faults {
     pub(crate) outage: u32,
     /// A commit fails or the session dies in it.
     pub(crate) commit: u32,
+    /// A commit takes seconds.
+    pub(crate) slow: u32,
     /// The session dies at some moment.
     pub(crate) death: u32,
     /// This machine's clock is set between two sessions.
@@ -91,6 +101,7 @@ impl Faults {
             race: level(&[0, 0, 50, 300]),
             outage: level(&[0, 0, 20, 100]),
             commit: level(&[0, 10, 40, 100]),
+            slow: level(&[0, 0, 0, 30]),
             death: level(&[0, 200, 600]),
             jump: level(&[0, 0, 400]),
             foreign: level(&[0, 0, 200, 600]),
@@ -98,7 +109,9 @@ impl Faults {
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
-        self.delete + self.read + self.race + self.outage + self.commit + self.death + self.jump + self.foreign == 0
+        [self.delete, self.read, self.race, self.outage, self.commit, self.slow, self.death, self.jump, self.foreign]
+            .iter()
+            .all(|level| *level == 0)
     }
 
     /// The trouble is over, so that the batch can end. What others do goes on.

@@ -72,6 +72,12 @@ impl Ledger {
         self.rows.iter().all(|row| row.settled.is_some())
     }
 
+    /// Whether an attempt has no answer.
+    pub(crate) fn is_unknown(&self, row: usize, attempt: u32) -> bool {
+        let attempt = self.rows.get(row).and_then(|row| row.attempts.iter().find(|one| one.number == attempt));
+        attempt.is_some_and(|attempt| attempt.finished.is_none())
+    }
+
     /// The run's targets as the journal numbers them.
     pub(crate) fn targets(&self) -> Vec<Target> {
         let mut targets: Vec<Target> = Vec::new();
@@ -221,7 +227,8 @@ impl EntryStore for Store {
                 world.breaks("I9: the store is used after it failed".into());
             }
             let troubled = ledger.started && happens(&mut world.rng, world.faults.commit);
-            let delay = world.rng.u64(0..6);
+            let slow = happens(&mut world.rng, world.faults.slow);
+            let delay = if slow { world.rng.u64(200..8_000) } else { world.rng.u64(0..6) };
             let commit = match (troubled, world.rng.u32(0..4)) {
                 (false, _) => Commit::Holds,
                 (true, kind) if kind < 2 => Commit::Fails { holds: kind == 0 },
@@ -276,7 +283,8 @@ impl RunReader for Handle {
         let rows = ledger.of_target(target_no).filter(|(row, facts)| *row > after && facts.settled.is_none());
         let wanted = rows.filter(|(_, facts)| !touched_only || !facts.attempts.is_empty()).take(limit as usize);
         let pending = wanted.map(|(row, facts)| {
-            let intent = Entry::parse(&ledger.bodies[facts.intent]).map_err(|error| JournalError::from(Arc::new(error)))?;
+            let intent =
+                Entry::parse(&ledger.bodies[facts.intent]).map_err(|error| JournalError::from(Arc::new(error)))?;
             Ok(PendingRow { row, intent, touched: facts.entries.len() > 1 })
         });
         pending.collect()

@@ -116,6 +116,8 @@ impl Course {
             let ended = self.session(number);
             self.tally.sessions += 1;
             let mut sim = self.sim.lock().unwrap();
+            let Sim { world, ledger, .. } = &mut *sim;
+            world.abandon(|row, attempt| ledger.is_unknown(row, attempt), self.time.now_us());
             match ended {
                 Ended::Died => self.tally.deaths += 1,
                 Ended::JournalFailed => self.tally.failed_commits += 1,
@@ -163,7 +165,8 @@ impl Course {
             sim.world.faults = self.faults.clone();
             sim.world.resources.iter_mut().for_each(|resource| resource.last_read = None);
         }
-        let handle = Handle { sim: Arc::clone(&self.sim), time: Arc::clone(&self.time), death: Arc::new(Notify::new()) };
+        let handle =
+            Handle { sim: Arc::clone(&self.sim), time: Arc::clone(&self.time), death: Arc::new(Notify::new()) };
         let dies_after = happens(&mut self.rng, self.faults.death).then(|| while_(&mut self.rng));
         let stops_after = happens(&mut self.rng, self.faults.death / 3).then(|| while_(&mut self.rng));
         let session = Session {

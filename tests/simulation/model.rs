@@ -15,17 +15,20 @@ const CLAIMED_EARLY: SignedDuration = SignedDuration::from_millis(1_200);
 const CLAIMED_LATE: SignedDuration = SignedDuration::from_millis(200);
 
 /// How long a request may take to leave after it was decided: commits and the queue of the pacer.
-const SLACK: SignedDuration = SignedDuration::from_secs(2);
+const SLACK: SignedDuration = SignedDuration::from_secs(20);
 
-/// A delete of this resource is about to leave. Returns the attempt that it belongs to.
-pub(crate) fn before_sending(sim: &mut Sim, index: usize, now: Us, time: &SimTime) -> u32 {
+/// A delete of this resource is about to leave. Returns the attempt that it belongs to, and how long ago that was
+/// written down.
+pub(crate) fn before_sending(sim: &mut Sim, index: usize, now: Us, time: &SimTime) -> (u32, Us) {
     let Some(row) = sim.ledger.rows.get(index).cloned() else {
         sim.world.breaks(format!("a delete of resource {index}, which is not in the plan"));
-        return 0;
+        return (0, 0);
     };
-    let (faults, attempt) = faults_of_sending(sim, index, &row, time.shown(now));
+    let shown = time.shown(now);
+    let (faults, attempt) = faults_of_sending(sim, index, &row, shown);
     faults.into_iter().for_each(|what| sim.world.breaks(format!("row {}: {what}", index + 1)));
-    attempt
+    let stalled = row.attempts.last().map_or(0, |last| shown.duration_since(last.at).as_micros());
+    (attempt, Us::try_from(stalled).unwrap())
 }
 
 fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (Vec<String>, u32) {
@@ -138,23 +141,20 @@ fn conservation(sim: &mut Sim, rows: u64, outcomes: &OutcomeCounts) {
 }
 
 /// Whether an outcome is true at the moment at which it becomes durable.
-fn holds_now(
-    sim: &Sim,
-    resource: &Resource,
-    row: &Row,
-    outcome: Outcome,
-    evidence: Evidence,
-) -> bool {
+fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, evidence: Evidence) -> bool {
     let removed = resource.original_removed;
     let ours = matches!(removed, Some((_, By::Us(_))));
     let requests = || resource.requests.iter().map(|number| &sim.world.requests[*number]);
     let answered = |class: Class| requests().next_back().is_some_and(|request| request.delivered == Some(class));
-    let risky = row.attempts.iter().any(|attempt| {
-        !attempt.finished.as_ref().is_some_and(|(class, _)| class.is_refusal_before_execution())
-    });
+    let risky = row
+        .attempts
+        .iter()
+        .any(|attempt| !attempt.finished.as_ref().is_some_and(|(class, _)| class.is_refusal_before_execution()));
     match (outcome, evidence) {
         (Outcome::Deleted, Evidence::Answer) => {
-            answered(Class::Succeeded) && removed.is_some() && requests().next_back().is_some_and(|r| r.effect.is_some())
+            answered(Class::Succeeded)
+                && removed.is_some()
+                && requests().next_back().is_some_and(|r| r.effect.is_some())
         }
         (Outcome::Deleted, Evidence::Operation) => removed.is_some() && risky && claimable(sim, resource, row),
         (Outcome::Gone, Evidence::Readback) => removed.is_some() && !row.attempts.is_empty(),
@@ -164,13 +164,15 @@ fn holds_now(
         },
         (Outcome::Skipped, Evidence::Note) => row.attempts.is_empty() && requests().next().is_none(),
         (Outcome::Failed, Evidence::Answer) => {
-            !ours && [Class::Refused, Class::Denied, Class::Throttled, Class::SetupInProgress].into_iter().any(|class| {
-                row.attempts.last().and_then(|last| last.finished.as_ref()).is_some_and(|(last, _)| *last == class)
-            })
+            !ours
+                && [Class::Refused, Class::Denied, Class::Throttled, Class::SetupInProgress].into_iter().any(|class| {
+                    row.attempts.last().and_then(|last| last.finished.as_ref()).is_some_and(|(last, _)| *last == class)
+                })
         }
         (Outcome::Failed, Evidence::Readback | Evidence::Operation) => {
             let seen_last = requests().filter(|request| request.delivered.is_some()).all(|request| {
-                request.last_event <= resource.last_same || request.delivered.is_some_and(Class::is_refusal_before_execution)
+                request.last_event <= resource.last_same
+                    || request.delivered.is_some_and(Class::is_refusal_before_execution)
             });
             !ours && seen_last && removed.is_none_or(|(at, _)| at >= resource.last_same)
         }

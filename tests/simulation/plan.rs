@@ -86,13 +86,8 @@ pub(crate) async fn record(
 ) -> Result<(), JournalError> {
     let run = |event| Draft { run: Some(run_id()), row: None, event };
     let rows = plan.len() as u64;
-    let ingested = ManifestIngested {
-        name: "m.csv".into(),
-        sha256: "00".into(),
-        bytes: 1,
-        rows,
-        columns: vec!["name".into()],
-    };
+    let ingested =
+        ManifestIngested { name: "m.csv".into(), sha256: "00".into(), bytes: 1, rows, columns: vec!["name".into()] };
     journal.append(vec![run(opened(0, "run")), run(Event::ManifestIngested(ingested))]).await?;
     let intents = (1..).zip(plan).map(|(row, planned)| Draft {
         run: Some(run_id()),
@@ -112,12 +107,7 @@ pub(crate) async fn record(
         absents: count(Verdict::Absent),
         targets: Vec::new(),
     };
-    let started = RunStarted {
-        plan_root,
-        deletes: sealed.deletes,
-        confirmed_by: "yes".into(),
-        policy: policy.clone(),
-    };
+    let started = RunStarted { plan_root, deletes: sealed.deletes, confirmed_by: "yes".into(), policy: policy.clone() };
     journal.append(vec![run(Event::PlanSealed(sealed))]).await?;
     journal.checkpoint(Some(run_id())).await?;
     journal.append(vec![run(Event::RunStarted(started))]).await.map(drop)

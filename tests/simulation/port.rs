@@ -29,11 +29,7 @@ impl Port {
 
     /// One reading: on its way, answered by what the world is when it arrives, and on its way back. Tells the moment
     /// that the answer shows.
-    async fn read<T>(
-        &self,
-        of: &str,
-        look: impl FnOnce(&mut Sim, ReadFate) -> Answer<T> + Send,
-    ) -> (Us, Reply<T>) {
+    async fn read<T>(&self, of: &str, look: impl FnOnce(&mut Sim, ReadFate) -> Answer<T> + Send) -> (Us, Reply<T>) {
         let sent = self.0.time.now_us();
         let (fate, there, back, number, timeout) = {
             let mut sim = self.0.sim();
@@ -54,9 +50,7 @@ impl Port {
                 ReadFate::NoConnection => silence(Class::NotSent, Cause::ConnectFailed),
                 ReadFate::Timeout => silence(Class::Unanswered, Cause::Timeout),
                 ReadFate::Cut => silence(Class::Unanswered, Cause::Cut),
-                ReadFate::Error => {
-                    Answer::error(Some(500), Class::Unanswered, Cause::ServerError, "ServiceException")
-                }
+                ReadFate::Error => Answer::error(Some(500), Class::Unanswered, Cause::ServerError, "ServiceException"),
                 _ if shows < world.expired_until => refused(Class::RefusedForAll, "ExpiredTokenException"),
                 ReadFate::Throttled => refused(Class::Throttled, "ThrottlingException"),
                 _ if shows < world.throttled_until => refused(Class::Throttled, "ThrottlingException"),

@@ -57,6 +57,8 @@ pub(crate) struct Request {
     pub(crate) session: u32,
     pub(crate) attempt: u32,
     pub(crate) sent: Us,
+    /// How long before that its start was written down.
+    stalled: Us,
     pub(crate) answer_at: Us,
     pub(crate) fate: Fate,
     /// How many of its arrival and its effect are still to come.
@@ -85,9 +87,17 @@ pub(crate) struct Op {
 enum Happening {
     Arrive(usize),
     Execute(usize),
-    End { request: usize, success: bool, effect: bool },
+    End {
+        request: usize,
+        success: bool,
+        effect: bool,
+    },
     /// Nobody knows of its operation, and it is dead: the operation ends now, or never.
-    Die { request: usize, success: bool, effect: bool },
+    Die {
+        request: usize,
+        success: bool,
+        effect: bool,
+    },
     Delete(usize),
     Recreate(usize),
 }
@@ -114,9 +124,8 @@ pub(crate) struct World {
     whole_seconds: bool,
     queue: BTreeMap<(Us, u64), Happening>,
     queued: u64,
-    /// An operation whose answer was lost may go on after its attempt is dead. Nobody looks for these yet before the
-    /// next attempt: see `KEYBATCH_SLOW_OPERATIONS` in the head of the test.
-    pub(crate) operations_outlive_answers: bool,
+    /// Whether what is known not to be covered happens, too: see the head of the test.
+    gaps_known: bool,
     /// Until when everybody is refused for want of credentials, for going too fast, and for reading at all.
     pub(crate) expired_until: Us,
     pub(crate) throttled_until: Us,
@@ -148,7 +157,7 @@ impl World {
             ops: Vec::new(),
             queue: BTreeMap::new(),
             queued: 0,
-            operations_outlive_answers: std::env::var_os("KEYBATCH_SLOW_OPERATIONS").is_some(),
+            gaps_known: std::env::var_os("KEYBATCH_KNOWN_GAPS").is_some(),
             expired_until: 0,
             throttled_until: 0,
             unreadable_until: 0,
@@ -238,7 +247,9 @@ impl World {
                 Happening::Die { request, success, effect } => {
                     let op = self.requests[request].operation;
                     if op.is_some_and(|op| !self.ops[op].acknowledged) {
-                        self.queue.retain(|_, what| !matches!(what, Happening::End { request: other, .. } if *other == request));
+                        self.queue.retain(
+                            |_, what| !matches!(what, Happening::End { request: other, .. } if *other == request),
+                        );
                         self.outstanding(request, at);
                         self.end(request, success, effect, at);
                     }
@@ -270,7 +281,7 @@ impl World {
     }
 
     /// A delete leaves. What will become of it is settled now.
-    pub(crate) fn send(&mut self, resource: usize, attempt: u32, now: Us) -> usize {
+    pub(crate) fn send(&mut self, resource: usize, (attempt, stalled): (u32, Us), now: Us) -> usize {
         let number = self.requests.len();
         let mut fate = Fate::draw(&mut self.rng, &self.faults);
         self.outage(now);
@@ -297,6 +308,7 @@ impl World {
             session: self.session,
             attempt,
             sent: now,
+            stalled,
             answer_at,
             fate,
             outstanding: 0,
@@ -324,6 +336,24 @@ impl World {
                 2 => self.throttled_until = until + 660 * SECOND,
                 3 => self.unreadable_until = until,
                 _ => self.throttled_until = until,
+            }
+        }
+    }
+
+    /// A session is over, and of these attempts of it no answer is known: the next one counts from when they were written
+    /// down, which is all that it has.
+    pub(crate) fn abandon(&mut self, unknown: impl Fn(usize, u32) -> bool, now: Us) {
+        if self.gaps_known {
+            return;
+        }
+        let moved: Vec<_> = self.queue.iter().map(|(key, what)| (*key, *what)).collect();
+        for (key, what) in moved {
+            let (Happening::Arrive(number) | Happening::Execute(number)) = what else { continue };
+            let request = &self.requests[number];
+            let dead = request.sent - request.stalled + self.dead_after - 100 * MS;
+            if request.session == self.session && key.0 > dead && unknown(request.resource, request.attempt) {
+                self.queue.remove(&key);
+                self.push(dead.max(now), what);
             }
         }
     }
@@ -439,7 +469,7 @@ impl World {
         };
         let (at, dead) = (now + after, self.requests[number].sent + self.dead_after - 100 * MS);
         self.later(number, at, Happening::End { request: number, success, effect });
-        if at > dead && !self.operations_outlive_answers {
+        if at > dead && !self.gaps_known {
             self.push(dead, Happening::Die { request: number, success, effect });
         }
     }
@@ -530,8 +560,7 @@ impl World {
             // The same material, imported again.
             fingerprint: Some("aa:bb".into()),
         };
-        target.current =
-            Some(Incarnation { pair: KeyPair { name, identity, tags: BTreeMap::new() }, created: now });
+        target.current = Some(Incarnation { pair: KeyPair { name, identity, tags: BTreeMap::new() }, created: now });
         self.note(now, || format!("{resource} is created as incarnation {number}"));
     }
 

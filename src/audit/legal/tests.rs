@@ -137,9 +137,9 @@ impl Oracle<'_> {
             }
             (Outcome::Absent, Evidence::Answer) => self.attempts() == 1 && self.last_answer() == Some(NotFound),
             (Outcome::Skipped, Evidence::Note) => !tried,
-            (Outcome::Failed, Evidence::Answer) => self
-                .last_answer()
-                .is_some_and(|class| [Refused, Denied, Throttled, SetupInProgress].contains(&class)),
+            (Outcome::Failed, Evidence::Answer) => {
+                self.last_answer().is_some_and(|class| [Refused, Denied, Throttled, SetupInProgress].contains(&class))
+            }
             (Outcome::Failed, Evidence::Operation) => {
                 let failed = self.has(Step::Polled { class: OperationFailed });
                 (failed || self.last_answer() == Some(OperationFailed)) && since.last() == Some(&Found::Same)
