@@ -47,10 +47,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use keybatch::audit::{Options, Verdict, verify};
+use keybatch::journal::EntryStore as _;
+use keybatch::journal::sqlite::SqliteStore;
 use life::{Life, Tally, live};
 
 /// How many lives CI goes through.
 const SEEDS: u64 = 10_000;
+
+/// How many of them are written to a file and verified: each takes some 50 ms.
+const VERIFIED_SEEDS: u64 = 40;
 
 /// Seeds that once showed a defect. They stay.
 const REGRESSIONS: &[u64] = &[];
@@ -137,5 +143,27 @@ fn the_same_seed_is_the_same_life_byte_for_byte() {
         let other = std::thread::spawn(move || live(seed, true)).join().unwrap();
         assert_eq!(one.bodies, other.bodies, "seed {seed}");
         assert_eq!(one.log, other.log, "seed {seed}");
+    }
+}
+
+/// Some of these histories written to a real journal, and judged by `verify`, projections included.
+#[test]
+fn verify_accepts_the_histories() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for seed in 0..VERIFIED_SEEDS {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.db");
+        let life = live(seed, false);
+        let report = runtime.block_on(async {
+            let mut store = SqliteStore::open(&path).await.unwrap();
+            for (batch, from, to) in life.batches {
+                store.commit(batch, &from, &to).await.unwrap();
+            }
+            store.close().await.unwrap();
+            let scratch = Some((directory.path().to_owned(), "verify".to_owned()));
+            verify(&path, Options { scratch, ..Options::default() }).await.unwrap()
+        });
+        assert_eq!(report.verdict, Verdict::SelfConsistent, "seed {seed}: {report:?}");
+        assert_eq!(report.entries, life.bodies.len() as u64, "seed {seed}");
     }
 }
