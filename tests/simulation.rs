@@ -35,6 +35,8 @@ mod model;
 mod plan;
 #[path = "simulation/port.rs"]
 mod port;
+#[path = "simulation/service.rs"]
+mod service;
 #[path = "simulation/session.rs"]
 mod session;
 #[path = "simulation/time.rs"]
