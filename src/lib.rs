@@ -1,10 +1,46 @@
-//! keybatch: an audited batch job runner with a persistent journal.
-pub mod audit;
-pub mod cli;
+//! keybatch: audited, resumable batch deletion of Amazon Lightsail key pairs, with a journal that shows tampering.
+//!
+//! A manifest becomes a plan, the plan is sealed in the journal, and one pure function decides what follows from what
+//! the journal knows of each row; a thin executor does it and records what came back. A fresh run and a resumed one
+//! are the same. `docs/ARCHITECTURE.md` says more.
+//!
+//! ```text
+//!   manifest ──rows──► plan ◄──key pairs, instances── lightsail ──HTTP──► AWS or sandbox
+//!                        │                               ▲
+//!                intents, seal                 delete, read, poll, search
+//!                        ▼                               │
+//!                     journal ◄──started, finished──── execute
+//!                        │     ───── stamps (durable) ──►│
+//!                        │     ───── rows, entries ─────►│  decide(row, policy, situation) ──► step
+//!                        └──entries──► audit ──reports──► reviewers
+//! ```
+//!
+//! The rooms, in the order in which data flows, by what they do *not* know (`tests/layers.rs` checks it):
+//!
+//! - [`domain`] imports nothing of ours: it knows no journal, no network, no file.
+//! - [`manifest`] imports nothing of ours: it knows no clock, no network, no journal, and no other row.
+//! - [`journal`] knows no network and no plan. Only its SQLite store mentions SQL.
+//! - [`lightsail`] knows no journal. Only its adapter mentions the SDK; nothing in it retries.
+//! - [`execute`] knows no manifest and no file. Its decisions know no clock and no async.
+//! - [`plan`] sends nothing but reads. Its guards only read and only note.
+//! - [`audit`] writes nothing, sends nothing, and needs no healthy system: it knows neither execution nor network.
+//! - [`sandbox`] imports nothing of ours: what it imitates cannot lean on what it tests.
+//! - [`cli`] is imported by nobody. Nothing else prints, reads the environment or leaves.
+
 pub mod domain;
-pub mod execute;
-pub mod journal;
-pub mod lightsail;
+
 pub mod manifest;
+
+pub mod journal;
+
+pub mod lightsail;
+
+pub mod execute;
+
 pub mod plan;
+
+pub mod audit;
+
 pub mod sandbox;
+
+pub mod cli;

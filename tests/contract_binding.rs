@@ -33,6 +33,7 @@ fn the_expected_account() {
 }
 
 /// I11: a resume against another endpoint is refused, and nothing is sent there; the right one finishes.
+// SEMANTICS: P47
 #[test]
 fn another_endpoint_is_refused() {
     let mut bench = Bench::new();
@@ -55,7 +56,43 @@ fn another_endpoint_is_refused() {
     assert!(bench.world.arrived("DeleteKeyPair").len() > 1);
 }
 
+/// I11: a plan that was edited in the journal is not worked off.
+// SEMANTICS: P47
+#[test]
+fn an_edited_plan_is_refused() {
+    if !support::shell::installed("sqlite3") {
+        return;
+    }
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1"]).exits(5);
+    let sent = bench.world.arrived("DeleteKeyPair").len();
+    let edit = "DROP TRIGGER entry_not_changed; UPDATE entry SET leaf = zeroblob(32) \
+                WHERE seq = (SELECT seq FROM intent WHERE row_no = 4)";
+    let (done, said) = support::shell::write(&bench.journal(), edit);
+    assert!(done, "{said}");
+    let done = bench.resume().exits(4);
+    assert!(done.stderr.contains("plan"), "{done}");
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), sent);
+}
+
+/// I11: a rehearsal whose world is gone is not taken to the real service.
+// SEMANTICS: P54
+#[test]
+fn a_rehearsal_without_its_world_is_refused() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 3);
+    let done = bench.run(&bench.manifest(&names), &["--sandbox", "--max-deletes", "1"]).exits(5);
+    let run = done.json()["run"].as_str().unwrap().to_owned();
+    std::fs::remove_dir_all(bench.home().join(format!("journal.db.sandbox-{run}"))).unwrap();
+    bench.resume().exits_one_of(&[4, 9]);
+    untouched(&bench.world);
+    let asked = bench.world.state().log.iter().filter(|arrival| arrival.operation != "GetCallerIdentity").count();
+    assert_eq!(asked, 0, "nothing but the identity is asked for");
+}
+
 /// I11: a resume as another account is refused, and nothing is sent.
+// SEMANTICS: P47
 #[test]
 fn another_account_is_refused() {
     let bench = Bench::new();
@@ -115,6 +152,7 @@ fn the_right_region_or_none() {
 }
 
 /// Exit 8: the journal is locked by another session, which goes on undisturbed; reading works all the while.
+// SEMANTICS: P48
 #[test]
 fn two_sessions() {
     let bench = Bench::new();
@@ -134,6 +172,7 @@ fn two_sessions() {
 }
 
 /// The lock survives nothing but the process: after SIGKILL the next session gets in.
+// SEMANTICS: P48
 #[test]
 fn a_lock_dies_with_its_process() {
     let bench = Bench::new();
@@ -146,6 +185,7 @@ fn a_lock_dies_with_its_process() {
 }
 
 /// Where key pairs cannot be listed or read, nothing is deleted: exit 9 names the missing action.
+// SEMANTICS: P9
 #[test]
 fn missing_read_permissions() {
     for operation in ["GetKeyPairs", "GetKeyPair"] {
@@ -184,6 +224,7 @@ fn an_unusable_environment() {
 }
 
 /// Exit 9: a journal that is a directory, no database, somebody else's database, or a symbolic link's target (I9).
+// SEMANTICS: P52
 #[test]
 fn an_unusable_journal() {
     let cases: [Case<fn(&std::path::Path)>; 3] = [
@@ -211,6 +252,7 @@ fn a_missing_manifest() {
 }
 
 /// DeleteKeyPair carries the run in its user agent as `app/…`, so that CloudTrail can attribute lost answers.
+// SEMANTICS: P23
 #[test]
 fn the_user_agent_names_the_run() {
     let bench = Bench::new();
@@ -224,6 +266,7 @@ fn the_user_agent_names_the_run() {
 }
 
 /// I11: a sandbox run says so everywhere and touches no endpoint of the environment.
+// SEMANTICS: P54
 #[test]
 fn a_sandbox_run_stays_inside() {
     let bench = Bench::new();

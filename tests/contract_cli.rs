@@ -52,6 +52,7 @@ fn help_and_version_exit_0() {
 }
 
 /// Exit 2: no terminal and neither `--yes` nor `--confirm`: nothing but reads.
+// SEMANTICS: P10
 #[test]
 fn no_terminal_and_no_yes_exits_2() {
     let bench = Bench::new();
@@ -63,6 +64,7 @@ fn no_terminal_and_no_yes_exits_2() {
 }
 
 /// `--confirm N` with the right number runs, with a wrong one nothing is sent.
+// SEMANTICS: P10
 #[test]
 fn confirm_needs_the_right_number() {
     let bench = Bench::new();
@@ -78,6 +80,7 @@ fn confirm_needs_the_right_number() {
 }
 
 /// Exit 10: declined at the prompt of a terminal; the right number goes on. Uses util-linux's `script` for a terminal.
+// SEMANTICS: P10
 #[test]
 fn the_prompt_on_a_terminal() {
     if !shell::installed("script") {
@@ -109,6 +112,7 @@ fn the_prompt_on_a_terminal() {
 }
 
 /// `--dry-run` prints the plan, sends nothing but reads, exits 0, and leaves the manifest free to run.
+// SEMANTICS: P11
 #[test]
 fn a_dry_run_only_reads() {
     let bench = Bench::new();
@@ -127,6 +131,8 @@ fn a_dry_run_only_reads() {
 }
 
 /// The summary object: every field of the contract, of the right type, agreeing with journal and world.
+// SEMANTICS: P24
+// SEMANTICS: P57
 #[test]
 fn the_summary_object() {
     let bench = Bench::new();
@@ -163,6 +169,7 @@ fn the_summary_object() {
 }
 
 /// stdout is data, stderr is talk: without a terminal there is no colour and no carriage return on either.
+// SEMANTICS: P57
 #[test]
 fn streams_are_clean() {
     let bench = Bench::new();
@@ -176,6 +183,7 @@ fn streams_are_clean() {
 }
 
 /// The checkpoint is printed when the plan is sealed and at the session's end, in three lines on stderr.
+// SEMANTICS: P50
 #[test]
 fn checkpoints_are_printed() {
     let bench = Bench::new();
@@ -219,7 +227,21 @@ fn resume_needs_no_file() {
     assert!(bench.world.has("innocent"), "{done}");
 }
 
+/// A rehearsal that was not finished does not block the real run of the same manifest.
+// SEMANTICS: P12
+#[test]
+fn a_rehearsal_does_not_block_the_real_run() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 3);
+    let manifest = bench.manifest(&names);
+    bench.run(&manifest, &["--sandbox", "--max-deletes", "1"]).exits(5);
+    bench.run(&manifest, &["--sandbox"]).exits(4);
+    bench.run(&manifest, &[]).exits(0);
+    assert!(bench.world.state().keys.is_empty());
+}
+
 /// The same manifest with an unfinished run is refused (exit 4), naming the resume command and the run.
+// SEMANTICS: P12
 #[test]
 fn an_unfinished_run_of_the_same_manifest_is_refused() {
     let bench = Bench::new();
@@ -271,4 +293,17 @@ fn reason_and_ticket_are_kept() {
     bench.run(&bench.manifest(&names), &["--reason", "left the company", "--ticket", "OPS-17"]).exits(0);
     let runs = bench.query("SELECT reason, ticket FROM runs");
     assert_eq!((&runs[0]["reason"], &runs[0]["ticket"]), (&"left the company".into(), &"OPS-17".into()));
+}
+
+/// `doctor --online` names the caller, the address and whether key pairs can be listed; it sends reads only.
+#[test]
+fn doctor_asks_the_service_when_told_to() {
+    let bench = Bench::new();
+    bench.world.keys("key", 3);
+    let done = bench.keybatch(&["doctor", "--online", "--output", "json"]);
+    let text = done.json().to_string();
+    for part in ["123456789012", "3 key pairs", "127.0.0.1"] {
+        assert!(text.contains(part), "{part}\n{done}");
+    }
+    assert_eq!(bench.world.deletes("key-01"), 0);
 }

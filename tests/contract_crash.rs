@@ -140,6 +140,10 @@ impl Campaign {
 }
 
 /// I1 to I7 under fifty kills.
+// SEMANTICS: P14
+// SEMANTICS: P16
+// SEMANTICS: P45
+// SEMANTICS: P51
 #[test]
 fn fifty_kills() {
     let start = Instant::now();
@@ -174,6 +178,7 @@ fn fifty_kills() {
 }
 
 /// Kills in the first moments only, where the journal is made and the plan is written: nothing is ever lost or stuck.
+// SEMANTICS: P13
 #[test]
 fn kills_while_planning() {
     let mut random = fastrand::Rng::with_seed(7);
@@ -196,6 +201,7 @@ fn kills_while_planning() {
 }
 
 /// "States of a run": one that died while planning is closed as `abandoned`, and its manifest is free again.
+// SEMANTICS: P13
 #[test]
 fn a_run_that_died_while_planning_is_abandoned() {
     let bench = Bench::new();
@@ -215,6 +221,7 @@ fn a_run_that_died_while_planning_is_abandoned() {
 }
 
 /// Line "dangling attempt_started after a crash": looked at before anything else, effective or not.
+// SEMANTICS: P45
 #[test]
 fn a_dangling_attempt_is_settled_first() {
     for (effect, verdict, deletes) in [(Effect::Nothing, "deleted/answer", 2), (Effect::Delete, "deleted/operation", 1)]

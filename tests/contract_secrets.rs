@@ -68,6 +68,7 @@ fn tracing() -> Bench {
 }
 
 /// "Credentials, session tokens and signatures never reach journal, log or error text."
+// SEMANTICS: P53
 #[test]
 fn no_secret_leaks_at_trace_level() {
     let bench = tracing();
@@ -113,6 +114,7 @@ fn no_secret_leaks_from_credential_errors() {
 }
 
 /// Real InvalidSignatureException messages quote the canonical request, token and all: an echo must not be kept.
+// SEMANTICS: P53
 #[test]
 fn no_secret_leaks_when_the_service_echoes_it() {
     let bench = tracing();
@@ -128,6 +130,7 @@ fn no_secret_leaks_when_the_service_echoes_it() {
 }
 
 /// No secret is ever taken by flag.
+// SEMANTICS: P53
 #[test]
 fn no_flag_takes_a_secret() {
     let bench = Bench::new();

@@ -43,6 +43,7 @@ fn lossy(effect: Effect) -> (Bench, Vec<String>) {
 }
 
 /// Line "unanswered", not effective: looked at, then tried again; never twice in a row without a look.
+// SEMANTICS: P20
 #[test]
 fn lost_before_the_effect_is_looked_at_and_retried() {
     let (bench, names) = lossy(Effect::Nothing);
@@ -59,6 +60,7 @@ fn lost_before_the_effect_is_looked_at_and_retried() {
 }
 
 /// Line "unanswered", effective, operation in the history: `deleted/operation` with its id, asked once.
+// SEMANTICS: P27
 #[test]
 fn lost_after_the_effect_is_found_in_the_history() {
     let (bench, names) = lossy(Effect::Delete);
@@ -73,6 +75,7 @@ fn lost_after_the_effect_is_found_in_the_history() {
 }
 
 /// Line "unanswered", effective, no history: `gone/readback`, for whether we did it cannot be shown (I5).
+// SEMANTICS: P28
 #[test]
 fn lost_after_the_effect_without_history_is_gone() {
     let (bench, names) = lossy(Effect::Delete);
@@ -101,6 +104,8 @@ fn an_operation_history_that_answers_with_errors_is_no_evidence() {
 }
 
 /// I5: an old operation of that name, a failed one or another kind in the window does not make it `deleted`.
+// SEMANTICS: P25
+// SEMANTICS: P27
 #[test]
 fn operations_that_prove_nothing_are_no_evidence() {
     let bench = Bench::new();
@@ -132,6 +137,8 @@ fn operations_that_prove_nothing_are_no_evidence() {
 
 /// "What no other tool does" 3, I4: re-created after a lost answer, it survives, is never asked for again, and the
 /// row says so.
+// SEMANTICS: P19
+// SEMANTICS: P28
 #[test]
 fn a_key_pair_recreated_after_a_lost_answer_survives() {
     let (bench, names) = lossy(Effect::DeleteAndRecreate);
@@ -146,6 +153,7 @@ fn a_key_pair_recreated_after_a_lost_answer_survives() {
 }
 
 /// I4, I5: replaced by somebody else while our request had no effect: gone, not `deleted`, never asked for again.
+// SEMANTICS: P19
 #[test]
 fn a_key_pair_replaced_by_others_is_never_retried() {
     let (bench, names) = lossy(Effect::VanishAndRecreate);
@@ -169,6 +177,7 @@ fn a_failed_operation_on_a_replaced_key_pair_is_not_retried() {
 }
 
 /// Line "nothing sent", `--max-observation-age`: an old observation is renewed, and drift then protects the new one.
+// SEMANTICS: P20
 #[test]
 fn an_old_observation_is_renewed_before_the_delete() {
     let bench = Bench::new();
@@ -187,6 +196,7 @@ fn an_old_observation_is_renewed_before_the_delete() {
 }
 
 /// Settle budget: no look succeeds, so nobody knows; `in_doubt`, exit 6, never asked again.
+// SEMANTICS: P33
 #[test]
 fn no_look_within_the_budget_is_in_doubt() {
     for (effect, look) in [
@@ -234,6 +244,8 @@ fn hiccups_of_the_look_do_not_matter() {
 }
 
 /// Outcome `failed`: retries used up with the key pair seen still there; evidence `readback`.
+// SEMANTICS: P17
+// SEMANTICS: P32
 #[test]
 fn unanswered_attempts_are_used_up() {
     let bench = Bench::new();
@@ -254,10 +266,13 @@ fn an_effect_that_comes_late_is_settled() {
     bench.world.script("DeleteKeyPair", &names[0], [Act::cut(), second]);
     run(&bench, &names, &[], 0);
     let row = row(&bench, &names[0]);
-    assert_eq!((row.verdict().as_str(), row.attempts()), ("deleted/operation", 2), "{row:#?}");
+    // The operation lies outside of the first attempt's window, and the second one is known to have done nothing.
+    assert_eq!((row.verdict().as_str(), row.attempts()), ("gone/readback", 2), "{row:#?}");
 }
 
 /// I3, I10: many rows, many losses, many at once; never two in flight for one key pair.
+// SEMANTICS: P15
+// SEMANTICS: P24
 #[test]
 fn many_losses_at_once() {
     let bench = Bench::new();
@@ -271,6 +286,7 @@ fn many_losses_at_once() {
 }
 
 /// Column `class` tells unanswered attempts from answered ones, and `errors` lists those that ended in one.
+// SEMANTICS: P16
 #[test]
 fn the_attempts_tell_what_happened() {
     let (bench, names) = lossy(Effect::Nothing);

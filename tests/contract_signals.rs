@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use support::{Act, Bench, invariants, safety, summary};
 
 /// First signal: what is in flight is finished, exit 5, `stopped_by` signal; resume does the rest.
+// SEMANTICS: P44
 #[test]
 fn one_signal_drains() {
     for signal in [Signal::INT, Signal::TERM] {
@@ -35,6 +36,7 @@ fn one_signal_drains() {
 }
 
 /// Draining waits for settling too: a lost answer is looked into before the program leaves, or left to resume.
+// SEMANTICS: P44
 #[test]
 fn one_signal_with_a_lost_answer() {
     let bench = Bench::new();
@@ -52,6 +54,7 @@ fn one_signal_with_a_lost_answer() {
 }
 
 /// Second signal: leaves at once, although a request is in flight; the journal verifies and resume finishes.
+// SEMANTICS: P44
 #[test]
 fn two_signals_leave_at_once() {
     let bench = Bench::new();
@@ -79,6 +82,7 @@ fn two_signals_leave_at_once() {
 }
 
 /// A signal while planning: nothing was sent, and the manifest is free again.
+// SEMANTICS: P13
 #[test]
 fn a_signal_while_planning() {
     let bench = Bench::new();

@@ -8,6 +8,8 @@ mod support;
 use support::{ACCOUNT, Act, Bench, DEFAULT_KEY_PAIR, HOME, Row, invariants, row, summary};
 
 /// Drift: a mismatch of fingerprint, arn or created_at is `skipped` and never asked for; exit 3.
+// SEMANTICS: P5
+// SEMANTICS: P30
 #[test]
 fn drift_is_skipped() {
     let bench = Bench::new();
@@ -44,6 +46,7 @@ fn says_why(row: &Row) {
 }
 
 /// created_at is compared as a time, not as text or binary fraction: whole seconds and milliseconds both match.
+// SEMANTICS: P5
 #[test]
 fn created_at_matches_in_both_number_forms() {
     let bench = Bench::new();
@@ -60,6 +63,7 @@ fn created(bench: &Bench, name: &str) -> String {
 }
 
 /// Custom key pairs: expectedFingerprint is compared by us and not sent (lightsail.md, Shapes).
+// SEMANTICS: P8
 #[test]
 fn the_expected_fingerprint_of_a_custom_key_pair_is_not_sent() {
     let bench = Bench::new();
@@ -72,6 +76,7 @@ fn the_expected_fingerprint_of_a_custom_key_pair_is_not_sent() {
 }
 
 /// The default key pair needs its fingerprint and the flag; with both it is deleted, the fingerprint sent along.
+// SEMANTICS: P8
 #[test]
 fn the_default_key_pair_with_everything() {
     let bench = Bench::new();
@@ -85,6 +90,7 @@ fn the_default_key_pair_with_everything() {
 }
 
 /// Without the flag, without the fingerprint, or with a wrong one, no request for the default key pair leaves.
+// SEMANTICS: P8
 #[test]
 fn the_default_key_pair_without_one_of_them() {
     for (fingerprint, flags) in [(true, &[][..]), (false, &["--allow-default-key-pair"][..])] {
@@ -105,6 +111,7 @@ fn the_default_key_pair_without_one_of_them() {
 }
 
 /// Exact duplicates: the later row is `skipped`, and that alone does not cost exit 0.
+// SEMANTICS: P4
 #[test]
 fn exact_duplicates_are_skipped() {
     let bench = Bench::new();
@@ -120,6 +127,7 @@ fn exact_duplicates_are_skipped() {
 }
 
 /// Contradicting duplicates are a fault: exit 4, nothing sent.
+// SEMANTICS: P4
 #[test]
 fn contradicting_duplicates_are_refused() {
     let bench = Bench::new();
@@ -142,6 +150,7 @@ fn the_same_name_in_two_regions_is_no_duplicate() {
 }
 
 /// Manifest faults: refused with exit 4 before anything is sent, each with its line; all at once.
+// SEMANTICS: P2
 #[test]
 fn faulty_manifests_are_refused() {
     let faulty: [(&str, &[u8]); 12] = [
@@ -169,6 +178,7 @@ fn faulty_manifests_are_refused() {
 }
 
 /// All faults are reported at once, each with its line.
+// SEMANTICS: P2
 #[test]
 fn all_faults_are_reported_at_once() {
     let bench = Bench::new();
@@ -203,17 +213,21 @@ fn unusual_but_valid_manifests_are_taken() {
 }
 
 /// `--skip-invalid` records invalid rows as `skipped` and does the others; exit 3.
+// SEMANTICS: P3
 #[test]
 fn skip_invalid_does_the_rest() {
     let bench = Bench::new();
     bench.world.key("fine");
     let done = bench.run(&bench.manifest(&["fine", "-bad-"]), &["--skip-invalid"]).exits(3);
+    let overrides = bench.query("SELECT override FROM overrides");
+    assert_eq!(overrides, [serde_json::json!({"override": "skip-invalid"})]);
     let summary = summary(&bench, &done);
     assert_eq!((&summary["outcomes"]["deleted"], &summary["outcomes"]["skipped"]), (&1.into(), &1.into()), "{done}");
     invariants(&bench);
 }
 
 /// A row for another account than the caller's is never asked for.
+// SEMANTICS: P6
 #[test]
 fn a_row_for_another_account_is_not_asked_for() {
     let bench = Bench::new();
@@ -225,6 +239,7 @@ fn a_row_for_another_account_is_not_asked_for() {
 }
 
 /// `--if-in-use`: warn deletes all the same, skip skips, refuse refuses the plan.
+// SEMANTICS: P7
 #[test]
 fn key_pairs_in_use() {
     for (flags, code, deletes) in [
@@ -249,6 +264,7 @@ fn key_pairs_in_use() {
 }
 
 /// GetInstances is a courtesy: where it is denied, `warn` does not delete what cannot be checked without saying so.
+// SEMANTICS: P7
 #[test]
 fn instances_that_cannot_be_listed_are_said() {
     let bench = Bench::new();
@@ -256,4 +272,12 @@ fn instances_that_cannot_be_listed_are_said() {
     bench.world.always("GetInstances", "*", Act::denied());
     let done = bench.run(&bench.manifest(&names), &[]).exits_one_of(&[0, 9]);
     assert!(done.said().contains("GetInstances"), "{done}");
+    let deletes = bench.world.arrived("DeleteKeyPair").len();
+    bench.world.keys("more", 1);
+    for what in ["skip", "refuse"] {
+        let manifest = bench.file("more.csv", "name\nmore-0\n");
+        let done = bench.run(&manifest, &["--if-in-use", what]).exits(9);
+        assert!(done.stderr.contains("lightsail:GetInstances"), "{done}");
+        assert_eq!(bench.world.arrived("DeleteKeyPair").len(), deletes);
+    }
 }

@@ -45,6 +45,8 @@ fn all_deleted(bench: &Bench) {
 }
 
 /// Line "first N rows all denied": the run stops by its breaker; with the permission back, resume ends in exit 0.
+// SEMANTICS: P34
+// SEMANTICS: P40
 #[test]
 fn everything_denied_stops_the_run_and_resume_finishes() {
     let bench = Bench::new();
@@ -61,6 +63,8 @@ fn everything_denied_stops_the_run_and_resume_finishes() {
 }
 
 /// AccessDenied can be per item: a few of many must not stop the run, not even the first one.
+// SEMANTICS: P31
+// SEMANTICS: P40
 #[test]
 fn some_denied_do_not_stop_the_run() {
     let bench = Bench::new();
@@ -75,6 +79,8 @@ fn some_denied_do_not_stop_the_run() {
 }
 
 /// Line "expired credentials" in mid-run: stops, and resume finishes; no row is settled as failed by it.
+// SEMANTICS: P34
+// SEMANTICS: P41
 #[test]
 fn credentials_that_expire_in_mid_run() {
     let bench = Bench::new();
@@ -91,6 +97,7 @@ fn credentials_that_expire_in_mid_run() {
 }
 
 /// lightsail.md: every error that is fatal for the whole run stops it, in either dress.
+// SEMANTICS: P41
 #[test]
 fn every_fatal_error_stops_the_run() {
     let fatal = [
@@ -120,6 +127,7 @@ fn every_fatal_error_stops_the_run() {
 }
 
 /// Line "endpoint gone" in mid-run: stops; connections that were never made used no attempt up; resume finishes.
+// SEMANTICS: P42
 #[test]
 fn an_endpoint_that_vanishes_in_mid_run() {
     let mut bench = Bench::new();
@@ -151,7 +159,28 @@ fn an_endpoint_that_takes_an_answer_with_it() {
     safety(&bench);
 }
 
+/// A lost answer, and reading is not permitted any more: nothing can be settled, so the run stops, with exit 9.
+// SEMANTICS: P56
+#[test]
+fn reading_denied_in_mid_run_stops_the_run() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 6);
+    let lost = Act::cut().and(|state| {
+        state.denied.insert("GetKeyPair".to_owned());
+    });
+    bench.world.script("DeleteKeyPair", &names[1], [lost]);
+    let done = bench.run(&bench.manifest(&names), &["--concurrency", "1"]).exits(9);
+    let summary = done.json();
+    assert_eq!((&summary["stopped_by"], &summary["outcomes"]["in_doubt"]), (&"breaker".into(), &1.into()), "{done}");
+    assert!(done.stderr.contains("lightsail:GetKeyPair"), "{done}");
+    assert!(bench.world.arrived("DeleteKeyPair").len() < 6, "{done}");
+    bench.world.heal();
+    bench.resume().exits(0);
+    assert!(bench.world.state().keys.is_empty());
+}
+
 /// `--max-deletes N`: no more than N are deleted in a session; exit 5; resuming gets to the end.
+// SEMANTICS: P37
 #[test]
 fn max_deletes_stops_the_run() {
     let bench = Bench::new();
@@ -166,6 +195,7 @@ fn max_deletes_stops_the_run() {
 }
 
 /// `--max-failures N`: with that many failed rows the run stops.
+// SEMANTICS: P38
 #[test]
 fn max_failures_as_a_number_stops_the_run() {
     let bench = Bench::new();
@@ -184,6 +214,7 @@ fn max_failures_as_a_number_stops_the_run() {
 }
 
 /// `--max-failures P%`: a share of the rows.
+// SEMANTICS: P38
 #[test]
 fn max_failures_as_a_share_stops_the_run() {
     let bench = Bench::new();
@@ -199,6 +230,7 @@ fn max_failures_as_a_share_stops_the_run() {
 }
 
 /// `--max-duration D`: stops in time, finishing what is in flight; resume goes on.
+// SEMANTICS: P39
 #[test]
 fn max_duration_stops_the_run() {
     let bench = Bench::new();
@@ -215,6 +247,7 @@ fn max_duration_stops_the_run() {
 }
 
 /// I6: a second resume of a finished run sends nothing and writes nothing but its session entries.
+// SEMANTICS: P46
 #[test]
 fn resume_reaches_a_fixed_point() {
     let bench = Bench::new();
@@ -225,7 +258,7 @@ fn resume_reaches_a_fixed_point() {
     resume_to_the_end(&bench, 9).exits(3);
     let entries = count(&bench, "SELECT count(*) AS n FROM entries");
     let requests = lightsail_requests(&bench);
-    bench.keybatch(&["resume", &run, "--output", "json"]).exits_one_of(&[0, 3]);
+    bench.keybatch(&["resume", &run, "--output", "json"]).exits(3);
     assert_eq!(lightsail_requests(&bench), requests, "a finished run sends nothing");
     let new = bench.query(&format!("SELECT DISTINCT kind FROM entries WHERE seq >= {entries}"));
     for row in new {

@@ -65,6 +65,8 @@ fn an_untouched_journal_is_self_consistent() {
 }
 
 /// The journal's leaves and root follow RFC 6962 over the bytes stored, recomputed here from scratch.
+// SEMANTICS: P49
+// SEMANTICS: P50
 #[test]
 fn anyone_can_recompute_the_root() {
     let Some(bench) = finished() else { return };
@@ -112,6 +114,7 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 /// Append-only: the triggers refuse UPDATE, DELETE and a number that does not follow, from any connection.
+// SEMANTICS: P51
 #[test]
 fn the_triggers_refuse_changes() {
     let Some(bench) = finished() else { return };

@@ -141,6 +141,7 @@ fn a_missing_name_column_is_explained() {
     }
 }
 
+// SEMANTICS: P2
 #[test]
 fn all_faults_of_a_row_are_found_at_once() {
     let input = format!("name,region,account_id,fingerprint,arn,created_at\n a,us,1,a b,{ARN}x,now\n");
@@ -171,6 +172,7 @@ fn invalid_rows_are_handed_on() {
     assert_eq!(invalid[2].faults.len(), 2);
 }
 
+// SEMANTICS: P8
 #[test]
 fn the_default_key_pair_is_protected_twice() {
     let bare = "name,fingerprint\nLightsailDefaultKeyPair,\n";
@@ -215,6 +217,7 @@ fn what_is_shown_is_defused() {
     assert!(!name.to_string().contains('\u{1b}'), "{name}");
 }
 
+// SEMANTICS: P4
 #[test]
 fn duplicates_are_judged_by_what_would_be_deleted() {
     let input = format!(

@@ -30,8 +30,11 @@ pub(super) async fn confirm(
         }
         return Ok("confirm");
     }
-    if yes || deletes == 0 {
+    if yes {
         return Ok("yes");
+    }
+    if deletes == 0 {
+        return Ok("nothing_to_delete");
     }
     context.ui.say(&format!("Deleting cannot be undone. Type {deletes} to delete {deletes} key pairs:"));
     let typed = tokio::task::spawn_blocking(|| {
@@ -50,7 +53,7 @@ pub(super) async fn confirm(
 fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     let sealed = &plan.sealed;
     let mut lines = Vec::new();
-    if connection.is_sandbox {
+    if connection.is_sandbox() {
         lines.push("SANDBOX: a rehearsal, nothing real is touched".to_owned());
     }
     lines.push(format!("account   {}", shown(&connection.caller.account)));
@@ -96,7 +99,7 @@ pub(super) fn print_plan(context: &Context, plan: &Plan, connection: &Connection
             .collect();
         let value = json!({
             "schema": "keybatch.plan/1",
-            "sandbox": connection.is_sandbox,
+            "sandbox": connection.is_sandbox(),
             "account": connection.caller.account,
             "caller_arn": connection.caller.arn,
             "endpoint": connection.endpoint,

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::SessionOptions;
-use crate::domain::{Class, Policy, RunId};
+use crate::domain::{Class, Policy, RunId, SANDBOX_HEADER};
 use crate::lightsail::aws::{AwsLightsail, AwsOptions};
 use crate::lightsail::{Caller, Lightsail as _};
 use crate::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
@@ -27,10 +28,19 @@ pub(super) struct Connection {
     pub(super) caller: Caller,
     /// The address with `{region}` in it, or `sandbox:<world id>`.
     pub(super) endpoint: String,
-    /// Whether this is a rehearsal.
-    pub(super) is_sandbox: bool,
+    /// The address as such.
+    pub(super) address: String,
+    /// The id of the world, where this is a rehearsal.
+    pub(super) world: Option<String>,
     /// Kept running while the connection lives.
     _sandbox: Option<Sandbox>,
+}
+
+impl Connection {
+    /// Whether this is a rehearsal.
+    pub(super) fn is_sandbox(&self) -> bool {
+        self.world.is_some()
+    }
 }
 
 /// Where requests are to go.
@@ -82,10 +92,14 @@ fn aws_options(
 pub(super) async fn connect(
     options: &SessionOptions,
     policy: &Policy,
+    context: &Context,
     run: RunId,
     region: &str,
     goal: Goal,
 ) -> Result<Connection, CliError> {
+    if matches!(goal, Goal::Service) {
+        check_addresses(options, context)?;
+    }
     let sandbox = match goal {
         Goal::Service => None,
         Goal::NewWorld(world, None) => Some(serve(Source::Memory(*world)).await?),
@@ -114,8 +128,25 @@ pub(super) async fn connect(
         let message = format!("the credentials are for account {}, not {expected}", caller.account);
         return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
     }
-    let endpoint = world.as_ref().map_or(address, |id| format!("sandbox:{id}"));
-    Ok(Connection { port: Arc::new(port), caller, endpoint, is_sandbox: world.is_some(), _sandbox: sandbox })
+    let endpoint = world.as_ref().map_or_else(|| address.clone(), |id| format!("sandbox:{id}"));
+    Ok(Connection { port: Arc::new(port), caller, endpoint, address, world, _sandbox: sandbox })
+}
+
+/// Refuses an address that the SDK could not use: it would only say so in words that nobody understands.
+fn check_addresses(options: &SessionOptions, context: &Context) -> Result<(), CliError> {
+    const VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL_LIGHTSAIL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+    let named = options.endpoint_url.as_deref().map(|url| ("--endpoint-url", url));
+    let set = VARIABLES.into_iter().filter_map(|name| Some((name, context.environment.set(name)?)));
+    for (name, url) in set.chain(named) {
+        let usable = url.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+        });
+        if !usable {
+            let message = format!("{name} is {url:?}, which is no address such as https://host:port");
+            return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
+        }
+    }
+    Ok(())
 }
 
 async fn serve(source: Source) -> Result<Sandbox, CliError> {
@@ -133,7 +164,7 @@ async fn identify(port: &AwsLightsail) -> Result<(Caller, Option<String>), CliEr
     loop {
         let reply = port.caller_identity().await;
         tries += 1;
-        let world = reply.exchange.headers.get("x-keybatch-sandbox").cloned();
+        let world = reply.exchange.headers.get(SANDBOX_HEADER).cloned();
         let error = match reply.result {
             Ok(caller) => return Ok((caller, world)),
             Err(error) => error,

@@ -5,8 +5,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::{CliError, Context, Environment, Exit};
+use crate::domain::{Policy, SANDBOX_HEADER};
 use crate::journal::sqlite::{Cell, SqliteReader, on_network_file_system};
 use crate::journal::{JournalError, Lock};
+use crate::lightsail::Lightsail as _;
+use crate::lightsail::aws::{AwsLightsail, AwsOptions};
 
 /// Variables that send requests to another place than AWS.
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_LIGHTSAIL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
@@ -27,9 +30,22 @@ const SECRET: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SE
 /// Below this the disk is noted: a hundred thousand rows need about 300 MB.
 const LITTLE_SPACE_BYTES: u64 = 500 * 1024 * 1024;
 
-/// Check the journal and the surroundings, without asking the network
+/// Check the journal and the surroundings; with --online, the credentials and permissions to read, too
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Ask the service: whose credentials these are, where requests go, whether key pairs can be listed
+    #[arg(long)]
+    online: bool,
+    /// Region to ask [default: as the AWS configuration says]
+    #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
+    region: Option<String>,
+    /// Profile of the shared AWS configuration
+    #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
+    profile: Option<String>,
+    /// Address to use instead of the service's own
+    #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
+    endpoint_url: Option<String>,
+}
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,13 +65,16 @@ fn finding(check: &'static str, health: Health, text: impl Into<String>) -> Find
     Finding { check, health, text: text.into() }
 }
 
-pub(super) async fn run(_: &Args, context: &Context) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let mut findings = journal_file(&context.journal);
     findings.extend(disk(&context.journal));
     findings.extend(journal_content(&context.journal).await);
     findings.extend(lock(&context.journal));
     findings.extend(terminal(&context.environment));
     findings.extend(aws_configuration(&context.environment));
+    if args.online {
+        findings.extend(service(args).await);
+    }
     let mut stream = context.ui.stream(&["check", "health", "finding"])?;
     for Finding { check, health, text } in &findings {
         let health = match health {
@@ -68,6 +87,42 @@ pub(super) async fn run(_: &Args, context: &Context) -> Result<Exit, CliError> {
     stream.end()?;
     let bad = findings.iter().any(|finding| finding.health == Health::Bad);
     Ok(if bad { Exit::Environment } else { Exit::Success })
+}
+
+/// What the service says. Reads only: the caller's identity, and one page of key pairs.
+async fn service(args: &Args) -> Vec<Finding> {
+    let options = AwsOptions {
+        profile: args.profile.clone(),
+        region: args.region.clone(),
+        endpoint_url: args.endpoint_url.clone(),
+        attempt_timeout: Policy::default().attempt_timeout,
+        run: None,
+        sandbox_credentials: false,
+    };
+    let port = AwsLightsail::load(&options).await;
+    let Some(region) = port.default_region() else {
+        return vec![finding("service", Health::Bad, "there is no region to ask: name one with --region")];
+    };
+    let mut findings = Vec::new();
+    findings.push(match port.endpoint(&region).await {
+        Ok(endpoint) => finding("endpoint", Health::Good, endpoint),
+        Err(error) => finding("endpoint", Health::Bad, error.to_string()),
+    });
+    let caller = port.caller_identity().await;
+    let sandbox = if caller.exchange.headers.contains_key(SANDBOX_HEADER) { " (SANDBOX)" } else { "" };
+    findings.push(match caller.result {
+        Ok(caller) => finding("caller", Health::Good, format!("{} of account {}{sandbox}", caller.arn, caller.account)),
+        Err(error) => finding("caller", Health::Bad, format!("sts:GetCallerIdentity: {}", error.summary())),
+    });
+    findings.push(match port.get_key_pairs(&region, None).await.result {
+        Ok(page) => {
+            finding("listing", Health::Good, format!("{} key pairs on the first page of {region}", page.items.len()))
+        }
+        Err(error) => {
+            finding("listing", Health::Bad, format!("lightsail:GetKeyPairs in {region}: {}", error.summary()))
+        }
+    });
+    findings
 }
 
 /// Where the journal is, who may read it, and on what it lies.

@@ -37,6 +37,12 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// A variable that is set, be it empty.
+    #[must_use]
+    pub fn set(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
     /// Where the journal is unless another place is named: `$XDG_DATA_HOME/keybatch/journal.db`.
     #[must_use]
     pub fn default_journal(&self) -> Option<PathBuf> {

@@ -114,6 +114,8 @@ impl SessionOptions {
         put("profile", self.profile.clone());
         put("endpoint_url", self.endpoint_url.clone());
         put("expect_account", self.expect_account.clone());
+        put("region", self.region.clone());
+        put("checkpoint_to", self.checkpoint_to.as_ref().map(|path| path.display().to_string()));
         named
     }
 }
@@ -209,6 +211,20 @@ mod tests {
         }
     }
 
+    // SEMANTICS: P36
+    #[test]
+    fn a_session_goes_on_with_the_settings_of_the_run_and_limits_of_its_own() {
+        let recorded = Policy { max_attempts: 9, rate: Some("3/s".into()), ..Policy::default() };
+        let silent = SessionOptions::default();
+        assert_eq!(silent.policy(recorded.clone()).unwrap(), recorded);
+        assert_eq!(silent.limits(100), Limits::default());
+        let named = SessionOptions { max_attempts: Some(2), max_deletes: Some(7), ..SessionOptions::default() };
+        let policy = named.policy(recorded.clone()).unwrap();
+        assert_eq!((policy.max_attempts, &policy.rate), (2, &recorded.rate));
+        assert_eq!(named.limits(100), Limits { max_deletes: Some(7), max_failures: None });
+    }
+
+    // SEMANTICS: P38
     #[test]
     fn failures_are_a_number_or_a_share() {
         assert_eq!("3".parse(), Ok(MaxFailures::Rows(3)));

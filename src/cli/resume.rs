@@ -12,9 +12,14 @@ use super::signals::Signals;
 use super::summary::{Head, Summary};
 use crate::domain::Policy;
 use crate::execute::lane::Counts;
-use crate::journal::event::{Event, PlanSealed, RunStarted};
+use crate::execute::lane::Lane;
+use crate::journal::RunReader as _;
+use crate::journal::TargetRecord;
+use crate::journal::event::{Event, PlanSealed, RunStarted, Verdict};
 use crate::journal::merkle::Frontier;
 use crate::journal::sqlite::RunRecord;
+use crate::lightsail::aws::AwsLightsail;
+use crate::plan::{PlanError, Probe, probe};
 
 /// Go on with a run that was stopped or killed
 #[derive(Debug, clap::Args)]
@@ -37,11 +42,15 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.policy(Policy::default())?;
     let began = tokio::time::Instant::now();
     let signals = Signals::listen(context.ui.clone())?;
-    if !context.journal.exists() && args.run.is_none() {
+    if !context.journal.exists() {
+        if let Some(run) = &args.run {
+            let message = format!("there is no run {}: there is no journal yet", super::shown(run));
+            return Err(CliError::new(Exit::Usage, message).hint("name the journal with --journal or KEYBATCH_JOURNAL"));
+        }
         context.ui.say("nothing to resume: there is no journal yet");
         return nothing(context);
     }
-    let open = OpenJournal::open(context, &context.journal, &args.options).await?;
+    let open = OpenJournal::open(context, &context.journal, args.options.checkpoint_to.as_deref()).await?;
     let Some(record) = choose(&open, args.run.as_deref()).await? else {
         open.journal.clone().close().await?;
         context.ui.say("nothing to resume: every run is finished");
@@ -60,9 +69,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     };
     let targets = open.reader.targets(record.run_no).await?;
     let region = targets.first().map(|target| target.target.region.clone()).unwrap_or_default();
-    let connection = connect(&args.options, &policy, record.run, &region, goal).await?;
+    let connection = connect(&args.options, &policy, context, record.run, &region, goal).await?;
     refuse_another(&record, &connection)?;
-    let opened = session_opened(context, "resume", &args.options, &policy, Some(&connection), record.sandbox);
+    let opened = session_opened(context, "resume", &args.options, &policy, Some(&connection), record.sandbox, &[]);
     let session = Session {
         context,
         options: &args.options,
@@ -83,7 +92,49 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         let lane = session.lane(&connection, target.target.clone(), &policy).await?;
         lanes.push((target, lane));
     }
+    if let Some(error) = probe_lanes(&session, &record, &policy, &lanes).await? {
+        return session.leave(error).await;
+    }
     session.work(policy, &sealed, lanes).await
+}
+
+/// How many key pairs of a target are tried before reading counts as not permitted there.
+const PROBES: u32 = 3;
+
+/// Reads a key pair of each target that has rows left, before anything is sent: whoever may not do that could settle
+/// nothing, and answers from elsewhere than the run is bound to must not go unseen.
+async fn probe_lanes(
+    session: &Session<'_>,
+    record: &RunRecord,
+    policy: &Policy,
+    lanes: &[(TargetRecord, Arc<Lane<AwsLightsail>>)],
+) -> Result<Option<PlanError>, CliError> {
+    for (target, lane) in lanes {
+        let rows = session.open.reader.pending(record.run_no, target.target_no, 0, PROBES, false).await?;
+        let mut refused = None;
+        for row in rows {
+            let Event::IntentRecorded(intent) = row.intent.event else { continue };
+            if intent.verdict != Verdict::Delete {
+                continue;
+            }
+            match probe(lane, &intent.key_pair_name, policy.settle_timeout).await {
+                Ok(Probe::Denied(said)) => {
+                    let (action, target) = ("lightsail:GetKeyPair", lane.target.clone());
+                    refused = Some(PlanError::NotPermitted { action, target, said });
+                }
+                Ok(Probe::Read | Probe::NoAnswer) => {
+                    refused = None;
+                    break;
+                }
+                Err(PlanError::Journal(error)) => return Err(error.into()),
+                Err(error) => return Ok(Some(error)),
+            }
+        }
+        if refused.is_some() {
+            return Ok(refused);
+        }
+    }
+    Ok(None)
 }
 
 /// The run that is meant: the named one, or the latest that is not finished.
@@ -118,7 +169,7 @@ async fn already_finished(context: &Context, open: &OpenJournal, record: &RunRec
     let run = record.run.to_string();
     let head = Head::from(&head);
     let summary = Summary::new(run, None, record.sandbox, record.rows, outcomes, requests, 0.0, journal, head);
-    say(context, &summary, superfluous)?;
+    say(context, &summary, superfluous);
     Ok(summary.exit(superfluous))
 }
 

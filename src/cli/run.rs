@@ -80,6 +80,21 @@ impl From<InUse> for IfInUse {
     }
 }
 
+impl Args {
+    /// The settings of this command alone, for the journal.
+    fn named(&self) -> Vec<(&'static str, String)> {
+        let if_in_use = match self.if_in_use {
+            InUse::Warn => "warn",
+            InUse::Skip => "skip",
+            InUse::Refuse => "refuse",
+        };
+        let mut named = vec![("if_in_use", if_in_use.to_owned())];
+        named.extend(self.skip_invalid.then(|| ("skip_invalid", "true".to_owned())));
+        named.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
+        named
+    }
+}
+
 /// A manifest on the stage, and what is known of it.
 struct Staged {
     stage: Stage,
@@ -99,7 +114,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let input = open_manifest(&args.manifest)?;
     let scratch = if args.dry_run { Some(Scratch::create()?) } else { None };
     let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.0.join("journal.db"));
-    let open = OpenJournal::open(context, &journal_path, &args.options).await?;
+    let open =
+        OpenJournal::open(context, &journal_path, args.options.checkpoint_to.as_deref().filter(|_| !args.dry_run))
+            .await?;
     let run = RunId(Uuid::now_v7());
     let worked = work(&args, context, policy, input, &journal_path, open, run, signals.clone());
     tokio::select! {
@@ -128,7 +145,9 @@ async fn work(
     let directory = journal_path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut staged = match stage(args, input, directory.unwrap_or(Path::new(".")), run).await {
         Ok(staged) => staged,
-        Err(Refusal::Manifest(faults)) => return refuse_manifest(args, context, &policy, &open, run, &faults).await,
+        Err(Refusal::Manifest(faults, ingested)) => {
+            return refuse_manifest(args, context, &policy, &open, run, &faults, ingested.as_deref()).await;
+        }
         Err(Refusal::Other(error)) => return Err(error),
     };
     refuse_unfinished(&open, &staged.ingested, sandbox).await?;
@@ -141,14 +160,26 @@ async fn work(
     }
     let goal = goal(args, &mut staged, journal_path, run).await?;
     let region = staged.regions.first().cloned().unwrap_or_default();
-    let connection = connect(&args.options, &policy, run, &region, goal).await?;
-    let opened = session_opened(context, "run", &args.options, &policy, Some(&connection), connection.is_sandbox);
+    let connection = connect(&args.options, &policy, context, run, &region, goal).await?;
+    if connection.is_sandbox() != sandbox {
+        // A sandbox that another process serves.
+        refuse_unfinished(&open, &staged.ingested, connection.is_sandbox()).await?;
+    }
+    let opened = session_opened(
+        context,
+        "run",
+        &args.options,
+        &policy,
+        Some(&connection),
+        connection.is_sandbox(),
+        &args.named(),
+    );
     let session = Session {
         context,
         options: &args.options,
         run,
         session: opened.session.clone(),
-        sandbox: connection.is_sandbox,
+        sandbox: connection.is_sandbox(),
         counts: Arc::new(Counts::default()),
         signals,
         began,
@@ -218,19 +249,23 @@ async fn execute(
     let runs = session.open.reader.runs().await?;
     let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
     let targets = session.open.reader.targets(run_no).await?;
-    let lanes = targets
-        .into_iter()
-        .filter_map(|target| {
-            let lane = lanes.iter().find(|lane| lane.target.region == target.target.region)?;
-            Some((target, Arc::clone(lane)))
-        })
-        .collect();
-    session.work(policy, &plan.sealed, lanes).await
+    let mut work = Vec::new();
+    for target in targets {
+        let known = lanes.iter().find(|lane| lane.target == target.target).map(Arc::clone);
+        // Rows that name no usable region have a target all the same; nothing is asked of it.
+        let lane = match known {
+            Some(lane) => lane,
+            None => session.lane(&connection, target.target.clone(), &policy).await?,
+        };
+        work.push((target, lane));
+    }
+    session.work(policy, &plan.sealed, work).await
 }
 
 /// Why there is nothing on the stage.
 enum Refusal {
-    Manifest(Box<Faults>),
+    /// With what is known of a manifest that could be read to its end.
+    Manifest(Box<Faults>, Option<Box<Ingested>>),
     Other(CliError),
 }
 
@@ -246,7 +281,7 @@ async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: 
     let options = manifest::Options { allow_default_key_pair: args.allow_default_key_pair };
     let ingested = match stage_manifest(&mut stage, &name, input, options, args.skip_invalid).await {
         Ok(ingested) => ingested,
-        Err(StageError::Refused(faults)) => return Err(Refusal::Manifest(faults)),
+        Err(StageError::Refused(faults, ingested)) => return Err(Refusal::Manifest(faults, ingested)),
         Err(error @ StageError::Input { .. }) => {
             return Err(Refusal::Other(CliError::from_error(Exit::Refused, &error).hint("nothing was sent")));
         }
@@ -267,7 +302,7 @@ async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: 
     stage.index_rows().await?;
     let faults = compare_twins(&mut stage, &name, args.skip_invalid).await?;
     if !faults.is_empty() {
-        return Err(Refusal::Manifest(Box::new(faults)));
+        return Err(Refusal::Manifest(Box::new(faults), Some(Box::new(ingested))));
     }
     Ok(Staged { stage, ingested, regions })
 }
@@ -294,18 +329,20 @@ async fn refuse_manifest(
     open: &OpenJournal,
     run: RunId,
     faults: &Faults,
+    ingested: Option<&Ingested>,
 ) -> Result<Exit, CliError> {
-    let opened = session_opened(context, "run", &args.options, policy, None, args.sandbox.is_some());
+    let opened = session_opened(context, "run", &args.options, policy, None, args.sandbox.is_some(), &args.named());
     let session = opened.session.clone();
     let stopped = RunStopped {
         why: "refused".into(),
         detail: Some(format!("{}: {}", args.manifest.display(), faults.summary())),
         faults: faults.by_code().iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
-        manifest: None,
+        manifest: ingested.map(manifest_entry),
     };
     let closed = SessionClosed { session, requests: Default::default(), elapsed_ms: 0 };
     let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];
     open.journal.append(drafts.into_iter().map(|event| draft(run, event)).collect()).await?;
+    open.journal.checkpoint(Some(run)).await?;
     open.journal.clone().close().await?;
     let mut report = String::new();
     let handler = miette::GraphicalReportHandler::new_themed(context.ui.theme()).with_width(context.ui.width());
@@ -314,7 +351,12 @@ async fn refuse_manifest(
     Err(CliError {
         report: Some(report),
         hints: vec![
-            "nothing was sent; only this refusal was recorded".into(),
+            if args.dry_run {
+                "nothing was sent or recorded"
+            } else {
+                "nothing was sent; only this refusal was recorded"
+            }
+            .into(),
             "mend the file, or leave invalid rows out with --skip-invalid".into(),
         ],
         ..CliError::new(Exit::Refused, "the manifest is refused")
@@ -368,7 +410,7 @@ fn overrides(args: &Args, context: &Context) -> Vec<OverrideUsed> {
     used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which)).collect()
 }
 
-fn plan_error(error: &PlanError) -> CliError {
+pub(super) fn plan_error(error: &PlanError) -> CliError {
     let nothing = "nothing was sent but reads";
     match error {
         PlanError::Refused { notes, .. } => {
@@ -377,6 +419,9 @@ fn plan_error(error: &PlanError) -> CliError {
                 notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
             refused.hint(nothing)
         }
+        PlanError::Foreign { .. } => CliError::from_error(Exit::Environment, error)
+            .hint("AWS_ENDPOINT_URL redirects all services, AWS_ENDPOINT_URL_LIGHTSAIL and _STS one each")
+            .hint(nothing),
         PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)
             .hint(format!("the credentials need the IAM action {action}"))
             .hint(nothing),

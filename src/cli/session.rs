@@ -14,6 +14,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{SessionOptions, rate_cap};
 use super::progress::Progress;
+use super::run::plan_error;
 use super::signals::Signals;
 use super::summary::{Head, Summary};
 use super::{Context, Format};
@@ -28,6 +29,7 @@ use crate::journal::event::{Event, PlanSealed, Requests, RunFinished, RunStopped
 use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore};
 use crate::journal::{Draft, Journal, JournalError, Lock, OnCheckpoint, TargetRecord, WriterOptions};
 use crate::lightsail::aws::AwsLightsail;
+use crate::plan::PlanError;
 
 /// The commit that this was built from, where the build knew it.
 const COMMIT: Option<&str> = option_env!("KEYBATCH_COMMIT");
@@ -42,14 +44,14 @@ pub(super) struct OpenJournal {
 
 impl OpenJournal {
     /// Takes the lock and opens the journal at `path`. Runs that died while planning are closed.
-    pub(super) async fn open(context: &Context, path: &Path, options: &SessionOptions) -> Result<Self, CliError> {
+    pub(super) async fn open(context: &Context, path: &Path, checkpoint_to: Option<&Path>) -> Result<Self, CliError> {
         let lock = Lock::take(path)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let store = SqliteStore::open(path).await?;
         let writer = WriterOptions {
             clock: Arc::clone(&clock),
             new_journal_id: Uuid::now_v7().to_string(),
-            on_checkpoint: checkpoint_sink(options)?,
+            on_checkpoint: checkpoint_sink(checkpoint_to)?,
         };
         let (journal, _task) = Journal::start(store, writer).await?;
         let reader = SqliteReader::open(path).await?;
@@ -78,8 +80,8 @@ impl OpenJournal {
 }
 
 /// Appends each checkpoint to the file that was asked for.
-fn checkpoint_sink(options: &SessionOptions) -> Result<OnCheckpoint, CliError> {
-    let Some(path) = &options.checkpoint_to else { return Ok(Box::new(|_| Ok(()))) };
+fn checkpoint_sink(path: Option<&Path>) -> Result<OnCheckpoint, CliError> {
+    let Some(path) = path else { return Ok(Box::new(|_| Ok(()))) };
     let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
     let mut file = opened.map_err(|error| {
         CliError::new(Exit::Environment, format!("{} cannot be written: {error}", path.display()))
@@ -95,7 +97,7 @@ pub(super) fn draft(run: RunId, event: Event) -> Draft {
     Draft { run: Some(run), row: None, event }
 }
 
-/// The entry that opens a session.
+/// The entry that opens a session; `own` are settings of the command itself.
 pub(super) fn session_opened(
     context: &Context,
     command: &str,
@@ -103,8 +105,11 @@ pub(super) fn session_opened(
     policy: &Policy,
     connection: Option<&Connection>,
     sandbox: bool,
+    own: &[(&str, String)],
 ) -> SessionOpened {
-    let settings = options.named(policy);
+    let mut settings = options.named(policy);
+    settings.extend(connection.map(|connection| ("address".to_owned(), connection.address.clone())));
+    settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     // The keys are ASCII and sorted, so this is the canonical form.
     let text = serde_json::to_string(&settings).unwrap_or_default();
     let digest = Sha256::digest(text.as_bytes());
@@ -153,6 +158,7 @@ impl Session<'_> {
         Ok(Arc::new(Lane {
             port: Arc::clone(&connection.port),
             target,
+            world: connection.world.clone(),
             pacer: Pacer::new(rate_cap(policy), learned),
             journal: self.open.journal.clone(),
             run: self.run,
@@ -199,9 +205,13 @@ impl Session<'_> {
             ended = work_off(shared, Arc::new(self.open.reader.clone()), work.collect()) => ended,
             () = self.signals.second.cancelled() => {
                 progress.finish();
-                let run = self.run;
                 self.context.ui.say("left at once: what was in flight is settled by the next session");
-                self.context.ui.say(&format!("go on with: keybatch resume {run}"));
+                // Nobody who asks twice should wait for a busy disk.
+                let summed = self.sum_up(StoppedBy::Signal);
+                if tokio::time::timeout(PATIENCE_OF_THE_HURRIED, summed).await.is_err() {
+                    let run = self.run;
+                    self.context.ui.say(&format!("go on with: keybatch resume {run}"));
+                }
                 return Ok(Exit::Stopped);
             }
             () = time_is_up(&control, self.options.max_duration) => Ok(()),
@@ -209,19 +219,33 @@ impl Session<'_> {
         };
         progress.finish();
         match ended {
-            Ok(()) => self.end(control.stopped()).await,
+            Ok(()) => self.end_with(control.stopped()).await,
             Err(error) => self.end_without_journal(&error).await,
         }
     }
 
-    async fn record(&self) -> Result<RunRecord, CliError> {
+    async fn end_with(&self, stop: Option<Stop>) -> Result<Exit, CliError> {
+        match self.end(stop).await {
+            Err(error) => self.end_without_journal(&error).await,
+            Ok(exit) => Ok(exit),
+        }
+    }
+
+    /// Ends a session of a resumed run that must not begin to work.
+    pub(super) async fn leave(self, error: PlanError) -> Result<Exit, CliError> {
+        let stop = Stop { by: StoppedBy::Breaker, detail: error.to_string(), cause: None };
+        self.end_with(Some(stop)).await?;
+        Err(plan_error(&error))
+    }
+
+    async fn record(&self) -> Result<RunRecord, JournalError> {
         let runs = self.open.reader.runs().await?;
         let found = runs.into_iter().find(|record| record.run == self.run);
-        found.ok_or_else(|| CliError::new(Exit::Unexpected, format!("run {} is not in the journal", self.run)))
+        found.ok_or_else(|| JournalError::damaged(format!("run {} is not in it", self.run)))
     }
 
     /// Records how the run ended, closes the session, makes a checkpoint, and says so.
-    async fn end(self, stop: Option<Stop>) -> Result<Exit, CliError> {
+    async fn end(&self, stop: Option<Stop>) -> Result<Exit, JournalError> {
         let record = self.record().await?;
         let pending = self.open.reader.pending_counts(record.run_no).await?;
         let left: u64 = pending.iter().map(|(_, rows)| rows).sum();
@@ -248,7 +272,7 @@ impl Session<'_> {
         if let Some(stop) = &stop {
             self.context.ui.say(&format!("stopped: {}", super::shown(&stop.detail)));
         }
-        say(self.context, &summary, superfluous)?;
+        say(self.context, &summary, superfluous);
         let cannot_read = stop.is_some_and(|stop| stop.cause == Some(StopCause::CannotRead));
         Ok(if cannot_read { Exit::Environment } else { summary.exit(superfluous) })
     }
@@ -266,23 +290,25 @@ impl Session<'_> {
     }
 
     /// Nothing can be recorded any more (I9): say what is known, and leave the rest to the next session.
-    async fn end_without_journal(self, error: &JournalError) -> Result<Exit, CliError> {
+    async fn end_without_journal(&self, error: &JournalError) -> Result<Exit, CliError> {
         let run = self.run;
+        self.sum_up(StoppedBy::Journal).await;
+        Err(CliError::from_error(Exit::Environment, error)
+            .hint("nothing more was sent after that; what was in flight is settled by the next session")
+            .hint(format!("once the cause is gone, go on with: keybatch resume {run}")))
+    }
+
+    /// Says what the journal has of the run, without writing to it.
+    async fn sum_up(&self, by: StoppedBy) {
         if let Ok(record) = self.record().await
             && let Ok(outcomes) = self.open.reader.counts(&record).await
             && let Ok(requests) = requests(&self.open.reader, &record).await
         {
             let head = self.open.reader.head().await.ok();
             let head = head.map_or(Head { size: 0, root: String::new() }, |(size, root)| Head { size, root });
-            let summary = self.summary(&record, Some(StoppedBy::Journal), outcomes, requests, head);
-            if self.context.ui.format == Format::Json {
-                self.context.ui.data(&format!("{}\n", serde_json::to_string(&summary).unwrap_or_default()))?;
-            }
-            self.context.ui.say(&summary.line());
+            let summary = self.summary(&record, Some(by), outcomes, requests, head);
+            say(self.context, &summary, 0);
         }
-        Err(CliError::from_error(Exit::Environment, error)
-            .hint("nothing more was sent after that; what was in flight is settled by the next session")
-            .hint(format!("once the cause is gone, go on with: keybatch resume {run}")))
     }
 
     fn summary(
@@ -333,16 +359,21 @@ pub(super) async fn requests(reader: &SqliteReader, record: &RunRecord) -> Resul
     Ok(Requests { delete, read: record.reads, throttled: throttled + record.reads_throttled })
 }
 
-/// Says how it ended: an object for programs, a line for people.
-pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) -> Result<(), CliError> {
+/// How long a second signal waits for the summary.
+const PATIENCE_OF_THE_HURRIED: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Says how it ended: an object for programs, a line for people. That nobody reads it does not change how it ended.
+pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) {
     context.ui.say(&summary.line());
     if let Some(next) = summary.next(superfluous) {
         context.ui.say(&next);
     }
     if context.ui.format == Format::Json {
-        context.ui.data(&format!("{}\n", serde_json::to_string(summary).unwrap_or_default()))?;
+        let text = serde_json::to_string(summary).unwrap_or_default();
+        if let Err(error) = context.ui.data(&format!("{text}\n")) {
+            tracing::debug!(%error, "the summary could not be written");
+        }
     }
-    Ok(())
 }
 
 /// Prints a checkpoint where a person, or a log collector beyond this machine, can keep it.

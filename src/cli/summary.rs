@@ -122,6 +122,7 @@ mod tests {
         Summary::new("r".into(), stopped_by, false, 1, outcomes, Requests::default(), 0.0, "j".into(), head)
     }
 
+    // SEMANTICS: P56
     #[test]
     fn the_graver_code_wins() {
         let with = |failed, in_doubt, skipped| OutcomeCounts { failed, in_doubt, skipped, ..OutcomeCounts::default() };
@@ -134,6 +135,7 @@ mod tests {
         assert_eq!(summary(Some("journal"), with(0, 0, 0)).exit(0), Exit::Environment);
     }
 
+    // SEMANTICS: P57
     #[test]
     fn the_object_has_exactly_the_fields_of_the_contract() {
         let value = serde_json::to_value(summary(None, OutcomeCounts::default())).unwrap();

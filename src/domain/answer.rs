@@ -9,6 +9,9 @@ use sha2::{Digest as _, Sha256};
 /// 80 KB; a delete's answer is about 400 bytes), and small enough that a hostile endpoint cannot fill the disk.
 pub const RAW_BODY_LIMIT_BYTES: usize = 64 * 1024;
 
+/// The header by which a sandbox says that it is one; its value is the id of its world.
+pub const SANDBOX_HEADER: &str = "x-keybatch-sandbox";
+
 /// An answer, or the lack of one: what was on the wire, and how it is to be understood.
 #[derive(Debug, Clone)]
 pub struct Reply<T> {
@@ -35,6 +38,14 @@ pub struct Exchange {
     /// The body as it came.
     #[serde(flatten)]
     pub raw_body: RawBody,
+}
+
+impl Exchange {
+    /// Without the body's text; its length and hash stay. For pages of listings, whose content is recorded row by row.
+    #[must_use]
+    pub fn without_body(self) -> Self {
+        Self { raw_body: RawBody { text: None, base64: None, ..self.raw_body }, ..self }
+    }
 }
 
 /// The body of an answer as it came: as text where it is UTF-8, else in base64; at most [`RAW_BODY_LIMIT_BYTES`] of
@@ -230,6 +241,7 @@ impl Cause {
 mod tests {
     use super::*;
 
+    // SEMANTICS: P21
     #[test]
     fn a_long_body_is_cut_and_says_how_long_it_was() {
         let body = vec![b'x'; RAW_BODY_LIMIT_BYTES + 10];

@@ -8,15 +8,32 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of this machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+/// The clock of this machine: what its wall clock said when this was made, and the time that has passed since, sleep
+/// included. A wall clock that is set while a session goes on neither stretches nor cuts its waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    base: Timestamp,
+    origin: SignedDuration,
+}
+
+impl SystemClock {
+    /// Starts from the wall clock's time.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
+    pub fn start() -> Self {
+        Self { base: Timestamp::now(), origin: since_boot() }
+    }
+}
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        self.base.saturating_add(since_boot() - self.origin).unwrap_or(Timestamp::MAX)
     }
+}
+
+fn since_boot() -> SignedDuration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    SignedDuration::new(time.tv_sec, i32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// `at` as RFC 3339 in UTC with six digits of a second, e.g. `2026-11-24T03:22:46.000001Z`.

@@ -37,6 +37,21 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whether both are of one incarnation; `None` where the parts that both have cannot tell. One part that differs
+    /// tells that they are not; that they are takes more than the key material.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> Option<bool> {
+        let parts =
+            [(&self.arn, &other.arn), (&self.created_at, &other.created_at), (&self.fingerprint, &other.fingerprint)];
+        if parts.iter().any(|(one, another)| one.is_some() && another.is_some() && one != another) {
+            return Some(false);
+        }
+        // Whatever named the incarnation once must name it again.
+        let named = |one: &Option<String>, another: &Option<String>| one.is_none() || another.is_some();
+        let tells = self.is_known() && named(&self.arn, &other.arn) && named(&self.created_at, &other.created_at);
+        tells.then_some(true)
+    }
+
     /// Whether this says anything about which incarnation it is.
     #[must_use]
     pub fn is_known(&self) -> bool {
@@ -85,6 +100,23 @@ mod tests {
             fingerprint: Some("aa".into()),
         };
         let new = Identity { arn: Some("arn:aws:lightsail:us-east-1:1:KeyPair/b".into()), ..old.clone() };
-        assert_ne!(old, new);
+        assert_eq!(old.same_as(&new), Some(false));
+        assert_eq!(old.same_as(&old), Some(true));
+    }
+
+    #[test]
+    fn a_part_that_is_missing_proves_nothing() {
+        let whole = Identity {
+            arn: Some("arn".into()),
+            created_at: Some("2020-10-22T17:50:01.000Z".into()),
+            fingerprint: Some("aa".into()),
+        };
+        assert_eq!(whole.same_as(&Identity { fingerprint: None, ..whole.clone() }), Some(true));
+        assert_eq!(whole.same_as(&Identity { arn: None, ..whole.clone() }), None);
+        assert_eq!(
+            whole.same_as(&Identity { arn: None, fingerprint: Some("bb".into()), ..whole.clone() }),
+            Some(false)
+        );
+        assert_eq!(Identity::default().same_as(&Identity::default()), None);
     }
 }

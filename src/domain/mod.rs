@@ -8,7 +8,7 @@ mod operation;
 mod outcome;
 mod policy;
 
-pub use answer::{ApiError, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, Reply};
+pub use answer::{ApiError, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, Reply, SANDBOX_HEADER};
 pub use clock::{Clock, SystemClock, micros, parse_time, time_text};
 pub use ids::{RunId, RunIdError, Target};
 pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Observation, created_at_text};

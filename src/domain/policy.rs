@@ -44,12 +44,16 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// How long after its start an attempt is surely dead: its timeout and a grace for what is still on its way. The
-    /// grace is a fifth of the timeout, between 100 ms and 5 s.
+    /// For what is still on its way when an attempt is given up: a fifth of the timeout, between 100 ms and 5 s.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        (self.attempt_timeout / 5).clamp(Duration::from_millis(100), Duration::from_secs(5))
+    }
+
+    /// How long after its start an attempt is surely dead: its timeout and the grace.
     #[must_use]
     pub fn dead_after(&self) -> Duration {
-        let grace = (self.attempt_timeout / 5).clamp(Duration::from_millis(100), Duration::from_secs(5));
-        self.attempt_timeout + grace
+        self.attempt_timeout + self.grace()
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Denial, REFUSAL_BUDGET, StopCause};
+use super::decide::{Denial, StopCause};
 use crate::domain::{Class, Outcome};
 
 /// After how many denied rows, with nothing else answered before, a target is taken to deny everything. Fewer could
@@ -91,20 +91,21 @@ struct State {
 struct TargetView {
     denied: u64,
     answered_otherwise: bool,
-    admitted_at: Option<Timestamp>,
+    /// What a denial was found to mean once no row was left but those that hold; it stays so.
+    latched: bool,
+    answered_at: Option<Timestamp>,
+    read_at: Option<Timestamp>,
     /// Rows that are being worked on, and those of them that hold.
     active: u64,
     holding: u64,
     /// Whether no further row will come.
     fed: bool,
-    /// Whether it was drained once: from then on nothing more will be shown, also while those that held go on.
-    drained: bool,
 }
 
 impl TargetView {
     /// No row is left but those that hold: what they hold for will not come.
     fn is_drained(&self) -> bool {
-        self.fed && self.active == self.holding
+        self.fed && self.holding > 0 && self.active == self.holding
     }
 }
 
@@ -165,8 +166,8 @@ impl Control {
             _ => view.answered_otherwise = true,
         }
         let told = view.answered_otherwise || view.denied >= DENIED_ROWS;
-        if !matches!(class, Class::Throttled | Class::SetupInProgress | Class::NotSent) {
-            view.admitted_at = Some(now);
+        if !matches!(class, Class::Throttled | Class::SetupInProgress | Class::NotSent | Class::Unanswered) {
+            view.answered_at = Some(now);
         }
         let wake = told && view.holding > 0;
         drop(state);
@@ -192,7 +193,7 @@ impl Control {
         });
     }
 
-    /// No further row of this target will come.
+    /// Every row of this target was taken up; a feeder that stops early does not say so.
     pub fn fed(&self, target_no: i64) {
         self.view(target_no, |view| view.fed = true);
     }
@@ -201,12 +202,12 @@ impl Control {
     fn view(&self, target_no: i64, change: impl FnOnce(&mut TargetView)) {
         let mut state = self.state();
         let view = state.targets.entry(target_no).or_default();
-        let before = view.is_drained();
         change(view);
-        let now = view.is_drained();
-        view.drained |= now;
+        // Latched, because the first row that stops holding ends it.
+        let drained = view.is_drained() && !view.latched;
+        view.latched |= drained;
         drop(state);
-        if now && !before {
+        if drained {
             self.changed.notify_waiters();
         }
     }
@@ -217,16 +218,23 @@ impl Control {
         match state.targets.get(&target_no) {
             Some(view) if view.answered_otherwise => Denial::ThisItem,
             Some(view) if view.denied >= DENIED_ROWS => Denial::Everything,
-            Some(view) if view.drained => Denial::ThisItem,
+            Some(view) if view.latched => Denial::ThisItem,
             _ => Denial::Unknown,
         }
     }
 
-    /// Whether the target admitted a request lately.
-    pub fn admits(&self, target_no: i64, now: Timestamp) -> bool {
+    /// A key pair of this target was read with a usable result.
+    pub fn was_read(&self, target_no: i64, now: Timestamp) {
+        let mut state = self.state();
+        let view = state.targets.entry(target_no).or_default();
+        view.answered_at = Some(now);
+        view.read_at = Some(now);
+    }
+
+    /// When this session last got a usable answer from the target, and when it last read a key pair there.
+    pub fn answers(&self, target_no: i64) -> (Option<Timestamp>, Option<Timestamp>) {
         let state = self.state();
-        let admitted = state.targets.get(&target_no).and_then(|view| view.admitted_at);
-        admitted.is_some_and(|at| now.duration_since(at) < REFUSAL_BUDGET)
+        state.targets.get(&target_no).map_or((None, None), |view| (view.answered_at, view.read_at))
     }
 
     /// Takes note of an outcome, and stops the session where a limit is reached.
@@ -275,6 +283,7 @@ mod tests {
         Timestamp::UNIX_EPOCH
     }
 
+    // SEMANTICS: P40
     #[test]
     fn a_denial_is_held_until_it_can_be_told() {
         let control = Control::new(Limits::default());
@@ -305,6 +314,7 @@ mod tests {
         assert_eq!(control.stopped().map(|stop| stop.by), Some(StoppedBy::MaxDeletes));
     }
 
+    // SEMANTICS: P43
     #[test]
     fn doubts_in_a_row_stop_the_run_and_single_ones_do_not() {
         let control = Control::new(Limits::default());

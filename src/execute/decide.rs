@@ -20,8 +20,10 @@ pub struct Situation {
     pub now: Timestamp,
     /// How an access-denied answer is to be understood.
     pub denial: Denial,
-    /// Whether the target admitted any request during the last [`REFUSAL_BUDGET`].
-    pub target_admits: bool,
+    /// When this session last got a usable answer from the target; a refusal for going too fast is none.
+    pub answered_at: Option<Timestamp>,
+    /// When this session last read a key pair of the target.
+    pub read_at: Option<Timestamp>,
 }
 
 /// Whether "access denied" is about one key pair or about everything.
@@ -81,8 +83,10 @@ pub enum StopCause {
     EndpointGone,
     /// The target refused everything for [`REFUSAL_BUDGET`].
     ThrottledForLong,
-    /// Key pairs cannot be read, so nothing can be settled.
+    /// Key pairs may not be read, so nothing can be settled.
     CannotRead,
+    /// Nothing usable is answered, to readings either.
+    NothingReadable,
 }
 
 /// What follows from seeing the key pair of the plan still there.
@@ -90,6 +94,8 @@ pub enum StopCause {
 enum StillThere {
     /// The attempt was not effective: another one, or this evidence when attempts are used up.
     Retry(Evidence),
+    /// The last attempt was refused for good, and now it is known that no earlier one was effective either.
+    Failed,
     /// The service may still be at it: nobody can tell.
     InDoubt,
 }
@@ -114,13 +120,13 @@ pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         Class::NotFound if row.attempts == 1 => Step::Settle(Outcome::Absent, Evidence::Answer),
         Class::NotFound => look(row, policy, situation, StillThere::Retry(Evidence::Readback)),
         Class::Unanswered => unanswered(row, attempt, policy, situation),
-        Class::Refused => Step::Settle(Outcome::Failed, Evidence::Answer),
+        Class::Refused => refused(row, policy, situation),
         Class::Throttled | Class::SetupInProgress => refused_for_now(row, policy, situation),
-        Class::NotSent if row.refusals >= policy.max_attempts => Step::Stop(StopCause::EndpointGone),
+        Class::NotSent if row.unsent >= policy.max_attempts => Step::Stop(StopCause::EndpointGone),
         Class::RefusedForAll if !answer.earlier_session => Step::Stop(StopCause::RefusedForAll),
         Class::Denied if !answer.earlier_session => match situation.denial {
             Denial::Unknown => Step::Hold,
-            Denial::ThisItem => Step::Settle(Outcome::Failed, Evidence::Answer),
+            Denial::ThisItem => refused(row, policy, situation),
             Denial::Everything => Step::Stop(StopCause::AllDenied),
         },
         Class::NotSent | Class::RefusedForAll | Class::Denied => again(row, policy, situation),
@@ -132,17 +138,23 @@ fn before_any_attempt(row: &RowState, policy: &Policy, situation: &Situation) ->
     match row.look.as_ref().map(|look| look.found) {
         Some(Found::Other) => Step::Settle(Outcome::Skipped, Evidence::Note),
         Some(Found::NotFound) => Step::Settle(Outcome::Absent, Evidence::Inventory),
+        // One that cannot be read is left out; where none can be, the run waits for better times.
+        Some(Found::Denied) if situation.read_at.is_some() => Step::Settle(Outcome::Skipped, Evidence::Note),
         Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
         Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Read { level: row.tries.count },
-        Some(Found::NoAnswer) => Step::Settle(Outcome::Skipped, Evidence::Note),
+        Some(Found::NoAnswer) if situation.read_at >= row.tries.since => Step::Settle(Outcome::Skipped, Evidence::Note),
+        Some(Found::NoAnswer) => Step::Stop(StopCause::NothingReadable),
         _ => again(row, policy, situation),
     }
 }
 
 /// Whether it took effect is unknown: look, once the attempt is surely dead.
 fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Situation) -> Step {
+    let answered = attempt.answer.as_ref().filter(|answer| !answer.earlier_session);
     let dead_at = after(attempt.started_at, policy.dead_after());
+    // Between the entry and the request lies a commit, which may be slow: the timeout began only then.
+    let dead_at = answered.map_or(dead_at, |answer| dead_at.max(after(answer.at, policy.grace())));
     if row.look.is_none() && situation.now < dead_at {
         return Step::WaitUntil(dead_at);
     }
@@ -166,12 +178,22 @@ fn pending(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
     look(row, policy, situation, StillThere::InDoubt)
 }
 
+/// Refused for good. That is about this attempt alone: where the effect of an earlier one was never told, look.
+fn refused(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    if row.windows.iter().any(|window| window.to.is_none()) {
+        return look(row, policy, situation, StillThere::Failed);
+    }
+    Step::Settle(Outcome::Failed, Evidence::Answer)
+}
+
 /// Refused before execution, for going too fast or because the account is being set up: only time helps.
 fn refused_for_now(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
     let since = row.refused_since.unwrap_or(situation.now);
-    if situation.now.duration_since(since) < REFUSAL_BUDGET {
+    // What was meanwhile seen not to be there is settled by that, however long the refusals went on.
+    let not_there = row.look.as_ref().is_some_and(|look| matches!(look.found, Found::NotFound | Found::Other));
+    if not_there || situation.now.duration_since(since) < REFUSAL_BUDGET {
         again(row, policy, situation)
-    } else if situation.target_admits {
+    } else if situation.answered_at.is_some_and(|at| situation.now.duration_since(at) < REFUSAL_BUDGET) {
         Step::Settle(Outcome::Failed, Evidence::Answer)
     } else {
         Step::Stop(StopCause::ThrottledForLong)
@@ -194,6 +216,7 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
     match row.look.as_ref().map(|look| look.found) {
         Some(Found::Same) => match still_there {
             StillThere::InDoubt => Step::Settle(Outcome::InDoubt, Evidence::Tried),
+            StillThere::Failed => Step::Settle(Outcome::Failed, Evidence::Answer),
             StillThere::Retry(evidence) if row.spent >= policy.max_attempts => Step::Settle(Outcome::Failed, evidence),
             StillThere::Retry(_) if is_stale(row, policy, situation) => Step::Read { level: 0 },
             StillThere::Retry(_) => Step::Send { level: row.spent.max(row.refusals) },
@@ -202,6 +225,10 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
         Some(Found::Other) => Step::Settle(Outcome::Gone, Evidence::Readback),
         Some(Found::NotFound) if still_there == StillThere::InDoubt => Step::Settle(Outcome::Gone, Evidence::Readback),
         Some(Found::NotFound) => search(row, policy, situation),
+        // Where others were read since, it is this one that may not be; else nothing could be settled any more.
+        Some(Found::Denied) if situation.read_at > row.last.as_ref().map(|last| last.started_at) => {
+            Step::Settle(Outcome::InDoubt, Evidence::Tried)
+        }
         Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
         Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Read { level: row.tries.count },

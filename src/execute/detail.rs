@@ -71,6 +71,7 @@ pub(super) fn stop_detail(cause: StopCause, row: &RowState, target: &Target) -> 
         }
         StopCause::EndpointGone => format!("no connection to Lightsail in {target} could be made: {said}"),
         StopCause::ThrottledForLong => format!("{target} refused every request for ten minutes: {said}"),
+        StopCause::NothingReadable => format!("{target} gives no usable answer to lightsail:GetKeyPair: {said}"),
         StopCause::CannotRead => {
             format!("lightsail:GetKeyPair is not permitted in {target}, so nothing can be settled: {said}")
         }

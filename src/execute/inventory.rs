@@ -62,7 +62,7 @@ impl Inventory {
                 return Ok(None);
             }
             tracing::debug!(target_no, pages = kept.pages, "reading the inventory again");
-            kept.refresh(shared, lane).await?;
+            kept.refresh(shared, lane, self.rows_left.load(Ordering::Relaxed)).await?;
             if kept.given_up {
                 return Ok(None);
             }
@@ -72,7 +72,13 @@ impl Inventory {
 }
 
 impl Kept {
-    async fn refresh<L: Lightsail>(&mut self, shared: &Shared, lane: &Lane<L>) -> Result<(), JournalError> {
+    /// Reads all pages, or gives up: where that takes more requests than reading key by key, or cannot be done.
+    async fn refresh<L: Lightsail>(
+        &mut self,
+        shared: &Shared,
+        lane: &Lane<L>,
+        rows_left: u64,
+    ) -> Result<(), JournalError> {
         let at = shared.clock.now();
         let region = lane.target.region.clone();
         let mut token: Option<String> = None;
@@ -100,12 +106,13 @@ impl Kept {
                 operation: None,
                 error,
                 // A page of the inventory is many key pairs: each row's own observation is with the row.
-                exchange: crate::domain::Exchange { raw_body: Default::default(), ..page.reply.exchange },
+                exchange: page.reply.exchange.without_body(),
             };
             let failed = seen.error.is_some();
             let draft = Draft { run: Some(shared.run), row: None, event: Event::Observed(Box::new(seen)) };
             shared.journal.append(vec![draft]).await?;
-            if failed || self.pairs.len() > MOST_KEPT || (next.is_some() && next == token) {
+            let endless = next.is_some() && (next == token || self.pages >= rows_left);
+            if failed || endless || self.pairs.len() > MOST_KEPT || shared.control.is_stopping() {
                 self.given_up = true;
                 self.pairs.clear();
                 return Ok(());

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::control::backoff_ceiling;
 use super::pace::Pacer;
 use super::rate::RateChange;
-use crate::domain::{Class, Clock, Reply, RunId, Target};
+use crate::domain::{Class, Clock, Exchange, Reply, RunId, SANDBOX_HEADER, Target};
 use crate::journal::event::{Event, RateChanged};
 use crate::journal::{Draft, Journal, JournalError};
 
@@ -21,6 +21,8 @@ pub struct Lane<L> {
     pub port: Arc<L>,
     /// Account and region.
     pub target: Target,
+    /// The id of the sandbox that every answer must name; `None` where no answer may name one.
+    pub world: Option<String>,
     /// Its rate.
     pub pacer: Pacer,
     /// Where rate changes are recorded.
@@ -83,6 +85,13 @@ impl<L> Lane<L> {
             }
             pause(u32::try_from(throttled).unwrap_or(u32::MAX)).await;
         }
+    }
+
+    /// Whether an answer comes from another place than the one that said who the caller is: a sandbox instead of AWS, AWS
+    /// instead of a sandbox, or another sandbox. Services can be redirected one by one.
+    #[must_use]
+    pub fn is_foreign(&self, exchange: &Exchange) -> bool {
+        exchange.http_status.is_some() && exchange.headers.get(SANDBOX_HEADER) != self.world.as_ref()
     }
 
     /// Tells the pacer how a request fared. One without an answer says nothing about the rate.

@@ -6,7 +6,7 @@
 //!                      └──── RowState::apply ◄── journal (ack after fsync) ◄── what came back
 //! ```
 //!
-//! Deciding is pure ([`decide`]); doing makes no choices ([`worker`](self)); what rows share is [`control`].
+//! Deciding is pure ([`decide()`]); doing makes no choices ([`worker`](self)); what rows share is [`control`].
 
 pub mod control;
 pub mod decide;
@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::domain::{Clock, Outcome, Policy, RunId};
+use crate::domain::{Class, Clock, Outcome, Policy, RunId};
 use crate::journal::event::{Event, IntentRecorded, RowSettled, Verdict};
 use crate::journal::{Draft, Entry, Journal, JournalError, PendingRow, RunReader, TargetRecord};
 use crate::lightsail::Lightsail;
@@ -35,7 +35,7 @@ use lane::Lane;
 pub(crate) use lane::pause;
 use row::RowState;
 use worker::Worker;
-pub(crate) use worker::observation;
+pub(crate) use worker::{found_error, observation};
 
 /// How many rows are read from the journal at once.
 const PAGE: u32 = 256;
@@ -130,8 +130,10 @@ async fn work_lane<L: Lightsail, R: RunReader>(
     };
     let mut rows = JoinSet::new();
     let fed = feeder.feed(&*reader, &mut rows).await;
-    feeder.shared.control.fed(target_no);
-    let mut result = fed;
+    if matches!(fed, Ok(true)) {
+        feeder.shared.control.fed(target_no);
+    }
+    let mut result = fed.map(drop);
     while let Some(joined) = rows.join_next().await {
         result = result.and(finished(joined));
         if let Err(error) = &result {
@@ -145,6 +147,20 @@ fn finished(joined: Result<Result<(), JournalError>, tokio::task::JoinError>) ->
     joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
+/// A row, ready to be worked on.
+struct Taken {
+    row: u64,
+    intent: IntentRecorded,
+    state: RowState,
+}
+
+impl Taken {
+    fn was_denied(&self) -> bool {
+        let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
+        answer.is_some_and(|answer| answer.class == Class::Denied)
+    }
+}
+
 /// Hands the rows of one target to workers.
 struct Feeder<L> {
     shared: Arc<Shared>,
@@ -155,58 +171,69 @@ struct Feeder<L> {
 }
 
 impl<L: Lightsail> Feeder<L> {
+    /// Takes up every row without an outcome: first those of which a request may have left, then those that were never
+    /// asked for, and last those that were denied, so that these cannot keep the others from their turn. Says whether
+    /// that came to its end.
     async fn feed<R: RunReader>(
         &self,
         reader: &R,
         rows: &mut JoinSet<Result<(), JournalError>>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<bool, JournalError> {
+        let mut denied = Vec::new();
         for touched_only in [true, false] {
             let mut after = 0;
             loop {
                 if self.shared.control.is_stopping() && !touched_only {
-                    return Ok(());
+                    return Ok(false);
                 }
                 let page = reader.pending(self.shared.run_no, self.target_no, after, PAGE, touched_only).await?;
                 let Some(last) = page.last() else { break };
                 after = last.row;
-                self.feed_page(reader, page, touched_only, rows).await?;
+                for taken in self.take_up(reader, page, touched_only).await? {
+                    while let Some(joined) = rows.try_join_next() {
+                        finished(joined)?;
+                    }
+                    if taken.was_denied() {
+                        denied.push(taken);
+                    } else {
+                        self.start(taken, rows).await;
+                    }
+                }
             }
         }
-        Ok(())
+        for taken in denied {
+            self.start(taken, rows).await;
+        }
+        Ok(!self.shared.control.is_stopping())
     }
 
-    async fn feed_page<R: RunReader>(
+    /// Builds what is known of each row of a page, and settles those that the plan itself settles.
+    async fn take_up<R: RunReader>(
         &self,
         reader: &R,
         page: Vec<PendingRow>,
         touched_only: bool,
-        rows: &mut JoinSet<Result<(), JournalError>>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Vec<Taken>, JournalError> {
         let mut at_once = Vec::new();
+        let mut taken = Vec::new();
         for pending in page {
-            while let Some(joined) = rows.try_join_next() {
-                finished(joined)?;
+            // A touched row was taken up in the first pass, and may still be worked on.
+            if pending.touched && !touched_only {
+                continue;
             }
             let Event::IntentRecorded(intent) = pending.intent.event else { continue };
             let intent_seq = pending.intent.seq;
             let entries =
                 if pending.touched { reader.row_entries(self.shared.run_no, pending.row).await? } else { Vec::new() };
             let state = self.state(intent_seq, &intent, &entries);
-            // One that was asked for was taken up in the first pass, and may still be worked on. One that was only read
-            // was not.
-            if state.attempts > 0 && !touched_only {
-                continue;
-            }
-            if intent.verdict != Verdict::Delete {
+            if intent.verdict == Verdict::Delete {
+                taken.push(Taken { row: pending.row, intent: *intent, state });
+            } else {
                 at_once.extend(self.settled_by_plan(pending.row, &intent, &state));
-                continue;
             }
-            if self.shared.control.is_stopping() && !touched_only {
-                break;
-            }
-            self.start(pending.row, *intent, state, rows).await;
         }
-        self.settle_at_once(at_once).await
+        self.settle_at_once(at_once).await?;
+        Ok(taken)
     }
 
     fn state(&self, seq: u64, intent: &IntentRecorded, entries: &[Entry]) -> RowState {
@@ -218,13 +245,8 @@ impl<L: Lightsail> Feeder<L> {
         state
     }
 
-    async fn start(
-        &self,
-        row: u64,
-        intent: IntentRecorded,
-        state: RowState,
-        rows: &mut JoinSet<Result<(), JournalError>>,
-    ) {
+    async fn start(&self, taken: Taken, rows: &mut JoinSet<Result<(), JournalError>>) {
+        let Taken { row, intent, state } = taken;
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
         // Taken here, so that rows are asked for in the plan's order. One that is only to be settled takes its place,
         // too: that bounds how many key pairs can be in doubt at once.
@@ -246,6 +268,7 @@ impl<L: Lightsail> Feeder<L> {
             intent,
             state,
             in_flight,
+            asked: false,
         };
         let (shared, inventory, target_no) = (Arc::clone(&self.shared), Arc::clone(&self.inventory), self.target_no);
         shared.control.entered(target_no);
@@ -263,7 +286,8 @@ impl<L: Lightsail> Feeder<L> {
 
     /// The outcome of a row that the plan itself settles: nothing is asked for it.
     fn settled_by_plan(&self, row: u64, intent: &IntentRecorded, state: &RowState) -> Option<(Outcome, Draft)> {
-        let situation = Situation { now: self.shared.clock.now(), denial: Denial::Unknown, target_admits: false };
+        let now = self.shared.clock.now();
+        let situation = Situation { now, denial: Denial::Unknown, answered_at: None, read_at: None };
         let Step::Settle(outcome, evidence) = decide(state, &self.shared.policy, &situation) else { return None };
         let settled = RowSettled {
             outcome,

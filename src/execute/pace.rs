@@ -317,6 +317,7 @@ mod tests {
         assert!(next - left <= Duration::from_millis(252), "{:?}", next - left);
     }
 
+    // SEMANTICS: P22
     #[tokio::test(start_paused = true)]
     async fn unlimited_waits_for_nothing() {
         let pacer = Pacer::new(RateCap::Unlimited, None);

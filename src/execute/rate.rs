@@ -470,6 +470,7 @@ mod tests {
         }
     }
 
+    // SEMANTICS: P22
     #[test]
     fn any_history_keeps_the_promises() {
         let mut random = fastrand::Rng::with_seed(7);

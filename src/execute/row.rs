@@ -1,12 +1,13 @@
 //! What is known of one row: a fold of its entries, and nothing else. A fresh run and a resumed one build it with the
 //! same [`RowState::apply`], the one as the entries are written, the other as they are read.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::domain::{Class, Evidence, Identity, Outcome};
 use crate::journal::event::{Event, Found, IntentRecorded, Source, Verdict};
+
+/// How many windows are kept: a row that is throttled for ten minutes has no more attempts than this.
+const MOST_WINDOWS: usize = 256;
 
 /// What is known of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,9 @@ pub struct RowState {
     pub unread: bool,
     /// Refusals before execution in a row, in this session.
     pub refusals: u32,
-    /// When the first of those came.
+    /// Those of them, in a row, whose connection was never made.
+    pub unsent: u32,
+    /// When the first of those refusals came.
     pub refused_since: Option<Timestamp>,
     /// The last attempt.
     pub last: Option<Attempt>,
@@ -61,8 +64,7 @@ pub struct Window {
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
-    /// From when on its time is counted: when its entry was written or, once its answer tells, when its request left.
-    /// The disk may have taken long in between.
+    /// When its entry was written, which is before the request left.
     pub started_at: Timestamp,
     /// Number of that entry.
     pub started_seq: u64,
@@ -143,6 +145,7 @@ impl RowState {
             windows: Vec::new(),
             unread: false,
             refusals: 0,
+            unsent: 0,
             refused_since: None,
             last: None,
             look: None,
@@ -170,8 +173,7 @@ impl RowState {
             Event::AttemptFinished(finished) => {
                 let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
                 let summary = finished.error.as_ref().map(|error| error.summary());
-                let answer = Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false };
-                self.finish(answer, Duration::from_micros(finished.exchange.elapsed_us));
+                self.finish(Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false });
             }
             Event::OperationPolled(polled) => {
                 let summary = polled.error.as_ref().map(|error| error.summary());
@@ -179,6 +181,9 @@ impl RowState {
                 self.polls.add(at);
             }
             Event::Observed(observed) => {
+                if observed.found == Found::Same {
+                    self.confirmed_at = Some(observed.observation.as_ref().map_or(at, |seen| seen.at));
+                }
                 let look = Look {
                     found: observed.found,
                     at,
@@ -193,11 +198,17 @@ impl RowState {
         }
     }
 
-    fn finish(&mut self, answer: Answer, elapsed: Duration) {
+    fn finish(&mut self, answer: Answer) {
         if answer.class.is_refusal_before_execution() {
             // As if it had never been sent: it used up no attempt, and nothing new is to be looked for.
             self.spent = self.spent.saturating_sub(1);
-            self.windows.pop();
+            let window = self.windows.pop();
+            // That a throttled request was not executed is the usual contract, but not documented here.
+            if let (Class::Throttled, Some(window)) = (answer.class, window) {
+                self.windows.push(Window { to: Some(answer.at), ..window });
+                let surplus = self.windows.len().saturating_sub(MOST_WINDOWS);
+                self.windows.drain(..surplus);
+            }
             self.unread = false;
             self.refusals += 1;
             self.refused_since.get_or_insert(answer.at);
@@ -205,16 +216,15 @@ impl RowState {
             self.refusals = 0;
             self.refused_since = None;
         }
-        if let (Class::NotFound | Class::Refused | Class::OperationFailed, Some(window)) =
-            (answer.class, self.windows.last_mut())
-        {
-            window.to = Some(answer.at);
+        self.unsent = if answer.class == Class::NotSent { self.unsent + 1 } else { 0 };
+        if matches!(answer.class, Class::NotFound | Class::Refused | Class::OperationFailed) {
+            // This attempt itself had no effect; an earlier one may have.
+            self.windows.pop();
         }
         if answer.class == Class::Pending {
             self.polls.since = Some(answer.at);
         }
         if let Some(last) = &mut self.last {
-            last.started_at = last.started_at.max(answer.at.saturating_sub(elapsed).unwrap_or(Timestamp::MIN));
             last.answer = Some(answer);
         }
     }
@@ -231,7 +241,6 @@ impl RowState {
             return;
         }
         if look.found == Found::Same {
-            self.confirmed_at = Some(look.at);
             self.unread = false;
         }
         self.look = Some(look);
@@ -241,7 +250,7 @@ impl RowState {
     /// not hold any more.
     pub fn reopen(&mut self, now: Timestamp) {
         self.tries = Tries::default();
-        (self.refusals, self.refused_since) = (0, None);
+        (self.refusals, self.unsent, self.refused_since) = (0, 0, None);
         if self.polls.since.is_some() {
             self.polls = Tries { since: Some(now), count: 0 };
         }

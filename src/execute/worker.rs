@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
@@ -48,6 +48,8 @@ pub(super) struct Worker<L> {
     pub(super) intent: IntentRecorded,
     pub(super) state: RowState,
     pub(super) in_flight: Option<OwnedSemaphorePermit>,
+    /// Whether this session has asked for the key pair: `--max-deletes` counts it once.
+    pub(super) asked: bool,
 }
 
 /// Whether the row goes on.
@@ -83,11 +85,8 @@ impl<L: Lightsail> Worker<L> {
 
     fn situation(&self) -> Situation {
         let now = self.shared.clock.now();
-        Situation {
-            now,
-            denial: self.shared.control.denial(self.target_no),
-            target_admits: self.shared.control.admits(self.target_no, now),
-        }
+        let (answered_at, read_at) = self.shared.control.answers(self.target_no);
+        Situation { now, denial: self.shared.control.denial(self.target_no), answered_at, read_at }
     }
 
     fn stop(&self, cause: StopCause) -> Flow {
@@ -138,14 +137,15 @@ impl<L: Lightsail> Worker<L> {
             () = stopping.cancelled() => return Ok(Flow::Leave),
             permit = waited => permit,
         };
-        // The queue may have been long: an inventory that was fresh then may not be now.
+        // The queue may have been long: what was fresh then may not be now.
         let step = decide(&self.state, &shared.policy, &self.situation());
-        if self.state.look.is_none() && !matches!(step, Step::Send { .. }) {
+        if !matches!(step, Step::Send { .. }) && !self.read_just_now() {
             return Ok(Flow::Next);
         }
-        if self.state.attempts == 0 && !shared.control.may_ask() {
+        if !self.asked && !shared.control.may_ask() {
             return Ok(Flow::Leave);
         }
+        self.asked = true;
         let attempt = self.state.attempts + 1;
         let started = AttemptStarted {
             attempt,
@@ -173,6 +173,14 @@ impl<L: Lightsail> Worker<L> {
         Ok(flow)
     }
 
+    /// Whether the key pair was read by itself a moment ago. At a slow rate the queue alone can take longer than a short
+    /// `--max-observation-age`: reading again each time would never end.
+    fn read_just_now(&self) -> bool {
+        const MOMENT: SignedDuration = SignedDuration::from_secs(60);
+        let seen = self.state.confirmed_at.filter(|_| self.state.look.is_some());
+        seen.is_some_and(|at| self.shared.clock.now().duration_since(at) < MOMENT)
+    }
+
     /// Reads the key pair: by itself, or before the first attempt from a listing of the whole target where that costs
     /// fewer requests.
     async fn read(&mut self, level: u32) -> Result<Flow, JournalError> {
@@ -198,7 +206,11 @@ impl<L: Lightsail> Worker<L> {
             (None, Some(error)) => found_error(error.class),
             (None, None) => Found::NoAnswer,
         };
-        let observation = pair.map(|pair| observation(pair, self.shared.clock.now()));
+        let now = self.shared.clock.now();
+        if matches!(found, Found::Same | Found::Other | Found::NotFound) {
+            self.shared.control.was_read(self.target_no, now);
+        }
+        let observation = pair.map(|pair| observation(pair, now));
         self.record(Event::Observed(Box::new(Observed {
             source: Source::GetKeyPair,
             found,
@@ -233,7 +245,11 @@ impl<L: Lightsail> Worker<L> {
 
     /// I4: the same name is not enough.
     fn compare(&self, pair: &KeyPair) -> Found {
-        if pair.identity == self.state.identity { Found::Same } else { Found::Other }
+        match self.state.identity.same_as(&pair.identity) {
+            Some(true) => Found::Same,
+            Some(false) => Found::Other,
+            None => Found::NoAnswer,
+        }
     }
 
     /// Looks for a delete of this name that succeeded inside the window of an attempt whose effect is unknown.
@@ -389,7 +405,7 @@ fn split<T, E>(result: Result<T, E>) -> (Option<T>, Option<E>) {
 }
 
 /// What a reading that failed found.
-pub(super) fn found_error(class: Class) -> Found {
+pub(crate) fn found_error(class: Class) -> Found {
     match class {
         Class::NotFound => Found::NotFound,
         Class::Denied => Found::Denied,

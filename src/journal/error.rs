@@ -82,7 +82,7 @@ impl JournalError {
         Self::Database { source: Arc::new(source) }
     }
 
-    pub(super) fn damaged(reason: impl Into<String>) -> Self {
+    pub(crate) fn damaged(reason: impl Into<String>) -> Self {
         Self::Damaged { reason: reason.into() }
     }
 

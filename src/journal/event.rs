@@ -259,7 +259,7 @@ pub struct RunStarted {
     pub plan_root: String,
     /// How many key pairs were confirmed.
     pub deletes: u64,
-    /// `yes`, `confirm` or `prompt`.
+    /// `yes`, `confirm`, `prompt` or `nothing_to_delete`.
     pub confirmed_by: String,
     /// The settings of the run, which later sessions go on with.
     pub policy: Policy,

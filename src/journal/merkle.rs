@@ -93,6 +93,7 @@ mod tests {
 
     use super::*;
 
+    // SEMANTICS: P50
     #[test]
     fn roots_agree_with_an_independent_tree_at_every_size() {
         let mut frontier = Frontier::default();

@@ -43,6 +43,9 @@ pub struct AwsOptions {
     pub sandbox_credentials: bool,
 }
 
+/// What is said where the SDK found no usable credentials.
+const NO_CREDENTIALS: &str = "the AWS configuration gives no usable credentials";
+
 /// How long a connection may take to be made. Well above a healthy handshake, well below any attempt timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 
@@ -118,8 +121,8 @@ impl AwsLightsail {
         let result = self.client(region).get_key_pairs().customize().interceptor(probe.clone()).send().await;
         match (probe.origin(), result) {
             (Some(origin), _) => Ok(origin.replace(region, "{region}")),
-            (None, Err(error)) => {
-                Err(AwsConfigError::NoAddress { region: region.to_owned(), reason: chain_text(&error) })
+            (None, Err(_)) => {
+                Err(AwsConfigError::NoAddress { region: region.to_owned(), reason: NO_CREDENTIALS.to_owned() })
             }
             (None, Ok(_)) => Err(AwsConfigError::NoAddress { region: region.to_owned(), reason: "not asked".into() }),
         }
@@ -259,8 +262,13 @@ where
     let code = names.sdk_code.or(names.body_code);
     let error_type = names.body_type.as_deref().or(names.header.as_deref()).map(bare_name).map(str::to_owned);
     let message = fields.message.or_else(|| metadata.and_then(|meta| meta.message()).map(str::to_owned));
-    // Where the service said nothing, the error chain does; it never holds a credential or a signature.
-    let message = message.or_else(|| metadata.is_none().then(|| chain_text(error)));
+    // Where the service said nothing, the error chain does. Not where credentials were looked for: a helper program's own
+    // words would be in it, and these may be secrets.
+    let chain = || match wire {
+        Wire::NoCredentials => NO_CREDENTIALS.to_owned(),
+        _ => chain_text(error),
+    };
+    let message = message.or_else(|| metadata.is_none().then(chain));
     let message = message.map(|text| String::from_utf8_lossy(&without_token(text.as_bytes())).into_owned());
     ApiError { class, cause, error_type, code, message, docs: fields.docs, tip: fields.tip }
 }

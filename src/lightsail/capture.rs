@@ -15,10 +15,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use crate::domain::{Exchange, RawBody};
+use crate::domain::{Exchange, RawBody, SANDBOX_HEADER};
 
-/// The headers that matter, beside the request id.
-const KEPT_HEADERS: [&str; 4] = ["x-amzn-errortype", "retry-after", "x-keybatch-sandbox", "date"];
+/// The headers that matter, beside the request id. The time of the answer is the entry's own.
+const KEPT_HEADERS: [&str; 3] = ["x-amzn-errortype", "retry-after", SANDBOX_HEADER];
 
 /// What one call left behind.
 #[derive(Debug, Default)]
@@ -116,7 +116,11 @@ pub(super) fn without_token(body: &[u8]) -> Cow<'_, [u8]> {
         rest.windows(NAME.len()).position(|window| window.eq_ignore_ascii_case(NAME)).map(|at| from + at + NAME.len())
     }) {
         // It ends where the header does: at a line end, which JSON escapes, or at the end of the text.
-        let length = kept[at..].iter().position(|byte| matches!(byte, b'\n' | b'\\' | b'"')).unwrap_or(kept.len() - at);
+        let ends = |rest: &[u8]| {
+            const ESCAPED: [&[u8]; 4] = [b"\\n", b"\\r", b"\\u000a", b"\\u000A"];
+            matches!(rest.first(), Some(b'\n' | b'\r' | b'"')) || ESCAPED.iter().any(|end| rest.starts_with(end))
+        };
+        let length = (at..kept.len()).position(|from| ends(&kept[from..])).unwrap_or(kept.len() - at);
         kept.to_mut().splice(at..at + length, GONE.iter().copied());
         from = at + GONE.len();
     }
@@ -171,5 +175,7 @@ mod tests {
             r#"{"message":"host:x\nX-Amz-Security-Token:(left out)\n\nhost;","more":"x-amz-security-token:(left out)"}"#
         );
         assert!(matches!(without_token(b"{}"), Cow::Borrowed(_)));
+        let escaped = br#"{"message":"x-amz-security-token:A\/B\u002fC\nhost"}"#;
+        assert_eq!(&*without_token(escaped), br#"{"message":"x-amz-security-token:(left out)\nhost"}"#);
     }
 }

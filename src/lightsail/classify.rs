@@ -178,6 +178,7 @@ mod tests {
         classify_error(Wire::Answer { status }, names).0
     }
 
+    // SEMANTICS: P35
     #[test]
     fn not_found_is_understood_in_each_of_its_forms() {
         for names in [
@@ -220,6 +221,7 @@ mod tests {
         assert_eq!(class(400, &names("SomethingNew", "", "")), Class::Refused);
     }
 
+    // SEMANTICS: P26
     #[test]
     fn only_a_terminal_operation_of_ours_is_a_success() {
         let done = Operation {

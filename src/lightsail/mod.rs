@@ -3,8 +3,8 @@
 //! The trait is small enough to fake, and the fake is a product feature (`sandbox`). This file knows no SDK; only
 //! [`aws`] mentions `aws-*`.
 //!
-//! Whatever the method, an `Err` carries an [`ApiError`] whose `class` alone may be decided upon. Each call is one
-//! HTTP request: nothing here retries.
+//! Whatever the method, an `Err` carries an [`ApiError`](crate::domain::ApiError) whose `class` alone may be decided
+//! upon. Each call is one HTTP request: nothing here retries.
 
 pub mod aws;
 mod capture;

@@ -26,6 +26,9 @@ pub struct StagedRow {
     pub line: u64,
     /// Offsets of its first byte and the one behind its last.
     pub extent: (u64, u64),
+    /// What an invalid row has in the name's column; a valid one is staged under its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The account that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -122,7 +125,7 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
     };
     IntentRecorded {
         line: staged.line,
-        key_pair_name: facts.name.to_owned(),
+        key_pair_name: staged.name.unwrap_or_else(|| facts.name.to_owned()),
         account: facts.account.to_owned(),
         region: facts.region.to_owned(),
         fields: staged.fields,
@@ -206,6 +209,7 @@ mod tests {
         assert_eq!(judge(StagedRow::default(), facts(None)).verdict, Verdict::Absent);
     }
 
+    // SEMANTICS: P5
     #[test]
     fn each_expectation_that_fails_is_drift() {
         let staged = StagedRow {
@@ -219,6 +223,7 @@ mod tests {
         assert_eq!(kinds(&intent), ["drift_arn", "drift_fingerprint", "drift_created_at"]);
     }
 
+    // SEMANTICS: P5
     #[test]
     fn a_creation_time_in_whole_seconds_stands_for_its_fractions() {
         for (written, verdict) in [
@@ -231,6 +236,7 @@ mod tests {
         }
     }
 
+    // SEMANTICS: P7
     #[test]
     fn a_key_pair_in_use_is_treated_as_asked() {
         for (if_in_use, verdict) in
@@ -242,6 +248,8 @@ mod tests {
         }
     }
 
+    // SEMANTICS: P4
+    // SEMANTICS: P6
     #[test]
     fn an_exact_duplicate_and_a_foreign_account_are_never_asked_for() {
         let twin = judge(StagedRow::default(), Facts { first: 1, ..facts(Some(seen())) });
@@ -251,6 +259,7 @@ mod tests {
         assert_eq!((foreign.verdict, foreign.notes[0].severity), (Verdict::Skip, Severity::Refuse));
     }
 
+    // SEMANTICS: P19
     #[test]
     fn without_an_identity_nothing_is_deleted() {
         let unknown = Observation { identity: Identity::default(), ..seen() };

@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Clock, Exchange, KeyPair, Observation, RunId, Target, micros};
+use crate::domain::{Class, Clock, KeyPair, Observation, RunId, Target, micros};
 use crate::execute::lane::{Lane, Reading};
 use crate::journal::checkpoint::base64;
 use crate::journal::event::{
@@ -94,6 +94,16 @@ pub enum PlanError {
         /// What the service said.
         said: String,
     },
+    /// Lightsail's answers come from elsewhere than those of STS.
+    #[error("Lightsail in {target} is {found}, but the caller's identity was told by {expected}")]
+    Foreign {
+        /// The account and region.
+        target: Target,
+        /// Who answered for Lightsail.
+        found: String,
+        /// Who answered for STS.
+        expected: String,
+    },
     /// A guard refuses the plan.
     #[error("the plan is refused: {} row(s)", .count)]
     Refused {
@@ -149,7 +159,7 @@ impl<L: Lightsail> Planner<L> {
             let at = micros(self.clock.now());
             let seen = page.items.into_iter().map(|pair| seen_row(pair, at)).collect::<Vec<_>>();
             stage.lock().await.put_seen(region, &seen).await?;
-            if !goes_on(&mut token, page.next, inventory.pages) {
+            if !self.goes_on(lane, action, &mut token, page.next, inventory.pages)? {
                 break;
             }
         }
@@ -178,7 +188,7 @@ impl<L: Lightsail> Planner<L> {
             let used: Vec<_> =
                 page.items.into_iter().filter_map(|instance| Some((instance.ssh_key_name?, instance.name))).collect();
             stage.lock().await.put_used(region, &used).await?;
-            if !goes_on(&mut token, page.next, pages) {
+            if !self.goes_on(lane, action, &mut token, page.next, pages)? {
                 return Ok(Some(instances));
             }
         }
@@ -199,18 +209,13 @@ impl<L: Lightsail> Planner<L> {
         loop {
             let Reading { reply, requests, throttled } = lane.read(self.patience, &request).await?;
             tries += 1;
+            if lane.is_foreign(&reply.exchange) {
+                return Err(foreign(lane, &reply.exchange));
+            }
             let error = reply.result.as_ref().err().cloned();
-            let found = error.as_ref().map_or(Found::Listed, |error| match error.class {
-                Class::Denied => Found::Denied,
-                Class::RefusedForAll => Found::RefusedForAll,
-                _ => Found::NoAnswer,
-            });
+            let found = error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class));
             // A page is many key pairs: each row's own observation is in its intent. An error is kept whole.
-            let exchange = if error.is_some() {
-                reply.exchange
-            } else {
-                Exchange { raw_body: Default::default(), ..reply.exchange }
-            };
+            let exchange = if error.is_some() { reply.exchange } else { reply.exchange.without_body() };
             self.read_entry(Observed {
                 source,
                 found,
@@ -241,32 +246,31 @@ impl<L: Lightsail> Planner<L> {
         }
     }
 
+    /// Whether a listing has another page. One that repeats its token, or never ends, is not the whole: what it does not
+    /// list must not pass for absent.
+    fn goes_on(
+        &self,
+        lane: &Lane<L>,
+        action: &'static str,
+        token: &mut Option<String>,
+        next: Option<String>,
+        pages: u64,
+    ) -> Result<bool, PlanError> {
+        if next.is_some() && (next == *token || pages >= MOST_PAGES) {
+            let said = format!("its pages do not end (page {pages})");
+            return Err(PlanError::Unreadable { action, target: lane.target.clone(), said });
+        }
+        *token = next;
+        Ok(token.is_some())
+    }
+
     /// Reads one key pair: whoever may not do that could settle nothing, so nothing is deleted.
     async fn probe(&self, lane: &Lane<L>, name: &str) -> Result<(), PlanError> {
-        let region = &lane.target.region;
-        let Reading { reply, requests, throttled } =
-            lane.read(self.patience, || lane.port.get_key_pair(region, name)).await?;
-        let error = reply.result.as_ref().err().cloned();
-        self.read_entry(Observed {
-            source: Source::GetKeyPair,
-            found: if error.is_some() { Found::NoAnswer } else { Found::Listed },
-            requests,
-            throttled,
-            account: Some(lane.target.account.clone()),
-            region: Some(region.clone()),
-            observation: None,
-            operation: None,
-            error: error.clone(),
-            exchange: reply.exchange,
-        })
-        .await?;
-        match error {
-            Some(error) if error.class == Class::Denied => Err(PlanError::NotPermitted {
-                action: "lightsail:GetKeyPair",
-                target: lane.target.clone(),
-                said: error.summary(),
-            }),
-            _ => Ok(()),
+        match probe(lane, name, self.patience).await? {
+            Probe::Denied(said) => {
+                Err(PlanError::NotPermitted { action: "lightsail:GetKeyPair", target: lane.target.clone(), said })
+            }
+            Probe::Read | Probe::NoAnswer => Ok(()),
         }
     }
 
@@ -392,11 +396,56 @@ fn seen_row(pair: KeyPair, at: Timestamp) -> (String, String) {
     (name, body)
 }
 
-/// Whether a listing has another page. A token that does not change would be followed without end.
-fn goes_on(token: &mut Option<String>, next: Option<String>, pages: u64) -> bool {
-    if next.is_none() || next == *token || pages >= MOST_PAGES {
-        return false;
+/// What reading one key pair as a trial showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// Key pairs can be read.
+    Read,
+    /// This one may not be, in the service's words.
+    Denied(String),
+    /// Nothing usable came back.
+    NoAnswer,
+}
+
+/// Reads one key pair as a trial: whoever may not do that could settle nothing. Also shows where the answers come from.
+///
+/// # Errors
+/// Where the answer comes from elsewhere, or the journal cannot be written.
+pub async fn probe<L: Lightsail>(lane: &Lane<L>, name: &str, patience: Duration) -> Result<Probe, PlanError> {
+    let region = &lane.target.region;
+    let Reading { reply, requests, throttled } = lane.read(patience, || lane.port.get_key_pair(region, name)).await?;
+    if lane.is_foreign(&reply.exchange) {
+        return Err(foreign(lane, &reply.exchange));
     }
-    *token = next;
-    true
+    let error = reply.result.err();
+    let found = error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class));
+    let seen = Observed {
+        source: Source::GetKeyPair,
+        found,
+        requests,
+        throttled,
+        account: Some(lane.target.account.clone()),
+        region: Some(region.clone()),
+        observation: None,
+        operation: None,
+        error: error.clone(),
+        exchange: reply.exchange,
+    };
+    let draft = Draft { run: Some(lane.run), row: None, event: Event::Observed(Box::new(seen)) };
+    lane.journal.append(vec![draft]).await?;
+    Ok(match error {
+        Some(error) if error.class == Class::Denied => Probe::Denied(error.summary()),
+        Some(error) if error.class != Class::NotFound => Probe::NoAnswer,
+        _ => Probe::Read,
+    })
+}
+
+/// The error of an answer from elsewhere.
+pub fn foreign<L>(lane: &Lane<L>, exchange: &crate::domain::Exchange) -> PlanError {
+    let name = |world: Option<&String>| world.map_or_else(|| "no sandbox".to_owned(), |id| format!("the sandbox {id}"));
+    PlanError::Foreign {
+        target: lane.target.clone(),
+        found: name(exchange.headers.get(crate::domain::SANDBOX_HEADER)),
+        expected: name(lane.world.as_ref()),
+    }
 }

@@ -18,6 +18,9 @@ const AHEAD: usize = 2;
 /// Pairs of rows that are compared at once.
 const TWINS_PAGE: u32 = 500;
 
+/// The canonical name of the column, for what an invalid row says there.
+const REGION: &str = "region";
+
 /// (row, region or empty, name, staged row as JSON).
 type StageRow = (u64, String, String, String);
 
@@ -32,9 +35,9 @@ pub enum StageError {
         /// The operating system's reason.
         reason: String,
     },
-    /// It is refused, with everything that is wrong with it.
+    /// It is refused, with everything that is wrong with it, and what is known of it where it was read to its end.
     #[error("{}", .0.summary())]
-    Refused(Box<Faults>),
+    Refused(Box<Faults>, Option<Box<Ingested>>),
     /// The scratch database failed.
     #[error("the manifest's rows cannot be staged")]
     Stage(#[source] JournalError),
@@ -63,14 +66,14 @@ pub async fn stage_manifest(
     staged.map_err(StageError::Stage)?;
     let ingested = match reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
         Ok(ingested) => ingested,
-        Err(ReadError::Refused(faults)) => return Err(StageError::Refused(Box::new(faults))),
+        Err(ReadError::Refused(faults)) => return Err(StageError::Refused(Box::new(faults), None)),
         Err(ReadError::Input { source, .. }) => {
             return Err(StageError::Input { name: name.to_owned(), reason: source.to_string() });
         }
         Err(ReadError::Sink(Gone)) => return Err(StageError::Stage(JournalError::Closed)),
     };
     if !skip_invalid && !ingested.faults.is_empty() {
-        return Err(StageError::Refused(Box::new(ingested.faults)));
+        return Err(StageError::Refused(Box::new(ingested.faults.clone()), Some(Box::new(ingested))));
     }
     Ok(ingested)
 }
@@ -108,12 +111,13 @@ fn stage_row(item: Item) -> StageRow {
             let staged = StagedRow {
                 line: invalid.place.line,
                 extent: (invalid.place.start, invalid.place.end),
+                name: invalid.name,
+                fields: invalid.region.map(|region| (REGION.to_owned(), region)).into_iter().collect(),
                 faults: invalid.faults.iter().map(|kind| format!("{}: {kind}", kind.code())).collect(),
                 ..StagedRow::default()
             };
-            // A row that cannot be told apart by name must not pass for the twin of another one.
-            let name = invalid.name.unwrap_or_default();
-            (invalid.place.row, invalid.region.unwrap_or_default(), name, json(&staged))
+            // Staged without name and region: it is nobody's twin, and its region is asked nothing.
+            (invalid.place.row, String::new(), String::new(), json(&staged))
         }
     }
 }
@@ -139,6 +143,7 @@ fn staged(row: Row) -> StagedRow {
     StagedRow {
         line: row.place.line,
         extent: (row.place.start, row.place.end),
+        name: None,
         account,
         expected_fingerprint: row.expected_fingerprint,
         arn: row.arn.map(|arn| arn.text),

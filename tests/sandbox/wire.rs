@@ -266,6 +266,7 @@ async fn sts_names_a_caller_that_aws_does_not_have() {
     assert_eq!(ask("GetCallerIdentity").await.status, 200);
 }
 
+// SEMANTICS: P54
 #[tokio::test]
 async fn nobody_can_take_it_for_aws() {
     let sandbox = sandbox(WORLD).await;

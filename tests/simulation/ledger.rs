@@ -281,7 +281,7 @@ impl RunReader for Handle {
         let sim = self.sim();
         let ledger = &sim.ledger;
         let rows = ledger.of_target(target_no).filter(|(row, facts)| *row > after && facts.settled.is_none());
-        let wanted = rows.filter(|(_, facts)| !touched_only || !facts.attempts.is_empty()).take(limit as usize);
+        let wanted = rows.filter(|(_, facts)| !touched_only || facts.entries.len() > 1).take(limit as usize);
         let pending = wanted.map(|(row, facts)| {
             let intent =
                 Entry::parse(&ledger.bodies[facts.intent]).map_err(|error| JournalError::from(Arc::new(error)))?;

@@ -156,7 +156,7 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
                 && removed.is_some()
                 && requests().next_back().is_some_and(|r| r.effect.is_some())
         }
-        (Outcome::Deleted, Evidence::Operation) => removed.is_some() && risky && claimable(sim, resource, row),
+        (Outcome::Deleted, Evidence::Operation) => removed.is_some() && claimable(sim, resource, row),
         (Outcome::Gone, Evidence::Readback) => removed.is_some() && !row.attempts.is_empty(),
         (Outcome::Absent, Evidence::Answer | Evidence::Inventory) => match row.verdict {
             Verdict::Delete => removed.is_some() && !ours,
@@ -189,7 +189,8 @@ fn claimable(sim: &Sim, resource: &Resource, row: &Row) -> bool {
         // Named by an answer of ours, and asked for by its id.
         let named = op.request.is_some_and(|number| sim.world.requests[number].delivered.is_some());
         let created = service_time(op.created);
-        let refused = |class: Class| class.is_refusal_before_execution();
+        // That a throttled request is not executed is not documented.
+        let refused = |class: Class| class.is_refusal_before_execution() && class != Class::Throttled;
         let risky = row.attempts.iter().filter(|one| !one.finished.as_ref().is_some_and(|(class, _)| refused(*class)));
         let inside = risky.into_iter().any(|attempt| {
             let from = attempt.at.saturating_sub(CLAIMED_EARLY).unwrap();

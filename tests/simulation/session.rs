@@ -122,6 +122,7 @@ impl Session<'_> {
                     journal: journal.clone(),
                     run: run_id(),
                     clock: Arc::clone(clock),
+                    world: None,
                     counts: Arc::clone(counts),
                 }),
             }

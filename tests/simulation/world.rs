@@ -11,8 +11,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, created_at_text};
 
-use crate::answers::{Answer, refused, silence};
-use crate::fate::{End, Fate, Faults, happens, leg, while_};
+use crate::answers::{Answer, silence};
+use crate::fate::{Fate, Faults, happens, leg, while_};
 use crate::time::{MS, SECOND, Us, service_time};
 
 /// Why a key pair is no more.

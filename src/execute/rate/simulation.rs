@@ -169,6 +169,7 @@ fn pace_simulation_finds_an_unknown_limit() {
     }
 }
 
+// SEMANTICS: P22
 #[test]
 fn pace_simulation_learned_rate_is_kept() {
     let f = figures(5.0, 4.0, LOAD, Some(5.0));
@@ -216,6 +217,7 @@ fn pace_simulation_survives_a_service_that_refuses_everything() {
     }
 }
 
+// SEMANTICS: P22
 #[test]
 fn pace_simulation_keeps_a_cap() {
     for cap in [5.0, 1.0, 50.0] {

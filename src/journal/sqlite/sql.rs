@@ -121,11 +121,14 @@ pub(super) const PENDING: &str = "SELECT i.row_no, i.seq, e.body, \
      OR EXISTS (SELECT 1 FROM row_entry AS n WHERE n.run_no = i.run_no AND n.row_no = i.row_no) \
      FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
      WHERE i.run_no = ? AND i.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL ORDER BY i.row_no LIMIT ?";
-/// Rows whose request may have left, which go first when a run is resumed.
-pub(super) const TOUCHED: &str = "SELECT DISTINCT i.row_no, i.seq, e.body, 1 \
-     FROM attempt AS a CROSS JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no \
-     CROSS JOIN entry AS e ON e.seq = i.seq \
-     WHERE a.run_no = ? AND a.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL ORDER BY i.row_no LIMIT ?";
+/// Rows that have more entries than their intent, which go first when a run is resumed. Together with those of
+/// [`PENDING`] that say they have none, these are all pending rows.
+pub(super) const TOUCHED: &str = "SELECT i.row_no, i.seq, e.body, 1 \
+     FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
+     WHERE i.run_no = ? AND i.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL \
+     AND (EXISTS (SELECT 1 FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
+          OR EXISTS (SELECT 1 FROM row_entry AS n WHERE n.run_no = i.run_no AND n.row_no = i.row_no)) \
+     ORDER BY i.row_no LIMIT ?";
 pub(super) const PENDING_COUNT: &str =
     "SELECT target_no, count(*) FROM intent WHERE run_no = ? AND settled_seq IS NULL GROUP BY target_no";
 pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\

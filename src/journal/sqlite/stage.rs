@@ -20,7 +20,7 @@ const PUT_ROW: &str = "INSERT INTO row SELECT value ->> 0, value ->> 1, value ->
 const PUT_SEEN: &str = "INSERT OR REPLACE INTO seen SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)";
 const PUT_USED: &str = "INSERT INTO used SELECT ?1, value ->> 0, 1, value ->> 1 FROM json_each(?2) WHERE true \
      ON CONFLICT (region, name) DO UPDATE SET instances = instances + 1";
-const REGIONS: &str = "SELECT region, count(*) FROM row GROUP BY region ORDER BY min(row_no)";
+const REGIONS: &str = "SELECT region, count(*) FROM row WHERE name <> '' GROUP BY region ORDER BY min(row_no)";
 const JOINED: &str = "SELECT r.row_no, r.region, r.name, r.body, s.body, u.instances, u.example, \
      (SELECT min(d.row_no) FROM row AS d WHERE d.region = r.region AND d.name = r.name) \
      FROM row AS r LEFT JOIN seen AS s ON s.region = r.region AND s.name = r.name \
@@ -31,7 +31,7 @@ const SUSPECTS: &str = "SELECT r.row_no, r.region, r.name, r.body, s.body, u.ins
      LEFT JOIN used AS u ON u.region = r.region AND u.name = r.name \
      WHERE r.row_no > ? AND (json_extract(r.body, '$.account') <> ? OR (? AND u.instances > 0)) \
      ORDER BY r.row_no LIMIT ?";
-const FILL_REGION: &str = "UPDATE row SET region = ? WHERE region = ''";
+const FILL_REGION: &str = "UPDATE row SET region = ? WHERE region = '' AND name <> ''";
 const REPLACE: &str = "UPDATE row SET body = ? WHERE row_no = ?";
 const TWINS: &str = "SELECT a.row_no, a.body, b.row_no, b.body, b.name FROM row AS b \
      CROSS JOIN row AS a ON a.row_no = (SELECT min(d.row_no) FROM row AS d WHERE d.region = b.region AND d.name = b.name) \
@@ -142,7 +142,7 @@ impl Stage {
         transaction.commit().await.map_err(JournalError::sql)
     }
 
-    /// The regions that rows name, with their numbers of rows, in the order in which they first appear.
+    /// The regions that rows with a name are in, with their numbers of rows, in the order in which they first appear.
     pub async fn regions(&mut self) -> Result<Vec<(String, u64)>, JournalError> {
         let rows = sqlx::query(REGIONS).fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
         rows.iter().map(|row| Ok((get(row, 0)?, number(get(row, 1)?)))).collect()

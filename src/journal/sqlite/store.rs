@@ -24,7 +24,7 @@ impl SqliteStore {
     /// Opens or creates the journal at `path`. The caller holds the lock.
     ///
     /// # Errors
-    /// As [`open_writer`].
+    /// Where the file cannot be used: not a journal, from a newer keybatch, on a network file system, not writable.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         let mut connection = open_writer(path).await?;
         let row = sqlx::query(sql::LAST_NUMBERS).fetch_one(&mut connection).await.map_err(JournalError::sql)?;

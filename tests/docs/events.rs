@@ -1,0 +1,337 @@
+//! One event of each kind: with every field that it can have, and with none that it can do without.
+
+use std::collections::BTreeMap;
+
+use keybatch::domain::{
+    ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts, Policy,
+    RawBody,
+};
+use keybatch::journal::event::{
+    AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, ManifestIngested, Note,
+    Observed, OperationPolled, OverrideUsed, PlanSealed, RateChanged, Requests, RowSettled, RunFinished, RunStarted,
+    RunStopped, SessionClosed, SessionOpened, Severity, Source, TargetInventory, Verdict,
+};
+use keybatch::journal::{Entry, Event};
+
+pub(crate) const JOURNAL_ID: &str = "0198c0de-0000-7000-8000-000000000001";
+const RUN: &str = "0198c0de-0000-7000-8000-00000000000a";
+const SESSION: &str = "0198c0de-0000-7000-8000-00000000000b";
+const ROOT: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// A new kind must be added here, else this does not compile.
+pub(crate) fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::JournalCreated(_) => "journal_created",
+        Event::SessionOpened(_) => "session_opened",
+        Event::SessionClosed(_) => "session_closed",
+        Event::ManifestIngested(_) => "manifest_ingested",
+        Event::IntentRecorded(_) => "intent_recorded",
+        Event::PlanSealed(_) => "plan_sealed",
+        Event::OverrideUsed(_) => "override_used",
+        Event::RunStarted(_) => "run_started",
+        Event::AttemptStarted(_) => "attempt_started",
+        Event::AttemptFinished(_) => "attempt_finished",
+        Event::OperationPolled(_) => "operation_polled",
+        Event::Observed(_) => "observed",
+        Event::RowSettled(_) => "row_settled",
+        Event::RateChanged(_) => "rate_changed",
+        Event::RunStopped(_) => "run_stopped",
+        Event::RunFinished(_) => "run_finished",
+        Event::CheckpointMade(_) => "checkpoint_made",
+    }
+}
+
+pub(crate) const KINDS: usize = 17;
+
+/// The entry that `event` becomes at place `seq`: a microsecond and a second later each, of one run, in row 1 where a
+/// kind has a row.
+pub(crate) fn entry(seq: u64, event: Event) -> Entry {
+    let own = matches!(event, Event::JournalCreated(_));
+    let of_row = matches!(
+        event,
+        Event::IntentRecorded(_)
+            | Event::AttemptStarted(_)
+            | Event::AttemptFinished(_)
+            | Event::OperationPolled(_)
+            | Event::Observed(_)
+            | Event::RowSettled(_)
+    );
+    let at = 1_790_000_000_000_000 + i64::try_from(seq).unwrap() * 1_000_001;
+    Entry {
+        seq,
+        at: jiff::Timestamp::from_microsecond(at).unwrap(),
+        run: (!own).then(|| RUN.parse().unwrap()),
+        row: of_row.then_some(1),
+        event,
+    }
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn map<V>(pairs: impl IntoIterator<Item = (&'static str, V)>) -> BTreeMap<String, V> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn manifest() -> ManifestIngested {
+    ManifestIngested {
+        name: "deletions.csv".into(),
+        sha256: DIGEST.into(),
+        bytes: 120,
+        rows: 1,
+        columns: vec!["key_pair_name".into(), "Büro".into()],
+    }
+}
+
+fn observation() -> Observation {
+    Observation {
+        identity: Identity {
+            arn: text("arn:aws:lightsail:eu-central-1:111122223333:KeyPair/05859e3d-331d-48ba-9034-0123456789ab"),
+            created_at: text("2020-10-22T17:50:01.123Z"),
+            fingerprint: text("3f:9a:1c:77"),
+        },
+        tags: map([("team", "build".to_owned())]),
+        at: "2026-09-21T14:13:20.5Z".parse().unwrap(),
+    }
+}
+
+fn operation() -> Operation {
+    Operation {
+        id: text("8f0a7c1e-0000-4000-8000-000000000002"),
+        resource_name: text("ci-runner"),
+        resource_type: text("KeyPair"),
+        created_at: text("2026-09-21T14:13:21.000Z"),
+        availability_zone: text("all"),
+        region_name: text("eu-central-1"),
+        is_terminal: Some(true),
+        operation_details: text(""),
+        operation_type: text("DeleteKeyPair"),
+        status: text("Failed"),
+        status_changed_at: text("2026-09-21T14:13:21.250Z"),
+        error_code: text("Busy"),
+        error_details: text("try later"),
+    }
+}
+
+fn error() -> ApiError {
+    ApiError {
+        class: Class::NotFound,
+        cause: Cause::Error,
+        error_type: text("NotFoundException"),
+        code: text("DoesNotExist"),
+        message: text("The KeyPair does not exist: \"ci-runner\"\u{1}"),
+        docs: text("https://example.com/docs"),
+        tip: text("Look again"),
+    }
+}
+
+fn exchange() -> Exchange {
+    Exchange {
+        http_status: Some(400),
+        request_id: text("b7a3c2d1-0000-4000-8000-000000000003"),
+        headers: map([("date", "Mon, 21 Sep 2026 14:13:21 GMT".to_owned())]),
+        elapsed_us: 41_250,
+        raw_body: RawBody { base64: text("/wA="), ..RawBody::new(b"{\"code\":\"DoesNotExist\"}") },
+    }
+}
+
+fn bare_exchange() -> Exchange {
+    Exchange::default()
+}
+
+/// Every field set.
+pub(crate) fn full() -> Vec<Event> {
+    vec![
+        Event::JournalCreated(JournalCreated {
+            journal_id: JOURNAL_ID.into(),
+            format: "keybatch.journal/1".into(),
+            version: "0.1.0".into(),
+        }),
+        Event::SessionOpened(SessionOpened {
+            session: SESSION.into(),
+            command: "run".into(),
+            version: "0.1.0".into(),
+            commit: text("0123abc"),
+            host: "bastion".into(),
+            user: "amelie".into(),
+            pid: 4_242,
+            caller_arn: text("arn:aws:sts::111122223333:assumed-role/cleanup/amelie"),
+            account: text("111122223333"),
+            endpoint: text("https://lightsail.{region}.amazonaws.com"),
+            sandbox: false,
+            settings: map([("max_attempts", "5".to_owned())]),
+            settings_sha256: DIGEST.into(),
+            reason: text("quarterly clean-up"),
+            ticket: text("SEC-1412"),
+        }),
+        Event::ManifestIngested(manifest()),
+        Event::OverrideUsed(OverrideUsed {
+            which: "skip-invalid".into(),
+            by: "amelie".into(),
+            why: text("quarterly clean-up"),
+        }),
+        Event::IntentRecorded(Box::new(IntentRecorded {
+            line: 2,
+            key_pair_name: "ci-runner".into(),
+            account: "111122223333".into(),
+            region: "eu-central-1".into(),
+            fields: map([("ticket", "SEC-1412".to_owned())]),
+            annotations: map([("Büro", "Köln 🗝".to_owned())]),
+            observation: Some(observation()),
+            verdict: Verdict::Delete,
+            expected_fingerprint: text("3f:9a:1c:77"),
+            notes: vec![Note { severity: Severity::Warn, kind: "in_use".into(), text: "1 instance(s)".into() }],
+        })),
+        Event::PlanSealed(PlanSealed {
+            plan_root: ROOT.into(),
+            rows: 1,
+            deletes: 1,
+            skips: 0,
+            absents: 0,
+            targets: vec![TargetInventory {
+                account: "111122223333".into(),
+                region: "eu-central-1".into(),
+                key_pairs: 40,
+                pages: 1,
+                instances: Some(3),
+                deletes: 1,
+            }],
+        }),
+        Event::CheckpointMade(CheckpointMade { size: 6, root: ROOT.into() }),
+        Event::RunStarted(RunStarted {
+            plan_root: ROOT.into(),
+            deletes: 1,
+            confirmed_by: "prompt".into(),
+            policy: Policy { rate: text("5/s"), ..Policy::default() },
+        }),
+        Event::AttemptStarted(AttemptStarted {
+            attempt: 1,
+            key_pair_name: "ci-runner".into(),
+            region: "eu-central-1".into(),
+        }),
+        Event::AttemptFinished(Box::new(AttemptFinished {
+            attempt: 1,
+            class: Class::Unanswered,
+            cause: Some(Cause::Timeout),
+            exchange: exchange(),
+            operation: Some(operation()),
+            error: Some(error()),
+        })),
+        Event::OperationPolled(Box::new(OperationPolled {
+            operation_id: "8f0a7c1e-0000-4000-8000-000000000002".into(),
+            class: Class::Pending,
+            requests: 2,
+            throttled: 1,
+            exchange: exchange(),
+            operation: Some(operation()),
+            error: Some(error()),
+        })),
+        Event::Observed(Box::new(Observed {
+            source: Source::GetKeyPair,
+            found: Found::Same,
+            requests: 1,
+            throttled: 0,
+            account: text("111122223333"),
+            region: text("eu-central-1"),
+            observation: Some(observation()),
+            operation: Some(operation()),
+            error: Some(error()),
+            exchange: exchange(),
+        })),
+        Event::RowSettled(RowSettled {
+            outcome: Outcome::Gone,
+            evidence: Evidence::Readback,
+            detail: text("there before our request and not there now"),
+            rests_on: vec![4, 8, 9, 11],
+        }),
+        Event::RateChanged(RateChanged {
+            account: "111122223333".into(),
+            region: "eu-central-1".into(),
+            from_per_s: "2.000".into(),
+            to_per_s: "4.000".into(),
+            learned_per_s: text("3.600"),
+            why: "doubled".into(),
+        }),
+        Event::RunStopped(RunStopped {
+            why: "refused".into(),
+            detail: text("1 fault"),
+            faults: map([("manifest::name_pattern", 1)]),
+            manifest: Some(manifest()),
+        }),
+        Event::RunFinished(RunFinished { rows: 1, outcomes: OutcomeCounts { gone: 1, ..OutcomeCounts::default() } }),
+        Event::SessionClosed(SessionClosed {
+            session: SESSION.into(),
+            requests: Requests { delete: 1, read: 4, throttled: 1 },
+            elapsed_ms: 1_250,
+        }),
+    ]
+}
+
+/// As little as possible, in the same order.
+pub(crate) fn bare() -> Vec<Event> {
+    full()
+        .into_iter()
+        .map(|event| match event {
+            Event::SessionOpened(opened) => Event::SessionOpened(SessionOpened {
+                commit: None,
+                caller_arn: None,
+                account: None,
+                endpoint: None,
+                reason: None,
+                ticket: None,
+                ..opened
+            }),
+            Event::OverrideUsed(used) => Event::OverrideUsed(OverrideUsed { why: None, ..used }),
+            Event::IntentRecorded(intent) => Event::IntentRecorded(Box::new(IntentRecorded {
+                fields: BTreeMap::new(),
+                annotations: BTreeMap::new(),
+                observation: None,
+                expected_fingerprint: None,
+                notes: Vec::new(),
+                ..*intent
+            })),
+            Event::PlanSealed(mut sealed) => {
+                sealed.targets.iter_mut().for_each(|target| target.instances = None);
+                Event::PlanSealed(sealed)
+            }
+            Event::RunStarted(mut started) => {
+                started.policy.rate = None;
+                Event::RunStarted(started)
+            }
+            Event::AttemptFinished(finished) => Event::AttemptFinished(Box::new(AttemptFinished {
+                cause: None,
+                exchange: bare_exchange(),
+                operation: None,
+                error: None,
+                ..*finished
+            })),
+            Event::OperationPolled(polled) => Event::OperationPolled(Box::new(OperationPolled {
+                exchange: bare_exchange(),
+                operation: Some(Operation::default()),
+                error: Some(ApiError { error_type: None, code: None, message: None, docs: None, tip: None, ..error() }),
+                ..*polled
+            })),
+            Event::Observed(observed) => Event::Observed(Box::new(Observed {
+                account: None,
+                region: None,
+                observation: Some(Observation {
+                    identity: Identity::default(),
+                    tags: BTreeMap::new(),
+                    ..observation()
+                }),
+                operation: None,
+                error: None,
+                exchange: bare_exchange(),
+                ..*observed
+            })),
+            Event::RowSettled(settled) => Event::RowSettled(RowSettled { detail: None, ..settled }),
+            Event::RateChanged(changed) => Event::RateChanged(RateChanged { learned_per_s: None, ..changed }),
+            Event::RunStopped(stopped) => {
+                Event::RunStopped(RunStopped { detail: None, faults: BTreeMap::new(), manifest: None, ..stopped })
+            }
+            same => same,
+        })
+        .collect()
+}

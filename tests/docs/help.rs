@@ -1,0 +1,34 @@
+//! `docs/CLI.md` is what the program says of itself.
+
+use std::process::Command;
+
+use super::generated;
+
+/// The program without a variable of the machine: what is set shows in the help.
+fn help(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_keybatch")).args(arguments).env_clear().output().unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The commands in the order in which the program lists them.
+fn commands() -> Vec<String> {
+    let text = help(&["--help"]);
+    let listed = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next().map(str::to_owned));
+    names.filter(|name| name != "help").collect()
+}
+
+// SEMANTICS: P58
+#[test]
+fn the_reference_of_the_command_line_is_what_the_program_says() {
+    let mut text =
+        "# The command line\n\nWritten by the program itself; `UPDATE_DOCS=1 cargo test --test docs` renews it.\n\n"
+            .to_owned();
+    text += &format!("```text\n{}```\n", help(&["--help"]));
+    for command in commands() {
+        text += &format!("\n## keybatch {command}\n\n```text\n{}```\n", help(&["help", &command]));
+    }
+    generated("docs/CLI.md", &text);
+}

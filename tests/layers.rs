@@ -1,0 +1,203 @@
+//! The import rules of the rooms, as `src/lib.rs` and `docs/ARCHITECTURE.md` state them: checked on the text of `src/`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The rooms in flow order, and what each may import. A room that is not here yet is none of this test's business.
+const ROOMS: [(&str, &[&str]); 9] = [
+    ("domain", &[]),
+    ("manifest", &[]),
+    ("journal", &["domain"]),
+    ("lightsail", &["domain"]),
+    ("execute", &["domain", "journal", "lightsail"]),
+    ("plan", &["domain", "manifest", "journal", "lightsail", "execute"]),
+    ("audit", &["domain", "manifest", "journal"]),
+    ("sandbox", &[]),
+    ("cli", &["domain", "manifest", "journal", "lightsail", "execute", "plan", "audit", "sandbox"]),
+];
+
+/// Files that hold nothing but tests.
+const TESTS: [&str; 2] = ["execute/decide_table.rs", "execute/rate/simulation.rs"];
+
+/// What is pure: no async, no clock, no I/O.
+const PURE: [&str; 14] = [
+    "domain",
+    "manifest",
+    "journal/checkpoint.rs",
+    "journal/entry.rs",
+    "journal/event.rs",
+    "journal/merkle.rs",
+    "journal/sqlite/project.rs",
+    "lightsail/classify.rs",
+    "execute/decide.rs",
+    "execute/detail.rs",
+    "execute/rate.rs",
+    "execute/rate/cap.rs",
+    "execute/row.rs",
+    "plan/guard.rs",
+];
+
+/// A file of `src/`: its path from there, and its code without comments and tests.
+struct Source {
+    path: String,
+    code: String,
+}
+
+impl Source {
+    fn is_in(&self, place: &str) -> bool {
+        self.path == place || self.path.starts_with(&format!("{place}/"))
+    }
+
+    fn room(&self) -> &str {
+        self.path.split(['/', '.']).next().unwrap_or_default()
+    }
+
+    fn line_with(&self, what: &str) -> Option<&str> {
+        self.code.lines().find(|line| line.contains(what))
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    files.sort();
+    files
+        .into_iter()
+        .map(|file| {
+            let text = std::fs::read_to_string(&file).unwrap();
+            // Tests stand at the end of a file.
+            let code = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+            let code: Vec<_> = code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+            Source { path: file.strip_prefix(&root).unwrap().display().to_string(), code: code.join("\n") }
+        })
+        .filter(|source| !TESTS.contains(&source.path.as_str()))
+        .collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for item in std::fs::read_dir(folder).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// Only files in one of `places` have `what` in them.
+#[track_caller]
+fn only_in(what: &str, places: &[&str]) {
+    for source in sources() {
+        if !places.iter().any(|place| source.is_in(place)) {
+            let line = source.line_with(what);
+            assert!(line.is_none(), "{}: {what:?} belongs to {places:?} alone: {}", source.path, line.unwrap_or(""));
+        }
+    }
+}
+
+#[test]
+fn each_room_imports_only_what_it_may() {
+    for source in sources() {
+        let Some((room, may)) = ROOMS.iter().find(|(room, _)| *room == source.room()) else {
+            assert!(["lib.rs", "main.rs"].contains(&source.path.as_str()), "{} is in no room", source.path);
+            continue;
+        };
+        assert!(!source.code.contains("crate::{"), "{}: name the room in each `use crate::…`", source.path);
+        let imported: BTreeSet<&str> = source
+            .code
+            .split("crate::")
+            .skip(1)
+            .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
+            .filter(|name| ROOMS.iter().any(|(room, _)| room == name))
+            .collect();
+        for name in imported {
+            assert!(name == *room || may.contains(&name), "{} imports {name}, {room} may import {may:?}", source.path);
+        }
+    }
+}
+
+#[test]
+fn a_room_imports_only_rooms_before_it() {
+    for (index, (room, may)) in ROOMS.iter().enumerate() {
+        for name in *may {
+            assert!(
+                ROOMS[..index].iter().any(|(before, _)| before == name),
+                "{room} imports {name}, which comes later"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_map_lists_the_rooms_in_flow_order() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let listed: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let expected: Vec<_> = ROOMS.iter().map(|(room, _)| *room).filter(|room| listed.contains(room)).collect();
+    assert_eq!(listed, expected);
+    let described: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("//! - [`")?.split_once("`]")).map(|(room, _)| room).collect();
+    assert_eq!(described, listed, "each room has a line in the map");
+}
+
+#[test]
+fn only_the_store_mentions_the_database() {
+    only_in("sqlx", &["journal/sqlite"]);
+    only_in("libsqlite3", &["journal/sqlite"]);
+    only_in("sqlite", &["journal", "plan", "audit", "cli"]);
+}
+
+#[test]
+fn only_the_adapter_mentions_the_sdk() {
+    let crates = [
+        "aws_config::",
+        "aws_runtime::",
+        "aws_sdk_lightsail::",
+        "aws_sdk_sts::",
+        "aws_smithy_runtime_api::",
+        "aws_smithy_types::",
+        "aws_types::",
+    ];
+    for name in crates {
+        only_in(name, &["lightsail/aws.rs", "lightsail/capture.rs", "lightsail/classify.rs"]);
+    }
+    // The adapter's classification takes one list of names from the SDK, and nothing else.
+    let classify = sources().into_iter().find(|source| source.path == "lightsail/classify.rs").unwrap();
+    let mentions: Vec<_> = classify.code.lines().filter(|line| line.contains("aws_runtime::")).collect();
+    assert_eq!(mentions.len(), 1, "{mentions:?}");
+}
+
+#[test]
+fn only_the_command_line_prints_reads_the_environment_and_leaves() {
+    for what in ["println!", "eprintln!", "print!(", "eprint!(", "io::stdout", "io::stderr", "io::stdin", "anstream"] {
+        only_in(what, &["cli"]);
+    }
+    only_in("std::env", &["cli", "main.rs"]);
+    only_in("ExitCode", &["cli", "main.rs"]);
+    only_in("process::exit", &[]);
+    only_in("clap", &["cli"]);
+}
+
+#[test]
+fn only_the_clock_reads_the_time() {
+    only_in("SystemTime", &["domain/clock.rs"]);
+    only_in("Timestamp::now", &["domain/clock.rs", "sandbox/clock.rs"]);
+}
+
+#[test]
+fn what_is_pure_waits_for_nothing_and_touches_nothing() {
+    for source in sources() {
+        if !PURE.iter().any(|place| source.is_in(place)) {
+            continue;
+        }
+        for what in ["async ", ".await", "tokio", "Instant::now", "std::fs", "std::net", "std::thread", "fastrand"] {
+            assert!(source.line_with(what).is_none(), "{}: {:?}", source.path, source.line_with(what));
+        }
+    }
+    for place in PURE {
+        assert!(sources().iter().any(|source| source.is_in(place)), "there is no {place}");
+    }
+}
