@@ -64,12 +64,12 @@ pub(crate) struct Node {
     pub(crate) crashes: u8,
     pub(crate) foreign: u8,
     /// How the row came here, for whoever must find out.
-    story: Option<Rc<Link>>,
+    pub(crate) story: Option<Rc<Link>>,
 }
 
 /// What happened last, and what before that.
 #[derive(Debug)]
-struct Link(String, Option<Rc<Link>>);
+pub(crate) struct Link(String, Option<Rc<Link>>);
 
 pub(crate) fn original() -> Identity {
     Identity { arn: Some("arn:1".into()), created_at: Some("2020".into()), fingerprint: Some("aa".into()) }
