@@ -101,7 +101,7 @@ impl Faults {
             race: level(&[0, 0, 50, 300]),
             outage: level(&[0, 0, 20, 100]),
             commit: level(&[0, 10, 40, 100]),
-            slow: level(&[0, 0, 0, 30]),
+            slow: level(&[0, 0, 30, 150]),
             death: level(&[0, 200, 600]),
             jump: level(&[0, 0, 400]),
             foreign: level(&[0, 0, 200, 600]),
