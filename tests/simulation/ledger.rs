@@ -64,7 +64,8 @@ pub(crate) struct Attempt {
     pub(crate) seq: usize,
     pub(crate) number: u32,
     pub(crate) at: jiff::Timestamp,
-    pub(crate) finished: Option<(keybatch::domain::Class, Option<String>)>,
+    /// What came back, and when that was written down.
+    pub(crate) finished: Option<(keybatch::domain::Class, jiff::Timestamp)>,
 }
 
 impl Ledger {
@@ -141,7 +142,7 @@ impl Row {
             }
             Event::AttemptFinished(finished) => {
                 if let Some(attempt) = self.attempts.last_mut() {
-                    attempt.finished = Some((finished.class, finished.exchange.request_id.clone()));
+                    attempt.finished = Some((finished.class, entry.at));
                 }
             }
             Event::Observed(seen) if seen.source != Source::GetOperationsForResource => {

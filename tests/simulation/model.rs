@@ -194,7 +194,9 @@ fn claimable(sim: &Sim, resource: &Resource, row: &Row) -> bool {
         let risky = row.attempts.iter().filter(|one| !one.finished.as_ref().is_some_and(|(class, _)| refused(*class)));
         let inside = risky.into_iter().any(|attempt| {
             let from = attempt.at.saturating_sub(CLAIMED_EARLY).unwrap();
-            let to = attempt.at.saturating_add(dead).unwrap().saturating_add(CLAIMED_LATE).unwrap();
+            let dead = attempt.at.saturating_add(dead).unwrap();
+            // Its start may have taken long to become durable.
+            let to = attempt.finished.map_or(dead, |(_, at)| dead.max(at)).saturating_add(CLAIMED_LATE).unwrap();
             (from..=to).contains(&created)
         });
         of_it && (named || inside)

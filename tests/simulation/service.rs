@@ -124,7 +124,8 @@ impl World {
                 return;
             }
         };
-        let (at, dead) = (now + after, self.requests[number].sent + self.dead_after - 100 * MS);
+        let begun = self.requests[number].sent - self.requests[number].stalled;
+        let (at, dead) = (now + after, (begun + self.dead_after - 100 * MS).max(now));
         self.later(number, at, Happening::End { request: number, success, effect });
         if at > dead && !self.gaps_known {
             self.push(dead, Happening::Die { request: number, success, effect });

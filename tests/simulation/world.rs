@@ -58,7 +58,7 @@ pub(crate) struct Request {
     pub(crate) attempt: u32,
     pub(crate) sent: Us,
     /// How long before that its start was written down.
-    stalled: Us,
+    pub(crate) stalled: Us,
     pub(crate) answer_at: Us,
     pub(crate) fate: Fate,
     /// How many of its arrival and its effect are still to come.
