@@ -14,8 +14,9 @@ use crate::world::{By, Resource};
 const CLAIMED_EARLY: SignedDuration = SignedDuration::from_millis(1_200);
 const CLAIMED_LATE: SignedDuration = SignedDuration::from_millis(200);
 
-/// How long a request may take to leave after it was decided: commits and the queue of the pacer.
-const SLACK: SignedDuration = SignedDuration::from_secs(20);
+/// How long a request may take to leave after it was decided: commits, which may take seconds each
+/// and stand before its own, and the queue of the pacer.
+const SLACK: SignedDuration = SignedDuration::from_secs(60);
 
 /// A delete of this resource is about to leave. Returns the attempt that it belongs to, and how long ago that was
 /// written down.
@@ -146,10 +147,6 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
     let ours = matches!(removed, Some((_, By::Us(_))));
     let requests = || resource.requests.iter().map(|number| &sim.world.requests[*number]);
     let answered = |class: Class| requests().next_back().is_some_and(|request| request.delivered == Some(class));
-    let risky = row
-        .attempts
-        .iter()
-        .any(|attempt| !attempt.finished.as_ref().is_some_and(|(class, _)| class.is_refusal_before_execution()));
     match (outcome, evidence) {
         (Outcome::Deleted, Evidence::Answer) => {
             answered(Class::Succeeded)
