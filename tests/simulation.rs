@@ -69,7 +69,7 @@ const REGRESSIONS: &[u64] = &[
 ];
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
 /// What is wrong with a life, where something is.
