@@ -94,14 +94,7 @@ fn asked(class: Option<Class>) -> RowState {
 }
 
 fn answer(class: Class) -> Answer {
-    Answer {
-        class,
-        at: ago(Duration::from_secs(10)),
-        seq: 3,
-        operation_id: None,
-        summary: None,
-        earlier_session: false,
-    }
+    Answer { class, at: ago(Duration::from_secs(10)), seq: 3, operation_id: None, summary: None, earlier_session: false }
 }
 
 fn look(found: Found) -> Option<Look> {
