@@ -1,6 +1,8 @@
 //! What is known of one row: a fold of its entries, and nothing else. A fresh run and a resumed one build it with the
 //! same [`RowState::apply`], the one as the entries are written, the other as they are read.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::domain::{Class, Evidence, Identity, Outcome};
@@ -64,7 +66,8 @@ pub struct Window {
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
-    /// When its entry was written, which is before the request left.
+    /// From when on its time is counted: when its entry was written or, once its answer tells, when its request left.
+    /// The disk may have taken long in between.
     pub started_at: Timestamp,
     /// Number of that entry.
     pub started_seq: u64,
@@ -173,7 +176,8 @@ impl RowState {
             Event::AttemptFinished(finished) => {
                 let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
                 let summary = finished.error.as_ref().map(|error| error.summary());
-                self.finish(Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false });
+                let answer = Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false };
+                self.finish(answer, Duration::from_micros(finished.exchange.elapsed_us));
             }
             Event::OperationPolled(polled) => {
                 let summary = polled.error.as_ref().map(|error| error.summary());
@@ -198,7 +202,7 @@ impl RowState {
         }
     }
 
-    fn finish(&mut self, answer: Answer) {
+    fn finish(&mut self, answer: Answer, elapsed: Duration) {
         if answer.class.is_refusal_before_execution() {
             // As if it had never been sent: it used up no attempt, and nothing new is to be looked for.
             self.spent = self.spent.saturating_sub(1);
@@ -225,6 +229,7 @@ impl RowState {
             self.polls.since = Some(answer.at);
         }
         if let Some(last) = &mut self.last {
+            last.started_at = last.started_at.max(answer.at.saturating_sub(elapsed).unwrap_or(Timestamp::MIN));
             last.answer = Some(answer);
         }
     }

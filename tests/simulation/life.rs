@@ -1,0 +1,248 @@
+//! One seed, one life: a batch from its plan to its end, over as many sessions as it takes. Each session has a runtime
+//! of its own, so that its death ends everything of it at once; what survives is the world and the durable entries.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::SignedDuration;
+use keybatch::domain::{OutcomeCounts, Policy};
+use tokio::sync::Notify;
+
+use crate::fate::{Faults, happens, while_};
+use crate::ledger::{Handle, Ledger, Sim};
+use crate::model;
+use crate::session::{Ended, Session};
+use crate::time::{MS, SECOND, SimTime, Us};
+use crate::world::World;
+
+/// From this session on nothing fails any more, so that the batch can end…
+const CALM_FROM: u32 = 8;
+
+/// …by this one: one for what was left, one more where a limit of doubt or of refusals stops it, and some to spare.
+const MOST_SESSIONS: u32 = CALM_FROM + 6;
+
+/// A life that is over.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) broken: Vec<String>,
+    pub(crate) bodies: Vec<String>,
+    pub(crate) batches: Vec<crate::ledger::Batch>,
+    pub(crate) log: String,
+    pub(crate) tally: Tally,
+}
+
+/// What a life went through.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    pub(crate) sessions: u64,
+    pub(crate) deaths: u64,
+    pub(crate) failed_commits: u64,
+    pub(crate) deletes: u64,
+    pub(crate) reads: u64,
+    pub(crate) entries: u64,
+    pub(crate) gaps: u64,
+    pub(crate) outcomes: OutcomeCounts,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.sessions += other.sessions;
+        self.deaths += other.deaths;
+        self.failed_commits += other.failed_commits;
+        self.deletes += other.deletes;
+        self.reads += other.reads;
+        self.entries += other.entries;
+        self.gaps += other.gaps;
+        let (sum, more) = (&mut self.outcomes, &other.outcomes);
+        sum.deleted += more.deleted;
+        sum.gone += more.gone;
+        sum.absent += more.absent;
+        sum.skipped += more.skipped;
+        sum.failed += more.failed;
+        sum.in_doubt += more.in_doubt;
+    }
+}
+
+/// Lives the life of a seed, to its end or to the first thing that must not be.
+pub(crate) fn live(seed: u64, log: bool) -> Life {
+    let mut rng = Rng::with_seed(seed);
+    let faults = Faults::draw(&mut rng);
+    let policy = policy(&mut rng);
+    let time = Arc::new(SimTime::new());
+    let mut world = World::new(rng.fork(), faults.clone(), policy.attempt_timeout, policy.dead_after(), log);
+    let max_age = SignedDuration::try_from(policy.max_observation_age).unwrap();
+    // A reading may have to queue behind others; a rate that was throttled down makes that minutes.
+    let gap = Us::try_from(policy.max_observation_age.as_micros()).unwrap().max(600 * SECOND);
+    world.gap = (faults.jump == 0).then_some(gap);
+    let plan = crate::plan::draw(&mut rng, &mut world, time.now_us());
+    let sim = Arc::new(Mutex::new(Sim { world, ledger: Ledger::default(), max_age }));
+    let mut life = Course { seed, rng, faults, policy, time, sim, plan, tally: Tally::default() };
+    life.run();
+    life.over()
+}
+
+fn policy(rng: &mut Rng) -> Policy {
+    let mut of = |choices: &[u64]| Duration::from_millis(choices[rng.usize(..choices.len())]);
+    Policy {
+        attempt_timeout: of(&[2_500, 5_000, 15_000]),
+        settle_timeout: of(&[5_000, 30_000, 120_000]),
+        operation_timeout: of(&[5_000, 60_000, 300_000]),
+        max_observation_age: of(&[20_000, 120_000, 900_000, 900_000]),
+        max_attempts: rng.u32(1..5),
+        concurrency: rng.u32(1..5),
+        rate: [None, None, Some("unlimited".to_owned()), Some("20/s".to_owned())][rng.usize(..4)].clone(),
+    }
+}
+
+struct Course {
+    seed: u64,
+    rng: Rng,
+    faults: Faults,
+    policy: Policy,
+    time: Arc<SimTime>,
+    sim: Arc<Mutex<Sim>>,
+    plan: Vec<crate::plan::PlannedRow>,
+    tally: Tally,
+}
+
+impl Course {
+    fn run(&mut self) {
+        for number in 0..MOST_SESSIONS {
+            if number == CALM_FROM {
+                self.faults.calm();
+                self.sim.lock().unwrap().world.recover();
+            }
+            let ended = self.session(number);
+            self.tally.sessions += 1;
+            let mut sim = self.sim.lock().unwrap();
+            let Sim { world, ledger, .. } = &mut *sim;
+            world.abandon(|row, attempt| ledger.is_unknown(row, attempt), self.time.now_us());
+            match ended {
+                Ended::Died => self.tally.deaths += 1,
+                Ended::JournalFailed => self.tally.failed_commits += 1,
+                Ended::Stopped | Ended::Finished => {}
+            }
+            if ended == Ended::Finished && !sim.ledger.finished {
+                sim.world.breaks("a session says that the run is finished, and no entry does".into());
+            }
+            if !sim.world.broken.is_empty() {
+                return;
+            }
+            if sim.ledger.finished {
+                drop(sim);
+                return self.finished(number + 1);
+            }
+            drop(sim);
+            self.between();
+        }
+        let mut sim = self.sim.lock().unwrap();
+        sim.world.breaks(format!("the run is not finished after {MOST_SESSIONS} sessions"));
+    }
+
+    /// I6: another session on a finished run sends nothing and writes nothing. Then everything comes that was on its
+    /// way, and the outcomes are held against what is true.
+    fn finished(&mut self, number: u32) {
+        let before = {
+            let sim = self.sim.lock().unwrap();
+            (sim.world.requests.len(), sim.world.reads, sim.ledger.bodies.len())
+        };
+        self.session(number);
+        let mut sim = self.sim.lock().unwrap();
+        if (sim.world.requests.len(), sim.world.reads, sim.ledger.bodies.len()) != before {
+            sim.world.breaks("I6: a session on a finished run did something".into());
+        }
+        while let Some(at) = sim.world.is_quiet_after() {
+            sim.world.advance(at);
+        }
+        model::at_the_end(&mut sim, self.faults.is_quiet() && number < CALM_FROM);
+    }
+
+    fn session(&mut self, number: u32) -> Ended {
+        {
+            let mut sim = self.sim.lock().unwrap();
+            sim.world.session = number;
+            sim.world.faults = self.faults.clone();
+            sim.world.resources.iter_mut().for_each(|resource| resource.last_read = None);
+        }
+        let handle =
+            Handle { sim: Arc::clone(&self.sim), time: Arc::clone(&self.time), death: Arc::new(Notify::new()) };
+        let dies_after = happens(&mut self.rng, self.faults.death).then(|| while_(&mut self.rng));
+        let stops_after = happens(&mut self.rng, self.faults.death / 3).then(|| while_(&mut self.rng));
+        let session = Session {
+            number,
+            handle,
+            policy: self.policy.clone(),
+            plan: &self.plan,
+            stops_after: stops_after.map(micros),
+            limits: crate::session::limits(&mut self.rng, number < CALM_FROM && !self.faults.is_quiet()),
+        };
+        // Production code draws its waiting times from this thread's generator.
+        fastrand::seed(self.seed.wrapping_mul(1_000).wrapping_add(u64::from(number)));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            self.time.begin();
+            let death = Arc::clone(&session.handle.death);
+            let ended = tokio::select! {
+                biased;
+                () = death.notified() => Ended::Died,
+                () = at_some_moment(dies_after.map(micros), &session.handle) => Ended::Died,
+                ended = session.run() => ended,
+            };
+            self.time.end();
+            ended
+        })
+    }
+
+    /// Time passes between two sessions, and sometimes somebody sets the clock.
+    ///
+    /// It is not put forward while a request of the last session may still be on its way: that would have to be known
+    /// from the wall clock alone, which is what is wrong then.
+    fn between(&mut self) {
+        let mut gap = self.rng.i64(0..2 * SECOND);
+        if self.rng.u32(0..4) == 0 {
+            gap = while_(&mut self.rng);
+        }
+        if happens(&mut self.rng, self.faults.jump) {
+            let by = while_(&mut self.rng) * [-6, -1, 1, 6][self.rng.usize(..4)];
+            if by > 0 {
+                let dead = Us::try_from(self.policy.dead_after().as_micros()).unwrap();
+                gap = gap.max(dead + 100 * MS);
+            }
+            self.time.jump(by);
+            let now = self.time.now_us();
+            self.sim.lock().unwrap().world.note(now, || format!("the clock is set by {} ms", by / MS));
+        }
+        self.time.pass(gap);
+    }
+
+    fn over(self) -> Life {
+        let mut sim = self.sim.lock().unwrap();
+        let mut tally = self.tally;
+        tally.deletes = sim.world.requests.len() as u64;
+        tally.reads = sim.world.reads;
+        tally.entries = sim.ledger.bodies.len() as u64;
+        tally.gaps = u64::from(sim.world.gaps);
+        sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| tally.outcomes.add(outcome));
+        Life {
+            broken: std::mem::take(&mut sim.world.broken),
+            bodies: std::mem::take(&mut sim.ledger.bodies),
+            batches: std::mem::take(&mut sim.ledger.batches),
+            log: sim.world.log.take().unwrap_or_default(),
+            tally,
+        }
+    }
+}
+
+fn micros(us: Us) -> Duration {
+    Duration::from_micros(u64::try_from(us).unwrap())
+}
+
+/// A moment after the plan is sealed: before that nothing can have been sent, and the commands begin a new run.
+async fn at_some_moment(after: Option<Duration>, handle: &Handle) {
+    let Some(after) = after else { return std::future::pending().await };
+    tokio::time::sleep(after).await;
+    while !handle.sim().ledger.started {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

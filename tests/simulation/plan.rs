@@ -1,0 +1,131 @@
+//! A small plan, and the entries that stand before the first request.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use keybatch::domain::{Identity, Observation, Policy, RunId};
+use keybatch::journal::checkpoint::base64;
+use keybatch::journal::event::{
+    Event, IntentRecorded, ManifestIngested, Note, PlanSealed, RunStarted, SessionOpened, Severity, Verdict,
+};
+use keybatch::journal::merkle::Frontier;
+use keybatch::journal::{Draft, Journal, JournalError};
+
+use crate::time::Us;
+use crate::world::World;
+
+const ACCOUNT: &str = "123456789012";
+const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
+pub(crate) const JOURNAL_ID: &str = "0198c0de-0000-4000-8000-00000000000a";
+
+/// A row of the plan; resource and row have the same number.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedRow {
+    region: &'static str,
+    name: String,
+    verdict: Verdict,
+    identity: Option<Identity>,
+}
+
+pub(crate) fn run_id() -> RunId {
+    "0198c0de-0000-7000-8000-000000000001".parse().unwrap()
+}
+
+pub(crate) fn session_id(number: u32) -> String {
+    format!("session-{number}")
+}
+
+/// A plan of one to six rows, and the world that it observed.
+pub(crate) fn draw(rng: &mut Rng, world: &mut World, now: Us) -> Vec<PlannedRow> {
+    let regions = rng.usize(1..=2);
+    let rows = rng.usize(1..=6);
+    let row = |index: usize| {
+        let verdict = match rng.u32(0..16) {
+            0 => Verdict::Skip,
+            1 => Verdict::Absent,
+            _ => Verdict::Delete,
+        };
+        let (region, name) = (REGIONS[index % regions], format!("key-{index}"));
+        let resource = world.add(region, name.clone(), verdict != Verdict::Absent, now);
+        let resource = &mut world.resources[resource];
+        let identity = resource.current.as_ref().map(|found| found.pair.identity.clone());
+        (resource.planned, resource.last_same) = (identity.clone(), now);
+        PlannedRow { region, name, verdict, identity }
+    };
+    (0..rows).map(row).collect()
+}
+
+/// The entry that opens a session.
+pub(crate) fn opened(number: u32, command: &str) -> Event {
+    Event::SessionOpened(SessionOpened {
+        session: session_id(number),
+        command: command.into(),
+        version: "0".into(),
+        commit: None,
+        host: "host".into(),
+        user: "user".into(),
+        pid: number + 1,
+        caller_arn: None,
+        account: Some(ACCOUNT.into()),
+        endpoint: Some("sandbox:simulation".into()),
+        sandbox: true,
+        settings: BTreeMap::new(),
+        settings_sha256: String::new(),
+        reason: None,
+        ticket: None,
+    })
+}
+
+/// Records everything up to the start of the run.
+pub(crate) async fn record(
+    journal: &Journal,
+    plan: &[PlannedRow],
+    policy: &Policy,
+    at: Timestamp,
+) -> Result<(), JournalError> {
+    let run = |event| Draft { run: Some(run_id()), row: None, event };
+    let rows = plan.len() as u64;
+    let ingested =
+        ManifestIngested { name: "m.csv".into(), sha256: "00".into(), bytes: 1, rows, columns: vec!["name".into()] };
+    journal.append(vec![run(opened(0, "run")), run(Event::ManifestIngested(ingested))]).await?;
+    let intents = (1..).zip(plan).map(|(row, planned)| Draft {
+        run: Some(run_id()),
+        row: Some(row),
+        event: intent(row, planned, at),
+    });
+    let stamps = journal.append(intents.collect()).await?;
+    let mut tree = Frontier::default();
+    stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
+    let plan_root = base64(&tree.root());
+    let count = |verdict| plan.iter().filter(|planned| planned.verdict == verdict).count() as u64;
+    let sealed = PlanSealed {
+        plan_root: plan_root.clone(),
+        rows,
+        deletes: count(Verdict::Delete),
+        skips: count(Verdict::Skip),
+        absents: count(Verdict::Absent),
+        targets: Vec::new(),
+    };
+    let started = RunStarted { plan_root, deletes: sealed.deletes, confirmed_by: "yes".into(), policy: policy.clone() };
+    journal.append(vec![run(Event::PlanSealed(sealed))]).await?;
+    journal.checkpoint(Some(run_id())).await?;
+    journal.append(vec![run(Event::RunStarted(started))]).await.map(drop)
+}
+
+fn intent(row: u64, planned: &PlannedRow, at: Timestamp) -> Event {
+    let skip = Note { severity: Severity::Skip, kind: "protected".into(), text: "not to be touched".into() };
+    let observation = |identity: Identity| Observation { identity, tags: BTreeMap::new(), at };
+    Event::IntentRecorded(Box::new(IntentRecorded {
+        line: row + 1,
+        key_pair_name: planned.name.clone(),
+        account: ACCOUNT.into(),
+        region: planned.region.into(),
+        fields: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        observation: planned.identity.clone().map(observation),
+        verdict: planned.verdict,
+        expected_fingerprint: None,
+        notes: if planned.verdict == Verdict::Skip { vec![skip] } else { Vec::new() },
+    }))
+}

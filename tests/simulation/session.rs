@@ -1,0 +1,171 @@
+//! One session, as the commands have it: opens the journal, records who works, works off, and closes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fastrand::Rng;
+use keybatch::domain::{Clock, OutcomeCounts, Policy, Target};
+use keybatch::execute::control::{Control, Limits, StoppedBy};
+use keybatch::execute::lane::{Counts, Lane};
+use keybatch::execute::pace::Pacer;
+use keybatch::execute::rate::RateCap;
+use keybatch::execute::{LaneWork, Shared, work_off};
+use keybatch::journal::event::{Event, Requests, RunFinished, RunStopped, SessionClosed};
+use keybatch::journal::{Draft, Journal, JournalError, TargetRecord, WriterOptions};
+use tokio::sync::Semaphore;
+
+use crate::ledger::{Handle, Store};
+use crate::plan::{JOURNAL_ID, PlannedRow, opened, run_id};
+use crate::port::{Port, port};
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Finished,
+    Stopped,
+    /// The journal could not be written.
+    JournalFailed,
+    Died,
+}
+
+/// A session that is to be.
+pub(crate) struct Session<'a> {
+    pub(crate) number: u32,
+    pub(crate) handle: Handle,
+    pub(crate) policy: Policy,
+    pub(crate) plan: &'a [PlannedRow],
+    /// A signal comes after so long.
+    pub(crate) stops_after: Option<Duration>,
+    pub(crate) limits: Limits,
+}
+
+/// Sometimes the operator sets limits.
+pub(crate) fn limits(rng: &mut Rng, wanted: bool) -> Limits {
+    let mut some = || (wanted && rng.u32(0..8) == 0).then(|| rng.u64(1..4));
+    Limits { max_deletes: some(), max_failures: some() }
+}
+
+impl Session<'_> {
+    pub(crate) async fn run(&self) -> Ended {
+        self.work().await.unwrap_or(Ended::JournalFailed)
+    }
+
+    async fn work(&self) -> Result<Ended, JournalError> {
+        let clock: Arc<dyn Clock> = Arc::clone(&self.handle.time) as Arc<dyn Clock>;
+        let options = WriterOptions {
+            clock: Arc::clone(&clock),
+            new_journal_id: JOURNAL_ID.into(),
+            on_checkpoint: Box::new(|_| Ok(())),
+        };
+        let store = Store { handle: self.handle.clone(), failed: false };
+        let (journal, _task) = Journal::start(store, options).await?;
+        let (started, finished) = {
+            let sim = self.handle.sim();
+            (sim.ledger.started, sim.ledger.finished)
+        };
+        if started {
+            if !finished {
+                journal.append(vec![draft(opened(self.number, "resume"))]).await?;
+            }
+        } else {
+            crate::plan::record(&journal, self.plan, &self.policy, clock.now()).await?;
+        }
+        let counts = Arc::new(Counts::default());
+        let control = Arc::new(Control::new(self.limits));
+        let shared = Arc::new(Shared {
+            run: run_id(),
+            run_no: 1,
+            in_flight: Arc::new(Semaphore::new(self.policy.concurrency as usize)),
+            policy: self.policy.clone(),
+            clock: Arc::clone(&clock),
+            journal: journal.clone(),
+            control: Arc::clone(&control),
+            on_settled: Box::new(|_| ()),
+        });
+        let lanes = self.lanes(&journal, &clock, &counts);
+        let signal = async {
+            match self.stops_after {
+                Some(after) => tokio::time::sleep(after).await,
+                None => std::future::pending().await,
+            }
+            control.stop(StoppedBy::Signal, "a signal", None);
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            () = signal => {}
+            ended = work_off(shared, Arc::new(self.handle.clone()), lanes) => ended?,
+        }
+        if finished {
+            journal.close().await?;
+            return Ok(Ended::Finished);
+        }
+        self.end(journal, &control, &counts).await
+    }
+
+    fn lanes(&self, journal: &Journal, clock: &Arc<dyn Clock>, counts: &Arc<Counts>) -> Vec<LaneWork<Port>> {
+        let sim = self.handle.sim();
+        let cap = self.policy.rate.as_deref().map_or(RateCap::None, |rate| rate.parse().unwrap());
+        let lane = |(index, target): (usize, Target)| {
+            let target_no = i64::try_from(index).unwrap() + 1;
+            let rates = sim.ledger.learned.iter().rev();
+            let learned = rates.filter(|(region, _)| *region == target.region).find_map(|(_, rate)| rate.parse().ok());
+            LaneWork {
+                record: TargetRecord { target_no, target: target.clone() },
+                pages: 1,
+                rows_left: sim.ledger.pending_of(target_no),
+                lane: Arc::new(Lane {
+                    port: port(&self.handle),
+                    target,
+                    pacer: Pacer::new(cap, learned),
+                    journal: journal.clone(),
+                    run: run_id(),
+                    clock: Arc::clone(clock),
+                    world: None,
+                    counts: Arc::clone(counts),
+                }),
+            }
+        };
+        sim.ledger.targets().into_iter().enumerate().map(lane).collect()
+    }
+
+    /// As the commands end a session that was not broken off.
+    async fn end(&self, journal: Journal, control: &Control, counts: &Counts) -> Result<Ended, JournalError> {
+        let (rows, settled, outcomes) = {
+            let sim = self.handle.sim();
+            let mut outcomes = OutcomeCounts::default();
+            sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| outcomes.add(outcome));
+            (sim.ledger.rows.len() as u64, sim.ledger.is_settled(), outcomes)
+        };
+        let ended = if settled {
+            Event::RunFinished(RunFinished { rows, outcomes })
+        } else {
+            let why = control.stopped().map_or("breaker", |stop| stop.by.as_str());
+            let stopped = RunStopped { why: why.into(), detail: None, faults: Default::default(), manifest: None };
+            Event::RunStopped(stopped)
+        };
+        let requests = Requests {
+            delete: counts.deletes.load(Ordering::Relaxed),
+            read: counts.reads.load(Ordering::Relaxed),
+            throttled: counts.throttled.load(Ordering::Relaxed),
+        };
+        let closed = SessionClosed { session: crate::plan::session_id(self.number), requests, elapsed_ms: 0 };
+        journal.append(vec![draft(ended), draft(Event::SessionClosed(closed))]).await?;
+        journal.checkpoint(Some(run_id())).await?;
+        journal.close().await?;
+        if settled { Ok(Ended::Finished) } else { self.explained(control) }
+    }
+
+    /// A session that leaves rows without an outcome says why.
+    fn explained(&self, control: &Control) -> Result<Ended, JournalError> {
+        if control.stopped().is_none() {
+            self.handle.sim().world.breaks("rows are left, and no reason to stop is given".into());
+        }
+        Ok(Ended::Stopped)
+    }
+}
+
+fn draft(event: Event) -> Draft {
+    Draft { run: Some(run_id()), row: None, event }
+}

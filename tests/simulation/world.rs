@@ -1,0 +1,385 @@
+//! The service as it truly is: key pairs with their incarnations, operations, requests on their way, and other people.
+//!
+//! Everything happens at its time of true time, in order, whether or not a session is alive to hear of it: [`World::advance`]
+//! catches up. What it assumes of Amazon Lightsail: a request is dead, and its effect has come, within the attempt's
+//! timeout and grace; a reading shows the moment at which it arrives.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use fastrand::Rng;
+use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, created_at_text};
+
+use crate::answers::{Answer, silence};
+use crate::fate::{Fate, Faults, happens, leg, while_};
+use crate::time::{MS, SECOND, Us, service_time};
+
+/// Why a key pair is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The request of this number.
+    Us(usize),
+    Others,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Incarnation {
+    pub(crate) pair: KeyPair,
+    pub(crate) created: Us,
+}
+
+/// A name, and what lives and lived under it. The first incarnation is the one that the plan observed.
+#[derive(Debug, Clone)]
+pub(crate) struct Resource {
+    pub(crate) region: String,
+    pub(crate) name: String,
+    /// What the plan observed.
+    pub(crate) planned: Option<Identity>,
+    pub(crate) current: Option<Incarnation>,
+    pub(crate) incarnations: u32,
+    /// When and by whom the planned incarnation was deleted.
+    pub(crate) original_removed: Option<(Us, By)>,
+    /// Deleting this one is denied, or refused as invalid.
+    pub(crate) denied: bool,
+    pub(crate) refused: bool,
+    pub(crate) requests: Vec<usize>,
+    /// What the last answered reading of this session showed, and what moment it shows.
+    pub(crate) last_read: Option<(Us, Option<Identity>)>,
+    /// The moment of the last answered reading, of any session, that showed the planned incarnation.
+    pub(crate) last_same: Us,
+}
+
+/// A DeleteKeyPair that left.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) resource: usize,
+    pub(crate) session: u32,
+    pub(crate) attempt: u32,
+    pub(crate) sent: Us,
+    /// How long before that its start was written down.
+    pub(crate) stalled: Us,
+    pub(crate) answer_at: Us,
+    pub(crate) fate: Fate,
+    /// How many of its arrival and its effect are still to come.
+    pub(crate) outstanding: u32,
+    /// When the last of them came.
+    pub(crate) last_event: Us,
+    pub(crate) effect: Option<Us>,
+    pub(crate) operation: Option<usize>,
+    pub(crate) answer: Answer<Option<Operation>>,
+    /// The class of its answer once this side has it.
+    pub(crate) delivered: Option<Class>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Op {
+    pub(crate) resource: usize,
+    pub(crate) operation: Operation,
+    pub(crate) created: Us,
+    /// The request that began it.
+    pub(crate) request: Option<usize>,
+    /// Whether the answer that named it is in the journal.
+    pub(crate) acknowledged: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Happening {
+    Arrive(usize),
+    Execute(usize),
+    End {
+        request: usize,
+        success: bool,
+        effect: bool,
+    },
+    /// Nobody knows of its operation, and it is dead: the operation ends now, or never.
+    Die {
+        request: usize,
+        success: bool,
+        effect: bool,
+    },
+    Delete(usize),
+    Recreate(usize),
+}
+
+/// How the operation history of a deleted key pair answers: it is not documented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Record {
+    Whole,
+    Empty,
+    NotFound,
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) faults: Faults,
+    pub(crate) attempt_timeout: Us,
+    pub(crate) dead_after: Us,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) record: Record,
+    /// Times of operations are whole seconds.
+    pub(crate) whole_seconds: bool,
+    queue: BTreeMap<(Us, u64), Happening>,
+    queued: u64,
+    /// Whether what is known not to be covered happens, too: see the head of the test.
+    pub(crate) gaps_known: bool,
+    /// Until when everybody is refused for want of credentials, for going too fast, and for reading at all.
+    pub(crate) expired_until: Us,
+    pub(crate) throttled_until: Us,
+    pub(crate) unreadable_until: Us,
+    pub(crate) session: u32,
+    pub(crate) reads: u64,
+    /// How old what a request rests on may be; none where this machine's clock cannot tell.
+    pub(crate) gap: Option<Us>,
+    /// How often a key pair was deleted that took the name after the last reading.
+    pub(crate) gaps: u32,
+    /// What broke an invariant.
+    pub(crate) broken: Vec<String>,
+    /// What happened, where somebody wants to read it.
+    pub(crate) log: Option<String>,
+}
+
+impl World {
+    pub(crate) fn new(mut rng: Rng, faults: Faults, timeout: Duration, dead_after: Duration, log: bool) -> Self {
+        let record = [Record::Whole, Record::Whole, Record::Empty, Record::NotFound][rng.usize(..4)];
+        Self {
+            record: if faults.is_quiet() { Record::Whole } else { record },
+            whole_seconds: rng.bool(),
+            attempt_timeout: Us::try_from(timeout.as_micros()).unwrap(),
+            dead_after: Us::try_from(dead_after.as_micros()).unwrap(),
+            rng,
+            faults,
+            resources: Vec::new(),
+            requests: Vec::new(),
+            ops: Vec::new(),
+            queue: BTreeMap::new(),
+            queued: 0,
+            gaps_known: std::env::var_os("KEYBATCH_KNOWN_GAPS").is_some(),
+            expired_until: 0,
+            throttled_until: 0,
+            unreadable_until: 0,
+            session: 0,
+            reads: 0,
+            gap: None,
+            gaps: 0,
+            broken: Vec::new(),
+            log: log.then(String::new),
+        }
+    }
+
+    /// A name; with a key pair or without. Others may act on it at some moment.
+    pub(crate) fn add(&mut self, region: &str, name: String, exists: bool, now: Us) -> usize {
+        let index = self.resources.len();
+        let faulty = !self.faults.is_quiet();
+        self.resources.push(Resource {
+            region: region.to_owned(),
+            name,
+            planned: None,
+            current: None,
+            incarnations: 0,
+            original_removed: None,
+            denied: faulty && self.rng.u32(0..20) == 0,
+            refused: faulty && self.rng.u32(0..30) == 0,
+            requests: Vec::new(),
+            last_read: None,
+            last_same: 0,
+        });
+        if exists {
+            let age = self.rng.i64(SECOND..100_000 * SECOND);
+            self.recreate(index, now - age);
+        }
+        let mut at = now;
+        while happens(&mut self.rng, self.faults.foreign) {
+            at += while_(&mut self.rng);
+            let what = if self.rng.bool() { Happening::Delete(index) } else { Happening::Recreate(index) };
+            self.push(at, what);
+        }
+        index
+    }
+
+    pub(crate) fn find(&self, region: &str, name: &str) -> Option<usize> {
+        self.resources.iter().position(|one| one.region == region && one.name == name)
+    }
+
+    pub(crate) fn note(&mut self, now: Us, line: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(log, "{} s{} {}", service_time(now), self.session, line());
+        }
+    }
+
+    pub(crate) fn breaks(&mut self, what: String) {
+        // What follows from the first is of no interest.
+        if self.broken.len() < 2 {
+            self.broken.push(what);
+        }
+    }
+
+    pub(crate) fn push(&mut self, at: Us, what: Happening) {
+        self.queue.insert((at, self.queued), what);
+        self.queued += 1;
+    }
+
+    /// The bad times are over.
+    pub(crate) fn recover(&mut self) {
+        (self.expired_until, self.throttled_until, self.unreadable_until) = (0, 0, 0);
+    }
+
+    /// Everything up to `now` happens.
+    pub(crate) fn advance(&mut self, now: Us) {
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
+            let at = entry.key().0;
+            match entry.remove() {
+                Happening::Arrive(request) => {
+                    self.outstanding(request, at);
+                    self.arrive(request, at);
+                }
+                Happening::Execute(request) => {
+                    self.outstanding(request, at);
+                    self.execute(request, at);
+                }
+                Happening::End { request, success, effect } => {
+                    self.outstanding(request, at);
+                    self.end(request, success, effect, at);
+                }
+                Happening::Die { request, success, effect } => {
+                    let op = self.requests[request].operation;
+                    if op.is_some_and(|op| !self.ops[op].acknowledged) {
+                        self.queue.retain(
+                            |_, what| !matches!(what, Happening::End { request: other, .. } if *other == request),
+                        );
+                        self.outstanding(request, at);
+                        self.end(request, success, effect, at);
+                    }
+                }
+                Happening::Delete(index) => self.delete_by_others(index, at),
+                Happening::Recreate(index) => {
+                    self.delete_by_others(index, at);
+                    self.recreate(index, at);
+                }
+            }
+        }
+    }
+
+    fn outstanding(&mut self, request: usize, at: Us) {
+        self.requests[request].outstanding -= 1;
+        self.requests[request].last_event = at;
+    }
+
+    pub(crate) fn later(&mut self, request: usize, at: Us, what: Happening) {
+        self.requests[request].outstanding += 1;
+        self.push(at, what);
+    }
+
+    /// A delete leaves. What will become of it is settled now.
+    pub(crate) fn send(&mut self, resource: usize, (attempt, stalled): (u32, Us), now: Us) -> usize {
+        let number = self.requests.len();
+        let mut fate = Fate::draw(&mut self.rng, &self.faults);
+        self.outage(now);
+        if now < self.throttled_until {
+            fate = Fate::Throttled;
+        }
+        let (there, back) = (leg(&mut self.rng), leg(&mut self.rng));
+        let dead = now + self.dead_after - 100 * MS;
+        let timeout = now + self.attempt_timeout;
+        let arrives = match fate {
+            Fate::Silent => self.rng.i64(now..dead),
+            _ => (now + there).min(dead),
+        };
+        let (answer, answer_at) = match fate {
+            Fate::NoConnection => (silence(Class::NotSent, Cause::ConnectFailed), now + there),
+            Fate::Cut { .. } => (silence(Class::Unanswered, Cause::Cut), (arrives + back).min(timeout)),
+            _ if fate.is_answered() && arrives + back < timeout => {
+                (silence(Class::Unanswered, Cause::Unreadable), arrives + back)
+            }
+            _ => (silence(Class::Unanswered, Cause::Timeout), timeout),
+        };
+        self.requests.push(Request {
+            resource,
+            session: self.session,
+            attempt,
+            sent: now,
+            stalled,
+            answer_at,
+            fate,
+            outstanding: 0,
+            last_event: now,
+            effect: None,
+            operation: None,
+            answer,
+            delivered: None,
+        });
+        self.resources[resource].requests.push(number);
+        if !matches!(fate, Fate::NoConnection | Fate::Lost) {
+            self.later(number, arrives, Happening::Arrive(number));
+        }
+        self.note(now, || format!("delete {resource} attempt {attempt} leaves as request {number}: {fate:?}"));
+        number
+    }
+
+    /// Sometimes a bad time begins for everybody.
+    fn outage(&mut self, now: Us) {
+        if happens(&mut self.rng, self.faults.outage) {
+            let until = now + while_(&mut self.rng);
+            match self.rng.u32(0..6) {
+                0 | 1 => self.expired_until = until,
+                // Long enough to be taken for an answer.
+                2 => self.throttled_until = until + 660 * SECOND,
+                3 => self.unreadable_until = until,
+                _ => self.throttled_until = until,
+            }
+        }
+    }
+
+    /// A session is over, and of these attempts of it no answer is known: the next one counts from when they were written
+    /// down, which is all that it has.
+    pub(crate) fn abandon(&mut self, unknown: impl Fn(usize, u32) -> bool, now: Us) {
+        if self.gaps_known {
+            return;
+        }
+        let moved: Vec<_> = self.queue.iter().map(|(key, what)| (*key, *what)).collect();
+        for (key, what) in moved {
+            let (Happening::Arrive(number) | Happening::Execute(number)) = what else { continue };
+            let request = &self.requests[number];
+            let dead = request.sent - request.stalled + self.dead_after - 100 * MS;
+            if request.session == self.session && key.0 > dead && unknown(request.resource, request.attempt) {
+                self.queue.remove(&key);
+                self.push(dead.max(now), what);
+            }
+        }
+    }
+
+    pub(crate) fn delete_by_others(&mut self, resource: usize, now: Us) {
+        let target = &mut self.resources[resource];
+        let Some(victim) = target.current.take() else { return };
+        if Some(&victim.pair.identity) == target.planned.as_ref() {
+            target.original_removed = Some((now, By::Others));
+        }
+        self.operation(resource, now, "Completed", true);
+        self.note(now, || format!("somebody else deletes {resource}"));
+    }
+
+    pub(crate) fn recreate(&mut self, resource: usize, now: Us) {
+        let target = &mut self.resources[resource];
+        if target.current.is_some() {
+            return;
+        }
+        target.incarnations += 1;
+        let (name, number) = (target.name.clone(), target.incarnations);
+        let identity = Identity {
+            arn: Some(format!("arn:aws:lightsail:{}:123456789012:KeyPair/{name}-{number}", target.region)),
+            created_at: Some(created_at_text(service_time(now))),
+            // The same material, imported again.
+            fingerprint: Some("aa:bb".into()),
+        };
+        target.current = Some(Incarnation { pair: KeyPair { name, identity, tags: BTreeMap::new() }, created: now });
+        self.note(now, || format!("{resource} is created as incarnation {number}"));
+    }
+
+    /// Whether anything is still to come.
+    pub(crate) fn is_quiet_after(&self) -> Option<Us> {
+        self.queue.last_key_value().map(|((at, _), _)| *at)
+    }
+}

@@ -1,0 +1,207 @@
+//! Everything that can happen next.
+
+use std::time::Duration;
+
+use keybatch::domain::{Class, Exchange, Operation};
+use keybatch::execute::decide::{Denial, Step, decide};
+use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source};
+
+use crate::node::{Node, Pair, Pending, observed};
+
+/// The nodes that can follow.
+pub(crate) fn all(node: &Node) -> Vec<Node> {
+    let mut next = meanwhile(node);
+    match decide(&node.state, &node.policy, &node.situation()) {
+        Step::Done => {}
+        Step::Settle(outcome, evidence) => {
+            next.push(node.clone().told(format!("settled {outcome}/{evidence:?}")).settle(outcome, evidence));
+        }
+        Step::Stop(cause) => next.extend(crash(node.clone().told(format!("stopped: {cause:?}")))),
+        Step::Hold => {
+            for denial in [Denial::ThisItem, Denial::Everything] {
+                next.push(Node { denial, ..node.clone() }.told(format!("{denial:?} is denied")));
+            }
+        }
+        Step::WaitUntil(at) => {
+            let mut node = node.clone().told("waits");
+            if node.truth.late.is_some_and(|late| late <= at) {
+                // It never came after all; that it does come is among what happens meanwhile.
+                node.truth.late = None;
+            }
+            node.truth.now = at;
+            next.push(node);
+        }
+        Step::Send { .. } => next.extend(send(node)),
+        Step::Read { .. } => next.extend(read(node)),
+        Step::Search { .. } => next.extend(search(node)),
+        Step::Poll { .. } => next.extend(poll(node)),
+    }
+    next
+}
+
+/// What others do, and what comes late.
+fn meanwhile(node: &Node) -> Vec<Node> {
+    let mut next = Vec::new();
+    if node.truth.late.is_some() {
+        let mut late = node.clone().told("the late effect comes");
+        late.truth.late = None;
+        late.execute();
+        next.push(late);
+    }
+    if node.foreign < node.bounds.foreign {
+        for pair in [Pair::Nobody, Pair::Another] {
+            let mut acted = node.clone().told(format!("somebody else: now {pair:?}"));
+            acted.foreign += 1;
+            if acted.truth.pair != Pair::Nobody {
+                acted.truth.deleted_at.push(acted.truth.now);
+            }
+            acted.truth.pair = pair;
+            next.push(acted);
+        }
+    }
+    next
+}
+
+/// The session dies, if it may still.
+fn crash(node: Node) -> Option<Node> {
+    (node.crashes < node.bounds.crashes).then(|| Node { crashes: node.crashes + 1, ..node.reopened() })
+}
+
+/// An entry is written: it becomes durable, and perhaps the session dies, before or after that.
+fn record(node: &Node, event: &Event) -> Vec<Node> {
+    let written = node.clone().apply(event);
+    [Some(written.clone()), crash(written.told("dies after writing")), crash(node.clone().told("dies before writing"))]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// What can become of a request: its class, whether it takes effect, and its operation.
+fn fates(pair: Pair) -> Vec<(Class, Effect, Option<Pending>)> {
+    let mut fates = vec![
+        (Class::Throttled, Effect::None, None),
+        (Class::NotSent, Effect::None, None),
+        (Class::Denied, Effect::None, None),
+        (Class::RefusedForAll, Effect::None, None),
+        (Class::Refused, Effect::None, None),
+        (Class::Unanswered, Effect::None, None),
+        (Class::Unanswered, Effect::Now, None),
+        (Class::Unanswered, Effect::Late, None),
+    ];
+    if pair == Pair::Nobody {
+        fates.push((Class::NotFound, Effect::None, None));
+    } else {
+        fates.extend([
+            (Class::Succeeded, Effect::Now, None),
+            (Class::OperationFailed, Effect::None, None),
+            (Class::Pending, Effect::Now, Some(Pending::Succeeds)),
+            (Class::Pending, Effect::None, Some(Pending::Fails)),
+            (Class::Pending, Effect::None, Some(Pending::Never)),
+            (Class::Pending, Effect::Now, Some(Pending::Never)),
+        ]);
+    }
+    fates
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    None,
+    Now,
+    Late,
+}
+
+fn send(node: &Node) -> Vec<Node> {
+    if node.state.attempts >= node.bounds.attempts {
+        return Vec::new();
+    }
+    let attempt = node.state.attempts + 1;
+    let started = AttemptStarted { attempt, key_pair_name: "key".into(), region: "r".into() };
+    let mut begun = node.clone().told(format!("attempt {attempt}")).apply(&Event::AttemptStarted(started));
+    begun.check_sending();
+    let mut next = Vec::new();
+    // Dies with the start written and nothing sent; what the next session must think of that is the same as below.
+    begun.truth.sure = false;
+    next.extend(crash(begun.clone().told("dies before sending")));
+    begun.truth.sent = true;
+    for (class, effect, pending) in fates(begun.truth.pair) {
+        let mut fate = begun.clone().told(format!("{class:?}, effect {effect:?}, operation {pending:?}"));
+        fate.truth.pending = pending;
+        match effect {
+            Effect::None => {}
+            Effect::Now => fate.execute(),
+            Effect::Late => {
+                fate.truth.late = Some(fate.state.last.as_ref().unwrap().started_at + fate.policy.dead_after());
+            }
+        }
+        let operation = Operation { id: Some(format!("op-{attempt}")), ..Operation::default() };
+        let finished = Event::AttemptFinished(Box::new(AttemptFinished {
+            attempt,
+            class,
+            cause: None,
+            exchange: Exchange::default(),
+            operation: pending.map(|_| operation),
+            error: None,
+        }));
+        for mut after in record(&fate, &finished) {
+            let answered = after.state.last.as_ref().is_some_and(|last| last.answer.is_some());
+            after.truth.sure = answered && class.is_refusal_before_execution() && node.truth.sure;
+            next.push(after);
+        }
+    }
+    next
+}
+
+fn read(node: &Node) -> Vec<Node> {
+    let truth = match node.truth.pair {
+        Pair::Original => Found::Same,
+        Pair::Another => Found::Other,
+        Pair::Nobody => Found::NotFound,
+    };
+    let mut next = Vec::new();
+    for found in [truth, Found::NoAnswer, Found::Denied, Found::RefusedForAll] {
+        let wait = if found == Found::NoAnswer { node.policy.settle_timeout } else { Duration::ZERO };
+        let node = node.clone().told(format!("reads: {found:?}")).later(wait);
+        next.extend(record(&node, &observed(Source::GetKeyPair, found, node.truth.now)));
+    }
+    next
+}
+
+fn search(node: &Node) -> Vec<Node> {
+    let mut findings = vec![Found::NoOperation, Found::NoAnswer];
+    if !node.truth.deleted_at.is_empty() {
+        findings.push(Found::Operation);
+    }
+    let mut next = Vec::new();
+    for found in findings {
+        let wait = if found == Found::NoAnswer { node.policy.settle_timeout } else { Duration::ZERO };
+        let node = node.clone().told(format!("searches: {found:?}")).later(wait);
+        next.extend(record(&node, &observed(Source::GetOperationsForResource, found, node.truth.now)));
+    }
+    next
+}
+
+fn poll(node: &Node) -> Vec<Node> {
+    let mut classes = vec![Class::Pending, Class::Unanswered, Class::RefusedForAll];
+    match node.truth.pending {
+        Some(Pending::Succeeds) => classes.push(Class::Succeeded),
+        Some(Pending::Fails) => classes.push(Class::OperationFailed),
+        Some(Pending::Never) | None => {}
+    }
+    let mut next = Vec::new();
+    for class in classes {
+        let ended = matches!(class, Class::Succeeded | Class::OperationFailed | Class::RefusedForAll);
+        let wait = if ended { Duration::ZERO } else { node.policy.operation_timeout };
+        let node = node.clone().told(format!("polls: {class:?}")).later(wait);
+        let polled = OperationPolled {
+            operation_id: "op".into(),
+            class,
+            requests: 1,
+            throttled: 0,
+            exchange: Exchange::default(),
+            operation: None,
+            error: None,
+        };
+        next.extend(record(&node, &Event::OperationPolled(Box::new(polled))));
+    }
+    next
+}
