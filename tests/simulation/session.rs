@@ -9,7 +9,7 @@ use keybatch::domain::{Clock, OutcomeCounts, Policy, Target};
 use keybatch::execute::control::{Control, Limits, StoppedBy};
 use keybatch::execute::lane::{Counts, Lane};
 use keybatch::execute::pace::Pacer;
-use keybatch::execute::rate::RateCap;
+use keybatch::execute::rate::{Learned, RateCap};
 use keybatch::execute::{LaneWork, Shared, work_off};
 use keybatch::journal::event::{Event, Requests, RunFinished, RunStopped, SessionClosed};
 use keybatch::journal::{Draft, Journal, JournalError, TargetRecord, WriterOptions};
@@ -76,6 +76,7 @@ impl Session<'_> {
         let shared = Arc::new(Shared {
             run: run_id(),
             run_no: 1,
+            resumed: started,
             in_flight: Arc::new(Semaphore::new(self.policy.concurrency as usize)),
             policy: self.policy.clone(),
             clock: Arc::clone(&clock),
@@ -110,7 +111,8 @@ impl Session<'_> {
         let lane = |(index, target): (usize, Target)| {
             let target_no = i64::try_from(index).unwrap() + 1;
             let rates = sim.ledger.learned.iter().rev();
-            let learned = rates.filter(|(region, _)| *region == target.region).find_map(|(_, rate)| rate.parse().ok());
+            let mut rates = rates.filter(|(region, _)| *region == target.region);
+            let learned = rates.find_map(|(_, rate)| Some(Learned::limit(rate.parse().ok()?)));
             LaneWork {
                 record: TargetRecord { target_no, target: target.clone() },
                 pages: 1,
