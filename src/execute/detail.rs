@@ -13,7 +13,8 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
     let found = row.look.as_ref().map(|look| look.found);
     let text = match (outcome, evidence) {
         (Outcome::Deleted, Evidence::Operation) if row.poll.is_none() => {
-            "the answer was lost; the operation history shows a delete of this name inside the attempt's window".into()
+            "the operation history shows that a delete of this name took effect while an attempt of ours was under way"
+                .into()
         }
         (Outcome::Deleted, _) => return None,
         (Outcome::Gone, _) if found == Some(Found::Other) => {

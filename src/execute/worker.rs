@@ -320,9 +320,9 @@ impl<L: Lightsail> Worker<L> {
         operation.is_delete_of(&self.intent.key_pair_name)
             && self.state.windows.iter().any(|window| {
                 let dead = window.from.saturating_add(self.shared.policy.dead_after()).unwrap_or(Timestamp::MAX);
-                let answered = window.to.map(|to| to.saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX));
                 let from = window.from.saturating_sub(early).unwrap_or(Timestamp::MIN);
-                (from..=answered.unwrap_or(dead)).contains(&created)
+                // Nothing that an answered attempt did can be younger than its answer.
+                (from..=window.to.unwrap_or(dead)).contains(&created)
             })
     }
 
