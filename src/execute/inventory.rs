@@ -42,15 +42,15 @@ impl Inventory {
         Self { kept: Mutex::new(kept), rows_left: AtomicU64::new(rows_left) }
     }
 
-    /// The key pair of that name (`Some(None)`: there is none) and when that was seen; `None` where it should be read
-    /// by itself.
+    /// The key pair of that name and when it was seen; `None` where it should be read by itself. That a listing does not
+    /// show a name proves nothing here: while key pairs are being deleted, its pages may shift past one.
     pub(super) async fn look_up<L: Lightsail>(
         &self,
         shared: &Shared,
         lane: &Lane<L>,
         target_no: i64,
         name: &str,
-    ) -> Result<Option<(Option<KeyPair>, Timestamp)>, JournalError> {
+    ) -> Result<Option<(KeyPair, Timestamp)>, JournalError> {
         let mut kept = self.kept.lock().await;
         let now = shared.clock.now();
         // Half of the permitted age, so that what is taken from it is still good when its turn comes.
@@ -67,7 +67,7 @@ impl Inventory {
                 return Ok(None);
             }
         }
-        Ok(kept.at.map(|at| (kept.pairs.get(name).cloned(), at)))
+        Ok(kept.at.and_then(|at| Some((kept.pairs.get(name)?.clone(), at))))
     }
 }
 

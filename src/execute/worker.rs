@@ -192,8 +192,9 @@ impl<L: Lightsail> Worker<L> {
         let patience = self.shared.policy.settle_timeout;
         if self.state.attempts == 0 {
             let name = &self.intent.key_pair_name;
-            if let Some((found, at)) = self.inventory.look_up(&self.shared, &self.lane, self.target_no, name).await? {
-                return self.observed_in_inventory(found, at).await;
+            let listed = self.inventory.look_up(&self.shared, &self.lane, self.target_no, name).await?;
+            if let Some((pair, at)) = listed.filter(|(pair, _)| self.compare(pair) != Found::NoAnswer) {
+                return self.observed_in_inventory(pair, at).await;
             }
         }
         let (region, name) = (&self.intent.region, &self.intent.key_pair_name);
@@ -226,8 +227,8 @@ impl<L: Lightsail> Worker<L> {
         .await
     }
 
-    async fn observed_in_inventory(&mut self, pair: Option<KeyPair>, at: Timestamp) -> Result<Flow, JournalError> {
-        let found = pair.as_ref().map_or(Found::NotFound, |pair| self.compare(pair));
+    async fn observed_in_inventory(&mut self, pair: KeyPair, at: Timestamp) -> Result<Flow, JournalError> {
+        let found = self.compare(&pair);
         self.record(Event::Observed(Box::new(Observed {
             source: Source::GetKeyPairs,
             found,
@@ -235,7 +236,7 @@ impl<L: Lightsail> Worker<L> {
             throttled: 0,
             account: None,
             region: None,
-            observation: pair.map(|pair| observation(pair, at)),
+            observation: Some(observation(pair, at)),
             operation: None,
             error: None,
             exchange: crate::domain::Exchange::default(),
