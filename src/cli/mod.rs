@@ -35,7 +35,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub use environment::Environment;
 pub use error::CliError;
 pub use exit::Exit;
-pub use ui::{Format, RowStream, Ui, defused, shown};
+pub use ui::{Format, RowStream, Ui, shown};
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
 #[derive(Debug, Parser)]

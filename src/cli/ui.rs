@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table};
 
 use super::environment::Environment;
 use super::error::CliError;
-use crate::audit::{cell_json, cell_text, json_object};
+use crate::audit::{cell_json, cell_text, csv_cell, json_object};
 use crate::journal::sqlite::Cell;
 use crate::manifest::defuse;
 
@@ -122,35 +122,6 @@ impl Ui {
         stream.begin()?;
         Ok(stream)
     }
-
-    /// Rows of text under a header, in the form that was asked for. Nothing of what is shown to people can steer
-    /// their terminal.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
-    pub fn rows(&self, header: &[&str], rows: &[Vec<Option<String>>]) -> io::Result<()> {
-        match self.format {
-            Format::Table => self.data(&table(header, rows, self.person)),
-            Format::Json => {
-                let objects: Vec<_> = rows.iter().map(|row| object(header, row)).collect();
-                self.data(&format!("{}\n", serde_json::Value::Array(objects)))
-            }
-            Format::Jsonl => {
-                let lines = rows.iter().map(|row| format!("{}\n", object(header, row)));
-                self.data(&lines.collect::<String>())
-            }
-            Format::Csv => {
-                let mut writer = csv::Writer::from_writer(Vec::new());
-                writer.write_record(header).map_err(io::Error::other)?;
-                for row in rows {
-                    let cells = row.iter().map(|cell| defused(cell.as_deref().unwrap_or_default()));
-                    writer.write_record(cells).map_err(io::Error::other)?;
-                }
-                let bytes = writer.into_inner().map_err(io::Error::other)?;
-                self.data(&String::from_utf8_lossy(&bytes))
-            }
-        }
-    }
 }
 
 /// The width of the terminal that talk goes to.
@@ -218,7 +189,7 @@ impl RowStream {
 
     fn record(&mut self, cells: Vec<String>) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(&mut self.out);
-        writer.write_record(cells.iter().map(|cell| defused(cell))).map_err(io::Error::other)?;
+        writer.write_record(cells.iter().map(|cell| csv_cell(cell))).map_err(io::Error::other)?;
         writer.flush()
     }
 
@@ -228,12 +199,6 @@ impl RowStream {
         let header: Vec<&str> = self.header.iter().map(String::as_str).collect();
         self.out.write_all(table(&header, &rows, self.ui.person).as_bytes())
     }
-}
-
-/// One row as a JSON object.
-fn object(header: &[&str], row: &[Option<String>]) -> serde_json::Value {
-    let fields = header.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), cell.clone().into()));
-    serde_json::Value::Object(fields.collect())
 }
 
 /// A table for people: with lines on a terminal, plain columns elsewhere.
@@ -256,11 +221,4 @@ fn table(header: &[&str], rows: &[Vec<Option<String>>], person: bool) -> String 
 #[must_use]
 pub fn shown(text: &str) -> String {
     defuse(text)
-}
-
-/// A cell that no spreadsheet takes for a formula, and that holds no terminal escapes: one that begins with `=`, `+`,
-/// `-`, `@`, a tab or a carriage return gets an apostrophe before it.
-#[must_use]
-pub fn defused(cell: &str) -> String {
-    crate::audit::csv_cell(cell)
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -459,10 +458,4 @@ pub struct CheckpointMade {
     pub size: u64,
     /// Their root, in base64.
     pub root: String,
-}
-
-/// When an entry was written, as text in the body.
-#[must_use]
-pub fn at_text(at: Timestamp) -> String {
-    crate::domain::time_text(at)
 }
