@@ -145,20 +145,67 @@ fn parse_event(kind: &str, body: &str) -> Result<Event, serde_json::Error> {
 }
 
 /// Canonical JSON (RFC 8785).
+///
+/// serde_json writes the same escapes, and the same integers; its maps are in the order of their keys' bytes. That is
+/// the order of RFC 8785, too, unless a key (only annotations have free ones) has a character beyond U+D7FF.
 pub(super) fn canonical(value: &Value) -> Result<String, String> {
-    let large = find_large_integer(value);
-    if let Some(number) = large {
-        return Err(format!("{number} is beyond 2^53"));
+    let beyond = |number| Err(format!("{number} is beyond 2^53"));
+    match ordered_by_bytes(value) {
+        Ok(true) => serde_json::to_string(value).map_err(|error| error.to_string()),
+        Ok(false) => serde_json_canonicalizer::to_string(value).map_err(|error| error.to_string()),
+        Err(number) => beyond(number),
     }
-    serde_json_canonicalizer::to_string(value).map_err(|error| error.to_string())
 }
 
-/// Canonical JSON makes doubles of numbers: an integer beyond 2^53 or a fraction would not come back as it was.
-fn find_large_integer(value: &Value) -> Option<&serde_json::Number> {
+/// Whether keys in the order of their bytes are in the order of their UTF-16 code units, too. Canonical JSON makes
+/// doubles of numbers: an integer beyond 2^53 or a fraction would not come back as it was, and is an error.
+fn ordered_by_bytes(value: &Value) -> Result<bool, &serde_json::Number> {
     match value {
-        Value::Number(number) if number.as_u64().is_none_or(|number| number > MAX_INTEGER) => Some(number),
-        Value::Array(items) => items.iter().find_map(find_large_integer),
-        Value::Object(fields) => fields.values().find_map(find_large_integer),
-        _ => None,
+        Value::Number(number) if number.as_u64().is_none_or(|number| number > MAX_INTEGER) => Err(number),
+        Value::Array(items) => items.iter().try_fold(true, |ordered, item| Ok(ordered_by_bytes(item)? && ordered)),
+        Value::Object(fields) => fields.iter().try_fold(true, |ordered, (key, value)| {
+            Ok(ordered_by_bytes(value)? && ordered && key.chars().all(|c| c < '\u{e000}'))
+        }),
+        _ => Ok(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (0..=MAX_INTEGER).prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            "[\\x00-\\x7f]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 6, |inner| {
+            let key = prop_oneof![any::<String>(), "[\\x00-\\x7f]{0,4}", "[a\u{fb33}\u{1f600}\u{d7ff}\u{e000}]{0,3}"];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(key, inner, 0..6).prop_map(|fields| fields.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_of_writing_agree(value in values()) {
+            prop_assert_eq!(canonical(&value), Ok(serde_json_canonicalizer::to_string(&value).unwrap()));
+        }
+    }
+
+    #[test]
+    fn numbers_that_would_change_are_refused() {
+        let largest = serde_json::json!({"a": [MAX_INTEGER]});
+        assert!(canonical(&largest).is_ok());
+        for number in [serde_json::json!(MAX_INTEGER + 1), serde_json::json!(-1), serde_json::json!(0.5)] {
+            assert!(canonical(&serde_json::json!({"a": [{"b": number}]})).is_err());
+        }
     }
 }

@@ -63,7 +63,6 @@ impl Seen {
         let headers = response.headers();
         let text = |name: &str| headers.get(name).map(str::to_owned);
         let body = response.body().bytes().map(without_token);
-        let body = body.as_deref();
         self.exchange = Some(Exchange {
             http_status: Some(response.status().as_u16()),
             request_id: text("x-amzn-requestid").or_else(|| text("x-amz-request-id")),
@@ -72,9 +71,9 @@ impl Seen {
                 .filter_map(|name| Some(((*name).to_owned(), text(name)?)))
                 .collect::<BTreeMap<_, _>>(),
             elapsed_us: 0,
-            raw_body: body.map(RawBody::new).unwrap_or_default(),
+            raw_body: body.as_deref().map(RawBody::new).unwrap_or_default(),
         });
-        self.body = body.map(<[u8]>::to_vec).unwrap_or_default();
+        self.body = body.map(Cow::into_owned).unwrap_or_default();
     }
 }
 
@@ -110,29 +109,35 @@ impl Intercept for Capture {
 pub(super) fn without_token(body: &[u8]) -> Cow<'_, [u8]> {
     const NAMES: [&[u8]; 4] = [b"x-amz-security-token:", b"x-amz-security-token=", b"signature=", b"credential="];
     const GONE: &[u8] = b"(left out)";
-    let mut kept = Cow::Borrowed(body);
-    for name in NAMES {
-        let mut from = 0;
-        while let Some(at) = find(&kept, name, from) {
-            // A header ends where its line does, which JSON escapes; a parameter at the next one.
-            let ends = |rest: &[u8]| {
-                const ESCAPED: [&[u8]; 4] = [b"\\n", b"\\r", b"\\u000a", b"\\u000A"];
-                matches!(rest.first(), Some(b'\n' | b'\r' | b'"' | b',' | b'&' | b' '))
-                    || ESCAPED.iter().any(|end| rest.starts_with(end))
-            };
-            let length = (at..kept.len()).position(|from| ends(&kept[from..])).unwrap_or(kept.len() - at);
-            kept.to_mut().splice(at..at + length, GONE.iter().copied());
-            from = at + GONE.len();
+    let names = |before: &[u8]| NAMES.iter().any(|name| ends_with(before, name));
+    let mut secrets = memchr::memchr2_iter(b':', b'=', body).map(|at| at + 1).filter(|at| names(&body[..*at]));
+    let Some(first) = secrets.next() else { return Cow::Borrowed(body) };
+    let mut kept = Vec::with_capacity(body.len());
+    let mut done = 0;
+    for from in std::iter::once(first).chain(secrets) {
+        if from < done {
+            continue;
         }
+        kept.extend_from_slice(&body[done..from]);
+        kept.extend_from_slice(GONE);
+        done = from + secret_length(&body[from..]);
     }
-    kept
+    kept.extend_from_slice(&body[done..]);
+    Cow::Owned(kept)
 }
 
-/// Where, from `from` on, what follows `name` begins.
-fn find(text: &[u8], name: &[u8], from: usize) -> Option<usize> {
-    let rest = text.get(from..)?;
-    let at = rest.windows(name.len()).position(|window| window.eq_ignore_ascii_case(name))?;
-    Some(from + at + name.len())
+fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    text.len() >= end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end)
+}
+
+/// A header ends where its line does, which JSON escapes; a parameter at the next one.
+fn secret_length(text: &[u8]) -> usize {
+    const ESCAPED: [&[u8]; 4] = [b"\\n", b"\\r", b"\\u000a", b"\\u000A"];
+    let ends = |at: &usize| {
+        matches!(text[*at], b'\n' | b'\r' | b'"' | b',' | b'&' | b' ')
+            || ESCAPED.iter().any(|end| text[*at..].starts_with(end))
+    };
+    (0..text.len()).find(ends).unwrap_or(text.len())
 }
 
 /// Stops a call before it is signed, keeping the address that it would have gone to.

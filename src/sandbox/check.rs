@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use super::call::Operation;
 use super::derive::ACCOUNT;
-use super::world::{Bucket, World, WorldError};
+use super::world::{World, WorldError};
 
 /// Longer names are refused by the service.
 const NAME_MAX: usize = 255;
@@ -28,12 +28,16 @@ impl World {
             check_region(&instance.region, || format!("instances[{index}].region"))?;
             ensure(is_name(&instance.name), || format!("instances[{index}].name"), "is no name Lightsail accepts")?;
         }
-        for bucket in self.throttle.iter().flat_map(|throttle| {
-            let all = Bucket { rate_per_s: throttle.rate_per_s, burst: throttle.burst };
-            throttle.regions.values().cloned().chain([all])
-        }) {
-            let good = bucket.rate_per_s.is_finite() && bucket.rate_per_s > 0.0 && bucket.burst > 0;
+        for bucket in
+            self.throttle.iter().flat_map(|throttle| throttle.regions.values().cloned().chain([throttle.elsewhere()]))
+        {
+            let is_rate = |rate: f64| rate.is_finite() && rate > 0.0;
+            let good = is_rate(bucket.rate_per_s) && bucket.burst > 0;
             ensure(good, || "throttle", "needs a `rate_per_s` above 0 and a `burst` of at least 1")?;
+            let good = bucket.changes.iter().all(|change| is_rate(change.rate_per_s) && change.after_s >= 0.0);
+            ensure(good, || "throttle.changes", "each needs an `after_s` and a `rate_per_s` above 0")?;
+            let ordered = bucket.changes.is_sorted_by(|one, next| one.after_s < next.after_s);
+            ensure(ordered, || "throttle.changes", "are in the order of their `after_s`")?;
         }
         for (index, action) in self.deny.operations.iter().enumerate() {
             let known = Operation::named(action).is_some();

@@ -113,6 +113,8 @@ pub(super) struct InstanceSpec {
 pub(super) struct Throttle {
     pub(super) rate_per_s: f64,
     pub(super) burst: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) changes: Vec<RateChange>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) regions: BTreeMap<String, Bucket>,
 }
@@ -123,11 +125,26 @@ pub(super) struct Throttle {
 pub(super) struct Bucket {
     pub(super) rate_per_s: f64,
     pub(super) burst: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) changes: Vec<RateChange>,
+}
+
+/// From some time after the first request of a region on, its bucket has another inflow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RateChange {
+    pub(super) after_s: f64,
+    pub(super) rate_per_s: f64,
 }
 
 impl Throttle {
     pub(super) fn of(&self, region: &str) -> Bucket {
-        self.regions.get(region).cloned().unwrap_or(Bucket { rate_per_s: self.rate_per_s, burst: self.burst })
+        self.regions.get(region).cloned().unwrap_or_else(|| self.elsewhere())
+    }
+
+    /// The bucket of the regions that have none of their own.
+    pub(super) fn elsewhere(&self) -> Bucket {
+        Bucket { rate_per_s: self.rate_per_s, burst: self.burst, changes: self.changes.clone() }
     }
 }
 

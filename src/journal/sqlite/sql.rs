@@ -1,45 +1,49 @@
 //! Every statement that the journal runs, as constants in one place. A test prepares each against a migrated database.
 //!
 //! Statement round trips go through a thread, so the writer puts many rows into one statement; each of those exists
-//! in three sizes ([`CHUNKS`]), because the number of rows is part of its text.
+//! in several sizes ([`CHUNKS`]), because the number of rows is part of its text.
 
-/// The sizes of the statements that write several rows, largest first. 64 is a group commit at full load; the
-/// largest has 64 × 9 parameters, far below SQLite's limit of 32,766.
-pub(super) const CHUNKS: [usize; 3] = [64, 8, 1];
+/// The sizes of the statements that write several rows, largest first: any number up to 64 takes at most six of them.
+/// 64 is a group commit at full load; the largest has 64 × 9 parameters, far below SQLite's limit of 32,766.
+pub(super) const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// A statement in each of the sizes of [`CHUNKS`].
-pub(super) type Sized = [&'static str; 3];
+pub(super) type Sized = [&'static str; 7];
 
-macro_rules! times8 {
-    ($row:literal) => {
-        concat!($row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row)
+macro_rules! times {
+    (1, $row:literal) => {
+        $row
+    };
+    (2, $row:literal) => {
+        concat!($row, ",", $row)
+    };
+    (4, $row:literal) => {
+        concat!(times!(2, $row), ",", times!(2, $row))
+    };
+    (8, $row:literal) => {
+        concat!(times!(4, $row), ",", times!(4, $row))
+    };
+    (16, $row:literal) => {
+        concat!(times!(8, $row), ",", times!(8, $row))
+    };
+    (32, $row:literal) => {
+        concat!(times!(16, $row), ",", times!(16, $row))
+    };
+    (64, $row:literal) => {
+        concat!(times!(32, $row), ",", times!(32, $row))
     };
 }
 
 macro_rules! sized {
     ($head:literal, $row:literal, $tail:literal) => {
         [
-            concat!(
-                $head,
-                times8!($row),
-                ",",
-                times8!($row),
-                ",",
-                times8!($row),
-                ",",
-                times8!($row),
-                ",",
-                times8!($row),
-                ",",
-                times8!($row),
-                ",",
-                times8!($row),
-                ",",
-                times8!($row),
-                $tail
-            ),
-            concat!($head, times8!($row), $tail),
-            concat!($head, $row, $tail),
+            concat!($head, times!(64, $row), $tail),
+            concat!($head, times!(32, $row), $tail),
+            concat!($head, times!(16, $row), $tail),
+            concat!($head, times!(8, $row), $tail),
+            concat!($head, times!(4, $row), $tail),
+            concat!($head, times!(2, $row), $tail),
+            concat!($head, times!(1, $row), $tail),
         ]
     };
 }
