@@ -78,7 +78,7 @@ fn commit_seconds(setting: &Setting) -> f64 {
         let _ = std::fs::remove_file(&path);
         let store = SqliteStore::open(&path).await.expect("a journal");
         let options = WriterOptions {
-            clock: std::sync::Arc::new(SystemClock::new()),
+            clock: std::sync::Arc::new(SystemClock::start()),
             new_journal_id: "bench".into(),
             on_checkpoint: Box::new(|_| Ok(())),
         };
