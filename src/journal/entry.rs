@@ -149,12 +149,9 @@ fn parse_event(kind: &str, body: &str) -> Result<Event, serde_json::Error> {
 /// serde_json writes the same escapes, and the same integers; its maps are in the order of their keys' bytes. That is
 /// the order of RFC 8785, too, unless a key (only annotations have free ones) has a character beyond U+D7FF.
 pub(super) fn canonical(value: &Value) -> Result<String, String> {
-    let beyond = |number| Err(format!("{number} is beyond 2^53"));
-    match ordered_by_bytes(value) {
-        Ok(true) => serde_json::to_string(value).map_err(|error| error.to_string()),
-        Ok(false) => serde_json_canonicalizer::to_string(value).map_err(|error| error.to_string()),
-        Err(number) => beyond(number),
-    }
+    let ordered = ordered_by_bytes(value).map_err(|number| format!("{number} is no integer up to 2^53"))?;
+    let text = if ordered { serde_json::to_string(value) } else { serde_json_canonicalizer::to_string(value) };
+    text.map_err(|error| error.to_string())
 }
 
 /// Whether keys in the order of their bytes are in the order of their UTF-16 code units, too. Canonical JSON makes
@@ -171,12 +168,13 @@ fn ordered_by_bytes(value: &Value) -> Result<bool, &serde_json::Number> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn values() -> impl Strategy<Value = Value> {
+    /// Any value that an entry may hold, with keys that UTF-8 and UTF-16 put into different orders among them.
+    pub(crate) fn values() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

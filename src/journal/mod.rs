@@ -22,6 +22,8 @@ use std::future::Future;
 
 use crate::domain::Target;
 
+#[cfg(test)]
+pub(crate) use entry::tests::values as any_json;
 pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, MAX_INTEGER, Sealed};
 pub use error::JournalError;
 pub use event::Event;

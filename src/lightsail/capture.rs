@@ -194,6 +194,10 @@ mod tests {
             &*without_token(headers),
             b"Authorization: AWS4-HMAC-SHA256 Credential=(left out), SignedHeaders=host, Signature=(left out)\""
         );
+        // A name inside of a value goes with the value, and the value's end is found all the same.
+        let nested = b"credential=signature=a:b=c, x-amz-security-token=signature=d&e";
+        assert_eq!(&*without_token(nested), b"credential=(left out), x-amz-security-token=(left out)&e");
+        assert_eq!(&*without_token(b"Signature="), b"Signature=(left out)");
         let escaped = br#"{"message":"x-amz-security-token:A\/B\u002fC\nhost"}"#;
         assert_eq!(&*without_token(escaped), br#"{"message":"x-amz-security-token:(left out)\nhost"}"#);
     }

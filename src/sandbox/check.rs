@@ -160,6 +160,15 @@ mod tests {
             (r#"{"name":"aa","faults":[{"do":"throttle","nth":"often"}]}"#, "`faults[0].nth`"),
             (r#"{"name":"aa","faults":[{"do":"cut_before","polls":1}]}"#, "`faults[0].polls`: does not go with"),
             (r#"{"name":"aa","throttle":{"rate_per_s":0,"burst":1}}"#, "`throttle`"),
+            (
+                r#"{"name":"aa","throttle":{"rate_per_s":1,"burst":1,"changes":[{"after_s":1,"rate_per_s":0}]}}"#,
+                "`throttle.changes`",
+            ),
+            (
+                r#"{"name":"aa","throttle":{"rate_per_s":1,"burst":1,
+                    "changes":[{"after_s":2,"rate_per_s":1},{"after_s":2,"rate_per_s":3}]}}"#,
+                "`throttle.changes`",
+            ),
             (r#"{"name":"aa","deny":{"operations":["Fly"]}}"#, "`deny.operations[0]`"),
             (
                 r#"{"name":"aa","generate":[{"region":"r","prefix":"k-","count":9},{"region":"r","prefix":"k-","count":2}]}"#,

@@ -4,7 +4,7 @@
 //! in several sizes ([`CHUNKS`]), because the number of rows is part of its text.
 
 /// The sizes of the statements that write several rows, largest first: any number up to 64 takes at most six of them.
-/// 64 is a group commit at full load; the largest has 64 × 9 parameters, far below SQLite's limit of 32,766.
+/// 64 is a group commit at full load; the largest has 64 × 6 parameters, far below SQLite's limit of 32,766.
 pub(super) const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// A statement in each of the sizes of [`CHUNKS`].
