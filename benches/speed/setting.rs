@@ -21,8 +21,10 @@ impl Setting {
         let mut manifest = std::io::BufWriter::new(std::fs::File::create(home.path().join("rows.csv")).unwrap());
         writeln!(manifest, "key_pair_name,region").unwrap();
         for (region, count) in regions {
+            // As wide as the sandbox makes them.
+            let width = count.to_string().len().max(6);
             for number in 1..=*count {
-                writeln!(manifest, "key-{number:06},{region}").unwrap();
+                writeln!(manifest, "key-{number:0width$},{region}").unwrap();
             }
         }
         manifest.into_inner().unwrap().sync_all().unwrap();
