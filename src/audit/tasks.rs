@@ -32,12 +32,13 @@ pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>
     let mut next = i64::MIN;
     let mut singly = false;
     loop {
+        let mut after = Some(next);
         let read = if singly { snapshot.single(next).await } else { snapshot.page(next).await };
         let message = match read {
             Ok(page) => match page.last() {
                 None => return snapshot,
                 Some(last) => {
-                    next = last.saturating_add(1);
+                    after = last.checked_add(1);
                     Read::Page(spawn_blocking(move || check(&page)))
                 }
             },
@@ -52,6 +53,9 @@ pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>
         if pages.send(message).await.is_err() || broken {
             return snapshot;
         }
+        // Nothing can follow the largest number that there is.
+        let Some(after) = after else { return snapshot };
+        next = after;
     }
 }
 
