@@ -36,7 +36,8 @@ impl Work {
             journal_id: self.history.journal_id().map(str::to_owned),
             entries,
             root: base64(&self.tree.root()),
-            first_bad: gravest.seq,
+            // The gravest finding may not know where, as the head does not; then the first place where anything is wrong.
+            first_bad: gravest.seq.or_else(|| findings.iter().filter_map(|finding| finding.seq).min()),
             expected: gravest.expected,
             found: gravest.found,
             detail: gravest.detail,
