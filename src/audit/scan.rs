@@ -4,11 +4,13 @@
 //! The four kinds that make up almost all of a large journal are read straight from the spans that the check of the
 //! canonical form finds: only the fields that legality and the projections depend on. All others are read whole.
 
+use std::collections::BTreeMap;
+
 use super::canonical::{self, meant};
 use super::history::is_newer;
 use super::report::Verdict;
-use crate::domain::{Exchange, RunId, parse_time};
-use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
+use crate::domain::{ApiError, Cause, Exchange, Observation, Operation, RawBody, RunId, parse_time};
+use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, Note, RowSettled};
 use crate::journal::merkle::{Hash, leaf_hash};
 use crate::journal::sqlite::Page;
 use crate::journal::{ENTRY_VERSION, Entry, EntryError};
@@ -56,6 +58,7 @@ impl<'a> Reader<'a> {
         if i64::try_from(entry.seq) != Ok(seq) {
             return Err((Verdict::Altered, format!("its body says that it is entry {}", entry.seq)));
         }
+        self.check_raw_body().map_err(illegal)?;
         Ok(entry)
     }
 
@@ -76,27 +79,46 @@ impl<'a> Reader<'a> {
                 key_pair_name: self.owned("key_pair_name")?,
                 region: self.owned("region")?,
             }),
-            "attempt_finished" => Event::AttemptFinished(Box::new(AttemptFinished {
-                attempt: self.read("attempt")?,
-                class: self.read("class")?,
-                cause: None,
-                exchange: Exchange::default(),
-                operation: None,
-                error: None,
-            })),
-            "row_settled" => Event::RowSettled(RowSettled {
-                outcome: self.read("outcome")?,
-                evidence: self.read("evidence")?,
-                detail: None,
-                rests_on: self.read("rests_on")?,
-            }),
+            "attempt_finished" => Event::AttemptFinished(Box::new(self.finished()?)),
+            "row_settled" => {
+                self.may_be::<String>("detail")?;
+                Event::RowSettled(RowSettled {
+                    outcome: self.read("outcome")?,
+                    evidence: self.read("evidence")?,
+                    detail: None,
+                    rests_on: self.read("rests_on")?,
+                })
+            }
             _ => return Entry::parse(body),
         };
-        let row = if self.has("row") { Some(self.read("row")?) } else { None };
-        Ok(Entry { seq: self.read("seq")?, at: time, run: self.run()?, row, event })
+        Ok(Entry { seq: self.read("seq")?, at: time, run: self.run()?, row: self.may_be("row")?, event })
+    }
+
+    /// What is not looked at must be readable all the same: readers of the journal read it whole.
+    fn finished(&self) -> Result<AttemptFinished, EntryError> {
+        self.may_be::<Cause>("cause")?;
+        self.may_be::<u16>("http_status")?;
+        self.may_be::<String>("request_id")?;
+        self.may_be::<BTreeMap<String, String>>("headers")?;
+        self.read::<u64>("elapsed_us")?;
+        self.may_be::<Operation>("operation")?;
+        self.may_be::<ApiError>("error")?;
+        Ok(AttemptFinished {
+            attempt: self.read("attempt")?,
+            class: self.read("class")?,
+            cause: None,
+            exchange: Exchange::default(),
+            operation: None,
+            error: None,
+        })
     }
 
     fn intent(&self) -> Result<IntentRecorded, EntryError> {
+        self.may_be::<BTreeMap<String, String>>("fields")?;
+        self.may_be::<BTreeMap<String, String>>("annotations")?;
+        self.may_be::<Observation>("observation")?;
+        self.may_be::<String>("expected_fingerprint")?;
+        self.may_be::<Vec<Note>>("notes")?;
         Ok(IntentRecorded {
             line: self.read("line")?,
             key_pair_name: self.owned("key_pair_name")?,
@@ -122,6 +144,26 @@ impl<'a> Reader<'a> {
         let run = text.trim_matches('"').parse().map_err(|_| unreadable("run", text))?;
         self.run = Some((text, run));
         Ok(Some(run))
+    }
+
+    /// A body that was kept is the one whose length and hash stand beside it.
+    fn check_raw_body(&self) -> Result<(), String> {
+        if !self.fields.iter().any(|(key, _)| key.starts_with("raw_body")) {
+            return Ok(());
+        }
+        let unread = |error: EntryError| error.to_string();
+        let kept = RawBody {
+            text: self.may_be("raw_body").map_err(unread)?,
+            base64: self.may_be("raw_body_base64").map_err(unread)?,
+            bytes: self.may_be("raw_body_bytes").map_err(unread)?,
+            sha256: self.may_be("raw_body_sha256").map_err(unread)?,
+        };
+        if kept.holds() { Ok(()) } else { Err("its raw body is not the one of which it names length and hash".into()) }
+    }
+
+    /// A field that may be missing.
+    fn may_be<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, EntryError> {
+        if self.has(name) { self.read(name).map(Some) } else { Ok(None) }
     }
 
     fn has(&self, name: &str) -> bool {

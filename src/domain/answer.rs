@@ -81,6 +81,41 @@ impl RawBody {
     }
 }
 
+impl RawBody {
+    /// Whether what was kept, the length and the hash belong together, as [`new`](Self::new) writes them. The hash of a
+    /// body that was kept in part is of all of it, so that it must only look like one.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let decoded;
+        let kept = match (&self.text, &self.base64) {
+            (Some(_), Some(_)) => return false,
+            (Some(text), None) => Some(text.as_bytes()),
+            (None, Some(text)) => match STANDARD.decode(text) {
+                Ok(bytes) => {
+                    decoded = bytes;
+                    Some(&*decoded)
+                }
+                Err(_) => return false,
+            },
+            (None, None) => None,
+        };
+        let (Some(bytes), Some(sha256)) = (self.bytes, &self.sha256) else {
+            return kept.is_none() && self.bytes.is_none() && self.sha256.is_none();
+        };
+        let is_hash = sha256.len() == 64 && sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let Some(kept) = kept else { return is_hash };
+        if self.base64.is_some() && kept.len() < RAW_BODY_LIMIT_BYTES && std::str::from_utf8(kept).is_ok() {
+            return false;
+        }
+        if bytes > RAW_BODY_LIMIT_BYTES as u64 {
+            // Up to three bytes fewer, where the limit falls inside a character.
+            let cut = if self.text.is_some() { 3 } else { 0 };
+            return is_hash && (RAW_BODY_LIMIT_BYTES - cut..=RAW_BODY_LIMIT_BYTES).contains(&kept.len());
+        }
+        kept.len() as u64 == bytes && *sha256 == hex(&Sha256::digest(kept))
+    }
+}
+
 /// `bytes` in lower-case hexadecimal.
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -255,6 +290,22 @@ mod tests {
         let mut body = vec![b'x'; RAW_BODY_LIMIT_BYTES - 1];
         body.extend("é".bytes());
         assert_eq!(RawBody::new(&body).text.map(|text| text.len()), Some(RAW_BODY_LIMIT_BYTES - 1));
+    }
+
+    #[test]
+    fn what_is_kept_belongs_together() {
+        for body in [&b""[..], b"{}", b"\xff\x00", &[b'x'; RAW_BODY_LIMIT_BYTES], &[0xff; 2 * RAW_BODY_LIMIT_BYTES]] {
+            let kept = RawBody::new(body);
+            assert!(kept.holds(), "{} bytes", body.len());
+            assert!(
+                !RawBody { bytes: Some(body.len() as u64 + 1), ..kept.clone() }.holds()
+                    || body.len() > RAW_BODY_LIMIT_BYTES
+            );
+            assert!(!RawBody { text: Some("x".into()), ..kept.clone() }.holds());
+            assert!(!RawBody { sha256: None, ..kept.clone() }.holds());
+            assert!(RawBody { text: None, base64: None, ..kept }.holds(), "a page of a listing");
+        }
+        assert!(RawBody::default().holds(), "no answer");
     }
 
     #[test]
