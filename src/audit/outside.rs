@@ -1,8 +1,11 @@
 //! What the head says of the entries, and what a checkpoint from outside does.
 
+use std::path::Path;
+
 use super::report::{Finding, Verdict};
 use super::tasks::corrupt;
-use super::verify::Work;
+use super::verify::{Work, has_no_bytes};
+use crate::journal::JournalError;
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::merkle::Hash;
 use crate::journal::sqlite::Snapshot;
@@ -44,6 +47,30 @@ impl Work {
             self.findings.add(Finding::new(Verdict::Altered, None, detail).hashes(expected, found));
         } else if head.frontier != self.tree.to_bytes() {
             self.findings.add(Finding::new(Verdict::Altered, None, "the head's frontier is not that of the entries"));
+        }
+    }
+
+    /// A journal without even its tables, beside a checkpoint that saw entries in it: its log was taken away, or the file.
+    pub(super) fn check_emptied(&mut self, path: &Path, error: &JournalError) {
+        let Some(checkpoint) = self.options.checkpoint.clone().filter(|checkpoint| checkpoint.size > 0) else { return };
+        if !matches!(error, JournalError::Unmade { .. }) && !has_no_bytes(path) {
+            return;
+        }
+        let detail = format!("the checkpoint saw {} entries, and the journal holds nothing at all", checkpoint.size);
+        let finding = Finding::new(Verdict::Truncated, Some(0), detail);
+        self.findings.add(finding.hashes(checkpoint.to_text(), "nothing"));
+    }
+
+    /// The marks by which the file is known for a journal of this version.
+    pub(super) async fn check_marks(&mut self, snapshot: &mut Snapshot) {
+        match snapshot.wrong_mark().await {
+            Ok(None) => {}
+            Ok(Some((name, expected, found))) => {
+                let detail = format!("the file's {name} was changed");
+                let finding = Finding::new(Verdict::Altered, None, detail);
+                self.findings.add(finding.hashes(expected.to_string(), found.to_string()));
+            }
+            Err(error) => self.findings.add(corrupt(None, &error)),
         }
     }
 

@@ -52,6 +52,7 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
         Err(error @ JournalError::Missing { .. }) => return Err(error),
         Err(error) => {
             work.findings.add(unopened(path, &error));
+            work.check_emptied(path, &error);
             return Ok(work.report());
         }
     };
@@ -66,6 +67,7 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
     let (mut snapshot, replayed) = work.read(snapshot, replay).await;
     join(integrity).await.into_iter().for_each(|finding| work.findings.add(finding));
     work.check_head(&mut snapshot).await;
+    work.check_marks(&mut snapshot).await;
     work.check_outside();
     work.compare_projections(&mut snapshot, replayed).await;
     snapshot.end().await;
@@ -312,7 +314,7 @@ type Replayed = Option<JoinHandle<Result<(), JournalError>>>;
 
 /// A file that cannot be opened as a journal: damaged, or none that this keybatch knows.
 fn unopened(path: &Path, error: &JournalError) -> Finding {
-    if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
+    if has_no_bytes(path) {
         return Finding::new(Verdict::CannotVerify, None, "the journal is empty: nothing was ever written to it");
     }
     match error {
@@ -322,8 +324,13 @@ fn unopened(path: &Path, error: &JournalError) -> Finding {
         {
             Finding::new(Verdict::CannotVerify, None, error.to_string())
         }
+        JournalError::Unmade { .. } => Finding::new(Verdict::CannotVerify, None, error.to_string()),
         _ => corrupt(None, error),
     }
+}
+
+pub(super) fn has_no_bytes(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0)
 }
 
 fn text(row: Option<String>) -> String {

@@ -24,6 +24,12 @@ pub enum JournalError {
         /// Why.
         reason: String,
     },
+    /// It has no tables yet: its making was broken off, or its log is not beside it.
+    #[error("the journal {path} cannot be used: it is empty: its making was broken off; the next run completes it")]
+    Unmade {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// Another session holds it.
     #[error("the journal is locked by another session ({path})")]
     Locked {

@@ -7,7 +7,7 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use super::open::{migrator, open_reader};
+use super::open::{APPLICATION_ID, SCHEMA_VERSION, migrator, open_reader};
 use super::sql;
 use super::store::get;
 use crate::journal::JournalError;
@@ -155,6 +155,20 @@ impl Snapshot {
         Ok(differences)
     }
 
+    /// A mark of the file that is not what it was made with: (name, expected, found). They are set before the first entry
+    /// is written, so a journal without entries may lack them.
+    pub async fn wrong_mark(&mut self) -> Result<Option<(&'static str, i64, i64)>, JournalError> {
+        let sql = "SELECT (SELECT application_id FROM pragma_application_id), \
+             (SELECT user_version FROM pragma_user_version), EXISTS (SELECT 1 FROM main.entry)";
+        let row = sqlx::query(sql).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        if !get::<bool>(&row, 2)? {
+            return Ok(None);
+        }
+        let marks =
+            [("application_id", APPLICATION_ID, get(&row, 0)?), ("user_version", SCHEMA_VERSION, get(&row, 1)?)];
+        Ok(marks.into_iter().find(|(_, expected, found)| expected != found))
+    }
+
     /// The head; none where there is no entry yet.
     pub async fn head(&mut self) -> Result<Option<StoredHead>, JournalError> {
         let found = sqlx::query(sql::HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
@@ -257,10 +271,15 @@ fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &s
     )
 }
 
+/// What somebody hung onto the table that sqlx keeps its migrations in: a trigger there would be run by the next one.
+const HUNG_ON: &str = "SELECT type, name, tbl_name, coalesce(sql, '') FROM main.sqlite_schema \
+     WHERE tbl_name = '_sqlx_migrations' AND type <> 'table' AND sql IS NOT NULL ORDER BY type, name";
+
 type SchemaObject = (String, String, (String, String));
 
 async fn schema(connection: &mut SqliteConnection) -> Result<Vec<SchemaObject>, JournalError> {
-    let rows = sqlx::query(sql::SCHEMA).fetch_all(connection).await.map_err(JournalError::sql)?;
+    let mut rows = sqlx::query(sql::SCHEMA).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+    rows.extend(sqlx::query(HUNG_ON).fetch_all(connection).await.map_err(JournalError::sql)?);
     rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?, (get(row, 2)?, get(row, 3)?)))).collect()
 }
 

@@ -202,7 +202,7 @@ async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing:
         return Err(unusable("it is a database, but not a keybatch journal".into()));
     }
     if !writing && entries == 0 {
-        return Err(unusable("it is empty: its making was broken off; the next run completes it".into()));
+        return Err(JournalError::Unmade { path: path.to_owned() });
     }
     if version.parse::<i64>().is_ok_and(|version| version > SCHEMA_VERSION) {
         return Err(unusable(format!(
