@@ -99,7 +99,12 @@ impl AwsLightsail {
         if let Some(name) = options.run.and_then(|run| AppName::new(format!("keybatch-{run}")).ok()) {
             loader = loader.app_name(name);
         }
-        let config = loader.load().await;
+        Self::with(loader.load().await)
+    }
+
+    /// With a configuration that is at hand, whose retries must be off.
+    #[must_use]
+    pub fn with(config: SdkConfig) -> Self {
         // An explicit address counts for every service; otherwise each has its own variable and profile entry.
         let sts = aws_sdk_sts::Client::new(&config);
         Self { config, sts, clients: RwLock::default() }

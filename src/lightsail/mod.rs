@@ -9,6 +9,7 @@
 pub mod aws;
 mod capture;
 pub mod classify;
+mod limit;
 
 use std::future::Future;
 
