@@ -46,7 +46,8 @@ pub fn json_object(fields: impl IntoIterator<Item = (impl AsRef<str>, Value)>) -
     text
 }
 
-/// Compact JSON in which DEL, the C1 controls and the characters that turn the reading direction are escaped too.
+/// Compact JSON in which DEL, the C1 controls and the characters that turn the reading direction or cannot be seen are
+/// escaped too.
 #[must_use]
 pub fn json_text(value: &Value) -> String {
     use std::fmt::Write as _;
@@ -56,7 +57,7 @@ pub fn json_text(value: &Value) -> String {
     }
     plain.chars().fold(String::with_capacity(plain.len()), |mut text, c| {
         match u32::from(c) {
-            code @ (0x7f..=0x9f | 0x200e..=0x200f | 0x2028..=0x202e | 0x2066..=0x2069) => {
+            code @ (0x7f..=0x9f | 0x61c | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff) => {
                 let _ = write!(text, "\\u{code:04x}");
             }
             _ => text.push(c),
@@ -66,17 +67,17 @@ pub fn json_text(value: &Value) -> String {
 }
 
 /// A cell that no spreadsheet takes for a formula, and that holds no terminal escapes: one that begins with `=`, `+`,
-/// `-`, `@`, their full-width forms, a tab or a carriage return gets an apostrophe before it, and characters that control
+/// `-`, `@`, their full-width forms, a tab or a line end gets an apostrophe before it, and characters that control
 /// a terminal or the reading direction are replaced.
 #[must_use]
 pub fn csv_cell(cell: &str) -> String {
     let steers = |c: char| {
         c.is_control() && !matches!(c, '\n' | '\t' | '\r')
-            || matches!(u32::from(c), 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x2069 | 0xFEFF)
+            || matches!(u32::from(c), 0x61C | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF)
     };
     let clean: String = cell.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
     // Some spreadsheets take the full-width forms for the plain ones.
-    const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
     if clean.starts_with(FORMULA) { format!("'{clean}") } else { clean }
 }
 

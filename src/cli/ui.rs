@@ -97,7 +97,7 @@ impl Ui {
             self.say(&format!("  because: {}", shown(cause)));
         }
         for hint in &error.hints {
-            self.say(&format!("  hint: {hint}"));
+            self.say(&format!("  hint: {}", shown(hint)));
         }
     }
 
@@ -208,7 +208,7 @@ fn table(header: &[&str], rows: &[Vec<Option<String>>], person: bool) -> String 
     if person {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
-    table.set_header(header.iter().copied());
+    table.set_header(header.iter().map(|name| shown(name)));
     for row in rows {
         table.add_row(row.iter().map(|cell| cell.as_deref().map(shown).unwrap_or_default()));
     }
