@@ -52,6 +52,7 @@ impl Place {
     }
 
     /// A whole journal with the story below, and its last checkpoint.
+    #[allow(dead_code, reason = "not every test that tells the story begins with all of it")]
     pub(crate) async fn filled(&self) -> Checkpoint {
         let journal = self.journal().await;
         for draft in story(&journal).await {

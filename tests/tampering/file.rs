@@ -1,0 +1,92 @@
+//! The file itself: random bytes changed, pages exchanged, the file cut or grown. What `verify` calls sound is sound:
+//! everything in the database is what it was.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use keybatch::audit::Verdict;
+use keybatch::journal::sqlite::PROJECTIONS;
+use sqlx::{Connection as _, Row as _};
+
+use crate::sample::{Copy, raw, run, sample, whole};
+
+/// Everything that anybody can read in the database.
+async fn content(path: &Path) -> Result<Vec<String>, sqlx::Error> {
+    let mut connection = raw(path).await;
+    let mut all = Vec::new();
+    let mut queries = vec![
+        // Of the migrator's own table nothing is promised.
+        "SELECT type || name || tbl_name || coalesce(sql, '') FROM sqlite_schema \
+         WHERE tbl_name <> '_sqlx_migrations' ORDER BY name"
+            .to_owned(),
+        "SELECT 'id ' || application_id FROM pragma_application_id".to_owned(),
+        "SELECT 'version ' || user_version FROM pragma_user_version".to_owned(),
+    ];
+    for table in PROJECTIONS.into_iter().chain(["entry", "head"]) {
+        let names: Vec<String> = sqlx::query("SELECT name FROM pragma_table_info(?)")
+            .bind(table)
+            .fetch_all(&mut connection)
+            .await?
+            .iter()
+            .map(|row| format!("quote({})", row.get::<String, _>(0)))
+            .collect();
+        queries.push(format!("SELECT {} FROM {table}", names.join(" || ',' || ")));
+    }
+    for query in queries {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await?;
+        for row in rows {
+            all.push(row.try_get(0)?);
+        }
+    }
+    connection.close().await?;
+    Ok(all)
+}
+
+#[test]
+fn damage_is_found_or_does_none() {
+    let (file, original) = (&sample().file, run(content(&Copy::new().path())).unwrap());
+    let seed = std::env::var("KEYBATCH_TAMPER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_124);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let cases = if whole() { 20_000 } else { 300 };
+    let copy = Copy::new();
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for case in 0..cases {
+        let mut damaged = file.clone();
+        match case % 10 {
+            // A stretch that is overwritten, two pages exchanged, the file cut, the file grown.
+            0 => {
+                let at = random.usize(..damaged.len());
+                let end = (at + random.usize(1..600)).min(damaged.len());
+                damaged[at..end].fill_with(|| random.u8(..));
+            }
+            1 => {
+                let pages = damaged.len() / 4096;
+                let (a, b) = (random.usize(..pages), random.usize(..pages));
+                let page = damaged[a * 4096..][..4096].to_vec();
+                damaged.copy_within(b * 4096..b * 4096 + 4096, a * 4096);
+                damaged[b * 4096..][..4096].copy_from_slice(&page);
+            }
+            2 => damaged.truncate(random.usize(..damaged.len())),
+            3 => damaged.extend(std::iter::repeat_n(0, random.usize(1..9000))),
+            // The header and the page of the schema more often than others.
+            4 => damaged[random.usize(..100)] ^= 1 << random.u8(..8),
+            5 => damaged[random.usize(100..4096)] ^= 1 << random.u8(..8),
+            _ => {
+                let at = random.usize(..damaged.len());
+                damaged[at] ^= 1 << random.u8(..8);
+            }
+        }
+        copy.put(&damaged);
+        let report = run(copy.verify());
+        *counts.entry(report.verdict.as_str()).or_default() += 1;
+        if report.verdict == Verdict::SelfConsistent {
+            let now = run(content(&copy.path()));
+            let same = now.as_ref().is_ok_and(|now| *now == original);
+            let differs = now
+                .as_ref()
+                .map(|now| now.iter().zip(&original).filter(|(now, was)| now != was).take(3).collect::<Vec<_>>());
+            assert!(same, "seed {seed}, case {case}: sound, but not what it was: {report:?}, {differs:?}");
+        }
+    }
+    eprintln!("damaged {cases} times (seed {seed}): {counts:?}");
+}

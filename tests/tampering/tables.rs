@@ -1,0 +1,114 @@
+//! The tables that are derived from the entries, cell by cell and row by row, and the head.
+
+use keybatch::audit::Verdict;
+use keybatch::journal::sqlite::PROJECTIONS;
+use sqlx::Row as _;
+
+use crate::sample::{Copy, column, raw, run, sample, whole};
+
+/// (name, whether it is a text) of the columns of a table.
+async fn columns(copy: &Copy, table: &str) -> Vec<(String, bool)> {
+    let mut connection = raw(&copy.path()).await;
+    let query = sqlx::query("SELECT name, type = 'TEXT' FROM pragma_table_info(?)").bind(table);
+    query.fetch_all(&mut connection).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+#[test]
+fn every_cell_of_every_projection_is_compared() {
+    let copy = Copy::new();
+    let mut count = 0;
+    for table in PROJECTIONS {
+        let columns = run(columns(&copy, table));
+        assert!(!columns.is_empty(), "{table}");
+        for (name, is_text) in columns {
+            // The first and the last row by this column; a null becomes something, something becomes something else.
+            for order in if whole() { &["ASC", "DESC"][..] } else { &["DESC"] } {
+                let other = if is_text { "'x' ||" } else { "7777 +" };
+                let set = format!("{name} = {other} coalesce({name}, {})", if is_text { "''" } else { "0" });
+                let keys = run(column(
+                    &copy.path(),
+                    &format!("SELECT group_concat(name) FROM pragma_table_info('{table}') WHERE pk > 0"),
+                ));
+                let key = &keys[0];
+                let row = format!("({key}) = (SELECT {key} FROM {table} ORDER BY {name} {order} LIMIT 1)");
+                copy.put(&sample().file);
+                run(copy.tamper(&format!("UPDATE {table} SET {set} WHERE {row}")));
+                let report = run(copy.verify());
+                assert_eq!(report.verdict, Verdict::ProjectionMismatch, "{table}.{name}: {report:?}");
+                assert!(report.detail.contains(table) && report.expected != report.found, "{report:?}");
+                count += 1;
+            }
+        }
+    }
+    eprintln!("{count} cells of projections");
+}
+
+#[test]
+fn rows_of_projections_are_counted() {
+    let copy = Copy::new();
+    let mut count = 0;
+    for table in PROJECTIONS {
+        let columns = run(columns(&copy, table));
+        let first = &columns[0].0;
+        let rows: usize =
+            run(column(&copy.path(), &format!("SELECT CAST(count(*) AS TEXT) FROM {table}")))[0].parse().unwrap();
+        assert!(rows > 0, "{table} is in use");
+        let keys = run(column(
+            &copy.path(),
+            &format!("SELECT group_concat(name) FROM pragma_table_info('{table}') WHERE pk > 0"),
+        ));
+        let key = &keys[0];
+        let mut cases: Vec<String> = (0..rows)
+            .step_by(if whole() { 1 } else { 9 })
+            .map(|row| format!("DELETE FROM {table} WHERE ({key}) = (SELECT {key} FROM {table} LIMIT 1 OFFSET {row})"))
+            .collect();
+        cases.push(format!("DELETE FROM {table}"));
+        let others: Vec<&str> = columns.iter().skip(1).map(|(name, _)| name.as_str()).collect();
+        let rest = others.join(", ");
+        let new = if columns[0].1 { format!("'x' || {first}") } else { format!("8888 + {first}") };
+        // These have something else that is unique.
+        let rest = match table {
+            "run" => rest.replacen("run_id", "'x'", 1),
+            "target" => rest.replacen("account_id", "'x'", 1),
+            _ => rest,
+        };
+        cases.push(format!("INSERT INTO {table} SELECT {new}, {rest} FROM {table} LIMIT 1"));
+        for statements in cases {
+            copy.put(&sample().file);
+            run(copy.tamper(&statements));
+            let report = run(copy.verify());
+            assert_eq!(report.verdict, Verdict::ProjectionMismatch, "{statements}: {report:?}");
+            count += 1;
+        }
+    }
+    eprintln!("{count} rows of projections removed or added");
+}
+
+#[test]
+fn every_part_of_the_head_is_compared() {
+    let cases = [
+        ("UPDATE head SET size = size + 1", Verdict::Truncated, true),
+        ("UPDATE head SET size = 9223372036854775807", Verdict::Truncated, true),
+        ("UPDATE head SET size = size - 1", Verdict::Altered, true),
+        ("UPDATE head SET size = 0", Verdict::Altered, true),
+        ("UPDATE head SET size = -1", Verdict::Altered, true),
+        ("UPDATE head SET root = zeroblob(32)", Verdict::Altered, false),
+        ("UPDATE head SET root = x''", Verdict::Altered, false),
+        ("UPDATE head SET frontier = zeroblob(length(frontier))", Verdict::Altered, false),
+        ("UPDATE head SET frontier = x''", Verdict::Altered, false),
+        ("UPDATE head SET frontier = CAST(frontier || x'00' AS BLOB)", Verdict::Altered, false),
+        ("DELETE FROM head", Verdict::Altered, false),
+        ("UPDATE head SET id = 1", Verdict::Altered, false),
+        ("INSERT INTO head SELECT 1, size, root, frontier FROM head", Verdict::Altered, false),
+    ];
+    let copy = Copy::new();
+    for (statements, verdict, named) in cases {
+        copy.put(&sample().file);
+        run(copy.tamper(statements));
+        let report = run(copy.verify());
+        assert_eq!((report.verdict, report.first_bad.is_some()), (verdict, named), "{statements}: {report:?}");
+        // The entries are those that the checkpoint saw, and that is said; but the journal is not sound.
+        let report = run(copy.verify_outside());
+        assert_eq!((report.verdict, report.proved_up_to), (verdict, Some(sample().checkpoint.size)), "{report:?}");
+    }
+}
