@@ -21,6 +21,11 @@ impl Work {
             Ok(head) => head,
             Err(error) => return self.findings.add(corrupt(None, &error)),
         };
+        match snapshot.heads().await {
+            Ok(0 | 1) => {}
+            Ok(_) => self.findings.add(Finding::new(Verdict::Altered, None, "a second head was added")),
+            Err(error) => self.findings.add(corrupt(None, &error)),
+        }
         let Some(head) = head else {
             if entries > 0 {
                 self.findings.add(Finding::new(Verdict::Altered, None, "the head was removed"));

@@ -299,7 +299,7 @@ mod tests {
             assert!(kept.holds(), "{} bytes", body.len());
             assert!(
                 !RawBody { bytes: Some(body.len() as u64 + 1), ..kept.clone() }.holds()
-                    || body.len() > RAW_BODY_LIMIT_BYTES
+                    || body.len() >= RAW_BODY_LIMIT_BYTES
             );
             assert!(!RawBody { text: Some("x".into()), ..kept.clone() }.holds());
             assert!(!RawBody { sha256: None, ..kept.clone() }.holds());
