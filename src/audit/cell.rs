@@ -50,8 +50,13 @@ pub fn json_object(fields: impl IntoIterator<Item = (impl AsRef<str>, Value)>) -
 /// escaped too.
 #[must_use]
 pub fn json_text(value: &Value) -> String {
+    json_escaped(value.to_string())
+}
+
+/// The same of JSON that is a text already: what it means stays, and nothing in it can steer a terminal.
+#[must_use]
+pub fn json_escaped(plain: String) -> String {
     use std::fmt::Write as _;
-    let plain = value.to_string();
     if plain.is_ascii() && !plain.contains('\u{7f}') {
         return plain;
     }

@@ -28,7 +28,7 @@ mod story;
 mod tasks;
 mod verify;
 
-pub use cell::{cell_json, cell_text, csv_cell, json_object, json_text};
+pub use cell::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
 pub use export::{ExportError, ExportFormat, export};
 pub use facts::{NotDeleted, RunFacts, facts};
 pub use gist::{gist, kind};

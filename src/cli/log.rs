@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write as _};
 use super::runs::to_the_second;
 use super::{CliError, Context, Exit, Format, shown};
 use crate::audit::runs::resolve;
-use crate::audit::{gist, kind};
+use crate::audit::{gist, json_escaped, json_text, kind};
 use crate::domain::{RunId, time_text};
 use crate::journal::Entry;
 use crate::journal::sqlite::{Cell, EntryFilter, SqliteReader};
@@ -55,7 +55,11 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 
 /// Where entries go: as bodies, as lines for people, or as cells.
 enum Out {
-    Bodies(BufWriter<std::io::Stdout>),
+    /// As they are stored, so that they can be hashed; on a terminal, the same JSON without anything that could steer it.
+    Bodies {
+        out: BufWriter<std::io::Stdout>,
+        person: bool,
+    },
     People(BufWriter<std::io::Stdout>),
     Cells(super::ui::RowStream),
 }
@@ -63,7 +67,7 @@ enum Out {
 impl Out {
     fn begin(context: &Context) -> Result<Self, CliError> {
         Ok(match context.ui.format {
-            Format::Jsonl => Self::Bodies(BufWriter::new(std::io::stdout())),
+            Format::Jsonl => Self::Bodies { out: BufWriter::new(std::io::stdout()), person: context.ui.person },
             Format::Table => Self::People(BufWriter::new(std::io::stdout())),
             Format::Json | Format::Csv => {
                 Self::Cells(context.ui.stream(&["seq", "at", "run_id", "sandbox", "row_no", "kind", "gist"])?)
@@ -73,7 +77,7 @@ impl Out {
 
     fn end(self) -> Result<(), CliError> {
         match self {
-            Self::Bodies(mut out) | Self::People(mut out) => out.flush()?,
+            Self::Bodies { mut out, .. } | Self::People(mut out) => out.flush()?,
             Self::Cells(stream) => stream.end()?,
         }
         Ok(())
@@ -93,8 +97,11 @@ impl Lines {
         let sandbox = entry.as_ref().is_ok_and(|entry| entry.run.is_some_and(|run| self.sandboxes.contains(&run)));
         match &mut self.out {
             // Canonical JSON has no line breaks; a damaged body must not make any either.
-            Out::Bodies(out) if entry.is_ok() => writeln!(out, "{body}")?,
-            Out::Bodies(out) => writeln!(out, "{}", serde_json::json!({ "seq": seq, "unreadable": body }))?,
+            Out::Bodies { out, person: true } if entry.is_ok() => writeln!(out, "{}", json_escaped(body.to_owned()))?,
+            Out::Bodies { out, .. } if entry.is_ok() => writeln!(out, "{body}")?,
+            Out::Bodies { out, .. } => {
+                writeln!(out, "{}", json_text(&serde_json::json!({ "seq": seq, "unreadable": body })))?;
+            }
             Out::People(out) => match &entry {
                 Ok(entry) => {
                     let at = to_the_second(&time_text(entry.at));
