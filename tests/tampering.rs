@@ -6,6 +6,11 @@
 //! it one byte in 97 is flipped, and the file is damaged 300 times. `KEYBATCH_TAMPER_SEED` starts the random ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+#![allow(
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a campaign says what it did, and how large it is to be"
+)]
 
 mod story;
 

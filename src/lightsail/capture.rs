@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::limit::limited;
+use super::limit::Limited;
 use crate::domain::{Exchange, RawBody, SANDBOX_HEADER};
 
 /// The headers that matter, beside the request id. The time of the answer is the entry's own.
@@ -103,7 +103,7 @@ impl Intercept for Capture {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let body = context.response_mut().body_mut();
-        *body = limited(std::mem::replace(body, SdkBody::taken()));
+        *body = SdkBody::from_body_1_x(Limited::new(std::mem::replace(body, SdkBody::taken())));
         Ok(())
     }
 

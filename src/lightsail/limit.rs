@@ -4,7 +4,6 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use aws_smithy_types::body::SdkBody;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 /// How large the body of an answer may be. A full page of the service is some 100 KB.
@@ -12,21 +11,22 @@ pub(super) const ANSWER_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A body of which no more than so much is read.
-struct Limited {
-    inner: Pin<Box<SdkBody>>,
+/// A body of which no more than [`ANSWER_LIMIT_BYTES`] are read.
+pub(super) struct Limited<B> {
+    inner: Pin<Box<B>>,
     left: usize,
 }
 
-/// `body`, at most [`ANSWER_LIMIT_BYTES`] of it.
-pub(super) fn limited(body: SdkBody) -> SdkBody {
-    if body.bytes().is_some_and(|bytes| bytes.len() <= ANSWER_LIMIT_BYTES) {
-        return body;
+impl<B> Limited<B> {
+    pub(super) fn new(body: B) -> Self {
+        Self { inner: Box::pin(body), left: ANSWER_LIMIT_BYTES }
     }
-    SdkBody::from_body_1_x(Limited { inner: Box::pin(body), left: ANSWER_LIMIT_BYTES })
 }
 
-impl Body for Limited {
+impl<B: Body<Data = Bytes>> Body for Limited<B>
+where
+    B::Error: Into<BoxError>,
+{
     type Data = Bytes;
     type Error = BoxError;
 
@@ -39,7 +39,7 @@ impl Body for Limited {
                 None => return Poll::Ready(Some(Err("the answer is too large".into()))),
             }
         }
-        polled
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

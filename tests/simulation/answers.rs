@@ -30,11 +30,7 @@ impl<T> Answer<T> {
             request_id: answered.then_some(request_id),
             headers: BTreeMap::new(),
             elapsed_us,
-            raw_body: if answered {
-                RawBody { text: Some("{}".into()), ..RawBody::default() }
-            } else {
-                RawBody::default()
-            },
+            raw_body: if answered { RawBody::new(b"{}") } else { RawBody::default() },
         };
         Reply { exchange, result: self.result }
     }

@@ -1,5 +1,7 @@
 //! A small journal in which most of what can happen has happened, written through the library with a clock of its own.
 
+#![allow(dead_code, reason = "not every test that tells the story begins with all of it")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -52,7 +54,6 @@ impl Place {
     }
 
     /// A whole journal with the story below, and its last checkpoint.
-    #[allow(dead_code, reason = "not every test that tells the story begins with all of it")]
     pub(crate) async fn filled(&self) -> Checkpoint {
         let journal = self.journal().await;
         for draft in story(&journal).await {

@@ -1,0 +1,136 @@
+//! What must hold of everything that is shown, and how much memory it took.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Bench, Done, Live, binary, shell};
+
+/// Peak memory that no command may exceed, in KiB: several times what an ordinary one takes.
+pub(crate) const BOUND_KIB: u64 = 300 * 1024;
+
+/// Text that tries everything at once. No quotes and no backslashes, so that it fits into JSON and CSV as it is.
+pub(crate) const NASTY: &str = "=cmd|'/c calc'!A1 <script>alert(1)</script> \u{1b}[31m\u{1b}]0;owned\u{7} \u{9b}2J \u{202e}txt.exe\u{202c} \
+     a\u{200b}b\u{feff}c\u{2066}d\u{2069} \u{7f}\u{8} {{7*7}} ${HOME} $(id) %n%s \u{2028}";
+
+/// Waits for the end, and says how much memory it took at most, in KiB.
+pub(crate) fn watched(mut live: Live, limit: Duration) -> (Done, u64) {
+    let status = format!("/proc/{}/status", live.child.id());
+    let (began, mut peak) = (Instant::now(), 0);
+    while !live.has_ended() {
+        if let Ok(text) = std::fs::read_to_string(&status) {
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            peak = peak.max(now.unwrap_or(0));
+        }
+        assert!(peak < 4 * BOUND_KIB, "stopped at {peak} KiB, before it fills the machine: {}", live.kill());
+        assert!(began.elapsed() < limit, "it does not end: {}", live.kill());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    (live.wait(), peak)
+}
+
+/// Characters that steer a terminal, turn the reading direction or hide.
+fn steers(c: char) -> bool {
+    c.is_control() && c != '\n'
+        || matches!(u32::from(c), 0x61C | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF)
+}
+
+/// Nothing that was said can harm a terminal.
+#[track_caller]
+pub(crate) fn harmless(what: &str, done: &Done) {
+    assert!(!matches!(done.code, None | Some(101 | 134)), "{what}: it crashed\n{done}");
+    assert!(!done.stderr.contains("panicked"), "{what}\n{done}");
+    for (stream, text) in [("stdout", &done.stdout), ("stderr", &done.stderr)] {
+        // Tabs and line ends of a cell of CSV are what the manifest has; they stand between quotes.
+        let kept = |c: char| what.contains("csv") && matches!(c, '\t' | '\r');
+        if let Some((at, c)) = text.char_indices().find(|(_, c)| steers(*c) && !kept(*c)) {
+            let before: String = text[..at].chars().rev().take(80).collect::<Vec<_>>().into_iter().rev().collect();
+            panic!("{what}: {c:?} on {stream} behind {before:?}");
+        }
+    }
+}
+
+/// Cells of CSV that no spreadsheet takes for a formula.
+#[track_caller]
+fn no_formulas(what: &str, text: &str) {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    for record in reader.records() {
+        for cell in &record.unwrap() {
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "{what}: {cell:?}");
+        }
+    }
+}
+
+/// All bodies, one a line.
+fn stored(bench: &Bench) -> String {
+    let rows = bench.query("SELECT body FROM entries ORDER BY seq");
+    rows.iter().map(|row| format!("{}\n", row["body"].as_str().unwrap())).collect()
+}
+
+/// The same command on a terminal, made by `script`.
+fn on_a_terminal(bench: &Bench, args: &[&str]) {
+    if !shell::installed("script") {
+        return;
+    }
+    let (program, journal) = (binary(), bench.journal().display().to_string());
+    let line = format!("{program} {} --journal {journal}", args.join(" "));
+    let plain = bench.command(&["--version"]);
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).env_clear().envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
+    assert!(said.contains("journal_created"), "{said}");
+    let found = said.chars().find(|c| steers(*c));
+    assert_eq!(found, None, "{args:?} on a terminal");
+}
+
+/// Everything that shows or exports, of whatever is in the journal.
+pub(crate) fn shown_everywhere(bench: &Bench, what: &str) {
+    let commands: &[&[&str]] = &[
+        &["runs"],
+        &["runs", "--output", "json"],
+        &["runs", "--output", "csv"],
+        &["show"],
+        &["show", "--output", "json"],
+        &["show", "latest", "1"],
+        &["show", "latest", "1", "--output", "json"],
+        &["log", "--last", "0"],
+        &["log", "--last", "0", "--output", "jsonl"],
+        &["log", "--last", "0", "--output", "csv"],
+        &["verify"],
+        &["verify", "--output", "json"],
+        &["export", "latest", "--format", "csv"],
+        &["export", "latest", "--format", "jsonl"],
+    ];
+    for args in commands {
+        let live = bench.spawn(args);
+        let (done, peak) = watched(live, Duration::from_secs(60));
+        let what = format!("{what}, {}", args.join(" "));
+        if args.contains(&"log") && args.contains(&"jsonl") {
+            // The bodies as they are stored, to be hashed; on a terminal, they are escaped.
+            assert_eq!(done.stdout, stored(bench), "{what}");
+            on_a_terminal(bench, args);
+        } else {
+            harmless(&what, &done);
+        }
+        assert!(peak < BOUND_KIB, "{what}: {peak} KiB");
+        if args.contains(&"csv") {
+            no_formulas(&what, &done.stdout);
+        }
+        if args[0] == "verify" {
+            assert_eq!(done.code, Some(0), "{what}\n{done}");
+        }
+    }
+    for view in ["intents", "attempts", "operations", "errors", "entries"] {
+        for form in ["table", "json", "jsonl", "csv"] {
+            let done = bench.keybatch(&["query", &format!("SELECT * FROM {view}"), "--output", form]);
+            let what = format!("{what}, {view} as {form}");
+            harmless(&what, &done);
+            assert_eq!(done.code, Some(0), "{what}\n{done}");
+            match form {
+                "csv" => no_formulas(&what, &done.stdout),
+                "json" => drop(done.json()),
+                _ => {}
+            }
+        }
+    }
+}
