@@ -74,6 +74,48 @@ fn lost_after_the_effect_is_found_in_the_history() {
     }
 }
 
+/// The answer is cut, but the service accepted the request as an operation that takes effect only later: the key pair is
+/// still there, and is not asked for again. What becomes of the operation decides.
+// SEMANTICS: P20
+// SEMANTICS: P27
+#[test]
+fn an_operation_that_is_still_to_end_is_not_asked_for_again() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 3);
+    for (name, polls, end) in
+        [(&names[0], 3, "Succeeded"), (&names[1], 2, "Failed"), (&names[2], u32::MAX, "Succeeded")]
+    {
+        let place = (HOME.to_owned(), name.clone());
+        let accepting = Act::cut().and(move |state| drop(state.operation(&place, "Started", polls, end)));
+        bench.world.script("DeleteKeyPair", name, [accepting]);
+    }
+    run(&bench, &names, &["--operation-timeout", "3s"], 6);
+    let rows: Vec<_> = names.iter().map(|name| row(&bench, name)).collect();
+    let ended: Vec<_> = rows.iter().map(|row| (row.verdict(), row.attempts())).collect();
+    let expected = [("deleted/operation", 1), ("deleted/answer", 2), ("in_doubt/tried", 1)];
+    assert_eq!(ended, expected.map(|(verdict, attempts)| (verdict.to_owned(), attempts)), "{rows:#?}");
+    let deletes: Vec<_> = names.iter().map(|name| bench.world.deletes(name)).collect();
+    assert_eq!(deletes, [1, 2, 1]);
+    assert!(!bench.world.has(&names[0]));
+    let operation = bench.world.state().operations.iter().find(|op| op.place.1 == names[0]).unwrap().id.clone();
+    assert_eq!(rows[0].text("operation_id"), operation);
+}
+
+/// Our operation succeeded, but readings still show the key pair: it is read again, and never asked for again.
+// SEMANTICS: P20
+#[test]
+fn a_reading_that_is_not_up_to_date_is_no_reason_to_ask_again() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    let place = (HOME.to_owned(), names[0].clone());
+    let lagging = Act::cut().and(move |state| drop(state.operation(&place, "Succeeded", 0, "Succeeded")));
+    bench.world.script("DeleteKeyPair", &names[0], [lagging]);
+    run(&bench, &names, &["--settle-timeout", "2s"], 6);
+    let row = row(&bench, &names[0]);
+    assert_eq!((row.verdict().as_str(), row.attempts()), ("in_doubt/tried", 1), "{row:#?}");
+    assert_eq!(bench.world.deletes(&names[0]), 1);
+}
+
 /// Line "unanswered", effective, no history: `gone/readback`, for whether we did it cannot be shown (I5).
 // SEMANTICS: P28
 #[test]

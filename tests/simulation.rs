@@ -12,8 +12,8 @@
 //!
 //! Not lived through unless `KEYBATCH_KNOWN_GAPS` is set, because it is not covered:
 //!
-//! - An operation that is not terminal, whose answer was lost, and that takes effect after its attempt is taken for dead.
-//!   The service is not known to have such operations for key pairs, and nothing looks for them before another attempt.
+//! - An operation that is not terminal, whose answer was lost, and that takes effect after its attempt is taken for dead,
+//!   where this machine's clock is wrong by more than operations are claimed by: it cannot be told to be ours.
 //! - A session that dies right after a delete left whose start took seconds to become durable. The next session counts
 //!   from the start, and has nothing else to count from.
 

@@ -1,31 +1,37 @@
-//! Every life of a row in a small world: up to three attempts, each fate of a request and of a reading, one act of
-//! somebody else, and crashes before and after each entry, in every order. What `decide` and `RowState` make of it is
-//! held against the naive truth.
+//! Every life of a row in a small world, and every life of two rows that share a run. What `decide` and `RowState` make of
+//! it is held against the naive truth.
 //!
-//! Pure: no port, no journal. The simulator lives through far larger worlds, but not through all of them. Rows share
-//! nothing that is decided upon but what their neighbours show, and that is among what happens here.
+//! One row: up to three attempts, each fate of a request and of a reading, one act of somebody else, and crashes before
+//! and after each entry, in every order. `KEYBATCH_CRASHES=2 cargo test --release --test small_scope one_row -- --nocapture`
+//! for more.
 //!
-//! One crash in CI; `KEYBATCH_CRASHES=2 cargo test --release --test small_scope -- --nocapture` for more.
+//! Two rows: every interleaving of their steps, with one session after a crash at any moment or after a stop; moments that
+//! have the same future are visited once, and the two rows are interchangeable. What rows share is `Control`, the places
+//! in flight, the limits and the session. `KEYBATCH_TWO_ROWS=whole` goes further.
+//!
+//! Pure: no port, no journal. The simulator lives through far larger worlds, but not through all of them.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 #![expect(clippy::print_stderr, reason = "a test has no other way to tell its counts")]
 #![expect(clippy::disallowed_methods, reason = "how far to go is for the caller to say")]
 
+#[path = "small_scope/duo.rs"]
+mod duo;
+#[path = "small_scope/duo_moves.rs"]
+mod duo_moves;
+#[path = "small_scope/duo_truth.rs"]
+mod duo_truth;
 #[path = "small_scope/moves.rs"]
 mod moves;
 #[path = "small_scope/node.rs"]
 mod node;
 
-use std::collections::{HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
+use duo::{Duo, Phase, Scope};
+use keybatch::execute::control::Limits;
+use keybatch::journal::event::Verdict;
 use node::{Bounds, Node};
-
-fn digest(key: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
-}
 
 /// What an exploration came to.
 #[derive(Debug, Default)]
@@ -40,7 +46,7 @@ fn explore(bounds: Bounds) -> Found {
     let mut queue = VecDeque::from([Node::first(bounds)]);
     let mut found = Found::default();
     while let Some(node) = queue.pop_front() {
-        if !seen.insert(digest(&node.key())) {
+        if !seen.insert(node.key()) {
             continue;
         }
         found.states += 1;
@@ -57,7 +63,7 @@ fn explore(bounds: Bounds) -> Found {
 }
 
 #[test]
-fn every_life_of_a_row_in_a_small_world() {
+fn every_life_of_one_row_in_a_small_world() {
     let crashes = std::env::var("KEYBATCH_CRASHES").map_or(1, |text| text.parse().unwrap());
     for target_answers in [true, false] {
         let bounds = Bounds { attempts: 3, crashes, foreign: 1, target_answers };
@@ -65,4 +71,98 @@ fn every_life_of_a_row_in_a_small_world() {
         eprintln!("{bounds:?}: {found:?}");
         assert!(found.settled > 0);
     }
+}
+
+/// Goes through every moment of two rows, and tells how often they ended how.
+fn explore_two(name: &str, scope: Scope) -> BTreeMap<String, u64> {
+    let mut seen = HashSet::new();
+    // Depth first, so that few moments wait to be visited.
+    let mut stack = vec![Duo::first(scope)];
+    let (mut moves, mut ends, mut open) = (0_u64, BTreeMap::new(), 0_u64);
+    while let Some(duo) = stack.pop() {
+        let next = duo_moves::all(&duo);
+        if duo.is_over() {
+            let mut outcomes = duo.rows.each_ref().map(|row| row.state.settled.unwrap().0.as_str());
+            outcomes.sort_unstable();
+            *ends.entry(outcomes.join("+")).or_default() += 1;
+            continue;
+        }
+        if next.is_empty() {
+            // Left for a session beyond the scope, or at the last attempt within it; else it hangs.
+            let is_there = |(row, most): (&duo::Row, u32)| row.phase == Phase::Left || row.state.attempts >= most;
+            let is_edge = duo.rows.iter().zip(scope.attempts).any(is_there);
+            duo.must(is_edge && duo.rows.iter().all(|row| row.phase != Phase::InFlight), "it hangs");
+            open += 1;
+        }
+        for next in next {
+            moves += 1;
+            if seen.insert(next.key()) {
+                stack.push(next);
+            }
+        }
+    }
+    eprintln!("{name}: {} states, {moves} moves, {open} left open at the edge of the scope, ends {ends:?}", seen.len());
+    assert!(!ends.is_empty());
+    ends
+}
+
+fn is_whole() -> bool {
+    std::env::var("KEYBATCH_TWO_ROWS").is_ok_and(|text| text == "whole")
+}
+
+/// Two key pairs of one target.
+fn two() -> Scope {
+    Scope {
+        attempts: [1, 1],
+        max_attempts: 2,
+        sessions: 0,
+        foreign: 0,
+        concurrency: 2,
+        limits: Limits::default(),
+        targets: [1, 1],
+        verdicts: [Verdict::Delete; 2],
+        every_answer: false,
+    }
+}
+
+#[test]
+fn two_rows_that_are_tried_again() {
+    let scopes: &[_] = if is_whole() { &[[3, 1], [2, 2], [3, 2], [3, 3]] } else { &[[2, 1]] };
+    for attempts in scopes {
+        explore_two(&format!("attempts {attempts:?}"), Scope { attempts: *attempts, ..two() });
+    }
+}
+
+#[test]
+fn two_rows_that_are_taken_up_again() {
+    explore_two("another session", Scope { sessions: 1, ..two() });
+    if is_whole() {
+        explore_two("two further sessions", Scope { sessions: 2, ..two() });
+        explore_two("another session, attempts [2, 1]", Scope { attempts: [2, 1], sessions: 1, ..two() });
+        explore_two("every answer, and others", Scope { every_answer: true, foreign: 1, ..two() });
+    }
+}
+
+#[test]
+fn two_rows_with_limits() {
+    let max_deletes = Limits { max_deletes: Some(1), ..Limits::default() };
+    let max_failures = Limits { max_failures: Some(1), ..Limits::default() };
+    explore_two("one in flight", Scope { concurrency: 1, ..two() });
+    explore_two("one asked for", Scope { limits: max_deletes, sessions: 1, ..two() });
+    explore_two("one failure", Scope { limits: max_failures, ..two() });
+}
+
+/// A duplicate is skipped, whatever becomes of the row that it repeats.
+#[test]
+fn a_row_and_its_duplicate() {
+    let verdicts = [Verdict::Delete, Verdict::Skip];
+    let ends = explore_two("a duplicate", Scope { attempts: [3, 0], verdicts, sessions: 1, ..two() });
+    assert!(ends.keys().all(|end| end.contains("skipped")), "{ends:?}");
+}
+
+/// The same name in another region is another row of another target: what is refused to all of one, or denied, says
+/// nothing of the other.
+#[test]
+fn the_same_name_in_two_regions() {
+    explore_two("two regions", Scope { targets: [1, 2], ..two() });
 }

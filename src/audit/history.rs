@@ -153,6 +153,9 @@ impl History {
                 state.step(Step::Finished { attempt: finished.attempt, class: finished.class })?;
             }
             Event::OperationPolled(polled) => state.step(Step::Polled { class: polled.class })?,
+            Event::Observed(seen) if seen.source == Source::GetOperationsForResource => {
+                state.step(Step::Searched { found: seen.found })?;
+            }
             Event::Observed(seen) => state.step(Step::Observed { found: seen.found })?,
             Event::RowSettled(settled) => {
                 if run.sealed.is_none() {

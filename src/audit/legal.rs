@@ -25,6 +25,8 @@ pub(super) struct Row {
     seen_since: Option<Seen>,
     /// Whether the key pair of the plan was seen after any attempt.
     survived: bool,
+    /// Whether an operation was found that is not known to have ended.
+    unfinished: bool,
     /// Whether a later look found the operation that deleted it.
     operation_succeeded: bool,
     /// Whether a later look found that the operation failed.
@@ -55,7 +57,12 @@ pub(super) enum Step {
     Polled {
         class: Class,
     },
+    /// The key pair was read.
     Observed {
+        found: Found,
+    },
+    /// The operation history was.
+    Searched {
         found: Found,
     },
     Settled {
@@ -77,6 +84,7 @@ impl Row {
             seen: None,
             seen_since: None,
             survived: false,
+            unfinished: false,
             operation_succeeded: false,
             operation_failed: false,
             settled: false,
@@ -96,6 +104,7 @@ impl Row {
                 self.observe(found);
                 Ok(())
             }
+            Step::Searched { found } => self.search(found),
             Step::Settled { outcome, evidence } => self.settle(outcome, evidence),
         }
     }
@@ -118,6 +127,10 @@ impl Row {
         }
         if self.must_look() && self.seen_since != Some(Seen::Same) {
             return Err("the last attempt may have taken effect, and nobody looked before this one");
+        }
+        // Nothing says that the history must have been searched: sessions of version 0.1 did not.
+        if self.unfinished || self.operation_succeeded {
+            return Err("an operation of an earlier attempt was found that had not failed");
         }
         // One that never got an answer may have taken effect.
         let harmless = self.harmless && !self.open;
@@ -147,6 +160,8 @@ impl Row {
         }
         self.operation_succeeded |= class == Class::Succeeded;
         self.operation_failed |= class == Class::OperationFailed;
+        // That one is over.
+        self.unfinished &= class != Class::OperationFailed;
         Ok(())
     }
 
@@ -155,17 +170,22 @@ impl Row {
             Found::Same => Seen::Same,
             Found::Other => Seen::Other,
             Found::NotFound => Seen::NotFound,
-            Found::Operation => {
-                self.operation_succeeded = true;
-                return;
-            }
-            Found::NoOperation | Found::Listed | Found::NoAnswer | Found::Denied | Found::RefusedForAll => return,
+            _ => return,
         };
         self.seen = Some(seen);
         if self.attempts > 0 {
             self.seen_since = Some(seen);
             self.survived |= seen == Seen::Same;
         }
+    }
+
+    fn search(&mut self, found: Found) -> Result<(), &'static str> {
+        if self.attempts == 0 {
+            return Err("an operation was looked for that no attempt can have begun");
+        }
+        self.operation_succeeded |= found == Found::Operation;
+        self.unfinished |= found == Found::Unfinished;
+        Ok(())
     }
 
     fn settle(&mut self, outcome: Outcome, evidence: Evidence) -> Result<(), &'static str> {
@@ -196,7 +216,8 @@ impl Row {
             }
             _ => return Err("no row ends in this outcome with this evidence"),
         };
-        if !holds {
+        let may_come = outcome == Outcome::Failed && self.unfinished;
+        if !holds || may_come {
             return Err("its entries do not show what the outcome says");
         }
         self.settled = true;

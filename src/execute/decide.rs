@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::row::{Attempt, RowState};
+use super::row::{Attempt, RowState, Tries};
 use crate::domain::{Class, Evidence, Outcome, Policy};
 use crate::journal::event::{Found, Verdict};
 
@@ -116,6 +116,9 @@ pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         Verdict::Delete => {}
     }
     let Some(attempt) = &row.last else { return before_any_attempt(row, policy, situation) };
+    if row.is_unfinished() {
+        return pending(row, policy, situation);
+    }
     let Some(answer) = &attempt.answer else { return unanswered(row, attempt, policy, situation) };
     match answer.class {
         Class::Succeeded => Step::Settle(Outcome::Deleted, Evidence::Answer),
@@ -153,7 +156,9 @@ fn before_any_attempt(row: &RowState, policy: &Policy, situation: &Situation) ->
     }
 }
 
-/// Whether it took effect is unknown: look, once the attempt is surely dead.
+/// Whether it took effect is unknown: look, once the attempt is surely dead. The service may have accepted it all the
+/// same, as an operation that is still to take effect: so first the history, and then the key pair, since only a reading
+/// that is younger than that can say that nothing is to come.
 fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Situation) -> Step {
     let answered = attempt.answer.as_ref().filter(|answer| !answer.earlier_session);
     let dead_at = after(attempt.started_at, policy.dead_after());
@@ -162,7 +167,15 @@ fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Si
     if row.look.is_none() && situation.now < dead_at {
         return Step::WaitUntil(dead_at);
     }
-    look(row, policy, situation, StillThere::Retry(Evidence::Readback))
+    match row.search.as_ref().map(|look| look.found) {
+        None => Step::Search { level: 0 },
+        Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
+        Some(Found::NoAnswer) if search_budget_is_left(row, policy, situation) => {
+            Step::Search { level: row.searches.count }
+        }
+        // That the history shows nothing, or cannot be had, is no reason against another attempt.
+        Some(_) => look(row, policy, situation, StillThere::Retry(Evidence::Readback)),
+    }
 }
 
 /// The operation is not terminal: poll it, and when that takes too long, look.
@@ -207,7 +220,9 @@ fn refused_for_now(row: &RowState, policy: &Policy, situation: &Situation) -> St
 
 /// Send (again), if what the plan observed may still be relied upon; else read first (I4).
 fn again(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
-    if row.look.is_none() && (row.unread || is_stale(row, policy, situation)) {
+    // A later session may permit fewer attempts than were used up.
+    let used_up = row.spent >= policy.max_attempts;
+    if row.look.is_none() && (row.unread || used_up || is_stale(row, policy, situation)) {
         return Step::Read { level: 0 };
     }
     if row.look.is_some() && row.attempts > 0 {
@@ -219,6 +234,14 @@ fn again(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
 /// Read the key pair and conclude from what is seen.
 fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: StillThere) -> Step {
     match row.look.as_ref().map(|look| look.found) {
+        // The operation that deleted it was found: wait until readings show that, and never ask again.
+        Some(Found::Same) if row.search.as_ref().is_some_and(|search| search.found == Found::Operation) => {
+            if budget_is_left(row, policy, situation) {
+                Step::Read { level: row.tries.count }
+            } else {
+                Step::Settle(Outcome::InDoubt, Evidence::Tried)
+            }
+        }
         Some(Found::Same) => match still_there {
             StillThere::InDoubt => Step::Settle(Outcome::InDoubt, Evidence::Tried),
             StillThere::Failed => Step::Settle(Outcome::Failed, Evidence::Answer),
@@ -248,7 +271,9 @@ fn search(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         None => Step::Search { level: 0 },
         Some(Found::Operation) => Step::Settle(Outcome::Deleted, Evidence::Operation),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
-        Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Search { level: row.tries.count },
+        Some(Found::NoAnswer) if search_budget_is_left(row, policy, situation) => {
+            Step::Search { level: row.searches.count }
+        }
         Some(_) => Step::Settle(Outcome::Gone, Evidence::Readback),
     }
 }
@@ -259,8 +284,15 @@ fn is_stale(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
 }
 
 fn budget_is_left(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
-    row.tries.count < FEWEST_TRIES
-        || row.tries.since.is_none_or(|since| situation.now < after(since, policy.settle_timeout))
+    is_left_of(row.tries, policy, situation)
+}
+
+fn search_budget_is_left(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
+    is_left_of(row.searches, policy, situation)
+}
+
+fn is_left_of(tries: Tries, policy: &Policy, situation: &Situation) -> bool {
+    tries.count < FEWEST_TRIES || tries.since.is_none_or(|since| situation.now < after(since, policy.settle_timeout))
 }
 
 fn after(at: Timestamp, duration: std::time::Duration) -> Timestamp {

@@ -8,11 +8,12 @@ use crate::execute::row::{Answer, Look, Poll, Tries, Window};
 
 const DOC: &str = include_str!("../../docs/RECOVERY.md");
 
-const FOUND: [Found; 9] = [
+const FOUND: [Found; 10] = [
     Found::Same,
     Found::Other,
     Found::NotFound,
     Found::Operation,
+    Found::Unfinished,
     Found::NoOperation,
     Found::Listed,
     Found::NoAnswer,
@@ -71,6 +72,7 @@ fn unasked() -> RowState {
         look: None,
         tries: Tries::default(),
         search: None,
+        searches: Tries::default(),
         poll: None,
         polls: Tries::default(),
         settled: None,
@@ -121,8 +123,14 @@ impl RowState {
 
     fn searched(self, found: Found) -> Self {
         let since = (found == Found::NoAnswer).then(|| ago(SHORT));
-        let tries = Tries { since, count: u32::from(since.is_some()) };
-        Self { search: look(found), tries, ..self.seen(Found::NotFound) }
+        let searches = Tries { since, count: u32::from(since.is_some()) };
+        let polls = Tries { since: (found == Found::Unfinished).then(|| ago(SHORT)), count: 0 };
+        Self { search: look(found), searches, polls, ..self }
+    }
+
+    /// What was seen speaks against what was found.
+    fn once(self) -> Self {
+        Self { tries: Tries { since: Some(ago(SHORT)), count: 1 }, ..self }
     }
 
     fn polled(self, class: Class) -> Self {
@@ -134,12 +142,13 @@ impl RowState {
     }
 
     fn in_vain(self) -> Self {
-        Self { tries: Tries { since: Some(ago(LONG)), count: 9 }, ..self }
+        let in_vain = Tries { since: Some(ago(LONG)), count: 9 };
+        Self { tries: in_vain, searches: in_vain, ..self }
     }
 
     /// An earlier attempt was never answered.
     fn after_a_loss(self) -> Self {
-        let lost = Window { from: ago(LONG), to: None };
+        let lost = Window { from: ago(LONG), sent: ago(LONG), to: None };
         Self { attempts: 2, windows: vec![lost], ..self }
     }
 
@@ -180,6 +189,8 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
     let failed = || asked(Some(OperationFailed));
     let pending = || asked(Some(Pending));
     let lost = || asked(Some(Unanswered));
+    // Most rows of the table follow from several answers; this is one of them.
+    let nothing_there = || asked(Some(NotFound)).later();
     vec![
         ("settled", RowState { settled: Some((Outcome::Gone, Evidence::Readback)), ..lost() }, plain, "nothing"),
         ("plan-skips", RowState { verdict: Verdict::Skip, ..unasked() }, plain, "skipped/note"),
@@ -236,26 +247,48 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("operation-failed-same", failed().seen(Found::Same), plain, "send"),
         ("operation-failed-used-up", failed().seen(Found::Same).used_up(), plain, "failed/operation"),
         ("open-alive", asked(None).just_started(), plain, "wait"),
-        ("open-dead", asked(None), plain, "read"),
+        ("open-dead", asked(None), plain, "search"),
         ("unanswered-alive", lost().just_started(), plain, "wait"),
-        ("unanswered-dead", lost(), plain, "read"),
+        ("unanswered-dead", lost(), plain, "search"),
+        ("throttled-used-up", RowState { spent: 3, ..asked(Some(Throttled)) }, plain, "read"),
+        ("throttled-used-up-same", RowState { spent: 3, ..asked(Some(Throttled)) }.seen(Found::Same), plain, "failed/readback"),
 
-        ("same", lost().seen(Found::Same), plain, "send"),
-        ("same-old", lost().seen(Found::Same).stale(), plain, "read"),
-        ("same-used-up", lost().seen(Found::Same).used_up(), plain, "failed/readback"),
-        ("other", lost().seen(Found::Other), plain, "gone/readback"),
-        ("not-found", lost().seen(Found::NotFound), plain, "search"),
-        ("no-answer", lost().seen(Found::NoAnswer), plain, "read"),
-        ("no-answer-too-long", lost().seen(Found::NoAnswer).in_vain(), plain, "in_doubt/tried"),
-        ("read-denied", lost().seen(Found::Denied), refuses, "stop/cannot_read"),
-        ("read-denied-this-one", lost().seen(Found::Denied), plain, "in_doubt/tried"),
-        ("read-refused-for-all", lost().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
-        ("search-operation", lost().searched(Found::Operation), plain, "deleted/operation"),
-        ("search-nothing", lost().searched(Found::NoOperation), plain, "gone/readback"),
-        ("search-denied", lost().searched(Found::Denied), plain, "gone/readback"),
-        ("search-no-answer", lost().searched(Found::NoAnswer), plain, "search"),
-        ("search-no-answer-too-long", lost().searched(Found::NoAnswer).in_vain(), plain, "gone/readback"),
-        ("search-refused-for-all", lost().searched(Found::RefusedForAll), plain, "stop/refused_for_all"),
+        ("history-nothing", lost().searched(Found::NoOperation), plain, "read"),
+        ("history-denied", lost().searched(Found::Denied), plain, "read"),
+        ("history-no-answer", lost().searched(Found::NoAnswer), plain, "search"),
+        ("history-no-answer-too-long", lost().searched(Found::NoAnswer).in_vain(), plain, "read"),
+        ("history-refused-for-all", lost().searched(Found::RefusedForAll), plain, "stop/refused_for_all"),
+        ("history-operation", lost().searched(Found::Operation), plain, "read"),
+        ("history-operation-same", lost().searched(Found::Operation).seen(Found::Same).once(), plain, "read"),
+        ("history-operation-same-too-long", lost().searched(Found::Operation).seen(Found::Same).in_vain(), plain, "in_doubt/tried"),
+        ("unfinished", lost().searched(Found::Unfinished), plain, "poll"),
+        ("unfinished-still", lost().searched(Found::Unfinished).polled(Pending), plain, "poll"),
+        ("unfinished-no-answer", lost().searched(Found::Unfinished).polled(Unanswered), plain, "poll"),
+        ("unfinished-then-succeeded", lost().searched(Found::Unfinished).polled(Succeeded), plain, "deleted/operation"),
+        ("unfinished-then-failed", lost().polled(OperationFailed), plain, "search"),
+        ("unfinished-then-refused-for-all", lost().searched(Found::Unfinished).polled(RefusedForAll), plain, "stop/refused_for_all"),
+        ("unfinished-too-long", lost().searched(Found::Unfinished).too_long(), plain, "read"),
+        ("unfinished-too-long-same", lost().searched(Found::Unfinished).too_long().seen(Found::Same), plain, "in_doubt/tried"),
+        ("unfinished-too-long-other", lost().searched(Found::Unfinished).too_long().seen(Found::Other), plain, "gone/readback"),
+        ("unfinished-too-long-not-found", lost().searched(Found::Unfinished).too_long().seen(Found::NotFound), plain, "gone/readback"),
+
+        ("same", lost().searched(Found::NoOperation).seen(Found::Same), plain, "send"),
+        ("same-old", lost().searched(Found::NoOperation).seen(Found::Same).stale(), plain, "read"),
+        ("same-used-up", lost().searched(Found::NoOperation).seen(Found::Same).used_up(), plain, "failed/readback"),
+        ("other", lost().searched(Found::NoOperation).seen(Found::Other), plain, "gone/readback"),
+        ("not-found", nothing_there().seen(Found::NotFound), plain, "search"),
+        ("no-answer", nothing_there().seen(Found::NoAnswer), plain, "read"),
+        ("no-answer-too-long", nothing_there().seen(Found::NoAnswer).in_vain(), plain, "in_doubt/tried"),
+        ("read-denied", nothing_there().seen(Found::Denied), refuses, "stop/cannot_read"),
+        ("read-denied-this-one", nothing_there().seen(Found::Denied), plain, "in_doubt/tried"),
+        ("read-refused-for-all", nothing_there().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
+        ("search-operation", lost().searched(Found::Operation).seen(Found::NotFound), plain, "deleted/operation"),
+        ("search-nothing", lost().searched(Found::NoOperation).seen(Found::NotFound), plain, "gone/readback"),
+        ("search-denied", lost().searched(Found::Denied).seen(Found::NotFound), plain, "gone/readback"),
+        ("search-unfinished", nothing_there().searched(Found::Unfinished), plain, "poll"),
+        ("search-no-answer", nothing_there().seen(Found::NotFound).searched(Found::NoAnswer), plain, "search"),
+        ("search-no-answer-too-long", nothing_there().seen(Found::NotFound).searched(Found::NoAnswer).in_vain(), plain, "gone/readback"),
+        ("search-refused-for-all", nothing_there().seen(Found::NotFound).searched(Found::RefusedForAll), plain, "stop/refused_for_all"),
     ]
 }
 
@@ -359,8 +392,9 @@ impl State<'_> {
         let refusal = self.class.is_some_and(Class::is_refusal_before_execution);
         // A refusal gives its attempt back, reading the same key pair makes up for an unread one, and nothing was
         // unread, spent or refused before the first attempt.
+        // What is spent may be more than what a later session permits.
         let impossible = (unread && (refusal || self.attempts == 0 || self.seen == Some(Found::Same)))
-            || (spent_all && (refusal || self.attempts == 0))
+            || (spent_all && self.attempts == 0)
             || ((too_often || too_late) && !refusal)
             || (too_long && self.class != Some(Class::Pending))
             || (alive && (self.attempts == 0 || refusal));
@@ -393,21 +427,42 @@ impl State<'_> {
     }
 }
 
-/// The history is searched only for what is not there, and only pending operations are polled.
+/// The history is searched for what is not there, and before all else where nothing told what became of the last attempt;
+/// polled are operations that are not terminal, which an answer or the history named.
 fn with_searches_and_polls(row: &RowState) -> Vec<RowState> {
-    let class = row.last.as_ref().and_then(|last| last.answer.as_ref()).map(|answer| answer.class);
+    let class = last_class(row);
     let mut rows = vec![row.clone()];
-    if row.attempts > 0 && row.look.as_ref().is_some_and(|look| look.found == Found::NotFound) {
+    if row.attempts > 0 && (is_unknown(row) || row.look.as_ref().is_some_and(|look| look.found == Found::NotFound)) {
         let found = FOUND.into_iter().filter(|found| !matches!(found, Found::Same | Found::Other | Found::Listed));
-        rows.extend(found.map(|found| RowState { search: look(found), ..row.clone() }));
+        for found in found {
+            let searched = RowState { search: look(found), ..row.clone() };
+            if matches!(found, Found::NoAnswer | Found::Unfinished) {
+                let (searches, polls) =
+                    (Tries { since: Some(ago(LONG)), count: FEWEST_TRIES }, row.clone().too_long().polls);
+                rows.push(RowState { searches, polls, ..searched.clone() });
+            }
+            rows.push(searched);
+        }
     }
-    if class == Some(Class::Pending) {
-        let states =
-            [Class::Succeeded, Class::OperationFailed, Class::Pending, Class::Unanswered, Class::RefusedForAll];
-        let searched = rows.clone();
-        rows.extend(searched.iter().flat_map(|row| states.map(|class| RowState { poll: poll(class), ..row.clone() })));
-    }
+    let states = [Class::Succeeded, Class::OperationFailed, Class::Pending, Class::Unanswered, Class::RefusedForAll];
+    let pollable = rows.iter().filter(|row| class == Some(Class::Pending) || row.is_unfinished());
+    // The failure of one that the history named ends the search that found it.
+    let can_be = |row: &RowState| !(row.is_unfinished() && row.poll.as_ref().unwrap().class == Class::OperationFailed);
+    let polled: Vec<_> = pollable
+        .flat_map(|row| states.map(|class| RowState { poll: poll(class), ..row.clone() }))
+        .filter(can_be)
+        .collect();
+    rows.extend(polled);
     rows
+}
+
+fn last_class(row: &RowState) -> Option<Class> {
+    row.last.as_ref().and_then(|last| last.answer.as_ref()).map(|answer| answer.class)
+}
+
+/// Whether nothing told what became of the last attempt.
+fn is_unknown(row: &RowState) -> bool {
+    row.attempts > 0 && matches!(last_class(row), None | Some(Class::Unanswered))
 }
 
 /// What must hold of a step whatever led to it; the text names the rule that is broken.
@@ -424,6 +479,9 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
     let lives = found == Some(Found::Same);
     let not_there = matches!(found, Some(Found::NotFound | Found::Other));
     let operation_failed = class == Some(Class::OperationFailed) || polled == Some(Class::OperationFailed);
+    let unknown = is_unknown(row);
+    let unfinished = searched == Some(Found::Unfinished);
+    let may_come = unfinished || searched == Some(Found::Operation) || (unknown && searched.is_none());
     let used_up = row.spent >= policy().max_attempts;
     let in_vain = row.tries.since == Some(ago(LONG));
     let fresh = row.confirmed_at == Some(ago(SHORT));
@@ -431,8 +489,8 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
     let rules: &[(&'static str, bool)] = &match step {
         Step::Done => [("done only when settled", row.settled.is_some()), OK, OK, OK],
         Step::Send { .. } => [
-            ("no request while an attempt may have taken effect unseen", !row.unread),
-            ("no request for what was seen gone or replaced", !not_there),
+            ("no request while an attempt may have taken effect unseen", !row.unread && !not_there),
+            ("no request while an operation may still take effect, or unsearched for one", !may_come),
             ("no request on an old observation, and none beyond the attempts", fresh && !used_up),
             (
                 "a further request only after a refusal before execution or a look at the same",
@@ -481,19 +539,20 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
                 !not_there || class == Some(Class::Refused) || class == Some(Class::Denied),
             ),
             ("denied only where others are not", class != Some(Class::Denied) || situation.denial == Denial::ThisItem),
-            OK,
+            ("failed only where no operation may still take effect", !unfinished),
         ],
         Step::Settle(O::Failed, evidence) => [
             ("failed by a look only where it was seen to be there, attempts used up", lives && used_up),
             ("failed by an operation only where one failed", evidence == E::Readback || operation_failed),
-            OK,
+            ("failed only where no operation may still take effect", !may_come),
             OK,
         ],
         Step::Settle(O::InDoubt, evidence) => [
             ("in doubt only after an attempt", asked && evidence == E::Tried),
             (
                 "in doubt only after looking",
-                (lives && class == Some(Class::Pending))
+                (lives && (class == Some(Class::Pending) || unfinished))
+                    || (lives && searched == Some(Found::Operation) && in_vain)
                     || (found == Some(Found::NoAnswer) && in_vain)
                     || (found == Some(Found::Denied) && situation.read_at.is_some()),
             ),
@@ -530,12 +589,22 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             OK,
             OK,
         ],
-        Step::Read { .. } => [("reads only what is to be deleted", row.verdict == Verdict::Delete), OK, OK, OK],
+        Step::Read { .. } => [
+            ("reads only what is to be deleted", row.verdict == Verdict::Delete),
+            (
+                "reads only after searching where nothing told what became of the last attempt",
+                !unknown || searched.is_some(),
+            ),
+            OK,
+            OK,
+        ],
         Step::Search { .. } => {
-            [("searches only for what is not there", asked && found == Some(Found::NotFound)), OK, OK, OK]
+            let wanted = found == Some(Found::NotFound) || (unknown && searched != Some(Found::NoOperation));
+            [("searches only for what is not there, or may still come", asked && wanted), OK, OK, OK]
         }
         Step::Poll { .. } => {
-            [("polls only what is pending", class == Some(Class::Pending) && found.is_none()), OK, OK, OK]
+            let is_pending = class == Some(Class::Pending) || unfinished;
+            [("polls only what is not terminal", is_pending && found.is_none()), OK, OK, OK]
         }
         Step::WaitUntil(at) => [
             (
@@ -603,6 +672,6 @@ fn attempts_are_counted_over_all_sessions() {
         row.reopen(now());
     }
     assert_eq!((row.attempts, row.spent), (4, 2));
-    let row = row.seen(Found::Same);
+    let row = row.searched(Found::NoOperation).seen(Found::Same);
     assert_eq!(word(decide(&row, &policy, &situation())), "failed/readback");
 }

@@ -11,7 +11,13 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
     let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
     let said = answer.and_then(|answer| answer.summary.clone());
     let found = row.look.as_ref().map(|look| look.found);
+    let pending = row.is_unfinished() || answer.is_some_and(|answer| answer.class == Class::Pending);
     let text = match (outcome, evidence) {
+        (Outcome::Deleted, Evidence::Operation) if row.is_unfinished() => {
+            "the operation history showed an operation that began while an attempt of ours was under way; it ended in \
+             success"
+                .into()
+        }
         (Outcome::Deleted, Evidence::Operation) if row.poll.is_none() => {
             "the operation history shows that a delete of this name took effect while an attempt of ours was under way"
                 .into()
@@ -20,7 +26,7 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
         (Outcome::Gone, _) if found == Some(Found::Other) => {
             "re-created under its old name: what has the name now has another identity and was left alone".into()
         }
-        (Outcome::Gone, _) if answer.is_some_and(|answer| answer.class == Class::Pending) => {
+        (Outcome::Gone, _) if pending => {
             "its operation did not end in time, and the key pair is not there any more".into()
         }
         (Outcome::Gone, _) => {
@@ -46,10 +52,24 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
         }
         (Outcome::Failed, Evidence::Operation) => "its operation failed, and the key pair is still there".into(),
         (Outcome::Failed, _) => said.unwrap_or_else(|| "its operation failed, and the key pair is still there".into()),
-        (Outcome::InDoubt, _) => match found {
-            Some(Found::Same) => "its operation did not end in time, and the key pair is still there".into(),
-            _ => "the answer was lost, and the key pair could not be read within the time for settling".into(),
-        },
+        (Outcome::InDoubt, _) if found == Some(Found::Same) && !pending => {
+            "the operation history shows that it was deleted, and the key pair is still shown".into()
+        }
+        (Outcome::InDoubt, _) if found == Some(Found::Same) => {
+            "its operation did not end in time, and the key pair is still there".into()
+        }
+        (Outcome::InDoubt, _) => {
+            let why = if pending {
+                "its operation did not end in time"
+            } else if row.spent == 0 {
+                "each request was refused before it was executed"
+            } else if answer.is_none_or(|answer| answer.class == Class::Unanswered) {
+                "the answer was lost"
+            } else {
+                "a request of ours may have taken effect"
+            };
+            format!("{why}, and the key pair could not be read within the time for settling")
+        }
     };
     Some(text)
 }
@@ -76,5 +96,86 @@ pub(super) fn stop_detail(cause: StopCause, row: &RowState, target: &Target) -> 
         StopCause::CannotRead => {
             format!("lightsail:GetKeyPair is not permitted in {target}, so nothing can be settled: {said}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::domain::{Exchange, Policy};
+    use crate::execute::decide::{Denial, Situation, Step, decide};
+    use crate::journal::event::{AttemptFinished, AttemptStarted, Event, Observed, Source, Verdict};
+
+    fn intent() -> IntentRecorded {
+        IntentRecorded {
+            line: 2,
+            key_pair_name: "kp".into(),
+            account: "1".into(),
+            region: "r".into(),
+            fields: Default::default(),
+            annotations: Default::default(),
+            observation: None,
+            verdict: Verdict::Delete,
+            expected_fingerprint: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// One attempt answered so, and then no reading with a usable answer, in a later session.
+    fn unreadable_after(class: Class) -> (Step, Option<String>) {
+        let mut now = Timestamp::UNIX_EPOCH;
+        let mut row = RowState::new(0, &intent());
+        let name = || ("kp".to_owned(), "r".to_owned());
+        let (key_pair_name, region) = name();
+        row.apply(1, now, &Event::AttemptStarted(AttemptStarted { attempt: 1, key_pair_name, region }));
+        let (exchange, cause, operation, error) = (Exchange::default(), None, None, None);
+        let finished = AttemptFinished { attempt: 1, class, cause, exchange, operation, error };
+        row.apply(2, now, &Event::AttemptFinished(Box::new(finished)));
+        row.reopen(now);
+        let policy = Policy::default();
+        for _ in 0..20 {
+            now = now.saturating_add(policy.settle_timeout).unwrap();
+            let situation = Situation { now, denial: Denial::Unknown, answered_at: Some(now), read_at: None };
+            let source = match decide(&row, &policy, &situation) {
+                Step::Read { .. } => Source::GetKeyPair,
+                Step::Search { .. } => Source::GetOperationsForResource,
+                Step::Settle(outcome, evidence) => {
+                    return (Step::Settle(outcome, evidence), detail(outcome, evidence, &row, &intent()));
+                }
+                step => return (step, None),
+            };
+            let nothing = Event::Observed(Box::new(Observed {
+                source,
+                found: Found::NoAnswer,
+                requests: 1,
+                throttled: 0,
+                account: None,
+                region: None,
+                observation: None,
+                operation: None,
+                error: None,
+                exchange: Exchange::default(),
+            }));
+            row.apply(3, now, &nothing);
+        }
+        panic!("it never ends: {row:#?}");
+    }
+
+    #[test]
+    fn what_was_refused_before_execution_is_not_said_to_be_lost() {
+        let doubtful = Step::Settle(Outcome::InDoubt, Evidence::Tried);
+        for class in [Class::Throttled, Class::NotSent, Class::SetupInProgress, Class::Denied, Class::RefusedForAll] {
+            let (step, text) = unreadable_after(class);
+            assert_eq!(step, doubtful, "{class:?}");
+            let text = text.unwrap();
+            assert!(text.contains("refused before it was executed") && !text.contains("lost"), "{class:?}: {text}");
+        }
+        let (step, text) = unreadable_after(Class::Unanswered);
+        assert_eq!(step, doubtful);
+        assert!(text.unwrap().starts_with("the answer was lost"));
+        let (_, text) = unreadable_after(Class::OperationFailed);
+        assert!(!text.unwrap().contains("lost"));
     }
 }

@@ -42,7 +42,9 @@ pub struct RowState {
     pub tries: Tries,
     /// What the operation history showed since the last attempt began.
     pub search: Option<Look>,
-    /// The last poll of the last attempt's operation.
+    /// Searches without a usable answer, in this session, since the last usable one.
+    pub searches: Tries,
+    /// The last poll of the last attempt's operation: the one that its answer or the history named.
     pub poll: Option<Poll>,
     /// Since when the operation is polled, and how often.
     pub polls: Tries,
@@ -57,6 +59,8 @@ pub struct RowState {
 pub struct Window {
     /// When its start was written down.
     pub from: Timestamp,
+    /// When its request left at the latest: right after that or, once its answer tells, later.
+    pub sent: Timestamp,
     /// When its answer was written down; `None` where there was none to rely upon: it ends when the attempt is dead.
     pub to: Option<Timestamp>,
 }
@@ -107,6 +111,13 @@ pub struct Look {
     pub summary: Option<String>,
 }
 
+impl Look {
+    /// Whether it is the operation of ours that succeeded.
+    fn is_success(&self) -> bool {
+        self.found == Found::Operation
+    }
+}
+
 /// What a poll showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
@@ -154,6 +165,7 @@ impl RowState {
             look: None,
             tries: Tries::default(),
             search: None,
+            searches: Tries::default(),
             poll: None,
             polls: Tries::default(),
             settled: None,
@@ -168,10 +180,10 @@ impl RowState {
                 self.attempts = started.attempt;
                 self.spent += 1;
                 self.unread = true;
-                self.windows.push(Window { from: at, to: None });
+                self.windows.push(Window { from: at, sent: at, to: None });
                 self.last = Some(Attempt { number: started.attempt, started_at: at, started_seq: seq, answer: None });
                 (self.look, self.search, self.poll) = (None, None, None);
-                (self.tries, self.polls) = (Tries::default(), Tries::default());
+                (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
             }
             Event::AttemptFinished(finished) => {
                 let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
@@ -183,6 +195,10 @@ impl RowState {
                 let summary = polled.error.as_ref().map(|error| error.summary());
                 self.poll = Some(Poll { class: polled.class, seq, summary });
                 self.polls.add(at);
+                if polled.class == Class::OperationFailed && self.is_unfinished() {
+                    // That one is over. There may be another.
+                    self.search = None;
+                }
             }
             Event::Observed(observed) => {
                 if observed.found == Found::Same {
@@ -230,18 +246,30 @@ impl RowState {
         }
         if let Some(last) = &mut self.last {
             last.started_at = last.started_at.max(answer.at.saturating_sub(elapsed).unwrap_or(Timestamp::MIN));
+            // Only then the last window is its own, and still open.
+            if let (Class::Unanswered, Some(window)) = (answer.class, self.windows.last_mut()) {
+                window.sent = window.sent.max(last.started_at);
+            }
             last.answer = Some(answer);
         }
     }
 
     fn observe(&mut self, source: Source, look: Look) {
-        let usable = !matches!(look.found, Found::NoAnswer);
-        if usable {
-            self.tries = Tries::default();
+        let searched = source == Source::GetOperationsForResource;
+        // The operation that deleted it was seen, and it is shown all the same: one of the two is not up to date.
+        let contradicts = look.found == Found::Same && self.search.as_ref().is_some_and(Look::is_success);
+        let tries = if searched { &mut self.searches } else { &mut self.tries };
+        if look.found == Found::NoAnswer || contradicts {
+            tries.add(look.at);
         } else {
-            self.tries.add(look.at);
+            *tries = Tries::default();
         }
-        if source == Source::GetOperationsForResource {
+        if searched {
+            if look.found == Found::Unfinished {
+                // As if the answer had named it. What was seen before says nothing of what it will do.
+                (self.look, self.poll, self.unread) = (None, None, true);
+                self.polls.since.get_or_insert(look.at);
+            }
             self.search = Some(look);
             return;
         }
@@ -251,6 +279,20 @@ impl RowState {
         self.look = Some(look);
     }
 
+    /// Whether the history showed an operation of ours that had not ended.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.search.as_ref().is_some_and(|look| look.found == Found::Unfinished)
+    }
+
+    /// The operation to ask for: the one that the history showed, else the one that the last answer named.
+    #[must_use]
+    pub fn operation_id(&self) -> Option<&str> {
+        let answer = || self.last.as_ref()?.answer.as_ref()?.operation_id.as_deref();
+        let found = self.search.as_ref().filter(|look| look.found == Found::Unfinished);
+        found.map_or_else(answer, |look| look.operation_id.as_deref())
+    }
+
     /// Another session takes the row up at `now`: time budgets begin anew, and what stopped the earlier session need
     /// not hold any more.
     pub fn reopen(&mut self, now: Timestamp) {
@@ -258,7 +300,7 @@ impl RowState {
         self.confirmed_at = None;
         self.look = self.look.take().filter(|look| self.attempts > 0 && look.found != Found::Same);
         self.unread |= self.attempts > 0;
-        self.tries = Tries::default();
+        (self.tries, self.searches) = (Tries::default(), Tries::default());
         (self.refusals, self.unsent, self.refused_since) = (0, 0, None);
         if self.polls.since.is_some() {
             self.polls = Tries { since: Some(now), count: 0 };

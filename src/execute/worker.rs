@@ -253,14 +253,14 @@ impl<L: Lightsail> Worker<L> {
         }
     }
 
-    /// Looks for a delete of this name that succeeded inside the window of an attempt whose effect is unknown.
+    /// Looks for a delete of this name inside the window of an attempt whose effect is unknown: one that succeeded, else
+    /// one that is still to end.
     async fn search(&mut self, level: u32) -> Result<Flow, JournalError> {
         pause(level).await;
         let (region, name) = (self.intent.region.clone(), self.intent.key_pair_name.clone());
         let mut token: Option<String> = None;
         let (mut requests, mut throttled) = (0, 0);
-        let mut hit = None;
-        let mut unfinished = false;
+        let (mut hit, mut unfinished) = (None, None);
         let mut last = None;
         for _ in 0..SEARCH_PAGES {
             let patience = self.shared.policy.settle_timeout;
@@ -276,7 +276,7 @@ impl<L: Lightsail> Worker<L> {
                 if operation.has_succeeded() {
                     hit = Some(operation);
                 } else if !operation.has_failed() {
-                    unfinished = true;
+                    unfinished = Some(operation);
                 }
             }
             token = answer.next;
@@ -285,13 +285,12 @@ impl<L: Lightsail> Worker<L> {
             }
         }
         let (exchange, error) = last.unwrap_or_default();
-        let found = match (&hit, error.as_ref().map(|error| found_error(error.class))) {
-            (Some(_), _) => Found::Operation,
+        let found = match (&hit, &unfinished, error.as_ref().map(|error| found_error(error.class))) {
+            (Some(_), ..) => Found::Operation,
+            (None, Some(_), _) => Found::Unfinished,
             // Whether the service answers for a deleted key pair is not documented: "not found" is no evidence.
-            (None, Some(Found::NotFound)) => Found::NoOperation,
-            (None, Some(found)) => found,
-            (None, None) if unfinished => Found::NoAnswer,
-            (None, None) => Found::NoOperation,
+            (None, None, Some(Found::NotFound) | None) => Found::NoOperation,
+            (None, None, Some(found)) => found,
         };
         self.record(Event::Observed(Box::new(Observed {
             source: Source::GetOperationsForResource,
@@ -301,7 +300,7 @@ impl<L: Lightsail> Worker<L> {
             account: None,
             region: None,
             observation: None,
-            operation: hit,
+            operation: hit.or(unfinished),
             error,
             exchange,
         })))
@@ -320,20 +319,19 @@ impl<L: Lightsail> Worker<L> {
         let early = if whole { WHOLE_SECONDS_TOLERANCE } else { CLOCK_TOLERANCE };
         operation.is_delete_of(&self.intent.key_pair_name)
             && self.state.windows.iter().any(|window| {
-                let dead = window.from.saturating_add(self.shared.policy.dead_after()).unwrap_or(Timestamp::MAX);
+                let dead = window.sent.saturating_add(self.shared.policy.dead_after()).unwrap_or(Timestamp::MAX);
                 let from = window.from.saturating_sub(early).unwrap_or(Timestamp::MIN);
                 // Nothing that an answered attempt did can be younger than its answer.
                 (from..=window.to.unwrap_or(dead)).contains(&created)
             })
     }
 
-    /// Asks for the state of the last attempt's operation.
+    /// Asks for the state of the last attempt's operation, be it from its answer or from the history.
     async fn poll(&mut self, level: u32) -> Result<Flow, JournalError> {
         // At least a moment, so that a service that answers at once is not asked without end.
         tokio::time::sleep(Duration::from_millis(100)).await;
         pause(level + 1).await;
-        let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
-        let operation_id = answer.and_then(|answer| answer.operation_id.clone()).unwrap_or_default();
+        let operation_id = self.state.operation_id().unwrap_or_default().to_owned();
         let region = self.intent.region.clone();
         let patience = self.shared.policy.settle_timeout;
         let Reading { reply, requests, throttled } =

@@ -374,6 +374,8 @@ pub enum Found {
     NotFound,
     /// A delete of this name that succeeded inside the attempt's window.
     Operation,
+    /// A delete of this name inside the attempt's window that is not terminal yet.
+    Unfinished,
     /// No such operation.
     NoOperation,
     /// A listing was read to its end.

@@ -178,6 +178,7 @@ fn the_words_are_those_of_the_document() {
         Found::Other,
         Found::NotFound,
         Found::Operation,
+        Found::Unfinished,
         Found::NoOperation,
         Found::Listed,
         Found::NoAnswer,

@@ -37,6 +37,8 @@ pub(crate) enum Fate {
     Garbled,
     /// An operation that is not terminal.
     Pending(End),
+    /// The same, and the answer that names it is lost.
+    PendingUnknown(End),
     /// An operation that failed; sometimes the key pair is gone all the same.
     FailedOperation {
         effect: bool,
@@ -131,7 +133,7 @@ impl Fate {
             return Self::Plain;
         }
         let effect = rng.bool();
-        match rng.u32(0..24) {
+        match rng.u32(0..26) {
             0 => Self::NoConnection,
             1 | 2 => Self::Lost,
             3 | 4 => Self::Silent,
@@ -143,13 +145,14 @@ impl Fate {
             17 => Self::Empty { effect },
             18 => Self::Garbled,
             19..=21 => Self::Pending(End::draw(rng)),
+            22 | 23 => Self::PendingUnknown(End::draw(rng)),
             _ => Self::FailedOperation { effect: rng.u32(0..4) == 0 },
         }
     }
 
     /// Whether it comes to an answer of the service.
     pub(crate) fn is_answered(self) -> bool {
-        !matches!(self, Self::NoConnection | Self::Lost | Self::Silent | Self::Cut { .. })
+        !matches!(self, Self::NoConnection | Self::Lost | Self::Silent | Self::Cut { .. } | Self::PendingUnknown(_))
     }
 }
 

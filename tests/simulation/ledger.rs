@@ -54,6 +54,8 @@ pub(crate) struct Row {
     pub(crate) attempts: Vec<Attempt>,
     /// Readings of the key pair.
     pub(crate) looks: Vec<(usize, Source, Found)>,
+    /// Searches of the operation history.
+    pub(crate) searches: Vec<(usize, Found)>,
     pub(crate) settled: Option<(Outcome, Evidence)>,
     entries: Vec<usize>,
 }
@@ -120,6 +122,7 @@ impl Ledger {
                 observed_at: intent.observation.as_ref().map(|seen| seen.at),
                 attempts: Vec::new(),
                 looks: Vec::new(),
+                searches: Vec::new(),
                 settled: None,
                 entries: vec![seq],
             }),
@@ -145,7 +148,10 @@ impl Row {
                     attempt.finished = Some((finished.class, entry.at));
                 }
             }
-            Event::Observed(seen) if seen.source != Source::GetOperationsForResource => {
+            Event::Observed(seen) if seen.source == Source::GetOperationsForResource => {
+                self.searches.push((seq, seen.found));
+            }
+            Event::Observed(seen) => {
                 self.looks.push((seq, seen.source, seen.found));
             }
             Event::RowSettled(settled) => self.settled = Some((settled.outcome, settled.evidence)),

@@ -163,6 +163,7 @@ impl Course {
             let mut sim = self.sim.lock().unwrap();
             sim.world.session = number;
             sim.world.faults = self.faults.clone();
+            sim.world.is_clock_wrong = self.time.is_wrong();
             sim.world.resources.iter_mut().for_each(|resource| resource.last_read = None);
         }
         let handle =

@@ -6,9 +6,10 @@ use keybatch::domain::{Class, Evidence, Outcome, OutcomeCounts};
 use keybatch::journal::Entry;
 use keybatch::journal::event::{Event, Found, Source, Verdict};
 
+use crate::fate::Fate;
 use crate::ledger::{Row, Sim};
 use crate::time::{SimTime, Us, service_time};
-use crate::world::{By, Resource};
+use crate::world::{By, Request, Resource};
 
 /// By how much the service's clock may differ where an operation is claimed: whole seconds, and a tolerance.
 const CLAIMED_EARLY: SignedDuration = SignedDuration::from_millis(1_200);
@@ -49,9 +50,12 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
     must(last.is_some_and(|attempt| attempt.finished.is_none()), "I1: a delete leaves without a durable start");
     let requests = resource.requests.iter().map(|number| &world.requests[*number]);
     must(requests.clone().all(|request| request.attempt < attempt), "I1: two deletes for one attempt");
-    // I3: nothing of an earlier one is still to come.
+    // I3: nothing of an earlier one is still to come, unless the service would not say what is.
     for request in requests.clone() {
-        must(request.outstanding == 0, "I3: a delete leaves while an earlier one may still take effect");
+        must(
+            request.outstanding == 0 || is_unsearchable(row, request),
+            "I3: a delete leaves while an earlier one may still take effect",
+        );
         let waiting = request.session == world.session && request.delivered.is_none();
         must(!waiting, "I3: a delete leaves while an earlier one has no answer");
     }
@@ -71,7 +75,8 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
         let read = row.looks.iter().any(|(seq, _, found)| *seq > attempt.seq && *found == Found::Same);
         must(read, "I4: nobody read the key pair after an attempt that may have had an effect");
         let request = requests.clone().find(|request| request.attempt == attempt.number);
-        let later = request.is_none_or(|request| request.last_event <= resource.last_same);
+        let later =
+            request.is_none_or(|request| request.last_event <= resource.last_same || is_unsearchable(row, request));
         must(later, "I4: the key pair was read before an earlier attempt was dead");
     }
     if row.looks.is_empty() {
@@ -81,6 +86,18 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
         must(fresh, "I4: the plan's observation is too old to rest upon");
     }
     (faults, attempt)
+}
+
+/// Whether a request left an operation that is not terminal, and the history of it could not be had: it was asked for, and
+/// denied or not answered. Then the same identity is enough for another attempt.
+fn is_unsearchable(row: &Row, request: &Request) -> bool {
+    let of_it = |attempt: &&crate::ledger::Attempt| attempt.number == request.attempt;
+    let Some(attempt) = row.attempts.iter().find(of_it) else { return false };
+    let next = row.attempts.iter().find(|later| later.number > request.attempt).map_or(usize::MAX, |next| next.seq);
+    let searches = row.searches.iter().filter(|(seq, _)| (attempt.seq..next).contains(seq));
+    let last = searches.last().map(|(_, found)| *found);
+    let pends = matches!(request.fate, Fate::Pending(_) | Fate::PendingUnknown(_));
+    pends && request.delivered != Some(Class::Pending) && matches!(last, Some(Found::Denied | Found::NoAnswer))
 }
 
 fn is_same(found: Found) -> Option<bool> {
@@ -111,7 +128,8 @@ pub(crate) fn recorded(sim: &mut Sim, entry: &Entry) {
             let of_it = |one: &&crate::world::Request| one.resource == index && one.attempt == finished.attempt;
             let request = sim.world.requests.iter().find(of_it);
             let same = request.is_some_and(|request| request.delivered == Some(finished.class));
-            let number = request.and_then(|request| request.operation.filter(|_| same));
+            let number =
+                request.and_then(|request| request.operation.filter(|_| same && finished.class == Class::Pending));
             number.into_iter().for_each(|op| sim.world.ops[op].acknowledged = true);
             (!same).then(|| format!("I8: row {}: the answer recorded is not the one that came", index + 1))
         }
@@ -209,11 +227,13 @@ pub(crate) fn at_the_end(sim: &mut Sim, quiet: bool) {
             broken.push(format!("row {} has no outcome", index + 1));
             continue;
         };
+        let requests = || resource.requests.iter().map(|number| &sim.world.requests[*number]);
         let effective = resource.requests.iter().any(|number| sim.world.requests[*number].effect.is_some());
         let removed_by_us = matches!(resource.original_removed, Some((_, By::Us(_))));
         let holds = match outcome {
             Outcome::Deleted | Outcome::Gone => resource.original_removed.is_some(),
-            Outcome::Absent | Outcome::Failed => !removed_by_us,
+            Outcome::Failed => !removed_by_us || requests().any(|request| is_unsearchable(row, request)),
+            Outcome::Absent => !removed_by_us,
             Outcome::Skipped => resource.requests.is_empty() && !effective,
             Outcome::InDoubt => true,
         };

@@ -96,6 +96,10 @@ impl World {
                 self.pend(number, end, now);
                 Some(Answer::ok(Some(self.answered(number))))
             }
+            Fate::PendingUnknown(end) => {
+                self.pend(number, end, now);
+                None
+            }
             _ => {
                 self.execute(number, now);
                 Some(Answer::ok(Some(self.answered(number))))
@@ -127,7 +131,7 @@ impl World {
         let begun = self.requests[number].sent - self.requests[number].stalled;
         let (at, dead) = (now + after, (begun + self.dead_after - 100 * MS).max(now));
         self.later(number, at, Happening::End { request: number, success, effect });
-        if at > dead && !self.gaps_known {
+        if at > dead && self.is_clock_wrong && !self.gaps_known {
             self.push(dead, Happening::Die { request: number, success, effect });
         }
     }

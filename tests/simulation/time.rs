@@ -63,6 +63,11 @@ impl SimTime {
         self.inner().skew += by;
     }
 
+    /// Whether this machine's clock is further from the service's than operations are claimed by.
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.inner().skew.abs() > 200 * MS
+    }
+
     /// What this machine's clock shows at a true time.
     pub(crate) fn shown(&self, at: Us) -> Timestamp {
         Timestamp::from_microsecond(at + self.inner().skew).unwrap()

@@ -92,7 +92,7 @@ pub(crate) enum Happening {
         success: bool,
         effect: bool,
     },
-    /// Nobody knows of its operation, and it is dead: the operation ends now, or never.
+    /// Nobody knows of its operation, nobody can tell it by its time, and it is dead: the operation ends now, or never.
     Die {
         request: usize,
         success: bool,
@@ -126,6 +126,8 @@ pub(crate) struct World {
     queued: u64,
     /// Whether what is known not to be covered happens, too: see the head of the test.
     pub(crate) gaps_known: bool,
+    /// Whether this machine's clock is further from the service's than operations are claimed by.
+    pub(crate) is_clock_wrong: bool,
     /// Until when everybody is refused for want of credentials, for going too fast, and for reading at all.
     pub(crate) expired_until: Us,
     pub(crate) throttled_until: Us,
@@ -157,6 +159,7 @@ impl World {
             ops: Vec::new(),
             queue: BTreeMap::new(),
             queued: 0,
+            is_clock_wrong: false,
             gaps_known: std::env::var_os("KEYBATCH_KNOWN_GAPS").is_some(),
             expired_until: 0,
             throttled_until: 0,

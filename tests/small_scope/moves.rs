@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keybatch::domain::{Class, Exchange, Operation};
-use keybatch::execute::decide::{Denial, Step, decide};
+use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
 use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source};
 
 use crate::node::{Node, Pair, Pending, observed};
@@ -47,6 +47,12 @@ fn meanwhile(node: &Node) -> Vec<Node> {
         late.truth.late = None;
         late.execute();
         next.push(late);
+    }
+    if node.truth.due {
+        let mut ended = node.clone().told("the operation takes effect");
+        ended.truth.due = false;
+        ended.execute();
+        next.push(ended);
     }
     if node.foreign < node.bounds.foreign {
         for pair in [Pair::Nobody, Pair::Another] {
@@ -98,6 +104,10 @@ fn fates(pair: Pair) -> Vec<(Class, Effect, Option<Pending>)> {
             (Class::Pending, Effect::None, Some(Pending::Fails)),
             (Class::Pending, Effect::None, Some(Pending::Never)),
             (Class::Pending, Effect::Now, Some(Pending::Never)),
+            (Class::Pending, Effect::None, Some(Pending::Succeeds)),
+            (Class::Unanswered, Effect::None, Some(Pending::Succeeds)),
+            (Class::Unanswered, Effect::None, Some(Pending::Fails)),
+            (Class::Unanswered, Effect::None, Some(Pending::Never)),
         ]);
     }
     fates
@@ -125,7 +135,10 @@ fn send(node: &Node) -> Vec<Node> {
     begun.truth.sent = true;
     for (class, effect, pending) in fates(begun.truth.pair) {
         let mut fate = begun.clone().told(format!("{class:?}, effect {effect:?}, operation {pending:?}"));
-        fate.truth.pending = pending;
+        (fate.truth.pending, fate.truth.ended) = (pending, false);
+        if pending == Some(Pending::Succeeds) && effect == Effect::None {
+            (fate.truth.due, fate.truth.unsearchable) = (true, false);
+        }
         match effect {
             Effect::None => {}
             Effect::Now => fate.execute(),
@@ -139,7 +152,7 @@ fn send(node: &Node) -> Vec<Node> {
             class,
             cause: None,
             exchange: Exchange::default(),
-            operation: pending.map(|_| operation),
+            operation: pending.filter(|_| class == Class::Pending).map(|_| operation),
             error: None,
         }));
         for mut after in record(&fate, &finished) {
@@ -167,31 +180,50 @@ fn read(node: &Node) -> Vec<Node> {
 }
 
 fn search(node: &Node) -> Vec<Node> {
-    let mut findings = vec![Found::NoOperation, Found::NoAnswer];
-    if !node.truth.deleted_at.is_empty() {
+    let truth = &node.truth;
+    let mut findings = vec![Found::Denied];
+    // Whether an operation that fails has ended yet is open; one that never ends has not.
+    let is_open = truth.due || truth.pending == Some(Pending::Never);
+    if is_open || (truth.pending == Some(Pending::Fails) && !truth.ended) {
+        findings.push(Found::Unfinished);
+    }
+    // Of what is not there any more the service may say nothing.
+    if truth.pair != Pair::Original || !is_open {
+        findings.push(Found::NoOperation);
+    }
+    if !truth.deleted_at.is_empty() {
         findings.push(Found::Operation);
     }
     let mut next = Vec::new();
     for found in findings {
-        let wait = if found == Found::NoAnswer { node.policy.settle_timeout } else { Duration::ZERO };
-        let node = node.clone().told(format!("searches: {found:?}")).later(wait);
+        let mut node = node.clone().told(format!("searches: {found:?}"));
+        node.truth.unsearchable = found == Found::Denied;
         next.extend(record(&node, &observed(Source::GetOperationsForResource, found, node.truth.now)));
     }
+    // No usable answer until the time for it is over: a crash meanwhile forgets them.
+    let mut node = node.clone().told("searches in vain");
+    node.truth.unsearchable = true;
+    for _ in 1..FEWEST_TRIES {
+        node = node.clone().apply(&observed(Source::GetOperationsForResource, Found::NoAnswer, node.truth.now));
+    }
+    let node = node.clone().later(node.policy.settle_timeout);
+    next.extend(record(&node, &observed(Source::GetOperationsForResource, Found::NoAnswer, node.truth.now)));
     next
 }
 
 fn poll(node: &Node) -> Vec<Node> {
     let mut classes = vec![Class::Pending, Class::Unanswered, Class::RefusedForAll];
     match node.truth.pending {
-        Some(Pending::Succeeds) => classes.push(Class::Succeeded),
+        Some(Pending::Succeeds) if !node.truth.due => classes.push(Class::Succeeded),
         Some(Pending::Fails) => classes.push(Class::OperationFailed),
-        Some(Pending::Never) | None => {}
+        _ => {}
     }
     let mut next = Vec::new();
     for class in classes {
         let ended = matches!(class, Class::Succeeded | Class::OperationFailed | Class::RefusedForAll);
         let wait = if ended { Duration::ZERO } else { node.policy.operation_timeout };
-        let node = node.clone().told(format!("polls: {class:?}")).later(wait);
+        let mut node = node.clone().told(format!("polls: {class:?}")).later(wait);
+        node.truth.ended |= class == Class::OperationFailed;
         let polled = OperationPolled {
             operation_id: "op".into(),
             class,

@@ -1,13 +1,14 @@
 //! One moment of one row: what is known of it, and what is true.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Evidence, Exchange, Identity, Observation, Outcome, Policy};
-use keybatch::execute::decide::{Denial, Situation};
-use keybatch::execute::row::RowState;
+use keybatch::execute::decide::{Denial, FEWEST_TRIES, REFUSAL_BUDGET, Situation};
+use keybatch::execute::row::{RowState, Tries};
 use keybatch::journal::event::{Event, Found, IntentRecorded, Observed, RowSettled, Source, Verdict};
 
 /// How far an exploration goes.
@@ -21,7 +22,7 @@ pub(crate) struct Bounds {
 }
 
 /// What has the name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Pair {
     Original,
     Nobody,
@@ -29,7 +30,7 @@ pub(crate) enum Pair {
 }
 
 /// An operation that is not terminal, and whether it will be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Pending {
     Succeeds,
     Fails,
@@ -48,6 +49,12 @@ pub(crate) struct Truth {
     /// When a delete of this name succeeded.
     pub(crate) deleted_at: Vec<Timestamp>,
     pub(crate) pending: Option<Pending>,
+    /// Whether that was seen to have failed.
+    pub(crate) ended: bool,
+    /// Whether an operation that was accepted is still to take effect.
+    pub(crate) due: bool,
+    /// Whether the service would not say which operations there are.
+    pub(crate) unsearchable: bool,
     /// Whether the last reading that was recorded showed the original, and none of our attempts may have changed that.
     pub(crate) sure: bool,
     /// Whether any request left.
@@ -69,13 +76,23 @@ pub(crate) struct Node {
 
 /// What happened last, and what before that.
 #[derive(Debug)]
-pub(crate) struct Link(String, Option<Rc<Link>>);
+pub(crate) struct Link(pub(crate) String, pub(crate) Option<Rc<Link>>);
 
-pub(crate) fn original() -> Identity {
-    Identity { arn: Some("arn:1".into()), created_at: Some("2020".into()), fingerprint: Some("aa".into()) }
+impl Link {
+    /// What happened, line by line.
+    pub(crate) fn story(mut link: Option<&Self>) -> String {
+        let mut lines = Vec::new();
+        while let Some(Self(line, before)) = link {
+            lines.push(line.as_str());
+            link = before.as_deref();
+        }
+        lines.reverse();
+        lines.join("\n")
+    }
 }
 
-fn intent(at: Timestamp) -> IntentRecorded {
+/// A row of the plan. Nothing is decided upon what its identity is, only whether it is the same.
+pub(crate) fn intent(verdict: Verdict, at: Timestamp) -> IntentRecorded {
     IntentRecorded {
         line: 2,
         key_pair_name: "key".into(),
@@ -83,8 +100,8 @@ fn intent(at: Timestamp) -> IntentRecorded {
         region: "r".into(),
         fields: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        observation: Some(Observation { identity: original(), tags: BTreeMap::new(), at }),
-        verdict: Verdict::Delete,
+        observation: Some(Observation { identity: Identity::default(), tags: BTreeMap::new(), at }),
+        verdict,
         expected_fingerprint: None,
         notes: Vec::new(),
     }
@@ -110,17 +127,45 @@ impl Node {
             late: None,
             deleted_at: Vec::new(),
             pending: None,
+            ended: false,
+            due: false,
+            unsearchable: false,
             sure: true,
             sent: false,
         };
-        let state = RowState::new(0, &intent(now));
+        let state = RowState::new(0, &intent(Verdict::Delete, now));
         let denial = Denial::Unknown;
         Self { bounds, policy, state, truth, denial, crashes: 0, foreign: 0, story: None }
     }
 
-    /// Equal for nodes with the same future.
-    pub(crate) fn key(&self) -> String {
-        format!("{:?}{:?}{:?}{}{}", self.state, self.truth, self.denial, self.crashes, self.foreign)
+    /// Equal for nodes with the same future: of a time only how long ago it is, as far as a limit lies beyond that.
+    pub(crate) fn key(&self) -> u64 {
+        let Self { state, truth, .. } = self;
+        let mut hasher = DefaultHasher::new();
+        let ago = |then: Timestamp, most: i64| truth.now.duration_since(then).as_secs().min(most + 1);
+        let longest = i64::try_from(self.policy.operation_timeout.as_secs()).unwrap();
+        let tries = |tries: Tries| (tries.count.min(FEWEST_TRIES), tries.since.map(|since| ago(since, longest)));
+        (state.attempts, state.spent, state.unread, state.unsent).hash(&mut hasher);
+        state.windows.iter().any(|window| window.to.is_none()).hash(&mut hasher);
+        let refused = state.refused_since.map(|then| ago(then, REFUSAL_BUDGET.as_secs()));
+        (state.confirmed_at.map(|then| ago(then, longest)), refused).hash(&mut hasher);
+        state
+            .last
+            .as_ref()
+            .map(|last| {
+                let answer = last.answer.as_ref();
+                let answer = answer.map(|answer| (answer.class, answer.earlier_session, ago(answer.at, longest)));
+                (answer, ago(last.started_at, longest))
+            })
+            .hash(&mut hasher);
+        let found = [&state.look, &state.search].map(|look| look.as_ref().map(|look| look.found));
+        (found, state.poll.as_ref().map(|poll| poll.class)).hash(&mut hasher);
+        [state.tries, state.searches, state.polls].map(tries).hash(&mut hasher);
+        let late = truth.late.map(|late| late.duration_since(truth.now).as_secs());
+        (truth.pair, truth.by_us, late, truth.deleted_at.is_empty(), truth.pending).hash(&mut hasher);
+        (truth.ended, truth.due, truth.unsearchable, truth.sure, truth.sent).hash(&mut hasher);
+        (format!("{:?}", self.denial), self.crashes, self.foreign).hash(&mut hasher);
+        hasher.finish()
     }
 
     pub(crate) fn is_settled(&self) -> bool {
@@ -138,14 +183,7 @@ impl Node {
     }
 
     fn story(&self) -> String {
-        let mut lines = Vec::new();
-        let mut link = self.story.as_deref();
-        while let Some(Link(line, before)) = link {
-            lines.push(line.as_str());
-            link = before.as_deref();
-        }
-        lines.reverse();
-        lines.join("\n")
+        Link::story(self.story.as_deref())
     }
 
     pub(crate) fn later(mut self, by: Duration) -> Self {
@@ -190,13 +228,13 @@ impl Node {
     /// The outcome, held against the truth. What is still on its way will come.
     pub(crate) fn settle(self, outcome: Outcome, evidence: Evidence) -> Self {
         let gone = self.truth.pair != Pair::Original;
-        let may_come = self.truth.late.is_some();
+        let may_come = self.truth.late.is_some() || (self.truth.due && !self.truth.unsearchable);
         let holds = match outcome {
             Outcome::Deleted => gone && !self.truth.deleted_at.is_empty() && self.state.attempts > 0,
             Outcome::Gone => gone && self.state.attempts > 0,
             Outcome::Absent => gone && !self.truth.by_us && !may_come,
             Outcome::Skipped => self.state.attempts == 0 && !self.truth.sent,
-            Outcome::Failed => !self.truth.by_us && !may_come,
+            Outcome::Failed => self.truth.unsearchable || (!self.truth.by_us && !may_come),
             Outcome::InDoubt => self.state.attempts > 0,
         };
         assert!(holds, "{outcome}/{evidence:?} is not so: {:?}\n{}", self.truth, self.story());
@@ -207,6 +245,8 @@ impl Node {
     /// What must hold when a request leaves.
     pub(crate) fn check_sending(&self) {
         assert!(self.truth.late.is_none(), "I3: an earlier attempt may still take effect\n{}", self.story());
+        let may_come = self.truth.due && !self.truth.unsearchable;
+        assert!(!may_come, "I3: an operation of an earlier attempt may still take effect\n{}", self.story());
         assert!(self.truth.sure, "I4: nobody looked after the last attempt\n{}", self.story());
         let age = self.truth.now.duration_since(self.state.confirmed_at.unwrap());
         assert!(age <= SignedDuration::from_secs(50), "I4: what was seen is {age} old\n{}", self.story());
@@ -215,7 +255,7 @@ impl Node {
 
 /// A reading.
 pub(crate) fn observed(source: Source, found: Found, at: Timestamp) -> Event {
-    let seen = || Observation { identity: original(), tags: BTreeMap::new(), at };
+    let seen = || Observation { identity: Identity::default(), tags: BTreeMap::new(), at };
     Event::Observed(Box::new(Observed {
         source,
         found,

@@ -24,10 +24,8 @@ fn steps() -> Vec<Step> {
         Step::Polled { class: Class::OperationFailed },
     ];
     steps.extend([1, 2].into_iter().flat_map(|attempt| classes.map(|class| Step::Finished { attempt, class })));
-    steps.extend(
-        [Found::Same, Found::Other, Found::NotFound, Found::Operation, Found::NoAnswer]
-            .map(|found| Step::Observed { found }),
-    );
+    steps.extend([Found::Same, Found::Other, Found::NotFound, Found::NoAnswer].map(|found| Step::Observed { found }));
+    steps.extend([Found::Operation, Found::Unfinished, Found::NoOperation].map(|found| Step::Searched { found }));
     steps
 }
 
@@ -89,13 +87,19 @@ impl Oracle<'_> {
         self.attempts() > 0 && !self.last_answer().is_some_and(Class::is_refusal_before_execution)
     }
 
+    /// Whether an operation was found that had not ended, and was not seen to have failed since.
+    fn is_unfinished(&self) -> bool {
+        let found = self.1.iter().rposition(|step| *step == Step::Searched { found: Found::Unfinished });
+        found.is_some_and(|found| !self.1[found..].contains(&Step::Polled { class: Class::OperationFailed }))
+    }
+
     fn allows(&self, next: Step) -> bool {
         match next {
             Step::Started { attempt, session } => self.allows_attempt(attempt, session),
             Step::Finished { attempt, .. } => {
                 self.last_start().is_some() && self.last_answer().is_none() && attempt as usize == self.attempts()
             }
-            Step::Polled { .. } => self.attempts() > 0,
+            Step::Polled { .. } | Step::Searched { .. } => self.attempts() > 0,
             Step::Observed { .. } => true,
             Step::Settled { outcome, evidence } => self.allows_outcome(outcome, evidence),
         }
@@ -115,6 +119,10 @@ impl Oracle<'_> {
             (Some(Class::Succeeded | Class::Refused), _) => return false,
             _ => {}
         }
+        let succeeded = [Step::Polled { class: Class::Succeeded }, Step::Searched { found: Found::Operation }];
+        if self.is_unfinished() || succeeded.into_iter().any(|step| self.has(step)) {
+            return false;
+        }
         !self.last_may_have_acted() || self.readings(last).last() == Some(&Found::Same)
     }
 
@@ -128,7 +136,7 @@ impl Oracle<'_> {
             (Outcome::Deleted, Evidence::Operation) => {
                 tried
                     && (self.has(Step::Polled { class: Succeeded })
-                        || self.has(Step::Observed { found: Found::Operation }))
+                        || self.has(Step::Searched { found: Found::Operation }))
             }
             (Outcome::Gone, Evidence::Readback) => matches!(since.last(), Some(Found::NotFound | Found::Other)),
             (Outcome::Absent, Evidence::Inventory) => {
@@ -137,6 +145,7 @@ impl Oracle<'_> {
             }
             (Outcome::Absent, Evidence::Answer) => self.attempts() == 1 && self.last_answer() == Some(NotFound),
             (Outcome::Skipped, Evidence::Note) => !tried,
+            (Outcome::Failed, _) if self.is_unfinished() => false,
             (Outcome::Failed, Evidence::Answer) => {
                 self.last_answer().is_some_and(|class| [Refused, Denied, Throttled, SetupInProgress].contains(&class))
             }
