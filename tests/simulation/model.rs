@@ -94,8 +94,8 @@ fn is_unsearchable(row: &Row, request: &Request) -> bool {
     let of_it = |attempt: &&crate::ledger::Attempt| attempt.number == request.attempt;
     let Some(attempt) = row.attempts.iter().find(of_it) else { return false };
     let next = row.attempts.iter().find(|later| later.number > request.attempt).map_or(usize::MAX, |next| next.seq);
-    let searches = row.searches.iter().filter(|(seq, _)| (attempt.seq..next).contains(seq));
-    let last = searches.last().map(|(_, found)| *found);
+    let mut searches = row.searches.iter().filter(|(seq, _)| (attempt.seq..next).contains(seq));
+    let last = searches.next_back().map(|(_, found)| *found);
     let pends = matches!(request.fate, Fate::Pending(_) | Fate::PendingUnknown(_));
     pends && request.delivered != Some(Class::Pending) && matches!(last, Some(Found::Denied | Found::NoAnswer))
 }
