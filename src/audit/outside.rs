@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::report::{Finding, Verdict};
-use super::tasks::corrupt;
+use super::tasks::unreadable;
 use super::verify::{Work, has_no_bytes};
 use crate::journal::JournalError;
 use crate::journal::checkpoint::{Checkpoint, base64};
@@ -19,12 +19,12 @@ impl Work {
         let entries = self.tree.size();
         let head = match snapshot.head().await {
             Ok(head) => head,
-            Err(error) => return self.findings.add(corrupt(None, &error)),
+            Err(error) => return self.findings.add(unreadable(None, &error)),
         };
         match snapshot.heads().await {
             Ok(0 | 1) => {}
             Ok(_) => self.findings.add(Finding::new(Verdict::Altered, None, "a second head was added")),
-            Err(error) => self.findings.add(corrupt(None, &error)),
+            Err(error) => self.findings.add(unreadable(None, &error)),
         }
         let Some(head) = head else {
             if entries > 0 {
@@ -75,7 +75,7 @@ impl Work {
                 let finding = Finding::new(Verdict::Altered, None, detail);
                 self.findings.add(finding.hashes(expected.to_string(), found.to_string()));
             }
-            Err(error) => self.findings.add(corrupt(None, &error)),
+            Err(error) => self.findings.add(unreadable(None, &error)),
         }
     }
 

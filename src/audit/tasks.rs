@@ -8,7 +8,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::report::{Finding, Verdict};
 use super::scan::{Checked, check};
-use crate::journal::sqlite::{Replay, Snapshot};
+use crate::journal::sqlite::{Replay, Snapshot, is_of_the_machine};
 use crate::journal::{Entry, JournalError};
 
 /// How many pages may be on their way, being checked or waiting for their turn.
@@ -85,11 +85,15 @@ pub(super) async fn check_integrity(path: PathBuf) -> Option<Finding> {
     };
     match said.await {
         Ok(None) => None,
-        Ok(Some(said)) => {
+        Ok(Some((said, true))) => {
+            let detail = format!("SQLite could not read the database: {}", said.replace('\n', " "));
+            Some(Finding::new(Verdict::CannotVerify, None, detail))
+        }
+        Ok(Some((said, false))) => {
             let detail = format!("SQLite says that the database is damaged: {}", said.replace('\n', " "));
             Some(Finding::new(Verdict::Corrupt, None, detail))
         }
-        Err(error) => Some(corrupt(None, &error)),
+        Err(error) => Some(unreadable(None, &error)),
     }
 }
 
@@ -101,8 +105,13 @@ pub(super) async fn join<T>(task: JoinHandle<T>) -> T {
     }
 }
 
-pub(super) fn corrupt(seq: Option<u64>, error: &JournalError) -> Finding {
-    Finding::new(Verdict::Corrupt, seq, with_cause(error))
+/// What an error says of the journal: that it is damaged, unless it was the machine that failed.
+pub(super) fn unreadable(seq: Option<u64>, error: &JournalError) -> Finding {
+    Finding::new(unless_of_the_machine(Verdict::Corrupt, error), seq, with_cause(error))
+}
+
+pub(super) fn unless_of_the_machine(verdict: Verdict, error: &JournalError) -> Verdict {
+    if is_of_the_machine(error) { Verdict::CannotVerify } else { verdict }
 }
 
 /// An error and its cause in one sentence.

@@ -21,7 +21,8 @@ use super::history::{History, Trouble};
 use super::report::{Finding, Findings, Report, Verdict};
 use super::scan::Checked;
 use super::tasks::{
-    PAGES_AHEAD, REPLAY_AHEAD, Read, check_integrity, corrupt, join, read_pages, replay_entries, with_cause,
+    PAGES_AHEAD, REPLAY_AHEAD, Read, check_integrity, join, read_pages, replay_entries, unless_of_the_machine,
+    unreadable, with_cause,
 };
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::Event;
@@ -58,7 +59,7 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
     };
     let replay = work.prepare_replay(&mut snapshot).await;
     if let Err(error) = snapshot.begin().await {
-        work.findings.add(corrupt(None, &error));
+        work.findings.add(unreadable(None, &error));
         return Ok(work.report());
     }
     // On a connection of its own, because it takes as long as reading everything does.
@@ -153,7 +154,7 @@ impl Work {
                     self.schema = Some(Finding::new(Verdict::Altered, None, detail));
                 }
             }
-            Err(error) => self.findings.add(corrupt(None, &error)),
+            Err(error) => self.findings.add(unreadable(None, &error)),
         }
     }
 
@@ -173,7 +174,7 @@ impl Work {
                 Read::Page(page) => join(page).await,
                 Read::Broken { at, error } => {
                     self.whole = false;
-                    let mut finding = corrupt(u64::try_from(at).ok(), &error);
+                    let mut finding = unreadable(u64::try_from(at).ok(), &error);
                     finding.detail = format!("entry {at} cannot be read: {}", finding.detail);
                     self.findings.add(finding);
                     break;
@@ -302,7 +303,8 @@ impl Work {
                 }
                 Err(error) => {
                     let detail = format!("the table {table} cannot be compared: {}", with_cause(&error));
-                    self.findings.add(Finding::new(Verdict::ProjectionMismatch, None, detail));
+                    let verdict = unless_of_the_machine(Verdict::ProjectionMismatch, &error);
+                    self.findings.add(Finding::new(verdict, None, detail));
                 }
             }
         }
@@ -325,7 +327,7 @@ fn unopened(path: &Path, error: &JournalError) -> Finding {
             Finding::new(Verdict::CannotVerify, None, error.to_string())
         }
         JournalError::Unmade { .. } => Finding::new(Verdict::CannotVerify, None, error.to_string()),
-        _ => corrupt(None, error),
+        _ => unreadable(None, error),
     }
 }
 

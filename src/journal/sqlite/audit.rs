@@ -7,7 +7,7 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use super::open::{APPLICATION_ID, SCHEMA_VERSION, migrator, open_reader};
+use super::open::{APPLICATION_ID, SCHEMA_VERSION, is_said_of_the_machine, migrator, open_reader};
 use super::sql;
 use super::store::get;
 use crate::journal::JournalError;
@@ -119,11 +119,13 @@ impl Snapshot {
         drop(self.connection.close().await);
     }
 
-    /// What SQLite itself says about the database: the first thing that is wrong with it.
-    pub async fn integrity(&mut self) -> Result<Option<String>, JournalError> {
+    /// What SQLite itself says about the database: the first thing that is wrong with it, and whether that is the
+    /// machine's failure and not damage.
+    pub async fn integrity(&mut self) -> Result<Option<(String, bool)>, JournalError> {
         let row = sqlx::query("PRAGMA main.integrity_check(1)").fetch_one(&mut self.connection).await;
         let said: String = row.map_err(JournalError::sql).and_then(|row| get(&row, 0))?;
-        Ok((said != "ok").then_some(said))
+        let of_the_machine = is_said_of_the_machine(&said);
+        Ok((said != "ok").then_some((said, of_the_machine)))
     }
 
     /// How the schema differs from a new journal's.

@@ -11,7 +11,7 @@ pub mod stage;
 mod store;
 
 pub use audit::{Page, SchemaDifference, Snapshot, StoredHead};
-pub use open::{on_network_file_system, open_reader};
+pub use open::{is_of_the_machine, on_network_file_system, open_reader};
 pub use read::{RunRecord, SqliteReader, StoredEntry, StoryEntry};
 pub use replay::{PROJECTIONS, Replay};
 pub use review::{Cell, EntryFilter, ReviewRow, Visitor};

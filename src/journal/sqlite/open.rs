@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr};
 
 use crate::journal::JournalError;
@@ -31,6 +31,14 @@ const STATEMENT_CACHE: usize = 128;
 const TABLES: &str = "SELECT count(*) FILTER (WHERE name = 'entry'), count(*) FILTER (WHERE name NOT LIKE '_sqlx%') \
      FROM sqlite_schema WHERE type = 'table'";
 
+/// What a connection that writes sets beyond [`options`]; read back by [`assert_settings`].
+const WRITER_SETTINGS: [&str; 4] = [
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA fullfsync = ON",
+    "PRAGMA checkpoint_fullfsync = ON",
+];
+
 const JOURNAL_SQL: &str = include_str!("../../../migrations/0001_journal.sql");
 
 /// The migrations, in order.
@@ -46,14 +54,13 @@ pub(super) fn migrator() -> Migrator {
 pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, JournalError> {
     refuse_network_file_system(path)?;
     let fresh = create_private(path)?;
-    let options = options(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("fullfsync", "ON")
-        .pragma("checkpoint_fullfsync", "ON");
-    let mut connection = options.connect().await.map_err(|error| unusable(path, &error))?;
+    let mut connection = options(path).connect().await.map_err(|error| unusable(path, &error))?;
+    // Before the file is changed in any way: the first of these settings is kept in it.
     if !fresh {
         check_identity(&mut connection, path, true).await?;
+    }
+    for set in WRITER_SETTINGS {
+        sqlx::query(set).execute(&mut connection).await.map_err(|error| unusable(path, &error))?;
     }
     let migrator = migrator();
     migrator.run(&mut connection).await.map_err(|error| JournalError::Unusable {
@@ -78,8 +85,12 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
 /// # Errors
 /// Where there is no journal at that path, or it is none.
 pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> {
-    if let Err(error) = fs::metadata(path) {
-        return Err(JournalError::Missing { path: path.to_owned(), reason: error.to_string() });
+    match fs::metadata(path) {
+        Ok(metadata) => refuse_special(path, &metadata)?,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Err(JournalError::Missing { path: path.to_owned(), reason: error.to_string() });
+        }
+        Err(error) => return Err(JournalError::Unusable { path: path.to_owned(), reason: error.to_string() }),
     }
     let plain = options(path).read_only(true);
     let mut connection = plain.connect().await.map_err(|error| unusable(path, &error))?;
@@ -130,6 +141,7 @@ fn create_private(path: &Path) -> Result<bool, JournalError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(nofollow).open(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            refuse_special(path, &fs::symlink_metadata(path).map_err(unusable)?)?;
             let opened = OpenOptions::new().read(true).write(true).custom_flags(nofollow).open(path);
             let file = opened.map_err(|error| JournalError::Unusable {
                 path: path.to_owned(),
@@ -144,6 +156,24 @@ fn create_private(path: &Path) -> Result<bool, JournalError> {
         }
         Err(error) => Err(unusable(error)),
     }
+}
+
+/// A pipe, a device or a directory is no journal; opening a pipe can block for ever. SQLite takes a file of a single byte
+/// for an empty one.
+fn refuse_special(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalError> {
+    let kind = metadata.file_type();
+    let reason = if kind.is_dir() {
+        "it is a directory"
+    } else if kind.is_symlink() {
+        "it is a symbolic link, which is not followed"
+    } else if !kind.is_file() {
+        "it is not a regular file"
+    } else if metadata.len() == 1 {
+        "file is not a database"
+    } else {
+        return Ok(());
+    };
+    Err(JournalError::Unusable { path: path.to_owned(), reason: reason.into() })
 }
 
 /// Makes the directory entry of a new journal durable.
@@ -255,6 +285,30 @@ fn recent_enough(version: &str) -> bool {
     (next(), next(), next()) >= OLDEST_SQLITE
 }
 
+/// Whether it was the machine that failed (its disk, memory, limits or locks), which says nothing about what is stored.
+#[must_use]
+pub fn is_of_the_machine(error: &JournalError) -> bool {
+    let JournalError::Database { source } = error else { return false };
+    match source.downcast_ref::<sqlx::Error>() {
+        Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| is_code_of_the_machine(&code)),
+        Some(sqlx::Error::Io(_)) => true,
+        _ => false,
+    }
+}
+
+/// The same of what SQLite's check of a database found: it names the code of an error that kept it from reading.
+pub(super) fn is_said_of_the_machine(said: &str) -> bool {
+    said.rsplit_once("error code=").is_some_and(|(_, code)| is_code_of_the_machine(code.trim_end()))
+}
+
+fn is_code_of_the_machine(code: &str) -> bool {
+    // PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL, NOLFS.
+    const PRIMARY: [u32; 11] = [3, 5, 6, 7, 8, 9, 10, 13, 14, 15, 22];
+    // A file that ends in the middle.
+    const SHORT_READ: u32 = 522;
+    code.parse::<u32>().is_ok_and(|code| code != SHORT_READ && PRIMARY.contains(&(code & 0xFF)))
+}
+
 /// The value of a PRAGMA, as text.
 async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> Result<String, JournalError> {
     let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {name}")))
@@ -303,6 +357,17 @@ mod tests {
     fn versions_are_compared_as_numbers() {
         assert!(recent_enough("3.51.3") && recent_enough("3.100.0") && recent_enough("4.0"));
         assert!(!recent_enough("3.51.2") && !recent_enough("3.9.9"));
+    }
+
+    #[test]
+    fn damage_is_told_from_trouble() {
+        assert!(is_said_of_the_machine(
+            "*** in database main *** Tree 5 page 5: unable to get the page. error code=8458"
+        ));
+        assert!(is_said_of_the_machine("unable to get the page. error code=266\n"));
+        for damage in ["unable to get the page. error code=11", "error code=522", "row 1 missing from index", ""] {
+            assert!(!is_said_of_the_machine(damage), "{damage}");
+        }
     }
 
     #[tokio::test]
