@@ -43,7 +43,23 @@ impl CliError {
         self.hints.push(hint.into());
         self
     }
+
+    /// Of a session that the machine kept from its work: adds what was sent until then, if that is not said yet.
+    #[must_use]
+    pub fn sent(self, sent: &str) -> Self {
+        let of_the_machine = matches!(self.exit, Exit::Environment | Exit::Locked | Exit::Unexpected);
+        if !of_the_machine || self.hints.iter().any(|hint| hint.starts_with("nothing ")) {
+            return self;
+        }
+        self.hint(sent)
+    }
 }
+
+/// What was sent before there is a journal that can be written.
+pub const NOTHING: &str = "nothing was sent";
+
+/// What was sent before a plan is confirmed, or a resumed run goes on.
+pub const READS: &str = "nothing was sent but reads";
 
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> Self {

@@ -94,8 +94,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Ok(matches) => matches,
         Err(error) => {
             // clap prints help and version on standard output, errors on standard error.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            return match error.print() {
+                _ if error.use_stderr() => Exit::Usage,
+                Ok(()) => Exit::Success,
+                Err(lost) => {
+                    let lost = CliError::from(lost);
+                    Ui::new(None, false, &environment).error(&lost);
+                    lost.exit
+                }
+            };
         }
     };
     let cli = match Cli::from_arg_matches(&matches) {
@@ -131,6 +138,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    use std::os::unix::net::UnixStream;
+    // tokio panics where it may not open the files that it needs, instead of returning the error.
+    drop([UnixStream::pair()?, UnixStream::pair()?, UnixStream::pair()?]);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 

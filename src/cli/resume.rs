@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::Context;
 use super::connect::{Connection, Goal, connect, world_directory};
-use super::error::CliError;
+use super::error::{CliError, NOTHING, READS};
 use super::exit::Exit;
 use super::options::SessionOptions;
-use super::session::{OpenJournal, Session, draft, requests, say, session_opened};
+use super::session::{OpenJournal, Session, draft, requests, session_opened};
 use super::signals::Signals;
-use super::summary::{Head, Summary};
+use super::summary::{Head, Summary, say};
 use crate::audit::{Options, Verdict as Verified, verify};
 use crate::domain::Policy;
 use crate::execute::lane::Counts;
@@ -42,8 +42,13 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.region = args.region.clone();
     args.options.policy(Policy::default())?;
     let began = tokio::time::Instant::now();
-    let signals = Signals::listen(context.ui.clone())?;
-    if !context.journal.exists() {
+    let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(NOTHING))?;
+    // That it cannot be looked for does not mean that it is not there.
+    let there = context.journal.try_exists().map_err(|error| {
+        let message = format!("the journal {} cannot be looked for: {error}", context.journal.display());
+        CliError::new(Exit::Environment, message).hint(NOTHING)
+    })?;
+    if !there {
         if let Some(run) = &args.run {
             let message = format!("there is no run {}: there is no journal yet", super::shown(run));
             return Err(CliError::new(Exit::Usage, message).hint("name the journal with --journal or KEYBATCH_JOURNAL"));
@@ -52,6 +57,17 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         return nothing(context);
     }
     let open = OpenJournal::open(context, &context.journal, args.options.checkpoint_to.as_deref()).await?;
+    // Once the run goes on, it says by itself what was sent.
+    go_on(&args, context, signals, open, began).await.map_err(|error| error.sent(READS))
+}
+
+async fn go_on(
+    args: &Args,
+    context: &Context,
+    signals: Signals,
+    open: OpenJournal,
+    began: tokio::time::Instant,
+) -> Result<Exit, CliError> {
     let Some(record) = choose(&open, args.run.as_deref()).await? else {
         open.journal.clone().close().await?;
         context.ui.say("nothing to resume: every run is finished");
@@ -193,6 +209,10 @@ async fn refuse_altered(context: &Context, open: &OpenJournal) -> Result<(), Cli
     let report = verify(&context.journal, Options { scratch, ..Options::default() }).await?;
     match report.verdict {
         Verified::Verified | Verified::SelfConsistent => Ok(()),
+        Verified::CannotVerify if report.entries < size => {
+            let message = format!("the journal cannot be verified: {}", report.detail);
+            Err(CliError::new(Exit::Environment, message).hint(READS))
+        }
         Verified::IllegalHistory | Verified::CannotVerify => {
             context.ui.say(&format!("warning: {}", super::shown(&report.detail)));
             Ok(())

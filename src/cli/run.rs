@@ -8,7 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
-use super::error::CliError;
+use super::error::{CliError, NOTHING, READS};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened};
@@ -110,7 +110,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         return Err(CliError::new(Exit::Usage, "there is no terminal to ask for a confirmation")
             .hint("say --yes, or --confirm N for exactly N deletes; --dry-run shows the plan"));
     }
-    let signals = Signals::listen(context.ui.clone())?;
+    let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(NOTHING))?;
     let input = open_manifest(&args.manifest)?;
     let scratch = if args.dry_run { Some(Scratch::create()?) } else { None };
     let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.0.join("journal.db"));
@@ -120,7 +120,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let run = RunId(Uuid::now_v7());
     let worked = work(&args, context, policy, input, &journal_path, open, run, signals.clone());
     tokio::select! {
-        result = worked => result,
+        // Behind the confirmation, the work says by itself what was sent.
+        result = worked => result.map_err(|error| error.sent(READS)),
         // Behind the confirmation, the work itself listens to signals.
         () = signals.abandoned() => {
             context.ui.say("stopped: nothing was sent");

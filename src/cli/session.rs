@@ -9,15 +9,15 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::Context;
 use super::connect::Connection;
-use super::error::CliError;
+use super::error::{CliError, NOTHING};
 use super::exit::Exit;
 use super::options::{SessionOptions, rate_cap};
 use super::progress::Progress;
 use super::run::plan_error;
 use super::signals::Signals;
-use super::summary::{Head, Summary};
-use super::{Context, Format};
+use super::summary::{Head, Summary, say};
 use crate::domain::{Clock, OutcomeCounts, Policy, RunId, SystemClock};
 use crate::execute::control::{Control, Stop, StoppedBy};
 use crate::execute::decide::StopCause;
@@ -46,6 +46,10 @@ pub(super) struct OpenJournal {
 impl OpenJournal {
     /// Takes the lock and opens the journal at `path`. Runs that died while planning are closed.
     pub(super) async fn open(context: &Context, path: &Path, checkpoint_to: Option<&Path>) -> Result<Self, CliError> {
+        Self::take(context, path, checkpoint_to).await.map_err(|error| error.sent(NOTHING))
+    }
+
+    async fn take(context: &Context, path: &Path, checkpoint_to: Option<&Path>) -> Result<Self, CliError> {
         let lock = Lock::take(path)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let store = SqliteStore::open(path).await?;
@@ -177,8 +181,15 @@ impl Session<'_> {
         sealed: &PlanSealed,
         lanes: Vec<(TargetRecord, Arc<Lane<AwsLightsail>>)>,
     ) -> Result<Exit, CliError> {
-        let record = self.record().await?;
-        let pending = self.open.reader.pending_counts(record.run_no).await?;
+        let begin = async {
+            let record = self.record().await?;
+            let pending = self.open.reader.pending_counts(record.run_no).await?;
+            Ok((record, pending))
+        };
+        let (record, pending) = match begin.await {
+            Ok(begin) => begin,
+            Err(error) => return self.end_without_journal(&error).await,
+        };
         let total: u64 = pending.iter().map(|(_, rows)| rows).sum();
         let control = Arc::new(Control::new(self.options.limits(sealed.deletes)));
         self.signals.steer(&control);
@@ -365,20 +376,6 @@ pub(super) async fn requests(reader: &SqliteReader, record: &RunRecord) -> Resul
 
 /// How long a second signal waits for the summary.
 const PATIENCE_OF_THE_HURRIED: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// Says how it ended: an object for programs, a line for people. That nobody reads it does not change how it ended.
-pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) {
-    context.ui.say(&summary.line());
-    if let Some(next) = summary.next(superfluous) {
-        context.ui.say(&next);
-    }
-    if context.ui.format == Format::Json {
-        let text = serde_json::to_string(summary).unwrap_or_default();
-        if let Err(error) = context.ui.data(&format!("{text}\n")) {
-            tracing::debug!(%error, "the summary could not be written");
-        }
-    }
-}
 
 /// Prints a checkpoint where a person, or a log collector beyond this machine, can keep it.
 pub(super) fn print_checkpoint(context: &Context, when: &str, checkpoint: &Checkpoint) {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::exit::Exit;
+use super::{Context, Format};
 use crate::domain::OutcomeCounts;
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::Requests;
@@ -108,6 +109,20 @@ impl Summary {
             Exit::Stopped | Exit::Environment => Some(format!("go on with: keybatch resume {run}")),
             Exit::InDoubt => Some(format!("a person must look at the rows in doubt: keybatch show {run}")),
             _ => Some(format!("see which and why: keybatch show {run}")),
+        }
+    }
+}
+
+/// Says how it ended: an object for programs, a line for people. That nobody reads it does not change how it ended.
+pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) {
+    context.ui.say(&summary.line());
+    if let Some(next) = summary.next(superfluous) {
+        context.ui.say(&next);
+    }
+    if context.ui.format == Format::Json {
+        let text = serde_json::to_string(summary).unwrap_or_default();
+        if let Err(error) = context.ui.data(&format!("{text}\n")) {
+            tracing::debug!(%error, "the summary could not be written");
         }
     }
 }
