@@ -36,6 +36,7 @@ const QUICK: [(&str, &str); 5] = [
 pub(crate) struct Bench {
     pub(crate) world: StandIn,
     home: tempfile::TempDir,
+    journal: PathBuf,
     env: BTreeMap<String, String>,
 }
 
@@ -92,7 +93,8 @@ impl Bench {
             ("KEYBATCH_OPERATION_TIMEOUT", "3s".to_owned()),
         ];
         let env = env.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
-        Self { world, home, env }
+        let journal = home.path().join("journal.db");
+        Self { world, home, journal, env }
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -100,7 +102,12 @@ impl Bench {
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
-        self.home().join("journal.db")
+        self.journal.clone()
+    }
+
+    /// Keeps the journal there from now on.
+    pub(crate) fn move_journal(&mut self, path: PathBuf) {
+        self.journal = path;
     }
 
     /// Sets a variable for every later run.
@@ -128,7 +135,12 @@ impl Bench {
 
     /// The program with exactly these arguments and this home, not started yet.
     pub(crate) fn command(&self, args: &[impl AsRef<OsStr>]) -> Command {
-        let mut command = Command::new(binary());
+        self.command_of(binary(), args)
+    }
+
+    /// Another program with exactly these arguments and this home, for one that starts the program under test.
+    pub(crate) fn command_of(&self, program: &str, args: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).env_clear().envs(&self.env).current_dir(self.home().join("work"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -217,7 +229,8 @@ pub(crate) fn binary() -> &'static str {
 }
 
 impl Live {
-    fn of(mut child: Child) -> Self {
+    /// A child whose standard output and error are pipes.
+    pub(crate) fn of(mut child: Child) -> Self {
         let stdout = child.stdout.take().expect("a pipe");
         let stderr = child.stderr.take().expect("a pipe");
         Self { child, readers: Some((drain(stdout), drain(stderr))), start: Instant::now() }
