@@ -1,0 +1,137 @@
+//! Each call on the journal's files fails: the k-th time, or from the k-th time on.
+
+use std::fmt;
+
+use crate::{
+    fails_in_order,
+    strace::{self, Hit, Place, Scene, Touches},
+    words,
+};
+
+const PLACES: [(Place, &[&str]); 7] = [
+    (
+        Place::Database,
+        &["openat", "pread64", "pwrite64", "ftruncate", "fsync", "fdatasync", "fcntl", "newfstatat", "statx"],
+    ),
+    (Place::Log, &["openat", "pread64", "pwrite64", "ftruncate", "fsync", "fdatasync", "unlink", "newfstatat"]),
+    (Place::SharedMemory, &["openat", "pwrite64", "ftruncate", "fcntl", "mmap", "unlink", "newfstatat"]),
+    (Place::RollbackJournal, &["openat", "pread64", "pwrite64", "ftruncate", "fsync", "fdatasync", "unlink", "access"]),
+    (Place::Lock, &["openat", "flock"]),
+    (Place::Checkpoint, &["openat", "write", "fsync", "fdatasync"]),
+    (Place::Directory, &["openat", "fsync", "statfs"]),
+];
+
+const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EROFS", "EDQUOT"];
+
+/// Hits of each call, where nothing else is asked for.
+const SPREAD: u32 = 4;
+
+#[derive(Debug)]
+struct Fault {
+    hit: Hit,
+    error: &'static str,
+    for_good: bool,
+    /// In the session that takes up a run of which two key pairs were asked for.
+    resumed: bool,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let session = if self.resumed { "resume" } else { "run" };
+        let when = if self.for_good { "from then on" } else { "once" };
+        write!(f, "{session}: {} at {}, {when}", self.error, self.hit)
+    }
+}
+
+impl Fault {
+    fn trial(&self) -> &'static str {
+        let scene = if self.resumed { begun() } else { Scene::of_five() };
+        let args = if self.resumed { Scene::resume_args() } else { scene.run_args() };
+        let flags = strace::injection(&scene.bench, self.hit, &format!("error={}", self.error), self.for_good);
+        let done = strace::spawn(&scene.bench, &flags, &args).wait();
+        let struck = strace::injected(&scene.bench);
+        let end = fails_in_order(&scene, &done);
+        if struck { end } else { "without a fault" }
+    }
+}
+
+/// Two key pairs of five were asked for.
+fn begun() -> Scene {
+    let scene = Scene::of_five();
+    let mut args = scene.run_args();
+    args.extend(["--max-deletes".to_owned(), "2".to_owned()]);
+    scene.bench.keybatch(&words(&args)).exits(5);
+    scene
+}
+
+/// Which faults are made: everything, or of each point some hits, the errors in turn.
+fn faults(touches: &Touches, resumed: bool, asked: Option<&str>) -> Vec<Fault> {
+    if asked == Some("all") {
+        let both = |hit: Hit, error| [false, true].map(|for_good| Fault { hit, error, for_good, resumed });
+        return touches.all().into_iter().flat_map(|hit| ERRORS.into_iter().flat_map(move |e| both(hit, e))).collect();
+    }
+    let most = asked.and_then(|text| text.parse().ok()).unwrap_or(SPREAD);
+    let hits = touches.spread(most).into_iter().enumerate();
+    hits.map(|(index, hit)| {
+        let turn = index + usize::from(resumed);
+        Fault { hit, error: ERRORS[turn % ERRORS.len()], for_good: turn / ERRORS.len() % 2 == 1, resumed }
+    })
+    .collect()
+}
+
+/// A disk that cannot be read says nothing of what is on it: `verify` never takes that for damage or tampering, and
+/// proves nothing either.
+#[test]
+fn every_call_of_a_verification_fails() {
+    if !strace::usable("failing calls of a verification") {
+        return;
+    }
+    let asked = strace::asked("KEYBATCH_IO_FAULTS");
+    let args = || ["verify", "--output", "json"].map(str::to_owned).to_vec();
+    let touches = strace::learn(&PLACES, begun, |_| args());
+    let trials = faults(&touches, false, asked.as_deref());
+    let tally = strace::in_parallel(&trials, |fault| {
+        let scene = begun();
+        let flags = strace::injection(&scene.bench, fault.hit, &format!("error={}", fault.error), fault.for_good);
+        let done = strace::spawn(&scene.bench, &flags, &args()).wait();
+        assert!(!done.stderr.contains("panicked"), "a panic\n{done}");
+        let end = match done.code {
+            Some(0) => "unharmed",
+            Some(7) => {
+                assert_eq!(done.json()["verdict"], "cannot_verify", "a fault is no damage\n{done}");
+                "cannot verify"
+            }
+            Some(9) => "no journal to be had",
+            _ => panic!("another exit code\n{done}"),
+        };
+        scene.verify();
+        end
+    });
+    tally.report("failing calls of verify");
+    assert!(tally.of("cannot verify") > 0, "none struck: {tally:?}");
+}
+
+/// I9, and I1 and I2 with it.
+// SEMANTICS: P52
+#[test]
+fn every_call_on_the_journal_fails() {
+    if !strace::usable("failing calls on the journal") {
+        return;
+    }
+    let asked = strace::asked("KEYBATCH_IO_FAULTS");
+    let run = strace::learn(&PLACES, Scene::of_five, Scene::run_args);
+    let resume = strace::learn(&PLACES, begun, |_| Scene::resume_args());
+    let mut trials = faults(&run, false, asked.as_deref());
+    trials.extend(faults(&resume, true, asked.as_deref()));
+    strace::say(&format!(
+        "io faults: {} points with {} calls in a run, {} with {} in a resume; {} faults",
+        run.points.len(),
+        run.reachable(),
+        resume.points.len(),
+        resume.reachable(),
+        trials.len()
+    ));
+    let tally = strace::in_parallel(&trials, Fault::trial);
+    tally.report("failing calls");
+    assert!(tally.of("stopped in order") * 2 > tally.trials(), "too few struck: {tally:?}");
+}
