@@ -13,10 +13,15 @@ pub(crate) const NASTY: &str = "=cmd|'/c calc'!A1 <script>alert(1)</script> \u{1
 
 /// Waits for the end, and says how much memory it took at most, in KiB.
 pub(crate) fn watched(mut live: Live, limit: Duration) -> (Done, u64) {
-    let status = format!("/proc/{}/status", live.child.id());
+    let (status, exe) = (format!("/proc/{}/status", live.child.id()), format!("/proc/{}/exe", live.child.id()));
     let (began, mut peak) = (Instant::now(), 0);
+    let program = std::fs::canonicalize(binary()).unwrap();
+    // Until it has become the program, the child's memory is that of this test, and so is its peak.
+    let has_begun = || std::fs::read_link(&exe).is_ok_and(|file| file == program);
     while !live.has_ended() {
-        if let Ok(text) = std::fs::read_to_string(&status) {
+        if has_begun()
+            && let Ok(text) = std::fs::read_to_string(&status)
+        {
             let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
             peak = peak.max(now.unwrap_or(0));
@@ -25,6 +30,7 @@ pub(crate) fn watched(mut live: Live, limit: Duration) -> (Done, u64) {
         assert!(began.elapsed() < limit, "it does not end: {}", live.kill());
         std::thread::sleep(Duration::from_millis(2));
     }
+    assert!(peak > 0, "nothing was measured");
     (live.wait(), peak)
 }
 
