@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,6 +67,11 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
         path: path.to_owned(),
         reason: format!("its schema cannot be brought up to date: {error}"),
     })?;
+    // Whoever finds the mark finds a journal whose directories are durable, too: a process that dies before leaves that
+    // to the next one.
+    if pragma(&mut connection, "application_id").await? != APPLICATION_ID.to_string() {
+        sync_directories(path)?;
+    }
     for (name, value) in [("application_id", APPLICATION_ID), ("user_version", SCHEMA_VERSION)] {
         if pragma(&mut connection, name).await? != value.to_string() {
             let set = format!("PRAGMA {name} = {value}");
@@ -74,9 +79,6 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
         }
     }
     assert_settings(&mut connection, path).await?;
-    if fresh {
-        sync_directory(path)?;
-    }
     Ok(connection)
 }
 
@@ -176,13 +178,27 @@ fn refuse_special(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalErr
     Err(JournalError::Unusable { path: path.to_owned(), reason: reason.into() })
 }
 
-/// Makes the directory entry of a new journal durable.
-fn sync_directory(path: &Path) -> Result<(), JournalError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| JournalError::Unusable {
+/// Makes the directory entry of a new journal durable, and those of the directories above it: they may have been made
+/// for it, and without them it is as lost as without its own.
+fn sync_directories(path: &Path) -> Result<(), JournalError> {
+    let unusable = |error: io::Error| JournalError::Unusable {
         path: path.to_owned(),
         reason: format!("its directory cannot be synchronised: {error}"),
-    })
+    };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent.canonicalize().map_err(unusable)?;
+    let sync = |directory: &Path| File::open(directory).and_then(|directory| directory.sync_all());
+    sync(&parent).map_err(unusable)?;
+    let device = |directory: &Path| directory.metadata().map(|metadata| metadata.dev()).ok();
+    // A directory is made on the file system of the one that it is made in.
+    for above in parent.ancestors().skip(1).take_while(|above| device(above) == device(&parent)) {
+        match sync(above) {
+            // What may not be read was not made here, and neither was what is above it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            synced => synced.map_err(unusable)?,
+        }
+    }
+    Ok(())
 }
 
 /// WAL mode needs shared memory and locks that network file systems do not give.
