@@ -7,6 +7,7 @@ mod story;
 use std::process::{Command, Output, Stdio};
 
 use assert_cmd::cargo::CommandCargoExt as _;
+use keybatch::journal::checkpoint::Checkpoint;
 use serde_json::Value;
 use story::Place;
 
@@ -171,8 +172,21 @@ async fn verify_says_its_verdict_and_leaves_with_it() {
     assert_eq!(output.status.code(), Some(7));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["verdict"], "truncated");
-    std::fs::write(&file, "nonsense").unwrap();
-    assert_eq!(keybatch(&place, &arguments).status.code(), Some(2));
+    // Of what a power loss tore, what is whole counts, and the rest is said; where nothing is whole, nothing is accepted.
+    let whole = checkpoint.to_text();
+    let torn = &whole[..whole.len() - 9];
+    std::fs::write(&file, format!("{whole}\n{torn}\0\0")).unwrap();
+    let report = json(&place, &arguments);
+    assert_eq!(report["verdict"], "verified");
+    assert!(report["warnings"].to_string().contains("1 of the checkpoints"), "{report}");
+    let foreign = Checkpoint { journal_id: "another".into(), ..checkpoint.clone() }.to_text();
+    for text in ["nonsense", "", torn, &format!("{torn}\n\n{torn}"), &format!("{foreign}\n{torn}")] {
+        std::fs::write(&file, text).unwrap();
+        let output = keybatch(&place, &arguments);
+        assert_eq!(output.status.code(), Some(2), "{text:?}");
+        assert!(output.stdout.is_empty(), "{text:?}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains("nothing was verified"), "{text:?}");
+    }
     // Nothing is left of the scratch database.
     let left: Vec<_> =
         std::fs::read_dir(place.directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

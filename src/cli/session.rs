@@ -1,6 +1,5 @@
 //! What `run` and `resume` have in common: the journal with its lock, a session's entries, the work, and its end.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,6 +9,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::Context;
+use super::checkpoints;
 use super::connect::Connection;
 use super::error::{CliError, NOTHING};
 use super::exit::Exit;
@@ -28,7 +28,7 @@ use crate::execute::{LaneWork, Shared, work_off};
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{Event, PlanSealed, Requests, RunFinished, RunStopped, SessionClosed, SessionOpened};
 use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore};
-use crate::journal::{Draft, Journal, JournalError, Lock, OnCheckpoint, TargetRecord, WriterOptions};
+use crate::journal::{Draft, Journal, JournalError, Lock, TargetRecord, WriterOptions};
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
 
@@ -56,7 +56,7 @@ impl OpenJournal {
         let writer = WriterOptions {
             clock: Arc::clone(&clock),
             new_journal_id: Uuid::now_v7().to_string(),
-            on_checkpoint: checkpoint_sink(checkpoint_to)?,
+            on_checkpoint: checkpoints::sink(checkpoint_to)?,
         };
         let (journal, _task) = Journal::start(store, writer).await?;
         let reader = SqliteReader::open(path).await?;
@@ -82,20 +82,6 @@ impl OpenJournal {
         }
         Ok(())
     }
-}
-
-/// Appends each checkpoint to the file that was asked for.
-fn checkpoint_sink(path: Option<&Path>) -> Result<OnCheckpoint, CliError> {
-    let Some(path) = path else { return Ok(Box::new(|_| Ok(()))) };
-    let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
-    let mut file = opened.map_err(|error| {
-        CliError::new(Exit::Environment, format!("{} cannot be written: {error}", path.display()))
-            .hint("nothing was sent")
-    })?;
-    Ok(Box::new(move |checkpoint| {
-        file.write_all(format!("{}\n", checkpoint.to_text()).as_bytes())?;
-        file.sync_data()
-    }))
 }
 
 pub(super) fn draft(run: RunId, event: Event) -> Draft {

@@ -24,15 +24,17 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let scratch = scratch_directory(context);
+    let (checkpoint, torn) = match &args.checkpoint {
+        Some(path) => read_checkpoint(path, &context.journal).await.map(|(most, torn)| (Some(most), torn))?,
+        None => (None, None),
+    };
     let options = Options {
-        checkpoint: match &args.checkpoint {
-            Some(path) => Some(read_checkpoint(path, &context.journal).await?),
-            None => None,
-        },
+        checkpoint,
         require_checkpoint: args.require_checkpoint,
         scratch: Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4()))),
     };
-    let report = verify(&context.journal, options).await?;
+    let mut report = verify(&context.journal, options).await?;
+    report.warnings.extend(torn);
     let exit = if report.accepted { Exit::Success } else { Exit::NotVerified };
     match context.ui.format {
         Format::Table => context.ui.data(&text(&report, args.require_checkpoint))?,
@@ -53,23 +55,34 @@ pub(super) fn scratch_directory(context: &Context) -> PathBuf {
 }
 
 /// Of several checkpoints the one of this journal that covers most: if an older one is all that the journal still has,
-/// the newer one shows it.
-async fn read_checkpoint(path: &Path, journal: &Path) -> Result<Checkpoint, CliError> {
+/// the newer one shows it. With it, what is to be said of those that are not whole.
+async fn read_checkpoint(path: &Path, journal: &Path) -> Result<(Checkpoint, Option<String>), CliError> {
     let shown = shown(&path.to_string_lossy());
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let mut wrapped = CliError::new(Exit::Usage, format!("the checkpoint {shown} cannot be read"));
+    let unusable = |why: String| CliError::new(Exit::Usage, why).hint("nothing was verified");
+    let bytes = std::fs::read(path).map_err(|error| {
+        let mut wrapped = unusable(format!("the checkpoint {shown} cannot be read"));
         wrapped.causes.push(error.to_string());
         wrapped
     })?;
-    let all = Checkpoint::parse_all(&text);
-    let all = all.map_err(|error| CliError::new(Exit::Usage, format!("{shown} is {error}")))?;
+    // What a power loss leaves of the last one need not be text.
+    let parsed = Checkpoint::parse_all(&String::from_utf8_lossy(&bytes));
+    let (all, torn) = parsed.map_err(|error| unusable(format!("{shown} is {error}")))?;
     let id = match SqliteReader::open(journal).await {
         Ok(reader) => reader.journal_id().await.ok().flatten(),
         Err(_) => None,
     };
     let own = all.iter().filter(|checkpoint| Some(&checkpoint.journal_id) == id.as_ref());
-    let most = own.max_by_key(|checkpoint| checkpoint.size).or(all.last()).cloned();
-    most.ok_or_else(|| CliError::new(Exit::Usage, format!("{shown} holds no checkpoint")))
+    let most = match own.max_by_key(|checkpoint| checkpoint.size) {
+        Some(most) => most,
+        // One of another journal says nothing against this one where those of this one may be what is torn.
+        None if torn > 0 && id.is_some() => {
+            return Err(unusable(format!("{shown} holds no whole checkpoint of this journal; {torn} are not whole")));
+        }
+        None => all.last().ok_or_else(|| unusable(format!("{shown} holds no checkpoint")))?,
+    };
+    let warning =
+        format!("{torn} of the checkpoints in {shown} are not whole, as after a power loss, and were left out");
+    Ok((most.clone(), (torn > 0).then_some(warning)))
 }
 
 fn text(report: &Report, require_checkpoint: bool) -> String {

@@ -31,11 +31,12 @@ impl Checkpoint {
         format!("keybatch/{}\n{}\n{}\n", self.journal_id, self.size, base64(&self.root))
     }
 
-    /// Reads every checkpoint in `text`: each begins with its origin.
+    /// Reads every checkpoint in `text`: each begins with its origin. Also says how many begin and are not whole: a
+    /// power loss may tear the one that was being appended, and what was held before is worth no less for it.
     ///
     /// # Errors
-    /// Where there is none, or one of them is not complete.
-    pub fn parse_all(text: &str) -> Result<Vec<Self>, CheckpointError> {
+    /// Where there is none that is whole.
+    pub fn parse_all(text: &str) -> Result<(Vec<Self>, usize), CheckpointError> {
         let starts: Vec<usize> = text
             .match_indices("keybatch/")
             .map(|(at, _)| at)
@@ -45,7 +46,13 @@ impl Checkpoint {
         if starts.len() < 2 {
             return Err(CheckpointError { why: "no line begins with keybatch/" });
         }
-        starts.windows(2).map(|pair| Self::parse_last(&text[pair[0]..pair[1]])).collect()
+        let parsed: Vec<_> = starts.windows(2).map(|pair| Self::parse_last(&text[pair[0]..pair[1]])).collect();
+        let whole: Vec<Self> = parsed.iter().filter_map(|read| read.as_ref().ok().cloned()).collect();
+        let torn = parsed.len() - whole.len();
+        match parsed.into_iter().next_back() {
+            Some(Err(error)) if whole.is_empty() => Err(error),
+            _ => Ok((whole, torn)),
+        }
     }
 
     /// Reads the *last* checkpoint in `text`, which may hold several, one after the other (as `--checkpoint-to`
@@ -63,6 +70,9 @@ impl Checkpoint {
             return Err(CheckpointError { why: "it needs an origin, a size and a root, one a line" });
         };
         let journal_id = origin.trim_start_matches("keybatch/").to_owned();
+        if journal_id.is_empty() || !journal_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(CheckpointError { why: "its origin names no journal" });
+        }
         let digits = size.bytes().all(|byte| byte.is_ascii_digit()) && (*size == "0" || !size.starts_with('0'));
         let size = size.parse().ok().filter(|_| digits).ok_or(CheckpointError { why: "the size is no number" })?;
         let root = STANDARD.decode(root).ok().and_then(|bytes| bytes.try_into().ok());
@@ -87,7 +97,10 @@ mod tests {
         let second = Checkpoint { size: 9, ..first.clone() };
         let text = format!("{}\n{}", first.to_text(), second.to_text());
         assert_eq!(Checkpoint::parse_last(&text), Ok(second.clone()));
-        assert_eq!(Checkpoint::parse_all(&text), Ok(vec![first, second]));
+        assert_eq!(Checkpoint::parse_all(&text), Ok((vec![first.clone(), second.clone()], 0)));
+        let torn = format!("{}\nkeybatch/a\n7\nAAAA\n{}", first.to_text(), second.to_text());
+        assert_eq!(Checkpoint::parse_all(&torn), Ok((vec![first, second], 1)));
+        assert!(Checkpoint::parse_all("keybatch/a\n7\nAAAA\n").is_err());
     }
 
     #[test]
@@ -95,6 +108,11 @@ mod tests {
         for text in ["", "keybatch/a\n3\n", "keybatch/a\n-3\nAAAA\n", "keybatch/a\n03\nAAAA\n", "keybatch/a\n3\nAAAA\n"]
         {
             assert!(Checkpoint::parse_last(text).is_err(), "{text:?}");
+        }
+        // A sector that was not written reads as zeros.
+        for id in ["", "a\0\0", "a b", "\u{fffd}"] {
+            let torn = Checkpoint { journal_id: id.into(), size: 3, root: [1; 32] };
+            assert!(Checkpoint::parse_last(&torn.to_text()).is_err(), "{id:?}");
         }
     }
 }

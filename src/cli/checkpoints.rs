@@ -1,0 +1,93 @@
+//! The file that checkpoints are appended to and compared with.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use super::error::CliError;
+use super::exit::Exit;
+use crate::journal::OnCheckpoint;
+
+/// Appends each checkpoint to the file that was asked for.
+pub(super) fn sink(path: Option<&Path>) -> Result<OnCheckpoint, CliError> {
+    let Some(path) = path else { return Ok(Box::new(|_| Ok(()))) };
+    let mut file = open(path).map_err(|error| {
+        CliError::new(Exit::Environment, format!("{} cannot be written: {error}", path.display()))
+            .hint("nothing was sent")
+    })?;
+    Ok(Box::new(move |checkpoint| {
+        file.write_all(format!("{}\n", checkpoint.to_text()).as_bytes())?;
+        file.sync_data()
+    }))
+}
+
+/// Opens it for appending: a new one with its directory entry on the disk, and one that a power loss tore in the middle
+/// of a line with that line ended, so that the next checkpoint begins one.
+fn open(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        if metadata.len() == 0 {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            match File::open(parent).and_then(|directory| directory.sync_all()) {
+                Err(error) if has_no_synchronisation(&error) => {
+                    tracing::warn!(%error, "whether the file of checkpoints survives a power loss is up to its file system");
+                }
+                synced => synced?,
+            }
+        } else if !ends_a_line(path) {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
+}
+
+/// A file that is kept beyond this machine's reach may be in a directory that is only written to, or on a file system
+/// that synchronises no directories: a checkpoint there is worth more than none.
+fn has_no_synchronisation(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
+}
+
+/// Whether the last byte ends a line; not where that cannot be read.
+fn ends_a_line(path: &Path) -> bool {
+    let last = File::open(path).and_then(|mut file| {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        Ok(last)
+    });
+    last.is_ok_and(|last| last == *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::checkpoint::Checkpoint;
+
+    #[test]
+    fn a_directory_that_cannot_be_synchronised_is_no_reason_to_stop_and_a_broken_disk_is() {
+        use rustix::io::Errno;
+        let tolerated = |errno: Errno| has_no_synchronisation(&errno.into());
+        assert!([Errno::ACCESS, Errno::INVAL, Errno::NOTSUP, Errno::NOSYS].into_iter().all(tolerated));
+        assert!(![Errno::IO, Errno::NOSPC, Errno::NOENT].into_iter().any(tolerated));
+    }
+
+    #[test]
+    fn a_torn_file_goes_on_with_a_new_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("checkpoints.txt");
+        let first = Checkpoint { journal_id: "a".into(), size: 3, root: [1; 32] };
+        let next = Checkpoint { size: 9, ..first.clone() };
+        let whole = format!("{}\n", first.to_text());
+        sink(Some(&path)).unwrap()(&first).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+        for kept in 1..whole.len() {
+            std::fs::write(&path, format!("{whole}{}", &whole[..kept])).unwrap();
+            sink(Some(&path)).unwrap()(&next).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (all, _) = Checkpoint::parse_all(&text).unwrap();
+            assert_eq!((all.first(), all.last()), (Some(&first), Some(&next)), "{text:?}");
+        }
+    }
+}
