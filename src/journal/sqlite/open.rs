@@ -24,6 +24,19 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for a reader that holds the database, e.g. a reviewer's shell at a checkpoint.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+#[cfg(all(feature = "synchronous-normal", not(debug_assertions)))]
+compile_error!(
+    "synchronous-normal is for the power-loss test alone: a journal that is not durable, never in a release"
+);
+
+/// How far SQLite waits for the disk, and how it says so when it is asked. Only the power-loss test, which must notice
+/// it, builds another one.
+const SYNCHRONOUS: (&str, &str) = if cfg!(feature = "synchronous-normal") {
+    ("PRAGMA synchronous = NORMAL", "1")
+} else {
+    ("PRAGMA synchronous = FULL", "2")
+};
+
 /// Statements that are kept prepared: all of ours.
 const STATEMENT_CACHE: usize = 128;
 
@@ -32,12 +45,8 @@ const TABLES: &str = "SELECT count(*) FILTER (WHERE name = 'entry'), count(*) FI
      FROM sqlite_schema WHERE type = 'table'";
 
 /// What a connection that writes sets beyond [`options`]; read back by [`assert_settings`].
-const WRITER_SETTINGS: [&str; 4] = [
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA fullfsync = ON",
-    "PRAGMA checkpoint_fullfsync = ON",
-];
+const WRITER_SETTINGS: [&str; 4] =
+    ["PRAGMA journal_mode = WAL", SYNCHRONOUS.0, "PRAGMA fullfsync = ON", "PRAGMA checkpoint_fullfsync = ON"];
 
 const JOURNAL_SQL: &str = include_str!("../../../migrations/0001_journal.sql");
 
@@ -263,7 +272,7 @@ async fn assert_settings(connection: &mut SqliteConnection, path: &Path) -> Resu
     let application_id = APPLICATION_ID.to_string();
     let expected = [
         ("journal_mode", "wal"),
-        ("synchronous", "2"),
+        ("synchronous", SYNCHRONOUS.1),
         ("fullfsync", "1"),
         ("checkpoint_fullfsync", "1"),
         ("foreign_keys", "1"),
