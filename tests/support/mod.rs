@@ -22,7 +22,7 @@ pub(crate) use self::{
     bench::{ACCESS_KEY_ID, Bench, Done, Live, SECRET_CANARY, TOKEN_CANARY, binary},
     script::{Act, Effect},
     stand_in::StandIn,
-    world::{ACCOUNT, DEFAULT_KEY_PAIR, HOME, KeyPair, NotFound, Place, now_us},
+    world::{ACCOUNT, Arrival, DEFAULT_KEY_PAIR, Gone, HOME, KeyPair, NotFound, Operation, Place, State, now_us},
 };
 
 /// Polls until something holds; panics after 30 seconds.
