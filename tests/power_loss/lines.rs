@@ -70,8 +70,13 @@ pub(crate) struct Lines {
 /// Reads a whole trace.
 pub(crate) fn read(text: &str) -> Lines {
     let mut open: HashMap<&str, (usize, &str)> = HashMap::new();
-    let mut calls = Vec::new();
+    let (mut calls, mut cut_off) = (Vec::new(), Vec::new());
     let mut killed = false;
+    // A call that the kill cut off is either left without an end, or ends with a question mark.
+    let mut take = |text: &str, begin, end| match text.strip_suffix("= ?") {
+        Some(begun) => cut_off.push(begun.to_owned()),
+        None => calls.extend(call(text, begin, end)),
+    };
     for (place, line) in text.lines().enumerate() {
         let (thread, rest) = line.split_once(' ').expect("a line begins with a thread's id");
         let rest = rest.trim_start();
@@ -84,14 +89,14 @@ pub(crate) fn read(text: &str) -> Lines {
         } else if let Some(resumed) = rest.strip_prefix("<... ") {
             let (_, end) = resumed.split_once(" resumed>").expect("a call that is resumed");
             let Some((begin, begun)) = open.remove(thread) else { panic!("resumed, but never begun: {line:.200}") };
-            calls.extend(call(&format!("{begun}{end}"), begin, place));
+            take(&format!("{begun}{end}"), begin, place);
         } else {
-            calls.extend(call(rest, place, place));
+            take(rest, place, place);
         }
     }
     calls.sort_by_key(|call| call.end);
-    let open = open.into_values().map(|(_, begun)| begun.to_owned()).collect();
-    Lines { calls, killed, open }
+    cut_off.extend(open.into_values().map(|(_, begun)| begun.to_owned()));
+    Lines { calls, killed, open: cut_off }
 }
 
 /// A whole call: `name(arguments) = result`.
@@ -218,9 +223,10 @@ impl Parser<'_> {
 fn lines_of_threads_are_put_together() {
     let text = "11 pwrite64(3<\\x2f\\x61>, \"\\x41\\x42\", 2, 7 <unfinished ...>\n12 fsync(4</b>) = 0\n\
                 11 <... pwrite64 resumed>) = 2\n12 writev(5<socket:[9]>, [{iov_base=\"\\x43\", iov_len=1}], 1) = 1\n\
-                11 openat(AT_FDCWD</tmp>, \"\\x2f\\x78\", O_RDWR|O_CREAT, 0600) = 8</x>\n11 +++ killed by SIGKILL +++\n";
+                11 openat(AT_FDCWD</tmp>, \"\\x2f\\x78\", O_RDWR|O_CREAT, 0600) = 8</x>\n13 sendto(5<socket:[9]>, \"\\x44\", 1, 0, NULL, 0 <unfinished ...>) = ?\n11 +++ killed by SIGKILL +++\n";
     let lines = read(text);
     assert!(lines.killed);
+    assert!(lines.open.len() == 1 && lines.open[0].starts_with("sendto("), "{:?}", lines.open);
     let names: Vec<&str> = lines.calls.iter().map(|call| call.name.as_str()).collect();
     assert_eq!(names, ["fsync", "pwrite64", "writev", "openat"]);
     let write = &lines.calls[1];

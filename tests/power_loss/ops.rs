@@ -81,10 +81,11 @@ impl Reader {
         self.ops.sort_by_key(|op| op.place);
     }
 
-    /// Whether a call changes one of the files: for those whose end is missing.
+    /// Whether a call changes one of the files, or may have sent something: for those whose end is missing.
     pub(crate) fn concerns(&self, text: &str) -> bool {
         let hex: String = self.root.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
-        text.contains(&hex) || text.contains(&self.root)
+        let sends = ["sendto(", "sendmsg(", "write(", "writev("].iter().any(|call| text.starts_with(call));
+        sends || text.contains(&hex) || text.contains(&self.root)
     }
 
     /// The path below the directory; none for what lies elsewhere and for what no power loss leaves anything of use of:
