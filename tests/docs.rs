@@ -14,6 +14,8 @@ mod journal;
 mod promises;
 #[path = "docs/readme.rs"]
 mod readme;
+#[path = "docs/reliability.rs"]
+mod reliability;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,59 @@
+//! The campaigns of `docs/RELIABILITY.md`: every command in it names tests and variables that exist, and every
+//! campaign is in it.
+
+use std::path::PathBuf;
+
+use super::{read, repository};
+
+/// The test crate `name` with its modules.
+fn crate_text(name: &str) -> String {
+    let root = repository(&format!("tests/{name}.rs"));
+    let mut text = std::fs::read_to_string(&root).unwrap_or_else(|error| panic!("{}: {error}", root.display()));
+    let mut folders: Vec<PathBuf> = vec![repository(&format!("tests/{name}")), repository("tests/strace")];
+    while let Some(folder) = folders.pop() {
+        let Ok(items) = std::fs::read_dir(&folder) else { continue };
+        for item in items {
+            let path = item.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { text += &std::fs::read_to_string(path).unwrap() }
+        }
+    }
+    text
+}
+
+/// The indented lines of the document that call cargo.
+fn commands() -> Vec<String> {
+    let document = read("docs/RELIABILITY.md");
+    let lines = document.lines().filter_map(|line| line.strip_prefix("    "));
+    lines.filter(|line| line.contains("cargo test")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_names_what_there_is() {
+    let commands = commands();
+    assert!(commands.len() >= 8, "{commands:#?}");
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "--test").unwrap_or_else(|| panic!("no --test: {command}"));
+        let text = crate_text(words[at + 1]);
+        for word in words.iter().take_while(|word| **word != "cargo") {
+            let (name, _) = word.split_once('=').unwrap_or_else(|| panic!("{word} sets nothing: {command}"));
+            assert!(text.contains(&format!("\"{name}\"")), "{command}: nothing reads {name}");
+        }
+        for filter in words[at + 2..].iter().take_while(|word| **word != "--") {
+            let is_named = text.lines().any(|line| {
+                let line = line.trim();
+                (line.starts_with("fn ") || line.starts_with("mod ")) && line.contains(filter)
+            });
+            assert!(is_named, "{command}: no test is named {filter}");
+        }
+    }
+}
+
+#[test]
+fn every_campaign_is_listed() {
+    let document = read("docs/RELIABILITY.md");
+    for name in ["simulation", "small_scope", "kill_points", "power_loss", "io_faults", "tampering", "hostile"] {
+        assert!(document.contains(&format!("--test {name}")), "{name} is missing");
+    }
+    assert!(document.contains("fuzz/run") && repository("fuzz/run").is_file());
+}
