@@ -36,7 +36,7 @@ pub(super) struct Args {
 }
 
 /// Leaves that are read at once when the plan's root is computed again.
-const LEAVES_PAGE: u32 = 5_000;
+const LEAVES_PAGE: u32 = 1_000;
 
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
@@ -231,20 +231,32 @@ async fn plan_of(open: &OpenJournal, record: &RunRecord) -> Result<(PlanSealed, 
     let (Event::PlanSealed(sealed), Event::RunStarted(started)) = (sealed.event, started.event) else {
         return Err(missing());
     };
-    let mut tree = Frontier::default();
-    let mut after = 0;
-    loop {
-        let leaves = open.reader.intent_leaves(record.run_no, after, LEAVES_PAGE).await?;
-        let Some((last, _)) = leaves.last() else { break };
-        after = *last;
-        leaves.into_iter().for_each(|(_, leaf)| tree.push(leaf));
-    }
+    let tree = plan_tree(open, record).await?;
     let root = crate::journal::checkpoint::base64(&tree.root());
     if root != sealed.plan_root || sealed.plan_root != started.plan_root {
         let message = "the plan in the journal is not the one that was sealed";
         return Err(CliError::new(Exit::Refused, message).hint("nothing was sent").hint(VERIFY));
     }
     Ok((sealed, started))
+}
+
+/// The tree over the run's intents as they are in the journal now. A page is hashed while the next one is read.
+async fn plan_tree(open: &OpenJournal, record: &RunRecord) -> Result<Frontier, CliError> {
+    let mut hashing = tokio::task::spawn_blocking(Frontier::default);
+    let mut after = 0;
+    while let Some(page) = open.reader.intents(record.run_no, after, LEAVES_PAGE).await? {
+        after = page.last;
+        let mut tree = finished(hashing).await;
+        hashing = tokio::task::spawn_blocking(move || {
+            page.leaves().for_each(|leaf| tree.push(leaf));
+            tree
+        });
+    }
+    Ok(finished(hashing).await)
+}
+
+async fn finished<T>(task: tokio::task::JoinHandle<T>) -> T {
+    task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 const VERIFY: &str = "see what happened to the journal with: keybatch verify";

@@ -675,3 +675,30 @@ fn attempts_are_counted_over_all_sessions() {
     let row = row.searched(Found::NoOperation).seen(Found::Same);
     assert_eq!(word(decide(&row, &policy, &situation())), "failed/readback");
 }
+
+/// The attempt is dead at its time, not only after it; and its time counts from the answer where this session got one.
+#[test]
+fn an_attempt_is_dead_from_its_time_on() {
+    let dead_after = policy().dead_after();
+    let begun = |ago_by: Duration| {
+        let mut row = asked(None);
+        row.last.as_mut().unwrap().started_at = ago(ago_by);
+        row
+    };
+    let instant = Duration::from_micros(1);
+    assert_eq!(decide(&begun(dead_after), &policy(), &situation()), Step::Search { level: 0 });
+    let alive = begun(dead_after - instant);
+    assert_eq!(decide(&alive, &policy(), &situation()), Step::WaitUntil(now().saturating_add(instant).unwrap()));
+
+    let answered = |ago_by: Duration, earlier_session: bool| {
+        let mut row = asked(Some(Class::Unanswered));
+        *row.last.as_mut().unwrap().answer.as_mut().unwrap() =
+            Answer { at: ago(ago_by), earlier_session, ..answer(Class::Unanswered) };
+        decide(&row, &policy(), &situation())
+    };
+    let grace = policy().grace();
+    assert_eq!(answered(grace, false), Step::Search { level: 0 });
+    assert_eq!(answered(grace - instant, false), Step::WaitUntil(now().saturating_add(instant).unwrap()));
+    // The clock of an earlier session may have been another one.
+    assert_eq!(answered(grace - instant, true), Step::Search { level: 0 });
+}

@@ -182,7 +182,9 @@ impl<L: Lightsail> Feeder<L> {
         rows: &mut JoinSet<Result<(), JournalError>>,
     ) -> Result<bool, JournalError> {
         let mut denied = Vec::new();
-        for touched_only in [true, false] {
+        // Nothing was done before the first session.
+        let passes: &[bool] = if self.shared.resumed { &[true, false] } else { &[false] };
+        for &touched_only in passes {
             let mut after = 0;
             loop {
                 if self.shared.control.is_stopping() && !touched_only {

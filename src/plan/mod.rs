@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
@@ -149,20 +149,23 @@ impl<L: Lightsail> Planner<L> {
             deletes: 0,
         };
         let mut token: Option<String> = None;
+        let mut seen = Vec::new();
         loop {
             let action = "lightsail:GetKeyPairs";
-            let page: Page<KeyPair> = self
-                .listing(lane, Source::GetKeyPairs, action, || lane.port.get_key_pairs(region, token.as_deref()))
-                .await?;
+            let listing =
+                self.listing(lane, Source::GetKeyPairs, action, || lane.port.get_key_pairs(region, token.as_deref()));
+            // A page is staged while the next one is on its way.
+            let staging = async { Ok(stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
+            let (page, ()): (Page<KeyPair>, ()) = try_join(listing, staging).await?;
             inventory.pages += 1;
             inventory.key_pairs += page.items.len() as u64;
             let at = micros(self.clock.now());
-            let seen = page.items.into_iter().map(|pair| seen_row(pair, at)).collect::<Vec<_>>();
-            stage.lock().await.put_seen(region, &seen).await?;
+            seen.extend(page.items.into_iter().map(|pair| seen_row(pair, at)));
             if !self.goes_on(lane, action, &mut token, page.next, inventory.pages)? {
                 break;
             }
         }
+        stage.lock().await.put_seen(region, &seen).await?;
         inventory.instances = self.instances(lane, stage).await?;
         Ok(inventory)
     }
@@ -322,6 +325,12 @@ impl<L: Lightsail> Planner<L> {
         (joined.row, judge(staged, facts))
     }
 
+    /// The next rows after `after`, judged.
+    async fn intents(&self, stage: &mut Stage, after: u64) -> Result<Vec<(u64, IntentRecorded)>, JournalError> {
+        let page = stage.joined(after, PAGE).await?;
+        Ok(page.into_iter().map(|joined| self.judge(joined)).collect())
+    }
+
     /// Records an intent for each row, and the seal.
     async fn record(&self, stage: &mut Stage, mut targets: Vec<TargetInventory>) -> Result<Plan, PlanError> {
         let mut plan = Plan {
@@ -338,23 +347,21 @@ impl<L: Lightsail> Planner<L> {
             note_counts: std::collections::BTreeMap::new(),
         };
         let mut tree = Frontier::default();
-        let mut after = 0;
-        loop {
-            let page = stage.joined(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.row;
-            let mut drafts = Vec::with_capacity(page.len());
-            for joined in page {
-                let (row, intent) = self.judge(joined);
-                plan.count(row, &intent, &mut targets);
-                drafts.push(Draft {
-                    run: Some(self.run),
-                    row: Some(row),
-                    event: Event::IntentRecorded(Box::new(intent)),
-                });
+        let mut page = self.intents(stage, 0).await?;
+        while let Some((after, _)) = page.last() {
+            let after = *after;
+            for (row, intent) in &page {
+                plan.count(*row, intent, &mut targets);
             }
-            let stamps = self.journal.append(drafts).await?;
+            let drafts = page.into_iter().map(|(row, intent)| {
+                let event = Event::IntentRecorded(Box::new(intent));
+                Draft { run: Some(self.run), row: Some(row), event }
+            });
+            // The next page is judged while this one is written.
+            let append = self.journal.append(drafts.collect());
+            let (stamps, next) = try_join(append, self.intents(stage, after)).await?;
             stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
+            page = next;
         }
         plan.sealed.plan_root = base64(&tree.root());
         plan.sealed.targets = targets;

@@ -69,6 +69,29 @@ pub struct StoredEntry {
     pub leaf: Vec<u8>,
 }
 
+/// Some intents of a run, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntentPage {
+    /// The number of the last row.
+    pub last: u64,
+    lengths: String,
+    bodies: Vec<u8>,
+}
+
+impl IntentPage {
+    /// Their leaves, hashed again from their bodies. Bodies that are not as long as they say are nobody's: they stay one
+    /// piece, which is no intent's.
+    pub fn leaves(&self) -> impl Iterator<Item = Hash> {
+        let mut rest = &self.bodies[..];
+        let lengths = self.lengths.split(' ').map(|length| length.parse().unwrap_or(usize::MAX));
+        lengths.map(move |length| {
+            let (body, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            rest = after;
+            leaf_hash(body)
+        })
+    }
+}
+
 /// A journal open for reading; clones share the connection.
 #[derive(Debug, Clone)]
 pub struct SqliteReader {
@@ -98,21 +121,16 @@ impl SqliteReader {
     pub async fn counts(&self, run: &RunRecord) -> Result<OutcomeCounts, JournalError> {
         let mut connection = self.connection.lock().await;
         let query = sqlx::query(sql::RUN_COUNTS).bind(run.run_no);
-        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
-        let mut counts = OutcomeCounts::default();
-        for row in &rows {
-            let (outcome, count): (String, i64) = (get(row, 0)?, get(row, 1)?);
-            let count = u64::try_from(count).unwrap_or(0);
-            match outcome.as_str() {
-                "deleted" => counts.deleted = count,
-                "gone" => counts.gone = count,
-                "absent" => counts.absent = count,
-                "skipped" => counts.skipped = count,
-                "failed" => counts.failed = count,
-                "in_doubt" => counts.in_doubt = count,
-                _ => {}
-            }
-        }
+        let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+        let mut counts = OutcomeCounts {
+            deleted: unsigned(&row, 0)?,
+            gone: unsigned(&row, 1)?,
+            absent: unsigned(&row, 2)?,
+            skipped: unsigned(&row, 3)?,
+            failed: unsigned(&row, 4)?,
+            in_doubt: unsigned(&row, 5)?,
+            not_attempted: 0,
+        };
         // Rows of a plan that was never completed have no intent, and were not attempted either.
         counts.not_attempted = run.rows.saturating_sub(counts.total());
         Ok(counts)
@@ -201,17 +219,17 @@ impl SqliteReader {
         found.map(|row| Ok((get(&row, 0)?, get::<i64>(&row, 1)? != 0))).transpose()
     }
 
-    /// The leaves of a run's intents, in the order of its rows, after row `after`: hashed again from their bodies.
-    pub async fn intent_leaves(&self, run_no: i64, after: u64, limit: u32) -> Result<Vec<(u64, Hash)>, JournalError> {
+    /// The intents of a run in the order of its rows, after row `after`: `limit` at most, none where there are no more.
+    pub async fn intents(&self, run_no: i64, after: u64, limit: u32) -> Result<Option<IntentPage>, JournalError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let query = sqlx::query(sql::INTENT_LEAVES).bind(run_no).bind(after).bind(limit);
+        let query = sqlx::query(sql::INTENT_PAGE).bind(run_no).bind(after).bind(limit);
         let mut connection = self.connection.lock().await;
-        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
-        let record = |row| {
-            let body: String = get(row, 1)?;
-            Ok((unsigned(row, 0)?, leaf_hash(body.as_bytes())))
-        };
-        rows.iter().map(record).collect()
+        let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+        let Some(last) = get::<Option<i64>>(&row, 0)? else { return Ok(None) };
+        let last = u64::try_from(last).map_err(|_| JournalError::damaged(format!("row {last} is negative")))?;
+        let lengths: String = get(&row, 1)?;
+        let bodies = row.try_get_unchecked::<Vec<u8>, _>(2).map_err(JournalError::sql)?;
+        Ok(Some(IntentPage { last, lengths, bodies }))
     }
 
     /// Rows of a run that were skipped only because they repeat another row exactly.

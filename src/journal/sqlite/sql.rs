@@ -109,7 +109,11 @@ pub(super) const LAST_NUMBERS: &str =
 
 pub(super) const RUNS: &str = "SELECT run_no, run_id, state, stopped_by, manifest_sha256, rows, account_id, endpoint, \
      sandbox, plan_root, manifest_seq, sealed_seq, started_seq, reads, reads_throttled FROM run ORDER BY run_no";
-pub(super) const RUN_COUNTS: &str = "SELECT outcome, count(*) FROM row_outcome WHERE run_no = ? GROUP BY outcome";
+/// Not grouped: that would sort all rows in memory. The limit, which is none, has each outcome told once, not once a count.
+pub(super) const RUN_COUNTS: &str = "SELECT count(*) FILTER (WHERE outcome = 'deleted'), \
+     count(*) FILTER (WHERE outcome = 'gone'), count(*) FILTER (WHERE outcome = 'absent'), \
+     count(*) FILTER (WHERE outcome = 'skipped'), count(*) FILTER (WHERE outcome = 'failed'), \
+     count(*) FILTER (WHERE outcome = 'in_doubt') FROM (SELECT outcome FROM row_outcome WHERE run_no = ? LIMIT -1)";
 pub(super) const RUN_ATTEMPTS: &str =
     "SELECT count(*), count(*) FILTER (WHERE class = 'throttled') FROM attempt WHERE run_no = ?";
 /// Skipped rows whose every note says that they repeat another row.
@@ -133,8 +137,9 @@ pub(super) const TOUCHED: &str = "SELECT i.row_no, i.seq, e.body, 1 \
      AND (EXISTS (SELECT 1 FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
           OR EXISTS (SELECT 1 FROM row_entry AS n WHERE n.run_no = i.run_no AND n.row_no = i.row_no)) \
      ORDER BY i.row_no LIMIT ?";
-pub(super) const PENDING_COUNT: &str =
-    "SELECT target_no, count(*) FROM intent WHERE run_no = ? AND settled_seq IS NULL GROUP BY target_no";
+pub(super) const PENDING_COUNT: &str = "SELECT t.target_no, (SELECT count(*) FROM intent AS i \
+     WHERE i.run_no = t.run_no AND i.target_no = t.target_no AND i.settled_seq IS NULL) FROM target AS t \
+     WHERE t.run_no = ?";
 pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
      SELECT seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT settled_seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \
@@ -174,8 +179,10 @@ pub(super) const HEALTH: &str = "SELECT sqlite_version(), (SELECT user_version F
      (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)";
 pub(super) const RATE: &str =
     "SELECT rate_per_s, is_limit FROM rate WHERE endpoint = ? AND account_id = ? AND region = ?";
-pub(super) const INTENT_LEAVES: &str = "SELECT i.row_no, e.body FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
-     WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?";
+/// A page of intents as one row, as in [`ENTRY_PAGE`].
+pub(super) const INTENT_PAGE: &str = "SELECT max(row_no), group_concat(octet_length(body), ' '), group_concat(body, '') \
+     FROM (SELECT i.row_no, e.body FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
+           WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?)";
 
 /// All of them, for the test that prepares each.
 #[cfg(test)]
@@ -219,7 +226,7 @@ pub(super) fn all() -> Vec<&'static str> {
         HEALTH,
         SCHEMA,
         RATE,
-        INTENT_LEAVES,
+        INTENT_PAGE,
     ];
     for sized in [
         INSERT_ENTRY,

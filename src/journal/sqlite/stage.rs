@@ -91,7 +91,7 @@ impl Stage {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Off)
             .synchronous(SqliteSynchronous::Off)
-            .pragma("cache_size", "-16384")
+            .pragma("cache_size", "-8192")
             .pragma("locking_mode", "EXCLUSIVE")
             .disable_statement_logging()
             .connect()
