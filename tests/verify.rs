@@ -6,9 +6,10 @@ mod story;
 
 use std::path::{Path, PathBuf};
 
-use keybatch::audit::{Options, Report, Verdict, verify};
+use keybatch::audit::{Options, Report, Verdict, plan_root, verify};
 use keybatch::journal::checkpoint::Checkpoint;
 use keybatch::journal::merkle::{Frontier, leaf_hash};
+use keybatch::journal::sqlite::SqliteReader;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
@@ -377,4 +378,30 @@ async fn a_damaged_file_is_read_as_far_as_it_goes() {
     }
     std::fs::remove_file(place.path()).unwrap();
     assert!(verify(&place.path(), place.options(None)).await.is_err());
+}
+
+/// What a `resume` looks at first in a journal that is too large to be verified whole: each intent as it is now.
+#[tokio::test]
+async fn a_plan_that_was_changed_has_another_root() {
+    let edits = [
+        "",
+        "UPDATE entry SET body = replace(body, '\"line\":3', '\"line\":4')",
+        "UPDATE entry SET body = replace(body, '\"line\":3', '\"line\":33')",
+        "UPDATE entry SET body = CAST(body || x'00' AS TEXT) WHERE seq = (SELECT max(seq) FROM intent)",
+        "UPDATE entry SET body = '' WHERE seq = (SELECT seq FROM intent LIMIT 1)",
+        "DELETE FROM intent WHERE row_no = 2",
+        "UPDATE intent SET seq = (SELECT seq FROM intent WHERE row_no = 3) WHERE row_no = 2",
+        "UPDATE intent SET row_no = row_no + 100 WHERE row_no = 1",
+    ];
+    for edit in edits {
+        let place = Place::new();
+        place.filled().await;
+        if !edit.is_empty() {
+            place.tamper(edit).await;
+        }
+        let reader = SqliteReader::open(&place.path()).await.unwrap();
+        let record = &reader.runs().await.unwrap()[0];
+        let root = plan_root(&reader, record.run_no).await.unwrap();
+        assert_eq!(Some(root) == record.plan_root, edit.is_empty(), "{edit}");
+    }
 }

@@ -19,6 +19,7 @@ mod gist;
 mod history;
 mod legal;
 mod outside;
+mod plan_root;
 mod report;
 pub mod runs;
 mod scan;
@@ -32,6 +33,7 @@ pub use cell::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_t
 pub use export::{ExportError, ExportFormat, export};
 pub use facts::{NotDeleted, RunFacts, facts};
 pub use gist::{gist, kind};
+pub use plan_root::plan_root;
 pub use report::{CheckpointFacts, Finding, Report, Verdict};
 pub use sequence::Sequence;
 pub use statement::{StatementError, single_query};

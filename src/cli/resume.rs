@@ -10,14 +10,13 @@ use super::options::SessionOptions;
 use super::session::{OpenJournal, Session, draft, requests, session_opened};
 use super::signals::Signals;
 use super::summary::{Head, Summary, say};
-use crate::audit::{Options, Verdict as Verified, verify};
+use crate::audit::{Options, Verdict as Verified, plan_root, verify};
 use crate::domain::Policy;
 use crate::execute::lane::Counts;
 use crate::execute::lane::Lane;
 use crate::journal::RunReader as _;
 use crate::journal::TargetRecord;
 use crate::journal::event::{Event, PlanSealed, RunStarted, Verdict};
-use crate::journal::merkle::Frontier;
 use crate::journal::sqlite::RunRecord;
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::{PlanError, Probe, probe};
@@ -34,9 +33,6 @@ pub(super) struct Args {
     #[command(flatten)]
     options: SessionOptions,
 }
-
-/// Leaves that are read at once when the plan's root is computed again.
-const LEAVES_PAGE: u32 = 1_000;
 
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
@@ -231,32 +227,12 @@ async fn plan_of(open: &OpenJournal, record: &RunRecord) -> Result<(PlanSealed, 
     let (Event::PlanSealed(sealed), Event::RunStarted(started)) = (sealed.event, started.event) else {
         return Err(missing());
     };
-    let tree = plan_tree(open, record).await?;
-    let root = crate::journal::checkpoint::base64(&tree.root());
+    let root = plan_root(&open.reader, record.run_no).await?;
     if root != sealed.plan_root || sealed.plan_root != started.plan_root {
         let message = "the plan in the journal is not the one that was sealed";
         return Err(CliError::new(Exit::Refused, message).hint("nothing was sent").hint(VERIFY));
     }
     Ok((sealed, started))
-}
-
-/// The tree over the run's intents as they are in the journal now. A page is hashed while the next one is read.
-async fn plan_tree(open: &OpenJournal, record: &RunRecord) -> Result<Frontier, CliError> {
-    let mut hashing = tokio::task::spawn_blocking(Frontier::default);
-    let mut after = 0;
-    while let Some(page) = open.reader.intents(record.run_no, after, LEAVES_PAGE).await? {
-        after = page.last;
-        let mut tree = finished(hashing).await;
-        hashing = tokio::task::spawn_blocking(move || {
-            page.leaves().for_each(|leaf| tree.push(leaf));
-            tree
-        });
-    }
-    Ok(finished(hashing).await)
-}
-
-async fn finished<T>(task: tokio::task::JoinHandle<T>) -> T {
-    task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 const VERIFY: &str = "see what happened to the journal with: keybatch verify";
