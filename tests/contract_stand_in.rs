@@ -129,7 +129,8 @@ async fn global_troubles() {
     world.script("GetKeyPair", "*", [Act::ok().then_vanish_server()]);
     client.get_key_pair().key_pair_name("probe").send().await.unwrap();
     let error = client.get_key_pair().key_pair_name("probe").send().await.unwrap_err();
-    assert!(matches!(&error, SdkError::DispatchFailure(failure) if failure.is_io()), "{error:?}");
+    // Refused, or cut off where the client still holds a connection that the server has just closed.
+    assert!(matches!(&error, SdkError::DispatchFailure(_)), "{error:?}");
     world.reappear();
     client.get_key_pair().key_pair_name("probe").send().await.unwrap();
     assert_eq!(world.overlaps(), Vec::<String>::new());

@@ -103,8 +103,10 @@ pub async fn work_off<L: Lightsail, R: RunReader>(
     lanes: Vec<LaneWork<L>>,
 ) -> Result<(), JournalError> {
     let mut tasks = JoinSet::new();
+    // Each target's share of what may be in flight, for rows that wait for its pacer.
+    let share = (shared.policy.concurrency as usize / lanes.len().max(1)).max(1);
     for work in lanes {
-        tasks.spawn(work_lane(Arc::clone(&shared), Arc::clone(&reader), work));
+        tasks.spawn(work_lane(Arc::clone(&shared), Arc::clone(&reader), work, share));
     }
     let mut first_error = Ok(());
     while let Some(joined) = tasks.join_next().await {
@@ -121,11 +123,13 @@ async fn work_lane<L: Lightsail, R: RunReader>(
     shared: Arc<Shared>,
     reader: Arc<R>,
     work: LaneWork<L>,
+    share: usize,
 ) -> Result<(), JournalError> {
     let target_no = work.record.target_no;
     let feeder = Feeder {
         inventory: Arc::new(Inventory::new(work.pages, work.rows_left)),
         places: Arc::new(Semaphore::new(shared.policy.concurrency as usize + ROWS_AHEAD)),
+        waiting: Arc::new(Semaphore::new(share)),
         lane: work.lane,
         target_no,
         shared,
@@ -169,6 +173,9 @@ struct Feeder<L> {
     lane: Arc<Lane<L>>,
     inventory: Arc<Inventory>,
     places: Arc<Semaphore>,
+    /// How many rows may hold a place in flight while they wait for the pacer: else those of a slow target would hold all
+    /// of them, and every target would be as slow.
+    waiting: Arc<Semaphore>,
     target_no: i64,
 }
 
@@ -257,10 +264,14 @@ impl<L: Lightsail> Feeder<L> {
         // Taken here, so that rows are asked for in the plan's order. One that is only to be settled takes its place,
         // too: that bounds how many key pairs can be in doubt at once.
         let stopping = self.shared.control.stopping();
-        let in_flight = tokio::select! {
+        let take = async {
+            let waiting = Arc::clone(&self.waiting).acquire_owned().await.ok();
+            (waiting, Arc::clone(&self.shared.in_flight).acquire_owned().await.ok())
+        };
+        let (waiting, in_flight) = tokio::select! {
             biased;
-            () = stopping.cancelled() => None,
-            in_flight = Arc::clone(&self.shared.in_flight).acquire_owned() => in_flight.ok(),
+            () = stopping.cancelled() => (None, None),
+            taken = take => taken,
         };
         if in_flight.is_none() && state.attempts == 0 {
             return;
@@ -274,6 +285,7 @@ impl<L: Lightsail> Feeder<L> {
             intent,
             state,
             in_flight,
+            waiting,
             asked: false,
         };
         let (shared, inventory, target_no) = (Arc::clone(&self.shared), Arc::clone(&self.inventory), self.target_no);

@@ -48,6 +48,8 @@ pub(super) struct Worker<L> {
     pub(super) intent: IntentRecorded,
     pub(super) state: RowState,
     pub(super) in_flight: Option<OwnedSemaphorePermit>,
+    /// Held until the pacer let the row through for the first time.
+    pub(super) waiting: Option<OwnedSemaphorePermit>,
     /// Whether this session has asked for the key pair: `--max-deletes` counts it once.
     pub(super) asked: bool,
 }
@@ -350,6 +352,7 @@ impl<L: Lightsail> Worker<L> {
 
     /// Records `event`. Where the outcome follows from it at once, both become durable in one commit.
     async fn record(&mut self, event: Event) -> Result<Flow, JournalError> {
+        self.waiting = None;
         let mut ahead = self.state.clone();
         ahead.apply(PREVIOUS, self.shared.clock.now(), &event);
         let step = decide(&ahead, &self.shared.policy, &self.situation());
