@@ -702,3 +702,45 @@ fn an_attempt_is_dead_from_its_time_on() {
     // The clock of an earlier session may have been another one.
     assert_eq!(answered(grace - instant, true), Step::Search { level: 0 });
 }
+
+/// Where a limit lies, to the instant and to the count. Cargo-mutants finds one more that cannot be told apart: `again`
+/// with a look before any attempt, which is only ever the same key pair, leads to the same step either way.
+#[test]
+fn limits_lie_where_they_are_said_to() {
+    let step = |row: &RowState, situation: &Situation| word(decide(row, &policy(), situation));
+    let plain = situation();
+    let tried = |since: Duration, count: u32| Tries { since: Some(ago(since)), count };
+
+    let polled = |polls| RowState { polls, ..asked(Some(Class::Pending)) };
+    let timeout = policy().operation_timeout;
+    assert_eq!(step(&polled(tried(LONG, FEWEST_TRIES - 1)), &plain), "poll");
+    assert_eq!(step(&polled(tried(LONG, 1)), &plain), "poll");
+    assert_eq!(step(&polled(tried(SHORT, FEWEST_TRIES)), &plain), "poll");
+    assert_eq!(step(&polled(tried(LONG, FEWEST_TRIES)), &plain), "read");
+    assert_eq!(step(&polled(tried(timeout, FEWEST_TRIES)), &plain), "read");
+
+    let unread = |tries| RowState { tries, ..asked(Some(Class::NotFound)).later().seen(Found::NoAnswer) };
+    let timeout = policy().settle_timeout;
+    assert_eq!(step(&unread(tried(LONG, FEWEST_TRIES - 1)), &plain), "read");
+    assert_eq!(step(&unread(tried(SHORT, FEWEST_TRIES)), &plain), "read");
+    assert_eq!(step(&unread(tried(timeout, FEWEST_TRIES)), &plain), "in_doubt/tried");
+
+    let budget = Duration::from_secs(u64::try_from(REFUSAL_BUDGET.as_secs()).unwrap());
+    let refused = |since| RowState { refused_since: Some(ago(since)), ..asked(Some(Class::Throttled)) };
+    assert_eq!(step(&refused(budget - SHORT), &plain), "send");
+    assert_eq!(step(&refused(budget), &plain), "failed/answer");
+    let answered = Situation { answered_at: Some(ago(budget)), ..situation() };
+    assert_eq!(step(&refused(budget), &answered), "stop/throttled_for_long");
+
+    let denied = asked(Some(Class::NotFound)).later().seen(Found::Denied);
+    let started = denied.last.as_ref().unwrap().started_at;
+    let read = |read_at| Situation { read_at: Some(read_at), ..situation() };
+    assert_eq!(step(&denied, &read(started)), "stop/cannot_read");
+    assert_eq!(step(&denied, &read(started.saturating_add(SHORT).unwrap())), "in_doubt/tried");
+
+    let confirmed = |at| RowState { confirmed_at: Some(at), ..unasked() };
+    assert_eq!(step(&confirmed(now()), &plain), "send");
+    assert_eq!(step(&confirmed(now().saturating_add(SHORT).unwrap()), &plain), "read");
+    assert_eq!(step(&confirmed(ago(policy().max_observation_age)), &plain), "send");
+    assert_eq!(step(&confirmed(ago(policy().max_observation_age + SHORT)), &plain), "read");
+}
