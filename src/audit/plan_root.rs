@@ -8,8 +8,15 @@ use crate::journal::checkpoint::base64;
 use crate::journal::merkle::Frontier;
 use crate::journal::sqlite::SqliteReader;
 
-/// Intents that are read at once.
-const PAGE: u32 = 1_000;
+/// How many bytes of intents are read at once, about: one page is hashed and one is read, and there may be a copy of each.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// How many intents are read at once at most. A record of a manifest may have 1 MiB, and the ones before may have been
+/// short.
+const PAGE_ROWS: usize = 256;
+
+/// How many the first page holds, before anything is known about their size.
+const FIRST_PAGE: u32 = 16;
 
 /// The root (base64) of the tree over the intents of a run as they are in the journal now, in the order of its rows: what
 /// its `plan_sealed` names, where nobody changed one. A page is hashed while the next one is read.
@@ -18,9 +25,11 @@ const PAGE: u32 = 1_000;
 /// Where the database fails.
 pub async fn plan_root(reader: &SqliteReader, run_no: i64) -> Result<String, JournalError> {
     let mut hashing: JoinHandle<Frontier> = spawn_blocking(Frontier::default);
-    let mut after = 0;
-    while let Some(page) = reader.intents(run_no, after, PAGE).await? {
+    let (mut after, mut limit) = (0, FIRST_PAGE);
+    while let Some(page) = reader.intents(run_no, after, limit).await? {
         after = page.last;
+        let average = (page.bytes() / limit as usize).max(1);
+        limit = u32::try_from((PAGE_BYTES / average).clamp(1, PAGE_ROWS)).unwrap_or(FIRST_PAGE);
         let mut tree = join(hashing).await;
         hashing = spawn_blocking(move || {
             page.leaves().for_each(|leaf| tree.push(leaf));

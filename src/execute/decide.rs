@@ -209,7 +209,8 @@ fn refused_for_now(row: &RowState, policy: &Policy, situation: &Situation) -> St
     let since = row.refused_since.unwrap_or(situation.now);
     // What was meanwhile seen not to be there is settled by that, however long the refusals went on.
     let not_there = row.look.as_ref().is_some_and(|look| matches!(look.found, Found::NotFound | Found::Other));
-    if not_there || situation.now.duration_since(since) < REFUSAL_BUDGET {
+    // So is what became of an operation that was found in the meantime.
+    if not_there || row.unread || situation.now.duration_since(since) < REFUSAL_BUDGET {
         again(row, policy, situation)
     } else if situation.answered_at.is_some_and(|at| situation.now.duration_since(at) < REFUSAL_BUDGET) {
         Step::Settle(Outcome::Failed, Evidence::Answer)

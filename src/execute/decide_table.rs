@@ -391,9 +391,9 @@ impl State<'_> {
             [bit(0), bit(1), bit(2), bit(3), bit(4), bit(5), bit(6), bit(7)];
         let refusal = self.class.is_some_and(Class::is_refusal_before_execution);
         // A refusal gives its attempt back, reading the same key pair makes up for an unread one, and nothing was
-        // unread, spent or refused before the first attempt.
+        // unread, spent or refused before the first attempt. After a refusal, an operation that is found leaves it unread.
         // What is spent may be more than what a later session permits.
-        let impossible = (unread && (refusal || self.attempts == 0 || self.seen == Some(Found::Same)))
+        let impossible = (unread && (self.attempts == 0 || self.seen == Some(Found::Same)))
             || (spent_all && self.attempts == 0)
             || ((too_often || too_late) && !refusal)
             || (too_long && self.class != Some(Class::Pending))
@@ -729,6 +729,7 @@ fn limits_lie_where_they_are_said_to() {
     let refused = |since| RowState { refused_since: Some(ago(since)), ..asked(Some(Class::Throttled)) };
     assert_eq!(step(&refused(budget - SHORT), &plain), "send");
     assert_eq!(step(&refused(budget), &plain), "failed/answer");
+    assert_eq!(step(&RowState { unread: true, ..refused(budget) }, &plain), "read");
     let answered = Situation { answered_at: Some(ago(budget)), ..situation() };
     assert_eq!(step(&refused(budget), &answered), "stop/throttled_for_long");
 

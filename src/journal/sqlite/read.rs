@@ -79,6 +79,12 @@ pub struct IntentPage {
 }
 
 impl IntentPage {
+    /// How long their bodies are together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bodies.len()
+    }
+
     /// Their leaves, hashed again from their bodies. Bodies that are not as long as they say are nobody's: they stay one
     /// piece, which is no intent's.
     pub fn leaves(&self) -> impl Iterator<Item = Hash> {
