@@ -101,6 +101,50 @@ fn an_operation_that_is_still_to_end_is_not_asked_for_again() {
     assert_eq!(rows[0].text("operation_id"), operation);
 }
 
+/// A delete of the name is under way whose time cannot be ours by our clock: nothing is sent while it is, and what it did is
+/// not claimed.
+// SEMANTICS: P20
+// SEMANTICS: P28
+#[test]
+fn an_operation_of_another_time_is_waited_for_and_not_claimed() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    for (name, end) in [(&names[0], "Succeeded"), (&names[1], "Failed")] {
+        let place = (HOME.to_owned(), name.clone());
+        let accepting = Act::cut().and(move |state| {
+            state.operation(&place, "Started", 2, end);
+            state.operations.last_mut().unwrap().created_us -= 3_000_000;
+        });
+        bench.world.script("DeleteKeyPair", name, [accepting]);
+    }
+    run(&bench, &names, &[], 0);
+    let rows: Vec<_> = names.iter().map(|name| row(&bench, name)).collect();
+    let ended: Vec<_> = rows.iter().map(|row| (row.verdict(), row.attempts())).collect();
+    assert_eq!(ended, [("gone/readback".to_owned(), 1), ("deleted/answer".to_owned(), 2)], "{rows:#?}");
+    let deletes: Vec<_> = names.iter().map(|name| bench.world.deletes(name)).collect();
+    assert_eq!(deletes, [1, 2]);
+}
+
+/// The history's operation is polled to its success, but the key pair is still shown: that is no proof, and no reason to ask
+/// again.
+// SEMANTICS: P20
+// SEMANTICS: P27
+#[test]
+fn a_polled_success_alone_deletes_nothing() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    let place = (HOME.to_owned(), names[0].clone());
+    let accepting = Act::cut().and(move |state| {
+        state.operation(&place, "Started", 2, "Succeeded");
+        state.operations.last_mut().unwrap().pending = None;
+    });
+    bench.world.script("DeleteKeyPair", &names[0], [accepting]);
+    run(&bench, &names, &["--settle-timeout", "2s"], 6);
+    let row = row(&bench, &names[0]);
+    assert_eq!((row.verdict().as_str(), row.attempts()), ("in_doubt/tried", 1), "{row:#?}");
+    assert_eq!(bench.world.deletes(&names[0]), 1);
+}
+
 /// Our operation succeeded, but readings still show the key pair: it is read again, and never asked for again.
 // SEMANTICS: P20
 #[test]

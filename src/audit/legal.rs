@@ -193,7 +193,11 @@ impl Row {
         let tried = self.attempts > 0;
         let holds = match (outcome, evidence) {
             (Outcome::Deleted, Evidence::Answer) => answered == Some(Class::Succeeded),
-            (Outcome::Deleted, Evidence::Operation) => tried && self.operation_succeeded,
+            // Unless our answer named it, an operation alone does not show that the key pair of the plan is gone.
+            (Outcome::Deleted, Evidence::Operation) => {
+                let named = answered == Some(Class::Pending);
+                tried && self.operation_succeeded && (named || self.seen_since == Some(Seen::NotFound))
+            }
             (Outcome::InDoubt, Evidence::Tried) => tried,
             (Outcome::Gone, Evidence::Readback) => {
                 tried && matches!(self.seen_since, Some(Seen::NotFound | Seen::Other))
@@ -212,7 +216,8 @@ impl Row {
                 failed && self.seen_since == Some(Seen::Same)
             }
             (Outcome::Failed, Evidence::Readback) => {
-                self.seen_since == Some(Seen::Same) || (self.survived && !self.must_look())
+                let unseen = matches!(self.seen_since, Some(Seen::NotFound | Seen::Other));
+                self.seen_since == Some(Seen::Same) || (self.survived && !self.must_look() && !unseen)
             }
             _ => return Err("no row ends in this outcome with this evidence"),
         };

@@ -235,8 +235,8 @@ fn again(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
 /// Read the key pair and conclude from what is seen.
 fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: StillThere) -> Step {
     match row.look.as_ref().map(|look| look.found) {
-        // The operation that deleted it was found: wait until readings show that, and never ask again.
-        Some(Found::Same) if row.search.as_ref().is_some_and(|search| search.found == Found::Operation) => {
+        // An operation that deleted it was seen: wait until readings show that, and never ask again.
+        Some(Found::Same) if row.is_delete_seen() => {
             if budget_is_left(row, policy, situation) {
                 Step::Read { level: row.tries.count }
             } else {
@@ -266,11 +266,17 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
     }
 }
 
-/// It is not there any more: was it us? Only the operation history can say so; that it says nothing is no evidence.
+/// It is not there any more: was it us? Only the operation history can say so, as it is after that; that it says nothing is
+/// no evidence.
 fn search(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    let gone_at = row.look.as_ref().map_or(0, |look| look.seq);
+    match row.search.as_ref().map(|search| (search.found, search.seq)) {
+        Some((Found::Operation, _)) => return Step::Settle(Outcome::Deleted, Evidence::Operation),
+        Some((_, seq)) if seq < gone_at => return Step::Search { level: 0 },
+        _ => {}
+    }
     match row.search.as_ref().map(|look| look.found) {
         None => Step::Search { level: 0 },
-        Some(Found::Operation) => Step::Settle(Outcome::Deleted, Evidence::Operation),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
         Some(Found::NoAnswer) if search_budget_is_left(row, policy, situation) => {
             Step::Search { level: row.searches.count }

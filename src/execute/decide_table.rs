@@ -133,6 +133,12 @@ impl RowState {
         Self { tries: Tries { since: Some(ago(SHORT)), count: 1 }, ..self }
     }
 
+    /// What was seen, was seen after the search.
+    fn since(mut self) -> Self {
+        self.look.as_mut().unwrap().seq += 1;
+        self
+    }
+
     fn polled(self, class: Class) -> Self {
         Self { poll: poll(class), ..self }
     }
@@ -264,7 +270,9 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("unfinished", lost().searched(Found::Unfinished), plain, "poll"),
         ("unfinished-still", lost().searched(Found::Unfinished).polled(Pending), plain, "poll"),
         ("unfinished-no-answer", lost().searched(Found::Unfinished).polled(Unanswered), plain, "poll"),
-        ("unfinished-then-succeeded", lost().searched(Found::Unfinished).polled(Succeeded), plain, "deleted/operation"),
+        ("unfinished-then-succeeded", lost().polled(Succeeded), plain, "search"),
+        ("unfinished-then-succeeded-same", lost().polled(Succeeded).searched(Found::NoOperation).seen(Found::Same).once(), plain, "read"),
+        ("unfinished-then-succeeded-same-too-long", lost().polled(Succeeded).searched(Found::NoOperation).seen(Found::Same).in_vain(), plain, "in_doubt/tried"),
         ("unfinished-then-failed", lost().polled(OperationFailed), plain, "search"),
         ("unfinished-then-refused-for-all", lost().searched(Found::Unfinished).polled(RefusedForAll), plain, "stop/refused_for_all"),
         ("unfinished-too-long", lost().searched(Found::Unfinished).too_long(), plain, "read"),
@@ -282,6 +290,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("read-denied", nothing_there().seen(Found::Denied), refuses, "stop/cannot_read"),
         ("read-denied-this-one", nothing_there().seen(Found::Denied), plain, "in_doubt/tried"),
         ("read-refused-for-all", nothing_there().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
+        ("not-found-since", lost().searched(Found::NoOperation).seen(Found::NotFound).since(), plain, "search"),
         ("search-operation", lost().searched(Found::Operation).seen(Found::NotFound), plain, "deleted/operation"),
         ("search-nothing", lost().searched(Found::NoOperation).seen(Found::NotFound), plain, "gone/readback"),
         ("search-denied", lost().searched(Found::Denied).seen(Found::NotFound), plain, "gone/readback"),

@@ -111,13 +111,6 @@ pub struct Look {
     pub summary: Option<String>,
 }
 
-impl Look {
-    /// Whether it is the operation of ours that succeeded.
-    fn is_success(&self) -> bool {
-        self.found == Found::Operation
-    }
-}
-
 /// What a poll showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
@@ -195,8 +188,8 @@ impl RowState {
                 let summary = polled.error.as_ref().map(|error| error.summary());
                 self.poll = Some(Poll { class: polled.class, seq, summary });
                 self.polls.add(at);
-                if polled.class == Class::OperationFailed && self.is_unfinished() {
-                    // That one is over. There may be another.
+                if matches!(polled.class, Class::OperationFailed | Class::Succeeded) && self.is_unfinished() {
+                    // That one is over. Whether it was ours, and whether there is another, the history says.
                     self.search = None;
                 }
             }
@@ -257,7 +250,7 @@ impl RowState {
     fn observe(&mut self, source: Source, look: Look) {
         let searched = source == Source::GetOperationsForResource;
         // The operation that deleted it was seen, and it is shown all the same: one of the two is not up to date.
-        let contradicts = look.found == Found::Same && self.search.as_ref().is_some_and(Look::is_success);
+        let contradicts = look.found == Found::Same && self.is_delete_seen();
         let tries = if searched { &mut self.searches } else { &mut self.tries };
         if look.found == Found::NoAnswer || contradicts {
             tries.add(look.at);
@@ -283,6 +276,13 @@ impl RowState {
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.search.as_ref().is_some_and(|look| look.found == Found::Unfinished)
+    }
+
+    /// Whether a delete of this name was seen to have succeeded since the last attempt began.
+    #[must_use]
+    pub fn is_delete_seen(&self) -> bool {
+        self.search.as_ref().is_some_and(|look| look.found == Found::Operation)
+            || self.poll.as_ref().is_some_and(|poll| poll.class == Class::Succeeded)
     }
 
     /// The operation to ask for: the one that the history showed, else the one that the last answer named.

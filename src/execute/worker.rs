@@ -255,14 +255,14 @@ impl<L: Lightsail> Worker<L> {
         }
     }
 
-    /// Looks for a delete of this name inside the window of an attempt whose effect is unknown: one that succeeded, else
-    /// one that is still to end.
+    /// Looks for a delete of this name: one that succeeded inside the window of an attempt whose effect is unknown, else any
+    /// that is still to end.
     async fn search(&mut self, level: u32) -> Result<Flow, JournalError> {
         pause(level).await;
         let (region, name) = (self.intent.region.clone(), self.intent.key_pair_name.clone());
         let mut token: Option<String> = None;
         let (mut requests, mut throttled) = (0, 0);
-        let (mut hit, mut unfinished) = (None, None);
+        let (mut hit, mut unfinished, mut nameless) = (None, None, false);
         let mut last = None;
         for _ in 0..SEARCH_PAGES {
             let patience = self.shared.policy.settle_timeout;
@@ -274,11 +274,14 @@ impl<L: Lightsail> Worker<L> {
             let (answer, error) = split(page.reply.result);
             last = Some((page.reply.exchange, error));
             let Some(answer) = answer else { break };
-            for operation in answer.items.into_iter().filter(|operation| self.is_ours(operation)) {
+            for operation in answer.items {
+                let ours = self.is_ours(&operation);
                 if operation.has_succeeded() {
-                    hit = Some(operation);
-                } else if !operation.has_failed() {
-                    unfinished = Some(operation);
+                    hit = if ours { Some(operation) } else { hit };
+                } else if !operation.has_failed() && (ours || operation.is_delete_of(&name)) {
+                    // Whoever began it, and whatever our clock says: nothing is sent while it is under way.
+                    nameless |= operation.id.is_none();
+                    unfinished = unfinished.or(operation.id.is_some().then_some(operation));
                 }
             }
             token = answer.next;
@@ -290,6 +293,8 @@ impl<L: Lightsail> Worker<L> {
         let found = match (&hit, &unfinished, error.as_ref().map(|error| found_error(error.class))) {
             (Some(_), ..) => Found::Operation,
             (None, Some(_), _) => Found::Unfinished,
+            // One that cannot be asked for: the history is all that will say when it is over.
+            (None, None, None) if nameless => Found::NoAnswer,
             // Whether the service answers for a deleted key pair is not documented: "not found" is no evidence.
             (None, None, Some(Found::NotFound) | None) => Found::NoOperation,
             (None, None, Some(found)) => found,

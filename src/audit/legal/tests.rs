@@ -134,9 +134,10 @@ impl Oracle<'_> {
         match (outcome, evidence) {
             (Outcome::Deleted, Evidence::Answer) => self.last_answer() == Some(Succeeded),
             (Outcome::Deleted, Evidence::Operation) => {
-                tried
-                    && (self.has(Step::Polled { class: Succeeded })
-                        || self.has(Step::Searched { found: Found::Operation }))
+                let seen =
+                    self.has(Step::Polled { class: Succeeded }) || self.has(Step::Searched { found: Found::Operation });
+                let named = self.last_answer() == Some(Class::Pending);
+                tried && seen && (named || since.last() == Some(&Found::NotFound))
             }
             (Outcome::Gone, Evidence::Readback) => matches!(since.last(), Some(Found::NotFound | Found::Other)),
             (Outcome::Absent, Evidence::Inventory) => {
@@ -155,7 +156,11 @@ impl Oracle<'_> {
             }
             (Outcome::Failed, Evidence::Readback) => {
                 let survived = first.is_some_and(|first| self.readings(first).contains(&Found::Same));
-                since.last() == Some(&Found::Same) || (survived && !self.last_may_have_acted())
+                match since.last() {
+                    Some(Found::Same) => true,
+                    Some(_) => false,
+                    None => survived && !self.last_may_have_acted(),
+                }
             }
             (Outcome::InDoubt, Evidence::Tried) => tried,
             _ => false,
