@@ -167,15 +167,9 @@ fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Si
     if row.look.is_none() && situation.now < dead_at {
         return Step::WaitUntil(dead_at);
     }
-    match row.search.as_ref().map(|look| look.found) {
-        None => Step::Search { level: 0 },
-        Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
-        Some(Found::NoAnswer) if search_budget_is_left(row, policy, situation) => {
-            Step::Search { level: row.searches.count }
-        }
-        // That the history shows nothing, or cannot be had, is no reason against another attempt.
-        Some(_) => look(row, policy, situation, StillThere::Retry(Evidence::Readback)),
-    }
+    // That the history shows nothing, or cannot be had, is no reason against another attempt.
+    searching(row, policy, situation)
+        .unwrap_or_else(|| look(row, policy, situation, StillThere::Retry(Evidence::Readback)))
 }
 
 /// The operation is not terminal: poll it, and when that takes too long, look.
@@ -270,18 +264,22 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
 /// no evidence.
 fn search(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
     let gone_at = row.look.as_ref().map_or(0, |look| look.seq);
-    match row.search.as_ref().map(|search| (search.found, search.seq)) {
-        Some((Found::Operation, _)) => return Step::Settle(Outcome::Deleted, Evidence::Operation),
-        Some((_, seq)) if seq < gone_at => return Step::Search { level: 0 },
-        _ => {}
+    match &row.search {
+        Some(search) if search.found == Found::Operation => Step::Settle(Outcome::Deleted, Evidence::Operation),
+        Some(search) if search.seq < gone_at => Step::Search { level: 0 },
+        _ => searching(row, policy, situation).unwrap_or(Step::Settle(Outcome::Gone, Evidence::Readback)),
     }
-    match row.search.as_ref().map(|look| look.found) {
-        None => Step::Search { level: 0 },
-        Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
+}
+
+/// What is to be done until the operation history has said what it can; nothing once it has.
+fn searching(row: &RowState, policy: &Policy, situation: &Situation) -> Option<Step> {
+    match row.search.as_ref().map(|search| search.found) {
+        None => Some(Step::Search { level: 0 }),
+        Some(Found::RefusedForAll) => Some(Step::Stop(StopCause::RefusedForAll)),
         Some(Found::NoAnswer) if search_budget_is_left(row, policy, situation) => {
-            Step::Search { level: row.searches.count }
+            Some(Step::Search { level: row.searches.count })
         }
-        Some(_) => Step::Settle(Outcome::Gone, Evidence::Readback),
+        Some(_) => None,
     }
 }
 
