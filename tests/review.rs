@@ -176,11 +176,18 @@ async fn verify_says_its_verdict_and_leaves_with_it() {
     let whole = checkpoint.to_text();
     let torn = &whole[..whole.len() - 9];
     std::fs::write(&file, format!("{whole}\n{torn}\0\0")).unwrap();
-    let report = json(&place, &arguments);
+    let report = json(&place, &["verify", "--checkpoint", file.to_str().unwrap(), "--output", "json"]);
     assert_eq!(report["verdict"], "verified");
     assert!(report["warnings"].to_string().contains("1 of the checkpoints"), "{report}");
     let foreign = Checkpoint { journal_id: "another".into(), ..checkpoint.clone() }.to_text();
-    for text in ["nonsense", "", torn, &format!("{torn}\n\n{torn}"), &format!("{foreign}\n{torn}")] {
+    for text in [
+        "nonsense",
+        "",
+        torn,
+        &format!("{torn}\n\n{torn}"),
+        &format!("{foreign}\n{torn}"),
+        &format!("{whole}\n{torn}\0\0"),
+    ] {
         std::fs::write(&file, text).unwrap();
         let output = keybatch(&place, &arguments);
         assert_eq!(output.status.code(), Some(2), "{text:?}");

@@ -25,7 +25,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let scratch = scratch_directory(context);
     let (checkpoint, torn) = match &args.checkpoint {
-        Some(path) => read_checkpoint(path, &context.journal).await.map(|(most, torn)| (Some(most), torn))?,
+        Some(path) => {
+            let (most, torn) = read_checkpoint(path, &context.journal, args.require_checkpoint).await?;
+            (Some(most), torn)
+        }
         None => (None, None),
     };
     let options = Options {
@@ -56,7 +59,11 @@ pub(super) fn scratch_directory(context: &Context) -> PathBuf {
 
 /// Of several checkpoints the one of this journal that covers most: if an older one is all that the journal still has,
 /// the newer one shows it. With it, what is to be said of those that are not whole.
-async fn read_checkpoint(path: &Path, journal: &Path) -> Result<(Checkpoint, Option<String>), CliError> {
+async fn read_checkpoint(
+    path: &Path,
+    journal: &Path,
+    required: bool,
+) -> Result<(Checkpoint, Option<String>), CliError> {
     let shown = shown(&path.to_string_lossy());
     let unusable = |why: String| CliError::new(Exit::Usage, why).hint("nothing was verified");
     let bytes = std::fs::read(path).map_err(|error| {
@@ -65,8 +72,14 @@ async fn read_checkpoint(path: &Path, journal: &Path) -> Result<(Checkpoint, Opt
         wrapped
     })?;
     // What a power loss leaves of the last one need not be text.
-    let parsed = Checkpoint::parse_all(&String::from_utf8_lossy(&bytes));
+    let text = String::from_utf8_lossy(&bytes);
+    let parsed = Checkpoint::parse_all(&text);
     let (all, torn) = parsed.map_err(|error| unusable(format!("{shown} is {error}")))?;
+    // It may have seen entries that none before it did.
+    if required && Checkpoint::parse_last(&text).is_err() {
+        let why = format!("the last checkpoint in {shown} is not whole, so that the ones before it are not enough");
+        return Err(unusable(why).hint("without --require-checkpoint, it is left out"));
+    }
     let id = match SqliteReader::open(journal).await {
         Ok(reader) => reader.journal_id().await.ok().flatten(),
         Err(_) => None,
