@@ -68,11 +68,19 @@ pub struct Finding {
     pub found: Option<String>,
     /// One sentence.
     pub detail: String,
+    /// Whether it is the machine that failed, so that nothing is known of the journal there.
+    #[serde(skip)]
+    pub of_the_machine: bool,
 }
 
 impl Finding {
     pub(super) fn new(verdict: Verdict, seq: Option<u64>, detail: impl Into<String>) -> Self {
-        Self { verdict, seq, expected: None, found: None, detail: detail.into() }
+        Self { verdict, seq, expected: None, found: None, detail: detail.into(), of_the_machine: false }
+    }
+
+    /// Something that could not be looked at.
+    pub(super) fn of_the_machine(detail: impl Into<String>) -> Self {
+        Self { of_the_machine: true, ..Self::new(Verdict::CannotVerify, None, detail) }
     }
 
     pub(super) fn hashes(mut self, expected: impl Into<String>, found: impl Into<String>) -> Self {

@@ -87,7 +87,7 @@ pub(super) async fn check_integrity(path: PathBuf) -> Option<Finding> {
         Ok(None) => None,
         Ok(Some((said, true))) => {
             let detail = format!("SQLite could not read the database: {}", said.replace('\n', " "));
-            Some(Finding::new(Verdict::CannotVerify, None, detail))
+            Some(Finding::of_the_machine(detail))
         }
         Ok(Some((said, false))) => {
             let detail = format!("SQLite says that the database is damaged: {}", said.replace('\n', " "));
@@ -107,11 +107,12 @@ pub(super) async fn join<T>(task: JoinHandle<T>) -> T {
 
 /// What an error says of the journal: that it is damaged, unless it was the machine that failed.
 pub(super) fn unreadable(seq: Option<u64>, error: &JournalError) -> Finding {
-    Finding::new(unless_of_the_machine(Verdict::Corrupt, error), seq, with_cause(error))
+    Finding { seq, ..unless_of_the_machine(Verdict::Corrupt, error, with_cause(error)) }
 }
 
-pub(super) fn unless_of_the_machine(verdict: Verdict, error: &JournalError) -> Verdict {
-    if is_of_the_machine(error) { Verdict::CannotVerify } else { verdict }
+/// What an error says of the journal where it would be this verdict, unless it was the machine that failed.
+pub(super) fn unless_of_the_machine(verdict: Verdict, error: &JournalError, detail: String) -> Finding {
+    if is_of_the_machine(error) { Finding::of_the_machine(detail) } else { Finding::new(verdict, None, detail) }
 }
 
 /// An error and its cause in one sentence.

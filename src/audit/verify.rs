@@ -128,7 +128,7 @@ impl Work {
             Err(error) => {
                 let why =
                     format!("the projections cannot be compared: {} ({})", with_cause(&error), directory.display());
-                self.findings.add(Finding::new(Verdict::CannotVerify, None, why));
+                self.findings.add(Finding::of_the_machine(why));
                 None
             }
         }
@@ -290,7 +290,7 @@ impl Work {
         }
         if let Err(error) = replayed {
             let detail = format!("the entries cannot be projected: {}", with_cause(&error));
-            return self.findings.add(Finding::new(Verdict::CannotVerify, None, detail));
+            return self.findings.add(unless_of_the_machine(Verdict::CannotVerify, &error, detail));
         }
         for table in PROJECTIONS {
             match snapshot.first_difference(table).await {
@@ -303,8 +303,7 @@ impl Work {
                 }
                 Err(error) => {
                     let detail = format!("the table {table} cannot be compared: {}", with_cause(&error));
-                    let verdict = unless_of_the_machine(Verdict::ProjectionMismatch, &error);
-                    self.findings.add(Finding::new(verdict, None, detail));
+                    self.findings.add(unless_of_the_machine(Verdict::ProjectionMismatch, &error, detail));
                 }
             }
         }

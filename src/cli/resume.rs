@@ -203,10 +203,13 @@ async fn refuse_altered(context: &Context, open: &OpenJournal) -> Result<(), Cli
     let scratch = super::verify::scratch_directory(context);
     let scratch = Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4())));
     let report = verify(&context.journal, Options { scratch, ..Options::default() }).await?;
+    // Where the machine kept it from being looked at, nothing says that it was not changed.
+    let failed = report.findings.iter().find(|finding| finding.of_the_machine);
     match report.verdict {
         Verified::Verified | Verified::SelfConsistent => Ok(()),
-        Verified::CannotVerify if report.entries < size => {
-            let message = format!("the journal cannot be verified: {}", report.detail);
+        Verified::CannotVerify if failed.is_some() || report.entries < size => {
+            let why = failed.map_or(&report.detail, |finding| &finding.detail);
+            let message = format!("the journal cannot be verified: {why}");
             Err(CliError::new(Exit::Environment, message).hint(READS))
         }
         Verified::IllegalHistory | Verified::CannotVerify => {

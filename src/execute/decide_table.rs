@@ -75,6 +75,7 @@ fn unasked() -> RowState {
         searches: Tries::default(),
         poll: None,
         polls: Tries::default(),
+        polled: Vec::new(),
         settled: None,
         intent_seq: 1,
     }

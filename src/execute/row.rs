@@ -11,6 +11,9 @@ use crate::journal::event::{Event, Found, IntentRecorded, Source, Verdict};
 /// How many windows are kept: a row that is throttled for ten minutes has no more attempts than this.
 const MOST_WINDOWS: usize = 256;
 
+/// How many operations of one attempt get a time of their own to end in. More than one is rare as it is.
+const MOST_POLLED: usize = 16;
+
 /// What is known of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowState {
@@ -48,6 +51,8 @@ pub struct RowState {
     pub poll: Option<Poll>,
     /// Since when the operation is polled, and how often.
     pub polls: Tries,
+    /// The operations that the last attempt's answer or the history named so far: each has its own time to end in.
+    pub polled: Vec<String>,
     /// The outcome, once there is one.
     pub settled: Option<(Outcome, Evidence)>,
     /// Numbers of the intent's entry.
@@ -161,6 +166,7 @@ impl RowState {
             searches: Tries::default(),
             poll: None,
             polls: Tries::default(),
+            polled: Vec::new(),
             settled: None,
             intent_seq,
         }
@@ -177,6 +183,7 @@ impl RowState {
                 self.last = Some(Attempt { number: started.attempt, started_at: at, started_seq: seq, answer: None });
                 (self.look, self.search, self.poll) = (None, None, None);
                 (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
+                self.polled.clear();
             }
             Event::AttemptFinished(finished) => {
                 let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
@@ -235,7 +242,7 @@ impl RowState {
             self.windows.pop();
         }
         if answer.class == Class::Pending {
-            self.polls.since = Some(answer.at);
+            self.begin_polls(answer.at, answer.operation_id.as_deref());
         }
         if let Some(last) = &mut self.last {
             last.started_at = last.started_at.max(answer.at.saturating_sub(elapsed).unwrap_or(Timestamp::MIN));
@@ -261,7 +268,7 @@ impl RowState {
             if look.found == Found::Unfinished {
                 // As if the answer had named it. What was seen before says nothing of what it will do.
                 (self.look, self.poll, self.unread) = (None, None, true);
-                self.polls.since.get_or_insert(look.at);
+                self.begin_polls(look.at, look.operation_id.as_deref());
             }
             self.search = Some(look);
             return;
@@ -270,6 +277,17 @@ impl RowState {
             self.unread = false;
         }
         self.look = Some(look);
+    }
+
+    /// An operation that has not ended was named at `at`. One that was named before keeps the time it has: a history that
+    /// goes on showing it does not make it any younger.
+    fn begin_polls(&mut self, at: Timestamp, id: Option<&str>) {
+        let id = id.unwrap_or_default();
+        if self.polled.len() < MOST_POLLED && !self.polled.iter().any(|polled| polled == id) {
+            self.polled.push(id.to_owned());
+            self.polls = Tries { since: Some(at), count: 0 };
+        }
+        self.polls.since.get_or_insert(at);
     }
 
     /// Whether the history showed an operation of ours that had not ended.
@@ -345,3 +363,7 @@ impl RowState {
         seqs
     }
 }
+
+#[cfg(test)]
+#[path = "row_tests.rs"]
+mod tests;

@@ -154,6 +154,21 @@ fn a_truncated_file() {
     tally.report("truncated journals");
 }
 
+/// Where the tables that say what is to be done cannot be compared with the entries, nothing is done.
+#[test]
+fn no_place_for_what_the_journal_is_compared_with() {
+    let mut scene = begun();
+    let before = scene.bench.world.state().log.len();
+    let usual = scene.bench.home().join("tmp");
+    scene.bench.set("TMPDIR", "/proc");
+    let done = scene.bench.keybatch(&words(&Scene::resume_args())).exits(9);
+    ends_in_order(&done);
+    assert!(done.stderr.contains("cannot be verified") && done.stderr.contains("(/proc)"), "{done}");
+    assert_eq!(scene.bench.world.state().log.len(), before, "nothing was sent\n{done}");
+    scene.bench.set("TMPDIR", &usual.display().to_string());
+    then_goes_on(&scene);
+}
+
 /// `user_version` is a big-endian number at offset 60 of the file.
 #[test]
 fn a_journal_of_a_newer_version() {
