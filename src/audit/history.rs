@@ -1,7 +1,7 @@
 //! What may happen in a journal and in a run, in which order. Rows are judged by [`legal`](super::legal).
 //!
-//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 4 bytes for each entry and
-//! 24 for each row, so that a journal of four million entries fits into memory many times.
+//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 16 bytes for each row, and more
+//! only for those that are on their way: between their first attempt or reading and their outcome.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -12,9 +12,6 @@ use crate::journal::checkpoint::base64;
 use crate::journal::event::{Event, IntentRecorded, PlanSealed, RowSettled, Source, Verdict};
 use crate::journal::merkle::{Frontier, Hash};
 use crate::journal::{Entry, EntryError};
-
-/// Marks the owner of an entry as a run and not as a row.
-const OWNED_BY_RUN: u32 = 1 << 31;
 
 /// Why an entry cannot stand where it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,21 +34,40 @@ pub(super) struct History {
     journal_id: Option<String>,
     runs: HashMap<RunId, Run>,
     rows: Vec<RowOf>,
-    /// By `seq`: the row that the entry belongs to (its place in `rows` + 1), the run of a listing, or 0.
-    owners: Vec<u32>,
+    /// By their place in `rows`: those that are on their way.
+    open: HashMap<usize, OpenRow>,
+    /// How many entries there were.
+    size: u64,
     hasher: RandomState,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct RowOf {
-    state: Row,
     /// Of the key pair's name and region.
     name: u64,
+    /// Number of the intent's entry.
+    intent: u32,
+    fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Only the intent is there.
+    Planned(Verdict),
+    /// It is in `History::open`.
+    Open,
+    Settled,
+}
+
+#[derive(Debug)]
+struct OpenRow {
+    state: Row,
+    /// Numbers of its entries after the intent, ascending.
+    entries: Vec<u64>,
 }
 
 #[derive(Debug)]
 struct Run {
-    index: u32,
     sessions: u16,
     /// The session that was opened last, until it is closed.
     session: Option<String>,
@@ -66,6 +82,8 @@ struct Run {
     /// `run_finished`, or stopped for good.
     ended: Option<&'static str>,
     outcomes: OutcomeCounts,
+    /// Numbers of the entries that list its key pairs and instances, ascending.
+    listings: Vec<u64>,
 }
 
 impl History {
@@ -86,65 +104,70 @@ impl History {
 
     /// Takes the next entry, or says why it cannot be.
     pub(super) fn step(&mut self, entry: &Entry, leaf: Hash) -> Result<(), Trouble> {
-        let seq = self.owners.len() as u64;
-        let owner = self.judge(entry, leaf, seq)?;
-        self.owners.push(owner);
+        self.judge(entry, leaf, self.size)?;
+        self.size += 1;
         Ok(())
     }
 
-    fn judge(&mut self, entry: &Entry, leaf: Hash, seq: u64) -> Result<u32, Trouble> {
+    fn judge(&mut self, entry: &Entry, leaf: Hash, seq: u64) -> Result<(), Trouble> {
         if let Event::JournalCreated(created) = &entry.event {
             if seq != 0 {
                 return Err("a journal is created once, by its first entry".into());
             }
             self.journal_id = Some(created.journal_id.clone());
-            return Ok(0);
+            return Ok(());
         }
         if seq == 0 {
             return Err("the first entry of a journal is journal_created".into());
         }
         let Some(id) = entry.run else {
             let journals_own = matches!(entry.event, Event::CheckpointMade(_));
-            return if journals_own { Ok(0) } else { Err("it names no run".into()) };
+            return if journals_own { Ok(()) } else { Err("it names no run".into()) };
         };
         if let Event::SessionOpened(opened) = &entry.event {
             self.open(id, &opened.session);
-            return Ok(0);
+            return Ok(());
         }
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
         run.admits(&entry.event)?;
         match entry.row {
-            Some(row) => self.judge_row(id, row, entry, leaf),
-            None => run.judge(&entry.event),
+            Some(row) => self.judge_row(id, row, entry, leaf, seq),
+            None => run.judge(&entry.event, seq),
         }
     }
 
     fn open(&mut self, id: RunId, session: &str) {
-        let index = u32::try_from(self.runs.len()).unwrap_or(u32::MAX) & !OWNED_BY_RUN;
         let first_row = self.rows.len();
-        let run = self.runs.entry(id).or_insert_with(|| Run::new(index, first_row));
+        let run = self.runs.entry(id).or_insert_with(|| Run::new(first_row));
         run.sessions = run.sessions.wrapping_add(1);
         run.session = Some(session.to_owned());
     }
 
-    /// An entry that names a row: its place among the run's rows is its owner.
-    fn judge_row(&mut self, id: RunId, row: u64, entry: &Entry, leaf: Hash) -> Result<u32, Trouble> {
+    /// An entry that names a row.
+    fn judge_row(&mut self, id: RunId, row: u64, entry: &Entry, leaf: Hash, seq: u64) -> Result<(), Trouble> {
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
         if let Event::IntentRecorded(intent) = &entry.event {
             run.intend(row, intent, leaf, self.rows.len())?;
             let name = self.hasher.hash_one((&intent.key_pair_name, &intent.region));
-            self.rows.push(RowOf { state: Row::new(intent.verdict), name });
-            return owner(self.rows.len());
+            let number = u32::try_from(seq).map_err(|_| "there are more entries than can be verified")?;
+            self.rows.push(RowOf { name, intent: number, fate: Fate::Planned(intent.verdict) });
+            return Ok(());
         }
         let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;
         let place = usize::try_from(place).map_err(|_| "its row has no intent")? + run.first_row;
-        let RowOf { state, name } = self.rows.get_mut(place).ok_or("its row has no intent")?;
+        let known = self.rows.get_mut(place).ok_or("its row has no intent")?;
+        let mut open = match known.fate {
+            Fate::Planned(verdict) => OpenRow { state: Row::new(verdict), entries: Vec::new() },
+            Fate::Open => self.open.remove(&place).ok_or("its row has no intent")?,
+            Fate::Settled => return Err("the row has its outcome already".into()),
+        };
+        let state = &mut open.state;
         match &entry.event {
             Event::AttemptStarted(started) => {
                 if !run.started {
                     return Err("the run was not started yet".into());
                 }
-                if self.hasher.hash_one((&started.key_pair_name, &started.region)) != *name {
+                if self.hasher.hash_one((&started.key_pair_name, &started.region)) != known.name {
                     return Err("it asks for another key pair than the plan names".into());
                 }
                 state.step(Step::Started { attempt: started.attempt, session: run.sessions })?;
@@ -161,42 +184,39 @@ impl History {
                 if run.sealed.is_none() {
                     return Err("the plan is not sealed yet".into());
                 }
-                rests(settled, &self.owners, owner(place + 1)?, OWNED_BY_RUN | run.index)?;
+                rests(settled, |seq| {
+                    *seq == u64::from(known.intent)
+                        || open.entries.binary_search(seq).is_ok()
+                        || run.listings.binary_search(seq).is_ok()
+                })?;
                 state.step(Step::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
-                debug_assert!(state.is_settled(), "a step that settles, settles");
                 run.outcomes.add(settled.outcome);
+                known.fate = Fate::Settled;
+                return Ok(());
             }
             _ => return Err("an entry of this kind names no row".into()),
         }
-        owner(place + 1)
+        open.entries.push(seq);
+        known.fate = Fate::Open;
+        self.open.insert(place, open);
+        Ok(())
     }
 }
 
-/// What an outcome rests on are earlier entries of the row, or listings of its run.
-fn rests(settled: &RowSettled, owners: &[u32], row: u32, run: u32) -> Result<(), Trouble> {
-    let mut last = None;
-    for seq in &settled.rests_on {
-        let owner = usize::try_from(*seq).ok().and_then(|seq| owners.get(seq));
-        if owner.is_none_or(|owner| *owner != row && *owner != run) {
-            return Err(Trouble::Illegal(format!("it rests on entry {seq}, which is no earlier entry of its row")));
-        }
-        if last.is_some_and(|last| last >= *seq) {
-            return Err("the entries that it rests on are not ascending".into());
-        }
-        last = Some(*seq);
+/// What an outcome rests on are earlier entries of the row, or listings of its run: those that `is_known` knows.
+fn rests(settled: &RowSettled, is_known: impl Fn(&u64) -> bool) -> Result<(), Trouble> {
+    if let Some(seq) = settled.rests_on.iter().find(|seq| !is_known(seq)) {
+        return Err(Trouble::Illegal(format!("it rests on entry {seq}, which is no earlier entry of its row")));
+    }
+    if !settled.rests_on.is_sorted_by(|one, next| one < next) {
+        return Err("the entries that it rests on are not ascending".into());
     }
     Ok(())
 }
 
-fn owner(place: usize) -> Result<u32, Trouble> {
-    let owner = u32::try_from(place).ok().filter(|owner| owner & OWNED_BY_RUN == 0);
-    owner.ok_or_else(|| "there are more rows than can be verified".into())
-}
-
 impl Run {
-    fn new(index: u32, first_row: usize) -> Self {
+    fn new(first_row: usize) -> Self {
         Self {
-            index,
             sessions: 0,
             session: None,
             manifest_rows: None,
@@ -208,6 +228,7 @@ impl Run {
             started: false,
             ended: None,
             outcomes: OutcomeCounts::default(),
+            listings: Vec::new(),
         }
     }
 
@@ -230,7 +251,7 @@ impl Run {
     }
 
     /// An entry that belongs to the run as a whole.
-    fn judge(&mut self, event: &Event) -> Result<u32, Trouble> {
+    fn judge(&mut self, event: &Event, seq: u64) -> Result<(), Trouble> {
         match event {
             Event::SessionClosed(closed) => {
                 if self.session.as_ref() != Some(&closed.session) {
@@ -279,12 +300,12 @@ impl Run {
                 self.ended = Some("the run is finished");
             }
             Event::Observed(seen) if matches!(seen.source, Source::GetKeyPairs | Source::GetInstances) => {
-                return Ok(OWNED_BY_RUN | self.index);
+                self.listings.push(seq);
             }
             Event::Observed(_) | Event::OverrideUsed(_) | Event::RateChanged(_) | Event::CheckpointMade(_) => {}
             _ => return Err("an entry of this kind names a row".into()),
         }
-        Ok(0)
+        Ok(())
     }
 
     fn intend(&mut self, row: u64, intent: &IntentRecorded, leaf: Hash, rows: usize) -> Result<(), Trouble> {

@@ -6,7 +6,7 @@
 use crate::domain::{Class, Evidence, Outcome};
 use crate::journal::event::{Found, Verdict};
 
-/// What is known of a row after some of its entries. Small, because `verify` holds one for each row of the journal.
+/// What is known of a row after some of its entries. `verify` holds one for each row that is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
     verdict: Verdict,
@@ -227,11 +227,6 @@ impl Row {
         }
         self.settled = true;
         Ok(())
-    }
-
-    /// Whether the row has its outcome.
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled
     }
 }
 

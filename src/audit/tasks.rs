@@ -18,7 +18,7 @@ pub(super) const PAGES_AHEAD: usize = 6;
 pub(super) const REPLAY_AHEAD: usize = 16;
 
 /// How many entries are replayed at once, at least: the more, the more statements are full.
-const REPLAY_BATCH: usize = 2_048;
+const REPLAY_BATCH: usize = 4_096;
 
 /// What the reading task hands on, in order.
 #[derive(Debug)]

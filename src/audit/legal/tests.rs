@@ -184,7 +184,7 @@ fn walk(row: Row, verdict: Verdict, history: &mut Vec<Step>, steps: &[Step], jud
             let mut next = row;
             let allowed = next.step(step).is_ok();
             assert_eq!(allowed, Oracle(verdict, history).allows(step), "{verdict:?} {history:?} then {step:?}");
-            assert_eq!(allowed, next.is_settled());
+            assert_eq!(allowed, next.settled);
             if allowed {
                 assert!(steps.iter().all(|step| next.step(*step).is_err()), "nothing follows an outcome");
                 assert!(next.step(Step::Settled { outcome, evidence }).is_err(), "there is one outcome");

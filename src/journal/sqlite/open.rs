@@ -378,6 +378,16 @@ async fn move_log(connection: &mut SqliteConnection) -> Result<(), JournalError>
 mod tests {
     use super::*;
 
+    /// What `.cargo/config.toml` asks for: without it, everything works the same, and more slowly.
+    #[tokio::test]
+    async fn connections_do_not_share_a_cache_or_a_count_of_memory() {
+        let mut connection = SqliteConnection::connect(":memory:").await.unwrap();
+        let options = sqlx::query_scalar::<_, String>("PRAGMA compile_options");
+        let options = options.fetch_all(&mut connection).await.unwrap();
+        assert!(!options.iter().any(|option| option == "ENABLE_MEMORY_MANAGEMENT"), "{options:?}");
+        assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{options:?}");
+    }
+
     #[test]
     fn versions_are_compared_as_numbers() {
         assert!(recent_enough("3.51.3") && recent_enough("3.100.0") && recent_enough("4.0"));

@@ -3,12 +3,12 @@
 //! Statement round trips go through a thread, so the writer puts many rows into one statement; each of those exists
 //! in several sizes ([`CHUNKS`]), because the number of rows is part of its text.
 
-/// The sizes of the statements that write several rows, largest first: any number up to 64 takes at most six of them.
-/// 64 is a group commit at full load; the largest has 64 × 6 parameters, far below SQLite's limit of 32,766.
-pub(super) const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+/// The sizes of the statements that write several rows, largest first. 64 is a group commit at full load, 256 is for
+/// plans and replays; that one has 256 × 6 parameters, far below SQLite's limit of 32,766.
+pub(super) const CHUNKS: [usize; 8] = [256, 64, 32, 16, 8, 4, 2, 1];
 
 /// A statement in each of the sizes of [`CHUNKS`].
-pub(super) type Sized = [&'static str; 7];
+pub(super) type Sized = [&'static str; 8];
 
 macro_rules! times {
     (1, $row:literal) => {
@@ -32,11 +32,15 @@ macro_rules! times {
     (64, $row:literal) => {
         concat!(times!(32, $row), ",", times!(32, $row))
     };
+    (256, $row:literal) => {
+        concat!(times!(64, $row), ",", times!(64, $row), ",", times!(64, $row), ",", times!(64, $row))
+    };
 }
 
 macro_rules! sized {
     ($head:literal, $row:literal, $tail:literal) => {
         [
+            concat!($head, times!(256, $row), $tail),
             concat!($head, times!(64, $row), $tail),
             concat!($head, times!(32, $row), $tail),
             concat!($head, times!(16, $row), $tail),
