@@ -4,7 +4,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Clock, SystemClock};
+use keybatch::journal::checkpoint::Checkpoint;
 use keybatch::journal::event::{CheckpointMade, Event};
 use keybatch::journal::merkle::Frontier;
 use keybatch::journal::{Draft, Entry, EntryStore, Journal, JournalError, Sealed, WriterOptions};
@@ -18,6 +20,17 @@ struct Failing {
     kept: Arc<Mutex<Vec<Entry>>>,
     fails_at: usize,
     keeps: bool,
+    /// The id of a journal that is there already.
+    known: Option<String>,
+    consolidated: Arc<Mutex<usize>>,
+}
+
+impl Failing {
+    /// One that never does.
+    fn never(commits: &Commits, kept: &Arc<Mutex<Vec<Entry>>>) -> Self {
+        let (commits, kept) = (Arc::clone(commits), Arc::clone(kept));
+        Self { commits, kept, fails_at: usize::MAX, keeps: true, known: None, consolidated: Arc::default() }
+    }
 }
 
 impl EntryStore for Failing {
@@ -26,7 +39,7 @@ impl EntryStore for Failing {
     }
 
     async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
-        Ok(None)
+        Ok(self.known.clone())
     }
 
     async fn commit(
@@ -49,6 +62,7 @@ impl EntryStore for Failing {
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {
+        *self.consolidated.lock().unwrap() += 1;
         Ok(())
     }
 
@@ -73,7 +87,7 @@ async fn after_the_first_error_nothing_more_is_written() {
     for keeps in [false, true] {
         let (commits, kept) = (Commits::default(), Arc::default());
         // The first commit is the entry with which a new journal begins.
-        let store = Failing { commits: Arc::clone(&commits), kept: Arc::clone(&kept), fails_at: 3, keeps };
+        let store = Failing { fails_at: 3, keeps, ..Failing::never(&commits, &kept) };
         let (journal, _task) = Journal::start(store, options()).await.unwrap();
         let stamps = journal.append(vec![draft(), draft()]).await.unwrap();
         assert_eq!(stamps.iter().map(|stamp| stamp.seq).collect::<Vec<_>>(), [1, 2]);
@@ -92,7 +106,7 @@ async fn after_the_first_error_nothing_more_is_written() {
 #[tokio::test]
 async fn what_is_queued_is_committed_together_and_numbered_without_gaps() {
     let (commits, kept) = (Commits::default(), Arc::default());
-    let store = Failing { commits: Arc::clone(&commits), kept: Arc::clone(&kept), fails_at: usize::MAX, keeps: true };
+    let store = Failing::never(&commits, &kept);
     let (journal, _task) = Journal::start(store, options()).await.unwrap();
     let appends = (0..100).map(|_| {
         let journal = journal.clone();
@@ -109,4 +123,127 @@ async fn what_is_queued_is_committed_together_and_numbered_without_gaps() {
     let numbers: Vec<u64> = kept.lock().unwrap().iter().map(|entry| entry.seq).collect();
     assert_eq!(numbers, (0..=200).collect::<Vec<_>>());
     assert!(commits.lock().unwrap().len() < 50, "far fewer commits than appends");
+}
+
+/// A clock that stands still until it is set.
+#[derive(Debug, Default)]
+struct Hands(Mutex<Timestamp>);
+
+impl Hands {
+    fn forward(&self, seconds: i64) {
+        let mut now = self.0.lock().unwrap();
+        *now = now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// A journal whose clock is in our hands, with what it handed on as checkpoints.
+struct Watched {
+    journal: Journal,
+    clock: Arc<Hands>,
+    kept: Arc<Mutex<Vec<Entry>>>,
+    handed_on: Arc<Mutex<Vec<u64>>>,
+    consolidated: Arc<Mutex<usize>>,
+}
+
+impl Watched {
+    async fn start(known: Option<&str>) -> Self {
+        let (commits, kept) = (Commits::default(), Arc::default());
+        let store = Failing { known: known.map(str::to_owned), ..Failing::never(&commits, &kept) };
+        let consolidated = Arc::clone(&store.consolidated);
+        let (clock, handed_on) = (Arc::new(Hands::default()), Arc::<Mutex<Vec<u64>>>::default());
+        let hand_on = Arc::clone(&handed_on);
+        let on_checkpoint = Box::new(move |checkpoint: &Checkpoint| {
+            hand_on.lock().unwrap().push(checkpoint.size);
+            Ok(())
+        });
+        let shared: Arc<dyn Clock> = clock.clone();
+        let options = WriterOptions { clock: shared, new_journal_id: "id".into(), on_checkpoint };
+        let (journal, _task) = Journal::start(store, options).await.unwrap();
+        Self { journal, clock, kept, handed_on, consolidated }
+    }
+
+    async fn append(&self, count: usize) {
+        self.journal.append((0..count).map(|_| draft()).collect()).await.unwrap();
+    }
+
+    fn handed_on(&self) -> Vec<u64> {
+        self.handed_on.lock().unwrap().clone()
+    }
+}
+
+/// A checkpoint covers what is before its own entry, and is handed on once it is durable.
+#[tokio::test]
+async fn checkpoints_are_made_where_they_are_due() {
+    let watched = Watched::start(None).await;
+    assert_eq!(*watched.consolidated.lock().unwrap(), 1, "the first entry is in the database itself");
+    watched.append(1).await;
+    watched.clock.forward(59);
+    watched.append(1).await;
+    assert!(watched.handed_on().is_empty(), "neither old enough nor long enough");
+    watched.clock.forward(1);
+    watched.append(1).await;
+    assert_eq!(watched.handed_on(), [3], "after a minute, before what comes next");
+    assert_eq!(watched.kept.lock().unwrap().len(), 5);
+    watched.append(997).await;
+    watched.append(1).await;
+    assert_eq!(watched.handed_on(), [3], "its own entry, one that came with it, and 998 more are a thousand");
+    watched.append(1).await;
+    assert_eq!(watched.handed_on(), [3, 1003], "after a thousand entries, however young");
+    let asked = watched.journal.checkpoint(None).await.unwrap();
+    assert_eq!((watched.handed_on(), asked.size), (vec![3, 1003, 1005], 1005));
+    assert_eq!(*watched.consolidated.lock().unwrap(), 2);
+    let head = watched.journal.clone().close().await.unwrap();
+    assert_eq!((watched.handed_on(), head.size), (vec![3, 1003, 1005, 1006], 1006), "and the head at the end");
+}
+
+/// What was committed together with a checkpoint is not covered by it, and must not be lost to those who keep them.
+#[tokio::test]
+async fn the_head_is_handed_on_at_the_end_where_anything_was_written() {
+    let watched = Watched::start(None).await;
+    watched.clock.forward(60);
+    watched.append(1).await;
+    assert_eq!(watched.handed_on(), [1]);
+    watched.journal.clone().close().await.unwrap();
+    assert_eq!(watched.handed_on(), [1, 3]);
+
+    let untouched = Watched::start(Some("id")).await;
+    untouched.clock.forward(3600);
+    untouched.journal.clone().close().await.unwrap();
+    assert!(untouched.handed_on().is_empty(), "nothing was written");
+
+    let known = Watched::start(Some("id")).await;
+    known.clock.forward(3600);
+    known.append(1).await;
+    assert!(known.handed_on().is_empty(), "nothing of this session to cover yet");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_cannot_be_handed_on_stops_the_writer() {
+    let (commits, kept) = (Commits::default(), Arc::default());
+    let on_checkpoint = Box::new(|_: &Checkpoint| Err(std::io::Error::other("full")));
+    let options = WriterOptions { on_checkpoint, ..options() };
+    assert!(format!("{options:?}").contains("id"));
+    let (journal, _task) = Journal::start(Failing::never(&commits, &kept), options).await.unwrap();
+    let refused = journal.checkpoint(None).await;
+    assert!(matches!(&refused, Err(JournalError::Checkpoint { reason }) if reason == "full"), "{refused:?}");
+    assert!(journal.append(vec![draft()]).await.is_err());
+    assert_eq!(commits.lock().unwrap().len(), 2, "nothing after it");
+}
+
+/// A group does not grow without end: what is queued beyond 256 entries waits for the next commit.
+#[tokio::test]
+async fn a_full_group_takes_no_more() {
+    let (commits, kept) = (Commits::default(), Arc::default());
+    let (journal, _task) = Journal::start(Failing::never(&commits, &kept), options()).await.unwrap();
+    let append = |count: usize| journal.append((0..count).map(|_| draft()).collect());
+    let (one, two, three) = tokio::join!(append(255), append(1), append(1));
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    let sizes: Vec<usize> = commits.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [1, 256, 1]);
 }

@@ -99,7 +99,11 @@ mod tests {
         assert_eq!(Checkpoint::parse_last(&text), Ok(second.clone()));
         assert_eq!(Checkpoint::parse_all(&text), Ok((vec![first.clone(), second.clone()], 0)));
         let torn = format!("{}\nkeybatch/a\n7\nAAAA\n{}", first.to_text(), second.to_text());
-        assert_eq!(Checkpoint::parse_all(&torn), Ok((vec![first, second], 1)));
+        assert_eq!(Checkpoint::parse_all(&torn), Ok((vec![first.clone(), second], 1)));
+        let torn_at_the_end = format!("{}\nkeybatch/a\n7\nAAAA\n", first.to_text());
+        assert_eq!(Checkpoint::parse_all(&torn_at_the_end), Ok((vec![first.clone()], 1)));
+        assert_eq!(Checkpoint::parse_all(&first.to_text()), Ok((vec![first], 0)));
+        assert!(Checkpoint::parse_all("").is_err());
         assert!(Checkpoint::parse_all("keybatch/a\n7\nAAAA\n").is_err());
     }
 
@@ -108,6 +112,11 @@ mod tests {
         for text in ["", "keybatch/a\n3\n", "keybatch/a\n-3\nAAAA\n", "keybatch/a\n03\nAAAA\n", "keybatch/a\n3\nAAAA\n"]
         {
             assert!(Checkpoint::parse_last(text).is_err(), "{text:?}");
+        }
+        let sized = |size: &str| format!("keybatch/a\n{size}\n{}\n", base64(&[1; 32]));
+        assert!(Checkpoint::parse_last(&sized("0")).is_ok_and(|checkpoint| checkpoint.size == 0));
+        for size in ["00", "03", "+3", "-3", "3x", "18446744073709551616"] {
+            assert!(Checkpoint::parse_last(&sized(size)).is_err(), "{size}");
         }
         // A sector that was not written reads as zeros.
         for id in ["", "a\0\0", "a b", "\u{fffd}"] {

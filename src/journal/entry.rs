@@ -199,6 +199,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn an_entry_of_a_later_version_is_told_from_one_that_is_unreadable() {
+        let body = |version: u64| {
+            format!(
+                r#"{{"at":"2026-01-01T00:00:00.000000Z","journal_id":"j","format":"f","kind":"journal_created","row":null,"run":null,"seq":0,"v":{version},"version":"0"}}"#
+            )
+        };
+        assert!(Entry::parse(&body(ENTRY_VERSION)).is_ok());
+        let newer = Entry::parse(&body(ENTRY_VERSION + 1)).unwrap_err();
+        assert!(matches!(newer, EntryError::Newer { version } if version == ENTRY_VERSION + 1), "{newer}");
+    }
+
+    #[test]
     fn numbers_that_would_change_are_refused() {
         let largest = serde_json::json!({"a": [MAX_INTEGER]});
         assert!(canonical(&largest).is_ok());

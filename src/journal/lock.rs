@@ -58,4 +58,12 @@ mod tests {
         drop(first);
         assert!(Lock::take(&path).is_ok());
     }
+
+    #[test]
+    fn the_directory_is_made_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new").join("newer").join("journal.db");
+        let _lock = Lock::take(&path).unwrap();
+        assert!(path.parent().is_some_and(Path::is_dir));
+    }
 }

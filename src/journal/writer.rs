@@ -232,6 +232,8 @@ impl<S: EntryStore> Writer<S> {
         drafts.insert(0, checkpoint_draft(None, &checkpoint));
         let stamps = self.commit(drafts).await?;
         self.made(&checkpoint)?;
+        // It covers neither its own entry nor those that came with it.
+        self.since_checkpoint = stamps.len() as u64;
         Ok(stamps.into_iter().skip(1).collect())
     }
 
