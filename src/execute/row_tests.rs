@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::domain::{Exchange, Operation};
+use crate::domain::{Exchange, Observation, Operation};
 use crate::journal::event::{AttemptFinished, AttemptStarted, Observed, OperationPolled};
 
 /// A row of which one thing after another becomes known, a second apart.
@@ -51,14 +51,18 @@ impl Life {
     }
 
     fn searched(self, found: Found, id: Option<&str>) -> Self {
+        self.observed(Source::GetOperationsForResource, found, id, None)
+    }
+
+    fn observed(self, source: Source, found: Found, id: Option<&str>, observation: Option<Observation>) -> Self {
         let observed = Observed {
-            source: Source::GetOperationsForResource,
+            source,
             found,
             requests: 1,
             throttled: 0,
             account: None,
             region: None,
-            observation: None,
+            observation,
             operation: id.map(operation),
             error: None,
             exchange: Exchange::default(),
@@ -114,4 +118,29 @@ fn operations_without_end_do_not_get_time_without_end() {
     }
     assert_eq!(life.row.polled.len(), MOST_POLLED);
     assert_eq!(life.row.polls.count as usize, 100 - MOST_POLLED + 1);
+}
+
+#[test]
+fn a_search_is_over_with_the_operation_that_it_found() {
+    let found = |life: &Life| life.row.search.as_ref().map(|look| look.found);
+    let life = Life::new().asked().answered(Class::Unanswered, None).searched(Found::Unfinished, Some("theirs"));
+    let life = life.polled(Class::Pending).polled(Class::Unanswered);
+    assert_eq!(found(&life), Some(Found::Unfinished), "it is still under way");
+    assert_eq!(found(&life.polled(Class::OperationFailed)), None, "the history may know of another");
+    let life = Life::new().asked().answered(Class::Pending, Some("ours")).searched(Found::NoOperation, None);
+    assert_eq!(found(&life.polled(Class::OperationFailed)), Some(Found::NoOperation), "it was the answer's own");
+}
+
+#[test]
+fn only_the_key_pair_of_the_plan_confirms_it() {
+    let seen_at = Timestamp::from_second(1_000).unwrap();
+    let seen = || Some(Observation { identity: Identity::default(), tags: Default::default(), at: seen_at });
+    for found in [Found::Other, Found::NotFound, Found::NoAnswer, Found::Denied] {
+        let life = Life::new().observed(Source::GetKeyPair, found, None, seen());
+        assert_eq!(life.row.confirmed_at, None, "{found:?}");
+    }
+    let life = Life::new().observed(Source::GetKeyPair, Found::Same, None, seen());
+    assert_eq!(life.row.confirmed_at, Some(seen_at), "when it was seen, not when that was written down");
+    let life = Life::new().observed(Source::GetKeyPair, Found::Same, None, None);
+    assert_eq!(life.row.confirmed_at, Some(life.now));
 }
