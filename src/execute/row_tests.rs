@@ -144,3 +144,102 @@ fn only_the_key_pair_of_the_plan_confirms_it() {
     let life = Life::new().observed(Source::GetKeyPair, Found::Same, None, None);
     assert_eq!(life.row.confirmed_at, Some(life.now));
 }
+
+#[test]
+fn refusals_before_execution_are_counted_in_a_row() {
+    let life = Life::new().asked().answered(Class::NotSent, None);
+    assert_eq!((life.row.refusals, life.row.unsent, life.row.spent), (1, 1, 0));
+    let first = life.now;
+    let life = life.asked().answered(Class::NotSent, None);
+    assert_eq!((life.row.refusals, life.row.unsent, life.row.spent), (2, 2, 0));
+    assert_eq!(life.row.windows, [], "nothing left this machine");
+    let life = life.asked().answered(Class::Throttled, None);
+    assert_eq!((life.row.refusals, life.row.unsent, life.row.refused_since), (3, 0, Some(first)));
+    let (from, to) = (life.now.saturating_sub(SignedDuration::from_secs(1)).unwrap(), Some(life.now));
+    assert_eq!(life.row.windows, [Window { from, sent: from, to }], "it may have been executed all the same");
+    let life = life.asked().answered(Class::Unanswered, None);
+    assert_eq!((life.row.refusals, life.row.unsent, life.row.refused_since), (0, 0, None));
+    assert_eq!((life.row.attempts, life.row.spent, life.row.windows.len()), (4, 1, 2));
+}
+
+#[test]
+fn readings_without_an_answer_are_counted_until_there_is_one() {
+    let look = |life: Life, found| life.observed(Source::GetKeyPair, found, None, None);
+    let life = look(look(Life::new().asked().answered(Class::Unanswered, None), Found::NoAnswer), Found::NoAnswer);
+    assert_eq!((life.row.tries.count, life.row.searches.count), (2, 0));
+    assert!(life.row.unread);
+    let life = look(life, Found::Same);
+    assert_eq!((life.row.tries, life.row.unread), (Tries::default(), false));
+    let life = life.searched(Found::NoAnswer, None).searched(Found::NoAnswer, None);
+    assert_eq!((life.row.tries.count, life.row.searches.count), (0, 2));
+    // The operation that deleted it was seen: the key pair cannot be there, and a reading that says so is no answer.
+    let life = look(life.searched(Found::Operation, Some("ours")), Found::Same);
+    assert_eq!((life.row.tries.count, life.row.searches.count), (1, 0));
+}
+
+#[test]
+fn the_operation_to_ask_for_is_the_one_under_way() {
+    assert_eq!(Life::new().row.operation_id(), None);
+    let life = Life::new().asked().answered(Class::Pending, Some("ours"));
+    assert_eq!(life.row.operation_id(), Some("ours"));
+    let life = life.searched(Found::Unfinished, Some("theirs"));
+    assert_eq!(life.row.operation_id(), Some("theirs"));
+    let life = life.searched(Found::Operation, Some("over"));
+    assert_eq!(life.row.operation_id(), Some("ours"));
+}
+
+#[test]
+fn another_session_relies_on_nothing_that_may_have_changed() {
+    let reopened = |life: Life| {
+        let (mut row, now) = (life.row, life.now.saturating_add(SignedDuration::from_secs(60)).unwrap());
+        row.reopen(now);
+        (row, now)
+    };
+    let look = |life: Life, found| life.observed(Source::GetKeyPair, found, None, None);
+    let lost = || Life::new().asked().answered(Class::Unanswered, None);
+
+    // Never asked for: it is read anew, and nothing can have had an effect.
+    let (row, _) = reopened(look(Life::new(), Found::NotFound));
+    assert_eq!((row.look, row.unread, row.confirmed_at), (None, false, None));
+    // After an attempt, what is gone stays gone; that it was there says nothing any more.
+    for (found, kept) in [
+        (Found::NotFound, true),
+        (Found::Other, true),
+        (Found::Same, false),
+        (Found::NoAnswer, false),
+        (Found::Denied, false),
+        (Found::RefusedForAll, false),
+    ] {
+        let (row, _) = reopened(look(lost(), found));
+        assert_eq!((row.look.is_some(), row.unread, row.confirmed_at), (kept, true, None), "{found:?}");
+        assert!(row.last.unwrap().answer.unwrap().earlier_session);
+        assert_eq!(row.tries, Tries::default());
+    }
+    for (found, kept) in [(Found::NoOperation, true), (Found::Operation, true), (Found::NoAnswer, false)] {
+        let (row, _) = reopened(lost().searched(found, None));
+        assert_eq!((row.search.is_some(), row.searches), (kept, Tries::default()), "{found:?}");
+    }
+    for (class, kept) in [(Class::Succeeded, true), (Class::OperationFailed, true), (Class::Pending, false)] {
+        let life = Life::new().asked().answered(Class::Pending, Some("ours")).polled(class);
+        let (row, now) = reopened(life);
+        assert_eq!(row.poll.is_some(), kept, "{class:?}");
+        assert_eq!(row.polls, Tries { since: Some(now), count: 0 });
+    }
+    let (row, _) = reopened(Life::new().asked().answered(Class::NotSent, None));
+    assert_eq!((row.refusals, row.unsent, row.refused_since, row.polls), (0, 0, None, Tries::default()));
+}
+
+#[test]
+fn an_outcome_rests_on_what_is_known_in_order() {
+    let life = Life::new();
+    assert_eq!(life.row.rests_on(), [0]);
+    let life = life.asked().answered(Class::Unanswered, None).searched(Found::Unfinished, Some("one"));
+    let life = life.polled(Class::Pending).observed(Source::GetKeyPair, Found::NotFound, None, None);
+    assert_eq!(life.row.rests_on(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(life.then(&Event::RowSettled(settled())).row.settled, Some((Outcome::Gone, Evidence::Readback)));
+}
+
+fn settled() -> crate::journal::event::RowSettled {
+    let (outcome, evidence) = (Outcome::Gone, Evidence::Readback);
+    crate::journal::event::RowSettled { outcome, evidence, detail: None, rests_on: Vec::new() }
+}
