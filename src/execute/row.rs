@@ -279,8 +279,8 @@ impl RowState {
         self.look = Some(look);
     }
 
-    /// An operation that has not ended was named at `at`. One that was named before keeps the time it has: a history that
-    /// goes on showing it does not make it any younger.
+    /// An operation that has not ended was named at `at`. One that was named before gets no new time, and goes on with what
+    /// the latest one has: a history that goes on showing it does not make it any younger.
     fn begin_polls(&mut self, at: Timestamp, id: Option<&str>) {
         let id = id.unwrap_or_default();
         if self.polled.len() < MOST_POLLED && !self.polled.iter().any(|polled| polled == id) {

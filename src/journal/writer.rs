@@ -14,7 +14,7 @@ use super::merkle::{Frontier, Hash};
 use super::{Draft, Entry, EntryStore, JournalError};
 use crate::domain::{Clock, RunId, micros};
 
-/// How many entries one transaction takes at most: four full chunks of the largest statement. More would only make
+/// How many entries one transaction takes at most: one full chunk of the largest statement. More would only make
 /// the first of them wait longer.
 const MAX_BATCH: usize = 256;
 
