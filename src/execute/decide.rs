@@ -174,9 +174,13 @@ fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Si
 
 /// The operation is not terminal: poll it, and when that takes too long, look.
 fn pending(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
-    match row.poll.as_ref().map(|poll| poll.class) {
-        Some(Class::Succeeded) => return Step::Settle(Outcome::Deleted, Evidence::Operation),
-        Some(Class::OperationFailed) => {
+    let poll = row.poll.as_ref();
+    match poll.map(|poll| poll.class) {
+        Some(Class::Succeeded) if poll.is_some_and(|poll| !poll.from_history) => {
+            return Step::Settle(Outcome::Deleted, Evidence::Operation);
+        }
+        // The answer's own one failed before that. Whose the other one was, the history says.
+        Some(Class::Succeeded | Class::OperationFailed) => {
             return look(row, policy, situation, StillThere::Retry(Evidence::Operation));
         }
         Some(Class::RefusedForAll) => return Step::Stop(StopCause::RefusedForAll),
@@ -204,7 +208,7 @@ fn refused_for_now(row: &RowState, policy: &Policy, situation: &Situation) -> St
     // What was meanwhile seen not to be there is settled by that, however long the refusals went on.
     let not_there = row.look.as_ref().is_some_and(|look| matches!(look.found, Found::NotFound | Found::Other));
     // So is what became of an operation that was found in the meantime.
-    if not_there || row.unread || situation.now.duration_since(since) < REFUSAL_BUDGET {
+    if not_there || row.unread || row.delete_seen || situation.now.duration_since(since) < REFUSAL_BUDGET {
         again(row, policy, situation)
     } else if situation.answered_at.is_some_and(|at| situation.now.duration_since(at) < REFUSAL_BUDGET) {
         Step::Settle(Outcome::Failed, Evidence::Answer)
@@ -230,7 +234,7 @@ fn again(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
 fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: StillThere) -> Step {
     match row.look.as_ref().map(|look| look.found) {
         // An operation that deleted it was seen: wait until readings show that, and never ask again.
-        Some(Found::Same) if row.is_delete_seen() => {
+        Some(Found::Same) if row.delete_seen => {
             if budget_is_left(row, policy, situation) {
                 Step::Read { level: row.tries.count }
             } else {

@@ -76,6 +76,7 @@ fn unasked() -> RowState {
         poll: None,
         polls: Tries::default(),
         polled: Vec::new(),
+        delete_seen: false,
         settled: None,
         intent_seq: 1,
     }
@@ -111,8 +112,8 @@ fn look(found: Found) -> Option<Look> {
     Some(Look { found, at: ago(SHORT), seq: 4, operation_id: None, summary: None })
 }
 
-fn poll(class: Class) -> Option<Poll> {
-    Some(Poll { class, seq: 4, summary: None })
+fn poll(class: Class, from_history: bool) -> Option<Poll> {
+    Some(Poll { class, from_history, seq: 4, summary: None })
 }
 
 impl RowState {
@@ -126,7 +127,8 @@ impl RowState {
         let since = (found == Found::NoAnswer).then(|| ago(SHORT));
         let searches = Tries { since, count: u32::from(since.is_some()) };
         let polls = Tries { since: (found == Found::Unfinished).then(|| ago(SHORT)), count: 0 };
-        Self { search: look(found), searches, polls, ..self }
+        let delete_seen = self.delete_seen || found == Found::Operation;
+        Self { search: look(found), searches, polls, delete_seen, ..self }
     }
 
     /// What was seen speaks against what was found.
@@ -141,7 +143,14 @@ impl RowState {
     }
 
     fn polled(self, class: Class) -> Self {
-        Self { poll: poll(class), ..self }
+        let delete_seen = self.delete_seen || class == Class::Succeeded;
+        Self { poll: poll(class, self.is_unfinished()), delete_seen, ..self }
+    }
+
+    /// The same of an operation that the history named, and that search is over with it.
+    fn polled_to_its_end(self, class: Class) -> Self {
+        let delete_seen = self.delete_seen || class == Class::Succeeded;
+        Self { poll: poll(class, true), delete_seen, ..self }
     }
 
     fn too_long(self) -> Self {
@@ -225,6 +234,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("throttled-old", asked(Some(Throttled)).stale(), plain, "read"),
         ("throttled-ten-minutes-alone", asked(Some(Throttled)).refused_for_ten_minutes(), plain, "failed/answer"),
         ("throttled-ten-minutes-gone", asked(Some(Throttled)).refused_for_ten_minutes().seen(Found::NotFound), plain, "search"),
+        ("throttled-ten-minutes-delete-seen", RowState { delete_seen: true, ..asked(Some(Throttled)).refused_for_ten_minutes() }.seen(Found::Same).in_vain(), plain, "in_doubt/tried"),
         ("throttled-ten-minutes-all", asked(Some(Throttled)).refused_for_ten_minutes(), refuses, "stop/throttled_for_long"),
         ("setup-in-progress", asked(Some(SetupInProgress)), plain, "send"),
         ("setup-in-progress-ten-minutes-alone", asked(Some(SetupInProgress)).refused_for_ten_minutes(), plain, "failed/answer"),
@@ -245,6 +255,9 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("pending-then-failed", pending().polled(OperationFailed), plain, "read"),
         ("pending-then-failed-same", pending().polled(OperationFailed).seen(Found::Same), plain, "send"),
         ("pending-then-failed-used-up", pending().polled(OperationFailed).seen(Found::Same).used_up(), plain, "failed/operation"),
+        ("pending-then-failed-other-succeeded", pending().polled_to_its_end(Succeeded), plain, "read"),
+        ("pending-then-failed-other-succeeded-gone", pending().polled_to_its_end(Succeeded).seen(Found::NotFound), plain, "search"),
+        ("pending-then-failed-other-succeeded-same", pending().polled_to_its_end(Succeeded).seen(Found::Same).once(), plain, "read"),
         ("pending-then-refused-for-all", pending().polled(RefusedForAll), plain, "stop/refused_for_all"),
         ("pending-too-long", pending().too_long(), plain, "read"),
         ("pending-too-long-same", pending().too_long().seen(Found::Same), plain, "in_doubt/tried"),
@@ -271,10 +284,11 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("unfinished", lost().searched(Found::Unfinished), plain, "poll"),
         ("unfinished-still", lost().searched(Found::Unfinished).polled(Pending), plain, "poll"),
         ("unfinished-no-answer", lost().searched(Found::Unfinished).polled(Unanswered), plain, "poll"),
-        ("unfinished-then-succeeded", lost().polled(Succeeded), plain, "search"),
-        ("unfinished-then-succeeded-same", lost().polled(Succeeded).searched(Found::NoOperation).seen(Found::Same).once(), plain, "read"),
-        ("unfinished-then-succeeded-same-too-long", lost().polled(Succeeded).searched(Found::NoOperation).seen(Found::Same).in_vain(), plain, "in_doubt/tried"),
-        ("unfinished-then-failed", lost().polled(OperationFailed), plain, "search"),
+        ("unfinished-then-succeeded", lost().polled_to_its_end(Succeeded), plain, "search"),
+        ("unfinished-then-succeeded-same", lost().polled_to_its_end(Succeeded).searched(Found::NoOperation).seen(Found::Same).once(), plain, "read"),
+        ("unfinished-then-succeeded-same-too-long", lost().polled_to_its_end(Succeeded).searched(Found::NoOperation).seen(Found::Same).in_vain(), plain, "in_doubt/tried"),
+        ("unfinished-then-succeeded-and-another-failed", RowState { delete_seen: true, ..lost().polled_to_its_end(OperationFailed) }.searched(Found::NoOperation).seen(Found::Same).once(), plain, "read"),
+        ("unfinished-then-failed", lost().polled_to_its_end(OperationFailed), plain, "search"),
         ("unfinished-then-refused-for-all", lost().searched(Found::Unfinished).polled(RefusedForAll), plain, "stop/refused_for_all"),
         ("unfinished-too-long", lost().searched(Found::Unfinished).too_long(), plain, "read"),
         ("unfinished-too-long-same", lost().searched(Found::Unfinished).too_long().seen(Found::Same), plain, "in_doubt/tried"),
@@ -456,13 +470,30 @@ fn with_searches_and_polls(row: &RowState) -> Vec<RowState> {
     }
     let states = [Class::Succeeded, Class::OperationFailed, Class::Pending, Class::Unanswered, Class::RefusedForAll];
     let pollable = rows.iter().filter(|row| class == Some(Class::Pending) || row.is_unfinished());
-    // The failure of one that the history named ends the search that found it.
-    let can_be = |row: &RowState| !(row.is_unfinished() && row.poll.as_ref().unwrap().class == Class::OperationFailed);
+    // The end of one that the history named ends the search that found it.
+    let ends = [Class::OperationFailed, Class::Succeeded];
+    let can_be = |row: &RowState| !(row.is_unfinished() && ends.contains(&row.poll.as_ref().unwrap().class));
     let polled: Vec<_> = pollable
-        .flat_map(|row| states.map(|class| RowState { poll: poll(class), ..row.clone() }))
+        .flat_map(|row| states.map(|class| RowState { poll: poll(class, row.is_unfinished()), ..row.clone() }))
         .filter(can_be)
         .collect();
     rows.extend(polled);
+    let ended: Vec<_> = rows
+        .iter()
+        .filter(|row| row.attempts > 0 && row.poll.is_none() && !row.is_unfinished())
+        // It was unread since then, and is until the key pair is seen.
+        .filter(|row| row.unread || row.look.is_some())
+        .flat_map(|row| ends.map(|class| RowState { poll: poll(class, true), ..row.clone() }))
+        .collect();
+    rows.extend(ended);
+    // What was seen once stays seen, whatever the history and the polls say later.
+    let shown = |row: &RowState| {
+        row.search.as_ref().is_some_and(|look| look.found == Found::Operation)
+            || row.poll.as_ref().is_some_and(|poll| poll.class == Class::Succeeded)
+    };
+    let seen: Vec<_> = rows.iter().filter(|row| row.poll.is_some() || row.search.is_some()).cloned().collect();
+    rows.iter_mut().for_each(|row| row.delete_seen = shown(row));
+    rows.extend(seen.into_iter().map(|row| RowState { delete_seen: true, ..row }));
     rows
 }
 
@@ -491,7 +522,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
     let operation_failed = class == Some(Class::OperationFailed) || polled == Some(Class::OperationFailed);
     let unknown = is_unknown(row);
     let unfinished = searched == Some(Found::Unfinished);
-    let may_come = unfinished || searched == Some(Found::Operation) || (unknown && searched.is_none());
+    let may_come = unfinished || row.delete_seen || (unknown && searched.is_none());
     let used_up = row.spent >= policy().max_attempts;
     let in_vain = row.tries.since == Some(ago(LONG));
     let fresh = row.confirmed_at == Some(ago(SHORT));
@@ -509,7 +540,8 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         ],
         Step::Settle(O::Deleted, E::Answer) => [("deleted by an answer", class == Some(Class::Succeeded)), OK, OK, OK],
         Step::Settle(O::Deleted, evidence) => {
-            let shown = polled == Some(Class::Succeeded) || searched == Some(Found::Operation);
+            let own = row.poll.as_ref().is_some_and(|poll| poll.class == Class::Succeeded && !poll.from_history);
+            let shown = own || (searched == Some(Found::Operation) && found == Some(Found::NotFound));
             [("deleted by an operation", shown && evidence == E::Operation), OK, OK, OK]
         }
         Step::Settle(O::Gone, evidence) => [
@@ -562,7 +594,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             (
                 "in doubt only after looking",
                 (lives && (class == Some(Class::Pending) || unfinished))
-                    || (lives && searched == Some(Found::Operation) && in_vain)
+                    || (lives && row.delete_seen && in_vain)
                     || (found == Some(Found::NoAnswer) && in_vain)
                     || (found == Some(Found::Denied) && situation.read_at.is_some()),
             ),

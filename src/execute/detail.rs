@@ -13,12 +13,7 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
     let found = row.look.as_ref().map(|look| look.found);
     let pending = row.is_unfinished() || answer.is_some_and(|answer| answer.class == Class::Pending);
     let text = match (outcome, evidence) {
-        (Outcome::Deleted, Evidence::Operation) if row.is_unfinished() => {
-            "the operation history showed an operation that began while an attempt of ours was under way; it ended in \
-             success"
-                .into()
-        }
-        (Outcome::Deleted, Evidence::Operation) if row.poll.is_none() => {
+        (Outcome::Deleted, Evidence::Operation) if row.poll.as_ref().is_none_or(|poll| poll.from_history) => {
             "the operation history shows that a delete of this name took effect while an attempt of ours was under way"
                 .into()
         }

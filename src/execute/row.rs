@@ -53,6 +53,9 @@ pub struct RowState {
     pub polls: Tries,
     /// The operations that the last attempt's answer or the history named so far: each has its own time to end in.
     pub polled: Vec<String>,
+    /// Whether a delete of this name was seen to have succeeded since the last attempt began, in the history or by polling:
+    /// whatever is seen later, that one is not unseen.
+    pub delete_seen: bool,
     /// The outcome, once there is one.
     pub settled: Option<(Outcome, Evidence)>,
     /// Numbers of the intent's entry.
@@ -121,6 +124,8 @@ pub struct Look {
 pub struct Poll {
     /// What the operation's state means.
     pub class: Class,
+    /// Whether the history named the operation and not our answer: whose it is, is not known then.
+    pub from_history: bool,
     /// Number of its entry.
     pub seq: u64,
     /// One line for people, where the service refused.
@@ -167,6 +172,7 @@ impl RowState {
             poll: None,
             polls: Tries::default(),
             polled: Vec::new(),
+            delete_seen: false,
             settled: None,
             intent_seq,
         }
@@ -184,6 +190,7 @@ impl RowState {
                 (self.look, self.search, self.poll) = (None, None, None);
                 (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
                 self.polled.clear();
+                self.delete_seen = false;
             }
             Event::AttemptFinished(finished) => {
                 let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
@@ -193,9 +200,11 @@ impl RowState {
             }
             Event::OperationPolled(polled) => {
                 let summary = polled.error.as_ref().map(|error| error.summary());
-                self.poll = Some(Poll { class: polled.class, seq, summary });
+                let (class, from_history) = (polled.class, self.is_unfinished());
+                self.poll = Some(Poll { class, from_history, seq, summary });
                 self.polls.add(at);
-                if matches!(polled.class, Class::OperationFailed | Class::Succeeded) && self.is_unfinished() {
+                self.delete_seen |= class == Class::Succeeded;
+                if from_history && matches!(class, Class::OperationFailed | Class::Succeeded) {
                     // That one is over. Whether it was ours, and whether there is another, the history says.
                     self.search = None;
                 }
@@ -257,7 +266,7 @@ impl RowState {
     fn observe(&mut self, source: Source, look: Look) {
         let searched = source == Source::GetOperationsForResource;
         // The operation that deleted it was seen, and it is shown all the same: one of the two is not up to date.
-        let contradicts = look.found == Found::Same && self.is_delete_seen();
+        let contradicts = look.found == Found::Same && self.delete_seen;
         let tries = if searched { &mut self.searches } else { &mut self.tries };
         if look.found == Found::NoAnswer || contradicts {
             tries.add(look.at);
@@ -265,6 +274,7 @@ impl RowState {
             *tries = Tries::default();
         }
         if searched {
+            self.delete_seen |= look.found == Found::Operation;
             if look.found == Found::Unfinished {
                 // As if the answer had named it. What was seen before says nothing of what it will do.
                 (self.look, self.poll, self.unread) = (None, None, true);
@@ -294,13 +304,6 @@ impl RowState {
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.search.as_ref().is_some_and(|look| look.found == Found::Unfinished)
-    }
-
-    /// Whether a delete of this name was seen to have succeeded since the last attempt began.
-    #[must_use]
-    pub fn is_delete_seen(&self) -> bool {
-        self.search.as_ref().is_some_and(|look| look.found == Found::Operation)
-            || self.poll.as_ref().is_some_and(|poll| poll.class == Class::Succeeded)
     }
 
     /// The operation to ask for: the one that the history showed, else the one that the last answer named.

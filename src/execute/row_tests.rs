@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::domain::{Exchange, Observation, Operation};
+use crate::domain::{Exchange, Observation, Operation, Policy};
+use crate::execute::decide::{Denial, Situation, Step, decide};
 use crate::journal::event::{AttemptFinished, AttemptStarted, Observed, OperationPolled};
 
 /// A row of which one thing after another becomes known, a second apart.
@@ -68,6 +69,17 @@ impl Life {
             exchange: Exchange::default(),
         };
         self.then(&Event::Observed(Box::new(observed)))
+    }
+
+    fn read(self, found: Found) -> Self {
+        self.observed(Source::GetKeyPair, found, None, None)
+    }
+
+    /// What follows, long after anything that was sent is dead.
+    fn step(&self) -> Step {
+        let now = self.now.saturating_add(SignedDuration::from_mins(2)).unwrap();
+        let situation = Situation { now, denial: Denial::Unknown, answered_at: Some(now), read_at: Some(now) };
+        decide(&self.row, &Policy::default(), &situation)
     }
 
     fn polled(self, class: Class) -> Self {
@@ -164,7 +176,7 @@ fn refusals_before_execution_are_counted_in_a_row() {
 
 #[test]
 fn readings_without_an_answer_are_counted_until_there_is_one() {
-    let look = |life: Life, found| life.observed(Source::GetKeyPair, found, None, None);
+    let look = Life::read;
     let life = look(look(Life::new().asked().answered(Class::Unanswered, None), Found::NoAnswer), Found::NoAnswer);
     assert_eq!((life.row.tries.count, life.row.searches.count), (2, 0));
     assert!(life.row.unread);
@@ -195,7 +207,7 @@ fn another_session_relies_on_nothing_that_may_have_changed() {
         row.reopen(now);
         (row, now)
     };
-    let look = |life: Life, found| life.observed(Source::GetKeyPair, found, None, None);
+    let look = Life::read;
     let lost = || Life::new().asked().answered(Class::Unanswered, None);
 
     // Never asked for: it is read anew, and nothing can have had an effect.
@@ -242,4 +254,31 @@ fn an_outcome_rests_on_what_is_known_in_order() {
 fn settled() -> crate::journal::event::RowSettled {
     let (outcome, evidence) = (Outcome::Gone, Evidence::Readback);
     crate::journal::event::RowSettled { outcome, evidence, detail: None, rests_on: Vec::new() }
+}
+
+/// Another operation that is found and fails does not make it unseen: it is never asked for again.
+#[test]
+fn a_delete_that_was_seen_stays_seen() {
+    let life = Life::new().asked().answered(Class::Unanswered, None).searched(Found::Unfinished, Some("one"));
+    let life = life.polled(Class::Succeeded).searched(Found::Unfinished, Some("two"));
+    let life = life.polled(Class::OperationFailed).searched(Found::NoOperation, None).read(Found::Same);
+    assert!(life.row.delete_seen);
+    assert!(matches!(life.step(), Step::Read { .. }), "{:?}", life.step());
+    let life = (0..3).fold(life, |life, _| life.read(Found::Same));
+    assert_eq!(life.step(), Step::Settle(Outcome::InDoubt, Evidence::Tried));
+    assert!(!life.asked().row.delete_seen, "another attempt is another question");
+}
+
+/// Our operation failed, and somebody else's succeeded: only the history may say that it was ours after all.
+#[test]
+fn the_success_of_another_operation_is_not_claimed() {
+    let life = Life::new().asked().answered(Class::Pending, Some("ours")).polled(Class::OperationFailed);
+    let life = life.read(Found::NotFound).searched(Found::Unfinished, Some("theirs")).polled(Class::Succeeded);
+    assert_eq!(life.step(), Step::Read { level: 0 });
+    let life = life.read(Found::NotFound);
+    assert_eq!(life.step(), Step::Search { level: 0 });
+    let life = life.searched(Found::NoOperation, None);
+    assert_eq!(life.step(), Step::Settle(Outcome::Gone, Evidence::Readback));
+    let own = Life::new().asked().answered(Class::Pending, Some("ours")).polled(Class::Succeeded);
+    assert_eq!(own.step(), Step::Settle(Outcome::Deleted, Evidence::Operation));
 }
