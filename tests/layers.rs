@@ -19,7 +19,8 @@ const ROOMS: [(&str, &[&str]); 9] = [
 ];
 
 /// Files that hold nothing but tests.
-const TESTS: [&str; 2] = ["execute/decide_table.rs", "execute/rate/simulation.rs"];
+const TESTS: [&str; 4] =
+    ["execute/decide_rules.rs", "execute/decide_table.rs", "execute/rate/simulation.rs", "execute/row_tests.rs"];
 
 /// What is pure: no async, no clock, no I/O.
 const PURE: [&str; 14] = [

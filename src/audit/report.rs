@@ -140,13 +140,15 @@ pub struct Report {
     pub proved_up_to: Option<u64>,
     /// Runs in the journal.
     pub runs: u64,
-    /// Everything that is wrong, the gravest first; of each verdict the first alone.
+    /// Everything that is wrong, the gravest first; of each verdict the first, and the first
+    /// failure of the machine.
     pub findings: Vec<Finding>,
     /// What is worth knowing, but not wrong.
     pub warnings: Vec<String>,
 }
 
-/// Collects what is wrong: the first finding of each verdict.
+/// Collects what is wrong: the first finding of each verdict, and the first failure of the machine, which another finding of its
+/// verdict must not hide.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     all: Vec<Finding>,
@@ -154,13 +156,10 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn add(&mut self, finding: Finding) {
-        if !self.has(finding.verdict) {
+        let like = |one: &Finding| one.verdict == finding.verdict && one.of_the_machine == finding.of_the_machine;
+        if !self.all.iter().any(like) {
             self.all.push(finding);
         }
-    }
-
-    pub(super) fn has(&self, verdict: Verdict) -> bool {
-        self.all.iter().any(|finding| finding.verdict == verdict)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -171,5 +170,22 @@ impl Findings {
     pub(super) fn sorted(mut self) -> Vec<Finding> {
         self.all.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
         self.all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_the_machine_is_not_hidden_by_what_is_said_of_the_journal() {
+        let mut findings = Findings::default();
+        findings.add(Finding::new(Verdict::CannotVerify, Some(3), "a newer version"));
+        findings.add(Finding::new(Verdict::CannotVerify, Some(4), "another one"));
+        findings.add(Finding::new(Verdict::IllegalHistory, Some(5), "out of order"));
+        findings.add(Finding::of_the_machine("the disk"));
+        findings.add(Finding::of_the_machine("the disk again"));
+        let said: Vec<String> = findings.sorted().into_iter().map(|finding| finding.detail).collect();
+        assert_eq!(said, ["out of order", "a newer version", "the disk"]);
     }
 }

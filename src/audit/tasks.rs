@@ -77,13 +77,14 @@ pub(super) async fn replay_entries(
 
 /// What SQLite itself says of the file.
 pub(super) async fn check_integrity(path: PathBuf) -> Option<Finding> {
-    let said = async {
-        let mut snapshot = Snapshot::open(&path).await?;
-        let said = snapshot.integrity().await;
-        snapshot.end().await;
-        said
+    let mut snapshot = match Snapshot::open(&path).await {
+        Ok(snapshot) => snapshot,
+        // It was opened a moment ago: what is wrong now is not the file.
+        Err(error) => return Some(Finding::of_the_machine(with_cause(&error))),
     };
-    match said.await {
+    let said = snapshot.integrity().await;
+    snapshot.end().await;
+    match said {
         Ok(None) => None,
         Ok(Some((said, true))) => {
             let detail = format!("SQLite could not read the database: {}", said.replace('\n', " "));

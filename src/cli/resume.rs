@@ -10,7 +10,7 @@ use super::options::SessionOptions;
 use super::session::{OpenJournal, Session, draft, requests, session_opened};
 use super::signals::Signals;
 use super::summary::{Head, Summary, say};
-use crate::audit::{Options, Verdict as Verified, plan_root, verify};
+use crate::audit::{Finding, Options, Verdict as Verified, plan_root, verify};
 use crate::domain::Policy;
 use crate::execute::lane::Counts;
 use crate::execute::lane::Lane;
@@ -203,23 +203,23 @@ async fn refuse_altered(context: &Context, open: &OpenJournal) -> Result<(), Cli
     let scratch = super::verify::scratch_directory(context);
     let scratch = Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4())));
     let report = verify(&context.journal, Options { scratch, ..Options::default() }).await?;
+    if report.verdict.is_sound() {
+        return Ok(());
+    }
+    let changed = |finding: &&Finding| !matches!(finding.verdict, Verified::IllegalHistory | Verified::CannotVerify);
+    if let Some(finding) = report.findings.iter().find(changed) {
+        let message = format!("the journal was changed: {}", finding.detail);
+        return Err(CliError::new(Exit::Refused, message).hint(NOTHING).hint(VERIFY));
+    }
     // Where the machine kept it from being looked at, nothing says that it was not changed.
     let failed = report.findings.iter().find(|finding| finding.of_the_machine);
-    match report.verdict {
-        Verified::Verified | Verified::SelfConsistent => Ok(()),
-        Verified::CannotVerify if failed.is_some() || report.entries < size => {
-            let why = failed.map_or(&report.detail, |finding| &finding.detail);
-            let message = format!("the journal cannot be verified: {why}");
-            Err(CliError::new(Exit::Environment, message).hint(READS))
-        }
-        Verified::IllegalHistory | Verified::CannotVerify => {
-            context.ui.say(&format!("warning: {}", super::shown(&report.detail)));
-            Ok(())
-        }
-        _ => Err(CliError::new(Exit::Refused, format!("the journal was changed: {}", report.detail))
-            .hint("nothing was sent")
-            .hint(VERIFY)),
+    if failed.is_some() || report.entries < size {
+        let why = failed.map_or(&report.detail, |finding| &finding.detail);
+        let message = format!("the journal cannot be verified: {why}");
+        return Err(CliError::new(Exit::Environment, message).hint(NOTHING).hint(SCRATCH));
     }
+    context.ui.say(&format!("warning: {}", super::shown(&report.detail)));
+    Ok(())
 }
 
 /// The sealed plan and the settings of the run. A plan that is not what was sealed is not worked off.
@@ -237,6 +237,8 @@ async fn plan_of(open: &OpenJournal, record: &RunRecord) -> Result<(PlanSealed, 
     }
     Ok((sealed, started))
 }
+
+const SCRATCH: &str = "what it is compared with is made in the directory that TMPDIR names, else in /var/tmp or /tmp";
 
 const VERIFY: &str = "see what happened to the journal with: keybatch verify";
 

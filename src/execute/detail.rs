@@ -101,22 +101,8 @@ mod tests {
     use super::*;
     use crate::domain::{Exchange, Policy};
     use crate::execute::decide::{Denial, Situation, Step, decide};
-    use crate::journal::event::{AttemptFinished, AttemptStarted, Event, Observed, Source, Verdict};
-
-    fn intent() -> IntentRecorded {
-        IntentRecorded {
-            line: 2,
-            key_pair_name: "kp".into(),
-            account: "1".into(),
-            region: "r".into(),
-            fields: Default::default(),
-            annotations: Default::default(),
-            observation: None,
-            verdict: Verdict::Delete,
-            expected_fingerprint: None,
-            notes: Vec::new(),
-        }
-    }
+    use crate::execute::row::tests::intent;
+    use crate::journal::event::{AttemptFinished, AttemptStarted, Event, Observed, Source};
 
     /// One attempt answered so, and then no reading with a usable answer, in a later session.
     fn unreadable_after(class: Class) -> (Step, Option<String>) {

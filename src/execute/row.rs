@@ -369,4 +369,4 @@ impl RowState {
 
 #[cfg(test)]
 #[path = "row_tests.rs"]
-mod tests;
+pub(super) mod tests;

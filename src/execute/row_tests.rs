@@ -7,6 +7,22 @@ use crate::domain::{Exchange, Observation, Operation, Policy};
 use crate::execute::decide::{Denial, Situation, Step, decide};
 use crate::journal::event::{AttemptFinished, AttemptStarted, Observed, OperationPolled};
 
+/// A key pair to delete, of which nothing was observed.
+pub(in crate::execute) fn intent() -> IntentRecorded {
+    IntentRecorded {
+        line: 2,
+        key_pair_name: "kp".into(),
+        account: "1".into(),
+        region: "r".into(),
+        fields: Default::default(),
+        annotations: Default::default(),
+        observation: None,
+        verdict: Verdict::Delete,
+        expected_fingerprint: None,
+        notes: Vec::new(),
+    }
+}
+
 /// A row of which one thing after another becomes known, a second apart.
 struct Life {
     row: RowState,
@@ -16,19 +32,7 @@ struct Life {
 
 impl Life {
     fn new() -> Self {
-        let intent = IntentRecorded {
-            line: 2,
-            key_pair_name: "kp".into(),
-            account: "1".into(),
-            region: "r".into(),
-            fields: Default::default(),
-            annotations: Default::default(),
-            observation: None,
-            verdict: Verdict::Delete,
-            expected_fingerprint: None,
-            notes: Vec::new(),
-        };
-        Self { row: RowState::new(0, &intent), now: Timestamp::UNIX_EPOCH, seq: 0 }
+        Self { row: RowState::new(0, &intent()), now: Timestamp::UNIX_EPOCH, seq: 0 }
     }
 
     fn then(mut self, event: &Event) -> Self {

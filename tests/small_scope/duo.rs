@@ -222,7 +222,9 @@ impl Duo {
         last.hash(hasher);
         let found = [&state.look, &state.search].map(|look| look.as_ref().map(|look| look.found));
         (found, polls.then(|| state.poll.as_ref().map(|poll| poll.class))).hash(hasher);
-        (tries(state.tries), tries(state.searches), polls.then(|| tries(state.polls)), state.polled.len()).hash(hasher);
+        (tries(state.tries), tries(state.searches), polls.then(|| tries(state.polls))).hash(hasher);
+        let from_history = state.poll.as_ref().map(|poll| poll.from_history);
+        (state.polled.len(), state.delete_seen, from_history).hash(hasher);
     }
 
     pub(crate) fn tell(mut self, told: Told) -> Self {

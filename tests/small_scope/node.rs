@@ -161,7 +161,8 @@ impl Node {
         let found = [&state.look, &state.search].map(|look| look.as_ref().map(|look| look.found));
         (found, state.poll.as_ref().map(|poll| poll.class)).hash(&mut hasher);
         [state.tries, state.searches, state.polls].map(tries).hash(&mut hasher);
-        state.polled.len().hash(&mut hasher);
+        let from_history = state.poll.as_ref().map(|poll| poll.from_history);
+        (state.polled.len(), state.delete_seen, from_history).hash(&mut hasher);
         let late = truth.late.map(|late| late.duration_since(truth.now).as_secs());
         (truth.pair, truth.by_us, late, truth.deleted_at.is_empty(), truth.pending).hash(&mut hasher);
         (truth.ended, truth.due, truth.unsearchable, truth.sure, truth.sent).hash(&mut hasher);

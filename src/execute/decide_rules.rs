@@ -1,0 +1,365 @@
+//! What must hold of every step, in every state that a row can be in.
+
+use super::*;
+
+const FOUND: [Found; 10] = [
+    Found::Same,
+    Found::Other,
+    Found::NotFound,
+    Found::Operation,
+    Found::Unfinished,
+    Found::NoOperation,
+    Found::Listed,
+    Found::NoAnswer,
+    Found::Denied,
+    Found::RefusedForAll,
+];
+
+const CLASSES: [Class; 11] = [
+    Class::Succeeded,
+    Class::Pending,
+    Class::OperationFailed,
+    Class::NotFound,
+    Class::Throttled,
+    Class::NotSent,
+    Class::SetupInProgress,
+    Class::Refused,
+    Class::Denied,
+    Class::RefusedForAll,
+    Class::Unanswered,
+];
+
+/// Calls `visit` with every state that [`RowState::apply`] can lead to, as far as [`decide`] can tell two apart.
+fn every_state(mut visit: impl FnMut(&RowState, &Situation)) {
+    for settled in [None, Some((Outcome::Deleted, Evidence::Answer))] {
+        for verdict in [Verdict::Delete, Verdict::Skip, Verdict::Absent] {
+            for attempts in 0..=2 {
+                for (class, earlier) in classes(attempts) {
+                    for seen in std::iter::once(None).chain(FOUND.map(Some)) {
+                        for bits in 0..1_u32 << 8 {
+                            let bit = |n: u32| bits & (1 << n) != 0;
+                            let base = State { settled, verdict, attempts, class, earlier, seen, bit: &bit };
+                            let Some(row) = base.row() else { continue };
+                            for row in with_searches_and_polls(&row) {
+                                for denial in [Denial::Unknown, Denial::ThisItem, Denial::Everything] {
+                                    for lives in [None, Some(now())] {
+                                        let (answered_at, read_at) = (lives, lives);
+                                        visit(&row, &Situation { denial, answered_at, read_at, ..situation() });
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The classes of a last answer, `None` for an open attempt; whether an earlier session got it.
+fn classes(attempts: u32) -> Vec<(Option<Class>, bool)> {
+    if attempts == 0 {
+        return vec![(None, false)];
+    }
+    let answered = CLASSES.into_iter().flat_map(|class| [(Some(class), false), (Some(class), true)]);
+    std::iter::once((None, false)).chain(answered).collect()
+}
+
+struct State<'a> {
+    settled: Option<(Outcome, Evidence)>,
+    verdict: Verdict,
+    attempts: u32,
+    class: Option<Class>,
+    earlier: bool,
+    seen: Option<Found>,
+    bit: &'a dyn Fn(u32) -> bool,
+}
+
+impl State<'_> {
+    /// `None` where no order of entries leads there, or where it is the same as another one.
+    fn row(&self) -> Option<RowState> {
+        let bit = self.bit;
+        let [stale, spent_all, in_vain, too_long, too_often, too_late, alive, unread] =
+            [bit(0), bit(1), bit(2), bit(3), bit(4), bit(5), bit(6), bit(7)];
+        let refusal = self.class.is_some_and(Class::is_refusal_before_execution);
+        // A refusal gives its attempt back, reading the same key pair makes up for an unread one, and nothing was
+        // unread, spent or refused before the first attempt. After a refusal, an operation that is found leaves it unread.
+        // What is spent may be more than what a later session permits.
+        let impossible = (unread && (self.attempts == 0 || self.seen == Some(Found::Same)))
+            || (spent_all && self.attempts == 0)
+            || ((too_often || too_late) && !refusal)
+            || (too_long && self.class != Some(Class::Pending))
+            || (alive && (self.attempts == 0 || refusal));
+        if impossible {
+            return None;
+        }
+        let mut row = if self.attempts == 0 { unasked() } else { asked(self.class) };
+        row.settled = self.settled;
+        row.verdict = self.verdict;
+        row.attempts = self.attempts;
+        row.spent = if spent_all { policy().max_attempts } else { row.spent };
+        row.unread = unread;
+        row.refusals = if too_often { policy().max_attempts } else { row.refusals };
+        row.refused_since = if too_late { Some(ago(LONG)) } else { row.refused_since };
+        row.confirmed_at = Some(ago(if stale { LONG } else { SHORT }));
+        row.look = self.seen.and_then(look);
+        let since = if in_vain { LONG } else { SHORT };
+        row.tries = Tries { since: Some(ago(since)), count: if in_vain { FEWEST_TRIES } else { 1 } };
+        if too_long {
+            row.polls = Tries { since: Some(ago(LONG)), count: FEWEST_TRIES };
+        }
+        row.unsent = if self.class == Some(Class::NotSent) { row.refusals } else { 0 };
+        if let Some(last) = &mut row.last {
+            last.started_at = ago(if alive { SHORT } else { LONG });
+            if let Some(answer) = &mut last.answer {
+                answer.earlier_session = self.earlier;
+            }
+        }
+        Some(row)
+    }
+}
+
+/// The history is searched for what is not there, and before all else where nothing told what became of the last attempt;
+/// polled are operations that are not terminal, which an answer or the history named.
+fn with_searches_and_polls(row: &RowState) -> Vec<RowState> {
+    let class = last_class(row);
+    let mut rows = vec![row.clone()];
+    if row.attempts > 0 && (is_unknown(row) || row.look.as_ref().is_some_and(|look| look.found == Found::NotFound)) {
+        let found = FOUND.into_iter().filter(|found| !matches!(found, Found::Same | Found::Other | Found::Listed));
+        for found in found {
+            let searched = RowState { search: look(found), ..row.clone() };
+            if matches!(found, Found::NoAnswer | Found::Unfinished) {
+                let (searches, polls) =
+                    (Tries { since: Some(ago(LONG)), count: FEWEST_TRIES }, row.clone().too_long().polls);
+                rows.push(RowState { searches, polls, ..searched.clone() });
+            }
+            rows.push(searched);
+        }
+    }
+    let states = [Class::Succeeded, Class::OperationFailed, Class::Pending, Class::Unanswered, Class::RefusedForAll];
+    let pollable = rows.iter().filter(|row| class == Some(Class::Pending) || row.is_unfinished());
+    // The end of one that the history named ends the search that found it.
+    let ends = [Class::OperationFailed, Class::Succeeded];
+    let can_be = |row: &RowState| !(row.is_unfinished() && ends.contains(&row.poll.as_ref().unwrap().class));
+    let polled: Vec<_> = pollable
+        .flat_map(|row| states.map(|class| RowState { poll: poll(class, row.is_unfinished()), ..row.clone() }))
+        .filter(can_be)
+        .collect();
+    rows.extend(polled);
+    let ended: Vec<_> = rows
+        .iter()
+        .filter(|row| row.attempts > 0 && row.poll.is_none() && !row.is_unfinished())
+        // It was unread since then, and is until the key pair is seen.
+        .filter(|row| row.unread || row.look.is_some())
+        .flat_map(|row| ends.map(|class| RowState { poll: poll(class, true), ..row.clone() }))
+        .collect();
+    rows.extend(ended);
+    // What was seen once stays seen, whatever the history and the polls say later.
+    let shown = |row: &RowState| {
+        row.search.as_ref().is_some_and(|look| look.found == Found::Operation)
+            || row.poll.as_ref().is_some_and(|poll| poll.class == Class::Succeeded)
+    };
+    let seen: Vec<_> = rows.iter().filter(|row| row.poll.is_some() || row.search.is_some()).cloned().collect();
+    rows.iter_mut().for_each(|row| row.delete_seen = shown(row));
+    rows.extend(seen.into_iter().map(|row| RowState { delete_seen: true, ..row }));
+    rows
+}
+
+fn last_class(row: &RowState) -> Option<Class> {
+    row.last.as_ref().and_then(|last| last.answer.as_ref()).map(|answer| answer.class)
+}
+
+/// Whether nothing told what became of the last attempt.
+fn is_unknown(row: &RowState) -> bool {
+    row.attempts > 0 && matches!(last_class(row), None | Some(Class::Unanswered))
+}
+
+/// What must hold of a step whatever led to it; the text names the rule that is broken.
+fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'static str> {
+    use Evidence as E;
+    use Outcome as O;
+    let found = row.look.as_ref().map(|look| look.found);
+    let searched = row.search.as_ref().map(|look| look.found);
+    let polled = row.poll.as_ref().map(|poll| poll.class);
+    let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
+    let class = answer.map(|answer| answer.class);
+    let now_answered = answer.is_some_and(|answer| !answer.earlier_session);
+    let asked = row.attempts > 0;
+    let lives = found == Some(Found::Same);
+    let not_there = matches!(found, Some(Found::NotFound | Found::Other));
+    let operation_failed = class == Some(Class::OperationFailed) || polled == Some(Class::OperationFailed);
+    let unknown = is_unknown(row);
+    let unfinished = searched == Some(Found::Unfinished);
+    let may_come = unfinished || row.delete_seen || (unknown && searched.is_none());
+    let used_up = row.spent >= policy().max_attempts;
+    let in_vain = row.tries.since == Some(ago(LONG));
+    let fresh = row.confirmed_at == Some(ago(SHORT));
+    let refusal = class.is_some_and(Class::is_refusal_before_execution);
+    let rules: &[(&'static str, bool)] = &match step {
+        Step::Done => [("done only when settled", row.settled.is_some()), OK, OK, OK],
+        Step::Send { .. } => [
+            ("no request while an attempt may have taken effect unseen", !row.unread && !not_there),
+            ("no request while an operation may still take effect, or unsearched for one", !may_come),
+            ("no request on an old observation, and none beyond the attempts", fresh && !used_up),
+            (
+                "a further request only after a refusal before execution or a look at the same",
+                !asked || refusal || lives,
+            ),
+        ],
+        Step::Settle(O::Deleted, E::Answer) => [("deleted by an answer", class == Some(Class::Succeeded)), OK, OK, OK],
+        Step::Settle(O::Deleted, evidence) => {
+            let own = row.poll.as_ref().is_some_and(|poll| poll.class == Class::Succeeded && !poll.from_history);
+            let shown = own || (searched == Some(Found::Operation) && found == Some(Found::NotFound));
+            [("deleted by an operation", shown && evidence == E::Operation), OK, OK, OK]
+        }
+        Step::Settle(O::Gone, evidence) => [
+            ("gone only after an attempt", asked),
+            ("gone only where it was seen not to be there", not_there && evidence == E::Readback),
+            (
+                "gone only where no operation of ours was found",
+                searched != Some(Found::Operation) || found != Some(Found::NotFound) || class == Some(Class::Pending),
+            ),
+            OK,
+        ],
+        Step::Settle(O::Absent, E::Answer) => [
+            ("absent by an answer only at the first attempt", class == Some(Class::NotFound) && row.attempts == 1),
+            OK,
+            OK,
+            OK,
+        ],
+        Step::Settle(O::Absent, evidence) => [
+            ("absent only before any attempt", !asked || row.verdict == Verdict::Absent),
+            ("absent by the inventory", evidence == E::Inventory),
+            OK,
+            OK,
+        ],
+        Step::Settle(O::Skipped, evidence) => [
+            ("never skipped after an attempt", !asked || row.verdict == Verdict::Skip),
+            ("skipped by a note", evidence == E::Note),
+            OK,
+            OK,
+        ],
+        Step::Settle(O::Failed, E::Answer) => [
+            (
+                "failed by an answer only where it refused",
+                matches!(class, Some(Class::Refused | Class::Denied | Class::Throttled | Class::SetupInProgress)),
+            ),
+            (
+                "never failed where it was seen not to be there",
+                !not_there || class == Some(Class::Refused) || class == Some(Class::Denied),
+            ),
+            ("denied only where others are not", class != Some(Class::Denied) || situation.denial == Denial::ThisItem),
+            ("failed only where no operation may still take effect", !unfinished),
+        ],
+        Step::Settle(O::Failed, evidence) => [
+            ("failed by a look only where it was seen to be there, attempts used up", lives && used_up),
+            ("failed by an operation only where one failed", evidence == E::Readback || operation_failed),
+            ("failed only where no operation may still take effect", !may_come),
+            OK,
+        ],
+        Step::Settle(O::InDoubt, evidence) => [
+            ("in doubt only after an attempt", asked && evidence == E::Tried),
+            (
+                "in doubt only after looking",
+                (lives && (class == Some(Class::Pending) || unfinished))
+                    || (lives && row.delete_seen && in_vain)
+                    || (found == Some(Found::NoAnswer) && in_vain)
+                    || (found == Some(Found::Denied) && situation.read_at.is_some()),
+            ),
+            OK,
+            OK,
+        ],
+        Step::Stop(StopCause::RefusedForAll) => {
+            let anywhere = [found, searched].contains(&Some(Found::RefusedForAll));
+            let by_answer = class == Some(Class::RefusedForAll) && now_answered;
+            [
+                ("stops where everyone is refused", anywhere || by_answer || polled == Some(Class::RefusedForAll)),
+                OK,
+                OK,
+                OK,
+            ]
+        }
+        Step::Stop(StopCause::AllDenied) => {
+            let denied = class == Some(Class::Denied) && situation.denial == Denial::Everything;
+            [("stops where everything is denied", denied && now_answered), OK, OK, OK]
+        }
+        Step::Stop(StopCause::EndpointGone) => {
+            [("stops where no connection can be made", class == Some(Class::NotSent) && row.unsent >= 3), OK, OK, OK]
+        }
+        Step::Stop(StopCause::ThrottledForLong) => {
+            let refused = matches!(class, Some(Class::Throttled | Class::SetupInProgress));
+            [("stops where everything is throttled", refused && situation.answered_at.is_none()), OK, OK, OK]
+        }
+        Step::Stop(StopCause::CannotRead) => {
+            [("stops where it may not read", found == Some(Found::Denied)), OK, OK, OK]
+        }
+        Step::Stop(StopCause::NothingReadable) => [
+            ("stops where nothing is readable", found == Some(Found::NoAnswer) && in_vain && !asked),
+            ("stops only where nobody is answered", situation.answered_at.is_none()),
+            OK,
+            OK,
+        ],
+        Step::Read { .. } => [
+            ("reads only what is to be deleted", row.verdict == Verdict::Delete),
+            (
+                "reads only after searching where nothing told what became of the last attempt",
+                !unknown || searched.is_some(),
+            ),
+            OK,
+            OK,
+        ],
+        Step::Search { .. } => {
+            let wanted = found == Some(Found::NotFound) || (unknown && searched != Some(Found::NoOperation));
+            [("searches only for what is not there, or may still come", asked && wanted), OK, OK, OK]
+        }
+        Step::Poll { .. } => {
+            let is_pending = class == Some(Class::Pending) || unfinished;
+            [("polls only what is not terminal", is_pending && found.is_none()), OK, OK, OK]
+        }
+        Step::WaitUntil(at) => [
+            (
+                "waits only for what may still take effect",
+                asked && (class.is_none() || class == Some(Class::Unanswered)),
+            ),
+            ("waits for a time to come", at > situation.now),
+            OK,
+            OK,
+        ],
+        Step::Hold => {
+            let unclear = class == Some(Class::Denied) && situation.denial == Denial::Unknown;
+            [("holds only for what neighbours can tell", unclear && now_answered), OK, OK, OK]
+        }
+    };
+    let settled = ("a settled row is left alone", row.settled.is_none() || step == Step::Done);
+    rules.iter().chain([&settled]).find(|(_, holds)| !holds).map(|(rule, _)| *rule)
+}
+
+const OK: (&str, bool) = ("", true);
+
+// SEMANTICS: P1
+// SEMANTICS: P19
+// SEMANTICS: P20
+// SEMANTICS: P25
+#[test]
+fn no_state_at_all_leads_to_a_forbidden_step() {
+    let policy = policy();
+    let (mut states, mut steps) = (0_u64, std::collections::BTreeMap::<String, u64>::new());
+    every_state(|row, situation| {
+        let step = decide(row, &policy, situation);
+        if let Some(rule) = broken_rule(row, situation, step) {
+            panic!("{rule}: {step:?} in {situation:?} of {row:#?}");
+        }
+        states += 1;
+        *steps.entry(word(step)).or_default() += 1;
+    });
+    let said = format!("{states} states, {} different steps", steps.len());
+    assert!(states > 100_000, "{said}");
+    // Every step of the table is reached, and nothing beyond it.
+    let mut expected: Vec<_> = table().into_iter().map(|(.., step)| step.to_owned()).collect();
+    expected.sort_unstable();
+    expected.dedup();
+    assert_eq!(steps.keys().cloned().collect::<Vec<_>>(), expected, "{said}");
+    // For the curious: cargo test no_state_at_all -- --nocapture
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{said}");
+}
