@@ -250,6 +250,8 @@ pub enum Cause {
     NotBuilt,
     /// No credentials could be had.
     NoCredentials,
+    /// The start of the attempt took so long to become durable that its request did not leave.
+    StartedLate,
 }
 
 impl Cause {
@@ -267,6 +269,7 @@ impl Cause {
             Self::NoOperation => "no_operation",
             Self::NotBuilt => "not_built",
             Self::NoCredentials => "no_credentials",
+            Self::StartedLate => "started_late",
         }
     }
 }

@@ -50,10 +50,23 @@ impl Policy {
         (self.attempt_timeout / 5).clamp(Duration::from_millis(100), Duration::from_secs(5))
     }
 
-    /// How long after its start an attempt is surely dead: its timeout and the grace.
+    /// How long after its request left an attempt is surely dead: its timeout and the grace.
     #[must_use]
     pub fn dead_after(&self) -> Duration {
         self.attempt_timeout + self.grace()
+    }
+
+    /// How long the start of an attempt may take to become durable: later than that its request does not leave any more.
+    /// A grace, and at least a second: busy disks take that long now and then.
+    #[must_use]
+    pub fn start_limit(&self) -> Duration {
+        self.grace().max(Duration::from_secs(1))
+    }
+
+    /// How long after its start was written an attempt is surely dead of which nothing else is known.
+    #[must_use]
+    pub fn dead_after_start(&self) -> Duration {
+        self.start_limit() + self.dead_after()
     }
 }
 

@@ -160,10 +160,12 @@ fn before_any_attempt(row: &RowState, policy: &Policy, situation: &Situation) ->
 /// same, as an operation that is still to take effect: so first the history, and then the key pair, since only a reading
 /// that is younger than that can say that nothing is to come.
 fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Situation) -> Step {
-    let answered = attempt.answer.as_ref().filter(|answer| !answer.earlier_session);
-    let dead_at = after(attempt.started_at, policy.dead_after());
-    // Between the entry and the request lies a commit, which may be slow: the timeout began only then.
-    let dead_at = answered.map_or(dead_at, |answer| dead_at.max(after(answer.at, policy.grace())));
+    let dead_at = match &attempt.answer {
+        // Between the entry and the request lies a commit, which may be slow: the timeout began only then.
+        None => after(attempt.started_at, policy.dead_after_start()),
+        Some(answer) if answer.earlier_session => after(attempt.started_at, policy.dead_after()),
+        Some(answer) => after(attempt.started_at, policy.dead_after()).max(after(answer.at, policy.grace())),
+    };
     if row.look.is_none() && situation.now < dead_at {
         return Step::WaitUntil(dead_at);
     }

@@ -137,7 +137,7 @@ impl RowState {
 
     /// An earlier attempt was never answered.
     fn after_a_loss(self) -> Self {
-        let lost = Window { from: ago(LONG), sent: ago(LONG), to: None };
+        let lost = Window { from: ago(LONG), to: None };
         Self { attempts: 2, windows: vec![lost], ..self }
     }
 
@@ -359,7 +359,11 @@ fn attempts_are_counted_over_all_sessions() {
 /// The attempt is dead at its time, not only after it; and its time counts from the answer where this session got one.
 #[test]
 fn an_attempt_is_dead_from_its_time_on() {
-    let dead_after = policy().dead_after();
+    // Where nothing but its start is known, its request may have left as late as that permits.
+    let dead_after = policy().dead_after_start();
+    assert_eq!(dead_after, policy().attempt_timeout + policy().grace() * 2);
+    let hasty = Policy { attempt_timeout: Duration::from_secs(1), ..policy() };
+    assert_eq!(hasty.dead_after_start(), Duration::from_millis(2_200), "a disk may take a second");
     let begun = |ago_by: Duration| {
         let mut row = asked(None);
         row.last.as_mut().unwrap().started_at = ago(ago_by);

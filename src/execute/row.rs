@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::{Class, Evidence, Identity, Outcome};
+use crate::domain::{Cause, Class, Evidence, Identity, Outcome};
 use crate::journal::event::{Event, Found, IntentRecorded, Source, Verdict};
 
 /// How many windows are kept: a row that is throttled for ten minutes has no more attempts than this.
@@ -67,9 +67,8 @@ pub struct RowState {
 pub struct Window {
     /// When its start was written down.
     pub from: Timestamp,
-    /// When its request left at the latest: right after that or, once its answer tells, later.
-    pub sent: Timestamp,
-    /// When its answer was written down; `None` where there was none to rely upon: it ends when the attempt is dead.
+    /// When its answer was written down; `None` where there was none to rely upon. Counted from its start it then ends when
+    /// the attempt is dead, although its request may have left a little later: better ours unclaimed than another's claimed.
     pub to: Option<Timestamp>,
 }
 
@@ -185,7 +184,7 @@ impl RowState {
                 self.attempts = started.attempt;
                 self.spent += 1;
                 self.unread = true;
-                self.windows.push(Window { from: at, sent: at, to: None });
+                self.windows.push(Window { from: at, to: None });
                 self.last = Some(Attempt { number: started.attempt, started_at: at, started_seq: seq, answer: None });
                 (self.look, self.search, self.poll) = (None, None, None);
                 (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
@@ -196,7 +195,7 @@ impl RowState {
                 let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
                 let summary = finished.error.as_ref().map(|error| error.summary());
                 let answer = Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false };
-                self.finish(answer, Duration::from_micros(finished.exchange.elapsed_us));
+                self.finish(answer, finished.cause, Duration::from_micros(finished.exchange.elapsed_us));
             }
             Event::OperationPolled(polled) => {
                 let summary = polled.error.as_ref().map(|error| error.summary());
@@ -227,7 +226,7 @@ impl RowState {
         }
     }
 
-    fn finish(&mut self, answer: Answer, elapsed: Duration) {
+    fn finish(&mut self, answer: Answer, cause: Option<Cause>, elapsed: Duration) {
         if answer.class.is_refusal_before_execution() {
             // As if it had never been sent: it used up no attempt, and nothing new is to be looked for.
             self.spent = self.spent.saturating_sub(1);
@@ -245,7 +244,11 @@ impl RowState {
             self.refusals = 0;
             self.refused_since = None;
         }
-        self.unsent = if answer.class == Class::NotSent { self.unsent + 1 } else { 0 };
+        self.unsent = match (answer.class, cause) {
+            (Class::NotSent, Some(Cause::StartedLate)) => self.unsent,
+            (Class::NotSent, _) => self.unsent + 1,
+            _ => 0,
+        };
         if matches!(answer.class, Class::NotFound | Class::Refused | Class::OperationFailed) {
             // This attempt itself had no effect; an earlier one may have.
             self.windows.pop();
@@ -255,10 +258,6 @@ impl RowState {
         }
         if let Some(last) = &mut self.last {
             last.started_at = last.started_at.max(answer.at.saturating_sub(elapsed).unwrap_or(Timestamp::MIN));
-            // Only then the last window is its own, and still open.
-            if let (Class::Unanswered, Some(window)) = (answer.class, self.windows.last_mut()) {
-                window.sent = window.sent.max(last.started_at);
-            }
             last.answer = Some(answer);
         }
     }

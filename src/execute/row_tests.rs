@@ -49,8 +49,12 @@ impl Life {
     }
 
     fn answered(self, class: Class, id: Option<&str>) -> Self {
+        self.answered_because(class, None, id)
+    }
+
+    fn answered_because(self, class: Class, cause: Option<Cause>, id: Option<&str>) -> Self {
         let attempt = self.row.attempts;
-        let (exchange, cause, operation, error) = (Exchange::default(), None, id.map(operation), None);
+        let (exchange, operation, error) = (Exchange::default(), id.map(operation), None);
         let finished = AttemptFinished { attempt, class, cause, exchange, operation, error };
         self.then(&Event::AttemptFinished(Box::new(finished)))
     }
@@ -165,14 +169,22 @@ fn only_the_key_pair_of_the_plan_confirms_it() {
 fn refusals_before_execution_are_counted_in_a_row() {
     let life = Life::new().asked().answered(Class::NotSent, None);
     assert_eq!((life.row.refusals, life.row.unsent, life.row.spent), (1, 1, 0));
-    let first = life.now;
     let life = life.asked().answered(Class::NotSent, None);
     assert_eq!((life.row.refusals, life.row.unsent, life.row.spent), (2, 2, 0));
     assert_eq!(life.row.windows, [], "nothing left this machine");
+    let late = life.asked().answered_because(Class::NotSent, Some(Cause::StartedLate), None);
+    assert_eq!(
+        (late.row.refusals, late.row.unsent, late.row.windows.len()),
+        (3, 2, 0),
+        "a slow disk is no missing endpoint"
+    );
+    let life = Life::new().asked().answered(Class::NotSent, None);
+    let first = life.now;
+    let life = life.asked().answered(Class::NotSent, None);
     let life = life.asked().answered(Class::Throttled, None);
     assert_eq!((life.row.refusals, life.row.unsent, life.row.refused_since), (3, 0, Some(first)));
     let (from, to) = (life.now.saturating_sub(SignedDuration::from_secs(1)).unwrap(), Some(life.now));
-    assert_eq!(life.row.windows, [Window { from, sent: from, to }], "it may have been executed all the same");
+    assert_eq!(life.row.windows, [Window { from, to }], "it may have been executed all the same");
     let life = life.asked().answered(Class::Unanswered, None);
     assert_eq!((life.row.refusals, life.row.unsent, life.row.refused_since), (0, 0, None));
     assert_eq!((life.row.attempts, life.row.spent, life.row.windows.len()), (4, 1, 2));

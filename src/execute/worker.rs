@@ -18,7 +18,9 @@ use super::detail::{detail, stop_detail};
 use super::inventory::Inventory;
 use super::lane::{Lane, Reading, pause};
 use super::row::RowState;
-use crate::domain::{Class, DEFAULT_KEY_PAIR, Evidence, KeyPair, Observation, Operation, Outcome, parse_time};
+use crate::domain::{
+    ApiError, Cause, Class, DEFAULT_KEY_PAIR, Evidence, Exchange, KeyPair, Observation, Operation, Outcome, parse_time,
+};
 use crate::journal::event::{
     AttemptFinished, AttemptStarted, Event, Found, IntentRecorded, Observed, OperationPolled, PREVIOUS, RowSettled,
     Source,
@@ -155,7 +157,9 @@ impl<L: Lightsail> Worker<L> {
             region: self.intent.region.clone(),
         };
         self.record(Event::AttemptStarted(started)).await?;
-
+        if self.has_started_late() {
+            return self.leave_out(attempt).await;
+        }
         let name = &self.intent.key_pair_name;
         let expected = self.intent.expected_fingerprint.as_deref().filter(|_| name == DEFAULT_KEY_PAIR);
         let reply = self.lane.port.delete_key_pair(&self.intent.region, name, expected).await;
@@ -173,6 +177,33 @@ impl<L: Lightsail> Worker<L> {
         let flow = self.record(Event::AttemptFinished(Box::new(finished))).await?;
         self.lane.record(change).await?;
         Ok(flow)
+    }
+
+    /// Whether the attempt's start took so long to become durable that its request must not leave: a session that finds the
+    /// start alone counts from it until the attempt is dead.
+    fn has_started_late(&self) -> bool {
+        let took = self.state.last.as_ref().map(|last| self.shared.clock.now().duration_since(last.started_at));
+        took.is_some_and(|took| took > SignedDuration::try_from(self.shared.policy.start_limit()).unwrap_or_default())
+    }
+
+    /// Records that the attempt's request did not leave.
+    async fn leave_out(&mut self, attempt: u32) -> Result<Flow, JournalError> {
+        tracing::warn!(
+            row = self.row,
+            attempt,
+            "the journal's disk is slow: the request did not leave, and is tried again"
+        );
+        self.in_flight = None;
+        let error = ApiError::nothing(Class::NotSent, Cause::StartedLate);
+        let finished = AttemptFinished {
+            attempt,
+            class: error.class,
+            cause: Some(error.cause),
+            exchange: Exchange::default(),
+            operation: None,
+            error: Some(error),
+        };
+        self.record(Event::AttemptFinished(Box::new(finished))).await
     }
 
     /// Whether the key pair was read by itself a moment ago. At a slow rate the queue alone can take longer than a short
@@ -241,7 +272,7 @@ impl<L: Lightsail> Worker<L> {
             observation: Some(observation(pair, at)),
             operation: None,
             error: None,
-            exchange: crate::domain::Exchange::default(),
+            exchange: Exchange::default(),
         })))
         .await
     }
@@ -326,7 +357,7 @@ impl<L: Lightsail> Worker<L> {
         let early = if whole { WHOLE_SECONDS_TOLERANCE } else { CLOCK_TOLERANCE };
         operation.is_delete_of(&self.intent.key_pair_name)
             && self.state.windows.iter().any(|window| {
-                let dead = window.sent.saturating_add(self.shared.policy.dead_after()).unwrap_or(Timestamp::MAX);
+                let dead = window.from.saturating_add(self.shared.policy.dead_after()).unwrap_or(Timestamp::MAX);
                 let from = window.from.saturating_sub(early).unwrap_or(Timestamp::MIN);
                 // Nothing that an answered attempt did can be younger than its answer.
                 (from..=window.to.unwrap_or(dead)).contains(&created)

@@ -160,6 +160,7 @@ fn the_words_are_those_of_the_document() {
         C::NoOperation,
         C::NotBuilt,
         C::NoCredentials,
+        C::StartedLate,
     ];
     let outcomes =
         [Outcome::Deleted, Outcome::Gone, Outcome::Absent, Outcome::Skipped, Outcome::Failed, Outcome::InDoubt];

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::{
     fails_in_order,
     strace::{self, Hit, Place, Scene, Touches},
+    support::count,
     words,
 };
 
@@ -134,4 +135,28 @@ fn every_call_on_the_journal_fails() {
     let tally = strace::in_parallel(&trials, Fault::trial);
     tally.report("failing calls");
     assert!(tally.of("stopped in order") * 2 > tally.trials(), "too few struck: {tally:?}");
+}
+
+/// A disk on which a start takes seconds: its request does not leave, since a later session that finds the start alone
+/// counts on it. The row is asked for again.
+// SEMANTICS: P16
+#[test]
+fn a_slow_disk_keeps_the_request_back() {
+    if !strace::usable("a slow disk") {
+        return;
+    }
+    let touches = strace::learn(&[(Place::Log, &["fdatasync", "fsync"])], Scene::of_five, Scene::run_args);
+    let tally = strace::in_parallel(&touches.all(), |hit| {
+        let scene = Scene::of_five();
+        let flags = strace::injection(&scene.bench, *hit, "delay_enter=1500000", false);
+        strace::spawn(&scene.bench, &flags, &scene.run_args()).wait().exits(0);
+        let count = |what: &str| count(&scene.bench, &format!("SELECT count(*) AS n FROM entries WHERE {what}"));
+        let late = count("kind = 'attempt_finished' AND json_extract(body, '$.cause') = 'started_late'");
+        let left = count("kind = 'attempt_started'") - late;
+        assert_eq!(scene.bench.world.arrived("DeleteKeyPair").len() as u64, left, "what did not leave is recorded so");
+        scene.audit();
+        if late > 0 { "kept back" } else { "another commit" }
+    });
+    tally.report("slow synchronisations");
+    assert!(tally.of("kept back") > 0, "none struck: {tally:?}");
 }

@@ -75,12 +75,6 @@ impl Ledger {
         self.rows.iter().all(|row| row.settled.is_some())
     }
 
-    /// Whether an attempt has no answer.
-    pub(crate) fn is_unknown(&self, row: usize, attempt: u32) -> bool {
-        let attempt = self.rows.get(row).and_then(|row| row.attempts.iter().find(|one| one.number == attempt));
-        attempt.is_some_and(|attempt| attempt.finished.is_none())
-    }
-
     /// The run's targets as the journal numbers them.
     pub(crate) fn targets(&self) -> Vec<Target> {
         let mut targets: Vec<Target> = Vec::new();

@@ -70,7 +70,7 @@ pub(crate) fn live(seed: u64, log: bool) -> Life {
     let faults = Faults::draw(&mut rng);
     let policy = policy(&mut rng);
     let time = Arc::new(SimTime::new());
-    let mut world = World::new(rng.fork(), faults.clone(), policy.attempt_timeout, policy.dead_after(), log);
+    let mut world = World::new(rng.fork(), faults.clone(), &policy, log);
     let max_age = SignedDuration::try_from(policy.max_observation_age).unwrap();
     // A reading may have to queue behind others; a rate that was throttled down makes that minutes.
     let gap = Us::try_from(policy.max_observation_age.as_micros()).unwrap().max(600 * SECOND);
@@ -116,8 +116,6 @@ impl Course {
             let ended = self.session(number);
             self.tally.sessions += 1;
             let mut sim = self.sim.lock().unwrap();
-            let Sim { world, ledger, .. } = &mut *sim;
-            world.abandon(|row, attempt| ledger.is_unknown(row, attempt), self.time.now_us());
             match ended {
                 Ended::Died => self.tally.deaths += 1,
                 Ended::JournalFailed => self.tally.failed_commits += 1,

@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use fastrand::Rng;
-use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, created_at_text};
+use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, Policy, created_at_text};
 
 use crate::answers::{Answer, silence};
 use crate::fate::{Fate, Faults, happens, leg, while_};
@@ -116,6 +115,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) attempt_timeout: Us,
     pub(crate) dead_after: Us,
+    /// How long after its start was written a request may leave.
+    pub(crate) start_limit: Us,
     pub(crate) resources: Vec<Resource>,
     pub(crate) requests: Vec<Request>,
     pub(crate) ops: Vec<Op>,
@@ -145,13 +146,16 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(mut rng: Rng, faults: Faults, timeout: Duration, dead_after: Duration, log: bool) -> Self {
+    /// `policy` only says what a client counts on.
+    pub(crate) fn new(mut rng: Rng, faults: Faults, policy: &Policy, log: bool) -> Self {
+        let us = |time: std::time::Duration| Us::try_from(time.as_micros()).unwrap();
         let record = [Record::Whole, Record::Whole, Record::Empty, Record::NotFound][rng.usize(..4)];
         Self {
             record: if faults.is_quiet() { Record::Whole } else { record },
             whole_seconds: rng.bool(),
-            attempt_timeout: Us::try_from(timeout.as_micros()).unwrap(),
-            dead_after: Us::try_from(dead_after.as_micros()).unwrap(),
+            attempt_timeout: us(policy.attempt_timeout),
+            dead_after: us(policy.dead_after()),
+            start_limit: us(policy.start_limit()),
             rng,
             faults,
             resources: Vec::new(),
@@ -332,24 +336,6 @@ impl World {
                 2 => self.throttled_until = until + 660 * SECOND,
                 3 => self.unreadable_until = until,
                 _ => self.throttled_until = until,
-            }
-        }
-    }
-
-    /// A session is over, and of these attempts of it no answer is known: the next one counts from when they were written
-    /// down, which is all that it has.
-    pub(crate) fn abandon(&mut self, unknown: impl Fn(usize, u32) -> bool, now: Us) {
-        if self.gaps_known {
-            return;
-        }
-        let moved: Vec<_> = self.queue.iter().map(|(key, what)| (*key, *what)).collect();
-        for (key, what) in moved {
-            let (Happening::Arrive(number) | Happening::Execute(number)) = what else { continue };
-            let request = &self.requests[number];
-            let dead = request.sent - request.stalled + self.dead_after - 100 * MS;
-            if request.session == self.session && key.0 > dead && unknown(request.resource, request.attempt) {
-                self.queue.remove(&key);
-                self.push(dead.max(now), what);
             }
         }
     }
