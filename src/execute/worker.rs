@@ -389,12 +389,13 @@ impl<L: Lightsail> Worker<L> {
     /// Records `event`. Where the outcome follows from it at once, both become durable in one commit.
     async fn record(&mut self, event: Event) -> Result<Flow, JournalError> {
         self.waiting = None;
-        let mut ahead = self.state.clone();
-        ahead.apply(PREVIOUS, self.shared.clock.now(), &event);
-        let step = decide(&ahead, &self.shared.policy, &self.situation());
-        if let (Step::Settle(outcome, evidence), false) = (step, matches!(event, Event::AttemptStarted(_))) {
-            self.state = ahead;
-            return self.settle(outcome, evidence, Some(event)).await;
+        if !matches!(event, Event::AttemptStarted(_)) {
+            let mut ahead = self.state.clone();
+            ahead.apply(PREVIOUS, self.shared.clock.now(), &event);
+            if let Step::Settle(outcome, evidence) = decide(&ahead, &self.shared.policy, &self.situation()) {
+                self.state = ahead;
+                return self.settle(outcome, evidence, Some(event)).await;
+            }
         }
         let stamps = self.shared.append(self.row, vec![event.clone()]).await?;
         if let Some(stamp) = stamps.first() {

@@ -8,6 +8,7 @@ use std::error::Error as StdError;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_lightsail::Client;
@@ -79,6 +80,8 @@ impl AwsLightsail {
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
+            // Every attempt has a timeout, over the whole of its answer: nothing can stall for longer.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(timeouts);
         if let Some(profile) = &options.profile {
             loader = loader.profile_name(profile);
