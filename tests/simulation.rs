@@ -66,6 +66,9 @@ const REGRESSIONS: &[u64] = &[
     // A delete of somebody else's while a slow commit held an answer up, claimed as ours: I5.
     53_810, 83_571, 94_782, 114_628, 126_133, 144_726, 255_359, 444_162, 470_217, 470_476, 530_251, 621_185, 651_551,
     665_073, 682_737, 708_950, 710_261, 775_463,
+    // The same while an operation that our answer had named went on, and failed: I5.
+    12_676, 22_287, 37_366, 45_710, 47_502, 98_074, 102_068, 116_346, 134_667, 168_820, 174_105, 276_809, 290_018,
+    324_600, 345_373, 364_707, 369_689, 376_748, 381_040, 416_847,
     // A session that died right after a delete left whose start took seconds to become durable: I3, I5.
     122_118, 484_099,
 ];

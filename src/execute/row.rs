@@ -254,6 +254,9 @@ impl RowState {
             self.windows.pop();
         }
         if answer.class == Class::Pending {
+            // One request is one operation: where the answer named it, no other one is ours.
+            let window = self.windows.pop().filter(|_| answer.operation_id.is_none());
+            self.windows.extend(window.map(|window| Window { to: Some(answer.at), ..window }));
             self.begin_polls(answer.at, answer.operation_id.as_deref());
         }
         if let Some(last) = &mut self.last {

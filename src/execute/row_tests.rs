@@ -190,6 +190,19 @@ fn refusals_before_execution_are_counted_in_a_row() {
     assert_eq!((life.row.attempts, life.row.spent, life.row.windows.len()), (4, 1, 2));
 }
 
+/// One request is one operation, and none is younger than the answer that tells of it.
+#[test]
+fn an_operation_that_an_answer_names_is_the_only_one_of_its_attempt() {
+    let lost = Life::new().asked().answered(Class::Unanswered, None);
+    let window = lost.row.windows[0];
+    assert_eq!(window.to, None);
+    let named = lost.asked().answered(Class::Pending, Some("op"));
+    assert_eq!(named.row.windows, [window], "that of the earlier attempt");
+    let unnamed = named.asked().answered(Class::Pending, None);
+    assert_eq!(unnamed.row.windows.len(), 2);
+    assert_eq!(unnamed.row.windows[1].to, Some(unnamed.now));
+}
+
 #[test]
 fn readings_without_an_answer_are_counted_until_there_is_one() {
     let look = Life::read;

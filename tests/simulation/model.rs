@@ -219,6 +219,10 @@ fn claimable(sim: &Sim, resource: &Resource, row: &Row) -> bool {
         let risky = row.attempts.iter().filter(|one| !one.finished.as_ref().is_some_and(|(class, _)| refused(*class)));
         let inside = risky.into_iter().any(|attempt| {
             let from = attempt.at.saturating_sub(CLAIMED_EARLY).unwrap();
+            // The operation that an answer named is the only one that can be ours, and none is younger than its answer.
+            if attempt.finished.is_some_and(|(class, _)| class == Class::Pending) {
+                return false;
+            }
             let answered = attempt.finished.filter(|(class, _)| *class != Class::Unanswered).map(|(_, at)| at);
             let to = answered.unwrap_or_else(|| attempt.at.saturating_add(dead).unwrap());
             (from..=to.saturating_add(CLAIMED_LATE).unwrap()).contains(&created)
