@@ -78,6 +78,7 @@ impl<'a> Reader<'a> {
                 attempt: self.read("attempt")?,
                 key_pair_name: self.owned("key_pair_name")?,
                 region: self.owned("region")?,
+                timeout_ms: self.may_be("timeout_ms")?,
             }),
             "attempt_finished" => Event::AttemptFinished(Box::new(self.finished()?)),
             "row_settled" => {

@@ -7,16 +7,15 @@ use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, NOTHING, READS};
 use super::exit::Exit;
 use super::options::SessionOptions;
-use super::session::{OpenJournal, Session, draft, requests, session_opened};
+use super::session::{OpenJournal, Session, draft, requests, session_opened, wait_out};
 use super::signals::Signals;
 use super::summary::{Head, Summary, say};
 use crate::audit::{Finding, Options, Verdict as Verified, plan_root, verify};
 use crate::domain::Policy;
 use crate::execute::lane::Counts;
 use crate::execute::lane::Lane;
-use crate::journal::RunReader as _;
 use crate::journal::TargetRecord;
-use crate::journal::event::{Event, PlanSealed, RunStarted, Verdict};
+use crate::journal::event::{Event, PlanSealed, RunStarted};
 use crate::journal::sqlite::RunRecord;
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::{PlanError, Probe, probe};
@@ -53,8 +52,16 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         return nothing(context);
     }
     let open = OpenJournal::open(context, &context.journal, args.options.checkpoint_to.as_deref()).await?;
-    // Once the run goes on, it says by itself what was sent.
-    go_on(&args, context, signals, open, began).await.map_err(|error| error.sent(READS))
+    let went_on = go_on(&args, context, signals.clone(), open, began);
+    tokio::select! {
+        // Once the run goes on, it says by itself what was sent.
+        result = went_on => result.map_err(|error| error.sent(READS)),
+        // And it listens to signals by itself.
+        () = signals.abandoned() => {
+            context.ui.say("stopped: nothing was sent but reads");
+            Ok(Exit::Stopped)
+        }
+    }
 }
 
 async fn go_on(
@@ -86,6 +93,7 @@ async fn go_on(
     let connection =
         connect(&args.options, &policy, context, record.run, &region, goal, record.endpoint.as_deref()).await?;
     refuse_another(&record, &connection)?;
+    wait_out(&open, record.run, &connection, context, async |_, _| Ok(true)).await?;
     let opened = session_opened(context, "resume", &args.options, &policy, Some(&connection), record.sandbox, &[]);
     let session = Session {
         context,
@@ -99,7 +107,6 @@ async fn go_on(
         began,
         open,
     };
-    session.signals.past_planning();
     session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
     let label = if record.sandbox { "sandbox run" } else { "run" };
     context.ui.talk(format!("going on with {label} {} of account {}", record.run, connection.caller.account));
@@ -111,11 +118,13 @@ async fn go_on(
     if let Some(error) = probe_lanes(&session, &record, &policy, &lanes).await? {
         return session.leave(error).await;
     }
+    session.signals.past_planning();
     session.work(policy, &sealed, lanes).await
 }
 
-/// How many key pairs of a target are tried before reading counts as not permitted there.
-const PROBES: u32 = 3;
+/// How many key pairs of a target that have no outcome yet, and how many that have one, are tried before reading counts as
+/// not permitted there: some may be protected from being read by their tags.
+const PROBES: [u32; 2] = [20, 3];
 
 /// Reads a key pair of each target that has rows left, before anything is sent: whoever may not do that could settle
 /// nothing, and answers from elsewhere than the run is bound to must not go unseen.
@@ -126,14 +135,14 @@ async fn probe_lanes(
     lanes: &[(TargetRecord, Arc<Lane<AwsLightsail>>)],
 ) -> Result<Option<PlanError>, CliError> {
     for (target, lane) in lanes {
-        let rows = session.open.reader.pending(record.run_no, target.target_no, 0, PROBES, false).await?;
+        let reader = &session.open.reader;
+        let mut names = reader.names_to_delete(record.run_no, target.target_no, false, PROBES[0]).await?;
+        if !names.is_empty() {
+            names.extend(reader.names_to_delete(record.run_no, target.target_no, true, PROBES[1]).await?);
+        }
         let mut refused = None;
-        for row in rows {
-            let Event::IntentRecorded(intent) = row.intent.event else { continue };
-            if intent.verdict != Verdict::Delete {
-                continue;
-            }
-            match probe(lane, &intent.key_pair_name, policy.settle_timeout).await {
+        for name in names {
+            match probe(lane, &name, policy.settle_timeout).await {
                 Ok(Probe::Denied(said)) => {
                     let (action, target) = ("lightsail:GetKeyPair", lane.target.clone());
                     refused = Some(PlanError::NotPermitted { action, target, said });

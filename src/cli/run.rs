@@ -11,7 +11,7 @@ use super::connect::{Connection, Goal, connect, default_region, world_directory}
 use super::error::{CliError, NOTHING, READS};
 use super::exit::Exit;
 use super::options::SessionOptions;
-use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened};
+use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened, wait_out};
 use super::signals::Signals;
 use super::{Context, confirm};
 use crate::domain::{Policy, RunId, Target};
@@ -166,6 +166,9 @@ async fn work(
         // A sandbox that another process serves.
         refuse_unfinished(&open, &staged.ingested, connection.is_sandbox()).await?;
     }
+    let stage = tokio::sync::Mutex::new(&mut staged.stage);
+    let is_ours = async |region: &str, name: &str| stage.lock().await.names(region, name).await;
+    wait_out(&open, run, &connection, context, is_ours).await?;
     let opened = session_opened(
         context,
         "run",

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -18,7 +19,7 @@ use super::progress::Progress;
 use super::run::plan_error;
 use super::signals::Signals;
 use super::summary::{Head, Summary, say};
-use crate::domain::{Clock, OutcomeCounts, Policy, RunId, SystemClock};
+use crate::domain::{AttemptTime, Clock, OutcomeCounts, Policy, RunId, SystemClock};
 use crate::execute::control::{Control, Stop, StoppedBy};
 use crate::execute::decide::StopCause;
 use crate::execute::lane::{Counts, Lane};
@@ -123,6 +124,41 @@ pub(super) fn session_opened(
     }
 }
 
+/// Waits until no request of another run for one of these key pairs can be under way any more (I3): a run that was killed
+/// leaves some of which nothing is known but their start.
+pub(super) async fn wait_out(
+    open: &OpenJournal,
+    run: RunId,
+    connection: &Connection,
+    context: &Context,
+    is_ours: impl AsyncFn(&str, &str) -> Result<bool, JournalError>,
+) -> Result<(), JournalError> {
+    let attempts = open.reader.open_attempts(run, &connection.endpoint, &connection.caller.account).await?;
+    for attempt in attempts {
+        let Event::AttemptStarted(started) = &attempt.started.event else { continue };
+        let time = match started.timeout_ms {
+            Some(ms) => AttemptTime { timeout: Duration::from_millis(ms) },
+            None => Policy::default().attempt_time(),
+        };
+        // A start that lies in the future was written under another clock: from now on is late enough.
+        let now = open.clock.now();
+        let dead_at = attempt.started.at.min(now).saturating_add(time.dead_after_start());
+        let left = Duration::try_from(dead_at.unwrap_or(now).duration_since(now)).unwrap_or_default();
+        if left.is_zero() || !is_ours(&attempt.region, &attempt.key_pair_name).await? {
+            continue;
+        }
+        context.ui.say(&format!(
+            "waiting {} s: a request of run {} for {} may be under way still; settle it later with: keybatch resume {}",
+            left.as_secs() + 1,
+            attempt.run,
+            super::shown(&attempt.key_pair_name),
+            attempt.run
+        ));
+        tokio::time::sleep(left).await;
+    }
+    Ok(())
+}
+
 /// A session on a run: what its work and its end need.
 pub(super) struct Session<'a> {
     pub(super) context: &'a Context,
@@ -157,6 +193,7 @@ impl Session<'_> {
             run: self.run,
             clock: Arc::clone(&self.open.clock),
             counts: Arc::clone(&self.counts),
+            read_at: Default::default(),
         }))
     }
 
@@ -192,6 +229,9 @@ impl Session<'_> {
             control: Arc::clone(&control),
             on_settled: Box::new(move |outcome| shown.settled(outcome)),
         });
+        for (target, lane) in &lanes {
+            lane.read_at.get().into_iter().for_each(|at| shared.control.was_read(target.target_no, *at));
+        }
         let work = lanes.into_iter().map(|(target, lane)| {
             let inventory = sealed.targets.iter().find(|seen| seen.region == target.target.region);
             let left = pending.iter().find(|(target_no, _)| *target_no == target.target_no);

@@ -14,4 +14,4 @@ pub use ids::{RunId, RunIdError, Target};
 pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Observation, created_at_text};
 pub use operation::Operation;
 pub use outcome::{Evidence, Outcome, OutcomeCounts};
-pub use policy::Policy;
+pub use policy::{AttemptTime, Policy};

@@ -44,16 +44,31 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// The time that an attempt of this policy has.
+    #[must_use]
+    pub fn attempt_time(&self) -> AttemptTime {
+        AttemptTime { timeout: self.attempt_timeout }
+    }
+}
+
+/// The time that one attempt has. It is recorded with the attempt, because a later session may give its own another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptTime {
+    /// How long its answer is waited for.
+    pub timeout: Duration,
+}
+
+impl AttemptTime {
     /// For what is still on its way when an attempt is given up: a fifth of the timeout, between 100 ms and 5 s.
     #[must_use]
     pub fn grace(&self) -> Duration {
-        (self.attempt_timeout / 5).clamp(Duration::from_millis(100), Duration::from_secs(5))
+        (self.timeout / 5).clamp(Duration::from_millis(100), Duration::from_secs(5))
     }
 
     /// How long after its request left an attempt is surely dead: its timeout and the grace.
     #[must_use]
     pub fn dead_after(&self) -> Duration {
-        self.attempt_timeout + self.grace()
+        self.timeout.saturating_add(self.grace())
     }
 
     /// How long the start of an attempt may take to become durable: later than that its request does not leave any more.
@@ -66,7 +81,7 @@ impl Policy {
     /// How long after its start was written an attempt is surely dead of which nothing else is known.
     #[must_use]
     pub fn dead_after_start(&self) -> Duration {
-        self.start_limit() + self.dead_after()
+        self.start_limit().saturating_add(self.dead_after())
     }
 }
 

@@ -73,6 +73,8 @@ pub struct Control {
     limits: Limits,
     state: Mutex<State>,
     stopping: CancellationToken,
+    /// Ends with the journal.
+    broken: CancellationToken,
     /// Wakes the rows that hold.
     changed: Notify,
 }
@@ -113,12 +115,16 @@ impl Control {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, state: Mutex::default(), stopping: CancellationToken::new(), changed: Notify::new() }
+        let (stopping, broken) = (CancellationToken::new(), CancellationToken::new());
+        Self { limits, state: Mutex::default(), stopping, broken, changed: Notify::new() }
     }
 
     /// Asks the session to stop: what is in flight is settled, nothing new is sent. The first reason counts.
     pub fn stop(&self, by: StoppedBy, detail: impl Into<String>, cause: Option<StopCause>) {
         self.state().stop.get_or_insert_with(|| Stop { by, detail: detail.into(), cause });
+        if by == StoppedBy::Journal {
+            self.broken.cancel();
+        }
         self.stopping.cancel();
         self.changed.notify_waiters();
     }
@@ -136,6 +142,11 @@ impl Control {
     /// Ends when the session is asked to stop.
     pub fn stopping(&self) -> &CancellationToken {
         &self.stopping
+    }
+
+    /// Ends when the journal cannot be written any more: nothing may leave then, not even to settle a row (I9).
+    pub fn broken(&self) -> &CancellationToken {
+        &self.broken
     }
 
     /// Ends when something changed that a row may hold for.

@@ -17,6 +17,10 @@ pub const REFUSAL_BUDGET: SignedDuration = SignedDuration::from_mins(10);
 /// can take longer than a time limit, and what was never asked was not answered either.
 pub const FEWEST_TRIES: u32 = 3;
 
+/// How old a reading may be that is the third in a row and right before the request, whatever `--max-observation-age` says: at
+/// one request in minutes, or with a disk that takes long, nothing younger can be had.
+pub const LATEST_REREAD: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// What the row's neighbours show, which the row itself cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Situation {
@@ -87,6 +91,8 @@ pub enum StopCause {
     EndpointGone,
     /// The target refused everything for [`REFUSAL_BUDGET`].
     ThrottledForLong,
+    /// No request could leave for [`REFUSAL_BUDGET`]: each time its start became durable too late.
+    NothingLeaves,
     /// Key pairs may not be read, so nothing can be settled.
     CannotRead,
     /// Nothing usable is answered, to readings either.
@@ -130,6 +136,7 @@ pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         Class::Refused => refused(row, policy, situation),
         Class::Throttled | Class::SetupInProgress => refused_for_now(row, policy, situation),
         Class::NotSent if row.unsent >= policy.max_attempts => Step::Stop(StopCause::EndpointGone),
+        Class::NotSent if refused_for_long(row, situation) => Step::Stop(StopCause::NothingLeaves),
         Class::RefusedForAll if !answer.earlier_session => Step::Stop(StopCause::RefusedForAll),
         Class::Denied if !answer.earlier_session => match situation.denial {
             Denial::Unknown => Step::Hold,
@@ -160,11 +167,13 @@ fn before_any_attempt(row: &RowState, policy: &Policy, situation: &Situation) ->
 /// same, as an operation that is still to take effect: so first the history, and then the key pair, since only a reading
 /// that is younger than that can say that nothing is to come.
 fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Situation) -> Step {
+    // Its own time, not that of the session which finds it.
+    let time = attempt.time.unwrap_or_else(|| policy.attempt_time());
     let dead_at = match &attempt.answer {
         // Between the entry and the request lies a commit, which may be slow: the timeout began only then.
-        None => after(attempt.started_at, policy.dead_after_start()),
-        Some(answer) if answer.earlier_session => after(attempt.started_at, policy.dead_after()),
-        Some(answer) => after(attempt.started_at, policy.dead_after()).max(after(answer.at, policy.grace())),
+        None => after(attempt.started_at, time.dead_after_start()),
+        Some(answer) if answer.earlier_session => after(attempt.started_at, time.dead_after()),
+        Some(answer) => after(attempt.started_at, time.dead_after()).max(after(answer.at, time.grace())),
     };
     if row.look.is_none() && situation.now < dead_at {
         return Step::WaitUntil(dead_at);
@@ -206,17 +215,20 @@ fn refused(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
 
 /// Refused before execution, for going too fast or because the account is being set up: only time helps.
 fn refused_for_now(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
-    let since = row.refused_since.unwrap_or(situation.now);
     // What was meanwhile seen not to be there is settled by that, however long the refusals went on.
     let not_there = row.look.as_ref().is_some_and(|look| matches!(look.found, Found::NotFound | Found::Other));
     // So is what became of an operation that was found in the meantime.
-    if not_there || row.unread || row.delete_seen || situation.now.duration_since(since) < REFUSAL_BUDGET {
+    if not_there || row.unread || row.delete_seen || !refused_for_long(row, situation) {
         again(row, policy, situation)
     } else if situation.answered_at.is_some_and(|at| situation.now.duration_since(at) < REFUSAL_BUDGET) {
         Step::Settle(Outcome::Failed, Evidence::Answer)
     } else {
         Step::Stop(StopCause::ThrottledForLong)
     }
+}
+
+fn refused_for_long(row: &RowState, situation: &Situation) -> bool {
+    row.refused_since.is_some_and(|since| situation.now.duration_since(since) >= REFUSAL_BUDGET)
 }
 
 /// Send (again), if what the plan observed may still be relied upon; else read first (I4).
@@ -290,8 +302,11 @@ fn searching(row: &RowState, policy: &Policy, situation: &Situation) -> Option<S
 }
 
 fn is_stale(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
+    // Read again and again, and too old each time before a request could leave: there is nothing younger to rely upon.
+    let least = if row.rereads >= FEWEST_TRIES { LATEST_REREAD } else { std::time::Duration::ZERO };
+    let good_for = policy.max_observation_age.max(least);
     // An observation from the future was made under another clock, so its age is unknown.
-    row.confirmed_at.is_none_or(|at| situation.now < at || situation.now > after(at, policy.max_observation_age))
+    row.confirmed_at.is_none_or(|at| situation.now < at || situation.now > after(at, good_for))
 }
 
 fn budget_is_left(row: &RowState, policy: &Policy, situation: &Situation) -> bool {

@@ -286,6 +286,10 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         Step::Stop(StopCause::EndpointGone) => {
             [("stops where no connection can be made", class == Some(Class::NotSent) && row.unsent >= 3), OK, OK, OK]
         }
+        Step::Stop(StopCause::NothingLeaves) => {
+            let long = row.refused_since.is_some_and(|since| now().duration_since(since) >= REFUSAL_BUDGET);
+            [("stops where no request leaves", class == Some(Class::NotSent) && long), OK, OK, OK]
+        }
         Step::Stop(StopCause::ThrottledForLong) => {
             let refused = matches!(class, Some(Class::Throttled | Class::SetupInProgress));
             [("stops where everything is throttled", refused && situation.answered_at.is_none()), OK, OK, OK]

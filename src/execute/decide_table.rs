@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::Identity;
+use crate::domain::{AttemptTime, Identity};
 use crate::execute::row::{Answer, Look, Poll, Tries, Window};
 
 const DOC: &str = include_str!("../../docs/RECOVERY.md");
@@ -43,6 +43,7 @@ fn unasked() -> RowState {
         refused_since: None,
         last: None,
         look: None,
+        rereads: 0,
         tries: Tries::default(),
         search: None,
         searches: Tries::default(),
@@ -64,7 +65,7 @@ fn asked(class: Option<Class>) -> RowState {
         unread: !refused,
         refusals: u32::from(refused),
         refused_since: refused.then(|| ago(SHORT)),
-        last: Some(Attempt { number: 1, started_at: ago(LONG), started_seq: 2, answer: class.map(answer) }),
+        last: Some(Attempt { number: 1, started_at: ago(LONG), started_seq: 2, time: None, answer: class.map(answer) }),
         polls: Tries { since: (class == Some(Class::Pending)).then(|| ago(SHORT)), count: 0 },
         ..unasked()
     }
@@ -137,7 +138,7 @@ impl RowState {
 
     /// An earlier attempt was never answered.
     fn after_a_loss(self) -> Self {
-        let lost = Window { from: ago(LONG), to: None };
+        let lost = Window { from: ago(LONG), to: None, dead_at: None };
         Self { attempts: 2, windows: vec![lost], ..self }
     }
 
@@ -214,6 +215,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("setup-in-progress-ten-minutes-all", asked(Some(SetupInProgress)).refused_for_ten_minutes(), refuses, "stop/throttled_for_long"),
         ("not-sent", asked(Some(NotSent)), plain, "send"),
         ("not-sent-too-often", RowState { unsent: 3, ..asked(Some(NotSent)) }, plain, "stop/endpoint_gone"),
+        ("not-sent-ten-minutes", asked(Some(NotSent)).refused_for_ten_minutes(), plain, "stop/nothing_leaves"),
         ("denied-unclear", asked(Some(Denied)), denial(Denial::Unknown), "hold"),
         ("denied-this-one", asked(Some(Denied)), denial(Denial::ThisItem), "failed/answer"),
         ("denied-this-one-after-a-loss", asked(Some(Denied)).after_a_loss(), denial(Denial::ThisItem), "read"),
@@ -305,6 +307,7 @@ fn word(step: Step) -> String {
         Step::Stop(StopCause::AllDenied) => "stop/all_denied".into(),
         Step::Stop(StopCause::EndpointGone) => "stop/endpoint_gone".into(),
         Step::Stop(StopCause::ThrottledForLong) => "stop/throttled_for_long".into(),
+        Step::Stop(StopCause::NothingLeaves) => "stop/nothing_leaves".into(),
         Step::Stop(StopCause::CannotRead) => "stop/cannot_read".into(),
     }
 }
@@ -344,7 +347,8 @@ fn attempts_are_counted_over_all_sessions() {
     let sessions = [Class::Throttled, Class::Unanswered, Class::NotSent, Class::Unanswered];
     for (class, attempt) in sessions.into_iter().zip(1..) {
         assert!(row.spent < policy.max_attempts, "attempt {attempt}");
-        let started = AttemptStarted { attempt, key_pair_name: "kp".into(), region: "us-east-1".into() };
+        let started =
+            AttemptStarted { attempt, key_pair_name: "kp".into(), region: "us-east-1".into(), timeout_ms: None };
         row.apply(1, now(), &Event::AttemptStarted(started));
         let (exchange, cause, operation, error) = (Exchange::default(), None, None, None);
         let finished = AttemptFinished { attempt, class, cause, exchange, operation, error };
@@ -360,10 +364,10 @@ fn attempts_are_counted_over_all_sessions() {
 #[test]
 fn an_attempt_is_dead_from_its_time_on() {
     // Where nothing but its start is known, its request may have left as late as that permits.
-    let dead_after = policy().dead_after_start();
-    assert_eq!(dead_after, policy().attempt_timeout + policy().grace() * 2);
+    let dead_after = policy().attempt_time().dead_after_start();
+    assert_eq!(dead_after, policy().attempt_timeout + policy().attempt_time().grace() * 2);
     let hasty = Policy { attempt_timeout: Duration::from_secs(1), ..policy() };
-    assert_eq!(hasty.dead_after_start(), Duration::from_millis(2_200), "a disk may take a second");
+    assert_eq!(hasty.attempt_time().dead_after_start(), Duration::from_millis(2_200), "a disk may take a second");
     let begun = |ago_by: Duration| {
         let mut row = asked(None);
         row.last.as_mut().unwrap().started_at = ago(ago_by);
@@ -380,11 +384,25 @@ fn an_attempt_is_dead_from_its_time_on() {
             Answer { at: ago(ago_by), earlier_session, ..answer(Class::Unanswered) };
         decide(&row, &policy(), &situation())
     };
-    let grace = policy().grace();
+    let grace = policy().attempt_time().grace();
     assert_eq!(answered(grace, false), Step::Search { level: 0 });
     assert_eq!(answered(grace - instant, false), Step::WaitUntil(now().saturating_add(instant).unwrap()));
     // The clock of an earlier session may have been another one.
     assert_eq!(answered(grace - instant, true), Step::Search { level: 0 });
+
+    // An attempt has the time that its own session gave it, whatever this one gives to others.
+    for (of_its_own, class) in [(Duration::from_secs(300), None), (Duration::from_secs(1), Some(Class::Unanswered))] {
+        let time = AttemptTime { timeout: of_its_own };
+        let mut row = asked(class);
+        let last = row.last.as_mut().unwrap();
+        (last.time, last.answer) =
+            (Some(time), last.answer.take().map(|answer| Answer { earlier_session: true, ..answer }));
+        let dead_after = if class.is_none() { time.dead_after_start() } else { time.dead_after() };
+        last.started_at = ago(dead_after);
+        assert_eq!(decide(&row, &policy(), &situation()), Step::Search { level: 0 });
+        row.last.as_mut().unwrap().started_at = ago(dead_after - instant);
+        assert_eq!(decide(&row, &policy(), &situation()), Step::WaitUntil(now().saturating_add(instant).unwrap()));
+    }
 }
 
 /// Where a limit lies, to the instant and to the count. Cargo-mutants finds one more that cannot be told apart: `again`
@@ -416,6 +434,9 @@ fn limits_lie_where_they_are_said_to() {
     assert_eq!(step(&RowState { unread: true, ..refused(budget) }, &plain), "read");
     let answered = Situation { answered_at: Some(ago(budget)), ..situation() };
     assert_eq!(step(&refused(budget), &answered), "stop/throttled_for_long");
+    let unsent = |since| RowState { refused_since: Some(ago(since)), ..asked(Some(Class::NotSent)) };
+    assert_eq!(step(&unsent(budget - SHORT), &plain), "send");
+    assert_eq!(step(&unsent(budget), &plain), "stop/nothing_leaves");
 
     let denied = asked(Some(Class::NotFound)).later().seen(Found::Denied);
     let started = denied.last.as_ref().unwrap().started_at;
@@ -428,6 +449,14 @@ fn limits_lie_where_they_are_said_to() {
     assert_eq!(step(&confirmed(now().saturating_add(SHORT).unwrap()), &plain), "read");
     assert_eq!(step(&confirmed(ago(policy().max_observation_age)), &plain), "send");
     assert_eq!(step(&confirmed(ago(policy().max_observation_age + SHORT)), &plain), "read");
+    let hasty = Policy { max_observation_age: SHORT, ..policy() };
+    let reread = |rereads, age| {
+        let row = RowState { rereads, ..confirmed(ago(age)).seen(Found::Same) };
+        word(decide(&row, &hasty, &plain))
+    };
+    assert_eq!(reread(FEWEST_TRIES - 1, LATEST_REREAD), "read");
+    assert_eq!(reread(FEWEST_TRIES, LATEST_REREAD), "send");
+    assert_eq!(reread(FEWEST_TRIES, LATEST_REREAD + SHORT), "read");
 }
 
 #[path = "decide_rules.rs"]

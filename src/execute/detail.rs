@@ -35,6 +35,10 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
         (Outcome::Skipped, _) if found == Some(Found::Other) => {
             "drift: since the plan was made, another key pair has taken this name".into()
         }
+        (Outcome::Skipped, _) if found == Some(Found::Denied) => {
+            "never asked: its observation had become too old, and reading it again was denied, while others could be read"
+                .into()
+        }
         (Outcome::Skipped, _) if found == Some(Found::NoAnswer) => {
             "never asked: its observation had become too old, and it could not be read again".into()
         }
@@ -63,7 +67,11 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
             } else {
                 "a request of ours may have taken effect"
             };
-            format!("{why}, and the key pair could not be read within the time for settling")
+            if found == Some(Found::Denied) {
+                format!("{why}, and reading the key pair was denied, while others could be read")
+            } else {
+                format!("{why}, and the key pair could not be read within the time for settling")
+            }
         }
     };
     Some(text)
@@ -87,6 +95,7 @@ pub(super) fn stop_detail(cause: StopCause, row: &RowState, target: &Target) -> 
         }
         StopCause::EndpointGone => format!("no connection to Lightsail in {target} could be made: {said}"),
         StopCause::ThrottledForLong => format!("{target} refused every request for ten minutes: {said}"),
+        StopCause::NothingLeaves => format!("for ten minutes no request could leave for {target}: {said}"),
         StopCause::NothingReadable => format!("{target} gives no usable answer to lightsail:GetKeyPair: {said}"),
         StopCause::CannotRead => {
             format!("lightsail:GetKeyPair is not permitted in {target}, so nothing can be settled: {said}")
@@ -110,7 +119,11 @@ mod tests {
         let mut row = RowState::new(0, &intent());
         let name = || ("kp".to_owned(), "r".to_owned());
         let (key_pair_name, region) = name();
-        row.apply(1, now, &Event::AttemptStarted(AttemptStarted { attempt: 1, key_pair_name, region }));
+        row.apply(
+            1,
+            now,
+            &Event::AttemptStarted(AttemptStarted { attempt: 1, key_pair_name, region, timeout_ms: None }),
+        );
         let (exchange, cause, operation, error) = (Exchange::default(), None, None, None);
         let finished = AttemptFinished { attempt: 1, class, cause, exchange, operation, error };
         row.apply(2, now, &Event::AttemptFinished(Box::new(finished)));

@@ -1,14 +1,16 @@
 //! One target: its pacer, its requests, and what they cost. Every request of a run, reads too, goes through here.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::control::backoff_ceiling;
-use super::pace::Pacer;
+use super::pace::{Pacer, Permit};
 use super::rate::RateChange;
 use crate::domain::{Class, Clock, Exchange, Reply, RunId, SANDBOX_HEADER, Target};
 use crate::journal::event::{Event, RateChanged};
@@ -33,6 +35,8 @@ pub struct Lane<L> {
     pub clock: Arc<dyn Clock>,
     /// What was sent, over all targets of the session.
     pub counts: Arc<Counts>,
+    /// When a key pair was first read as a trial: reading is permitted, then.
+    pub read_at: OnceLock<Timestamp>,
 }
 
 /// Requests of a session.
@@ -66,10 +70,27 @@ impl<L> Lane<L> {
     where
         F: Future<Output = Reply<T>>,
     {
+        let permit = self.pacer.acquire().await;
+        self.read_with(permit, &CancellationToken::new(), patience, request).await
+    }
+
+    /// The same with a permit that is at hand. Once `stopping` has ended, nothing is repeated.
+    ///
+    /// # Errors
+    /// Where a change of the rate cannot be recorded.
+    pub async fn read_with<T, F>(
+        &self,
+        mut permit: Permit,
+        stopping: &CancellationToken,
+        patience: Duration,
+        request: impl Fn() -> F,
+    ) -> Result<Reading<T>, JournalError>
+    where
+        F: Future<Output = Reply<T>>,
+    {
         let began = Instant::now();
         let (mut requests, mut throttled) = (0, 0);
         loop {
-            let permit = self.pacer.acquire().await;
             let reply = request().await;
             requests += 1;
             self.counts.reads.fetch_add(1, Ordering::Relaxed);
@@ -80,10 +101,11 @@ impl<L> Lane<L> {
                 return Ok(Reading { reply, requests, throttled });
             }
             throttled += 1;
-            if began.elapsed() >= patience {
+            if began.elapsed() >= patience || stopping.is_cancelled() {
                 return Ok(Reading { reply, requests, throttled });
             }
             pause(u32::try_from(throttled).unwrap_or(u32::MAX)).await;
+            permit = self.pacer.acquire().await;
         }
     }
 
@@ -95,7 +117,7 @@ impl<L> Lane<L> {
     }
 
     /// Tells the pacer how a request fared. One without an answer says nothing about the rate.
-    pub fn report(&self, permit: super::pace::Permit, throttled: bool, answered: bool) -> Option<RateChange> {
+    pub fn report(&self, permit: Permit, throttled: bool, answered: bool) -> Option<RateChange> {
         if throttled {
             self.counts.throttled.fetch_add(1, Ordering::Relaxed);
         }

@@ -287,6 +287,7 @@ impl<L: Lightsail> Feeder<L> {
             in_flight,
             waiting,
             asked: false,
+            direct: None,
         };
         let (shared, inventory, target_no) = (Arc::clone(&self.shared), Arc::clone(&self.inventory), self.target_no);
         shared.control.entered(target_no);

@@ -28,6 +28,10 @@ use super::rate::{Learned, RateCap, RateChange, RateRule};
 /// wake-up. Only a machine that wakes later than that loses some of the rate.
 const CATCH_UP: Duration = Duration::from_millis(10);
 
+/// The time whose share of the rate may wait for the disk at once: much longer than a commit takes, and so short that all
+/// of them together are no burst.
+const MOMENT: Duration = Duration::from_millis(250);
+
 /// The pacer of one target; shared by `Arc`.
 #[derive(Debug)]
 pub struct Pacer {
@@ -40,6 +44,12 @@ pub struct Pacer {
     turn: tokio::sync::Mutex<()>,
     /// Wakes the one that sleeps when the rate changed.
     changed: Notify,
+    /// How many requests have a permit, or queue for one, and wait for their start to become durable.
+    departing: Mutex<usize>,
+    /// Wakes the next one that waits for room among those.
+    departed: Notify,
+    /// Held by the one row that reads and asks in direct succession.
+    direct: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -56,6 +66,20 @@ pub struct Permit {
     left: Duration,
 }
 
+/// A request on its way from its permit to its departure.
+#[derive(Debug)]
+#[must_use = "dropped when the request leaves"]
+pub struct Departing<'a> {
+    pacer: &'a Pacer,
+}
+
+impl Drop for Departing<'_> {
+    fn drop(&mut self) {
+        *self.pacer.departing() -= 1;
+        self.pacer.departed.notify_one();
+    }
+}
+
 impl Pacer {
     /// A pacer under `cap` that starts from what an earlier session [`learned`](Self::learned), in requests per second.
     pub fn new(cap: RateCap, learned: Option<Learned>) -> Self {
@@ -67,7 +91,51 @@ impl Pacer {
             state: Mutex::new(State { rule, last: None }),
             turn: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
+            departing: Mutex::new(0),
+            departed: Notify::new(),
+            direct: Arc::default(),
         }
+    }
+
+    /// Waits for room among the requests whose start is on its way to the disk; taken before a permit, and dropped when the
+    /// request leaves. A commit that takes long lets all that wait for it go at once: so that those are never more than the
+    /// rate's share of a moment, however slow the disk is.
+    pub async fn depart(&self) -> Departing<'_> {
+        loop {
+            let departed = self.departed.notified();
+            tokio::pin!(departed);
+            departed.as_mut().enable();
+            {
+                let mut departing = self.departing();
+                if *departing < self.room() {
+                    *departing += 1;
+                    if *departing < self.room() {
+                        // A faster rate makes room for several.
+                        self.departed.notify_one();
+                    }
+                    return Departing { pacer: self };
+                }
+            }
+            departed.await;
+        }
+    }
+
+    fn room(&self) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is positive, and casts saturate"
+        )]
+        self.rate().map_or(usize::MAX, |rate| ((rate * MOMENT.as_secs_f64()) as usize).max(1))
+    }
+
+    fn departing(&self) -> MutexGuard<'_, usize> {
+        self.departing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no other row of the target reads and asks in direct succession.
+    pub async fn direct(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.direct).lock_owned().await
     }
 
     /// Waits until one request may leave. First come, first served; cancelling a wait costs nobody anything.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::{Cause, Class, Evidence, Identity, Outcome};
+use crate::domain::{AttemptTime, Cause, Class, Evidence, Identity, Outcome};
 use crate::journal::event::{Event, Found, IntentRecorded, Source, Verdict};
 
 /// How many windows are kept: a row that is throttled for ten minutes has no more attempts than this.
@@ -41,6 +41,8 @@ pub struct RowState {
     pub last: Option<Attempt>,
     /// The last reading of the key pair since the last attempt began.
     pub look: Option<Look>,
+    /// Readings in a row that showed the key pair of the plan, in this session, since the last attempt began.
+    pub rereads: u32,
     /// Readings without a usable answer, in this session, since the last usable one.
     pub tries: Tries,
     /// What the operation history showed since the last attempt began.
@@ -70,6 +72,8 @@ pub struct Window {
     /// When its answer was written down; `None` where there was none to rely upon. Counted from its start it then ends when
     /// the attempt is dead, although its request may have left a little later: better ours unclaimed than another's claimed.
     pub to: Option<Timestamp>,
+    /// When the attempt is dead, counted from its start; `None` where its time was not recorded.
+    pub dead_at: Option<Timestamp>,
 }
 
 /// An attempt.
@@ -82,6 +86,8 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// Number of that entry.
     pub started_seq: u64,
+    /// The time that it has; `None` where that was not recorded.
+    pub time: Option<AttemptTime>,
     /// What came back; `None` while it is open, or for ever where the process died.
     pub answer: Option<Answer>,
 }
@@ -165,6 +171,7 @@ impl RowState {
             refused_since: None,
             last: None,
             look: None,
+            rereads: 0,
             tries: Tries::default(),
             search: None,
             searches: Tries::default(),
@@ -184,8 +191,12 @@ impl RowState {
                 self.attempts = started.attempt;
                 self.spent += 1;
                 self.unread = true;
-                self.windows.push(Window { from: at, to: None });
-                self.last = Some(Attempt { number: started.attempt, started_at: at, started_seq: seq, answer: None });
+                let time = started.timeout_ms.map(|ms| AttemptTime { timeout: Duration::from_millis(ms) });
+                let dead_at = time.map(|time| at.saturating_add(time.dead_after()).unwrap_or(Timestamp::MAX));
+                self.windows.push(Window { from: at, to: None, dead_at });
+                let number = started.attempt;
+                self.last = Some(Attempt { number, started_at: at, started_seq: seq, time, answer: None });
+                self.rereads = 0;
                 (self.look, self.search, self.poll) = (None, None, None);
                 (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
                 self.polled.clear();
@@ -234,8 +245,12 @@ impl RowState {
             // That a throttled request was not executed is the usual contract, but not documented here.
             if let (Class::Throttled, Some(window)) = (answer.class, window) {
                 self.windows.push(Window { to: Some(answer.at), ..window });
-                let surplus = self.windows.len().saturating_sub(MOST_WINDOWS);
-                self.windows.drain(..surplus);
+                // Never one whose effect is unknown: it must be looked for.
+                if self.windows.len() > MOST_WINDOWS
+                    && let Some(oldest) = self.windows.iter().position(|window| window.to.is_some())
+                {
+                    self.windows.remove(oldest);
+                }
             }
             self.unread = false;
             self.refusals += 1;
@@ -287,6 +302,7 @@ impl RowState {
         }
         if look.found == Found::Same {
             self.unread = false;
+            self.rereads += 1;
         }
         self.look = Some(look);
     }
@@ -324,6 +340,7 @@ impl RowState {
         self.look = self.look.take().filter(|look| self.attempts > 0 && look.found != Found::Same);
         self.unread |= self.attempts > 0;
         (self.tries, self.searches) = (Tries::default(), Tries::default());
+        self.rereads = 0;
         (self.refusals, self.unsent, self.refused_since) = (0, 0, None);
         if self.polls.since.is_some() {
             self.polls = Tries { since: Some(now), count: 0 };

@@ -45,7 +45,7 @@ impl Life {
     fn asked(self) -> Self {
         let attempt = self.row.attempts + 1;
         let (key_pair_name, region) = ("kp".into(), "r".into());
-        self.then(&Event::AttemptStarted(AttemptStarted { attempt, key_pair_name, region }))
+        self.then(&Event::AttemptStarted(AttemptStarted { attempt, key_pair_name, region, timeout_ms: None }))
     }
 
     fn answered(self, class: Class, id: Option<&str>) -> Self {
@@ -184,7 +184,7 @@ fn refusals_before_execution_are_counted_in_a_row() {
     let life = life.asked().answered(Class::Throttled, None);
     assert_eq!((life.row.refusals, life.row.unsent, life.row.refused_since), (3, 0, Some(first)));
     let (from, to) = (life.now.saturating_sub(SignedDuration::from_secs(1)).unwrap(), Some(life.now));
-    assert_eq!(life.row.windows, [Window { from, to }], "it may have been executed all the same");
+    assert_eq!(life.row.windows, [Window { from, to, dead_at: None }], "it may have been executed all the same");
     let life = life.asked().answered(Class::Unanswered, None);
     assert_eq!((life.row.refusals, life.row.unsent, life.row.refused_since), (0, 0, None));
     assert_eq!((life.row.attempts, life.row.spent, life.row.windows.len()), (4, 1, 2));

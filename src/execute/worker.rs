@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
+use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::control::StoppedBy;
@@ -25,7 +26,7 @@ use crate::journal::event::{
     AttemptFinished, AttemptStarted, Event, Found, IntentRecorded, Observed, OperationPolled, PREVIOUS, RowSettled,
     Source,
 };
-use crate::journal::{Draft, JournalError};
+use crate::journal::{Draft, JournalError, MAX_INTEGER};
 use crate::lightsail::Lightsail;
 use crate::lightsail::classify::{classify_delete, classify_operation};
 
@@ -54,6 +55,8 @@ pub(super) struct Worker<L> {
     pub(super) waiting: Option<OwnedSemaphorePermit>,
     /// Whether this session has asked for the key pair: `--max-deletes` counts it once.
     pub(super) asked: bool,
+    /// Held from a reading until the request that rests on it, where the queue between the two would make it too old.
+    pub(super) direct: Option<OwnedMutexGuard<()>>,
 }
 
 /// Whether the row goes on.
@@ -70,20 +73,30 @@ impl<L: Lightsail> Worker<L> {
         loop {
             let step = decide(&self.state, &self.shared.policy, &self.situation());
             tracing::trace!(row = self.row, ?step, "decided");
-            let flow = match step {
-                Step::Done => Flow::Leave,
-                Step::Stop(cause) => self.stop(cause),
-                Step::Settle(outcome, evidence) => self.settle(outcome, evidence, None).await?,
-                Step::Hold => self.hold().await,
-                Step::WaitUntil(at) => self.wait_until(at).await,
-                Step::Send { level } => self.send(level).await?,
-                Step::Read { level } => self.read(level).await?,
-                Step::Search { level } => self.search(level).await?,
-                Step::Poll { level } => self.poll(level).await?,
+            let shared = Arc::clone(&self.shared);
+            let flow = tokio::select! {
+                biased;
+                // What cannot be recorded is not done (I9), and what is under way then is the next session's to settle.
+                () = shared.control.broken().cancelled() => return Ok(()),
+                flow = self.act(step) => flow?,
             };
             if flow == Flow::Leave {
                 return Ok(());
             }
+        }
+    }
+
+    async fn act(&mut self, step: Step) -> Result<Flow, JournalError> {
+        match step {
+            Step::Done => Ok(Flow::Leave),
+            Step::Stop(cause) => Ok(self.stop(cause)),
+            Step::Settle(outcome, evidence) => self.settle(outcome, evidence, None).await,
+            Step::Hold => Ok(self.hold().await),
+            Step::WaitUntil(at) => Ok(self.wait_until(at).await),
+            Step::Send { level } => self.send(level).await,
+            Step::Read { level } => self.read(level).await,
+            Step::Search { level } => self.search(level).await,
+            Step::Poll { level } => self.poll(level).await,
         }
     }
 
@@ -120,30 +133,28 @@ impl<L: Lightsail> Worker<L> {
         let now = self.shared.clock.now();
         // The clock may jump: never wait longer than an attempt takes to be dead.
         let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-        let wait = wait.min(self.shared.policy.dead_after()) + Duration::from_millis(1);
+        let wait = wait.min(self.shared.policy.attempt_time().dead_after()) + Duration::from_millis(1);
         tokio::time::sleep(wait).await;
         Flow::Next
     }
 
     /// Asks to delete the key pair, unless the session stops first.
     async fn send(&mut self, level: u32) -> Result<Flow, JournalError> {
-        let shared = Arc::clone(&self.shared);
+        let (shared, lane) = (Arc::clone(&self.shared), Arc::clone(&self.lane));
         let stopping = shared.control.stopping();
         let waited = async {
             pause(level).await;
-            if self.in_flight.is_none() {
-                self.in_flight = Arc::clone(&shared.in_flight).acquire_owned().await.ok();
-            }
-            self.lane.pacer.acquire().await
+            self.take_place().await;
+            let departing = lane.pacer.depart().await;
+            (departing, lane.pacer.acquire().await)
         };
-        let permit = tokio::select! {
+        let (departing, permit) = tokio::select! {
             biased;
             () = stopping.cancelled() => return Ok(Flow::Leave),
-            permit = waited => permit,
+            waited = waited => waited,
         };
         // The queue may have been long: what was fresh then may not be now.
-        let step = decide(&self.state, &shared.policy, &self.situation());
-        if !matches!(step, Step::Send { .. }) && !self.read_just_now() {
+        if !matches!(decide(&self.state, &shared.policy, &self.situation()), Step::Send { .. }) {
             return Ok(Flow::Next);
         }
         if !self.asked && !shared.control.may_ask() {
@@ -151,20 +162,26 @@ impl<L: Lightsail> Worker<L> {
         }
         self.asked = true;
         let attempt = self.state.attempts + 1;
+        let timeout_ms = u64::try_from(shared.policy.attempt_timeout.as_millis()).unwrap_or(u64::MAX);
         let started = AttemptStarted {
             attempt,
             key_pair_name: self.intent.key_pair_name.clone(),
             region: self.intent.region.clone(),
+            timeout_ms: Some(timeout_ms.min(MAX_INTEGER)),
         };
         self.record(Event::AttemptStarted(started)).await?;
+        self.direct = None;
+        drop(departing);
         if self.has_started_late() {
             return self.leave_out(attempt).await;
         }
         let name = &self.intent.key_pair_name;
         let expected = self.intent.expected_fingerprint.as_deref().filter(|_| name == DEFAULT_KEY_PAIR);
         let reply = self.lane.port.delete_key_pair(&self.intent.region, name, expected).await;
-        self.lane.counts.deletes.fetch_add(1, Ordering::Relaxed);
         let (class, cause) = classify_delete(name, &reply.result);
+        if class != Class::NotSent {
+            self.lane.counts.deletes.fetch_add(1, Ordering::Relaxed);
+        }
         let answered = reply.exchange.http_status.is_some();
         let change = self.lane.report(permit, class == Class::Throttled, answered);
         shared.control.answered(self.target_no, class, shared.clock.now());
@@ -183,7 +200,9 @@ impl<L: Lightsail> Worker<L> {
     /// start alone counts from it until the attempt is dead.
     fn has_started_late(&self) -> bool {
         let took = self.state.last.as_ref().map(|last| self.shared.clock.now().duration_since(last.started_at));
-        took.is_some_and(|took| took > SignedDuration::try_from(self.shared.policy.start_limit()).unwrap_or_default())
+        took.is_some_and(|took| {
+            took > SignedDuration::try_from(self.shared.policy.attempt_time().start_limit()).unwrap_or_default()
+        })
     }
 
     /// Records that the attempt's request did not leave.
@@ -194,7 +213,8 @@ impl<L: Lightsail> Worker<L> {
             "the journal's disk is slow: the request did not leave, and is tried again"
         );
         self.in_flight = None;
-        let error = ApiError::nothing(Class::NotSent, Cause::StartedLate);
+        let said = "the journal's disk took too long to make its start durable";
+        let error = ApiError { message: Some(said.into()), ..ApiError::nothing(Class::NotSent, Cause::StartedLate) };
         let finished = AttemptFinished {
             attempt,
             class: error.class,
@@ -206,24 +226,44 @@ impl<L: Lightsail> Worker<L> {
         self.record(Event::AttemptFinished(Box::new(finished))).await
     }
 
-    /// Whether the key pair was read by itself a moment ago. At a slow rate the queue alone can take longer than a short
-    /// `--max-observation-age`: reading again each time would never end.
-    fn read_just_now(&self) -> bool {
-        const MOMENT: SignedDuration = SignedDuration::from_secs(60);
-        let seen = self.state.confirmed_at.filter(|_| self.state.look.is_some());
-        seen.is_some_and(|at| self.shared.clock.now().duration_since(at) < MOMENT)
+    /// Takes a place among those in flight, where the row has none.
+    async fn take_place(&mut self) {
+        if self.in_flight.is_none() {
+            self.in_flight = Arc::clone(&self.shared.in_flight).acquire_owned().await.ok();
+        }
+    }
+
+    /// A row that was read and became too old in the queue is read once more, and asked for right after that: at a slow rate
+    /// the queue alone can take longer than `--max-observation-age`. One row of a target at a time, with its place in
+    /// flight, which nobody who waits here may keep from it.
+    async fn go_directly(&mut self) {
+        if self.direct.is_none() {
+            self.take_place().await;
+            self.direct = Some(self.lane.pacer.direct().await);
+        }
     }
 
     /// Reads the key pair: by itself, or before the first attempt from a listing of the whole target where that costs
     /// fewer requests.
     async fn read(&mut self, level: u32) -> Result<Flow, JournalError> {
-        let drains = self.state.unread;
-        if !drains && self.shared.control.is_stopping() {
-            return Ok(Flow::Leave);
+        let shared = Arc::clone(&self.shared);
+        // Where a request of ours may have taken effect, a session that stops looks all the same.
+        let never = CancellationToken::new();
+        let stopping = if self.state.unread { &never } else { shared.control.stopping() };
+        let again = self.state.rereads > 0 && !self.state.delete_seen;
+        let waited = async {
+            pause(level).await;
+            if again {
+                self.go_directly().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => return Ok(Flow::Leave),
+            () = waited => {}
         }
-        pause(level).await;
-        let patience = self.shared.policy.settle_timeout;
-        if self.state.attempts == 0 {
+        let patience = shared.policy.settle_timeout;
+        if self.state.attempts == 0 && !again {
             let name = &self.intent.key_pair_name;
             let listed = self.inventory.look_up(&self.shared, &self.lane, self.target_no, name).await?;
             if let Some((pair, at)) = listed.filter(|(pair, _)| self.compare(pair) != Found::NoAnswer) {
@@ -231,8 +271,13 @@ impl<L: Lightsail> Worker<L> {
             }
         }
         let (region, name) = (&self.intent.region, &self.intent.key_pair_name);
-        let Reading { reply, requests, throttled } =
-            self.lane.read(patience, || self.lane.port.get_key_pair(region, name)).await?;
+        let permit = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return Ok(Flow::Leave),
+            permit = self.lane.pacer.acquire() => permit,
+        };
+        let request = || self.lane.port.get_key_pair(region, name);
+        let Reading { reply, requests, throttled } = self.lane.read_with(permit, stopping, patience, request).await?;
         let (pair, error) = split(reply.result);
         let found = match (&pair, &error) {
             (Some(pair), _) if pair.name != *name => Found::NoAnswer,
@@ -243,6 +288,9 @@ impl<L: Lightsail> Worker<L> {
         let now = self.shared.clock.now();
         if matches!(found, Found::Same | Found::Other | Found::NotFound) {
             self.shared.control.was_read(self.target_no, now);
+        }
+        if found != Found::Same {
+            self.direct = None;
         }
         let observation = pair.map(|pair| observation(pair, now));
         self.record(Event::Observed(Box::new(Observed {
@@ -293,7 +341,7 @@ impl<L: Lightsail> Worker<L> {
         let (region, name) = (self.intent.region.clone(), self.intent.key_pair_name.clone());
         let mut token: Option<String> = None;
         let (mut requests, mut throttled) = (0, 0);
-        let (mut hit, mut unfinished, mut nameless) = (None, None, false);
+        let (mut hit, mut unfinished, mut nameless, mut whole) = (None, None, false, false);
         let mut last = None;
         for _ in 0..SEARCH_PAGES {
             let patience = self.shared.policy.settle_timeout;
@@ -315,17 +363,19 @@ impl<L: Lightsail> Worker<L> {
                     unfinished = unfinished.or(operation.id.is_some().then_some(operation));
                 }
             }
-            token = answer.next;
-            if hit.is_some() || token.is_none() {
+            whole = answer.next.is_none();
+            if hit.is_some() || whole || answer.next == token {
                 break;
             }
+            token = answer.next;
         }
         let (exchange, error) = last.unwrap_or_default();
         let found = match (&hit, &unfinished, error.as_ref().map(|error| found_error(error.class))) {
             (Some(_), ..) => Found::Operation,
             (None, Some(_), _) => Found::Unfinished,
             // One that cannot be asked for: the history is all that will say when it is over.
-            (None, None, None) if nameless => Found::NoAnswer,
+            // Nor does one that was not read to its end say that there is nothing.
+            (None, None, None) if nameless || !whole => Found::NoAnswer,
             // Whether the service answers for a deleted key pair is not documented: "not found" is no evidence.
             (None, None, Some(Found::NotFound) | None) => Found::NoOperation,
             (None, None, Some(found)) => found,
@@ -357,10 +407,12 @@ impl<L: Lightsail> Worker<L> {
         let early = if whole { WHOLE_SECONDS_TOLERANCE } else { CLOCK_TOLERANCE };
         operation.is_delete_of(&self.intent.key_pair_name)
             && self.state.windows.iter().any(|window| {
-                let dead = window.from.saturating_add(self.shared.policy.dead_after()).unwrap_or(Timestamp::MAX);
+                let time = self.shared.policy.attempt_time();
+                let dead = || window.from.saturating_add(time.dead_after()).unwrap_or(Timestamp::MAX);
+                let until = window.to.or(window.dead_at).unwrap_or_else(dead);
                 let from = window.from.saturating_sub(early).unwrap_or(Timestamp::MIN);
                 // Nothing that an answered attempt did can be younger than its answer.
-                (from..=window.to.unwrap_or(dead)).contains(&created)
+                (from..=until).contains(&created)
             })
     }
 

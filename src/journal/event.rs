@@ -273,6 +273,10 @@ pub struct AttemptStarted {
     pub key_pair_name: String,
     /// The region that is asked.
     pub region: String,
+    /// How long its answer is waited for, in milliseconds: when it is surely dead follows from that, whatever timeout the
+    /// session has that finds it. Absent in journals of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
 }
 
 /// What came back for a request, whole.

@@ -146,7 +146,7 @@ fn ends_with(text: &[u8], end: &[u8]) -> bool {
 
 /// A header ends where its line does, which JSON escapes; a parameter at the next one.
 fn secret_length(text: &[u8]) -> usize {
-    const ESCAPED: [&[u8]; 4] = [b"\\n", b"\\r", b"\\u000a", b"\\u000A"];
+    const ESCAPED: [&[u8]; 5] = [b"\\n", b"\\r", b"\\\"", b"\\u000a", b"\\u000A"];
     let ends = |at: &usize| {
         matches!(text[*at], b'\n' | b'\r' | b'"' | b',' | b'&' | b' ')
             || ESCAPED.iter().any(|end| text[*at..].starts_with(end))
@@ -212,6 +212,11 @@ mod tests {
         let nested = b"credential=signature=a:b=c, x-amz-security-token=signature=d&e";
         assert_eq!(&*without_token(nested), b"credential=(left out), x-amz-security-token=(left out)&e");
         assert_eq!(&*without_token(b"Signature="), b"Signature=(left out)");
+        let quoted = br#"{"message":"it said \"Signature=abc\", and no more","__type":"X"}"#;
+        assert_eq!(
+            &*without_token(quoted),
+            br#"{"message":"it said \"Signature=(left out)\", and no more","__type":"X"}"#
+        );
         let escaped = br#"{"message":"x-amz-security-token:A\/B\u002fC\nhost"}"#;
         assert_eq!(&*without_token(escaped), br#"{"message":"x-amz-security-token:(left out)\nhost"}"#);
     }

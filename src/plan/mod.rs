@@ -445,7 +445,10 @@ pub async fn probe<L: Lightsail>(lane: &Lane<L>, name: &str, patience: Duration)
     Ok(match error {
         Some(error) if error.class == Class::Denied => Probe::Denied(error.summary()),
         Some(error) if error.class != Class::NotFound => Probe::NoAnswer,
-        _ => Probe::Read,
+        _ => {
+            lane.read_at.get_or_init(|| lane.clock.now());
+            Probe::Read
+        }
     })
 }
 

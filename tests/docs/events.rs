@@ -210,6 +210,7 @@ pub(crate) fn full() -> Vec<Event> {
             attempt: 1,
             key_pair_name: "ci-runner".into(),
             region: "eu-central-1".into(),
+            timeout_ms: Some(15_000),
         }),
         Event::AttemptFinished(Box::new(AttemptFinished {
             attempt: 1,

@@ -205,7 +205,7 @@ impl Course {
         if happens(&mut self.rng, self.faults.jump) {
             let by = while_(&mut self.rng) * [-6, -1, 1, 6][self.rng.usize(..4)];
             if by > 0 {
-                let dead = Us::try_from(self.policy.dead_after().as_micros()).unwrap();
+                let dead = Us::try_from(self.policy.attempt_time().dead_after().as_micros()).unwrap();
                 gap = gap.max(dead + 100 * MS);
             }
             self.time.jump(by);

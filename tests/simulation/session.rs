@@ -126,6 +126,7 @@ impl Session<'_> {
                     clock: Arc::clone(clock),
                     world: None,
                     counts: Arc::clone(counts),
+                    read_at: Default::default(),
                 }),
             }
         };

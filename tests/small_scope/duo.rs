@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Class, Evidence, Outcome, Policy};
 use keybatch::execute::control::{Control, Limits, StoppedBy};
-use keybatch::execute::decide::{Situation, StopCause};
+use keybatch::execute::decide::{FEWEST_TRIES, Situation, StopCause};
 use keybatch::execute::row::{RowState, Tries};
 use keybatch::journal::event::{Event, Verdict};
 
@@ -112,7 +112,7 @@ impl Duo {
             concurrency: u32::try_from(scope.concurrency).unwrap(),
             ..Policy::default()
         };
-        assert_eq!(policy.dead_after(), TICK);
+        assert_eq!(policy.attempt_time().dead_after(), TICK);
         let row = |verdict| Row {
             state: RowState::new(0, &intent(verdict, at(0))),
             truth: Truth::default(),
@@ -212,7 +212,8 @@ impl Duo {
         let ago = |then: Option<Timestamp>| then.map(|then| age(self.now[row], then).min(1));
         let tries = |tries: Tries| (tries.count.min(3), ago(tries.since));
         let confirmed = state.confirmed_at.map(|then| age(self.now[row], then));
-        (state.attempts, state.spent, state.unread, state.unsent, confirmed).hash(hasher);
+        (state.attempts, state.spent, state.unread, state.unsent, confirmed, state.rereads.min(FEWEST_TRIES))
+            .hash(hasher);
         state.windows.iter().any(|window| window.to.is_none()).hash(hasher);
         let last = state.last.as_ref().map(|last| {
             let earlier = last.answer.as_ref().is_some_and(|answer| answer.earlier_session);

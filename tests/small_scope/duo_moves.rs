@@ -2,7 +2,7 @@
 
 use keybatch::domain::{Class, Exchange, Operation};
 use keybatch::execute::control::Control;
-use keybatch::execute::decide::{Denial, Step, decide};
+use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
 use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source, Verdict};
 
 use crate::duo::{Duo, FRESH_TICKS, Phase, Row, TICK, Told, at};
@@ -179,7 +179,9 @@ fn send(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
     if state.attempts >= scope.attempts[row] || full {
         return Vec::new();
     }
-    // The queue may be so long that what was seen is too old when its turn comes.
+    // The queue may be so long that what was seen is too old when its turn comes; not where the row goes directly from
+    // its reading to its request.
+    let queues = state.rereads < FEWEST_TRIES;
     let queued = duo.clone().said(|| format!("row {row} queues for long")).later(row, FRESH_TICKS + 1);
     let mut duo = duo.clone();
     duo.rows[row].place = true;
@@ -193,10 +195,10 @@ fn send(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
     let attempt = duo.rows[row].state.attempts + 1;
     let mut begun = duo.said(|| format!("row {row}: attempt {attempt}"));
     check_sending(&begun, row);
-    let started = AttemptStarted { attempt, key_pair_name: "key".into(), region: "r".into() };
+    let started = AttemptStarted { attempt, key_pair_name: "key".into(), region: "r".into(), timeout_ms: None };
     begun.rows[row].state.apply(0, at(begun.now[row]), &Event::AttemptStarted(started));
     begun.rows[row].asked = true;
-    vec![phase(begun, row, Phase::InFlight), queued]
+    std::iter::once(phase(begun, row, Phase::InFlight)).chain(queues.then_some(queued)).collect()
 }
 
 /// What must hold when a request leaves.

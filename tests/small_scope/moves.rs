@@ -125,7 +125,7 @@ fn send(node: &Node) -> Vec<Node> {
         return Vec::new();
     }
     let attempt = node.state.attempts + 1;
-    let started = AttemptStarted { attempt, key_pair_name: "key".into(), region: "r".into() };
+    let started = AttemptStarted { attempt, key_pair_name: "key".into(), region: "r".into(), timeout_ms: None };
     let mut begun = node.clone().told(format!("attempt {attempt}")).apply(&Event::AttemptStarted(started));
     begun.check_sending();
     let mut next = Vec::new();
@@ -143,7 +143,8 @@ fn send(node: &Node) -> Vec<Node> {
             Effect::None => {}
             Effect::Now => fate.execute(),
             Effect::Late => {
-                fate.truth.late = Some(fate.state.last.as_ref().unwrap().started_at + fate.policy.dead_after());
+                fate.truth.late =
+                    Some(fate.state.last.as_ref().unwrap().started_at + fate.policy.attempt_time().dead_after());
             }
         }
         let operation = Operation { id: Some(format!("op-{attempt}")), ..Operation::default() };

@@ -137,7 +137,12 @@ impl Script {
 
     fn start(&mut self, row: u64, attempt: u32) -> u64 {
         let region = if row.is_multiple_of(2) { "eu-west-1" } else { "us-east-1" };
-        let started = event::AttemptStarted { attempt, key_pair_name: format!("key-{row}"), region: region.into() };
+        let started = event::AttemptStarted {
+            attempt,
+            key_pair_name: format!("key-{row}"),
+            region: region.into(),
+            timeout_ms: Some(15_000),
+        };
         self.push(Some(row), Event::AttemptStarted(started))
     }
 

@@ -12,7 +12,7 @@ mod store;
 
 pub use audit::{Page, SchemaDifference, Snapshot, StoredHead};
 pub use open::{is_of_the_machine, on_network_file_system, open_reader};
-pub use read::{IntentPage, RunRecord, SqliteReader, StoredEntry, StoryEntry};
+pub use read::{IntentPage, OpenAttempt, RunRecord, SqliteReader, StoredEntry, StoryEntry};
 pub use replay::{PROJECTIONS, Replay};
 pub use review::{Cell, EntryFilter, ReviewRow, Visitor};
 pub use store::SqliteStore;

@@ -49,6 +49,19 @@ pub struct RunRecord {
     pub reads_throttled: u64,
 }
 
+/// An attempt of which nothing tells what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenAttempt {
+    /// Its run's name.
+    pub run: String,
+    /// The key pair's region.
+    pub region: String,
+    /// The key pair's name.
+    pub key_pair_name: String,
+    /// Its `attempt_started`.
+    pub started: Entry,
+}
+
 /// An entry of a row's story.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoryEntry {
@@ -167,6 +180,39 @@ impl SqliteReader {
         let query = sqlx::query(sql::PENDING_COUNT).bind(run_no);
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         rows.iter().map(|row| Ok((get(row, 0)?, unsigned(row, 1)?))).collect()
+    }
+
+    /// The first key pairs of a target that are to be deleted: of the rows without an outcome, or of those with one.
+    pub async fn names_to_delete(
+        &self,
+        run_no: i64,
+        target_no: i64,
+        settled: bool,
+        limit: u32,
+    ) -> Result<Vec<String>, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::NAMES_TO_DELETE).bind(run_no).bind(target_no).bind(settled).bind(limit);
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(|row| get(row, 0)).collect()
+    }
+
+    /// The attempts of other runs than `run` against this service that may be under way still, as far as the journal tells.
+    pub async fn open_attempts(
+        &self,
+        run: RunId,
+        endpoint: &str,
+        account: &str,
+    ) -> Result<Vec<OpenAttempt>, JournalError> {
+        let mut connection = self.connection.lock().await;
+        let query = sqlx::query(sql::OPEN_ATTEMPTS).bind(run.to_string());
+        let query = query.bind(endpoint.to_owned()).bind(account.to_owned());
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let attempt = |row| {
+            let body: String = get(row, 3)?;
+            let started = Entry::parse(&body).map_err(JournalError::entry)?;
+            Ok(OpenAttempt { run: get(row, 0)?, region: get(row, 1)?, key_pair_name: get(row, 2)?, started })
+        };
+        rows.iter().map(attempt).collect()
     }
 
     /// All entries of one row, in order.

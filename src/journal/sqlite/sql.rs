@@ -118,8 +118,8 @@ pub(super) const RUN_COUNTS: &str = "SELECT count(*) FILTER (WHERE outcome = 'de
      count(*) FILTER (WHERE outcome = 'gone'), count(*) FILTER (WHERE outcome = 'absent'), \
      count(*) FILTER (WHERE outcome = 'skipped'), count(*) FILTER (WHERE outcome = 'failed'), \
      count(*) FILTER (WHERE outcome = 'in_doubt') FROM (SELECT outcome FROM row_outcome WHERE run_no = ? LIMIT -1)";
-pub(super) const RUN_ATTEMPTS: &str =
-    "SELECT count(*), count(*) FILTER (WHERE class = 'throttled') FROM attempt WHERE run_no = ?";
+pub(super) const RUN_ATTEMPTS: &str = "SELECT count(*) FILTER (WHERE class IS NOT 'not_sent'), count(*) FILTER (WHERE class = 'throttled') \
+     FROM attempt WHERE run_no = ?";
 /// Skipped rows whose every note says that they repeat another row.
 pub(super) const SUPERFLUOUS: &str = "SELECT count(*) FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
      WHERE i.run_no = ? AND i.verdict = 'skip' AND i.outcome = 'skipped' \
@@ -144,6 +144,15 @@ pub(super) const TOUCHED: &str = "SELECT i.row_no, i.seq, e.body, 1 \
 pub(super) const PENDING_COUNT: &str = "SELECT t.target_no, (SELECT count(*) FROM intent AS i \
      WHERE i.run_no = t.run_no AND i.target_no = t.target_no AND i.settled_seq IS NULL) FROM target AS t \
      WHERE t.run_no = ?";
+/// Key pairs of a target that are to be deleted, those without an outcome or those with one.
+pub(super) const NAMES_TO_DELETE: &str = "SELECT key_pair_name FROM intent WHERE run_no = ? AND target_no = ? \
+     AND verdict = 'delete' AND (settled_seq IS NOT NULL) = ? ORDER BY row_no LIMIT ?";
+/// Attempts of other runs against this service that may be under way still, for all that is known: the key pair, and their start.
+pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.region, i.key_pair_name, s.body FROM run AS r \
+     CROSS JOIN attempt AS a ON a.run_no = r.run_no CROSS JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no \
+     CROSS JOIN target AS t ON t.target_no = i.target_no CROSS JOIN entry AS s ON s.seq = a.started_seq \
+     WHERE r.run_id <> ? AND r.state IN ('running', 'stopped') AND r.endpoint = ? AND r.account_id = ? \
+     AND (a.class IS NULL OR a.class = 'unanswered') AND i.settled_seq IS NULL";
 pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
      SELECT seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT settled_seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \
@@ -217,6 +226,8 @@ pub(super) fn all() -> Vec<&'static str> {
         PENDING,
         TOUCHED,
         PENDING_COUNT,
+        NAMES_TO_DELETE,
+        OPEN_ATTEMPTS,
         STORY,
         MILESTONES,
         ROWS_OF_NAME,

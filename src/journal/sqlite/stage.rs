@@ -26,6 +26,7 @@ const PUT_SEEN: &str = "INSERT INTO seen SELECT ?1, value ->> 0, value ->> 1 FRO
 const PUT_USED: &str = "INSERT INTO used SELECT ?1, value ->> 0, 1, value ->> 1 FROM json_each(?2) WHERE true \
      ON CONFLICT (region, name) DO UPDATE SET instances = instances + 1";
 const REGIONS: &str = "SELECT region, count(*) FROM row WHERE name <> '' GROUP BY region ORDER BY min(row_no)";
+const NAMES: &str = "SELECT EXISTS (SELECT 1 FROM row WHERE region = ? AND name = ?)";
 const JOINED: &str = "SELECT r.row_no, r.region, r.name, r.body, s.body, u.instances, u.example, \
      (SELECT min(d.row_no) FROM row AS d WHERE d.region = r.region AND d.name = r.name) \
      FROM row AS r LEFT JOIN seen AS s ON s.region = r.region AND s.name = r.name \
@@ -145,6 +146,13 @@ impl Stage {
         let mut transaction = self.connection.begin().await.map_err(JournalError::sql)?;
         query.bind(json.to_owned()).execute(&mut *transaction).await.map_err(JournalError::sql)?;
         transaction.commit().await.map_err(JournalError::sql)
+    }
+
+    /// Whether a row names this key pair.
+    pub async fn names(&mut self, region: &str, name: &str) -> Result<bool, JournalError> {
+        let query = sqlx::query(NAMES).bind(region.to_owned()).bind(name.to_owned());
+        let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        get(&row, 0)
     }
 
     /// The regions that rows with a name are in, with their numbers of rows, in the order in which they first appear.
