@@ -397,6 +397,56 @@ mod tests {
         assert_eq!(pacer.rate(), None);
     }
 
+    /// A commit lets all that wait for it go at once: those are never so many that the rate is exceeded.
+    // SEMANTICS: P22
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_disk_does_not_gather_requests_to_a_burst() {
+        for (rate, most_in_a_second) in [(4.0, 5), (20.0, 25)] {
+            let pacer = capped(rate);
+            let mut set = tokio::task::JoinSet::new();
+            for _ in 0..32 {
+                let pacer = Arc::clone(&pacer);
+                set.spawn(async move {
+                    let mut left = Vec::new();
+                    for _ in 0..10 {
+                        let departing = pacer.depart().await;
+                        let _ = pacer.acquire().await;
+                        // All that are on their way become durable at the same moment.
+                        let commit = Duration::from_millis(2_200);
+                        let into = pacer.origin.elapsed().as_nanos() % commit.as_nanos();
+                        tokio::time::sleep(commit - Duration::from_nanos(into as u64)).await;
+                        drop(departing);
+                        left.push(pacer.origin.elapsed());
+                    }
+                    left
+                });
+            }
+            let mut left: Vec<_> = set.join_all().await.into_iter().flatten().collect();
+            left.sort();
+            for (i, from) in left.iter().enumerate() {
+                let window = left[i..].iter().take_while(|at| **at < *from + Duration::from_secs(1)).count();
+                assert!(window <= most_in_a_second, "{window} in a second at {rate}/s");
+            }
+        }
+    }
+
+    /// Room that a faster rate makes is taken by those that wait.
+    #[tokio::test(start_paused = true)]
+    async fn a_faster_rate_lets_more_wait_for_the_disk() {
+        let pacer = capped(200.0);
+        let began = Instant::now();
+        let mut set = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let pacer = Arc::clone(&pacer);
+            set.spawn(async move {
+                let _departing = pacer.depart().await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            });
+        }
+        set.join_all().await;
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn targets_are_independent() {
         let pacers: Vec<_> = (0..3).map(|_| Pacer::new(RateCap::PerSecond(5.0), None)).collect();
