@@ -59,7 +59,7 @@ impl OpenJournal {
             new_journal_id: Uuid::now_v7().to_string(),
             on_checkpoint: checkpoints::sink(checkpoint_to)?,
         };
-        let (journal, _task) = Journal::start(store, writer).await?;
+        let journal = Journal::start_apart(store, writer).await?;
         let reader = SqliteReader::open(path).await?;
         let open = Self { journal, reader, clock, _lock: lock };
         open.close_dead_plans(context).await?;

@@ -82,9 +82,31 @@ impl Journal {
     /// # Errors
     /// Where the head cannot be read or the first entry cannot be written.
     pub async fn start<S: EntryStore>(
-        mut store: S,
+        store: S,
         options: WriterOptions,
     ) -> Result<(Self, JoinHandle<()>), JournalError> {
+        let (journal, work) = Self::begin(store, options).await?;
+        Ok((journal, tokio::spawn(work)))
+    }
+
+    /// The same on a thread of its own. A commit is a dozen steps, each of them waited for: as a task among others it would
+    /// wait behind every request that is being made, at each of them, and every row waits for the commit.
+    ///
+    /// # Errors
+    /// As [`Journal::start`]; also where there cannot be another thread.
+    pub async fn start_apart<S: EntryStore>(store: S, options: WriterOptions) -> Result<Self, JournalError> {
+        let (journal, work) = Self::begin(store, options).await?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(JournalError::sql)?;
+        let thread = std::thread::Builder::new().name("journal".into());
+        thread.spawn(move || runtime.block_on(work)).map_err(JournalError::sql)?;
+        Ok(journal)
+    }
+
+    async fn begin<S: EntryStore>(
+        mut store: S,
+        options: WriterOptions,
+    ) -> Result<(Self, impl Future<Output = ()> + Send), JournalError> {
         let head = store.head().await?;
         let known = store.journal_id().await?;
         let id: Arc<str> = known.as_deref().unwrap_or(&options.new_journal_id).into();
@@ -107,8 +129,7 @@ impl Journal {
             writer.consolidate().await?;
         }
         let (queue, commands) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(writer.work(commands));
-        Ok((Self { queue, id }, task))
+        Ok((Self { queue, id }, writer.work(commands)))
     }
 
     /// The journal's id.

@@ -3,12 +3,18 @@
 //! Statement round trips go through a thread, so the writer puts many rows into one statement; each of those exists
 //! in several sizes ([`CHUNKS`]), because the number of rows is part of its text.
 
-/// The sizes of the statements that write several rows, largest first. 64 is a group commit at full load, 256 is for
-/// plans and replays; that one has 256 × 6 parameters, far below SQLite's limit of 32,766.
-pub(super) const CHUNKS: [usize; 8] = [256, 64, 32, 16, 8, 4, 2, 1];
+/// The sizes of the statements that write several rows, smallest first. 64 is a group commit at full load, 256 is for
+/// plans and replays; that one has 256 × 6 parameters, far below SQLite's limit of 32,766. A statement with more places than
+/// there are rows is filled up with nulls, which it leaves out: that costs less than a second statement.
+pub(super) const CHUNKS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 256];
 
 /// A statement in each of the sizes of [`CHUNKS`].
 pub(super) type Sized = [&'static str; 8];
+
+/// The place in [`CHUNKS`] of the statement for so many rows, which takes them all or as many as the largest one can.
+pub(super) fn chunk(rows: usize) -> usize {
+    CHUNKS.iter().position(|size| *size >= rows).unwrap_or(CHUNKS.len() - 1)
+}
 
 macro_rules! times {
     (1, $row:literal) => {
@@ -40,22 +46,26 @@ macro_rules! times {
 macro_rules! sized {
     ($head:literal, $row:literal, $tail:literal) => {
         [
-            concat!($head, times!(256, $row), $tail),
-            concat!($head, times!(64, $row), $tail),
-            concat!($head, times!(32, $row), $tail),
-            concat!($head, times!(16, $row), $tail),
-            concat!($head, times!(8, $row), $tail),
-            concat!($head, times!(4, $row), $tail),
-            concat!($head, times!(2, $row), $tail),
             concat!($head, times!(1, $row), $tail),
+            concat!($head, times!(2, $row), $tail),
+            concat!($head, times!(4, $row), $tail),
+            concat!($head, times!(8, $row), $tail),
+            concat!($head, times!(16, $row), $tail),
+            concat!($head, times!(32, $row), $tail),
+            concat!($head, times!(64, $row), $tail),
+            concat!($head, times!(256, $row), $tail),
         ]
     };
 }
 
-pub(super) const INSERT_ENTRY: Sized = sized!("INSERT INTO entry (seq, body, leaf) VALUES ", "(?,?,?)", "");
+pub(super) const INSERT_ENTRY: Sized =
+    sized!("INSERT INTO entry (seq, body, leaf) SELECT * FROM (VALUES ", "(?,?,?)", ") WHERE column1 IS NOT NULL");
 
-pub(super) const INSERT_INTENT: Sized =
-    sized!("INSERT INTO intent (run_no, row_no, target_no, key_pair_name, verdict, seq) VALUES ", "(?,?,?,?,?,?)", "");
+pub(super) const INSERT_INTENT: Sized = sized!(
+    "INSERT INTO intent (run_no, row_no, target_no, key_pair_name, verdict, seq) SELECT * FROM (VALUES ",
+    "(?,?,?,?,?,?)",
+    ") WHERE column1 IS NOT NULL"
+);
 
 pub(super) const SETTLE_INTENT: Sized = sized!(
     "UPDATE intent SET settled_seq = v.column3, outcome = v.column4, evidence = v.column5 FROM (VALUES ",
@@ -63,8 +73,11 @@ pub(super) const SETTLE_INTENT: Sized = sized!(
     ") AS v WHERE intent.run_no = v.column1 AND intent.row_no = v.column2 AND intent.settled_seq IS NULL"
 );
 
-pub(super) const INSERT_ATTEMPT: Sized =
-    sized!("INSERT INTO attempt (run_no, row_no, attempt, started_seq) VALUES ", "(?,?,?,?)", "");
+pub(super) const INSERT_ATTEMPT: Sized = sized!(
+    "INSERT INTO attempt (run_no, row_no, attempt, started_seq) SELECT * FROM (VALUES ",
+    "(?,?,?,?)",
+    ") WHERE column1 IS NOT NULL"
+);
 
 pub(super) const FINISH_ATTEMPT: Sized = sized!(
     "UPDATE attempt SET finished_seq = v.column4, class = v.column5 FROM (VALUES ",
@@ -75,12 +88,16 @@ pub(super) const FINISH_ATTEMPT: Sized = sized!(
 
 /// An attempt with its end, where both are known at once.
 pub(super) const INSERT_WHOLE_ATTEMPT: Sized = sized!(
-    "INSERT INTO attempt (run_no, row_no, attempt, started_seq, finished_seq, class) VALUES ",
+    "INSERT INTO attempt (run_no, row_no, attempt, started_seq, finished_seq, class) SELECT * FROM (VALUES ",
     "(?,?,?,?,?,?)",
-    ""
+    ") WHERE column1 IS NOT NULL"
 );
 
-pub(super) const INSERT_ROW_ENTRY: Sized = sized!("INSERT INTO row_entry (run_no, row_no, seq) VALUES ", "(?,?,?)", "");
+pub(super) const INSERT_ROW_ENTRY: Sized = sized!(
+    "INSERT INTO row_entry (run_no, row_no, seq) SELECT * FROM (VALUES ",
+    "(?,?,?)",
+    ") WHERE column1 IS NOT NULL"
+);
 
 pub(super) const INSERT_HEAD: &str = "INSERT INTO head (id, size, root, frontier) VALUES (0, ?, ?, ?)";
 pub(super) const MOVE_HEAD: &str =

@@ -122,15 +122,24 @@ pub(super) async fn apply(connection: &mut SqliteConnection, changes: Changes) -
 
 async fn insert_entries(connection: &mut SqliteConnection, entries: Vec<Sealed>) -> Result<(), JournalError> {
     let mut entries = entries.into_iter();
-    for (size, statement) in sql::CHUNKS.into_iter().zip(sql::INSERT_ENTRY) {
-        while entries.len() >= size {
-            let query = entries.by_ref().take(size).fold(sqlx::query(statement), |query, sealed| {
-                bind(query, sealed.seq.into()).bind(sealed.body).bind(sealed.leaf.to_vec())
-            });
-            query.execute(&mut *connection).await.map_err(JournalError::sql)?;
+    while entries.len() > 0 {
+        let chunk = sql::chunk(entries.len());
+        let rows = entries.len().min(sql::CHUNKS[chunk]);
+        let query = entries.by_ref().take(rows).fold(sqlx::query(sql::INSERT_ENTRY[chunk]), |query, sealed| {
+            bind(query, sealed.seq.into()).bind(sealed.body).bind(sealed.leaf.to_vec())
+        });
+        let query = bind_nulls(query, 3 * (sql::CHUNKS[chunk] - rows));
+        let done = query.execute(&mut *connection).await.map_err(JournalError::sql)?;
+        if done.rows_affected() != rows as u64 {
+            return Err(JournalError::damaged("not every entry was taken"));
         }
     }
     Ok(())
+}
+
+/// For the places of a statement that is larger than what is left.
+fn bind_nulls(query: Query<'_, Sqlite, SqliteArguments>, count: usize) -> Query<'_, Sqlite, SqliteArguments> {
+    (0..count).fold(query, |query, _| query.bind(None::<i64>))
 }
 
 /// Writes `rows` with the fewest statements, and checks that each of them changed exactly one row.
@@ -140,13 +149,14 @@ pub(super) async fn write_rows<const N: usize>(
     rows: Vec<[Value; N]>,
 ) -> Result<(), JournalError> {
     let mut rows = rows.into_iter();
-    for (size, statement) in sql::CHUNKS.into_iter().zip(statements) {
-        while rows.len() >= size {
-            let query = rows.by_ref().take(size).flatten().fold(sqlx::query(statement), bind);
-            let done = query.execute(&mut *connection).await.map_err(JournalError::sql)?;
-            if done.rows_affected() != size as u64 {
-                return Err(JournalError::damaged("an entry does not fit what is recorded of its row"));
-            }
+    while rows.len() > 0 {
+        let chunk = sql::chunk(rows.len());
+        let count = rows.len().min(sql::CHUNKS[chunk]);
+        let query = rows.by_ref().take(count).flatten().fold(sqlx::query(statements[chunk]), bind);
+        let query = bind_nulls(query, N * (sql::CHUNKS[chunk] - count));
+        let done = query.execute(&mut *connection).await.map_err(JournalError::sql)?;
+        if done.rows_affected() != count as u64 {
+            return Err(JournalError::damaged("an entry does not fit what is recorded of its row"));
         }
     }
     Ok(())
