@@ -281,6 +281,22 @@ fn an_old_observation_is_renewed_before_the_delete() {
     assert_eq!(row(&bench, "b-second").outcome(), "skipped");
 }
 
+/// An operation history without its list says nothing: it is asked again for as long as settling may take, and is then no
+/// reason against anything.
+// SEMANTICS: P20
+#[test]
+fn a_history_without_its_list_shows_nothing() {
+    for (effect, verdict, deletes) in [(Effect::Delete, "gone/readback", 1), (Effect::Nothing, "deleted/answer", 2)] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 1);
+        bench.world.script("DeleteKeyPair", &names[0], [Act::cut().with(effect)]);
+        bench.world.always("GetOperationsForResource", &names[0], Act::empty_object());
+        run(&bench, &names, &["--settle-timeout", "1s"], 0);
+        assert_eq!((row(&bench, &names[0]).verdict().as_str(), bench.world.deletes(&names[0])), (verdict, deletes));
+        assert!(bench.world.arrived("GetOperationsForResource").len() >= 3, "asked again");
+    }
+}
+
 /// Settle budget: no look succeeds, so nobody knows; `in_doubt`, exit 6, never asked again.
 // SEMANTICS: P33
 #[test]

@@ -281,3 +281,16 @@ fn instances_that_cannot_be_listed_are_said() {
         assert_eq!(bench.world.arrived("DeleteKeyPair").len(), deletes);
     }
 }
+
+/// Instances that were not listed may use any key pair: whoever asked for a stricter treatment than a warning gets it.
+// SEMANTICS: P7
+#[test]
+fn instances_without_their_list_are_no_empty_list() {
+    for (if_in_use, code) in [("warn", 0), ("skip", 9), ("refuse", 9)] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 2);
+        bench.world.always("GetInstances", "*", Act::empty_object());
+        let done = bench.run(&bench.manifest(&names), &["--if-in-use", if_in_use]).exits(code);
+        assert_eq!(bench.world.arrived("DeleteKeyPair").len(), if code == 0 { 2 } else { 0 }, "{if_in_use}: {done}");
+    }
+}
