@@ -17,9 +17,10 @@ const SCHEMA: &str = "
                        PRIMARY KEY (region, name)) STRICT, WITHOUT ROWID;";
 const INDEX: &str = "CREATE INDEX row_by_name ON row (region, name, row_no)";
 const PUT_ROW: &str = "INSERT INTO row SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
-/// A page may repeat a key pair of the one before it; two key pairs of one name cannot be told apart by it.
+/// A page may repeat a key pair of the one before it; two key pairs of one name cannot be told apart by it, and stay so
+/// whatever else is listed.
 const PUT_SEEN: &str = "INSERT INTO seen SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true \
-     ON CONFLICT (region, name) DO UPDATE SET body = CASE \
+     ON CONFLICT (region, name) DO UPDATE SET body = CASE WHEN body = '' THEN '' \
      WHEN json_extract(body, '$.arn') IS json_extract(excluded.body, '$.arn') \
      AND json_extract(body, '$.created_at') IS json_extract(excluded.body, '$.created_at') \
      THEN excluded.body ELSE '' END";
