@@ -4,22 +4,24 @@
 pub mod guard;
 pub mod stage;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Clock, KeyPair, Observation, RunId, Target, micros};
+use crate::domain::{Class, Clock, Identity, KeyPair, Observation, RunId, Target, micros};
 use crate::execute::lane::{Lane, Reading};
 use crate::journal::checkpoint::base64;
 use crate::journal::event::{
     Event, Found, IntentRecorded, Note, Observed, PlanSealed, Severity, Source, TargetInventory, Verdict,
 };
 use crate::journal::merkle::Frontier;
-use crate::journal::sqlite::stage::{Joined, Stage};
+use crate::journal::sqlite::stage::Stage;
 use crate::journal::{Draft, Journal, JournalError};
 use crate::lightsail::{Instance, Lightsail, Page};
 use guard::{Facts, IfInUse, StagedRow, judge};
@@ -58,6 +60,26 @@ pub struct Planner<L> {
     pub patience: Duration,
 }
 
+/// A row of the manifest with what is known about its key pair.
+type Joined = crate::journal::sqlite::stage::Joined<StagedRow, Seen>;
+
+/// A key pair of the inventory, as it is staged: arn, creation time, fingerprint, tags, and when it was seen.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen(Option<String>, Option<String>, Option<String>, BTreeMap<String, String>, Timestamp);
+
+impl From<Observation> for Seen {
+    fn from(seen: Observation) -> Self {
+        let Identity { arn, created_at, fingerprint } = seen.identity;
+        Self(arn, created_at, fingerprint, seen.tags, seen.at)
+    }
+}
+
+impl From<Seen> for Observation {
+    fn from(Seen(arn, created_at, fingerprint, tags, at): Seen) -> Self {
+        Self { identity: Identity { arn, created_at, fingerprint }, tags, at }
+    }
+}
+
 /// A sealed plan, as far as it is shown and decided upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -68,7 +90,7 @@ pub struct Plan {
     /// The first notes that are more than information, with row and name.
     pub notes: Vec<(u64, String, Note)>,
     /// How many such notes there are, by kind.
-    pub note_counts: std::collections::BTreeMap<String, u64>,
+    pub note_counts: BTreeMap<String, u64>,
 }
 
 /// Why there is no plan.
@@ -152,8 +174,8 @@ impl<L: Lightsail> Planner<L> {
         let mut seen = Vec::new();
         loop {
             let action = "lightsail:GetKeyPairs";
-            let listing =
-                self.listing(lane, Source::GetKeyPairs, action, || lane.port.get_key_pairs(region, token.as_deref()));
+            let request = || lane.port.get_key_pairs(region, token.as_deref());
+            let listing = self.listing(lane, Source::GetKeyPairs, action, request);
             // A page is staged while the next one is on its way.
             let staging = async { Ok(stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
             let (page, ()): (Page<KeyPair>, ()) = try_join(listing, staging).await?;
@@ -177,9 +199,9 @@ impl<L: Lightsail> Planner<L> {
         let (mut token, mut pages, mut instances) = (None::<String>, 0, 0);
         loop {
             let action = "lightsail:GetInstances";
-            let page: Result<Page<Instance>, PlanError> = self
-                .listing(lane, Source::GetInstances, action, || lane.port.get_instances(region, token.as_deref()))
-                .await;
+            let request = || lane.port.get_instances(region, token.as_deref());
+            let page: Result<Page<Instance>, PlanError> =
+                self.listing(lane, Source::GetInstances, action, request).await;
             let page = match page {
                 Ok(page) => page,
                 Err(PlanError::Journal(error)) => return Err(error.into()),
@@ -219,7 +241,7 @@ impl<L: Lightsail> Planner<L> {
             let found = error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class));
             // A page is many key pairs: each row's own observation is in its intent. An error is kept whole.
             let exchange = if error.is_some() { reply.exchange } else { reply.exchange.without_body() };
-            self.read_entry(Observed {
+            let seen = Observed {
                 source,
                 found,
                 requests,
@@ -230,8 +252,9 @@ impl<L: Lightsail> Planner<L> {
                 operation: None,
                 error: error.clone(),
                 exchange,
-            })
-            .await?;
+            };
+            let draft = Draft { run: Some(self.run), row: None, event: Event::Observed(Box::new(seen)) };
+            self.journal.append(vec![draft]).await?;
             let error = match reply.result {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
@@ -277,12 +300,6 @@ impl<L: Lightsail> Planner<L> {
         }
     }
 
-    async fn read_entry(&self, seen: Observed) -> Result<(), PlanError> {
-        let draft = Draft { run: Some(self.run), row: None, event: Event::Observed(Box::new(seen)) };
-        self.journal.append(vec![draft]).await?;
-        Ok(())
-    }
-
     /// Refuses the plan before any of it is recorded, where a guard does.
     async fn refuse(&self, stage: &mut Stage) -> Result<(), PlanError> {
         let (mut count, mut notes, mut after) = (0, Vec::new(), 0);
@@ -308,21 +325,18 @@ impl<L: Lightsail> Planner<L> {
     }
 
     fn judge(&self, joined: Joined) -> (u64, IntentRecorded) {
-        let staged: StagedRow = stage::parse(&joined.body).unwrap_or_default();
-        let ambiguous = joined.seen.as_deref() == Some("");
-        let seen: Option<Observation> = joined.seen.and_then(|body| serde_json::from_str(&body).ok());
         let facts = Facts {
             row: joined.row,
             first: joined.first,
             name: &joined.name,
             region: &joined.region,
             account: &self.account,
-            seen,
-            ambiguous,
+            seen: joined.seen.map(Observation::from),
+            ambiguous: joined.ambiguous,
             used: joined.used,
             if_in_use: self.if_in_use,
         };
-        (joined.row, judge(staged, facts))
+        (joined.row, judge(joined.body, facts))
     }
 
     /// The next rows after `after`, judged.
@@ -344,7 +358,7 @@ impl<L: Lightsail> Planner<L> {
             },
             first: Vec::new(),
             notes: Vec::new(),
-            note_counts: std::collections::BTreeMap::new(),
+            note_counts: BTreeMap::new(),
         };
         let mut tree = Frontier::default();
         let mut page = self.intents(stage, 0).await?;
@@ -401,7 +415,8 @@ impl Plan {
 /// What is staged of a key pair of the inventory.
 fn seen_row(pair: KeyPair, at: Timestamp) -> (String, String) {
     let name = pair.name.clone();
-    let body = serde_json::to_string(&crate::execute::observation(pair, at)).unwrap_or_default();
+    let seen = Seen::from(crate::execute::observation(pair, at));
+    let body = serde_json::to_string(&seen).unwrap_or_default();
     (name, body)
 }
 
