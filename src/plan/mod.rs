@@ -3,6 +3,7 @@
 
 pub mod guard;
 pub mod stage;
+mod unacknowledged;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,9 +26,18 @@ use crate::journal::sqlite::stage::Stage;
 use crate::journal::{Draft, Journal, JournalError};
 use crate::lightsail::{Instance, Lightsail, Page};
 use guard::{Facts, IfInUse, StagedRow, judge};
+use unacknowledged::Unacknowledged;
 
 /// Rows that are judged and recorded at once.
 const PAGE: u32 = 1_000;
+
+/// Pages of rows that may be on their way to the disk while the next one is judged. One keeps the writer busy, another
+/// one bridges the moment between a commit and its acknowledgement.
+const PAGES_AHEAD: usize = 2;
+
+/// Readings that may be on their way to the disk while the next one is made. A disk that lags behind by more makes the
+/// next one wait.
+const READINGS_AHEAD: usize = 32;
 
 /// How often a page that gets no usable answer is asked for. Planning changes nothing, so giving up is cheap.
 const TRIES: u32 = 5;
@@ -78,6 +88,13 @@ impl From<Seen> for Observation {
     fn from(Seen(arn, created_at, fingerprint, tags, at): Seen) -> Self {
         Self { identity: Identity { arn, created_at, fingerprint }, tags, at }
     }
+}
+
+/// What the targets share while they are observed.
+struct Observing<'a> {
+    stage: Mutex<&'a mut Stage>,
+    /// A reading need not be durable before the next one; all of them must be before anything follows from them.
+    readings: Unacknowledged,
 }
 
 /// A sealed plan, as far as it is shown and decided upon.
@@ -146,8 +163,11 @@ impl<L: Lightsail> Planner<L> {
     /// As [`PlanError`] says; nothing but reads was sent.
     pub async fn plan(&self, stage: &mut Stage) -> Result<Plan, PlanError> {
         // All targets at once: each has a rate of its own, and the slowest alone decides how long it takes.
-        let shared = Mutex::new(&mut *stage);
-        let targets = try_join_all(self.lanes.iter().map(|lane| self.observe(lane, &shared))).await?;
+        let readings = Unacknowledged::new(self.journal.clone(), READINGS_AHEAD);
+        let shared = Observing { stage: Mutex::new(&mut *stage), readings };
+        let observed = try_join_all(self.lanes.iter().map(|lane| self.observe(lane, &shared))).await;
+        shared.readings.flush().await?;
+        let targets = observed?;
         self.refuse(stage).await?;
         let plan = self.record(stage, targets).await?;
         for lane in &self.lanes {
@@ -160,7 +180,7 @@ impl<L: Lightsail> Planner<L> {
     }
 
     /// Reads the inventory of one target and its instances into the stage.
-    async fn observe(&self, lane: &Lane<L>, stage: &Mutex<&mut Stage>) -> Result<TargetInventory, PlanError> {
+    async fn observe(&self, lane: &Lane<L>, shared: &Observing<'_>) -> Result<TargetInventory, PlanError> {
         let region = &lane.target.region;
         let mut inventory = TargetInventory {
             account: lane.target.account.clone(),
@@ -175,9 +195,9 @@ impl<L: Lightsail> Planner<L> {
         loop {
             let action = "lightsail:GetKeyPairs";
             let request = || lane.port.get_key_pairs(region, token.as_deref());
-            let listing = self.listing(lane, Source::GetKeyPairs, action, request);
+            let listing = self.listing(lane, &shared.readings, Source::GetKeyPairs, action, request);
             // A page is staged while the next one is on its way.
-            let staging = async { Ok(stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
+            let staging = async { Ok(shared.stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
             let (page, ()): (Page<KeyPair>, ()) = try_join(listing, staging).await?;
             inventory.pages += 1;
             inventory.key_pairs += page.items.len() as u64;
@@ -187,21 +207,21 @@ impl<L: Lightsail> Planner<L> {
                 break;
             }
         }
-        stage.lock().await.put_seen(region, &seen).await?;
-        inventory.instances = self.instances(lane, stage).await?;
+        shared.stage.lock().await.put_seen(region, &seen).await?;
+        inventory.instances = self.instances(lane, shared).await?;
         Ok(inventory)
     }
 
     /// Reads which key pair names instances were made with. Where that is not permitted, it matters only to those who
     /// asked for a stricter treatment than a warning.
-    async fn instances(&self, lane: &Lane<L>, stage: &Mutex<&mut Stage>) -> Result<Option<u64>, PlanError> {
+    async fn instances(&self, lane: &Lane<L>, shared: &Observing<'_>) -> Result<Option<u64>, PlanError> {
         let region = &lane.target.region;
         let (mut token, mut pages, mut instances) = (None::<String>, 0, 0);
         loop {
             let action = "lightsail:GetInstances";
             let request = || lane.port.get_instances(region, token.as_deref());
             let page: Result<Page<Instance>, PlanError> =
-                self.listing(lane, Source::GetInstances, action, request).await;
+                self.listing(lane, &shared.readings, Source::GetInstances, action, request).await;
             let page = match page {
                 Ok(page) => page,
                 Err(PlanError::Journal(error)) => return Err(error.into()),
@@ -212,7 +232,7 @@ impl<L: Lightsail> Planner<L> {
             instances += page.items.len() as u64;
             let used: Vec<_> =
                 page.items.into_iter().filter_map(|instance| Some((instance.ssh_key_name?, instance.name))).collect();
-            stage.lock().await.put_used(region, &used).await?;
+            shared.stage.lock().await.put_used(region, &used).await?;
             if !self.goes_on(lane, action, &mut token, page.next, pages)? {
                 return Ok(Some(instances));
             }
@@ -223,6 +243,7 @@ impl<L: Lightsail> Planner<L> {
     async fn listing<T, F>(
         &self,
         lane: &Lane<L>,
+        readings: &Unacknowledged,
         source: Source,
         action: &'static str,
         request: impl Fn() -> F,
@@ -254,7 +275,7 @@ impl<L: Lightsail> Planner<L> {
                 exchange,
             };
             let draft = Draft { run: Some(self.run), row: None, event: Event::Observed(Box::new(seen)) };
-            self.journal.append(vec![draft]).await?;
+            readings.append(vec![draft]).await?;
             let error = match reply.result {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
@@ -361,6 +382,7 @@ impl<L: Lightsail> Planner<L> {
             note_counts: BTreeMap::new(),
         };
         let mut tree = Frontier::default();
+        let written = Unacknowledged::new(self.journal.clone(), PAGES_AHEAD);
         let mut page = self.intents(stage, 0).await?;
         while let Some((after, _)) = page.last() {
             let after = *after;
@@ -371,12 +393,13 @@ impl<L: Lightsail> Planner<L> {
                 let event = Event::IntentRecorded(Box::new(intent));
                 Draft { run: Some(self.run), row: Some(row), event }
             });
-            // The next page is judged while this one is written.
-            let append = self.journal.append(drafts.collect());
+            // The next page is judged while the last ones are written.
+            let append = written.append(drafts.collect());
             let (stamps, next) = try_join(append, self.intents(stage, after)).await?;
             stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
             page = next;
         }
+        written.flush().await?.iter().for_each(|stamp| tree.push(stamp.leaf));
         plan.sealed.plan_root = base64(&tree.root());
         plan.sealed.targets = targets;
         let sealed = Draft { run: Some(self.run), row: None, event: Event::PlanSealed(plan.sealed.clone()) };
