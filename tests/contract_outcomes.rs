@@ -273,6 +273,38 @@ fn every_page_of_the_inventory_is_read() {
     invariants(&bench);
 }
 
+/// An answer without the list is no empty listing, on whichever page: nothing is absent by it. It is asked for again, and
+/// where that does not help, nothing is deleted and nothing settled.
+// SEMANTICS: P29
+#[test]
+fn a_listing_without_its_list_shows_nothing() {
+    for pages_before in [0, 1] {
+        for recovers in [true, false] {
+            let bench = Bench::new();
+            bench.world.state().page_size = 3;
+            let names = bench.world.keys("key", 7);
+            let healthy = std::iter::repeat_n(Act::ok(), pages_before);
+            bench.world.script("GetKeyPairs", "*", healthy.chain([Act::empty_object()]));
+            if !recovers {
+                bench.world.always("GetKeyPairs", "*", Act::empty_object());
+            }
+            let done = bench.run(&bench.manifest(&names), &[]).exits(if recovers { 0 } else { 9 });
+            assert_eq!(bench.world.arrived("DeleteKeyPair").len(), if recovers { 7 } else { 0 }, "{done}");
+            invariants(&bench);
+        }
+    }
+}
+
+/// An empty list is one: there are none.
+// SEMANTICS: P29
+#[test]
+fn an_empty_list_is_a_listing() {
+    let bench = Bench::new();
+    bench.run(&bench.manifest(&["never-was"]), &[]).exits(0);
+    assert_eq!(row(&bench, "never-was").verdict(), "absent/inventory");
+    assert_eq!(bench.world.arrived("GetKeyPairs").len(), 1);
+}
+
 /// Between two deletes of the probe there must be a GetKeyPair of it (I4).
 #[track_caller]
 fn looked_between_deletes(bench: &Bench) {

@@ -281,6 +281,56 @@ fn an_old_observation_is_renewed_before_the_delete() {
     assert_eq!(row(&bench, "b-second").outcome(), "skipped");
 }
 
+/// A listing that takes longer than an observation may be old is of no use: it is made once, and then key by key.
+// SEMANTICS: P20
+#[test]
+fn a_listing_too_slow_to_be_relied_upon_is_not_repeated() {
+    let mut bench = Bench::new();
+    bench.world.state().page_size = 2;
+    let names = bench.world.keys("key", 40);
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1"]).exits(5);
+    let pages = bench.world.arrived("GetKeyPairs").len();
+    bench.set("KEYBATCH_RATE", "20/s");
+    let done = bench.keybatch(&["resume", "--max-observation-age", "1s"]).exits(0);
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 40, "{done}");
+    assert_eq!(bench.world.arrived("GetKeyPairs").len(), 2 * pages, "{done}");
+    invariants(&bench);
+}
+
+/// Two key pairs of one name in a listing of mid-run tell nothing about either: the key pair is read by itself.
+// SEMANTICS: P20
+#[test]
+fn a_name_listed_twice_in_mid_run_is_read_by_itself() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1", "--concurrency", "1"]).exits(5);
+    let left = names.iter().find(|name| bench.world.deletes(name) == 0).unwrap();
+    assert_eq!(left, "key-02");
+    let listing =
+        r#"{"keyPairs":[{"name":"key-02","arn":"a","createdAt":1},{"name":"key-02","arn":"b","createdAt":1}]}"#;
+    bench.world.always("GetKeyPairs", "*", Act::raw(200, "application/x-amz-json-1.1", listing));
+    let done = bench.keybatch(&["resume"]).exits(0);
+    assert_eq!(row(&bench, left).verdict(), "deleted/answer", "{done}");
+    assert!(bench.world.story(left).ends_with(&["GetKeyPair".to_owned(), "DeleteKeyPair".to_owned()]));
+    invariants(&bench);
+}
+
+/// An operation history without its list says nothing: it is asked again for as long as settling may take, and is then no
+/// reason against anything.
+// SEMANTICS: P20
+#[test]
+fn a_history_without_its_list_shows_nothing() {
+    for (effect, verdict, deletes) in [(Effect::Delete, "gone/readback", 1), (Effect::Nothing, "deleted/answer", 2)] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 1);
+        bench.world.script("DeleteKeyPair", &names[0], [Act::cut().with(effect)]);
+        bench.world.always("GetOperationsForResource", &names[0], Act::empty_object());
+        run(&bench, &names, &["--settle-timeout", "1s"], 0);
+        assert_eq!((row(&bench, &names[0]).verdict().as_str(), bench.world.deletes(&names[0])), (verdict, deletes));
+        assert!(bench.world.arrived("GetOperationsForResource").len() >= 3, "asked again");
+    }
+}
+
 /// Settle budget: no look succeeds, so nobody knows; `in_doubt`, exit 6, never asked again.
 // SEMANTICS: P33
 #[test]

@@ -281,3 +281,38 @@ fn instances_that_cannot_be_listed_are_said() {
         assert_eq!(bench.world.arrived("DeleteKeyPair").len(), deletes);
     }
 }
+
+/// Instances that were not listed may use any key pair: whoever asked for a stricter treatment than a warning gets it.
+// SEMANTICS: P7
+#[test]
+fn instances_without_their_list_are_no_empty_list() {
+    for (if_in_use, code) in [("warn", 0), ("skip", 9), ("refuse", 9)] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 2);
+        bench.world.always("GetInstances", "*", Act::empty_object());
+        let done = bench.run(&bench.manifest(&names), &["--if-in-use", if_in_use]).exits(code);
+        assert_eq!(bench.world.arrived("DeleteKeyPair").len(), if code == 0 { 2 } else { 0 }, "{if_in_use}: {done}");
+    }
+}
+
+/// However often a name is listed, and in whatever order: with two identities it is ambiguous, and skipped.
+// SEMANTICS: P19
+#[test]
+fn a_name_that_is_listed_with_two_identities_is_skipped() {
+    for listing in [
+        r#"{"keyPairs":[{"name":"key-01","arn":"a","createdAt":1},{"name":"key-01","arn":"b","createdAt":1}]}"#,
+        r#"{"keyPairs":[{"name":"key-01","arn":"a","createdAt":1},{"name":"key-01","arn":"b","createdAt":1},
+            {"name":"key-01","arn":"a","createdAt":1},{"name":"key-01","arn":"a","createdAt":1}]}"#,
+    ] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 1);
+        bench.world.script("GetKeyPairs", "*", [Act::raw(200, "application/x-amz-json-1.1", listing)]);
+        let done = bench.run(&bench.manifest(&names), &[]).exits(3);
+        assert_eq!(
+            (row(&bench, "key-01").verdict().as_str(), bench.world.deletes("key-01")),
+            ("skipped/note", 0),
+            "{done}"
+        );
+        invariants(&bench);
+    }
+}

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
@@ -19,7 +20,7 @@ use crate::execute::lane::Counts;
 use crate::journal::event::{Event, ManifestIngested, OverrideUsed, RunStarted, RunStopped, SessionClosed};
 use crate::journal::sqlite::stage::Stage;
 use crate::manifest::{self, Faults, Ingested};
-use crate::plan::guard::IfInUse;
+use crate::plan::guard::{IfInUse, StagedRow};
 use crate::plan::stage::{StageError, compare_twins, stage_manifest};
 use crate::plan::{PlanError, Planner};
 use crate::sandbox::World;
@@ -292,8 +293,7 @@ async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: 
         }
         Err(StageError::Stage(error)) => return Err(error.into()),
     };
-    let mut regions: Vec<_> = stage.regions().await?.into_iter().map(|(region, _)| region).collect();
-    if regions.iter().any(String::is_empty) {
+    if stage.regions().iter().any(String::is_empty) {
         let Some(region) = default_region(&args.options, args.sandbox.is_some()).await else {
             let message = "rows name no region, and the AWS configuration has no default";
             let error = CliError::new(Exit::Environment, message)
@@ -302,13 +302,13 @@ async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: 
             return Err(Refusal::Other(error));
         };
         stage.fill_region(&region).await?;
-        regions = stage.regions().await?.into_iter().map(|(region, _)| region).collect();
     }
     stage.index_rows().await?;
     let faults = compare_twins(&mut stage, &name, args.skip_invalid).await?;
     if !faults.is_empty() {
         return Err(Refusal::Manifest(Box::new(faults), Some(Box::new(ingested))));
     }
+    let regions = stage.regions().to_vec();
     Ok(Staged { stage, ingested, regions })
 }
 
@@ -463,11 +463,11 @@ impl Staged {
         let mut rows = Vec::new();
         let mut after = 0;
         loop {
-            let page = self.stage.joined(after, REHEARSAL_PAGE).await?;
+            let page = self.stage.joined::<StagedRow, IgnoredAny>(after, REHEARSAL_PAGE).await?;
             let Some(last) = page.last() else { return Ok(rows) };
             after = last.row;
             rows.extend(page.into_iter().filter(|joined| joined.first == joined.row).filter_map(|joined| {
-                let staged = crate::plan::stage::parse(&joined.body)?;
+                let staged = joined.body;
                 staged.faults.is_empty().then_some(crate::sandbox::RehearsalRow {
                     region: joined.region,
                     name: joined.name,

@@ -1,7 +1,8 @@
 //! A target's inventory read again in mid-run, for rows whose observation has become too old before they were asked
 //! for. Read page by page where that takes fewer requests than reading key by key.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
@@ -28,12 +29,24 @@ pub(super) struct Inventory {
 
 #[derive(Debug, Default)]
 struct Kept {
-    at: Option<Timestamp>,
-    pairs: HashMap<String, KeyPair>,
+    /// By name; `None` where two key pairs of that name were listed.
+    pairs: HashMap<String, Option<Seen>>,
+    /// When its first page was asked for.
+    oldest: Option<Timestamp>,
     /// Pages that the last reading took; from the plan at first.
     pages: u64,
-    /// Too large to keep, or not readable: key by key from now on.
+    /// Too large to keep, too slow to be of use, or not readable: key by key from now on.
     given_up: bool,
+    /// The names for which the target was listed. None is listed for twice: what was too old then would be so again.
+    listed_for: HashSet<String>,
+}
+
+/// A key pair as a page listed it.
+#[derive(Debug, Clone)]
+struct Seen {
+    pair: KeyPair,
+    /// Before the page was asked for: it may have been made long before its answer came.
+    at: Timestamp,
 }
 
 impl Inventory {
@@ -52,26 +65,54 @@ impl Inventory {
         name: &str,
     ) -> Result<Option<(KeyPair, Timestamp)>, JournalError> {
         let mut kept = self.kept.lock().await;
-        let now = shared.clock.now();
         // Half of the permitted age, so that what is taken from it is still good when its turn comes.
         let fresh = SignedDuration::try_from(shared.policy.max_observation_age / 2).unwrap_or(SignedDuration::MAX);
-        let is_fresh = kept.at.is_some_and(|at| now >= at && now.duration_since(at) < fresh);
-        if !is_fresh {
-            let cheaper = kept.pages.max(1) < self.rows_left.load(Ordering::Relaxed);
-            if kept.given_up || !cheaper {
-                return Ok(None);
-            }
-            tracing::debug!(target_no, pages = kept.pages, "reading the inventory again");
-            kept.refresh(shared, lane, self.rows_left.load(Ordering::Relaxed)).await?;
-            if kept.given_up {
-                return Ok(None);
-            }
+        let good = kept.seen(name, shared.clock.now(), fresh);
+        if good.is_some() || kept.given_up {
+            return Ok(good);
         }
-        Ok(kept.at.and_then(|at| Some((kept.pairs.get(name)?.clone(), at))))
+        // What the last listing does not tell, another one would not, while that one is still good.
+        let now = shared.clock.now();
+        let is_good = kept.oldest.is_some_and(|at| is_fresh(at, now, fresh));
+        let rows_left = self.rows_left.load(Ordering::Relaxed);
+        if is_good || kept.pages.max(1) >= rows_left || !kept.listed_for.insert(name.to_owned()) {
+            return Ok(None);
+        }
+        tracing::debug!(target_no, pages = kept.pages, "reading the inventory again");
+        kept.refresh(shared, lane, rows_left).await?;
+        let now = shared.clock.now();
+        // The next one would be as slow, and its first pages too old before its last one came.
+        kept.given_up |= !kept.oldest.is_some_and(|at| is_fresh(at, now, fresh));
+        Ok(kept.seen(name, now, fresh))
     }
 }
 
+/// Whether what was seen at `at` is younger than `fresh`. A time in the future is another clock's, and its age unknown.
+fn is_fresh(at: Timestamp, now: Timestamp, fresh: SignedDuration) -> bool {
+    now >= at && now.duration_since(at) < fresh
+}
+
 impl Kept {
+    /// What was seen of `name`, if that is one key pair and still fresh.
+    fn seen(&self, name: &str, now: Timestamp, fresh: SignedDuration) -> Option<(KeyPair, Timestamp)> {
+        let seen = self.pairs.get(name)?.as_ref()?;
+        is_fresh(seen.at, now, fresh).then(|| (seen.pair.clone(), seen.at))
+    }
+
+    /// Takes in a key pair of a page. A page may repeat one of the page before it; where it is another one of the same
+    /// name, the listing tells nothing about either.
+    fn take_in(&mut self, pair: KeyPair, at: Timestamp) {
+        match self.pairs.entry(pair.name.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(Some(Seen { pair, at }));
+            }
+            Entry::Occupied(mut place) => {
+                let known = place.get().as_ref().map(|seen| seen.pair.identity.same_as(&pair.identity));
+                place.insert((known == Some(Some(true))).then_some(Seen { pair, at }));
+            }
+        }
+    }
+
     /// Reads all pages, or gives up: where that takes more requests than reading key by key, or cannot be done.
     async fn refresh<L: Lightsail>(
         &mut self,
@@ -79,18 +120,19 @@ impl Kept {
         lane: &Lane<L>,
         rows_left: u64,
     ) -> Result<(), JournalError> {
-        let at = shared.clock.now();
         let region = lane.target.region.clone();
         let mut token: Option<String> = None;
-        (self.pages, self.at) = (0, None);
+        (self.pages, self.oldest) = (0, None);
         self.pairs.clear();
         loop {
             let patience = shared.policy.settle_timeout;
+            let at = shared.clock.now();
             let page = lane.read(patience, || lane.port.get_key_pairs(&region, token.as_deref())).await?;
             self.pages += 1;
+            self.oldest = self.oldest.or(Some(at));
             let (found, next, error) = match page.reply.result {
                 Ok(answer) => {
-                    self.pairs.extend(answer.items.into_iter().map(|pair| (pair.name.clone(), pair)));
+                    answer.items.into_iter().for_each(|pair| self.take_in(pair, at));
                     (Found::Listed, answer.next, None)
                 }
                 Err(error) => (super::worker::found_error(error.class), None, Some(error)),
@@ -119,7 +161,6 @@ impl Kept {
             }
             token = next;
             if token.is_none() {
-                self.at = Some(at);
                 return Ok(());
             }
         }

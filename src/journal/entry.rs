@@ -1,9 +1,10 @@
 //! One entry: from an event to the canonical bytes that are stored and hashed, and back.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::canonical;
 use super::event::Event;
 use super::merkle::{Hash, leaf_hash};
 use crate::domain::{RunId, parse_time, time_text};
@@ -82,6 +83,21 @@ impl Entry {
     /// # Errors
     /// Where the event has no canonical form (it would be a programming error, and stops the run).
     pub fn seal(&self) -> Result<Sealed, EntryError> {
+        let fields = Fields {
+            event: &self.event,
+            v: ENTRY_VERSION,
+            seq: self.seq,
+            at: time_text(self.at),
+            run: self.run.map(|run| run.to_string()),
+            row: self.row,
+        };
+        let body = canonical::write(&fields).map_or_else(|| self.body_by_tree(), Ok)?;
+        let leaf = leaf_hash(body.as_bytes());
+        Ok(Sealed { seq: self.seq, body, leaf })
+    }
+
+    /// The canonical bytes of any entry that has some.
+    fn body_by_tree(&self) -> Result<String, EntryError> {
         let unwritable = |reason: String| EntryError::Unwritable { seq: self.seq, reason };
         let mut body = serde_json::to_value(&self.event).map_err(|error| unwritable(error.to_string()))?;
         let Value::Object(fields) = &mut body else { return Err(unwritable("not an object".into())) };
@@ -92,9 +108,7 @@ impl Entry {
         if let Some(row) = self.row {
             fields.insert("row".into(), row.into());
         }
-        let body = canonical(&body).map_err(unwritable)?;
-        let leaf = leaf_hash(body.as_bytes());
-        Ok(Sealed { seq: self.seq, body, leaf })
+        canonical(&body).map_err(unwritable)
     }
 
     /// Reads a stored body.
@@ -116,6 +130,19 @@ impl Entry {
         };
         Ok(Self { seq: head.seq, at, run, row: head.row, event })
     }
+}
+
+/// All fields of a body.
+#[derive(Serialize)]
+struct Fields<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    v: u64,
+    seq: u64,
+    at: String,
+    run: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<u64>,
 }
 
 /// The fields that every body has.
@@ -195,6 +222,55 @@ pub(crate) mod tests {
         #[test]
         fn both_ways_of_writing_agree(value in values()) {
             prop_assert_eq!(canonical(&value), Ok(serde_json_canonicalizer::to_string(&value).unwrap()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_at_once_is_canonical(value in values()) {
+            if let Some(written) = canonical::write(&value) {
+                prop_assert_eq!(Ok(written), canonical(&value));
+            }
+        }
+    }
+
+    /// Every kind, with every field set, is written at once, and the same as by way of a tree.
+    #[test]
+    fn both_ways_of_sealing_agree() {
+        let golden = include_str!("../../tests/golden/entries.jsonl");
+        for body in golden.lines() {
+            let entry = Entry::parse(body).unwrap();
+            assert_eq!(entry.body_by_tree().unwrap(), body);
+            assert_eq!(entry.seal().unwrap().body, body);
+            let tree: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(canonical::write(&tree).as_deref(), Some(body));
+        }
+    }
+
+    /// Annotations have whatever keys the manifest's header has.
+    #[test]
+    fn keys_that_are_not_ordered_by_their_bytes_take_the_other_way() {
+        for (keys, at_once) in [(["b", "a"], true), (["\u{fb33}", "\u{1f600}"], false), (["a\"", "a#"], false)] {
+            let pairs = keys.map(|key| (key, 1));
+            let written = canonical::write(&Pairs(&pairs));
+            assert_eq!(written.is_some(), at_once, "{keys:?}");
+            if let Some(written) = written {
+                let tree: Value = serde_json::from_str(&written).unwrap();
+                assert_eq!(written, serde_json_canonicalizer::to_string(&tree).unwrap());
+            }
+        }
+        assert_eq!(canonical::write(&Pairs(&[("a", 1), ("a", 2)])), None, "a key twice");
+        assert_eq!(canonical::write(&MAX_INTEGER).as_deref(), Some("9007199254740991"));
+        assert_eq!(canonical::write(&(MAX_INTEGER + 1)), None);
+        assert_eq!((canonical::write(&-1), canonical::write(&0.5)), (None, None));
+    }
+
+    /// A map in the order in which it was written.
+    struct Pairs<'a>(&'a [(&'a str, u64)]);
+
+    impl Serialize for Pairs<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().copied())
         }
     }
 

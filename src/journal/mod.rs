@@ -9,6 +9,7 @@
 //! What is acknowledged survives kill -9 and power loss (I2). A journal that cannot be written stops the run (I9): after
 //! the first error nothing more is written, and every later call gets that error. This room knows no network.
 
+mod canonical;
 pub mod checkpoint;
 mod entry;
 mod error;

@@ -174,10 +174,11 @@ impl Lightsail for AwsLightsail {
 
     async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<Page<KeyPair>> {
         let call = self.client(region).get_key_pairs().include_default_key_pair(true);
-        send!(call.set_page_token(token.map(str::to_owned)), |output| Page {
-            items: output.key_pairs().iter().filter_map(key_pair).collect(),
-            next: next_token(output.next_page_token()),
-        })
+        let reply = send!(call.set_page_token(token.map(str::to_owned)), |output| {
+            let listed = output.key_pairs.as_ref()?;
+            Some(page(listed.iter().filter_map(key_pair), output.next_page_token()))
+        });
+        present(reply)
     }
 
     async fn get_operation(&self, region: &str, id: &str) -> Reply<Operation> {
@@ -193,25 +194,23 @@ impl Lightsail for AwsLightsail {
         token: Option<&str>,
     ) -> Reply<Page<Operation>> {
         let call = self.client(region).get_operations_for_resource().resource_name(name);
-        send!(call.set_page_token(token.map(str::to_owned)), |output| Page {
-            items: output.operations().iter().map(operation).collect(),
-            next: next_token(output.next_page_token()),
-        })
+        // Best effort: a history that names nothing is no evidence of anything, be it an empty list or none.
+        send!(call.set_page_token(token.map(str::to_owned)), |output| page(
+            output.operations().iter().map(operation),
+            output.next_page_token()
+        ))
     }
 
     async fn get_instances(&self, region: &str, token: Option<&str>) -> Reply<Page<Instance>> {
         let call = self.client(region).get_instances().set_page_token(token.map(str::to_owned));
-        send!(call, |output| Page {
-            items: output
-                .instances()
-                .iter()
-                .map(|instance| Instance {
-                    name: instance.name().unwrap_or_default().to_owned(),
-                    ssh_key_name: instance.ssh_key_name().map(str::to_owned),
-                })
-                .collect(),
-            next: next_token(output.next_page_token()),
-        })
+        let reply = send!(call, |output| {
+            let instances = output.instances.as_ref()?.iter().map(|instance| Instance {
+                name: instance.name().unwrap_or_default().to_owned(),
+                ssh_key_name: instance.ssh_key_name().map(str::to_owned),
+            });
+            Some(page(instances, output.next_page_token()))
+        });
+        present(reply)
     }
 
     async fn caller_identity(&self) -> Reply<Caller> {
@@ -223,11 +222,12 @@ impl Lightsail for AwsLightsail {
 }
 
 /// An empty token is no token: asking with it would begin again from the first page.
-fn next_token(token: Option<&str>) -> Option<String> {
-    token.filter(|token| !token.is_empty()).map(str::to_owned)
+fn page<T>(items: impl Iterator<Item = T>, next: Option<&str>) -> Page<T> {
+    Page { items: items.collect(), next: next.filter(|token| !token.is_empty()).map(str::to_owned) }
 }
 
-/// A read that succeeded without what was asked for shows nothing.
+/// A read that succeeded without what was asked for shows nothing. A listing without its list is no empty one: what it
+/// does not name must not pass for absent.
 fn present<T>(reply: Reply<Option<T>>) -> Reply<T> {
     let Reply { exchange, result } = reply;
     let result = match result {

@@ -60,7 +60,8 @@ pub trait Lightsail: Send + Sync + 'static {
     /// shows nothing.
     fn get_key_pair(&self, region: &str, name: &str) -> impl Future<Output = Reply<KeyPair>> + Send;
 
-    /// One page of all key pairs, the default one included.
+    /// One page of all key pairs, the default one included. An answer without the list is an error, here and below: only
+    /// one that holds an empty list says that there are none.
     fn get_key_pairs(&self, region: &str, token: Option<&str>) -> impl Future<Output = Reply<Page<KeyPair>>> + Send;
 
     /// Reads one operation. An error shows nothing about the operation.

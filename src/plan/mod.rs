@@ -3,29 +3,41 @@
 
 pub mod guard;
 pub mod stage;
+mod unacknowledged;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Clock, KeyPair, Observation, RunId, Target, micros};
+use crate::domain::{Class, Clock, Identity, KeyPair, Observation, RunId, Target, micros};
 use crate::execute::lane::{Lane, Reading};
 use crate::journal::checkpoint::base64;
 use crate::journal::event::{
     Event, Found, IntentRecorded, Note, Observed, PlanSealed, Severity, Source, TargetInventory, Verdict,
 };
 use crate::journal::merkle::Frontier;
-use crate::journal::sqlite::stage::{Joined, Stage};
+use crate::journal::sqlite::stage::Stage;
 use crate::journal::{Draft, Journal, JournalError};
 use crate::lightsail::{Instance, Lightsail, Page};
 use guard::{Facts, IfInUse, StagedRow, judge};
+use unacknowledged::Unacknowledged;
 
 /// Rows that are judged and recorded at once.
 const PAGE: u32 = 1_000;
+
+/// Pages of rows that may be on their way to the disk while the next one is judged. One keeps the writer busy, another
+/// one bridges the moment between a commit and its acknowledgement.
+const PAGES_AHEAD: usize = 2;
+
+/// Readings that may be on their way to the disk while the next one is made. A disk that lags behind by more makes the
+/// next one wait.
+const READINGS_AHEAD: usize = 32;
 
 /// How often a page that gets no usable answer is asked for. Planning changes nothing, so giving up is cheap.
 const TRIES: u32 = 5;
@@ -58,6 +70,33 @@ pub struct Planner<L> {
     pub patience: Duration,
 }
 
+/// A row of the manifest with what is known about its key pair.
+type Joined = crate::journal::sqlite::stage::Joined<StagedRow, Seen>;
+
+/// A key pair of the inventory, as it is staged: arn, creation time, fingerprint, tags, and when it was seen.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen(Option<String>, Option<String>, Option<String>, BTreeMap<String, String>, Timestamp);
+
+impl From<Observation> for Seen {
+    fn from(seen: Observation) -> Self {
+        let Identity { arn, created_at, fingerprint } = seen.identity;
+        Self(arn, created_at, fingerprint, seen.tags, seen.at)
+    }
+}
+
+impl From<Seen> for Observation {
+    fn from(Seen(arn, created_at, fingerprint, tags, at): Seen) -> Self {
+        Self { identity: Identity { arn, created_at, fingerprint }, tags, at }
+    }
+}
+
+/// What the targets share while they are observed.
+struct Observing<'a> {
+    stage: Mutex<&'a mut Stage>,
+    /// A reading need not be durable before the next one; all of them must be before anything follows from them.
+    readings: Unacknowledged,
+}
+
 /// A sealed plan, as far as it is shown and decided upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -68,7 +107,7 @@ pub struct Plan {
     /// The first notes that are more than information, with row and name.
     pub notes: Vec<(u64, String, Note)>,
     /// How many such notes there are, by kind.
-    pub note_counts: std::collections::BTreeMap<String, u64>,
+    pub note_counts: BTreeMap<String, u64>,
 }
 
 /// Why there is no plan.
@@ -124,8 +163,11 @@ impl<L: Lightsail> Planner<L> {
     /// As [`PlanError`] says; nothing but reads was sent.
     pub async fn plan(&self, stage: &mut Stage) -> Result<Plan, PlanError> {
         // All targets at once: each has a rate of its own, and the slowest alone decides how long it takes.
-        let shared = Mutex::new(&mut *stage);
-        let targets = try_join_all(self.lanes.iter().map(|lane| self.observe(lane, &shared))).await?;
+        let readings = Unacknowledged::new(self.journal.clone(), READINGS_AHEAD);
+        let shared = Observing { stage: Mutex::new(&mut *stage), readings };
+        let observed = try_join_all(self.lanes.iter().map(|lane| self.observe(lane, &shared))).await;
+        shared.readings.flush().await?;
+        let targets = observed?;
         self.refuse(stage).await?;
         let plan = self.record(stage, targets).await?;
         for lane in &self.lanes {
@@ -138,7 +180,7 @@ impl<L: Lightsail> Planner<L> {
     }
 
     /// Reads the inventory of one target and its instances into the stage.
-    async fn observe(&self, lane: &Lane<L>, stage: &Mutex<&mut Stage>) -> Result<TargetInventory, PlanError> {
+    async fn observe(&self, lane: &Lane<L>, shared: &Observing<'_>) -> Result<TargetInventory, PlanError> {
         let region = &lane.target.region;
         let mut inventory = TargetInventory {
             account: lane.target.account.clone(),
@@ -152,10 +194,10 @@ impl<L: Lightsail> Planner<L> {
         let mut seen = Vec::new();
         loop {
             let action = "lightsail:GetKeyPairs";
-            let listing =
-                self.listing(lane, Source::GetKeyPairs, action, || lane.port.get_key_pairs(region, token.as_deref()));
+            let request = || lane.port.get_key_pairs(region, token.as_deref());
+            let listing = self.listing(lane, &shared.readings, Source::GetKeyPairs, action, request);
             // A page is staged while the next one is on its way.
-            let staging = async { Ok(stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
+            let staging = async { Ok(shared.stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
             let (page, ()): (Page<KeyPair>, ()) = try_join(listing, staging).await?;
             inventory.pages += 1;
             inventory.key_pairs += page.items.len() as u64;
@@ -165,21 +207,21 @@ impl<L: Lightsail> Planner<L> {
                 break;
             }
         }
-        stage.lock().await.put_seen(region, &seen).await?;
-        inventory.instances = self.instances(lane, stage).await?;
+        shared.stage.lock().await.put_seen(region, &seen).await?;
+        inventory.instances = self.instances(lane, shared).await?;
         Ok(inventory)
     }
 
     /// Reads which key pair names instances were made with. Where that is not permitted, it matters only to those who
     /// asked for a stricter treatment than a warning.
-    async fn instances(&self, lane: &Lane<L>, stage: &Mutex<&mut Stage>) -> Result<Option<u64>, PlanError> {
+    async fn instances(&self, lane: &Lane<L>, shared: &Observing<'_>) -> Result<Option<u64>, PlanError> {
         let region = &lane.target.region;
         let (mut token, mut pages, mut instances) = (None::<String>, 0, 0);
         loop {
             let action = "lightsail:GetInstances";
-            let page: Result<Page<Instance>, PlanError> = self
-                .listing(lane, Source::GetInstances, action, || lane.port.get_instances(region, token.as_deref()))
-                .await;
+            let request = || lane.port.get_instances(region, token.as_deref());
+            let page: Result<Page<Instance>, PlanError> =
+                self.listing(lane, &shared.readings, Source::GetInstances, action, request).await;
             let page = match page {
                 Ok(page) => page,
                 Err(PlanError::Journal(error)) => return Err(error.into()),
@@ -190,7 +232,7 @@ impl<L: Lightsail> Planner<L> {
             instances += page.items.len() as u64;
             let used: Vec<_> =
                 page.items.into_iter().filter_map(|instance| Some((instance.ssh_key_name?, instance.name))).collect();
-            stage.lock().await.put_used(region, &used).await?;
+            shared.stage.lock().await.put_used(region, &used).await?;
             if !self.goes_on(lane, action, &mut token, page.next, pages)? {
                 return Ok(Some(instances));
             }
@@ -201,6 +243,7 @@ impl<L: Lightsail> Planner<L> {
     async fn listing<T, F>(
         &self,
         lane: &Lane<L>,
+        readings: &Unacknowledged,
         source: Source,
         action: &'static str,
         request: impl Fn() -> F,
@@ -219,7 +262,7 @@ impl<L: Lightsail> Planner<L> {
             let found = error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class));
             // A page is many key pairs: each row's own observation is in its intent. An error is kept whole.
             let exchange = if error.is_some() { reply.exchange } else { reply.exchange.without_body() };
-            self.read_entry(Observed {
+            let seen = Observed {
                 source,
                 found,
                 requests,
@@ -230,8 +273,9 @@ impl<L: Lightsail> Planner<L> {
                 operation: None,
                 error: error.clone(),
                 exchange,
-            })
-            .await?;
+            };
+            let draft = Draft { run: Some(self.run), row: None, event: Event::Observed(Box::new(seen)) };
+            readings.append(vec![draft]).await?;
             let error = match reply.result {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
@@ -277,12 +321,6 @@ impl<L: Lightsail> Planner<L> {
         }
     }
 
-    async fn read_entry(&self, seen: Observed) -> Result<(), PlanError> {
-        let draft = Draft { run: Some(self.run), row: None, event: Event::Observed(Box::new(seen)) };
-        self.journal.append(vec![draft]).await?;
-        Ok(())
-    }
-
     /// Refuses the plan before any of it is recorded, where a guard does.
     async fn refuse(&self, stage: &mut Stage) -> Result<(), PlanError> {
         let (mut count, mut notes, mut after) = (0, Vec::new(), 0);
@@ -308,21 +346,18 @@ impl<L: Lightsail> Planner<L> {
     }
 
     fn judge(&self, joined: Joined) -> (u64, IntentRecorded) {
-        let staged: StagedRow = stage::parse(&joined.body).unwrap_or_default();
-        let ambiguous = joined.seen.as_deref() == Some("");
-        let seen: Option<Observation> = joined.seen.and_then(|body| serde_json::from_str(&body).ok());
         let facts = Facts {
             row: joined.row,
             first: joined.first,
             name: &joined.name,
             region: &joined.region,
             account: &self.account,
-            seen,
-            ambiguous,
+            seen: joined.seen.map(Observation::from),
+            ambiguous: joined.ambiguous,
             used: joined.used,
             if_in_use: self.if_in_use,
         };
-        (joined.row, judge(staged, facts))
+        (joined.row, judge(joined.body, facts))
     }
 
     /// The next rows after `after`, judged.
@@ -344,9 +379,10 @@ impl<L: Lightsail> Planner<L> {
             },
             first: Vec::new(),
             notes: Vec::new(),
-            note_counts: std::collections::BTreeMap::new(),
+            note_counts: BTreeMap::new(),
         };
         let mut tree = Frontier::default();
+        let written = Unacknowledged::new(self.journal.clone(), PAGES_AHEAD);
         let mut page = self.intents(stage, 0).await?;
         while let Some((after, _)) = page.last() {
             let after = *after;
@@ -357,12 +393,13 @@ impl<L: Lightsail> Planner<L> {
                 let event = Event::IntentRecorded(Box::new(intent));
                 Draft { run: Some(self.run), row: Some(row), event }
             });
-            // The next page is judged while this one is written.
-            let append = self.journal.append(drafts.collect());
+            // The next page is judged while the last ones are written.
+            let append = written.append(drafts.collect());
             let (stamps, next) = try_join(append, self.intents(stage, after)).await?;
             stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
             page = next;
         }
+        written.flush().await?.iter().for_each(|stamp| tree.push(stamp.leaf));
         plan.sealed.plan_root = base64(&tree.root());
         plan.sealed.targets = targets;
         let sealed = Draft { run: Some(self.run), row: None, event: Event::PlanSealed(plan.sealed.clone()) };
@@ -401,7 +438,8 @@ impl Plan {
 /// What is staged of a key pair of the inventory.
 fn seen_row(pair: KeyPair, at: Timestamp) -> (String, String) {
     let name = pair.name.clone();
-    let body = serde_json::to_string(&crate::execute::observation(pair, at)).unwrap_or_default();
+    let seen = Seen::from(crate::execute::observation(pair, at));
+    let body = serde_json::to_string(&seen).unwrap_or_default();
     (name, body)
 }
 

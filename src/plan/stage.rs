@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::guard::StagedRow;
 use crate::journal::JournalError;
-use crate::journal::sqlite::stage::Stage;
+use crate::journal::sqlite::stage::{Stage, StageRow};
 use crate::manifest::{self, Claim, Duplicate, Fault, Faults, Ingested, Item, Meaning, ReadError, Row, RowPlace};
 
 /// Rows that go to the stage in one statement.
@@ -17,9 +17,6 @@ const AHEAD: usize = 2;
 
 /// Pairs of rows that are compared at once.
 const TWINS_PAGE: u32 = 500;
-
-/// (row, region or empty, name, staged row as JSON).
-type StageRow = (u64, String, String, String);
 
 /// A manifest that could not be staged.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +99,9 @@ fn stage_row(item: Item) -> StageRow {
     match item {
         Item::Row(row) => {
             let (number, region, name) = (row.place.row, row.region().unwrap_or_default().to_owned(), row.name.clone());
-            (number, region, name, json(&staged(row)))
+            let staged = staged(row);
+            let body = json(&staged);
+            StageRow { row: number, region, name, account: staged.account, body }
         }
         Item::Invalid(invalid) => {
             let staged = StagedRow {
@@ -115,7 +114,13 @@ fn stage_row(item: Item) -> StageRow {
                 ..StagedRow::default()
             };
             // Staged without name and region: it is nobody's twin, and its region is asked nothing.
-            (invalid.place.row, String::new(), String::new(), json(&staged))
+            StageRow {
+                row: invalid.place.row,
+                region: String::new(),
+                name: String::new(),
+                account: None,
+                body: json(&staged),
+            }
         }
     }
 }
@@ -211,8 +216,7 @@ async fn note_difference(
 }
 
 /// Reads what was staged of a row.
-#[must_use]
-pub fn parse(body: &str) -> Option<StagedRow> {
+fn parse(body: &str) -> Option<StagedRow> {
     serde_json::from_str(body).ok()
 }
 

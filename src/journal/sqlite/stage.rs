@@ -1,8 +1,11 @@
 //! A scratch database for planning: the manifest's rows and the inventory, joined on disk and not in memory, so that a
 //! million rows take no more memory than a hundred. Nothing in it outlives the process.
 
+use std::collections::HashSet;
 use std::path::Path;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -10,35 +13,63 @@ use super::store::get;
 use crate::journal::JournalError;
 
 const SCHEMA: &str = "
-    CREATE TABLE row (row_no INTEGER PRIMARY KEY, region TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+    CREATE TABLE row (row_no INTEGER PRIMARY KEY, region TEXT NOT NULL, name TEXT NOT NULL, account TEXT,
+                      body TEXT NOT NULL) STRICT;
     CREATE TABLE seen (region TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
                        PRIMARY KEY (region, name)) STRICT, WITHOUT ROWID;
     CREATE TABLE used (region TEXT NOT NULL, name TEXT NOT NULL, instances INTEGER NOT NULL, example TEXT NOT NULL,
                        PRIMARY KEY (region, name)) STRICT, WITHOUT ROWID;";
 const INDEX: &str = "CREATE INDEX row_by_name ON row (region, name, row_no)";
-const PUT_ROW: &str = "INSERT INTO row SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
-/// A page may repeat a key pair of the one before it; two key pairs of one name cannot be told apart by it.
+const PUT_ROW: &str = "INSERT INTO row SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 \
+     FROM json_each(?)";
+/// A page may repeat a key pair of the one before it; two key pairs of one name cannot be told apart by it, and stay so
+/// whatever else is listed.
 const PUT_SEEN: &str = "INSERT INTO seen SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true \
-     ON CONFLICT (region, name) DO UPDATE SET body = CASE \
-     WHEN json_extract(body, '$.arn') IS json_extract(excluded.body, '$.arn') \
-     AND json_extract(body, '$.created_at') IS json_extract(excluded.body, '$.created_at') \
+     ON CONFLICT (region, name) DO UPDATE SET body = CASE WHEN body = '' THEN '' \
+     WHEN json_extract(body, '$[0]') IS json_extract(excluded.body, '$[0]') \
+     AND json_extract(body, '$[1]') IS json_extract(excluded.body, '$[1]') \
      THEN excluded.body ELSE '' END";
 const PUT_USED: &str = "INSERT INTO used SELECT ?1, value ->> 0, 1, value ->> 1 FROM json_each(?2) WHERE true \
      ON CONFLICT (region, name) DO UPDATE SET instances = instances + 1";
-const REGIONS: &str = "SELECT region, count(*) FROM row WHERE name <> '' GROUP BY region ORDER BY min(row_no)";
 const NAMES: &str = "SELECT EXISTS (SELECT 1 FROM row WHERE region = ? AND name = ?)";
-const JOINED: &str = "SELECT r.row_no, r.region, r.name, r.body, s.body, u.instances, u.example, \
-     (SELECT min(d.row_no) FROM row AS d WHERE d.region = r.region AND d.name = r.name) \
-     FROM row AS r LEFT JOIN seen AS s ON s.region = r.region AND s.name = r.name \
-     LEFT JOIN used AS u ON u.region = r.region AND u.name = r.name \
-     WHERE r.row_no > ? ORDER BY r.row_no LIMIT ?";
-const SUSPECTS: &str = "SELECT r.row_no, r.region, r.name, r.body, s.body, u.instances, u.example, r.row_no \
-     FROM row AS r LEFT JOIN seen AS s ON s.region = r.region AND s.name = r.name \
-     LEFT JOIN used AS u ON u.region = r.region AND u.name = r.name \
-     WHERE r.row_no > ? AND (json_extract(r.body, '$.account') <> ? OR (? AND u.instances > 0)) \
-     ORDER BY r.row_no LIMIT ?";
+/// The next page of rows as one text, a JSON array a line: what was staged is JSON already, and a thousand rows that go
+/// through the connection's channel one by one cost more than finding them does.
+macro_rules! page_of_rows {
+    ($used:literal, $first:literal, $joins:literal, $where:literal) => {
+        concat!(
+            "SELECT group_concat(record, char(10)) FROM (SELECT concat('[', r.row_no, ',', json_quote(r.region), ',', \
+             json_quote(r.name), ',', r.body, ',', ifnull(nullif(s.body, ''), 'null'), ',', \
+             iif(s.body = '', 'true', 'false'), ',', ",
+            $used,
+            ", ',', ",
+            $first,
+            ", ']') AS record FROM row AS r LEFT JOIN seen AS s ON s.region = r.region AND s.name = r.name ",
+            $joins,
+            " WHERE r.row_no > ?1 AND ",
+            $where,
+            " ORDER BY r.row_no LIMIT ?2)"
+        )
+    };
+}
+macro_rules! with_used {
+    ($first:literal, $where:literal) => {
+        page_of_rows!(
+            "iif(u.instances > 0, concat('[', u.instances, ',', json_quote(u.example), ']'), 'null')",
+            $first,
+            "LEFT JOIN used AS u ON u.region = r.region AND u.name = r.name",
+            $where
+        )
+    };
+}
+/// Where nothing is used, or no two rows have the same name, nobody looks for it.
+const JOINED: &str = page_of_rows!("'null'", "r.row_no", "", "true");
+const JOINED_USED: &str = with_used!("r.row_no", "true");
+const JOINED_TWINS: &str =
+    with_used!("(SELECT min(d.row_no) FROM row AS d WHERE d.region = r.region AND d.name = r.name)", "true");
+const SUSPECTS: &str = with_used!("r.row_no", "(r.account <> ?3 OR (?4 AND u.instances > 0))");
 const FILL_REGION: &str = "UPDATE row SET region = ? WHERE region = '' AND name <> ''";
 const REPLACE: &str = "UPDATE row SET body = ? WHERE row_no = ?";
+const HAS_TWINS: &str = "SELECT EXISTS (SELECT 1 FROM row WHERE name <> '' GROUP BY region, name HAVING count(*) > 1)";
 const TWINS: &str = "SELECT a.row_no, a.body, b.row_no, b.body, b.name FROM row AS b \
      CROSS JOIN row AS a ON a.row_no = (SELECT min(d.row_no) FROM row AS d WHERE d.region = b.region AND d.name = b.name) \
      WHERE b.row_no > ? AND a.row_no <> b.row_no AND b.name <> '' ORDER BY b.row_no LIMIT ?";
@@ -47,11 +78,35 @@ const TWINS: &str = "SELECT a.row_no, a.body, b.row_no, b.body, b.name FROM row 
 #[derive(Debug)]
 pub struct Stage {
     connection: SqliteConnection,
+    /// The regions of rows with a name, in the order in which they first appear.
+    regions: Vec<String>,
+    known_regions: HashSet<String>,
+    /// Whether any row names an account.
+    names_account: bool,
+    /// Whether any instance was put in.
+    has_used: bool,
+    /// Whether two rows have the same name; until that is known they may.
+    has_twins: bool,
+}
+
+/// A row of the manifest, as it is staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageRow {
+    /// Its number.
+    pub row: u64,
+    /// Its region; empty where it names none.
+    pub region: String,
+    /// The key pair's name; empty for an invalid row.
+    pub name: String,
+    /// The account that it names.
+    pub account: Option<String>,
+    /// All of it, as JSON.
+    pub body: String,
 }
 
 /// A row of the manifest with what is known about its key pair.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joined {
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Joined<Row, Seen> {
     /// The row's number.
     pub row: u64,
     /// Its region.
@@ -59,9 +114,11 @@ pub struct Joined {
     /// The key pair's name.
     pub name: String,
     /// What was staged of the row.
-    pub body: String,
-    /// What was staged of the inventory; empty where two key pairs of this name were listed.
-    pub seen: Option<String>,
+    pub body: Row,
+    /// What was staged of the inventory.
+    pub seen: Option<Seen>,
+    /// Whether two key pairs of this name were listed.
+    pub ambiguous: bool,
     /// How many instances name this key pair, and one of them.
     pub used: Option<(u64, String)>,
     /// The first row that names the same key pair; the row itself where there is no other.
@@ -100,19 +157,34 @@ impl Stage {
             .map_err(JournalError::sql)?;
         sqlx::raw_sql(SCHEMA).execute(&mut connection).await.map_err(JournalError::sql)?;
         std::fs::remove_file(&path).map_err(JournalError::sql)?;
-        Ok(Self { connection })
+        let (regions, known_regions) = Default::default();
+        Ok(Self { connection, regions, known_regions, names_account: false, has_used: false, has_twins: true })
     }
 
-    /// Adds rows: (number, region, name, body), in the order of their numbers.
-    pub async fn put_rows(&mut self, rows: &[(u64, String, String, String)]) -> Result<(), JournalError> {
-        self.put(PUT_ROW, None, &serde_json::to_string(rows).unwrap_or_default()).await
+    /// Adds rows, in the order of their numbers.
+    pub async fn put_rows(&mut self, rows: &[StageRow]) -> Result<(), JournalError> {
+        for row in rows.iter().filter(|row| !row.name.is_empty()) {
+            self.names_account |= row.account.is_some();
+            if !self.known_regions.contains(&row.region) {
+                self.known_regions.insert(row.region.clone());
+                self.regions.push(row.region.clone());
+            }
+        }
+        let records: Vec<_> =
+            rows.iter().map(|row| (row.row, &row.region, &row.name, &row.account, &row.body)).collect();
+        self.put(PUT_ROW, None, &serde_json::to_string(&records).unwrap_or_default()).await
     }
 
-    /// Puts rows that name no region into `region`; returns how many there were.
-    pub async fn fill_region(&mut self, region: &str) -> Result<u64, JournalError> {
+    /// Puts rows that name no region into `region`.
+    pub async fn fill_region(&mut self, region: &str) -> Result<(), JournalError> {
         let query = sqlx::query(FILL_REGION).bind(region.to_owned());
-        let done = query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
-        Ok(done.rows_affected())
+        query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
+        for empty in self.regions.iter_mut().filter(|region| region.is_empty()) {
+            region.clone_into(empty);
+        }
+        let mut is_first = true;
+        self.regions.retain(|known| known != region || std::mem::take(&mut is_first));
+        Ok(())
     }
 
     /// Replaces what was staged of a row.
@@ -125,16 +197,19 @@ impl Stage {
     /// Makes rows findable by name; call it once, after the last of them.
     pub async fn index_rows(&mut self) -> Result<(), JournalError> {
         sqlx::query(INDEX).execute(&mut self.connection).await.map_err(JournalError::sql)?;
+        let row = sqlx::query(HAS_TWINS).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        self.has_twins = get(&row, 0)?;
         Ok(())
     }
 
-    /// Adds a page of an inventory: (name, body).
+    /// Adds a page of an inventory: (name, body). A body is a JSON array that begins with arn and creation time.
     pub async fn put_seen(&mut self, region: &str, seen: &[(String, String)]) -> Result<(), JournalError> {
         self.put(PUT_SEEN, Some(region), &serde_json::to_string(seen).unwrap_or_default()).await
     }
 
     /// Adds a page of instances: (key pair's name, instance's name).
     pub async fn put_used(&mut self, region: &str, used: &[(String, String)]) -> Result<(), JournalError> {
+        self.has_used |= !used.is_empty();
         self.put(PUT_USED, Some(region), &serde_json::to_string(used).unwrap_or_default()).await
     }
 
@@ -155,36 +230,56 @@ impl Stage {
         get(&row, 0)
     }
 
-    /// The regions that rows with a name are in, with their numbers of rows, in the order in which they first appear.
-    pub async fn regions(&mut self) -> Result<Vec<(String, u64)>, JournalError> {
-        let rows = sqlx::query(REGIONS).fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
-        rows.iter().map(|row| Ok((get(row, 0)?, number(get(row, 1)?)))).collect()
+    /// The regions that rows with a name are in, in the order in which they first appear.
+    #[must_use]
+    pub fn regions(&self) -> &[String] {
+        &self.regions
     }
 
     /// The next rows after `after`, in order.
-    pub async fn joined(&mut self, after: u64, limit: u32) -> Result<Vec<Joined>, JournalError> {
-        let query = sqlx::query(JOINED).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
-        let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
-        rows.iter().map(joined).collect()
+    pub async fn joined<Row, Seen>(&mut self, after: u64, limit: u32) -> Result<Vec<Joined<Row, Seen>>, JournalError>
+    where
+        Row: DeserializeOwned,
+        Seen: DeserializeOwned,
+    {
+        let statement = match (self.has_twins, self.has_used) {
+            (true, _) => JOINED_TWINS,
+            (false, true) => JOINED_USED,
+            (false, false) => JOINED,
+        };
+        let query = sqlx::query(statement).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
+        let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        records(get(&row, 0)?)
     }
 
     /// The next rows after `after` that a guard may refuse the plan for: those of another account, and with `in_use`
     /// those whose key pair instances were made with.
-    pub async fn suspects(
+    pub async fn suspects<Row, Seen>(
         &mut self,
         after: u64,
         limit: u32,
         account: &str,
         in_use: bool,
-    ) -> Result<Vec<Joined>, JournalError> {
-        let query = sqlx::query(SUSPECTS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(account.to_owned());
-        let query = query.bind(in_use).bind(limit);
-        let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
-        rows.iter().map(joined).collect()
+    ) -> Result<Vec<Joined<Row, Seen>>, JournalError>
+    where
+        Row: DeserializeOwned,
+        Seen: DeserializeOwned,
+    {
+        let may_be_any = self.names_account || (in_use && self.has_used);
+        if !may_be_any {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query(SUSPECTS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
+        let query = query.bind(account.to_owned()).bind(in_use);
+        let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        records(get(&row, 0)?)
     }
 
     /// Rows that name the same key pair as an earlier one, after row `after`, in order.
     pub async fn twins(&mut self, after: u64, limit: u32) -> Result<Vec<Twins>, JournalError> {
+        if !self.has_twins {
+            return Ok(Vec::new());
+        }
         let query = sqlx::query(TWINS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
         let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
         let record = |row| {
@@ -195,20 +290,111 @@ impl Stage {
     }
 }
 
-fn joined(row: &sqlx::sqlite::SqliteRow) -> Result<Joined, JournalError> {
-    let used: Option<i64> = get(row, 5)?;
-    let example: Option<String> = get(row, 6)?;
-    Ok(Joined {
-        row: number(get(row, 0)?),
-        region: get(row, 1)?,
-        name: get(row, 2)?,
-        body: get(row, 3)?,
-        seen: get(row, 4)?,
-        used: used.map(number).zip(example),
-        first: number(get(row, 7)?),
-    })
+/// Reads a page of rows, which is no text at all where there are none.
+fn records<Row, Seen>(page: Option<String>) -> Result<Vec<Joined<Row, Seen>>, JournalError>
+where
+    Row: DeserializeOwned,
+    Seen: DeserializeOwned,
+{
+    let page = page.unwrap_or_default();
+    let records = serde_json::Deserializer::from_str(&page).into_iter();
+    records.collect::<Result<_, _>>().map_err(|error| JournalError::damaged(format!("a staged row: {error}")))
 }
 
 fn number(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn stage() -> Stage {
+        Stage::create(&std::env::temp_dir(), &uuid::Uuid::new_v4().to_string()).await.unwrap()
+    }
+
+    fn row(row: u64, region: &str, name: &str, account: Option<&str>) -> StageRow {
+        let account = account.map(str::to_owned);
+        StageRow { row, region: region.into(), name: name.into(), account, body: format!(r#"{{"line":{row}}}"#) }
+    }
+
+    type Any = Joined<serde_json::Value, serde_json::Value>;
+
+    #[tokio::test]
+    async fn regions_are_in_the_order_of_their_first_rows() {
+        let mut stage = stage().await;
+        let rows = [("b", "x1"), ("", ""), ("", "x2"), ("a", "x3"), ("b", "x4")];
+        let rows: Vec<_> = (1..).zip(rows).map(|(number, (region, name))| row(number, region, name, None)).collect();
+        stage.put_rows(&rows).await.unwrap();
+        assert_eq!(stage.regions(), ["b", "", "a"]);
+        stage.fill_region("a").await.unwrap();
+        assert_eq!(stage.regions(), ["b", "a"]);
+        stage.fill_region("c").await.unwrap();
+        assert_eq!(stage.regions(), ["b", "a"]);
+    }
+
+    /// Whatever there is none of is not looked for, and everything else is found all the same.
+    #[tokio::test]
+    async fn a_row_is_joined_with_all_that_is_known() {
+        for (twins, used) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut stage = stage().await;
+            let mut rows: Vec<_> =
+                ["one", "two", "three"].iter().zip(1..).map(|(name, number)| row(number, "r", name, None)).collect();
+            rows.extend(twins.then(|| row(4, "r", "two", Some("a"))));
+            rows.push(row(5, "other", "two", None));
+            stage.put_rows(&rows).await.unwrap();
+            stage.index_rows().await.unwrap();
+            let pairs = [("one", "[\"a\"]"), ("two", "[\"b\"]"), ("one", "[\"c\"]"), ("one", "[\"c\"]")];
+            let pairs = pairs.map(|(name, body)| (name.to_owned(), body.to_owned()));
+            stage.put_seen("r", &pairs[..3]).await.unwrap();
+            stage.put_seen("r", &pairs[3..]).await.unwrap();
+            if used {
+                let used = ["i\"1", "i2"].map(|instance| ("two".to_owned(), instance.to_owned()));
+                stage.put_used("r", &used).await.unwrap();
+            }
+            let mut joined: Vec<Any> = stage.joined(0, 2).await.unwrap();
+            joined.extend(stage.joined(2, 10).await.unwrap());
+            assert!(stage.joined::<serde_json::Value, serde_json::Value>(5, 1).await.unwrap().is_empty());
+            let lines: Vec<_> = joined.iter().map(|row| (row.row, row.body["line"].as_u64().unwrap())).collect();
+            assert_eq!(lines, rows.iter().map(|row| (row.row, row.row)).collect::<Vec<_>>());
+            let find = |number: u64| joined.iter().find(|row| row.row == number);
+            let (one, two, three) = (find(1).unwrap(), find(2).unwrap(), find(3).unwrap());
+            assert_eq!((one.ambiguous, &one.seen), (true, &None));
+            assert_eq!((two.ambiguous, &two.seen), (false, &Some(serde_json::json!(["b"]))));
+            assert_eq!((three.ambiguous, &three.seen, &three.used, three.first), (false, &None, &None, 3));
+            assert_eq!(two.used, used.then(|| (2, "i\"1".to_owned())));
+            assert_eq!(find(4).map(|row| row.first), twins.then_some(2));
+            assert_eq!((find(5).unwrap().first, &find(5).unwrap().seen), (5, &None));
+            let found = stage.twins(0, 10).await.unwrap();
+            assert_eq!(
+                found.iter().map(|twins| (twins.first.0, twins.later.0)).collect::<Vec<_>>(),
+                match twins {
+                    true => vec![(2, 4)],
+                    false => vec![],
+                }
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn suspects_are_rows_of_another_account_or_in_use() {
+        let mut stage = stage().await;
+        let accounts = [None, Some("ours"), Some("theirs")];
+        let rows: Vec<_> = accounts
+            .iter()
+            .zip(1..)
+            .map(|(account, number)| row(number, "r", &format!("k{number}"), *account))
+            .collect();
+        stage.put_rows(&rows[..1]).await.unwrap();
+        stage.put_used("r", &[("k1".into(), "i".into())]).await.unwrap();
+        for (all, in_use, expected) in
+            [(false, false, &[][..]), (false, true, &[1]), (true, false, &[3]), (true, true, &[1, 3])]
+        {
+            if all && !in_use {
+                stage.put_rows(&rows[1..]).await.unwrap();
+            }
+            let found: Vec<Any> = stage.suspects(0, 10, "ours", in_use).await.unwrap();
+            assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), expected);
+        }
+    }
 }
