@@ -194,11 +194,10 @@ impl Lightsail for AwsLightsail {
         token: Option<&str>,
     ) -> Reply<Page<Operation>> {
         let call = self.client(region).get_operations_for_resource().resource_name(name);
-        // Best effort: a history that names nothing is no evidence of anything, be it an empty list or none.
-        send!(call.set_page_token(token.map(str::to_owned)), |output| page(
-            output.operations().iter().map(operation),
-            output.next_page_token()
-        ))
+        let reply = send!(call.set_page_token(token.map(str::to_owned)), |output| {
+            Some(page(output.operations.as_ref()?.iter().map(operation), output.next_page_token()))
+        });
+        present(reply)
     }
 
     async fn get_instances(&self, region: &str, token: Option<&str>) -> Reply<Page<Instance>> {
