@@ -96,6 +96,17 @@ fn key_pairs_that_may_not_be_read_do_not_block_a_resume() {
     assert!(detail.contains("denied"), "{detail}");
 }
 
+/// The first key pair alone may not be read: the plan is made, and others show that reading is permitted.
+// SEMANTICS: P9
+#[test]
+fn one_key_pair_that_may_not_be_read_does_not_refuse_a_plan() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 5);
+    bench.world.always("GetKeyPair", &names[0], Act::denied());
+    bench.run(&bench.manifest(&names), &[]).exits(0);
+    invariants(&bench);
+}
+
 /// A row that was never asked for, and that may not be read, is left out with its reason.
 // SEMANTICS: P30
 #[test]

@@ -39,6 +39,9 @@ const PAGES_AHEAD: usize = 2;
 /// next one wait.
 const READINGS_AHEAD: usize = 32;
 
+/// How many key pairs of a target are tried before reading counts as not permitted there.
+const PROBES: usize = 3;
+
 /// How often a page that gets no usable answer is asked for. Planning changes nothing, so giving up is cheap.
 const TRIES: u32 = 5;
 
@@ -171,10 +174,8 @@ impl<L: Lightsail> Planner<L> {
         self.refuse(stage).await?;
         let plan = self.record(stage, targets).await?;
         for lane in &self.lanes {
-            let first = plan.first.iter().find(|(_, region)| *region == lane.target.region);
-            if let Some((name, _)) = first {
-                self.probe(lane, name).await?;
-            }
+            let first = plan.first.iter().filter(|(_, region)| *region == lane.target.region);
+            self.probe(lane, first.map(|(name, _)| name.as_str()).take(PROBES)).await?;
         }
         Ok(plan)
     }
@@ -311,14 +312,16 @@ impl<L: Lightsail> Planner<L> {
         Ok(token.is_some())
     }
 
-    /// Reads one key pair: whoever may not do that could settle nothing, so nothing is deleted.
-    async fn probe(&self, lane: &Lane<L>, name: &str) -> Result<(), PlanError> {
-        match probe(lane, name, self.patience).await? {
-            Probe::Denied(said) => {
-                Err(PlanError::NotPermitted { action: "lightsail:GetKeyPair", target: lane.target.clone(), said })
-            }
-            Probe::Read | Probe::NoAnswer => Ok(()),
+    /// Reads one of these key pairs: whoever may not do that could settle nothing, so nothing is deleted. One alone may be
+    /// protected from being read by its tags.
+    async fn probe(&self, lane: &Lane<L>, names: impl Iterator<Item = &str>) -> Result<(), PlanError> {
+        let mut refused = Ok(());
+        for name in names {
+            let Probe::Denied(said) = probe(lane, name, self.patience).await? else { return Ok(()) };
+            let (action, target) = ("lightsail:GetKeyPair", lane.target.clone());
+            refused = Err(PlanError::NotPermitted { action, target, said });
         }
+        refused
     }
 
     /// Refuses the plan before any of it is recorded, where a guard does.
