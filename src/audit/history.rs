@@ -1,7 +1,8 @@
 //! What may happen in a journal and in a run, in which order. Rows are judged by [`legal`](super::legal).
 //!
-//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 16 bytes for each row, and more
-//! only for those that are on their way: between their first attempt or reading and their outcome.
+//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 8 bytes for each row, and more
+//! only for those that are on their way (between their first attempt or reading and their outcome) and where intents do not
+//! follow one another.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -34,6 +35,8 @@ pub(super) struct History {
     journal_id: Option<String>,
     runs: HashMap<RunId, Run>,
     rows: Vec<RowOf>,
+    /// Where the numbers of the intents' entries begin anew, ascending: in between, each is the one before plus one.
+    stretches: Vec<Stretch>,
     /// By their place in `rows`: those that are on their way.
     open: HashMap<usize, OpenRow>,
     /// How many entries there were.
@@ -41,13 +44,41 @@ pub(super) struct History {
     hasher: RandomState,
 }
 
+/// A row in 8 bytes: its fate in the lowest bits, in all others the hash of the key pair's name and region.
 #[derive(Debug, Clone, Copy)]
-struct RowOf {
-    /// Of the key pair's name and region.
-    name: u64,
-    /// Number of the intent's entry.
-    intent: u32,
-    fate: Fate,
+struct RowOf(u64);
+
+/// The lowest bits of a [`RowOf`].
+const FATE: u64 = 0b111;
+
+impl RowOf {
+    fn new(name: u64, verdict: Verdict) -> Self {
+        Self(name & !FATE | verdict as u64)
+    }
+
+    fn is_named(self, name: u64) -> bool {
+        (self.0 ^ name) & !FATE == 0
+    }
+
+    fn fate(self) -> Fate {
+        const VERDICTS: [Verdict; 3] = [Verdict::Delete, Verdict::Skip, Verdict::Absent];
+        match VERDICTS.into_iter().find(|verdict| *verdict as u64 == self.0 & FATE) {
+            Some(verdict) => Fate::Planned(verdict),
+            None if self.0 & FATE == Self::OPEN => Fate::Open,
+            None => Fate::Settled,
+        }
+    }
+
+    const OPEN: u64 = 6;
+    const SETTLED: u64 = 7;
+
+    fn become_open(&mut self) {
+        self.0 = self.0 & !FATE | Self::OPEN;
+    }
+
+    fn settle(&mut self) {
+        self.0 = self.0 & !FATE | Self::SETTLED;
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +88,15 @@ enum Fate {
     /// It is in `History::open`.
     Open,
     Settled,
+}
+
+/// Intents whose entries follow one another.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    /// The place of the first in `History::rows`.
+    place: usize,
+    /// The number of its entry.
+    seq: u64,
 }
 
 #[derive(Debug)]
@@ -149,14 +189,17 @@ impl History {
         if let Event::IntentRecorded(intent) = &entry.event {
             run.intend(row, intent, leaf, self.rows.len())?;
             let name = self.hasher.hash_one((&intent.key_pair_name, &intent.region));
-            let number = u32::try_from(seq).map_err(|_| "there are more entries than can be verified")?;
-            self.rows.push(RowOf { name, intent: number, fate: Fate::Planned(intent.verdict) });
+            let place = self.rows.len();
+            if intent_of(&self.stretches, place) != Some(seq) {
+                self.stretches.push(Stretch { place, seq });
+            }
+            self.rows.push(RowOf::new(name, intent.verdict));
             return Ok(());
         }
         let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;
         let place = usize::try_from(place).map_err(|_| "its row has no intent")? + run.first_row;
         let known = self.rows.get_mut(place).ok_or("its row has no intent")?;
-        let mut open = match known.fate {
+        let mut open = match known.fate() {
             Fate::Planned(verdict) => OpenRow { state: Row::new(verdict), entries: Vec::new() },
             Fate::Open => self.open.remove(&place).ok_or("its row has no intent")?,
             Fate::Settled => return Err("the row has its outcome already".into()),
@@ -167,7 +210,7 @@ impl History {
                 if !run.started {
                     return Err("the run was not started yet".into());
                 }
-                if self.hasher.hash_one((&started.key_pair_name, &started.region)) != known.name {
+                if !known.is_named(self.hasher.hash_one((&started.key_pair_name, &started.region))) {
                     return Err("it asks for another key pair than the plan names".into());
                 }
                 state.step(Step::Started { attempt: started.attempt, session: run.sessions })?;
@@ -184,23 +227,31 @@ impl History {
                 if run.sealed.is_none() {
                     return Err("the plan is not sealed yet".into());
                 }
+                let intent = intent_of(&self.stretches, place);
                 rests(settled, |seq| {
-                    *seq == u64::from(known.intent)
+                    Some(*seq) == intent
                         || open.entries.binary_search(seq).is_ok()
                         || run.listings.binary_search(seq).is_ok()
                 })?;
                 state.step(Step::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
                 run.outcomes.add(settled.outcome);
-                known.fate = Fate::Settled;
+                known.settle();
                 return Ok(());
             }
             _ => return Err("an entry of this kind names no row".into()),
         }
         open.entries.push(seq);
-        known.fate = Fate::Open;
+        known.become_open();
         self.open.insert(place, open);
         Ok(())
     }
+}
+
+/// The number of the intent's entry of the row at `place`; of the next row, the number that continues the last stretch.
+fn intent_of(stretches: &[Stretch], place: usize) -> Option<u64> {
+    let next = stretches.partition_point(|stretch| stretch.place <= place);
+    let stretch = stretches.get(next.checked_sub(1)?)?;
+    Some(stretch.seq + u64::try_from(place - stretch.place).ok()?)
 }
 
 /// What an outcome rests on are earlier entries of the row, or listings of its run: those that `is_known` knows.
@@ -360,4 +411,39 @@ fn root(what: &'static str, computed: &str, said: &str) -> Result<(), Trouble> {
 /// What an unreadable body means for the whole: a newer format is no sign of tampering.
 pub(super) fn is_newer(error: &EntryError) -> bool {
     matches!(error, EntryError::Newer { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_keeps_its_name_whatever_becomes_of_it() {
+        for verdict in [Verdict::Delete, Verdict::Skip, Verdict::Absent] {
+            for name in [0, u64::MAX, 0x0123_4567_89AB_CDEF] {
+                let mut row = RowOf::new(name, verdict);
+                assert_eq!(row.fate(), Fate::Planned(verdict));
+                row.become_open();
+                assert_eq!(row.fate(), Fate::Open);
+                row.settle();
+                assert_eq!(row.fate(), Fate::Settled);
+                assert!(row.is_named(name) && !row.is_named(name ^ 0b1000) && !row.is_named(name ^ 1 << 63));
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_of_each_intent_is_found() {
+        let numbers = [3, 4, 5, 9, 11, 12, 40];
+        let mut stretches = Vec::new();
+        for (place, seq) in numbers.into_iter().enumerate() {
+            if intent_of(&stretches, place) != Some(seq) {
+                stretches.push(Stretch { place, seq });
+            }
+        }
+        assert_eq!(stretches.len(), 4);
+        let found: Vec<_> = (0..numbers.len()).filter_map(|place| intent_of(&stretches, place)).collect();
+        assert_eq!(found, numbers);
+        assert_eq!(intent_of(&[], 0), None);
+    }
 }
