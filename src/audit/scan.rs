@@ -4,13 +4,12 @@
 //! The four kinds that make up almost all of a large journal are read straight from the spans that the check of the
 //! canonical form finds: only the fields that legality and the projections depend on. All others are read whole.
 
-use std::collections::BTreeMap;
-
 use super::canonical::{self, meant};
 use super::history::is_newer;
 use super::report::Verdict;
-use crate::domain::{ApiError, Cause, Exchange, Observation, Operation, RawBody, RunId, parse_time};
-use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, Note, RowSettled};
+use super::shape;
+use crate::domain::{Cause, Exchange, RawBody, RunId, parse_time};
+use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
 use crate::journal::merkle::{Hash, leaf_hash};
 use crate::journal::sqlite::Page;
 use crate::journal::{ENTRY_VERSION, Entry, EntryError};
@@ -81,7 +80,7 @@ impl<'a> Reader<'a> {
             }),
             "attempt_finished" => Event::AttemptFinished(Box::new(self.finished()?)),
             "row_settled" => {
-                self.may_be::<String>("detail")?;
+                self.may_be::<shape::Text>("detail")?;
                 Event::RowSettled(RowSettled {
                     outcome: self.read("outcome")?,
                     evidence: self.read("evidence")?,
@@ -98,11 +97,11 @@ impl<'a> Reader<'a> {
     fn finished(&self) -> Result<AttemptFinished, EntryError> {
         self.may_be::<Cause>("cause")?;
         self.may_be::<u16>("http_status")?;
-        self.may_be::<String>("request_id")?;
-        self.may_be::<BTreeMap<String, String>>("headers")?;
+        self.may_be::<shape::Text>("request_id")?;
+        self.may_be::<shape::Texts>("headers")?;
         self.read::<u64>("elapsed_us")?;
-        self.may_be::<Operation>("operation")?;
-        self.may_be::<ApiError>("error")?;
+        self.may_be::<shape::Operation>("operation")?;
+        self.may_be::<shape::ApiError>("error")?;
         Ok(AttemptFinished {
             attempt: self.read("attempt")?,
             class: self.read("class")?,
@@ -114,11 +113,11 @@ impl<'a> Reader<'a> {
     }
 
     fn intent(&self) -> Result<IntentRecorded, EntryError> {
-        self.may_be::<BTreeMap<String, String>>("fields")?;
-        self.may_be::<BTreeMap<String, String>>("annotations")?;
-        self.may_be::<Observation>("observation")?;
-        self.may_be::<String>("expected_fingerprint")?;
-        self.may_be::<Vec<Note>>("notes")?;
+        self.may_be::<shape::Texts>("fields")?;
+        self.may_be::<shape::Texts>("annotations")?;
+        self.may_be::<shape::Observation>("observation")?;
+        self.may_be::<shape::Text>("expected_fingerprint")?;
+        self.may_be::<Vec<shape::Note>>("notes")?;
         Ok(IntentRecorded {
             line: self.read("line")?,
             key_pair_name: self.owned("key_pair_name")?,
