@@ -1,6 +1,6 @@
 //! What may happen in a journal and in a run, in which order. Rows are judged by [`legal`](super::legal).
 //!
-//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 8 bytes for each row, and more
+//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 6 bytes for each row, and more
 //! only for those that are on their way (between their first attempt or reading and their outcome) and where intents do not
 //! follow one another.
 
@@ -34,7 +34,7 @@ impl From<&str> for Trouble {
 pub(super) struct History {
     journal_id: Option<String>,
     runs: HashMap<RunId, Run>,
-    rows: Vec<RowOf>,
+    rows: Rows,
     /// Where the numbers of the intents' entries begin anew, ascending: in between, each is the one before plus one.
     stretches: Vec<Stretch>,
     /// By their place in `rows`: those that are on their way.
@@ -44,40 +44,85 @@ pub(super) struct History {
     hasher: RandomState,
 }
 
-/// A row in 8 bytes: its fate in the lowest bits, in all others the hash of the key pair's name and region.
-#[derive(Debug, Clone, Copy)]
-struct RowOf(u64);
+/// All rows, one after the other. Not in one piece: that would be moved as it grows, and leave holes as large as itself.
+#[derive(Debug, Default)]
+struct Rows {
+    pieces: Vec<Vec<RowOf>>,
+}
 
-/// The lowest bits of a [`RowOf`].
-const FATE: u64 = 0b111;
+impl Rows {
+    /// How many rows a piece holds.
+    const PIECE: usize = 1 << 14;
+
+    fn len(&self) -> usize {
+        self.pieces.last().map_or(0, |last| (self.pieces.len() - 1) * Self::PIECE + last.len())
+    }
+
+    fn push(&mut self, row: RowOf) {
+        match self.pieces.last_mut() {
+            Some(last) if last.len() < Self::PIECE => last.push(row),
+            // The first grows as it is filled: most journals are small.
+            None => self.pieces.push(vec![row]),
+            Some(_) => {
+                let mut piece = Vec::with_capacity(Self::PIECE);
+                piece.push(row);
+                self.pieces.push(piece);
+            }
+        }
+    }
+
+    fn get_mut(&mut self, place: usize) -> Option<&mut RowOf> {
+        self.pieces.get_mut(place / Self::PIECE)?.get_mut(place % Self::PIECE)
+    }
+}
+
+/// A row in 6 bytes: its fate in the lowest three bits, in all others what the hash of the key pair's name and region has
+/// there. The hash has a key of the process's own, so a journal that asks for another key pair than its plan names passes once in
+/// 2^45 times, whatever its author tries.
+#[derive(Debug, Clone, Copy)]
+struct RowOf([u8; 6]);
 
 impl RowOf {
+    const FATE: u64 = 0b111;
+    const OPEN: u64 = 6;
+    const SETTLED: u64 = 7;
+
     fn new(name: u64, verdict: Verdict) -> Self {
-        Self(name & !FATE | verdict as u64)
+        let mut row = Self([0; 6]);
+        row.put(name & !Self::FATE | verdict as u64);
+        row
+    }
+
+    fn put(&mut self, bits: u64) {
+        let [one, two, three, four, five, six, ..] = bits.to_le_bytes();
+        self.0 = [one, two, three, four, five, six];
+    }
+
+    fn bits(self) -> u64 {
+        let [one, two, three, four, five, six] = self.0;
+        u64::from_le_bytes([one, two, three, four, five, six, 0, 0])
     }
 
     fn is_named(self, name: u64) -> bool {
-        (self.0 ^ name) & !FATE == 0
+        (self.bits() ^ name) << 16 & !(Self::FATE << 16) == 0
     }
 
     fn fate(self) -> Fate {
         const VERDICTS: [Verdict; 3] = [Verdict::Delete, Verdict::Skip, Verdict::Absent];
-        match VERDICTS.into_iter().find(|verdict| *verdict as u64 == self.0 & FATE) {
+        let fate = self.bits() & Self::FATE;
+        match VERDICTS.into_iter().find(|verdict| *verdict as u64 == fate) {
             Some(verdict) => Fate::Planned(verdict),
-            None if self.0 & FATE == Self::OPEN => Fate::Open,
+            None if fate == Self::OPEN => Fate::Open,
             None => Fate::Settled,
         }
     }
 
-    const OPEN: u64 = 6;
-    const SETTLED: u64 = 7;
-
     fn become_open(&mut self) {
-        self.0 = self.0 & !FATE | Self::OPEN;
+        self.put(self.bits() & !Self::FATE | Self::OPEN);
     }
 
     fn settle(&mut self) {
-        self.0 = self.0 & !FATE | Self::SETTLED;
+        self.put(self.bits() & !Self::FATE | Self::SETTLED);
     }
 }
 
@@ -427,9 +472,23 @@ mod tests {
                 assert_eq!(row.fate(), Fate::Open);
                 row.settle();
                 assert_eq!(row.fate(), Fate::Settled);
-                assert!(row.is_named(name) && !row.is_named(name ^ 0b1000) && !row.is_named(name ^ 1 << 63));
+                assert!(row.is_named(name) && !row.is_named(name ^ 0b1000) && !row.is_named(name ^ 1 << 47));
             }
         }
+    }
+
+    #[test]
+    fn rows_keep_their_places() {
+        let mut rows = Rows::default();
+        let count = 2 * Rows::PIECE + 3;
+        for place in 0..count {
+            assert_eq!(rows.len(), place);
+            rows.push(RowOf::new((place as u64) << 3, Verdict::Delete));
+        }
+        for place in [0, 1, Rows::PIECE - 1, Rows::PIECE, 2 * Rows::PIECE - 1, 2 * Rows::PIECE, count - 1] {
+            assert!(rows.get_mut(place).unwrap().is_named((place as u64) << 3), "{place}");
+        }
+        assert!(rows.get_mut(count).is_none() && rows.get_mut(usize::MAX).is_none());
     }
 
     #[test]
