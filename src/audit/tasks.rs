@@ -11,11 +11,12 @@ use super::scan::{Checked, check};
 use crate::journal::sqlite::{Replay, Snapshot, is_of_the_machine};
 use crate::journal::{Entry, JournalError};
 
-/// How many pages may be on their way, being checked or waiting for their turn.
-pub(super) const PAGES_AHEAD: usize = 6;
+/// How many pages may wait for their turn while they are checked. With the one that is taken and the one that is read, that is
+/// as many as one reader keeps busy.
+pub(super) const PAGES_AHEAD: usize = 2;
 
 /// How many pages of entries may wait for the replay.
-pub(super) const REPLAY_AHEAD: usize = 2;
+pub(super) const REPLAY_AHEAD: usize = 1;
 
 /// How many entries' rows are made again at once, at least: the more, the more statements are full.
 const REPLAY_BATCH: usize = 4_096;
