@@ -1,7 +1,8 @@
 //! What may happen in a journal and in a run, in which order. Rows are judged by [`legal`](super::legal).
 //!
-//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 16 bytes for each row, and more
-//! only for those that are on their way: between their first attempt or reading and their outcome.
+//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 6 bytes for each row, and more
+//! only for those that are on their way (between their first attempt or reading and their outcome) and where intents do not
+//! follow one another.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -33,7 +34,9 @@ impl From<&str> for Trouble {
 pub(super) struct History {
     journal_id: Option<String>,
     runs: HashMap<RunId, Run>,
-    rows: Vec<RowOf>,
+    rows: Rows,
+    /// Where the numbers of the intents' entries begin anew, ascending: in between, each is the one before plus one.
+    stretches: Vec<Stretch>,
     /// By their place in `rows`: those that are on their way.
     open: HashMap<usize, OpenRow>,
     /// How many entries there were.
@@ -41,13 +44,86 @@ pub(super) struct History {
     hasher: RandomState,
 }
 
+/// All rows, one after the other. Not in one piece: that would be moved as it grows, and leave holes as large as itself.
+#[derive(Debug, Default)]
+struct Rows {
+    pieces: Vec<Vec<RowOf>>,
+}
+
+impl Rows {
+    /// How many rows a piece holds.
+    const PIECE: usize = 1 << 14;
+
+    fn len(&self) -> usize {
+        self.pieces.last().map_or(0, |last| (self.pieces.len() - 1) * Self::PIECE + last.len())
+    }
+
+    fn push(&mut self, row: RowOf) {
+        match self.pieces.last_mut() {
+            Some(last) if last.len() < Self::PIECE => last.push(row),
+            // The first grows as it is filled: most journals are small.
+            None => self.pieces.push(vec![row]),
+            Some(_) => {
+                let mut piece = Vec::with_capacity(Self::PIECE);
+                piece.push(row);
+                self.pieces.push(piece);
+            }
+        }
+    }
+
+    fn get_mut(&mut self, place: usize) -> Option<&mut RowOf> {
+        self.pieces.get_mut(place / Self::PIECE)?.get_mut(place % Self::PIECE)
+    }
+}
+
+/// A row in 6 bytes: its fate in the lowest three bits, in all others what the hash of the key pair's name and region has
+/// there. The hash has a key of the process's own, so a journal that asks for another key pair than its plan names passes once in
+/// 2^45 times, whatever its author tries.
 #[derive(Debug, Clone, Copy)]
-struct RowOf {
-    /// Of the key pair's name and region.
-    name: u64,
-    /// Number of the intent's entry.
-    intent: u32,
-    fate: Fate,
+struct RowOf([u8; 6]);
+
+impl RowOf {
+    const FATE: u64 = 0b111;
+    const OPEN: u64 = 6;
+    const SETTLED: u64 = 7;
+
+    fn new(name: u64, verdict: Verdict) -> Self {
+        let mut row = Self([0; 6]);
+        row.put(name & !Self::FATE | verdict as u64);
+        row
+    }
+
+    fn put(&mut self, bits: u64) {
+        let [one, two, three, four, five, six, ..] = bits.to_le_bytes();
+        self.0 = [one, two, three, four, five, six];
+    }
+
+    fn bits(self) -> u64 {
+        let [one, two, three, four, five, six] = self.0;
+        u64::from_le_bytes([one, two, three, four, five, six, 0, 0])
+    }
+
+    fn is_named(self, name: u64) -> bool {
+        (self.bits() ^ name) << 16 & !(Self::FATE << 16) == 0
+    }
+
+    fn fate(self) -> Fate {
+        const VERDICTS: [Verdict; 3] = [Verdict::Delete, Verdict::Skip, Verdict::Absent];
+        let fate = self.bits() & Self::FATE;
+        match VERDICTS.into_iter().find(|verdict| *verdict as u64 == fate) {
+            Some(verdict) => Fate::Planned(verdict),
+            None if fate == Self::OPEN => Fate::Open,
+            None => Fate::Settled,
+        }
+    }
+
+    fn become_open(&mut self) {
+        self.put(self.bits() & !Self::FATE | Self::OPEN);
+    }
+
+    fn settle(&mut self) {
+        self.put(self.bits() & !Self::FATE | Self::SETTLED);
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +133,15 @@ enum Fate {
     /// It is in `History::open`.
     Open,
     Settled,
+}
+
+/// Intents whose entries follow one another.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    /// The place of the first in `History::rows`.
+    place: usize,
+    /// The number of its entry.
+    seq: u64,
 }
 
 #[derive(Debug)]
@@ -149,14 +234,17 @@ impl History {
         if let Event::IntentRecorded(intent) = &entry.event {
             run.intend(row, intent, leaf, self.rows.len())?;
             let name = self.hasher.hash_one((&intent.key_pair_name, &intent.region));
-            let number = u32::try_from(seq).map_err(|_| "there are more entries than can be verified")?;
-            self.rows.push(RowOf { name, intent: number, fate: Fate::Planned(intent.verdict) });
+            let place = self.rows.len();
+            if intent_of(&self.stretches, place) != Some(seq) {
+                self.stretches.push(Stretch { place, seq });
+            }
+            self.rows.push(RowOf::new(name, intent.verdict));
             return Ok(());
         }
         let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;
         let place = usize::try_from(place).map_err(|_| "its row has no intent")? + run.first_row;
         let known = self.rows.get_mut(place).ok_or("its row has no intent")?;
-        let mut open = match known.fate {
+        let mut open = match known.fate() {
             Fate::Planned(verdict) => OpenRow { state: Row::new(verdict), entries: Vec::new() },
             Fate::Open => self.open.remove(&place).ok_or("its row has no intent")?,
             Fate::Settled => return Err("the row has its outcome already".into()),
@@ -167,7 +255,7 @@ impl History {
                 if !run.started {
                     return Err("the run was not started yet".into());
                 }
-                if self.hasher.hash_one((&started.key_pair_name, &started.region)) != known.name {
+                if !known.is_named(self.hasher.hash_one((&started.key_pair_name, &started.region))) {
                     return Err("it asks for another key pair than the plan names".into());
                 }
                 state.step(Step::Started { attempt: started.attempt, session: run.sessions })?;
@@ -184,23 +272,31 @@ impl History {
                 if run.sealed.is_none() {
                     return Err("the plan is not sealed yet".into());
                 }
+                let intent = intent_of(&self.stretches, place);
                 rests(settled, |seq| {
-                    *seq == u64::from(known.intent)
+                    Some(*seq) == intent
                         || open.entries.binary_search(seq).is_ok()
                         || run.listings.binary_search(seq).is_ok()
                 })?;
                 state.step(Step::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
                 run.outcomes.add(settled.outcome);
-                known.fate = Fate::Settled;
+                known.settle();
                 return Ok(());
             }
             _ => return Err("an entry of this kind names no row".into()),
         }
         open.entries.push(seq);
-        known.fate = Fate::Open;
+        known.become_open();
         self.open.insert(place, open);
         Ok(())
     }
+}
+
+/// The number of the intent's entry of the row at `place`; of the next row, the number that continues the last stretch.
+fn intent_of(stretches: &[Stretch], place: usize) -> Option<u64> {
+    let next = stretches.partition_point(|stretch| stretch.place <= place);
+    let stretch = stretches.get(next.checked_sub(1)?)?;
+    Some(stretch.seq + u64::try_from(place - stretch.place).ok()?)
 }
 
 /// What an outcome rests on are earlier entries of the row, or listings of its run: those that `is_known` knows.
@@ -360,4 +456,53 @@ fn root(what: &'static str, computed: &str, said: &str) -> Result<(), Trouble> {
 /// What an unreadable body means for the whole: a newer format is no sign of tampering.
 pub(super) fn is_newer(error: &EntryError) -> bool {
     matches!(error, EntryError::Newer { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_keeps_its_name_whatever_becomes_of_it() {
+        for verdict in [Verdict::Delete, Verdict::Skip, Verdict::Absent] {
+            for name in [0, u64::MAX, 0x0123_4567_89AB_CDEF] {
+                let mut row = RowOf::new(name, verdict);
+                assert_eq!(row.fate(), Fate::Planned(verdict));
+                row.become_open();
+                assert_eq!(row.fate(), Fate::Open);
+                row.settle();
+                assert_eq!(row.fate(), Fate::Settled);
+                assert!(row.is_named(name) && !row.is_named(name ^ 0b1000) && !row.is_named(name ^ 1 << 47));
+            }
+        }
+    }
+
+    #[test]
+    fn rows_keep_their_places() {
+        let mut rows = Rows::default();
+        let count = 2 * Rows::PIECE + 3;
+        for place in 0..count {
+            assert_eq!(rows.len(), place);
+            rows.push(RowOf::new((place as u64) << 3, Verdict::Delete));
+        }
+        for place in [0, 1, Rows::PIECE - 1, Rows::PIECE, 2 * Rows::PIECE - 1, 2 * Rows::PIECE, count - 1] {
+            assert!(rows.get_mut(place).unwrap().is_named((place as u64) << 3), "{place}");
+        }
+        assert!(rows.get_mut(count).is_none() && rows.get_mut(usize::MAX).is_none());
+    }
+
+    #[test]
+    fn the_number_of_each_intent_is_found() {
+        let numbers = [3, 4, 5, 9, 11, 12, 40];
+        let mut stretches = Vec::new();
+        for (place, seq) in numbers.into_iter().enumerate() {
+            if intent_of(&stretches, place) != Some(seq) {
+                stretches.push(Stretch { place, seq });
+            }
+        }
+        assert_eq!(stretches.len(), 4);
+        let found: Vec<_> = (0..numbers.len()).filter_map(|place| intent_of(&stretches, place)).collect();
+        assert_eq!(found, numbers);
+        assert_eq!(intent_of(&[], 0), None);
+    }
 }

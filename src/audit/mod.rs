@@ -24,6 +24,7 @@ mod report;
 pub mod runs;
 mod scan;
 mod sequence;
+mod shape;
 mod statement;
 mod story;
 mod tasks;

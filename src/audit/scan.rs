@@ -4,13 +4,14 @@
 //! The four kinds that make up almost all of a large journal are read straight from the spans that the check of the
 //! canonical form finds: only the fields that legality and the projections depend on. All others are read whole.
 
-use std::collections::BTreeMap;
+use jiff::{SignedDuration, Timestamp};
 
 use super::canonical::{self, meant};
 use super::history::is_newer;
 use super::report::Verdict;
-use crate::domain::{ApiError, Cause, Exchange, Observation, Operation, RawBody, RunId, parse_time};
-use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, Note, RowSettled};
+use super::shape;
+use crate::domain::{Cause, Exchange, RawBody, RunId, parse_time};
+use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
 use crate::journal::merkle::{Hash, leaf_hash};
 use crate::journal::sqlite::Page;
 use crate::journal::{ENTRY_VERSION, Entry, EntryError};
@@ -30,7 +31,7 @@ pub(super) struct Checked {
 
 /// Reads all entries of a page.
 pub(super) fn check(page: &Page) -> Vec<Checked> {
-    let mut reader = Reader { fields: Vec::with_capacity(32), run: None };
+    let mut reader = Reader { fields: Vec::with_capacity(32), minute: None, run: None };
     page.entries()
         .map(|(seq, body, stored)| {
             let leaf = leaf_hash(body);
@@ -42,6 +43,8 @@ pub(super) fn check(page: &Page) -> Vec<Checked> {
 
 struct Reader<'a> {
     fields: Vec<(&'a str, &'a str)>,
+    /// The last minute that was read, as text and as time: most entries are of the same one.
+    minute: Option<(&'a str, Timestamp)>,
     /// The run of the last entry: most entries have the same one.
     run: Option<(&'a str, RunId)>,
 }
@@ -69,9 +72,7 @@ impl<'a> Reader<'a> {
             return Err(EntryError::Newer { version });
         }
         let at = self.get("at")?.trim_matches('"');
-        // The one form in which times are written: microseconds, UTC.
-        let time = Some(at).filter(|at| at.len() >= 27 && at.ends_with('Z')).and_then(parse_time);
-        let time = time.ok_or_else(|| unreadable("at", at))?;
+        let time = self.time(at).ok_or_else(|| unreadable("at", at))?;
         let event = match kind {
             "intent_recorded" => Event::IntentRecorded(Box::new(self.intent()?)),
             "attempt_started" => Event::AttemptStarted(AttemptStarted {
@@ -82,7 +83,7 @@ impl<'a> Reader<'a> {
             }),
             "attempt_finished" => Event::AttemptFinished(Box::new(self.finished()?)),
             "row_settled" => {
-                self.may_be::<String>("detail")?;
+                self.may_be::<shape::Text>("detail")?;
                 Event::RowSettled(RowSettled {
                     outcome: self.read("outcome")?,
                     evidence: self.read("evidence")?,
@@ -95,15 +96,31 @@ impl<'a> Reader<'a> {
         Ok(Entry { seq: self.read("seq")?, at: time, run: self.run()?, row: self.may_be("row")?, event })
     }
 
+    /// The one form in which times are written: microseconds, UTC.
+    fn time(&mut self, text: &'a str) -> Option<Timestamp> {
+        if let Some((minute, begin)) = self.minute
+            && let Some(micros) = text.strip_prefix(minute).and_then(micros_of_minute)
+        {
+            return begin.checked_add(SignedDuration::from_micros(micros)).ok();
+        }
+        let time = Some(text).filter(|text| text.len() >= 27 && text.ends_with('Z')).and_then(parse_time)?;
+        if let Some((minute, rest)) = text.split_at_checked("2026-01-01T00:00:".len())
+            && let Some(micros) = micros_of_minute(rest)
+        {
+            self.minute = time.checked_sub(SignedDuration::from_micros(micros)).ok().map(|begin| (minute, begin));
+        }
+        Some(time)
+    }
+
     /// What is not looked at must be readable all the same: readers of the journal read it whole.
     fn finished(&self) -> Result<AttemptFinished, EntryError> {
         self.may_be::<Cause>("cause")?;
         self.may_be::<u16>("http_status")?;
-        self.may_be::<String>("request_id")?;
-        self.may_be::<BTreeMap<String, String>>("headers")?;
+        self.may_be::<shape::Text>("request_id")?;
+        self.may_be::<shape::Texts>("headers")?;
         self.read::<u64>("elapsed_us")?;
-        self.may_be::<Operation>("operation")?;
-        self.may_be::<ApiError>("error")?;
+        self.may_be::<shape::Operation>("operation")?;
+        self.may_be::<shape::ApiError>("error")?;
         Ok(AttemptFinished {
             attempt: self.read("attempt")?,
             class: self.read("class")?,
@@ -115,11 +132,11 @@ impl<'a> Reader<'a> {
     }
 
     fn intent(&self) -> Result<IntentRecorded, EntryError> {
-        self.may_be::<BTreeMap<String, String>>("fields")?;
-        self.may_be::<BTreeMap<String, String>>("annotations")?;
-        self.may_be::<Observation>("observation")?;
-        self.may_be::<String>("expected_fingerprint")?;
-        self.may_be::<Vec<Note>>("notes")?;
+        self.may_be::<shape::Texts>("fields")?;
+        self.may_be::<shape::Texts>("annotations")?;
+        self.may_be::<shape::Observation>("observation")?;
+        self.may_be::<shape::Text>("expected_fingerprint")?;
+        self.may_be::<Vec<shape::Note>>("notes")?;
         Ok(IntentRecorded {
             line: self.read("line")?,
             key_pair_name: self.owned("key_pair_name")?,
@@ -192,7 +209,56 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The seconds and microseconds of a time, `46.000001Z`.
+fn micros_of_minute(text: &str) -> Option<i64> {
+    let &[tens, ones, b'.', ref fraction @ .., b'Z'] = text.as_bytes() else { return None };
+    // A leap second is not for here.
+    let begins = matches!(tens, b'0'..=b'5');
+    let digits = [tens, ones].into_iter().chain(fraction.iter().copied());
+    let micros = digits.clone().fold(0, |micros, digit| micros * 10 + i64::from(digit & 0xF));
+    (begins && fraction.len() == 6 && digits.into_iter().all(|digit| digit.is_ascii_digit())).then_some(micros)
+}
+
 fn unreadable(field: &str, found: &str) -> EntryError {
     let found: String = found.chars().take(64).collect();
     EntryError::Unreadable { reason: format!("its field {field} is {found:?}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_the_same_whatever_was_read_before_it() {
+        let texts = [
+            "2026-01-01T00:00:46.000001Z",
+            "2026-01-01T00:00:59.999999Z",
+            "2026-01-01T00:00:00.000000Z",
+            "2026-01-01T00:00:60.000000Z",
+            "2026-01-01T00:00:61.000000Z",
+            "2026-01-01T00:00:4x.000000Z",
+            "2026-01-01T00:00:46.00000/Z",
+            "2026-01-01T00:00:46,000001Z",
+            "2026-01-01T00:00:46.0000010Z",
+            "2026-01-01T00:00:46.00001Z",
+            "2026-01-01T00:00:46.000001z",
+            "2026-01-01T00:00:46.000001+00:00Z",
+            "2026-01-01T00:01:46.000001Z",
+            "2026-02-30T00:00:46.000001Z",
+            "1969-12-31T23:59:46.000001Z",
+            "-262145-01-01T00:00:00.000Z",
+            "9999-12-31T23:59:59.999999Z",
+            "é026-01-01T00:00:46.000001Z",
+        ];
+        let fresh = || Reader { fields: Vec::new(), minute: None, run: None };
+        for before in texts {
+            for text in texts {
+                let mut reader = fresh();
+                let _ignored = reader.time(before);
+                let parsed = Some(text).filter(|text| text.len() >= 27 && text.ends_with('Z')).and_then(parse_time);
+                assert_eq!(reader.time(text), parsed, "{text} after {before}");
+            }
+        }
+        assert!(fresh().time(texts[0]).is_some());
+    }
 }

@@ -4,20 +4,21 @@
 use std::path::PathBuf;
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinHandle, spawn, spawn_blocking};
 
 use super::report::{Finding, Verdict};
 use super::scan::{Checked, check};
 use crate::journal::sqlite::{Replay, Snapshot, is_of_the_machine};
 use crate::journal::{Entry, JournalError};
 
-/// How many pages may be on their way, being checked or waiting for their turn.
-pub(super) const PAGES_AHEAD: usize = 6;
+/// How many pages may wait for their turn while they are checked. With the one that is taken and the one that is read, that is
+/// as many as one reader keeps busy.
+pub(super) const PAGES_AHEAD: usize = 2;
 
-/// How many pages of entries may wait for the replay: more than it takes at once, so that reading goes on meanwhile.
-pub(super) const REPLAY_AHEAD: usize = 16;
+/// How many pages of entries may wait for the replay.
+pub(super) const REPLAY_AHEAD: usize = 1;
 
-/// How many entries are replayed at once, at least: the more, the more statements are full.
+/// How many entries' rows are made again at once, at least: the more, the more statements are full.
 const REPLAY_BATCH: usize = 4_096;
 
 /// What the reading task hands on, in order.
@@ -59,20 +60,43 @@ pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>
     }
 }
 
+/// Makes the projections again as far as they are made at first, and gives them back after the last entry.
 pub(super) async fn replay_entries(
     mut replay: Replay,
     mut entries: mpsc::Receiver<Vec<Entry>>,
-) -> Result<(), JournalError> {
-    let mut batch = Vec::with_capacity(REPLAY_BATCH);
+) -> Result<Replay, JournalError> {
     while let Some(page) = entries.recv().await {
-        batch.extend(page);
-        if batch.len() >= REPLAY_BATCH {
-            replay.project(&batch).await?;
+        replay.project(&page).await?;
+    }
+    Ok(replay)
+}
+
+/// Makes also what was only added up: reads all entries once more, which were found good before.
+pub(super) async fn replay_rows(snapshot: Snapshot, mut replay: Replay) -> (Snapshot, Result<Replay, JournalError>) {
+    let (pages_in, mut pages) = mpsc::channel(PAGES_AHEAD);
+    let reading = spawn(read_pages(snapshot, pages_in));
+    replay.rewind();
+    let mut batch = Vec::with_capacity(REPLAY_BATCH);
+    let mut done = Ok(());
+    while let Some(read) = pages.recv().await {
+        match read {
+            Read::Page(page) => batch.extend(join(page).await.into_iter().filter_map(|checked| checked.entry.ok())),
+            Read::Broken { error, .. } => done = Err(error),
+        }
+        if done.is_ok() && batch.len() >= REPLAY_BATCH {
+            done = replay.project_rows(&batch).await;
             batch.clear();
         }
+        if done.is_err() {
+            break;
+        }
     }
-    replay.project(&batch).await?;
-    replay.finish().await
+    drop(pages);
+    let snapshot = join(reading).await;
+    if done.is_ok() {
+        done = replay.project_rows(&batch).await;
+    }
+    (snapshot, done.map(|()| replay))
 }
 
 /// What SQLite itself says of the file.

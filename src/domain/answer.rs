@@ -112,16 +112,18 @@ impl RawBody {
             let cut = if self.text.is_some() { 3 } else { 0 };
             return is_hash && (RAW_BODY_LIMIT_BYTES - cut..=RAW_BODY_LIMIT_BYTES).contains(&kept.len());
         }
-        kept.len() as u64 == bytes && *sha256 == hex(&Sha256::digest(kept))
+        kept.len() as u64 == bytes && sha256.bytes().eq(hex_digits(&Sha256::digest(kept)))
     }
 }
 
 /// `bytes` in lower-case hexadecimal.
 fn hex(bytes: &[u8]) -> String {
-    // Not by formatting: `verify` does this for every answer of a journal.
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
-    digits.map(|digit| DIGITS[usize::from(digit)]).collect()
+    hex_digits(bytes).map(char::from).collect()
+}
+
+/// Not by formatting: `verify` does this for every answer of a journal.
+fn hex_digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xF]).map(|digit| b"0123456789abcdef"[usize::from(digit)])
 }
 
 /// Why a request has no usable answer.

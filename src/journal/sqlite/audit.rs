@@ -26,7 +26,7 @@ const FIRST_PAGE: usize = 16;
 /// of it, whatever a running session adds meanwhile.
 #[derive(Debug)]
 pub struct Snapshot {
-    connection: SqliteConnection,
+    pub(super) connection: SqliteConnection,
     limit: usize,
 }
 

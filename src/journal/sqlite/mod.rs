@@ -9,6 +9,8 @@ mod review;
 mod sql;
 pub mod stage;
 mod store;
+mod sums;
+mod tables;
 
 pub use audit::{Page, SchemaDifference, Snapshot, StoredHead};
 pub use open::{is_of_the_machine, on_network_file_system, open_reader};
@@ -16,3 +18,4 @@ pub use read::{IntentPage, OpenAttempt, RunRecord, SqliteReader, StoredEntry, St
 pub use replay::{PROJECTIONS, Replay};
 pub use review::{Cell, EntryFilter, ReviewRow, Visitor};
 pub use store::SqliteStore;
+pub use sums::SUMMED;

@@ -14,6 +14,8 @@ pub(super) enum Value {
     Null,
     Int(i64),
     Text(String),
+    /// One of the fixed words of the format: nothing is copied for it.
+    Word(&'static str),
 }
 
 impl From<u64> for Value {
@@ -52,11 +54,14 @@ impl<T: Into<Value> + Clone> From<Option<&T>> for Value {
     }
 }
 
+/// A statement of a single row, and its values.
+pub(super) type Single = (&'static str, Vec<Value>);
+
 /// The rows that a batch of entries adds and changes, by statement.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// Statements of single rows, in order.
-    pub(super) single: Vec<(&'static str, Vec<Value>)>,
+    pub(super) single: Vec<Single>,
     /// (run, row, target, name, verdict, seq).
     pub(super) intents: Vec<[Value; 6]>,
     /// (run, row, attempt, seq).
@@ -155,19 +160,20 @@ impl Projector {
             Event::IntentRecorded(intent) => {
                 let target = known.target(intent, &mut self.last_target, changes);
                 let name = (&intent.key_pair_name).into();
-                let verdict = intent.verdict.as_str().into();
+                let verdict = Value::Word(intent.verdict.as_str());
                 changes.intents.push([run_no.into(), row()?, target.into(), name, verdict, seq.into()]);
             }
             Event::AttemptStarted(started) => {
                 changes.attempts.push([run_no.into(), row()?, u64::from(started.attempt).into(), seq.into()]);
             }
             Event::AttemptFinished(finished) => {
-                let class = finished.class.as_str().into();
+                let class = Value::Word(finished.class.as_str());
                 let attempt = u64::from(finished.attempt).into();
                 changes.finished.push([run_no.into(), row()?, attempt, seq.into(), class]);
             }
             Event::RowSettled(settled) => {
-                let (outcome, evidence) = (settled.outcome.as_str().into(), settled.evidence.as_str().into());
+                let (outcome, evidence) =
+                    (Value::Word(settled.outcome.as_str()), Value::Word(settled.evidence.as_str()));
                 changes.settled.push([run_no.into(), row()?, seq.into(), outcome, evidence]);
             }
             Event::Observed(seen) => {

@@ -1,5 +1,8 @@
 //! The projections once more, made from the entries alone by the code that made them first, in a scratch database that
 //! nobody else sees. `verify` compares the two.
+//!
+//! The rows of the large tables are only added up at first. They are made in a second pass where their sums are not those of
+//! the journal's tables, to find out which row it is.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +12,8 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::open::migrator;
 use super::project::{Changes, Projector};
 use super::sql;
-use super::store::{apply, write_rows};
+use super::store::{apply, apply_single, write_rows};
+use super::sums::Sums;
 use crate::journal::{Entry, JournalError};
 
 /// The tables that are derived from entries.
@@ -21,6 +25,7 @@ pub const PROJECTIONS: [&str; 8] =
 pub struct Replay {
     connection: SqliteConnection,
     projector: Projector,
+    sums: Sums,
     path: PathBuf,
 }
 
@@ -44,7 +49,7 @@ impl Replay {
             .await
             .map_err(JournalError::sql)?;
         migrator().run(&mut connection).await.map_err(JournalError::sql)?;
-        Ok(Self { connection, projector: Projector::after(0, 0), path })
+        Ok(Self { connection, projector: Projector::after(0, 0), sums: Sums::default(), path })
     }
 
     /// Where it is.
@@ -64,19 +69,46 @@ impl Replay {
         Ok(())
     }
 
-    /// Takes the next entries.
+    /// Takes the next entries: makes the small tables again, and adds up the rows of the large ones.
     ///
     /// # Errors
     /// Where they do not fit what was before them.
     pub async fn project(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
-        let mut changes = Changes::default();
-        for entry in entries {
-            self.projector.project(entry, &mut changes)?;
-        }
+        let mut changes = self.changes(entries)?;
+        self.sums.take(&mut changes);
+        apply_single(&mut self.connection, changes.single).await
+    }
+
+    /// After the last entry, where the sums differ: the same entries are to come again, to
+    /// [`project_rows`](Self::project_rows).
+    pub fn rewind(&mut self) {
+        self.projector = Projector::after(0, 0);
+    }
+
+    /// Takes the next entries once more: makes the large tables again, too.
+    ///
+    /// # Errors
+    /// As before.
+    pub async fn project_rows(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+        let mut changes = self.changes(entries)?;
+        changes.single.clear();
         let whole = changes.whole_attempts();
         // Their rows' intents may be among these changes: no foreign key is enforced here.
         write_rows(&mut self.connection, sql::INSERT_WHOLE_ATTEMPT, whole).await?;
         apply(&mut self.connection, changes).await
+    }
+
+    /// What the rows of the large tables add up to.
+    pub(super) fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
+    fn changes(&mut self, entries: &[Entry]) -> Result<Changes, JournalError> {
+        let mut changes = Changes::default();
+        for entry in entries {
+            self.projector.project(entry, &mut changes)?;
+        }
+        Ok(changes)
     }
 
     /// After the last entry.

@@ -185,6 +185,23 @@ pub(super) const ENTRIES_FROM: &str = "SELECT seq, body, leaf FROM entry WHERE s
 pub(super) const ENTRY_PAGE: &str = "SELECT count(*), min(seq), max(seq), group_concat(octet_length(body), ' '), \
      group_concat(body, ''), group_concat(leaf, '') \
      FROM (SELECT seq, body, leaf FROM main.entry WHERE seq >= ? ORDER BY seq LIMIT ?)";
+/// Pages of the large projections as one row each, as in [`ENTRY_PAGE`]: how many rows there are, then each column's values
+/// one behind the other. Texts that can be anything have their lengths before them, nulls are told from all texts.
+pub(super) const INTENT_SUMS: &str = "SELECT count(*), group_concat(run_no, ' '), group_concat(row_no, ' '), \
+     group_concat(target_no, ' '), group_concat(octet_length(key_pair_name), ' '), group_concat(key_pair_name, ''), \
+     group_concat(verdict, ' '), group_concat(seq, ' '), group_concat(coalesce(settled_seq, ''), ' '), \
+     group_concat(coalesce(outcome || '.', ''), ' '), group_concat(coalesce(evidence || '.', ''), ' ') \
+     FROM (SELECT * FROM main.intent WHERE (run_no, row_no) > (?, ?) ORDER BY run_no, row_no LIMIT ?)";
+pub(super) const ATTEMPT_SUMS: &str = "SELECT count(*), group_concat(run_no, ' '), group_concat(row_no, ' '), \
+     group_concat(attempt, ' '), group_concat(started_seq, ' '), group_concat(coalesce(finished_seq, ''), ' '), \
+     group_concat(coalesce(class || '.', ''), ' ') \
+     FROM (SELECT * FROM main.attempt WHERE (run_no, row_no, attempt) > (?, ?, ?) \
+           ORDER BY run_no, row_no, attempt LIMIT ?)";
+pub(super) const ROW_ENTRY_SUMS: &str = "SELECT count(*), group_concat(run_no, ' '), group_concat(row_no, ' '), \
+     group_concat(seq, ' ') FROM (SELECT * FROM main.row_entry WHERE (run_no, row_no, seq) > (?, ?, ?) \
+           ORDER BY run_no, row_no, seq LIMIT ?)";
+pub(super) const SUMMED_COUNTS: &str = "SELECT (SELECT count(*) FROM main.intent), \
+     (SELECT count(*) FROM main.attempt), (SELECT count(*) FROM main.row_entry)";
 /// Everything but what sqlx keeps its migrations in, and what ANALYZE leaves.
 pub(super) const SCHEMA: &str = "SELECT type, name, tbl_name, coalesce(sql, '') FROM main.sqlite_schema \
      WHERE tbl_name <> '_sqlx_migrations' AND name NOT LIKE 'sqlite^_stat%' ESCAPE '^' ORDER BY type, name";
@@ -257,6 +274,10 @@ pub(super) fn all() -> Vec<&'static str> {
         LAST_MATCHING,
         HEALTH,
         SCHEMA,
+        INTENT_SUMS,
+        ATTEMPT_SUMS,
+        ROW_ENTRY_SUMS,
+        SUMMED_COUNTS,
         RATE,
         INTENT_PAGE,
     ];

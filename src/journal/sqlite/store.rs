@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Connection as _, Row as _, Sqlite};
 
 use super::open::{close_writer, copy_log, open_writer};
-use super::project::{Changes, Projector, Value};
+use super::project::{Changes, Projector, Single, Value};
 use super::sql;
 use crate::domain::RunId;
 use crate::journal::merkle::Frontier;
@@ -108,16 +108,25 @@ impl EntryStore for SqliteStore {
 }
 
 /// Writes the changes of a batch, in an order in which each row's parents come first.
-pub(super) async fn apply(connection: &mut SqliteConnection, changes: Changes) -> Result<(), JournalError> {
-    for (statement, values) in changes.single {
-        let query = values.into_iter().fold(sqlx::query(statement), bind);
-        query.execute(&mut *connection).await.map_err(JournalError::sql)?;
-    }
+pub(super) async fn apply(connection: &mut SqliteConnection, mut changes: Changes) -> Result<(), JournalError> {
+    apply_single(connection, std::mem::take(&mut changes.single)).await?;
     write_rows(connection, sql::INSERT_INTENT, changes.intents).await?;
     write_rows(connection, sql::INSERT_ATTEMPT, changes.attempts).await?;
     write_rows(connection, sql::FINISH_ATTEMPT, changes.finished).await?;
     write_rows(connection, sql::INSERT_ROW_ENTRY, changes.row_entries).await?;
     write_rows(connection, sql::SETTLE_INTENT, changes.settled).await
+}
+
+/// Runs the statements of single rows.
+pub(super) async fn apply_single(
+    connection: &mut SqliteConnection,
+    statements: Vec<Single>,
+) -> Result<(), JournalError> {
+    for (statement, values) in statements {
+        let query = values.into_iter().fold(sqlx::query(statement), bind);
+        query.execute(&mut *connection).await.map_err(JournalError::sql)?;
+    }
+    Ok(())
 }
 
 async fn insert_entries(connection: &mut SqliteConnection, entries: Vec<Sealed>) -> Result<(), JournalError> {
@@ -179,6 +188,7 @@ fn bind(query: Query<'_, Sqlite, SqliteArguments>, value: Value) -> Query<'_, Sq
         Value::Null => query.bind(None::<i64>),
         Value::Int(number) => query.bind(number),
         Value::Text(text) => query.bind(text),
+        Value::Word(word) => query.bind(word),
     }
 }
 

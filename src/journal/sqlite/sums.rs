@@ -1,0 +1,162 @@
+//! The large projections as sums, so that `verify` need not make them again row by row to see that they are right.
+//!
+//! Each of their rows is one or two *facts*: what was known when it began (an intent as recorded, an attempt as started),
+//! and what its end added. Facts are hashed with a key and the hashes added up, once as the entries say them, once as the
+//! tables have them; in which order does not matter. Where the sums and the numbers of facts agree, so do the tables:
+//! no row is there twice (a key is unique, and the history does not permit it either), so the facts of one key belong to one row.
+//!
+//! The key is drawn by each process, after the journal was written. Whoever made the journal cannot have chosen rows whose
+//! hashes add up to the same 128 bits, whatever they know of the hash; so a hash that is fast will do.
+
+use std::hash::{BuildHasher, Hasher as _, RandomState};
+
+use super::project::{Changes, Value};
+
+/// The tables that are compared by their sums.
+pub const SUMMED: [&str; 3] = ["intent", "attempt", "row_entry"];
+
+/// What the hashes depend on, and nobody knows beforehand.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Key([RandomState; 2]);
+
+/// Facts of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tally {
+    count: u64,
+    sum: u128,
+}
+
+/// The facts that were added so far, by kind. Equal for the same facts under the same key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tallies {
+    intents: Tally,
+    settled: Tally,
+    attempts: Tally,
+    finished: Tally,
+    row_entries: Tally,
+}
+
+/// Adds facts up.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    key: Key,
+    tallies: Tallies,
+    /// The fact at hand, as bytes.
+    fact: Fact,
+}
+
+/// A value of a fact.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cell<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+}
+
+impl<'a> From<&'a Value> for Cell<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Int(number) => Self::Int(*number),
+            Value::Text(text) => Self::Text(text),
+            Value::Word(word) => Self::Text(word),
+        }
+    }
+}
+
+impl Sums {
+    /// Sums that can be compared with others of this key.
+    pub(super) fn new(key: Key) -> Self {
+        Self { key, ..Self::default() }
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(super) fn tallies(&self) -> &Tallies {
+        &self.tallies
+    }
+
+    /// Takes the rows of the large tables out of `changes`.
+    pub(super) fn take(&mut self, changes: &mut Changes) {
+        let Changes { intents, settled, attempts, finished, row_entries, single: _ } = changes;
+        intents.drain(..).for_each(|values| self.intent(cells(&values)));
+        settled.drain(..).for_each(|values| self.settled(cells(&values)));
+        attempts.drain(..).for_each(|values| self.attempt(cells(&values)));
+        finished.drain(..).for_each(|values| self.finished(cells(&values)));
+        row_entries.drain(..).for_each(|values| self.row_entry(cells(&values)));
+    }
+
+    /// (run, row, target, name, verdict, seq).
+    pub(super) fn intent(&mut self, cells: [Cell<'_>; 6]) {
+        self.tallies.intents.add(self.fact.hash(&self.key, &cells));
+    }
+
+    /// (run, row, seq, outcome, evidence).
+    pub(super) fn settled(&mut self, cells: [Cell<'_>; 5]) {
+        self.tallies.settled.add(self.fact.hash(&self.key, &cells));
+    }
+
+    /// (run, row, attempt, seq).
+    pub(super) fn attempt(&mut self, cells: [Cell<'_>; 4]) {
+        self.tallies.attempts.add(self.fact.hash(&self.key, &cells));
+    }
+
+    /// (run, row, attempt, seq, class).
+    pub(super) fn finished(&mut self, cells: [Cell<'_>; 5]) {
+        self.tallies.finished.add(self.fact.hash(&self.key, &cells));
+    }
+
+    /// (run, row, seq).
+    pub(super) fn row_entry(&mut self, cells: [Cell<'_>; 3]) {
+        self.tallies.row_entries.add(self.fact.hash(&self.key, &cells));
+    }
+}
+
+impl Tallies {
+    /// How many rows were added of each of [`SUMMED`].
+    pub(super) fn rows(&self) -> [u64; 3] {
+        [self.intents.count, self.attempts.count, self.row_entries.count]
+    }
+}
+
+impl Tally {
+    fn add(&mut self, hash: u128) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(hash);
+    }
+}
+
+/// The bytes of a fact, which no other fact of its kind has.
+#[derive(Debug, Default)]
+struct Fact(Vec<u8>);
+
+impl Fact {
+    fn hash(&mut self, Key(states): &Key, cells: &[Cell<'_>]) -> u128 {
+        self.0.clear();
+        for cell in cells {
+            match cell {
+                Cell::Null => self.0.push(0),
+                Cell::Int(number) => {
+                    self.0.push(1);
+                    self.0.extend_from_slice(&number.to_le_bytes());
+                }
+                Cell::Text(text) => {
+                    self.0.push(2);
+                    self.0.extend_from_slice(&text.len().to_le_bytes());
+                    self.0.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+        states.iter().fold(0, |hash, state| {
+            let mut hasher = state.build_hasher();
+            hasher.write(&self.0);
+            hash << 64 | u128::from(hasher.finish())
+        })
+    }
+}
+
+fn cells<const N: usize>(values: &[Value; N]) -> [Cell<'_>; N] {
+    values.each_ref().map(Cell::from)
+}
