@@ -8,15 +8,12 @@ use tokio::task::{JoinHandle, spawn, spawn_blocking};
 
 use super::report::{Finding, Verdict};
 use super::scan::{Checked, check};
+use crate::journal::JournalError;
 use crate::journal::sqlite::{Replay, Snapshot, is_of_the_machine};
-use crate::journal::{Entry, JournalError};
 
 /// How many pages may wait for their turn while they are checked. With the one that is taken and the one that is read, that is
 /// as many as one reader keeps busy.
 pub(super) const PAGES_AHEAD: usize = 2;
-
-/// How many pages of entries may wait for the replay.
-pub(super) const REPLAY_AHEAD: usize = 1;
 
 /// How many entries' rows are made again at once, at least: the more, the more statements are full.
 const REPLAY_BATCH: usize = 4_096;
@@ -58,17 +55,6 @@ pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>
         let Some(after) = after else { return snapshot };
         next = after;
     }
-}
-
-/// Makes the projections again as far as they are made at first, and gives them back after the last entry.
-pub(super) async fn replay_entries(
-    mut replay: Replay,
-    mut entries: mpsc::Receiver<Vec<Entry>>,
-) -> Result<Replay, JournalError> {
-    while let Some(page) = entries.recv().await {
-        replay.project(&page).await?;
-    }
-    Ok(replay)
 }
 
 /// Makes also what was only added up: reads all entries once more, which were found good before.

@@ -17,14 +17,13 @@
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn};
+use tokio::task::spawn;
 
 use super::history::{History, Trouble};
 use super::report::{Finding, Findings, Report, Verdict};
 use super::scan::Checked;
 use super::tasks::{
-    PAGES_AHEAD, REPLAY_AHEAD, Read, check_integrity, join, read_pages, replay_entries, replay_rows,
-    unless_of_the_machine, unreadable, with_cause,
+    PAGES_AHEAD, Read, check_integrity, join, read_pages, replay_rows, unless_of_the_machine, unreadable, with_cause,
 };
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::Event;
@@ -164,13 +163,7 @@ impl Work {
     async fn read(&mut self, snapshot: Snapshot, replay: Option<Replay>) -> (Snapshot, Replayed) {
         let (pages_in, mut pages) = mpsc::channel(PAGES_AHEAD);
         let reading = spawn(read_pages(snapshot, pages_in));
-        let (mut entries_in, replayed) = match replay {
-            Some(replay) => {
-                let (entries_in, entries) = mpsc::channel(REPLAY_AHEAD);
-                (Some(entries_in), Some(spawn(replay_entries(replay, entries))))
-            }
-            None => (None, None),
-        };
+        let mut replayed = replay.map(Ok);
         while let Some(read) = pages.recv().await {
             let page = match read {
                 Read::Page(page) => join(page).await,
@@ -183,14 +176,12 @@ impl Work {
                 }
             };
             let entries = self.take_page(page);
-            let replaying = self.judging && !entries.is_empty();
-            if let Some(replay) = entries_in.as_ref().filter(|_| replaying)
-                && replay.send(entries).await.is_err()
+            if let Some(Ok(replay)) = replayed.as_mut().filter(|_| self.judging)
+                && let Err(error) = replay.project(&entries).await
             {
-                entries_in = None;
+                replayed = Some(Err(error));
             }
         }
-        drop(entries_in);
         drop(pages);
         (join(reading).await, replayed)
     }
@@ -284,7 +275,6 @@ impl Work {
 
     async fn compare_projections(&mut self, snapshot: Snapshot, replayed: Replayed) -> Snapshot {
         let Some(replayed) = replayed else { return snapshot };
-        let replayed = join(replayed).await;
         if !self.judging || !self.whole {
             self.warnings
                 .push("the projections were not compared, because the entries themselves are in question".into());
@@ -345,8 +335,8 @@ impl Work {
     }
 }
 
-/// What became of the replay.
-type Replayed = Option<JoinHandle<Result<Replay, JournalError>>>;
+/// What became of the replay, if there is one.
+type Replayed = Option<Result<Replay, JournalError>>;
 
 /// A file that cannot be opened as a journal: damaged, or none that this keybatch knows.
 fn unopened(path: &Path, error: &JournalError) -> Finding {

@@ -14,7 +14,7 @@ use crate::journal::JournalError;
 use crate::journal::merkle::Hash;
 
 /// How many bytes of bodies a page should hold: enough to make the cost of a statement small.
-const PAGE_BYTES: usize = 128 * 1024;
+const PAGE_BYTES: usize = 96 * 1024;
 
 /// How many entries a page holds at most: should they suddenly be as large as entries can be, it is still some 20 MB.
 const PAGE_ENTRIES: usize = 256;
