@@ -55,6 +55,13 @@ impl Page {
         self.seqs.last().copied()
     }
 
+    /// Whether its numbers ascend and none is below `from`, as they were asked for. Where pages of the database were put
+    /// in another order, SQLite answers otherwise, and whoever goes on from the last one may never come to an end.
+    #[must_use]
+    pub fn ascends_from(&self, from: i64) -> bool {
+        self.seqs.first().is_none_or(|first| *first >= from) && self.seqs.is_sorted_by(|one, next| one < next)
+    }
+
     fn push(&mut self, seq: i64, body: &[u8], leaf: &[u8]) {
         self.seqs.push(seq);
         self.bodies.extend_from_slice(body);
