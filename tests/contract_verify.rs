@@ -269,3 +269,50 @@ fn the_journal_file() {
     );
     assert_eq!(loose, "", "all tables are STRICT");
 }
+
+/// Of a file of checkpoints all are compared, whatever the largest says; it proves up to the largest that agrees.
+#[test]
+fn every_checkpoint_of_a_file_is_compared() {
+    let Some(bench) = finished() else { return };
+    let made = shell::read(&bench.journal(), "SELECT text FROM checkpoints ORDER BY size");
+    let texts: Vec<String> =
+        made.split("keybatch/").skip(1).map(|text| format!("keybatch/{}\n", text.trim_end())).collect();
+    let sizes: Vec<u64> = texts.iter().map(|text| text.lines().nth(1).unwrap().parse().unwrap()).collect();
+    let (first, last) = (&texts[0], texts.last().unwrap());
+    assert!(texts.len() > 1 && sizes[0] < sizes[sizes.len() - 1], "{texts:?}");
+    let wrong = |text: &str| {
+        let kept: Vec<&str> = text.lines().take(2).collect();
+        format!("{}\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", kept.join("\n"))
+    };
+    let beyond = last.replacen(&format!("\n{}\n", sizes[sizes.len() - 1]), "\n1000000\n", 1);
+    let nothing = format!("{}\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", last.lines().next().unwrap());
+    let (all, most) = (Some(sizes[sizes.len() - 1]), Some(sizes[0]));
+    let cases: [(&str, Vec<&str>, &str, Option<u64>); 8] = [
+        ("all of them, twice", texts.iter().chain(&texts).map(String::as_str).collect(), "verified", all),
+        ("a small one is wrong", vec![&wrong(first), last], "forked", all),
+        ("the large one is wrong", vec![&wrong(last), first], "forked", most),
+        ("two of one size", vec![last, &wrong(last)], "forked", all),
+        ("a later one that the journal does not have", vec![&beyond, first], "truncated", most),
+        ("one that covers nothing", vec![&nothing], "self_consistent", None),
+        ("one that covers nothing among others", vec![&nothing, first], "verified", most),
+        (
+            "another journal's",
+            vec!["keybatch/other\n3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", first],
+            "verified",
+            most,
+        ),
+    ];
+    for (what, texts, verdict, proved) in cases {
+        let file = bench.file("held.txt", &texts.join("\n"));
+        let args = ["verify", "--checkpoint", file.to_str().unwrap(), "--output", "json"];
+        let done = bench.keybatch(&args);
+        assert_eq!(done.json()["verdict"], verdict, "{what}\n{done}");
+        assert_eq!(done.json()["proved_up_to"].as_u64(), proved, "{what}\n{done}");
+        if verdict == "forked" {
+            let (expected, found) = (&done.json()["expected"], &done.json()["found"]);
+            assert!(expected.as_str().unwrap().starts_with("keybatch/") && expected != found, "{what}\n{done}");
+        }
+        let required = bench.keybatch(&["verify", "--checkpoint", args[2], "--require-checkpoint"]);
+        assert_eq!(required.code, Some(if verdict == "verified" { 0 } else { 7 }), "{what}\n{required}");
+    }
+}

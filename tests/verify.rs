@@ -18,7 +18,7 @@ use story::{Place, story};
 impl Place {
     fn options(&self, checkpoint: Option<Checkpoint>) -> Options {
         let scratch = Some((self.directory.path().to_owned(), "verify".to_owned()));
-        Options { checkpoint, require_checkpoint: false, scratch }
+        Options { checkpoint, require_checkpoint: false, scratch, ..Options::default() }
     }
 
     async fn verify(&self) -> Report {

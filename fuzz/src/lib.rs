@@ -61,7 +61,7 @@ impl Base {
     pub fn verify(&self, outside: bool, projections: bool) -> Option<Report> {
         let scratch = projections.then(|| (self.directory.path().to_owned(), "scratch".to_owned()));
         let checkpoint = outside.then(|| self.checkpoint.clone());
-        let options = Options { checkpoint, require_checkpoint: false, scratch };
+        let options = Options { checkpoint, require_checkpoint: false, scratch, ..Options::default() };
         let report = self.runtime.block_on(verify(&self.path(), options)).ok()?;
         assert_eq!(report.accepted, report.verdict.is_sound(), "{report:?}");
         assert_eq!(report.verdict.is_sound(), report.findings.is_empty(), "{report:?}");

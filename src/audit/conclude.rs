@@ -17,7 +17,7 @@ impl Work {
         let entries = self.tree.size();
         let (verdict, detail) = if !self.findings.is_empty() || self.schema.is_some() {
             (Verdict::CannotVerify, String::new())
-        } else if let Some(size) = self.proved_up_to {
+        } else if let Some(size) = self.outside.proved_up_to() {
             (Verdict::Verified, verified(entries, size))
         } else {
             (Verdict::SelfConsistent, self_consistent(entries))
@@ -42,7 +42,7 @@ impl Work {
             found: gravest.found,
             detail: gravest.detail,
             checkpoint: self.options.checkpoint.as_ref().map(CheckpointFacts::from),
-            proved_up_to: self.proved_up_to,
+            proved_up_to: self.outside.proved_up_to(),
             runs: self.history.runs() as u64,
             findings,
             warnings: self.warnings,

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::report::{Finding, Verdict};
 use super::tasks::unreadable;
-use super::verify::{Work, has_no_bytes};
+use super::verify::{Options, Work, has_no_bytes};
 use crate::journal::JournalError;
 use crate::journal::checkpoint::{Checkpoint, base64};
-use crate::journal::merkle::Hash;
+use crate::journal::merkle::{Frontier, Hash};
 use crate::journal::sqlite::Snapshot;
 
 impl Work {
@@ -79,40 +79,129 @@ impl Work {
         }
     }
 
-    /// Compares with the checkpoint that was brought.
+    /// Says where the checkpoints that were brought are not what the entries have.
     pub(super) fn check_outside(&mut self) {
-        let Some(checkpoint) = self.options.checkpoint.clone() else { return };
+        let Some(checkpoint) = &self.options.checkpoint else { return };
         let size = self.tree.size();
         if let Some(id) = self.history.journal_id().filter(|id| *id != checkpoint.journal_id) {
             let detail = "the checkpoint is of another journal";
             let finding = Finding::new(Verdict::CannotVerify, None, detail);
+            self.outside.proved = 0;
             return self
                 .findings
                 .add(finding.hashes(format!("keybatch/{}", checkpoint.journal_id), format!("keybatch/{id}")));
         }
-        let expected = checkpoint.to_text();
-        let ours =
+        let text =
             |size, root: &Hash| Checkpoint { journal_id: checkpoint.journal_id.clone(), size, root: *root }.to_text();
-        match self.root_then {
-            Some(root) if root == checkpoint.root => self.proved_up_to = Some(checkpoint.size),
-            Some(root) if self.whole => {
-                let detail = format!(
-                    "the first {} entries are not those that the checkpoint saw: the journal has another past",
-                    checkpoint.size
-                );
-                self.findings
-                    .add(Finding::new(Verdict::Forked, None, detail).hashes(expected, ours(checkpoint.size, &root)));
-            }
-            None if self.whole => {
-                let detail = format!(
-                    "the checkpoint saw {} entries, and only {size} are there: the rest was cut off, or an older copy was put in \
-                     its place",
-                    checkpoint.size
-                );
-                let finding = Finding::new(Verdict::Truncated, Some(size), detail);
-                self.findings.add(finding.hashes(expected, ours(size, &self.tree.root())));
-            }
-            _ => {}
+        if let Some((size, expected, found)) = &self.outside.forked {
+            let detail =
+                format!("the first {size} entries are not those that the checkpoint saw: the journal has another past");
+            let finding = Finding::new(Verdict::Forked, None, detail);
+            self.findings.add(finding.hashes(text(*size, expected), text(*size, found)));
         }
+        if checkpoint.size > size && self.whole {
+            let detail = format!(
+                "the checkpoint saw {} entries, and only {size} are there: the rest was cut off, or an older copy was put in \
+                 its place",
+                checkpoint.size
+            );
+            let finding = Finding::new(Verdict::Truncated, Some(size), detail);
+            self.findings.add(finding.hashes(checkpoint.to_text(), text(size, &self.tree.root())));
+        }
+    }
+}
+
+/// The checkpoints of the journal that were brought, compared as the entries come.
+#[derive(Debug, Default)]
+pub(super) struct Outside {
+    /// Those still to come, the smallest last.
+    ahead: Vec<(u64, Hash)>,
+    /// The size of the largest that agreed; none has no entries.
+    proved: u64,
+    /// The first that did not: its size and root, and the root that the entries have.
+    forked: Option<(u64, Hash, Hash)>,
+}
+
+impl Outside {
+    /// Those of `options`; what covers nothing is taken out of them.
+    pub(super) fn new(options: &mut Options) -> Self {
+        options.checkpoint = options.checkpoint.take().filter(|checkpoint| checkpoint.size > 0);
+        let mut ahead = std::mem::take(&mut options.further);
+        ahead.retain(|(size, _)| *size > 0);
+        ahead.extend(options.checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root)));
+        ahead.sort_unstable_by(|one, other| other.cmp(one));
+        ahead.dedup();
+        Self { ahead, proved: 0, forked: None }
+    }
+
+    /// Compares those that cover what is in `tree` now; `whole` unless a gap says that it is not the journal's any more.
+    pub(super) fn compare(&mut self, tree: &Frontier, whole: bool) {
+        let size = tree.size();
+        while let Some((_, expected)) = self.ahead.pop_if(|(ahead, _)| *ahead <= size) {
+            let found = tree.root();
+            if !whole {
+                continue;
+            }
+            if found == expected {
+                self.proved = size;
+            } else {
+                self.forked = self.forked.or(Some((size, expected, found)));
+            }
+        }
+    }
+
+    /// How many entries the largest one proves that agrees; none where none does.
+    pub(super) fn proved_up_to(&self) -> Option<u64> {
+        (self.proved > 0).then_some(self.proved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree_at(count: u8) -> Frontier {
+        let mut tree = Frontier::default();
+        (0..count).for_each(|leaf| tree.push([leaf; 32]));
+        tree
+    }
+
+    fn seen(size: u8) -> (u64, Hash) {
+        (u64::from(size), tree_at(size).root())
+    }
+
+    /// Nine entries, the checkpoint of the largest of `seen`, and the others beside it.
+    fn compared(mut seen: Vec<(u64, Hash)>) -> Outside {
+        seen.sort_unstable();
+        let (size, root) = seen.pop().unwrap();
+        let checkpoint = Some(Checkpoint { journal_id: "a".into(), size, root });
+        let mut outside = Outside::new(&mut Options { checkpoint, further: seen, ..Options::default() });
+        (1..=9).for_each(|size| outside.compare(&tree_at(size), true));
+        outside
+    }
+
+    #[test]
+    fn every_checkpoint_is_compared_and_the_largest_that_agrees_proves() {
+        let outside = compared(vec![seen(9), seen(3), seen(3), seen(7)]);
+        assert_eq!((outside.proved_up_to(), outside.forked), (Some(9), None));
+        for bad in [2, 3, 9, 12] {
+            let outside = compared(vec![seen(9), seen(3), seen(7), (bad, [0; 32])]);
+            assert_eq!(outside.proved_up_to(), Some(9), "{bad}");
+            assert_eq!(outside.forked.map(|(size, ..)| size), Some(bad).filter(|bad| *bad <= 9));
+        }
+        let outside = compared(vec![(9, [0; 32]), seen(3), seen(7)]);
+        assert_eq!(outside.proved_up_to(), Some(7));
+    }
+
+    #[test]
+    fn one_of_no_entries_counts_as_none() {
+        let mut options = Options {
+            checkpoint: Some(Checkpoint { journal_id: "a".into(), size: 0, root: tree_at(0).root() }),
+            further: vec![(0, [0; 32])],
+            ..Options::default()
+        };
+        let mut outside = Outside::new(&mut options);
+        outside.compare(&tree_at(3), true);
+        assert_eq!((options.checkpoint, outside.proved_up_to(), outside.forked), (None, None, None));
     }
 }

@@ -33,6 +33,13 @@ pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>
         let mut after = Some(next);
         let read = if singly { snapshot.single(next).await } else { snapshot.page(next).await };
         let message = match read {
+            Ok(page) if !page.ascends_from(next) => {
+                if !singly {
+                    singly = true;
+                    continue;
+                }
+                Read::Broken { at: next.max(0), error: JournalError::damaged("other entries come than are asked for") }
+            }
             Ok(page) => match page.last() {
                 None => return snapshot,
                 Some(last) => {

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn;
 
 use super::history::{History, Trouble};
+use super::outside::Outside;
 use super::report::{Finding, Findings, Report, Verdict};
 use super::scan::Checked;
 use super::tasks::{
@@ -34,8 +35,11 @@ use crate::journal::{Entry, JournalError};
 /// What a verification is given from outside. Trust comes from nothing else.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// A checkpoint that was kept elsewhere.
+    /// A checkpoint that was kept elsewhere; of several of the journal, the one that covers most. One of no entries shows
+    /// nothing, and counts as none.
     pub checkpoint: Option<Checkpoint>,
+    /// The size and the root of all others of the same journal that were brought with it, in any order.
+    pub further: Vec<(u64, Hash)>,
     /// Whether a journal without one is good enough.
     pub require_checkpoint: bool,
     /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it
@@ -91,9 +95,7 @@ pub(super) struct Work {
     pub(super) whole: bool,
     /// The last checkpoint among the entries that names the right root.
     pub(super) last_good: u64,
-    /// The root at the size of the outside checkpoint.
-    pub(super) root_then: Option<Hash>,
-    pub(super) proved_up_to: Option<u64>,
+    pub(super) outside: Outside,
 }
 
 impl Work {
@@ -108,10 +110,9 @@ impl Work {
             judging: true,
             whole: true,
             last_good: 0,
-            root_then: None,
-            proved_up_to: None,
+            outside: Outside::default(),
         };
-        work.note_root();
+        work.outside = Outside::new(&mut work.options);
         work
     }
 
@@ -143,16 +144,7 @@ impl Work {
                     let more = differences.len() - 1;
                     let more =
                         if more == 0 { String::new() } else { format!(", and {more} more are not as they should be") };
-                    let detail = format!(
-                        "the {} {} was {}{more}",
-                        first.kind,
-                        first.name,
-                        match first.how {
-                            "missing" => "removed",
-                            how => how,
-                        }
-                    );
-                    self.schema = Some(Finding::new(Verdict::Altered, None, detail));
+                    self.schema = Some(Finding::new(Verdict::Altered, None, format!("{}{more}", first.told())));
                 }
             }
             Err(error) => self.findings.add(unreadable(None, &error)),
@@ -222,7 +214,7 @@ impl Work {
         };
         let judged = entry.filter(|_| self.judging).filter(|entry| self.judge(entry, leaf));
         self.tree.push(leaf);
-        self.note_root();
+        self.outside.compare(&self.tree, self.whole);
         judged
     }
 
@@ -265,12 +257,6 @@ impl Work {
         }
         self.last_good = made.size;
         Ok(())
-    }
-
-    fn note_root(&mut self) {
-        if self.options.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.size == self.tree.size()) {
-            self.root_then = Some(self.tree.root());
-        }
     }
 
     async fn compare_projections(&mut self, snapshot: Snapshot, replayed: Replayed) -> Snapshot {

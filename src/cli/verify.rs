@@ -1,10 +1,13 @@
 //! `keybatch verify`: is the journal what was written?
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::{CliError, Context, Exit, Format, shown};
 use crate::audit::{Options, Report, Verdict, json_text, verify};
-use crate::journal::checkpoint::Checkpoint;
+use crate::journal::checkpoint::{Checkpoint, CheckpointError};
+use crate::journal::merkle::Hash;
 use crate::journal::sqlite::SqliteReader;
 
 /// Verify the journal, offline
@@ -14,7 +17,7 @@ use crate::journal::sqlite::SqliteReader;
 /// checkpoint that was kept elsewhere can tell.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Checkpoints that were kept elsewhere; of those of this journal, the one that covers most is used
+    /// Checkpoints that were kept elsewhere: all of those of this journal are compared
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
     /// Fail where there is nothing outside to compare with
@@ -24,20 +27,18 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let scratch = scratch_directory(context);
-    let (checkpoint, torn) = match &args.checkpoint {
-        Some(path) => {
-            let (most, torn) = read_checkpoint(path, &context.journal, args.require_checkpoint).await?;
-            (Some(most), torn)
-        }
-        None => (None, None),
+    let brought = match &args.checkpoint {
+        Some(path) => Brought::read(path, &context.journal, args.require_checkpoint).await?,
+        None => Brought::default(),
     };
     let options = Options {
-        checkpoint,
+        checkpoint: brought.most,
+        further: brought.further,
         require_checkpoint: args.require_checkpoint,
         scratch: Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4()))),
     };
     let mut report = verify(&context.journal, options).await?;
-    report.warnings.extend(torn);
+    report.warnings.extend(brought.warnings);
     let exit = if report.accepted { Exit::Success } else { Exit::NotVerified };
     match context.ui.format {
         Format::Table => context.ui.data(&text(&report, args.require_checkpoint))?,
@@ -57,45 +58,158 @@ pub(super) fn scratch_directory(context: &Context) -> PathBuf {
     candidates.into_iter().find(|path| path.is_dir()).unwrap_or_else(|| PathBuf::from("."))
 }
 
-/// Of several checkpoints the one of this journal that covers most: if an older one is all that the journal still has,
-/// the newer one shows it. With it, what is to be said of those that are not whole.
-async fn read_checkpoint(
-    path: &Path,
-    journal: &Path,
-    required: bool,
-) -> Result<(Checkpoint, Option<String>), CliError> {
-    let shown = shown(&path.to_string_lossy());
-    let unusable = |why: String| CliError::new(Exit::Usage, why).hint("nothing was verified");
-    let bytes = std::fs::read(path).map_err(|error| {
-        let mut wrapped = unusable(format!("the checkpoint {shown} cannot be read"));
-        wrapped.causes.push(error.to_string());
-        wrapped
-    })?;
-    // What a power loss leaves of the last one need not be text.
-    let text = String::from_utf8_lossy(&bytes);
-    let parsed = Checkpoint::parse_all(&text);
-    let (all, torn) = parsed.map_err(|error| unusable(format!("{shown} is {error}")))?;
-    // It may have seen entries that none before it did.
-    if required && Checkpoint::parse_last(&text).is_err() {
-        let why = format!("the last checkpoint in {shown} is not whole, so that the ones before it are not enough");
-        return Err(unusable(why).hint("without --require-checkpoint, it is left out"));
-    }
-    let id = match SqliteReader::open(journal).await {
-        Ok(reader) => reader.journal_id().await.ok().flatten(),
-        Err(_) => None,
-    };
-    let own = all.iter().filter(|checkpoint| Some(&checkpoint.journal_id) == id.as_ref());
-    let most = match own.max_by_key(|checkpoint| checkpoint.size) {
-        Some(most) => most,
-        // One of another journal says nothing against this one where those of this one may be what is torn.
-        None if torn > 0 && id.is_some() => {
-            return Err(unusable(format!("{shown} holds no whole checkpoint of this journal; {torn} are not whole")));
+/// The checkpoints in a file.
+#[derive(Debug, Default)]
+struct Brought {
+    /// Of those of this journal, the one that covers most: if an older one is all that the journal still has, it shows that.
+    /// Where there is none of this journal, one of another.
+    most: Option<Checkpoint>,
+    /// All others of this journal: none of them may say anything else. There may be very many.
+    further: Vec<(u64, Hash)>,
+    /// What is to be said of those that are not whole, or of no entries.
+    warnings: Vec<String>,
+}
+
+impl Brought {
+    /// Reads all that are in the file at `path`.
+    async fn read(path: &Path, journal: &Path, required: bool) -> Result<Self, CliError> {
+        let shown = shown(&path.to_string_lossy());
+        let unusable = |why: String| CliError::new(Exit::Usage, why).hint("nothing was verified");
+        let id = match SqliteReader::open(journal).await {
+            Ok(reader) => reader.journal_id().await.ok().flatten(),
+            Err(_) => None,
+        };
+        let mut found = Found { of: id.clone(), ..Found::default() };
+        let read = File::open(path).and_then(|file| found.read(BufReader::new(file)));
+        read.map_err(|error| {
+            let mut wrapped = unusable(format!("the checkpoint {shown} cannot be read"));
+            wrapped.causes.push(error.to_string());
+            wrapped
+        })?;
+        // It may have seen entries that none before it did.
+        if required && found.torn_last {
+            let why = format!("the last checkpoint in {shown} is not whole, so that the ones before it are not enough");
+            return Err(unusable(why).hint("without --require-checkpoint, it is left out"));
         }
-        None => all.last().ok_or_else(|| unusable(format!("{shown} holds no checkpoint")))?,
-    };
-    let warning =
-        format!("{torn} of the checkpoints in {shown} are not whole, as after a power loss, and were left out");
-    Ok((most.clone(), (torn > 0).then_some(warning)))
+        let mut brought = Self::default();
+        match (found.own.is_empty(), found.other) {
+            // One of another journal says nothing against this one where those of this one may be what is torn.
+            (true, Some(_)) if found.torn > 0 && id.is_some() => {
+                let torn = found.torn;
+                let why = format!("{shown} holds no whole checkpoint of this journal; {torn} are not whole");
+                return Err(unusable(why));
+            }
+            (true, Some(other)) => brought.most = Some(other),
+            (true, None) => {
+                let trouble = found.trouble.or_else(|| Checkpoint::parse_last("").err());
+                let why = trouble.map_or_else(String::new, |error| error.to_string());
+                return Err(unusable(format!("{shown} is {why}")));
+            }
+            (false, _) => {
+                found.own.retain(|(size, _)| *size > 0);
+                tidy(&mut found.own);
+                brought.most =
+                    found.own.pop().map(|(size, root)| Checkpoint { journal_id: id.unwrap_or_default(), size, root });
+                brought.further = found.own;
+                if brought.most.is_none() {
+                    let why = format!("the checkpoint in {shown} is of no entries: nothing can be compared with it");
+                    brought.warnings.push(why);
+                }
+            }
+        }
+        if found.torn > 0 {
+            let torn = found.torn;
+            let why =
+                format!("{torn} of the checkpoints in {shown} are not whole, as after a power loss, and were left out");
+            brought.warnings.push(why);
+        }
+        Ok(brought)
+    }
+}
+
+/// What was found in a file so far. It is read line by line, and kept is what can be compared alone.
+#[derive(Debug, Default)]
+struct Found {
+    /// Whose checkpoints are wanted.
+    of: Option<String>,
+    /// Theirs: size and root.
+    own: Vec<(u64, Hash)>,
+    /// How many of them are too many to be kept as they came.
+    full: usize,
+    /// The last one of any other journal.
+    other: Option<Checkpoint>,
+    torn: usize,
+    /// Whether the last one is not whole, and why.
+    torn_last: bool,
+    trouble: Option<CheckpointError>,
+}
+
+impl Found {
+    fn read(&mut self, mut file: impl BufRead) -> std::io::Result<()> {
+        // The lines that count of the one that is being read.
+        let mut lines: Vec<String> = Vec::new();
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            // What a power loss leaves of the last one need not be text, nor have lines.
+            let read = file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+            let text = String::from_utf8_lossy(&line);
+            if read == 0 || text.starts_with(ORIGIN) {
+                self.take(&lines.join("\n"));
+                lines.clear();
+            }
+            if read == 0 {
+                return Ok(());
+            }
+            let begun = !lines.is_empty() || text.starts_with(ORIGIN);
+            if begun && lines.len() < 3 && !text.trim_end().is_empty() {
+                lines.push(text.trim_end().to_owned());
+            }
+            if line.last() != Some(&b'\n') && read as u64 == LONGEST_LINE {
+                file.skip_until(b'\n')?;
+            }
+        }
+    }
+
+    fn take(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        match Checkpoint::parse_last(text) {
+            Ok(one) if Some(&one.journal_id) == self.of.as_ref() => {
+                self.torn_last = false;
+                self.own.push((one.size, one.root));
+                // The same ones again and again, as in files that were put together, are kept once.
+                if self.own.len() >= self.full.max(FEW) {
+                    tidy(&mut self.own);
+                    self.full = 2 * self.own.len();
+                }
+            }
+            Ok(one) => {
+                self.torn_last = false;
+                self.other = Some(one);
+            }
+            Err(error) => {
+                self.torn += 1;
+                self.torn_last = true;
+                self.trouble = Some(error);
+            }
+        }
+    }
+}
+
+/// With what every checkpoint begins.
+const ORIGIN: &str = "keybatch/";
+
+/// So many take no room worth speaking of.
+const FEW: usize = 10_000;
+
+/// Longer than any line of a checkpoint.
+const LONGEST_LINE: u64 = 4_096;
+
+fn tidy(all: &mut Vec<(u64, Hash)>) {
+    all.sort_unstable();
+    all.dedup();
 }
 
 fn text(report: &Report, require_checkpoint: bool) -> String {
@@ -131,7 +245,10 @@ fn text(report: &Report, require_checkpoint: bool) -> String {
     let runs = report.runs;
     let _ = writeln!(out, "{} entries, {runs} runs\nroot {}", report.entries, report.root);
     if report.verdict == Verdict::SelfConsistent && require_checkpoint {
-        let _ = writeln!(out, "not accepted: --require-checkpoint asks for a checkpoint, and none was given");
+        let _ = writeln!(
+            out,
+            "not accepted: --require-checkpoint asks for a checkpoint, and none was given that covers anything"
+        );
     }
     out
 }

@@ -131,7 +131,7 @@ impl<'a> Checker<'a> {
         let root = usize::try_from(entries).ok().and_then(|size| self.recorded.roots.get(size));
         let checkpoint = id.zip(root).filter(|_| entries > 0);
         let checkpoint = checkpoint.map(|(journal_id, root)| Checkpoint { journal_id, size: entries, root: *root });
-        let options = Options { checkpoint, require_checkpoint: entries > 0, scratch };
+        let options = Options { checkpoint, require_checkpoint: entries > 0, scratch, ..Options::default() };
         let report = verify(path, options).await.map_err(|error| format!("verify: {error}"))?;
         let unborn = entries == 0 && matches!(report.verdict, Verdict::CannotVerify | Verdict::SelfConsistent);
         if unborn || report.verdict == Verdict::Verified {

@@ -90,3 +90,64 @@ fn damage_is_found_or_does_none() {
     }
     eprintln!("damaged {cases} times (seed {seed}): {counts:?}");
 }
+
+/// Where entries stand in another order than their numbers, there is no end to be reached by going on from the last one.
+#[test]
+fn no_bit_of_an_inner_page_makes_it_run_for_ever() {
+    use std::time::Duration;
+    let file = &sample().file;
+    let copy = Copy::new();
+    let mut counts = BTreeMap::<&str, usize>::new();
+    // Interior pages of tables: which child holds which numbers stands in the cells at their end.
+    let inner = (1..file.len() / 4096).filter(|page| file[page * 4096] == 5);
+    let step = if whole() { 1 } else { 7 };
+    let places = inner.flat_map(|page| page * 4096..(page + 1) * 4096).filter(|at| file[*at] != 0);
+    for (case, at) in places.enumerate().filter(|(case, _)| case % step == 0) {
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << (case % 8);
+        copy.put(&damaged);
+        let report = run(async { tokio::time::timeout(Duration::from_secs(60), copy.verify()).await });
+        let report = report.unwrap_or_else(|_| panic!("byte {at}, bit {}: it does not end", case % 8));
+        *counts.entry(report.verdict.as_str()).or_default() += 1;
+    }
+    assert!(counts.values().sum::<usize>() > 5, "{counts:?}");
+    eprintln!("inner pages: {counts:?}");
+}
+
+/// The children of an inner page exchanged: SQLite then gives entries that are not those asked for.
+#[test]
+fn children_in_another_order_are_damage() {
+    use std::time::Duration;
+    let file = &sample().file;
+    let copy = Copy::new();
+    let mut cases = 0;
+    for page in (1..file.len() / 4096).filter(|page| file[page * 4096] == 5) {
+        let begin = page * 4096;
+        let count = usize::from(u16::from_be_bytes([file[begin + 3], file[begin + 4]]));
+        for cell in 1..count {
+            let at = |cell: usize| begin + 12 + 2 * cell;
+            let mut damaged = file.clone();
+            damaged.copy_within(at(cell)..at(cell) + 2, at(0));
+            damaged[at(cell)..at(cell) + 2].copy_from_slice(&file[at(0)..at(0) + 2]);
+            copy.put(&damaged);
+            let report = run(async { tokio::time::timeout(Duration::from_secs(60), copy.verify()).await });
+            let report = report.unwrap_or_else(|_| panic!("page {page}, cell {cell}: it does not end"));
+            assert!(!report.verdict.is_sound(), "page {page}, cell {cell}: {report:?}");
+            cases += 1;
+        }
+    }
+    assert!(cases > 0);
+}
+
+/// Neither a cut nor other bytes at its beginning make a file one that cannot be judged: it is damaged.
+#[test]
+fn a_file_without_its_beginning_is_damaged() {
+    let copy = Copy::new();
+    let mut other = sample().file.clone();
+    other[0] ^= 0x20;
+    for damaged in [&sample().file[..50], &sample().file[..512], &sample().file[..4096], &other] {
+        copy.put(damaged);
+        let report = run(copy.verify());
+        assert_eq!(report.verdict, Verdict::Corrupt, "{} bytes: {report:?}", damaged.len());
+    }
+}

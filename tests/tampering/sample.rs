@@ -99,7 +99,10 @@ impl Copy {
 
     pub(crate) async fn verified(&self, checkpoint: Option<Checkpoint>, projections: bool) -> Report {
         let scratch = projections.then(|| (self.directory.path().to_owned(), "verify".to_owned()));
-        let report = verify(&self.path(), Options { checkpoint, require_checkpoint: false, scratch }).await.unwrap();
+        let report =
+            verify(&self.path(), Options { checkpoint, require_checkpoint: false, scratch, ..Options::default() })
+                .await
+                .unwrap();
         assert_eq!(report.accepted, report.verdict.is_sound(), "{report:?}");
         report
     }

@@ -79,6 +79,31 @@ fn every_table_and_index_is_compared() {
     eprintln!("{} tables", tables.len());
 }
 
+/// The names that SQLite keeps for what ANALYZE leaves excuse nothing else; a journal that was analysed is as good as before.
+#[test]
+fn no_name_hides_a_trigger() {
+    let copy = Copy::new();
+    let hidden = |name: &str, make: &str| {
+        format!(
+            "{make}; PRAGMA writable_schema = ON; \
+             UPDATE sqlite_schema SET name = '{name}', sql = replace(sql, 'extra', '{name}') WHERE name = 'extra'; \
+             PRAGMA writable_schema = RESET"
+        )
+    };
+    for name in ["sqlite_stat1", "sqlite_stat4", "sqlite_stat_extra", "_sqlx_migrations_"] {
+        altered(&copy, &hidden(name, "CREATE TRIGGER extra AFTER INSERT ON intent BEGIN SELECT 1; END"), name);
+        // No session begins on it.
+        let opened = run(keybatch::journal::sqlite::SqliteStore::open(&copy.path()));
+        let refused = opened.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains(name) && refused.contains("keybatch verify"), "{name}: {refused}");
+        altered(&copy, &hidden(name, "CREATE INDEX extra ON intent (outcome)"), name);
+    }
+    copy.put(&sample().file);
+    run(copy.raw("ANALYZE"));
+    assert_eq!(run(copy.verify()).verdict, Verdict::SelfConsistent);
+    assert!(run(keybatch::journal::sqlite::SqliteStore::open(&copy.path())).is_ok());
+}
+
 #[test]
 fn a_table_that_was_dropped_is_missed() {
     let copy = Copy::new();

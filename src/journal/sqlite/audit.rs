@@ -4,10 +4,11 @@
 use std::ops::Range;
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Connection as _, Row as _};
 
-use super::open::{APPLICATION_ID, SCHEMA_VERSION, is_said_of_the_machine, migrator, open_reader};
+use super::open::{APPLICATION_ID, SCHEMA_VERSION, is_said_of_the_machine, open_reader};
+use super::schema::{self, SchemaDifference};
 use super::sql;
 use super::store::get;
 use crate::journal::JournalError;
@@ -54,6 +55,13 @@ impl Page {
         self.seqs.last().copied()
     }
 
+    /// Whether its numbers ascend and none is below `from`, as they were asked for. Where pages of the database were put
+    /// in another order, SQLite answers otherwise, and whoever goes on from the last one may never come to an end.
+    #[must_use]
+    pub fn ascends_from(&self, from: i64) -> bool {
+        self.seqs.first().is_none_or(|first| *first >= from) && self.seqs.is_sorted_by(|one, next| one < next)
+    }
+
     fn push(&mut self, seq: i64, body: &[u8], leaf: &[u8]) {
         self.seqs.push(seq);
         self.bodies.extend_from_slice(body);
@@ -71,17 +79,6 @@ pub struct StoredHead {
     pub root: Vec<u8>,
     /// The roots of the complete subtrees.
     pub frontier: Vec<u8>,
-}
-
-/// Something of the schema that is not as keybatch makes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaDifference {
-    /// `table`, `index`, `trigger` or `view`.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// `missing`, `added` or `changed`.
-    pub how: &'static str,
 }
 
 impl Snapshot {
@@ -130,31 +127,7 @@ impl Snapshot {
 
     /// How the schema differs from a new journal's.
     pub async fn schema_differences(&mut self) -> Result<Vec<SchemaDifference>, JournalError> {
-        let mut fresh = SqliteConnectOptions::new()
-            .in_memory(true)
-            .disable_statement_logging()
-            .connect()
-            .await
-            .map_err(JournalError::sql)?;
-        migrator().run(&mut fresh).await.map_err(JournalError::sql)?;
-        let expected = schema(&mut fresh).await?;
-        let found = schema(&mut self.connection).await?;
-        let difference =
-            |(kind, name, _): &SchemaObject, how| SchemaDifference { kind: kind.clone(), name: name.clone(), how };
-        let twin = |objects: &[SchemaObject], one: &SchemaObject| {
-            objects.iter().position(|other| other.0 == one.0 && other.1 == one.1)
-        };
-        let mut differences = Vec::new();
-        for object in &expected {
-            match twin(&found, object) {
-                None => differences.push(difference(object, "missing")),
-                Some(index) if found[index] != *object => differences.push(difference(object, "changed")),
-                Some(_) => {}
-            }
-        }
-        let added = found.iter().filter(|object| twin(&expected, object).is_none());
-        differences.extend(added.map(|object| difference(object, "added")));
-        Ok(differences)
+        schema::differences(&mut self.connection).await
     }
 
     /// A mark of the file that is not what it was made with: (name, expected, found). They are set before the first entry
@@ -276,18 +249,6 @@ fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &s
         json("b"),
         differs.join(" OR ")
     )
-}
-
-/// What somebody hung onto the table that sqlx keeps its migrations in: a trigger there would be run by the next one.
-const HUNG_ON: &str = "SELECT type, name, tbl_name, coalesce(sql, '') FROM main.sqlite_schema \
-     WHERE tbl_name = '_sqlx_migrations' AND type <> 'table' AND sql IS NOT NULL ORDER BY type, name";
-
-type SchemaObject = (String, String, (String, String));
-
-async fn schema(connection: &mut SqliteConnection) -> Result<Vec<SchemaObject>, JournalError> {
-    let mut rows = sqlx::query(sql::SCHEMA).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
-    rows.extend(sqlx::query(HUNG_ON).fetch_all(connection).await.map_err(JournalError::sql)?);
-    rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?, (get(row, 2)?, get(row, 3)?)))).collect()
 }
 
 /// A page from its one row; none where its parts do not fit together.

@@ -10,6 +10,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr};
 
+use super::schema;
 use crate::journal::JournalError;
 
 /// "KBTH": marks the file as a keybatch journal.
@@ -88,7 +89,18 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
         }
     }
     assert_settings(&mut connection, path).await?;
+    if !fresh {
+        refuse_other_schema(&mut connection).await?;
+    }
     Ok(connection)
+}
+
+/// What somebody hung into a journal, a trigger above all, would change what is recorded.
+async fn refuse_other_schema(connection: &mut SqliteConnection) -> Result<(), JournalError> {
+    match schema::differences(connection).await?.first() {
+        None => Ok(()),
+        Some(first) => Err(JournalError::damaged(first.told())),
+    }
 }
 
 /// Opens the journal at `path` for reading. Needs neither the lock nor a healthy journal.
@@ -246,7 +258,7 @@ pub fn on_network_file_system(path: &Path) -> bool {
 
 async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing: bool) -> Result<(), JournalError> {
     let unusable = |reason: String| JournalError::Unusable { path: path.to_owned(), reason };
-    let id = pragma(connection, "application_id").await.map_err(|error| unusable(format!("{error}")))?;
+    let id = pragma(connection, "application_id").await.map_err(|error| unusable(with_cause(&error)))?;
     let version = pragma(connection, "user_version").await?;
     let row = sqlx::query(TABLES).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
     let entries: i64 = row.try_get(0).map_err(JournalError::sql)?;
@@ -342,6 +354,12 @@ async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> Result
         .map_err(JournalError::sql)?;
     let text = row.try_get::<String, _>(0);
     text.or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string())).map_err(JournalError::sql)
+}
+
+/// With what SQLite says: whether it is damage, or trouble with the machine.
+fn with_cause(error: &JournalError) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 fn unusable(path: &Path, error: &sqlx::Error) -> JournalError {

@@ -203,8 +203,11 @@ pub(super) const ROW_ENTRY_SUMS: &str = "SELECT count(*), group_concat(run_no, '
 pub(super) const SUMMED_COUNTS: &str = "SELECT (SELECT count(*) FROM main.intent), \
      (SELECT count(*) FROM main.attempt), (SELECT count(*) FROM main.row_entry)";
 /// Everything but what sqlx keeps its migrations in, and what ANALYZE leaves.
+/// Without the migrator's own table, and those that ANALYZE leaves; whatever else has their names, or is hung onto them, is
+/// there.
 pub(super) const SCHEMA: &str = "SELECT type, name, tbl_name, coalesce(sql, '') FROM main.sqlite_schema \
-     WHERE tbl_name <> '_sqlx_migrations' AND name NOT LIKE 'sqlite^_stat%' ESCAPE '^' ORDER BY type, name";
+     WHERE NOT (type = 'table' AND tbl_name = name AND name IN ('_sqlx_migrations', 'sqlite_stat1', 'sqlite_stat4')) \
+       AND NOT (type = 'index' AND tbl_name = '_sqlx_migrations' AND sql IS NULL) ORDER BY type, name";
 pub(super) const REVIEW: &str = "SELECT i.row_no, e.body, v.* FROM intent AS i \
      CROSS JOIN run AS r ON r.run_no = i.run_no CROSS JOIN entry AS e ON e.seq = i.seq \
      CROSS JOIN intents AS v ON v.run_id = r.run_id AND v.row_no = i.row_no \
