@@ -286,12 +286,13 @@ fn every_checkpoint_of_a_file_is_compared() {
     };
     let beyond = last.replacen(&format!("\n{}\n", sizes[sizes.len() - 1]), "\n1000000\n", 1);
     let nothing = format!("{}\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", last.lines().next().unwrap());
+    let (small, large) = (wrong(first), wrong(last));
     let (all, most) = (Some(sizes[sizes.len() - 1]), Some(sizes[0]));
     let cases: [(&str, Vec<&str>, &str, Option<u64>); 8] = [
         ("all of them, twice", texts.iter().chain(&texts).map(String::as_str).collect(), "verified", all),
-        ("a small one is wrong", vec![&wrong(first), last], "forked", all),
-        ("the large one is wrong", vec![&wrong(last), first], "forked", most),
-        ("two of one size", vec![last, &wrong(last)], "forked", all),
+        ("a small one is wrong", vec![&small, last], "forked", all),
+        ("the large one is wrong", vec![&large, first], "forked", most),
+        ("two of one size", vec![last, &large], "forked", all),
         ("a later one that the journal does not have", vec![&beyond, first], "truncated", most),
         ("one that covers nothing", vec![&nothing], "self_consistent", None),
         ("one that covers nothing among others", vec![&nothing, first], "verified", most),
