@@ -304,7 +304,7 @@ fn every_checkpoint_of_a_file_is_compared() {
         ),
     ];
     for (what, texts, verdict, proved) in cases {
-        let file = bench.file("held.txt", &texts.join("\n"));
+        let file = bench.file("held.txt", texts.join("\n"));
         let args = ["verify", "--checkpoint", file.to_str().unwrap(), "--output", "json"];
         let done = bench.keybatch(&args);
         assert_eq!(done.json()["verdict"], verdict, "{what}\n{done}");
