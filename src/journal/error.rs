@@ -49,6 +49,12 @@ pub enum JournalError {
         /// Where this process left it.
         size: u64,
     },
+    /// Its tables, triggers or views are not those that keybatch makes.
+    #[error("the journal was changed: {what}")]
+    Changed {
+        /// What was found.
+        what: String,
+    },
     /// What is stored contradicts itself.
     #[error("the journal is damaged: {reason}; `keybatch verify` tells more")]
     Damaged {

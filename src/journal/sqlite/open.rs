@@ -99,7 +99,7 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
 async fn refuse_other_schema(connection: &mut SqliteConnection) -> Result<(), JournalError> {
     match schema::differences(connection).await?.first() {
         None => Ok(()),
-        Some(first) => Err(JournalError::damaged(first.told())),
+        Some(first) => Err(JournalError::Changed { what: first.told() }),
     }
 }
 
