@@ -69,8 +69,9 @@ impl From<JournalError> for CliError {
             JournalError::Missing { .. } => {
                 Self::from_error(Exit::Environment, &error).hint("name the journal with --journal or KEYBATCH_JOURNAL")
             }
-            JournalError::Changed { .. } => Self::from_error(Exit::Refused, &error)
-                .hint("see what happened to the journal with: keybatch verify"),
+            JournalError::Changed { .. } => {
+                Self::from_error(Exit::Refused, &error).hint("see what happened to the journal with: keybatch verify")
+            }
             JournalError::Query { .. } => Self::from_error(Exit::Usage, &error),
             _ => Self::from_error(Exit::Environment, &error),
         }
