@@ -22,6 +22,8 @@ mod copies;
 mod file;
 #[path = "tampering/history.rs"]
 mod history;
+#[path = "tampering/lies.rs"]
+mod lies;
 #[path = "tampering/rows.rs"]
 mod rows;
 #[path = "tampering/sample.rs"]

@@ -15,21 +15,31 @@ pub(super) struct Row {
     session: u16,
     /// Whether the last attempt has no answer yet.
     open: bool,
-    /// What came back for the last attempt that has an answer.
+    /// What came back for the last attempt.
     last: Option<Class>,
-    /// Whether no attempt so far can have taken effect.
-    harmless: bool,
-    /// What the last reading of the key pair found.
+    /// Whether the effect of an attempt before the last one was never told.
+    lossy: bool,
+    /// Whether an attempt can have had an effect, whatever came back for it.
+    acted: bool,
+    /// What the last reading of the key pair found, where it found anything.
     seen: Option<Seen>,
     /// The same, of those after the last attempt.
     seen_since: Option<Seen>,
+    /// What the last reading was, since the last attempt where there is one, whatever it found.
+    look: Option<Found>,
+    /// What the last search was since the last attempt.
+    search: Option<Found>,
     /// Whether the key pair of the plan was seen after any attempt.
     survived: bool,
     /// Whether an operation was found that is not known to have ended.
     unfinished: bool,
+    /// Whether one was found since the last attempt, ended or not.
+    named: bool,
+    /// Whether the operation that the last answer named was seen to have succeeded.
+    own_succeeded: bool,
     /// Whether a later look found the operation that deleted it.
     operation_succeeded: bool,
-    /// Whether a later look found that the operation failed.
+    /// Whether polling found, since the last attempt, that an operation failed.
     operation_failed: bool,
     settled: bool,
 }
@@ -45,10 +55,8 @@ enum Seen {
 /// An entry of the row, reduced to what legality depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// In the run's session of this number.
     Started {
         attempt: u32,
-        session: u16,
     },
     Finished {
         attempt: u32,
@@ -80,50 +88,78 @@ impl Row {
             session: 0,
             open: false,
             last: None,
-            harmless: true,
+            lossy: false,
+            acted: false,
             seen: None,
             seen_since: None,
+            look: None,
+            search: None,
             survived: false,
             unfinished: false,
+            named: false,
+            own_succeeded: false,
             operation_succeeded: false,
             operation_failed: false,
             settled: false,
         }
     }
 
-    /// Takes the next entry of the row, or says why it cannot be.
-    pub(super) fn step(&mut self, step: Step) -> Result<(), &'static str> {
+    /// Takes the next entry of the row, written in the run's session of that number, or says why it cannot be.
+    pub(super) fn step(&mut self, step: Step, session: u16) -> Result<(), &'static str> {
         if self.settled {
             return Err("the row has its outcome already");
         }
+        if self.verdict != Verdict::Delete && !matches!(step, Step::Settled { .. }) {
+            return Err("the plan does not say that this row is to be deleted");
+        }
+        // One task has the row, and waits for the answer.
+        if self.open && session == self.session && !matches!(step, Step::Finished { .. }) {
+            return Err("its attempt is still in flight");
+        }
+        if let Some((outcome, evidence)) = self.decided()
+            && step != (Step::Settled { outcome, evidence })
+        {
+            return Err("what came back before it is final, and this does not follow from it");
+        }
         match step {
-            Step::Started { attempt, session } => self.start(attempt, session),
-            Step::Finished { attempt, class } => self.finish(attempt, class),
+            Step::Started { attempt } => self.start(attempt, session),
+            Step::Finished { attempt, class } => self.finish(attempt, class, session),
             Step::Polled { class } => self.poll(class),
-            Step::Observed { found } => {
-                self.observe(found);
-                Ok(())
-            }
+            Step::Observed { found } => self.observe(found),
             Step::Searched { found } => self.search(found),
             Step::Settled { outcome, evidence } => self.settle(outcome, evidence),
         }
     }
 
-    fn start(&mut self, attempt: u32, session: u16) -> Result<(), &'static str> {
-        if self.verdict != Verdict::Delete {
-            return Err("the plan does not say that this row is to be deleted");
+    /// The outcome that follows from what came back for the last attempt, or was read before any, whatever else there is.
+    fn decided(&self) -> Option<(Outcome, Evidence)> {
+        if self.attempts == 0 {
+            return match self.look {
+                Some(Found::NotFound) => Some((Outcome::Absent, Evidence::Inventory)),
+                Some(Found::Other) => Some((Outcome::Skipped, Evidence::Note)),
+                _ => None,
+            };
         }
+        match self.answered()? {
+            Class::Succeeded => Some((Outcome::Deleted, Evidence::Answer)),
+            Class::NotFound if self.attempts == 1 => Some((Outcome::Absent, Evidence::Answer)),
+            Class::Refused if !self.lossy => Some((Outcome::Failed, Evidence::Answer)),
+            Class::Pending if self.own_succeeded => Some((Outcome::Deleted, Evidence::Operation)),
+            _ => None,
+        }
+    }
+
+    /// What came back for the last attempt; none where nothing did.
+    fn answered(&self) -> Option<Class> {
+        if self.open { None } else { self.last }
+    }
+
+    fn start(&mut self, attempt: u32, session: u16) -> Result<(), &'static str> {
         if attempt != self.attempts.saturating_add(1) {
             return Err("attempts are numbered from 1 without gaps");
         }
-        if self.open && session == self.session {
-            return Err("another attempt of the row is still in flight");
-        }
         if matches!(self.seen, Some(Seen::Other | Seen::NotFound)) {
             return Err("the key pair of the plan was last seen to be gone");
-        }
-        if matches!(self.last, Some(Class::Succeeded | Class::Refused)) && !self.open {
-            return Err("the last answer was final");
         }
         if self.must_look() && self.seen_since != Some(Seen::Same) {
             return Err("the last attempt may have taken effect, and nobody looked before this one");
@@ -132,32 +168,59 @@ impl Row {
         if self.unfinished || self.operation_succeeded {
             return Err("an operation of an earlier attempt was found that had not failed");
         }
+        if self.answered() == Some(Class::Pending) && !self.operation_failed {
+            return Err("the operation of the last attempt is not known to have failed");
+        }
+        if self.answered() == Some(Class::Refused) {
+            return Err("the last answer was final");
+        }
         // One that never got an answer may have taken effect.
-        let harmless = self.harmless && !self.open;
-        *self = Self { attempts: attempt, session, open: true, harmless, seen_since: None, ..*self };
+        *self = Self {
+            attempts: attempt,
+            session,
+            open: true,
+            last: None,
+            lossy: self.lossy || self.open || self.last == Some(Class::Unanswered),
+            acted: self.acted || self.open,
+            seen_since: None,
+            look: None,
+            search: None,
+            named: false,
+            operation_failed: false,
+            ..*self
+        };
         Ok(())
     }
 
     /// Whether the key pair must be read before another attempt: unless the last one is known to have been refused
     /// before it could do anything.
     fn must_look(&self) -> bool {
-        self.attempts > 0 && (self.open || !self.last.is_some_and(Class::is_refusal_before_execution))
+        self.attempts > 0 && !self.answered().is_some_and(Class::is_refusal_before_execution)
     }
 
-    fn finish(&mut self, attempt: u32, class: Class) -> Result<(), &'static str> {
+    fn finish(&mut self, attempt: u32, class: Class, session: u16) -> Result<(), &'static str> {
         if !self.open || attempt != self.attempts {
             return Err("no such attempt of the row is in flight");
         }
+        if session != self.session {
+            return Err("the session that sent the request is over");
+        }
         self.open = false;
         self.last = Some(class);
-        self.harmless &= class.is_refusal_before_execution();
+        // Which operation of a name is ours is told by more than what came back: one that failed may be told otherwise later.
+        self.acted |= matches!(
+            class,
+            Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Throttled | Class::Unanswered
+        );
         Ok(())
     }
 
     fn poll(&mut self, class: Class) -> Result<(), &'static str> {
-        if self.attempts == 0 {
-            return Err("an operation was asked for that no attempt can have begun");
+        let own = self.answered() == Some(Class::Pending);
+        if !own && !self.named {
+            return Err("an operation was asked for that nothing named");
         }
+        self.own_succeeded |= class == Class::Succeeded && !self.named;
         self.operation_succeeded |= class == Class::Succeeded;
         self.operation_failed |= class == Class::OperationFailed;
         // That one is over.
@@ -165,68 +228,103 @@ impl Row {
         Ok(())
     }
 
-    fn observe(&mut self, found: Found) {
+    fn observe(&mut self, found: Found) -> Result<(), &'static str> {
+        self.look = Some(found);
         let seen = match found {
             Found::Same => Seen::Same,
             Found::Other => Seen::Other,
             Found::NotFound => Seen::NotFound,
-            _ => return,
+            Found::NoAnswer | Found::Denied | Found::RefusedForAll => return Ok(()),
+            Found::Operation | Found::Unfinished | Found::NoOperation | Found::Listed => {
+                return Err("reading a key pair finds no such thing");
+            }
         };
         self.seen = Some(seen);
         if self.attempts > 0 {
             self.seen_since = Some(seen);
             self.survived |= seen == Seen::Same;
         }
+        Ok(())
     }
 
     fn search(&mut self, found: Found) -> Result<(), &'static str> {
         if self.attempts == 0 {
             return Err("an operation was looked for that no attempt can have begun");
         }
+        if matches!(found, Found::Same | Found::Other | Found::NotFound | Found::Listed) {
+            return Err("a search of operations finds no such thing");
+        }
+        self.search = Some(found);
         self.operation_succeeded |= found == Found::Operation;
         self.unfinished |= found == Found::Unfinished;
+        self.named |= found == Found::Unfinished;
         Ok(())
     }
 
     fn settle(&mut self, outcome: Outcome, evidence: Evidence) -> Result<(), &'static str> {
-        let answered = if self.open { None } else { self.last };
         let tried = self.attempts > 0;
         let holds = match (outcome, evidence) {
-            (Outcome::Deleted, Evidence::Answer) => answered == Some(Class::Succeeded),
-            // Unless our answer named it, an operation alone does not show that the key pair of the plan is gone.
-            (Outcome::Deleted, Evidence::Operation) => {
-                let named = answered == Some(Class::Pending);
-                tried && self.operation_succeeded && (named || self.seen_since == Some(Seen::NotFound))
+            (Outcome::Deleted, Evidence::Answer) => self.answered() == Some(Class::Succeeded),
+            (Outcome::Deleted, Evidence::Operation) => self.shows_deleted(),
+            (Outcome::InDoubt, Evidence::Tried) => {
+                tried && matches!(self.look, Some(Found::Same | Found::NoAnswer | Found::Denied))
             }
-            (Outcome::InDoubt, Evidence::Tried) => tried,
-            (Outcome::Gone, Evidence::Readback) => {
-                tried && matches!(self.seen_since, Some(Seen::NotFound | Seen::Other))
-            }
-            (Outcome::Absent, Evidence::Inventory) => {
-                let unseen = self.verdict == Verdict::Absent || self.seen == Some(Seen::NotFound);
-                unseen && self.harmless && !self.open
-            }
-            (Outcome::Absent, Evidence::Answer) => self.attempts == 1 && answered == Some(Class::NotFound),
-            (Outcome::Skipped, Evidence::Note) => !tried,
-            (Outcome::Failed, Evidence::Answer) => {
-                matches!(answered, Some(Class::Refused | Class::Denied | Class::Throttled | Class::SetupInProgress))
-            }
-            (Outcome::Failed, Evidence::Operation) => {
-                let failed = self.operation_failed || answered == Some(Class::OperationFailed);
-                failed && self.seen_since == Some(Seen::Same)
-            }
-            (Outcome::Failed, Evidence::Readback) => {
-                let unseen = matches!(self.seen_since, Some(Seen::NotFound | Seen::Other));
-                self.seen_since == Some(Seen::Same) || (self.survived && !self.must_look() && !unseen)
-            }
+            (Outcome::Gone, Evidence::Readback) => self.shows_gone(),
+            (Outcome::Absent, Evidence::Inventory) => match self.verdict {
+                Verdict::Absent => true,
+                Verdict::Delete => !tried && self.look == Some(Found::NotFound),
+                Verdict::Skip => false,
+            },
+            (Outcome::Absent, Evidence::Answer) => self.attempts == 1 && self.answered() == Some(Class::NotFound),
+            (Outcome::Skipped, Evidence::Note) => match self.verdict {
+                Verdict::Skip => true,
+                Verdict::Delete => !tried && matches!(self.look, Some(Found::Other | Found::NoAnswer | Found::Denied)),
+                Verdict::Absent => false,
+            },
+            (Outcome::Failed, _) => self.shows_failed(evidence)?,
             _ => return Err("no row ends in this outcome with this evidence"),
         };
-        let may_come = outcome == Outcome::Failed && self.unfinished;
-        if !holds || may_come {
+        if !holds {
             return Err("its entries do not show what the outcome says");
         }
         self.settled = true;
         Ok(())
+    }
+
+    /// Unless our answer named it, an operation alone does not show that the key pair of the plan is gone.
+    fn shows_deleted(&self) -> bool {
+        let named = self.answered() == Some(Class::Pending) && self.seen_since != Some(Seen::Same);
+        let acted = self.acted || self.open;
+        acted && self.operation_succeeded && (named || self.seen_since == Some(Seen::NotFound))
+    }
+
+    /// Where the name is free, the history was asked whose doing that was, unless an operation is known that may yet say so.
+    fn shows_gone(&self) -> bool {
+        let asked = self.search.is_some() || self.answered() == Some(Class::Pending);
+        match self.seen_since.filter(|_| self.attempts > 0) {
+            Some(Seen::Other) => true,
+            Some(Seen::NotFound) => asked && self.search != Some(Found::Operation),
+            _ => false,
+        }
+    }
+
+    fn shows_failed(&self, evidence: Evidence) -> Result<bool, &'static str> {
+        use Class::{Denied, OperationFailed, Pending, Refused, SetupInProgress, Throttled};
+        let answered = self.answered();
+        let gone = matches!(self.seen_since, Some(Seen::NotFound | Seen::Other));
+        let holds = match evidence {
+            Evidence::Answer => matches!(answered, Some(Refused | Denied | Throttled | SetupInProgress)) && !gone,
+            Evidence::Operation => {
+                let failed = answered == Some(OperationFailed) || (answered == Some(Pending) && self.operation_failed);
+                failed && self.seen_since == Some(Seen::Same)
+            }
+            Evidence::Readback => {
+                let still = self.seen_since == Some(Seen::Same) || (self.survived && !self.must_look() && !gone);
+                still && answered != Some(Pending)
+            }
+            _ => return Err("no row ends in this outcome with this evidence"),
+        };
+        Ok(holds && !self.unfinished && !self.operation_succeeded)
     }
 }
 

@@ -29,6 +29,7 @@ mod statement;
 mod story;
 mod tasks;
 mod verify;
+mod words;
 
 pub use cell::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
 pub use export::{ExportError, ExportFormat, export};

@@ -2,15 +2,18 @@
 //! pages are read at once.
 //!
 //! The four kinds that make up almost all of a large journal are read straight from the spans that the check of the
-//! canonical form finds: only the fields that legality and the projections depend on. All others are read whole.
+//! canonical form finds: only the fields that legality and the projections depend on. All others are read whole. What an
+//! entry concludes is held against what it was read from by [`words`].
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
 use super::canonical::{self, meant};
 use super::history::is_newer;
 use super::report::Verdict;
 use super::shape;
-use crate::domain::{Cause, Exchange, RawBody, RunId, parse_time};
+use super::words::{self, Facts};
+use crate::domain::{Exchange, RawBody, RunId, parse_time, time_text};
 use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
 use crate::journal::merkle::{Hash, leaf_hash};
 use crate::journal::sqlite::Page;
@@ -27,6 +30,8 @@ pub(super) struct Checked {
     pub(super) stored: Option<Hash>,
     /// What its body says, or why it says nothing.
     pub(super) entry: Result<Entry, (Verdict, String)>,
+    /// What of it must agree with other entries.
+    pub(super) facts: Facts,
 }
 
 /// Reads all entries of a page.
@@ -36,7 +41,11 @@ pub(super) fn check(page: &Page) -> Vec<Checked> {
         .map(|(seq, body, stored)| {
             let leaf = leaf_hash(body);
             let stored = (stored != leaf).then_some(stored);
-            Checked { seq, leaf, stored, entry: reader.entry(seq, body) }
+            let (entry, facts) = match reader.entry(seq, body) {
+                Ok((entry, facts)) => (Ok(entry), facts),
+                Err(error) => (Err(error), Facts::default()),
+            };
+            Checked { seq, leaf, stored, entry, facts }
         })
         .collect()
 }
@@ -50,19 +59,20 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn entry(&mut self, seq: i64, body: &'a [u8]) -> Result<Entry, (Verdict, String)> {
+    fn entry(&mut self, seq: i64, body: &'a [u8]) -> Result<(Entry, Facts), (Verdict, String)> {
         let illegal = |why: String| (Verdict::IllegalHistory, why);
         let body = std::str::from_utf8(body).map_err(|_| illegal("its body is not UTF-8".into()))?;
         canonical::read(body, &mut self.fields).map_err(|error| illegal(error.to_string()))?;
         let entry = self.parse(body).map_err(|error| {
-            let newer = is_newer(&error) || error.to_string().contains("unknown variant");
+            let newer = is_newer(&error);
             (if newer { Verdict::CannotVerify } else { Verdict::IllegalHistory }, error.to_string())
         })?;
         if i64::try_from(entry.seq) != Ok(seq) {
             return Err((Verdict::Altered, format!("its body says that it is entry {}", entry.seq)));
         }
-        self.check_raw_body().map_err(illegal)?;
-        Ok(entry)
+        let raw_body = self.raw_body().map_err(illegal)?;
+        let facts = self.facts(&entry, &raw_body).map_err(|error| illegal(error.to_string()))?;
+        facts.map(|facts| (entry, facts)).map_err(illegal)
     }
 
     fn parse(&mut self, body: &'a str) -> Result<Entry, EntryError> {
@@ -70,6 +80,9 @@ impl<'a> Reader<'a> {
         let version: u64 = self.read("v")?;
         if version > ENTRY_VERSION {
             return Err(EntryError::Newer { version });
+        }
+        if version == 0 {
+            return Err(unreadable("v", "0"));
         }
         let at = self.get("at")?.trim_matches('"');
         let time = self.time(at).ok_or_else(|| unreadable("at", at))?;
@@ -103,7 +116,8 @@ impl<'a> Reader<'a> {
         {
             return begin.checked_add(SignedDuration::from_micros(micros)).ok();
         }
-        let time = Some(text).filter(|text| text.len() >= 27 && text.ends_with('Z')).and_then(parse_time)?;
+        // There are many ways to write a time that can be read.
+        let time = parse_time(text).filter(|time| text.len() == WRITTEN && time_text(*time) == text)?;
         if let Some((minute, rest)) = text.split_at_checked("2026-01-01T00:00:".len())
             && let Some(micros) = micros_of_minute(rest)
         {
@@ -114,17 +128,12 @@ impl<'a> Reader<'a> {
 
     /// What is not looked at must be readable all the same: readers of the journal read it whole.
     fn finished(&self) -> Result<AttemptFinished, EntryError> {
-        self.may_be::<Cause>("cause")?;
-        self.may_be::<u16>("http_status")?;
         self.may_be::<shape::Text>("request_id")?;
-        self.may_be::<shape::Texts>("headers")?;
         self.read::<u64>("elapsed_us")?;
-        self.may_be::<shape::Operation>("operation")?;
-        self.may_be::<shape::ApiError>("error")?;
         Ok(AttemptFinished {
             attempt: self.read("attempt")?,
             class: self.read("class")?,
-            cause: None,
+            cause: self.may_be("cause")?,
             exchange: Exchange::default(),
             operation: None,
             error: None,
@@ -132,11 +141,7 @@ impl<'a> Reader<'a> {
     }
 
     fn intent(&self) -> Result<IntentRecorded, EntryError> {
-        self.may_be::<shape::Texts>("fields")?;
         self.may_be::<shape::Texts>("annotations")?;
-        self.may_be::<shape::Observation>("observation")?;
-        self.may_be::<shape::Text>("expected_fingerprint")?;
-        self.may_be::<Vec<shape::Note>>("notes")?;
         Ok(IntentRecorded {
             line: self.read("line")?,
             key_pair_name: self.owned("key_pair_name")?,
@@ -159,15 +164,45 @@ impl<'a> Reader<'a> {
         if let Some((_, run)) = self.run.filter(|(known, _)| *known == text) {
             return Ok(Some(run));
         }
-        let run = text.trim_matches('"').parse().map_err(|_| unreadable("run", text))?;
+        let run = RunId::written(text.trim_matches('"')).ok_or_else(|| unreadable("run", text))?;
         self.run = Some((text, run));
         Ok(Some(run))
     }
 
+    /// What the entry says, held against what it kept: whether that can be read at all, and then whether it agrees.
+    fn facts(&self, entry: &Entry, body: &RawBody) -> Result<Result<Facts, String>, EntryError> {
+        match &entry.event {
+            Event::AttemptStarted(_) | Event::RowSettled(_) => Ok(Ok(Facts::default())),
+            Event::AttemptFinished(finished) => {
+                let answer = words::Answer {
+                    status: self.may_be("http_status")?,
+                    headers: self.may_be("headers")?.unwrap_or_default(),
+                    operation: self.may_be("operation")?,
+                    error: self.may_be("error")?,
+                    body,
+                };
+                Ok(words::finished(&answer, finished.class, finished.cause))
+            }
+            Event::IntentRecorded(intent) => {
+                let notes: Option<Vec<shape::Note>> = self.may_be("notes")?;
+                let intent = words::Intent {
+                    verdict: intent.verdict,
+                    account: &intent.account,
+                    fields: self.may_be("fields")?.unwrap_or_default(),
+                    expected_fingerprint: self.may_be("expected_fingerprint")?,
+                    observation: self.may_be("observation")?,
+                    severity: notes.unwrap_or_default().iter().map(|note| note.severity).max(),
+                };
+                Ok(words::intent(&intent))
+            }
+            _ => Ok(words::of(entry)),
+        }
+    }
+
     /// A body that was kept is the one whose length and hash stand beside it.
-    fn check_raw_body(&self) -> Result<(), String> {
+    fn raw_body(&self) -> Result<RawBody, String> {
         if !self.fields.iter().any(|(key, _)| key.starts_with("raw_body")) {
-            return Ok(());
+            return Ok(RawBody::default());
         }
         let unread = |error: EntryError| error.to_string();
         let kept = RawBody {
@@ -176,11 +211,15 @@ impl<'a> Reader<'a> {
             bytes: self.may_be("raw_body_bytes").map_err(unread)?,
             sha256: self.may_be("raw_body_sha256").map_err(unread)?,
         };
-        if kept.holds() { Ok(()) } else { Err("its raw body is not the one of which it names length and hash".into()) }
+        if kept.holds() {
+            Ok(kept)
+        } else {
+            Err("its raw body is not the one of which it names length and hash".into())
+        }
     }
 
     /// A field that may be missing.
-    fn may_be<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, EntryError> {
+    fn may_be<T: Deserialize<'a>>(&self, name: &'static str) -> Result<Option<T>, EntryError> {
         if self.has(name) { self.read(name).map(Some) } else { Ok(None) }
     }
 
@@ -203,11 +242,14 @@ impl<'a> Reader<'a> {
         self.text(name).map(meant)
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Result<T, EntryError> {
+    fn read<T: Deserialize<'a>>(&self, name: &'static str) -> Result<T, EntryError> {
         let value = self.get(name)?;
         serde_json::from_str(value).map_err(|_| unreadable(name, value))
     }
 }
+
+/// How long a time is, as it is written: `2026-01-01T00:00:46.000001Z`.
+const WRITTEN: usize = 27;
 
 /// The seconds and microseconds of a time, `46.000001Z`.
 fn micros_of_minute(text: &str) -> Option<i64> {
@@ -255,7 +297,7 @@ mod tests {
             for text in texts {
                 let mut reader = fresh();
                 let _ignored = reader.time(before);
-                let parsed = Some(text).filter(|text| text.len() >= 27 && text.ends_with('Z')).and_then(parse_time);
+                let parsed = parse_time(text).filter(|time| time_text(*time) == text);
                 assert_eq!(reader.time(text), parsed, "{text} after {before}");
             }
         }

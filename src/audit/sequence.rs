@@ -2,6 +2,7 @@
 //! bodies that are at hand. Pure; it needs no database.
 
 use super::history::{History, Trouble};
+use super::words;
 use crate::journal::Entry;
 use crate::journal::checkpoint::base64;
 use crate::journal::event::Event;
@@ -26,7 +27,8 @@ impl Sequence {
             return Err(format!("entry {} is in the place of entry {expected}", entry.seq));
         }
         let leaf = leaf_hash(body.as_bytes());
-        self.history.step(&entry, leaf).map_err(|trouble| match trouble {
+        let facts = words::of(&entry)?;
+        self.history.step(&entry, facts, leaf).map_err(|trouble| match trouble {
             Trouble::Illegal(why) => why,
             Trouble::Root { what, expected, found } => format!("the root of {what} is {found}, not {expected}"),
         })?;

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Reads only, in one snapshot, so that a running session disturbs nothing. A damaged journal is read as far as it
-//! goes. Holds 6 bytes for each row of a large journal, never the entries themselves.
+//! goes. Holds 12 bytes for each row of a large journal, never the entries themselves.
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,7 @@ use super::scan::Checked;
 use super::tasks::{
     PAGES_AHEAD, Read, check_integrity, join, read_pages, replay_rows, unless_of_the_machine, unreadable, with_cause,
 };
+use super::words::Facts;
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::Event;
 use crate::journal::merkle::{Frontier, Hash};
@@ -189,7 +190,7 @@ impl Work {
         entries
     }
 
-    fn take(&mut self, Checked { seq, leaf, stored, entry }: Checked) -> Option<Entry> {
+    fn take(&mut self, Checked { seq, leaf, stored, entry, facts }: Checked) -> Option<Entry> {
         let expected = self.tree.size();
         let number = u64::try_from(seq).ok();
         if number != Some(expected) && self.whole {
@@ -212,7 +213,7 @@ impl Work {
                 None
             }
         };
-        let judged = entry.filter(|_| self.judging).filter(|entry| self.judge(entry, leaf));
+        let judged = entry.filter(|_| self.judging).filter(|entry| self.judge(entry, facts, leaf));
         self.tree.push(leaf);
         self.outside.compare(&self.tree, self.whole);
         judged
@@ -224,8 +225,8 @@ impl Work {
         self.findings.add(finding);
     }
 
-    fn judge(&mut self, entry: &Entry, leaf: Hash) -> bool {
-        let stepped = self.history.step(entry, leaf);
+    fn judge(&mut self, entry: &Entry, facts: Facts, leaf: Hash) -> bool {
+        let stepped = self.history.step(entry, facts, leaf);
         match stepped.and_then(|()| self.check_inner(&entry.event)) {
             Ok(()) => true,
             Err(Trouble::Illegal(why)) => {

@@ -17,6 +17,16 @@ impl fmt::Display for RunId {
     }
 }
 
+impl RunId {
+    /// Reads an id in the one form in which it is written: lower case, with its hyphens.
+    #[must_use]
+    pub fn written(text: &str) -> Option<Self> {
+        let run: Self = text.parse().ok()?;
+        let mut written = Uuid::encode_buffer();
+        (run.0.hyphenated().encode_lower(&mut written) == text).then_some(run)
+    }
+}
+
 /// A text that is no run id.
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} is not a run id")]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::canonical;
-use super::event::Event;
+use super::event::{Event, KINDS};
 use super::merkle::{Hash, leaf_hash};
 use crate::domain::{RunId, parse_time, time_text};
 
@@ -69,6 +69,12 @@ pub enum EntryError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is of a kind that a newer keybatch may write.
+    #[error("entries of the kind {kind:?} are not known to this keybatch")]
+    Unknown {
+        /// The kind that it names.
+        kind: String,
+    },
     /// It was written by a newer keybatch.
     #[error("entry format {version} is newer than this keybatch knows ({ENTRY_VERSION})")]
     Newer {
@@ -121,12 +127,15 @@ impl Entry {
         if head.v > ENTRY_VERSION {
             return Err(EntryError::Newer { version: head.v });
         }
+        if !KINDS.contains(&head.kind.as_str()) {
+            return Err(EntryError::Unknown { kind: head.kind.chars().take(64).collect() });
+        }
         let event = parse_event(&head.kind, body).map_err(|error| unreadable(error.to_string()))?;
         let at = parse_time(&head.at).ok_or_else(|| unreadable(format!("{:?} is no time", head.at)))?;
-        let run = match head.run.as_deref().map(str::parse) {
+        let run = match head.run.as_deref().map(RunId::written) {
             None => None,
-            Some(Ok(run)) => Some(run),
-            Some(Err(_)) => return Err(unreadable("the run is no run id".into())),
+            Some(Some(run)) => Some(run),
+            Some(None) => return Err(unreadable("the run is no run id".into())),
         };
         Ok(Self { seq: head.seq, at, run, row: head.row, event })
     }

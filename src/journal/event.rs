@@ -35,6 +35,27 @@ pub enum Event {
     CheckpointMade(CheckpointMade),
 }
 
+/// The kinds by the words that entries have for them.
+pub const KINDS: [&str; 17] = [
+    "journal_created",
+    "session_opened",
+    "session_closed",
+    "manifest_ingested",
+    "intent_recorded",
+    "plan_sealed",
+    "override_used",
+    "run_started",
+    "attempt_started",
+    "attempt_finished",
+    "operation_polled",
+    "observed",
+    "row_settled",
+    "rate_changed",
+    "run_stopped",
+    "run_finished",
+    "checkpoint_made",
+];
+
 /// The first entry of every journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalCreated {

@@ -41,6 +41,12 @@ use self::check::Record;
 use self::columns::Columns;
 use self::scan::{Scanned, Scanner};
 
+/// The moment that a cell of the column `created_at` names, in any of the forms that it may have.
+#[must_use]
+pub fn moment(text: &str) -> Option<jiff::Timestamp> {
+    value::created_at(text).ok().map(|created| created.at)
+}
+
 /// How a manifest is to be judged. The default is the stricter one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {

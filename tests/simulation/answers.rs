@@ -2,7 +2,67 @@
 
 use std::collections::BTreeMap;
 
-use keybatch::domain::{ApiError, Cause, Class, Exchange, RawBody, Reply};
+use keybatch::domain::{ApiError, Cause, Class, Exchange, KeyPair, Operation, RawBody, Reply};
+use keybatch::lightsail::{Caller, Instance, Page};
+use serde_json::{Value, json};
+
+/// Something as the service's JSON has it, as far as anything is decided upon it.
+pub(crate) trait OnTheWire {
+    fn on_the_wire(&self) -> Value;
+}
+
+fn bare(operation: &Operation) -> Value {
+    json!({
+        "id": operation.id,
+        "resourceName": operation.resource_name,
+        "isTerminal": operation.is_terminal,
+        "operationType": operation.operation_type,
+        "status": operation.status,
+    })
+}
+
+impl OnTheWire for Operation {
+    fn on_the_wire(&self) -> Value {
+        json!({ "operation": bare(self) })
+    }
+}
+
+impl OnTheWire for Option<Operation> {
+    fn on_the_wire(&self) -> Value {
+        json!({ "operation": self.as_ref().map(bare) })
+    }
+}
+
+impl OnTheWire for KeyPair {
+    fn on_the_wire(&self) -> Value {
+        let (arn, fingerprint) = (&self.identity.arn, &self.identity.fingerprint);
+        json!({ "keyPair": { "name": self.name, "arn": arn, "fingerprint": fingerprint } })
+    }
+}
+
+impl OnTheWire for Page<Operation> {
+    fn on_the_wire(&self) -> Value {
+        json!({ "operations": self.items.iter().map(bare).collect::<Vec<_>>(), "nextPageToken": self.next })
+    }
+}
+
+impl OnTheWire for Page<KeyPair> {
+    fn on_the_wire(&self) -> Value {
+        json!({ "keyPairs": self.items.len() })
+    }
+}
+
+impl OnTheWire for Page<Instance> {
+    fn on_the_wire(&self) -> Value {
+        json!({ "instances": self.items.len() })
+    }
+}
+
+impl OnTheWire for Caller {
+    fn on_the_wire(&self) -> Value {
+        json!({ "arn": self.arn })
+    }
+}
 
 /// An answer on its way.
 #[derive(Debug, Clone)]
@@ -23,14 +83,21 @@ impl<T> Answer<T> {
     }
 
     /// As it comes in, under a request id.
-    pub(crate) fn reply(self, request_id: String, elapsed_us: u64) -> Reply<T> {
+    pub(crate) fn reply(self, request_id: String, elapsed_us: u64) -> Reply<T>
+    where
+        T: OnTheWire,
+    {
+        let body = match &self.result {
+            Ok(value) => value.on_the_wire(),
+            Err(error) => json!({ "__type": error.error_type }),
+        };
         let answered = self.status.is_some();
         let exchange = Exchange {
             http_status: self.status,
             request_id: answered.then_some(request_id),
             headers: BTreeMap::new(),
             elapsed_us,
-            raw_body: if answered { RawBody::new(b"{}") } else { RawBody::default() },
+            raw_body: if answered { RawBody::new(body.to_string().as_bytes()) } else { RawBody::default() },
         };
         Reply { exchange, result: self.result }
     }

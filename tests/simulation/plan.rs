@@ -71,7 +71,8 @@ pub(crate) fn opened(number: u32, command: &str) -> Event {
         endpoint: Some("sandbox:simulation".into()),
         sandbox: true,
         settings: BTreeMap::new(),
-        settings_sha256: String::new(),
+        // Of no settings.
+        settings_sha256: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a".into(),
         reason: None,
         ticket: None,
     })

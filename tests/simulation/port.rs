@@ -7,7 +7,7 @@ use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, Reply};
 use keybatch::lightsail::classify::classify_delete;
 use keybatch::lightsail::{Caller, Instance, Lightsail, Page};
 
-use crate::answers::{Answer, refused, silence};
+use crate::answers::{Answer, OnTheWire, refused, silence};
 use crate::fate::{ReadFate, leg};
 use crate::ledger::{Handle, Sim};
 use crate::model;
@@ -29,7 +29,11 @@ impl Port {
 
     /// One reading: on its way, answered by what the world is when it arrives, and on its way back. Tells the moment
     /// that the answer shows.
-    async fn read<T>(&self, of: &str, look: impl FnOnce(&mut Sim, ReadFate) -> Answer<T> + Send) -> (Us, Reply<T>) {
+    async fn read<T: OnTheWire>(
+        &self,
+        of: &str,
+        look: impl FnOnce(&mut Sim, ReadFate) -> Answer<T> + Send,
+    ) -> (Us, Reply<T>) {
         let sent = self.0.time.now_us();
         let (fate, there, back, number, timeout) = {
             let mut sim = self.0.sim();

@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use keybatch::domain::{
-    Class, Clock, Evidence, Exchange, Identity, Observation, Outcome, OutcomeCounts, Policy, RunId,
+    ApiError, Cause, Class, Clock, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts,
+    Policy, RawBody, RunId,
 };
 use keybatch::journal::checkpoint::{Checkpoint, base64};
 use keybatch::journal::event::{self, Event, Found, Source};
 use keybatch::journal::merkle::Frontier;
 use keybatch::journal::sqlite::SqliteStore;
 use keybatch::journal::{Draft, Entry, Journal, WriterOptions};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// The name of a column that means mischief.
 const ANNOTATION: &str = "ö\u{1}\"=";
@@ -70,6 +73,10 @@ fn run_id(number: u128) -> RunId {
 struct Script {
     run: RunId,
     drafts: Vec<Draft>,
+    /// The `seq` of each row's intent.
+    intents: Vec<u64>,
+    /// Deletes of this session.
+    sent: u64,
     /// The `seq` of the next entry.
     seq: u64,
     plan: Frontier,
@@ -83,6 +90,8 @@ impl Script {
     }
 
     fn open(&mut self, session: &str) {
+        self.sent = 0;
+        let digest: String = Sha256::digest(r#"{"rate":"5/s"}"#).iter().map(|byte| format!("{byte:02x}")).collect();
         let opened = event::SessionOpened {
             session: session.into(),
             command: "run".into(),
@@ -96,7 +105,7 @@ impl Script {
             endpoint: Some("sandbox:w".into()),
             sandbox: true,
             settings: [("rate".to_owned(), "5/s".to_owned())].into(),
-            settings_sha256: "00".into(),
+            settings_sha256: digest,
             reason: Some("a 'reason'\n".into()),
             ticket: None,
         };
@@ -104,7 +113,7 @@ impl Script {
     }
 
     fn close(&mut self, session: &str) {
-        let requests = event::Requests::default();
+        let requests = event::Requests { delete: self.sent, ..event::Requests::default() };
         self.push(
             None,
             Event::SessionClosed(event::SessionClosed { session: session.into(), requests, elapsed_ms: 5 }),
@@ -118,8 +127,8 @@ impl Script {
     }
 
     fn intend(&mut self, row: u64, verdict: event::Verdict) -> u64 {
-        let at = Timestamp::from_second(1_789_999_000).unwrap();
-        let identity = Identity { arn: Some(format!("arn:{row}")), ..Identity::default() };
+        let skip = event::Note { severity: event::Severity::Skip, kind: "duplicate".into(), text: "twice".into() };
+        self.intents.push(self.seq);
         let intent = event::IntentRecorded {
             line: row + 1,
             key_pair_name: format!("key-{row}"),
@@ -127,10 +136,10 @@ impl Script {
             region: if row.is_multiple_of(2) { "eu-west-1" } else { "us-east-1" }.into(),
             fields: Default::default(),
             annotations: [(ANNOTATION.to_owned(), "=1+\u{1f600}".to_owned())].into(),
-            observation: Some(Observation { identity, tags: Default::default(), at }),
+            observation: (verdict != event::Verdict::Absent).then(|| seen(row)),
             verdict,
             expected_fingerprint: None,
-            notes: Vec::new(),
+            notes: if verdict == event::Verdict::Skip { vec![skip] } else { Vec::new() },
         };
         self.push(Some(row), Event::IntentRecorded(Box::new(intent)))
     }
@@ -147,49 +156,79 @@ impl Script {
     }
 
     fn finish(&mut self, row: u64, attempt: u32, class: Class) -> u64 {
-        let finished = event::AttemptFinished {
-            attempt,
-            class,
-            cause: None,
-            exchange: Exchange { http_status: Some(200), elapsed_us: 7, ..Exchange::default() },
-            operation: None,
-            error: None,
+        self.sent += 1;
+        let status = match class {
+            Class::Succeeded => Some("Succeeded"),
+            Class::Pending => Some("Started"),
+            _ => None,
         };
+        let name = match class {
+            Class::Throttled => "ThrottlingException",
+            Class::NotFound => "NotFoundException",
+            Class::Refused => "InvalidInputException",
+            _ => "",
+        };
+        let operation = status.map(|status| operation(row, status));
+        let (exchange, error) = match &operation {
+            Some(operation) => (exchange(200, &json!({ "operation": on_the_wire(operation) })), None),
+            None => refusal(name),
+        };
+        let cause = error.as_ref().map(|error| error.cause);
+        let finished = event::AttemptFinished { attempt, class, cause, exchange, operation, error };
         self.push(Some(row), Event::AttemptFinished(Box::new(finished)))
     }
 
     fn observe(&mut self, row: Option<u64>, source: Source, found: Found) -> u64 {
-        let seen = event::Observed {
+        let of = row.unwrap_or_default();
+        let observation = (found == Found::Same).then(|| seen(of));
+        let operation = (found == Found::Operation).then(|| operation(of, "Succeeded"));
+        let shown: Vec<Value> = operation.iter().map(on_the_wire).collect();
+        let (exchange, error) = match found {
+            Found::Same => {
+                let pair = json!({ "name": format!("key-{of}"), "arn": format!("arn:{of}") });
+                (exchange(200, &json!({ "keyPair": pair })), None)
+            }
+            Found::Operation | Found::NoOperation => (exchange(200, &json!({ "operations": shown })), None),
+            Found::Listed => (exchange(200, &json!({})).without_body(), None),
+            Found::NotFound => refusal("NotFoundException"),
+            _ => refusal(""),
+        };
+        let (account, region) = (None, None);
+        let (requests, throttled) = (2, 1);
+        let observed = event::Observed {
             source,
             found,
-            requests: 2,
-            throttled: 1,
-            account: None,
-            region: None,
-            observation: None,
-            operation: None,
-            error: None,
-            exchange: Exchange::default(),
+            requests,
+            throttled,
+            account,
+            region,
+            observation,
+            operation,
+            error,
+            exchange,
         };
-        self.push(row, Event::Observed(Box::new(seen)))
+        self.push(row, Event::Observed(Box::new(observed)))
     }
 
     fn poll(&mut self, row: u64, class: Class) -> u64 {
+        let ended = operation(row, "Succeeded");
         let polled = event::OperationPolled {
             operation_id: "op".into(),
             class,
             requests: 1,
             throttled: 0,
-            exchange: Exchange::default(),
-            operation: None,
+            exchange: exchange(200, &json!({ "operation": on_the_wire(&ended) })),
+            operation: Some(ended),
             error: None,
         };
         self.push(Some(row), Event::OperationPolled(Box::new(polled)))
     }
 
     fn settle(&mut self, row: u64, outcome: Outcome, evidence: Evidence, rests_on: &[u64]) {
-        let settled =
-            event::RowSettled { outcome, evidence, detail: Some("so it is".into()), rests_on: rests_on.to_vec() };
+        let intent = self.intents[usize::try_from(row).unwrap() - 1];
+        let mut rests_on: Vec<u64> = rests_on.iter().copied().chain([intent]).collect();
+        rests_on.sort_unstable();
+        let settled = event::RowSettled { outcome, evidence, detail: Some("so it is".into()), rests_on };
         self.push(Some(row), Event::RowSettled(settled));
     }
 
@@ -203,16 +242,63 @@ impl Script {
     }
 }
 
+/// The key pair of a row.
+fn seen(row: u64) -> Observation {
+    let identity = Identity { arn: Some(format!("arn:{row}")), ..Identity::default() };
+    Observation { identity, tags: Default::default(), at: Timestamp::from_second(1_789_999_000).unwrap() }
+}
+
+/// What the service says of a row's delete.
+fn operation(row: u64, status: &str) -> Operation {
+    Operation {
+        id: Some("op".into()),
+        resource_name: Some(format!("key-{row}")),
+        resource_type: Some("KeyPair".into()),
+        is_terminal: Some(status != "Started"),
+        operation_type: Some("DeleteKeyPair".into()),
+        status: Some(status.into()),
+        ..Operation::default()
+    }
+}
+
+fn on_the_wire(operation: &Operation) -> Value {
+    json!({
+        "id": operation.id,
+        "resourceName": operation.resource_name,
+        "resourceType": operation.resource_type,
+        "isTerminal": operation.is_terminal,
+        "operationType": operation.operation_type,
+        "status": operation.status,
+    })
+}
+
+fn exchange(status: u16, body: &Value) -> Exchange {
+    let raw_body = RawBody::new(body.to_string().as_bytes());
+    Exchange { http_status: Some(status), elapsed_us: 7, raw_body, ..Exchange::default() }
+}
+
+/// The service refuses by this name; without one it does not answer.
+fn refusal(name: &str) -> (Exchange, Option<ApiError>) {
+    if name.is_empty() {
+        return (Exchange::default(), Some(ApiError::nothing(Class::Unanswered, Cause::Timeout)));
+    }
+    let error = ApiError { error_type: Some(name.into()), ..ApiError::nothing(Class::Unanswered, Cause::Error) };
+    (exchange(400, &json!({ "__type": name })), Some(error))
+}
+
 /// Two runs in which most of what can happen, happens. Intents must be hashed into the plan with the number and time
 /// that they will have, so the first part is written while the drafts are made.
 pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     use event::Verdict::{Absent, Delete, Skip};
-    let mut script = Script { run: run_id(1), drafts: Vec::new(), seq: 1, plan: Frontier::default() };
+    let (drafts, intents, plan) = (Vec::new(), Vec::new(), Frontier::default());
+    let mut script = Script { run: run_id(1), drafts, intents, sent: 0, seq: 1, plan };
     script.open("s1");
     script.ingest(10);
     script.observe(None, Source::GetKeyPairs, Found::Listed);
     let verdicts = [Delete, Delete, Delete, Skip, Absent, Delete, Delete, Delete, Delete, Delete];
-    let intents: Vec<u64> = (1..).zip(verdicts).map(|(row, verdict)| script.intend(row, verdict)).collect();
+    for (row, verdict) in (1..).zip(verdicts) {
+        script.intend(row, verdict);
+    }
     for draft in script.drafts.drain(..) {
         let (run, row, event) = (draft.run, draft.row, draft.event.clone());
         let is_intent = matches!(event, Event::IntentRecorded(_));
@@ -225,8 +311,8 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     let policy = Policy::default();
     let started = event::RunStarted { plan_root, deletes: 8, confirmed_by: "yes".into(), policy };
     script.push(None, Event::RunStarted(started));
-    script.settle(4, Outcome::Skipped, Evidence::Note, &[intents[3]]);
-    script.settle(5, Outcome::Absent, Evidence::Inventory, &[3, intents[4]]);
+    script.settle(4, Outcome::Skipped, Evidence::Note, &[]);
+    script.settle(5, Outcome::Absent, Evidence::Inventory, &[3]);
     // A plain success.
     script.start(1, 1);
     let answer = script.finish(1, 1, Class::Succeeded);
@@ -237,6 +323,7 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     script.start(2, 2);
     script.finish(2, 2, Class::NotFound);
     let gone = script.observe(Some(2), Source::GetKeyPair, Found::NotFound);
+    script.observe(Some(2), Source::GetOperationsForResource, Found::NoOperation);
     script.settle(2, Outcome::Gone, Evidence::Readback, &[gone]);
     let change = event::RateChanged {
         account: "123456789012".into(),

@@ -3,9 +3,12 @@
 
 use super::*;
 
-const LONGEST: usize = 5;
+const LONGEST: usize = 6;
 
-fn steps() -> Vec<Step> {
+/// What happens to a row: one of its entries, or that another session begins.
+type Move = Option<Step>;
+
+fn moves() -> Vec<Move> {
     let classes = [
         Class::Succeeded,
         Class::Pending,
@@ -15,18 +18,12 @@ fn steps() -> Vec<Step> {
         Class::Refused,
         Class::Unanswered,
     ];
-    let mut steps = vec![
-        Step::Started { attempt: 1, session: 1 },
-        Step::Started { attempt: 2, session: 1 },
-        Step::Started { attempt: 2, session: 2 },
-        Step::Started { attempt: 3, session: 2 },
-        Step::Polled { class: Class::Succeeded },
-        Step::Polled { class: Class::OperationFailed },
-    ];
+    let mut steps: Vec<Step> = [1, 2, 3].map(|attempt| Step::Started { attempt }).into();
+    steps.extend([Class::Succeeded, Class::OperationFailed].map(|class| Step::Polled { class }));
     steps.extend([1, 2].into_iter().flat_map(|attempt| classes.map(|class| Step::Finished { attempt, class })));
     steps.extend([Found::Same, Found::Other, Found::NotFound, Found::NoAnswer].map(|found| Step::Observed { found }));
     steps.extend([Found::Operation, Found::Unfinished, Found::NoOperation].map(|found| Step::Searched { found }));
-    steps
+    steps.into_iter().map(Some).chain([None]).collect()
 }
 
 const OUTCOMES: [Outcome; 6] =
@@ -42,127 +39,213 @@ const EVIDENCE: [Evidence; 7] = [
 ];
 
 /// What the whole history says.
-struct Oracle<'a>(Verdict, &'a [Step]);
+struct Oracle<'a>(Verdict, &'a [Move]);
 
-impl Oracle<'_> {
-    fn attempts(&self) -> usize {
-        self.1.iter().filter(|step| matches!(step, Step::Started { .. })).count()
+impl<'a> Oracle<'a> {
+    fn steps(&self) -> impl Iterator<Item = Step> + 'a {
+        self.1.iter().copied().flatten()
     }
 
-    fn last_start(&self) -> Option<usize> {
-        self.1.iter().rposition(|step| matches!(step, Step::Started { .. }))
+    fn attempts(&self) -> usize {
+        self.steps().filter(|step| matches!(step, Step::Started { .. })).count()
+    }
+
+    /// What happened since the last attempt began; everything, where none did.
+    fn since(&self) -> &'a [Move] {
+        let last = self.1.iter().rposition(|step| matches!(step, Some(Step::Started { .. })));
+        last.map_or(self.1, |last| &self.1[last..])
+    }
+
+    fn since_has(&self, wanted: Step) -> bool {
+        self.since().contains(&Some(wanted))
+    }
+
+    /// The classes of all answers, an attempt without one being none.
+    fn answers(&self) -> Vec<Option<Class>> {
+        let mut answers = Vec::new();
+        for step in self.steps() {
+            match step {
+                Step::Started { .. } => answers.push(None),
+                Step::Finished { class, .. } => *answers.last_mut().unwrap() = Some(class),
+                _ => {}
+            }
+        }
+        answers
     }
 
     /// What came back for the last attempt; none where it has no answer.
     fn last_answer(&self) -> Option<Class> {
-        self.1[self.last_start()?..].iter().find_map(|step| match step {
-            Step::Finished { class, .. } => Some(*class),
-            _ => None,
-        })
+        self.answers().last().copied().flatten()
     }
 
-    /// The readings of the key pair from this step on that found something.
-    fn readings(&self, from: usize) -> Vec<Found> {
-        let found = self.1[from..].iter().filter_map(|step| match step {
-            Step::Observed { found: found @ (Found::Same | Found::Other | Found::NotFound) } => Some(*found),
+    fn is_in_flight(&self) -> bool {
+        self.attempts() > 0 && self.last_answer().is_none() && !self.since().contains(&None)
+    }
+
+    /// The readings of the key pair in `moves`.
+    fn looks(moves: &[Move]) -> Vec<Found> {
+        let found = moves.iter().filter_map(|step| match step {
+            Some(Step::Observed { found }) => Some(*found),
             _ => None,
         });
         found.collect()
     }
 
-    fn has(&self, wanted: Step) -> bool {
-        self.1.contains(&wanted)
+    /// Those of them that found something.
+    fn readings(moves: &[Move]) -> Vec<Found> {
+        Self::looks(moves).into_iter().filter(|found| *found != Found::NoAnswer).collect()
     }
 
-    /// Whether an attempt may have taken effect: all but the refusals before execution.
-    fn may_have_acted(&self) -> bool {
-        let refusals = self
-            .1
-            .iter()
-            .filter(|step| matches!(step, Step::Finished { class, .. } if class.is_refusal_before_execution()));
-        refusals.count() < self.attempts()
+    fn last_search(&self) -> Option<Found> {
+        self.since().iter().rev().find_map(|step| match step {
+            Some(Step::Searched { found }) => Some(*found),
+            _ => None,
+        })
+    }
+
+    /// Whether the history showed an operation that had not ended, ever since the last attempt.
+    fn is_named(&self) -> bool {
+        self.since_has(Step::Searched { found: Found::Unfinished })
+    }
+
+    /// Whether an operation was found that had not ended, and was not seen to have failed since.
+    fn is_unfinished(&self) -> bool {
+        let found = self.1.iter().rposition(|step| *step == Some(Step::Searched { found: Found::Unfinished }));
+        found.is_some_and(|found| !self.1[found..].contains(&Some(Step::Polled { class: Class::OperationFailed })))
+    }
+
+    fn has_seen_success(&self) -> bool {
+        let succeeded = [Step::Polled { class: Class::Succeeded }, Step::Searched { found: Found::Operation }];
+        succeeded.into_iter().any(|step| self.1.contains(&Some(step)))
     }
 
     fn last_may_have_acted(&self) -> bool {
         self.attempts() > 0 && !self.last_answer().is_some_and(Class::is_refusal_before_execution)
     }
 
-    /// Whether an operation was found that had not ended, and was not seen to have failed since.
-    fn is_unfinished(&self) -> bool {
-        let found = self.1.iter().rposition(|step| *step == Step::Searched { found: Found::Unfinished });
-        found.is_some_and(|found| !self.1[found..].contains(&Step::Polled { class: Class::OperationFailed }))
+    /// Where nothing but this outcome can follow.
+    fn decided(&self) -> Option<(Outcome, Evidence)> {
+        if self.attempts() == 0 {
+            return match Self::looks(self.1).last()? {
+                Found::NotFound => Some((Outcome::Absent, Evidence::Inventory)),
+                Found::Other => Some((Outcome::Skipped, Evidence::Note)),
+                _ => None,
+            };
+        }
+        let answers = self.answers();
+        let lost = answers.iter().rev().skip(1).any(|answer| matches!(answer, None | Some(Class::Unanswered)));
+        match self.last_answer()? {
+            Class::Succeeded => Some((Outcome::Deleted, Evidence::Answer)),
+            Class::NotFound if self.attempts() == 1 => Some((Outcome::Absent, Evidence::Answer)),
+            Class::Refused if !lost => Some((Outcome::Failed, Evidence::Answer)),
+            Class::Pending => {
+                let at = |wanted: Step| self.since().iter().position(|step| *step == Some(wanted));
+                let succeeded = at(Step::Polled { class: Class::Succeeded });
+                let named = at(Step::Searched { found: Found::Unfinished });
+                let own = succeeded.is_some_and(|at| named.is_none_or(|named| at < named));
+                own.then_some((Outcome::Deleted, Evidence::Operation))
+            }
+            _ => None,
+        }
     }
 
     fn allows(&self, next: Step) -> bool {
+        if let Some((outcome, evidence)) = self.decided() {
+            // Not even that, where it is still shown.
+            let is_shown = evidence == Evidence::Operation && Self::readings(self.since()).last() == Some(&Found::Same);
+            return next == Step::Settled { outcome, evidence } && !is_shown;
+        }
+        if let Step::Finished { attempt, .. } = next {
+            return self.is_in_flight() && attempt as usize == self.attempts();
+        }
+        if self.is_in_flight() {
+            return false;
+        }
         match next {
-            Step::Started { attempt, session } => self.allows_attempt(attempt, session),
-            Step::Finished { attempt, .. } => {
-                self.last_start().is_some() && self.last_answer().is_none() && attempt as usize == self.attempts()
-            }
-            Step::Polled { .. } | Step::Searched { .. } => self.attempts() > 0,
-            Step::Observed { .. } => true,
             Step::Settled { outcome, evidence } => self.allows_outcome(outcome, evidence),
+            _ if self.0 != Verdict::Delete => false,
+            Step::Started { attempt } => self.allows_attempt(attempt),
+            Step::Polled { .. } => self.last_answer() == Some(Class::Pending) || self.is_named(),
+            Step::Searched { .. } => self.attempts() > 0,
+            _ => true,
         }
     }
 
-    fn allows_attempt(&self, attempt: u32, next_session: u16) -> bool {
-        if self.0 != Verdict::Delete || attempt as usize != self.attempts() + 1 {
+    fn allows_attempt(&self, attempt: u32) -> bool {
+        if attempt as usize != self.attempts() + 1 {
             return false;
         }
-        if matches!(self.readings(0).last(), Some(Found::Other | Found::NotFound)) {
+        if matches!(Self::readings(self.1).last(), Some(Found::Other | Found::NotFound)) {
             return false;
         }
-        let Some(last) = self.last_start() else { return true };
-        match (self.last_answer(), self.1[last]) {
-            // Dangling: only another session may find it so.
-            (None, Step::Started { session, .. }) if session == next_session => return false,
-            (Some(Class::Succeeded | Class::Refused), _) => return false,
+        match self.last_answer() {
+            Some(Class::Refused) => return false,
+            Some(Class::Pending) if !self.since_has(Step::Polled { class: Class::OperationFailed }) => return false,
             _ => {}
         }
-        let succeeded = [Step::Polled { class: Class::Succeeded }, Step::Searched { found: Found::Operation }];
-        if self.is_unfinished() || succeeded.into_iter().any(|step| self.has(step)) {
+        if self.is_unfinished() || self.has_seen_success() {
             return false;
         }
-        !self.last_may_have_acted() || self.readings(last).last() == Some(&Found::Same)
+        !self.last_may_have_acted() || Self::readings(self.since()).last() == Some(&Found::Same)
     }
 
     fn allows_outcome(&self, outcome: Outcome, evidence: Evidence) -> bool {
-        use Class::{Denied, NotFound, OperationFailed, Refused, SetupInProgress, Succeeded, Throttled};
         let tried = self.attempts() > 0;
-        let since = self.last_start().map(|last| self.readings(last)).unwrap_or_default();
-        let first = self.1.iter().position(|step| matches!(step, Step::Started { .. }));
+        let looked = Self::looks(self.since()).last().copied();
+        let since = Self::readings(self.since()).last().copied().filter(|_| tried);
         match (outcome, evidence) {
-            (Outcome::Deleted, Evidence::Answer) => self.last_answer() == Some(Succeeded),
+            (Outcome::Skipped, Evidence::Note) => match self.0 {
+                Verdict::Skip => true,
+                Verdict::Delete => !tried && matches!(looked, Some(Found::Other | Found::NoAnswer)),
+                Verdict::Absent => false,
+            },
+            (Outcome::Absent, Evidence::Inventory) => match self.0 {
+                Verdict::Absent => true,
+                Verdict::Delete => !tried && looked == Some(Found::NotFound),
+                Verdict::Skip => false,
+            },
             (Outcome::Deleted, Evidence::Operation) => {
-                let seen =
-                    self.has(Step::Polled { class: Succeeded }) || self.has(Step::Searched { found: Found::Operation });
-                let named = self.last_answer() == Some(Class::Pending);
-                tried && seen && (named || since.last() == Some(&Found::NotFound))
+                let harmless = |answer: &Option<Class>| matches!(answer, Some(Class::Refused | Class::NotFound));
+                let acted = !self.answers().iter().all(harmless);
+                let named = self.last_answer() == Some(Class::Pending) && since != Some(Found::Same);
+                acted && self.has_seen_success() && (named || since == Some(Found::NotFound))
             }
-            (Outcome::Gone, Evidence::Readback) => matches!(since.last(), Some(Found::NotFound | Found::Other)),
-            (Outcome::Absent, Evidence::Inventory) => {
-                let unseen = self.0 == Verdict::Absent || self.readings(0).last() == Some(&Found::NotFound);
-                unseen && !self.may_have_acted()
+            (Outcome::Gone, Evidence::Readback) => {
+                let search = self.last_search();
+                let asked = self.last_answer() == Some(Class::Pending) || search.is_some();
+                since == Some(Found::Other)
+                    || (since == Some(Found::NotFound) && asked && search != Some(Found::Operation))
             }
-            (Outcome::Absent, Evidence::Answer) => self.attempts() == 1 && self.last_answer() == Some(NotFound),
-            (Outcome::Skipped, Evidence::Note) => !tried,
-            (Outcome::Failed, _) if self.is_unfinished() => false,
-            (Outcome::Failed, Evidence::Answer) => {
-                self.last_answer().is_some_and(|class| [Refused, Denied, Throttled, SetupInProgress].contains(&class))
+            (Outcome::Failed, evidence) => self.allows_failure(evidence, since),
+            (Outcome::InDoubt, Evidence::Tried) => tried && matches!(looked, Some(Found::Same | Found::NoAnswer)),
+            // The others follow from the last answer alone.
+            _ => false,
+        }
+    }
+
+    fn allows_failure(&self, evidence: Evidence, since: Option<Found>) -> bool {
+        if self.is_unfinished() || self.has_seen_success() {
+            return false;
+        }
+        let first = self.1.iter().position(|step| matches!(step, Some(Step::Started { .. })));
+        let answer = self.last_answer();
+        match evidence {
+            Evidence::Answer => {
+                matches!(answer, Some(Class::Refused | Class::Throttled)) && matches!(since, None | Some(Found::Same))
             }
-            (Outcome::Failed, Evidence::Operation) => {
-                let failed = self.has(Step::Polled { class: OperationFailed });
-                (failed || self.last_answer() == Some(OperationFailed)) && since.last() == Some(&Found::Same)
+            Evidence::Operation => {
+                let polled = self.since_has(Step::Polled { class: Class::OperationFailed });
+                let failed = answer == Some(Class::OperationFailed) || (answer == Some(Class::Pending) && polled);
+                failed && since == Some(Found::Same)
             }
-            (Outcome::Failed, Evidence::Readback) => {
-                let survived = first.is_some_and(|first| self.readings(first).contains(&Found::Same));
-                match since.last() {
-                    Some(Found::Same) => true,
-                    Some(_) => false,
-                    None => survived && !self.last_may_have_acted(),
+            Evidence::Readback if answer == Some(Class::Pending) => false,
+            Evidence::Readback => match since {
+                Some(found) => found == Found::Same,
+                None => {
+                    let survived = first.is_some_and(|first| Self::readings(&self.1[first..]).contains(&Found::Same));
+                    survived && !self.last_may_have_acted()
                 }
-            }
-            (Outcome::InDoubt, Evidence::Tried) => tried,
+            },
             _ => false,
         }
     }
@@ -172,22 +255,23 @@ impl Oracle<'_> {
 fn facts_and_history_judge_every_sequence_alike() {
     let mut judged = 0_u64;
     for verdict in [Verdict::Delete, Verdict::Skip, Verdict::Absent] {
-        walk(Row::new(verdict), verdict, &mut Vec::new(), &steps(), &mut judged);
+        walk((Row::new(verdict), 1), verdict, &mut Vec::new(), &moves(), &mut judged);
     }
     assert!(judged > 1_000_000, "{judged}");
 }
 
-fn walk(row: Row, verdict: Verdict, history: &mut Vec<Step>, steps: &[Step], judged: &mut u64) {
+fn walk((row, session): (Row, u16), verdict: Verdict, history: &mut Vec<Move>, moves: &[Move], judged: &mut u64) {
     for outcome in OUTCOMES {
         for evidence in EVIDENCE {
             let step = Step::Settled { outcome, evidence };
             let mut next = row;
-            let allowed = next.step(step).is_ok();
+            let allowed = next.step(step, session).is_ok();
             assert_eq!(allowed, Oracle(verdict, history).allows(step), "{verdict:?} {history:?} then {step:?}");
             assert_eq!(allowed, next.settled);
             if allowed {
-                assert!(steps.iter().all(|step| next.step(*step).is_err()), "nothing follows an outcome");
-                assert!(next.step(Step::Settled { outcome, evidence }).is_err(), "there is one outcome");
+                let follows = |step: &Move| step.is_some_and(|step| next.clone().step(step, session).is_ok());
+                assert!(!moves.iter().any(follows), "nothing follows an outcome");
+                assert!(next.step(step, session).is_err(), "there is one outcome");
             }
             *judged += 1;
         }
@@ -195,14 +279,21 @@ fn walk(row: Row, verdict: Verdict, history: &mut Vec<Step>, steps: &[Step], jud
     if history.len() == LONGEST {
         return;
     }
-    for step in steps {
+    for step in moves {
         let mut next = row;
-        let allowed = next.step(*step).is_ok();
-        assert_eq!(allowed, Oracle(verdict, history).allows(*step), "{verdict:?} {history:?} then {step:?}");
+        let (allowed, session) = match step {
+            Some(step) => {
+                let allowed = next.step(*step, session).is_ok();
+                assert_eq!(allowed, Oracle(verdict, history).allows(*step), "{verdict:?} {history:?} then {step:?}");
+                (allowed, session)
+            }
+            // Once is enough, and before anything happened it makes no difference.
+            None => (session == 1 && !history.is_empty(), session + 1),
+        };
         *judged += 1;
         if allowed {
             history.push(*step);
-            walk(next, verdict, history, steps, judged);
+            walk((next, session), verdict, history, moves, judged);
             history.pop();
         }
     }
@@ -210,5 +301,5 @@ fn walk(row: Row, verdict: Verdict, history: &mut Vec<Step>, steps: &[Step], jud
 
 #[test]
 fn a_row_is_small() {
-    assert!(size_of::<Row>() <= 20, "verify holds one for each row of a journal: {}", size_of::<Row>());
+    assert!(size_of::<Row>() <= 28, "verify holds one for each row on its way: {}", size_of::<Row>());
 }

@@ -1,0 +1,212 @@
+//! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
+
+use super::super::words;
+use super::Trouble;
+use crate::domain::OutcomeCounts;
+use crate::journal::checkpoint::base64;
+use crate::journal::event::{Event, IntentRecorded, PlanSealed, SessionClosed, Source, Verdict};
+use crate::journal::merkle::{Frontier, Hash};
+
+/// A run's account, endpoint and kind, as each of its sessions has them (I11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) account: Option<String>,
+    pub(super) endpoint: Option<String>,
+    pub(super) sandbox: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) sessions: u16,
+    /// The session that was opened last, until it is closed.
+    pub(super) session: Option<String>,
+    /// What the run is bound to.
+    pub(super) bound: Option<Bound>,
+    /// Requests of this session that began, and those of them that were answered and may have left.
+    pub(super) asked: u64,
+    pub(super) answered: u64,
+    /// Whether this session has stopped.
+    pub(super) stopped: bool,
+    pub(super) manifest_rows: Option<u64>,
+    /// Where its rows begin in `History::rows`.
+    pub(super) first_row: usize,
+    pub(super) rows: u64,
+    pub(super) verdicts: [u64; 3],
+    pub(super) plan: Frontier,
+    pub(super) sealed: Option<String>,
+    pub(super) started: bool,
+    /// `run_finished`, or stopped for good.
+    pub(super) ended: Option<&'static str>,
+    pub(super) outcomes: OutcomeCounts,
+    /// Numbers of the entries that list its key pairs and instances, ascending.
+    pub(super) listings: Vec<u64>,
+}
+
+/// Why nothing follows in a run that never began: it cannot be resumed either.
+pub(super) const CLOSED: &str = "the run was closed before anything was sent";
+
+impl Run {
+    pub(super) fn new(first_row: usize) -> Self {
+        Self {
+            sessions: 0,
+            session: None,
+            bound: None,
+            asked: 0,
+            answered: 0,
+            stopped: false,
+            manifest_rows: None,
+            first_row,
+            rows: 0,
+            verdicts: [0; 3],
+            plan: Frontier::default(),
+            sealed: None,
+            started: false,
+            ended: None,
+            outcomes: OutcomeCounts::default(),
+            listings: Vec::new(),
+        }
+    }
+
+    /// Whether a run in this state can have an entry of this kind at all.
+    /// `held`: whether one of its sessions has the journal.
+    pub(super) fn admits(&self, event: &Event, held: bool) -> Result<(), Trouble> {
+        match event {
+            Event::CheckpointMade(_) => return Ok(()),
+            Event::SessionClosed(_) => {}
+            _ => {
+                if let Some(ended) = self.ended {
+                    return Err(ended.into());
+                }
+                if self.stopped && held {
+                    return Err("its session has stopped".into());
+                }
+            }
+        }
+        // Whoever opens the journal closes the runs that died while planning, without a session of them.
+        let by_others = matches!(event, Event::RunStopped(stopped) if stopped.why == "abandoned");
+        if held || by_others { Ok(()) } else { Err("no session of its run is open".into()) }
+    }
+
+    /// An entry that belongs to the run as a whole.
+    pub(super) fn judge(&mut self, event: &Event, seq: u64) -> Result<(), Trouble> {
+        match event {
+            Event::SessionClosed(closed) => {
+                self.close(closed)?;
+            }
+            Event::ManifestIngested(ingested) => {
+                if self.manifest_rows.is_some() || self.sealed.is_some() {
+                    return Err("a run has one manifest, read before its plan is sealed".into());
+                }
+                self.manifest_rows = Some(ingested.rows);
+            }
+            Event::PlanSealed(sealed) => self.seal(sealed)?,
+            Event::RunStarted(started) => {
+                if self.started {
+                    return Err("the run was started already".into());
+                }
+                let Some(plan_root) = &self.sealed else { return Err("the plan is not sealed yet".into()) };
+                root("the plan that the run was started with", plan_root, &started.plan_root)?;
+                same("deletes", started.deletes, self.verdicts[Verdict::Delete as usize])?;
+                self.started = true;
+            }
+            Event::RunStopped(stopped) => {
+                self.stopped = true;
+                if words::CLOSING.contains(&stopped.why.as_str()) {
+                    if self.started {
+                        return Err("a run that was started can be resumed, and is not closed".into());
+                    }
+                    self.ended = Some(CLOSED);
+                }
+            }
+            Event::RunFinished(finished) => {
+                if !self.started {
+                    return Err("the run was not started yet".into());
+                }
+                if self.outcomes.total() != self.rows {
+                    return Err("not every row has its outcome".into());
+                }
+                same("rows", finished.rows, self.rows)?;
+                if finished.outcomes != self.outcomes {
+                    return Err(Trouble::Illegal(format!(
+                        "its counts are not those of the rows: {:?} instead of {:?}",
+                        finished.outcomes, self.outcomes
+                    )));
+                }
+                self.ended = Some("the run is finished");
+            }
+            Event::Observed(seen) if matches!(seen.source, Source::GetKeyPairs | Source::GetInstances) => {
+                self.listings.push(seq);
+            }
+            Event::Observed(_) | Event::OverrideUsed(_) | Event::RateChanged(_) | Event::CheckpointMade(_) => {}
+            _ => return Err("an entry of this kind names a row".into()),
+        }
+        Ok(())
+    }
+
+    pub(super) fn intend(&mut self, row: u64, intent: &IntentRecorded, leaf: Hash, rows: usize) -> Result<(), Trouble> {
+        if self.sealed.is_some() {
+            return Err("the plan is sealed already".into());
+        }
+        if self.manifest_rows.is_none() {
+            return Err("the manifest was not read yet".into());
+        }
+        if self.bound.as_ref().and_then(|bound| bound.account.as_deref()).is_some_and(|own| own != intent.account) {
+            return Err("it is for another account than its session's".into());
+        }
+        if row != self.rows + 1 {
+            return Err("intents are numbered from 1 without gaps".into());
+        }
+        if row == 1 {
+            self.first_row = rows;
+        } else if Some(rows) != usize::try_from(self.rows).ok().map(|count| self.first_row + count) {
+            return Err("another run's intents are between those of this one".into());
+        }
+        self.rows = row;
+        self.verdicts[intent.verdict as usize] += 1;
+        self.plan.push(leaf);
+        Ok(())
+    }
+
+    /// A request of which nothing is known was not counted, and one whose connection was never made only by some versions.
+    fn close(&mut self, closed: &SessionClosed) -> Result<(), Trouble> {
+        if self.session.as_ref() != Some(&closed.session) {
+            return Err("it closes a session that is not open".into());
+        }
+        if !(self.answered..=self.asked).contains(&closed.requests.delete) {
+            return Err(Trouble::Illegal(format!(
+                "it says {} deletes, and the entries of its session show {}",
+                closed.requests.delete, self.answered
+            )));
+        }
+        self.session = None;
+        Ok(())
+    }
+
+    fn seal(&mut self, sealed: &PlanSealed) -> Result<(), Trouble> {
+        if self.sealed.is_some() {
+            return Err("the plan is sealed already".into());
+        }
+        same("rows", sealed.rows, self.rows)?;
+        same("rows of the manifest", self.manifest_rows.unwrap_or_default(), self.rows)?;
+        same("deletes", sealed.deletes, self.verdicts[Verdict::Delete as usize])?;
+        same("skips", sealed.skips, self.verdicts[Verdict::Skip as usize])?;
+        same("absents", sealed.absents, self.verdicts[Verdict::Absent as usize])?;
+        root("the plan", &base64(&self.plan.root()), &sealed.plan_root)?;
+        self.sealed = Some(sealed.plan_root.clone());
+        Ok(())
+    }
+}
+
+fn same(what: &str, said: u64, counted: u64) -> Result<(), Trouble> {
+    if said == counted {
+        return Ok(());
+    }
+    Err(Trouble::Illegal(format!("it says {said} {what}, and the entries before it show {counted}")))
+}
+
+fn root(what: &'static str, computed: &str, said: &str) -> Result<(), Trouble> {
+    if computed == said {
+        return Ok(());
+    }
+    Err(Trouble::Root { what, expected: said.to_owned(), found: computed.to_owned() })
+}

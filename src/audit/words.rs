@@ -1,0 +1,137 @@
+//! Words against what they were read from: what an entry concludes must follow from what it kept. The product concludes
+//! when an answer comes; this reads the same answer again, by rules of its own.
+//!
+//! Pure, and of one entry alone, so that several pages are read at once. What must agree with other entries of the row or the
+//! run is handed on as [`Facts`].
+
+mod answer;
+mod intent;
+mod names;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+
+use sha2::{Digest as _, Sha256};
+
+use super::shape;
+use crate::journal::Entry;
+use crate::journal::event::{Event, RunStarted, RunStopped, SessionOpened};
+
+pub(super) use answer::{Answer, finished};
+pub(super) use intent::{Intent, intent};
+
+/// What an entry says that must agree with others: of texts, their hashes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Of which key pair an answer speaks.
+    pub(super) named: Named,
+    /// What was seen of the key pair.
+    pub(super) identity: Identity,
+    /// Whether a sandbox answered.
+    pub(super) sandbox: bool,
+}
+
+/// The key pair's name in an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Named {
+    /// It names none, or what it names decides nothing.
+    #[default]
+    Any,
+    /// The row's is the one with this hash.
+    Is(u64),
+    /// The row's is another one, or the answer would mean something else.
+    IsNot(u64),
+}
+
+/// The identity of a key pair in 6 bytes: hashes of arn, creation time and fingerprint in 20, 16 and 12 bits; 0 for what is
+/// missing. Whoever writes a journal does not know the seed of the hashes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Identity([u8; 6]);
+
+impl Identity {
+    pub(super) fn of(seen: &shape::Observation<'_>) -> Self {
+        let part = |text: &Option<shape::Str<'_>>, bits: u32| {
+            let most = (1_u64 << bits) - 1;
+            text.as_ref().map_or(0, |text| hash(&text.0) % most + 1)
+        };
+        let bits = part(&seen.arn, 20) << 28 | part(&seen.created_at, 16) << 12 | part(&seen.fingerprint, 12);
+        let [one, two, three, four, five, six, ..] = bits.to_le_bytes();
+        Self([one, two, three, four, five, six])
+    }
+
+    fn parts(self) -> [u64; 3] {
+        let [one, two, three, four, five, six] = self.0;
+        let bits = u64::from_le_bytes([one, two, three, four, five, six, 0, 0]);
+        [bits >> 28, bits >> 12 & 0xFFFF, bits & 0xFFF]
+    }
+
+    /// Whether it says which incarnation it is: a fingerprint alone does not.
+    pub(super) fn is_known(self) -> bool {
+        let [arn, created, _] = self.parts();
+        arn != 0 || created != 0
+    }
+
+    /// Whether a reading of `seen` may be called the same: no part differs, and what named the incarnation names it again.
+    /// Version 0.1 called the same what was equal.
+    pub(super) fn may_be_same_as(self, seen: Self) -> bool {
+        let pairs = || self.parts().into_iter().zip(seen.parts());
+        let differs = pairs().any(|(one, other)| one != 0 && other != 0 && one != other);
+        let names = pairs().take(2).all(|(one, other)| one == 0 || other != 0);
+        self == seen || (!differs && names && self.is_known())
+    }
+}
+
+static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// A hash that nobody knows beforehand.
+pub(super) fn hash(text: &str) -> u64 {
+    SEED.hash_one(text)
+}
+
+/// A hash of a key pair's name and region.
+pub(super) fn name_of(name: &str, region: &str) -> u64 {
+    SEED.hash_one((name, region))
+}
+
+/// Reads the words of an entry that was read whole.
+///
+/// # Errors
+/// Where what it says does not follow from what it kept.
+pub(super) fn of(entry: &Entry) -> Result<Facts, String> {
+    match &entry.event {
+        Event::AttemptFinished(one) => {
+            finished(&Answer::whole(&one.exchange, one.operation.as_ref(), one.error.as_ref()), one.class, one.cause)
+        }
+        Event::OperationPolled(polled) => answer::polled(polled),
+        Event::Observed(seen) => answer::observed(seen, entry.row.is_some()),
+        Event::IntentRecorded(one) => intent(&Intent::whole(one)),
+        Event::SessionOpened(opened) => session(opened).map(|()| Facts::default()),
+        Event::RunStarted(started) => confirmed(started).map(|()| Facts::default()),
+        Event::RunStopped(stopped) => reason(stopped).map(|()| Facts::default()),
+        _ => Ok(Facts::default()),
+    }
+}
+
+fn session(opened: &SessionOpened) -> Result<(), String> {
+    // Its keys are ASCII and sorted: this is the canonical form.
+    let text = serde_json::to_string(&opened.settings).map_err(|error| error.to_string())?;
+    let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    if opened.settings_sha256 == digest { Ok(()) } else { Err("its settings have another digest".into()) }
+}
+
+fn confirmed(started: &RunStarted) -> Result<(), String> {
+    let known = ["yes", "confirm", "prompt", "nothing_to_delete"].contains(&started.confirmed_by.as_str());
+    if known { Ok(()) } else { Err(format!("nobody confirms a plan by {:?}", started.confirmed_by)) }
+}
+
+/// Those that a run can be resumed after, and those that close it.
+pub(super) const RESUMABLE: [&str; 6] = ["signal", "max_failures", "max_deletes", "max_duration", "breaker", "journal"];
+pub(super) const CLOSING: [&str; 4] = ["refused", "declined", "abandoned", "failed"];
+
+fn reason(stopped: &RunStopped) -> Result<(), String> {
+    let why = stopped.why.as_str();
+    if RESUMABLE.contains(&why) || CLOSING.contains(&why) { Ok(()) } else { Err(format!("no run stops for {why:?}")) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! What an answer was said to mean, against the answer itself.
+
+use serde::Deserialize;
+
+use super::super::shape::{self, Str};
+use super::names::{bare, class_of, is_unknown};
+use super::{Facts, Identity, Named, hash};
+use crate::domain::{self, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, SANDBOX_HEADER};
+use crate::journal::event::{Found, Observed, OperationPolled, Source};
+
+/// An answer, as far as it is looked at.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: Option<u16>,
+    pub(crate) headers: shape::Named<'a>,
+    pub(crate) operation: Option<shape::Operation<'a>>,
+    pub(crate) error: Option<shape::ApiError<'a>>,
+    pub(crate) body: &'a RawBody,
+}
+
+/// What a body says, where it can be read: the fields that are compared.
+#[derive(Debug, Default, Deserialize)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    operation: Option<BodyOperation<'a>>,
+    #[serde(borrow, default)]
+    operations: Option<Vec<Option<BodyOperation<'a>>>>,
+    #[serde(borrow, default, rename = "keyPair")]
+    key_pair: Option<BodyKeyPair<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BodyOperation<'a> {
+    #[serde(borrow, default)]
+    id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    resource_name: Option<Str<'a>>,
+    #[serde(default)]
+    is_terminal: Option<bool>,
+    #[serde(borrow, default)]
+    operation_type: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    status: Option<Str<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BodyKeyPair<'a> {
+    #[serde(borrow, default)]
+    name: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    arn: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    fingerprint: Option<Str<'a>>,
+}
+
+impl BodyOperation<'_> {
+    fn is(&self, operation: &shape::Operation<'_>) -> bool {
+        self.id == operation.id
+            && self.resource_name == operation.resource_name
+            && self.is_terminal == operation.is_terminal
+            && self.operation_type == operation.operation_type
+            && self.status == operation.status
+    }
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn whole(
+        exchange: &'a Exchange,
+        operation: Option<&'a domain::Operation>,
+        error: Option<&'a domain::ApiError>,
+    ) -> Self {
+        Self {
+            status: exchange.http_status,
+            headers: shape::Named::from(&exchange.headers),
+            operation: operation.map(shape::Operation::from),
+            error: error.map(shape::ApiError::from),
+            body: &exchange.raw_body,
+        }
+    }
+
+    fn is_from_sandbox(&self) -> bool {
+        self.headers.get(SANDBOX_HEADER).is_some()
+    }
+
+    fn has_status(&self, from: u16, to: u16) -> bool {
+        self.status.is_some_and(|status| (from..to).contains(&status))
+    }
+
+    /// The body as text, where all of it was kept so.
+    fn text(&self) -> Option<&'a str> {
+        let whole = self.body.bytes.is_some_and(|bytes| bytes <= RAW_BODY_LIMIT_BYTES as u64);
+        self.body.text.as_deref().filter(|_| whole)
+    }
+
+    /// A success was read from a body that says the same, by `says`. Where this reads the body otherwise than the SDK did, it
+    /// must at least have `id` in it. Of a body that was not kept whole nothing can be said.
+    fn shows(&self, what: &str, id: Option<&Str<'_>>, says: impl Fn(&Body<'_>) -> bool) -> Result<(), String> {
+        if !self.has_status(200, 300) {
+            return Err(format!("its status is not that of a success, and it has {what}"));
+        }
+        if self.body.bytes.is_none() {
+            return Err(format!("it has {what}, and no body that says so"));
+        }
+        let Some(text) = self.text() else { return Ok(()) };
+        let holds = match serde_json::from_str::<Body<'_>>(text) {
+            Ok(body) => says(&body),
+            Err(_) => id.is_some_and(|id| text.contains(&*id.0)),
+        };
+        if holds { Ok(()) } else { Err(format!("its body does not say what {what} in it says")) }
+    }
+
+    /// The error is the one that the answer names, and means `class`.
+    fn refuses(&self, error: &shape::ApiError<'_>, class: Class) -> Result<(), String> {
+        let header = self.headers.get(shape::HEADER_ERROR_TYPE);
+        let body: Option<serde_json::Value> = self.text().and_then(|text| serde_json::from_str(text).ok());
+        let field = |name: &str| body.as_ref()?.get(name)?.as_str();
+        let said = field("__type").map(bare);
+        let error_type = error.error_type.as_ref().map(|text| &*text.0);
+        if said.is_some() && said != error_type {
+            return Err("its error is not the one that its body names".into());
+        }
+        let code = error.code.as_ref().map(|text| &*text.0);
+        let names: Vec<&str> = [error_type, code, header, field("__type"), field("code")]
+            .into_iter()
+            .flatten()
+            .map(bare)
+            .filter(|name| !name.is_empty())
+            .collect();
+        let refused = self.has_status(400, 500);
+        let known = class_of(&names);
+        if refused && self.body.bytes.is_some_and(|bytes| bytes > RAW_BODY_LIMIT_BYTES as u64) {
+            // A name may have been in what was not kept.
+            return Ok(());
+        }
+        let means = match error.cause {
+            Cause::NotBuilt | Cause::NoCredentials => class == Class::RefusedForAll,
+            Cause::ConnectFailed | Cause::StartedLate => class == Class::NotSent && self.status.is_none(),
+            Cause::Cut => class == Class::Unanswered && self.status.is_none(),
+            Cause::Timeout => class == Class::Unanswered,
+            Cause::Unreadable | Cause::NoOperation => class == Class::Unanswered && !(refused && !names.is_empty()),
+            Cause::ServerError => {
+                let tried = self.status.is_some_and(|status| status >= 500) || known == Some(Class::Unanswered);
+                class == Class::Unanswered && tried
+            }
+            Cause::UnknownError => class == Class::Refused && refused && !names.is_empty() && known.is_none(),
+            // For going too fast there are many names.
+            Cause::Error if class == Class::Throttled => {
+                refused && (self.status == Some(429) || names.iter().any(|name| is_unknown(name)))
+            }
+            Cause::Error => refused && known == Some(class),
+        };
+        if means { Ok(()) } else { Err(format!("its error does not mean {}", class.as_str())) }
+    }
+}
+
+/// What an operation says of the delete of a key pair that it may name: its class, where it names the row's.
+fn class_of_operation(operation: &shape::Operation<'_>) -> Class {
+    let is = |text: &Option<Str<'_>>, words: &[&str]| text.as_ref().is_some_and(|text| words.contains(&&*text.0));
+    if !is_delete(operation) {
+        return Class::Unanswered;
+    }
+    match operation.is_terminal {
+        Some(true) if is(&operation.status, &["Succeeded", "Completed"]) => Class::Succeeded,
+        Some(true) | None if is(&operation.status, &["Failed"]) => Class::OperationFailed,
+        Some(false) | None if operation.id.is_some() => Class::Pending,
+        _ => Class::Unanswered,
+    }
+}
+
+fn is_delete(operation: &shape::Operation<'_>) -> bool {
+    operation.operation_type.as_ref().is_none_or(|kind| kind.0 == "DeleteKeyPair")
+}
+
+/// Whether an operation means `class`, and for which names.
+fn means(operation: &shape::Operation<'_>, class: Class) -> Result<Named, String> {
+    let meant = class_of_operation(operation);
+    let named = operation.resource_name.as_ref().map(|name| hash(&name.0));
+    match (class, named) {
+        (Class::Unanswered, _) if meant == Class::Unanswered => Ok(Named::Any),
+        (Class::Unanswered, Some(name)) => Ok(Named::IsNot(name)),
+        _ if class != meant => Err(format!("its operation does not mean {}", class.as_str())),
+        (_, Some(name)) => Ok(Named::Is(name)),
+        (_, None) => Ok(Named::Any),
+    }
+}
+
+/// Reads what came back for an attempt.
+pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) -> Result<Facts, String> {
+    let named = match (&answer.operation, &answer.error) {
+        (Some(_), Some(_)) => return Err("it has both an operation and an error".into()),
+        (Some(operation), None) => {
+            answer.shows("an operation", operation.id.as_ref(), |body| {
+                body.operation.as_ref().is_some_and(|said| said.is(operation))
+            })?;
+            if cause.is_some_and(|cause| cause != Cause::NoOperation || class != Class::Unanswered) {
+                return Err("it has an operation, and a cause why there is none".into());
+            }
+            means(operation, class)?
+        }
+        (None, Some(error)) => {
+            if cause != Some(error.cause) {
+                return Err("its cause is not that of its error".into());
+            }
+            answer.refuses(error, class)?;
+            Named::Any
+        }
+        (None, None) if class == Class::Unanswered && answer.has_status(200, 300) => Named::Any,
+        (None, None) => return Err(format!("it is {}, and has neither an operation nor an error", class.as_str())),
+    };
+    Ok(Facts { named, sandbox: answer.is_from_sandbox(), ..Facts::default() })
+}
+
+/// Reads what asking for an operation showed.
+pub(super) fn polled(polled: &OperationPolled) -> Result<Facts, String> {
+    let answer = Answer::whole(&polled.exchange, polled.operation.as_ref(), polled.error.as_ref());
+    let class = polled.class;
+    let named = match (&answer.operation, &answer.error) {
+        (Some(_), Some(_)) => return Err("it has both an operation and an error".into()),
+        (Some(operation), None) => {
+            answer.shows("an operation", operation.id.as_ref(), |body| {
+                body.operation.as_ref().is_some_and(|said| said.is(operation))
+            })?;
+            let another = operation.id.as_ref().is_some_and(|id| *id.0 != *polled.operation_id);
+            match (another, class) {
+                (true, Class::Unanswered) => Named::Any,
+                (true, _) => return Err("its operation is not the one that was asked for".into()),
+                (false, _) => means(operation, class)?,
+            }
+        }
+        (None, Some(error)) if class == Class::RefusedForAll => {
+            answer.refuses(error, class)?;
+            Named::Any
+        }
+        (None, Some(_)) if class == Class::Unanswered => Named::Any,
+        (None, _) => return Err(format!("it is {}, and has no operation that says so", class.as_str())),
+    };
+    Ok(Facts { named, sandbox: answer.is_from_sandbox(), ..Facts::default() })
+}
+
+/// Reads what was read of a row, or of a target where it is of none.
+pub(super) fn observed(seen: &Observed, of_row: bool) -> Result<Facts, String> {
+    use Found::{Denied, Listed, NoAnswer, NoOperation, NotFound, Operation, Other, RefusedForAll, Same, Unfinished};
+    let answer = Answer::whole(&seen.exchange, seen.operation.as_ref(), seen.error.as_ref());
+    let fits = match (seen.source, of_row) {
+        (Source::GetKeyPair, true) => {
+            matches!(seen.found, Same | Other | NotFound | NoAnswer | Denied | RefusedForAll)
+        }
+        // A row that was answered from a listing.
+        (Source::GetKeyPairs, true) => matches!(seen.found, Same | Other | NotFound),
+        (Source::GetOperationsForResource, true) => {
+            matches!(seen.found, Operation | Unfinished | NoOperation | NoAnswer | Denied | RefusedForAll)
+        }
+        (Source::GetInstances, true) | (Source::GetOperationsForResource, false) => false,
+        (_, false) => matches!(seen.found, Listed | NotFound | NoAnswer | Denied | RefusedForAll),
+    };
+    if !fits {
+        return Err("this request does not find such a thing".into());
+    }
+    let named = match seen.source {
+        Source::GetOperationsForResource => searched(seen, &answer)?,
+        _ => looked(seen, &answer, of_row)?,
+    };
+    let identity = seen.observation.as_ref().map(|seen| Identity::of(&shape::Observation::from(seen)));
+    Ok(Facts { named, identity: identity.unwrap_or_default(), sandbox: answer.is_from_sandbox() })
+}
+
+/// A search found an operation exactly where it has one.
+fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, String> {
+    if seen.observation.is_some() {
+        return Err("a search of operations shows no key pair".into());
+    }
+    if !matches!(seen.found, Found::Operation | Found::Unfinished) {
+        if answer.operation.is_some() {
+            return Err("it has an operation, and says that none was found".into());
+        }
+        return read_error(seen.found, answer).map(|()| Named::Any);
+    }
+    let Some(operation) = &answer.operation else { return Err("it found an operation, and has none".into()) };
+    // What was found on an earlier page is not in the last one's body, and an error of that says nothing against it.
+    let in_body = seen.requests == 1 || (seen.found == Found::Operation && answer.error.is_none());
+    if in_body && answer.error.is_none() {
+        answer.shows("an operation", operation.id.as_ref(), |body| {
+            body.operations.iter().flatten().flatten().any(|said| said.is(operation))
+        })?;
+    }
+    let meant = class_of_operation(operation);
+    // Whatever is neither a success nor a failure is not over.
+    if seen.found == Found::Unfinished && !matches!(meant, Class::Succeeded | Class::OperationFailed) {
+        let name = operation.resource_name.as_ref().map(|name| hash(&name.0));
+        return match (is_delete(operation) && operation.id.is_some(), name) {
+            (false, _) => Err("its operation is none that could be asked for".into()),
+            (true, Some(name)) => Ok(Named::Is(name)),
+            (true, None) => Ok(Named::Any),
+        };
+    }
+    if seen.found == Found::Unfinished {
+        return Err("its operation is over".into());
+    }
+    means(operation, Class::Succeeded)
+}
+
+/// A reading of a key pair, or of a page.
+fn looked(seen: &Observed, answer: &Answer<'_>, of_row: bool) -> Result<Named, String> {
+    if answer.operation.is_some() {
+        return Err("reading a key pair shows no operation".into());
+    }
+    let Some(pair) = &seen.observation else {
+        return match seen.found {
+            Found::Same | Found::Other => Err("it says which key pair was seen, and shows none".into()),
+            Found::Listed if answer.error.is_none() => Ok(Named::Any),
+            // A row that is not on a listing has no answer of its own.
+            Found::NotFound if of_row && is_of_listing(seen) && answer.error.is_none() => Ok(Named::Any),
+            Found::Listed => Err("a page was read, and it has an error".into()),
+            found => read_error(found, answer).map(|()| Named::Any),
+        };
+    };
+    if answer.error.is_some() || !of_row {
+        return Err("it shows a key pair where none can be seen".into());
+    }
+    match seen.found {
+        Found::Same | Found::Other if is_of_listing(seen) => Ok(Named::Any),
+        Found::Same | Found::Other => {
+            let pair = shape::Observation::from(pair);
+            let name = std::cell::Cell::new(Named::Any);
+            answer.shows("a key pair", pair.arn.as_ref().or(pair.fingerprint.as_ref()), |body| {
+                let Some(said) = &body.key_pair else { return false };
+                name.set(said.name.as_ref().map_or(Named::Any, |name| Named::Is(hash(&name.0))));
+                said.arn == pair.arn && said.fingerprint == pair.fingerprint
+            })?;
+            Ok(name.get())
+        }
+        // One of another name, or one that cannot be told from others.
+        Found::NoAnswer => Ok(Named::Any),
+        _ => Err("it shows a key pair, and says that none was seen".into()),
+    }
+}
+
+fn is_of_listing(seen: &Observed) -> bool {
+    seen.source == Source::GetKeyPairs
+}
+
+/// What a reading without a result found is what its error says.
+fn read_error(found: Found, answer: &Answer<'_>) -> Result<(), String> {
+    let class = match found {
+        Found::NotFound => Class::NotFound,
+        Found::Denied => Class::Denied,
+        Found::RefusedForAll => Class::RefusedForAll,
+        Found::NoOperation => match &answer.error {
+            // That the service knows of no such name any more is no evidence, but an answer.
+            Some(error) => return answer.refuses(error, Class::NotFound),
+            None => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    let Some(error) = &answer.error else { return Err("it has no error that says so".into()) };
+    answer.refuses(error, class)
+}

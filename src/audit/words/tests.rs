@@ -1,0 +1,292 @@
+//! Each word against answers that bear it out, and against those that do not.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::RawBody;
+
+const NAME: &str = "key";
+
+fn operation(status: &str, terminal: bool) -> Value {
+    json!({ "id": "op", "resource_name": NAME, "operation_type": "DeleteKeyPair", "is_terminal": terminal, "status": status })
+}
+
+/// As the service has it.
+fn sent(operation: &Value) -> Value {
+    json!({
+        "id": operation["id"], "resourceName": operation["resource_name"], "operationType": operation["operation_type"],
+        "isTerminal": operation["is_terminal"], "status": operation["status"],
+    })
+}
+
+fn body(value: &Value) -> Value {
+    json!(RawBody::new(value.to_string().as_bytes()))
+}
+
+fn merged(parts: &[&Value]) -> Value {
+    let mut whole = serde_json::Map::new();
+    for part in parts {
+        whole.extend(part.as_object().unwrap().clone());
+    }
+    whole.retain(|_, value| !value.is_null());
+    whole.into()
+}
+
+fn read(kind: &str, fields: &Value) -> Result<Facts, String> {
+    let head = json!({ "v": 1, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": kind, "row": 1 });
+    let mut whole = merged(&[&head, fields]);
+    whole["run"] = Value::Null;
+    of(&Entry::parse(&whole.to_string()).unwrap())
+}
+
+/// An answer with an operation that means this class.
+fn answered(class: &str, operation: &Value) -> Value {
+    let fields = json!({ "attempt": 1, "class": class, "elapsed_us": 1, "http_status": 200, "operation": operation });
+    merged(&[&fields, &body(&json!({ "operation": sent(operation) }))])
+}
+
+/// A refusal by this name.
+fn refused(class: &str, name: &str) -> Value {
+    let error = json!({ "cause": "error", "type": name });
+    let fields =
+        json!({ "attempt": 1, "class": class, "elapsed_us": 1, "http_status": 400, "cause": "error", "error": error });
+    merged(&[&fields, &body(&json!({ "__type": name }))])
+}
+
+fn lost(class: &str, cause: &str) -> Value {
+    json!({ "attempt": 1, "class": class, "elapsed_us": 1, "cause": cause, "error": { "cause": cause } })
+}
+
+fn finished(fields: &Value) -> Result<Facts, String> {
+    read("attempt_finished", fields)
+}
+
+#[test]
+fn an_answer_means_what_is_in_it() {
+    let done = operation("Succeeded", true);
+    let is_key = Named::Is(hash(NAME));
+    for (class, operation) in [
+        ("succeeded", done.clone()),
+        ("succeeded", operation("Completed", true)),
+        ("pending", operation("Started", false)),
+        ("operation_failed", operation("Failed", true)),
+    ] {
+        assert_eq!(finished(&answered(class, &operation)).unwrap().named, is_key, "{class}");
+        for other in ["succeeded", "pending", "operation_failed", "not_found", "throttled", "refused", "not_sent"] {
+            let told = finished(&answered(other, &operation));
+            assert_eq!(told.is_ok(), other == class, "{operation} told as {other}: {told:?}");
+        }
+        // Unanswered is what says nothing of this key pair.
+        let told = finished(&merged(&[&answered("unanswered", &operation), &json!({ "cause": "no_operation" })]));
+        assert_eq!(told.unwrap().named, Named::IsNot(hash(NAME)));
+    }
+    let wrong = [
+        ("http_status", json!(500)),
+        ("http_status", Value::Null),
+        ("error", json!({ "cause": "timeout" })),
+        ("cause", json!("no_operation")),
+        ("operation", Value::Null),
+        ("operation", merged(&[&done, &json!({ "id": "another" })])),
+        ("operation", merged(&[&done, &json!({ "resource_name": "another" })])),
+        ("operation", merged(&[&done, &json!({ "operation_type": "CreateKeyPair" })])),
+        ("operation", merged(&[&done, &json!({ "status": "Completed" })])),
+    ];
+    for (field, value) in wrong {
+        let mut fields = answered("succeeded", &done);
+        fields[field] = value.clone();
+        assert!(finished(&merged(&[&fields])).is_err(), "{field}: {value}");
+    }
+    for said in [json!({}), json!({ "operation": null }), json!({ "__type": "NotFoundException" })] {
+        assert!(finished(&merged(&[&answered("succeeded", &done), &body(&said)])).is_err(), "{said}");
+    }
+    let mut bare = answered("succeeded", &done);
+    for field in ["raw_body", "raw_body_bytes", "raw_body_sha256"] {
+        bare[field] = Value::Null;
+    }
+    assert!(finished(&merged(&[&bare])).is_err());
+    // A body that only the SDK could read.
+    let strange = json!(RawBody::new(br#"{"operation":{"id":"op","id":"op"}}"#));
+    assert!(finished(&merged(&[&answered("succeeded", &done), &strange])).is_ok());
+    assert!(finished(&merged(&[&answered("succeeded", &done), &json!(RawBody::new(b"<html>"))])).is_err());
+}
+
+#[test]
+fn a_refusal_means_what_it_is_called() {
+    let known = [
+        ("not_found", "NotFoundException"),
+        ("throttled", "ThrottlingException"),
+        ("setup_in_progress", "AccountSetupInProgressException"),
+        ("denied", "AccessDeniedException"),
+        ("refused_for_all", "ExpiredTokenException"),
+        ("refused", "InvalidInputException"),
+    ];
+    for (class, name) in known {
+        assert!(finished(&refused(class, name)).is_ok(), "{class}");
+        for (other, _) in known.into_iter().filter(|(other, _)| *other != class) {
+            assert!(finished(&refused(other, name)).is_err(), "{name} told as {other}");
+        }
+        for status in [200, 302, 500] {
+            let told = finished(&merged(&[&refused(class, name), &json!({ "http_status": status })]));
+            assert!(told.is_err(), "{name} with {status}");
+        }
+        let renamed = merged(&[&refused(class, name), &body(&json!({ "__type": "ServiceException" }))]);
+        assert!(finished(&renamed).is_err(), "{name}");
+        assert!(finished(&refused("succeeded", name)).is_err());
+    }
+    // The code beside the type may say more than the type.
+    let code = body(&json!({ "__type": "InvalidInputException", "code": "DoesNotExist" }));
+    assert!(finished(&merged(&[&refused("not_found", "InvalidInputException"), &code])).is_ok());
+    let nameless = json!({ "error": { "cause": "error" }, "http_status": 429 });
+    assert!(finished(&merged(&[&refused("throttled", "x"), &nameless, &body(&json!({}))])).is_ok());
+    let unknown = json!({ "cause": "unknown_error", "error": { "cause": "unknown_error", "type": "SomethingNew" } });
+    let unknown = merged(&[&refused("refused", "SomethingNew"), &unknown]);
+    assert!(finished(&unknown).is_ok());
+    // Of a body that was not kept whole nothing can be said.
+    let long = json!(RawBody::new(format!(r#"{{"a":"{}","code":"DoesNotExist"}}"#, "x".repeat(70_000)).as_bytes()));
+    assert!(finished(&merged(&[&refused("not_found", "x"), &long])).is_ok());
+}
+
+#[test]
+fn what_was_lost_or_never_left_is_not_anything_else() {
+    for (class, cause) in [
+        ("unanswered", "timeout"),
+        ("unanswered", "cut"),
+        ("not_sent", "connect_failed"),
+        ("not_sent", "started_late"),
+        ("refused_for_all", "not_built"),
+        ("refused_for_all", "no_credentials"),
+    ] {
+        assert!(finished(&lost(class, cause)).is_ok(), "{class} by {cause}");
+        for other in ["unanswered", "not_sent", "refused_for_all", "throttled", "succeeded", "not_found"] {
+            assert_eq!(finished(&lost(other, cause)).is_ok(), other == class, "{cause} told as {other}");
+        }
+    }
+    let failed = merged(&[&lost("unanswered", "server_error"), &json!({ "http_status": 500 })]);
+    assert!(finished(&failed).is_ok());
+    assert!(finished(&lost("unanswered", "server_error")).is_err());
+    let empty =
+        json!({ "attempt": 1, "class": "unanswered", "elapsed_us": 1, "http_status": 200, "cause": "no_operation" });
+    assert!(finished(&empty).is_ok());
+    assert!(finished(&merged(&[&empty, &json!({ "class": "not_found" })])).is_err());
+}
+
+#[test]
+fn what_was_polled_is_the_operation_that_was_asked_for() {
+    let polled = |class: &str, id: &str, operation: &Value| {
+        let fields = json!({ "operation_id": id, "class": class, "requests": 1, "elapsed_us": 1, "http_status": 200,
+                             "operation": operation });
+        read("operation_polled", &merged(&[&fields, &body(&json!({ "operation": sent(operation) }))]))
+    };
+    let (done, failed) = (operation("Succeeded", true), operation("Failed", true));
+    assert!(polled("succeeded", "op", &done).is_ok() && polled("operation_failed", "op", &failed).is_ok());
+    assert!(polled("succeeded", "op", &failed).is_err() && polled("pending", "op", &done).is_err());
+    assert!(polled("succeeded", "other", &done).is_err() && polled("unanswered", "other", &done).is_ok());
+    let nothing = json!({ "operation_id": "op", "requests": 1, "elapsed_us": 1, "error": { "cause": "timeout" } });
+    let told = |class: &str| read("operation_polled", &merged(&[&nothing, &json!({ "class": class })]));
+    assert!(told("unanswered").is_ok() && told("succeeded").is_err() && told("refused_for_all").is_err());
+}
+
+fn seen(found: &str, source: &str, more: &Value) -> Result<Facts, String> {
+    let fields = json!({ "source": source, "found": found, "requests": 1, "elapsed_us": 1 });
+    read("observed", &merged(&[&fields, more]))
+}
+
+#[test]
+fn what_was_found_is_what_was_shown() {
+    let observation = json!({ "arn": "a", "fingerprint": "f", "at": "2026-01-01T00:00:00Z" });
+    let pair = json!({ "keyPair": { "name": NAME, "arn": "a", "fingerprint": "f" } });
+    let shown = merged(&[&json!({ "http_status": 200, "observation": observation }), &body(&pair)]);
+    let missing = merged(&[
+        &json!({ "http_status": 404, "error": { "cause": "error", "type": "NotFoundException" } }),
+        &body(&json!({ "__type": "NotFoundException" })),
+    ]);
+    let silent = json!({ "error": { "cause": "timeout" } });
+    let listed = json!({ "observation": observation });
+    for found in ["same", "other", "not_found", "no_answer", "denied", "listed", "operation", "no_operation"] {
+        let told = |more: &Value| seen(found, "get_key_pair", more).is_ok();
+        assert_eq!(told(&shown), matches!(found, "same" | "other" | "no_answer"), "{found}");
+        assert_eq!(told(&missing), matches!(found, "not_found" | "no_answer"), "{found}");
+        assert_eq!(told(&silent), found == "no_answer", "{found}");
+        assert_eq!(seen(found, "get_key_pairs", &listed).is_ok(), matches!(found, "same" | "other"), "{found}");
+        assert!(seen(found, "get_instances", &shown).is_err(), "{found}");
+    }
+    let other = body(&json!({ "keyPair": { "name": NAME, "arn": "b", "fingerprint": "f" } }));
+    assert!(seen("same", "get_key_pair", &merged(&[&shown, &other])).is_err());
+    assert_eq!(seen("same", "get_key_pair", &shown).unwrap().named, Named::Is(hash(NAME)));
+}
+
+#[test]
+fn a_search_found_an_operation_where_there_is_one() {
+    let found = |word: &str, operation: &Value| {
+        let fields = json!({ "http_status": 200, "operation": operation });
+        let shown: Vec<Value> = [operation].into_iter().filter(|one| !one.is_null()).map(sent).collect();
+        let fields = merged(&[&fields, &body(&json!({ "operations": shown }))]);
+        seen(word, "get_operations_for_resource", &fields).is_ok()
+    };
+    let (done, failed, going) = (operation("Succeeded", true), operation("Failed", true), operation("Started", false));
+    for word in ["operation", "unfinished", "no_operation", "no_answer", "same", "not_found"] {
+        assert_eq!(found(word, &done), word == "operation", "{word}");
+        assert_eq!(found(word, &going), word == "unfinished", "{word}");
+        assert!(!found(word, &failed), "{word}");
+        assert_eq!(found(word, &Value::Null), matches!(word, "no_operation" | "no_answer"), "{word}");
+    }
+    let not_said = merged(&[&json!({ "http_status": 200, "operation": done }), &body(&json!({ "operations": [] }))]);
+    assert!(seen("operation", "get_operations_for_resource", &not_said).is_err());
+}
+
+#[test]
+fn a_verdict_follows_from_what_was_seen_and_noted() {
+    let observation = json!({ "arn": "a", "created_at": "2020-10-22T17:50:01.123Z", "fingerprint": "f",
+                              "at": "2026-01-01T00:00:00Z" });
+    let note = |severity: &str| json!([{ "severity": severity, "note": "n", "text": "t" }]);
+    let base = json!({ "line": 2, "key_pair_name": NAME, "account": "1", "region": "r", "observation": observation });
+    let told =
+        |verdict: &str, more: &Value| read("intent_recorded", &merged(&[&base, &json!({ "verdict": verdict }), more]));
+    let cases = [
+        ("delete", json!({})),
+        ("delete", json!({ "notes": note("warn") })),
+        ("delete", json!({ "expected_fingerprint": "f" })),
+        ("delete", json!({ "fields": { "arn": "a", "account_id": "1", "created_at": "2020-10-22T17:50:01Z" } })),
+        ("delete", json!({ "fields": { "created_at": "1603389001.123" } })),
+        ("skip", json!({ "notes": note("skip") })),
+        ("skip", json!({ "notes": note("refuse") })),
+        ("skip", json!({ "notes": note("skip"), "expected_fingerprint": "g" })),
+        ("absent", json!({ "observation": null })),
+    ];
+    for (verdict, more) in &cases {
+        for other in ["delete", "skip", "absent"] {
+            assert_eq!(told(other, more).is_ok(), other == *verdict, "{other}: {more}");
+        }
+    }
+    for more in [
+        json!({ "expected_fingerprint": "g" }),
+        json!({ "fields": { "arn": "b" } }),
+        json!({ "fields": { "account_id": "2" } }),
+        json!({ "fields": { "created_at": "2020-10-22T17:50:01.124Z" } }),
+        json!({ "fields": { "created_at": "yesterday" } }),
+        json!({ "observation": { "fingerprint": "f", "at": "2026-01-01T00:00:00Z" } }),
+    ] {
+        assert!(told("delete", &more).is_err(), "{more}");
+    }
+}
+
+#[test]
+fn identities_are_compared_part_by_part() {
+    let of = |arn: &str, created: &str, fingerprint: &str| {
+        let some = |text: &str| (!text.is_empty()).then(|| shape::Str(text.to_owned().into()));
+        Identity::of(&shape::Observation { arn: some(arn), created_at: some(created), fingerprint: some(fingerprint) })
+    };
+    let whole = of("a", "c", "f");
+    for (seen, same) in [
+        (of("a", "c", "f"), true),
+        (of("a", "c", ""), true),
+        (of("", "c", "f"), false),
+        (of("b", "c", "f"), false),
+        (of("a", "d", "f"), false),
+        (of("a", "c", "g"), false),
+    ] {
+        assert_eq!(whole.may_be_same_as(seen), same, "{seen:?}");
+    }
+    assert!(of("", "", "f").may_be_same_as(of("", "", "f")) && !of("", "", "f").is_known());
+    assert!(of("a", "", "").is_known() && of("", "c", "").is_known());
+}
