@@ -138,7 +138,7 @@ impl<'a> Answer<'a> {
             Cause::ConnectFailed | Cause::StartedLate => class == Class::NotSent && self.status.is_none(),
             Cause::Cut => class == Class::Unanswered && self.status.is_none(),
             Cause::Timeout => class == Class::Unanswered,
-            Cause::Unreadable | Cause::NoOperation => class == Class::Unanswered && !(refused && !names.is_empty()),
+            Cause::Unreadable | Cause::NoOperation => class == Class::Unanswered && (!refused || names.is_empty()),
             Cause::ServerError => {
                 let tried = self.status.is_some_and(|status| status >= 500) || known == Some(Class::Unanswered);
                 class == Class::Unanswered && tried
