@@ -1,6 +1,6 @@
 //! What may happen in a journal and in a run, in which order. Rows are judged by [`legal`](super::legal).
 //!
-//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 12 bytes for each row, and more
+//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 16 bytes for each row, and more
 //! only for those that are on their way (between their first attempt or reading and their outcome) and where intents do not
 //! follow one another.
 
@@ -120,11 +120,11 @@ impl History {
         }
         match (&entry.event, entry.row) {
             (_, Some(row)) => self.judge_row(id, row, entry, facts, leaf, seq),
-            (Event::PlanSealed(_), None) if self.rows.has_duplicates(run.first_row) => {
-                Err("its plan asks twice for the same key pair".into())
-            }
             (event, None) => {
                 run.judge(event, seq)?;
+                if matches!(event, Event::PlanSealed(_)) {
+                    run.twins = self.rows.twins(run.first_row);
+                }
                 if matches!(event, Event::SessionClosed(_)) {
                     self.holder = None;
                 }
@@ -193,11 +193,15 @@ impl History {
             }
             _ => {}
         }
-        let mut step = |step| open.state.step(step, run.sessions);
+        let session = run.sessions;
+        let mut step = |step| open.state.step(step, session);
         match &entry.event {
             Event::AttemptStarted(started) => {
                 if !known.is_named(name_of(&started.key_pair_name, &started.region)) {
                     return Err("it asks for another key pair than the plan names".into());
+                }
+                if run.twins.contains(&known.name()) {
+                    run.ask(row, &started.key_pair_name, &started.region)?;
                 }
                 step(Step::Started { attempt: started.attempt })?;
                 (open.answer, open.name) = (None, Some(hash(&started.key_pair_name)));

@@ -43,10 +43,11 @@ pub(super) enum Named {
     IsNot(u64),
 }
 
-/// The identity of a key pair in 6 bytes: hashes of arn, creation time and fingerprint in 20, 16 and 12 bits; 0 for what is
-/// missing. Whoever writes a journal does not know the seed of the hashes.
+/// The identity of a key pair in 10 bytes: hashes of arn, creation time and fingerprint in 20, 16 and 12 bits, 0 for what is
+/// missing, and then one of all three. Whoever writes a journal does not know the seed of the hashes. What is equal has equal
+/// hashes; what differs in any part is taken for equal once in 2^44 times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Identity([u8; 6]);
+pub(super) struct Identity([u8; 6], [u8; 4]);
 
 impl Identity {
     pub(super) fn of(seen: &shape::Observation<'_>) -> Self {
@@ -56,7 +57,9 @@ impl Identity {
         };
         let bits = part(&seen.arn, 20) << 28 | part(&seen.created_at, 16) << 12 | part(&seen.fingerprint, 12);
         let [one, two, three, four, five, six, ..] = bits.to_le_bytes();
-        Self([one, two, three, four, five, six])
+        let all = [&seen.arn, &seen.created_at, &seen.fingerprint].map(|text| text.as_ref().map(|text| &*text.0));
+        let [.., seven, eight, nine, ten] = SEED.hash_one(all).to_le_bytes();
+        Self([one, two, three, four, five, six], [seven, eight, nine, ten])
     }
 
     fn parts(self) -> [u64; 3] {

@@ -3,6 +3,8 @@
 
 use keybatch::audit::Verdict;
 use keybatch::domain::RawBody;
+use keybatch::journal::checkpoint::base64;
+use keybatch::journal::merkle::{Frontier, leaf_hash};
 use serde_json::{Value, json};
 
 use crate::sample::{Copy, renumbered, run, sample};
@@ -126,10 +128,20 @@ fn nobody_plans_to_delete_what_was_not_meant() {
     lie(&copy, "what nobody saw", of(1), &json!({ "observation": null }));
     lie(&copy, "what nobody can tell apart", of(1), &json!({ "observation": { "at": "2026-01-01T00:00:00Z" } }));
     lie(&copy, "nor skips without a note", of(4), &json!({ "notes": null }));
-    // Twice the same key pair: it is the seal that such a plan cannot have.
+    // Two rows that ask for the same key pair, under a plan with the right root.
     let mut bodies = sample().bodies.clone();
-    bodies[of(2)] = told(&bodies[of(2)], &json!({ "key_pair_name": "key-1", "region": "us-east-1" }));
-    convicted(&copy, "twice the same", &bodies, place("plan_sealed", None));
+    let twin = json!({ "key_pair_name": "key-1", "region": "us-east-1" });
+    bodies[of(2)] = told(&bodies[of(2)], &twin);
+    let mut plan = Frontier::default();
+    bodies[of(1)..=of(10)].iter().for_each(|body| plan.push(leaf_hash(body.as_bytes())));
+    for kind in ["plan_sealed", "run_started"] {
+        let seq = place(kind, None);
+        bodies[seq] = told(&bodies[seq], &json!({ "plan_root": base64(&plan.root()) }));
+    }
+    let starts = |body: &String| body.contains("attempt_started") && body.contains("\"row\":2,");
+    let started = bodies.iter().position(starts).unwrap();
+    bodies[started] = told(&bodies[started], &twin);
+    convicted(&copy, "twice the same", &bodies, started);
 }
 
 #[test]

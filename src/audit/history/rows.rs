@@ -1,5 +1,7 @@
 //! The rows of all plans while a journal is verified, in few bytes each.
 
+use std::collections::HashSet;
+
 use super::super::words::Identity;
 use crate::journal::event::Verdict;
 
@@ -34,25 +36,27 @@ impl Rows {
         self.pieces.get_mut(place / Self::PIECE)?.get_mut(place % Self::PIECE)
     }
 
-    /// Whether two of the rows from `first` on would delete the same key pair. Goes through them several times, so that only a
-    /// part of their names is held at once.
-    pub(super) fn has_duplicates(&self, first: usize) -> bool {
+    /// The hashes that two of the rows from `first` on have that are to be deleted. Of a million rows that is so once in
+    /// seventy times without any two of one name: only names themselves can tell. Goes through the rows several times, so that a
+    /// part of the hashes is held at once.
+    pub(super) fn twins(&self, first: usize) -> HashSet<u64> {
         const PASSES: u64 = 16;
         let pieces = self.pieces.iter().skip(first / Self::PIECE);
         let skipped = first % Self::PIECE;
-        let mut part = Vec::new();
-        (0..PASSES).any(|pass| {
+        let (mut part, mut twins) = (Vec::new(), HashSet::new());
+        for pass in 0..PASSES {
             part.clear();
             let deleted = pieces.clone().flatten().skip(skipped);
-            let deleted = deleted.filter(|row| row.fate() == Fate::Planned(Verdict::Delete)).map(|row| row.bits());
-            part.extend(deleted.filter(|bits| bits >> 3 & (PASSES - 1) == pass));
+            let deleted = deleted.filter(|row| row.fate() == Fate::Planned(Verdict::Delete)).map(|row| row.name());
+            part.extend(deleted.filter(|name| name & (PASSES - 1) == pass));
             part.sort_unstable();
-            part.windows(2).any(|pair| pair[0] == pair[1])
-        })
+            twins.extend(part.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]));
+        }
+        twins
     }
 }
 
-/// A row in 12 bytes: its fate in the lowest three bits, in the next 45 what the hash of the key pair's name and region has
+/// A row in 16 bytes: its fate in the lowest three bits, in the next 45 what the hash of the key pair's name and region has
 /// there, and then what the plan saw. The hash has a key of the process's own, so a journal that asks for another key pair than
 /// its plan names passes once in 2^45 times, whatever its author tries.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +76,11 @@ impl RowOf {
     /// What the plan saw of its key pair.
     pub(super) fn seen(self) -> Identity {
         self.1
+    }
+
+    /// What it has of the hash of its key pair's name and region.
+    pub(super) fn name(self) -> u64 {
+        self.bits() >> 3
     }
 
     fn put(&mut self, bits: u64) {
@@ -159,16 +168,17 @@ mod tests {
             assert_eq!(rows.len(), place);
             rows.push(RowOf::new((place as u64) << 3, Verdict::Delete, Identity::default()));
         }
-        assert!(!rows.has_duplicates(0));
+        assert_eq!(rows.twins(0), HashSet::new());
         for place in [0, 1, Rows::PIECE - 1, Rows::PIECE, 2 * Rows::PIECE - 1, 2 * Rows::PIECE, count - 1] {
             assert!(rows.get_mut(place).unwrap().is_named((place as u64) << 3), "{place}");
         }
         assert!(rows.get_mut(count).is_none() && rows.get_mut(usize::MAX).is_none());
         for verdict in [Verdict::Skip, Verdict::Absent, Verdict::Delete] {
             rows.push(RowOf::new(((count - 2) as u64) << 3, verdict, Identity::default()));
-            assert_eq!(rows.has_duplicates(0), verdict == Verdict::Delete, "{verdict:?}");
+            assert_eq!(rows.twins(0).is_empty(), verdict != Verdict::Delete, "{verdict:?}");
         }
-        assert!(rows.has_duplicates(count - 2) && !rows.has_duplicates(count - 1));
+        assert_eq!(rows.twins(count - 2), HashSet::from([(count - 2) as u64]));
+        assert!(rows.twins(count - 1).is_empty());
     }
 
     #[test]

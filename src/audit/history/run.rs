@@ -1,6 +1,8 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
 use super::super::words;
+use std::collections::{HashMap, HashSet};
+
 use super::Trouble;
 use crate::domain::OutcomeCounts;
 use crate::journal::checkpoint::base64;
@@ -27,6 +29,9 @@ pub(super) struct Run {
     pub(super) answered: u64,
     /// Whether this session has stopped.
     pub(super) stopped: bool,
+    /// The hashes of names that two of its rows have, and the names that were asked for among them, with their rows.
+    pub(super) twins: HashSet<u64>,
+    asked_by: HashMap<(String, String), u64>,
     pub(super) manifest_rows: Option<u64>,
     /// Where its rows begin in `History::rows`.
     pub(super) first_row: usize,
@@ -46,6 +51,16 @@ pub(super) struct Run {
 pub(super) const CLOSED: &str = "the run was closed before anything was sent";
 
 impl Run {
+    /// Asks for a key pair whose hash two rows have. No other row has asked for the same one: a plan has it once.
+    pub(super) fn ask(&mut self, row: u64, name: &str, region: &str) -> Result<(), Trouble> {
+        let asked = self.asked_by.entry((name.to_owned(), region.to_owned())).or_insert(row);
+        if *asked == row {
+            Ok(())
+        } else {
+            Err(Trouble::Illegal(format!("row {asked} has asked for the same key pair")))
+        }
+    }
+
     pub(super) fn new(first_row: usize) -> Self {
         Self {
             sessions: 0,
@@ -54,6 +69,8 @@ impl Run {
             asked: 0,
             answered: 0,
             stopped: false,
+            twins: HashSet::new(),
+            asked_by: HashMap::new(),
             manifest_rows: None,
             first_row,
             rows: 0,
