@@ -17,7 +17,6 @@ use keybatch::journal::merkle::Frontier;
 use keybatch::journal::sqlite::SqliteStore;
 use keybatch::journal::{Draft, Entry, Journal, WriterOptions};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 /// The name of a column that means mischief.
 const ANNOTATION: &str = "ö\u{1}\"=";
@@ -91,7 +90,7 @@ impl Script {
 
     fn open(&mut self, session: &str) {
         self.sent = 0;
-        let digest: String = Sha256::digest(r#"{"rate":"5/s"}"#).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = RawBody::new(br#"{"rate":"5/s"}"#).sha256.unwrap();
         let opened = event::SessionOpened {
             session: session.into(),
             command: "run".into(),
