@@ -202,3 +202,24 @@ fn what_is_pure_waits_for_nothing_and_touches_nothing() {
         assert!(sources().iter().any(|source| source.is_in(place)), "there is no {place}");
     }
 }
+
+/// `verify` judges answers by lists of its own, since it may not know the code that it judges. Where only one of the two learnt a
+/// name, honest journals would be called illegal.
+#[test]
+fn both_readings_of_an_answer_know_the_same_names() {
+    let lists = |path: &str| {
+        let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        let consts = code.split("\nconst ").skip(1).filter_map(|rest| Some(rest.split_once("];")?.0.to_owned()));
+        let words = consts.filter(|list| list.contains("&str")).flat_map(|list| {
+            let quoted: Vec<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+            quoted
+        });
+        words.collect::<std::collections::BTreeSet<_>>()
+    };
+    let (judged, mut judging) = (lists("src/lightsail/classify.rs"), lists("src/audit/words/names.rs"));
+    assert!(judging.len() > 30, "{judging:?}");
+    // The only one of its class, which the code names where it decides.
+    assert!(judging.remove("InvalidInputException"));
+    assert_eq!(judged, judging);
+}
