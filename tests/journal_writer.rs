@@ -9,7 +9,8 @@ use keybatch::domain::{Clock, SystemClock};
 use keybatch::journal::checkpoint::Checkpoint;
 use keybatch::journal::event::{CheckpointMade, Event};
 use keybatch::journal::merkle::Frontier;
-use keybatch::journal::{Draft, Entry, EntryStore, Journal, JournalError, Sealed, WriterOptions};
+use keybatch::journal::{Draft, Entry, EntryStore, Journal, JournalError, MAX_INTEGER, Sealed, WriterOptions};
+use tokio::sync::Semaphore;
 
 /// What a store was asked to do: the numbers of each commit's entries.
 type Commits = Arc<Mutex<Vec<Vec<u64>>>>;
@@ -23,13 +24,26 @@ struct Failing {
     /// The id of a journal that is there already.
     known: Option<String>,
     consolidated: Arc<Mutex<usize>>,
+    /// How many commits may end; each takes one away.
+    disk: Arc<Semaphore>,
+    /// Where the last commit left the journal.
+    head: Frontier,
 }
 
 impl Failing {
     /// One that never does.
     fn never(commits: &Commits, kept: &Arc<Mutex<Vec<Entry>>>) -> Self {
         let (commits, kept) = (Arc::clone(commits), Arc::clone(kept));
-        Self { commits, kept, fails_at: usize::MAX, keeps: true, known: None, consolidated: Arc::default() }
+        Self {
+            commits,
+            kept,
+            fails_at: usize::MAX,
+            keeps: true,
+            known: None,
+            consolidated: Arc::default(),
+            disk: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            head: Frontier::default(),
+        }
     }
 }
 
@@ -49,11 +63,15 @@ impl EntryStore for Failing {
         to: &Frontier,
     ) -> Result<(), JournalError> {
         assert_eq!(from.size() + batch.len() as u64, to.size());
+        assert_eq!(from.root(), self.head.root(), "each batch goes on where the last one ended");
+        batch.iter().for_each(|(_, sealed)| self.head.push(sealed.leaf));
+        assert_eq!(to.root(), self.head.root());
         let number = {
             let mut commits = self.commits.lock().unwrap();
             commits.push(batch.iter().map(|(entry, _)| entry.seq).collect());
             commits.len()
         };
+        self.disk.acquire().await.unwrap().forget();
         let fails = number == self.fails_at;
         if !fails || self.keeps {
             self.kept.lock().unwrap().extend(batch.into_iter().map(|(entry, _)| entry));
@@ -246,4 +264,91 @@ async fn a_full_group_takes_no_more() {
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
     let sizes: Vec<usize> = commits.lock().unwrap().iter().map(Vec::len).collect();
     assert_eq!(sizes, [1, 256, 1]);
+}
+
+/// A journal whose first append is on its way to the disk, and so are two more, a checkpoint, and one behind that.
+struct Slow {
+    disk: Arc<Semaphore>,
+    clock: Arc<Hands>,
+    commits: Commits,
+    kept: Arc<Mutex<Vec<Entry>>>,
+    asked: Vec<tokio::task::JoinHandle<Result<usize, JournalError>>>,
+}
+
+impl Slow {
+    async fn start(fails_at: usize, second: Draft) -> Self {
+        let (commits, kept) = (Commits::default(), Arc::default());
+        let disk = Arc::new(Semaphore::new(1));
+        let store = Failing { fails_at, keeps: false, disk: Arc::clone(&disk), ..Failing::never(&commits, &kept) };
+        let clock = Arc::new(Hands::default());
+        let options = WriterOptions { clock: clock.clone(), ..options() };
+        let (journal, _task) = Journal::start(store, options).await.unwrap();
+        let mut slow = Self { disk, clock, commits, kept, asked: Vec::new() };
+        for drafts in [vec![draft()], vec![draft(), second], vec![draft()], vec![], vec![draft()]] {
+            let journal = journal.clone();
+            slow.asked.push(tokio::spawn(async move {
+                if drafts.is_empty() {
+                    return journal.checkpoint(None).await.map(|_| 0);
+                }
+                journal.append(drafts).await.map(|stamps| stamps.len())
+            }));
+            // All that the writer can do before the disk is done.
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            slow.clock.forward(1);
+        }
+        assert_eq!(*slow.commits.lock().unwrap(), [vec![0], vec![1]], "one after the other");
+        slow
+    }
+
+    /// What each caller got, once the disk goes on.
+    async fn end(self) -> Vec<Result<usize, JournalError>> {
+        assert!(self.asked.iter().all(|asked| !asked.is_finished()), "nothing is acknowledged before it is durable");
+        self.disk.add_permits(10);
+        let mut results = Vec::new();
+        for asked in self.asked {
+            results.push(asked.await.unwrap());
+        }
+        results
+    }
+}
+
+/// While one batch becomes durable, the next is made of what comes: with its own time, and in its own place.
+#[tokio::test]
+async fn what_comes_during_a_commit_is_sealed_for_the_next() {
+    let slow = Slow::start(usize::MAX, draft()).await;
+    let (commits, kept) = (Arc::clone(&slow.commits), Arc::clone(&slow.kept));
+    let results = slow.end().await;
+    assert_eq!(results.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 2, 1, 0, 1]);
+    assert_eq!(*commits.lock().unwrap(), [vec![0], vec![1], vec![2, 3, 4], vec![5], vec![6]]);
+    let seconds: Vec<i64> = kept.lock().unwrap().iter().map(|entry| entry.at.as_second()).collect();
+    assert_eq!(seconds, [0, 0, 1, 1, 2, 5, 5], "each has the time at which it was sealed");
+}
+
+/// What was sealed ahead is never written after a commit that failed, and everyone who waits is told.
+#[tokio::test]
+async fn a_commit_that_fails_takes_with_it_what_was_sealed_behind_it() {
+    let slow = Slow::start(2, draft()).await;
+    let (commits, kept) = (Arc::clone(&slow.commits), Arc::clone(&slow.kept));
+    for result in slow.end().await {
+        assert!(matches!(result, Err(JournalError::HeadMoved { size: 1 })), "{result:?}");
+    }
+    assert_eq!(commits.lock().unwrap().len(), 2);
+    assert_eq!(kept.lock().unwrap().len(), 1);
+}
+
+/// An entry that cannot be sealed ends the journal before its batch, not the commit that is on its way.
+#[tokio::test]
+async fn an_entry_that_cannot_be_sealed_harms_nothing_that_is_on_its_way() {
+    let made = CheckpointMade { size: MAX_INTEGER + 1, root: String::new() };
+    let slow = Slow::start(usize::MAX, Draft { run: None, row: None, event: Event::CheckpointMade(made) }).await;
+    let (commits, kept) = (Arc::clone(&slow.commits), Arc::clone(&slow.kept));
+    let results = slow.end().await;
+    assert!(matches!(results[0], Ok(1)), "{results:?}");
+    for result in &results[1..] {
+        assert!(matches!(result, Err(JournalError::Entry(_))), "{result:?}");
+    }
+    assert_eq!(*commits.lock().unwrap(), [vec![0], vec![1]]);
+    assert_eq!(kept.lock().unwrap().len(), 2);
 }
