@@ -273,15 +273,22 @@ fn resume_with_nothing_to_do() {
     assert_eq!(bench.world.state().log.len(), before, "nothing is sent");
 }
 
-/// `--output` of `run` as table, jsonl or csv does not break the run.
+/// Of `run` and `resume` there is one summary object: in every form of data but a table, whose reader is told on standard error.
 #[test]
 fn every_output_form_of_run() {
     for form in ["table", "json", "jsonl", "csv"] {
         let bench = Bench::new();
         let names = bench.world.keys("key", 2);
         let manifest = bench.manifest(&names).display().to_string();
-        bench.keybatch(&["run", &manifest, "--yes", "--rate", "unlimited", "--output", form]).exits(0);
+        let done = bench.keybatch(&["run", &manifest, "--yes", "--rate", "unlimited", "--output", form]).exits(0);
         assert_eq!(row(&bench, &names[0]).verdict(), "deleted/answer", "{form}");
+        let nothing = bench.keybatch(&["resume", "--output", form]).exits(0);
+        if form == "table" {
+            assert!(done.stdout.is_empty() && nothing.stdout.is_empty(), "{done}");
+        } else {
+            assert_eq!(done.json()["outcomes"]["deleted"], 2, "{form}: {done}");
+            assert_eq!(nothing.stdout.trim(), "null", "{form}: {nothing}");
+        }
     }
 }
 

@@ -177,7 +177,7 @@ async fn choose(open: &OpenJournal, named: Option<&str>) -> Result<Option<RunRec
 }
 
 fn nothing(context: &Context) -> Result<Exit, CliError> {
-    if context.ui.format == super::Format::Json {
+    if context.ui.format != super::Format::Table {
         context.ui.data("null\n")?;
     }
     Ok(Exit::Success)

@@ -119,7 +119,8 @@ pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) {
     if let Some(next) = summary.next(superfluous) {
         context.ui.say(&next);
     }
-    if context.ui.format == Format::Json {
+    // One object, in whichever form data is asked for.
+    if context.ui.format != Format::Table {
         let text = serde_json::to_string(summary).unwrap_or_default();
         if let Err(error) = context.ui.data(&format!("{text}\n")) {
             tracing::debug!(%error, "the summary could not be written");
