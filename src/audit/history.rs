@@ -1,6 +1,6 @@
 //! What may happen in a journal and in a run, in which order. Rows are judged by [`legal`](super::legal).
 //!
-//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 16 bytes for each row, and more
+//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 12 bytes for each row, and more
 //! only for those that are on their way (between their first attempt or reading and their outcome) and where intents do not
 //! follow one another.
 

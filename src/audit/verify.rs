@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Reads only, in one snapshot, so that a running session disturbs nothing. A damaged journal is read as far as it
-//! goes. Holds 16 bytes for each row of a large journal, never the entries themselves.
+//! goes. Holds 12 bytes for each row of a large journal, never the entries themselves.
 
 use std::path::{Path, PathBuf};
 

@@ -43,29 +43,32 @@ pub(super) enum Named {
     IsNot(u64),
 }
 
-/// The identity of a key pair in 10 bytes: hashes of arn, creation time and fingerprint in 20, 16 and 12 bits, 0 for what is
-/// missing, and then one of all three. Whoever writes a journal does not know the seed of the hashes. What is equal has equal
-/// hashes; what differs in any part is taken for equal once in 2^44 times.
+/// The identity of a key pair in 6 bytes: hashes of arn, creation time and fingerprint in 12, 9 and 7 bits, 0 for what is
+/// missing, and then one of all three in 20. Whoever writes a journal does not know the seed of the hashes, which each
+/// verification draws anew. What is equal has equal hashes; what differs in any part is taken for equal once in 2^27 times at
+/// most, where the same parts are known of both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Identity([u8; 6], [u8; 4]);
+pub(super) struct Identity([u8; 6]);
 
 impl Identity {
+    const ALL_BITS: u32 = 20;
+
     pub(super) fn of(seen: &shape::Observation<'_>) -> Self {
         let part = |text: &Option<shape::Str<'_>>, bits: u32| {
             let most = (1_u64 << bits) - 1;
             text.as_ref().map_or(0, |text| hash(&text.0) % most + 1)
         };
-        let bits = part(&seen.arn, 20) << 28 | part(&seen.created_at, 16) << 12 | part(&seen.fingerprint, 12);
-        let [one, two, three, four, five, six, ..] = bits.to_le_bytes();
+        let parts = part(&seen.arn, 12) << 16 | part(&seen.created_at, 9) << 7 | part(&seen.fingerprint, 7);
         let all = [&seen.arn, &seen.created_at, &seen.fingerprint].map(|text| text.as_ref().map(|text| &*text.0));
-        let [.., seven, eight, nine, ten] = SEED.hash_one(all).to_le_bytes();
-        Self([one, two, three, four, five, six], [seven, eight, nine, ten])
+        let all = SEED.hash_one(all) & ((1 << Self::ALL_BITS) - 1);
+        let [one, two, three, four, five, six, ..] = (parts << Self::ALL_BITS | all).to_le_bytes();
+        Self([one, two, three, four, five, six])
     }
 
     fn parts(self) -> [u64; 3] {
         let [one, two, three, four, five, six] = self.0;
-        let bits = u64::from_le_bytes([one, two, three, four, five, six, 0, 0]);
-        [bits >> 28, bits >> 12 & 0xFFFF, bits & 0xFFF]
+        let bits = u64::from_le_bytes([one, two, three, four, five, six, 0, 0]) >> Self::ALL_BITS;
+        [bits >> 16, bits >> 7 & 0x1FF, bits & 0x7F]
     }
 
     /// Whether it says which incarnation it is: a fingerprint alone does not.
@@ -78,9 +81,12 @@ impl Identity {
     /// Version 0.1 called the same what was equal.
     pub(super) fn may_be_same_as(self, seen: Self) -> bool {
         let pairs = || self.parts().into_iter().zip(seen.parts());
+        if pairs().all(|(one, other)| (one == 0) == (other == 0)) {
+            return self == seen;
+        }
         let differs = pairs().any(|(one, other)| one != 0 && other != 0 && one != other);
         let names = pairs().take(2).all(|(one, other)| one == 0 || other != 0);
-        self == seen || (!differs && names && self.is_known())
+        !differs && names && self.is_known()
     }
 }
 
