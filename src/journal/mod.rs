@@ -2,15 +2,13 @@
 //!
 //! ```text
 //!   append(drafts) ──► writer task ──► one transaction: entries, leaves, head, projections ──► ack
-//!                        │ batch: seq, time, canonical body, leaf hash;            (after fsync)
-//!                        │        the next is sealed while one is written
+//!                        │ seq, time, canonical body, leaf hash                    (after fsync)
 //!                        └── checkpoints, every 1,000 entries or 60 s, at seals and ends
 //! ```
 //!
 //! What is acknowledged survives kill -9 and power loss (I2). A journal that cannot be written stops the run (I9): after
 //! the first error nothing more is written, and every later call gets that error. This room knows no network.
 
-mod batch;
 mod canonical;
 pub mod checkpoint;
 mod entry;

@@ -1,23 +1,31 @@
-//! The one task that writes. It commits everything that is queued at once (group commit), and acknowledges after the
-//! commit is durable. While one batch is on its way to the disk, the next one is numbered, stamped, sealed and hashed.
+//! The one task that writes. It numbers, stamps, seals and hashes entries, commits everything that is queued at once
+//! (group commit), and acknowledges after the commit is durable.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::batch::{Ack, Batch, Sealer};
-use super::checkpoint::Checkpoint;
-use super::event::{Event, JournalCreated};
+use super::checkpoint::{Checkpoint, base64};
+use super::event::{CheckpointMade, Event, JournalCreated, PREVIOUS};
 use super::merkle::{Frontier, Hash};
-use super::{Draft, EntryStore, JournalError};
-use crate::domain::{Clock, RunId};
+use super::{Draft, Entry, EntryStore, JournalError};
+use crate::domain::{Clock, RunId, micros};
+
+/// How many entries one transaction takes at most: one full chunk of the largest statement. More would only make
+/// the first of them wait longer.
+const MAX_BATCH: usize = 256;
 
 /// How many requests may wait for the writer. A full queue makes the callers wait, which bounds memory.
 const QUEUE: usize = 1024;
+
+/// A checkpoint is made at the latest after this many entries…
+const CHECKPOINT_ENTRIES: u64 = 1_000;
+
+/// …or this long after the last one, once something was written.
+const CHECKPOINT_AGE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The format that a new journal names in its first entry.
 const FORMAT: &str = "keybatch.journal/1";
@@ -58,6 +66,8 @@ pub struct Journal {
     queue: mpsc::Sender<Command>,
     id: Arc<str>,
 }
+
+type Ack<T> = oneshot::Sender<Result<T, JournalError>>;
 
 #[derive(Debug)]
 enum Command {
@@ -100,16 +110,23 @@ impl Journal {
         let head = store.head().await?;
         let known = store.journal_id().await?;
         let id: Arc<str> = known.as_deref().unwrap_or(&options.new_journal_id).into();
-        let WriterOptions { clock, on_checkpoint, .. } = options;
-        let mut writer =
-            Writer { store, durable: head.clone(), sealer: Sealer::new(head, Arc::clone(&id), clock), on_checkpoint };
+        let mut writer = Writer {
+            store: Some(store),
+            since_checkpoint: 0,
+            last_checkpoint: options.clock.now(),
+            head,
+            id: Arc::clone(&id),
+            options,
+        };
         if known.is_none() {
             let created = JournalCreated {
                 journal_id: id.to_string(),
                 format: FORMAT.into(),
                 version: env!("CARGO_PKG_VERSION").into(),
             };
-            writer.create(Draft { run: None, row: None, event: Event::JournalCreated(created) }).await?;
+            writer.commit(vec![Draft { run: None, row: None, event: Event::JournalCreated(created) }]).await?;
+            // A copy without its log must not look like a journal that was never made.
+            writer.consolidate().await?;
         }
         let (queue, commands) = mpsc::channel(QUEUE);
         Ok((Self { queue, id }, writer.work(commands)))
@@ -153,201 +170,178 @@ impl Journal {
 }
 
 struct Writer<S> {
-    store: S,
-    /// The head that is durable; the sealer's is ahead of it.
-    durable: Frontier,
-    sealer: Sealer,
-    on_checkpoint: OnCheckpoint,
+    /// `None` after the first error: a connection whose transaction failed must not be used again.
+    store: Option<S>,
+    head: Frontier,
+    since_checkpoint: u64,
+    last_checkpoint: Timestamp,
+    id: Arc<str>,
+    options: WriterOptions,
 }
 
 impl<S: EntryStore> Writer<S> {
-    async fn work(mut self, commands: mpsc::Receiver<Command>) {
-        let mut inbox = Inbox { commands, next: Batch::default(), then: None, failed: Ok(()) };
-        let error = loop {
-            match self.serve(&mut inbox).await {
-                Ok(Then::Checkpoint { run, ack }) => {
-                    let made = self.checkpoint(run).await;
-                    let ended = made.as_ref().err().cloned();
-                    let _ = ack.send(made);
-                    if let Some(error) = ended {
-                        break error;
-                    }
-                }
-                Ok(Then::Close { ack }) => {
+    async fn work(mut self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(command) = commands.recv().await {
+            let ended = match command {
+                Command::Append { drafts, ack } => self.group(drafts, ack, &mut commands).await,
+                Command::Checkpoint { run, ack } => answer(ack, self.checkpoint(run).await),
+                Command::Close { ack } => {
                     let _ = ack.send(self.close().await);
                     return;
                 }
-                Ok(Then::End) => {
-                    if let Err(error) = self.store.close().await {
-                        tracing::debug!(%error, "the journal was not closed in order");
-                    }
-                    return;
-                }
-                Err(error) => break error,
+            };
+            if let Err(error) = ended {
+                self.store = None;
+                return refuse_all(&error, commands).await;
             }
-        };
-        // A connection whose transaction failed must not be used again.
-        drop(self.store);
-        inbox.refuse_all(&error).await;
-    }
-
-    /// Commits batch after batch, until something else is to be done. Everything before that is durable then.
-    async fn serve(&mut self, inbox: &mut Inbox) -> Result<Then, JournalError> {
-        loop {
-            inbox.gather(&mut self.sealer)?;
-            if !inbox.next.is_empty() {
-                self.commit(inbox).await?;
-            } else if let Some(then) = inbox.then.take() {
-                return Ok(then);
-            } else {
-                inbox.advance(&mut self.sealer).await;
-            }
+        }
+        if let Some(store) = self.store.take()
+            && let Err(error) = store.close().await
+        {
+            tracing::debug!(%error, "the journal was not closed in order");
         }
     }
 
-    /// Commits the batch that is sealed, and acknowledges it after it is durable. What comes meanwhile is sealed for the next.
-    async fn commit(&mut self, inbox: &mut Inbox) -> Result<(), JournalError> {
-        let mut batch = std::mem::take(&mut inbox.next);
-        let (entries, to) = (std::mem::take(&mut batch.entries), self.sealer.head.clone());
-        let committed = {
-            let mut committing = pin!(self.store.commit(entries, &self.durable, &to));
-            loop {
-                tokio::select! {
-                    biased;
-                    committed = &mut committing => break committed,
-                    () = inbox.advance(&mut self.sealer) => {}
+    /// Commits `first` together with whatever else is queued, and acknowledges each.
+    async fn group(
+        &mut self,
+        first: Vec<Draft>,
+        ack: Ack<Vec<Stamp>>,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Result<(), JournalError> {
+        let mut acks = vec![(first.len(), ack)];
+        let mut drafts = first;
+        let mut other = None;
+        while drafts.len() < MAX_BATCH {
+            match commands.try_recv() {
+                Ok(Command::Append { drafts: more, ack }) => {
+                    acks.push((more.len(), ack));
+                    drafts.extend(more);
                 }
+                Ok(command) => {
+                    other = Some(command);
+                    break;
+                }
+                Err(_) => break,
             }
-        };
-        let result = committed.and_then(|()| {
-            self.durable = to;
-            batch.checkpoint.as_ref().map_or(Ok(()), |checkpoint| hand_on(&mut self.on_checkpoint, checkpoint))
-        });
-        batch.answer(&result);
-        result
+        }
+        let result = self.commit_with_checkpoint(drafts).await;
+        let mut stamps = result.clone().unwrap_or_default().into_iter();
+        for (count, ack) in acks {
+            let own = result.as_ref().map(|_| stamps.by_ref().take(count).collect()).map_err(Clone::clone);
+            let _ = ack.send(own);
+        }
+        if let Err(error) = result {
+            other.into_iter().for_each(|command| refuse(command, &error));
+            return Err(error);
+        }
+        match other {
+            Some(Command::Checkpoint { run, ack }) => answer(ack, self.checkpoint(run).await),
+            Some(Command::Close { ack }) => {
+                let _ = ack.send(self.close().await);
+                Err(JournalError::Closed)
+            }
+            Some(Command::Append { .. }) | None => Ok(()),
+        }
     }
 
-    /// Commits a batch that nobody waits for, with nothing beside it.
-    async fn commit_alone(&mut self, batch: Batch) -> Result<(), JournalError> {
-        self.store.commit(batch.entries, &self.durable, &self.sealer.head).await?;
-        self.durable = self.sealer.head.clone();
-        batch.checkpoint.map_or(Ok(()), |checkpoint| hand_on(&mut self.on_checkpoint, &checkpoint))
-    }
-
-    /// The first entry of a new journal.
-    async fn create(&mut self, draft: Draft) -> Result<(), JournalError> {
-        let mut batch = Batch::default();
-        self.sealer.seal(draft, &mut batch)?;
-        self.commit_alone(batch).await?;
-        // A copy without its log must not look like a journal that was never made.
-        self.store.consolidate().await
+    /// Commits `drafts`, preceded by a checkpoint where one is due.
+    async fn commit_with_checkpoint(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Stamp>, JournalError> {
+        let age = self.options.clock.now().duration_since(self.last_checkpoint);
+        let due = self.since_checkpoint >= CHECKPOINT_ENTRIES || (self.since_checkpoint > 0 && age >= CHECKPOINT_AGE);
+        if !due {
+            return self.commit(drafts).await;
+        }
+        let checkpoint = self.checkpoint_text();
+        drafts.insert(0, checkpoint_draft(None, &checkpoint));
+        let stamps = self.commit(drafts).await?;
+        self.made(&checkpoint)?;
+        // It covers neither its own entry nor those that came with it.
+        self.since_checkpoint = stamps.len() as u64;
+        Ok(stamps.into_iter().skip(1).collect())
     }
 
     async fn checkpoint(&mut self, run: Option<RunId>) -> Result<Checkpoint, JournalError> {
-        let covered = self.sealer.head();
-        let mut batch = Batch::default();
-        self.sealer.checkpoint(run, &mut batch)?;
-        self.commit_alone(batch).await?;
-        self.store.consolidate().await?;
-        Ok(covered)
+        let checkpoint = self.checkpoint_text();
+        self.commit(vec![checkpoint_draft(run, &checkpoint)]).await?;
+        self.made(&checkpoint)?;
+        // Its own entry is not covered.
+        self.since_checkpoint = 1;
+        self.consolidate().await?;
+        Ok(checkpoint)
     }
 
     /// Closes the store, and hands the final head on as a checkpoint: it covers every entry, the last one that names a
     /// checkpoint too.
-    async fn close(mut self) -> Result<Checkpoint, JournalError> {
-        let head = self.sealer.head();
-        self.store.close().await?;
-        if self.sealer.has_uncovered() {
-            hand_on(&mut self.on_checkpoint, &head)?;
+    async fn close(&mut self) -> Result<Checkpoint, JournalError> {
+        let head = self.checkpoint_text();
+        let store = self.store.take().ok_or(JournalError::Closed)?;
+        store.close().await?;
+        if self.since_checkpoint > 0 {
+            self.made(&head)?;
         }
         Ok(head)
     }
-}
 
-fn hand_on(on_checkpoint: &mut OnCheckpoint, checkpoint: &Checkpoint) -> Result<(), JournalError> {
-    on_checkpoint(checkpoint).map_err(|error| JournalError::Checkpoint { reason: error.to_string() })
-}
-
-/// What was asked for and is not on its way to the disk.
-struct Inbox {
-    commands: mpsc::Receiver<Command>,
-    /// The batch that is being sealed.
-    next: Batch,
-    /// What waits until everything before it is durable. Nothing is taken up after it.
-    then: Option<Then>,
-    /// Why an entry could not be sealed.
-    failed: Result<(), JournalError>,
-}
-
-enum Then {
-    Checkpoint {
-        run: Option<RunId>,
-        ack: Ack<Checkpoint>,
-    },
-    Close {
-        ack: Ack<Checkpoint>,
-    },
-    /// Nobody is left who could ask for anything.
-    End,
-}
-
-impl Inbox {
-    fn takes_more(&self) -> bool {
-        self.failed.is_ok() && self.then.is_none() && self.next.has_room()
+    fn made(&mut self, checkpoint: &Checkpoint) -> Result<(), JournalError> {
+        self.since_checkpoint = 0;
+        self.last_checkpoint = self.options.clock.now();
+        let handed_on = (self.options.on_checkpoint)(checkpoint);
+        handed_on.map_err(|error| JournalError::Checkpoint { reason: error.to_string() })
     }
 
-    fn take(&mut self, command: Option<Command>) {
-        match command {
-            Some(Command::Append { drafts, ack }) => self.next.take(drafts, ack),
-            Some(Command::Checkpoint { run, ack }) => self.then = Some(Then::Checkpoint { run, ack }),
-            Some(Command::Close { ack }) => self.then = Some(Then::Close { ack }),
-            None => self.then = Some(Then::End),
-        }
+    async fn consolidate(&mut self) -> Result<(), JournalError> {
+        self.store.as_mut().ok_or(JournalError::Closed)?.consolidate().await
     }
 
-    /// Seals one more entry. Says whether there was one.
-    fn seal(&mut self, sealer: &mut Sealer) -> bool {
-        let sealed = self.failed.clone().and_then(|()| sealer.advance(&mut self.next));
-        self.failed = sealed.as_ref().map(|_| ()).map_err(Clone::clone);
-        sealed.unwrap_or(false)
+    fn checkpoint_text(&self) -> Checkpoint {
+        Checkpoint { journal_id: self.id.to_string(), size: self.head.size(), root: self.head.root() }
     }
 
-    /// Takes up and seals what is there, without waiting for more.
-    fn gather(&mut self, sealer: &mut Sealer) -> Result<(), JournalError> {
-        loop {
-            while self.seal(sealer) {}
-            match self.takes_more().then(|| self.commands.try_recv()) {
-                Some(Ok(command)) => self.take(Some(command)),
-                Some(Err(_)) | None => return self.failed.clone(),
+    async fn commit(&mut self, drafts: Vec<Draft>) -> Result<Vec<Stamp>, JournalError> {
+        let store = self.store.as_mut().ok_or(JournalError::Closed)?;
+        let mut to = self.head.clone();
+        let mut batch = Vec::with_capacity(drafts.len());
+        let mut stamps = Vec::with_capacity(drafts.len());
+        for Draft { run, row, mut event } in drafts {
+            if let Event::RowSettled(settled) = &mut event {
+                let previous = to.size().saturating_sub(1);
+                settled.rests_on.iter_mut().filter(|seq| **seq == PREVIOUS).for_each(|seq| *seq = previous);
             }
+            let entry = Entry { seq: to.size(), at: micros(self.options.clock.now()), run, row, event };
+            let sealed = entry.seal().map_err(JournalError::entry)?;
+            to.push(sealed.leaf);
+            stamps.push(Stamp { seq: entry.seq, at: entry.at, leaf: sealed.leaf });
+            batch.push((entry, sealed));
         }
+        store.commit(batch, &self.head, &to).await?;
+        self.since_checkpoint += stamps.len() as u64;
+        self.head = to;
+        Ok(stamps)
     }
+}
 
-    /// Seals one more entry, or else waits for something to take up: for ever where nothing more may be. Nothing is lost
-    /// where that is cut short.
-    async fn advance(&mut self, sealer: &mut Sealer) {
-        if self.seal(sealer) {
-            return;
-        }
-        if !self.takes_more() {
-            return std::future::pending().await;
-        }
-        let command = self.commands.recv().await;
-        self.take(command);
+fn checkpoint_draft(run: Option<RunId>, checkpoint: &Checkpoint) -> Draft {
+    let made = CheckpointMade { size: checkpoint.size, root: base64(&checkpoint.root) };
+    Draft { run, row: None, event: Event::CheckpointMade(made) }
+}
+
+fn answer<T>(ack: Ack<T>, result: Result<T, JournalError>) -> Result<(), JournalError> {
+    let ended = result.as_ref().map(|_| ()).map_err(Clone::clone);
+    let _ = ack.send(result);
+    ended
+}
+
+/// After the first error every caller gets it, until the last handle is gone.
+async fn refuse_all(error: &JournalError, mut commands: mpsc::Receiver<Command>) {
+    while let Some(command) = commands.recv().await {
+        refuse(command, error);
     }
+}
 
-    /// After the first error every caller gets it, until the last handle is gone.
-    async fn refuse_all(mut self, error: &JournalError) {
-        std::mem::take(&mut self.next).answer(&Err(error.clone()));
-        match self.then.take() {
-            Some(Then::Checkpoint { ack, .. } | Then::Close { ack }) => drop(ack.send(Err(error.clone()))),
-            Some(Then::End) | None => {}
-        }
-        while let Some(command) = self.commands.recv().await {
-            match command {
-                Command::Append { ack, .. } => drop(ack.send(Err(error.clone()))),
-                Command::Checkpoint { ack, .. } | Command::Close { ack } => drop(ack.send(Err(error.clone()))),
-            }
-        }
+fn refuse(command: Command, error: &JournalError) {
+    match command {
+        Command::Append { ack, .. } => drop(ack.send(Err(error.clone()))),
+        Command::Checkpoint { ack, .. } | Command::Close { ack } => drop(ack.send(Err(error.clone()))),
     }
 }
