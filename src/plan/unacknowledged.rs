@@ -25,29 +25,35 @@ impl Unacknowledged {
         Self { journal, most, waiting: Mutex::default() }
     }
 
-    /// Hands on `drafts`, behind everything before, and returns what was acknowledged meanwhile: nothing, or the first of
-    /// what there was too much of.
+    /// Hands on `drafts`, behind everything before, and returns what was acknowledged meanwhile.
     ///
     /// # Errors
     /// As [`Journal::append`], of an earlier one too.
     pub(super) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Stamp>, JournalError> {
         let mut waiting = self.waiting.lock().await;
         let mut stamps = Vec::new();
-        while waiting.len() >= self.most
-            && let Some(first) = waiting.pop_front()
-        {
-            stamps.extend(first.await?);
+        // What has failed is told at once, not when its turn to be waited for comes: until then others would be asked for.
+        while let Some(mut first) = waiting.pop_front() {
+            match poll_immediate(&mut first).await {
+                Some(done) => stamps.extend(done?),
+                None if waiting.len() + 1 < self.most => {
+                    waiting.push_front(first);
+                    break;
+                }
+                None => stamps.extend(first.await?),
+            }
         }
         let journal = self.journal.clone();
         // The first poll puts it into the writer's queue, in its place. Unconstrained: a task that has had its share of
         // time would put it there only later, perhaps behind others.
         let append = tokio::task::unconstrained(async move { journal.append(drafts).await });
         let mut append: Append = Box::pin(append);
-        let done = poll_immediate(&mut append).await;
-        waiting.push_back(match done {
-            Some(done) => Box::pin(std::future::ready(done)),
-            None => append,
-        });
+        match poll_immediate(&mut append).await {
+            // It cannot be done before those in front of it, unless nothing is written any more.
+            Some(done) if waiting.is_empty() => stamps.extend(done?),
+            Some(done) => waiting.push_back(Box::pin(std::future::ready(Ok(done?)))),
+            None => waiting.push_back(append),
+        }
         Ok(stamps)
     }
 
@@ -146,14 +152,25 @@ mod tests {
         assert!(queue.flush().await.unwrap().is_empty());
     }
 
+    /// Whoever reads goes on only while what was read can be kept.
     #[tokio::test]
-    async fn an_append_that_failed_is_told_at_the_next_one_that_waits_or_at_the_end() {
-        let queue = queue(5, 2).await;
-        let mut told = false;
-        for _ in 0..10 {
-            told |= queue.append(vec![draft()]).await.is_err();
+    async fn an_append_that_failed_is_told_at_the_next_one() {
+        let queue = queue(5, 32).await;
+        let mut taken = 0;
+        while queue.append(vec![draft()]).await.is_ok() {
+            taken += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
         }
-        assert!(told);
-        assert!(queue.append(vec![draft()]).await.is_err() || queue.flush().await.is_err());
+        // The journal's own first entry, these, and the one that found no room.
+        assert_eq!(taken, 5);
+    }
+
+    #[tokio::test]
+    async fn an_append_that_failed_is_told_at_the_end() {
+        let queue = queue(5, 32).await;
+        for _ in 0..10 {
+            drop(queue.append(vec![draft()]).await);
+        }
+        assert!(queue.flush().await.is_err());
     }
 }
