@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::io::BufRead as _;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -266,6 +267,32 @@ fn resume_reaches_a_fixed_point() {
         assert!(["session_opened", "session_closed", "checkpoint_made"].contains(&kind.as_str()), "wrote {kind}");
     }
     invariants(&bench);
+}
+
+/// Whoever takes the checkpoints goes away after the first, and the run ends all the same: it is finished, not stopped, and
+/// the summary says so beside the error.
+#[test]
+fn a_finished_run_is_finished_also_where_its_last_checkpoint_cannot_be_handed_on() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_secs(1)));
+    let pipe = bench.home().join("checkpoints");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || {
+            let mut line = String::new();
+            std::io::BufReader::new(std::fs::File::open(pipe).unwrap()).read_line(&mut line).unwrap();
+            line
+        }
+    });
+    let done = bench.run(&bench.manifest(&names), &["--checkpoint-to", pipe.to_str().unwrap()]).exits(9);
+    assert!(reader.join().unwrap().starts_with("keybatch/"), "{done}");
+    let summary = done.json();
+    assert_eq!((&summary["state"], &summary["stopped_by"]), (&"finished".into(), &Value::Null), "{done}");
+    assert_eq!(summary["outcomes"]["deleted"], 2, "{done}");
+    assert!(done.said().contains("the run is finished") && !done.said().contains("keybatch resume"), "{done}");
+    bench.verify().exits(0);
 }
 
 fn lightsail_requests(bench: &Bench) -> usize {

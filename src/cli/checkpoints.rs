@@ -15,9 +15,11 @@ pub(super) fn sink(path: Option<&Path>) -> Result<OnCheckpoint, CliError> {
         CliError::new(Exit::Environment, format!("{} cannot be written: {error}", path.display()))
             .hint("nothing was sent")
     })?;
+    // What reads a pipe keeps checkpoints as it sees fit: there is nothing to synchronise.
+    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
     Ok(Box::new(move |checkpoint| {
         file.write_all(format!("{}\n", checkpoint.to_text()).as_bytes())?;
-        file.sync_data()
+        if is_file { file.sync_data() } else { Ok(()) }
     }))
 }
 
@@ -71,6 +73,20 @@ mod tests {
         let tolerated = |errno: Errno| has_no_synchronisation(&errno.into());
         assert!([Errno::ACCESS, Errno::INVAL, Errno::NOTSUP, Errno::NOSYS].into_iter().all(tolerated));
         assert!(![Errno::IO, Errno::NOSPC, Errno::NOENT].into_iter().any(tolerated));
+    }
+
+    #[test]
+    fn a_pipe_takes_checkpoints_and_a_full_device_does_not() {
+        let checkpoint = Checkpoint { journal_id: "a".into(), size: 3, root: [1; 32] };
+        let (mut reader, writer) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        let mut sink = sink(Some(Path::new(&path))).unwrap();
+        sink(&checkpoint).unwrap();
+        drop((sink, writer));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, format!("{}\n", checkpoint.to_text()));
+        assert!(super::sink(Some(Path::new("/dev/full"))).unwrap()(&checkpoint).is_err());
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl Session<'_> {
                 progress.finish();
                 self.context.ui.say("left at once: what was in flight is settled by the next session");
                 // Nobody who asks twice should wait for a busy disk.
-                let summed = self.sum_up(StoppedBy::Signal);
+                let summed = self.sum_up(Some(StoppedBy::Signal));
                 if tokio::time::timeout(PATIENCE_OF_THE_HURRIED, summed).await.is_err() {
                     let run = self.run;
                     self.context.ui.say(&format!("go on with: keybatch resume {run}"));
@@ -332,22 +332,27 @@ impl Session<'_> {
 
     /// Nothing can be recorded any more (I9): say what is known, and leave the rest to the next session.
     async fn end_without_journal(&self, error: &JournalError) -> Result<Exit, CliError> {
-        let run = self.run;
-        self.sum_up(StoppedBy::Journal).await;
-        Err(CliError::from_error(Exit::Environment, error)
+        let error = CliError::from_error(Exit::Environment, error);
+        if self.record().await.is_ok_and(|record| record.state == "finished") {
+            self.sum_up(None).await;
+            return Err(error
+                .hint("the run is finished, and every outcome is in the journal: only what follows that is missing"));
+        }
+        self.sum_up(Some(StoppedBy::Journal)).await;
+        Err(error
             .hint("nothing more was sent after that; what was in flight is settled by the next session")
-            .hint(format!("once the cause is gone, go on with: keybatch resume {run}")))
+            .hint(format!("once the cause is gone, go on with: keybatch resume {}", self.run)))
     }
 
     /// Says what the journal has of the run, without writing to it.
-    async fn sum_up(&self, by: StoppedBy) {
+    async fn sum_up(&self, by: Option<StoppedBy>) {
         if let Ok(record) = self.record().await
             && let Ok(outcomes) = self.open.reader.counts(&record).await
             && let Ok(requests) = requests(&self.open.reader, &record).await
         {
             let head = self.open.reader.head().await.ok();
             let head = head.map_or(Head { size: 0, root: String::new() }, |(size, root)| Head { size, root });
-            let summary = self.summary(&record, Some(by), outcomes, requests, head);
+            let summary = self.summary(&record, by, outcomes, requests, head);
             say(self.context, &summary, 0);
         }
     }
