@@ -57,7 +57,7 @@ impl Work {
 
     /// A journal without even its tables, beside a checkpoint that saw entries in it: its log was taken away, or the file.
     pub(super) fn check_emptied(&mut self, path: &Path, error: &JournalError) {
-        let Some(checkpoint) = self.options.checkpoint.clone().filter(|checkpoint| checkpoint.size > 0) else { return };
+        let Some(checkpoint) = &self.options.checkpoint else { return };
         if !matches!(error, JournalError::Unmade { .. }) && !has_no_bytes(path) {
             return;
         }
