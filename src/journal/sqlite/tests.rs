@@ -16,7 +16,7 @@ use crate::journal::checkpoint::base64;
 use crate::journal::merkle::Frontier;
 use crate::journal::{Entry, EntryStore as _};
 
-const ONE: &str = "0198c0de-0000-7000-8000-000000000001";
+pub(super) const ONE: &str = "0198c0de-0000-7000-8000-000000000001";
 const TWO: &str = "0198c0de-0000-7000-8000-000000000002";
 const THREE: &str = "0198c0de-0000-7000-8000-000000000003";
 
@@ -32,7 +32,7 @@ fn closed(session: &str) -> Value {
     json!({ "kind": "session_closed", "session": session, "requests": requests, "elapsed_ms": 1 })
 }
 
-fn intended(row: u64, name: &str, region: &str, verdict: &str, notes: Value) -> Value {
+pub(super) fn intended(row: u64, name: &str, region: &str, verdict: &str, notes: Value) -> Value {
     json!({ "kind": "intent_recorded", "row": row, "line": row + 1, "key_pair_name": name, "account": "1",
             "region": region, "verdict": verdict, "notes": notes })
 }
@@ -74,7 +74,7 @@ fn observed(row: Option<u64>, requests: u64, throttled: u64) -> Value {
 }
 
 /// What each session wrote, a batch each.
-fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
+pub(super) fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
     let of = |run, events: Vec<Value>| events.into_iter().map(|event| (Some(run), event)).collect::<Vec<_>>();
     let own = |event: Value| vec![(None, event)];
     let twice = json!([{ "severity": "skip", "note": "duplicate", "text": "twice" }]);
@@ -153,7 +153,7 @@ fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
 }
 
 /// Each batch is written by a store of its own.
-async fn write(path: &Path, batches: Vec<Vec<(Option<&str>, Value)>>) -> Vec<Entry> {
+pub(super) async fn write(path: &Path, batches: Vec<Vec<(Option<&str>, Value)>>) -> Vec<Entry> {
     let mut all = Vec::new();
     for batch in batches {
         let mut store = SqliteStore::open(path).await.unwrap();
@@ -290,7 +290,7 @@ async fn the_tables_hold_what_the_entries_say() {
     connection.close().await.unwrap();
 }
 
-fn plan(rows: u64) -> Vec<(Option<&'static str>, Value)> {
+pub(super) fn plan(rows: u64) -> Vec<(Option<&'static str>, Value)> {
     (1..=rows).map(|row| (Some(ONE), intended(row, &format!("k{row}"), "r1", "delete", json!([])))).collect()
 }
 
@@ -302,7 +302,11 @@ async fn any_number_of_entries_is_written() {
         let path = directory.path().join("journal.db");
         let mut batch = sessions().swap_remove(0);
         batch.push((Some(ONE), opened("s1", json!({ "account": "1" }))));
-        let entries = write(&path, vec![batch, plan(rows)]).await;
+        // In two sessions, of which the second finds the target that the first made.
+        let mut first = plan(rows);
+        let second = first.split_off(first.len() / 3);
+        let batches = [batch, first, second].into_iter().filter(|batch| !batch.is_empty());
+        let entries = write(&path, batches.collect()).await;
         let mut connection = open_reader(&path).await.unwrap();
         let sql =
             "SELECT count(*), min(row_no), max(row_no), count(DISTINCT seq), (SELECT count(*) FROM entry) FROM intent";
@@ -332,4 +336,10 @@ async fn a_head_that_was_moved_is_not_moved_again() {
         store = SqliteStore::open(&path).await.unwrap();
         assert_eq!(store.head().await.unwrap(), head);
     }
+}
+
+#[test]
+fn the_smallest_statement_that_takes_all_rows_is_chosen() {
+    let sizes = |rows: usize| sql::CHUNKS[sql::chunk(rows)];
+    assert_eq!([1, 2, 3, 4, 5, 64, 65, 256, 257].map(sizes), [1, 2, 4, 4, 8, 64, 256, 256, 256]);
 }
