@@ -145,3 +145,21 @@ async fn the_state_that_is_read_stands_still() {
     }
     snapshot.end().await;
 }
+
+#[tokio::test]
+async fn a_damaged_page_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    write(&path, sessions()).await;
+    let mut snapshot = Snapshot::open(&path).await.unwrap();
+    assert_eq!(snapshot.integrity().await.unwrap(), None);
+    snapshot.end().await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 4_096;
+    bytes[last..].fill(0xA5);
+    std::fs::write(&path, bytes).unwrap();
+    let mut snapshot = Snapshot::open(&path).await.unwrap();
+    let said = snapshot.integrity().await.unwrap();
+    assert!(said.as_ref().is_some_and(|(said, of_the_machine)| said != "ok" && !of_the_machine), "{said:?}");
+    snapshot.end().await;
+}
