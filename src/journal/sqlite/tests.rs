@@ -1,6 +1,7 @@
 //! What the tables hold after a journal was written in several sessions, cell for cell: `verify` makes them again with the
 //! code that made them, and would make the same mistake.
 
+mod open;
 mod read;
 
 use std::path::Path;
