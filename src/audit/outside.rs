@@ -184,8 +184,8 @@ mod tests {
     fn every_checkpoint_is_compared_and_the_largest_that_agrees_proves() {
         let outside = compared(vec![seen(9), seen(3), seen(3), seen(7)]);
         assert_eq!((outside.proved_up_to(), outside.forked), (Some(9), None));
-        for bad in [2, 3, 9, 12] {
-            let outside = compared(vec![seen(9), seen(3), seen(7), (bad, [0; 32])]);
+        for bad in [1, 2, 3, 9, 12] {
+            let outside = compared(vec![seen(9), seen(3), seen(7), (bad, [9; 32])]);
             assert_eq!(outside.proved_up_to(), Some(9), "{bad}");
             assert_eq!(outside.forked.map(|(size, ..)| size), Some(bad).filter(|bad| *bad <= 9));
         }
