@@ -290,6 +290,10 @@ mod tests {
             r#"{"a":"\u001F"}"#,
             r#"{"a":"\u000a"}"#,
             r#"{"a":"\u0008"}"#,
+            r#"{"a":"\u0009"}"#,
+            r#"{"a":"\u000c"}"#,
+            r#"{"a":"\u000d"}"#,
+            r#"{a":1}"#,
             r#"{"a":tru}"#,
             r#"{"a":1,}"#,
             r#"{"a":"x"#,
@@ -299,8 +303,17 @@ mod tests {
         ] {
             assert!(!is_canonical(text), "{text}");
         }
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(1000), "]".repeat(1000));
-        assert!(!is_canonical(&deep));
+    }
+
+    #[test]
+    fn depth_and_numbers_end_where_they_should() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            for (depth, passes) in [(DEEPEST - 1, true), (DEEPEST, false), (1_000, false)] {
+                let deep = format!("{{\"a\":{}0{}}}", open.repeat(depth), close.repeat(depth));
+                assert_eq!(is_canonical(&deep), passes, "{depth} of {open}");
+            }
+        }
+        assert!(is_canonical(r#"{"a":9007199254740991}"#));
     }
 
     #[test]

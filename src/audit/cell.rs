@@ -105,5 +105,15 @@ mod tests {
         assert_eq!(csv_cell("_key-1"), "_key-1");
         assert_eq!(csv_cell("\u{ff1d}1+1"), "'\u{ff1d}1+1");
         assert_eq!(csv_cell("a\u{202e}b"), "a\u{fffd}b");
+        assert_eq!(csv_cell("a\tb\r\nc"), "a\tb\r\nc");
+    }
+
+    #[test]
+    fn nothing_steers_a_terminal_or_the_reading_direction() {
+        for code in [0x7f, 0x9b, 0x61c, 0x200b, 0x200f, 0x2028, 0x202e, 0x2060, 0x206f, 0xfeff] {
+            let steers = char::from_u32(code).unwrap().to_string();
+            assert_eq!(json_text(&Value::from(steers.clone())), format!("\"\\u{code:04x}\""));
+            assert_eq!(csv_cell(&format!("a{steers}")), "a\u{fffd}", "{code:x}");
+        }
     }
 }

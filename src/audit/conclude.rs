@@ -15,16 +15,12 @@ impl Work {
             self.warnings.push("the projections were not compared".into());
         }
         let entries = self.tree.size();
-        let (verdict, detail) = if !self.findings.is_empty() || self.schema.is_some() {
-            (Verdict::CannotVerify, String::new())
-        } else if let Some(size) = self.outside.proved_up_to() {
-            (Verdict::Verified, verified(entries, size))
-        } else {
-            (Verdict::SelfConsistent, self_consistent(entries))
-        };
         let mut findings = self.findings.sorted();
         findings.extend(self.schema);
-        let gravest = findings.first().cloned().unwrap_or_else(|| Finding::new(verdict, None, detail));
+        let gravest = findings.first().cloned().unwrap_or_else(|| match self.outside.proved_up_to() {
+            Some(size) => Finding::new(Verdict::Verified, None, verified(entries, size)),
+            None => Finding::new(Verdict::SelfConsistent, None, self_consistent(entries)),
+        });
         Report {
             schema: "keybatch.verify/1",
             verdict: gravest.verdict,

@@ -195,3 +195,33 @@ fn error(error: &ApiError) -> Vec<(&'static str, String)> {
     all.extend(parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))));
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of entries in which every field is set.
+    #[test]
+    fn a_story_leaves_nothing_out() {
+        let operation = "operation id, operation status, operation error, operation error details";
+        let error = "cause, error type, error code, message, docs, tip";
+        let seen = "arn, created at, fingerprint, tag";
+        let mut told = 0;
+        for body in include_str!("../../tests/golden/entries.jsonl").lines() {
+            let entry = Entry::parse(body).unwrap();
+            let expected = match kind(&entry.event) {
+                "intent_recorded" => format!("line, account, {seen}, expected fingerprint, field, annotation, note"),
+                "attempt_finished" | "operation_polled" => format!("http status, request id, {operation}, {error}"),
+                "observed" => format!("http status, request id, {seen}, {operation}, {error}"),
+                "row_settled" => "rests on entries".into(),
+                _ => String::new(),
+            };
+            let mut labels: Vec<_> = particulars(&entry.event).iter().map(|(label, _)| *label).collect();
+            labels.dedup();
+            assert_eq!(labels.join(", "), expected, "{body}");
+            assert!(particulars(&entry.event).iter().all(|(_, value)| !value.is_empty()), "{body}");
+            told += usize::from(!expected.is_empty());
+        }
+        assert!(told >= 5, "{told}");
+    }
+}

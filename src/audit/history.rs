@@ -274,3 +274,6 @@ fn rests(settled: &RowSettled, needed: [Option<u64>; 2], is_known: impl Fn(&u64)
 pub(super) fn is_newer(error: &EntryError) -> bool {
     matches!(error, EntryError::Newer { .. } | EntryError::Unknown { .. })
 }
+
+#[cfg(test)]
+mod tests;

@@ -301,7 +301,7 @@ impl Row {
     /// Where the name is free, the history was asked whose doing that was, unless an operation is known that may yet say so.
     fn shows_gone(&self) -> bool {
         let asked = self.search.is_some() || self.answered() == Some(Class::Pending);
-        match self.seen_since.filter(|_| self.attempts > 0) {
+        match self.seen_since {
             Some(Seen::Other) => true,
             Some(Seen::NotFound) => asked && self.search != Some(Found::Operation),
             _ => false,

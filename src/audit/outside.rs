@@ -57,7 +57,7 @@ impl Work {
 
     /// A journal without even its tables, beside a checkpoint that saw entries in it: its log was taken away, or the file.
     pub(super) fn check_emptied(&mut self, path: &Path, error: &JournalError) {
-        let Some(checkpoint) = self.options.checkpoint.clone().filter(|checkpoint| checkpoint.size > 0) else { return };
+        let Some(checkpoint) = &self.options.checkpoint else { return };
         if !matches!(error, JournalError::Unmade { .. }) && !has_no_bytes(path) {
             return;
         }
@@ -184,8 +184,8 @@ mod tests {
     fn every_checkpoint_is_compared_and_the_largest_that_agrees_proves() {
         let outside = compared(vec![seen(9), seen(3), seen(3), seen(7)]);
         assert_eq!((outside.proved_up_to(), outside.forked), (Some(9), None));
-        for bad in [2, 3, 9, 12] {
-            let outside = compared(vec![seen(9), seen(3), seen(7), (bad, [0; 32])]);
+        for bad in [1, 2, 3, 9, 12] {
+            let outside = compared(vec![seen(9), seen(3), seen(7), (bad, [9; 32])]);
             assert_eq!(outside.proved_up_to(), Some(9), "{bad}");
             assert_eq!(outside.forked.map(|(size, ..)| size), Some(bad).filter(|bad| *bad <= 9));
         }

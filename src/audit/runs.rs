@@ -146,5 +146,11 @@ mod tests {
         for (name, run) in short.iter().zip(&all) {
             assert_eq!(choose(runs(), name).map(|found| found.run).ok(), Some(*run));
         }
+        // In whatever order they come.
+        let ids = [0x34, 0x12, 0x33].map(|part: u128| 0x0198_0000_0000_7000_8000_0000_0000_0001 + (part << 80));
+        assert_eq!(
+            super::short(&ids.map(|id| RunId(Uuid::from_u128(id)))),
+            ["01980000-0034", "01980000-001", "01980000-0033"]
+        );
     }
 }

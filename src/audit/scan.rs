@@ -303,4 +303,64 @@ mod tests {
         }
         assert!(fresh().time(texts[0]).is_some());
     }
+
+    /// What bodies read one after the other say of themselves.
+    fn read<'a>(bodies: impl IntoIterator<Item = &'a str>) -> Vec<Result<Entry, Verdict>> {
+        let mut reader = Reader { fields: Vec::new(), minute: None, run: None };
+        let read = bodies.into_iter().map(|body| reader.entry(1, body.as_bytes()));
+        read.map(|read| read.map(|(entry, _)| entry).map_err(|(verdict, _)| verdict)).collect()
+    }
+
+    fn body(fields: &str) -> String {
+        let head = r#"{"at":"2026-01-01T00:00:00.000000Z","run":null,"row":1,"seq":1,"v":1}"#;
+        let mut whole: serde_json::Map<_, _> = serde_json::from_str(head).unwrap();
+        whole.extend(serde_json::from_str::<serde_json::Map<_, _>>(fields).unwrap());
+        serde_json_canonicalizer::to_string(&whole).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_looked_at_must_be_readable_too() {
+        let kinds = [
+            (r#""kind":"row_settled","outcome":"skipped","evidence":"note","rests_on":[]"#, "detail"),
+            (r#""kind":"attempt_finished","attempt":1,"class":"unanswered","http_status":200"#, "request_id"),
+            (r#""kind":"attempt_started","attempt":1,"key_pair_name":"k","region":"r""#, "timeout_ms"),
+            (
+                r#""kind":"intent_recorded","line":2,"key_pair_name":"k","account":"1","region":"r","verdict":"absent""#,
+                "annotations",
+            ),
+        ];
+        for (fields, looked_over) in kinds {
+            let told = |more: &str| read([&*body(&format!(r#"{{{fields},"elapsed_us":1{more}}}"#))]).remove(0);
+            assert!(told("").is_ok(), "{fields}");
+            let wrong = told(&format!(r#","{looked_over}":{{"x":[]}}"#));
+            assert_eq!(wrong.unwrap_err(), Verdict::IllegalHistory, "{looked_over}");
+            // Another version is not taken for this one.
+            assert_eq!(told(r#","v":2"#).unwrap_err(), Verdict::CannotVerify, "{fields}");
+            assert_eq!(told(r#","v":0"#).unwrap_err(), Verdict::IllegalHistory, "{fields}");
+        }
+        let lasting = body(&format!("{{{}}}", kinds[1].0));
+        assert_eq!(read([&*lasting]).remove(0).unwrap_err(), Verdict::IllegalHistory);
+    }
+
+    #[test]
+    fn a_raw_body_in_base64_is_the_one_that_is_named() {
+        let kept = RawBody::new(&[0xff, 0xfe]);
+        for (base64, holds) in [(kept.base64.clone().unwrap(), true), ("AAAA".to_owned(), false)] {
+            let raw = RawBody { base64: Some(base64), ..kept.clone() };
+            let mut fields = serde_json::to_value(raw).unwrap();
+            fields["kind"] = "attempt_finished".into();
+            (fields["attempt"], fields["elapsed_us"], fields["http_status"]) = (1.into(), 1.into(), 200.into());
+            fields["class"] = "unanswered".into();
+            assert_eq!(read([&*body(&fields.to_string())]).remove(0).is_ok(), holds);
+        }
+    }
+
+    #[test]
+    fn each_entry_has_its_own_run() {
+        let runs = [1_u128, 1, 2, 1].map(|number| RunId(uuid::Uuid::from_u128(number)));
+        let fields = r#""kind":"attempt_started","attempt":1,"key_pair_name":"k","region":"r""#;
+        let bodies = runs.map(|run| body(&format!(r#"{{{fields},"run":"{run}"}}"#)));
+        let read: Vec<_> = read(bodies.iter().map(String::as_str)).into_iter().map(|read| read.unwrap().run).collect();
+        assert_eq!(read, runs.map(Some));
+    }
 }

@@ -47,3 +47,38 @@ impl Sequence {
         self.tree.size()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn body(seq: u64, kind: &str, fields: serde_json::Value) -> String {
+        let mut body = fields;
+        (body["v"], body["seq"], body["kind"]) = (1.into(), seq.into(), kind.into());
+        (body["at"], body["run"]) = ("2026-01-01T00:00:00.000000Z".into(), serde_json::Value::Null);
+        body.to_string()
+    }
+
+    #[test]
+    fn a_body_is_taken_where_it_can_follow() {
+        let created = |seq| body(seq, "journal_created", json!({ "journal_id": "j", "format": "f", "version": "v" }));
+        let mut tree = Frontier::default();
+        tree.push(leaf_hash(created(0).as_bytes()));
+        let made = |seq, size: u64, root: &str| body(seq, "checkpoint_made", json!({ "size": size, "root": root }));
+        let root = base64(&tree.root());
+        let after = |second: &str| {
+            let mut sequence = Sequence::default();
+            assert_eq!((sequence.size(), sequence.take(&created(0)), sequence.size()), (0, Ok(()), 1));
+            let taken = sequence.take(second).is_ok();
+            assert_eq!(sequence.size(), if taken { 2 } else { 1 });
+            taken
+        };
+        assert!(after(&made(1, 1, &root)));
+        let other = base64(&Frontier::default().root());
+        for refused in [created(1), made(1, 0, &root), made(1, 1, &other), made(2, 1, &root), "{}".into()] {
+            assert!(!after(&refused), "{refused}");
+        }
+    }
+}

@@ -130,7 +130,10 @@ mod tests {
         for sql in ["SELECT 1; SELECT 2", "SELECT 1;; DROP TABLE entry", "SELECT 1; 'x'", "SELECT 1; /* */ PRAGMA x"] {
             assert_eq!(single_query(sql), Err(StatementError::Several), "{sql}");
         }
-        for sql in ["", "  ", "-- x", ";"] {
+        for sql in ["SELECT 2 - 1; SELECT 2", "SELECT 4 / 2; SELECT 2"] {
+            assert_eq!(single_query(sql), Err(StatementError::Several), "{sql}");
+        }
+        for sql in ["", "  ", "-- x", ";", "-- x\n; SELECT 1"] {
             assert_eq!(single_query(sql), Err(StatementError::Empty), "{sql}");
         }
         assert_eq!(single_query("SELECT 'x"), Err(StatementError::Open { opening: "'" }));

@@ -349,3 +349,6 @@ pub(super) fn has_no_bytes(path: &Path) -> bool {
 fn text(row: Option<String>) -> String {
     row.unwrap_or_else(|| "no such row".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -329,3 +329,43 @@ impl ser::SerializeMap for Object<'_> {
         self.close()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::entry::canonical;
+    use super::*;
+
+    #[derive(serde::Serialize)]
+    struct Nothing;
+    #[derive(serde::Serialize)]
+    struct Whole(Part);
+    #[derive(serde::Serialize)]
+    struct Part {
+        letter: char,
+        a: Nothing,
+        b: Option<(u8, bool)>,
+    }
+    #[derive(serde::Serialize)]
+    enum Tagged {
+        One(u8),
+    }
+
+    #[test]
+    fn each_kind_of_value_is_written_or_left_to_the_other_way() {
+        let whole = Whole(Part { letter: 'é', a: Nothing, b: Some((1, true)) });
+        assert_eq!(write(&whole).as_deref(), Some(r#"{"a":null,"b":[1,true],"letter":"é"}"#));
+        assert_eq!(write(&Tagged::One(1)), None);
+    }
+
+    #[test]
+    fn keys_that_begin_alike_are_ordered_by_what_follows() {
+        for keys in [["a", "a b", "a!"], ["a b", "a", "a#"], ["\u{e000}", "a", "\u{efff}"], ["é", "z", "e"]] {
+            let value: Value =
+                keys.into_iter().map(|key| (key.to_owned(), json!(1))).collect::<serde_json::Map<_, _>>().into();
+            let written = write(&value).unwrap_or_else(|| canonical(&value).unwrap());
+            assert_eq!(written, serde_json_canonicalizer::to_string(&value).unwrap());
+        }
+    }
+}

@@ -181,6 +181,20 @@ mod tests {
         assert!(rows.twins(count - 1).is_empty());
     }
 
+    /// Of one plan alone, wherever the rows stand and whatever the last bits of the hashes are.
+    #[test]
+    fn all_twins_of_a_plan_are_found() {
+        let mut rows = Rows::default();
+        let first = 2 * Rows::PIECE + 1;
+        let hashes = || (0..64_u64).map(|name| name * 0x0101_0101);
+        let fillers = (0..first - 128).map(|place| (1 << 40) + place as u64);
+        for name in fillers.chain(hashes()).chain(hashes().rev()).chain(hashes().take(32)).chain(hashes().skip(16)) {
+            rows.push(RowOf::new(name << 3, Verdict::Delete, Identity::default()));
+        }
+        assert_eq!(rows.twins(0), hashes().collect());
+        assert_eq!(rows.twins(first), hashes().take(32).skip(16).collect());
+    }
+
     #[test]
     fn the_number_of_each_intent_is_found() {
         let numbers = [3, 4, 5, 9, 11, 12, 40];

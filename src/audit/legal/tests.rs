@@ -1,6 +1,8 @@
 //! Every sequence of steps up to a length, judged twice: by [`Row`], which remembers a few facts, and by rules that read
 //! the whole history each time, worded as the recovery table words them.
 
+mod longer;
+
 use super::*;
 
 const LONGEST: usize = 6;

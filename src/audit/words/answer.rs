@@ -277,9 +277,12 @@ fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, String> {
         return read_error(seen.found, answer).map(|()| Named::Any);
     }
     let Some(operation) = &answer.operation else { return Err("it found an operation, and has none".into()) };
-    // What was found on an earlier page is not in the last one's body, and an error of that says nothing against it.
-    let in_body = seen.requests == 1 || (seen.found == Found::Operation && answer.error.is_none());
-    if in_body && answer.error.is_none() {
+    // One that succeeded is looked for no further than the page that shows it. What is not over may have been on an earlier page,
+    // and is not in the body of the last one, whose error says nothing against it.
+    if seen.requests == 1 || seen.found == Found::Operation {
+        if answer.error.is_some() {
+            return Err("it found an operation, and its answer is an error".into());
+        }
         answer.shows("an operation", operation.id.as_ref(), |body| {
             body.operations.iter().flatten().flatten().any(|said| said.is(operation))
         })?;

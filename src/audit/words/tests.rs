@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+mod edges;
+
 use super::*;
 use crate::domain::RawBody;
 

@@ -280,3 +280,6 @@ fn page_of(row: &SqliteRow) -> Result<Option<Page>, JournalError> {
 fn bytes(row: &SqliteRow, index: usize) -> Result<Vec<u8>, JournalError> {
     row.try_get_unchecked::<Option<Vec<u8>>, _>(index).map(Option::unwrap_or_default).map_err(JournalError::sql)
 }
+
+#[cfg(test)]
+mod tests;

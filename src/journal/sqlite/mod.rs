@@ -21,3 +21,6 @@ pub use review::{Cell, EntryFilter, ReviewRow, Visitor};
 pub use schema::SchemaDifference;
 pub use store::SqliteStore;
 pub use sums::SUMMED;
+
+#[cfg(test)]
+mod tests;

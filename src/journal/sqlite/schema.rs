@@ -56,3 +56,38 @@ async fn objects(connection: &mut SqliteConnection) -> Result<Vec<Object>, Journ
     let rows = sqlx::query(sql::SCHEMA).fetch_all(connection).await.map_err(JournalError::sql)?;
     rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?, (get(row, 2)?, get(row, 3)?)))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection as _;
+
+    use super::super::tests::{sessions, write};
+    use super::*;
+
+    #[tokio::test]
+    async fn whatever_is_not_as_it_was_made_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.db");
+        write(&path, sessions()).await;
+        for (statement, told) in [
+            ("", None),
+            ("DROP VIEW errors", Some("the view errors was removed")),
+            ("DROP TRIGGER head_not_removed", Some("the trigger head_not_removed was removed")),
+            ("CREATE TABLE more (a)", Some("the table more was added")),
+            ("DROP VIEW errors; CREATE VIEW errors AS SELECT 1 AS run_id", Some("the view errors was changed")),
+            (
+                "DROP INDEX milestone_by_run; CREATE INDEX milestone_by_run ON attempt (run_no)",
+                Some("the index milestone_by_run was changed"),
+            ),
+        ] {
+            let copy = directory.path().join("copy.db");
+            std::fs::copy(&path, &copy).unwrap();
+            let mut connection = SqliteConnectOptions::new().filename(&copy).connect().await.unwrap();
+            sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+            let found: Vec<_> =
+                differences(&mut connection).await.unwrap().iter().map(SchemaDifference::told).collect();
+            assert_eq!(found, Vec::from_iter(told), "{statement}");
+            connection.close().await.unwrap();
+        }
+    }
+}

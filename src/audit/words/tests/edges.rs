@@ -1,0 +1,278 @@
+//! What stands at the edge of a rule: the largest body that is kept whole, statuses beside those of a success, what a page or
+//! a poll may lack, and who answered.
+
+use super::*;
+use crate::domain::{RAW_BODY_LIMIT_BYTES, SANDBOX_HEADER};
+
+/// A body of just the length up to which all of it is kept.
+fn as_long_as_kept(value: &Value) -> Value {
+    let mut text = value.to_string();
+    text.push_str(&" ".repeat(RAW_BODY_LIMIT_BYTES - text.len()));
+    json!(RawBody::new(text.as_bytes()))
+}
+
+/// An error that the service names.
+fn error(status: u16, name: &str) -> Value {
+    let fields = json!({ "http_status": status, "error": { "cause": "error", "type": name } });
+    merged(&[&fields, &body(&json!({ "__type": name }))])
+}
+
+fn polled(class: &str, more: &Value) -> Result<Facts, String> {
+    let fields = json!({ "operation_id": "op", "class": class, "requests": 1, "elapsed_us": 1 });
+    read("operation_polled", &merged(&[&fields, more]))
+}
+
+/// Of a target, not of a row.
+fn read_of_target(found: &str, source: &str, more: &Value) -> Result<Facts, String> {
+    let fields = json!({ "source": source, "found": found, "requests": 1, "elapsed_us": 1 });
+    let head = json!({ "v": 1, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": "observed" });
+    let mut whole = merged(&[&head, &fields, more]);
+    whole["run"] = Value::Null;
+    of(&Entry::parse(&whole.to_string()).unwrap())
+}
+
+#[test]
+fn a_body_counts_as_long_as_it_was_kept_whole() {
+    let (done, failed) = (operation("Succeeded", true), operation("Failed", true));
+    let told = |said: &Value| {
+        let said = as_long_as_kept(&json!({ "operation": sent(said) }));
+        finished(&merged(&[&answered("succeeded", &done), &said]))
+    };
+    assert!(told(&done).is_ok() && told(&failed).is_err());
+    let told = |class: &str| {
+        let said = as_long_as_kept(&json!({ "__type": "InvalidInputException" }));
+        finished(&merged(&[&refused(class, "InvalidInputException"), &said]))
+    };
+    assert!(told("refused").is_ok() && told("not_found").is_err());
+}
+
+#[test]
+fn a_redirection_is_no_success() {
+    let redirected = json!({ "http_status": 300 });
+    assert!(finished(&merged(&[&answered("succeeded", &operation("Succeeded", true)), &redirected])).is_err());
+    let empty = json!({ "attempt": 1, "class": "unanswered", "elapsed_us": 1, "cause": "no_operation" });
+    assert!(finished(&merged(&[&empty, &json!({ "http_status": 299 })])).is_ok());
+    assert!(finished(&merged(&[&empty, &redirected])).is_err());
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_names_no_refusal() {
+    for cause in ["unreadable", "no_operation"] {
+        for (class, status, said, holds) in [
+            ("unanswered", 200, json!({}), true),
+            ("unanswered", 200, json!({ "__type": "NotFoundException" }), true),
+            ("unanswered", 400, json!({}), true),
+            ("unanswered", 400, json!({ "code": "NotFoundException" }), false),
+            ("succeeded", 200, json!({}), false),
+            ("refused", 400, json!({}), false),
+        ] {
+            let named = said.get("__type").cloned().unwrap_or_default();
+            let fields = json!({ "http_status": status, "error": { "cause": cause, "type": named } });
+            let mut fields = merged(&[&lost(class, cause), &fields, &body(&said)]);
+            fields["error"] = merged(&[&fields["error"]]);
+            assert_eq!(finished(&fields).is_ok(), holds, "{cause}: {class} by {said} with {status}");
+        }
+    }
+}
+
+#[test]
+fn only_a_refusal_by_a_new_name_is_an_unknown_error() {
+    for (class, status, name, holds) in [
+        ("refused", 400, "SomethingNew", true),
+        ("refused", 499, "SomethingNew", true),
+        ("denied", 400, "SomethingNew", false),
+        ("refused", 500, "SomethingNew", false),
+        ("refused", 200, "SomethingNew", false),
+        ("refused", 400, "AccessDeniedException", false),
+        ("refused", 400, "", false),
+    ] {
+        let error = json!({ "cause": "unknown_error", "type": name });
+        let fields = json!({ "cause": "unknown_error", "http_status": status, "error": error });
+        let told = finished(&merged(&[&refused(class, name), &fields]));
+        assert_eq!(told.is_ok(), holds, "{class} by {name:?} with {status}");
+    }
+    // One of the names may be known for something else, as long as another one can mean that it was too fast.
+    let code = body(&json!({ "__type": "InvalidInputException", "code": "Throttling" }));
+    assert!(finished(&merged(&[&refused("throttled", "InvalidInputException"), &code])).is_ok());
+}
+
+#[test]
+fn an_operation_is_the_delete_that_it_says() {
+    let told = |class: &str, more: &Value| {
+        let operation = merged(&[&operation("Succeeded", true), more]);
+        finished(&merged(&[&answered(class, &operation), &json!({ "cause": null })]))
+    };
+    let (other, untyped) = (json!({ "operation_type": "CreateKeyPair" }), json!({ "operation_type": null }));
+    assert!(told("succeeded", &other).is_err() && told("succeeded", &untyped).is_ok());
+    // What says nothing of any delete says nothing of this name either.
+    assert_eq!(told("unanswered", &other).unwrap().named, Named::Any);
+    let over = json!({ "status": "Started", "is_terminal": true });
+    assert!(told("operation_failed", &over).is_err() && told("unanswered", &over).is_ok());
+    let nameless = json!({ "status": "Started", "is_terminal": false, "id": null });
+    assert!(told("pending", &nameless).is_err() && told("unanswered", &nameless).is_ok());
+}
+
+#[test]
+fn a_poll_without_a_result_is_unanswered() {
+    let done = operation("Succeeded", true);
+    let told = |class: &str, operation: &Value, said: &Value| {
+        polled(class, &merged(&[&json!({ "http_status": 200, "operation": operation }), &body(said)]))
+    };
+    let nameless = merged(&[&done, &json!({ "id": null })]);
+    assert_eq!(told("succeeded", &done, &json!({ "operation": sent(&done) })).unwrap().named, Named::Is(hash(NAME)));
+    assert!(told("succeeded", &nameless, &json!({ "operation": sent(&nameless) })).is_ok());
+    for said in [json!({}), json!({ "operation": sent(&operation("Started", false)) })] {
+        assert!(told("succeeded", &done, &said).is_err(), "{said}");
+    }
+    let (expired, denied) = (error(400, "ExpiredTokenException"), error(400, "AccessDeniedException"));
+    assert!(polled("refused_for_all", &expired).is_ok() && polled("refused_for_all", &denied).is_err());
+    assert!(polled("unanswered", &denied).is_ok() && polled("not_found", &denied).is_err());
+}
+
+#[test]
+fn an_error_is_the_reason_why_nothing_was_found() {
+    let errors = [
+        ("not_found", error(404, "NotFoundException")),
+        ("denied", error(400, "AccessDeniedException")),
+        ("refused_for_all", error(400, "ExpiredTokenException")),
+    ];
+    for (word, error) in &errors {
+        for (other, _) in &errors {
+            let same = word == other;
+            assert_eq!(seen(other, "get_key_pair", error).is_ok(), same, "{word} told as {other}");
+            assert_eq!(read_of_target(other, "get_key_pair", error).is_ok(), same, "{word} told as {other}");
+            let searched = seen(other, "get_operations_for_resource", error).is_ok();
+            assert_eq!(searched, same && *word != "not_found", "{word} told as {other}");
+        }
+        assert!(seen(word, "get_key_pair", &json!({ "http_status": 200 })).is_err(), "{word}");
+        assert!(seen("no_answer", "get_operations_for_resource", error).is_ok(), "{word}");
+        // That the service knows no such name any more is an answer of the history.
+        assert_eq!(seen("no_operation", "get_operations_for_resource", error).is_ok(), *word == "not_found", "{word}");
+        assert!(read_of_target("listed", "get_key_pairs", error).is_err(), "{word}");
+        assert!(read_of_target(word, "get_operations_for_resource", error).is_err(), "{word}");
+    }
+    assert!(read_of_target("no_answer", "get_key_pairs", &json!({ "error": { "cause": "timeout" } })).is_ok());
+    assert!(read_of_target("listed", "get_instances", &json!({ "http_status": 200 })).is_ok());
+    // A row that is not on a listing has no answer of its own; a target that was not found has one.
+    assert!(seen("not_found", "get_key_pairs", &json!({})).is_ok());
+    assert!(read_of_target("not_found", "get_key_pairs", &json!({})).is_err());
+}
+
+#[test]
+fn a_key_pair_is_shown_by_an_answer_of_its_own_row() {
+    let observation = json!({ "arn": "a", "fingerprint": "f", "at": "2026-01-01T00:00:00Z" });
+    let pair = body(&json!({ "keyPair": { "name": NAME, "arn": "a", "fingerprint": "f" } }));
+    let shown = merged(&[&json!({ "http_status": 200, "observation": observation }), &pair]);
+    assert!(seen("same", "get_key_pair", &shown).is_ok());
+    assert!(seen("same", "get_key_pair", &merged(&[&shown, &body(&json!({}))])).is_err());
+    assert!(
+        seen("no_answer", "get_key_pair", &merged(&[&shown, &json!({ "error": { "cause": "timeout" } })])).is_err()
+    );
+    assert!(read_of_target("listed", "get_key_pairs", &shown).is_err());
+}
+
+/// On the last page, unless what was found is not over and was on an earlier one. An error shows nothing.
+#[test]
+fn a_search_shows_what_it_found_on_its_last_page() {
+    let (done, going) = (operation("Succeeded", true), operation("Started", false));
+    let timeout = json!({ "error": { "cause": "timeout" }, "http_status": null });
+    for (word, operation) in [("operation", &done), ("unfinished", &going)] {
+        let earlier = word == "unfinished";
+        for (requests, failed, holds) in [(1, false, false), (1, true, false), (2, false, earlier), (2, true, earlier)]
+        {
+            let fields = json!({ "requests": requests, "http_status": 200, "operation": operation });
+            let more = if failed { timeout.clone() } else { body(&json!({ "operations": [] })) };
+            let told = seen(word, "get_operations_for_resource", &merged(&[&fields, &more]));
+            assert_eq!(told.is_ok(), holds, "{word} of {requests}, {failed}");
+        }
+    }
+    let going = |more: &Value| {
+        let operation = merged(&[&going, more]);
+        let fields = json!({ "http_status": 200, "operation": operation });
+        let said = body(&json!({ "operations": [sent(&operation)] }));
+        seen("unfinished", "get_operations_for_resource", &merged(&[&fields, &said])).map(|facts| facts.named)
+    };
+    assert_eq!(going(&json!({})), Ok(Named::Is(hash(NAME))));
+    assert_eq!(going(&json!({ "resource_name": null })), Ok(Named::Any));
+    assert!(going(&json!({ "id": null })).is_err() && going(&json!({ "operation_type": "CreateKeyPair" })).is_err());
+}
+
+#[test]
+fn who_answered_is_told_by_a_header() {
+    let done = operation("Succeeded", true);
+    let shown =
+        merged(&[&json!({ "http_status": 200, "operation": done }), &body(&json!({ "operation": sent(&done) }))]);
+    for (header, sandbox) in [(SANDBOX_HEADER, true), ("date", false)] {
+        let headers = json!({ "headers": { header: "1" } });
+        let told = [
+            finished(&merged(&[&answered("succeeded", &done), &headers])),
+            polled("succeeded", &merged(&[&shown, &headers])),
+            seen("no_answer", "get_key_pair", &headers),
+        ];
+        assert_eq!(told.map(|facts| facts.unwrap().sandbox), [sandbox; 3], "{header}");
+    }
+}
+
+#[test]
+fn the_gravest_note_counts() {
+    let note = |severity: &str| json!({ "severity": severity, "note": "n", "text": "t" });
+    let row = json!({ "line": 2, "key_pair_name": NAME, "account": "1", "region": "r", "verdict": "skip" });
+    for notes in [["warn", "skip"], ["skip", "warn"]] {
+        assert!(read("intent_recorded", &merged(&[&row, &json!({ "notes": notes.map(note) })])).is_ok(), "{notes:?}");
+    }
+}
+
+#[test]
+fn sessions_starts_and_stops_say_known_words() {
+    let session = |digest: &str| {
+        let fields = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+                             "sandbox": true, "settings": { "rate": "5/s" }, "settings_sha256": digest });
+        read("session_opened", &fields)
+    };
+    let digest = RawBody::new(br#"{"rate":"5/s"}"#).sha256.unwrap();
+    assert!(session(&digest).is_ok() && session(&digest.to_uppercase()).is_err());
+    let started = |by: &str| {
+        let policy = crate::domain::Policy::default();
+        read("run_started", &json!({ "plan_root": "r", "deletes": 1, "confirmed_by": by, "policy": policy }))
+    };
+    for by in ["yes", "confirm", "prompt", "nothing_to_delete"] {
+        assert!(started(by).is_ok(), "{by}");
+    }
+    let stopped = |why: &str| read("run_stopped", &json!({ "why": why }));
+    for why in RESUMABLE.into_iter().chain(CLOSING) {
+        assert!(stopped(why).is_ok(), "{why}");
+    }
+    assert!(started("nobody").is_err() && stopped("because").is_err());
+}
+
+fn identity(arn: &str, created: &str, fingerprint: &str) -> Identity {
+    let some = |text: &str| (!text.is_empty()).then(|| shape::Str(text.to_owned().into()));
+    Identity::of(&shape::Observation { arn: some(arn), created_at: some(created), fingerprint: some(fingerprint) })
+}
+
+/// Nothing reaches over into the bits of another part, and what is there is not taken for missing.
+#[test]
+fn each_part_of_an_identity_has_its_own_bits() {
+    assert_eq!(identity("", "", "").parts(), [0, 0, 0]);
+    for number in 0..60_000 {
+        let text = number.to_string();
+        assert!(matches!(identity("", "", &text).parts(), [0, 0, part] if part != 0), "{text}");
+    }
+    for number in 0..1_000 {
+        let text = number.to_string();
+        assert!(matches!(identity("", &text, "").parts(), [0, part, 0] if part != 0), "{text}");
+        assert!(matches!(identity(&text, "", "").parts(), [part, 0, 0] if part != 0), "{text}");
+    }
+}
+
+#[test]
+fn what_the_plan_did_not_see_says_nothing_against_a_reading() {
+    assert!(identity("a", "c", "").may_be_same_as(identity("a", "c", "f")));
+    assert!(identity("", "c", "f").may_be_same_as(identity("", "c", "")));
+}
+
+#[test]
+fn names_are_told_apart_by_region_too() {
+    let names = [name_of("a", "bc"), name_of("ab", "c"), name_of("a", "b"), name_of("b", "a")];
+    assert!((1..names.len()).all(|at| !names[..at].contains(&names[at])), "{names:?}");
+}

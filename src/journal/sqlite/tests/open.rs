@@ -1,0 +1,128 @@
+//! What is opened as a journal, and how it is made.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::super::open::{APPLICATION_ID, migrator, open_writer, wal_path};
+use super::*;
+use crate::journal::JournalError;
+
+async fn database(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap()
+}
+
+async fn execute(path: &Path, statements: &str) {
+    let mut connection = database(path).await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// How a writer and a reader are refused.
+async fn refused(path: &Path) -> [Option<String>; 2] {
+    let writer = open_writer(path).await.err().map(|error| error.to_string());
+    [writer, open_reader(path).await.err().map(|error| error.to_string())]
+}
+
+#[tokio::test]
+async fn a_journal_is_made_privately_with_its_directories() {
+    let directory = tempfile::tempdir().unwrap();
+    let deep = directory.path().join("a/b/journal.db");
+    let empty = directory.path().join("empty.db");
+    fs::write(&empty, []).unwrap();
+    fs::set_permissions(&empty, Permissions::from_mode(0o644)).unwrap();
+    for path in [deep, empty] {
+        write(&path, sessions()).await;
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode, wal_path(&path)), (0o600, format!("{}-wal", path.display()).into()));
+        assert!(!wal_path(&path).exists(), "the log is moved into the database at the end");
+        // One that was opened up is not closed again behind its owner's back.
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let mut connection = open_writer(&path).await.unwrap();
+        for (name, value) in [("journal_mode", "wal"), ("synchronous", "2"), ("fullfsync", "1"), ("foreign_keys", "1")]
+        {
+            let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+            let set: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
+            assert_eq!(set, value, "{name}");
+        }
+        connection.close().await.unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_a_journal_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let made = path("journal.db");
+    write(&made, sessions()).await;
+    let says = |errors: &[Option<String>; 2], what: &str| {
+        assert!(
+            errors.iter().all(|error| error.as_ref().is_some_and(|error| error.contains(what))),
+            "{what}: {errors:?}"
+        );
+    };
+
+    // Another database, which stays as it is.
+    let foreign = path("foreign.db");
+    execute(&foreign, "CREATE TABLE t (a); CREATE TABLE u (a)").await;
+    let before = fs::read(&foreign).unwrap();
+    says(&refused(&foreign).await, "not a keybatch journal");
+    execute(&foreign, "PRAGMA application_id = 7; DROP TABLE t; DROP TABLE u").await;
+    says(&refused(&foreign).await, "not a keybatch journal");
+    assert_eq!(before[18..20], fs::read(&foreign).unwrap()[18..20], "it was put into WAL mode");
+
+    let newer = path("newer.db");
+    fs::copy(&made, &newer).unwrap();
+    execute(&newer, "PRAGMA user_version = 2").await;
+    says(&refused(&newer).await, "newer keybatch");
+    fs::create_dir(path("directory")).unwrap();
+    says(&refused(&path("directory")).await, "it is a directory");
+    fs::write(path("byte"), [b'S']).unwrap();
+    says(&refused(&path("byte")).await, "file is not a database");
+    fs::write(path("bytes"), b"SQ").unwrap();
+    assert!(refused(&path("bytes")).await.iter().all(Option::is_some));
+    std::os::unix::fs::symlink(&made, path("link")).unwrap();
+    assert!(refused(&path("link")).await[0].as_ref().is_some_and(|error| error.contains("symbolic link")));
+    assert!(open_reader(&path("link")).await.is_ok());
+    for missing in [path("missing"), made.join("below")] {
+        assert!(matches!(open_reader(&missing).await, Err(JournalError::Missing { .. })), "{}", missing.display());
+    }
+    assert!(matches!(open_reader(Path::new("a\0b")).await, Err(JournalError::Unusable { .. })));
+    execute(&made, "CREATE TRIGGER t AFTER INSERT ON entry BEGIN SELECT 1; END").await;
+    assert!(matches!(open_writer(&made).await, Err(JournalError::Changed { .. })));
+    assert!(open_reader(&made).await.is_ok());
+}
+
+/// A process may die anywhere while it makes a journal.
+#[tokio::test]
+async fn a_journal_whose_making_was_broken_off_is_completed() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, tables, mark) in [("none", false, 0), ("marked", false, APPLICATION_ID), ("tables", true, 0)] {
+        let path = directory.path().join(name);
+        execute(&path, &format!("PRAGMA user_version = 0; PRAGMA application_id = {mark}; VACUUM")).await;
+        if tables {
+            migrator().run(&mut database(&path).await).await.unwrap();
+        }
+        let read = open_reader(&path).await;
+        assert_eq!(matches!(read, Err(JournalError::Unmade { .. })), !tables, "{name}: {read:?}");
+        open_writer(&path).await.unwrap().close().await.unwrap();
+        let mut connection = open_reader(&path).await.unwrap();
+        let sql = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version";
+        let marks = sqlx::query(sql).fetch_one(&mut connection).await.unwrap();
+        assert_eq!((marks.get::<i64, _>(0), marks.get::<i64, _>(1)), (APPLICATION_ID, 1), "{name}");
+        assert!(sqlx::query("DELETE FROM rate").execute(&mut connection).await.is_err(), "a reader wrote");
+    }
+}
+
+#[test]
+fn errors_of_the_machine_are_told_by_their_kind() {
+    let database = |source: sqlx::Error| JournalError::Database { source: Arc::new(source) };
+    assert!(is_of_the_machine(&database(sqlx::Error::Io(std::io::Error::other("disk")))));
+    assert!(!is_of_the_machine(&database(sqlx::Error::RowNotFound)));
+    assert!(!is_of_the_machine(&JournalError::damaged("a page")));
+    assert!(!is_of_the_machine(&JournalError::Database { source: Arc::new(std::fmt::Error) }));
+}
