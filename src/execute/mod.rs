@@ -140,13 +140,13 @@ async fn work_lane<L: Lightsail, R: RunReader>(
         feeder.shared.control.fed(target_no);
     }
     let mut result = fed.map(drop);
-    while let Some(joined) = rows.join_next().await {
-        result = result.and(finished(joined));
+    loop {
         if let Err(error) = &result {
             feeder.shared.control.stop(control::StoppedBy::Journal, error.to_string(), None);
         }
+        let Some(joined) = rows.join_next().await else { return result };
+        result = result.and(finished(joined));
     }
-    result
 }
 
 fn finished(joined: Result<Result<(), JournalError>, tokio::task::JoinError>) -> Result<(), JournalError> {
