@@ -138,6 +138,39 @@ fn contradicting_duplicates_are_refused() {
     assert!(done.stderr.contains("twice") && done.stderr.contains('3'), "names the row and its line\n{done}");
 }
 
+/// With `--skip-invalid` neither of two contradicting rows is asked for: which one was meant is not for a program to guess.
+// SEMANTICS: P4
+#[test]
+fn of_contradicting_duplicates_none_is_deleted() {
+    let bench = Bench::new();
+    let pair = bench.world.key("twice");
+    bench.world.key("once");
+    let text = format!("name,fingerprint\ntwice,{}\nonce,\ntwice,aa:bb:cc\n", pair.fingerprint);
+    bench.run(&bench.file("m.csv", text), &["--skip-invalid"]).exits(3);
+    let rows = support::intents(&bench);
+    let outcomes: Vec<_> = rows.iter().map(|row| row.outcome()).collect();
+    assert_eq!(outcomes, ["skipped", "deleted", "skipped"], "{rows:#?}");
+    assert_eq!((bench.world.deletes("twice"), bench.world.deletes("once")), (0, 1));
+    invariants(&bench);
+}
+
+/// A row that asks for the same deletion for another reason is skipped like an exact duplicate, but somebody should look: it
+/// costs exit 0, and what differs is named.
+// SEMANTICS: P4
+#[test]
+fn duplicates_that_differ_in_their_reason_are_told() {
+    let bench = Bench::new();
+    bench.world.key("twice");
+    let text = "name,reason,team\ntwice,left,a\ntwice,rotated,a\n";
+    bench.run(&bench.file("m.csv", text), &[]).exits(3);
+    let rows = support::intents(&bench);
+    assert_eq!((rows[0].outcome().as_str(), rows[1].outcome().as_str()), ("deleted", "skipped"), "{rows:#?}");
+    let said = bench.query("SELECT detail FROM intents WHERE row_no = 2");
+    assert!(said[0]["detail"].as_str().unwrap().ends_with("differs in: reason"), "{said:?}");
+    assert_eq!(bench.world.deletes("twice"), 1);
+    invariants(&bench);
+}
+
 /// The same name in two regions is no duplicate.
 #[test]
 fn the_same_name_in_two_regions_is_no_duplicate() {

@@ -349,8 +349,11 @@ mod tests {
             stage.put_seen("r", &pairs[..3]).await.unwrap();
             stage.put_seen("r", &pairs[3..]).await.unwrap();
             if used {
-                let used = ["i\"1", "i2"].map(|instance| ("two".to_owned(), instance.to_owned()));
-                stage.put_used("r", &used).await.unwrap();
+                // A page each, and one without any.
+                for instance in ["i\"1", "i2"] {
+                    stage.put_used("r", &[("two".to_owned(), instance.to_owned())]).await.unwrap();
+                }
+                stage.put_used("r", &[]).await.unwrap();
             }
             let mut joined: Vec<Any> = stage.joined(0, 2).await.unwrap();
             joined.extend(stage.joined(2, 10).await.unwrap());
@@ -373,6 +376,27 @@ mod tests {
                     false => vec![],
                 }
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_stays_behind_and_what_is_replaced_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut stage = Stage::create(directory.path(), "name").await.unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        stage.put_rows(&[row(1, "r", "one", Some("theirs")), row(2, "r", "two", Some("ours"))]).await.unwrap();
+        stage.index_rows().await.unwrap();
+        stage.replace(2, r#"{"line":7}"#).await.unwrap();
+        let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
+        assert_eq!(joined.iter().map(|row| row.body["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 7]);
+        let suspects: Vec<Any> = stage.suspects(0, 10, "ours", false).await.unwrap();
+        assert_eq!(
+            suspects.iter().map(|row| row.row).collect::<Vec<_>>(),
+            [1],
+            "also where every row names an account"
+        );
+        for (region, name, named) in [("r", "one", true), ("r", "three", false), ("other", "one", false)] {
+            assert_eq!(stage.names(region, name).await.unwrap(), named, "{name} in {region}");
         }
     }
 
