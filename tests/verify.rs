@@ -7,9 +7,12 @@ mod story;
 use std::path::{Path, PathBuf};
 
 use keybatch::audit::{Options, Report, Verdict, plan_root, verify};
+use keybatch::domain::RunId;
 use keybatch::journal::checkpoint::Checkpoint;
 use keybatch::journal::merkle::{Frontier, leaf_hash};
 use keybatch::journal::sqlite::SqliteReader;
+use keybatch::journal::{Draft, Entry, Event};
+use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
@@ -356,6 +359,56 @@ async fn a_journal_that_was_just_made_or_lost_its_log_is_consistent() {
         assert!(report.verdict == expected || report.entries == 0, "{part} bytes: {report:?}");
     }
     journal.close().await.unwrap();
+}
+
+/// An entry's event from its fields.
+fn event(kind: &str, fields: &serde_json::Value) -> Event {
+    let mut body = fields.clone();
+    (body["v"], body["seq"], body["kind"]) = (1.into(), 1.into(), kind.into());
+    (body["at"], body["run"]) = ("2026-01-01T00:00:00.000000Z".into(), serde_json::Value::Null);
+    Entry::parse(&body.to_string()).unwrap().event
+}
+
+/// A journal of more rows than are made again at once: the row that differs is named wherever it is, and nothing else is.
+#[tokio::test]
+async fn the_one_row_that_differs_is_named_in_a_long_journal_too() {
+    const ROWS: u64 = 9_000;
+    // SHA-256 of {}, the settings.
+    const DIGEST: &str = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    let place = Place::new();
+    let journal = place.journal().await;
+    let run: RunId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
+    let begin = [
+        event(
+            "session_opened",
+            &json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+                     "account": "123456789012", "endpoint": "sandbox:w", "sandbox": true, "settings": {},
+                     "settings_sha256": DIGEST }),
+        ),
+        event(
+            "manifest_ingested",
+            &json!({ "name": "m", "sha256": "ab", "bytes": 1, "rows": ROWS, "columns": ["name"] }),
+        ),
+    ];
+    let begin = begin.map(|event| Draft { run: Some(run), row: None, event });
+    let rows = (1..=ROWS).map(|row| {
+        let intent = json!({ "line": row + 1, "key_pair_name": format!("key-{row}"), "account": "123456789012",
+                             "region": "us-east-1", "verdict": "absent" });
+        Draft { run: Some(run), row: Some(row), event: event("intent_recorded", &intent) }
+    });
+    journal.append(begin.into_iter().chain(rows).collect()).await.unwrap();
+    journal.close().await.unwrap();
+    assert_eq!(place.verify().await.verdict, Verdict::SelfConsistent);
+    for row in [1, 4_096, 4_097, 8_192, ROWS] {
+        place.tamper(&format!("UPDATE intent SET key_pair_name = 'x' || key_pair_name WHERE row_no = {row}")).await;
+        let report = place.verify().await;
+        assert_eq!(report.verdict, Verdict::ProjectionMismatch, "{report:?}");
+        assert_eq!(report.findings.len(), 1, "{report:?}");
+        let told = format!("\"row_no\":{row},");
+        assert!(report.detail.contains(&told) && report.detail.contains(&format!("xkey-{row}")), "{}", report.detail);
+        place.tamper(&format!("UPDATE intent SET key_pair_name = substr(key_pair_name, 2) WHERE row_no = {row}")).await;
+    }
+    assert_eq!(place.verify().await.verdict, Verdict::SelfConsistent);
 }
 
 #[tokio::test]
