@@ -217,9 +217,12 @@ async fn doctor_names_what_is_wrong() {
     let place = Place::new();
     let before = data(&place, &["doctor"]);
     assert!(before.contains("not there yet"), "{before}");
-    place.filled().await;
+    let entries = place.filled().await.size;
     let good = data(&place, &["doctor"]);
     assert!(good.contains("0600") && good.contains("free") && !good.contains("BAD"), "{good}");
+    let bytes = std::fs::metadata(place.path()).unwrap().len();
+    let content = format!("version 1, {entries} entries, {bytes} bytes in pages");
+    assert!(good.contains(&content) && good.contains(" good    3."), "{good}");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     std::fs::set_permissions(place.path(), mode).unwrap();
     let output = keybatch(&place, &["doctor"]);
