@@ -335,8 +335,9 @@ impl Session<'_> {
         let error = CliError::from_error(Exit::Environment, error);
         if self.record().await.is_ok_and(|record| record.state == "finished") {
             self.sum_up(None).await;
-            return Err(error
-                .hint("the run is finished, and every outcome is in the journal: only what follows that is missing"));
+            return Err(
+                error.hint("nothing of the run is missing: it is finished, and every outcome is in the journal")
+            );
         }
         self.sum_up(Some(StoppedBy::Journal)).await;
         Err(error
