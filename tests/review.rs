@@ -7,8 +7,10 @@ mod story;
 use std::process::{Command, Output, Stdio};
 
 use assert_cmd::cargo::CommandCargoExt as _;
+use keybatch::journal::Draft;
 use keybatch::journal::checkpoint::Checkpoint;
-use serde_json::Value;
+use keybatch::journal::event::{Event, OverrideUsed, RateChanged};
+use serde_json::{Value, json};
 use story::Place;
 
 fn keybatch(place: &Place, arguments: &[&str]) -> Output {
@@ -210,6 +212,56 @@ async fn a_missing_journal_is_said_to_be_missing() {
         assert!(String::from_utf8(output.stderr).unwrap().contains("there is no journal"), "{command:?}");
     }
     assert_eq!(std::fs::read_dir(place.directory.path()).unwrap().count(), 0, "reading makes no files");
+}
+
+/// What is known of a run as a whole: each session with its end, each lifted rule, and the last rate of each target.
+#[tokio::test]
+async fn a_run_is_told_with_all_that_was_said_of_it() {
+    const RUN: &str = "0198c0de-0000-7000-8000-000000000001";
+    let place = Place::new();
+    place.filled().await;
+    let journal = place.journal().await;
+    let changed = |region: &str, to: &str| {
+        Event::RateChanged(RateChanged {
+            account: "123456789012".into(),
+            region: region.into(),
+            from_per_s: "1".into(),
+            to_per_s: to.into(),
+            learned_per_s: None,
+            learned_is_limit: None,
+            why: "admitted".into(),
+        })
+    };
+    let lifted = OverrideUsed { which: "skip-invalid".into(), by: "user@host".into(), why: Some("agreed".into()) };
+    let more = [changed("us-east-1", "2"), changed("eu-west-1", "3"), Event::OverrideUsed(lifted)];
+    let more = more.map(|event| Draft { run: RUN.parse().ok(), row: None, event });
+    journal.append(more.into()).await.unwrap();
+    journal.close().await.unwrap();
+    let told = json(&place, &["show", RUN, "--output", "json"]);
+    assert_eq!(told["confirmed"], json!([8, "yes"]));
+    assert_eq!([&told["deletes_sent"], &told["reads_sent"], &told["throttled"]], [10, 17, 9]);
+    let of = |list: &str, field: &str| -> Vec<Value> {
+        told[list].as_array().unwrap().iter().map(|one| one[field].clone()).collect()
+    };
+    assert_eq!(of("sessions", "session"), ["s1", "s2", "s3", "s4"]);
+    // The first one crashed.
+    let closed: Vec<bool> = of("sessions", "closed_at").iter().map(Value::is_string).collect();
+    assert_eq!(closed, [false, true, true, true]);
+    let ends = of("sessions", "closed_at");
+    assert!(ends[1..].iter().zip(&of("sessions", "opened_at")[1..]).all(|(end, begin)| end.as_str() > begin.as_str()));
+    assert!(ends[1..].is_sorted_by_key(|end| end.to_string()));
+    assert_eq!(of("rates", "region"), ["us-east-1", "eu-west-1"]);
+    assert_eq!(
+        (of("rates", "per_s"), of("rates", "changes")),
+        (vec!["2".into(), "3".into()], vec![2.into(), 1.into()])
+    );
+    assert_eq!(
+        [of("overrides", "which"), of("overrides", "by"), of("overrides", "why")].concat(),
+        ["skip-invalid", "user@host", "agreed"]
+    );
+    assert_eq!(of("not_deleted", "row"), [2, 4, 5, 7, 8, 9, 10]);
+    assert_eq!(of("not_deleted", "outcome")[..3], ["gone", "skipped", "absent"]);
+    assert!(of("not_deleted", "detail").iter().all(|detail| *detail == "so it is"));
 }
 
 #[tokio::test]
