@@ -68,7 +68,7 @@ fn power_loss_at_any_moment() {
     });
     let sum = |of: fn(&Led) -> usize| led.iter().map(of).sum::<usize>();
     assert!(sum(|led| led.recorded.log_restarts()) > KINDS.len() + 1, "the log was begun anew");
-    assert!(led[2].recorded.pages_moved() > 100, "the log was moved into the database");
+    assert!(led[2].recorded.pages_moved() > 50, "the log was moved into the database");
     assert!(sum(|led| led.tally.images) >= images, "as many images as were asked for");
     say(&format!(
         "power loss: {} operations ({} synchronisations, {} requests, {} begins of the log), {} images, {} distinct, {} \

@@ -61,9 +61,9 @@ fn mount(args: &[&str]) -> Result<(), String> {
 }
 
 /// Disks of these sizes, so that they fill up at different moments: before there is a journal, while it is made, while
-/// planning, at each of the commits of the run, and at its end. A page is 4 KiB.
+/// planning, at each of the commits of the run, and at its end. A page is 8 KiB.
 fn sizes_in_kib() -> Vec<usize> {
-    (8..272).step_by(24).chain((272..400).step_by(4)).collect()
+    (8..544).step_by(48).chain((544..800).step_by(8)).collect()
 }
 
 // SEMANTICS: P52

@@ -6,9 +6,9 @@ use crate::{
     support::{Live, binary},
 };
 
-/// Bytes that a file may have; 4 KiB is less than one page of the journal and its header.
+/// Bytes that a file may have; 2 KiB is less than one page of the journal and its header.
 const SMALLEST_FILE: u64 = 2 * 1024;
-const FILE_STEP: u64 = 40 * 1024;
+const FILE_STEP: u64 = 80 * 1024;
 const FILE_SIZES: u64 = 24;
 
 /// A session of the scene's run under a limit of `prlimit`.

@@ -42,9 +42,15 @@ async fn content(path: &Path) -> Result<Vec<String>, sqlx::Error> {
     Ok(all)
 }
 
+/// Bytes of a page of a database, by its header.
+fn page_size(file: &[u8]) -> usize {
+    usize::from(u16::from_be_bytes([file[16], file[17]]))
+}
+
 #[test]
 fn damage_is_found_or_does_none() {
     let (file, original) = (&sample().file, run(content(&Copy::new().path())).unwrap());
+    let size = page_size(file);
     let seed = std::env::var("KEYBATCH_TAMPER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_124);
     let mut random = fastrand::Rng::with_seed(seed);
     let cases = if whole() { 20_000 } else { 300 };
@@ -60,17 +66,17 @@ fn damage_is_found_or_does_none() {
                 damaged[at..end].fill_with(|| random.u8(..));
             }
             1 => {
-                let pages = damaged.len() / 4096;
+                let pages = damaged.len() / size;
                 let (a, b) = (random.usize(..pages), random.usize(..pages));
-                let page = damaged[a * 4096..][..4096].to_vec();
-                damaged.copy_within(b * 4096..b * 4096 + 4096, a * 4096);
-                damaged[b * 4096..][..4096].copy_from_slice(&page);
+                let page = damaged[a * size..][..size].to_vec();
+                damaged.copy_within(b * size..(b + 1) * size, a * size);
+                damaged[b * size..][..size].copy_from_slice(&page);
             }
             2 => damaged.truncate(random.usize(..damaged.len())),
             3 => damaged.extend(std::iter::repeat_n(0, random.usize(1..9000))),
             // The header and the page of the schema more often than others.
             4 => damaged[random.usize(..100)] ^= 1 << random.u8(..8),
-            5 => damaged[random.usize(100..4096)] ^= 1 << random.u8(..8),
+            5 => damaged[random.usize(100..size)] ^= 1 << random.u8(..8),
             _ => {
                 let at = random.usize(..damaged.len());
                 damaged[at] ^= 1 << random.u8(..8);
@@ -99,9 +105,10 @@ fn no_bit_of_an_inner_page_makes_it_run_for_ever() {
     let copy = Copy::new();
     let mut counts = BTreeMap::<&str, usize>::new();
     // Interior pages of tables: which child holds which numbers stands in the cells at their end.
-    let inner = (1..file.len() / 4096).filter(|page| file[page * 4096] == 5);
+    let size = page_size(file);
+    let inner = (1..file.len() / size).filter(|page| file[page * size] == 5);
     let step = if whole() { 1 } else { 7 };
-    let places = inner.flat_map(|page| page * 4096..(page + 1) * 4096).filter(|at| file[*at] != 0);
+    let places = inner.flat_map(|page| page * size..(page + 1) * size).filter(|at| file[*at] != 0);
     for (case, at) in places.enumerate().filter(|(case, _)| case % step == 0) {
         let mut damaged = file.clone();
         damaged[at] ^= 1 << (case % 8);
@@ -121,8 +128,9 @@ fn children_in_another_order_are_damage() {
     let file = &sample().file;
     let copy = Copy::new();
     let mut cases = 0;
-    for page in (1..file.len() / 4096).filter(|page| file[page * 4096] == 5) {
-        let begin = page * 4096;
+    let size = page_size(file);
+    for page in (1..file.len() / size).filter(|page| file[page * size] == 5) {
+        let begin = page * size;
         let count = usize::from(u16::from_be_bytes([file[begin + 3], file[begin + 4]]));
         for cell in 1..count {
             let at = |cell: usize| begin + 12 + 2 * cell;
@@ -145,7 +153,7 @@ fn a_file_without_its_beginning_is_damaged() {
     let copy = Copy::new();
     let mut other = sample().file.clone();
     other[0] ^= 0x20;
-    for damaged in [&sample().file[..50], &sample().file[..512], &sample().file[..4096], &other] {
+    for damaged in [&sample().file[..50], &sample().file[..512], &sample().file[..page_size(&sample().file)], &other] {
         copy.put(damaged);
         let report = run(copy.verify());
         assert_eq!(report.verdict, Verdict::Corrupt, "{} bytes: {report:?}", damaged.len());

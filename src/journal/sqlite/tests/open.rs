@@ -53,6 +53,22 @@ async fn a_journal_is_made_privately_with_its_directories() {
     }
 }
 
+/// A journal that was begun with pages of 4 KiB, as those of 0.1 were, keeps them.
+#[tokio::test]
+async fn a_journal_with_other_pages_is_written_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    execute(&path, "PRAGMA page_size = 4096; CREATE TABLE t (x); DROP TABLE t;").await;
+    write(&path, sessions()).await;
+    let of_new = directory.path().join("new.db");
+    write(&of_new, sessions()).await;
+    let pages = |path: &Path| u16::from_be_bytes(fs::read(path).unwrap()[16..18].try_into().unwrap());
+    assert_eq!((pages(&path), pages(&of_new)), (4_096, 8_192));
+    let mut connection = open_reader(&path).await.unwrap();
+    let report: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(report, "ok");
+}
+
 #[tokio::test]
 async fn nothing_but_a_journal_is_opened() {
     let directory = tempfile::tempdir().unwrap();
