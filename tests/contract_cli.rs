@@ -5,6 +5,7 @@
 mod support;
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use support::{Act, Bench, OUTCOMES, count, invariants, row, shell, summary};
 
@@ -89,6 +90,7 @@ fn the_prompt_on_a_terminal() {
     for (typed, code, left) in [("1\n", 10, 3), ("no\n", 10, 3), ("3\n", 0, 0)] {
         let bench = Bench::new();
         let names = bench.world.keys("key", 3);
+        bench.world.script("GetKeyPairs", "*", [Act::ok().after(Duration::from_millis(900))]);
         let manifest = bench.manifest(&names).display().to_string();
         let journal = bench.journal().display().to_string();
         let binary = support::binary();
@@ -108,6 +110,7 @@ fn the_prompt_on_a_terminal() {
         assert_eq!(bench.world.state().keys.len(), left, "typed {typed:?}\n{said}");
         assert!(said.contains(support::ACCOUNT) && said.contains("us-east-1") && said.contains("key-01"), "{said}");
         assert!(said.contains("127.0.0.1"), "the endpoint is shown\n{said}");
+        assert!(said.contains("planning: 0 key pairs seen"), "nobody is left waiting in silence\n{said}");
     }
 }
 

@@ -12,6 +12,7 @@ use super::connect::{Connection, Goal, connect, default_region, world_directory}
 use super::error::{CliError, NOTHING, READS};
 use super::exit::Exit;
 use super::options::SessionOptions;
+use super::progress::Planning;
 use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened, wait_out};
 use super::signals::Signals;
 use super::{Context, confirm};
@@ -22,7 +23,7 @@ use crate::journal::sqlite::stage::Stage;
 use crate::manifest::{self, Faults, Ingested};
 use crate::plan::guard::{IfInUse, StagedRow};
 use crate::plan::stage::{StageError, compare_twins, stage_manifest};
-use crate::plan::{PlanError, Planner};
+use crate::plan::{PlanError, Planner, Tally};
 use crate::sandbox::World;
 
 /// Delete the key pairs that a manifest names
@@ -212,6 +213,7 @@ async fn execute(
         let target = Target { account: account.clone(), region: region.clone() };
         lanes.push(session.lane(&connection, target, &policy).await?);
     }
+    let tally = Arc::<Tally>::default();
     let planner = Planner {
         run: session.run,
         journal: session.open.journal.clone(),
@@ -221,8 +223,10 @@ async fn execute(
         if_in_use: args.if_in_use.into(),
         skip_invalid: args.skip_invalid,
         patience: policy.settle_timeout,
+        tally: Arc::clone(&tally),
     };
-    let plan = match planner.plan(&mut staged.stage).await {
+    let planning = Planning::start(&context.ui, staged.ingested.rows, session.sandbox, tally);
+    let plan = match planning.during(|line| context.ui.talk(line), planner.plan(&mut staged.stage)).await {
         Ok(plan) => plan,
         Err(PlanError::Journal(error)) => return Err(error.into()),
         Err(error) => {

@@ -1,0 +1,199 @@
+//! Looking before planning: which key pairs there are, and which of them instances were made with.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+
+use futures_util::future::try_join;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::guard::IfInUse;
+use super::unacknowledged::Unacknowledged;
+use super::{PlanError, Planner, foreign};
+use crate::domain::{Class, Identity, KeyPair, Observation, micros};
+use crate::execute::lane::{Lane, Reading};
+use crate::journal::Draft;
+use crate::journal::event::{Event, Found, Observed, Source, TargetInventory};
+use crate::journal::sqlite::stage::Stage;
+use crate::lightsail::{Instance, Lightsail, Page};
+
+/// Readings that may be on their way to the disk while the next one is made. A disk that lags behind by more makes the
+/// next one wait.
+pub(super) const READINGS_AHEAD: usize = 32;
+
+/// How often a page that gets no usable answer is asked for. Planning changes nothing, so giving up is cheap.
+const TRIES: u32 = 5;
+
+/// Pages of one listing at most: 200 key pairs each are two million, beyond which a service that never ends its
+/// listing is more likely than an account of that size.
+const MOST_PAGES: u64 = 100_000;
+
+/// A key pair of the inventory, as it is staged: arn, creation time, fingerprint, tags, and when it was seen.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Seen(Option<String>, Option<String>, Option<String>, BTreeMap<String, String>, Timestamp);
+
+impl From<Observation> for Seen {
+    fn from(seen: Observation) -> Self {
+        let Identity { arn, created_at, fingerprint } = seen.identity;
+        Self(arn, created_at, fingerprint, seen.tags, seen.at)
+    }
+}
+
+impl From<Seen> for Observation {
+    fn from(Seen(arn, created_at, fingerprint, tags, at): Seen) -> Self {
+        Self { identity: Identity { arn, created_at, fingerprint }, tags, at }
+    }
+}
+
+/// What the targets share while they are observed.
+pub(super) struct Observing<'a> {
+    pub(super) stage: Mutex<&'a mut Stage>,
+    /// A reading need not be durable before the next one; all of them must be before anything follows from them.
+    pub(super) readings: Unacknowledged,
+}
+
+impl<L: Lightsail> Planner<L> {
+    /// Reads the inventory of one target and its instances into the stage.
+    pub(super) async fn observe(&self, lane: &Lane<L>, shared: &Observing<'_>) -> Result<TargetInventory, PlanError> {
+        let region = &lane.target.region;
+        let mut inventory = TargetInventory {
+            account: lane.target.account.clone(),
+            region: region.clone(),
+            key_pairs: 0,
+            pages: 0,
+            instances: None,
+            deletes: 0,
+        };
+        let mut token: Option<String> = None;
+        let mut seen = Vec::new();
+        loop {
+            let action = "lightsail:GetKeyPairs";
+            let request = || lane.port.get_key_pairs(region, token.as_deref());
+            let listing = self.listing(lane, &shared.readings, Source::GetKeyPairs, action, request);
+            // A page is staged while the next one is on its way.
+            let staging = async { Ok(shared.stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
+            let (page, ()): (Page<KeyPair>, ()) = try_join(listing, staging).await?;
+            inventory.pages += 1;
+            inventory.key_pairs += page.items.len() as u64;
+            self.tally.key_pairs.fetch_add(page.items.len() as u64, Ordering::Relaxed);
+            let at = micros(self.clock.now());
+            seen.extend(page.items.into_iter().map(|pair| seen_row(pair, at)));
+            if !self.goes_on(lane, action, &mut token, page.next, inventory.pages)? {
+                break;
+            }
+        }
+        shared.stage.lock().await.put_seen(region, &seen).await?;
+        inventory.instances = self.instances(lane, shared).await?;
+        Ok(inventory)
+    }
+
+    /// Reads which key pair names instances were made with. Where that is not permitted, it matters only to those who
+    /// asked for a stricter treatment than a warning.
+    async fn instances(&self, lane: &Lane<L>, shared: &Observing<'_>) -> Result<Option<u64>, PlanError> {
+        let region = &lane.target.region;
+        let (mut token, mut pages, mut instances) = (None::<String>, 0, 0);
+        loop {
+            let action = "lightsail:GetInstances";
+            let request = || lane.port.get_instances(region, token.as_deref());
+            let page: Result<Page<Instance>, PlanError> =
+                self.listing(lane, &shared.readings, Source::GetInstances, action, request).await;
+            let page = match page {
+                Ok(page) => page,
+                Err(PlanError::Journal(error)) => return Err(error.into()),
+                Err(_) if self.if_in_use == IfInUse::Warn => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            pages += 1;
+            instances += page.items.len() as u64;
+            self.tally.instances.fetch_add(page.items.len() as u64, Ordering::Relaxed);
+            let used: Vec<_> =
+                page.items.into_iter().filter_map(|instance| Some((instance.ssh_key_name?, instance.name))).collect();
+            shared.stage.lock().await.put_used(region, &used).await?;
+            if !self.goes_on(lane, action, &mut token, page.next, pages)? {
+                return Ok(Some(instances));
+            }
+        }
+    }
+
+    /// Asks for one page, again where no usable answer comes, and records what it cost.
+    async fn listing<T, F>(
+        &self,
+        lane: &Lane<L>,
+        readings: &Unacknowledged,
+        source: Source,
+        action: &'static str,
+        request: impl Fn() -> F,
+    ) -> Result<T, PlanError>
+    where
+        F: Future<Output = crate::domain::Reply<T>>,
+    {
+        let mut tries = 0;
+        loop {
+            let Reading { reply, requests, throttled } = lane.read(self.patience, &request).await?;
+            tries += 1;
+            if lane.is_foreign(&reply.exchange) {
+                return Err(foreign(lane, &reply.exchange));
+            }
+            let error = reply.result.as_ref().err().cloned();
+            let found = error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class));
+            // A page is many key pairs: each row's own observation is in its intent. An error is kept whole.
+            let exchange = if error.is_some() { reply.exchange } else { reply.exchange.without_body() };
+            let seen = Observed {
+                source,
+                found,
+                requests,
+                throttled,
+                account: Some(lane.target.account.clone()),
+                region: Some(lane.target.region.clone()),
+                observation: None,
+                operation: None,
+                error: error.clone(),
+                exchange,
+            };
+            let draft = Draft { run: Some(self.run), row: None, event: Event::Observed(Box::new(seen)) };
+            readings.append(vec![draft]).await?;
+            let error = match reply.result {
+                Ok(page) => return Ok(page),
+                Err(error) => error,
+            };
+            let said = error.summary();
+            let target = lane.target.clone();
+            match error.class {
+                Class::Denied => return Err(PlanError::NotPermitted { action, target, said }),
+                Class::RefusedForAll | Class::Refused | Class::NotFound => {
+                    return Err(PlanError::Unreadable { action, target, said });
+                }
+                _ if tries >= TRIES => return Err(PlanError::Unreadable { action, target, said }),
+                _ => crate::execute::pause(tries).await,
+            }
+        }
+    }
+
+    /// Whether a listing has another page. One that repeats its token, or never ends, is not the whole: what it does not
+    /// list must not pass for absent.
+    fn goes_on(
+        &self,
+        lane: &Lane<L>,
+        action: &'static str,
+        token: &mut Option<String>,
+        next: Option<String>,
+        pages: u64,
+    ) -> Result<bool, PlanError> {
+        if next.is_some() && (next == *token || pages >= MOST_PAGES) {
+            let said = format!("its pages do not end (page {pages})");
+            return Err(PlanError::Unreadable { action, target: lane.target.clone(), said });
+        }
+        *token = next;
+        Ok(token.is_some())
+    }
+}
+
+/// What is staged of a key pair of the inventory.
+fn seen_row(pair: KeyPair, at: Timestamp) -> (String, String) {
+    let name = pair.name.clone();
+    let seen = Seen::from(crate::execute::observation(pair, at));
+    let body = serde_json::to_string(&seen).unwrap_or_default();
+    (name, body)
+}
