@@ -135,7 +135,7 @@ impl Kept {
                     answer.items.into_iter().for_each(|pair| self.take_in(pair, at));
                     (Found::Listed, answer.next, None)
                 }
-                Err(error) => (super::worker::found_error(error.class), None, Some(error)),
+                Err(error) => (super::look::found_error(error.class), None, Some(error)),
             };
             let seen = Observed {
                 source: Source::GetKeyPairs,

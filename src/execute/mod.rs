@@ -13,6 +13,7 @@ pub mod decide;
 mod detail;
 mod inventory;
 pub mod lane;
+mod look;
 pub mod pace;
 pub mod rate;
 pub mod row;
@@ -33,9 +34,9 @@ use decide::{Denial, Situation, Step, decide};
 use inventory::Inventory;
 use lane::Lane;
 pub(crate) use lane::pause;
+pub(crate) use look::{found_error, observation};
 use row::RowState;
 use worker::Worker;
-pub(crate) use worker::{found_error, observation};
 
 /// How many rows are read from the journal at once.
 const PAGE: u32 = 256;

@@ -1,0 +1,249 @@
+//! Looking, for the rows that [`worker`](super::worker) works off: reading a key pair, searching the operation history, asking
+//! for the state of an operation. What was found is recorded as it is; what it means, `decide` says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::lane::{Reading, pause};
+use super::worker::{Flow, Worker, split};
+use crate::domain::{Class, Exchange, KeyPair, Observation, Operation, parse_time};
+use crate::journal::JournalError;
+use crate::journal::event::{Event, Found, Observed, OperationPolled, Source};
+use crate::lightsail::Lightsail;
+use crate::lightsail::classify::classify_operation;
+
+/// How many pages of an operation history are read at most. The service keeps it for a limited time, and 100 pages of
+/// 200 are more operations on one name than any script makes.
+const SEARCH_PAGES: u32 = 100;
+
+/// How far the service's clock may put an operation outside of the attempt that caused it: two clocks that are set by
+/// the network differ by less. A larger difference only leaves an operation unclaimed.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(200);
+
+/// The same for a time in whole seconds, whose fraction was cut off.
+const WHOLE_SECONDS_TOLERANCE: Duration = Duration::from_millis(1_200);
+
+impl<L: Lightsail> Worker<L> {
+    /// A row that was read and became too old in the queue is read once more, and asked for right after that: at a slow rate
+    /// the queue alone can take longer than `--max-observation-age`. One row of a target at a time, with its place in
+    /// flight, which nobody who waits here may keep from it.
+    async fn go_directly(&mut self) {
+        if self.direct.is_none() {
+            self.take_place().await;
+            self.direct = Some(self.lane.pacer.direct().await);
+        }
+    }
+
+    /// Reads the key pair: by itself, or before the first attempt from a listing of the whole target where that costs
+    /// fewer requests.
+    pub(super) async fn read(&mut self, level: u32) -> Result<Flow, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        // Where a request of ours may have taken effect, a session that stops looks all the same.
+        let never = CancellationToken::new();
+        let stopping = if self.state.unread { &never } else { shared.control.stopping() };
+        let again = self.state.rereads > 0 && !self.state.delete_seen;
+        let waited = async {
+            pause(level).await;
+            if again {
+                self.go_directly().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => return Ok(Flow::Leave),
+            () = waited => {}
+        }
+        let patience = shared.policy.settle_timeout;
+        if self.state.attempts == 0 && !again {
+            let name = &self.intent.key_pair_name;
+            let listed = self.inventory.look_up(&self.shared, &self.lane, self.target_no, name).await?;
+            if let Some((pair, at)) = listed.filter(|(pair, _)| self.compare(pair) != Found::NoAnswer) {
+                return self.observed_in_inventory(pair, at).await;
+            }
+        }
+        let (region, name) = (&self.intent.region, &self.intent.key_pair_name);
+        let permit = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return Ok(Flow::Leave),
+            permit = self.lane.pacer.acquire() => permit,
+        };
+        let request = || self.lane.port.get_key_pair(region, name);
+        let Reading { reply, requests, throttled } = self.lane.read_with(permit, stopping, patience, request).await?;
+        let (pair, error) = split(reply.result);
+        let found = match (&pair, &error) {
+            (Some(pair), _) if pair.name != *name => Found::NoAnswer,
+            (Some(pair), _) => self.compare(pair),
+            (None, Some(error)) => found_error(error.class),
+            (None, None) => Found::NoAnswer,
+        };
+        let now = self.shared.clock.now();
+        if matches!(found, Found::Same | Found::Other | Found::NotFound) {
+            self.shared.control.was_read(self.target_no, now);
+        }
+        if found != Found::Same {
+            self.direct = None;
+        }
+        let observation = pair.map(|pair| observation(pair, now));
+        self.record(Event::Observed(Box::new(Observed {
+            source: Source::GetKeyPair,
+            found,
+            requests,
+            throttled,
+            account: None,
+            region: None,
+            observation,
+            operation: None,
+            error,
+            exchange: reply.exchange,
+        })))
+        .await
+    }
+
+    async fn observed_in_inventory(&mut self, pair: KeyPair, at: Timestamp) -> Result<Flow, JournalError> {
+        let found = self.compare(&pair);
+        self.record(Event::Observed(Box::new(Observed {
+            source: Source::GetKeyPairs,
+            found,
+            requests: 0,
+            throttled: 0,
+            account: None,
+            region: None,
+            observation: Some(observation(pair, at)),
+            operation: None,
+            error: None,
+            exchange: Exchange::default(),
+        })))
+        .await
+    }
+
+    /// I4: the same name is not enough.
+    fn compare(&self, pair: &KeyPair) -> Found {
+        match self.state.identity.same_as(&pair.identity) {
+            Some(true) => Found::Same,
+            Some(false) => Found::Other,
+            None => Found::NoAnswer,
+        }
+    }
+
+    /// Looks for a delete of this name: one that succeeded inside the window of an attempt whose effect is unknown, else any
+    /// that is still to end.
+    pub(super) async fn search(&mut self, level: u32) -> Result<Flow, JournalError> {
+        pause(level).await;
+        let (region, name) = (self.intent.region.clone(), self.intent.key_pair_name.clone());
+        let mut token: Option<String> = None;
+        let (mut requests, mut throttled) = (0, 0);
+        let (mut hit, mut unfinished, mut nameless, mut whole) = (None, None, false, false);
+        let mut last = None;
+        for _ in 0..SEARCH_PAGES {
+            let patience = self.shared.policy.settle_timeout;
+            let port = &self.lane.port;
+            let page =
+                self.lane.read(patience, || port.get_operations_for_resource(&region, &name, token.as_deref())).await?;
+            requests += page.requests;
+            throttled += page.throttled;
+            let (answer, error) = split(page.reply.result);
+            last = Some((page.reply.exchange, error));
+            let Some(answer) = answer else { break };
+            for operation in answer.items {
+                let ours = self.is_ours(&operation);
+                if operation.has_succeeded() {
+                    hit = if ours { Some(operation) } else { hit };
+                } else if !operation.has_failed() && (ours || operation.is_delete_of(&name)) {
+                    // Whoever began it, and whatever our clock says: nothing is sent while it is under way.
+                    nameless |= operation.id.is_none();
+                    unfinished = unfinished.or(operation.id.is_some().then_some(operation));
+                }
+            }
+            whole = answer.next.is_none();
+            if hit.is_some() || whole || answer.next == token {
+                break;
+            }
+            token = answer.next;
+        }
+        let (exchange, error) = last.unwrap_or_default();
+        let found = match (&hit, &unfinished, error.as_ref().map(|error| found_error(error.class))) {
+            (Some(_), ..) => Found::Operation,
+            (None, Some(_), _) => Found::Unfinished,
+            // One that cannot be asked for: the history is all that will say when it is over.
+            // Nor does one that was not read to its end say that there is nothing.
+            (None, None, None) if nameless || !whole => Found::NoAnswer,
+            // Whether the service answers for a deleted key pair is not documented: "not found" is no evidence.
+            (None, None, Some(Found::NotFound) | None) => Found::NoOperation,
+            (None, None, Some(found)) => found,
+        };
+        self.record(Event::Observed(Box::new(Observed {
+            source: Source::GetOperationsForResource,
+            found,
+            requests,
+            throttled,
+            account: None,
+            region: None,
+            observation: None,
+            operation: hit.or(unfinished),
+            error,
+            exchange,
+        })))
+        .await
+    }
+
+    /// Whether an operation can be the effect of an attempt of ours: by its id, or by name, type and time.
+    fn is_ours(&self, operation: &Operation) -> bool {
+        let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
+        let known = answer.and_then(|answer| answer.operation_id.as_deref());
+        if known.is_some() && operation.id.as_deref() == known {
+            return operation.may_be_delete_of(&self.intent.key_pair_name);
+        }
+        let Some(created) = operation.created_at.as_deref().and_then(parse_time) else { return false };
+        let whole = created.subsec_nanosecond() == 0;
+        let early = if whole { WHOLE_SECONDS_TOLERANCE } else { CLOCK_TOLERANCE };
+        operation.is_delete_of(&self.intent.key_pair_name)
+            && self.state.windows.iter().any(|window| {
+                let time = self.shared.policy.attempt_time();
+                let dead = || window.from.saturating_add(time.dead_after()).unwrap_or(Timestamp::MAX);
+                let until = window.to.or(window.dead_at).unwrap_or_else(dead);
+                let from = window.from.saturating_sub(early).unwrap_or(Timestamp::MIN);
+                // Nothing that an answered attempt did can be younger than its answer.
+                (from..=until).contains(&created)
+            })
+    }
+
+    /// Asks for the state of the last attempt's operation, be it from its answer or from the history.
+    pub(super) async fn poll(&mut self, level: u32) -> Result<Flow, JournalError> {
+        // At least a moment, so that a service that answers at once is not asked without end.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        pause(level + 1).await;
+        let operation_id = self.state.operation_id().unwrap_or_default().to_owned();
+        let region = self.intent.region.clone();
+        let patience = self.shared.policy.settle_timeout;
+        let Reading { reply, requests, throttled } =
+            self.lane.read(patience, || self.lane.port.get_operation(&region, &operation_id)).await?;
+        let (operation, error) = split(reply.result);
+        let class = match (&operation, &error) {
+            (Some(operation), _) if operation.id.as_deref().is_some_and(|id| id != operation_id) => Class::Unanswered,
+            (Some(operation), _) => classify_operation(&self.intent.key_pair_name, Some(operation)).0,
+            (None, Some(error)) if error.class == Class::RefusedForAll => Class::RefusedForAll,
+            (None, _) => Class::Unanswered,
+        };
+        let exchange = reply.exchange;
+        let polled = OperationPolled { operation_id, class, requests, throttled, exchange, operation, error };
+        self.record(Event::OperationPolled(Box::new(polled))).await
+    }
+}
+
+/// What a reading that failed found.
+pub(crate) fn found_error(class: Class) -> Found {
+    match class {
+        Class::NotFound => Found::NotFound,
+        Class::Denied => Found::Denied,
+        Class::RefusedForAll => Found::RefusedForAll,
+        _ => Found::NoAnswer,
+    }
+}
+
+/// A key pair as it was seen at `at`.
+pub(crate) fn observation(pair: KeyPair, at: Timestamp) -> Observation {
+    Observation { identity: pair.identity, tags: pair.tags, at: crate::domain::micros(at) }
+}
