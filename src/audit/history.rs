@@ -9,6 +9,8 @@ mod run;
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::legal::{Row, Step};
 use super::words::{Facts, Identity, Named, hash, name_of};
 use crate::domain::{Class, Evidence, RunId};
@@ -60,11 +62,22 @@ struct OpenRow {
     answer: Option<u64>,
     /// The hash of the name that was asked for; no answer names one before.
     name: Option<u64>,
+    /// When it was asked for first.
+    asked_at: Option<Timestamp>,
+    /// Whether the last attempt's answer had an operation.
+    named_one: bool,
 }
 
 impl OpenRow {
     fn new(verdict: Verdict) -> Self {
-        Self { state: Row::new(verdict), entries: Vec::new(), answer: None, name: None }
+        Self {
+            state: Row::new(verdict),
+            entries: Vec::new(),
+            answer: None,
+            name: None,
+            asked_at: None,
+            named_one: false,
+        }
     }
 }
 
@@ -149,7 +162,7 @@ impl History {
         }
         run.sessions = run.sessions.wrapping_add(1);
         run.session = Some(opened.session.clone());
-        (run.asked, run.answered, run.stopped) = (0, 0, false);
+        (run.asked, run.answered, run.over, run.stopped) = (0, 0, 0, false);
         self.holder = Some(id);
         Ok(())
     }
@@ -205,15 +218,25 @@ impl History {
                 }
                 step(Step::Started { attempt: started.attempt })?;
                 (open.answer, open.name) = (None, Some(hash(&started.key_pair_name)));
+                (open.asked_at, open.named_one) = (open.asked_at.or(Some(entry.at)), false);
                 run.asked += 1;
             }
             Event::AttemptFinished(finished) => {
                 step(Step::Finished { attempt: finished.attempt, class: finished.class })?;
                 open.answer = Some(seq);
+                open.named_one = facts.operation;
+                run.over += 1;
                 run.answered += u64::from(finished.class != Class::NotSent);
             }
             Event::OperationPolled(polled) => step(Step::Polled { class: polled.class })?,
             Event::Observed(seen) if seen.source == Source::GetOperationsForResource => {
+                let too_old = facts
+                    .operation_at
+                    .zip(open.asked_at)
+                    .is_some_and(|(created, asked)| asked.duration_since(created) > OLDER);
+                if too_old && !open.named_one {
+                    return Err("it found an operation of ours that is older than the first attempt".into());
+                }
                 step(Step::Searched { found: seen.found })?;
             }
             Event::Observed(seen) => {
@@ -241,6 +264,9 @@ impl History {
         Ok(())
     }
 }
+
+/// How far the service's clock may put an operation before the attempt that caused it, at most.
+const OLDER: SignedDuration = SignedDuration::from_millis(1_200);
 
 /// A reading is called what it shows.
 fn compare(found: Found, planned: Identity, seen: Identity) -> Result<(), Trouble> {

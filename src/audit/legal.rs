@@ -266,9 +266,11 @@ impl Row {
         let holds = match (outcome, evidence) {
             (Outcome::Deleted, Evidence::Answer) => self.answered() == Some(Class::Succeeded),
             (Outcome::Deleted, Evidence::Operation) => self.shows_deleted(),
-            (Outcome::InDoubt, Evidence::Tried) => {
-                tried && matches!(self.look, Some(Found::Same | Found::NoAnswer | Found::Denied))
-            }
+            (Outcome::InDoubt, Evidence::Tried) => match self.look {
+                // Where nothing may still be at it, its being there is an answer.
+                Some(Found::Same) => tried && self.may_yet_act(),
+                look => tried && matches!(look, Some(Found::NoAnswer | Found::Denied)),
+            },
             (Outcome::Gone, Evidence::Readback) => self.shows_gone(),
             (Outcome::Absent, Evidence::Inventory) => match self.verdict {
                 Verdict::Absent => true,
@@ -289,6 +291,11 @@ impl Row {
         }
         self.settled = true;
         Ok(())
+    }
+
+    /// Whether an operation is known that may yet delete it, or did.
+    fn may_yet_act(&self) -> bool {
+        self.answered() == Some(Class::Pending) || self.named || self.unfinished || self.operation_succeeded
     }
 
     /// Unless our answer named it, an operation alone does not show that the key pair of the plan is gone.
@@ -320,7 +327,7 @@ impl Row {
             }
             Evidence::Readback => {
                 let still = self.seen_since == Some(Seen::Same) || (self.survived && !self.must_look() && !gone);
-                still && answered != Some(Pending)
+                still && !matches!(answered, Some(Pending | OperationFailed))
             }
             _ => return Err("no row ends in this outcome with this evidence"),
         };

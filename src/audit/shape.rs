@@ -58,34 +58,33 @@ impl<'a> From<&'a BTreeMap<String, String>> for Named<'a> {
 
 /// As [`Operation`](crate::domain::Operation).
 #[derive(Debug, Default, Deserialize)]
-#[expect(dead_code, reason = "some of it is only read")]
 pub(super) struct Operation<'a> {
     #[serde(borrow, default)]
     pub(super) id: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub(super) resource_name: Option<Str<'a>>,
-    #[serde(default)]
-    resource_type: Option<Text>,
-    #[serde(default)]
-    created_at: Option<Text>,
-    #[serde(default)]
-    availability_zone: Option<Text>,
-    #[serde(default)]
-    region_name: Option<Text>,
+    #[serde(borrow, default)]
+    pub(super) resource_type: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) created_at: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) availability_zone: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) region_name: Option<Str<'a>>,
     #[serde(default)]
     pub(super) is_terminal: Option<bool>,
-    #[serde(default)]
-    operation_details: Option<Text>,
+    #[serde(borrow, default)]
+    pub(super) operation_details: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub(super) operation_type: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub(super) status: Option<Str<'a>>,
-    #[serde(default)]
-    status_changed_at: Option<Text>,
-    #[serde(default)]
-    error_code: Option<Text>,
-    #[serde(default)]
-    error_details: Option<Text>,
+    #[serde(borrow, default)]
+    pub(super) status_changed_at: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) error_code: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) error_details: Option<Str<'a>>,
 }
 
 /// As [`ApiError`](crate::domain::ApiError).
@@ -150,10 +149,17 @@ impl<'a> From<&'a domain::Operation> for Operation<'a> {
         Self {
             id: of(&operation.id),
             resource_name: of(&operation.resource_name),
+            resource_type: of(&operation.resource_type),
+            created_at: of(&operation.created_at),
+            availability_zone: of(&operation.availability_zone),
+            region_name: of(&operation.region_name),
             is_terminal: operation.is_terminal,
+            operation_details: of(&operation.operation_details),
             operation_type: of(&operation.operation_type),
             status: of(&operation.status),
-            ..Self::default()
+            status_changed_at: of(&operation.status_changed_at),
+            error_code: of(&operation.error_code),
+            error_details: of(&operation.error_details),
         }
     }
 }

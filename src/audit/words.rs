@@ -11,6 +11,7 @@ mod names;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::shape;
@@ -29,6 +30,10 @@ pub(super) struct Facts {
     pub(super) identity: Identity,
     /// Whether a sandbox answered.
     pub(super) sandbox: bool,
+    /// Whether an attempt's answer had an operation.
+    pub(super) operation: bool,
+    /// When the operation was created that a search found to be ours.
+    pub(super) operation_at: Option<Timestamp>,
 }
 
 /// The key pair's name in an answer.
@@ -121,15 +126,27 @@ pub(super) fn of(entry: &Entry) -> Result<Facts, String> {
     }
 }
 
+/// How a sandbox names who is calling. (No caller of AWS is in the partition `aws-sandbox`.)
+const SANDBOX_ARN: &str = "arn:aws-sandbox:";
+
 fn session(opened: &SessionOpened) -> Result<(), String> {
     // Its keys are ASCII and sorted: this is the canonical form.
     let text = serde_json::to_string(&opened.settings).map_err(|error| error.to_string())?;
     let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    if opened.settings_sha256 == digest { Ok(()) } else { Err("its settings have another digest".into()) }
+    if opened.settings_sha256 != digest {
+        return Err("its settings have another digest".into());
+    }
+    if !opened.sandbox && opened.caller_arn.as_deref().is_some_and(|arn| arn.starts_with(SANDBOX_ARN)) {
+        return Err("its caller is one of a sandbox, and it is said to be none".into());
+    }
+    Ok(())
 }
 
 fn confirmed(started: &RunStarted) -> Result<(), String> {
     let known = ["yes", "confirm", "prompt", "nothing_to_delete"].contains(&started.confirmed_by.as_str());
+    if started.confirmed_by == "nothing_to_delete" && started.deletes > 0 {
+        return Err(format!("nobody confirmed its {} deletes", started.deletes));
+    }
     if known { Ok(()) } else { Err(format!("nobody confirms a plan by {:?}", started.confirmed_by)) }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Run {
     /// Requests of this session that began, and those of them that were answered and may have left.
     pub(super) asked: u64,
     pub(super) answered: u64,
+    /// Those that ended, the ones that never left too.
+    pub(super) over: u64,
     /// Whether this session has stopped.
     pub(super) stopped: bool,
     /// The hashes of names that two of its rows have, and the names that were asked for among them, with their rows.
@@ -68,6 +70,7 @@ impl Run {
             bound: None,
             asked: 0,
             answered: 0,
+            over: 0,
             stopped: false,
             twins: HashSet::new(),
             asked_by: HashMap::new(),
@@ -195,6 +198,12 @@ impl Run {
                 closed.requests.delete, self.answered
             )));
         }
+        if self.asked != self.over {
+            return Err("it closes a session whose attempts are still in flight".into());
+        }
+        if !self.stopped && self.ended.is_none() {
+            return Err("it closes a session that has neither stopped nor finished its run".into());
+        }
         self.session = None;
         Ok(())
     }
@@ -207,6 +216,8 @@ impl Run {
         same("rows of the manifest", self.manifest_rows.unwrap_or_default(), self.rows)?;
         same("deletes", sealed.deletes, self.verdicts[Verdict::Delete as usize])?;
         same("skips", sealed.skips, self.verdicts[Verdict::Skip as usize])?;
+        let deletes = sealed.targets.iter().map(|target| target.deletes).fold(0, u64::saturating_add);
+        same("deletes in its targets", deletes, sealed.deletes)?;
         same("absents", sealed.absents, self.verdicts[Verdict::Absent as usize])?;
         root("the plan", &base64(&self.plan.root()), &sealed.plan_root)?;
         self.sealed = Some(sealed.plan_root.clone());

@@ -56,8 +56,9 @@ fn intended(run: &str, row: u64, verdict: &str) -> Value {
 
 fn sealed(run: &str, [deletes, skips, absents]: [u64; 3]) -> Value {
     let rows = deletes + skips + absents;
+    let target = json!({ "account": "1", "region": "r", "key_pairs": rows, "pages": 1, "deletes": deletes });
     let fields = json!({ "plan_root": plan_root(rows), "rows": rows, "deletes": deletes, "skips": skips,
-                         "absents": absents, "targets": [] });
+                         "absents": absents, "targets": [target] });
     entry(Some(run), "plan_sealed", fields)
 }
 
@@ -173,6 +174,7 @@ fn what_an_entry_counts_or_names_is_what_there_is() {
         (9, json!({ "skips": 0 })),
         (9, json!({ "absents": 0 })),
         (9, json!({ "plan_root": other })),
+        (9, json!({ "targets": [] })),
         (10, json!({ "plan_root": other })),
         (10, json!({ "deletes": 1 })),
         (11, json!({ "key_pair_name": "key-2" })),
@@ -219,10 +221,53 @@ fn nothing_comes_twice_or_where_it_can_no_longer_be() {
     let mut empty = life()[..2].to_vec();
     empty.extend([sealed(ONE, [0, 0, 0]), ingested(ONE, 0)]);
     is_refused(&empty, 3);
-    // A session that is closed does nothing more, even where its run was not stopped.
-    let mut late = life()[..14].to_vec();
-    late.extend([closed(ONE, "s1", 1), asked(ONE, 2, 1)]);
-    is_refused(&late, 15);
+    // A session that is closed does nothing more.
+    let mut late = life()[..18].to_vec();
+    late.push(asked(ONE, 2, 2));
+    is_refused(&late, 18);
+}
+
+/// A session ends in order once it has said how, and has waited for its answers.
+#[test]
+fn a_session_is_closed_when_it_is_over() {
+    let mut silent = life();
+    silent.remove(16);
+    is_refused(&silent[..17], 16);
+    let mut unfinished = life();
+    unfinished.remove(24);
+    is_refused(&unfinished[..25], 24);
+    let mut open = life();
+    open.remove(15);
+    open[16]["requests"]["delete"] = 1.into();
+    is_refused(&open[..17], 16);
+    // One whose request never left is over, too.
+    for class in ["not_sent", "throttled"] {
+        let mut over = life()[..18].to_vec();
+        over[15]["class"] = class.into();
+        judged(&over).unwrap();
+    }
+}
+
+/// An operation that an answer did not name is ours by its time.
+#[test]
+fn what_a_search_found_is_not_older_than_what_was_asked_for() {
+    let mut life = life()[..13].to_vec();
+    life[12]["class"] = "unanswered".into();
+    let fields = json!({ "row": 1, "source": "get_operations_for_resource", "found": "operation", "requests": 1,
+                         "elapsed_us": 1 });
+    life.push(entry(Some(ONE), "observed", fields));
+    let asked_at: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    for (named, before_ms, holds) in
+        [(false, 0, true), (false, 1_200, true), (false, 1_201, false), (true, 9_999, true)]
+    {
+        let operation_at = Some(asked_at - jiff::SignedDuration::from_millis(before_ms));
+        let facts = |seq| match seq {
+            12 => Facts { operation: named, ..Facts::default() },
+            13 => Facts { operation_at, ..Facts::default() },
+            _ => Facts::default(),
+        };
+        assert_eq!(judged_with(&life, facts).is_ok(), holds, "{before_ms} ms before, named by an answer: {named}");
+    }
 }
 
 #[test]

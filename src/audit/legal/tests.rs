@@ -219,7 +219,13 @@ impl<'a> Oracle<'a> {
                     || (since == Some(Found::NotFound) && asked && search != Some(Found::Operation))
             }
             (Outcome::Failed, evidence) => self.allows_failure(evidence, since),
-            (Outcome::InDoubt, Evidence::Tried) => tried && matches!(looked, Some(Found::Same | Found::NoAnswer)),
+            (Outcome::InDoubt, Evidence::Tried) => match looked {
+                Some(Found::Same) => {
+                    let pending = self.last_answer() == Some(Class::Pending);
+                    pending || self.is_named() || self.is_unfinished() || self.has_seen_success()
+                }
+                looked => tried && looked == Some(Found::NoAnswer),
+            },
             // The others follow from the last answer alone.
             _ => false,
         }
@@ -240,7 +246,7 @@ impl<'a> Oracle<'a> {
                 let failed = answer == Some(Class::OperationFailed) || (answer == Some(Class::Pending) && polled);
                 failed && since == Some(Found::Same)
             }
-            Evidence::Readback if answer == Some(Class::Pending) => false,
+            Evidence::Readback if matches!(answer, Some(Class::Pending | Class::OperationFailed)) => false,
             Evidence::Readback => match since {
                 Some(found) => found == Found::Same,
                 None => {

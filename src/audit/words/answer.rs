@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::super::shape::{self, Str};
-use super::names::{bare, class_of, is_unknown};
+use super::names::{bare, class_of, is_throttle};
 use super::{Facts, Identity, Named, hash};
-use crate::domain::{self, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, SANDBOX_HEADER};
+use crate::domain::{self, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, SANDBOX_HEADER, parse_time};
 use crate::journal::event::{Found, Observed, OperationPolled, Source};
 
 /// An answer, as far as it is looked at.
@@ -25,6 +25,8 @@ struct Body<'a> {
     operation: Option<BodyOperation<'a>>,
     #[serde(borrow, default)]
     operations: Option<Vec<Option<BodyOperation<'a>>>>,
+    #[serde(borrow, default, rename = "nextPageToken")]
+    next: Option<Str<'a>>,
     #[serde(borrow, default, rename = "keyPair")]
     key_pair: Option<BodyKeyPair<'a>>,
 }
@@ -36,12 +38,35 @@ struct BodyOperation<'a> {
     id: Option<Str<'a>>,
     #[serde(borrow, default)]
     resource_name: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    resource_type: Option<Str<'a>>,
+    #[serde(default)]
+    created_at: Option<f64>,
+    #[serde(borrow, default)]
+    location: Option<BodyLocation<'a>>,
     #[serde(default)]
     is_terminal: Option<bool>,
+    #[serde(borrow, default)]
+    operation_details: Option<Str<'a>>,
     #[serde(borrow, default)]
     operation_type: Option<Str<'a>>,
     #[serde(borrow, default)]
     status: Option<Str<'a>>,
+    #[serde(default)]
+    status_changed_at: Option<f64>,
+    #[serde(borrow, default)]
+    error_code: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    error_details: Option<Str<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BodyLocation<'a> {
+    #[serde(borrow, default)]
+    availability_zone: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    region_name: Option<Str<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,13 +79,36 @@ struct BodyKeyPair<'a> {
     fingerprint: Option<Str<'a>>,
 }
 
-impl BodyOperation<'_> {
+impl<'a> BodyOperation<'a> {
     fn is(&self, operation: &shape::Operation<'_>) -> bool {
+        let location = self.location.as_ref();
+        let zone: Option<&Str<'a>> = location.and_then(|location| location.availability_zone.as_ref());
+        let region: Option<&Str<'a>> = location.and_then(|location| location.region_name.as_ref());
         self.id == operation.id
             && self.resource_name == operation.resource_name
+            && self.resource_type == operation.resource_type
+            && is_moment(self.created_at, operation.created_at.as_ref())
+            && zone == operation.availability_zone.as_ref()
+            && region == operation.region_name.as_ref()
             && self.is_terminal == operation.is_terminal
+            && self.operation_details == operation.operation_details
             && self.operation_type == operation.operation_type
             && self.status == operation.status
+            && is_moment(self.status_changed_at, operation.status_changed_at.as_ref())
+            && self.error_code == operation.error_code
+            && self.error_details == operation.error_details
+    }
+}
+
+/// Whether a time in seconds, as a service writes it, is the one of the text, which has milliseconds.
+fn is_moment(seconds: Option<f64>, text: Option<&Str<'_>>) -> bool {
+    match (seconds, text.map(|text| parse_time(&text.0))) {
+        (None, None) => true,
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of any year that can be written are exact")]
+        (Some(seconds), Some(Some(at))) => (at.as_millisecond() as f64 - seconds * 1_000.0).abs() <= 1.0,
+        // One that no text can tell.
+        (Some(seconds), None) => seconds.abs() >= 2e11,
+        _ => false,
     }
 }
 
@@ -110,6 +158,13 @@ impl<'a> Answer<'a> {
         if holds { Ok(()) } else { Err(format!("its body does not say what {what} in it says")) }
     }
 
+    /// Whether its body is the last page of an operation history, and names each operation so that it can be asked for.
+    fn ends_a_search(&self) -> bool {
+        let body = self.text().and_then(|text| serde_json::from_str::<Body<'_>>(text).ok());
+        let Some(Body { operations: Some(operations), next: None, .. }) = body else { return false };
+        operations.iter().flatten().all(|operation| operation.id.is_some())
+    }
+
     /// The error is the one that the answer names, and means `class`.
     fn refuses(&self, error: &shape::ApiError<'_>, class: Class) -> Result<(), String> {
         let header = self.headers.get(shape::HEADER_ERROR_TYPE);
@@ -144,9 +199,14 @@ impl<'a> Answer<'a> {
                 class == Class::Unanswered && tried
             }
             Cause::UnknownError => class == Class::Refused && refused && !names.is_empty() && known.is_none(),
-            // For going too fast there are many names.
+            // For going too fast there are many names, so that an unknown one may be another of them.
             Cause::Error if class == Class::Throttled => {
-                refused && (self.status == Some(429) || names.iter().any(|name| is_unknown(name)))
+                let says = self.status == Some(429) || names.iter().any(|name| is_throttle(name));
+                match known {
+                    Some(Class::Unanswered | Class::RefusedForAll) => false,
+                    Some(_) => refused && says,
+                    None => refused && (says || !names.is_empty()),
+                }
             }
             Cause::Error => refused && known == Some(class),
         };
@@ -208,7 +268,8 @@ pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) 
         (None, None) if class == Class::Unanswered && answer.has_status(200, 300) => Named::Any,
         (None, None) => return Err(format!("it is {}, and has neither an operation nor an error", class.as_str())),
     };
-    Ok(Facts { named, sandbox: answer.is_from_sandbox(), ..Facts::default() })
+    let operation = answer.operation.is_some();
+    Ok(Facts { named, sandbox: answer.is_from_sandbox(), operation, ..Facts::default() })
 }
 
 /// Reads what asking for an operation showed.
@@ -262,7 +323,10 @@ pub(super) fn observed(seen: &Observed, of_row: bool) -> Result<Facts, String> {
         _ => looked(seen, &answer, of_row)?,
     };
     let identity = seen.observation.as_ref().map(|seen| Identity::of(&shape::Observation::from(seen)));
-    Ok(Facts { named, identity: identity.unwrap_or_default(), sandbox: answer.is_from_sandbox() })
+    let ours = answer.operation.as_ref().filter(|_| seen.found == Operation);
+    let operation_at = ours.and_then(|operation| parse_time(&operation.created_at.as_ref()?.0));
+    let (identity, sandbox) = (identity.unwrap_or_default(), answer.is_from_sandbox());
+    Ok(Facts { named, identity, sandbox, operation_at, ..Facts::default() })
 }
 
 /// A search found an operation exactly where it has one.
@@ -273,6 +337,9 @@ fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, String> {
     if !matches!(seen.found, Found::Operation | Found::Unfinished) {
         if answer.operation.is_some() {
             return Err("it has an operation, and says that none was found".into());
+        }
+        if seen.found == Found::NoAnswer && seen.requests == 1 && answer.error.is_none() && answer.ends_a_search() {
+            return Err("it says that there was no answer, and its body is one".into());
         }
         return read_error(seen.found, answer).map(|()| Named::Any);
     }
@@ -315,6 +382,9 @@ fn looked(seen: &Observed, answer: &Answer<'_>, of_row: bool) -> Result<Named, S
             // A row that is not on a listing has no answer of its own.
             Found::NotFound if of_row && is_of_listing(seen) && answer.error.is_none() => Ok(Named::Any),
             Found::Listed => Err("a page was read, and it has an error".into()),
+            Found::NoAnswer if answer.error.is_none() => {
+                Err("it says that there was no answer, and has no error".into())
+            }
             found => read_error(found, answer).map(|()| Named::Any),
         };
     };
@@ -354,7 +424,12 @@ fn read_error(found: Found, answer: &Answer<'_>) -> Result<(), String> {
             Some(error) => return answer.refuses(error, Class::NotFound),
             None => return Ok(()),
         },
-        _ => return Ok(()),
+        _ => {
+            let says = |class| answer.error.as_ref().is_some_and(|error| answer.refuses(error, class).is_ok());
+            let usable = [Class::NotFound, Class::Denied, Class::RefusedForAll].into_iter().any(says);
+            let named = answer.error.as_ref().is_some_and(|error| error.cause == Cause::Error);
+            return if usable && named { Err("it says that there was no answer, and has one".into()) } else { Ok(()) };
+        }
     };
     let Some(error) = &answer.error else { return Err("it has no error that says so".into()) };
     answer.refuses(error, class)

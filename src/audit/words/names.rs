@@ -26,6 +26,23 @@ const FOR_ALL: [&str; 18] = [
 const NOT_FOUND: [&str; 2] = ["NotFoundException", "DoesNotExist"];
 const SETUP: [&str; 2] = ["AccountSetupInProgressException", "RegionSetupInProgressException"];
 const DENIED: [&str; 4] = ["AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnauthorizedException"];
+/// Too fast.
+const THROTTLES: [&str; 14] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "TransactionInProgressException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "RequestThrottled",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "EC2ThrottledException",
+];
 const REFUSED: [&str; 1] = ["InvalidInputException"];
 /// The service tried, or may have.
 const MAYBE: [&str; 10] = [
@@ -51,16 +68,16 @@ const ORDER: [(&[&str], Class); 6] = [
     (&REFUSED, Class::Refused),
 ];
 
-/// The class that one of `names` stands for; none where none is known. How the service says that it is too fast is not
-/// among them: there are many ways.
+/// The class that one of `names` stands for; none where none is known. Those of going too fast do not count: the service may
+/// have others for it.
 pub(super) fn class_of(names: &[&str]) -> Option<Class> {
     let known = ORDER.into_iter().find(|(list, _)| names.iter().any(|name| list.contains(name)));
     known.map(|(_, class)| class)
 }
 
-/// Whether this name is in none of the lists.
-pub(super) fn is_unknown(name: &str) -> bool {
-    class_of(&[name]).is_none()
+/// Whether this name is known to say that requests come too fast.
+pub(super) fn is_throttle(name: &str) -> bool {
+    THROTTLES.contains(&name)
 }
 
 /// `com.amazonaws.lightsail#NotFoundException:http://…` → `NotFoundException`.

@@ -91,9 +91,75 @@ fn only_a_refusal_by_a_new_name_is_an_unknown_error() {
         let told = finished(&merged(&[&refused(class, name), &fields]));
         assert_eq!(told.is_ok(), holds, "{class} by {name:?} with {status}");
     }
-    // One of the names may be known for something else, as long as another one can mean that it was too fast.
-    let code = body(&json!({ "__type": "InvalidInputException", "code": "Throttling" }));
-    assert!(finished(&merged(&[&refused("throttled", "InvalidInputException"), &code])).is_ok());
+}
+
+#[test]
+fn too_fast_is_what_says_so_or_is_not_known_at_all() {
+    for (name, code, status, holds) in [
+        // One of the names may be known for something else, as long as another one says that it was too fast.
+        ("InvalidInputException", "Throttling", 400, true),
+        ("InvalidInputException", "InvalidInput", 400, false),
+        ("RegionSetupInProgressException", "RegionSetupInProgress", 400, false),
+        ("AccessDeniedException", "SomethingNew", 400, false),
+        ("SomethingNew", "SomethingElse", 400, true),
+        ("InvalidInputException", "InvalidInput", 429, true),
+        // What goes before it.
+        ("ExpiredTokenException", "Throttling", 429, false),
+        ("ServiceException", "Throttling", 400, false),
+    ] {
+        let said = body(&json!({ "__type": name, "code": code }));
+        let told = finished(&merged(&[&refused("throttled", name), &json!({ "http_status": status }), &said]));
+        assert_eq!(told.is_ok(), holds, "{name} {code} {status}");
+    }
+}
+
+/// Each field of an operation is the one of the body that it was read from.
+#[test]
+fn an_operation_is_told_as_it_came() {
+    let said = json!({
+        "id": "op", "resourceName": NAME, "resourceType": "KeyPair", "createdAt": 1_603_388_001.123,
+        "location": { "availabilityZone": "all", "regionName": "eu-central-1" }, "isTerminal": true,
+        "operationDetails": "", "operationType": "DeleteKeyPair", "status": "Succeeded",
+        "statusChangedAt": 1_603_388_001.5, "errorCode": "c", "errorDetails": "d",
+    });
+    let told = json!({
+        "id": "op", "resource_name": NAME, "resource_type": "KeyPair", "created_at": "2020-10-22T17:33:21.123Z",
+        "availability_zone": "all", "region_name": "eu-central-1", "is_terminal": true,
+        "operation_details": "", "operation_type": "DeleteKeyPair", "status": "Succeeded",
+        "status_changed_at": "2020-10-22T17:33:21.500Z", "error_code": "c", "error_details": "d",
+    });
+    let body = body(&json!({ "operation": said }));
+    let read = |told: &Value| finished(&merged(&[&answered("succeeded", told), &body]));
+    read(&told).unwrap();
+    for field in told.as_object().unwrap().keys() {
+        let others = match field.as_str() {
+            "is_terminal" => [json!(false), Value::Null],
+            "created_at" | "status_changed_at" => [json!("1999-01-01T00:00:00.000Z"), Value::Null],
+            _ => [json!("mars"), Value::Null],
+        };
+        for other in others {
+            let mut told = told.clone();
+            told[field] = other.clone();
+            assert!(read(&merged(&[&told])).is_err(), "{field}: {other}");
+        }
+    }
+    let mut told = told;
+    told["created_at"] = "not a time".into();
+    assert!(read(&told).is_err());
+}
+
+/// Where the history was read to its end, that is an answer.
+#[test]
+fn a_search_without_an_answer_was_not_read_to_its_end() {
+    let told = |requests: u64, said: &Value| {
+        let fields = json!({ "requests": requests, "http_status": 200 });
+        seen("no_answer", "get_operations_for_resource", &merged(&[&fields, &body(said)])).is_ok()
+    };
+    let (named, nameless) = (json!([{ "id": "op", "status": "Started" }]), json!([{ "status": "Started" }]));
+    assert!(!told(1, &json!({ "operations": [] })) && !told(1, &json!({ "operations": named })));
+    assert!(told(1, &json!({ "operations": nameless })) && told(1, &json!({ "operations": [], "nextPageToken": "t" })));
+    // What an earlier page had is not known, nor what only the SDK could read.
+    assert!(told(2, &json!({ "operations": [] })) && told(1, &json!({ "operations": "none" })));
 }
 
 #[test]
@@ -145,7 +211,9 @@ fn an_error_is_the_reason_why_nothing_was_found() {
             assert_eq!(searched, same && *word != "not_found", "{word} told as {other}");
         }
         assert!(seen(word, "get_key_pair", &json!({ "http_status": 200 })).is_err(), "{word}");
-        assert!(seen("no_answer", "get_operations_for_resource", error).is_ok(), "{word}");
+        for source in ["get_key_pair", "get_operations_for_resource"] {
+            assert!(seen("no_answer", source, error).is_err(), "{word} is an answer");
+        }
         // That the service knows no such name any more is an answer of the history.
         assert_eq!(seen("no_operation", "get_operations_for_resource", error).is_ok(), *word == "not_found", "{word}");
         assert!(read_of_target("listed", "get_key_pairs", error).is_err(), "{word}");
@@ -207,7 +275,7 @@ fn who_answered_is_told_by_a_header() {
         let told = [
             finished(&merged(&[&answered("succeeded", &done), &headers])),
             polled("succeeded", &merged(&[&shown, &headers])),
-            seen("no_answer", "get_key_pair", &headers),
+            seen("no_answer", "get_key_pair", &merged(&[&json!({ "error": { "cause": "timeout" } }), &headers])),
         ];
         assert_eq!(told.map(|facts| facts.unwrap().sandbox), [sandbox; 3], "{header}");
     }
@@ -233,7 +301,8 @@ fn sessions_starts_and_stops_say_known_words() {
     assert!(session(&digest).is_ok() && session(&digest.to_uppercase()).is_err());
     let started = |by: &str| {
         let policy = crate::domain::Policy::default();
-        read("run_started", &json!({ "plan_root": "r", "deletes": 1, "confirmed_by": by, "policy": policy }))
+        let deletes = u64::from(by != "nothing_to_delete");
+        read("run_started", &json!({ "plan_root": "r", "deletes": deletes, "confirmed_by": by, "policy": policy }))
     };
     for by in ["yes", "confirm", "prompt", "nothing_to_delete"] {
         assert!(started(by).is_ok(), "{by}");
@@ -243,6 +312,17 @@ fn sessions_starts_and_stops_say_known_words() {
         assert!(stopped(why).is_ok(), "{why}");
     }
     assert!(started("nobody").is_err() && stopped("because").is_err());
+    let policy = crate::domain::Policy::default();
+    let unasked = json!({ "plan_root": "r", "deletes": 1, "confirmed_by": "nothing_to_delete", "policy": policy });
+    assert!(read("run_started", &unasked).is_err());
+    let called = |sandbox: bool, arn: &str| {
+        let fields = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+                             "caller_arn": arn, "sandbox": sandbox, "settings": {},
+                             "settings_sha256": RawBody::new(b"{}").sha256 });
+        read("session_opened", &fields).is_ok()
+    };
+    let (rehearsal, real) = ("arn:aws-sandbox:sts::1:assumed-role/r/s", "arn:aws:sts::1:assumed-role/r/s");
+    assert!(called(true, rehearsal) && called(true, real) && called(false, real) && !called(false, rehearsal));
 }
 
 fn identity(arn: &str, created: &str, fingerprint: &str) -> Identity {
