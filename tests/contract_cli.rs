@@ -230,6 +230,26 @@ fn resume_needs_no_file() {
     assert!(bench.world.has("innocent"), "{done}");
 }
 
+/// A journal is the file of that name, whatever SQLite would make of the name: else two sessions could be at work on one
+/// file, each with a lock of its own.
+#[test]
+fn a_journal_is_the_file_that_is_named() {
+    let names = ["journal.db", "file:journal.db", "file:j.db?mode=memory", ":memory:", "%2F?#.db", "file:a/b.db"];
+    for name in names {
+        let mut bench = Bench::new();
+        bench.move_journal(name.into());
+        let keys = bench.world.keys("key", 1);
+        bench.run(&bench.manifest(&keys), &[]).exits(0);
+        assert_eq!(count(&bench, "SELECT count(*) AS n FROM runs"), 1, "{name}");
+        let work = bench.home().join("work");
+        assert!(std::fs::read(work.join(name)).unwrap().starts_with(b"SQLite format 3"), "{name}");
+        let found = std::fs::read_dir(&work).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let (first, _) = name.split_once('/').unwrap_or((name, ""));
+        let strange: Vec<_> = found.filter(|file| !file.starts_with(first)).collect();
+        assert!(strange.is_empty(), "{name}: {strange:?}");
+    }
+}
+
 /// A rehearsal that was not finished does not block the real run of the same manifest.
 // SEMANTICS: P12
 #[test]

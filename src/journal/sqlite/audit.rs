@@ -7,7 +7,7 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
-use super::open::{APPLICATION_ID, SCHEMA_VERSION, is_said_of_the_machine, open_reader};
+use super::open::{APPLICATION_ID, SCHEMA_VERSION, is_said_of_the_machine, named, open_reader};
 use super::schema::{self, SchemaDifference};
 use super::sql;
 use super::store::get;
@@ -98,7 +98,7 @@ impl Snapshot {
     /// # Errors
     /// Where the database fails; so for every method here.
     pub async fn attach(&mut self, path: &Path) -> Result<(), JournalError> {
-        let query = sqlx::query("ATTACH DATABASE ? AS replayed").bind(path.to_string_lossy().into_owned());
+        let query = sqlx::query("ATTACH DATABASE ? AS replayed").bind(named(path).to_string_lossy().into_owned());
         query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
         Ok(())
     }

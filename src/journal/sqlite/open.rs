@@ -134,7 +134,7 @@ pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> 
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
-        .filename(path)
+        .filename(named(path))
         .create_if_missing(false)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
@@ -144,6 +144,12 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("trusted_schema", "OFF")
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging()
+}
+
+/// What SQLite is to call the file at `path`. Of a name that begins with `file:` it would open another file, and of
+/// `:memory:` none: never of one that begins with a dot or a slash.
+pub(super) fn named(path: &Path) -> PathBuf {
+    Path::new(".").join(path)
 }
 
 /// The path of the write-ahead log beside a database.

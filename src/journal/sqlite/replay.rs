@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::open::migrator;
+use super::open::{migrator, named};
 use super::project::{Changes, Projector};
 use super::sql;
 use super::store::{apply, apply_single, write_rows};
@@ -38,7 +38,7 @@ impl Replay {
     pub async fn create(directory: &Path, name: &str) -> Result<Self, JournalError> {
         let path = directory.join(format!(".{name}.replay"));
         let mut connection = SqliteConnectOptions::new()
-            .filename(&path)
+            .filename(named(&path))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Off)
             .synchronous(SqliteSynchronous::Off)

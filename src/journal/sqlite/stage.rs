@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::open::named;
 use super::store::get;
 use crate::journal::JournalError;
 
@@ -145,7 +146,7 @@ impl Stage {
     pub async fn create(directory: &Path, name: &str) -> Result<Self, JournalError> {
         let path = directory.join(format!(".{name}.stage"));
         let mut connection = SqliteConnectOptions::new()
-            .filename(&path)
+            .filename(named(&path))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Off)
             .synchronous(SqliteSynchronous::Off)
