@@ -197,7 +197,7 @@ impl Snapshot {
         table: &'static str,
     ) -> Result<Option<(Option<String>, Option<String>)>, JournalError> {
         let columns = self.columns(table).await?;
-        let sql = difference_sql(table, &columns, "main", "replayed", true);
+        let sql = difference_sql(table, &columns, "main", "replayed");
         if let Some(pair) = self.pair(sql).await? {
             return Ok(Some(pair));
         }
@@ -205,7 +205,7 @@ impl Snapshot {
         if self.count("main", table).await? == self.count("replayed", table).await? {
             return Ok(None);
         }
-        let sql = difference_sql(table, &columns, "replayed", "main", false);
+        let sql = difference_sql(table, &columns, "replayed", "main");
         Ok(self.pair(sql).await?.map(|(there, here)| (here, there)))
     }
 
@@ -228,8 +228,8 @@ impl Snapshot {
     }
 }
 
-/// The rows of `here` that are not in `there`, by key: no temporary table is needed for that.
-fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &str, values: bool) -> String {
+/// The rows of `here` that are not in `there`, or not the same, by key: no temporary table is needed for that.
+fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &str) -> String {
     let json = |alias: &str| {
         let fields: Vec<_> = columns.iter().map(|(name, _)| format!("'{name}', {alias}.{name}")).collect();
         format!("json_object({})", fields.join(", "))
@@ -240,7 +240,7 @@ fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &s
     };
     let keys = condition(true, "=").join(" AND ");
     let missing = columns.iter().find(|(_, key)| *key).map_or("rowid", |(name, _)| name);
-    let mut differs = if values { condition(false, "IS NOT") } else { Vec::new() };
+    let mut differs = condition(false, "IS NOT");
     differs.push(format!("b.{missing} IS NULL"));
     format!(
         "SELECT {}, CASE WHEN b.{missing} IS NULL THEN NULL ELSE {} END FROM {here}.{table} AS a \

@@ -20,7 +20,7 @@ pub(super) const APPLICATION_ID: i64 = 0x4B42_5448;
 pub(super) const SCHEMA_VERSION: i64 = 1;
 
 /// SQLite before this has the bug that a WAL reset can corrupt the database.
-const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
 /// How long a statement waits for a reader that holds the database, e.g. a reviewer's shell at a checkpoint.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -120,13 +120,12 @@ pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> 
         }
         Err(error) => return Err(JournalError::Unusable { path: path.to_owned(), reason: error.to_string() }),
     }
-    let plain = options(path).read_only(true);
-    let mut connection = plain.connect().await.map_err(|error| unusable(path, &error))?;
+    let read_only = options(path).read_only(true);
+    let mut connection = read_only.connect().await.map_err(|error| unusable(path, &error))?;
     // In a directory that cannot be written, the shared-memory file of the WAL cannot be made; a journal without a
     // WAL can then be read as an immutable file.
     if pragma(&mut connection, "schema_version").await.is_err() && !wal_path(path).exists() {
-        let immutable = options(path).read_only(true).immutable(true);
-        connection = immutable.connect().await.map_err(|error| unusable(path, &error))?;
+        connection = read_only.immutable(true).connect().await.map_err(|error| unusable(path, &error))?;
     }
     check_identity(&mut connection, path, false).await?;
     Ok(connection)
@@ -171,7 +170,7 @@ fn create_private(path: &Path) -> Result<bool, JournalError> {
     {
         fs::create_dir_all(parent).map_err(unusable)?;
     }
-    let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     match OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(nofollow).open(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -244,7 +243,8 @@ fn refuse_network_file_system(path: &Path) -> Result<(), JournalError> {
     })
 }
 
-/// Whether `path`, or the directory that it would be made in, is on a file system where a journal cannot be.
+/// Whether `path`, or the directory that it would be made in, is on a file system where a journal cannot be. Where that
+/// is not told, the journal is tried.
 #[must_use]
 pub fn on_network_file_system(path: &Path) -> bool {
     // f_type of statfs(2): NFS, SMB, SMB2, CIFS, 9P, AFS, Coda, Ceph, Lustre, GPFS.
@@ -260,7 +260,7 @@ pub fn on_network_file_system(path: &Path) -> bool {
         0x0BD0_0BD0,
         0x4750_4653,
     ];
-    let existing = path.ancestors().find(|ancestor| ancestor.exists() && !ancestor.as_os_str().is_empty());
+    let existing = path.ancestors().find(|ancestor| ancestor.exists());
     let Ok(stat) = rustix::fs::statfs(existing.unwrap_or(Path::new("."))) else { return false };
     #[expect(clippy::cast_sign_loss, reason = "the kernel's type is signed on some machines, the constants are not")]
     let kind = (stat.f_type as u64) & 0xFFFF_FFFF;
@@ -328,9 +328,7 @@ async fn assert_settings(connection: &mut SqliteConnection, path: &Path) -> Resu
 }
 
 fn recent_enough(version: &str) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let mut next = || parts.next().unwrap_or(0);
-    (next(), next(), next()) >= OLDEST_SQLITE
+    version.split('.').map_while(|part| part.parse::<u32>().ok()).ge(OLDEST_SQLITE)
 }
 
 /// Whether it was the machine that failed (its disk, memory, limits or locks), which says nothing about what is stored.

@@ -365,7 +365,8 @@ fn run_record(row: &sqlx::sqlite::SqliteRow) -> Result<RunRecord, JournalError> 
     })
 }
 
-fn unsigned(row: &sqlx::sqlite::SqliteRow, index: usize) -> Result<u64, JournalError> {
+/// A column of a row that holds no negative number.
+pub(super) fn unsigned(row: &sqlx::sqlite::SqliteRow, index: usize) -> Result<u64, JournalError> {
     let number: i64 = get(row, index)?;
     u64::try_from(number).map_err(|_| JournalError::damaged(format!("{number} is negative")))
 }

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow, SqliteValueRef};
 use sqlx::{Column as _, Executor as _, Row as _, Statement as _, TypeInfo as _, ValueRef as _};
 
-use super::read::{SqliteReader, StoryEntry};
+use super::read::{SqliteReader, StoryEntry, unsigned};
 use super::sql;
 use super::store::get;
 use crate::journal::JournalError;
@@ -95,9 +95,8 @@ impl SqliteReader {
         let mut connection = self.connection().lock().await;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row: &SqliteRow| {
-            let number: i64 = get(row, 0)?;
             let cells = (2..row.len()).map(|index| cell(row, index)).collect::<Result<_, _>>()?;
-            Ok(ReviewRow { row: u64::try_from(number).unwrap_or(0), intent: get(row, 1)?, cells })
+            Ok(ReviewRow { row: unsigned(row, 0)?, intent: get(row, 1)?, cells })
         };
         rows.iter().map(record).collect()
     }
@@ -119,7 +118,7 @@ impl SqliteReader {
         rows.iter().map(story_entry).collect()
     }
 
-    /// Where the last `count` entries that match begin; 0 where there are fewer.
+    /// Where the last `count` entries that match begin; 0 where none does.
     pub async fn last_matching(&self, filter: &EntryFilter, count: u32) -> Result<i64, JournalError> {
         let query = bind_filter(sqlx::query(sql::LAST_MATCHING).bind(i64::MIN), filter).bind(count);
         let mut connection = self.connection().lock().await;
@@ -152,7 +151,7 @@ impl SqliteReader {
         let sql_error = |error: sqlx::Error| E::from(JournalError::Query { reason: error_text(error) });
         sqlx::query("PRAGMA query_only = ON").execute(&mut *connection).await.map_err(sql_error)?;
         visitor.columns(&names_of(&mut connection, statement).await?)?;
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).persistent(false);
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()));
         let mut rows = query.fetch(&mut *connection);
         while let Some(row) = rows.try_next().await.map_err(sql_error)? {
             visitor.row(cells(&row)?)?;
@@ -176,8 +175,7 @@ fn bind_filter<'q>(query: Bound<'q>, filter: &EntryFilter) -> Bound<'q> {
 }
 
 fn story_entry(row: &SqliteRow) -> Result<StoryEntry, JournalError> {
-    let seq: i64 = get(row, 0)?;
-    Ok(StoryEntry { seq: u64::try_from(seq).unwrap_or(0), body: get(row, 1)? })
+    Ok(StoryEntry { seq: unsigned(row, 0)?, body: get(row, 1)? })
 }
 
 async fn names_of(connection: &mut SqliteConnection, statement: &str) -> Result<Vec<String>, JournalError> {

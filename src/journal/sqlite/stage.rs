@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::open::named;
+use super::read::unsigned;
 use super::store::get;
 use crate::journal::JournalError;
 
@@ -284,7 +285,7 @@ impl Stage {
         let query = sqlx::query(TWINS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
         let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
         let record = |row| {
-            let (first, later) = ((number(get(row, 0)?), get(row, 1)?), (number(get(row, 2)?), get(row, 3)?));
+            let (first, later) = ((unsigned(row, 0)?, get(row, 1)?), (unsigned(row, 2)?, get(row, 3)?));
             Ok(Twins { name: get(row, 4)?, first, later })
         };
         rows.iter().map(record).collect()
@@ -300,10 +301,6 @@ where
     let page = page.unwrap_or_default();
     let records = serde_json::Deserializer::from_str(&page).into_iter();
     records.collect::<Result<_, _>>().map_err(|error| JournalError::damaged(format!("a staged row: {error}")))
-}
-
-fn number(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }
 
 #[cfg(test)]
