@@ -3,6 +3,7 @@
 
 mod open;
 mod read;
+mod review;
 
 use std::path::Path;
 
