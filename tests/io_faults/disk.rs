@@ -127,6 +127,7 @@ fn a_journal_file_that_became_read_only() {
     file.again("bind,ro");
     let done = scene.bench.keybatch(&words(&Scene::resume_args())).exits(9);
     ends_in_order(&done);
+    assert!(done.stderr.contains("cannot be opened for writing"), "{done}");
     assert_eq!(scene.bench.world.state().log.len(), before, "nothing was sent\n{done}");
     scene.verify();
     drop(file);

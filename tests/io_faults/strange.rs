@@ -203,16 +203,56 @@ fn a_network_file_system() {
         return;
     }
     for kind in ["6969000000000000", "424d53fe00000000", "9719020100000000"] {
-        let scene = begun();
-        let before = scene.bench.world.state().log.len();
-        let flags = ["-e", "trace=statfs", "-o", "/dev/null", "-e"].map(str::to_owned).into_iter();
-        let flags: Vec<String> = flags.chain([format!("inject=statfs:poke_exit=@arg2={kind}")]).collect();
-        let done = strace::spawn(&scene.bench, &flags, &Scene::resume_args()).wait().exits(9);
-        ends_in_order(&done);
-        assert!(done.stderr.contains("network file system"), "{done}");
-        assert_eq!(scene.bench.world.state().log.len(), before, "nothing was sent\n{done}");
-        assert_eq!(fails_in_order(&scene, &done), "stopped in order");
+        // One that is there, and one that would be made.
+        for (scene, args) in [(begun(), Scene::resume_args()), of_five_to_run()] {
+            let there = scene.bench.journal().exists();
+            let before = scene.bench.world.state().log.len();
+            let done = inject(&scene, &args, "statfs", &format!("poke_exit=@arg2={kind}"), None).exits(9);
+            ends_in_order(&done);
+            assert!(done.stderr.contains("network file system"), "{done}");
+            assert_eq!(scene.bench.world.state().log.len(), before, "nothing was sent\n{done}");
+            assert_eq!(scene.bench.journal().exists(), there, "{done}");
+            assert_eq!(fails_in_order(&scene, &done), "stopped in order");
+        }
     }
+    // A kernel that does not say what it is.
+    let (scene, args) = of_five_to_run();
+    inject(&scene, &args, "statfs", "error=ENOSYS", None).exits(0);
+    scene.audit();
+}
+
+/// The directory of a new journal and those above it are made durable. One that may not be read was not made for it;
+/// one that cannot be read, or not be written to the disk, may have been. SQLite's own try does not tell.
+#[test]
+fn a_directory_that_cannot_be_synchronised() {
+    if !strace::usable("a directory that cannot be synchronised") {
+        return;
+    }
+    for (above, call, error, code) in
+        [(1, "openat", "EACCES", 0), (1, "openat", "EIO", 9), (1, "fsync", "EIO", 9), (0, "fsync", "EIO", 9)]
+    {
+        let (scene, args) = of_five_to_run();
+        let directory = scene.bench.home().ancestors().nth(above);
+        let done = inject(&scene, &args, call, &format!("error={error}"), directory).exits(code);
+        ends_in_order(&done);
+        assert_eq!(done.stderr.contains("its directory cannot be synchronised"), code == 9, "{done}");
+        fails_in_order(&scene, &done);
+    }
+}
+
+fn of_five_to_run() -> (Scene, Vec<String>) {
+    let scene = Scene::of_five();
+    let args = scene.run_args();
+    (scene, args)
+}
+
+/// A session in which strace does `what` at each such call, or at those on this path alone.
+fn inject(scene: &Scene, args: &[String], call: &str, what: &str, path: Option<&Path>) -> Done {
+    let inject = format!("inject={call}:{what}");
+    let mut flags: Vec<String> =
+        ["-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject].map(str::to_owned).into();
+    flags.extend(path.into_iter().flat_map(|path| ["-P".to_owned(), path.display().to_string()]));
+    strace::spawn(&scene.bench, &flags, args).wait()
 }
 
 /// Another session's lock, taken as any program would.

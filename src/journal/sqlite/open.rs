@@ -418,7 +418,36 @@ mod tests {
     #[test]
     fn versions_are_compared_as_numbers() {
         assert!(recent_enough("3.51.3") && recent_enough("3.100.0") && recent_enough("4.0"));
-        assert!(!recent_enough("3.51.2") && !recent_enough("3.9.9"));
+        assert!(!recent_enough("3.51.2") && !recent_enough("3.9.9") && !recent_enough("3.51") && !recent_enough(""));
+    }
+
+    #[tokio::test]
+    async fn a_setting_that_did_not_take_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.db");
+        let mut connection = open_writer(&path).await.unwrap();
+        let set = async |connection: &mut SqliteConnection, name: &str, value: &str| {
+            let set = format!("PRAGMA {name} = {value}");
+            sqlx::query(sqlx::AssertSqlSafe(set)).execute(connection).await.unwrap();
+        };
+        for (name, other, told) in [
+            ("synchronous", "NORMAL", "is 1, not 2"),
+            ("fullfsync", "OFF", "is 0, not 1"),
+            ("checkpoint_fullfsync", "OFF", "is 0, not 1"),
+            ("foreign_keys", "OFF", "is 0, not 1"),
+            ("recursive_triggers", "OFF", "is 0, not 1"),
+            ("trusted_schema", "ON", "is 1, not 0"),
+            ("temp_store", "FILE", "is 1, not 2"),
+            ("application_id", "7", "is 7, not 1262638152"),
+            ("journal_mode", "DELETE", "is delete, not wal"),
+        ] {
+            let before = pragma(&mut connection, name).await.unwrap();
+            set(&mut connection, name, other).await;
+            let refused = assert_settings(&mut connection, &path).await.unwrap_err().to_string();
+            assert!(refused.contains(&format!("SQLite's setting {name} {told}")), "{name} = {other}: {refused}");
+            set(&mut connection, name, &before).await;
+            assert_settings(&mut connection, &path).await.unwrap();
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::super::open::{APPLICATION_ID, migrator, open_writer, wal_path};
+use super::super::open::{APPLICATION_ID, close_writer, migrator, open_writer, wal_path};
 use super::*;
 use crate::journal::JournalError;
 
@@ -100,7 +100,8 @@ async fn nothing_but_a_journal_is_opened() {
     fs::write(path("byte"), [b'S']).unwrap();
     says(&refused(&path("byte")).await, "file is not a database");
     fs::write(path("bytes"), b"SQ").unwrap();
-    assert!(refused(&path("bytes")).await.iter().all(Option::is_some));
+    // What SQLite says of it tells damage from trouble with the machine.
+    says(&refused(&path("bytes")).await, "file is not a database");
     std::os::unix::fs::symlink(&made, path("link")).unwrap();
     assert!(refused(&path("link")).await[0].as_ref().is_some_and(|error| error.contains("symbolic link")));
     assert!(open_reader(&path("link")).await.is_ok());
@@ -134,9 +135,96 @@ async fn a_journal_whose_making_was_broken_off_is_completed() {
     }
 }
 
-#[test]
-fn errors_of_the_machine_are_told_by_their_kind() {
+/// Either all of the schema is there or none of it, whatever breaks off its making.
+#[tokio::test]
+async fn a_journal_is_made_whole_or_not_at_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    // In the way of the last thing that is made.
+    execute(&path, "CREATE VIEW entries AS SELECT 1 AS one").await;
+    let refused = refused(&path).await[0].clone();
+    assert!(refused.as_ref().is_some_and(|said| said.contains("cannot be brought up to date")), "{refused:?}");
+    let mut connection = database(&path).await;
+    let names = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE name NOT LIKE '%sqlx%'");
+    let names: Vec<String> = names.fetch_all(&mut connection).await.unwrap();
+    assert_eq!(names, ["entries"]);
+    connection.close().await.unwrap();
+}
+
+/// Journals have it in them: by another number, they would be brought up to date once more.
+#[tokio::test]
+async fn the_first_migration_keeps_its_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    let mut connection = open_writer(&path).await.unwrap();
+    let sql = "SELECT version, description FROM _sqlx_migrations ORDER BY version LIMIT 1";
+    let first = sqlx::query(sql).fetch_one(&mut connection).await.unwrap();
+    assert_eq!((first.get::<i64, _>(0), first.get::<String, _>(1)), (1, "journal".to_owned()));
+    connection.close().await.unwrap();
+}
+
+/// Where SQLite cannot make its own files, a journal without a log is read all the same; not one whose log cannot be
+/// read, which would be an older state of it.
+#[tokio::test]
+async fn a_journal_is_read_where_nothing_can_be_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    let all = write(&path, sessions()).await;
+    // SQLite follows no link to a log, so it can neither open nor make this one.
+    std::os::unix::fs::symlink("nowhere", wal_path(&path)).unwrap();
+    let reader = SqliteReader::open(&path).await.unwrap();
+    assert_eq!(reader.head().await.unwrap().0, all.len() as u64);
+    let mut connection = open_reader(&path).await.unwrap();
+    assert!(sqlx::query("DELETE FROM rate").execute(&mut connection).await.is_err(), "a reader wrote");
+    connection.close().await.unwrap();
+    fs::remove_file(wal_path(&path)).unwrap();
+    fs::create_dir(wal_path(&path)).unwrap();
+    assert!(open_reader(&path).await.is_err());
+}
+
+#[tokio::test]
+async fn a_reader_sees_what_is_written_after_it_was_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    open_writer(&path).await.unwrap().close().await.unwrap();
+    assert!(!wal_path(&path).exists());
+    let reader = SqliteReader::open(&path).await.unwrap();
+    let all = write(&path, sessions()).await;
+    assert_eq!(reader.head().await.unwrap().0, all.len() as u64);
+}
+
+/// Closing alone would report success.
+#[tokio::test]
+async fn a_log_that_cannot_be_moved_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    for damaged in [false, true] {
+        let mut connection = open_writer(&path).await.unwrap();
+        let sql = "INSERT OR REPLACE INTO rate VALUES ('e', '1', 'r', '2', ?, 1)";
+        sqlx::query(sql).bind(damaged).execute(&mut connection).await.unwrap();
+        if damaged {
+            fs::File::options().write(true).open(wal_path(&path)).unwrap().set_len(40).unwrap();
+        }
+        assert_eq!(close_writer(connection).await.is_err(), damaged);
+    }
+}
+
+#[tokio::test]
+async fn why_a_journal_cannot_be_made_is_told() {
+    // Nobody can make a file there.
+    let refused = refused(Path::new("/sys/journal.db")).await[0].clone().unwrap();
+    assert!(refused.contains("cannot be created") && !refused.contains("No such file"), "{refused}");
+}
+
+#[tokio::test]
+async fn errors_of_the_machine_are_told_by_their_kind() {
     let database = |source: sqlx::Error| JournalError::Database { source: Arc::new(source) };
+    let directory = tempfile::tempdir().unwrap();
+    let missing = SqliteConnectOptions::new().filename(directory.path().join("missing"));
+    assert!(is_of_the_machine(&database(missing.connect().await.unwrap_err())));
+    let mut connection = SqliteConnection::connect(":memory:").await.unwrap();
+    let wrong = sqlx::query("SELECT * FROM nowhere").execute(&mut connection).await;
+    assert!(!is_of_the_machine(&database(wrong.unwrap_err())));
     assert!(is_of_the_machine(&database(sqlx::Error::Io(std::io::Error::other("disk")))));
     assert!(!is_of_the_machine(&database(sqlx::Error::RowNotFound)));
     assert!(!is_of_the_machine(&JournalError::damaged("a page")));
