@@ -325,7 +325,9 @@ mod tests {
         let rows: Vec<_> = (1..).zip(rows).map(|(number, (region, name))| row(number, region, name, None)).collect();
         stage.put_rows(&rows).await.unwrap();
         assert_eq!(stage.regions(), ["b", "", "a"]);
+        assert!(!stage.names("a", "x2").await.unwrap());
         stage.fill_region("a").await.unwrap();
+        assert!(stage.names("a", "x2").await.unwrap());
         assert_eq!(stage.regions(), ["b", "a"]);
         stage.fill_region("c").await.unwrap();
         assert_eq!(stage.regions(), ["b", "a"]);
@@ -367,13 +369,35 @@ mod tests {
             assert_eq!(find(4).map(|row| row.first), twins.then_some(2));
             assert_eq!((find(5).unwrap().first, &find(5).unwrap().seen), (5, &None));
             let found = stage.twins(0, 10).await.unwrap();
-            assert_eq!(
-                found.iter().map(|twins| (twins.first.0, twins.later.0)).collect::<Vec<_>>(),
-                match twins {
-                    true => vec![(2, 4)],
-                    false => vec![],
-                }
-            );
+            let staged = |number: u64| (number, format!(r#"{{"line":{number}}}"#));
+            let expected = twins.then(|| Twins { name: "two".into(), first: staged(2), later: staged(4) });
+            assert_eq!(found, Vec::from_iter(expected));
+        }
+    }
+
+    /// Until it is known whether two rows have the same name, they may.
+    #[tokio::test]
+    async fn twins_are_found_before_rows_are_findable() {
+        let mut stage = stage().await;
+        stage.put_rows(&[row(1, "r", "one", None), row(2, "r", "one", None)]).await.unwrap();
+        assert_eq!(stage.twins(0, 10).await.unwrap().len(), 1);
+        let joined: Vec<Any> = stage.joined(1, 10).await.unwrap();
+        assert_eq!(joined.iter().map(|row| (row.row, row.first)).collect::<Vec<_>>(), [(2, 1)]);
+    }
+
+    /// Else the time that planning takes would grow with the square of the rows.
+    #[tokio::test]
+    async fn rows_of_a_name_are_found_without_reading_all_rows() {
+        use sqlx::Row as _;
+        let mut stage = stage().await;
+        stage.index_rows().await.unwrap();
+        for (statement, searched) in [(JOINED_TWINS, "SEARCH d "), (TWINS, "SEARCH d "), (NAMES, "SEARCH row ")] {
+            let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+            let plan = plan.fetch_all(&mut stage.connection).await.unwrap();
+            let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            let found = |step: &&String| step.starts_with(searched) && step.ends_with("(region=? AND name=?)");
+            let found = steps.iter().find(found);
+            assert!(found.is_some_and(|step| !step.contains("AUTOMATIC")), "{statement}: {steps:#?}");
         }
     }
 
