@@ -131,7 +131,14 @@ impl Sheet {
     fn header(&self) -> Vec<String> {
         let taken = |name: &str| self.columns.iter().any(|column| column.trim() == name);
         let added = ADDED.into_iter().chain([SANDBOX]);
-        let added = added.map(|name| if taken(name) { format!("keybatch_{name}") } else { name.to_owned() });
+        // An export may have been made a manifest, and that one's export again.
+        let added = added.map(|name| {
+            let mut name = name.to_owned();
+            while taken(&name) {
+                name.insert_str(0, "keybatch_");
+            }
+            name
+        });
         self.columns.iter().map(|column| csv_cell(column)).chain(added).collect()
     }
 
@@ -185,5 +192,29 @@ fn into_io(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_column_has_the_name_of_another() {
+        let header = |columns: &[&str]| {
+            let columns = columns.iter().copied().map(str::to_owned).collect();
+            Sheet::new(&[], columns, false).header()
+        };
+        let mut own = vec!["name"];
+        for _ in 0..3 {
+            let header = header(&own);
+            assert_eq!(header[..own.len()], own);
+            assert_eq!(header.len(), own.len() + ADDED.len() + 1);
+            let different: std::collections::BTreeSet<_> = header.iter().collect();
+            assert_eq!(different.len(), header.len(), "{header:?}");
+            own.push(["outcome", "keybatch_outcome", "sandbox"][own.len() - 1]);
+        }
+        assert_eq!(header(&["name", " outcome"])[2..4], ["keybatch_outcome", "evidence"]);
+        assert_eq!(header(&[])[..2], ["key_pair_name", "outcome"]);
     }
 }
