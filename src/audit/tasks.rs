@@ -30,37 +30,30 @@ pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>
     let mut next = i64::MIN;
     let mut singly = false;
     loop {
-        let mut after = Some(next);
         let read = if singly { snapshot.single(next).await } else { snapshot.page(next).await };
-        let message = match read {
-            Ok(page) if !page.ascends_from(next) => {
-                if !singly {
-                    singly = true;
-                    continue;
-                }
-                Read::Broken { at: next.max(0), error: JournalError::damaged("other entries come than are asked for") }
+        let at = next.max(0);
+        let (message, after) = match read {
+            Ok(page) if page.ascends_from(next) => {
+                let Some(last) = page.last() else { return snapshot };
+                // On the runtime's own threads: less than a millisecond each, and nothing else is waiting for them. Threads
+                // for blocking work would be more than there are processors, with an allocator's arena each.
+                (Read::Page(spawn(async move { check(&page) })), last.checked_add(1))
             }
-            Ok(page) => match page.last() {
-                None => return snapshot,
-                Some(last) => {
-                    after = last.checked_add(1);
-                    // On the runtime's own threads: less than a millisecond each, and nothing else is waiting for them. Threads
-                    // for blocking work would be more than there are processors, with an allocator's arena each.
-                    Read::Page(spawn(async move { check(&page) }))
-                }
-            },
             // Somewhere in this page: entry after entry, to find out where.
-            Err(_) if !singly => {
+            _ if !singly => {
                 singly = true;
                 continue;
             }
-            Err(error) => Read::Broken { at: next.max(0), error },
+            Ok(_) => {
+                let error = JournalError::damaged("other entries come than are asked for");
+                (Read::Broken { at, error }, None)
+            }
+            Err(error) => (Read::Broken { at, error }, None),
         };
-        let broken = matches!(message, Read::Broken { .. });
-        if pages.send(message).await.is_err() || broken {
+        if pages.send(message).await.is_err() {
             return snapshot;
         }
-        // Nothing can follow the largest number that there is.
+        // Nothing follows what cannot be read, or the largest number that there is.
         let Some(after) = after else { return snapshot };
         next = after;
     }
@@ -68,30 +61,25 @@ pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>
 
 /// Makes also what was only added up: reads all entries once more, which were found good before.
 pub(super) async fn replay_rows(snapshot: Snapshot, mut replay: Replay) -> (Snapshot, Result<Replay, JournalError>) {
-    let (pages_in, mut pages) = mpsc::channel(PAGES_AHEAD);
+    let (pages_in, pages) = mpsc::channel(PAGES_AHEAD);
     let reading = spawn(read_pages(snapshot, pages_in));
-    replay.rewind();
+    let done = replay_pages(&mut replay, pages).await;
+    (join(reading).await, done.map(|()| replay))
+}
+
+async fn replay_pages(replay: &mut Replay, mut pages: mpsc::Receiver<Read>) -> Result<(), JournalError> {
     let mut batch = Vec::with_capacity(REPLAY_BATCH);
-    let mut done = Ok(());
     while let Some(read) = pages.recv().await {
         match read {
             Read::Page(page) => batch.extend(join(page).await.into_iter().filter_map(|checked| checked.entry.ok())),
-            Read::Broken { error, .. } => done = Err(error),
+            Read::Broken { error, .. } => return Err(error),
         }
-        if done.is_ok() && batch.len() >= REPLAY_BATCH {
-            done = replay.project_rows(&batch).await;
+        if batch.len() >= REPLAY_BATCH {
+            replay.project_rows(&batch).await?;
             batch.clear();
         }
-        if done.is_err() {
-            break;
-        }
     }
-    drop(pages);
-    let snapshot = join(reading).await;
-    if done.is_ok() {
-        done = replay.project_rows(&batch).await;
-    }
-    (snapshot, done.map(|()| replay))
+    replay.project_rows(&batch).await
 }
 
 /// What SQLite itself says of the file.

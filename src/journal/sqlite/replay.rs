@@ -79,13 +79,8 @@ impl Replay {
         apply_single(&mut self.connection, changes.single).await
     }
 
-    /// After the last entry, where the sums differ: the same entries are to come again, to
-    /// [`project_rows`](Self::project_rows).
-    pub fn rewind(&mut self) {
-        self.projector = Projector::after(0, 0);
-    }
-
-    /// Takes the next entries once more: makes the large tables again, too.
+    /// After the last entry, where the sums differ: takes all of them once more, from the first on, and makes the large
+    /// tables again, too. Runs and targets keep the numbers that they have.
     ///
     /// # Errors
     /// As before.
