@@ -130,7 +130,6 @@ impl Outside {
         ahead.retain(|(size, _)| *size > 0);
         ahead.extend(options.checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root)));
         ahead.sort_unstable_by(|one, other| other.cmp(one));
-        ahead.dedup();
         Self { ahead, proved: 0, forked: None }
     }
 

@@ -179,7 +179,7 @@ impl Work {
         (join(reading).await, replayed)
     }
 
-    /// Takes a page's entries in order, and returns those that may be replayed.
+    /// Takes a page's entries in order. What it returns may be replayed, unless one of them was bad.
     fn take_page(&mut self, page: Vec<Checked>) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(page.len());
         for checked in page {
@@ -213,7 +213,10 @@ impl Work {
                 None
             }
         };
-        let judged = entry.filter(|_| self.judging).filter(|entry| self.judge(entry, facts, leaf));
+        let judged = entry.filter(|_| self.judging);
+        if let Some(entry) = &judged {
+            self.judge(entry, facts, leaf);
+        }
         self.tree.push(leaf);
         self.outside.compare(&self.tree, self.whole);
         judged
@@ -225,14 +228,13 @@ impl Work {
         self.findings.add(finding);
     }
 
-    fn judge(&mut self, entry: &Entry, facts: Facts, leaf: Hash) -> bool {
+    fn judge(&mut self, entry: &Entry, facts: Facts, leaf: Hash) {
         let stepped = self.history.step(entry, facts, leaf);
         match stepped.and_then(|()| self.check_inner(&entry.event)) {
-            Ok(()) => true,
+            Ok(()) => {}
             Err(Trouble::Illegal(why)) => {
                 let detail = format!("entry {} cannot follow what is before it: {why}", entry.seq);
                 self.bad(Finding::new(Verdict::IllegalHistory, Some(entry.seq), detail));
-                false
             }
             Err(Trouble::Root { what, expected, found }) => {
                 let detail = format!(
@@ -241,7 +243,6 @@ impl Work {
                     entry.seq, self.last_good
                 );
                 self.bad(Finding::new(Verdict::Altered, Some(entry.seq), detail).hashes(expected, found));
-                false
             }
         }
     }
