@@ -55,9 +55,8 @@ fn choose(mut runs: Vec<RunRecord>, wanted: &str) -> Result<RunRecord, RunError>
         return begun.map(|place| runs.remove(place)).or_else(|| runs.pop()).ok_or(RunError::NoRuns);
     }
     let prefix = digits(wanted);
-    let known = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let mut matching: Vec<_> =
-        runs.into_iter().filter(|run| known && digits(&run.run.to_string()).starts_with(&prefix)).collect();
+    let named = |run: &RunRecord| !prefix.is_empty() && digits(&run.run.to_string()).starts_with(&prefix);
+    let mut matching: Vec<_> = runs.into_iter().filter(named).collect();
     match matching.len() {
         0 => Err(RunError::Unknown { wanted: wanted.to_owned() }),
         1 => Ok(matching.remove(0)),
@@ -133,6 +132,7 @@ mod tests {
         assert_eq!(number("01980000-0000-7000-8000-000000000001"), Some(1));
         assert!(matches!(choose(runs(), "0198"), Err(RunError::Ambiguous { count: 2, .. })));
         assert!(matches!(choose(runs(), "02"), Err(RunError::Unknown { .. })));
+        assert!(matches!(choose(runs(), "0199x"), Err(RunError::Unknown { .. })));
         assert!(matches!(choose(runs(), ""), Err(RunError::Unknown { .. })));
         assert!(matches!(choose(runs(), "-"), Err(RunError::Unknown { .. })));
         assert!(matches!(choose(Vec::new(), "latest"), Err(RunError::NoRuns)));

@@ -47,11 +47,11 @@ pub fn single_query(sql: &str) -> Result<&str, StatementError> {
 /// Where the first semicolon is that ends a statement.
 fn end_of_first(sql: &str) -> Result<usize, StatementError> {
     let mut at = 0;
-    while at < sql.len() {
-        match skip(&sql[at..])? {
+    while let Some(c) = sql[at..].chars().next() {
+        match skip(c, &sql[at..])? {
             Skipped::Over(length) => at += length,
-            Skipped::Plain(';') => return Ok(at),
-            Skipped::Plain(c) => at += c.len_utf8(),
+            Skipped::Plain if c == ';' => return Ok(at),
+            Skipped::Plain => at += c.len_utf8(),
         }
     }
     Ok(sql.len())
@@ -60,15 +60,15 @@ fn end_of_first(sql: &str) -> Result<usize, StatementError> {
 /// The first word that is not in a comment.
 fn first_word(sql: &str) -> Result<Option<&str>, StatementError> {
     let mut at = 0;
-    while at < sql.len() {
+    while let Some(first) = sql[at..].chars().next() {
         let rest = &sql[at..];
-        match skip(rest)? {
+        match skip(first, rest)? {
             Skipped::Over(length) if rest.starts_with("--") || rest.starts_with("/*") => at += length,
-            Skipped::Plain(c) if c.is_whitespace() || c == '\u{feff}' => at += c.len_utf8(),
+            Skipped::Plain if first.is_whitespace() || first == '\u{feff}' => at += first.len_utf8(),
             Skipped::Over(length) => return Ok(Some(&rest[..length])),
-            Skipped::Plain(c) => {
+            Skipped::Plain => {
                 let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-                return Ok(Some(&rest[..word.max(c.len_utf8())]));
+                return Ok(Some(&rest[..word.max(first.len_utf8())]));
             }
         }
     }
@@ -79,26 +79,25 @@ enum Skipped {
     /// A text, a quoted name or a comment of this length.
     Over(usize),
     /// An ordinary character.
-    Plain(char),
+    Plain,
 }
 
-fn skip(rest: &str) -> Result<Skipped, StatementError> {
+/// What to make of the beginning of `rest`, whose first character is `first`.
+fn skip(first: char, rest: &str) -> Result<Skipped, StatementError> {
     let closed = |opening: &'static str, closing: &str| {
         let end = rest[opening.len()..].find(closing).ok_or(StatementError::Open { opening })?;
         Ok(Skipped::Over(opening.len() + end + closing.len()))
     };
-    match rest.chars().next() {
-        Some('\'') => closed("'", "'"),
-        Some('"') => closed("\"", "\""),
-        Some('`') => closed("`", "`"),
-        Some('[') => closed("[", "]"),
-        Some('-') if rest.starts_with("--") => Ok(Skipped::Over(rest.find('\n').map_or(rest.len(), |end| end + 1))),
+    match first {
+        '\'' => closed("'", "'"),
+        '"' => closed("\"", "\""),
+        '`' => closed("`", "`"),
+        '[' => closed("[", "]"),
+        // The line end itself is nothing either.
+        '-' if rest.starts_with("--") => Ok(Skipped::Over(rest.find('\n').unwrap_or(rest.len()))),
         // SQLite takes the end of the input for the end of a comment.
-        Some('/') if rest.starts_with("/*") => {
-            Ok(Skipped::Over(rest[2..].find("*/").map_or(rest.len(), |end| end + 4)))
-        }
-        Some(c) => Ok(Skipped::Plain(c)),
-        None => Ok(Skipped::Over(0)),
+        '/' if rest.starts_with("/*") => Ok(Skipped::Over(rest[2..].find("*/").map_or(rest.len(), |end| end + 4))),
+        _ => Ok(Skipped::Plain),
     }
 }
 
