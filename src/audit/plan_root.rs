@@ -28,8 +28,7 @@ pub async fn plan_root(reader: &SqliteReader, run_no: i64) -> Result<String, Jou
     let (mut after, mut limit) = (0, FIRST_PAGE);
     while let Some(page) = reader.intents(run_no, after, limit).await? {
         after = page.last;
-        let average = (page.bytes() / limit as usize).max(1);
-        limit = u32::try_from((PAGE_BYTES / average).clamp(1, PAGE_ROWS)).unwrap_or(FIRST_PAGE);
+        limit = next_limit(limit, page.bytes());
         let mut tree = join(hashing).await;
         hashing = spawn_blocking(move || {
             page.leaves().for_each(|leaf| tree.push(leaf));
@@ -37,4 +36,31 @@ pub async fn plan_root(reader: &SqliteReader, run_no: i64) -> Result<String, Jou
         });
     }
     Ok(base64(&join(hashing).await.root()))
+}
+
+/// How many intents the next page is to hold, after one of `rows` intents that were as long as this together.
+fn next_limit(rows: u32, bytes: usize) -> u32 {
+    let average = (bytes / rows as usize).max(1);
+    u32::try_from((PAGE_BYTES / average).clamp(1, PAGE_ROWS)).unwrap_or(FIRST_PAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_hold_about_a_mebibyte_and_not_too_many_rows() {
+        const KIB: usize = 1024;
+        for (rows, average, next) in [
+            (FIRST_PAGE, 300, 256),
+            (FIRST_PAGE, 16 * KIB, 64),
+            (256, 64 * KIB, 16),
+            (FIRST_PAGE, 1024 * KIB, 1),
+            (1, 5_000 * KIB, 1),
+            // Nobody's intents.
+            (FIRST_PAGE, 0, 256),
+        ] {
+            assert_eq!(next_limit(rows, rows as usize * average), next, "after {rows} of {average} bytes each");
+        }
+    }
 }
