@@ -5,18 +5,19 @@
 mod story;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use keybatch::audit::{Options, Report, Verdict, plan_root, verify};
 use keybatch::domain::RunId;
+use keybatch::journal::Draft;
 use keybatch::journal::checkpoint::Checkpoint;
 use keybatch::journal::merkle::{Frontier, leaf_hash};
 use keybatch::journal::sqlite::SqliteReader;
-use keybatch::journal::{Draft, Entry, Event};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use story::{Place, story};
+use story::{Place, event_of, opened, story};
 
 impl Place {
     fn options(&self, checkpoint: Option<Checkpoint>) -> Options {
@@ -26,6 +27,11 @@ impl Place {
 
     async fn verify(&self) -> Report {
         verify(&self.path(), self.options(None)).await.unwrap()
+    }
+
+    /// Of a file in which there may be no end to be reached.
+    async fn verify_in_time(&self) -> Report {
+        tokio::time::timeout(Duration::from_secs(60), self.verify()).await.unwrap()
     }
 
     async fn verify_with(&self, checkpoint: &Checkpoint) -> Report {
@@ -160,6 +166,7 @@ async fn a_flipped_bit_in_any_entry_is_found_where_it_is() {
         let report = place.verify().await;
         assert_eq!((report.verdict, report.first_bad), (Verdict::Altered, Some(seq as u64)), "{report:?}");
         assert!(report.expected.is_some() && report.expected != report.found);
+        assert!(report.warnings.iter().any(|warning| warning.contains("not compared")), "{report:?}");
         let body = body.replace('\'', "''");
         place.tamper(&format!("UPDATE entry SET body = '{body}' WHERE seq = {seq}")).await;
     }
@@ -361,31 +368,16 @@ async fn a_journal_that_was_just_made_or_lost_its_log_is_consistent() {
     journal.close().await.unwrap();
 }
 
-/// An entry's event from its fields.
-fn event(kind: &str, fields: &serde_json::Value) -> Event {
-    let mut body = fields.clone();
-    (body["v"], body["seq"], body["kind"]) = (1.into(), 1.into(), kind.into());
-    (body["at"], body["run"]) = ("2026-01-01T00:00:00.000000Z".into(), serde_json::Value::Null);
-    Entry::parse(&body.to_string()).unwrap().event
-}
-
 /// A journal of more rows than are made again at once: the row that differs is named wherever it is, and nothing else is.
 #[tokio::test]
 async fn the_one_row_that_differs_is_named_in_a_long_journal_too() {
     const ROWS: u64 = 9_000;
-    // SHA-256 of {}, the settings.
-    const DIGEST: &str = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
     let place = Place::new();
     let journal = place.journal().await;
     let run: RunId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
     let begin = [
-        event(
-            "session_opened",
-            &json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
-                     "account": "123456789012", "endpoint": "sandbox:w", "sandbox": true, "settings": {},
-                     "settings_sha256": DIGEST }),
-        ),
-        event(
+        opened("s"),
+        event_of(
             "manifest_ingested",
             &json!({ "name": "m", "sha256": "ab", "bytes": 1, "rows": ROWS, "columns": ["name"] }),
         ),
@@ -394,7 +386,7 @@ async fn the_one_row_that_differs_is_named_in_a_long_journal_too() {
     let rows = (1..=ROWS).map(|row| {
         let intent = json!({ "line": row + 1, "key_pair_name": format!("key-{row}"), "account": "123456789012",
                              "region": "us-east-1", "verdict": "absent" });
-        Draft { run: Some(run), row: Some(row), event: event("intent_recorded", &intent) }
+        Draft { run: Some(run), row: Some(row), event: event_of("intent_recorded", &intent) }
     });
     journal.append(begin.into_iter().chain(rows).collect()).await.unwrap();
     journal.close().await.unwrap();
@@ -431,6 +423,152 @@ async fn a_damaged_file_is_read_as_far_as_it_goes() {
     }
     std::fs::remove_file(place.path()).unwrap();
     assert!(verify(&place.path(), place.options(None)).await.is_err());
+}
+
+/// The leaves of the table of entries: where each begins in the file, and its first entry; then the number of entries.
+async fn leaves(place: &Place) -> (Vec<(usize, u64)>, u64) {
+    let mut connection = raw(&place.path()).await;
+    let sql =
+        "SELECT (pageno - 1) * pgsize, ncell FROM dbstat WHERE name = 'entry' AND pagetype = 'leaf' ORDER BY path";
+    let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let mut first = 0;
+    let mut leaves = Vec::new();
+    for row in rows {
+        leaves.push((usize::try_from(row.get::<i64, _>(0)).unwrap(), first));
+        first += u64::try_from(row.get::<i64, _>(1)).unwrap();
+    }
+    (leaves, first)
+}
+
+/// It is damage, and neither a gap nor a cut.
+#[tokio::test]
+async fn the_first_entry_that_cannot_be_read_is_named() {
+    let place = Place::new();
+    place.filled().await;
+    let whole = std::fs::read(place.path()).unwrap();
+    let (leaves, entries) = leaves(&place).await;
+    assert_eq!(entries, place.bodies().await.len() as u64);
+    assert!(leaves.len() > 5);
+    for (page, first) in leaves {
+        let mut damaged = whole.clone();
+        damaged[page..page + 4096].fill(0xA5);
+        std::fs::write(place.path(), &damaged).unwrap();
+        let report = place.verify_in_time().await;
+        assert_eq!((report.verdict, report.first_bad, report.entries), (Verdict::Corrupt, Some(first), first));
+        // With what SQLite says.
+        let told =
+            report.detail.contains(&format!("entry {first} cannot be read")) && report.detail.contains("malformed");
+        assert!(told, "{}", report.detail);
+    }
+}
+
+/// Where two leaves have changed places, SQLite gives the entries of the second where the first ones are asked for, and then
+/// may give the same again and again.
+#[tokio::test]
+async fn entries_that_changed_places_are_missed_and_none_is_taken_twice() {
+    let place = Place::new();
+    place.filled().await;
+    let whole = std::fs::read(place.path()).unwrap();
+    let (leaves, entries) = leaves(&place).await;
+    for pair in leaves.windows(2) {
+        let [(page, first), (next, _)] = *pair else { unreachable!() };
+        let mut swapped = whole.clone();
+        swapped[page..page + 4096].copy_from_slice(&whole[next..next + 4096]);
+        swapped[next..next + 4096].copy_from_slice(&whole[page..page + 4096]);
+        std::fs::write(place.path(), &swapped).unwrap();
+        let report = place.verify_in_time().await;
+        assert_eq!((report.verdict, report.first_bad), (Verdict::Altered, Some(first)), "{report:?}");
+        assert!(report.entries <= entries, "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_head_of_a_single_entry_is_compared_too() {
+    let place = Place::new();
+    place.filled().await;
+    let bodies = place.bodies().await;
+    for (statements, verdict) in [
+        ("UPDATE head SET size = 1", Verdict::ProjectionMismatch),
+        ("DELETE FROM head", Verdict::Altered),
+        ("UPDATE head SET size = -1", Verdict::Altered),
+    ] {
+        place.tamper("INSERT OR IGNORE INTO head VALUES (0, 1, zeroblob(32), x'')").await;
+        place.rewrite(&bodies[..1]).await;
+        place.tamper(statements).await;
+        let report = place.verify().await;
+        assert_eq!((report.verdict, report.entries), (verdict, 1), "{statements}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_difference_of_the_schema_is_named_and_the_others_are_counted() {
+    let place = Place::new();
+    place.filled().await;
+    for (statements, told) in [
+        ("DROP VIEW errors", "the view errors was removed"),
+        ("CREATE TABLE t (a)", "the view errors was removed, and 1 more"),
+        ("CREATE TABLE u (a)", "the view errors was removed, and 2 more"),
+    ] {
+        let mut connection = raw(&place.path()).await;
+        execute(&mut connection, statements).await;
+        connection.close().await.unwrap();
+        let report = place.verify().await;
+        assert_eq!(report.verdict, Verdict::Altered, "{statements}: {report:?}");
+        let whole = if told.ends_with("more") { report.detail.starts_with(told) } else { report.detail == told };
+        assert!(whole, "{statements}: {}", report.detail);
+    }
+}
+
+/// What could not be looked at is not called sound.
+#[tokio::test]
+async fn a_comparison_that_is_not_possible_is_told() {
+    let place = Place::new();
+    place.filled().await;
+    // No room for the scratch database.
+    let missing = place.directory.path().join("missing");
+    let options = Options { scratch: Some((missing, "verify".to_owned())), ..Options::default() };
+    let report = verify(&place.path(), options).await.unwrap();
+    assert_eq!((report.verdict, report.accepted), (Verdict::CannotVerify, false), "{report:?}");
+    // Bytes that are no text pass SQLite's own check, and can be compared with nothing.
+    place.tamper("UPDATE intent SET key_pair_name = CAST(x'FF' AS TEXT) WHERE row_no = 8").await;
+    let report = place.verify().await;
+    assert_eq!(report.verdict, Verdict::ProjectionMismatch, "{report:?}");
+    // A table that is gone, and one of bytes, which add up as the texts do.
+    let bytes = "CREATE TEMP TABLE kept AS SELECT * FROM intent; DROP TABLE intent; \
+         CREATE TABLE intent AS SELECT run_no, row_no, target_no, CAST(key_pair_name AS BLOB) AS key_pair_name, verdict, \
+         seq, settled_seq, outcome, evidence FROM kept";
+    for (statements, table) in [("DROP TABLE rate", "the table rate"), (bytes, "the table intent")] {
+        let place = Place::new();
+        place.filled().await;
+        place.tamper(statements).await;
+        let report = place.verify().await;
+        let told = report.findings.iter().find(|finding| finding.verdict == Verdict::ProjectionMismatch);
+        assert!(told.is_some_and(|told| told.detail.contains(table)), "{report:?}");
+        let schema = report.findings.iter().find(|finding| finding.verdict == Verdict::Altered);
+        assert!(schema.is_some_and(|schema| schema.detail.contains(table)), "{report:?}");
+    }
+}
+
+/// More requests than any table can count: legal one by one, but no session can have written them.
+#[tokio::test]
+async fn entries_that_no_table_can_hold_are_not_called_sound() {
+    const MOST: u64 = (1 << 53) - 1;
+    let place = Place::new();
+    place.filled().await;
+    let mut bodies = place.bodies().await;
+    bodies.truncate(4);
+    let mut listed: serde_json::Value = serde_json::from_str(&bodies[3]).unwrap();
+    assert_eq!((&listed["kind"], &listed["row"]), (&json!("observed"), &json!(null)));
+    listed["requests"] = MOST.into();
+    bodies.extend((4..=4 + i64::MAX as u64 / MOST).map(|seq| {
+        listed["seq"] = seq.into();
+        serde_json_canonicalizer::to_string(&listed).unwrap()
+    }));
+    place.rewrite(&bodies).await;
+    let report = place.verify().await;
+    assert_eq!((report.verdict, report.entries), (Verdict::CannotVerify, bodies.len() as u64), "{report:?}");
+    assert!(report.detail.contains("cannot be projected"), "{report:?}");
 }
 
 /// What a `resume` looks at first in a journal that is too large to be verified whole: each intent as it is now.

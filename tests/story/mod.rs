@@ -69,6 +69,25 @@ fn run_id(number: u128) -> RunId {
     RunId(uuid::Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0000 + number))
 }
 
+/// An entry's event from its fields.
+pub(crate) fn event_of(kind: &str, fields: &Value) -> Event {
+    let mut body = fields.clone();
+    (body["v"], body["seq"], body["kind"]) = (1.into(), 1.into(), kind.into());
+    (body["at"], body["run"]) = ("2026-01-01T00:00:00.000000Z".into(), Value::Null);
+    Entry::parse(&body.to_string()).unwrap().event
+}
+
+/// The beginning of a session in the sandbox, without settings.
+pub(crate) fn opened(session: &str) -> Event {
+    let settings_sha256 = RawBody::new(b"{}").sha256.unwrap();
+    event_of(
+        "session_opened",
+        &json!({ "session": session, "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+                 "account": "123456789012", "endpoint": "sandbox:w", "sandbox": true, "settings": {},
+                 "settings_sha256": settings_sha256 }),
+    )
+}
+
 struct Script {
     run: RunId,
     drafts: Vec<Draft>,
