@@ -4,14 +4,18 @@
 
 mod story;
 
+use std::io::{BufWriter, ErrorKind, Write};
 use std::process::{Command, Output, Stdio};
 
 use assert_cmd::cargo::CommandCargoExt as _;
+use keybatch::audit::{ExportError, ExportFormat, export};
+use keybatch::domain::RunId;
 use keybatch::journal::Draft;
 use keybatch::journal::checkpoint::Checkpoint;
 use keybatch::journal::event::{Event, OverrideUsed, RateChanged};
+use keybatch::journal::sqlite::SqliteReader;
 use serde_json::{Value, json};
-use story::Place;
+use story::{Place, event_of, opened};
 
 fn keybatch(place: &Place, arguments: &[&str]) -> Output {
     let mut command = Command::cargo_bin("keybatch").unwrap();
@@ -82,6 +86,10 @@ async fn the_story_of_a_row_is_told_by_number_and_by_name() {
     assert!(by_number.contains("\\u{1}") && !by_number.contains('\u{1}'), "{by_number}");
     let story = json(&place, &["show", full, "7", "--output", "json"]);
     assert_eq!(story[0]["chapters"].as_array().unwrap().len(), 6);
+    assert_eq!(
+        [&story[0]["key_pair_name"], &story[0]["outcome"], &story[0]["evidence"]],
+        ["key-7", "failed", "answer"]
+    );
     assert_eq!(keybatch(&place, &["show", full, "nobody"]).status.code(), Some(2));
 }
 
@@ -151,9 +159,87 @@ async fn an_export_continues_the_manifest_and_executes_nothing() {
     assert!(first["annotations"].is_object());
     let file = place.directory.path().join("out.csv");
     let to = ["export", full, "--to", file.to_str().unwrap()];
-    assert!(keybatch(&place, &to).status.success());
+    let written = keybatch(&place, &to);
+    assert!(written.status.success());
+    assert!(String::from_utf8(written.stderr).unwrap().contains("SANDBOX 10 rows written"));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), sheet);
     assert_eq!(keybatch(&place, &to).status.code(), Some(2));
+}
+
+/// A refused manifest that has columns of keybatch's own names, and a plan of which nothing was done yet.
+#[tokio::test]
+async fn an_export_of_what_was_not_run_continues_the_manifest_too() {
+    let place = Place::new();
+    let journal = place.journal().await;
+    let run = |number: u8| format!("0198c0de-0000-7000-8000-00000000000{number}");
+    let draft = |number: u8, row: Option<u64>, event: Event| Draft { run: run(number).parse().ok(), row, event };
+    let manifest =
+        |column: &str| json!({ "name": "m", "sha256": "ab", "bytes": 1, "rows": 1, "columns": ["name", column] });
+    let intent = json!({ "line": 2, "key_pair_name": "k1", "account": "123456789012", "region": "us-east-1",
+                         "verdict": "absent", "annotations": { "owner": "o" } });
+    let drafts = [
+        draft(1, None, opened("s1")),
+        draft(1, None, event_of("run_stopped", &json!({ "why": "refused", "manifest": manifest("outcome") }))),
+        draft(2, None, opened("s2")),
+        draft(2, None, event_of("manifest_ingested", &manifest("owner"))),
+        draft(2, Some(1), event_of("intent_recorded", &intent)),
+    ];
+    journal.append(drafts.into()).await.unwrap();
+    journal.close().await.unwrap();
+    let sheet = data(&place, &["export", &run(1)]);
+    assert!(sheet.starts_with("name,outcome,keybatch_outcome,evidence,"), "{sheet}");
+    assert_eq!(sheet.lines().count(), 1);
+    let sheet = data(&place, &["export", &run(2)]);
+    let lines: Vec<_> = sheet.lines().collect();
+    assert!(lines[0].starts_with("name,owner,outcome,") && lines[1].starts_with("k1,o,not_attempted,"), "{sheet}");
+    assert_eq!(lines.len(), 2);
+    // The first row, too, was not deleted.
+    assert_eq!(json(&place, &["show", &run(2), "--output", "json"])["not_deleted"][0]["row"], 1);
+}
+
+/// Takes nothing.
+struct Full(ErrorKind);
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Also where a buffer took it all before, or where it is larger than any buffer.
+#[tokio::test]
+async fn an_export_that_cannot_be_written_has_not_come_to_its_end() {
+    let place = Place::new();
+    let journal = place.journal().await;
+    let run: RunId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
+    let columns = ["name".to_owned(), "x".repeat(100_000)];
+    let manifest = json!({ "name": "m", "sha256": "ab", "bytes": 1, "rows": 1, "columns": columns });
+    let intent = json!({ "line": 2, "key_pair_name": "k1", "account": "123456789012", "region": "us-east-1",
+                         "verdict": "absent" });
+    let drafts = [
+        (None, opened("s1")),
+        (None, event_of("manifest_ingested", &manifest)),
+        (Some(1), event_of("intent_recorded", &intent)),
+    ];
+    journal.append(drafts.map(|(row, event)| Draft { run: Some(run), row, event }).into()).await.unwrap();
+    journal.close().await.unwrap();
+    let reader = SqliteReader::open(&place.path()).await.unwrap();
+    let record = &reader.runs().await.unwrap()[0];
+    for format in [ExportFormat::Csv, ExportFormat::Jsonl] {
+        for kind in [ErrorKind::StorageFull, ErrorKind::BrokenPipe] {
+            for room in [0, 1_000_000] {
+                let mut out = BufWriter::with_capacity(room, Full(kind));
+                let ended = export(&reader, record, format, &mut out).await;
+                // A closed pipe is told from a full disk.
+                let told = matches!(&ended, Err(ExportError::Write(error)) if error.kind() == kind);
+                assert!(told, "{format:?}, {kind}, {room} bytes of room: {ended:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -199,6 +199,18 @@ fn into_io(error: csv::Error) -> io::Error {
 mod tests {
     use super::*;
 
+    /// The name of a key pair may be a word of JSON, or a number.
+    #[test]
+    fn only_annotations_become_objects() {
+        let names = ["key_pair_name", "annotations"].map(str::to_owned);
+        for name in ["true", "42", "{}"] {
+            let cells = vec![Cell::Text(name.into()), Cell::Text(r#"{"a":"1"}"#.into())];
+            let row = ReviewRow { row: 1, intent: String::new(), cells };
+            let expected = format!(r#"{{"key_pair_name":"{name}","annotations":{{"a":"1"}},"sandbox":true}}"#);
+            assert_eq!(object(&names, &row, true), expected);
+        }
+    }
+
     #[test]
     fn no_column_has_the_name_of_another() {
         let header = |columns: &[&str]| {
@@ -216,5 +228,31 @@ mod tests {
         }
         assert_eq!(header(&["name", " outcome"])[2..4], ["keybatch_outcome", "evidence"]);
         assert_eq!(header(&[])[..2], ["key_pair_name", "outcome"]);
+    }
+
+    /// Whatever the manifest called a column; a fingerprint also where the row was invalid, and nothing was expected.
+    #[test]
+    fn a_manifest_finds_its_cells_again_under_each_spelling() {
+        let body = |more: &str| {
+            format!(
+                r#"{{"account":"1","annotations":{{"Owner ":"amelie"}},"at":"2026-01-01T00:00:00.000000Z","fields":{{"account_id":"of account_id","arn":"of arn","created_at":"of created_at",{more}"reason":"of reason","region":"of region","ticket":"of ticket"}},"key_pair_name":"of key_pair_name","kind":"intent_recorded","line":2,"region":"r","row":1,"run":"0198c0de-0000-7000-8000-000000000001","seq":1,"v":1,"verdict":"skip"}}"#
+            )
+        };
+        let intent = |body: String| match Entry::parse(&body).unwrap().event {
+            Event::IntentRecorded(intent) => intent,
+            other => panic!("{other:?}"),
+        };
+        let invalid = intent(body(r#""expected_fingerprint":"of expected_fingerprint","#));
+        let mut valid = intent(body(""));
+        valid.expected_fingerprint = Some("of expected_fingerprint".into());
+        for intent in [valid, invalid] {
+            for meaning in Meaning::ALL {
+                for spelling in meaning.spellings() {
+                    let expected = format!("of {}", meaning.spellings()[0]);
+                    assert_eq!(written(&intent, &format!(" {spelling}")), Some(&*expected), "{spelling}");
+                }
+            }
+            assert_eq!((written(&intent, "Owner "), written(&intent, "Owner")), (Some("amelie"), None));
+        }
     }
 }
