@@ -198,6 +198,8 @@ fn error(error: &ApiError) -> Vec<(&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     /// Of entries in which every field is set.
@@ -223,5 +225,36 @@ mod tests {
             told += usize::from(!expected.is_empty());
         }
         assert!(told >= 5, "{told}");
+    }
+
+    /// Lines are for people; but what they are there for is in them.
+    #[test]
+    fn a_line_says_what_it_is_there_for() {
+        let of = |wanted: &str, change: &dyn Fn(&mut Value)| {
+            let mut bodies = include_str!("../../tests/golden/entries.jsonl").lines();
+            let body = bodies.find(|body| body.contains(&format!("\"kind\":\"{wanted}\""))).unwrap();
+            let mut body = serde_json::from_str(body).unwrap();
+            change(&mut body);
+            gist(&Entry::parse(&body.to_string()).unwrap())
+        };
+        let rehearsal = of("session_opened", &|body| body["sandbox"] = true.into());
+        assert!(rehearsal.contains("sandbox"), "{rehearsal}");
+        let real = of("session_opened", &|body| body["sandbox"] = false.into());
+        assert!(!real.contains("sandbox") && real.contains("amelie@bastion"), "{real}");
+        let noted = |kinds: &[&str]| {
+            let notes: Vec<Value> =
+                kinds.iter().map(|kind| json!({ "severity": "skip", "note": kind, "text": "t" })).collect();
+            of("intent_recorded", &|body| body["notes"] = notes.clone().into())
+        };
+        let (two, none) = (noted(&["in_use", "drift"]), noted(&[]));
+        assert_eq!(two, format!("{none} (in_use, drift)"));
+        let polled = |status: &str| of("operation_polled", &|body| body["operation"]["status"] = status.into());
+        assert!(polled("Completed").contains("Completed") && polled("Failed").contains("Failed"));
+        let id = "0198c0de-0000-4000-8000-00000000abcd";
+        let named = of("operation_polled", &|body| body["operation_id"] = id.into());
+        assert!(named.contains(id), "{named}");
+        let placed =
+            of("observed", &|body| (body["account"], body["region"]) = ("123456789012".into(), "eu-west-3".into()));
+        assert!(placed.contains("123456789012/eu-west-3"), "{placed}");
     }
 }
