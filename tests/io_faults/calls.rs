@@ -93,11 +93,15 @@ fn every_call_of_a_verification_fails() {
     let trials = faults(&touches, false, asked.as_deref());
     let tally = strace::in_parallel(&trials, |fault| {
         let scene = begun();
+        let sound = scene.bench.verify().exits(0).json();
         let flags = strace::injection(&scene.bench, fault.hit, &format!("error={}", fault.error), fault.for_good);
         let done = strace::spawn(&scene.bench, &flags, &args()).wait();
         assert!(!done.stderr.contains("panicked"), "a panic\n{done}");
         let end = match done.code {
-            Some(0) => "unharmed",
+            Some(0) => {
+                assert_eq!(done.json(), sound, "another journal, or a part of it\n{done}");
+                "unharmed"
+            }
             Some(7) => {
                 assert_eq!(done.json()["verdict"], "cannot_verify", "a fault is no damage\n{done}");
                 "cannot verify"
