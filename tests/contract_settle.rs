@@ -262,6 +262,26 @@ fn a_failed_operation_on_a_replaced_key_pair_is_not_retried() {
     assert_eq!(bench.world.deletes(&names[0]), 1);
 }
 
+/// I4: the reading that tries whether reading is permitted is one, too. What it shows of another key pair, or of none, is not
+/// passed over because the listing before it was young enough.
+// SEMANTICS: P19
+#[test]
+fn what_the_first_reading_shows_is_not_passed_over() {
+    for (effect, verdict, code) in
+        [(Effect::VanishAndRecreate, "skipped/note", 3), (Effect::Vanish, "absent/inventory", 0)]
+    {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 2);
+        bench.world.script("GetKeyPair", &names[0], [Act::ok().with(effect)]);
+        bench.run(&bench.manifest(&names), &[]).exits(code);
+        let first = row(&bench, &names[0]);
+        assert_eq!((first.verdict().as_str(), bench.world.deletes(&names[0])), (verdict, 0), "{first:#?}");
+        assert_eq!(bench.world.has(&names[0]), effect == Effect::VanishAndRecreate, "the new one survives");
+        assert_eq!(row(&bench, &names[1]).verdict(), "deleted/answer");
+        invariants(&bench);
+    }
+}
+
 /// Line "nothing sent", `--max-observation-age`: an old observation is renewed, and drift then protects the new one.
 // SEMANTICS: P20
 #[test]

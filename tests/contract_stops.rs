@@ -230,6 +230,23 @@ fn max_failures_as_a_share_stops_the_run() {
     invariants(&bench);
 }
 
+/// `--max-duration D` counts from the beginning: a plan that takes longer is not made, and nothing is left to resume.
+// SEMANTICS: P39
+#[test]
+fn max_duration_counts_planning() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.world.script("GetKeyPairs", "*", [Act::ok().after(Duration::from_secs(3))]);
+    let manifest = bench.manifest(&names);
+    let done = bench.run(&manifest, &["--max-duration", "1s"]).exits(5);
+    assert!(done.stderr.contains("--max-duration 1s is over") && done.stderr.contains("run it again"), "{done}");
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 0, "{done}");
+    bench.resume().exits(0);
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 0);
+    bench.run(&manifest, &[]).exits(0);
+    invariants(&bench);
+}
+
 /// `--max-duration D`: stops in time, finishing what is in flight; resume goes on.
 // SEMANTICS: P39
 #[test]

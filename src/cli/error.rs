@@ -61,6 +61,9 @@ pub const NOTHING: &str = "nothing was sent";
 /// What was sent before a plan is confirmed, or a resumed run goes on.
 pub const READS: &str = "nothing was sent but reads";
 
+/// What was done by a run that ended before it had a plan.
+pub const NOT_BEGUN: &str = "nothing was sent but reads, and there is nothing to resume: run it again";
+
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> Self {
         match &error {

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
-use super::error::{CliError, NOTHING, READS};
+use super::error::{CliError, NOT_BEGUN, NOTHING, READS};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use super::progress::Planning;
@@ -126,7 +126,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         result = worked => result.map_err(|error| error.sent(READS)),
         // Behind the confirmation, the work itself listens to signals.
         () = signals.abandoned() => {
-            context.ui.say("stopped: nothing was sent");
+            context.ui.say(&format!("stopped: {NOT_BEGUN}"));
             Ok(Exit::Stopped)
         }
     }
@@ -226,7 +226,15 @@ async fn execute(
         tally: Arc::clone(&tally),
     };
     let planning = Planning::start(&context.ui, staged.ingested.rows, session.sandbox, tally);
-    let plan = match planning.during(|line| context.ui.talk(line), planner.plan(&mut staged.stage)).await {
+    let planned = planning.during(|line| context.ui.talk(line), planner.plan(&mut staged.stage));
+    let planned = tokio::select! {
+        planned = planned => planned,
+        limit = session.over() => {
+            let error = CliError::new(Exit::Stopped, format!("--max-duration {limit:?} is over before the plan was made"));
+            return Err(session.give_up("failed", error.hint(NOT_BEGUN)).await);
+        }
+    };
+    let plan = match planned {
         Ok(plan) => plan,
         Err(PlanError::Journal(error)) => return Err(error.into()),
         Err(error) => {

@@ -194,6 +194,7 @@ impl Session<'_> {
             clock: Arc::clone(&self.open.clock),
             counts: Arc::clone(&self.counts),
             read_at: Default::default(),
+            sightings: Default::default(),
         }))
     }
 
@@ -255,7 +256,7 @@ impl Session<'_> {
                 }
                 return Ok(Exit::Stopped);
             }
-            () = time_is_up(&control, self.options.max_duration) => Ok(()),
+            () = self.time_is_up(&control) => Ok(()),
             () = progress.lines(&self.context.ui) => Ok(()),
         };
         progress.finish();
@@ -263,6 +264,19 @@ impl Session<'_> {
             Ok(()) => self.end_with(control.stopped()).await,
             Err(error) => self.end_without_journal(&error).await,
         }
+    }
+
+    async fn time_is_up(&self, control: &Control) {
+        let limit = self.over().await;
+        control.stop(StoppedBy::MaxDuration, format!("--max-duration {limit:?} is over"), None);
+        std::future::pending().await
+    }
+
+    /// Waits until the session has lasted as long as it may, if there is a limit, and says that.
+    pub(super) async fn over(&self) -> Duration {
+        let Some(limit) = self.options.max_duration else { return std::future::pending().await };
+        tokio::time::sleep(limit.saturating_sub(self.began.elapsed())).await;
+        limit
     }
 
     async fn end_with(&self, stop: Option<Stop>) -> Result<Exit, CliError> {
@@ -412,14 +426,6 @@ const PATIENCE_OF_THE_HURRIED: std::time::Duration = std::time::Duration::from_s
 /// Prints a checkpoint where a person, or a log collector beyond this machine, can keep it.
 pub(super) fn print_checkpoint(context: &Context, when: &str, checkpoint: &Checkpoint) {
     context.ui.talk(format!("checkpoint {when}:\n{}", checkpoint.to_text().trim_end()));
-}
-
-async fn time_is_up(control: &Control, limit: Option<std::time::Duration>) {
-    if let Some(limit) = limit {
-        tokio::time::sleep(limit).await;
-        control.stop(StoppedBy::MaxDuration, format!("--max-duration {limit:?} is over"), None);
-    }
-    std::future::pending().await
 }
 
 fn unexplained() -> Stop {

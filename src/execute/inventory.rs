@@ -132,7 +132,11 @@ impl Kept {
             self.oldest = self.oldest.or(Some(at));
             let (found, next, error) = match page.reply.result {
                 Ok(answer) => {
-                    answer.items.into_iter().for_each(|pair| self.take_in(pair, at));
+                    let now = shared.clock.now();
+                    for pair in answer.items {
+                        lane.sightings.note(&pair.name, Some(&pair.identity), now);
+                        self.take_in(pair, at);
+                    }
                     (Found::Listed, answer.next, None)
                 }
                 Err(error) => (super::look::found_error(error.class), None, Some(error)),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::control::backoff_ceiling;
 use super::pace::{Pacer, Permit};
 use super::rate::RateChange;
+use super::sightings::Sightings;
 use crate::domain::{Class, Clock, Exchange, Reply, RunId, SANDBOX_HEADER, Target};
 use crate::journal::event::{Event, RateChanged};
 use crate::journal::{Draft, Journal, JournalError};
@@ -37,6 +38,8 @@ pub struct Lane<L> {
     pub counts: Arc<Counts>,
     /// When a key pair was first read as a trial: reading is permitted, then.
     pub read_at: OnceLock<Timestamp>,
+    /// What was seen in passing.
+    pub sightings: Sightings,
 }
 
 /// Requests of a session.

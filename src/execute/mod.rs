@@ -17,6 +17,7 @@ mod look;
 pub mod pace;
 pub mod rate;
 pub mod row;
+pub mod sightings;
 mod worker;
 
 use std::sync::Arc;

@@ -54,7 +54,7 @@ impl<L: Lightsail> Worker<L> {
     /// Works the row off, or leaves it as it is where the session stops.
     pub(super) async fn work(mut self) -> Result<(), JournalError> {
         loop {
-            let step = decide(&self.state, &self.shared.policy, &self.situation());
+            let step = self.decide();
             tracing::trace!(row = self.row, ?step, "decided");
             let shared = Arc::clone(&self.shared);
             let flow = tokio::select! {
@@ -81,6 +81,16 @@ impl<L: Lightsail> Worker<L> {
             Step::Search { level } => self.search(level).await,
             Step::Poll { level } => self.poll(level).await,
         }
+    }
+
+    /// The next step. What the row relied upon counts no more where something else was seen since.
+    fn decide(&mut self) -> Step {
+        let name = &self.intent.key_pair_name;
+        let contradicted = |since| self.lane.sightings.contradict(name, &self.state.identity, since);
+        if self.state.confirmed_at.is_some_and(contradicted) {
+            self.state.confirmed_at = None;
+        }
+        decide(&self.state, &self.shared.policy, &self.situation())
     }
 
     fn situation(&self) -> Situation {
@@ -137,7 +147,7 @@ impl<L: Lightsail> Worker<L> {
             waited = waited => waited,
         };
         // The queue may have been long: what was fresh then may not be now.
-        if !matches!(decide(&self.state, &shared.policy, &self.situation()), Step::Send { .. }) {
+        if !matches!(self.decide(), Step::Send { .. }) {
             return Ok(Flow::Next);
         }
         if !self.asked && !shared.control.may_ask() {

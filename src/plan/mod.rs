@@ -306,6 +306,12 @@ pub async fn probe<L: Lightsail>(lane: &Lane<L>, name: &str, patience: Duration)
     if lane.is_foreign(&reply.exchange) {
         return Err(foreign(lane, &reply.exchange));
     }
+    let now = lane.clock.now();
+    match &reply.result {
+        Ok(pair) if pair.name == name => lane.sightings.note(name, Some(&pair.identity), now),
+        Err(error) if error.class == Class::NotFound => lane.sightings.note(name, None, now),
+        _ => {}
+    }
     let error = reply.result.err();
     let found = error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class));
     let seen = Observed {

@@ -127,6 +127,7 @@ impl Session<'_> {
                     world: None,
                     counts: Arc::clone(counts),
                     read_at: Default::default(),
+                    sightings: Default::default(),
                 }),
             }
         };
