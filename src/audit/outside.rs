@@ -114,8 +114,10 @@ impl Work {
 /// The checkpoints of the journal that were brought, compared as the entries come.
 #[derive(Debug, Default)]
 pub(super) struct Outside {
-    /// Those still to come, the smallest last.
-    ahead: Vec<(u64, Hash)>,
+    /// All of them, the smallest last.
+    all: Vec<(u64, Hash)>,
+    /// How many of these are still to come.
+    ahead: usize,
     /// The size of the largest that agreed; none has no entries.
     proved: u64,
     /// The first that did not: its size and root, and the root that the entries have.
@@ -126,17 +128,18 @@ impl Outside {
     /// Those of `options`; what covers nothing is taken out of them.
     pub(super) fn new(options: &mut Options) -> Self {
         options.checkpoint = options.checkpoint.take().filter(|checkpoint| checkpoint.size > 0);
-        let mut ahead = std::mem::take(&mut options.further);
-        ahead.retain(|(size, _)| *size > 0);
-        ahead.extend(options.checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root)));
-        ahead.sort_unstable_by(|one, other| other.cmp(one));
-        Self { ahead, proved: 0, forked: None }
+        let mut all = std::mem::take(&mut options.further);
+        all.retain(|(size, _)| *size > 0);
+        all.extend(options.checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root)));
+        all.sort_unstable_by(|one, other| other.cmp(one));
+        Self { ahead: all.len(), all, proved: 0, forked: None }
     }
 
     /// Compares those that cover what is in `tree` now; `whole` unless a gap says that it is not the journal's any more.
     pub(super) fn compare(&mut self, tree: &Frontier, whole: bool) {
         let size = tree.size();
-        while let Some((_, expected)) = self.ahead.pop_if(|(ahead, _)| *ahead <= size) {
+        while let Some((_, expected)) = self.all[..self.ahead].last().copied().filter(|(next, _)| *next <= size) {
+            self.ahead -= 1;
             let found = tree.root();
             if !whole {
                 continue;
@@ -147,6 +150,11 @@ impl Outside {
                 self.forked = self.forked.or(Some((size, expected, found)));
             }
         }
+    }
+
+    /// Those that were brought, to be compared anew.
+    pub(super) fn into_all(self) -> Vec<(u64, Hash)> {
+        self.all
     }
 
     /// How many entries the largest one proves that agrees; none where none does.
@@ -189,7 +197,9 @@ mod tests {
             assert_eq!(outside.forked.map(|(size, ..)| size), Some(bad).filter(|bad| *bad <= 9));
         }
         let outside = compared(vec![(9, [0; 32]), seen(3), seen(7)]);
-        assert_eq!(outside.proved_up_to(), Some(7));
+        assert_eq!((outside.proved_up_to(), outside.forked.is_some()), (Some(7), true));
+        let again = compared(outside.into_all());
+        assert_eq!((again.proved_up_to(), again.forked.is_some()), (Some(7), true), "compared anew");
     }
 
     #[test]

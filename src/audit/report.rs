@@ -71,16 +71,24 @@ pub struct Finding {
     /// Whether it is the machine that failed, so that nothing is known of the journal there.
     #[serde(skip)]
     pub of_the_machine: bool,
+    /// Whether it rests on an error of SQLite's, which may mean the journal or the disk.
+    #[serde(skip)]
+    pub(super) doubted: bool,
 }
 
 impl Finding {
     pub(super) fn new(verdict: Verdict, seq: Option<u64>, detail: impl Into<String>) -> Self {
-        Self { verdict, seq, expected: None, found: None, detail: detail.into(), of_the_machine: false }
+        Self { verdict, seq, expected: None, found: None, detail: detail.into(), of_the_machine: false, doubted: false }
     }
 
     /// Something that could not be looked at.
     pub(super) fn of_the_machine(detail: impl Into<String>) -> Self {
         Self { of_the_machine: true, ..Self::new(Verdict::CannotVerify, None, detail) }
+    }
+
+    /// What is wrong unless it was the disk.
+    pub(super) fn doubted(verdict: Verdict, detail: impl Into<String>) -> Self {
+        Self { doubted: true, ..Self::new(verdict, None, detail) }
     }
 
     pub(super) fn hashes(mut self, expected: impl Into<String>, found: impl Into<String>) -> Self {
@@ -166,6 +174,17 @@ impl Findings {
         self.all.is_empty()
     }
 
+    /// Whether any of them needs another look.
+    pub(super) fn doubted(&self) -> bool {
+        self.all.iter().any(|finding| finding.doubted)
+    }
+
+    /// It was the machine, for this reason, where anything was in doubt.
+    pub(super) fn blame(&mut self, why: String) {
+        self.all.retain(|finding| !finding.doubted);
+        self.add(Finding::of_the_machine(why));
+    }
+
     /// The gravest first.
     pub(super) fn sorted(mut self) -> Vec<Finding> {
         self.all.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
@@ -176,6 +195,21 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_machine_is_blamed_for_what_is_in_doubt_alone() {
+        let mut findings = Findings::default();
+        findings.add(Finding::new(Verdict::Truncated, None, "an end is missing"));
+        assert!(!findings.doubted());
+        findings.add(Finding::doubted(Verdict::Corrupt, "a page"));
+        findings.add(Finding::doubted(Verdict::ProjectionMismatch, "a table"));
+        assert!(findings.doubted());
+        findings.blame("the disk".into());
+        assert!(!findings.doubted());
+        let said: Vec<_> =
+            findings.sorted().into_iter().map(|finding| (finding.verdict, finding.of_the_machine)).collect();
+        assert_eq!(said, [(Verdict::Truncated, false), (Verdict::CannotVerify, true)]);
+    }
 
     #[test]
     fn a_failure_of_the_machine_is_not_hidden_by_what_is_said_of_the_journal() {

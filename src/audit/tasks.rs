@@ -99,7 +99,7 @@ pub(super) async fn check_integrity(path: PathBuf) -> Option<Finding> {
         }
         Ok(Some((said, false))) => {
             let detail = format!("SQLite says that the database is damaged: {}", said.replace('\n', " "));
-            Some(Finding::new(Verdict::Corrupt, None, detail))
+            Some(Finding::doubted(Verdict::Corrupt, detail))
         }
         Err(error) => Some(unreadable(None, &error)),
     }
@@ -120,7 +120,7 @@ pub(super) fn unreadable(seq: Option<u64>, error: &JournalError) -> Finding {
 
 /// What an error says of the journal where it would be this verdict, unless it was the machine that failed.
 pub(super) fn unless_of_the_machine(verdict: Verdict, error: &JournalError, detail: String) -> Finding {
-    if is_of_the_machine(error) { Finding::of_the_machine(detail) } else { Finding::new(verdict, None, detail) }
+    if is_of_the_machine(error) { Finding::of_the_machine(detail) } else { Finding::doubted(verdict, detail) }
 }
 
 /// An error and its cause in one sentence.

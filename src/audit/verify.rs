@@ -12,12 +12,13 @@
 //! ```
 //!
 //! Reads only, in one snapshot, so that a running session disturbs nothing. A damaged journal is read as far as it
-//! goes. Holds 12 bytes for each row of a large journal, never the entries themselves.
+//! goes. Holds 12 bytes for each row of a large journal, never the entries themselves. SQLite calls a database damaged also
+//! where the disk could not read it: before that is believed, the files are read without SQLite, and judged once more.
 
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
-use tokio::task::spawn;
+use tokio::task::{spawn, spawn_blocking};
 
 use super::history::{History, Trouble};
 use super::outside::Outside;
@@ -30,7 +31,7 @@ use super::words::Facts;
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::Event;
 use crate::journal::merkle::{Frontier, Hash};
-use crate::journal::sqlite::{PROJECTIONS, Replay, SUMMED, Snapshot};
+use crate::journal::sqlite::{PROJECTIONS, Replay, SUMMED, Snapshot, read_through};
 use crate::journal::{Entry, JournalError};
 
 /// What a verification is given from outside. Trust comes from nothing else.
@@ -53,6 +54,21 @@ pub struct Options {
 /// # Errors
 /// Where there is no journal. Whatever is wrong with one that is there is in the report.
 pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalError> {
+    let mut work = judge(path, options).await?;
+    if !work.findings.doubted() {
+        return Ok(work.report());
+    }
+    let file = path.to_owned();
+    if let Err(error) = join(spawn_blocking(move || read_through(&file))).await {
+        work.findings.blame(format!("the journal cannot be read: {error}"));
+        return Ok(work.report());
+    }
+    // It can be read: what was wrong with the disk for a moment is over, and damage is found again.
+    Ok(judge(path, work.into_options()).await?.report())
+}
+
+/// Everything that can be said of the journal, with one look at it.
+async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
     let mut work = Work::new(options);
     let mut snapshot = match Snapshot::open(path).await {
         Ok(snapshot) => snapshot,
@@ -60,13 +76,13 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
         Err(error) => {
             work.findings.add(unopened(path, &error));
             work.check_emptied(path, &error);
-            return Ok(work.report());
+            return Ok(work);
         }
     };
     let replay = work.prepare_replay(&mut snapshot).await;
     if let Err(error) = snapshot.begin().await {
         work.findings.add(unreadable(None, &error));
-        return Ok(work.report());
+        return Ok(work);
     }
     // On a connection of its own, because it takes as long as reading everything does.
     let integrity = spawn(check_integrity(path.to_owned()));
@@ -78,7 +94,7 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
     work.check_outside();
     let snapshot = work.compare_projections(snapshot, replayed).await;
     snapshot.end().await;
-    Ok(work.report())
+    Ok(work)
 }
 
 /// A verification on its way.
@@ -115,6 +131,11 @@ impl Work {
         };
         work.outside = Outside::new(&mut work.options);
         work
+    }
+
+    /// What it was given, to begin anew.
+    fn into_options(self) -> Options {
+        Options { further: self.outside.into_all(), ..self.options }
     }
 
     /// Attaches a scratch database, if there may be one.

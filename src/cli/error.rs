@@ -44,6 +44,12 @@ impl CliError {
         self
     }
 
+    /// SQLite says of a disk that answers EIO what it says of damage.
+    fn or_the_disk(self) -> Self {
+        let malformed = |said: &String| said.contains("database disk image is malformed");
+        if std::iter::once(&self.message).chain(&self.causes).any(malformed) { self.hint(MALFORMED) } else { self }
+    }
+
     /// Of a session that the machine kept from its work: adds what was sent until then, if that is not said yet.
     #[must_use]
     pub fn sent(self, sent: &str) -> Self {
@@ -64,6 +70,8 @@ pub const READS: &str = "nothing was sent but reads";
 /// What was done by a run that ended before it had a plan.
 pub const NOT_BEGUN: &str = "nothing was sent but reads, and there is nothing to resume: run it again";
 
+const MALFORMED: &str = "that may be damage, or a disk that cannot be read: `keybatch verify` tells which";
+
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> Self {
         match &error {
@@ -75,8 +83,8 @@ impl From<JournalError> for CliError {
             JournalError::Changed { .. } => {
                 Self::from_error(Exit::Refused, &error).hint("see what happened to the journal with: keybatch verify")
             }
-            JournalError::Query { .. } => Self::from_error(Exit::Usage, &error),
-            _ => Self::from_error(Exit::Environment, &error),
+            JournalError::Query { .. } => Self::from_error(Exit::Usage, &error).or_the_disk(),
+            _ => Self::from_error(Exit::Environment, &error).or_the_disk(),
         }
     }
 }
@@ -89,5 +97,18 @@ impl From<std::io::Error> for CliError {
             return Self::new(Exit::Success, "");
         }
         Self::from_error(Exit::Unexpected, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_the_disk_is_not_called_damage_alone() {
+        let unusable = |reason: &str| JournalError::Unusable { path: "journal.db".into(), reason: reason.into() };
+        let hints = |error| CliError::from(error).hints;
+        assert_eq!(hints(unusable("(code: 11) database disk image is malformed")), [MALFORMED]);
+        assert!(hints(unusable("it is a directory")).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     fails_in_order,
-    strace::{self, Hit, Place, Scene, Touches},
+    strace::{self, Hit, Place, Point, Scene, Touches},
     support::count,
     words,
 };
@@ -65,6 +65,15 @@ fn begun() -> Scene {
     scene
 }
 
+/// One whose session was killed: its log is still beside it.
+fn killed() -> Scene {
+    let scene = Scene::of_five();
+    let hit = Hit { point: Point { place: Place::Log, call: "fsync" }, number: 15 };
+    let flags = strace::injection(&scene.bench, hit, "signal=KILL", false);
+    strace::spawn(&scene.bench, &flags, &scene.run_args()).wait();
+    scene
+}
+
 /// Which faults are made: everything, or of each point some hits, the errors in turn.
 fn faults(touches: &Touches, resumed: bool, asked: Option<&str>) -> Vec<Fault> {
     if asked == Some("all") {
@@ -88,32 +97,52 @@ fn every_call_of_a_verification_fails() {
         return;
     }
     let asked = strace::asked("KEYBATCH_IO_FAULTS");
-    let args = || ["verify", "--output", "json"].map(str::to_owned).to_vec();
-    let touches = strace::learn(&PLACES, begun, |_| args());
+    let touches = strace::learn(&PLACES, begun, |_| verify_args());
     let trials = faults(&touches, false, asked.as_deref());
-    let tally = strace::in_parallel(&trials, |fault| {
-        let scene = begun();
-        let sound = scene.bench.verify().exits(0).json();
-        let flags = strace::injection(&scene.bench, fault.hit, &format!("error={}", fault.error), fault.for_good);
-        let done = strace::spawn(&scene.bench, &flags, &args()).wait();
-        assert!(!done.stderr.contains("panicked"), "a panic\n{done}");
-        let end = match done.code {
-            Some(0) => {
-                assert_eq!(done.json(), sound, "another journal, or a part of it\n{done}");
-                "unharmed"
-            }
-            Some(7) => {
-                assert_eq!(done.json()["verdict"], "cannot_verify", "a fault is no damage\n{done}");
-                "cannot verify"
-            }
-            Some(9) => "no journal to be had",
-            _ => panic!("another exit code\n{done}"),
-        };
-        scene.verify();
-        end
-    });
+    let tally = strace::in_parallel(&trials, |fault| verification(fault, &begun()));
     tally.report("failing calls of verify");
     assert!(tally.of("cannot verify") > 0, "none struck: {tally:?}");
+}
+
+/// SQLite says of a read that the disk answers with EIO what it says of damage. Here the log is beside the database, too.
+#[test]
+fn a_disk_that_cannot_be_read_is_no_damage() {
+    if !strace::usable("reads of a verification that fail with EIO") {
+        return;
+    }
+    let reads: [(Place, &[&str]); 2] = [(Place::Database, &["pread64"]), (Place::Log, &["pread64"])];
+    let touches = strace::learn(&reads, killed, |_| verify_args());
+    assert_eq!(touches.points.len(), 2, "both are read");
+    let both = |hit| [false, true].map(|for_good| Fault { hit, error: "EIO", for_good, resumed: false });
+    let trials: Vec<_> = touches.spread(6).into_iter().flat_map(both).collect();
+    let tally = strace::in_parallel(&trials, |fault| verification(fault, &killed()));
+    tally.report("reads of verify that fail with EIO");
+    assert!(tally.of("cannot verify") * 2 > tally.trials(), "too few struck: {tally:?}");
+}
+
+fn verify_args() -> Vec<String> {
+    ["verify", "--output", "json"].map(str::to_owned).to_vec()
+}
+
+fn verification(fault: &Fault, scene: &Scene) -> &'static str {
+    let sound = scene.bench.verify().exits(0).json();
+    let flags = strace::injection(&scene.bench, fault.hit, &format!("error={}", fault.error), fault.for_good);
+    let done = strace::spawn(&scene.bench, &flags, &verify_args()).wait();
+    assert!(!done.stderr.contains("panicked"), "a panic\n{done}");
+    let end = match done.code {
+        Some(0) => {
+            assert_eq!(done.json(), sound, "another journal, or a part of it\n{done}");
+            "unharmed"
+        }
+        Some(7) => {
+            assert_eq!(done.json()["verdict"], "cannot_verify", "a fault is no damage\n{done}");
+            "cannot verify"
+        }
+        Some(9) => "no journal to be had",
+        _ => panic!("another exit code\n{done}"),
+    };
+    scene.verify();
+    end
 }
 
 /// I9, and I1 and I2 with it.

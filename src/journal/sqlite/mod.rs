@@ -1,6 +1,7 @@
 //! The journal in SQLite. Only this room and [`stage`] mention sqlx; nothing outside may assume SQLite.
 
 mod audit;
+mod disk;
 mod open;
 mod project;
 mod read;
@@ -14,6 +15,7 @@ mod sums;
 mod tables;
 
 pub use audit::{Page, Snapshot, StoredHead};
+pub use disk::read_through;
 pub use open::{is_of_the_machine, on_network_file_system, open_reader};
 pub use read::{IntentPage, OpenAttempt, RunRecord, SqliteReader, StoredEntry, StoryEntry};
 pub use replay::{PROJECTIONS, Replay};
