@@ -360,6 +360,7 @@ fn no_look_within_the_budget_is_in_doubt() {
         (Effect::Delete, Act::server_error()),
         (Effect::Delete, Act::hang()),
         (Effect::Nothing, Act::truncated()),
+        (Effect::Nothing, Act::cut()),
     ] {
         let bench = Bench::new();
         let names = bench.world.keys("key", 2);

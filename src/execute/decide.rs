@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::row::{Attempt, RowState, Tries};
+use super::row::{Attempt, Look, RowState, Tries};
 use crate::domain::{Class, Evidence, Outcome, Policy};
 use crate::journal::event::{Found, Verdict};
 
@@ -87,7 +87,7 @@ pub enum StopCause {
     RefusedForAll,
     /// The first rows were all denied.
     AllDenied,
-    /// No connection could be made, as often as a row may be attempted.
+    /// No connection could be made, as often as a row may be attempted, or as long as it may take to settle.
     EndpointGone,
     /// The target refused everything for [`REFUSAL_BUDGET`].
     ThrottledForLong,
@@ -273,6 +273,9 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
         Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
         Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Read { level: row.tries.count },
+        Some(Found::NoAnswer) if is_cut_off(row.look.as_ref(), row.tries, situation) => {
+            Step::Stop(StopCause::EndpointGone)
+        }
         Some(Found::NoAnswer) => Step::Settle(Outcome::InDoubt, Evidence::Tried),
         _ => Step::Read { level: 0 },
     }
@@ -285,7 +288,13 @@ fn search(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
     match &row.search {
         Some(search) if search.found == Found::Operation => Step::Settle(Outcome::Deleted, Evidence::Operation),
         Some(search) if search.seq < gone_at => Step::Search { level: 0 },
-        _ => searching(row, policy, situation).unwrap_or(Step::Settle(Outcome::Gone, Evidence::Readback)),
+        search => searching(row, policy, situation).unwrap_or_else(|| {
+            if is_cut_off(search.as_ref(), row.searches, situation) {
+                Step::Stop(StopCause::EndpointGone)
+            } else {
+                Step::Settle(Outcome::Gone, Evidence::Readback)
+            }
+        }),
     }
 }
 
@@ -299,6 +308,12 @@ fn searching(row: &RowState, policy: &Policy, situation: &Situation) -> Option<S
         }
         Some(_) => None,
     }
+}
+
+/// Whether looking was in vain because no connection can be made, and no key pair of the target could be read since it began
+/// to be: that is about everyone, and once the endpoint is back another session sees what this one could not.
+fn is_cut_off(look: Option<&Look>, tries: Tries, situation: &Situation) -> bool {
+    look.is_some_and(|look| look.unconnected) && situation.read_at < tries.since
 }
 
 fn is_stale(row: &RowState, policy: &Policy, situation: &Situation) -> bool {

@@ -36,7 +36,7 @@ fn every_state(mut visit: impl FnMut(&RowState, &Situation)) {
             for attempts in 0..=2 {
                 for (class, earlier) in classes(attempts) {
                     for seen in std::iter::once(None).chain(FOUND.map(Some)) {
-                        for bits in 0..1_u32 << 8 {
+                        for bits in 0..1_u32 << 9 {
                             let bit = |n: u32| bits & (1 << n) != 0;
                             let base = State { settled, verdict, attempts, class, earlier, seen, bit: &bit };
                             let Some(row) = base.row() else { continue };
@@ -79,8 +79,8 @@ impl State<'_> {
     /// `None` where no order of entries leads there, or where it is the same as another one.
     fn row(&self) -> Option<RowState> {
         let bit = self.bit;
-        let [stale, spent_all, in_vain, too_long, too_often, too_late, alive, unread] =
-            [bit(0), bit(1), bit(2), bit(3), bit(4), bit(5), bit(6), bit(7)];
+        let [stale, spent_all, in_vain, too_long, too_often, too_late, alive, unread, unconnected] =
+            [0, 1, 2, 3, 4, 5, 6, 7, 8].map(bit);
         let refusal = self.class.is_some_and(Class::is_refusal_before_execution);
         // A refusal gives its attempt back, reading the same key pair makes up for an unread one, and nothing was
         // unread, spent or refused before the first attempt. After a refusal, an operation that is found leaves it unread.
@@ -89,7 +89,8 @@ impl State<'_> {
             || (spent_all && self.attempts == 0)
             || ((too_often || too_late) && !refusal)
             || (too_long && self.class != Some(Class::Pending))
-            || (alive && (self.attempts == 0 || refusal));
+            || (alive && (self.attempts == 0 || refusal))
+            || (unconnected && self.seen != Some(Found::NoAnswer));
         if impossible {
             return None;
         }
@@ -102,7 +103,7 @@ impl State<'_> {
         row.refusals = if too_often { policy().max_attempts } else { row.refusals };
         row.refused_since = if too_late { Some(ago(LONG)) } else { row.refused_since };
         row.confirmed_at = Some(ago(if stale { LONG } else { SHORT }));
-        row.look = self.seen.and_then(look);
+        row.look = self.seen.and_then(look).map(|look| Look { unconnected, ..look });
         let since = if in_vain { LONG } else { SHORT };
         row.tries = Tries { since: Some(ago(since)), count: if in_vain { FEWEST_TRIES } else { 1 } };
         if too_long {
@@ -131,7 +132,12 @@ fn with_searches_and_polls(row: &RowState) -> Vec<RowState> {
             if matches!(found, Found::NoAnswer | Found::Unfinished) {
                 let (searches, polls) =
                     (Tries { since: Some(ago(LONG)), count: FEWEST_TRIES }, row.clone().too_long().polls);
-                rows.push(RowState { searches, polls, ..searched.clone() });
+                let in_vain = RowState { searches, polls, ..searched.clone() };
+                if found == Found::NoAnswer {
+                    let search = look(found).map(|look| Look { unconnected: true, ..look });
+                    rows.push(RowState { search, ..in_vain.clone() });
+                }
+                rows.push(in_vain);
             }
             rows.push(searched);
         }
@@ -193,6 +199,12 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
     let may_come = unfinished || row.delete_seen || (unknown && searched.is_none());
     let used_up = row.spent >= policy().max_attempts;
     let in_vain = row.tries.since == Some(ago(LONG));
+    let cut_off = |look: &Option<Look>, in_vain| {
+        let unconnected = look.as_ref().is_some_and(|look| look.found == Found::NoAnswer && look.unconnected);
+        unconnected && in_vain && situation.read_at.is_none()
+    };
+    let unreadable = cut_off(&row.look, in_vain);
+    let unsearchable = cut_off(&row.search, row.searches.since == Some(ago(LONG)));
     let fresh = row.confirmed_at == Some(ago(SHORT));
     let refusal = class.is_some_and(Class::is_refusal_before_execution);
     let rules: &[(&'static str, bool)] = &match step {
@@ -219,7 +231,10 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
                 "gone only where no operation of ours was found",
                 searched != Some(Found::Operation) || found != Some(Found::NotFound) || class == Some(Class::Pending),
             ),
-            OK,
+            (
+                "not there only where the history could be asked, or would not be",
+                !unsearchable || found == Some(Found::Other) || class == Some(Class::Pending),
+            ),
         ],
         Step::Settle(O::Absent, E::Answer) => [
             ("absent by an answer only at the first attempt", class == Some(Class::NotFound) && row.attempts == 1),
@@ -266,7 +281,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
                     || (found == Some(Found::NoAnswer) && in_vain)
                     || (found == Some(Found::Denied) && situation.read_at.is_some()),
             ),
-            OK,
+            ("in doubt only where somebody could be asked", !unreadable),
             OK,
         ],
         Step::Stop(StopCause::RefusedForAll) => {
@@ -284,7 +299,9 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             [("stops where everything is denied", denied && now_answered), OK, OK, OK]
         }
         Step::Stop(StopCause::EndpointGone) => {
-            [("stops where no connection can be made", class == Some(Class::NotSent) && row.unsent >= 3), OK, OK, OK]
+            let unsent = class == Some(Class::NotSent) && row.unsent >= 3;
+            let unseen = asked && (unreadable || (unsearchable && found == Some(Found::NotFound)));
+            [("stops where no connection can be made", unsent || unseen), OK, OK, OK]
         }
         Step::Stop(StopCause::NothingLeaves) => {
             let long = row.refused_since.is_some_and(|since| now().duration_since(since) >= REFUSAL_BUDGET);

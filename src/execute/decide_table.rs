@@ -83,7 +83,7 @@ fn answer(class: Class) -> Answer {
 }
 
 fn look(found: Found) -> Option<Look> {
-    Some(Look { found, at: ago(SHORT), seq: 4, operation_id: None, summary: None })
+    Some(Look { found, at: ago(SHORT), seq: 4, operation_id: None, summary: None, unconnected: false })
 }
 
 fn poll(class: Class, from_history: bool) -> Option<Poll> {
@@ -134,6 +134,14 @@ impl RowState {
     fn in_vain(self) -> Self {
         let in_vain = Tries { since: Some(ago(LONG)), count: 9 };
         Self { tries: in_vain, searches: in_vain, ..self }
+    }
+
+    /// What gave no answer could not be connected to.
+    fn unconnected(mut self) -> Self {
+        for look in [&mut self.look, &mut self.search].into_iter().flatten() {
+            look.unconnected = look.found == Found::NoAnswer;
+        }
+        self
     }
 
     /// An earlier attempt was never answered.
@@ -252,6 +260,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("history-denied", lost().searched(Found::Denied), plain, "read"),
         ("history-no-answer", lost().searched(Found::NoAnswer), plain, "search"),
         ("history-no-answer-too-long", lost().searched(Found::NoAnswer).in_vain(), plain, "read"),
+        ("history-no-connection-too-long", lost().searched(Found::NoAnswer).unconnected().in_vain(), refuses, "read"),
         ("history-refused-for-all", lost().searched(Found::RefusedForAll), plain, "stop/refused_for_all"),
         ("history-operation", lost().searched(Found::Operation), plain, "read"),
         ("history-operation-same", lost().searched(Found::Operation).seen(Found::Same).once(), plain, "read"),
@@ -277,6 +286,8 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("not-found", nothing_there().seen(Found::NotFound), plain, "search"),
         ("no-answer", nothing_there().seen(Found::NoAnswer), plain, "read"),
         ("no-answer-too-long", nothing_there().seen(Found::NoAnswer).in_vain(), plain, "in_doubt/tried"),
+        ("no-connection-too-long", nothing_there().seen(Found::NoAnswer).unconnected().in_vain(), refuses, "stop/endpoint_gone"),
+        ("no-connection-too-long-this-one", nothing_there().seen(Found::NoAnswer).unconnected().in_vain(), plain, "in_doubt/tried"),
         ("read-denied", nothing_there().seen(Found::Denied), refuses, "stop/cannot_read"),
         ("read-denied-this-one", nothing_there().seen(Found::Denied), plain, "in_doubt/tried"),
         ("read-refused-for-all", nothing_there().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
@@ -287,6 +298,8 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("search-unfinished", nothing_there().searched(Found::Unfinished), plain, "poll"),
         ("search-no-answer", nothing_there().seen(Found::NotFound).searched(Found::NoAnswer), plain, "search"),
         ("search-no-answer-too-long", nothing_there().seen(Found::NotFound).searched(Found::NoAnswer).in_vain(), plain, "gone/readback"),
+        ("search-no-connection-too-long", nothing_there().seen(Found::NotFound).searched(Found::NoAnswer).unconnected().in_vain(), refuses, "stop/endpoint_gone"),
+        ("search-no-connection-too-long-this-one", nothing_there().seen(Found::NotFound).searched(Found::NoAnswer).unconnected().in_vain(), plain, "gone/readback"),
         ("search-refused-for-all", nothing_there().seen(Found::NotFound).searched(Found::RefusedForAll), plain, "stop/refused_for_all"),
     ]
 }
@@ -443,6 +456,18 @@ fn limits_lie_where_they_are_said_to() {
     let read = |read_at| Situation { read_at: Some(read_at), ..situation() };
     assert_eq!(step(&denied, &read(started)), "stop/cannot_read");
     assert_eq!(step(&denied, &read(started.saturating_add(SHORT).unwrap())), "in_doubt/tried");
+
+    let cut_off = |read_ago: Duration| Situation { read_at: Some(ago(read_ago)), ..situation() };
+    let tries = tried(LONG, FEWEST_TRIES);
+    assert_eq!(step(&unread(tries).unconnected(), &cut_off(LONG)), "in_doubt/tried");
+    assert_eq!(step(&unread(tries).unconnected(), &cut_off(LONG + SHORT)), "stop/endpoint_gone");
+    assert_eq!(step(&unread(tries), &cut_off(LONG + SHORT)), "in_doubt/tried");
+    assert_eq!(step(&unread(tried(SHORT, FEWEST_TRIES)).unconnected(), &cut_off(LONG + SHORT)), "read");
+    let gone = asked(Some(Class::NotFound)).later().seen(Found::NotFound).searched(Found::NoAnswer);
+    let unsearched = RowState { searches: tries, ..gone };
+    assert_eq!(step(&unsearched.clone().unconnected(), &cut_off(LONG)), "gone/readback");
+    assert_eq!(step(&unsearched.clone().unconnected(), &cut_off(LONG + SHORT)), "stop/endpoint_gone");
+    assert_eq!(step(&unsearched, &cut_off(LONG + SHORT)), "gone/readback");
 
     let confirmed = |at| RowState { confirmed_at: Some(at), ..unasked() };
     assert_eq!(step(&confirmed(now()), &plain), "send");

@@ -81,7 +81,9 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
 #[must_use]
 pub(super) fn stop_detail(cause: StopCause, row: &RowState, target: &Target) -> String {
     let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
+    let unconnected = [&row.look, &row.search].into_iter().flatten().find(|look| look.unconnected);
     let said = [
+        unconnected.filter(|_| cause == StopCause::EndpointGone).and_then(|look| look.summary.as_deref()),
         row.search.as_ref().and_then(|look| look.summary.as_deref()),
         row.look.as_ref().and_then(|look| look.summary.as_deref()),
         row.poll.as_ref().and_then(|poll| poll.summary.as_deref()),

@@ -122,6 +122,8 @@ pub struct Look {
     pub operation_id: Option<String>,
     /// One line for people, where the service refused.
     pub summary: Option<String>,
+    /// Whether there was no answer because no connection could be made, as the HTTP client itself says.
+    pub unconnected: bool,
 }
 
 /// What a poll showed.
@@ -223,12 +225,14 @@ impl RowState {
                 if observed.found == Found::Same {
                     self.confirmed_at = Some(observed.observation.as_ref().map_or(at, |seen| seen.at));
                 }
+                let never_connected = observed.error.as_ref().is_some_and(|error| error.cause == Cause::ConnectFailed);
                 let look = Look {
                     found: observed.found,
                     at,
                     seq,
                     operation_id: observed.operation.as_ref().and_then(|operation| operation.id.clone()),
                     summary: observed.error.as_ref().map(|error| error.summary()),
+                    unconnected: observed.found == Found::NoAnswer && never_connected,
                 };
                 self.observe(observed.source, look);
             }

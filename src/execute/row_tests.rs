@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::domain::{Exchange, Observation, Operation, Policy};
+use crate::domain::{ApiError, Exchange, Observation, Operation, Policy};
 use crate::execute::decide::{Denial, Situation, Step, decide};
 use crate::journal::event::{AttemptFinished, AttemptStarted, Observed, OperationPolled};
 
@@ -216,6 +216,43 @@ fn readings_without_an_answer_are_counted_until_there_is_one() {
     // The operation that deleted it was seen: the key pair cannot be there, and a reading that says so is no answer.
     let life = look(life.searched(Found::Operation, Some("ours")), Found::Same);
     assert_eq!((life.row.tries.count, life.row.searches.count), (1, 0));
+}
+
+/// A reading that failed, and why.
+fn in_vain(source: Source, found: Found, cause: Cause) -> Event {
+    let class = if cause == Cause::ConnectFailed { Class::NotSent } else { Class::Unanswered };
+    Event::Observed(Box::new(Observed {
+        source,
+        found,
+        requests: 1,
+        throttled: 0,
+        account: None,
+        region: None,
+        observation: None,
+        operation: None,
+        error: Some(ApiError::nothing(class, cause)),
+        exchange: Exchange::default(),
+    }))
+}
+
+/// The last one counts, and only the connection that was never made: all else may have arrived.
+#[test]
+fn a_look_that_could_not_connect_says_so() {
+    let lost = || Life::new().asked().answered(Class::Unanswered, None);
+    let unconnected = |look: &Option<Look>| look.as_ref().unwrap().unconnected;
+    for cause in [Cause::ConnectFailed, Cause::Timeout, Cause::Cut, Cause::ServerError, Cause::Unreadable] {
+        for before in [Cause::ConnectFailed, Cause::Timeout] {
+            let read = |cause| in_vain(Source::GetKeyPair, Found::NoAnswer, cause);
+            let life = lost().then(&read(before)).then(&read(cause));
+            assert_eq!(unconnected(&life.row.look), cause == Cause::ConnectFailed, "{cause:?}");
+            let search = |cause| in_vain(Source::GetOperationsForResource, Found::NoAnswer, cause);
+            let life = lost().then(&search(before)).then(&search(cause));
+            assert_eq!(unconnected(&life.row.search), cause == Cause::ConnectFailed, "{cause:?}");
+        }
+    }
+    // Its first page showed one, and its second could not be had.
+    let found = lost().then(&in_vain(Source::GetOperationsForResource, Found::Operation, Cause::ConnectFailed));
+    assert!(!unconnected(&found.row.search));
 }
 
 #[test]

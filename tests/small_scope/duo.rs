@@ -221,7 +221,7 @@ impl Duo {
             (class, stops && earlier, ago(Some(last.started_at)))
         });
         last.hash(hasher);
-        let found = [&state.look, &state.search].map(|look| look.as_ref().map(|look| look.found));
+        let found = [&state.look, &state.search].map(|look| look.as_ref().map(|look| (look.found, look.unconnected)));
         (found, polls.then(|| state.poll.as_ref().map(|poll| poll.class))).hash(hasher);
         (tries(state.tries), tries(state.searches), polls.then(|| tries(state.polls))).hash(hasher);
         let from_history = state.poll.as_ref().map(|poll| poll.from_history);

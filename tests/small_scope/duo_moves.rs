@@ -7,7 +7,7 @@ use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, Op
 
 use crate::duo::{Duo, FRESH_TICKS, Phase, Row, TICK, Told, at};
 use crate::duo_truth::Op;
-use crate::node::{Pair, Pending, observed};
+use crate::node::{Pair, Pending, in_vain, observed};
 
 /// The moments that can follow.
 ///
@@ -309,7 +309,13 @@ fn read(duo: &Duo, row: usize) -> Vec<Duo> {
         next.rows[row].truth.sure = found == Found::Same;
         next.tell(Told::Read(duo.scope.targets[row], duo.now))
     };
-    findings.into_iter().map(reading).collect()
+    // Only another session makes a difference of it.
+    let unconnected = || {
+        let next = duo.clone().said(|| format!("row {row} cannot be connected to"));
+        next.told_by(row, true, |now| in_vain(Source::GetKeyPair, false, now))
+    };
+    let cut_off = (duo.scope.sessions > 0).then(unconnected);
+    findings.into_iter().map(reading).chain(cut_off).collect()
 }
 
 fn search(duo: &Duo, row: usize) -> Vec<Duo> {
@@ -335,7 +341,14 @@ fn search(duo: &Duo, row: usize) -> Vec<Duo> {
         next.rows[row].truth.ops.iter_mut().filter(|op| !op.ended).for_each(|op| op.hidden = hidden);
         next
     };
-    findings.into_iter().map(searching).collect()
+    let unconnected = || {
+        let mut next = duo.clone().said(|| format!("the history of row {row} cannot be connected to"));
+        next = next.told_by(row, true, |now| in_vain(Source::GetOperationsForResource, false, now));
+        next.rows[row].truth.ops.iter_mut().filter(|op| !op.ended).for_each(|op| op.hidden = true);
+        next
+    };
+    let cut_off = (duo.scope.sessions > 0).then(unconnected);
+    findings.into_iter().map(searching).chain(cut_off).collect()
 }
 
 fn poll(duo: &Duo, row: usize) -> Vec<Duo> {

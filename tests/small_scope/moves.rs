@@ -6,7 +6,7 @@ use keybatch::domain::{Class, Exchange, Operation};
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
 use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source};
 
-use crate::node::{Node, Pair, Pending, observed};
+use crate::node::{Node, Pair, Pending, in_vain, observed};
 
 /// The nodes that can follow.
 pub(crate) fn all(node: &Node) -> Vec<Node> {
@@ -172,10 +172,14 @@ fn read(node: &Node) -> Vec<Node> {
         Pair::Nobody => Found::NotFound,
     };
     let mut next = Vec::new();
-    for found in [truth, Found::NoAnswer, Found::Denied, Found::RefusedForAll] {
-        let wait = if found == Found::NoAnswer { node.policy.settle_timeout } else { Duration::ZERO };
-        let node = node.clone().told(format!("reads: {found:?}")).later(wait);
+    for found in [truth, Found::Denied, Found::RefusedForAll] {
+        let node = node.clone().told(format!("reads: {found:?}"));
         next.extend(record(&node, &observed(Source::GetKeyPair, found, node.truth.now)));
+    }
+    for connected in [true, false] {
+        let told = format!("reads in vain, connected: {connected}");
+        let node = node.clone().told(told).later(node.policy.settle_timeout);
+        next.extend(record(&node, &in_vain(Source::GetKeyPair, connected, node.truth.now)));
     }
     next
 }
@@ -202,13 +206,15 @@ fn search(node: &Node) -> Vec<Node> {
         next.extend(record(&node, &observed(Source::GetOperationsForResource, found, node.truth.now)));
     }
     // No usable answer until the time for it is over: a crash meanwhile forgets them.
-    let mut node = node.clone().told("searches in vain");
-    node.truth.unsearchable = true;
-    for _ in 1..FEWEST_TRIES {
-        node = node.clone().apply(&observed(Source::GetOperationsForResource, Found::NoAnswer, node.truth.now));
+    for connected in [true, false] {
+        let mut node = node.clone().told(format!("searches in vain, connected: {connected}"));
+        node.truth.unsearchable = true;
+        for _ in 1..FEWEST_TRIES {
+            node = node.clone().apply(&in_vain(Source::GetOperationsForResource, connected, node.truth.now));
+        }
+        let node = node.clone().later(node.policy.settle_timeout);
+        next.extend(record(&node, &in_vain(Source::GetOperationsForResource, connected, node.truth.now)));
     }
-    let node = node.clone().later(node.policy.settle_timeout);
-    next.extend(record(&node, &observed(Source::GetOperationsForResource, Found::NoAnswer, node.truth.now)));
     next
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use keybatch::domain::{Evidence, Exchange, Identity, Observation, Outcome, Policy};
+use keybatch::domain::{ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Outcome, Policy};
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, REFUSAL_BUDGET, Situation};
 use keybatch::execute::row::{RowState, Tries};
 use keybatch::journal::event::{Event, Found, IntentRecorded, Observed, RowSettled, Source, Verdict};
@@ -158,7 +158,7 @@ impl Node {
                 (answer, ago(last.started_at, longest))
             })
             .hash(&mut hasher);
-        let found = [&state.look, &state.search].map(|look| look.as_ref().map(|look| look.found));
+        let found = [&state.look, &state.search].map(|look| look.as_ref().map(|look| (look.found, look.unconnected)));
         (found, state.poll.as_ref().map(|poll| poll.class)).hash(&mut hasher);
         [state.tries, state.searches, state.polls].map(tries).hash(&mut hasher);
         let from_history = state.poll.as_ref().map(|poll| poll.from_history);
@@ -270,4 +270,13 @@ pub(crate) fn observed(source: Source, found: Found, at: Timestamp) -> Event {
         error: None,
         exchange: Exchange::default(),
     }))
+}
+
+/// The same in vain: no usable answer, or no connection.
+pub(crate) fn in_vain(source: Source, connected: bool, at: Timestamp) -> Event {
+    let mut event = observed(source, Found::NoAnswer, at);
+    if let Event::Observed(seen) = &mut event {
+        seen.error = (!connected).then(|| ApiError::nothing(Class::NotSent, Cause::ConnectFailed));
+    }
+    event
 }
