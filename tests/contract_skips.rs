@@ -259,6 +259,43 @@ fn skip_invalid_does_the_rest() {
     invariants(&bench);
 }
 
+/// A manifest of nothing but invalid rows names no region to ask, and is recorded like any other: in a rehearsal, which needs
+/// no configuration, and against the service.
+// SEMANTICS: P3
+#[test]
+fn a_manifest_of_invalid_rows_alone_is_recorded() {
+    const VARIABLES: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"];
+    for (flags, unset) in [
+        (&["--sandbox", "--skip-invalid"][..], &VARIABLES[..]),
+        (&["--skip-invalid"], &[]),
+        (&["--skip-invalid"], &VARIABLES[..1]),
+    ] {
+        let mut bench = Bench::new();
+        unset.iter().for_each(|name| bench.unset(name));
+        let done = bench.run(&bench.file("m.csv", "name,region\nbad x,us-east-1\n,us-east-1\n"), flags).exits(3);
+        assert_eq!(summary(&bench, &done)["outcomes"]["skipped"], 2, "{done}");
+        assert!(support::intents(&bench).iter().all(|row| row.verdict() == "skipped/note"), "{done}");
+        bench.verify().exits(0);
+        bench.keybatch(&["resume", "latest"]).exits(3);
+        assert!(bench.world.state().log.iter().all(|arrival| arrival.operation == "GetCallerIdentity"), "{done}");
+    }
+}
+
+/// An invalid row has no region to ask, even where it is the first of a run that is resumed.
+// SEMANTICS: P3
+#[test]
+fn a_run_that_begins_with_an_invalid_row_is_resumed() {
+    for flags in [&["--sandbox"][..], &[]] {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 2);
+        let text = format!("name,region\nbad x,us-east-1\n{},us-east-1\n{},us-east-1\n", names[0], names[1]);
+        let more = [flags, &["--skip-invalid", "--max-deletes", "1", "--concurrency", "1"]].concat();
+        bench.run(&bench.file("m.csv", text), &more).exits(5);
+        let done = bench.resume().exits(3);
+        assert_eq!(summary(&bench, &done)["outcomes"]["deleted"], 2, "{done}");
+    }
+}
+
 /// A row for another account than the caller's is never asked for.
 // SEMANTICS: P6
 #[test]

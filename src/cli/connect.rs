@@ -16,8 +16,8 @@ use crate::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
 /// How often STS is asked before it is given up.
 const TRIES: u32 = 3;
 
-/// The region of a rehearsal where nothing names one: it has no meaning there.
-const SANDBOX_REGION: &str = "us-east-1";
+/// The region where nothing names one: it has no meaning in a rehearsal, and elsewhere no key pair is asked for then.
+const ANY_REGION: &str = "us-east-1";
 
 /// The service, and what a run is bound to.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub(super) async fn default_region(options: &SessionOptions, sandbox: bool) -> O
         return options.region.clone();
     }
     if sandbox {
-        return Some(SANDBOX_REGION.to_owned());
+        return Some(ANY_REGION.to_owned());
     }
     AwsLightsail::load(&aws_options(options, &Policy::default(), None, None)).await.default_region()
 }
@@ -88,17 +88,21 @@ fn aws_options(
     }
 }
 
-/// Connects. `region` is one that the run has rows in; `bound` is the endpoint of a run that is resumed.
+/// Connects. `region` is one that the run has usable rows in, if any; `bound` is the endpoint of a run that is resumed.
 pub(super) async fn connect(
     options: &SessionOptions,
     policy: &Policy,
     context: &Context,
     run: RunId,
-    region: &str,
+    region: Option<&str>,
     goal: Goal,
     bound: Option<&str>,
 ) -> Result<Connection, CliError> {
     let service = matches!(goal, Goal::Service);
+    let region = match region {
+        Some(region) => region.to_owned(),
+        None => default_region(options, !service).await.unwrap_or_else(|| ANY_REGION.to_owned()),
+    };
     if service {
         check_addresses(options, context)?;
     }
@@ -118,10 +122,10 @@ pub(super) async fn connect(
     let mut aws = aws_options(options, policy, Some(run), url.clone());
     // STS is asked in a region of the run where the configuration names none.
     if aws.region.is_none() && (url.is_some() || AwsLightsail::load(&aws).await.default_region().is_none()) {
-        aws.region = Some(region.to_owned());
+        aws.region = Some(region.clone());
     }
     let port = AwsLightsail::load(&aws).await;
-    let address = port.endpoint(region).await.map_err(|error| CliError::from_error(Exit::Environment, &error))?;
+    let address = port.endpoint(&region).await.map_err(|error| CliError::from_error(Exit::Environment, &error))?;
     if service {
         refuse_address(bound, &address)?;
     }

@@ -89,9 +89,10 @@ async fn go_on(
         Goal::Service
     };
     let targets = open.reader.targets(record.run_no).await?;
-    let region = targets.first().map(|target| target.target.region.clone()).unwrap_or_default();
+    // Invalid rows have a target without a region, which cannot be asked.
+    let region = targets.iter().map(|target| target.target.region.as_str()).find(|region| !region.is_empty());
     let connection =
-        connect(&args.options, &policy, context, record.run, &region, goal, record.endpoint.as_deref()).await?;
+        connect(&args.options, &policy, context, record.run, region, goal, record.endpoint.as_deref()).await?;
     refuse_another(&record, &connection)?;
     wait_out(&open, record.run, &connection, context, async |_, _| Ok(true)).await?;
     let opened = session_opened(context, "resume", &args.options, &policy, Some(&connection), record.sandbox, &[]);

@@ -162,8 +162,8 @@ async fn work(
         ));
     }
     let goal = goal(args, &mut staged, journal_path, run).await?;
-    let region = staged.regions.first().cloned().unwrap_or_default();
-    let connection = connect(&args.options, &policy, context, run, &region, goal, None).await?;
+    let region = staged.regions.first().map(String::as_str);
+    let connection = connect(&args.options, &policy, context, run, region, goal, None).await?;
     if connection.is_sandbox() != sandbox {
         // A sandbox that another process serves.
         refuse_unfinished(&open, &staged.ingested, connection.is_sandbox()).await?;
