@@ -315,6 +315,37 @@ fn every_output_form_of_run() {
     }
 }
 
+/// Exit 2: checkpoints are not appended to what the session works with, by whatever name it is given, whether it is there
+/// or not; nothing is made or changed.
+#[test]
+fn checkpoints_do_not_go_into_the_journal_or_the_manifest() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    let manifest = bench.manifest(&names);
+    let journal = bench.journal().display().to_string();
+    let (link, hard) = (bench.home().join("link"), bench.home().join("hard"));
+    std::os::unix::fs::symlink("journal.db-wal", &link).unwrap();
+    std::fs::hard_link(&manifest, &hard).unwrap();
+    let mut files = ["", "-wal", "-shm", ".lock"].map(|suffix| format!("{journal}{suffix}")).to_vec();
+    files.extend(["../journal.db".to_owned(), manifest.display().to_string()]);
+    files.extend([&link, &hard].map(|path| path.display().to_string()));
+    for file in &files {
+        let done = bench.run(&manifest, &["--checkpoint-to", file]).exits(2);
+        assert!(done.stderr.contains("--checkpoint-to") && done.stderr.contains("nothing was sent"), "{done}");
+        assert!(!bench.journal().exists() && bench.world.state().log.is_empty(), "{done}");
+    }
+    bench.run(&manifest, &["--max-deletes", "1"]).exits(5);
+    let (rows, entries) = (std::fs::read(&manifest).unwrap(), count(&bench, "SELECT count(*) AS n FROM entries"));
+    for file in &files[..5] {
+        bench.keybatch(&["resume", "--checkpoint-to", file]).exits(2);
+    }
+    assert_eq!(count(&bench, "SELECT count(*) AS n FROM entries"), entries);
+    assert_eq!(std::fs::read(&manifest).unwrap(), rows);
+    let beside = format!("{journal}.checkpoints");
+    bench.keybatch(&["resume", "--checkpoint-to", &beside]).exits(0);
+    bench.keybatch(&["verify", "--checkpoint", &beside]).exits(0);
+}
+
 /// `--reason` and `--ticket` end in the view `runs`.
 #[test]
 fn reason_and_ticket_are_kept() {

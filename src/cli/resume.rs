@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::Context;
 use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, NOTHING, READS};
 use super::exit::Exit;
@@ -10,6 +9,7 @@ use super::options::SessionOptions;
 use super::session::{OpenJournal, Session, draft, requests, session_opened, wait_out};
 use super::signals::Signals;
 use super::summary::{Head, Summary, say};
+use super::{Context, checkpoints};
 use crate::audit::{Finding, Options, Verdict as Verified, plan_root, verify};
 use crate::domain::Policy;
 use crate::execute::lane::Counts;
@@ -36,6 +36,7 @@ pub(super) struct Args {
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
     args.options.policy(Policy::default())?;
+    checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
     let began = tokio::time::Instant::now();
     let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(NOTHING))?;
     // That it cannot be looked for does not mean that it is not there.

@@ -15,7 +15,7 @@ use super::options::SessionOptions;
 use super::progress::Planning;
 use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened, wait_out};
 use super::signals::Signals;
-use super::{Context, confirm};
+use super::{Context, checkpoints, confirm};
 use crate::domain::{Policy, RunId, Target};
 use crate::execute::lane::Counts;
 use crate::journal::event::{Event, ManifestIngested, OverrideUsed, RunStarted, RunStopped, SessionClosed};
@@ -112,6 +112,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         return Err(CliError::new(Exit::Usage, "there is no terminal to ask for a confirmation")
             .hint("say --yes, or --confirm N for exactly N deletes; --dry-run shows the plan"));
     }
+    let world = args.sandbox.iter().flatten().map(|world| (world.as_path(), "the world file"));
+    let read: Vec<_> = world.chain([(args.manifest.as_path(), "the manifest")]).collect();
+    checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &read)?;
     let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(NOTHING))?;
     let input = open_manifest(&args.manifest)?;
     let scratch = if args.dry_run { Some(Scratch::create()?) } else { None };
