@@ -158,7 +158,7 @@ fn two_sessions() {
     let bench = Bench::new();
     let names = bench.world.keys("key", 3);
     bench.world.key("other");
-    bench.world.script("DeleteKeyPair", "*", [Act::ok().after(Duration::from_secs(4))]);
+    bench.world.script("DeleteKeyPair", "*", [Act::ok().after(Duration::from_secs(8))]);
     let first = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "1", "--attempt-timeout", "20s"]);
     bench.world.wait_for_deletes(1);
     bench.run(&bench.file("other.csv", "name\nother\n"), &[]).exits(8);

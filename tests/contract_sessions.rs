@@ -75,6 +75,31 @@ fn another_run_waits_for_what_a_killed_one_may_have_under_way() {
     assert_eq!(bench.world.deletes(&names[0]), 2);
 }
 
+/// A process that was killed may hold its lock for a moment still: what comes next waits for it, and not for long.
+// SEMANTICS: P48
+#[test]
+fn a_lock_that_is_about_to_go_is_waited_for() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1", "--concurrency", "1"]).exits(5);
+    let lock = std::fs::File::open(format!("{}.lock", bench.journal().display())).unwrap();
+    lock.lock().unwrap();
+    let done = bench.resume().exits(8);
+    assert!(done.took >= Duration::from_secs(2), "{done}");
+    let live = bench.spawn(&["resume"]);
+    // Its files are open and its signals listened to.
+    std::thread::sleep(Duration::from_millis(700));
+    live.signal(Signal::INT);
+    let done = live.wait().exits(8);
+    assert!(done.took < Duration::from_millis(1_700), "a signal ends the wait\n{done}");
+    assert!(done.stderr.contains("nothing was sent"), "{done}");
+    let mut live = bench.spawn(&["resume"]);
+    assert!(live.runs_until(Duration::from_millis(700)), "it waits");
+    drop(lock);
+    live.wait().exits(0);
+    safety(&bench);
+}
+
 /// Key pairs that may not be read keep neither their neighbours nor the end of the run from coming.
 // SEMANTICS: P9
 #[test]

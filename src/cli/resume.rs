@@ -52,7 +52,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         context.ui.say("nothing to resume: there is no journal yet");
         return nothing(context);
     }
-    let open = OpenJournal::open(context, &context.journal, args.options.checkpoint_to.as_deref()).await?;
+    let checkpoint_to = args.options.checkpoint_to.as_deref();
+    let open = OpenJournal::open(context, &context.journal, checkpoint_to, &signals).await?;
     let went_on = go_on(&args, context, signals.clone(), open, began);
     tokio::select! {
         // Once the run goes on, it says by itself what was sent.

@@ -119,9 +119,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let input = open_manifest(&args.manifest)?;
     let scratch = if args.dry_run { Some(Scratch::create()?) } else { None };
     let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.0.join("journal.db"));
-    let open =
-        OpenJournal::open(context, &journal_path, args.options.checkpoint_to.as_deref().filter(|_| !args.dry_run))
-            .await?;
+    let checkpoint_to = args.options.checkpoint_to.as_deref().filter(|_| !args.dry_run);
+    let open = OpenJournal::open(context, &journal_path, checkpoint_to, &signals).await?;
     let run = RunId(Uuid::now_v7());
     let worked = work(&args, context, policy, input, &journal_path, open, run, signals.clone());
     tokio::select! {

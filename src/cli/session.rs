@@ -46,12 +46,22 @@ pub(super) struct OpenJournal {
 
 impl OpenJournal {
     /// Takes the lock and opens the journal at `path`. Runs that died while planning are closed.
-    pub(super) async fn open(context: &Context, path: &Path, checkpoint_to: Option<&Path>) -> Result<Self, CliError> {
-        Self::take(context, path, checkpoint_to).await.map_err(|error| error.sent(NOTHING))
+    pub(super) async fn open(
+        context: &Context,
+        path: &Path,
+        checkpoint_to: Option<&Path>,
+        signals: &Signals,
+    ) -> Result<Self, CliError> {
+        Self::take(context, path, checkpoint_to, signals).await.map_err(|error| error.sent(NOTHING))
     }
 
-    async fn take(context: &Context, path: &Path, checkpoint_to: Option<&Path>) -> Result<Self, CliError> {
-        let lock = Lock::take(path)?;
+    async fn take(
+        context: &Context,
+        path: &Path,
+        checkpoint_to: Option<&Path>,
+        signals: &Signals,
+    ) -> Result<Self, CliError> {
+        let lock = lock(path, signals).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let store = SqliteStore::open(path).await?;
         let writer = WriterOptions {
@@ -82,6 +92,29 @@ impl OpenJournal {
             context.ui.talk(format!("run {run} died while planning: nothing was sent, it is closed as abandoned"));
         }
         Ok(())
+    }
+}
+
+/// How long a session waits for the lock. A killed process holds it for a moment after its killer went on: until the kernel
+/// has closed its files, which takes as long as a write to the disk that was under way.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it looks. Short beside what a session takes to begin, and long beside the microseconds that a look takes.
+const LOCK_LOOKED_AT: Duration = Duration::from_millis(50);
+
+/// Takes the lock, after a short wait where another session holds it. A signal ends the wait.
+async fn lock(path: &Path, signals: &Signals) -> Result<Lock, JournalError> {
+    let until = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match Lock::take(path) {
+            Err(JournalError::Locked { .. })
+                if tokio::time::Instant::now() < until && !signals.first.is_cancelled() => {}
+            taken => return taken,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOCK_LOOKED_AT) => {}
+            () = signals.first.cancelled() => {}
+        }
     }
 }
 
