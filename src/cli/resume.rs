@@ -197,8 +197,8 @@ async fn already_finished(context: &Context, open: &OpenJournal, record: &RunRec
     let run = record.run.to_string();
     let head = Head::from(&head);
     let summary = Summary::new(run, None, record.sandbox, record.rows, outcomes, requests, 0.0, journal, head);
-    say(context, &summary, superfluous);
-    Ok(summary.exit(superfluous))
+    let said = say(context, &summary, superfluous);
+    Ok(summary.exit(superfluous).max(said))
 }
 
 /// A journal up to this size is verified whole before a run goes on, which takes about a second; of a larger one, the

@@ -360,9 +360,10 @@ impl Session<'_> {
         if let Some(stop) = &stop {
             self.context.ui.say(&format!("stopped: {}", super::shown(&stop.detail)));
         }
-        say(self.context, &summary, superfluous);
+        let said = say(self.context, &summary, superfluous);
         let cannot_read = stop.is_some_and(|stop| stop.cause == Some(StopCause::CannotRead));
-        Ok(if cannot_read { Exit::Environment } else { summary.exit(superfluous) })
+        let exit = if cannot_read { Exit::Environment } else { summary.exit(superfluous) };
+        Ok(exit.max(said))
     }
 
     fn closed(&self) -> Event {
@@ -401,7 +402,8 @@ impl Session<'_> {
             let head = self.open.reader.head().await.ok();
             let head = head.map_or(Head { size: 0, root: String::new() }, |(size, root)| Head { size, root });
             let summary = self.summary(&record, by, outcomes, requests, head);
-            say(self.context, &summary, 0);
+            // Whoever is without a journal leaves with a graver code than a lost summary has.
+            let _ = say(self.context, &summary, 0);
         }
     }
 

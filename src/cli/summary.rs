@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::error::CliError;
 use super::exit::Exit;
 use super::{Context, Format};
 use crate::domain::OutcomeCounts;
@@ -113,17 +114,27 @@ impl Summary {
     }
 }
 
-/// Says how it ended: an object for programs, a line for people. That nobody reads it does not change how it ended.
-pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) {
+/// Says how it ended: an object for programs, a line for people. Gives how the program leaves for that alone: that nobody
+/// reads it changes nothing, and an object that could not be written whole is no success.
+#[must_use]
+pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) -> Exit {
     context.ui.say(&summary.line());
     if let Some(next) = summary.next(superfluous) {
         context.ui.say(&next);
     }
+    if context.ui.format == Format::Table {
+        return Exit::Success;
+    }
     // One object, in whichever form data is asked for.
-    if context.ui.format != Format::Table {
-        let text = serde_json::to_string(summary).unwrap_or_default();
-        if let Err(error) = context.ui.data(&format!("{text}\n")) {
-            tracing::debug!(%error, "the summary could not be written");
+    let text = serde_json::to_string(summary).unwrap_or_default();
+    match context.ui.data(&format!("{text}\n")) {
+        Ok(()) => Exit::Success,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Success,
+        Err(error) => {
+            let lost = CliError::new(Exit::Unexpected, format!("the summary could not be written: {error}"))
+                .hint(format!("how the run ended is in the journal: keybatch show {}", summary.run));
+            context.ui.error(&lost);
+            lost.exit
         }
     }
 }
