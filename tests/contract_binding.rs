@@ -80,7 +80,7 @@ fn an_edited_plan_is_refused() {
 // SEMANTICS: P54
 #[test]
 fn a_rehearsal_without_its_world_is_refused() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let names = bench.world.keys("key", 3);
     let done = bench.run(&bench.manifest(&names), &["--sandbox", "--max-deletes", "1"]).exits(5);
     let run = done.json()["run"].as_str().unwrap().to_owned();
@@ -89,6 +89,15 @@ fn a_rehearsal_without_its_world_is_refused() {
     untouched(&bench.world);
     let asked = bench.world.state().log.iter().filter(|arrival| arrival.operation != "GetCallerIdentity").count();
     assert_eq!(asked, 0, "nothing but the identity is asked for");
+    // Without an address, the service itself would be meant; its credentials are not what is missing.
+    bench.unset("AWS_ENDPOINT_URL");
+    for variable in ["AWS_PROFILE", "AWS_ACCESS_KEY_ID"] {
+        bench.unset(variable);
+        let done = bench.resume().exits(4);
+        for part in ["not beside the journal", "--endpoint-url", "nothing was sent\n"] {
+            assert!(done.stderr.contains(part), "{part}\n{done}");
+        }
+    }
 }
 
 /// I11: a resume as another account is refused, and nothing is sent.

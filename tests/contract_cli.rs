@@ -346,6 +346,20 @@ fn checkpoints_do_not_go_into_the_journal_or_the_manifest() {
     bench.keybatch(&["verify", "--checkpoint", &beside]).exits(0);
 }
 
+/// Exit 9: without credentials nothing is sent, not even to ask who this is; it says how to come by some.
+#[test]
+fn missing_credentials_are_called_that() {
+    for flags in [&[][..], &["--profile", "nobody"]] {
+        let mut bench = Bench::new();
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].iter().for_each(|name| bench.unset(name));
+        let done = bench.run(&bench.manifest(&["probe"]), flags).exits(9);
+        for part in ["no usable AWS credentials", "aws configure", "AWS_PROFILE", "--profile", "nothing was sent\n"] {
+            assert!(done.stderr.contains(part), "{part}\n{done}");
+        }
+        assert!(!done.stderr.contains("but reads") && bench.world.state().log.is_empty(), "{done}");
+    }
+}
+
 /// `--reason` and `--ticket` end in the view `runs`.
 #[test]
 fn reason_and_ticket_are_kept() {

@@ -224,6 +224,23 @@ fn all_faults_are_reported_at_once() {
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 0);
 }
 
+/// To leave rows out is advised where that helps: not for a file whose rows nobody can tell, nor to whoever said so.
+#[test]
+fn skip_invalid_is_advised_where_it_helps() {
+    const ADVICE: &str = "or leave invalid rows out with --skip-invalid";
+    for (text, flags, advised) in [
+        ("name\n-bad-\n", &[][..], true),
+        ("name\nprobe,\"\n", &[], false),
+        ("region\nus-east-1\n", &[], false),
+        ("region\nus-east-1\n", &["--skip-invalid"], false),
+    ] {
+        let bench = Bench::new();
+        let done = bench.run(&bench.file("m.csv", text), flags).exits(4);
+        assert_eq!(done.stderr.contains(ADVICE), advised, "{text:?}, {flags:?}: {done}");
+        assert!(done.stderr.contains("mend the file"), "{done}");
+    }
+}
+
 /// Names of 2 and of 255 characters, BOM, CRLF, quoting and foreign columns are all fine; annotations stay verbatim.
 #[test]
 fn unusual_but_valid_manifests_are_taken() {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
-use super::error::CliError;
+use super::error::{CliError, NOTHING};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use crate::domain::{Class, Policy, RunId, SANDBOX_HEADER};
-use crate::lightsail::aws::{AwsLightsail, AwsOptions};
+use crate::lightsail::aws::{AwsConfigError, AwsLightsail, AwsOptions};
 use crate::lightsail::{Caller, Lightsail as _};
 use crate::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
 
@@ -125,7 +125,14 @@ pub(super) async fn connect(
         aws.region = Some(region.clone());
     }
     let port = AwsLightsail::load(&aws).await;
-    let address = port.endpoint(&region).await.map_err(|error| CliError::from_error(Exit::Environment, &error))?;
+    let address = match port.endpoint(&region).await {
+        Ok(address) => address,
+        Err(AwsConfigError::NoCredentials) if service && !is_redirected(options, context) => {
+            // A rehearsal needs none, and its world answers nowhere that these would lead to.
+            return Err(bound.and_then(refuse_service).unwrap_or_else(no_credentials));
+        }
+        Err(error) => return Err(unreachable(&error)),
+    };
     if service {
         refuse_address(bound, &address)?;
     }
@@ -144,9 +151,8 @@ pub(super) async fn connect(
 /// Refuses an address that a resumed run is not bound to, before anybody there is asked anything.
 fn refuse_address(bound: Option<&str>, address: &str) -> Result<(), CliError> {
     match bound {
-        Some(world) if world.starts_with("sandbox:") && address.contains(".amazonaws.") => {
-            let message = format!("the run is a rehearsal in {world}, whose world is not beside the journal any more");
-            Err(CliError::new(Exit::Refused, message).hint("nothing was sent"))
+        Some(bound) if address.contains(".amazonaws.") && bound.starts_with("sandbox:") => {
+            refuse_service(bound).map_or(Ok(()), Err)
         }
         Some(bound) if !bound.starts_with("sandbox:") && bound != address => {
             let message = format!("the run is bound to endpoint {bound}, this is {address}");
@@ -156,11 +162,41 @@ fn refuse_address(bound: Option<&str>, address: &str) -> Result<(), CliError> {
     }
 }
 
+/// Refuses to look for the world of a rehearsal at the service itself.
+fn refuse_service(bound: &str) -> Option<CliError> {
+    let message = format!("the run is a rehearsal in {bound}, whose world is not beside the journal");
+    bound.starts_with("sandbox:").then(|| {
+        CliError::new(Exit::Refused, message)
+            .hint("where another process serves it (keybatch sandbox), name its address with --endpoint-url")
+            .hint(NOTHING)
+    })
+}
+
+/// The variables that send requests for any of the services elsewhere.
+const ADDRESS_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL_LIGHTSAIL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+
+fn is_redirected(options: &SessionOptions, context: &Context) -> bool {
+    options.endpoint_url.is_some() || ADDRESS_VARIABLES.iter().any(|name| context.environment.variable(name).is_some())
+}
+
+fn unreachable(error: &AwsConfigError) -> CliError {
+    match error {
+        AwsConfigError::NoCredentials => no_credentials(),
+        AwsConfigError::NoAddress { .. } => CliError::from_error(Exit::Environment, error).hint(NOTHING),
+    }
+}
+
+fn no_credentials() -> CliError {
+    CliError::from_error(Exit::Environment, &AwsConfigError::NoCredentials)
+        .hint("set them up with: aws configure (or log in with: aws sso login)")
+        .hint("or name the profile that has them with --profile or AWS_PROFILE")
+        .hint(NOTHING)
+}
+
 /// Refuses an address that the SDK could not use: it would only say so in words that nobody understands.
 fn check_addresses(options: &SessionOptions, context: &Context) -> Result<(), CliError> {
-    const VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL_LIGHTSAIL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
     let named = options.endpoint_url.as_deref().map(|url| ("--endpoint-url", url));
-    let set = VARIABLES.into_iter().filter_map(|name| Some((name, context.environment.set(name)?)));
+    let set = ADDRESS_VARIABLES.into_iter().filter_map(|name| Some((name, context.environment.set(name)?)));
     for (name, url) in set.chain(named) {
         let usable = url.parse::<http::Uri>().is_ok_and(|uri| {
             matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())

@@ -376,7 +376,14 @@ async fn refuse_manifest(
                 "nothing was sent; only this refusal was recorded"
             }
             .into(),
-            "mend the file, or leave invalid rows out with --skip-invalid".into(),
+            if faults.are_of_file() {
+                "mend the file: nobody can tell what its rows are, so --skip-invalid leaves none out"
+            } else if args.skip_invalid {
+                "mend the file"
+            } else {
+                "mend the file, or leave invalid rows out with --skip-invalid"
+            }
+            .into(),
         ],
         ..CliError::new(Exit::Refused, "the manifest is refused")
     })

@@ -12,6 +12,7 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_lightsail::Client;
+use aws_sdk_lightsail::config::ProvideCredentials as _;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::DateTime;
@@ -61,6 +62,10 @@ pub struct AwsLightsail {
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsConfigError {
+    /// There are no credentials to ask the service with, or they cannot be had. Why is not told: a helper program's own
+    /// words would be in it, and these may be secrets.
+    #[error("there are no usable AWS credentials")]
+    NoCredentials,
     /// The address of the service could not be told.
     #[error("the address of Lightsail in {region} cannot be told: {reason}")]
     NoAddress {
@@ -123,16 +128,23 @@ impl AwsLightsail {
     /// bound to. Asks the SDK itself, because variables and profiles can redirect it; sends nothing.
     ///
     /// # Errors
-    /// Where the SDK cannot tell, e.g. because there are no credentials (it looks for them first).
+    /// Where the SDK cannot tell, or there are no credentials: it looks for them first.
     pub async fn endpoint(&self, region: &str) -> Result<String, AwsConfigError> {
         let probe = AddressProbe::default();
         let result = self.client(region).get_key_pairs().customize().interceptor(probe.clone()).send().await;
-        match (probe.origin(), result) {
-            (Some(origin), _) => Ok(origin.replace(region, "{region}")),
-            (None, Err(_)) => {
-                Err(AwsConfigError::NoAddress { region: region.to_owned(), reason: NO_CREDENTIALS.to_owned() })
-            }
-            (None, Ok(_)) => Err(AwsConfigError::NoAddress { region: region.to_owned(), reason: "not asked".into() }),
+        let reason = match (probe.origin(), result) {
+            (Some(origin), _) => return Ok(origin.replace(region, "{region}")),
+            (None, Err(_)) if !self.has_credentials().await => return Err(AwsConfigError::NoCredentials),
+            (None, Err(_)) => "the AWS configuration makes none of this region",
+            (None, Ok(_)) => "not asked",
+        };
+        Err(AwsConfigError::NoAddress { region: region.to_owned(), reason: reason.to_owned() })
+    }
+
+    async fn has_credentials(&self) -> bool {
+        match self.config.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await.is_ok(),
+            None => false,
         }
     }
 

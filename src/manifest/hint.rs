@@ -51,7 +51,7 @@ pub(super) fn hint(kind: &FaultKind) -> String {
         FaultKind::CreatedAt { trouble, .. } => time(*trouble).into(),
         FaultKind::Fingerprint { trouble, .. } => fingerprint(*trouble).into(),
         FaultKind::DefaultUnconfirmed => {
-            "the API demands it: take it from GetKeyPairs with includeDefaultKeyPair, or from `keybatch inventory`"
+            "the API demands it; see it with: aws lightsail get-key-pairs --include-default-key-pair --region REGION"
                 .into()
         }
         FaultKind::DefaultProtected => "remove the row, or say --allow-default-key-pair if you mean it".into(),
