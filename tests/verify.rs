@@ -403,20 +403,23 @@ async fn the_one_row_that_differs_is_named_in_a_long_journal_too() {
     assert_eq!(place.verify().await.verdict, Verdict::SelfConsistent);
 }
 
+/// Bytes of a page of a journal.
+const PAGE: usize = 8_192;
+
 #[tokio::test]
 async fn a_damaged_file_is_read_as_far_as_it_goes() {
     let place = Place::new();
     place.filled().await;
     let whole = std::fs::read(place.path()).unwrap();
-    assert!(whole.len() > 8 * 4096);
-    for page in 0..whole.len() / 4096 {
+    assert!(whole.len() > 8 * PAGE);
+    for page in 0..whole.len() / PAGE {
         let mut damaged = whole.clone();
-        damaged[page * 4096..(page + 1) * 4096].fill(0xA5);
+        damaged[page * PAGE..(page + 1) * PAGE].fill(0xA5);
         std::fs::write(place.path(), &damaged).unwrap();
         let report = place.verify().await;
         assert!(!report.verdict.is_sound(), "page {page}: {report:?}");
     }
-    for length in [0, 10, 4096, whole.len() / 2, whole.len() - 4096] {
+    for length in [0, 10, PAGE, whole.len() / 2, whole.len() - PAGE] {
         std::fs::write(place.path(), &whole[..length]).unwrap();
         let report = place.verify().await;
         assert!(!report.verdict.is_sound(), "{length} bytes: {report:?}");
@@ -449,10 +452,10 @@ async fn the_first_entry_that_cannot_be_read_is_named() {
     let whole = std::fs::read(place.path()).unwrap();
     let (leaves, entries) = leaves(&place).await;
     assert_eq!(entries, place.bodies().await.len() as u64);
-    assert!(leaves.len() > 5);
+    assert!(leaves.len() > 2);
     for (page, first) in leaves {
         let mut damaged = whole.clone();
-        damaged[page..page + 4096].fill(0xA5);
+        damaged[page..page + PAGE].fill(0xA5);
         std::fs::write(place.path(), &damaged).unwrap();
         let report = place.verify_in_time().await;
         assert_eq!((report.verdict, report.first_bad, report.entries), (Verdict::Corrupt, Some(first), first));
@@ -474,8 +477,8 @@ async fn entries_that_changed_places_are_missed_and_none_is_taken_twice() {
     for pair in leaves.windows(2) {
         let [(page, first), (next, _)] = *pair else { unreachable!() };
         let mut swapped = whole.clone();
-        swapped[page..page + 4096].copy_from_slice(&whole[next..next + 4096]);
-        swapped[next..next + 4096].copy_from_slice(&whole[page..page + 4096]);
+        swapped[page..page + PAGE].copy_from_slice(&whole[next..next + PAGE]);
+        swapped[next..next + PAGE].copy_from_slice(&whole[page..page + PAGE]);
         std::fs::write(place.path(), &swapped).unwrap();
         let report = place.verify_in_time().await;
         assert_eq!((report.verdict, report.first_bad), (Verdict::Altered, Some(first)), "{report:?}");

@@ -12,12 +12,23 @@ pub(crate) trait OnTheWire {
 }
 
 fn bare(operation: &Operation) -> Value {
+    let seconds = |text: &Option<String>| {
+        let at: Option<jiff::Timestamp> = text.as_ref().map(|text| text.parse().unwrap());
+        at.map(|at| at.as_microsecond() as f64 / 1e6)
+    };
     json!({
         "id": operation.id,
         "resourceName": operation.resource_name,
+        "resourceType": operation.resource_type,
+        "createdAt": seconds(&operation.created_at),
+        "location": { "availabilityZone": operation.availability_zone, "regionName": operation.region_name },
         "isTerminal": operation.is_terminal,
+        "operationDetails": operation.operation_details,
         "operationType": operation.operation_type,
         "status": operation.status,
+        "statusChangedAt": seconds(&operation.status_changed_at),
+        "errorCode": operation.error_code,
+        "errorDetails": operation.error_details,
     })
 }
 

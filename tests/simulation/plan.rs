@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use keybatch::domain::{Identity, Observation, Policy, RunId};
 use keybatch::journal::checkpoint::base64;
 use keybatch::journal::event::{
-    Event, IntentRecorded, ManifestIngested, Note, PlanSealed, RunStarted, SessionOpened, Severity, Verdict,
+    Event, IntentRecorded, ManifestIngested, Note, PlanSealed, RunStarted, SessionOpened, Severity, TargetInventory,
+    Verdict,
 };
 use keybatch::journal::merkle::Frontier;
 use keybatch::journal::{Draft, Journal, JournalError};
@@ -100,13 +101,22 @@ pub(crate) async fn record(
     stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
     let plan_root = base64(&tree.root());
     let count = |verdict| plan.iter().filter(|planned| planned.verdict == verdict).count() as u64;
+    let deletes = count(Verdict::Delete);
+    let target = TargetInventory {
+        account: "1".into(),
+        region: "r".into(),
+        key_pairs: rows,
+        pages: 1,
+        instances: None,
+        deletes,
+    };
     let sealed = PlanSealed {
         plan_root: plan_root.clone(),
         rows,
-        deletes: count(Verdict::Delete),
+        deletes,
         skips: count(Verdict::Skip),
         absents: count(Verdict::Absent),
-        targets: Vec::new(),
+        targets: vec![target],
     };
     let started = RunStarted { plan_root, deletes: sealed.deletes, confirmed_by: "yes".into(), policy: policy.clone() };
     journal.append(vec![run(Event::PlanSealed(sealed))]).await?;

@@ -253,7 +253,15 @@ impl Script {
     /// The numbers and times of entries are known only when they are written, so the plan is hashed from what will be.
     fn seal(&mut self, rows: u64, deletes: u64, skips: u64, absents: u64) -> String {
         let plan_root = base64(&self.plan.root());
-        let targets = Vec::new();
+        let target = event::TargetInventory {
+            account: "1".into(),
+            region: "r".into(),
+            key_pairs: rows,
+            pages: 1,
+            instances: None,
+            deletes,
+        };
+        let targets = vec![target];
         let sealed = event::PlanSealed { plan_root: plan_root.clone(), rows, deletes, skips, absents, targets };
         self.push(None, Event::PlanSealed(sealed));
         plan_root
