@@ -83,7 +83,9 @@ impl<L: Lightsail> Worker<L> {
         if matches!(found, Found::Same | Found::Other | Found::NotFound) {
             self.shared.control.was_read(self.target_no, now);
         }
-        if found != Found::Same {
+        if found == Found::Same {
+            self.lane.sightings.forget(name);
+        } else {
             self.direct = None;
         }
         let observation = pair.map(|pair| observation(pair, now));

@@ -25,6 +25,11 @@ impl Sightings {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(self.seed.hash_one(name), seen);
     }
 
+    /// The row read it by itself since, whatever the clock does.
+    pub fn forget(&self, name: &str) {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.seed.hash_one(name));
+    }
+
     /// Whether something else than the key pair with this identity was seen under its name after `since`. What names it less
     /// exactly than before is something else, too: it costs a reading.
     #[must_use]
@@ -57,5 +62,7 @@ mod tests {
         assert!(sightings.contradict("key", &of("b"), at(5)), "it is not there any more");
         sightings.note("key", Some(&of("a")), at(7));
         assert!(!sightings.contradict("key", &of("a"), at(0)), "the last sight counts");
+        sightings.forget("key");
+        assert!(!sightings.contradict("key", &of("b"), at(0)), "not even where the clock was set back");
     }
 }

@@ -144,6 +144,10 @@ fn an_operation_is_told_as_it_came() {
         }
     }
     let mut told = told;
+    let mut said = said;
+    said["errorDetails"] = "signature=(left out)".into();
+    let secret = super::body(&json!({ "operation": said }));
+    assert!(finished(&merged(&[&answered("succeeded", &told), &secret])).is_ok(), "secrets are left out of bodies");
     told["created_at"] = "not a time".into();
     assert!(read(&told).is_err());
 }
@@ -220,6 +224,17 @@ fn an_error_is_the_reason_why_nothing_was_found() {
         assert!(read_of_target(word, "get_operations_for_resource", error).is_err(), "{word}");
     }
     assert!(read_of_target("no_answer", "get_key_pairs", &json!({ "error": { "cause": "timeout" } })).is_ok());
+    // Too fast is no answer, whatever else it is called; of a body that was not kept whole nothing can be said.
+    let code = body(&json!({ "__type": "NotFoundException", "code": "Throttling" }));
+    let long = json!({ "__type": "InvalidInputException", "message": "x".repeat(RAW_BODY_LIMIT_BYTES) }).to_string();
+    let named = json!({ "error": { "cause": "error", "type": "InvalidInputException" } });
+    for more in [
+        error(429, "AccessDeniedException"),
+        merged(&[&error(400, "NotFoundException"), &code]),
+        merged(&[&error(400, ""), &named, &json!(RawBody::new(long.as_bytes()))]),
+    ] {
+        assert!(seen("no_answer", "get_key_pair", &more).is_ok());
+    }
     assert!(read_of_target("listed", "get_instances", &json!({ "http_status": 200 })).is_ok());
     // A row that is not on a listing has no answer of its own; a target that was not found has one.
     assert!(seen("not_found", "get_key_pairs", &json!({})).is_ok());
