@@ -13,7 +13,7 @@ pub enum Exit {
     Usage,
     /// Finished, but some rows failed or were skipped (exact duplicates do not count).
     SomeNotDone,
-    /// Refused before anything was sent: manifest, plan, approval or a guard.
+    /// Refused before any delete was sent: manifest, plan, approval, policy or a guard.
     Refused,
     /// Stopped, resumable: a limit, the breaker, a signal.
     Stopped,
@@ -27,6 +27,10 @@ pub enum Exit {
     Environment,
     /// Declined at the prompt.
     Declined,
+    /// An unfinished run of this manifest or plan exists: resume it.
+    Unfinished,
+    /// Stopped while planning: no delete was sent, run it again.
+    StoppedPlanning,
 }
 
 impl Exit {
@@ -45,6 +49,8 @@ impl Exit {
             Self::Locked => 8,
             Self::Environment => 9,
             Self::Declined => 10,
+            Self::Unfinished => 11,
+            Self::StoppedPlanning => 12,
         }
     }
 }
