@@ -26,6 +26,7 @@ mod query;
 mod runs;
 mod show;
 mod ui;
+mod variables;
 mod verify;
 
 use std::ffi::OsString;
@@ -91,7 +92,8 @@ pub struct Context {
 /// Runs the program with these arguments (the first is its name) in these surroundings.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
-    let matches = match Cli::command().try_get_matches_from(arguments) {
+    let command = variables::settle(Cli::command(), &environment);
+    let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
             // clap prints help and version on standard output, errors on standard error.

@@ -208,6 +208,8 @@ fn the_exit_codes_are_those_of_the_code() {
         Exit::Locked,
         Exit::Environment,
         Exit::Declined,
+        Exit::Unfinished,
+        Exit::StoppedPlanning,
     ];
     let listed = table(&read("README.md"), "## Exit codes");
     let listed: Vec<u8> = listed.iter().map(|row| row[0].parse().unwrap()).collect();
@@ -216,6 +218,7 @@ fn the_exit_codes_are_those_of_the_code() {
     match Exit::Success {
         Exit::Success | Exit::Unexpected | Exit::Usage | Exit::SomeNotDone | Exit::Refused | Exit::Stopped => {}
         Exit::InDoubt | Exit::NotVerified | Exit::Locked | Exit::Environment | Exit::Declined => {}
+        Exit::Unfinished | Exit::StoppedPlanning => {}
     }
 }
 

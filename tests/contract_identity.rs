@@ -1,0 +1,9 @@
+//! Who asks: what variables mean, whose credentials are used and where they come from, and who the operator is. Nothing
+//! here reaches AWS: every address is one of this machine's.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+mod support;
+
+#[path = "identity/variables.rs"]
+mod variables;
