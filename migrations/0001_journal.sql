@@ -1,4 +1,4 @@
--- The journal, version 1. A migration is never edited once it has landed.
+-- The journal, format 2. A migration is never edited once it has landed.
 --
 -- `entry` is the record; everything else is derived from it ("projections") and rebuilt by `verify`.
 
@@ -148,7 +148,7 @@ CREATE TABLE rate (
 
 -- The reviewer's views. Documented in docs/JOURNAL.md; columns are only ever added at the end.
 
--- A row without an outcome is `in_doubt` as long as a request of ours may have taken effect, else `not_attempted`.
+-- A row without an outcome is `unsettled` as long as a request of ours may have taken effect, else `not_attempted`.
 CREATE VIEW row_outcome AS
 SELECT i.run_no, i.row_no,
        CASE
@@ -157,7 +157,7 @@ SELECT i.run_no, i.row_no,
                         WHERE a.run_no = i.run_no AND a.row_no = i.row_no
                           AND (a.class IS NULL
                                OR a.class NOT IN ('throttled', 'not_sent', 'setup_in_progress', 'denied', 'refused_for_all')))
-               THEN 'in_doubt'
+               THEN 'unsettled'
            ELSE 'not_attempted'
        END AS outcome
 FROM intent AS i;
@@ -167,7 +167,10 @@ SELECT r.run_id, r.state, r.stopped_by, r.started_at, r.finished_at, r.sessions,
        r.plan_root, r.account_id, r.principal_arn, r.operator, r.endpoint, r.sandbox, r.reason, r.ticket, r.rows,
        coalesce(c.deleted, 0) AS deleted, coalesce(c.gone, 0) AS gone, coalesce(c.absent, 0) AS absent,
        coalesce(c.skipped, 0) AS skipped, coalesce(c.failed, 0) AS failed, coalesce(c.in_doubt, 0) AS in_doubt,
-       r.rows - coalesce(c.known, 0) AS not_attempted
+       r.rows - coalesce(c.known, 0) AS not_attempted,
+       coalesce(c.unsettled, 0) AS unsettled,
+       (SELECT group_concat(t.account_id || '/' || t.region, ', ')
+        FROM (SELECT account_id, region FROM target WHERE run_no = r.run_no ORDER BY account_id, region) AS t) AS targets
 FROM run AS r
 LEFT JOIN (SELECT run_no,
                   count(*) FILTER (WHERE outcome = 'deleted')        AS deleted,
@@ -176,6 +179,7 @@ LEFT JOIN (SELECT run_no,
                   count(*) FILTER (WHERE outcome = 'skipped')        AS skipped,
                   count(*) FILTER (WHERE outcome = 'failed')         AS failed,
                   count(*) FILTER (WHERE outcome = 'in_doubt')       AS in_doubt,
+                  count(*) FILTER (WHERE outcome = 'unsettled')      AS unsettled,
                   count(*) FILTER (WHERE outcome <> 'not_attempted') AS known
            FROM row_outcome GROUP BY run_no) AS c ON c.run_no = r.run_no
 ORDER BY r.run_no;
@@ -193,7 +197,8 @@ SELECT r.run_id, a.row_no, a.attempt, i.key_pair_name, t.account_id, t.region,
        json_extract(f.body, '$.error.message')    AS error_message,
        json_extract(f.body, '$.error.docs')       AS error_docs,
        json_extract(f.body, '$.error.tip')        AS error_tip,
-       coalesce(json_extract(f.body, '$.raw_body'), json_extract(f.body, '$.raw_body_base64')) AS raw_body
+       coalesce(json_extract(f.body, '$.raw_body'), json_extract(f.body, '$.raw_body_base64')) AS raw_body,
+       r.sandbox
 FROM attempt AS a
 JOIN run AS r ON r.run_no = a.run_no
 JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no
@@ -219,7 +224,8 @@ SELECT r.run_id, o.row_no, o.source,
        json_extract(o.body, '$.operation.status_changed_at') AS status_changed_at,
        json_extract(o.body, '$.operation.error_code')        AS error_code,
        json_extract(o.body, '$.operation.error_details')     AS error_details,
-       json_extract(o.body, '$.request_id')                  AS request_id
+       json_extract(o.body, '$.request_id')                  AS request_id,
+       r.sandbox
 FROM (SELECT a.run_no, a.row_no, 'answer' AS source, e.seq, e.body
       FROM attempt AS a JOIN entry AS e ON e.seq = a.finished_seq
       UNION ALL
@@ -240,8 +246,8 @@ SELECT r.run_id, i.row_no,
        json_extract(e.body, '$.observation.fingerprint') AS fingerprint,
        json_extract(e.body, '$.observation.created_at')  AS created_at,
        i.verdict, o.outcome,
-       CASE WHEN i.outcome IS NULL AND o.outcome = 'in_doubt' THEN 'tried' ELSE i.evidence END AS evidence,
-       CASE WHEN i.outcome IS NULL AND o.outcome = 'in_doubt'
+       i.evidence,
+       CASE WHEN o.outcome = 'unsettled'
             THEN 'a request may have taken effect and is not settled yet: resume the run'
             ELSE json_extract(s.body, '$.detail') END    AS detail,
        (SELECT count(*) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) AS attempts,
@@ -255,7 +261,10 @@ SELECT r.run_id, i.row_no,
                 json_extract(f.body, '$.operation.error_code'), json_extract(f.body, '$.error.cause')) AS error_code,
        coalesce(json_extract(f.body, '$.error.message'), json_extract(f.body, '$.operation.error_details')) AS error_message,
        json_extract(s.body, '$.at')                      AS settled_at,
-       json_extract(e.body, '$.annotations')             AS annotations
+       json_extract(e.body, '$.annotations')             AS annotations,
+       r.sandbox,
+       json_extract(e.body, '$.fields.reason')           AS reason,
+       json_extract(e.body, '$.fields.ticket')           AS ticket
 FROM intent AS i
 JOIN run AS r ON r.run_no = i.run_no
 JOIN target AS t ON t.target_no = i.target_no
@@ -272,7 +281,8 @@ SELECT r.run_id,
        json_extract(e.body, '$.signer')    AS signer,
        json_extract(e.body, '$.ticket')    AS ticket,
        json_extract(e.body, '$.plan_root') AS plan_root,
-       json_extract(e.body, '$.signature') AS signature
+       json_extract(e.body, '$.signature') AS signature,
+       r.sandbox
 FROM milestone AS m JOIN entry AS e ON e.seq = m.seq JOIN run AS r ON r.run_no = m.run_no
 WHERE m.kind = 'plan_approved';
 
@@ -281,7 +291,8 @@ SELECT r.run_id,
        json_extract(e.body, '$.at')       AS used_at,
        json_extract(e.body, '$.override') AS override,
        json_extract(e.body, '$.by')       AS used_by,
-       json_extract(e.body, '$.why')      AS why
+       json_extract(e.body, '$.why')      AS why,
+       r.sandbox
 FROM milestone AS m JOIN entry AS e ON e.seq = m.seq JOIN run AS r ON r.run_no = m.run_no
 WHERE m.kind = 'override_used';
 
@@ -289,14 +300,20 @@ CREATE VIEW checkpoints AS
 SELECT c.size, c.root,
        'keybatch/' || (SELECT json_extract(body, '$.journal_id') FROM entry WHERE seq = 0)
            || char(10) || c.size || char(10) || c.root || char(10) AS text,
-       c.made_at, c.seq
-FROM checkpoint AS c ORDER BY c.seq;
+       c.made_at, c.seq, r.sandbox
+FROM checkpoint AS c
+LEFT JOIN entry AS e ON e.seq = c.seq
+LEFT JOIN run AS r ON r.run_id = json_extract(e.body, '$.run')
+ORDER BY c.seq;
 
+-- A body that is no JSON has nothing to read, and does not keep the others from being read.
 CREATE VIEW entries AS
-SELECT seq,
-       json_extract(body, '$.at')   AS at,
-       json_extract(body, '$.run')  AS run_id,
-       json_extract(body, '$.row')  AS row_no,
-       json_extract(body, '$.kind') AS kind,
-       body
-FROM entry;
+SELECT e.seq,
+       json_extract(e.json, '$.at')   AS at,
+       json_extract(e.json, '$.run')  AS run_id,
+       json_extract(e.json, '$.row')  AS row_no,
+       json_extract(e.json, '$.kind') AS kind,
+       e.body,
+       r.sandbox
+FROM (SELECT seq, body, CASE WHEN json_valid(body) THEN body END AS json FROM entry) AS e
+LEFT JOIN run AS r ON r.run_id = json_extract(e.json, '$.run');

@@ -13,26 +13,26 @@ const VIEWS: [(&str, &str); 5] = [
         "runs",
         "run_id, state, stopped_by, started_at, finished_at, sessions, manifest, manifest_sha256, plan_root, \
          account_id, principal_arn, operator, endpoint, sandbox, reason, ticket, rows, deleted, gone, absent, \
-         skipped, failed, in_doubt, not_attempted",
+         skipped, failed, in_doubt, not_attempted, unsettled, targets",
     ),
     (
         "intents",
         "run_id, row_no, line, key_pair_name, account_id, region, expected_fingerprint, arn, fingerprint, \
          created_at, verdict, outcome, evidence, detail, attempts, operation_id, request_id, error_code, \
-         error_message, settled_at, annotations",
+         error_message, settled_at, annotations, sandbox, reason, ticket",
     ),
     (
         "attempts",
         "run_id, row_no, attempt, key_pair_name, account_id, region, started_at, finished_at, class, http_status, \
-         request_id, operation_id, error_type, error_code, error_message, error_docs, error_tip, raw_body",
+         request_id, operation_id, error_type, error_code, error_message, error_docs, error_tip, raw_body, sandbox",
     ),
     (
         "operations",
         "run_id, row_no, source, operation_id, resource_name, resource_type, created_at, availability_zone, \
          region_name, is_terminal, operation_details, operation_type, status, status_changed_at, error_code, \
-         error_details, request_id",
+         error_details, request_id, sandbox",
     ),
-    ("entries", "seq, at, run_id, row_no, kind, body"),
+    ("entries", "seq, at, run_id, row_no, kind, body, sandbox"),
 ];
 
 /// A finished run with a bit of everything; nothing where the shell is missing.
@@ -124,7 +124,11 @@ fn the_run_is_described() {
     assert_eq!(read("sandbox"), "0");
     assert_eq!((read("reason").as_str(), read("ticket").as_str()), ("old ones", "OPS-1"));
     assert_eq!(read("rows"), "7");
-    assert_eq!(read("rows = deleted + gone + absent + skipped + failed + in_doubt + not_attempted"), "1", "I10");
+    assert_eq!(
+        read("rows = deleted + gone + absent + skipped + failed + in_doubt + unsettled + not_attempted"),
+        "1",
+        "I10"
+    );
     assert_eq!(read("deleted || ' ' || absent || ' ' || failed"), "5 1 1");
 }
 

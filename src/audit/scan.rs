@@ -81,8 +81,8 @@ impl<'a> Reader<'a> {
         if version > ENTRY_VERSION {
             return Err(EntryError::Newer { version });
         }
-        if version == 0 {
-            return Err(unreadable("v", "0"));
+        if version < ENTRY_VERSION {
+            return Err(unreadable("v", &version.to_string()));
         }
         let at = self.get("at")?.trim_matches('"');
         let time = self.time(at).ok_or_else(|| unreadable("at", at))?;
@@ -312,7 +312,7 @@ mod tests {
     }
 
     fn body(fields: &str) -> String {
-        let head = r#"{"at":"2026-01-01T00:00:00.000000Z","run":null,"row":1,"seq":1,"v":1}"#;
+        let head = r#"{"at":"2026-01-01T00:00:00.000000Z","run":null,"row":1,"seq":1,"v":2}"#;
         let mut whole: serde_json::Map<_, _> = serde_json::from_str(head).unwrap();
         whole.extend(serde_json::from_str::<serde_json::Map<_, _>>(fields).unwrap());
         serde_json_canonicalizer::to_string(&whole).unwrap()
@@ -335,8 +335,8 @@ mod tests {
             let wrong = told(&format!(r#","{looked_over}":{{"x":[]}}"#));
             assert_eq!(wrong.unwrap_err(), Verdict::IllegalHistory, "{looked_over}");
             // Another version is not taken for this one.
-            assert_eq!(told(r#","v":2"#).unwrap_err(), Verdict::CannotVerify, "{fields}");
-            assert_eq!(told(r#","v":0"#).unwrap_err(), Verdict::IllegalHistory, "{fields}");
+            assert_eq!(told(r#","v":3"#).unwrap_err(), Verdict::CannotVerify, "{fields}");
+            assert_eq!(told(r#","v":1"#).unwrap_err(), Verdict::IllegalHistory, "{fields}");
         }
         let lasting = body(&format!("{{{}}}", kinds[1].0));
         assert_eq!(read([&*lasting]).remove(0).unwrap_err(), Verdict::IllegalHistory);

@@ -56,7 +56,7 @@ mod tests {
 
     fn body(seq: u64, kind: &str, fields: serde_json::Value) -> String {
         let mut body = fields;
-        (body["v"], body["seq"], body["kind"]) = (1.into(), seq.into(), kind.into());
+        (body["v"], body["seq"], body["kind"]) = (crate::journal::ENTRY_VERSION.into(), seq.into(), kind.into());
         (body["at"], body["run"]) = ("2026-01-01T00:00:00.000000Z".into(), serde_json::Value::Null);
         body.to_string()
     }

@@ -359,7 +359,9 @@ fn unopened(path: &Path, error: &JournalError) -> Finding {
         {
             Finding::new(Verdict::CannotVerify, None, error.to_string())
         }
-        JournalError::Unmade { .. } => Finding::new(Verdict::CannotVerify, None, error.to_string()),
+        JournalError::Unmade { .. } | JournalError::OldFormat { .. } => {
+            Finding::new(Verdict::CannotVerify, None, error.to_string())
+        }
         _ => unreadable(None, error),
     }
 }

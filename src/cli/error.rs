@@ -80,6 +80,8 @@ impl From<JournalError> for CliError {
             JournalError::Missing { .. } => {
                 Self::from_error(Exit::Environment, &error).hint("name the journal with --journal or KEYBATCH_JOURNAL")
             }
+            JournalError::OldFormat { .. } => Self::from_error(Exit::Environment, &error)
+                .hint("move that file away, or name another journal with --journal or KEYBATCH_JOURNAL"),
             JournalError::Changed { .. } => {
                 Self::from_error(Exit::Refused, &error).hint("see what happened to the journal with: keybatch verify")
             }

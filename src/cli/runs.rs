@@ -7,7 +7,8 @@ use crate::audit::runs::short;
 use crate::journal::sqlite::{Cell, SqliteReader};
 
 /// The columns of the view that people see as one, "outcomes".
-const OUTCOMES: [&str; 7] = ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "not_attempted"];
+const OUTCOMES: [&str; 8] =
+    ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"];
 
 /// List the runs in the journal
 ///

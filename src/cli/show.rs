@@ -127,7 +127,7 @@ fn run_text(facts: &RunFacts) -> String {
 }
 
 fn is_outcome(name: &str) -> bool {
-    ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "not_attempted"].contains(&name)
+    ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"].contains(&name)
 }
 
 fn outcomes(facts: &RunFacts, out: &mut String) {
@@ -139,6 +139,7 @@ fn outcomes(facts: &RunFacts, out: &mut String) {
         ("skipped", counts.skipped),
         ("failed", counts.failed),
         ("in doubt", counts.in_doubt),
+        ("unsettled", counts.unsettled),
         ("not attempted", counts.not_attempted),
     ];
     let _ = writeln!(out, "rows {}", counts.total());

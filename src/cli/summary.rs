@@ -89,6 +89,7 @@ impl Summary {
             (outcomes.skipped, "skipped"),
             (outcomes.failed, "failed"),
             (outcomes.in_doubt, "in doubt"),
+            (outcomes.unsettled, "unsettled"),
             (outcomes.not_attempted, "not attempted"),
         ];
         let parts: Vec<_> =

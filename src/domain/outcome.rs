@@ -79,7 +79,8 @@ impl Evidence {
     }
 }
 
-/// How many rows ended how. `not_attempted` are the rows without an outcome of which nothing can have taken effect.
+/// How many rows ended how. Rows without an outcome are `unsettled` where a request of ours may still have taken effect,
+/// else `not_attempted`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are the outcomes themselves")]
 pub struct OutcomeCounts {
@@ -89,6 +90,8 @@ pub struct OutcomeCounts {
     pub skipped: u64,
     pub failed: u64,
     pub in_doubt: u64,
+    #[serde(default)]
+    pub unsettled: u64,
     pub not_attempted: u64,
 }
 
@@ -96,7 +99,13 @@ impl OutcomeCounts {
     /// The sum over all outcomes, which must be the number of rows (I10).
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.deleted + self.gone + self.absent + self.skipped + self.failed + self.in_doubt + self.not_attempted
+        self.settled() + self.unsettled + self.not_attempted
+    }
+
+    /// How many rows have an outcome.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.deleted + self.gone + self.absent + self.skipped + self.failed + self.in_doubt
     }
 
     /// Counts one more row that ended in `outcome`.

@@ -10,7 +10,7 @@ use super::merkle::{Hash, leaf_hash};
 use crate::domain::{RunId, parse_time, time_text};
 
 /// The version of the entry format, in every body.
-pub const ENTRY_VERSION: u64 = 1;
+pub const ENTRY_VERSION: u64 = 2;
 
 /// The largest integer that canonical JSON (RFC 8785) carries without loss: 2^53 - 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
@@ -126,6 +126,9 @@ impl Entry {
         let head: Head = serde_json::from_str(body).map_err(|error| unreadable(error.to_string()))?;
         if head.v > ENTRY_VERSION {
             return Err(EntryError::Newer { version: head.v });
+        }
+        if head.v < ENTRY_VERSION {
+            return Err(unreadable(format!("entry format {} was never released", head.v)));
         }
         if !KINDS.contains(&head.kind.as_str()) {
             return Err(EntryError::Unknown { kind: head.kind.chars().take(64).collect() });

@@ -30,6 +30,12 @@ pub enum JournalError {
         /// Where it is.
         path: PathBuf,
     },
+    /// It has the format that came before this one.
+    #[error("the journal {path} has format 1, which no release wrote; this keybatch reads and writes format 2")]
+    OldFormat {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// Another session holds it.
     #[error("the journal is locked by another session ({path})")]
     Locked {

@@ -61,7 +61,7 @@ pub const KINDS: [&str; 17] = [
 pub struct JournalCreated {
     /// A UUID; part of the checkpoints' origin.
     pub journal_id: String,
-    /// `keybatch.journal/1`.
+    /// `keybatch.journal/2`.
     pub format: String,
     /// The keybatch that made it.
     pub version: String,

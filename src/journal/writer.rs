@@ -28,7 +28,7 @@ const CHECKPOINT_ENTRIES: u64 = 1_000;
 const CHECKPOINT_AGE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The format that a new journal names in its first entry.
-const FORMAT: &str = "keybatch.journal/1";
+const FORMAT: &str = "keybatch.journal/2";
 
 /// What is called with each checkpoint after it is durable.
 pub type OnCheckpoint = Box<dyn FnMut(&Checkpoint) -> std::io::Result<()> + Send>;

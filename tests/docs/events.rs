@@ -146,7 +146,7 @@ pub(crate) fn full() -> Vec<Event> {
     vec![
         Event::JournalCreated(JournalCreated {
             journal_id: JOURNAL_ID.into(),
-            format: "keybatch.journal/1".into(),
+            format: "keybatch.journal/2".into(),
             version: "0.1.0".into(),
         }),
         Event::SessionOpened(SessionOpened {

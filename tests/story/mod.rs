@@ -72,7 +72,7 @@ fn run_id(number: u128) -> RunId {
 /// An entry's event from its fields.
 pub(crate) fn event_of(kind: &str, fields: &Value) -> Event {
     let mut body = fields.clone();
-    (body["v"], body["seq"], body["kind"]) = (1.into(), 1.into(), kind.into());
+    (body["v"], body["seq"], body["kind"]) = (keybatch::journal::ENTRY_VERSION.into(), 1.into(), kind.into());
     (body["at"], body["run"]) = ("2026-01-01T00:00:00.000000Z".into(), Value::Null);
     Entry::parse(&body.to_string()).unwrap().event
 }
@@ -395,8 +395,15 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     script.finish(10, 1, Class::Unanswered);
     let same = script.observe(Some(10), Source::GetKeyPair, Found::Same);
     script.settle(10, Outcome::Failed, Evidence::Readback, &[same]);
-    let outcomes =
-        OutcomeCounts { deleted: 3, gone: 1, absent: 2, skipped: 1, failed: 2, in_doubt: 1, not_attempted: 0 };
+    let outcomes = OutcomeCounts {
+        deleted: 3,
+        gone: 1,
+        absent: 2,
+        skipped: 1,
+        failed: 2,
+        in_doubt: 1,
+        ..OutcomeCounts::default()
+    };
     script.push(None, Event::RunFinished(event::RunFinished { rows: 10, outcomes }));
     script.close("s3");
     script.open("s4");

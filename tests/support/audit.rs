@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{bench::Bench, bench::Done, world::Place};
 
 /// The seven outcomes.
-pub(crate) const OUTCOMES: [&str; 7] = ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "not_attempted"];
+pub(crate) const OUTCOMES: [&str; 8] =
+    ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"];
 
 /// One row of the view `intents`.
 #[derive(Debug, Clone)]

@@ -99,7 +99,7 @@ fn life() -> Vec<Value> {
         entry(
             None,
             "journal_created",
-            json!({ "journal_id": "j", "format": "keybatch.journal/1", "version": "0.1.0" }),
+            json!({ "journal_id": "j", "format": "keybatch.journal/2", "version": "0.1.0" }),
         ),
         opened(ONE, "s1"),
         listed(ONE, "get_key_pairs"),
@@ -134,7 +134,8 @@ fn judged_with(entries: &[Value], facts: impl Fn(usize) -> Facts) -> Result<Hist
     let mut history = History::default();
     for (seq, entry) in entries.iter().enumerate() {
         let mut body = entry.clone();
-        (body["v"], body["seq"], body["at"]) = (1.into(), seq.into(), "2026-01-01T00:00:00.000000Z".into());
+        (body["v"], body["seq"], body["at"]) =
+            (crate::journal::ENTRY_VERSION.into(), seq.into(), "2026-01-01T00:00:00.000000Z".into());
         body.as_object_mut().unwrap().retain(|name, value| !value.is_null() || name == "run");
         let entry = Entry::parse(&body.to_string()).unwrap();
         let leaf = leaf(entry.row.filter(|_| body["kind"] == "intent_recorded").unwrap_or_default());

@@ -17,13 +17,14 @@ fn checkpoint(journal_id: &str, tree: &Frontier) -> Checkpoint {
 
 fn entry(seq: u64, run: Option<&str>, kind: &str, fields: serde_json::Value) -> Entry {
     let mut body = fields;
-    (body["v"], body["seq"], body["kind"], body["run"]) = (1.into(), seq.into(), kind.into(), json!(run));
+    (body["v"], body["seq"], body["kind"], body["run"]) =
+        (crate::journal::ENTRY_VERSION.into(), seq.into(), kind.into(), json!(run));
     body["at"] = "2026-01-01T00:00:00.000000Z".into();
     Entry::parse(&body.to_string()).unwrap()
 }
 
 fn created() -> Entry {
-    entry(0, None, "journal_created", json!({ "journal_id": "j", "format": "keybatch.journal/1", "version": "0.1.0" }))
+    entry(0, None, "journal_created", json!({ "journal_id": "j", "format": "keybatch.journal/2", "version": "0.1.0" }))
 }
 
 fn checked(seq: i64, entry: Option<Entry>) -> Checked {

@@ -35,7 +35,7 @@ fn merged(parts: &[&Value]) -> Value {
 }
 
 fn read(kind: &str, fields: &Value) -> Result<Facts, String> {
-    let head = json!({ "v": 1, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": kind, "row": 1 });
+    let head = json!({ "v": 2, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": kind, "row": 1 });
     let mut whole = merged(&[&head, fields]);
     whole["run"] = Value::Null;
     of(&Entry::parse(&whole.to_string()).unwrap())

@@ -17,7 +17,10 @@ use crate::journal::JournalError;
 pub(super) const APPLICATION_ID: i64 = 0x4B42_5448;
 
 /// The version of the schema, in `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
+
+/// What the first entry of a journal of format 1 says. No release wrote one, so nothing reads it.
+const FORMAT_1: &str = "keybatch.journal/1";
 
 /// SQLite before this has the bug that a WAL reset can corrupt the database.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
@@ -48,6 +51,9 @@ const STATEMENT_CACHE: usize = 128;
 /// Whether there is a table `entry`, and how many tables there are that are not the migrator's.
 const TABLES: &str = "SELECT count(*) FILTER (WHERE name = 'entry'), count(*) FILTER (WHERE name NOT LIKE '_sqlx%') \
      FROM sqlite_schema WHERE type = 'table'";
+
+/// The format that the first entry names. A body that is no JSON names none.
+const FIRST_FORMAT: &str = "SELECT CASE WHEN json_valid(body) THEN body ->> '$.format' END FROM entry WHERE seq = 0";
 
 /// What a connection that writes sets beyond [`options`]; read back by [`assert_settings`].
 const WRITER_SETTINGS: [&str; 4] =
@@ -282,12 +288,21 @@ async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing:
     if !writing && entries == 0 {
         return Err(JournalError::Unmade { path: path.to_owned() });
     }
+    if entries == 1 && first_format(connection).await?.as_deref() == Some(FORMAT_1) {
+        return Err(JournalError::OldFormat { path: path.to_owned() });
+    }
     if version.parse::<i64>().is_ok_and(|version| version > SCHEMA_VERSION) {
         return Err(unusable(format!(
             "it was written by a newer keybatch (journal version {version}; this one knows {SCHEMA_VERSION})"
         )));
     }
     Ok(())
+}
+
+/// The format that the first entry names, if there is one that can be read. Damage is for `verify` to find.
+async fn first_format(connection: &mut SqliteConnection) -> Result<Option<String>, JournalError> {
+    let row = sqlx::query(FIRST_FORMAT).fetch_optional(connection).await;
+    Ok(row.ok().flatten().and_then(|row| row.try_get(0).ok()))
 }
 
 /// Reads back what was set: a setting that did not take is a reason to stop, not to hope.

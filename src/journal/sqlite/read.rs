@@ -148,6 +148,7 @@ impl SqliteReader {
             skipped: unsigned(&row, 3)?,
             failed: unsigned(&row, 4)?,
             in_doubt: unsigned(&row, 5)?,
+            unsettled: unsigned(&row, 6)?,
             not_attempted: 0,
         };
         // Rows of a plan that was never completed have no intent, and were not attempted either.

@@ -134,7 +134,7 @@ pub(super) const RUNS: &str = "SELECT run_no, run_id, state, stopped_by, manifes
 pub(super) const RUN_COUNTS: &str = "SELECT count(*) FILTER (WHERE outcome = 'deleted'), \
      count(*) FILTER (WHERE outcome = 'gone'), count(*) FILTER (WHERE outcome = 'absent'), \
      count(*) FILTER (WHERE outcome = 'skipped'), count(*) FILTER (WHERE outcome = 'failed'), \
-     count(*) FILTER (WHERE outcome = 'in_doubt') FROM (SELECT outcome FROM row_outcome WHERE run_no = ? LIMIT -1)";
+     count(*) FILTER (WHERE outcome = 'in_doubt'), count(*) FILTER (WHERE outcome = 'unsettled') FROM (SELECT outcome FROM row_outcome WHERE run_no = ? LIMIT -1)";
 pub(super) const RUN_ATTEMPTS: &str = "SELECT count(*) FILTER (WHERE class IS NOT 'not_sent'), count(*) FILTER (WHERE class = 'throttled') \
      FROM attempt WHERE run_no = ?";
 /// Skipped rows whose every note says that they repeat another row.

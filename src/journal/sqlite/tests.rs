@@ -82,7 +82,7 @@ pub(super) fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
     let twice = json!([{ "severity": "skip", "note": "duplicate", "text": "twice" }]);
     vec![
         own(
-            json!({ "kind": "journal_created", "journal_id": "j", "format": "keybatch.journal/1", "version": "0.1.0" }),
+            json!({ "kind": "journal_created", "journal_id": "j", "format": "keybatch.journal/2", "version": "0.1.0" }),
         ),
         of(
             ONE,
@@ -166,7 +166,7 @@ pub(super) async fn write(path: &Path, batches: Vec<Vec<(Option<&str>, Value)>>)
         for (run, mut body) in batch {
             let seq = to.size();
             body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-            (body["v"], body["seq"], body["run"]) = (1.into(), seq.into(), json!(run));
+            (body["v"], body["seq"], body["run"]) = (crate::journal::ENTRY_VERSION.into(), seq.into(), json!(run));
             body["at"] = format!("2026-01-01T00:00:{:02}.000000Z", seq % 60).into();
             let entry = Entry::parse(&body.to_string()).unwrap();
             let sealed = entry.seal().unwrap();

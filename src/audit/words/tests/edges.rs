@@ -25,7 +25,7 @@ fn polled(class: &str, more: &Value) -> Result<Facts, String> {
 /// Of a target, not of a row.
 fn read_of_target(found: &str, source: &str, more: &Value) -> Result<Facts, String> {
     let fields = json!({ "source": source, "found": found, "requests": 1, "elapsed_us": 1 });
-    let head = json!({ "v": 1, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": "observed" });
+    let head = json!({ "v": 2, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": "observed" });
     let mut whole = merged(&[&head, &fields, more]);
     whole["run"] = Value::Null;
     of(&Entry::parse(&whole.to_string()).unwrap())

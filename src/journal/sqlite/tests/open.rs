@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::super::open::{APPLICATION_ID, close_writer, migrator, open_writer, wal_path};
+use super::super::open::{APPLICATION_ID, SCHEMA_VERSION, close_writer, migrator, open_writer, wal_path};
 use super::*;
 use crate::journal::JournalError;
 
@@ -93,8 +93,14 @@ async fn nothing_but_a_journal_is_opened() {
 
     let newer = path("newer.db");
     fs::copy(&made, &newer).unwrap();
-    execute(&newer, "PRAGMA user_version = 2").await;
+    execute(&newer, "PRAGMA user_version = 3").await;
     says(&refused(&newer).await, "newer keybatch");
+    // Format 1 was never released: it is refused by name, whatever else is right with it.
+    let older = path("older.db");
+    fs::copy(&made, &older).unwrap();
+    let first = "UPDATE entry SET body = replace(body, 'keybatch.journal/2', 'keybatch.journal/1') WHERE seq = 0";
+    execute(&older, &format!("DROP TRIGGER entry_not_changed; {first}; PRAGMA user_version = 1")).await;
+    says(&refused(&older).await, "has format 1, which no release wrote");
     fs::create_dir(path("directory")).unwrap();
     says(&refused(&path("directory")).await, "it is a directory");
     fs::write(path("byte"), [b'S']).unwrap();
@@ -130,7 +136,7 @@ async fn a_journal_whose_making_was_broken_off_is_completed() {
         let mut connection = open_reader(&path).await.unwrap();
         let sql = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version";
         let marks = sqlx::query(sql).fetch_one(&mut connection).await.unwrap();
-        assert_eq!((marks.get::<i64, _>(0), marks.get::<i64, _>(1)), (APPLICATION_ID, 1), "{name}");
+        assert_eq!((marks.get::<i64, _>(0), marks.get::<i64, _>(1)), (APPLICATION_ID, SCHEMA_VERSION), "{name}");
         assert!(sqlx::query("DELETE FROM rate").execute(&mut connection).await.is_err(), "a reader wrote");
     }
 }

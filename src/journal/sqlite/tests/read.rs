@@ -24,7 +24,7 @@ async fn a_reader_finds_what_was_written() {
 
     // One row has no intent.
     let counts = reader.counts(one).await.unwrap();
-    assert_eq!((counts.deleted, counts.skipped, counts.in_doubt, counts.not_attempted), (1, 1, 1, 3));
+    assert_eq!((counts.deleted, counts.skipped, counts.unsettled, counts.not_attempted), (1, 1, 1, 3));
     assert_eq!(counts.total(), 6);
     let counts = reader.counts(three).await.unwrap();
     assert_eq!((counts.absent, counts.gone, counts.total()), (1, 0, 1));
