@@ -5,7 +5,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::error::CliError;
+use super::code::Code;
+use super::error::{CliError, Sent};
 use super::exit::Exit;
 use crate::journal::OnCheckpoint;
 
@@ -14,7 +15,8 @@ pub(super) fn sink(path: Option<&Path>) -> Result<OnCheckpoint, CliError> {
     let Some(path) = path else { return Ok(Box::new(|_| Ok(()))) };
     let mut file = open(path).map_err(|error| {
         CliError::new(Exit::Environment, format!("{} cannot be written: {error}", path.display()))
-            .hint("nothing was sent")
+            .code(Code::CheckpointFile)
+            .sent(Sent::Nothing)
     })?;
     // What reads a pipe keeps checkpoints as it sees fit: there is nothing to synchronise.
     let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
@@ -48,8 +50,9 @@ pub(super) fn refuse_used(path: Option<&Path>, journal: &Path, read: &[(&Path, &
         Some((_, what)) => {
             let message = format!("--checkpoint-to names {what}: {}", path.display());
             Err(CliError::new(Exit::Usage, message)
+                .code(Code::FileInUse)
                 .hint("name a file of its own, best one beyond this machine's reach")
-                .hint("nothing was sent, and nothing was recorded"))
+                .sent(Sent::Nothing))
         }
     }
 }

@@ -4,8 +4,9 @@ use std::io::BufRead as _;
 
 use serde_json::json;
 
+use super::code::Code;
 use super::connect::Connection;
-use super::error::CliError;
+use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::{Context, Format, shown};
 use crate::plan::Plan;
@@ -26,7 +27,7 @@ pub(super) async fn confirm(
     if let Some(expected) = confirm {
         if expected != deletes {
             let message = format!("--confirm {expected}, but the plan would delete {deletes} key pairs");
-            return Err(CliError::new(Exit::Refused, message).hint("nothing was sent but reads"));
+            return Err(CliError::new(Exit::Refused, message).code(Code::Confirm).sent(Sent::Reads));
         }
         return Ok("confirm");
     }
@@ -45,7 +46,7 @@ pub(super) async fn confirm(
     if typed.trim() == deletes.to_string() {
         Ok("prompt")
     } else {
-        Err(CliError::new(Exit::Declined, "declined").hint("nothing was sent but reads"))
+        Err(CliError::new(Exit::Declined, "declined").sent(Sent::Reads))
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
-use super::error::{CliError, NOTHING};
+use super::code::Code;
+use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use crate::domain::{Class, Policy, RunId, SANDBOX_HEADER};
@@ -138,11 +139,12 @@ pub(super) async fn connect(
     }
     let (caller, world) = identify(&port).await?;
     if url.as_ref().is_some_and(|url| *url != address) {
-        return Err(CliError::new(Exit::Environment, format!("a rehearsal would have gone to {address}")));
+        let message = format!("a rehearsal would have gone to {address}");
+        return Err(CliError::new(Exit::Environment, message).code(Code::Sandbox).sent(Sent::Reads));
     }
     if let Some(expected) = options.expect_account.as_ref().filter(|id| **id != caller.account) {
         let message = format!("the credentials are for account {}, not {expected}", caller.account);
-        return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
+        return Err(CliError::new(Exit::Environment, message).code(Code::Account).sent(Sent::Reads));
     }
     let endpoint = world.as_ref().map_or_else(|| address.clone(), |id| format!("sandbox:{id}"));
     Ok(Connection { port: Arc::new(port), caller, endpoint, address, world, _sandbox: sandbox })
@@ -156,7 +158,7 @@ fn refuse_address(bound: Option<&str>, address: &str) -> Result<(), CliError> {
         }
         Some(bound) if !bound.starts_with("sandbox:") && bound != address => {
             let message = format!("the run is bound to endpoint {bound}, this is {address}");
-            Err(CliError::new(Exit::Refused, message).hint("nothing was sent"))
+            Err(CliError::new(Exit::Refused, message).code(Code::RunBound).sent(Sent::Nothing))
         }
         _ => Ok(()),
     }
@@ -167,8 +169,9 @@ fn refuse_service(bound: &str) -> Option<CliError> {
     let message = format!("the run is a rehearsal in {bound}, whose world is not beside the journal");
     bound.starts_with("sandbox:").then(|| {
         CliError::new(Exit::Refused, message)
+            .code(Code::RunBound)
             .hint("where another process serves it (keybatch sandbox), name its address with --endpoint-url")
-            .hint(NOTHING)
+            .sent(Sent::Nothing)
     })
 }
 
@@ -182,15 +185,18 @@ fn is_redirected(options: &SessionOptions, context: &Context) -> bool {
 fn unreachable(error: &AwsConfigError) -> CliError {
     match error {
         AwsConfigError::NoCredentials => no_credentials(),
-        AwsConfigError::NoAddress { .. } => CliError::from_error(Exit::Environment, error).hint(NOTHING),
+        AwsConfigError::NoAddress { .. } => {
+            CliError::from_error(Exit::Environment, error).code(Code::Endpoint).sent(Sent::Nothing)
+        }
     }
 }
 
 fn no_credentials() -> CliError {
     CliError::from_error(Exit::Environment, &AwsConfigError::NoCredentials)
+        .code(Code::Credentials)
         .hint("set them up with: aws configure (or log in with: aws sso login)")
         .hint("or name the profile that has them with --profile or AWS_PROFILE")
-        .hint(NOTHING)
+        .sent(Sent::Nothing)
 }
 
 /// Refuses an address that the SDK could not use: it would only say so in words that nobody understands.
@@ -203,11 +209,11 @@ fn check_addresses(options: &SessionOptions, context: &Context) -> Result<(), Cl
         });
         if !usable {
             let message = format!("{name} is {url:?}, which is no address such as https://host:port");
-            return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
+            return Err(CliError::new(Exit::Environment, message).code(Code::Endpoint).sent(Sent::Nothing));
         }
         if url.contains('@') {
             let message = format!("{name} holds a user or a password, which would end up in the journal");
-            return Err(CliError::new(Exit::Environment, message).hint("nothing was sent"));
+            return Err(CliError::new(Exit::Environment, message).code(Code::Endpoint).sent(Sent::Nothing));
         }
     }
     Ok(())
@@ -215,11 +221,12 @@ fn check_addresses(options: &SessionOptions, context: &Context) -> Result<(), Cl
 
 async fn serve(source: Source) -> Result<Sandbox, CliError> {
     let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    start(SandboxOptions { addr, source }).await.map_err(|error| CliError::from_error(Exit::Environment, &error))
+    let failed = |error| CliError::from_error(Exit::Environment, &error).code(Code::Sandbox).sent(Sent::Nothing);
+    start(SandboxOptions { addr, source }).await.map_err(failed)
 }
 
 fn unusable(error: &crate::sandbox::StateDirError) -> CliError {
-    CliError::from_error(Exit::Environment, error)
+    CliError::from_error(Exit::Environment, error).code(Code::World).sent(Sent::Nothing)
 }
 
 /// Who the caller is; and the id of the world, where the answer comes from a sandbox.
@@ -239,9 +246,9 @@ async fn identify(port: &AwsLightsail) -> Result<(Caller, Option<String>), CliEr
             continue;
         }
         let message = format!("the caller's identity cannot be told (sts:GetCallerIdentity): {}", error.summary());
-        let error = CliError::new(Exit::Environment, message);
+        let error = CliError::new(Exit::Environment, message).code(Code::Caller);
         return Err(error
             .hint("check credentials, clock and network, e.g. with: aws sts get-caller-identity")
-            .hint("nothing was sent"));
+            .sent(Sent::Reads));
     }
 }

@@ -2,14 +2,19 @@
 
 use std::error::Error;
 
+use super::code::Code;
 use super::exit::Exit;
 use crate::journal::JournalError;
 
 /// An error at the edge of the program.
 #[derive(Debug)]
 pub struct CliError {
-    /// How the program leaves.
+    /// How the program exits.
     pub exit: Exit,
+    /// What kind of error it is, for programs.
+    pub code: Code,
+    /// What had left this machine by then; `None` where the command never sends anything, or it is not known yet.
+    pub sent: Option<Sent>,
     /// One sentence.
     pub message: String,
     /// The chain of causes, outermost first.
@@ -23,7 +28,15 @@ pub struct CliError {
 impl CliError {
     /// An error with a message alone.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), hints: Vec::new(), report: None }
+        Self {
+            exit,
+            code: Code::of(exit),
+            sent: None,
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+            report: None,
+        }
     }
 
     /// From an error of the library, with its causes.
@@ -44,49 +57,92 @@ impl CliError {
         self
     }
 
+    /// Says what kind of error it is.
+    #[must_use]
+    pub fn code(self, code: Code) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Says what was sent until then, unless that is known already.
+    #[must_use]
+    pub fn sent(self, sent: Sent) -> Self {
+        Self { sent: self.sent.or(Some(sent)), ..self }
+    }
+
     /// SQLite says of a disk that answers EIO what it says of damage.
     fn or_the_disk(self) -> Self {
         let malformed = |said: &String| said.contains("database disk image is malformed");
         if std::iter::once(&self.message).chain(&self.causes).any(malformed) { self.hint(MALFORMED) } else { self }
     }
+}
 
-    /// Of a session that the machine kept from its work: adds what was sent until then, if that is not said yet.
+/// What had left this machine when an error ended the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing.
+    Nothing,
+    /// Requests that only read.
+    Reads,
+    /// Requests to delete, too.
+    Deletes,
+}
+
+impl Sent {
+    /// The word in the error object.
     #[must_use]
-    pub fn sent(self, sent: &str) -> Self {
-        let of_the_machine = matches!(self.exit, Exit::Environment | Exit::Locked | Exit::Unexpected);
-        if !of_the_machine || self.hints.iter().any(|hint| hint.starts_with("nothing ")) {
-            return self;
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Reads => "reads",
+            Self::Deletes => "deletes",
         }
-        self.hint(sent)
+    }
+
+    /// For people. What became of requests to delete, the error itself has to say.
+    #[must_use]
+    pub fn sentence(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => Some(NOTHING),
+            Self::Reads => Some("nothing was sent but reads"),
+            Self::Deletes => None,
+        }
     }
 }
 
-/// What was sent before there is a journal that can be written.
+/// The sentence of [`Sent::Nothing`].
 pub const NOTHING: &str = "nothing was sent";
 
-/// What was sent before a plan is confirmed, or a resumed run goes on.
-pub const READS: &str = "nothing was sent but reads";
-
-/// What was done by a run that ended before it had a plan.
-pub const NOT_BEGUN: &str = "nothing was sent but reads, and there is nothing to resume: run it again";
+/// What to do about a run that ended before it had a plan.
+pub const NOT_BEGUN: &str = "there is nothing to resume: run it again";
 
 const MALFORMED: &str = "that may be damage, or a disk that cannot be read: `keybatch verify` tells which";
 
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> Self {
+        let (exit, code) = match &error {
+            JournalError::Locked { .. } => (Exit::Locked, Code::Locked),
+            JournalError::Missing { .. } => (Exit::Environment, Code::JournalMissing),
+            JournalError::Changed { .. } => (Exit::Refused, Code::JournalChanged),
+            JournalError::Query { .. } => (Exit::Usage, Code::Statement),
+            JournalError::OldFormat { .. } => (Exit::Environment, Code::JournalFormat),
+            JournalError::Unusable { .. } | JournalError::Unmade { .. } => (Exit::Environment, Code::JournalUnusable),
+            JournalError::Damaged { .. } | JournalError::Illegal { .. } | JournalError::Entry(_) => {
+                (Exit::Environment, Code::JournalDamaged)
+            }
+            JournalError::Checkpoint { .. } => (Exit::Environment, Code::CheckpointFile),
+            _ => (Exit::Environment, Code::JournalFailed),
+        };
+        let it = Self::from_error(exit, &error).code(code);
         match &error {
-            JournalError::Locked { .. } => Self::from_error(Exit::Locked, &error)
-                .hint("wait for the other session, or stop it with Ctrl-C: it leaves in order and can be resumed"),
-            JournalError::Missing { .. } => {
-                Self::from_error(Exit::Environment, &error).hint("name the journal with --journal or KEYBATCH_JOURNAL")
+            JournalError::Locked { .. } => {
+                it.hint("wait for the other session, or stop it with Ctrl-C: it exits in order and can be resumed")
             }
-            JournalError::OldFormat { .. } => Self::from_error(Exit::Environment, &error)
-                .hint("move that file away, or name another journal with --journal or KEYBATCH_JOURNAL"),
-            JournalError::Changed { .. } => {
-                Self::from_error(Exit::Refused, &error).hint("see what happened to the journal with: keybatch verify")
+            JournalError::OldFormat { .. } => {
+                it.hint("move that file away, or name another journal with --journal or KEYBATCH_JOURNAL")
             }
-            JournalError::Query { .. } => Self::from_error(Exit::Usage, &error).or_the_disk(),
-            _ => Self::from_error(Exit::Environment, &error).or_the_disk(),
+            JournalError::Missing { .. } => it.hint("name the journal with --journal or KEYBATCH_JOURNAL"),
+            JournalError::Changed { .. } => it.hint("see what happened to the journal with: keybatch verify"),
+            _ => it.or_the_disk(),
         }
     }
 }
@@ -98,7 +154,7 @@ impl From<std::io::Error> for CliError {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::new(Exit::Success, "");
         }
-        Self::from_error(Exit::Unexpected, &error)
+        Self::from_error(Exit::Unexpected, &error).code(Code::Output)
     }
 }
 

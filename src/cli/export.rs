@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::show::sandbox_label;
-use super::{CliError, Context, Exit};
+use super::{CliError, Code, Context, Exit};
 use crate::audit::runs::resolve;
 use crate::audit::{ExportError, ExportFormat, export};
 use crate::journal::sqlite::SqliteReader;
@@ -62,7 +62,9 @@ fn create(path: &Path) -> Result<std::fs::File, CliError> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
         let shown = path.display();
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return CliError::new(Exit::Usage, format!("{shown} exists already")).hint("name a file that does not");
+            return CliError::new(Exit::Usage, format!("{shown} exists already"))
+                .code(Code::FileExists)
+                .hint("name a file that does not");
         }
         CliError::from_error(Exit::Environment, &error).hint(format!("{shown} cannot be created"))
     })

@@ -4,6 +4,7 @@
 //! meant (`settings`) before anything acts on them.
 
 mod checkpoints;
+pub mod code;
 mod completions;
 mod confirm;
 mod connect;
@@ -34,8 +35,9 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+pub use code::Code;
 pub use environment::Environment;
-pub use error::CliError;
+pub use error::{CliError, Sent};
 pub use exit::Exit;
 pub use ui::{Format, RowStream, Ui, shown};
 

@@ -1,7 +1,7 @@
 //! `keybatch query`: a reviewer's own SQL, which can only read.
 
 use super::ui::{RowStream, Ui};
-use super::{CliError, Context, Exit};
+use super::{CliError, Code, Context, Exit};
 use crate::audit::{StatementError, single_query};
 use crate::journal::sqlite::{Cell, SqliteReader, Visitor};
 
@@ -48,6 +48,6 @@ impl Visitor<CliError> for Answer<'_> {
 
 impl From<StatementError> for CliError {
     fn from(error: StatementError) -> Self {
-        Self::from_error(Exit::Usage, &error)
+        Self::from_error(Exit::Usage, &error).code(Code::Statement)
     }
 }

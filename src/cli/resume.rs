@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::code::Code;
 use super::connect::{Connection, Goal, connect, world_directory};
-use super::error::{CliError, NOTHING, READS};
+use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use super::session::{OpenJournal, Session, draft, requests, session_opened, wait_out};
@@ -38,16 +39,19 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.policy(Policy::default())?;
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
     let began = tokio::time::Instant::now();
-    let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(NOTHING))?;
+    let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
     // That it cannot be looked for does not mean that it is not there.
     let there = context.journal.try_exists().map_err(|error| {
         let message = format!("the journal {} cannot be looked for: {error}", context.journal.display());
-        CliError::new(Exit::Environment, message).hint(NOTHING)
+        CliError::new(Exit::Environment, message).code(Code::JournalUnusable).sent(Sent::Nothing)
     })?;
     if !there {
         if let Some(run) = &args.run {
             let message = format!("there is no run {}: there is no journal yet", super::shown(run));
-            return Err(CliError::new(Exit::Usage, message).hint("name the journal with --journal or KEYBATCH_JOURNAL"));
+            return Err(CliError::new(Exit::Usage, message)
+                .code(Code::RunUnknown)
+                .hint("name the journal with --journal or KEYBATCH_JOURNAL")
+                .sent(Sent::Nothing));
         }
         context.ui.say("nothing to resume: there is no journal yet");
         return nothing(context);
@@ -57,7 +61,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let went_on = go_on(&args, context, signals.clone(), open, began);
     tokio::select! {
         // Once the run goes on, it says by itself what was sent.
-        result = went_on => result.map_err(|error| error.sent(READS)),
+        result = went_on => result.map_err(|error| error.sent(Sent::Reads)),
         // And it listens to signals by itself.
         () = signals.abandoned() => {
             context.ui.say("stopped: nothing was sent but reads");
@@ -174,7 +178,10 @@ async fn choose(open: &OpenJournal, named: Option<&str>) -> Result<Option<RunRec
     let record = crate::audit::runs::resolve(&open.reader, named).await?;
     if record.state == "abandoned" {
         let message = format!("run {} was never started ({})", record.run, record.stopped_by.unwrap_or_default());
-        return Err(CliError::new(Exit::Refused, message).hint("nothing was sent; run its manifest again"));
+        return Err(CliError::new(Exit::Refused, message)
+            .code(Code::RunAbandoned)
+            .hint("run its manifest again")
+            .sent(Sent::Nothing));
     }
     Ok(Some(record))
 }
@@ -221,14 +228,17 @@ async fn refuse_altered(context: &Context, open: &OpenJournal) -> Result<(), Cli
     let changed = |finding: &&Finding| !matches!(finding.verdict, Verified::IllegalHistory | Verified::CannotVerify);
     if let Some(finding) = report.findings.iter().find(changed) {
         let message = format!("the journal was changed: {}", finding.detail);
-        return Err(CliError::new(Exit::Refused, message).hint(NOTHING).hint(VERIFY));
+        return Err(CliError::new(Exit::Refused, message).code(Code::JournalChanged).sent(Sent::Nothing).hint(VERIFY));
     }
     // Where the machine kept it from being looked at, nothing says that it was not changed.
     let failed = report.findings.iter().find(|finding| finding.of_the_machine);
     if failed.is_some() || report.entries < size {
         let why = failed.map_or(&report.detail, |finding| &finding.detail);
         let message = format!("the journal cannot be verified: {why}");
-        return Err(CliError::new(Exit::Environment, message).hint(NOTHING).hint(SCRATCH));
+        return Err(CliError::new(Exit::Environment, message)
+            .code(Code::JournalUnverified)
+            .sent(Sent::Nothing)
+            .hint(SCRATCH));
     }
     context.ui.say(&format!("warning: {}", super::shown(&report.detail)));
     Ok(())
@@ -236,7 +246,12 @@ async fn refuse_altered(context: &Context, open: &OpenJournal) -> Result<(), Cli
 
 /// The sealed plan and the settings of the run. A plan that is not what was sealed is not worked off.
 async fn plan_of(open: &OpenJournal, record: &RunRecord) -> Result<(PlanSealed, RunStarted), CliError> {
-    let missing = || CliError::new(Exit::Environment, "the journal has no sealed plan of this run").hint(VERIFY);
+    let missing = || {
+        CliError::new(Exit::Environment, "the journal has no sealed plan of this run")
+            .code(Code::JournalDamaged)
+            .sent(Sent::Nothing)
+            .hint(VERIFY)
+    };
     let sealed = open.reader.entry(record.sealed_seq.ok_or_else(missing)?).await?;
     let started = open.reader.entry(record.started_seq.ok_or_else(missing)?).await?;
     let (Event::PlanSealed(sealed), Event::RunStarted(started)) = (sealed.event, started.event) else {
@@ -245,7 +260,7 @@ async fn plan_of(open: &OpenJournal, record: &RunRecord) -> Result<(PlanSealed, 
     let root = plan_root(&open.reader, record.run_no).await?;
     if root != sealed.plan_root || sealed.plan_root != started.plan_root {
         let message = "the plan in the journal is not the one that was sealed";
-        return Err(CliError::new(Exit::Refused, message).hint("nothing was sent").hint(VERIFY));
+        return Err(CliError::new(Exit::Refused, message).code(Code::PlanAltered).sent(Sent::Nothing).hint(VERIFY));
     }
     Ok((sealed, started))
 }
@@ -264,7 +279,7 @@ fn refuse_another(record: &RunRecord, connection: &Connection) -> Result<(), Cli
         if expected != Some(found) {
             let expected = expected.unwrap_or("none");
             let message = format!("run {} is bound to {what} {expected}, this is {found}", record.run);
-            return Err(CliError::new(Exit::Refused, message).hint("nothing was sent"));
+            return Err(CliError::new(Exit::Refused, message).code(Code::RunBound).sent(Sent::Reads));
         }
     }
     Ok(())

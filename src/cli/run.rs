@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
+use super::code::Code;
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
-use super::error::{CliError, NOT_BEGUN, NOTHING, READS};
+use super::error::{CliError, NOT_BEGUN, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use super::progress::Planning;
@@ -110,12 +111,14 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let asks = !args.yes && args.confirm.is_none() && !args.dry_run;
     if asks && (!context.environment.stdin_is_terminal || args.manifest.as_os_str() == "-") {
         return Err(CliError::new(Exit::Usage, "there is no terminal to ask for a confirmation")
+            .code(Code::NoTerminal)
+            .sent(Sent::Nothing)
             .hint("say --yes, or --confirm N for exactly N deletes; --dry-run shows the plan"));
     }
     let world = args.sandbox.iter().flatten().map(|world| (world.as_path(), "the world file"));
     let read: Vec<_> = world.chain([(args.manifest.as_path(), "the manifest")]).collect();
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &read)?;
-    let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(NOTHING))?;
+    let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
     let input = open_manifest(&args.manifest)?;
     let scratch = if args.dry_run { Some(Scratch::create()?) } else { None };
     let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.0.join("journal.db"));
@@ -125,10 +128,10 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let worked = work(&args, context, policy, input, &journal_path, open, run, signals.clone());
     tokio::select! {
         // Behind the confirmation, the work says by itself what was sent.
-        result = worked => result.map_err(|error| error.sent(READS)),
+        result = worked => result.map_err(|error| error.sent(Sent::Reads)),
         // Behind the confirmation, the work itself listens to signals.
         () = signals.abandoned() => {
-            context.ui.say(&format!("stopped: {NOT_BEGUN}"));
+            context.ui.say(&format!("stopped: nothing was sent but reads, and {NOT_BEGUN}"));
             Ok(Exit::Stopped)
         }
     }
@@ -233,7 +236,7 @@ async fn execute(
         planned = planned => planned,
         limit = session.over() => {
             let error = CliError::new(Exit::Stopped, format!("--max-duration {limit:?} is over before the plan was made"));
-            return Err(session.give_up("failed", error.hint(NOT_BEGUN)).await);
+            return Err(session.give_up("failed", error.sent(Sent::Reads).hint(NOT_BEGUN)).await);
         }
     };
     let plan = match planned {
@@ -303,7 +306,8 @@ async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: 
         Ok(ingested) => ingested,
         Err(StageError::Refused(faults, ingested)) => return Err(Refusal::Manifest(faults, ingested)),
         Err(error @ StageError::Input { .. }) => {
-            return Err(Refusal::Other(CliError::from_error(Exit::Refused, &error).hint("nothing was sent")));
+            let unreadable = CliError::from_error(Exit::Refused, &error).code(Code::ManifestUnreadable);
+            return Err(Refusal::Other(unreadable.sent(Sent::Nothing)));
         }
         Err(StageError::Stage(error)) => return Err(error.into()),
     };
@@ -311,8 +315,9 @@ async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: 
         let Some(region) = default_region(&args.options, args.sandbox.is_some()).await else {
             let message = "rows name no region, and the AWS configuration has no default";
             let error = CliError::new(Exit::Environment, message)
+                .code(Code::Region)
                 .hint("name it with --region, AWS_REGION, or a region column")
-                .hint("nothing was sent");
+                .sent(Sent::Nothing);
             return Err(Refusal::Other(error));
         };
         stage.fill_region(&region).await?;
@@ -335,7 +340,8 @@ fn open_manifest(path: &Path) -> Result<Box<dyn Read + Send>, CliError> {
     });
     let file = opened.map_err(|error| {
         CliError::new(Exit::Refused, format!("the manifest {} cannot be read: {error}", path.display()))
-            .hint("nothing was sent, and nothing was recorded")
+            .code(Code::ManifestUnreadable)
+            .sent(Sent::Nothing)
     })?;
     Ok(Box::new(file))
 }
@@ -369,13 +375,9 @@ async fn refuse_manifest(
     let _ = handler.render_report(&mut report, faults);
     Err(CliError {
         report: Some(report),
+        sent: Some(Sent::Nothing),
         hints: vec![
-            if args.dry_run {
-                "nothing was sent or recorded"
-            } else {
-                "nothing was sent; only this refusal was recorded"
-            }
-            .into(),
+            if args.dry_run { "nothing was recorded" } else { "only this refusal was recorded" }.into(),
             if faults.are_of_file() {
                 "mend the file: nobody can tell what its rows are, so --skip-invalid leaves none out"
             } else if args.skip_invalid {
@@ -385,7 +387,7 @@ async fn refuse_manifest(
             }
             .into(),
         ],
-        ..CliError::new(Exit::Refused, "the manifest is refused")
+        ..CliError::new(Exit::Refused, "the manifest is refused").code(Code::ManifestFaults)
     })
 }
 
@@ -403,8 +405,9 @@ async fn refuse_unfinished(open: &OpenJournal, ingested: &Ingested, sandbox: boo
         Some(record) => {
             let message = format!("run {} of this manifest is not finished ({})", record.run, record.state);
             Err(CliError::new(Exit::Refused, message)
+                .code(Code::RunUnfinished)
                 .hint(format!("go on with: keybatch resume {}", record.run))
-                .hint("nothing was sent"))
+                .sent(Sent::Nothing))
         }
     }
 }
@@ -413,7 +416,8 @@ async fn goal(args: &Args, staged: &mut Staged, journal: &Path, run: RunId) -> R
     let Some(world) = &args.sandbox else { return Ok(Goal::Service) };
     let world = match world {
         None => World::rehearsal(staged.rehearsal_rows().await?.into_iter()),
-        Some(path) => World::load(path).map_err(|error| CliError::from_error(Exit::Usage, &error))?,
+        Some(path) => World::load(path)
+            .map_err(|error| CliError::from_error(Exit::Usage, &error).code(Code::World).sent(Sent::Nothing))?,
     };
     let directory = (!args.dry_run).then(|| world_directory(journal, run));
     Ok(Goal::NewWorld(Box::new(world), directory))
@@ -437,22 +441,22 @@ fn overrides(args: &Args, context: &Context) -> Vec<OverrideUsed> {
 }
 
 pub(super) fn plan_error(error: &PlanError) -> CliError {
-    let nothing = "nothing was sent but reads";
-    match error {
+    let planned = match error {
         PlanError::Refused { notes, .. } => {
-            let mut refused = CliError::from_error(Exit::Refused, error);
+            let mut refused = CliError::from_error(Exit::Refused, error).code(Code::Plan);
             refused.causes =
                 notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
-            refused.hint(nothing)
+            refused
         }
         PlanError::Foreign { .. } => CliError::from_error(Exit::Environment, error)
-            .hint("AWS_ENDPOINT_URL redirects all services, AWS_ENDPOINT_URL_LIGHTSAIL and _STS one each")
-            .hint(nothing),
+            .code(Code::Endpoint)
+            .hint("AWS_ENDPOINT_URL redirects all services, AWS_ENDPOINT_URL_LIGHTSAIL and _STS one each"),
         PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)
-            .hint(format!("the credentials need the IAM action {action}"))
-            .hint(nothing),
-        _ => CliError::from_error(Exit::Environment, error).hint(nothing),
-    }
+            .code(Code::Permission)
+            .hint(format!("the credentials need the IAM action {action}")),
+        _ => CliError::from_error(Exit::Environment, error).code(Code::Service),
+    };
+    planned.sent(Sent::Reads)
 }
 
 /// A private directory for a dry run's journal, removed when it is over.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
 use super::signals::Signals;
@@ -24,9 +25,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let environment = |error: &dyn std::error::Error| CliError::from_error(Exit::Environment, error);
+    let environment = |error: &dyn std::error::Error| CliError::from_error(Exit::Environment, error).code(Code::World);
     let world = match &args.world {
-        Some(path) => Some(World::load(path).map_err(|error| CliError::from_error(Exit::Usage, &error))?),
+        Some(path) => {
+            Some(World::load(path).map_err(|error| CliError::from_error(Exit::Usage, &error).code(Code::World))?)
+        }
         None => None,
     };
     let source = match &args.state {
@@ -40,7 +43,9 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         None => Source::Memory(world.unwrap_or_else(empty)),
     };
     let signals = Signals::listen(context.ui.clone())?;
-    let sandbox = start(SandboxOptions { addr: args.listen, source }).await.map_err(|error| environment(&error))?;
+    let sandbox = start(SandboxOptions { addr: args.listen, source })
+        .await
+        .map_err(|error| environment(&error).code(Code::Sandbox))?;
     let url = sandbox.url();
     if context.ui.format == Format::Table {
         context.ui.data(&format!("{url}\n"))?;

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::Context;
 use super::checkpoints;
+use super::code::Code;
 use super::connect::Connection;
-use super::error::{CliError, NOTHING};
+use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::{SessionOptions, rate_cap};
 use super::progress::Progress;
@@ -52,7 +53,7 @@ impl OpenJournal {
         checkpoint_to: Option<&Path>,
         signals: &Signals,
     ) -> Result<Self, CliError> {
-        Self::take(context, path, checkpoint_to, signals).await.map_err(|error| error.sent(NOTHING))
+        Self::take(context, path, checkpoint_to, signals).await.map_err(|error| error.sent(Sent::Nothing))
     }
 
     async fn take(
@@ -380,7 +381,9 @@ impl Session<'_> {
 
     /// Nothing can be recorded any more (I9): say what is known, and leave the rest to the next session.
     async fn end_without_journal(&self, error: &JournalError) -> Result<Exit, CliError> {
-        let error = CliError::from_error(Exit::Environment, error);
+        let deletes = self.counts.deletes.load(Ordering::Relaxed) > 0;
+        let sent = if deletes { Sent::Deletes } else { Sent::Reads };
+        let error = CliError::from_error(Exit::Environment, error).code(Code::JournalFailed).sent(sent);
         if self.record().await.is_ok_and(|record| record.state == "finished") {
             self.sum_up(None).await;
             return Err(

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::runs::to_the_second;
-use super::{CliError, Context, Exit, Format, shown};
+use super::{CliError, Code, Context, Exit, Format, shown};
 use crate::audit::runs::{LATEST, RunError, resolve};
 use crate::audit::{RowError, RunFacts, Story, facts, json_text, rows, story};
 use crate::journal::sqlite::{Cell, RunRecord, SqliteReader};
@@ -39,7 +39,11 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Journal(error) => error.into(),
-            error => Self::from_error(Exit::Usage, &error).hint("`keybatch runs` lists the runs"),
+            error => {
+                let code =
+                    if matches!(error, RunError::Ambiguous { .. }) { Code::RunAmbiguous } else { Code::RunUnknown };
+                Self::from_error(Exit::Usage, &error).code(code).hint("`keybatch runs` lists the runs")
+            }
         }
     }
 }
@@ -48,7 +52,9 @@ impl From<RowError> for CliError {
     fn from(error: RowError) -> Self {
         match error {
             RowError::Journal(error) => error.into(),
-            error => Self::from_error(Exit::Usage, &error).hint("name a row by its number, or by the key pair's name"),
+            error => Self::from_error(Exit::Usage, &error)
+                .code(Code::RowUnknown)
+                .hint("name a row by its number, or by the key pair's name"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
 use super::{Context, Format};
@@ -133,6 +134,7 @@ pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) -> Exi
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Success,
         Err(error) => {
             let lost = CliError::new(Exit::Unexpected, format!("the summary could not be written: {error}"))
+                .code(Code::Output)
                 .hint(format!("how the run ended is in the journal: keybatch show {}", summary.run));
             context.ui.error(&lost);
             lost.exit

@@ -6,7 +6,7 @@ use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use comfy_table::{ContentArrangement, Table};
 
 use super::environment::Environment;
-use super::error::CliError;
+use super::error::{CliError, Sent};
 use crate::audit::{cell_json, cell_text, csv_cell, json_object};
 use crate::journal::sqlite::Cell;
 use crate::manifest::defuse;
@@ -95,6 +95,9 @@ impl Ui {
         }
         for cause in &error.causes {
             self.say(&format!("  because: {}", shown(cause)));
+        }
+        if let Some(sentence) = error.sent.and_then(Sent::sentence).filter(|_| !error.message.is_empty()) {
+            self.say(&format!("  {sentence}"));
         }
         for hint in &error.hints {
             self.say(&format!("  hint: {}", shown(hint)));

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{CliError, Context, Exit, Format, shown};
+use super::{CliError, Code, Context, Exit, Format, shown};
 use crate::audit::{Options, Report, Verdict, json_text, verify};
 use crate::journal::checkpoint::{Checkpoint, CheckpointError};
 use crate::journal::merkle::Hash;
@@ -74,7 +74,8 @@ impl Brought {
     /// Reads all that are in the file at `path`.
     async fn read(path: &Path, journal: &Path, required: bool) -> Result<Self, CliError> {
         let shown = shown(&path.to_string_lossy());
-        let unusable = |why: String| CliError::new(Exit::Usage, why).hint("nothing was verified");
+        let unusable =
+            |why: String| CliError::new(Exit::Usage, why).code(Code::CheckpointFile).hint("nothing was verified");
         let id = match SqliteReader::open(journal).await {
             Ok(reader) => reader.journal_id().await.ok().flatten(),
             Err(_) => None,

@@ -1,0 +1,109 @@
+//! The machine-readable codes of errors: what a program branches on, since the same exit code has several causes.
+//!
+//! A code is never renamed and never used for anything else. `docs/CLI.md` lists them all.
+
+use super::exit::Exit;
+
+macro_rules! codes {
+    ($($name:ident => $word:literal, $meaning:literal;)*) => {
+        /// What kind of error it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = $meaning] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in the order in which the reference lists them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The word in the error object.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// What it means, in one sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Unexpected => "unexpected", "An error that keybatch does not expect.";
+    Output => "output.failed", "Standard output or standard error could not be written.";
+    Usage => "usage.arguments", "The arguments do not fit together, or one of them has a wrong value.";
+    NoTerminal => "usage.no_terminal", "A confirmation is needed, and there is no terminal to ask on.";
+    FileExists => "usage.file_exists", "The file to be written exists already.";
+    FileInUse => "usage.file_in_use", "The file to be written is one that the session itself works with.";
+    RunUnknown => "run.unknown", "The journal has no such run.";
+    RunAmbiguous => "run.ambiguous", "The beginning of an id fits several runs, or several unfinished runs could be meant.";
+    RowUnknown => "run.row_unknown", "The run has no such row.";
+    RunUnfinished => "run.unfinished", "An unfinished run of the same manifest or plan exists.";
+    RunFinished => "run.finished", "A finished run of the same manifest or plan exists.";
+    RunAbandoned => "run.abandoned", "The run was abandoned, so that it cannot be resumed.";
+    RunBound => "run.bound", "The run is bound to another account, endpoint or kind (real or rehearsal).";
+    Statement => "query.statement", "The SQL statement is not a single query, or the database refused it.";
+    World => "sandbox.world", "The world file or the directory of a sandbox cannot be used.";
+    Sandbox => "sandbox.failed", "The sandbox of a rehearsal could not be started, or is not where requests would go.";
+    CheckpointFile => "checkpoint.unusable", "A file of checkpoints cannot be read or written, or holds none of this journal.";
+    ManifestFaults => "manifest.faults", "The manifest has faults of several kinds; with one kind, its code stands here instead.";
+    ManifestUnreadable => "manifest.unreadable", "The manifest cannot be opened or read to its end.";
+    Plan => "plan.refused", "A guard refuses the plan.";
+    Confirm => "plan.confirm", "The plan does not delete as many key pairs as --confirm says.";
+    PlanAltered => "plan.altered", "The plan in the journal is not the one that was sealed.";
+    Refused => "refused", "Refused for another reason.";
+    Locked => "journal.locked", "Another session works with the journal.";
+    JournalMissing => "journal.missing", "There is no journal at this place.";
+    JournalUnusable => "journal.unusable", "The journal cannot be opened or used at this place.";
+    JournalFormat => "journal.format", "The journal has a format that this version does not use.";
+    JournalChanged => "journal.changed", "The journal was changed outside keybatch.";
+    JournalDamaged => "journal.damaged", "The journal contradicts itself.";
+    JournalFailed => "journal.failed", "The journal could not be read or written at the moment.";
+    JournalUnverified => "journal.unverified", "The journal cannot be verified.";
+    Credentials => "aws.credentials", "There are no usable credentials.";
+    Caller => "aws.caller", "The caller's identity cannot be determined.";
+    Account => "aws.account", "The credentials belong to another account than the expected one.";
+    Endpoint => "aws.endpoint", "The service's address is unusable, or cannot be determined.";
+    Region => "aws.region", "No usable region is named.";
+    Permission => "aws.permission", "The credentials lack a permission that planning or settling needs.";
+    Service => "aws.service", "The service gave no usable answer while reading.";
+    Environment => "environment", "The environment does not permit it, for another reason.";
+}
+
+impl Code {
+    /// The general code of an exit.
+    #[must_use]
+    pub fn of(exit: Exit) -> Self {
+        match exit {
+            Exit::Usage => Self::Usage,
+            Exit::Refused => Self::Refused,
+            Exit::Unfinished => Self::RunUnfinished,
+            Exit::NotVerified => Self::JournalUnverified,
+            Exit::Locked => Self::Locked,
+            Exit::Environment => Self::Environment,
+            Exit::Success
+            | Exit::Unexpected
+            | Exit::SomeNotDone
+            | Exit::Stopped
+            | Exit::InDoubt
+            | Exit::Declined
+            | Exit::StoppedPlanning => Self::Unexpected,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_word_stands_for_two_codes() {
+        let words: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(words.len(), Code::ALL.len());
+    }
+}
