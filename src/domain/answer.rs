@@ -244,7 +244,7 @@ pub enum Cause {
     ConnectFailed,
     /// An answer that cannot be read.
     Unreadable,
-    /// A status of 500 or above.
+    /// A status of 500 or above, or an error by which the service may have tried.
     ServerError,
     /// A success without an operation that says what succeeded.
     NoOperation,

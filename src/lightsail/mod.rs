@@ -9,6 +9,7 @@
 pub mod aws;
 mod capture;
 pub mod classify;
+mod error_names;
 mod limit;
 
 use std::future::Future;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::super::shape::{self, Str};
-use super::names::{bare, class_of, is_throttle};
+use super::names::{bare, bare_names, class_by};
 use super::{Facts, Identity, Named, hash};
 use crate::domain::{self, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, SANDBOX_HEADER, parse_time};
 use crate::journal::event::{Found, Observed, OperationPolled, Source};
@@ -182,14 +182,11 @@ impl<'a> Answer<'a> {
             return Err("its error is not the one that its body names".into());
         }
         let code = error.code.as_ref().map(|text| &*text.0);
-        let names: Vec<&str> = [error_type, code, header, field("__type"), field("code")]
-            .into_iter()
-            .flatten()
-            .map(bare)
-            .filter(|name| !name.is_empty())
-            .collect();
+        let types = bare_names([error_type, header, field("__type")]);
+        let codes = bare_names([code, field("code")]);
         let refused = self.has_status(400, 500);
-        let known = class_of(&names);
+        let known = class_by(&types, &codes);
+        let nameless = types.is_empty() && codes.is_empty();
         if refused && self.body.bytes.is_some_and(|bytes| bytes > RAW_BODY_LIMIT_BYTES as u64) {
             // A name may have been in what was not kept.
             return Ok(());
@@ -199,20 +196,17 @@ impl<'a> Answer<'a> {
             Cause::ConnectFailed | Cause::StartedLate => class == Class::NotSent && self.status.is_none(),
             Cause::Cut => class == Class::Unanswered && self.status.is_none(),
             Cause::Timeout => class == Class::Unanswered,
-            Cause::Unreadable | Cause::NoOperation => class == Class::Unanswered && (!refused || names.is_empty()),
+            Cause::Unreadable | Cause::NoOperation => class == Class::Unanswered && (!refused || nameless),
             Cause::ServerError => {
-                let tried = self.status.is_some_and(|status| status >= 500) || known == Some(Class::Unanswered);
+                let timed_out = self.status == Some(408) && known.is_none();
+                let tried =
+                    self.status.is_some_and(|status| status >= 500) || known == Some(Class::Unanswered) || timed_out;
                 class == Class::Unanswered && tried
             }
-            Cause::UnknownError => class == Class::Refused && refused && !names.is_empty() && known.is_none(),
+            Cause::UnknownError => class == Class::Refused && refused && !nameless && known.is_none(),
             // For going too fast there are many names, so that an unknown one may be another of them.
-            Cause::Error if class == Class::Throttled => {
-                let says = self.status == Some(429) || names.iter().any(|name| is_throttle(name));
-                match known {
-                    Some(Class::Unanswered | Class::RefusedForAll) => false,
-                    Some(_) => refused && says,
-                    None => refused && (says || !names.is_empty()),
-                }
+            Cause::Error if class == Class::Throttled && known.is_none() => {
+                refused && (self.status == Some(429) || !nameless)
             }
             Cause::Error => refused && known == Some(class),
         };

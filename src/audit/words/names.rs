@@ -2,32 +2,60 @@
 
 use crate::domain::Class;
 
+/// The service tried, or may have.
+const MAYBE: &[&str] = &[
+    "ServiceException",
+    "OperationFailureException",
+    "OperationFailure",
+    "InternalFailure",
+    "InternalFailureException",
+    "InternalError",
+    "InternalServerError",
+    "InternalServerException",
+    "InternalServiceError",
+    "InternalServiceException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "RequestAbortedException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+];
 /// Refused for everyone.
-const FOR_ALL: [&str; 18] = [
+const FOR_ALL: &[&str] = &[
     "UnrecognizedClientException",
     "InvalidClientTokenId",
+    "InvalidClientTokenIdException",
+    "InvalidAccessKeyId",
     "ExpiredToken",
     "ExpiredTokenException",
+    "TokenRefreshRequired",
+    "InvalidSignature",
     "InvalidSignatureException",
     "SignatureDoesNotMatch",
     "IncompleteSignature",
     "IncompleteSignatureException",
     "RequestExpired",
     "RequestTimeTooSkewed",
-    "OptInRequired",
-    "SubscriptionRequiredException",
+    "RequestInTheFuture",
     "UnauthenticatedException",
+    "Unauthenticated",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
-    "NotAuthorized",
-    "InvalidAccessKeyId",
     "AuthFailure",
+    "OptInRequired",
+    "OptInRequiredException",
+    "SubscriptionRequiredException",
+    "NotSignedUp",
+    "PendingVerification",
+    "Blocked",
+    "RegionDisabledException",
+    "UnknownOperation",
+    "UnknownOperationException",
+    "InvalidAction",
+    "MissingAction",
 ];
-const NOT_FOUND: [&str; 2] = ["NotFoundException", "DoesNotExist"];
-const SETUP: [&str; 2] = ["AccountSetupInProgressException", "RegionSetupInProgressException"];
-const DENIED: [&str; 4] = ["AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnauthorizedException"];
 /// Too fast.
-const THROTTLES: [&str; 14] = [
+const THROTTLES: &[&str] = &[
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -43,45 +71,78 @@ const THROTTLES: [&str; 14] = [
     "PriorRequestNotComplete",
     "EC2ThrottledException",
 ];
-const REFUSED: [&str; 1] = ["InvalidInputException"];
-/// The service tried, or may have.
-const MAYBE: [&str; 10] = [
-    "ServiceException",
-    "OperationFailureException",
-    "InternalFailure",
-    "InternalError",
-    "InternalServerError",
-    "InternalServiceError",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-    "RequestTimeout",
-    "RequestTimeoutException",
+const SETUP: &[&str] = &[
+    "AccountSetupInProgressException",
+    "AccountSetupInProgress",
+    "RegionSetupInProgressException",
+    "RegionSetupInProgress",
+];
+const NOT_FOUND: &[&str] = &["NotFoundException", "DoesNotExist"];
+const DENIED: &[&str] = &[
+    "AccessDeniedException",
+    "AccessDenied",
+    "NotAuthorized",
+    "NotAuthorizedException",
+    "UnauthorizedOperation",
+    "UnauthorizedOperationException",
+    "UnauthorizedException",
+    "UnauthorizedAccess",
+    "UnauthorizedAccessException",
+    "Unauthorized",
+    "ForbiddenException",
+    "Forbidden",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+];
+const REFUSED: &[&str] = &[
+    "InvalidInputException",
+    "InvalidInput",
+    "ValidationError",
+    "ValidationException",
+    "InvalidParameter",
+    "InvalidParameterException",
+    "InvalidParameterCombination",
+    "InvalidParameterCombinationException",
+    "InvalidParameterValue",
+    "InvalidParameterValueException",
+    "InvalidQueryParameter",
+    "MalformedQueryString",
+    "MalformedHttpRequestException",
+    "MissingParameter",
+    "MissingParameterException",
+    "RequestEntityTooLargeException",
+    "SerializationException",
 ];
 
 /// In the order of caution: the first that one of the names is among decides.
-const ORDER: [(&[&str], Class); 6] = [
-    (&MAYBE, Class::Unanswered),
-    (&FOR_ALL, Class::RefusedForAll),
-    (&SETUP, Class::SetupInProgress),
-    (&NOT_FOUND, Class::NotFound),
-    (&DENIED, Class::Denied),
-    (&REFUSED, Class::Refused),
+const ORDER: [(&[&str], Class); 7] = [
+    (MAYBE, Class::Unanswered),
+    (FOR_ALL, Class::RefusedForAll),
+    (THROTTLES, Class::Throttled),
+    (SETUP, Class::SetupInProgress),
+    (NOT_FOUND, Class::NotFound),
+    (DENIED, Class::Denied),
+    (REFUSED, Class::Refused),
 ];
 
-/// The class that one of `names` stands for; none where none is known. Those of going too fast do not count: the service may
-/// have others for it.
-pub(super) fn class_of(names: &[&str]) -> Option<Class> {
+/// The class that one of `names` stands for; none where none is known.
+fn class_of(names: &[&str]) -> Option<Class> {
     let known = ORDER.into_iter().find(|(list, _)| names.iter().any(|name| list.contains(name)));
     known.map(|(_, class)| class)
 }
 
-/// Whether this name is known to say that requests come too fast.
-pub(super) fn is_throttle(name: &str) -> bool {
-    THROTTLES.contains(&name)
+/// The class that an error of these types and codes stands for: what the types say counts before what the codes do.
+pub(super) fn class_by(types: &[&str], codes: &[&str]) -> Option<Class> {
+    class_of(types).or_else(|| class_of(codes))
 }
 
 /// `com.amazonaws.lightsail#NotFoundException:http://…` → `NotFoundException`.
 pub(super) fn bare(name: &str) -> &str {
-    let name = name.rsplit_once('#').map_or(name, |(_, last)| last);
-    name.split_once(':').map_or(name, |(first, _)| first).trim()
+    let name = name.split_once([':', ',']).map_or(name, |(first, _)| first);
+    name.split_once('#').map_or(name, |(_, last)| last).trim()
+}
+
+/// Those of `names` that are there, each bare.
+pub(super) fn bare_names<const N: usize>(names: [Option<&str>; N]) -> Vec<&str> {
+    names.into_iter().flatten().map(bare).filter(|name| !name.is_empty()).collect()
 }

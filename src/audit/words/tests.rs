@@ -135,9 +135,14 @@ fn a_refusal_means_what_it_is_called() {
         assert!(finished(&renamed).is_err(), "{name}");
         assert!(finished(&refused("succeeded", name)).is_err());
     }
-    // The code beside the type may say more than the type.
-    let code = body(&json!({ "__type": "InvalidInputException", "code": "DoesNotExist" }));
-    assert!(finished(&merged(&[&refused("not_found", "InvalidInputException"), &code])).is_ok());
+    // The type counts before the code, and the code where the type is not known.
+    let code = |name: &str, code: &str| body(&json!({ "__type": name, "code": code }));
+    let told = |class: &str, name: &str, by: &str| finished(&merged(&[&refused(class, name), &code(name, by)]));
+    assert!(told("refused", "InvalidInputException", "DoesNotExist").is_ok());
+    assert!(told("not_found", "InvalidInputException", "DoesNotExist").is_err());
+    assert!(told("not_found", "SomethingNew", "DoesNotExist").is_ok());
+    assert!(told("denied", "AccessDeniedException", "NotAuthorized").is_ok());
+    assert!(told("refused_for_all", "AccessDeniedException", "NotAuthorized").is_err());
     let nameless = json!({ "error": { "cause": "error" }, "http_status": 429 });
     assert!(finished(&merged(&[&refused("throttled", "x"), &nameless, &body(&json!({}))])).is_ok());
     let unknown = json!({ "cause": "unknown_error", "error": { "cause": "unknown_error", "type": "SomethingNew" } });

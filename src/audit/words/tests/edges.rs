@@ -96,13 +96,18 @@ fn only_a_refusal_by_a_new_name_is_an_unknown_error() {
 #[test]
 fn too_fast_is_what_says_so_or_is_not_known_at_all() {
     for (name, code, status, holds) in [
-        // One of the names may be known for something else, as long as another one says that it was too fast.
-        ("InvalidInputException", "Throttling", 400, true),
+        // The type counts before the code.
+        ("InvalidInputException", "Throttling", 400, false),
+        ("ThrottlingException", "InvalidInput", 400, true),
+        ("SomethingNew", "Throttling", 400, true),
         ("InvalidInputException", "InvalidInput", 400, false),
         ("RegionSetupInProgressException", "RegionSetupInProgress", 400, false),
         ("AccessDeniedException", "SomethingNew", 400, false),
         ("SomethingNew", "SomethingElse", 400, true),
-        ("InvalidInputException", "InvalidInput", 429, true),
+        // And both before the status.
+        ("InvalidInputException", "InvalidInput", 429, false),
+        ("SomethingNew", "InvalidInput", 429, false),
+        ("SomethingNew", "SomethingElse", 429, true),
         // What goes before it.
         ("ExpiredTokenException", "Throttling", 429, false),
         ("ServiceException", "Throttling", 400, false),
@@ -224,13 +229,13 @@ fn an_error_is_the_reason_why_nothing_was_found() {
         assert!(read_of_target(word, "get_operations_for_resource", error).is_err(), "{word}");
     }
     assert!(read_of_target("no_answer", "get_key_pairs", &json!({ "error": { "cause": "timeout" } })).is_ok());
-    // Too fast is no answer, whatever else it is called; of a body that was not kept whole nothing can be said.
-    let code = body(&json!({ "__type": "NotFoundException", "code": "Throttling" }));
+    // Too fast is no answer, whatever code stands beside it; of a body that was not kept whole nothing can be said.
+    let code = body(&json!({ "__type": "ThrottlingException", "code": "DoesNotExist" }));
     let long = json!({ "__type": "InvalidInputException", "message": "x".repeat(RAW_BODY_LIMIT_BYTES) }).to_string();
     let named = json!({ "error": { "cause": "error", "type": "InvalidInputException" } });
     for more in [
-        error(429, "AccessDeniedException"),
-        merged(&[&error(400, "NotFoundException"), &code]),
+        error(429, "SomethingNew"),
+        merged(&[&error(400, "ThrottlingException"), &code]),
         merged(&[&error(400, ""), &named, &json!(RawBody::new(long.as_bytes()))]),
     ] {
         assert!(seen("no_answer", "get_key_pair", &more).is_ok());
