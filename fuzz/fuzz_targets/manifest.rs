@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, input)) = data.split_first() else { return };
-    let options = Options { allow_default_key_pair: first & 1 == 1 };
+    let options = Options { allow_default_key_pair: first & 1 == 1, ..Options::default() };
     let mut items = Vec::new();
     let take = |item: Item| {
         items.push(item);

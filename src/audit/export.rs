@@ -175,10 +175,13 @@ fn object(names: &[String], row: &ReviewRow, sandbox: bool) -> String {
 
 /// What the manifest had in this column; nothing where the cell was empty.
 fn written<'a>(intent: &'a IntentRecorded, column: &str) -> Option<&'a str> {
-    let name = column.trim();
-    let meaning = Meaning::ALL.into_iter().find(|meaning| meaning.spellings().contains(&name));
-    match meaning {
-        None => intent.annotations.get(column).map(String::as_str),
+    // A column may be an annotation although it is called like one with a meaning: where the run was told so.
+    let annotation = intent.annotations.get(column).map(String::as_str);
+    if annotation.is_some() {
+        return annotation;
+    }
+    match Meaning::of(column) {
+        None => None,
         Some(Meaning::Name) => Some(&intent.key_pair_name),
         Some(Meaning::ExpectedFingerprint) => {
             let written = || intent.fields.get(Meaning::ExpectedFingerprint.spellings()[0]);

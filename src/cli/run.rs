@@ -49,9 +49,12 @@ pub(super) struct Args {
     /// Region of rows that name none [default: as the AWS configuration says]
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
     region: Option<String>,
-    /// Leave invalid rows out instead of refusing the manifest
+    /// Skip invalid rows instead of refusing the manifest
     #[arg(long, env = "KEYBATCH_SKIP_INVALID")]
     skip_invalid: bool,
+    /// Keep COLUMN as an annotation, although its name or values look like a condition; may be repeated
+    #[arg(long, env = "KEYBATCH_ANNOTATION", value_name = "COLUMN")]
+    annotation: Vec<String>,
     /// Permit rows that name the default key pair
     #[arg(long, env = "KEYBATCH_ALLOW_DEFAULT_KEY_PAIR")]
     allow_default_key_pair: bool,
@@ -93,6 +96,8 @@ impl Args {
         };
         let mut named = vec![("if_in_use", if_in_use.to_owned())];
         named.extend(self.skip_invalid.then(|| ("skip_invalid", "true".to_owned())));
+        let annotation = self.annotation.join(",");
+        named.extend((!annotation.is_empty()).then_some(("annotation", annotation)));
         named.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
         named
     }
@@ -165,6 +170,9 @@ async fn work(
             super::shown(&near_miss.written.to_string()),
             near_miss.meant
         ));
+    }
+    for name in &staged.ingested.unknown_annotations {
+        context.ui.say(&format!("warning: --annotation {} names no column of the manifest", super::shown(name)));
     }
     let goal = goal(args, &mut staged, journal_path, run).await?;
     let region = staged.regions.first().map(String::as_str);
@@ -301,7 +309,8 @@ impl From<crate::journal::JournalError> for Refusal {
 async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: RunId) -> Result<Staged, Refusal> {
     let mut stage = Stage::create(directory, &run.to_string()).await?;
     let name = args.manifest.display().to_string();
-    let options = manifest::Options { allow_default_key_pair: args.allow_default_key_pair };
+    let options =
+        manifest::Options { allow_default_key_pair: args.allow_default_key_pair, annotations: args.annotation.clone() };
     let ingested = match stage_manifest(&mut stage, &name, input, options, args.skip_invalid).await {
         Ok(ingested) => ingested,
         Err(StageError::Refused(faults, ingested)) => return Err(Refusal::Manifest(faults, ingested)),
@@ -379,11 +388,11 @@ async fn refuse_manifest(
         hints: vec![
             if args.dry_run { "nothing was recorded" } else { "only this refusal was recorded" }.into(),
             if faults.are_of_file() {
-                "mend the file: nobody can tell what its rows are, so --skip-invalid leaves none out"
+                "fix the file: its rows or columns cannot be determined, so --skip-invalid cannot help"
             } else if args.skip_invalid {
-                "mend the file"
+                "fix the file"
             } else {
-                "mend the file, or leave invalid rows out with --skip-invalid"
+                "fix the file, or skip invalid rows with --skip-invalid"
             }
             .into(),
         ],

@@ -1,8 +1,9 @@
 //! Judges a record by the columns: every field by itself, then the fields against one another.
 
 use super::Options;
-use super::columns::{Columns, Meaning};
+use super::columns::Columns;
 use super::kind::FaultKind;
+use super::meaning::Meaning;
 use super::row::{DEFAULT_KEY_PAIR, InvalidRow, Item, Row, RowPlace};
 use super::scan::Cell;
 use super::show::Shown;
@@ -124,5 +125,5 @@ impl Findings<'_, '_> {
 /// Every column without a meaning, with what the record has there.
 fn annotations(columns: &Columns, record: &Record<'_>) -> Vec<(String, String)> {
     let value = |index: usize| record.value(index).unwrap_or_default().to_owned();
-    columns.annotations.iter().map(|(index, name)| (name.clone(), value(*index))).collect()
+    columns.annotations.iter().map(|annotation| (annotation.name.clone(), value(annotation.index))).collect()
 }

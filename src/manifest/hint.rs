@@ -1,7 +1,9 @@
 //! What to do about each fault, in words for the person who wrote the file.
 
-use super::columns::Meaning;
 use super::kind::FaultKind;
+use super::looks::Looks;
+use super::meaning::Meaning;
+use super::show::Shown;
 use super::trouble::{
     AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
 };
@@ -18,10 +20,13 @@ pub(super) fn hint(kind: &FaultKind) -> String {
         }
         FaultKind::NoRows => "add one row for each key pair below the header".into(),
         FaultKind::NameColumnMissing(trouble) => header(trouble),
-        FaultKind::ColumnRepeated { .. } => "keep one of the two, or rename one to keep it as an annotation".into(),
+        FaultKind::ColumnRepeated { name, .. } => {
+            format!("keep one of the two, or keep one as an annotation, by renaming it or with --annotation '{name}'")
+        }
         FaultKind::ColumnUnnamed(_) => {
             "name the column, or remove it (a comma too many at the end of the header?)".into()
         }
+        FaultKind::ColumnUnread { name, looks, .. } => unread(name, *looks),
         FaultKind::Encoding(encoding) => self::encoding(*encoding).into(),
         FaultKind::Nul => {
             "text has none; the file is damaged, binary, or UTF-16 saved without a byte order mark".into()
@@ -59,6 +64,20 @@ pub(super) fn hint(kind: &FaultKind) -> String {
             "keep the row that is right; rows that agree would be skipped as duplicates".into()
         }
     }
+}
+
+fn unread(name: &Shown, looks: Looks) -> String {
+    let meant = looks.meaning().canonical();
+    let how = match looks {
+        Looks::Region => " and write the regions' codes in it",
+        Looks::Zone => " and write the regions in it, that is, the zones without their last letter",
+        Looks::Arn => " if these are ARNs of Lightsail's key pairs",
+        Looks::LightsailArn | Looks::Fingerprint | Looks::AccountId | Looks::Time => "",
+    };
+    format!(
+        "if rows are to be deleted only under this condition, rename the column to `{meant}`{how}; \
+         if it is only an annotation, run with --annotation '{name}'"
+    )
 }
 
 fn header(trouble: &HeaderTrouble) -> String {

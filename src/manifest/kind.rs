@@ -3,6 +3,7 @@
 //! Faults of a *row* spoil that row alone and `--skip-invalid` may pass over them. Faults of the *file* leave open
 //! what its rows are; nothing that was read from such a file may be used.
 
+use super::looks::Looks;
 use super::show::Shown;
 use super::trouble::{
     AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
@@ -36,6 +37,23 @@ pub enum FaultKind {
     /// File: a column whose name is empty or white space. Holds its position, from 1.
     #[error("column {0} has no name")]
     ColumnUnnamed(usize),
+    /// File: the values of a column that is not read look like a guard that no other column gives.
+    #[error(
+        "column {column}, `{name}`, has no meaning to keybatch, but `{value}` looks like {}, and {} `{}`", looks.noun(),
+        if *empty { "this row has none in its column for" } else { "no column is called" }, looks.meaning().canonical()
+    )]
+    ColumnUnread {
+        /// Position of the column, from 1.
+        column: usize,
+        /// Its name.
+        name: Shown,
+        /// What its first such value looks like.
+        looks: Looks,
+        /// That value.
+        value: Shown,
+        /// Whether there is a column for that, which is empty in this row.
+        empty: bool,
+    },
     /// File: not UTF-8.
     #[error("the manifest is not UTF-8 text: {0}")]
     Encoding(Encoding),
@@ -169,6 +187,7 @@ impl FaultKind {
             Self::NameColumnMissing(_) => "manifest::column_missing",
             Self::ColumnRepeated { .. } => "manifest::column_repeated",
             Self::ColumnUnnamed(_) => "manifest::column_unnamed",
+            Self::ColumnUnread { .. } => "manifest::column_unread",
             Self::Encoding(_) => "manifest::encoding",
             Self::Nul => "manifest::nul",
             Self::FieldTooLong { .. } => "manifest::field_too_long",
@@ -201,6 +220,7 @@ impl FaultKind {
             | Self::NameColumnMissing(_)
             | Self::ColumnRepeated { .. }
             | Self::ColumnUnnamed(_)
+            | Self::ColumnUnread { .. }
             | Self::Encoding(_)
             | Self::Nul
             | Self::FieldTooLong { .. }

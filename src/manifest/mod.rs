@@ -14,6 +14,9 @@ mod duplicate;
 mod fault;
 mod hint;
 mod kind;
+mod looks;
+mod meaning;
+mod near;
 mod row;
 mod scan;
 mod show;
@@ -24,10 +27,12 @@ mod value;
 
 use std::io::{self, Read};
 
-pub use self::columns::{Meaning, NearMiss};
+pub use self::columns::NearMiss;
 pub use self::duplicate::{Claim, Duplicate};
 pub use self::fault::{Fault, Faults, MAX_DETAILED_FAULTS};
 pub use self::kind::FaultKind;
+pub use self::looks::Looks;
+pub use self::meaning::Meaning;
 pub use self::row::{CreatedAt, DEFAULT_KEY_PAIR, InvalidRow, Item, KeyPairArn, Row, RowPlace};
 pub use self::scan::{MAX_FIELD_BYTES, MAX_RECORD_BYTES};
 pub use self::show::{Shown, defuse};
@@ -48,10 +53,13 @@ pub fn moment(text: &str) -> Option<jiff::Timestamp> {
 }
 
 /// How a manifest is to be judged. The default is the stricter one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Whether rows may name the default key pair.
     pub allow_default_key_pair: bool,
+    /// Columns that are annotations, whatever their names and values look like. A name that no column has exactly may be
+    /// spelt otherwise as those of other columns may, and several may stand in one text, separated by commas.
+    pub annotations: Vec<String>,
 }
 
 /// A manifest that was read to its end.
@@ -72,6 +80,8 @@ pub struct Ingested {
     /// Columns kept as annotations that may have been meant otherwise. Worth a warning: what such a column expects
     /// is *not* compared.
     pub near_misses: Vec<NearMiss>,
+    /// Names in [`Options::annotations`] that no column has. Worth a warning.
+    pub unknown_annotations: Vec<String>,
     /// What is wrong with its rows; none of these is the whole file's.
     pub faults: Faults,
 }
@@ -117,14 +127,14 @@ pub fn read<R: Read, E>(
     let mut faults = Faults::new(name);
     let mut scanner = Scanner::new(input);
     let columns = match next(&mut scanner, &mut faults)? {
-        Scanned::Record => Columns::read(&scanner, &mut faults),
+        Scanned::Record => Columns::read(&scanner, &options.annotations, &mut faults),
         Scanned::End => {
             faults.push_bare(FaultKind::Empty, Place { line: 1, column: 1, offset: 0 });
             None
         }
         Scanned::Malformed | Scanned::Stopped => None,
     };
-    let Some(columns) = columns else { return Err(ReadError::Refused(faults)) };
+    let Some(mut columns) = columns else { return Err(ReadError::Refused(faults)) };
     let header = scanner.extent().place(0);
 
     let (mut rows, mut invalid_rows) = (0, 0);
@@ -132,7 +142,7 @@ pub fn read<R: Read, E>(
         match next(&mut scanner, &mut faults)? {
             Scanned::Record => {
                 rows += 1;
-                let item = judge(&scanner, rows, &columns, options, &mut faults);
+                let item = judge(&scanner, rows, &mut columns, options, &mut faults);
                 invalid_rows += u64::from(matches!(item, Item::Invalid(_)));
                 sink(item).map_err(ReadError::Sink)?;
             }
@@ -148,8 +158,9 @@ pub fn read<R: Read, E>(
         return Err(ReadError::Refused(faults));
     }
     let (bytes, sha256) = scanner.into_digest();
-    let Columns { written, near_misses, .. } = columns;
-    Ok(Ingested { name: name.to_owned(), sha256, bytes, rows, invalid_rows, columns: written, near_misses, faults })
+    let Columns { written: columns, near_misses, unknown_annotations, .. } = columns;
+    let name = name.to_owned();
+    Ok(Ingested { name, sha256, bytes, rows, invalid_rows, columns, near_misses, unknown_annotations, faults })
 }
 
 fn next<R: Read, E>(scanner: &mut Scanner<R>, faults: &mut Faults) -> Result<Scanned, ReadError<E>> {
@@ -157,11 +168,22 @@ fn next<R: Read, E>(scanner: &mut Scanner<R>, faults: &mut Faults) -> Result<Sca
 }
 
 /// Makes an item of the current record, and reports what is wrong with it.
-fn judge<R: Read>(scanner: &Scanner<R>, row: u64, columns: &Columns, options: &Options, faults: &mut Faults) -> Item {
+fn judge<R: Read>(
+    scanner: &Scanner<R>,
+    row: u64,
+    columns: &mut Columns,
+    options: &Options,
+    faults: &mut Faults,
+) -> Item {
     let (extent, cells, end) = (scanner.extent(), scanner.cells(), scanner.content_end());
     let place = RowPlace { row, line: extent.line, start: extent.offset, end: extent.offset + end as u64 };
     let mut found = Vec::new();
     let item = Record { values: scanner.values(), cells, place }.check(columns, options, &mut found);
+    // In a row with too many cells it is open which of them belongs to which column.
+    if cells.len() <= columns.written.len() {
+        let value = |index: usize| cells.get(index).map_or("", |cell| cell.value(scanner.values()));
+        found.extend(columns.unread(value).into_iter().map(|(kind, index)| (kind, Some(index))));
+    }
     for (kind, cell) in found {
         let at = cell.and_then(|index| cells.get(index)).map_or(0..end, |cell| cell.span.clone());
         faults.push_at(kind, extent, at);

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::columns::Meaning;
 use super::kind::FaultKind;
+use super::meaning::Meaning;
 
 /// The region's default key pair. Only it needs a fingerprint to be deleted (the API's own rule), and only it can
 /// come back by itself when an instance is created without a key pair.

@@ -80,7 +80,7 @@ pub(super) fn region(text: &str) -> Result<String, FaultKind> {
 }
 
 /// Words of lower-case letters and digits joined by dashes, the first of letters, the last a number: `us-gov-east-1`.
-fn is_region(text: &str) -> bool {
+pub(super) fn is_region(text: &str) -> bool {
     let Some((area, rest)) = text.split_once('-') else { return false };
     let Some((_, number)) = text.rsplit_once('-') else { return false };
     let mut after_dash = true;
@@ -122,7 +122,7 @@ fn is_account_id(text: &str) -> bool {
 }
 
 /// A number as spreadsheets write those they have rounded: `1.23457E+11`, `1,23457E+11`.
-fn is_scientific(text: &str) -> bool {
+pub(super) fn is_scientific(text: &str) -> bool {
     text.split_once(['e', 'E']).is_some_and(|(mantissa, exponent)| {
         let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

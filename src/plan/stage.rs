@@ -1,5 +1,6 @@
 //! From the manifest to the stage: every row is read once, validated, and kept on disk until the inventory is there.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use tokio::sync::mpsc;
@@ -109,7 +110,7 @@ fn stage_row(item: Item) -> StageRow {
                 extent: (invalid.place.start, invalid.place.end),
                 name: invalid.name,
                 fields: invalid.cells.into_iter().filter_map(|(meaning, value)| field(meaning, &value)).collect(),
-                annotations: invalid.annotations.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+                annotations: annotations(invalid.annotations),
                 faults: invalid.faults.iter().map(|kind| format!("{}: {kind}", kind.code())).collect(),
                 ..StagedRow::default()
             };
@@ -129,6 +130,12 @@ fn stage_row(item: Item) -> StageRow {
 fn field(meaning: Meaning, value: &str) -> Option<(String, String)> {
     let name = meaning.spellings().first()?;
     (!value.is_empty()).then(|| ((*name).to_owned(), value.to_owned()))
+}
+
+/// The annotations that say something. An empty one is kept where its column is called like one with a meaning, so that
+/// an export does not take the other column's value for it.
+fn annotations(annotations: Vec<(String, String)>) -> BTreeMap<String, String> {
+    annotations.into_iter().filter(|(column, value)| !value.is_empty() || Meaning::of(column).is_some()).collect()
 }
 
 fn json(staged: &StagedRow) -> String {
@@ -155,7 +162,7 @@ fn staged(row: Row) -> StagedRow {
         arn: row.arn.map(|arn| arn.text),
         created_at: row.created_at.map(|created| created.at),
         fields,
-        annotations: row.annotations.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+        annotations: annotations(row.annotations),
         differs: Vec::new(),
         faults: Vec::new(),
     }

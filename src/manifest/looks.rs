@@ -1,0 +1,372 @@
+//! What a value looks like, where its column has no meaning: a person who wrote it believes that it is heeded.
+//!
+//! Each test is cheap, since it is made of every annotation of a million rows. It errs on the side of the guard: what is
+//! taken for one by mistake costs an `--annotation`, what is not taken for one may cost a key pair.
+
+use super::meaning::Meaning;
+use super::value::{is_region, is_scientific};
+
+/// Longest value that is looked at: an ARN has about 100 bytes, the console's longest name of a zone 60.
+const MAX_BYTES: usize = 200;
+
+/// The regions' names that the consoles show, up to the parenthesis, in lower case.
+const AREAS: [&str; 14] = [
+    "us east (",
+    "us west (",
+    "us-east (",
+    "us-west (",
+    "europe (",
+    "eu (",
+    "asia pacific (",
+    "canada (",
+    "south america (",
+    "middle east (",
+    "africa (",
+    "israel (",
+    "mexico (",
+    "aws govcloud (",
+];
+
+/// The names that Lightsail's console gives its regions. Only under a header that speaks of a region: they are cities, too.
+const CITIES: [&str; 17] = [
+    "virginia",
+    "ohio",
+    "oregon",
+    "montreal",
+    "ireland",
+    "london",
+    "paris",
+    "frankfurt",
+    "stockholm",
+    "mumbai",
+    "singapore",
+    "sydney",
+    "tokyo",
+    "seoul",
+    "jakarta",
+    "n. virginia",
+    "central",
+];
+
+/// What a value seems to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looks {
+    /// A region, by its code or its name.
+    Region,
+    /// An availability zone.
+    Zone,
+    /// The ARN of something in Lightsail.
+    LightsailArn,
+    /// Another ARN, in a column that is called one.
+    Arn,
+    /// A fingerprint.
+    Fingerprint,
+    /// An account id, in a column that is called one.
+    AccountId,
+    /// A time, in a column that speaks of a creation.
+    Time,
+}
+
+impl Looks {
+    /// The column that it belongs into.
+    #[must_use]
+    pub fn meaning(self) -> Meaning {
+        match self {
+            Self::Region | Self::Zone => Meaning::Region,
+            Self::LightsailArn | Self::Arn => Meaning::Arn,
+            Self::Fingerprint => Meaning::ExpectedFingerprint,
+            Self::AccountId => Meaning::AccountId,
+            Self::Time => Meaning::CreatedAt,
+        }
+    }
+
+    /// With its article.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::Region => "a region",
+            Self::Zone => "an availability zone",
+            Self::LightsailArn => "an ARN of Lightsail",
+            Self::Arn => "an ARN",
+            Self::Fingerprint => "a fingerprint",
+            Self::AccountId => "an account id",
+            Self::Time => "a creation time",
+        }
+    }
+}
+
+/// What `value` looks like, in a column called `header` whose name hints at `hinted`.
+pub(super) fn looks(value: &str, header: &str, hinted: Option<Meaning>) -> Option<Looks> {
+    // Exporters wrap values: Excel's text marks, lists and text of JSON.
+    let value =
+        value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '[' | ']' | '=' | '“' | '”'));
+    if value.len() < 2 || value.len() > MAX_BYTES {
+        return None;
+    }
+    by_value(value, header).or_else(|| by_header(value, hinted?))
+}
+
+fn by_value(value: &str, header: &str) -> Option<Looks> {
+    match value.as_bytes()[0] {
+        b'a' | b'A' if begins(value, "arn:aws") => {
+            return value.get(3..)?.to_ascii_lowercase().contains(":lightsail:").then_some(Looks::LightsailArn);
+        }
+        first if !first.is_ascii_alphanumeric() => return None,
+        _ => {}
+    }
+    region_or_zone(value).or_else(|| is_fingerprint(value, header).then_some(Looks::Fingerprint))
+}
+
+fn begins(value: &str, with: &str) -> bool {
+    value.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+}
+
+/// A region or a zone: its code alone, or with the name that the console gives it before or behind.
+fn region_or_zone(value: &str) -> Option<Looks> {
+    if value.len() > 64 {
+        return None;
+    }
+    if !value.contains([' ', '(', '|']) {
+        return code(value);
+    }
+    // `Frankfurt (eu-central-1)`, `Virginia, Zone A (us-east-1a)`.
+    if let Some((_, inner)) = value.strip_suffix(')').and_then(|value| value.rsplit_once('('))
+        && let Some(found) = code(inner.trim())
+    {
+        return Some(found);
+    }
+    // `eu-central-1 (Frankfurt)`, `eu-central-1 | Frankfurt`.
+    let (first, rest) = value.split_once([' ', '|'])?;
+    if rest.trim_start().starts_with(['(', '|', '-'])
+        && let Some(found) = code(first)
+    {
+        return Some(found);
+    }
+    let lower = value.to_ascii_lowercase();
+    (lower.ends_with(')') && AREAS.iter().any(|area| lower.starts_with(area))).then_some(Looks::Region)
+}
+
+/// The code of a region (`us-gov-east-1`), of a zone in it (`us-east-1a`, `us-west-2-lax-1a`), or a zone's id (`use1-az1`).
+fn code(value: &str) -> Option<Looks> {
+    if !(7..=40).contains(&value.len()) {
+        return None;
+    }
+    let lower = value.to_ascii_lowercase().replace('_', "-");
+    let mut parts = lower.split('-');
+    let area = parts.next()?;
+    if let Some(number) = lower.split_once("-az").map(|(_, number)| number)
+        && !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit())
+        && area.len() <= 6
+        && area.ends_with(|c: char| c.is_ascii_digit())
+    {
+        return Some(Looks::Zone);
+    }
+    if !(area.len() == 2 || area == "eusc") || !area.bytes().all(|b| b.is_ascii_lowercase()) {
+        return None;
+    }
+    let mut direction = parts.next()?;
+    if !is_direction(direction) {
+        // `us-gov-`, `us-isob-`, `eusc-de-`.
+        if !(2..=4).contains(&direction.len()) {
+            return None;
+        }
+        direction = parts.next()?;
+    }
+    if !is_direction(direction) {
+        return None;
+    }
+    let number = parts.next()?;
+    let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+    if digits == 0 || digits > 2 {
+        return None;
+    }
+    match (&number[digits..], parts.next()) {
+        ("", None) => Some(Looks::Region),
+        (letter, None) if letter.len() == 1 => Some(Looks::Zone),
+        ("", Some(_)) => Some(Looks::Zone),
+        _ => None,
+    }
+}
+
+fn is_direction(word: &str) -> bool {
+    matches!(
+        word,
+        "north" | "south" | "east" | "west" | "central" | "northeast" | "northwest" | "southeast" | "southwest"
+    )
+}
+
+/// A fingerprint of 16, 20 or 32 bytes in any of the usual forms.
+fn is_fingerprint(value: &str, header: &str) -> bool {
+    if value.len() < 32 {
+        return false;
+    }
+    // What `ssh-keygen -l` prints: the bits, the fingerprint, a comment.
+    if let Some((bits, rest)) = value.split_once(' ')
+        && !bits.is_empty()
+        && bits.len() <= 5
+        && bits.bytes().all(|b| b.is_ascii_digit())
+        && rest.len() >= 32
+    {
+        return is_fingerprint(rest.split(' ').next().unwrap_or_default(), header);
+    }
+    for algorithm in ["MD5:", "SHA1:", "SHA-1:", "SHA256:", "SHA-256:"] {
+        if begins(value, algorithm) {
+            let rest = &value[algorithm.len()..];
+            return pairs(rest).is_some() || rest.len() >= 27 && rest.bytes().all(is_base64);
+        }
+    }
+    if let Some(pairs) = pairs(value) {
+        return matches!(pairs, 16 | 20 | 32);
+    }
+    // Bare digits are also what commits, traces and objects are called by.
+    matches!(value.len(), 32 | 40 | 64) && value.bytes().all(|b| b.is_ascii_hexdigit()) && !names_other_hashes(header)
+}
+
+/// How many pairs of hexadecimal digits there are, one separator between each two.
+fn pairs(value: &str) -> Option<usize> {
+    let bytes = value.as_bytes();
+    let separator = *bytes.get(2)?;
+    let sound = bytes.len() % 3 == 2
+        && matches!(separator, b':' | b'-' | b' ')
+        && bytes.iter().enumerate().all(|(at, b)| if at % 3 == 2 { *b == separator } else { b.is_ascii_hexdigit() });
+    sound.then_some(bytes.len().div_ceil(3))
+}
+
+fn is_base64(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')
+}
+
+fn names_other_hashes(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    let other = ["commit", "git", "revision", "trace", "request", "etag", "token", "uuid", "guid", "version"];
+    header.trim().ends_with("id") || other.iter().any(|word| header.contains(word))
+}
+
+/// What the value is, where the name of its column says what it is to be.
+fn by_header(value: &str, hinted: Meaning) -> Option<Looks> {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let found = match hinted {
+        Meaning::Region => {
+            let lower = value.to_ascii_lowercase().replace(['_', ' '], "-");
+            if CITIES.contains(&value.to_ascii_lowercase().as_str()) || is_region(&lower) {
+                Looks::Region
+            } else {
+                let zone = lower.strip_suffix(|c: char| c.is_ascii_lowercase())?;
+                return is_region(zone).then_some(Looks::Zone);
+            }
+        }
+        Meaning::AccountId => {
+            let sound = value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b' '));
+            if !(sound && (9..=12).contains(&digits) || is_scientific(value)) {
+                return None;
+            }
+            Looks::AccountId
+        }
+        Meaning::CreatedAt => {
+            let separated = value.contains(['-', '/', '.', ':']) && digits >= 4;
+            if !(separated || digits == value.len() && digits >= 8) {
+                return None;
+            }
+            Looks::Time
+        }
+        Meaning::Arn => begins(value, "arn:").then_some(Looks::Arn)?,
+        Meaning::ExpectedFingerprint => {
+            let hex = value.bytes().all(|b| b.is_ascii_hexdigit()) && value.len() >= 16;
+            let long = value.len() >= 27 && value.bytes().all(is_base64);
+            if !(pairs(value).is_some_and(|pairs| pairs >= 2) || hex || long) {
+                return None;
+            }
+            Looks::Fingerprint
+        }
+        Meaning::Name | Meaning::Reason | Meaning::Ticket => return None,
+    };
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::near::hinted;
+    use super::*;
+
+    fn looks_like(header: &str, value: &str) -> Option<Looks> {
+        looks(value, header, hinted(header))
+    }
+
+    const FINGERPRINT: &str = "3f:9a:1c:77:e2:08:5d:b4:6a:91:c3:0e:f8:25:7b:d6:44:ad:19:80";
+
+    #[test]
+    fn values_that_look_like_guards_under_any_name() {
+        for (value, expected) in [
+            ("eu-central-1", Looks::Region),
+            ("EU-Central-1", Looks::Region),
+            ("us_east_1", Looks::Region),
+            (" us-gov-west-1 ", Looks::Region),
+            ("eusc-de-east-1", Looks::Region),
+            ("us-isob-east-1", Looks::Region),
+            ("Frankfurt (eu-central-1)", Looks::Region),
+            ("eu-central-1 (Frankfurt)", Looks::Region),
+            ("US East (N. Virginia)", Looks::Region),
+            ("South America (São Paulo)", Looks::Region),
+            ("São Paulo (sa-east-1)", Looks::Region),
+            ("us-east-1a", Looks::Zone),
+            ("Virginia, Zone A (us-east-1a)", Looks::Zone),
+            ("us-west-2-lax-1a", Looks::Zone),
+            ("use1-az1", Looks::Zone),
+            ("arn:aws:lightsail:eu-central-1:111122223333:KeyPair/x", Looks::LightsailArn),
+            ("[\"arn:aws-us-gov:lightsail:us-gov-west-1:111122223333:KeyPair/x\"]", Looks::LightsailArn),
+            (FINGERPRINT, Looks::Fingerprint),
+            ("'3F:9A:1C:77:E2:08:5D:B4:6A:91:C3:0E:F8:25:7B:D6", Looks::Fingerprint),
+            ("MD5:89:c5:99:b5:33:48:1c:84:be:da:cb:97:45:b0:4a:ee", Looks::Fingerprint),
+            ("SHA256:ENShRe/0uDLSw9c+7tc9PxkDp4blyBDTgBSIyTAJYaa", Looks::Fingerprint),
+            ("2048 SHA256:ENShRe/0uDLSw9c+7tc9PxkDp4blyBDTgBSIyTAJYaa ci (RSA)", Looks::Fingerprint),
+            ("b8026ed14f97a35c20ee710bc9863dfa1267549e", Looks::Fingerprint),
+        ] {
+            assert_eq!(looks_like("x", value), Some(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn values_that_look_like_guards_where_the_name_hints_at_it() {
+        for (header, value, expected) in [
+            ("Location", "Frankfurt", Looks::Region),
+            ("zone", "xx-new-area-1", Looks::Region),
+            ("AWS Account ID", "111122223333", Looks::AccountId),
+            ("account", "1111-2222-3333", Looks::AccountId),
+            ("account", "1.11122E+11", Looks::AccountId),
+            ("creation_date", "8/14/2019 10:30:00 AM", Looks::Time),
+            ("created", "1714566600", Looks::Time),
+            ("fingerprnt", "aa:bb", Looks::Fingerprint),
+            ("resource_arn", "arn:aws:ec2:us-east-1:111122223333:key-pair/x", Looks::Arn),
+        ] {
+            assert_eq!(looks_like(header, value), Some(expected), "{header}: {value}");
+        }
+    }
+
+    #[test]
+    fn annotations_are_left_alone() {
+        for (header, value) in [
+            ("note", "moved from us-east-1 to eu-central-1"),
+            ("note", "see 3f:9a"),
+            ("note", "(none)"),
+            ("host", "web-prod-1"),
+            ("host", "ci-runner-2019"),
+            ("office", "Frankfurt"),
+            ("phone", "111122223333"),
+            ("mac", "3f:9a:1c:77:e2:08"),
+            ("commit", "b8026ed14f97a35c20ee710bc9863dfa1267549e"),
+            ("requestId", "b8026ed14f97a35c20ee710bc9863dfa"),
+            ("uuid", "05859e3d-331d-48ba-9034-0123456789ab"),
+            ("location.availabilityZone", "all"),
+            ("Location", "Amazon.Lightsail.Model.ResourceLocation"),
+            ("supportCode", "621200000000/runner-01"),
+            ("role", "arn:aws:iam::111122223333:role/x"),
+            ("TIMESTAMP", "2026-11-12 07:28:08.338160"),
+            ("created_by", "amelie"),
+            ("account", "production"),
+            ("digest", ""),
+            ("größe", "groß"),
+        ] {
+            assert_eq!(looks_like(header, value), None, "{header}: {value}");
+        }
+    }
+}

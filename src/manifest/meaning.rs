@@ -1,0 +1,117 @@
+//! What a column can mean, and by which names it is recognized.
+//!
+//! Names are matched without regard to case, white space, `_`, `-`, `.` and `/`, so that `createdAt`, `Created At` and
+//! `location/regionName` mean what the person or the exporter that wrote them meant.
+
+/// What a column can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Meaning {
+    /// The key pair's name; the one required column.
+    Name,
+    /// The fingerprint it must have.
+    ExpectedFingerprint,
+    /// The region it is in.
+    Region,
+    /// The account it belongs to.
+    AccountId,
+    /// The ARN it must have.
+    Arn,
+    /// When it must have been created.
+    CreatedAt,
+    /// Why it is to be deleted.
+    Reason,
+    /// Where that was decided.
+    Ticket,
+}
+
+impl Meaning {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Name,
+        Self::ExpectedFingerprint,
+        Self::Region,
+        Self::AccountId,
+        Self::Arn,
+        Self::CreatedAt,
+        Self::Reason,
+        Self::Ticket,
+    ];
+
+    /// The accepted spellings; the first is the canonical one. Any other capitals and separators do as well.
+    #[must_use]
+    pub fn spellings(self) -> &'static [&'static str] {
+        match self {
+            Self::Name => &["key_pair_name", "keyPairName", "name"],
+            Self::ExpectedFingerprint => &["expected_fingerprint", "fingerprint"],
+            Self::Region => &["region", "location.regionName"],
+            Self::AccountId => &["account_id"],
+            Self::Arn => &["arn"],
+            Self::CreatedAt => &["created_at"],
+            Self::Reason => &["reason"],
+            Self::Ticket => &["ticket"],
+        }
+    }
+
+    /// The canonical spelling.
+    #[must_use]
+    pub fn canonical(self) -> &'static str {
+        self.spellings().first().copied().unwrap_or_default()
+    }
+
+    /// The meaning of a column of this name.
+    #[must_use]
+    pub fn of(column: &str) -> Option<Self> {
+        let folded = fold(column);
+        Self::ALL.into_iter().find(|meaning| meaning.spellings().iter().any(|spelling| fold(spelling) == folded))
+    }
+
+    /// Whether a deletion depends on it.
+    pub(super) fn is_guard(self) -> bool {
+        match self {
+            Self::ExpectedFingerprint | Self::Region | Self::AccountId | Self::Arn | Self::CreatedAt => true,
+            Self::Name | Self::Reason | Self::Ticket => false,
+        }
+    }
+}
+
+/// A column's name as it is compared: in lower case, without white space, `_`, `-`, `.` and `/`.
+pub(super) fn fold(name: &str) -> String {
+    let separator = |c: &char| c.is_whitespace() || matches!(c, '_' | '-' | '.' | '/');
+    name.chars().filter(|c| !separator(c)).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The API's own field names, flattened by jq, Miller, pandas (dots), csvkit and VisiData (slashes), and
+    // PowerShell's Export-Csv (capitals).
+    #[test]
+    fn spellings_of_the_api_and_of_exporters() {
+        for (column, meaning) in [
+            ("Region", Some(Meaning::Region)),
+            ("REGION", Some(Meaning::Region)),
+            ("location.regionName", Some(Meaning::Region)),
+            ("location/regionName", Some(Meaning::Region)),
+            ("Location_RegionName", Some(Meaning::Region)),
+            ("Arn", Some(Meaning::Arn)),
+            ("CreatedAt", Some(Meaning::CreatedAt)),
+            ("created-at", Some(Meaning::CreatedAt)),
+            ("Fingerprint", Some(Meaning::ExpectedFingerprint)),
+            ("expectedFingerprint", Some(Meaning::ExpectedFingerprint)),
+            ("Account ID", Some(Meaning::AccountId)),
+            ("accountId", Some(Meaning::AccountId)),
+            (" Key Pair Name ", Some(Meaning::Name)),
+            ("key\u{a0}pair\u{a0}name", Some(Meaning::Name)),
+            ("TICKET", Some(Meaning::Ticket)),
+            ("AWS Region", None),
+            ("Availability Zone", None),
+            ("RESOURCE_UID", None),
+            ("names", None),
+            ("", None),
+        ] {
+            assert_eq!(Meaning::of(column), meaning, "{column:?}");
+        }
+    }
+}
