@@ -367,6 +367,7 @@ mod tests {
             message: text(),
             docs: text(),
             tip: text(),
+            unreached: None,
         };
         agree::<domain::ApiError>(&json!(error), is_read!(ApiError<'_>));
         let observation = domain::Observation {

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
+use super::{Context, network};
 use crate::domain::{Class, Policy, RunId, SANDBOX_HEADER};
-use crate::lightsail::aws::{AwsConfigError, AwsLightsail, AwsOptions};
+use crate::lightsail::address::Address;
+use crate::lightsail::aws::AwsLightsail;
+use crate::lightsail::load::AwsOptions;
+use crate::lightsail::service::Service;
 use crate::lightsail::{Caller, Lightsail as _};
 use crate::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
 
@@ -62,30 +65,29 @@ pub(super) fn world_directory(journal: &Path, run: RunId) -> PathBuf {
     name.into()
 }
 
-/// The region that the configuration names; asked for only where a row names none.
-pub(super) async fn default_region(options: &SessionOptions, sandbox: bool) -> Option<String> {
+/// The region of rows that name none; asked for only where there are such rows.
+pub(super) async fn default_region(
+    options: &SessionOptions,
+    context: &Context,
+    sandbox: bool,
+) -> Result<Option<String>, CliError> {
     if options.region.is_some() {
-        return options.region.clone();
+        return Ok(options.region.clone());
     }
     if sandbox {
-        return Some(ANY_REGION.to_owned());
+        return Ok(Some(ANY_REGION.to_owned()));
     }
-    AwsLightsail::load(&aws_options(options, &Policy::default(), None, None)).await.default_region()
+    network::region_of_machine(&aws_options(options, &Policy::default(), context, None)).await
 }
 
-fn aws_options(
-    options: &SessionOptions,
-    policy: &Policy,
-    run: Option<RunId>,
-    sandbox_url: Option<String>,
-) -> AwsOptions {
+fn aws_options(options: &SessionOptions, policy: &Policy, context: &Context, run: Option<RunId>) -> AwsOptions {
     AwsOptions {
         profile: options.profile.clone(),
         region: options.region.clone(),
-        sandbox_credentials: sandbox_url.is_some(),
-        endpoint_url: sandbox_url.or_else(|| options.endpoint_url.clone()),
+        endpoint_url: options.endpoint_url.clone(),
         attempt_timeout: policy.attempt_timeout,
         run,
+        variables: network::variables(&context.environment),
     }
 }
 
@@ -102,11 +104,8 @@ pub(super) async fn connect(
     let service = matches!(goal, Goal::Service);
     let region = match region {
         Some(region) => region.to_owned(),
-        None => default_region(options, !service).await.unwrap_or_else(|| ANY_REGION.to_owned()),
+        None => default_region(options, context, !service).await?.unwrap_or_else(|| ANY_REGION.to_owned()),
     };
-    if service {
-        check_addresses(options, context)?;
-    }
     let sandbox = match goal {
         Goal::Service => None,
         Goal::NewWorld(world, None) => Some(serve(Source::Memory(*world)).await?),
@@ -120,23 +119,22 @@ pub(super) async fn connect(
         }
     };
     let url = sandbox.as_ref().map(Sandbox::url);
-    let mut aws = aws_options(options, policy, Some(run), url.clone());
-    // STS is asked in a region of the run where the configuration names none.
-    if aws.region.is_none() && (url.is_some() || AwsLightsail::load(&aws).await.default_region().is_none()) {
-        aws.region = Some(region.clone());
-    }
-    let port = AwsLightsail::load(&aws).await;
-    let address = match port.endpoint(&region).await {
-        Ok(address) => address,
-        Err(AwsConfigError::NoCredentials) if service && !is_redirected(options, context) => {
-            // A rehearsal needs none, and its world answers nowhere that these would lead to.
-            return Err(bound.and_then(refuse_service).unwrap_or_else(no_credentials));
+    let port = match &url {
+        // Nothing of the machine's own configuration may reach a rehearsal.
+        Some(url) => AwsLightsail::rehearsal(url, &region, policy.attempt_timeout, run),
+        None => {
+            let mut aws = aws_options(options, policy, context, Some(run));
+            // STS is asked in a region of the run where the configuration names none.
+            aws.region = Some(network::region_of_settings(&aws).await?.unwrap_or_else(|| region.clone()));
+            AwsLightsail::load(&aws).await.map_err(|error| network::config_error(&error))?
         }
-        Err(error) => return Err(unreachable(&error)),
     };
+    let address = effective_address(&port, &region).await?;
     if service {
-        refuse_address(bound, &address)?;
+        refuse_address(bound, &address, &region)?;
+        port.credentials().await.map_err(|error| network::config_error(&error))?;
     }
+    let address = address.url.replace(&region, "{region}");
     let (caller, world) = identify(&port).await?;
     if url.as_ref().is_some_and(|url| *url != address) {
         let message = format!("a rehearsal would have gone to {address}");
@@ -150,14 +148,23 @@ pub(super) async fn connect(
     Ok(Connection { port: Arc::new(port), caller, endpoint, address, world, _sandbox: sandbox })
 }
 
+/// The address that Lightsail is asked at. That of STS is looked at, too: neither may hold a user or password.
+async fn effective_address(port: &AwsLightsail, region: &str) -> Result<Address, CliError> {
+    let of = async |service, region: &str| {
+        port.address(service, region).await.map_err(|error| network::config_error(&error))
+    };
+    let address = of(Service::Lightsail, region).await?;
+    of(Service::Sts, &port.default_region().unwrap_or_else(|| region.to_owned())).await?;
+    Ok(address)
+}
+
 /// Refuses an address that a resumed run is not bound to, before anybody there is asked anything.
-fn refuse_address(bound: Option<&str>, address: &str) -> Result<(), CliError> {
+fn refuse_address(bound: Option<&str>, address: &Address, region: &str) -> Result<(), CliError> {
+    let found = address.url.replace(region, "{region}");
     match bound {
-        Some(bound) if address.contains(".amazonaws.") && bound.starts_with("sandbox:") => {
-            refuse_service(bound).map_or(Ok(()), Err)
-        }
-        Some(bound) if !bound.starts_with("sandbox:") && bound != address => {
-            let message = format!("the run is bound to endpoint {bound}, this is {address}");
+        Some(bound) if address.is_own() && bound.starts_with("sandbox:") => refuse_service(bound).map_or(Ok(()), Err),
+        Some(bound) if !bound.starts_with("sandbox:") && bound != found => {
+            let message = format!("the run is bound to endpoint {bound}, this is {found}");
             Err(CliError::new(Exit::Refused, message).code(Code::RunBound).sent(Sent::Nothing))
         }
         _ => Ok(()),
@@ -173,50 +180,6 @@ fn refuse_service(bound: &str) -> Option<CliError> {
             .hint("where another process serves it (keybatch sandbox), name its address with --endpoint-url")
             .sent(Sent::Nothing)
     })
-}
-
-/// The variables that send requests for any of the services elsewhere.
-const ADDRESS_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL_LIGHTSAIL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
-
-fn is_redirected(options: &SessionOptions, context: &Context) -> bool {
-    options.endpoint_url.is_some() || ADDRESS_VARIABLES.iter().any(|name| context.environment.variable(name).is_some())
-}
-
-fn unreachable(error: &AwsConfigError) -> CliError {
-    match error {
-        AwsConfigError::NoCredentials => no_credentials(),
-        AwsConfigError::NoAddress { .. } => {
-            CliError::from_error(Exit::Environment, error).code(Code::Endpoint).sent(Sent::Nothing)
-        }
-    }
-}
-
-fn no_credentials() -> CliError {
-    CliError::from_error(Exit::Environment, &AwsConfigError::NoCredentials)
-        .code(Code::Credentials)
-        .hint("set them up with: aws configure (or log in with: aws sso login)")
-        .hint("or name the profile that has them with --profile or AWS_PROFILE")
-        .sent(Sent::Nothing)
-}
-
-/// Refuses an address that the SDK could not use: it would only say so in words that nobody understands.
-fn check_addresses(options: &SessionOptions, context: &Context) -> Result<(), CliError> {
-    let named = options.endpoint_url.as_deref().map(|url| ("--endpoint-url", url));
-    let set = ADDRESS_VARIABLES.into_iter().filter_map(|name| Some((name, context.environment.set(name)?)));
-    for (name, url) in set.chain(named) {
-        let usable = url.parse::<http::Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-        });
-        if !usable {
-            let message = format!("{name} is {url:?}, which is no address such as https://host:port");
-            return Err(CliError::new(Exit::Environment, message).code(Code::Endpoint).sent(Sent::Nothing));
-        }
-        if url.contains('@') {
-            let message = format!("{name} holds a user or a password, which would end up in the journal");
-            return Err(CliError::new(Exit::Environment, message).code(Code::Endpoint).sent(Sent::Nothing));
-        }
-    }
-    Ok(())
 }
 
 async fn serve(source: Source) -> Result<Sandbox, CliError> {
@@ -245,10 +208,10 @@ async fn identify(port: &AwsLightsail) -> Result<(Caller, Option<String>), CliEr
             tokio::time::sleep(Duration::from_millis(300 * u64::from(tries))).await;
             continue;
         }
-        let message = format!("the caller's identity cannot be told (sts:GetCallerIdentity): {}", error.summary());
+        let (hints, error_class) = (network::hints(&error), error.class);
+        let message = format!("cannot determine the caller's identity (sts:GetCallerIdentity): {}", error.summary());
         let error = CliError::new(Exit::Environment, message).code(Code::Caller);
-        return Err(error
-            .hint("check credentials, clock and network, e.g. with: aws sts get-caller-identity")
-            .sent(Sent::Reads));
+        let sent = if error_class == Class::NotSent { Sent::Nothing } else { Sent::Reads };
+        return Err(hints.into_iter().fold(error, CliError::hint).sent(sent));
     }
 }

@@ -4,12 +4,14 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use super::{CliError, Context, Environment, Exit};
+use super::{CliError, Context, Environment, Exit, network};
 use crate::domain::{Policy, SANDBOX_HEADER};
 use crate::journal::sqlite::{Cell, SqliteReader, on_network_file_system};
 use crate::journal::{JournalError, Lock};
 use crate::lightsail::Lightsail as _;
-use crate::lightsail::aws::{AwsLightsail, AwsOptions};
+use crate::lightsail::aws::AwsLightsail;
+use crate::lightsail::load::AwsOptions;
+use crate::lightsail::service::Service;
 
 /// Variables that send requests to another place than AWS.
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_LIGHTSAIL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
@@ -73,7 +75,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     findings.extend(terminal(&context.environment));
     findings.extend(aws_configuration(&context.environment));
     if args.online {
-        findings.extend(service(args).await);
+        findings.extend(service(args, &context.environment).await);
     }
     let mut stream = context.ui.stream(&["check", "health", "finding"])?;
     for Finding { check, health, text } in &findings {
@@ -90,22 +92,25 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 }
 
 /// What the service says. Reads only: the caller's identity, and one page of key pairs.
-async fn service(args: &Args) -> Vec<Finding> {
+async fn service(args: &Args, environment: &Environment) -> Vec<Finding> {
     let options = AwsOptions {
         profile: args.profile.clone(),
         region: args.region.clone(),
         endpoint_url: args.endpoint_url.clone(),
         attempt_timeout: Policy::default().attempt_timeout,
         run: None,
-        sandbox_credentials: false,
+        variables: network::variables(environment),
     };
-    let port = AwsLightsail::load(&options).await;
+    let port = match AwsLightsail::load(&options).await {
+        Ok(port) => port,
+        Err(error) => return vec![finding("service", Health::Bad, error.to_string())],
+    };
     let Some(region) = port.default_region() else {
         return vec![finding("service", Health::Bad, "there is no region to ask: name one with --region")];
     };
     let mut findings = Vec::new();
-    findings.push(match port.endpoint(&region).await {
-        Ok(endpoint) => finding("endpoint", Health::Good, endpoint),
+    findings.push(match port.address(Service::Lightsail, &region).await {
+        Ok(address) => finding("endpoint", Health::Good, address.url),
         Err(error) => finding("endpoint", Health::Bad, error.to_string()),
     });
     let caller = port.caller_identity().await;

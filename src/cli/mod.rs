@@ -12,6 +12,7 @@ pub mod environment;
 pub mod error;
 pub mod exit;
 mod trace;
+mod network;
 mod options;
 mod progress;
 mod resume;

@@ -10,7 +10,7 @@ use super::options::SessionOptions;
 use super::session::{OpenJournal, Session, draft, requests, session_opened, wait_out};
 use super::signals::Signals;
 use super::summary::{Head, Summary, say};
-use super::{Context, checkpoints};
+use super::{Context, checkpoints, network};
 use crate::audit::{Finding, Options, Verdict as Verified, plan_root, verify};
 use crate::domain::Policy;
 use crate::execute::lane::Counts;
@@ -36,6 +36,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
+    network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     args.options.policy(Policy::default())?;
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
     let began = tokio::time::Instant::now();

@@ -16,7 +16,7 @@ use super::options::SessionOptions;
 use super::progress::Planning;
 use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened, wait_out};
 use super::signals::Signals;
-use super::{Context, checkpoints, confirm};
+use super::{Context, checkpoints, confirm, network};
 use crate::domain::{Policy, RunId, Target};
 use crate::execute::lane::Counts;
 use crate::journal::event::{Event, ManifestIngested, OverrideUsed, RunStarted, RunStopped, SessionClosed};
@@ -112,6 +112,7 @@ struct Staged {
 
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
+    network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     let policy = args.options.policy(Policy::default())?;
     let asks = !args.yes && args.confirm.is_none() && !args.dry_run;
     if asks && (!context.environment.stdin_is_terminal || args.manifest.as_os_str() == "-") {
@@ -156,7 +157,7 @@ async fn work(
     let began = tokio::time::Instant::now();
     let sandbox = args.sandbox.is_some();
     let directory = journal_path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut staged = match stage(args, input, directory.unwrap_or(Path::new(".")), run).await {
+    let mut staged = match stage(args, context, input, directory.unwrap_or(Path::new(".")), run).await {
         Ok(staged) => staged,
         Err(Refusal::Manifest(faults, ingested)) => {
             return refuse_manifest(args, context, &policy, &open, run, &faults, ingested.as_deref()).await;
@@ -306,7 +307,13 @@ impl From<crate::journal::JournalError> for Refusal {
     }
 }
 
-async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: RunId) -> Result<Staged, Refusal> {
+async fn stage(
+    args: &Args,
+    context: &Context,
+    input: Box<dyn Read + Send>,
+    directory: &Path,
+    run: RunId,
+) -> Result<Staged, Refusal> {
     let mut stage = Stage::create(directory, &run.to_string()).await?;
     let name = args.manifest.display().to_string();
     let options =
@@ -321,7 +328,8 @@ async fn stage(args: &Args, input: Box<dyn Read + Send>, directory: &Path, run: 
         Err(StageError::Stage(error)) => return Err(error.into()),
     };
     if stage.regions().iter().any(String::is_empty) {
-        let Some(region) = default_region(&args.options, args.sandbox.is_some()).await else {
+        let region = default_region(&args.options, context, args.sandbox.is_some()).await.map_err(Refusal::Other)?;
+        let Some(region) = region else {
             let message = "rows name no region, and the AWS configuration has no default";
             let error = CliError::new(Exit::Environment, message)
                 .code(Code::Region)
@@ -463,6 +471,10 @@ pub(super) fn plan_error(error: &PlanError) -> CliError {
         PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)
             .code(Code::Permission)
             .hint(format!("the credentials need the IAM action {action}")),
+        PlanError::Unreadable { unreached: Some(unreached), .. } => {
+            let said = CliError::from_error(Exit::Environment, error).code(Code::Service);
+            network::hints_of(unreached).into_iter().fold(said, CliError::hint)
+        }
         _ => CliError::from_error(Exit::Environment, error).code(Code::Service),
     };
     planned.sent(Sent::Reads)

@@ -149,6 +149,9 @@ pub struct ApiError {
     /// The service's hint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tip: Option<String>,
+    /// What stood in the way, where the address was not reached; `message` says it, too.
+    #[serde(skip)]
+    pub unreached: Option<Box<super::Unreached>>,
 }
 
 fn unanswered() -> Class {
@@ -159,7 +162,7 @@ impl ApiError {
     /// An error of which the service itself said nothing.
     #[must_use]
     pub fn nothing(class: Class, cause: Cause) -> Self {
-        Self { class, cause, error_type: None, code: None, message: None, docs: None, tip: None }
+        Self { class, cause, error_type: None, code: None, message: None, docs: None, tip: None, unreached: None }
     }
 
     /// The one-line form for people: code and message, or the cause where the service said nothing.

@@ -7,6 +7,7 @@ mod key_pair;
 mod operation;
 mod outcome;
 mod policy;
+mod unreached;
 
 pub use answer::{ApiError, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, Reply, SANDBOX_HEADER};
 pub use clock::{Clock, SystemClock, micros, parse_time, time_text};
@@ -15,3 +16,4 @@ pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Observation, created_at_
 pub use operation::Operation;
 pub use outcome::{Evidence, Outcome, OutcomeCounts};
 pub use policy::{AttemptTime, Policy};
+pub use unreached::{Hitch, ProxyUsed, Unreached};

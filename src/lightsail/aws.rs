@@ -1,4 +1,4 @@
-//! The SDK adapter: the only file that mentions `aws-*`.
+//! The SDK adapter: the seven requests. How it comes by its configuration is `load`'s to say.
 //!
 //! One call is one HTTP request: SDK retries are off (with the default three attempts a truncated answer sent
 //! DeleteKeyPair three times), and every attempt has a timeout (by default the SDK waits without end).
@@ -6,146 +6,64 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::{PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_config::{Region, SdkConfig};
 use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::config::ProvideCredentials as _;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::DateTime;
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
-use aws_types::app_name::AppName;
 use jiff::Timestamp;
 
-use super::capture::{AddressProbe, Capture, without_token};
+use super::address::Settings;
+use super::capture::{Capture, without_token};
 use super::classify::{ErrorNames, Wire, bare_name, classify_error};
+use super::config_error::AwsConfigError;
+use super::proxy::Proxies;
+use super::service::Service;
+use super::unreached::Asked;
 use super::{Caller, Instance, Lightsail, Page};
-use crate::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, RunId, created_at_text};
+use crate::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, created_at_text};
 use crate::domain::{Reply, created_at_text as time_of};
-
-/// How to reach the service. Credentials come from the SDK's own chain and are never seen here.
-#[derive(Debug, Clone)]
-pub struct AwsOptions {
-    /// The profile to use instead of the environment's.
-    pub profile: Option<String>,
-    /// The region to use where a request names none (STS), instead of the environment's.
-    pub region: Option<String>,
-    /// An address to use instead of the service's own.
-    pub endpoint_url: Option<String>,
-    /// How long one attempt may take, connecting included.
-    pub attempt_timeout: Duration,
-    /// Goes into the User-Agent as `app/keybatch-<run>`, so that CloudTrail can name the run even where the answer
-    /// was lost.
-    pub run: Option<RunId>,
-    /// Fixed credentials, for the sandbox, which checks none.
-    pub sandbox_credentials: bool,
-}
 
 /// What is said where the SDK found no usable credentials.
 const NO_CREDENTIALS: &str = "the AWS configuration gives no usable credentials";
 
-/// How long a connection may take to be made. Well above a healthy handshake, well below any attempt timeout.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
-
 /// Lightsail and STS through the AWS SDK.
 #[derive(Debug)]
 pub struct AwsLightsail {
-    config: SdkConfig,
+    pub(super) config: SdkConfig,
+    pub(super) settings: Settings,
+    pub(super) proxies: Proxies,
     sts: aws_sdk_sts::Client,
     clients: RwLock<HashMap<String, Client>>,
 }
 
-/// The configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum AwsConfigError {
-    /// There are no credentials to ask the service with, or they cannot be had. Why is not told: a helper program's own
-    /// words would be in it, and these may be secrets.
-    #[error("there are no usable AWS credentials")]
-    NoCredentials,
-    /// The address of the service could not be told.
-    #[error("the address of Lightsail in {region} cannot be told: {reason}")]
-    NoAddress {
-        /// The region asked for.
-        region: String,
-        /// The SDK's reason.
-        reason: String,
-    },
-}
-
 impl AwsLightsail {
-    /// Loads the configuration as the AWS CLI would: environment, shared files, SSO, process, container, instance.
-    pub async fn load(options: &AwsOptions) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT.min(options.attempt_timeout))
-            .operation_attempt_timeout(options.attempt_timeout)
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::disabled())
-            // Every attempt has a timeout, over the whole of its answer: nothing can stall for longer.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .timeout_config(timeouts);
-        if let Some(profile) = &options.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(region) = &options.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(url) = &options.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        if options.sandbox_credentials {
-            // Nothing of the machine's own configuration may reach a rehearsal.
-            let nothing = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "").build();
-            loader = loader.profile_files(nothing).credentials_provider(aws_sdk_lightsail::config::Credentials::new(
-                "SANDBOX", "none", None, None, "sandbox",
-            ));
-        }
-        if let Some(name) = options.run.and_then(|run| AppName::new(format!("keybatch-{run}")).ok()) {
-            loader = loader.app_name(name);
-        }
-        Self::with(loader.load().await)
-    }
-
-    /// With a configuration that is at hand, whose retries must be off.
-    #[must_use]
-    pub fn with(config: SdkConfig) -> Self {
+    /// With a configuration that is at hand, whose retries must be off, and the settings that it was made from.
+    pub(super) fn with(config: SdkConfig, settings: Settings) -> Self {
         // An explicit address counts for every service; otherwise each has its own variable and profile entry.
         let sts = aws_sdk_sts::Client::new(&config);
-        Self { config, sts, clients: RwLock::default() }
+        let proxies = Proxies::read(&settings.variables);
+        Self { config, settings, proxies, sts, clients: RwLock::default() }
     }
 
-    /// The region that the configuration names, if any.
-    #[must_use]
-    pub fn default_region(&self) -> Option<String> {
-        self.config.region().map(ToString::to_string)
-    }
-
-    /// The address that requests for `region` go to, with the region's code replaced by `{region}`: what a run is
-    /// bound to. Asks the SDK itself, because variables and profiles can redirect it; sends nothing.
+    /// Whether there are credentials to ask the service with.
     ///
     /// # Errors
-    /// Where the SDK cannot tell, or there are no credentials: it looks for them first.
-    pub async fn endpoint(&self, region: &str) -> Result<String, AwsConfigError> {
-        let probe = AddressProbe::default();
-        let result = self.client(region).get_key_pairs().customize().interceptor(probe.clone()).send().await;
-        let reason = match (probe.origin(), result) {
-            (Some(origin), _) => return Ok(origin.replace(region, "{region}")),
-            (None, Err(_)) if !self.has_credentials().await => return Err(AwsConfigError::NoCredentials),
-            (None, Err(_)) => "the AWS configuration makes none of this region",
-            (None, Ok(_)) => "not asked",
-        };
-        Err(AwsConfigError::NoAddress { region: region.to_owned(), reason: reason.to_owned() })
-    }
-
-    async fn has_credentials(&self) -> bool {
-        match self.config.credentials_provider() {
+    /// Where there are none.
+    pub async fn credentials(&self) -> Result<(), AwsConfigError> {
+        let provided = match self.config.credentials_provider() {
             Some(provider) => provider.provide_credentials().await.is_ok(),
             None => false,
-        }
+        };
+        if provided { Ok(()) } else { Err(AwsConfigError::NoCredentials) }
+    }
+
+    /// What a call was about, for saying why it was not answered.
+    fn asked<'a>(&'a self, service: Service, region: &'a str) -> Asked<'a> {
+        Asked { settings: &self.settings, proxies: &self.proxies, service, region }
     }
 
     fn client(&self, region: &str) -> Client {
@@ -162,11 +80,11 @@ impl AwsLightsail {
 
 /// Sends one call with a [`Capture`] on it and turns the result into a [`Reply`].
 macro_rules! send {
-    ($call:expr, $map:expr) => {{
+    ($asked:expr, $call:expr, $map:expr) => {{
         let capture = Capture::default();
         let began = Instant::now();
         let result = $call.customize().interceptor(capture.clone()).send().await;
-        reply(&capture, began, result, $map)
+        reply(&$asked, &capture, began, result, $map)
     }};
 }
 
@@ -174,28 +92,34 @@ impl Lightsail for AwsLightsail {
     async fn delete_key_pair(&self, region: &str, name: &str, expected: Option<&str>) -> Reply<Option<Operation>> {
         let call = self.client(region).delete_key_pair().key_pair_name(name);
         let call = call.set_expected_fingerprint(expected.map(str::to_owned));
-        send!(call, |output| output.operation().map(operation))
+        send!(self.asked(Service::Lightsail, region), call, |output| output.operation().map(operation))
     }
 
     async fn get_key_pair(&self, region: &str, name: &str) -> Reply<KeyPair> {
-        let reply = send!(self.client(region).get_key_pair().key_pair_name(name), |output| {
-            output.key_pair().and_then(key_pair)
-        });
+        let reply = send!(
+            self.asked(Service::Lightsail, region),
+            self.client(region).get_key_pair().key_pair_name(name),
+            |output| { output.key_pair().and_then(key_pair) }
+        );
         present(reply)
     }
 
     async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<Page<KeyPair>> {
         let call = self.client(region).get_key_pairs().include_default_key_pair(true);
-        let reply = send!(call.set_page_token(token.map(str::to_owned)), |output| {
-            let listed = output.key_pairs.as_ref()?;
-            Some(page(listed.iter().filter_map(key_pair), output.next_page_token()))
-        });
+        let reply =
+            send!(self.asked(Service::Lightsail, region), call.set_page_token(token.map(str::to_owned)), |output| {
+                let listed = output.key_pairs.as_ref()?;
+                Some(page(listed.iter().filter_map(key_pair), output.next_page_token()))
+            });
         present(reply)
     }
 
     async fn get_operation(&self, region: &str, id: &str) -> Reply<Operation> {
-        let reply =
-            send!(self.client(region).get_operation().operation_id(id), |output| { output.operation().map(operation) });
+        let reply = send!(
+            self.asked(Service::Lightsail, region),
+            self.client(region).get_operation().operation_id(id),
+            |output| { output.operation().map(operation) }
+        );
         present(reply)
     }
 
@@ -206,15 +130,16 @@ impl Lightsail for AwsLightsail {
         token: Option<&str>,
     ) -> Reply<Page<Operation>> {
         let call = self.client(region).get_operations_for_resource().resource_name(name);
-        let reply = send!(call.set_page_token(token.map(str::to_owned)), |output| {
-            Some(page(output.operations.as_ref()?.iter().map(operation), output.next_page_token()))
-        });
+        let reply =
+            send!(self.asked(Service::Lightsail, region), call.set_page_token(token.map(str::to_owned)), |output| {
+                Some(page(output.operations.as_ref()?.iter().map(operation), output.next_page_token()))
+            });
         present(reply)
     }
 
     async fn get_instances(&self, region: &str, token: Option<&str>) -> Reply<Page<Instance>> {
         let call = self.client(region).get_instances().set_page_token(token.map(str::to_owned));
-        let reply = send!(call, |output| {
+        let reply = send!(self.asked(Service::Lightsail, region), call, |output| {
             let instances = output.instances.as_ref()?.iter().map(|instance| Instance {
                 name: instance.name().unwrap_or_default().to_owned(),
                 ssh_key_name: instance.ssh_key_name().map(str::to_owned),
@@ -225,7 +150,8 @@ impl Lightsail for AwsLightsail {
     }
 
     async fn caller_identity(&self) -> Reply<Caller> {
-        let reply = send!(self.sts.get_caller_identity(), |output| {
+        let region = self.default_region().unwrap_or_default();
+        let reply = send!(self.asked(Service::Sts, &region), self.sts.get_caller_identity(), |output| {
             Some(Caller { arn: output.arn()?.to_owned(), account: output.account()?.to_owned() })
         });
         present(reply)
@@ -250,6 +176,7 @@ fn present<T>(reply: Reply<Option<T>>) -> Reply<T> {
 }
 
 fn reply<O, T, E>(
+    asked: &Asked<'_>,
     capture: &Capture,
     began: Instant,
     result: Result<O, SdkError<E, HttpResponse>>,
@@ -260,11 +187,17 @@ where
 {
     let raw = result.as_ref().err().and_then(SdkError::raw_response);
     let (exchange, body) = capture.finish(began, raw);
-    let result = result.as_ref().map(map).map_err(|error| api_error(capture, &exchange, &body, error));
+    let result = result.as_ref().map(map).map_err(|error| api_error(asked, capture, &exchange, &body, error));
     Reply { exchange, result }
 }
 
-fn api_error<E>(capture: &Capture, exchange: &Exchange, body: &[u8], error: &SdkError<E, HttpResponse>) -> ApiError
+fn api_error<E>(
+    asked: &Asked<'_>,
+    capture: &Capture,
+    exchange: &Exchange,
+    body: &[u8],
+    error: &SdkError<E, HttpResponse>,
+) -> ApiError
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
@@ -281,15 +214,20 @@ where
     let code = names.sdk_code.or(names.body_code);
     let error_type = names.body_type.as_deref().or(names.header.as_deref()).map(bare_name).map(str::to_owned);
     let message = fields.message.or_else(|| metadata.and_then(|meta| meta.message()).map(str::to_owned));
+    let unreached = asked.unreached(wire, capture.uri().as_deref(), error);
     // Where the service said nothing, the error chain does. Not where credentials were looked for: a helper program's own
     // words would be in it, and these may be secrets.
     let chain = || match wire {
         Wire::NoCredentials => NO_CREDENTIALS.to_owned(),
-        _ => chain_text(error),
+        _ => match &unreached {
+            Some(unreached) => format!("{unreached}: {}", chain_text(error)),
+            None => chain_text(error),
+        },
     };
     let message = message.or_else(|| metadata.is_none().then(chain));
     let message = message.map(|text| String::from_utf8_lossy(&without_token(text.as_bytes())).into_owned());
-    ApiError { class, cause, error_type, code, message, docs: fields.docs, tip: fields.tip }
+    let unreached = unreached.map(Box::new);
+    ApiError { class, cause, error_type, code, message, docs: fields.docs, tip: fields.tip, unreached }
 }
 
 fn wire<E>(capture: &Capture, exchange: &Exchange, error: &SdkError<E, HttpResponse>) -> Wire
@@ -321,7 +259,7 @@ fn never_connected(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// An error and its sources in one line.
-fn chain_text(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn chain_text(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {

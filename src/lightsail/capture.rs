@@ -1,5 +1,5 @@
 //! Keeps what was on the wire of one call: whether the request left, and status, headers and body of its answer.
-//! Request headers are never looked at, so no signature and no credential can get from here into the journal.
+//! Of a request only its address is looked at, never its headers, so no signature and no credential can get from here into the journal.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ const KEPT_HEADERS: [&str; 3] = ["x-amzn-errortype", "retry-after", SANDBOX_HEAD
 #[derive(Debug, Default)]
 struct Seen {
     transmit_began: bool,
+    uri: Option<String>,
     exchange: Option<Exchange>,
     body: Vec<u8>,
 }
@@ -41,6 +42,11 @@ impl Capture {
     /// Whether the request was handed to the HTTP client.
     pub(super) fn transmit_began(&self) -> bool {
         self.lock().transmit_began
+    }
+
+    /// The address that the request was sent to, as far as it got.
+    pub(super) fn uri(&self) -> Option<String> {
+        self.lock().uri.clone()
     }
 
     /// The exchange as far as it got, and the whole body for reading the error's names from it.
@@ -88,11 +94,13 @@ impl Intercept for Capture {
 
     fn read_before_transmit(
         &self,
-        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.lock().transmit_began = true;
+        let mut seen = self.lock();
+        seen.transmit_began = true;
+        seen.uri = Some(context.request().uri().to_owned());
         Ok(())
     }
 

@@ -6,11 +6,21 @@
 //! Whatever the method, an `Err` carries an [`ApiError`](crate::domain::ApiError) whose `class` alone may be decided
 //! upon. Each call is one HTTP request: nothing here retries.
 
+pub mod address;
 pub mod aws;
 mod capture;
 pub mod classify;
+pub mod config_error;
 mod error_names;
+mod hitch;
+mod http;
 mod limit;
+pub mod load;
+pub mod proxy;
+pub mod service;
+pub mod trust;
+mod unreached;
+pub mod variables;
 
 use std::future::Future;
 

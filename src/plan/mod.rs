@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::future::{try_join, try_join_all};
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Clock, Observation, RunId, Target};
+use crate::domain::{Class, Clock, Observation, RunId, Target, Unreached};
 use crate::execute::lane::{Lane, Reading};
 use crate::journal::checkpoint::base64;
 use crate::journal::event::{
@@ -113,6 +113,8 @@ pub enum PlanError {
         target: Target,
         /// What the service said.
         said: String,
+        /// What stood in the way, where the service was not reached.
+        unreached: Option<Box<Unreached>>,
     },
     /// Lightsail's answers come from elsewhere than those of STS.
     #[error("Lightsail in {target} is {found}, but the caller's identity was told by {expected}")]

@@ -159,13 +159,13 @@ impl<L: Lightsail> Planner<L> {
                 Err(error) => error,
             };
             let said = error.summary();
-            let target = lane.target.clone();
+            let (target, unreached) = (lane.target.clone(), error.unreached);
             match error.class {
                 Class::Denied => return Err(PlanError::NotPermitted { action, target, said }),
                 Class::RefusedForAll | Class::Refused | Class::NotFound => {
-                    return Err(PlanError::Unreadable { action, target, said });
+                    return Err(PlanError::Unreadable { action, target, said, unreached });
                 }
-                _ if tries >= TRIES => return Err(PlanError::Unreadable { action, target, said }),
+                _ if tries >= TRIES => return Err(PlanError::Unreadable { action, target, said, unreached }),
                 _ => crate::execute::pause(tries).await,
             }
         }
@@ -183,7 +183,7 @@ impl<L: Lightsail> Planner<L> {
     ) -> Result<bool, PlanError> {
         if next.is_some() && (next == *token || pages >= MOST_PAGES) {
             let said = format!("its pages do not end (page {pages})");
-            return Err(PlanError::Unreadable { action, target: lane.target.clone(), said });
+            return Err(PlanError::Unreadable { action, target: lane.target.clone(), said, unreached: None });
         }
         *token = next;
         Ok(token.is_some())

@@ -124,6 +124,7 @@ fn error() -> ApiError {
         message: text("The KeyPair does not exist: \"ci-runner\"\u{1}"),
         docs: text("https://example.com/docs"),
         tip: text("Look again"),
+        unreached: None,
     }
 }
 

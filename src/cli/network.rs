@@ -1,0 +1,125 @@
+//! Where requests go and what lies on the way, in words: the checks before anything is sent, and the hints after a
+//! failure.
+
+use super::Environment;
+use super::code::Code;
+use super::error::{CliError, Sent};
+use super::exit::Exit;
+use crate::domain::{ApiError, Hitch, Unreached};
+use crate::lightsail::address::refused_flag;
+use crate::lightsail::config_error::AwsConfigError;
+use crate::lightsail::load::{AwsOptions, configured_region, metadata_region};
+use crate::lightsail::variables::Variables;
+use crate::manifest::check_region;
+
+/// The variables that decide where requests go.
+pub(super) fn variables(environment: &Environment) -> Variables {
+    Variables::read(|name| environment.set(name))
+}
+
+/// Refuses flags that could not be used, before they are journalled among the settings.
+pub(super) fn check_flags(region: Option<&str>, endpoint_url: Option<&str>) -> Result<(), CliError> {
+    if let Some(fault) = region.and_then(|region| check_region(region).err()) {
+        let message = format!("--region (KEYBATCH_REGION): {}", fault.message);
+        return Err(CliError::new(Exit::Usage, message).code(Code::Region).hint(fault.hint).sent(Sent::Nothing));
+    }
+    match endpoint_url.and_then(refused_flag) {
+        Some(error) => Err(config_error(&error)),
+        None => Ok(()),
+    }
+}
+
+/// The region that the flag, the variables or the profile name, checked as the manifest's column is.
+pub(super) async fn region_of_settings(options: &AwsOptions) -> Result<Option<String>, CliError> {
+    if options.region.is_some() {
+        return Ok(options.region.clone());
+    }
+    let Some(found) = configured_region(options.profile.as_deref(), &options.variables).await else { return Ok(None) };
+    match check_region(&found.region) {
+        Ok(()) => Ok(Some(found.region)),
+        Err(fault) => {
+            let message = format!("{}: {}", found.setting, fault.message);
+            Err(CliError::new(Exit::Environment, message).code(Code::Region).hint(fault.hint).sent(Sent::Nothing))
+        }
+    }
+}
+
+/// The region where no row names one: as above, else the instance's own. Its metadata service is asked last, since that
+/// takes seconds on machines that have none.
+pub(super) async fn region_of_machine(options: &AwsOptions) -> Result<Option<String>, CliError> {
+    match region_of_settings(options).await? {
+        Some(region) => Ok(Some(region)),
+        None => metadata_region(options).await.map_err(|error| config_error(&error)),
+    }
+}
+
+/// A configuration that cannot be used, as the user sees it.
+pub(super) fn config_error(error: &AwsConfigError) -> CliError {
+    let code = if matches!(error, AwsConfigError::NoCredentials) { Code::Credentials } else { Code::Endpoint };
+    let said = CliError::from_error(Exit::Environment, error).code(code);
+    let said = match error {
+        AwsConfigError::NoCredentials => said
+            .hint("set them up with: aws configure (or log in with: aws sso login)")
+            .hint("or name the profile that has them with --profile or AWS_PROFILE"),
+        AwsConfigError::NoAddress { settings, .. } if !settings.is_empty() => {
+            said.hint(format!("it follows from {}: unset what is not meant", settings.join(" and ")))
+        }
+        AwsConfigError::NoAddress { .. } => said,
+        AwsConfigError::SecretAddress { setting } => {
+            said.hint(format!("remove the user and password from {setting}; Lightsail and STS take neither"))
+        }
+        AwsConfigError::NotAnAddress { setting, .. } => said.hint(format!("correct or unset {setting}")),
+        AwsConfigError::Bundle(_) => {
+            said.hint("name a readable file of PEM certificates there, or unset it to trust the system's certificates")
+        }
+    };
+    said.sent(Sent::Nothing)
+}
+
+/// What to do about a service that gave no usable answer.
+pub(super) fn hints(error: &ApiError) -> Vec<String> {
+    error.unreached.as_deref().map_or_else(
+        || vec!["check credentials, clock and network, e.g. with: aws sts get-caller-identity".to_owned()],
+        hints_of,
+    )
+}
+
+/// What to do about an address that was not reached: about what led there first.
+pub(super) fn hints_of(unreached: &Unreached) -> Vec<String> {
+    let Unreached { host, region, setting, proxy, hitch } = unreached;
+    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+    match (hitch, proxy) {
+        (hitch, _) if hitch.is_tls() => vec![
+            "the certificates that are trusted come from AWS_CA_BUNDLE, else ca_bundle of the profile, else SSL_CERT_FILE \
+             and SSL_CERT_DIR, else the system"
+                .to_owned(),
+            "where a proxy or a private endpoint has a certificate of its own, name its issuer there; `keybatch doctor` \
+             shows what is set"
+                .to_owned(),
+        ],
+        (Hitch::ProxyWantsUser, Some(proxy)) => {
+            vec![format!("name them in {}: http://USER:PASSWORD@HOST:PORT", proxy.variable)]
+        }
+        (_, Some(proxy)) if proxy.address.starts_with("socks") => {
+            vec![format!("{} names a SOCKS proxy, and the AWS SDK can only use HTTP proxies", proxy.variable)]
+        }
+        (_, Some(proxy)) => {
+            let variable = &proxy.variable;
+            vec![format!("check {variable}, or exempt the host from it: NO_PROXY={name}")]
+        }
+        (_, None) => {
+            let mut hints = Vec::new();
+            match (setting, hitch) {
+                (Some(setting), _) => hints.push(format!("check {setting}")),
+                (None, Hitch::NotResolved) => hints.push(format!(
+                    "check that Lightsail has the region {region} (aws lightsail get-regions lists them), and the network"
+                )),
+                (None, _) => {}
+            }
+            if setting.is_none() {
+                hints.push("where a proxy leads out of the network, name it in HTTPS_PROXY".to_owned());
+            }
+            hints
+        }
+    }
+}

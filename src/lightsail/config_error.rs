@@ -1,0 +1,42 @@
+//! Why the AWS configuration cannot be used.
+
+use super::service::Service;
+use super::trust::BundleError;
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsConfigError {
+    /// There are no credentials to ask the service with, or they cannot be had. Why is not told: a helper program's own
+    /// words would be in it, and these may be secrets.
+    #[error("there are no usable AWS credentials")]
+    NoCredentials,
+    /// The address of the service could not be determined.
+    #[error("cannot determine the address of {} in {region}: {reason}", .service.name())]
+    NoAddress {
+        /// Whose.
+        service: Service,
+        /// The region asked for.
+        region: String,
+        /// The SDK's reason.
+        reason: String,
+        /// The settings that take part in it.
+        settings: Vec<String>,
+    },
+    /// A setting holds a user or a password for the address, which would get into the journal.
+    #[error("the address in {setting} contains a user or password, which would end up in the journal")]
+    SecretAddress {
+        /// The setting.
+        setting: String,
+    },
+    /// A setting holds no address. The SDK would pass over some of these in silence, and ask AWS itself.
+    #[error("{setting} is {url:?}, which is no address such as https://host:port")]
+    NotAnAddress {
+        /// The setting.
+        setting: String,
+        /// What it says.
+        url: String,
+    },
+    /// The certificates to trust cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}

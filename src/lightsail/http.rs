@@ -1,0 +1,108 @@
+//! The HTTP clients under the SDK: one for the service, whose proxies and certificates the machine's settings name, and
+//! one for rehearsals, which knows neither.
+
+use std::sync::Arc;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
+use aws_smithy_types::config_bag::ConfigBag;
+
+use super::proxy::is_near;
+use super::trust::Bundle;
+
+/// The client for rehearsals: plain HTTP to this machine, without proxies, without certificates.
+pub(super) fn rehearsing() -> SharedHttpClient {
+    Builder::new().build_http()
+}
+
+/// The client for the service. Certificates come from `bundle`, else from the system; proxies from the environment, as in
+/// the SDK's own client, but never for what is near.
+pub(super) fn client(bundle: Option<&Bundle>) -> SharedHttpClient {
+    let trusted = bundle.map(|bundle| Arc::<[u8]>::from(bundle.pem.as_slice()));
+    let near = connecting(ProxyConfig::disabled(), trusted.clone());
+    let far = connecting(ProxyConfig::from_env(), trusted);
+    SharedHttpClient::new(Routed { near, far })
+}
+
+fn connecting(proxies: ProxyConfig, trusted: Option<Arc<[u8]>>) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        if let Some(pem) = &trusted {
+            let store = TrustStore::empty().with_pem_certificate(pem.to_vec());
+            if let Ok(context) = TlsContext::builder().with_trust_store(store).build() {
+                builder.set_tls_context(context);
+            }
+        }
+        builder.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            builder.set_sleep_impl(components.sleep_impl());
+        }
+        builder.set_proxy_config(Some(proxies.clone()));
+        builder.build_with_resolver(Resolver)
+    })
+}
+
+/// Asks the operating system, as the HTTP client would, but gives its failure a type that can be told from others.
+#[derive(Debug, Clone, Copy)]
+struct Resolver;
+
+impl ResolveDns for Resolver {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// Two clients, chosen between by each request's host.
+#[derive(Debug)]
+struct Routed {
+    near: SharedHttpClient,
+    far: SharedHttpClient,
+}
+
+impl HttpClient for Routed {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(RoutedConnector {
+            near: self.near.http_connector(settings, components),
+            far: self.far.http_connector(settings, components),
+        })
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        config: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        // Loads the system's certificates now instead of within the first attempt.
+        self.near.validate_base_client_config(components, config)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.near.connector_metadata()
+    }
+}
+
+#[derive(Debug)]
+struct RoutedConnector {
+    near: SharedHttpConnector,
+    far: SharedHttpConnector,
+}
+
+impl HttpConnector for RoutedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let host = request.uri().parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+        if host.is_some_and(|host| is_near(&host)) { self.near.call(request) } else { self.far.call(request) }
+    }
+}

@@ -1,0 +1,53 @@
+//! Puts together why an address was not reached: what stood in the way, and the settings that led there.
+
+use std::error::Error as StdError;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+
+use super::address::Settings;
+use super::classify::Wire;
+use super::hitch::hitch;
+use super::proxy::Proxies;
+use super::service::Service;
+use crate::domain::{Hitch, Unreached};
+
+/// What a proxy answers that wants to know who asks.
+const PROXY_WANTS_USER: u16 = 407;
+
+/// What a call was about, and the settings that may have led it astray.
+pub(super) struct Asked<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) proxies: &'a Proxies,
+    pub(super) service: Service,
+    pub(super) region: &'a str,
+}
+
+impl Asked<'_> {
+    /// Why `uri` was not reached; `None` where it was, or nothing was sent.
+    pub(super) fn unreached<E>(
+        &self,
+        wire: Wire,
+        uri: Option<&str>,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Option<Unreached>
+    where
+        E: StdError + 'static,
+    {
+        let uri: http::Uri = uri?.parse().ok()?;
+        let host = uri.authority()?.as_str().rsplit('@').next()?.to_owned();
+        let proxy = self.proxies.of(&uri);
+        let slow = matches!(error, SdkError::DispatchFailure(failure) if failure.is_timeout());
+        let hitch = match wire {
+            Wire::ConnectFailed => match hitch(error) {
+                Hitch::NotConnected if slow => Hitch::ConnectTimeout,
+                hitch => hitch,
+            },
+            Wire::Timeout | Wire::Cut => Hitch::NoAnswer,
+            Wire::Answer { status: PROXY_WANTS_USER } if proxy.is_some() => Hitch::ProxyWantsUser,
+            Wire::Answer { .. } | Wire::NotBuilt | Wire::NoCredentials => return None,
+        };
+        let setting = self.settings.leading(self.service);
+        Some(Unreached { host, region: self.region.to_owned(), setting, proxy, hitch })
+    }
+}
