@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first drains what is in flight and stops resumably, the second leaves at once.
+//! SIGINT, SIGTERM and SIGHUP: the first drains what is in flight and stops resumably, a second one that is meant exits at once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 
@@ -13,7 +13,7 @@ use support::{Act, Bench, invariants, safety, summary};
 // SEMANTICS: P44
 #[test]
 fn one_signal_drains() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let bench = Bench::new();
         let names = bench.world.keys("key", 40);
         bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_millis(200)));
@@ -63,9 +63,9 @@ fn two_signals_leave_at_once() {
     let mut live = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "1", "--attempt-timeout", "15s"]);
     bench.world.wait_for_deletes(1);
     live.signal(Signal::INT);
-    // Signals of one kind may merge: the second must come after the first was taken. A drain never ends here.
+    // A drain never ends here, and a second signal counts from two seconds after the first.
     let first = Instant::now();
-    while first.elapsed() < Duration::from_millis(700) {
+    while first.elapsed() < Duration::from_millis(2_300) {
         assert!(!live.has_ended(), "one signal drains");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -79,6 +79,68 @@ fn two_signals_leave_at_once() {
     bench.resume().exits(0);
     safety(&bench);
     assert!(bench.world.state().keys.is_empty());
+}
+
+/// One Ctrl-C that a wrapper delivers twice, and a workflow that is cancelled (GitHub sends SIGINT, then SIGTERM): requests in
+/// flight are settled all the same.
+// SEMANTICS: P44
+#[test]
+fn a_doubled_signal_is_one() {
+    for (pause_ms, second) in
+        [(0, Signal::INT), (30, Signal::INT), (800, Signal::TERM), (2_500, Signal::TERM), (2_500, Signal::HUP)]
+    {
+        let bench = Bench::new();
+        let names = bench.world.keys("key", 6);
+        bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_secs(4)));
+        let live = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "1", "--attempt-timeout", "10s"]);
+        bench.world.wait_for_deletes(1);
+        live.signal(Signal::INT);
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        live.signal(second);
+        let done = live.wait().exits(5);
+        let summary = summary(&bench, &done);
+        assert_eq!((&summary["outcomes"]["deleted"], &summary["stopped_by"]), (&1.into(), &"signal".into()), "{done}");
+        invariants(&bench);
+    }
+}
+
+/// Under `nohup`, a terminal that is closed stops nothing.
+// SEMANTICS: P44
+#[test]
+fn an_ignored_hang_up_stays_ignored() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_secs(1)));
+    let mut arguments =
+        vec!["-c".to_owned(), "trap '' HUP; exec \"$0\" \"$@\"".to_owned(), support::binary().to_owned()];
+    arguments.extend(Bench::run_args(&bench.manifest(&names), &["--concurrency", "1"]));
+    arguments.extend(["--yes".to_owned(), "--journal".to_owned(), bench.journal().display().to_string()]);
+    let live = support::Live::of(bench.command_of("sh", &arguments).spawn().unwrap());
+    bench.world.wait_for_deletes(1);
+    live.signal(Signal::HUP);
+    live.wait().exits(0);
+    invariants(&bench);
+}
+
+/// `--drain-timeout` bounds what the first signal waits for; what is then open is settled by resume.
+// SEMANTICS: P44
+#[test]
+fn draining_takes_no_longer_than_it_may() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 3);
+    bench.world.script("DeleteKeyPair", "*", [Act::hang()]);
+    let arguments = ["--concurrency", "1", "--attempt-timeout", "30s", "--drain-timeout", "1s"];
+    let live = bench.spawn_run(&bench.manifest(&names), &arguments);
+    bench.world.wait_for_deletes(1);
+    let first = Instant::now();
+    live.signal(Signal::TERM);
+    let done = live.wait().exits(5);
+    assert!((900..4_000).contains(&first.elapsed().as_millis()), "exited after {:?}\n{done}", first.elapsed());
+    assert_eq!(done.json()["stopped_by"], "signal", "{done}");
+    safety(&bench);
+    bench.world.heal();
+    bench.resume().exits(0);
+    safety(&bench);
 }
 
 /// A signal while planning: nothing was sent, and the manifest is free again.

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 
 use super::error::CliError;
 use super::exit::Exit;
+use super::signals::DRAIN_TIMEOUT;
 use crate::domain::Policy;
 use crate::execute::control::Limits;
 use crate::execute::rate::RateCap;
@@ -46,6 +47,9 @@ pub(super) struct SessionOptions {
     /// Stop after this time
     #[arg(long, env = "KEYBATCH_MAX_DURATION", value_name = "TIME", value_parser = duration)]
     pub(super) max_duration: Option<Duration>,
+    /// Time to settle what is in flight after a signal; then exit at once [default: 60s]
+    #[arg(long, env = "KEYBATCH_DRAIN_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    pub(super) drain_timeout: Option<Duration>,
     /// Profile of the shared AWS configuration
     #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
     pub(super) profile: Option<String>,
@@ -88,6 +92,11 @@ impl SessionOptions {
         Ok(policy)
     }
 
+    /// How long requests in flight may take to be settled after a signal.
+    pub(super) fn drain(&self) -> Duration {
+        self.drain_timeout.unwrap_or(DRAIN_TIMEOUT)
+    }
+
     /// The limits that are meant, for a plan of so many deletes.
     pub(super) fn limits(&self, deletes: u64) -> Limits {
         Limits { max_deletes: self.max_deletes, max_failures: self.max_failures.map(|most| most.rows(deletes)) }
@@ -111,6 +120,7 @@ impl SessionOptions {
         put("max_deletes", self.max_deletes.map(|most| most.to_string()));
         put("max_failures", self.max_failures.map(|most| most.to_string()));
         put("max_duration", self.max_duration.map(duration_text));
+        put("drain_timeout", self.drain_timeout.map(duration_text));
         put("profile", self.profile.clone());
         put("endpoint_url", self.endpoint_url.clone());
         put("expect_account", self.expect_account.clone());

@@ -40,7 +40,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.policy(Policy::default())?;
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
     let began = tokio::time::Instant::now();
-    let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
+    let signals = Signals::listen(context.ui.clone(), args.options.drain())
+        .map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
     // That it cannot be looked for does not mean that it is not there.
     let there = context.journal.try_exists().map_err(|error| {
         let message = format!("the journal {} cannot be looked for: {error}", context.journal.display());
@@ -64,7 +65,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         // Once the run goes on, it says by itself what was sent.
         result = went_on => result.map_err(|error| error.sent(Sent::Reads)),
         // And it listens to signals by itself.
-        () = signals.abandoned() => {
+        () = signals.before_a_session() => {
             context.ui.say("stopped: nothing was sent but reads");
             Ok(Exit::Stopped)
         }
@@ -126,7 +127,7 @@ async fn go_on(
     if let Some(error) = probe_lanes(&session, &record, &policy, &lanes).await? {
         return session.leave(error).await;
     }
-    session.signals.past_planning();
+    session.signals.hand_over();
     session.work(policy, &sealed, lanes).await
 }
 

@@ -124,7 +124,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let world = args.sandbox.iter().flatten().map(|world| (world.as_path(), "the world file"));
     let read: Vec<_> = world.chain([(args.manifest.as_path(), "the manifest")]).collect();
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &read)?;
-    let signals = Signals::listen(context.ui.clone()).map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
+    let signals = Signals::listen(context.ui.clone(), args.options.drain())
+        .map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
     let input = open_manifest(&args.manifest)?;
     let scratch = if args.dry_run { Some(Scratch::create()?) } else { None };
     let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.0.join("journal.db"));
@@ -136,7 +137,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         // Behind the confirmation, the work says by itself what was sent.
         result = worked => result.map_err(|error| error.sent(Sent::Reads)),
         // Behind the confirmation, the work itself listens to signals.
-        () = signals.abandoned() => {
+        () = signals.before_a_session() => {
             context.ui.say(&format!("stopped: nothing was sent but reads, and {NOT_BEGUN}"));
             Ok(Exit::Stopped)
         }
@@ -276,7 +277,7 @@ async fn execute(
         confirmed_by: confirmed_by.to_owned(),
         policy: policy.clone(),
     };
-    session.signals.past_planning();
+    session.signals.hand_over();
     session.open.journal.append(vec![draft(session.run, Event::RunStarted(started))]).await?;
     let runs = session.open.reader.runs().await?;
     let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
-use super::signals::Signals;
+use super::signals::{DRAIN_TIMEOUT, Signals};
 use super::{Context, Format};
 use crate::sandbox::{SandboxOptions, Source, StateDir, World, start};
 
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
         None => Source::Memory(world.unwrap_or_else(empty)),
     };
-    let signals = Signals::listen(context.ui.clone())?;
+    let signals = Signals::listen(context.ui.clone(), DRAIN_TIMEOUT)?;
     let sandbox = start(SandboxOptions { addr: args.listen, source })
         .await
         .map_err(|error| environment(&error).code(Code::Sandbox))?;

@@ -281,7 +281,7 @@ impl Session<'_> {
             ended = work_off(shared, Arc::new(self.open.reader.clone()), work.collect()) => ended,
             () = self.signals.second.cancelled() => {
                 progress.finish();
-                self.context.ui.say("left at once: what was in flight is settled by the next session");
+                self.context.ui.say("exiting at once: the next session settles the requests that are in flight");
                 // Nobody who asks twice should wait for a busy disk.
                 let summed = self.sum_up(Some(StoppedBy::Signal));
                 if tokio::time::timeout(PATIENCE_OF_THE_HURRIED, summed).await.is_err() {

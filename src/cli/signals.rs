@@ -1,8 +1,13 @@
-//! SIGINT and SIGTERM: the first asks to stop in order, the second leaves at once.
+//! SIGINT, SIGTERM and SIGHUP: the first asks to stop in order, a second one that is meant exits at once.
+//!
+//! One Ctrl-C often arrives twice: from the terminal and from a wrapper, or as SIGINT and then SIGTERM from a pipeline that
+//! is cancelled. [`hurries`] says which signals count as a second one.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ui::Ui;
@@ -11,62 +16,123 @@ use crate::execute::control::{Control, StoppedBy};
 /// "File size limit exceeded": the same number on all machines that Linux and Rust share, but for MIPS.
 const SIGXFSZ: i32 = 25;
 
+/// How long after the first signal another one still is the same request. Wrappers repeat a signal within milliseconds,
+/// and a person who means it waits longer than this.
+const ONE_REQUEST: Duration = Duration::from_secs(2);
+
+/// How long requests in flight may take to be settled after the first signal. An attempt is dead after 15 s and its grace;
+/// one minute leaves room to look, and is within what supervisors can be given.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A signal that asks to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Interrupt,
+    Terminate,
+    HangUp,
+}
+
+/// Whether the signal `ask`, at the time `at`, is to exit at once, after those `before` it.
+///
+/// Nothing counts within two seconds of the first. After that a Ctrl-C counts whatever came before it, and any signal counts that
+/// is repeated after two seconds. SIGTERM after SIGINT is a supervisor's next step, and SIGHUP after another is a terminal that is
+/// closed: they change nothing.
+fn hurries(before: &[(Ask, Duration)], ask: Ask, at: Duration) -> bool {
+    let Some((_, first)) = before.first() else { return false };
+    if at.saturating_sub(*first) < ONE_REQUEST {
+        return false;
+    }
+    let repeated = before.iter().any(|(earlier, when)| *earlier == ask && at.saturating_sub(*when) >= ONE_REQUEST);
+    let interrupted = before.iter().any(|(earlier, _)| *earlier == Ask::Interrupt);
+    match ask {
+        Ask::Interrupt => true,
+        Ask::Terminate => repeated || !interrupted,
+        Ask::HangUp => repeated,
+    }
+}
+
 /// What signals have asked for so far.
 #[derive(Debug, Clone)]
 pub(super) struct Signals {
     /// Cancelled by the first.
     pub(super) first: CancellationToken,
-    /// Cancelled by the second.
+    /// Cancelled by a second one, and when draining takes too long.
     pub(super) second: CancellationToken,
     control: Arc<Mutex<Option<Arc<Control>>>>,
-    /// Cancelled once requests other than reads may leave.
-    sending: CancellationToken,
+    /// Cancelled once a session deals with signals by itself.
+    opened: CancellationToken,
+    drain: Duration,
 }
 
 impl Signals {
-    /// Begins to listen.
-    pub(super) fn listen(ui: Ui) -> std::io::Result<Self> {
+    /// Begins to listen. After the first signal, requests in flight have the time `drain` to be settled.
+    pub(super) fn listen(ui: Ui, drain: Duration) -> std::io::Result<Self> {
         let signals = Self {
             first: CancellationToken::new(),
             second: CancellationToken::new(),
             control: Arc::default(),
-            sending: CancellationToken::new(),
+            opened: CancellationToken::new(),
+            drain,
         };
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+        // Asked before any handler is installed, which would hide it.
+        let keeps_running = hang_up_is_ignored();
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        let hang_up = if keeps_running { None } else { Some(signal(SignalKind::hangup())?) };
         // A file that grows beyond a limit is an error of the write, not the end of the process.
         let mut too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
         tokio::spawn(async move { while too_large.recv().await.is_some() {} });
-        let told = signals.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                if told.first.is_cancelled() {
-                    told.second.cancel();
-                    return;
-                }
-                told.first.cancel();
-                if let Some(control) = &*told.control.lock().unwrap_or_else(PoisonError::into_inner) {
-                    ui.say("stopping: what is in flight is settled first; once more to leave at once");
-                    control.stop(StoppedBy::Signal, "stopped by a signal", None);
-                }
-            }
-        });
+        tokio::spawn(signals.clone().obey(ui, interrupt, terminate, hang_up));
         Ok(signals)
     }
 
-    /// From now on, a signal must not simply end the process: requests other than reads may leave.
-    pub(super) fn past_planning(&self) {
-        self.sending.cancel();
+    async fn obey(self, ui: Ui, mut interrupt: Signal, mut terminate: Signal, mut hang_up: Option<Signal>) {
+        let began = Instant::now();
+        let mut before = Vec::new();
+        loop {
+            let ask = tokio::select! {
+                _ = interrupt.recv() => Ask::Interrupt,
+                _ = terminate.recv() => Ask::Terminate,
+                () = received(&mut hang_up) => Ask::HangUp,
+            };
+            let at = began.elapsed();
+            if before.is_empty() {
+                self.ask(&ui);
+            } else if hurries(&before, ask, at) {
+                self.second.cancel();
+                return;
+            }
+            before.push((ask, at));
+        }
     }
 
-    /// Ends with the first signal, if that comes while only reads were sent.
-    pub(super) async fn abandoned(&self) {
+    /// The first signal.
+    fn ask(&self, ui: &Ui) {
+        self.first.cancel();
+        if let Some(control) = &*self.control.lock().unwrap_or_else(PoisonError::into_inner) {
+            ui.say(&format!(
+                "stopping: nothing new is sent, and requests in flight are settled, for {} s at most; press Ctrl-C again to \
+                 exit at once",
+                self.drain.as_secs_f64()
+            ));
+            control.stop(StoppedBy::Signal, "stopped by a signal", None);
+        }
+        let (second, drain) = (self.second.clone(), self.drain);
+        tokio::spawn(async move {
+            tokio::time::sleep(drain).await;
+            second.cancel();
+        });
+    }
+
+    /// From now on, a session deals with the first signal by itself.
+    pub(super) fn hand_over(&self) {
+        self.opened.cancel();
+    }
+
+    /// Ends with the first signal, if that comes before a session deals with it.
+    pub(super) async fn before_a_session(&self) {
         self.first.cancelled().await;
-        if self.sending.is_cancelled() {
+        if self.opened.is_cancelled() {
             std::future::pending::<()>().await;
         }
     }
@@ -76,6 +142,57 @@ impl Signals {
         *self.control.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(control));
         if self.first.is_cancelled() {
             control.stop(StoppedBy::Signal, "stopped by a signal", None);
+        }
+    }
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the process was started so that SIGHUP does nothing, as `nohup` does it.
+fn hang_up_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Bit 0 is signal 1, SIGHUP.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seen (field 12): a Ctrl-C delivered twice by a wrapper and a cancelled workflow (SIGINT, then SIGTERM after 7.5 s) made
+    /// the program exit in mid-flight.
+    // SEMANTICS: P44
+    #[test]
+    fn only_a_second_signal_that_is_meant_hurries() {
+        use Ask::{HangUp, Interrupt, Terminate};
+        type Case<'a> = (&'a [(Ask, u64)], (Ask, u64), bool);
+        let cases: [Case<'_>; 14] = [
+            (&[], (Interrupt, 5_000), false),
+            (&[(Interrupt, 0)], (Interrupt, 0), false),
+            (&[(Interrupt, 0)], (Interrupt, 1_999), false),
+            (&[(Interrupt, 0)], (Interrupt, 2_000), true),
+            (&[(Interrupt, 0), (Interrupt, 30)], (Interrupt, 2_001), true),
+            (&[(Interrupt, 0)], (Terminate, 800), false),
+            (&[(Interrupt, 0)], (Terminate, 7_500), false),
+            (&[(Interrupt, 0), (Terminate, 7_500)], (Terminate, 9_500), true),
+            (&[(Terminate, 0)], (Terminate, 2_000), true),
+            (&[(Terminate, 0)], (Interrupt, 2_000), true),
+            (&[(HangUp, 0)], (Terminate, 2_000), true),
+            (&[(Terminate, 0)], (HangUp, 10), false),
+            (&[(Interrupt, 0)], (HangUp, 9_000), false),
+            (&[(HangUp, 0)], (HangUp, 2_000), true),
+        ];
+        for (before, (ask, at), expected) in cases {
+            let before: Vec<_> = before.iter().map(|(ask, at)| (*ask, Duration::from_millis(*at))).collect();
+            assert_eq!(hurries(&before, ask, Duration::from_millis(at)), expected, "{ask:?} at {at} after {before:?}");
         }
     }
 }
