@@ -9,7 +9,9 @@ use super::connect::Connection;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::{Context, Format, shown};
+use crate::journal::event::Severity;
 use crate::plan::Plan;
+use crate::plan::recreated::RECREATED;
 
 /// How many names are shown.
 const NAMES: usize = 10;
@@ -24,17 +26,11 @@ pub(super) async fn confirm(
 ) -> Result<&'static str, CliError> {
     let deletes = plan.sealed.deletes;
     describe(plan, connection).iter().for_each(|line| context.ui.talk(line));
-    if let Some(expected) = confirm {
-        if expected != deletes {
-            let message = format!("--confirm {expected}, but the plan would delete {deletes} key pairs");
-            return Err(CliError::new(Exit::Refused, message).code(Code::Confirm).sent(Sent::Reads));
-        }
-        return Ok("confirm");
+    if let Some(confirmed_by) = judge(plan, yes, confirm)? {
+        return Ok(confirmed_by);
     }
-    if yes {
-        return Ok("yes");
-    }
-    if deletes == 0 {
+    let nothing_there = plan.nothing_there().next().is_some();
+    if deletes == 0 && !nothing_there {
         return Ok("nothing_to_delete");
     }
     context.ui.say(&format!("Deleting cannot be undone. Type {deletes} to delete {deletes} key pairs:"));
@@ -48,6 +44,33 @@ pub(super) async fn confirm(
     } else {
         Err(CliError::new(Exit::Declined, "declined").sent(Sent::Reads))
     }
+}
+
+/// What the flags say of the plan: by what it is confirmed, if it is.
+///
+/// # Errors
+/// Where they refuse it.
+pub(super) fn judge(plan: &Plan, yes: bool, confirm: Option<u64>) -> Result<Option<&'static str>, CliError> {
+    let deletes = plan.sealed.deletes;
+    if let Some(expected) = confirm {
+        if expected != deletes {
+            let message = format!("--confirm {expected}, but the plan would delete {deletes} key pairs");
+            return Err(CliError::new(Exit::Refused, message).code(Code::Confirm).sent(Sent::Reads));
+        }
+        return Ok(Some("confirm"));
+    }
+    let nothing_there: Vec<_> = plan.nothing_there().map(|(region, _)| region).collect();
+    if yes && !nothing_there.is_empty() {
+        let regions = nothing_there.join(", ");
+        let message =
+            format!("none of the key pairs that the manifest names is in {regions}; --yes does not confirm that");
+        return Err(CliError::new(Exit::Refused, message)
+            .hint("check account, profile and region: a wrong one looks like this")
+            .hint(format!("if they are right, run it with: --confirm {deletes}"))
+            .code(Code::Confirm)
+            .sent(Sent::Reads));
+    }
+    Ok(yes.then_some("yes"))
 }
 
 /// What the plan is, in lines for people.
@@ -71,10 +94,18 @@ fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     }
     let (rows, deletes, skips, absents) = (sealed.rows, sealed.deletes, sealed.skips, sealed.absents);
     lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} not there"));
+    for (region, rows) in plan.nothing_there() {
+        lines.push(format!("warning   {}: none of the {rows} key pairs named there is there", shown(region)));
+    }
     for (kind, count) in &plan.note_counts {
         lines.push(format!("note      {kind}: {count}"));
     }
-    for (row, name, note) in plan.notes.iter().take(NAMES) {
+    for (row, name, note) in plan.recreated.iter().take(NAMES) {
+        let done = if note.severity == Severity::Warn { "noted" } else { "skipped" };
+        lines.push(format!("recreated row {row}, {} ({done}): {}", shown(name), shown(&note.text)));
+    }
+    let others = plan.notes.iter().filter(|(_, _, note)| note.kind != RECREATED);
+    for (row, name, note) in others.take(NAMES) {
         lines.push(format!("          row {row}, {}: {}", shown(name), shown(&note.text)));
     }
     if deletes > 0 {

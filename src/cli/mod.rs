@@ -3,6 +3,7 @@
 //! One file a subcommand, each with an `Args` struct and one function. Arguments as typed are turned into settings as
 //! meant (`settings`) before anything acts on them.
 
+mod again;
 mod checkpoints;
 pub mod code;
 mod completions;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::again::only_unfinished;
 use super::code::Code;
 use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, Sent};
@@ -24,7 +25,7 @@ use crate::plan::{PlanError, Probe, probe};
 /// Go on with a run that was stopped or killed
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A run's id, a unique prefix of it, or latest [default: the latest unfinished run]
+    /// A run's id, a unique prefix of it, or latest [default: the only unfinished run; a real one before rehearsals]
     #[arg(value_name = "RUN")]
     run: Option<String>,
     /// Region to ask for the caller's identity [default: as the AWS configuration says]
@@ -79,17 +80,29 @@ async fn go_on(
     open: OpenJournal,
     began: tokio::time::Instant,
 ) -> Result<Exit, CliError> {
-    let Some(record) = choose(&open, args.run.as_deref()).await? else {
+    let Some(record) = choose(&open, args.run.as_deref(), context).await? else {
         open.journal.clone().close().await?;
-        context.ui.say("nothing to resume: every run is finished");
         return nothing(context);
     };
     if record.state == "finished" {
         return already_finished(context, &open, &record).await;
     }
+    carry_on(&args.options, context, signals, open, began, record, None).await
+}
+
+/// Goes on with an unfinished run, over `connection` if there is one.
+pub(super) async fn carry_on(
+    options: &SessionOptions,
+    context: &Context,
+    signals: Signals,
+    open: OpenJournal,
+    began: tokio::time::Instant,
+    record: RunRecord,
+    connection: Option<Connection>,
+) -> Result<Exit, CliError> {
     refuse_altered(context, &open).await?;
     let (sealed, started) = plan_of(&open, &record).await?;
-    let policy = args.options.policy(started.policy.clone())?;
+    let policy = options.policy(started.policy.clone())?;
     let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) {
         let directory = world_directory(&context.journal, record.run);
         if directory.exists() { Goal::OldWorld(directory) } else { Goal::Service }
@@ -99,14 +112,16 @@ async fn go_on(
     let targets = open.reader.targets(record.run_no).await?;
     // Invalid rows have a target without a region, which cannot be asked.
     let region = targets.iter().map(|target| target.target.region.as_str()).find(|region| !region.is_empty());
-    let connection =
-        connect(&args.options, &policy, context, record.run, region, goal, record.endpoint.as_deref()).await?;
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connect(options, &policy, context, record.run, region, goal, record.endpoint.as_deref()).await?,
+    };
     refuse_another(&record, &connection)?;
     wait_out(&open, record.run, &connection, context, async |_, _| Ok(true)).await?;
-    let opened = session_opened(context, "resume", &args.options, &policy, Some(&connection), record.sandbox, &[]);
+    let opened = session_opened(context, "resume", options, &policy, Some(&connection), record.sandbox, &[]);
     let session = Session {
         context,
-        options: &args.options,
+        options,
         run: record.run,
         session: opened.session.clone(),
         sandbox: record.sandbox,
@@ -171,11 +186,15 @@ async fn probe_lanes(
     Ok(None)
 }
 
-/// The run that is meant: the named one, or the latest that is not finished.
-async fn choose(open: &OpenJournal, named: Option<&str>) -> Result<Option<RunRecord>, CliError> {
-    let runs = open.reader.runs().await?;
+/// The run that is meant: the named one, or the only unfinished one.
+async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> Result<Option<RunRecord>, CliError> {
     let Some(named) = named else {
-        return Ok(runs.into_iter().rev().find(|record| matches!(record.state.as_str(), "running" | "stopped")));
+        let runs = open.reader.runs().await?;
+        let is_left = runs.iter().any(|record| matches!(record.state.as_str(), "running" | "stopped"));
+        if !is_left {
+            context.ui.say("nothing to resume: no run is unfinished");
+        }
+        return only_unfinished(runs, context);
     };
     let record = crate::audit::runs::resolve(&open.reader, named).await?;
     if record.state == "abandoned" {
@@ -196,7 +215,11 @@ fn nothing(context: &Context) -> Result<Exit, CliError> {
 }
 
 /// A finished run stays as it is (I6): say again how it ended.
-async fn already_finished(context: &Context, open: &OpenJournal, record: &RunRecord) -> Result<Exit, CliError> {
+pub(super) async fn already_finished(
+    context: &Context,
+    open: &OpenJournal,
+    record: &RunRecord,
+) -> Result<Exit, CliError> {
     let outcomes = open.reader.counts(record).await?;
     let requests = requests(&open.reader, record).await?;
     let superfluous = open.reader.superfluous(record.run_no).await?;

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
+use super::again::{self, Admitted, AgainArgs, Place};
 use super::code::Code;
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
 use super::error::{CliError, NOT_BEGUN, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use super::progress::Planning;
+use super::resume::{already_finished, carry_on};
 use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened, wait_out};
 use super::signals::Signals;
 use super::{Context, checkpoints, confirm, network};
@@ -62,6 +64,8 @@ pub(super) struct Args {
     #[arg(long, env = "KEYBATCH_IF_IN_USE", value_name = "WHAT", default_value = "warn")]
     if_in_use: InUse,
     #[command(flatten)]
+    again: AgainArgs,
+    #[command(flatten)]
     options: SessionOptions,
 }
 
@@ -95,6 +99,7 @@ impl Args {
             InUse::Refuse => "refuse",
         };
         let mut named = vec![("if_in_use", if_in_use.to_owned())];
+        named.extend(self.again.named());
         named.extend(self.skip_invalid.then(|| ("skip_invalid", "true".to_owned())));
         let annotation = self.annotation.join(",");
         named.extend((!annotation.is_empty()).then_some(("annotation", annotation)));
@@ -114,12 +119,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.region = args.region.clone();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     let policy = args.options.policy(Policy::default())?;
-    let asks = !args.yes && args.confirm.is_none() && !args.dry_run;
-    if asks && (!context.environment.stdin_is_terminal || args.manifest.as_os_str() == "-") {
-        return Err(CliError::new(Exit::Usage, "there is no terminal to ask for a confirmation")
-            .code(Code::NoTerminal)
-            .sent(Sent::Nothing)
-            .hint("say --yes, or --confirm N for exactly N deletes; --dry-run shows the plan"));
+    if !args.again.resume {
+        refuse_without_terminal(&args, context)?;
     }
     let world = args.sandbox.iter().flatten().map(|world| (world.as_path(), "the world file"));
     let read: Vec<_> = world.chain([(args.manifest.as_path(), "the manifest")]).collect();
@@ -156,7 +157,6 @@ async fn work(
     signals: Signals,
 ) -> Result<Exit, CliError> {
     let began = tokio::time::Instant::now();
-    let sandbox = args.sandbox.is_some();
     let directory = journal_path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut staged = match stage(args, context, input, directory.unwrap_or(Path::new(".")), run).await {
         Ok(staged) => staged,
@@ -165,7 +165,6 @@ async fn work(
         }
         Err(Refusal::Other(error)) => return Err(error),
     };
-    refuse_unfinished(&open, &staged.ingested, sandbox).await?;
     for near_miss in &staged.ingested.near_misses {
         context.ui.say(&format!(
             "warning: column {} is kept as an annotation and not compared; {} was perhaps meant",
@@ -177,12 +176,51 @@ async fn work(
         context.ui.say(&format!("warning: --annotation {} names no column of the manifest", super::shown(name)));
     }
     let goal = goal(args, &mut staged, journal_path, run).await?;
-    let region = staged.regions.first().map(String::as_str);
-    let connection = connect(&args.options, &policy, context, run, region, goal, None).await?;
-    if connection.is_sandbox() != sandbox {
-        // A sandbox that another process serves.
-        refuse_unfinished(&open, &staged.ingested, connection.is_sandbox()).await?;
+    let past = again::past(args.dry_run, context, &open.reader).await?;
+    let sha256 = staged.ingested.sha256.clone();
+    if let Goal::NewWorld(world, _) = &goal {
+        let place = Place::BuiltIn { world: world.name(), journal: &context.journal };
+        match again::admit(args.again, past.as_ref(), &sha256, place).await? {
+            Admitted::Begin { .. } => {}
+            Admitted::GoOn(record) => {
+                return carry_on(&args.options, context, signals, open, began, record, None).await;
+            }
+            Admitted::Finished(record) => return already_finished(context, &open, &record).await,
+        }
     }
+    let region = staged.regions.first().map(String::as_str);
+    // A run's requests name it, so those of a run that may go on name that one.
+    let named = if args.again.resume { again::likely(past.as_ref(), &sha256).await?.unwrap_or(run) } else { run };
+    let mut connection = connect(&args.options, &policy, context, named, region, goal, None).await?;
+    let is_again = match again::admit(args.again, past.as_ref(), &sha256, Place::Connected(&connection)).await? {
+        Admitted::Begin { again } => again,
+        Admitted::GoOn(record) => {
+            let connection = (record.run == named).then_some(connection);
+            return carry_on(&args.options, context, signals, open, began, record, connection).await;
+        }
+        Admitted::Finished(record) => return already_finished(context, &open, &record).await,
+    };
+    refuse_without_terminal(args, context)?;
+    if named != run {
+        connection = connect(&args.options, &policy, context, run, region, Goal::Service, None).await?;
+    }
+    again::learn_past(&mut staged.stage, past.as_ref(), &sha256, &connection).await?;
+    begin(args, context, policy, run, Begun { open, signals, began, staged, connection, is_again }).await
+}
+
+/// What a run begins with.
+struct Begun {
+    open: OpenJournal,
+    signals: Signals,
+    began: tokio::time::Instant,
+    staged: Staged,
+    connection: Connection,
+    /// Whether a run of this manifest is finished.
+    is_again: bool,
+}
+
+async fn begin(args: &Args, context: &Context, policy: Policy, run: RunId, begun: Begun) -> Result<Exit, CliError> {
+    let Begun { open, signals, began, mut staged, connection, is_again } = begun;
     let stage = tokio::sync::Mutex::new(&mut staged.stage);
     let is_ours = async |region: &str, name: &str| stage.lock().await.names(region, name).await;
     wait_out(&open, run, &connection, context, is_ours).await?;
@@ -209,7 +247,7 @@ async fn work(
     };
     let ingested = Event::ManifestIngested(manifest_entry(&staged.ingested));
     let mut drafts = vec![draft(run, Event::SessionOpened(opened)), draft(run, ingested)];
-    drafts.extend(overrides(args, context).into_iter().map(|used| draft(run, Event::OverrideUsed(used))));
+    drafts.extend(overrides(args, context, is_again).into_iter().map(|used| draft(run, Event::OverrideUsed(used))));
     session.open.journal.append(drafts).await?;
     execute(args, session, policy, connection, staged).await
 }
@@ -236,6 +274,7 @@ async fn execute(
         account,
         lanes: lanes.clone(),
         if_in_use: args.if_in_use.into(),
+        if_recreated: args.again.if_recreated.into(),
         skip_invalid: args.skip_invalid,
         patience: policy.settle_timeout,
         tally: Arc::clone(&tally),
@@ -260,7 +299,7 @@ async fn execute(
     drop(staged.stage);
     if args.dry_run {
         confirm::print_plan(context, &plan, &connection)?;
-        return Ok(Exit::Success);
+        return confirm::judge(&plan, args.yes, args.confirm).map(|_| Exit::Success);
     }
     let checkpoint = session.open.journal.checkpoint(Some(session.run)).await?;
     print_checkpoint(context, "of the sealed plan", &checkpoint);
@@ -293,6 +332,18 @@ async fn execute(
         work.push((target, lane));
     }
     session.work(policy, &plan.sealed, work).await
+}
+
+/// Refuses to begin what only a person could confirm where there is none.
+fn refuse_without_terminal(args: &Args, context: &Context) -> Result<(), CliError> {
+    let asks = !args.yes && args.confirm.is_none() && !args.dry_run;
+    if asks && (!context.environment.stdin_is_terminal || args.manifest.as_os_str() == "-") {
+        return Err(CliError::new(Exit::Usage, "there is no terminal to ask for a confirmation")
+            .code(Code::NoTerminal)
+            .sent(Sent::Nothing)
+            .hint("say --yes, or --confirm N for exactly N deletes; --dry-run shows the plan"));
+    }
+    Ok(())
 }
 
 /// Why there is nothing on the stage.
@@ -409,27 +460,6 @@ async fn refuse_manifest(
     })
 }
 
-/// The same manifest with an unfinished run is that run's business.
-async fn refuse_unfinished(open: &OpenJournal, ingested: &Ingested, sandbox: bool) -> Result<(), CliError> {
-    let runs = open.reader.runs().await?;
-    let same = |sha256: &Option<String>| sha256.as_deref() == Some(ingested.sha256.as_str());
-    let unfinished = runs.iter().rev().find(|record| {
-        same(&record.manifest_sha256)
-            && record.sandbox == sandbox
-            && matches!(record.state.as_str(), "running" | "stopped")
-    });
-    match unfinished {
-        None => Ok(()),
-        Some(record) => {
-            let message = format!("run {} of this manifest is not finished ({})", record.run, record.state);
-            Err(CliError::new(Exit::Refused, message)
-                .code(Code::RunUnfinished)
-                .hint(format!("go on with: keybatch resume {}", record.run))
-                .sent(Sent::Nothing))
-        }
-    }
-}
-
 async fn goal(args: &Args, staged: &mut Staged, journal: &Path, run: RunId) -> Result<Goal, CliError> {
     let Some(world) = &args.sandbox else { return Ok(Goal::Service) };
     let world = match world {
@@ -451,8 +481,12 @@ fn manifest_entry(ingested: &Ingested) -> ManifestIngested {
     }
 }
 
-fn overrides(args: &Args, context: &Context) -> Vec<OverrideUsed> {
-    let used = [(args.skip_invalid, "skip-invalid"), (args.allow_default_key_pair, "allow-default-key-pair")];
+fn overrides(args: &Args, context: &Context, is_again: bool) -> Vec<OverrideUsed> {
+    let used = [
+        (args.skip_invalid, "skip-invalid"),
+        (args.allow_default_key_pair, "allow-default-key-pair"),
+        (args.again.again && is_again, "again"),
+    ];
     let by = context.environment.user();
     let entry = |which: &str| OverrideUsed { which: which.into(), by: by.clone(), why: args.options.reason.clone() };
     used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which)).collect()

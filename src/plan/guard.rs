@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::recreated::{self, IfRecreated};
 use crate::domain::{DEFAULT_KEY_PAIR, Observation, created_at_text, parse_time};
 use crate::journal::event::{IntentRecorded, Note, Severity, Verdict};
+use crate::journal::sqlite::stage::Known;
 
 /// What is to be done about key pairs that instances were made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,10 +78,17 @@ pub struct Facts<'a> {
     pub used: Option<(u64, String)>,
     /// What to do about those.
     pub if_in_use: IfInUse,
+    /// What earlier runs know of the name.
+    pub known: &'a [Known],
+    /// What to do where that is another key pair.
+    pub if_recreated: IfRecreated,
 }
 
 /// The note of a row that repeats an earlier one exactly. Such rows do not count against the exit code.
 pub const DUPLICATE: &str = "duplicate";
+
+/// The note of a row with faults.
+pub(super) const INVALID_ROW: &str = "invalid_row";
 
 /// The note of a row that is for another account than the credentials.
 pub(super) const OTHER_ACCOUNT: &str = "other_account";
@@ -92,7 +101,7 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
         notes.push(Note { severity, kind: kind.to_owned(), text });
     };
     for fault in &staged.faults {
-        note(Severity::Skip, "invalid_row", fault.clone());
+        note(Severity::Skip, INVALID_ROW, fault.clone());
     }
     let valid = staged.faults.is_empty();
     if valid && facts.first != facts.row {
@@ -132,6 +141,10 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
             let text = format!("{count} instance(s) were made with a key pair of this name, e.g. {example}");
             note(severity, "in_use", text);
         }
+        // The later ones of rows that ask for the same are never asked for anyway.
+        let first = facts.first == facts.row;
+        notes
+            .extend(first.then(|| recreated::note(&staged, &seen.identity, facts.known, facts.if_recreated)).flatten());
     }
     let verdict = match (notes.iter().map(|note| note.severity).max(), &facts.seen) {
         (Some(Severity::Skip | Severity::Refuse), _) => Verdict::Skip,
@@ -177,7 +190,7 @@ fn drift(staged: &StagedRow, seen: &Observation) -> Vec<(&'static str, String)> 
 
 /// Whether two creation times mean the same, where the first was written by a person: whole seconds stand for any
 /// fraction of them, and finer parts than the milliseconds that the service gives do not count.
-fn same_moment(written: Timestamp, seen: Timestamp) -> bool {
+pub(super) fn same_moment(written: Timestamp, seen: Timestamp) -> bool {
     if written.subsec_nanosecond() == 0 {
         return written.as_second() == seen.as_second();
     }
@@ -212,6 +225,8 @@ mod tests {
             ambiguous: false,
             used: None,
             if_in_use: IfInUse::Warn,
+            known: &[],
+            if_recreated: IfRecreated::Warn,
         }
     }
 

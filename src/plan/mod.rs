@@ -3,6 +3,7 @@
 
 pub mod guard;
 mod observe;
+pub mod recreated;
 pub mod stage;
 mod unacknowledged;
 
@@ -26,6 +27,7 @@ use crate::journal::{Draft, Journal, JournalError};
 use crate::lightsail::Lightsail;
 use guard::{Facts, IfInUse, StagedRow, judge};
 use observe::{Observing, READINGS_AHEAD, Seen};
+use recreated::{IfRecreated, RECREATED};
 use unacknowledged::Unacknowledged;
 
 /// Rows that are judged and recorded at once.
@@ -56,6 +58,8 @@ pub struct Planner<L> {
     pub lanes: Vec<Arc<Lane<L>>>,
     /// What to do about key pairs in use.
     pub if_in_use: IfInUse,
+    /// What to do about key pairs that were re-created since an earlier run.
+    pub if_recreated: IfRecreated,
     /// Whether rows of another account are left out instead of refusing the plan.
     pub skip_invalid: bool,
     /// How long throttled requests are repeated.
@@ -89,6 +93,19 @@ pub struct Plan {
     pub notes: Vec<(u64, String, Note)>,
     /// How many such notes there are, by kind.
     pub note_counts: BTreeMap<String, u64>,
+    /// The first rows whose key pair was re-created since an earlier run, as in `notes`: those must not hide behind others.
+    pub recreated: Vec<(u64, String, Note)>,
+    /// Rows and key pairs that they name and that are there, for each region.
+    pub there: BTreeMap<String, There>,
+}
+
+/// How much of what a manifest names in a target is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct There {
+    /// Rows that name a key pair of this account.
+    pub rows: u64,
+    /// Those of them whose key pair is there.
+    pub found: u64,
 }
 
 /// Why there is no plan.
@@ -176,7 +193,8 @@ impl<L: Lightsail> Planner<L> {
     async fn refuse(&self, stage: &mut Stage) -> Result<(), PlanError> {
         let (mut count, mut notes, mut after) = (0, Vec::new(), 0);
         loop {
-            let page = stage.suspects(after, PAGE, &self.account, self.if_in_use == IfInUse::Refuse).await?;
+            let (in_use, known) = (self.if_in_use == IfInUse::Refuse, self.if_recreated == IfRecreated::Refuse);
+            let page = stage.suspects(after, PAGE, &self.account, in_use, known).await?;
             let Some(last) = page.last() else { break };
             after = last.row;
             for joined in page {
@@ -207,6 +225,8 @@ impl<L: Lightsail> Planner<L> {
             ambiguous: joined.ambiguous,
             used: joined.used,
             if_in_use: self.if_in_use,
+            known: &joined.known,
+            if_recreated: self.if_recreated,
         };
         (joined.row, judge(joined.body, facts))
     }
@@ -231,6 +251,8 @@ impl<L: Lightsail> Planner<L> {
             first: Vec::new(),
             notes: Vec::new(),
             note_counts: BTreeMap::new(),
+            recreated: Vec::new(),
+            there: BTreeMap::new(),
         };
         let mut tree = Frontier::default();
         let written = Unacknowledged::new(self.journal.clone(), PAGES_AHEAD);
@@ -278,12 +300,36 @@ impl Plan {
                 }
             }
         }
+        self.count_there(intent);
         for note in intent.notes.iter().filter(|note| note.severity > Severity::Info) {
             *self.note_counts.entry(note.kind.clone()).or_default() += 1;
+            if note.kind == RECREATED && self.recreated.len() < SHOWN {
+                self.recreated.push((row, intent.key_pair_name.clone(), note.clone()));
+            }
             if self.notes.len() < SHOWN {
                 self.notes.push((row, intent.key_pair_name.clone(), note.clone()));
             }
         }
+    }
+}
+
+impl Plan {
+    /// An invalid row names no key pair, and one for another account says nothing about this one.
+    fn count_there(&mut self, intent: &IntentRecorded) {
+        let says_nothing = |note: &Note| matches!(note.kind.as_str(), guard::INVALID_ROW | guard::OTHER_ACCOUNT);
+        if intent.notes.iter().any(says_nothing) {
+            return;
+        }
+        let there = self.there.entry(intent.region.clone()).or_default();
+        there.rows += 1;
+        there.found += u64::from(intent.observation.is_some());
+    }
+
+    /// The regions in which none of the key pairs that the manifest names is there, with the number of its rows: a wrong
+    /// account, profile or region looks like that.
+    pub fn nothing_there(&self) -> impl Iterator<Item = (&str, u64)> {
+        let none = self.there.iter().filter(|(_, there)| there.found == 0);
+        none.map(|(region, there)| (region.as_str(), there.rows))
     }
 }
 

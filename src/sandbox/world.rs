@@ -266,6 +266,12 @@ impl World {
         Ok(world)
     }
 
+    /// Its name, with which the id of each of its instances begins.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A world that holds exactly these key pairs, and two bystanders in each of their regions. Of rows that name the
     /// same key pair the first counts; rows with names that cannot exist are left out, so they are absent.
     pub fn rehearsal(rows: impl Iterator<Item = RehearsalRow>) -> Self {

@@ -225,6 +225,24 @@ impl SqliteReader {
         rows.iter().map(|row| Ok(StoryEntry { seq: unsigned(row, 0)?, body: get(row, 1)? })).collect()
     }
 
+    /// The names of the next rows of a run after row `after`: the last of these rows, and a JSON array of (region, name,
+    /// number of the intent). None where there are no more.
+    pub async fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Result<Option<(i64, String)>, JournalError> {
+        let query = sqlx::query(sql::PAST_NAMES).bind(run_no).bind(after).bind(limit);
+        let mut connection = self.connection.lock().await;
+        let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+        get::<Option<i64>>(&row, 0)?.map(|last| Ok((last, get(&row, 1)?))).transpose()
+    }
+
+    /// What the intents with these numbers (a JSON array), all of one run, rest on: a JSON array of (region, name, identity
+    /// or null where no key pair was there, when the run began).
+    pub async fn past_seen(&self, run_no: i64, intents: &str) -> Result<String, JournalError> {
+        let query = sqlx::query(sql::PAST_SEEN).bind(intents.to_owned()).bind(run_no);
+        let mut connection = self.connection.lock().await;
+        let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+        get(&row, 0)
+    }
+
     /// The entries that belong to a run as a whole, in order.
     pub async fn milestones(&self, run_no: i64) -> Result<Vec<StoryEntry>, JournalError> {
         let mut connection = self.connection.lock().await;

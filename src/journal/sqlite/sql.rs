@@ -176,6 +176,21 @@ pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
      UNION ALL SELECT started_seq FROM attempt WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT finished_seq FROM attempt WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT seq FROM row_entry WHERE run_no = ?1 AND row_no = ?2) ORDER BY seq";
+/// The names of a run's rows as one JSON array of (region, name, seq), a page of them, for a plan that asks which of its own
+/// names an earlier run has seen.
+pub(super) const PAST_NAMES: &str = "SELECT max(row_no), json_group_array(json_array(region, key_pair_name, seq)) \
+     FROM (SELECT i.row_no, t.region, i.key_pair_name, i.seq FROM intent AS i \
+     CROSS JOIN target AS t ON t.target_no = i.target_no WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?)";
+/// What these intents (a JSON array of their numbers) rest on, as one JSON array of (region, name, identity or null, time of
+/// the run's beginning). One that was skipped because it had been re-created knows only what somebody else made.
+pub(super) const PAST_SEEN: &str = "SELECT json_group_array(json_array(json_extract(e.body, '$.region'), \
+     json_extract(e.body, '$.key_pair_name'), iif(json_type(e.body, '$.observation') = 'object', json_object(\
+     'arn', json_extract(e.body, '$.observation.arn'), 'created_at', json_extract(e.body, '$.observation.created_at'), \
+     'fingerprint', json_extract(e.body, '$.observation.fingerprint')), NULL), \
+     (SELECT started_at FROM run WHERE run_no = ?2))) \
+     FROM json_each(?1) AS wanted CROSS JOIN entry AS e ON e.seq = wanted.value \
+     WHERE NOT EXISTS (SELECT 1 FROM json_each(e.body, '$.notes') AS n \
+     WHERE json_extract(n.value, '$.note') = 'recreated' AND json_extract(n.value, '$.severity') <> 'warn')";
 pub(super) const MILESTONES: &str = "SELECT e.seq, e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
      WHERE m.run_no = ? ORDER BY m.seq";
 pub(super) const ROWS_OF_NAME: &str =

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -12,6 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::open::named;
 use super::read::unsigned;
 use super::store::get;
+use crate::domain::Identity;
 use crate::journal::JournalError;
 
 const SCHEMA: &str = "
@@ -20,7 +22,10 @@ const SCHEMA: &str = "
     CREATE TABLE seen (region TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
                        PRIMARY KEY (region, name)) STRICT, WITHOUT ROWID;
     CREATE TABLE used (region TEXT NOT NULL, name TEXT NOT NULL, instances INTEGER NOT NULL, example TEXT NOT NULL,
-                       PRIMARY KEY (region, name)) STRICT, WITHOUT ROWID;";
+                       PRIMARY KEY (region, name)) STRICT, WITHOUT ROWID;
+    CREATE TABLE known (region TEXT NOT NULL, name TEXT NOT NULL, same INTEGER NOT NULL, identity TEXT NOT NULL,
+                        run TEXT NOT NULL, began_at TEXT NOT NULL,
+                        PRIMARY KEY (region, name, same, identity)) STRICT, WITHOUT ROWID;";
 const INDEX: &str = "CREATE INDEX row_by_name ON row (region, name, row_no)";
 const PUT_ROW: &str = "INSERT INTO row SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 \
      FROM json_each(?)";
@@ -33,11 +38,18 @@ const PUT_SEEN: &str = "INSERT INTO seen SELECT ?1, value ->> 0, value ->> 1 FRO
      THEN excluded.body ELSE '' END";
 const PUT_USED: &str = "INSERT INTO used SELECT ?1, value ->> 0, 1, value ->> 1 FROM json_each(?2) WHERE true \
      ON CONFLICT (region, name) DO UPDATE SET instances = instances + 1";
+/// Which of these (region, name, number) the rows name, as a JSON array of the numbers.
+const AMONG: &str = "SELECT json_group_array(value ->> 2) FROM json_each(?) \
+     WHERE EXISTS (SELECT 1 FROM row WHERE region = value ->> 0 AND name = value ->> 1)";
+/// Of an identity the latest run that knew it is kept; that nothing was there counts from the first run that found so.
+const PUT_KNOWN: &str = "INSERT INTO known SELECT value ->> 0, value ->> 1, ?1, value -> 2, ?2, value ->> 3 \
+     FROM json_each(?3) WHERE true ON CONFLICT (region, name, same, identity) \
+     DO UPDATE SET run = excluded.run, began_at = excluded.began_at WHERE identity <> 'null'";
 const NAMES: &str = "SELECT EXISTS (SELECT 1 FROM row WHERE region = ? AND name = ?)";
 /// The next page of rows as one text, a JSON array a line: what was staged is JSON already, and a thousand rows that go
 /// through the connection's channel one by one cost more than finding them does.
 macro_rules! page_of_rows {
-    ($used:literal, $first:literal, $joins:literal, $where:literal) => {
+    ($used:literal, $first:literal, $known:literal, $joins:literal, $where:literal) => {
         concat!(
             "SELECT group_concat(record, char(10)) FROM (SELECT concat('[', r.row_no, ',', json_quote(r.region), ',', \
              json_quote(r.name), ',', r.body, ',', ifnull(nullif(s.body, ''), 'null'), ',', \
@@ -45,6 +57,8 @@ macro_rules! page_of_rows {
             $used,
             ", ',', ",
             $first,
+            ", ',', ",
+            $known,
             ", ']') AS record FROM row AS r LEFT JOIN seen AS s ON s.region = r.region AND s.name = r.name ",
             $joins,
             " WHERE r.row_no > ?1 AND ",
@@ -54,21 +68,47 @@ macro_rules! page_of_rows {
     };
 }
 macro_rules! with_used {
-    ($first:literal, $where:literal) => {
+    ($first:literal, $known:literal, $where:literal) => {
         page_of_rows!(
             "iif(u.instances > 0, concat('[', u.instances, ',', json_quote(u.example), ']'), 'null')",
             $first,
+            $known,
             "LEFT JOIN used AS u ON u.region = r.region AND u.name = r.name",
             $where
         )
     };
 }
-/// Where nothing is used, or no two rows have the same name, nobody looks for it.
-const JOINED: &str = page_of_rows!("'null'", "r.row_no", "", "true");
-const JOINED_USED: &str = with_used!("r.row_no", "true");
-const JOINED_TWINS: &str =
-    with_used!("(SELECT min(d.row_no) FROM row AS d WHERE d.region = r.region AND d.name = r.name)", "true");
-const SUSPECTS: &str = with_used!("r.row_no", "(r.account <> ?3 OR (?4 AND u.instances > 0))");
+macro_rules! with_twins {
+    ($known:literal) => {
+        with_used!("(SELECT min(d.row_no) FROM row AS d WHERE d.region = r.region AND d.name = r.name)", $known, "true")
+    };
+}
+macro_rules! with_known {
+    ($statement:ident $(, $more:literal)*) => {
+        $statement!(
+            $($more,)*
+            "(SELECT concat('[', group_concat(concat('[', iif(k.same, 'true', 'false'), ',', k.identity, ',', \
+             json_quote(k.run), ',', json_quote(k.began_at), ']')), ']') FROM known AS k \
+             WHERE k.region = r.region AND k.name = r.name)"
+        )
+    };
+}
+macro_rules! suspects {
+    ($first:literal, $known:literal) => {
+        with_used!(
+            $first,
+            $known,
+            "(r.account <> ?3 OR (?4 AND u.instances > 0) \
+             OR (?5 AND EXISTS (SELECT 1 FROM known AS x WHERE x.region = r.region AND x.name = r.name)))"
+        )
+    };
+}
+/// Where nothing is used, no two rows have the same name, or no earlier run knows any of them, nobody looks for it.
+const JOINED: &str = page_of_rows!("'null'", "r.row_no", "'[]'", "", "true");
+const JOINED_USED: &str = with_used!("r.row_no", "'[]'", "true");
+const JOINED_TWINS: &str = with_twins!("'[]'");
+const JOINED_KNOWN: &str = with_known!(with_twins);
+const SUSPECTS: &str = with_known!(suspects, "r.row_no");
 const FILL_REGION: &str = "UPDATE row SET region = ? WHERE region = '' AND name <> ''";
 const REPLACE: &str = "UPDATE row SET body = ? WHERE row_no = ?";
 const HAS_TWINS: &str = "SELECT EXISTS (SELECT 1 FROM row WHERE name <> '' GROUP BY region, name HAVING count(*) > 1)";
@@ -89,6 +129,8 @@ pub struct Stage {
     has_used: bool,
     /// Whether two rows have the same name; until that is known they may.
     has_twins: bool,
+    /// Whether an earlier run knows any of the names.
+    has_known: bool,
 }
 
 /// A row of the manifest, as it is staged.
@@ -125,6 +167,21 @@ pub struct Joined<Row, Seen> {
     pub used: Option<(u64, String)>,
     /// The first row that names the same key pair; the row itself where there is no other.
     pub first: u64,
+    /// What earlier runs know of this name.
+    pub known: Vec<Known>,
+}
+
+/// What an earlier run knows of a name: the key pair that it was about to treat, or that there was none.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Known {
+    /// Whether that run was one of the same manifest.
+    pub same_manifest: bool,
+    /// Which key pair it saw; none where none was there.
+    pub identity: Option<Identity>,
+    /// The run's id.
+    pub run: String,
+    /// When it began.
+    pub began_at: Timestamp,
 }
 
 /// Two rows that name the same key pair: the first one that does, and a later one.
@@ -160,7 +217,15 @@ impl Stage {
         sqlx::raw_sql(SCHEMA).execute(&mut connection).await.map_err(JournalError::sql)?;
         std::fs::remove_file(&path).map_err(JournalError::sql)?;
         let (regions, known_regions) = Default::default();
-        Ok(Self { connection, regions, known_regions, names_account: false, has_used: false, has_twins: true })
+        Ok(Self {
+            connection,
+            regions,
+            known_regions,
+            names_account: false,
+            has_used: false,
+            has_twins: true,
+            has_known: false,
+        })
     }
 
     /// Adds rows, in the order of their numbers.
@@ -225,6 +290,24 @@ impl Stage {
         transaction.commit().await.map_err(JournalError::sql)
     }
 
+    /// Which of an earlier run's rows are about a key pair that a row here names: of a JSON array of (region, name, number) a
+    /// JSON array of the numbers. The rows must have been indexed.
+    pub async fn among(&mut self, names: &str) -> Result<String, JournalError> {
+        let query = sqlx::query(AMONG).bind(names.to_owned());
+        let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        get(&row, 0)
+    }
+
+    /// Adds what an earlier run knows: a JSON array of (region, name, identity or null, when the run began). Earlier runs come
+    /// before later ones.
+    pub async fn put_known(&mut self, run: &str, same_manifest: bool, known: &str) -> Result<(), JournalError> {
+        self.has_known |= known != "[]";
+        let query = sqlx::query(PUT_KNOWN).bind(same_manifest).bind(run.to_owned()).bind(known.to_owned());
+        let mut transaction = self.connection.begin().await.map_err(JournalError::sql)?;
+        query.execute(&mut *transaction).await.map_err(JournalError::sql)?;
+        transaction.commit().await.map_err(JournalError::sql)
+    }
+
     /// Whether a row names this key pair.
     pub async fn names(&mut self, region: &str, name: &str) -> Result<bool, JournalError> {
         let query = sqlx::query(NAMES).bind(region.to_owned()).bind(name.to_owned());
@@ -244,35 +327,37 @@ impl Stage {
         Row: DeserializeOwned,
         Seen: DeserializeOwned,
     {
-        let statement = match (self.has_twins, self.has_used) {
-            (true, _) => JOINED_TWINS,
-            (false, true) => JOINED_USED,
-            (false, false) => JOINED,
+        let statement = match (self.has_known, self.has_twins, self.has_used) {
+            (true, ..) => JOINED_KNOWN,
+            (false, true, _) => JOINED_TWINS,
+            (false, false, true) => JOINED_USED,
+            (false, false, false) => JOINED,
         };
         let query = sqlx::query(statement).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         records(get(&row, 0)?)
     }
 
-    /// The next rows after `after` that a guard may refuse the plan for: those of another account, and with `in_use`
-    /// those whose key pair instances were made with.
+    /// The next rows after `after` that a guard may refuse the plan for: those of another account, with `in_use` those whose
+    /// key pair instances were made with, and with `known` those whose name an earlier run knows.
     pub async fn suspects<Row, Seen>(
         &mut self,
         after: u64,
         limit: u32,
         account: &str,
         in_use: bool,
+        known: bool,
     ) -> Result<Vec<Joined<Row, Seen>>, JournalError>
     where
         Row: DeserializeOwned,
         Seen: DeserializeOwned,
     {
-        let may_be_any = self.names_account || (in_use && self.has_used);
+        let may_be_any = self.names_account || (in_use && self.has_used) || (known && self.has_known);
         if !may_be_any {
             return Ok(Vec::new());
         }
         let query = sqlx::query(SUSPECTS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
-        let query = query.bind(account.to_owned()).bind(in_use);
+        let query = query.bind(account.to_owned()).bind(in_use).bind(known);
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         records(get(&row, 0)?)
     }
@@ -411,7 +496,7 @@ mod tests {
         stage.replace(2, r#"{"line":7}"#).await.unwrap();
         let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
         assert_eq!(joined.iter().map(|row| row.body["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 7]);
-        let suspects: Vec<Any> = stage.suspects(0, 10, "ours", false).await.unwrap();
+        let suspects: Vec<Any> = stage.suspects(0, 10, "ours", false, false).await.unwrap();
         assert_eq!(
             suspects.iter().map(|row| row.row).collect::<Vec<_>>(),
             [1],
@@ -439,7 +524,7 @@ mod tests {
             if all && !in_use {
                 stage.put_rows(&rows[1..]).await.unwrap();
             }
-            let found: Vec<Any> = stage.suspects(0, 10, "ours", in_use).await.unwrap();
+            let found: Vec<Any> = stage.suspects(0, 10, "ours", in_use, false).await.unwrap();
             assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), expected);
         }
     }

@@ -1,0 +1,204 @@
+//! Names that are used again: what earlier runs of this journal know of a name, and whether the key pair that has it now is
+//! another one than they dealt with (I4).
+
+use jiff::Timestamp;
+
+use super::guard::{StagedRow, same_moment};
+use crate::domain::{Identity, parse_time};
+use crate::journal::JournalError;
+use crate::journal::event::{Note, Severity};
+use crate::journal::sqlite::SqliteReader;
+use crate::journal::sqlite::stage::{Known, Stage};
+
+/// The note of a row whose name an earlier run knows under another identity.
+pub const RECREATED: &str = "recreated";
+
+/// Rows of an earlier run that are looked at together: enough that a statement's cost does not count, and a page of some
+/// hundred kilobytes.
+const PAGE: u32 = 2_000;
+
+/// What to do about key pairs that were re-created since an earlier run, in a plan of another manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfRecreated {
+    /// Say so and go on.
+    #[default]
+    Warn,
+    /// Skip them.
+    Skip,
+    /// Refuse the whole plan.
+    Refuse,
+}
+
+/// An earlier run against the same service and account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// Its number.
+    pub run_no: i64,
+    /// Its id.
+    pub run: String,
+    /// Whether its manifest had the same bytes.
+    pub same_manifest: bool,
+}
+
+/// Puts what `earlier` runs, the oldest first, know of the stage's names into the stage: one pass over their rows.
+///
+/// # Errors
+/// Where the journal or the scratch database fails.
+pub async fn learn(stage: &mut Stage, reader: &SqliteReader, earlier: &[Earlier]) -> Result<(), JournalError> {
+    for earlier in earlier {
+        let mut after = i64::MIN;
+        while let Some((last, names)) = reader.past_names(earlier.run_no, after, PAGE).await? {
+            after = last;
+            let among = stage.among(&names).await?;
+            if among != "[]" {
+                let seen = reader.past_seen(earlier.run_no, &among).await?;
+                stage.put_known(&earlier.run, earlier.same_manifest, &seen).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the key pair that is there, `now`, is another one than earlier runs dealt with under its name; and what
+/// follows.
+///
+/// A name is re-created where runs dealt with it, and none of them with the key pair that has it now. Runs of the same
+/// manifest count for themselves: what another manifest was written for says nothing about this one. A manifest that found
+/// nobody under a name does not mean whoever was created later, either.
+pub(super) fn note(staged: &StagedRow, now: &Identity, known: &[Known], rule: IfRecreated) -> Option<Note> {
+    let known_otherwise = otherwise(now, known)?;
+    let what = known_otherwise.identity.as_ref().map_or_else(|| "no key pair".to_owned(), describe);
+    let is_again = known.iter().any(|known| known.same_manifest);
+    let by_rule = match rule {
+        IfRecreated::Warn => Severity::Warn,
+        IfRecreated::Skip => Severity::Skip,
+        IfRecreated::Refuse => Severity::Refuse,
+    };
+    let severity = if is_again && !is_named(staged, now) { by_rule.max(Severity::Skip) } else { by_rule };
+    let text = format!("run {} found {what} under this name; now it has {}", known_otherwise.run, describe(now));
+    Some(Note { severity, kind: RECREATED.to_owned(), text })
+}
+
+/// The run that knows this name otherwise, if the key pair that has it `now` is none that runs dealt with.
+fn otherwise<'a>(now: &Identity, known: &'a [Known]) -> Option<&'a Known> {
+    let is_now = |known: &Known| known.identity.as_ref().is_some_and(|then| then.same_as(now) == Some(true));
+    let same = || known.iter().filter(|known| known.same_manifest);
+    if same().any(is_now) {
+        return None;
+    }
+    let found_none = |known: &&Known| known.identity.is_none() && is_younger(now, known.began_at);
+    let by_same = latest(same()).or_else(|| same().find(found_none));
+    by_same.or_else(|| if known.iter().any(is_now) { None } else { latest(known.iter()) })
+}
+
+/// The latest of these runs that dealt with a key pair.
+fn latest<'a>(known: impl Iterator<Item = &'a Known>) -> Option<&'a Known> {
+    let dealt = known.filter(|known| known.identity.as_ref().is_some_and(Identity::is_known));
+    dealt.max_by_key(|known| known.began_at)
+}
+
+/// Whether the row itself names the key pair that is there. Another one than it names is drift.
+fn is_named(staged: &StagedRow, now: &Identity) -> bool {
+    let by_arn = staged.arn.is_some() && staged.arn == now.arn;
+    let created = now.created_at.as_deref().and_then(parse_time);
+    by_arn || staged.created_at.zip(created).is_some_and(|(written, seen)| same_moment(written, seen))
+}
+
+fn is_younger(now: &Identity, at: Timestamp) -> bool {
+    now.created_at.as_deref().and_then(parse_time).is_some_and(|created| created > at)
+}
+
+/// A key pair as people tell it from another one of its name.
+fn describe(identity: &Identity) -> String {
+    let arn = identity.arn.as_deref().unwrap_or("a key pair without an arn");
+    match &identity.created_at {
+        Some(created) => format!("{arn}, created {created}"),
+        None => arn.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(which: u32) -> Identity {
+        Identity {
+            arn: Some(format!("arn:aws:lightsail:us-east-1:123456789012:KeyPair/{which}")),
+            created_at: Some(format!("2026-01-0{which}T00:00:00.000Z")),
+            fingerprint: Some(format!("0{which}:aa")),
+        }
+    }
+
+    /// What a run that began on that day of January found.
+    fn found(day: u32, same_manifest: bool, which: Option<u32>) -> Known {
+        let began_at = format!("2026-01-0{day}T12:00:00Z").parse().unwrap();
+        Known { same_manifest, identity: which.map(pair), run: format!("run-{day}"), began_at }
+    }
+
+    fn severity(known: &[Known], now: u32, rule: IfRecreated) -> Option<Severity> {
+        note(&StagedRow::default(), &pair(now), known, rule).map(|note| note.severity)
+    }
+
+    // SEMANTICS: P59
+    #[test]
+    fn a_name_is_re_created_where_no_run_dealt_with_the_key_pair_that_has_it_now() {
+        use Severity::{Refuse, Skip, Warn};
+        let (same, other) = (true, false);
+        for (known, now, expected) in [
+            // Nobody knows it, or as what it is.
+            (vec![], 1, None),
+            (vec![found(1, same, Some(1))], 1, None),
+            (vec![found(1, other, Some(1))], 1, None),
+            // The same manifest again: never what was made since.
+            (vec![found(1, same, Some(1))], 2, Some([Skip, Skip, Refuse])),
+            (vec![found(1, same, Some(1)), found(2, same, Some(1))], 2, Some([Skip, Skip, Refuse])),
+            // In another one a name may be used again.
+            (vec![found(1, other, Some(1))], 2, Some([Warn, Skip, Refuse])),
+            // A chain: the first two were dealt with, the third was not.
+            (vec![found(1, other, Some(1)), found(2, other, Some(2))], 3, Some([Warn, Skip, Refuse])),
+            (vec![found(1, other, Some(1)), found(2, other, Some(2))], 2, None),
+            (vec![found(1, other, Some(1)), found(2, other, Some(2))], 1, None),
+            // What another manifest was written for says nothing about this one.
+            (vec![found(1, same, Some(1)), found(2, other, Some(2))], 2, Some([Skip, Skip, Refuse])),
+            // This one dealt with the second alone, and tries again.
+            (vec![found(1, other, Some(1)), found(2, same, Some(2))], 2, None),
+            (vec![found(1, other, Some(1)), found(2, same, None)], 2, Some([Skip, Skip, Refuse])),
+            // Nothing was there when this manifest was run, and it was created later, or had been missed then.
+            (vec![found(1, same, None)], 2, Some([Skip, Skip, Refuse])),
+            (vec![found(3, same, None)], 2, None),
+            (vec![found(1, other, None)], 2, None),
+        ] {
+            for (place, rule) in [IfRecreated::Warn, IfRecreated::Skip, IfRecreated::Refuse].into_iter().enumerate() {
+                let expected = expected.map(|severities| severities[place]);
+                assert_eq!(severity(&known, now, rule), expected, "{known:?} {now} {rule:?}");
+            }
+        }
+    }
+
+    // SEMANTICS: P59
+    #[test]
+    fn a_row_that_names_the_new_key_pair_means_it() {
+        let known = [found(1, true, Some(1))];
+        let by = |staged: StagedRow| note(&staged, &pair(2), &known, IfRecreated::Warn).map(|note| note.severity);
+        let arn = |which| StagedRow { arn: pair(which).arn, ..StagedRow::default() };
+        let created = |at: &str| StagedRow { created_at: Some(at.parse().unwrap()), ..StagedRow::default() };
+        let printed = StagedRow { expected_fingerprint: pair(2).fingerprint, ..StagedRow::default() };
+        assert_eq!(by(arn(2)), Some(Severity::Warn));
+        assert_eq!(by(created("2026-01-02T00:00:00Z")), Some(Severity::Warn));
+        assert_eq!(by(arn(1)), Some(Severity::Skip));
+        assert_eq!(by(created("2026-01-01T00:00:00Z")), Some(Severity::Skip));
+        // Key material may be imported twice.
+        assert_eq!(by(printed), Some(Severity::Skip));
+    }
+
+    #[test]
+    fn what_a_run_could_not_name_it_does_not_know() {
+        let nameless = Known { identity: Some(Identity::default()), ..found(1, true, None) };
+        assert_eq!(severity(&[nameless], 2, IfRecreated::Warn), None);
+        // With its creation time alone it can be told from another one.
+        let aged = Identity { arn: None, ..pair(1) };
+        let aged = Known { identity: Some(aged), ..found(1, true, None) };
+        assert_eq!(severity(std::slice::from_ref(&aged), 1, IfRecreated::Warn), None);
+        assert_eq!(severity(&[aged], 2, IfRecreated::Warn), Some(Severity::Skip));
+    }
+}
