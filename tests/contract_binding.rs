@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 
+#[path = "contract_binding/again.rs"]
+mod again;
 mod support;
 
 use std::time::Duration;

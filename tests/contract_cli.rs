@@ -258,12 +258,12 @@ fn a_rehearsal_does_not_block_the_real_run() {
     let names = bench.world.keys("key", 3);
     let manifest = bench.manifest(&names);
     bench.run(&manifest, &["--sandbox", "--max-deletes", "1"]).exits(5);
-    bench.run(&manifest, &["--sandbox"]).exits(4);
+    bench.run(&manifest, &["--sandbox"]).exits(11);
     bench.run(&manifest, &[]).exits(0);
     assert!(bench.world.state().keys.is_empty());
 }
 
-/// The same manifest with an unfinished run is refused (exit 4), naming the resume command and the run.
+/// The same manifest with an unfinished run is refused (exit 11), naming the resume command and the run.
 // SEMANTICS: P12
 #[test]
 fn an_unfinished_run_of_the_same_manifest_is_refused() {
@@ -275,7 +275,7 @@ fn an_unfinished_run_of_the_same_manifest_is_refused() {
     let deletes = bench.world.arrived("DeleteKeyPair").len();
     let copy = bench.file("copy.csv", std::fs::read(&manifest).unwrap());
     for path in [&manifest, &copy] {
-        let done = bench.run(path, &[]).exits(4);
+        let done = bench.run(path, &[]).exits(11);
         assert!(done.stderr.contains("keybatch resume"), "names the command\n{done}");
         assert!(done.stderr.contains(&run[..8]), "names the run\n{done}");
         assert_eq!(bench.world.arrived("DeleteKeyPair").len(), deletes);

@@ -63,7 +63,7 @@ pub(super) fn judge(plan: &Plan, yes: bool, confirm: Option<u64>) -> Result<Opti
     if yes && !nothing_there.is_empty() {
         let regions = nothing_there.join(", ");
         let message =
-            format!("none of the key pairs that the manifest names is in {regions}; --yes does not confirm that");
+            format!("none of the key pairs that the manifest names in {regions} is there; --yes does not confirm that");
         return Err(CliError::new(Exit::Refused, message)
             .hint("check account, profile and region: a wrong one looks like this")
             .hint(format!("if they are right, run it with: --confirm {deletes}"))
@@ -95,7 +95,7 @@ fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     let (rows, deletes, skips, absents) = (sealed.rows, sealed.deletes, sealed.skips, sealed.absents);
     lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} not there"));
     for (region, rows) in plan.nothing_there() {
-        lines.push(format!("warning   {}: none of the {rows} key pairs named there is there", shown(region)));
+        lines.push(format!("warning   {}: {rows} row(s), and none of their key pairs is there", shown(region)));
     }
     for (kind, count) in &plan.note_counts {
         lines.push(format!("note      {kind}: {count}"));

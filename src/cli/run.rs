@@ -190,7 +190,8 @@ async fn work(
     }
     let region = staged.regions.first().map(String::as_str);
     // A run's requests name it, so those of a run that may go on name that one.
-    let named = if args.again.resume { again::likely(past.as_ref(), &sha256).await?.unwrap_or(run) } else { run };
+    let may_go_on = args.again.resume && matches!(goal, Goal::Service);
+    let named = if may_go_on { again::likely(past.as_ref(), &sha256).await?.unwrap_or(run) } else { run };
     let mut connection = connect(&args.options, &policy, context, named, region, goal, None).await?;
     let is_again = match again::admit(args.again, past.as_ref(), &sha256, Place::Connected(&connection)).await? {
         Admitted::Begin { again } => again,
