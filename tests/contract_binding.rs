@@ -158,7 +158,7 @@ fn mixed_regions() {
 fn the_right_region_or_none() {
     let bench = Bench::new();
     bench.world.state().create("eu-west-1", "probe");
-    bench.run(&bench.file("m.csv", "name,region\nprobe,us-east-1\n"), &[]).exits(0);
+    bench.run_unconfirmed(&bench.file("m.csv", "name,region\nprobe,us-east-1\n"), &["--confirm", "0"]).exits(0);
     untouched(&bench.world);
 }
 

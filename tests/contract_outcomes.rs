@@ -300,7 +300,7 @@ fn a_listing_without_its_list_shows_nothing() {
 #[test]
 fn an_empty_list_is_a_listing() {
     let bench = Bench::new();
-    bench.run(&bench.manifest(&["never-was"]), &[]).exits(0);
+    bench.run_unconfirmed(&bench.manifest(&["never-was"]), &["--confirm", "0"]).exits(0);
     assert_eq!(row(&bench, "never-was").verdict(), "absent/inventory");
     assert_eq!(bench.world.arrived("GetKeyPairs").len(), 1);
 }

@@ -87,6 +87,9 @@ pub struct Facts<'a> {
 /// The note of a row that repeats an earlier one exactly. Such rows do not count against the exit code.
 pub const DUPLICATE: &str = "duplicate";
 
+/// The note of a row whose name two key pairs have.
+pub(super) const AMBIGUOUS: &str = "ambiguous";
+
 /// The note of a row with faults.
 pub(super) const INVALID_ROW: &str = "invalid_row";
 
@@ -115,7 +118,7 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
     }
     if valid && facts.ambiguous {
         let text = "the inventory lists two key pairs of this name, and a request names nothing else";
-        note(Severity::Skip, "ambiguous", text.into());
+        note(Severity::Skip, AMBIGUOUS, text.into());
     }
     if valid && let Some(account) = staged.account.as_deref().filter(|account| *account != facts.account) {
         let text = format!("the row is for account {account}, the credentials are for {}", facts.account);

@@ -322,7 +322,9 @@ impl Plan {
         }
         let there = self.there.entry(intent.region.clone()).or_default();
         there.rows += 1;
-        there.found += u64::from(intent.observation.is_some());
+        // Of two key pairs of one name neither is taken for the one that is meant, but there they are.
+        let is_ambiguous = intent.notes.iter().any(|note| note.kind == guard::AMBIGUOUS);
+        there.found += u64::from(intent.observation.is_some() || is_ambiguous);
     }
 
     /// The regions in which none of the key pairs that the manifest names is there, with the number of its rows: a wrong
