@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::support::{ACCOUNT, Act, Bench, Done, Effect, HOME, invariants, row, summary};
+use super::support::{ACCOUNT, Act, Bench, Done, Effect, HOME, invariants, now_us, row, summary};
 
 /// The run's id of a summary.
 fn run_of(done: &Done) -> String {
@@ -153,7 +153,7 @@ fn what_was_created_after_the_first_run_is_spared_too() {
     let manifest = bench.manifest(&[names[0].as_str(), "late", "early"]);
     bench.run(&manifest, &[]).exits(0);
     let mut late = bench.world.key("late");
-    late.created_ms = jiff::Timestamp::now().as_millisecond();
+    late.created_ms = now_us() / 1_000;
     late.created_number = format!("{}.{:03}", late.created_ms / 1000, late.created_ms % 1000);
     let arn = late.arn.clone();
     bench.world.state().keys.insert((HOME.to_owned(), "late".to_owned()), late);
