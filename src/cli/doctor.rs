@@ -4,17 +4,15 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use super::{CliError, Context, Environment, Exit, network};
-use crate::domain::{Policy, SANDBOX_HEADER};
+use super::finding::{Finding, Health, finding};
+use super::{CliError, Context, Environment, Exit, network, route};
+use crate::domain::{ApiError, Policy, SANDBOX_HEADER};
 use crate::journal::sqlite::{Cell, SqliteReader, on_network_file_system};
 use crate::journal::{JournalError, Lock};
 use crate::lightsail::Lightsail as _;
 use crate::lightsail::aws::AwsLightsail;
 use crate::lightsail::load::AwsOptions;
 use crate::lightsail::service::Service;
-
-/// Variables that send requests to another place than AWS.
-const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_LIGHTSAIL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
 
 /// Where configuration may come from; the values are no secrets.
 const NAMED: [&str; 6] = [
@@ -49,33 +47,25 @@ pub(super) struct Args {
     endpoint_url: Option<String>,
 }
 
-/// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Health {
-    Good,
-    Note,
-    Bad,
-}
-
-struct Finding {
-    check: &'static str,
-    health: Health,
-    text: String,
-}
-
-fn finding(check: &'static str, health: Health, text: impl Into<String>) -> Finding {
-    Finding { check, health, text: text.into() }
-}
-
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    network::check_flags(args.region.as_deref(), args.endpoint_url.as_deref())?;
     let mut findings = journal_file(&context.journal);
     findings.extend(disk(&context.journal));
     findings.extend(journal_content(&context.journal).await);
     findings.extend(lock(&context.journal));
     findings.extend(terminal(&context.environment));
     findings.extend(aws_configuration(&context.environment));
+    let options = AwsOptions {
+        profile: args.profile.clone(),
+        region: args.region.clone(),
+        endpoint_url: args.endpoint_url.clone(),
+        attempt_timeout: Policy::default().attempt_timeout,
+        run: None,
+        variables: network::variables(&context.environment),
+    };
+    findings.extend(route::way(&options).await);
     if args.online {
-        findings.extend(service(args, &context.environment).await);
+        findings.extend(service(options).await);
     }
     let mut stream = context.ui.stream(&["check", "health", "finding"])?;
     for Finding { check, health, text } in &findings {
@@ -92,42 +82,44 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 }
 
 /// What the service says. Reads only: the caller's identity, and one page of key pairs.
-async fn service(args: &Args, environment: &Environment) -> Vec<Finding> {
-    let options = AwsOptions {
-        profile: args.profile.clone(),
-        region: args.region.clone(),
-        endpoint_url: args.endpoint_url.clone(),
-        attempt_timeout: Policy::default().attempt_timeout,
-        run: None,
-        variables: network::variables(environment),
+async fn service(mut options: AwsOptions) -> Vec<Finding> {
+    let failed = |error: &CliError| vec![finding("service", Health::Bad, error.message.clone())];
+    options.region = match network::region_of_machine(&options).await {
+        Ok(Some(region)) => Some(region),
+        Ok(None) => return vec![finding("service", Health::Bad, "there is no region to ask: name one with --region")],
+        Err(error) => return failed(&error),
     };
+    let region = options.region.clone().unwrap_or_default();
     let port = match AwsLightsail::load(&options).await {
         Ok(port) => port,
-        Err(error) => return vec![finding("service", Health::Bad, error.to_string())],
-    };
-    let Some(region) = port.default_region() else {
-        return vec![finding("service", Health::Bad, "there is no region to ask: name one with --region")];
+        Err(error) => return failed(&network::config_error(&error)),
     };
     let mut findings = Vec::new();
-    findings.push(match port.address(Service::Lightsail, &region).await {
-        Ok(address) => finding("endpoint", Health::Good, address.url),
-        Err(error) => finding("endpoint", Health::Bad, error.to_string()),
-    });
+    // Nothing is asked at an address that must not be used.
+    for service in [Service::Lightsail, Service::Sts] {
+        if let Err(error) = port.address(service, &region).await {
+            return failed(&network::config_error(&error));
+        }
+    }
     let caller = port.caller_identity().await;
     let sandbox = if caller.exchange.headers.contains_key(SANDBOX_HEADER) { " (SANDBOX)" } else { "" };
     findings.push(match caller.result {
         Ok(caller) => finding("caller", Health::Good, format!("{} of account {}{sandbox}", caller.arn, caller.account)),
-        Err(error) => finding("caller", Health::Bad, format!("sts:GetCallerIdentity: {}", error.summary())),
+        Err(error) => finding("caller", Health::Bad, format!("sts:GetCallerIdentity: {}", with_hint(&error))),
     });
     findings.push(match port.get_key_pairs(&region, None).await.result {
         Ok(page) => {
             finding("listing", Health::Good, format!("{} key pairs on the first page of {region}", page.items.len()))
         }
         Err(error) => {
-            finding("listing", Health::Bad, format!("lightsail:GetKeyPairs in {region}: {}", error.summary()))
+            finding("listing", Health::Bad, format!("lightsail:GetKeyPairs in {region}: {}", with_hint(&error)))
         }
     });
     findings
+}
+
+fn with_hint(error: &ApiError) -> String {
+    network::hints(error).into_iter().fold(error.summary(), |text, hint| format!("{text}; {hint}"))
 }
 
 /// Where the journal is, who may read it, and on what it lies.
@@ -222,11 +214,6 @@ fn terminal(environment: &Environment) -> Vec<Finding> {
 /// What the environment says about AWS: hints for people, no secrets.
 fn aws_configuration(environment: &Environment) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for name in ENDPOINTS {
-        if let Some(value) = environment.variable(name) {
-            findings.push(finding("endpoint", Health::Note, format!("{name} SENDS REQUESTS ELSEWHERE: {value}")));
-        }
-    }
     for name in NAMED {
         if let Some(value) = environment.variable(name) {
             findings.push(finding("aws", Health::Good, format!("{name} is {value}")));
@@ -236,10 +223,6 @@ fn aws_configuration(environment: &Environment) -> Vec<Finding> {
         if environment.variable(name).is_some() {
             findings.push(finding("aws", Health::Good, format!("{name} is set")));
         }
-    }
-    if environment.variable("AWS_REGION").or_else(|| environment.variable("AWS_DEFAULT_REGION")).is_none() {
-        let text = "neither AWS_REGION nor AWS_DEFAULT_REGION is set: rows need a region, or the profile one";
-        findings.push(finding("region", Health::Note, text));
     }
     findings
 }

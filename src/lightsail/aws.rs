@@ -259,7 +259,7 @@ fn never_connected(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// An error and its sources in one line.
-pub(super) fn chain_text(error: &(dyn StdError + 'static)) -> String {
+fn chain_text(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {

@@ -1,6 +1,7 @@
 //! How the adapter comes by its configuration: for the service from the machine's own, as the AWS CLI would; for a
 //! rehearsal from nothing, so that no file, variable, proxy or certificate of the machine can lead it astray.
 
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use aws_config::imds::region::ImdsRegionProvider;
@@ -20,7 +21,7 @@ use aws_types::sdk_ua_metadata::FrameworkMetadata;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use super::address::{Address, Settings, refused};
-use super::aws::{AwsLightsail, chain_text};
+use super::aws::AwsLightsail;
 use super::capture::AddressProbe;
 use super::config_error::AwsConfigError;
 use super::http::{client, rehearsing};
@@ -206,7 +207,7 @@ impl AwsLightsail {
         let mut own = self.config.to_builder().service_config(NoServices);
         own.set_endpoint_url(None);
         let own = probe(&own.build(), service, region).await.ok();
-        Ok(Address { service, url, own, setting })
+        Ok(Address { service, url, own, setting: self.settings.leading(service) })
     }
 }
 
@@ -218,6 +219,15 @@ impl LoadServiceConfig for NoServices {
     fn load_config(&self, _key: ServiceConfigKey<'_>) -> Option<String> {
         None
     }
+}
+
+/// What is at the bottom of an error: the SDK's own reason, without the layers around it.
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 /// Scheme and authority that requests to `service` would go to; else the SDK's reason.
@@ -237,13 +247,13 @@ async fn probe(config: &SdkConfig, service: Service, region: &str) -> Result<Str
                 .interceptor(probe.clone())
                 .send()
                 .await
-                .map_err(|error| chain_text(&error))
+                .map_err(|error| innermost(&error))
                 .err()
         }
         Service::Sts => {
             let client = aws_sdk_sts::Client::new(&config);
             let call = client.get_caller_identity().customize();
-            call.interceptor(probe.clone()).send().await.map_err(|error| chain_text(&error)).err()
+            call.interceptor(probe.clone()).send().await.map_err(|error| innermost(&error)).err()
         }
     };
     probe.origin().ok_or_else(|| failed.unwrap_or_default())

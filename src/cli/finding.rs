@@ -1,0 +1,24 @@
+//! What a check of `doctor` finds.
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Health {
+    /// As it should be.
+    Good,
+    /// Worth knowing.
+    Note,
+    /// A run cannot succeed like this.
+    Bad,
+}
+
+/// One line of `doctor`.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) check: &'static str,
+    pub(super) health: Health,
+    pub(super) text: String,
+}
+
+pub(super) fn finding(check: &'static str, health: Health, text: impl Into<String>) -> Finding {
+    Finding { check, health, text: text.into() }
+}

@@ -1,0 +1,120 @@
+//! What `doctor` finds about the way to the service: region, effective addresses, proxies, certificates. Sends nothing.
+
+use super::error::CliError;
+use super::finding::{Finding, Health, finding};
+use super::network::{config_error, region_of_settings};
+use crate::lightsail::address::Address;
+use crate::lightsail::aws::AwsLightsail;
+use crate::lightsail::config_error::AwsConfigError;
+use crate::lightsail::load::{AwsOptions, configured_region, trusted_bundle};
+use crate::lightsail::proxy::Proxies;
+use crate::lightsail::service::Service;
+use crate::lightsail::trust::Bundle;
+
+/// The region that addresses are shown for where none is configured.
+const EXAMPLE_REGION: &str = "us-east-1";
+
+/// All of it.
+pub(super) async fn way(options: &AwsOptions) -> Vec<Finding> {
+    let (region, mut findings) = region(options).await;
+    findings.extend(addresses(options, region.as_deref()).await);
+    findings.extend(proxies(&Proxies::read(&options.variables)));
+    findings.extend(certificates(options).await);
+    findings
+}
+
+async fn region(options: &AwsOptions) -> (Option<String>, Vec<Finding>) {
+    match region_of_settings(options).await {
+        Err(error) => (None, vec![finding("region", Health::Bad, said(&error))]),
+        Ok(None) => {
+            let text = "no region is configured: each row needs one, or the instance's metadata service is asked";
+            (None, vec![finding("region", Health::Note, text)])
+        }
+        Ok(Some(region)) => {
+            let found = configured_region(options.profile.as_deref(), &options.variables).await;
+            let setting = match (&options.region, found) {
+                (None, Some(found)) => found.setting,
+                _ => "--region".to_owned(),
+            };
+            (Some(region.clone()), vec![finding("region", Health::Good, format!("{region} ({setting})"))])
+        }
+    }
+}
+
+/// One line that is true: where requests of both services go, as the SDK resolves it.
+async fn addresses(options: &AwsOptions, region: Option<&str>) -> Vec<Finding> {
+    let resolved = async {
+        let port = AwsLightsail::load(options).await?;
+        let mut found = Vec::new();
+        for service in [Service::Lightsail, Service::Sts] {
+            found.push(port.address(service, region.unwrap_or(EXAMPLE_REGION)).await?);
+        }
+        Ok::<_, AwsConfigError>(found)
+    };
+    match resolved.await {
+        Ok(found) => vec![line(&found, region)],
+        // Said with the certificates.
+        Err(AwsConfigError::Bundle(_)) => Vec::new(),
+        Err(error) => vec![finding("endpoint", Health::Bad, said(&config_error(&error)))],
+    }
+}
+
+fn line(addresses: &[Address], region: Option<&str>) -> Finding {
+    let shown = |url: &str| match region {
+        Some(_) => url.to_owned(),
+        None => url.replace(EXAMPLE_REGION, "{region}"),
+    };
+    let everywhere = addresses.iter().all(Address::is_own);
+    let of = |address: &Address| {
+        let (name, url) = (address.service.name(), shown(&address.url));
+        let setting = address.setting.as_deref().map_or_else(String::new, |setting| format!(" ({setting})"));
+        match &address.own {
+            _ if everywhere => format!("{name} {url}{setting}"),
+            _ if address.is_own() => format!("{name} at AWS, {url}{setting}"),
+            Some(own) => format!("{name} at {url}{setting} instead of {}", shown(own)),
+            None => format!("{name} at {url}{setting}"),
+        }
+    };
+    let all = addresses.iter().map(of).collect::<Vec<_>>().join("; ");
+    if everywhere {
+        return finding("endpoint", Health::Good, format!("requests go to AWS: {all}"));
+    }
+    finding("endpoint", Health::Note, format!("REQUESTS GO ELSEWHERE THAN TO AWS: {all}"))
+}
+
+fn proxies(proxies: &Proxies) -> Vec<Finding> {
+    proxies.described().into_iter().map(|text| finding("proxy", Health::Note, text)).collect()
+}
+
+async fn certificates(options: &AwsOptions) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let shown = |bundle: &Bundle| {
+        format!("{} certificates of {} ({})", bundle.certificates, bundle.path.display(), bundle.setting)
+    };
+    let counts = match trusted_bundle(options).await {
+        Ok(Some(bundle)) => {
+            findings.push(finding("certificates", Health::Note, format!("trusted are only {}", shown(&bundle))));
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            findings.push(finding("certificates", Health::Bad, said(&config_error(&error))));
+            return findings;
+        }
+    };
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        if let Some(path) = options.variables.get(name) {
+            let used =
+                if counts { "not used beside the above" } else { "trusted instead of the system's certificates" };
+            findings.push(finding("certificates", Health::Note, format!("{name} is {path}: {used}")));
+        }
+    }
+    findings
+}
+
+/// An error in one line, with its causes and what to do.
+fn said(error: &CliError) -> String {
+    let causes = error.causes.iter().map(|cause| format!(": {cause}")).collect::<String>();
+    let hints = error.hints.iter().map(|hint| format!("; {hint}")).collect::<String>();
+    format!("{}{causes}{hints}", error.message)
+}
