@@ -142,3 +142,55 @@ fn no_flag_takes_a_secret() {
         }
     }
 }
+
+/// A private key, or an access key's secret, in a cell of the manifest is a fault that names the column; it is in no entry,
+/// no scratch file, no message, no log, neither where the manifest is refused nor where the row is skipped.
+// SEMANTICS: P53
+#[test]
+fn secrets_in_cells_are_kept_nowhere() {
+    // The example of AWS's documentation on access keys, and armour around words.
+    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let body = "KEYBATCHTESTKEYBATCHTESTKEYBATCHTESTKEYBATCHTESTKEYBATCHTEST";
+    let pem = format!("-----BEGIN RSA {0}-----\n{body}\n-----END RSA {0}-----", "PRIVATE KEY");
+    let header = "name,region,note,owner\n";
+    for (label, row, place) in [
+        ("a key in quotes", format!("spare,us-east-1,\"{pem}\",\n"), "column 3, `note`"),
+        ("a key that JSON quoted", format!("spare,us-east-1,{},\n", pem.replace('\n', "\\n")), "column 3, `note`"),
+        ("a key without quotes", format!("spare,us-east-1,\n{pem}\n"), "column 1, `name`"),
+        ("a key in broken quotes", format!("spare,us-east-1,x\"{}\",\n", pem.replace('\n', " ")), "quote"),
+        ("an access key in one cell", format!("spare,us-east-1,AKIAIOSFODNN7EXAMPLE {secret},x\n"), "column 3, `note`"),
+        ("an access key in two", format!("spare,us-east-1,AKIAIOSFODNN7EXAMPLE,{secret}\n"), "column 4, `owner`"),
+        ("one cell too many", format!("spare,us-east-1,,,{secret}\n"), "cell 5 of the row"),
+        ("the name's place", format!("{secret},us-east-1,,\n"), "column 1, `name`"),
+        ("the region's place", format!("spare,{secret},,\n"), "column 2, `region`"),
+    ] {
+        let bench = tracing();
+        bench.world.key("probe");
+        let text = format!("{header}probe,us-east-1,,\n{row}");
+        let mut outputs = Vec::new();
+        for flags in [&["--yes"][..], &["--yes", "--skip-invalid"], &["--dry-run"]] {
+            let path = Path::new("-");
+            let args = Bench::run_args(path, flags);
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let done = bench.keybatch_fed(&args, &text);
+            assert!(matches!(done.code, Some(3 | 4)), "{label}\n{done}");
+            if flags.len() == 1 {
+                assert!(done.said().contains(place), "{label}\n{done}");
+            }
+            outputs.push(done);
+        }
+        for args in [&["show", "latest"][..], &["log"], &["export", "latest"], &["runs"]] {
+            outputs.push(bench.keybatch(args));
+        }
+        let mut found = Vec::new();
+        files(bench.home(), &mut found);
+        let files = found.iter().filter_map(|path| std::fs::read(path).ok());
+        let said = outputs.iter().map(|done| format!("{}{}", done.stdout, done.stderr).into_bytes());
+        for bytes in files.chain(said) {
+            for part in [&secret[..20], &secret[20..], &body[..30]] {
+                let leak = bytes.windows(part.len()).position(|window| window == part.as_bytes());
+                assert_eq!(leak, None, "{label}: {part}");
+            }
+        }
+    }
+}

@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use std::io::{self, Read};
 
 use keybatch::manifest::{
-    Duplicate, Fault, FaultKind, Faults, Ingested, InvalidRow, Item, MAX_DETAILED_FAULTS, Meaning, Options, ReadError,
-    Row, read,
+    Duplicate, Fault, FaultKind, Faults, FirstLine, Ingested, InvalidRow, Item, MAX_DETAILED_FAULTS, Meaning, Options,
+    ReadError, Row, read,
 };
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
@@ -256,8 +256,99 @@ fn all_faults_of_a_row_are_found_at_once() {
 }
 
 #[test]
+fn secrets_are_faults_that_show_and_hand_on_nothing() {
+    // The example of AWS's documentation on access keys.
+    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let key = format!("-----BEGIN OPENSSH {}-----", "PRIVATE KEY");
+    for (input, expected) in [
+        (format!("name,note\nab,{key}\ncd,x\n"), &["manifest::secret"][..]),
+        (format!("name,secret_access_key\nab,{secret}\n"), &["manifest::secret"]),
+        (format!("name,a,b\nab,ASIAIOSFODNN7EXAMPLE,{secret}\n"), &["manifest::secret"]),
+        (format!("name,{secret}\nab,x\n"), &["manifest::secret"]),
+        (format!("{key}\nAAAAB3\n"), &["manifest::secret"]),
+        (
+            format!("name,note\n{key}\n{secret}\nAAAAB3Nz\n-----END OPENSSH {}-----\nab,x\n", "PRIVATE KEY"),
+            &["manifest::secret"; 4],
+        ),
+    ] {
+        let (found, handed) = match read_all(input.as_bytes()) {
+            Ok((ingested, items)) => (ingested.faults, format!("{items:?}")),
+            Err(faults) => (faults, String::new()),
+        };
+        let codes: Vec<_> = found.kept().iter().map(|fault| fault.kind().code()).collect();
+        assert_eq!(codes, expected, "{input}");
+        assert!(found.kept()[0].hint().contains("remove it"), "{}", found.kept()[0].hint());
+        let all = format!("{}{handed}{found:?}{}", render(&found), found.kept()[0].one_line());
+        for part in [&secret[..20], &secret[20..], "BEGIN", "AAAAB3"] {
+            assert!(!all.contains(part), "{part}: {all}");
+        }
+    }
+}
+
+/// Excel ends rows with their last value, where sixteen rows before have none in the columns behind it; it writes rows of
+/// bare commas where cells were formatted or emptied.
+#[test]
+fn missing_cells_at_the_end_are_empty_and_rows_without_a_value_are_none() {
+    let found = rows(
+        "\u{feff},,\r\nname,region,note\r\nab,us-east-1\r\n,,\r\n , \t,\u{a0}\r\n\"\",\r\n,,,,,\r\ncd\r\nef,,x\r\n,,",
+    );
+    let found: Vec<_> =
+        found.iter().map(|row| (row.place.row, row.place.line, row.name.as_str(), &row.annotations[0].1[..])).collect();
+    assert_eq!(found, [(1, 3, "ab", ""), (2, 8, "cd", ""), (3, 9, "ef", "x")]);
+    assert_eq!(codes("name,note\n,,\n"), ["manifest::no_rows"]);
+    assert_eq!(codes("name,note\n,x\n"), ["manifest::name_missing"]);
+    assert_eq!(codes("name,note\nab,x\ncd"), ["manifest::field_count"], "the file may be cut off");
+    assert_eq!(codes("name,note\nab,x\ncd,"), Vec::<&str>::new());
+}
+
+#[test]
+fn first_lines_that_are_no_header_are_named() {
+    for (input, expected, hint) in [
+        ("sep=;\r\nname;region\r\nab;us-east-1\r\n", FirstLine::Separator(Some(';')), "instead of `;`"),
+        ("SEP=,\r\nname,region\r\nab,us-east-1\r\n", FirstLine::Separator(Some(',')), "remove the line"),
+        ("\"sep=\t\"\nname\tregion\n", FirstLine::Separator(Some('\t')), "instead of `\\t`"),
+        ("#TYPE Amazon.Lightsail.Model.KeyPair\r\n\"Name\"\r\n\"ab\"\r\n", FirstLine::Type, "-NoTypeInformation"),
+        ("# made on Monday\nname\nab\n", FirstLine::Comment, "remove the line"),
+        ("{\n    \"keyPairs\": [\n", FirstLine::Json, "jq"),
+        ("<!DOCTYPE html>\n", FirstLine::Markup, "error page"),
+        ("\u{feff}\u{feff}name,region\nab,us-east-1\n", FirstLine::ByteOrderMark, "tail -c +4"),
+    ] {
+        let refused = read_all(input.as_bytes()).unwrap_err();
+        assert_eq!((refused.total(), refused.kept()[0].kind()), (1, &FaultKind::FirstLine(expected)), "{input:?}");
+        assert!(refused.are_of_file() && refused.kept()[0].hint().contains(hint), "{}", refused.kept()[0].hint());
+    }
+    let compact = faults(b"{\"keyPairs\":[{\"name\":\"ab\"}]}\n");
+    assert_eq!(compact.kept()[1].kind(), &FaultKind::FirstLine(FirstLine::Json));
+    assert_eq!(rows("#,name\n1,ab\n")[0].annotations, [("#".to_owned(), "1".to_owned())]);
+    // pandas and R write an index column unless they are asked not to.
+    for input in [",name\n0,ab\n", "\"\",\"name\"\n\"1\",\"ab\"\n"] {
+        let refused = read_all(input.as_bytes()).unwrap_err();
+        assert!(refused.kept()[0].hint().contains("to_csv(index=False)"), "{}", refused.kept()[0].hint());
+    }
+}
+
+#[test]
+fn headers_in_the_middle_are_named() {
+    for (input, expected, of_file) in [
+        ("name,note\nab,\nname,note\ncd,\n", "manifest::header_repeated", false),
+        ("name,note\nab,\n\u{feff}name,note\ncd,\n", "manifest::header_repeated", false),
+        ("name\nab\nname\ncd\n", "manifest::header_repeated", false),
+        ("name,region\nab,us-east-1\nRegion,Name\nus-east-1,cd\n", "manifest::header_changed", true),
+        ("note,name,region\n,ab,us-east-1\nname,region,note\ncd,us-east-1,\n", "manifest::header_changed", true),
+    ] {
+        let found = faults(input.as_bytes());
+        assert!(found.kept().iter().any(|fault| fault.kind().code() == expected), "{input:?}: {found}");
+        assert_eq!(found.are_of_file(), of_file, "{input:?}");
+        if !of_file {
+            assert_eq!((found.total(), found.kept()[0].place().line), (1, 3));
+        }
+    }
+    assert_eq!(rows("key_pair_name,note\nname,x\nregion,y\n").len(), 2, "names may be such words");
+}
+
+#[test]
 fn invalid_rows_are_handed_on() {
-    let (ingested, items) = read_all("name,region\nab,us-east-1\nfoo\ncd,us-east-1,x\nа1,mars\n".as_bytes()).unwrap();
+    let (ingested, items) = read_all("name,region\nab,us-east-1\ncd,us-east-1,x\nа1,mars\nfoo".as_bytes()).unwrap();
     assert_eq!((ingested.rows, ingested.invalid_rows, ingested.faults.total()), (4, 3, 4));
     let invalid: Vec<&InvalidRow> =
         items.iter().filter_map(|item| if let Item::Invalid(row) = item { Some(row) } else { None }).collect();
@@ -268,13 +359,13 @@ fn invalid_rows_are_handed_on() {
     assert_eq!(
         seen,
         [
-            (2, Some("foo"), None),
-            (3, Some("cd"), Some("us-east-1".to_owned())),
-            (4, Some("а1"), Some("mars".to_owned())),
+            (2, Some("cd"), Some("us-east-1".to_owned())),
+            (3, Some("а1"), Some("mars".to_owned())),
+            (4, Some("foo"), None),
         ]
     );
-    assert_eq!(invalid[0].faults, [FaultKind::FieldCount { found: 1, expected: 2 }]);
-    assert_eq!(invalid[2].faults.len(), 2);
+    assert_eq!(invalid[2].faults, [FaultKind::FieldCount { found: 1, expected: 2 }], "perhaps cut off");
+    assert_eq!(invalid[1].faults.len(), 2);
 }
 
 // SEMANTICS: P8
@@ -293,7 +384,7 @@ fn the_default_key_pair_is_protected_twice() {
 
 #[test]
 fn a_quoting_fault_refuses_the_file_but_the_rest_is_read() {
-    let refused = read_all(b"name,note\nab,6\" nails\ncd,\"x\" y\nef,\n,\n").unwrap_err();
+    let refused = read_all(b"name,note\nab,6\" nails\ncd,\"x\" y\nef,\n,x\n").unwrap_err();
     let found: Vec<_> = refused.kept().iter().map(|fault| (fault.place().line, fault.kind().code())).collect();
     assert_eq!(
         found,

@@ -17,10 +17,14 @@ pub(super) struct Record<'a> {
     pub(super) values: &'a str,
     pub(super) cells: &'a [Cell],
     pub(super) place: RowPlace,
+    /// Whether a line break ends it.
+    pub(super) ended: bool,
+    /// The cells that hold a secret: they have no value for anything that follows, and `found` says so already.
+    pub(super) hidden: &'a [usize],
 }
 
 impl<'a> Record<'a> {
-    /// The row, or what is wrong with it; what is found is also put into `found`, which is empty before.
+    /// The row, or what is wrong with it; what is found is also put into `found`.
     pub(super) fn check(&self, columns: &Columns, options: &Options, found: &mut Vec<Found>) -> Item {
         let mut findings = Findings { record: self, columns, found };
         if let Some(row) = findings.row(options) {
@@ -40,8 +44,8 @@ impl<'a> Record<'a> {
         })
     }
 
-    fn value(&self, index: usize) -> Option<&'a str> {
-        self.cells.get(index).map(|cell| cell.value(self.values))
+    pub(super) fn value(&self, index: usize) -> Option<&'a str> {
+        self.cells.get(index).filter(|_| !self.hidden.contains(&index)).map(|cell| cell.value(self.values))
     }
 }
 
@@ -55,15 +59,18 @@ struct Findings<'a, 'f> {
 impl Findings<'_, '_> {
     fn row(&mut self, options: &Options) -> Option<Row> {
         let (found, expected) = (self.record.cells.len(), self.columns.written.len());
-        if found != expected {
+        // Spreadsheets write no empty cells at a row's end; only where the file may have been cut off they are not supplied.
+        if found > expected || found < expected && !self.record.ended {
             // Which field belongs to which column is open then: judging them would only add noise.
             let surplus = (found > expected).then_some(expected);
             self.found.push((FaultKind::FieldCount { found, expected }, surplus));
             return None;
         }
         let name = self.field(Meaning::Name, value::name);
-        if name.is_none() && self.written(Meaning::Name).is_none() {
-            self.found.push((FaultKind::NameMissing, self.columns.index(Meaning::Name)));
+        let named_at = self.columns.index(Meaning::Name);
+        let hidden = named_at.is_some_and(|index| self.record.hidden.contains(&index));
+        if name.is_none() && self.written(Meaning::Name).is_none() && !hidden {
+            self.found.push((FaultKind::NameMissing, named_at));
         }
         let region = self.field(Meaning::Region, value::region);
         let account_id = self.field(Meaning::AccountId, value::account_id);

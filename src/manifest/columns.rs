@@ -8,12 +8,15 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::fault::Faults;
+use super::first_line::FirstLine;
 use super::kind::FaultKind;
 use super::looks::looks;
 use super::meaning::{Meaning, fold};
 use super::near::{hinted, near};
-use super::scan::Scanner;
+use super::scan::{Cell, Scanner};
+use super::secret::{self, Secret};
 use super::show::Shown;
+use super::snippet::Extent;
 use super::trouble::HeaderTrouble;
 
 /// A column that is kept as an annotation though its name is close to one with a meaning.
@@ -51,6 +54,10 @@ pub(super) struct Columns {
     pub(super) near_misses: Vec<NearMiss>,
     /// What the caller calls an annotation and no column is called.
     pub(super) unknown_annotations: Vec<String>,
+    /// What the columns' names say that their cells hold; empty where none says anything.
+    secrets: Vec<(usize, Secret)>,
+    /// Whether a line before began a private key that has not ended.
+    in_private_key: bool,
 }
 
 impl Columns {
@@ -59,6 +66,13 @@ impl Columns {
     pub(super) fn read<R: Read>(scanner: &Scanner<R>, declared: &[String], faults: &mut Faults) -> Option<Self> {
         let (header, cells) = (scanner.extent(), scanner.cells());
         let written: Vec<String> = cells.iter().map(|cell| cell.value(scanner.values()).to_owned()).collect();
+        if secrets_in_header(&written, cells, header, faults) {
+            return None;
+        }
+        if let Some(first) = FirstLine::of(&written) {
+            faults.push_at(FaultKind::FirstLine(first), header, 0..scanner.content_end());
+            return None;
+        }
         let (declared, unknown_annotations) = find_declared(declared, &written);
         let mut columns = Self {
             meaning: Default::default(),
@@ -66,6 +80,8 @@ impl Columns {
             written: Vec::new(),
             near_misses: Vec::new(),
             unknown_annotations,
+            secrets: Vec::new(),
+            in_private_key: false,
         };
         let mut seen: HashMap<&str, usize> = HashMap::new();
         let mut sound = true;
@@ -100,8 +116,18 @@ impl Columns {
             faults.push_at(FaultKind::NameColumnMissing(trouble), header, 0..scanner.content_end());
             return None;
         }
+        let secret = |(index, name): (usize, &String)| Some((index, secret::named(name)?));
+        columns.secrets = written.iter().enumerate().filter_map(secret).collect();
         columns.written = written;
         sound.then_some(columns)
+    }
+
+    /// Where the quoting of the first line is not that of CSV: says so if it is another format.
+    pub(super) fn explain_malformed<R: Read>(scanner: &Scanner<R>, faults: &mut Faults) {
+        let written: Vec<String> = scanner.cells().iter().map(|cell| cell.value(scanner.values()).to_owned()).collect();
+        if let Some(first @ (FirstLine::Json | FirstLine::Markup)) = FirstLine::of(&written) {
+            faults.push_at(FaultKind::FirstLine(first), scanner.extent(), 0..scanner.content_end());
+        }
     }
 
     /// The position of the column with this meaning, from 0.
@@ -129,6 +155,36 @@ impl Columns {
         unread
     }
 
+    /// The cells of a record that hold a secret, by its fields in order and by all of them in one text.
+    pub(super) fn secrets<'v>(
+        &mut self,
+        values: &str,
+        cells: impl Iterator<Item = &'v str> + Clone,
+    ) -> Vec<(usize, Secret)> {
+        if std::mem::take(&mut self.in_private_key) {
+            let mut all = cells.clone();
+            if let (Some(line), None) = (all.next(), all.next())
+                && secret::continues_private_key(line)
+            {
+                self.in_private_key = !secret::ends_private_key(line);
+                return vec![(0, Secret::PrivateKey)];
+            }
+        }
+        if self.secrets.is_empty() && !secret::suspected(values) {
+            return Vec::new();
+        }
+        let beside_key_id = secret::has_key_id(values) || cells.clone().any(secret::has_key_id);
+        let mut found = Vec::new();
+        for (index, cell) in cells.enumerate() {
+            let named = self.secrets.iter().find(|(column, _)| *column == index).map(|(_, secret)| *secret);
+            if let Some(secret) = secret::find(cell, named, beside_key_id) {
+                self.in_private_key |= secret == Secret::PrivateKey && secret::begins_private_key(cell);
+                found.push((index, secret));
+            }
+        }
+        found
+    }
+
     fn note_near_misses(&mut self) {
         let missing: Vec<_> = Meaning::ALL.into_iter().filter(|meaning| self.index(*meaning).is_none()).collect();
         for Annotation { index, name, .. } in self.annotations.iter().filter(|annotation| annotation.watched) {
@@ -151,6 +207,22 @@ impl Columns {
         let looks_like_data = |cell: &String| cell.starts_with("arn:") || cell.ends_with(|c: char| c.is_ascii_digit());
         if written.iter().any(looks_like_data) { HeaderTrouble::NoHeader } else { HeaderTrouble::Other }
     }
+}
+
+/// Names the cells of the first line that hold a secret, as they do where there is no header.
+fn secrets_in_header(written: &[String], cells: &[Cell], header: Extent<'_>, faults: &mut Faults) -> bool {
+    let beside_key_id = written.iter().any(|name| secret::has_key_id(name));
+    let mut any = false;
+    for (index, name) in written.iter().enumerate() {
+        if let Some(secret) = secret::find(name, None, beside_key_id) {
+            faults.push_bare(
+                FaultKind::SecretInHeader { column: index + 1, secret },
+                header.place(cells[index].span.start),
+            );
+            any = true;
+        }
+    }
+    any
 }
 
 /// Which of the columns are declared to be annotations, and which declarations name none. A column that is called exactly

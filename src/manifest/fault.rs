@@ -9,6 +9,7 @@ use miette::{Diagnostic, LabeledSpan, SourceCode};
 
 use super::hint::hint;
 use super::kind::FaultKind;
+use super::secret::suspected;
 use super::show::defuse;
 use super::snippet::{Extent, Place, Snippet};
 
@@ -118,12 +119,14 @@ impl Faults {
         }
     }
 
-    /// Counts a fault at the bytes `at` of `extent`, and keeps it while there is room.
+    /// Counts a fault at the bytes `at` of `extent`, and keeps it while there is room. Text that may hold a secret is not
+    /// kept.
     pub(super) fn push_at(&mut self, kind: FaultKind, extent: Extent<'_>, at: Range<usize>) {
         self.count(&kind);
         if self.has_room() {
-            let (place, snippet) = (extent.place(at.start), extent.snippet(&self.file, at));
-            self.kept.push(Fault { file: Arc::clone(&self.file), kind, place, snippet: Some(snippet) });
+            let place = extent.place(at.start);
+            let snippet = (!suspected(extent.text)).then(|| extent.snippet(&self.file, at));
+            self.kept.push(Fault { file: Arc::clone(&self.file), kind, place, snippet });
         }
     }
 

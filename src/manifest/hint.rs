@@ -1,9 +1,10 @@
 //! What to do about each fault, in words for the person who wrote the file.
 
+use super::first_line::FirstLine;
 use super::kind::FaultKind;
 use super::looks::Looks;
 use super::meaning::Meaning;
-use super::show::Shown;
+use super::show::{Shown, defuse};
 use super::trouble::{
     AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
 };
@@ -19,14 +20,31 @@ pub(super) fn hint(kind: &FaultKind) -> String {
             "it needs a header line with a `key_pair_name` column, then one row for each key pair".into()
         }
         FaultKind::NoRows => "add one row for each key pair below the header".into(),
+        FaultKind::FirstLine(first) => first_line(*first),
+        FaultKind::HeaderRepeated => {
+            "remove the line; files that are put together keep only the first header. (If a key pair has this name, \
+             give the column another of the accepted names)"
+                .into()
+        }
+        FaultKind::HeaderChanged => {
+            "files with different columns cannot be put together by appending one to the other; run them one by one"
+                .into()
+        }
         FaultKind::NameColumnMissing(trouble) => header(trouble),
         FaultKind::ColumnRepeated { name, .. } => {
             format!("keep one of the two, or keep one as an annotation, by renaming it or with --annotation '{name}'")
         }
+        FaultKind::ColumnUnnamed(1) => "name the column, or remove it. If it is an index: pandas writes none with \
+             to_csv(index=False), R none with row.names=FALSE"
+            .into(),
         FaultKind::ColumnUnnamed(_) => {
             "name the column, or remove it (a comma too many at the end of the header?)".into()
         }
         FaultKind::ColumnUnread { name, looks, .. } => unread(name, *looks),
+        FaultKind::Secret { secret, .. } | FaultKind::SecretInHeader { secret, .. } => format!(
+            "remove it from the file, and replace it wherever it is in use if others could read the file: keybatch needs \
+             {secret} for nothing, and neither shows nor records this one"
+        ),
         FaultKind::Encoding(encoding) => self::encoding(*encoding).into(),
         FaultKind::Nul => {
             "text has none; the file is damaged, binary, or UTF-16 saved without a byte order mark".into()
@@ -43,11 +61,9 @@ pub(super) fn hint(kind: &FaultKind) -> String {
             "a value that contains a comma must be in quotes".into()
         }
         FaultKind::FieldCount { .. } => {
-            "write empty fields as nothing between two commas; every row needs them all".into()
+            "the file may have been cut off here; if it is whole, end the row with a line break".into()
         }
-        FaultKind::NameMissing => {
-            "remove the row (spreadsheets leave rows of bare commas), or name the key pair".into()
-        }
+        FaultKind::NameMissing => "remove the row, or name the key pair".into(),
         FaultKind::NamePattern { trouble, .. } => name(*trouble),
         FaultKind::Region { trouble, .. } => region(*trouble).into(),
         FaultKind::AccountId { trouble, .. } => account(*trouble),
@@ -78,6 +94,29 @@ fn unread(name: &Shown, looks: Looks) -> String {
         "if rows are to be deleted only under this condition, rename the column to `{meant}`{how}; \
          if it is only an annotation, run with --annotation '{name}'"
     )
+}
+
+fn first_line(first: FirstLine) -> String {
+    match first {
+        FirstLine::Separator(Some(c)) if c != ',' => format!(
+            "remove the line, and separate the columns by commas instead of `{}` (in Excel: save as \"CSV UTF-8\", \
+             with a comma as the system's list separator)",
+            defuse(&c.to_string())
+        ),
+        FirstLine::Separator(_) | FirstLine::Comment => "remove the line".into(),
+        FirstLine::Type => "remove the line, or export with: Export-Csv -NoTypeInformation".into(),
+        FirstLine::Json => {
+            "convert it, for example: jq -r '.keyPairs[] | [.name, .location.regionName, .arn] | @csv', \
+             with a header line before it"
+                .into()
+        }
+        FirstLine::Markup => "a sign-in or error page may have been saved in its place; export the table as CSV".into(),
+        FirstLine::ByteOrderMark => {
+            "save the file again as UTF-8 with one byte order mark or none, or remove the first \
+             three bytes: tail -c +4"
+                .into()
+        }
+    }
 }
 
 fn header(trouble: &HeaderTrouble) -> String {

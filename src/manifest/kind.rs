@@ -3,7 +3,9 @@
 //! Faults of a *row* spoil that row alone and `--skip-invalid` may pass over them. Faults of the *file* leave open
 //! what its rows are; nothing that was read from such a file may be used.
 
+use super::first_line::FirstLine;
 use super::looks::Looks;
+use super::secret::Secret;
 use super::show::Shown;
 use super::trouble::{
     AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
@@ -19,6 +21,15 @@ pub enum FaultKind {
     /// File: a header and nothing else.
     #[error("the manifest has a header but no rows")]
     NoRows,
+    /// File: the first line is no header.
+    #[error("{0}")]
+    FirstLine(FirstLine),
+    /// File: another header, with other columns, in the middle.
+    #[error("there is another header here, with other columns than the first")]
+    HeaderChanged,
+    /// Row: the header again.
+    #[error("the header is repeated here")]
+    HeaderRepeated,
     /// File: no column holds names.
     #[error("there is no `key_pair_name` column")]
     NameColumnMissing(HeaderTrouble),
@@ -81,8 +92,30 @@ pub enum FaultKind {
     /// File: a carriage return that ends no line.
     #[error("there is a carriage return without a line feed outside quotes")]
     BareCarriageReturn,
-    /// Row: more or fewer fields than the header.
-    #[error("the row has {found} field{}, the header has {expected}", if *found == 1 { "" } else { "s" })]
+    /// Row: a cell holds what must not be kept, so it is neither shown nor handed on.
+    #[error("{} holds {secret}", place_of(*column, name.as_ref()))]
+    Secret {
+        /// Position of the cell, from 1.
+        column: usize,
+        /// Its column's name.
+        name: Option<Shown>,
+        /// What it holds.
+        secret: Secret,
+    },
+    /// File: the first line holds what must not be kept.
+    #[error("cell {column} of the first line holds {secret}")]
+    SecretInHeader {
+        /// Position of the cell, from 1.
+        column: usize,
+        /// What it holds.
+        secret: Secret,
+    },
+    /// Row: more fields than the header, or fewer in a file that may have been cut off.
+    #[error(
+        "the {} {found} field{}, the header has {expected}",
+        if found < expected { "last row ends without a line break and has only" } else { "row has" },
+        if *found == 1 { "" } else { "s" }
+    )]
     FieldCount {
         /// Fields in the row.
         found: usize,
@@ -177,6 +210,10 @@ pub enum FaultKind {
     },
 }
 
+fn place_of(column: usize, name: Option<&Shown>) -> String {
+    name.map_or_else(|| format!("cell {column} of the row"), |name| format!("column {column}, `{name}`,"))
+}
+
 impl FaultKind {
     /// The stable code, such as `manifest::name_pattern`; codes are never renamed.
     #[must_use]
@@ -184,6 +221,9 @@ impl FaultKind {
         match self {
             Self::Empty => "manifest::empty",
             Self::NoRows => "manifest::no_rows",
+            Self::FirstLine(_) => "manifest::first_line",
+            Self::HeaderChanged => "manifest::header_changed",
+            Self::HeaderRepeated => "manifest::header_repeated",
             Self::NameColumnMissing(_) => "manifest::column_missing",
             Self::ColumnRepeated { .. } => "manifest::column_repeated",
             Self::ColumnUnnamed(_) => "manifest::column_unnamed",
@@ -196,6 +236,7 @@ impl FaultKind {
             Self::QuoteInBareField => "manifest::quote_in_bare_field",
             Self::TextAfterQuote => "manifest::text_after_quote",
             Self::BareCarriageReturn => "manifest::bare_carriage_return",
+            Self::Secret { .. } | Self::SecretInHeader { .. } => "manifest::secret",
             Self::FieldCount { .. } => "manifest::field_count",
             Self::NameMissing => "manifest::name_missing",
             Self::NamePattern { .. } => "manifest::name_pattern",
@@ -217,6 +258,8 @@ impl FaultKind {
         match self {
             Self::Empty
             | Self::NoRows
+            | Self::FirstLine(_)
+            | Self::HeaderChanged
             | Self::NameColumnMissing(_)
             | Self::ColumnRepeated { .. }
             | Self::ColumnUnnamed(_)
@@ -228,8 +271,11 @@ impl FaultKind {
             | Self::QuoteUnclosed
             | Self::QuoteInBareField
             | Self::TextAfterQuote
+            | Self::SecretInHeader { .. }
             | Self::BareCarriageReturn => true,
-            Self::FieldCount { .. }
+            Self::HeaderRepeated
+            | Self::Secret { .. }
+            | Self::FieldCount { .. }
             | Self::NameMissing
             | Self::NamePattern { .. }
             | Self::Region { .. }

@@ -62,8 +62,8 @@ impl Meaning {
     /// The meaning of a column of this name.
     #[must_use]
     pub fn of(column: &str) -> Option<Self> {
-        let folded = fold(column);
-        Self::ALL.into_iter().find(|meaning| meaning.spellings().iter().any(|spelling| fold(spelling) == folded))
+        let is = |spelling: &str| folded(spelling).eq(folded(column));
+        Self::ALL.into_iter().find(|meaning| meaning.spellings().iter().any(|spelling| is(spelling)))
     }
 
     /// Whether a deletion depends on it.
@@ -77,8 +77,12 @@ impl Meaning {
 
 /// A column's name as it is compared: in lower case, without white space, `_`, `-`, `.` and `/`.
 pub(super) fn fold(name: &str) -> String {
+    folded(name).collect()
+}
+
+fn folded(name: &str) -> impl Iterator<Item = char> {
     let separator = |c: &char| c.is_whitespace() || matches!(c, '_' | '-' | '.' | '/');
-    name.chars().filter(|c| !separator(c)).flat_map(char::to_lowercase).collect()
+    name.chars().filter(move |c| !separator(c)).flat_map(char::to_lowercase)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod check;
 mod columns;
 mod duplicate;
 mod fault;
+mod first_line;
 mod hint;
 mod kind;
 mod looks;
@@ -20,6 +21,7 @@ mod near;
 mod region;
 mod row;
 mod scan;
+mod secret;
 mod show;
 mod snippet;
 mod source;
@@ -31,12 +33,14 @@ use std::io::{self, Read};
 pub use self::columns::NearMiss;
 pub use self::duplicate::{Claim, Duplicate};
 pub use self::fault::{Fault, Faults, MAX_DETAILED_FAULTS};
+pub use self::first_line::FirstLine;
 pub use self::kind::FaultKind;
 pub use self::looks::Looks;
 pub use self::meaning::Meaning;
 pub use self::region::{RegionFault, check_region};
 pub use self::row::{CreatedAt, DEFAULT_KEY_PAIR, InvalidRow, Item, KeyPairArn, Row, RowPlace};
 pub use self::scan::{MAX_FIELD_BYTES, MAX_RECORD_BYTES};
+pub use self::secret::Secret;
 pub use self::show::{Shown, defuse};
 pub use self::snippet::Place;
 pub use self::trouble::{
@@ -46,7 +50,8 @@ pub use self::trouble::{
 
 use self::check::Record;
 use self::columns::Columns;
-use self::scan::{Scanned, Scanner};
+use self::first_line::Again;
+use self::scan::{Cell, Scanned, Scanner};
 
 /// The moment that a cell of the column `created_at` names, in any of the forms that it may have.
 #[must_use]
@@ -128,20 +133,24 @@ pub fn read<R: Read, E>(
 ) -> Result<Ingested, ReadError<E>> {
     let mut faults = Faults::new(name);
     let mut scanner = Scanner::new(input);
-    let columns = match next(&mut scanner, &mut faults)? {
+    let columns = match next_with_values(&mut scanner, &mut faults)? {
         Scanned::Record => Columns::read(&scanner, &options.annotations, &mut faults),
         Scanned::End => {
             faults.push_bare(FaultKind::Empty, Place { line: 1, column: 1, offset: 0 });
             None
         }
-        Scanned::Malformed | Scanned::Stopped => None,
+        Scanned::Malformed => {
+            Columns::explain_malformed(&scanner, &mut faults);
+            None
+        }
+        Scanned::Stopped => None,
     };
     let Some(mut columns) = columns else { return Err(ReadError::Refused(faults)) };
     let header = scanner.extent().place(0);
 
     let (mut rows, mut invalid_rows) = (0, 0);
     loop {
-        match next(&mut scanner, &mut faults)? {
+        match next_with_values(&mut scanner, &mut faults)? {
             Scanned::Record => {
                 rows += 1;
                 let item = judge(&scanner, rows, &mut columns, options, &mut faults);
@@ -169,6 +178,16 @@ fn next<R: Read, E>(scanner: &mut Scanner<R>, faults: &mut Faults) -> Result<Sca
     scanner.next(faults).map_err(|source| ReadError::Input { bytes: scanner.bytes(), source })
 }
 
+/// The next record in which any cell has a value: others are no rows.
+fn next_with_values<R: Read, E>(scanner: &mut Scanner<R>, faults: &mut Faults) -> Result<Scanned, ReadError<E>> {
+    loop {
+        let scanned = next(scanner, faults)?;
+        if scanned != Scanned::Record || !scanner.values().trim().is_empty() {
+            return Ok(scanned);
+        }
+    }
+}
+
 /// Makes an item of the current record, and reports what is wrong with it.
 fn judge<R: Read>(
     scanner: &Scanner<R>,
@@ -179,16 +198,44 @@ fn judge<R: Read>(
 ) -> Item {
     let (extent, cells, end) = (scanner.extent(), scanner.cells(), scanner.content_end());
     let place = RowPlace { row, line: extent.line, start: extent.offset, end: extent.offset + end as u64 };
-    let mut found = Vec::new();
-    let item = Record { values: scanner.values(), cells, place }.check(columns, options, &mut found);
+    let value = |cell: &'_ Cell| cell.value(scanner.values());
+    let secrets = columns.secrets(scanner.values(), cells.iter().map(value));
+    let hidden: Vec<usize> = secrets.iter().map(|(index, _)| *index).collect();
+    let mut found: Vec<_> = secrets
+        .into_iter()
+        .map(|(index, secret)| {
+            let name = columns.written.get(index).map(|name| Shown::new(name));
+            (FaultKind::Secret { column: index + 1, name, secret }, Some(index))
+        })
+        .collect();
+    if let Some(again) = first_line::again(scanner.values(), cells.iter().map(value), &columns.written) {
+        let kind = match again {
+            Again::Same => FaultKind::HeaderRepeated,
+            Again::Other => FaultKind::HeaderChanged,
+        };
+        faults.push_at(kind.clone(), extent, 0..end);
+        return Item::Invalid(InvalidRow {
+            place,
+            name: None,
+            cells: Vec::new(),
+            annotations: Vec::new(),
+            faults: vec![kind],
+        });
+    }
+    let record = Record { values: scanner.values(), cells, place, ended: extent.text.ends_with('\n'), hidden: &hidden };
+    let item = record.check(columns, options, &mut found);
     // In a row with too many cells it is open which of them belongs to which column.
     if cells.len() <= columns.written.len() {
-        let value = |index: usize| cells.get(index).map_or("", |cell| cell.value(scanner.values()));
-        found.extend(columns.unread(value).into_iter().map(|(kind, index)| (kind, Some(index))));
+        let unread = columns.unread(|index| record.value(index).unwrap_or_default());
+        found.extend(unread.into_iter().map(|(kind, index)| (kind, Some(index))));
     }
     for (kind, cell) in found {
         let at = cell.and_then(|index| cells.get(index)).map_or(0..end, |cell| cell.span.clone());
-        faults.push_at(kind, extent, at);
+        if hidden.is_empty() {
+            faults.push_at(kind, extent, at);
+        } else {
+            faults.push_bare(kind, extent.place(at.start));
+        }
     }
     item
 }

@@ -1,0 +1,92 @@
+//! What stands in the first line where the header should, and what headers are that come again.
+
+use std::fmt;
+
+use super::meaning::Meaning;
+
+/// A first line that is no header, named by what writes such lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstLine {
+    /// `sep=;`, a note to Excel. With the separator that it names.
+    Separator(Option<char>),
+    /// `#TYPE …`, which Export-Csv of PowerShell 5 writes.
+    Type,
+    /// Another line that begins with `#`.
+    Comment,
+    /// The beginning of JSON.
+    Json,
+    /// The beginning of HTML or XML.
+    Markup,
+    /// A second byte order mark before the header.
+    ByteOrderMark,
+}
+
+impl fmt::Display for FirstLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Separator(_) => "the first line is a `sep=` line for Excel, not the header",
+            Self::Type => "the first line is the `#TYPE` line of PowerShell 5, not the header",
+            Self::Comment => "the first line is a comment, not the header",
+            Self::Json => "the file begins like JSON, not like CSV",
+            Self::Markup => "the file begins like HTML or XML, not like CSV",
+            Self::ByteOrderMark => "there is a second byte order mark (U+FEFF) before the header",
+        })
+    }
+}
+
+impl FirstLine {
+    /// What the first record is, if it is clearly no header.
+    pub(super) fn of(cells: &[String]) -> Option<Self> {
+        let first = cells.first()?.trim_start();
+        if first.starts_with('\u{feff}') {
+            return Some(Self::ByteOrderMark);
+        }
+        if first.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("sep=")) {
+            // In a file that is separated by it, a comma is no longer there.
+            return Some(Self::Separator(first.chars().nth(4).or(if cells.len() == 2 { Some(',') } else { None })));
+        }
+        // A column may be called `#` or `{id}`; beside one with names it is one.
+        if cells.iter().any(|cell| Meaning::of(cell) == Some(Meaning::Name)) {
+            return None;
+        }
+        match first.chars().next()? {
+            '#' if first.starts_with("#TYPE") => Some(Self::Type),
+            '#' => Some(Self::Comment),
+            '{' | '[' => Some(Self::Json),
+            '<' => Some(Self::Markup),
+            _ => None,
+        }
+    }
+}
+
+/// A record that is a header, as files have that were put together from several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The file's own one.
+    Same,
+    /// Another one: what follows it is in other columns.
+    Other,
+}
+
+/// Whether the record with these cells, whose values together are `values`, is a header again, `written` being the file's.
+pub(super) fn again<'v>(
+    values: &str,
+    cells: impl Iterator<Item = &'v str> + Clone,
+    written: &[String],
+) -> Option<Again> {
+    fn bare(cell: &str) -> &str {
+        cell.trim().trim_start_matches('\u{feff}')
+    }
+    // Nearly every row ends here.
+    if !["name", "Name", "NAME"].iter().any(|name| values.contains(name)) {
+        return None;
+    }
+    if cells.clone().map(bare).eq(written.iter().map(|name| bare(name))) {
+        return Some(Again::Same);
+    }
+    let mut meanings = cells.filter_map(|cell| Meaning::of(bare(cell)));
+    let first = meanings.next()?;
+    let second = meanings.next()?;
+    (first == Meaning::Name || second == Meaning::Name || meanings.any(|meaning| meaning == Meaning::Name))
+        .then_some(Again::Other)
+}

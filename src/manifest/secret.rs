@@ -1,0 +1,258 @@
+//! Finds private keys and secret access keys in cells. What a manifest says stays in the journal for ever, so a value that
+//! must not stay anywhere is refused, and never handed on, shown or kept.
+//!
+//! A record is first tried by a rule that is cheap and finds too much; only then its cells are looked at one by one.
+
+use super::meaning::fold;
+
+/// The shortest text in which any of this is looked for: a line that begins a private key.
+const LEAST_BYTES: usize = 16;
+
+/// Characters of a secret access key.
+const SECRET_CHARS: usize = 40;
+
+/// Characters of an access key's id.
+const KEY_ID_CHARS: usize = 20;
+
+/// Base64 of a private key without its armour, or of the armour itself. OpenSSH's magic word; PuTTY's does not need any.
+/// Then `-----BEGIN ` with OPENSSH, RSA, EC, DSA, ENCRYPTED and PRIVATE; and DER: Ed25519 and EC, by PKCS #8 and SEC 1.
+const ENCODED: [&str; 12] = [
+    "b3BlbnNzaC1rZXktdjE",
+    "LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUg",
+    "LS0tLS1CRUdJTiBSU0EgUFJJVkFURS",
+    "LS0tLS1CRUdJTiBFQyBQUklWQVRF",
+    "LS0tLS1CRUdJTiBEU0EgUFJJVkFURS",
+    "LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURS",
+    "LS0tLS1CRUdJTiBQUklWQVRFIEtFW",
+    "MC4CAQAwBQYDK2Vw",
+    "MIGHAgEAMBMGByqGSM49",
+    "MIG2AgEAMBAGByqGSM49",
+    "MHcCAQEE",
+    "MIGkAgEBBD",
+];
+
+/// Beginnings of AWS session tokens.
+const TOKENS: [&str; 4] = ["IQoJb3JpZ2luX2Vj", "FwoGZXIvYXdz", "FQoGZXIvYXdz", "AgoGZXIvYXdz"];
+
+/// What a cell holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Secret {
+    /// A private key, or a part of one.
+    #[error("a private key")]
+    PrivateKey,
+    /// The secret of an access key.
+    #[error("a secret access key")]
+    AccessKey,
+    /// The token of a session.
+    #[error("a session token")]
+    SessionToken,
+}
+
+/// What the name of a column says that its cells hold.
+pub(super) fn named(column: &str) -> Option<Secret> {
+    let folded = fold(column);
+    let has = |words: &[&str]| words.iter().any(|word| folded.contains(word));
+    if has(&["privatekey", "privkey", "keymaterial", "pemkey"]) || matches!(folded.as_str(), "pem" | "ppk") {
+        Some(Secret::PrivateKey)
+    } else if has(&["secret", "accesskey", "credential", "password"]) {
+        Some(Secret::AccessKey)
+    } else {
+        has(&["sessiontoken", "securitytoken"]).then_some(Secret::SessionToken)
+    }
+}
+
+/// Whether there may be a secret anywhere in `text`. Finds too much, and misses nothing that [`find`] finds but what is
+/// only known by its column's name and shorter than a secret access key.
+pub(super) fn suspected(text: &str) -> bool {
+    text.len() >= LEAST_BYTES && (longest_run(text) >= SECRET_CHARS || marks_private_key(text))
+}
+
+/// What `cell` holds, in a column whose name says `named`, in a record that has the id of an access key or has not.
+pub(super) fn find(cell: &str, named: Option<Secret>, beside_key_id: bool) -> Option<Secret> {
+    if cell.len() < LEAST_BYTES {
+        return None;
+    }
+    if marks_private_key(cell) || ENCODED.iter().any(|start| cell.contains(start)) || has_rsa(cell) {
+        return Some(Secret::PrivateKey);
+    }
+    let mut runs = runs(cell).filter(|run| run.len() >= SECRET_CHARS);
+    if runs.clone().any(|run| TOKENS.iter().any(|start| run.starts_with(start))) {
+        return Some(Secret::SessionToken);
+    }
+    if let Some(named @ (Secret::PrivateKey | Secret::SessionToken)) = named
+        && runs.clone().any(|run| run.len() > SECRET_CHARS && !run.starts_with("AAAA") && !run.starts_with('/'))
+    {
+        return Some(named);
+    }
+    let told = beside_key_id || named == Some(Secret::AccessKey) || fold(cell).contains("secretaccesskey");
+    let is_secret = |run: &str| is_secret_access_key(run) && (told || run.contains(['/', '+']) && run == cell.trim());
+    runs.any(is_secret).then_some(Secret::AccessKey)
+}
+
+/// Whether `text` begins a private key without ending it: the lines that follow belong to it.
+pub(super) fn begins_private_key(text: &str) -> bool {
+    marks_private_key(text) && !text.contains("END")
+}
+
+/// Whether a lone cell may be a line of the private key that a line before it began.
+pub(super) fn continues_private_key(cell: &str) -> bool {
+    let cell = cell.trim();
+    cell.contains(": ") || cell.bytes().all(is_run) || marks_private_key(cell) || cell.contains("PRIVATE KEY")
+}
+
+/// Whether the line ends a private key, or PuTTY's file of one.
+pub(super) fn ends_private_key(cell: &str) -> bool {
+    cell.contains("END") && cell.contains("PRIVATE KEY") || cell.starts_with("Private-MAC")
+}
+
+/// The armour of a private key: PEM of any kind, SSH2's, PGP's, PuTTY's, age's, or a JSON Web Key.
+fn marks_private_key(text: &str) -> bool {
+    text.contains("PuTTY-User-Key-File")
+        || text.contains("AGE-SECRET-KEY-1")
+        || text.find("PRIVATE KEY").is_some_and(|at| text[..at].contains("BEGIN") || text[..at].contains("END"))
+        || text.contains("\"kty\"") && text.contains("\"d\"")
+}
+
+/// Base64 of an RSA key by PKCS #1 or PKCS #8: a sequence of two bytes' length that begins with the integer 0.
+fn has_rsa(text: &str) -> bool {
+    text.match_indices("MII").any(|(at, _)| {
+        matches!(text.as_bytes().get(at..at + 9), Some([_, _, _, _, _, b'A' | b'Q' | b'g' | b'w', b'I', b'B', b'A']))
+    })
+}
+
+/// Whether the id of an access key is in `text`: `AKIA` or `ASIA` and 16 more capitals or digits.
+pub(super) fn has_key_id(text: &str) -> bool {
+    ["AKIA", "ASIA"].iter().any(|start| {
+        text.match_indices(start).any(|(at, _)| {
+            let rest = &text.as_bytes()[at..];
+            let len = rest.iter().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit()).count();
+            len == KEY_ID_CHARS && !rest.get(len).is_some_and(u8::is_ascii_alphanumeric)
+        })
+    })
+}
+
+/// Forty characters of base64 that are not only hexadecimal, as digests are: capitals, small letters and digits.
+fn is_secret_access_key(run: &str) -> bool {
+    let any = |class: fn(&u8) -> bool| run.bytes().any(|b| class(&b));
+    run.len() == SECRET_CHARS
+        && any(u8::is_ascii_uppercase)
+        && any(u8::is_ascii_lowercase)
+        && any(u8::is_ascii_digit)
+        && !run.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn is_run(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')
+}
+
+/// The stretches of base64 in `text`, without `=` at their ends, which also stands before a value.
+fn runs(text: &str) -> impl Iterator<Item = &str> + Clone {
+    text.split(|c: char| !(c.is_ascii() && is_run(c as u8)))
+        .map(|run| run.trim_matches('='))
+        .flat_map(|run| run.split('='))
+}
+
+fn longest_run(text: &str) -> usize {
+    let (mut longest, mut now) = (0, 0);
+    for b in text.bytes() {
+        now = if is_run(b) { now + 1 } else { 0 };
+        longest = longest.max(now);
+    }
+    longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Of AWS's public documentation: the example secret that every page on access keys has.
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+
+    fn found(column: &str, cell: &str) -> Option<Secret> {
+        let found = find(cell, named(column), has_key_id(cell));
+        assert!(found.is_none() || suspected(cell), "{cell}");
+        found
+    }
+
+    /// Armour is put together here, so that no scanner takes this file for a key.
+    fn armour(kind: &str) -> String {
+        format!("-----BEGIN {kind}{}-----\nAAAA\n-----END {kind}{}-----", "PRIVATE KEY", "PRIVATE KEY")
+    }
+
+    #[test]
+    fn private_keys() {
+        for kind in ["", "RSA ", "EC ", "DSA ", "OPENSSH ", "ENCRYPTED "] {
+            let pem = armour(kind);
+            assert_eq!(found("note", &pem), Some(Secret::PrivateKey), "{kind}");
+            assert_eq!(found("note", &pem.replace('\n', "\\n")), Some(Secret::PrivateKey), "as text of JSON");
+            assert_eq!(
+                found("note", pem.lines().next().unwrap_or_default()),
+                Some(Secret::PrivateKey),
+                "its first line"
+            );
+        }
+        for cell in [
+            "PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none".to_owned(),
+            format!("---- BEGIN SSH2 ENCRYPTED {} ----", "PRIVATE KEY"),
+            format!("-----BEGIN PGP {} BLOCK-----", "PRIVATE KEY"),
+            format!("{}AAAABG5vbmUAAAAEbm9uZQAAAAAAAAAB", "b3BlbnNzaC1rZXktdjEA"),
+            format!("{}AQAAASCBKcwggSjAgEAAoIBAQ", "MIIEvQIBADANBgkqhkiG9w0B"),
+            format!("{}Qxj3XmZ4dLq0ePZ1F2b3c4d5e6f", "MIIEpAIBAAKCAQEA"),
+            format!("{}BCIEIAAAAAAAAAAAAAAAAAAAAAAAAA", "MC4CAQAwBQYDK2Vw"),
+            format!("{}QTIFBSSVZBVEUgS0VZLS0tLS0KTUlJRXBB", "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVkt"),
+            r#"{"kty":"RSA","n":"x","e":"AQAB","d":"y"}"#.to_owned(),
+        ] {
+            assert_eq!(found("note", &cell), Some(Secret::PrivateKey), "{cell}");
+        }
+        let bare = "AbCdEfGh0123456789".repeat(4);
+        assert_eq!(found("privateKeyBase64", &bare), Some(Secret::PrivateKey));
+        assert_eq!(found("note", &bare), None);
+    }
+
+    #[test]
+    fn secret_access_keys() {
+        for (column, cell) in [
+            ("note", format!("{KEY_ID}:{SECRET}")),
+            ("note", format!("export AWS_SECRET_ACCESS_KEY={SECRET}")),
+            ("note", SECRET.to_owned()),
+            ("Secret Access Key", SECRET.replace('/', "a")),
+            ("aws_secret", SECRET.to_owned()),
+        ] {
+            assert_eq!(found(column, &cell), Some(Secret::AccessKey), "{column}: {cell}");
+        }
+        let plain = SECRET.replace('/', "a");
+        assert_eq!(found("note", &plain), None, "any forty letters");
+        assert_eq!(find(&plain, None, true), Some(Secret::AccessKey), "beside the id of an access key");
+        assert_eq!(found("note", &format!("IQoJb3JpZ2luX2Vj{}", "Ab0/".repeat(20))), Some(Secret::SessionToken));
+    }
+
+    #[test]
+    fn what_is_no_secret() {
+        for (column, cell) in [
+            ("note", "delete the private key, too"),
+            ("note", "BEGIN of the cleanup"),
+            ("note", KEY_ID),
+            ("note", "b8026ed14f97a35c20ee710bc9863dfa1267549e"),
+            ("access key", "b8026ed14f97a35c20ee710bc9863dfa1267549e"),
+            ("access key", KEY_ID),
+            ("private_key_path", "/home/ci/keys/production/lightsail/runner01/key"),
+            ("has_private_key", "yes"),
+            ("arn", "arn:aws:lightsail:us-east-1:111122223333:KeyPair/05859e3d-331d-48ba-9034-0123456789ab"),
+            ("publicKeyBase64", "AAAAB3NzaC1yc2EAAAADAQABAAABAQDAbCdEfGh0123456789AbCdEfGh0123456789"),
+            ("key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbCdEfGh0123456789AbCdEfGh0123456789AbCd ci"),
+            ("sha256", "SHA256:ENShRe/0uDLSw9c+7tc9PxkDp4blyBDTgBSIyTAJYaa"),
+        ] {
+            assert_eq!(found(column, cell), None, "{column}: {cell}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_lies_across_lines() {
+        let pem = armour("RSA ");
+        let lines: Vec<&str> = pem.lines().collect();
+        assert!(begins_private_key(lines[0]) && !begins_private_key(&pem));
+        assert!(continues_private_key(lines[1]) && continues_private_key("Proc-Type: 4") && ends_private_key(lines[2]));
+        assert!(!continues_private_key("runner-01"));
+    }
+}
