@@ -126,10 +126,10 @@ CREATE TABLE row_entry (
     FOREIGN KEY (run_no, row_no) REFERENCES intent (run_no, row_no)
 ) STRICT, WITHOUT ROWID;
 
--- Entries that belong to a run as a whole.
+-- Entries that belong to a run as a whole, and, without a run, accepted rollbacks.
 CREATE TABLE milestone (
     seq    INTEGER PRIMARY KEY,
-    run_no INTEGER NOT NULL REFERENCES run (run_no),
+    run_no INTEGER REFERENCES run (run_no),
     kind   TEXT    NOT NULL
 ) STRICT;
 
@@ -157,6 +157,10 @@ SELECT i.run_no, i.row_no,
                         WHERE a.run_no = i.run_no AND a.row_no = i.row_no
                           AND (a.class IS NULL
                                OR a.class NOT IN ('throttled', 'not_sent', 'setup_in_progress', 'denied', 'refused_for_all')))
+               THEN 'unsettled'
+           -- Entries were lost after its intent, and with them perhaps a request.
+           WHEN i.verdict = 'delete'
+                AND i.seq < (SELECT max(m.seq) FROM milestone AS m WHERE m.run_no IS NULL AND m.kind = 'override_used')
                THEN 'unsettled'
            ELSE 'not_attempted'
        END AS outcome
@@ -293,7 +297,7 @@ SELECT r.run_id,
        json_extract(e.body, '$.by')       AS used_by,
        json_extract(e.body, '$.why')      AS why,
        r.sandbox
-FROM milestone AS m JOIN entry AS e ON e.seq = m.seq JOIN run AS r ON r.run_no = m.run_no
+FROM milestone AS m JOIN entry AS e ON e.seq = m.seq LEFT JOIN run AS r ON r.run_no = m.run_no
 WHERE m.kind = 'override_used';
 
 CREATE VIEW checkpoints AS

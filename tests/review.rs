@@ -318,7 +318,12 @@ async fn a_run_is_told_with_all_that_was_said_of_it() {
             why: "admitted".into(),
         })
     };
-    let lifted = OverrideUsed { which: "skip-invalid".into(), by: "user@host".into(), why: Some("agreed".into()) };
+    let lifted = OverrideUsed {
+        which: "skip-invalid".into(),
+        by: "user@host".into(),
+        why: Some("agreed".into()),
+        lost: Vec::new(),
+    };
     let more = [changed("us-east-1", "2"), changed("eu-west-1", "3"), Event::OverrideUsed(lifted)];
     let more = more.map(|event| Draft { run: RUN.parse().ok(), row: None, event });
     journal.append(more.into()).await.unwrap();

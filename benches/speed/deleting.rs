@@ -85,7 +85,12 @@ fn commit_seconds(setting: &Setting) -> f64 {
         let (journal, _) = Journal::start(store, options).await.expect("a journal");
         let mut each = Vec::with_capacity(COMMITS);
         for _ in 0..COMMITS {
-            let event = Event::OverrideUsed(OverrideUsed { which: "bench".into(), by: "bench".into(), why: None });
+            let event = Event::OverrideUsed(OverrideUsed {
+                which: "bench".into(),
+                by: "bench".into(),
+                why: None,
+                lost: Vec::new(),
+            });
             let began = Instant::now();
             journal.append(vec![Draft { run: None, row: None, event }]).await.expect("a commit");
             each.push(began.elapsed().as_secs_f64());

@@ -489,7 +489,12 @@ fn overrides(args: &Args, context: &Context, is_again: bool) -> Vec<OverrideUsed
         (args.again.again && is_again, "again"),
     ];
     let by = context.environment.user();
-    let entry = |which: &str| OverrideUsed { which: which.into(), by: by.clone(), why: args.options.reason.clone() };
+    let entry = |which: &str| OverrideUsed {
+        which: which.into(),
+        by: by.clone(),
+        why: args.options.reason.clone(),
+        lost: Vec::new(),
+    };
     used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which)).collect()
 }
 

@@ -155,6 +155,8 @@ pub(super) fn session_opened(
         settings_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         reason: options.reason.clone(),
         ticket: options.ticket.clone(),
+        continues_from: None,
+        not_remembered: None,
     }
 }
 

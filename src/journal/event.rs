@@ -106,6 +106,13 @@ pub struct SessionOpened {
     /// The operator's ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// The root of the entries before this one, in base64: what the session goes on from. Only the writer knows it, and
+    /// fills it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues_from: Option<String>,
+    /// Why this machine cannot remember how long the journal is (I12); absent where it does, and in a rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_remembered: Option<String>,
 }
 
 /// The process left in order. A session without this one crashed.
@@ -270,6 +277,31 @@ pub struct OverrideUsed {
     /// In the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Of an accepted rollback, which names no run: the heads that were known, and that this journal does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostHead>,
+}
+
+/// The word for an accepted rollback in [`OverrideUsed::which`].
+pub const ACCEPT_ROLLBACK: &str = "accept-rollback";
+
+impl OverrideUsed {
+    /// Whether entries were lost, and the operator accepted it: each row without an outcome may have been asked for by them.
+    #[must_use]
+    pub fn accepts_rollback(&self) -> bool {
+        self.which == ACCEPT_ROLLBACK
+    }
+}
+
+/// A head that was seen outside the journal, and that the journal does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostHead {
+    /// Entries that it covers.
+    pub size: u64,
+    /// Their root, in base64.
+    pub root: String,
+    /// The file that it was read from.
+    pub known_from: String,
 }
 
 /// Deleting may begin: the plan was confirmed.

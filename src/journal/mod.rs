@@ -14,6 +14,7 @@ pub mod checkpoint;
 mod entry;
 mod error;
 pub mod event;
+pub mod heads;
 mod lock;
 pub mod merkle;
 pub mod sqlite;

@@ -308,6 +308,9 @@ impl<S: EntryStore> Writer<S> {
                 let previous = to.size().saturating_sub(1);
                 settled.rests_on.iter_mut().filter(|seq| **seq == PREVIOUS).for_each(|seq| *seq = previous);
             }
+            if let Event::SessionOpened(opened) = &mut event {
+                opened.continues_from = Some(base64(&to.root()));
+            }
             let entry = Entry { seq: to.size(), at: micros(self.options.clock.now()), run, row, event };
             let sealed = entry.seal().map_err(JournalError::entry)?;
             to.push(sealed.leaf);

@@ -7,9 +7,9 @@ use keybatch::domain::{
     RawBody,
 };
 use keybatch::journal::event::{
-    AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, ManifestIngested, Note,
-    Observed, OperationPolled, OverrideUsed, PlanSealed, RateChanged, Requests, RowSettled, RunFinished, RunStarted,
-    RunStopped, SessionClosed, SessionOpened, Severity, Source, TargetInventory, Verdict,
+    AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
+    Note, Observed, OperationPolled, OverrideUsed, PlanSealed, RateChanged, Requests, RowSettled, RunFinished,
+    RunStarted, RunStopped, SessionClosed, SessionOpened, Severity, Source, TargetInventory, Verdict,
 };
 use keybatch::journal::{Entry, Event};
 
@@ -166,12 +166,15 @@ pub(crate) fn full() -> Vec<Event> {
             settings_sha256: DIGEST.into(),
             reason: text("quarterly clean-up"),
             ticket: text("SEC-1412"),
+            continues_from: text(ROOT),
+            not_remembered: text("/home/amelie/.local/state: Permission denied"),
         }),
         Event::ManifestIngested(manifest()),
         Event::OverrideUsed(OverrideUsed {
-            which: "skip-invalid".into(),
+            which: "accept-rollback".into(),
             by: "amelie".into(),
-            why: text("quarterly clean-up"),
+            why: text("the disk failed, and the newest copy was kept"),
+            lost: vec![LostHead { size: 9, root: ROOT.into(), known_from: "/mnt/audit/checkpoints.txt".into() }],
         }),
         Event::IntentRecorded(Box::new(IntentRecorded {
             line: 2,
@@ -284,9 +287,11 @@ pub(crate) fn bare() -> Vec<Event> {
                 endpoint: None,
                 reason: None,
                 ticket: None,
+                continues_from: None,
+                not_remembered: None,
                 ..opened
             }),
-            Event::OverrideUsed(used) => Event::OverrideUsed(OverrideUsed { why: None, ..used }),
+            Event::OverrideUsed(used) => Event::OverrideUsed(OverrideUsed { why: None, lost: Vec::new(), ..used }),
             Event::IntentRecorded(intent) => Event::IntentRecorded(Box::new(IntentRecorded {
                 fields: BTreeMap::new(),
                 annotations: BTreeMap::new(),

@@ -76,6 +76,8 @@ pub(crate) fn opened(number: u32, command: &str) -> Event {
         settings_sha256: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a".into(),
         reason: None,
         ticket: None,
+        continues_from: None,
+        not_remembered: None,
     })
 }
 

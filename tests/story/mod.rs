@@ -126,6 +126,8 @@ impl Script {
             settings_sha256: digest,
             reason: Some("a 'reason'\n".into()),
             ticket: None,
+            continues_from: None,
+            not_remembered: None,
         };
         self.push(None, Event::SessionOpened(opened));
     }

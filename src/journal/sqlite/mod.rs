@@ -3,6 +3,7 @@
 mod audit;
 mod disk;
 mod open;
+mod past;
 mod project;
 mod read;
 mod replay;

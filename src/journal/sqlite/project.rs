@@ -144,9 +144,13 @@ impl Projector {
     pub(super) fn project(&mut self, entry: &Entry, changes: &mut Changes) -> Result<(), JournalError> {
         let seq = entry.seq;
         let Some(run) = entry.run else {
-            if let Event::CheckpointMade(made) = &entry.event {
-                let values = vec![seq.into(), made.size.into(), (&made.root).into(), time_text(entry.at).into()];
-                changes.single.push((super::sql::INSERT_CHECKPOINT, values));
+            match &entry.event {
+                Event::CheckpointMade(made) => {
+                    let values = vec![seq.into(), made.size.into(), (&made.root).into(), time_text(entry.at).into()];
+                    changes.single.push((super::sql::INSERT_CHECKPOINT, values));
+                }
+                Event::OverrideUsed(_) => milestone(None, seq, "override_used", changes),
+                _ => {}
             }
             return Ok(());
         };
@@ -180,7 +184,7 @@ impl Projector {
                 reads(run_no, seen.requests, seen.throttled, changes);
                 match entry.row {
                     Some(_) => changes.row_entries.push([run_no.into(), row()?, seq.into()]),
-                    None => milestone(run_no, seq, "observed", changes),
+                    None => milestone(Some(run_no), seq, "observed", changes),
                 }
             }
             Event::OperationPolled(polled) => {
@@ -288,7 +292,7 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
         }
         _ => return,
     };
-    milestone(run_no, seq, kind, changes);
+    milestone(Some(run_no), seq, kind, changes);
 }
 
 /// The state that a run is in after `run_stopped`, and what the summary and the view `runs` call the reason.
@@ -305,6 +309,6 @@ fn reads(run_no: i64, requests: u64, throttled: u64, changes: &mut Changes) {
     }
 }
 
-fn milestone(run_no: i64, seq: u64, kind: &str, changes: &mut Changes) {
-    changes.single.push((super::sql::INSERT_MILESTONE, vec![seq.into(), run_no.into(), kind.into()]));
+fn milestone(run_no: Option<i64>, seq: u64, kind: &str, changes: &mut Changes) {
+    changes.single.push((super::sql::INSERT_MILESTONE, vec![seq.into(), run_no.as_ref().into(), kind.into()]));
 }

@@ -230,6 +230,10 @@ pub(super) const REVIEW: &str = "SELECT i.row_no, e.body, v.* FROM intent AS i \
 pub(super) const RUNS_VIEW: &str = "SELECT * FROM runs";
 pub(super) const MILESTONES_OF_KIND: &str = "SELECT e.seq, e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
      WHERE m.run_no = ? AND m.kind = ? ORDER BY m.seq";
+/// The accepted rollbacks, which name no run.
+pub(super) const ROLLBACKS: &str = "SELECT e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
+     WHERE m.run_no IS NULL AND m.kind = 'override_used' ORDER BY m.seq";
+pub(super) const LEAVES: &str = "SELECT leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?";
 /// A body that is no JSON matches only where nothing is asked of it.
 pub(super) const MATCHING: &str = "SELECT seq, body FROM entry WHERE seq >= ?1 \
      AND (?2 IS NULL OR (json_valid(body) AND json_extract(body, '$.run') = ?2)) \
@@ -288,6 +292,8 @@ pub(super) fn all() -> Vec<&'static str> {
         REVIEW,
         RUNS_VIEW,
         MILESTONES_OF_KIND,
+        ROLLBACKS,
+        LEAVES,
         MATCHING,
         LAST_MATCHING,
         HEALTH,

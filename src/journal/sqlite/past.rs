@@ -1,0 +1,68 @@
+//! What a journal says of its own past: the root that it had at a size, and the rollbacks that were accepted.
+
+use sqlx::Row as _;
+
+use super::SqliteReader;
+use super::sql;
+use super::store::get;
+use crate::journal::checkpoint::base64;
+use crate::journal::merkle::{Frontier, Hash};
+use crate::journal::{Entry, Event, JournalError};
+
+/// Leaves that are read at once: 320 KB.
+const PAGE: u64 = 10_000;
+
+impl SqliteReader {
+    /// The root, in base64, of the first `size` entries; `None` where there are fewer.
+    ///
+    /// The head has it, or the entry of that number, which names it where it is a checkpoint or opens a session. Else it is
+    /// computed from the leaves. Nothing is verified: it guards against accidents.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn root_at(&self, size: u64) -> Result<Option<String>, JournalError> {
+        let (entries, root) = self.head().await?;
+        if size >= entries {
+            return Ok((size == entries).then_some(root));
+        }
+        match self.entry(size).await?.event {
+            Event::CheckpointMade(made) if made.size == size => return Ok(Some(made.root)),
+            Event::SessionOpened(opened) if opened.continues_from.is_some() => return Ok(opened.continues_from),
+            _ => {}
+        }
+        let mut tree = Frontier::default();
+        while tree.size() < size {
+            let before = tree.size();
+            for leaf in self.leaves(before, size).await? {
+                tree.push(leaf);
+            }
+            if tree.size() == before {
+                return Err(JournalError::damaged(format!("entry {before} is missing")));
+            }
+        }
+        Ok(Some(base64(&tree.root())))
+    }
+
+    /// The next leaves from `from` on, below `to`.
+    async fn leaves(&self, from: u64, to: u64) -> Result<Vec<Hash>, JournalError> {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let query = sqlx::query(sql::LEAVES).bind(number(from)).bind(number(to)).bind(number(PAGE));
+        let mut connection = self.connection().lock().await;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let leaf = |row: &sqlx::sqlite::SqliteRow| {
+            let bytes: Vec<u8> = row.try_get(0).map_err(JournalError::sql)?;
+            Hash::try_from(bytes).map_err(|_| JournalError::damaged("a leaf is not 32 bytes long"))
+        };
+        rows.iter().map(leaf).collect()
+    }
+
+    /// The entries by which rollbacks were accepted, in order.
+    ///
+    /// # Errors
+    /// Where the database fails, or one of them cannot be read.
+    pub async fn accepted_rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
+        let mut connection = self.connection().lock().await;
+        let rows = sqlx::query(sql::ROLLBACKS).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(|row| Entry::parse(&get::<String>(row, 0)?).map_err(JournalError::entry)).collect()
+    }
+}
