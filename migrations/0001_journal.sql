@@ -161,6 +161,7 @@ SELECT i.run_no, i.row_no,
            -- Entries were lost after its intent, and with them perhaps a request.
            WHEN i.verdict = 'delete'
                 AND i.seq < (SELECT max(m.seq) FROM milestone AS m WHERE m.run_no IS NULL AND m.kind = 'override_used')
+                AND (SELECT r.state FROM run AS r WHERE r.run_no = i.run_no) <> 'abandoned'
                THEN 'unsettled'
            ELSE 'not_attempted'
        END AS outcome

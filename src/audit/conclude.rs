@@ -1,6 +1,6 @@
 //! What a verification comes to.
 
-use super::report::{CheckpointFacts, Finding, Report, Verdict};
+use super::report::{AcceptedRollback, CheckpointFacts, Finding, Report, Verdict};
 use super::verify::Work;
 use crate::journal::checkpoint::base64;
 
@@ -14,6 +14,7 @@ impl Work {
         if self.options.scratch.is_none() {
             self.warnings.push("the projections were not compared".into());
         }
+        self.warnings.extend(self.rollbacks.iter().map(AcceptedRollback::told));
         let entries = self.tree.size();
         let mut findings = self.findings.sorted();
         findings.extend(self.schema);
@@ -42,6 +43,7 @@ impl Work {
             runs: self.history.runs() as u64,
             findings,
             warnings: self.warnings,
+            rollbacks: self.rollbacks,
         }
     }
 }

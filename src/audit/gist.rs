@@ -58,6 +58,10 @@ pub fn gist(entry: &Entry) -> String {
                 sealed.rows, sealed.deletes, sealed.skips, sealed.absents
             )
         }
+        Event::OverrideUsed(used) if used.accepts_rollback() => {
+            let most = used.lost.iter().map(|lost| lost.size).max().unwrap_or_default();
+            format!("--{} by {}: entries were lost, {most} had been seen", used.which, used.by)
+        }
         Event::OverrideUsed(used) => format!("--{} by {}", used.which, used.by),
         Event::RunStarted(started) => format!("{} key pairs, confirmed by {}", started.deletes, started.confirmed_by),
         Event::AttemptStarted(started) => {

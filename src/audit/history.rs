@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::legal::{Row, Step};
 use super::words::{Facts, Identity, Named, hash, name_of};
 use crate::domain::{Class, Evidence, RunId};
-use crate::journal::event::{Event, Found, RowSettled, SessionOpened, Source, Verdict};
+use crate::journal::event::{Event, Found, OverrideUsed, RowSettled, SessionOpened, Source, Verdict};
 use crate::journal::merkle::Hash;
 use crate::journal::{Entry, EntryError};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
@@ -51,6 +51,10 @@ pub(super) struct History {
     holder: Option<RunId>,
     /// Hashes of the ids of all sessions.
     sessions: HashSet<u64>,
+    /// Numbers of the entries by which rollbacks were accepted, ascending.
+    rollbacks: Vec<u64>,
+    /// When the last of them was, and how many rows there were then: those of them without an outcome may have been asked for.
+    lost: Option<(Timestamp, usize)>,
 }
 
 #[derive(Debug)]
@@ -119,8 +123,11 @@ impl History {
             return Err("the first entry of a journal is journal_created".into());
         }
         let Some(id) = entry.run else {
-            let journals_own = matches!(entry.event, Event::CheckpointMade(_));
-            return if journals_own { Ok(()) } else { Err("it names no run".into()) };
+            return match &entry.event {
+                Event::CheckpointMade(_) => Ok(()),
+                Event::OverrideUsed(used) => self.roll_back(used, entry.at, seq),
+                _ => Err("it names no run".into()),
+            };
         };
         if let Event::SessionOpened(opened) = &entry.event {
             return if entry.row.is_none() { self.open(id, opened) } else { Err("a session has no row".into()) };
@@ -144,6 +151,25 @@ impl History {
                 Ok(())
             }
         }
+    }
+
+    /// Entries were lost, and that was accepted: no session goes on after it, and each row without an outcome may have been
+    /// asked for.
+    fn roll_back(&mut self, used: &OverrideUsed, at: Timestamp, seq: u64) -> Result<(), Trouble> {
+        if !used.accepts_rollback() {
+            return Err("it names no run".into());
+        }
+        if used.lost.is_empty() {
+            return Err("it accepts a rollback, and names no head that was lost".into());
+        }
+        self.holder = None;
+        self.rollbacks.push(seq);
+        self.lost = Some((at, self.rows.len()));
+        for open in self.open.values_mut() {
+            open.state.lose_tail();
+            open.asked_at.get_or_insert(at);
+        }
+        Ok(())
     }
 
     fn open(&mut self, id: RunId, opened: &SessionOpened) -> Result<(), Trouble> {
@@ -192,7 +218,14 @@ impl History {
         let place = usize::try_from(place).map_err(|_| "its row has no intent")? + run.first_row;
         let known = self.rows.get_mut(place).ok_or("its row has no intent")?;
         let mut open = match known.fate() {
-            Fate::Planned(verdict) => OpenRow::new(verdict),
+            Fate::Planned(verdict) => {
+                let mut planned = OpenRow::new(verdict);
+                if let Some((at, _)) = self.lost.filter(|(_, rows)| place < *rows) {
+                    planned.state.lose_tail();
+                    planned.asked_at = Some(at);
+                }
+                planned
+            }
             Fate::Open => self.open.remove(&place).ok_or("its row has no intent")?,
             Fate::Settled => return Err("the row has its outcome already".into()),
         };
@@ -250,6 +283,7 @@ impl History {
                     Some(*seq) == intent
                         || open.entries.binary_search(seq).is_ok()
                         || run.listings.binary_search(seq).is_ok()
+                        || self.rollbacks.binary_search(seq).is_ok()
                 })?;
                 step(Step::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
                 run.outcomes.add(settled.outcome);

@@ -41,6 +41,8 @@ pub(super) struct Row {
     operation_succeeded: bool,
     /// Whether polling found, since the last attempt, that an operation failed.
     operation_failed: bool,
+    /// Whether entries were lost that may have asked for it: as if it had been asked for once more, without an answer.
+    lost: bool,
     settled: bool,
 }
 
@@ -100,8 +102,36 @@ impl Row {
             own_succeeded: false,
             operation_succeeded: false,
             operation_failed: false,
+            lost: false,
             settled: false,
         }
+    }
+
+    /// Entries were lost that may have asked for the key pair. One whose operation is known goes on with that.
+    pub(super) fn lose_tail(&mut self) {
+        if self.settled || self.verdict != Verdict::Delete {
+            return;
+        }
+        self.lost = true;
+        if self.answered() == Some(Class::Pending) || self.named {
+            return;
+        }
+        *self = Self {
+            open: true,
+            last: None,
+            lossy: self.lossy || self.open || self.last == Some(Class::Unanswered),
+            acted: true,
+            seen_since: None,
+            look: None,
+            search: None,
+            operation_failed: false,
+            ..*self
+        };
+    }
+
+    /// Whether a request for it may have left.
+    fn tried(&self) -> bool {
+        self.attempts > 0 || self.lost
     }
 
     /// Takes the next entry of the row, written in the run's session of that number, or says why it cannot be.
@@ -133,7 +163,7 @@ impl Row {
 
     /// The outcome that follows from what came back for the last attempt, or was read before any, whatever else there is.
     fn decided(&self) -> Option<(Outcome, Evidence)> {
-        if self.attempts == 0 {
+        if !self.tried() {
             return match self.look {
                 Some(Found::NotFound) => Some((Outcome::Absent, Evidence::Inventory)),
                 Some(Found::Other) => Some((Outcome::Skipped, Evidence::Note)),
@@ -142,7 +172,7 @@ impl Row {
         }
         match self.answered()? {
             Class::Succeeded => Some((Outcome::Deleted, Evidence::Answer)),
-            Class::NotFound if self.attempts == 1 => Some((Outcome::Absent, Evidence::Answer)),
+            Class::NotFound if self.attempts == 1 && !self.lost => Some((Outcome::Absent, Evidence::Answer)),
             Class::Refused if !self.lossy => Some((Outcome::Failed, Evidence::Answer)),
             Class::Pending if self.own_succeeded => Some((Outcome::Deleted, Evidence::Operation)),
             _ => None,
@@ -195,7 +225,7 @@ impl Row {
     /// Whether the key pair must be read before another attempt: unless the last one is known to have been refused
     /// before it could do anything.
     fn must_look(&self) -> bool {
-        self.attempts > 0 && !self.answered().is_some_and(Class::is_refusal_before_execution)
+        self.tried() && !self.answered().is_some_and(Class::is_refusal_before_execution)
     }
 
     fn finish(&mut self, attempt: u32, class: Class, session: u16) -> Result<(), &'static str> {
@@ -240,7 +270,7 @@ impl Row {
             }
         };
         self.seen = Some(seen);
-        if self.attempts > 0 {
+        if self.tried() {
             self.seen_since = Some(seen);
             self.survived |= seen == Seen::Same;
         }
@@ -248,7 +278,7 @@ impl Row {
     }
 
     fn search(&mut self, found: Found) -> Result<(), &'static str> {
-        if self.attempts == 0 {
+        if !self.tried() {
             return Err("an operation was looked for that no attempt can have begun");
         }
         if matches!(found, Found::Same | Found::Other | Found::NotFound | Found::Listed) {
@@ -262,7 +292,7 @@ impl Row {
     }
 
     fn settle(&mut self, outcome: Outcome, evidence: Evidence) -> Result<(), &'static str> {
-        let tried = self.attempts > 0;
+        let tried = self.tried();
         let holds = match (outcome, evidence) {
             (Outcome::Deleted, Evidence::Answer) => self.answered() == Some(Class::Succeeded),
             (Outcome::Deleted, Evidence::Operation) => self.shows_deleted(),
@@ -277,7 +307,9 @@ impl Row {
                 Verdict::Delete => !tried && self.look == Some(Found::NotFound),
                 Verdict::Skip => false,
             },
-            (Outcome::Absent, Evidence::Answer) => self.attempts == 1 && self.answered() == Some(Class::NotFound),
+            (Outcome::Absent, Evidence::Answer) => {
+                self.attempts == 1 && !self.lost && self.answered() == Some(Class::NotFound)
+            }
             (Outcome::Skipped, Evidence::Note) => match self.verdict {
                 Verdict::Skip => true,
                 Verdict::Delete => !tried && matches!(self.look, Some(Found::Other | Found::NoAnswer | Found::Denied)),

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
+use crate::domain::time_text;
+use crate::journal::Entry;
 use crate::journal::checkpoint::{Checkpoint, base64};
+use crate::journal::event::{LostHead, OverrideUsed};
 
 /// What is to be said of a journal. A later one is graver, and the gravest is the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -119,6 +122,38 @@ impl From<&Checkpoint> for CheckpointFacts {
     }
 }
 
+/// A rollback that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AcceptedRollback {
+    /// The entry that says so.
+    pub seq: u64,
+    /// When.
+    pub at: String,
+    /// By which user of the operating system.
+    pub by: String,
+    /// In the operator's words.
+    pub why: Option<String>,
+    /// The heads that were known then, and that the journal does not have.
+    pub lost: Vec<LostHead>,
+}
+
+impl AcceptedRollback {
+    pub(super) fn new(entry: &Entry, used: &OverrideUsed) -> Self {
+        let (by, why, lost) = (used.by.clone(), used.why.clone(), used.lost.clone());
+        Self { seq: entry.seq, at: time_text(entry.at), by, why, lost }
+    }
+
+    /// One sentence.
+    pub(super) fn told(&self) -> String {
+        let most = self.lost.iter().map(|lost| lost.size).max().unwrap_or_default();
+        let why = self.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        format!(
+            "{} accepted on {} that a journal of {most} entries was rolled back to {}, by entry {}{why}",
+            self.by, self.at, self.seq, self.seq
+        )
+    }
+}
+
 /// The result of `verify`. Fields are only ever added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -153,6 +188,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What is worth knowing, but not wrong.
     pub warnings: Vec<String>,
+    /// The rollbacks that were accepted, as far as the entries were judged.
+    pub rollbacks: Vec<AcceptedRollback>,
 }
 
 /// Collects what is wrong: the first finding of each verdict, and the first failure of the machine, which another finding of its

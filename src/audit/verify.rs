@@ -22,7 +22,7 @@ use tokio::task::{spawn, spawn_blocking};
 
 use super::history::{History, Trouble};
 use super::outside::Outside;
-use super::report::{Finding, Findings, Report, Verdict};
+use super::report::{AcceptedRollback, Finding, Findings, Report, Verdict};
 use super::scan::Checked;
 use super::tasks::{
     PAGES_AHEAD, Read, check_integrity, join, read_pages, replay_rows, unless_of_the_machine, unreadable, with_cause,
@@ -113,6 +113,8 @@ pub(super) struct Work {
     /// The last checkpoint among the entries that names the right root.
     pub(super) last_good: u64,
     pub(super) outside: Outside,
+    /// The rollbacks that were accepted.
+    pub(super) rollbacks: Vec<AcceptedRollback>,
 }
 
 impl Work {
@@ -128,6 +130,7 @@ impl Work {
             whole: true,
             last_good: 0,
             outside: Outside::default(),
+            rollbacks: Vec::new(),
         };
         work.outside = Outside::new(&mut work.options);
         work
@@ -251,6 +254,11 @@ impl Work {
 
     fn judge(&mut self, entry: &Entry, facts: Facts, leaf: Hash) {
         let stepped = self.history.step(entry, facts, leaf);
+        if let (Ok(()), Event::OverrideUsed(used)) = (&stepped, &entry.event)
+            && used.accepts_rollback()
+        {
+            self.rollbacks.push(AcceptedRollback::new(entry, used));
+        }
         match stepped.and_then(|()| self.check_inner(&entry.event)) {
             Ok(()) => {}
             Err(Trouble::Illegal(why)) => {
@@ -268,9 +276,21 @@ impl Work {
         }
     }
 
-    /// A checkpoint among the entries names the tree that is before it.
+    /// A checkpoint among the entries names the tree that is before it, and so does what opens a session.
     fn check_inner(&mut self, event: &Event) -> Result<(), Trouble> {
-        let Event::CheckpointMade(made) = event else { return Ok(()) };
+        let made = match event {
+            Event::CheckpointMade(made) => made,
+            Event::SessionOpened(opened) => {
+                let root = base64(&self.tree.root());
+                return match &opened.continues_from {
+                    Some(from) if *from != root => {
+                        Err(Trouble::Root { what: "all entries", expected: from.clone(), found: root })
+                    }
+                    _ => Ok(()),
+                };
+            }
+            _ => return Ok(()),
+        };
         if made.size != self.tree.size() {
             return Err(Trouble::Illegal(format!("its checkpoint is of {} entries", made.size)));
         }

@@ -47,7 +47,11 @@ pub(crate) const KINDS: usize = 17;
 /// The entry that `event` becomes at place `seq`: a microsecond and a second later each, of one run, in row 1 where a
 /// kind has a row.
 pub(crate) fn entry(seq: u64, event: Event) -> Entry {
-    let own = matches!(event, Event::JournalCreated(_));
+    let own = match &event {
+        Event::JournalCreated(_) => true,
+        Event::OverrideUsed(used) => used.accepts_rollback(),
+        _ => false,
+    };
     let of_row = matches!(
         event,
         Event::IntentRecorded(_)

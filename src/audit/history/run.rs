@@ -157,6 +157,9 @@ impl Run {
             Event::Observed(seen) if matches!(seen.source, Source::GetKeyPairs | Source::GetInstances) => {
                 self.listings.push(seq);
             }
+            Event::OverrideUsed(used) if used.accepts_rollback() => {
+                return Err("a rollback is accepted for the whole journal".into());
+            }
             Event::Observed(_) | Event::OverrideUsed(_) | Event::RateChanged(_) | Event::CheckpointMade(_) => {}
             _ => return Err("an entry of this kind names a row".into()),
         }
