@@ -132,14 +132,14 @@ pub(super) fn session_opened(
     connection: Option<&Connection>,
     sandbox: bool,
     own: &[(&str, String)],
-) -> SessionOpened {
+) -> Box<SessionOpened> {
     let mut settings = options.named(policy);
     settings.extend(connection.map(|connection| ("address".to_owned(), connection.address.clone())));
     settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     // The keys are ASCII and sorted, so this is the canonical form.
     let text = serde_json::to_string(&settings).unwrap_or_default();
     let digest = Sha256::digest(text.as_bytes());
-    SessionOpened {
+    Box::new(SessionOpened {
         session: Uuid::now_v7().to_string(),
         command: command.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -157,7 +157,7 @@ pub(super) fn session_opened(
         ticket: options.ticket.clone(),
         continues_from: None,
         not_remembered: None,
-    }
+    })
 }
 
 /// Waits until no request of another run for one of these key pairs can be under way any more (I3): a run that was killed

@@ -17,7 +17,7 @@ use crate::domain::{
 #[expect(missing_docs, reason = "each variant's struct says it")]
 pub enum Event {
     JournalCreated(JournalCreated),
-    SessionOpened(SessionOpened),
+    SessionOpened(Box<SessionOpened>),
     SessionClosed(SessionClosed),
     ManifestIngested(ManifestIngested),
     IntentRecorded(Box<IntentRecorded>),

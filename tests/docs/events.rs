@@ -154,7 +154,7 @@ pub(crate) fn full() -> Vec<Event> {
             format: "keybatch.journal/2".into(),
             version: "0.1.0".into(),
         }),
-        Event::SessionOpened(SessionOpened {
+        Event::SessionOpened(Box::new(SessionOpened {
             session: SESSION.into(),
             command: "run".into(),
             version: "0.1.0".into(),
@@ -172,7 +172,7 @@ pub(crate) fn full() -> Vec<Event> {
             ticket: text("SEC-1412"),
             continues_from: text(ROOT),
             not_remembered: text("/home/amelie/.local/state: Permission denied"),
-        }),
+        })),
         Event::ManifestIngested(manifest()),
         Event::OverrideUsed(OverrideUsed {
             which: "accept-rollback".into(),
@@ -284,7 +284,7 @@ pub(crate) fn bare() -> Vec<Event> {
     full()
         .into_iter()
         .map(|event| match event {
-            Event::SessionOpened(opened) => Event::SessionOpened(SessionOpened {
+            Event::SessionOpened(opened) => Event::SessionOpened(Box::new(SessionOpened {
                 commit: None,
                 caller_arn: None,
                 account: None,
@@ -293,8 +293,8 @@ pub(crate) fn bare() -> Vec<Event> {
                 ticket: None,
                 continues_from: None,
                 not_remembered: None,
-                ..opened
-            }),
+                ..*opened
+            })),
             Event::OverrideUsed(used) => Event::OverrideUsed(OverrideUsed { why: None, lost: Vec::new(), ..used }),
             Event::IntentRecorded(intent) => Event::IntentRecorded(Box::new(IntentRecorded {
                 fields: BTreeMap::new(),

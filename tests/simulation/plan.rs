@@ -59,7 +59,7 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World, now: Us) -> Vec<PlannedRow>
 
 /// The entry that opens a session.
 pub(crate) fn opened(number: u32, command: &str) -> Event {
-    Event::SessionOpened(SessionOpened {
+    Event::SessionOpened(Box::new(SessionOpened {
         session: session_id(number),
         command: command.into(),
         version: "0".into(),
@@ -78,7 +78,7 @@ pub(crate) fn opened(number: u32, command: &str) -> Event {
         ticket: None,
         continues_from: None,
         not_remembered: None,
-    })
+    }))
 }
 
 /// Records everything up to the start of the run.

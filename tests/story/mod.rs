@@ -129,7 +129,7 @@ impl Script {
             continues_from: None,
             not_remembered: None,
         };
-        self.push(None, Event::SessionOpened(opened));
+        self.push(None, Event::SessionOpened(Box::new(opened)));
     }
 
     fn close(&mut self, session: &str) {
