@@ -301,6 +301,54 @@ fn missing_cells_at_the_end_are_empty_and_rows_without_a_value_are_none() {
     assert_eq!(codes("name,note\nab,x\ncd,"), Vec::<&str>::new());
 }
 
+/// Python, pandas, Go, jq and people write these where they have no value.
+#[test]
+fn placeholders_are_faults_where_a_condition_should_be() {
+    for word in
+        ["N/A", "None", "null", "NaN", "<nil>", "-", "#N/A", "(null)", "undefined", "unknown", "NULL", "n/a", " None "]
+    {
+        for column in ["expected_fingerprint", "arn", "created_at", "region", "account_id"] {
+            let found = faults(format!("name,{column},note\nab,{word},{word}\n").as_bytes());
+            assert_eq!(
+                (found.total(), found.kept()[0].kind().code()),
+                (1, "manifest::placeholder"),
+                "{column}: {word}"
+            );
+            let said = found.kept()[0].to_string();
+            assert!(said.contains(&format!("`{word}`")) && said.contains(column), "{said}");
+        }
+    }
+    let named = rows("name,reason,ticket,note\nnull,None,-,N/A\nNone,,,\n");
+    assert_eq!((named[0].name.as_str(), named[0].reason.as_deref()), ("null", Some("None")));
+}
+
+#[test]
+fn what_spreadsheets_do_to_values_is_named() {
+    for (column, value, hint) in [
+        ("fingerprint", "'3f:9a:1c", "apostrophe"),
+        ("region", "'us-east-1", "apostrophe"),
+        ("account_id", "'111122223333", "apostrophe"),
+        ("account_id", "1.11122E+11", "rounded"),
+        ("account_id", "\"=\"\"111122223333\"\"\"", "=\"…\""),
+        ("arn", "“arn:aws:lightsail:us-east-1”", "typographic"),
+        ("created_at", "8/14/2019 10:30:00 AM", "local form"),
+        ("created_at", "43691.4375", "count days"),
+        ("created_at", "1.71457E+09", "rounded"),
+        ("region", "Frankfurt (eu-central-1)", "region's code"),
+        ("region", "us-east-1a", "remove the last letter"),
+    ] {
+        let found = faults(format!("name,{column}\nab,{value}\n").as_bytes());
+        assert_eq!(found.total(), 1, "{value}");
+        assert!(found.kept()[0].hint().contains(hint), "{value}: {}", found.kept()[0].hint());
+    }
+    for (name, hint) in [("'runner-01", "apostrophe"), ("1.5E+10", "made a number"), ("„runner“", "typographic")] {
+        let found = faults(format!("name\n{name}\n").as_bytes());
+        assert!(found.kept()[0].hint().contains(hint), "{name}: {}", found.kept()[0].hint());
+    }
+    // What is only kept is kept as it is.
+    assert_eq!(rows("name,offset,note\nab,'-5,'=x\n")[0].annotations[0].1, "'-5");
+}
+
 #[test]
 fn first_lines_that_are_no_header_are_named() {
     for (input, expected, hint) in [

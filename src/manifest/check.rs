@@ -4,6 +4,7 @@ use super::Options;
 use super::columns::Columns;
 use super::kind::FaultKind;
 use super::meaning::Meaning;
+use super::placeholder::is_placeholder;
 use super::row::{DEFAULT_KEY_PAIR, InvalidRow, Item, Row, RowPlace};
 use super::scan::Cell;
 use super::show::Shown;
@@ -106,7 +107,12 @@ impl Findings<'_, '_> {
 
     /// The judged value of a field; none too if there is something wrong with it, which is then noted.
     fn field<T>(&mut self, meaning: Meaning, judge: impl FnOnce(&str) -> Result<T, FaultKind>) -> Option<T> {
-        let judged = judge(self.written(meaning)?);
+        let written = self.written(meaning)?;
+        let judged = if meaning.is_guard() && is_placeholder(written) {
+            Err(FaultKind::Placeholder { column: meaning.canonical(), value: Shown::new(written) })
+        } else {
+            judge(written)
+        };
         judged.map_err(|kind| self.found.push((kind, self.columns.index(meaning)))).ok()
     }
 

@@ -8,6 +8,7 @@ use super::show::{Shown, defuse};
 use super::trouble::{
     AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
 };
+use super::value::is_scientific;
 
 const SEE_QUOTES: &str = "put the whole field in quotes and double every quote inside it: \"a \"\"b\"\" c\". \
     Until then it is uncertain where this record ends, so no row of the file is used";
@@ -15,6 +16,35 @@ const NAME_RULE: &str = "names have 2 to 255 ASCII letters, digits, `_` and `-`,
 
 /// The hint for `kind`; every fault has one.
 pub(super) fn hint(kind: &FaultKind) -> String {
+    wrapped(kind).map_or_else(|| of_kind(kind), str::to_owned)
+}
+
+/// What a spreadsheet or a word processor has put around the value.
+fn wrapped(kind: &FaultKind) -> Option<&'static str> {
+    let (FaultKind::NamePattern { value, .. }
+    | FaultKind::Region { value, .. }
+    | FaultKind::AccountId { value, .. }
+    | FaultKind::Arn { value, .. }
+    | FaultKind::CreatedAt { value, .. }
+    | FaultKind::Fingerprint { value, .. }) = kind
+    else {
+        return None;
+    };
+    let value = value.as_str();
+    if value.starts_with(['\'', '’', '‘']) {
+        Some("remove the apostrophe, with which spreadsheets mark text")
+    } else if value.contains(['“', '”', '„', '«', '»']) {
+        Some(
+            "replace the typographic quotation marks by straight ones (\"), or remove them; word processors put them there",
+        )
+    } else if value.starts_with("=\"") {
+        Some("remove the =\"…\" around it, with which spreadsheets keep text from being changed")
+    } else {
+        None
+    }
+}
+
+fn of_kind(kind: &FaultKind) -> String {
     match kind {
         FaultKind::Empty => {
             "it needs a header line with a `key_pair_name` column, then one row for each key pair".into()
@@ -56,7 +86,11 @@ pub(super) fn hint(kind: &FaultKind) -> String {
             "close it, or double it if it belongs to the text; the file may also be cut off".into()
         }
         FaultKind::QuoteInBareField | FaultKind::TextAfterQuote => SEE_QUOTES.into(),
-        FaultKind::BareCarriageReturn => "save the file with LF or CRLF line ends, or quote the field".into(),
+        FaultKind::BareCarriageReturn => {
+            "save the file with LF or CRLF line ends (if all end with CR: tr '\\r' '\\n'), or \
+             quote the field"
+                .into()
+        }
         FaultKind::FieldCount { found, expected } if found > expected => {
             "a value that contains a comma must be in quotes".into()
         }
@@ -64,7 +98,13 @@ pub(super) fn hint(kind: &FaultKind) -> String {
             "the file may have been cut off here; if it is whole, end the row with a line break".into()
         }
         FaultKind::NameMissing => "remove the row, or name the key pair".into(),
+        FaultKind::NamePattern { value, .. } if is_scientific(value.as_str()) => {
+            "a spreadsheet has made a number of it; format the column as text and enter it anew".into()
+        }
         FaultKind::NamePattern { trouble, .. } => name(*trouble),
+        FaultKind::Placeholder { column, .. } => format!(
+            "write the `{column}` that is meant, or nothing: an empty cell means that the row has no such condition"
+        ),
         FaultKind::Region { trouble, .. } => region(*trouble).into(),
         FaultKind::AccountId { trouble, .. } => account(*trouble),
         FaultKind::Arn { trouble, .. } => arn(*trouble).into(),
@@ -159,7 +199,8 @@ fn region(trouble: RegionTrouble) -> &'static str {
     match trouble {
         RegionTrouble::Space => "remove the white space around it",
         RegionTrouble::Case => "regions are written in lower case, such as us-east-1",
-        RegionTrouble::Zone => "this looks like an availability zone; leave out the last letter",
+        RegionTrouble::Zone => "this looks like an availability zone; remove the last letter",
+        RegionTrouble::Name => "write the region's code, such as eu-central-1, instead of the name that consoles show",
         RegionTrouble::Other => "a region is written like us-east-1 or eu-central-2",
     }
 }
@@ -192,6 +233,11 @@ fn time(trouble: TimeTrouble) -> &'static str {
     match trouble {
         TimeTrouble::NoOffset => "add the offset from UTC: 2024-05-01T12:30:00Z or 2024-05-01T14:30:00+02:00",
         TimeTrouble::NotSeconds => "epoch times are seconds with up to 9 decimals, such as 1714566600.123",
+        TimeTrouble::Reformatted => {
+            "a spreadsheet or PowerShell has put it into a local form, in which the order of day and month and the offset are \
+             lost; export it again, as 2024-05-01T12:30:00Z, or remove the column's values to go without this condition"
+        }
+        TimeTrouble::DayNumber => "this is how spreadsheets count days; format the column as text and export it again",
         TimeTrouble::Scientific => "a spreadsheet has rounded it; write it as 2024-05-01T12:30:00Z",
         TimeTrouble::Other => "write it as 2024-05-01T12:30:00Z, or as epoch seconds such as 1714566600.123",
     }
@@ -199,7 +245,7 @@ fn time(trouble: TimeTrouble) -> &'static str {
 
 fn fingerprint(trouble: FingerprintTrouble) -> &'static str {
     match trouble {
-        FingerprintTrouble::Character(_) => "copy it exactly as GetKeyPairs gives it",
+        FingerprintTrouble::Character(_) | FingerprintTrouble::Wrapped => "copy it exactly as GetKeyPairs gives it",
         FingerprintTrouble::TooLong(_) => "is this the public key? A fingerprint is much shorter",
     }
 }

@@ -133,6 +133,14 @@ pub enum FaultKind {
         /// Why it is none.
         trouble: NameTrouble,
     },
+    /// Row: a word that stands for no value, where a condition should be.
+    #[error("`{value}` is a placeholder, not {}", with_article(column))]
+    Placeholder {
+        /// The column, by its canonical name.
+        column: &'static str,
+        /// The word.
+        value: Shown,
+    },
     /// Row: not shaped like a region.
     #[error("`{value}` is not a region")]
     Region {
@@ -210,6 +218,11 @@ pub enum FaultKind {
     },
 }
 
+fn with_article(column: &str) -> String {
+    let article = if column.starts_with(['a', 'e']) { "an" } else { "a" };
+    format!("{article} `{column}`")
+}
+
 fn place_of(column: usize, name: Option<&Shown>) -> String {
     name.map_or_else(|| format!("cell {column} of the row"), |name| format!("column {column}, `{name}`,"))
 }
@@ -240,6 +253,7 @@ impl FaultKind {
             Self::FieldCount { .. } => "manifest::field_count",
             Self::NameMissing => "manifest::name_missing",
             Self::NamePattern { .. } => "manifest::name_pattern",
+            Self::Placeholder { .. } => "manifest::placeholder",
             Self::Region { .. } => "manifest::region",
             Self::AccountId { .. } => "manifest::account_id",
             Self::Arn { .. } => "manifest::arn",
@@ -278,6 +292,7 @@ impl FaultKind {
             | Self::FieldCount { .. }
             | Self::NameMissing
             | Self::NamePattern { .. }
+            | Self::Placeholder { .. }
             | Self::Region { .. }
             | Self::AccountId { .. }
             | Self::Arn { .. }

@@ -19,6 +19,7 @@ mod looks;
 mod meaning;
 mod near;
 mod region;
+mod placeholder;
 mod row;
 mod scan;
 mod secret;

@@ -91,6 +91,8 @@ pub enum RegionTrouble {
     Case,
     /// An availability zone.
     Zone,
+    /// The name that a console shows, with the code or without.
+    Name,
     /// Anything else.
     Other,
 }
@@ -140,6 +142,10 @@ pub enum TimeTrouble {
     NotSeconds,
     /// `1.7E+09`: rounded by a spreadsheet.
     Scientific,
+    /// `8/14/2019 10:30:00 AM`: put into a local form.
+    Reformatted,
+    /// `43691.4375`: days since 1900.
+    DayNumber,
     /// Anything else.
     Other,
 }
@@ -150,6 +156,9 @@ pub enum FingerprintTrouble {
     /// White space, a control or an invisible character.
     #[error("it contains {0}")]
     Character(Glyph),
+    /// An apostrophe or quotation marks around it.
+    #[error("there are quotation marks around it")]
+    Wrapped,
     /// More than 255 characters.
     #[error("it has {0} characters, more than 255")]
     TooLong(usize),

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 
 use super::kind::FaultKind;
+use super::looks::{Looks, looks};
+use super::meaning::Meaning;
 use super::row::{CreatedAt, KeyPairArn};
 use super::show::{Shown, is_treacherous};
 use super::trouble::{AccountTrouble, ArnTrouble, FingerprintTrouble, Glyph, NameTrouble, RegionTrouble, TimeTrouble};
@@ -18,6 +20,9 @@ const MAX_REGION_BYTES: usize = 63;
 /// Epoch seconds below this (September 2001) are no creation time of a key pair, Lightsail being of 2016, but
 /// something like `20240501`.
 const MIN_EPOCH_S: i64 = 1_000_000_000;
+
+/// What spreadsheets make of the days from 2016, when Lightsail began, to 2064.
+const DAY_NUMBERS: std::ops::Range<i64> = 42_370..60_000;
 
 /// Epoch seconds from this on (the year 5138) are milliseconds.
 const MAX_EPOCH_S: i64 = 100_000_000_000;
@@ -73,6 +78,8 @@ pub(super) fn region(text: &str) -> Result<String, FaultKind> {
         RegionTrouble::Case
     } else if is_region(text.trim_end_matches(|c: char| c.is_ascii_lowercase())) {
         RegionTrouble::Zone
+    } else if matches!(looks(text, "", Some(Meaning::Region)), Some(Looks::Region | Looks::Zone)) {
+        RegionTrouble::Name
     } else {
         RegionTrouble::Other
     };
@@ -135,6 +142,9 @@ pub(super) fn fingerprint(text: &str) -> Result<String, FaultKind> {
     let bad = text.chars().find(|c| c.is_whitespace() || is_treacherous(*c));
     let chars = text.chars().count();
     let trouble = match bad {
+        _ if text.starts_with(['\'', '"', '=']) || text.contains(['“', '”', '„', '‘', '’']) => {
+            FingerprintTrouble::Wrapped
+        }
         Some(c) => FingerprintTrouble::Character(Glyph(c)),
         None if chars > MAX_CHARS => FingerprintTrouble::TooLong(chars),
         None => return Ok(text.to_owned()),
@@ -197,6 +207,9 @@ fn moment(text: &str) -> Result<Timestamp, TimeTrouble> {
     if is_scientific(text) {
         return Err(TimeTrouble::Scientific);
     }
+    if is_local_date(text) {
+        return Err(TimeTrouble::Reformatted);
+    }
     if !text.is_ascii() || text.len() < 19 {
         return Err(TimeTrouble::Other);
     }
@@ -213,10 +226,19 @@ fn moment(text: &str) -> Result<Timestamp, TimeTrouble> {
     parsed.map_err(|_| if has_offset { TimeTrouble::Other } else { TimeTrouble::NoOffset })
 }
 
+/// A date as people and spreadsheets write it, in any of the orders: `8/14/2019`, `14.08.19 10:30`, `2019/08/14`.
+fn is_local_date(text: &str) -> bool {
+    let date = text.split([' ', ',', '\u{202f}']).next().unwrap_or_default();
+    let mut parts = date.split(['/', '.']);
+    let number = |part: &str| matches!(part.len(), 1..=4) && part.bytes().all(|b| b.is_ascii_digit());
+    let three = parts.by_ref().take(3).filter(|part| number(part)).count() == 3;
+    three && parts.next().is_none_or(str::is_empty)
+}
+
 fn epoch(seconds: &str, fraction: &str) -> Result<Timestamp, TimeTrouble> {
     let seconds = seconds.parse::<i64>().map_err(|_| TimeTrouble::NotSeconds)?;
     if seconds < MIN_EPOCH_S {
-        return Err(TimeTrouble::Other);
+        return Err(if DAY_NUMBERS.contains(&seconds) { TimeTrouble::DayNumber } else { TimeTrouble::Other });
     }
     if seconds >= MAX_EPOCH_S || fraction.len() > 9 {
         return Err(TimeTrouble::NotSeconds);
@@ -264,7 +286,10 @@ mod tests {
             (" us-east-1", RegionTrouble::Space),
             ("US-East-1", RegionTrouble::Case),
             ("us-east-1a", RegionTrouble::Zone),
-            ("us_east_1", RegionTrouble::Other),
+            ("us_east_1", RegionTrouble::Name),
+            ("Frankfurt", RegionTrouble::Name),
+            ("Frankfurt (eu-central-1)", RegionTrouble::Name),
+            ("US East (N. Virginia)", RegionTrouble::Name),
             ("us-east-", RegionTrouble::Other),
             ("us--east-1", RegionTrouble::Other),
             ("us-1", RegionTrouble::Other),
@@ -328,6 +353,11 @@ mod tests {
         for (bad, trouble) in [
             ("2024-05-01T12:30:00", TimeTrouble::NoOffset),
             ("2024-05-01", TimeTrouble::Other),
+            ("8/14/2019 10:30:00 AM", TimeTrouble::Reformatted),
+            ("14.08.2019 10:30", TimeTrouble::Reformatted),
+            ("14.08.19", TimeTrouble::Reformatted),
+            ("2019/08/14 10:30:00", TimeTrouble::Reformatted),
+            ("43691.4375", TimeTrouble::DayNumber),
             ("20240501", TimeTrouble::Other),
             ("1714566600123", TimeTrouble::NotSeconds),
             ("1714566600.0000000001", TimeTrouble::NotSeconds),
@@ -347,7 +377,7 @@ mod tests {
     #[test]
     fn fingerprints() {
         assert!(fingerprint("12:ab:SHA256/+=").is_ok());
-        for bad in ["a b", "ab\t", "a\u{202e}b", &"a".repeat(256)] {
+        for bad in ["a b", "ab\t", "a\u{202e}b", "'3f:9a", "“3f:9a”", "=\"3f:9a\"", &"a".repeat(256)] {
             assert!(fingerprint(bad).is_err(), "{bad:?}");
         }
     }

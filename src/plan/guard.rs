@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::fingerprint::difference;
 use super::recreated::{self, IfRecreated};
 use crate::domain::{DEFAULT_KEY_PAIR, Observation, created_at_text, parse_time};
 use crate::journal::event::{IntentRecorded, Note, Severity, Verdict};
@@ -173,8 +174,10 @@ fn drift(staged: &StagedRow, seen: &Observation) -> Vec<(&'static str, String)> 
     let mut drift = Vec::new();
     let mut compare = |kind, what: &str, expected: Option<&str>, found: Option<&str>, same: bool| {
         if let Some(expected) = expected.filter(|_| !same) {
+            let why = found.filter(|_| kind == "drift_fingerprint").and_then(|found| difference(expected, found));
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             let found = found.unwrap_or("none");
-            drift.push((kind, format!("the {what} is {found}, the manifest expects {expected}")));
+            drift.push((kind, format!("the {what} is {found}, the manifest expects {expected}{why}")));
         }
     };
     let (arn, fingerprint) = (seen.identity.arn.as_deref(), seen.identity.fingerprint.as_deref());
@@ -255,6 +258,26 @@ mod tests {
         let intent = judge(staged, facts(Some(seen())));
         assert_eq!(intent.verdict, Verdict::Skip);
         assert_eq!(kinds(&intent), ["drift_arn", "drift_fingerprint", "drift_created_at"]);
+    }
+
+    // SEMANTICS: P5
+    #[test]
+    fn another_form_of_a_fingerprint_is_drift_and_is_said_to_be_that() {
+        let fingerprint = "b8:02:6e:d1:4f:97:a3:5c:20:ee:71:0b:c9:86:3d:fa:12:67:54:9e";
+        let mut seen = seen();
+        seen.identity.fingerprint = Some(fingerprint.into());
+        for (written, said) in [
+            (fingerprint.to_uppercase(), "only the form differs"),
+            (fingerprint.replace(':', ""), "only the form differs"),
+            ("MD5:89:c5:99:b5:33:48:1c:84:be:da:cb:97:45:b0:4a:ee".into(), "do not show that the key changed"),
+            (fingerprint.replace("b8", "b9"), ""),
+        ] {
+            let staged = StagedRow { expected_fingerprint: Some(written.clone()), ..StagedRow::default() };
+            let intent = judge(staged, facts(Some(seen.clone())));
+            assert_eq!((intent.verdict, kinds(&intent)), (Verdict::Skip, vec!["drift_fingerprint"]), "{written}");
+            let text = &intent.notes[0].text;
+            assert!(text.contains(said) && (!said.is_empty() || text.ends_with(&written)), "{text}");
+        }
     }
 
     // SEMANTICS: P5

@@ -1,6 +1,7 @@
 //! The plan: every row of the manifest joined with what the inventory says, judged by the guards, recorded in order
 //! and sealed with a root. After that there are no choices left. Only reads are sent.
 
+mod fingerprint;
 pub mod guard;
 mod observe;
 pub mod recreated;
