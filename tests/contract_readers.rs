@@ -5,8 +5,12 @@
 
 mod support;
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
-use support::{Act, Bench, Effect, count};
+use support::{Act, Bench, Effect, count, shell};
 
 /// Two finished runs; the first with a failure, a skip and nasty annotations. Returns the ids of both.
 fn two_runs() -> (Bench, String, String) {
@@ -216,6 +220,170 @@ fn a_closed_pipe_is_no_crash() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{output:?}");
+}
+
+/// The files of the journal that hold anything, by what their names add to its own.
+fn files(bench: &Bench) -> Vec<String> {
+    let journal = bench.journal();
+    let name = journal.file_name().unwrap().to_string_lossy().into_owned();
+    let listed = std::fs::read_dir(journal.parent().unwrap()).unwrap().map(Result::unwrap);
+    let mut files: Vec<String> = listed
+        .filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0))
+        .filter_map(|file| file.file_name().to_string_lossy().strip_prefix(&name).map(str::to_owned))
+        .filter(|more| more != ".lock")
+        .collect();
+    files.sort();
+    files
+}
+
+/// Handing over: an orderly end leaves one file, also after a stop, a refusal and a resume. Until 0.1.0 an empty log stayed
+/// beside it after each end.
+#[test]
+fn an_orderly_end_leaves_one_file() {
+    let bench = Bench::new();
+    bench.run(&bench.file("no.csv", "nothing\nx\n"), &[]).exits(4);
+    let names = bench.world.keys("key", 4);
+    let stopped = bench.run(&bench.manifest(&names), &["--max-deletes", "2"]).exits(5);
+    let beside = |more: &str| bench.journal().with_file_name(format!("journal.db{more}")).exists();
+    assert!(!beside("-wal") && !beside("-shm"), "{stopped}");
+    bench.keybatch(&["resume"]).exits(0);
+    assert!(!beside("-wal") && !beside("-shm"));
+    assert_eq!(files(&bench), [""]);
+}
+
+/// A reader that stays open through the end keeps the log in use: the end says which files belong together, and together
+/// they are the whole journal.
+#[test]
+fn a_reader_that_stays_open_is_no_secret() {
+    if !shell::installed("sqlite3") {
+        return;
+    }
+    let mut bench = Bench::new();
+    let names = bench.world.keys("key", 3);
+    bench.run(&bench.manifest(&names[..1]), &[]).exits(0);
+    let mut shell = Command::new("sqlite3");
+    shell.args(["-batch", "-readonly"]).arg(bench.journal());
+    let mut reader = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut pipe = reader.stdin.take().unwrap();
+    pipe.write_all(b"BEGIN; SELECT count(*) FROM entry;\n").unwrap();
+    std::io::Read::read_exact(reader.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    let done = bench.run(&bench.manifest(&names), &[]).exits(0);
+    assert!(done.stderr.contains("journal.db-wal") && done.stderr.contains("copy"), "{done}");
+    let copy = bench.home().join("copy.db");
+    for more in ["", "-wal"] {
+        let name = |name: &str| bench.home().join(format!("{name}.db{more}"));
+        std::fs::copy(name("journal"), name("copy")).unwrap();
+    }
+    bench.move_journal(copy);
+    let runs = bench.keybatch(&["runs", "--output", "json"]).exits(0);
+    assert_eq!(runs.json().as_array().unwrap().len(), 2, "{runs}");
+    drop(pipe);
+    reader.wait().unwrap();
+}
+
+/// A directory that cannot be written, also by root: a file system that is mounted to be read.
+struct Medium(std::path::PathBuf);
+
+impl Medium {
+    fn with(directory: &Path, files: &[(&Path, &str)]) -> Option<Self> {
+        std::fs::create_dir(directory).unwrap();
+        let mount = |flags: &[&str]| {
+            let done = Command::new("mount").args(flags).arg(directory).stderr(Stdio::null()).status();
+            done.is_ok_and(|status| status.success())
+        };
+        if !mount(&["-t", "tmpfs", "keybatch"]) {
+            let said = "\n!!! SKIPPED: nothing can be mounted here, so read-only media stay unchecked\n";
+            let _written = std::io::stderr().write_all(said.as_bytes());
+            return None;
+        }
+        let medium = Self(directory.to_owned());
+        for (from, to) in files {
+            std::fs::copy(from, directory.join(to)).unwrap();
+        }
+        mount(&["-o", "remount,ro"]).then_some(medium)
+    }
+}
+
+impl Drop for Medium {
+    fn drop(&mut self) {
+        let _status = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+/// A copy on read-only media reads and verifies, also with an empty log beside it; one whose log holds entries is refused
+/// by the name of that log.
+#[test]
+fn a_copy_on_read_only_media_is_read() {
+    let mut bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.run(&bench.manifest(&names), &[]).exits(0);
+    let (journal, empty, full) = (bench.journal(), bench.file("empty", ""), bench.file("full", "not empty"));
+    let files: [(&Path, &str); 5] = [
+        (&journal, "alone.db"),
+        (&journal, "journal.db"),
+        (&empty, "journal.db-wal"),
+        (&journal, "torn.db"),
+        (&full, "torn.db-wal"),
+    ];
+    let Some(medium) = Medium::with(&bench.home().join("medium"), &files) else { return };
+    for name in ["alone.db", "journal.db"] {
+        bench.move_journal(medium.0.join(name));
+        let runs = bench.keybatch(&["runs", "--output", "json"]).exits(0);
+        assert_eq!(runs.json().as_array().unwrap().len(), 1, "{runs}");
+        bench.verify().exits(0);
+    }
+    bench.move_journal(medium.0.join("torn.db"));
+    let torn = bench.keybatch(&["runs"]).exits(9);
+    assert!(torn.stderr.contains("torn.db-wal") && torn.stderr.contains("copy both"), "{torn}");
+}
+
+/// Litestream (0.5) keeps two tables in each database that it replicates: tolerated and reported, and runs go on.
+#[test]
+fn what_litestream_keeps_is_tolerated() {
+    if !shell::installed("sqlite3") {
+        return;
+    }
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.run(&bench.manifest(&names[..1]), &[]).exits(0);
+    let tables = "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER); \
+                  CREATE TABLE _litestream_lock (id INTEGER); INSERT INTO _litestream_seq VALUES (1, 9);";
+    assert!(shell::write(&bench.journal(), tables).0);
+    let done = bench.verify().exits(0);
+    assert!(done.stdout.contains("Litestream"), "{done}");
+    bench.run(&bench.manifest(&names), &[]).exits(0);
+    assert!(shell::write(&bench.journal(), "CREATE TABLE mine (a)").0);
+    bench.verify().exits(7);
+}
+
+/// A `.dump` copy has neither application_id nor user_version (sqlite3 3.40): not what was written, and the reason is named.
+#[test]
+fn a_dumped_copy_is_named() {
+    if !shell::installed("sqlite3") {
+        return;
+    }
+    let mut bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    bench.run(&bench.manifest(&names), &[]).exits(0);
+    let copy = bench.home().join("copy.db");
+    assert!(shell::write(&copy, &shell::read(&bench.journal(), ".dump")).0);
+    bench.move_journal(copy);
+    let done = bench.verify().exits(7);
+    assert!(done.stdout.contains(".dump") && done.stdout.contains("VACUUM INTO"), "{done}");
+}
+
+/// Neither TMPDIR nor the place of the journal can be written, nor do the system's own directories help: what is named is
+/// tried, and where nothing works the error names a way out.
+#[test]
+fn scratch_lies_where_it_can() {
+    let mut bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    bench.set("TMPDIR", "/nonexistent");
+    bench.run(&bench.manifest(&names), &["--dry-run"]).exits(0);
+    bench.run(&bench.manifest(&names), &[]).exits(0);
+    bench.verify().exits(0);
+    let left: Vec<_> = std::fs::read_dir(bench.home()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("keybatch-")), "{left:?}");
 }
 
 /// No control characters that a terminal would obey.

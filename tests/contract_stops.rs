@@ -204,7 +204,7 @@ fn reading_denied_in_mid_run_stops_the_run() {
     bench.world.script("DeleteKeyPair", &names[1], [lost]);
     let done = bench.run(&bench.manifest(&names), &["--concurrency", "1"]).exits(9);
     let summary = done.json();
-    assert_eq!((&summary["stopped_by"], &summary["outcomes"]["in_doubt"]), (&"breaker".into(), &1.into()), "{done}");
+    assert_eq!((&summary["stopped_by"], &summary["outcomes"]["unsettled"]), (&"breaker".into(), &1.into()), "{done}");
     assert!(done.stderr.contains("lightsail:GetKeyPair"), "{done}");
     assert!(bench.world.arrived("DeleteKeyPair").len() < 6, "{done}");
     bench.world.heal();

@@ -364,7 +364,7 @@ async fn doctor_names_what_is_wrong() {
     let good = data(&place, &["doctor"]);
     assert!(good.contains("0600") && good.contains("free") && !good.contains("BAD"), "{good}");
     let bytes = std::fs::metadata(place.path()).unwrap().len();
-    let content = format!("version 1, {entries} entries, {bytes} bytes in pages");
+    let content = format!("version 2, {entries} entries, {bytes} bytes in pages");
     assert!(good.contains(&content) && good.contains(" good    3."), "{good}");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     std::fs::set_permissions(place.path(), mode).unwrap();

@@ -302,7 +302,8 @@ async fn a_rewritten_history_must_still_be_one_that_can_have_happened() {
         ("\"kind\":\"run_started\"", "\"kind\":\"run_started\",\"l\": 1", Verdict::IllegalHistory),
         ("\"kind\":\"rate_changed\"", "\"kind\":\"reconciled\"", Verdict::CannotVerify),
         ("\"rests_on\":[3,", "\"rests_on\":[2,", Verdict::IllegalHistory),
-        ("\"v\":1", "\"v\":2", Verdict::CannotVerify),
+        ("\"v\":2", "\"v\":3", Verdict::CannotVerify),
+        ("\"v\":2", "\"v\":1", Verdict::IllegalHistory),
     ];
     let place = Place::new();
     place.filled().await;

@@ -10,6 +10,9 @@ use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::merkle::{Frontier, Hash};
 use crate::journal::sqlite::Snapshot;
 
+/// What a file without marks most likely is.
+const DUMPED: &str = "as in a copy made with .dump, which keeps neither: copy a journal with .backup or VACUUM INTO instead, and verify that";
+
 impl Work {
     /// The head names all entries and their root.
     pub(super) async fn check_head(&mut self, snapshot: &mut Snapshot) {
@@ -70,10 +73,14 @@ impl Work {
     pub(super) async fn check_marks(&mut self, snapshot: &mut Snapshot) {
         match snapshot.wrong_mark().await {
             Ok(None) => {}
-            Ok(Some((name, expected, found))) => {
-                let detail = format!("the file's {name} was changed");
+            Ok(Some(mark)) => {
+                let name = mark.name;
+                let detail = match mark.dumped {
+                    true => format!("{name} and user_version of the file are 0, {DUMPED}"),
+                    false => format!("the file's {name} was changed"),
+                };
                 let finding = Finding::new(Verdict::Altered, None, detail);
-                self.findings.add(finding.hashes(expected.to_string(), found.to_string()));
+                self.findings.add(finding.hashes(mark.expected.to_string(), mark.found.to_string()));
             }
             Err(error) => self.findings.add(unreadable(None, &error)),
         }

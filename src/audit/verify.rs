@@ -31,7 +31,7 @@ use super::words::Facts;
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::Event;
 use crate::journal::merkle::{Frontier, Hash};
-use crate::journal::sqlite::{PROJECTIONS, Replay, SUMMED, Snapshot, read_through};
+use crate::journal::sqlite::{PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, read_through};
 use crate::journal::{Entry, JournalError};
 
 /// What a verification is given from outside. Trust comes from nothing else.
@@ -165,6 +165,14 @@ impl Work {
     async fn check_schema(&mut self, snapshot: &mut Snapshot) {
         match snapshot.schema_differences().await {
             Ok(differences) => {
+                let (replication, differences): (Vec<_>, Vec<_>) =
+                    differences.into_iter().partition(SchemaDifference::is_of_replication);
+                if !replication.is_empty() {
+                    let names: Vec<_> = replication.iter().map(|table| table.name.as_str()).collect();
+                    let names = names.join(" and ");
+                    self.warnings
+                        .push(format!("the file holds Litestream's own {names}, which no reader of the journal uses"));
+                }
                 if let Some(first) = differences.first() {
                     let more = differences.len() - 1;
                     let more =

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::finding::{Finding, Health, finding};
 use super::{CliError, Context, Environment, Exit, network, route};
 use crate::domain::{ApiError, Policy, SANDBOX_HEADER};
-use crate::journal::sqlite::{Cell, SqliteReader, on_network_file_system};
+use crate::journal::sqlite::{Cell, SqliteReader, shared_file_system};
 use crate::journal::{JournalError, Lock};
 use crate::lightsail::Lightsail as _;
 use crate::lightsail::aws::AwsLightsail;
@@ -137,10 +137,17 @@ fn journal_file(path: &Path) -> Vec<Finding> {
     }
     let mut findings = vec![finding("journal", Health::Good, format!("{shown}, {} bytes", metadata.len()))];
     let mode = metadata.permissions().mode() & 0o777;
-    findings.push(if mode & 0o077 == 0 {
-        finding("permissions", Health::Good, format!("{mode:04o}"))
-    } else {
-        finding("permissions", Health::Bad, format!("{mode:04o}: others may read or write it; chmod 600 it"))
+    findings.push(match mode & 0o077 {
+        0 => finding("permissions", Health::Good, format!("{mode:04o}")),
+        // SQLite gives the files beside it the same mode, so this is all that a group of reviewers needs.
+        0o040 => {
+            let text = format!("{mode:04o}: group {} may read it", metadata.gid());
+            finding("permissions", Health::Note, text)
+        }
+        _ => {
+            let text = format!("{mode:04o}: others may read or write it; chmod 600 it, or 640 for a group of readers");
+            finding("permissions", Health::Bad, text)
+        }
     });
     let user = rustix::process::getuid().as_raw();
     if metadata.uid() != user {
@@ -152,8 +159,8 @@ fn journal_file(path: &Path) -> Vec<Finding> {
 
 /// The disk that the journal is on, or will be.
 fn disk(path: &Path) -> Vec<Finding> {
-    if on_network_file_system(path) {
-        let text = "the journal is on a network file system, where it is not safe; use a local disk";
+    if let Some(name) = shared_file_system(path) {
+        let text = format!("the journal is on {name}, where it is not safe; use a local disk");
         return vec![finding("disk", Health::Bad, text)];
     }
     let existing = path.ancestors().find(|ancestor| !ancestor.as_os_str().is_empty() && ancestor.exists());

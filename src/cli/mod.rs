@@ -21,6 +21,7 @@ mod resume;
 mod route;
 mod run;
 mod sandbox;
+mod scratch;
 mod session;
 mod signals;
 mod summary;

@@ -81,7 +81,7 @@ async fn go_on(
     began: tokio::time::Instant,
 ) -> Result<Exit, CliError> {
     let Some(record) = choose(&open, args.run.as_deref(), context).await? else {
-        open.journal.clone().close().await?;
+        open.close(context).await?;
         return nothing(context);
     };
     if record.state == "finished" {
@@ -223,7 +223,7 @@ pub(super) async fn already_finished(
     let outcomes = open.reader.counts(record).await?;
     let requests = requests(&open.reader, record).await?;
     let superfluous = open.reader.superfluous(record.run_no).await?;
-    let head = open.journal.clone().close().await?;
+    let head = open.close(context).await?;
     context.ui.say("this run is finished: nothing is left to do");
     let journal = context.journal.display().to_string();
     let run = record.run.to_string();
@@ -244,7 +244,7 @@ async fn refuse_altered(context: &Context, open: &OpenJournal) -> Result<(), Cli
     if size > VERIFIED_WHOLE_ENTRIES {
         return Ok(());
     }
-    let scratch = super::verify::scratch_directory(context);
+    let scratch = super::scratch::directory(context)?;
     let scratch = Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4())));
     let report = verify(&context.journal, Options { scratch, ..Options::default() }).await?;
     if report.verdict.is_sound() {
@@ -290,7 +290,8 @@ async fn plan_of(open: &OpenJournal, record: &RunRecord) -> Result<(PlanSealed, 
     Ok((sealed, started))
 }
 
-const SCRATCH: &str = "what it is compared with is made in the directory that TMPDIR names, else in /var/tmp or /tmp";
+const SCRATCH: &str =
+    "what it is compared with is made in the directory that TMPDIR names, in /var/tmp or /tmp, or beside the journal";
 
 const VERIFY: &str = "see what happened to the journal with: keybatch verify";
 

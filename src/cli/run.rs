@@ -16,6 +16,7 @@ use super::exit::Exit;
 use super::options::SessionOptions;
 use super::progress::Planning;
 use super::resume::{already_finished, carry_on};
+use super::scratch::Scratch;
 use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened, wait_out};
 use super::signals::Signals;
 use super::{Context, checkpoints, confirm, network};
@@ -128,8 +129,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let signals = Signals::listen(context.ui.clone(), args.options.drain())
         .map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
     let input = open_manifest(&args.manifest)?;
-    let scratch = if args.dry_run { Some(Scratch::create()?) } else { None };
-    let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.0.join("journal.db"));
+    let scratch = if args.dry_run { Some(Scratch::create(context)?) } else { None };
+    let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.path().join("journal.db"));
     let checkpoint_to = args.options.checkpoint_to.as_deref().filter(|_| !args.dry_run);
     let open = OpenJournal::open(context, &journal_path, checkpoint_to, &signals).await?;
     let run = RunId(Uuid::now_v7());
@@ -438,7 +439,7 @@ async fn refuse_manifest(
     let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];
     open.journal.append(drafts.into_iter().map(|event| draft(run, event)).collect()).await?;
     open.journal.checkpoint(Some(run)).await?;
-    open.journal.clone().close().await?;
+    open.close(context).await?;
     let mut report = String::new();
     let handler = miette::GraphicalReportHandler::new_themed(context.ui.theme()).with_width(context.ui.width());
     // Writing to a String cannot fail.
@@ -519,26 +520,6 @@ pub(super) fn plan_error(error: &PlanError) -> CliError {
         _ => CliError::from_error(Exit::Environment, error).code(Code::Service),
     };
     planned.sent(Sent::Reads)
-}
-
-/// A private directory for a dry run's journal, removed when it is over.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn create() -> Result<Self, CliError> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let path = std::env::temp_dir().join(format!("keybatch-dry-run-{}", Uuid::new_v4()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::debug!(%error, path = %self.0.display(), "scratch directory stays");
-        }
-    }
 }
 
 /// Rows that a rehearsal's world is made from are read so many at a time.

@@ -1,6 +1,6 @@
 //! What `run` and `resume` have in common: the journal with its lock, a session's entries, the work, and its end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::execute::rate::Learned;
 use crate::execute::{LaneWork, Shared, work_off};
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{Event, PlanSealed, Requests, RunFinished, RunStopped, SessionClosed, SessionOpened};
-use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore};
+use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore, log_in_use};
 use crate::journal::{Draft, Journal, JournalError, Lock, TargetRecord, WriterOptions};
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
@@ -42,6 +42,7 @@ pub(super) struct OpenJournal {
     pub(super) journal: Journal,
     pub(super) reader: SqliteReader,
     pub(super) clock: Arc<dyn Clock>,
+    path: PathBuf,
     _lock: Lock,
 }
 
@@ -72,9 +73,25 @@ impl OpenJournal {
         };
         let journal = Journal::start_apart(store, writer).await?;
         let reader = SqliteReader::open(path).await?;
-        let open = Self { journal, reader, clock, _lock: lock };
+        let open = Self { journal, reader, clock, path: path.to_owned(), _lock: lock };
         open.close_dead_plans(context).await?;
         Ok(open)
+    }
+
+    /// Ends in order, so that one file is left: see [`SqliteReader::release`]. Where another program keeps the write-ahead
+    /// log in use, says which files belong together.
+    pub(super) async fn close(&self, context: &Context) -> Result<Checkpoint, JournalError> {
+        self.reader.release().await;
+        let head = self.journal.clone().close().await?;
+        if let Some(log) = log_in_use(&self.path) {
+            context.ui.say(&format!(
+                "another program has the journal open, so its newest entries are still in {}; until that program closes it, \
+                 copy {} and that file together",
+                log.display(),
+                self.path.display()
+            ));
+        }
+        Ok(head)
     }
 
     async fn close_dead_plans(&self, context: &Context) -> Result<(), CliError> {
@@ -356,7 +373,7 @@ impl Session<'_> {
         self.open.journal.checkpoint(Some(self.run)).await?;
         let superfluous = self.open.reader.superfluous(record.run_no).await?;
         let requests = requests(&self.open.reader, &self.record().await?).await?;
-        let head = self.open.journal.clone().close().await?;
+        let head = self.open.close(self.context).await?;
         print_checkpoint(self.context, "at the end of the session", &head);
         let by = stop.as_ref().map(|stop| stop.by);
         let summary = self.summary(&record, by, outcomes, requests, Head::from(&head));
@@ -445,7 +462,7 @@ impl Session<'_> {
         let closed = async {
             self.open.journal.append(drafts).await?;
             self.open.journal.checkpoint(Some(self.run)).await?;
-            self.open.journal.clone().close().await
+            self.open.close(self.context).await
         };
         match closed.await {
             Ok(_) => error,

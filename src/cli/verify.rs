@@ -26,7 +26,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let scratch = scratch_directory(context);
+    let scratch = super::scratch::directory(context)?;
     let brought = match &args.checkpoint {
         Some(path) => Brought::read(path, &context.journal, args.require_checkpoint).await?,
         None => Brought::default(),
@@ -49,13 +49,6 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
     }
     Ok(exit)
-}
-
-/// Where the projections are made again: a file without a name that is gone with the process.
-pub(super) fn scratch_directory(context: &Context) -> PathBuf {
-    let named = context.environment.variable("TMPDIR").map(PathBuf::from);
-    let candidates = named.into_iter().chain([PathBuf::from("/var/tmp"), PathBuf::from("/tmp")]);
-    candidates.into_iter().find(|path| path.is_dir()).unwrap_or_else(|| PathBuf::from("."))
 }
 
 /// The checkpoints in a file.

@@ -81,6 +81,19 @@ pub struct StoredHead {
     pub frontier: Vec<u8>,
 }
 
+/// A mark of the file that is not what it was made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongMark {
+    /// `application_id` or `user_version`.
+    pub name: &'static str,
+    /// What a journal has.
+    pub expected: i64,
+    /// What is there.
+    pub found: i64,
+    /// Whether all marks are 0, as in a copy that `.dump` of the sqlite3 shell made: it keeps neither.
+    pub dumped: bool,
+}
+
 impl Snapshot {
     /// Opens the journal at `path` read-only.
     ///
@@ -130,9 +143,9 @@ impl Snapshot {
         schema::differences(&mut self.connection).await
     }
 
-    /// A mark of the file that is not what it was made with: (name, expected, found). They are set before the first entry
-    /// is written, so a journal without entries may lack them.
-    pub async fn wrong_mark(&mut self) -> Result<Option<(&'static str, i64, i64)>, JournalError> {
+    /// A mark of the file that is not what it was made with. They are set before the first entry is written, so a journal
+    /// without entries may lack them.
+    pub async fn wrong_mark(&mut self) -> Result<Option<WrongMark>, JournalError> {
         let sql = "SELECT (SELECT application_id FROM pragma_application_id), \
              (SELECT user_version FROM pragma_user_version), EXISTS (SELECT 1 FROM main.entry)";
         let row = sqlx::query(sql).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
@@ -141,7 +154,9 @@ impl Snapshot {
         }
         let marks =
             [("application_id", APPLICATION_ID, get(&row, 0)?), ("user_version", SCHEMA_VERSION, get(&row, 1)?)];
-        Ok(marks.into_iter().find(|(_, expected, found)| expected != found))
+        let dumped = marks.iter().all(|(.., found)| *found == 0);
+        let wrong = marks.into_iter().find(|(_, expected, found)| expected != found);
+        Ok(wrong.map(|(name, expected, found)| WrongMark { name, expected, found, dumped }))
     }
 
     /// The head; none where there is no entry yet.

@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::open::wal_path;
+use super::place::wal_path;
 
 /// Read at once: a sector.
 const PIECE: usize = 512;

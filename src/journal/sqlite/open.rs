@@ -1,8 +1,7 @@
 //! Opening a journal: created privately, settings asserted, schema migrated, refused where it could not be trusted.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +9,9 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr};
 
+use super::place::{
+    create_private, is_writable, log_in_use, refuse_shared_file_system, refuse_special, sync_directories,
+};
 use super::schema;
 use crate::journal::JournalError;
 
@@ -72,7 +74,7 @@ pub(super) fn migrator() -> Migrator {
 /// # Errors
 /// Where the file cannot be used: not a journal, from a newer keybatch, on a network file system, not writable.
 pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, JournalError> {
-    refuse_network_file_system(path)?;
+    refuse_shared_file_system(path)?;
     let fresh = create_private(path)?;
     let paged = options(path).page_size(PAGE_SIZE);
     let mut connection = paged.connect().await.map_err(|error| unusable(path, &error))?;
@@ -108,7 +110,7 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
 
 /// What somebody hung into a journal, a trigger above all, would change what is recorded.
 async fn refuse_other_schema(connection: &mut SqliteConnection) -> Result<(), JournalError> {
-    match schema::differences(connection).await?.first() {
+    match schema::differences(connection).await?.iter().find(|difference| !difference.is_of_replication()) {
         None => Ok(()),
         Some(first) => Err(JournalError::Changed { what: first.told() }),
     }
@@ -128,10 +130,22 @@ pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> 
     }
     let read_only = options(path).read_only(true);
     let mut connection = read_only.connect().await.map_err(|error| unusable(path, &error))?;
-    // In a directory that cannot be written, the shared-memory file of the WAL cannot be made; a journal without a
-    // WAL can then be read as an immutable file.
-    if pragma(&mut connection, "schema_version").await.is_err() && !wal_path(path).exists() {
-        connection = read_only.immutable(true).connect().await.map_err(|error| unusable(path, &error))?;
+    // In a directory that cannot be written, the shared-memory file of the WAL cannot be made; a journal whose WAL holds
+    // nothing can then be read as an immutable file.
+    if pragma(&mut connection, "schema_version").await.is_err() {
+        if let Some(log) = log_in_use(path).filter(|_| !is_writable(path)) {
+            let log = log.display();
+            return Err(JournalError::Unusable {
+                path: path.to_owned(),
+                reason: format!(
+                    "its newest entries are in {log}, which cannot be read from a directory that cannot be written; \
+                     copy both files to a directory of your own and read them there"
+                ),
+            });
+        }
+        if log_in_use(path).is_none() {
+            connection = read_only.immutable(true).connect().await.map_err(|error| unusable(path, &error))?;
+        }
     }
     check_identity(&mut connection, path, false).await?;
     Ok(connection)
@@ -155,122 +169,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// `:memory:` none: never of one that begins with a dot or a slash.
 pub(super) fn named(path: &Path) -> PathBuf {
     Path::new(".").join(path)
-}
-
-/// The path of the write-ahead log beside a database.
-pub(super) fn wal_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
-}
-
-/// Creates an empty file that only its owner can read, without following a link. SQLite's own files beside it take
-/// its mode, so it must have it first. Returns whether the journal is new.
-fn create_private(path: &Path) -> Result<bool, JournalError> {
-    let unusable = |error: io::Error| JournalError::Unusable {
-        path: path.to_owned(),
-        reason: format!("it cannot be created: {error}"),
-    };
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
-        && !parent.exists()
-    {
-        fs::create_dir_all(parent).map_err(unusable)?;
-    }
-    let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(nofollow).open(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            refuse_special(path, &fs::symlink_metadata(path).map_err(unusable)?)?;
-            let opened = OpenOptions::new().read(true).write(true).custom_flags(nofollow).open(path);
-            let file = opened.map_err(|error| JournalError::Unusable {
-                path: path.to_owned(),
-                reason: format!("it cannot be opened for writing: {error}"),
-            })?;
-            // An empty file is what a crash right after its creation leaves.
-            let empty = file.metadata().map_err(unusable)?.len() == 0;
-            if empty {
-                file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(unusable)?;
-            }
-            Ok(empty)
-        }
-        Err(error) => Err(unusable(error)),
-    }
-}
-
-/// A pipe, a device or a directory is no journal; opening a pipe can block for ever. SQLite takes a file of a single byte
-/// for an empty one.
-fn refuse_special(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalError> {
-    let kind = metadata.file_type();
-    let reason = if kind.is_dir() {
-        "it is a directory"
-    } else if kind.is_symlink() {
-        "it is a symbolic link, which is not followed"
-    } else if !kind.is_file() {
-        "it is not a regular file"
-    } else if metadata.len() == 1 {
-        "file is not a database"
-    } else {
-        return Ok(());
-    };
-    Err(JournalError::Unusable { path: path.to_owned(), reason: reason.into() })
-}
-
-/// Makes the directory entry of a new journal durable, and those of the directories above it: they may have been made
-/// for it, and without them it is as lost as without its own.
-fn sync_directories(path: &Path) -> Result<(), JournalError> {
-    let unusable = |error: io::Error| JournalError::Unusable {
-        path: path.to_owned(),
-        reason: format!("its directory cannot be synchronised: {error}"),
-    };
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let parent = parent.canonicalize().map_err(unusable)?;
-    let sync = |directory: &Path| File::open(directory).and_then(|directory| directory.sync_all());
-    sync(&parent).map_err(unusable)?;
-    let device = |directory: &Path| directory.metadata().map(|metadata| metadata.dev()).ok();
-    // A directory is made on the file system of the one that it is made in.
-    for above in parent.ancestors().skip(1).take_while(|above| device(above) == device(&parent)) {
-        match sync(above) {
-            // What may not be read was not made here, and neither was what is above it.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
-            synced => synced.map_err(unusable)?,
-        }
-    }
-    Ok(())
-}
-
-/// WAL mode needs shared memory and locks that network file systems do not give.
-fn refuse_network_file_system(path: &Path) -> Result<(), JournalError> {
-    if !on_network_file_system(path) {
-        return Ok(());
-    }
-    Err(JournalError::Unusable {
-        path: path.to_owned(),
-        reason: "it is on a network file system, where SQLite's write-ahead log is not safe; use a local disk".into(),
-    })
-}
-
-/// Whether `path`, or the directory that it would be made in, is on a file system where a journal cannot be. Where that
-/// is not told, the journal is tried.
-#[must_use]
-pub fn on_network_file_system(path: &Path) -> bool {
-    // f_type of statfs(2): NFS, SMB, SMB2, CIFS, 9P, AFS, Coda, Ceph, Lustre, GPFS.
-    const REMOTE: [u64; 10] = [
-        0x6969,
-        0x517B,
-        0xFE53_4D42,
-        0xFF53_4D42,
-        0x0102_1997,
-        0x5346_414F,
-        0x7375_7245,
-        0x00C3_6400,
-        0x0BD0_0BD0,
-        0x4750_4653,
-    ];
-    let existing = path.ancestors().find(|ancestor| ancestor.exists());
-    let Ok(stat) = rustix::fs::statfs(existing.unwrap_or(Path::new("."))) else { return false };
-    #[expect(clippy::cast_sign_loss, reason = "the kernel's type is signed on some machines, the constants are not")]
-    let kind = (stat.f_type as u64) & 0xFFFF_FFFF;
-    REMOTE.contains(&kind)
 }
 
 async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing: bool) -> Result<(), JournalError> {

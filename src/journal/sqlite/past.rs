@@ -47,7 +47,7 @@ impl SqliteReader {
     async fn leaves(&self, from: u64, to: u64) -> Result<Vec<Hash>, JournalError> {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let query = sqlx::query(sql::LEAVES).bind(number(from)).bind(number(to)).bind(number(PAGE));
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let leaf = |row: &sqlx::sqlite::SqliteRow| {
             let bytes: Vec<u8> = row.try_get(0).map_err(JournalError::sql)?;
@@ -61,7 +61,7 @@ impl SqliteReader {
     /// # Errors
     /// Where the database fails, or one of them cannot be read.
     pub async fn accepted_rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         let rows = sqlx::query(sql::ROLLBACKS).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         rows.iter().map(|row| Entry::parse(&get::<String>(row, 0)?).map_err(JournalError::entry)).collect()
     }

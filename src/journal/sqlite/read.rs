@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
-use tokio::sync::Mutex;
+use sqlx::{Connection as _, Row as _};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::open::open_reader;
 use super::sql;
@@ -114,7 +114,9 @@ impl IntentPage {
 /// A journal open for reading; clones share the connection.
 #[derive(Debug, Clone)]
 pub struct SqliteReader {
-    connection: Arc<Mutex<SqliteConnection>>,
+    path: Arc<Path>,
+    /// None after [`SqliteReader::release`].
+    connection: Arc<Mutex<Option<SqliteConnection>>>,
 }
 
 impl SqliteReader {
@@ -123,7 +125,18 @@ impl SqliteReader {
     /// # Errors
     /// Where there is none, or it is none.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
-        Ok(Self { connection: Arc::new(Mutex::new(open_reader(path).await?)) })
+        let connection = open_reader(path).await?;
+        Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(Some(connection))) })
+    }
+
+    /// Lets go of the file until something is read again. Only the last connection to a journal removes its write-ahead
+    /// log, and only one that may write: so a writer's own reader lets go before the writer closes.
+    pub async fn release(&self) {
+        if let Some(connection) = self.connection.lock().await.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::debug!(%error, "a connection for reading was not closed in order");
+        }
     }
 
     /// All runs, the oldest first.
@@ -131,14 +144,14 @@ impl SqliteReader {
     /// # Errors
     /// Where the database fails; so for every method here.
     pub async fn runs(&self) -> Result<Vec<RunRecord>, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let rows = sqlx::query(sql::RUNS).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         rows.iter().map(run_record).collect()
     }
 
     /// How many rows of a run ended how.
     pub async fn counts(&self, run: &RunRecord) -> Result<OutcomeCounts, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::RUN_COUNTS).bind(run.run_no);
         let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         let mut counts = OutcomeCounts {
@@ -158,7 +171,7 @@ impl SqliteReader {
 
     /// DeleteKeyPair requests of a run that may have left, and how many of them were throttled.
     pub async fn attempts(&self, run_no: i64) -> Result<(u64, u64), JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::RUN_ATTEMPTS).bind(run_no);
         let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         Ok((unsigned(&row, 0)?, unsigned(&row, 1)?))
@@ -166,7 +179,7 @@ impl SqliteReader {
 
     /// The targets of a run.
     pub async fn targets(&self, run_no: i64) -> Result<Vec<TargetRecord>, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::TARGETS_OF_RUN).bind(run_no);
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row| {
@@ -177,7 +190,7 @@ impl SqliteReader {
 
     /// How many rows of each target have no outcome yet.
     pub async fn pending_counts(&self, run_no: i64) -> Result<Vec<(i64, u64)>, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::PENDING_COUNT).bind(run_no);
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         rows.iter().map(|row| Ok((get(row, 0)?, unsigned(row, 1)?))).collect()
@@ -191,7 +204,7 @@ impl SqliteReader {
         settled: bool,
         limit: u32,
     ) -> Result<Vec<String>, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::NAMES_TO_DELETE).bind(run_no).bind(target_no).bind(settled).bind(limit);
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         rows.iter().map(|row| get(row, 0)).collect()
@@ -204,7 +217,7 @@ impl SqliteReader {
         endpoint: &str,
         account: &str,
     ) -> Result<Vec<OpenAttempt>, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::OPEN_ATTEMPTS).bind(run.to_string());
         let query = query.bind(endpoint.to_owned()).bind(account.to_owned());
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
@@ -220,7 +233,7 @@ impl SqliteReader {
     pub async fn story(&self, run_no: i64, row: u64) -> Result<Vec<StoryEntry>, JournalError> {
         let row = i64::try_from(row).unwrap_or(i64::MAX);
         let query = sqlx::query(sql::STORY).bind(run_no).bind(row);
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         rows.iter().map(|row| Ok(StoryEntry { seq: unsigned(row, 0)?, body: get(row, 1)? })).collect()
     }
@@ -229,7 +242,7 @@ impl SqliteReader {
     /// number of the intent). None where there are no more.
     pub async fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Result<Option<(i64, String)>, JournalError> {
         let query = sqlx::query(sql::PAST_NAMES).bind(run_no).bind(after).bind(limit);
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         get::<Option<i64>>(&row, 0)?.map(|last| Ok((last, get(&row, 1)?))).transpose()
     }
@@ -238,14 +251,14 @@ impl SqliteReader {
     /// or null where no key pair was there, when the run began).
     pub async fn past_seen(&self, run_no: i64, intents: &str) -> Result<String, JournalError> {
         let query = sqlx::query(sql::PAST_SEEN).bind(intents.to_owned()).bind(run_no);
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         get(&row, 0)
     }
 
     /// The entries that belong to a run as a whole, in order.
     pub async fn milestones(&self, run_no: i64) -> Result<Vec<StoryEntry>, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::MILESTONES).bind(run_no);
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         rows.iter().map(|row| Ok(StoryEntry { seq: unsigned(row, 0)?, body: get(row, 1)? })).collect()
@@ -253,7 +266,7 @@ impl SqliteReader {
 
     /// The rows of a run that name this key pair.
     pub async fn rows_of_name(&self, run_no: i64, name: &str) -> Result<Vec<u64>, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::ROWS_OF_NAME).bind(run_no).bind(name.to_owned());
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         rows.iter().map(|row| unsigned(row, 0)).collect()
@@ -261,7 +274,7 @@ impl SqliteReader {
 
     /// One entry.
     pub async fn entry(&self, seq: u64) -> Result<Entry, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::BODY).bind(i64::try_from(seq).unwrap_or(i64::MAX));
         let found = query.fetch_optional(&mut *connection).await.map_err(JournalError::sql)?;
         let row = found.ok_or_else(|| JournalError::damaged(format!("entry {seq} is missing")))?;
@@ -271,7 +284,7 @@ impl SqliteReader {
     /// Entries as stored, from `seq` on.
     pub async fn entries_from(&self, seq: u64, limit: u32) -> Result<Vec<StoredEntry>, JournalError> {
         let query = sqlx::query(sql::ENTRIES_FROM).bind(i64::try_from(seq).unwrap_or(i64::MAX)).bind(limit);
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row: &sqlx::sqlite::SqliteRow| {
             let body = row.try_get_unchecked::<Vec<u8>, _>(1).map_err(JournalError::sql)?;
@@ -285,7 +298,7 @@ impl SqliteReader {
     pub async fn rate(&self, endpoint: &str, target: &Target) -> Result<Option<(String, bool)>, JournalError> {
         let query =
             sqlx::query(sql::RATE).bind(endpoint.to_owned()).bind(target.account.clone()).bind(target.region.clone());
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let found = query.fetch_optional(&mut *connection).await.map_err(JournalError::sql)?;
         found.map(|row| Ok((get(&row, 0)?, get::<i64>(&row, 1)? != 0))).transpose()
     }
@@ -294,7 +307,7 @@ impl SqliteReader {
     pub async fn intents(&self, run_no: i64, after: u64, limit: u32) -> Result<Option<IntentPage>, JournalError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let query = sqlx::query(sql::INTENT_PAGE).bind(run_no).bind(after).bind(limit);
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         let Some(last) = get::<Option<i64>>(&row, 0)? else { return Ok(None) };
         let last = u64::try_from(last).map_err(|_| JournalError::damaged(format!("row {last} is negative")))?;
@@ -305,7 +318,7 @@ impl SqliteReader {
 
     /// Rows of a run that were skipped only because they repeat another row exactly.
     pub async fn superfluous(&self, run_no: i64) -> Result<u64, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let query = sqlx::query(sql::SUPERFLUOUS).bind(run_no);
         let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         unsigned(&row, 0)
@@ -313,14 +326,14 @@ impl SqliteReader {
 
     /// The journal's id.
     pub async fn journal_id(&self) -> Result<Option<String>, JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let found = sqlx::query(sql::JOURNAL_ID).fetch_optional(&mut *connection).await.map_err(JournalError::sql)?;
         found.map(|row| get(&row, 0)).transpose()
     }
 
     /// Size and root (base64) of the head as stored.
     pub async fn head(&self) -> Result<(u64, String), JournalError> {
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let row = sqlx::query(sql::HEAD).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         let root: Vec<u8> = get(&row, 1)?;
         let root = Hash::try_from(root).map_err(|_| JournalError::damaged("the head's root is not 32 bytes long"))?;
@@ -328,8 +341,12 @@ impl SqliteReader {
     }
 
     /// The connection itself, for the audit's own statements.
-    pub(crate) fn connection(&self) -> &Mutex<SqliteConnection> {
-        &self.connection
+    pub(crate) async fn connection(&self) -> Result<MappedMutexGuard<'_, SqliteConnection>, JournalError> {
+        let mut connection = self.connection.lock().await;
+        if connection.is_none() {
+            *connection = Some(open_reader(&self.path).await?);
+        }
+        MutexGuard::try_map(connection, Option::as_mut).map_err(|_| JournalError::Closed)
     }
 }
 
@@ -345,7 +362,7 @@ impl RunReader for SqliteReader {
         let statement = if touched_only { sql::TOUCHED } else { sql::PENDING };
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let query = sqlx::query(statement).bind(run_no).bind(after).bind(target_no).bind(limit);
-        let mut connection = self.connection.lock().await;
+        let mut connection = self.connection().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row| {
             let body: String = get(row, 2)?;

@@ -78,7 +78,7 @@ impl SqliteReader {
     /// # Errors
     /// Where the database fails; so for every method here.
     pub async fn review_columns(&self) -> Result<Vec<String>, JournalError> {
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         names_of(&mut connection, "SELECT * FROM intents").await
     }
 
@@ -92,7 +92,7 @@ impl SqliteReader {
     ) -> Result<Vec<ReviewRow>, JournalError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let query = sqlx::query(sql::REVIEW).bind(run_no).bind(after).bind(not_deleted).bind(limit);
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row: &SqliteRow| {
             let cells = (2..row.len()).map(|index| cell(row, index)).collect::<Result<_, _>>()?;
@@ -103,7 +103,7 @@ impl SqliteReader {
 
     /// The view `runs`: names of columns and rows.
     pub async fn runs_view(&self) -> Result<(Vec<String>, Vec<Vec<Cell>>), JournalError> {
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         let names = names_of(&mut connection, sql::RUNS_VIEW).await?;
         let rows = sqlx::query(sql::RUNS_VIEW).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let rows = rows.iter().map(cells).collect::<Result<_, _>>()?;
@@ -113,7 +113,7 @@ impl SqliteReader {
     /// The entries of one kind that belong to a run as a whole, in order.
     pub async fn milestones_of(&self, run_no: i64, kind: &str) -> Result<Vec<StoryEntry>, JournalError> {
         let query = sqlx::query(sql::MILESTONES_OF_KIND).bind(run_no).bind(kind.to_owned());
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         rows.iter().map(story_entry).collect()
     }
@@ -121,7 +121,7 @@ impl SqliteReader {
     /// Where the last `count` entries that match begin; 0 where none does.
     pub async fn last_matching(&self, filter: &EntryFilter, count: u32) -> Result<i64, JournalError> {
         let query = bind_filter(sqlx::query(sql::LAST_MATCHING).bind(i64::MIN), filter).bind(count);
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         Ok(get::<Option<i64>>(&row, 0)?.unwrap_or(0))
     }
@@ -134,7 +134,7 @@ impl SqliteReader {
         limit: u32,
     ) -> Result<Vec<(i64, String)>, JournalError> {
         let query = bind_filter(sqlx::query(sql::MATCHING).bind(seq), filter).bind(limit);
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row: &SqliteRow| {
             let body: Vec<u8> = row.try_get_unchecked(1).map_err(JournalError::sql)?;
@@ -147,7 +147,7 @@ impl SqliteReader {
     ///
     /// The caller has made sure that it is a single one that only reads; the connection could not write anyway.
     pub async fn query<E: From<JournalError>>(&self, statement: &str, visitor: &mut impl Visitor<E>) -> Result<(), E> {
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         let sql_error = |error: sqlx::Error| E::from(JournalError::Query { reason: error_text(error) });
         sqlx::query("PRAGMA query_only = ON").execute(&mut *connection).await.map_err(sql_error)?;
         visitor.columns(&names_of(&mut connection, statement).await?)?;
@@ -161,7 +161,7 @@ impl SqliteReader {
 
     /// The version of SQLite, of the schema, and the numbers of entries and bytes: (sqlite, schema, entries, bytes).
     pub async fn health(&self) -> Result<(String, i64, i64, i64), JournalError> {
-        let mut connection = self.connection().lock().await;
+        let mut connection = self.connection().await?;
         let row = sqlx::query(sql::HEALTH).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         Ok((get(&row, 0)?, get(&row, 1)?, get(&row, 2)?, get(&row, 3)?))
     }

@@ -19,7 +19,16 @@ pub struct SchemaDifference {
     pub how: &'static str,
 }
 
+/// What Litestream keeps in each database that it replicates (seen with 0.5): plain tables that nothing of ours reads.
+const OF_LITESTREAM: [&str; 2] = ["_litestream_lock", "_litestream_seq"];
+
 impl SchemaDifference {
+    /// Whether it is what a replicator keeps for itself, which changes nothing that is recorded.
+    #[must_use]
+    pub fn is_of_replication(&self) -> bool {
+        self.how == "added" && self.kind == "table" && OF_LITESTREAM.contains(&self.name.as_str())
+    }
+
     /// What happened to it, in words.
     #[must_use]
     pub fn told(&self) -> String {
