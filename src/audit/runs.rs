@@ -4,7 +4,7 @@ use crate::domain::RunId;
 use crate::journal::JournalError;
 use crate::journal::sqlite::{RunRecord, SqliteReader};
 
-/// The word for the newest run.
+/// The word for the newest run that was started; where none was, for the newest one.
 pub const LATEST: &str = "latest";
 
 /// The fewest digits that [`short`] shows.
@@ -50,9 +50,10 @@ pub async fn resolve(reader: &SqliteReader, wanted: &str) -> Result<RunRecord, R
 
 fn choose(mut runs: Vec<RunRecord>, wanted: &str) -> Result<RunRecord, RunError> {
     if wanted == LATEST {
-        // A refused manifest is a run, too, but hardly the one that is meant.
-        let begun = runs.iter().rposition(|run| run.state != "abandoned");
-        return begun.map(|place| runs.remove(place)).or_else(|| runs.pop()).ok_or(RunError::NoRuns);
+        // What was refused, declined or is only being planned is a run, too, but hardly the one that is meant.
+        let started = runs.iter().rposition(|run| run.started_seq.is_some());
+        let planned = started.or_else(|| runs.iter().rposition(|run| run.state != "abandoned"));
+        return planned.map(|place| runs.remove(place)).or_else(|| runs.pop()).ok_or(RunError::NoRuns);
     }
     let prefix = digits(wanted);
     let named = |run: &RunRecord| !prefix.is_empty() && digits(&run.run.to_string()).starts_with(&prefix);
@@ -136,6 +137,25 @@ mod tests {
         assert!(matches!(choose(runs(), ""), Err(RunError::Unknown { .. })));
         assert!(matches!(choose(runs(), "-"), Err(RunError::Unknown { .. })));
         assert!(matches!(choose(Vec::new(), "latest"), Err(RunError::NoRuns)));
+    }
+
+    /// A trial's finding: a prompt that was declined became `latest`.
+    #[test]
+    fn the_latest_run_is_one_that_was_started() {
+        let with = |states: &[(&str, bool)]| {
+            let runs = (1..).zip(states).map(|(number, (state, is_started))| RunRecord {
+                state: (*state).into(),
+                started_seq: is_started.then_some(1),
+                ..record(number, u128::try_from(number).unwrap())
+            });
+            choose(runs.collect(), "latest").map(|run| run.run_no).ok()
+        };
+        for later in ["abandoned", "planning"] {
+            assert_eq!(with(&[("finished", true), ("stopped", true), (later, false)]), Some(2), "{later}");
+        }
+        assert_eq!(with(&[("finished", true), ("abandoned", true)]), Some(2), "abandoned by a person, after its start");
+        assert_eq!(with(&[("planning", false), ("abandoned", false)]), Some(1));
+        assert_eq!(with(&[("abandoned", false), ("abandoned", false)]), Some(2));
     }
 
     #[test]

@@ -66,8 +66,7 @@ pub async fn learn(stage: &mut Stage, reader: &SqliteReader, earlier: &[Earlier]
 /// manifest count for themselves: what another manifest was written for says nothing about this one. A manifest that found
 /// nobody under a name does not mean whoever was created later, either.
 pub(super) fn note(staged: &StagedRow, now: &Identity, known: &[Known], rule: IfRecreated) -> Option<Note> {
-    let known_otherwise = otherwise(now, known)?;
-    let what = known_otherwise.identity.as_ref().map_or_else(|| "no key pair".to_owned(), describe);
+    let before = otherwise(now, known)?;
     let is_again = known.iter().any(|known| known.same_manifest);
     let by_rule = match rule {
         IfRecreated::Warn => Severity::Warn,
@@ -75,7 +74,14 @@ pub(super) fn note(staged: &StagedRow, now: &Identity, known: &[Known], rule: If
         IfRecreated::Refuse => Severity::Refuse,
     };
     let severity = if is_again && !is_named(staged, now) { by_rule.max(Severity::Skip) } else { by_rule };
-    let text = format!("run {} found {what} under this name; now it has {}", known_otherwise.run, describe(now));
+    let run = &before.run;
+    let text = match &before.identity {
+        Some(then) => {
+            let (then, now) = differing(then, now);
+            format!("{now}; run {run} dealt with another key pair of this name, {then}")
+        }
+        None => format!("{}; run {run} found no key pair of this name", differing(now, now).0),
+    };
     Some(Note { severity, kind: RECREATED.to_owned(), text })
 }
 
@@ -108,12 +114,16 @@ fn is_younger(now: &Identity, at: Timestamp) -> bool {
     now.created_at.as_deref().and_then(parse_time).is_some_and(|created| created > at)
 }
 
-/// A key pair as people tell it from another one of its name.
-fn describe(identity: &Identity) -> String {
-    let arn = identity.arn.as_deref().unwrap_or("a key pair without an arn");
-    match &identity.created_at {
-        Some(created) => format!("{arn}, created {created}"),
-        None => arn.to_owned(),
+/// What tells two key pairs of one name apart, for people: when they were created, else their arns.
+fn differing(one: &Identity, other: &Identity) -> (String, String) {
+    match (&one.created_at, &other.created_at) {
+        (Some(first), Some(second)) if first != second || one.arn == other.arn => {
+            (format!("created {first}"), format!("created {second}"))
+        }
+        _ => {
+            let arn = |identity: &Identity| identity.arn.clone().unwrap_or_else(|| "without an arn".to_owned());
+            (arn(one), arn(other))
+        }
     }
 }
 
