@@ -1,6 +1,8 @@
 //! The same manifest once more: refused, continued or repeated; and names that are used again, which are never deleted by
 //! repeating what was meant for the key pair that had them before (I4).
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 
 use super::support::{ACCOUNT, Act, Bench, Done, Effect, HOME, invariants, now_us, row, summary};
@@ -266,4 +268,47 @@ fn resume_prefers_the_real_run_and_asks_where_there_are_several() {
     }
     let nothing = bench.resume().exits(0);
     assert!(nothing.stderr.contains("2 rehearsals"), "{nothing}");
+}
+
+/// The whole story against the look-alike that ships: run, re-created by somebody else, run again.
+// SEMANTICS: P59
+#[test]
+fn the_story_of_a_re_created_key_pair_in_a_served_sandbox() {
+    let mut bench = Bench::new();
+    let world = bench.file("w.json", r#"{"name":"story","key_pairs":{"us-east-1":[{"name":"one"},{"name":"two"}]}}"#);
+    let state = bench.home().join("state-of-the-world").display().to_string();
+    let world = world.display().to_string();
+    let mut sandbox = bench.command(&["sandbox", &world, "--state", &state, "--quiet"]).spawn().unwrap();
+    let mut url = String::new();
+    BufReader::new(sandbox.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    bench.set("AWS_ENDPOINT_URL", url.trim());
+    let manifest = bench.manifest(&["one", "two"]);
+    let first = bench.run(&manifest, &[]).exits(0);
+    let created = create(url.trim().trim_start_matches("http://"), "one");
+    assert!(created.starts_with("HTTP/1.1 200"), "{created}");
+    let refused = bench.run(&manifest, &[]).exits(4);
+    assert!(refused.said().contains(&run_of(&first)), "{refused}");
+    let again = bench.run(&manifest, &["--again"]).exits(3);
+    let outcomes = &again.json()["outcomes"];
+    assert_eq!((&outcomes["skipped"], &outcomes["absent"]), (&1.into(), &1.into()), "{again}");
+    assert!(notes(&bench, "one").contains("recreated"));
+    bench.verify().exits(0);
+    let _ended = sandbox.kill();
+    let _reaped = sandbox.wait();
+}
+
+/// Makes a key pair as another program would.
+fn create(address: &str, name: &str) -> String {
+    let body = format!(r#"{{"keyPairName":"{name}"}}"#);
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nX-Amz-Target: Lightsail_20161128.CreateKeyPair\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=OTHER/20260101/us-east-1/lightsail/aws4_request, \
+         SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
