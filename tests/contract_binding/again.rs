@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Child;
 
 use super::support::{ACCOUNT, Act, Bench, Done, Effect, HOME, invariants, now_us, row, summary};
 
@@ -270,22 +271,57 @@ fn resume_prefers_the_real_run_and_asks_where_there_are_several() {
     assert!(nothing.stderr.contains("2 rehearsals"), "{nothing}");
 }
 
+/// The look-alike that ships, served as another program would meet it.
+struct Served {
+    child: Child,
+    address: String,
+}
+
+impl Served {
+    fn start(bench: &mut Bench, world: &str) -> Self {
+        let world = bench.file("w.json", world).display().to_string();
+        let state = bench.home().join("state-of-the-world").display().to_string();
+        let mut child = bench.command(&["sandbox", &world, "--state", &state, "--quiet"]).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        bench.set("AWS_ENDPOINT_URL", url.trim());
+        Self { child, address: url.trim().trim_start_matches("http://").to_owned() }
+    }
+
+    /// Asks as another program would.
+    fn ask(&self, operation: &str, name: &str) {
+        let (address, body) = (&self.address, format!(r#"{{"keyPairName":"{name}"}}"#));
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nX-Amz-Target: Lightsail_20161128.{operation}\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=OTHER/20260101/us-east-1/lightsail/aws4_request, \
+             SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
 /// The whole story against the look-alike that ships: run, re-created by somebody else, run again.
 // SEMANTICS: P59
 #[test]
 fn the_story_of_a_re_created_key_pair_in_a_served_sandbox() {
     let mut bench = Bench::new();
-    let world = bench.file("w.json", r#"{"name":"story","key_pairs":{"us-east-1":[{"name":"one"},{"name":"two"}]}}"#);
-    let state = bench.home().join("state-of-the-world").display().to_string();
-    let world = world.display().to_string();
-    let mut sandbox = bench.command(&["sandbox", &world, "--state", &state, "--quiet"]).spawn().unwrap();
-    let mut url = String::new();
-    BufReader::new(sandbox.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    bench.set("AWS_ENDPOINT_URL", url.trim());
+    let world = r#"{"name":"story","key_pairs":{"us-east-1":[{"name":"one"},{"name":"two"}]}}"#;
+    let served = Served::start(&mut bench, world);
     let manifest = bench.manifest(&["one", "two"]);
     let first = bench.run(&manifest, &[]).exits(0);
-    let created = create(url.trim().trim_start_matches("http://"), "one");
-    assert!(created.starts_with("HTTP/1.1 200"), "{created}");
+    served.ask("CreateKeyPair", "one");
     let refused = bench.run(&manifest, &[]).exits(4);
     assert!(refused.said().contains(&run_of(&first)), "{refused}");
     let again = bench.run(&manifest, &["--again"]).exits(3);
@@ -293,22 +329,27 @@ fn the_story_of_a_re_created_key_pair_in_a_served_sandbox() {
     assert_eq!((&outcomes["skipped"], &outcomes["absent"]), (&1.into(), &1.into()), "{again}");
     assert!(notes(&bench, "one").contains("recreated"));
     bench.verify().exits(0);
-    let _ended = sandbox.kill();
-    let _reaped = sandbox.wait();
 }
 
-/// Makes a key pair as another program would.
-fn create(address: &str, name: &str) -> String {
-    let body = format!(r#"{{"keyPairName":"{name}"}}"#);
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nX-Amz-Target: Lightsail_20161128.CreateKeyPair\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=OTHER/20260101/us-east-1/lightsail/aws4_request, \
-         SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
+/// What an earlier run knows is read page by page, and the last page counts as the first one does.
+// SEMANTICS: P59
+#[test]
+fn a_large_run_is_remembered_to_its_last_row() {
+    const ROWS: usize = 4_500;
+    let mut bench = Bench::new();
+    let world = format!(
+        r#"{{"name":"large","page_size":1000,"generate":[{{"region":"us-east-1","prefix":"k-","count":{ROWS}}}]}}"#
     );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let served = Served::start(&mut bench, &world);
+    let names: Vec<String> = (1..=ROWS).map(|number| format!("k-{number:06}")).collect();
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1", "--concurrency", "1"]).exits(5);
+    for name in [&names[1], &names[2_000], &names[4_499]] {
+        served.ask("DeleteKeyPair", name);
+        served.ask("CreateKeyPair", name);
+    }
+    // Others of the first run's names are not in this one.
+    let other = bench.file("other.csv", format!("name,ticket\n{},x\n", names[1..].join(",x\n")));
+    let plan = bench.run_unconfirmed(&other, &["--dry-run"]).exits(0);
+    assert_eq!(plan.json()["note_counts"]["recreated"], 3, "{plan}");
+    assert!(plan.said().contains(&names[4_499]), "{plan}");
 }
