@@ -4,7 +4,9 @@ use std::error::Error;
 
 use super::code::Code;
 use super::exit::Exit;
+use crate::domain::RunId;
 use crate::journal::JournalError;
+use crate::manifest::Faults;
 
 /// An error at the edge of the program.
 #[derive(Debug)]
@@ -21,6 +23,10 @@ pub struct CliError {
     pub causes: Vec<String>,
     /// What the user can do; each one line.
     pub hints: Vec<String>,
+    /// The run that the journal has of it, if any.
+    pub run: Option<String>,
+    /// The faults of a refused manifest.
+    pub faults: Option<Box<Faults>>,
     /// A rendering that says it better than `message` (a manifest with its faults), already defused.
     pub report: Option<String>,
 }
@@ -35,6 +41,8 @@ impl CliError {
             message: message.into(),
             causes: Vec::new(),
             hints: Vec::new(),
+            run: None,
+            faults: None,
             report: None,
         }
     }
@@ -61,6 +69,12 @@ impl CliError {
     #[must_use]
     pub fn code(self, code: Code) -> Self {
         Self { code, ..self }
+    }
+
+    /// Says which run it is about.
+    #[must_use]
+    pub fn of_run(self, run: RunId) -> Self {
+        Self { run: self.run.or_else(|| Some(run.to_string())), ..self }
     }
 
     /// Says what was sent until then, unless that is known already.

@@ -11,6 +11,7 @@ mod confirm;
 mod connect;
 pub mod environment;
 pub mod error;
+mod error_object;
 pub mod exit;
 mod trace;
 mod finding;
@@ -99,28 +100,9 @@ pub struct Context {
 /// Runs the program with these arguments (the first is its name) in these surroundings.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
-    let command = variables::settle(Cli::command(), &environment);
-    let matches = match command.try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => {
-            // clap prints help and version on standard output, errors on standard error.
-            return match error.print() {
-                _ if error.use_stderr() => Exit::Usage,
-                Ok(()) => Exit::Success,
-                Err(lost) => {
-                    let lost = CliError::from(lost);
-                    Ui::new(None, false, &environment).error(&lost);
-                    lost.exit
-                }
-            };
-        }
-    };
-    let cli = match Cli::from_arg_matches(&matches) {
+    let cli = match parse(arguments.into_iter().collect(), &environment) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     trace::init(&environment);
     let ui = Ui::new(cli.global.output, cli.global.quiet, &environment);
@@ -144,6 +126,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     result.unwrap_or_else(|error| {
         ui.error(&error);
         error.exit
+    })
+}
+
+/// The arguments as typed; or, where the parser has the last word, how the program exits.
+fn parse(arguments: Vec<OsString>, environment: &Environment) -> Result<Cli, Exit> {
+    let command = variables::settle(Cli::command(), environment);
+    let parsed = command.try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        let ui = Ui::new(error_object::asked_format(&arguments, environment), false, environment);
+        // clap prints help and version on standard output, errors on standard error.
+        match error.print() {
+            _ if error.use_stderr() => {
+                ui.error_object(&error_object::of_usage(&error));
+                Exit::Usage
+            }
+            Ok(()) => Exit::Success,
+            Err(lost) => {
+                let lost = CliError::from(lost);
+                ui.complain(&lost);
+                lost.exit
+            }
+        }
     })
 }
 

@@ -446,6 +446,8 @@ async fn refuse_manifest(
     let _ = handler.render_report(&mut report, faults);
     Err(CliError {
         report: Some(report),
+        faults: Some(Box::new(faults.clone())),
+        run: (!args.dry_run).then(|| run.to_string()),
         sent: Some(Sent::Nothing),
         hints: vec![
             if args.dry_run { "nothing was recorded" } else { "only this refusal was recorded" }.into(),

@@ -136,7 +136,7 @@ pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) -> Exi
             let lost = CliError::new(Exit::Unexpected, format!("the summary could not be written: {error}"))
                 .code(Code::Output)
                 .hint(format!("how the run ended is in the journal: keybatch show {}", summary.run));
-            context.ui.error(&lost);
+            context.ui.complain(&lost);
             lost.exit
         }
     }

@@ -7,7 +7,8 @@ use comfy_table::{ContentArrangement, Table};
 
 use super::environment::Environment;
 use super::error::{CliError, Sent};
-use crate::audit::{cell_json, cell_text, csv_cell, json_object};
+use super::error_object;
+use crate::audit::{cell_json, cell_text, csv_cell, json_object, json_text};
 use crate::journal::sqlite::Cell;
 use crate::manifest::defuse;
 
@@ -85,8 +86,23 @@ impl Ui {
         let _ = writeln!(anstream::stderr(), "{line}");
     }
 
-    /// An error, its causes and its hints.
+    /// An error: for people on standard error, and as an object on standard output where JSON was asked for.
     pub fn error(&self, error: &CliError) {
+        self.complain(error);
+        self.error_object(error);
+    }
+
+    /// An error for programs alone, where JSON was asked for.
+    pub fn error_object(&self, error: &CliError) {
+        // An error without a message ends the program quietly.
+        if matches!(self.format, Format::Json | Format::Jsonl) && !error.message.is_empty() {
+            // Where standard output is gone, the exit code and standard error say it.
+            let _ = self.data(&format!("{}\n", json_text(&error_object::object(error))));
+        }
+    }
+
+    /// An error, its causes and its hints, for people alone.
+    pub fn complain(&self, error: &CliError) {
         if let Some(report) = &error.report {
             let _ = write!(anstream::stderr(), "{report}");
         }

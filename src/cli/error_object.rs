@@ -1,0 +1,127 @@
+//! An error as programs see it: one `keybatch.error/1` object on standard output where JSON was asked for.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::code::Code;
+use super::environment::Environment;
+use super::error::{CliError, Sent};
+use super::exit::Exit;
+use super::ui::Format;
+use crate::manifest::Faults;
+
+/// The object. Fields are only ever added.
+#[derive(Debug, Serialize)]
+struct ErrorObject<'a> {
+    schema: &'static str,
+    code: String,
+    exit: u8,
+    message: &'a str,
+    causes: &'a [String],
+    hints: &'a [String],
+    sent: &'static str,
+    run: Option<&'a str>,
+    faults: Vec<FaultObject<'a>>,
+    /// Of each code, how many faults there are: of very many, only the first are listed.
+    fault_counts: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct FaultObject<'a> {
+    file: &'a str,
+    line: u64,
+    column: u64,
+    code: String,
+    message: String,
+    hint: String,
+}
+
+/// The error as an object.
+pub(super) fn object(error: &CliError) -> Value {
+    let faults = error.faults.as_deref();
+    let object = ErrorObject {
+        schema: "keybatch.error/1",
+        code: code(error),
+        exit: error.exit.code(),
+        message: &error.message,
+        causes: &error.causes,
+        hints: &error.hints,
+        sent: error.sent.unwrap_or(Sent::Nothing).as_str(),
+        run: error.run.as_deref(),
+        faults: faults.map(listed).unwrap_or_default(),
+        fault_counts: faults.map(counts).unwrap_or_default(),
+    };
+    // Text and numbers alone: this cannot fail.
+    serde_json::to_value(object).unwrap_or_default()
+}
+
+/// Faults of one kind give the error their code.
+fn code(error: &CliError) -> String {
+    let counts = error.faults.as_deref().map(counts).unwrap_or_default();
+    match counts.first_key_value() {
+        Some((only, _)) if counts.len() == 1 => only.clone(),
+        _ => error.code.as_str().to_owned(),
+    }
+}
+
+fn listed(faults: &Faults) -> Vec<FaultObject<'_>> {
+    let kept = faults.kept().iter();
+    kept.map(|fault| FaultObject {
+        file: fault.file(),
+        line: fault.place().line,
+        column: fault.place().column,
+        code: dotted(fault.kind().code()),
+        message: fault.to_string(),
+        hint: fault.hint(),
+    })
+    .collect()
+}
+
+fn counts(faults: &Faults) -> BTreeMap<String, u64> {
+    faults.by_code().iter().map(|(code, count)| (dotted(code), *count)).collect()
+}
+
+/// All codes of this object are of one form.
+fn dotted(code: &str) -> String {
+    code.replace("::", ".")
+}
+
+/// The form that was asked for, where the arguments could not be understood.
+pub(super) fn asked_format(arguments: &[OsString], environment: &Environment) -> Option<Format> {
+    let words = || arguments.iter().filter_map(|argument| argument.to_str());
+    let after = words().zip(words().skip(1)).filter(|(option, _)| *option == "--output").map(|(_, word)| word);
+    let joined = words().filter_map(|word| word.strip_prefix("--output="));
+    let word = after.chain(joined).last().or_else(|| environment.variable("KEYBATCH_OUTPUT"))?;
+    <Format as clap::ValueEnum>::from_str(word, true).ok()
+}
+
+/// What the parser of the command line says, as an error.
+pub(super) fn of_usage(error: &clap::Error) -> CliError {
+    let text = error.render().to_string();
+    let mut paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let hints = paragraphs.map(|paragraph| paragraph.strip_prefix("tip: ").unwrap_or(paragraph).to_owned()).collect();
+    CliError { hints, ..CliError::new(Exit::Usage, message).code(Code::Usage).sent(Sent::Nothing) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(words: &[&str]) -> Option<Format> {
+        let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        asked_format(&arguments, &Environment::default())
+    }
+
+    #[test]
+    fn the_form_is_found_in_arguments_that_do_not_parse() {
+        assert_eq!(asked(&["keybatch", "--output", "json", "rnu"]), Some(Format::Json));
+        assert_eq!(asked(&["keybatch", "rnu", "--output=jsonl"]), Some(Format::Jsonl));
+        assert_eq!(asked(&["keybatch", "rnu", "--output", "yaml"]), None);
+        assert_eq!(asked(&["keybatch", "rnu"]), None);
+    }
+}
