@@ -16,22 +16,22 @@ use crate::plan::recreated::RECREATED;
 /// How many names are shown.
 const NAMES: usize = 10;
 
-/// Shows the plan and has it confirmed; says by what.
+/// Shows the plan and has it confirmed; says by what, or `None` where it was declined.
 pub(super) async fn confirm(
     context: &Context,
     plan: &Plan,
     connection: &Connection,
     yes: bool,
     confirm: Option<u64>,
-) -> Result<&'static str, CliError> {
+) -> Result<Option<&'static str>, CliError> {
     let deletes = plan.sealed.deletes;
     describe(plan, connection).iter().for_each(|line| context.ui.talk(line));
     if let Some(confirmed_by) = judge(plan, yes, confirm)? {
-        return Ok(confirmed_by);
+        return Ok(Some(confirmed_by));
     }
     let nothing_there = plan.nothing_there().next().is_some();
     if deletes == 0 && !nothing_there {
-        return Ok("nothing_to_delete");
+        return Ok(Some("nothing_to_delete"));
     }
     context.ui.say(&format!("Deleting cannot be undone. Type {deletes} to delete {deletes} key pairs:"));
     let typed = tokio::task::spawn_blocking(|| {
@@ -39,11 +39,7 @@ pub(super) async fn confirm(
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
     let typed = typed.await.map_err(|error| CliError::from_error(Exit::Unexpected, &error))??;
-    if typed.trim() == deletes.to_string() {
-        Ok("prompt")
-    } else {
-        Err(CliError::new(Exit::Declined, "declined").sent(Sent::Reads))
-    }
+    Ok((typed.trim() == deletes.to_string()).then_some("prompt"))
 }
 
 /// What the flags say of the plan: by what it is confirmed, if it is.

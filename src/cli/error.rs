@@ -4,6 +4,7 @@ use std::error::Error;
 
 use super::code::Code;
 use super::exit::Exit;
+use super::summary::Summary;
 use crate::domain::RunId;
 use crate::journal::JournalError;
 use crate::manifest::Faults;
@@ -23,12 +24,21 @@ pub struct CliError {
     pub causes: Vec<String>,
     /// What the user can do; each one line.
     pub hints: Vec<String>,
-    /// The run that the journal has of it, if any.
+    /// What only some errors have.
+    pub details: Box<Details>,
+}
+
+/// What only some errors have to say.
+#[derive(Debug, Default)]
+pub struct Details {
+    /// The run that the journal has of it.
     pub run: Option<String>,
     /// The faults of a refused manifest.
-    pub faults: Option<Box<Faults>>,
-    /// A rendering that says it better than `message` (a manifest with its faults), already defused.
+    pub faults: Option<Faults>,
+    /// A rendering that says it better than the message (a manifest with its faults), already defused.
     pub report: Option<String>,
+    /// What there is to say about the run beside the error.
+    pub(super) summary: Option<Summary>,
 }
 
 impl CliError {
@@ -41,9 +51,7 @@ impl CliError {
             message: message.into(),
             causes: Vec::new(),
             hints: Vec::new(),
-            run: None,
-            faults: None,
-            report: None,
+            details: Box::default(),
         }
     }
 
@@ -71,10 +79,19 @@ impl CliError {
         Self { code, ..self }
     }
 
+    /// Adds what there is to say about the run; it ends as this error does.
+    #[must_use]
+    pub(super) fn with(mut self, summary: Summary) -> Self {
+        self.details.run = self.details.run.or_else(|| summary.run.clone());
+        self.details.summary = Some(summary);
+        self
+    }
+
     /// Says which run it is about.
     #[must_use]
-    pub fn of_run(self, run: RunId) -> Self {
-        Self { run: self.run.or_else(|| Some(run.to_string())), ..self }
+    pub fn of_run(mut self, run: RunId) -> Self {
+        self.details.run.get_or_insert_with(|| run.to_string());
+        self
     }
 
     /// Says what was sent until then, unless that is known already.

@@ -39,9 +39,10 @@ struct FaultObject<'a> {
     hint: String,
 }
 
-/// The error as an object.
+/// The error as an object. Where there is a summary, too, it is one object with the fields of both: `schema` is that of the
+/// summary once a run had begun, else that of the error.
 pub(super) fn object(error: &CliError) -> Value {
-    let faults = error.faults.as_deref();
+    let faults = error.details.faults.as_ref();
     let object = ErrorObject {
         schema: "keybatch.error/1",
         code: code(error),
@@ -50,17 +51,27 @@ pub(super) fn object(error: &CliError) -> Value {
         causes: &error.causes,
         hints: &error.hints,
         sent: error.sent.unwrap_or(Sent::Nothing).as_str(),
-        run: error.run.as_deref(),
+        run: error.details.run.as_deref(),
         faults: faults.map(listed).unwrap_or_default(),
         fault_counts: faults.map(counts).unwrap_or_default(),
     };
     // Text and numbers alone: this cannot fail.
-    serde_json::to_value(object).unwrap_or_default()
+    let own = serde_json::to_value(object).unwrap_or_default();
+    let Some(summary) = &error.details.summary else { return own };
+    let whole = summary.object(error.exit);
+    let (Value::Object(mut own), Value::Object(whole)) = (own, whole) else { return Value::Null };
+    let begun = summary.has_begun();
+    for (name, value) in whole {
+        if begun || name != "schema" {
+            own.insert(name, value);
+        }
+    }
+    Value::Object(own)
 }
 
 /// Faults of one kind give the error their code.
 fn code(error: &CliError) -> String {
-    let counts = error.faults.as_deref().map(counts).unwrap_or_default();
+    let counts = error.details.faults.as_ref().map(counts).unwrap_or_default();
     match counts.first_key_value() {
         Some((only, _)) if counts.len() == 1 => only.clone(),
         _ => error.code.as_str().to_owned(),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// How the program leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Every row deleted, gone or absent; or the command simply succeeded.
     Success,
@@ -55,8 +55,48 @@ impl Exit {
     }
 }
 
+/// Of several codes that apply to a session, the first of these counts.
+const GRAVEST_FIRST: [Exit; 7] = [
+    Exit::Unexpected,
+    Exit::Environment,
+    Exit::NotVerified,
+    Exit::Stopped,
+    Exit::InDoubt,
+    Exit::SomeNotDone,
+    Exit::Success,
+];
+
+impl Exit {
+    /// Which of the two counts where both apply. The codes that are given only before any delete are final.
+    #[must_use]
+    pub fn graver(self, other: Self) -> Self {
+        let rank = |exit: Self| GRAVEST_FIRST.iter().position(|graver| *graver == exit);
+        match (rank(self), rank(other)) {
+            (Some(own), Some(others)) if others < own => other,
+            (Some(_), None) => other,
+            _ => self,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // SEMANTICS: P56
+    #[test]
+    fn of_two_codes_the_graver_counts() {
+        for (place, graver) in GRAVEST_FIRST.iter().enumerate() {
+            for other in &GRAVEST_FIRST[place..] {
+                assert_eq!((graver.graver(*other), other.graver(*graver)), (*graver, *graver));
+            }
+            assert_eq!((graver.graver(Exit::Refused), Exit::Refused.graver(*graver)), (Exit::Refused, Exit::Refused));
+        }
     }
 }

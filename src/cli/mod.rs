@@ -25,6 +25,7 @@ mod sandbox;
 mod scratch;
 mod session;
 mod signals;
+mod sum_up;
 mod summary;
 mod doctor;
 mod export;

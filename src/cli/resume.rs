@@ -8,9 +8,10 @@ use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
-use super::session::{OpenJournal, Session, draft, requests, session_opened, wait_out};
+use super::session::{OpenJournal, Session, draft, session_opened, wait_out};
 use super::signals::Signals;
-use super::summary::{Head, Summary, say};
+use super::sum_up::{Own, stored_head, sum_up};
+use super::summary::{Head, State, StopWord, Summary, say};
 use super::{Context, checkpoints, network};
 use crate::audit::{Finding, Options, Verdict as Verified, plan_root, verify};
 use crate::domain::Policy;
@@ -60,15 +61,18 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         return nothing(context);
     }
     let checkpoint_to = args.options.checkpoint_to.as_deref();
-    let open = OpenJournal::open(context, &context.journal, checkpoint_to, &signals).await?;
-    let went_on = go_on(&args, context, signals.clone(), open, began);
+    let went_on = async {
+        let open = OpenJournal::open(context, &context.journal, checkpoint_to).await?;
+        go_on(&args, context, signals.clone(), open, began).await
+    };
     tokio::select! {
         // Once the run goes on, it says by itself what was sent.
         result = went_on => result.map_err(|error| error.sent(Sent::Reads)),
         // And it listens to signals by itself.
         () = signals.before_a_session() => {
-            context.ui.say("stopped: nothing was sent but reads");
-            Ok(Exit::Stopped)
+            context.ui.say("stopped by a signal: nothing was sent");
+            let stopped_by = Some(StopWord::Signal);
+            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(context) }))
         }
     }
 }
@@ -100,8 +104,64 @@ pub(super) async fn carry_on(
     record: RunRecord,
     connection: Option<Connection>,
 ) -> Result<Exit, CliError> {
-    refuse_altered(context, &open).await?;
-    let (sealed, started) = plan_of(&open, &record).await?;
+    // From here on there is a run to say something about.
+    signals.hand_over();
+    let ready = tokio::select! {
+        ready = prepare(options, context, &open, &record, connection) => ready,
+        () = signals.first.cancelled() => return stopped_early(context, &open, &record).await,
+    };
+    let Ready { sealed, policy, targets, connection } = ready.map_err(|error| error.of_run(record.run))?;
+    let opened = session_opened(context, "resume", options, &policy, Some(&connection), record.sandbox, &[]);
+    let session = Session {
+        context,
+        options,
+        run: record.run,
+        session: opened.session.clone(),
+        sandbox: record.sandbox,
+        resumed: true,
+        counts: Arc::new(Counts::default()),
+        signals,
+        began,
+        before: open.reader.counts(&record).await?,
+        is_kept: true,
+        open,
+    };
+    session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
+    let label = if record.sandbox { "sandbox run" } else { "run" };
+    context.ui.talk(format!("going on with {label} {} of account {}", record.run, connection.caller.account));
+    let mut lanes = Vec::new();
+    for target in targets {
+        let lane = session.lane(&connection, target.target.clone(), &policy).await?;
+        lanes.push((target, lane));
+    }
+    let probed = tokio::select! {
+        probed = probe_lanes(&session, &record, &policy, &lanes) => probed?,
+        () = session.signals.first.cancelled() => return session.leave_by_signal().await,
+    };
+    if let Some(error) = probed {
+        return session.leave(error).await;
+    }
+    session.work(policy, &sealed, lanes).await
+}
+
+/// What a session needs to go on with a run.
+struct Ready {
+    sealed: PlanSealed,
+    policy: Policy,
+    targets: Vec<TargetRecord>,
+    connection: Connection,
+}
+
+/// Everything that may refuse to go on with the run, and the connection. Sends nothing but reads, and writes nothing.
+async fn prepare(
+    options: &SessionOptions,
+    context: &Context,
+    open: &OpenJournal,
+    record: &RunRecord,
+    connection: Option<Connection>,
+) -> Result<Ready, CliError> {
+    refuse_altered(context, open).await?;
+    let (sealed, started) = plan_of(open, record).await?;
     let policy = options.policy(started.policy.clone())?;
     let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) {
         let directory = world_directory(&context.journal, record.run);
@@ -116,34 +176,20 @@ pub(super) async fn carry_on(
         Some(connection) => connection,
         None => connect(options, &policy, context, record.run, region, goal, record.endpoint.as_deref()).await?,
     };
-    refuse_another(&record, &connection)?;
-    wait_out(&open, record.run, &connection, context, async |_, _| Ok(true)).await?;
-    let opened = session_opened(context, "resume", options, &policy, Some(&connection), record.sandbox, &[]);
-    let session = Session {
-        context,
-        options,
-        run: record.run,
-        session: opened.session.clone(),
-        sandbox: record.sandbox,
-        resumed: true,
-        counts: Arc::new(Counts::default()),
-        signals,
-        began,
-        open,
-    };
-    session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
-    let label = if record.sandbox { "sandbox run" } else { "run" };
-    context.ui.talk(format!("going on with {label} {} of account {}", record.run, connection.caller.account));
-    let mut lanes = Vec::new();
-    for target in targets {
-        let lane = session.lane(&connection, target.target.clone(), &policy).await?;
-        lanes.push((target, lane));
-    }
-    if let Some(error) = probe_lanes(&session, &record, &policy, &lanes).await? {
-        return session.leave(error).await;
-    }
-    session.signals.hand_over();
-    session.work(policy, &sealed, lanes).await
+    refuse_another(record, &connection)?;
+    wait_out(open, record.run, &connection, context, async |_, _| Ok(true)).await?;
+    Ok(Ready { sealed, policy, targets, connection })
+}
+
+/// A signal came before the session wrote anything: the run stays as it is.
+async fn stopped_early(context: &Context, open: &OpenJournal, record: &RunRecord) -> Result<Exit, CliError> {
+    context.ui.say("stopped by a signal: nothing was sent but reads");
+    let (by, head) = (Some(StopWord::Signal), stored_head(&open.reader).await);
+    let before = open.reader.counts(record).await?;
+    let own = Own { before, is_closed: true, ..Own::default() };
+    let summary = sum_up(context, &open.reader, record, State::Stopped, by, own, head).await?;
+    open.close(context).await?;
+    Ok(say(context, &summary))
 }
 
 /// How many key pairs of a target that have no outcome yet, and how many that have one, are tried before reading counts as
@@ -201,6 +247,7 @@ async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> R
         let message = format!("run {} was never started ({})", record.run, record.stopped_by.unwrap_or_default());
         return Err(CliError::new(Exit::Refused, message)
             .code(Code::RunAbandoned)
+            .of_run(record.run)
             .hint("run its manifest again")
             .sent(Sent::Nothing));
     }
@@ -208,10 +255,7 @@ async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> R
 }
 
 fn nothing(context: &Context) -> Result<Exit, CliError> {
-    if context.ui.format != super::Format::Table {
-        context.ui.data("null\n")?;
-    }
-    Ok(Exit::Success)
+    Ok(say(context, &Summary::of_nothing(context)))
 }
 
 /// A finished run stays as it is (I6): say again how it ended.
@@ -220,17 +264,11 @@ pub(super) async fn already_finished(
     open: &OpenJournal,
     record: &RunRecord,
 ) -> Result<Exit, CliError> {
-    let outcomes = open.reader.counts(record).await?;
-    let requests = requests(&open.reader, record).await?;
-    let superfluous = open.reader.superfluous(record.run_no).await?;
-    let head = open.close(context).await?;
+    let own = Own { before: open.reader.counts(record).await?, is_closed: true, ..Own::default() };
+    let summary = sum_up(context, &open.reader, record, State::Finished, None, own, Head::default()).await?;
+    let head = Head::from(&open.close(context).await?);
     context.ui.say("this run is finished: nothing is left to do");
-    let journal = context.journal.display().to_string();
-    let run = record.run.to_string();
-    let head = Head::from(&head);
-    let summary = Summary::new(run, None, record.sandbox, record.rows, outcomes, requests, 0.0, journal, head);
-    let said = say(context, &summary, superfluous);
-    Ok(summary.exit(superfluous).max(said))
+    Ok(say(context, &Summary { head, ..summary }))
 }
 
 /// A journal up to this size is verified whole before a run goes on, which takes about a second; of a larger one, the

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::again::{self, Admitted, AgainArgs, Place};
 use super::code::Code;
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
-use super::error::{CliError, NOT_BEGUN, Sent};
+use super::error::{CliError, Details, NOT_BEGUN, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use super::progress::Planning;
@@ -19,10 +19,15 @@ use super::resume::{already_finished, carry_on};
 use super::scratch::Scratch;
 use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened, wait_out};
 use super::signals::Signals;
+use super::sum_up::{Own, sum_up};
+use super::summary::{Head, State, StopWord, Summary, say};
 use super::{Context, checkpoints, confirm, network};
-use crate::domain::{Policy, RunId, Target};
+use crate::domain::{OutcomeCounts, Policy, RunId, Target};
+use crate::execute::control::StoppedBy;
 use crate::execute::lane::Counts;
+use crate::journal::JournalError;
 use crate::journal::event::{Event, ManifestIngested, OverrideUsed, RunStarted, RunStopped, SessionClosed};
+use crate::journal::sqlite::RunRecord;
 use crate::journal::sqlite::stage::Stage;
 use crate::manifest::{self, Faults, Ingested};
 use crate::plan::guard::{IfInUse, StagedRow};
@@ -132,16 +137,20 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let scratch = if args.dry_run { Some(Scratch::create(context)?) } else { None };
     let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.path().join("journal.db"));
     let checkpoint_to = args.options.checkpoint_to.as_deref().filter(|_| !args.dry_run);
-    let open = OpenJournal::open(context, &journal_path, checkpoint_to, &signals).await?;
     let run = RunId(Uuid::now_v7());
-    let worked = work(&args, context, policy, input, &journal_path, open, run, signals.clone());
+    let worked = async {
+        let open = OpenJournal::open(context, &journal_path, checkpoint_to).await?;
+        work(&args, context, policy, input, &journal_path, open, run, signals.clone()).await
+    };
     tokio::select! {
         // Behind the confirmation, the work says by itself what was sent.
         result = worked => result.map_err(|error| error.sent(Sent::Reads)),
         // Behind the confirmation, the work itself listens to signals.
         () = signals.before_a_session() => {
-            context.ui.say(&format!("stopped: nothing was sent but reads, and {NOT_BEGUN}"));
-            Ok(Exit::Stopped)
+            context.ui.say("stopped by a signal: nothing was sent but reads");
+            context.ui.say(NOT_BEGUN);
+            let (state, stopped_by) = (Some(State::Abandoned), Some(StopWord::Signal));
+            Ok(say(context, &Summary { state, stopped_by, ..Summary::of_nothing(context) }))
         }
     }
 }
@@ -245,18 +254,25 @@ async fn begin(args: &Args, context: &Context, policy: Policy, run: RunId, begun
         counts: Arc::new(Counts::default()),
         signals,
         began,
+        before: OutcomeCounts::default(),
+        is_kept: !args.dry_run,
         open,
     };
+    // From here on there is something to close.
+    session.signals.hand_over();
     let ingested = Event::ManifestIngested(manifest_entry(&staged.ingested));
     let mut drafts = vec![draft(run, Event::SessionOpened(opened)), draft(run, ingested)];
     drafts.extend(overrides(args, context, is_again).into_iter().map(|used| draft(run, Event::OverrideUsed(used))));
     session.open.journal.append(drafts).await?;
-    execute(args, session, policy, connection, staged).await
+    match execute(args, &session, policy, connection, staged).await {
+        Err(error) => Err(session.explain(error).await),
+        ended => ended,
+    }
 }
 
 async fn execute(
     args: &Args,
-    session: Session<'_>,
+    session: &Session<'_>,
     policy: Policy,
     connection: Connection,
     mut staged: Staged,
@@ -286,8 +302,11 @@ async fn execute(
     let planned = tokio::select! {
         planned = planned => planned,
         limit = session.over() => {
-            let error = CliError::new(Exit::Stopped, format!("--max-duration {limit:?} is over before the plan was made"));
-            return Err(session.give_up("failed", error.sent(Sent::Reads).hint(NOT_BEGUN)).await);
+            let detail = format!("--max-duration {limit:?} is over before the plan was made");
+            return session.stop_planning(StoppedBy::MaxDuration, detail).await;
+        }
+        () = session.signals.first.cancelled() => {
+            return session.stop_planning(StoppedBy::Signal, "by a signal, while planning".into()).await;
         }
     };
     let plan = match planned {
@@ -305,12 +324,16 @@ async fn execute(
     }
     let checkpoint = session.open.journal.checkpoint(Some(session.run)).await?;
     print_checkpoint(context, "of the sealed plan", &checkpoint);
-    let confirmed_by = match confirm::confirm(context, &plan, &connection, args.yes, args.confirm).await {
-        Ok(confirmed_by) => confirmed_by,
-        Err(error) => {
-            let why = if error.exit == Exit::Declined { "declined" } else { "refused" };
-            return Err(session.give_up(why, error).await);
+    let confirmed = tokio::select! {
+        confirmed = confirm::confirm(context, &plan, &connection, args.yes, args.confirm) => confirmed,
+        () = session.signals.first.cancelled() => {
+            return session.stop_planning(StoppedBy::Signal, "by a signal, before the plan was confirmed".into()).await;
         }
+    };
+    let confirmed_by = match confirmed {
+        Ok(Some(confirmed_by)) => confirmed_by,
+        Ok(None) => return session.decline().await,
+        Err(error) => return Err(session.give_up("refused", error).await),
     };
     let started = RunStarted {
         plan_root: plan.sealed.plan_root.clone(),
@@ -318,7 +341,6 @@ async fn execute(
         confirmed_by: confirmed_by.to_owned(),
         policy: policy.clone(),
     };
-    session.signals.hand_over();
     session.open.journal.append(vec![draft(session.run, Event::RunStarted(started))]).await?;
     let runs = session.open.reader.runs().await?;
     let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
@@ -439,15 +461,19 @@ async fn refuse_manifest(
     let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];
     open.journal.append(drafts.into_iter().map(|event| draft(run, event)).collect()).await?;
     open.journal.checkpoint(Some(run)).await?;
-    open.close(context).await?;
+    let summary = match open.reader.runs().await?.iter().find(|record| record.run == run) {
+        Some(record) => Some(refused(context, open, record).await?),
+        None => None,
+    };
+    let head = Head::from(&open.close(context).await?);
+    let summary = summary.filter(|_| !args.dry_run).map(|summary| Summary { head, ..summary });
     let mut report = String::new();
     let handler = miette::GraphicalReportHandler::new_themed(context.ui.theme()).with_width(context.ui.width());
     // Writing to a String cannot fail.
     let _ = handler.render_report(&mut report, faults);
+    let run = (!args.dry_run).then(|| run.to_string());
     Err(CliError {
-        report: Some(report),
-        faults: Some(Box::new(faults.clone())),
-        run: (!args.dry_run).then(|| run.to_string()),
+        details: Box::new(Details { run, faults: Some(faults.clone()), report: Some(report), summary }),
         sent: Some(Sent::Nothing),
         hints: vec![
             if args.dry_run { "nothing was recorded" } else { "only this refusal was recorded" }.into(),
@@ -462,6 +488,12 @@ async fn refuse_manifest(
         ],
         ..CliError::new(Exit::Refused, "the manifest is refused").code(Code::ManifestFaults)
     })
+}
+
+/// What there is to say of a run that was refused before anything was asked.
+async fn refused(context: &Context, open: &OpenJournal, record: &RunRecord) -> Result<Summary, JournalError> {
+    let own = Own { is_closed: true, ..Own::default() };
+    sum_up(context, &open.reader, record, State::Abandoned, Some(StopWord::Refused), own, Head::default()).await
 }
 
 async fn goal(args: &Args, staged: &mut Staged, journal: &Path, run: RunId) -> Result<Goal, CliError> {

@@ -13,13 +13,14 @@ use super::Context;
 use super::checkpoints;
 use super::code::Code;
 use super::connect::Connection;
-use super::error::{CliError, Sent};
+use super::error::{CliError, NOT_BEGUN, Sent};
 use super::exit::Exit;
 use super::options::{SessionOptions, rate_cap};
 use super::progress::Progress;
 use super::run::plan_error;
 use super::signals::Signals;
-use super::summary::{Head, Summary, say};
+use super::sum_up::{Own, stored_head, sum_up};
+use super::summary::{Head, State, StopWord, Summary, say, say_to_people};
 use crate::domain::{AttemptTime, Clock, OutcomeCounts, Policy, RunId, SystemClock};
 use crate::execute::control::{Control, Stop, StoppedBy};
 use crate::execute::decide::StopCause;
@@ -48,22 +49,12 @@ pub(super) struct OpenJournal {
 
 impl OpenJournal {
     /// Takes the lock and opens the journal at `path`. Runs that died while planning are closed.
-    pub(super) async fn open(
-        context: &Context,
-        path: &Path,
-        checkpoint_to: Option<&Path>,
-        signals: &Signals,
-    ) -> Result<Self, CliError> {
-        Self::take(context, path, checkpoint_to, signals).await.map_err(|error| error.sent(Sent::Nothing))
+    pub(super) async fn open(context: &Context, path: &Path, checkpoint_to: Option<&Path>) -> Result<Self, CliError> {
+        Self::take(context, path, checkpoint_to).await.map_err(|error| error.sent(Sent::Nothing))
     }
 
-    async fn take(
-        context: &Context,
-        path: &Path,
-        checkpoint_to: Option<&Path>,
-        signals: &Signals,
-    ) -> Result<Self, CliError> {
-        let lock = lock(path, signals).await?;
+    async fn take(context: &Context, path: &Path, checkpoint_to: Option<&Path>) -> Result<Self, CliError> {
+        let lock = lock(path).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let store = SqliteStore::open(path).await?;
         let writer = WriterOptions {
@@ -120,19 +111,15 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it looks. Short beside what a session takes to begin, and long beside the microseconds that a look takes.
 const LOCK_LOOKED_AT: Duration = Duration::from_millis(50);
 
-/// Takes the lock, after a short wait where another session holds it. A signal ends the wait.
-async fn lock(path: &Path, signals: &Signals) -> Result<Lock, JournalError> {
+/// Takes the lock, after a short wait where another session holds it.
+async fn lock(path: &Path) -> Result<Lock, JournalError> {
     let until = tokio::time::Instant::now() + LOCK_PATIENCE;
     loop {
         match Lock::take(path) {
-            Err(JournalError::Locked { .. })
-                if tokio::time::Instant::now() < until && !signals.first.is_cancelled() => {}
+            Err(JournalError::Locked { .. }) if tokio::time::Instant::now() < until => {}
             taken => return taken,
         }
-        tokio::select! {
-            () = tokio::time::sleep(LOCK_LOOKED_AT) => {}
-            () = signals.first.cancelled() => {}
-        }
+        tokio::time::sleep(LOCK_LOOKED_AT).await;
     }
 }
 
@@ -225,6 +212,10 @@ pub(super) struct Session<'a> {
     pub(super) counts: Arc<Counts>,
     pub(super) signals: Signals,
     pub(super) began: tokio::time::Instant,
+    /// The outcomes that the run had before this session.
+    pub(super) before: OutcomeCounts,
+    /// Whether the journal is kept: that of a dry run is not.
+    pub(super) is_kept: bool,
 }
 
 impl Session<'_> {
@@ -253,7 +244,7 @@ impl Session<'_> {
 
     /// Works the run off until it is finished or stopped, and ends the session.
     pub(super) async fn work(
-        self,
+        &self,
         policy: Policy,
         sealed: &PlanSealed,
         lanes: Vec<(TargetRecord, Arc<Lane<AwsLightsail>>)>,
@@ -302,12 +293,12 @@ impl Session<'_> {
                 progress.finish();
                 self.context.ui.say("exiting at once: the next session settles the requests that are in flight");
                 // Nobody who asks twice should wait for a busy disk.
-                let summed = self.sum_up(Some(StoppedBy::Signal));
-                if tokio::time::timeout(PATIENCE_OF_THE_HURRIED, summed).await.is_err() {
-                    let run = self.run;
-                    self.context.ui.say(&format!("go on with: keybatch resume {run}"));
-                }
-                return Ok(Exit::Stopped);
+                let summed = self.summary_as_stored(State::Stopped, Some(StopWord::Signal));
+                let summed = tokio::time::timeout(PATIENCE_OF_THE_HURRIED, summed).await;
+                return Ok(match summed.ok().flatten() {
+                    Some(summary) => say(self.context, &summary),
+                    None => say(self.context, &self.summary_of_nothing(State::Stopped, StopWord::Signal)),
+                });
             }
             () = self.time_is_up(&control) => Ok(()),
             () = progress.lines(&self.context.ui) => Ok(()),
@@ -335,15 +326,25 @@ impl Session<'_> {
     async fn end_with(&self, stop: Option<Stop>) -> Result<Exit, CliError> {
         match self.end(stop).await {
             Err(error) => self.end_without_journal(&error).await,
-            Ok(exit) => Ok(exit),
+            Ok(summary) => Ok(say(self.context, &summary)),
         }
     }
 
     /// Ends a session of a resumed run that must not begin to work.
-    pub(super) async fn leave(self, error: PlanError) -> Result<Exit, CliError> {
+    pub(super) async fn leave(&self, error: PlanError) -> Result<Exit, CliError> {
         let stop = Stop { by: StoppedBy::Breaker, detail: error.to_string(), cause: None };
-        self.end_with(Some(stop)).await?;
-        Err(plan_error(&error))
+        match self.end(Some(stop)).await {
+            Err(error) => self.end_without_journal(&error).await,
+            Ok(summary) => {
+                say_to_people(self.context, &summary);
+                Err(plan_error(&error).with(summary))
+            }
+        }
+    }
+
+    /// Ends a session of a resumed run that a signal stopped before it began to work.
+    pub(super) async fn leave_by_signal(&self) -> Result<Exit, CliError> {
+        self.end_with(Some(Stop { by: StoppedBy::Signal, detail: "stopped by a signal".into(), cause: None })).await
     }
 
     async fn record(&self) -> Result<RunRecord, JournalError> {
@@ -352,8 +353,8 @@ impl Session<'_> {
         found.ok_or_else(|| JournalError::damaged(format!("run {} is not in it", self.run)))
     }
 
-    /// Records how the run ended, closes the session, makes a checkpoint, and says so.
-    async fn end(&self, stop: Option<Stop>) -> Result<Exit, JournalError> {
+    /// Records how the run ended, closes the session, and makes a checkpoint.
+    async fn end(&self, stop: Option<Stop>) -> Result<Summary, JournalError> {
         let record = self.record().await?;
         let pending = self.open.reader.pending_counts(record.run_no).await?;
         let left: u64 = pending.iter().map(|(_, rows)| rows).sum();
@@ -371,110 +372,132 @@ impl Session<'_> {
         };
         self.open.journal.append(vec![draft(self.run, ended), draft(self.run, self.closed())]).await?;
         self.open.journal.checkpoint(Some(self.run)).await?;
-        let superfluous = self.open.reader.superfluous(record.run_no).await?;
-        let requests = requests(&self.open.reader, &self.record().await?).await?;
+        let by = stop.as_ref().map(|stop| StopWord::from(stop.by));
+        let state = if stop.is_some() { State::Stopped } else { State::Finished };
+        let mut summary = self.summary(state, by, true, Head::default()).await?;
         let head = self.open.close(self.context).await?;
         print_checkpoint(self.context, "at the end of the session", &head);
-        let by = stop.as_ref().map(|stop| stop.by);
-        let summary = self.summary(&record, by, outcomes, requests, Head::from(&head));
+        summary.head = Head::from(&head);
         if let Some(stop) = &stop {
             self.context.ui.say(&format!("stopped: {}", super::shown(&stop.detail)));
         }
-        let said = say(self.context, &summary, superfluous);
         let cannot_read = stop.is_some_and(|stop| stop.cause == Some(StopCause::CannotRead));
-        let exit = if cannot_read { Exit::Environment } else { summary.exit(superfluous) };
-        Ok(exit.max(said))
+        Ok(if cannot_read { summary.exiting(Exit::Environment) } else { summary })
+    }
+
+    fn requests(&self) -> Requests {
+        Requests {
+            delete: self.counts.deletes.load(Ordering::Relaxed),
+            read: self.counts.reads.load(Ordering::Relaxed),
+            throttled: self.counts.throttled.load(Ordering::Relaxed),
+        }
     }
 
     fn closed(&self) -> Event {
         Event::SessionClosed(SessionClosed {
             session: self.session.clone(),
-            requests: Requests {
-                delete: self.counts.deletes.load(Ordering::Relaxed),
-                read: self.counts.reads.load(Ordering::Relaxed),
-                throttled: self.counts.throttled.load(Ordering::Relaxed),
-            },
+            requests: self.requests(),
             elapsed_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }
 
     /// Nothing can be recorded any more (I9): say what is known, and leave the rest to the next session.
     async fn end_without_journal(&self, error: &JournalError) -> Result<Exit, CliError> {
-        let deletes = self.counts.deletes.load(Ordering::Relaxed) > 0;
-        let sent = if deletes { Sent::Deletes } else { Sent::Reads };
-        let error = CliError::from_error(Exit::Environment, error).code(Code::JournalFailed).sent(sent);
-        if self.record().await.is_ok_and(|record| record.state == "finished") {
-            self.sum_up(None).await;
+        let sent = if self.requests().delete > 0 { Sent::Deletes } else { Sent::Reads };
+        let error =
+            CliError::from_error(Exit::Environment, error).code(Code::JournalFailed).sent(sent).of_run(self.run);
+        let is_finished = self.record().await.is_ok_and(|record| record.state == "finished");
+        let (state, by) = if is_finished { (State::Finished, None) } else { (State::Stopped, Some(StopWord::Journal)) };
+        let error = match self.summary_as_stored(state, by).await {
+            None => error,
+            Some(summary) => {
+                let summary = summary.exiting(error.exit);
+                self.context.ui.say(&summary.line());
+                error.with(summary)
+            }
+        };
+        if is_finished {
             return Err(
                 error.hint("nothing of the run is missing: it is finished, and every outcome is in the journal")
             );
         }
-        self.sum_up(Some(StoppedBy::Journal)).await;
         Err(error
             .hint("nothing more was sent after that; what was in flight is settled by the next session")
             .hint(format!("once the cause is gone, go on with: keybatch resume {}", self.run)))
     }
 
-    /// Says what the journal has of the run, without writing to it.
-    async fn sum_up(&self, by: Option<StoppedBy>) {
-        if let Ok(record) = self.record().await
-            && let Ok(outcomes) = self.open.reader.counts(&record).await
-            && let Ok(requests) = requests(&self.open.reader, &record).await
-        {
-            let head = self.open.reader.head().await.ok();
-            let head = head.map_or(Head { size: 0, root: String::new() }, |(size, root)| Head { size, root });
-            let summary = self.summary(&record, by, outcomes, requests, head);
-            // Whoever is without a journal leaves with a graver code than a lost summary has.
-            let _ = say(self.context, &summary, 0);
-        }
+    /// What the journal has of the run, without writing to it; `None` where it cannot be read either.
+    async fn summary_as_stored(&self, state: State, by: Option<StopWord>) -> Option<Summary> {
+        let head = stored_head(&self.open.reader).await;
+        self.summary(state, by, false, head).await.ok()
     }
 
-    fn summary(
+    async fn summary(
         &self,
-        record: &RunRecord,
-        stopped_by: Option<StoppedBy>,
-        outcomes: OutcomeCounts,
-        requests: Requests,
+        state: State,
+        by: Option<StopWord>,
+        is_closed: bool,
         head: Head,
-    ) -> Summary {
-        Summary::new(
-            self.run.to_string(),
-            stopped_by.map(|by| by.as_str().to_owned()),
-            self.sandbox,
-            record.rows,
-            outcomes,
-            requests,
-            self.began.elapsed().as_secs_f64(),
-            self.context.journal.display().to_string(),
-            head,
-        )
+    ) -> Result<Summary, JournalError> {
+        let (requests, seconds) = (self.requests(), self.began.elapsed().as_secs_f64());
+        let own = Own { requests, seconds, before: self.before, is_closed };
+        let record = self.record().await?;
+        let summary = sum_up(self.context, &self.open.reader, &record, state, by, own, head).await?;
+        let run = summary.run.filter(|_| self.is_kept);
+        Ok(Summary { run, ..summary })
     }
 
-    /// Closes a run of which nothing was sent, for `why`, and returns `error`.
-    pub(super) async fn give_up(self, why: &str, error: CliError) -> CliError {
-        let stopped = RunStopped {
-            why: why.to_owned(),
-            detail: Some(error.message.clone()),
-            faults: Default::default(),
-            manifest: None,
-        };
-        let drafts = vec![draft(self.run, Event::RunStopped(stopped)), draft(self.run, self.closed())];
-        let closed = async {
-            self.open.journal.append(drafts).await?;
-            self.open.journal.checkpoint(Some(self.run)).await?;
-            self.open.close(self.context).await
-        };
-        match closed.await {
-            Ok(_) => error,
-            Err(failed) => CliError { causes: vec![failed.to_string()], ..error },
+    /// Of this run, where the journal says nothing about it.
+    fn summary_of_nothing(&self, state: State, by: StopWord) -> Summary {
+        let (run, state, stopped_by) = (Some(self.run.to_string()), Some(state), Some(by));
+        Summary { run, state, stopped_by, sandbox: self.sandbox, ..Summary::of_nothing(self.context) }
+    }
+
+    /// Closes a run of which nothing but reads was sent, because of `error`, and returns that.
+    pub(super) async fn give_up(&self, why: &str, error: CliError) -> CliError {
+        let summary = self.abandon(why, Some(error.message.clone()), Some(StopWord::Refused)).await;
+        match summary {
+            Ok(summary) => error.with(summary),
+            Err(failed) => CliError { causes: vec![failed.to_string()], ..error }.of_run(self.run),
         }
     }
-}
 
-/// Requests of a run over all its sessions, as the journal has them.
-pub(super) async fn requests(reader: &SqliteReader, record: &RunRecord) -> Result<Requests, JournalError> {
-    let (delete, throttled) = reader.attempts(record.run_no).await?;
-    Ok(Requests { delete, read: record.reads, throttled: throttled + record.reads_throttled })
+    /// Closes a run that was stopped while it was planned.
+    pub(super) async fn stop_planning(&self, by: StoppedBy, detail: String) -> Result<Exit, CliError> {
+        self.context.ui.say(&format!("stopped: {detail}; nothing was sent but reads"));
+        let summary = self.abandon(by.as_str(), Some(detail), Some(by.into())).await?;
+        self.context.ui.say(NOT_BEGUN);
+        Ok(say(self.context, &summary))
+    }
+
+    /// Closes a run that was not confirmed.
+    pub(super) async fn decline(&self) -> Result<Exit, CliError> {
+        let summary = self.abandon("declined", None, None).await?.exiting(Exit::Declined);
+        self.context.ui.say("declined: nothing was deleted");
+        Ok(say(self.context, &summary))
+    }
+
+    /// Records that the run ends before it was started, for `why`.
+    async fn abandon(&self, why: &str, detail: Option<String>, by: Option<StopWord>) -> Result<Summary, JournalError> {
+        let stopped = RunStopped { why: why.to_owned(), detail, faults: Default::default(), manifest: None };
+        let drafts = vec![draft(self.run, Event::RunStopped(stopped)), draft(self.run, self.closed())];
+        self.open.journal.append(drafts).await?;
+        self.open.journal.checkpoint(Some(self.run)).await?;
+        let summary = self.summary(State::Abandoned, by, true, Head::default()).await?;
+        let head = Head::from(&self.open.close(self.context).await?);
+        Ok(Summary { head, ..summary })
+    }
+
+    /// Adds to an error that has nothing about the run yet what there is to say.
+    pub(super) async fn explain(&self, error: CliError) -> CliError {
+        if error.details.summary.is_some() || error.message.is_empty() {
+            return error;
+        }
+        match self.summary_as_stored(State::Abandoned, Some(StopWord::Journal)).await {
+            Some(summary) => error.with(summary),
+            None => error.of_run(self.run),
+        }
+    }
 }
 
 /// How long a second signal waits for the summary.

@@ -1,4 +1,4 @@
-//! What `run` and `resume` say at the end: one object for programs, one line for people, and the exit code.
+//! What `run`, `resume` and `abandon` say at the end: one object for programs, one line for people, and the exit code.
 
 use serde::Serialize;
 
@@ -7,27 +7,104 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::{Context, Format};
 use crate::domain::OutcomeCounts;
+use crate::execute::control::StoppedBy;
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::Requests;
 
 /// The summary object. Fields are only ever added.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Summary {
-    schema: &'static str,
-    pub(super) run: String,
-    pub(super) state: String,
-    pub(super) stopped_by: Option<String>,
+    pub(super) schema: &'static str,
+    /// `None` where there is no run: nothing to resume, or stopped before one began.
+    pub(super) run: Option<String>,
+    pub(super) state: Option<State>,
+    pub(super) stopped_by: Option<StopWord>,
+    pub(super) exit: u8,
     pub(super) sandbox: bool,
     pub(super) rows: u64,
     pub(super) outcomes: OutcomeCounts,
+    /// Of all sessions, as are `seconds`.
     pub(super) requests: Requests,
     pub(super) seconds: f64,
+    /// Of the session that says it.
+    pub(super) session: SessionPart,
+    pub(super) manifest: Option<String>,
+    pub(super) manifest_sha256: Option<String>,
+    pub(super) plan_root: Option<String>,
+    pub(super) operator: Option<String>,
+    pub(super) ticket: Option<String>,
+    pub(super) started_at: Option<String>,
+    pub(super) finished_at: Option<String>,
     pub(super) journal: String,
     pub(super) head: Head,
+    /// Rows that were skipped only because they repeat another row exactly.
+    #[serde(skip)]
+    pub(super) superfluous: u64,
+    /// `exit`, as a word.
+    #[serde(skip)]
+    pub(super) ends: Option<Exit>,
+}
+
+/// The state in which a run is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    Finished,
+    Stopped,
+    Abandoned,
+}
+
+/// The words of `stopped_by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StopWord {
+    Signal,
+    MaxFailures,
+    MaxDeletes,
+    MaxDuration,
+    Breaker,
+    Refused,
+    Journal,
+}
+
+impl From<StoppedBy> for StopWord {
+    fn from(by: StoppedBy) -> Self {
+        match by {
+            StoppedBy::Signal => Self::Signal,
+            StoppedBy::MaxFailures => Self::MaxFailures,
+            StoppedBy::MaxDeletes => Self::MaxDeletes,
+            StoppedBy::MaxDuration => Self::MaxDuration,
+            StoppedBy::Breaker => Self::Breaker,
+            StoppedBy::Journal => Self::Journal,
+        }
+    }
+}
+
+impl StopWord {
+    fn for_people(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::MaxFailures => "max failures",
+            Self::MaxDeletes => "max deletes",
+            Self::MaxDuration => "max duration",
+            Self::Breaker => "breaker",
+            Self::Refused => "refused",
+            Self::Journal => "journal",
+        }
+    }
+}
+
+/// What one session did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(super) struct SessionPart {
+    pub(super) requests: Requests,
+    pub(super) seconds: f64,
+    /// The rows that it settled; it counts none as unsettled or not attempted.
+    pub(super) outcomes: OutcomeCounts,
 }
 
 /// The journal's head.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Head {
     pub(super) size: u64,
     pub(super) root: String,
@@ -40,44 +117,67 @@ impl From<&Checkpoint> for Head {
 }
 
 impl Summary {
-    #[expect(clippy::too_many_arguments, reason = "the fields of the contract, each of its own kind")]
-    pub(super) fn new(
-        run: String,
-        stopped_by: Option<String>,
-        sandbox: bool,
-        rows: u64,
-        outcomes: OutcomeCounts,
-        requests: Requests,
-        seconds: f64,
-        journal: String,
-        head: Head,
-    ) -> Self {
-        let state = if stopped_by.is_some() { "stopped" } else { "finished" }.to_owned();
-        let seconds = (seconds * 1000.0).round() / 1000.0;
+    /// Of no run at all.
+    pub(super) fn of_nothing(context: &Context) -> Self {
         Self {
             schema: "keybatch.summary/1",
-            run,
-            state,
-            stopped_by,
-            sandbox,
-            rows,
-            outcomes,
-            requests,
-            seconds,
-            journal,
-            head,
+            run: None,
+            state: None,
+            stopped_by: None,
+            exit: 0,
+            sandbox: false,
+            rows: 0,
+            outcomes: OutcomeCounts::default(),
+            requests: Requests::default(),
+            seconds: 0.0,
+            session: SessionPart::default(),
+            manifest: None,
+            manifest_sha256: None,
+            plan_root: None,
+            operator: None,
+            ticket: None,
+            started_at: None,
+            finished_at: None,
+            journal: context.journal.display().to_string(),
+            head: Head::default(),
+            superfluous: 0,
+            ends: None,
         }
     }
 
-    /// The exit code. `superfluous` rows were skipped only because they repeat another row exactly.
-    pub(super) fn exit(&self, superfluous: u64) -> Exit {
-        match self.stopped_by.as_deref() {
-            Some("journal") => Exit::Environment,
+    /// Whether deleting had begun.
+    pub(super) fn has_begun(&self) -> bool {
+        matches!(self.state, Some(State::Stopped | State::Finished))
+    }
+
+    /// With this exit code instead of the one that follows from the outcomes.
+    #[must_use]
+    pub(super) fn exiting(self, exit: Exit) -> Self {
+        Self { ends: Some(exit), ..self }
+    }
+
+    /// The exit code.
+    pub(super) fn exit(&self) -> Exit {
+        if let Some(exit) = self.ends {
+            return exit;
+        }
+        match self.stopped_by {
+            Some(StopWord::Journal) => Exit::Environment,
+            Some(StopWord::Refused) => Exit::Refused,
+            Some(_) if self.state == Some(State::Abandoned) => Exit::StoppedPlanning,
             Some(_) => Exit::Stopped,
             None if self.outcomes.in_doubt > 0 => Exit::InDoubt,
-            None if self.outcomes.failed > 0 || self.outcomes.skipped > superfluous => Exit::SomeNotDone,
+            None if self.outcomes.failed > 0 || self.outcomes.skipped > self.superfluous => Exit::SomeNotDone,
             None => Exit::Success,
         }
+    }
+
+    /// The object, with the exit code that is given at last.
+    pub(super) fn object(&self, exit: Exit) -> serde_json::Value {
+        let whole = Self { exit: exit.code(), seconds: to_the_ms(self.seconds), ..self.clone() };
+        let session = SessionPart { seconds: to_the_ms(self.session.seconds), ..self.session };
+        // Text and numbers alone: this cannot fail.
+        serde_json::to_value(Self { session, ..whole }).unwrap_or_default()
     }
 
     /// The last line: what happened.
@@ -96,19 +196,21 @@ impl Summary {
         let parts: Vec<_> =
             parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
         let label = if self.sandbox { "sandbox run" } else { "run" };
-        let end = match &self.stopped_by {
-            Some(by) => format!("stopped ({})", by.replace('_', " ")),
-            None => "finished".to_owned(),
+        let run = self.run.as_deref().unwrap_or_default();
+        let end = match (self.state, self.stopped_by) {
+            (Some(State::Abandoned), _) => "abandoned".to_owned(),
+            (_, Some(by)) => format!("stopped ({})", by.for_people()),
+            _ => "finished".to_owned(),
         };
         let counts = if parts.is_empty() { "no rows".to_owned() } else { parts.join(", ") };
-        format!("{label} {} {end}: {counts}, of {} rows in {:.1} s", self.run, self.rows, self.seconds)
+        format!("{label} {run} {end}: {counts}, of {} rows in {:.1} s", self.rows, self.seconds)
     }
 
     /// What to do next.
-    pub(super) fn next(&self, superfluous: u64) -> Option<String> {
-        let run = &self.run;
-        match self.exit(superfluous) {
-            Exit::Success => None,
+    pub(super) fn next(&self) -> Option<String> {
+        let run = self.run.as_deref()?;
+        match self.exit() {
+            Exit::Success | Exit::Declined | Exit::Refused | Exit::StoppedPlanning => None,
             Exit::Stopped | Exit::Environment => Some(format!("go on with: keybatch resume {run}")),
             Exit::InDoubt => Some(format!("a person must look at the rows in doubt: keybatch show {run}")),
             _ => Some(format!("see which and why: keybatch show {run}")),
@@ -116,75 +218,100 @@ impl Summary {
     }
 }
 
-/// Says how it ended: an object for programs, a line for people. Gives how the program leaves for that alone: that nobody
-/// reads it changes nothing, and an object that could not be written whole is no success.
+fn to_the_ms(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// Says how it ended: an object for programs, a line for people. Gives how the program exits: that nobody reads it changes
+/// nothing, and an object that could not be written whole is no success.
 #[must_use]
-pub(super) fn say(context: &Context, summary: &Summary, superfluous: u64) -> Exit {
-    context.ui.say(&summary.line());
-    if let Some(next) = summary.next(superfluous) {
-        context.ui.say(&next);
-    }
+pub(super) fn say(context: &Context, summary: &Summary) -> Exit {
+    say_to_people(context, summary);
+    let exit = summary.exit();
     if context.ui.format == Format::Table {
-        return Exit::Success;
+        return exit;
     }
     // One object, in whichever form data is asked for.
-    let text = serde_json::to_string(summary).unwrap_or_default();
-    match context.ui.data(&format!("{text}\n")) {
-        Ok(()) => Exit::Success,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Success,
+    match context.ui.data(&format!("{}\n", crate::audit::json_text(&summary.object(exit)))) {
+        Ok(()) => exit,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,
         Err(error) => {
             let lost = CliError::new(Exit::Unexpected, format!("the summary could not be written: {error}"))
                 .code(Code::Output)
-                .hint(format!("how the run ended is in the journal: keybatch show {}", summary.run));
+                .hint(match &summary.run {
+                    Some(run) => format!("how the run ended is in the journal: keybatch show {run}"),
+                    None => "nothing was sent".to_owned(),
+                });
             context.ui.complain(&lost);
-            lost.exit
+            exit.graver(lost.exit)
         }
+    }
+}
+
+/// The lines for people alone, where an error object holds the rest.
+pub(super) fn say_to_people(context: &Context, summary: &Summary) {
+    if summary.run.is_some() {
+        context.ui.say(&summary.line());
+    }
+    if let Some(next) = summary.next() {
+        context.ui.say(&next);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Environment, Ui};
 
-    fn summary(stopped_by: Option<&str>, outcomes: OutcomeCounts) -> Summary {
-        let head = Head { size: 0, root: String::new() };
-        let stopped_by = stopped_by.map(str::to_owned);
-        Summary::new("r".into(), stopped_by, false, 1, outcomes, Requests::default(), 0.0, "j".into(), head)
+    fn summary(stopped_by: Option<StopWord>, outcomes: OutcomeCounts, superfluous: u64) -> Summary {
+        let environment = Environment::default();
+        let ui = Ui::new(None, false, &environment);
+        let context = Context { ui, environment, journal: "j".into() };
+        let state = Some(if stopped_by.is_some() { State::Stopped } else { State::Finished });
+        Summary { state, stopped_by, outcomes, superfluous, rows: 1, ..Summary::of_nothing(&context) }
     }
 
     // SEMANTICS: P56
     #[test]
     fn the_graver_code_wins() {
         let with = |failed, in_doubt, skipped| OutcomeCounts { failed, in_doubt, skipped, ..OutcomeCounts::default() };
-        assert_eq!(summary(None, with(0, 0, 0)).exit(0), Exit::Success);
-        assert_eq!(summary(None, with(1, 0, 0)).exit(0), Exit::SomeNotDone);
-        assert_eq!(summary(None, with(1, 1, 1)).exit(0), Exit::InDoubt);
-        assert_eq!(summary(None, with(0, 0, 2)).exit(2), Exit::Success);
-        assert_eq!(summary(None, with(0, 0, 2)).exit(1), Exit::SomeNotDone);
-        assert_eq!(summary(Some("signal"), with(1, 1, 0)).exit(0), Exit::Stopped);
-        assert_eq!(summary(Some("journal"), with(0, 0, 0)).exit(0), Exit::Environment);
+        assert_eq!(summary(None, with(0, 0, 0), 0).exit(), Exit::Success);
+        assert_eq!(summary(None, with(1, 0, 0), 0).exit(), Exit::SomeNotDone);
+        assert_eq!(summary(None, with(1, 1, 1), 0).exit(), Exit::InDoubt);
+        assert_eq!(summary(None, with(0, 0, 2), 2).exit(), Exit::Success);
+        assert_eq!(summary(None, with(0, 0, 2), 1).exit(), Exit::SomeNotDone);
+        assert_eq!(summary(Some(StopWord::Signal), with(1, 1, 0), 0).exit(), Exit::Stopped);
+        assert_eq!(summary(Some(StopWord::Journal), with(0, 0, 0), 0).exit(), Exit::Environment);
     }
 
     // SEMANTICS: P57
     #[test]
     fn the_object_has_exactly_the_fields_of_the_contract() {
-        let value = serde_json::to_value(summary(None, OutcomeCounts::default())).unwrap();
-        let fields: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let value = summary(None, OutcomeCounts::default(), 0).object(Exit::Success);
+        let mut found: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let mut expected = [
             "schema",
             "run",
             "state",
             "stopped_by",
+            "exit",
             "sandbox",
             "rows",
             "outcomes",
             "requests",
             "seconds",
+            "session",
+            "manifest",
+            "manifest_sha256",
+            "plan_root",
+            "operator",
+            "ticket",
+            "started_at",
+            "finished_at",
             "journal",
             "head",
         ];
         expected.sort_unstable();
-        let mut found = fields.clone();
         found.sort_unstable();
         assert_eq!(found, expected);
     }

@@ -95,7 +95,13 @@ impl Ui {
     /// An error for programs alone, where JSON was asked for.
     pub fn error_object(&self, error: &CliError) {
         // An error without a message ends the program quietly.
-        if matches!(self.format, Format::Json | Format::Jsonl) && !error.message.is_empty() {
+        let wanted = match self.format {
+            Format::Json | Format::Jsonl => true,
+            // A summary is an object in every form.
+            Format::Csv => error.details.summary.is_some(),
+            Format::Table => false,
+        };
+        if wanted && !error.message.is_empty() {
             // Where standard output is gone, the exit code and standard error say it.
             let _ = self.data(&format!("{}\n", json_text(&error_object::object(error))));
         }
@@ -103,7 +109,7 @@ impl Ui {
 
     /// An error, its causes and its hints, for people alone.
     pub fn complain(&self, error: &CliError) {
-        if let Some(report) = &error.report {
+        if let Some(report) = &error.details.report {
             let _ = write!(anstream::stderr(), "{report}");
         }
         if !error.message.is_empty() {

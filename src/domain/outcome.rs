@@ -108,6 +108,21 @@ impl OutcomeCounts {
         self.deleted + self.gone + self.absent + self.skipped + self.failed + self.in_doubt
     }
 
+    /// The rows that have got their outcome since `earlier`.
+    #[must_use]
+    pub fn settled_since(&self, earlier: &Self) -> Self {
+        Self {
+            deleted: self.deleted.saturating_sub(earlier.deleted),
+            gone: self.gone.saturating_sub(earlier.gone),
+            absent: self.absent.saturating_sub(earlier.absent),
+            skipped: self.skipped.saturating_sub(earlier.skipped),
+            failed: self.failed.saturating_sub(earlier.failed),
+            in_doubt: self.in_doubt.saturating_sub(earlier.in_doubt),
+            unsettled: 0,
+            not_attempted: 0,
+        }
+    }
+
     /// Counts one more row that ended in `outcome`.
     pub fn add(&mut self, outcome: Outcome) {
         match outcome {

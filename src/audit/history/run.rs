@@ -131,10 +131,11 @@ impl Run {
             }
             Event::RunStopped(stopped) => {
                 self.stopped = true;
-                if words::CLOSING.contains(&stopped.why.as_str()) {
-                    if self.started {
-                        return Err("a run that was started can be resumed, and is not closed".into());
-                    }
+                if self.started && words::CLOSING.contains(&stopped.why.as_str()) {
+                    return Err("a run that was started can be resumed, and is not closed".into());
+                }
+                // Nothing was sent, so there is nothing to resume, whatever it stopped for.
+                if !self.started {
                     self.ended = Some(CLOSED);
                 }
             }

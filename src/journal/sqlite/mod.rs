@@ -1,5 +1,6 @@
 //! The journal in SQLite. Only this room and [`stage`] mention sqlx; nothing outside may assume SQLite.
 
+mod about;
 mod audit;
 mod disk;
 mod open;
@@ -16,6 +17,7 @@ mod store;
 mod sums;
 mod tables;
 
+pub use about::RunAbout;
 pub use audit::{Page, Snapshot, StoredHead, WrongMark};
 pub use disk::read_through;
 pub use open::{is_of_the_machine, open_reader};

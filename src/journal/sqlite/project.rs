@@ -267,9 +267,6 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
             "rate_changed"
         }
         Event::RunStopped(stopped) => {
-            let (state, by) = stopped_state(&stopped.why);
-            let by = by.map_or(Value::Null, Value::from);
-            let at = if state == "abandoned" { time_text(entry.at).into() } else { Value::Null };
             if let Some(manifest) = &stopped.manifest {
                 let (name, sha256) = ((&manifest.name).into(), (&manifest.sha256).into());
                 single.push((
@@ -277,7 +274,8 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
                     vec![name, sha256, manifest.rows.into(), seq.into(), run_no.into()],
                 ));
             }
-            single.push((super::sql::RUN_ENDED, vec![state.into(), by, at, run_no.into()]));
+            let at = time_text(entry.at).into();
+            single.push((super::sql::RUN_STOPPED, vec![(&stopped.why).into(), at, run_no.into()]));
             "run_stopped"
         }
         Event::RunFinished(_) => {
@@ -293,14 +291,6 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
         _ => return,
     };
     milestone(Some(run_no), seq, kind, changes);
-}
-
-/// The state that a run is in after `run_stopped`, and what the summary and the view `runs` call the reason.
-fn stopped_state(why: &str) -> (&'static str, Option<&str>) {
-    match why {
-        "refused" | "declined" | "abandoned" | "failed" => ("abandoned", Some(why)),
-        _ => ("stopped", Some(why)),
-    }
 }
 
 fn reads(run_no: i64, requests: u64, throttled: u64, changes: &mut Changes) {

@@ -114,6 +114,9 @@ pub(super) const RUN_MANIFEST: &str =
 pub(super) const RUN_SEALED: &str = "UPDATE run SET plan_root = ?, sealed_seq = ? WHERE run_no = ?";
 pub(super) const RUN_STARTED: &str = "UPDATE run SET state = 'running', started_seq = ? WHERE run_no = ?";
 pub(super) const RUN_ENDED: &str = "UPDATE run SET state = ?, stopped_by = ?, finished_at = ? WHERE run_no = ?";
+/// Stopped before it was started, a run is closed: nothing can be resumed.
+pub(super) const RUN_STOPPED: &str = "UPDATE run SET state = CASE WHEN started_seq IS NULL THEN 'abandoned' ELSE 'stopped' END, stopped_by = ?, \
+     finished_at = CASE WHEN started_seq IS NULL THEN ? END WHERE run_no = ?";
 pub(super) const RUN_READS: &str =
     "UPDATE run SET reads = reads + ?, reads_throttled = reads_throttled + ? WHERE run_no = ?";
 pub(super) const INSERT_TARGET: &str = "INSERT INTO target (target_no, run_no, account_id, region) VALUES (?, ?, ?, ?)";
@@ -138,6 +141,9 @@ pub(super) const RUN_COUNTS: &str = "SELECT count(*) FILTER (WHERE outcome = 'de
 pub(super) const RUN_ATTEMPTS: &str = "SELECT count(*) FILTER (WHERE class IS NOT 'not_sent'), count(*) FILTER (WHERE class = 'throttled') \
      FROM attempt WHERE run_no = ?";
 /// Skipped rows whose every note says that they repeat another row.
+pub(super) const ABOUT_RUN: &str = "SELECT manifest, operator, ticket, started_at, finished_at, \
+     (SELECT coalesce(sum(json_extract(e.body, '$.elapsed_ms')), 0) FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
+      WHERE m.run_no = run.run_no AND m.kind = 'session_closed') FROM run WHERE run_no = ?";
 pub(super) const SUPERFLUOUS: &str = "SELECT count(*) FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
      WHERE i.run_no = ? AND i.verdict = 'skip' AND i.outcome = 'skipped' \
      AND NOT EXISTS (SELECT 1 FROM json_each(e.body, '$.notes') AS n \
@@ -266,6 +272,8 @@ pub(super) fn all() -> Vec<&'static str> {
         RUN_SEALED,
         RUN_STARTED,
         RUN_ENDED,
+        RUN_STOPPED,
+        ABOUT_RUN,
         RUN_READS,
         INSERT_TARGET,
         INSERT_MILESTONE,

@@ -1,0 +1,70 @@
+//! What the journal has of a run, as the summary that a session ends with.
+
+use super::Context;
+use super::summary::{Head, SessionPart, State, StopWord, Summary};
+use crate::domain::OutcomeCounts;
+use crate::journal::JournalError;
+use crate::journal::event::Requests;
+use crate::journal::sqlite::{RunRecord, SqliteReader};
+
+/// What a session knows of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Own {
+    pub(super) requests: Requests,
+    pub(super) seconds: f64,
+    /// The outcomes that the run had before it.
+    pub(super) before: OutcomeCounts,
+    /// Whether the journal has its end, and with it its time.
+    pub(super) is_closed: bool,
+}
+
+/// The summary of a run that is left in `state`.
+pub(super) async fn sum_up(
+    context: &Context,
+    reader: &SqliteReader,
+    record: &RunRecord,
+    state: State,
+    stopped_by: Option<StopWord>,
+    own: Own,
+    head: Head,
+) -> Result<Summary, JournalError> {
+    let outcomes = reader.counts(record).await?;
+    let about = reader.about(record.run_no).await?;
+    let open_seconds = if own.is_closed { 0.0 } else { own.seconds };
+    Ok(Summary {
+        run: Some(record.run.to_string()),
+        state: Some(state),
+        stopped_by,
+        sandbox: record.sandbox,
+        rows: record.rows,
+        outcomes,
+        requests: requests(reader, record).await?,
+        seconds: about.closed_ms as f64 / 1000.0 + open_seconds,
+        session: SessionPart {
+            requests: own.requests,
+            seconds: own.seconds,
+            outcomes: outcomes.settled_since(&own.before),
+        },
+        manifest: about.manifest,
+        manifest_sha256: record.manifest_sha256.clone(),
+        plan_root: record.plan_root.clone(),
+        operator: Some(about.operator),
+        ticket: about.ticket,
+        started_at: Some(about.started_at),
+        finished_at: about.finished_at,
+        head,
+        superfluous: reader.superfluous(record.run_no).await?,
+        ..Summary::of_nothing(context)
+    })
+}
+
+/// Requests of a run over all its sessions, as the journal has them.
+async fn requests(reader: &SqliteReader, record: &RunRecord) -> Result<Requests, JournalError> {
+    let (delete, throttled) = reader.attempts(record.run_no).await?;
+    Ok(Requests { delete, read: record.reads, throttled: throttled + record.reads_throttled })
+}
+
+/// The head as it is stored; none where it cannot be read any more.
+pub(super) async fn stored_head(reader: &SqliteReader) -> Head {
+    reader.head().await.map_or_else(|_| Head::default(), |(size, root)| Head { size, root })
+}
