@@ -109,6 +109,8 @@ fn the_prompt_on_a_terminal() {
         assert_eq!(output.status.code(), Some(code), "typed {typed:?}\n{said}");
         assert_eq!(bench.world.state().keys.len(), left, "typed {typed:?}\n{said}");
         assert!(said.contains(support::ACCOUNT) && said.contains("us-east-1") && said.contains("key-01"), "{said}");
+        // Declining is no error (seen: it ended as one).
+        assert!(!said.contains("error") && (code == 0) != said.contains("declined: nothing was deleted"), "{said}");
         assert!(said.contains("127.0.0.1"), "the endpoint is shown\n{said}");
         assert!(said.contains("planning: 0 key pairs seen"), "nobody is left waiting in silence\n{said}");
     }
@@ -310,9 +312,58 @@ fn every_output_form_of_run() {
             assert!(done.stdout.is_empty() && nothing.stdout.is_empty(), "{done}");
         } else {
             assert_eq!(done.json()["outcomes"]["deleted"], 2, "{form}: {done}");
-            assert_eq!(nothing.stdout.trim(), "null", "{form}: {nothing}");
+            let nothing = nothing.json();
+            assert_eq!((&nothing["schema"], &nothing["exit"]), (&"keybatch.summary/1".into(), &0.into()), "{form}");
+            assert!(nothing["run"].is_null() && nothing["state"].is_null(), "{form}: {nothing}");
         }
     }
+}
+
+/// With JSON, every refusal and every error is one object on standard output: exit 4 alone has several causes, which `code` tells
+/// apart (seen: standard output was empty on every refusal).
+// SEMANTICS: P57
+#[test]
+fn errors_are_objects_too() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    let good = bench.manifest(&names).display().to_string();
+    let bad =
+        bench.file("bad.csv", "key_pair_name,region\nkey-01,us-east-1\nno good,us-east-1\n").display().to_string();
+    let cases: [(&[&str], i32, &str, &str); 8] = [
+        (&["run", &bad, "--yes"], 4, "manifest.name_pattern", "nothing"),
+        (&["run", "missing.csv", "--yes"], 4, "manifest.unreadable", "nothing"),
+        (&["run", &good], 2, "usage.no_terminal", "nothing"),
+        (&["run", &good, "--confirm", "1"], 4, "plan.confirm", "reads"),
+        (&["run", &good, "--yes", "--rate", "often"], 2, "usage.arguments", "nothing"),
+        (&["rnu"], 2, "usage.arguments", "nothing"),
+        (&["show", "0198c0de"], 2, "run.unknown", "nothing"),
+        (&["query", "DROP TABLE entry"], 2, "query.statement", "nothing"),
+    ];
+    for (arguments, exit, code, sent) in cases {
+        for form in ["json", "jsonl"] {
+            let mut all = arguments.to_vec();
+            all.extend(["--output", form]);
+            let done = bench.keybatch(&all).exits(exit);
+            let object = done.json();
+            assert_eq!(object["schema"], "keybatch.error/1", "{done}");
+            assert_eq!(
+                (&object["code"], &object["exit"], &object["sent"]),
+                (&code.into(), &exit.into(), &sent.into()),
+                "{done}"
+            );
+            assert!(!object["message"].as_str().unwrap().is_empty() && done.stderr.contains("error"), "{done}");
+        }
+    }
+    let refused = bench.keybatch(&["run", &bad, "--yes", "--output", "json"]).exits(4).json();
+    let fault = &refused["faults"][0];
+    assert_eq!(
+        (&fault["line"], &fault["column"], &fault["code"]),
+        (&3.into(), &1.into(), &"manifest.name_pattern".into())
+    );
+    assert_eq!((&refused["state"], &refused["stopped_by"]), (&"abandoned".into(), &"refused".into()), "{refused}");
+    assert!(refused["run"].is_string() && refused["outcomes"].is_object(), "{refused}");
+    let none = bench.keybatch(&["show", "0198c0de", "--output", "csv"]).exits(2);
+    assert_eq!(none.stdout, "", "{none}");
 }
 
 /// Exit 2: checkpoints are not appended to what the session works with, by whatever name it is given, whether it is there

@@ -154,10 +154,19 @@ fn a_signal_while_planning() {
     let live = bench.spawn_run(&manifest, &["--attempt-timeout", "30s"]);
     support::wait_until("GetKeyPairs arrives", || !bench.world.arrived("GetKeyPairs").is_empty());
     live.signal(Signal::INT);
-    let done = live.wait();
-    assert_ne!(done.code, Some(0), "{done}");
+    // Seen: exit 5 without a summary, and then `resume` printed null and exited with 0.
+    let done = live.wait().exits(12);
     assert!(done.took < Duration::from_secs(20), "{done}");
     assert!(bench.world.arrived("DeleteKeyPair").is_empty());
+    let summary = done.json();
+    assert_eq!((&summary["state"], &summary["stopped_by"]), (&"abandoned".into(), &"signal".into()), "{done}");
+    assert_eq!((&summary["exit"], &summary["rows"]), (&12.into(), &3.into()), "{done}");
+    assert!(done.stderr.contains("run it again"), "{done}");
+    let states = bench.query("SELECT state, stopped_by, finished_at IS NOT NULL AS ended FROM runs");
+    assert_eq!((&states[0]["state"], &states[0]["stopped_by"]), (&"abandoned".into(), &"signal".into()), "{states:?}");
+    assert_eq!(states[0]["ended"], 1, "{states:?}");
+    bench.verify().exits(0);
+    assert!(bench.resume().exits(0).json()["run"].is_null());
     bench.run(&manifest, &[]).exits(0);
     invariants(&bench);
 }

@@ -270,7 +270,9 @@ fn max_duration_counts_planning() {
     let names = bench.world.keys("key", 2);
     bench.world.script("GetKeyPairs", "*", [Act::ok().after(Duration::from_secs(3))]);
     let manifest = bench.manifest(&names);
-    let done = bench.run(&manifest, &["--max-duration", "1s"]).exits(5);
+    let done = bench.run(&manifest, &["--max-duration", "1s"]).exits(12);
+    let summary = done.json();
+    assert_eq!((&summary["state"], &summary["stopped_by"]), (&"abandoned".into(), &"max_duration".into()), "{done}");
     assert!(done.stderr.contains("--max-duration 1s is over") && done.stderr.contains("run it again"), "{done}");
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 0, "{done}");
     bench.resume().exits(0);

@@ -1,6 +1,6 @@
 //! `keybatch resume`: go on with a run, without guessing.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::again::only_unfinished;
 use super::code::Code;
@@ -124,6 +124,7 @@ pub(super) async fn carry_on(
         began,
         before: open.reader.counts(&record).await?,
         is_kept: true,
+        took: OnceLock::new(),
         open,
     };
     session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::IgnoredAny;
 use uuid::Uuid;
@@ -256,6 +256,7 @@ async fn begin(args: &Args, context: &Context, policy: Policy, run: RunId, begun
         began,
         before: OutcomeCounts::default(),
         is_kept: !args.dry_run,
+        took: OnceLock::new(),
         open,
     };
     // From here on there is something to close.
@@ -302,7 +303,7 @@ async fn execute(
     let planned = tokio::select! {
         planned = planned => planned,
         limit = session.over() => {
-            let detail = format!("--max-duration {limit:?} is over before the plan was made");
+            let detail = format!("while planning, because --max-duration {limit:?} is over");
             return session.stop_planning(StoppedBy::MaxDuration, detail).await;
         }
         () = session.signals.first.cancelled() => {

@@ -1,8 +1,8 @@
 //! What `run` and `resume` have in common: the journal with its lock, a session's entries, the work, and its end.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -13,7 +13,7 @@ use super::Context;
 use super::checkpoints;
 use super::code::Code;
 use super::connect::Connection;
-use super::error::{CliError, NOT_BEGUN, Sent};
+use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::{SessionOptions, rate_cap};
 use super::progress::Progress;
@@ -216,6 +216,8 @@ pub(super) struct Session<'a> {
     pub(super) before: OutcomeCounts,
     /// Whether the journal is kept: that of a dry run is not.
     pub(super) is_kept: bool,
+    /// How long it took, once it has ended.
+    pub(super) took: OnceLock<Duration>,
 }
 
 impl Session<'_> {
@@ -344,7 +346,12 @@ impl Session<'_> {
 
     /// Ends a session of a resumed run that a signal stopped before it began to work.
     pub(super) async fn leave_by_signal(&self) -> Result<Exit, CliError> {
-        self.end_with(Some(Stop { by: StoppedBy::Signal, detail: "stopped by a signal".into(), cause: None })).await
+        self.end_with(Some(Stop {
+            by: StoppedBy::Signal,
+            detail: "by a signal; nothing was sent but reads".into(),
+            cause: None,
+        }))
+        .await
     }
 
     async fn record(&self) -> Result<RunRecord, JournalError> {
@@ -397,7 +404,7 @@ impl Session<'_> {
         Event::SessionClosed(SessionClosed {
             session: self.session.clone(),
             requests: self.requests(),
-            elapsed_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms: u64::try_from(self.took.get_or_init(|| self.began.elapsed()).as_millis()).unwrap_or(u64::MAX),
         })
     }
 
@@ -439,7 +446,8 @@ impl Session<'_> {
         is_closed: bool,
         head: Head,
     ) -> Result<Summary, JournalError> {
-        let (requests, seconds) = (self.requests(), self.began.elapsed().as_secs_f64());
+        let took = self.took.get().copied().unwrap_or_else(|| self.began.elapsed());
+        let (requests, seconds) = (self.requests(), took.as_secs_f64());
         let own = Own { requests, seconds, before: self.before, is_closed };
         let record = self.record().await?;
         let summary = sum_up(self.context, &self.open.reader, &record, state, by, own, head).await?;
@@ -464,9 +472,8 @@ impl Session<'_> {
 
     /// Closes a run that was stopped while it was planned.
     pub(super) async fn stop_planning(&self, by: StoppedBy, detail: String) -> Result<Exit, CliError> {
-        self.context.ui.say(&format!("stopped: {detail}; nothing was sent but reads"));
+        self.context.ui.say(&format!("stopped {detail}: nothing was sent but reads"));
         let summary = self.abandon(by.as_str(), Some(detail), Some(by.into())).await?;
-        self.context.ui.say(NOT_BEGUN);
         Ok(say(self.context, &summary))
     }
 

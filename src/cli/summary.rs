@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::code::Code;
-use super::error::CliError;
+use super::error::{CliError, NOT_BEGUN};
 use super::exit::Exit;
 use super::{Context, Format};
 use crate::domain::OutcomeCounts;
@@ -210,7 +210,8 @@ impl Summary {
     pub(super) fn next(&self) -> Option<String> {
         let run = self.run.as_deref()?;
         match self.exit() {
-            Exit::Success | Exit::Declined | Exit::Refused | Exit::StoppedPlanning => None,
+            Exit::Success | Exit::Refused => None,
+            Exit::Declined | Exit::StoppedPlanning => Some(NOT_BEGUN.to_owned()),
             Exit::Stopped | Exit::Environment => Some(format!("go on with: keybatch resume {run}")),
             Exit::InDoubt => Some(format!("a person must look at the rows in doubt: keybatch show {run}")),
             _ => Some(format!("see which and why: keybatch show {run}")),

@@ -30,5 +30,15 @@ fn the_reference_of_the_command_line_is_what_the_program_says() {
     for command in commands() {
         text += &format!("\n## keybatch {command}\n\n```text\n{}```\n", help(&["help", &command]));
     }
+    text += "\n## Errors\n\nWith `--output json` or `jsonl`, an error is an object on standard output:\n\n";
+    text += "```json\n{\"schema\":\"keybatch.error/1\",\"code\":\"manifest.region\",\"exit\":4,\"message\":\"…\",\"causes\":[],\"hints\":[\"…\"],\n \
+             \"sent\":\"nothing|reads|deletes\",\"run\":null,\"fault_counts\":{\"manifest.region\":1},\n \
+             \"faults\":[{\"file\":\"…\",\"line\":2,\"column\":5,\"code\":\"manifest.region\",\"message\":\"…\",\"hint\":\"…\"}]}\n```\n\n";
+    text += "`sent` says what had left the machine by then. Where the journal has the run, the object has the fields of the summary, too;\n\
+             `schema` is `keybatch.summary/1` once deleting had begun. Faults of a manifest have codes of their own, `manifest.` and a word.\n\n";
+    text += "| code | meaning |\n|---|---|\n";
+    for code in keybatch::cli::Code::ALL {
+        text += &format!("| `{}` | {} |\n", code.as_str(), code.meaning());
+    }
     generated("docs/CLI.md", &text);
 }
