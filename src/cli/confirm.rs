@@ -78,6 +78,8 @@ fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     }
     lines.push(format!("account   {}", shown(&connection.caller.account)));
     lines.push(format!("as        {}", shown(&connection.caller.arn)));
+    lines.extend(connection.profile.iter().map(|profile| format!("profile   {}", shown(profile))));
+    lines.extend(connection.credentials_source.iter().map(|source| format!("through   {}", shown(source))));
     lines.push(format!("endpoint  {}", shown(&connection.endpoint)));
     for target in &sealed.targets {
         let (region, deletes, pairs) = (shown(&target.region), target.deletes, target.key_pairs);
@@ -130,6 +132,8 @@ pub(super) fn print_plan(context: &Context, plan: &Plan, connection: &Connection
             "sandbox": connection.is_sandbox(),
             "account": connection.caller.account,
             "caller_arn": connection.caller.arn,
+            "profile": connection.profile,
+            "credentials_source": connection.credentials_source,
             "endpoint": connection.endpoint,
             "plan": plan.sealed,
             "note_counts": plan.note_counts,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::code::Code;
+use super::credentials::{no_credentials, sign_in};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
@@ -12,6 +13,7 @@ use super::{Context, network};
 use crate::domain::{Class, Policy, RunId, SANDBOX_HEADER};
 use crate::lightsail::address::Address;
 use crate::lightsail::aws::AwsLightsail;
+use crate::lightsail::credentials::{Located, locate};
 use crate::lightsail::load::AwsOptions;
 use crate::lightsail::service::Service;
 use crate::lightsail::{Caller, Lightsail as _};
@@ -36,6 +38,9 @@ pub(super) struct Connection {
     pub(super) address: String,
     /// The id of the world, where this is a rehearsal.
     pub(super) world: Option<String>,
+    /// The profile that is used, if one is, and where credentials come from; neither in a rehearsal.
+    pub(super) profile: Option<String>,
+    pub(super) credentials_source: Option<String>,
     /// Kept running while the connection lives.
     _sandbox: Option<Sandbox>,
 }
@@ -77,6 +82,8 @@ pub(super) async fn default_region(
     if sandbox {
         return Ok(Some(ANY_REGION.to_owned()));
     }
+    // A profile that is not defined is what is wrong, not the region that it would have.
+    locate(options.profile.as_deref()).await.map_err(|fault| no_credentials(&fault))?;
     network::region_of_machine(&aws_options(options, &Policy::default(), context, None)).await
 }
 
@@ -132,7 +139,7 @@ pub(super) async fn connect(
     let address = effective_address(&port, &region).await?;
     if service {
         refuse_address(bound, &address, &region)?;
-        port.credentials().await.map_err(|error| network::config_error(&error))?;
+        sign_in(&port, options.credentials_timeout, &context.ui).await.map_err(|fault| no_credentials(&fault))?;
     }
     let address = address.url.replace(&region, "{region}");
     let (caller, world) = identify(&port).await?;
@@ -145,7 +152,11 @@ pub(super) async fn connect(
         return Err(CliError::new(Exit::Environment, message).code(Code::Account).sent(Sent::Reads));
     }
     let endpoint = world.as_ref().map_or_else(|| address.clone(), |id| format!("sandbox:{id}"));
-    Ok(Connection { port: Arc::new(port), caller, endpoint, address, world, _sandbox: sandbox })
+    let located = port.credentials();
+    let profile = located.and_then(Located::profile).map(str::to_owned);
+    let credentials_source = located.map(ToString::to_string);
+    let port = Arc::new(port);
+    Ok(Connection { port, caller, endpoint, address, world, profile, credentials_source, _sandbox: sandbox })
 }
 
 /// The address that Lightsail is asked at. That of STS is looked at, too: neither may hold a user or password.
@@ -212,6 +223,10 @@ async fn identify(port: &AwsLightsail) -> Result<(Caller, Option<String>), CliEr
         let message = format!("cannot determine the caller's identity (sts:GetCallerIdentity): {}", error.summary());
         let error = CliError::new(Exit::Environment, message).code(Code::Caller);
         let sent = if error_class == Class::NotSent { Sent::Nothing } else { Sent::Reads };
-        return Err(hints.into_iter().fold(error, CliError::hint).sent(sent));
+        let located = port.credentials();
+        let source = located.map(|located| format!("the credentials come from {located}"));
+        let renewal = located.and_then(Located::renewal).filter(|_| error_class == Class::RefusedForAll);
+        let hints = source.into_iter().chain(renewal).chain(hints);
+        return Err(hints.fold(error, CliError::hint).sent(sent));
     }
 }

@@ -3,14 +3,18 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
+use super::credentials::sign_in;
 use super::finding::{Finding, Health, finding};
-use super::{CliError, Context, Environment, Exit, network, route};
+use super::options::duration;
+use super::{CliError, Context, Environment, Exit, Ui, network, route, shown};
 use crate::domain::{ApiError, Policy, SANDBOX_HEADER};
 use crate::journal::sqlite::{Cell, SqliteReader, shared_file_system};
 use crate::journal::{JournalError, Lock};
 use crate::lightsail::Lightsail as _;
 use crate::lightsail::aws::AwsLightsail;
+use crate::lightsail::credentials::{CredentialsFault, locate};
 use crate::lightsail::load::AwsOptions;
 use crate::lightsail::service::Service;
 
@@ -42,6 +46,9 @@ pub(super) struct Args {
     /// Profile of the shared AWS configuration
     #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
     profile: Option<String>,
+    /// Time for obtaining credentials, e.g. from a program that waits for a touch [default: 2m]
+    #[arg(long, env = "KEYBATCH_CREDENTIALS_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    credentials_timeout: Option<Duration>,
     /// Address to use instead of the service's own
     #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
     endpoint_url: Option<String>,
@@ -63,9 +70,10 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         run: None,
         variables: network::variables(&context.environment),
     };
+    findings.push(credentials(args).await);
     findings.extend(route::way(&options).await);
     if args.online {
-        findings.extend(service(options).await);
+        findings.extend(service(options, args.credentials_timeout, &context.ui).await);
     }
     let mut stream = context.ui.stream(&["check", "health", "finding"])?;
     for Finding { check, health, text } in &findings {
@@ -81,8 +89,24 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     Ok(if bad { Exit::Environment } else { Exit::Success })
 }
 
+/// Where credentials come from, as variables and files say; nobody is asked.
+async fn credentials(args: &Args) -> Finding {
+    match locate(args.profile.as_deref()).await {
+        Ok(located) => finding("credentials", Health::Good, shown(&located.to_string())),
+        // Rehearsals need none.
+        Err(fault @ CredentialsFault::Nowhere { .. }) => finding("credentials", Health::Note, told(&fault)),
+        Err(fault) => finding("credentials", Health::Bad, told(&fault)),
+    }
+}
+
+fn told(fault: &CredentialsFault) -> String {
+    let steps = fault.steps().into_iter();
+    let lines: Vec<String> = std::iter::once(fault.to_string()).chain(steps).map(|line| shown(&line)).collect();
+    lines.join("; ")
+}
+
 /// What the service says. Reads only: the caller's identity, and one page of key pairs.
-async fn service(mut options: AwsOptions) -> Vec<Finding> {
+async fn service(mut options: AwsOptions, limit: Option<Duration>, ui: &Ui) -> Vec<Finding> {
     let failed = |error: &CliError| vec![finding("service", Health::Bad, error.message.clone())];
     options.region = match network::region_of_machine(&options).await {
         Ok(Some(region)) => Some(region),
@@ -100,6 +124,9 @@ async fn service(mut options: AwsOptions) -> Vec<Finding> {
         if let Err(error) = port.address(service, &region).await {
             return failed(&network::config_error(&error));
         }
+    }
+    if let Err(fault) = sign_in(&port, limit, ui).await {
+        return vec![finding("caller", Health::Bad, told(&fault))];
     }
     let caller = port.caller_identity().await;
     let sandbox = if caller.exchange.headers.contains_key(SANDBOX_HEADER) { " (SANDBOX)" } else { "" };

@@ -53,14 +53,6 @@ impl Environment {
         Some(data.join("keybatch").join("journal.db"))
     }
 
-    /// The name of the operating system's user, as far as it can be told.
-    #[must_use]
-    pub fn user(&self) -> String {
-        let named = self.variable("SUDO_USER").or_else(|| self.variable("USER")).or_else(|| self.variable("LOGNAME"));
-        let uid = rustix::process::getuid().as_raw();
-        named.map_or_else(|| format!("uid:{uid}"), str::to_owned)
-    }
-
     /// The machine's name.
     #[must_use]
     pub fn host(&self) -> String {

@@ -55,12 +55,8 @@ pub(super) async fn region_of_machine(options: &AwsOptions) -> Result<Option<Str
 
 /// A configuration that cannot be used, as the user sees it.
 pub(super) fn config_error(error: &AwsConfigError) -> CliError {
-    let code = if matches!(error, AwsConfigError::NoCredentials) { Code::Credentials } else { Code::Endpoint };
-    let said = CliError::from_error(Exit::Environment, error).code(code);
+    let said = CliError::from_error(Exit::Environment, error).code(Code::Endpoint);
     let said = match error {
-        AwsConfigError::NoCredentials => said
-            .hint("set them up with: aws configure (or log in with: aws sso login)")
-            .hint("or name the profile that has them with --profile or AWS_PROFILE"),
         AwsConfigError::NoAddress { settings, .. } if !settings.is_empty() => {
             said.hint(format!("it follows from {}: unset what is not meant", settings.join(" and ")))
         }

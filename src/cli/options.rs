@@ -53,6 +53,9 @@ pub(super) struct SessionOptions {
     /// Profile of the shared AWS configuration
     #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
     pub(super) profile: Option<String>,
+    /// Time for obtaining credentials, e.g. from a program that waits for a touch [default: 2m]
+    #[arg(long, env = "KEYBATCH_CREDENTIALS_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    pub(super) credentials_timeout: Option<Duration>,
     /// Address to use instead of the service's own
     #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
     pub(super) endpoint_url: Option<String>,
@@ -122,6 +125,7 @@ impl SessionOptions {
         put("max_duration", self.max_duration.map(duration_text));
         put("drain_timeout", self.drain_timeout.map(duration_text));
         put("profile", self.profile.clone());
+        put("credentials_timeout", self.credentials_timeout.map(duration_text));
         put("endpoint_url", self.endpoint_url.clone());
         put("expect_account", self.expect_account.clone());
         put("region", self.region.clone());

@@ -263,7 +263,7 @@ async fn begin(args: &Args, context: &Context, policy: Policy, run: RunId, begun
     session.signals.hand_over();
     let ingested = Event::ManifestIngested(manifest_entry(&staged.ingested));
     let mut drafts = vec![draft(run, Event::SessionOpened(opened)), draft(run, ingested)];
-    drafts.extend(overrides(args, context, is_again).into_iter().map(|used| draft(run, Event::OverrideUsed(used))));
+    drafts.extend(overrides(args, is_again).into_iter().map(|used| draft(run, Event::OverrideUsed(used))));
     session.open.journal.append(drafts).await?;
     match execute(args, &session, policy, connection, staged).await {
         Err(error) => Err(session.explain(error).await),
@@ -518,13 +518,13 @@ fn manifest_entry(ingested: &Ingested) -> ManifestIngested {
     }
 }
 
-fn overrides(args: &Args, context: &Context, is_again: bool) -> Vec<OverrideUsed> {
+fn overrides(args: &Args, is_again: bool) -> Vec<OverrideUsed> {
     let used = [
         (args.skip_invalid, "skip-invalid"),
         (args.allow_default_key_pair, "allow-default-key-pair"),
         (args.again.again && is_again, "again"),
     ];
-    let by = context.environment.user();
+    let by = super::operator::user();
     let entry = |which: &str| OverrideUsed {
         which: which.into(),
         by: by.clone(),

@@ -15,6 +15,7 @@ use super::code::Code;
 use super::connect::Connection;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use super::operator;
 use super::options::{SessionOptions, rate_cap};
 use super::progress::Progress;
 use super::run::plan_error;
@@ -149,9 +150,13 @@ pub(super) fn session_opened(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: COMMIT.map(str::to_owned),
         host: context.environment.host(),
-        user: context.environment.user(),
+        user: operator::user(),
+        login_uid: operator::login_uid(),
+        claims: operator::claims(&context.environment),
         pid: std::process::id(),
         caller_arn: connection.map(|connection| connection.caller.arn.clone()),
+        profile: connection.and_then(|connection| connection.profile.clone()),
+        credentials_source: connection.and_then(|connection| connection.credentials_source.clone()),
         account: connection.map(|connection| connection.caller.account.clone()),
         endpoint: connection.map(|connection| connection.endpoint.clone()),
         sandbox,

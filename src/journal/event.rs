@@ -81,13 +81,25 @@ pub struct SessionOpened {
     pub commit: Option<String>,
     /// The machine's name.
     pub host: String,
-    /// The operating system's user.
+    /// The name of the process's user, from the user database.
     pub user: String,
+    /// The user that logged in, where the system knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_uid: Option<u32>,
+    /// What variables say about who asked and from where, by variable; anybody can set them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, String>,
     /// The process id.
     pub pid: u32,
     /// Who the credentials belong to; absent where nothing was asked (a refused manifest).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_arn: Option<String>,
+    /// The profile of the AWS configuration that is used, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Where the credentials come from, in words; absent in a rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_source: Option<String>,
     /// The account of the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,

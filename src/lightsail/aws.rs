@@ -1,4 +1,5 @@
-//! The SDK adapter: the seven requests. How it comes by its configuration is `load`'s to say.
+//! The SDK adapter: the seven requests. How it comes by its configuration is `load`'s to say, and by its credentials
+//! `credentials`'.
 //!
 //! One call is one HTTP request: SDK retries are off (with the default three attempts a truncated answer sent
 //! DeleteKeyPair three times), and every attempt has a timeout (by default the SDK waits without end).
@@ -6,20 +7,20 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::{PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_lightsail::Client;
-use aws_sdk_lightsail::config::ProvideCredentials as _;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::DateTime;
+use aws_smithy_types::retry::RetryConfig;
 use jiff::Timestamp;
 
 use super::address::Settings;
 use super::capture::{Capture, without_token};
 use super::classify::{ErrorNames, Wire, bare_name, classify_error};
-use super::config_error::AwsConfigError;
+use super::credentials::{CredentialsFault, Located, Signing, reason_not_held};
 use super::proxy::Proxies;
 use super::service::Service;
 use super::unreached::Asked;
@@ -27,8 +28,8 @@ use super::{Caller, Instance, Lightsail, Page};
 use crate::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, created_at_text};
 use crate::domain::{Reply, created_at_text as time_of};
 
-/// What is said where the SDK found no usable credentials.
-const NO_CREDENTIALS: &str = "the AWS configuration gives no usable credentials";
+/// What is said where a request could not be signed, and the reason is not among the error's sources.
+const NO_CREDENTIALS: &str = "there were no usable credentials to sign the request with";
 
 /// Lightsail and STS through the AWS SDK.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct AwsLightsail {
     pub(super) proxies: Proxies,
     sts: aws_sdk_sts::Client,
     clients: RwLock<HashMap<String, Client>>,
+    /// Where credentials come from; nothing in a rehearsal.
+    signing: Option<Signing>,
 }
 
 impl AwsLightsail {
@@ -46,19 +49,34 @@ impl AwsLightsail {
         // An explicit address counts for every service; otherwise each has its own variable and profile entry.
         let sts = aws_sdk_sts::Client::new(&config);
         let proxies = Proxies::read(&settings.variables);
-        Self { config, settings, proxies, sts, clients: RwLock::default() }
+        Self { config, settings, proxies, sts, clients: RwLock::default(), signing: None }
     }
 
-    /// Whether there are credentials to ask the service with.
+    /// The same, with credentials from there once [`sign_in`](Self::sign_in) has obtained them.
+    pub(super) fn signing(self, signing: Signing) -> Self {
+        Self { signing: Some(signing), ..self }
+    }
+
+    /// Where credentials come from; nothing in a rehearsal, and where they can come from nowhere.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Located> {
+        self.signing.as_ref().and_then(Signing::located)
+    }
+
+    /// Obtains credentials, once, within `limit`; from then on they are renewed ahead of their expiry, so that no attempt
+    /// waits for them. Before this, no request can be signed.
     ///
     /// # Errors
-    /// Where there are none.
-    pub async fn credentials(&self) -> Result<(), AwsConfigError> {
-        let provided = match self.config.credentials_provider() {
-            Some(provider) => provider.provide_credentials().await.is_ok(),
-            None => false,
-        };
-        if provided { Ok(()) } else { Err(AwsConfigError::NoCredentials) }
+    /// Why there are none.
+    pub async fn sign_in(&self, limit: Duration) -> Result<(), CredentialsFault> {
+        let Some(signing) = &self.signing else { return Ok(()) };
+        let mut config = self.config.to_builder().retry_config(RetryConfig::standard());
+        if self.settings.endpoint_url.is_some() {
+            // A flag names another address for the service that is asked, not for the one that gives credentials.
+            let settings = Settings { endpoint_url: None, ..self.settings.clone() };
+            config.set_endpoint_url(settings.configured(Service::Sts).map(|configured| configured.url));
+        }
+        signing.sign_in(config.build(), limit).await
     }
 
     /// What a call was about, for saying why it was not answered.
@@ -218,7 +236,7 @@ where
     // Where the service said nothing, the error chain does. Not where credentials were looked for: a helper program's own
     // words would be in it, and these may be secrets.
     let chain = || match wire {
-        Wire::NoCredentials => NO_CREDENTIALS.to_owned(),
+        Wire::NoCredentials => reason_not_held(error).unwrap_or_else(|| NO_CREDENTIALS.to_owned()),
         _ => match &unreached {
             Some(unreached) => format!("{unreached}: {}", chain_text(error)),
             None => chain_text(error),

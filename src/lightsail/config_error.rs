@@ -6,10 +6,6 @@ use super::trust::BundleError;
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsConfigError {
-    /// There are no credentials to ask the service with, or they cannot be had. Why is not told: a helper program's own
-    /// words would be in it, and these may be secrets.
-    #[error("there are no usable AWS credentials")]
-    NoCredentials,
     /// The address of the service could not be determined.
     #[error("cannot determine the address of {} in {region}: {reason}", .service.name())]
     NoAddress {

@@ -24,6 +24,7 @@ use super::address::{Address, Settings, refused};
 use super::aws::AwsLightsail;
 use super::capture::AddressProbe;
 use super::config_error::AwsConfigError;
+use super::credentials::{Signing, locate};
 use super::http::{client, rehearsing};
 use super::service::Service;
 use super::trust::{Bundle, BundleError, bundle};
@@ -33,7 +34,7 @@ use crate::domain::RunId;
 /// How long a connection may take to be made. Well above a healthy handshake, well below any attempt timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 
-/// How to reach the service. Credentials come from the SDK's own chain and are never seen here.
+/// How to reach the service.
 #[derive(Debug, Clone)]
 pub struct AwsOptions {
     /// The profile to use instead of the environment's.
@@ -126,12 +127,13 @@ fn user_app_id(settings: &Settings) -> Option<FrameworkMetadata> {
 }
 
 impl AwsLightsail {
-    /// Loads the configuration as the AWS CLI would: environment, shared files, SSO, process, container, instance. The
-    /// instance's metadata service is not asked for a region.
+    /// Loads the configuration as the AWS CLI would, and decides where credentials come from; nobody is asked for them yet.
+    /// The instance's metadata service is not asked for a region.
     ///
     /// # Errors
     /// Where the certificates to trust cannot be used.
     pub async fn load(options: &AwsOptions) -> Result<Self, AwsConfigError> {
+        let signing = Signing::new(locate(options.profile.as_deref()).await);
         let settings = settings(options).await;
         let region = match &options.region {
             Some(region) => Some(region.clone()),
@@ -143,7 +145,10 @@ impl AwsLightsail {
             // Every attempt has a timeout, over the whole of its answer: nothing can stall for longer.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(timeouts(options.attempt_timeout))
-            .region(region.map(Region::new));
+            .region(region.map(Region::new))
+            // They are held for all requests; a cache of the SDK's would renew them within an attempt.
+            .identity_cache(IdentityCache::no_cache())
+            .credentials_provider(signing.provider());
         if let Some(profile) = &options.profile {
             loader = loader.profile_name(profile);
         }
@@ -156,7 +161,7 @@ impl AwsLightsail {
         if let (Some(_), Some(id)) = (options.run, user_app_id(&settings)) {
             loader = loader.framework_metadata(id);
         }
-        Ok(Self::with(loader.load().await, settings))
+        Ok(Self::with(loader.load().await, settings).signing(signing))
     }
 
     /// For a rehearsal in the sandbox at `url`: made from nothing.

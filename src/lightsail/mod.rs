@@ -1,7 +1,7 @@
 //! The port: the seven requests that keybatch makes, what each shows, and what may be assumed after each error.
 //!
 //! The trait is small enough to fake, and the fake is a product feature (`sandbox`). This file knows no SDK; only
-//! [`aws`] mentions `aws-*`.
+//! [`aws`] and [`credentials`] mention `aws-*`.
 //!
 //! Whatever the method, an `Err` carries an [`ApiError`](crate::domain::ApiError) whose `class` alone may be decided
 //! upon. Each call is one HTTP request: nothing here retries.
@@ -11,6 +11,7 @@ pub mod aws;
 mod capture;
 pub mod classify;
 pub mod config_error;
+pub mod credentials;
 mod error_names;
 mod hitch;
 mod http;

@@ -162,7 +162,11 @@ pub(crate) fn full() -> Vec<Event> {
             host: "bastion".into(),
             user: "amelie".into(),
             pid: 4_242,
+            login_uid: Some(1_000),
+            claims: map([("GITHUB_ACTOR", "amelie-dev".to_owned())]),
             caller_arn: text("arn:aws:sts::111122223333:assumed-role/cleanup/amelie"),
+            profile: text("cleanup"),
+            credentials_source: text("profile cleanup: sso session corp"),
             account: text("111122223333"),
             endpoint: text("https://lightsail.{region}.amazonaws.com"),
             sandbox: false,
@@ -286,7 +290,11 @@ pub(crate) fn bare() -> Vec<Event> {
         .map(|event| match event {
             Event::SessionOpened(opened) => Event::SessionOpened(Box::new(SessionOpened {
                 commit: None,
+                login_uid: None,
+                claims: BTreeMap::new(),
                 caller_arn: None,
+                profile: None,
+                credentials_source: None,
                 account: None,
                 endpoint: None,
                 reason: None,

@@ -1,0 +1,85 @@
+//! Who runs the program: what the operating system says, and beside it what the surroundings claim.
+
+use std::collections::BTreeMap;
+
+use super::environment::Environment;
+
+/// The login uid of a process that no login began.
+const NO_LOGIN: u32 = u32::MAX;
+
+/// Characters of a claim that are kept.
+const CLAIM_CHARS: usize = 256;
+
+/// Variables by which programs and pipelines say who asked, or from where. Anybody can set them.
+const CLAIMS: [&str; 19] = [
+    "SUDO_USER",
+    "DOAS_USER",
+    "GITHUB_ACTOR",
+    "GITHUB_TRIGGERING_ACTOR",
+    "GITHUB_WORKFLOW_REF",
+    "GITLAB_USER_LOGIN",
+    "CI_JOB_URL",
+    "BUILD_URL",
+    "BUILD_USER",
+    "BUILD_USER_ID",
+    "BUILD_REQUESTEDFOR",
+    "BUILDKITE_BUILD_URL",
+    "BUILDKITE_BUILD_CREATOR",
+    "CIRCLE_BUILD_URL",
+    "CIRCLE_USERNAME",
+    "BITBUCKET_STEP_TRIGGERER_UUID",
+    "BITBUCKET_REPO_FULL_NAME",
+    "CODEBUILD_BUILD_URL",
+    "CODEBUILD_INITIATOR",
+];
+
+/// The three of GitHub that make the address of a run.
+const GITHUB_RUN: [&str; 3] = ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"];
+
+/// The name of this process's real user, from the user database; `uid:N` where that has none. Not from USER, which anybody
+/// can set.
+pub(super) fn user() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let known = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
+    known.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid:{uid}"))
+}
+
+/// The user that logged in, whoever this process became since; nothing outside Linux, and where no login began it.
+pub(super) fn login_uid() -> Option<u32> {
+    let text = std::fs::read_to_string("/proc/self/loginuid").ok()?;
+    text.trim().parse().ok().filter(|uid| *uid != NO_LOGIN)
+}
+
+/// What the surroundings claim, by variable; `GITHUB_RUN_URL` is made from three.
+pub(super) fn claims(environment: &Environment) -> BTreeMap<String, String> {
+    let mut claims: BTreeMap<_, _> =
+        CLAIMS.into_iter().filter_map(|name| Some((name.to_owned(), bounded(environment.variable(name)?)))).collect();
+    if let [Some(server), Some(repository), Some(run)] = GITHUB_RUN.map(|name| environment.variable(name)) {
+        let address = format!("{}/{repository}/actions/runs/{run}", server.trim_end_matches('/'));
+        claims.insert("GITHUB_RUN_URL".to_owned(), bounded(&address));
+    }
+    claims
+}
+
+/// A claim in bounds, without the user and password that an address may hold.
+fn bounded(value: &str) -> String {
+    let without = value.split_once("://").and_then(|(scheme, rest)| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit_once('@')?.1;
+        Some(format!("{scheme}://{host}{}", &rest[authority.len()..]))
+    });
+    without.as_deref().unwrap_or(value).chars().take(CLAIM_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_bounded_and_hold_no_password() {
+        assert_eq!(bounded(&"ä".repeat(1_000)).chars().count(), CLAIM_CHARS);
+        assert_eq!(bounded("https://u:secret@ci.example/job/1?x=a@b"), "https://ci.example/job/1?x=a@b");
+        assert_eq!(bounded("a@b"), "a@b");
+        assert_eq!(bounded("https://ci.example/@me"), "https://ci.example/@me");
+    }
+}
