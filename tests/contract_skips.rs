@@ -224,10 +224,10 @@ fn all_faults_are_reported_at_once() {
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 0);
 }
 
-/// To leave rows out is advised where that helps: not for a file whose rows nobody can tell, nor to whoever said so.
+/// Skipping rows is advised where that helps: not for a file whose rows cannot be determined, nor where it was asked for.
 #[test]
 fn skip_invalid_is_advised_where_it_helps() {
-    const ADVICE: &str = "or leave invalid rows out with --skip-invalid";
+    const ADVICE: &str = "or skip invalid rows with --skip-invalid";
     for (text, flags, advised) in [
         ("name\n-bad-\n", &[][..], true),
         ("name\nprobe,\"\n", &[], false),
@@ -237,7 +237,7 @@ fn skip_invalid_is_advised_where_it_helps() {
         let bench = Bench::new();
         let done = bench.run(&bench.file("m.csv", text), flags).exits(4);
         assert_eq!(done.stderr.contains(ADVICE), advised, "{text:?}, {flags:?}: {done}");
-        assert!(done.stderr.contains("mend the file"), "{done}");
+        assert!(done.stderr.contains("fix the file"), "{done}");
     }
 }
 
@@ -402,4 +402,42 @@ fn a_name_that_is_listed_with_two_identities_is_skipped() {
         );
         invariants(&bench);
     }
+}
+
+/// Fifty equal faults: ten in full, a line for each of the others, the count last.
+// SEMANTICS: P2
+#[test]
+fn equal_faults_are_shown_briefly() {
+    let bench = Bench::new();
+    let rows: String = (1..=50).map(|row| format!("key-{row},us-east-1,N/A\n")).collect();
+    let manifest = bench.file("m.csv", format!("name,region,expected_fingerprint\n{rows}bad name,us-east-1,\n"));
+    let done = bench.run(&manifest, &[]).exits(4);
+    let in_full = done.stderr.matches("write the `expected_fingerprint` that is meant").count();
+    assert_eq!(in_full, 10, "{done}");
+    let brief: Vec<_> = done.stderr.lines().filter(|line| line.ends_with("[manifest::placeholder]")).collect();
+    assert_eq!(brief.len(), 40, "{done}");
+    assert!(brief[0].contains("m.csv:12:") && brief[39].contains("m.csv:51:"), "{brief:#?}");
+    let count = done.stderr.rfind("51 faults in").expect("the count");
+    assert!(count > done.stderr.rfind("m.csv:51:").unwrap(), "{done}");
+    assert!(done.stderr.contains("`bad name` is not a key pair name"), "the rarer fault is shown, too\n{done}");
+}
+
+/// What an exporter calls `AWS Region` is not passed over: the row would be deleted in another region.
+// SEMANTICS: P2
+#[test]
+fn a_condition_that_is_not_read_refuses_the_manifest() {
+    let bench = Bench::new();
+    bench.world.key("runner");
+    let manifest = bench.file("m.csv", "name,AWS Region\nrunner,eu-central-1\n");
+    let done = bench.run(&manifest, &["--skip-invalid"]).exits(4);
+    assert!(done.said().contains("`AWS Region`") && done.said().contains("--annotation"), "{done}");
+    assert!(bench.world.state().log.is_empty(), "nothing is sent");
+    bench.run(&manifest, &["--annotation", "aws_region", "--region", "us-east-1"]).exits(0);
+    let settings = bench.query("SELECT body ->> '$.settings.annotation' AS annotation FROM entry WHERE body ->> '$.kind' = 'session_opened' AND annotation IS NOT NULL");
+    assert_eq!(settings[0]["annotation"], "aws_region");
+    let export = bench.keybatch(&["export", "latest"]).exits(0);
+    assert!(
+        export.stdout.starts_with("name,AWS Region,outcome") && export.stdout.contains("runner,eu-central-1,deleted"),
+        "{export}"
+    );
 }

@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 
-use keybatch::manifest::{Item, MAX_DETAILED_FAULTS, Options, ReadError, read};
+use keybatch::manifest::{Item, MAX_KEPT_FAULTS, Options, ReadError, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
         }
         Err(ReadError::Input { .. } | ReadError::Sink(_)) => unreachable!("neither fails"),
     };
-    assert_eq!(faults.kept().len() as u64, faults.total().min(MAX_DETAILED_FAULTS as u64));
+    assert_eq!(faults.kept().len() as u64, faults.total().min(MAX_KEPT_FAULTS as u64));
     let lines = input.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
     for fault in faults.kept() {
         let place = fault.place();

@@ -14,6 +14,7 @@ pub mod environment;
 pub mod error;
 mod error_object;
 pub mod exit;
+mod faults;
 mod trace;
 mod finding;
 mod network;

@@ -177,7 +177,7 @@ async fn work(
     };
     for near_miss in &staged.ingested.near_misses {
         context.ui.say(&format!(
-            "warning: column {} is kept as an annotation and not compared; {} was perhaps meant",
+            "warning: column `{}` is kept as an annotation and compared with nothing; did you mean `{}`?",
             super::shown(&near_miss.written.to_string()),
             near_miss.meant
         ));
@@ -468,10 +468,7 @@ async fn refuse_manifest(
     };
     let head = Head::from(&open.close(context).await?);
     let summary = summary.filter(|_| !args.dry_run).map(|summary| Summary { head, ..summary });
-    let mut report = String::new();
-    let handler = miette::GraphicalReportHandler::new_themed(context.ui.theme()).with_width(context.ui.width());
-    // Writing to a String cannot fail.
-    let _ = handler.render_report(&mut report, faults);
+    let report = super::faults::report(context, faults);
     let run = (!args.dry_run).then(|| run.to_string());
     Err(CliError {
         details: Box::new(Details { run, faults: Some(faults.clone()), report: Some(report), summary }),

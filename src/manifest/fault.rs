@@ -13,9 +13,12 @@ use super::secret::suspected;
 use super::show::defuse;
 use super::snippet::{Extent, Place, Snippet};
 
-/// Faults kept in detail. Nobody reads more in one go, and a file of a million bad rows must not fill memory;
-/// all faults are counted.
-pub const MAX_DETAILED_FAULTS: usize = 100;
+/// Faults that are kept; all are counted. A program can work with a list of this length, and it holds some 300 KB at most,
+/// which a file of a million bad rows must not exceed.
+pub const MAX_KEPT_FAULTS: usize = 1_000;
+
+/// Faults of one code that are shown in full. Of fifty equal ones nobody reads more.
+const MAX_IN_FULL: u64 = 10;
 
 /// One fault of a manifest. `Display` is the sentence alone; [`Fault::one_line`] has the place and the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,13 +27,15 @@ pub struct Fault {
     kind: FaultKind,
     place: Place,
     snippet: Option<Snippet>,
+    /// Whether it is among the first of its code.
+    in_full: bool,
 }
 
 impl Fault {
     /// A fault at a place of which no text is at hand, as of two rows that were compared after they were read.
     #[must_use]
     pub fn without_text(file: &str, kind: FaultKind, place: Place) -> Self {
-        Self { file: defuse(file).into(), kind, place, snippet: None }
+        Self { file: defuse(file).into(), kind, place, snippet: None, in_full: true }
     }
 
     /// What is wrong.
@@ -92,10 +97,10 @@ impl Diagnostic for Fault {
     }
 }
 
-/// All faults of one manifest: every one counted, the first [`MAX_DETAILED_FAULTS`] kept.
+/// All faults of one manifest: every one counted, the first [`MAX_KEPT_FAULTS`] kept.
 ///
-/// `Display` is the [summary](Faults::summary), and the kept faults are its related diagnostics, so that handing a
-/// `Faults` to miette shows them all.
+/// `Display` is the [summary](Faults::summary). The first ten faults of each code are its related diagnostics, so that miette
+/// shows these in full; the others are [in brief](Faults::in_brief).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults {
     file: Arc<str>,
@@ -113,41 +118,54 @@ impl Faults {
 
     /// Counts a fault, and keeps it while there is room.
     pub fn push(&mut self, fault: Fault) {
-        self.count(&fault.kind);
+        let in_full = self.count(&fault.kind);
         if self.has_room() {
-            self.kept.push(fault);
+            self.kept.push(Fault { in_full, ..fault });
         }
     }
 
     /// Counts a fault at the bytes `at` of `extent`, and keeps it while there is room. Text that may hold a secret is not
     /// kept.
     pub(super) fn push_at(&mut self, kind: FaultKind, extent: Extent<'_>, at: Range<usize>) {
-        self.count(&kind);
+        let in_full = self.count(&kind);
         if self.has_room() {
             let place = extent.place(at.start);
-            let snippet = (!suspected(extent.text)).then(|| extent.snippet(&self.file, at));
-            self.kept.push(Fault { file: Arc::clone(&self.file), kind, place, snippet });
+            let snippet = (in_full && !suspected(extent.text)).then(|| extent.snippet(&self.file, at));
+            self.kept.push(Fault { file: Arc::clone(&self.file), kind, place, snippet, in_full });
         }
     }
 
     /// Counts a fault that has a place but no text worth showing, and keeps it while there is room.
     pub(super) fn push_bare(&mut self, kind: FaultKind, place: Place) {
-        self.push(Fault { file: Arc::clone(&self.file), kind, place, snippet: None });
+        self.push(Fault { file: Arc::clone(&self.file), kind, place, snippet: None, in_full: true });
     }
 
-    fn count(&mut self, kind: &FaultKind) {
-        *self.by_code.entry(kind.code()).or_default() += 1;
+    /// Counts a fault, and says whether it is to be shown in full.
+    fn count(&mut self, kind: &FaultKind) -> bool {
         self.of_file |= kind.is_of_file();
+        let count = self.by_code.entry(kind.code()).or_default();
+        *count += 1;
+        *count <= MAX_IN_FULL
     }
 
     fn has_room(&self) -> bool {
-        self.kept.len() < MAX_DETAILED_FAULTS
+        self.kept.len() < MAX_KEPT_FAULTS
     }
 
     /// The faults that were kept, in the order in which they were found.
     #[must_use]
     pub fn kept(&self) -> &[Fault] {
         &self.kept
+    }
+
+    /// Those that are shown in full: the first ten of each code.
+    pub fn in_full(&self) -> impl Iterator<Item = &Fault> {
+        self.kept.iter().filter(|fault| fault.in_full)
+    }
+
+    /// The others that were kept, for a line each.
+    pub fn in_brief(&self) -> impl Iterator<Item = &Fault> {
+        self.kept.iter().filter(|fault| !fault.in_full)
     }
 
     /// How many there are, kept or not.
@@ -174,7 +192,7 @@ impl Faults {
         self.of_file
     }
 
-    /// One sentence: how many, in which file, of which kinds, and how many of them are shown.
+    /// One sentence: how many, in which file, of which kinds.
     #[must_use]
     pub fn summary(&self) -> String {
         let total = self.total();
@@ -183,12 +201,7 @@ impl Faults {
         }
         let kinds: Vec<_> =
             self.by_code.iter().map(|(code, n)| format!("{n} {}", code.trim_start_matches("manifest::"))).collect();
-        let mut summary =
-            format!("{total} fault{} in {}: {}", if total == 1 { "" } else { "s" }, self.file, kinds.join(", "));
-        if total > self.kept.len() as u64 {
-            summary.push_str(&format!(" (the first {} are shown)", self.kept.len()));
-        }
-        summary
+        format!("{total} fault{} in {}: {}", if total == 1 { "" } else { "s" }, self.file, kinds.join(", "))
     }
 }
 
@@ -202,7 +215,7 @@ impl std::error::Error for Faults {}
 
 impl Diagnostic for Faults {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.kept.iter().map(|fault| fault as &dyn Diagnostic)))
+        Some(Box::new(self.in_full().map(|fault| fault as &dyn Diagnostic)))
     }
 }
 
@@ -215,14 +228,15 @@ mod tests {
         let mut faults = Faults::new("m.csv");
         assert_eq!(faults.summary(), "no faults in m.csv");
         let extent = Extent { text: "a b\n", line: 2, offset: 5 };
-        for _ in 0..1000 {
+        for _ in 0..1001 {
             faults.push_at(FaultKind::NameMissing, extent, 0..3);
         }
         assert!(!faults.are_of_file());
         faults.push(Fault::without_text("m.csv", FaultKind::NoRows, extent.place(0)));
         assert!(faults.are_of_file());
-        assert_eq!((faults.total(), faults.kept().len()), (1001, MAX_DETAILED_FAULTS));
-        assert_eq!(faults.summary(), "1001 faults in m.csv: 1000 name_missing, 1 no_rows (the first 100 are shown)");
+        assert_eq!((faults.total(), faults.kept().len()), (1002, MAX_KEPT_FAULTS));
+        assert_eq!((faults.in_full().count(), faults.in_brief().count()), (10, MAX_KEPT_FAULTS - 10));
+        assert_eq!(faults.summary(), "1002 faults in m.csv: 1001 name_missing, 1 no_rows");
         assert_eq!(faults.kept()[0].one_line(), "m.csv:2:1: the key pair's name is missing [manifest::name_missing]");
     }
 }

@@ -33,7 +33,7 @@ use std::io::{self, Read};
 
 pub use self::columns::NearMiss;
 pub use self::duplicate::{Claim, Duplicate};
-pub use self::fault::{Fault, Faults, MAX_DETAILED_FAULTS};
+pub use self::fault::{Fault, Faults, MAX_KEPT_FAULTS};
 pub use self::first_line::FirstLine;
 pub use self::kind::FaultKind;
 pub use self::looks::Looks;
