@@ -16,10 +16,10 @@ use crate::plan::recreated::{Earlier, IfRecreated, learn};
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct AgainArgs {
     /// Run a manifest once more although a run of it is finished; key pairs re-created since then are skipped
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long)]
     pub(super) again: bool,
     /// Continue this manifest's run if there is one, or show again how it ended; else begin one
-    #[arg(long, env = "KEYBATCH_RESUME", conflicts_with = "dry_run")]
+    #[arg(long, env = "KEYBATCH_RESUME")]
     pub(super) resume: bool,
     /// What to do about key pairs whose name an earlier run of another manifest knew under another identity
     #[arg(long, env = "KEYBATCH_IF_RECREATED", value_name = "WHAT", default_value = "warn")]
@@ -49,6 +49,18 @@ impl From<Recreated> for IfRecreated {
 }
 
 impl AgainArgs {
+    /// Refuses two answers to one question. Not by clap, for which a variable that says "no" is an answer, too.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(super) fn check(self) -> Result<(), CliError> {
+        if self.again && self.resume {
+            let message = "--again begins a new run, --resume continues the one that is there: use one of them";
+            return Err(CliError::new(Exit::Usage, message).sent(Sent::Nothing));
+        }
+        Ok(())
+    }
+
     /// These settings, for the journal.
     pub(super) fn named(&self) -> Vec<(&'static str, String)> {
         let if_recreated = match self.if_recreated {
@@ -171,12 +183,33 @@ pub(super) async fn admit(
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub(super) async fn likely(past: Option<&SqliteReader>, sha256: &str) -> Result<Option<RunId>, CliError> {
+pub(super) async fn likely(
+    past: Option<&SqliteReader>,
+    sha256: &str,
+    journal: &Path,
+) -> Result<Option<RunId>, CliError> {
     let Some(past) = past else { return Ok(None) };
+    // A rehearsal whose world is kept beside the journal goes on there, and nowhere else.
     let goes_on = |record: &RunRecord| {
-        record.manifest_sha256.as_deref() == Some(sha256) && matches!(record.state.as_str(), "running" | "stopped")
+        record.manifest_sha256.as_deref() == Some(sha256)
+            && matches!(record.state.as_str(), "running" | "stopped")
+            && !(record.sandbox && world_directory(journal, record.run).exists())
     };
     Ok(past.runs().await?.into_iter().rev().find(goes_on).map(|record| record.run))
+}
+
+/// What a dry run says of a run that would not begin.
+pub(super) fn say_instead(context: &Context, admitted: &Admitted) -> Exit {
+    match admitted {
+        Admitted::Begin { .. } => {}
+        Admitted::GoOn(record) => {
+            context.ui.say(&format!("dry run: this would continue run {} ({})", record.run, record.state));
+        }
+        Admitted::Finished(record) => {
+            context.ui.say(&format!("dry run: this would begin nothing, since run {} is finished", record.run));
+        }
+    }
+    Exit::Success
 }
 
 fn unfinished(record: &RunRecord) -> CliError {

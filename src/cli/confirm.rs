@@ -122,6 +122,8 @@ pub(super) fn print_plan(context: &Context, plan: &Plan, connection: &Connection
         context.ui.data(&format!("{}\n", lines.join("\n")))?;
     } else {
         let first: Vec<_> = plan.first.iter().map(|(name, region)| json!({"name": name, "region": region})).collect();
+        let nothing_there: Vec<_> =
+            plan.nothing_there().map(|(region, rows)| json!({"region": region, "rows": rows})).collect();
         let notes: Vec<_> = plan
             .notes
             .iter()
@@ -137,6 +139,7 @@ pub(super) fn print_plan(context: &Context, plan: &Plan, connection: &Connection
             "endpoint": connection.endpoint,
             "plan": plan.sealed,
             "note_counts": plan.note_counts,
+            "nothing_there": nothing_there,
             "notes": notes,
             "first": first,
         });

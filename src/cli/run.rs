@@ -125,6 +125,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.region = args.region.clone();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     let policy = args.options.policy(Policy::default())?;
+    args.again.check()?;
     if !args.again.resume {
         refuse_without_terminal(&args, context)?;
     }
@@ -192,6 +193,7 @@ async fn work(
         let place = Place::BuiltIn { world: world.name(), journal: &context.journal };
         match again::admit(args.again, past.as_ref(), &sha256, place).await? {
             Admitted::Begin { .. } => {}
+            other if args.dry_run => return Ok(again::say_instead(context, &other)),
             Admitted::GoOn(record) => {
                 return carry_on(&args.options, context, signals, open, began, record, None).await;
             }
@@ -201,10 +203,12 @@ async fn work(
     let region = staged.regions.first().map(String::as_str);
     // A run's requests name it, so those of a run that may go on name that one.
     let may_go_on = args.again.resume && matches!(goal, Goal::Service);
-    let named = if may_go_on { again::likely(past.as_ref(), &sha256).await?.unwrap_or(run) } else { run };
+    let named =
+        if may_go_on { again::likely(past.as_ref(), &sha256, &context.journal).await?.unwrap_or(run) } else { run };
     let mut connection = connect(&args.options, &policy, context, named, region, goal, None).await?;
     let is_again = match again::admit(args.again, past.as_ref(), &sha256, Place::Connected(&connection)).await? {
         Admitted::Begin { again } => again,
+        other if args.dry_run => return Ok(again::say_instead(context, &other)),
         Admitted::GoOn(record) => {
             let connection = (record.run == named).then_some(connection);
             return carry_on(&args.options, context, signals, open, began, record, connection).await;
