@@ -119,3 +119,44 @@ pub(super) fn hints_of(unreached: &Unreached) -> Vec<String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ProxyUsed;
+
+    fn unreached(hitch: Hitch) -> Unreached {
+        let host = "lightsail.eu-nowhere-9.amazonaws.com".to_owned();
+        Unreached { host, region: "eu-nowhere-9".to_owned(), setting: None, proxy: None, hitch }
+    }
+
+    /// A region that does not exist shows as a name without an address (seen with
+    /// aws-sdk-lightsail 1.135.0).
+    #[test]
+    fn a_region_that_does_not_exist_is_suspected() {
+        let nowhere = unreached(Hitch::NotResolved);
+        let said = nowhere.to_string();
+        assert!(
+            said.contains("lightsail.eu-nowhere-9.amazonaws.com") && said.contains("(region eu-nowhere-9)"),
+            "{said}"
+        );
+        let hints = hints_of(&nowhere).join("\n");
+        assert!(hints.contains("has the region eu-nowhere-9"), "{hints}");
+        assert!(!hints.contains("credentials") && !hints.contains("clock"), "{hints}");
+    }
+
+    #[test]
+    fn hints_are_about_what_led_there() {
+        let proxy = |address: &str| Some(ProxyUsed { address: address.to_owned(), variable: "ALL_PROXY".to_owned() });
+        let of = |change: &dyn Fn(&mut Unreached)| {
+            let mut unreached = unreached(Hitch::NotConnected);
+            change(&mut unreached);
+            hints_of(&unreached).join("\n")
+        };
+        assert!(of(&|it| it.setting = Some("AWS_ENDPOINT_URL".into())).starts_with("check AWS_ENDPOINT_URL"));
+        assert!(of(&|it| it.proxy = proxy("http://p:1")).contains("NO_PROXY=lightsail.eu-nowhere-9.amazonaws.com"));
+        assert!(of(&|it| it.proxy = proxy("socks5://p:1")).contains("SOCKS"));
+        assert!(of(&|it| it.hitch = Hitch::UnknownIssuer).contains("AWS_CA_BUNDLE"));
+        assert!(of(&|_| ()).contains("HTTPS_PROXY"));
+    }
+}

@@ -17,8 +17,9 @@ const EXAMPLE_REGION: &str = "us-east-1";
 /// All of it.
 pub(super) async fn way(options: &AwsOptions) -> Vec<Finding> {
     let (region, mut findings) = region(options).await;
-    findings.extend(addresses(options, region.as_deref()).await);
-    findings.extend(proxies(&Proxies::read(&options.variables)));
+    let (addresses, line) = addresses(options, region.as_deref()).await;
+    findings.extend(line);
+    findings.extend(proxies(&Proxies::read(&options.variables), &addresses));
     findings.extend(certificates(options).await);
     findings
 }
@@ -42,7 +43,7 @@ async fn region(options: &AwsOptions) -> (Option<String>, Vec<Finding>) {
 }
 
 /// One line that is true: where requests of both services go, as the SDK resolves it.
-async fn addresses(options: &AwsOptions, region: Option<&str>) -> Vec<Finding> {
+async fn addresses(options: &AwsOptions, region: Option<&str>) -> (Vec<Address>, Option<Finding>) {
     let resolved = async {
         let port = AwsLightsail::load(options).await?;
         let mut found = Vec::new();
@@ -52,10 +53,13 @@ async fn addresses(options: &AwsOptions, region: Option<&str>) -> Vec<Finding> {
         Ok::<_, AwsConfigError>(found)
     };
     match resolved.await {
-        Ok(found) => vec![line(&found, region)],
+        Ok(found) => {
+            let line = line(&found, region);
+            (found, Some(line))
+        }
         // Said with the certificates.
-        Err(AwsConfigError::Bundle(_)) => Vec::new(),
-        Err(error) => vec![finding("endpoint", Health::Bad, said(&config_error(&error)))],
+        Err(AwsConfigError::Bundle(_)) => (Vec::new(), None),
+        Err(error) => (Vec::new(), Some(finding("endpoint", Health::Bad, said(&config_error(&error))))),
     }
 }
 
@@ -82,8 +86,22 @@ fn line(addresses: &[Address], region: Option<&str>) -> Finding {
     finding("endpoint", Health::Note, format!("REQUESTS GO ELSEWHERE THAN TO AWS: {all}"))
 }
 
-fn proxies(proxies: &Proxies) -> Vec<Finding> {
-    proxies.described().into_iter().map(|text| finding("proxy", Health::Note, text)).collect()
+/// What the variables say, and which requests follow them.
+fn proxies(proxies: &Proxies, addresses: &[Address]) -> Vec<Finding> {
+    let mut findings: Vec<_> =
+        proxies.described().into_iter().map(|text| finding("proxy", Health::Note, text)).collect();
+    if findings.is_empty() {
+        return findings;
+    }
+    for address in addresses {
+        let name = address.service.name();
+        let text = match address.url.parse().ok().and_then(|uri| proxies.of(&uri)) {
+            Some(proxy) => format!("requests to {name} go through {proxy}"),
+            None => format!("requests to {name} go through no proxy"),
+        };
+        findings.push(finding("proxy", Health::Note, text));
+    }
+    findings
 }
 
 async fn certificates(options: &AwsOptions) -> Vec<Finding> {
