@@ -44,7 +44,7 @@ pub enum Hitch {
     ConnectTimeout,
     /// The certificate was issued by nobody that is trusted here.
     UnknownIssuer,
-    /// The certificate is not valid for this host or now.
+    /// The certificate is not valid for this host, this time or this use.
     Certificate,
     /// Another failure of the TLS handshake.
     Handshake,
@@ -77,7 +77,7 @@ impl fmt::Display for Unreached {
             Hitch::NotConnected => write!(f, "no connection to {end}{way}")?,
             Hitch::ConnectTimeout => write!(f, "connecting to {end} took too long{way}")?,
             Hitch::UnknownIssuer => write!(f, "the certificate of {host} was issued by nobody that is trusted here")?,
-            Hitch::Certificate => write!(f, "the certificate of {host} is not valid for it")?,
+            Hitch::Certificate => write!(f, "the certificate of {host} is not accepted")?,
             Hitch::Handshake => write!(f, "the TLS handshake with {host} failed")?,
             Hitch::ProxyRefused => write!(f, "{end} refused to connect to {host}")?,
             Hitch::ProxyWantsUser => write!(f, "{end} wants a user and a password (407){way}")?,

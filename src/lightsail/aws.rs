@@ -243,6 +243,8 @@ where
         },
     };
     let message = message.or_else(|| metadata.is_none().then(chain));
+    // A proxy's 407 is an answer, but says nothing of the service.
+    let message = message.or_else(|| unreached.as_ref().map(ToString::to_string));
     let message = message.map(|text| String::from_utf8_lossy(&without_token(text.as_bytes())).into_owned());
     let unreached = unreached.map(Box::new);
     ApiError { class, cause, error_type, code, message, docs: fields.docs, tip: fields.tip, unreached }
