@@ -219,11 +219,12 @@ async fn identify(port: &AwsLightsail) -> Result<(Caller, Option<String>), CliEr
             tokio::time::sleep(Duration::from_millis(300 * u64::from(tries))).await;
             continue;
         }
-        let (hints, error_class) = (network::hints(&error), error.class);
+        let (hints, error_class, nobody) = (network::hints(&error), error.class, error.unreached.is_some());
         let message = format!("cannot determine the caller's identity (sts:GetCallerIdentity): {}", error.summary());
         let error = CliError::new(Exit::Environment, message).code(Code::Caller);
         let sent = if error_class == Class::NotSent { Sent::Nothing } else { Sent::Reads };
-        let located = port.credentials();
+        // Whose they are is no matter where nobody was reached.
+        let located = port.credentials().filter(|_| !nobody);
         let source = located.map(|located| format!("the credentials come from {located}"));
         let renewal = located.and_then(Located::renewal).filter(|_| error_class == Class::RefusedForAll);
         let hints = source.into_iter().chain(renewal).chain(hints);
