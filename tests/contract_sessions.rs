@@ -8,6 +8,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 use support::{Act, Bench, Effect, HOME, invariants, row, safety, summary};
 
 /// A run whose only request hangs, killed while it does.
@@ -226,4 +227,39 @@ fn requests_that_never_left_are_not_counted() {
     let sessions = bench
         .query("SELECT json_extract(body, '$.requests.delete') AS deletes FROM entries WHERE kind = 'session_closed'");
     assert_eq!(sessions[0]["deletes"], 1, "{done}");
+}
+
+/// Who has the lock is said; and that nobody has it, of a run whose process was killed (seen: `running` for ever).
+// SEMANTICS: P48
+#[test]
+fn a_run_says_who_works_on_it_and_that_nobody_does() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.world.always("DeleteKeyPair", "*", Act::hang());
+    let live = bench.spawn_run(&bench.manifest(&names), &["--attempt-timeout", "60s"]);
+    bench.world.wait_for_deletes(1);
+    let pid = live.pid();
+    let locked = bench.keybatch(&["resume", "--output", "json"]).exits(8);
+    assert_eq!(locked.json()["code"], "journal.locked", "{locked}");
+    assert!(locked.stderr.contains(&format!("keybatch run, process {pid} on ")), "{locked}");
+    assert!(bench.keybatch(&["doctor"]).stdout.contains(&format!("process {pid}")));
+    let state = |command: &str| {
+        let done = bench.keybatch(&[command, "--output", "json"]).exits(0);
+        let data: Value = serde_json::from_str(&done.stdout).unwrap();
+        let run = if data.is_array() { data[0].clone() } else { data };
+        (run["state"].as_str().unwrap_or_default().to_owned(), done)
+    };
+    assert_eq!((state("runs").0, state("show").0), ("running".into(), "running".into()));
+    live.kill();
+    for command in ["runs", "show"] {
+        let (said, done) = state(command);
+        assert_eq!(said, "interrupted", "{done}");
+        assert!(done.stderr.contains("keybatch resume "), "{done}");
+    }
+    assert!(bench.keybatch(&["runs"]).exits(0).stdout.contains("interrupted"));
+    let again = bench.run(&bench.manifest(&names), &[]).exits(11);
+    assert!(again.stderr.contains("interrupted") && again.stderr.contains("keybatch resume "), "{again}");
+    bench.world.heal();
+    bench.resume().exits(0);
+    assert_eq!((state("runs").0, state("show").0), ("finished".into(), "finished".into()));
 }

@@ -6,6 +6,7 @@ use super::code::Code;
 use super::connect::{Connection, world_directory};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use super::liveness::at_rest;
 use super::{Context, shown};
 use crate::domain::RunId;
 use crate::journal::sqlite::stage::Stage;
@@ -214,7 +215,7 @@ pub(super) fn say_instead(context: &Context, admitted: &Admitted) -> Exit {
 
 fn unfinished(record: &RunRecord) -> CliError {
     let run = record.run;
-    CliError::new(Exit::Unfinished, format!("run {run} of this manifest is not finished ({})", record.state))
+    CliError::new(Exit::Unfinished, format!("run {run} of this manifest is not finished ({})", at_rest(&record.state)))
         .hint(format!("continue it with: keybatch resume {run}"))
 }
 
@@ -283,7 +284,13 @@ pub(super) fn only_unfinished(runs: Vec<RunRecord>, context: &Context) -> Result
 
 fn command(record: &RunRecord) -> String {
     let account = record.account.as_deref().unwrap_or("none");
-    format!("keybatch resume {} ({}, {} rows, account {})", record.run, record.state, record.rows, shown(account))
+    format!(
+        "keybatch resume {} ({}, {} rows, account {})",
+        record.run,
+        at_rest(&record.state),
+        record.rows,
+        shown(account)
+    )
 }
 
 #[cfg(test)]

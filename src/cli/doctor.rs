@@ -225,7 +225,10 @@ fn lock(path: &Path) -> Vec<Finding> {
     }
     match Lock::take(path) {
         Ok(_) => vec![finding("lock", Health::Good, "free")],
-        Err(JournalError::Locked { .. }) => vec![finding("lock", Health::Note, "another session is at work")],
+        Err(JournalError::Locked { holder, .. }) => {
+            let by = holder.map(|by| format!(": {by}")).unwrap_or_default();
+            vec![finding("lock", Health::Note, format!("another session is at work{by}"))]
+        }
         Err(error) => vec![finding("lock", Health::Bad, error.to_string())],
     }
 }

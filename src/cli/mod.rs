@@ -32,6 +32,7 @@ mod sum_up;
 mod summary;
 mod doctor;
 mod export;
+mod liveness;
 mod log;
 mod query;
 mod runs;

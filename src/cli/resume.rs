@@ -62,7 +62,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     }
     let checkpoint_to = args.options.checkpoint_to.as_deref();
     let went_on = async {
-        let open = OpenJournal::open(context, &context.journal, checkpoint_to).await?;
+        let open = OpenJournal::open(context, "resume", &context.journal, checkpoint_to).await?;
         go_on(&args, context, signals.clone(), open, began).await
     };
     tokio::select! {

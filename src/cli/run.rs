@@ -140,7 +140,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let checkpoint_to = args.options.checkpoint_to.as_deref().filter(|_| !args.dry_run);
     let run = RunId(Uuid::now_v7());
     let worked = async {
-        let open = OpenJournal::open(context, &journal_path, checkpoint_to).await?;
+        let open = OpenJournal::open(context, "run", &journal_path, checkpoint_to).await?;
         work(&args, context, policy, input, &journal_path, open, run, signals.clone()).await
     };
     tokio::select! {

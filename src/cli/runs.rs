@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::liveness::{Liveness, goes_on_with};
 use super::{CliError, Context, Exit, Format, shown};
 use crate::audit::runs::short;
 use crate::journal::sqlite::{Cell, SqliteReader};
@@ -18,7 +19,11 @@ pub(super) struct Args {}
 
 pub(super) async fn run(_: &Args, context: &Context) -> Result<Exit, CliError> {
     let reader = SqliteReader::open(&context.journal).await?;
-    let (names, rows) = reader.runs_view().await?;
+    let (names, mut rows) = reader.runs_view().await?;
+    let interrupted = name_interrupted(&names, &mut rows, Liveness::of(&context.journal));
+    for command in &interrupted {
+        context.ui.talk(format!("interrupted: no session works on it; go on with: {command}"));
+    }
     if context.ui.format != Format::Table {
         let mut stream = context.ui.stream(&names)?;
         rows.iter().try_for_each(|row| stream.row(row))?;
@@ -46,6 +51,24 @@ pub(super) async fn run(_: &Args, context: &Context) -> Result<Exit, CliError> {
     }
     stream.end()?;
     Ok(Exit::Success)
+}
+
+/// Gives the runs that nobody works on although their session has no end the state that commands have for it; those of them that
+/// can be resumed.
+fn name_interrupted(names: &[String], rows: &mut [Vec<Cell>], liveness: Liveness) -> Vec<String> {
+    let column = |name: &str| names.iter().position(|known| known == name);
+    let (Some(state), Some(id)) = (column("state"), column("run_id")) else { return Vec::new() };
+    let mut next = Vec::new();
+    for row in rows {
+        let stored = row.get(state).and_then(Cell::as_text).unwrap_or_default().to_owned();
+        let run = row.get(id).and_then(Cell::as_text).unwrap_or_default().to_owned();
+        let said = liveness.state(&stored);
+        if said != stored {
+            next.extend(goes_on_with(&stored, &run));
+            row[state] = Cell::Text(said.to_owned());
+        }
+    }
+    next
 }
 
 /// A run as people see it in a list.

@@ -22,7 +22,7 @@ use super::run::plan_error;
 use super::signals::Signals;
 use super::sum_up::{Own, stored_head, sum_up};
 use super::summary::{Head, State, StopWord, Summary, say, say_to_people};
-use crate::domain::{AttemptTime, Clock, OutcomeCounts, Policy, RunId, SystemClock};
+use crate::domain::{AttemptTime, Clock, OutcomeCounts, Policy, RunId, SystemClock, time_text};
 use crate::execute::control::{Control, Stop, StoppedBy};
 use crate::execute::decide::StopCause;
 use crate::execute::lane::{Counts, Lane};
@@ -32,7 +32,7 @@ use crate::execute::{LaneWork, Shared, work_off};
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{Event, PlanSealed, Requests, RunFinished, RunStopped, SessionClosed, SessionOpened};
 use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore, log_in_use};
-use crate::journal::{Draft, Journal, JournalError, Lock, TargetRecord, WriterOptions};
+use crate::journal::{Draft, Holder, Journal, JournalError, Lock, TargetRecord, WriterOptions};
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
 
@@ -50,13 +50,29 @@ pub(super) struct OpenJournal {
 
 impl OpenJournal {
     /// Takes the lock and opens the journal at `path`. Runs that died while planning are closed.
-    pub(super) async fn open(context: &Context, path: &Path, checkpoint_to: Option<&Path>) -> Result<Self, CliError> {
-        Self::take(context, path, checkpoint_to).await.map_err(|error| error.sent(Sent::Nothing))
+    pub(super) async fn open(
+        context: &Context,
+        command: &str,
+        path: &Path,
+        checkpoint_to: Option<&Path>,
+    ) -> Result<Self, CliError> {
+        Self::take(context, command, path, checkpoint_to).await.map_err(|error| error.sent(Sent::Nothing))
     }
 
-    async fn take(context: &Context, path: &Path, checkpoint_to: Option<&Path>) -> Result<Self, CliError> {
-        let lock = lock(path).await?;
+    async fn take(
+        context: &Context,
+        command: &str,
+        path: &Path,
+        checkpoint_to: Option<&Path>,
+    ) -> Result<Self, CliError> {
+        let mut lock = lock(path).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        lock.sign(&Holder {
+            command: command.to_owned(),
+            pid: std::process::id(),
+            host: context.environment.host(),
+            since: time_text(clock.now()),
+        });
         let store = SqliteStore::open(path).await?;
         let writer = WriterOptions {
             clock: Arc::clone(&clock),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::liveness::{Liveness, goes_on_with};
 use super::runs::to_the_second;
 use super::{CliError, Code, Context, Exit, Format, shown};
 use crate::audit::runs::{LATEST, RunError, resolve};
@@ -23,7 +24,11 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     let reader = SqliteReader::open(&context.journal).await?;
     let run = resolve(&reader, &args.run).await?;
     match &args.row {
-        None => show_run(&facts(&reader, &run).await?, context)?,
+        None => {
+            let mut facts = facts(&reader, &run).await?;
+            name_interrupted(&mut facts, context);
+            show_run(&facts, context)?;
+        }
         Some(wanted) => {
             let mut stories = Vec::new();
             for row in rows(&reader, &run, wanted).await? {
@@ -62,6 +67,24 @@ impl From<RowError> for CliError {
 /// What everything about a rehearsal begins with.
 pub(super) fn sandbox_label(run: &RunRecord) -> &'static str {
     if run.sandbox { "SANDBOX " } else { "" }
+}
+
+/// Says of a run that nobody works on although its session has no end that it is interrupted, and what goes on with it.
+fn name_interrupted(facts: &mut RunFacts, context: &Context) {
+    let stored = facts.state.clone();
+    let said = Liveness::of(&context.journal).state(&stored);
+    if said == stored {
+        return;
+    }
+    facts.state = said.to_owned();
+    for (name, value) in &mut facts.facts {
+        if name == "state" {
+            *value = said.into();
+        }
+    }
+    if let Some(command) = goes_on_with(&stored, &facts.run) {
+        context.ui.talk(format!("interrupted: no session works on it; go on with: {command}"));
+    }
 }
 
 fn show_run(facts: &RunFacts, context: &Context) -> Result<(), CliError> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::entry::EntryError;
+use super::lock::Holder;
 
 /// What went wrong with a journal. Cheap to clone: after the first one, every caller gets it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,10 +38,12 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// Another session holds it.
-    #[error("the journal is locked by another session ({path})")]
+    #[error("the journal is locked by another session ({path}){}", holder.as_ref().map(|by| format!(": {by}")).unwrap_or_default())]
     Locked {
         /// The lock file.
         path: PathBuf,
+        /// Who holds it, where the file says so.
+        holder: Option<Box<Holder>>,
     },
     /// The database refused. Whether a commit that failed is there is unknown.
     #[error("the journal's database failed")]

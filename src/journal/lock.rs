@@ -1,15 +1,44 @@
 //! One session at a time: an operating-system lock on a file of its own, which survives nothing but the process.
+//!
+//! What the file says about its holder is for people: it stays when the process is gone, and only the lock itself decides.
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::JournalError;
+
+/// The longest text about a holder that is read.
+const MAX_HOLDER_BYTES: u64 = 4096;
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The subcommand.
+    pub command: String,
+    /// The process id.
+    pub pid: u32,
+    /// The machine's name.
+    pub host: String,
+    /// Since when (RFC 3339).
+    pub since: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { command, pid, host, since } = self;
+        write!(f, "keybatch {command}, process {pid} on {host}, since {since}")
+    }
+}
 
 /// The lock of a journal; given up when dropped, or when the process ends in whatever way.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -20,7 +49,7 @@ impl Lock {
     /// [`JournalError::Locked`] where another session holds it.
     pub fn take(path: &Path) -> Result<Self, JournalError> {
         let lock_path = lock_path(path);
-        let unusable = |error: std::io::Error| JournalError::Unusable {
+        let unusable = |error: io::Error| JournalError::Unusable {
             path: path.to_owned(),
             reason: format!("its lock file {} cannot be used: {error}", lock_path.display()),
         };
@@ -32,11 +61,42 @@ impl Lock {
         options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(nofollow);
         let file = options.open(&lock_path).map_err(unusable)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(JournalError::Locked { path: lock_path }),
+            Ok(()) => Ok(Self { file }),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Locked { path: lock_path, holder: holder(&file) }),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
     }
+
+    /// Says in the file who holds it. It is only talk: where it cannot be written, the lock holds all the same.
+    pub fn sign(&mut self, holder: &Holder) {
+        let text = serde_json::to_string(holder).unwrap_or_default();
+        let signed = self.file.set_len(0).and_then(|()| writeln!(self.file, "{text}"));
+        if let Err(error) = signed {
+            tracing::debug!(%error, "the lock file does not say who holds it");
+        }
+    }
+
+    /// Whether a session works with the journal at `path` at this moment; `None` where that cannot be determined.
+    #[must_use]
+    pub fn is_held(path: &Path) -> Option<bool> {
+        let file = match File::open(lock_path(path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(false),
+            Err(_) => return None,
+        };
+        // Given up at once; a session that begins in this moment tries again.
+        match file.try_lock_shared() {
+            Ok(()) => Some(false),
+            Err(TryLockError::WouldBlock) => Some(true),
+            Err(TryLockError::Error(_)) => None,
+        }
+    }
+}
+
+fn holder(file: &File) -> Option<Box<Holder>> {
+    let mut text = String::new();
+    file.take(MAX_HOLDER_BYTES).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 fn lock_path(path: &Path) -> PathBuf {
@@ -53,10 +113,29 @@ mod tests {
     fn a_second_session_is_kept_out_until_the_first_is_gone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal.db");
+        assert_eq!(Lock::is_held(&path), Some(false));
         let first = Lock::take(&path).unwrap();
+        assert_eq!(Lock::is_held(&path), Some(true));
         assert!(matches!(Lock::take(&path), Err(JournalError::Locked { .. })));
         drop(first);
+        assert_eq!(Lock::is_held(&path), Some(false));
         assert!(Lock::take(&path).is_ok());
+    }
+
+    #[test]
+    fn whoever_is_kept_out_learns_by_whom() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.db");
+        let since = "2026-11-29T00:00:00Z".to_owned();
+        let holder = Holder { command: "run".into(), pid: 7, host: "web1".into(), since };
+        let mut first = Lock::take(&path).unwrap();
+        assert!(matches!(Lock::take(&path), Err(JournalError::Locked { holder: None, .. })));
+        first.sign(&Holder { host: "a".repeat(100), ..holder.clone() });
+        drop(first);
+        let mut second = Lock::take(&path).unwrap();
+        second.sign(&holder);
+        let Err(JournalError::Locked { holder: Some(found), .. }) = Lock::take(&path) else { panic!("not kept out") };
+        assert_eq!(*found, holder);
     }
 
     #[test]

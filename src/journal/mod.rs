@@ -29,7 +29,7 @@ pub(crate) use entry::tests::values as any_json;
 pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, MAX_INTEGER, Sealed};
 pub use error::JournalError;
 pub use event::Event;
-pub use lock::Lock;
+pub use lock::{Holder, Lock};
 pub use writer::{Journal, OnCheckpoint, Stamp, WriterOptions};
 
 use merkle::Frontier;

@@ -236,6 +236,11 @@ impl Live {
         Self { child, readers: Some((drain(stdout), drain(stderr))), start: Instant::now() }
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal; a process that is gone already is no error.
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let _gone = rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal);
