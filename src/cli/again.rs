@@ -216,6 +216,7 @@ pub(super) fn say_instead(context: &Context, admitted: &Admitted) -> Exit {
 fn unfinished(record: &RunRecord) -> CliError {
     let run = record.run;
     CliError::new(Exit::Unfinished, format!("run {run} of this manifest is not finished ({})", at_rest(&record.state)))
+        .of_run(run)
         .hint(format!("continue it with: keybatch resume {run}"))
 }
 
@@ -224,6 +225,7 @@ fn finished(record: &RunRecord) -> CliError {
     let label = if record.sandbox { "the rehearsal" } else { "run" };
     CliError::new(Exit::Refused, format!("this manifest was run already: {label} {run} is finished"))
         .code(Code::RunFinished)
+        .of_run(run)
         .hint(format!("see how it ended with: keybatch show {run}"))
         .hint("run it once more with --again: that skips key pairs that were re-created since")
 }

@@ -52,6 +52,8 @@ fn a_finished_manifest_is_refused_and_again_spares_what_was_re_created() {
         for dry in [&["--dry-run"][..], &[]] {
             let done = bench.run(path, dry).exits(4);
             assert!(done.said().contains(&run) && done.said().contains("--again"), "{done}");
+            let error = done.json();
+            assert_eq!((&error["code"], &error["run"]), (&"run.finished".into(), &run.clone().into()), "{done}");
         }
     }
     let again = bench.run(&manifest, &["--again"]).exits(3);
@@ -178,6 +180,8 @@ fn run_resume_does_what_is_left_to_do() {
     let run = run_of(&begun);
     let refused = bench.run(&manifest, &["--again"]).exits(11);
     assert!(refused.said().contains(&format!("keybatch resume {run}")), "{refused}");
+    let error = refused.json();
+    assert_eq!((&error["code"], &error["run"]), (&"run.unfinished".into(), &run.clone().into()), "{refused}");
     bench.run(&manifest, &["--dry-run"]).exits(11);
     // What is confirmed already is not asked for once more.
     let ended = bench.run_unconfirmed(&manifest, &["--resume"]).exits(0);
