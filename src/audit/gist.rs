@@ -80,7 +80,10 @@ pub fn gist(entry: &Entry) -> String {
         ),
         Event::RunStopped(stopped) => {
             let detail = stopped.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
-            format!("{}{detail}", stopped.why)
+            let targets: Vec<_> =
+                stopped.targets.iter().map(|target| format!("{} ({})", target.region, target.why)).collect();
+            let targets = if targets.is_empty() { String::new() } else { format!("; alone: {}", targets.join(", ")) };
+            format!("{}{detail}{targets}", stopped.why)
         }
         Event::RunFinished(finished) => format!("{} rows", finished.rows),
         Event::CheckpointMade(made) => format!("{} entries, root {}", made.size, made.root),

@@ -154,8 +154,26 @@ fn confirmed(started: &RunStarted) -> Result<(), String> {
 pub(super) const RESUMABLE: [&str; 6] = ["signal", "max_failures", "max_deletes", "max_duration", "breaker", "journal"];
 pub(super) const CLOSING: [&str; 4] = ["refused", "declined", "abandoned", "failed"];
 
+/// Why a target stops alone.
+const TARGET_STOPS: [&str; 8] = [
+    "refused_for_all",
+    "all_denied",
+    "endpoint_gone",
+    "throttled_for_long",
+    "nothing_leaves",
+    "cannot_read",
+    "nothing_readable",
+    "doubtful",
+];
+
 fn reason(stopped: &RunStopped) -> Result<(), String> {
     let why = stopped.why.as_str();
+    if let Some(target) = stopped.targets.iter().find(|target| !TARGET_STOPS.contains(&target.why.as_str())) {
+        return Err(format!("no target stops for {:?}", target.why));
+    }
+    if CLOSING.contains(&why) && !stopped.targets.is_empty() {
+        return Err(format!("no target stops in a run that is {why}"));
+    }
     if RESUMABLE.contains(&why) || CLOSING.contains(&why) { Ok(()) } else { Err(format!("no run stops for {why:?}")) }
 }
 

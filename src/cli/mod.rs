@@ -30,6 +30,7 @@ mod session;
 mod signals;
 mod sum_up;
 mod summary;
+mod targets;
 mod doctor;
 mod export;
 mod liveness;

@@ -1,5 +1,6 @@
 //! `keybatch resume`: go on with a run, without guessing.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::again::only_unfinished;
@@ -139,10 +140,11 @@ pub(super) async fn carry_on(
         probed = probe_lanes(&session, &record, &policy, &lanes) => probed?,
         () = session.signals.first.cancelled() => return session.leave_by_signal().await,
     };
-    if let Some(error) = probed {
-        return session.leave(error).await;
-    }
-    session.work(policy, &sealed, lanes).await
+    let closed = match probed {
+        Probed::Leave(error) => return session.leave(error).await,
+        Probed::Closed(closed) => closed,
+    };
+    session.work(policy, &sealed, lanes, &closed).await
 }
 
 /// What a session needs to go on with a run.
@@ -197,40 +199,57 @@ async fn stopped_early(context: &Context, open: &OpenJournal, record: &RunRecord
 /// not permitted there: some may be protected from being read by their tags.
 const PROBES: [u32; 2] = [20, 3];
 
+/// What reading a key pair of each target showed.
+enum Probed {
+    /// Nothing may be sent.
+    Leave(PlanError),
+    /// Key pairs may not be read in these targets; the others go on.
+    Closed(BTreeMap<i64, PlanError>),
+}
+
 /// Reads a key pair of each target that has rows left, before anything is sent: whoever may not do that could settle
-/// nothing, and answers from elsewhere than the run is bound to must not go unseen.
+/// nothing there, and answers from elsewhere than the run is bound to must not go unseen.
 async fn probe_lanes(
     session: &Session<'_>,
     record: &RunRecord,
     policy: &Policy,
     lanes: &[(TargetRecord, Arc<Lane<AwsLightsail>>)],
-) -> Result<Option<PlanError>, CliError> {
+) -> Result<Probed, CliError> {
+    let mut closed = BTreeMap::new();
+    let mut open = false;
     for (target, lane) in lanes {
         let reader = &session.open.reader;
         let mut names = reader.names_to_delete(record.run_no, target.target_no, false, PROBES[0]).await?;
         if !names.is_empty() {
             names.extend(reader.names_to_delete(record.run_no, target.target_no, true, PROBES[1]).await?);
         }
-        let mut refused = None;
-        for name in names {
-            match probe(lane, &name, policy.settle_timeout).await {
-                Ok(Probe::Denied(said)) => {
-                    let (action, target) = ("lightsail:GetKeyPair", lane.target.clone());
-                    refused = Some(PlanError::NotPermitted { action, target, said });
-                }
-                Ok(Probe::Read | Probe::NoAnswer) => {
-                    refused = None;
-                    break;
-                }
-                Err(PlanError::Journal(error)) => return Err(error.into()),
-                Err(error) => return Ok(Some(error)),
-            }
-        }
-        if refused.is_some() {
-            return Ok(refused);
+        let is_left = !names.is_empty();
+        match probe_one(lane, names, policy).await {
+            Ok(None) => open |= is_left,
+            Ok(Some(refused)) => drop(closed.insert(target.target_no, refused)),
+            Err(PlanError::Journal(error)) => return Err(error.into()),
+            Err(error) => return Ok(Probed::Leave(error)),
         }
     }
-    Ok(None)
+    if open {
+        return Ok(Probed::Closed(closed));
+    }
+    Ok(closed.pop_first().map_or(Probed::Closed(BTreeMap::new()), |(_, error)| Probed::Leave(error)))
+}
+
+/// Reads one of these key pairs; the refusal, where none of them may be read.
+async fn probe_one(
+    lane: &Lane<AwsLightsail>,
+    names: Vec<String>,
+    policy: &Policy,
+) -> Result<Option<PlanError>, PlanError> {
+    let mut refused = None;
+    for name in names {
+        let Probe::Denied(said) = probe(lane, &name, policy.settle_timeout).await? else { return Ok(None) };
+        let (action, target) = ("lightsail:GetKeyPair", lane.target.clone());
+        refused = Some(PlanError::NotPermitted { action, target, said });
+    }
+    Ok(refused)
 }
 
 /// The run that is meant: the named one, or the only unfinished one.

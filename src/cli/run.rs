@@ -1,5 +1,6 @@
 //! `keybatch run`: ingest a manifest, observe, record every intent, confirm, and delete at a safe rate.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -360,7 +361,7 @@ async fn execute(
         };
         work.push((target, lane));
     }
-    session.work(policy, &plan.sealed, work).await
+    session.work(policy, &plan.sealed, work, &BTreeMap::new()).await
 }
 
 /// Refuses to begin what only a person could confirm where there is none.
@@ -457,10 +458,9 @@ async fn refuse_manifest(
     let opened = session_opened(context, "run", &args.options, policy, None, args.sandbox.is_some(), &args.named());
     let session = opened.session.clone();
     let stopped = RunStopped {
-        why: "refused".into(),
-        detail: Some(format!("{}: {}", args.manifest.display(), faults.summary())),
         faults: faults.by_code().iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
         manifest: ingested.map(manifest_entry),
+        ..RunStopped::new("refused", Some(format!("{}: {}", args.manifest.display(), faults.summary())))
     };
     let closed = SessionClosed { session, requests: Default::default(), elapsed_ms: 0 };
     let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];

@@ -1,5 +1,6 @@
 //! What `run` and `resume` have in common: the journal with its lock, a session's entries, the work, and its end.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -22,6 +23,7 @@ use super::run::plan_error;
 use super::signals::Signals;
 use super::sum_up::{Own, stored_head, sum_up};
 use super::summary::{Head, State, StopWord, Summary, say, say_to_people};
+use super::targets::Targets;
 use crate::domain::{AttemptTime, Clock, OutcomeCounts, Policy, RunId, SystemClock, time_text};
 use crate::execute::control::{Control, Stop, StoppedBy};
 use crate::execute::decide::StopCause;
@@ -107,12 +109,8 @@ impl OpenJournal {
             if record.state != "planning" {
                 continue;
             }
-            let stopped = RunStopped {
-                why: "abandoned".into(),
-                detail: Some("its process died while planning; nothing was sent".into()),
-                faults: Default::default(),
-                manifest: None,
-            };
+            let stopped =
+                RunStopped::new("abandoned", Some("its process died while planning; nothing was sent".into()));
             self.journal.append(vec![draft(record.run, Event::RunStopped(stopped))]).await?;
             let run = record.run;
             context.ui.talk(format!("run {run} died while planning: nothing was sent, it is closed as abandoned"));
@@ -265,12 +263,14 @@ impl Session<'_> {
         }))
     }
 
-    /// Works the run off until it is finished or stopped, and ends the session.
+    /// Works the run off until each target is finished or stopped, and ends the session. In the targets that are `closed`
+    /// key pairs may not be read: they stop at once.
     pub(super) async fn work(
         &self,
         policy: Policy,
         sealed: &PlanSealed,
         lanes: Vec<(TargetRecord, Arc<Lane<AwsLightsail>>)>,
+        closed: &BTreeMap<i64, PlanError>,
     ) -> Result<Exit, CliError> {
         let begin = async {
             let record = self.record().await?;
@@ -284,6 +284,9 @@ impl Session<'_> {
         let total: u64 = pending.iter().map(|(_, rows)| rows).sum();
         let control = Arc::new(Control::new(self.options.limits(sealed.deletes)));
         self.signals.steer(&control);
+        for (target_no, error) in closed {
+            control.stop_target(*target_no, StopCause::CannotRead, error.to_string());
+        }
         let progress = Progress::start(&self.context.ui, total, self.sandbox);
         let shown = progress.clone();
         let shared = Arc::new(Shared {
@@ -300,7 +303,8 @@ impl Session<'_> {
         for (target, lane) in &lanes {
             lane.read_at.get().into_iter().for_each(|at| shared.control.was_read(target.target_no, *at));
         }
-        let work = lanes.into_iter().map(|(target, lane)| {
+        let lanes = lanes.into_iter().filter(|(target, _)| !closed.contains_key(&target.target_no));
+        let work = lanes.map(|(target, lane)| {
             let inventory = sealed.targets.iter().find(|seen| seen.region == target.target.region);
             let left = pending.iter().find(|(target_no, _)| *target_no == target.target_no);
             LaneWork {
@@ -335,7 +339,7 @@ impl Session<'_> {
 
     async fn time_is_up(&self, control: &Control) {
         let limit = self.over().await;
-        control.stop(StoppedBy::MaxDuration, format!("--max-duration {limit:?} is over"), None);
+        control.stop(StoppedBy::MaxDuration, format!("--max-duration {limit:?} is over"));
         std::future::pending().await
     }
 
@@ -355,7 +359,7 @@ impl Session<'_> {
 
     /// Ends a session of a resumed run that must not begin to work.
     pub(super) async fn leave(&self, error: PlanError) -> Result<Exit, CliError> {
-        let stop = Stop { by: StoppedBy::Breaker, detail: error.to_string(), cause: None };
+        let stop = Stop { by: StoppedBy::Breaker, detail: error.to_string() };
         match self.end(Some(stop)).await {
             Err(error) => self.end_without_journal(&error).await,
             Ok(summary) => {
@@ -367,12 +371,8 @@ impl Session<'_> {
 
     /// Ends a session of a resumed run that a signal stopped before it began to work.
     pub(super) async fn leave_by_signal(&self) -> Result<Exit, CliError> {
-        self.end_with(Some(Stop {
-            by: StoppedBy::Signal,
-            detail: "by a signal; nothing was sent but reads".into(),
-            cause: None,
-        }))
-        .await
+        self.end_with(Some(Stop { by: StoppedBy::Signal, detail: "by a signal; nothing was sent but reads".into() }))
+            .await
     }
 
     async fn record(&self) -> Result<RunRecord, JournalError> {
@@ -387,15 +387,14 @@ impl Session<'_> {
         let pending = self.open.reader.pending_counts(record.run_no).await?;
         let left: u64 = pending.iter().map(|(_, rows)| rows).sum();
         let outcomes = self.open.reader.counts(&record).await?;
+        let targets = self.targets(&record, &pending).await?;
         // A stop that came after the last row is none.
-        let stop = if left == 0 { None } else { Some(stop.unwrap_or_else(unexplained)) };
+        let stop = if left == 0 { None } else { stop.or_else(|| targets.stop()).or_else(|| Some(unexplained())) };
         let ended = match &stop {
             None => Event::RunFinished(RunFinished { rows: record.rows, outcomes }),
             Some(stop) => Event::RunStopped(RunStopped {
-                why: stop.by.as_str().to_owned(),
-                detail: Some(stop.detail.clone()),
-                faults: Default::default(),
-                manifest: None,
+                targets: targets.entries(),
+                ..RunStopped::new(stop.by.as_str(), Some(stop.detail.clone()))
             }),
         };
         self.open.journal.append(vec![draft(self.run, ended), draft(self.run, self.closed())]).await?;
@@ -406,11 +405,16 @@ impl Session<'_> {
         let head = self.open.close(self.context).await?;
         print_checkpoint(self.context, "at the end of the session", &head);
         summary.head = Head::from(&head);
+        summary.targets = targets.ends(by, stop.as_ref().map(|stop| stop.detail.as_str()));
         if let Some(stop) = &stop {
             self.context.ui.say(&format!("stopped: {}", super::shown(&stop.detail)));
         }
-        let cannot_read = stop.is_some_and(|stop| stop.cause == Some(StopCause::CannotRead));
-        Ok(if cannot_read { summary.exiting(Exit::Environment) } else { summary })
+        Ok(if targets.cannot_read() { summary.exiting(Exit::Environment) } else { summary })
+    }
+
+    async fn targets(&self, record: &RunRecord, pending: &[(i64, u64)]) -> Result<Targets, JournalError> {
+        let stopped = self.signals.control().map(|control| control.stopped_targets()).unwrap_or_default();
+        Ok(Targets::new(self.open.reader.targets(record.run_no).await?, pending, stopped))
     }
 
     fn requests(&self) -> Requests {
@@ -507,7 +511,7 @@ impl Session<'_> {
 
     /// Records that the run ends before it was started, for `why`.
     async fn abandon(&self, why: &str, detail: Option<String>, by: Option<StopWord>) -> Result<Summary, JournalError> {
-        let stopped = RunStopped { why: why.to_owned(), detail, faults: Default::default(), manifest: None };
+        let stopped = RunStopped::new(why, detail);
         let drafts = vec![draft(self.run, Event::RunStopped(stopped)), draft(self.run, self.closed())];
         self.open.journal.append(drafts).await?;
         self.open.journal.checkpoint(Some(self.run)).await?;
@@ -537,5 +541,5 @@ pub(super) fn print_checkpoint(context: &Context, when: &str, checkpoint: &Check
 }
 
 fn unexplained() -> Stop {
-    Stop { by: StoppedBy::Breaker, detail: "rows are left that could not be worked on".into(), cause: None }
+    Stop { by: StoppedBy::Breaker, detail: "rows are left that could not be worked on".into() }
 }

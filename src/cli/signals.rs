@@ -115,7 +115,7 @@ impl Signals {
                  exit at once",
                 self.drain.as_secs_f64()
             ));
-            control.stop(StoppedBy::Signal, "stopped by a signal", None);
+            control.stop(StoppedBy::Signal, "stopped by a signal");
         }
         let (second, drain) = (self.second.clone(), self.drain);
         tokio::spawn(async move {
@@ -137,11 +137,16 @@ impl Signals {
         }
     }
 
+    /// What the first signal stops, once there is something.
+    pub(super) fn control(&self) -> Option<Arc<Control>> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// From now on, the first signal stops this.
     pub(super) fn steer(&self, control: &Arc<Control>) {
         *self.control.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(control));
         if self.first.is_cancelled() {
-            control.stop(StoppedBy::Signal, "stopped by a signal", None);
+            control.stop(StoppedBy::Signal, "stopped by a signal");
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What the journal has of a run, as the summary that a session ends with.
 
+use std::collections::BTreeMap;
+
 use super::Context;
 use super::summary::{Head, SessionPart, State, StopWord, Summary};
+use super::targets::Targets;
 use crate::domain::OutcomeCounts;
 use crate::journal::JournalError;
 use crate::journal::event::Requests;
@@ -30,6 +33,8 @@ pub(super) async fn sum_up(
 ) -> Result<Summary, JournalError> {
     let outcomes = reader.counts(record).await?;
     let about = reader.about(record.run_no).await?;
+    let targets = reader.targets(record.run_no).await?;
+    let left = reader.pending_counts(record.run_no).await?;
     let open_seconds = if own.is_closed { 0.0 } else { own.seconds };
     Ok(Summary {
         run: Some(record.run.to_string()),
@@ -48,6 +53,7 @@ pub(super) async fn sum_up(
         manifest: about.manifest,
         manifest_sha256: record.manifest_sha256.clone(),
         plan_root: record.plan_root.clone(),
+        targets: Targets::new(targets, &left, BTreeMap::new()).ends(stopped_by, None),
         operator: Some(about.operator),
         ticket: about.ticket,
         started_at: Some(about.started_at),

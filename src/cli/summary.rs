@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::code::Code;
 use super::error::{CliError, NOT_BEGUN};
 use super::exit::Exit;
+use super::targets::TargetEnd;
 use super::{Context, Format};
 use crate::domain::OutcomeCounts;
 use crate::execute::control::StoppedBy;
@@ -31,6 +32,7 @@ pub(super) struct Summary {
     pub(super) manifest: Option<String>,
     pub(super) manifest_sha256: Option<String>,
     pub(super) plan_root: Option<String>,
+    pub(super) targets: Vec<TargetEnd>,
     pub(super) operator: Option<String>,
     pub(super) ticket: Option<String>,
     pub(super) started_at: Option<String>,
@@ -134,6 +136,7 @@ impl Summary {
             manifest: None,
             manifest_sha256: None,
             plan_root: None,
+            targets: Vec::new(),
             operator: None,
             ticket: None,
             started_at: None,

@@ -2,7 +2,7 @@
 //!
 //! Rules, no I/O: signals, timers and answers are told to it, and the workers ask it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +16,7 @@ use crate::domain::{Class, Outcome};
 /// be a handful of protected key pairs at the top of a manifest.
 const DENIED_ROWS: u64 = 5;
 
-/// After how many rows in doubt, with none settled otherwise between them, the run stops: something is wrong that
+/// After how many rows in doubt, with none settled otherwise between them, a target stops: something is wrong there that
 /// more requests will only make worse.
 const DOUBTFUL_ROWS: u64 = 5;
 
@@ -36,8 +36,15 @@ pub struct Stop {
     pub by: StoppedBy,
     /// For people: what happened, and what to do.
     pub detail: String,
-    /// What a row saw, where one stopped the run.
-    pub cause: Option<StopCause>,
+}
+
+/// Why a target stops alone: nobody is served there, while others may go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetStop {
+    /// What was seen.
+    pub cause: StopCause,
+    /// For people: what happened.
+    pub detail: String,
 }
 
 /// The summary's `stopped_by`.
@@ -84,13 +91,24 @@ struct State {
     stop: Option<Stop>,
     asked: u64,
     failures: u64,
-    doubtful: u64,
     targets: HashMap<i64, TargetView>,
 }
 
+impl State {
+    fn view(&mut self, target_no: i64, session: &CancellationToken) -> &mut TargetView {
+        self.targets.entry(target_no).or_insert_with(|| TargetView::new(session))
+    }
+}
+
 /// What the answers of one target have shown in this session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct TargetView {
+    /// Why it stops, where it stops alone.
+    stop: Option<TargetStop>,
+    /// Ends with that, or with the session.
+    stopping: CancellationToken,
+    /// Rows in doubt in a row.
+    doubtful: u64,
     denied: u64,
     answered_otherwise: bool,
     /// What a denial was found to mean once no row was left but those that hold; it stays so.
@@ -105,6 +123,22 @@ struct TargetView {
 }
 
 impl TargetView {
+    fn new(session: &CancellationToken) -> Self {
+        Self {
+            stop: None,
+            stopping: session.child_token(),
+            doubtful: 0,
+            denied: 0,
+            answered_otherwise: false,
+            latched: false,
+            answered_at: None,
+            read_at: None,
+            active: 0,
+            holding: 0,
+            fed: false,
+        }
+    }
+
     /// No row is left but those that hold: what they hold for will not come.
     fn is_drained(&self) -> bool {
         self.fed && self.holding > 0 && self.active == self.holding
@@ -120,8 +154,8 @@ impl Control {
     }
 
     /// Asks the session to stop: what is in flight is settled, nothing new is sent. The first reason counts.
-    pub fn stop(&self, by: StoppedBy, detail: impl Into<String>, cause: Option<StopCause>) {
-        self.state().stop.get_or_insert_with(|| Stop { by, detail: detail.into(), cause });
+    pub fn stop(&self, by: StoppedBy, detail: impl Into<String>) {
+        self.state().stop.get_or_insert_with(|| Stop { by, detail: detail.into() });
         if by == StoppedBy::Journal {
             self.broken.cancel();
         }
@@ -129,19 +163,36 @@ impl Control {
         self.changed.notify_waiters();
     }
 
-    /// Why it stops, if it does.
+    /// Asks one target to stop in the same way; the others go on. The first reason counts.
+    pub fn stop_target(&self, target_no: i64, cause: StopCause, detail: impl Into<String>) {
+        let mut state = self.state();
+        let view = state.view(target_no, &self.stopping);
+        view.stop.get_or_insert_with(|| TargetStop { cause, detail: detail.into() });
+        let stopping = view.stopping.clone();
+        drop(state);
+        stopping.cancel();
+        self.changed.notify_waiters();
+    }
+
+    /// Why the whole session stops, if it does.
     pub fn stopped(&self) -> Option<Stop> {
         self.state().stop.clone()
     }
 
-    /// Whether nothing new may be sent.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.is_cancelled()
+    /// The targets that stopped alone, by their numbers.
+    pub fn stopped_targets(&self) -> BTreeMap<i64, TargetStop> {
+        let state = self.state();
+        state.targets.iter().filter_map(|(target_no, view)| Some((*target_no, view.stop.clone()?))).collect()
     }
 
-    /// Ends when the session is asked to stop.
-    pub fn stopping(&self) -> &CancellationToken {
-        &self.stopping
+    /// Whether nothing new may be sent to this target.
+    pub fn is_stopping(&self, target_no: i64) -> bool {
+        self.stopping(target_no).is_cancelled()
+    }
+
+    /// Ends when the target or the whole session is asked to stop.
+    pub fn stopping(&self, target_no: i64) -> CancellationToken {
+        self.state().view(target_no, &self.stopping).stopping.clone()
     }
 
     /// Ends when the journal cannot be written any more: nothing may leave then, not even to settle a row (I9).
@@ -160,7 +211,7 @@ impl Control {
         if self.limits.max_deletes.is_some_and(|most| state.asked >= most) {
             drop(state);
             let most = self.limits.max_deletes.unwrap_or_default();
-            self.stop(StoppedBy::MaxDeletes, format!("--max-deletes {most} is reached"), None);
+            self.stop(StoppedBy::MaxDeletes, format!("--max-deletes {most} is reached"));
             return false;
         }
         state.asked += 1;
@@ -170,7 +221,7 @@ impl Control {
     /// Takes note of an answer to a delete.
     pub fn answered(&self, target_no: i64, class: Class, now: Timestamp) {
         let mut state = self.state();
-        let view = state.targets.entry(target_no).or_default();
+        let view = state.view(target_no, &self.stopping);
         match class {
             Class::Denied => view.denied += 1,
             Class::Throttled | Class::SetupInProgress | Class::NotSent | Class::Unanswered | Class::RefusedForAll => {}
@@ -189,7 +240,7 @@ impl Control {
 
     /// A row of this target is taken up.
     pub fn entered(&self, target_no: i64) {
-        self.state().targets.entry(target_no).or_default().active += 1;
+        self.state().view(target_no, &self.stopping).active += 1;
     }
 
     /// A row of this target is let go.
@@ -212,7 +263,7 @@ impl Control {
     /// Changes what is known of a target, and wakes the rows that hold where that tells them something.
     fn view(&self, target_no: i64, change: impl FnOnce(&mut TargetView)) {
         let mut state = self.state();
-        let view = state.targets.entry(target_no).or_default();
+        let view = state.view(target_no, &self.stopping);
         change(view);
         // Latched, because the first row that stops holding ends it.
         let drained = view.is_drained() && !view.latched;
@@ -237,7 +288,7 @@ impl Control {
     /// A key pair of this target was read with a usable result.
     pub fn was_read(&self, target_no: i64, now: Timestamp) {
         let mut state = self.state();
-        let view = state.targets.entry(target_no).or_default();
+        let view = state.view(target_no, &self.stopping);
         view.answered_at = Some(now);
         view.read_at = Some(now);
     }
@@ -248,28 +299,26 @@ impl Control {
         state.targets.get(&target_no).map_or((None, None), |view| (view.answered_at, view.read_at))
     }
 
-    /// Takes note of an outcome, and stops the session where a limit is reached.
-    pub fn settled(&self, outcome: Outcome) {
+    /// Takes note of an outcome, and stops the session where a limit is reached. Says why the target must stop, where its
+    /// rows end in doubt one after the other.
+    #[must_use]
+    pub fn settled(&self, target_no: i64, outcome: Outcome) -> Option<StopCause> {
         let mut state = self.state();
-        match outcome {
-            Outcome::Failed | Outcome::InDoubt => state.failures += 1,
-            _ => {}
-        }
-        match outcome {
-            Outcome::InDoubt => state.doubtful += 1,
-            Outcome::Skipped => {}
-            _ => state.doubtful = 0,
-        }
-        let (failures, doubtful) = (state.failures, state.doubtful);
-        drop(state);
         let failed = matches!(outcome, Outcome::Failed | Outcome::InDoubt);
+        state.failures += u64::from(failed);
+        let failures = state.failures;
+        let view = state.view(target_no, &self.stopping);
+        match outcome {
+            Outcome::InDoubt => view.doubtful += 1,
+            Outcome::Skipped => {}
+            _ => view.doubtful = 0,
+        }
+        let doubtful = view.doubtful;
+        drop(state);
         if failed && self.limits.max_failures.is_some_and(|most| failures >= most) {
-            self.stop(StoppedBy::MaxFailures, format!("{failures} rows failed or are in doubt"), None);
+            self.stop(StoppedBy::MaxFailures, format!("{failures} rows failed or are in doubt"));
         }
-        if doubtful >= DOUBTFUL_ROWS {
-            let detail = format!("{doubtful} rows in a row are in doubt: the service does not answer usably");
-            self.stop(StoppedBy::Breaker, detail, None);
-        }
+        (doubtful >= DOUBTFUL_ROWS).then_some(StopCause::Doubtful)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -319,23 +368,40 @@ mod tests {
     #[test]
     fn the_first_reason_to_stop_counts() {
         let control = Control::new(Limits { max_deletes: Some(1), max_failures: Some(1) });
-        assert!(control.may_ask() && !control.is_stopping());
-        assert!(!control.may_ask() && control.is_stopping());
-        control.settled(Outcome::Failed);
+        assert!(control.may_ask() && !control.is_stopping(1));
+        assert!(!control.may_ask() && control.is_stopping(1));
+        assert_eq!(control.settled(1, Outcome::Failed), None);
         assert_eq!(control.stopped().map(|stop| stop.by), Some(StoppedBy::MaxDeletes));
     }
 
     // SEMANTICS: P43
     #[test]
-    fn doubts_in_a_row_stop_the_run_and_single_ones_do_not() {
+    fn doubts_in_a_row_stop_their_target_and_single_ones_do_not() {
         let control = Control::new(Limits::default());
         for _ in 0..20 {
-            control.settled(Outcome::InDoubt);
-            control.settled(Outcome::Deleted);
+            assert_eq!(control.settled(1, Outcome::InDoubt), None);
+            assert_eq!(control.settled(1, Outcome::Deleted), None);
         }
-        assert!(!control.is_stopping());
-        (0..DOUBTFUL_ROWS).for_each(|_| control.settled(Outcome::InDoubt));
-        assert_eq!(control.stopped().map(|stop| stop.by), Some(StoppedBy::Breaker));
+        for _ in 1..DOUBTFUL_ROWS {
+            assert_eq!(control.settled(1, Outcome::InDoubt), None);
+            assert_eq!(control.settled(2, Outcome::Deleted), None, "another target's successes say nothing");
+        }
+        assert_eq!(control.settled(1, Outcome::InDoubt), Some(StopCause::Doubtful));
+    }
+
+    #[test]
+    fn a_target_stops_alone_and_the_session_stops_all() {
+        let control = Control::new(Limits::default());
+        let (one, other) = (control.stopping(1), control.stopping(2));
+        control.stop_target(1, StopCause::RefusedForAll, "expired");
+        control.stop_target(1, StopCause::EndpointGone, "later");
+        assert!(one.is_cancelled() && control.is_stopping(1) && !other.is_cancelled() && !control.is_stopping(2));
+        assert_eq!(control.stopped(), None);
+        let stopped = control.stopped_targets();
+        assert_eq!(stopped.keys().copied().collect::<Vec<_>>(), [1]);
+        assert_eq!(stopped[&1], TargetStop { cause: StopCause::RefusedForAll, detail: "expired".into() });
+        control.stop(StoppedBy::Signal, "");
+        assert!(other.is_cancelled() && control.is_stopping(3), "one that nobody has asked for yet, too");
     }
 
     #[test]

@@ -76,11 +76,11 @@ pub enum Step {
     Hold,
     /// The row has reached its outcome.
     Settle(Outcome, Evidence),
-    /// The run must stop; the row stays as it is.
+    /// The target must stop; the row stays as it is.
     Stop(StopCause),
 }
 
-/// Why a row stops the whole run.
+/// Why a target stops alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopCause {
     /// Credentials, clock or sign-up: refused for everyone.
@@ -97,6 +97,25 @@ pub enum StopCause {
     CannotRead,
     /// Nothing usable is answered, to readings either.
     NothingReadable,
+    /// Its rows end in doubt one after the other. No row shows that: [`Control`](super::control::Control) counts.
+    Doubtful,
+}
+
+impl StopCause {
+    /// The word that the journal uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RefusedForAll => "refused_for_all",
+            Self::AllDenied => "all_denied",
+            Self::EndpointGone => "endpoint_gone",
+            Self::ThrottledForLong => "throttled_for_long",
+            Self::NothingLeaves => "nothing_leaves",
+            Self::CannotRead => "cannot_read",
+            Self::NothingReadable => "nothing_readable",
+            Self::Doubtful => "doubtful",
+        }
+    }
 }
 
 /// What follows from seeing the key pair of the plan still there.

@@ -314,6 +314,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         Step::Stop(StopCause::CannotRead) => {
             [("stops where it may not read", found == Some(Found::Denied)), OK, OK, OK]
         }
+        Step::Stop(StopCause::Doubtful) => [("no row shows that others end in doubt", false), OK, OK, OK],
         Step::Stop(StopCause::NothingReadable) => [
             ("stops where nothing is readable", found == Some(Found::NoAnswer) && in_vain && !asked),
             ("stops only where nobody is answered", situation.answered_at.is_none()),

@@ -315,13 +315,7 @@ fn word(step: Step) -> String {
         Step::WaitUntil(_) => "wait".into(),
         Step::Hold => "hold".into(),
         Step::Settle(outcome, evidence) => format!("{outcome}/{}", evidence.as_str()),
-        Step::Stop(StopCause::RefusedForAll) => "stop/refused_for_all".into(),
-        Step::Stop(StopCause::NothingReadable) => "stop/nothing_readable".into(),
-        Step::Stop(StopCause::AllDenied) => "stop/all_denied".into(),
-        Step::Stop(StopCause::EndpointGone) => "stop/endpoint_gone".into(),
-        Step::Stop(StopCause::ThrottledForLong) => "stop/throttled_for_long".into(),
-        Step::Stop(StopCause::NothingLeaves) => "stop/nothing_leaves".into(),
-        Step::Stop(StopCause::CannotRead) => "stop/cannot_read".into(),
+        Step::Stop(cause) => format!("stop/{}", cause.as_str()),
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
     Some(text)
 }
 
-/// One sentence on why a row stopped the run.
+/// One sentence on why a target stopped, as the row that stopped it saw it.
 #[must_use]
 pub(super) fn stop_detail(cause: StopCause, row: &RowState, target: &Target) -> String {
     let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
@@ -98,11 +98,18 @@ pub(super) fn stop_detail(cause: StopCause, row: &RowState, target: &Target) -> 
         StopCause::EndpointGone => format!("no connection to Lightsail in {target} could be made: {said}"),
         StopCause::ThrottledForLong => format!("{target} refused every request for ten minutes: {said}"),
         StopCause::NothingLeaves => format!("for ten minutes no request could leave for {target}: {said}"),
+        StopCause::Doubtful => doubtful_detail(target),
         StopCause::NothingReadable => format!("{target} gives no usable answer to lightsail:GetKeyPair: {said}"),
         StopCause::CannotRead => {
             format!("lightsail:GetKeyPair is not permitted in {target}, so nothing can be settled: {said}")
         }
     }
+}
+
+/// The same for rows that ended in doubt.
+#[must_use]
+pub(super) fn doubtful_detail(target: &Target) -> String {
+    format!("rows of {target} end in doubt one after the other: the service does not answer usably")
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Inventory {
             return Ok(None);
         }
         tracing::debug!(target_no, pages = kept.pages, "reading the inventory again");
-        kept.refresh(shared, lane, rows_left).await?;
+        kept.refresh(shared, lane, target_no, rows_left).await?;
         let now = shared.clock.now();
         // The next one would be as slow, and its first pages too old before its last one came.
         kept.given_up |= !kept.oldest.is_some_and(|at| is_fresh(at, now, fresh));
@@ -118,6 +118,7 @@ impl Kept {
         &mut self,
         shared: &Shared,
         lane: &Lane<L>,
+        target_no: i64,
         rows_left: u64,
     ) -> Result<(), JournalError> {
         let region = lane.target.region.clone();
@@ -158,7 +159,7 @@ impl Kept {
             let draft = Draft { run: Some(shared.run), row: None, event: Event::Observed(Box::new(seen)) };
             shared.journal.append(vec![draft]).await?;
             let endless = next.is_some() && (next == token || self.pages >= rows_left);
-            if failed || endless || self.pairs.len() > MOST_KEPT || shared.control.is_stopping() {
+            if failed || endless || self.pairs.len() > MOST_KEPT || shared.control.is_stopping(target_no) {
                 self.given_up = true;
                 self.pairs.clear();
                 return Ok(());

@@ -42,8 +42,8 @@ impl<L: Lightsail> Worker<L> {
     pub(super) async fn read(&mut self, level: u32) -> Result<Flow, JournalError> {
         let shared = Arc::clone(&self.shared);
         // Where a request of ours may have taken effect, a session that stops looks all the same.
-        let never = CancellationToken::new();
-        let stopping = if self.state.unread { &never } else { shared.control.stopping() };
+        let stopping =
+            if self.state.unread { CancellationToken::new() } else { shared.control.stopping(self.target_no) };
         let again = self.state.rereads > 0 && !self.state.delete_seen;
         let waited = async {
             pause(level).await;
@@ -71,7 +71,7 @@ impl<L: Lightsail> Worker<L> {
             permit = self.lane.pacer.acquire() => permit,
         };
         let request = || self.lane.port.get_key_pair(region, name);
-        let Reading { reply, requests, throttled } = self.lane.read_with(permit, stopping, patience, request).await?;
+        let Reading { reply, requests, throttled } = self.lane.read_with(permit, &stopping, patience, request).await?;
         let (pair, error) = split(reply.result);
         let found = match (&pair, &error) {
             (Some(pair), _) if pair.name != *name => Found::NoAnswer,

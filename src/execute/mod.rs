@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::domain::{Class, Clock, Outcome, Policy, RunId};
+use crate::domain::{Class, Clock, Outcome, Policy, RunId, Target};
 use crate::journal::event::{Event, IntentRecorded, RowSettled, Verdict};
 use crate::journal::{Draft, Entry, Journal, JournalError, PendingRow, RunReader, TargetRecord};
 use crate::lightsail::Lightsail;
@@ -75,8 +75,10 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    fn settled(&self, outcome: Outcome) {
-        self.control.settled(outcome);
+    fn settled(&self, target_no: i64, target: &Target, outcome: Outcome) {
+        if let Some(cause) = self.control.settled(target_no, outcome) {
+            self.control.stop_target(target_no, cause, detail::doubtful_detail(target));
+        }
         (self.on_settled)(outcome);
     }
 }
@@ -94,7 +96,7 @@ pub struct LaneWork<L> {
     pub rows_left: u64,
 }
 
-/// Works off every row without an outcome, all targets at once, until they are settled or the session stops. Rows of
+/// Works off every row without an outcome, all targets at once, until each target is finished or has stopped. Rows of
 /// which a request may have left go first.
 ///
 /// # Errors
@@ -114,7 +116,7 @@ pub async fn work_off<L: Lightsail, R: RunReader>(
     while let Some(joined) = tasks.join_next().await {
         let ended = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         if let Err(error) = ended {
-            shared.control.stop(control::StoppedBy::Journal, error.to_string(), None);
+            shared.control.stop(control::StoppedBy::Journal, error.to_string());
             first_error = first_error.and(Err(error));
         }
     }
@@ -144,7 +146,7 @@ async fn work_lane<L: Lightsail, R: RunReader>(
     let mut result = fed.map(drop);
     loop {
         if let Err(error) = &result {
-            feeder.shared.control.stop(control::StoppedBy::Journal, error.to_string(), None);
+            feeder.shared.control.stop(control::StoppedBy::Journal, error.to_string());
         }
         let Some(joined) = rows.join_next().await else { return result };
         result = result.and(finished(joined));
@@ -196,7 +198,7 @@ impl<L: Lightsail> Feeder<L> {
         for &touched_only in passes {
             let mut after = 0;
             loop {
-                if self.shared.control.is_stopping() && !touched_only {
+                if self.shared.control.is_stopping(self.target_no) && !touched_only {
                     return Ok(false);
                 }
                 let page = reader.pending(self.shared.run_no, self.target_no, after, PAGE, touched_only).await?;
@@ -217,7 +219,7 @@ impl<L: Lightsail> Feeder<L> {
         for taken in denied {
             self.start(taken, rows).await;
         }
-        Ok(!self.shared.control.is_stopping())
+        Ok(!self.shared.control.is_stopping(self.target_no))
     }
 
     /// Builds what is known of each row of a page, and settles those that the plan itself settles.
@@ -265,7 +267,7 @@ impl<L: Lightsail> Feeder<L> {
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
         // Taken here, so that rows are asked for in the plan's order. One that is only to be settled takes its place,
         // too: that bounds how many key pairs can be in doubt at once.
-        let stopping = self.shared.control.stopping();
+        let stopping = self.shared.control.stopping(self.target_no);
         let take = async {
             let waiting = Arc::clone(&self.waiting).acquire_owned().await.ok();
             (waiting, Arc::clone(&self.shared.in_flight).acquire_owned().await.ok())
@@ -299,7 +301,7 @@ impl<L: Lightsail> Feeder<L> {
             shared.control.left(target_no);
             drop(place);
             if let Err(error) = &result {
-                shared.control.stop(control::StoppedBy::Journal, error.to_string(), None);
+                shared.control.stop(control::StoppedBy::Journal, error.to_string());
             }
             result
         });
@@ -326,7 +328,7 @@ impl<L: Lightsail> Feeder<L> {
         let (outcomes, drafts): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
         self.inventory.rows_left.fetch_sub(outcomes.len() as u64, Ordering::Relaxed);
         self.shared.journal.append(drafts).await?;
-        outcomes.into_iter().for_each(|outcome| self.shared.settled(outcome));
+        outcomes.into_iter().for_each(|outcome| self.shared.settled(self.target_no, &self.lane.target, outcome));
         Ok(())
     }
 }

@@ -12,7 +12,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use super::Shared;
-use super::control::StoppedBy;
 use super::decide::{Situation, Step, StopCause, decide};
 use super::detail::{detail, stop_detail};
 use super::inventory::Inventory;
@@ -51,7 +50,7 @@ pub(super) enum Flow {
 }
 
 impl<L: Lightsail> Worker<L> {
-    /// Works the row off, or leaves it as it is where the session stops.
+    /// Works the row off, or leaves it as it is where the session or its target stops.
     pub(super) async fn work(mut self) -> Result<(), JournalError> {
         loop {
             let step = self.decide();
@@ -100,7 +99,8 @@ impl<L: Lightsail> Worker<L> {
     }
 
     fn stop(&self, cause: StopCause) -> Flow {
-        self.shared.control.stop(StoppedBy::Breaker, stop_detail(cause, &self.state, &self.lane.target), Some(cause));
+        let detail = stop_detail(cause, &self.state, &self.lane.target);
+        self.shared.control.stop_target(self.target_no, cause, detail);
         Flow::Leave
     }
 
@@ -112,7 +112,7 @@ impl<L: Lightsail> Worker<L> {
             let changed = control.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if control.denial(self.target_no) != super::decide::Denial::Unknown || control.is_stopping() {
+            if control.denial(self.target_no) != super::decide::Denial::Unknown || control.is_stopping(self.target_no) {
                 break;
             }
             changed.await;
@@ -131,10 +131,10 @@ impl<L: Lightsail> Worker<L> {
         Flow::Next
     }
 
-    /// Asks to delete the key pair, unless the session stops first.
+    /// Asks to delete the key pair, unless the session or its target stops first.
     async fn send(&mut self, level: u32) -> Result<Flow, JournalError> {
         let (shared, lane) = (Arc::clone(&self.shared), Arc::clone(&self.lane));
-        let stopping = shared.control.stopping();
+        let stopping = shared.control.stopping(self.target_no);
         let waited = async {
             pause(level).await;
             self.take_place().await;
@@ -259,7 +259,7 @@ impl<L: Lightsail> Worker<L> {
         let events = after.into_iter().chain([Event::RowSettled(settled)]).collect();
         self.shared.append(self.row, events).await?;
         self.state.settled = Some((outcome, evidence));
-        self.shared.settled(outcome);
+        self.shared.settled(self.target_no, &self.lane.target, outcome);
         Ok(Flow::Leave)
     }
 }

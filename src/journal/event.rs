@@ -511,6 +511,32 @@ pub struct RunStopped {
     /// The refused manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestIngested>,
+    /// The targets that stopped alone while rows of theirs were left, whatever stopped the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetStopped>,
+}
+
+impl RunStopped {
+    /// Stopped for this, of which nothing more is to be said.
+    #[must_use]
+    pub fn new(why: &str, detail: Option<String>) -> Self {
+        Self { why: why.to_owned(), detail, faults: BTreeMap::new(), manifest: None, targets: Vec::new() }
+    }
+}
+
+/// A target in which nobody is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetStopped {
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// `refused_for_all`, `all_denied`, `endpoint_gone`, `throttled_for_long`, `nothing_leaves`, `cannot_read`,
+    /// `nothing_readable` or `doubtful`.
+    pub why: String,
+    /// For people: what happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// Every row has its outcome.

@@ -9,7 +9,7 @@ use keybatch::domain::{
 use keybatch::journal::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
     Note, Observed, OperationPolled, OverrideUsed, PlanSealed, RateChanged, Requests, RowSettled, RunFinished,
-    RunStarted, RunStopped, SessionClosed, SessionOpened, Severity, Source, TargetInventory, Verdict,
+    RunStarted, RunStopped, SessionClosed, SessionOpened, Severity, Source, TargetInventory, TargetStopped, Verdict,
 };
 use keybatch::journal::{Entry, Event};
 
@@ -273,6 +273,12 @@ pub(crate) fn full() -> Vec<Event> {
             detail: text("1 fault"),
             faults: map([("manifest::name_pattern", 1)]),
             manifest: Some(manifest()),
+            targets: vec![TargetStopped {
+                account: "000000000000".into(),
+                region: "us-east-1".into(),
+                why: "refused_for_all".into(),
+                detail: text("ExpiredTokenException"),
+            }],
         }),
         Event::RunFinished(RunFinished { rows: 1, outcomes: OutcomeCounts { gone: 1, ..OutcomeCounts::default() } }),
         Event::SessionClosed(SessionClosed {
@@ -350,9 +356,13 @@ pub(crate) fn bare() -> Vec<Event> {
             Event::RateChanged(changed) => {
                 Event::RateChanged(RateChanged { learned_per_s: None, learned_is_limit: None, ..changed })
             }
-            Event::RunStopped(stopped) => {
-                Event::RunStopped(RunStopped { detail: None, faults: BTreeMap::new(), manifest: None, ..stopped })
-            }
+            Event::RunStopped(stopped) => Event::RunStopped(RunStopped {
+                detail: None,
+                faults: BTreeMap::new(),
+                manifest: None,
+                targets: Vec::new(),
+                ..stopped
+            }),
             same => same,
         })
         .collect()

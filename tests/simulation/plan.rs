@@ -108,21 +108,24 @@ pub(crate) async fn record(
     let plan_root = base64(&tree.root());
     let count = |verdict| plan.iter().filter(|planned| planned.verdict == verdict).count() as u64;
     let deletes = count(Verdict::Delete);
-    let target = TargetInventory {
-        account: "1".into(),
-        region: "r".into(),
-        key_pairs: rows,
-        pages: 1,
-        instances: None,
-        deletes,
-    };
+    let mut targets: Vec<TargetInventory> = Vec::new();
+    for planned in plan {
+        let deletes = u64::from(planned.verdict == Verdict::Delete);
+        if let Some(target) = targets.iter_mut().find(|target| target.region == planned.region) {
+            target.key_pairs += 1;
+            target.deletes += deletes;
+        } else {
+            let (account, region) = (ACCOUNT.into(), planned.region.into());
+            targets.push(TargetInventory { account, region, key_pairs: 1, pages: 1, instances: None, deletes });
+        }
+    }
     let sealed = PlanSealed {
         plan_root: plan_root.clone(),
         rows,
         deletes,
         skips: count(Verdict::Skip),
         absents: count(Verdict::Absent),
-        targets: vec![target],
+        targets,
     };
     let started = RunStarted { plan_root, deletes: sealed.deletes, confirmed_by: "yes".into(), policy: policy.clone() };
     journal.append(vec![run(Event::PlanSealed(sealed))]).await?;

@@ -11,7 +11,7 @@ use keybatch::execute::lane::{Counts, Lane};
 use keybatch::execute::pace::Pacer;
 use keybatch::execute::rate::{Learned, RateCap};
 use keybatch::execute::{LaneWork, Shared, work_off};
-use keybatch::journal::event::{Event, Requests, RunFinished, RunStopped, SessionClosed};
+use keybatch::journal::event::{Event, Requests, RunFinished, RunStopped, SessionClosed, TargetStopped};
 use keybatch::journal::{Draft, Journal, JournalError, TargetRecord, WriterOptions};
 use tokio::sync::Semaphore;
 
@@ -90,7 +90,7 @@ impl Session<'_> {
                 Some(after) => tokio::time::sleep(after).await,
                 None => std::future::pending().await,
             }
-            control.stop(StoppedBy::Signal, "a signal", None);
+            control.stop(StoppedBy::Signal, "a signal");
             std::future::pending().await
         };
         tokio::select! {
@@ -146,8 +146,8 @@ impl Session<'_> {
             Event::RunFinished(RunFinished { rows, outcomes })
         } else {
             let why = control.stopped().map_or("breaker", |stop| stop.by.as_str());
-            let stopped = RunStopped { why: why.into(), detail: None, faults: Default::default(), manifest: None };
-            Event::RunStopped(stopped)
+            let targets = self.stopped_targets(control);
+            Event::RunStopped(RunStopped { targets, ..RunStopped::new(why, None) })
         };
         let requests = Requests {
             delete: counts.deletes.load(Ordering::Relaxed),
@@ -161,9 +161,27 @@ impl Session<'_> {
         if settled { Ok(Ended::Finished) } else { self.explained(control) }
     }
 
-    /// A session that leaves rows without an outcome says why.
+    /// The targets that stopped alone with rows left.
+    fn stopped_targets(&self, control: &Control) -> Vec<TargetStopped> {
+        let sim = self.handle.sim();
+        let stopped = control.stopped_targets();
+        let targets = sim.ledger.targets().into_iter().zip(1..).filter(|(_, no)| sim.ledger.pending_of(*no) > 0);
+        let entry = |(target, no): (Target, i64)| {
+            let why = stopped.get(&no)?.cause.as_str().to_owned();
+            Some(TargetStopped { account: target.account, region: target.region, why, detail: None })
+        };
+        targets.filter_map(entry).collect()
+    }
+
+    /// A session that leaves rows without an outcome says why, of each target that has some.
     fn explained(&self, control: &Control) -> Result<Ended, JournalError> {
-        if control.stopped().is_none() {
+        let stopped = control.stopped_targets();
+        let explained = {
+            let sim = self.handle.sim();
+            let left = (1..).zip(sim.ledger.targets()).map(|(no, _)| no).filter(|no| sim.ledger.pending_of(*no) > 0);
+            left.into_iter().all(|no| stopped.contains_key(&no))
+        };
+        if control.stopped().is_none() && !explained {
             self.handle.sim().world.breaks("rows are left, and no reason to stop is given".into());
         }
         Ok(Ended::Stopped)

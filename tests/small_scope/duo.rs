@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Class, Evidence, Outcome, Policy};
-use keybatch::execute::control::{Control, Limits, StoppedBy};
+use keybatch::execute::control::{Control, Limits};
 use keybatch::execute::decide::{FEWEST_TRIES, Situation, StopCause};
 use keybatch::execute::row::{RowState, Tries};
 use keybatch::journal::event::{Event, Verdict};
@@ -46,13 +46,13 @@ pub(crate) struct Scope {
 pub(crate) enum Told {
     Answered(i64, Class, [u64; 2]),
     Read(i64, [u64; 2]),
-    Settled(Outcome),
+    Settled(i64, Outcome),
     Asked,
     Entered(i64),
     Left(i64),
     Holds(i64, bool),
     Fed(i64),
-    Stopped(StopCause),
+    Stopped(i64, StopCause),
 }
 
 /// Where a row is in this session.
@@ -132,13 +132,17 @@ impl Duo {
             match *told {
                 Told::Answered(target, class, ticks) => control.answered(target, class, at(ticks[row])),
                 Told::Read(target, ticks) => control.was_read(target, at(ticks[row])),
-                Told::Settled(outcome) => control.settled(outcome),
+                Told::Settled(target, outcome) => {
+                    if let Some(cause) = control.settled(target, outcome) {
+                        control.stop_target(target, cause, "");
+                    }
+                }
                 Told::Asked => drop(control.may_ask()),
                 Told::Entered(target) => control.entered(target),
                 Told::Left(target) => control.left(target),
                 Told::Holds(target, begins) => control.holds(target, begins),
                 Told::Fed(target) => control.fed(target),
-                Told::Stopped(cause) => control.stop(StoppedBy::Breaker, "", Some(cause)),
+                Told::Stopped(target, cause) => control.stop_target(target, cause, ""),
             }
         }
         control
@@ -161,15 +165,16 @@ impl Duo {
             let (answered_at, read_at) = control.answers(target);
             // How long ago something was answered is asked after ten minutes of refusals only, which are not in this world.
             let ages = (answered_at.is_some(), read_at.map(|then| age(self.now[row], then).min(1)));
-            (ages, self.told_of(target), format!("{:?}", control.denial(target))).hash(&mut hasher);
+            let stops = control.is_stopping(target);
+            (ages, self.told_of(target), format!("{:?}", control.denial(target)), stops).hash(&mut hasher);
             hasher.finish()
         });
         rows.sort_unstable();
         let mut hasher = DefaultHasher::new();
         let count = |wanted: fn(&Told) -> bool| self.told.iter().filter(|told| wanted(told)).count();
         let asked = count(|told| matches!(told, Told::Asked));
-        let failed = count(|told| matches!(told, Told::Settled(Outcome::Failed | Outcome::InDoubt)));
-        (rows, self.sessions, self.foreign, self.control(0).is_stopping()).hash(&mut hasher);
+        let failed = count(|told| matches!(told, Told::Settled(_, Outcome::Failed | Outcome::InDoubt)));
+        (rows, self.sessions, self.foreign, self.control(0).stopped().is_some()).hash(&mut hasher);
         (asked, self.scope.limits.max_failures.map(|_| failed)).hash(&mut hasher);
         hasher.finish()
     }
@@ -279,7 +284,7 @@ impl Duo {
         one.state.settled = Some((outcome, evidence));
         (one.phase, one.place) = (Phase::Left, false);
         let target = self.scope.targets[row];
-        self.tell(Told::Settled(outcome)).tell(Told::Left(target))
+        self.tell(Told::Settled(target, outcome)).tell(Told::Left(target))
     }
 
     pub(crate) fn is_over(&self) -> bool {

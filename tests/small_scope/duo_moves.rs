@@ -80,20 +80,20 @@ fn taken_up(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
         return vec![duo.clone().tell(Told::Entered(target)).settle(row, outcome, evidence)];
     }
     let untouched = state.attempts == 0;
-    if control.is_stopping() && untouched {
+    if control.is_stopping(target) && untouched {
         return vec![phase(duo.clone(), row, Phase::Left)];
     }
     // Rows of which a request may have left go first.
     let other = &duo.rows[1 - row];
     let behind = other.phase == Phase::Waiting && other.state.attempts > 0 && duo.scope.targets[1 - row] == target;
     let full = duo.places_taken() >= duo.scope.concurrency;
-    if (untouched && behind) || (full && !control.is_stopping()) {
+    if (untouched && behind) || (full && !control.is_stopping(target)) {
         return Vec::new();
     }
     let mut next = phase(duo.clone(), row, Phase::Working).tell(Told::Entered(target));
-    next.rows[row].place = !control.is_stopping();
+    next.rows[row].place = !control.is_stopping(target);
     let all = (0..2).all(|one| duo.scope.targets[one] != target || next.rows[one].phase != Phase::Waiting);
-    if all && !control.is_stopping() {
+    if all && !control.is_stopping(target) {
         next = next.tell(Told::Fed(target));
     }
     vec![next.said(|| format!("row {row} is taken up"))]
@@ -113,7 +113,7 @@ fn leave(duo: Duo, row: usize) -> Duo {
 
 fn held(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
     let target = duo.scope.targets[row];
-    if control.denial(target) == Denial::Unknown && !control.is_stopping() {
+    if control.denial(target) == Denial::Unknown && !control.is_stopping(target) {
         return Vec::new();
     }
     let next = phase(duo.clone(), row, Phase::Working).tell(Told::Holds(target, false));
@@ -123,7 +123,7 @@ fn held(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
 
 fn work(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
     let target = duo.scope.targets[row];
-    let stopping = control.is_stopping();
+    let stopping = control.is_stopping(target);
     match decide(&duo.rows[row].state, &duo.policy, &duo.situation(control, row)) {
         Step::Done => panic!("a settled row is worked on"),
         Step::Settle(outcome, evidence) => {
@@ -132,7 +132,9 @@ fn work(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
         }
         Step::Stop(cause) => {
             vec![leave(
-                duo.clone().said(|| format!("row {row} stops the run: {cause:?}")).tell(Told::Stopped(cause)),
+                duo.clone()
+                    .said(|| format!("row {row} stops its target: {cause:?}"))
+                    .tell(Told::Stopped(target, cause)),
                 row,
             )]
         }
@@ -214,10 +216,10 @@ fn check_sending(duo: &Duo, row: usize) {
     duo.must(duo.places_taken() <= duo.scope.concurrency, "more in flight than may be");
     let asked = duo.told.iter().filter(|told| matches!(told, Told::Asked)).count() as u64;
     duo.must(duo.scope.limits.max_deletes.is_none_or(|most| asked <= most), "P37: more are asked for than may be");
-    let stopped = duo.told.iter().any(|told| matches!(told, Told::Stopped(_)));
-    duo.must(!stopped, "a request leaves after the run stopped");
+    let stopped = duo.told.iter().any(|told| matches!(told, Told::Stopped(one, _) if *one == duo.scope.targets[row]));
+    duo.must(!stopped, "a request leaves after its target stopped");
     let failed = duo.told.iter().filter(|told| {
-        matches!(told, Told::Settled(keybatch::domain::Outcome::Failed | keybatch::domain::Outcome::InDoubt))
+        matches!(told, Told::Settled(_, keybatch::domain::Outcome::Failed | keybatch::domain::Outcome::InDoubt))
     });
     let most = duo.scope.limits.max_failures.unwrap_or(u64::MAX);
     duo.must((failed.count() as u64) < most, "P38: a request leaves after as many failures as may be");
@@ -386,7 +388,10 @@ fn poll(duo: &Duo, row: usize) -> Vec<Duo> {
 fn session_ends(duo: &Duo, control: &Control) -> Vec<Duo> {
     let over = duo.rows.iter().all(|row| row.phase == Phase::Left);
     if over {
-        duo.must(duo.is_over() || control.is_stopping(), "rows are left, and no reason to stop is given");
+        for row in 0..2 {
+            let explained = duo.rows[row].state.settled.is_some() || control.is_stopping(duo.scope.targets[row]);
+            duo.must(explained, "a row is left, and no reason to stop is given");
+        }
     }
     if duo.is_over() || duo.sessions >= duo.scope.sessions {
         return Vec::new();

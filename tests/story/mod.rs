@@ -385,7 +385,7 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     script.start(7, 2);
     let refused = script.finish(7, 2, Class::Refused);
     script.settle(7, Outcome::Failed, Evidence::Answer, &[refused]);
-    let stopped = event::RunStopped { why: "signal".into(), detail: None, faults: Default::default(), manifest: None };
+    let stopped = event::RunStopped::new("signal", None);
     script.push(None, Event::RunStopped(stopped.clone()));
     script.close("s2");
     script.open("s3");

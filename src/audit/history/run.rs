@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::Trouble;
 use crate::domain::OutcomeCounts;
 use crate::journal::checkpoint::base64;
-use crate::journal::event::{Event, IntentRecorded, PlanSealed, SessionClosed, Source, Verdict};
+use crate::journal::event::{Event, IntentRecorded, PlanSealed, SessionClosed, Source, TargetStopped, Verdict};
 use crate::journal::merkle::{Frontier, Hash};
 
 /// A run's account, endpoint and kind, as each of its sessions has them (I11).
@@ -41,6 +41,8 @@ pub(super) struct Run {
     pub(super) verdicts: [u64; 3],
     pub(super) plan: Frontier,
     pub(super) sealed: Option<String>,
+    /// Account and region of each target of the plan.
+    targets: HashSet<(String, String)>,
     pub(super) started: bool,
     /// `run_finished`, or stopped for good.
     pub(super) ended: Option<&'static str>,
@@ -80,6 +82,7 @@ impl Run {
             verdicts: [0; 3],
             plan: Frontier::default(),
             sealed: None,
+            targets: HashSet::new(),
             started: false,
             ended: None,
             outcomes: OutcomeCounts::default(),
@@ -131,6 +134,7 @@ impl Run {
             }
             Event::RunStopped(stopped) => {
                 self.stopped = true;
+                self.stop_targets(&stopped.targets)?;
                 if self.started && words::CLOSING.contains(&stopped.why.as_str()) {
                     return Err("a run that was started can be resumed, and is not closed".into());
                 }
@@ -212,6 +216,23 @@ impl Run {
         Ok(())
     }
 
+    /// Each is a target of the plan, and is named once.
+    fn stop_targets(&self, stopped: &[TargetStopped]) -> Result<(), Trouble> {
+        let mut named = HashSet::new();
+        for target in stopped {
+            if !self.targets.contains(&(target.account.clone(), target.region.clone())) {
+                return Err(Trouble::Illegal(format!(
+                    "it says that {}/{} stopped, which is no target of the plan",
+                    target.account, target.region
+                )));
+            }
+            if !named.insert(&target.region) {
+                return Err("it says twice that a target stopped".into());
+            }
+        }
+        Ok(())
+    }
+
     fn seal(&mut self, sealed: &PlanSealed) -> Result<(), Trouble> {
         if self.sealed.is_some() {
             return Err("the plan is sealed already".into());
@@ -225,6 +246,8 @@ impl Run {
         same("absents", sealed.absents, self.verdicts[Verdict::Absent as usize])?;
         root("the plan", &base64(&self.plan.root()), &sealed.plan_root)?;
         self.sealed = Some(sealed.plan_root.clone());
+        let targets = sealed.targets.iter().map(|target| (target.account.clone(), target.region.clone()));
+        self.targets = targets.collect();
         Ok(())
     }
 }
