@@ -5,5 +5,9 @@
 
 mod support;
 
+#[path = "identity/credentials.rs"]
+mod credentials;
+#[path = "identity/situations.rs"]
+mod situations;
 #[path = "identity/variables.rs"]
 mod variables;

@@ -78,6 +78,7 @@ fn healthy(state: &mut State, call: &Call, request_id: &str) -> Answer {
     let place = &call.place;
     match call.operation.as_str() {
         "GetCallerIdentity" => caller(&state.account, request_id),
+        "AssumeRole" => assumed(&state.account, request_id),
         "DeleteKeyPair" => delete(state, call, request_id),
         "GetKeyPair" => match state.keys.get(place) {
             Some(pair) => json(200, format!(r#"{{"keyPair":{}}}"#, pair_json(pair, place)), request_id),
@@ -210,6 +211,19 @@ fn caller(account: &str, request_id: &str) -> Answer {
          <Arn>arn:aws:iam::{account}:user/tester</Arn><UserId>AIDATESTER</UserId><Account>{account}</Account>\
          </GetCallerIdentityResult><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>\
          </GetCallerIdentityResponse>"
+    );
+    dressed(200, "text/xml", body, request_id)
+}
+
+/// Credentials of a role, for an hour.
+fn assumed(account: &str, request_id: &str) -> Answer {
+    let until = jiff::Timestamp::from_second(super::world::now_us() / 1_000_000 + 3_600).expect("a time in range");
+    let body = format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><AssumedRoleUser>\
+         <Arn>arn:aws:sts::{account}:assumed-role/cleaner/keybatch</Arn><AssumedRoleId>AROATEST:keybatch</AssumedRoleId>\
+         </AssumedRoleUser><Credentials><AccessKeyId>ASIAOFTHEROLE</AccessKeyId><SecretAccessKey>x</SecretAccessKey>\
+         <SessionToken>t</SessionToken><Expiration>{until}</Expiration></Credentials></AssumeRoleResult>\
+         <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></AssumeRoleResponse>"
     );
     dressed(200, "text/xml", body, request_id)
 }

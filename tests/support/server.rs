@@ -97,6 +97,7 @@ fn answer(
             ended_us: None,
             operation: call.operation.clone(),
             region: call.place.0.clone(),
+            access_key_id: call.access_key_id.clone(),
             name: call.place.1.clone(),
             agent: request.header("user-agent").to_owned(),
             body: call.body.clone(),
@@ -145,6 +146,7 @@ fn answer(
 /// A request, understood.
 #[derive(Debug)]
 pub(crate) struct Call {
+    access_key_id: String,
     pub(crate) operation: String,
     pub(crate) place: Place,
     pub(crate) body: String,
@@ -165,9 +167,10 @@ impl Call {
         };
         let scope = request.header("authorization");
         let scope = scope.split_once("Credential=").map_or("", |(_, rest)| rest);
+        let access_key_id = scope.split('/').next().unwrap_or_default().to_owned();
         let region = scope.split('/').nth(2).unwrap_or("unsigned").to_owned();
         let field = |key: &str| json.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
         let name = field("keyPairName").or_else(|| field("resourceName")).or_else(|| field("operationId"));
-        Self { operation, place: (region, name.unwrap_or_default()), body, json }
+        Self { access_key_id, operation, place: (region, name.unwrap_or_default()), body, json }
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Arrival {
     pub(crate) ended_us: Option<i64>,
     pub(crate) operation: String,
     pub(crate) region: String,
+    /// Whose signature it has.
+    pub(crate) access_key_id: String,
     pub(crate) name: String,
     pub(crate) agent: String,
     pub(crate) body: String,
