@@ -42,7 +42,8 @@ fn signers(bench: &Bench) -> Vec<String> {
     ids
 }
 
-/// Version 0.1.0 asked as the environment's identity, so in another account (field/01; aws-cli#113, mezmo/aura#470).
+/// Version 0.1.0 asked as the environment's identity, so in another account (aws-cli#113, mezmo/aura#470).
+// SEMANTICS: P63
 #[test]
 fn a_profile_that_is_named_wins_over_the_environment() {
     let mut bench = bench_of(
@@ -117,6 +118,7 @@ fn a_helper_that_waits_for_a_touch_is_started_once() {
 
 /// Credentials of 6 s, renewed at half of that in the background: requests go on, each within its own short timeout, and
 /// none is signed with what has expired.
+// SEMANTICS: P63
 #[test]
 fn credentials_are_renewed_ahead_of_their_expiry() {
     let bench = bench_of("", "");
@@ -132,6 +134,7 @@ fn credentials_are_renewed_ahead_of_their_expiry() {
 }
 
 /// Once they have expired nothing is signed with them: the target stops, and says why.
+// SEMANTICS: P63
 #[test]
 fn expired_credentials_sign_nothing() {
     let bench = bench_of("", "");
@@ -144,4 +147,82 @@ fn expired_credentials_sign_nothing() {
     assert!(done.stderr.contains("could not be renewed"), "{done}");
     assert!(done.stderr.contains("exited with code 5"), "{done}");
     assert_eq!(signers(&bench), ["ASIASTART1"]);
+}
+
+/// `USER=ceo keybatch run` recorded the operator as ceo, and `uid:0` where it was unset (version 0.1.0).
+// SEMANTICS: P65
+#[test]
+fn the_operator_is_the_process_and_what_pipelines_say_are_claims() {
+    let mut bench = Bench::new();
+    bench.set("USER", "ceo");
+    bench.set("LOGNAME", "ceo");
+    for (name, value) in [
+        ("SUDO_USER", "amelie"),
+        ("GITHUB_ACTOR", "amelie-dev"),
+        ("GITHUB_SERVER_URL", "https://git.example"),
+        ("GITHUB_REPOSITORY", "infra/keys"),
+        ("GITHUB_RUN_ID", "42"),
+        ("CI_JOB_URL", "https://token:hunter2@ci.example/job/1"),
+        ("GITLAB_USER_LOGIN", ""),
+    ] {
+        bench.set(name, value);
+    }
+    bench.world.key("probe");
+    let done = bench.run(&bench.manifest(&["probe"]), &[]).exits(0);
+    let me = std::process::Command::new("id").arg("-un").output().unwrap();
+    let me = String::from_utf8(me.stdout).unwrap().trim().to_owned();
+    let opened = &bench.query("SELECT body FROM entries WHERE kind = 'session_opened'")[0]["body"];
+    let opened = opened.as_str().map_or_else(|| opened.to_string(), str::to_owned);
+    let opened: serde_json::Value = serde_json::from_str(&opened).unwrap();
+    assert_eq!(opened["user"], me.as_str(), "{opened}");
+    assert!(!opened.to_string().contains("ceo") && !opened.to_string().contains("hunter2"), "{opened}");
+    let claims = &opened["claims"];
+    assert_eq!((&claims["SUDO_USER"], &claims["GITHUB_ACTOR"]), (&"amelie".into(), &"amelie-dev".into()), "{opened}");
+    assert_eq!(claims["GITHUB_RUN_URL"], "https://git.example/infra/keys/actions/runs/42");
+    assert_eq!(claims["CI_JOB_URL"], "https://ci.example/job/1");
+    assert!(claims.get("GITLAB_USER_LOGIN").is_none(), "{done}");
+    bench.keybatch(&["verify"]).exits(0);
+}
+
+/// docs/ENVIRONMENT.md, "Credentials and profiles": each source in turn, as the one before it is taken away.
+#[test]
+fn sources_count_in_the_documented_order() {
+    let mut bench = bench_of(
+        "[profile named]\ncredential_process = true\n[default]\nlogin_session = arn:aws:iam::111122223333:user/one\n",
+        "",
+    );
+    let token = bench.file("token", "jwt").display().to_string();
+    for (name, value) in [
+        ("AWS_ACCESS_KEY_ID", "AKID"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.as_str()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/web"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/"),
+    ] {
+        bench.set(name, value);
+    }
+    bench.unset("AWS_EC2_METADATA_DISABLED");
+    let source = |bench: &Bench, flags: &[&str]| {
+        let args = [&["doctor", "--output", "json"], flags].concat();
+        let findings = bench.keybatch(&args).json();
+        let finding = findings.as_array().unwrap().iter().find(|finding| finding["check"] == "credentials").unwrap();
+        finding["finding"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(source(&bench, &["--profile", "named"]), "profile named: credential_process true");
+    assert_eq!(source(&bench, &[]), "environment: AWS_ACCESS_KEY_ID");
+    bench.unset("AWS_ACCESS_KEY_ID");
+    bench.unset("AWS_SECRET_ACCESS_KEY");
+    assert_eq!(source(&bench, &[]), "profile default: login session arn:aws:iam::111122223333:user/one");
+    bench.set("AWS_PROFILE", "named");
+    assert_eq!(source(&bench, &[]), "profile named: credential_process true");
+    bench.unset("AWS_PROFILE");
+    bench.file(".aws/config", "");
+    let web = "the environment: web identity token, role arn:aws:iam::111122223333:role/web";
+    assert_eq!(source(&bench, &[]), web);
+    bench.unset("AWS_WEB_IDENTITY_TOKEN_FILE");
+    assert_eq!(source(&bench, &[]), "container credentials address");
+    bench.unset("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    assert_eq!(source(&bench, &[]), "instance metadata");
+    bench.set("AWS_EC2_METADATA_DISABLED", "true");
+    assert!(source(&bench, &[]).starts_with("there are no AWS credentials"));
 }

@@ -161,6 +161,7 @@ fn prepared(situation: &Situation) -> Bench {
     bench
 }
 
+// SEMANTICS: P64
 #[test]
 fn each_reason_is_said_as_it_is() {
     for situation in &SITUATIONS {
@@ -189,6 +190,7 @@ fn each_reason_is_said_as_it_is() {
 }
 
 /// Resuming says the same, and leaves the run as it is.
+// SEMANTICS: P64
 #[test]
 fn a_resume_says_the_same() {
     let mut bench = bench_of("", "[good]\naws_access_key_id = AKIDGOOD\naws_secret_access_key = x\n");
