@@ -171,14 +171,15 @@ fn a_message_about_not_found_is_not_a_not_found() {
     assert!(bench.world.has("probe"));
 }
 
-/// Line "not found after any earlier attempt, throttled ones too": settled by looking, never `absent`.
+/// Line "not found after any earlier attempt, throttled ones too": settled by looking. Nothing that may have taken effect was
+/// ever sent, so it is `absent` and never `gone`.
 // SEMANTICS: P29
 #[test]
 fn not_found_after_a_throttle_is_settled() {
     for (act, verdict) in [
-        (Act::type_and_code(400, "NotFoundException", "DoesNotExist").with(Effect::Vanish), "gone/readback"),
+        (Act::type_and_code(400, "NotFoundException", "DoesNotExist").with(Effect::Vanish), "absent/answer"),
         // An operation inside the window of the attempt that was answered "not found" is none of ours.
-        (Act::type_and_code(400, "NotFoundException", "DoesNotExist").with(Effect::Delete), "gone/readback"),
+        (Act::type_and_code(400, "NotFoundException", "DoesNotExist").with(Effect::Delete), "absent/answer"),
     ] {
         let (bench, row) = probe(vec![Act::throttle(), act], &[], 0);
         assert_eq!((row.verdict().as_str(), row.attempts()), (verdict, 2), "{row:#?}");

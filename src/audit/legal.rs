@@ -21,6 +21,8 @@ pub(super) struct Row {
     lossy: bool,
     /// Whether an attempt can have had an effect, whatever came back for it.
     acted: bool,
+    /// The same, of what was not refused before it was executed: without that, nothing is gone by our doing.
+    executed: bool,
     /// What the last reading of the key pair found, where it found anything.
     seen: Option<Seen>,
     /// The same, of those after the last attempt.
@@ -92,6 +94,7 @@ impl Row {
             last: None,
             lossy: false,
             acted: false,
+            executed: false,
             seen: None,
             seen_since: None,
             look: None,
@@ -112,7 +115,7 @@ impl Row {
         if self.settled || self.verdict != Verdict::Delete {
             return;
         }
-        self.lost = true;
+        (self.lost, self.executed) = (true, true);
         if self.answered() == Some(Class::Pending) || self.named {
             return;
         }
@@ -172,7 +175,6 @@ impl Row {
         }
         match self.answered()? {
             Class::Succeeded => Some((Outcome::Deleted, Evidence::Answer)),
-            Class::NotFound if self.attempts == 1 && !self.lost => Some((Outcome::Absent, Evidence::Answer)),
             Class::Refused if !self.lossy => Some((Outcome::Failed, Evidence::Answer)),
             Class::Pending if self.own_succeeded => Some((Outcome::Deleted, Evidence::Operation)),
             _ => None,
@@ -212,6 +214,7 @@ impl Row {
             last: None,
             lossy: self.lossy || self.open || self.last == Some(Class::Unanswered),
             acted: self.acted || self.open,
+            executed: self.executed || self.open,
             seen_since: None,
             look: None,
             search: None,
@@ -238,10 +241,9 @@ impl Row {
         self.open = false;
         self.last = Some(class);
         // Which operation of a name is ours is told by more than what came back: one that failed may be told otherwise later.
-        self.acted |= matches!(
-            class,
-            Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Throttled | Class::Unanswered
-        );
+        self.executed |=
+            matches!(class, Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Unanswered);
+        self.acted |= self.executed || class == Class::Throttled;
         Ok(())
     }
 
@@ -304,15 +306,19 @@ impl Row {
             (Outcome::Gone, Evidence::Readback) => self.shows_gone(),
             (Outcome::Absent, Evidence::Inventory) => match self.verdict {
                 Verdict::Absent => true,
-                Verdict::Delete => !tried && self.look == Some(Found::NotFound),
+                Verdict::Delete if tried => {
+                    self.was_never_executed(Seen::NotFound) && self.answered() != Some(Class::NotFound)
+                }
+                Verdict::Delete => self.look == Some(Found::NotFound),
                 Verdict::Skip => false,
             },
             (Outcome::Absent, Evidence::Answer) => {
-                self.attempts == 1 && !self.lost && self.answered() == Some(Class::NotFound)
+                self.was_never_executed(Seen::NotFound) && self.answered() == Some(Class::NotFound)
             }
             (Outcome::Skipped, Evidence::Note) => match self.verdict {
                 Verdict::Skip => true,
-                Verdict::Delete => !tried && matches!(self.look, Some(Found::Other | Found::NoAnswer | Found::Denied)),
+                Verdict::Delete if tried => self.was_never_executed(Seen::Other),
+                Verdict::Delete => matches!(self.look, Some(Found::Other | Found::NoAnswer | Found::Denied)),
                 Verdict::Absent => false,
             },
             (Outcome::Failed, _) => self.shows_failed(evidence)?,
@@ -334,23 +340,32 @@ impl Row {
     fn shows_deleted(&self) -> bool {
         let named = self.answered() == Some(Class::Pending) && self.seen_since != Some(Seen::Same);
         let acted = self.acted || self.open;
-        acted && self.operation_succeeded && (named || self.seen_since == Some(Seen::NotFound))
+        acted && self.operation_succeeded && (named || self.is_not_there())
     }
 
-    /// Where the name is free, the history was asked whose doing that was, unless an operation is known that may yet say so.
+    fn is_not_there(&self) -> bool {
+        matches!(self.seen_since, Some(Seen::NotFound | Seen::Other))
+    }
+
+    /// Only where something was sent that may have done it. The history was asked whose doing that was, unless an operation is
+    /// known that may yet say so.
     fn shows_gone(&self) -> bool {
         let asked = self.search.is_some() || self.answered() == Some(Class::Pending);
-        match self.seen_since {
-            Some(Seen::Other) => true,
-            Some(Seen::NotFound) => asked && self.search != Some(Found::Operation),
-            _ => false,
-        }
+        let executed = self.executed || self.open;
+        executed && self.is_not_there() && asked && self.search != Some(Found::Operation)
+    }
+
+    /// Whether it was seen so after requests none of which was executed. The history was asked about throttled ones.
+    fn was_never_executed(&self, seen: Seen) -> bool {
+        let asked = self.search.is_some() || !self.acted;
+        let executed = self.executed || self.open;
+        !executed && self.seen_since == Some(seen) && asked && self.search != Some(Found::Operation)
     }
 
     fn shows_failed(&self, evidence: Evidence) -> Result<bool, &'static str> {
         use Class::{Denied, OperationFailed, Pending, Refused, SetupInProgress, Throttled};
         let answered = self.answered();
-        let gone = matches!(self.seen_since, Some(Seen::NotFound | Seen::Other));
+        let gone = self.is_not_there();
         let holds = match evidence {
             Evidence::Answer => matches!(answered, Some(Refused | Denied | Throttled | SetupInProgress)) && !gone,
             Evidence::Operation => {

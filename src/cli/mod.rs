@@ -15,6 +15,7 @@ pub mod error;
 mod error_object;
 pub mod exit;
 mod faults;
+mod ghosts;
 mod trace;
 mod finding;
 mod network;

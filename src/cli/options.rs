@@ -38,6 +38,10 @@ pub(super) struct SessionOptions {
     /// Age at which an observation must be renewed before a delete rests on it [default: 15m]
     #[arg(long, env = "KEYBATCH_MAX_OBSERVATION_AGE", value_name = "TIME", value_parser = duration)]
     pub(super) max_observation_age: Option<Duration>,
+    /// Time for which the service accepts a request of which nothing came back; no other one follows before [default: 5m, 0 for
+    /// a loopback address]
+    #[arg(long, env = "KEYBATCH_SIGNATURE_LIFE", value_name = "TIME", value_parser = duration_or_none)]
+    pub(super) signature_life: Option<Duration>,
     /// Stop after this session has asked for so many key pairs
     #[arg(long, env = "KEYBATCH_MAX_DELETES", value_name = "N")]
     pub(super) max_deletes: Option<u64>,
@@ -85,6 +89,7 @@ impl SessionOptions {
             settle_timeout: self.settle_timeout.unwrap_or(base.settle_timeout),
             operation_timeout: self.operation_timeout.unwrap_or(base.operation_timeout),
             max_observation_age: self.max_observation_age.unwrap_or(base.max_observation_age),
+            signature_life: self.signature_life.unwrap_or(base.signature_life),
             concurrency: self.concurrency.unwrap_or(base.concurrency),
             rate: self.rate.clone().or(base.rate),
         };
@@ -120,6 +125,7 @@ impl SessionOptions {
         put("settle_timeout", Some(duration_text(policy.settle_timeout)));
         put("operation_timeout", Some(duration_text(policy.operation_timeout)));
         put("max_observation_age", Some(duration_text(policy.max_observation_age)));
+        put("signature_life", Some(duration_text(policy.signature_life)));
         put("max_deletes", self.max_deletes.map(|most| most.to_string()));
         put("max_failures", self.max_failures.map(|most| most.to_string()));
         put("max_duration", self.max_duration.map(duration_text));
@@ -202,6 +208,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// The same, or `0`.
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s" | "0ms" | "0m") { Ok(Duration::ZERO) } else { duration(text) }
+}
+
 fn rate(text: &str) -> Result<String, String> {
     text.parse::<RateCap>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
@@ -223,6 +234,9 @@ mod tests {
         for wrong in ["15", "", "soon", "-5s", "0s", "1000000h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(duration_or_none("0"), Ok(Duration::ZERO));
+        assert_eq!(duration_or_none("5m"), Ok(Duration::from_secs(300)));
+        assert!(duration_or_none("5").is_err() && duration_or_none("-1s").is_err());
     }
 
     // SEMANTICS: P36

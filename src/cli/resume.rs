@@ -9,13 +9,14 @@ use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
-use super::session::{OpenJournal, Session, draft, session_opened, wait_out};
+use super::session::{OpenJournal, Session, draft, session_opened};
 use super::signals::Signals;
 use super::sum_up::{Own, stored_head, sum_up};
 use super::summary::{Head, State, StopWord, Summary, say};
-use super::{Context, checkpoints, network};
+use super::{Context, checkpoints, ghosts, network};
 use crate::audit::{Finding, Options, Verdict as Verified, plan_root, verify};
 use crate::domain::Policy;
+use crate::execute::ghost::Ghosts;
 use crate::execute::lane::Counts;
 use crate::execute::lane::Lane;
 use crate::journal::TargetRecord;
@@ -111,7 +112,7 @@ pub(super) async fn carry_on(
         ready = prepare(options, context, &open, &record, connection) => ready,
         () = signals.first.cancelled() => return stopped_early(context, &open, &record).await,
     };
-    let Ready { sealed, policy, targets, connection } = ready.map_err(|error| error.of_run(record.run))?;
+    let Ready { sealed, policy, targets, connection, ghosts } = ready.map_err(|error| error.of_run(record.run))?;
     let opened = session_opened(context, "resume", options, &policy, Some(&connection), record.sandbox, &[]);
     let session = Session {
         context,
@@ -127,6 +128,7 @@ pub(super) async fn carry_on(
         is_kept: true,
         took: OnceLock::new(),
         open,
+        ghosts,
     };
     session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
     let label = if record.sandbox { "sandbox run" } else { "run" };
@@ -153,6 +155,7 @@ struct Ready {
     policy: Policy,
     targets: Vec<TargetRecord>,
     connection: Connection,
+    ghosts: Arc<Ghosts>,
 }
 
 /// Everything that may refuse to go on with the run, and the connection. Sends nothing but reads, and writes nothing.
@@ -180,8 +183,8 @@ async fn prepare(
         None => connect(options, &policy, context, record.run, region, goal, record.endpoint.as_deref()).await?,
     };
     refuse_another(record, &connection)?;
-    wait_out(open, record.run, &connection, context, async |_, _| Ok(true)).await?;
-    Ok(Ready { sealed, policy, targets, connection })
+    let ghosts = ghosts::of_other_runs(open, record.run, &connection, &policy).await?;
+    Ok(Ready { sealed, policy, targets, connection, ghosts })
 }
 
 /// A signal came before the session wrote anything: the run stays as it is.

@@ -18,11 +18,11 @@ use super::options::SessionOptions;
 use super::progress::Planning;
 use super::resume::{already_finished, carry_on};
 use super::scratch::Scratch;
-use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened, wait_out};
+use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened};
 use super::signals::Signals;
 use super::sum_up::{Own, sum_up};
 use super::summary::{Head, State, StopWord, Summary, say};
-use super::{Context, checkpoints, confirm, network};
+use super::{Context, checkpoints, confirm, ghosts, network};
 use crate::domain::{OutcomeCounts, Policy, RunId, Target};
 use crate::execute::control::StoppedBy;
 use crate::execute::lane::Counts;
@@ -235,11 +235,10 @@ struct Begun {
     is_again: bool,
 }
 
-async fn begin(args: &Args, context: &Context, policy: Policy, run: RunId, begun: Begun) -> Result<Exit, CliError> {
-    let Begun { open, signals, began, mut staged, connection, is_again } = begun;
-    let stage = tokio::sync::Mutex::new(&mut staged.stage);
-    let is_ours = async |region: &str, name: &str| stage.lock().await.names(region, name).await;
-    wait_out(&open, run, &connection, context, is_ours).await?;
+async fn begin(args: &Args, context: &Context, mut policy: Policy, run: RunId, begun: Begun) -> Result<Exit, CliError> {
+    let Begun { open, signals, began, staged, connection, is_again } = begun;
+    ghosts::settle_life(&args.options, &connection, &mut policy);
+    let ghosts = ghosts::of_other_runs(&open, run, &connection, &policy).await?;
     let opened = session_opened(
         context,
         "run",
@@ -263,6 +262,7 @@ async fn begin(args: &Args, context: &Context, policy: Policy, run: RunId, begun
         is_kept: !args.dry_run,
         took: OnceLock::new(),
         open,
+        ghosts,
     };
     // From here on there is something to close.
     session.signals.hand_over();

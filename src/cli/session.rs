@@ -16,6 +16,7 @@ use super::code::Code;
 use super::connect::Connection;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use super::ghosts;
 use super::operator;
 use super::options::{SessionOptions, rate_cap};
 use super::progress::Progress;
@@ -24,9 +25,10 @@ use super::signals::Signals;
 use super::sum_up::{Own, stored_head, sum_up};
 use super::summary::{Head, State, StopWord, Summary, say, say_to_people};
 use super::targets::Targets;
-use crate::domain::{AttemptTime, Clock, OutcomeCounts, Policy, RunId, SystemClock, time_text};
+use crate::domain::{Clock, OutcomeCounts, Policy, RunId, SystemClock, time_text};
 use crate::execute::control::{Control, Stop, StoppedBy};
 use crate::execute::decide::StopCause;
+use crate::execute::ghost::Ghosts;
 use crate::execute::lane::{Counts, Lane};
 use crate::execute::pace::Pacer;
 use crate::execute::rate::Learned;
@@ -183,41 +185,6 @@ pub(super) fn session_opened(
     })
 }
 
-/// Waits until no request of another run for one of these key pairs can be under way any more (I3): a run that was killed
-/// leaves some of which nothing is known but their start.
-pub(super) async fn wait_out(
-    open: &OpenJournal,
-    run: RunId,
-    connection: &Connection,
-    context: &Context,
-    is_ours: impl AsyncFn(&str, &str) -> Result<bool, JournalError>,
-) -> Result<(), JournalError> {
-    let attempts = open.reader.open_attempts(run, &connection.endpoint, &connection.caller.account).await?;
-    for attempt in attempts {
-        let Event::AttemptStarted(started) = &attempt.started.event else { continue };
-        let time = match started.timeout_ms {
-            Some(ms) => AttemptTime { timeout: Duration::from_millis(ms) },
-            None => Policy::default().attempt_time(),
-        };
-        // A start that lies in the future was written under another clock: from now on is late enough.
-        let now = open.clock.now();
-        let dead_at = attempt.started.at.min(now).saturating_add(time.dead_after_start());
-        let left = Duration::try_from(dead_at.unwrap_or(now).duration_since(now)).unwrap_or_default();
-        if left.is_zero() || !is_ours(&attempt.region, &attempt.key_pair_name).await? {
-            continue;
-        }
-        context.ui.say(&format!(
-            "waiting {} s: a request of run {} for {} may be under way still; settle it later with: keybatch resume {}",
-            left.as_secs() + 1,
-            attempt.run,
-            super::shown(&attempt.key_pair_name),
-            attempt.run
-        ));
-        tokio::time::sleep(left).await;
-    }
-    Ok(())
-}
-
 /// A session on a run: what its work and its end need.
 pub(super) struct Session<'a> {
     pub(super) context: &'a Context,
@@ -237,6 +204,8 @@ pub(super) struct Session<'a> {
     pub(super) is_kept: bool,
     /// How long it took, once it has ended.
     pub(super) took: OnceLock<Duration>,
+    /// What other runs sent that may still be delivered.
+    pub(super) ghosts: Arc<Ghosts>,
 }
 
 impl Session<'_> {
@@ -298,7 +267,9 @@ impl Session<'_> {
             clock: Arc::clone(&self.open.clock),
             journal: self.open.journal.clone(),
             control: Arc::clone(&control),
+            ghosts: Arc::clone(&self.ghosts),
             on_settled: Box::new(move |outcome| shown.settled(outcome)),
+            on_waiting: ghosts::say_waiting(self.context.ui.clone()),
         });
         for (target, lane) in &lanes {
             lane.read_at.get().into_iter().for_each(|at| shared.control.was_read(target.target_no, *at));

@@ -22,6 +22,10 @@ pub struct Policy {
     /// How old an observation may be when a request rests on it.
     #[serde(rename = "max_observation_age_ms", with = "millis")]
     pub max_observation_age: Duration,
+    /// How long the service accepts a signature: for so long it may still be handed a request of which nothing came back.
+    /// Zero where the service is on this machine.
+    #[serde(rename = "signature_life_ms", with = "millis")]
+    pub signature_life: Duration,
     /// How many deletes may be in flight at once, over all targets.
     pub concurrency: u32,
     /// The operator's cap on requests per second and target: `5/s`, `30/m`, `unlimited`; none learns it.
@@ -29,14 +33,18 @@ pub struct Policy {
     pub rate: Option<String>,
 }
 
+/// How long Signature Version 4 is accepted in general after the time that it names.
+const SIGNATURE_LIFE: Duration = Duration::from_secs(300);
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
             max_attempts: 5,
-            attempt_timeout: Duration::from_secs(15),
+            attempt_timeout: AttemptTime::DEFAULT.timeout,
             settle_timeout: Duration::from_secs(120),
             operation_timeout: Duration::from_secs(300),
             max_observation_age: Duration::from_secs(15 * 60),
+            signature_life: SIGNATURE_LIFE,
             concurrency: 8,
             rate: None,
         }
@@ -59,6 +67,9 @@ pub struct AttemptTime {
 }
 
 impl AttemptTime {
+    /// That of an attempt where nothing else is said.
+    pub const DEFAULT: Self = Self { timeout: Duration::from_secs(15) };
+
     /// For what is still on its way when an attempt is given up: a fifth of the timeout, between 100 ms and 5 s.
     #[must_use]
     pub fn grace(&self) -> Duration {

@@ -5,7 +5,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::row::{Attempt, Look, RowState, Tries};
+use super::attempt::{Attempt, Look, Tries};
+use super::row::RowState;
 use crate::domain::{Class, Evidence, Outcome, Policy};
 use crate::journal::event::{Found, Verdict};
 
@@ -72,6 +73,9 @@ pub enum Step {
     },
     /// Do nothing before this time.
     WaitUntil(Timestamp),
+    /// Send nothing before this time, and let other rows go on meanwhile: a request of which nothing came back may be
+    /// delivered until then.
+    WaitOut(Timestamp),
     /// Wait for what the neighbours show.
     Hold,
     /// The row has reached its outcome.
@@ -149,7 +153,6 @@ pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         Class::Succeeded => Step::Settle(Outcome::Deleted, Evidence::Answer),
         Class::Pending => pending(row, policy, situation),
         Class::OperationFailed => look(row, policy, situation, StillThere::Retry(Evidence::Operation)),
-        Class::NotFound if row.attempts == 1 => Step::Settle(Outcome::Absent, Evidence::Answer),
         Class::NotFound => look(row, policy, situation, StillThere::Retry(Evidence::Readback)),
         Class::Unanswered => unanswered(row, attempt, policy, situation),
         Class::Refused => refused(row, policy, situation),
@@ -254,13 +257,30 @@ fn refused_for_long(row: &RowState, situation: &Situation) -> bool {
 fn again(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
     // A later session may permit fewer attempts than were used up.
     let used_up = row.spent >= policy.max_attempts;
-    if row.look.is_none() && (row.unread || used_up || is_stale(row, policy, situation)) {
+    if row.look.is_none() && (row.unread || used_up) {
         return Step::Read { level: 0 };
     }
-    if row.look.is_some() && row.attempts > 0 {
+    if row.look.is_some() && row.last.is_some() {
         return look(row, policy, situation, StillThere::Retry(Evidence::Readback));
     }
-    if is_stale(row, policy, situation) { Step::Read { level: 0 } } else { Step::Send { level: row.refusals } }
+    send(row, policy, situation, row.refusals)
+}
+
+/// Send, if what was seen may be relied upon, and nothing that was sent before can be delivered any more. What such a ghost
+/// did meanwhile is looked for once that is over: first in the history, as after any attempt without an answer.
+fn send(row: &RowState, policy: &Policy, situation: &Situation, level: u32) -> Step {
+    if let Some(until) = row.held_until(policy.signature_life) {
+        if situation.now < until {
+            return Step::WaitOut(until);
+        }
+        if row.is_unanswered() && row.search.as_ref().is_none_or(|search| search.at < until) {
+            return Step::Search { level: 0 };
+        }
+        if row.confirmed_at < Some(until) {
+            return Step::Read { level: 0 };
+        }
+    }
+    if is_stale(row, policy, situation) { Step::Read { level: 0 } } else { Step::Send { level } }
 }
 
 /// Read the key pair and conclude from what is seen.
@@ -278,13 +298,11 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
             StillThere::InDoubt => Step::Settle(Outcome::InDoubt, Evidence::Tried),
             StillThere::Failed => Step::Settle(Outcome::Failed, Evidence::Answer),
             StillThere::Retry(evidence) if row.spent >= policy.max_attempts => Step::Settle(Outcome::Failed, evidence),
-            StillThere::Retry(_) if is_stale(row, policy, situation) => Step::Read { level: 0 },
-            StillThere::Retry(_) => Step::Send { level: row.spent.max(row.refusals) },
+            StillThere::Retry(_) => send(row, policy, situation, row.spent.max(row.refusals)),
         },
-        // The original is gone and the name lives on: whatever has it now is not ours to delete.
-        Some(Found::Other) => Step::Settle(Outcome::Gone, Evidence::Readback),
-        Some(Found::NotFound) if still_there == StillThere::InDoubt => Step::Settle(Outcome::Gone, Evidence::Readback),
-        Some(Found::NotFound) => search(row, policy, situation),
+        // Whatever may have the name now is not ours to delete. An operation that did not end in time is known already.
+        Some(Found::NotFound | Found::Other) if still_there == StillThere::InDoubt => not_there(row),
+        Some(Found::NotFound | Found::Other) => search(row, policy, situation),
         // Where others were read since, it is this one that may not be; else nothing could be settled any more.
         Some(Found::Denied) if situation.read_at > row.last.as_ref().map(|last| last.started_at) => {
             Step::Settle(Outcome::InDoubt, Evidence::Tried)
@@ -301,19 +319,38 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
 }
 
 /// It is not there any more: was it us? Only the operation history can say so, as it is after that; that it says nothing is
-/// no evidence.
+/// no evidence. Where no request can have been executed, it is not asked.
 fn search(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+    if row.windows.is_empty() && !row.may_have_acted() {
+        return not_there(row);
+    }
     let gone_at = row.look.as_ref().map_or(0, |look| look.seq);
     match &row.search {
-        Some(search) if search.found == Found::Operation => Step::Settle(Outcome::Deleted, Evidence::Operation),
+        Some(search) if search.found == Found::Operation => not_there(row),
         Some(search) if search.seq < gone_at => Step::Search { level: 0 },
         search => searching(row, policy, situation).unwrap_or_else(|| {
             if is_cut_off(search.as_ref(), row.searches, situation) {
                 Step::Stop(StopCause::EndpointGone)
             } else {
-                Step::Settle(Outcome::Gone, Evidence::Readback)
+                not_there(row)
             }
         }),
+    }
+}
+
+/// The key pair of the plan is not there. Where no operation shows that it was us, it is `gone` only if something was sent that
+/// may have done it.
+fn not_there(row: &RowState) -> Step {
+    if row.search.as_ref().is_some_and(|search| search.found == Found::Operation) {
+        Step::Settle(Outcome::Deleted, Evidence::Operation)
+    } else if row.may_have_acted() {
+        Step::Settle(Outcome::Gone, Evidence::Readback)
+    } else if row.look.as_ref().is_some_and(|look| look.found == Found::Other) {
+        Step::Settle(Outcome::Skipped, Evidence::Note)
+    } else if row.last_class() == Some(Class::NotFound) {
+        Step::Settle(Outcome::Absent, Evidence::Answer)
+    } else {
+        Step::Settle(Outcome::Absent, Evidence::Inventory)
     }
 }
 

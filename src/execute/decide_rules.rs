@@ -39,8 +39,8 @@ fn every_state(mut visit: impl FnMut(&RowState, &Situation)) {
                         for bits in 0..1_u32 << 9 {
                             let bit = |n: u32| bits & (1 << n) != 0;
                             let base = State { settled, verdict, attempts, class, earlier, seen, bit: &bit };
-                            let Some(row) = base.row() else { continue };
-                            for row in with_searches_and_polls(&row) {
+                            let rows = base.row().into_iter().flat_map(|row| with_pasts(&row));
+                            for row in rows.flat_map(|row| with_searches_and_polls(&row)).flat_map(with_ghosts) {
                                 for denial in [Denial::Unknown, Denial::ThisItem, Denial::Everything] {
                                     for lives in [None, Some(now())] {
                                         let (answered_at, read_at) = (lives, lives);
@@ -120,12 +120,41 @@ impl State<'_> {
     }
 }
 
+/// What came before the last attempt: nothing that left a trace, a throttled one, or one that was never answered.
+fn with_pasts(row: &RowState) -> Vec<RowState> {
+    let mut rows = vec![row.clone()];
+    if row.attempts > 1 && !row.acted && last_class(row).is_some() {
+        for to in [None, Some(ago(LONG))] {
+            let mut past = row.clone();
+            past.windows.insert(0, Window { from: ago(LONG), to, dead_at: None });
+            past.acted = to.is_none();
+            rows.push(past);
+        }
+    }
+    rows
+}
+
+/// What was sent before may still be delivered, or has ceased to be so after the key pair was seen.
+fn with_ghosts(row: RowState) -> Vec<RowState> {
+    let seen = row.look.as_ref().is_some_and(|look| look.found == Found::Same);
+    let until = [SHORT, Duration::ZERO];
+    let ghosts = match (row.attempts, is_unknown(&row) && seen) {
+        (0, _) => until.map(|until| row.clone().haunted_by_another_run(until)).to_vec(),
+        (_, true) => until.map(|until| row.clone().haunted(until)).to_vec(),
+        _ => Vec::new(),
+    };
+    std::iter::once(row).chain(ghosts).collect()
+}
+
 /// The history is searched for what is not there, and before all else where nothing told what became of the last attempt;
 /// polled are operations that are not terminal, which an answer or the history named.
 fn with_searches_and_polls(row: &RowState) -> Vec<RowState> {
     let class = last_class(row);
     let mut rows = vec![row.clone()];
-    if row.attempts > 0 && (is_unknown(row) || row.look.as_ref().is_some_and(|look| look.found == Found::NotFound)) {
+    if row.attempts > 0
+        && (is_unknown(row)
+            || row.look.as_ref().is_some_and(|look| matches!(look.found, Found::NotFound | Found::Other)))
+    {
         let found = FOUND.into_iter().filter(|found| !matches!(found, Found::Same | Found::Other | Found::Listed));
         for found in found {
             let searched = RowState { search: look(found), ..row.clone() };
@@ -207,11 +236,16 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
     let unsearchable = cut_off(&row.search, row.searches.since == Some(ago(LONG)));
     let fresh = row.confirmed_at == Some(ago(SHORT));
     let refusal = class.is_some_and(Class::is_refusal_before_execution);
+    let acted = asked && (class.is_none_or(acts) || row.windows.iter().any(|window| window.to.is_none()));
+    let haunted = row.held_until(policy().signature_life).is_some_and(|until| row.confirmed_at < Some(until));
     let rules: &[(&'static str, bool)] = &match step {
         Step::Done => [("done only when settled", row.settled.is_some()), OK, OK, OK],
         Step::Send { .. } => [
             ("no request while an attempt may have taken effect unseen", !row.unread && !not_there),
-            ("no request while an operation may still take effect, or unsearched for one", !may_come),
+            (
+                "no request while an operation or a ghost may still take effect, or unsearched for one",
+                !may_come && !haunted,
+            ),
             ("no request on an old observation, and none beyond the attempts", fresh && !used_up),
             (
                 "a further request only after a refusal before execution or a look at the same",
@@ -221,35 +255,38 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         Step::Settle(O::Deleted, E::Answer) => [("deleted by an answer", class == Some(Class::Succeeded)), OK, OK, OK],
         Step::Settle(O::Deleted, evidence) => {
             let own = row.poll.as_ref().is_some_and(|poll| poll.class == Class::Succeeded && !poll.from_history);
-            let shown = own || (searched == Some(Found::Operation) && found == Some(Found::NotFound));
+            let shown = own || (searched == Some(Found::Operation) && not_there);
             [("deleted by an operation", shown && evidence == E::Operation), OK, OK, OK]
         }
         Step::Settle(O::Gone, evidence) => [
-            ("gone only after an attempt", asked),
+            ("gone only after an attempt that may have done it", acted),
             ("gone only where it was seen not to be there", not_there && evidence == E::Readback),
-            (
-                "gone only where no operation of ours was found",
-                searched != Some(Found::Operation) || found != Some(Found::NotFound) || class == Some(Class::Pending),
-            ),
+            ("gone only where no operation of ours was found", searched != Some(Found::Operation)),
             (
                 "not there only where the history could be asked, or would not be",
-                !unsearchable || found == Some(Found::Other) || class == Some(Class::Pending),
+                !unsearchable || class == Some(Class::Pending),
             ),
         ],
         Step::Settle(O::Absent, E::Answer) => [
-            ("absent by an answer only at the first attempt", class == Some(Class::NotFound) && row.attempts == 1),
-            OK,
-            OK,
+            ("absent by an answer only where it said so", class == Some(Class::NotFound)),
+            ("an answer is believed only once it was read back", found == Some(Found::NotFound)),
+            ("absent only where nothing sent may have done it", !acted && searched != Some(Found::Operation)),
             OK,
         ],
         Step::Settle(O::Absent, evidence) => [
-            ("absent only before any attempt", !asked || row.verdict == Verdict::Absent),
+            (
+                "absent only where it was seen, and nothing sent may have done it",
+                row.verdict == Verdict::Absent || (found == Some(Found::NotFound) && !acted),
+            ),
             ("absent by the inventory", evidence == E::Inventory),
             OK,
             OK,
         ],
         Step::Settle(O::Skipped, evidence) => [
-            ("never skipped after an attempt", !asked || row.verdict == Verdict::Skip),
+            (
+                "skipped after an attempt only where another has the name, and nothing sent may have done that",
+                !asked || row.verdict == Verdict::Skip || (found == Some(Found::Other) && !acted),
+            ),
             ("skipped by a note", evidence == E::Note),
             OK,
             OK,
@@ -300,7 +337,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         }
         Step::Stop(StopCause::EndpointGone) => {
             let unsent = class == Some(Class::NotSent) && row.unsent >= 3;
-            let unseen = asked && (unreadable || (unsearchable && found == Some(Found::NotFound)));
+            let unseen = asked && (unreadable || (unsearchable && not_there));
             [("stops where no connection can be made", unsent || unseen), OK, OK, OK]
         }
         Step::Stop(StopCause::NothingLeaves) => {
@@ -331,7 +368,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             OK,
         ],
         Step::Search { .. } => {
-            let wanted = found == Some(Found::NotFound) || (unknown && searched != Some(Found::NoOperation));
+            let wanted = not_there || (unknown && (searched != Some(Found::NoOperation) || haunted));
             [("searches only for what is not there, or may still come", asked && wanted), OK, OK, OK]
         }
         Step::Poll { .. } => {
@@ -344,6 +381,12 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
                 asked && (class.is_none() || class == Some(Class::Unanswered)),
             ),
             ("waits for a time to come", at > situation.now),
+            OK,
+            OK,
+        ],
+        Step::WaitOut(at) => [
+            ("waits out only what may still be delivered", at > situation.now && haunted),
+            ("waits out only what is to be asked for", lives || !asked),
             OK,
             OK,
         ],

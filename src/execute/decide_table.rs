@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{AttemptTime, Identity};
-use crate::execute::row::{Answer, Look, Poll, Tries, Window};
+use crate::execute::attempt::{Answer, Look, Poll, Tries, Window};
 
 const DOC: &str = include_str!("../../docs/RECOVERY.md");
 
@@ -37,6 +37,9 @@ fn unasked() -> RowState {
         attempts: 0,
         spent: 0,
         windows: Vec::new(),
+        acted: false,
+        signed_at: None,
+        not_before: None,
         unread: false,
         refusals: 0,
         unsent: 0,
@@ -59,7 +62,15 @@ fn unasked() -> RowState {
 /// A row whose first attempt was answered so; `None`: it is open. The attempt is dead by now.
 fn asked(class: Option<Class>) -> RowState {
     let refused = class.is_some_and(Class::is_refusal_before_execution);
+    let window = |to| vec![Window { from: ago(LONG), to, dead_at: None }];
     RowState {
+        // What is refused for good had no effect, and leaves no window either.
+        windows: match class {
+            None | Some(Class::Unanswered) => window(None),
+            Some(Class::Throttled | Class::Pending) => window(Some(ago(LONG))),
+            _ => Vec::new(),
+        },
+        acted: class.is_some_and(acts),
         attempts: 1,
         spent: u32::from(!refused),
         unread: !refused,
@@ -69,6 +80,11 @@ fn asked(class: Option<Class>) -> RowState {
         polls: Tries { since: (class == Some(Class::Pending)).then(|| ago(SHORT)), count: 0 },
         ..unasked()
     }
+}
+
+/// Whether an attempt that was answered so may have taken effect.
+fn acts(class: Class) -> bool {
+    matches!(class, Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Unanswered)
 }
 
 fn answer(class: Class) -> Answer {
@@ -147,15 +163,39 @@ impl RowState {
     /// An earlier attempt was never answered.
     fn after_a_loss(self) -> Self {
         let lost = Window { from: ago(LONG), to: None, dead_at: None };
-        Self { attempts: 2, windows: vec![lost], ..self }
+        Self { attempts: 2, windows: vec![lost], acted: true, ..self }
+    }
+
+    /// Nothing at all came back for the last attempt, and its signature is accepted still, for so long after now.
+    fn haunted(self, for_another: Duration) -> Self {
+        let life = policy().signature_life;
+        let signed_at = now().saturating_add(for_another).unwrap().saturating_sub(life).unwrap();
+        Self { signed_at: Some(signed_at), ..self }
+    }
+
+    /// Another run sent one for this key pair.
+    fn haunted_by_another_run(self, for_another: Duration) -> Self {
+        Self { not_before: Some(now().saturating_add(for_another).unwrap()), ..self }
+    }
+
+    /// The history was searched just now.
+    fn searched_now(mut self) -> Self {
+        self.search.as_mut().unwrap().at = now();
+        Self { look: None, ..self }
+    }
+
+    /// The key pair was read just now.
+    fn read_now(self) -> Self {
+        Self { confirmed_at: Some(now()), look: look(Found::Same), ..self }
     }
 
     fn used_up(self) -> Self {
         Self { attempts: 3, spent: 3, ..self }
     }
 
-    fn later(self) -> Self {
-        Self { attempts: 2, ..self }
+    /// Another attempt was answered so, which had no effect itself.
+    fn answered(self, class: Class) -> Self {
+        Self { last: asked(Some(class)).last, attempts: 2, ..self }
     }
 
     fn stale(self) -> Self {
@@ -188,7 +228,9 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
     let pending = || asked(Some(Pending));
     let lost = || asked(Some(Unanswered));
     // Most rows of the table follow from several answers; this is one of them.
-    let nothing_there = || asked(Some(NotFound)).later();
+    let nothing_there = || asked(Some(NotFound)).after_a_loss();
+    let over = Duration::ZERO;
+    let same = || lost().searched(Found::NoOperation).seen(Found::Same);
     vec![
         ("settled", RowState { settled: Some((Outcome::Gone, Evidence::Readback)), ..lost() }, plain, "nothing"),
         ("plan-skips", RowState { verdict: Verdict::Skip, ..unasked() }, plain, "skipped/note"),
@@ -204,16 +246,28 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("unasked-denied", unasked().stale().seen(Found::Denied), refuses, "stop/cannot_read"),
         ("unasked-denied-this-one", unasked().stale().seen(Found::Denied), plain, "skipped/note"),
         ("unasked-refused-for-all", unasked().stale().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
+        ("unasked-other-run", unasked().haunted_by_another_run(SHORT), plain, "wait out"),
+        ("unasked-other-run-over", unasked().haunted_by_another_run(over), plain, "read"),
+        ("unasked-other-run-over-same", unasked().haunted_by_another_run(over).seen(Found::Same).read_now(), plain, "send"),
 
         ("succeeded", asked(Some(Succeeded)), plain, "deleted/answer"),
         ("refused", asked(Some(Refused)), plain, "failed/answer"),
         ("refused-after-a-loss", asked(Some(Refused)).after_a_loss(), plain, "read"),
         ("refused-after-a-loss-same", asked(Some(Refused)).after_a_loss().seen(Found::Same), plain, "failed/answer"),
         ("refused-after-a-loss-gone", asked(Some(Refused)).after_a_loss().seen(Found::NotFound), plain, "search"),
-        ("not-found-first", asked(Some(NotFound)), plain, "absent/answer"),
-        ("not-found-later", asked(Some(NotFound)).later(), plain, "read"),
+        ("not-found", asked(Some(NotFound)), plain, "read"),
+        ("not-found-gone", asked(Some(NotFound)).seen(Found::NotFound), plain, "absent/answer"),
+        ("not-found-other", asked(Some(NotFound)).seen(Found::Other), plain, "skipped/note"),
+        ("not-found-same", asked(Some(NotFound)).seen(Found::Same), plain, "send"),
+        ("not-found-after-throttling-gone", asked(Some(Throttled)).answered(NotFound).seen(Found::NotFound), plain, "search"),
+        ("not-found-after-throttling-no-operation", asked(Some(Throttled)).answered(NotFound).seen(Found::NotFound).searched(Found::NoOperation), plain, "absent/answer"),
+        ("not-found-after-a-loss-gone", asked(Some(NotFound)).after_a_loss().seen(Found::NotFound), plain, "search"),
         ("throttled", asked(Some(Throttled)), plain, "send"),
         ("throttled-old", asked(Some(Throttled)).stale(), plain, "read"),
+        ("throttled-gone", asked(Some(Throttled)).seen(Found::NotFound), plain, "search"),
+        ("throttled-gone-operation", asked(Some(Throttled)).seen(Found::NotFound).searched(Found::Operation), plain, "deleted/operation"),
+        ("throttled-gone-no-operation", asked(Some(Throttled)).seen(Found::NotFound).searched(Found::NoOperation), plain, "absent/inventory"),
+        ("throttled-other-no-operation", asked(Some(Throttled)).seen(Found::Other).searched(Found::NoOperation), plain, "skipped/note"),
         ("throttled-ten-minutes-alone", asked(Some(Throttled)).refused_for_ten_minutes(), plain, "failed/answer"),
         ("throttled-ten-minutes-gone", asked(Some(Throttled)).refused_for_ten_minutes().seen(Found::NotFound), plain, "search"),
         ("throttled-ten-minutes-delete-seen", RowState { delete_seen: true, ..asked(Some(Throttled)).refused_for_ten_minutes() }.seen(Found::Same).in_vain(), plain, "in_doubt/tried"),
@@ -222,6 +276,8 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("setup-in-progress-ten-minutes-alone", asked(Some(SetupInProgress)).refused_for_ten_minutes(), plain, "failed/answer"),
         ("setup-in-progress-ten-minutes-all", asked(Some(SetupInProgress)).refused_for_ten_minutes(), refuses, "stop/throttled_for_long"),
         ("not-sent", asked(Some(NotSent)), plain, "send"),
+        ("not-sent-gone", asked(Some(NotSent)).seen(Found::NotFound), plain, "absent/inventory"),
+        ("not-sent-other", asked(Some(NotSent)).seen(Found::Other), plain, "skipped/note"),
         ("not-sent-too-often", RowState { unsent: 3, ..asked(Some(NotSent)) }, plain, "stop/endpoint_gone"),
         ("not-sent-ten-minutes", asked(Some(NotSent)).refused_for_ten_minutes(), plain, "stop/nothing_leaves"),
         ("denied-unclear", asked(Some(Denied)), denial(Denial::Unknown), "hold"),
@@ -229,6 +285,8 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("denied-this-one-after-a-loss", asked(Some(Denied)).after_a_loss(), denial(Denial::ThisItem), "read"),
         ("denied-everything", asked(Some(Denied)), denial(Denial::Everything), "stop/all_denied"),
         ("denied-earlier-session", asked(Some(Denied)).of_an_earlier_session(), plain, "send"),
+        ("denied-earlier-session-gone", asked(Some(Denied)).of_an_earlier_session().seen(Found::NotFound), plain, "absent/inventory"),
+        ("denied-earlier-session-other", asked(Some(Denied)).of_an_earlier_session().seen(Found::Other), plain, "skipped/note"),
         ("refused-for-all", asked(Some(RefusedForAll)), plain, "stop/refused_for_all"),
         ("refused-for-all-earlier-session", asked(Some(RefusedForAll)).of_an_earlier_session(), plain, "send"),
         ("pending", pending(), plain, "poll"),
@@ -248,6 +306,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("pending-too-long-not-found", pending().too_long().seen(Found::NotFound), plain, "gone/readback"),
         ("operation-failed", failed(), plain, "read"),
         ("operation-failed-same", failed().seen(Found::Same), plain, "send"),
+        ("operation-failed-gone", failed().seen(Found::NotFound), plain, "search"),
         ("operation-failed-used-up", failed().seen(Found::Same).used_up(), plain, "failed/operation"),
         ("open-alive", asked(None).just_started(), plain, "wait"),
         ("open-dead", asked(None), plain, "search"),
@@ -264,6 +323,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("history-refused-for-all", lost().searched(Found::RefusedForAll), plain, "stop/refused_for_all"),
         ("history-operation", lost().searched(Found::Operation), plain, "read"),
         ("history-operation-same", lost().searched(Found::Operation).seen(Found::Same).once(), plain, "read"),
+        ("history-operation-other", lost().searched(Found::Operation).seen(Found::Other), plain, "deleted/operation"),
         ("history-operation-same-too-long", lost().searched(Found::Operation).seen(Found::Same).in_vain(), plain, "in_doubt/tried"),
         ("unfinished", lost().searched(Found::Unfinished), plain, "poll"),
         ("unfinished-still", lost().searched(Found::Unfinished).polled(Pending), plain, "poll"),
@@ -279,11 +339,16 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("unfinished-too-long-other", lost().searched(Found::Unfinished).too_long().seen(Found::Other), plain, "gone/readback"),
         ("unfinished-too-long-not-found", lost().searched(Found::Unfinished).too_long().seen(Found::NotFound), plain, "gone/readback"),
 
-        ("same", lost().searched(Found::NoOperation).seen(Found::Same), plain, "send"),
-        ("same-old", lost().searched(Found::NoOperation).seen(Found::Same).stale(), plain, "read"),
-        ("same-used-up", lost().searched(Found::NoOperation).seen(Found::Same).used_up(), plain, "failed/readback"),
+        ("same", same(), plain, "send"),
+        ("same-old", same().stale(), plain, "read"),
+        ("same-used-up", same().used_up(), plain, "failed/readback"),
+        ("same-ghost", same().haunted(SHORT), plain, "wait out"),
+        ("same-ghost-over", same().haunted(over), plain, "search"),
+        ("same-ghost-over-searched", same().haunted(over).searched_now(), plain, "read"),
+        ("same-ghost-over-searched-same", same().haunted(over).searched_now().read_now(), plain, "send"),
         ("other", lost().searched(Found::NoOperation).seen(Found::Other), plain, "gone/readback"),
-        ("not-found", nothing_there().seen(Found::NotFound), plain, "search"),
+        ("other-since", lost().searched(Found::NoOperation).seen(Found::Other).since(), plain, "search"),
+        ("gone", nothing_there().seen(Found::NotFound), plain, "search"),
         ("no-answer", nothing_there().seen(Found::NoAnswer), plain, "read"),
         ("no-answer-too-long", nothing_there().seen(Found::NoAnswer).in_vain(), plain, "in_doubt/tried"),
         ("no-connection-too-long", nothing_there().seen(Found::NoAnswer).unconnected().in_vain(), refuses, "stop/endpoint_gone"),
@@ -291,7 +356,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("read-denied", nothing_there().seen(Found::Denied), refuses, "stop/cannot_read"),
         ("read-denied-this-one", nothing_there().seen(Found::Denied), plain, "in_doubt/tried"),
         ("read-refused-for-all", nothing_there().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
-        ("not-found-since", lost().searched(Found::NoOperation).seen(Found::NotFound).since(), plain, "search"),
+        ("gone-since", lost().searched(Found::NoOperation).seen(Found::NotFound).since(), plain, "search"),
         ("search-operation", lost().searched(Found::Operation).seen(Found::NotFound), plain, "deleted/operation"),
         ("search-nothing", lost().searched(Found::NoOperation).seen(Found::NotFound), plain, "gone/readback"),
         ("search-denied", lost().searched(Found::Denied).seen(Found::NotFound), plain, "gone/readback"),
@@ -313,6 +378,7 @@ fn word(step: Step) -> String {
         Step::Search { .. } => "search".into(),
         Step::Poll { .. } => "poll".into(),
         Step::WaitUntil(_) => "wait".into(),
+        Step::WaitOut(_) => "wait out".into(),
         Step::Hold => "hold".into(),
         Step::Settle(outcome, evidence) => format!("{outcome}/{}", evidence.as_str()),
         Step::Stop(cause) => format!("stop/{}", cause.as_str()),
@@ -428,7 +494,7 @@ fn limits_lie_where_they_are_said_to() {
     assert_eq!(step(&polled(tried(LONG, FEWEST_TRIES)), &plain), "read");
     assert_eq!(step(&polled(tried(timeout, FEWEST_TRIES)), &plain), "read");
 
-    let unread = |tries| RowState { tries, ..asked(Some(Class::NotFound)).later().seen(Found::NoAnswer) };
+    let unread = |tries| RowState { tries, ..asked(Some(Class::NotFound)).after_a_loss().seen(Found::NoAnswer) };
     let timeout = policy().settle_timeout;
     assert_eq!(step(&unread(tried(LONG, FEWEST_TRIES - 1)), &plain), "read");
     assert_eq!(step(&unread(tried(SHORT, FEWEST_TRIES)), &plain), "read");
@@ -445,7 +511,7 @@ fn limits_lie_where_they_are_said_to() {
     assert_eq!(step(&unsent(budget - SHORT), &plain), "send");
     assert_eq!(step(&unsent(budget), &plain), "stop/nothing_leaves");
 
-    let denied = asked(Some(Class::NotFound)).later().seen(Found::Denied);
+    let denied = asked(Some(Class::NotFound)).after_a_loss().seen(Found::Denied);
     let started = denied.last.as_ref().unwrap().started_at;
     let read = |read_at| Situation { read_at: Some(read_at), ..situation() };
     assert_eq!(step(&denied, &read(started)), "stop/cannot_read");
@@ -457,7 +523,7 @@ fn limits_lie_where_they_are_said_to() {
     assert_eq!(step(&unread(tries).unconnected(), &cut_off(LONG + SHORT)), "stop/endpoint_gone");
     assert_eq!(step(&unread(tries), &cut_off(LONG + SHORT)), "in_doubt/tried");
     assert_eq!(step(&unread(tried(SHORT, FEWEST_TRIES)).unconnected(), &cut_off(LONG + SHORT)), "read");
-    let gone = asked(Some(Class::NotFound)).later().seen(Found::NotFound).searched(Found::NoAnswer);
+    let gone = asked(Some(Class::NotFound)).after_a_loss().seen(Found::NotFound).searched(Found::NoAnswer);
     let unsearched = RowState { searches: tries, ..gone };
     assert_eq!(step(&unsearched.clone().unconnected(), &cut_off(LONG)), "gone/readback");
     assert_eq!(step(&unsearched.clone().unconnected(), &cut_off(LONG + SHORT)), "stop/endpoint_gone");

@@ -14,24 +14,34 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
     let pending = row.is_unfinished() || answer.is_some_and(|answer| answer.class == Class::Pending);
     let text = match (outcome, evidence) {
         (Outcome::Deleted, Evidence::Operation) if row.poll.as_ref().is_none_or(|poll| poll.from_history) => {
-            "the operation history shows that a delete of this name took effect while an attempt of ours was under way"
-                .into()
+            let shown =
+                "the operation history shows that a delete of this name took effect while an attempt of ours was under way";
+            let lives_on = "; another key pair has the name now and was not touched";
+            format!("{shown}{}", if found == Some(Found::Other) { lives_on } else { "" })
         }
         (Outcome::Deleted, _) => return None,
-        (Outcome::Gone, _) if found == Some(Found::Other) => {
-            "re-created under its old name: what has the name now has another identity and was left alone".into()
-        }
-        (Outcome::Gone, _) if pending => {
-            "its operation did not end in time, and the key pair is not there any more".into()
-        }
+        (Outcome::Gone, _) if found == Some(Found::Other) => format!(
+            "re-created under its old name: what has the name now has another identity and was not touched{}",
+            named_operation(row, "; its operation", "did not end in time")
+        ),
+        (Outcome::Gone, _) if pending => format!(
+            "{}, and the key pair is not there any more",
+            named_operation(row, "its operation", "did not end in time")
+        ),
         (Outcome::Gone, _) => {
             "there before our request and not there now; no operation shows whether it was our request".into()
         }
         (Outcome::Absent, Evidence::Answer) => {
-            "vanished: the inventory had seen it, and our first request did not find it".into()
+            "vanished: the inventory had seen it, our request did not find it, and it was not there when read again".into()
+        }
+        (Outcome::Absent, _) if row.attempts > 0 => {
+            "vanished: each of our requests was refused before it was executed, and it was not there when read again".into()
         }
         (Outcome::Absent, _) if row.look.is_some() => "vanished before it was asked for".into(),
         (Outcome::Absent, _) => "not in the inventory".into(),
+        (Outcome::Skipped, _) if found == Some(Found::Other) && row.attempts > 0 => {
+            "drift: none of our requests was executed, and another key pair has taken this name since".into()
+        }
         (Outcome::Skipped, _) if found == Some(Found::Other) => {
             "drift: since the plan was made, another key pair has taken this name".into()
         }
@@ -75,6 +85,16 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
         }
     };
     Some(text)
+}
+
+/// What became of the operation that is under way, by its id; nothing where no operation is.
+fn named_operation(row: &RowState, whose: &str, what: &str) -> String {
+    let pending = row.is_unfinished() || row.last_class() == Some(Class::Pending);
+    match row.operation_id().filter(|_| pending) {
+        Some(id) => format!("{whose} {id} {what}"),
+        None if pending => format!("{whose} {what}"),
+        None => String::new(),
+    }
 }
 
 /// One sentence on why a target stopped, as the row that stopped it saw it.

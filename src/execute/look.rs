@@ -57,7 +57,7 @@ impl<L: Lightsail> Worker<L> {
             () = waited => {}
         }
         let patience = shared.policy.settle_timeout;
-        if self.state.attempts == 0 && !again {
+        if self.state.last.is_none() && !again {
             let name = &self.intent.key_pair_name;
             let listed = self.inventory.look_up(&self.shared, &self.lane, self.target_no, name).await?;
             if let Some((pair, at)) = listed.filter(|(pair, _)| self.compare(pair) != Found::NoAnswer) {

@@ -8,9 +8,11 @@
 //!
 //! Deciding is pure ([`decide()`]); doing makes no choices ([`worker`](self)); what rows share is [`control`].
 
+pub mod attempt;
 pub mod control;
 pub mod decide;
 mod detail;
+pub mod ghost;
 mod inventory;
 pub mod lane;
 mod look;
@@ -22,6 +24,7 @@ mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -32,6 +35,7 @@ use crate::journal::{Draft, Entry, Journal, JournalError, PendingRow, RunReader,
 use crate::lightsail::Lightsail;
 use control::Control;
 use decide::{Denial, Situation, Step, decide};
+use ghost::Ghosts;
 use inventory::Inventory;
 use lane::Lane;
 pub(crate) use lane::pause;
@@ -45,6 +49,9 @@ const PAGE: u32 = 256;
 /// How many rows are worked on at once, beyond those in flight: they have their answer and wait for the journal, for
 /// another attempt, or for what their neighbours show. Few enough that memory stays small (a row takes about 4 KB).
 const ROWS_AHEAD: usize = 64;
+
+/// Told the name of a key pair that is not asked for yet, and for how long.
+pub type OnWaiting = Box<dyn Fn(&str, Duration) + Send + Sync>;
 
 /// What the workers of a session share.
 pub struct Shared {
@@ -64,8 +71,12 @@ pub struct Shared {
     pub control: Arc<Control>,
     /// How many deletes may be in flight at once.
     pub in_flight: Arc<Semaphore>,
+    /// What other runs sent that may still be delivered.
+    pub ghosts: Arc<Ghosts>,
     /// Told each outcome, for the progress that people see.
     pub on_settled: Box<dyn Fn(Outcome) + Send + Sync>,
+    /// Told the name of a key pair that is not asked for yet, and for how long.
+    pub on_waiting: OnWaiting,
 }
 
 impl std::fmt::Debug for Shared {
@@ -259,6 +270,7 @@ impl<L: Lightsail> Feeder<L> {
         if self.shared.resumed {
             state.reopen(self.shared.clock.now());
         }
+        state.not_before = self.shared.ghosts.not_before(&intent.region, &intent.key_pair_name);
         state
     }
 
@@ -277,7 +289,7 @@ impl<L: Lightsail> Feeder<L> {
             () = stopping.cancelled() => (None, None),
             taken = take => taken,
         };
-        if in_flight.is_none() && state.attempts == 0 {
+        if in_flight.is_none() && state.last.is_none() {
             return;
         }
         let worker = Worker {
@@ -288,6 +300,7 @@ impl<L: Lightsail> Feeder<L> {
             row,
             intent,
             state,
+            place: Some(place),
             in_flight,
             waiting,
             asked: false,
@@ -299,7 +312,6 @@ impl<L: Lightsail> Feeder<L> {
             let result = worker.work().await;
             inventory.rows_left.fetch_sub(1, Ordering::Relaxed);
             shared.control.left(target_no);
-            drop(place);
             if let Err(error) = &result {
                 shared.control.stop(control::StoppedBy::Journal, error.to_string());
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::attempt::{Answer, Attempt, Look, Poll, Tries, Window};
 use crate::domain::{AttemptTime, Cause, Class, Evidence, Identity, Outcome};
 use crate::journal::event::{Event, Found, IntentRecorded, Source, Verdict};
 
@@ -29,6 +30,14 @@ pub struct RowState {
     pub spent: u32,
     /// When attempts were under way that may have had an effect: an operation of ours can only lie inside of these.
     pub windows: Vec<Window>,
+    /// Whether an attempt that is over may have taken effect. Refusals before execution, refusals for good and "not found" are
+    /// known not to have; that a throttled request was not executed is not documented, but says too little to claim more.
+    pub acted: bool,
+    /// When the last request of which nothing at all came back was signed, at the latest: until its signature is too old, it
+    /// may still be delivered. `None` where the last request was answered, or never left.
+    pub signed_at: Option<Timestamp>,
+    /// When this session may ask for the key pair at the earliest, because of what another run sent.
+    pub not_before: Option<Timestamp>,
     /// Whether an attempt may have taken effect since the key pair was last read.
     pub unread: bool,
     /// Refusals before execution in a row, in this session.
@@ -64,97 +73,6 @@ pub struct RowState {
     pub intent_seq: u64,
 }
 
-/// When an attempt was under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// When its start was written down.
-    pub from: Timestamp,
-    /// When its answer was written down; `None` where there was none to rely upon. Counted from its start it then ends when
-    /// the attempt is dead, although its request may have left a little later: better ours unclaimed than another's claimed.
-    pub to: Option<Timestamp>,
-    /// When the attempt is dead, counted from its start; `None` where its time was not recorded.
-    pub dead_at: Option<Timestamp>,
-}
-
-/// An attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// Its number, from 1.
-    pub number: u32,
-    /// From when on its time is counted: when its entry was written or, once its answer tells, when its request left.
-    /// The disk may have taken long in between.
-    pub started_at: Timestamp,
-    /// Number of that entry.
-    pub started_seq: u64,
-    /// The time that it has; `None` where that was not recorded.
-    pub time: Option<AttemptTime>,
-    /// What came back; `None` while it is open, or for ever where the process died.
-    pub answer: Option<Answer>,
-}
-
-/// What came back for an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// What it means.
-    pub class: Class,
-    /// When it was written down.
-    pub at: Timestamp,
-    /// Number of its entry.
-    pub seq: u64,
-    /// The operation in it.
-    pub operation_id: Option<String>,
-    /// One line for people.
-    pub summary: Option<String>,
-    /// Whether an earlier session got it: what stopped that session need not stop this one.
-    pub earlier_session: bool,
-}
-
-/// What a reading showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
-    /// What was found.
-    pub found: Found,
-    /// When.
-    pub at: Timestamp,
-    /// Number of its entry.
-    pub seq: u64,
-    /// The operation that was found.
-    pub operation_id: Option<String>,
-    /// One line for people, where the service refused.
-    pub summary: Option<String>,
-    /// Whether there was no answer because no connection could be made, as the HTTP client itself says.
-    pub unconnected: bool,
-}
-
-/// What a poll showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Poll {
-    /// What the operation's state means.
-    pub class: Class,
-    /// Whether the history named the operation and not our answer: whose it is, is not known then.
-    pub from_history: bool,
-    /// Number of its entry.
-    pub seq: u64,
-    /// One line for people, where the service refused.
-    pub summary: Option<String>,
-}
-
-/// Something that is repeated within a time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tries {
-    /// When it began; `None` before the first.
-    pub since: Option<Timestamp>,
-    /// How often it was done.
-    pub count: u32,
-}
-
-impl Tries {
-    fn add(&mut self, at: Timestamp) {
-        self.since.get_or_insert(at);
-        self.count += 1;
-    }
-}
-
 impl RowState {
     /// The state right after the intent was recorded.
     #[must_use]
@@ -167,6 +85,9 @@ impl RowState {
             attempts: 0,
             spent: 0,
             windows: Vec::new(),
+            acted: false,
+            signed_at: None,
+            not_before: None,
             unread: false,
             refusals: 0,
             unsent: 0,
@@ -190,25 +111,17 @@ impl RowState {
     pub fn apply(&mut self, seq: u64, at: Timestamp, event: &Event) {
         match event {
             Event::AttemptStarted(started) => {
-                self.attempts = started.attempt;
                 self.spent += 1;
-                self.unread = true;
                 let time = started.timeout_ms.map(|ms| AttemptTime { timeout: Duration::from_millis(ms) });
-                let dead_at = time.map(|time| at.saturating_add(time.dead_after()).unwrap_or(Timestamp::MAX));
-                self.windows.push(Window { from: at, to: None, dead_at });
-                let number = started.attempt;
-                self.last = Some(Attempt { number, started_at: at, started_seq: seq, time, answer: None });
-                self.rereads = 0;
-                (self.look, self.search, self.poll) = (None, None, None);
-                (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
-                self.polled.clear();
-                self.delete_seen = false;
+                self.begin(started.attempt, seq, at, time);
             }
             Event::AttemptFinished(finished) => {
                 let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
                 let summary = finished.error.as_ref().map(|error| error.summary());
                 let answer = Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false };
+                let silent = answer.class == Class::Unanswered && finished.exchange.http_status.is_none();
                 self.finish(answer, finished.cause, Duration::from_micros(finished.exchange.elapsed_us));
+                self.signed_at = self.last.as_ref().filter(|_| silent).map(Attempt::signed_at);
             }
             Event::OperationPolled(polled) => {
                 let summary = polled.error.as_ref().map(|error| error.summary());
@@ -241,7 +154,32 @@ impl RowState {
         }
     }
 
+    /// Counts the row as asked for once without an answer at `at`, as the entry of that number says: for entries that were
+    /// lost, which may have held such an attempt. It is searched and read before it is asked for, and never `absent`.
+    pub fn presume_lost_attempt(&mut self, seq: u64, at: Timestamp) {
+        self.begin(self.attempts, seq, at, None);
+    }
+
+    /// A request may leave from now on.
+    fn begin(&mut self, number: u32, seq: u64, at: Timestamp, time: Option<AttemptTime>) {
+        self.acted = self.may_have_acted();
+        self.attempts = number;
+        self.unread = true;
+        let dead_at = time.map(|time| at.saturating_add(time.dead_after()).unwrap_or(Timestamp::MAX));
+        self.windows.push(Window { from: at, to: None, dead_at });
+        let attempt = Attempt { number, started_at: at, started_seq: seq, time, answer: None };
+        self.signed_at = Some(attempt.signed_at());
+        self.last = Some(attempt);
+        self.rereads = 0;
+        (self.look, self.search, self.poll) = (None, None, None);
+        (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
+        self.polled.clear();
+        self.delete_seen = false;
+    }
+
     fn finish(&mut self, answer: Answer, cause: Option<Cause>, elapsed: Duration) {
+        self.acted |=
+            matches!(answer.class, Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Unanswered);
         if answer.class.is_refusal_before_execution() {
             // As if it had never been sent: it used up no attempt, and nothing new is to be looked for.
             self.spent = self.spent.saturating_sub(1);
@@ -296,6 +234,8 @@ impl RowState {
         }
         if searched {
             self.delete_seen |= look.found == Found::Operation;
+            // It was there before this search. What came since, only a younger reading can say.
+            self.look = self.look.take().filter(|look| look.found != Found::Same);
             if look.found == Found::Unfinished {
                 // As if the answer had named it. What was seen before says nothing of what it will do.
                 (self.look, self.poll, self.unread) = (None, None, true);
@@ -322,6 +262,33 @@ impl RowState {
         self.polls.since.get_or_insert(at);
     }
 
+    /// Whether anything was sent that may have taken effect.
+    #[must_use]
+    pub fn may_have_acted(&self) -> bool {
+        self.acted || self.last.as_ref().is_some_and(|last| last.answer.is_none())
+    }
+
+    /// Whether nothing said what became of the last attempt.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.last.is_some() && matches!(self.last_class(), None | Some(Class::Unanswered))
+    }
+
+    /// What came back for the last attempt; `None` where there was none, or nothing came.
+    #[must_use]
+    pub fn last_class(&self) -> Option<Class> {
+        Some(self.last.as_ref()?.answer.as_ref()?.class)
+    }
+
+    /// Until when no request may leave, since one of which nothing came back may still be delivered: by this run, whose
+    /// signatures are accepted for `life`, or by another one.
+    #[must_use]
+    pub fn held_until(&self, life: Duration) -> Option<Timestamp> {
+        let signed_at = self.signed_at.filter(|_| !life.is_zero());
+        let own = signed_at.map(|at| at.saturating_add(life).unwrap_or(Timestamp::MAX));
+        own.max(self.not_before)
+    }
+
     /// Whether the history showed an operation of ours that had not ended.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
@@ -341,16 +308,17 @@ impl RowState {
     pub fn reopen(&mut self, now: Timestamp) {
         // The name may have changed hands while nobody looked.
         self.confirmed_at = None;
-        self.look = self.look.take().filter(|look| self.attempts > 0 && look.found != Found::Same);
-        self.unread |= self.attempts > 0;
+        self.look = self.look.take().filter(|look| self.last.is_some() && look.found != Found::Same);
+        self.unread |= self.last.is_some();
         (self.tries, self.searches) = (Tries::default(), Tries::default());
         self.rereads = 0;
         (self.refusals, self.unsent, self.refused_since) = (0, 0, None);
         if self.polls.since.is_some() {
             self.polls = Tries { since: Some(now), count: 0 };
         }
+        // What lies in the future was written under another clock: from now on is late enough.
+        self.signed_at = self.signed_at.map(|at| at.min(now));
         if let Some(last) = &mut self.last {
-            // A start that lies in the future was written under another clock: from now on is late enough.
             last.started_at = last.started_at.min(now);
             if let Some(answer) = &mut last.answer {
                 answer.earlier_session = true;

@@ -32,6 +32,8 @@ pub(super) struct Worker<L> {
     pub(super) row: u64,
     pub(super) intent: IntentRecorded,
     pub(super) state: RowState,
+    /// Its place among the rows that are worked on at once.
+    pub(super) place: Option<OwnedSemaphorePermit>,
     pub(super) in_flight: Option<OwnedSemaphorePermit>,
     /// Held until the pacer let the row through for the first time.
     pub(super) waiting: Option<OwnedSemaphorePermit>,
@@ -40,6 +42,9 @@ pub(super) struct Worker<L> {
     /// Held from a reading until the request that rests on it, where the queue between the two would make it too old.
     pub(super) direct: Option<OwnedMutexGuard<()>>,
 }
+
+/// How long is slept at most before the clock is read again, which goes on while the machine is suspended.
+const LONGEST_NAP: Duration = Duration::from_secs(20);
 
 /// Whether the row goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +80,7 @@ impl<L: Lightsail> Worker<L> {
             Step::Settle(outcome, evidence) => self.settle(outcome, evidence, None).await,
             Step::Hold => Ok(self.hold().await),
             Step::WaitUntil(at) => Ok(self.wait_until(at).await),
+            Step::WaitOut(at) => Ok(self.wait_out(at).await),
             Step::Send { level } => self.send(level).await,
             Step::Read { level } => self.read(level).await,
             Step::Search { level } => self.search(level).await,
@@ -128,6 +134,24 @@ impl<L: Lightsail> Worker<L> {
         let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let wait = wait.min(self.shared.policy.attempt_time().dead_after()) + Duration::from_millis(1);
         tokio::time::sleep(wait).await;
+        Flow::Next
+    }
+
+    /// Waits until a request of which nothing came back cannot be delivered any more. Whatever it did, it is not in flight, so
+    /// its places are for other rows meanwhile.
+    async fn wait_out(&mut self, at: Timestamp) -> Flow {
+        (self.place, self.in_flight, self.waiting, self.direct) = (None, None, None, None);
+        let stopping = self.shared.control.stopping(self.target_no);
+        let left = Duration::try_from(at.duration_since(self.shared.clock.now())).unwrap_or_default();
+        (self.shared.on_waiting)(&self.intent.key_pair_name, left);
+        while self.shared.clock.now() < at {
+            let left = Duration::try_from(at.duration_since(self.shared.clock.now())).unwrap_or_default();
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return Flow::Leave,
+                () = tokio::time::sleep(left.min(LONGEST_NAP) + Duration::from_millis(1)) => {}
+            }
+        }
         Flow::Next
     }
 

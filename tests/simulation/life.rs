@@ -89,6 +89,7 @@ fn policy(rng: &mut Rng) -> Policy {
         settle_timeout: of(&[5_000, 30_000, 120_000]),
         operation_timeout: of(&[5_000, 60_000, 300_000]),
         max_observation_age: of(&[20_000, 120_000, 900_000, 900_000]),
+        signature_life: Duration::ZERO,
         max_attempts: rng.u32(1..5),
         concurrency: rng.u32(1..5),
         rate: [None, None, Some("unlimited".to_owned()), Some("20/s".to_owned())][rng.usize(..4)].clone(),

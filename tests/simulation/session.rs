@@ -82,7 +82,9 @@ impl Session<'_> {
             clock: Arc::clone(&clock),
             journal: journal.clone(),
             control: Arc::clone(&control),
+            ghosts: Arc::default(),
             on_settled: Box::new(|_| ()),
+            on_waiting: Box::new(|_, _| ()),
         });
         let lanes = self.lanes(&journal, &clock, &counts);
         let signal = async {

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Class, Evidence, Outcome, Policy};
+use keybatch::execute::attempt::Tries;
 use keybatch::execute::control::{Control, Limits};
 use keybatch::execute::decide::{FEWEST_TRIES, Situation, StopCause};
-use keybatch::execute::row::{RowState, Tries};
+use keybatch::execute::row::RowState;
 use keybatch::journal::event::{Event, Verdict};
 
 use crate::duo_truth::Truth;
@@ -109,6 +110,8 @@ impl Duo {
             settle_timeout: TICK,
             operation_timeout: TICK,
             max_observation_age: TICK * u32::try_from(FRESH_TICKS).unwrap() + TICK / 2,
+            // What a request does that comes long after its death is gone through with one row.
+            signature_life: Duration::ZERO,
             concurrency: u32::try_from(scope.concurrency).unwrap(),
             ..Policy::default()
         };
@@ -220,6 +223,7 @@ impl Duo {
         (state.attempts, state.spent, state.unread, state.unsent, confirmed, state.rereads.min(FEWEST_TRIES))
             .hash(hasher);
         state.windows.iter().any(|window| window.to.is_none()).hash(hasher);
+        (state.windows.is_empty(), state.may_have_acted()).hash(hasher);
         let last = state.last.as_ref().map(|last| {
             let earlier = last.answer.as_ref().is_some_and(|answer| answer.earlier_session);
             let stops = matches!(class.flatten(), Some(Class::Denied | Class::RefusedForAll));

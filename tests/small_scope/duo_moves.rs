@@ -140,6 +140,7 @@ fn work(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
         }
         Step::Hold => vec![phase(duo.clone(), row, Phase::Holding).tell(Told::Holds(target, true))],
         Step::WaitUntil(_) => vec![duo.clone().said(|| format!("row {row} waits")).later(row, 1)],
+        Step::WaitOut(_) => panic!("nothing is waited for"),
         Step::Send { .. } if stopping => vec![leave(duo.clone(), row)],
         Step::Send { .. } => send(duo, control, row),
         Step::Read { .. } if stopping && !duo.rows[row].state.unread => vec![leave(duo.clone(), row)],

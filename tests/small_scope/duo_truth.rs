@@ -86,9 +86,9 @@ impl Truth {
         let tried = state.attempts > 0;
         match outcome {
             Outcome::Deleted => gone && self.deleted && tried,
-            Outcome::Gone => gone && tried,
+            Outcome::Gone => gone && state.may_have_acted(),
             Outcome::Absent => gone && !self.by_us && !self.may_come(),
-            Outcome::Skipped => !tried && !self.sent,
+            Outcome::Skipped => (!tried && !self.sent) || (self.pair == Pair::Another && !self.by_us),
             Outcome::Failed => !self.by_us && !self.may_come(),
             Outcome::InDoubt => tried,
         }

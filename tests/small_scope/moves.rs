@@ -31,6 +31,13 @@ pub(crate) fn all(node: &Node) -> Vec<Node> {
             node.truth.now = at;
             next.push(node);
         }
+        Step::WaitOut(at) => {
+            let mut node = node.clone().told("waits for what may still be delivered");
+            // It never came after all.
+            node.truth.ghost = node.truth.ghost.filter(|until| *until > at);
+            node.truth.now = at;
+            next.push(node);
+        }
         Step::Send { .. } => next.extend(send(node)),
         Step::Read { .. } => next.extend(read(node)),
         Step::Search { .. } => next.extend(search(node)),
@@ -45,6 +52,13 @@ fn meanwhile(node: &Node) -> Vec<Node> {
     if node.truth.late.is_some() {
         let mut late = node.clone().told("the late effect comes");
         late.truth.late = None;
+        late.execute();
+        next.push(late);
+    }
+    if node.truth.ghost.is_some_and(|until| node.truth.now < until) {
+        let mut late = node.clone().told("a request is delivered whose client has given it up");
+        late.truth.ghost = None;
+        late.truth.by_ghost |= late.truth.pair == Pair::Original;
         late.execute();
         next.push(late);
     }
@@ -93,10 +107,10 @@ fn fates(pair: Pair) -> Vec<(Class, Effect, Option<Pending>)> {
         (Class::Unanswered, Effect::None, None),
         (Class::Unanswered, Effect::Now, None),
         (Class::Unanswered, Effect::Late, None),
+        (Class::Unanswered, Effect::Ghost, None),
+        (Class::NotFound, Effect::None, None),
     ];
-    if pair == Pair::Nobody {
-        fates.push((Class::NotFound, Effect::None, None));
-    } else {
+    if pair != Pair::Nobody {
         fates.extend([
             (Class::Succeeded, Effect::Now, None),
             (Class::OperationFailed, Effect::None, None),
@@ -118,6 +132,13 @@ enum Effect {
     None,
     Now,
     Late,
+    /// Whatever holds the request may deliver it as long as its signature is accepted.
+    Ghost,
+}
+
+/// Whether an attempt that was answered so may have been executed.
+fn acts(class: Class) -> bool {
+    matches!(class, Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Unanswered)
 }
 
 fn send(node: &Node) -> Vec<Node> {
@@ -130,7 +151,8 @@ fn send(node: &Node) -> Vec<Node> {
     begun.check_sending();
     let mut next = Vec::new();
     // Dies with the start written and nothing sent; what the next session must think of that is the same as below.
-    begun.truth.sure = false;
+    let knew = begun.truth.acted;
+    (begun.truth.sure, begun.truth.acted) = (false, true);
     next.extend(crash(begun.clone().told("dies before sending")));
     begun.truth.sent = true;
     for (class, effect, pending) in fates(begun.truth.pair) {
@@ -142,6 +164,7 @@ fn send(node: &Node) -> Vec<Node> {
         match effect {
             Effect::None => {}
             Effect::Now => fate.execute(),
+            Effect::Ghost => fate.truth.ghost = Some(fate.truth.now + fate.policy.signature_life),
             Effect::Late => {
                 fate.truth.late =
                     Some(fate.state.last.as_ref().unwrap().started_at + fate.policy.attempt_time().dead_after());
@@ -159,6 +182,7 @@ fn send(node: &Node) -> Vec<Node> {
         for mut after in record(&fate, &finished) {
             let answered = after.state.last.as_ref().is_some_and(|last| last.answer.is_some());
             after.truth.sure = answered && class.is_refusal_before_execution() && node.truth.sure;
+            after.truth.acted = knew || !answered || acts(class);
             next.push(after);
         }
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Outcome, Policy};
+use keybatch::execute::attempt::Tries;
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, REFUSAL_BUDGET, Situation};
-use keybatch::execute::row::{RowState, Tries};
+use keybatch::execute::row::RowState;
 use keybatch::journal::event::{Event, Found, IntentRecorded, Observed, RowSettled, Source, Verdict};
 
 /// How far an exploration goes.
@@ -46,6 +47,12 @@ pub(crate) struct Truth {
     pub(crate) by_us: bool,
     /// Until when an attempt may still take effect.
     pub(crate) late: Option<Timestamp>,
+    /// Until when a request of which nothing came back may still be delivered.
+    pub(crate) ghost: Option<Timestamp>,
+    /// Whether it was one of those that deleted the original.
+    pub(crate) by_ghost: bool,
+    /// Whether the journal has an attempt that may have been executed, as far as it tells.
+    pub(crate) acted: bool,
     /// When a delete of this name succeeded.
     pub(crate) deleted_at: Vec<Timestamp>,
     pub(crate) pending: Option<Pending>,
@@ -118,6 +125,7 @@ impl Node {
             operation_timeout: Duration::from_secs(60),
             // Older than this after two rounds of looking.
             max_observation_age: Duration::from_secs(50),
+            signature_life: Duration::from_secs(90),
             ..Policy::default()
         };
         let truth = Truth {
@@ -125,6 +133,9 @@ impl Node {
             pair: Pair::Original,
             by_us: false,
             late: None,
+            ghost: None,
+            by_ghost: false,
+            acted: false,
             deleted_at: Vec::new(),
             pending: None,
             ended: false,
@@ -163,7 +174,14 @@ impl Node {
         [state.tries, state.searches, state.polls].map(tries).hash(&mut hasher);
         let from_history = state.poll.as_ref().map(|poll| poll.from_history);
         (state.polled.len(), state.delete_seen, from_history).hash(&mut hasher);
-        let late = truth.late.map(|late| late.duration_since(truth.now).as_secs());
+        let until = |then: Timestamp| then.duration_since(truth.now).as_secs();
+        let held = state.held_until(self.policy.signature_life).map(|then| until(then).max(-1));
+        (held, truth.ghost.map(until), truth.by_ghost, truth.acted, state.may_have_acted()).hash(&mut hasher);
+        let seen_since = |look: &keybatch::execute::attempt::Look| {
+            state.held_until(self.policy.signature_life).is_some_and(|then| look.at >= then)
+        };
+        (state.search.as_ref().map(seen_since), state.windows.is_empty()).hash(&mut hasher);
+        let late = truth.late.map(until);
         (truth.pair, truth.by_us, late, truth.deleted_at.is_empty(), truth.pending).hash(&mut hasher);
         (truth.ended, truth.due, truth.unsearchable, truth.sure, truth.sent).hash(&mut hasher);
         (format!("{:?}", self.denial), self.crashes, self.foreign).hash(&mut hasher);
@@ -233,10 +251,14 @@ impl Node {
         let may_come = self.truth.late.is_some() || (self.truth.due && !self.truth.unsearchable);
         let holds = match outcome {
             Outcome::Deleted => gone && !self.truth.deleted_at.is_empty() && self.state.attempts > 0,
-            Outcome::Gone => gone && self.state.attempts > 0,
+            Outcome::Gone => gone && self.truth.acted,
             Outcome::Absent => gone && !self.truth.by_us && !may_come,
-            Outcome::Skipped => self.state.attempts == 0 && !self.truth.sent,
-            Outcome::Failed => self.truth.unsearchable || (!self.truth.by_us && !may_come),
+            Outcome::Skipped => {
+                let was_changed = self.truth.pair == Pair::Another && !self.truth.by_us && !self.truth.acted;
+                was_changed || (self.state.attempts == 0 && !self.truth.sent)
+            }
+            // It is waited for before another attempt, not before the last one is told to have failed: the docs say so.
+            Outcome::Failed => self.truth.unsearchable || ((!self.truth.by_us || self.truth.by_ghost) && !may_come),
             Outcome::InDoubt => self.state.attempts > 0,
         };
         assert!(holds, "{outcome}/{evidence:?} is not so: {:?}\n{}", self.truth, self.story());
@@ -247,6 +269,8 @@ impl Node {
     /// What must hold when a request leaves.
     pub(crate) fn check_sending(&self) {
         assert!(self.truth.late.is_none(), "I3: an earlier attempt may still take effect\n{}", self.story());
+        let ghost = self.truth.ghost.is_some_and(|until| self.truth.now < until);
+        assert!(!ghost, "I4: an earlier request may still be delivered\n{}", self.story());
         let may_come = self.truth.due && !self.truth.unsearchable;
         assert!(!may_come, "I3: an operation of an earlier attempt may still take effect\n{}", self.story());
         assert!(self.truth.sure, "I4: nobody looked after the last attempt\n{}", self.story());

@@ -138,7 +138,6 @@ impl<'a> Oracle<'a> {
         let lost = answers.iter().rev().skip(1).any(|answer| matches!(answer, None | Some(Class::Unanswered)));
         match self.last_answer()? {
             Class::Succeeded => Some((Outcome::Deleted, Evidence::Answer)),
-            Class::NotFound if self.attempts() == 1 => Some((Outcome::Absent, Evidence::Answer)),
             Class::Refused if !lost => Some((Outcome::Failed, Evidence::Answer)),
             Class::Pending => {
                 let at = |wanted: Step| self.since().iter().position(|step| *step == Some(wanted));
@@ -198,25 +197,34 @@ impl<'a> Oracle<'a> {
         match (outcome, evidence) {
             (Outcome::Skipped, Evidence::Note) => match self.0 {
                 Verdict::Skip => true,
-                Verdict::Delete => !tried && matches!(looked, Some(Found::Other | Found::NoAnswer)),
+                Verdict::Delete if tried => self.was_never_executed() && since == Some(Found::Other),
+                Verdict::Delete => matches!(looked, Some(Found::Other | Found::NoAnswer)),
                 Verdict::Absent => false,
             },
             (Outcome::Absent, Evidence::Inventory) => match self.0 {
                 Verdict::Absent => true,
-                Verdict::Delete => !tried && looked == Some(Found::NotFound),
+                Verdict::Delete if tried => {
+                    let said = self.last_answer() == Some(Class::NotFound);
+                    self.was_never_executed() && since == Some(Found::NotFound) && !said
+                }
+                Verdict::Delete => looked == Some(Found::NotFound),
                 Verdict::Skip => false,
             },
+            (Outcome::Absent, Evidence::Answer) => {
+                let said = self.last_answer() == Some(Class::NotFound);
+                self.was_never_executed() && since == Some(Found::NotFound) && said
+            }
             (Outcome::Deleted, Evidence::Operation) => {
                 let harmless = |answer: &Option<Class>| matches!(answer, Some(Class::Refused | Class::NotFound));
                 let acted = !self.answers().iter().all(harmless);
                 let named = self.last_answer() == Some(Class::Pending) && since != Some(Found::Same);
-                acted && self.has_seen_success() && (named || since == Some(Found::NotFound))
+                acted && self.has_seen_success() && (named || matches!(since, Some(Found::NotFound | Found::Other)))
             }
             (Outcome::Gone, Evidence::Readback) => {
                 let search = self.last_search();
                 let asked = self.last_answer() == Some(Class::Pending) || search.is_some();
-                since == Some(Found::Other)
-                    || (since == Some(Found::NotFound) && asked && search != Some(Found::Operation))
+                let not_there = matches!(since, Some(Found::NotFound | Found::Other));
+                !self.only_refused() && not_there && asked && search != Some(Found::Operation)
             }
             (Outcome::Failed, evidence) => self.allows_failure(evidence, since),
             (Outcome::InDoubt, Evidence::Tried) => match looked {
@@ -229,6 +237,20 @@ impl<'a> Oracle<'a> {
             // The others follow from the last answer alone.
             _ => false,
         }
+    }
+
+    /// Whether each attempt was answered, and with a refusal.
+    fn only_refused(&self) -> bool {
+        let refused =
+            |answer: &Option<Class>| matches!(answer, Some(Class::Refused | Class::NotFound | Class::Throttled));
+        self.answers().iter().all(refused)
+    }
+
+    /// Whether none of its requests was executed, as far as the history can say.
+    fn was_never_executed(&self) -> bool {
+        let search = self.last_search();
+        let asked = search.is_some() || !self.answers().contains(&Some(Class::Throttled));
+        self.only_refused() && asked && search != Some(Found::Operation)
     }
 
     fn allows_failure(&self, evidence: Evidence, since: Option<Found>) -> bool {

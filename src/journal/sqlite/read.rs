@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
@@ -10,7 +11,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use super::open::open_reader;
 use super::sql;
 use super::store::get;
-use crate::domain::{OutcomeCounts, RunId, Target};
+use crate::domain::{OutcomeCounts, RunId, Target, time_text};
 use crate::journal::merkle::{Hash, leaf_hash};
 use crate::journal::{Entry, JournalError, PendingRow, RunReader, TargetRecord};
 
@@ -60,6 +61,8 @@ pub struct OpenAttempt {
     pub key_pair_name: String,
     /// Its `attempt_started`.
     pub started: Entry,
+    /// Its `attempt_finished`, where there is one.
+    pub finished: Option<Entry>,
 }
 
 /// An entry of a row's story.
@@ -210,21 +213,24 @@ impl SqliteReader {
         rows.iter().map(|row| get(row, 0)).collect()
     }
 
-    /// The attempts of other runs than `run` against this service that may be under way still, as far as the journal tells.
+    /// The last attempts on rows of other runs than `run` against this service of which nothing told what became of them.
+    /// Runs that ended before `since` have none that matter.
     pub async fn open_attempts(
         &self,
         run: RunId,
         endpoint: &str,
         account: &str,
+        since: Timestamp,
     ) -> Result<Vec<OpenAttempt>, JournalError> {
         let mut connection = self.connection().await?;
         let query = sqlx::query(sql::OPEN_ATTEMPTS).bind(run.to_string());
-        let query = query.bind(endpoint.to_owned()).bind(account.to_owned());
+        let query = query.bind(endpoint.to_owned()).bind(account.to_owned()).bind(time_text(since));
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        let parse = |body: String| Entry::parse(&body).map_err(JournalError::entry);
         let attempt = |row| {
-            let body: String = get(row, 3)?;
-            let started = Entry::parse(&body).map_err(JournalError::entry)?;
-            Ok(OpenAttempt { run: get(row, 0)?, region: get(row, 1)?, key_pair_name: get(row, 2)?, started })
+            let started = parse(get(row, 3)?)?;
+            let finished = get::<Option<String>>(row, 4)?.map(parse).transpose()?;
+            Ok(OpenAttempt { run: get(row, 0)?, region: get(row, 1)?, key_pair_name: get(row, 2)?, started, finished })
         };
         rows.iter().map(attempt).collect()
     }

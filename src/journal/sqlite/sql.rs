@@ -170,12 +170,15 @@ pub(super) const PENDING_COUNT: &str = "SELECT t.target_no, (SELECT count(*) FRO
 /// Key pairs of a target that are to be deleted, those without an outcome or those with one.
 pub(super) const NAMES_TO_DELETE: &str = "SELECT key_pair_name FROM intent WHERE run_no = ? AND target_no = ? \
      AND verdict = 'delete' AND (settled_seq IS NOT NULL) = ? ORDER BY row_no LIMIT ?";
-/// Attempts of other runs against this service that may be under way still, for all that is known: the key pair, and their start.
-pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.region, i.key_pair_name, s.body FROM run AS r \
+/// The last attempts on rows of other runs against this service of which nothing told what became of them, of runs that have
+/// not ended or ended since that time: the key pair, their start, and their end where it is known.
+pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.region, i.key_pair_name, s.body, f.body FROM run AS r \
      CROSS JOIN attempt AS a ON a.run_no = r.run_no CROSS JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no \
      CROSS JOIN target AS t ON t.target_no = i.target_no CROSS JOIN entry AS s ON s.seq = a.started_seq \
-     WHERE r.run_id <> ? AND r.state IN ('running', 'stopped') AND r.endpoint = ? AND r.account_id = ? \
-     AND (a.class IS NULL OR a.class = 'unanswered') AND i.settled_seq IS NULL";
+     LEFT JOIN entry AS f ON f.seq = a.finished_seq \
+     WHERE r.run_id <> ? AND r.endpoint = ? AND r.account_id = ? AND (r.state = 'running' OR r.finished_at >= ?) \
+     AND (a.class IS NULL OR a.class = 'unanswered') AND NOT EXISTS (SELECT 1 FROM attempt AS l \
+     WHERE l.run_no = a.run_no AND l.row_no = a.row_no AND l.attempt > a.attempt)";
 pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
      SELECT seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT settled_seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \

@@ -1,5 +1,6 @@
 //! What readers and a replay make of a journal that was written in several sessions.
 
+use jiff::Timestamp;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::*;
@@ -37,11 +38,11 @@ async fn a_reader_finds_what_was_written() {
     assert_eq!(reader.names_to_delete(1, 1, true, 9).await.unwrap(), ["k1"]);
     assert_eq!(reader.names_to_delete(1, 1, false, 9).await.unwrap(), ["k3"]);
     assert!(reader.names_to_delete(1, 1, false, 0).await.unwrap().is_empty());
-    let open = reader.open_attempts(three.run, "e", "1").await.unwrap();
+    let open = reader.open_attempts(three.run, "e", "1", Timestamp::MIN).await.unwrap();
     assert_eq!(open.len(), 1);
     assert_eq!((&*open[0].run, &*open[0].region, &*open[0].key_pair_name, open[0].started.seq), (ONE, "r2", "k2", 18));
-    assert!(reader.open_attempts(one.run, "e", "1").await.unwrap().is_empty());
-    assert!(reader.open_attempts(three.run, "f", "1").await.unwrap().is_empty());
+    assert!(reader.open_attempts(one.run, "e", "1", Timestamp::MIN).await.unwrap().is_empty());
+    assert!(reader.open_attempts(three.run, "f", "1", Timestamp::MIN).await.unwrap().is_empty());
 
     let seqs = |story: Vec<StoryEntry>| story.iter().map(|entry| entry.seq).collect::<Vec<_>>();
     assert_eq!(seqs(reader.story(1, 2).await.unwrap()), [6, 16, 17, 18, 27, 28]);

@@ -1,0 +1,133 @@
+//! Ghosts of other runs: a request of which nothing came back may still be delivered until its signature is too old to be
+//! accepted. Those of a row's own run are in its [`RowState`](super::row::RowState).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::attempt::{Answer, Attempt};
+use crate::domain::{AttemptTime, Class};
+use crate::journal::Entry;
+use crate::journal::event::Event;
+
+/// When key pairs may be asked for at the earliest, because of what other runs sent.
+#[derive(Debug, Default)]
+pub struct Ghosts(HashMap<(String, String), Timestamp>);
+
+impl Ghosts {
+    /// A key pair must not be asked for before `until`.
+    pub fn hold(&mut self, region: String, name: String, until: Timestamp) {
+        let held = self.0.entry((region, name)).or_insert(until);
+        *held = until.max(*held);
+    }
+
+    /// When a key pair may be asked for at the earliest, where that is limited.
+    #[must_use]
+    pub fn not_before(&self, region: &str, name: &str) -> Option<Timestamp> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&(region.to_owned(), name.to_owned())).copied()
+    }
+}
+
+/// Until when an attempt of another run holds its key pair, by its entries: until it is surely dead, and where nothing at all
+/// came back, until its signature, which is accepted for `life`, is too old as well.
+#[must_use]
+pub fn held_until(started: &Entry, finished: Option<&Entry>, life: Duration, now: Timestamp) -> Option<Timestamp> {
+    let Event::AttemptStarted(start) = &started.event else { return None };
+    let time = start.timeout_ms.map(|ms| AttemptTime { timeout: Duration::from_millis(ms) });
+    // A start that lies in the future was written under another clock: from now on is late enough.
+    let started_at = started.at.min(now);
+    let mut attempt = Attempt { number: start.attempt, started_at, started_seq: started.seq, time, answer: None };
+    let dead_at = started_at.saturating_add(time.unwrap_or(AttemptTime::DEFAULT).dead_after_start());
+    let mut silent = true;
+    if let Some(Entry { at, seq, event: Event::AttemptFinished(answered), .. }) = finished {
+        let left_at = at.saturating_sub(Duration::from_micros(answered.exchange.elapsed_us));
+        attempt.started_at = attempt.started_at.max(left_at.unwrap_or(Timestamp::MIN)).min(now);
+        silent = answered.class == Class::Unanswered && answered.exchange.http_status.is_none();
+        attempt.answer = Some(Answer {
+            class: answered.class,
+            at: *at,
+            seq: *seq,
+            operation_id: None,
+            summary: None,
+            earlier_session: true,
+        });
+    }
+    let life = if silent { life } else { Duration::ZERO };
+    let signed = attempt.signed_at().saturating_add(life).ok().filter(|_| !life.is_zero());
+    dead_at.ok().max(signed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Cause, Exchange};
+    use crate::journal::event::{AttemptFinished, AttemptStarted};
+
+    const LIFE: Duration = Duration::from_secs(300);
+
+    fn entry(seconds: i64, event: Event) -> Entry {
+        let at = Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        Entry { seq: u64::try_from(seconds).unwrap(), at, run: None, row: Some(1), event }
+    }
+
+    fn started() -> Entry {
+        let (key_pair_name, region) = ("kp".to_owned(), "us-east-1".to_owned());
+        entry(0, Event::AttemptStarted(AttemptStarted { attempt: 1, key_pair_name, region, timeout_ms: Some(15_000) }))
+    }
+
+    fn finished(seconds: i64, http_status: Option<u16>) -> Entry {
+        let exchange = Exchange { http_status, elapsed_us: 15_000_000, ..Exchange::default() };
+        let (class, cause) = (Class::Unanswered, Some(Cause::Timeout));
+        entry(
+            seconds,
+            Event::AttemptFinished(Box::new(AttemptFinished {
+                attempt: 1,
+                class,
+                cause,
+                exchange,
+                operation: None,
+                error: None,
+            })),
+        )
+    }
+
+    /// Seconds after its start until which it holds its key pair.
+    fn held(finished: Option<&Entry>, life: Duration, now: i64) -> i64 {
+        let now = started().at.saturating_add(Duration::from_secs(now.unsigned_abs())).unwrap();
+        held_until(&started(), finished, life, now).unwrap().duration_since(started().at).as_secs()
+    }
+
+    // SEMANTICS: P20
+    #[test]
+    fn a_request_without_any_answer_holds_its_key_pair_for_its_signatures_life() {
+        // Timeout 15 s, grace 3 s; a start alone may have left 3 s later.
+        assert_eq!(held(None, LIFE, 1000), 300 + 3 + 3);
+        assert_eq!(held(Some(&finished(17, None)), LIFE, 1000), 2 + 300 + 3);
+        assert_eq!(held(Some(&finished(17, Some(500))), LIFE, 1000), 15 + 3 + 3, "a status is an answer");
+        assert_eq!(held(None, Duration::ZERO, 1000), 15 + 3 + 3, "it must be dead all the same (I3)");
+    }
+
+    #[test]
+    fn a_start_in_the_future_counts_from_now() {
+        let past = started().at.saturating_sub(Duration::from_secs(50)).unwrap();
+        let until = held_until(&started(), None, LIFE, past).unwrap();
+        assert_eq!(until.duration_since(past).as_secs(), 306);
+    }
+
+    #[test]
+    fn the_latest_ghost_counts() {
+        let mut ghosts = Ghosts::default();
+        assert_eq!(ghosts.not_before("r", "kp"), None);
+        let at = started().at;
+        let later = at.saturating_add(LIFE).unwrap();
+        for until in [at, later, at] {
+            ghosts.hold("r".into(), "kp".into(), until);
+        }
+        assert_eq!(ghosts.not_before("r", "kp"), Some(later));
+        assert_eq!(ghosts.not_before("s", "kp"), None);
+    }
+}
