@@ -269,7 +269,9 @@ SELECT r.run_id, i.row_no,
        json_extract(e.body, '$.annotations')             AS annotations,
        r.sandbox,
        json_extract(e.body, '$.fields.reason')           AS reason,
-       json_extract(e.body, '$.fields.ticket')           AS ticket
+       json_extract(e.body, '$.fields.ticket')           AS ticket,
+       json_extract(b.body, '$.at')                      AS attempted_at,
+       r.operator, r.endpoint
 FROM intent AS i
 JOIN run AS r ON r.run_no = i.run_no
 JOIN target AS t ON t.target_no = i.target_no
@@ -278,7 +280,8 @@ JOIN row_outcome AS o ON o.run_no = i.run_no AND o.row_no = i.row_no
 LEFT JOIN entry AS s ON s.seq = i.settled_seq
 LEFT JOIN attempt AS l ON l.run_no = i.run_no AND l.row_no = i.row_no
      AND l.attempt = (SELECT max(attempt) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no)
-LEFT JOIN entry AS f ON f.seq = l.finished_seq;
+LEFT JOIN entry AS f ON f.seq = l.finished_seq
+LEFT JOIN entry AS b ON b.seq = l.started_seq;
 
 CREATE VIEW approvals AS
 SELECT r.run_id,

@@ -87,7 +87,9 @@ fn the_prompt_on_a_terminal() {
     if !shell::installed("script") {
         return;
     }
-    for (typed, code, left) in [("1\n", 10, 3), ("no\n", 10, 3), ("3\n", 0, 0)] {
+    for (typed, code, left) in
+        [("1\n\n", 10, 3), ("no\n", 10, 3), ("3\n", 0, 0), ("33\n3\n", 0, 0), ("1\n2\n4\n", 10, 3)]
+    {
         let bench = Bench::new();
         let names = bench.world.keys("key", 3);
         bench.world.script("GetKeyPairs", "*", [Act::ok().after(Duration::from_millis(900))]);

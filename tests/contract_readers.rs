@@ -139,11 +139,11 @@ fn query_in_every_form() {
     assert_eq!(done.stdout, "");
 }
 
-/// `export --format csv`: the manifest's own columns plus the results; formulas and escapes defused.
+/// `export --output csv`: the manifest's own columns plus the results; formulas and escapes defused.
 #[test]
 fn export_as_csv() {
     let (bench, first, _) = two_runs();
-    let done = bench.keybatch(&["export", &first, "--format", "csv"]).exits(0);
+    let done = bench.keybatch(&["export", &first, "--output", "csv"]).exits(0);
     let mut reader = csv::Reader::from_reader(done.stdout.as_bytes());
     let headers: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
     for column in ["key_pair_name", "note", "outcome", "evidence", "operation_id", "request_id"] {
@@ -166,11 +166,11 @@ fn export_as_csv() {
     assert_eq!(&rows[6][at("note")], "a,b");
 }
 
-/// `export --format jsonl`: one object a row, in the manifest's order, values verbatim.
+/// `export --output jsonl`: one object a row, in the manifest's order, values verbatim.
 #[test]
 fn export_as_jsonl() {
     let (bench, first, _) = two_runs();
-    let done = bench.keybatch(&["export", &first, "--format", "jsonl"]).exits(0);
+    let done = bench.keybatch(&["export", &first, "--output", "jsonl"]).exits(0);
     let rows: Vec<Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), 7, "{done}");
     assert!(!done.stdout.contains('\u{1b}'), "no raw escapes");
@@ -190,7 +190,7 @@ fn readers_leave_no_trace() {
         &["runs"][..],
         &["show", &first],
         &["log"],
-        &["export", &first, "--format", "csv"],
+        &["export", &first, "--output", "csv"],
         &["verify"],
         &["query", "SELECT 1 AS one"],
     ] {

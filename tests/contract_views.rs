@@ -19,7 +19,7 @@ const VIEWS: [(&str, &str); 5] = [
         "intents",
         "run_id, row_no, line, key_pair_name, account_id, region, expected_fingerprint, arn, fingerprint, \
          created_at, verdict, outcome, evidence, detail, attempts, operation_id, request_id, error_code, \
-         error_message, settled_at, annotations, sandbox, reason, ticket",
+         error_message, settled_at, annotations, sandbox, reason, ticket, attempted_at, operator, endpoint",
     ),
     (
         "attempts",

@@ -42,8 +42,11 @@ async fn runs_are_listed_and_labelled() {
     let table = data(&place, &["runs"]);
     assert!(table.contains("finished") && table.contains("SANDBOX") && table.contains("3 deleted"), "{table}");
     let runs = json(&place, &["runs", "--output", "json"]);
-    assert_eq!((runs[0]["state"].as_str(), runs[0]["in_doubt"].as_i64()), (Some("finished"), Some(1)));
-    assert_eq!(runs[1]["state"], "abandoned");
+    assert_eq!((runs[1]["state"].as_str(), runs[1]["in_doubt"].as_i64()), (Some("finished"), Some(1)));
+    assert_eq!((&runs[0]["state"], &runs[1]["sandbox"]), (&"abandoned".into(), &true.into()), "the newest first");
+    assert_eq!(json(&place, &["runs", "--state", "finished", "--output", "json"]), json!([runs[1]]));
+    assert_eq!(json(&place, &["runs", "-n", "1", "--output", "json"]), json!([runs[0]]));
+    assert_eq!(keybatch(&place, &["runs", "--state", "done"]).status.code(), Some(2));
     assert_eq!(data(&place, &["runs", "--output", "jsonl"]).lines().count(), 2);
     assert!(data(&place, &["runs", "--output", "csv"]).starts_with("run_id,state,"));
 }
@@ -63,12 +66,26 @@ async fn a_run_is_shown_by_any_of_its_names() {
     let facts = json(&place, &["show", full, "--output", "json"]);
     assert_eq!(facts["outcomes"]["deleted"], 3);
     assert_eq!(facts["facts"]["manifest"], "m.csv");
-    for (wanted, code, said) in [("0198", 2, "beginning of 2 runs"), ("beef", 2, "there is no run"), ("", 2, "no run")]
-    {
+    for (wanted, code, said) in [("0198", 2, "beginning of 2 runs"), ("beef", 2, "has no run"), ("", 2, "no run")] {
         let output = keybatch(&place, &["show", wanted]);
         let talk = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{wanted}: {talk}");
         assert!(talk.contains(said), "{wanted}: {talk}");
+    }
+}
+
+/// A row's number or a key pair's name in place of a run is looked up over all runs; `name:` and `row:` leave no choice.
+#[tokio::test]
+async fn a_row_is_looked_up_over_all_runs() {
+    let place = Place::new();
+    place.filled().await;
+    let full = "0198c0de-0000-7000-8000-000000000001";
+    let story = data(&place, &["show", full, "7"]);
+    for wanted in ["7", "key-7", "row:7", "name:key-7"] {
+        assert_eq!(data(&place, &["show", wanted]), story, "{wanted}");
+    }
+    for unknown in ["row:key-7", "name:7", "77", "018"] {
+        assert_eq!(keybatch(&place, &["show", unknown]).status.code(), Some(2), "{unknown}");
     }
 }
 
@@ -99,11 +116,21 @@ async fn the_log_is_filtered_and_newest_last() {
     place.filled().await;
     let all = data(&place, &["log", "-n", "0"]);
     assert!(all.starts_with("0 20") && all.contains("journal_created"), "{all}");
-    let last = data(&place, &["log", "-n", "2"]);
+    let last = keybatch(&place, &["log", "-n", "2"]);
+    let talk = String::from_utf8(last.stderr).unwrap();
+    assert_eq!(talk, format!("the last 2 of {}; -n 0 lists all\n", all.lines().count()));
+    let last = String::from_utf8(last.stdout).unwrap();
     assert_eq!(last.lines().collect::<Vec<_>>(), all.lines().skip(all.lines().count() - 2).collect::<Vec<_>>());
     let settled = data(&place, &["log", "0198c0de-0000-7000-8000-000000000001", "--kind", "row_settled"]);
     assert_eq!(settled.lines().count(), 10);
     assert_eq!(data(&place, &["log", "--row", "7"]).lines().count(), 6);
+    assert_eq!(data(&place, &["log", "--name", "key-7"]), data(&place, &["log", "--row", "7"]));
+    assert_eq!(data(&place, &["log", "--outcome", "in_doubt", "--kind", "row_settled"]).lines().count(), 1);
+    assert_eq!(data(&place, &["log", "-n", "0", "--since", "1970-01-02"]), all);
+    assert_eq!(data(&place, &["log", "--since", "2999-01-01T00:00:00Z"]), "");
+    for wrong in [["--kind", "row_setled"], ["--outcome", "lost"], ["--since", "yesterday"]] {
+        assert_eq!(keybatch(&place, &["log", wrong[0], wrong[1]]).status.code(), Some(2), "{wrong:?}");
+    }
     let bodies = data(&place, &["log", "-n", "0", "--output", "jsonl"]);
     for (seq, body) in bodies.lines().enumerate() {
         let body: Value = serde_json::from_str(body).unwrap();
@@ -148,15 +175,23 @@ async fn an_export_continues_the_manifest_and_executes_nothing() {
     let sheet = data(&place, &["export", full]);
     let mut reader = csv::Reader::from_reader(sheet.as_bytes());
     let header: Vec<_> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header[..3], ["name", "\u{f6}\u{fffd}\"=", "outcome"]);
+    assert_eq!(header[..3], ["name", "\u{f6}\u{fffd}\"=", "account_id"]);
     let records: Vec<_> = reader.records().collect::<Result<_, _>>().unwrap();
     assert_eq!(records.len(), 10);
-    assert_eq!((&records[0][0], &records[0][1], &records[0][2]), ("key-1", "'=1+\u{1f600}", "deleted"));
+    let of = |name: &str| &records[0][header.iter().position(|column| column == name).unwrap()];
+    assert_eq!((&records[0][0], &records[0][1], of("outcome")), ("key-1", "'=1+\u{1f600}", "deleted"));
+    assert!(
+        of("arn").starts_with("arn:") && of("operator").contains('@') && of("attempted_at").ends_with('Z'),
+        "{sheet}"
+    );
+    assert_eq!(data(&place, &["export", full, "--bom"]), format!("\u{feff}{sheet}"));
+    let whole = json(&place, &["export", full, "--output", "json"]);
     assert!(records.iter().all(|record| &record[record.len() - 1] == "sandbox"));
-    let lines = data(&place, &["export", full, "--format", "jsonl"]);
+    let lines = data(&place, &["export", full, "--output", "jsonl"]);
     let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!((&first["key_pair_name"], &first["sandbox"]), (&"key-1".into(), &true.into()));
     assert!(first["annotations"].is_object());
+    assert_eq!((whole.as_array().unwrap().len(), &whole[0]), (10, &first));
     let file = place.directory.path().join("out.csv");
     let to = ["export", full, "--to", file.to_str().unwrap()];
     let written = keybatch(&place, &to);
@@ -187,11 +222,18 @@ async fn an_export_of_what_was_not_run_continues_the_manifest_too() {
     journal.append(drafts.into()).await.unwrap();
     journal.close().await.unwrap();
     let sheet = data(&place, &["export", &run(1)]);
-    assert!(sheet.starts_with("name,outcome,keybatch_outcome,evidence,"), "{sheet}");
+    assert!(
+        sheet.starts_with("name,outcome,account_id,region,arn,fingerprint,created_at,keybatch_outcome,evidence,"),
+        "{sheet}"
+    );
     assert_eq!(sheet.lines().count(), 1);
     let sheet = data(&place, &["export", &run(2)]);
     let lines: Vec<_> = sheet.lines().collect();
-    assert!(lines[0].starts_with("name,owner,outcome,") && lines[1].starts_with("k1,o,not_attempted,"), "{sheet}");
+    assert!(
+        lines[0].starts_with("name,owner,account_id,")
+            && lines[1].starts_with("k1,o,123456789012,us-east-1,,,,not_attempted,"),
+        "{sheet}"
+    );
     assert_eq!(lines.len(), 2);
     // The first row, too, was not deleted.
     assert_eq!(json(&place, &["show", &run(2), "--output", "json"])["not_deleted"][0]["row"], 1);
@@ -291,9 +333,12 @@ async fn verify_says_its_verdict_and_leaves_with_it() {
 #[tokio::test]
 async fn a_missing_journal_is_said_to_be_missing() {
     let place = Place::new();
-    for command in [&["runs"][..], &["show"], &["log"], &["query", "SELECT 1"], &["export", "latest"], &["verify"]] {
+    let commands = [&["runs"][..], &["show"], &["log"], &["query", "SELECT 1"], &["export", "latest"], &["verify"]];
+    for command in commands {
         let output = keybatch(&place, command);
-        assert_eq!(output.status.code(), Some(9), "{command:?}");
+        // That nothing is there yet is no error where a list is asked for.
+        let code = if matches!(command[0], "runs" | "log") { 0 } else { 9 };
+        assert_eq!(output.status.code(), Some(code), "{command:?}");
         assert!(output.stdout.is_empty());
         assert!(String::from_utf8(output.stderr).unwrap().contains("there is no journal"), "{command:?}");
     }
@@ -350,8 +395,8 @@ async fn a_run_is_told_with_all_that_was_said_of_it() {
         [of("overrides", "which"), of("overrides", "by"), of("overrides", "why")].concat(),
         ["skip-invalid", "user@host", "agreed"]
     );
-    assert_eq!(of("not_deleted", "row"), [2, 4, 5, 7, 8, 9, 10]);
-    assert_eq!(of("not_deleted", "outcome")[..3], ["gone", "skipped", "absent"]);
+    assert_eq!(of("not_deleted", "row"), [8, 7, 10, 2, 4, 5, 9], "the worst first");
+    assert_eq!(of("not_deleted", "outcome")[..4], ["in_doubt", "failed", "failed", "gone"]);
     assert!(of("not_deleted", "detail").iter().all(|detail| *detail == "so it is"));
 }
 

@@ -86,7 +86,7 @@ fn whole(setting: &Setting) -> Whole {
     let first_request = (first_request - 2_440_587.5) * 86_400.0 - began;
     let entries = setting.query("SELECT count(*) AS entries FROM entry");
     let verify = run(&mut setting.keybatch(&["verify"]), &setting.path("verify"));
-    let export = run(&mut setting.keybatch(&["export", "latest", "--format", "csv"]), &setting.path("export"));
+    let export = run(&mut setting.keybatch(&["export", "latest", "--output", "csv"]), &setting.path("export"));
     Whole { run: cost, verify, export, resume, entries, first_request }
 }
 

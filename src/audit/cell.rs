@@ -12,6 +12,7 @@ pub fn cell_json(cell: &Cell) -> Value {
     match cell {
         Cell::Null => Value::Null,
         Cell::Integer(number) => (*number).into(),
+        Cell::Boolean(truth) => (*truth).into(),
         Cell::Real(number) => serde_json::Number::from_f64(*number).map_or(Value::Null, Value::Number),
         Cell::Text(text) => text.as_str().into(),
         Cell::Blob(bytes) => STANDARD.encode(bytes).into(),
@@ -24,6 +25,7 @@ pub fn cell_text(cell: &Cell) -> Option<String> {
     match cell {
         Cell::Null => None,
         Cell::Integer(number) => Some(number.to_string()),
+        Cell::Boolean(truth) => Some(truth.to_string()),
         Cell::Real(number) => Some(number.to_string()),
         Cell::Text(text) => Some(text.clone()),
         Cell::Blob(bytes) => Some(STANDARD.encode(bytes)),
@@ -74,6 +76,9 @@ pub fn json_escaped(plain: String) -> String {
 /// A cell that no spreadsheet takes for a formula, and that holds no terminal escapes: one that begins with `=`, `+`,
 /// `-`, `@`, their full-width forms, a tab or a line end gets an apostrophe before it, and characters that control
 /// a terminal or the reading direction are replaced.
+///
+/// A cell that begins with an apostrophe gets another one, so that whoever takes one apostrophe from the beginning of each cell
+/// has what was there. A negative number stays as it is: it is a number for a spreadsheet, too.
 #[must_use]
 pub fn csv_cell(cell: &str) -> String {
     let steers = |c: char| {
@@ -83,7 +88,15 @@ pub fn csv_cell(cell: &str) -> String {
     let clean: String = cell.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
     // Some spreadsheets take the full-width forms for the plain ones.
     const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
-    if clean.starts_with(FORMULA) { format!("'{clean}") } else { clean }
+    let escaped = clean.starts_with('\'') || clean.starts_with(FORMULA) && !is_negative_number(&clean);
+    if escaped { format!("'{clean}") } else { clean }
+}
+
+/// Digits behind a minus, with at most one point between them.
+fn is_negative_number(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix('-') else { return false };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    [whole, part].iter().all(|run| !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -103,6 +116,12 @@ mod tests {
         assert_eq!(csv_cell("\tx"), "'\tx");
         assert_eq!(csv_cell("a\u{1b}[31mb"), "a\u{fffd}[31mb");
         assert_eq!(csv_cell("_key-1"), "_key-1");
+        // Reversible: `'=x` and `=x` differ. A number stays one.
+        assert_eq!((csv_cell("=x"), csv_cell("'=x"), csv_cell("'x")), ("'=x".into(), "''=x".into(), "''x".into()));
+        assert_eq!((csv_cell("-5"), csv_cell("-0.5")), ("-5".into(), "-0.5".into()));
+        for formula in ["-5+1", "-", "-.5", "-5.", "+5", "-1.2.3", "--5"] {
+            assert_eq!(csv_cell(formula), format!("'{formula}"));
+        }
         assert_eq!(csv_cell("\u{ff1d}1+1"), "'\u{ff1d}1+1");
         assert_eq!(csv_cell("a\u{202e}b"), "a\u{fffd}b");
         assert_eq!(csv_cell("a\tb\r\nc"), "a\tb\r\nc");

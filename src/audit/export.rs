@@ -3,8 +3,6 @@
 
 use std::io::{self, Write};
 
-use serde_json::Value;
-
 use super::cell::{cell_json, cell_text, csv_cell, json_object};
 use crate::journal::event::{Event, IntentRecorded};
 use crate::journal::sqlite::{Cell, ReviewRow, RunRecord, SqliteReader};
@@ -15,7 +13,12 @@ use crate::manifest::Meaning;
 const PAGE: u32 = 1_000;
 
 /// The columns that follow the manifest's own, as the view `intents` calls them.
-const ADDED: [&str; 11] = [
+const ADDED: [&str; 18] = [
+    "account_id",
+    "region",
+    "arn",
+    "fingerprint",
+    "created_at",
     "outcome",
     "evidence",
     "detail",
@@ -24,7 +27,9 @@ const ADDED: [&str; 11] = [
     "request_id",
     "error_code",
     "error_message",
+    "attempted_at",
     "settled_at",
+    "operator",
     "row_no",
     "run_id",
 ];
@@ -39,6 +44,8 @@ pub enum ExportFormat {
     Csv,
     /// One JSON object a line.
     Jsonl,
+    /// One JSON array of the same objects.
+    Json,
 }
 
 /// An export that did not come to its end.
@@ -79,11 +86,19 @@ pub async fn export(
             writer.flush().map_err(ExportError::Write)?;
             Ok(count)
         }
-        ExportFormat::Jsonl => {
+        ExportFormat::Jsonl | ExportFormat::Json => {
+            let [begin, between, end] =
+                if format == ExportFormat::Json { ["[\n", ",\n", "\n]\n"] } else { ["", "\n", "\n"] };
+            out.write_all(begin.as_bytes()).map_err(ExportError::Write)?;
+            let mut before = "";
             let count = each_row(reader, run, |row| {
-                writeln!(out, "{}", object(&names, row, run.sandbox)).map_err(ExportError::Write)
+                let object = object(&names, row);
+                write!(out, "{}{object}", std::mem::replace(&mut before, between)).map_err(ExportError::Write)
             });
             let count = count.await?;
+            if count > 0 || format == ExportFormat::Json {
+                out.write_all(end.as_bytes()).map_err(ExportError::Write)?;
+            }
             out.flush().map_err(ExportError::Write)?;
             Ok(count)
         }
@@ -97,7 +112,7 @@ async fn each_row(
 ) -> Result<u64, ExportError> {
     let (mut after, mut count) = (0, 0);
     loop {
-        let rows = reader.review(run.run_no, after, PAGE, false).await?;
+        let rows = reader.review(run.run_no, after, PAGE, None).await?;
         let Some(last) = rows.last() else { return Ok(count) };
         after = last.row;
         count += rows.len() as u64;
@@ -159,18 +174,19 @@ impl Sheet {
 }
 
 /// A row as one JSON object: the view's columns in their order.
-fn object(names: &[String], row: &ReviewRow, sandbox: bool) -> String {
+fn object(names: &[String], row: &ReviewRow) -> String {
     let fields = names.iter().zip(&row.cells).map(|(name, cell)| {
         let value = match cell {
             // The view gives these as the text of a JSON object.
             Cell::Text(text) if name == "annotations" => {
                 serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())
             }
+            cell if name == SANDBOX => cell_json(&cell.clone().into_boolean()),
             cell => cell_json(cell),
         };
         (name.as_str(), value)
     });
-    json_object(fields.chain([(SANDBOX, Value::from(sandbox))]))
+    json_object(fields)
 }
 
 /// What the manifest had in this column; nothing where the cell was empty.
@@ -205,12 +221,12 @@ mod tests {
     /// The name of a key pair may be a word of JSON, or a number.
     #[test]
     fn only_annotations_become_objects() {
-        let names = ["key_pair_name", "annotations"].map(str::to_owned);
+        let names = ["key_pair_name", "annotations", "sandbox"].map(str::to_owned);
         for name in ["true", "42", "{}"] {
-            let cells = vec![Cell::Text(name.into()), Cell::Text(r#"{"a":"1"}"#.into())];
+            let cells = vec![Cell::Text(name.into()), Cell::Text(r#"{"a":"1"}"#.into()), Cell::Integer(1)];
             let row = ReviewRow { row: 1, intent: String::new(), cells };
             let expected = format!(r#"{{"key_pair_name":"{name}","annotations":{{"a":"1"}},"sandbox":true}}"#);
-            assert_eq!(object(&names, &row, true), expected);
+            assert_eq!(object(&names, &row), expected);
         }
     }
 
@@ -229,8 +245,8 @@ mod tests {
             assert_eq!(different.len(), header.len(), "{header:?}");
             own.push(["outcome", "keybatch_outcome", "sandbox"][own.len() - 1]);
         }
-        assert_eq!(header(&["name", " outcome"])[2..4], ["keybatch_outcome", "evidence"]);
-        assert_eq!(header(&[])[..2], ["key_pair_name", "outcome"]);
+        assert_eq!(header(&["name", " outcome"])[7..9], ["keybatch_outcome", "evidence"]);
+        assert_eq!(header(&[])[..2], ["key_pair_name", "account_id"]);
     }
 
     /// Whatever the manifest called a column; a fingerprint also where the row was invalid, and nothing was expected.

@@ -1,5 +1,7 @@
 //! A run as a whole: who, where, against what, how far, how fast. From its entries and the reviewers' views.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -9,8 +11,11 @@ use crate::journal::event::{Event, PlanSealed};
 use crate::journal::sqlite::{RunRecord, SqliteReader};
 use crate::journal::{Entry, JournalError};
 
-/// How many rows that were not deleted are listed.
-pub(super) const LISTED: u32 = 20;
+/// How many rows of each outcome but `deleted` are listed.
+pub(super) const LISTED: u32 = 10;
+
+/// The outcomes of which rows are listed, those first that ask most of a person.
+const WORST_FIRST: [&str; 7] = ["in_doubt", "failed", "unsettled", "gone", "skipped", "not_attempted", "absent"];
 
 /// What is known of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,8 +48,10 @@ pub struct RunFacts {
     pub overrides: Vec<Override>,
     /// The last rate of each target.
     pub rates: Vec<Rate>,
-    /// The first rows that were not deleted.
+    /// The first rows of each other outcome than `deleted`, the worst outcome first.
     pub not_deleted: Vec<NotDeleted>,
+    /// How many more rows of an outcome there are than are listed.
+    pub not_listed: BTreeMap<String, u64>,
 }
 
 /// One process that worked on a run.
@@ -116,13 +123,14 @@ pub async fn facts(reader: &SqliteReader, run: &RunRecord) -> Result<RunFacts, J
     let row = rows.into_iter().find(|row| row.first().and_then(|cell| cell.as_text()) == Some(id.as_str()));
     let view = names.into_iter().zip(row.unwrap_or_default().iter().map(cell_json)).collect();
     let (deletes_sent, deletes_throttled) = reader.attempts(run.run_no).await?;
+    let outcomes = reader.counts(run).await?;
     Ok(RunFacts {
         schema: "keybatch.run/1",
         run: id,
         sandbox: run.sandbox,
         state: run.state.clone(),
         facts: view,
-        outcomes: reader.counts(run).await?,
+        outcomes,
         deletes_sent,
         reads_sent: run.reads,
         throttled: run.reads_throttled + deletes_throttled,
@@ -131,7 +139,8 @@ pub async fn facts(reader: &SqliteReader, run: &RunRecord) -> Result<RunFacts, J
         sessions: sessions(reader, run).await?,
         overrides: overrides(reader, run).await?,
         rates: rates(reader, run).await?,
-        not_deleted: not_deleted(reader, run).await?,
+        not_deleted: not_deleted(reader, run, &outcomes).await?,
+        not_listed: counted(&outcomes).filter_map(more_than_listed).collect(),
     })
 }
 
@@ -214,18 +223,36 @@ async fn rates(reader: &SqliteReader, run: &RunRecord) -> Result<Vec<Rate>, Jour
     Ok(rates)
 }
 
-async fn not_deleted(reader: &SqliteReader, run: &RunRecord) -> Result<Vec<NotDeleted>, JournalError> {
+async fn not_deleted(
+    reader: &SqliteReader,
+    run: &RunRecord,
+    outcomes: &OutcomeCounts,
+) -> Result<Vec<NotDeleted>, JournalError> {
     let names = reader.review_columns().await?;
-    let rows = reader.review(run.run_no, 0, LISTED, true).await?;
     let cell = |row: &crate::journal::sqlite::ReviewRow, name: &str| {
         let index = names.iter().position(|known| known == name)?;
         row.cells.get(index)?.as_text().map(str::to_owned)
     };
-    let listed = rows.iter().map(|row| NotDeleted {
-        row: row.row,
-        key_pair_name: cell(row, "key_pair_name").unwrap_or_default(),
-        outcome: cell(row, "outcome").unwrap_or_default(),
-        detail: cell(row, "detail").or_else(|| cell(row, "error_message")),
-    });
-    Ok(listed.collect())
+    let mut listed = Vec::new();
+    for (outcome, _) in counted(outcomes).filter(|(_, count)| *count > 0) {
+        let rows = reader.review(run.run_no, 0, LISTED, Some(outcome)).await?;
+        listed.extend(rows.iter().map(|row| NotDeleted {
+            row: row.row,
+            key_pair_name: cell(row, "key_pair_name").unwrap_or_default(),
+            outcome: cell(row, "outcome").unwrap_or_default(),
+            detail: cell(row, "detail").or_else(|| cell(row, "error_message")),
+        }));
+    }
+    Ok(listed)
+}
+
+/// The listed outcomes with their counts.
+fn counted(counts: &OutcomeCounts) -> impl Iterator<Item = (&'static str, u64)> {
+    let counts = *counts;
+    WORST_FIRST.into_iter().map(move |outcome| (outcome, counts.of(outcome)))
+}
+
+fn more_than_listed((outcome, count): (&'static str, u64)) -> Option<(String, u64)> {
+    let more = count.saturating_sub(u64::from(LISTED));
+    (more > 0).then(|| (outcome.to_owned(), more))
 }

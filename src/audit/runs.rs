@@ -10,6 +10,12 @@ pub const LATEST: &str = "latest";
 /// The fewest digits that [`short`] shows.
 const SHORTEST: usize = 8;
 
+/// The fewest characters of an id that name a run: fewer are a row's number, or a name.
+const FEWEST: usize = 4;
+
+/// How many rows are looked up over all runs at most: a name has few, a number one in each run.
+const ROWS: u32 = 100;
+
 /// How many candidates an ambiguous prefix names.
 const CANDIDATES: usize = 5;
 
@@ -20,7 +26,7 @@ pub enum RunError {
     #[error("the journal holds no runs yet")]
     NoRuns,
     /// No run has this name.
-    #[error("there is no run {wanted:?} in the journal")]
+    #[error("the journal has no run {wanted:?}")]
     Unknown {
         /// As given.
         wanted: String,
@@ -40,6 +46,44 @@ pub enum RunError {
     Journal(#[from] JournalError),
 }
 
+/// What a word in place of a run can name.
+#[derive(Debug)]
+pub enum Named {
+    /// A run.
+    Run(Box<RunRecord>),
+    /// Rows of any runs, the oldest run first.
+    Rows(Vec<(RunRecord, u64)>),
+}
+
+/// Finds what `wanted` names: a run; else the rows of all runs that have this number, or this key pair's name. `name:` and
+/// `row:` before it leave no choice.
+///
+/// # Errors
+/// Where there is nothing of that name, or more than one run.
+pub async fn look_up(reader: &SqliteReader, wanted: &str) -> Result<Named, RunError> {
+    let runs = reader.runs().await?;
+    let (name, row) = match wanted.split_once(':') {
+        Some(("name", name)) => (Some(name), None),
+        Some(("row", row)) => (None, row.parse().ok()),
+        _ => match choose(runs.clone(), wanted) {
+            Ok(run) => return Ok(Named::Run(Box::new(run))),
+            Err(error @ (RunError::Ambiguous { .. } | RunError::Journal(_) | RunError::NoRuns)) => return Err(error),
+            Err(RunError::Unknown { .. }) => (Some(wanted), wanted.parse().ok()),
+        },
+    };
+    // A name that consists of digits is meant where no row has that number.
+    let mut found = match row {
+        Some(row) => reader.rows_anywhere(None, Some(row), ROWS).await?,
+        None => Vec::new(),
+    };
+    if found.is_empty() && name.is_some() {
+        found = reader.rows_anywhere(name, None, ROWS).await?;
+    }
+    let of = |id: &str| runs.iter().find(|run| run.run.to_string() == id).cloned();
+    let rows: Vec<_> = found.into_iter().filter_map(|(id, row)| Some((of(&id)?, row))).collect();
+    if rows.is_empty() { Err(RunError::Unknown { wanted: wanted.to_owned() }) } else { Ok(Named::Rows(rows)) }
+}
+
 /// Finds the run that `wanted` names.
 ///
 /// # Errors
@@ -56,7 +100,7 @@ fn choose(mut runs: Vec<RunRecord>, wanted: &str) -> Result<RunRecord, RunError>
         return planned.map(|place| runs.remove(place)).or_else(|| runs.pop()).ok_or(RunError::NoRuns);
     }
     let prefix = digits(wanted);
-    let named = |run: &RunRecord| !prefix.is_empty() && digits(&run.run.to_string()).starts_with(&prefix);
+    let named = |run: &RunRecord| prefix.len() >= FEWEST && digits(&run.run.to_string()).starts_with(&prefix);
     let mut matching: Vec<_> = runs.into_iter().filter(named).collect();
     match matching.len() {
         0 => Err(RunError::Unknown { wanted: wanted.to_owned() }),

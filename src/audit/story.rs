@@ -61,18 +61,34 @@ pub enum RowError {
     Journal(#[from] JournalError),
 }
 
+/// What a word is that says so itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exact {
+    Name,
+    Row,
+}
+
 /// The rows that `wanted` names: a row's number, or a key pair's name. A name that consists of digits is meant where
-/// a row has it and no row has that number.
+/// a row has it and no row has that number; `name:` and `row:` before it leave no choice.
 ///
 /// # Errors
 /// Where there is none.
 pub async fn rows(reader: &SqliteReader, run: &RunRecord, wanted: &str) -> Result<Vec<u64>, RowError> {
-    if let Ok(row) = wanted.parse::<u64>()
+    let (wanted, exact) = match wanted.split_once(':') {
+        Some(("name", name)) => (name, Some(Exact::Name)),
+        Some(("row", row)) => (row, Some(Exact::Row)),
+        _ => (wanted, None),
+    };
+    if exact != Some(Exact::Name)
+        && let Ok(row) = wanted.parse::<u64>()
         && !reader.story(run.run_no, row).await?.is_empty()
     {
         return Ok(vec![row]);
     }
-    let rows = reader.rows_of_name(run.run_no, wanted).await?;
+    let rows = match exact {
+        Some(Exact::Row) => Vec::new(),
+        _ => reader.rows_of_name(run.run_no, wanted).await?,
+    };
     if rows.is_empty() { Err(RowError::Unknown { wanted: wanted.to_owned() }) } else { Ok(rows) }
 }
 

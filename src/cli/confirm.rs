@@ -8,6 +8,7 @@ use super::code::Code;
 use super::connect::Connection;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use super::ui::grouped;
 use super::{Context, Format, shown};
 use crate::journal::event::Severity;
 use crate::plan::Plan;
@@ -33,13 +34,54 @@ pub(super) async fn confirm(
     if deletes == 0 && !nothing_there {
         return Ok(Some("nothing_to_delete"));
     }
-    context.ui.say(&format!("Deleting cannot be undone. Type {deletes} to delete {deletes} key pairs:"));
-    let typed = tokio::task::spawn_blocking(|| {
+    let shown = grouped(deletes);
+    let mut question =
+        format!("Deleting cannot be undone. Type {shown} to delete {shown} key pairs, or press Enter to decline:");
+    for _ in 0..TRIES {
+        context.ui.ask(&question);
+        match typed(&line().await?, deletes) {
+            Typed::Number => return Ok(Some("prompt")),
+            Typed::Nothing => break,
+            Typed::Other => question = format!("That is not {shown}. Type {shown}, or press Enter to decline:"),
+        }
+    }
+    Ok(None)
+}
+
+/// How often a mistyped number may be typed again.
+const TRIES: u32 = 3;
+
+/// What was typed at the prompt.
+#[derive(Debug, PartialEq, Eq)]
+enum Typed {
+    /// The number that was asked for; digits may be in groups, as it was shown.
+    Number,
+    /// Nothing, or no: also where the terminal is gone.
+    Nothing,
+    /// Something else, perhaps mistyped.
+    Other,
+}
+
+fn typed(line: &str, deletes: u64) -> Typed {
+    let line = line.trim();
+    let digits: String =
+        line.chars().filter(|c| !matches!(c, ',' | '_' | '\'' | ' ' | '\u{a0}' | '\u{202f}')).collect();
+    if digits == deletes.to_string() {
+        Typed::Number
+    } else if ["", "n", "no", "q", "quit"].contains(&line.to_lowercase().as_str()) {
+        Typed::Nothing
+    } else {
+        Typed::Other
+    }
+}
+
+/// The next line of the terminal.
+async fn line() -> Result<String, CliError> {
+    let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
-    let typed = typed.await.map_err(|error| CliError::from_error(Exit::Unexpected, &error))??;
-    Ok((typed.trim() == deletes.to_string()).then_some("prompt"))
+    Ok(read.await.map_err(|error| CliError::from_error(Exit::Unexpected, &error))??)
 }
 
 /// What the flags say of the plan: by what it is confirmed, if it is.
@@ -147,4 +189,23 @@ pub(super) fn print_plan(context: &Context, plan: &Plan, connection: &Connection
     }
     context.ui.talk("dry run: nothing was sent but reads, and nothing was recorded");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number is taken as it is shown, in groups; a typo gets another try.
+    #[test]
+    fn what_is_typed_is_understood() {
+        for yes in ["2499", " 2,499\n", "2'499", "2 499"] {
+            assert_eq!(typed(yes, 2499), Typed::Number, "{yes:?}");
+        }
+        for no in ["", "\n", "no", "N", "q"] {
+            assert_eq!(typed(no, 2499), Typed::Nothing, "{no:?}");
+        }
+        for other in ["2498", "yes", "2.499", "02499", "249"] {
+            assert_eq!(typed(other, 2499), Typed::Other, "{other:?}");
+        }
+    }
 }

@@ -6,46 +6,41 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::show::sandbox_label;
-use super::{CliError, Code, Context, Exit};
+use super::ui::BOM;
+use super::{CliError, Code, Context, Exit, Format};
 use crate::audit::runs::resolve;
 use crate::audit::{ExportError, ExportFormat, export};
 use crate::journal::sqlite::SqliteReader;
 
 /// Write down what became of each row of a run
 ///
-/// CSV continues the manifest's own columns; cells that a spreadsheet would take for formulas get an apostrophe.
+/// CSV (the default) continues the manifest's own columns. A cell that a spreadsheet would take for a formula gets an apostrophe
+/// before it, and so does one that begins with an apostrophe: take one away from each to have what was there.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The run: its id, a unique beginning of it, or `latest`
     #[arg(value_name = "RUN")]
     run: String,
-    /// The form
-    #[arg(long, value_name = "FORMAT", default_value = "csv")]
-    format: Form,
     /// A new file to write to, instead of standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(short = 'o', long = "to", value_name = "FILE")]
     to: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Form {
-    /// Comma-separated values with a header
-    Csv,
-    /// One JSON object a line
-    Jsonl,
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let reader = SqliteReader::open(&context.journal).await?;
     let run = resolve(&reader, &args.run).await?;
-    let format = match args.format {
-        Form::Csv => ExportFormat::Csv,
-        Form::Jsonl => ExportFormat::Jsonl,
+    let format = match context.ui.format {
+        Format::Table | Format::Csv => ExportFormat::Csv,
+        Format::Jsonl => ExportFormat::Jsonl,
+        Format::Json => ExportFormat::Json,
     };
     let mut out: Box<dyn Write + Send> = match &args.to {
         None => Box::new(std::io::stdout()),
         Some(path) => Box::new(create(path)?),
     };
+    if context.ui.bom && format == ExportFormat::Csv {
+        out.write_all(BOM)?;
+    }
     let rows = export(&reader, &run, format, &mut BufWriter::with_capacity(64 * 1024, &mut out)).await?;
     if let Some(path) = &args.to {
         context.ui.talk(format!(

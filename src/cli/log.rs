@@ -2,52 +2,135 @@
 
 use std::collections::HashSet;
 use std::io::{BufWriter, Write as _};
+use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
+use jiff::Timestamp;
+
+use super::options::duration;
 use super::runs::to_the_second;
+use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, shown};
 use crate::audit::runs::resolve;
 use crate::audit::{gist, json_escaped, json_text, kind};
-use crate::domain::{RunId, time_text};
-use crate::journal::Entry;
+use crate::domain::{Clock as _, RunId, SystemClock, time_text};
+use crate::journal::event::KINDS;
 use crate::journal::sqlite::{Cell, EntryFilter, SqliteReader};
+use crate::journal::{Entry, JournalError};
 
 /// How many entries are read at once.
 const PAGE: u32 = 1_000;
 
+/// How often a running batch is looked at for new entries.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The words that a row's outcome can have.
+const OUTCOMES: [&str; 8] =
+    ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"];
+
 /// List the journal's entries, the newest last
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  keybatch log -f latest                       follow a running batch
+  keybatch log -n 0 --kind attempt_finished    every answer to a delete
+  keybatch log --name old-key                  everything about one key pair
+  keybatch log --since 2h --outcome failed     what led to recent failures")]
 pub(super) struct Args {
-    /// Only those of this run: its id, a unique beginning of it, or `latest`
+    /// Only those of this run: its id, a unique prefix of 4 characters or more, or `latest`
     #[arg(value_name = "RUN")]
     run: Option<String>,
-    /// Only those of this kind, e.g. `attempt_finished`
-    #[arg(long, value_name = "KIND")]
+    /// Only those of this kind
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(KINDS))]
     kind: Option<String>,
     /// Only those of this row
     #[arg(long, value_name = "N")]
     row: Option<u64>,
-    /// Only the last of them; 0 for all
+    /// Only those of rows that name this key pair
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only those of rows with this outcome
+    #[arg(long, value_name = "OUTCOME", value_parser = PossibleValuesParser::new(OUTCOMES))]
+    outcome: Option<String>,
+    /// Only those since then: a time (2026-11-29T08:00:00Z), a day in UTC (2026-11-29), or how long ago (90m)
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Since>,
+    /// Only the last N of them; 0 for all
     #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 50)]
     last: u32,
+    /// Go on with new entries as they come, until the run ends (without RUN: until interrupted)
+    #[arg(short, long)]
+    follow: bool,
+}
+
+/// A time from which on entries are wanted.
+#[derive(Debug, Clone, Copy)]
+enum Since {
+    At(Timestamp),
+    Ago(Duration),
+}
+
+/// A time, a day, or how long ago.
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(Since::At(at));
+    }
+    if let Ok(midnight) = format!("{text}T00:00:00Z").parse::<Timestamp>() {
+        return Ok(Since::At(midnight));
+    }
+    duration(text).map(Since::Ago).map_err(|_| {
+        format!("{text:?} is neither a time (2026-11-29T08:00:00Z), a day (2026-11-29) nor a duration (90m)")
+    })
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let reader = SqliteReader::open(&context.journal).await?;
-    let sandboxes = reader.runs().await?.into_iter().filter(|run| run.sandbox).map(|run| run.run).collect();
+    let reader = match SqliteReader::open(&context.journal).await {
+        Err(JournalError::Missing { .. }) => {
+            context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
+            Out::begin(context)?.end()?;
+            return Ok(Exit::Success);
+        }
+        opened => opened?,
+    };
+    let runs = reader.runs().await?;
+    let sandboxes = runs.into_iter().filter(|run| run.sandbox).map(|run| run.run).collect();
     let run = match &args.run {
-        Some(wanted) => Some(resolve(&reader, wanted).await?.run.to_string()),
+        Some(wanted) => Some(resolve(&reader, wanted).await?.run),
         None => None,
     };
-    let filter = EntryFilter { run, kind: args.kind.clone(), row: args.row };
-    let mut next = if args.last == 0 { i64::MIN } else { reader.last_matching(&filter, args.last).await? };
+    let since = args.since.map(|since| match since {
+        Since::At(at) => at,
+        Since::Ago(ago) => SystemClock::start().now().saturating_sub(ago).unwrap_or(Timestamp::MIN),
+    });
+    let filter = EntryFilter {
+        run: run.map(|run| run.to_string()),
+        kind: args.kind.clone(),
+        row: args.row,
+        name: args.name.clone(),
+        outcome: args.outcome.clone(),
+        since: since.map(time_text),
+    };
+    let (mut next, matching) = match args.last {
+        0 => (i64::MIN, 0),
+        last => reader.last_matching(&filter, last).await?,
+    };
+    if u64::from(args.last) < matching && context.ui.format == Format::Table {
+        context.ui.talk(format!("the last {} of {}; -n 0 lists all", args.last, grouped(matching)));
+    }
     let mut lines = Lines { out: Out::begin(context)?, sandboxes };
     loop {
-        let entries = reader.matching(&filter, next, PAGE).await?;
-        let Some((last, _)) = entries.last() else { break };
-        next = last.saturating_add(1);
-        for (seq, body) in &entries {
-            lines.entry(*seq, body)?;
+        // Asked first: entries that come while the last ones are read are then read, too.
+        let over = match run {
+            Some(run) if args.follow => {
+                !reader.runs().await?.iter().any(|one| one.run == run && one.state == "running")
+            }
+            _ => !args.follow,
+        };
+        next = lines.all(&reader, &filter, next).await?;
+        if over {
+            break;
         }
+        lines.out.flush()?;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     lines.out.end()?;
     Ok(Exit::Success)
@@ -75,6 +158,14 @@ impl Out {
         })
     }
 
+    fn flush(&mut self) -> Result<(), CliError> {
+        match self {
+            Self::Bodies { out, .. } | Self::People(out) => out.flush()?,
+            Self::Cells(stream) => stream.flush()?,
+        }
+        Ok(())
+    }
+
     fn end(self) -> Result<(), CliError> {
         match self {
             Self::Bodies { mut out, .. } | Self::People(mut out) => out.flush()?,
@@ -92,6 +183,18 @@ struct Lines {
 }
 
 impl Lines {
+    /// Everything from `next` on that there is by now; gives where to go on.
+    async fn all(&mut self, reader: &SqliteReader, filter: &EntryFilter, mut next: i64) -> Result<i64, CliError> {
+        loop {
+            let entries = reader.matching(filter, next, PAGE).await?;
+            let Some((last, _)) = entries.last() else { return Ok(next) };
+            next = last.saturating_add(1);
+            for (seq, body) in &entries {
+                self.entry(*seq, body)?;
+            }
+        }
+    }
+
     fn entry(&mut self, seq: i64, body: &str) -> Result<(), CliError> {
         let entry = Entry::parse(body);
         let sandbox = entry.as_ref().is_ok_and(|entry| entry.run.is_some_and(|run| self.sandboxes.contains(&run)));
@@ -118,7 +221,7 @@ impl Lines {
                         Cell::Integer(seq),
                         text(time_text(entry.at)),
                         entry.run.map_or(Cell::Null, |run| text(run.to_string())),
-                        Cell::Integer(i64::from(sandbox)),
+                        Cell::Boolean(sandbox),
                         entry.row.and_then(|row| i64::try_from(row).ok()).map_or(Cell::Null, Cell::Integer),
                         text(kind(&entry.event).to_owned()),
                         text(gist(entry)),

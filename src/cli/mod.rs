@@ -20,6 +20,7 @@ mod trace;
 mod finding;
 mod network;
 mod operator;
+mod headings;
 mod options;
 mod progress;
 mod resume;
@@ -56,12 +57,21 @@ pub use ui::{Format, RowStream, Ui, shown};
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
 #[derive(Debug, Parser)]
-#[command(name = "keybatch", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "keybatch", version = version(), propagate_version = true, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
     command: Command,
+}
+
+/// What this is: its version, the commit that it was built from, and the SQLite in it.
+fn version() -> String {
+    let sqlite = libsqlite3_sys::SQLITE_VERSION.to_string_lossy();
+    match session::COMMIT {
+        Some(commit) => format!("{} (commit {commit}, SQLite {sqlite})", env!("CARGO_PKG_VERSION")),
+        None => format!("{} (SQLite {sqlite})", env!("CARGO_PKG_VERSION")),
+    }
 }
 
 /// Options that every command has.
@@ -73,6 +83,9 @@ struct Global {
     /// How data is put out on standard output
     #[arg(long, global = true, env = "KEYBATCH_OUTPUT", value_name = "FORMAT")]
     output: Option<Format>,
+    /// Begin CSV with a byte order mark, by which spreadsheets know UTF-8
+    #[arg(long, global = true, env = "KEYBATCH_BOM")]
+    bom: bool,
     /// Say nothing but errors on standard error
     #[arg(short, long, global = true, env = "KEYBATCH_QUIET")]
     quiet: bool,
@@ -112,7 +125,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Err(exit) => return exit,
     };
     trace::init(&environment);
-    let ui = Ui::new(cli.global.output, cli.global.quiet, &environment);
+    let mut ui = Ui::new(cli.global.output, cli.global.quiet, &environment);
+    ui.bom = cli.global.bom;
     let Some(journal) = cli.global.journal.or_else(|| environment.default_journal()) else {
         ui.error(
             &CliError::new(Exit::Usage, "there is no place for a journal: neither HOME nor XDG_DATA_HOME is set")
@@ -138,7 +152,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
 
 /// The arguments as typed; or, where the parser has the last word, how the program exits.
 fn parse(arguments: Vec<OsString>, environment: &Environment) -> Result<Cli, Exit> {
-    let command = variables::settle(Cli::command(), environment);
+    let command = variables::settle(headings::arrange(Cli::command()), environment);
     let parsed = command.try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     parsed.map_err(|error| {
         let ui = Ui::new(error_object::asked_format(&arguments, environment), false, environment);

@@ -1,5 +1,6 @@
 //! How a run goes on, on standard error: a bar with counts, rate and time left on a terminal, plain lines elsewhere.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use super::ui::Ui;
+use super::ui::{Ui, grouped};
 use crate::domain::Outcome;
 use crate::plan::Tally;
 
@@ -20,20 +21,22 @@ const BAR_HZ: u8 = 10;
 /// How often what a bar says of planning is looked up.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// The rate that is shown is that of so much time: what was a minute ago says little of what is left.
+const RATE_OF: Duration = Duration::from_secs(10);
+
 /// Counts outcomes and shows them.
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
     counts: Arc<Counts>,
     bar: Option<ProgressBar>,
     total: u64,
-    began: Instant,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     settled: AtomicU64,
-    deleted: AtomicU64,
-    trouble: AtomicU64,
+    failed: AtomicU64,
+    skipped: AtomicU64,
 }
 
 impl Progress {
@@ -41,54 +44,56 @@ impl Progress {
     pub(super) fn start(ui: &Ui, total: u64, sandbox: bool) -> Self {
         let bar = ui.bar.then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(BAR_HZ));
-            let template = "{prefix}{bar:20} {pos}/{len} {per_sec} {msg} left {eta}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
+            if let Ok(style) = ProgressStyle::with_template("{prefix}{bar:20} {wide_msg}") {
                 bar.set_style(style);
             }
             bar.set_prefix(if sandbox { "sandbox " } else { "" });
             bar
         });
-        Self { counts: Arc::default(), bar, total, began: Instant::now() }
+        Self { counts: Arc::default(), bar, total }
     }
 
     /// One more row has its outcome.
     pub(super) fn settled(&self, outcome: Outcome) {
         self.counts.settled.fetch_add(1, Ordering::Relaxed);
         match outcome {
-            Outcome::Deleted | Outcome::Gone | Outcome::Absent => {
-                self.counts.deleted.fetch_add(1, Ordering::Relaxed);
-            }
-            Outcome::Failed | Outcome::InDoubt | Outcome::Skipped => {
-                self.counts.trouble.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        if let Some(bar) = &self.bar {
-            bar.inc(1);
-            let trouble = self.counts.trouble.load(Ordering::Relaxed);
-            if trouble > 0 {
-                bar.set_message(format!("{trouble} not done"));
-            }
+            Outcome::Deleted | Outcome::Gone | Outcome::Absent => {}
+            Outcome::Failed | Outcome::InDoubt => _ = self.counts.failed.fetch_add(1, Ordering::Relaxed),
+            Outcome::Skipped => _ = self.counts.skipped.fetch_add(1, Ordering::Relaxed),
         }
     }
 
-    /// Writes plain lines for as long as it is polled; does nothing where there is a bar.
+    /// Shows how far it is for as long as it is polled: on the bar, or in plain lines.
     pub(super) async fn lines(&self, ui: &Ui) {
+        let mut seen = VecDeque::from([(Instant::now(), self.counts.settled.load(Ordering::Relaxed))]);
         loop {
-            tokio::time::sleep(LINE_EVERY).await;
-            if self.bar.is_none() {
-                ui.talk(self.line());
+            tokio::time::sleep(if self.bar.is_some() { LOOK_EVERY } else { LINE_EVERY }).await;
+            let (now, settled) = (Instant::now(), self.counts.settled.load(Ordering::Relaxed));
+            seen.push_back((now, settled));
+            while seen.len() > 2 && seen.get(1).is_some_and(|(at, _)| now - *at >= RATE_OF) {
+                seen.pop_front();
+            }
+            let (from, before) = seen.front().copied().unwrap_or((now, settled));
+            let line = self.line(settled, per_second(settled - before, now - from));
+            match &self.bar {
+                Some(bar) => {
+                    bar.set_position(settled);
+                    bar.set_message(line);
+                }
+                None => ui.talk(line),
             }
         }
     }
 
-    fn line(&self) -> String {
-        let settled = self.counts.settled.load(Ordering::Relaxed);
-        let trouble = self.counts.trouble.load(Ordering::Relaxed);
-        #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-        let rate = settled as f64 / self.began.elapsed().as_secs_f64().max(0.001);
-        #[expect(clippy::cast_precision_loss, reason = "shown in whole seconds")]
-        let left = (self.total.saturating_sub(settled)) as f64 / rate.max(0.001);
-        format!("{settled}/{} rows settled, {trouble} not done, {rate:.1}/s, about {left:.0} s left", self.total)
+    fn line(&self, settled: u64, per_s: f64) -> String {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let mut parts = vec![format!("{}/{} rows", grouped(settled), grouped(self.total))];
+        for (count, word) in [(of(&self.counts.failed), "failed"), (of(&self.counts.skipped), "skipped")] {
+            parts.extend((count > 0).then(|| format!("{} {word}", grouped(count))));
+        }
+        parts.push(rate(per_s));
+        parts.extend(left(self.total.saturating_sub(settled), per_s));
+        parts.join(", ")
     }
 
     /// Takes the bar away.
@@ -156,9 +161,51 @@ impl Planning {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "shown in whole numbers")]
+fn per_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64().max(0.001)
+}
+
+/// A rate in whole numbers: a slow one by the minute.
+fn rate(per_s: f64) -> String {
+    if per_s >= 1.0 { format!("{per_s:.0}/s") } else { format!("{:.0}/min", per_s * 60.0) }
+}
+
+/// How long the rest takes at this rate; nothing where that cannot be known.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "shown in whole seconds, and far inside of what an integer holds"
+)]
+fn left(rows: u64, per_s: f64) -> Option<String> {
+    if per_s <= 0.0 || rows == 0 {
+        return None;
+    }
+    let seconds = (rows as f64 / per_s).min(1e9) as u64;
+    Some(match seconds {
+        0..60 => format!("{seconds} s left"),
+        60..3600 => format!("{} min {} s left", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min left", seconds / 3600, seconds / 60 % 60),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whole numbers, the counts of what failed, and the time that is left.
+    #[test]
+    fn a_line_says_how_far_it_is() {
+        let progress = Progress { counts: Arc::default(), bar: None, total: 12_500 };
+        assert_eq!(progress.line(0, 0.0), "0/12,500 rows, 0/min");
+        for outcome in [Outcome::Failed, Outcome::InDoubt, Outcome::Skipped, Outcome::Deleted] {
+            progress.settled(outcome);
+        }
+        assert_eq!(progress.line(2_500, 4.04), "2,500/12,500 rows, 2 failed, 1 skipped, 4/s, 41 min 15 s left");
+        assert_eq!((rate(0.5), left(10, 0.001)), ("30/min".into(), Some("2 h 46 min left".into())));
+        assert_eq!(left(0, 5.0), None);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn planning_says_now_and_then_how_far_it_is() {

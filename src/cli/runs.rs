@@ -2,52 +2,118 @@
 
 use std::collections::HashMap;
 
+use clap::builder::PossibleValuesParser;
+
 use super::liveness::{Liveness, goes_on_with};
-use super::{CliError, Context, Exit, Format, shown};
+use super::ui::grouped;
+use super::{CliError, Context, Exit, Format, Ui, shown};
 use crate::audit::runs::short;
+use crate::domain::parse_time;
+use crate::journal::JournalError;
 use crate::journal::sqlite::{Cell, SqliteReader};
 
 /// The columns of the view that people see as one, "outcomes".
 const OUTCOMES: [&str; 8] =
     ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"];
 
-/// List the runs in the journal
+/// List the runs in the journal, the newest first
 ///
-/// Each can be named by any beginning of its id that no other has, or by `latest`.
+/// Refer to a run by a unique prefix of its id (4 characters or more) or by `latest`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(after_help = "Examples:
+  keybatch runs --state stopped          what can be resumed
+  keybatch runs --ticket OPS-17 --real   real runs for a ticket
+  keybatch runs --output json            everything about each run")]
+pub(super) struct Args {
+    /// Only those in this state
+    #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(STATES))]
+    state: Option<String>,
+    /// Only those for this ticket
+    #[arg(long, value_name = "ID")]
+    ticket: Option<String>,
+    /// Only those whose operator (user@host) contains this text
+    #[arg(long, value_name = "TEXT")]
+    operator: Option<String>,
+    /// Only real runs, no rehearsals
+    #[arg(long)]
+    real: bool,
+    /// Only the newest N of them
+    #[arg(short = 'n', long = "last", value_name = "N")]
+    last: Option<usize>,
+}
 
-pub(super) async fn run(_: &Args, context: &Context) -> Result<Exit, CliError> {
-    let reader = SqliteReader::open(&context.journal).await?;
-    let (names, mut rows) = reader.runs_view().await?;
+/// The states of a run.
+const STATES: [&str; 6] = ["planning", "running", "interrupted", "stopped", "finished", "abandoned"];
+
+impl Args {
+    fn admits(&self, names: &[String], row: &[Cell]) -> bool {
+        let get = |name: &str| names.iter().position(|known| known == name).and_then(|index| row.get(index));
+        let text = |name: &str| get(name).and_then(Cell::as_text).unwrap_or_default();
+        self.state.as_ref().is_none_or(|state| text("state") == state)
+            && self.ticket.as_ref().is_none_or(|ticket| text("ticket") == ticket)
+            && self.operator.as_ref().is_none_or(|operator| text("operator").contains(operator.as_str()))
+            && !(self.real && get("sandbox").and_then(as_number) == Some(1))
+    }
+}
+
+pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    let (names, mut rows, ids) = match SqliteReader::open(&context.journal).await {
+        Err(JournalError::Missing { .. }) => {
+            context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
+            (vec!["run_id".to_owned()], Vec::new(), Vec::new())
+        }
+        opened => {
+            let reader = opened?;
+            let (names, rows) = reader.runs_view().await?;
+            (names, rows, reader.runs().await?.iter().map(|run| run.run).collect())
+        }
+    };
     let interrupted = name_interrupted(&names, &mut rows, Liveness::of(&context.journal));
     for command in &interrupted {
         context.ui.talk(format!("interrupted: no session works on it; go on with: {command}"));
     }
+    rows.retain(|row| args.admits(&names, row));
+    rows.reverse();
+    rows.truncate(args.last.unwrap_or(usize::MAX));
     if context.ui.format != Format::Table {
         let mut stream = context.ui.stream(&names)?;
-        rows.iter().try_for_each(|row| stream.row(row))?;
+        let sandbox = names.iter().position(|name| name == "sandbox");
+        for mut row in rows {
+            if let Some(cell) = sandbox.and_then(|index| row.get_mut(index)) {
+                *cell = cell.clone().into_boolean();
+            }
+            stream.row(&row)?;
+        }
         stream.end()?;
         return Ok(Exit::Success);
     }
     if rows.is_empty() {
-        context.ui.talk("the journal holds no runs yet");
+        context.ui.talk("there are no such runs in the journal yet");
         return Ok(Exit::Success);
     }
-    let ids: Vec<_> = reader.runs().await?.iter().map(|run| run.run).collect();
     let short: HashMap<String, String> = ids.iter().map(ToString::to_string).zip(short(&ids)).collect();
     let lines: Vec<Line> = rows.iter().map(|row| Line::new(&names, row, &short)).collect();
     if context.ui.person {
-        // Two lines each instead of a table, which a narrow terminal would cut through the ids.
-        context.ui.data(&lines.iter().map(Line::for_people).collect::<String>())?;
+        // A few lines each instead of a table, which a narrow terminal would cut through the ids.
+        context.ui.data(&lines.iter().map(|line| line.for_people(&context.ui)).collect::<String>())?;
         return Ok(Exit::Success);
     }
-    let mut stream = context.ui.stream(&["run", "state", "started", "rows", "outcomes", "sandbox"])?;
+    let header = ["run", "state", "started", "duration", "rows", "outcomes", "operator", "ticket", "sandbox"];
+    let mut stream = context.ui.stream(&header)?;
     for line in lines {
         let rows = Cell::Integer(line.rows);
-        let [id, state, started, outcomes, label] =
-            [line.id, line.state, line.started, line.outcomes, line.label.to_owned()].map(Cell::Text);
-        stream.row(&[id, state, started, rows, outcomes, label])?;
+        let [id, state, started, duration, outcomes, operator, ticket, label] = [
+            line.id,
+            line.state,
+            line.started,
+            line.duration,
+            line.outcomes,
+            line.operator,
+            line.ticket,
+            line.label.to_owned(),
+        ]
+        .map(Cell::Text);
+        stream.row(&[id, state, started, duration, rows, outcomes, operator, ticket, label])?;
     }
     stream.end()?;
     Ok(Exit::Success)
@@ -76,8 +142,12 @@ struct Line {
     id: String,
     state: String,
     started: String,
+    /// From its first session to its end; empty where it has none.
+    duration: String,
     rows: i64,
     outcomes: String,
+    operator: String,
+    ticket: String,
     label: &'static str,
 }
 
@@ -97,18 +167,41 @@ impl Line {
             id: short.get(&id).cloned().unwrap_or(id),
             state,
             started: to_the_second(&text("started_at")),
+            duration: lasted(&text("started_at"), &text("finished_at")).unwrap_or_default(),
             rows: number("rows"),
             outcomes: counts.join(", "),
+            operator: text("operator"),
+            ticket: text("ticket"),
             label: if number("sandbox") == 0 { "" } else { "SANDBOX" },
         }
     }
 
-    fn for_people(&self) -> String {
+    fn for_people(&self, ui: &Ui) -> String {
         let colon = if self.outcomes.is_empty() { "" } else { ": " };
-        let Self { id, state, started, rows, outcomes, label } = self;
-        let first = shown(format!("{id}  {state}  {label}").trim_end());
-        format!("{first}\n  {started}, {rows} rows{colon}{}\n", shown(outcomes))
+        let Self { id, state, started, duration, rows, outcomes, operator, ticket, label } = self;
+        let word = state.split(' ').next().unwrap_or_default();
+        let state = ui.painted(word, &shown(state));
+        let first = format!("{}  {state}  {label}", shown(id));
+        let took = if duration.is_empty() { String::new() } else { format!(", took {duration}") };
+        let ticket = if ticket.is_empty() { String::new() } else { format!(", ticket {}", shown(ticket)) };
+        let rows = grouped(u64::try_from(*rows).unwrap_or(0));
+        format!(
+            "{}\n  {started}{took}, by {}{ticket}\n  {rows} rows{colon}{}\n",
+            first.trim_end(),
+            shown(operator),
+            shown(outcomes)
+        )
     }
+}
+
+/// How long it was from one time to another, in words.
+fn lasted(from: &str, to: &str) -> Option<String> {
+    let seconds = parse_time(to)?.duration_since(parse_time(from)?).as_secs();
+    Some(match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    })
 }
 
 fn as_number(cell: &Cell) -> Option<i64> {

@@ -41,7 +41,7 @@ use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
 
 /// The commit that this was built from, where the build knew it.
-const COMMIT: Option<&str> = option_env!("KEYBATCH_COMMIT");
+pub(super) const COMMIT: Option<&str> = option_env!("KEYBATCH_COMMIT");
 
 /// A journal that this process may write.
 pub(super) struct OpenJournal {

@@ -4,39 +4,51 @@ use std::fmt::Write as _;
 
 use super::liveness::{Liveness, goes_on_with};
 use super::runs::to_the_second;
-use super::{CliError, Code, Context, Exit, Format, shown};
-use crate::audit::runs::{LATEST, RunError, resolve};
+use super::{CliError, Code, Context, Exit, Format, Ui, shown};
+use crate::audit::runs::{LATEST, Named, RunError, look_up, resolve};
 use crate::audit::{RowError, RunFacts, Story, facts, json_text, rows, story};
 use crate::journal::sqlite::{Cell, RunRecord, SqliteReader};
 
 /// Show a run, or the story of one key pair
+///
+/// A row's number or a key pair's name in place of RUN is looked up over all runs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  keybatch show                      the latest run
+  keybatch show 0198c0de old-key     what happened to one key pair in a run
+  keybatch show old-key              what happened to it in every run
+  keybatch show name:18              a key pair that is called 18, not row 18")]
 pub(super) struct Args {
-    /// The run: its id, a unique beginning of it, or `latest`
-    #[arg(default_value = LATEST, value_name = "RUN")]
+    /// A run (its id, a unique prefix of 4 characters or more, or `latest`), a row's number or a key pair's name
+    #[arg(default_value = LATEST, value_name = "RUN|ROW|NAME")]
     run: String,
-    /// A row of it: its number, or the key pair's name
+    /// A row of the run: its number, or the key pair's name
     #[arg(value_name = "ROW|NAME")]
     row: Option<String>,
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let reader = SqliteReader::open(&context.journal).await?;
-    let run = resolve(&reader, &args.run).await?;
-    match &args.row {
-        None => {
-            let mut facts = facts(&reader, &run).await?;
-            name_interrupted(&mut facts, context);
-            show_run(&facts, context)?;
-        }
-        Some(wanted) => {
-            let mut stories = Vec::new();
-            for row in rows(&reader, &run, wanted).await? {
-                stories.push(story(&reader, &run, row).await?);
+    let wanted = match &args.row {
+        None => match look_up(&reader, &args.run).await? {
+            Named::Run(run) => {
+                let mut facts = facts(&reader, &run).await?;
+                name_interrupted(&mut facts, context);
+                show_run(&facts, context)?;
+                return Ok(Exit::Success);
             }
-            show_stories(&stories, context)?;
+            Named::Rows(rows) => rows,
+        },
+        Some(wanted) => {
+            let run = resolve(&reader, &args.run).await?;
+            rows(&reader, &run, wanted).await?.into_iter().map(|row| (run.clone(), row)).collect()
         }
+    };
+    let mut stories = Vec::with_capacity(wanted.len());
+    for (run, row) in wanted {
+        stories.push(story(&reader, &run, row).await?);
     }
+    show_stories(&stories, context)?;
     Ok(Exit::Success)
 }
 
@@ -89,7 +101,7 @@ fn name_interrupted(facts: &mut RunFacts, context: &Context) {
 
 fn show_run(facts: &RunFacts, context: &Context) -> Result<(), CliError> {
     match context.ui.format {
-        Format::Table => context.ui.data(&run_text(facts))?,
+        Format::Table => context.ui.data(&run_text(facts, &context.ui))?,
         Format::Json | Format::Jsonl => context.ui.data(&format!("{}\n", run_json(facts)?))?,
         Format::Csv => {
             let names: Vec<_> = facts.facts.iter().map(|(name, _)| name.as_str()).collect();
@@ -106,6 +118,7 @@ fn show_run(facts: &RunFacts, context: &Context) -> Result<(), CliError> {
 fn run_json(facts: &RunFacts) -> Result<String, CliError> {
     let mut value = serde_json::to_value(facts).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
     value["facts"] = facts.facts.iter().cloned().collect::<serde_json::Map<_, _>>().into();
+    value["facts"]["sandbox"] = facts.sandbox.into();
     Ok(json_text(&value))
 }
 
@@ -117,7 +130,7 @@ fn cell_of(value: &serde_json::Value) -> Cell {
     }
 }
 
-fn run_text(facts: &RunFacts) -> String {
+fn run_text(facts: &RunFacts, ui: &Ui) -> String {
     let mut out = String::new();
     let sandbox = if facts.sandbox { "SANDBOX run" } else { "run" };
     let _ = writeln!(out, "{sandbox} {}", facts.run);
@@ -127,9 +140,10 @@ fn run_text(facts: &RunFacts) -> String {
             continue;
         }
         let text = value.as_str().map_or_else(|| value.to_string(), shown);
+        let text = if name == "state" { ui.painted(&text, &text) } else { text };
         let _ = writeln!(out, "  {:<16} {text}", name.replace('_', " "));
     }
-    outcomes(facts, &mut out);
+    outcomes(facts, ui, &mut out);
     let _ = writeln!(
         out,
         "requests\n  {} deletes and {} reads, {} throttled",
@@ -151,29 +165,24 @@ fn run_text(facts: &RunFacts) -> String {
             rate.changes
         );
     }
-    not_deleted(facts, &mut out);
+    not_deleted(facts, ui, &mut out);
     out
 }
 
+/// All outcomes, in the order in which the summary has them.
+const OUTCOMES: [&str; 8] =
+    ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"];
+
 fn is_outcome(name: &str) -> bool {
-    ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"].contains(&name)
+    OUTCOMES.contains(&name)
 }
 
-fn outcomes(facts: &RunFacts, out: &mut String) {
+fn outcomes(facts: &RunFacts, ui: &Ui, out: &mut String) {
     let counts = &facts.outcomes;
-    let all = [
-        ("deleted", counts.deleted),
-        ("gone", counts.gone),
-        ("absent", counts.absent),
-        ("skipped", counts.skipped),
-        ("failed", counts.failed),
-        ("in doubt", counts.in_doubt),
-        ("unsettled", counts.unsettled),
-        ("not attempted", counts.not_attempted),
-    ];
     let _ = writeln!(out, "rows {}", counts.total());
-    for (name, count) in all.into_iter().filter(|(_, count)| *count > 0) {
-        let _ = writeln!(out, "  {name:<16} {count}");
+    for (name, count) in OUTCOMES.into_iter().map(|name| (name, counts.of(name))).filter(|(_, count)| *count > 0) {
+        let words = format!("{:<16}", name.replace('_', " "));
+        let _ = writeln!(out, "  {} {count}", ui.painted(name, &words));
     }
 }
 
@@ -212,24 +221,26 @@ fn sessions(facts: &RunFacts, out: &mut String) {
     }
 }
 
-fn not_deleted(facts: &RunFacts, out: &mut String) {
+/// The worst first; of each outcome some, and how many more there are.
+fn not_deleted(facts: &RunFacts, ui: &Ui, out: &mut String) {
     if facts.not_deleted.is_empty() {
         return;
     }
-    let total = facts.outcomes.total() - facts.outcomes.deleted;
-    let listed = facts.not_deleted.len() as u64;
-    let more = if total > listed { format!(", the first {listed} of {total}") } else { String::new() };
-    let _ = writeln!(out, "not deleted{more}");
-    for row in &facts.not_deleted {
+    let _ = writeln!(out, "not deleted");
+    for (index, row) in facts.not_deleted.iter().enumerate() {
         let detail = row.detail.as_deref().map(|detail| format!(": {}", shown(detail))).unwrap_or_default();
-        let outcome = row.outcome.replace('_', " ");
+        let outcome = ui.painted(&row.outcome, &row.outcome.replace('_', " "));
         let _ = writeln!(out, "  row {} {} {outcome}{detail}", row.row, shown(&row.key_pair_name));
+        let is_last = facts.not_deleted.get(index + 1).is_none_or(|next| next.outcome != row.outcome);
+        if let Some(more) = facts.not_listed.get(&row.outcome).filter(|_| is_last) {
+            let _ = writeln!(out, "  and {more} more {outcome}: keybatch export {}", facts.run);
+        }
     }
 }
 
 fn show_stories(stories: &[Story], context: &Context) -> Result<(), CliError> {
     match context.ui.format {
-        Format::Table => stories.iter().try_for_each(|story| context.ui.data(&story_text(story)))?,
+        Format::Table => stories.iter().try_for_each(|story| context.ui.data(&story_text(story, &context.ui)))?,
         Format::Json => {
             let value =
                 serde_json::to_value(stories).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
@@ -245,7 +256,7 @@ fn show_stories(stories: &[Story], context: &Context) -> Result<(), CliError> {
                 for chapter in &story.chapters {
                     stream.row(&[
                         Cell::Text(story.run.clone()),
-                        Cell::Integer(i64::from(story.sandbox)),
+                        Cell::Boolean(story.sandbox),
                         number(story.row),
                         number(chapter.seq),
                         chapter.at.clone().map_or(Cell::Null, Cell::Text),
@@ -264,16 +275,19 @@ fn number(number: u64) -> Cell {
     i64::try_from(number).map_or(Cell::Null, Cell::Integer)
 }
 
-fn story_text(story: &Story) -> String {
+fn story_text(story: &Story, ui: &Ui) -> String {
     let mut out = String::new();
     let name = shown(story.key_pair_name.as_deref().unwrap_or_default());
     let sandbox = if story.sandbox { "SANDBOX " } else { "" };
     let _ = writeln!(out, "{sandbox}row {} {name}", story.row);
     let outcome = match (&story.outcome, &story.evidence) {
-        (Some(outcome), Some(evidence)) => format!("{} ({})", outcome.replace('_', " "), evidence),
+        (Some(outcome), Some(evidence)) => {
+            let words = shown(&format!("{} ({evidence})", outcome.replace('_', " ")));
+            ui.painted(outcome, &words)
+        }
         _ => "no outcome yet".to_owned(),
     };
-    let _ = writeln!(out, "  {} in run {}", shown(&outcome), story.run);
+    let _ = writeln!(out, "  {outcome} in run {}", story.run);
     for chapter in &story.chapters {
         let at = chapter.at.as_deref().unwrap_or("-");
         let _ = writeln!(out, "{at} {} entry {}", chapter.kind, chapter.seq);

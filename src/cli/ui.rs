@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use comfy_table::{ContentArrangement, Table};
 
@@ -11,6 +12,9 @@ use super::error_object;
 use crate::audit::{cell_json, cell_text, csv_cell, json_object, json_text};
 use crate::journal::sqlite::Cell;
 use crate::manifest::defuse;
+
+/// The byte order mark of UTF-8.
+pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// How many rows of a table are laid out together: what is longer goes out in pieces, so that it need not be in memory.
 const TABLE_ROWS: usize = 1_000;
@@ -42,6 +46,10 @@ pub struct Ui {
     pub person: bool,
     /// Whether colour may be used on standard error.
     pub colour: bool,
+    /// Whether colour may be used on standard output.
+    pub paint: bool,
+    /// Whether CSV begins with a byte order mark, by which spreadsheets know UTF-8.
+    pub bom: bool,
     /// Columns of the terminal, where it says so.
     columns: Option<usize>,
 }
@@ -50,15 +58,29 @@ impl Ui {
     /// As the options and the surroundings say.
     #[must_use]
     pub fn new(format: Option<Format>, quiet: bool, environment: &Environment) -> Self {
+        let plain = environment.variable("NO_COLOR").is_some();
+        let forced = ["FORCE_COLOR", "CLICOLOR_FORCE"].iter().any(|name| is_on(environment, name));
+        let dumb = environment.variable("TERM") == Some("dumb") || environment.variable("CLICOLOR") == Some("0");
+        // NO_COLOR wins over everything, and being told over what a terminal is.
+        let coloured = |is_terminal: bool| !plain && (forced || is_terminal && !dumb);
         Self {
             format: format.unwrap_or_default(),
             quiet,
             bar: environment.stderr_is_terminal && environment.variable("TERM") != Some("dumb") && !quiet,
             person: environment.stdout_is_terminal,
-            colour: environment.stderr_is_terminal
-                && environment.variable("NO_COLOR").is_none()
-                && environment.variable("TERM") != Some("dumb"),
+            colour: coloured(environment.stderr_is_terminal),
+            paint: coloured(environment.stdout_is_terminal),
+            bom: false,
             columns: environment.variable("COLUMNS").and_then(|columns| columns.parse().ok()).or_else(terminal_columns),
+        }
+    }
+
+    /// A word for standard output in the colour of what it says: an outcome, a state or a verdict.
+    #[must_use]
+    pub fn painted(&self, word: &str, text: &str) -> String {
+        match style(word).filter(|_| self.paint) {
+            Some(style) => format!("{style}{text}{style:#}"),
+            None => text.to_owned(),
         }
     }
 
@@ -81,8 +103,15 @@ impl Ui {
         }
     }
 
-    /// A line of talk that is said even when quiet.
+    /// A line of talk, as [`Ui::talk`].
     pub fn say(&self, line: &str) {
+        if !self.quiet {
+            self.ask(line);
+        }
+    }
+
+    /// A line that is said even when quiet: a question, or an error.
+    pub fn ask(&self, line: &str) {
         let _ = writeln!(anstream::stderr(), "{line}");
     }
 
@@ -113,16 +142,16 @@ impl Ui {
             let _ = write!(anstream::stderr(), "{report}");
         }
         if !error.message.is_empty() {
-            self.say(&format!("error: {}", shown(&error.message)));
+            self.ask(&format!("error: {}", shown(&error.message)));
         }
         for cause in &error.causes {
-            self.say(&format!("  because: {}", shown(cause)));
+            self.ask(&format!("  because: {}", shown(cause)));
         }
         if let Some(sentence) = error.sent.and_then(Sent::sentence).filter(|_| !error.message.is_empty()) {
-            self.say(&format!("  {sentence}"));
+            self.ask(&format!("  {sentence}"));
         }
         for hint in &error.hints {
-            self.say(&format!("  hint: {}", shown(hint)));
+            self.ask(&format!("  hint: {}", shown(hint)));
         }
     }
 
@@ -149,6 +178,35 @@ impl Ui {
     }
 }
 
+/// Whether a variable is set to something that is not a no.
+fn is_on(environment: &Environment, name: &str) -> bool {
+    environment.variable(name).is_some_and(|value| !matches!(value, "0" | "false" | "no" | "off"))
+}
+
+/// The colour of a word. What went well is green, what a person must look at red, what is not over yellow.
+fn style(word: &str) -> Option<Style> {
+    let colour = match word.replace(' ', "_").to_ascii_lowercase().as_str() {
+        "deleted" | "finished" | "verified" | "good" => AnsiColor::Green,
+        "failed"
+        | "in_doubt"
+        | "altered"
+        | "truncated"
+        | "forked"
+        | "bad_signature"
+        | "illegal_history"
+        | "projection_mismatch"
+        | "corrupt"
+        | "cannot_verify"
+        | "bad" => AnsiColor::Red,
+        "unsettled" | "not_attempted" | "stopped" | "interrupted" | "running" | "planning" | "abandoned" | "note" => {
+            AnsiColor::Yellow
+        }
+        "gone" | "absent" | "skipped" | "self_consistent" => AnsiColor::Cyan,
+        _ => return None,
+    };
+    Some(colour.on_default())
+}
+
 /// The width of the terminal that talk goes to.
 fn terminal_columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
@@ -169,7 +227,12 @@ pub struct RowStream {
 impl RowStream {
     fn begin(&mut self) -> io::Result<()> {
         match self.ui.format {
-            Format::Csv => self.record(self.header.clone()),
+            Format::Csv => {
+                if self.ui.bom {
+                    self.out.write_all(BOM)?;
+                }
+                self.record(self.header.clone())
+            }
             Format::Json => self.out.write_all(b"["),
             Format::Table | Format::Jsonl => Ok(()),
         }
@@ -193,6 +256,14 @@ impl RowStream {
             Format::Jsonl => writeln!(self.out, "{}", self.object(cells)),
             Format::Csv => self.record(cells.iter().map(|cell| cell_text(cell).unwrap_or_default()).collect()),
         }
+    }
+
+    /// Puts out what came until now, as far as its form can.
+    ///
+    /// # Errors
+    /// As [`RowStream::row`].
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 
     /// After the last row.
@@ -222,8 +293,39 @@ impl RowStream {
         let rows = std::mem::take(&mut self.waiting);
         // Every piece has the header: nobody should have to scroll back for it.
         let header: Vec<&str> = self.header.iter().map(String::as_str).collect();
-        self.out.write_all(table(&header, &rows, self.ui.person).as_bytes())
+        let wide = self.ui.person && width_of(&header, &rows) > self.ui.width();
+        let text = if wide { self.vertical(&rows) } else { table(&header, &rows, self.ui.person) };
+        self.out.write_all(text.as_bytes())
     }
+}
+
+impl RowStream {
+    /// Rows that are too wide for the terminal as a table: each as a list of its columns, empty ones skipped.
+    fn vertical(&self, rows: &[Vec<Option<String>>]) -> String {
+        let longest = self.header.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let first = self.rows - rows.len() as u64 + 1;
+        let mut text = String::new();
+        for (number, row) in (first..).zip(rows) {
+            text += &format!("row {number}\n");
+            for (name, cell) in self.header.iter().zip(row) {
+                if let Some(cell) = cell {
+                    text += &format!("  {:<longest$}  {}\n", shown(name), shown(cell));
+                }
+            }
+        }
+        text
+    }
+}
+
+/// How many columns of a terminal a table of these rows takes.
+fn width_of(header: &[&str], rows: &[Vec<Option<String>>]) -> usize {
+    let cell = |row: &Vec<Option<String>>, index: usize| {
+        row.get(index).and_then(Option::as_deref).map_or(0, |cell| shown(cell).chars().count())
+    };
+    let column = |(index, name): (usize, &&str)| {
+        rows.iter().map(|row| cell(row, index)).chain([name.chars().count()]).max().unwrap_or(0) + 3
+    };
+    header.iter().enumerate().map(column).sum::<usize>() + 1
 }
 
 /// A table for people: with lines on a terminal, plain columns elsewhere.
@@ -239,6 +341,20 @@ fn table(header: &[&str], rows: &[Vec<Option<String>>], person: bool) -> String 
     }
     let mut text = table.trim_fmt();
     text.push('\n');
+    text
+}
+
+/// A number for people: its digits in groups of three.
+#[must_use]
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
     text
 }
 

@@ -123,6 +123,22 @@ impl OutcomeCounts {
         }
     }
 
+    /// The count of an outcome by its word, `unsettled` and `not_attempted` among them; 0 for any other word.
+    #[must_use]
+    pub fn of(&self, outcome: &str) -> u64 {
+        match outcome {
+            "deleted" => self.deleted,
+            "gone" => self.gone,
+            "absent" => self.absent,
+            "skipped" => self.skipped,
+            "failed" => self.failed,
+            "in_doubt" => self.in_doubt,
+            "unsettled" => self.unsettled,
+            "not_attempted" => self.not_attempted,
+            _ => 0,
+        }
+    }
+
     /// Counts one more row that ended in `outcome`.
     pub fn add(&mut self, outcome: Outcome) {
         match outcome {

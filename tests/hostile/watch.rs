@@ -104,8 +104,8 @@ pub(crate) fn shown_everywhere(bench: &Bench, what: &str) {
         &["log", "--last", "0", "--output", "csv"],
         &["verify"],
         &["verify", "--output", "json"],
-        &["export", "latest", "--format", "csv"],
-        &["export", "latest", "--format", "jsonl"],
+        &["export", "latest", "--output", "csv"],
+        &["export", "latest", "--output", "jsonl"],
     ];
     for args in commands {
         let live = bench.spawn(args);

@@ -147,7 +147,7 @@ fn every_command_with_nobody_listening() {
         }
     }
     for format in ["csv", "json", "jsonl"] {
-        commands.push(vec!["export", "latest", "--format", format]);
+        commands.push(vec!["export", "latest", "--output", format]);
     }
     let heard = Streams { out: Stream::Kept, err: Stream::Kept };
     let mut count = 0;

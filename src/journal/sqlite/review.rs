@@ -16,6 +16,8 @@ pub enum Cell {
     Null,
     /// An integer.
     Integer(i64),
+    /// Yes or no. SQLite has 1 and 0 for it; whoever knows what a column means makes these of them.
+    Boolean(bool),
     /// A number that is none.
     Real(f64),
     /// A text.
@@ -25,6 +27,15 @@ pub enum Cell {
 }
 
 impl Cell {
+    /// The truth of what SQLite has as 1 or 0; all else stays as it is.
+    #[must_use]
+    pub fn into_boolean(self) -> Self {
+        match self {
+            Self::Integer(number @ 0..=1) => Self::Boolean(number == 1),
+            other => other,
+        }
+    }
+
     /// The text of a text, or none.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
@@ -44,6 +55,12 @@ pub struct EntryFilter {
     pub kind: Option<String>,
     /// Of this row.
     pub row: Option<u64>,
+    /// Of rows that name this key pair.
+    pub name: Option<String>,
+    /// Of rows with this outcome.
+    pub outcome: Option<String>,
+    /// Not before this time, as entries have it.
+    pub since: Option<String>,
 }
 
 /// A row of a run as the view `intents` shows it, with the body of its intent.
@@ -82,16 +99,17 @@ impl SqliteReader {
         names_of(&mut connection, "SELECT * FROM intents").await
     }
 
-    /// The next rows of a run after row `after`, in order; with `not_deleted`, those that ended otherwise or not yet.
+    /// The next rows of a run after row `after`, in order; with an outcome, those that have it (`unsettled` and `not_attempted`
+    /// count as such).
     pub async fn review(
         &self,
         run_no: i64,
         after: u64,
         limit: u32,
-        not_deleted: bool,
+        outcome: Option<&'static str>,
     ) -> Result<Vec<ReviewRow>, JournalError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let query = sqlx::query(sql::REVIEW).bind(run_no).bind(after).bind(not_deleted).bind(limit);
+        let query = sqlx::query(sql::REVIEW).bind(run_no).bind(after).bind(outcome).bind(limit);
         let mut connection = self.connection().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row: &SqliteRow| {
@@ -118,12 +136,26 @@ impl SqliteReader {
         rows.iter().map(story_entry).collect()
     }
 
-    /// Where the last `count` entries that match begin; 0 where none does.
-    pub async fn last_matching(&self, filter: &EntryFilter, count: u32) -> Result<i64, JournalError> {
+    /// Where the last `count` entries that match begin (0 where none does), and how many match in all.
+    pub async fn last_matching(&self, filter: &EntryFilter, count: u32) -> Result<(i64, u64), JournalError> {
         let query = bind_filter(sqlx::query(sql::LAST_MATCHING).bind(i64::MIN), filter).bind(count);
         let mut connection = self.connection().await?;
         let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
-        Ok(get::<Option<i64>>(&row, 0)?.unwrap_or(0))
+        Ok((get::<Option<i64>>(&row, 0)?.unwrap_or(0), unsigned(&row, 1)?))
+    }
+
+    /// The rows of all runs that name a key pair so, or have this number: (run, row), at most `limit`.
+    pub async fn rows_anywhere(
+        &self,
+        name: Option<&str>,
+        row: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(String, u64)>, JournalError> {
+        let row = row.map(|row| i64::try_from(row).unwrap_or(i64::MAX));
+        let query = sqlx::query(sql::ROWS_ANYWHERE).bind(name.map(str::to_owned)).bind(row).bind(limit);
+        let mut connection = self.connection().await?;
+        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
+        rows.iter().map(|row| Ok((get(row, 0)?, unsigned(row, 1)?))).collect()
     }
 
     /// The next entries from `seq` on that match, in order: (number, body).
@@ -171,7 +203,8 @@ type Bound<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArgume
 
 fn bind_filter<'q>(query: Bound<'q>, filter: &EntryFilter) -> Bound<'q> {
     let row = filter.row.map(|row| i64::try_from(row).unwrap_or(i64::MAX));
-    query.bind(filter.run.clone()).bind(filter.kind.clone()).bind(row)
+    let query = query.bind(filter.run.clone()).bind(filter.kind.clone()).bind(row);
+    query.bind(filter.name.clone()).bind(filter.outcome.clone()).bind(filter.since.clone())
 }
 
 fn story_entry(row: &SqliteRow) -> Result<StoryEntry, JournalError> {

@@ -235,7 +235,12 @@ pub(super) const SCHEMA: &str = "SELECT type, name, tbl_name, coalesce(sql, '') 
 pub(super) const REVIEW: &str = "SELECT i.row_no, e.body, v.* FROM intent AS i \
      CROSS JOIN run AS r ON r.run_no = i.run_no CROSS JOIN entry AS e ON e.seq = i.seq \
      CROSS JOIN intents AS v ON v.run_id = r.run_id AND v.row_no = i.row_no \
-     WHERE i.run_no = ?1 AND i.row_no > ?2 AND (NOT ?3 OR i.outcome IS NOT 'deleted') ORDER BY i.row_no LIMIT ?4";
+     WHERE i.run_no = ?1 AND i.row_no > ?2 \
+       AND (?3 IS NULL OR i.outcome = ?3 OR (i.outcome IS NULL AND v.outcome = ?3)) ORDER BY i.row_no LIMIT ?4";
+/// The rows of all runs that have this name (?1) or this number (?2).
+pub(super) const ROWS_ANYWHERE: &str = "SELECT r.run_id, i.row_no FROM run AS r CROSS JOIN intent AS i ON i.run_no = r.run_no \
+     WHERE (?1 IS NOT NULL AND i.key_pair_name = ?1) OR (?2 IS NOT NULL AND i.row_no = ?2) \
+     ORDER BY r.run_no, i.row_no LIMIT ?3";
 pub(super) const RUNS_VIEW: &str = "SELECT * FROM runs";
 pub(super) const MILESTONES_OF_KIND: &str = "SELECT e.seq, e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
      WHERE m.run_no = ? AND m.kind = ? ORDER BY m.seq";
@@ -243,15 +248,31 @@ pub(super) const MILESTONES_OF_KIND: &str = "SELECT e.seq, e.body FROM milestone
 pub(super) const ROLLBACKS: &str = "SELECT e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
      WHERE m.run_no IS NULL AND m.kind = 'override_used' ORDER BY m.seq";
 pub(super) const LEAVES: &str = "SELECT leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?";
-/// A body that is no JSON matches only where nothing is asked of it.
-pub(super) const MATCHING: &str = "SELECT seq, body FROM entry WHERE seq >= ?1 \
-     AND (?2 IS NULL OR (json_valid(body) AND json_extract(body, '$.run') = ?2)) \
-     AND (?3 IS NULL OR (json_valid(body) AND json_extract(body, '$.kind') = ?3)) \
-     AND (?4 IS NULL OR (json_valid(body) AND json_extract(body, '$.row') = ?4)) ORDER BY seq LIMIT ?5";
-pub(super) const LAST_MATCHING: &str = "SELECT min(seq) FROM (SELECT seq FROM entry WHERE seq >= ?1 \
-     AND (?2 IS NULL OR (json_valid(body) AND json_extract(body, '$.run') = ?2)) \
-     AND (?3 IS NULL OR (json_valid(body) AND json_extract(body, '$.kind') = ?3)) \
-     AND (?4 IS NULL OR (json_valid(body) AND json_extract(body, '$.row') = ?4)) ORDER BY seq DESC LIMIT ?5)";
+/// The conditions of an [`EntryFilter`](super::EntryFilter), ?2 to ?7. A body that is no JSON matches only where nothing is
+/// asked of it.
+macro_rules! matching {
+    () => {
+        "(?2 IS NULL OR (json_valid(body) AND json_extract(body, '$.run') = ?2)) \
+         AND (?3 IS NULL OR (json_valid(body) AND json_extract(body, '$.kind') = ?3)) \
+         AND (?4 IS NULL OR (json_valid(body) AND json_extract(body, '$.row') = ?4)) \
+         AND (?5 IS NULL OR (json_valid(body) AND EXISTS (SELECT 1 FROM run AS r JOIN intent AS i ON i.run_no = r.run_no \
+              WHERE r.run_id = json_extract(body, '$.run') AND i.row_no = json_extract(body, '$.row') \
+                AND i.key_pair_name = ?5))) \
+         AND (?6 IS NULL OR (json_valid(body) AND EXISTS (SELECT 1 FROM run AS r JOIN row_outcome AS o ON o.run_no = r.run_no \
+              WHERE r.run_id = json_extract(body, '$.run') AND o.row_no = json_extract(body, '$.row') \
+                AND o.outcome = ?6))) \
+         AND (?7 IS NULL OR (json_valid(body) AND json_extract(body, '$.at') >= ?7))"
+    };
+}
+pub(super) const MATCHING: &str =
+    concat!("SELECT seq, body FROM entry WHERE seq >= ?1 AND ", matching!(), " ORDER BY seq LIMIT ?8");
+pub(super) const LAST_MATCHING: &str = concat!(
+    "SELECT min(seq), (SELECT count(*) FROM entry WHERE seq >= ?1 AND ",
+    matching!(),
+    ") FROM (SELECT seq FROM entry WHERE seq >= ?1 AND ",
+    matching!(),
+    " ORDER BY seq DESC LIMIT ?8)"
+);
 pub(super) const HEALTH: &str = "SELECT sqlite_version(), (SELECT user_version FROM pragma_user_version), \
      coalesce((SELECT size FROM head WHERE id = 0), 0), \
      (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)";
@@ -301,6 +322,7 @@ pub(super) fn all() -> Vec<&'static str> {
         ENTRIES_FROM,
         ENTRY_PAGE,
         REVIEW,
+        ROWS_ANYWHERE,
         RUNS_VIEW,
         MILESTONES_OF_KIND,
         ROLLBACKS,

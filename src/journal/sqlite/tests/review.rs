@@ -67,14 +67,18 @@ async fn rows_entries_and_health_are_those_of_the_journal() {
 
     let names = reader.review_columns().await.unwrap();
     let of = |row: &ReviewRow, name: &str| row.cells[names.iter().position(|known| known == name).unwrap()].clone();
-    let rows = reader.review(1, 1, 9, true).await.unwrap();
+    let rows = reader.review(1, 1, 9, None).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.row).collect::<Vec<_>>(), [2, 3, 4, 5]);
     assert_eq!(rows[0].intent, all[6].seal().unwrap().body);
     assert_eq!((of(&rows[0], "run_id"), of(&rows[0], "row_no")), (text(ONE), Cell::Integer(2)));
     assert_eq!((of(&rows[0], "outcome"), of(&rows[0], "attempts")), (text("unsettled"), Cell::Integer(2)));
     let first = |rows: Vec<ReviewRow>| rows.iter().map(|row| row.row).collect::<Vec<_>>();
-    assert_eq!(first(reader.review(1, 0, 1, true).await.unwrap()), [2], "the first one is deleted");
-    assert_eq!(first(reader.review(1, 0, 2, false).await.unwrap()), [1, 2]);
+    assert_eq!(first(reader.review(1, 0, 1, Some("unsettled")).await.unwrap()), [2], "the first one is deleted");
+    assert_eq!(first(reader.review(1, 0, 9, Some("deleted")).await.unwrap()), [1]);
+    assert_eq!(first(reader.review(1, 0, 2, None).await.unwrap()), [1, 2]);
+    let anywhere = async |name: Option<&str>, row: Option<u64>| reader.rows_anywhere(name, row, 9).await.unwrap();
+    assert_eq!(anywhere(None, Some(2)).await[0], (ONE.to_owned(), 2));
+    assert_eq!(anywhere(Some("nobody"), None).await, []);
 
     let (names, rows) = reader.runs_view().await.unwrap();
     assert_eq!((&*names[0], rows.len()), ("run_id", 3));
@@ -84,10 +88,10 @@ async fn rows_entries_and_health_are_those_of_the_journal() {
     let expected = [19, 20].map(|seq: usize| (all[seq].seq, all[seq].seal().unwrap().body));
     assert_eq!(rates.into_iter().map(|entry| (entry.seq, entry.body)).collect::<Vec<_>>(), expected);
 
-    let filter = |kind: &str| EntryFilter { run: Some(ONE.into()), kind: Some(kind.into()), row: None };
+    let filter = |kind: &str| EntryFilter { run: Some(ONE.into()), kind: Some(kind.into()), ..EntryFilter::default() };
     let last = async |kind: &str, count: u32| reader.last_matching(&filter(kind), count).await.unwrap();
-    assert_eq!((last("row_settled", 1).await, last("row_settled", 9).await), (32, 15));
-    assert_eq!(last("run_finished", 1).await, 0, "it has none");
+    assert_eq!((last("row_settled", 1).await, last("row_settled", 9).await), ((32, 2), (15, 2)));
+    assert_eq!(last("run_finished", 1).await, (0, 0), "it has none");
     let found = reader.matching(&filter("row_settled"), 16, 9).await.unwrap();
     assert_eq!(found, [(32, all[32].seal().unwrap().body)]);
 
