@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 
+#[path = "contract_sessions/rollback.rs"]
+mod rollback;
 mod support;
 
 use std::time::{Duration, Instant};

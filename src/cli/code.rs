@@ -60,6 +60,8 @@ codes! {
     JournalUnusable => "journal.unusable", "The journal cannot be opened or used at this place.";
     JournalFormat => "journal.format", "The journal has a format that this version does not use.";
     JournalChanged => "journal.changed", "The journal was changed outside keybatch.";
+    JournalRolledBack => "journal.rolled_back", "The journal is older than one that this machine or the file of checkpoints has seen.";
+    JournalForked => "journal.forked", "The journal has other entries than one that this machine or the file of checkpoints has seen.";
     JournalDamaged => "journal.damaged", "The journal contradicts itself.";
     JournalFailed => "journal.failed", "The journal could not be read or written at the moment.";
     JournalUnverified => "journal.unverified", "The journal cannot be verified.";

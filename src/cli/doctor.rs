@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::credentials::sign_in;
 use super::finding::{Finding, Health, finding};
 use super::options::duration;
+use super::rollback::REPLACED;
 use super::{CliError, Context, Environment, Exit, Ui, network, route, shown};
 use crate::domain::{ApiError, Policy, SANDBOX_HEADER};
+use crate::journal::heads::HeadsError;
 use crate::journal::sqlite::{Cell, SqliteReader, shared_file_system};
 use crate::journal::{JournalError, Lock};
 use crate::lightsail::Lightsail as _;
@@ -59,6 +61,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     let mut findings = journal_file(&context.journal);
     findings.extend(disk(&context.journal));
     findings.extend(journal_content(&context.journal).await);
+    findings.extend(state(context).await);
     findings.extend(lock(&context.journal));
     findings.extend(terminal(&context.environment));
     findings.extend(aws_configuration(&context.environment));
@@ -214,6 +217,36 @@ async fn journal_content(path: &Path) -> Vec<Finding> {
         ],
         Err(error) => vec![finding("content", Health::Bad, format!("{error}; `keybatch verify` tells more"))],
     }
+}
+
+/// Whether this machine remembers how far journals are, and what it remembers of this one.
+async fn state(context: &Context) -> Vec<Finding> {
+    let without = "an older copy of the journal would not be recognised";
+    let heads = match context.environment.heads() {
+        Ok(heads) => heads,
+        Err(why) => return vec![finding("state", Health::Note, format!("{why}: {without}"))],
+    };
+    let directory = heads.directory().display();
+    let mut findings = vec![match heads.usable() {
+        Ok(()) => finding("state", Health::Good, format!("{directory} remembers the newest head of each journal")),
+        Err(error) => finding("state", Health::Note, format!("{error}: {without}")),
+    }];
+    let id = match SqliteReader::open(&context.journal).await {
+        Ok(reader) => reader.journal_id().await.ok().flatten(),
+        Err(_) => None,
+    };
+    match id.map(|id| heads.read(&id)) {
+        Some(Ok(Some(found))) => {
+            let text = format!("{} entries of this journal were seen ({})", found.head.size, found.file.display());
+            findings.push(finding("head", Health::Good, text));
+        }
+        Some(Err(error @ HeadsError::Damaged { .. })) => {
+            findings.push(finding("head", Health::Note, format!("{error}: {without} by it, {REPLACED}")));
+        }
+        Some(Err(error)) => findings.push(finding("head", Health::Note, format!("{error}: {without} by it"))),
+        Some(Ok(None)) | None => {}
+    }
+    findings
 }
 
 /// Whether a session could begin now. The lock is given up at once; where there is no lock file yet, none is made.

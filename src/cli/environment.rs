@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use crate::journal::heads::Heads;
+
 /// The program's surroundings.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
@@ -51,6 +53,21 @@ impl Environment {
             _ => PathBuf::from(self.variable("HOME")?).join(".local/share"),
         };
         Some(data.join("keybatch").join("journal.db"))
+    }
+
+    /// Where the newest heads of journals are remembered: in `$XDG_STATE_HOME/keybatch/heads`.
+    ///
+    /// # Errors
+    /// Where there is no such place, with the reason.
+    pub fn heads(&self) -> Result<Heads, String> {
+        let state = match self.variable("XDG_STATE_HOME") {
+            Some(path) if path.starts_with('/') => PathBuf::from(path),
+            _ => match self.variable("HOME") {
+                Some(home) => PathBuf::from(home).join(".local/state"),
+                None => return Err("neither HOME nor XDG_STATE_HOME is set".into()),
+            },
+        };
+        Ok(Heads::new(state.join("keybatch").join("heads")))
     }
 
     /// The machine's name.

@@ -24,6 +24,7 @@ mod headings;
 mod options;
 mod progress;
 mod resume;
+mod rollback;
 mod route;
 mod run;
 mod sandbox;

@@ -75,7 +75,7 @@ pub(super) struct SessionOptions {
     /// Region of the configuration; an option of each command, since it means something else to each.
     #[arg(skip)]
     pub(super) region: Option<String>,
-    /// Append each checkpoint to this file; keep it beyond this machine's reach
+    /// Append each checkpoint to this file, as later sessions of the run do; keep it beyond this machine's reach
     #[arg(long, env = "KEYBATCH_CHECKPOINT_TO", value_name = "FILE")]
     pub(super) checkpoint_to: Option<PathBuf>,
 }
@@ -103,6 +103,15 @@ impl SessionOptions {
     /// How long requests in flight may take to be settled after a signal.
     pub(super) fn drain(&self) -> Duration {
         self.drain_timeout.unwrap_or(DRAIN_TIMEOUT)
+    }
+
+    /// Another session, which may begin in another directory, is to find the file of checkpoints.
+    pub(super) fn make_absolute(&mut self) {
+        if let Some(path) = &mut self.checkpoint_to
+            && let Ok(absolute) = std::path::absolute(&*path)
+        {
+            *path = absolute;
+        }
     }
 
     /// The limits that are meant, for a plan of so many deletes.

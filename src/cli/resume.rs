@@ -9,6 +9,7 @@ use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
+use super::rollback::RollbackOptions;
 use super::session::{OpenJournal, Session, draft, session_opened};
 use super::signals::Signals;
 use super::sum_up::{Own, stored_head, sum_up};
@@ -35,6 +36,8 @@ pub(super) struct Args {
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
     region: Option<String>,
     #[command(flatten)]
+    rollback: RollbackOptions,
+    #[command(flatten)]
     options: SessionOptions,
 }
 
@@ -42,6 +45,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.region = args.region.clone();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     args.options.policy(Policy::default())?;
+    args.options.make_absolute();
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
     let began = tokio::time::Instant::now();
     let signals = Signals::listen(context.ui.clone(), args.options.drain())
@@ -64,7 +68,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     }
     let checkpoint_to = args.options.checkpoint_to.as_deref();
     let went_on = async {
-        let open = OpenJournal::open(context, "resume", &context.journal, checkpoint_to).await?;
+        let open = OpenJournal::open(context, "resume", &context.journal, checkpoint_to, &args.rollback).await?;
         go_on(&args, context, signals.clone(), open, began).await
     };
     tokio::select! {
@@ -112,11 +116,13 @@ pub(super) async fn carry_on(
         ready = prepare(options, context, &open, &record, connection) => ready,
         () = signals.first.cancelled() => return stopped_early(context, &open, &record).await,
     };
-    let Ready { sealed, policy, targets, connection, ghosts } = ready.map_err(|error| error.of_run(record.run))?;
-    let opened = session_opened(context, "resume", options, &policy, Some(&connection), record.sandbox, &[]);
+    let Ready { options, sealed, policy, targets, connection, ghosts } =
+        ready.map_err(|error| error.of_run(record.run))?;
+    let mut opened = session_opened(context, "resume", &options, &policy, Some(&connection), record.sandbox, &[]);
+    open.remember(context, &mut opened).await?;
     let session = Session {
         context,
-        options,
+        options: &options,
         run: record.run,
         session: opened.session.clone(),
         sandbox: record.sandbox,
@@ -151,6 +157,7 @@ pub(super) async fn carry_on(
 
 /// What a session needs to go on with a run.
 struct Ready {
+    options: SessionOptions,
     sealed: PlanSealed,
     policy: Policy,
     targets: Vec<TargetRecord>,
@@ -167,6 +174,7 @@ async fn prepare(
     connection: Option<Connection>,
 ) -> Result<Ready, CliError> {
     refuse_altered(context, open).await?;
+    let options = open.carried_on(context, options, record).await?;
     let (sealed, started) = plan_of(open, record).await?;
     let policy = options.policy(started.policy.clone())?;
     let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) {
@@ -180,11 +188,11 @@ async fn prepare(
     let region = targets.iter().map(|target| target.target.region.as_str()).find(|region| !region.is_empty());
     let connection = match connection {
         Some(connection) => connection,
-        None => connect(options, &policy, context, record.run, region, goal, record.endpoint.as_deref()).await?,
+        None => connect(&options, &policy, context, record.run, region, goal, record.endpoint.as_deref()).await?,
     };
     refuse_another(record, &connection)?;
     let ghosts = ghosts::of_other_runs(open, record.run, &connection, &policy).await?;
-    Ok(Ready { sealed, policy, targets, connection, ghosts })
+    Ok(Ready { options, sealed, policy, targets, connection, ghosts })
 }
 
 /// A signal came before the session wrote anything: the run stays as it is.

@@ -17,6 +17,7 @@ use super::exit::Exit;
 use super::options::SessionOptions;
 use super::progress::Planning;
 use super::resume::{already_finished, carry_on};
+use super::rollback::RollbackOptions;
 use super::scratch::Scratch;
 use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened};
 use super::signals::Signals;
@@ -72,6 +73,8 @@ pub(super) struct Args {
     if_in_use: InUse,
     #[command(flatten)]
     again: AgainArgs,
+    #[command(flatten)]
+    rollback: RollbackOptions,
     #[command(flatten)]
     options: SessionOptions,
 }
@@ -132,6 +135,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     }
     let world = args.sandbox.iter().flatten().map(|world| (world.as_path(), "the world file"));
     let read: Vec<_> = world.chain([(args.manifest.as_path(), "the manifest")]).collect();
+    args.options.make_absolute();
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &read)?;
     let signals = Signals::listen(context.ui.clone(), args.options.drain())
         .map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
@@ -141,7 +145,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let checkpoint_to = args.options.checkpoint_to.as_deref().filter(|_| !args.dry_run);
     let run = RunId(Uuid::now_v7());
     let worked = async {
-        let open = OpenJournal::open(context, "run", &journal_path, checkpoint_to).await?;
+        let open = OpenJournal::open(context, "run", &journal_path, checkpoint_to, &args.rollback).await?;
         work(&args, context, policy, input, &journal_path, open, run, signals.clone()).await
     };
     tokio::select! {
@@ -239,7 +243,7 @@ async fn begin(args: &Args, context: &Context, mut policy: Policy, run: RunId, b
     let Begun { open, signals, began, staged, connection, is_again } = begun;
     ghosts::settle_life(&args.options, &connection, &mut policy);
     let ghosts = ghosts::of_other_runs(&open, run, &connection, &policy).await?;
-    let opened = session_opened(
+    let mut opened = session_opened(
         context,
         "run",
         &args.options,
@@ -248,6 +252,7 @@ async fn begin(args: &Args, context: &Context, mut policy: Policy, run: RunId, b
         connection.is_sandbox(),
         &args.named(),
     );
+    open.remember(context, &mut opened).await?;
     let session = Session {
         context,
         options: &args.options,
@@ -455,7 +460,8 @@ async fn refuse_manifest(
     faults: &Faults,
     ingested: Option<&Ingested>,
 ) -> Result<Exit, CliError> {
-    let opened = session_opened(context, "run", &args.options, policy, None, args.sandbox.is_some(), &args.named());
+    let mut opened = session_opened(context, "run", &args.options, policy, None, args.sandbox.is_some(), &args.named());
+    open.remember(context, &mut opened).await?;
     let session = opened.session.clone();
     let stopped = RunStopped {
         faults: faults.by_code().iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::Context;
-use super::checkpoints;
+use super::checkpoints::{self, Sink};
 use super::code::Code;
 use super::connect::Connection;
 use super::error::{CliError, Sent};
@@ -20,6 +20,7 @@ use super::ghosts;
 use super::operator;
 use super::options::{SessionOptions, rate_cap};
 use super::progress::Progress;
+use super::rollback::{self, Memory, RollbackOptions};
 use super::run::plan_error;
 use super::signals::Signals;
 use super::sum_up::{Own, stored_head, sum_up};
@@ -49,18 +50,22 @@ pub(super) struct OpenJournal {
     pub(super) reader: SqliteReader,
     pub(super) clock: Arc<dyn Clock>,
     path: PathBuf,
+    sink: Sink,
+    memory: Memory,
     _lock: Lock,
 }
 
 impl OpenJournal {
-    /// Takes the lock and opens the journal at `path`. Runs that died while planning are closed.
+    /// Takes the lock, and opens the journal at `path` unless it lost entries (I12). Runs that died while planning are closed.
     pub(super) async fn open(
         context: &Context,
         command: &str,
         path: &Path,
         checkpoint_to: Option<&Path>,
+        rollback: &RollbackOptions,
     ) -> Result<Self, CliError> {
-        Self::take(context, command, path, checkpoint_to).await.map_err(|error| error.sent(Sent::Nothing))
+        let taken = Self::take(context, command, path, checkpoint_to, rollback);
+        taken.await.map_err(|error| error.sent(Sent::Nothing))
     }
 
     async fn take(
@@ -68,6 +73,7 @@ impl OpenJournal {
         command: &str,
         path: &Path,
         checkpoint_to: Option<&Path>,
+        rollback: &RollbackOptions,
     ) -> Result<Self, CliError> {
         let mut lock = lock(path).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -78,14 +84,24 @@ impl OpenJournal {
             since: time_text(clock.now()),
         });
         let store = SqliteStore::open(path).await?;
+        let reader = SqliteReader::open(path).await?;
+        let accepted = rollback::admit(context, &reader, checkpoint_to, rollback).await?;
+        let (sink, memory) = (Sink::default(), Memory::default());
+        if let Some(path) = checkpoint_to {
+            sink.open(path)?;
+        }
         let writer = WriterOptions {
             clock: Arc::clone(&clock),
             new_journal_id: Uuid::now_v7().to_string(),
-            on_checkpoint: checkpoints::sink(checkpoint_to)?,
+            on_checkpoint: checkpoints::hand_on(sink.clone(), memory.clone()),
         };
         let journal = Journal::start_apart(store, writer).await?;
-        let reader = SqliteReader::open(path).await?;
-        let open = Self { journal, reader, clock, path: path.to_owned(), _lock: lock };
+        if let Some(used) = accepted {
+            let said = rollback::accepted(&used);
+            journal.append(vec![Draft { run: None, row: None, event: Event::OverrideUsed(used) }]).await?;
+            context.ui.say(&said);
+        }
+        let open = Self { journal, reader, clock, path: path.to_owned(), sink, memory, _lock: lock };
         open.close_dead_plans(context).await?;
         Ok(open)
     }
@@ -106,16 +122,69 @@ impl OpenJournal {
         Ok(head)
     }
 
+    /// The options of a session that goes on with a run: where they name no file of checkpoints, the run's own.
+    pub(super) async fn carried_on(
+        &self,
+        context: &Context,
+        options: &SessionOptions,
+        record: &RunRecord,
+    ) -> Result<SessionOptions, CliError> {
+        let mut options = options.clone();
+        if options.checkpoint_to.is_none()
+            && let Some(path) = checkpoints::recorded(&self.reader, record.run_no).await?
+        {
+            if let Some(why) = checkpoints::not_carried_on(&path) {
+                let shown = super::shown(&path.to_string_lossy());
+                context.ui.say(&format!(
+                    "checkpoints are not appended to {shown} any more: {why}; --checkpoint-to names a file"
+                ));
+                return Ok(options);
+            }
+            checkpoints::refuse_used(Some(&path), &self.path, &[])?;
+            self.sink.open(&path)?;
+            options.checkpoint_to = Some(path);
+        }
+        if let Some(path) = &options.checkpoint_to {
+            context.ui.talk(format!("checkpoints are appended to {}", super::shown(&path.to_string_lossy())));
+        }
+        Ok(options)
+    }
+
+    /// Has the machine remember from now on how far the journal is, unless the session is a rehearsal, and notes it in the
+    /// entry that opens the session where it cannot.
+    pub(super) async fn remember(&self, context: &Context, opened: &mut SessionOpened) -> Result<(), JournalError> {
+        // The journal of a dry run is gone with it.
+        if opened.sandbox || self.path != context.journal {
+            return Ok(());
+        }
+        let (size, root) = self.reader.head().await?;
+        let head = Checkpoint::of(self.journal.id(), size, &root);
+        let head = head.ok_or_else(|| JournalError::damaged("the head's root is no hash"))?;
+        if let Err(why) = self.memory.begin(context, &self.path, &head) {
+            let said = super::shown(&why);
+            context.ui.say(&format!("warning: an older copy of the journal would not be recognised later: {said}"));
+            opened.not_remembered = Some(why);
+        }
+        Ok(())
+    }
+
     async fn close_dead_plans(&self, context: &Context) -> Result<(), CliError> {
+        let rollbacks = self.reader.accepted_rollbacks().await?;
         for record in self.reader.runs().await? {
             if record.state != "planning" {
                 continue;
             }
-            let stopped =
-                RunStopped::new("abandoned", Some("its process died while planning; nothing was sent".into()));
+            // It was sealed, started and worked on by then, for all that is known.
+            let lost = rollbacks.last().is_some_and(|entry| Some(entry.seq) > record.manifest_seq);
+            let sent = if lost {
+                "the entries after that were lost, so that it is unknown what was sent"
+            } else {
+                "nothing was sent"
+            };
+            let stopped = RunStopped::new("abandoned", Some(format!("its process died while planning; {sent}")));
             self.journal.append(vec![draft(record.run, Event::RunStopped(stopped))]).await?;
             let run = record.run;
-            context.ui.talk(format!("run {run} died while planning: nothing was sent, it is closed as abandoned"));
+            context.ui.talk(format!("run {run} died while planning: {sent}; it is closed as abandoned"));
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! `keybatch verify`: is the journal what was written?
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use super::checkpoints::each_record;
 use super::{CliError, Code, Context, Exit, Format, shown};
 use crate::audit::{Options, Report, Verdict, json_text, verify};
 use crate::journal::checkpoint::{Checkpoint, CheckpointError};
@@ -139,36 +140,11 @@ struct Found {
 }
 
 impl Found {
-    fn read(&mut self, mut file: impl BufRead) -> std::io::Result<()> {
-        // The lines that count of the one that is being read.
-        let mut lines: Vec<String> = Vec::new();
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            // What a power loss leaves of the last one need not be text, nor have lines.
-            let read = file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
-            let text = String::from_utf8_lossy(&line);
-            if read == 0 || text.starts_with(ORIGIN) {
-                self.take(&lines.join("\n"));
-                lines.clear();
-            }
-            if read == 0 {
-                return Ok(());
-            }
-            let begun = !lines.is_empty() || text.starts_with(ORIGIN);
-            if begun && lines.len() < 3 && !text.trim_end().is_empty() {
-                lines.push(text.trim_end().to_owned());
-            }
-            if line.last() != Some(&b'\n') && read as u64 == LONGEST_LINE {
-                file.skip_until(b'\n')?;
-            }
-        }
+    fn read(&mut self, file: impl BufRead) -> std::io::Result<()> {
+        each_record(file, |text| self.take(text))
     }
 
     fn take(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
         match Checkpoint::parse_last(text) {
             Ok(one) if Some(&one.journal_id) == self.of.as_ref() => {
                 self.torn_last = false;
@@ -192,14 +168,8 @@ impl Found {
     }
 }
 
-/// With what every checkpoint begins.
-const ORIGIN: &str = "keybatch/";
-
 /// So many take no room worth speaking of.
 const FEW: usize = 10_000;
-
-/// Longer than any line of a checkpoint.
-const LONGEST_LINE: u64 = 4_096;
 
 fn tidy(all: &mut Vec<(u64, Hash)>) {
     all.sort_unstable();

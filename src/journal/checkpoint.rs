@@ -25,6 +25,13 @@ pub struct CheckpointError {
 }
 
 impl Checkpoint {
+    /// The checkpoint of so many entries with this root, in base64; `None` where that is no hash.
+    #[must_use]
+    pub fn of(journal_id: &str, size: u64, root: &str) -> Option<Self> {
+        let root = STANDARD.decode(root).ok()?.try_into().ok()?;
+        Some(Self { journal_id: journal_id.to_owned(), size, root })
+    }
+
     /// The three lines, each ended by a line feed.
     #[must_use]
     pub fn to_text(&self) -> String {

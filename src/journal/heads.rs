@@ -67,6 +67,37 @@ impl Heads {
         Self { directory }
     }
 
+    /// Where they are.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Whether anything could be remembered, as far as that can be seen without doing so.
+    ///
+    /// # Errors
+    /// Where the directory, or the nearest one above it that is there, cannot be written to.
+    pub fn usable(&self) -> Result<(), HeadsError> {
+        use rustix::fs::{Access, access};
+        let unusable =
+            |path: &Path, source: io::Error| HeadsError::Unusable { path: path.to_owned(), done: "written", source };
+        for path in self.directory.ancestors() {
+            match std::fs::metadata(path) {
+                Ok(metadata) if !metadata.is_dir() => {
+                    return Err(unusable(path, io::ErrorKind::NotADirectory.into()));
+                }
+                Ok(_) => {
+                    return access(path, Access::WRITE_OK | Access::EXEC_OK)
+                        .map_err(|error| unusable(path, error.into()));
+                }
+                // A file that is in the way is found further up.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(unusable(path, error)),
+            }
+        }
+        Ok(())
+    }
+
     /// The file for the journal of that id.
     ///
     /// # Errors

@@ -1,0 +1,258 @@
+//! Whether a journal may go on (I12): not where it is older than one that this machine or the file of checkpoints has seen,
+//! nor where it went another way. And what a session remembers of its journal for the sessions after it.
+//!
+//! It guards against accidents, such as a backup that was put back; against people, `verify` does.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::builder::NonEmptyStringValueParser;
+
+use super::checkpoints::{Newest, newest, not_carried_on, recorded};
+use super::code::Code;
+use super::error::{CliError, Sent};
+use super::exit::Exit;
+use super::{Context, shown};
+use crate::journal::JournalError;
+use crate::journal::checkpoint::{Checkpoint, base64};
+use crate::journal::event::{ACCEPT_ROLLBACK, Event, LostHead, OverrideUsed};
+use crate::journal::heads::{Heads, HeadsError};
+use crate::journal::sqlite::SqliteReader;
+
+/// What the operator says about a journal that lost entries.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct RollbackOptions {
+    /// Continue a journal that lost entries; rows without an outcome are settled by looking before anything is sent
+    #[arg(long, requires = "because")]
+    pub(super) accept_rollback: bool,
+    /// Why, for the journal; with --accept-rollback
+    #[arg(long, value_name = "TEXT", requires = "accept_rollback", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) because: Option<String>,
+}
+
+/// A head that was seen outside the journal.
+#[derive(Debug, Clone)]
+struct Known {
+    head: Checkpoint,
+    /// The file that says so.
+    file: PathBuf,
+    /// Where the journal was that had it; unknown to a file of checkpoints.
+    journal: Option<String>,
+}
+
+impl Known {
+    fn lost(&self) -> LostHead {
+        let known_from = self.file.to_string_lossy().into_owned();
+        LostHead { size: self.head.size, root: base64(&self.head.root), known_from }
+    }
+}
+
+/// Refuses a journal that does not have a head which was seen of it, unless that is accepted. Returns the entry which
+/// says so, that must become durable before any other.
+pub(super) async fn admit(
+    context: &Context,
+    reader: &SqliteReader,
+    checkpoint_to: Option<&Path>,
+    options: &RollbackOptions,
+) -> Result<Option<OverrideUsed>, CliError> {
+    let Some(id) = reader.journal_id().await? else { return Ok(None) };
+    let mut known = Vec::new();
+    match remembered(context, &id) {
+        Ok(found) => known.extend(found),
+        // It guards against accidents, so what it cannot say is no reason not to work.
+        Err(why) => context.ui.say(&format!("warning: {}", shown(&why))),
+    }
+    for file in files(reader, checkpoint_to).await? {
+        match in_file(&file, &id) {
+            Ok(found) => known.extend(found),
+            Err(why) => context.ui.say(&format!("warning: {}", shown(&why))),
+        }
+    }
+    let missing = missing(reader, known).await?;
+    if missing.is_empty() {
+        if options.accept_rollback {
+            context.ui.say("--accept-rollback was not needed: the journal lacks nothing that is known of it");
+        }
+        return Ok(None);
+    }
+    if !options.accept_rollback {
+        let (entries, _) = reader.head().await?;
+        return Err(refusal(&context.journal, entries, &missing));
+    }
+    let mut lost: Vec<LostHead> = missing.iter().map(Known::lost).collect();
+    lost.dedup_by(|one, other| one.size == other.size && one.root == other.root);
+    let by = super::operator::user();
+    Ok(Some(OverrideUsed { which: ACCEPT_ROLLBACK.into(), by, why: options.because.clone(), lost }))
+}
+
+/// The files of checkpoints: the one that is named, and those that unfinished runs append to.
+async fn files(reader: &SqliteReader, named: Option<&Path>) -> Result<Vec<PathBuf>, JournalError> {
+    let mut files: Vec<PathBuf> = named.map(Path::to_owned).into_iter().collect();
+    for record in reader.runs().await? {
+        if !matches!(record.state.as_str(), "running" | "stopped") {
+            continue;
+        }
+        let recorded = recorded(reader, record.run_no).await?.filter(|path| not_carried_on(path).is_none());
+        files.extend(recorded.filter(|path| !files.contains(path)));
+    }
+    Ok(files)
+}
+
+/// What is said once it is recorded.
+pub(super) fn accepted(used: &OverrideUsed) -> String {
+    let most = used.lost.iter().map(|lost| lost.size).max().unwrap_or_default();
+    format!(
+        "accepted: the journal goes on without the newer one of {most} entries; each row without an outcome is settled by \
+         looking"
+    )
+}
+
+/// What the state directory has of this journal.
+fn remembered(context: &Context, id: &str) -> Result<Option<Known>, String> {
+    let Ok(heads) = context.environment.heads() else { return Ok(None) };
+    match heads.read(id) {
+        Ok(found) => Ok(found.map(|found| Known { head: found.head, file: found.file, journal: found.journal })),
+        Err(HeadsError::NotOurs { .. }) => Ok(None),
+        Err(error @ HeadsError::Damaged { .. }) => Err(format!("{error}: it is not compared with, {REPLACED}")),
+        Err(error) => Err(format!("{error}: whether the journal was rolled back cannot be determined from it")),
+    }
+}
+
+/// What becomes of a file that holds no head.
+pub(super) const REPLACED: &str = "and the next session that is no rehearsal replaces it; it may be deleted";
+
+/// The newest records of this journal in the file of checkpoints.
+fn in_file(path: &Path, id: &str) -> Result<Vec<Known>, String> {
+    let Newest { last, largest } = newest(path, id)
+        .map_err(|error| format!("the checkpoints in {} cannot be compared with: {error}", path.display()))?;
+    // Both are the same, but where files were put together or a journal went on that was forked.
+    let largest = largest.filter(|largest| last.as_ref() != Some(largest));
+    let known = |head| Known { head, file: path.to_owned(), journal: None };
+    Ok(last.into_iter().chain(largest).map(known).collect())
+}
+
+/// Those heads that the journal neither has nor has been accepted without, the largest first.
+async fn missing(reader: &SqliteReader, known: Vec<Known>) -> Result<Vec<Known>, JournalError> {
+    let mut missing = Vec::new();
+    for known in known {
+        if reader.root_at(known.head.size).await?.as_deref() != Some(&base64(&known.head.root)) {
+            missing.push(known);
+        }
+    }
+    if !missing.is_empty() {
+        for entry in reader.accepted_rollbacks().await? {
+            let Event::OverrideUsed(used) = entry.event else { continue };
+            missing.retain(|known| {
+                let root = base64(&known.head.root);
+                !used.lost.iter().any(|lost| lost.size == known.head.size && lost.root == root)
+            });
+        }
+    }
+    missing.sort_by_key(|known| std::cmp::Reverse(known.head.size));
+    Ok(missing)
+}
+
+fn refusal(journal: &Path, entries: u64, missing: &[Known]) -> CliError {
+    let path = shown(&journal.to_string_lossy());
+    let most = missing.first().map_or(0, |known| known.head.size);
+    let (code, message) = if most > entries {
+        let message = format!(
+            "the journal {path} was rolled back: it has {entries} entries, and a newer one with {most} entries is known"
+        );
+        (Code::JournalRolledBack, message)
+    } else {
+        let message = format!(
+            "the journal {path} was forked: it has {entries} entries, but another copy of it has other entries among \
+             its first {most}"
+        );
+        (Code::JournalForked, message)
+    };
+    let mut error = CliError::new(Exit::Refused, message).code(code).sent(Sent::Nothing);
+    for known in missing {
+        let file = shown(&known.file.to_string_lossy());
+        let of = known.journal.as_ref().map(|journal| format!(" of the journal at {}", shown(journal)));
+        let of = of.unwrap_or_default();
+        error = error.hint(format!("known from {file}: {} entries{of}", known.head.size));
+    }
+    error
+        .hint("the journal was not changed")
+        .hint("put the newer journal back, together with its -wal file if it has one, and run the same command again")
+        .hint(
+            "if it is lost for good: --accept-rollback --because TEXT goes on with this one, and settles each row without \
+             an outcome by looking",
+        )
+}
+
+/// What a session that is no rehearsal remembers of its journal. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory(Arc<Mutex<Option<Remembering>>>);
+
+#[derive(Debug)]
+struct Remembering {
+    heads: Heads,
+    journal: PathBuf,
+    /// What this session left in the file last.
+    last: Checkpoint,
+}
+
+impl Memory {
+    /// Remembers `head`, of the journal at `journal`, and from now on each head that this is told. Where that cannot be,
+    /// says why.
+    pub(super) fn begin(&self, context: &Context, journal: &Path, head: &Checkpoint) -> Result<(), String> {
+        let heads = context.environment.heads()?;
+        let journal = std::path::absolute(journal).unwrap_or_else(|_| journal.to_owned());
+        heads.remember(head, &journal).map_err(|error| error.to_string())?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Remembering { heads, journal, last: head.clone() });
+        Ok(())
+    }
+
+    /// Remembers `head`, which is durable, if this session remembers anything. What cannot be remembered is no reason to
+    /// stop; but where another session remembered something in the meantime, it works on a copy of this journal.
+    pub(super) fn remember(&self, head: &Checkpoint) -> std::io::Result<()> {
+        let mut remembering = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(remembering) = remembering.as_mut() else { return Ok(()) };
+        if let Ok(Some(found)) = remembering.heads.read(&head.journal_id)
+            && found.head != remembering.last
+        {
+            let journal = found.journal.unwrap_or_default();
+            return Err(std::io::Error::other(format!(
+                "another session continued a copy of this journal, {}, as {} says",
+                shown(&journal),
+                shown(&found.file.to_string_lossy())
+            )));
+        }
+        match remembering.heads.remember(head, &remembering.journal) {
+            Ok(()) => remembering.last = head.clone(),
+            Err(error) => tracing::warn!(%error, "how long the journal is was not remembered"),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(size: u64, journal: Option<&str>) -> Known {
+        let head = Checkpoint { journal_id: "a".into(), size, root: [1; 32] };
+        Known { head, file: "/state/heads/a".into(), journal: journal.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_missing_where_that_is_known_from_and_what_to_do() {
+        for (most, code, word) in [(9, Code::JournalRolledBack, "rolled back"), (5, Code::JournalForked, "forked")] {
+            let error = refusal(Path::new("/data/j.db"), 7, &[known(most, Some("/old/j.db")), known(3, None)]);
+            assert_eq!((error.exit, error.code, error.sent), (Exit::Refused, code, Some(Sent::Nothing)));
+            assert!(error.message.contains(word) && error.message.contains("/data/j.db"), "{}", error.message);
+            let hints = error.hints.join("\n");
+            for part in [
+                &format!("/state/heads/a: {most} entries of the journal at /old/j.db"),
+                "3 entries",
+                "--accept-rollback",
+            ] {
+                assert!(hints.contains(part), "{part}: {hints}");
+            }
+        }
+    }
+}
