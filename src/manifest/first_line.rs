@@ -1,6 +1,9 @@
 //! What stands in the first line where the header should, and what headers are that come again.
 
 use std::fmt;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::meaning::Meaning;
 
@@ -68,6 +71,10 @@ pub(super) enum Again {
     Other,
 }
 
+// Prepared, since every record is searched for them: `name`, `Name` and `NAME`.
+static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ame"));
+static CAPITALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("AME"));
+
 /// Whether the record with these cells, whose values together are `values`, is a header again, `written` being the file's.
 pub(super) fn again<'v>(
     values: &str,
@@ -78,9 +85,7 @@ pub(super) fn again<'v>(
         cell.trim().trim_start_matches('\u{feff}')
     }
     // Nearly every row ends here.
-    if !["name", "Name", "NAME"].iter().any(|name| values.contains(name)) {
-        return None;
-    }
+    NAME.find(values.as_bytes()).or_else(|| CAPITALS.find(values.as_bytes()))?;
     if cells.clone().map(bare).eq(written.iter().map(|name| bare(name))) {
         return Some(Again::Same);
     }

@@ -141,13 +141,13 @@ fn region_or_zone(value: &str) -> Option<Looks> {
     {
         return Some(found);
     }
-    let lower = value.to_ascii_lowercase();
-    (lower.ends_with(')') && AREAS.iter().any(|area| lower.starts_with(area))).then_some(Looks::Region)
+    (value.ends_with(')') && AREAS.iter().any(|area| begins(value, area))).then_some(Looks::Region)
 }
 
 /// The code of a region (`us-gov-east-1`), of a zone in it (`us-east-1a`, `us-west-2-lax-1a`), or a zone's id (`use1-az1`).
 fn code(value: &str) -> Option<Looks> {
-    if !(7..=40).contains(&value.len()) {
+    let digits = value.bytes().any(|b| b.is_ascii_digit());
+    if !(7..=40).contains(&value.len()) || !digits || !value.contains(['-', '_']) {
         return None;
     }
     let lower = value.to_ascii_lowercase().replace('_', "-");

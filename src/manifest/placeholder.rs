@@ -52,8 +52,9 @@ const WORDS: [&str; 44] = [
 pub(super) fn is_placeholder(value: &str) -> bool {
     let value = value.trim();
     let inner = value.strip_prefix('<').and_then(|value| value.strip_suffix('>')).unwrap_or(value).trim();
-    // The longest word has 14 characters; nothing longer is put into lower case.
-    inner.len() <= 16 && WORDS.contains(&inner.to_lowercase().as_str())
+    // The longest word has 14 characters, and none has a digit: few values are put into lower case.
+    let short = inner.len() <= 16 && !inner.bytes().any(|b| b.is_ascii_digit());
+    short && WORDS.contains(&inner.to_lowercase().as_str())
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 //!
 //! A record is first tried by a rule that is cheap and finds too much; only then its cells are looked at one by one.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::meaning::fold;
 
 /// The shortest text in which any of this is looked for: a line that begins a private key.
@@ -64,7 +68,7 @@ pub(super) fn named(column: &str) -> Option<Secret> {
 /// Whether there may be a secret anywhere in `text`. Finds too much, and misses nothing that [`find`] finds but what is
 /// only known by its column's name and shorter than a secret access key.
 pub(super) fn suspected(text: &str) -> bool {
-    text.len() >= LEAST_BYTES && (longest_run(text) >= SECRET_CHARS || marks_private_key(text))
+    text.len() >= LEAST_BYTES && (has_long_run(text) || marks_private_key(text))
 }
 
 /// What `cell` holds, in a column whose name says `named`, in a record that has the id of an access key or has not.
@@ -107,11 +111,18 @@ pub(super) fn ends_private_key(cell: &str) -> bool {
 
 /// The armour of a private key: PEM of any kind, SSH2's, PGP's, PuTTY's, age's, or a JSON Web Key.
 fn marks_private_key(text: &str) -> bool {
-    text.contains("PuTTY-User-Key-File")
-        || text.contains("AGE-SECRET-KEY-1")
-        || text.find("PRIVATE KEY").is_some_and(|at| text[..at].contains("BEGIN") || text[..at].contains("END"))
-        || text.contains("\"kty\"") && text.contains("\"d\"")
+    let find = |finder: &Finder<'_>| finder.find(text.as_bytes());
+    find(&PUTTY).is_some()
+        || find(&AGE).is_some()
+        || find(&PEM).is_some_and(|at| text[..at].contains("BEGIN") || text[..at].contains("END"))
+        || find(&JWK).is_some() && text.contains("\"d\"")
 }
+
+// Prepared, since every record of the manifest is searched for each of them.
+static PUTTY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("PuTTY-User-Key-File"));
+static AGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("AGE-SECRET-KEY-1"));
+static PEM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("PRIVATE KEY"));
+static JWK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"kty\""));
 
 /// Base64 of an RSA key by PKCS #1 or PKCS #8: a sequence of two bytes' length that begins with the integer 0.
 fn has_rsa(text: &str) -> bool {
@@ -152,13 +163,25 @@ fn runs(text: &str) -> impl Iterator<Item = &str> + Clone {
         .flat_map(|run| run.split('='))
 }
 
-fn longest_run(text: &str) -> usize {
-    let (mut longest, mut now) = (0, 0);
-    for b in text.bytes() {
-        now = if is_run(b) { now + 1 } else { 0 };
-        longest = longest.max(now);
+/// Whether there is a stretch of base64 that is long enough for a secret access key and is not only a digest's digits. Only
+/// every fortieth byte is looked at, where the text has none: a stretch of that length covers one of these.
+fn has_long_run(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = SECRET_CHARS - 1;
+    while at < bytes.len() {
+        let before = bytes[..=at].iter().rev().take_while(|b| is_run(**b)).count();
+        if before == 0 {
+            at += SECRET_CHARS;
+            continue;
+        }
+        let start = at + 1 - before;
+        let len = bytes[start..].iter().take_while(|b| is_run(**b)).count();
+        if len >= SECRET_CHARS && !bytes[start..start + len].iter().all(u8::is_ascii_hexdigit) {
+            return true;
+        }
+        at = start + len + SECRET_CHARS;
     }
-    longest
+    false
 }
 
 #[cfg(test)]
@@ -245,6 +268,18 @@ mod tests {
         ] {
             assert_eq!(found(column, cell), None, "{column}: {cell}");
         }
+    }
+
+    #[test]
+    fn long_runs_are_found_wherever_they_are() {
+        for at in 0..130 {
+            for len in [39, 40, 41, 80, 200] {
+                let text = format!("{}{}-x", "ab:".repeat(100).split_at(at).0, "Zz".repeat(len).split_at(len).0);
+                let longest = text.split([':', '-']).map(str::len).max();
+                assert_eq!(has_long_run(&text), longest >= Some(SECRET_CHARS), "{text}");
+            }
+        }
+        assert!(!has_long_run("b8026ed14f97a35c20ee710bc9863dfa1267549e,") && !has_long_run(""));
     }
 
     #[test]
