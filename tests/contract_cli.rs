@@ -129,7 +129,16 @@ fn a_dry_run_only_reads() {
     only_reads(&bench);
     assert!(!bench.world.state().log.is_empty(), "it looked");
     assert!(done.said().contains("key-03"), "the plan is printed\n{done}");
-    done.json();
+    let plan = done.json();
+    assert_eq!(plan["plan"]["deletes"], 5, "{done}");
+    assert!(!done.said().contains("plan_root"), "a hash that nothing can be compared with\n{done}");
+    for form in ["jsonl", "csv"] {
+        let path = manifest.display().to_string();
+        let args = ["run", &path, "--dry-run", "--rate", "unlimited", "--output", form];
+        let done = bench.keybatch(&args).exits(0);
+        let rows = done.stdout.lines().filter(|line| line.contains("key-0") && line.contains("delete")).count();
+        assert_eq!(rows, 5, "every row is listed\n{done}");
+    }
     if bench.journal().exists() {
         assert_eq!(count(&bench, "SELECT count(*) AS n FROM entries WHERE kind = 'attempt_started'"), 0);
     }

@@ -2,14 +2,12 @@
 
 use std::io::BufRead as _;
 
-use serde_json::json;
-
 use super::code::Code;
 use super::connect::Connection;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::ui::grouped;
-use super::{Context, Format, shown};
+use super::{Context, shown};
 use crate::journal::event::Severity;
 use crate::plan::Plan;
 use crate::plan::recreated::RECREATED;
@@ -27,6 +25,7 @@ pub(super) async fn confirm(
 ) -> Result<Option<&'static str>, CliError> {
     let deletes = plan.sealed.deletes;
     describe(plan, connection).iter().for_each(|line| context.ui.talk(line));
+    context.ui.talk(format!("plan      {}", plan.sealed.plan_root));
     if let Some(confirmed_by) = judge(plan, yes, confirm)? {
         return Ok(Some(confirmed_by));
     }
@@ -112,7 +111,7 @@ pub(super) fn judge(plan: &Plan, yes: bool, confirm: Option<u64>) -> Result<Opti
 }
 
 /// What the plan is, in lines for people.
-fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
+pub(super) fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     let sealed = &plan.sealed;
     let mut lines = Vec::new();
     if connection.is_sandbox() {
@@ -153,42 +152,7 @@ fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
         let more = if deletes > names.len() as u64 { ", …" } else { "" };
         lines.push(format!("first     {}{more}", shown(&names.join(", "))));
     }
-    lines.push(format!("plan      {}", sealed.plan_root));
     lines
-}
-
-/// Prints a plan that is not going to be worked off.
-pub(super) fn print_plan(context: &Context, plan: &Plan, connection: &Connection) -> Result<(), CliError> {
-    if context.ui.format == Format::Table {
-        let lines = describe(plan, connection);
-        context.ui.data(&format!("{}\n", lines.join("\n")))?;
-    } else {
-        let first: Vec<_> = plan.first.iter().map(|(name, region)| json!({"name": name, "region": region})).collect();
-        let nothing_there: Vec<_> =
-            plan.nothing_there().map(|(region, rows)| json!({"region": region, "rows": rows})).collect();
-        let notes: Vec<_> = plan
-            .notes
-            .iter()
-            .map(|(row, name, note)| json!({"row": row, "name": name, "severity": note.severity, "note": note.kind, "text": note.text}))
-            .collect();
-        let value = json!({
-            "schema": "keybatch.plan/1",
-            "sandbox": connection.is_sandbox(),
-            "account": connection.caller.account,
-            "caller_arn": connection.caller.arn,
-            "profile": connection.profile,
-            "credentials_source": connection.credentials_source,
-            "endpoint": connection.endpoint,
-            "plan": plan.sealed,
-            "note_counts": plan.note_counts,
-            "nothing_there": nothing_there,
-            "notes": notes,
-            "first": first,
-        });
-        context.ui.data(&format!("{value}\n"))?;
-    }
-    context.ui.talk("dry run: nothing was sent but reads, and nothing was recorded");
-    Ok(())
 }
 
 #[cfg(test)]

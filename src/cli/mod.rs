@@ -35,6 +35,7 @@ mod sum_up;
 mod summary;
 mod targets;
 mod doctor;
+mod dry_run;
 mod export;
 mod liveness;
 mod log;

@@ -23,7 +23,7 @@ use super::session::{OpenJournal, Session, draft, print_checkpoint, session_open
 use super::signals::Signals;
 use super::sum_up::{Own, sum_up};
 use super::summary::{Head, State, StopWord, Summary, say};
-use super::{Context, checkpoints, confirm, ghosts, network};
+use super::{Context, checkpoints, confirm, dry_run, ghosts, network};
 use crate::domain::{OutcomeCounts, Policy, RunId, Target};
 use crate::execute::control::StoppedBy;
 use crate::execute::lane::Counts;
@@ -330,7 +330,7 @@ async fn execute(
     };
     drop(staged.stage);
     if args.dry_run {
-        confirm::print_plan(context, &plan, &connection)?;
+        dry_run::print(&plan, &connection, &session).await?;
         return confirm::judge(&plan, args.yes, args.confirm).map(|_| Exit::Success);
     }
     let checkpoint = session.open.journal.checkpoint(Some(session.run)).await?;

@@ -1,0 +1,124 @@
+//! What `run --dry-run` prints: the plan as a whole, or each of its rows. Nothing in it is a hash: the plan of a dry run is
+//! never executed, so there is nothing to compare one with.
+
+use serde_json::json;
+
+use super::confirm::describe;
+use super::connect::Connection;
+use super::session::Session;
+use super::{CliError, Context, Format};
+use crate::journal::event::{Event, IntentRecorded};
+use crate::journal::sqlite::Cell;
+use crate::journal::{Entry, JournalError};
+use crate::plan::Plan;
+
+/// How many rows are read at once.
+const PAGE: u32 = 1_000;
+
+/// The columns of a row.
+const COLUMNS: [&str; 11] = [
+    "row_no",
+    "line",
+    "key_pair_name",
+    "account_id",
+    "region",
+    "verdict",
+    "notes",
+    "why",
+    "arn",
+    "fingerprint",
+    "created_at",
+];
+
+/// Prints the plan in the form that was asked for.
+pub(super) async fn print(plan: &Plan, connection: &Connection, session: &Session<'_>) -> Result<(), CliError> {
+    let context = session.context;
+    match context.ui.format {
+        Format::Table => {
+            let lines = describe(plan, connection);
+            context.ui.data(&format!("{}\n", lines.join("\n")))?;
+        }
+        Format::Json => whole(context, plan, connection)?,
+        Format::Jsonl | Format::Csv => rows(session).await?,
+    }
+    context.ui.talk("dry run: nothing was sent but reads, and nothing was recorded");
+    Ok(())
+}
+
+fn whole(context: &Context, plan: &Plan, connection: &Connection) -> Result<(), CliError> {
+    let first: Vec<_> = plan.first.iter().map(|(name, region)| json!({"name": name, "region": region})).collect();
+    let nothing_there: Vec<_> =
+        plan.nothing_there().map(|(region, rows)| json!({"region": region, "rows": rows})).collect();
+    let notes: Vec<_> = plan
+        .notes
+        .iter()
+        .map(|(row, name, note)| json!({"row": row, "name": name, "severity": note.severity, "note": note.kind, "text": note.text}))
+        .collect();
+    let sealed = &plan.sealed;
+    let value = json!({
+        "schema": "keybatch.dry_run/1",
+        "sandbox": connection.is_sandbox(),
+        "account": connection.caller.account,
+        "caller_arn": connection.caller.arn,
+        "profile": connection.profile,
+        "credentials_source": connection.credentials_source,
+        "endpoint": connection.endpoint,
+        "plan": {
+            "rows": sealed.rows,
+            "deletes": sealed.deletes,
+            "skips": sealed.skips,
+            "absents": sealed.absents,
+            "targets": sealed.targets,
+        },
+        "note_counts": plan.note_counts,
+        "nothing_there": nothing_there,
+        "notes": notes,
+        "first": first,
+    });
+    Ok(context.ui.data(&format!("{value}\n"))?)
+}
+
+/// Every row with its verdict and why.
+async fn rows(session: &Session<'_>) -> Result<(), CliError> {
+    let reader = &session.open.reader;
+    let runs = reader.runs().await?;
+    let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
+    let mut stream = session.context.ui.stream(&COLUMNS)?;
+    let mut after = 0;
+    loop {
+        let page = reader.review(run_no, after, PAGE, None).await?;
+        let Some(last) = page.last() else { break };
+        after = last.row;
+        for row in &page {
+            let entry = Entry::parse(&row.intent).map_err(|error| JournalError::Entry(error.into()))?;
+            if let Event::IntentRecorded(intent) = &entry.event {
+                stream.row(&cells(row.row, intent))?;
+            }
+        }
+    }
+    Ok(stream.end()?)
+}
+
+fn cells(row: u64, intent: &IntentRecorded) -> [Cell; COLUMNS.len()] {
+    let number = |number: u64| i64::try_from(number).map_or(Cell::Null, Cell::Integer);
+    let text = |text: &str| Cell::Text(text.to_owned());
+    let maybe = |text: Option<&String>| text.cloned().map_or(Cell::Null, Cell::Text);
+    let joined = |of: fn(&crate::journal::event::Note) -> &str| {
+        let all: Vec<_> = intent.notes.iter().map(of).collect();
+        if all.is_empty() { Cell::Null } else { Cell::Text(all.join("; ")) }
+    };
+    let identity = intent.observation.as_ref().map(|observation| &observation.identity);
+    [
+        number(row),
+        number(intent.line),
+        text(&intent.key_pair_name),
+        text(&intent.account),
+        text(&intent.region),
+        text(intent.verdict.as_str()),
+        joined(|note| &note.kind),
+        joined(|note| &note.text),
+        maybe(identity.and_then(|identity| identity.arn.as_ref())),
+        maybe(identity.and_then(|identity| identity.fingerprint.as_ref())),
+        maybe(identity.and_then(|identity| identity.created_at.as_ref())),
+    ]
+}
