@@ -144,7 +144,9 @@ impl Sheet {
     }
 
     fn header(&self) -> Vec<String> {
-        let taken = |name: &str| self.columns.iter().any(|column| column.trim() == name);
+        // Two columns of one meaning (`Region` and `region`) would make the export a faulty manifest.
+        let alike = |column: &str, name: &str| Meaning::of(name).is_some() && Meaning::of(column) == Meaning::of(name);
+        let taken = |name: &str| self.columns.iter().any(|column| column.trim() == name || alike(column, name));
         let added = ADDED.into_iter().chain([SANDBOX]);
         // An export may have been made a manifest, and that one's export again.
         let added = added.map(|name| {
@@ -247,6 +249,9 @@ mod tests {
         }
         assert_eq!(header(&["name", " outcome"])[7..9], ["keybatch_outcome", "evidence"]);
         assert_eq!(header(&[])[..2], ["key_pair_name", "account_id"]);
+        let alike = header(&["Name", "AccountId", "location/regionName", "expected_fingerprint"]);
+        let added = ["keybatch_account_id", "keybatch_region", "arn", "keybatch_fingerprint", "created_at"];
+        assert_eq!(alike[4..9], added, "no two columns of one meaning");
     }
 
     /// Whatever the manifest called a column; a fingerprint also where the row was invalid, and nothing was expected.
