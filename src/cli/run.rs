@@ -330,7 +330,7 @@ async fn execute(
     };
     drop(staged.stage);
     if args.dry_run {
-        dry_run::print(&plan, &connection, &session).await?;
+        dry_run::print(&plan, &connection, session).await?;
         return confirm::judge(&plan, args.yes, args.confirm).map(|_| Exit::Success);
     }
     let checkpoint = session.open.journal.checkpoint(Some(session.run)).await?;
