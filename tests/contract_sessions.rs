@@ -78,6 +78,78 @@ fn another_run_waits_for_what_a_killed_one_may_have_under_way() {
     assert_eq!(bench.world.deletes(&names[0]), 2);
 }
 
+/// A request of which nothing came back may be delivered as long as its signature is accepted: there is no other one before
+/// that, the key pair is read again then, and other rows go on meanwhile.
+// SEMANTICS: P20
+#[test]
+fn no_other_request_follows_while_a_lost_one_may_still_be_delivered() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::cut()]);
+    let done = bench.run(&bench.manifest(&names), &["--signature-life", "3s", "--concurrency", "1"]).exits(0);
+    assert!(done.stderr.contains("waiting"), "{done}");
+    let arrived = bench.world.arrived("DeleteKeyPair");
+    let of = |name: &str| arrived.iter().filter(|one| one.name == name).map(|one| one.at_us).collect::<Vec<_>>();
+    let [first, second] = *of(&names[0]) else { panic!("{arrived:?}") };
+    assert!(second - first >= 3_000_000, "asked again after {} us", second - first);
+    assert!(names[1..].iter().all(|name| of(name)[0] < second), "others go on: {arrived:?}");
+    let read =
+        bench.world.arrived("GetKeyPair").iter().any(|one| one.name == names[0] && one.at_us > first + 3_000_000);
+    assert!(read, "it is read again after that");
+    safety(&bench);
+}
+
+/// What was re-created meanwhile is another key pair.
+// SEMANTICS: P19
+// SEMANTICS: P28
+#[test]
+fn a_key_pair_recreated_while_a_lost_request_was_waited_for_is_not_asked_for() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::cut()]);
+    let live = bench.spawn_run(&bench.manifest(&names), &["--signature-life", "4s"]);
+    bench.world.wait_for_deletes(1);
+    std::thread::sleep(Duration::from_secs(2));
+    {
+        // The request that nobody waits for any more is delivered, and somebody makes the key pair anew.
+        let mut state = bench.world.state();
+        let place = (HOME.to_owned(), names[0].clone());
+        state.keys.remove(&place).unwrap();
+        state.create(HOME, &names[0]);
+    }
+    live.wait().exits(0);
+    assert_eq!(bench.world.deletes(&names[0]), 1);
+    assert!(bench.world.has(&names[0]), "what has the name now is not ours");
+    assert_eq!(row(&bench, &names[0]).verdict(), "gone/readback");
+    safety(&bench);
+}
+
+/// The same where another run of the journal sent it; a status is an answer, however bad.
+// SEMANTICS: P15
+// SEMANTICS: P20
+#[test]
+fn another_run_waits_until_a_lost_request_cannot_be_delivered() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::hang()]);
+    let asked = killed_while_asking(&bench, &names[0], "1s");
+    let other = bench.file("other.csv", format!("key_pair_name,reason\n{},again\n", names[0]));
+    let done = bench.run(&other, &["--signature-life", "6s"]).exits(0);
+    assert!(done.stderr.contains("waiting"), "{done}");
+    assert!(asked.elapsed() >= Duration::from_secs(6), "asked again after {:?}", asked.elapsed());
+    assert_eq!(bench.world.deletes(&names[0]), 2);
+}
+
+#[test]
+fn after_a_status_nothing_is_waited_for() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::server_error()]);
+    let done = bench.run(&bench.manifest(&names), &["--signature-life", "10m"]).exits(0);
+    assert!(!done.stderr.contains("waiting"), "{done}");
+    assert_eq!(bench.world.deletes(&names[0]), 2);
+}
+
 /// A process that was killed may hold its lock for a moment still: what comes next waits for it, and not for long.
 // SEMANTICS: P48
 #[test]

@@ -31,7 +31,7 @@ impl Engine {
         let due = Due {
             region: region.to_owned(),
             name: name.clone(),
-            arn: pair.arn,
+            arn: Some(pair.arn),
             caller: turn.call.caller.clone(),
             hidden,
             since: turn.at,
@@ -103,14 +103,38 @@ impl Engine {
         }
     }
 
+    /// Whatever is between the client and the service holds the request, and hands it over later, whoever may wait for it
+    /// then. A signature that is too old by that time is refused.
+    pub(super) fn deliver_later(&mut self, turn: &Turn<'_>, fault: &Fault) {
+        let Some(name) = turn.call.input.key_pair_name.clone() else { return };
+        let delay_ms = fault.delay_ms.unwrap_or(0);
+        if self.rules.signature_life_ms.is_some_and(|life| delay_ms > life) {
+            return;
+        }
+        let due = Due {
+            region: turn.call.region.clone(),
+            name,
+            arn: None,
+            caller: turn.call.caller.clone(),
+            hidden: fault.history.unwrap_or(self.rules.history) == History::Missing,
+            since: turn.at,
+            operation: None,
+        };
+        self.due.insert((later(turn.at, delay_ms), turn.seq), due);
+    }
+
     /// An effect whose time has come.
-    pub(super) fn late(&mut self, seq: u64, due: &Due) -> Option<Effect> {
-        let there = self.region(&due.region).pairs.get(&due.name).is_some_and(|pair| pair.arn == due.arn);
-        if !there {
+    pub(super) fn late(&mut self, at: Micros, seq: u64, due: &Due) -> Option<Effect> {
+        let pair = self.region(&due.region).pairs.get(&due.name)?;
+        let is_delivered = due.arn.is_none();
+        if due.arn.as_ref().is_some_and(|arn| pair.arn != *arn)
+            || (is_delivered && self.may_delete(&pair, &Input::default()).is_err())
+        {
             return None;
         }
         let number = match due.operation {
             Some(number) => number,
+            None if is_delivered => self.begin(&due.region, &due.name, Did::Delete, at, due.hidden),
             // The operation began when the request arrived; before it took hold nobody could see it.
             None => self.begin(&due.region, &due.name, Did::Delete, due.since, due.hidden),
         };

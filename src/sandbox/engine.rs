@@ -50,6 +50,7 @@ pub(super) struct Rules {
     pub(super) latency_ms: Latency,
     pub(super) page_size: usize,
     pub(super) delay_ms: u64,
+    pub(super) signature_life_ms: Option<u64>,
     pub(super) deny: Deny,
     pub(super) expire_after_deletes: Option<u64>,
     pub(super) history: fault::History,
@@ -71,8 +72,9 @@ pub(super) struct Region {
 pub(super) struct Due {
     pub(super) region: String,
     pub(super) name: String,
-    /// It meets the key pair which the request found, or none.
-    pub(super) arn: String,
+    /// It meets the key pair which the request found, or none. Without one, the request itself is still to be delivered, and
+    /// meets whatever has the name then.
+    pub(super) arn: Option<String>,
     pub(super) caller: String,
     pub(super) hidden: bool,
     /// When the request arrived.
@@ -113,6 +115,7 @@ impl Engine {
                 latency_ms: world.latency_ms,
                 page_size: world.page_size as usize,
                 delay_ms: world.operations.delay_ms,
+                signature_life_ms: world.signature_life_ms,
                 denied: world.deny.operations.iter().filter_map(|action| Operation::named(action)).collect(),
                 deny: world.deny,
                 expire_after_deletes: world.credentials_expire_after_deletes,
@@ -212,7 +215,7 @@ impl Engine {
                 self.due.insert((at, seq), due);
                 return;
             }
-            if let Some(effect) = self.late(seq, &due) {
+            if let Some(effect) = self.late(at, seq, &due) {
                 self.recorder.line("effect", at, &effect);
             }
         }

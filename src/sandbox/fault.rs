@@ -77,6 +77,7 @@ pub(super) enum Kind {
     Hang,
     HangAfter,
     LateEffect,
+    LateDelivery,
     #[serde(rename = "truncated_200")]
     Truncated200,
     #[serde(rename = "empty_200")]
@@ -166,8 +167,11 @@ impl Fault {
         }
         match self.kind {
             Kind::LateEffect if self.delay_ms.is_none() => Err(("delay_ms", "is needed by `late_effect`".to_owned())),
-            Kind::LateEffect if self.answer == Some(Delivery::Sent) => {
-                Err(("answer", "of `late_effect` is `cut` or `hang`".to_owned()))
+            Kind::LateDelivery if self.delay_ms.is_none() => {
+                Err(("delay_ms", "is needed by `late_delivery`".to_owned()))
+            }
+            Kind::LateEffect | Kind::LateDelivery if self.answer == Some(Delivery::Sent) => {
+                Err(("answer", format!("of `{}` is `cut` or `hang`", self.kind.name())))
             }
             Kind::Raw if !self.status.is_some_and(|status| (200..=599).contains(&status)) => {
                 Err(("status", "from 200 to 599 is needed by `raw`".to_owned()))
@@ -252,7 +256,7 @@ impl Kind {
             }
             Self::Hang => &["hold_ms"],
             Self::HangAfter => &["hold_ms", "history"],
-            Self::LateEffect => &["delay_ms", "answer", "hold_ms", "history"],
+            Self::LateEffect | Self::LateDelivery => &["delay_ms", "answer", "hold_ms", "history"],
             Self::SlowOperation => &["polls", "ms", "effect", "history"],
             Self::FailedOperation => &["error_code", "error_details", "history"],
             Self::OperationFailedLater => &["polls", "ms", "error_code", "error_details", "history"],
@@ -268,6 +272,7 @@ impl Kind {
         matches!(
             self,
             Self::LateEffect
+                | Self::LateDelivery
                 | Self::SlowOperation
                 | Self::FailedOperation
                 | Self::OperationFailedLater
@@ -332,6 +337,8 @@ mod tests {
         assert_eq!(field, "polls");
         assert!(problem.contains("`cut_before`"), "{problem}");
         assert_eq!(fault(r#"{"do":"late_effect"}"#).check().unwrap_err().0, "delay_ms");
+        assert_eq!(fault(r#"{"do":"late_delivery"}"#).check().unwrap_err().0, "delay_ms");
+        assert_eq!(fault(r#"{"do":"late_delivery","delay_ms":1,"answer":"sent"}"#).check().unwrap_err().0, "answer");
         assert_eq!(fault(r#"{"do":"raw"}"#).check().unwrap_err().0, "status");
         assert_eq!(fault(r#"{"do":"throttle","nth":0}"#).check().unwrap_err().0, "nth");
         assert_eq!(fault(r#"{"do":"recreate_after","on":"GetKeyPair"}"#).check().unwrap_err().0, "on");

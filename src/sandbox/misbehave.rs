@@ -24,6 +24,10 @@ impl Engine {
             Kind::Html503 => return (html_503(), Manner::Whole),
             Kind::CutBefore => return (Answer::default(), Manner::Cut),
             Kind::Hang => return (Answer::default(), hang),
+            Kind::LateDelivery => {
+                self.deliver_later(turn, fault);
+                return (Answer::default(), lost(fault.answer, Manner::Cut));
+            }
             Kind::ExpiredCredentials => {
                 match fault.requests {
                     Some(requests) => self.expired_requests = requests - 1,

@@ -160,7 +160,7 @@ mod tests {
         "key_pairs": {"r": [{"name": "aa", "tags": {"keep": "yes"}}, {"name": "LightsailDefaultKeyPair"}]},
         "generate": [{"region": "r", "prefix": "k-", "count": 12}],
         "faults": [
-            {"nth": [2, 9], "do": "late_effect", "delay_ms": 7},
+            {"nth": [2, 9], "do": "late_effect", "delay_ms": 7}, {"nth": 12, "do": "late_delivery", "delay_ms": 7},
             {"nth": [3, 11], "do": "slow_operation", "polls": 2, "effect": "at_end"},
             {"nth": [4], "do": "slow_operation", "ms": 5, "effect": "at_end"}, {"nth": 5, "do": "recreate_after"},
             {"nth": 6, "do": "failed_operation"}, {"nth": 7, "do": "operation_failed_later"},

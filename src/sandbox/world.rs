@@ -52,6 +52,9 @@ pub struct World {
     pub(super) deny: Deny,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) credentials_expire_after_deletes: Option<u64>,
+    /// How long a signature is accepted; only what is delivered late can be older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) signature_life_ms: Option<u64>,
     #[serde(default)]
     pub(super) operation_history: History,
     #[serde(default)]
@@ -311,6 +314,7 @@ impl World {
             operations: Operations::default(),
             deny: Deny::default(),
             credentials_expire_after_deletes: None,
+            signature_life_ms: None,
             operation_history: History::Kept,
             error_header: ErrorHeader::Never,
             faults: Vec::new(),

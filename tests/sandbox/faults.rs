@@ -136,6 +136,26 @@ async fn a_late_effect_spares_a_key_pair_that_was_not_there() {
     assert_eq!(sandbox.stats().effects.deleted, 0);
 }
 
+/// Unlike an effect that comes late, it meets whatever has the name by then.
+#[tokio::test]
+async fn a_request_delivered_late_deletes_whatever_has_the_name_then() {
+    for (life, deleted) in [("", 1), (r#""signature_life_ms":250,"#, 0)] {
+        let world = format!(
+            r#"{{"name":"sl",{life}"key_pairs":{{"us-east-1":[{{"name":"victim"}}]}},"faults":[
+            {{"do":"late_delivery","delay_ms":300}},{{"do":"recreate_before","nth":1,"on":"GetKeyPair"}}]}}"#
+        );
+        let sandbox = sandbox(&world).await;
+        assert_eq!(delete(sandbox.addr(), "victim").await, Got::Cut);
+        assert!(there(sandbox.addr(), "victim").await.is_some(), "somebody else made it anew meanwhile");
+        assert!(
+            history(&sandbox, "victim").await.iter().all(|operation| operation["operationType"] != "DeleteKeyPair")
+        );
+        tokio::time::sleep(Duration::from_millis(350)).await;
+        assert_eq!(there(sandbox.addr(), "victim").await.is_none(), deleted == 1, "{life}");
+        assert_eq!(sandbox.stats().effects.deleted, deleted);
+    }
+}
+
 #[tokio::test]
 async fn slow_operations_end_by_polls_or_by_time() {
     for (effect, at_first) in [("at_once", false), ("at_end", true)] {
