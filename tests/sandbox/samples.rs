@@ -158,7 +158,8 @@ enum Found {
 impl Row {
     async fn work(&self) -> Outcome {
         let mut last = ("failed", "readback");
-        let (mut attempts, mut earlier) = (0, false);
+        // Whether a request may have been executed.
+        let (mut attempts, mut executed) = (0, false);
         while attempts < ATTEMPTS {
             let started = Instant::now();
             let (status, body) = self.ask("DeleteKeyPair", &keyed("keyPairName", &self.name)).await;
@@ -168,17 +169,22 @@ impl Row {
                     return ("deleted", "answer");
                 }
                 (200, _) if operation.is_object() => {
+                    executed = true;
                     last = ("failed", "operation");
                     self.follow(operation).await
                 }
-                (_, "NotFoundException") if !earlier => return ("absent", "answer"),
+                (_, "NotFoundException") => match self.settle().await {
+                    // Without any that may have done it, it vanished.
+                    Found::Settled(("gone", "readback")) if !executed => return ("absent", "answer"),
+                    found => found,
+                },
                 (_, "ThrottlingException" | "AccountSetupInProgressException" | "RegionSetupInProgressException") => {
-                    earlier = true;
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
                 (_, "AccessDeniedException" | "InvalidInputException") => return ("failed", "answer"),
                 _ => {
+                    executed = true;
                     tokio::time::sleep(SURELY_DEAD.saturating_sub(started.elapsed())).await;
                     self.settle().await
                 }
@@ -186,7 +192,7 @@ impl Row {
             if let Found::Settled(outcome) = found {
                 return outcome;
             }
-            (attempts, earlier) = (attempts + 1, true);
+            attempts += 1;
         }
         last
     }
