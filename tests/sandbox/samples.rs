@@ -222,8 +222,8 @@ impl Row {
             let (status, read) = self.ask("GetKeyPair", &keyed("keyPairName", &self.name)).await;
             match (status, read["__type"].as_str()) {
                 (200, _) if read["keyPair"]["arn"] == self.pair["arn"] => return Found::StillThere,
-                (200, _) => return Found::Settled(("gone", "readback")),
-                (_, Some("NotFoundException")) => return Found::Settled(self.search().await),
+                // The history alone says whose doing it is, whether or not another one has the name.
+                (200, _) | (_, Some("NotFoundException")) => return Found::Settled(self.search().await),
                 _ => tokio::time::sleep(Duration::from_millis(200)).await,
             }
         }
