@@ -411,11 +411,15 @@ fn checkpoints_do_not_go_into_the_journal_or_the_manifest() {
 /// Exit 9: without credentials nothing is sent, not even to ask who this is; it says how to come by some.
 #[test]
 fn missing_credentials_are_called_that() {
-    for flags in [&[][..], &["--profile", "nobody"]] {
+    let undefined = "profile nobody, named by --profile or KEYBATCH_PROFILE, is not defined";
+    for (flags, said) in [
+        (&[][..], ["there are no AWS credentials", "aws configure"]),
+        (&["--profile", "nobody"], [undefined, "no profile is defined"]),
+    ] {
         let mut bench = Bench::new();
         ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].iter().for_each(|name| bench.unset(name));
         let done = bench.run(&bench.manifest(&["probe"]), flags).exits(9);
-        for part in ["no usable AWS credentials", "aws configure", "AWS_PROFILE", "--profile", "nothing was sent\n"] {
+        for part in said.into_iter().chain(["--profile", "nothing was sent\n"]) {
             assert!(done.stderr.contains(part), "{part}\n{done}");
         }
         assert!(!done.stderr.contains("but reads") && bench.world.state().log.is_empty(), "{done}");

@@ -195,7 +195,9 @@ impl Signing {
         let means = Means { config, env: Env::real() };
         let (located, clock) = (self.located.clone()?, Arc::clone(&self.clock));
         let mut source = Obtaining { located, means, clock, limit, base: None };
-        self.held.hold(source.obtain().await?);
+        let obtained = source.obtain().await.inspect_err(|fault| tracing::debug!(%fault, "no credentials"))?;
+        tracing::debug!(source = %source.located, expiry = ?held::expiry(&obtained), "credentials obtained");
+        self.held.hold(obtained);
         let held = Arc::clone(&self.held);
         let renewal = AbortOnDropHandle::new(tokio::spawn(async move { source.renew(&held).await }));
         *self.renewal.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewal);
@@ -250,7 +252,10 @@ impl Obtaining {
                 }
                 // The same ones again: the source renews them later.
                 Ok(_) => {}
-                Err(fault) => held.not_renewed(fault.to_string()),
+                Err(fault) => {
+                    tracing::debug!(%fault, "credentials not renewed");
+                    held.not_renewed(fault.to_string());
+                }
             }
             self.base = None;
             let left = expiry.duration_since(self.clock.now());
