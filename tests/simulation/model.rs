@@ -174,6 +174,13 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
     let removed = resource.original_removed;
     let ours = matches!(removed, Some((_, By::Us(_))));
     let requests = || resource.requests.iter().map(|number| &sim.world.requests[*number]);
+    // As far as the journal says: an attempt without an answer may have acted.
+    let acted = row.attempts.iter().any(|attempt| {
+        let class = attempt.finished.as_ref().map(|(class, _)| *class);
+        class.is_none_or(|class| {
+            matches!(class, Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Unanswered)
+        })
+    });
     let answered = |class: Class| requests().next_back().is_some_and(|request| request.delivered == Some(class));
     match (outcome, evidence) {
         (Outcome::Deleted, Evidence::Answer) => {
@@ -182,12 +189,16 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
                 && requests().next_back().is_some_and(|r| r.effect.is_some())
         }
         (Outcome::Deleted, Evidence::Operation) => removed.is_some() && claimable(sim, resource, row),
-        (Outcome::Gone, Evidence::Readback) => removed.is_some() && !row.attempts.is_empty(),
+        // Nothing is gone by what was only ever refused.
+        (Outcome::Gone, Evidence::Readback) => removed.is_some() && acted,
         (Outcome::Absent, Evidence::Answer | Evidence::Inventory) => match row.verdict {
-            Verdict::Delete => removed.is_some() && !ours,
+            Verdict::Delete => removed.is_some() && !ours && !acted,
             _ => row.attempts.is_empty(),
         },
-        (Outcome::Skipped, Evidence::Note) => row.attempts.is_empty() && requests().next().is_none(),
+        (Outcome::Skipped, Evidence::Note) => {
+            let untouched = row.attempts.is_empty() && requests().next().is_none();
+            untouched || (removed.is_some() && !ours && !acted)
+        }
         (Outcome::Failed, Evidence::Answer) => {
             !ours
                 && [Class::Refused, Class::Denied, Class::Throttled, Class::SetupInProgress].into_iter().any(|class| {
@@ -247,7 +258,10 @@ pub(crate) fn at_the_end(sim: &mut Sim, quiet: bool) {
             Outcome::Deleted | Outcome::Gone => resource.original_removed.is_some(),
             Outcome::Failed => !removed_by_us || requests().any(|request| is_unsearchable(row, request)),
             Outcome::Absent => !removed_by_us,
-            Outcome::Skipped => resource.requests.is_empty() && !effective,
+            Outcome::Skipped => {
+                let was_changed = resource.original_removed.is_some() && !removed_by_us;
+                was_changed || (resource.requests.is_empty() && !effective)
+            }
             Outcome::InDoubt => true,
         };
         if !holds {
