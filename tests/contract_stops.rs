@@ -97,6 +97,20 @@ fn credentials_that_expire_in_mid_run() {
     invariants(&bench);
 }
 
+/// field.md: what the target's own successes disprove is about the row, not about everyone.
+// SEMANTICS: P41
+#[test]
+fn a_refusal_of_everyone_that_others_disprove_is_about_its_row() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 8);
+    bench.world.always("DeleteKeyPair", &names[2], Act::type_only(403, "InvalidSignatureException"));
+    let done = bench.run(&bench.manifest(&names), &["--concurrency", "1"]).exits(3);
+    let summary = summary(&bench, &done);
+    assert_eq!((&summary["outcomes"]["failed"], &summary["outcomes"]["deleted"]), (&1.into(), &7.into()), "{done}");
+    assert_eq!(row(&bench, &names[2]).outcome(), "failed");
+    invariants(&bench);
+}
+
 /// lightsail.md: every error that is fatal for the whole run stops it, in either dress.
 // SEMANTICS: P41
 #[test]
@@ -116,7 +130,7 @@ fn every_fatal_error_stops_the_run() {
         let bench = Bench::new();
         let names = bench.world.keys("key", 6);
         let act = if index % 2 == 0 { Act::type_only(status, kind) } else { Act::error(status, kind, None, true) };
-        bench.world.always("DeleteKeyPair", &names[2], act);
+        names[2..].iter().for_each(|name| bench.world.always("DeleteKeyPair", name, act.clone()));
         let done = bench.run(&bench.manifest(&names), &["--concurrency", "1"]);
         stopped(&bench, done, "breaker");
         assert!(["not_attempted", ""].contains(&row(&bench, &names[2]).outcome().as_str()), "{kind}");

@@ -363,11 +363,13 @@ impl Row {
     }
 
     fn shows_failed(&self, evidence: Evidence) -> Result<bool, &'static str> {
-        use Class::{Denied, OperationFailed, Pending, Refused, SetupInProgress, Throttled};
+        use Class::{Denied, OperationFailed, Pending, Refused, RefusedForAll, SetupInProgress, Throttled};
         let answered = self.answered();
         let gone = self.is_not_there();
         let holds = match evidence {
-            Evidence::Answer => matches!(answered, Some(Refused | Denied | Throttled | SetupInProgress)) && !gone,
+            Evidence::Answer => {
+                matches!(answered, Some(Refused | Denied | RefusedForAll | Throttled | SetupInProgress)) && !gone
+            }
             Evidence::Operation => {
                 let failed = answered == Some(OperationFailed) || (answered == Some(Pending) && self.operation_failed);
                 failed && self.seen_since == Some(Seen::Same)

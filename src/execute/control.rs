@@ -16,6 +16,10 @@ use crate::domain::{Class, Outcome};
 /// be a handful of protected key pairs at the top of a manifest.
 const DENIED_ROWS: u64 = 5;
 
+/// After how many refusals of everyone in a row a target is taken to refuse everyone. As with denials, a few may be about
+/// their rows; where they are not, these are the requests that it costs.
+const REFUSED_ROWS: u64 = 5;
+
 /// After how many rows in doubt, with none settled otherwise between them, a target stops: something is wrong there that
 /// more requests will only make worse.
 const DOUBTFUL_ROWS: u64 = 5;
@@ -109,6 +113,10 @@ struct TargetView {
     stopping: CancellationToken,
     /// Rows in doubt in a row.
     doubtful: u64,
+    /// Rows that were refused with everyone, since one was served.
+    refused: u64,
+    /// When a delete was last answered so that the caller must have been accepted.
+    served_at: Option<Timestamp>,
     denied: u64,
     answered_otherwise: bool,
     /// What a denial was found to mean once no row was left but those that hold; it stays so.
@@ -128,6 +136,8 @@ impl TargetView {
             stop: None,
             stopping: session.child_token(),
             doubtful: 0,
+            refused: 0,
+            served_at: None,
             denied: 0,
             answered_otherwise: false,
             latched: false,
@@ -227,11 +237,15 @@ impl Control {
             Class::Throttled | Class::SetupInProgress | Class::NotSent | Class::Unanswered | Class::RefusedForAll => {}
             _ => view.answered_otherwise = true,
         }
-        let told = view.answered_otherwise || view.denied >= DENIED_ROWS;
+        match class {
+            Class::RefusedForAll => view.refused += 1,
+            Class::Throttled | Class::SetupInProgress | Class::NotSent | Class::Unanswered => {}
+            _ => (view.refused, view.served_at) = (0, Some(now)),
+        }
         if !matches!(class, Class::Throttled | Class::SetupInProgress | Class::NotSent | Class::Unanswered) {
             view.answered_at = Some(now);
         }
-        let wake = told && view.holding > 0;
+        let wake = view.holding > 0;
         drop(state);
         if wake {
             self.changed.notify_waiters();
@@ -281,6 +295,17 @@ impl Control {
             Some(view) if view.answered_otherwise => Denial::ThisItem,
             Some(view) if view.denied >= DENIED_ROWS => Denial::Everything,
             Some(view) if view.latched => Denial::ThisItem,
+            _ => Denial::Unknown,
+        }
+    }
+
+    /// How an answer of this target is to be understood that refused everyone and came at `at`: whoever was served after it
+    /// disproves it. Those that were served before do not, since credentials expire.
+    pub fn refusal(&self, target_no: i64, at: Timestamp) -> Denial {
+        let state = self.state();
+        match state.targets.get(&target_no) {
+            Some(view) if view.served_at > Some(at) => Denial::ThisItem,
+            Some(view) if view.refused >= REFUSED_ROWS || view.latched => Denial::Everything,
             _ => Denial::Unknown,
         }
     }
@@ -363,6 +388,34 @@ mod tests {
         assert_eq!(control.denial(3), Denial::ThisItem);
         control.holds(3, false);
         assert_eq!(control.denial(3), Denial::ThisItem);
+    }
+
+    // field.md: "what the target's own successes disprove is about the row, not about everyone"
+    #[test]
+    fn who_is_served_afterwards_disproves_a_refusal_of_everyone() {
+        let control = Control::new(Limits::default());
+        let at = |second| Timestamp::new(second, 0).unwrap();
+        control.answered(1, Class::Succeeded, at(1));
+        control.answered(1, Class::RefusedForAll, at(2));
+        assert_eq!(
+            control.refusal(1, at(2)),
+            Denial::Unknown,
+            "credentials expire: who was served before shows nothing"
+        );
+        control.answered(2, Class::Succeeded, at(3));
+        assert_eq!(control.refusal(1, at(2)), Denial::Unknown, "nor does another target");
+        control.answered(1, Class::Denied, at(4));
+        assert_eq!(control.refusal(1, at(2)), Denial::ThisItem, "whoever is denied is known");
+        for second in 5..10 {
+            assert_eq!(control.refusal(1, at(5)), Denial::Unknown, "{second}");
+            control.answered(1, Class::RefusedForAll, at(second));
+        }
+        assert_eq!(control.refusal(1, at(5)), Denial::Everything);
+        control.entered(3);
+        control.answered(3, Class::RefusedForAll, at(1));
+        control.holds(3, true);
+        control.fed(3);
+        assert_eq!(control.refusal(3, at(1)), Denial::Everything, "nobody is left to disprove it");
     }
 
     #[test]

@@ -22,12 +22,15 @@ pub const FEWEST_TRIES: u32 = 3;
 /// one request in minutes, or with a disk that takes long, nothing younger can be had.
 pub const LATEST_REREAD: std::time::Duration = std::time::Duration::from_secs(600);
 
+/// How often in a row something must be "refused for everyone", while others were served each time, until that is about it alone.
+pub const REFUSED_FOR_ALL_ATTEMPTS: u32 = 2;
+
 /// What the row's neighbours show, which the row itself cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Situation {
     /// The time.
     pub now: Timestamp,
-    /// How an access-denied answer is to be understood.
+    /// How the row's last answer is to be understood, where that was a denial or a refusal of everyone.
     pub denial: Denial,
     /// When this session last got a usable answer from the target; a refusal for going too fast is none.
     pub answered_at: Option<Timestamp>,
@@ -35,14 +38,14 @@ pub struct Situation {
     pub read_at: Option<Timestamp>,
 }
 
-/// Whether "access denied" is about one key pair or about everything.
+/// Whether "access denied", or a refusal of everyone, is about one key pair or about everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
     /// Too few answers yet to tell.
     Unknown,
-    /// Other key pairs of the target are not denied, or there are no others.
+    /// Other key pairs of the target are not denied, or there are no others to deny; others were served after the refusal.
     ThisItem,
-    /// The first rows of the target were all denied.
+    /// The first rows of the target were all denied; nobody was served since the refusal.
     Everything,
 }
 
@@ -159,7 +162,13 @@ pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         Class::Throttled | Class::SetupInProgress => refused_for_now(row, policy, situation),
         Class::NotSent if row.unsent >= policy.max_attempts => Step::Stop(StopCause::EndpointGone),
         Class::NotSent if refused_for_long(row, situation) => Step::Stop(StopCause::NothingLeaves),
-        Class::RefusedForAll if !answer.earlier_session => Step::Stop(StopCause::RefusedForAll),
+        Class::RefusedForAll if !answer.earlier_session => match situation.denial {
+            Denial::Unknown => Step::Hold,
+            // Others were served since. It is asked once more, because credentials and clocks are renewed in between.
+            Denial::ThisItem if row.refused_for_all < REFUSED_FOR_ALL_ATTEMPTS => again(row, policy, situation),
+            Denial::ThisItem => refused(row, policy, situation),
+            Denial::Everything => Step::Stop(StopCause::RefusedForAll),
+        },
         Class::Denied if !answer.earlier_session => match situation.denial {
             Denial::Unknown => Step::Hold,
             Denial::ThisItem => refused(row, policy, situation),

@@ -294,13 +294,25 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         Step::Settle(O::Failed, E::Answer) => [
             (
                 "failed by an answer only where it refused",
-                matches!(class, Some(Class::Refused | Class::Denied | Class::Throttled | Class::SetupInProgress)),
+                matches!(
+                    class,
+                    Some(
+                        Class::Refused
+                            | Class::Denied
+                            | Class::RefusedForAll
+                            | Class::Throttled
+                            | Class::SetupInProgress
+                    )
+                ),
             ),
             (
                 "never failed where it was seen not to be there",
                 !not_there || class == Some(Class::Refused) || class == Some(Class::Denied),
             ),
-            ("denied only where others are not", class != Some(Class::Denied) || situation.denial == Denial::ThisItem),
+            (
+                "denied only where others are not",
+                !matches!(class, Some(Class::Denied | Class::RefusedForAll)) || situation.denial == Denial::ThisItem,
+            ),
             ("failed only where no operation may still take effect", !unfinished),
         ],
         Step::Settle(O::Failed, evidence) => [
@@ -323,7 +335,8 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         ],
         Step::Stop(StopCause::RefusedForAll) => {
             let anywhere = [found, searched].contains(&Some(Found::RefusedForAll));
-            let by_answer = class == Some(Class::RefusedForAll) && now_answered;
+            let everyone = class == Some(Class::RefusedForAll) && situation.denial == Denial::Everything;
+            let by_answer = everyone && now_answered;
             [
                 ("stops where everyone is refused", anywhere || by_answer || polled == Some(Class::RefusedForAll)),
                 OK,
@@ -391,7 +404,8 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             OK,
         ],
         Step::Hold => {
-            let unclear = class == Some(Class::Denied) && situation.denial == Denial::Unknown;
+            let told = matches!(class, Some(Class::Denied | Class::RefusedForAll));
+            let unclear = told && situation.denial == Denial::Unknown;
             [("holds only for what neighbours can tell", unclear && now_answered), OK, OK, OK]
         }
     };

@@ -178,7 +178,7 @@ struct Taken {
 impl Taken {
     fn was_denied(&self) -> bool {
         let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
-        answer.is_some_and(|answer| answer.class == Class::Denied)
+        answer.is_some_and(|answer| matches!(answer.class, Class::Denied | Class::RefusedForAll))
     }
 }
 
@@ -196,7 +196,7 @@ struct Feeder<L> {
 
 impl<L: Lightsail> Feeder<L> {
     /// Takes up every row without an outcome: first those of which a request may have left, then those that were never
-    /// asked for, and last those that were denied, so that these cannot keep the others from their turn. Says whether
+    /// asked for, and last those that were denied or refused with everyone, so that these cannot keep the others from their turn. Says whether
     /// that came to its end.
     async fn feed<R: RunReader>(
         &self,

@@ -44,6 +44,8 @@ pub struct RowState {
     pub refusals: u32,
     /// Those of them, in a row, whose connection was never made.
     pub unsent: u32,
+    /// Answers in a row, in this session, that refused everyone.
+    pub refused_for_all: u32,
     /// When the first of those refusals came.
     pub refused_since: Option<Timestamp>,
     /// The last attempt.
@@ -91,6 +93,7 @@ impl RowState {
             unread: false,
             refusals: 0,
             unsent: 0,
+            refused_for_all: 0,
             refused_since: None,
             last: None,
             look: None,
@@ -201,6 +204,7 @@ impl RowState {
             self.refusals = 0;
             self.refused_since = None;
         }
+        self.refused_for_all = if answer.class == Class::RefusedForAll { self.refused_for_all + 1 } else { 0 };
         self.unsent = match (answer.class, cause) {
             (Class::NotSent, Some(Cause::StartedLate)) => self.unsent,
             (Class::NotSent, _) => self.unsent + 1,
@@ -313,6 +317,7 @@ impl RowState {
         (self.tries, self.searches) = (Tries::default(), Tries::default());
         self.rereads = 0;
         (self.refusals, self.unsent, self.refused_since) = (0, 0, None);
+        self.refused_for_all = 0;
         if self.polls.since.is_some() {
             self.polls = Tries { since: Some(now), count: 0 };
         }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use super::Shared;
-use super::decide::{Situation, Step, StopCause, decide};
+use super::decide::{Denial, Situation, Step, StopCause, decide};
 use super::detail::{detail, stop_detail};
 use super::inventory::Inventory;
 use super::lane::{Lane, pause};
@@ -101,13 +101,22 @@ impl<L: Lightsail> Worker<L> {
     fn situation(&self) -> Situation {
         let now = self.shared.clock.now();
         let (answered_at, read_at) = self.shared.control.answers(self.target_no);
-        Situation { now, denial: self.shared.control.denial(self.target_no), answered_at, read_at }
+        Situation { now, denial: self.denial(), answered_at, read_at }
     }
 
     fn stop(&self, cause: StopCause) -> Flow {
         let detail = stop_detail(cause, &self.state, &self.lane.target);
         self.shared.control.stop_target(self.target_no, cause, detail);
         Flow::Leave
+    }
+
+    /// How the row's last answer is to be understood by what its neighbours show.
+    fn denial(&self) -> Denial {
+        let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
+        match answer.filter(|answer| answer.class == Class::RefusedForAll) {
+            Some(answer) => self.shared.control.refusal(self.target_no, answer.at),
+            None => self.shared.control.denial(self.target_no),
+        }
     }
 
     async fn hold(&mut self) -> Flow {
@@ -118,13 +127,13 @@ impl<L: Lightsail> Worker<L> {
             let changed = control.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if control.denial(self.target_no) != super::decide::Denial::Unknown || control.is_stopping(self.target_no) {
+            if self.denial() != Denial::Unknown || control.is_stopping(self.target_no) {
                 break;
             }
             changed.await;
         }
         control.holds(self.target_no, false);
-        let unclear = control.denial(self.target_no) == super::decide::Denial::Unknown;
+        let unclear = self.denial() == Denial::Unknown;
         if unclear { Flow::Leave } else { Flow::Next }
     }
 

@@ -201,9 +201,14 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
         }
         (Outcome::Failed, Evidence::Answer) => {
             !ours
-                && [Class::Refused, Class::Denied, Class::Throttled, Class::SetupInProgress].into_iter().any(|class| {
-                    row.attempts.last().and_then(|last| last.finished.as_ref()).is_some_and(|(last, _)| *last == class)
-                })
+                && [Class::Refused, Class::Denied, Class::RefusedForAll, Class::Throttled, Class::SetupInProgress]
+                    .into_iter()
+                    .any(|class| {
+                        row.attempts
+                            .last()
+                            .and_then(|last| last.finished.as_ref())
+                            .is_some_and(|(last, _)| *last == class)
+                    })
         }
         (Outcome::Failed, Evidence::Readback | Evidence::Operation) => {
             let seen_last = requests().filter(|request| request.delivered.is_some()).all(|request| {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Class, Evidence, Outcome, Policy};
 use keybatch::execute::attempt::Tries;
 use keybatch::execute::control::{Control, Limits};
-use keybatch::execute::decide::{FEWEST_TRIES, Situation, StopCause};
+use keybatch::execute::decide::{Denial, FEWEST_TRIES, Situation, StopCause};
 use keybatch::execute::row::RowState;
 use keybatch::journal::event::{Event, Verdict};
 
@@ -154,7 +154,16 @@ impl Duo {
     pub(crate) fn situation(&self, control: &Control, row: usize) -> Situation {
         let target = self.scope.targets[row];
         let (answered_at, read_at) = control.answers(target);
-        Situation { now: at(self.now[row]), denial: control.denial(target), answered_at, read_at }
+        Situation { now: at(self.now[row]), denial: self.denial(control, row), answered_at, read_at }
+    }
+
+    /// How the row's last answer is to be understood.
+    pub(crate) fn denial(&self, control: &Control, row: usize) -> Denial {
+        let answer = self.rows[row].state.last.as_ref().and_then(|last| last.answer.as_ref());
+        match answer.filter(|answer| answer.class == Class::RefusedForAll) {
+            Some(answer) => control.refusal(self.scope.targets[row], answer.at),
+            None => control.denial(self.scope.targets[row]),
+        }
     }
 
     /// Equal for moments with the same future. The rows are alike, so their order does not matter where their targets are
@@ -169,7 +178,7 @@ impl Duo {
             // How long ago something was answered is asked after ten minutes of refusals only, which are not in this world.
             let ages = (answered_at.is_some(), read_at.map(|then| age(self.now[row], then).min(1)));
             let stops = control.is_stopping(target);
-            (ages, self.told_of(target), format!("{:?}", control.denial(target)), stops).hash(&mut hasher);
+            (ages, self.told_of(target), format!("{:?}", self.denial(&control, row)), stops).hash(&mut hasher);
             hasher.finish()
         });
         rows.sort_unstable();
@@ -183,7 +192,7 @@ impl Duo {
     }
 
     /// What the target's answers have shown, as far as a denial is understood by it.
-    fn told_of(&self, target: i64) -> (usize, bool, bool) {
+    fn told_of(&self, target: i64) -> (usize, usize, bool, bool) {
         let of_it = || {
             self.told.iter().filter_map(move |told| match told {
                 Told::Answered(one, class, _) if *one == target => Some(*class),
@@ -198,7 +207,8 @@ impl Duo {
             )
         };
         let fed = self.told.iter().any(|told| matches!(told, Told::Fed(one) if *one == target));
-        (denied, of_it().any(|class| !is_silent(&class)), fed)
+        let refused = of_it().filter(|class| *class == Class::RefusedForAll).count();
+        (denied, refused, of_it().any(|class| !is_silent(&class)), fed)
     }
 
     /// What is known and true of a row, as far as anything follows from it.
@@ -223,7 +233,7 @@ impl Duo {
         (state.attempts, state.spent, state.unread, state.unsent, confirmed, state.rereads.min(FEWEST_TRIES))
             .hash(hasher);
         state.windows.iter().any(|window| window.to.is_none()).hash(hasher);
-        (state.windows.is_empty(), state.may_have_acted()).hash(hasher);
+        (state.windows.is_empty(), state.may_have_acted(), state.refused_for_all.min(2)).hash(hasher);
         let last = state.last.as_ref().map(|last| {
             let earlier = last.answer.as_ref().is_some_and(|answer| answer.earlier_session);
             let stops = matches!(class.flatten(), Some(Class::Denied | Class::RefusedForAll));

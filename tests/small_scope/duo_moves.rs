@@ -113,11 +113,11 @@ fn leave(duo: Duo, row: usize) -> Duo {
 
 fn held(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
     let target = duo.scope.targets[row];
-    if control.denial(target) == Denial::Unknown && !control.is_stopping(target) {
+    if duo.denial(control, row) == Denial::Unknown && !control.is_stopping(target) {
         return Vec::new();
     }
     let next = phase(duo.clone(), row, Phase::Working).tell(Told::Holds(target, false));
-    let unclear = next.control(row).denial(target) == Denial::Unknown;
+    let unclear = next.denial(&next.control(row), row) == Denial::Unknown;
     vec![if unclear { leave(next, row) } else { next }]
 }
 

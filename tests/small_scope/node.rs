@@ -156,7 +156,7 @@ impl Node {
         let ago = |then: Timestamp, most: i64| truth.now.duration_since(then).as_secs().min(most + 1);
         let longest = i64::try_from(self.policy.operation_timeout.as_secs()).unwrap();
         let tries = |tries: Tries| (tries.count.min(FEWEST_TRIES), tries.since.map(|since| ago(since, longest)));
-        (state.attempts, state.spent, state.unread, state.unsent).hash(&mut hasher);
+        (state.attempts, state.spent, state.unread, state.unsent, state.refused_for_all.min(2)).hash(&mut hasher);
         state.windows.iter().any(|window| window.to.is_none()).hash(&mut hasher);
         let refused = state.refused_since.map(|then| ago(then, REFUSAL_BUDGET.as_secs()));
         (state.confirmed_at.map(|then| ago(then, longest)), refused).hash(&mut hasher);
