@@ -1,5 +1,7 @@
 //! Targets beside each other: each at its own rate, whatever the others permit.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
 use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt as _;
