@@ -55,6 +55,8 @@ fn unasked() -> RowState {
         polls: Tries::default(),
         polled: Vec::new(),
         delete_seen: false,
+        lost: false,
+        lost_before: false,
         settled: None,
         intent_seq: 1,
     }

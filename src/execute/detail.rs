@@ -20,6 +20,14 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
             format!("{shown}{}", if found == Some(Found::Other) { lives_on } else { "" })
         }
         (Outcome::Deleted, _) => return None,
+        (Outcome::Gone, _) if row.lost => {
+            let now = if found == Some(Found::Other) {
+                "another key pair has the name now and was not touched"
+            } else {
+                "it is not there now"
+            };
+            format!("entries were lost, and with them perhaps a request of ours: the plan saw it, and {now}")
+        }
         (Outcome::Gone, _) if found == Some(Found::Other) => format!(
             "re-created under its old name: what has the name now has another identity and was not touched{}",
             named_operation(row, "; its operation", "did not end in time")
@@ -38,6 +46,9 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
             "vanished: each of our requests was refused before it was executed, and it was not there when read again".into()
         }
         (Outcome::Absent, _) if row.look.is_some() => "vanished before it was asked for".into(),
+        (Outcome::Absent, _) if row.lost_before => {
+            "not in the inventory; entries were lost before this run, and with them perhaps a run that deleted it".into()
+        }
         (Outcome::Absent, _) => "not in the inventory".into(),
         (Outcome::Skipped, _) if found == Some(Found::Other) && row.attempts > 0 => {
             "drift: none of our requests was executed, and another key pair has taken this name since".into()

@@ -204,6 +204,7 @@ impl<L: Lightsail> Feeder<L> {
         rows: &mut JoinSet<Result<(), JournalError>>,
     ) -> Result<bool, JournalError> {
         let mut denied = Vec::new();
+        let rollbacks = reader.rollbacks().await?;
         // Nothing was done before the first session.
         let passes: &[bool] = if self.shared.resumed { &[true, false] } else { &[false] };
         for &touched_only in passes {
@@ -215,7 +216,7 @@ impl<L: Lightsail> Feeder<L> {
                 let page = reader.pending(self.shared.run_no, self.target_no, after, PAGE, touched_only).await?;
                 let Some(last) = page.last() else { break };
                 after = last.row;
-                for taken in self.take_up(reader, page, touched_only).await? {
+                for taken in self.take_up(reader, page, touched_only, &rollbacks).await? {
                     while let Some(joined) = rows.try_join_next() {
                         finished(joined)?;
                     }
@@ -239,6 +240,7 @@ impl<L: Lightsail> Feeder<L> {
         reader: &R,
         page: Vec<PendingRow>,
         touched_only: bool,
+        rollbacks: &[Entry],
     ) -> Result<Vec<Taken>, JournalError> {
         let mut at_once = Vec::new();
         let mut taken = Vec::new();
@@ -251,7 +253,7 @@ impl<L: Lightsail> Feeder<L> {
             let intent_seq = pending.intent.seq;
             let entries =
                 if pending.touched { reader.row_entries(self.shared.run_no, pending.row).await? } else { Vec::new() };
-            let state = self.state(intent_seq, &intent, &entries);
+            let state = self.state(intent_seq, &intent, entries, rollbacks);
             if intent.verdict == Verdict::Delete {
                 taken.push(Taken { row: pending.row, intent: *intent, state });
             } else {
@@ -262,15 +264,28 @@ impl<L: Lightsail> Feeder<L> {
         Ok(taken)
     }
 
-    fn state(&self, seq: u64, intent: &IntentRecorded, entries: &[Entry]) -> RowState {
+    fn state(&self, seq: u64, intent: &IntentRecorded, mut entries: Vec<Entry>, rollbacks: &[Entry]) -> RowState {
         let mut state = RowState::new(seq, intent);
-        for entry in entries {
+        let (before, since) = rollbacks.split_at(rollbacks.partition_point(|entry| entry.seq < seq));
+        if !since.is_empty() {
+            entries.extend_from_slice(since);
+            entries.sort_by_key(|entry| entry.seq);
+        }
+        for entry in &entries {
             state.apply(entry.seq, entry.at, &entry.event);
         }
         if self.shared.resumed {
             state.reopen(self.shared.clock.now());
         }
         state.not_before = self.shared.ghosts.not_before(&intent.region, &intent.key_pair_name);
+        if let Some(last) = before.last() {
+            state.lost_before = true;
+            // A run that is not in the journal any more may have asked for it right before that.
+            let (policy, now) = (&self.shared.policy, self.shared.clock.now());
+            let held = policy.attempt_time().dead_after_start() + policy.signature_life;
+            let until = last.at.min(now).saturating_add(held).unwrap_or(now);
+            state.not_before = state.not_before.max(Some(until).filter(|until| *until > now));
+        }
         state
     }
 

@@ -69,6 +69,10 @@ pub struct RowState {
     /// Whether a delete of this name was seen to have succeeded since the last attempt began, in the history or by polling:
     /// whatever is seen later, that one is not unseen.
     pub delete_seen: bool,
+    /// Whether entries were lost since the intent that may have asked for the key pair.
+    pub lost: bool,
+    /// Whether entries were lost before the intent: a run that is not in the journal may have asked for the key pair.
+    pub lost_before: bool,
     /// The outcome, once there is one.
     pub settled: Option<(Outcome, Evidence)>,
     /// Numbers of the intent's entry.
@@ -105,6 +109,8 @@ impl RowState {
             polls: Tries::default(),
             polled: Vec::new(),
             delete_seen: false,
+            lost: false,
+            lost_before: false,
             settled: None,
             intent_seq,
         }
@@ -152,6 +158,7 @@ impl RowState {
                 };
                 self.observe(observed.source, look);
             }
+            Event::OverrideUsed(used) if used.accepts_rollback() => self.lose_tail(seq, at),
             Event::RowSettled(settled) => self.settled = Some((settled.outcome, settled.evidence)),
             _ => {}
         }
@@ -178,6 +185,27 @@ impl RowState {
         (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
         self.polled.clear();
         self.delete_seen = false;
+    }
+
+    /// Entries were lost that may have asked for the key pair: as if that had been done once more, without an answer, when the
+    /// loss was accepted. It is no attempt of the journal, and has no number. What is known of an operation stays known.
+    fn lose_tail(&mut self, seq: u64, at: Timestamp) {
+        if self.settled.is_some() || self.verdict != Verdict::Delete {
+            return;
+        }
+        (self.lost, self.acted, self.unread) = (true, true, true);
+        self.signed_at = Some(at);
+        self.windows.push(Window { from: at, to: None, dead_at: None });
+        if self.last_class() == Some(Class::Pending) || self.is_unfinished() {
+            self.look = None;
+            return;
+        }
+        let number = self.attempts;
+        self.last = Some(Attempt { number, started_at: at, started_seq: seq, time: None, answer: None });
+        self.rereads = 0;
+        (self.look, self.search, self.poll) = (None, None, None);
+        (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
+        self.polled.clear();
     }
 
     fn finish(&mut self, answer: Answer, cause: Option<Cause>, elapsed: Duration) {

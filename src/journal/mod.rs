@@ -73,6 +73,9 @@ pub trait RunReader: Send + Sync + 'static {
         touched_only: bool,
     ) -> impl Future<Output = Result<Vec<PendingRow>, JournalError>> + Send;
 
+    /// The entries by which rollbacks of the journal were accepted, in order.
+    fn rollbacks(&self) -> impl Future<Output = Result<Vec<Entry>, JournalError>> + Send;
+
     /// All entries of one row, in order.
     fn row_entries(&self, run_no: i64, row: u64) -> impl Future<Output = Result<Vec<Entry>, JournalError>> + Send;
 }

@@ -235,3 +235,80 @@ fn a_resumed_run_goes_on_with_its_file_of_checkpoints() {
     ]);
     verified.exits(0);
 }
+
+/// An operation that is older than the acceptance by more than clocks may differ by is not claimed.
+fn wait_for_clocks() {
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+}
+
+/// Twelve, of which the copy knows three; the other nine were deleted by entries that are lost.
+// SEMANTICS: P66, P69
+#[test]
+fn after_an_accepted_rollback_nothing_is_absent_that_was_there() {
+    let (bench, copy) = finished_after_a_copy(&[]);
+    let checkpoints = {
+        let text = bench.query("SELECT text FROM checkpoints ORDER BY size DESC LIMIT 1")[0]["text"].clone();
+        bench.file("kept.txt", text.as_str().unwrap())
+    };
+    put_back(&bench, &copy);
+    wait_for_clocks();
+    let arrived = bench.world.arrived("DeleteKeyPair").len();
+    bench.keybatch(&["resume", "--accept-rollback"]).exits(2);
+    bench.keybatch(&["resume", "--accept-rollback", "--because", ""]).exits(2);
+    let accept = ["--accept-rollback", "--because", "the disk failed", "--output", "json"];
+    let args: Vec<&str> = ["resume"].into_iter().chain(accept).collect();
+    let done = bench.keybatch(&args).exits(0);
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), arrived, "nothing that is gone is asked for\n{done}");
+    let summary = done.json();
+    assert_eq!((&summary["outcomes"]["deleted"], &summary["outcomes"]["gone"]), (&3.into(), &9.into()), "{done}");
+    let told = "SELECT DISTINCT outcome, evidence, detail FROM intents WHERE outcome <> 'deleted'";
+    let rows = bench.query(told);
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!((row["outcome"].as_str(), row["evidence"].as_str()), (Some("gone"), Some("readback")));
+    assert!(row["detail"].as_str().unwrap().contains("entries were lost"), "{row}");
+    let used = bench.query("SELECT run_id, override, used_by, why FROM overrides");
+    let [used] = &used[..] else { panic!("{used:?}") };
+    assert_eq!((used["override"].as_str(), used["why"].as_str()), (Some("accept-rollback"), Some("the disk failed")));
+    assert!(used["run_id"].is_null());
+    // It is accepted once, and not said to be needed again.
+    bench.keybatch(&["resume", "latest", "--output", "json"]).exits(0);
+    let verified = bench.verify().exits(0).json();
+    assert_eq!(verified["rollbacks"][0]["why"], "the disk failed", "{verified}");
+    // Who holds a checkpoint of the lost entries sees it, and who accepted it.
+    let path = checkpoints.to_str().unwrap();
+    let convicted = bench.keybatch(&["verify", "--checkpoint", path]).exits(7);
+    assert!(convicted.stdout.contains("the disk failed") && convicted.stdout.contains("accepted on"), "{convicted}");
+}
+
+/// What the lost entries did not delete is read, searched for, and asked for again; another identity is not.
+// SEMANTICS: P69
+#[test]
+fn after_an_accepted_rollback_what_is_still_there_is_read_before_it_is_asked_for() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1"]).exits(5);
+    let copy = copy_aside(&bench, "backup.db");
+    bench.keybatch(&["resume", "--max-deletes", "1", "--output", "json"]).exits(5);
+    put_back(&bench, &copy);
+    wait_for_clocks();
+    let stopped = bench.keybatch(&[
+        "resume",
+        "--accept-rollback",
+        "--because",
+        "restored",
+        "--max-deletes",
+        "1",
+        "--output",
+        "json",
+    ]);
+    let stopped = stopped.exits(5).json();
+    // What is left counts as unsettled: entries that were lost may have asked for it.
+    assert_eq!(stopped["outcomes"]["not_attempted"], 0, "{stopped}");
+    let done = bench.resume().exits(0).json();
+    assert_eq!((&done["outcomes"]["deleted"], &done["outcomes"]["gone"]), (&3.into(), &1.into()), "{done}");
+    let read_first = "SELECT i.row_no FROM intents AS i WHERE i.outcome = 'deleted' AND i.row_no > 1 AND NOT EXISTS \
+        (SELECT 1 FROM entry AS e WHERE json_extract(e.body, '$.kind') = 'observed' AND json_extract(e.body, '$.row') = i.row_no \
+         AND json_extract(e.body, '$.source') = 'get_operations_for_resource')";
+    assert!(bench.query(read_first).is_empty(), "each was searched for first");
+    bench.verify().exits(0);
+}

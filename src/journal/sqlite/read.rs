@@ -378,6 +378,10 @@ impl RunReader for SqliteReader {
         rows.iter().map(record).collect()
     }
 
+    async fn rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
+        self.accepted_rollbacks().await
+    }
+
     async fn row_entries(&self, run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {
         let story = self.story(run_no, row).await?;
         story.iter().map(|entry| Entry::parse(&entry.body).map_err(JournalError::entry)).collect()
