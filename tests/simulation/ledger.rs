@@ -295,6 +295,11 @@ impl RunReader for Handle {
         pending.collect()
     }
 
+    /// No copy is put back here: what is refused before a session begins is tested on the program.
+    async fn rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
+        Ok(Vec::new())
+    }
+
     async fn row_entries(&self, _run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {
         let sim = self.sim();
         let seqs = usize::try_from(row - 1).ok().and_then(|index| sim.ledger.rows.get(index)).map(|row| &row.entries);
