@@ -364,6 +364,69 @@ fn a_finished_run_is_finished_also_where_its_last_checkpoint_cannot_be_handed_on
     bench.verify().exits(0);
 }
 
+/// `abandon`: what was asked for is settled by reading alone, what was never asked for stays so, and the run is over: it cannot
+/// be resumed, counts as none for its manifest, and what it knows of the key pairs still counts.
+// SEMANTICS: P63
+#[test]
+fn an_abandoned_run_is_over() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 5);
+    bench.world.script("DeleteKeyPair", &names[1], [Act::hang()]);
+    bench.world.script("DeleteKeyPair", &names[2], [Act::cut().with(Effect::Delete), Act::hang()]);
+    let manifest = bench.manifest(&names);
+    let live = bench.spawn_run(&manifest, &["--concurrency", "3", "--attempt-timeout", "1s", "--max-deletes", "3"]);
+    bench.world.wait_for_deletes(3);
+    live.kill();
+    bench.world.heal();
+    let asked = bench.world.arrived("DeleteKeyPair").len();
+    let arguments = ["abandon", "latest", "--because", "the ticket was withdrawn", "--output", "json"];
+    let done = bench.keybatch(&[&arguments[..], &["--rate", "unlimited"]].concat()).exits(3);
+    let summary = summary(&bench, &done);
+    assert_eq!((&summary["state"], &summary["stopped_by"]), (&"abandoned".into(), &Value::Null), "{done}");
+    assert_eq!(
+        (&summary["outcomes"]["not_attempted"], &summary["outcomes"]["unsettled"]),
+        (&2.into(), &0.into()),
+        "{done}"
+    );
+    assert!(summary["finished_at"].is_string(), "{done}");
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), asked, "nothing more is asked for\n{done}");
+    assert_eq!(row(&bench, &names[1]).verdict(), "failed/readback");
+    assert_eq!(row(&bench, &names[2]).verdict(), "deleted/operation");
+    safety(&bench);
+    let said =
+        bench.query("SELECT json_extract(body, '$.because') AS because FROM entries WHERE kind = 'run_abandoned'");
+    assert_eq!(said[0]["because"], "the ticket was withdrawn");
+    let run = summary["run"].as_str().unwrap();
+    for command in [&["resume", run][..], &["abandon", run, "--because", "again"]] {
+        let refused = bench.keybatch(&[command, &["--output", "json"]].concat()).exits(4).json();
+        assert_eq!((&refused["code"], &refused["run"]), (&"run.abandoned".into(), &run.into()), "{refused}");
+    }
+    assert!(bench.resume().exits(0).json()["run"].is_null());
+    let again = bench.run(&manifest, &[]).exits(0).json();
+    assert_eq!((&again["outcomes"]["deleted"], &again["outcomes"]["absent"]), (&3.into(), &2.into()), "{again}");
+    bench.verify().exits(0);
+}
+
+/// Where nothing can be read, a run with something open is not abandoned, and can still be resumed.
+// SEMANTICS: P63
+#[test]
+fn what_cannot_be_read_is_not_abandoned() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 3);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::hang()]);
+    let live = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "1", "--attempt-timeout", "1s"]);
+    bench.world.wait_for_deletes(1);
+    live.kill();
+    bench.world.heal();
+    bench.world.deny("GetKeyPair");
+    let done = bench.keybatch(&["abandon", "latest", "--because", "no use", "--output", "json"]).exits(9);
+    assert_eq!((&done.json()["state"], &done.json()["code"]), (&"stopped".into(), &"aws.permission".into()), "{done}");
+    bench.world.heal();
+    bench.keybatch(&["abandon", "latest", "--because", " "]).exits(2);
+    bench.resume().exits(0);
+    safety(&bench);
+}
+
 fn lightsail_requests(bench: &Bench) -> usize {
     bench.world.state().log.iter().filter(|arrival| arrival.operation != "GetCallerIdentity").count()
 }

@@ -26,6 +26,7 @@ pub fn kind(event: &Event) -> &'static str {
         Event::RateChanged(_) => "rate_changed",
         Event::RunStopped(_) => "run_stopped",
         Event::RunFinished(_) => "run_finished",
+        Event::RunAbandoned(_) => "run_abandoned",
         Event::CheckpointMade(_) => "checkpoint_made",
     }
 }
@@ -86,6 +87,12 @@ pub fn gist(entry: &Entry) -> String {
             format!("{}{detail}{targets}", stopped.why)
         }
         Event::RunFinished(finished) => format!("{} rows", finished.rows),
+        Event::RunAbandoned(abandoned) => {
+            format!(
+                "by {}: {}; {} rows not attempted",
+                abandoned.by, abandoned.because, abandoned.outcomes.not_attempted
+            )
+        }
         Event::CheckpointMade(made) => format!("{} entries, root {}", made.size, made.root),
     }
 }

@@ -142,6 +142,12 @@ impl History {
             (_, Some(row)) => self.judge_row(id, row, entry, facts, leaf, seq),
             (event, None) => {
                 run.judge(event, seq)?;
+                if matches!(event, Event::RunAbandoned(_)) {
+                    let end = usize::try_from(run.rows).ok().and_then(|rows| run.first_row.checked_add(rows));
+                    let own = |place: &usize| *place >= run.first_row && end.is_some_and(|end| *place < end);
+                    let left = self.open.iter().any(|(place, open)| own(place) && open.state.may_have_acted());
+                    return if left { Err("a row that may have been deleted has no outcome".into()) } else { Ok(()) };
+                }
                 if matches!(event, Event::PlanSealed(_)) {
                     run.twins = self.rows.twins(run.first_row);
                 }

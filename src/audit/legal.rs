@@ -137,6 +137,16 @@ impl Row {
         self.attempts > 0 || self.lost
     }
 
+    /// Whether a request of ours may have deleted it: the last one was not refused before it could do anything, or an earlier
+    /// one was never answered.
+    pub(super) fn may_have_acted(&self) -> bool {
+        let refused = |class: Class| {
+            class.is_refusal_before_execution()
+                || matches!(class, Class::NotSent | Class::Denied | Class::RefusedForAll)
+        };
+        self.attempts > 0 && (self.lossy || !self.answered().is_some_and(refused))
+    }
+
     /// Takes the next entry of the row, written in the run's session of that number, or says why it cannot be.
     pub(super) fn step(&mut self, step: Step, session: u16) -> Result<(), &'static str> {
         if self.settled {

@@ -122,6 +122,7 @@ pub(super) fn of(entry: &Entry) -> Result<Facts, String> {
         Event::SessionOpened(opened) => session(opened).map(|()| Facts::default()),
         Event::RunStarted(started) => confirmed(started).map(|()| Facts::default()),
         Event::RunStopped(stopped) => reason(stopped).map(|()| Facts::default()),
+        Event::RunAbandoned(abandoned) if abandoned.because.trim().is_empty() => Err("nobody says why".into()),
         _ => Ok(Facts::default()),
     }
 }
@@ -151,7 +152,8 @@ fn confirmed(started: &RunStarted) -> Result<(), String> {
 }
 
 /// Those that a run can be resumed after, and those that close it.
-pub(super) const RESUMABLE: [&str; 6] = ["signal", "max_failures", "max_deletes", "max_duration", "breaker", "journal"];
+pub(super) const RESUMABLE: [&str; 7] =
+    ["signal", "max_failures", "max_deletes", "max_duration", "breaker", "control", "journal"];
 pub(super) const CLOSING: [&str; 4] = ["refused", "declined", "abandoned", "failed"];
 
 /// Why a target stops alone.

@@ -3,6 +3,7 @@
 //! One file a subcommand, each with an `Args` struct and one function. Arguments as typed are turned into settings as
 //! meant (`settings`) before anything acts on them.
 
+mod abandon;
 mod again;
 mod checkpoints;
 pub mod code;
@@ -97,6 +98,7 @@ struct Global {
 enum Command {
     Run(Box<run::Args>),
     Resume(Box<resume::Args>),
+    Abandon(Box<abandon::Args>),
     Sandbox(sandbox::Args),
     Runs(runs::Args),
     Show(show::Args),
@@ -185,6 +187,7 @@ async fn dispatch(command: Command, context: Context) -> Result<Exit, CliError> 
     match command {
         Command::Run(args) => run::run(*args, &context).await,
         Command::Resume(args) => resume::run(*args, &context).await,
+        Command::Abandon(args) => abandon::run(*args, &context).await,
         Command::Sandbox(args) => sandbox::run(&args, &context).await,
         Command::Runs(args) => runs::run(&args, &context).await,
         Command::Show(args) => show::run(&args, &context).await,

@@ -57,11 +57,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     })?;
     if !there {
         if let Some(run) = &args.run {
-            let message = format!("there is no run {}: there is no journal yet", super::shown(run));
-            return Err(CliError::new(Exit::Usage, message)
-                .code(Code::RunUnknown)
-                .hint("name the journal with --journal or KEYBATCH_JOURNAL")
-                .sent(Sent::Nothing));
+            return Err(missing_journal(run));
         }
         context.ui.say("nothing to resume: there is no journal yet");
         return nothing(context);
@@ -81,6 +77,14 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
             Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(context) }))
         }
     }
+}
+
+/// A run is named, and there is no journal.
+pub(super) fn missing_journal(run: &str) -> CliError {
+    CliError::new(Exit::Usage, format!("there is no run {}: there is no journal yet", super::shown(run)))
+        .code(Code::RunUnknown)
+        .hint("name the journal with --journal or KEYBATCH_JOURNAL")
+        .sent(Sent::Nothing)
 }
 
 async fn go_on(
@@ -110,15 +114,43 @@ pub(super) async fn carry_on(
     record: RunRecord,
     connection: Option<Connection>,
 ) -> Result<Exit, CliError> {
+    let resumed = Resumed { record, connection, because: None };
+    go_on_with(options, context, signals, open, began, resumed).await
+}
+
+/// A run that another session began.
+pub(super) struct Resumed {
+    pub(super) record: RunRecord,
+    /// If there is one already.
+    pub(super) connection: Option<Connection>,
+    /// Why it is to be abandoned, if it is: then nothing more is sent, and what was asked for is settled by reading.
+    pub(super) because: Option<String>,
+}
+
+/// Goes on with an unfinished run: to its end, or to abandon it.
+pub(super) async fn go_on_with(
+    options: &SessionOptions,
+    context: &Context,
+    signals: Signals,
+    open: OpenJournal,
+    began: tokio::time::Instant,
+    resumed: Resumed,
+) -> Result<Exit, CliError> {
+    let Resumed { record, connection, because } = resumed;
     // From here on there is a run to say something about.
     signals.hand_over();
     let ready = tokio::select! {
         ready = prepare(options, context, &open, &record, connection) => ready,
         () = signals.first.cancelled() => return stopped_early(context, &open, &record).await,
     };
-    let Ready { options, sealed, policy, targets, connection, ghosts } =
+    let Ready { options, sealed, mut policy, targets, connection, ghosts } =
         ready.map_err(|error| error.of_run(record.run))?;
-    let mut opened = session_opened(context, "resume", &options, &policy, Some(&connection), record.sandbox, &[]);
+    let command = if because.is_some() { "abandon" } else { "resume" };
+    if because.is_some() {
+        // There will be no other attempt: a key pair that was asked for and is seen there still has failed.
+        policy.max_attempts = 1;
+    }
+    let mut opened = session_opened(context, command, &options, &policy, Some(&connection), record.sandbox, &[]);
     open.remember(context, &mut opened).await?;
     let session = Session {
         context,
@@ -132,13 +164,15 @@ pub(super) async fn carry_on(
         began,
         before: open.reader.counts(&record).await?,
         is_kept: true,
+        because,
         took: OnceLock::new(),
         open,
         ghosts,
     };
     session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
     let label = if record.sandbox { "sandbox run" } else { "run" };
-    context.ui.talk(format!("going on with {label} {} of account {}", record.run, connection.caller.account));
+    let doing = if session.because.is_some() { "abandoning" } else { "going on with" };
+    context.ui.talk(format!("{doing} {label} {} of account {}", record.run, connection.caller.account));
     let mut lanes = Vec::new();
     for target in targets {
         let lane = session.lane(&connection, target.target.clone(), &policy).await?;
@@ -275,7 +309,8 @@ async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> R
     };
     let record = crate::audit::runs::resolve(&open.reader, named).await?;
     if record.state == "abandoned" {
-        let message = format!("run {} was never started ({})", record.run, record.stopped_by.unwrap_or_default());
+        let how = if record.started_seq.is_some() { "was abandoned" } else { "was never started" };
+        let message = format!("run {} {how}", record.run);
         return Err(CliError::new(Exit::Refused, message)
             .code(Code::RunAbandoned)
             .of_run(record.run)

@@ -265,6 +265,7 @@ async fn begin(args: &Args, context: &Context, mut policy: Policy, run: RunId, b
         began,
         before: OutcomeCounts::default(),
         is_kept: !args.dry_run,
+        because: None,
         took: OnceLock::new(),
         open,
         ghosts,

@@ -35,7 +35,9 @@ use crate::execute::pace::Pacer;
 use crate::execute::rate::Learned;
 use crate::execute::{LaneWork, Shared, work_off};
 use crate::journal::checkpoint::Checkpoint;
-use crate::journal::event::{Event, PlanSealed, Requests, RunFinished, RunStopped, SessionClosed, SessionOpened};
+use crate::journal::event::{
+    Event, PlanSealed, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed, SessionOpened,
+};
 use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore, log_in_use};
 use crate::journal::{Draft, Holder, Journal, JournalError, Lock, TargetRecord, WriterOptions};
 use crate::lightsail::aws::AwsLightsail;
@@ -271,6 +273,8 @@ pub(super) struct Session<'a> {
     pub(super) before: OutcomeCounts,
     /// Whether the journal is kept: that of a dry run is not.
     pub(super) is_kept: bool,
+    /// Why the run is being abandoned, if it is.
+    pub(super) because: Option<String>,
     /// How long it took, once it has ended.
     pub(super) took: OnceLock<Duration>,
     /// What other runs sent that may still be delivered.
@@ -325,6 +329,10 @@ impl Session<'_> {
         for (target_no, error) in closed {
             control.stop_target(*target_no, StopCause::CannotRead, error.to_string());
         }
+        if self.because.is_some() {
+            // Nothing new is sent; rows that were asked for are settled all the same, as after a first signal.
+            control.stop(StoppedBy::Control, "the run is being abandoned");
+        }
         let progress = Progress::start(&self.context.ui, total, self.sandbox);
         let shown = progress.clone();
         let shared = Arc::new(Shared {
@@ -372,7 +380,12 @@ impl Session<'_> {
         };
         progress.finish();
         match ended {
-            Ok(()) => self.end_with(control.stopped()).await,
+            Ok(()) => match &self.because {
+                // A signal, which came first, calls it off.
+                Some(because) if !self.signals.first.is_cancelled() => self.end_abandoned(because).await,
+                Some(_) => self.leave_by_signal().await,
+                None => self.end_with(control.stopped()).await,
+            },
             Err(error) => self.end_without_journal(&error).await,
         }
     }
@@ -407,6 +420,43 @@ impl Session<'_> {
                 Err(plan_error(&error).with(summary))
             }
         }
+    }
+
+    /// Closes the run for good, if nothing that was asked for is open any more.
+    async fn end_abandoned(&self, because: &str) -> Result<Exit, CliError> {
+        match self.give_up_for_good(because).await {
+            Err(error) => self.end_without_journal(&error).await,
+            Ok(Some(summary)) => Ok(say(self.context, &summary)),
+            Ok(None) => {
+                let message = "the run is not abandoned: what was asked for could not be looked at";
+                let detail = message.to_owned();
+                match self.end(Some(Stop { by: StoppedBy::Breaker, detail })).await {
+                    Err(error) => self.end_without_journal(&error).await,
+                    Ok(summary) => {
+                        let summary = summary.exiting(Exit::Environment);
+                        say_to_people(self.context, &summary);
+                        let error = CliError::new(Exit::Environment, message).code(Code::Service).sent(Sent::Reads);
+                        Err(error.hint("check network and credentials, and try again").with(summary))
+                    }
+                }
+            }
+        }
+    }
+
+    async fn give_up_for_good(&self, because: &str) -> Result<Option<Summary>, JournalError> {
+        let record = self.record().await?;
+        let outcomes = self.open.reader.counts(&record).await?;
+        if outcomes.unsettled > 0 {
+            return Ok(None);
+        }
+        let (because, by) = (because.to_owned(), operator::user());
+        let ended = Event::RunAbandoned(RunAbandoned { because, by, rows: record.rows, outcomes });
+        self.open.journal.append(vec![draft(self.run, ended), draft(self.run, self.closed())]).await?;
+        self.open.journal.checkpoint(Some(self.run)).await?;
+        let summary = self.summary(State::Abandoned, None, true, Head::default()).await?;
+        let head = self.open.close(self.context).await?;
+        print_checkpoint(self.context, "at the end of the session", &head);
+        Ok(Some(Summary { head: Head::from(&head), ..summary }))
     }
 
     /// Ends a session of a resumed run that a signal stopped before it began to work.

@@ -65,6 +65,7 @@ pub(super) enum StopWord {
     MaxDeletes,
     MaxDuration,
     Breaker,
+    Control,
     Refused,
     Journal,
 }
@@ -77,6 +78,7 @@ impl From<StoppedBy> for StopWord {
             StoppedBy::MaxDeletes => Self::MaxDeletes,
             StoppedBy::MaxDuration => Self::MaxDuration,
             StoppedBy::Breaker => Self::Breaker,
+            StoppedBy::Control => Self::Control,
             StoppedBy::Journal => Self::Journal,
         }
     }
@@ -90,6 +92,7 @@ impl StopWord {
             Self::MaxDeletes => "max deletes",
             Self::MaxDuration => "max duration",
             Self::Breaker => "breaker",
+            Self::Control => "control",
             Self::Refused => "refused",
             Self::Journal => "journal",
         }

@@ -60,6 +60,7 @@ pub enum StoppedBy {
     MaxDeletes,
     MaxDuration,
     Breaker,
+    Control,
     Journal,
 }
 
@@ -73,6 +74,7 @@ impl StoppedBy {
             Self::MaxDeletes => "max_deletes",
             Self::MaxDuration => "max_duration",
             Self::Breaker => "breaker",
+            Self::Control => "control",
             Self::Journal => "journal",
         }
     }

@@ -32,11 +32,12 @@ pub enum Event {
     RateChanged(RateChanged),
     RunStopped(RunStopped),
     RunFinished(RunFinished),
+    RunAbandoned(RunAbandoned),
     CheckpointMade(CheckpointMade),
 }
 
 /// The kinds by the words that entries have for them.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 18] = [
     "journal_created",
     "session_opened",
     "session_closed",
@@ -53,6 +54,7 @@ pub const KINDS: [&str; 17] = [
     "rate_changed",
     "run_stopped",
     "run_finished",
+    "run_abandoned",
     "checkpoint_made",
 ];
 
@@ -545,6 +547,19 @@ pub struct RunFinished {
     /// Rows of the plan.
     pub rows: u64,
     /// Their sum is `rows`.
+    pub outcomes: OutcomeCounts,
+}
+
+/// A person gave the run up: it cannot be resumed any more. Every row that may have been deleted has its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunAbandoned {
+    /// Why, in the operator's words.
+    pub because: String,
+    /// The operating system's user.
+    pub by: String,
+    /// Rows of the plan.
+    pub rows: u64,
+    /// Their sum is `rows`; `unsettled` is 0, and `not_attempted` are those that were never asked for.
     pub outcomes: OutcomeCounts,
 }
 

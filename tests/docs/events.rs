@@ -8,8 +8,9 @@ use keybatch::domain::{
 };
 use keybatch::journal::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
-    Note, Observed, OperationPolled, OverrideUsed, PlanSealed, RateChanged, Requests, RowSettled, RunFinished,
-    RunStarted, RunStopped, SessionClosed, SessionOpened, Severity, Source, TargetInventory, TargetStopped, Verdict,
+    Note, Observed, OperationPolled, OverrideUsed, PlanSealed, RateChanged, Requests, RowSettled, RunAbandoned,
+    RunFinished, RunStarted, RunStopped, SessionClosed, SessionOpened, Severity, Source, TargetInventory,
+    TargetStopped, Verdict,
 };
 use keybatch::journal::{Entry, Event};
 
@@ -38,11 +39,12 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::RateChanged(_) => "rate_changed",
         Event::RunStopped(_) => "run_stopped",
         Event::RunFinished(_) => "run_finished",
+        Event::RunAbandoned(_) => "run_abandoned",
         Event::CheckpointMade(_) => "checkpoint_made",
     }
 }
 
-pub(crate) const KINDS: usize = 17;
+pub(crate) const KINDS: usize = 18;
 
 /// The entry that `event` becomes at place `seq`: a microsecond and a second later each, of one run, in row 1 where a
 /// kind has a row.
@@ -281,6 +283,12 @@ pub(crate) fn full() -> Vec<Event> {
             }],
         }),
         Event::RunFinished(RunFinished { rows: 1, outcomes: OutcomeCounts { gone: 1, ..OutcomeCounts::default() } }),
+        Event::RunAbandoned(RunAbandoned {
+            because: "the key pairs stay".into(),
+            by: "ops".into(),
+            rows: 2,
+            outcomes: OutcomeCounts { gone: 1, not_attempted: 1, ..OutcomeCounts::default() },
+        }),
         Event::SessionClosed(SessionClosed {
             session: SESSION.into(),
             requests: Requests { delete: 1, read: 4, throttled: 1 },

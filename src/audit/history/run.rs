@@ -159,6 +159,21 @@ impl Run {
                 }
                 self.ended = Some("the run is finished");
             }
+            Event::RunAbandoned(abandoned) => {
+                if !self.started {
+                    return Err("the run was not started yet".into());
+                }
+                same("rows", abandoned.rows, self.rows)?;
+                let left = self.rows - self.outcomes.settled().min(self.rows);
+                let expected = OutcomeCounts { not_attempted: left, ..self.outcomes };
+                if abandoned.outcomes != expected {
+                    return Err(Trouble::Illegal(format!(
+                        "its counts are not those of the rows: {:?} instead of {expected:?}",
+                        abandoned.outcomes
+                    )));
+                }
+                self.ended = Some("the run was abandoned");
+            }
             Event::Observed(seen) if matches!(seen.source, Source::GetKeyPairs | Source::GetInstances) => {
                 self.listings.push(seq);
             }

@@ -283,6 +283,11 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
             single.push((super::sql::RUN_ENDED, vec!["finished".into(), Value::Null, at, run_no.into()]));
             "run_finished"
         }
+        Event::RunAbandoned(_) => {
+            let at = time_text(entry.at).into();
+            single.push((super::sql::RUN_ENDED, vec!["abandoned".into(), Value::Null, at, run_no.into()]));
+            "run_abandoned"
+        }
         Event::CheckpointMade(made) => {
             let at = time_text(entry.at).into();
             single.push((super::sql::INSERT_CHECKPOINT, vec![seq.into(), made.size.into(), (&made.root).into(), at]));

@@ -1,0 +1,76 @@
+//! `keybatch abandon`: give a run up, once what was asked for is settled.
+
+use super::code::Code;
+use super::error::{CliError, Sent};
+use super::exit::Exit;
+use super::options::SessionOptions;
+use super::resume::{Resumed, go_on_with, missing_journal};
+use super::session::OpenJournal;
+use super::signals::Signals;
+use super::summary::{StopWord, Summary, say};
+use super::{Context, checkpoints, network};
+use crate::domain::Policy;
+use crate::journal::sqlite::RunRecord;
+
+/// Give a run up: settle what was asked for, by reading alone, and close it for good
+///
+/// Nothing more is deleted. What was asked for and cannot be determined is in doubt; rows that were never asked for stay
+/// not attempted. What the journal knows of the key pairs still counts in later runs.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run: its id, a unique beginning of it, or `latest`
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT")]
+    because: String,
+    /// Region to ask for the caller's identity [default: as the AWS configuration says]
+    #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
+    region: Option<String>,
+    #[command(flatten)]
+    options: SessionOptions,
+}
+
+pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
+    args.options.region = args.region.clone();
+    network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
+    args.options.policy(Policy::default())?;
+    if args.because.trim().is_empty() {
+        return Err(CliError::new(Exit::Usage, "--because needs a reason").sent(Sent::Nothing));
+    }
+    checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
+    let began = tokio::time::Instant::now();
+    let signals = Signals::listen(context.ui.clone(), args.options.drain())
+        .map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
+    if !context.journal.exists() {
+        return Err(missing_journal(&args.run));
+    }
+    let checkpoint_to = args.options.checkpoint_to.as_deref();
+    let gave_up = async {
+        let open = OpenJournal::open(context, "abandon", &context.journal, checkpoint_to).await?;
+        let record = crate::audit::runs::resolve(&open.reader, &args.run).await?;
+        refuse_ended(&record)?;
+        let resumed = Resumed { record, connection: None, because: Some(args.because.clone()) };
+        go_on_with(&args.options, context, signals.clone(), open, began, resumed).await
+    };
+    tokio::select! {
+        // Once the run is at hand, it says by itself what was sent.
+        result = gave_up => result.map_err(|error| error.sent(Sent::Reads)),
+        () = signals.before_a_session() => {
+            context.ui.say("stopped by a signal: nothing was sent, and the run is not abandoned");
+            let stopped_by = Some(StopWord::Signal);
+            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(context) }))
+        }
+    }
+}
+
+/// Only a run that could be resumed can be abandoned.
+fn refuse_ended(record: &RunRecord) -> Result<(), CliError> {
+    let (code, how) = match record.state.as_str() {
+        "finished" => (Code::RunFinished, "is finished: nothing is left to abandon"),
+        "abandoned" => (Code::RunAbandoned, "is abandoned already"),
+        _ => return Ok(()),
+    };
+    let message = format!("run {} {how}", record.run);
+    Err(CliError::new(Exit::Refused, message).code(code).of_run(record.run).sent(Sent::Nothing))
+}
