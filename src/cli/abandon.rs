@@ -5,6 +5,7 @@ use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use super::resume::{Resumed, go_on_with, missing_journal};
+use super::rollback::RollbackOptions;
 use super::session::OpenJournal;
 use super::signals::Signals;
 use super::summary::{StopWord, Summary, say};
@@ -47,7 +48,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     }
     let checkpoint_to = args.options.checkpoint_to.as_deref();
     let gave_up = async {
-        let open = OpenJournal::open(context, "abandon", &context.journal, checkpoint_to).await?;
+        let open =
+            OpenJournal::open(context, "abandon", &context.journal, checkpoint_to, &RollbackOptions::default()).await?;
         let record = crate::audit::runs::resolve(&open.reader, &args.run).await?;
         refuse_ended(&record)?;
         let resumed = Resumed { record, connection: None, because: Some(args.because.clone()) };

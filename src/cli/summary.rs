@@ -312,6 +312,7 @@ mod tests {
             "manifest_sha256",
             "plan_root",
             "operator",
+            "targets",
             "ticket",
             "started_at",
             "finished_at",
