@@ -366,7 +366,7 @@ fn a_finished_run_is_finished_also_where_its_last_checkpoint_cannot_be_handed_on
 
 /// `abandon`: what was asked for is settled by reading alone, what was never asked for stays so, and the run is over: it cannot
 /// be resumed, counts as none for its manifest, and what it knows of the key pairs still counts.
-// SEMANTICS: P69
+// SEMANTICS: P70
 #[test]
 fn an_abandoned_run_is_over() {
     let bench = Bench::new();
@@ -408,7 +408,7 @@ fn an_abandoned_run_is_over() {
 }
 
 /// Where nothing can be read, a run with something open is not abandoned, and can still be resumed.
-// SEMANTICS: P69
+// SEMANTICS: P70
 #[test]
 fn what_cannot_be_read_is_not_abandoned() {
     let bench = Bench::new();
