@@ -242,7 +242,8 @@ fn wait_for_clocks() {
 }
 
 /// Twelve, of which the copy knows three; the other nine were deleted by entries that are lost.
-// SEMANTICS: P66, P69
+// SEMANTICS: P66
+// SEMANTICS: P69
 #[test]
 fn after_an_accepted_rollback_nothing_is_absent_that_was_there() {
     let (bench, copy) = finished_after_a_copy(&[]);
