@@ -70,7 +70,7 @@ struct Cli {
 
 /// What this is: its version, the commit that it was built from, and the SQLite in it.
 fn version() -> String {
-    let sqlite = libsqlite3_sys::SQLITE_VERSION.to_string_lossy();
+    let sqlite = crate::journal::sqlite::version();
     match session::COMMIT {
         Some(commit) => format!("{} (commit {commit}, SQLite {sqlite})", env!("CARGO_PKG_VERSION")),
         None => format!("{} (SQLite {sqlite})", env!("CARGO_PKG_VERSION")),

@@ -44,8 +44,14 @@ pub struct AwsLightsail {
 }
 
 impl AwsLightsail {
-    /// With a configuration that is at hand, whose retries must be off, and the settings that it was made from.
-    pub(super) fn with(config: SdkConfig, settings: Settings) -> Self {
+    /// With a configuration that is at hand, whose retries must be off, and nothing of the machine's settings.
+    #[must_use]
+    pub fn with(config: SdkConfig) -> Self {
+        Self::made_of(config, Settings::default())
+    }
+
+    /// With a configuration, whose retries must be off, and the settings that it was made from.
+    pub(super) fn made_of(config: SdkConfig, settings: Settings) -> Self {
         // An explicit address counts for every service; otherwise each has its own variable and profile entry.
         let sts = aws_sdk_sts::Client::new(&config);
         let proxies = Proxies::read(&settings.variables);

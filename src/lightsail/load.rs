@@ -161,7 +161,7 @@ impl AwsLightsail {
         if let (Some(_), Some(id)) = (options.run, user_app_id(&settings)) {
             loader = loader.framework_metadata(id);
         }
-        Ok(Self::with(loader.load().await, settings).signing(signing))
+        Ok(Self::made_of(loader.load().await, settings).signing(signing))
     }
 
     /// For a rehearsal in the sandbox at `url`: made from nothing.
@@ -180,7 +180,7 @@ impl AwsLightsail {
         config.set_app_name(app_name(Some(run)));
         // Said by the program, so that it counts for every service.
         config.insert_origin("endpoint_url", Origin::shared_config());
-        Self::with(config.build(), Settings::default())
+        Self::with(config.build())
     }
 
     /// The region that the configuration names, if any.

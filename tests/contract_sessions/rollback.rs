@@ -287,7 +287,7 @@ fn after_an_accepted_rollback_nothing_is_absent_that_was_there() {
 fn after_an_accepted_rollback_what_is_still_there_is_read_before_it_is_asked_for() {
     let bench = Bench::new();
     let names = bench.world.keys("key", 4);
-    bench.run(&bench.manifest(&names), &["--max-deletes", "1"]).exits(5);
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1", "--concurrency", "1"]).exits(5);
     let copy = copy_aside(&bench, "backup.db");
     bench.keybatch(&["resume", "--max-deletes", "1", "--output", "json"]).exits(5);
     put_back(&bench, &copy);

@@ -349,11 +349,11 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     script.start(1, 1);
     let answer = script.finish(1, 1, Class::Succeeded);
     script.settle(1, Outcome::Deleted, Evidence::Answer, &[answer]);
-    // Throttled, then not there although nothing took effect before.
+    // Throttled, then lost, and not there any more.
     script.start(2, 1);
     script.finish(2, 1, Class::Throttled);
     script.start(2, 2);
-    script.finish(2, 2, Class::NotFound);
+    script.finish(2, 2, Class::Unanswered);
     let gone = script.observe(Some(2), Source::GetKeyPair, Found::NotFound);
     script.observe(Some(2), Source::GetOperationsForResource, Found::NoOperation);
     script.settle(2, Outcome::Gone, Evidence::Readback, &[gone]);
@@ -396,7 +396,8 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     script.settle(8, Outcome::InDoubt, Evidence::Tried, &[unanswered, silent]);
     script.start(9, 1);
     let vanished = script.finish(9, 1, Class::NotFound);
-    script.settle(9, Outcome::Absent, Evidence::Answer, &[vanished]);
+    let read = script.observe(Some(9), Source::GetKeyPair, Found::NotFound);
+    script.settle(9, Outcome::Absent, Evidence::Answer, &[vanished, read]);
     script.start(10, 1);
     script.finish(10, 1, Class::Unanswered);
     let same = script.observe(Some(10), Source::GetKeyPair, Found::Same);

@@ -29,5 +29,11 @@ pub use schema::SchemaDifference;
 pub use store::SqliteStore;
 pub use sums::SUMMED;
 
+/// The version of SQLite that is built in.
+#[must_use]
+pub fn version() -> String {
+    libsqlite3_sys::SQLITE_VERSION.to_string_lossy().into_owned()
+}
+
 #[cfg(test)]
 mod tests;
