@@ -166,8 +166,13 @@ fn check_denial(duo: &Duo, control: &Control, row: usize, outcome: keybatch::dom
             _ => false,
         });
         let other = &duo.rows[1 - row];
-        let was_denied =
-            other.state.last.as_ref().and_then(|last| last.answer.as_ref()).is_some_and(|a| a.class == Class::Denied);
+        // One that was refused for everyone waits itself for what the others show.
+        let was_denied = other
+            .state
+            .last
+            .as_ref()
+            .and_then(|last| last.answer.as_ref())
+            .is_some_and(|answer| matches!(answer.class, Class::Denied | Class::RefusedForAll));
         let is_out =
             duo.scope.targets[1 - row] != target || matches!(other.phase, Phase::Left | Phase::Holding) || was_denied;
         duo.must(otherwise || is_out, "P40: denied alone, while another row could tell");
