@@ -48,7 +48,10 @@ impl<'a> Resumer<'a> {
         let checkpoints = bench.home().join("checkpoints.txt");
         std::fs::write(&checkpoints, point.image.get(CHECKPOINTS).map_or(&[][..], Vec::as_slice)).expect("a file");
         // What the machine remembers of the journal's head is that of the whole run, which this image is older than.
+        // The file of checkpoints that the run names is read, too: it is that of the image.
         let _absent_at_first = std::fs::remove_dir_all(bench.home().join("state").join("keybatch"));
+        let named = bench.home().join("disk").join(CHECKPOINTS);
+        std::fs::write(&named, point.image.get(CHECKPOINTS).map_or(&[][..], Vec::as_slice)).expect("a file");
         let name = checkpoints.display().to_string();
         let begun = usize::try_from(entries).expect("a size");
         let begun = self.recorded.bodies[..begun].iter().any(|body| body.contains(r#""kind":"run_started""#));
