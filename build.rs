@@ -1,7 +1,7 @@
 //! Names the commit that is built, so that a journal and `--version` can say what wrote them. Where there is no git, or no
 //! repository, nothing is named. `KEYBATCH_COMMIT` names one where only an archive of the source is at hand.
 
-#![expect(clippy::disallowed_methods, reason = "cargo is told by standard output and asked by variables")]
+#![expect(clippy::disallowed_methods, reason = "cargo reads standard output, and passes its values in variables")]
 
 use std::process::Command;
 

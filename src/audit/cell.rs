@@ -77,8 +77,8 @@ pub fn json_escaped(plain: String) -> String {
 /// `-`, `@`, their full-width forms, a tab or a line end gets an apostrophe before it, and characters that control
 /// a terminal or the reading direction are replaced.
 ///
-/// A cell that begins with an apostrophe gets another one, so that whoever takes one apostrophe from the beginning of each cell
-/// has what was there. A negative number stays as it is: it is a number for a spreadsheet, too.
+/// A cell that begins with an apostrophe gets another one, so removing one leading apostrophe from each cell restores what was
+/// there. A negative number stays as it is: it is a number for a spreadsheet, too.
 #[must_use]
 pub fn csv_cell(cell: &str) -> String {
     let steers = |c: char| {

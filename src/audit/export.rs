@@ -193,7 +193,7 @@ fn object(names: &[String], row: &ReviewRow) -> String {
 
 /// What the manifest had in this column; nothing where the cell was empty.
 fn written<'a>(intent: &'a IntentRecorded, column: &str) -> Option<&'a str> {
-    // A column may be an annotation although it is called like one with a meaning: where the run was told so.
+    // A column may be an annotation although its name has a meaning: where `--annotation` said so.
     let annotation = intent.annotations.get(column).map(String::as_str);
     if annotation.is_some() {
         return annotation;

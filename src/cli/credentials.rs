@@ -12,7 +12,7 @@ use crate::lightsail::credentials::CredentialsFault;
 /// How long credentials may take where nothing else is said: a helper program may wait for a person to touch a key.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// After so long the user is told what is waited for.
+/// After so long a line says what the session waits for.
 const WAITED: Duration = Duration::from_secs(2);
 
 /// Obtains credentials, once, within `limit`.

@@ -44,7 +44,7 @@ pub(super) fn user() -> String {
     known.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid:{uid}"))
 }
 
-/// The user that logged in, whoever this process became since; nothing outside Linux, and where no login began it.
+/// The user that logged in, whatever user this process runs as now; nothing outside Linux, and where no login began it.
 pub(super) fn login_uid() -> Option<u32> {
     let text = std::fs::read_to_string("/proc/self/loginuid").ok()?;
     text.trim().parse().ok().filter(|uid| *uid != NO_LOGIN)

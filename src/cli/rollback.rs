@@ -196,7 +196,7 @@ struct Remembering {
 }
 
 impl Memory {
-    /// Remembers `head`, of the journal at `journal`, and from now on each head that this is told. Where that cannot be,
+    /// Remembers `head`, of the journal at `journal`, and from now on each head that it is given. Where that cannot be,
     /// says why.
     pub(super) fn begin(&self, context: &Context, journal: &Path, head: &Checkpoint) -> Result<(), String> {
         let heads = context.environment.heads()?;

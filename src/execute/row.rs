@@ -164,12 +164,6 @@ impl RowState {
         }
     }
 
-    /// Counts the row as asked for once without an answer at `at`, as the entry of that number says: for entries that were
-    /// lost, which may have held such an attempt. It is searched and read before it is asked for, and never `absent`.
-    pub fn presume_lost_attempt(&mut self, seq: u64, at: Timestamp) {
-        self.begin(self.attempts, seq, at, None);
-    }
-
     /// A request may leave from now on.
     fn begin(&mut self, number: u32, seq: u64, at: Timestamp, time: Option<AttemptTime>) {
         self.acted = self.may_have_acted();

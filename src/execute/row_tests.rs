@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::domain::{ApiError, Exchange, Observation, Operation, Policy};
 use crate::execute::decide::{Denial, Situation, Step, decide};
-use crate::journal::event::{AttemptFinished, AttemptStarted, Observed, OperationPolled};
+use crate::journal::event::{AttemptFinished, AttemptStarted, LostHead, Observed, OperationPolled, OverrideUsed};
 
 /// A key pair to delete, of which nothing was observed.
 pub(in crate::execute) fn intent() -> IntentRecorded {
@@ -386,11 +386,17 @@ fn a_signature_of_the_future_counts_from_now() {
     assert_eq!(life.row.signed_at, Some(earlier));
 }
 
+/// A rollback was accepted: entries were lost that may have asked for any row.
+fn rollback_accepted() -> Event {
+    let lost = vec![LostHead { size: 9, root: "r".into(), known_from: "k".into() }];
+    Event::OverrideUsed(OverrideUsed { which: "accept-rollback".into(), by: "b".into(), why: None, lost })
+}
+
 #[test]
 fn a_lost_attempt_is_searched_and_read_and_never_absent() {
     let lost = || {
         let mut life = Life::new();
-        life.row.presume_lost_attempt(7, life.now);
+        life.row.apply(7, life.now, &rollback_accepted());
         life
     };
     assert_eq!((lost().row.attempts, lost().row.spent, lost().row.rests_on()), (0, 0, vec![0, 7]));

@@ -45,7 +45,6 @@ const AMONG: &str = "SELECT json_group_array(value ->> 2) FROM json_each(?) \
 const PUT_KNOWN: &str = "INSERT INTO known SELECT value ->> 0, value ->> 1, ?1, value -> 2, ?2, value ->> 3 \
      FROM json_each(?3) WHERE true ON CONFLICT (region, name, same, identity) \
      DO UPDATE SET run = excluded.run, began_at = excluded.began_at WHERE identity <> 'null'";
-const NAMES: &str = "SELECT EXISTS (SELECT 1 FROM row WHERE region = ? AND name = ?)";
 /// The next page of rows as one text, a JSON array a line: what was staged is JSON already, and a thousand rows that go
 /// through the connection's channel one by one cost more than finding them does.
 macro_rules! page_of_rows {
@@ -308,13 +307,6 @@ impl Stage {
         transaction.commit().await.map_err(JournalError::sql)
     }
 
-    /// Whether a row names this key pair.
-    pub async fn names(&mut self, region: &str, name: &str) -> Result<bool, JournalError> {
-        let query = sqlx::query(NAMES).bind(region.to_owned()).bind(name.to_owned());
-        let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
-        get(&row, 0)
-    }
-
     /// The regions that rows with a name are in, in the order in which they first appear.
     #[must_use]
     pub fn regions(&self) -> &[String] {
@@ -410,9 +402,7 @@ mod tests {
         let rows: Vec<_> = (1..).zip(rows).map(|(number, (region, name))| row(number, region, name, None)).collect();
         stage.put_rows(&rows).await.unwrap();
         assert_eq!(stage.regions(), ["b", "", "a"]);
-        assert!(!stage.names("a", "x2").await.unwrap());
         stage.fill_region("a").await.unwrap();
-        assert!(stage.names("a", "x2").await.unwrap());
         assert_eq!(stage.regions(), ["b", "a"]);
         stage.fill_region("c").await.unwrap();
         assert_eq!(stage.regions(), ["b", "a"]);
@@ -476,7 +466,7 @@ mod tests {
         use sqlx::Row as _;
         let mut stage = stage().await;
         stage.index_rows().await.unwrap();
-        for (statement, searched) in [(JOINED_TWINS, "SEARCH d "), (TWINS, "SEARCH d "), (NAMES, "SEARCH row ")] {
+        for (statement, searched) in [(JOINED_TWINS, "SEARCH d "), (TWINS, "SEARCH d ")] {
             let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
             let plan = plan.fetch_all(&mut stage.connection).await.unwrap();
             let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
@@ -502,9 +492,6 @@ mod tests {
             [1],
             "also where every row names an account"
         );
-        for (region, name, named) in [("r", "one", true), ("r", "three", false), ("other", "one", false)] {
-            assert_eq!(stage.names(region, name).await.unwrap(), named, "{name} in {region}");
-        }
     }
 
     #[tokio::test]
