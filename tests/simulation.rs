@@ -78,8 +78,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// What is wrong with a life, where something is.
-fn judge(seed: u64) -> Result<Tally, String> {
-    let lived = catch_unwind(AssertUnwindSafe(|| live(seed, false)));
+fn judge(seed: u64, more: bool) -> Result<Tally, String> {
+    let lived = catch_unwind(AssertUnwindSafe(|| live(seed, false, more)));
     match lived {
         Ok(Life { broken, tally, .. }) if broken.is_empty() => Ok(tally),
         Ok(Life { broken, .. }) => Err(broken.join("\n")),
@@ -91,8 +91,8 @@ fn judge(seed: u64) -> Result<Tally, String> {
 }
 
 /// The story of a seed, for the one who is to find out.
-fn story(seed: u64) -> String {
-    catch_unwind(|| live(seed, true).log).unwrap_or_else(|_| "its story ends in a panic".into())
+fn story(seed: u64, more: bool) -> String {
+    catch_unwind(|| live(seed, true, more).log).unwrap_or_else(|_| "its story ends in a panic".into())
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn lives_keep_every_invariant() {
                     if seed >= first + seeds || failures.lock().unwrap().len() >= 20 {
                         break;
                     }
-                    match judge(seed) {
+                    match judge(seed, true) {
                         Ok(lived) => own.add(&lived),
                         Err(why) => failures.lock().unwrap().push((seed, why)),
                     }
@@ -127,7 +127,7 @@ fn lives_keep_every_invariant() {
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
     if let Some((seed, _)) = failures.first() {
-        eprintln!("the life of seed {seed}:\n{}", story(*seed));
+        eprintln!("the life of seed {seed}:\n{}", story(*seed, true));
         let all: Vec<_> = failures.iter().map(|(seed, why)| format!("seed {seed}: {why}")).collect();
         panic!("{} lives broke an invariant:\n{}\nrerun one with KEYBATCH_SEED=…", all.len(), all.join("\n"));
     }
@@ -136,23 +136,25 @@ fn lives_keep_every_invariant() {
 #[test]
 fn one_life() {
     if let Some(seed) = number("KEYBATCH_SEED") {
-        eprintln!("the life of seed {seed}:\n{}", story(seed));
-        assert_eq!(judge(seed).map(drop), Ok(()));
+        eprintln!("the life of seed {seed}:\n{}", story(seed, true));
+        assert_eq!(judge(seed, true).map(drop), Ok(()));
     }
 }
 
 #[test]
 fn seeds_that_once_failed_stay_mended() {
     for seed in REGRESSIONS {
-        assert_eq!(judge(*seed).map(drop), Ok(()), "seed {seed}:\n{}", story(*seed));
+        for more in [false, true] {
+            assert_eq!(judge(*seed, more).map(drop), Ok(()), "seed {seed}:\n{}", story(*seed, more));
+        }
     }
 }
 
 #[test]
 fn the_same_seed_is_the_same_life_byte_for_byte() {
     for seed in 0..100 {
-        let one = live(seed, true);
-        let other = std::thread::spawn(move || live(seed, true)).join().unwrap();
+        let one = live(seed, true, true);
+        let other = std::thread::spawn(move || live(seed, true, true)).join().unwrap();
         assert_eq!(one.bodies, other.bodies, "seed {seed}");
         assert_eq!(one.log, other.log, "seed {seed}");
     }
@@ -165,7 +167,7 @@ fn verify_accepts_the_histories() {
     for seed in 0..VERIFIED_SEEDS {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal.db");
-        let life = live(seed, false);
+        let life = live(seed, false, true);
         let report = runtime.block_on(async {
             let mut store = SqliteStore::open(&path).await.unwrap();
             for (batch, from, to) in life.batches {

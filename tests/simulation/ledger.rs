@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use keybatch::audit::Sequence;
 use keybatch::domain::{Evidence, Outcome, Target};
-use keybatch::journal::event::{Event, Found, Source, Verdict};
+use keybatch::journal::event::{Event, Found, Note, Severity, Source, Verdict};
 use keybatch::journal::merkle::Frontier;
+use keybatch::journal::sqlite::stage::Known;
 use keybatch::journal::{Entry, EntryStore, JournalError, PendingRow, RunReader, Sealed};
+use keybatch::plan::recreated::RECREATED;
 use tokio::sync::Notify;
 
 use crate::fate::happens;
@@ -40,6 +42,10 @@ pub(crate) struct Ledger {
     pub(crate) rows: Vec<Row>,
     pub(crate) started: bool,
     pub(crate) finished: bool,
+    /// How many runs there were before the one that works.
+    pub(crate) run: u32,
+    /// What they know of each name, by row number - 1.
+    pub(crate) known: Vec<Vec<Known>>,
     /// The rate that was learned last, by region.
     pub(crate) learned: Vec<(String, String)>,
 }
@@ -71,6 +77,25 @@ pub(crate) struct Attempt {
 }
 
 impl Ledger {
+    /// Another run begins: what the last one, of this manifest or of another one, has seen of each name is known.
+    pub(crate) fn next_run(&mut self) {
+        self.known.resize(self.rows.len(), Vec::new());
+        for (row, known) in self.rows.drain(..).zip(&mut self.known) {
+            let Ok(Entry { event: Event::IntentRecorded(intent), at, .. }) = Entry::parse(&self.bodies[row.intent])
+            else {
+                continue;
+            };
+            let left_alone = |note: &Note| note.kind == RECREATED && note.severity != Severity::Warn;
+            if intent.notes.iter().any(left_alone) {
+                continue;
+            }
+            let identity = intent.observation.map(|seen| seen.identity);
+            known.push(Known { same_manifest: false, identity, run: self.run.to_string(), began_at: at });
+        }
+        (self.started, self.finished) = (false, false);
+        self.run += 1;
+    }
+
     pub(crate) fn is_settled(&self) -> bool {
         self.rows.iter().all(|row| row.settled.is_some())
     }

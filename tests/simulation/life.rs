@@ -7,11 +7,13 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::SignedDuration;
 use keybatch::domain::{OutcomeCounts, Policy};
+use keybatch::plan::recreated::IfRecreated;
 use tokio::sync::Notify;
 
 use crate::fate::{Faults, happens, while_};
 use crate::ledger::{Handle, Ledger, Sim};
 use crate::model;
+use crate::plan::Manifest;
 use crate::session::{Ended, Session};
 use crate::time::{MS, SECOND, SimTime, Us};
 use crate::world::World;
@@ -35,6 +37,8 @@ pub(crate) struct Life {
 /// What a life went through.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
+    /// Runs after the first.
+    pub(crate) runs: u64,
     pub(crate) sessions: u64,
     pub(crate) deaths: u64,
     pub(crate) failed_commits: u64,
@@ -47,6 +51,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
         self.sessions += other.sessions;
         self.deaths += other.deaths;
         self.failed_commits += other.failed_commits;
@@ -65,7 +70,7 @@ impl Tally {
 }
 
 /// Lives the life of a seed, to its end or to the first thing that must not be.
-pub(crate) fn live(seed: u64, log: bool) -> Life {
+pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
     let mut rng = Rng::with_seed(seed);
     let faults = Faults::draw(&mut rng);
     let policy = policy(&mut rng);
@@ -77,8 +82,15 @@ pub(crate) fn live(seed: u64, log: bool) -> Life {
     world.gap = (faults.jump == 0).then_some(gap);
     let plan = crate::plan::draw(&mut rng, &mut world, time.now_us());
     let sim = Arc::new(Mutex::new(Sim { world, ledger: Ledger::default(), max_age }));
-    let mut life = Course { seed, rng, faults, policy, time, sim, plan, tally: Tally::default() };
+    // What was added later draws from a source of its own, so that seeds which once failed go on as they did.
+    let more = more.then(|| Rng::with_seed(!seed));
+    let drawn = faults.clone();
+    let (manifests, tally, sessions) = (vec![0], Tally::default(), 0);
+    let mut life = Course { seed, rng, more, faults, drawn, policy, time, sim, plan, manifests, sessions, tally };
     life.run();
+    while life.is_again() {
+        life.run();
+    }
     life.over()
 }
 
@@ -99,11 +111,19 @@ fn policy(rng: &mut Rng) -> Policy {
 struct Course {
     seed: u64,
     rng: Rng,
+    /// Where the life may hold more than one run.
+    more: Option<Rng>,
+    /// What goes wrong now, and what did when the run began.
     faults: Faults,
+    drawn: Faults,
     policy: Policy,
     time: Arc<SimTime>,
     sim: Arc<Mutex<Sim>>,
     plan: Vec<crate::plan::PlannedRow>,
+    /// By run, the manifest that it executes.
+    manifests: Vec<u32>,
+    /// How many sessions there were before this run.
+    sessions: u32,
     tally: Tally,
 }
 
@@ -153,14 +173,56 @@ impl Course {
         }
         while let Some(at) = sim.world.is_quiet_after() {
             sim.world.advance(at);
+            self.time.pass((at - self.time.now_us()).max(0));
         }
         model::at_the_end(&mut sim, self.faults.is_quiet() && number < CALM_FROM);
     }
 
+    /// Whether there is another run, of this manifest or of another one, over the same names. Some of them were re-created
+    /// meanwhile.
+    fn is_again(&mut self) -> bool {
+        let runs = self.manifests.len();
+        let Some(rng) = &mut self.more else { return false };
+        let mut sim = self.sim.lock().unwrap();
+        let wanted = rng.u32(0..if runs == 1 { 6 } else { 3 }) == 0 && runs < 4;
+        if !wanted || !sim.world.broken.is_empty() {
+            return false;
+        }
+        self.sessions += MOST_SESSIONS + 1;
+        self.faults = self.drawn.clone();
+        sim.world.faults = self.faults.clone();
+        let now = self.time.now_us();
+        for index in 0..self.plan.len() {
+            let act = rng.u32(0..6);
+            if act < 4 {
+                sim.world.delete_by_others(index, now);
+            }
+            if act < 3 {
+                sim.world.recreate(index, now);
+            }
+        }
+        self.time.pass(rng.i64(SECOND..1_000 * SECOND));
+        // The same manifest is executed by the same rule.
+        let number = rng.u32(0..2);
+        let if_recreated =
+            if number == 1 && self.seed.is_multiple_of(2) { IfRecreated::Skip } else { IfRecreated::Warn };
+        self.manifests.push(number);
+        let sim = &mut *sim;
+        sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| self.tally.outcomes.add(outcome));
+        sim.ledger.next_run();
+        let now = self.time.now_us();
+        let manifest = Manifest { number, if_recreated };
+        self.plan = crate::plan::again(&self.plan, manifest, &self.manifests, sim, (now, self.time.shown(now)));
+        (0..self.plan.len()).for_each(|index| sim.world.meddle(index, now));
+        self.tally.runs += 1;
+        sim.world.broken.is_empty()
+    }
+
     fn session(&mut self, number: u32) -> Ended {
+        let run = u32::try_from(self.manifests.len()).unwrap() - 1;
         {
             let mut sim = self.sim.lock().unwrap();
-            sim.world.session = number;
+            sim.world.session = self.sessions + number;
             sim.world.faults = self.faults.clone();
             sim.world.is_clock_wrong = self.time.is_wrong();
             sim.world.resources.iter_mut().for_each(|resource| resource.last_read = None);
@@ -170,7 +232,8 @@ impl Course {
         let dies_after = happens(&mut self.rng, self.faults.death).then(|| while_(&mut self.rng));
         let stops_after = happens(&mut self.rng, self.faults.death / 3).then(|| while_(&mut self.rng));
         let session = Session {
-            number,
+            number: self.sessions + number,
+            run,
             handle,
             policy: self.policy.clone(),
             plan: &self.plan,
@@ -178,7 +241,7 @@ impl Course {
             limits: crate::session::limits(&mut self.rng, number < CALM_FROM && !self.faults.is_quiet()),
         };
         // Production code draws its waiting times from this thread's generator.
-        fastrand::seed(self.seed.wrapping_mul(1_000).wrapping_add(u64::from(number)));
+        fastrand::seed(self.seed.wrapping_mul(1_000).wrapping_add(u64::from(self.sessions + number)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             self.time.begin();

@@ -49,6 +49,7 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
     };
     must(row.verdict == Verdict::Delete, "the plan does not say to delete it");
     must(row.settled.is_none(), "a delete leaves after the row was settled");
+    must(!resource.is_recreated, "I4: a delete leaves for a key pair that was re-created since this manifest was run");
     // I1: its own attempt is durable, and no earlier request belongs to that one.
     let last = row.attempts.last();
     let attempt = last.map_or(0, |attempt| attempt.number);
@@ -130,13 +131,11 @@ pub(crate) fn recorded(sim: &mut Sim, entry: &Entry) {
             (!holds).then(|| format!("I5: row {} ends {outcome}/{evidence:?}, which is not so", index + 1))
         }
         Event::AttemptFinished(finished) if finished.cause == Some(Cause::StartedLate) => {
-            let of_it = |one: &crate::world::Request| one.resource == index && one.attempt == finished.attempt;
-            let left = sim.world.requests.iter().any(of_it);
+            let left = sim.world.of_run(index).any(|one| one.attempt == finished.attempt);
             left.then(|| format!("I8: row {}: a request left that is recorded as not sent", index + 1))
         }
         Event::AttemptFinished(finished) => {
-            let of_it = |one: &&crate::world::Request| one.resource == index && one.attempt == finished.attempt;
-            let request = sim.world.requests.iter().find(of_it);
+            let request = sim.world.of_run(index).find(|one| one.attempt == finished.attempt);
             let same = request.is_some_and(|request| request.delivered == Some(finished.class));
             let number =
                 request.and_then(|request| request.operation.filter(|_| same && finished.class == Class::Pending));
@@ -228,7 +227,8 @@ fn claimable(sim: &Sim, resource: &Resource, row: &Row) -> bool {
     sim.world.ops.iter().any(|op| {
         let of_it = sim.world.resources[op.resource].name == resource.name && op.operation.has_succeeded();
         // Named by an answer of ours, and asked for by its id.
-        let named = op.request.is_some_and(|number| sim.world.requests[number].delivered.is_some());
+        let of_run = op.request.filter(|number| resource.requests.contains(number));
+        let named = of_run.is_some_and(|number| sim.world.requests[number].delivered.is_some());
         let created = service_time(op.created);
         // That a throttled request is not executed is not documented.
         let refused = |class: Class| class.is_refusal_before_execution() && class != Class::Throttled;

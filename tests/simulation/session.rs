@@ -32,6 +32,8 @@ pub(crate) enum Ended {
 /// A session that is to be.
 pub(crate) struct Session<'a> {
     pub(crate) number: u32,
+    /// How many runs there were before its own.
+    pub(crate) run: u32,
     pub(crate) handle: Handle,
     pub(crate) policy: Policy,
     pub(crate) plan: &'a [PlannedRow],
@@ -47,6 +49,10 @@ pub(crate) fn limits(rng: &mut Rng, wanted: bool) -> Limits {
 }
 
 impl Session<'_> {
+    fn draft(&self, event: Event) -> Draft {
+        Draft { run: Some(run_id(self.run)), row: None, event }
+    }
+
     pub(crate) async fn run(&self) -> Ended {
         self.work().await.unwrap_or(Ended::JournalFailed)
     }
@@ -66,16 +72,16 @@ impl Session<'_> {
         };
         if started {
             if !finished {
-                journal.append(vec![draft(opened(self.number, "resume"))]).await?;
+                journal.append(vec![self.draft(opened(self.number, "resume"))]).await?;
             }
         } else {
-            crate::plan::record(&journal, self.plan, &self.policy, clock.now()).await?;
+            crate::plan::record(&journal, self, clock.now()).await?;
         }
         let counts = Arc::new(Counts::default());
         let control = Arc::new(Control::new(self.limits));
         let shared = Arc::new(Shared {
-            run: run_id(),
-            run_no: 1,
+            run: run_id(self.run),
+            run_no: i64::from(self.run) + 1,
             resumed: started,
             in_flight: Arc::new(Semaphore::new(self.policy.concurrency as usize)),
             policy: self.policy.clone(),
@@ -124,7 +130,7 @@ impl Session<'_> {
                     target,
                     pacer: Pacer::new(cap, learned),
                     journal: journal.clone(),
-                    run: run_id(),
+                    run: run_id(self.run),
                     clock: Arc::clone(clock),
                     world: None,
                     counts: Arc::clone(counts),
@@ -157,8 +163,8 @@ impl Session<'_> {
             throttled: counts.throttled.load(Ordering::Relaxed),
         };
         let closed = SessionClosed { session: crate::plan::session_id(self.number), requests, elapsed_ms: 0 };
-        journal.append(vec![draft(ended), draft(Event::SessionClosed(closed))]).await?;
-        journal.checkpoint(Some(run_id())).await?;
+        journal.append(vec![self.draft(ended), self.draft(Event::SessionClosed(closed))]).await?;
+        journal.checkpoint(Some(run_id(self.run))).await?;
         journal.close().await?;
         if settled { Ok(Ended::Finished) } else { self.explained(control) }
     }
@@ -188,8 +194,4 @@ impl Session<'_> {
         }
         Ok(Ended::Stopped)
     }
-}
-
-fn draft(event: Event) -> Draft {
-    Draft { run: Some(run_id()), row: None, event }
 }

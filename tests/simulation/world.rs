@@ -47,6 +47,10 @@ pub(crate) struct Resource {
     pub(crate) last_read: Option<(Us, Option<Identity>)>,
     /// The moment of the last answered reading, of any session, that showed the planned incarnation.
     pub(crate) last_same: Us,
+    /// What the runs so far were about to treat, by the number of their manifest.
+    pub(crate) dealt: Vec<(u32, Option<Identity>)>,
+    /// Whether the run that works must leave it alone, since earlier ones dealt with another incarnation.
+    pub(crate) is_recreated: bool,
 }
 
 /// A DeleteKeyPair that left.
@@ -193,18 +197,30 @@ impl World {
             requests: Vec::new(),
             last_read: None,
             last_same: 0,
+            dealt: Vec::new(),
+            is_recreated: false,
         });
         if exists {
             let age = self.rng.i64(SECOND..100_000 * SECOND);
             self.recreate(index, now - age);
         }
+        self.meddle(index, now);
+        index
+    }
+
+    /// Others may act on it at some moments from now on.
+    pub(crate) fn meddle(&mut self, index: usize, now: Us) {
         let mut at = now;
         while happens(&mut self.rng, self.faults.foreign) {
             at += while_(&mut self.rng);
             let what = if self.rng.bool() { Happening::Delete(index) } else { Happening::Recreate(index) };
             self.push(at, what);
         }
-        index
+    }
+
+    /// The requests that the run which works sent for a resource.
+    pub(crate) fn of_run(&self, index: usize) -> impl Iterator<Item = &Request> {
+        self.resources[index].requests.iter().map(|number| &self.requests[*number])
     }
 
     pub(crate) fn find(&self, region: &str, name: &str) -> Option<usize> {
