@@ -158,6 +158,17 @@ pub(super) fn json(body: String) -> Answer {
     Answer { status: 200, content_type: JSON, body, ..Answer::default() }
 }
 
+/// An error with these fields alone, and with this `x-amzn-errortype`.
+pub(super) fn error_of<'a>(
+    status: u16,
+    header: Option<&str>,
+    fields: impl Iterator<Item = (&'static str, &'a str)>,
+) -> Answer {
+    let body = fields.fold(Object::new(), |body, (name, value)| body.text(name, value)).end();
+    let headers = header.map(|value| ("x-amzn-errortype".to_owned(), value.to_owned())).into_iter().collect();
+    Answer { status, content_type: JSON, headers, body, ..Answer::default() }
+}
+
 /// The page that a load balancer shows when nobody is behind it.
 pub(super) fn html_503() -> Answer {
     Answer {

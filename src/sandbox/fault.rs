@@ -45,6 +45,12 @@ pub(super) struct Fault {
     pub(super) error_details: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<String>,
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub(super) error_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) header: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) requests: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +102,7 @@ pub(super) enum Kind {
     AccountSetupInProgress,
     RegionSetupInProgress,
     InvalidInput,
+    Error,
     Raw,
 }
 
@@ -173,6 +180,12 @@ impl Fault {
             Kind::LateEffect | Kind::LateDelivery if self.answer == Some(Delivery::Sent) => {
                 Err(("answer", format!("of `{}` is `cut` or `hang`", self.kind.name())))
             }
+            Kind::Error if self.error_type.is_none() && self.header.is_none() && self.code.is_none() => {
+                Err(("type", "or `header` or `code` is needed by `error`".to_owned()))
+            }
+            Kind::Error if self.status.is_some_and(|status| !(400..=599).contains(&status)) => {
+                Err(("status", "of `error` is from 400 to 599".to_owned()))
+            }
             Kind::Raw if !self.status.is_some_and(|status| (200..=599).contains(&status)) => {
                 Err(("status", "from 200 to 599 is needed by `raw`".to_owned()))
             }
@@ -195,6 +208,9 @@ impl Fault {
     }
 
     fn check_headers(&self) -> Result<(), (&'static str, String)> {
+        if self.header.as_ref().is_some_and(|value| hyper::header::HeaderValue::try_from(value).is_err()) {
+            return Err(("header", "cannot be the value of an HTTP header".to_owned()));
+        }
         for (name, value) in self.headers.iter().flatten() {
             let good = hyper::header::HeaderName::try_from(name).is_ok()
                 && hyper::header::HeaderValue::try_from(value).is_ok();
@@ -216,6 +232,9 @@ impl Fault {
             ("error_code", self.error_code.is_some()),
             ("error_details", self.error_details.is_some()),
             ("message", self.message.is_some()),
+            ("type", self.error_type.is_some()),
+            ("header", self.header.is_some()),
+            ("code", self.code.is_some()),
             ("requests", self.requests.is_some()),
             ("fingerprint", self.fingerprint.is_some()),
             ("history", self.history.is_some()),
@@ -264,6 +283,7 @@ impl Kind {
             Self::RecreateAfter => &["answer", "hold_ms", "fingerprint", "history"],
             Self::VanishBefore => &["history"],
             Self::ExpiredCredentials => &["requests"],
+            Self::Error => &["type", "header", "code", "message", "status"],
             Self::Raw => &["status", "headers", "body", "effect", "history"],
         }
     }
@@ -340,6 +360,10 @@ mod tests {
         assert_eq!(fault(r#"{"do":"late_delivery"}"#).check().unwrap_err().0, "delay_ms");
         assert_eq!(fault(r#"{"do":"late_delivery","delay_ms":1,"answer":"sent"}"#).check().unwrap_err().0, "answer");
         assert_eq!(fault(r#"{"do":"raw"}"#).check().unwrap_err().0, "status");
+        assert_eq!(fault(r#"{"do":"error","message":"no"}"#).check().unwrap_err().0, "type");
+        assert_eq!(fault(r#"{"do":"error","code":"E","status":200}"#).check().unwrap_err().0, "status");
+        assert_eq!(fault(r#"{"do":"error","header":"a\nb"}"#).check().unwrap_err().0, "header");
+        assert_eq!(fault(r#"{"do":"deny","code":"E"}"#).check().unwrap_err().0, "code");
         assert_eq!(fault(r#"{"do":"throttle","nth":0}"#).check().unwrap_err().0, "nth");
         assert_eq!(fault(r#"{"do":"recreate_after","on":"GetKeyPair"}"#).check().unwrap_err().0, "on");
         assert!(fault(r#"{"do":"slow_operation","ms":600000,"effect":"at_end"}"#).check().is_ok());

@@ -2,7 +2,7 @@
 //!
 //! The order matters and is the same for all kinds: refuse, interfere, do what was asked, spoil the answer.
 
-use super::answer::{Answer, Error, Manner, Refusal, html_503, json};
+use super::answer::{Answer, Error, Manner, Refusal, error_of, html_503, json};
 use super::call::Call;
 use super::engine::{Engine, Turn, denied, expired};
 use super::fault::{Delivery, Fault, Kind, When};
@@ -35,6 +35,7 @@ impl Engine {
                 }
                 return (self.refused(turn, &expired()), Manner::Whole);
             }
+            Kind::Error => return (error(fault), Manner::Whole),
             Kind::VanishBefore | Kind::RecreateBefore => self.interfere(turn, fault),
             Kind::Raw if fault.effect != Some(When::AtOnce) => return (raw(fault), Manner::Whole),
             _ => {}
@@ -84,6 +85,13 @@ fn refusal_of(fault: &Fault, call: &Call) -> Option<Refusal> {
         _ => return None,
     };
     Some(error.says(fault.message.clone().unwrap_or(message)))
+}
+
+/// An error that says of itself just what the script wants, as the gates in front of the service do.
+fn error(fault: &Fault) -> Answer {
+    let body = [("__type", &fault.error_type), ("code", &fault.code), ("message", &fault.message)];
+    let body = body.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    error_of(fault.status.unwrap_or(400), fault.header.as_deref(), body)
 }
 
 fn raw(fault: &Fault) -> Answer {

@@ -99,6 +99,26 @@ async fn spoilt_answers() {
 }
 
 #[tokio::test]
+async fn an_error_says_what_the_script_says_and_nothing_else() {
+    for (parameters, status, header, body) in [
+        (
+            r#""type":"AccessDeniedException","code":"NotAuthorized","message":"no""#,
+            400,
+            None,
+            r#"{"__type":"AccessDeniedException","code":"NotAuthorized","message":"no"}"#,
+        ),
+        (r#""code":"NotAuthorized","status":403"#, 403, None, r#"{"code":"NotAuthorized"}"#),
+        (r#""header":"ThrottlingException:","status":429"#, 429, Some("ThrottlingException:"), "{}"),
+        (r#""type":"ServiceException","header":"X","status":500"#, 500, Some("X"), r#"{"__type":"ServiceException"}"#),
+    ] {
+        let (got, there) = struck(&format!(r#"{{"do":"error",{parameters}}}"#)).await;
+        let answer = got.answer();
+        assert_eq!((answer.status, answer.header("x-amzn-errortype"), answer.body.as_str()), (status, header, body));
+        assert!(there, "{parameters}: nothing was deleted");
+    }
+}
+
+#[tokio::test]
 async fn a_spoilt_answer_of_a_refusal_is_still_a_refusal() {
     for kind in ["truncated_200", "empty_200", "empty_body_200"] {
         let sandbox = with_fault(&format!(r#"{{"do":"{kind}"}}"#)).await;
