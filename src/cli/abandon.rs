@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// Why, for the journal
     #[arg(long, value_name = "TEXT")]
     because: String,
+    /// Continue a journal that lost entries; rows without an outcome are settled by looking
+    #[arg(long)]
+    accept_rollback: bool,
     /// Region to ask for the caller's identity [default: as the AWS configuration says]
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
     region: Option<String>,
@@ -47,9 +50,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         return Err(missing_journal(&args.run));
     }
     let checkpoint_to = args.options.checkpoint_to.as_deref();
+    let rollback = RollbackOptions { accept_rollback: args.accept_rollback, because: Some(args.because.clone()) };
     let gave_up = async {
-        let open =
-            OpenJournal::open(context, "abandon", &context.journal, checkpoint_to, &RollbackOptions::default()).await?;
+        let open = OpenJournal::open(context, "abandon", &context.journal, checkpoint_to, &rollback).await?;
         let record = crate::audit::runs::resolve(&open.reader, &args.run).await?;
         refuse_ended(&record)?;
         let resumed = Resumed { record, connection: None, because: Some(args.because.clone()) };

@@ -339,6 +339,7 @@ impl Session<'_> {
             run: self.run,
             run_no: record.run_no,
             resumed: self.resumed,
+            is_given_up: self.because.is_some(),
             in_flight: Arc::new(Semaphore::new(policy.concurrency as usize)),
             policy,
             clock: Arc::clone(&self.open.clock),

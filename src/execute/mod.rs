@@ -61,6 +61,9 @@ pub struct Shared {
     pub run_no: i64,
     /// Whether another session made the plan.
     pub resumed: bool,
+    /// Whether nothing more is to be asked for, and everything that may have been asked for is to be settled: the run is being
+    /// abandoned.
+    pub is_given_up: bool,
     /// Its settings.
     pub policy: Policy,
     /// Where the time comes from.
@@ -210,7 +213,9 @@ impl<L: Lightsail> Feeder<L> {
         for &touched_only in passes {
             let mut after = 0;
             loop {
-                if self.shared.control.is_stopping(self.target_no) && !touched_only {
+                // Entries that were lost may have asked for rows of which nothing is known.
+                let may_be_lost = self.shared.is_given_up && !rollbacks.is_empty();
+                if self.shared.control.is_stopping(self.target_no) && !touched_only && !may_be_lost {
                     return Ok(false);
                 }
                 let page = reader.pending(self.shared.run_no, self.target_no, after, PAGE, touched_only).await?;
@@ -254,6 +259,9 @@ impl<L: Lightsail> Feeder<L> {
             let entries =
                 if pending.touched { reader.row_entries(self.shared.run_no, pending.row).await? } else { Vec::new() };
             let state = self.state(intent_seq, &intent, entries, rollbacks);
+            if self.shared.is_given_up && !pending.touched && !state.lost {
+                continue;
+            }
             if intent.verdict == Verdict::Delete {
                 taken.push(Taken { row: pending.row, intent: *intent, state });
             } else {
@@ -304,7 +312,7 @@ impl<L: Lightsail> Feeder<L> {
             () = stopping.cancelled() => (None, None),
             taken = take => taken,
         };
-        if in_flight.is_none() && state.last.is_none() {
+        if in_flight.is_none() && state.last.is_none() && !(self.shared.is_given_up && state.lost) {
             return;
         }
         let worker = Worker {

@@ -281,6 +281,28 @@ fn after_an_accepted_rollback_nothing_is_absent_that_was_there() {
     assert!(convicted.stdout.contains("the disk failed") && convicted.stdout.contains("accepted on"), "{convicted}");
 }
 
+/// `abandon` has the same rule: without the flag it is refused; with it, each row without an outcome is settled by looking.
+// SEMANTICS: P69
+#[test]
+fn a_run_of_a_rolled_back_journal_is_abandoned_by_looking() {
+    let (bench, copy) = finished_after_a_copy(&[]);
+    put_back(&bench, &copy);
+    wait_for_clocks();
+    let arrived = bench.world.arrived("DeleteKeyPair").len();
+    let abandon = ["abandon", "latest", "--because", "the disk failed", "--output", "json"];
+    let refused = bench.keybatch(&abandon).exits(4).json();
+    assert_eq!((&refused["code"], &refused["sent"]), (&"journal.rolled_back".into(), &"nothing".into()), "{refused}");
+    let done = bench.keybatch(&[&abandon[..], &["--accept-rollback"]].concat());
+    let summary = done.json();
+    assert_eq!(summary["state"], "abandoned", "{done}");
+    let outcomes = &summary["outcomes"];
+    assert_eq!((&outcomes["deleted"], &outcomes["gone"]), (&3.into(), &9.into()), "{done}");
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), arrived, "nothing is asked for\n{done}");
+    let used = bench.query("SELECT override, why FROM overrides");
+    assert_eq!((&used[0]["override"], &used[0]["why"]), (&"accept-rollback".into(), &"the disk failed".into()));
+    bench.verify().exits(0);
+}
+
 /// What the lost entries did not delete is read, searched for, and asked for again; another identity is not.
 // SEMANTICS: P69
 #[test]

@@ -83,6 +83,7 @@ impl Session<'_> {
             run: run_id(self.run),
             run_no: i64::from(self.run) + 1,
             resumed: started,
+            is_given_up: false,
             in_flight: Arc::new(Semaphore::new(self.policy.concurrency as usize)),
             policy: self.policy.clone(),
             clock: Arc::clone(&clock),
