@@ -53,8 +53,8 @@ pub(super) struct History {
     sessions: HashSet<u64>,
     /// Numbers of the entries by which rollbacks were accepted, ascending.
     rollbacks: Vec<u64>,
-    /// When the last of them was, and how many rows there were then: those of them without an outcome may have been asked for.
-    lost: Option<(Timestamp, usize)>,
+    /// When each of them was, and how many rows there were then: those of them without an outcome may have been asked for.
+    lost: Vec<(Timestamp, usize)>,
 }
 
 #[derive(Debug)]
@@ -82,6 +82,11 @@ impl OpenRow {
             asked_at: None,
             named_one: false,
         }
+    }
+
+    /// It was, or may have been, asked for at `at`. A clock that was set back makes a later moment the earliest.
+    fn asked(&mut self, at: Timestamp) {
+        self.asked_at = Some(self.asked_at.map_or(at, |before| before.min(at)));
     }
 }
 
@@ -170,10 +175,10 @@ impl History {
         }
         self.holder = None;
         self.rollbacks.push(seq);
-        self.lost = Some((at, self.rows.len()));
+        self.lost.push((at, self.rows.len()));
         for open in self.open.values_mut() {
             open.state.lose_tail();
-            open.asked_at.get_or_insert(at);
+            open.asked(at);
         }
         Ok(())
     }
@@ -226,9 +231,9 @@ impl History {
         let mut open = match known.fate() {
             Fate::Planned(verdict) => {
                 let mut planned = OpenRow::new(verdict);
-                if let Some((at, _)) = self.lost.filter(|(_, rows)| place < *rows) {
+                for (at, _) in self.lost.iter().filter(|(_, rows)| place < *rows) {
                     planned.state.lose_tail();
-                    planned.asked_at = Some(at);
+                    planned.asked(*at);
                 }
                 planned
             }
@@ -257,7 +262,8 @@ impl History {
                 }
                 step(Step::Started { attempt: started.attempt })?;
                 (open.answer, open.name) = (None, Some(hash(&started.key_pair_name)));
-                (open.asked_at, open.named_one) = (open.asked_at.or(Some(entry.at)), false);
+                open.asked(entry.at);
+                open.named_one = false;
                 run.asked += 1;
             }
             Event::AttemptFinished(finished) => {

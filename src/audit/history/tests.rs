@@ -134,8 +134,10 @@ fn judged_with(entries: &[Value], facts: impl Fn(usize) -> Facts) -> Result<Hist
     let mut history = History::default();
     for (seq, entry) in entries.iter().enumerate() {
         let mut body = entry.clone();
-        (body["v"], body["seq"], body["at"]) =
-            (crate::journal::ENTRY_VERSION.into(), seq.into(), "2026-01-01T00:00:00.000000Z".into());
+        (body["v"], body["seq"]) = (crate::journal::ENTRY_VERSION.into(), seq.into());
+        if body["at"].is_null() {
+            body["at"] = "2026-01-01T00:00:00.000000Z".into();
+        }
         body.as_object_mut().unwrap().retain(|name, value| !value.is_null() || name == "run");
         let entry = Entry::parse(&body.to_string()).unwrap();
         let leaf = leaf(entry.row.filter(|_| body["kind"] == "intent_recorded").unwrap_or_default());
@@ -268,6 +270,32 @@ fn what_a_search_found_is_not_older_than_what_was_asked_for() {
             _ => Facts::default(),
         };
         assert_eq!(judged_with(&life, facts).is_ok(), holds, "{before_ms} ms before, named by an answer: {named}");
+    }
+}
+
+/// A clock that was set back, and a second loss, make no later moment the first at which a row may have been asked for.
+#[test]
+fn the_earliest_time_at_which_a_row_may_have_been_asked_for_counts() {
+    let (earlier, later) = ("2025-12-31T23:59:30Z", "2026-01-01T00:01:00Z");
+    let lost = |at: &str| {
+        let head = json!({ "size": 99, "root": "r", "known_from": "f" });
+        entry(None, "override_used", json!({ "at": at, "override": "accept-rollback", "by": "u", "lost": [head] }))
+    };
+    let fields = json!({ "row": 1, "source": "get_operations_for_resource", "found": "operation", "requests": 1,
+                         "elapsed_us": 1 });
+    let found = entry(Some(ONE), "observed", fields);
+    // Once it was asked for at midnight, and once it was lost only.
+    for (sent, times) in [(12, vec![earlier]), (12, vec![later, earlier]), (11, vec![earlier, later])] {
+        let mut life = life()[..sent].to_vec();
+        life.extend(times.iter().map(|at| lost(at)));
+        life.extend([opened(ONE, "s2"), found.clone()]);
+        for (before_ms, holds) in [(1_200, true), (1_201, false)] {
+            let at: jiff::Timestamp = earlier.parse().unwrap();
+            let operation_at = Some(at - jiff::SignedDuration::from_millis(before_ms));
+            let last = life.len() - 1;
+            let facts = |seq| Facts { operation_at: operation_at.filter(|_| seq == last), ..Facts::default() };
+            assert_eq!(judged_with(&life, facts).is_ok(), holds, "{sent} entries, then {times:?}: {before_ms} ms");
+        }
     }
 }
 
