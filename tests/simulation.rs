@@ -5,6 +5,9 @@
 //!   seed ──► life ──► session ──► work_off ──► Port ──► World      true time, other people, late effects
 //!              │         │           └───────► Store ─► Ledger     commits that fail or end the session
 //!              └─ again until finished          model: I1, I3 to I10 at each request, each entry, and at the end
+//!
+//!   Then, in one life of six, another run over the same names, some of them re-created; and between sessions, sometimes,
+//!   an older copy of the journal.
 //! ```
 //!
 //! `KEYBATCH_SEEDS=1000000 cargo test --release --test simulation lives` goes through more of them, and
@@ -71,6 +74,8 @@ const REGRESSIONS: &[u64] = &[
     324_600, 345_373, 364_707, 369_689, 376_748, 381_040, 416_847,
     // A session that died right after a delete left whose start took seconds to become durable: I3, I5.
     122_118, 484_099,
+    // `verify` convicted a search after a loss of entries that was accepted by a clock set back: I7.
+    527,
 ];
 
 fn number(name: &str) -> Option<u64> {

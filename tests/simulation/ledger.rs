@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use keybatch::audit::Sequence;
 use keybatch::domain::{Evidence, Outcome, Target};
-use keybatch::journal::event::{Event, Found, Note, Severity, Source, Verdict};
+use keybatch::journal::checkpoint::base64;
+use keybatch::journal::event::{Event, Found, LostHead, Note, Severity, Source, Verdict};
 use keybatch::journal::merkle::Frontier;
 use keybatch::journal::sqlite::stage::Known;
 use keybatch::journal::{Entry, EntryStore, JournalError, PendingRow, RunReader, Sealed};
@@ -42,8 +43,14 @@ pub(crate) struct Ledger {
     pub(crate) rows: Vec<Row>,
     pub(crate) started: bool,
     pub(crate) finished: bool,
-    /// How many runs there were before the one that works.
+    /// How many runs there were before the one that works, and before which batch each later one began.
     pub(crate) run: u32,
+    runs_at: Vec<usize>,
+    /// How many batches there are with the start of the run that works: no copy that is put back is older.
+    pub(crate) started_at: usize,
+    /// The head that was lost with an older copy, until a session has accepted that.
+    pub(crate) lost: Option<LostHead>,
+    rollbacks: Vec<String>,
     /// What they know of each name, by row number - 1.
     pub(crate) known: Vec<Vec<Known>>,
     /// The rate that was learned last, by region.
@@ -63,6 +70,8 @@ pub(crate) struct Row {
     /// Searches of the operation history.
     pub(crate) searches: Vec<(usize, Found)>,
     pub(crate) settled: Option<(Outcome, Evidence)>,
+    /// The entries that accept a loss of entries while the row had no outcome.
+    pub(crate) lost: Vec<(usize, jiff::Timestamp)>,
     entries: Vec<usize>,
 }
 
@@ -94,6 +103,20 @@ impl Ledger {
         }
         (self.started, self.finished) = (false, false);
         self.run += 1;
+        self.runs_at.push(self.batches.len());
+    }
+
+    /// An older copy is put back, of so many batches.
+    pub(crate) fn restore(&mut self, keep: usize) {
+        let old = std::mem::take(self);
+        let (size, root) = (old.head.size(), base64(&old.head.root()));
+        for (index, batch) in old.batches.into_iter().take(keep).enumerate() {
+            old.runs_at.iter().filter(|at| **at == index).for_each(|_| self.next_run());
+            batch.0.iter().for_each(|(entry, sealed)| self.take(entry, &sealed.body).unwrap());
+            self.head = batch.2.clone();
+            self.batches.push(batch);
+        }
+        self.lost = Some(LostHead { size, root, known_from: "heads".into() });
     }
 
     pub(crate) fn is_settled(&self) -> bool {
@@ -128,7 +151,13 @@ impl Ledger {
         self.bodies.push(body.to_owned());
         match (&entry.event, entry.row.and_then(|row| usize::try_from(row - 1).ok())) {
             (Event::JournalCreated(created), _) => self.journal_id = Some(created.journal_id.clone()),
-            (Event::RunStarted(_), _) => self.started = true,
+            (Event::RunStarted(_), _) => (self.started, self.started_at) = (true, self.batches.len() + 1),
+            (Event::OverrideUsed(_), _) => {
+                self.rollbacks.push(body.to_owned());
+                self.lost = None;
+                let open = self.rows.iter_mut().filter(|row| row.settled.is_none() && row.verdict == Verdict::Delete);
+                open.for_each(|row| row.lost.push((seq, entry.at)));
+            }
             (Event::RunFinished(_), _) => self.finished = true,
             (Event::RateChanged(changed), _) => {
                 let learned = changed.learned_per_s.clone().into_iter();
@@ -143,6 +172,7 @@ impl Ledger {
                 looks: Vec::new(),
                 searches: Vec::new(),
                 settled: None,
+                lost: Vec::new(),
                 entries: vec![seq],
             }),
             (event, Some(index)) => {
@@ -320,9 +350,10 @@ impl RunReader for Handle {
         pending.collect()
     }
 
-    /// No copy is put back here: what is refused before a session begins is tested on the program.
     async fn rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
-        Ok(Vec::new())
+        let sim = self.sim();
+        let parse = |body: &String| Entry::parse(body).map_err(|error| JournalError::from(Arc::new(error)));
+        sim.ledger.rollbacks.iter().map(parse).collect()
     }
 
     async fn row_entries(&self, _run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {

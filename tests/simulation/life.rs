@@ -39,6 +39,8 @@ pub(crate) struct Life {
 pub(crate) struct Tally {
     /// Runs after the first.
     pub(crate) runs: u64,
+    /// Older copies of the journal that were put back.
+    pub(crate) restored: u64,
     pub(crate) sessions: u64,
     pub(crate) deaths: u64,
     pub(crate) failed_commits: u64,
@@ -52,6 +54,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.runs += other.runs;
+        self.restored += other.restored;
         self.sessions += other.sessions;
         self.deaths += other.deaths;
         self.failed_commits += other.failed_commits;
@@ -148,20 +151,65 @@ impl Course {
             if !sim.world.broken.is_empty() {
                 return;
             }
-            if sim.ledger.finished {
-                drop(sim);
+            let finished = sim.ledger.finished;
+            drop(sim);
+            if self.restores(number) {
+                self.between();
+                continue;
+            }
+            if finished {
                 return self.finished(number + 1);
             }
-            drop(sim);
             self.between();
         }
         let mut sim = self.sim.lock().unwrap();
         sim.world.breaks(format!("the run is not finished after {MOST_SESSIONS} sessions"));
     }
 
+    /// Sometimes an older copy of the journal is put back, when the session is over: of the run that works, and mostly of
+    /// its last entries.
+    fn restores(&mut self, number: u32) -> bool {
+        let Some(rng) = self.more.as_mut().filter(|_| number + 2 < CALM_FROM && !self.drawn.is_quiet()) else {
+            return false;
+        };
+        if rng.u32(0..12) != 0 {
+            return false;
+        }
+        let sim = &mut *self.sim.lock().unwrap();
+        let (world, ledger) = (&mut sim.world, &mut sim.ledger);
+        let most = ledger.batches.len().saturating_sub(ledger.started_at);
+        if !ledger.started || most == 0 {
+            return false;
+        }
+        let reach = [3, 30][rng.usize(..2)];
+        let lost = rng.usize(1..=most.min(reach));
+        let now = self.time.now_us();
+        world.advance(now);
+        world.note(now, || format!("a copy of the journal without its last {lost} batches is put back"));
+        ledger.restore(ledger.batches.len() - lost);
+        for (index, row) in ledger.rows.iter().enumerate() {
+            let requests = std::mem::take(&mut world.resources[index].requests);
+            for number in requests {
+                let attempt = world.requests[number].attempt;
+                let known = row.attempts.iter().find(|known| known.number == attempt);
+                if known.is_none_or(|known| known.finished.is_none()) {
+                    world.lose(number, now);
+                }
+                let resource = &mut world.resources[index];
+                if known.is_some() { resource.requests.push(number) } else { resource.lost.push(number) }
+            }
+        }
+        self.tally.restored += 1;
+        true
+    }
+
     /// I6: another session on a finished run sends nothing and writes nothing. Then everything comes that was on its
     /// way, and the outcomes are held against what is true.
     fn finished(&mut self, number: u32) {
+        // What was lost behind its end is accepted, and nothing else.
+        if self.sim.lock().unwrap().ledger.lost.is_some() {
+            self.session(number);
+        }
         let before = {
             let sim = self.sim.lock().unwrap();
             (sim.world.requests.len(), sim.world.reads, sim.ledger.bodies.len())

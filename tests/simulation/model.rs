@@ -15,6 +15,9 @@ use crate::world::{By, Request, Resource};
 const CLAIMED_EARLY: SignedDuration = SignedDuration::from_millis(1_200);
 const CLAIMED_LATE: SignedDuration = SignedDuration::from_millis(200);
 
+/// When a request is dead that a lost entry may have asked for: the longest default timeout, and its grace.
+const LOST_DEAD: SignedDuration = SignedDuration::from_secs(40);
+
 /// How long a request may take to leave after it was decided: commits, which may take seconds each
 /// and stand before its own, and the queue of the pacer.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
@@ -65,6 +68,21 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
         let waiting = request.session == world.session && request.delivered.is_none();
         must(!waiting, "I3: a delete leaves while an earlier one has no answer");
     }
+    // What was lost with entries counts as one more attempt without an answer.
+    let lost = resource.lost.iter().map(|number| &world.requests[*number]);
+    must(lost.clone().all(|request| request.outstanding == 0), "I3: a delete leaves while a lost one may still act");
+    if let Some((accepted, _)) = row.lost.last() {
+        let read = row.looks.iter().any(|(seq, _, found)| seq > accepted && *found == Found::Same);
+        must(read, "I4: nobody read the key pair after entries were lost");
+    }
+    must(
+        lost.map(|request| request.last_event).all(|at| at <= resource.last_same),
+        "I4: read before a lost one was dead",
+    );
+    must(
+        resource.lost.is_empty() || !row.lost.is_empty(),
+        "I12: a delete leaves before the loss of entries is accepted",
+    );
     // I4: what is known of the key pair is that it is the planned one.
     let known = match &resource.last_read {
         Some((_, identity)) => identity.is_some() && *identity == resource.planned,
@@ -174,12 +192,13 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
     let ours = matches!(removed, Some((_, By::Us(_))));
     let requests = || resource.requests.iter().map(|number| &sim.world.requests[*number]);
     // As far as the journal says: an attempt without an answer may have acted.
-    let acted = row.attempts.iter().any(|attempt| {
-        let class = attempt.finished.as_ref().map(|(class, _)| *class);
-        class.is_none_or(|class| {
-            matches!(class, Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Unanswered)
-        })
-    });
+    let acted = !row.lost.is_empty()
+        || row.attempts.iter().any(|attempt| {
+            let class = attempt.finished.as_ref().map(|(class, _)| *class);
+            class.is_none_or(|class| {
+                matches!(class, Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Unanswered)
+            })
+        });
     let answered = |class: Class| requests().next_back().is_some_and(|request| request.delivered == Some(class));
     match (outcome, evidence) {
         (Outcome::Deleted, Evidence::Answer) => {
@@ -195,7 +214,7 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
             _ => row.attempts.is_empty(),
         },
         (Outcome::Skipped, Evidence::Note) => {
-            let untouched = row.attempts.is_empty() && requests().next().is_none();
+            let untouched = row.attempts.is_empty() && requests().next().is_none() && row.lost.is_empty();
             untouched || (removed.is_some() && !ours && !acted)
         }
         (Outcome::Failed, Evidence::Answer) => {
@@ -216,7 +235,7 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
             });
             !ours && seen_last && removed.is_none_or(|(at, _)| at >= resource.last_same)
         }
-        (Outcome::InDoubt, Evidence::Tried) => !row.attempts.is_empty(),
+        (Outcome::InDoubt, Evidence::Tried) => !row.attempts.is_empty() || !row.lost.is_empty(),
         _ => false,
     }
 }
@@ -243,7 +262,11 @@ fn claimable(sim: &Sim, resource: &Resource, row: &Row) -> bool {
             let to = answered.unwrap_or_else(|| attempt.at.saturating_add(dead).unwrap());
             (from..=to.saturating_add(CLAIMED_LATE).unwrap()).contains(&created)
         });
-        of_it && (named || inside)
+        let since_lost = row.lost.iter().any(|(_, at)| {
+            let to = at.saturating_add(LOST_DEAD.saturating_add(CLAIMED_LATE)).unwrap();
+            (at.saturating_sub(CLAIMED_EARLY).unwrap()..=to).contains(&created)
+        });
+        of_it && (named || inside || since_lost)
     })
 }
 

@@ -124,6 +124,7 @@ pub(crate) fn again(
         (resource.planned, resource.original_removed) = (identity.clone(), None);
         (resource.last_read, resource.last_same, resource.is_recreated) = (None, now, is_recreated);
         resource.requests.clear();
+        resource.lost.clear();
         PlannedRow { verdict: intent.verdict, identity, notes: intent.notes, ..before.clone() }
     };
     plan.iter().enumerate().map(row).collect()

@@ -3,11 +3,35 @@
 use keybatch::domain::{Cause, Class, Operation, created_at_text};
 
 use crate::answers::{Answer, refused};
-use crate::fate::{End, Fate, happens, leg};
+use crate::fate::{End, Fate, happens, leg, while_};
 use crate::time::{MS, SECOND, Us, service_time};
 use crate::world::{By, Happening, Op, Request, World};
 
 impl World {
+    /// Others may act on it at some moments from now on.
+    pub(crate) fn meddle(&mut self, index: usize, now: Us) {
+        let mut at = now;
+        while happens(&mut self.rng, self.faults.foreign) {
+            at += while_(&mut self.rng);
+            let what = if self.rng.bool() { Happening::Delete(index) } else { Happening::Recreate(index) };
+            self.push(at, what);
+        }
+    }
+
+    /// Sometimes a bad time begins for everybody.
+    pub(crate) fn outage(&mut self, now: Us) {
+        if happens(&mut self.rng, self.faults.outage) {
+            let until = now + while_(&mut self.rng);
+            match self.rng.u32(0..6) {
+                0 | 1 => self.expired_until = until,
+                // Long enough to be taken for an answer.
+                2 => self.throttled_until = until + 660 * SECOND,
+                3 => self.unreadable_until = until,
+                _ => self.throttled_until = until,
+            }
+        }
+    }
+
     pub(crate) fn end(&mut self, request: usize, success: bool, effect: bool, at: Us) {
         if effect {
             self.execute(request, at);

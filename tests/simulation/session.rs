@@ -11,7 +11,9 @@ use keybatch::execute::lane::{Counts, Lane};
 use keybatch::execute::pace::Pacer;
 use keybatch::execute::rate::{Learned, RateCap};
 use keybatch::execute::{LaneWork, Shared, work_off};
-use keybatch::journal::event::{Event, Requests, RunFinished, RunStopped, SessionClosed, TargetStopped};
+use keybatch::journal::event::{
+    ACCEPT_ROLLBACK, Event, OverrideUsed, Requests, RunFinished, RunStopped, SessionClosed, TargetStopped,
+};
 use keybatch::journal::{Draft, Journal, JournalError, TargetRecord, WriterOptions};
 use tokio::sync::Semaphore;
 
@@ -70,6 +72,12 @@ impl Session<'_> {
             let sim = self.handle.sim();
             (sim.ledger.started, sim.ledger.finished)
         };
+        let lost = self.handle.sim().ledger.lost.clone();
+        if let Some(lost) = lost {
+            let (which, by) = (ACCEPT_ROLLBACK.into(), "user".into());
+            let used = OverrideUsed { which, by, why: None, lost: vec![lost] };
+            journal.append(vec![Draft { run: None, row: None, event: Event::OverrideUsed(used) }]).await?;
+        }
         if started {
             if !finished {
                 journal.append(vec![self.draft(opened(self.number, "resume"))]).await?;

@@ -11,7 +11,7 @@ use fastrand::Rng;
 use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, Policy, created_at_text};
 
 use crate::answers::{Answer, silence};
-use crate::fate::{Fate, Faults, happens, leg, while_};
+use crate::fate::{Fate, Faults, leg};
 use crate::time::{MS, SECOND, Us, service_time};
 
 /// Why a key pair is no more.
@@ -43,6 +43,8 @@ pub(crate) struct Resource {
     pub(crate) denied: bool,
     pub(crate) refused: bool,
     pub(crate) requests: Vec<usize>,
+    /// Those of which an older copy of the journal knows nothing.
+    pub(crate) lost: Vec<usize>,
     /// What the last answered reading of this session showed, and what moment it shows.
     pub(crate) last_read: Option<(Us, Option<Identity>)>,
     /// The moment of the last answered reading, of any session, that showed the planned incarnation.
@@ -195,6 +197,7 @@ impl World {
             denied: faulty && self.rng.u32(0..20) == 0,
             refused: faulty && self.rng.u32(0..30) == 0,
             requests: Vec::new(),
+            lost: Vec::new(),
             last_read: None,
             last_same: 0,
             dealt: Vec::new(),
@@ -206,16 +209,6 @@ impl World {
         }
         self.meddle(index, now);
         index
-    }
-
-    /// Others may act on it at some moments from now on.
-    pub(crate) fn meddle(&mut self, index: usize, now: Us) {
-        let mut at = now;
-        while happens(&mut self.rng, self.faults.foreign) {
-            at += while_(&mut self.rng);
-            let what = if self.rng.bool() { Happening::Delete(index) } else { Happening::Recreate(index) };
-            self.push(at, what);
-        }
     }
 
     /// The requests that the run which works sent for a resource.
@@ -286,6 +279,23 @@ impl World {
         }
     }
 
+    /// The journal loses what came back for a request, or that it was sent at all. An operation of it that goes on cannot be
+    /// recognised any more: it has ended by then.
+    pub(crate) fn lose(&mut self, request: usize, now: Us) {
+        self.requests[request].delivered = None;
+        if let Some(op) = self.requests[request].operation {
+            self.ops[op].acknowledged = false;
+        }
+        let of_it = |what: &Happening| matches!(what, Happening::End { request: other, .. } if *other == request);
+        let going_on: Vec<_> = self.queue.iter().filter(|(_, what)| of_it(what)).map(|(at, _)| *at).collect();
+        for at in going_on {
+            if let Some(Happening::End { success, effect, .. }) = self.queue.remove(&at) {
+                self.outstanding(request, now);
+                self.end(request, success, effect, now);
+            }
+        }
+    }
+
     fn outstanding(&mut self, request: usize, at: Us) {
         self.requests[request].outstanding -= 1;
         self.requests[request].last_event = at;
@@ -340,20 +350,6 @@ impl World {
         }
         self.note(now, || format!("delete {resource} attempt {attempt} leaves as request {number}: {fate:?}"));
         number
-    }
-
-    /// Sometimes a bad time begins for everybody.
-    fn outage(&mut self, now: Us) {
-        if happens(&mut self.rng, self.faults.outage) {
-            let until = now + while_(&mut self.rng);
-            match self.rng.u32(0..6) {
-                0 | 1 => self.expired_until = until,
-                // Long enough to be taken for an answer.
-                2 => self.throttled_until = until + 660 * SECOND,
-                3 => self.unreadable_until = until,
-                _ => self.throttled_until = until,
-            }
-        }
     }
 
     pub(crate) fn delete_by_others(&mut self, resource: usize, now: Us) {
