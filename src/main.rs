@@ -10,9 +10,10 @@ fn main() -> ExitCode {
     run(std::env::args_os(), Environment::of_process()).into()
 }
 
-/// Starts again without the AWS variables that are empty, if there are any. A pipeline passes an input that nobody filled
-/// in as an empty variable; the SDK reads the process's own environment and takes some of these for values (an empty
-/// AWS_REGION hides AWS_DEFAULT_REGION), and a process with threads cannot change its environment safely.
+/// Starts again without the SDK's and its HTTP client's variables that are empty, if there are any. A pipeline passes an
+/// input that nobody filled in as an empty variable; the SDK reads the process's own environment and takes some of these
+/// for values (an empty AWS_REGION hides AWS_DEFAULT_REGION, an empty HTTPS_PROXY hides https_proxy), and a process with
+/// threads cannot change its environment safely.
 fn without_empty_variables() {
     let empty: Vec<_> = std::env::vars_os()
         .filter(|(name, value)| value.is_empty() && name.to_str().is_some_and(is_of_the_sdk))
@@ -34,8 +35,25 @@ fn without_empty_variables() {
     let _refused = command.exec();
 }
 
+/// What the HTTP client reads (`Builder::from_env` of hyper-util 0.1): the first of each pair that is set counts, be it
+/// empty, and REQUEST_METHOD, be it empty, turns all of them off. Empty certificate variables hide the system's own.
+const OF_THE_HTTP_CLIENT: [&str; 11] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "REQUEST_METHOD",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
 /// Whether the SDK may read a variable. An empty AWS_PAGER, and all of AWS_CLI_*, have a meaning for the AWS CLI, which a
 /// `credential_process` may call.
 fn is_of_the_sdk(name: &str) -> bool {
-    name.starts_with("AWS_") && name != "AWS_PAGER" && !name.starts_with("AWS_CLI_")
+    let of_aws = name.starts_with("AWS_") && name != "AWS_PAGER" && !name.starts_with("AWS_CLI_");
+    of_aws || OF_THE_HTTP_CLIENT.contains(&name)
 }

@@ -207,6 +207,38 @@ fn doctor_lists_proxies_without_passwords() {
     assert!(!done.said().contains(PASSWORD), "{done}");
 }
 
+/// hyper-util 0.1 takes an empty HTTPS_PROXY, as a pipeline passes it, for "no proxy", and an empty REQUEST_METHOD for a
+/// CGI program's: the proxy that https_proxy names was passed by.
+#[test]
+fn empty_proxy_variables_hide_no_others() {
+    const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\n\r\n";
+    let far = "https://far.example";
+    for (empty, set) in [("HTTPS_PROXY", "https_proxy"), ("ALL_PROXY", "all_proxy"), ("REQUEST_METHOD", "HTTPS_PROXY")]
+    {
+        let proxy = Listener::start(REFUSED);
+        let mut bench = Bench::new();
+        bench.set("AWS_ENDPOINT_URL", far);
+        bench.set(empty, "");
+        bench.set(set, &format!("http://{}", proxy.address));
+        let told = bench.keybatch(&["doctor", "--output", "json"]);
+        assert!(told.stdout.contains(&format!("through the proxy http://{} ({set})", proxy.address)), "{told}");
+        let done = bench.run_unconfirmed(&bench.manifest(&["probe"]), &["--dry-run"]).exits(9);
+        assert!(
+            done.said().contains(set) && proxy.heard().iter().any(|asked| asked.contains("far.example")),
+            "{empty}\n{done}"
+        );
+    }
+    let proxy = Listener::start(REFUSED);
+    let mut bench = Bench::new();
+    bench.set("AWS_ENDPOINT_URL", far);
+    bench.set("HTTPS_PROXY", &format!("http://{}", proxy.address));
+    bench.set("NO_PROXY", "");
+    bench.set("no_proxy", "far.example");
+    let told = bench.keybatch(&["doctor", "--output", "json"]);
+    assert!(told.stdout.contains("no_proxy is far.example"), "{told}");
+    assert!(told.stdout.contains("requests to Lightsail go through no proxy"), "{told}");
+}
+
 /// A failure to connect names the host, the region, and the setting or proxy that led there; not credentials and clock.
 #[test]
 fn failures_to_connect_say_what_led_there() {

@@ -24,7 +24,7 @@ const fn profile(name: &'static str, config: &'static str, said: &'static str, s
 const SSO: &str = "[sso-session corp]\nsso_start_url = https://example.awsapps.com/start\nsso_region = eu-west-1\n\
                    [profile x]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = Cleaner\n";
 
-const SITUATIONS: [Situation; 22] = [
+const SITUATIONS: [Situation; 23] = [
     // The ten.
     profile("sso expired", SSO, "sso_session corp) has expired", "aws sso login --profile x"),
     profile("never logged in", SSO, "nobody has logged in", "aws sso login --profile x"),
@@ -119,6 +119,12 @@ const SITUATIONS: [Situation; 22] = [
         "[profile x]\nrole_arn = arn:aws:iam::111122223333:role/a\nweb_identity_token_file = /nonexistent/token\n",
         "/nonexistent/token: entity not found",
         "mounted",
+    ),
+    profile(
+        "a container's role outside any",
+        "[profile x]\nrole_arn = arn:aws:iam::111122223333:role/a\ncredential_source = EcsContainer\n",
+        "neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI is set",
+        "credential_source of the profile",
     ),
     Situation {
         name: "token without a role",

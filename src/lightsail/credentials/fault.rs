@@ -126,6 +126,12 @@ pub enum CredentialsFault {
         "{variable} names {address}, which is not allowed: without TLS, only this machine and the container agents may be asked"
     )]
     ContainerNotAllowed { variable: &'static str, address: String },
+    /// A profile asks for a container's role where no container is.
+    #[error(
+        "the profile's credential_source is EcsContainer, and neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor \
+         AWS_CONTAINER_CREDENTIALS_FULL_URI is set"
+    )]
+    NoContainer,
     /// The container's agent gave none.
     #[error("the container's credentials address ({variable}) gave no credentials: {detail}")]
     Container { variable: &'static str, detail: String },
@@ -196,6 +202,10 @@ impl CredentialsFault {
             Self::ContainerNotAllowed { variable, .. } => {
                 vec![format!("correct or unset {variable}; an https address is always allowed")]
             }
+            Self::NoContainer => vec![
+                "run this in the task or pod whose role is meant, or correct credential_source of the profile"
+                    .to_owned(),
+            ],
             Self::Container { variable, .. } => vec![format!("check {variable} and the task's or pod's role")],
             Self::TokenFile { .. } => vec!["check that the token is mounted where the role expects it".to_owned()],
             Self::TokenWithoutRole { missing, .. } => vec![format!("set {missing}")],

@@ -79,7 +79,7 @@ pub(super) async fn base(base: &Base, means: &Means, now: Timestamp) -> Result<C
         }
         Base::Token { place, file, role, session } => token(place, file, role, session.as_deref(), means).await,
         Base::Container => {
-            let variable = container_variable(&means.env);
+            let Some(variable) = container_variable(&means.env) else { return Err(CredentialsFault::NoContainer) };
             let provider = EcsCredentialsProvider::builder().configure(&means.provider_config()).build();
             provider.provide_credentials().await.map_err(|error| match error {
                 CredentialsError::InvalidConfiguration(_) => {
@@ -186,8 +186,8 @@ pub(super) async fn whole(chain: &Chain, base: Credentials, means: &Means) -> Re
     Ok(credentials)
 }
 
-pub(super) fn container_variable(env: &Env) -> &'static str {
-    CONTAINER.into_iter().find(|name| super::files::variable(env, name).is_some()).unwrap_or(CONTAINER[1])
+pub(super) fn container_variable(env: &Env) -> Option<&'static str> {
+    CONTAINER.into_iter().find(|name| super::files::variable(env, name).is_some())
 }
 
 /// Scheme and host alone: an address may hold more than it should.
