@@ -41,6 +41,8 @@ pub(crate) struct Tally {
     pub(crate) runs: u64,
     /// Older copies of the journal that were put back.
     pub(crate) restored: u64,
+    /// Sessions in which one of several regions refused everybody.
+    pub(crate) alone: u64,
     pub(crate) sessions: u64,
     pub(crate) deaths: u64,
     pub(crate) failed_commits: u64,
@@ -55,6 +57,7 @@ impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.runs += other.runs;
         self.restored += other.restored;
+        self.alone += other.alone;
         self.sessions += other.sessions;
         self.deaths += other.deaths;
         self.failed_commits += other.failed_commits;
@@ -268,16 +271,23 @@ impl Course {
 
     fn session(&mut self, number: u32) -> Ended {
         let run = u32::try_from(self.manifests.len()).unwrap() - 1;
+        let refusing = self.refusing(number);
+        let alone = refusing.is_some();
         {
             let mut sim = self.sim.lock().unwrap();
             sim.world.session = self.sessions + number;
             sim.world.faults = self.faults.clone();
+            if alone {
+                sim.world.faults.calm();
+                sim.world.recover();
+            }
+            sim.world.refusing.clone_from(&refusing);
             sim.world.is_clock_wrong = self.time.is_wrong();
             sim.world.resources.iter_mut().for_each(|resource| resource.last_read = None);
         }
         let handle =
             Handle { sim: Arc::clone(&self.sim), time: Arc::clone(&self.time), death: Arc::new(Notify::new()) };
-        let dies_after = happens(&mut self.rng, self.faults.death).then(|| while_(&mut self.rng));
+        let dies_after = happens(&mut self.rng, self.faults.death).then(|| while_(&mut self.rng)).filter(|_| !alone);
         let stops_after = happens(&mut self.rng, self.faults.death / 3).then(|| while_(&mut self.rng));
         let session = Session {
             number: self.sessions + number,
@@ -285,13 +295,13 @@ impl Course {
             handle,
             policy: self.policy.clone(),
             plan: &self.plan,
-            stops_after: stops_after.map(micros),
-            limits: crate::session::limits(&mut self.rng, number < CALM_FROM && !self.faults.is_quiet()),
+            stops_after: stops_after.filter(|_| !alone).map(micros),
+            limits: crate::session::limits(&mut self.rng, number < CALM_FROM && !self.faults.is_quiet() && !alone),
         };
         // Production code draws its waiting times from this thread's generator.
         fastrand::seed(self.seed.wrapping_mul(1_000).wrapping_add(u64::from(self.sessions + number)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(async {
+        let ended = runtime.block_on(async {
             self.time.begin();
             let death = Arc::clone(&session.handle.death);
             let ended = tokio::select! {
@@ -302,7 +312,29 @@ impl Course {
             };
             self.time.end();
             ended
-        })
+        });
+        self.stopped_alone(refusing.as_ref());
+        ended
+    }
+
+    /// Sometimes one of two regions refuses everybody during a session, and nothing else goes wrong in it.
+    fn refusing(&mut self, number: u32) -> Option<(String, Us)> {
+        let rng = self.more.as_mut().filter(|_| number < CALM_FROM && !self.drawn.is_quiet())?;
+        let targets = self.sim.lock().unwrap().ledger.targets();
+        let from = self.time.now_us() + rng.i64(0..SECOND);
+        (targets.len() > 1 && rng.u32(0..8) == 0).then(|| (targets[rng.usize(..2)].region.clone(), from))
+    }
+
+    /// Then the rows of the other one have their outcomes: one target stops alone.
+    fn stopped_alone(&mut self, refusing: Option<&(String, Us)>) {
+        let Some((region, _)) = refusing else { return };
+        let sim = &mut *self.sim.lock().unwrap();
+        self.tally.alone += 1;
+        let others = || sim.world.resources.iter().zip(&sim.ledger.rows).filter(|(one, _)| one.region != *region);
+        // Where all that are left are denied, that target refuses everybody, too.
+        if others().all(|(one, _)| !one.denied) && others().any(|(_, row)| row.settled.is_none()) {
+            sim.world.breaks(format!("rows are left where nobody was refused, since {region} refuses everybody"));
+        }
     }
 
     /// Time passes between two sessions, and sometimes somebody sets the clock.

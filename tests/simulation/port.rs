@@ -31,7 +31,7 @@ impl Port {
     /// that the answer shows.
     async fn read<T: OnTheWire>(
         &self,
-        of: &str,
+        (region, of): (&str, &str),
         look: impl FnOnce(&mut Sim, ReadFate) -> Answer<T> + Send,
     ) -> (Us, Reply<T>) {
         let sent = self.0.time.now_us();
@@ -55,7 +55,7 @@ impl Port {
                 ReadFate::Timeout => silence(Class::Unanswered, Cause::Timeout),
                 ReadFate::Cut => silence(Class::Unanswered, Cause::Cut),
                 ReadFate::Error => Answer::error(Some(500), Class::Unanswered, Cause::ServerError, "ServiceException"),
-                _ if shows < world.expired_until => refused(Class::RefusedForAll, "ExpiredTokenException"),
+                _ if world.refuses_everybody(region, shows) => refused(Class::RefusedForAll, "ExpiredTokenException"),
                 ReadFate::Throttled => refused(Class::Throttled, "ThrottlingException"),
                 _ if shows < world.throttled_until => refused(Class::Throttled, "ThrottlingException"),
                 _ if shows < world.unreadable_until => refused(Class::Denied, "AccessDeniedException"),
@@ -119,7 +119,7 @@ impl Lightsail for Port {
 
     async fn get_key_pair(&self, region: &str, name: &str) -> Reply<KeyPair> {
         let (shows, reply) = self
-            .read(name, |sim, fate| {
+            .read((region, name), |sim, fate| {
                 let found = sim.world.find(region, name).and_then(|index| sim.world.resources[index].current.clone());
                 match found {
                     Some(found) if fate == ReadFate::Garbled => {
@@ -139,7 +139,7 @@ impl Lightsail for Port {
     }
 
     async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<Page<KeyPair>> {
-        self.read("the inventory", |sim, _| {
+        self.read((region, "the inventory"), |sim, _| {
             let here = sim.world.resources.iter().filter(|one| one.region == region);
             let mut all: Vec<_> = here.filter_map(|one| one.current.as_ref().map(|found| found.pair.clone())).collect();
             all.sort_by(|one, other| one.name.cmp(&other.name));
@@ -150,7 +150,7 @@ impl Lightsail for Port {
     }
 
     async fn get_operation(&self, region: &str, id: &str) -> Reply<Operation> {
-        self.read(id, |sim, fate| {
+        self.read((region, id), |sim, fate| {
             let here = |op: &&crate::world::Op| sim.world.resources[op.resource].region == region;
             let found = sim.world.ops.iter().filter(here).find(|op| op.operation.id.as_deref() == Some(id));
             match found.map(|op| op.operation.clone()) {
@@ -171,7 +171,7 @@ impl Lightsail for Port {
         name: &str,
         token: Option<&str>,
     ) -> Reply<Page<Operation>> {
-        self.read(name, |sim, _| {
+        self.read((region, name), |sim, _| {
             let world = &sim.world;
             let Some(index) = world.find(region, name) else { return not_found() };
             match (world.record, &world.resources[index].current) {

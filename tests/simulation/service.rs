@@ -8,6 +8,10 @@ use crate::time::{MS, SECOND, Us, service_time};
 use crate::world::{By, Happening, Op, Request, World};
 
 impl World {
+    pub(crate) fn refuses_everybody(&self, region: &str, now: Us) -> bool {
+        now < self.expired_until || self.refusing.as_ref().is_some_and(|(of, from)| of == region && *from <= now)
+    }
+
     /// Others may act on it at some moments from now on.
     pub(crate) fn meddle(&mut self, index: usize, now: Us) {
         let mut at = now;
@@ -65,7 +69,7 @@ impl World {
     fn serve(&mut self, number: usize, now: Us) -> Option<Answer<Option<Operation>>> {
         let Request { resource, fate, .. } = self.requests[number];
         let target = &self.resources[resource];
-        let refusal = if now < self.expired_until {
+        let refusal = if self.refuses_everybody(&target.region, now) {
             Some((Class::RefusedForAll, "ExpiredTokenException"))
         } else if fate == Fate::Throttled || now < self.throttled_until {
             Some((Class::Throttled, "ThrottlingException"))

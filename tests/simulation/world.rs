@@ -137,6 +137,8 @@ pub(crate) struct World {
     pub(crate) is_clock_wrong: bool,
     /// Until when everybody is refused for want of credentials, for going too fast, and for reading at all.
     pub(crate) expired_until: Us,
+    /// A region that refuses everybody in this session, and from when on.
+    pub(crate) refusing: Option<(String, Us)>,
     pub(crate) throttled_until: Us,
     pub(crate) unreadable_until: Us,
     pub(crate) session: u32,
@@ -172,6 +174,7 @@ impl World {
             is_clock_wrong: false,
             gaps_known: std::env::var_os("KEYBATCH_KNOWN_GAPS").is_some(),
             expired_until: 0,
+            refusing: None,
             throttled_until: 0,
             unreadable_until: 0,
             session: 0,
