@@ -289,6 +289,7 @@ impl World {
         if let Some(op) = self.requests[request].operation {
             self.ops[op].acknowledged = false;
         }
+        self.queue.retain(|_, what| !matches!(what, Happening::Die { request: other, .. } if *other == request));
         let of_it = |what: &Happening| matches!(what, Happening::End { request: other, .. } if *other == request);
         let going_on: Vec<_> = self.queue.iter().filter(|(_, what)| of_it(what)).map(|(at, _)| *at).collect();
         for at in going_on {
