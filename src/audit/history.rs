@@ -18,7 +18,7 @@ use crate::journal::event::{Event, Found, OverrideUsed, RowSettled, SessionOpene
 use crate::journal::merkle::Hash;
 use crate::journal::{Entry, EntryError};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
-use run::{Bound, CLOSED, Run};
+use run::{ABANDONED, Bound, CLOSED, Run};
 
 /// Why an entry cannot stand where it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,8 +187,9 @@ impl History {
         if !self.sessions.insert(hash(&opened.session)) {
             return Err("a session of that id was opened before".into());
         }
-        if self.runs.get(&id).is_some_and(|run| run.ended == Some(CLOSED)) {
-            return Err(CLOSED.into());
+        let ended = self.runs.get(&id).and_then(|run| run.ended);
+        if let Some(for_good) = ended.filter(|ended| [CLOSED, ABANDONED].contains(ended)) {
+            return Err(for_good.into());
         }
         let first_row = self.rows.len();
         let run = self.runs.entry(id).or_insert_with(|| Run::new(first_row));

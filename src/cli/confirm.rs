@@ -122,6 +122,10 @@ pub(super) fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     lines.extend(connection.profile.iter().map(|profile| format!("profile   {}", shown(profile))));
     lines.extend(connection.credentials_source.iter().map(|source| format!("through   {}", shown(source))));
     lines.push(format!("endpoint  {}", shown(&connection.endpoint)));
+    if let Some(setting) = &connection.redirected_by {
+        let address = shown(&connection.address);
+        lines.push(format!("redirect  {} sends requests to {address}, not to AWS", shown(setting)));
+    }
     for target in &sealed.targets {
         let (region, deletes, pairs) = (shown(&target.region), target.deletes, target.key_pairs);
         lines.push(format!("region    {region}: delete {deletes} of {pairs} key pairs"));

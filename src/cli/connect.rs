@@ -36,6 +36,8 @@ pub(super) struct Connection {
     pub(super) endpoint: String,
     /// The address as such.
     pub(super) address: String,
+    /// The setting that leads requests elsewhere than to the service's own address, if one does.
+    pub(super) redirected_by: Option<String>,
     /// The id of the world, where this is a rehearsal.
     pub(super) world: Option<String>,
     /// The profile that is used, if one is, and where credentials come from; neither in a rehearsal.
@@ -141,6 +143,7 @@ pub(super) async fn connect(
         refuse_address(bound, &address, &region)?;
         sign_in(&port, options.credentials_timeout, &context.ui).await.map_err(|fault| no_credentials(&fault))?;
     }
+    let redirected_by = if service && !address.is_own() { address.setting } else { None };
     let address = address.url.replace(&region, "{region}");
     let (caller, world) = identify(&port).await?;
     if url.as_ref().is_some_and(|url| *url != address) {
@@ -156,7 +159,17 @@ pub(super) async fn connect(
     let profile = located.and_then(Located::profile).map(str::to_owned);
     let credentials_source = located.map(ToString::to_string);
     let port = Arc::new(port);
-    Ok(Connection { port, caller, endpoint, address, world, profile, credentials_source, _sandbox: sandbox })
+    Ok(Connection {
+        port,
+        caller,
+        endpoint,
+        address,
+        redirected_by,
+        world,
+        profile,
+        credentials_source,
+        _sandbox: sandbox,
+    })
 }
 
 /// The address that Lightsail is asked at. That of STS is looked at, too: neither may hold a user or password.

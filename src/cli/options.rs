@@ -13,6 +13,7 @@ use super::signals::DRAIN_TIMEOUT;
 use crate::domain::Policy;
 use crate::execute::control::Limits;
 use crate::execute::rate::RateCap;
+use crate::lightsail::address::without_secrets;
 
 /// Settings of a session.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -141,7 +142,7 @@ impl SessionOptions {
         put("drain_timeout", self.drain_timeout.map(duration_text));
         put("profile", self.profile.clone());
         put("credentials_timeout", self.credentials_timeout.map(duration_text));
-        put("endpoint_url", self.endpoint_url.clone());
+        put("endpoint_url", self.endpoint_url.as_deref().map(without_secrets));
         put("expect_account", self.expect_account.clone());
         put("region", self.region.clone());
         put("checkpoint_to", self.checkpoint_to.as_ref().map(|path| path.display().to_string()));

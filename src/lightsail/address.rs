@@ -132,6 +132,17 @@ fn trouble(url: &str) -> Option<Trouble> {
     (!usable).then_some(Trouble::NoAddress)
 }
 
+/// An address as it may be kept: without user, password, query and fragment, any of which may hold a secret.
+#[must_use]
+pub fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let sign = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{sign}{host}{path}")
+}
+
 /// Why an address that the command line names cannot be used.
 #[must_use]
 pub fn refused_flag(url: &str) -> Option<AwsConfigError> {
@@ -159,6 +170,20 @@ enum Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_kept_without_what_may_be_secret() {
+        for (url, kept) in [
+            ("http://127.0.0.1:1/base/", "http://127.0.0.1:1/base/"),
+            ("https://host/base?token=hunter2", "https://host/base"),
+            ("https://host?token=a@b/c", "https://host"),
+            ("https://host/a#hunter2", "https://host/a"),
+            ("https://user:hunter2@host:8443/a@b", "https://host:8443/a@b"),
+            ("user:hunter2@host/x", "host/x"),
+        ] {
+            assert_eq!(without_secrets(url), kept, "{url}");
+        }
+    }
 
     #[test]
     fn an_address_with_a_user_is_never_used() {

@@ -54,6 +54,9 @@ pub(super) struct Run {
 /// Why nothing follows in a run that never began: it cannot be resumed either.
 pub(super) const CLOSED: &str = "the run was closed before anything was sent";
 
+/// Why nothing follows in a run that a person gave up: no session goes on with it.
+pub(super) const ABANDONED: &str = "the run was abandoned";
+
 impl Run {
     /// Asks for a key pair whose hash two rows have. No other row has asked for the same one: a plan has it once.
     pub(super) fn ask(&mut self, row: u64, name: &str, region: &str) -> Result<(), Trouble> {
@@ -172,7 +175,7 @@ impl Run {
                         abandoned.outcomes
                     )));
                 }
-                self.ended = Some("the run was abandoned");
+                self.ended = Some(ABANDONED);
             }
             Event::Observed(seen) if matches!(seen.source, Source::GetKeyPairs | Source::GetInstances) => {
                 self.listings.push(seq);
@@ -241,7 +244,7 @@ impl Run {
                     target.account, target.region
                 )));
             }
-            if !named.insert(&target.region) {
+            if !named.insert((&target.account, &target.region)) {
                 return Err("it says twice that a target stopped".into());
             }
         }

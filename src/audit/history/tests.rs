@@ -1,5 +1,7 @@
 //! Whole lives of two small runs, and each of them with one thing in it that cannot be: it is told where that is.
 
+mod ends;
+
 use serde_json::{Value, json};
 
 use super::*;

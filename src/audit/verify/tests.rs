@@ -158,6 +158,26 @@ fn a_checkpoint_among_the_entries_is_of_those_before_it() {
 }
 
 #[test]
+fn a_session_goes_on_from_what_is_before_it() {
+    let mut work = work(true);
+    (0..3).for_each(|_| work.tree.push(leaf_hash(&[])));
+    let (root, other) = (base64(&work.tree.root()), base64(&leaf_hash(&[])));
+    let run = "0198c0de-0000-7000-8000-000000000001";
+    let mut said = |from: serde_json::Value| {
+        let mut opened = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+                                 "sandbox": false, "settings": {}, "settings_sha256": "" });
+        if !from.is_null() {
+            opened["continues_from"] = from;
+        }
+        work.check_inner(&entry(3, Some(run), "session_opened", opened).event)
+    };
+    assert_eq!(said(json!(root)), Ok(()));
+    assert_eq!(said(json!(null)), Ok(()));
+    let forged = Trouble::Root { what: "all entries", expected: other.clone(), found: root };
+    assert_eq!(said(json!(other)), Err(forged));
+}
+
+#[test]
 fn a_row_that_is_not_there_is_called_so() {
     assert_eq!((text(None), text(Some("{}".into()))), ("no such row".to_owned(), "{}".to_owned()));
 }
