@@ -7,7 +7,7 @@
 //!              └─ again until finished          model: I1, I3 to I10 at each request, each entry, and at the end
 //!
 //!   Then, in one life of six, another run over the same names, some of them re-created; and between sessions, sometimes,
-//!   an older copy of the journal.
+//!   an older copy of the journal. In some lives, requests without an answer are delivered as long as their signature lives.
 //! ```
 //!
 //! `KEYBATCH_SEEDS=1000000 cargo test --release --test simulation lives` goes through more of them, and

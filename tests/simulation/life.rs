@@ -43,6 +43,8 @@ pub(crate) struct Tally {
     pub(crate) restored: u64,
     /// Sessions in which one of several regions refused everybody.
     pub(crate) alone: u64,
+    /// Requests that were delivered after they had to be dead.
+    pub(crate) ghosts: u64,
     pub(crate) sessions: u64,
     pub(crate) deaths: u64,
     pub(crate) failed_commits: u64,
@@ -58,6 +60,7 @@ impl Tally {
         self.runs += other.runs;
         self.restored += other.restored;
         self.alone += other.alone;
+        self.ghosts += other.ghosts;
         self.sessions += other.sessions;
         self.deaths += other.deaths;
         self.failed_commits += other.failed_commits;
@@ -79,7 +82,7 @@ impl Tally {
 pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
     let mut rng = Rng::with_seed(seed);
     let faults = Faults::draw(&mut rng);
-    let policy = policy(&mut rng);
+    let mut policy = policy(&mut rng);
     let time = Arc::new(SimTime::new());
     let mut world = World::new(rng.fork(), faults.clone(), &policy, log);
     let max_age = SignedDuration::try_from(policy.max_observation_age).unwrap();
@@ -89,7 +92,14 @@ pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
     let plan = crate::plan::draw(&mut rng, &mut world, time.now_us());
     let sim = Arc::new(Mutex::new(Sim { world, ledger: Ledger::default(), max_age }));
     // What was added later draws from a source of its own, so that seeds which once failed go on as they did.
-    let more = more.then(|| Rng::with_seed(!seed));
+    let mut more = more.then(|| Rng::with_seed(!seed));
+    // Only the machine's own clock says how old a signature is: where it is set, nobody can wait for that.
+    if let Some(rng) = more.as_mut().filter(|_| faults.jump == 0 && !faults.is_quiet())
+        && rng.u32(0..4) == 0
+    {
+        policy.signature_life = Duration::from_secs([60, 300][rng.usize(..2)]);
+        sim.lock().unwrap().world.signature_life = Us::try_from(policy.signature_life.as_micros()).unwrap();
+    }
     let drawn = faults.clone();
     let (manifests, tally, sessions) = (vec![0], Tally::default(), 0);
     let mut life = Course { seed, rng, more, faults, drawn, policy, time, sim, plan, manifests, sessions, tally };
@@ -366,6 +376,10 @@ impl Course {
         tally.reads = sim.world.reads;
         tally.entries = sim.ledger.bodies.len() as u64;
         tally.gaps = u64::from(sim.world.gaps);
+        let dead_after = sim.world.dead_after;
+        let late = |request: &&crate::world::Request| request.last_event > request.sent + dead_after;
+        let requests = sim.world.requests.iter();
+        tally.ghosts = requests.filter(|request| sim.world.is_ghost(request)).filter(late).count() as u64;
         sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| tally.outcomes.add(outcome));
         Life {
             broken: std::mem::take(&mut sim.world.broken),

@@ -233,7 +233,9 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
                 request.last_event <= resource.last_same
                     || request.delivered.is_some_and(Class::is_refusal_before_execution)
             });
-            !ours && seen_last && removed.is_none_or(|(at, _)| at >= resource.last_same)
+            // A ghost may still act: what was seen is true of the moment at which it was seen.
+            let haunted = requests().any(|request| sim.world.is_ghost(request));
+            (!ours || haunted) && seen_last && removed.is_none_or(|(at, _)| at >= resource.last_same)
         }
         (Outcome::InDoubt, Evidence::Tried) => !row.attempts.is_empty() || !row.lost.is_empty(),
         _ => false,
@@ -284,7 +286,9 @@ pub(crate) fn at_the_end(sim: &mut Sim, quiet: bool) {
         let removed_by_us = matches!(resource.original_removed, Some((_, By::Us(_))));
         let holds = match outcome {
             Outcome::Deleted | Outcome::Gone => resource.original_removed.is_some(),
-            Outcome::Failed => !removed_by_us || requests().any(|request| is_unsearchable(row, request)),
+            Outcome::Failed => {
+                !removed_by_us || requests().any(|request| is_unsearchable(row, request) || sim.world.is_ghost(request))
+            }
             Outcome::Absent => !removed_by_us,
             Outcome::Skipped => {
                 let was_changed = resource.original_removed.is_some() && !removed_by_us;

@@ -121,6 +121,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) attempt_timeout: Us,
     pub(crate) dead_after: Us,
+    /// For how long after it left the service accepts a request that something held up on its way; nothing does, where it is 0.
+    pub(crate) signature_life: Us,
     /// How long after its start was written a request may leave.
     pub(crate) start_limit: Us,
     pub(crate) resources: Vec<Resource>,
@@ -163,6 +165,7 @@ impl World {
             whole_seconds: rng.bool(),
             attempt_timeout: us(policy.attempt_timeout),
             dead_after: us(policy.attempt_time().dead_after()),
+            signature_life: 0,
             start_limit: us(policy.attempt_time().start_limit()),
             rng,
             faults,
@@ -217,6 +220,11 @@ impl World {
     /// The requests that the run which works sent for a resource.
     pub(crate) fn of_run(&self, index: usize) -> impl Iterator<Item = &Request> {
         self.resources[index].requests.iter().map(|number| &self.requests[*number])
+    }
+
+    /// Whether a request may take effect after it must be dead.
+    pub(crate) fn is_ghost(&self, request: &Request) -> bool {
+        self.signature_life > 0 && request.fate == Fate::Silent
     }
 
     pub(crate) fn find(&self, region: &str, name: &str) -> Option<usize> {
@@ -322,6 +330,8 @@ impl World {
         let dead = now + self.dead_after - 100 * MS;
         let timeout = now + self.attempt_timeout;
         let arrives = match fate {
+            // A ghost: something on the way held it, and delivers it whether or not its client still lives.
+            Fate::Silent if self.signature_life > 0 => self.rng.i64(now..now + self.signature_life),
             Fate::Silent => self.rng.i64(now..dead),
             _ => (now + there).min(dead),
         };
