@@ -115,6 +115,15 @@ fn the_prompt_on_a_terminal() {
         assert!(!said.contains("error") && (code == 0) != said.contains("declined: nothing was deleted"), "{said}");
         assert!(said.contains("127.0.0.1"), "the endpoint is shown\n{said}");
         assert!(said.contains("planning: 0 key pairs seen"), "nobody is left waiting in silence\n{said}");
+        // A plan that was declined is not in the journal (seen: 1.5 MB for 2,500 rows); one that was confirmed is shown with its root.
+        let intents = bench.query("SELECT count(*) AS rows FROM intents")[0]["rows"].clone();
+        assert_eq!(intents, if code == 0 { 3 } else { 0 }, "{said}");
+        assert_eq!(said.contains("checkpoint of the sealed plan"), code == 0, "{said}");
+        bench.verify().exits(0);
+        if code == 10 {
+            bench.run(&bench.manifest(&names), &[]).exits(0);
+            assert!(bench.world.state().keys.is_empty(), "a later run is confirmed");
+        }
     }
 }
 

@@ -25,7 +25,9 @@ pub(super) async fn confirm(
 ) -> Result<Option<&'static str>, CliError> {
     let deletes = plan.sealed.deletes;
     describe(plan, connection).iter().for_each(|line| context.ui.talk(line));
-    context.ui.talk(format!("plan      {}", plan.sealed.plan_root));
+    if !plan.sealed.plan_root.is_empty() {
+        context.ui.talk(format!("plan      {}", plan.sealed.plan_root));
+    }
     if let Some(confirmed_by) = judge(plan, yes, confirm)? {
         return Ok(Some(confirmed_by));
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -34,7 +35,7 @@ use crate::journal::sqlite::stage::Stage;
 use crate::manifest::{self, Faults, Ingested};
 use crate::plan::guard::{IfInUse, StagedRow};
 use crate::plan::stage::{StageError, compare_twins, stage_manifest};
-use crate::plan::{PlanError, Planner, Tally};
+use crate::plan::{Plan, PlanError, Planner, Tally};
 use crate::sandbox::World;
 
 /// Delete the key pairs that a manifest names
@@ -310,32 +311,22 @@ async fn execute(
         tally: Arc::clone(&tally),
     };
     let planning = Planning::start(&context.ui, staged.ingested.rows, session.sandbox, tally);
-    let planned = planning.during(|line| context.ui.talk(line), planner.plan(&mut staged.stage));
-    let planned = tokio::select! {
-        planned = planned => planned,
-        limit = session.over() => {
-            let detail = format!("while planning, because --max-duration {limit:?} is over");
-            return session.stop_planning(StoppedBy::MaxDuration, detail).await;
-        }
-        () = session.signals.first.cancelled() => {
-            return session.stop_planning(StoppedBy::Signal, "by a signal, while planning".into()).await;
-        }
+    // What a person is asked about is recorded once it is confirmed: declining leaves no plan behind.
+    let asks = !args.yes && args.confirm.is_none() && !args.dry_run;
+    let planned =
+        async { if asks { planner.draft(&mut staged.stage).await } else { planner.plan(&mut staged.stage).await } };
+    let planned = planning.during(|line| context.ui.talk(line), planned);
+    let plan = match to_its_end(session, planned).await? {
+        ControlFlow::Continue(plan) => plan,
+        ControlFlow::Break(exit) => return Ok(exit),
     };
-    let plan = match planned {
-        Ok(plan) => plan,
-        Err(PlanError::Journal(error)) => return Err(error.into()),
-        Err(error) => {
-            let why = if matches!(error, PlanError::Refused { .. }) { "refused" } else { "failed" };
-            return Err(session.give_up(why, plan_error(&error)).await);
-        }
-    };
-    drop(staged.stage);
     if args.dry_run {
         dry_run::print(&plan, &connection, session).await?;
         return confirm::judge(&plan, args.yes, args.confirm).map(|_| Exit::Success);
     }
-    let checkpoint = session.open.journal.checkpoint(Some(session.run)).await?;
-    print_checkpoint(context, "of the sealed plan", &checkpoint);
+    if !asks {
+        show_sealed(session).await?;
+    }
     let confirmed = tokio::select! {
         confirmed = confirm::confirm(context, &plan, &connection, args.yes, args.confirm) => confirmed,
         () = session.signals.first.cancelled() => {
@@ -347,6 +338,18 @@ async fn execute(
         Ok(None) => return session.decline().await,
         Err(error) => return Err(session.give_up("refused", error).await),
     };
+    let plan = if asks {
+        let sealed = match to_its_end(session, planner.seal(&mut staged.stage, &plan)).await? {
+            ControlFlow::Continue(plan) => plan,
+            ControlFlow::Break(exit) => return Ok(exit),
+        };
+        context.ui.talk(format!("plan      {}", sealed.sealed.plan_root));
+        show_sealed(session).await?;
+        sealed
+    } else {
+        plan
+    };
+    drop(staged.stage);
     let started = RunStarted {
         plan_root: plan.sealed.plan_root.clone(),
         deletes: plan.sealed.deletes,
@@ -368,6 +371,38 @@ async fn execute(
         work.push((target, lane));
     }
     session.work(policy, &plan.sealed, work, &BTreeMap::new()).await
+}
+
+/// Plans, unless something ends the session first; then the run is closed.
+async fn to_its_end(
+    session: &Session<'_>,
+    planned: impl Future<Output = Result<Plan, PlanError>>,
+) -> Result<ControlFlow<Exit, Plan>, CliError> {
+    let planned = tokio::select! {
+        planned = planned => planned,
+        limit = session.over() => {
+            let detail = format!("while planning, because --max-duration {limit:?} is over");
+            return session.stop_planning(StoppedBy::MaxDuration, detail).await.map(ControlFlow::Break);
+        }
+        () = session.signals.first.cancelled() => {
+            let stopped = session.stop_planning(StoppedBy::Signal, "by a signal, while planning".into());
+            return stopped.await.map(ControlFlow::Break);
+        }
+    };
+    match planned {
+        Ok(plan) => Ok(ControlFlow::Continue(plan)),
+        Err(PlanError::Journal(error)) => Err(error.into()),
+        Err(error) => {
+            let why = if matches!(error, PlanError::Refused { .. }) { "refused" } else { "failed" };
+            Err(session.give_up(why, plan_error(&error)).await)
+        }
+    }
+}
+
+async fn show_sealed(session: &Session<'_>) -> Result<(), CliError> {
+    let checkpoint = session.open.journal.checkpoint(Some(session.run)).await?;
+    print_checkpoint(session.context, "of the sealed plan", &checkpoint);
+    Ok(())
 }
 
 /// Refuses to begin what only a person could confirm where there is none.

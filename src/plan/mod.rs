@@ -1,6 +1,7 @@
 //! The plan: every row of the manifest joined with what the inventory says, judged by the guards, recorded in order
 //! and sealed with a root. After that there are no choices left. Only reads are sent.
 
+mod draft;
 mod fingerprint;
 pub mod guard;
 mod observe;
@@ -152,6 +153,9 @@ pub enum PlanError {
         /// The first of them.
         notes: Vec<(u64, String, Note)>,
     },
+    /// What was staged is not what was confirmed.
+    #[error("the plan is another one than the one that was confirmed")]
+    Changed,
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -163,6 +167,14 @@ impl<L: Lightsail> Planner<L> {
     /// # Errors
     /// As [`PlanError`] says; nothing but reads was sent.
     pub async fn plan(&self, stage: &mut Stage) -> Result<Plan, PlanError> {
+        let targets = self.observe_all(stage).await?;
+        let plan = self.record(stage, targets).await?;
+        self.probe_first(&plan).await?;
+        Ok(plan)
+    }
+
+    /// Reads what there is of all targets, and refuses what a guard refuses.
+    async fn observe_all(&self, stage: &mut Stage) -> Result<Vec<TargetInventory>, PlanError> {
         // All targets at once: each has a rate of its own, and the slowest alone decides how long it takes.
         let readings = Unacknowledged::new(self.journal.clone(), READINGS_AHEAD);
         let shared = Observing { stage: Mutex::new(&mut *stage), readings };
@@ -170,12 +182,15 @@ impl<L: Lightsail> Planner<L> {
         shared.readings.flush().await?;
         let targets = observed?;
         self.refuse(stage).await?;
-        let plan = self.record(stage, targets).await?;
+        Ok(targets)
+    }
+
+    async fn probe_first(&self, plan: &Plan) -> Result<(), PlanError> {
         for lane in &self.lanes {
             let first = plan.first.iter().filter(|(_, region)| *region == lane.target.region);
             self.probe(lane, first.map(|(name, _)| name.as_str()).take(PROBES)).await?;
         }
-        Ok(plan)
+        Ok(())
     }
 
     /// Reads one of these key pairs: whoever may not do that could settle nothing, so nothing is deleted. One alone may be
@@ -240,21 +255,7 @@ impl<L: Lightsail> Planner<L> {
 
     /// Records an intent for each row, and the seal.
     async fn record(&self, stage: &mut Stage, mut targets: Vec<TargetInventory>) -> Result<Plan, PlanError> {
-        let mut plan = Plan {
-            sealed: PlanSealed {
-                plan_root: String::new(),
-                rows: 0,
-                deletes: 0,
-                skips: 0,
-                absents: 0,
-                targets: Vec::new(),
-            },
-            first: Vec::new(),
-            notes: Vec::new(),
-            note_counts: BTreeMap::new(),
-            recreated: Vec::new(),
-            there: BTreeMap::new(),
-        };
+        let mut plan = Plan::empty();
         let mut tree = Frontier::default();
         let written = Unacknowledged::new(self.journal.clone(), PAGES_AHEAD);
         let mut page = self.intents(stage, 0).await?;
