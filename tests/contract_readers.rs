@@ -249,6 +249,17 @@ fn an_orderly_end_leaves_one_file() {
     bench.keybatch(&["resume"]).exits(0);
     assert!(!beside("-wal") && !beside("-shm"));
     assert_eq!(files(&bench), [""]);
+    // Nor does anything stay that ends before its session began (until 0.1.0 an empty log and its index did).
+    let manifest = bench.manifest(&names);
+    for (ended, code) in [
+        (bench.run(&bench.manifest(&["other"]), &["--profile", "nobody"]), 9),
+        (bench.run(&manifest, &[]), 4),
+        (bench.keybatch(&["resume", "ffffffff"]), 2),
+        (bench.keybatch(&["abandon", "latest", "--because", "it is over"]), 4),
+    ] {
+        let ended = ended.exits(code);
+        assert!(!beside("-wal") && !beside("-shm"), "{ended}");
+    }
 }
 
 /// A reader that stays open through the end keeps the log in use: the end says which files belong together, and together

@@ -1,5 +1,6 @@
 //! `keybatch abandon`: give a run up, once what was asked for is settled.
 
+use super::closer::Closer;
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
@@ -51,14 +52,16 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     }
     let checkpoint_to = args.options.checkpoint_to.as_deref();
     let rollback = RollbackOptions { accept_rollback: args.accept_rollback, because: Some(args.because.clone()) };
+    let closer = Closer::default();
     let gave_up = async {
         let open = OpenJournal::open(context, "abandon", &context.journal, checkpoint_to, &rollback).await?;
+        closer.hold(&open);
         let record = crate::audit::runs::resolve(&open.reader, &args.run).await?;
         refuse_ended(&record)?;
         let resumed = Resumed { record, connection: None, because: Some(args.because.clone()) };
         go_on_with(&args.options, context, signals.clone(), open, began, resumed).await
     };
-    tokio::select! {
+    let ended = tokio::select! {
         // Once the run is at hand, it says by itself what was sent.
         result = gave_up => result.map_err(|error| error.sent(Sent::Reads)),
         () = signals.before_a_session() => {
@@ -66,7 +69,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
             let stopped_by = Some(StopWord::Signal);
             Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(context) }))
         }
-    }
+    };
+    closer.close(&signals).await;
+    ended
 }
 
 /// Only a run that could be resumed can be abandoned.

@@ -6,7 +6,8 @@
 mod abandon;
 mod again;
 mod checkpoints;
-pub mod code;
+pub mod closer;
+mod code;
 mod completions;
 mod confirm;
 mod connect;

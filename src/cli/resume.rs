@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::again::only_unfinished;
+use super::closer::Closer;
 use super::code::Code;
 use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, Sent};
@@ -63,11 +64,13 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         return nothing(context);
     }
     let checkpoint_to = args.options.checkpoint_to.as_deref();
+    let closer = Closer::default();
     let went_on = async {
         let open = OpenJournal::open(context, "resume", &context.journal, checkpoint_to, &args.rollback).await?;
+        closer.hold(&open);
         go_on(&args, context, signals.clone(), open, began).await
     };
-    tokio::select! {
+    let ended = tokio::select! {
         // Once the run goes on, it says by itself what was sent.
         result = went_on => result.map_err(|error| error.sent(Sent::Reads)),
         // And it listens to signals by itself.
@@ -76,7 +79,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
             let stopped_by = Some(StopWord::Signal);
             Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(context) }))
         }
-    }
+    };
+    closer.close(&signals).await;
+    ended
 }
 
 /// A run is named, and there is no journal.

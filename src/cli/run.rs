@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use super::again::{self, Admitted, AgainArgs, Place};
+use super::closer::Closer;
 use super::code::Code;
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
 use super::error::{CliError, Details, NOT_BEGUN, Sent};
@@ -145,11 +146,13 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.path().join("journal.db"));
     let checkpoint_to = args.options.checkpoint_to.as_deref().filter(|_| !args.dry_run);
     let run = RunId(Uuid::now_v7());
+    let closer = Closer::default();
     let worked = async {
         let open = OpenJournal::open(context, "run", &journal_path, checkpoint_to, &args.rollback).await?;
+        closer.hold(&open);
         work(&args, context, policy, input, &journal_path, open, run, signals.clone()).await
     };
-    tokio::select! {
+    let ended = tokio::select! {
         // Behind the confirmation, the work says by itself what was sent.
         result = worked => result.map_err(|error| error.sent(Sent::Reads)),
         // Behind the confirmation, the work itself listens to signals.
@@ -159,7 +162,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
             let (state, stopped_by) = (Some(State::Abandoned), Some(StopWord::Signal));
             Ok(say(context, &Summary { state, stopped_by, ..Summary::of_nothing(context) }))
         }
-    }
+    };
+    closer.close(&signals).await;
+    ended
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call, from the function above, which reads as one with it")]

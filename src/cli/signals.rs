@@ -137,6 +137,11 @@ impl Signals {
         }
     }
 
+    /// Whether a session began.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.opened.is_cancelled()
+    }
+
     /// What the first signal stops, once there is something.
     pub(super) fn control(&self) -> Option<Arc<Control>> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,0 +1,35 @@
+//! Leaves one file behind also where a command ends before its session has begun.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::session::OpenJournal;
+use super::signals::Signals;
+use crate::journal::Journal;
+use crate::journal::sqlite::SqliteReader;
+
+/// How long is waited for a disk that does not answer; what it has is safe without that.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Closes a journal whose session never began: the credentials are missing, a guard refuses, a signal comes. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Closer(Arc<OnceLock<(Journal, SqliteReader)>>);
+
+impl Closer {
+    /// From now on, this is what there is to close.
+    pub(super) fn hold(&self, open: &OpenJournal) {
+        let _first = self.0.set((open.journal.clone(), open.reader.clone()));
+    }
+
+    /// Closes it, unless a session began, which does that by itself.
+    pub(super) async fn close(&self, signals: &Signals) {
+        let Some((journal, reader)) = self.0.get().filter(|_| !signals.is_handed_over()) else { return };
+        let closed = async {
+            reader.release().await;
+            journal.clone().close().await
+        };
+        if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, closed).await {
+            tracing::debug!(%error, "the journal was closed before, or cannot be");
+        }
+    }
+}
