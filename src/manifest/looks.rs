@@ -102,13 +102,30 @@ pub(super) fn looks(value: &str, header: &str, hinted: Option<Meaning>) -> Optio
     if value.len() < 2 || value.len() > MAX_BYTES {
         return None;
     }
-    by_value(value, header).or_else(|| by_header(value, hinted?))
+    by_value(value, header).or_else(|| by_parts(value)).or_else(|| by_header(value, hinted?))
+}
+
+/// What an object or a list in one cell has in it: exporters write `location` as JSON, as a Python dictionary, or as a
+/// hash table of PowerShell. Text in which a region is merely mentioned is neither.
+fn by_parts(value: &str) -> Option<Looks> {
+    if value.starts_with(['{', '@', '(', '<']) {
+        let mut parts = value.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')).filter_map(code);
+        let first = parts.next()?;
+        return Some(if parts.any(|part| part == Looks::Region) { Looks::Region } else { first });
+    }
+    let mut parts = value.split([';', ',', '|', ' ']).filter(|part| !part.is_empty());
+    let first = code(parts.next()?)?;
+    parts.all(|part| code(part).is_some()).then_some(first)
 }
 
 fn by_value(value: &str, header: &str) -> Option<Looks> {
     match value.as_bytes()[0] {
         b'a' | b'A' if begins(value, "arn:aws") => {
             return value.get(3..)?.to_ascii_lowercase().contains(":lightsail:").then_some(Looks::LightsailArn);
+        }
+        // The end of an ARN.
+        b'K' if value.strip_prefix("KeyPair/").is_some_and(|id| id.len() == 36 && id.split('-').count() == 5) => {
+            return Some(Looks::LightsailArn);
         }
         first if !first.is_ascii_alphanumeric() => return None,
         _ => {}
@@ -248,7 +265,9 @@ fn by_header(value: &str, hinted: Meaning) -> Option<Looks> {
     let found = match hinted {
         Meaning::Region => {
             let lower = value.to_ascii_lowercase().replace(['_', ' '], "-");
-            if CITIES.contains(&value.to_ascii_lowercase().as_str()) || is_region(&lower) {
+            // PowerShell 5 writes an object's type and loses what it holds.
+            let lost = begins(value, "Amazon.Lightsail.Model.") || begins(value, "System.");
+            if lost || CITIES.contains(&value.to_ascii_lowercase().as_str()) || is_region(&lower) {
                 Looks::Region
             } else {
                 let zone = lower.strip_suffix(|c: char| c.is_ascii_lowercase())?;
@@ -308,6 +327,14 @@ mod tests {
             ("US East (N. Virginia)", Looks::Region),
             ("South America (São Paulo)", Looks::Region),
             ("São Paulo (sa-east-1)", Looks::Region),
+            // As PowerShell 7, pandas and jq write the API's `location`; and lists.
+            ("@{availabilityZone=all; regionName=eu-central-1}", Looks::Region),
+            ("@{availabilityZone=eu-central-1a; regionName=eu-central-1}", Looks::Region),
+            ("{'availabilityZone': 'all', 'regionName': 'eu-central-1'}", Looks::Region),
+            ("{\"availabilityZone\":\"all\",\"regionName\":\"eu-central-1\"}", Looks::Region),
+            ("us-east-1;eu-west-1", Looks::Region),
+            ("us-east-1, eu-west-1", Looks::Region),
+            ("KeyPair/05859e3d-331d-48ba-9034-0123456789ab", Looks::LightsailArn),
             ("us-east-1a", Looks::Zone),
             ("Virginia, Zone A (us-east-1a)", Looks::Zone),
             ("us-west-2-lax-1a", Looks::Zone),
@@ -329,6 +356,7 @@ mod tests {
     fn values_that_look_like_guards_where_the_name_hints_at_it() {
         for (header, value, expected) in [
             ("Location", "Frankfurt", Looks::Region),
+            ("Location", "Amazon.Lightsail.Model.ResourceLocation", Looks::Region),
             ("zone", "xx-new-area-1", Looks::Region),
             ("AWS Account ID", "111122223333", Looks::AccountId),
             ("account", "1111-2222-3333", Looks::AccountId),
@@ -357,7 +385,8 @@ mod tests {
             ("requestId", "b8026ed14f97a35c20ee710bc9863dfa"),
             ("uuid", "05859e3d-331d-48ba-9034-0123456789ab"),
             ("location.availabilityZone", "all"),
-            ("Location", "Amazon.Lightsail.Model.ResourceLocation"),
+            ("note", "{see: ticket}"),
+            ("pair", "KeyPair/of-amelie"),
             ("supportCode", "621200000000/runner-01"),
             ("role", "arn:aws:iam::111122223333:role/x"),
             ("TIMESTAMP", "2026-11-12 07:28:08.338160"),
