@@ -256,8 +256,10 @@ fn an_orderly_end_leaves_one_file() {
         (bench.run(&manifest, &[]), 4),
         (bench.keybatch(&["resume", "ffffffff"]), 2),
         (bench.keybatch(&["abandon", "latest", "--because", "it is over"]), 4),
+        (bench.keybatch(&["abandon", "ffffffff", "--because", "it is over"]), 2),
     ] {
         let ended = ended.exits(code);
+        assert!(ended.stderr.contains("nothing was sent"), "{ended}");
         assert!(!beside("-wal") && !beside("-shm"), "{ended}");
     }
 }
@@ -381,6 +383,14 @@ fn a_dumped_copy_is_named() {
     bench.move_journal(copy);
     let done = bench.verify().exits(7);
     assert!(done.stdout.contains(".dump") && done.stdout.contains("VACUUM INTO"), "{done}");
+    // No session repairs what `verify` convicts (seen: a refused one set both marks, and `verify` found nothing any more).
+    let before = std::fs::read(bench.journal()).unwrap();
+    for refused in [bench.keybatch(&["resume"]), bench.run(&bench.manifest(&["other"]), &[])] {
+        let refused = refused.exits(9);
+        assert!(refused.stderr.contains("made with .dump") && refused.stderr.contains("nothing was sent"), "{refused}");
+    }
+    assert!(std::fs::read(bench.journal()).unwrap() == before, "it was changed");
+    bench.verify().exits(7);
 }
 
 /// Neither TMPDIR nor the place of the journal can be written, nor do the system's own directories help: what is named is

@@ -180,6 +180,14 @@ async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing:
     let others: i64 = row.try_get(1).map_err(JournalError::sql)?;
     // A process that died while it made the journal leaves a database without the mark: with our tables, or with none.
     let half_made = id == "0" && (entries == 1 || others == 0);
+    // But one that has entries was copied without its mark, or altered: that is for `verify` to say, and not to be repaired.
+    if writing && half_made && entries == 1 && has_entries(connection).await? {
+        return Err(unusable(
+            "it has entries, but not the mark of a journal, as in a copy made with .dump; see what verify says of it, and \
+             make copies with .backup or VACUUM INTO"
+                .into(),
+        ));
+    }
     if id != APPLICATION_ID.to_string() && !half_made {
         return Err(unusable("it is a database, but not a keybatch journal".into()));
     }
@@ -195,6 +203,11 @@ async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing:
         )));
     }
     Ok(())
+}
+
+async fn has_entries(connection: &mut SqliteConnection) -> Result<bool, JournalError> {
+    let row = sqlx::query("SELECT EXISTS (SELECT 1 FROM entry)").fetch_one(connection).await;
+    row.and_then(|row| row.try_get(0)).map_err(JournalError::sql)
 }
 
 /// The format that the first entry names, if there is one that can be read. Damage is for `verify` to find.
