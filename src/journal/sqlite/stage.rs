@@ -2,6 +2,8 @@
 //! million rows take no more memory than a hundred. Nothing in it outlives the process.
 
 use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -202,9 +204,25 @@ impl Stage {
     /// Where the directory cannot be written; so for every method here.
     pub async fn create(directory: &Path, name: &str) -> Result<Self, JournalError> {
         let path = directory.join(format!(".{name}.stage"));
+        // It holds the manifest's rows: nobody else may read it, and nothing of it stays, whatever fails.
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(JournalError::sql)?;
+        let made = Self::make(&path).await;
+        std::fs::remove_file(&path).map_err(JournalError::sql)?;
+        let (regions, known_regions) = Default::default();
+        Ok(Self {
+            connection: made?,
+            regions,
+            known_regions,
+            names_account: false,
+            has_used: false,
+            has_twins: true,
+            has_known: false,
+        })
+    }
+
+    async fn make(path: &Path) -> Result<SqliteConnection, JournalError> {
         let mut connection = SqliteConnectOptions::new()
-            .filename(named(&path))
-            .create_if_missing(true)
+            .filename(named(path))
             .journal_mode(SqliteJournalMode::Off)
             .synchronous(SqliteSynchronous::Off)
             .pragma("cache_size", "-8192")
@@ -214,17 +232,7 @@ impl Stage {
             .await
             .map_err(JournalError::sql)?;
         sqlx::raw_sql(SCHEMA).execute(&mut connection).await.map_err(JournalError::sql)?;
-        std::fs::remove_file(&path).map_err(JournalError::sql)?;
-        let (regions, known_regions) = Default::default();
-        Ok(Self {
-            connection,
-            regions,
-            known_regions,
-            names_account: false,
-            has_used: false,
-            has_twins: true,
-            has_known: false,
-        })
+        Ok(connection)
     }
 
     /// Adds rows, in the order of their numbers.
@@ -480,6 +488,12 @@ mod tests {
     async fn nothing_stays_behind_and_what_is_replaced_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let mut stage = Stage::create(directory.path(), "name").await.unwrap();
+        use std::os::unix::fs::PermissionsExt as _;
+        // Nobody else may read it while it is open, and no name leads to it.
+        let opened = std::fs::read_dir("/proc/self/fd").unwrap().map(|fd| fd.unwrap().path());
+        let ours = opened.filter(|fd| std::fs::read_link(fd).is_ok_and(|to| to.starts_with(directory.path())));
+        let modes: Vec<_> = ours.map(|fd| std::fs::metadata(fd).unwrap().permissions().mode() & 0o777).collect();
+        assert_eq!(modes, [0o600]);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         stage.put_rows(&[row(1, "r", "one", Some("theirs")), row(2, "r", "two", Some("ours"))]).await.unwrap();
         stage.index_rows().await.unwrap();
