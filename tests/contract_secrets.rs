@@ -143,6 +143,32 @@ fn no_flag_takes_a_secret() {
     }
 }
 
+/// What an operator says stays in the journal for ever, too: a secret in it is refused by the flag's name, before a journal is
+/// opened, and the value is shown nowhere.
+// SEMANTICS: P53
+#[test]
+fn secrets_in_what_an_operator_says_are_refused() {
+    let mut bench = tracing();
+    let manifest = bench.manifest(&bench.world.keys("key", 1));
+    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let said = format!("AKIAIOSFODNN7EXAMPLE {secret}");
+    let refused = |done: Done, flag: &str| {
+        let done = done.exits(2);
+        assert!(done.stderr.contains(flag) && done.stderr.contains("nothing was sent"), "{done}");
+        assert!(!done.said().contains(&secret[..20]), "{done}");
+    };
+    for flag in ["--reason", "--ticket"] {
+        refused(bench.run(&manifest, &[flag, &said]), flag);
+        refused(bench.keybatch(&["resume", flag, &said]), flag);
+    }
+    refused(bench.run(&manifest, &["--accept-rollback", "--because", &said]), "--because");
+    refused(bench.keybatch(&["resume", "--accept-rollback", "--because", &said]), "--because");
+    refused(bench.keybatch(&["abandon", "latest", "--because", &said]), "--because");
+    bench.set("KEYBATCH_REASON", &said);
+    refused(bench.run(&manifest, &[]), "--reason");
+    assert!(!bench.journal().exists() && bench.world.state().log.is_empty());
+}
+
 /// A private key, or an access key's secret, in a cell of the manifest is a fault that names the column; it is in no entry,
 /// no scratch file, no message, no log, neither where the manifest is refused nor where the row is skipped.
 // SEMANTICS: P53
@@ -159,6 +185,7 @@ fn secrets_in_cells_are_kept_nowhere() {
         ("a key without quotes", format!("spare,us-east-1,\n{pem}\n"), "column 1, `name`"),
         ("a key in broken quotes", format!("spare,us-east-1,x\"{}\",\n", pem.replace('\n', " ")), "quote"),
         ("an access key in one cell", format!("spare,us-east-1,AKIAIOSFODNN7EXAMPLE {secret},x\n"), "column 3, `note`"),
+        ("a secret behind a word", format!("spare,us-east-1,key {secret},x\n"), "column 3, `note`"),
         ("an access key in two", format!("spare,us-east-1,AKIAIOSFODNN7EXAMPLE,{secret}\n"), "column 4, `owner`"),
         ("one cell too many", format!("spare,us-east-1,,,{secret}\n"), "cell 5 of the row"),
         ("the name's place", format!("{secret},us-east-1,,\n"), "column 1, `name`"),

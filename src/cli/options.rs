@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::error::CliError;
+use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::signals::DRAIN_TIMEOUT;
 use crate::domain::Policy;
 use crate::execute::control::Limits;
 use crate::execute::rate::RateCap;
 use crate::lightsail::address::without_secrets;
+use crate::manifest::secret_in;
 
 /// Settings of a session.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -81,6 +82,18 @@ pub(super) struct SessionOptions {
     pub(super) checkpoint_to: Option<PathBuf>,
 }
 
+/// Refuses what must not stay in a journal for ever. The value is neither shown nor kept.
+pub(super) fn refuse_secret(flag: &str, said: Option<&str>) -> Result<(), CliError> {
+    match said.and_then(secret_in) {
+        None => Ok(()),
+        Some(secret) => {
+            Err(CliError::new(Exit::Usage, format!("{flag} holds {secret}, and the journal keeps it for ever"))
+                .sent(Sent::Nothing)
+                .hint("say it without the secret; one that was typed on a command line should be revoked"))
+        }
+    }
+}
+
 impl SessionOptions {
     /// The policy that is meant: `base` with what these options name.
     pub(super) fn policy(&self, base: Policy) -> Result<Policy, CliError> {
@@ -98,6 +111,8 @@ impl SessionOptions {
         if account.is_some_and(|id| id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit())) {
             return Err(CliError::new(Exit::Usage, "--expect-account needs the twelve digits of an account"));
         }
+        refuse_secret("--reason", self.reason.as_deref())?;
+        refuse_secret("--ticket", self.ticket.as_deref())?;
         Ok(policy)
     }
 

@@ -41,7 +41,7 @@ pub use self::meaning::Meaning;
 pub use self::region::{RegionFault, check_region};
 pub use self::row::{CreatedAt, DEFAULT_KEY_PAIR, InvalidRow, Item, KeyPairArn, Row, RowPlace};
 pub use self::scan::{MAX_FIELD_BYTES, MAX_RECORD_BYTES};
-pub use self::secret::Secret;
+pub use self::secret::{Secret, secret_in};
 pub use self::show::{Shown, defuse};
 pub use self::snippet::Place;
 pub use self::trouble::{

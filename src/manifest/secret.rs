@@ -89,8 +89,16 @@ pub(super) fn find(cell: &str, named: Option<Secret>, beside_key_id: bool) -> Op
         return Some(named);
     }
     let told = beside_key_id || named == Some(Secret::AccessKey) || fold(cell).contains("secretaccesskey");
-    let is_secret = |run: &str| is_secret_access_key(run) && (told || run.contains(['/', '+']) && run == cell.trim());
+    // A path has the same characters, but a word of exactly so many is hardly one.
+    let alone = |run: &str| run.contains(['/', '+']) && cell.split_whitespace().any(|word| word == run);
+    let is_secret = |run: &str| is_secret_access_key(run) && (told || alone(run));
     runs.any(is_secret).then_some(Secret::AccessKey)
+}
+
+/// What secret `text` holds that is no cell of a manifest: what an operator says, and a journal keeps.
+#[must_use]
+pub fn secret_in(text: &str) -> Option<Secret> {
+    find(text, None, has_key_id(text))
 }
 
 /// Whether `text` begins a private key without ending it: the lines that follow belong to it.
