@@ -57,7 +57,8 @@ async fn a_run_is_shown_by_any_of_its_names() {
     place.filled().await;
     let full = "0198c0de-0000-7000-8000-000000000001";
     let whole = data(&place, &["show", full]);
-    for expected in ["SANDBOX run", "not deleted", "row 8 key-8 in doubt", "8 to delete", "sessions 4"] {
+    for expected in ["SANDBOX run", "other outcomes than deleted", "row 8 key-8 in doubt", "8 to delete", "sessions 4"]
+    {
         assert!(whole.contains(expected), "{expected}: {whole}");
     }
     assert!(whole.lines().all(|line| !line.contains('\u{1}')));

@@ -4,7 +4,7 @@ use super::closer::Closer;
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
-use super::options::SessionOptions;
+use super::options::{SessionOptions, refuse_secret};
 use super::resume::{Resumed, go_on_with, missing_journal};
 use super::rollback::RollbackOptions;
 use super::session::OpenJournal;
@@ -40,6 +40,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.region = args.region.clone();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     args.options.policy(Policy::default())?;
+    refuse_secret("--because", Some(&args.because))?;
     if args.because.trim().is_empty() {
         return Err(CliError::new(Exit::Usage, "--because needs a reason").sent(Sent::Nothing));
     }
@@ -56,7 +57,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let gave_up = async {
         let open = OpenJournal::open(context, "abandon", &context.journal, checkpoint_to, &rollback).await?;
         closer.hold(&open);
-        let record = crate::audit::runs::resolve(&open.reader, &args.run).await?;
+        let found = crate::audit::runs::resolve(&open.reader, &args.run).await;
+        let record = found.map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
         refuse_ended(&record)?;
         let resumed = Resumed { record, connection: None, because: Some(args.because.clone()) };
         go_on_with(&args.options, context, signals.clone(), open, began, resumed).await

@@ -1,6 +1,6 @@
 //! Leaves one file behind also where a command ends before its session has begun.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::session::OpenJournal;
@@ -11,9 +11,9 @@ use crate::journal::sqlite::SqliteReader;
 /// How long is waited for a disk that does not answer; what it has is safe without that.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Closes a journal whose session never began: the credentials are missing, a guard refuses, a signal comes. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Closer(Arc<OnceLock<(Journal, SqliteReader)>>);
+/// Closes a journal whose session never began: the credentials are missing, a guard refuses, a signal comes.
+#[derive(Debug, Default)]
+pub(super) struct Closer(OnceLock<(Journal, SqliteReader)>);
 
 impl Closer {
     /// From now on, this is what there is to close.

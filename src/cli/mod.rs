@@ -6,8 +6,8 @@
 mod abandon;
 mod again;
 mod checkpoints;
-pub mod closer;
-mod code;
+mod closer;
+pub mod code;
 mod completions;
 mod confirm;
 mod connect;

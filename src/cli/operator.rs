@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::environment::Environment;
+use crate::lightsail::address::without_user;
 
 /// The login uid of a process that no login began.
 const NO_LOGIN: u32 = u32::MAX;
@@ -63,11 +64,7 @@ pub(super) fn claims(environment: &Environment) -> BTreeMap<String, String> {
 
 /// A claim in bounds, without the user and password that an address may hold.
 fn bounded(value: &str) -> String {
-    let without = value.split_once("://").and_then(|(scheme, rest)| {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit_once('@')?.1;
-        Some(format!("{scheme}://{host}{}", &rest[authority.len()..]))
-    });
+    let without = value.contains("://").then(|| without_user(value));
     without.as_deref().unwrap_or(value).chars().take(CLAIM_CHARS).collect()
 }
 

@@ -9,7 +9,7 @@ use super::code::Code;
 use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
-use super::options::SessionOptions;
+use super::options::{SessionOptions, refuse_secret};
 use super::rollback::RollbackOptions;
 use super::session::{OpenJournal, Session, draft, session_opened};
 use super::signals::Signals;
@@ -45,6 +45,7 @@ pub(super) struct Args {
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
+    refuse_secret("--because", args.rollback.because.as_deref())?;
     args.options.policy(Policy::default())?;
     args.options.make_absolute();
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
@@ -312,7 +313,8 @@ async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> R
         }
         return only_unfinished(runs, context);
     };
-    let record = crate::audit::runs::resolve(&open.reader, named).await?;
+    let found = crate::audit::runs::resolve(&open.reader, named).await;
+    let record = found.map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
     if record.state == "abandoned" {
         let how = if record.started_seq.is_some() { "was abandoned" } else { "was never started" };
         let message = format!("run {} {how}", record.run);

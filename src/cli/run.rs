@@ -16,7 +16,7 @@ use super::code::Code;
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
 use super::error::{CliError, Details, NOT_BEGUN, Sent};
 use super::exit::Exit;
-use super::options::SessionOptions;
+use super::options::{SessionOptions, refuse_secret};
 use super::progress::Planning;
 use super::resume::{already_finished, carry_on};
 use super::rollback::RollbackOptions;
@@ -33,6 +33,7 @@ use crate::journal::JournalError;
 use crate::journal::event::{Event, ManifestIngested, OverrideUsed, RunStarted, RunStopped, SessionClosed};
 use crate::journal::sqlite::RunRecord;
 use crate::journal::sqlite::stage::Stage;
+use crate::lightsail::aws::AwsLightsail;
 use crate::manifest::{self, Faults, Ingested};
 use crate::plan::guard::{IfInUse, StagedRow};
 use crate::plan::stage::{StageError, compare_twins, stage_manifest};
@@ -103,6 +104,11 @@ impl From<InUse> for IfInUse {
 }
 
 impl Args {
+    /// Whether a person is asked at the prompt.
+    fn asks(&self) -> bool {
+        !self.yes && self.confirm.is_none() && !self.dry_run
+    }
+
     /// The settings of this command alone, for the journal.
     fn named(&self) -> Vec<(&'static str, String)> {
         let if_in_use = match self.if_in_use {
@@ -130,6 +136,7 @@ struct Staged {
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
+    refuse_secret("--because", args.rollback.because.as_deref())?;
     let policy = args.options.policy(Policy::default())?;
     args.again.check()?;
     if !args.again.resume {
@@ -316,44 +323,11 @@ async fn execute(
         tally: Arc::clone(&tally),
     };
     let planning = Planning::start(&context.ui, staged.ingested.rows, session.sandbox, tally);
-    // What a person is asked about is recorded once it is confirmed: declining leaves no plan behind.
-    let asks = !args.yes && args.confirm.is_none() && !args.dry_run;
-    let planned =
-        async { if asks { planner.draft(&mut staged.stage).await } else { planner.plan(&mut staged.stage).await } };
-    let planned = planning.during(|line| context.ui.talk(line), planned);
-    let plan = match to_its_end(session, planned).await? {
-        ControlFlow::Continue(plan) => plan,
-        ControlFlow::Break(exit) => return Ok(exit),
-    };
-    if args.dry_run {
-        dry_run::print(&plan, &connection, session).await?;
-        return confirm::judge(&plan, args.yes, args.confirm).map(|_| Exit::Success);
-    }
-    if !asks {
-        show_sealed(session).await?;
-    }
-    let confirmed = tokio::select! {
-        confirmed = confirm::confirm(context, &plan, &connection, args.yes, args.confirm) => confirmed,
-        () = session.signals.first.cancelled() => {
-            return session.stop_planning(StoppedBy::Signal, "by a signal, before the plan was confirmed".into()).await;
-        }
-    };
-    let confirmed_by = match confirmed {
-        Ok(Some(confirmed_by)) => confirmed_by,
-        Ok(None) => return session.decline().await,
-        Err(error) => return Err(session.give_up("refused", error).await),
-    };
-    let plan = if asks {
-        let sealed = match to_its_end(session, planner.seal(&mut staged.stage, &plan)).await? {
-            ControlFlow::Continue(plan) => plan,
+    let (plan, confirmed_by) =
+        match confirmed(args, session, &planner, planning, &mut staged.stage, &connection).await? {
+            ControlFlow::Continue(confirmed) => confirmed,
             ControlFlow::Break(exit) => return Ok(exit),
         };
-        context.ui.talk(format!("plan      {}", sealed.sealed.plan_root));
-        show_sealed(session).await?;
-        sealed
-    } else {
-        plan
-    };
     drop(staged.stage);
     let started = RunStarted {
         plan_root: plan.sealed.plan_root.clone(),
@@ -376,6 +350,55 @@ async fn execute(
         work.push((target, lane));
     }
     session.work(policy, &plan.sealed, work, &BTreeMap::new()).await
+}
+
+/// The sealed plan, and by what it was confirmed; or how the command ends without one.
+async fn confirmed(
+    args: &Args,
+    session: &Session<'_>,
+    planner: &Planner<AwsLightsail>,
+    planning: Planning,
+    stage: &mut Stage,
+    connection: &Connection,
+) -> Result<ControlFlow<Exit, (Plan, &'static str)>, CliError> {
+    let context = session.context;
+    // What a person is asked about is recorded once it is confirmed: declining leaves no plan behind.
+    let asks = args.asks();
+    let planned = async { if asks { planner.draft(stage).await } else { planner.plan(stage).await } };
+    let planned = planning.during(|line| context.ui.talk(line), planned);
+    let plan = match to_its_end(session, planned).await? {
+        ControlFlow::Continue(plan) => plan,
+        ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
+    };
+    if args.dry_run {
+        dry_run::print(&plan, connection, session).await?;
+        return confirm::judge(&plan, args.yes, args.confirm).map(|_| ControlFlow::Break(Exit::Success));
+    }
+    if !asks {
+        show_sealed(session).await?;
+    }
+    let confirmed = tokio::select! {
+        confirmed = confirm::confirm(context, &plan, connection, args.yes, args.confirm) => confirmed,
+        () = session.signals.first.cancelled() => {
+            let stopped = session.stop_planning(StoppedBy::Signal, "by a signal, before the plan was confirmed".into());
+            return stopped.await.map(ControlFlow::Break);
+        }
+    };
+    let confirmed_by = match confirmed {
+        Ok(Some(confirmed_by)) => confirmed_by,
+        Ok(None) => return session.decline().await.map(ControlFlow::Break),
+        Err(error) => return Err(session.give_up("refused", error).await),
+    };
+    if !asks {
+        return Ok(ControlFlow::Continue((plan, confirmed_by)));
+    }
+    let plan = match to_its_end(session, planner.seal(stage, &plan)).await? {
+        ControlFlow::Continue(plan) => plan,
+        ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
+    };
+    session.context.ui.talk(format!("plan      {}", plan.sealed.plan_root));
+    show_sealed(session).await?;
+    Ok(ControlFlow::Continue((plan, confirmed_by)))
 }
 
 /// Plans, unless something ends the session first; then the run is closed.
@@ -412,8 +435,7 @@ async fn show_sealed(session: &Session<'_>) -> Result<(), CliError> {
 
 /// Refuses to begin what only a person could confirm where there is none.
 fn refuse_without_terminal(args: &Args, context: &Context) -> Result<(), CliError> {
-    let asks = !args.yes && args.confirm.is_none() && !args.dry_run;
-    if asks && (!context.environment.stdin_is_terminal || args.manifest.as_os_str() == "-") {
+    if args.asks() && (!context.environment.stdin_is_terminal || args.manifest.as_os_str() == "-") {
         return Err(CliError::new(Exit::Usage, "there is no terminal to ask for a confirmation")
             .code(Code::NoTerminal)
             .sent(Sent::Nothing)

@@ -39,7 +39,7 @@ use crate::journal::event::{
     Event, PlanSealed, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed, SessionOpened,
 };
 use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore, log_in_use};
-use crate::journal::{Draft, Holder, Journal, JournalError, Lock, TargetRecord, WriterOptions};
+use crate::journal::{Draft, EntryStore as _, Holder, Journal, JournalError, Lock, TargetRecord, WriterOptions};
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
 
@@ -87,11 +87,21 @@ impl OpenJournal {
         });
         let store = SqliteStore::open(path).await?;
         let reader = SqliteReader::open(path).await?;
-        let accepted = rollback::admit(context, &reader, checkpoint_to, rollback).await?;
         let (sink, memory) = (Sink::default(), Memory::default());
-        if let Some(path) = checkpoint_to {
-            sink.open(path)?;
-        }
+        let admitted = async {
+            let accepted = rollback::admit(context, &reader, checkpoint_to, rollback).await?;
+            checkpoint_to.map_or(Ok(()), |path| sink.open(path))?;
+            Ok::<_, CliError>(accepted)
+        };
+        let accepted = match admitted.await {
+            Ok(accepted) => accepted,
+            Err(refused) => {
+                reader.release().await;
+                // What cannot be closed in order is left as a crash would leave it.
+                let _closed = store.close().await;
+                return Err(refused);
+            }
+        };
         let writer = WriterOptions {
             clock: Arc::clone(&clock),
             new_journal_id: Uuid::now_v7().to_string(),
@@ -429,7 +439,7 @@ impl Session<'_> {
             Err(error) => self.end_without_journal(&error).await,
             Ok(Some(summary)) => Ok(say(self.context, &summary)),
             Ok(None) => {
-                let message = "the run is not abandoned: what was asked for could not be looked at";
+                let message = "the run is not abandoned: what may have been asked for is not settled for every row";
                 let detail = message.to_owned();
                 match self.end(Some(Stop { by: StoppedBy::Breaker, detail })).await {
                     Err(error) => self.end_without_journal(&error).await,
@@ -437,7 +447,7 @@ impl Session<'_> {
                         let summary = summary.exiting(Exit::Environment);
                         say_to_people(self.context, &summary);
                         let error = CliError::new(Exit::Environment, message).code(Code::Service).sent(Sent::Reads);
-                        Err(error.hint("check network and credentials, and try again").with(summary))
+                        Err(error.hint("resume it, or check network and credentials and try again").with(summary))
                     }
                 }
             }

@@ -226,7 +226,7 @@ fn not_deleted(facts: &RunFacts, ui: &Ui, out: &mut String) {
     if facts.not_deleted.is_empty() {
         return;
     }
-    let _ = writeln!(out, "not deleted");
+    let _ = writeln!(out, "other outcomes than deleted");
     for (index, row) in facts.not_deleted.iter().enumerate() {
         let detail = row.detail.as_deref().map(|detail| format!(": {}", shown(detail))).unwrap_or_default();
         let outcome = ui.painted(&row.outcome, &row.outcome.replace('_', " "));

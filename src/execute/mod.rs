@@ -208,14 +208,18 @@ impl<L: Lightsail> Feeder<L> {
     ) -> Result<bool, JournalError> {
         let mut denied = Vec::new();
         let rollbacks = reader.rollbacks().await?;
-        // Nothing was done before the first session.
-        let passes: &[bool] = if self.shared.resumed { &[true, false] } else { &[false] };
+        let given_up = self.shared.is_given_up;
+        let passes: &[bool] = match self.shared.resumed {
+            // Nothing was done before the first session.
+            false => &[false],
+            // Of rows of which nothing is known, only those are settled for which entries that were lost may have asked.
+            true if given_up && rollbacks.is_empty() => &[true],
+            true => &[true, false],
+        };
         for &touched_only in passes {
             let mut after = 0;
             loop {
-                // Entries that were lost may have asked for rows of which nothing is known.
-                let may_be_lost = self.shared.is_given_up && !rollbacks.is_empty();
-                if self.shared.control.is_stopping(self.target_no) && !touched_only && !may_be_lost {
+                if self.shared.control.is_stopping(self.target_no) && !touched_only && !given_up {
                     return Ok(false);
                 }
                 let page = reader.pending(self.shared.run_no, self.target_no, after, PAGE, touched_only).await?;

@@ -135,12 +135,17 @@ fn trouble(url: &str) -> Option<Trouble> {
 /// An address as it may be kept: without user, password, query and fragment, any of which may hold a secret.
 #[must_use]
 pub fn without_secrets(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    without_user(url.split(['?', '#']).next().unwrap_or_default())
+}
+
+/// An address without its user and password.
+#[must_use]
+pub fn without_user(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(start);
+    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
     let host = authority.rsplit('@').next().unwrap_or_default();
-    let sign = if scheme.is_empty() { "" } else { "://" };
-    format!("{scheme}{sign}{host}{path}")
+    format!("{scheme}{host}{path}")
 }
 
 /// Why an address that the command line names cannot be used.

@@ -292,6 +292,7 @@ fn a_run_of_a_rolled_back_journal_is_abandoned_by_looking() {
     let abandon = ["abandon", "latest", "--because", "the disk failed", "--output", "json"];
     let refused = bench.keybatch(&abandon).exits(4).json();
     assert_eq!((&refused["code"], &refused["sent"]), (&"journal.rolled_back".into(), &"nothing".into()), "{refused}");
+    assert!(!bench.journal().with_extension("db-wal").exists(), "a refusal leaves one file");
     let done = bench.keybatch(&[&abandon[..], &["--accept-rollback"]].concat());
     let summary = done.json();
     assert_eq!(summary["state"], "abandoned", "{done}");
