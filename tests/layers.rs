@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+#[path = "layers/circles.rs"]
+mod circles;
+#[path = "layers/code.rs"]
+mod code;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -56,6 +61,71 @@ const ADAPTER: [&str; 10] = [
     "lightsail/unreached.rs",
 ];
 
+/// Circles of files that are still there (see [`circles`]). The list may only become shorter.
+const CIRCLES: [&[&str]; 15] = [
+    &["audit/history.rs", "audit/history/run.rs"],
+    &["audit/outside.rs", "audit/verify.rs"],
+    &["audit/words.rs", "audit/words/answer.rs", "audit/words/intent.rs"],
+    &[
+        "cli/abandon.rs",
+        "cli/again.rs",
+        "cli/checkpoints.rs",
+        "cli/closer.rs",
+        "cli/completions.rs",
+        "cli/confirm.rs",
+        "cli/connect.rs",
+        "cli/credentials.rs",
+        "cli/doctor.rs",
+        "cli/dry_run.rs",
+        "cli/error.rs",
+        "cli/error_object.rs",
+        "cli/export.rs",
+        "cli/faults.rs",
+        "cli/ghosts.rs",
+        "cli/log.rs",
+        "cli/mod.rs",
+        "cli/network.rs",
+        "cli/options.rs",
+        "cli/progress.rs",
+        "cli/query.rs",
+        "cli/resume.rs",
+        "cli/rollback.rs",
+        "cli/route.rs",
+        "cli/run.rs",
+        "cli/runs.rs",
+        "cli/sandbox.rs",
+        "cli/scratch.rs",
+        "cli/session.rs",
+        "cli/show.rs",
+        "cli/signals.rs",
+        "cli/sum_up.rs",
+        "cli/summary.rs",
+        "cli/targets.rs",
+        "cli/ui.rs",
+        "cli/verify.rs",
+    ],
+    &["execute/inventory.rs", "execute/look.rs", "execute/mod.rs", "execute/worker.rs"],
+    &["journal/canonical.rs", "journal/entry.rs"],
+    &["journal/error.rs", "journal/lock.rs"],
+    &["journal/sqlite/open.rs", "journal/sqlite/schema.rs", "journal/sqlite/store.rs"],
+    &["manifest/check.rs", "manifest/mod.rs"],
+    &[
+        "manifest/fault.rs",
+        "manifest/hint.rs",
+        "manifest/kind.rs",
+        "manifest/looks.rs",
+        "manifest/row.rs",
+        "manifest/scan.rs",
+        "manifest/source.rs",
+        "manifest/value.rs",
+    ],
+    &["plan/guard.rs", "plan/recreated.rs"],
+    &["plan/mod.rs", "plan/observe.rs"],
+    &["sandbox/check.rs", "sandbox/world.rs"],
+    &["sandbox/engine.rs", "sandbox/record.rs", "sandbox/stats.rs"],
+    &["sandbox/inspect.rs", "sandbox/serve.rs"],
+];
+
 /// A file of `src/`: its path from there, and its code without comments and tests.
 struct Source {
     path: String,
@@ -76,22 +146,32 @@ impl Source {
     }
 }
 
-fn sources() -> Vec<Source> {
+/// The files of `src/`: path from there, and text.
+fn texts() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     collect(&root, &mut files);
     files.sort();
-    files
-        .into_iter()
-        .map(|file| {
-            let text = std::fs::read_to_string(&file).unwrap();
-            // Tests stand at the end of a file.
-            let code = text.split("\n#[cfg(test)]").next().unwrap_or_default();
-            let code: Vec<_> = code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
-            Source { path: file.strip_prefix(&root).unwrap().display().to_string(), code: code.join("\n") }
-        })
-        .filter(|source| !TESTS.contains(&source.path.as_str()))
-        .collect()
+    let path = |file: &Path| file.strip_prefix(&root).unwrap().display().to_string();
+    files.iter().map(|file| (path(file), std::fs::read_to_string(file).unwrap())).collect()
+}
+
+fn sources() -> Vec<Source> {
+    let read = |(path, text): (String, String)| {
+        let code: Vec<_> =
+            without_tests(&text).lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        Source { path, code: code.join("\n") }
+    };
+    texts().into_iter().map(read).filter(|source| !TESTS.contains(&source.path.as_str())).collect()
+}
+
+/// Tests stand at the end of a file, in a module. What else is there for tests alone is code like any other here.
+fn without_tests(text: &str) -> &str {
+    let is_module = |at: &usize| {
+        text[*at..].lines().skip(2).find(|line| !line.starts_with("#[")).is_some_and(|line| line.contains("mod "))
+    };
+    let begins = text.match_indices("\n#[cfg(test)]").map(|(at, _)| at).find(is_module);
+    &text[..begins.unwrap_or(text.len())]
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -147,6 +227,43 @@ fn a_room_imports_only_rooms_before_it() {
             );
         }
     }
+}
+
+#[test]
+fn no_files_of_a_room_need_each_other() {
+    let texts = texts();
+    let found = circles::circles(&texts);
+    let allowed: BTreeSet<Vec<String>> =
+        CIRCLES.iter().map(|circle| circle.iter().map(|path| (*path).to_owned()).collect()).collect();
+    if let Some(circle) = found.difference(&allowed).next() {
+        panic!("a circle: {circle:#?}, because\n{}", circles::reasons(&texts, circle));
+    }
+    let gone: Vec<_> = allowed.difference(&found).collect();
+    assert!(gone.is_empty(), "these are no circles any more, strike them from the list: {gone:#?}");
+}
+
+#[test]
+fn a_circle_is_found_over_several_files_and_through_what_hands_names_on() {
+    let found = |texts: &[(&str, &str)]| {
+        let owned: Vec<_> = texts.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+        circles::circles(&owned).into_iter().map(|circle| circle.join(" ")).collect::<Vec<_>>()
+    };
+    let contents = ("a/mod.rs", "mod b;\nmod c;\npub use b::B;\npub use c::{self as d, C};");
+    // A table of contents is in no circle, and a name that it hands on leads to the file that has it.
+    assert!(found(&[contents, ("a/b.rs", "use super::C;"), ("a/c.rs", "")]).is_empty());
+    assert_eq!(found(&[contents, ("a/b.rs", "use super::C;"), ("a/c.rs", "fn f() -> super::B {}")]), ["a/b.rs a/c.rs"]);
+    // Comments, strings and tests need nothing.
+    let idle = "// super::B\nconst C: &str = \"super::B\";\n#[cfg(test)]\nmod tests {\n    use super::super::B;\n}";
+    assert!(found(&[contents, ("a/b.rs", "use crate::a::d::C;"), ("a/c.rs", idle)]).is_empty());
+    // A parent that calls its child, which has something from it.
+    let parent = ("a/mod.rs", "mod b;\nstruct A;\nfn f() { b::g() }");
+    assert_eq!(found(&[parent, ("a/b.rs", "fn g(a: super::A) {}")]), ["a/b.rs a/mod.rs"]);
+    let over = [
+        ("a/b.rs", "use super::c;\nfn f() { c::g() }"),
+        ("a/c.rs", "use crate::a::e::E;"),
+        ("a/e.rs", "use super::b::*;"),
+    ];
+    assert_eq!(found(&[[("a/mod.rs", "mod b; mod c; mod e;")].as_slice(), &over].concat()), ["a/b.rs a/c.rs a/e.rs"]);
 }
 
 #[test]
