@@ -16,6 +16,8 @@ mod promises;
 mod readme;
 #[path = "docs/reliability.rs"]
 mod reliability;
+#[path = "docs/version.rs"]
+mod version;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -47,6 +47,7 @@ mod show;
 mod ui;
 mod variables;
 mod verify;
+mod version;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -61,21 +62,12 @@ pub use ui::{Format, RowStream, Ui, shown};
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
 #[derive(Debug, Parser)]
-#[command(name = "keybatch", version = version(), propagate_version = true, max_term_width = 100)]
+#[command(name = "keybatch", version = version::short(), long_version = version::long(), propagate_version = true, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// What this is: its version, the commit that it was built from, and the SQLite in it.
-fn version() -> String {
-    let sqlite = crate::journal::sqlite::version();
-    match session::COMMIT {
-        Some(commit) => format!("{} (commit {commit}, SQLite {sqlite})", env!("CARGO_PKG_VERSION")),
-        None => format!("{} (SQLite {sqlite})", env!("CARGO_PKG_VERSION")),
-    }
 }
 
 /// Options that every command has.

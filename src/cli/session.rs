@@ -43,9 +43,6 @@ use crate::journal::{Draft, EntryStore as _, Holder, Journal, JournalError, Lock
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
 
-/// The commit that this was built from, where the build knew it.
-pub(super) const COMMIT: Option<&str> = option_env!("KEYBATCH_COMMIT");
-
 /// A journal that this process may write.
 pub(super) struct OpenJournal {
     pub(super) journal: Journal,
@@ -245,7 +242,7 @@ pub(super) fn session_opened(
         session: Uuid::now_v7().to_string(),
         command: command.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: COMMIT.map(str::to_owned),
+        commit: super::version::COMMIT.map(str::to_owned),
         host: context.environment.host(),
         user: operator::user(),
         login_uid: operator::login_uid(),

@@ -21,6 +21,7 @@ use super::address::Settings;
 use super::capture::{Capture, without_token};
 use super::classify::{ErrorNames, Wire, bare_name, classify_error};
 use super::credentials::{CredentialsFault, Located, Signing, reason_not_held};
+pub use super::http::TLS;
 use super::proxy::Proxies;
 use super::service::Service;
 use super::unreached::Asked;
@@ -30,6 +31,15 @@ use crate::domain::{Reply, created_at_text as time_of};
 
 /// What is said where a request could not be signed, and the reason is not among the error's sources.
 const NO_CREDENTIALS: &str = "there were no usable credentials to sign the request with";
+
+/// The optional sources of credentials that `Cargo.toml` compiles into the SDK, by their names there.
+pub const FEATURES: &[&str] = &["sso", "credentials-process", "credentials-login"];
+
+/// The version of the SDK's Lightsail crate.
+#[must_use]
+pub fn sdk_version() -> &'static str {
+    aws_sdk_lightsail::meta::PKG_VERSION
+}
 
 /// Lightsail and STS through the AWS SDK.
 #[derive(Debug)]

@@ -20,6 +20,11 @@ use aws_smithy_types::config_bag::ConfigBag;
 use super::proxy::is_near;
 use super::trust::Bundle;
 
+/// The TLS of the client for the service.
+const CRYPTO: CryptoMode = CryptoMode::AwsLc;
+/// The name of that TLS, for people.
+pub const TLS: &str = "rustls with AWS-LC";
+
 /// The client for rehearsals: plain HTTP to this machine, without proxies, without certificates.
 pub(super) fn rehearsing() -> SharedHttpClient {
     Builder::new().build_http()
@@ -36,7 +41,7 @@ pub(super) fn client(bundle: Option<&Bundle>) -> SharedHttpClient {
 
 fn connecting(proxies: ProxyConfig, trusted: Option<Arc<[u8]>>) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CRYPTO));
         if let Some(pem) = &trusted {
             let store = TrustStore::empty().with_pem_certificate(pem.to_vec());
             if let Ok(context) = TlsContext::builder().with_trust_store(store).build() {

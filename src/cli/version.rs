@@ -1,0 +1,43 @@
+//! What this program is, and what it was built from and with: one line for `-V`, all of it for `--version`.
+
+use crate::journal::sqlite;
+use crate::lightsail::aws;
+
+/// The commit that this was built from, where the build knew it.
+pub(super) const COMMIT: Option<&str> = known(env!("KEYBATCH_COMMIT"));
+
+/// One line: version, commit, SQLite.
+pub(super) fn short() -> String {
+    format!("{} (commit {}, SQLite {})", env!("CARGO_PKG_VERSION"), commit(), sqlite::version())
+}
+
+/// Everything that a report of a fault should name.
+pub(super) fn long() -> String {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let mut text = env!("CARGO_PKG_VERSION").to_owned();
+    for (name, value) in [
+        ("commit", commit().to_owned()),
+        ("SQLite", sqlite::version()),
+        ("AWS SDK", format!("aws-sdk-lightsail {}", aws::sdk_version())),
+        ("TLS", aws::TLS.to_owned()),
+        ("features", features()),
+        ("build", format!("{profile}, {}, {}", env!("KEYBATCH_TARGET"), env!("KEYBATCH_RUSTC"))),
+    ] {
+        text += &format!("\n{name:<10}{value}");
+    }
+    text
+}
+
+/// What the build script says; nothing where it does not know.
+const fn known(said: &str) -> Option<&str> {
+    if said.is_empty() { None } else { Some(said) }
+}
+
+fn commit() -> &'static str {
+    COMMIT.unwrap_or("unknown")
+}
+
+fn features() -> String {
+    let own: &[&str] = if cfg!(feature = "synchronous-normal") { &["synchronous-normal"] } else { &[] };
+    [aws::FEATURES, own].concat().join(", ")
+}
