@@ -28,12 +28,14 @@ const TESTS: [&str; 4] =
     ["execute/decide_rules.rs", "execute/decide_table.rs", "execute/rate/simulation.rs", "execute/row_tests.rs"];
 
 /// What is pure: no async, no clock, no I/O.
-const PURE: [&str; 16] = [
+const PURE: [&str; 20] = [
     "domain",
     "manifest",
+    "journal/canonical.rs",
     "journal/checkpoint.rs",
     "journal/entry.rs",
     "journal/event.rs",
+    "journal/holder.rs",
     "journal/merkle.rs",
     "journal/sqlite/project.rs",
     "lightsail/classify.rs",
@@ -43,8 +45,10 @@ const PURE: [&str; 16] = [
     "execute/rate.rs",
     "execute/rate/cap.rs",
     "execute/row.rs",
+    "execute/seen.rs",
     "plan/fingerprint.rs",
     "plan/guard.rs",
+    "plan/staged.rs",
 ];
 
 /// The SDK's adapter.
@@ -62,7 +66,7 @@ const ADAPTER: [&str; 10] = [
 ];
 
 /// Circles of files that are still there (see [`circles`]). The list may only become shorter.
-const CIRCLES: [&[&str]; 15] = [
+const CIRCLES: [&[&str]; 4] = [
     &["audit/history.rs", "audit/history/run.rs"],
     &["audit/outside.rs", "audit/verify.rs"],
     &["audit/words.rs", "audit/words/answer.rs", "audit/words/intent.rs"],
@@ -104,26 +108,6 @@ const CIRCLES: [&[&str]; 15] = [
         "cli/ui.rs",
         "cli/verify.rs",
     ],
-    &["execute/inventory.rs", "execute/look.rs", "execute/mod.rs", "execute/worker.rs"],
-    &["journal/canonical.rs", "journal/entry.rs"],
-    &["journal/error.rs", "journal/lock.rs"],
-    &["journal/sqlite/open.rs", "journal/sqlite/schema.rs", "journal/sqlite/store.rs"],
-    &["manifest/check.rs", "manifest/mod.rs"],
-    &[
-        "manifest/fault.rs",
-        "manifest/hint.rs",
-        "manifest/kind.rs",
-        "manifest/looks.rs",
-        "manifest/row.rs",
-        "manifest/scan.rs",
-        "manifest/source.rs",
-        "manifest/value.rs",
-    ],
-    &["plan/guard.rs", "plan/recreated.rs"],
-    &["plan/mod.rs", "plan/observe.rs"],
-    &["sandbox/check.rs", "sandbox/world.rs"],
-    &["sandbox/engine.rs", "sandbox/record.rs", "sandbox/stats.rs"],
-    &["sandbox/inspect.rs", "sandbox/serve.rs"],
 ];
 
 /// A file of `src/`: its path from there, and its code without comments and tests.

@@ -35,9 +35,9 @@ use crate::journal::sqlite::RunRecord;
 use crate::journal::sqlite::stage::Stage;
 use crate::lightsail::aws::AwsLightsail;
 use crate::manifest::{self, Faults, Ingested};
-use crate::plan::guard::{IfInUse, StagedRow};
+use crate::plan::guard::IfInUse;
 use crate::plan::stage::{StageError, compare_twins, stage_manifest};
-use crate::plan::{Plan, PlanError, Planner, Tally};
+use crate::plan::{Plan, PlanError, Planner, StagedRow, Tally};
 use crate::sandbox::World;
 
 /// Delete the key pairs that a manifest names

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use super::Shared;
 use super::lane::Lane;
+use super::seen::found_error;
+use super::shared::Shared;
 use crate::domain::KeyPair;
 use crate::journal::event::{Event, Found, Observed, Source};
 use crate::journal::{Draft, JournalError};
@@ -140,7 +141,7 @@ impl Kept {
                     }
                     (Found::Listed, answer.next, None)
                 }
-                Err(error) => (super::look::found_error(error.class), None, Some(error)),
+                Err(error) => (found_error(error.class), None, Some(error)),
             };
             let seen = Observed {
                 source: Source::GetKeyPairs,

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Reading, pause};
+use super::seen::{found_error, observation};
 use super::worker::{Flow, Worker, split};
-use crate::domain::{Class, Exchange, KeyPair, Observation, Operation, parse_time};
+use crate::domain::{Class, Exchange, KeyPair, Operation, parse_time};
 use crate::journal::JournalError;
 use crate::journal::event::{Event, Found, Observed, OperationPolled, Source};
 use crate::lightsail::Lightsail;
@@ -233,19 +234,4 @@ impl<L: Lightsail> Worker<L> {
         let polled = OperationPolled { operation_id, class, requests, throttled, exchange, operation, error };
         self.record(Event::OperationPolled(Box::new(polled))).await
     }
-}
-
-/// What a reading that failed found.
-pub(crate) fn found_error(class: Class) -> Found {
-    match class {
-        Class::NotFound => Found::NotFound,
-        Class::Denied => Found::Denied,
-        Class::RefusedForAll => Found::RefusedForAll,
-        _ => Found::NoAnswer,
-    }
-}
-
-/// A key pair as it was seen at `at`.
-pub(crate) fn observation(pair: KeyPair, at: Timestamp) -> Observation {
-    Observation { identity: pair.identity, tags: pair.tags, at: crate::domain::micros(at) }
 }

@@ -19,28 +19,28 @@ mod look;
 pub mod pace;
 pub mod rate;
 pub mod row;
+mod seen;
+mod shared;
 pub mod sightings;
 mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::domain::{Class, Clock, Outcome, Policy, RunId, Target};
+use crate::domain::{Class, Outcome};
 use crate::journal::event::{Event, IntentRecorded, RowSettled, Verdict};
-use crate::journal::{Draft, Entry, Journal, JournalError, PendingRow, RunReader, TargetRecord};
+use crate::journal::{Draft, Entry, JournalError, PendingRow, RunReader, TargetRecord};
 use crate::lightsail::Lightsail;
-use control::Control;
 use decide::{Denial, Situation, Step, decide};
-use ghost::Ghosts;
 use inventory::Inventory;
 use lane::Lane;
 pub(crate) use lane::pause;
-pub(crate) use look::{found_error, observation};
 use row::RowState;
+pub(crate) use seen::{found_error, observation};
+pub use shared::{OnWaiting, Shared};
 use worker::Worker;
 
 /// How many rows are read from the journal at once.
@@ -49,53 +49,6 @@ const PAGE: u32 = 256;
 /// How many rows are worked on at once, beyond those in flight: they have their answer and wait for the journal, for
 /// another attempt, or for what their neighbours show. Few enough that memory stays small (a row takes about 4 KB).
 const ROWS_AHEAD: usize = 64;
-
-/// Told the name of a key pair that is not asked for yet, and for how long.
-pub type OnWaiting = Box<dyn Fn(&str, Duration) + Send + Sync>;
-
-/// What the workers of a session share.
-pub struct Shared {
-    /// The run.
-    pub run: RunId,
-    /// Its number in the journal.
-    pub run_no: i64,
-    /// Whether another session made the plan.
-    pub resumed: bool,
-    /// Whether nothing more is to be asked for, and everything that may have been asked for is to be settled: the run is being
-    /// abandoned.
-    pub is_given_up: bool,
-    /// Its settings.
-    pub policy: Policy,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Where everything is recorded.
-    pub journal: Journal,
-    /// Limits, stopping, and what neighbours show.
-    pub control: Arc<Control>,
-    /// How many deletes may be in flight at once.
-    pub in_flight: Arc<Semaphore>,
-    /// What other runs sent that may still be delivered.
-    pub ghosts: Arc<Ghosts>,
-    /// Told each outcome, for the progress that people see.
-    pub on_settled: Box<dyn Fn(Outcome) + Send + Sync>,
-    /// Told the name of a key pair that is not asked for yet, and for how long.
-    pub on_waiting: OnWaiting,
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("run", &self.run).field("policy", &self.policy).finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    fn settled(&self, target_no: i64, target: &Target, outcome: Outcome) {
-        if let Some(cause) = self.control.settled(target_no, outcome) {
-            self.control.stop_target(target_no, cause, detail::doubtful_detail(target));
-        }
-        (self.on_settled)(outcome);
-    }
-}
 
 /// A target of the run, ready to be worked on.
 #[derive(Debug)]

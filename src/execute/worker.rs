@@ -11,12 +11,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
-use super::Shared;
 use super::decide::{Denial, Situation, Step, StopCause, decide};
 use super::detail::{detail, stop_detail};
 use super::inventory::Inventory;
 use super::lane::{Lane, pause};
 use super::row::RowState;
+use super::shared::Shared;
 use crate::domain::{ApiError, Cause, Class, DEFAULT_KEY_PAIR, Evidence, Exchange, Outcome};
 use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, PREVIOUS, RowSettled};
 use crate::journal::{Draft, JournalError, MAX_INTEGER};

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use serde::ser::{self, Impossible, Serialize};
 
-use super::MAX_INTEGER;
+/// The largest integer that canonical JSON (RFC 8785) carries without loss: 2^53 - 1.
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Writes `value`, or nothing where it holds something that is better looked at closely: a number that is no integer up
 /// to 2^53, a key twice, or one whose place is not by its bytes.

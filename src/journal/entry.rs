@@ -4,16 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::canonical;
+use super::canonical::{self, MAX_INTEGER};
 use super::event::{Event, KINDS};
 use super::merkle::{Hash, leaf_hash};
 use crate::domain::{RunId, parse_time, time_text};
 
 /// The version of the entry format, in every body.
 pub const ENTRY_VERSION: u64 = 2;
-
-/// The largest integer that canonical JSON (RFC 8785) carries without loss: 2^53 - 1.
-pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// An event that is to become an entry.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::entry::EntryError;
-use super::lock::Holder;
+use super::holder::Holder;
 
 /// What went wrong with a journal. Cheap to clone: after the first one, every caller gets it.
 #[derive(Debug, Clone, thiserror::Error)]

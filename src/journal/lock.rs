@@ -2,38 +2,16 @@
 //!
 //! What the file says about its holder is for people: it stays when the process is gone, and only the lock itself decides.
 
-use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::JournalError;
+use super::holder::Holder;
 
 /// The longest text about a holder that is read.
 const MAX_HOLDER_BYTES: u64 = 4096;
-
-/// Who holds a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The subcommand.
-    pub command: String,
-    /// The process id.
-    pub pid: u32,
-    /// The machine's name.
-    pub host: String,
-    /// Since when (RFC 3339).
-    pub since: String,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { command, pid, host, since } = self;
-        write!(f, "keybatch {command}, process {pid} on {host}, since {since}")
-    }
-}
 
 /// The lock of a journal; given up when dropped, or when the process ends in whatever way.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod entry;
 mod error;
 pub mod event;
 pub mod heads;
+mod holder;
 mod lock;
 pub mod merkle;
 pub mod sqlite;
@@ -24,12 +25,14 @@ use std::future::Future;
 
 use crate::domain::Target;
 
+pub use canonical::MAX_INTEGER;
 #[cfg(test)]
 pub(crate) use entry::tests::values as any_json;
-pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, MAX_INTEGER, Sealed};
+pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, Sealed};
 pub use error::JournalError;
 pub use event::Event;
-pub use lock::{Holder, Lock};
+pub use holder::Holder;
+pub use lock::Lock;
 pub use writer::{Journal, OnCheckpoint, Stamp, WriterOptions};
 
 use merkle::Frontier;

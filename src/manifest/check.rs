@@ -1,9 +1,9 @@
 //! Judges a record by the columns: every field by itself, then the fields against one another.
 
-use super::Options;
 use super::columns::Columns;
 use super::kind::FaultKind;
 use super::meaning::Meaning;
+use super::options::Options;
 use super::placeholder::is_placeholder;
 use super::row::{DEFAULT_KEY_PAIR, InvalidRow, Item, Row, RowPlace};
 use super::scan::Cell;

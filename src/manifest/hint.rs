@@ -4,11 +4,11 @@ use super::first_line::FirstLine;
 use super::kind::FaultKind;
 use super::looks::Looks;
 use super::meaning::Meaning;
+use super::shape::is_scientific;
 use super::show::{Shown, defuse};
 use super::trouble::{
     AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
 };
-use super::value::is_scientific;
 
 const SEE_QUOTES: &str = "put the whole field in quotes and double every quote inside it: \"a \"\"b\"\" c\". \
     Until then it is uncertain where this record ends, so no row of the file is used";

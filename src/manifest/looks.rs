@@ -4,7 +4,7 @@
 //! taken for one by mistake costs an `--annotation`, what is not taken for one may cost a key pair.
 
 use super::meaning::Meaning;
-use super::value::{is_region, is_scientific};
+use super::shape::{is_region, is_scientific};
 
 /// Longest value that is looked at: an ARN has about 100 bytes, the console's longest name of a zone 60.
 const MAX_BYTES: usize = 200;

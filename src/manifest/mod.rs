@@ -15,14 +15,17 @@ mod fault;
 mod first_line;
 mod hint;
 mod kind;
+mod limits;
 mod looks;
 mod meaning;
 mod near;
+mod options;
 mod region;
 mod placeholder;
 mod row;
 mod scan;
 mod secret;
+mod shape;
 mod show;
 mod snippet;
 mod source;
@@ -36,11 +39,12 @@ pub use self::duplicate::{Claim, Duplicate};
 pub use self::fault::{Fault, Faults, MAX_KEPT_FAULTS};
 pub use self::first_line::FirstLine;
 pub use self::kind::FaultKind;
+pub use self::limits::{MAX_FIELD_BYTES, MAX_RECORD_BYTES};
 pub use self::looks::Looks;
 pub use self::meaning::Meaning;
+pub use self::options::Options;
 pub use self::region::{RegionFault, check_region};
 pub use self::row::{CreatedAt, DEFAULT_KEY_PAIR, InvalidRow, Item, KeyPairArn, Row, RowPlace};
-pub use self::scan::{MAX_FIELD_BYTES, MAX_RECORD_BYTES};
 pub use self::secret::{Secret, secret_in};
 pub use self::show::{Shown, defuse};
 pub use self::snippet::Place;
@@ -58,16 +62,6 @@ use self::scan::{Cell, Scanned, Scanner};
 #[must_use]
 pub fn moment(text: &str) -> Option<jiff::Timestamp> {
     value::created_at(text).ok().map(|created| created.at)
-}
-
-/// How a manifest is to be judged. The default is the stricter one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Whether rows may name the default key pair.
-    pub allow_default_key_pair: bool,
-    /// Columns that are annotations, whatever their names and values look like. A name that no column has exactly may be
-    /// spelt otherwise as those of other columns may, and several may stand in one text, separated by commas.
-    pub annotations: Vec<String>,
 }
 
 /// A manifest that was read to its end.

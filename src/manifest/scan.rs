@@ -12,17 +12,10 @@ use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 
 use super::fault::Faults;
 use super::kind::FaultKind;
+use super::limits::{MAX_FIELD_BYTES, MAX_RECORD_BYTES};
 use super::snippet::{Extent, Place};
 use super::source::Source;
 use super::trouble::Encoding;
-
-/// Longest record, its line end included. A row of names, ARN and a ticket is under 1 KiB; a thousand times that is
-/// no manifest but a quote that never closes or a file without line ends, and must not be gathered in memory.
-pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
-
-/// Longest field as written, quotes included: the longest meaningful one (a name) has 255 bytes, an annotation may
-/// be a page of text. It is what an unclosed quote runs into first.
-pub const MAX_FIELD_BYTES: usize = 64 * 1024;
 
 /// Bytes asked of the input at a time: large enough to make system calls rare, small next to one record's limit.
 const CHUNK_BYTES: usize = 128 * 1024;

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
 
-use super::scan::MAX_RECORD_BYTES;
+use super::limits::MAX_RECORD_BYTES;
 use super::trouble::Encoding;
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";

@@ -7,15 +7,12 @@ use super::kind::FaultKind;
 use super::looks::{Looks, looks};
 use super::meaning::Meaning;
 use super::row::{CreatedAt, KeyPairArn};
+use super::shape::{is_region, is_scientific};
 use super::show::{Shown, is_treacherous};
 use super::trouble::{AccountTrouble, ArnTrouble, FingerprintTrouble, Glyph, NameTrouble, RegionTrouble, TimeTrouble};
 
 /// Lightsail's own limit for names; fingerprints get the same, which is four times the longest known format.
 const MAX_CHARS: usize = 255;
-
-/// Longest text taken for a region: today's longest has 14 characters, and the text becomes part of a host name,
-/// whose labels end at 63.
-const MAX_REGION_BYTES: usize = 63;
 
 /// Epoch seconds below this (September 2001) are no creation time of a key pair, Lightsail being of 2016, but
 /// something like `20240501`.
@@ -86,25 +83,6 @@ pub(super) fn region(text: &str) -> Result<String, FaultKind> {
     Err(FaultKind::Region { value: Shown::new(text), trouble })
 }
 
-/// Words of lower-case letters and digits joined by dashes, the first of letters, the last a number: `us-gov-east-1`.
-pub(super) fn is_region(text: &str) -> bool {
-    let Some((area, rest)) = text.split_once('-') else { return false };
-    let Some((_, number)) = text.rsplit_once('-') else { return false };
-    let mut after_dash = true;
-    let mut fits = |b: u8| {
-        let doubled = after_dash && b == b'-';
-        after_dash = b == b'-';
-        !doubled && matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')
-    };
-    text.len() <= MAX_REGION_BYTES
-        && area.len() >= 2
-        && area.bytes().all(|b| b.is_ascii_lowercase())
-        && rest.len() > number.len()
-        && rest.bytes().all(&mut fits)
-        && !number.is_empty()
-        && number.bytes().all(|b| b.is_ascii_digit())
-}
-
 /// An account id: 12 digits.
 pub(super) fn account_id(text: &str) -> Result<String, FaultKind> {
     if is_account_id(text) {
@@ -126,15 +104,6 @@ pub(super) fn account_id(text: &str) -> Result<String, FaultKind> {
 
 fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// A number as spreadsheets write those they have rounded: `1.23457E+11`, `1,23457E+11`.
-pub(super) fn is_scientific(text: &str) -> bool {
-    text.split_once(['e', 'E']).is_some_and(|(mantissa, exponent)| {
-        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        digits(&mantissa.replacen(['.', ','], "", 1)) && digits(exponent)
-    })
 }
 
 /// A fingerprint: opaque, but it has an end and nothing in it that cannot be seen.

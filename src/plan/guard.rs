@@ -1,11 +1,8 @@
 //! Guards: checks over a row of the plan. Pure: they only read and only note, and the verdict follows from the notes.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-
 use super::fingerprint::difference;
 use super::recreated::{self, IfRecreated};
+use super::staged::{StagedRow, same_moment};
 use crate::domain::{DEFAULT_KEY_PAIR, Observation, created_at_text, parse_time};
 use crate::journal::event::{IntentRecorded, Note, Severity, Verdict};
 use crate::journal::sqlite::stage::Known;
@@ -20,42 +17,6 @@ pub enum IfInUse {
     Skip,
     /// Refuse the whole plan.
     Refuse,
-}
-
-/// A row of the manifest as it is staged: validated, or with what is wrong with it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StagedRow {
-    /// Where it starts in the file.
-    pub line: u64,
-    /// Offsets of its first byte and the one behind its last.
-    pub extent: (u64, u64),
-    /// What an invalid row has in the name's column; a valid one is staged under its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The account that it names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    /// The fingerprint that it expects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_fingerprint: Option<String>,
-    /// The arn that it expects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arn: Option<String>,
-    /// The creation time that it expects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Timestamp>,
-    /// Its other cells with a meaning, by canonical column name, verbatim.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<String, String>,
-    /// All other cells, by the header as written, verbatim.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    /// In what it differs from the first row that asks for the same deletion.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub differs: Vec<String>,
-    /// What is wrong with it, where invalid rows are to be skipped.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<String>,
 }
 
 /// What the guards know besides the row.
@@ -194,17 +155,12 @@ fn drift(staged: &StagedRow, seen: &Observation) -> Vec<(&'static str, String)> 
     drift
 }
 
-/// Whether two creation times mean the same, where the first was written by a person: whole seconds stand for any
-/// fraction of them, and finer parts than the milliseconds that the service gives do not count.
-pub(super) fn same_moment(written: Timestamp, seen: Timestamp) -> bool {
-    if written.subsec_nanosecond() == 0 {
-        return written.as_second() == seen.as_second();
-    }
-    created_at_text(written) == created_at_text(seen)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+
     use super::*;
     use crate::domain::Identity;
 

@@ -2,22 +2,24 @@
 //! and sealed with a root. After that there are no choices left. Only reads are sent.
 
 mod draft;
+mod error;
 mod fingerprint;
 pub mod guard;
 mod observe;
+mod planner;
 pub mod recreated;
 pub mod stage;
+mod staged;
 mod unacknowledged;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::{try_join, try_join_all};
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Clock, Observation, RunId, Target, Unreached};
+use crate::domain::{Class, Observation};
 use crate::execute::lane::{Lane, Reading};
 use crate::journal::checkpoint::base64;
 use crate::journal::event::{
@@ -25,11 +27,14 @@ use crate::journal::event::{
 };
 use crate::journal::merkle::Frontier;
 use crate::journal::sqlite::stage::Stage;
-use crate::journal::{Draft, Journal, JournalError};
+use crate::journal::{Draft, JournalError};
 use crate::lightsail::Lightsail;
-use guard::{Facts, IfInUse, StagedRow, judge};
+pub use error::{PlanError, foreign};
+use guard::{Facts, IfInUse, judge};
 use observe::{Observing, READINGS_AHEAD, Seen};
+pub use planner::{Planner, Tally};
 use recreated::{IfRecreated, RECREATED};
+pub use staged::StagedRow;
 use unacknowledged::Unacknowledged;
 
 /// Rows that are judged and recorded at once.
@@ -44,42 +49,6 @@ const PROBES: usize = 3;
 
 /// How many notes and names are kept for showing.
 const SHOWN: usize = 20;
-
-/// What planning needs.
-#[derive(Debug)]
-pub struct Planner<L> {
-    /// The run.
-    pub run: RunId,
-    /// Where the plan is recorded.
-    pub journal: Journal,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// The account of the credentials.
-    pub account: String,
-    /// A lane for each region of the manifest.
-    pub lanes: Vec<Arc<Lane<L>>>,
-    /// What to do about key pairs in use.
-    pub if_in_use: IfInUse,
-    /// What to do about key pairs that were re-created since an earlier run.
-    pub if_recreated: IfRecreated,
-    /// Whether rows of another account are left out instead of refusing the plan.
-    pub skip_invalid: bool,
-    /// How long throttled requests are repeated.
-    pub patience: Duration,
-    /// How far it is, for the progress that people see.
-    pub tally: Arc<Tally>,
-}
-
-/// How far planning is.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Key pairs that were listed.
-    pub key_pairs: AtomicU64,
-    /// Instances that were listed.
-    pub instances: AtomicU64,
-    /// Rows whose intent was handed to the journal.
-    pub intents: AtomicU64,
-}
 
 /// A row of the manifest with what is known about its key pair.
 type Joined = crate::journal::sqlite::stage::Joined<StagedRow, Seen>;
@@ -108,57 +77,6 @@ pub struct There {
     pub rows: u64,
     /// Those of them whose key pair is there.
     pub found: u64,
-}
-
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// Something that must be read may not be.
-    #[error("{action} is not permitted in {target}: {said}")]
-    NotPermitted {
-        /// The IAM action.
-        action: &'static str,
-        /// The account and region.
-        target: Target,
-        /// What the service said.
-        said: String,
-    },
-    /// Something that must be read cannot be.
-    #[error("{action} does not answer usably in {target}: {said}")]
-    Unreadable {
-        /// The IAM action.
-        action: &'static str,
-        /// The account and region.
-        target: Target,
-        /// What the service said.
-        said: String,
-        /// What stood in the way, where the service was not reached.
-        unreached: Option<Box<Unreached>>,
-    },
-    /// Lightsail's answers come from elsewhere than those of STS.
-    #[error("Lightsail in {target} is {found}, but the caller's identity was told by {expected}")]
-    Foreign {
-        /// The account and region.
-        target: Target,
-        /// Who answered for Lightsail.
-        found: String,
-        /// Who answered for STS.
-        expected: String,
-    },
-    /// A guard refuses the plan.
-    #[error("the plan is refused: {} row(s)", .count)]
-    Refused {
-        /// How many rows are the reason.
-        count: u64,
-        /// The first of them.
-        notes: Vec<(u64, String, Note)>,
-    },
-    /// What was staged is not what was confirmed.
-    #[error("the plan is another one than the one that was confirmed")]
-    Changed,
-    /// The journal failed.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
 }
 
 impl<L: Lightsail> Planner<L> {
@@ -388,14 +306,4 @@ pub async fn probe<L: Lightsail>(lane: &Lane<L>, name: &str, patience: Duration)
             Probe::Read
         }
     })
-}
-
-/// The error of an answer from elsewhere.
-pub fn foreign<L>(lane: &Lane<L>, exchange: &crate::domain::Exchange) -> PlanError {
-    let name = |world: Option<&String>| world.map_or_else(|| "no sandbox".to_owned(), |id| format!("the sandbox {id}"));
-    PlanError::Foreign {
-        target: lane.target.clone(),
-        found: name(exchange.headers.get(crate::domain::SANDBOX_HEADER)),
-        expected: name(lane.world.as_ref()),
-    }
 }

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use super::error::{PlanError, foreign};
 use super::guard::IfInUse;
+use super::planner::Planner;
 use super::unacknowledged::Unacknowledged;
-use super::{PlanError, Planner, foreign};
 use crate::domain::{Class, Identity, KeyPair, Observation, micros};
 use crate::execute::lane::{Lane, Reading};
 use crate::journal::Draft;

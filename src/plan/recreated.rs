@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::guard::{StagedRow, same_moment};
+use super::staged::{StagedRow, same_moment};
 use crate::domain::{Identity, parse_time};
 use crate::journal::JournalError;
 use crate::journal::event::{Note, Severity};

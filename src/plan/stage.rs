@@ -5,7 +5,7 @@ use std::io::Read;
 
 use tokio::sync::mpsc;
 
-use super::guard::StagedRow;
+use super::staged::StagedRow;
 use crate::journal::JournalError;
 use crate::journal::sqlite::stage::{Stage, StageRow};
 use crate::manifest::{self, Claim, Duplicate, Fault, Faults, Ingested, Item, Meaning, ReadError, Row, RowPlace};

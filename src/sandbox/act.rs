@@ -5,14 +5,15 @@
 
 use super::answer::{Error, Object, Refusal, Style, fake_keys};
 use super::call::{Input, Operation};
-use super::check::is_name;
 use super::clock::Micros;
 use super::derive;
-use super::engine::{Due, Engine, Turn, denied};
+use super::effect::{Change, Effect, Who};
+use super::engine::{Due, Engine, denied};
 use super::fault::{Fault, History, Kind, Material, When};
 use super::history::{Course, Did, End};
-use super::record::{Change, Effect, Who};
+use super::name::is_name;
 use super::store::{KeyPair, Stored};
+use super::turn::Turn;
 use super::world::DEFAULT_KEY_PAIR;
 
 /// The service knows no times finer than this.

@@ -6,10 +6,8 @@ use std::collections::HashSet;
 
 use super::call::Operation;
 use super::derive::ACCOUNT;
+use super::name::{NAME_MAX, is_name};
 use super::world::{World, WorldError};
-
-/// Longer names are refused by the service.
-const NAME_MAX: usize = 255;
 
 impl World {
     /// Everything that the shape alone does not show.
@@ -89,14 +87,6 @@ impl World {
         }
         Ok(())
     }
-}
-
-/// `^\w[\w\-]*\w$` in ASCII, up to 255 characters.
-pub(super) fn is_name(name: &str) -> bool {
-    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let bytes = name.as_bytes();
-    let ends = bytes.first().is_some_and(word) && bytes.last().is_some_and(word);
-    (2..=NAME_MAX).contains(&bytes.len()) && ends && bytes.iter().all(|byte| word(byte) || *byte == b'-')
 }
 
 /// The number of a generated name, from 0, if it is one of this entry.

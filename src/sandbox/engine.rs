@@ -13,10 +13,11 @@ use super::clock::Micros;
 use super::derive;
 use super::fault::{self, Fault, Kind};
 use super::history::History;
-use super::record::{Effect, OpenedLine, Recorder, RequestLine};
+use super::record::{OpenedLine, Recorder, RequestLine};
 use super::script::Script;
 use super::stats::Counters;
 use super::store::KeyPairs;
+use super::turn::Turn;
 use super::world::{Deny, ErrorHeader, InstanceSpec, Latency, Throttle, World};
 
 /// The state of a world.
@@ -81,16 +82,6 @@ pub(super) struct Due {
     pub(super) since: Micros,
     /// The operation that is waiting for it; without one, it makes one.
     pub(super) operation: Option<u64>,
-}
-
-/// One request being handled.
-#[derive(Debug)]
-pub(super) struct Turn<'a> {
-    pub(super) call: &'a Call,
-    pub(super) seq: u64,
-    pub(super) at: Micros,
-    pub(super) request_id: String,
-    pub(super) effects: Vec<Effect>,
 }
 
 /// What the server has to do about a request.

@@ -13,8 +13,9 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
 
+use super::chunks::Chunks;
 use super::clock;
-use super::serve::{Chunks, Shared};
+use super::shared::Shared;
 use super::stats::NAMES_MAX;
 use super::store::Cursor;
 

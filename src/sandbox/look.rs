@@ -9,9 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::act::{missing, required, required_name};
 use super::answer::{Error, Object, Refusal, Style, list};
 use super::derive::{self, Identity};
-use super::engine::{Engine, Region, Turn};
+use super::engine::{Engine, Region};
 use super::history;
 use super::store::Cursor;
+use super::turn::Turn;
 
 impl Engine {
     pub(super) fn get_key_pair(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {

@@ -4,8 +4,9 @@
 
 use super::answer::{Answer, Error, Manner, Refusal, error_of, html_503, json};
 use super::call::Call;
-use super::engine::{Engine, Turn, denied, expired};
+use super::engine::{Engine, denied, expired};
 use super::fault::{Delivery, Fault, Kind, When};
+use super::turn::Turn;
 
 impl Engine {
     /// Does what the script wants instead.

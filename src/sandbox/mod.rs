@@ -12,33 +12,40 @@
 //! where it was. It refuses to be taken for AWS: loopback only, account 000000000000, partition `aws-sandbox`, and two
 //! headers on every answer that say so. It imports nothing of the rest of keybatch, so that it cannot share its errors.
 //!
-//! - `world`, `fault`, `check`: the world file; pure data
+//! - `world`, `fault`, `name`, `check`: the world file; pure data
 //! - `call`, `answer`: the wire; no state
 //! - `store`, `history`, `script`, `bucket`, `derive`: the parts of a state; no clock, no I/O
-//! - `engine` with `act`, `look` and `misbehave`: a request and a time in, an answer out
+//! - `engine` with `turn`, `act`, `look` and `misbehave`: a request and a time in, an answer out
+//! - `effect`, `stats`, `sum`: what happened, and how often
 //! - `record`, `replay`, `state`: the state on disk
-//! - `serve`, `inspect`, `clock`: sockets and time; no decisions
+//! - `serve`, `shared`, `inspect`, `chunks`, `clock`: sockets and time; no decisions
 
 mod act;
 mod answer;
 mod bucket;
 mod call;
 mod check;
+mod chunks;
 mod clock;
 mod derive;
+mod effect;
 mod engine;
 mod fault;
 mod history;
 mod inspect;
 mod look;
 mod misbehave;
+mod name;
 mod record;
 mod replay;
 mod script;
 mod serve;
+mod shared;
 mod state;
 mod stats;
 mod store;
+mod sum;
+mod turn;
 mod world;
 
 use std::io;
@@ -52,7 +59,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::engine::Engine;
 use self::record::Recorder;
-use self::serve::Shared;
+use self::shared::Shared;
 
 pub use self::replay::RecordError;
 pub use self::state::{StateDir, StateDirError};

@@ -15,8 +15,8 @@ use super::answer::{Answer, Manner};
 use super::call::{Input, Operation, Problem};
 use super::clock::{self, Micros};
 use super::derive;
-use super::engine::Turn;
 use super::fault::Kind;
+use super::turn::Turn;
 use super::world::World;
 
 /// Where the lines go.
@@ -152,35 +152,6 @@ impl<'a> RequestLine<'a> {
             error: answer.error.filter(|_| answered),
         }
     }
-}
-
-/// Something happened to a key pair.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Effect {
-    pub(super) effect: Change,
-    pub(super) region: String,
-    pub(super) name: String,
-    pub(super) arn: String,
-    pub(super) operation: String,
-    /// The request that did it, or at which the script wanted it.
-    pub(super) by: u64,
-    pub(super) who: Who,
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Change {
-    Deleted,
-    Created,
-}
-
-/// Who did it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Who {
-    Caller,
-    SomebodyElse,
 }
 
 /// Tells this instance of a world from every other, also from another instance of the same file.

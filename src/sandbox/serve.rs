@@ -3,11 +3,9 @@
 //! Routing is axum's; the connections are held below it, because a cut must close one without a byte of an answer.
 //! Nothing here decides: the engine says what to send and in which manner.
 
-use std::convert::Infallible;
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,38 +27,15 @@ use tokio_util::task::TaskTracker;
 use super::answer::{Answer, Manner};
 use super::call::Call;
 use super::clock;
-use super::engine::{Engine, Reply};
+use super::engine::Reply;
 use super::inspect;
-
-/// What the server calls itself, so that nobody takes it for AWS.
-const SERVER: HeaderValue = HeaderValue::from_static("keybatch-sandbox");
+use super::shared::{SERVER, Shared};
 
 /// Between the bytes of a truncated answer and its end: the bytes shall be on the wire first.
 const TRUNCATED_PAUSE: Duration = Duration::from_millis(20);
 
 /// After an accept that failed (too many open files), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What all connections share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    engine: Mutex<Engine>,
-    pub(super) record: Option<PathBuf>,
-    world_id: HeaderValue,
-}
-
-impl Shared {
-    pub(super) fn new(engine: Engine, record: Option<PathBuf>) -> Self {
-        let world_id = HeaderValue::from_str(&engine.id).unwrap_or(SERVER);
-        Self { engine: Mutex::new(engine), record, world_id }
-    }
-
-    /// The engine, for one request. A panic in another one has not left it half done in a way that matters to a
-    /// rehearsal, so poison is ignored.
-    pub(super) fn engine(&self) -> MutexGuard<'_, Engine> {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Marks a response that must not be sent.
 #[derive(Debug, Clone, Copy)]
@@ -200,30 +175,5 @@ impl hyper::body::Body for Truncated {
         }
         ready!(self.pause.as_mut().poll(context));
         Poll::Ready(Some(Err(io::Error::other("the fault script ends this answer here"))))
-    }
-}
-
-/// A body whose chunks somebody else produces.
-pub(super) struct Chunks(tokio::sync::mpsc::Receiver<Bytes>);
-
-impl Chunks {
-    /// At most so many chunks wait for a slow reader.
-    const WAITING: usize = 4;
-
-    pub(super) fn channel() -> (tokio::sync::mpsc::Sender<Bytes>, Self) {
-        let (sender, receiver) = tokio::sync::mpsc::channel(Self::WAITING);
-        (sender, Self(receiver))
-    }
-}
-
-impl hyper::body::Body for Chunks {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
     }
 }

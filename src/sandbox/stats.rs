@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Manner};
 use super::call::Operation;
-use super::engine::Engine;
+use super::effect::{Change, Who};
 use super::fault::Kind;
-use super::record::{Change, Who};
 
 /// More names than this are left out of the numbers unless all are asked for.
 pub(super) const NAMES_MAX: usize = 100_000;
@@ -82,8 +81,8 @@ pub struct NameEffects {
 /// The numbers as they are kept.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    requests: BTreeMap<Operation, Requests>,
-    faults: BTreeMap<Kind, u64>,
+    pub(super) requests: BTreeMap<Operation, Requests>,
+    pub(super) faults: BTreeMap<Kind, u64>,
     pub(super) effects: Effects,
 }
 
@@ -111,43 +110,5 @@ impl Counters {
             (Change::Deleted, Who::SomebodyElse) => &mut effects.deleted_by_others,
             (Change::Created, Who::SomebodyElse) => &mut effects.created_by_others,
         } += 1;
-    }
-}
-
-impl Engine {
-    /// The numbers now, with up to so many names.
-    pub(super) fn stats(&self, names_max: usize) -> Stats {
-        let count = self.regions.iter().map(|region| region.history.trails().count()).sum::<usize>();
-        let mut names = Vec::new();
-        if count <= names_max {
-            for region in &self.regions {
-                names.extend(region.history.trails().map(|(name, trail)| NameEffects {
-                    region: region.name.clone(),
-                    name: region.pairs.text(name),
-                    effects: Effects {
-                        deleted: trail.deleted.into(),
-                        created: trail.created.into(),
-                        deleted_by_others: trail.deleted_by_others.into(),
-                        created_by_others: trail.created_by_others.into(),
-                    },
-                }));
-            }
-            names.sort_by(|one, other| (&one.region, &one.name).cmp(&(&other.region, &other.name)));
-        }
-        Stats {
-            world: self.id.clone(),
-            requests: self
-                .counters
-                .requests
-                .iter()
-                .map(|(operation, requests)| (operation.name().to_owned(), requests.clone()))
-                .collect(),
-            faults: self.counters.faults.iter().map(|(kind, times)| (kind.name(), *times)).collect(),
-            effects: self.counters.effects.clone(),
-            present: self.regions.iter().map(|region| (region.name.clone(), region.pairs.present())).collect(),
-            names_left_out: (count - names.len()) as u64,
-            names,
-            broken: self.broken.clone(),
-        }
     }
 }

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::check::is_name;
 use super::derive::ACCOUNT;
 use super::fault::{Fault, History};
+use super::name::is_name;
 
 /// The name of the key pair that every region of Lightsail has.
 pub(super) const DEFAULT_KEY_PAIR: &str = "LightsailDefaultKeyPair";

@@ -12,7 +12,8 @@ use keybatch::journal::event::{
 };
 use keybatch::journal::merkle::Frontier;
 use keybatch::journal::{Draft, Journal, JournalError};
-use keybatch::plan::guard::{Facts, IfInUse, StagedRow, judge};
+use keybatch::plan::StagedRow;
+use keybatch::plan::guard::{Facts, IfInUse, judge};
 use keybatch::plan::recreated::IfRecreated;
 
 use crate::ledger::Sim;

@@ -1,8 +1,8 @@
 //! What a summary says about a run beside its counts.
 
+use super::column::get;
 use super::read::{SqliteReader, unsigned};
 use super::sql;
-use super::store::get;
 use crate::journal::JournalError;
 
 /// Whose run it is, of what, and when.

@@ -7,10 +7,11 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
-use super::open::{APPLICATION_ID, SCHEMA_VERSION, is_said_of_the_machine, named, open_reader};
+use super::column::get;
+use super::migrations::SCHEMA_VERSION;
+use super::open::{APPLICATION_ID, is_said_of_the_machine, named, open_reader};
 use super::schema::{self, SchemaDifference};
 use super::sql;
-use super::store::get;
 use crate::journal::JournalError;
 use crate::journal::merkle::Hash;
 

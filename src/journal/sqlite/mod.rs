@@ -2,7 +2,9 @@
 
 mod about;
 mod audit;
+mod column;
 mod disk;
+mod migrations;
 mod open;
 mod past;
 mod place;

@@ -5,10 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
+use super::migrations::{SCHEMA_VERSION, migrator};
 use super::place::{
     create_private, is_writable, log_in_use, refuse_shared_file_system, refuse_special, sync_directories,
 };
@@ -17,9 +17,6 @@ use crate::journal::JournalError;
 
 /// "KBTH": marks the file as a keybatch journal.
 pub(super) const APPLICATION_ID: i64 = 0x4B42_5448;
-
-/// The version of the schema, in `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 2;
 
 /// What the first entry of a journal of format 1 says. No release wrote one, so nothing reads it.
 const FORMAT_1: &str = "keybatch.journal/1";
@@ -60,14 +57,6 @@ const FIRST_FORMAT: &str = "SELECT CASE WHEN json_valid(body) THEN body ->> '$.f
 /// What a connection that writes sets beyond [`options`]; read back by [`assert_settings`].
 const WRITER_SETTINGS: [&str; 4] =
     ["PRAGMA journal_mode = WAL", SYNCHRONOUS.0, "PRAGMA fullfsync = ON", "PRAGMA checkpoint_fullfsync = ON"];
-
-const JOURNAL_SQL: &str = include_str!("../../../migrations/0001_journal.sql");
-
-/// The migrations, in order.
-pub(super) fn migrator() -> Migrator {
-    let journal = Migration::new(1, "journal".into(), MigrationType::Simple, SqlStr::from_static(JOURNAL_SQL), false);
-    Migrator::with_migrations(vec![journal])
-}
 
 /// Opens the journal at `path` for writing, creating it where there is none. The caller holds the lock.
 ///
@@ -393,7 +382,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut connection = open_writer(&directory.path().join("journal.db")).await.unwrap();
         for sql in super::super::sql::all() {
-            let prepared = connection.prepare(SqlStr::from_static(sql)).await;
+            let prepared = connection.prepare(sqlx::SqlStr::from_static(sql)).await;
             assert!(prepared.is_ok(), "{sql}: {:?}", prepared.err());
         }
     }

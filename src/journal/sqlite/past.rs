@@ -3,8 +3,8 @@
 use sqlx::Row as _;
 
 use super::SqliteReader;
+use super::column::get;
 use super::sql;
-use super::store::get;
 use crate::journal::checkpoint::base64;
 use crate::journal::merkle::{Frontier, Hash};
 use crate::journal::{Entry, Event, JournalError};

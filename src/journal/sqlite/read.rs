@@ -8,9 +8,9 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
+use super::column::get;
 use super::open::open_reader;
 use super::sql;
-use super::store::get;
 use crate::domain::{OutcomeCounts, RunId, Target, time_text};
 use crate::journal::merkle::{Hash, leaf_hash};
 use crate::journal::{Entry, JournalError, PendingRow, RunReader, TargetRecord};

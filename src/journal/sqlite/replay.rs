@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::open::{migrator, named};
+use super::migrations::migrator;
+use super::open::named;
 use super::project::{Changes, Projector};
 use super::sql;
 use super::store::{apply, apply_single, write_rows};

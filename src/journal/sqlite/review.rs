@@ -4,9 +4,9 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow, SqliteValueRef};
 use sqlx::{Column as _, Executor as _, Row as _, Statement as _, TypeInfo as _, ValueRef as _};
 
+use super::column::get;
 use super::read::{SqliteReader, StoryEntry, unsigned};
 use super::sql;
-use super::store::get;
 use crate::journal::JournalError;
 
 /// One value of a result.

@@ -3,9 +3,9 @@
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use super::open::migrator;
+use super::column::get;
+use super::migrations::migrator;
 use super::sql;
-use super::store::get;
 use crate::journal::JournalError;
 
 /// Something of the schema that is not as keybatch makes it.

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::column::get;
 use super::open::named;
 use super::read::unsigned;
-use super::store::get;
 use crate::domain::Identity;
 use crate::journal::JournalError;
 

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Connection as _, Row as _, Sqlite};
+use sqlx::{Connection as _, Sqlite};
 
+use super::column::get;
 use super::open::{close_writer, copy_log, open_writer};
 use super::project::{Changes, Projector, Single, Value};
 use super::sql;
@@ -190,12 +191,4 @@ fn bind(query: Query<'_, Sqlite, SqliteArguments>, value: Value) -> Query<'_, Sq
         Value::Text(text) => query.bind(text),
         Value::Word(word) => query.bind(word),
     }
-}
-
-/// A column of a row.
-pub(super) fn get<'r, T>(row: &'r sqlx::sqlite::SqliteRow, index: usize) -> Result<T, JournalError>
-where
-    T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
-{
-    row.try_get(index).map_err(JournalError::sql)
 }

@@ -3,9 +3,9 @@
 use sqlx::sqlite::SqliteRow;
 
 use super::audit::Snapshot;
+use super::column::get;
 use super::replay::Replay;
 use super::sql;
-use super::store::get;
 use super::sums::{Cell, Sums};
 use crate::journal::JournalError;
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::super::open::{APPLICATION_ID, SCHEMA_VERSION, close_writer, migrator, open_writer};
+use super::super::migrations::{SCHEMA_VERSION, migrator};
+use super::super::open::{APPLICATION_ID, close_writer, open_writer};
 use super::super::place::wal_path;
 use super::*;
 use crate::journal::JournalError;

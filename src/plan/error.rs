@@ -1,0 +1,67 @@
+//! Why there is no plan.
+
+use crate::domain::{Exchange, SANDBOX_HEADER, Target, Unreached};
+use crate::execute::lane::Lane;
+use crate::journal::JournalError;
+use crate::journal::event::Note;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Something that must be read may not be.
+    #[error("{action} is not permitted in {target}: {said}")]
+    NotPermitted {
+        /// The IAM action.
+        action: &'static str,
+        /// The account and region.
+        target: Target,
+        /// What the service said.
+        said: String,
+    },
+    /// Something that must be read cannot be.
+    #[error("{action} does not answer usably in {target}: {said}")]
+    Unreadable {
+        /// The IAM action.
+        action: &'static str,
+        /// The account and region.
+        target: Target,
+        /// What the service said.
+        said: String,
+        /// What stood in the way, where the service was not reached.
+        unreached: Option<Box<Unreached>>,
+    },
+    /// Lightsail's answers come from elsewhere than those of STS.
+    #[error("Lightsail in {target} is {found}, but the caller's identity was told by {expected}")]
+    Foreign {
+        /// The account and region.
+        target: Target,
+        /// Who answered for Lightsail.
+        found: String,
+        /// Who answered for STS.
+        expected: String,
+    },
+    /// A guard refuses the plan.
+    #[error("the plan is refused: {} row(s)", .count)]
+    Refused {
+        /// How many rows are the reason.
+        count: u64,
+        /// The first of them.
+        notes: Vec<(u64, String, Note)>,
+    },
+    /// What was staged is not what was confirmed.
+    #[error("the plan is another one than the one that was confirmed")]
+    Changed,
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// The error of an answer from elsewhere.
+pub fn foreign<L>(lane: &Lane<L>, exchange: &Exchange) -> PlanError {
+    let name = |world: Option<&String>| world.map_or_else(|| "no sandbox".to_owned(), |id| format!("the sandbox {id}"));
+    PlanError::Foreign {
+        target: lane.target.clone(),
+        found: name(exchange.headers.get(SANDBOX_HEADER)),
+        expected: name(lane.world.as_ref()),
+    }
+}

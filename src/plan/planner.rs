@@ -1,0 +1,47 @@
+//! What planning needs, and how far it is.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use super::guard::IfInUse;
+use super::recreated::IfRecreated;
+use crate::domain::{Clock, RunId};
+use crate::execute::lane::Lane;
+use crate::journal::Journal;
+
+/// What planning needs.
+#[derive(Debug)]
+pub struct Planner<L> {
+    /// The run.
+    pub run: RunId,
+    /// Where the plan is recorded.
+    pub journal: Journal,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The account of the credentials.
+    pub account: String,
+    /// A lane for each region of the manifest.
+    pub lanes: Vec<Arc<Lane<L>>>,
+    /// What to do about key pairs in use.
+    pub if_in_use: IfInUse,
+    /// What to do about key pairs that were re-created since an earlier run.
+    pub if_recreated: IfRecreated,
+    /// Whether rows of another account are left out instead of refusing the plan.
+    pub skip_invalid: bool,
+    /// How long throttled requests are repeated.
+    pub patience: Duration,
+    /// How far it is, for the progress that people see.
+    pub tally: Arc<Tally>,
+}
+
+/// How far planning is.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Key pairs that were listed.
+    pub key_pairs: AtomicU64,
+    /// Instances that were listed.
+    pub instances: AtomicU64,
+    /// Rows whose intent was handed to the journal.
+    pub intents: AtomicU64,
+}

@@ -1,0 +1,32 @@
+//! What all connections of a sandbox share.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::http::HeaderValue;
+
+use super::engine::Engine;
+
+/// What the server calls itself, so that nobody takes it for AWS.
+pub(super) const SERVER: HeaderValue = HeaderValue::from_static("keybatch-sandbox");
+
+/// The engine, and what every answer has.
+#[derive(Debug)]
+pub(super) struct Shared {
+    engine: Mutex<Engine>,
+    pub(super) record: Option<PathBuf>,
+    pub(super) world_id: HeaderValue,
+}
+
+impl Shared {
+    pub(super) fn new(engine: Engine, record: Option<PathBuf>) -> Self {
+        let world_id = HeaderValue::from_str(&engine.id).unwrap_or(SERVER);
+        Self { engine: Mutex::new(engine), record, world_id }
+    }
+
+    /// The engine, for one request. A panic in another one has not left it half done in a way that matters to a
+    /// rehearsal, so poison is ignored.
+    pub(super) fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,42 @@
+//! The numbers of an engine, put together when somebody asks.
+
+use super::engine::Engine;
+use super::stats::{Effects, NameEffects, Stats};
+
+impl Engine {
+    /// The numbers now, with up to so many names.
+    pub(super) fn stats(&self, names_max: usize) -> Stats {
+        let count = self.regions.iter().map(|region| region.history.trails().count()).sum::<usize>();
+        let mut names = Vec::new();
+        if count <= names_max {
+            for region in &self.regions {
+                names.extend(region.history.trails().map(|(name, trail)| NameEffects {
+                    region: region.name.clone(),
+                    name: region.pairs.text(name),
+                    effects: Effects {
+                        deleted: trail.deleted.into(),
+                        created: trail.created.into(),
+                        deleted_by_others: trail.deleted_by_others.into(),
+                        created_by_others: trail.created_by_others.into(),
+                    },
+                }));
+            }
+            names.sort_by(|one, other| (&one.region, &one.name).cmp(&(&other.region, &other.name)));
+        }
+        Stats {
+            world: self.id.clone(),
+            requests: self
+                .counters
+                .requests
+                .iter()
+                .map(|(operation, requests)| (operation.name().to_owned(), requests.clone()))
+                .collect(),
+            faults: self.counters.faults.iter().map(|(kind, times)| (kind.name(), *times)).collect(),
+            effects: self.counters.effects.clone(),
+            present: self.regions.iter().map(|region| (region.name.clone(), region.pairs.present())).collect(),
+            names_left_out: (count - names.len()) as u64,
+            names,
+            broken: self.broken.clone(),
+        }
+    }
+}
