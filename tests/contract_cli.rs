@@ -23,6 +23,20 @@ fn only_reads(bench: &Bench) {
 fn usage_errors_exit_2() {
     let bench = Bench::new();
     let manifest = bench.manifest(&["probe"]).display().to_string();
+    // A number that could mean two things is refused by the name of its option, with the forms that it may have.
+    for (option, value, form) in [
+        ("--confirm", "2.499", "2,499 or 2_499"),
+        ("--confirm", "2,49", "2,499 or 2_499"),
+        ("--max-deletes", "1.000", "2,499 or 2_499"),
+        ("--concurrency", "many", "2,499 or 2_499"),
+        ("--max-failures", "2,5%", "2.5%"),
+        ("--max-duration", "90", "1h30m or 1d"),
+        ("--rate", "fast", "5 or 5/s"),
+        ("--rate", "5/d", "5/s, 30/m or 100/h"),
+    ] {
+        let done = bench.keybatch(&["run", &manifest, option, value]).exits(2);
+        assert!(done.stderr.contains(option) && done.stderr.contains(form), "{option} {value}\n{done}");
+    }
     for args in [
         &["run", manifest.as_str(), "--no-such-flag"][..],
         &["no-such-command"],
@@ -75,7 +89,8 @@ fn confirm_needs_the_right_number() {
         bench.run_unconfirmed(&manifest, &["--confirm", wrong]).exits_one_of(&[2, 4, 10]);
         only_reads(&bench);
     }
-    bench.run_unconfirmed(&manifest, &["--confirm", "3"]).exits(0);
+    let more = ["--confirm", "3", "--max-deletes", "1,000", "--max-duration", "1d"];
+    bench.run_unconfirmed(&manifest, &more).exits(0);
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 3);
     invariants(&bench);
 }

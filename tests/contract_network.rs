@@ -16,7 +16,7 @@ mod listener;
 use std::time::Duration;
 
 use listener::Listener;
-use support::{Bench, invariants};
+use support::{Act, Bench, invariants};
 
 /// In each address that has a password.
 const PASSWORD: &str = "hunter2canary";
@@ -129,6 +129,41 @@ fn passwords_in_addresses_are_refused_whatever_their_source() {
 
 fn manifest_is_refused(done: &support::Done) -> bool {
     done.said().contains("no key")
+}
+
+/// An address that is none is shown without what may be a secret in it.
+#[test]
+fn a_malformed_address_is_shown_without_its_query() {
+    let bench = Bench::new();
+    let url = format!("127.0.0.1:1/base?token={PASSWORD}");
+    let done = bench.run(&bench.manifest(&["key-01"]), &["--endpoint-url", &url]).exits(9);
+    assert!(done.stderr.contains("127.0.0.1:1/base") && !done.said().contains(PASSWORD), "{done}");
+}
+
+/// A proxy's page in place of an answer (a plain 403 of HTML), and refusals of everyone, while planning.
+#[test]
+fn what_answers_while_planning_is_named_with_what_to_do() {
+    let page = "<html><body>Access to this site is blocked</body></html>";
+    let cases = [
+        (
+            Act::raw(403, "text/html; charset=utf-8", page),
+            "HTTP 403 with a body that is not Lightsail's (text/html; charset=utf-8, 56 bytes)",
+            "HTTPS_PROXY",
+        ),
+        (Act::type_only(400, "RequestExpired"), "RequestExpired", "clock"),
+        (Act::type_only(403, "OptInRequired"), "OptInRequired", "signed up"),
+        (Act::type_only(400, "InvalidSignatureException"), "InvalidSignatureException", "secret access key"),
+    ];
+    for (act, said, step) in cases {
+        let bench = Bench::new();
+        bench.world.key("key-01");
+        bench.world.always("GetKeyPairs", "*", act);
+        let done = bench.run(&bench.manifest(&["key-01"]), &[]).exits(9);
+        for part in [said, step, "nothing was sent but reads"] {
+            assert!(done.stderr.contains(part), "{part}\n{done}");
+        }
+        assert!(!done.stderr.contains("expected value"), "the parser's words\n{done}");
+    }
 }
 
 /// A query may hold a token: the address is journalled without it, and the plan names what sends requests elsewhere.

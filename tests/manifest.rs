@@ -228,6 +228,11 @@ fn a_missing_name_column_is_explained() {
         ("key_pair_nam", "did you mean `key_pair_name` where it says `key_pair_nam`?"),
         ("name;region", "separated by `;`"),
         ("name\tregion", "separated by tabs"),
+        ("\"name\";\"region\"", "separated by `;`"),
+        ("\"\";\"name\";\"region\"", "separated by `;`"),
+        ("\"name\"\t\"region\"", "separated by tabs"),
+        // R's write.table without sep.
+        ("\"name\" \"region\"", "separated by spaces"),
         ("build-1,us-east-1", "the first line must name the columns"),
         ("owner,region", "accepted spellings are `key_pair_name`, `keyPairName`, `name`"),
     ] {
@@ -305,7 +310,9 @@ fn missing_cells_at_the_end_are_empty_and_rows_without_a_value_are_none() {
 #[test]
 fn placeholders_are_faults_where_a_condition_should_be() {
     for word in
-        ["N/A", "None", "null", "NaN", "<nil>", "-", "#N/A", "(null)", "undefined", "unknown", "NULL", "n/a", " None "]
+        "N/A|None|null|NaN|<nil>|-|#N/A|(null)|undefined|unknown|NULL|n/a| None |??|???|(empty)|(blank)|unset|<unset>|~|\
+         [null]|pending|any|0|false|System.Object[]|System.Collections.Generic.List`1[System.String]|#VALUE!|#REF!|#DIV/0!"
+        .split('|')
     {
         for column in ["expected_fingerprint", "arn", "created_at", "region", "account_id"] {
             let found = faults(format!("name,{column},note\nab,{word},{word}\n").as_bytes());
@@ -360,18 +367,41 @@ fn first_lines_that_are_no_header_are_named() {
         ("{\n    \"keyPairs\": [\n", FirstLine::Json, "jq"),
         ("<!DOCTYPE html>\n", FirstLine::Markup, "error page"),
         ("\u{feff}\u{feff}name,region\nab,us-east-1\n", FirstLine::ByteOrderMark, "tail -c +4"),
+        // As after PowerShell 5's Get-Content and Set-Content.
+        ("ï»¿name,region\nab,us-east-1\n", FirstLine::MisreadByteOrderMark, "export it again"),
+        ("ï»¿\"name\",\"region\"\nab,us-east-1\n", FirstLine::MisreadByteOrderMark, "export it again"),
+        ("“name”,“region”\nab,us-east-1\n", FirstLine::QuotedName, "straight double quotes"),
+        ("name,„region“\nab,x\n", FirstLine::QuotedName, "straight double quotes"),
+        ("'name','region'\n'ab','us-east-1'\n", FirstLine::QuotedName, "remove them"),
     ] {
         let refused = read_all(input.as_bytes()).unwrap_err();
         assert_eq!((refused.total(), refused.kept()[0].kind()), (1, &FaultKind::FirstLine(expected)), "{input:?}");
         assert!(refused.are_of_file() && refused.kept()[0].hint().contains(hint), "{}", refused.kept()[0].hint());
     }
     let compact = faults(b"{\"keyPairs\":[{\"name\":\"ab\"}]}\n");
-    assert_eq!(compact.kept()[1].kind(), &FaultKind::FirstLine(FirstLine::Json));
+    assert_eq!((compact.total(), compact.kept()[0].kind()), (1, &FaultKind::FirstLine(FirstLine::Json)));
     assert_eq!(rows("#,name\n1,ab\n")[0].annotations, [("#".to_owned(), "1".to_owned())]);
     // pandas and R write an index column unless they are asked not to.
     for input in [",name\n0,ab\n", "\"\",\"name\"\n\"1\",\"ab\"\n"] {
         let refused = read_all(input.as_bytes()).unwrap_err();
         assert!(refused.kept()[0].hint().contains("to_csv(index=False)"), "{}", refused.kept()[0].hint());
+    }
+}
+
+/// Trailing commas of spreadsheets, and R's `write.table(sep = ",")`, whose header is one column short.
+#[test]
+fn fields_beyond_the_header_are_explained() {
+    for (input, hint) in [
+        ("name,region\nab,us-east-1,,\n", "trailing commas"),
+        ("name,region\nab,us-east-1, \n", "trailing commas"),
+        ("\"name\",\"region\"\n\"7\",\"ab\",\"us-east-1\"\n", "row.names=FALSE"),
+        ("name,reason\nab,one, two\n", "contains a comma in quotes"),
+        ("name,reason\n12,one, two, three\n", "contains a comma in quotes"),
+        ("name,region\nab", "cut off"),
+    ] {
+        let found = faults(input.as_bytes());
+        assert_eq!((found.total(), found.kept()[0].kind().code()), (1, "manifest::field_count"), "{input:?}");
+        assert!(found.kept()[0].hint().contains(hint), "{input:?}: {}", found.kept()[0].hint());
     }
 }
 
@@ -381,6 +411,9 @@ fn headers_in_the_middle_are_named() {
         ("name,note\nab,\nname,note\ncd,\n", "manifest::header_repeated", false),
         ("name,note\nab,\n\u{feff}name,note\ncd,\n", "manifest::header_repeated", false),
         ("name\nab\nname\ncd\n", "manifest::header_repeated", false),
+        ("name,region\nab,us-east-1\nName,Region\ncd,us-east-1\n", "manifest::header_repeated", false),
+        ("name,region\nab,us-east-1\nkeyPairName,location.regionName\n", "manifest::header_repeated", false),
+        ("name,region,n,N\nab,us-east-1,,\nname,region,N,n\ncd,us-east-1,,\n", "manifest::header_changed", true),
         ("name,region\nab,us-east-1\nRegion,Name\nus-east-1,cd\n", "manifest::header_changed", true),
         ("note,name,region\n,ab,us-east-1\nname,region,note\ncd,us-east-1,\n", "manifest::header_changed", true),
     ] {
@@ -412,7 +445,7 @@ fn invalid_rows_are_handed_on() {
             (4, Some("foo"), None),
         ]
     );
-    assert_eq!(invalid[2].faults, [FaultKind::FieldCount { found: 1, expected: 2 }], "perhaps cut off");
+    assert_eq!(invalid[2].faults, [FaultKind::FieldCount { found: 1, expected: 2, surplus: None }], "perhaps cut off");
     assert_eq!(invalid[1].faults.len(), 2);
 }
 

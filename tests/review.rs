@@ -67,7 +67,9 @@ async fn a_run_is_shown_by_any_of_its_names() {
     let facts = json(&place, &["show", full, "--output", "json"]);
     assert_eq!(facts["outcomes"]["deleted"], 3);
     assert_eq!(facts["facts"]["manifest"], "m.csv");
-    for (wanted, code, said) in [("0198", 2, "beginning of 2 runs"), ("beef", 2, "has no run"), ("", 2, "no run")] {
+    for (wanted, code, said) in
+        [("0198", 2, "beginning of 2 runs"), ("beef", 2, "no row names that key pair"), ("", 2, "no run")]
+    {
         let output = keybatch(&place, &["show", wanted]);
         let talk = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{wanted}: {talk}");
@@ -85,8 +87,15 @@ async fn a_row_is_looked_up_over_all_runs() {
     for wanted in ["7", "key-7", "row:7", "name:key-7"] {
         assert_eq!(data(&place, &["show", wanted]), story, "{wanted}");
     }
-    for unknown in ["row:key-7", "name:7", "77", "018"] {
-        assert_eq!(keybatch(&place, &["show", unknown]).status.code(), Some(2), "{unknown}");
+    for (unknown, said) in [
+        ("row:key-7", "no row in the journal has the number \"key-7\""),
+        ("name:7", "no row in the journal names a key pair \"7\""),
+        ("77", "no run's id begins with it, no row has that number, and no row names that key pair"),
+        ("018", "nothing in the journal is called \"018\""),
+    ] {
+        let output = keybatch(&place, &["show", unknown]);
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && talk.contains(said), "{unknown}: {talk}");
     }
 }
 
@@ -128,7 +137,13 @@ async fn the_log_is_filtered_and_newest_last() {
     assert_eq!(data(&place, &["log", "--name", "key-7"]), data(&place, &["log", "--row", "7"]));
     assert_eq!(data(&place, &["log", "--outcome", "in_doubt", "--kind", "row_settled"]).lines().count(), 1);
     assert_eq!(data(&place, &["log", "-n", "0", "--since", "1970-01-02"]), all);
-    assert_eq!(data(&place, &["log", "--since", "2999-01-01T00:00:00Z"]), "");
+    // Nothing that matches is no error, and not silent.
+    for format in ["table", "json", "jsonl", "csv"] {
+        let none = keybatch(&place, &["log", "--name", "nosuch", "--kind", "row_settled", "--output", format]);
+        let talk = String::from_utf8(none.stderr).unwrap();
+        assert_eq!((none.status.code(), &*talk), (Some(0), "no entry matches --kind row_settled and --name nosuch\n"));
+        assert!(!String::from_utf8(none.stdout).unwrap().contains("row_settled"), "{format}");
+    }
     for wrong in [["--kind", "row_setled"], ["--outcome", "lost"], ["--since", "yesterday"]] {
         assert_eq!(keybatch(&place, &["log", wrong[0], wrong[1]]).status.code(), Some(2), "{wrong:?}");
     }

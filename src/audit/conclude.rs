@@ -2,6 +2,7 @@
 
 use super::report::{AcceptedRollback, CheckpointFacts, Finding, Report, Verdict};
 use super::verify::Work;
+use crate::domain::counted;
 use crate::journal::checkpoint::base64;
 
 impl Work {
@@ -9,7 +10,9 @@ impl Work {
     pub(super) fn report(mut self) -> Report {
         let unfinished = self.history.unfinished().count();
         if self.judging && unfinished > 0 {
-            self.warnings.push(format!("{unfinished} of {} runs are not finished", self.history.runs()));
+            let of = counted(self.history.runs() as u64, "run", "runs");
+            let are = if unfinished == 1 { "is" } else { "are" };
+            self.warnings.push(format!("{unfinished} of {of} {are} not finished"));
         }
         if self.options.scratch.is_none() {
             self.warnings.push("the projections were not compared".into());

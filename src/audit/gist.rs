@@ -2,7 +2,7 @@
 //!
 //! The words are for people and may change; programs read the bodies. Nothing is defused here: whoever prints it must.
 
-use crate::domain::{ApiError, Exchange, Observation, Operation};
+use crate::domain::{ApiError, Exchange, Observation, Operation, counted};
 use crate::journal::Entry;
 use crate::journal::event::{AttemptFinished, Event, Found, Observed, OperationPolled, Source};
 
@@ -45,9 +45,11 @@ pub fn gist(entry: &Entry) -> String {
         }
         Event::SessionClosed(closed) => {
             let requests = closed.requests;
-            format!("{} deletes and {} reads sent, {} throttled", requests.delete, requests.read, requests.throttled)
+            let (deletes, reads) =
+                (counted(requests.delete, "delete", "deletes"), counted(requests.read, "read", "reads"));
+            format!("{deletes} and {reads} sent, {} throttled", requests.throttled)
         }
-        Event::ManifestIngested(ingested) => format!("{}: {} rows", ingested.name, ingested.rows),
+        Event::ManifestIngested(ingested) => format!("{}: {}", ingested.name, counted(ingested.rows, "row", "rows")),
         Event::IntentRecorded(intent) => {
             let notes: Vec<_> = intent.notes.iter().map(|note| note.kind.as_str()).collect();
             let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
@@ -55,8 +57,11 @@ pub fn gist(entry: &Entry) -> String {
         }
         Event::PlanSealed(sealed) => {
             format!(
-                "{} rows: {} to delete, {} to skip, {} absent",
-                sealed.rows, sealed.deletes, sealed.skips, sealed.absents
+                "{}: {} to delete, {} to skip, {} absent",
+                counted(sealed.rows, "row", "rows"),
+                sealed.deletes,
+                sealed.skips,
+                sealed.absents
             )
         }
         Event::OverrideUsed(used) if used.accepts_rollback() => {
@@ -64,7 +69,10 @@ pub fn gist(entry: &Entry) -> String {
             format!("--{} by {}: entries were lost, {most} had been seen", used.which, used.by)
         }
         Event::OverrideUsed(used) => format!("--{} by {}", used.which, used.by),
-        Event::RunStarted(started) => format!("{} key pairs, confirmed by {}", started.deletes, started.confirmed_by),
+        Event::RunStarted(started) => {
+            let pairs = counted(started.deletes, "key pair", "key pairs");
+            format!("{pairs}, confirmed by {}", started.confirmed_by)
+        }
         Event::AttemptStarted(started) => {
             format!("attempt {}: DeleteKeyPair {} in {}", started.attempt, started.key_pair_name, started.region)
         }
@@ -86,14 +94,16 @@ pub fn gist(entry: &Entry) -> String {
             let targets = if targets.is_empty() { String::new() } else { format!("; alone: {}", targets.join(", ")) };
             format!("{}{detail}{targets}", stopped.why)
         }
-        Event::RunFinished(finished) => format!("{} rows", finished.rows),
+        Event::RunFinished(finished) => counted(finished.rows, "row", "rows"),
         Event::RunAbandoned(abandoned) => {
             format!(
-                "by {}: {}; {} rows not attempted",
-                abandoned.by, abandoned.because, abandoned.outcomes.not_attempted
+                "by {}: {}; {} not attempted",
+                abandoned.by,
+                abandoned.because,
+                counted(abandoned.outcomes.not_attempted, "row", "rows")
             )
         }
-        Event::CheckpointMade(made) => format!("{} entries, root {}", made.size, made.root),
+        Event::CheckpointMade(made) => format!("{}, root {}", counted(made.size, "entry", "entries"), made.root),
     }
 }
 

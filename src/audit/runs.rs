@@ -31,6 +31,26 @@ pub enum RunError {
         /// As given.
         wanted: String,
     },
+    /// Neither a run, nor a row, nor a key pair has this name.
+    #[error(
+        "nothing in the journal is called {wanted:?}: no run's id begins with it, no row has that number, and no row names that key pair"
+    )]
+    Nothing {
+        /// As given.
+        wanted: String,
+    },
+    /// No row of any run has this number.
+    #[error("no row in the journal has the number {wanted:?}")]
+    NoRow {
+        /// As given.
+        wanted: String,
+    },
+    /// No row of any run names this key pair.
+    #[error("no row in the journal names a key pair {wanted:?}")]
+    NoName {
+        /// As given.
+        wanted: String,
+    },
     /// Several runs begin so.
     #[error("{wanted:?} is the beginning of {count} runs: {}{}", candidates.join(" , "), if *count > candidates.len() { " , …" } else { "" })]
     Ambiguous {
@@ -67,8 +87,8 @@ pub async fn look_up(reader: &SqliteReader, wanted: &str) -> Result<Named, RunEr
         Some(("row", row)) => (None, row.parse().ok()),
         _ => match choose(runs.clone(), wanted) {
             Ok(run) => return Ok(Named::Run(Box::new(run))),
-            Err(error @ (RunError::Ambiguous { .. } | RunError::Journal(_) | RunError::NoRuns)) => return Err(error),
             Err(RunError::Unknown { .. }) => (Some(wanted), wanted.parse().ok()),
+            Err(error) => return Err(error),
         },
     };
     // A name that consists of digits is meant where no row has that number.
@@ -81,7 +101,14 @@ pub async fn look_up(reader: &SqliteReader, wanted: &str) -> Result<Named, RunEr
     }
     let of = |id: &str| runs.iter().find(|run| run.run.to_string() == id).cloned();
     let rows: Vec<_> = found.into_iter().filter_map(|(id, row)| Some((of(&id)?, row))).collect();
-    if rows.is_empty() { Err(RunError::Unknown { wanted: wanted.to_owned() }) } else { Ok(Named::Rows(rows)) }
+    if !rows.is_empty() {
+        return Ok(Named::Rows(rows));
+    }
+    Err(match wanted.split_once(':') {
+        Some(("name", name)) => RunError::NoName { wanted: name.to_owned() },
+        Some(("row", row)) => RunError::NoRow { wanted: row.to_owned() },
+        _ => RunError::Nothing { wanted: wanted.to_owned() },
+    })
 }
 
 /// Finds the run that `wanted` names.

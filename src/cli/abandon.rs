@@ -4,13 +4,12 @@ use super::closer::Closer;
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
-use super::open::OpenJournal;
 use super::options::{SessionOptions, refuse_secret};
 use super::resume::{Resumed, go_on_with, missing_journal};
 use super::rollback::RollbackOptions;
-use super::say::say;
+use super::session::OpenJournal;
 use super::signals::Signals;
-use super::summary::{StopWord, Summary};
+use super::summary::{StopWord, Summary, say};
 use super::{Context, checkpoints, network};
 use crate::domain::Policy;
 use crate::journal::sqlite::RunRecord;
@@ -48,7 +47,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
     let began = tokio::time::Instant::now();
     let signals = Signals::listen(context.ui.clone(), args.options.drain())
-        .map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
+        .map_err(|error| CliError::from_error(Exit::Unexpected, &error).sent(Sent::Nothing))?;
     if !context.journal.exists() {
         return Err(missing_journal(&args.run));
     }
@@ -70,7 +69,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         () = signals.before_a_session() => {
             context.ui.say("stopped by a signal: nothing was sent, and the run is not abandoned");
             let stopped_by = Some(StopWord::Signal);
-            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(&context.journal) }))
+            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(context) }))
         }
     };
     closer.close(&signals).await;

@@ -8,7 +8,7 @@ use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::liveness::at_rest;
 use super::{Context, shown};
-use crate::domain::RunId;
+use crate::domain::{RunId, counted};
 use crate::journal::sqlite::stage::Stage;
 use crate::journal::sqlite::{RunRecord, SqliteReader};
 use crate::plan::recreated::{Earlier, IfRecreated, learn};
@@ -287,10 +287,10 @@ pub(super) fn only_unfinished(runs: Vec<RunRecord>, context: &Context) -> Result
 fn command(record: &RunRecord) -> String {
     let account = record.account.as_deref().unwrap_or("none");
     format!(
-        "keybatch resume {} ({}, {} rows, account {})",
+        "keybatch resume {} ({}, {}, account {})",
         record.run,
         at_rest(&record.state),
-        record.rows,
+        counted(record.rows, "row", "rows"),
         shown(account)
     )
 }

@@ -2,12 +2,14 @@
 
 use std::io::BufRead as _;
 
+use super::amount::whole_number;
 use super::code::Code;
 use super::connect::Connection;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::ui::grouped;
 use super::{Context, shown};
+use crate::domain::counted;
 use crate::journal::event::Severity;
 use crate::plan::Plan;
 use crate::plan::recreated::RECREATED;
@@ -36,8 +38,9 @@ pub(super) async fn confirm(
         return Ok(Some("nothing_to_delete"));
     }
     let shown = grouped(deletes);
+    let pairs = if deletes == 1 { "key pair" } else { "key pairs" };
     let mut question =
-        format!("Deleting cannot be undone. Type {shown} to delete {shown} key pairs, or press Enter to decline:");
+        format!("Deletion cannot be undone. Type {shown} to delete {shown} {pairs}, or press Enter to decline:");
     for _ in 0..TRIES {
         context.ui.ask(&question);
         match typed(&line().await?, deletes) {
@@ -65,9 +68,8 @@ enum Typed {
 
 fn typed(line: &str, deletes: u64) -> Typed {
     let line = line.trim();
-    let digits: String =
-        line.chars().filter(|c| !matches!(c, ',' | '_' | '\'' | ' ' | '\u{a0}' | '\u{202f}')).collect();
-    if digits == deletes.to_string() {
+    let padded = line.starts_with('0') && deletes > 0;
+    if !padded && whole_number(line) == Some(deletes) {
         Typed::Number
     } else if ["", "n", "no", "q", "quit"].contains(&line.to_lowercase().as_str()) {
         Typed::Nothing
@@ -82,7 +84,10 @@ async fn line() -> Result<String, CliError> {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
-    Ok(read.await.map_err(|error| CliError::from_error(Exit::Unexpected, &error))??)
+    let read = read.await.map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
+    read.map_err(|error| {
+        CliError::new(Exit::Usage, format!("the terminal could not be read: {error}")).code(Code::NoTerminal)
+    })
 }
 
 /// What the flags say of the plan: by what it is confirmed, if it is.
@@ -93,7 +98,8 @@ pub(super) fn judge(plan: &Plan, yes: bool, confirm: Option<u64>) -> Result<Opti
     let deletes = plan.sealed.deletes;
     if let Some(expected) = confirm {
         if expected != deletes {
-            let message = format!("--confirm {expected}, but the plan would delete {deletes} key pairs");
+            let pairs = counted(deletes, "key pair", "key pairs");
+            let message = format!("--confirm {expected}, but the plan would delete {pairs}");
             return Err(CliError::new(Exit::Refused, message).code(Code::Confirm).sent(Sent::Reads));
         }
         return Ok(Some("confirm"));
@@ -130,7 +136,8 @@ pub(super) fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     }
     for target in &sealed.targets {
         let (region, deletes, pairs) = (shown(&target.region), target.deletes, target.key_pairs);
-        lines.push(format!("region    {region}: delete {deletes} of {pairs} key pairs"));
+        let pairs = counted(pairs, "key pair", "key pairs");
+        lines.push(format!("region    {region}: delete {deletes} of {pairs}"));
         if target.instances.is_none() {
             lines.push(format!(
                 "warning   {region}: lightsail:GetInstances gave no answer; key pairs in use are not known"
@@ -140,7 +147,8 @@ pub(super) fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     let (rows, deletes, skips, absents) = (sealed.rows, sealed.deletes, sealed.skips, sealed.absents);
     lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} not there"));
     for (region, rows) in plan.nothing_there() {
-        lines.push(format!("warning   {}: {rows} row(s), and none of their key pairs is there", shown(region)));
+        let rows = counted(rows, "row names a key pair", "rows name key pairs");
+        lines.push(format!("warning   {}: {rows}, but none of them exists", shown(region)));
     }
     for (kind, count) in &plan.note_counts {
         lines.push(format!("note      {kind}: {count}"));
@@ -174,7 +182,7 @@ mod tests {
         for no in ["", "\n", "no", "N", "q"] {
             assert_eq!(typed(no, 2499), Typed::Nothing, "{no:?}");
         }
-        for other in ["2498", "yes", "2.499", "02499", "249"] {
+        for other in ["2498", "yes", "2.499", "02499", "249", "2,49,9", "24,99"] {
             assert_eq!(typed(other, 2499), Typed::Other, "{other:?}");
         }
     }

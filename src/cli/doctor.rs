@@ -5,13 +5,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
+use super::amount::duration;
 use super::credentials::sign_in;
 use super::finding::{Finding, Health, finding};
-use super::options::duration;
-use super::rollback::REPLACED;
-use super::{CliError, Context, Environment, Exit, Ui, network, route, shown};
+use super::{CliError, Context, Environment, Exit, Ui, network, rollback, route, shown};
 use crate::domain::{ApiError, Policy, SANDBOX_HEADER};
-use crate::journal::heads::HeadsError;
 use crate::journal::sqlite::{Cell, SqliteReader, shared_file_system};
 use crate::journal::{JournalError, Lock};
 use crate::lightsail::Lightsail as _;
@@ -78,7 +76,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     if args.online {
         findings.extend(service(options, args.credentials_timeout, &context.ui).await);
     }
-    let mut stream = context.ui.stream(&["check", "health", "finding"])?;
+    let mut stream = context.ui.stream(&["check", "health", "finding"])?.wrapping();
     for Finding { check, health, text } in &findings {
         let health = match health {
             Health::Good => "good",
@@ -231,22 +229,21 @@ async fn state(context: &Context) -> Vec<Finding> {
         Ok(()) => finding("state", Health::Good, format!("{directory} remembers the newest head of each journal")),
         Err(error) => finding("state", Health::Note, format!("{error}: {without}")),
     }];
-    let id = match SqliteReader::open(&context.journal).await {
-        Ok(reader) => reader.journal_id().await.ok().flatten(),
-        Err(_) => None,
-    };
-    match id.map(|id| heads.read(&id)) {
-        Some(Ok(Some(found))) => {
-            let text = format!("{} entries of this journal were seen ({})", found.head.size, found.file.display());
-            findings.push(finding("head", Health::Good, text));
-        }
-        Some(Err(error @ HeadsError::Damaged { .. })) => {
-            findings.push(finding("head", Health::Note, format!("{error}: {without} by it, {REPLACED}")));
-        }
-        Some(Err(error)) => findings.push(finding("head", Health::Note, format!("{error}: {without} by it"))),
-        Some(Ok(None)) | None => {}
-    }
+    findings.extend(head(context).await);
     findings
+}
+
+/// Whether the journal has the entries that were seen of it before.
+async fn head(context: &Context) -> Vec<Finding> {
+    // What is wrong with a journal that cannot be opened is said elsewhere.
+    let Ok(reader) = SqliteReader::open(&context.journal).await else { return Vec::new() };
+    match rollback::findings(context, &reader).await {
+        Ok(findings) => findings,
+        Err(error) => {
+            let text = format!("the journal could not be compared with what was seen of it: {}", error.message);
+            vec![finding("head", Health::Note, text)]
+        }
+    }
 }
 
 /// Whether a session could begin now. The lock is given up at once; where there is no lock file yet, none is made.

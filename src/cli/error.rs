@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::summary::Summary;
 use crate::domain::RunId;
 use crate::journal::JournalError;
+use crate::journal::sqlite::is_full;
 use crate::manifest::Faults;
 
 /// An error at the edge of the program.
@@ -57,13 +58,18 @@ impl CliError {
 
     /// From an error of the library, with its causes.
     pub fn from_error(exit: Exit, error: &dyn Error) -> Self {
-        let mut causes = Vec::new();
+        let message = error.to_string();
+        let mut causes: Vec<String> = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
-            causes.push(cause.to_string());
+            let text = cause.to_string();
+            // Many an error repeats its cause at its own end.
+            if !causes.last().unwrap_or(&message).ends_with(&text) {
+                causes.push(text);
+            }
             next = cause.source();
         }
-        Self { causes, ..Self::new(exit, error.to_string()) }
+        Self { causes, ..Self::new(exit, message) }
     }
 
     /// Adds a hint.
@@ -143,6 +149,9 @@ impl Sent {
 /// The sentence of [`Sent::Nothing`].
 pub const NOTHING: &str = "nothing was sent";
 
+/// What to do about a run that ended before it had a plan.
+pub const NOT_BEGUN: &str = "there is nothing to resume: run it again";
+
 const MALFORMED: &str = "that may be damage, or a disk that cannot be read: `keybatch verify` tells which";
 
 impl From<JournalError> for CliError {
@@ -173,25 +182,42 @@ impl From<JournalError> for CliError {
                 it.or_the_disk().hint("name another place for the journal with --journal or KEYBATCH_JOURNAL")
             }
             JournalError::Changed { .. } => it.hint("see what happened to the journal with: keybatch verify"),
+            error if is_full(error) => it.hint(format!("{FREE_SPACE}, then repeat the command")),
             _ => it.or_the_disk(),
         }
     }
 }
 
-/// A write to standard output or standard error that failed. A closed pipe is the reader's choice (`| head`), and
-/// ends the program quietly.
+/// The first step where the disk under the journal is full.
+pub(super) const FREE_SPACE: &str = "free space on the disk that holds the journal";
+
+/// A write to standard output that failed. A closed pipe is the reader's choice (`| head`), and ends the program quietly.
+/// Sessions write their results through `summary`, which says what became of the run.
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::new(Exit::Success, "");
         }
-        Self::from_error(Exit::Unexpected, &error).code(Code::Output)
+        let causes = vec![error.to_string()];
+        let lost =
+            Self { causes, ..Self::new(Exit::Unexpected, "standard output could not be written").code(Code::Output) };
+        lost.hint("the journal was not changed; repeat the command with another output, such as a file on a disk with free space")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("error returned from database: {0}")]
+        struct Driver(#[source] std::io::Error);
+        let source = std::sync::Arc::new(Driver(std::io::Error::other("(code: 13) database or disk is full")));
+        let error = CliError::from(JournalError::Database { source });
+        assert_eq!(error.causes, ["error returned from database: (code: 13) database or disk is full"]);
+    }
 
     #[test]
     fn what_may_be_the_disk_is_not_called_damage_alone() {

@@ -10,6 +10,7 @@ use super::ui::BOM;
 use super::{CliError, Code, Context, Exit, Format};
 use crate::audit::runs::resolve;
 use crate::audit::{ExportError, ExportFormat, export};
+use crate::domain::counted;
 use crate::journal::sqlite::SqliteReader;
 
 /// Write down what became of each row of a run
@@ -38,14 +39,20 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         None => Box::new(std::io::stdout()),
         Some(path) => Box::new(create(path)?),
     };
+    let written = |error: ExportError| match (error, &args.to) {
+        (ExportError::Write(error), Some(path)) => unwritten(path, &error),
+        (error, _) => error.into(),
+    };
     if context.ui.bom && format == ExportFormat::Csv {
-        out.write_all(BOM)?;
+        out.write_all(BOM).map_err(|error| written(ExportError::Write(error)))?;
     }
-    let rows = export(&reader, &run, format, &mut BufWriter::with_capacity(64 * 1024, &mut out)).await?;
+    let mut buffered = BufWriter::with_capacity(64 * 1024, &mut out);
+    let rows = export(&reader, &run, format, &mut buffered).await.map_err(written)?;
     if let Some(path) = &args.to {
         context.ui.talk(format!(
-            "{}{rows} rows written to {}",
+            "{}{} written to {}",
             sandbox_label(&run),
+            counted(rows, "row", "rows"),
             super::shown(&path.to_string_lossy())
         ));
     }
@@ -63,6 +70,14 @@ fn create(path: &Path) -> Result<std::fs::File, CliError> {
         }
         CliError::from_error(Exit::Environment, &error).hint(format!("{shown} cannot be created"))
     })
+}
+
+/// A file that holds a part of the rows only.
+fn unwritten(path: &Path, error: &std::io::Error) -> CliError {
+    let path = super::shown(&path.to_string_lossy());
+    CliError::from_error(Exit::Environment, error)
+        .code(Code::Output)
+        .hint(format!("{path} is incomplete: remove it, free space or name another place, and export again"))
 }
 
 impl From<ExportError> for CliError {

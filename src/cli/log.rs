@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
-use super::options::duration;
+use super::amount::{count, count_between, duration};
 use super::runs::to_the_second;
 use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, shown};
@@ -43,7 +43,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(KINDS))]
     kind: Option<String>,
     /// Only those of this row
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     row: Option<u64>,
     /// Only those of rows that name this key pair
     #[arg(long, value_name = "NAME")]
@@ -55,7 +55,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Since>,
     /// Only the last N of them; 0 for all
-    #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 50)]
+    #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 50, value_parser = |text: &str| count_between(text, 0, u32::MAX))]
     last: u32,
     /// Go on with new entries as they come, until the run ends (without RUN: until interrupted)
     #[arg(short, long)]
@@ -78,7 +78,9 @@ fn since(text: &str) -> Result<Since, String> {
         return Ok(Since::At(midnight));
     }
     duration(text).map(Since::Ago).map_err(|_| {
-        format!("{text:?} is neither a time (2026-11-29T08:00:00Z), a day (2026-11-29) nor a duration (90m)")
+        format!(
+            "{text:?} is neither a time (2026-11-29T08:00:00Z), a day (2026-11-29) nor a duration (15s, 90m, 2h, 1d)"
+        )
     })
 }
 
@@ -116,7 +118,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     if u64::from(args.last) < matching && context.ui.format == Format::Table {
         context.ui.talk(format!("the last {} of {}; -n 0 lists all", args.last, grouped(matching)));
     }
-    let mut lines = Lines { out: Out::begin(context)?, sandboxes };
+    let mut lines = Lines { out: Out::begin(context)?, sandboxes, any: false };
     loop {
         // Asked first: entries that come while the last ones are read are then read, too.
         let over = match run {
@@ -132,8 +134,35 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         lines.out.flush()?;
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    let any = lines.any;
     lines.out.end()?;
+    if !any {
+        context.ui.talk(args.nothing());
+    }
     Ok(Exit::Success)
+}
+
+impl Args {
+    /// What is said where no entry was listed.
+    fn nothing(&self) -> String {
+        let quoted = |name: &str, value: &String| format!("{name} {}", shown(value));
+        let asked: Vec<String> = [
+            self.run.as_ref().map(|run| quoted("run", run)),
+            self.kind.as_ref().map(|kind| quoted("--kind", kind)),
+            self.row.map(|row| format!("--row {row}")),
+            self.name.as_ref().map(|name| quoted("--name", name)),
+            self.outcome.as_ref().map(|outcome| quoted("--outcome", outcome)),
+            self.since.as_ref().map(|_| "--since".to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if asked.is_empty() {
+            "the journal has no entries".to_owned()
+        } else {
+            format!("no entry matches {}", asked.join(" and "))
+        }
+    }
 }
 
 /// Where entries go: as bodies, as lines for people, or as cells.
@@ -180,6 +209,8 @@ struct Lines {
     out: Out,
     /// The runs that were rehearsals.
     sandboxes: HashSet<RunId>,
+    /// Whether there was any.
+    any: bool,
 }
 
 impl Lines {
@@ -196,6 +227,7 @@ impl Lines {
     }
 
     fn entry(&mut self, seq: i64, body: &str) -> Result<(), CliError> {
+        self.any = true;
         let entry = Entry::parse(body);
         let sandbox = entry.as_ref().is_ok_and(|entry| entry.run.is_some_and(|run| self.sandboxes.contains(&run)));
         match &mut self.out {

@@ -5,20 +5,19 @@
 
 mod abandon;
 mod again;
+mod amount;
 mod checkpoints;
 mod closer;
 pub mod code;
 mod completions;
 mod confirm;
 mod connect;
-mod context;
 mod credentials;
 pub mod environment;
 pub mod error;
 mod error_object;
 pub mod exit;
 mod faults;
-mod format;
 mod ghosts;
 mod trace;
 mod finding;
@@ -27,6 +26,7 @@ mod operator;
 mod headings;
 mod options;
 mod progress;
+mod refusals;
 mod resume;
 mod rollback;
 mod route;
@@ -42,10 +42,6 @@ mod doctor;
 mod dry_run;
 mod export;
 mod liveness;
-mod memory;
-mod open;
-mod plan_error;
-mod say;
 mod log;
 mod query;
 mod runs;
@@ -61,12 +57,10 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use code::Code;
-pub use context::Context;
 pub use environment::Environment;
 pub use error::{CliError, Sent};
 pub use exit::Exit;
-pub use format::Format;
-pub use ui::{RowStream, Ui, shown};
+pub use ui::{Format, RowStream, Ui, shown};
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
 #[derive(Debug, Parser)]
@@ -109,6 +103,17 @@ enum Command {
     Verify(verify::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
+}
+
+/// What every command gets.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// What prints.
+    pub ui: Ui,
+    /// The program's surroundings.
+    pub environment: Environment,
+    /// Where the journal is.
+    pub journal: PathBuf,
 }
 
 /// Runs the program with these arguments (the first is its name) in these surroundings.
@@ -186,6 +191,6 @@ async fn dispatch(command: Command, context: Context) -> Result<Exit, CliError> 
         Command::Export(args) => export::run(&args, &context).await,
         Command::Verify(args) => verify::run(&args, &context).await,
         Command::Doctor(args) => doctor::run(&args, &context).await,
-        Command::Completions(args) => completions::run(&args, Cli::command(), &context),
+        Command::Completions(args) => completions::run(&args, &context),
     }
 }

@@ -5,7 +5,8 @@ use super::Environment;
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
-use crate::domain::{ApiError, Hitch, Unreached};
+use super::refusals;
+use crate::domain::{ApiError, Cause, Hitch, Unreached};
 use crate::lightsail::address::refused_flag;
 use crate::lightsail::config_error::AwsConfigError;
 use crate::lightsail::load::{AwsOptions, configured_region, metadata_region};
@@ -74,10 +75,22 @@ pub(super) fn config_error(error: &AwsConfigError) -> CliError {
 
 /// What to do about a service that gave no usable answer.
 pub(super) fn hints(error: &ApiError) -> Vec<String> {
-    error.unreached.as_deref().map_or_else(
-        || vec!["check credentials, clock and network, e.g. with: aws sts get-caller-identity".to_owned()],
-        hints_of,
-    )
+    if let Some(unreached) = error.unreached.as_deref() {
+        return hints_of(unreached);
+    }
+    let names = || [error.error_type.as_deref(), error.code.as_deref()].into_iter().flatten();
+    if let Some(step) = refusals::step(names()) {
+        return vec![step.to_owned()];
+    }
+    let is_nameless = names().next().is_none();
+    if is_nameless && matches!(error.cause, Cause::Unreadable | Cause::ServerError) {
+        return vec![
+            "a proxy, a firewall or a sign-in page may have answered in place of AWS: check HTTPS_PROXY and NO_PROXY, and \
+             that this network permits requests to AWS; `keybatch doctor` shows what is set"
+                .to_owned(),
+        ];
+    }
+    vec!["check credentials, clock and network, e.g. with: aws sts get-caller-identity".to_owned()]
 }
 
 /// What to do about an address that was not reached: about what led there first.
@@ -143,6 +156,18 @@ mod tests {
         let hints = hints_of(&nowhere).join("\n");
         assert!(hints.contains("has the region eu-nowhere-9"), "{hints}");
         assert!(!hints.contains("credentials") && !hints.contains("clock"), "{hints}");
+    }
+
+    #[test]
+    fn hints_are_about_the_answer() {
+        let named = |name: &str| ApiError {
+            code: Some(name.into()),
+            ..ApiError::nothing(crate::domain::Class::RefusedForAll, Cause::Error)
+        };
+        assert!(hints(&named("RequestExpired"))[0].contains("clock"));
+        assert!(hints(&named("SomethingElse"))[0].contains("get-caller-identity"));
+        let nameless = ApiError::nothing(crate::domain::Class::Unanswered, Cause::Unreadable);
+        assert!(hints(&nameless)[0].contains("proxy"));
     }
 
     #[test]

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-
+use super::amount::{MaxFailures, count, count_between, duration, duration_or_none, duration_text};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::signals::DRAIN_TIMEOUT;
@@ -23,10 +21,10 @@ pub(super) struct SessionOptions {
     #[arg(long, env = "KEYBATCH_RATE", value_name = "RATE", value_parser = rate)]
     pub(super) rate: Option<String>,
     /// Deletes in flight at once, over all regions [default: 8]
-    #[arg(long, env = "KEYBATCH_CONCURRENCY", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, env = "KEYBATCH_CONCURRENCY", value_name = "N", value_parser = |text: &str| count_between(text, 1, 1024))]
     pub(super) concurrency: Option<u32>,
     /// Attempts a key pair, over all sessions; throttled ones do not count [default: 5]
-    #[arg(long, env = "KEYBATCH_MAX_ATTEMPTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, env = "KEYBATCH_MAX_ATTEMPTS", value_name = "N", value_parser = |text: &str| count_between(text, 1, 1000))]
     pub(super) max_attempts: Option<u32>,
     /// Time for one attempt [default: 15s]
     #[arg(long, env = "KEYBATCH_ATTEMPT_TIMEOUT", value_name = "TIME", value_parser = duration)]
@@ -45,7 +43,7 @@ pub(super) struct SessionOptions {
     #[arg(long, env = "KEYBATCH_SIGNATURE_LIFE", value_name = "TIME", value_parser = duration_or_none)]
     pub(super) signature_life: Option<Duration>,
     /// Stop after this session has asked for so many key pairs
-    #[arg(long, env = "KEYBATCH_MAX_DELETES", value_name = "N")]
+    #[arg(long, env = "KEYBATCH_MAX_DELETES", value_name = "N", value_parser = count)]
     pub(super) max_deletes: Option<u64>,
     /// Stop when so many rows (or per cent of the plan's) failed or are in doubt in this session
     #[arg(long, env = "KEYBATCH_MAX_FAILURES", value_name = "N|P%")]
@@ -170,99 +168,13 @@ pub(super) fn rate_cap(policy: &Policy) -> RateCap {
     policy.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(RateCap::None)
 }
 
-/// How many rows may fail.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum MaxFailures {
-    /// So many.
-    Rows(u64),
-    /// So many of a hundred rows to delete.
-    Percent(f64),
-}
-
-impl MaxFailures {
-    /// In rows of a plan with so many deletes; at least one, since a session that may not even begin is no session.
-    fn rows(self, deletes: u64) -> u64 {
-        match self {
-            Self::Rows(rows) => rows.max(1),
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "a percentage of a number of rows: far inside of what a double counts exactly"
-            )]
-            Self::Percent(percent) => ((deletes as f64 * percent / 100.0).ceil() as u64).max(1),
-        }
-    }
-}
-
-impl FromStr for MaxFailures {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is neither a number of rows (3) nor a percentage (2.5%)");
-        match text.strip_suffix('%') {
-            None => text.parse().map(Self::Rows).map_err(|_| wrong()),
-            Some(percent) => match percent.trim().parse::<f64>() {
-                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
-                _ => Err(wrong()),
-            },
-        }
-    }
-}
-
-impl std::fmt::Display for MaxFailures {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Rows(rows) => write!(f, "{rows}"),
-            Self::Percent(percent) => write!(f, "{percent}%"),
-        }
-    }
-}
-
-/// A time such as `15s`, `5m`, `1h30m` or `500ms`: from a millisecond to a year.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
-    let wrong = || format!("{text:?} is no time such as 15s, 5m, 1h30m or 500ms");
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("{text:?} needs a unit, e.g. {text}s or {text}m"));
-    }
-    let parsed: SignedDuration = text.parse().map_err(|_| wrong())?;
-    let duration = Duration::try_from(parsed).map_err(|_| wrong())?;
-    if duration < Duration::from_millis(1) || duration > YEAR {
-        return Err(format!("{text:?} is not between 1ms and a year"));
-    }
-    Ok(duration)
-}
-
-/// The same, or `0`.
-fn duration_or_none(text: &str) -> Result<Duration, String> {
-    if matches!(text, "0" | "0s" | "0ms" | "0m") { Ok(Duration::ZERO) } else { duration(text) }
-}
-
 fn rate(text: &str) -> Result<String, String> {
     text.parse::<RateCap>().map(|_| text.to_owned()).map_err(|error| error.to_string())
-}
-
-fn duration_text(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_read_as_people_write_them() {
-        assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        for wrong in ["15", "", "soon", "-5s", "0s", "1000000h"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(duration_or_none("0"), Ok(Duration::ZERO));
-        assert_eq!(duration_or_none("5m"), Ok(Duration::from_secs(300)));
-        assert!(duration_or_none("5").is_err() && duration_or_none("-1s").is_err());
-    }
 
     // SEMANTICS: P36
     #[test]
@@ -275,17 +187,5 @@ mod tests {
         let policy = named.policy(recorded.clone()).unwrap();
         assert_eq!((policy.max_attempts, &policy.rate), (2, &recorded.rate));
         assert_eq!(named.limits(100), Limits { max_deletes: Some(7), max_failures: None });
-    }
-
-    // SEMANTICS: P38
-    #[test]
-    fn failures_are_a_number_or_a_share() {
-        assert_eq!("3".parse(), Ok(MaxFailures::Rows(3)));
-        assert_eq!("2.5%".parse(), Ok(MaxFailures::Percent(2.5)));
-        assert_eq!(MaxFailures::Percent(2.5).rows(1000), 25);
-        assert_eq!(MaxFailures::Percent(1.0).rows(10), 1);
-        for wrong in ["150%", "-1", "x", "%"] {
-            assert!(wrong.parse::<MaxFailures>().is_err(), "{wrong}");
-        }
     }
 }

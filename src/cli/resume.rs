@@ -9,14 +9,12 @@ use super::code::Code;
 use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
-use super::open::{OpenJournal, draft};
 use super::options::{SessionOptions, refuse_secret};
 use super::rollback::RollbackOptions;
-use super::say::say;
-use super::session::{Session, session_opened};
+use super::session::{OpenJournal, Session, draft, session_opened};
 use super::signals::Signals;
 use super::sum_up::{Own, stored_head, sum_up};
-use super::summary::{Head, State, StopWord, Summary};
+use super::summary::{Head, State, StopWord, Summary, say};
 use super::{Context, checkpoints, ghosts, network};
 use crate::audit::{Finding, Options, Verdict as Verified, plan_root, verify};
 use crate::domain::Policy;
@@ -53,7 +51,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
     let began = tokio::time::Instant::now();
     let signals = Signals::listen(context.ui.clone(), args.options.drain())
-        .map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
+        .map_err(|error| CliError::from_error(Exit::Unexpected, &error).sent(Sent::Nothing))?;
     // That it cannot be looked for does not mean that it is not there.
     let there = context.journal.try_exists().map_err(|error| {
         let message = format!("the journal {} cannot be looked for: {error}", context.journal.display());
@@ -80,7 +78,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         () = signals.before_a_session() => {
             context.ui.say("stopped by a signal: nothing was sent");
             let stopped_by = Some(StopWord::Signal);
-            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(&context.journal) }))
+            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(context) }))
         }
     };
     closer.close(&signals).await;
@@ -330,7 +328,7 @@ async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> R
 }
 
 fn nothing(context: &Context) -> Result<Exit, CliError> {
-    Ok(say(context, &Summary::of_nothing(&context.journal)))
+    Ok(say(context, &Summary::of_nothing(context)))
 }
 
 /// A finished run stays as it is (I6): say again how it ended.

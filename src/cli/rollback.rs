@@ -4,6 +4,7 @@
 //! It guards against accidents, such as a backup that was put back; against people, `verify` does.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -11,11 +12,13 @@ use super::checkpoints::{Newest, newest, not_carried_on, recorded};
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use super::finding::{Finding, Health, finding};
 use super::{Context, shown};
+use crate::domain::counted;
 use crate::journal::JournalError;
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::{ACCEPT_ROLLBACK, Event, LostHead, OverrideUsed};
-use crate::journal::heads::HeadsError;
+use crate::journal::heads::{Heads, HeadsError};
 use crate::journal::sqlite::SqliteReader;
 
 /// What the operator says about a journal that lost entries.
@@ -54,20 +57,9 @@ pub(super) async fn admit(
     checkpoint_to: Option<&Path>,
     options: &RollbackOptions,
 ) -> Result<Option<OverrideUsed>, CliError> {
-    let Some(id) = reader.journal_id().await? else { return Ok(None) };
-    let mut known = Vec::new();
-    match remembered(context, &id) {
-        Ok(found) => known.extend(found),
-        // It guards against accidents, so what it cannot say is no reason not to work.
-        Err(why) => context.ui.say(&format!("warning: {}", shown(&why))),
-    }
-    for file in files(reader, checkpoint_to).await? {
-        match in_file(&file, &id) {
-            Ok(found) => known.extend(found),
-            Err(why) => context.ui.say(&format!("warning: {}", shown(&why))),
-        }
-    }
-    let missing = missing(reader, known).await?;
+    let Compared { known: _, missing, unusable } = compare(context, reader, checkpoint_to).await?;
+    // It guards against accidents, so what cannot be compared is no reason not to work.
+    unusable.iter().for_each(|why| context.ui.say(&format!("warning: {}", shown(why))));
     if missing.is_empty() {
         if options.accept_rollback {
             context.ui.say("--accept-rollback was not needed: the journal lacks nothing that is known of it");
@@ -82,6 +74,53 @@ pub(super) async fn admit(
     lost.dedup_by(|one, other| one.size == other.size && one.root == other.root);
     let by = super::operator::user();
     Ok(Some(OverrideUsed { which: ACCEPT_ROLLBACK.into(), by, why: options.because.clone(), lost }))
+}
+
+/// The journal beside the heads that were seen of it.
+struct Compared {
+    /// Entries of the largest head that is known, and the file that says so.
+    known: Option<(u64, PathBuf)>,
+    /// What the journal lacks, the largest first.
+    missing: Vec<Known>,
+    /// What could not be compared with, and why.
+    unusable: Vec<String>,
+}
+
+/// Compares the journal with each head that this machine and the files of checkpoints have seen of it. Only reads.
+async fn compare(context: &Context, reader: &SqliteReader, checkpoint_to: Option<&Path>) -> Result<Compared, CliError> {
+    let mut known = Vec::new();
+    let mut unusable = Vec::new();
+    if let Some(id) = reader.journal_id().await? {
+        let mut take = |found: Result<Vec<Known>, String>| match found {
+            Ok(found) => known.extend(found),
+            Err(why) => unusable.push(why),
+        };
+        take(remembered(context, &id).map(|found| found.into_iter().collect()));
+        for file in files(reader, checkpoint_to).await? {
+            take(in_file(&file, &id));
+        }
+    }
+    let largest = known.iter().max_by_key(|known| known.head.size).map(|known| (known.head.size, known.file.clone()));
+    Ok(Compared { known: largest, missing: missing(reader, known).await?, unusable })
+}
+
+/// What a session that began now would find, for `doctor`.
+pub(super) async fn findings(context: &Context, reader: &SqliteReader) -> Result<Vec<Finding>, CliError> {
+    let named = context.environment.variable("KEYBATCH_CHECKPOINT_TO").map(PathBuf::from);
+    let Compared { known, missing, unusable } = compare(context, reader, named.as_deref()).await?;
+    let mut findings: Vec<_> = unusable.into_iter().map(|why| finding("head", Health::Note, why)).collect();
+    if !missing.is_empty() {
+        let (entries, _) = reader.head().await?;
+        let CliError { message, hints, .. } = refusal(&context.journal, entries, &missing);
+        let steps = hints.into_iter().filter(|hint| hint != UNCHANGED);
+        let text: Vec<_> = std::iter::once(message).chain(steps).collect();
+        findings.push(finding("head", Health::Bad, text.join("; ")));
+    } else if let Some((size, file)) = known {
+        let entries = counted(size, "entry of this journal was", "entries of this journal were");
+        let text = format!("{entries} seen ({}), and it has them", file.display());
+        findings.push(finding("head", Health::Good, text));
+    }
+    Ok(findings)
 }
 
 /// The files of checkpoints: the one that is named, and those that unfinished runs append to.
@@ -118,7 +157,7 @@ fn remembered(context: &Context, id: &str) -> Result<Option<Known>, String> {
 }
 
 /// What becomes of a file that holds no head.
-pub(super) const REPLACED: &str = "and the next session that is no rehearsal replaces it; it may be deleted";
+const REPLACED: &str = "and the next session that is no rehearsal replaces it; it may be deleted";
 
 /// The newest records of this journal in the file of checkpoints.
 fn in_file(path: &Path, id: &str) -> Result<Vec<Known>, String> {
@@ -151,6 +190,8 @@ async fn missing(reader: &SqliteReader, known: Vec<Known>) -> Result<Vec<Known>,
     Ok(missing)
 }
 
+const UNCHANGED: &str = "the journal was not changed";
+
 fn refusal(journal: &Path, entries: u64, missing: &[Known]) -> CliError {
     let path = shown(&journal.to_string_lossy());
     let most = missing.first().map_or(0, |known| known.head.size);
@@ -174,12 +215,59 @@ fn refusal(journal: &Path, entries: u64, missing: &[Known]) -> CliError {
         error = error.hint(format!("known from {file}: {} entries{of}", known.head.size));
     }
     error
-        .hint("the journal was not changed")
+        .hint(UNCHANGED)
         .hint("put the newer journal back, together with its -wal file if it has one, and run the same command again")
         .hint(
             "if it is lost for good: --accept-rollback --because TEXT goes on with this one, and settles each row without \
              an outcome by looking",
         )
+}
+
+/// What a session that is no rehearsal remembers of its journal. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory(Arc<Mutex<Option<Remembering>>>);
+
+#[derive(Debug)]
+struct Remembering {
+    heads: Heads,
+    journal: PathBuf,
+    /// What this session left in the file last.
+    last: Checkpoint,
+}
+
+impl Memory {
+    /// Remembers `head`, of the journal at `journal`, and from now on each head that it is given. Where that cannot be,
+    /// says why.
+    pub(super) fn begin(&self, context: &Context, journal: &Path, head: &Checkpoint) -> Result<(), String> {
+        let heads = context.environment.heads()?;
+        let journal = std::path::absolute(journal).unwrap_or_else(|_| journal.to_owned());
+        heads.remember(head, &journal).map_err(|error| error.to_string())?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Remembering { heads, journal, last: head.clone() });
+        Ok(())
+    }
+
+    /// Remembers `head`, which is durable, if this session remembers anything. What cannot be remembered is no reason to
+    /// stop; but where another session remembered something in the meantime, it works on a copy of this journal.
+    pub(super) fn remember(&self, head: &Checkpoint) -> std::io::Result<()> {
+        let mut remembering = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(remembering) = remembering.as_mut() else { return Ok(()) };
+        if let Ok(Some(found)) = remembering.heads.read(&head.journal_id)
+            && found.head != remembering.last
+        {
+            let journal = found.journal.unwrap_or_default();
+            return Err(std::io::Error::other(format!(
+                "another session continued a copy of this journal, {}, as {} says",
+                shown(&journal),
+                shown(&found.file.to_string_lossy())
+            )));
+        }
+        match remembering.heads.remember(head, &remembering.journal) {
+            Ok(()) => remembering.last = head.clone(),
+            Err(error) => tracing::warn!(%error, "how long the journal is was not remembered"),
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -11,23 +11,21 @@ use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use super::again::{self, Admitted, AgainArgs, Place};
+use super::amount::{count, duration_text};
 use super::closer::Closer;
 use super::code::Code;
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
-use super::error::{CliError, Details, Sent};
+use super::error::{CliError, Details, NOT_BEGUN, Sent};
 use super::exit::Exit;
-use super::open::{OpenJournal, draft};
 use super::options::{SessionOptions, refuse_secret};
-use super::plan_error::plan_error;
 use super::progress::Planning;
 use super::resume::{already_finished, carry_on};
 use super::rollback::RollbackOptions;
-use super::say::say;
 use super::scratch::Scratch;
-use super::session::{Session, print_checkpoint, session_opened};
+use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened};
 use super::signals::Signals;
 use super::sum_up::{Own, sum_up};
-use super::summary::{Head, NOT_BEGUN, State, StopWord, Summary};
+use super::summary::{Head, State, StopWord, Summary, say};
 use super::{Context, checkpoints, confirm, dry_run, ghosts, network};
 use crate::domain::{OutcomeCounts, Policy, RunId, Target};
 use crate::execute::control::StoppedBy;
@@ -53,7 +51,7 @@ pub(super) struct Args {
     #[arg(short, long, conflicts_with = "confirm")]
     yes: bool,
     /// Do not ask, if exactly N key pairs would be deleted
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     confirm: Option<u64>,
     /// Show the plan and send nothing but reads
     #[arg(long)]
@@ -150,7 +148,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.make_absolute();
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &read)?;
     let signals = Signals::listen(context.ui.clone(), args.options.drain())
-        .map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
+        .map_err(|error| CliError::from_error(Exit::Unexpected, &error).sent(Sent::Nothing))?;
     let input = open_manifest(&args.manifest)?;
     let scratch = if args.dry_run { Some(Scratch::create(context)?) } else { None };
     let journal_path = scratch.as_ref().map_or(context.journal.clone(), |scratch| scratch.path().join("journal.db"));
@@ -170,7 +168,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
             context.ui.say("stopped by a signal: nothing was sent but reads");
             context.ui.say(NOT_BEGUN);
             let (state, stopped_by) = (Some(State::Abandoned), Some(StopWord::Signal));
-            Ok(say(context, &Summary { state, stopped_by, ..Summary::of_nothing(&context.journal) }))
+            Ok(say(context, &Summary { state, stopped_by, ..Summary::of_nothing(context) }))
         }
     };
     closer.close(&signals).await;
@@ -412,7 +410,7 @@ async fn to_its_end(
     let planned = tokio::select! {
         planned = planned => planned,
         limit = session.over() => {
-            let detail = format!("while planning, because --max-duration {limit:?} is over");
+            let detail = format!("while planning, because --max-duration {} is over", duration_text(limit));
             return session.stop_planning(StoppedBy::MaxDuration, detail).await.map(ControlFlow::Break);
         }
         () = session.signals.first.cancelled() => {
@@ -605,6 +603,29 @@ fn overrides(args: &Args, is_again: bool) -> Vec<OverrideUsed> {
         lost: Vec::new(),
     };
     used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which)).collect()
+}
+
+pub(super) fn plan_error(error: &PlanError) -> CliError {
+    let planned = match error {
+        PlanError::Refused { notes, .. } => {
+            let mut refused = CliError::from_error(Exit::Refused, error).code(Code::Plan);
+            refused.causes =
+                notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
+            refused
+        }
+        PlanError::Foreign { .. } => CliError::from_error(Exit::Environment, error)
+            .code(Code::Endpoint)
+            .hint("AWS_ENDPOINT_URL redirects all services, AWS_ENDPOINT_URL_LIGHTSAIL and _STS one each"),
+        PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)
+            .code(Code::Permission)
+            .hint(format!("the credentials need the IAM action {action}")),
+        PlanError::Unreadable { error: Some(answer), .. } => {
+            let said = CliError::from_error(Exit::Environment, error).code(Code::Service);
+            network::hints(answer).into_iter().fold(said, CliError::hint)
+        }
+        _ => CliError::from_error(Exit::Environment, error).code(Code::Service),
+    };
+    planned.sent(Sent::Reads)
 }
 
 /// Rows that a rehearsal's world is made from are read so many at a time.

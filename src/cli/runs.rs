@@ -186,9 +186,10 @@ impl Line {
         let ticket = if ticket.is_empty() { String::new() } else { format!(", ticket {}", shown(ticket)) };
         let rows = grouped(u64::try_from(*rows).unwrap_or(0));
         format!(
-            "{}\n  {started}{took}, by {}{ticket}\n  {rows} rows{colon}{}\n",
+            "{}\n  {started}{took}, by {}{ticket}\n  {}{colon}{}\n",
             first.trim_end(),
             shown(operator),
+            if rows == "1" { "1 row".to_owned() } else { format!("{rows} rows") },
             shown(outcomes)
         )
     }

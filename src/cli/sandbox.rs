@@ -42,7 +42,8 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
         None => Source::Memory(world.unwrap_or_else(empty)),
     };
-    let signals = Signals::listen(context.ui.clone(), DRAIN_TIMEOUT)?;
+    let signals = Signals::listen(context.ui.clone(), DRAIN_TIMEOUT)
+        .map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
     let sandbox = start(SandboxOptions { addr: args.listen, source })
         .await
         .map_err(|error| environment(&error).code(Code::Sandbox))?;

@@ -7,6 +7,7 @@ use super::runs::to_the_second;
 use super::{CliError, Code, Context, Exit, Format, Ui, shown};
 use crate::audit::runs::{LATEST, Named, RunError, look_up, resolve};
 use crate::audit::{RowError, RunFacts, Story, facts, json_text, rows, story};
+use crate::domain::counted;
 use crate::journal::sqlite::{Cell, RunRecord, SqliteReader};
 
 /// Show a run, or the story of one key pair
@@ -59,7 +60,13 @@ impl From<RunError> for CliError {
             error => {
                 let code =
                     if matches!(error, RunError::Ambiguous { .. }) { Code::RunAmbiguous } else { Code::RunUnknown };
-                Self::from_error(Exit::Usage, &error).code(code).hint("`keybatch runs` lists the runs")
+                let it = Self::from_error(Exit::Usage, &error).code(code).hint("`keybatch runs` lists the runs");
+                match error {
+                    RunError::Nothing { .. } | RunError::NoName { .. } => {
+                        it.hint("`keybatch export RUN` lists the key pairs of a run")
+                    }
+                    _ => it,
+                }
             }
         }
     }
@@ -146,8 +153,10 @@ fn run_text(facts: &RunFacts, ui: &Ui) -> String {
     outcomes(facts, ui, &mut out);
     let _ = writeln!(
         out,
-        "requests\n  {} deletes and {} reads, {} throttled",
-        facts.deletes_sent, facts.reads_sent, facts.throttled
+        "requests\n  {} and {}, {} throttled",
+        counted(facts.deletes_sent, "delete", "deletes"),
+        counted(facts.reads_sent, "read", "reads"),
+        facts.throttled
     );
     plan(facts, &mut out);
     sessions(facts, &mut out);
@@ -158,11 +167,11 @@ fn run_text(facts: &RunFacts, ui: &Ui) -> String {
     for rate in &facts.rates {
         let _ = writeln!(
             out,
-            "rate\n  {}/{}: {} per second, changed {} times",
+            "rate\n  {}/{}: {} per second, changed {}",
             shown(&rate.account),
             shown(&rate.region),
             shown(&rate.per_s),
-            rate.changes
+            counted(rate.changes, "time", "times")
         );
     }
     not_deleted(facts, ui, &mut out);
@@ -197,11 +206,11 @@ fn plan(facts: &RunFacts, out: &mut String) {
     for target in &plan.targets {
         let _ = writeln!(
             out,
-            "  {}/{}: {} to delete of {} key pairs",
+            "  {}/{}: {} to delete of {}",
             shown(&target.account),
             shown(&target.region),
             target.deletes,
-            target.key_pairs
+            counted(target.key_pairs, "key pair", "key pairs")
         );
     }
 }

@@ -4,12 +4,11 @@ use std::io::{self, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 
 use super::environment::Environment;
 use super::error::{CliError, Sent};
 use super::error_object;
-use super::format::Format;
 use crate::audit::{cell_json, cell_text, csv_cell, json_object, json_text};
 use crate::journal::sqlite::Cell;
 use crate::manifest::defuse;
@@ -19,6 +18,20 @@ pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// How many rows of a table are laid out together: what is longer goes out in pieces, so that it need not be in memory.
 const TABLE_ROWS: usize = 1_000;
+
+/// How data is put out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+}
 
 /// Prints, in the form that was asked for.
 #[derive(Debug, Clone)]
@@ -159,7 +172,7 @@ impl Ui {
     pub fn stream(&self, header: &[impl AsRef<str>]) -> io::Result<RowStream> {
         let header = header.iter().map(|name| name.as_ref().to_owned()).collect();
         let out = io::BufWriter::new(io::stdout());
-        let mut stream = RowStream { ui: self.clone(), header, out, waiting: Vec::new(), rows: 0 };
+        let mut stream = RowStream { ui: self.clone(), header, out, waiting: Vec::new(), rows: 0, wraps: false };
         stream.begin()?;
         Ok(stream)
     }
@@ -209,9 +222,17 @@ pub struct RowStream {
     /// The rows of a table that are not laid out yet.
     waiting: Vec<Vec<Option<String>>>,
     rows: u64,
+    /// Whether the last column is text that may be broken over several lines, so that a table stays one.
+    wraps: bool,
 }
 
 impl RowStream {
+    /// The last column is text that may be broken over several lines.
+    #[must_use]
+    pub fn wrapping(self) -> Self {
+        Self { wraps: true, ..self }
+    }
+
     fn begin(&mut self) -> io::Result<()> {
         match self.ui.format {
             Format::Csv => {
@@ -281,7 +302,11 @@ impl RowStream {
         // Every piece has the header: nobody should have to scroll back for it.
         let header: Vec<&str> = self.header.iter().map(String::as_str).collect();
         let wide = self.ui.person && width_of(&header, &rows) > self.ui.width();
-        let text = if wide { self.vertical(&rows) } else { table(&header, &rows, self.ui.person) };
+        let text = match (wide, self.wraps) {
+            (true, true) => table(&header, &rows, self.ui.person, Some(self.ui.width())),
+            (true, false) => self.vertical(&rows),
+            (false, _) => table(&header, &rows, self.ui.person, None),
+        };
         self.out.write_all(text.as_bytes())
     }
 }
@@ -316,7 +341,8 @@ fn width_of(header: &[&str], rows: &[Vec<Option<String>>]) -> usize {
 }
 
 /// A table for people: with lines on a terminal, plain columns elsewhere.
-fn table(header: &[&str], rows: &[Vec<Option<String>>], person: bool) -> String {
+/// With a `width`, the last column is broken so that the table is no wider.
+fn table(header: &[&str], rows: &[Vec<Option<String>>], person: bool, width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_style(if person { UTF8_FULL_CONDENSED } else { NOTHING });
     if person {
@@ -325,6 +351,13 @@ fn table(header: &[&str], rows: &[Vec<Option<String>>], person: bool) -> String 
     table.set_header(header.iter().map(|name| shown(name)));
     for row in rows {
         table.add_row(row.iter().map(|cell| cell.as_deref().map(shown).unwrap_or_default()));
+    }
+    if let Some(width) = width {
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        let fixed = header.len().saturating_sub(1);
+        table.column_iter_mut().take(fixed).for_each(|column| {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        });
     }
     let mut text = table.trim_fmt();
     text.push('\n');
@@ -349,4 +382,26 @@ pub(super) fn grouped(number: u64) -> String {
 #[must_use]
 pub fn shown(text: &str) -> String {
     defuse(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_last_column_is_broken_and_the_table_stays() {
+        let long = "a finding that says what was found, what follows from it, and what to do about it ".repeat(4);
+        let rows: Vec<Vec<Option<String>>> = [["lock", "good", "free"], ["credentials", "BAD", long.trim()]]
+            .map(|row| row.map(|cell| Some(cell.to_owned())).to_vec())
+            .to_vec();
+        for width in [60, 100, 200] {
+            let text = table(&["check", "health", "finding"], &rows, true, Some(width));
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+            assert!(widest <= width && widest + 15 > width, "{width}: {widest}\n{text}");
+            assert!(
+                text.contains("credentials") && text.lines().any(|line| line.contains("lock") && line.contains("free")),
+                "{text}"
+            );
+        }
+    }
 }

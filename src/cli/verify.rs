@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoints::each_record;
 use super::{CliError, Code, Context, Exit, Format, shown};
 use crate::audit::{Options, Report, Verdict, json_text, verify};
+use crate::domain::counted;
 use crate::journal::checkpoint::{Checkpoint, CheckpointError};
 use crate::journal::merkle::Hash;
 use crate::journal::sqlite::SqliteReader;
@@ -206,8 +207,8 @@ fn text(report: &Report, require_checkpoint: bool) -> String {
     for warning in &report.warnings {
         let _ = writeln!(out, "note: {}", shown(warning));
     }
-    let runs = report.runs;
-    let _ = writeln!(out, "{} entries, {runs} runs\nroot {}", report.entries, report.root);
+    let (entries, runs) = (counted(report.entries, "entry", "entries"), counted(report.runs, "run", "runs"));
+    let _ = writeln!(out, "{entries}, {runs}\nroot {}", report.root);
     if report.verdict == Verdict::SelfConsistent && require_checkpoint {
         let _ = writeln!(
             out,

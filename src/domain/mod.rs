@@ -2,6 +2,7 @@
 
 mod answer;
 mod clock;
+mod counted;
 mod ids;
 mod key_pair;
 mod operation;
@@ -11,6 +12,7 @@ mod unreached;
 
 pub use answer::{ApiError, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, Reply, SANDBOX_HEADER};
 pub use clock::{Clock, SystemClock, micros, parse_time, time_text};
+pub use counted::counted;
 pub use ids::{RunId, RunIdError, Target};
 pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Observation, created_at_text};
 pub use operation::Operation;

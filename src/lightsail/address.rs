@@ -159,7 +159,7 @@ pub(super) fn refused(configured: &Configured) -> Option<AwsConfigError> {
     let setting = configured.setting.clone();
     match trouble(&configured.url)? {
         Trouble::Secret => Some(AwsConfigError::SecretAddress { setting }),
-        Trouble::NoAddress => Some(AwsConfigError::NotAnAddress { setting, url: configured.url.clone() }),
+        Trouble::NoAddress => Some(AwsConfigError::NotAnAddress { setting, url: without_secrets(&configured.url) }),
     }
 }
 

@@ -26,7 +26,7 @@ use super::proxy::Proxies;
 use super::service::Service;
 use super::unreached::Asked;
 use super::{Caller, Instance, Lightsail, Page};
-use crate::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, created_at_text};
+use crate::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, counted, created_at_text};
 use crate::domain::{Reply, created_at_text as time_of};
 
 /// What is said where a request could not be signed, and the reason is not among the error's sources.
@@ -245,6 +245,7 @@ where
         sdk_code: metadata.and_then(|meta| meta.code()).map(str::to_owned),
     };
     let (class, cause) = classify_error(wire, &names);
+    let is_named = names.is_any();
     let code = names.sdk_code.or(names.body_code);
     let error_type = names.body_type.as_deref().or(names.header.as_deref()).map(bare_name).map(str::to_owned);
     let message = fields.message.or_else(|| metadata.and_then(|meta| meta.message()).map(str::to_owned));
@@ -258,12 +259,37 @@ where
             None => chain_text(error),
         },
     };
+    let foreign = || foreign_body(asked.service, wire, is_named, error, body).filter(|_| unreached.is_none());
+    let message = message.or_else(foreign);
     let message = message.or_else(|| metadata.is_none().then(chain));
     // A proxy's 407 is an answer, but says nothing of the service.
     let message = message.or_else(|| unreached.as_ref().map(ToString::to_string));
     let message = message.map(|text| String::from_utf8_lossy(&without_token(text.as_bytes())).into_owned());
     let unreached = unreached.map(Box::new);
     ApiError { class, cause, error_type, code, message, docs: fields.docs, tip: fields.tip, unreached }
+}
+
+/// What is said of an answer that names no error and whose body is none of the service's, such as a proxy's page: what came,
+/// in place of what a parser makes of it.
+fn foreign_body<E>(
+    service: Service,
+    wire: Wire,
+    is_named: bool,
+    error: &SdkError<E, HttpResponse>,
+    body: &[u8],
+) -> Option<String> {
+    let Wire::Answer { status } = wire else { return None };
+    let is_json = body.trim_ascii_start().starts_with(b"{");
+    if is_named || is_json {
+        return None;
+    }
+    if body.is_empty() {
+        return Some(format!("HTTP {status} without a body"));
+    }
+    let kind = error.raw_response().and_then(|response| response.headers().get("content-type"));
+    let kind = kind.map(|kind| format!("{}, ", kind.chars().take(64).collect::<String>())).unwrap_or_default();
+    let bytes = counted(body.len() as u64, "byte", "bytes");
+    Some(format!("HTTP {status} with a body that is not {}'s ({kind}{bytes})", service.name()))
 }
 
 fn wire<E>(capture: &Capture, exchange: &Exchange, error: &SdkError<E, HttpResponse>) -> Wire

@@ -4,6 +4,7 @@
 //! know. Everything else is [`Class::Unanswered`], which is settled by looking. Never decided on message text.
 
 use super::error_names::meaning;
+pub use super::error_names::names_for_all;
 use crate::domain::{ApiError, Cause, Class, Operation};
 
 /// How the exchange ended on the wire.
@@ -41,6 +42,12 @@ pub struct ErrorNames {
 }
 
 impl ErrorNames {
+    /// Whether the answer names its error at all.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.types().chain(self.codes()).next().is_some()
+    }
+
     /// The names of the modelled type.
     fn types(&self) -> impl Iterator<Item = &str> + Clone {
         bare([&self.body_type, &self.header])

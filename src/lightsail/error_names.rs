@@ -129,6 +129,12 @@ pub(super) fn meaning<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Optio
     first.chain(rest).find(|(_, list)| any(list)).map(|(class, _)| class)
 }
 
+/// The names by which the service refuses everyone.
+#[must_use]
+pub fn names_for_all() -> &'static [&'static str] {
+    FOR_ALL
+}
+
 /// The list of throttling codes that the SDK itself uses.
 fn throttling_errors() -> &'static [&'static str] {
     aws_runtime::retries::classifiers::THROTTLING_ERRORS

@@ -8,6 +8,7 @@ use super::placeholder::is_placeholder;
 use super::row::{DEFAULT_KEY_PAIR, InvalidRow, Item, Row, RowPlace};
 use super::scan::Cell;
 use super::show::Shown;
+use super::trouble::Surplus;
 use super::value;
 
 /// A fault and the index of the field it is about; none if it is about the record as a whole.
@@ -63,8 +64,9 @@ impl Findings<'_, '_> {
         // Spreadsheets write no empty cells at a row's end; only where the file may have been cut off they are not supplied.
         if found > expected || found < expected && !self.record.ended {
             // Which field belongs to which column is open then: judging them would only add noise.
-            let surplus = (found > expected).then_some(expected);
-            self.found.push((FaultKind::FieldCount { found, expected }, surplus));
+            let surplus = (found > expected).then(|| self.surplus(expected));
+            let at = (found > expected).then_some(expected);
+            self.found.push((FaultKind::FieldCount { found, expected, surplus }, at));
             return None;
         }
         let name = self.field(Meaning::Name, value::name);
@@ -98,6 +100,18 @@ impl Findings<'_, '_> {
             annotations: annotations(self.columns, self.record),
         };
         self.found.is_empty().then_some(row)
+    }
+
+    /// What the fields from `expected` on seem to come from.
+    fn surplus(&self, expected: usize) -> Surplus {
+        let value = |index: usize| self.record.value(index).unwrap_or_default();
+        let count = self.record.cells.len();
+        if (expected..count).all(|index| value(index).trim().is_empty()) {
+            return Surplus::Empty;
+        }
+        let number = value(0).trim();
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && count == expected + 1 { Surplus::RowNumber } else { Surplus::Value }
     }
 
     /// What is written in the column with this meaning, if there is such a column and anything in it.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::fault::Faults;
-use super::first_line::FirstLine;
+use super::first_line::{FirstLine, delimiter_between_quotes, is_quoted_name};
 use super::kind::FaultKind;
 use super::looks::looks;
 use super::meaning::{Meaning, fold};
@@ -74,6 +74,11 @@ impl Columns {
             return None;
         }
         let (declared, unknown_annotations) = find_declared(declared, &written);
+        let mut undeclared = written.iter().zip(&declared).filter(|(_, declared)| !**declared);
+        if undeclared.any(|(name, _)| is_quoted_name(name)) {
+            faults.push_at(FaultKind::FirstLine(FirstLine::QuotedName), header, 0..scanner.content_end());
+            return None;
+        }
         let mut columns = Self {
             meaning: Default::default(),
             annotations: Vec::new(),
@@ -122,12 +127,15 @@ impl Columns {
         sound.then_some(columns)
     }
 
-    /// Where the quoting of the first line is not that of CSV: says so if it is another format.
-    pub(super) fn explain_malformed<R: Read>(scanner: &Scanner<R>, faults: &mut Faults) {
+    /// Where the quoting of the first line is not that of CSV: what the cause is, if it is clear.
+    pub(super) fn explain_malformed<R: Read>(scanner: &Scanner<R>) -> Option<FaultKind> {
         let written: Vec<String> = scanner.cells().iter().map(|cell| cell.value(scanner.values()).to_owned()).collect();
-        if let Some(first @ (FirstLine::Json | FirstLine::Markup)) = FirstLine::of(&written) {
-            faults.push_at(FaultKind::FirstLine(first), scanner.extent(), 0..scanner.content_end());
+        if let Some(delimiter) = delimiter_between_quotes(scanner.extent().text) {
+            return Some(FaultKind::NameColumnMissing(HeaderTrouble::Delimiter(delimiter)));
         }
+        let clear =
+            |first: &FirstLine| matches!(first, FirstLine::Json | FirstLine::Markup | FirstLine::MisreadByteOrderMark);
+        FirstLine::of(&written).filter(clear).map(FaultKind::FirstLine)
     }
 
     /// The position of the column with this meaning, from 0.

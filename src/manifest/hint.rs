@@ -7,7 +7,8 @@ use super::meaning::Meaning;
 use super::shape::is_scientific;
 use super::show::{Shown, defuse};
 use super::trouble::{
-    AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
+    AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, Surplus,
+    TimeTrouble,
 };
 
 const SEE_QUOTES: &str = "put the whole field in quotes and double every quote inside it: \"a \"\"b\"\" c\". \
@@ -91,12 +92,7 @@ fn of_kind(kind: &FaultKind) -> String {
              quote the field"
                 .into()
         }
-        FaultKind::FieldCount { found, expected } if found > expected => {
-            "a value that contains a comma must be in quotes".into()
-        }
-        FaultKind::FieldCount { .. } => {
-            "the file may have been cut off here; if it is whole, end the row with a line break".into()
-        }
+        FaultKind::FieldCount { surplus, .. } => self::surplus(*surplus).into(),
         FaultKind::NameMissing => "remove the row, or name the key pair".into(),
         FaultKind::NamePattern { value, .. } if is_scientific(value.as_str()) => {
             "a spreadsheet has made a number of it; format the column as text and enter it anew".into()
@@ -151,6 +147,14 @@ fn first_line(first: FirstLine) -> String {
                 .into()
         }
         FirstLine::Markup => "a sign-in or error page may have been saved in its place; export the table as CSV".into(),
+        FirstLine::MisreadByteOrderMark => {
+            "some program read the UTF-8 file as another encoding: export it again from its source, because other \
+             characters may be damaged, too. If only these characters are wrong, remove them"
+                .into()
+        }
+        FirstLine::QuotedName => {
+            "remove them, or put each name once in straight double quotes (\"), and do the same in the rows".into()
+        }
         FirstLine::ByteOrderMark => {
             "save the file again as UTF-8 with one byte order mark or none, or remove the first \
              three bytes: tail -c +4"
@@ -163,12 +167,30 @@ fn header(trouble: &HeaderTrouble) -> String {
     let accepted = Meaning::Name.spellings().join("`, `");
     match trouble {
         HeaderTrouble::Delimiter('\t') => "the columns seem to be separated by tabs; use commas".into(),
+        HeaderTrouble::Delimiter(' ') => {
+            "the columns seem to be separated by spaces; use commas (in R: write.csv with row.names=FALSE)".into()
+        }
         HeaderTrouble::Delimiter(c) => format!("the columns seem to be separated by `{c}`; use commas"),
         HeaderTrouble::Near { written, meant } => {
             format!("did you mean `{meant}` where it says `{written}`? Accepted are `{accepted}`")
         }
         HeaderTrouble::NoHeader => format!("the first line must name the columns; the names' column is `{accepted}`"),
         HeaderTrouble::Other => format!("accepted spellings are `{accepted}`"),
+    }
+}
+
+fn surplus(surplus: Option<Surplus>) -> &'static str {
+    match surplus {
+        None => "the file may have been cut off here; if it is complete, end the row with a line break",
+        Some(Surplus::Empty) => {
+            "the row has trailing commas: remove those beyond the last column. If a value further left contains a \
+             comma, put that value in quotes instead"
+        }
+        Some(Surplus::RowNumber) => {
+            "the row begins with a number that no column of the header stands for, as R's write.table writes it: \
+             export with row.names=FALSE. If that number is a value, put any value that contains a comma in quotes"
+        }
+        Some(Surplus::Value) => "put any value that contains a comma in quotes",
     }
 }
 

@@ -8,7 +8,8 @@ use super::looks::Looks;
 use super::secret::Secret;
 use super::show::Shown;
 use super::trouble::{
-    AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, TimeTrouble,
+    AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, HeaderTrouble, NameTrouble, RegionTrouble, Surplus,
+    TimeTrouble,
 };
 
 /// What is wrong, with the values that show it. `Display` says it in one sentence without the place.
@@ -121,6 +122,8 @@ pub enum FaultKind {
         found: usize,
         /// Fields in the header.
         expected: usize,
+        /// What the fields beyond the header's seem to come from, where there are any.
+        surplus: Option<Surplus>,
     },
     /// Row: no name.
     #[error("the key pair's name is missing")]

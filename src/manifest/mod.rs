@@ -50,7 +50,7 @@ pub use self::show::{Shown, defuse};
 pub use self::snippet::Place;
 pub use self::trouble::{
     AccountTrouble, ArnTrouble, Encoding, FingerprintTrouble, Glyph, HeaderTrouble, NameTrouble, RegionTrouble,
-    TimeTrouble,
+    Surplus, TimeTrouble,
 };
 
 use self::check::Record;
@@ -135,7 +135,11 @@ pub fn read<R: Read, E>(
             None
         }
         Scanned::Malformed => {
-            Columns::explain_malformed(&scanner, &mut faults);
+            if let Some(cause) = Columns::explain_malformed(&scanner) {
+                // What the quoting looks like follows from the cause.
+                faults = Faults::new(name);
+                faults.push_at(cause, scanner.extent(), 0..scanner.content_end());
+            }
             None
         }
         Scanned::Stopped => None,

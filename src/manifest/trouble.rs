@@ -39,6 +39,17 @@ pub enum HeaderTrouble {
     Other,
 }
 
+/// What the fields of a row beyond the header's seem to come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surplus {
+    /// They are empty: the row ends with commas too many.
+    Empty,
+    /// One field, and the row begins with a number: R's `write.table` numbers the rows and names no column for it.
+    RowNumber,
+    /// Anything else: probably a comma inside a value.
+    Value,
+}
+
 /// What a file that is not UTF-8 seems to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Encoding {

@@ -1,6 +1,6 @@
 //! Why there is no plan.
 
-use crate::domain::{Exchange, SANDBOX_HEADER, Target, Unreached};
+use crate::domain::{ApiError, Exchange, SANDBOX_HEADER, Target, counted};
 use crate::execute::lane::Lane;
 use crate::journal::JournalError;
 use crate::journal::event::Note;
@@ -27,8 +27,8 @@ pub enum PlanError {
         target: Target,
         /// What the service said.
         said: String,
-        /// What stood in the way, where the service was not reached.
-        unreached: Option<Box<Unreached>>,
+        /// The answer, or the lack of one; nothing where the answers themselves were usable.
+        error: Option<Box<ApiError>>,
     },
     /// Lightsail's answers come from elsewhere than those of STS.
     #[error("Lightsail in {target} is {found}, but the caller's identity was told by {expected}")]
@@ -41,7 +41,7 @@ pub enum PlanError {
         expected: String,
     },
     /// A guard refuses the plan.
-    #[error("the plan is refused: {} row(s)", .count)]
+    #[error("the plan is refused because of {}", counted(*.count, "row", "rows"))]
     Refused {
         /// How many rows are the reason.
         count: u64,

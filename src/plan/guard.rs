@@ -3,7 +3,7 @@
 use super::fingerprint::difference;
 use super::recreated::{self, IfRecreated};
 use super::staged::{StagedRow, same_moment};
-use crate::domain::{DEFAULT_KEY_PAIR, Observation, created_at_text, parse_time};
+use crate::domain::{DEFAULT_KEY_PAIR, Observation, counted, created_at_text, parse_time};
 use crate::journal::event::{IntentRecorded, Note, Severity, Verdict};
 use crate::journal::sqlite::stage::Known;
 
@@ -103,7 +103,8 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
                 IfInUse::Skip => Severity::Skip,
                 IfInUse::Refuse => Severity::Refuse,
             };
-            let text = format!("{count} instance(s) were made with a key pair of this name, e.g. {example}");
+            let instances = counted(*count, "instance was", "instances were");
+            let text = format!("{instances} created with a key pair of this name, e.g. {example}");
             note(severity, "in_use", text);
         }
         // The later ones of rows that ask for the same are never asked for anyway.

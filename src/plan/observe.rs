@@ -160,13 +160,13 @@ impl<L: Lightsail> Planner<L> {
                 Err(error) => error,
             };
             let said = error.summary();
-            let (target, unreached) = (lane.target.clone(), error.unreached);
-            match error.class {
+            let (target, class, error) = (lane.target.clone(), error.class, Some(Box::new(error)));
+            match class {
                 Class::Denied => return Err(PlanError::NotPermitted { action, target, said }),
                 Class::RefusedForAll | Class::Refused | Class::NotFound => {
-                    return Err(PlanError::Unreadable { action, target, said, unreached });
+                    return Err(PlanError::Unreadable { action, target, said, error });
                 }
-                _ if tries >= TRIES => return Err(PlanError::Unreadable { action, target, said, unreached }),
+                _ if tries >= TRIES => return Err(PlanError::Unreadable { action, target, said, error }),
                 _ => crate::execute::pause(tries).await,
             }
         }
@@ -184,7 +184,7 @@ impl<L: Lightsail> Planner<L> {
     ) -> Result<bool, PlanError> {
         if next.is_some() && (next == *token || pages >= MOST_PAGES) {
             let said = format!("its pages do not end (page {pages})");
-            return Err(PlanError::Unreadable { action, target: lane.target.clone(), said, unreached: None });
+            return Err(PlanError::Unreadable { action, target: lane.target.clone(), said, error: None });
         }
         *token = next;
         Ok(token.is_some())

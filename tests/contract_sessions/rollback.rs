@@ -81,6 +81,11 @@ fn an_old_copy_is_refused_by_what_the_machine_remembers() {
         .map(|part| part.to_owned());
     let parts = parts.each_ref().map(String::as_str);
     refused(bench.resume(), "rolled back", &parts);
+    // `doctor` makes the same comparison, and changes nothing.
+    let doctor = bench.keybatch(&["doctor"]).exits(9);
+    for part in parts.iter().chain(&["rolled back", "BAD", "--accept-rollback"]) {
+        assert!(doctor.stdout.contains(part), "{part}\n{doctor}");
+    }
     let other = bench.file("other.csv", "name\nother\n");
     refused(bench.run(&other, &[]), "rolled back", &parts);
     // It is the journal that counts, not where it lies.

@@ -37,7 +37,7 @@ fn what_was_not_looked_at_is_said() {
     let opened = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
                          "sandbox": false, "settings": {}, "settings_sha256": "" });
     let run = "0198c0de-0000-7000-8000-000000000001";
-    let (unfinished, uncompared) = ("1 of 1 runs are not finished", "the projections were not compared");
+    let (unfinished, uncompared) = ("1 of 1 run is not finished", "the projections were not compared");
     for (scratch, begun, judging, said) in [
         (true, false, true, &[][..]),
         (true, true, true, &[unfinished]),

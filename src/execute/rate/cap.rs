@@ -22,13 +22,15 @@ pub enum RateCap {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RateParseError {
     /// What stands before the unit is no positive number.
-    #[error("`{0}` is not a rate: expected a number and a unit, as in `5/s` or `30/m`, or `unlimited`")]
+    #[error(
+        "`{0}` is not a rate: write requests per second (5 or 5/s), per minute (30/m) or per hour (100/h), or unlimited"
+    )]
     Number(String),
     /// An unknown unit.
-    #[error("`{0}` is not a unit of time: expected `s`, `m` or `h`")]
+    #[error("`{0}` is not a unit of time: write s, m or h behind the slash, as in 5/s, 30/m or 100/h")]
     Unit(String),
     /// Outside what can be timed.
-    #[error("`{0}` is out of range: a rate is between 1/h and 1000000/s")]
+    #[error("`{0}` is out of range: a rate is between 1/h and 1000000/s, or unlimited")]
     Range(String),
 }
 

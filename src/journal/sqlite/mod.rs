@@ -31,6 +31,19 @@ pub use schema::SchemaDifference;
 pub use store::SqliteStore;
 pub use sums::SUMMED;
 
+use super::JournalError;
+
+/// SQLite's codes for a disk without room: for the database or its log, and for the shared memory beside it.
+const FULL: [&str; 2] = ["13", "4874"];
+
+/// Whether it was for want of room on the disk.
+#[must_use]
+pub fn is_full(error: &JournalError) -> bool {
+    let JournalError::Database { source } = error else { return false };
+    let database = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    database.and_then(|error| error.code()).is_some_and(|code| FULL.contains(&&*code))
+}
+
 /// The version of SQLite that is built in.
 #[must_use]
 pub fn version() -> String {
