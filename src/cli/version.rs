@@ -4,7 +4,7 @@ use crate::journal::sqlite;
 use crate::lightsail::aws;
 
 /// The commit that this was built from, where the build knew it.
-pub(super) const COMMIT: Option<&str> = known(env!("KEYBATCH_COMMIT"));
+pub(super) const COMMIT: Option<&str> = known(option_env!("KEYBATCH_COMMIT"));
 
 /// One line: version, commit, SQLite.
 pub(super) fn short() -> String {
@@ -13,6 +13,8 @@ pub(super) fn short() -> String {
 
 /// Everything that a report of a fault should name.
 pub(super) fn long() -> String {
+    let [target, rustc] =
+        [option_env!("KEYBATCH_TARGET"), option_env!("KEYBATCH_RUSTC")].map(|said| known(said).unwrap_or("unknown"));
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     let mut text = env!("CARGO_PKG_VERSION").to_owned();
     for (name, value) in [
@@ -21,16 +23,19 @@ pub(super) fn long() -> String {
         ("AWS SDK", format!("aws-sdk-lightsail {}", aws::sdk_version())),
         ("TLS", aws::TLS.to_owned()),
         ("features", features()),
-        ("build", format!("{profile}, {}, {}", env!("KEYBATCH_TARGET"), env!("KEYBATCH_RUSTC"))),
+        ("build", format!("{profile}, {target}, {rustc}")),
     ] {
         text += &format!("\n{name:<10}{value}");
     }
     text
 }
 
-/// What the build script says; nothing where it does not know.
-const fn known(said: &str) -> Option<&str> {
-    if said.is_empty() { None } else { Some(said) }
+/// What the build script says, if it ran and knows.
+const fn known(said: Option<&str>) -> Option<&str> {
+    match said {
+        Some(said) if !said.is_empty() => Some(said),
+        _ => None,
+    }
 }
 
 fn commit() -> &'static str {
