@@ -22,7 +22,7 @@ with ThreadPoolExecutor(64) as pool:
 ";
 
 pub(crate) fn measure() -> Vec<Line> {
-    let what = "against a boto3 thread pool and GNU parallel with the AWS CLI";
+    let what = "compared with a boto3 thread pool, and with GNU parallel and the AWS CLI";
     let target = "≥ 6 and ≥ 1,000 times as many per second";
     let Some(clients) = clients() else {
         return vec![Line::skipped(what, target, "boto3 and the AWS CLI could not be installed (python3-venv, pip)")];

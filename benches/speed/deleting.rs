@@ -35,14 +35,14 @@ pub(crate) fn measure() -> Vec<Line> {
             rate >= 0.80,
         ),
         Line::new(
-            "CPU seconds per deletion, all of the process",
+            "CPU seconds per deletion, whole process",
             "≤ 1.5 of the bare loop",
             format!("{cpu:.2}; peak memory {:.0} MiB", peak as f64 / 1048576.0),
             cpu <= 1.5,
         ),
         Line::new(
-            "journal size, all included",
-            "≤ 1.5 KiB a deletion",
+            "journal size, everything included",
+            "≤ 1.5 KiB per deletion",
             format!("{:.2} KiB", size / 1024.0),
             size <= 1536.0,
         ),
@@ -62,7 +62,7 @@ pub(crate) fn alone() -> Vec<Line> {
     }
     let added = median(added);
     let measured = format!("{added:.2} commits of one entry to the same disk");
-    vec![Line::new("added latency of one deletion, alone", "≤ 2 commits", measured, added <= 2.0)]
+    vec![Line::new("added latency of a single deletion", "≤ 2 commits", measured, added <= 2.0)]
 }
 
 /// What one commit of the journal takes: appends of one entry after another.

@@ -51,7 +51,7 @@ pub(crate) fn measure() -> Vec<Line> {
         ),
         Line::new(
             "verify",
-            "≥ 300,000 entries a second, cost linear",
+            "≥ 300,000 entries per second, cost linear",
             format!("{:.0} a second; {linear:.2} times those of ten thousand rows", per_second(&large)),
             per_second(&large) >= 300_000.0 && linear <= 1.3,
         ),

@@ -20,7 +20,7 @@ fn unknown_limit() -> Line {
     let (deletes, throttled) = (requests["delete"].as_f64().unwrap(), requests["throttled"].as_f64().unwrap());
     let (time, share) = (seconds / ((ROWS - 4) as f64 / 5.0), throttled / deletes * 100.0);
     Line::new(
-        "server limit of 5/s with burst 4 that keybatch is not told, 500 key pairs",
+        "server limit of 5/s with burst 4, unknown to keybatch, 500 key pairs",
         "≤ 1.05 of the ideal time, ≤ 2 % throttled",
         format!("{time:.3} of the ideal time, {share:.1} % throttled"),
         time <= 1.05 && share <= 2.0,
@@ -46,8 +46,8 @@ fn change() -> Line {
     let (before, low, after) = (per_second(40, 58), per_second(75, 118), per_second(135, 150));
     let followed = before > 4.5 && (1.8..=2.1).contains(&low) && after > 4.5;
     Line::new(
-        "the server's limit drops to 2/s in mid-run and comes back",
-        "no row fails; both changes are followed within 15 s",
+        "the server's limit drops to 2/s during the run and rises again",
+        "no row fails; keybatch follows both changes within 15 s",
         format!(
             "{failed} failed; {before:.2}/s before, {low:.2}/s from 15 s after the drop, {after:.2}/s from 15 s after"
         ),
@@ -70,7 +70,7 @@ fn fixed() -> Line {
     );
     Line::new(
         "`--rate 5` against a generous server",
-        "within 1 % of 5/s, never more than the burst above it in a second",
+        "within 1 % of 5/s, and in no second more than the burst above it",
         format!("{rate:.3}/s, at most {most} in any second"),
         (rate / 5.0 - 1.0).abs() <= 0.01 && most <= 6.0,
     )
