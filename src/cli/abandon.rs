@@ -4,12 +4,13 @@ use super::closer::Closer;
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use super::open::OpenJournal;
 use super::options::{SessionOptions, refuse_secret};
 use super::resume::{Resumed, go_on_with, missing_journal};
 use super::rollback::RollbackOptions;
-use super::session::OpenJournal;
+use super::say::say;
 use super::signals::Signals;
-use super::summary::{StopWord, Summary, say};
+use super::summary::{StopWord, Summary};
 use super::{Context, checkpoints, network};
 use crate::domain::Policy;
 use crate::journal::sqlite::RunRecord;
@@ -69,7 +70,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         () = signals.before_a_session() => {
             context.ui.say("stopped by a signal: nothing was sent, and the run is not abandoned");
             let stopped_by = Some(StopWord::Signal);
-            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(context) }))
+            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(&context.journal) }))
         }
     };
     closer.close(&signals).await;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
-use super::rollback::Memory;
+use super::memory::Memory;
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::sqlite::SqliteReader;
 use crate::journal::{Entry, Event, JournalError, OnCheckpoint};

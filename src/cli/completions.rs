@@ -1,9 +1,8 @@
 //! `keybatch completions`: a completion script for a shell, on standard output.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::{Cli, CliError, Context, Exit};
+use super::{CliError, Context, Exit};
 
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
@@ -12,9 +11,9 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+pub(super) fn run(args: &Args, mut whole: clap::Command, context: &Context) -> Result<Exit, CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "keybatch", &mut script);
+    clap_complete::generate(args.shell, &mut whole, "keybatch", &mut script);
     context.ui.data(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Success)
 }

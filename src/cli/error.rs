@@ -149,9 +149,6 @@ impl Sent {
 /// The sentence of [`Sent::Nothing`].
 pub const NOTHING: &str = "nothing was sent";
 
-/// What to do about a run that ended before it had a plan.
-pub const NOT_BEGUN: &str = "there is nothing to resume: run it again";
-
 const MALFORMED: &str = "that may be damage, or a disk that cannot be read: `keybatch verify` tells which";
 
 impl From<JournalError> for CliError {

@@ -10,7 +10,7 @@ use super::code::Code;
 use super::environment::Environment;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
-use super::ui::Format;
+use super::format::Format;
 use crate::manifest::Faults;
 
 /// The object. Fields are only ever added.

@@ -12,12 +12,14 @@ pub mod code;
 mod completions;
 mod confirm;
 mod connect;
+mod context;
 mod credentials;
 pub mod environment;
 pub mod error;
 mod error_object;
 pub mod exit;
 mod faults;
+mod format;
 mod ghosts;
 mod trace;
 mod finding;
@@ -42,6 +44,10 @@ mod doctor;
 mod dry_run;
 mod export;
 mod liveness;
+mod memory;
+mod open;
+mod plan_error;
+mod say;
 mod log;
 mod query;
 mod runs;
@@ -57,10 +63,12 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use code::Code;
+pub use context::Context;
 pub use environment::Environment;
 pub use error::{CliError, Sent};
 pub use exit::Exit;
-pub use ui::{Format, RowStream, Ui, shown};
+pub use format::Format;
+pub use ui::{RowStream, Ui, shown};
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
 #[derive(Debug, Parser)]
@@ -103,17 +111,6 @@ enum Command {
     Verify(verify::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
-}
-
-/// What every command gets.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// What prints.
-    pub ui: Ui,
-    /// The program's surroundings.
-    pub environment: Environment,
-    /// Where the journal is.
-    pub journal: PathBuf,
 }
 
 /// Runs the program with these arguments (the first is its name) in these surroundings.
@@ -191,6 +188,6 @@ async fn dispatch(command: Command, context: Context) -> Result<Exit, CliError> 
         Command::Export(args) => export::run(&args, &context).await,
         Command::Verify(args) => verify::run(&args, &context).await,
         Command::Doctor(args) => doctor::run(&args, &context).await,
-        Command::Completions(args) => completions::run(&args, &context),
+        Command::Completions(args) => completions::run(&args, Cli::command(), &context),
     }
 }

@@ -9,12 +9,14 @@ use super::code::Code;
 use super::connect::{Connection, Goal, connect, world_directory};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use super::open::{OpenJournal, draft};
 use super::options::{SessionOptions, refuse_secret};
 use super::rollback::RollbackOptions;
-use super::session::{OpenJournal, Session, draft, session_opened};
+use super::say::say;
+use super::session::{Session, session_opened};
 use super::signals::Signals;
 use super::sum_up::{Own, stored_head, sum_up};
-use super::summary::{Head, State, StopWord, Summary, say};
+use super::summary::{Head, State, StopWord, Summary};
 use super::{Context, checkpoints, ghosts, network};
 use crate::audit::{Finding, Options, Verdict as Verified, plan_root, verify};
 use crate::domain::Policy;
@@ -78,7 +80,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         () = signals.before_a_session() => {
             context.ui.say("stopped by a signal: nothing was sent");
             let stopped_by = Some(StopWord::Signal);
-            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(context) }))
+            Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(&context.journal) }))
         }
     };
     closer.close(&signals).await;
@@ -328,7 +330,7 @@ async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> R
 }
 
 fn nothing(context: &Context) -> Result<Exit, CliError> {
-    Ok(say(context, &Summary::of_nothing(context)))
+    Ok(say(context, &Summary::of_nothing(&context.journal)))
 }
 
 /// A finished run stays as it is (I6): say again how it ended.

@@ -15,17 +15,20 @@ use super::amount::{count, duration_text};
 use super::closer::Closer;
 use super::code::Code;
 use super::connect::{Connection, Goal, connect, default_region, world_directory};
-use super::error::{CliError, Details, NOT_BEGUN, Sent};
+use super::error::{CliError, Details, Sent};
 use super::exit::Exit;
+use super::open::{OpenJournal, draft};
 use super::options::{SessionOptions, refuse_secret};
+use super::plan_error::plan_error;
 use super::progress::Planning;
 use super::resume::{already_finished, carry_on};
 use super::rollback::RollbackOptions;
+use super::say::say;
 use super::scratch::Scratch;
-use super::session::{OpenJournal, Session, draft, print_checkpoint, session_opened};
+use super::session::{Session, print_checkpoint, session_opened};
 use super::signals::Signals;
 use super::sum_up::{Own, sum_up};
-use super::summary::{Head, State, StopWord, Summary, say};
+use super::summary::{Head, NOT_BEGUN, State, StopWord, Summary};
 use super::{Context, checkpoints, confirm, dry_run, ghosts, network};
 use crate::domain::{OutcomeCounts, Policy, RunId, Target};
 use crate::execute::control::StoppedBy;
@@ -168,7 +171,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
             context.ui.say("stopped by a signal: nothing was sent but reads");
             context.ui.say(NOT_BEGUN);
             let (state, stopped_by) = (Some(State::Abandoned), Some(StopWord::Signal));
-            Ok(say(context, &Summary { state, stopped_by, ..Summary::of_nothing(context) }))
+            Ok(say(context, &Summary { state, stopped_by, ..Summary::of_nothing(&context.journal) }))
         }
     };
     closer.close(&signals).await;
@@ -603,29 +606,6 @@ fn overrides(args: &Args, is_again: bool) -> Vec<OverrideUsed> {
         lost: Vec::new(),
     };
     used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which)).collect()
-}
-
-pub(super) fn plan_error(error: &PlanError) -> CliError {
-    let planned = match error {
-        PlanError::Refused { notes, .. } => {
-            let mut refused = CliError::from_error(Exit::Refused, error).code(Code::Plan);
-            refused.causes =
-                notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
-            refused
-        }
-        PlanError::Foreign { .. } => CliError::from_error(Exit::Environment, error)
-            .code(Code::Endpoint)
-            .hint("AWS_ENDPOINT_URL redirects all services, AWS_ENDPOINT_URL_LIGHTSAIL and _STS one each"),
-        PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)
-            .code(Code::Permission)
-            .hint(format!("the credentials need the IAM action {action}")),
-        PlanError::Unreadable { error: Some(answer), .. } => {
-            let said = CliError::from_error(Exit::Environment, error).code(Code::Service);
-            network::hints(answer).into_iter().fold(said, CliError::hint)
-        }
-        _ => CliError::from_error(Exit::Environment, error).code(Code::Service),
-    };
-    planned.sent(Sent::Reads)
 }
 
 /// Rows that a rehearsal's world is made from are read so many at a time.

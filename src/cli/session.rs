@@ -1,7 +1,6 @@
 //! What `run` and `resume` have in common: the journal with its lock, a session's entries, the work, and its end.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,22 +11,22 @@ use uuid::Uuid;
 
 use super::Context;
 use super::amount::duration_text;
-use super::checkpoints::{self, Sink};
 use super::code::Code;
 use super::connect::Connection;
 use super::error::{CliError, FREE_SPACE, Sent};
 use super::exit::Exit;
 use super::ghosts;
+use super::open::{OpenJournal, draft};
 use super::operator;
 use super::options::{SessionOptions, rate_cap};
+use super::plan_error::plan_error;
 use super::progress::Progress;
-use super::rollback::{self, Memory, RollbackOptions};
-use super::run::plan_error;
+use super::say::{say, say_to_people};
 use super::signals::Signals;
 use super::sum_up::{Own, stored_head, sum_up};
-use super::summary::{Head, State, StopWord, Summary, say, say_to_people};
+use super::summary::{Head, State, StopWord, Summary};
 use super::targets::Targets;
-use crate::domain::{Clock, OutcomeCounts, Policy, RunId, SystemClock, time_text};
+use crate::domain::{OutcomeCounts, Policy, RunId};
 use crate::execute::control::{Control, Stop, StoppedBy};
 use crate::execute::decide::StopCause;
 use crate::execute::ghost::Ghosts;
@@ -39,189 +38,10 @@ use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{
     Event, PlanSealed, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed, SessionOpened,
 };
-use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore, is_full, log_in_use};
-use crate::journal::{Draft, EntryStore as _, Holder, Journal, JournalError, Lock, TargetRecord, WriterOptions};
+use crate::journal::sqlite::{RunRecord, is_full};
+use crate::journal::{JournalError, TargetRecord};
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
-
-/// A journal that this process may write.
-pub(super) struct OpenJournal {
-    pub(super) journal: Journal,
-    pub(super) reader: SqliteReader,
-    pub(super) clock: Arc<dyn Clock>,
-    path: PathBuf,
-    sink: Sink,
-    memory: Memory,
-    _lock: Lock,
-}
-
-impl OpenJournal {
-    /// Takes the lock, and opens the journal at `path` unless it lost entries (I12). Runs that died while planning are closed.
-    pub(super) async fn open(
-        context: &Context,
-        command: &str,
-        path: &Path,
-        checkpoint_to: Option<&Path>,
-        rollback: &RollbackOptions,
-    ) -> Result<Self, CliError> {
-        let taken = Self::take(context, command, path, checkpoint_to, rollback);
-        taken.await.map_err(|error| error.sent(Sent::Nothing))
-    }
-
-    async fn take(
-        context: &Context,
-        command: &str,
-        path: &Path,
-        checkpoint_to: Option<&Path>,
-        rollback: &RollbackOptions,
-    ) -> Result<Self, CliError> {
-        let mut lock = lock(path).await?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-        lock.sign(&Holder {
-            command: command.to_owned(),
-            pid: std::process::id(),
-            host: context.environment.host(),
-            since: time_text(clock.now()),
-        });
-        let store = SqliteStore::open(path).await?;
-        let reader = SqliteReader::open(path).await?;
-        let (sink, memory) = (Sink::default(), Memory::default());
-        let admitted = async {
-            let accepted = rollback::admit(context, &reader, checkpoint_to, rollback).await?;
-            checkpoint_to.map_or(Ok(()), |path| sink.open(path))?;
-            Ok::<_, CliError>(accepted)
-        };
-        let accepted = match admitted.await {
-            Ok(accepted) => accepted,
-            Err(refused) => {
-                reader.release().await;
-                // What cannot be closed in order is left as a crash would leave it.
-                let _closed = store.close().await;
-                return Err(refused);
-            }
-        };
-        let writer = WriterOptions {
-            clock: Arc::clone(&clock),
-            new_journal_id: Uuid::now_v7().to_string(),
-            on_checkpoint: checkpoints::hand_on(sink.clone(), memory.clone()),
-        };
-        let journal = Journal::start_apart(store, writer).await?;
-        if let Some(used) = accepted {
-            let said = rollback::accepted(&used);
-            journal.append(vec![Draft { run: None, row: None, event: Event::OverrideUsed(used) }]).await?;
-            context.ui.say(&said);
-        }
-        let open = Self { journal, reader, clock, path: path.to_owned(), sink, memory, _lock: lock };
-        open.close_dead_plans(context).await?;
-        Ok(open)
-    }
-
-    /// Ends in order, so that one file is left: see [`SqliteReader::release`]. Where another program keeps the write-ahead
-    /// log in use, says which files belong together.
-    pub(super) async fn close(&self, context: &Context) -> Result<Checkpoint, JournalError> {
-        self.reader.release().await;
-        let head = self.journal.clone().close().await?;
-        if let Some(log) = log_in_use(&self.path) {
-            context.ui.say(&format!(
-                "another program has the journal open, so its newest entries are still in {}; until that program closes it, \
-                 copy {} and that file together",
-                log.display(),
-                self.path.display()
-            ));
-        }
-        Ok(head)
-    }
-
-    /// The options of a session that goes on with a run: where they name no file of checkpoints, the run's own.
-    pub(super) async fn carried_on(
-        &self,
-        context: &Context,
-        options: &SessionOptions,
-        record: &RunRecord,
-    ) -> Result<SessionOptions, CliError> {
-        let mut options = options.clone();
-        if options.checkpoint_to.is_none()
-            && let Some(path) = checkpoints::recorded(&self.reader, record.run_no).await?
-        {
-            if let Some(why) = checkpoints::not_carried_on(&path) {
-                let shown = super::shown(&path.to_string_lossy());
-                context.ui.say(&format!(
-                    "checkpoints are not appended to {shown} any more: {why}; --checkpoint-to names a file"
-                ));
-                return Ok(options);
-            }
-            checkpoints::refuse_used(Some(&path), &self.path, &[])?;
-            self.sink.open(&path)?;
-            options.checkpoint_to = Some(path);
-        }
-        if let Some(path) = &options.checkpoint_to {
-            context.ui.talk(format!("checkpoints are appended to {}", super::shown(&path.to_string_lossy())));
-        }
-        Ok(options)
-    }
-
-    /// Has the machine remember from now on how far the journal is, unless the session is a rehearsal, and notes it in the
-    /// entry that opens the session where it cannot.
-    pub(super) async fn remember(&self, context: &Context, opened: &mut SessionOpened) -> Result<(), JournalError> {
-        // The journal of a dry run is gone with it.
-        if opened.sandbox || self.path != context.journal {
-            return Ok(());
-        }
-        let (size, root) = self.reader.head().await?;
-        let head = Checkpoint::of(self.journal.id(), size, &root);
-        let head = head.ok_or_else(|| JournalError::damaged("the head's root is no hash"))?;
-        if let Err(why) = self.memory.begin(context, &self.path, &head) {
-            let said = super::shown(&why);
-            context.ui.say(&format!("warning: an older copy of the journal would not be recognised later: {said}"));
-            opened.not_remembered = Some(why);
-        }
-        Ok(())
-    }
-
-    async fn close_dead_plans(&self, context: &Context) -> Result<(), CliError> {
-        let rollbacks = self.reader.accepted_rollbacks().await?;
-        for record in self.reader.runs().await? {
-            if record.state != "planning" {
-                continue;
-            }
-            // It was sealed, started and worked on by then, for all that is known.
-            let lost = rollbacks.last().is_some_and(|entry| Some(entry.seq) > record.manifest_seq);
-            let sent = if lost {
-                "the entries after that were lost, so that it is unknown what was sent"
-            } else {
-                "nothing was sent"
-            };
-            let stopped = RunStopped::new("abandoned", Some(format!("its process died while planning; {sent}")));
-            self.journal.append(vec![draft(record.run, Event::RunStopped(stopped))]).await?;
-            let run = record.run;
-            context.ui.talk(format!("run {run} died while planning: {sent}; it is closed as abandoned"));
-        }
-        Ok(())
-    }
-}
-
-/// How long a session waits for the lock. A killed process holds it for a moment after its killer went on: until the kernel
-/// has closed its files, which takes as long as a write to the disk that was under way.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often it looks. Short beside what a session takes to begin, and long beside the microseconds that a look takes.
-const LOCK_LOOKED_AT: Duration = Duration::from_millis(50);
-
-/// Takes the lock, after a short wait where another session holds it.
-async fn lock(path: &Path) -> Result<Lock, JournalError> {
-    let until = tokio::time::Instant::now() + LOCK_PATIENCE;
-    loop {
-        match Lock::take(path) {
-            Err(JournalError::Locked { .. }) if tokio::time::Instant::now() < until => {}
-            taken => return taken,
-        }
-        tokio::time::sleep(LOCK_LOOKED_AT).await;
-    }
-}
-
-pub(super) fn draft(run: RunId, event: Event) -> Draft {
-    Draft { run: Some(run), row: None, event }
-}
 
 /// The entry that opens a session; `own` are settings of the command itself.
 pub(super) fn session_opened(
@@ -587,7 +407,7 @@ impl Session<'_> {
     /// Of this run, where the journal says nothing about it.
     fn summary_of_nothing(&self, state: State, by: StopWord) -> Summary {
         let (run, state, stopped_by) = (Some(self.run.to_string()), Some(state), Some(by));
-        Summary { run, state, stopped_by, sandbox: self.sandbox, ..Summary::of_nothing(self.context) }
+        Summary { run, state, stopped_by, sandbox: self.sandbox, ..Summary::of_nothing(&self.context.journal) }
     }
 
     /// Closes a run of which nothing but reads was sent, because of `error`, and returns that.

@@ -60,7 +60,7 @@ pub(super) async fn sum_up(
         finished_at: about.finished_at,
         head,
         superfluous: reader.superfluous(record.run_no).await?,
-        ..Summary::of_nothing(context)
+        ..Summary::of_nothing(&context.journal)
     })
 }
 

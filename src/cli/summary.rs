@@ -1,16 +1,17 @@
 //! What `run`, `resume` and `abandon` say at the end: one object for programs, one line for people, and the exit code.
 
+use std::path::Path;
+
 use serde::Serialize;
 
-use super::code::Code;
-use super::error::{CliError, NOT_BEGUN};
 use super::exit::Exit;
-use super::targets::TargetEnd;
-use super::{Context, Format};
 use crate::domain::OutcomeCounts;
 use crate::execute::control::StoppedBy;
 use crate::journal::checkpoint::{Checkpoint, base64};
 use crate::journal::event::Requests;
+
+/// What to do about a run that ended before it had a plan.
+pub(super) const NOT_BEGUN: &str = "there is nothing to resume: run it again";
 
 /// The summary object. Fields are only ever added.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -108,6 +109,16 @@ pub(super) struct SessionPart {
     pub(super) outcomes: OutcomeCounts,
 }
 
+/// A target in the summary object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct TargetEnd {
+    pub(super) account: String,
+    pub(super) region: String,
+    pub(super) state: &'static str,
+    pub(super) stopped_by: Option<StopWord>,
+    pub(super) detail: Option<String>,
+}
+
 /// The journal's head.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Head {
@@ -123,7 +134,7 @@ impl From<&Checkpoint> for Head {
 
 impl Summary {
     /// Of no run at all.
-    pub(super) fn of_nothing(context: &Context) -> Self {
+    pub(super) fn of_nothing(journal: &Path) -> Self {
         Self {
             schema: "keybatch.summary/1",
             run: None,
@@ -144,7 +155,7 @@ impl Summary {
             ticket: None,
             started_at: None,
             finished_at: None,
-            journal: context.journal.display().to_string(),
+            journal: journal.display().to_string(),
             head: Head::default(),
             superfluous: 0,
             ends: None,
@@ -229,56 +240,13 @@ fn to_the_ms(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
-/// Says how it ended: an object for programs, a line for people. Gives how the program exits: that nobody reads it changes
-/// nothing, and an object that could not be written whole is no success.
-#[must_use]
-pub(super) fn say(context: &Context, summary: &Summary) -> Exit {
-    say_to_people(context, summary);
-    let exit = summary.exit();
-    if context.ui.format == Format::Table {
-        return exit;
-    }
-    // One object, in whichever form data is asked for.
-    match context.ui.data(&format!("{}\n", crate::audit::json_text(&summary.object(exit)))) {
-        Ok(()) => exit,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,
-        Err(error) => {
-            let lost = CliError::new(
-                Exit::Unexpected,
-                format!("standard output could not be written, so the summary is lost: {error}"),
-            )
-            .code(Code::Output)
-            .hint(match &summary.run {
-                Some(run) => format!("the journal has how the run ended: keybatch show {run}"),
-                None => "nothing was sent, and the journal has no run of this command".to_owned(),
-            });
-            context.ui.complain(&lost);
-            exit.graver(lost.exit)
-        }
-    }
-}
-
-/// The lines for people alone, where an error object holds the rest.
-pub(super) fn say_to_people(context: &Context, summary: &Summary) {
-    if summary.run.is_some() {
-        context.ui.say(&summary.line());
-    }
-    if let Some(next) = summary.next() {
-        context.ui.say(&next);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Environment, Ui};
 
     fn summary(stopped_by: Option<StopWord>, outcomes: OutcomeCounts, superfluous: u64) -> Summary {
-        let environment = Environment::default();
-        let ui = Ui::new(None, false, &environment);
-        let context = Context { ui, environment, journal: "j".into() };
         let state = Some(if stopped_by.is_some() { State::Stopped } else { State::Finished });
-        Summary { state, stopped_by, outcomes, superfluous, rows: 1, ..Summary::of_nothing(&context) }
+        Summary { state, stopped_by, outcomes, superfluous, rows: 1, ..Summary::of_nothing(Path::new("j")) }
     }
 
     // SEMANTICS: P56

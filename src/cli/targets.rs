@@ -2,23 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::summary::StopWord;
+use super::summary::{StopWord, TargetEnd};
 use crate::execute::control::{Stop, StoppedBy, TargetStop};
 use crate::execute::decide::StopCause;
 use crate::journal::TargetRecord;
 use crate::journal::event::TargetStopped;
-
-/// A target in the summary object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct TargetEnd {
-    account: String,
-    region: String,
-    state: &'static str,
-    stopped_by: Option<StopWord>,
-    detail: Option<String>,
-}
 
 /// What is left of a run, target by target.
 #[derive(Debug, Clone, Default)]

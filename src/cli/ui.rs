@@ -9,6 +9,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use super::environment::Environment;
 use super::error::{CliError, Sent};
 use super::error_object;
+use super::format::Format;
 use crate::audit::{cell_json, cell_text, csv_cell, json_object, json_text};
 use crate::journal::sqlite::Cell;
 use crate::manifest::defuse;
@@ -18,20 +19,6 @@ pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// How many rows of a table are laid out together: what is longer goes out in pieces, so that it need not be in memory.
 const TABLE_ROWS: usize = 1_000;
-
-/// How data is put out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Table,
-    /// One JSON document.
-    Json,
-    /// One JSON object a line.
-    Jsonl,
-    /// Comma-separated values with a header.
-    Csv,
-}
 
 /// Prints, in the form that was asked for.
 #[derive(Debug, Clone)]

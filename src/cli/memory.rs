@@ -1,0 +1,55 @@
+//! What the machine remembers of a journal, for the sessions after this one (I12).
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Context, shown};
+use crate::journal::checkpoint::Checkpoint;
+use crate::journal::heads::Heads;
+
+/// What a session that is no rehearsal remembers of its journal. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory(Arc<Mutex<Option<Remembering>>>);
+
+#[derive(Debug)]
+struct Remembering {
+    heads: Heads,
+    journal: PathBuf,
+    /// What this session left in the file last.
+    last: Checkpoint,
+}
+
+impl Memory {
+    /// Remembers `head`, of the journal at `journal`, and from now on each head that it is given. Where that cannot be,
+    /// says why.
+    pub(super) fn begin(&self, context: &Context, journal: &Path, head: &Checkpoint) -> Result<(), String> {
+        let heads = context.environment.heads()?;
+        let journal = std::path::absolute(journal).unwrap_or_else(|_| journal.to_owned());
+        heads.remember(head, &journal).map_err(|error| error.to_string())?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Remembering { heads, journal, last: head.clone() });
+        Ok(())
+    }
+
+    /// Remembers `head`, which is durable, if this session remembers anything. What cannot be remembered is no reason to
+    /// stop; but where another session remembered something in the meantime, it works on a copy of this journal.
+    pub(super) fn remember(&self, head: &Checkpoint) -> std::io::Result<()> {
+        let mut remembering = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(remembering) = remembering.as_mut() else { return Ok(()) };
+        if let Ok(Some(found)) = remembering.heads.read(&head.journal_id)
+            && found.head != remembering.last
+        {
+            let journal = found.journal.unwrap_or_default();
+            return Err(std::io::Error::other(format!(
+                "another session continued a copy of this journal, {}, as {} says",
+                shown(&journal),
+                shown(&found.file.to_string_lossy())
+            )));
+        }
+        match remembering.heads.remember(head, &remembering.journal) {
+            Ok(()) => remembering.last = head.clone(),
+            Err(error) => tracing::warn!(%error, "how long the journal is was not remembered"),
+        }
+        Ok(())
+    }
+}
