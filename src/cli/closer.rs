@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::open::OpenJournal;
+use super::session::OpenJournal;
 use super::signals::Signals;
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteReader;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::connect::Connection;
-use super::open::OpenJournal;
 use super::options::SessionOptions;
+use super::session::OpenJournal;
 use super::ui::Ui;
 use crate::domain::{Policy, RunId};
 use crate::execute::OnWaiting;

@@ -45,7 +45,6 @@ mod dry_run;
 mod export;
 mod liveness;
 mod memory;
-mod open;
 mod plan_error;
 mod say;
 mod log;

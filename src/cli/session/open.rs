@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Context;
-use super::checkpoints::{self, Sink};
-use super::error::{CliError, Sent};
-use super::memory::Memory;
-use super::options::SessionOptions;
-use super::rollback::{self, RollbackOptions};
+use crate::cli::Context;
+use crate::cli::checkpoints::{self, Sink};
+use crate::cli::error::{CliError, Sent};
+use crate::cli::memory::Memory;
+use crate::cli::options::SessionOptions;
+use crate::cli::rollback::{self, RollbackOptions};
 use crate::domain::{Clock, RunId, SystemClock, time_text};
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{Event, RunStopped, SessionOpened};
@@ -19,10 +19,10 @@ use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore, log_in_use};
 use crate::journal::{Draft, EntryStore as _, Holder, Journal, JournalError, Lock, WriterOptions};
 
 /// A journal that this process may write.
-pub(super) struct OpenJournal {
-    pub(super) journal: Journal,
-    pub(super) reader: SqliteReader,
-    pub(super) clock: Arc<dyn Clock>,
+pub(crate) struct OpenJournal {
+    pub(crate) journal: Journal,
+    pub(crate) reader: SqliteReader,
+    pub(crate) clock: Arc<dyn Clock>,
     path: PathBuf,
     sink: Sink,
     memory: Memory,
@@ -31,7 +31,7 @@ pub(super) struct OpenJournal {
 
 impl OpenJournal {
     /// Takes the lock, and opens the journal at `path` unless it lost entries (I12). Runs that died while planning are closed.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         context: &Context,
         command: &str,
         path: &Path,
@@ -92,7 +92,7 @@ impl OpenJournal {
 
     /// Ends in order, so that one file is left: see [`SqliteReader::release`]. Where another program keeps the write-ahead
     /// log in use, says which files belong together.
-    pub(super) async fn close(&self, context: &Context) -> Result<Checkpoint, JournalError> {
+    pub(crate) async fn close(&self, context: &Context) -> Result<Checkpoint, JournalError> {
         self.reader.release().await;
         let head = self.journal.clone().close().await?;
         if let Some(log) = log_in_use(&self.path) {
@@ -107,7 +107,7 @@ impl OpenJournal {
     }
 
     /// The options of a session that goes on with a run: where they name no file of checkpoints, the run's own.
-    pub(super) async fn carried_on(
+    pub(crate) async fn carried_on(
         &self,
         context: &Context,
         options: &SessionOptions,
@@ -118,7 +118,7 @@ impl OpenJournal {
             && let Some(path) = checkpoints::recorded(&self.reader, record.run_no).await?
         {
             if let Some(why) = checkpoints::not_carried_on(&path) {
-                let shown = super::shown(&path.to_string_lossy());
+                let shown = crate::cli::shown(&path.to_string_lossy());
                 context.ui.say(&format!(
                     "checkpoints are not appended to {shown} any more: {why}; --checkpoint-to names a file"
                 ));
@@ -129,14 +129,14 @@ impl OpenJournal {
             options.checkpoint_to = Some(path);
         }
         if let Some(path) = &options.checkpoint_to {
-            context.ui.talk(format!("checkpoints are appended to {}", super::shown(&path.to_string_lossy())));
+            context.ui.talk(format!("checkpoints are appended to {}", crate::cli::shown(&path.to_string_lossy())));
         }
         Ok(options)
     }
 
     /// Has the machine remember from now on how far the journal is, unless the session is a rehearsal, and notes it in the
     /// entry that opens the session where it cannot.
-    pub(super) async fn remember(&self, context: &Context, opened: &mut SessionOpened) -> Result<(), JournalError> {
+    pub(crate) async fn remember(&self, context: &Context, opened: &mut SessionOpened) -> Result<(), JournalError> {
         // The journal of a dry run is gone with it.
         if opened.sandbox || self.path != context.journal {
             return Ok(());
@@ -145,7 +145,7 @@ impl OpenJournal {
         let head = Checkpoint::of(self.journal.id(), size, &root);
         let head = head.ok_or_else(|| JournalError::damaged("the head's root is no hash"))?;
         if let Err(why) = self.memory.begin(context, &self.path, &head) {
-            let said = super::shown(&why);
+            let said = crate::cli::shown(&why);
             context.ui.say(&format!("warning: an older copy of the journal would not be recognised later: {said}"));
             opened.not_remembered = Some(why);
         }
@@ -193,6 +193,6 @@ async fn lock(path: &Path) -> Result<Lock, JournalError> {
     }
 }
 
-pub(super) fn draft(run: RunId, event: Event) -> Draft {
+pub(crate) fn draft(run: RunId, event: Event) -> Draft {
     Draft { run: Some(run), row: None, event }
 }

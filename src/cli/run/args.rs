@@ -1,0 +1,95 @@
+//! The arguments of `run`.
+
+use std::path::PathBuf;
+
+use crate::cli::again::AgainArgs;
+use crate::cli::amount::count;
+use crate::cli::options::SessionOptions;
+use crate::cli::rollback::RollbackOptions;
+use crate::plan::guard::IfInUse;
+
+/// Delete the key pairs that a manifest names
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// CSV file of key pairs; - reads standard input
+    #[arg(value_name = "MANIFEST")]
+    pub(super) manifest: PathBuf,
+    /// Do not ask
+    #[arg(short, long, conflicts_with = "confirm")]
+    pub(super) yes: bool,
+    /// Do not ask, if exactly N key pairs would be deleted
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(super) confirm: Option<u64>,
+    /// Show the plan and send nothing but reads
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Rehearse against a built-in look-alike; without WORLD, one that holds what the manifest names
+    #[arg(long, value_name = "WORLD", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "clap's form of an option whose value may be left out")]
+    pub(super) sandbox: Option<Option<PathBuf>>,
+    /// Region of rows that name none [default: as the AWS configuration says]
+    #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
+    pub(super) region: Option<String>,
+    /// Skip invalid rows instead of refusing the manifest
+    #[arg(long, env = "KEYBATCH_SKIP_INVALID")]
+    pub(super) skip_invalid: bool,
+    /// Keep COLUMN as an annotation, although its name or values look like a condition; may be repeated
+    #[arg(long, env = "KEYBATCH_ANNOTATION", value_name = "COLUMN")]
+    pub(super) annotation: Vec<String>,
+    /// Permit rows that name the default key pair
+    #[arg(long, env = "KEYBATCH_ALLOW_DEFAULT_KEY_PAIR")]
+    pub(super) allow_default_key_pair: bool,
+    /// What to do about key pairs that instances were made with
+    #[arg(long, env = "KEYBATCH_IF_IN_USE", value_name = "WHAT", default_value = "warn")]
+    pub(super) if_in_use: InUse,
+    #[command(flatten)]
+    pub(super) again: AgainArgs,
+    #[command(flatten)]
+    pub(super) rollback: RollbackOptions,
+    #[command(flatten)]
+    pub(super) options: SessionOptions,
+}
+
+/// What to do about key pairs in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum InUse {
+    /// Say so and go on
+    Warn,
+    /// Leave those out
+    Skip,
+    /// Refuse the plan
+    Refuse,
+}
+
+impl From<InUse> for IfInUse {
+    fn from(in_use: InUse) -> Self {
+        match in_use {
+            InUse::Warn => Self::Warn,
+            InUse::Skip => Self::Skip,
+            InUse::Refuse => Self::Refuse,
+        }
+    }
+}
+
+impl Args {
+    /// Whether a person is asked at the prompt.
+    pub(super) fn asks(&self) -> bool {
+        !self.yes && self.confirm.is_none() && !self.dry_run
+    }
+
+    /// The settings of this command alone, for the journal.
+    pub(super) fn named(&self) -> Vec<(&'static str, String)> {
+        let if_in_use = match self.if_in_use {
+            InUse::Warn => "warn",
+            InUse::Skip => "skip",
+            InUse::Refuse => "refuse",
+        };
+        let mut named = vec![("if_in_use", if_in_use.to_owned())];
+        named.extend(self.again.named());
+        named.extend(self.skip_invalid.then(|| ("skip_invalid", "true".to_owned())));
+        let annotation = self.annotation.join(",");
+        named.extend((!annotation.is_empty()).then_some(("annotation", annotation)));
+        named.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
+        named
+    }
+}

@@ -1,0 +1,53 @@
+//! The entry that a session begins with: who, where, as whom and with which settings.
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::cli::Context;
+use crate::cli::connect::Connection;
+use crate::cli::operator;
+use crate::cli::options::SessionOptions;
+use crate::cli::version::COMMIT;
+use crate::domain::Policy;
+use crate::journal::event::SessionOpened;
+
+/// The entry that opens a session; `own` are settings of the command itself.
+pub(crate) fn session_opened(
+    context: &Context,
+    command: &str,
+    options: &SessionOptions,
+    policy: &Policy,
+    connection: Option<&Connection>,
+    sandbox: bool,
+    own: &[(&str, String)],
+) -> Box<SessionOpened> {
+    let mut settings = options.named(policy);
+    settings.extend(connection.map(|connection| ("address".to_owned(), connection.address.clone())));
+    settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    // The keys are ASCII and sorted, so this is the canonical form.
+    let text = serde_json::to_string(&settings).unwrap_or_default();
+    let digest = Sha256::digest(text.as_bytes());
+    Box::new(SessionOpened {
+        session: Uuid::now_v7().to_string(),
+        command: command.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: COMMIT.map(str::to_owned),
+        host: context.environment.host(),
+        user: operator::user(),
+        login_uid: operator::login_uid(),
+        claims: operator::claims(&context.environment),
+        pid: std::process::id(),
+        caller_arn: connection.map(|connection| connection.caller.arn.clone()),
+        profile: connection.and_then(|connection| connection.profile.clone()),
+        credentials_source: connection.and_then(|connection| connection.credentials_source.clone()),
+        account: connection.map(|connection| connection.caller.account.clone()),
+        endpoint: connection.map(|connection| connection.endpoint.clone()),
+        sandbox,
+        settings,
+        settings_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        reason: options.reason.clone(),
+        ticket: options.ticket.clone(),
+        continues_from: None,
+        not_remembered: None,
+    })
+}

@@ -1,0 +1,92 @@
+//! A session on a run: the journal that it opens, what refuses to go on, how it begins or goes on, its work, and its end.
+//!
+//! - `open`: the journal and its lock; a journal that lost entries is refused
+//! - `admit`: what may refuse to go on with a run
+//! - `begin`: the entry that a session begins with
+//! - `resume`, `probe`: going on with a run that another session began
+//! - `work`, `end`: what is left of the run, and what is recorded and said then
+
+mod admit;
+mod begin;
+mod end;
+mod open;
+mod probe;
+mod resume;
+mod work;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::Context;
+use super::connect::Connection;
+use super::options::{SessionOptions, rate_cap};
+use super::signals::Signals;
+use crate::domain::{OutcomeCounts, Policy, RunId};
+use crate::execute::ghost::Ghosts;
+use crate::execute::lane::{Counts, Lane};
+use crate::execute::pace::Pacer;
+use crate::execute::rate::Learned;
+use crate::journal::JournalError;
+use crate::journal::sqlite::RunRecord;
+use crate::lightsail::aws::AwsLightsail;
+
+pub(super) use begin::session_opened;
+pub(super) use end::print_checkpoint;
+pub(super) use open::{OpenJournal, draft};
+pub(super) use resume::{Resumed, already_finished, carry_on, go_on_with};
+
+/// A session on a run: what its work and its end need.
+pub(super) struct Session<'a> {
+    pub(super) context: &'a Context,
+    pub(super) options: &'a SessionOptions,
+    pub(super) open: OpenJournal,
+    pub(super) run: RunId,
+    pub(super) session: String,
+    pub(super) sandbox: bool,
+    /// Whether another session made the plan.
+    pub(super) resumed: bool,
+    pub(super) counts: Arc<Counts>,
+    pub(super) signals: Signals,
+    pub(super) began: tokio::time::Instant,
+    /// The outcomes that the run had before this session.
+    pub(super) before: OutcomeCounts,
+    /// Whether the journal is kept: that of a dry run is not.
+    pub(super) is_kept: bool,
+    /// Why the run is being abandoned, if it is.
+    pub(super) because: Option<String>,
+    /// How long it took, once it has ended.
+    pub(super) took: OnceLock<Duration>,
+    /// What other runs sent that may still be delivered.
+    pub(super) ghosts: Arc<Ghosts>,
+}
+
+impl Session<'_> {
+    /// A lane of a target, starting from the rate that was learned for it.
+    pub(super) async fn lane(
+        &self,
+        connection: &Connection,
+        target: crate::domain::Target,
+        policy: &Policy,
+    ) -> Result<Arc<Lane<AwsLightsail>>, JournalError> {
+        let learned = self.open.reader.rate(&connection.endpoint, &target).await?;
+        let learned = learned.and_then(|(rate, is_limit)| Some(Learned { rate_per_s: rate.parse().ok()?, is_limit }));
+        Ok(Arc::new(Lane {
+            port: Arc::clone(&connection.port),
+            target,
+            world: connection.world.clone(),
+            pacer: Pacer::new(rate_cap(policy), learned),
+            journal: self.open.journal.clone(),
+            run: self.run,
+            clock: Arc::clone(&self.open.clock),
+            counts: Arc::clone(&self.counts),
+            read_at: Default::default(),
+            sightings: Default::default(),
+        }))
+    }
+
+    pub(super) async fn record(&self) -> Result<RunRecord, JournalError> {
+        let runs = self.open.reader.runs().await?;
+        let found = runs.into_iter().find(|record| record.run == self.run);
+        found.ok_or_else(|| JournalError::damaged(format!("run {} is not in it", self.run)))
+    }
+}

@@ -1,0 +1,70 @@
+//! Whether key pairs may be read, before anything is sent: whoever may not do that could settle nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Session;
+use crate::cli::error::CliError;
+use crate::domain::Policy;
+use crate::execute::lane::Lane;
+use crate::journal::TargetRecord;
+use crate::journal::sqlite::RunRecord;
+use crate::lightsail::aws::AwsLightsail;
+use crate::plan::{PlanError, Probe, probe};
+
+/// How many key pairs of a target that have no outcome yet, and how many that have one, are tried before reading counts as
+/// not permitted there: some may be protected from being read by their tags.
+const PROBES: [u32; 2] = [20, 3];
+
+/// What reading a key pair of each target showed.
+pub(super) enum Probed {
+    /// Nothing may be sent.
+    Leave(PlanError),
+    /// Key pairs may not be read in these targets; the others go on.
+    Closed(BTreeMap<i64, PlanError>),
+}
+
+/// Reads a key pair of each target that has rows left, before anything is sent: whoever may not do that could settle
+/// nothing there, and answers from elsewhere than the run is bound to must not go unseen.
+pub(super) async fn probe_lanes(
+    session: &Session<'_>,
+    record: &RunRecord,
+    policy: &Policy,
+    lanes: &[(TargetRecord, Arc<Lane<AwsLightsail>>)],
+) -> Result<Probed, CliError> {
+    let mut closed = BTreeMap::new();
+    let mut open = false;
+    for (target, lane) in lanes {
+        let reader = &session.open.reader;
+        let mut names = reader.names_to_delete(record.run_no, target.target_no, false, PROBES[0]).await?;
+        if !names.is_empty() {
+            names.extend(reader.names_to_delete(record.run_no, target.target_no, true, PROBES[1]).await?);
+        }
+        let is_left = !names.is_empty();
+        match probe_one(lane, names, policy).await {
+            Ok(None) => open |= is_left,
+            Ok(Some(refused)) => drop(closed.insert(target.target_no, refused)),
+            Err(PlanError::Journal(error)) => return Err(error.into()),
+            Err(error) => return Ok(Probed::Leave(error)),
+        }
+    }
+    if open {
+        return Ok(Probed::Closed(closed));
+    }
+    Ok(closed.pop_first().map_or(Probed::Closed(BTreeMap::new()), |(_, error)| Probed::Leave(error)))
+}
+
+/// Reads one of these key pairs; the refusal, where none of them may be read.
+async fn probe_one(
+    lane: &Lane<AwsLightsail>,
+    names: Vec<String>,
+    policy: &Policy,
+) -> Result<Option<PlanError>, PlanError> {
+    let mut refused = None;
+    for name in names {
+        let Probe::Denied(said) = probe(lane, &name, policy.settle_timeout).await? else { return Ok(None) };
+        let (action, target) = ("lightsail:GetKeyPair", lane.target.clone());
+        refused = Some(PlanError::NotPermitted { action, target, said });
+    }
+    Ok(refused)
+}

@@ -1,0 +1,173 @@
+//! Going on with a run that another session began: to its end, or to abandon it.
+
+use std::sync::{Arc, OnceLock};
+
+use super::Session;
+use super::admit::{plan_of, refuse_altered, refuse_another};
+use super::begin::session_opened;
+use super::open::{OpenJournal, draft};
+use super::probe::{Probed, probe_lanes};
+use crate::cli::connect::{Connection, Goal, connect, world_directory};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::options::SessionOptions;
+use crate::cli::say::say;
+use crate::cli::signals::Signals;
+use crate::cli::sum_up::{Own, stored_head, sum_up};
+use crate::cli::summary::{Head, State, StopWord, Summary};
+use crate::cli::{Context, ghosts};
+use crate::domain::Policy;
+use crate::execute::ghost::Ghosts;
+use crate::execute::lane::Counts;
+use crate::journal::TargetRecord;
+use crate::journal::event::{Event, PlanSealed};
+use crate::journal::sqlite::RunRecord;
+
+/// Goes on with an unfinished run, over `connection` if there is one.
+pub(crate) async fn carry_on(
+    options: &SessionOptions,
+    context: &Context,
+    signals: Signals,
+    open: OpenJournal,
+    began: tokio::time::Instant,
+    record: RunRecord,
+    connection: Option<Connection>,
+) -> Result<Exit, CliError> {
+    let resumed = Resumed { record, connection, because: None };
+    go_on_with(options, context, signals, open, began, resumed).await
+}
+
+/// A run that another session began.
+pub(crate) struct Resumed {
+    pub(crate) record: RunRecord,
+    /// If there is one already.
+    pub(crate) connection: Option<Connection>,
+    /// Why it is to be abandoned, if it is: then nothing more is sent, and what was asked for is settled by reading.
+    pub(crate) because: Option<String>,
+}
+
+/// Goes on with an unfinished run: to its end, or to abandon it.
+pub(crate) async fn go_on_with(
+    options: &SessionOptions,
+    context: &Context,
+    signals: Signals,
+    open: OpenJournal,
+    began: tokio::time::Instant,
+    resumed: Resumed,
+) -> Result<Exit, CliError> {
+    let Resumed { record, connection, because } = resumed;
+    // From here on there is a run to say something about.
+    signals.hand_over();
+    let ready = tokio::select! {
+        ready = prepare(options, context, &open, &record, connection) => ready,
+        () = signals.first.cancelled() => return stopped_early(context, &open, &record).await,
+    };
+    let Ready { options, sealed, mut policy, targets, connection, ghosts } =
+        ready.map_err(|error| error.of_run(record.run))?;
+    let command = if because.is_some() { "abandon" } else { "resume" };
+    if because.is_some() {
+        // There will be no other attempt: a key pair that was asked for and is seen there still has failed.
+        policy.max_attempts = 1;
+    }
+    let mut opened = session_opened(context, command, &options, &policy, Some(&connection), record.sandbox, &[]);
+    open.remember(context, &mut opened).await?;
+    let session = Session {
+        context,
+        options: &options,
+        run: record.run,
+        session: opened.session.clone(),
+        sandbox: record.sandbox,
+        resumed: true,
+        counts: Arc::new(Counts::default()),
+        signals,
+        began,
+        before: open.reader.counts(&record).await?,
+        is_kept: true,
+        because,
+        took: OnceLock::new(),
+        open,
+        ghosts,
+    };
+    session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
+    let label = if record.sandbox { "sandbox run" } else { "run" };
+    let doing = if session.because.is_some() { "abandoning" } else { "going on with" };
+    context.ui.talk(format!("{doing} {label} {} of account {}", record.run, connection.caller.account));
+    let mut lanes = Vec::new();
+    for target in targets {
+        let lane = session.lane(&connection, target.target.clone(), &policy).await?;
+        lanes.push((target, lane));
+    }
+    let probed = tokio::select! {
+        probed = probe_lanes(&session, &record, &policy, &lanes) => probed?,
+        () = session.signals.first.cancelled() => return session.leave_by_signal().await,
+    };
+    let closed = match probed {
+        Probed::Leave(error) => return session.leave(error).await,
+        Probed::Closed(closed) => closed,
+    };
+    session.work(policy, &sealed, lanes, &closed).await
+}
+
+/// What a session needs to go on with a run.
+struct Ready {
+    options: SessionOptions,
+    sealed: PlanSealed,
+    policy: Policy,
+    targets: Vec<TargetRecord>,
+    connection: Connection,
+    ghosts: Arc<Ghosts>,
+}
+
+/// Everything that may refuse to go on with the run, and the connection. Sends nothing but reads, and writes nothing.
+async fn prepare(
+    options: &SessionOptions,
+    context: &Context,
+    open: &OpenJournal,
+    record: &RunRecord,
+    connection: Option<Connection>,
+) -> Result<Ready, CliError> {
+    refuse_altered(context, open).await?;
+    let options = open.carried_on(context, options, record).await?;
+    let (sealed, started) = plan_of(open, record).await?;
+    let policy = options.policy(started.policy.clone())?;
+    let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) {
+        let directory = world_directory(&context.journal, record.run);
+        if directory.exists() { Goal::OldWorld(directory) } else { Goal::Service }
+    } else {
+        Goal::Service
+    };
+    let targets = open.reader.targets(record.run_no).await?;
+    // Invalid rows have a target without a region, which cannot be asked.
+    let region = targets.iter().map(|target| target.target.region.as_str()).find(|region| !region.is_empty());
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connect(&options, &policy, context, record.run, region, goal, record.endpoint.as_deref()).await?,
+    };
+    refuse_another(record, &connection)?;
+    let ghosts = ghosts::of_other_runs(open, record.run, &connection, &policy).await?;
+    Ok(Ready { options, sealed, policy, targets, connection, ghosts })
+}
+
+/// A signal came before the session wrote anything: the run stays as it is.
+async fn stopped_early(context: &Context, open: &OpenJournal, record: &RunRecord) -> Result<Exit, CliError> {
+    context.ui.say("stopped by a signal: nothing was sent but reads");
+    let (by, head) = (Some(StopWord::Signal), stored_head(&open.reader).await);
+    let before = open.reader.counts(record).await?;
+    let own = Own { before, is_closed: true, ..Own::default() };
+    let summary = sum_up(context, &open.reader, record, State::Stopped, by, own, head).await?;
+    open.close(context).await?;
+    Ok(say(context, &summary))
+}
+
+/// A finished run stays as it is (I6): say again how it ended.
+pub(crate) async fn already_finished(
+    context: &Context,
+    open: &OpenJournal,
+    record: &RunRecord,
+) -> Result<Exit, CliError> {
+    let own = Own { before: open.reader.counts(record).await?, is_closed: true, ..Own::default() };
+    let summary = sum_up(context, &open.reader, record, State::Finished, None, own, Head::default()).await?;
+    let head = Head::from(&open.close(context).await?);
+    context.ui.say("this run is finished: nothing is left to do");
+    Ok(say(context, &Summary { head, ..summary }))
+}

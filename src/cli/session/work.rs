@@ -1,0 +1,142 @@
+//! The work of a session: what is left of the run, until each target is finished or stopped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::Session;
+use crate::cli::amount::duration_text;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::ghosts;
+use crate::cli::progress::Progress;
+use crate::cli::say::say;
+use crate::cli::summary::{State, StopWord};
+use crate::domain::Policy;
+use crate::execute::control::{Control, StoppedBy};
+use crate::execute::decide::StopCause;
+use crate::execute::lane::Lane;
+use crate::execute::{LaneWork, Shared, work_off};
+use crate::journal::TargetRecord;
+use crate::journal::event::PlanSealed;
+use crate::lightsail::aws::AwsLightsail;
+use crate::plan::PlanError;
+
+/// How long a second signal waits for the summary.
+const PATIENCE_OF_THE_HURRIED: Duration = Duration::from_secs(1);
+
+impl Session<'_> {
+    /// Works the run off until each target is finished or stopped, and ends the session. In the targets that are `closed`
+    /// key pairs may not be read: they stop at once.
+    pub(crate) async fn work(
+        &self,
+        policy: Policy,
+        sealed: &PlanSealed,
+        lanes: Vec<(TargetRecord, Arc<Lane<AwsLightsail>>)>,
+        closed: &BTreeMap<i64, PlanError>,
+    ) -> Result<Exit, CliError> {
+        let begin = async {
+            let record = self.record().await?;
+            let pending = self.open.reader.pending_counts(record.run_no).await?;
+            Ok((record, pending))
+        };
+        let (record, pending) = match begin.await {
+            Ok(begin) => begin,
+            Err(error) => return self.end_without_journal(&error).await,
+        };
+        let total: u64 = pending.iter().map(|(_, rows)| rows).sum();
+        let control = Arc::new(Control::new(self.options.limits(sealed.deletes)));
+        self.signals.steer(&control);
+        for (target_no, error) in closed {
+            control.stop_target(*target_no, StopCause::CannotRead, error.to_string());
+        }
+        if self.because.is_some() {
+            // Nothing new is sent; rows that were asked for are settled all the same, as after a first signal.
+            control.stop(StoppedBy::Control, "the run is being abandoned");
+        }
+        let progress = Progress::start(&self.context.ui, total, self.sandbox);
+        let shown = progress.clone();
+        let shared = Arc::new(Shared {
+            run: self.run,
+            run_no: record.run_no,
+            resumed: self.resumed,
+            is_given_up: self.because.is_some(),
+            in_flight: Arc::new(Semaphore::new(policy.concurrency as usize)),
+            policy,
+            clock: Arc::clone(&self.open.clock),
+            journal: self.open.journal.clone(),
+            control: Arc::clone(&control),
+            ghosts: Arc::clone(&self.ghosts),
+            on_settled: Box::new(move |outcome| shown.settled(outcome)),
+            on_waiting: ghosts::say_waiting(self.context.ui.clone()),
+        });
+        for (target, lane) in &lanes {
+            lane.read_at.get().into_iter().for_each(|at| shared.control.was_read(target.target_no, *at));
+        }
+        let lanes = lanes.into_iter().filter(|(target, _)| !closed.contains_key(&target.target_no));
+        let work = lanes.map(|(target, lane)| lane_work(target, lane, sealed, &pending));
+        let ended = tokio::select! {
+            ended = work_off(shared, Arc::new(self.open.reader.clone()), work.collect()) => ended,
+            () = self.signals.second.cancelled() => {
+                progress.finish();
+                return Ok(self.exit_at_once().await);
+            }
+            () = self.time_is_up(&control) => Ok(()),
+            () = progress.lines(&self.context.ui) => Ok(()),
+        };
+        progress.finish();
+        match ended {
+            Ok(()) => match &self.because {
+                // A signal, which came first, calls it off.
+                Some(because) if !self.signals.first.is_cancelled() => self.end_abandoned(because).await,
+                Some(_) => self.leave_by_signal().await,
+                None => self.end_with(control.stopped()).await,
+            },
+            Err(error) => self.end_without_journal(&error).await,
+        }
+    }
+
+    /// Ends without recording anything, because a second signal asks for it.
+    async fn exit_at_once(&self) -> Exit {
+        self.context.ui.say("exiting at once: the next session settles the requests that are in flight");
+        // Nobody who asks twice should wait for a busy disk.
+        let summed = self.summary_as_stored(State::Stopped, Some(StopWord::Signal));
+        let summed = tokio::time::timeout(PATIENCE_OF_THE_HURRIED, summed).await;
+        match summed.ok().flatten() {
+            Some(summary) => say(self.context, &summary),
+            None => say(self.context, &self.summary_of_nothing(State::Stopped, StopWord::Signal)),
+        }
+    }
+
+    async fn time_is_up(&self, control: &Control) {
+        let limit = self.over().await;
+        control.stop(StoppedBy::MaxDuration, format!("--max-duration {} is over", duration_text(limit)));
+        std::future::pending().await
+    }
+
+    /// Waits until the session has lasted as long as it may, if there is a limit, and says that.
+    pub(crate) async fn over(&self) -> Duration {
+        let Some(limit) = self.options.max_duration else { return std::future::pending().await };
+        tokio::time::sleep(limit.saturating_sub(self.began.elapsed())).await;
+        limit
+    }
+}
+
+/// A target with what is left of it.
+fn lane_work(
+    target: TargetRecord,
+    lane: Arc<Lane<AwsLightsail>>,
+    sealed: &PlanSealed,
+    pending: &[(i64, u64)],
+) -> LaneWork<AwsLightsail> {
+    let inventory = sealed.targets.iter().find(|seen| seen.region == target.target.region);
+    let left = pending.iter().find(|(target_no, _)| *target_no == target.target_no);
+    LaneWork {
+        pages: inventory.map_or(1, |seen| seen.pages),
+        rows_left: left.map_or(0, |(_, rows)| *rows),
+        record: target,
+        lane,
+    }
+}
