@@ -1,6 +1,8 @@
 //! Names that are used again: what earlier runs of this journal know of a name, and whether the key pair that has it now is
 //! another one than they dealt with (I4).
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::staged::{StagedRow, same_moment};
@@ -16,6 +18,10 @@ pub const RECREATED: &str = "recreated";
 /// Rows of an earlier run that are looked at together: enough that a statement's cost does not count, and a page of some
 /// hundred kilobytes.
 const PAGE: u32 = 2_000;
+
+/// How far this machine's clock and the service's are thought to differ at most. The SDK corrects signatures for a wrong clock,
+/// so that the service's refusals do not bound it; a clock set to local time instead of UTC is wrong by up to 14 hours.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What to do about key pairs that were re-created since an earlier run, in a plan of another manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,8 +116,11 @@ fn is_named(staged: &StagedRow, now: &Identity) -> bool {
     by_arn || staged.created_at.zip(created).is_some_and(|(written, seen)| same_moment(written, seen))
 }
 
+/// Whether the key pair may have been created after this machine's clock showed `at`. The service's clock says when it was
+/// created, and the two differ; only one that is older by more than [`CLOCKS_DIFFER`] is known to have been there before.
 fn is_younger(now: &Identity, at: Timestamp) -> bool {
-    now.created_at.as_deref().and_then(parse_time).is_some_and(|created| created > at)
+    let created = now.created_at.as_deref().and_then(parse_time);
+    created.is_some_and(|created| created.saturating_add(CLOCKS_DIFFER).is_ok_and(|latest| latest > at))
 }
 
 /// What tells two key pairs of one name apart, for people: when they were created, else their arns.
@@ -176,6 +185,8 @@ mod tests {
             // Nothing was there when this manifest was run, and it was created later, or had been missed then.
             (vec![found(1, same, None)], 2, Some([Skip, Skip, Refuse])),
             (vec![found(3, same, None)], 2, None),
+            // Twelve hours older, by two clocks that need not agree.
+            (vec![found(2, same, None)], 2, Some([Skip, Skip, Refuse])),
             (vec![found(1, other, None)], 2, None),
         ] {
             for (place, rule) in [IfRecreated::Warn, IfRecreated::Skip, IfRecreated::Refuse].into_iter().enumerate() {
