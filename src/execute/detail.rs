@@ -67,9 +67,10 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
             let notes = intent.notes.iter().filter(|note| note.severity >= Severity::Skip);
             notes.map(|note| note.text.as_str()).collect::<Vec<_>>().join("; ")
         }
-        (Outcome::Failed, Evidence::Readback) => {
-            format!("still there after {} attempts", row.attempts)
+        (Outcome::Failed, Evidence::Readback) if row.attempts == 0 => {
+            "still there; entries were lost that may have asked for it".into()
         }
+        (Outcome::Failed, Evidence::Readback) => format!("still there after {} attempts", row.attempts),
         (Outcome::Failed, Evidence::Operation) => "its operation failed, and the key pair is still there".into(),
         (Outcome::Failed, _) => said.unwrap_or_else(|| "its operation failed, and the key pair is still there".into()),
         (Outcome::InDoubt, _) if found == Some(Found::Same) && !pending => {
@@ -81,6 +82,8 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
         (Outcome::InDoubt, _) => {
             let why = if pending {
                 "its operation did not end in time"
+            } else if row.attempts == 0 {
+                "entries were lost, and with them perhaps a request of ours"
             } else if row.spent == 0 {
                 "each request was refused before it was executed"
             } else if answer.is_none_or(|answer| answer.class == Class::Unanswered) {

@@ -242,6 +242,10 @@ impl<L: Lightsail> Feeder<L> {
         if self.shared.resumed {
             state.reopen(self.shared.clock.now());
         }
+        if self.shared.is_given_up && state.lost {
+            // What may have been asked for in a lost entry has no attempt left, either.
+            state.spent = state.spent.max(self.shared.policy.max_attempts);
+        }
         state.not_before = self.shared.ghosts.not_before(&intent.region, &intent.key_pair_name);
         if let Some(last) = before.last() {
             state.lost_before = true;

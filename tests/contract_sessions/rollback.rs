@@ -309,6 +309,33 @@ fn a_run_of_a_rolled_back_journal_is_abandoned_by_looking() {
     bench.verify().exits(0);
 }
 
+/// What the lost entries did not delete is seen to be still there: counted as asked for once, it has failed, and the run is over.
+// SEMANTICS: P69
+#[test]
+fn what_is_still_there_does_not_keep_a_run_of_a_rolled_back_journal_open() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1", "--concurrency", "1"]).exits(5);
+    let copy = copy_aside(&bench, "backup.db");
+    bench.keybatch(&["resume", "--max-deletes", "1", "--output", "json"]).exits(5);
+    put_back(&bench, &copy);
+    wait_for_clocks();
+    let abandon = ["abandon", "latest", "--because", "restored", "--accept-rollback", "--output", "json"];
+    let done = bench.keybatch(&abandon);
+    let summary = done.json();
+    assert_eq!(summary["state"], "abandoned", "{done}");
+    let outcomes = &summary["outcomes"];
+    assert_eq!(
+        (&outcomes["deleted"], &outcomes["gone"], &outcomes["failed"]),
+        (&1.into(), &1.into(), &2.into()),
+        "{done}"
+    );
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 2, "nothing is asked for\n{done}");
+    let details = bench.query("SELECT DISTINCT detail FROM intents WHERE outcome = 'failed'");
+    assert_eq!(details[0]["detail"], "still there; entries were lost that may have asked for it", "{details:?}");
+    bench.verify().exits(0);
+}
+
 /// What the lost entries did not delete is read, searched for, and asked for again; another identity is not.
 // SEMANTICS: P69
 #[test]
