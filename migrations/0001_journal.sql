@@ -100,7 +100,7 @@ CREATE TABLE intent (
     key_pair_name TEXT    NOT NULL,
     verdict       TEXT    NOT NULL CHECK (verdict IN ('delete', 'skip', 'absent')),
     seq           INTEGER NOT NULL, -- its intent_recorded
-    settled_seq   INTEGER,          -- its row_settled
+    settled_seq   INTEGER,          -- its row_settled, or the attempt_finished that decides it alone
     outcome       TEXT,
     evidence      TEXT,
     PRIMARY KEY (run_no, row_no)

@@ -92,7 +92,7 @@ fn log_prints_the_entries() {
         let entry: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(entry.is_object(), "{line}");
     }
-    assert!(done.stdout.contains("attempt_started") && done.stdout.contains("row_settled"), "{done}");
+    assert!(done.stdout.contains("attempt_started") && done.stdout.contains("attempt_finished"), "{done}");
 }
 
 /// `query` is read-only: nothing that writes goes through, and the entries stay as they are.

@@ -179,7 +179,7 @@ fn an_endpoint_that_takes_an_answer_with_it() {
 // SEMANTICS: P44
 #[test]
 fn what_was_in_flight_when_the_endpoint_went_away_is_settled_by_resume() {
-    let settled = "SELECT count(*) AS n FROM entries WHERE kind = 'row_settled'";
+    let settled = "SELECT count(*) AS n FROM intents WHERE outcome NOT IN ('unsettled', 'not_attempted')";
     for (effect, signalled) in [(Effect::Delete, false), (Effect::Nothing, true)] {
         let mut bench = Bench::new();
         let names = bench.world.keys("key", 1);

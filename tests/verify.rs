@@ -288,7 +288,7 @@ async fn another_past_is_a_fork() {
 async fn a_rewritten_history_must_still_be_one_that_can_have_happened() {
     let (from_gone, to_deleted) = (
         "\"evidence\":\"readback\",\"kind\":\"row_settled\",\"outcome\":\"gone\"",
-        "\"evidence\":\"answer\",\"kind\":\"row_settled\",\"outcome\":\"deleted\"",
+        "\"evidence\":\"operation\",\"kind\":\"row_settled\",\"outcome\":\"deleted\"",
     );
     let cases = [
         // The plan no longer has the root that was sealed.

@@ -110,7 +110,8 @@ pub fn gist(entry: &Entry) -> String {
 fn answer(finished: &AttemptFinished) -> String {
     let status = finished.exchange.http_status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
     let error = finished.error.as_ref().map(|error| format!(", {}", error.summary())).unwrap_or_default();
-    format!("{}{status}{error}", finished.class.as_str())
+    let settled = finished.settled().map(|(outcome, evidence)| format!("; {outcome} ({})", evidence.as_str()));
+    format!("{}{status}{error}{}", finished.class.as_str(), settled.unwrap_or_default())
 }
 
 fn polled_gist(polled: &OperationPolled) -> String {

@@ -268,11 +268,20 @@ impl History {
                 run.asked += 1;
             }
             Event::AttemptFinished(finished) => {
-                step(Step::Finished { attempt: finished.attempt, class: finished.class })?;
+                if finished.outcome.is_some() != finished.evidence.is_some() {
+                    return Err("it has one of outcome and evidence without the other".into());
+                }
+                let (attempt, class, settled) = (finished.attempt, finished.class, finished.settled());
+                step(Step::Finished { attempt, class, settled })?;
                 open.answer = Some(seq);
                 open.named_one = facts.operation;
                 run.over += 1;
                 run.answered += u64::from(finished.class != Class::NotSent);
+                if let Some((outcome, _)) = settled {
+                    run.outcomes.add(outcome);
+                    known.settle();
+                    return Ok(());
+                }
             }
             Event::OperationPolled(polled) => step(Step::Polled { class: polled.class })?,
             Event::Observed(seen) if seen.source == Source::GetOperationsForResource => {

@@ -62,9 +62,11 @@ pub(super) enum Step {
     Started {
         attempt: u32,
     },
+    /// With the outcome and its evidence, where the answer alone decides the row.
     Finished {
         attempt: u32,
         class: Class,
+        settled: Option<(Outcome, Evidence)>,
     },
     Polled {
         class: Class,
@@ -166,7 +168,7 @@ impl Row {
         }
         match step {
             Step::Started { attempt } => self.start(attempt, session),
-            Step::Finished { attempt, class } => self.finish(attempt, class, session),
+            Step::Finished { attempt, class, settled } => self.finish(attempt, class, session, settled),
             Step::Polled { class } => self.poll(class),
             Step::Observed { found } => self.observe(found),
             Step::Searched { found } => self.search(found),
@@ -174,7 +176,7 @@ impl Row {
         }
     }
 
-    /// The outcome that follows from what came back for the last attempt, or was read before any, whatever else there is.
+    /// The outcome that follows from what was read or polled last, whatever else there is.
     fn decided(&self) -> Option<(Outcome, Evidence)> {
         if !self.tried() {
             return match self.look {
@@ -183,12 +185,8 @@ impl Row {
                 _ => None,
             };
         }
-        match self.answered()? {
-            Class::Succeeded => Some((Outcome::Deleted, Evidence::Answer)),
-            Class::Refused if !self.lossy => Some((Outcome::Failed, Evidence::Answer)),
-            Class::Pending if self.own_succeeded => Some((Outcome::Deleted, Evidence::Operation)),
-            _ => None,
-        }
+        let succeeded = self.answered() == Some(Class::Pending) && self.own_succeeded;
+        succeeded.then_some((Outcome::Deleted, Evidence::Operation))
     }
 
     /// What came back for the last attempt; none where nothing did.
@@ -241,7 +239,13 @@ impl Row {
         self.tried() && !self.answered().is_some_and(Class::is_refusal_before_execution)
     }
 
-    fn finish(&mut self, attempt: u32, class: Class, session: u16) -> Result<(), &'static str> {
+    fn finish(
+        &mut self,
+        attempt: u32,
+        class: Class,
+        session: u16,
+        settled: Option<(Outcome, Evidence)>,
+    ) -> Result<(), &'static str> {
         if !self.open || attempt != self.attempts {
             return Err("no such attempt of the row is in flight");
         }
@@ -254,7 +258,24 @@ impl Row {
         self.executed |=
             matches!(class, Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Unanswered);
         self.acted |= self.executed || class == Class::Throttled;
-        Ok(())
+        let Some((outcome, evidence)) = settled else {
+            let decides = class == Class::Succeeded || (class == Class::Refused && !self.lossy);
+            return if decides { Err("it decides the row, and has no outcome") } else { Ok(()) };
+        };
+        let decides = match (outcome, evidence) {
+            (Outcome::Deleted, Evidence::Answer) => class == Class::Succeeded,
+            (Outcome::Failed, Evidence::Answer) => {
+                // An earlier request may have taken effect: only a reading says that it did not.
+                let is_final = matches!(class, Class::Refused | Class::Denied | Class::RefusedForAll);
+                !(is_final && self.lossy)
+            }
+            _ => false,
+        };
+        if decides {
+            self.settle(outcome, evidence)
+        } else {
+            Err("the answer alone does not say what its outcome says")
+        }
     }
 
     fn poll(&mut self, class: Class) -> Result<(), &'static str> {

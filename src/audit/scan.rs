@@ -129,6 +129,7 @@ impl<'a> Reader<'a> {
     /// What is not looked at must be readable all the same: readers of the journal read it whole.
     fn finished(&self) -> Result<AttemptFinished, EntryError> {
         self.may_be::<shape::Text>("request_id")?;
+        self.may_be::<shape::Text>("detail")?;
         self.read::<u64>("elapsed_us")?;
         Ok(AttemptFinished {
             attempt: self.read("attempt")?,
@@ -137,6 +138,9 @@ impl<'a> Reader<'a> {
             exchange: Exchange::default(),
             operation: None,
             error: None,
+            outcome: self.may_be("outcome")?,
+            evidence: self.may_be("evidence")?,
+            detail: None,
         })
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::gist::{gist, kind, particulars};
-use crate::domain::time_text;
+use crate::domain::{Evidence, Outcome, time_text};
 use crate::journal::event::Event;
 use crate::journal::sqlite::{RunRecord, SqliteReader};
 use crate::journal::{Entry, JournalError};
@@ -139,11 +139,18 @@ impl Story {
     fn learn(&mut self, event: &Event) {
         match event {
             Event::IntentRecorded(intent) => self.key_pair_name = Some(intent.key_pair_name.clone()),
-            Event::RowSettled(settled) => {
-                self.outcome = Some(settled.outcome.as_str().to_owned());
-                self.evidence = Some(settled.evidence.as_str().to_owned());
+            Event::RowSettled(settled) => self.settle(settled.outcome, settled.evidence),
+            Event::AttemptFinished(finished) => {
+                if let Some((outcome, evidence)) = finished.settled() {
+                    self.settle(outcome, evidence);
+                }
             }
             _ => {}
         }
+    }
+
+    fn settle(&mut self, outcome: Outcome, evidence: Evidence) {
+        self.outcome = Some(outcome.as_str().to_owned());
+        self.evidence = Some(evidence.as_str().to_owned());
     }
 }

@@ -430,7 +430,17 @@ fn attempts_are_counted_over_all_sessions() {
             AttemptStarted { attempt, key_pair_name: "kp".into(), region: "us-east-1".into(), timeout_ms: None };
         row.apply(1, now(), &Event::AttemptStarted(started));
         let (exchange, cause, operation, error) = (Exchange::default(), None, None, None);
-        let finished = AttemptFinished { attempt, class, cause, exchange, operation, error };
+        let finished = AttemptFinished {
+            attempt,
+            class,
+            cause,
+            exchange,
+            operation,
+            error,
+            outcome: None,
+            evidence: None,
+            detail: None,
+        };
         row.apply(2, now(), &Event::AttemptFinished(Box::new(finished)));
         row.reopen(now());
     }

@@ -168,7 +168,17 @@ mod tests {
             &Event::AttemptStarted(AttemptStarted { attempt: 1, key_pair_name, region, timeout_ms: None }),
         );
         let (exchange, cause, operation, error) = (Exchange::default(), None, None, None);
-        let finished = AttemptFinished { attempt: 1, class, cause, exchange, operation, error };
+        let finished = AttemptFinished {
+            attempt: 1,
+            class,
+            cause,
+            exchange,
+            operation,
+            error,
+            outcome: None,
+            evidence: None,
+            detail: None,
+        };
         row.apply(2, now, &Event::AttemptFinished(Box::new(finished)));
         row.reopen(now);
         let policy = Policy::default();

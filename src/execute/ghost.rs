@@ -91,6 +91,9 @@ mod tests {
                 exchange,
                 operation: None,
                 error: None,
+                outcome: None,
+                evidence: None,
+                detail: None,
             })),
         )
     }

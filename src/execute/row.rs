@@ -131,6 +131,7 @@ impl RowState {
                 let silent = answer.class == Class::Unanswered && finished.exchange.http_status.is_none();
                 self.finish(answer, finished.cause, Duration::from_micros(finished.exchange.elapsed_us));
                 self.signed_at = self.last.as_ref().filter(|_| silent).map(Attempt::signed_at);
+                self.settled = finished.settled();
             }
             Event::OperationPolled(polled) => {
                 let summary = polled.error.as_ref().map(|error| error.summary());

@@ -55,7 +55,17 @@ impl Life {
     fn answered_because(self, class: Class, cause: Option<Cause>, id: Option<&str>) -> Self {
         let attempt = self.row.attempts;
         let (exchange, operation, error) = (Exchange::default(), id.map(operation), None);
-        let finished = AttemptFinished { attempt, class, cause, exchange, operation, error };
+        let finished = AttemptFinished {
+            attempt,
+            class,
+            cause,
+            exchange,
+            operation,
+            error,
+            outcome: None,
+            evidence: None,
+            detail: None,
+        };
         self.then(&Event::AttemptFinished(Box::new(finished)))
     }
 
@@ -373,7 +383,17 @@ fn only_a_request_of_which_nothing_came_back_may_still_be_delivered() {
     let mut row = Life::new().asked().row;
     let exchange = Exchange { http_status: Some(503), ..Exchange::default() };
     let (class, cause, operation, error) = (Class::Unanswered, Some(Cause::ServerError), None, None);
-    let finished = AttemptFinished { attempt: 1, class, cause, exchange, operation, error };
+    let finished = AttemptFinished {
+        attempt: 1,
+        class,
+        cause,
+        exchange,
+        operation,
+        error,
+        outcome: None,
+        evidence: None,
+        detail: None,
+    };
     row.apply(2, begun, &Event::AttemptFinished(Box::new(finished)));
     assert!(row.signed_at.is_none() && row.may_have_acted(), "any status is an answer");
 }

@@ -215,8 +215,17 @@ impl<L: Lightsail> Worker<L> {
             self.in_flight = None;
         }
         let (operation, error) = split(reply.result);
-        let finished =
-            AttemptFinished { attempt, class, cause, exchange: reply.exchange, operation: operation.flatten(), error };
+        let finished = AttemptFinished {
+            attempt,
+            class,
+            cause,
+            exchange: reply.exchange,
+            operation: operation.flatten(),
+            error,
+            outcome: None,
+            evidence: None,
+            detail: None,
+        };
         let flow = self.record(Event::AttemptFinished(Box::new(finished))).await?;
         self.lane.record(change).await?;
         Ok(flow)
@@ -248,6 +257,9 @@ impl<L: Lightsail> Worker<L> {
             exchange: Exchange::default(),
             operation: None,
             error: Some(error),
+            outcome: None,
+            evidence: None,
+            detail: None,
         };
         self.record(Event::AttemptFinished(Box::new(finished))).await
     }
@@ -259,7 +271,8 @@ impl<L: Lightsail> Worker<L> {
         }
     }
 
-    /// Records `event`. Where the outcome follows from it at once, both become durable in one commit.
+    /// Records `event`. Where the outcome follows from it at once, both become durable in one commit: an answer has the outcome
+    /// that it alone decides in its own entry.
     pub(super) async fn record(&mut self, event: Event) -> Result<Flow, JournalError> {
         self.waiting = None;
         if !matches!(event, Event::AttemptStarted(_)) {
@@ -267,7 +280,12 @@ impl<L: Lightsail> Worker<L> {
             ahead.apply(PREVIOUS, self.shared.clock.now(), &event);
             if let Step::Settle(outcome, evidence) = decide(&ahead, &self.shared.policy, &self.situation()) {
                 self.state = ahead;
-                return self.settle(outcome, evidence, Some(event)).await;
+                return match event {
+                    Event::AttemptFinished(finished) if evidence == Evidence::Answer => {
+                        self.settle_by_answer(outcome, *finished).await
+                    }
+                    event => self.settle(outcome, evidence, Some(event)).await,
+                };
             }
         }
         let stamps = self.shared.append(self.row, vec![event.clone()]).await?;
@@ -275,6 +293,21 @@ impl<L: Lightsail> Worker<L> {
             self.state.apply(stamp.seq, stamp.at, &event);
         }
         Ok(Flow::Next)
+    }
+
+    /// The outcome rests on the intent, on the attempt's start, which is durable, and on this entry.
+    async fn settle_by_answer(&mut self, outcome: Outcome, finished: AttemptFinished) -> Result<Flow, JournalError> {
+        let evidence = Evidence::Answer;
+        let detail = detail(outcome, evidence, &self.state, &self.intent);
+        let finished = AttemptFinished { outcome: Some(outcome), evidence: Some(evidence), detail, ..finished };
+        self.shared.append(self.row, vec![Event::AttemptFinished(Box::new(finished))]).await?;
+        Ok(self.settled(outcome, evidence))
+    }
+
+    fn settled(&mut self, outcome: Outcome, evidence: Evidence) -> Flow {
+        self.state.settled = Some((outcome, evidence));
+        self.shared.settled(self.target_no, &self.lane.target, outcome);
+        Flow::Leave
     }
 
     async fn settle(
@@ -291,9 +324,7 @@ impl<L: Lightsail> Worker<L> {
         };
         let events = after.into_iter().chain([Event::RowSettled(settled)]).collect();
         self.shared.append(self.row, events).await?;
-        self.state.settled = Some((outcome, evidence));
-        self.shared.settled(self.target_no, &self.lane.target, outcome);
-        Ok(Flow::Leave)
+        Ok(self.settled(outcome, evidence))
     }
 }
 

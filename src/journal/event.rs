@@ -346,7 +346,7 @@ pub struct AttemptStarted {
     pub timeout_ms: Option<u64>,
 }
 
-/// What came back for a request, whole.
+/// What came back for a request, whole; and the row's outcome, where this answer alone decides it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptFinished {
     /// As in `attempt_started`.
@@ -365,6 +365,24 @@ pub struct AttemptFinished {
     /// The error, as parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ApiError>,
+    /// What became of the row, where this answer alone decides it: it rests on the row's intent, the attempt's start and this
+    /// entry. Any other outcome has a [`RowSettled`] of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// `answer` where there is an outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// For people: one sentence on the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl AttemptFinished {
+    /// The row's outcome and its evidence, where the answer alone decides it.
+    #[must_use]
+    pub fn settled(&self) -> Option<(Outcome, Evidence)> {
+        self.outcome.zip(self.evidence)
+    }
 }
 
 /// GetOperation was asked about an operation that was not terminal.
@@ -459,7 +477,7 @@ pub enum Found {
     RefusedForAll,
 }
 
-/// A row reached its outcome. There is exactly one of these for a row of a finished run.
+/// A row reached its outcome. A row of a finished run has either one of these or an [`AttemptFinished`] with an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowSettled {
     /// What became of it.

@@ -233,6 +233,9 @@ pub(crate) fn full() -> Vec<Event> {
             exchange: exchange(),
             operation: Some(operation()),
             error: Some(error()),
+            outcome: Some(Outcome::Failed),
+            evidence: Some(Evidence::Answer),
+            detail: text("InvalidInputException: no such thing"),
         })),
         Event::OperationPolled(Box::new(OperationPolled {
             operation_id: "8f0a7c1e-0000-4000-8000-000000000002".into(),
@@ -339,6 +342,9 @@ pub(crate) fn bare() -> Vec<Event> {
                 exchange: bare_exchange(),
                 operation: None,
                 error: None,
+                outcome: None,
+                evidence: None,
+                detail: None,
                 ..*finished
             })),
             Event::OperationPolled(polled) => Event::OperationPolled(Box::new(OperationPolled {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keybatch::journal::checkpoint::{Checkpoint, base64};
+use keybatch::journal::event::IntentRecorded;
 use keybatch::journal::merkle::{Frontier, leaf_hash};
 use keybatch::journal::sqlite::SqliteStore;
 use keybatch::journal::{Entry, EntryStore as _, Event, Sealed};
@@ -11,15 +12,35 @@ use keybatch::journal::{Entry, EntryStore as _, Event, Sealed};
 use super::events::{JOURNAL_ID, bare, entry, full};
 use super::{generated, read, skipped};
 
-/// The golden entries: one of each kind with every field. The checkpoint among them is that of those before it.
+/// One of each kind with every field, and an intent more: the row of the first has its outcome with its answer, so that the
+/// outcome that stands alone is another row's.
+fn events() -> Vec<(Event, Option<u64>)> {
+    let mut second = None;
+    let mut events = Vec::new();
+    for event in full() {
+        if let Event::IntentRecorded(intent) = &event {
+            let intent = IntentRecorded { line: intent.line + 1, ..(**intent).clone() };
+            second = Some(Event::IntentRecorded(Box::new(intent)));
+        }
+        let of_second = matches!(event, Event::RowSettled(_)).then_some(2);
+        if of_second.is_some() {
+            events.extend(second.take().map(|intent| (intent, of_second)));
+        }
+        events.push((event, of_second));
+    }
+    events
+}
+
+/// The golden entries. The checkpoint among them is that of those before it.
 fn entries() -> Vec<Entry> {
     let mut tree = Frontier::default();
     let mut entries = Vec::new();
-    for (mut event, seq) in full().into_iter().zip(0..) {
+    for ((mut event, row), seq) in events().into_iter().zip(0..) {
         if let Event::CheckpointMade(made) = &mut event {
             (made.size, made.root) = (tree.size(), base64(&tree.root()));
         }
-        let entry = entry(seq, event);
+        let mut entry = entry(seq, event);
+        entry.row = row.or(entry.row);
         tree.push(entry.seal().unwrap().leaf);
         entries.push(entry);
     }

@@ -196,6 +196,7 @@ impl Row {
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.finished = Some((finished.class, entry.at));
                 }
+                self.settled = finished.settled();
             }
             Event::Observed(seen) if seen.source == Source::GetOperationsForResource => {
                 self.searches.push((seq, seen.found));

@@ -158,7 +158,15 @@ pub(crate) fn recorded(sim: &mut Sim, entry: &Entry) {
             let number =
                 request.and_then(|request| request.operation.filter(|_| same && finished.class == Class::Pending));
             number.into_iter().for_each(|op| sim.world.ops[op].acknowledged = true);
-            (!same).then(|| format!("I8: row {}: the answer recorded is not the one that came", index + 1))
+            let resource = &sim.world.resources[index];
+            let lies = |(outcome, evidence)| !holds_now(sim, resource, &row, outcome, evidence);
+            match finished.settled() {
+                _ if !same => Some(format!("I8: row {}: the answer recorded is not the one that came", index + 1)),
+                Some(settled) if lies(settled) => {
+                    Some(format!("I5: row {} ends {settled:?}, which is not so", index + 1))
+                }
+                _ => None,
+            }
         }
         Event::Observed(seen) if seen.source == Source::GetKeyPair => {
             let shown = sim.world.resources[index].last_read.as_ref().map(|(_, identity)| identity);

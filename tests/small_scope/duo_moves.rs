@@ -290,6 +290,9 @@ fn answers(duo: &Duo, row: usize) -> Vec<Duo> {
             exchange: Exchange::default(),
             operation: (class == Class::Pending).then_some(operation),
             error: None,
+            outcome: None,
+            evidence: None,
+            detail: None,
         };
         next.rows[row].state.apply(0, at(next.now[row]), &Event::AttemptFinished(Box::new(finished)));
         next.rows[row].place &= matches!(class, Class::Unanswered | Class::Pending);

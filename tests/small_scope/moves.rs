@@ -178,6 +178,9 @@ fn send(node: &Node) -> Vec<Node> {
             exchange: Exchange::default(),
             operation: pending.filter(|_| class == Class::Pending).map(|_| operation),
             error: None,
+            outcome: None,
+            evidence: None,
+            detail: None,
         }));
         for mut after in record(&fate, &finished) {
             let answered = after.state.last.as_ref().is_some_and(|last| last.answer.is_some());

@@ -181,6 +181,11 @@ impl Script {
 
     fn finish(&mut self, row: u64, attempt: u32, class: Class) -> u64 {
         self.sent += 1;
+        let outcome = match class {
+            Class::Succeeded => Some(Outcome::Deleted),
+            Class::Refused if attempt == 1 => Some(Outcome::Failed),
+            _ => None,
+        };
         let status = match class {
             Class::Succeeded => Some("Succeeded"),
             Class::Pending => Some("Started"),
@@ -198,7 +203,17 @@ impl Script {
             None => refusal(name),
         };
         let cause = error.as_ref().map(|error| error.cause);
-        let finished = event::AttemptFinished { attempt, class, cause, exchange, operation, error };
+        let finished = event::AttemptFinished {
+            attempt,
+            class,
+            cause,
+            exchange,
+            operation,
+            error,
+            outcome,
+            evidence: outcome.map(|_| Evidence::Answer),
+            detail: outcome.filter(|outcome| *outcome == Outcome::Failed).map(|_| "so it is".into()),
+        };
         self.push(Some(row), Event::AttemptFinished(Box::new(finished)))
     }
 
@@ -347,8 +362,7 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     script.settle(5, Outcome::Absent, Evidence::Inventory, &[3]);
     // A plain success.
     script.start(1, 1);
-    let answer = script.finish(1, 1, Class::Succeeded);
-    script.settle(1, Outcome::Deleted, Evidence::Answer, &[answer]);
+    script.finish(1, 1, Class::Succeeded);
     // Throttled, then lost, and not there any more.
     script.start(2, 1);
     script.finish(2, 1, Class::Throttled);
@@ -384,7 +398,8 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     script.observe(Some(7), Source::GetKeyPair, Found::Same);
     script.start(7, 2);
     let refused = script.finish(7, 2, Class::Refused);
-    script.settle(7, Outcome::Failed, Evidence::Answer, &[refused]);
+    let same = script.observe(Some(7), Source::GetKeyPair, Found::Same);
+    script.settle(7, Outcome::Failed, Evidence::Answer, &[refused, same]);
     let stopped = event::RunStopped::new("signal", None);
     script.push(None, Event::RunStopped(stopped.clone()));
     script.close("s2");

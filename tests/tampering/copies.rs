@@ -95,8 +95,10 @@ fn another_past_of_the_same_size_is_a_fork() {
                 let mut drafts = story(&journal).await;
                 let last = drafts.len() - 1;
                 for draft in &mut drafts[parting.min(last)..] {
-                    if let Event::RowSettled(settled) = &mut draft.event {
-                        settled.detail = Some("otherwise".to_owned());
+                    match &mut draft.event {
+                        Event::RowSettled(settled) => settled.detail = Some("otherwise".to_owned()),
+                        Event::AttemptFinished(finished) => finished.exchange.elapsed_us += 1,
+                        _ => {}
                     }
                 }
                 for draft in drafts {

@@ -100,7 +100,7 @@ fn what_cannot_follow_is_named() {
             row("attempt_started", 1),
             row("attempt_started", 1),
         ),
-        ("an outcome before its answer", row("row_settled", 1), row("attempt_finished", 1), row("attempt_finished", 1)),
+        ("an outcome before its reading", row("row_settled", 2), row("observed", 2), row("observed", 2)),
         ("a request before the start", row("attempt_started", 1), started, started),
         ("the end before an outcome", kind("run_finished"), row("row_settled", 10), row("row_settled", 10)),
         ("the first entry later", 0, 1, 0),
@@ -121,12 +121,15 @@ fn what_cannot_follow_is_named() {
             "{what}: {report:?}"
         );
     }
-    let edits: [(&str, usize, &str, Value); 14] = [
+    let edits: [(&str, usize, &str, Value); 17] = [
         ("a status that is none", row("attempt_finished", 1), "http_status", "200".into()),
         ("an error that is none", row("attempt_finished", 1), "error", 7.into()),
         ("annotations that are none", row("intent_recorded", 1), "annotations", Value::Null),
-        ("another outcome", row("row_settled", 1), "outcome", "absent".into()),
-        ("other evidence", row("row_settled", 1), "evidence", "readback".into()),
+        ("another outcome", row("attempt_finished", 1), "outcome", "absent".into()),
+        ("other evidence", row("attempt_finished", 1), "evidence", "readback".into()),
+        ("no outcome", row("attempt_finished", 1), "outcome", Value::Null),
+        ("another outcome of its own", row("row_settled", 3), "outcome", "absent".into()),
+        ("other evidence of its own", row("row_settled", 3), "evidence", "readback".into()),
         ("another attempt", row("attempt_started", 1), "attempt", 2.into()),
         ("another name", row("attempt_started", 1), "key_pair_name", "key-9".into()),
         ("another region", row("attempt_started", 1), "region", "eu-west-1".into()),

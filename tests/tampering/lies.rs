@@ -147,7 +147,7 @@ fn nobody_plans_to_delete_what_was_not_meant() {
 #[test]
 fn an_outcome_rests_on_what_it_needs() {
     let copy = Copy::new();
-    let (intent, settled) = (place("intent_recorded", Some(1)), place("row_settled", Some(1)));
+    let (intent, settled) = (place("intent_recorded", Some(9)), place("row_settled", Some(9)));
     lie(&copy, "on nothing", settled, &json!({ "rests_on": [] }));
     lie(&copy, "on the plan alone", settled, &json!({ "rests_on": [intent] }));
     lie(&copy, "not on the plan", settled, &json!({ "rests_on": [settled - 1] }));

@@ -76,7 +76,17 @@ fn asked(run: &str, row: u64, attempt: u64) -> Value {
 }
 
 fn answered(run: &str, row: u64, attempt: u64, class: &str) -> Value {
-    entry(Some(run), "attempt_finished", json!({ "row": row, "attempt": attempt, "class": class, "elapsed_us": 1 }))
+    let mut fields = json!({ "row": row, "attempt": attempt, "class": class, "elapsed_us": 1 });
+    if class == "succeeded" {
+        (fields["outcome"], fields["evidence"]) = ("deleted".into(), "answer".into());
+    }
+    entry(Some(run), "attempt_finished", fields)
+}
+
+/// An entry between others that changes nothing for them.
+fn paced(run: &str) -> Value {
+    let fields = json!({ "account": "1", "region": "r", "from_per_s": "1", "to_per_s": "2", "why": "throttled" });
+    entry(Some(run), "rate_changed", fields)
 }
 
 fn settled(run: &str, row: u64, outcome: &str, evidence: &str, rests_on: &[u64]) -> Value {
@@ -115,7 +125,7 @@ fn life() -> Vec<Value> {
         begun(ONE, 4, 2),
         asked(ONE, 1, 1),
         answered(ONE, 1, 1, "succeeded"),
-        settled(ONE, 1, "deleted", "answer", &[5, 12]),
+        paced(ONE),
         asked(ONE, 2, 1),
         answered(ONE, 2, 1, "throttled"),
         stopped(ONE, "signal"),
@@ -123,7 +133,7 @@ fn life() -> Vec<Value> {
         opened(ONE, "s2"),
         asked(ONE, 2, 2),
         answered(ONE, 2, 2, "succeeded"),
-        settled(ONE, 2, "deleted", "answer", &[6, 20]),
+        paced(ONE),
         settled(ONE, 3, "skipped", "note", &[7]),
         settled(ONE, 4, "absent", "inventory", &[2, 3, 8]),
         entry(Some(ONE), "run_finished", json!({ "rows": 4, "outcomes": outcomes })),
@@ -184,11 +194,16 @@ fn what_an_entry_counts_or_names_is_what_there_is() {
         (10, json!({ "deletes": 1 })),
         (11, json!({ "key_pair_name": "key-2" })),
         (11, json!({ "region": "s" })),
-        (13, json!({ "outcome": "gone", "evidence": "readback" })),
-        (13, json!({ "rests_on": [5, 5, 12] })),
-        (13, json!({ "rests_on": [12, 5] })),
-        (13, json!({ "rests_on": [5, 11] })),
-        (13, json!({ "rests_on": [5, 10, 12] })),
+        (12, json!({ "outcome": "gone", "evidence": "readback" })),
+        (12, json!({ "outcome": null })),
+        (12, json!({ "evidence": null })),
+        (12, json!({ "outcome": null, "evidence": null })),
+        (15, json!({ "outcome": "deleted", "evidence": "answer" })),
+        (23, json!({ "outcome": "gone", "evidence": "readback" })),
+        (23, json!({ "rests_on": [2, 3, 8, 8] })),
+        (23, json!({ "rests_on": [8, 2] })),
+        (23, json!({ "rests_on": [2, 3] })),
+        (23, json!({ "rests_on": [2, 3, 8, 10] })),
         (17, json!({ "session": "s2" })),
         (18, json!({ "session": "s1" })),
         (23, json!({ "row": 5 })),
@@ -257,7 +272,7 @@ fn a_session_is_closed_when_it_is_over() {
 #[test]
 fn what_a_search_found_is_not_older_than_what_was_asked_for() {
     let mut life = life()[..13].to_vec();
-    life[12]["class"] = "unanswered".into();
+    life[12] = answered(ONE, 1, 1, "unanswered");
     let fields = json!({ "row": 1, "source": "get_operations_for_resource", "found": "operation", "requests": 1,
                          "elapsed_us": 1 });
     life.push(entry(Some(ONE), "observed", fields));
@@ -333,7 +348,7 @@ fn each_run_has_its_own_rows() {
             settled(TWO, 1, "skipped", "note", &[first + 2]),
             asked(TWO, 2, 1),
             answered(TWO, 2, 1, "succeeded"),
-            settled(TWO, 2, "deleted", "answer", &[first + 3, first + 8]),
+            paced(TWO),
         ]);
     };
     let mut behind = life();

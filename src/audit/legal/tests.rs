@@ -22,7 +22,13 @@ fn moves() -> Vec<Move> {
     ];
     let mut steps: Vec<Step> = [1, 2, 3].map(|attempt| Step::Started { attempt }).into();
     steps.extend([Class::Succeeded, Class::OperationFailed].map(|class| Step::Polled { class }));
-    steps.extend([1, 2].into_iter().flat_map(|attempt| classes.map(|class| Step::Finished { attempt, class })));
+    let bare = |attempt| classes.map(|class| Step::Finished { attempt, class, settled: None });
+    steps.extend([1, 2].into_iter().flat_map(bare));
+    let deciding =
+        [(Class::Succeeded, Outcome::Deleted), (Class::Refused, Outcome::Failed), (Class::Throttled, Outcome::Failed)];
+    steps.extend([1, 2].into_iter().flat_map(|attempt| {
+        deciding.map(|(class, outcome)| Step::Finished { attempt, class, settled: Some((outcome, Evidence::Answer)) })
+    }));
     steps.extend([Found::Same, Found::Other, Found::NotFound, Found::NoAnswer].map(|found| Step::Observed { found }));
     steps.extend([Found::Operation, Found::Unfinished, Found::NoOperation].map(|found| Step::Searched { found }));
     steps.into_iter().map(Some).chain([None]).collect()
@@ -134,19 +140,26 @@ impl<'a> Oracle<'a> {
                 _ => None,
             };
         }
+        if self.last_answer()? != Class::Pending {
+            return None;
+        }
+        let at = |wanted: Step| self.since().iter().position(|step| *step == Some(wanted));
+        let succeeded = at(Step::Polled { class: Class::Succeeded });
+        let named = at(Step::Searched { found: Found::Unfinished });
+        let own = succeeded.is_some_and(|at| named.is_none_or(|named| at < named));
+        own.then_some((Outcome::Deleted, Evidence::Operation))
+    }
+
+    /// Whether this answer to the attempt in flight alone decides the row so, or leaves it open as it must.
+    fn allows_answer(&self, class: Class, settled: Option<(Outcome, Evidence)>) -> bool {
         let answers = self.answers();
         let lost = answers.iter().rev().skip(1).any(|answer| matches!(answer, None | Some(Class::Unanswered)));
-        match self.last_answer()? {
-            Class::Succeeded => Some((Outcome::Deleted, Evidence::Answer)),
-            Class::Refused if !lost => Some((Outcome::Failed, Evidence::Answer)),
-            Class::Pending => {
-                let at = |wanted: Step| self.since().iter().position(|step| *step == Some(wanted));
-                let succeeded = at(Step::Polled { class: Class::Succeeded });
-                let named = at(Step::Searched { found: Found::Unfinished });
-                let own = succeeded.is_some_and(|at| named.is_none_or(|named| at < named));
-                own.then_some((Outcome::Deleted, Evidence::Operation))
-            }
-            _ => None,
+        match class {
+            Class::Succeeded => settled == Some((Outcome::Deleted, Evidence::Answer)),
+            Class::Refused if lost => settled.is_none(),
+            Class::Refused => settled == Some((Outcome::Failed, Evidence::Answer)),
+            Class::Throttled => true,
+            _ => settled.is_none(),
         }
     }
 
@@ -156,8 +169,9 @@ impl<'a> Oracle<'a> {
             let is_shown = evidence == Evidence::Operation && Self::readings(self.since()).last() == Some(&Found::Same);
             return next == Step::Settled { outcome, evidence } && !is_shown;
         }
-        if let Step::Finished { attempt, .. } = next {
-            return self.is_in_flight() && attempt as usize == self.attempts();
+        if let Step::Finished { attempt, class, settled } = next {
+            let is_its = self.is_in_flight() && attempt as usize == self.attempts();
+            return is_its && self.allows_answer(class, settled);
         }
         if self.is_in_flight() {
             return false;
@@ -321,7 +335,11 @@ fn walk((row, session): (Row, u16), verdict: Verdict, history: &mut Vec<Move>, m
             None => (session == 1 && !history.is_empty(), session + 1),
         };
         *judged += 1;
-        if allowed {
+        if matches!(step, Some(Step::Finished { settled: Some(_), .. })) {
+            assert_eq!(allowed, next.settled);
+            let follows = |step: &Move| step.is_some_and(|step| next.clone().step(step, session).is_ok());
+            assert!(!allowed || !moves.iter().any(follows), "nothing follows an outcome");
+        } else if allowed {
             history.push(*step);
             walk((next, session), verdict, history, moves, judged);
             history.pop();

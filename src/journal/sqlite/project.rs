@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{RunId, time_text};
+use crate::domain::{Evidence, Outcome, RunId, time_text};
 use crate::journal::event::{Event, IntentRecorded, SessionOpened};
 use crate::journal::{Entry, JournalError};
 
@@ -75,6 +75,11 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    fn settle(&mut self, run_no: i64, row: Value, seq: u64, outcome: Outcome, evidence: Evidence) {
+        let (outcome, evidence) = (Value::Word(outcome.as_str()), Value::Word(evidence.as_str()));
+        self.settled.push([run_no.into(), row, seq.into(), outcome, evidence]);
+    }
+
     /// Puts attempts that began and ended among these changes into one list: (run, row, attempt, seq, seq, class). What
     /// the tables hold afterwards is the same; a replay saves a third of its work.
     pub(super) fn whole_attempts(&mut self) -> Vec<[Value; 6]> {
@@ -174,11 +179,12 @@ impl Projector {
                 let class = Value::Word(finished.class.as_str());
                 let attempt = u64::from(finished.attempt).into();
                 changes.finished.push([run_no.into(), row()?, attempt, seq.into(), class]);
+                if let Some((outcome, evidence)) = finished.settled() {
+                    changes.settle(run_no, row()?, seq, outcome, evidence);
+                }
             }
             Event::RowSettled(settled) => {
-                let (outcome, evidence) =
-                    (Value::Word(settled.outcome.as_str()), Value::Word(settled.evidence.as_str()));
-                changes.settled.push([run_no.into(), row()?, seq.into(), outcome, evidence]);
+                changes.settle(run_no, row()?, seq, settled.outcome, settled.evidence);
             }
             Event::Observed(seen) => {
                 reads(run_no, seen.requests, seen.throttled, changes);

@@ -57,10 +57,10 @@ fn no_row_that_may_have_been_deleted_is_abandoned() {
     let mut died = life()[..12].to_vec();
     died.extend([opened(ONE, "s2"), abandoned(ONE, 4, 0)]);
     is_refused(&died, 13);
-    // Answered with success, and without an outcome.
-    let mut answered = life()[..13].to_vec();
-    answered.push(abandoned(ONE, 4, 0));
-    is_refused(&answered, 13);
+    // Answered with an operation that has not ended.
+    let mut pending = life()[..12].to_vec();
+    pending.extend([answered(ONE, 1, 1, "pending"), abandoned(ONE, 4, 0)]);
+    is_refused(&pending, 13);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn started(attempt: u32) -> Step {
 }
 
 fn finished(attempt: u32, class: Class) -> Step {
-    Step::Finished { attempt, class }
+    Step::Finished { attempt, class, settled: None }
 }
 
 fn settled(outcome: Outcome, evidence: Evidence) -> Step {
@@ -74,6 +74,44 @@ fn what_may_not_be_done_is_an_answer_like_others() {
     let lost = [started(1), finished(1, Class::Unanswered), DENIED, settled(Outcome::InDoubt, Evidence::Tried)];
     assert!(is_legal(&lost.map(|step| (1, step))));
     assert!(is_legal(&[(1, DENIED), (1, settled(Outcome::Skipped, Evidence::Note))]));
+}
+
+/// What an answer alone decides is in its own entry, and nothing else is.
+#[test]
+fn an_answer_alone_decides_a_row_in_its_own_entry() {
+    let (deleted, failed) = ((Outcome::Deleted, Evidence::Answer), (Outcome::Failed, Evidence::Answer));
+    let finished = |class, settled| Step::Finished { attempt: 2, class, settled };
+    let after = |before, step| is_legal(&[(1, started(1)), (1, before), (2, SAME), (2, started(2)), (2, step)]);
+    let throttled = Step::Finished { attempt: 1, class: Class::Throttled, settled: None };
+    let lost = Step::Finished { attempt: 1, class: Class::Unanswered, settled: None };
+    for (class, settled, legal, after_a_lost_one) in [
+        (Class::Succeeded, Some(deleted), true, true),
+        (Class::Succeeded, None, false, false),
+        (Class::Succeeded, Some(failed), false, false),
+        (Class::Refused, Some(failed), true, false),
+        (Class::Refused, None, false, true),
+        (Class::Denied, Some(failed), true, false),
+        (Class::Denied, None, true, true),
+        (Class::RefusedForAll, Some(failed), true, false),
+        (Class::Throttled, Some(failed), true, true),
+        (Class::Throttled, None, true, true),
+        (Class::SetupInProgress, Some(failed), true, true),
+        (Class::NotFound, Some((Outcome::Absent, Evidence::Answer)), false, false),
+        (Class::Pending, Some(deleted), false, false),
+        (Class::Unanswered, Some(deleted), false, false),
+        (Class::Unanswered, Some((Outcome::Gone, Evidence::Readback)), false, false),
+        (Class::OperationFailed, Some((Outcome::Failed, Evidence::Operation)), false, false),
+        (Class::NotSent, Some(failed), false, false),
+    ] {
+        assert_eq!(after(throttled, finished(class, settled)), legal, "{class:?} {settled:?}");
+        assert_eq!(
+            after(lost, finished(class, settled)),
+            after_a_lost_one,
+            "{class:?} {settled:?} after a lost answer"
+        );
+    }
+    let twice = [(1, started(1)), (1, Step::Finished { attempt: 1, class: Class::Succeeded, settled: Some(deleted) })];
+    assert!(!is_legal(&[&twice[..], &[(1, settled(Outcome::Deleted, Evidence::Answer))]].concat()));
 }
 
 #[test]
