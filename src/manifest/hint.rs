@@ -45,6 +45,7 @@ fn wrapped(kind: &FaultKind) -> Option<&'static str> {
     }
 }
 
+/// A table: one arm for each kind, and as long as there are kinds.
 fn of_kind(kind: &FaultKind) -> String {
     match kind {
         FaultKind::Empty => {

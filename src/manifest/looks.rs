@@ -4,49 +4,11 @@
 //! taken for one by mistake costs an `--annotation`, what is not taken for one may cost a key pair.
 
 use super::meaning::Meaning;
+use super::places::{AREAS, CITIES};
 use super::shape::{is_region, is_scientific};
 
 /// Longest value that is looked at: an ARN has about 100 bytes, the console's longest name of a zone 60.
 const MAX_BYTES: usize = 200;
-
-/// The regions' names that the consoles show, up to the parenthesis, in lower case.
-const AREAS: [&str; 14] = [
-    "us east (",
-    "us west (",
-    "us-east (",
-    "us-west (",
-    "europe (",
-    "eu (",
-    "asia pacific (",
-    "canada (",
-    "south america (",
-    "middle east (",
-    "africa (",
-    "israel (",
-    "mexico (",
-    "aws govcloud (",
-];
-
-/// The names that Lightsail's console gives its regions. Only under a header that speaks of a region: they are cities, too.
-const CITIES: [&str; 17] = [
-    "virginia",
-    "ohio",
-    "oregon",
-    "montreal",
-    "ireland",
-    "london",
-    "paris",
-    "frankfurt",
-    "stockholm",
-    "mumbai",
-    "singapore",
-    "sydney",
-    "tokyo",
-    "seoul",
-    "jakarta",
-    "n. virginia",
-    "central",
-];
 
 /// What a value seems to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

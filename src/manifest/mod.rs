@@ -22,6 +22,7 @@ mod near;
 mod options;
 mod region;
 mod placeholder;
+mod places;
 mod row;
 mod scan;
 mod secret;

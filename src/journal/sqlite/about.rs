@@ -1,7 +1,8 @@
 //! What a summary says about a run beside its counts.
 
-use super::column::get;
-use super::read::{SqliteReader, unsigned};
+use super::column::{get, unsigned};
+use super::read::SqliteReader;
+
 use super::sql;
 use crate::journal::JournalError;
 

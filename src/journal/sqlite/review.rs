@@ -4,8 +4,9 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow, SqliteValueRef};
 use sqlx::{Column as _, Executor as _, Row as _, Statement as _, TypeInfo as _, ValueRef as _};
 
-use super::column::get;
-use super::read::{SqliteReader, StoryEntry, unsigned};
+use super::column::{get, unsigned};
+use super::read::SqliteReader;
+use super::records::StoryEntry;
 use super::sql;
 use crate::journal::JournalError;
 

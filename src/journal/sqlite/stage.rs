@@ -1,6 +1,8 @@
 //! A scratch database for planning: the manifest's rows and the inventory, joined on disk and not in memory, so that a
 //! million rows take no more memory than a hundred. Nothing in it outlives the process.
 
+mod statements;
+
 use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,110 +14,14 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::column::get;
+use self::statements::{
+    AMONG, FILL_REGION, HAS_TWINS, INDEX, JOINED, JOINED_KNOWN, JOINED_TWINS, JOINED_USED, PUT_KNOWN, PUT_ROW,
+    PUT_SEEN, PUT_USED, REPLACE, SCHEMA, SUSPECTS, TWINS,
+};
+use super::column::{get, unsigned};
 use super::open::named;
-use super::read::unsigned;
 use crate::domain::Identity;
 use crate::journal::JournalError;
-
-const SCHEMA: &str = "
-    CREATE TABLE row (row_no INTEGER PRIMARY KEY, region TEXT NOT NULL, name TEXT NOT NULL, account TEXT,
-                      body TEXT NOT NULL) STRICT;
-    CREATE TABLE seen (region TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
-                       PRIMARY KEY (region, name)) STRICT, WITHOUT ROWID;
-    CREATE TABLE used (region TEXT NOT NULL, name TEXT NOT NULL, instances INTEGER NOT NULL, example TEXT NOT NULL,
-                       PRIMARY KEY (region, name)) STRICT, WITHOUT ROWID;
-    CREATE TABLE known (region TEXT NOT NULL, name TEXT NOT NULL, same INTEGER NOT NULL, identity TEXT NOT NULL,
-                        run TEXT NOT NULL, began_at TEXT NOT NULL,
-                        PRIMARY KEY (region, name, same, identity)) STRICT, WITHOUT ROWID;";
-const INDEX: &str = "CREATE INDEX row_by_name ON row (region, name, row_no)";
-const PUT_ROW: &str = "INSERT INTO row SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 \
-     FROM json_each(?)";
-/// A page may repeat a key pair of the one before it; two key pairs of one name cannot be told apart by it, and stay so
-/// whatever else is listed.
-const PUT_SEEN: &str = "INSERT INTO seen SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true \
-     ON CONFLICT (region, name) DO UPDATE SET body = CASE WHEN body = '' THEN '' \
-     WHEN json_extract(body, '$[0]') IS json_extract(excluded.body, '$[0]') \
-     AND json_extract(body, '$[1]') IS json_extract(excluded.body, '$[1]') \
-     THEN excluded.body ELSE '' END";
-const PUT_USED: &str = "INSERT INTO used SELECT ?1, value ->> 0, 1, value ->> 1 FROM json_each(?2) WHERE true \
-     ON CONFLICT (region, name) DO UPDATE SET instances = instances + 1";
-/// Which of these (region, name, number) the rows name, as a JSON array of the numbers.
-const AMONG: &str = "SELECT json_group_array(value ->> 2) FROM json_each(?) \
-     WHERE EXISTS (SELECT 1 FROM row WHERE region = value ->> 0 AND name = value ->> 1)";
-/// Of an identity the latest run that knew it is kept; that nothing was there counts from the first run that found so.
-const PUT_KNOWN: &str = "INSERT INTO known SELECT value ->> 0, value ->> 1, ?1, value -> 2, ?2, value ->> 3 \
-     FROM json_each(?3) WHERE true ON CONFLICT (region, name, same, identity) \
-     DO UPDATE SET run = excluded.run, began_at = excluded.began_at WHERE identity <> 'null'";
-/// The next page of rows as one text, a JSON array a line: what was staged is JSON already, and a thousand rows that go
-/// through the connection's channel one by one cost more than finding them does.
-macro_rules! page_of_rows {
-    ($used:literal, $first:literal, $known:literal, $joins:literal, $where:literal) => {
-        concat!(
-            "SELECT group_concat(record, char(10)) FROM (SELECT concat('[', r.row_no, ',', json_quote(r.region), ',', \
-             json_quote(r.name), ',', r.body, ',', ifnull(nullif(s.body, ''), 'null'), ',', \
-             iif(s.body = '', 'true', 'false'), ',', ",
-            $used,
-            ", ',', ",
-            $first,
-            ", ',', ",
-            $known,
-            ", ']') AS record FROM row AS r LEFT JOIN seen AS s ON s.region = r.region AND s.name = r.name ",
-            $joins,
-            " WHERE r.row_no > ?1 AND ",
-            $where,
-            " ORDER BY r.row_no LIMIT ?2)"
-        )
-    };
-}
-macro_rules! with_used {
-    ($first:literal, $known:literal, $where:literal) => {
-        page_of_rows!(
-            "iif(u.instances > 0, concat('[', u.instances, ',', json_quote(u.example), ']'), 'null')",
-            $first,
-            $known,
-            "LEFT JOIN used AS u ON u.region = r.region AND u.name = r.name",
-            $where
-        )
-    };
-}
-macro_rules! with_twins {
-    ($known:literal) => {
-        with_used!("(SELECT min(d.row_no) FROM row AS d WHERE d.region = r.region AND d.name = r.name)", $known, "true")
-    };
-}
-macro_rules! with_known {
-    ($statement:ident $(, $more:literal)*) => {
-        $statement!(
-            $($more,)*
-            "(SELECT concat('[', group_concat(concat('[', iif(k.same, 'true', 'false'), ',', k.identity, ',', \
-             json_quote(k.run), ',', json_quote(k.began_at), ']')), ']') FROM known AS k \
-             WHERE k.region = r.region AND k.name = r.name)"
-        )
-    };
-}
-macro_rules! suspects {
-    ($first:literal, $known:literal) => {
-        with_used!(
-            $first,
-            $known,
-            "(r.account <> ?3 OR (?4 AND u.instances > 0) \
-             OR (?5 AND EXISTS (SELECT 1 FROM known AS x WHERE x.region = r.region AND x.name = r.name)))"
-        )
-    };
-}
-/// Where nothing is used, no two rows have the same name, or no earlier run knows any of them, nobody looks for it.
-const JOINED: &str = page_of_rows!("'null'", "r.row_no", "'[]'", "", "true");
-const JOINED_USED: &str = with_used!("r.row_no", "'[]'", "true");
-const JOINED_TWINS: &str = with_twins!("'[]'");
-const JOINED_KNOWN: &str = with_known!(with_twins);
-const SUSPECTS: &str = with_known!(suspects, "r.row_no");
-const FILL_REGION: &str = "UPDATE row SET region = ? WHERE region = '' AND name <> ''";
-const REPLACE: &str = "UPDATE row SET body = ? WHERE row_no = ?";
-const HAS_TWINS: &str = "SELECT EXISTS (SELECT 1 FROM row WHERE name <> '' GROUP BY region, name HAVING count(*) > 1)";
-const TWINS: &str = "SELECT a.row_no, a.body, b.row_no, b.body, b.name FROM row AS b \
-     CROSS JOIN row AS a ON a.row_no = (SELECT min(d.row_no) FROM row AS d WHERE d.region = b.region AND d.name = b.name) \
-     WHERE b.row_no > ? AND a.row_no <> b.row_no AND b.name <> '' ORDER BY b.row_no LIMIT ?";
 
 /// The scratch database of one plan.
 #[derive(Debug)]
@@ -389,144 +295,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn stage() -> Stage {
-        Stage::create(&std::env::temp_dir(), &uuid::Uuid::new_v4().to_string()).await.unwrap()
-    }
-
-    fn row(row: u64, region: &str, name: &str, account: Option<&str>) -> StageRow {
-        let account = account.map(str::to_owned);
-        StageRow { row, region: region.into(), name: name.into(), account, body: format!(r#"{{"line":{row}}}"#) }
-    }
-
-    type Any = Joined<serde_json::Value, serde_json::Value>;
-
-    #[tokio::test]
-    async fn regions_are_in_the_order_of_their_first_rows() {
-        let mut stage = stage().await;
-        let rows = [("b", "x1"), ("", ""), ("", "x2"), ("a", "x3"), ("b", "x4")];
-        let rows: Vec<_> = (1..).zip(rows).map(|(number, (region, name))| row(number, region, name, None)).collect();
-        stage.put_rows(&rows).await.unwrap();
-        assert_eq!(stage.regions(), ["b", "", "a"]);
-        stage.fill_region("a").await.unwrap();
-        assert_eq!(stage.regions(), ["b", "a"]);
-        stage.fill_region("c").await.unwrap();
-        assert_eq!(stage.regions(), ["b", "a"]);
-    }
-
-    /// Whatever there is none of is not looked for, and everything else is found all the same.
-    #[tokio::test]
-    async fn a_row_is_joined_with_all_that_is_known() {
-        for (twins, used) in [(false, false), (false, true), (true, false), (true, true)] {
-            let mut stage = stage().await;
-            let mut rows: Vec<_> =
-                ["one", "two", "three"].iter().zip(1..).map(|(name, number)| row(number, "r", name, None)).collect();
-            rows.extend(twins.then(|| row(4, "r", "two", Some("a"))));
-            rows.push(row(5, "other", "two", None));
-            stage.put_rows(&rows).await.unwrap();
-            stage.index_rows().await.unwrap();
-            let pairs = [("one", "[\"a\"]"), ("two", "[\"b\"]"), ("one", "[\"c\"]"), ("one", "[\"c\"]")];
-            let pairs = pairs.map(|(name, body)| (name.to_owned(), body.to_owned()));
-            stage.put_seen("r", &pairs[..3]).await.unwrap();
-            stage.put_seen("r", &pairs[3..]).await.unwrap();
-            if used {
-                // A page each, and one without any.
-                for instance in ["i\"1", "i2"] {
-                    stage.put_used("r", &[("two".to_owned(), instance.to_owned())]).await.unwrap();
-                }
-                stage.put_used("r", &[]).await.unwrap();
-            }
-            let mut joined: Vec<Any> = stage.joined(0, 2).await.unwrap();
-            joined.extend(stage.joined(2, 10).await.unwrap());
-            assert!(stage.joined::<serde_json::Value, serde_json::Value>(5, 1).await.unwrap().is_empty());
-            let lines: Vec<_> = joined.iter().map(|row| (row.row, row.body["line"].as_u64().unwrap())).collect();
-            assert_eq!(lines, rows.iter().map(|row| (row.row, row.row)).collect::<Vec<_>>());
-            let find = |number: u64| joined.iter().find(|row| row.row == number);
-            let (one, two, three) = (find(1).unwrap(), find(2).unwrap(), find(3).unwrap());
-            assert_eq!((one.ambiguous, &one.seen), (true, &None));
-            assert_eq!((two.ambiguous, &two.seen), (false, &Some(serde_json::json!(["b"]))));
-            assert_eq!((three.ambiguous, &three.seen, &three.used, three.first), (false, &None, &None, 3));
-            assert_eq!(two.used, used.then(|| (2, "i\"1".to_owned())));
-            assert_eq!(find(4).map(|row| row.first), twins.then_some(2));
-            assert_eq!((find(5).unwrap().first, &find(5).unwrap().seen), (5, &None));
-            let found = stage.twins(0, 10).await.unwrap();
-            let staged = |number: u64| (number, format!(r#"{{"line":{number}}}"#));
-            let expected = twins.then(|| Twins { name: "two".into(), first: staged(2), later: staged(4) });
-            assert_eq!(found, Vec::from_iter(expected));
-        }
-    }
-
-    /// Until it is known whether two rows have the same name, they may.
-    #[tokio::test]
-    async fn twins_are_found_before_rows_are_findable() {
-        let mut stage = stage().await;
-        stage.put_rows(&[row(1, "r", "one", None), row(2, "r", "one", None)]).await.unwrap();
-        assert_eq!(stage.twins(0, 10).await.unwrap().len(), 1);
-        let joined: Vec<Any> = stage.joined(1, 10).await.unwrap();
-        assert_eq!(joined.iter().map(|row| (row.row, row.first)).collect::<Vec<_>>(), [(2, 1)]);
-    }
-
-    /// Else the time that planning takes would grow with the square of the rows.
-    #[tokio::test]
-    async fn rows_of_a_name_are_found_without_reading_all_rows() {
-        use sqlx::Row as _;
-        let mut stage = stage().await;
-        stage.index_rows().await.unwrap();
-        for (statement, searched) in [(JOINED_TWINS, "SEARCH d "), (TWINS, "SEARCH d ")] {
-            let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
-            let plan = plan.fetch_all(&mut stage.connection).await.unwrap();
-            let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
-            let found = |step: &&String| step.starts_with(searched) && step.ends_with("(region=? AND name=?)");
-            let found = steps.iter().find(found);
-            assert!(found.is_some_and(|step| !step.contains("AUTOMATIC")), "{statement}: {steps:#?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn nothing_stays_behind_and_what_is_replaced_is_read() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut stage = Stage::create(directory.path(), "name").await.unwrap();
-        use std::os::unix::fs::PermissionsExt as _;
-        // Nobody else may read it while it is open, and no name leads to it.
-        let opened = std::fs::read_dir("/proc/self/fd").unwrap().map(|fd| fd.unwrap().path());
-        let ours = opened.filter(|fd| std::fs::read_link(fd).is_ok_and(|to| to.starts_with(directory.path())));
-        let modes: Vec<_> = ours.map(|fd| std::fs::metadata(fd).unwrap().permissions().mode() & 0o777).collect();
-        assert_eq!(modes, [0o600]);
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-        stage.put_rows(&[row(1, "r", "one", Some("theirs")), row(2, "r", "two", Some("ours"))]).await.unwrap();
-        stage.index_rows().await.unwrap();
-        stage.replace(2, r#"{"line":7}"#).await.unwrap();
-        let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
-        assert_eq!(joined.iter().map(|row| row.body["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 7]);
-        let suspects: Vec<Any> = stage.suspects(0, 10, "ours", false, false).await.unwrap();
-        assert_eq!(
-            suspects.iter().map(|row| row.row).collect::<Vec<_>>(),
-            [1],
-            "also where every row names an account"
-        );
-    }
-
-    #[tokio::test]
-    async fn suspects_are_rows_of_another_account_or_in_use() {
-        let mut stage = stage().await;
-        let accounts = [None, Some("ours"), Some("theirs")];
-        let rows: Vec<_> = accounts
-            .iter()
-            .zip(1..)
-            .map(|(account, number)| row(number, "r", &format!("k{number}"), *account))
-            .collect();
-        stage.put_rows(&rows[..1]).await.unwrap();
-        stage.put_used("r", &[("k1".into(), "i".into())]).await.unwrap();
-        for (all, in_use, expected) in
-            [(false, false, &[][..]), (false, true, &[1]), (true, false, &[3]), (true, true, &[1, 3])]
-        {
-            if all && !in_use {
-                stage.put_rows(&rows[1..]).await.unwrap();
-            }
-            let found: Vec<Any> = stage.suspects(0, 10, "ours", in_use, false).await.unwrap();
-            assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), expected);
-        }
-    }
-}
+mod tests;

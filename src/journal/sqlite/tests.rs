@@ -75,7 +75,7 @@ fn observed(row: Option<u64>, requests: u64, throttled: u64) -> Value {
             "throttled": throttled, "elapsed_us": 1 })
 }
 
-/// What each session wrote, a batch each.
+/// What each session wrote, a batch each: as long as the list of events.
 pub(super) fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
     let of = |run, events: Vec<Value>| events.into_iter().map(|event| (Some(run), event)).collect::<Vec<_>>();
     let own = |event: Value| vec![(None, event)];
@@ -198,6 +198,7 @@ async fn rows(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
+/// One list for each table, cell for cell.
 #[tokio::test]
 async fn the_tables_hold_what_the_entries_say() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,0 +1,104 @@
+//! What the reading side gives: plain records.
+
+use crate::domain::RunId;
+use crate::journal::Entry;
+use crate::journal::merkle::{Hash, leaf_hash};
+
+/// A run, as the projections know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// Its number in this journal.
+    pub run_no: i64,
+    /// Its name.
+    pub run: RunId,
+    /// planning, running, stopped, finished, abandoned.
+    pub state: String,
+    /// Why it stopped.
+    pub stopped_by: Option<String>,
+    /// The manifest's hash, in hexadecimal.
+    pub manifest_sha256: Option<String>,
+    /// Rows of the manifest.
+    pub rows: u64,
+    /// What it is bound to.
+    pub account: Option<String>,
+    /// What it is bound to.
+    pub endpoint: Option<String>,
+    /// Whether it is a rehearsal.
+    pub sandbox: bool,
+    /// The plan's root, in base64, once it is sealed.
+    pub plan_root: Option<String>,
+    /// `seq` of its manifest_ingested.
+    pub manifest_seq: Option<u64>,
+    /// `seq` of its plan_sealed.
+    pub sealed_seq: Option<u64>,
+    /// `seq` of its run_started.
+    pub started_seq: Option<u64>,
+    /// Lightsail requests other than deletes.
+    pub reads: u64,
+    /// How many of those were throttled.
+    pub reads_throttled: u64,
+}
+
+/// An attempt of which nothing tells what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenAttempt {
+    /// Its run's name.
+    pub run: String,
+    /// The key pair's region.
+    pub region: String,
+    /// The key pair's name.
+    pub key_pair_name: String,
+    /// Its `attempt_started`.
+    pub started: Entry,
+    /// Its `attempt_finished`, where there is one.
+    pub finished: Option<Entry>,
+}
+
+/// An entry of a row's story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoryEntry {
+    /// Its number.
+    pub seq: u64,
+    /// Its canonical JSON.
+    pub body: String,
+}
+
+/// An entry as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Its number.
+    pub seq: u64,
+    /// Its body, byte for byte.
+    pub body: Vec<u8>,
+    /// Its leaf as stored.
+    pub leaf: Vec<u8>,
+}
+
+/// Some intents of a run, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntentPage {
+    /// The number of the last row.
+    pub last: u64,
+    pub(super) lengths: String,
+    pub(super) bodies: Vec<u8>,
+}
+
+impl IntentPage {
+    /// How long their bodies are together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bodies.len()
+    }
+
+    /// Their leaves, hashed again from their bodies. Bodies that are not as long as they say are nobody's: they stay one
+    /// piece, which is no intent's.
+    pub fn leaves(&self) -> impl Iterator<Item = Hash> {
+        let mut rest = &self.bodies[..];
+        let lengths = self.lengths.split(' ').map(|length| length.parse().unwrap_or(usize::MAX));
+        lengths.map(move |length| {
+            let (body, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            rest = after;
+            leaf_hash(body)
+        })
+    }
+}
