@@ -128,7 +128,7 @@ pub async fn facts(reader: &SqliteReader, run: &RunRecord) -> Result<RunFacts, J
         schema: "keybatch.run/1",
         run: id,
         sandbox: run.sandbox,
-        state: run.state.clone(),
+        state: run.state.to_string(),
         facts: view,
         outcomes,
         deletes_sent,

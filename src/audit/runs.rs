@@ -1,8 +1,8 @@
 //! Which run is meant: a full id, any prefix that only one run has, or `latest`. The one place that decides it.
 
 use crate::domain::RunId;
-use crate::journal::JournalError;
 use crate::journal::sqlite::{RunRecord, SqliteReader};
+use crate::journal::{JournalError, RunState};
 
 /// The word for the newest run that was started; where none was, for the newest one.
 pub const LATEST: &str = "latest";
@@ -123,7 +123,7 @@ fn choose(mut runs: Vec<RunRecord>, wanted: &str) -> Result<RunRecord, RunError>
     if wanted == LATEST {
         // What was refused, declined or is only being planned is a run, too, but hardly the one that is meant.
         let started = runs.iter().rposition(|run| run.started_seq.is_some());
-        let planned = started.or_else(|| runs.iter().rposition(|run| run.state != "abandoned"));
+        let planned = started.or_else(|| runs.iter().rposition(|run| run.state != RunState::Abandoned));
         return planned.map(|place| runs.remove(place)).or_else(|| runs.pop()).ok_or(RunError::NoRuns);
     }
     let prefix = digits(wanted);

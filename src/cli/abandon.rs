@@ -13,6 +13,7 @@ use super::signals::Signals;
 use super::summary::{StopWord, Summary};
 use super::{Context, checkpoints, network};
 use crate::domain::Policy;
+use crate::journal::RunState;
 use crate::journal::sqlite::RunRecord;
 
 /// Give a run up: settle what was asked for, by reading alone, and close it for good
@@ -79,9 +80,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
 
 /// Only a run that could be resumed can be abandoned.
 fn refuse_ended(record: &RunRecord) -> Result<(), CliError> {
-    let (code, how) = match record.state.as_str() {
-        "finished" => (Code::RunFinished, "is finished: nothing is left to abandon"),
-        "abandoned" => (Code::RunAbandoned, "is abandoned already"),
+    let (code, how) = match record.state {
+        RunState::Finished => (Code::RunFinished, "is finished: nothing is left to abandon"),
+        RunState::Abandoned => (Code::RunAbandoned, "is abandoned already"),
         _ => return Ok(()),
     };
     let message = format!("run {} {how}", record.run);

@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::liveness::at_rest;
 use super::{Context, shown};
 use crate::domain::{RunId, counted};
+use crate::journal::RunState;
 use crate::journal::sqlite::stage::Stage;
 use crate::journal::sqlite::{RunRecord, SqliteReader};
 use crate::plan::recreated::{Earlier, IfRecreated, learn};
@@ -164,14 +165,14 @@ pub(super) async fn admit(
     let Some(past) = past else { return Ok(Admitted::Begin { again: false }) };
     let runs = past.runs().await?;
     let same = |record: &&RunRecord| record.manifest_sha256.as_deref() == Some(sha256) && place.is_of(record);
-    let latest = |states: &[&str]| {
-        runs.iter().rev().filter(same).find(|record| states.contains(&record.state.as_str())).cloned()
+    let latest = |is_meant: fn(&RunState) -> bool| {
+        runs.iter().rev().filter(same).find(|record| is_meant(&record.state)).cloned()
     };
     let sent = if matches!(place, Place::BuiltIn { .. }) { Sent::Nothing } else { Sent::Reads };
-    if let Some(record) = latest(&["running", "stopped"]) {
+    if let Some(record) = latest(RunState::is_unfinished) {
         return if args.resume { Ok(Admitted::GoOn(record)) } else { Err(unfinished(&record).sent(sent)) };
     }
-    match latest(&["finished"]) {
+    match latest(|state| *state == RunState::Finished) {
         Some(record) if args.resume => Ok(Admitted::Finished(record)),
         // Another world of the same name is another place: what was done in the last one says nothing about it.
         Some(_) if matches!(place, Place::BuiltIn { .. }) => Ok(Admitted::Begin { again: false }),
@@ -193,7 +194,7 @@ pub(super) async fn likely(
     // A rehearsal whose world is kept beside the journal goes on there, and nowhere else.
     let goes_on = |record: &RunRecord| {
         record.manifest_sha256.as_deref() == Some(sha256)
-            && matches!(record.state.as_str(), "running" | "stopped")
+            && record.state.is_unfinished()
             && !(record.sandbox && world_directory(journal, record.run).exists())
     };
     Ok(past.runs().await?.into_iter().rev().find(goes_on).map(|record| record.run))
@@ -259,7 +260,7 @@ pub(super) async fn learn_past(
 /// # Errors
 /// Where several real ones could be meant.
 pub(super) fn only_unfinished(runs: Vec<RunRecord>, context: &Context) -> Result<Option<RunRecord>, CliError> {
-    let unfinished = runs.into_iter().filter(|record| matches!(record.state.as_str(), "running" | "stopped"));
+    let unfinished = runs.into_iter().filter(|record| record.state.is_unfinished());
     let (mut rehearsals, mut real): (Vec<_>, Vec<_>) = unfinished.partition(|record| record.sandbox);
     match (real.len(), rehearsals.len()) {
         (1, _) => Ok(real.pop()),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::journal::Lock;
+use crate::journal::{Lock, RunState};
 
 /// The word for a run that nobody works on although the journal has no end of its session.
 pub(super) const INTERRUPTED: &str = "interrupted";
@@ -22,19 +22,16 @@ impl Liveness {
 
     /// `interrupted` for what the journal has as at work while nobody is.
     pub(super) fn state(self, stored: &str) -> &str {
-        if self.is_free && matches!(stored, "planning" | "running") { INTERRUPTED } else { stored }
+        if self.is_free && RunState::from(stored).is_at_work() { INTERRUPTED } else { stored }
     }
 }
 
 /// The state of a run for a session that has the lock itself, so that no other works on it.
-pub(super) fn at_rest(stored: &str) -> &str {
-    Liveness { is_free: true }.state(stored)
+pub(super) fn at_rest(stored: &RunState) -> &str {
+    Liveness { is_free: true }.state(stored.as_str())
 }
 
 /// The command that goes on with a run in this state, as the journal has it.
 pub(super) fn goes_on_with(stored: &str, run: &str) -> Option<String> {
-    match stored {
-        "running" => Some(format!("keybatch resume {run}")),
-        _ => None,
-    }
+    (RunState::from(stored) == RunState::Running).then(|| format!("keybatch resume {run}"))
 }

@@ -16,7 +16,7 @@ use crate::audit::{gist, json_escaped, json_text, kind};
 use crate::domain::{Clock as _, RunId, SystemClock, time_text};
 use crate::journal::event::KINDS;
 use crate::journal::sqlite::{Cell, EntryFilter, SqliteReader};
-use crate::journal::{Entry, JournalError};
+use crate::journal::{Entry, JournalError, RunState};
 
 /// How many entries are read at once.
 const PAGE: u32 = 1_000;
@@ -123,7 +123,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         // Asked first: entries that come while the last ones are read are then read, too.
         let over = match run {
             Some(run) if args.follow => {
-                !reader.runs().await?.iter().any(|one| one.run == run && one.state == "running")
+                !reader.runs().await?.iter().any(|one| one.run == run && one.state == RunState::Running)
             }
             _ => !args.follow,
         };

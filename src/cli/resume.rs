@@ -13,6 +13,7 @@ use super::signals::Signals;
 use super::summary::{StopWord, Summary};
 use super::{Context, checkpoints, network};
 use crate::domain::Policy;
+use crate::journal::RunState;
 use crate::journal::sqlite::RunRecord;
 
 /// Go on with a run that was stopped or killed
@@ -92,7 +93,7 @@ async fn go_on(
         open.close(context).await?;
         return nothing(context);
     };
-    if record.state == "finished" {
+    if record.state == RunState::Finished {
         return already_finished(context, &open, &record).await;
     }
     carry_on(&args.options, context, signals, open, began, record, None).await
@@ -102,7 +103,7 @@ async fn go_on(
 async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> Result<Option<RunRecord>, CliError> {
     let Some(named) = named else {
         let runs = open.reader.runs().await?;
-        let is_left = runs.iter().any(|record| matches!(record.state.as_str(), "running" | "stopped"));
+        let is_left = runs.iter().any(|record| record.state.is_unfinished());
         if !is_left {
             context.ui.say("nothing to resume: no run is unfinished");
         }
@@ -110,7 +111,7 @@ async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> R
     };
     let found = crate::audit::runs::resolve(&open.reader, named).await;
     let record = found.map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
-    if record.state == "abandoned" {
+    if record.state == RunState::Abandoned {
         let how = if record.started_seq.is_some() { "was abandoned" } else { "was never started" };
         let message = format!("run {} {how}", record.run);
         return Err(CliError::new(Exit::Refused, message)

@@ -126,7 +126,7 @@ pub(super) async fn findings(context: &Context, reader: &SqliteReader) -> Result
 async fn files(reader: &SqliteReader, named: Option<&Path>) -> Result<Vec<PathBuf>, JournalError> {
     let mut files: Vec<PathBuf> = named.map(Path::to_owned).into_iter().collect();
     for record in reader.runs().await? {
-        if !matches!(record.state.as_str(), "running" | "stopped") {
+        if !record.state.is_unfinished() {
             continue;
         }
         let recorded = recorded(reader, record.run_no).await?.filter(|path| not_carried_on(path).is_none());

@@ -114,7 +114,7 @@ pub(super) struct SessionPart {
 pub(super) struct TargetEnd {
     pub(super) account: String,
     pub(super) region: String,
-    pub(super) state: &'static str,
+    pub(super) state: State,
     pub(super) stopped_by: Option<StopWord>,
     pub(super) detail: Option<String>,
 }

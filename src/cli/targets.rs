@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::summary::{StopWord, TargetEnd};
+use super::summary::{State, StopWord, TargetEnd};
 use crate::execute::control::{Stop, StoppedBy, TargetStop};
 use crate::execute::decide::StopCause;
 use crate::journal::TargetRecord;
@@ -68,7 +68,7 @@ impl Targets {
             TargetEnd {
                 account: record.target.account.clone(),
                 region: record.target.region.clone(),
-                state: if is_left { "stopped" } else { "finished" },
+                state: if is_left { State::Stopped } else { State::Finished },
                 stopped_by: by,
                 detail: detail.map(str::to_owned),
             }
@@ -98,9 +98,9 @@ mod tests {
         let ends = targets.ends(Some(StopWord::Signal), Some("a signal"));
         let told: Vec<_> = ends.iter().map(|end| (end.state, end.stopped_by, end.detail.as_deref())).collect();
         let expected = [
-            ("stopped", Some(StopWord::Breaker), Some("expired")),
-            ("finished", None, None),
-            ("stopped", Some(StopWord::Signal), Some("a signal")),
+            (State::Stopped, Some(StopWord::Breaker), Some("expired")),
+            (State::Finished, None, None),
+            (State::Stopped, Some(StopWord::Signal), Some("a signal")),
         ];
         assert_eq!(told, expected);
         assert!(!targets.cannot_read());

@@ -17,6 +17,7 @@ pub mod event;
 pub mod heads;
 mod holder;
 mod lock;
+mod run_state;
 pub mod merkle;
 pub mod sqlite;
 mod writer;
@@ -33,6 +34,7 @@ pub use error::JournalError;
 pub use event::Event;
 pub use holder::Holder;
 pub use lock::Lock;
+pub use run_state::RunState;
 pub use writer::{Journal, OnCheckpoint, Stamp, WriterOptions};
 
 use merkle::Frontier;

@@ -14,10 +14,10 @@ use crate::cli::sum_up::{Own, stored_head, sum_up};
 use crate::cli::summary::{Head, State, StopWord, Summary};
 use crate::cli::targets::Targets;
 use crate::execute::control::{Stop, StoppedBy};
-use crate::journal::JournalError;
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
 use crate::journal::sqlite::{RunRecord, is_full};
+use crate::journal::{JournalError, RunState};
 use crate::plan::PlanError;
 
 impl Session<'_> {
@@ -141,7 +141,7 @@ impl Session<'_> {
         let full = is_full(error);
         let error =
             CliError::from_error(Exit::Environment, error).code(Code::JournalFailed).sent(sent).of_run(self.run);
-        let is_finished = self.record().await.is_ok_and(|record| record.state == "finished");
+        let is_finished = self.record().await.is_ok_and(|record| record.state == RunState::Finished);
         let (state, by) = if is_finished { (State::Finished, None) } else { (State::Stopped, Some(StopWord::Journal)) };
         let error = match self.summary_as_stored(state, by).await {
             None => error,

@@ -16,7 +16,7 @@ use crate::domain::{Clock, RunId, SystemClock, time_text};
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{Event, RunStopped, SessionOpened};
 use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore, log_in_use};
-use crate::journal::{Draft, EntryStore as _, Holder, Journal, JournalError, Lock, WriterOptions};
+use crate::journal::{Draft, EntryStore as _, Holder, Journal, JournalError, Lock, RunState, WriterOptions};
 
 /// A journal that this process may write.
 pub(crate) struct OpenJournal {
@@ -155,7 +155,7 @@ impl OpenJournal {
     async fn close_dead_plans(&self, context: &Context) -> Result<(), CliError> {
         let rollbacks = self.reader.accepted_rollbacks().await?;
         for record in self.reader.runs().await? {
-            if record.state != "planning" {
+            if record.state != RunState::Planning {
                 continue;
             }
             // It was sealed, started and worked on by then, for all that is known.

@@ -14,7 +14,7 @@ use super::records::{IntentPage, OpenAttempt, RunRecord, StoredEntry, StoryEntry
 use super::sql;
 use crate::domain::{OutcomeCounts, RunId, Target, time_text};
 use crate::journal::merkle::Hash;
-use crate::journal::{Entry, JournalError, PendingRow, RunReader, TargetRecord};
+use crate::journal::{Entry, JournalError, PendingRow, RunReader, RunState, TargetRecord};
 
 /// A journal open for reading; clones share the connection.
 #[derive(Debug, Clone)]
@@ -297,7 +297,7 @@ fn run_record(row: &sqlx::sqlite::SqliteRow) -> Result<RunRecord, JournalError> 
     Ok(RunRecord {
         run_no: get(row, 0)?,
         run,
-        state: get(row, 2)?,
+        state: RunState::from(get::<&str>(row, 2)?),
         stopped_by: get(row, 3)?,
         manifest_sha256: get(row, 4)?,
         rows: unsigned(row, 5)?,

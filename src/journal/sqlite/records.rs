@@ -1,8 +1,8 @@
 //! What the reading side gives: plain records.
 
 use crate::domain::RunId;
-use crate::journal::Entry;
 use crate::journal::merkle::{Hash, leaf_hash};
+use crate::journal::{Entry, RunState};
 
 /// A run, as the projections know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub struct RunRecord {
     pub run_no: i64,
     /// Its name.
     pub run: RunId,
-    /// planning, running, stopped, finished, abandoned.
-    pub state: String,
+    /// How far it is.
+    pub state: RunState,
     /// Why it stopped.
     pub stopped_by: Option<String>,
     /// The manifest's hash, in hexadecimal.

@@ -5,7 +5,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::*;
 use crate::domain::Target;
-use crate::journal::RunReader as _;
+use crate::journal::{RunReader as _, RunState};
 
 #[tokio::test]
 async fn a_reader_finds_what_was_written() {
@@ -15,13 +15,13 @@ async fn a_reader_finds_what_was_written() {
     let reader = SqliteReader::open(&path).await.unwrap();
     let runs = reader.runs().await.unwrap();
     let [one, two, three] = &*runs else { panic!("{runs:?}") };
-    assert_eq!((one.run_no, &*one.run.to_string(), &*one.state, one.sandbox), (1, ONE, "running", false));
+    assert_eq!((one.run_no, &*one.run.to_string(), &one.state, one.sandbox), (1, ONE, &RunState::Running, false));
     assert_eq!((one.rows, one.reads, one.reads_throttled, one.plan_root.as_deref()), (6, 6, 2, Some("P")));
     assert_eq!((one.manifest_seq, one.sealed_seq, one.started_seq), (Some(4), Some(10), Some(12)));
     assert_eq!((one.account.as_deref(), one.endpoint.as_deref()), (Some("1"), Some("e")));
     assert_eq!((one.stopped_by.as_deref(), one.manifest_sha256.as_deref()), (None, Some("hash of m")));
     assert_eq!((two.stopped_by.as_deref(), two.sandbox, two.started_seq), (Some("refused"), true, None));
-    assert_eq!((three.run_no, &*three.state), (3, "finished"));
+    assert_eq!((three.run_no, &three.state), (3, &RunState::Finished));
 
     // One row has no intent.
     let counts = reader.counts(one).await.unwrap();
