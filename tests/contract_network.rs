@@ -252,7 +252,7 @@ fn doctor_lists_proxies_without_passwords() {
         "https_proxy is http://proxy.example:3128",
         "NO_PROXY is sts.us-east-1.amazonaws.com",
         "requests to Lightsail go through the proxy http://proxy.example:3128 (https_proxy)",
-        "requests to STS go through no proxy",
+        "requests to STS use no proxy",
     ] {
         assert!(done.stdout.contains(part), "{part}\n{done}");
     }
@@ -288,7 +288,7 @@ fn empty_proxy_variables_hide_no_others() {
     bench.set("no_proxy", "far.example");
     let told = bench.keybatch(&["doctor", "--output", "json"]);
     assert!(told.stdout.contains("no_proxy is far.example"), "{told}");
-    assert!(told.stdout.contains("requests to Lightsail go through no proxy"), "{told}");
+    assert!(told.stdout.contains("requests to Lightsail use no proxy"), "{told}");
 }
 
 /// A failure to connect names the host, the region, and the setting or proxy that led there; not credentials and clock.

@@ -132,6 +132,7 @@ fn every_fatal_error_stops_the_run() {
         let act = if index % 2 == 0 { Act::type_only(status, kind) } else { Act::error(status, kind, None, true) };
         names[2..].iter().for_each(|name| bench.world.always("DeleteKeyPair", name, act.clone()));
         let done = bench.run(&bench.manifest(&names), &["--concurrency", "1"]);
+        assert!(done.stderr.contains("\n  hint: "), "{kind}: what to do\n{done}");
         stopped(&bench, done, "breaker");
         assert!(["not_attempted", ""].contains(&row(&bench, &names[2]).outcome().as_str()), "{kind}");
         bench.world.heal();
@@ -287,7 +288,7 @@ fn max_duration_counts_planning() {
     let done = bench.run(&manifest, &["--max-duration", "1s"]).exits(12);
     let summary = done.json();
     assert_eq!((&summary["state"], &summary["stopped_by"]), (&"abandoned".into(), &"max_duration".into()), "{done}");
-    assert!(done.stderr.contains("--max-duration 1s is over") && done.stderr.contains("run it again"), "{done}");
+    assert!(done.stderr.contains("--max-duration 1s has elapsed") && done.stderr.contains("run it again"), "{done}");
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 0, "{done}");
     bench.resume().exits(0);
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 0);

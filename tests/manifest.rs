@@ -348,7 +348,7 @@ fn what_spreadsheets_do_to_values_is_named() {
         assert_eq!(found.total(), 1, "{value}");
         assert!(found.kept()[0].hint().contains(hint), "{value}: {}", found.kept()[0].hint());
     }
-    for (name, hint) in [("'runner-01", "apostrophe"), ("1.5E+10", "made a number"), ("„runner“", "typographic")] {
+    for (name, hint) in [("'runner-01", "apostrophe"), ("1.5E+10", "into a number"), ("„runner“", "typographic")] {
         let found = faults(format!("name\n{name}\n").as_bytes());
         assert!(found.kept()[0].hint().contains(hint), "{name}: {}", found.kept()[0].hint());
     }

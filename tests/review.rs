@@ -57,7 +57,7 @@ async fn a_run_is_shown_by_any_of_its_names() {
     place.filled().await;
     let full = "0198c0de-0000-7000-8000-000000000001";
     let whole = data(&place, &["show", full]);
-    for expected in ["SANDBOX run", "other outcomes than deleted", "row 8 key-8 in doubt", "8 to delete", "sessions 4"]
+    for expected in ["SANDBOX run", "outcomes other than deleted", "row 8 key-8 in doubt", "8 to delete", "sessions 4"]
     {
         assert!(whole.contains(expected), "{expected}: {whole}");
     }
@@ -421,7 +421,7 @@ async fn a_run_is_told_with_all_that_was_said_of_it() {
 async fn doctor_names_what_is_wrong() {
     let place = Place::new();
     let before = data(&place, &["doctor"]);
-    assert!(before.contains("not there yet"), "{before}");
+    assert!(before.contains("does not exist yet"), "{before}");
     let entries = place.filled().await.size;
     let good = data(&place, &["doctor"]);
     assert!(good.contains("0600") && good.contains("free") && !good.contains("BAD"), "{good}");

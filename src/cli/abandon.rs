@@ -1,4 +1,4 @@
-//! `keybatch abandon`: give a run up, once what was asked for is settled.
+//! `keybatch abandon`: give up a run, once its open requests are settled.
 
 use super::closer::Closer;
 use super::code::Code;
@@ -16,22 +16,23 @@ use crate::domain::Policy;
 use crate::journal::RunState;
 use crate::journal::sqlite::RunRecord;
 
-/// Give a run up: settle what was asked for, by reading alone, and close it for good
+/// Give up a run: settle its open requests by reading, and close it for good
 ///
-/// Nothing more is deleted. What was asked for and cannot be determined is in doubt; rows that were never asked for stay
-/// not attempted. What the journal knows of the key pairs still counts in later runs.
+/// keybatch deletes nothing more. A row whose request may have taken effect ends in doubt if reading does not show
+/// whether it did; rows that were never requested stay not attempted. Later runs still use what the journal knows about
+/// the key pairs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The run: its id, a unique beginning of it, or `latest`
+    /// The run: its id, a unique prefix of it (4 characters or more), or `latest`
     #[arg(value_name = "RUN")]
     run: String,
-    /// Why, for the journal
+    /// Reason, for the journal
     #[arg(long, value_name = "TEXT")]
     because: String,
-    /// Continue a journal that lost entries; rows without an outcome are settled by looking
+    /// Continue with a journal that lost entries; each row without an outcome is settled by reading
     #[arg(long)]
     accept_rollback: bool,
-    /// Region to ask for the caller's identity [default: as the AWS configuration says]
+    /// Region in which to ask for the caller's identity [default: from the AWS configuration]
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
     region: Option<String>,
     #[command(flatten)]
@@ -66,7 +67,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         go_on_with(&args.options, context, signals.clone(), open, began, resumed).await
     };
     let ended = tokio::select! {
-        // Once the run is at hand, it says by itself what was sent.
+        // Once the run is known, its own error says what was sent.
         result = gave_up => result.map_err(|error| error.sent(Sent::Reads)),
         () = signals.before_a_session() => {
             context.ui.say("stopped by a signal: nothing was sent, and the run is not abandoned");
@@ -78,11 +79,11 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     ended
 }
 
-/// Only a run that could be resumed can be abandoned.
+/// Only a run that can be resumed can be abandoned.
 fn refuse_ended(record: &RunRecord) -> Result<(), CliError> {
     let (code, how) = match record.state {
         RunState::Finished => (Code::RunFinished, "is finished: nothing is left to abandon"),
-        RunState::Abandoned => (Code::RunAbandoned, "is abandoned already"),
+        RunState::Abandoned => (Code::RunAbandoned, "has already been abandoned"),
         _ => return Ok(()),
     };
     let message = format!("run {} {how}", record.run);

@@ -1,4 +1,4 @@
-//! The same manifest once more: which earlier run was one of it, and what follows; and what earlier runs know of its names.
+//! A manifest that is run again: which earlier run it had, what follows from that, and what earlier runs know of its names.
 
 use std::path::Path;
 
@@ -14,16 +14,16 @@ use crate::journal::sqlite::stage::Stage;
 use crate::journal::sqlite::{RunRecord, SqliteReader};
 use crate::plan::recreated::{Earlier, IfRecreated, learn};
 
-/// What the user wants where this manifest has a run already.
+/// What the user wants if this manifest already has a run.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct AgainArgs {
-    /// Run a manifest once more although a run of it is finished; key pairs re-created since then are skipped
+    /// Run a manifest again after a finished run of it; key pairs re-created since then are skipped
     #[arg(long)]
     pub(super) again: bool,
-    /// Continue this manifest's run if there is one, or show again how it ended; else begin one
+    /// Continue this manifest's run, or report again how it ended; begin one if there is none
     #[arg(long, env = "KEYBATCH_RESUME")]
     pub(super) resume: bool,
-    /// What to do about key pairs whose name an earlier run of another manifest knew under another identity
+    /// What to do with key pairs that were re-created since a run of another manifest
     #[arg(long, env = "KEYBATCH_IF_RECREATED", value_name = "WHAT", default_value = "warn")]
     pub(super) if_recreated: Recreated,
 }
@@ -51,13 +51,13 @@ impl From<Recreated> for IfRecreated {
 }
 
 impl AgainArgs {
-    /// Refuses two answers to one question. Not by clap, for which a variable that says "no" is an answer, too.
+    /// Refuses two contradicting options. clap cannot: for clap, a variable set to "no" counts as given, too.
     ///
     /// # Errors
     /// The refusal.
     pub(super) fn check(self) -> Result<(), CliError> {
         if self.again && self.resume {
-            let message = "--again begins a new run, --resume continues the one that is there: use one of them";
+            let message = "--again begins a new run, and --resume continues an existing one: pass only one of them";
             return Err(CliError::new(Exit::Usage, message).sent(Sent::Nothing));
         }
         Ok(())
@@ -76,17 +76,17 @@ impl AgainArgs {
     }
 }
 
-/// Where a run is to work.
+/// Where a run deletes key pairs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place<'a> {
-    /// In a world of this name that is made for it and kept beside the journal.
+    /// In a world of this name that is created for it and kept beside the journal.
     BuiltIn { world: &'a str, journal: &'a Path },
     /// Where this connection leads.
     Connected(&'a Connection),
 }
 
 impl Place<'_> {
-    /// Whether that run worked there.
+    /// Whether that run was there.
     fn is_of(&self, record: &RunRecord) -> bool {
         let endpoint = record.endpoint.as_deref().unwrap_or_default();
         match self {
@@ -115,21 +115,21 @@ fn is_aws(address: &str) -> bool {
         .any(|suffix| host.ends_with(suffix))
 }
 
-/// What is to become of a manifest that may have been run.
+/// What to do with a manifest that may have been run before.
 #[derive(Debug)]
 pub(super) enum Admitted {
     /// A run begins, although one of this manifest is finished if `again`.
     Begin { again: bool },
-    /// This run goes on.
+    /// This run continues.
     GoOn(RunRecord),
-    /// This run is finished, and is to say so.
+    /// This run is finished; report how it ended.
     Finished(RunRecord),
 }
 
-/// The journal that knows of earlier runs: for a dry run, which has a journal of its own, the one beside it, if it is there.
+/// The journal with the earlier runs. A dry run has a journal of its own, so for it this is the configured one, if it exists.
 ///
 /// # Errors
-/// Where a journal is there and cannot be read.
+/// If a journal exists and cannot be read.
 pub(super) async fn past(
     dry_run: bool,
     context: &Context,
@@ -181,7 +181,7 @@ pub(super) async fn admit(
     }
 }
 
-/// The run of this manifest that is likely to go on, before it is known where.
+/// The run of this manifest that will probably continue, as far as is known before connecting.
 ///
 /// # Errors
 /// Where the journal cannot be read.
@@ -191,7 +191,7 @@ pub(super) async fn likely(
     journal: &Path,
 ) -> Result<Option<RunId>, CliError> {
     let Some(past) = past else { return Ok(None) };
-    // A rehearsal whose world is kept beside the journal goes on there, and nowhere else.
+    // A rehearsal whose world is kept beside the journal can continue only there.
     let goes_on = |record: &RunRecord| {
         record.manifest_sha256.as_deref() == Some(sha256)
             && record.state.is_unfinished()
@@ -208,7 +208,7 @@ pub(super) fn say_instead(context: &Context, admitted: &Admitted) -> Exit {
             context.ui.say(&format!("dry run: this would continue run {} ({})", record.run, record.state));
         }
         Admitted::Finished(record) => {
-            context.ui.say(&format!("dry run: this would begin nothing, since run {} is finished", record.run));
+            context.ui.say(&format!("dry run: this would do nothing, because run {} is finished", record.run));
         }
     }
     Exit::Success
@@ -224,11 +224,11 @@ fn unfinished(record: &RunRecord) -> CliError {
 fn finished(record: &RunRecord) -> CliError {
     let run = record.run;
     let label = if record.sandbox { "the rehearsal" } else { "run" };
-    CliError::new(Exit::Refused, format!("this manifest was run already: {label} {run} is finished"))
+    CliError::new(Exit::Refused, format!("this manifest has already been run: {label} {run} is finished"))
         .code(Code::RunFinished)
         .of_run(run)
         .hint(format!("see how it ended with: keybatch show {run}"))
-        .hint("run it once more with --again: that skips key pairs that were re-created since")
+        .hint("run it again with --again, which skips key pairs that were re-created since")
 }
 
 /// Teaches the stage what earlier runs at the same place know of its names.
@@ -255,10 +255,10 @@ pub(super) async fn learn_past(
     Ok(learn(stage, past, &earlier).await?)
 }
 
-/// The unfinished run that `resume` means without being told. A real one comes before rehearsals.
+/// The unfinished run that `resume` continues if none is named. Real runs come before rehearsals.
 ///
 /// # Errors
-/// Where several real ones could be meant.
+/// If several real runs are unfinished.
 pub(super) fn only_unfinished(runs: Vec<RunRecord>, context: &Context) -> Result<Option<RunRecord>, CliError> {
     let unfinished = runs.into_iter().filter(|record| record.state.is_unfinished());
     let (mut rehearsals, mut real): (Vec<_>, Vec<_>) = unfinished.partition(|record| record.sandbox);

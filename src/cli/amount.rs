@@ -135,7 +135,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     days.checked_add(Duration::try_from(rest).ok()?)
 }
 
-/// The days at the beginning of a duration, which the parser behind it does not know, and what follows them.
+/// The days at the beginning of a duration, which jiff does not parse, and the rest.
 fn days(text: &str) -> (f64, &str) {
     let number = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let unit = number.trim_start();
@@ -149,7 +149,7 @@ fn days(text: &str) -> (f64, &str) {
     }
 }
 
-/// As it stands in the journal and in messages.
+/// As the journal and messages have it.
 pub(super) fn duration_text(duration: Duration) -> String {
     let ms = duration.as_millis();
     if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }

@@ -21,7 +21,7 @@ pub(super) struct Sink(Arc<Mutex<Option<Appended>>>);
 #[derive(Debug)]
 struct Appended {
     file: File,
-    /// What reads a pipe keeps checkpoints as it sees fit: there is nothing to synchronise.
+    /// A pipe cannot be synchronised: its reader decides how checkpoints are kept.
     is_file: bool,
 }
 
@@ -67,18 +67,18 @@ pub(super) async fn recorded(reader: &SqliteReader, run_no: i64) -> Result<Optio
     Ok(None)
 }
 
-/// Why a session that is not told where checkpoints go does not append them to that file, as an earlier one did.
+/// Why a session without --checkpoint-to does not append to that file, although an earlier session did.
 pub(super) fn not_carried_on(path: &Path) -> Option<&'static str> {
     let text = path.to_string_lossy();
-    // What these are depends on the process.
+    // These mean something else in each process.
     if path.starts_with("/dev") || path.starts_with("/proc") || !path.is_absolute() {
-        return Some("it need not be what it was for the earlier session");
+        return Some("it may not be the same file as in the earlier session");
     }
     if text.contains('\u{fffd}') {
         return Some("its name is not UTF-8");
     }
     match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => Some("it is no regular file"),
+        Ok(metadata) if !metadata.is_file() => Some("it is not a regular file"),
         _ => None,
     }
 }
@@ -113,7 +113,7 @@ pub(super) fn newest(path: &Path, id: &str) -> io::Result<Newest> {
     Ok(newest)
 }
 
-/// With what every checkpoint begins.
+/// Every checkpoint begins with this.
 const ORIGIN: &str = "keybatch/";
 
 /// Longer than any line of a checkpoint.
@@ -148,7 +148,7 @@ pub(super) fn each_record(mut file: impl BufRead, mut take: impl FnMut(&str)) ->
     }
 }
 
-/// What stands beside a journal, by what its name ends with, and what it is called.
+/// The files of a journal, by the suffix of their name, and what messages call them.
 const OF_THE_JOURNAL: [(&str, &str); 5] = [
     ("", "the journal itself"),
     ("-wal", "a file of the journal"),
@@ -173,7 +173,7 @@ pub(super) fn refuse_used(path: Option<&Path>, journal: &Path, read: &[(&Path, &
             let message = format!("--checkpoint-to names {what}: {}", path.display());
             Err(CliError::new(Exit::Usage, message)
                 .code(Code::FileInUse)
-                .hint("name a file of its own, best one beyond this machine's reach")
+                .hint("name a separate file, ideally one beyond this machine's reach")
                 .sent(Sent::Nothing))
         }
     }

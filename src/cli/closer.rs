@@ -1,4 +1,4 @@
-//! Leaves one file behind also where a command ends before its session has begun.
+//! Closes the journal so that one file is left, even if a command ends before its session has begun.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::signals::Signals;
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteReader;
 
-/// How long is waited for a disk that does not answer; what it has is safe without that.
+/// How long to wait for a disk that does not respond; what was written is safe without it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Closes a journal whose session never began: the credentials are missing, a guard refuses, a signal comes.
@@ -16,12 +16,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Closer(OnceLock<(Journal, SqliteReader)>);
 
 impl Closer {
-    /// From now on, this is what there is to close.
+    /// From now on, this is the journal to close.
     pub(super) fn hold(&self, open: &OpenJournal) {
         let _first = self.0.set((open.journal.clone(), open.reader.clone()));
     }
 
-    /// Closes it, unless a session began, which does that by itself.
+    /// Closes it, unless a session began, which closes it itself.
     pub(super) async fn close(&self, signals: &Signals) {
         let Some((journal, reader)) = self.0.get().filter(|_| !signals.is_handed_over()) else { return };
         let closed = async {

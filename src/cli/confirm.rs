@@ -58,9 +58,9 @@ const TRIES: u32 = 3;
 /// What was typed at the prompt.
 #[derive(Debug, PartialEq, Eq)]
 enum Typed {
-    /// The number that was asked for; digits may be in groups, as it was shown.
+    /// The requested number; its digits may be in groups, as shown.
     Number,
-    /// Nothing, or no: also where the terminal is gone.
+    /// Nothing, or no; also if the terminal is gone.
     Nothing,
     /// Something else, perhaps mistyped.
     Other,
@@ -107,11 +107,12 @@ pub(super) fn judge(plan: &Plan, yes: bool, confirm: Option<u64>) -> Result<Opti
     let nothing_there: Vec<_> = plan.nothing_there().map(|(region, _)| region).collect();
     if yes && !nothing_there.is_empty() {
         let regions = nothing_there.join(", ");
-        let message =
-            format!("none of the key pairs that the manifest names in {regions} is there; --yes does not confirm that");
+        let message = format!(
+            "none of the key pairs that the manifest names in {regions} exists, and --yes does not confirm that"
+        );
         return Err(CliError::new(Exit::Refused, message)
-            .hint("check account, profile and region: a wrong one looks like this")
-            .hint(format!("if they are right, run it with: --confirm {deletes}"))
+            .hint("check account, profile and region: this is what a wrong one looks like")
+            .hint(format!("if they are right, pass --confirm {deletes}"))
             .code(Code::Confirm)
             .sent(Sent::Reads));
     }
@@ -123,7 +124,7 @@ pub(super) fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
     let sealed = &plan.sealed;
     let mut lines = Vec::new();
     if connection.is_sandbox() {
-        lines.push("SANDBOX: a rehearsal, nothing real is touched".to_owned());
+        lines.push("SANDBOX: this is a rehearsal; nothing real is deleted".to_owned());
     }
     lines.push(format!("account   {}", shown(&connection.caller.account)));
     lines.push(format!("as        {}", shown(&connection.caller.arn)));
@@ -140,12 +141,12 @@ pub(super) fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
         lines.push(format!("region    {region}: delete {deletes} of {pairs}"));
         if target.instances.is_none() {
             lines.push(format!(
-                "warning   {region}: lightsail:GetInstances gave no answer; key pairs in use are not known"
+                "warning   {region}: lightsail:GetInstances gave no answer, so it is unknown which key pairs are in use"
             ));
         }
     }
     let (rows, deletes, skips, absents) = (sealed.rows, sealed.deletes, sealed.skips, sealed.absents);
-    lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} not there"));
+    lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} absent"));
     for (region, rows) in plan.nothing_there() {
         let rows = counted(rows, "row names a key pair", "rows name key pairs");
         lines.push(format!("warning   {}: {rows}, but none of them exists", shown(region)));

@@ -22,7 +22,7 @@ use crate::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
 /// How often STS is asked before it is given up.
 const TRIES: u32 = 3;
 
-/// The region where nothing names one: it has no meaning in a rehearsal, and elsewhere no key pair is asked for then.
+/// The region if nothing names one. A rehearsal does not depend on it, and elsewhere no key pair is requested then.
 const ANY_REGION: &str = "us-east-1";
 
 /// The service, and what a run is bound to.
@@ -72,7 +72,7 @@ pub(super) fn world_directory(journal: &Path, run: RunId) -> PathBuf {
     name.into()
 }
 
-/// The region of rows that name none; asked for only where there are such rows.
+/// The region of rows that name none; determined only if there are such rows.
 pub(super) async fn default_region(
     options: &SessionOptions,
     context: &Context,
@@ -84,7 +84,7 @@ pub(super) async fn default_region(
     if sandbox {
         return Ok(Some(ANY_REGION.to_owned()));
     }
-    // A profile that is not defined is what is wrong, not the region that it would have.
+    // If the profile does not exist, report that instead of its missing region.
     locate(options.profile.as_deref()).await.map_err(|fault| no_credentials(&fault))?;
     network::region_of_machine(&aws_options(options, &Policy::default(), context, None)).await
 }
@@ -147,7 +147,7 @@ pub(super) async fn connect(
     let address = address.url.replace(&region, "{region}");
     let (caller, world) = identify(&port).await?;
     if url.as_ref().is_some_and(|url| *url != address) {
-        let message = format!("a rehearsal would have gone to {address}");
+        let message = format!("the requests of the rehearsal would have gone to {address}");
         return Err(CliError::new(Exit::Environment, message).code(Code::Sandbox).sent(Sent::Reads));
     }
     if let Some(expected) = options.expect_account.as_ref().filter(|id| **id != caller.account) {
@@ -188,7 +188,7 @@ fn refuse_address(bound: Option<&str>, address: &Address, region: &str) -> Resul
     match bound {
         Some(bound) if address.is_own() && bound.starts_with("sandbox:") => refuse_service(bound).map_or(Ok(()), Err),
         Some(bound) if !bound.starts_with("sandbox:") && bound != found => {
-            let message = format!("the run is bound to endpoint {bound}, this is {found}");
+            let message = format!("the run is bound to endpoint {bound}, but this is {found}");
             Err(CliError::new(Exit::Refused, message).code(Code::RunBound).sent(Sent::Nothing))
         }
         _ => Ok(()),
@@ -201,7 +201,7 @@ fn refuse_service(bound: &str) -> Option<CliError> {
     bound.starts_with("sandbox:").then(|| {
         CliError::new(Exit::Refused, message)
             .code(Code::RunBound)
-            .hint("where another process serves it (keybatch sandbox), name its address with --endpoint-url")
+            .hint("if another process serves it (keybatch sandbox), name its address with --endpoint-url")
             .sent(Sent::Nothing)
     })
 }
@@ -236,7 +236,7 @@ async fn identify(port: &AwsLightsail) -> Result<(Caller, Option<String>), CliEr
         let message = format!("cannot determine the caller's identity (sts:GetCallerIdentity): {}", error.summary());
         let error = CliError::new(Exit::Environment, message).code(Code::Caller);
         let sent = if error_class == Class::NotSent { Sent::Nothing } else { Sent::Reads };
-        // Whose they are is no matter where nobody was reached.
+        // The source of the credentials does not matter if no service was reached.
         let located = port.credentials().filter(|_| !nobody);
         let source = located.map(|located| format!("the credentials come from {located}"));
         let renewal = located.and_then(Located::renewal).filter(|_| error_class == Class::RefusedForAll);

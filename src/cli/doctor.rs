@@ -28,25 +28,25 @@ const NAMED: [&str; 6] = [
     "AWS_ROLE_ARN",
 ];
 
-/// Secrets: that they are set is said, what they are is not.
+/// Secrets: doctor reports that they are set, never their values.
 const SECRET: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// Below this the disk is noted: a hundred thousand rows need about 300 MB.
 const LITTLE_SPACE_BYTES: u64 = 500 * 1024 * 1024;
 
-/// Check the journal and the surroundings; --online asks AWS, too
+/// Check the journal and the environment; --online also asks AWS
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Ask the service: whose credentials these are, where requests go, whether key pairs can be listed
+    /// Also ask AWS whose credentials these are, and whether key pairs can be listed
     #[arg(long)]
     online: bool,
-    /// Region to ask [default: as the AWS configuration says]
+    /// Region to ask [default: from the AWS configuration]
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
     region: Option<String>,
-    /// Profile of the shared AWS configuration
+    /// Profile in the shared AWS configuration
     #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
     profile: Option<String>,
-    /// Time for obtaining credentials, e.g. from a program that waits for a touch [default: 2m]
+    /// Time limit for obtaining credentials, e.g. from a program that waits for a touch [default: 2m]
     #[arg(long, env = "KEYBATCH_CREDENTIALS_TIMEOUT", value_name = "TIME", value_parser = duration)]
     credentials_timeout: Option<Duration>,
     /// Address to use instead of the service's own
@@ -90,7 +90,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     Ok(if bad { Exit::Environment } else { Exit::Success })
 }
 
-/// Where credentials come from, as variables and files say; nobody is asked.
+/// Where credentials come from, according to variables and files; sends nothing.
 async fn credentials(args: &Args) -> Finding {
     match locate(args.profile.as_deref()).await {
         Ok(located) => finding("credentials", Health::Good, shown(&located.to_string())),
@@ -120,7 +120,7 @@ async fn service(mut options: AwsOptions, limit: Option<Duration>, ui: &Ui) -> V
         Err(error) => return failed(&network::config_error(&error)),
     };
     let mut findings = Vec::new();
-    // Nothing is asked at an address that must not be used.
+    // Send nothing to an address that must not be used.
     for service in [Service::Lightsail, Service::Sts] {
         if let Err(error) = port.address(service, &region).await {
             return failed(&network::config_error(&error));
@@ -156,12 +156,16 @@ fn journal_file(path: &Path) -> Vec<Finding> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return vec![finding("journal", Health::Note, format!("{shown} is not there yet; the first run makes it"))];
+            return vec![finding(
+                "journal",
+                Health::Note,
+                format!("{shown} does not exist yet; the first run creates it"),
+            )];
         }
         Err(error) => return vec![finding("journal", Health::Bad, format!("{shown}: {error}"))],
     };
     if !metadata.is_file() {
-        return vec![finding("journal", Health::Bad, format!("{shown} is no regular file"))];
+        return vec![finding("journal", Health::Bad, format!("{shown} is not a regular file"))];
     }
     let mut findings = vec![finding("journal", Health::Good, format!("{shown}, {} bytes", metadata.len()))];
     let mode = metadata.permissions().mode() & 0o777;
@@ -179,7 +183,7 @@ fn journal_file(path: &Path) -> Vec<Finding> {
     });
     let user = rustix::process::getuid().as_raw();
     if metadata.uid() != user {
-        let text = format!("the journal belongs to user {}, and this is user {user}", metadata.uid());
+        let text = format!("the journal belongs to user {}, but you are user {user}", metadata.uid());
         findings.push(finding("owner", Health::Note, text));
     }
     findings
@@ -198,7 +202,7 @@ fn disk(path: &Path) -> Vec<Finding> {
             let health = if free < LITTLE_SPACE_BYTES { Health::Note } else { Health::Good };
             vec![finding("disk", health, format!("local, {} MiB free", free / (1024 * 1024)))]
         }
-        Err(error) => vec![finding("disk", Health::Note, format!("its free space cannot be told: {error}"))],
+        Err(error) => vec![finding("disk", Health::Note, format!("cannot determine its free space: {error}"))],
     }
 }
 
@@ -213,7 +217,7 @@ async fn journal_content(path: &Path) -> Vec<Finding> {
             finding("sqlite", Health::Good, sqlite),
             finding("schema", Health::Good, format!("version {schema}, {entries} entries, {bytes} bytes in pages")),
         ],
-        Err(error) => vec![finding("content", Health::Bad, format!("{error}; `keybatch verify` tells more"))],
+        Err(error) => vec![finding("content", Health::Bad, format!("{error}; `keybatch verify` gives details"))],
     }
 }
 
@@ -235,7 +239,7 @@ async fn state(context: &Context) -> Vec<Finding> {
 
 /// Whether the journal has the entries that were seen of it before.
 async fn head(context: &Context) -> Vec<Finding> {
-    // What is wrong with a journal that cannot be opened is said elsewhere.
+    // Another check reports why a journal cannot be opened.
     let Ok(reader) = SqliteReader::open(&context.journal).await else { return Vec::new() };
     match rollback::findings(context, &reader).await {
         Ok(findings) => findings,
@@ -246,7 +250,7 @@ async fn head(context: &Context) -> Vec<Finding> {
     }
 }
 
-/// Whether a session could begin now. The lock is given up at once; where there is no lock file yet, none is made.
+/// Whether a session could begin now. The lock is released at once; a missing lock file is not created.
 fn lock(path: &Path) -> Vec<Finding> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -257,23 +261,27 @@ fn lock(path: &Path) -> Vec<Finding> {
         Ok(_) => vec![finding("lock", Health::Good, "free")],
         Err(JournalError::Locked { holder, .. }) => {
             let by = holder.map(|by| format!(": {by}")).unwrap_or_default();
-            vec![finding("lock", Health::Note, format!("another session is at work{by}"))]
+            vec![finding("lock", Health::Note, format!("another session holds it{by}"))]
         }
         Err(error) => vec![finding("lock", Health::Bad, error.to_string())],
     }
 }
 
 fn terminal(environment: &Environment) -> Vec<Finding> {
-    let word = |is: bool| if is { "a terminal" } else { "no terminal" };
+    let word = |is: bool| if is { "a terminal" } else { "not a terminal" };
     let text = format!(
-        "input is {}, output {}, talk {}",
+        "standard input is {}, standard output {}, standard error {}",
         word(environment.stdin_is_terminal),
         word(environment.stdout_is_terminal),
         word(environment.stderr_is_terminal)
     );
     let mut findings = vec![finding("terminal", Health::Good, text)];
     if !environment.stdin_is_terminal {
-        findings.push(finding("prompts", Health::Note, "nothing can be asked: `run` needs --yes or --confirm N"));
+        findings.push(finding(
+            "prompts",
+            Health::Note,
+            "keybatch cannot ask for a confirmation: pass --yes or --confirm N to `run`",
+        ));
     }
     findings
 }

@@ -30,7 +30,7 @@ const COLUMNS: [&str; 11] = [
     "created_at",
 ];
 
-/// Prints the plan in the form that was asked for.
+/// Prints the plan in the requested format.
 pub(super) async fn print(plan: &Plan, connection: &Connection, session: &Session<'_>) -> Result<(), CliError> {
     let context = session.context;
     match context.ui.format {

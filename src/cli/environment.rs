@@ -39,7 +39,7 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A variable that is set, be it empty.
+    /// A variable that is set, even if it is empty.
     #[must_use]
     pub fn set(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)

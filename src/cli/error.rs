@@ -149,7 +149,7 @@ impl Sent {
 /// The sentence of [`Sent::Nothing`].
 pub const NOTHING: &str = "nothing was sent";
 
-const MALFORMED: &str = "that may be damage, or a disk that cannot be read: `keybatch verify` tells which";
+const MALFORMED: &str = "the journal may be damaged, or the disk unreadable: `keybatch verify` determines which";
 
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> Self {
@@ -169,7 +169,7 @@ impl From<JournalError> for CliError {
         let it = Self::from_error(exit, &error).code(code);
         match &error {
             JournalError::Locked { .. } => {
-                it.hint("wait for the other session, or stop it with Ctrl-C: it exits in order and can be resumed")
+                it.hint("wait for the other session, or stop it with Ctrl-C: it stops cleanly and can be resumed")
             }
             JournalError::OldFormat { .. } => {
                 it.hint("move that file away, or name another journal with --journal or KEYBATCH_JOURNAL")

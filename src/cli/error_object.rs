@@ -1,4 +1,4 @@
-//! An error as programs see it: one `keybatch.error/1` object on standard output where JSON was asked for.
+//! An error as programs see it: one `keybatch.error/1` object on standard output if JSON was requested.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -100,7 +100,7 @@ fn dotted(code: &str) -> String {
     code.replace("::", ".")
 }
 
-/// The form that was asked for, where the arguments could not be understood.
+/// The requested format, if the arguments could not be parsed.
 pub(super) fn asked_format(arguments: &[OsString], environment: &Environment) -> Option<Format> {
     let words = || arguments.iter().filter_map(|argument| argument.to_str());
     let after = words().zip(words().skip(1)).filter(|(option, _)| *option == "--output").map(|(_, word)| word);

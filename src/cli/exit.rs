@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// How the program leaves.
+/// How the program exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Every row deleted, gone or absent; or the command simply succeeded.
@@ -67,7 +67,7 @@ const GRAVEST_FIRST: [Exit; 7] = [
 ];
 
 impl Exit {
-    /// Which of the two counts where both apply. The codes that are given only before any delete are final.
+    /// Which of the two counts if both apply. The codes that are given only before any delete are final.
     #[must_use]
     pub fn graver(self, other: Self) -> Self {
         let rank = |exit: Self| GRAVEST_FIRST.iter().position(|graver| *graver == exit);

@@ -13,16 +13,16 @@ use crate::audit::{ExportError, ExportFormat, export};
 use crate::domain::counted;
 use crate::journal::sqlite::SqliteReader;
 
-/// Write down what became of each row of a run
+/// Export what happened to each row of a run
 ///
-/// CSV (the default) continues the manifest's own columns. A cell that a spreadsheet would take for a formula gets an apostrophe
-/// before it, and so does one that begins with an apostrophe: take one away from each to have what was there.
+/// CSV (the default) adds columns to those of the manifest. A cell that a spreadsheet would take for a formula gets a leading
+/// apostrophe, as does one that begins with an apostrophe: remove one apostrophe to get the original value.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The run: its id, a unique beginning of it, or `latest`
+    /// The run: its id, a unique prefix of it (4 characters or more), or `latest`
     #[arg(value_name = "RUN")]
     run: String,
-    /// A new file to write to, instead of standard output
+    /// Write to this new file instead of standard output
     #[arg(short = 'o', long = "to", value_name = "FILE")]
     to: Option<PathBuf>,
 }
@@ -64,9 +64,9 @@ fn create(path: &Path) -> Result<std::fs::File, CliError> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
         let shown = path.display();
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return CliError::new(Exit::Usage, format!("{shown} exists already"))
+            return CliError::new(Exit::Usage, format!("{shown} already exists"))
                 .code(Code::FileExists)
-                .hint("name a file that does not");
+                .hint("name a file that does not exist yet");
         }
         CliError::from_error(Exit::Environment, &error).hint(format!("{shown} cannot be created"))
     })

@@ -1,13 +1,13 @@
 //! What a check of `doctor` finds.
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Health {
     /// As it should be.
     Good,
     /// Worth knowing.
     Note,
-    /// A run cannot succeed like this.
+    /// A run cannot succeed.
     Bad,
 }
 

@@ -1,5 +1,4 @@
-//! Requests of which nothing came back: for how long the service may still be handed them, and what other runs of the
-//! journal sent.
+//! Requests that got no answer: how long the service may still receive them, and what other runs of the journal sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,11 +13,11 @@ use crate::execute::OnWaiting;
 use crate::execute::ghost::{Ghosts, held_until};
 use crate::journal::JournalError;
 
-/// How many waiting key pairs are named; of further ones nothing is said.
+/// How many waiting key pairs are named; further ones are not reported.
 const NAMED: u64 = 5;
 
-/// No request can be under way to a service on this machine once its client has given it up, so nothing is waited for there
-/// unless the option says so.
+/// Once its client has given up a request to a service on this machine, the request cannot be under way any more, so there
+/// is no wait unless the option demands one.
 pub(super) fn settle_life(options: &SessionOptions, connection: &Connection, policy: &mut Policy) {
     if options.signature_life.is_none() && is_loopback(&connection.address) {
         policy.signature_life = Duration::ZERO;
@@ -62,10 +61,10 @@ pub(super) fn say_waiting(ui: Ui) -> OnWaiting {
         let before = said.fetch_add(1, Ordering::Relaxed);
         if before < NAMED {
             let (name, seconds) = (super::shown(name), left.as_secs() + 1);
-            let more = if before + 1 == NAMED { "; further ones are not listed" } else { "" };
+            let more = if before + 1 == NAMED { "; keybatch does not list further ones" } else { "" };
             ui.say(&format!(
-                "waiting {seconds} s before asking for {name} again: an earlier request without an answer may still be \
-                 delivered until then{more}"
+                "waiting {seconds} s before requesting the deletion of {name} again: an earlier request that got no answer may \
+                 still be delivered until then{more}"
             ));
         }
     })

@@ -55,7 +55,7 @@ const EXITS: &str = "Exit codes:
    2 usage, or no terminal to confirm on          8 journal locked by another session
    3 finished, some rows failed or were skipped   9 environment: credentials, region, endpoint, journal
    4 refused before any delete was sent          10 declined at the prompt
-   5 stopped, rows are left: resume it           11 this manifest's run is unfinished: resume it
+   5 stopped with rows left: resume it           11 this manifest's run is unfinished: resume it
                                                  12 stopped while planning: run it again";
 
 /// The command line with headings, examples and exit codes.

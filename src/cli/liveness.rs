@@ -1,10 +1,10 @@
-//! Whether anybody is at work on a run. The journal alone cannot say: what a killed process wrote last is `running`.
+//! Whether a session is working on a run. The journal alone cannot tell: a killed process leaves `running` behind.
 
 use std::path::Path;
 
 use crate::journal::{Lock, RunState};
 
-/// The word for a run that nobody works on although the journal has no end of its session.
+/// The word for a run whose session has no end in the journal although no process is working on it.
 pub(super) const INTERRUPTED: &str = "interrupted";
 
 /// The state of a run as commands say it.
@@ -20,18 +20,18 @@ impl Liveness {
         Self { is_free: Lock::is_held(journal) == Some(false) }
     }
 
-    /// `interrupted` for what the journal has as at work while nobody is.
+    /// `interrupted` for a run that the journal shows as active although no process is working on it.
     pub(super) fn state(self, stored: &str) -> &str {
         if self.is_free && RunState::from(stored).is_at_work() { INTERRUPTED } else { stored }
     }
 }
 
-/// The state of a run for a session that has the lock itself, so that no other works on it.
+/// The state of a run for a session that holds the lock itself, so no other session is working on it.
 pub(super) fn at_rest(stored: &RunState) -> &str {
     Liveness { is_free: true }.state(stored.as_str())
 }
 
-/// The command that goes on with a run in this state, as the journal has it.
+/// The command that continues a run in this state (as stored).
 pub(super) fn goes_on_with(stored: &str, run: &str) -> Option<String> {
     (RunState::from(stored) == RunState::Running).then(|| format!("keybatch resume {run}"))
 }

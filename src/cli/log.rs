@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const OUTCOMES: [&str; 8] =
     ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"];
 
-/// List the journal's entries, the newest last
+/// List the journal's entries, newest last
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   keybatch log -f latest                       follow a running batch
@@ -36,28 +36,28 @@ const OUTCOMES: [&str; 8] =
   keybatch log --name old-key                  everything about one key pair
   keybatch log --since 2h --outcome failed     what led to recent failures")]
 pub(super) struct Args {
-    /// Only those of this run: its id, a unique prefix of 4 characters or more, or `latest`
+    /// Only entries of this run: its id, a unique prefix of 4 characters or more, or `latest`
     #[arg(value_name = "RUN")]
     run: Option<String>,
-    /// Only those of this kind
+    /// Only entries of this kind
     #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(KINDS))]
     kind: Option<String>,
-    /// Only those of this row
+    /// Only entries of this row
     #[arg(long, value_name = "N", value_parser = count)]
     row: Option<u64>,
-    /// Only those of rows that name this key pair
+    /// Only entries of rows that name this key pair
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Only those of rows with this outcome
+    /// Only entries of rows with this outcome
     #[arg(long, value_name = "OUTCOME", value_parser = PossibleValuesParser::new(OUTCOMES))]
     outcome: Option<String>,
-    /// Only those since then: a time (2026-11-29T08:00:00Z), a day in UTC (2026-11-29), or how long ago (90m)
+    /// Only entries since a time (2026-11-29T08:00:00Z), a day in UTC (2026-11-29), or a duration ago (90m)
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Since>,
-    /// Only the last N of them; 0 for all
+    /// Only the last N entries; 0 for all
     #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 50, value_parser = |text: &str| count_between(text, 0, u32::MAX))]
     last: u32,
-    /// Go on with new entries as they come, until the run ends (without RUN: until interrupted)
+    /// Keep listing new entries until the run ends (without RUN: until interrupted)
     #[arg(short, long)]
     follow: bool,
 }
@@ -120,7 +120,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     }
     let mut lines = Lines { out: Out::begin(context)?, sandboxes, any: false };
     loop {
-        // Asked first: entries that come while the last ones are read are then read, too.
+        // Checked first, so that entries written while the last ones are read are still listed.
         let over = match run {
             Some(run) if args.follow => {
                 !reader.runs().await?.iter().any(|one| one.run == run && one.state == RunState::Running)
@@ -143,7 +143,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 }
 
 impl Args {
-    /// What is said where no entry was listed.
+    /// The message if no entry was listed.
     fn nothing(&self) -> String {
         let quoted = |name: &str, value: &String| format!("{name} {}", shown(value));
         let asked: Vec<String> = [
@@ -214,7 +214,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// Everything from `next` on that there is by now; gives where to go on.
+    /// Lists everything from `next` on that exists by now; returns where to continue.
     async fn all(&mut self, reader: &SqliteReader, filter: &EntryFilter, mut next: i64) -> Result<i64, CliError> {
         loop {
             let entries = reader.matching(filter, next, PAGE).await?;

@@ -41,14 +41,14 @@ impl Memory {
         {
             let journal = found.journal.unwrap_or_default();
             return Err(std::io::Error::other(format!(
-                "another session continued a copy of this journal, {}, as {} says",
+                "another session continued a copy of this journal, {}, according to {}",
                 shown(&journal),
                 shown(&found.file.to_string_lossy())
             )));
         }
         match remembering.heads.remember(head, &remembering.journal) {
             Ok(()) => remembering.last = head.clone(),
-            Err(error) => tracing::warn!(%error, "how long the journal is was not remembered"),
+            Err(error) => tracing::warn!(%error, "could not remember the journal's newest head"),
         }
         Ok(())
     }

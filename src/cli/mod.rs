@@ -1,4 +1,4 @@
-//! The command line: the only room that prints, reads the environment, or decides how the program leaves.
+//! The command line: the only room that prints, reads the environment, or decides how the program exits.
 //!
 //! One file a subcommand, each with an `Args` struct and one function. Arguments as typed are turned into settings as
 //! meant (`settings`) before anything acts on them.
@@ -85,13 +85,13 @@ struct Global {
     /// The journal [default: $XDG_DATA_HOME/keybatch/journal.db]
     #[arg(long, global = true, env = "KEYBATCH_JOURNAL", value_name = "PATH")]
     journal: Option<PathBuf>,
-    /// How data is put out on standard output
+    /// Format of data on standard output
     #[arg(long, global = true, env = "KEYBATCH_OUTPUT", value_name = "FORMAT")]
     output: Option<Format>,
-    /// Begin CSV with a byte order mark, by which spreadsheets know UTF-8
+    /// Begin CSV with a byte order mark, so that spreadsheets recognize UTF-8
     #[arg(long, global = true, env = "KEYBATCH_BOM")]
     bom: bool,
-    /// Say nothing but errors on standard error
+    /// Print only errors on standard error
     #[arg(short, long, global = true, env = "KEYBATCH_QUIET")]
     quiet: bool,
 }
@@ -124,7 +124,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     ui.bom = cli.global.bom;
     let Some(journal) = cli.global.journal.or_else(|| environment.default_journal()) else {
         ui.error(
-            &CliError::new(Exit::Usage, "there is no place for a journal: neither HOME nor XDG_DATA_HOME is set")
+            &CliError::new(Exit::Usage, "cannot determine where the journal is: neither HOME nor XDG_DATA_HOME is set")
                 .hint("name it with --journal or KEYBATCH_JOURNAL"),
         );
         return Exit::Usage;

@@ -59,7 +59,7 @@ pub(super) fn config_error(error: &AwsConfigError) -> CliError {
     let said = CliError::from_error(Exit::Environment, error).code(Code::Endpoint);
     let said = match error {
         AwsConfigError::NoAddress { settings, .. } if !settings.is_empty() => {
-            said.hint(format!("it follows from {}: unset what is not meant", settings.join(" and ")))
+            said.hint(format!("the setting comes from {}: unset what you do not intend", settings.join(" and ")))
         }
         AwsConfigError::NoAddress { .. } => said,
         AwsConfigError::SecretAddress { setting } => {
@@ -99,18 +99,18 @@ pub(super) fn hints_of(unreached: &Unreached) -> Vec<String> {
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
     match (hitch, proxy) {
         (hitch, _) if hitch.is_tls() => vec![
-            "the certificates that are trusted come from AWS_CA_BUNDLE, else ca_bundle of the profile, else SSL_CERT_FILE \
-             and SSL_CERT_DIR, else the system"
+            "trusted certificates come from AWS_CA_BUNDLE, otherwise from ca_bundle of the profile, otherwise from \
+             SSL_CERT_FILE and SSL_CERT_DIR, otherwise from the system"
                 .to_owned(),
-            "where a proxy or a private endpoint has a certificate of its own, name its issuer there; `keybatch doctor` \
-             shows what is set"
+            "if a proxy or a private endpoint has a certificate of its own, add its issuer there; `keybatch doctor` shows \
+             what is set"
                 .to_owned(),
         ],
         (Hitch::ProxyWantsUser, Some(proxy)) => {
-            vec![format!("name them in {}: http://USER:PASSWORD@HOST:PORT", proxy.variable)]
+            vec![format!("put the user and password for the proxy in {}: http://USER:PASSWORD@HOST:PORT", proxy.variable)]
         }
         (_, Some(proxy)) if proxy.address.starts_with("socks") => {
-            vec![format!("{} names a SOCKS proxy, and the AWS SDK can only use HTTP proxies", proxy.variable)]
+            vec![format!("{} names a SOCKS proxy, but the AWS SDK can only use HTTP proxies", proxy.variable)]
         }
         (_, Some(proxy)) => {
             let variable = &proxy.variable;
@@ -121,12 +121,12 @@ pub(super) fn hints_of(unreached: &Unreached) -> Vec<String> {
             match (setting, hitch) {
                 (Some(setting), _) => hints.push(format!("check {setting}")),
                 (None, Hitch::NotResolved) => hints.push(format!(
-                    "check that Lightsail has the region {region} (aws lightsail get-regions lists them), and the network"
+                    "check the network, and that Lightsail has the region {region} (aws lightsail get-regions lists them)"
                 )),
                 (None, _) => {}
             }
             if setting.is_none() {
-                hints.push("where a proxy leads out of the network, name it in HTTPS_PROXY".to_owned());
+                hints.push("if this network needs a proxy, set HTTPS_PROXY".to_owned());
             }
             hints
         }

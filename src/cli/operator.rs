@@ -1,4 +1,4 @@
-//! Who runs the program: what the operating system says, and beside it what the surroundings claim.
+//! Who runs the program: what the operating system says, and separately what the environment claims.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const NO_LOGIN: u32 = u32::MAX;
 /// Characters of a claim that are kept.
 const CLAIM_CHARS: usize = 256;
 
-/// Variables by which programs and pipelines say who asked, or from where. Anybody can set them.
+/// Variables in which programs and pipelines say who started them, or where. Anybody can set them.
 const CLAIMS: [&str; 19] = [
     "SUDO_USER",
     "DOAS_USER",
@@ -51,7 +51,7 @@ pub(super) fn login_uid() -> Option<u32> {
     text.trim().parse().ok().filter(|uid| *uid != NO_LOGIN)
 }
 
-/// What the surroundings claim, by variable; `GITHUB_RUN_URL` is made from three.
+/// What the environment claims, by variable; `GITHUB_RUN_URL` is made from three.
 pub(super) fn claims(environment: &Environment) -> BTreeMap<String, String> {
     let mut claims: BTreeMap<_, _> =
         CLAIMS.into_iter().filter_map(|name| Some((name.to_owned(), bounded(environment.variable(name)?)))).collect();

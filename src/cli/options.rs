@@ -17,56 +17,56 @@ use crate::manifest::secret_in;
 /// Settings of a session.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct SessionOptions {
-    /// Cap on requests per second and region: 5/s, 30/m, unlimited [default: learned]
+    /// Maximum rate of requests in each region: 5/s, 30/m, 100/h or unlimited [default: learned]
     #[arg(long, env = "KEYBATCH_RATE", value_name = "RATE", value_parser = rate)]
     pub(super) rate: Option<String>,
-    /// Deletes in flight at once, over all regions [default: 8]
+    /// Maximum number of deletes in flight, across all regions [default: 8]
     #[arg(long, env = "KEYBATCH_CONCURRENCY", value_name = "N", value_parser = |text: &str| count_between(text, 1, 1024))]
     pub(super) concurrency: Option<u32>,
-    /// Attempts a key pair, over all sessions; throttled ones do not count [default: 5]
+    /// Maximum number of attempts per key pair, across all sessions; throttled ones do not count [default: 5]
     #[arg(long, env = "KEYBATCH_MAX_ATTEMPTS", value_name = "N", value_parser = |text: &str| count_between(text, 1, 1000))]
     pub(super) max_attempts: Option<u32>,
-    /// Time for one attempt [default: 15s]
+    /// Time limit for one attempt [default: 15s]
     #[arg(long, env = "KEYBATCH_ATTEMPT_TIMEOUT", value_name = "TIME", value_parser = duration)]
     pub(super) attempt_timeout: Option<Duration>,
-    /// Time for settling a lost answer by looking [default: 2m]
+    /// Time limit for determining, by reading, what a request without an answer did [default: 2m]
     #[arg(long, env = "KEYBATCH_SETTLE_TIMEOUT", value_name = "TIME", value_parser = duration)]
     pub(super) settle_timeout: Option<Duration>,
-    /// Time for an operation that is not terminal at once [default: 5m]
+    /// Time limit for an operation that does not complete at once [default: 5m]
     #[arg(long, env = "KEYBATCH_OPERATION_TIMEOUT", value_name = "TIME", value_parser = duration)]
     pub(super) operation_timeout: Option<Duration>,
-    /// Age at which an observation must be renewed before a delete rests on it [default: 15m]
+    /// Read a key pair again before deleting it if it was last read longer ago than this [default: 15m]
     #[arg(long, env = "KEYBATCH_MAX_OBSERVATION_AGE", value_name = "TIME", value_parser = duration)]
     pub(super) max_observation_age: Option<Duration>,
-    /// Time for which the service accepts a request of which nothing came back; no other one follows before [default: 5m, 0 for
-    /// a loopback address]
+    /// How long the service may still accept a request that got no answer; keybatch sends no other one for that key pair
+    /// before then [default: 5m, 0 for a loopback address]
     #[arg(long, env = "KEYBATCH_SIGNATURE_LIFE", value_name = "TIME", value_parser = duration_or_none)]
     pub(super) signature_life: Option<Duration>,
-    /// Stop after this session has asked for so many key pairs
+    /// Stop after requesting N deletions in this session
     #[arg(long, env = "KEYBATCH_MAX_DELETES", value_name = "N", value_parser = count)]
     pub(super) max_deletes: Option<u64>,
-    /// Stop when so many rows (or per cent of the plan's) failed or are in doubt in this session
+    /// Stop when N rows (or P% of the plan's deletions) have failed or are in doubt in this session
     #[arg(long, env = "KEYBATCH_MAX_FAILURES", value_name = "N|P%")]
     pub(super) max_failures: Option<MaxFailures>,
     /// Stop after this time
     #[arg(long, env = "KEYBATCH_MAX_DURATION", value_name = "TIME", value_parser = duration)]
     pub(super) max_duration: Option<Duration>,
-    /// Time to settle what is in flight after a signal; then exit at once [default: 60s]
+    /// Time limit for settling requests in flight after a signal [default: 60s]
     #[arg(long, env = "KEYBATCH_DRAIN_TIMEOUT", value_name = "TIME", value_parser = duration)]
     pub(super) drain_timeout: Option<Duration>,
-    /// Profile of the shared AWS configuration
+    /// Profile in the shared AWS configuration
     #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
     pub(super) profile: Option<String>,
-    /// Time for obtaining credentials, e.g. from a program that waits for a touch [default: 2m]
+    /// Time limit for obtaining credentials, e.g. from a program that waits for a touch [default: 2m]
     #[arg(long, env = "KEYBATCH_CREDENTIALS_TIMEOUT", value_name = "TIME", value_parser = duration)]
     pub(super) credentials_timeout: Option<Duration>,
     /// Address to use instead of the service's own
     #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
     pub(super) endpoint_url: Option<String>,
-    /// Refuse to work on any other account
+    /// Refuse to work in any other account
     #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID")]
     pub(super) expect_account: Option<String>,
-    /// Why, for the journal
+    /// Reason, for the journal
     #[arg(long, env = "KEYBATCH_REASON", value_name = "TEXT")]
     pub(super) reason: Option<String>,
     /// Ticket, for the journal
@@ -75,19 +75,19 @@ pub(super) struct SessionOptions {
     /// Region of the configuration; an option of each command, since it means something else to each.
     #[arg(skip)]
     pub(super) region: Option<String>,
-    /// Append each checkpoint to this file, as later sessions of the run do; keep it beyond this machine's reach
+    /// Append each checkpoint to this file, also in later sessions of the run; keep it beyond this machine's reach
     #[arg(long, env = "KEYBATCH_CHECKPOINT_TO", value_name = "FILE")]
     pub(super) checkpoint_to: Option<PathBuf>,
 }
 
-/// Refuses what must not stay in a journal for ever. The value is neither shown nor kept.
+/// Refuses a secret, which the journal would keep forever. The value is neither shown nor kept.
 pub(super) fn refuse_secret(flag: &str, said: Option<&str>) -> Result<(), CliError> {
     match said.and_then(secret_in) {
         None => Ok(()),
         Some(secret) => {
-            Err(CliError::new(Exit::Usage, format!("{flag} holds {secret}, and the journal keeps it for ever"))
+            Err(CliError::new(Exit::Usage, format!("{flag} contains {secret}, and the journal would keep it forever"))
                 .sent(Sent::Nothing)
-                .hint("say it without the secret; one that was typed on a command line should be revoked"))
+                .hint("remove the secret from the text, and revoke it: command lines are not private"))
         }
     }
 }
@@ -107,7 +107,7 @@ impl SessionOptions {
         };
         let account = self.expect_account.as_deref();
         if account.is_some_and(|id| id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit())) {
-            return Err(CliError::new(Exit::Usage, "--expect-account needs the twelve digits of an account"));
+            return Err(CliError::new(Exit::Usage, "--expect-account needs an account id of twelve digits"));
         }
         refuse_secret("--reason", self.reason.as_deref())?;
         refuse_secret("--ticket", self.ticket.as_deref())?;
@@ -119,7 +119,7 @@ impl SessionOptions {
         self.drain_timeout.unwrap_or(DRAIN_TIMEOUT)
     }
 
-    /// Another session, which may begin in another directory, is to find the file of checkpoints.
+    /// Later sessions may start in another directory and must find the file of checkpoints.
     pub(super) fn make_absolute(&mut self) {
         if let Some(path) = &mut self.checkpoint_to
             && let Ok(absolute) = std::path::absolute(&*path)
@@ -133,7 +133,7 @@ impl SessionOptions {
         Limits { max_deletes: self.max_deletes, max_failures: self.max_failures.map(|most| most.rows(deletes)) }
     }
 
-    /// The settings by name, for the journal. No secret is among them: none is ever taken as an option.
+    /// The settings by name, for the journal. There are no secrets among them: no option takes one.
     pub(super) fn named(&self, policy: &Policy) -> BTreeMap<String, String> {
         let mut named = BTreeMap::new();
         let mut put = |name: &str, value: Option<String>| {

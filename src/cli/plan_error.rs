@@ -17,10 +17,10 @@ pub(super) fn plan_error(error: &PlanError) -> CliError {
         }
         PlanError::Foreign { .. } => CliError::from_error(Exit::Environment, error)
             .code(Code::Endpoint)
-            .hint("AWS_ENDPOINT_URL redirects all services, AWS_ENDPOINT_URL_LIGHTSAIL and _STS one each"),
+            .hint("AWS_ENDPOINT_URL redirects every service; AWS_ENDPOINT_URL_LIGHTSAIL and AWS_ENDPOINT_URL_STS redirect one each"),
         PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)
             .code(Code::Permission)
-            .hint(format!("the credentials need the IAM action {action}")),
+            .hint(format!("grant the credentials the IAM action {action}")),
         PlanError::Unreadable { error: Some(answer), .. } => {
             let said = CliError::from_error(Exit::Environment, error).code(Code::Service);
             network::hints(answer).into_iter().fold(said, CliError::hint)

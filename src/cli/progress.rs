@@ -1,4 +1,4 @@
-//! How a run goes on, on standard error: a bar with counts, rate and time left on a terminal, plain lines elsewhere.
+//! The progress of a run, on standard error: a bar with counts, rate and time left on a terminal, plain lines elsewhere.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use super::ui::{Ui, grouped};
 use crate::domain::Outcome;
 use crate::plan::Tally;
 
-/// How often a plain line is written. Seldom enough for a log, often enough to see that it lives.
+/// How often a plain line is written: seldom enough for a log, often enough to show that the run is alive.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// How often a bar is drawn anew at most.
+/// How often a bar is redrawn at most.
 const BAR_HZ: u8 = 10;
 
 /// How often what a bar says of planning is looked up.
@@ -96,7 +96,7 @@ impl Progress {
         parts.join(", ")
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -104,7 +104,7 @@ impl Progress {
     }
 }
 
-/// How planning goes on, which only reads and can take as long: a service gives few key pairs with each answer.
+/// The progress of planning, which only reads but can take long: the service returns few key pairs with each answer.
 #[derive(Debug)]
 pub(super) struct Planning {
     tally: Arc<Tally>,

@@ -5,13 +5,13 @@ use super::{CliError, Code, Context, Exit};
 use crate::audit::{StatementError, single_query};
 use crate::journal::sqlite::{Cell, SqliteReader, Visitor};
 
-/// Ask the journal in SQL
+/// Query the journal in SQL
 ///
-/// The views are runs, intents, attempts, operations, errors, approvals, overrides, checkpoints and entries. Nothing can
-/// be changed.
+/// The views are runs, intents, attempts, operations, errors, approvals, overrides, checkpoints and entries. A query
+/// cannot change anything.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// One SELECT
+    /// One SELECT statement
     #[arg(value_name = "SQL")]
     statement: String,
 }

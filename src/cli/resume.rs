@@ -1,4 +1,4 @@
-//! `keybatch resume`: go on with a run, without guessing.
+//! `keybatch resume`: continue a run, without guessing.
 
 use super::again::only_unfinished;
 use super::closer::Closer;
@@ -16,13 +16,13 @@ use crate::domain::Policy;
 use crate::journal::RunState;
 use crate::journal::sqlite::RunRecord;
 
-/// Go on with a run that was stopped or killed
+/// Continue a run that was stopped or killed
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A run's id, a unique prefix of it, or latest [default: the only unfinished run; a real one before rehearsals]
+    /// A run's id, a unique prefix of it, or latest [default: the only unfinished run; real runs come before rehearsals]
     #[arg(value_name = "RUN")]
     run: Option<String>,
-    /// Region to ask for the caller's identity [default: as the AWS configuration says]
+    /// Region in which to ask for the caller's identity [default: from the AWS configuration]
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
     region: Option<String>,
     #[command(flatten)]
@@ -41,9 +41,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let began = tokio::time::Instant::now();
     let signals = Signals::listen(context.ui.clone(), args.options.drain())
         .map_err(|error| CliError::from_error(Exit::Unexpected, &error).sent(Sent::Nothing))?;
-    // That it cannot be looked for does not mean that it is not there.
+    // A journal that cannot be accessed may exist all the same.
     let there = context.journal.try_exists().map_err(|error| {
-        let message = format!("the journal {} cannot be looked for: {error}", context.journal.display());
+        let message = format!("cannot access the journal {}: {error}", context.journal.display());
         CliError::new(Exit::Environment, message).code(Code::JournalUnusable).sent(Sent::Nothing)
     })?;
     if !there {
@@ -61,9 +61,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         go_on(&args, context, signals.clone(), open, began).await
     };
     let ended = tokio::select! {
-        // Once the run goes on, it says by itself what was sent.
+        // Once the run continues, its own error says what was sent.
         result = went_on => result.map_err(|error| error.sent(Sent::Reads)),
-        // And it listens to signals by itself.
+        // From then on the run itself handles signals.
         () = signals.before_a_session() => {
             context.ui.say("stopped by a signal: nothing was sent");
             let stopped_by = Some(StopWord::Signal);
@@ -74,7 +74,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     ended
 }
 
-/// A run is named, and there is no journal.
+/// The error for a named run if there is no journal.
 pub(super) fn missing_journal(run: &str) -> CliError {
     CliError::new(Exit::Usage, format!("there is no run {}: there is no journal yet", super::shown(run)))
         .code(Code::RunUnknown)

@@ -1,7 +1,7 @@
-//! Whether a journal may go on (I12): not where it is older than one that this machine or the file of checkpoints has seen,
-//! nor where it went another way. And what a session remembers of its journal for the sessions after it.
+//! Whether a session may continue a journal (I12): not if it is older than one that this machine or the file of checkpoints
+//! has seen, and not if it has diverged from it. And what a session remembers of its journal for later sessions.
 //!
-//! It guards against accidents, such as a backup that was put back; against people, `verify` does.
+//! This guards against accidents, such as a restored backup; `verify` guards against people.
 
 use std::path::{Path, PathBuf};
 
@@ -23,10 +23,10 @@ use crate::journal::sqlite::SqliteReader;
 /// What the operator says about a journal that lost entries.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct RollbackOptions {
-    /// Continue a journal that lost entries; rows without an outcome are settled by looking before anything is sent
+    /// Continue with a journal that lost entries; each row without an outcome is read before anything is sent
     #[arg(long, requires = "because")]
     pub(super) accept_rollback: bool,
-    /// Why, for the journal; with --accept-rollback
+    /// Reason, for the journal; required by --accept-rollback
     #[arg(long, value_name = "TEXT", requires = "accept_rollback", value_parser = NonEmptyStringValueParser::new())]
     pub(super) because: Option<String>,
 }
@@ -37,7 +37,7 @@ struct Known {
     head: Checkpoint,
     /// The file that says so.
     file: PathBuf,
-    /// Where the journal was that had it; unknown to a file of checkpoints.
+    /// Where the journal with this head was; a file of checkpoints does not say.
     journal: Option<String>,
 }
 
@@ -57,11 +57,11 @@ pub(super) async fn admit(
     options: &RollbackOptions,
 ) -> Result<Option<OverrideUsed>, CliError> {
     let Compared { known: _, missing, unusable } = compare(context, reader, checkpoint_to).await?;
-    // It guards against accidents, so what cannot be compared is no reason not to work.
+    // This guards against accidents, so a head that cannot be compared does not stop the session.
     unusable.iter().for_each(|why| context.ui.say(&format!("warning: {}", shown(why))));
     if missing.is_empty() {
         if options.accept_rollback {
-            context.ui.say("--accept-rollback was not needed: the journal lacks nothing that is known of it");
+            context.ui.say("--accept-rollback was not needed: the journal has all entries that are known of it");
         }
         return Ok(None);
     }
@@ -135,12 +135,12 @@ async fn files(reader: &SqliteReader, named: Option<&Path>) -> Result<Vec<PathBu
     Ok(files)
 }
 
-/// What is said once it is recorded.
+/// The message once it is recorded.
 pub(super) fn accepted(used: &OverrideUsed) -> String {
     let most = used.lost.iter().map(|lost| lost.size).max().unwrap_or_default();
     format!(
-        "accepted: the journal goes on without the newer one of {most} entries; each row without an outcome is settled by \
-         looking"
+        "accepted: the journal continues without the newer one of {most} entries; keybatch settles each row without an \
+         outcome by reading"
     )
 }
 
@@ -150,18 +150,20 @@ fn remembered(context: &Context, id: &str) -> Result<Option<Known>, String> {
     match heads.read(id) {
         Ok(found) => Ok(found.map(|found| Known { head: found.head, file: found.file, journal: found.journal })),
         Err(HeadsError::NotOurs { .. }) => Ok(None),
-        Err(error @ HeadsError::Damaged { .. }) => Err(format!("{error}: it is not compared with, {REPLACED}")),
+        Err(error @ HeadsError::Damaged { .. }) => {
+            Err(format!("{error}: the journal was not compared with it, {REPLACED}"))
+        }
         Err(error) => Err(format!("{error}: whether the journal was rolled back cannot be determined from it")),
     }
 }
 
-/// What becomes of a file that holds no head.
-const REPLACED: &str = "and the next session that is no rehearsal replaces it; it may be deleted";
+/// What happens to a file that holds no head.
+const REPLACED: &str = "and the next session that is not a rehearsal replaces it; you may delete it";
 
 /// The newest records of this journal in the file of checkpoints.
 fn in_file(path: &Path, id: &str) -> Result<Vec<Known>, String> {
     let Newest { last, largest } = newest(path, id)
-        .map_err(|error| format!("the checkpoints in {} cannot be compared with: {error}", path.display()))?;
+        .map_err(|error| format!("cannot compare the journal with the checkpoints in {}: {error}", path.display()))?;
     // Both are the same, but where files were put together or a journal went on that was forked.
     let largest = largest.filter(|largest| last.as_ref() != Some(largest));
     let known = |head| Known { head, file: path.to_owned(), journal: None };
@@ -196,7 +198,7 @@ fn refusal(journal: &Path, entries: u64, missing: &[Known]) -> CliError {
     let most = missing.first().map_or(0, |known| known.head.size);
     let (code, message) = if most > entries {
         let message = format!(
-            "the journal {path} was rolled back: it has {entries} entries, and a newer one with {most} entries is known"
+            "the journal {path} was rolled back: it has {entries} entries, but a newer one with {most} entries is known"
         );
         (Code::JournalRolledBack, message)
     } else {
@@ -217,8 +219,8 @@ fn refusal(journal: &Path, entries: u64, missing: &[Known]) -> CliError {
         .hint(UNCHANGED)
         .hint("put the newer journal back, together with its -wal file if it has one, and run the same command again")
         .hint(
-            "if it is lost for good: --accept-rollback --because TEXT goes on with this one, and settles each row without \
-             an outcome by looking",
+            "if it is lost for good: --accept-rollback --because TEXT continues with this one, and settles each row without \
+             an outcome by reading",
         )
 }
 

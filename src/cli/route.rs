@@ -11,7 +11,7 @@ use crate::lightsail::proxy::Proxies;
 use crate::lightsail::service::Service;
 use crate::lightsail::trust::Bundle;
 
-/// The region that addresses are shown for where none is configured.
+/// The region for which addresses are shown if none is configured.
 const EXAMPLE_REGION: &str = "us-east-1";
 
 /// All of it.
@@ -28,7 +28,8 @@ async fn region(options: &AwsOptions) -> (Option<String>, Vec<Finding>) {
     match region_of_settings(options).await {
         Err(error) => (None, vec![finding("region", Health::Bad, said(&error))]),
         Ok(None) => {
-            let text = "no region is configured: each row needs one, or the instance's metadata service is asked";
+            let text =
+                "no region is configured: each row must name one, or keybatch asks the instance's metadata service";
             (None, vec![finding("region", Health::Note, text)])
         }
         Ok(Some(region)) => {
@@ -42,7 +43,7 @@ async fn region(options: &AwsOptions) -> (Option<String>, Vec<Finding>) {
     }
 }
 
-/// One line that is true: where requests of both services go, as the SDK resolves it.
+/// Where requests to both services really go, as the SDK resolves it, in one line.
 async fn addresses(options: &AwsOptions, region: Option<&str>) -> (Vec<Address>, Option<Finding>) {
     let resolved = async {
         let port = AwsLightsail::load(options).await?;
@@ -97,7 +98,7 @@ fn proxies(proxies: &Proxies, addresses: &[Address]) -> Vec<Finding> {
         let name = address.service.name();
         let text = match address.url.parse().ok().and_then(|uri| proxies.of(&uri)) {
             Some(proxy) => format!("requests to {name} go through {proxy}"),
-            None => format!("requests to {name} go through no proxy"),
+            None => format!("requests to {name} use no proxy"),
         };
         findings.push(finding("proxy", Health::Note, text));
     }
@@ -111,7 +112,7 @@ async fn certificates(options: &AwsOptions) -> Vec<Finding> {
     };
     let counts = match trusted_bundle(options).await {
         Ok(Some(bundle)) => {
-            findings.push(finding("certificates", Health::Note, format!("trusted are only {}", shown(&bundle))));
+            findings.push(finding("certificates", Health::Note, format!("only {} are trusted", shown(&bundle))));
             true
         }
         Ok(None) => false,
@@ -122,8 +123,11 @@ async fn certificates(options: &AwsOptions) -> Vec<Finding> {
     };
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         if let Some(path) = options.variables.get(name) {
-            let used =
-                if counts { "not used beside the above" } else { "trusted instead of the system's certificates" };
+            let used = if counts {
+                "not used, because of the setting above"
+            } else {
+                "trusted instead of the system's certificates"
+            };
             findings.push(finding("certificates", Health::Note, format!("{name} is {path}: {used}")));
         }
     }

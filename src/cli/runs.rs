@@ -12,11 +12,11 @@ use crate::domain::parse_time;
 use crate::journal::JournalError;
 use crate::journal::sqlite::{Cell, SqliteReader};
 
-/// The columns of the view that people see as one, "outcomes".
+/// The columns of the view that people see as one column, "outcomes".
 const OUTCOMES: [&str; 8] =
     ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"];
 
-/// List the runs in the journal, the newest first
+/// List the runs in the journal, newest first
 ///
 /// Refer to a run by a unique prefix of its id (4 characters or more) or by `latest`.
 #[derive(Debug, clap::Args)]
@@ -25,19 +25,19 @@ const OUTCOMES: [&str; 8] =
   keybatch runs --ticket OPS-17 --real   real runs for a ticket
   keybatch runs --output json            everything about each run")]
 pub(super) struct Args {
-    /// Only those in this state
+    /// Only runs in this state
     #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(STATES))]
     state: Option<String>,
-    /// Only those for this ticket
+    /// Only runs for this ticket
     #[arg(long, value_name = "ID")]
     ticket: Option<String>,
-    /// Only those whose operator (user@host) contains this text
+    /// Only runs whose operator (user@host) contains this text
     #[arg(long, value_name = "TEXT")]
     operator: Option<String>,
-    /// Only real runs, no rehearsals
+    /// Only real runs, not rehearsals
     #[arg(long)]
     real: bool,
-    /// Only the newest N of them
+    /// Only the newest N runs
     #[arg(short = 'n', long = "last", value_name = "N")]
     last: Option<usize>,
 }
@@ -70,7 +70,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     };
     let interrupted = name_interrupted(&names, &mut rows, Liveness::of(&context.journal));
     for command in &interrupted {
-        context.ui.talk(format!("interrupted: no session works on it; go on with: {command}"));
+        context.ui.talk(format!("interrupted: no session is working on it; continue with: {command}"));
     }
     rows.retain(|row| args.admits(&names, row));
     rows.reverse();
@@ -88,7 +88,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         return Ok(Exit::Success);
     }
     if rows.is_empty() {
-        context.ui.talk("there are no such runs in the journal yet");
+        context.ui.talk("the journal has no such runs");
         return Ok(Exit::Success);
     }
     let short: HashMap<String, String> = ids.iter().map(ToString::to_string).zip(short(&ids)).collect();
@@ -119,8 +119,8 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     Ok(Exit::Success)
 }
 
-/// Gives the runs that nobody works on although their session has no end the state that commands have for it; those of them that
-/// can be resumed.
+/// Marks runs whose session has no end, but that no process is working on, as interrupted; returns the commands that continue
+/// them.
 fn name_interrupted(names: &[String], rows: &mut [Vec<Cell>], liveness: Liveness) -> Vec<String> {
     let column = |name: &str| names.iter().position(|known| known == name);
     let (Some(state), Some(id)) = (column("state"), column("run_id")) else { return Vec::new() };

@@ -19,7 +19,7 @@ pub(super) struct Args {
     /// Loopback address to listen on; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Keep the world and its record in this directory, and take them up again from there
+    /// Keep the world and its record in this directory, and continue from there the next time
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     } else {
         context.ui.data(&format!("{}\n", serde_json::json!({"url": url, "world": sandbox.world_id()})))?;
     }
-    context.ui.talk(format!("sandbox {} serves on {url}; stop it with Ctrl-C", sandbox.world_id()));
+    context.ui.talk(format!("sandbox {} is serving on {url}; stop it with Ctrl-C", sandbox.world_id()));
     context.ui.talk(format!("  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=SANDBOX AWS_SECRET_ACCESS_KEY=none"));
     signals.first.cancelled().await;
     sandbox.stop().await;

@@ -6,8 +6,8 @@ use super::exit::Exit;
 use super::summary::Summary;
 use super::{Context, Format};
 
-/// Says how it ended: an object for programs, a line for people. Gives how the program exits: that nobody reads it changes
-/// nothing, and an object that could not be written whole is no success.
+/// Reports how it ended: an object for programs, a line for people. Returns the exit code: a closed pipe does not change it,
+/// but an object that could not be written completely is no success.
 #[must_use]
 pub(super) fn say(context: &Context, summary: &Summary) -> Exit {
     say_to_people(context, summary);
@@ -15,7 +15,7 @@ pub(super) fn say(context: &Context, summary: &Summary) -> Exit {
     if context.ui.format == Format::Table {
         return exit;
     }
-    // One object, in whichever form data is asked for.
+    // One object, whichever format was requested.
     match context.ui.data(&format!("{}\n", crate::audit::json_text(&summary.object(exit)))) {
         Ok(()) => exit,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,

@@ -24,7 +24,7 @@ pub(super) fn directory(context: &Context) -> Result<PathBuf, CliError> {
     }
     let tried = candidates.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let message = format!("there is no directory for scratch files: none of these can be written: {tried}");
-    Err(CliError::new(Exit::Environment, message).hint("set TMPDIR to a directory that can be written"))
+    Err(CliError::new(Exit::Environment, message).hint("set TMPDIR to a writable directory"))
 }
 
 /// Found out by making a file: permissions alone say nothing of a file system that takes none, or of a superuser.
@@ -45,8 +45,8 @@ impl Scratch {
     pub(super) fn create(context: &Context) -> Result<Self, CliError> {
         let path = directory(context)?.join(format!("keybatch-dry-run-{}", Uuid::new_v4()));
         std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| {
-            let message = format!("the scratch directory {} cannot be made: {error}", path.display());
-            CliError::new(Exit::Environment, message).hint("set TMPDIR to a directory that can be written")
+            let message = format!("cannot create the scratch directory {}: {error}", path.display());
+            CliError::new(Exit::Environment, message).hint("set TMPDIR to a writable directory")
         })?;
         Ok(Self(path))
     }

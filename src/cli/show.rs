@@ -83,12 +83,12 @@ impl From<RowError> for CliError {
     }
 }
 
-/// What everything about a rehearsal begins with.
+/// The label before everything about a rehearsal.
 pub(super) fn sandbox_label(run: &RunRecord) -> &'static str {
     if run.sandbox { "SANDBOX " } else { "" }
 }
 
-/// Says of a run that nobody works on although its session has no end that it is interrupted, and what goes on with it.
+/// Shows a run whose session has no end, but that no process is working on, as interrupted, with the command to continue it.
 fn name_interrupted(facts: &mut RunFacts, context: &Context) {
     let stored = facts.state.clone();
     let said = Liveness::of(&context.journal).state(&stored);
@@ -102,7 +102,7 @@ fn name_interrupted(facts: &mut RunFacts, context: &Context) {
         }
     }
     if let Some(command) = goes_on_with(&stored, &facts.run) {
-        context.ui.talk(format!("interrupted: no session works on it; go on with: {command}"));
+        context.ui.talk(format!("interrupted: no session is working on it; continue with: {command}"));
     }
 }
 
@@ -235,7 +235,7 @@ fn not_deleted(facts: &RunFacts, ui: &Ui, out: &mut String) {
     if facts.not_deleted.is_empty() {
         return;
     }
-    let _ = writeln!(out, "other outcomes than deleted");
+    let _ = writeln!(out, "outcomes other than deleted");
     for (index, row) in facts.not_deleted.iter().enumerate() {
         let detail = row.detail.as_deref().map(|detail| format!(": {}", shown(detail))).unwrap_or_default();
         let outcome = ui.painted(&row.outcome, &row.outcome.replace('_', " "));

@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGHUP: the first asks to stop in order, a second one that is meant exits at once.
+//! SIGINT, SIGTERM and SIGHUP: the first one stops the session cleanly, a deliberate second one exits at once.
 //!
 //! One Ctrl-C often arrives twice: from the terminal and from a wrapper, or as SIGINT and then SIGTERM from a pipeline that
 //! is cancelled. [`hurries`] says which signals count as a second one.
@@ -34,8 +34,8 @@ enum Ask {
 
 /// Whether the signal `ask`, at the time `at`, is to exit at once, after those `before` it.
 ///
-/// Nothing counts within two seconds of the first. After that a Ctrl-C counts whatever came before it, and any signal counts that
-/// is repeated after two seconds. SIGTERM after SIGINT is a supervisor's next step, and SIGHUP after another is a terminal that is
+/// No signal counts within two seconds of the first. After that, Ctrl-C always counts, and so does any signal that is repeated
+/// after two seconds. SIGTERM after SIGINT is a supervisor's next step, and SIGHUP after another is a terminal that is
 /// closed: they change nothing.
 fn hurries(before: &[(Ask, Duration)], ask: Ask, at: Duration) -> bool {
     let Some((_, first)) = before.first() else { return false };
@@ -51,7 +51,7 @@ fn hurries(before: &[(Ask, Duration)], ask: Ask, at: Duration) -> bool {
     }
 }
 
-/// What signals have asked for so far.
+/// What the signals so far have requested.
 #[derive(Debug, Clone)]
 pub(super) struct Signals {
     /// Cancelled by the first.
@@ -111,8 +111,8 @@ impl Signals {
         self.first.cancel();
         if let Some(control) = &*self.control.lock().unwrap_or_else(PoisonError::into_inner) {
             ui.say(&format!(
-                "stopping: nothing new is sent, and requests in flight are settled, for {} s at most; press Ctrl-C again to \
-                 exit at once",
+                "stopping: keybatch sends nothing new and settles the requests in flight, for at most {} s; press Ctrl-C \
+                 again to exit immediately",
                 self.drain.as_secs_f64()
             ));
             control.stop(StoppedBy::Signal, "stopped by a signal");

@@ -1,4 +1,4 @@
-//! What the journal has of a run, as the summary that a session ends with.
+//! What the journal knows about a run, as the summary at a session's end.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::journal::JournalError;
 use crate::journal::event::Requests;
 use crate::journal::sqlite::{RunRecord, SqliteReader};
 
-/// What a session knows of itself.
+/// What a session knows about itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Own {
     pub(super) requests: Requests,
@@ -21,7 +21,7 @@ pub(super) struct Own {
     pub(super) is_closed: bool,
 }
 
-/// The summary of a run that is left in `state`.
+/// The summary of a run that stays in `state`.
 pub(super) async fn sum_up(
     context: &Context,
     reader: &SqliteReader,
@@ -70,7 +70,7 @@ async fn requests(reader: &SqliteReader, record: &RunRecord) -> Result<Requests,
     Ok(Requests { delete, read: record.reads, throttled: throttled + record.reads_throttled })
 }
 
-/// The head as it is stored; none where it cannot be read any more.
+/// The stored head; the default if it can no longer be read.
 pub(super) async fn stored_head(reader: &SqliteReader) -> Head {
     reader.head().await.map_or_else(|_| Head::default(), |(size, root)| Head { size, root })
 }

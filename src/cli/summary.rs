@@ -229,7 +229,7 @@ impl Summary {
         match self.exit() {
             Exit::Success | Exit::Refused => None,
             Exit::Declined | Exit::StoppedPlanning => Some(NOT_BEGUN.to_owned()),
-            Exit::Stopped | Exit::Environment => Some(format!("go on with: keybatch resume {run}")),
+            Exit::Stopped | Exit::Environment => Some(format!("continue with: keybatch resume {run}")),
             Exit::InDoubt => Some(format!("a person must look at the rows in doubt: keybatch show {run}")),
             _ => Some(format!("see which and why: keybatch show {run}")),
         }

@@ -1,7 +1,8 @@
 //! How each target of a session ended: finished, stopped with everybody else, or stopped alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::refusals;
 use super::summary::{State, StopWord, TargetEnd};
 use crate::execute::control::{Stop, StoppedBy, TargetStop};
 use crate::execute::decide::StopCause;
@@ -19,7 +20,7 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Rows that the plan does not accept may have a target without a region, which is none to anybody else.
+    /// Rows that the plan rejects may have a target without a region; it is not reported.
     pub(super) fn new(targets: Vec<TargetRecord>, left: &[(i64, u64)], stopped: BTreeMap<i64, TargetStop>) -> Self {
         let targets = targets.into_iter().filter(|record| !record.target.region.is_empty()).collect();
         let left = left.iter().copied().filter(|(_, rows)| *rows > 0).collect();
@@ -30,7 +31,7 @@ impl Targets {
         self.left.contains_key(&target_no)
     }
 
-    /// Those that stopped alone with rows left. A stop that came after the last row is none.
+    /// Those that stopped alone with rows left. A stop after the last row does not count.
     fn alone(&self) -> impl Iterator<Item = (&TargetRecord, &TargetStop)> {
         let left = self.targets.iter().filter(|record| self.has_left(record.target_no));
         left.filter_map(|record| Some((record, self.stopped.get(&record.target_no)?)))
@@ -47,6 +48,12 @@ impl Targets {
         self.alone().any(|(_, stop)| stop.cause == StopCause::CannotRead)
     }
 
+    /// What to do about those that stopped alone, each step once.
+    pub(super) fn steps(&self) -> BTreeSet<&'static str> {
+        let step = |(_, stop): (_, &TargetStop)| refusals::step(stop.names.iter().map(String::as_str));
+        self.alone().filter_map(step).collect()
+    }
+
     /// As the journal has them.
     pub(super) fn entries(&self) -> Vec<TargetStopped> {
         let entry = |(record, stop): (&TargetRecord, &TargetStop)| TargetStopped {
@@ -58,7 +65,7 @@ impl Targets {
         self.alone().map(entry).collect()
     }
 
-    /// As the summary has them, where `by` stopped the run, of which `detail` tells more.
+    /// As the summary has them, if `by` stopped the run for the reason `detail`.
     pub(super) fn ends(&self, by: Option<StopWord>, detail: Option<&str>) -> Vec<TargetEnd> {
         let end = |record: &TargetRecord| {
             let alone = self.stopped.get(&record.target_no);
@@ -88,7 +95,11 @@ mod tests {
 
     #[test]
     fn each_target_says_how_it_ended() {
-        let expired = TargetStop { cause: StopCause::RefusedForAll, detail: "expired".into() };
+        let expired = TargetStop {
+            cause: StopCause::RefusedForAll,
+            detail: "expired".into(),
+            names: vec!["ExpiredToken".into()],
+        };
         let stopped = BTreeMap::from([(1, expired.clone()), (2, expired)]);
         let records = ["a", "b", "c", ""].iter().zip(1..).map(|(region, no)| record(no, region)).collect();
         let targets = Targets::new(records, &[(1, 4), (2, 0), (3, 1)], stopped);
@@ -104,5 +115,6 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert!(!targets.cannot_read());
+        assert!(targets.steps().iter().all(|step| step.contains("expired")) && targets.steps().len() == 1);
     }
 }

@@ -1,6 +1,6 @@
 //! The program's own log, on standard error, for finding faults. Off unless `KEYBATCH_LOG` asks for it.
 //!
-//! Only keybatch's own events are let through, whatever is asked for: the SDK's own traces hold signatures and session
+//! Only keybatch's own events pass, whatever the filter says: the SDK's own traces hold signatures and session
 //! tokens, and no secret may reach a log.
 
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};

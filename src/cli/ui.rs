@@ -17,13 +17,13 @@ use crate::manifest::defuse;
 /// The byte order mark of UTF-8.
 pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
-/// How many rows of a table are laid out together: what is longer goes out in pieces, so that it need not be in memory.
+/// How many rows of a table are laid out together: a longer table is printed in pieces, so that it need not fit in memory.
 const TABLE_ROWS: usize = 1_000;
 
-/// Prints, in the form that was asked for.
+/// Prints, in the requested format.
 #[derive(Debug, Clone)]
 pub struct Ui {
-    /// How data is put out.
+    /// The format of data.
     pub format: Format,
     /// Whether talk is reduced to errors.
     pub quiet: bool,
@@ -48,7 +48,7 @@ impl Ui {
         let plain = environment.variable("NO_COLOR").is_some();
         let forced = ["FORCE_COLOR", "CLICOLOR_FORCE"].iter().any(|name| is_on(environment, name));
         let dumb = environment.variable("TERM") == Some("dumb") || environment.variable("CLICOLOR") == Some("0");
-        // NO_COLOR wins over everything, and being told over what a terminal is.
+        // NO_COLOR overrides everything, and an explicit request overrides what the terminal can do.
         let coloured = |is_terminal: bool| !plain && (forced || is_terminal && !dumb);
         Self {
             format: format.unwrap_or_default(),
@@ -83,7 +83,7 @@ impl Ui {
         if self.colour { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() }
     }
 
-    /// A line of talk. That nobody listens is no reason to stop.
+    /// A line of talk. A closed standard error is no reason to stop.
     pub fn talk(&self, line: impl AsRef<str>) {
         if !self.quiet {
             self.say(line.as_ref());
@@ -97,18 +97,18 @@ impl Ui {
         }
     }
 
-    /// A line that is said even when quiet: a question, or an error.
+    /// A line that is printed even when quiet: a question, or an error.
     pub fn ask(&self, line: &str) {
         let _ = writeln!(anstream::stderr(), "{line}");
     }
 
-    /// An error: for people on standard error, and as an object on standard output where JSON was asked for.
+    /// An error: for people on standard error, and as an object on standard output if JSON was requested.
     pub fn error(&self, error: &CliError) {
         self.complain(error);
         self.error_object(error);
     }
 
-    /// An error for programs alone, where JSON was asked for.
+    /// An error for programs alone, if JSON was requested.
     pub fn error_object(&self, error: &CliError) {
         // An error without a message ends the program quietly.
         let wanted = match self.format {
@@ -152,7 +152,7 @@ impl Ui {
         out.flush()
     }
 
-    /// Begins a result that goes out while it comes in.
+    /// Begins a result that is printed row by row.
     ///
     /// # Errors
     /// As [`Ui::data`].
@@ -200,7 +200,7 @@ fn terminal_columns() -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
-/// A result on its way to standard output, in the form that was asked for.
+/// A result on its way to standard output, in the requested format.
 #[derive(Debug)]
 pub struct RowStream {
     ui: Ui,
@@ -253,7 +253,7 @@ impl RowStream {
         }
     }
 
-    /// Puts out what came until now, as far as its form can.
+    /// Prints the rows so far, as far as the format permits.
     ///
     /// # Errors
     /// As [`RowStream::row`].
@@ -286,7 +286,7 @@ impl RowStream {
 
     fn lay_out(&mut self) -> io::Result<()> {
         let rows = std::mem::take(&mut self.waiting);
-        // Every piece has the header: nobody should have to scroll back for it.
+        // Every piece repeats the header, so that no one has to scroll back for it.
         let header: Vec<&str> = self.header.iter().map(String::as_str).collect();
         let wide = self.ui.person && width_of(&header, &rows) > self.ui.width();
         let text = match (wide, self.wraps) {

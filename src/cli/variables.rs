@@ -1,5 +1,5 @@
-//! What the variables that stand for options mean. One rule for all of them, present and future: a variable that is
-//! empty is not set, as pipelines pass an input that nobody filled in; a switch takes 1, yes, on, true and 0, no, off,
+//! What the variables of options mean. One rule for all of them, present and future: an empty variable counts as unset,
+//! because pipelines pass empty inputs that way; a switch takes 1, yes, on, true and 0, no, off,
 //! false in any case.
 
 use clap::builder::{BoolishValueParser, Resettable};

@@ -14,15 +14,15 @@ use crate::journal::sqlite::SqliteReader;
 
 /// Verify the journal, offline
 ///
-/// Reads every entry and checks its hash, its place, whether the order of what happened is possible, and whether the
-/// tables are what the entries say. Whether anything is missing at the end, or everything was rewritten, only a
-/// checkpoint that was kept elsewhere can tell.
+/// Reads every entry and checks its hash and position, whether the recorded history is possible, and whether the tables
+/// match the entries. Only a checkpoint that was kept elsewhere can show whether entries are missing at the end, or
+/// whether everything was rewritten.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Checkpoints that were kept elsewhere: all of those of this journal are compared
+    /// File of checkpoints that was kept elsewhere; all checkpoints of this journal in it are compared
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Fail where there is nothing outside to compare with
+    /// Fail if there is no outside checkpoint to compare with
     #[arg(long)]
     require_checkpoint: bool,
 }
@@ -56,12 +56,12 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 /// The checkpoints in a file.
 #[derive(Debug, Default)]
 struct Brought {
-    /// Of those of this journal, the one that covers most: if an older one is all that the journal still has, it shows that.
-    /// Where there is none of this journal, one of another.
+    /// The checkpoint of this journal that covers most: it shows whether the journal was cut back to an older one. If there
+    /// is none of this journal, one of another.
     most: Option<Checkpoint>,
-    /// All others of this journal: none of them may say anything else. There may be very many.
+    /// All others of this journal, none of which may contradict it. There may be very many.
     further: Vec<(u64, Hash)>,
-    /// What is to be said of those that are not whole, or of no entries.
+    /// Warnings about checkpoints that are incomplete or cover no entries.
     warnings: Vec<String>,
 }
 
@@ -82,17 +82,17 @@ impl Brought {
             wrapped.causes.push(error.to_string());
             wrapped
         })?;
-        // It may have seen entries that none before it did.
+        // It may cover entries that no earlier one covers.
         if required && found.torn_last {
-            let why = format!("the last checkpoint in {shown} is not whole, so that the ones before it are not enough");
-            return Err(unusable(why).hint("without --require-checkpoint, it is left out"));
+            let why = format!("the last checkpoint in {shown} is incomplete, so the ones before it are not enough");
+            return Err(unusable(why).hint("without --require-checkpoint, verify ignores it"));
         }
         let mut brought = Self::default();
         match (found.own.is_empty(), found.other) {
-            // One of another journal says nothing against this one where those of this one may be what is torn.
+            // The incomplete ones may be of this journal, so one of another journal proves nothing against it.
             (true, Some(_)) if found.torn > 0 && id.is_some() => {
                 let torn = found.torn;
-                let why = format!("{shown} holds no whole checkpoint of this journal; {torn} are not whole");
+                let why = format!("{shown} has no complete checkpoint of this journal, only {}", incomplete(torn));
                 return Err(unusable(why));
             }
             (true, Some(other)) => brought.most = Some(other),
@@ -108,25 +108,29 @@ impl Brought {
                     found.own.pop().map(|(size, root)| Checkpoint { journal_id: id.unwrap_or_default(), size, root });
                 brought.further = found.own;
                 if brought.most.is_none() {
-                    let why = format!("the checkpoint in {shown} is of no entries: nothing can be compared with it");
+                    let why =
+                        format!("the checkpoint in {shown} covers no entries, so nothing can be compared with it");
                     brought.warnings.push(why);
                 }
             }
         }
         if found.torn > 0 {
             let torn = found.torn;
-            let why =
-                format!("{torn} of the checkpoints in {shown} are not whole, as after a power loss, and were left out");
+            let why = format!("ignored {} in {shown} (a power loss can leave such)", incomplete(torn));
             brought.warnings.push(why);
         }
         Ok(brought)
     }
 }
 
-/// What was found in a file so far. It is read line by line, and kept is what can be compared alone.
+fn incomplete(torn: usize) -> String {
+    counted(torn as u64, "incomplete checkpoint", "incomplete checkpoints")
+}
+
+/// What was found in a file so far. The file is read line by line, and only what can be compared is kept.
 #[derive(Debug, Default)]
 struct Found {
-    /// Whose checkpoints are wanted.
+    /// The journal whose checkpoints are wanted.
     of: Option<String>,
     /// Theirs: size and root.
     own: Vec<(u64, Hash)>,
@@ -150,7 +154,7 @@ impl Found {
             Ok(one) if Some(&one.journal_id) == self.of.as_ref() => {
                 self.torn_last = false;
                 self.own.push((one.size, one.root));
-                // The same ones again and again, as in files that were put together, are kept once.
+                // Duplicates, as in concatenated files, are kept once.
                 if self.own.len() >= self.full.max(FEW) {
                     tidy(&mut self.own);
                     self.full = 2 * self.own.len();
@@ -169,7 +173,7 @@ impl Found {
     }
 }
 
-/// So many take no room worth speaking of.
+/// So many need little memory.
 const FEW: usize = 10_000;
 
 fn tidy(all: &mut Vec<(u64, Hash)>) {
@@ -212,7 +216,7 @@ fn text(report: &Report, require_checkpoint: bool) -> String {
     if report.verdict == Verdict::SelfConsistent && require_checkpoint {
         let _ = writeln!(
             out,
-            "not accepted: --require-checkpoint asks for a checkpoint, and none was given that covers anything"
+            "not accepted: --require-checkpoint needs a checkpoint that covers entries of this journal, and none was given"
         );
     }
     out

@@ -4,8 +4,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::{AttemptTime, Class};
+use crate::domain::{ApiError, AttemptTime, Class};
 use crate::journal::event::Found;
+
+/// What an error said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// In one line, for people.
+    pub text: String,
+    /// The names that the service gave the error: the modelled type, the code.
+    pub names: Vec<String>,
+}
+
+impl From<&ApiError> for Said {
+    fn from(error: &ApiError) -> Self {
+        let names = [&error.error_type, &error.code].into_iter().flatten().cloned().collect();
+        Self { text: error.summary(), names }
+    }
+}
 
 /// When an attempt was under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +73,7 @@ pub struct Answer {
     /// The operation in it.
     pub operation_id: Option<String>,
     /// One line for people.
-    pub summary: Option<String>,
+    pub summary: Option<Said>,
     /// Whether an earlier session got it: what stopped that session need not stop this one.
     pub earlier_session: bool,
 }
@@ -74,7 +90,7 @@ pub struct Look {
     /// The operation that was found.
     pub operation_id: Option<String>,
     /// One line for people, where the service refused.
-    pub summary: Option<String>,
+    pub summary: Option<Said>,
     /// Whether there was no answer because no connection could be made, as the HTTP client itself says.
     pub unconnected: bool,
 }
@@ -89,7 +105,7 @@ pub struct Poll {
     /// Number of its entry.
     pub seq: u64,
     /// One line for people, where the service refused.
-    pub summary: Option<String>,
+    pub summary: Option<Said>,
 }
 
 /// Something that is repeated within a time.

@@ -49,6 +49,8 @@ pub struct TargetStop {
     pub cause: StopCause,
     /// For people: what happened.
     pub detail: String,
+    /// The names of the error that the service gave, if it gave one.
+    pub names: Vec<String>,
 }
 
 /// The summary's `stopped_by`.
@@ -177,9 +179,14 @@ impl Control {
 
     /// Asks one target to stop in the same way; the others go on. The first reason counts.
     pub fn stop_target(&self, target_no: i64, cause: StopCause, detail: impl Into<String>) {
+        self.stop_target_for(target_no, TargetStop { cause, detail: detail.into(), names: Vec::new() });
+    }
+
+    /// The same, where an error of the service is the reason.
+    pub fn stop_target_for(&self, target_no: i64, stop: TargetStop) {
         let mut state = self.state();
         let view = state.view(target_no, &self.stopping);
-        view.stop.get_or_insert_with(|| TargetStop { cause, detail: detail.into() });
+        view.stop.get_or_insert(stop);
         let stopping = view.stopping.clone();
         drop(state);
         stopping.cancel();
@@ -454,7 +461,10 @@ mod tests {
         assert_eq!(control.stopped(), None);
         let stopped = control.stopped_targets();
         assert_eq!(stopped.keys().copied().collect::<Vec<_>>(), [1]);
-        assert_eq!(stopped[&1], TargetStop { cause: StopCause::RefusedForAll, detail: "expired".into() });
+        assert_eq!(
+            stopped[&1],
+            TargetStop { cause: StopCause::RefusedForAll, detail: "expired".into(), names: Vec::new() }
+        );
         control.stop(StoppedBy::Signal, "");
         assert!(other.is_cancelled() && control.is_stopping(3), "one that nobody has asked for yet, too");
     }

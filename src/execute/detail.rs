@@ -1,5 +1,6 @@
 //! The sentences for people: why a row ended as it did, and why a run stopped. Nothing is decided on them.
 
+use super::attempt::Said;
 use super::decide::StopCause;
 use super::row::RowState;
 use crate::domain::{Class, Evidence, Outcome, Target};
@@ -9,7 +10,7 @@ use crate::journal::event::{Found, IntentRecorded, Severity};
 #[must_use]
 pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, intent: &IntentRecorded) -> Option<String> {
     let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
-    let said = answer.and_then(|answer| answer.summary.clone());
+    let said = answer.and_then(|answer| answer.summary.as_ref()).map(|said| said.text.clone());
     let found = row.look.as_ref().map(|look| look.found);
     let pending = row.is_unfinished() || answer.is_some_and(|answer| answer.class == Class::Pending);
     let text = match (outcome, evidence) {
@@ -111,19 +112,30 @@ fn named_operation(row: &RowState, whose: &str, what: &str) -> String {
     }
 }
 
-/// One sentence on why a target stopped, as the row that stopped it saw it.
+/// One sentence on why a target stopped, as the row that stopped it saw it, and the names of the error that said so.
 #[must_use]
-pub(super) fn stop_detail(cause: StopCause, row: &RowState, target: &Target) -> String {
+pub(super) fn stop_detail(cause: StopCause, row: &RowState, target: &Target) -> (String, Vec<String>) {
+    let said = said(cause, row);
+    let names = said.map(|said| said.names.clone()).unwrap_or_default();
+    let said = said.map_or("no reason was given", |said| said.text.as_str());
+    (stop_text(cause, target, said), names)
+}
+
+/// The error that says most about why a target stopped.
+fn said(cause: StopCause, row: &RowState) -> Option<&Said> {
     let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
     let unconnected = [&row.look, &row.search].into_iter().flatten().find(|look| look.unconnected);
     let said = [
-        unconnected.filter(|_| cause == StopCause::EndpointGone).and_then(|look| look.summary.as_deref()),
-        row.search.as_ref().and_then(|look| look.summary.as_deref()),
-        row.look.as_ref().and_then(|look| look.summary.as_deref()),
-        row.poll.as_ref().and_then(|poll| poll.summary.as_deref()),
-        answer.and_then(|answer| answer.summary.as_deref()),
+        unconnected.filter(|_| cause == StopCause::EndpointGone).and_then(|look| look.summary.as_ref()),
+        row.search.as_ref().and_then(|look| look.summary.as_ref()),
+        row.look.as_ref().and_then(|look| look.summary.as_ref()),
+        row.poll.as_ref().and_then(|poll| poll.summary.as_ref()),
+        answer.and_then(|answer| answer.summary.as_ref()),
     ];
-    let said = said.into_iter().flatten().next().unwrap_or("no reason was given");
+    said.into_iter().flatten().next()
+}
+
+fn stop_text(cause: StopCause, target: &Target, said: &str) -> String {
     match cause {
         StopCause::RefusedForAll => format!("refused for everyone in {target}: {said}"),
         StopCause::AllDenied => {

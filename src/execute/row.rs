@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attempt::{Answer, Attempt, Look, Poll, Tries, Window};
+use super::attempt::{Answer, Attempt, Look, Poll, Said, Tries, Window};
 use crate::domain::{AttemptTime, Cause, Class, Evidence, Identity, Outcome};
 use crate::journal::event::{Event, Found, IntentRecorded, Source, Verdict};
 
@@ -126,7 +126,7 @@ impl RowState {
             }
             Event::AttemptFinished(finished) => {
                 let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
-                let summary = finished.error.as_ref().map(|error| error.summary());
+                let summary = finished.error.as_ref().map(Said::from);
                 let answer = Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false };
                 let silent = answer.class == Class::Unanswered && finished.exchange.http_status.is_none();
                 self.finish(answer, finished.cause, Duration::from_micros(finished.exchange.elapsed_us));
@@ -134,7 +134,7 @@ impl RowState {
                 self.settled = finished.settled();
             }
             Event::OperationPolled(polled) => {
-                let summary = polled.error.as_ref().map(|error| error.summary());
+                let summary = polled.error.as_ref().map(Said::from);
                 let (class, from_history) = (polled.class, self.is_unfinished());
                 self.poll = Some(Poll { class, from_history, seq, summary });
                 self.polls.add(at);
@@ -154,7 +154,7 @@ impl RowState {
                     at,
                     seq,
                     operation_id: observed.operation.as_ref().and_then(|operation| operation.id.clone()),
-                    summary: observed.error.as_ref().map(|error| error.summary()),
+                    summary: observed.error.as_ref().map(Said::from),
                     unconnected: observed.found == Found::NoAnswer && never_connected,
                 };
                 self.observe(observed.source, look);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
+use super::control::TargetStop;
 use super::decide::{Denial, Situation, Step, StopCause, decide};
 use super::detail::{detail, stop_detail};
 use super::inventory::Inventory;
@@ -105,8 +106,8 @@ impl<L: Lightsail> Worker<L> {
     }
 
     fn stop(&self, cause: StopCause) -> Flow {
-        let detail = stop_detail(cause, &self.state, &self.lane.target);
-        self.shared.control.stop_target(self.target_no, cause, detail);
+        let (detail, names) = stop_detail(cause, &self.state, &self.lane.target);
+        self.shared.control.stop_target_for(self.target_no, TargetStop { cause, detail, names });
         Flow::Leave
     }
 

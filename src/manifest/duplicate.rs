@@ -1,6 +1,6 @@
 //! Two rows about the same key pair: do they say the same?
 //!
-//! Which rows are about the same key pair is found out by whoever holds them all; here is only the judgement. Rows
+//! Which rows are about the same key pair is determined by the caller, who has them all; this file only judges them. Rows
 //! agree when everything that decides *what* is deleted agrees; a `reason`, a `ticket` or an annotation says only
 //! why, and may differ. A field that one row leaves empty and the other does not is a difference: the two rows ask
 //! for deletions under different conditions, and which one was meant is not for a program to guess.

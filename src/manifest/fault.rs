@@ -17,7 +17,7 @@ use super::snippet::{Extent, Place, Snippet};
 /// which a file of a million bad rows must not exceed.
 pub const MAX_KEPT_FAULTS: usize = 1_000;
 
-/// Faults of one code that are shown in full. Of fifty equal ones nobody reads more.
+/// Faults of one code that are shown in full. No one reads more of fifty equal ones.
 const MAX_IN_FULL: u64 = 10;
 
 /// One fault of a manifest. `Display` is the sentence alone; [`Fault::one_line`] has the place and the code.
@@ -32,7 +32,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault at a place of which no text is at hand, as of two rows that were compared after they were read.
+    /// A fault at a place whose text is no longer available, such as that of two rows compared after they were read.
     #[must_use]
     pub fn without_text(file: &str, kind: FaultKind, place: Place) -> Self {
         Self { file: defuse(file).into(), kind, place, snippet: None, in_full: true }

@@ -1,4 +1,4 @@
-//! What stands in the first line where the header should, and what headers are that come again.
+//! First lines that are not the header, and headers that are repeated further down.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -99,12 +99,12 @@ pub(super) fn delimiter_between_quotes(line: &str) -> Option<char> {
     })
 }
 
-/// A record that is a header, as files have that were put together from several.
+/// A record that is a header again, as in concatenated files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
-    /// The file's own one.
+    /// The file's own header.
     Same,
-    /// Another one: what follows it is in other columns.
+    /// Another header: the rows after it have other columns.
     Other,
 }
 

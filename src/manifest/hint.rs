@@ -33,13 +33,13 @@ fn wrapped(kind: &FaultKind) -> Option<&'static str> {
     };
     let value = value.as_str();
     if value.starts_with(['\'', '’', '‘']) {
-        Some("remove the apostrophe, with which spreadsheets mark text")
+        Some("remove the apostrophe, which spreadsheets use to mark text")
     } else if value.contains(['“', '”', '„', '«', '»']) {
         Some(
-            "replace the typographic quotation marks by straight ones (\"), or remove them; word processors put them there",
+            "replace the typographic quotation marks with straight ones (\"), or remove them; word processors insert them",
         )
     } else if value.starts_with("=\"") {
-        Some("remove the =\"…\" around it, with which spreadsheets keep text from being changed")
+        Some("remove the =\"…\" around it, which spreadsheets use to keep text unchanged")
     } else {
         None
     }
@@ -54,35 +54,32 @@ fn of_kind(kind: &FaultKind) -> String {
         FaultKind::NoRows => "add one row for each key pair below the header".into(),
         FaultKind::FirstLine(first) => first_line(*first),
         FaultKind::HeaderRepeated => {
-            "remove the line; files that are put together keep only the first header. (If a key pair has this name, \
-             give the column another of the accepted names)"
+            "remove the line: concatenated files need only the first header. (If a key pair really has this name, use \
+             another accepted spelling for the column)"
                 .into()
         }
-        FaultKind::HeaderChanged => {
-            "files with different columns cannot be put together by appending one to the other; run them one by one"
-                .into()
-        }
+        FaultKind::HeaderChanged => "files with different columns cannot be concatenated; run them one by one".into(),
         FaultKind::NameColumnMissing(trouble) => header(trouble),
         FaultKind::ColumnRepeated { name, .. } => {
             format!("keep one of the two, or keep one as an annotation, by renaming it or with --annotation '{name}'")
         }
-        FaultKind::ColumnUnnamed(1) => "name the column, or remove it. If it is an index: pandas writes none with \
-             to_csv(index=False), R none with row.names=FALSE"
-            .into(),
+        FaultKind::ColumnUnnamed(1) => {
+            "name the column, or remove it. If it is an index, to_csv(index=False) in pandas \
+             and row.names=FALSE in R omit it"
+                .into()
+        }
         FaultKind::ColumnUnnamed(_) => {
-            "name the column, or remove it (a comma too many at the end of the header?)".into()
+            "name the column, or remove it (is there an extra comma at the end of the header?)".into()
         }
         FaultKind::ColumnUnread { name, looks, .. } => unread(name, *looks),
         FaultKind::Secret { secret, .. } | FaultKind::SecretInHeader { secret, .. } => format!(
-            "remove it from the file, and replace it wherever it is in use if others could read the file: keybatch needs \
-             {secret} for nothing, and neither shows nor records this one"
+            "remove it from the file, and revoke it if others could read the file: keybatch never needs {secret}, and has \
+             neither shown nor recorded this one"
         ),
         FaultKind::Encoding(encoding) => self::encoding(*encoding).into(),
-        FaultKind::Nul => {
-            "text has none; the file is damaged, binary, or UTF-16 saved without a byte order mark".into()
-        }
+        FaultKind::Nul => "the file is damaged or binary, or it is UTF-16 without a byte order mark".into(),
         FaultKind::FieldTooLong { quoted: true } => "the quote it begins with is probably never closed".into(),
-        FaultKind::FieldTooLong { quoted: false } => "is this a manifest? No column needs that much".into(),
+        FaultKind::FieldTooLong { quoted: false } => "is this a manifest? No column needs a value that long".into(),
         FaultKind::RecordTooLong => "is this a manifest? Lines must end with LF or CRLF".into(),
         FaultKind::QuoteUnclosed => {
             "close it, or double it if it belongs to the text; the file may also be cut off".into()
@@ -94,14 +91,14 @@ fn of_kind(kind: &FaultKind) -> String {
                 .into()
         }
         FaultKind::FieldCount { surplus, .. } => self::surplus(*surplus).into(),
-        FaultKind::NameMissing => "remove the row, or name the key pair".into(),
+        FaultKind::NameMissing => "remove the row, or enter the name".into(),
         FaultKind::NamePattern { value, .. } if is_scientific(value.as_str()) => {
-            "a spreadsheet has made a number of it; format the column as text and enter it anew".into()
+            "a spreadsheet turned it into a number; format the column as text and enter it again".into()
         }
         FaultKind::NamePattern { trouble, .. } => name(*trouble),
-        FaultKind::Placeholder { column, .. } => format!(
-            "write the `{column}` that is meant, or nothing: an empty cell means that the row has no such condition"
-        ),
+        FaultKind::Placeholder { column, .. } => {
+            format!("enter the `{column}` that is meant, or leave the cell empty if the row has no such condition")
+        }
         FaultKind::Region { trouble, .. } => region(*trouble).into(),
         FaultKind::AccountId { trouble, .. } => account(*trouble),
         FaultKind::Arn { trouble, .. } => arn(*trouble).into(),
@@ -109,12 +106,12 @@ fn of_kind(kind: &FaultKind) -> String {
         FaultKind::CreatedAt { trouble, .. } => time(*trouble).into(),
         FaultKind::Fingerprint { trouble, .. } => fingerprint(*trouble).into(),
         FaultKind::DefaultUnconfirmed => {
-            "the API demands it; see it with: aws lightsail get-key-pairs --include-default-key-pair --region REGION"
+            "the API needs it; get it with: aws lightsail get-key-pairs --include-default-key-pair --region REGION"
                 .into()
         }
-        FaultKind::DefaultProtected => "remove the row, or say --allow-default-key-pair if you mean it".into(),
+        FaultKind::DefaultProtected => "remove the row, or pass --allow-default-key-pair if you mean it".into(),
         FaultKind::Contradiction { .. } => {
-            "keep the row that is right; rows that agree would be skipped as duplicates".into()
+            "keep the row that is right; rows that agree are skipped as duplicates".into()
         }
     }
 }
@@ -207,10 +204,10 @@ fn encoding(encoding: Encoding) -> &'static str {
 
 fn name(trouble: NameTrouble) -> String {
     match trouble {
-        NameTrouble::Edge(_) => "remove it; names are compared exactly, so it is not removed for you".into(),
+        NameTrouble::Edge(_) => "remove it; keybatch compares names exactly, so it trims nothing".into(),
         NameTrouble::Arn => "put it into an `arn` column, and the name into this one".into(),
         NameTrouble::Character(glyph, _) if !glyph.0.is_ascii() => {
-            format!("it may only look like an ASCII character, as after a paste from a document: {NAME_RULE}")
+            format!("it may only look like an ASCII character, as in text pasted from a document: {NAME_RULE}")
         }
         NameTrouble::TooShort | NameTrouble::TooLong(_) | NameTrouble::Dash | NameTrouble::Character(..) => {
             NAME_RULE.into()
@@ -235,9 +232,9 @@ fn account(trouble: AccountTrouble) -> String {
             if digits == 1 { "" } else { "s" }
         ),
         AccountTrouble::Scientific => {
-            "a spreadsheet has rounded it; format the column as text and enter it anew, the digits are lost".into()
+            "a spreadsheet rounded it, so digits are lost; format the column as text and enter it again".into()
         }
-        AccountTrouble::Separators => "write the digits alone".into(),
+        AccountTrouble::Separators => "write only the digits".into(),
         AccountTrouble::Other => "an account id is 12 digits, such as 111122223333".into(),
     }
 }
@@ -257,11 +254,11 @@ fn time(trouble: TimeTrouble) -> &'static str {
         TimeTrouble::NoOffset => "add the offset from UTC: 2024-05-01T12:30:00Z or 2024-05-01T14:30:00+02:00",
         TimeTrouble::NotSeconds => "epoch times are seconds with up to 9 decimals, such as 1714566600.123",
         TimeTrouble::Reformatted => {
-            "a spreadsheet or PowerShell has put it into a local form, in which the order of day and month and the offset are \
-             lost; export it again, as 2024-05-01T12:30:00Z, or remove the column's values to go without this condition"
+            "a spreadsheet or PowerShell converted it to a local format, which loses the offset and the order of day and month; \
+             export it again as 2024-05-01T12:30:00Z, or empty the column's cells to drop this condition"
         }
         TimeTrouble::DayNumber => "this is how spreadsheets count days; format the column as text and export it again",
-        TimeTrouble::Scientific => "a spreadsheet has rounded it; write it as 2024-05-01T12:30:00Z",
+        TimeTrouble::Scientific => "a spreadsheet rounded it; write it as 2024-05-01T12:30:00Z",
         TimeTrouble::Other => "write it as 2024-05-01T12:30:00Z, or as epoch seconds such as 1714566600.123",
     }
 }

@@ -1,7 +1,7 @@
-//! Everything that can be wrong with a manifest, each with a stable code. What to do about it is `hint`'s matter.
+//! Everything that can be wrong with a manifest, each with a stable code. `hint` says what to do about it.
 //!
-//! Faults of a *row* spoil that row alone and `--skip-invalid` may pass over them. Faults of the *file* leave open
-//! what its rows are; nothing that was read from such a file may be used.
+//! Faults of a *row* affect that row alone, and `--skip-invalid` may skip it. Faults of the *file* make it uncertain what
+//! its rows are; nothing that was read from such a file may be used.
 
 use super::first_line::FirstLine;
 use super::looks::Looks;
@@ -113,7 +113,7 @@ pub enum FaultKind {
     },
     /// Row: more fields than the header, or fewer in a file that may have been cut off.
     #[error(
-        "the {} {found} field{}, the header has {expected}",
+        "the {} {found} field{}, but the header has {expected}",
         if found < expected { "last row ends without a line break and has only" } else { "row has" },
         if *found == 1 { "" } else { "s" }
     )]
@@ -131,12 +131,12 @@ pub enum FaultKind {
     /// Row: a name Lightsail cannot have given.
     #[error("`{value}` is not a key pair name: {trouble}")]
     NamePattern {
-        /// What stands there.
+        /// The value.
         value: Shown,
-        /// Why it is none.
+        /// Why it is not one.
         trouble: NameTrouble,
     },
-    /// Row: a word that stands for no value, where a condition should be.
+    /// Row: a placeholder where a condition should be.
     #[error("`{value}` is a placeholder, not {}", with_article(column))]
     Placeholder {
         /// The column, by its canonical name.
@@ -147,7 +147,7 @@ pub enum FaultKind {
     /// Row: not shaped like a region.
     #[error("`{value}` is not a region")]
     Region {
-        /// What stands there.
+        /// The value.
         value: Shown,
         /// What it seems to be.
         trouble: RegionTrouble,
@@ -155,7 +155,7 @@ pub enum FaultKind {
     /// Row: not 12 digits.
     #[error("`{value}` is not an account id of 12 digits")]
     AccountId {
-        /// What stands there.
+        /// The value.
         value: Shown,
         /// What seems to have happened to it.
         trouble: AccountTrouble,
@@ -163,13 +163,13 @@ pub enum FaultKind {
     /// Row: not the ARN of a Lightsail key pair.
     #[error("`{value}` is not the ARN of a Lightsail key pair: {trouble}")]
     Arn {
-        /// What stands there.
+        /// The value.
         value: Shown,
-        /// Why it is none.
+        /// Why it is not one.
         trouble: ArnTrouble,
     },
     /// Row: the ARN lies in another region or account than the row says.
-    #[error("the ARN names the {column} `{in_arn}`, the row's own column says `{in_row}`")]
+    #[error("the ARN names the {column} `{in_arn}`, but the row's own column says `{in_row}`")]
     ArnDisagrees {
         /// `region` or `account_id`.
         column: &'static str,
@@ -181,7 +181,7 @@ pub enum FaultKind {
     /// Row: not a time.
     #[error("`{value}` is not a time")]
     CreatedAt {
-        /// What stands there.
+        /// The value.
         value: Shown,
         /// What it seems to be.
         trouble: TimeTrouble,
@@ -189,9 +189,9 @@ pub enum FaultKind {
     /// Row: a fingerprint no API can have given.
     #[error("`{value}` is not a fingerprint: {trouble}")]
     Fingerprint {
-        /// What stands there.
+        /// The value.
         value: Shown,
-        /// Why it is none.
+        /// Why it is not one.
         trouble: FingerprintTrouble,
     },
     /// Row: the default key pair without `expected_fingerprint`.

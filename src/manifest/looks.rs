@@ -1,4 +1,4 @@
-//! What a value looks like, where its column has no meaning: a person who wrote it believes that it is heeded.
+//! What a value looks like if its column has no meaning: whoever wrote it may believe that it is a condition.
 //!
 //! Each test is cheap, since it is made of every annotation of a million rows. It errs on the side of the guard: what is
 //! taken for one by mistake costs an `--annotation`, what is not taken for one may cost a key pair.

@@ -4,8 +4,8 @@
 //! ten), computes the SHA-256 of the whole on the way, and hands every row to a sink: validated, or with all that is
 //! wrong with it. Every fault is found in one pass and has a stable code, its place and a hint.
 //!
-//! It promises that a [`Row`] holds only what may go into a request, and that a file whose records cannot be told
-//! apart with certainty is refused as a whole. It knows no network, no clock, no journal and no other row: what
+//! It promises that a [`Row`] holds only what may go into a request, and that a file whose records cannot be
+//! separated with certainty is refused as a whole. It knows no network, no clock, no journal and no other row: what
 //! duplicates mean is decided by the caller, with [`Claim::compare`].
 
 mod check;
@@ -93,7 +93,7 @@ pub struct Ingested {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError<E> {
     /// The input failed.
-    #[error("cannot read the manifest behind byte {bytes}")]
+    #[error("cannot read the manifest after byte {bytes}")]
     Input {
         /// Bytes read before.
         bytes: u64,
@@ -101,8 +101,8 @@ pub enum ReadError<E> {
         #[source]
         source: io::Error,
     },
-    /// The sink would not go on.
-    #[error("cannot take in a row of the manifest")]
+    /// The sink refused to continue.
+    #[error("cannot store a row of the manifest")]
     Sink(#[source] E),
     /// The file as a whole is faulty. Whatever went to the sink before is void, with `--skip-invalid` too: it may
     /// have been read across a record's true borders.

@@ -64,8 +64,8 @@ const WORDS: [&str; 56] = [
 /// The longest of [`WORDS`], and two brackets on either side.
 const LONGEST_BYTES: usize = 18;
 
-/// Whether a value stands for none: a word that says so, an error of a spreadsheet, the name of a type that was printed in
-/// place of its values, zeros, or nothing but punctuation.
+/// Whether a value is a placeholder: a word that says so, a spreadsheet's error, the name of a type printed in place of its
+/// values, zeros, or nothing but punctuation.
 pub(super) fn is_placeholder(value: &str) -> bool {
     let value = value.trim();
     if value.is_empty() {

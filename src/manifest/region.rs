@@ -7,7 +7,7 @@ use super::value::region;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct RegionFault {
-    /// What stands there, and that it is none.
+    /// What the value is, and that it is not a region.
     pub message: String,
     /// What to do about it.
     pub hint: String,

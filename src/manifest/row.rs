@@ -75,10 +75,10 @@ impl Row {
 pub struct InvalidRow {
     /// Where it is.
     pub place: RowPlace,
-    /// What stands in the name's column, exactly as written, if the row reaches that far. **Not validated**: defuse
+    /// The value in the name's column, exactly as written, if the row has that cell. **Not validated**: defuse
     /// it before it is shown ([`Shown`](super::Shown)) and never put it into a request.
     pub name: Option<String>,
-    /// What stands in the other columns with a meaning; as `name`.
+    /// The values of the other columns with a meaning; as `name`.
     pub cells: Vec<(Meaning, String)>,
     /// Every other column with its value, as in a valid row.
     pub annotations: Vec<(String, String)>,

@@ -29,16 +29,16 @@ pub(super) enum Scanned {
     Malformed,
     /// The end of the input.
     End,
-    /// A fault behind which nothing can be made out. It is reported.
+    /// A fault after which nothing can be read reliably. It is reported.
     Stopped,
 }
 
 /// One field of the current record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cell {
-    /// Where it stands in the record's text, quotes included.
+    /// Its position in the record's text, quotes included.
     pub(super) span: Range<usize>,
-    /// Where its value stands in [`Scanner::values`].
+    /// The position of its value in [`Scanner::values`].
     value: Range<usize>,
 }
 
@@ -200,7 +200,7 @@ impl<R: Read> Scanner<R> {
                 return Some((FaultKind::FieldTooLong { quoted }, from..end));
             }
             match wrong {
-                // Where the record was cut off, the quote may well close behind that.
+                // If the record was cut off, the quote may well close after that.
                 Some((FaultKind::QuoteUnclosed, _)) if too_long => {}
                 Some((kind @ FaultKind::QuoteUnclosed, at)) => return Some((kind, at..at + 1)),
                 wrong => self.malformed = self.malformed.take().or(wrong),
@@ -229,7 +229,7 @@ fn place(text: &str, from: usize, len: usize) -> (usize, Option<Wrong>) {
     while let Some(quote) = text[closed..].find('"') {
         closed += quote + 1;
         if !text[closed..].starts_with('"') {
-            // What the value has beyond that stood behind the quotes.
+            // Whatever else the value has came after the quotes.
             let end = from + len + doubled + 2;
             return (end, (end > closed).then_some((FaultKind::TextAfterQuote, closed)));
         }

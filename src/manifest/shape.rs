@@ -1,4 +1,4 @@
-//! Shapes by which values are recognised, whatever column they stand in.
+//! Shapes by which values are recognised, whatever column they are in.
 
 /// Longest text taken for a region: today's longest has 14 characters, and the text becomes part of a host name,
 /// whose labels end at 63.

@@ -1,5 +1,5 @@
 //! Text from a manifest made safe to show: nothing in it can move a cursor, recolour a terminal, reverse the
-//! reading direction or hide. Whoever prints a fault prints what a stranger may have written into a file.
+//! reading direction or hide. A printed fault contains what a stranger may have written into a file.
 
 use std::fmt::{self, Write as _};
 

@@ -10,7 +10,7 @@ use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanConten
 
 use super::show::defuse;
 
-/// Characters kept of the line before the cell, of the cell, and of the line behind it: together with the gutter
+/// Characters kept of the line before the cell, of the cell, and of the line after it: together with the gutter
 /// little more than a wide terminal's 132 columns, and 100 faults hold well under 100 KB.
 const BEFORE_MAX: usize = 40;
 const CELL_MAX: usize = 60;
@@ -111,7 +111,7 @@ impl SourceCode for Snippet {
         if self.text.get(span.offset()..end).is_none() {
             return Err(MietteError::OutOfBounds);
         }
-        // Without context miette asks for the label alone, to learn the column it prints behind the line.
+        // Without context miette asks for the label alone, to learn the column that it prints after the line.
         let (from, column) = if context_lines_before == 0 {
             (span.offset(), usize::try_from(self.place.column - 1).unwrap_or(usize::MAX))
         } else {

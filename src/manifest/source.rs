@@ -13,7 +13,7 @@ use super::trouble::Encoding;
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Bytes that must be seen at once at the start: the longest byte order mark. The csv crate also recognizes its own
-/// only in one piece, and takes an input that pauses behind it for empty.
+/// only in one piece, and treats an input that pauses after it as empty.
 const SNIFF_BYTES: usize = 4;
 
 /// Counts and hashes all that is read through it, and keeps the current record.
@@ -33,7 +33,7 @@ impl<R: Read> Source<R> {
         Self { input, digest: Sha256::new(), bytes: 0, kept: Vec::new(), start: 0, foreign: None }
     }
 
-    /// Lets the next record start at `offset` of the file, or behind the blank lines there.
+    /// Lets the next record start at `offset` of the file, or after the blank lines there.
     pub(super) fn begin_record(&mut self, offset: u64) {
         self.start = self.index(offset);
     }

@@ -1,4 +1,4 @@
-//! The finer reasons behind a fault, told apart because each has its own way out.
+//! The finer reasons behind a fault, distinguished because each needs a different fix.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What each meaningful field may hold. Nothing is trimmed, folded or mended: a value is right as it stands or it is
-//! a fault, because what is deleted by it does not come back.
+//! What each meaningful field may hold. Nothing is trimmed, folded or repaired: a value is right as it is or it is
+//! a fault, because a deletion based on it cannot be undone.
 
 use jiff::Timestamp;
 
@@ -43,7 +43,7 @@ fn is_name_byte(byte: u8) -> bool {
     matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')
 }
 
-/// Why `text`, which is none, is not a name.
+/// Why `text` is not a name.
 fn name_trouble(text: &str) -> NameTrouble {
     let edge = |c: char| c.is_whitespace() || is_treacherous(c);
     if let Some(c) = text.chars().next().filter(|c| edge(*c)).or_else(|| text.chars().next_back().filter(|c| edge(*c)))

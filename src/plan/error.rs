@@ -19,7 +19,7 @@ pub enum PlanError {
         said: String,
     },
     /// Something that must be read cannot be.
-    #[error("{action} does not answer usably in {target}: {said}")]
+    #[error("{action} gave no usable answer in {target}: {said}")]
     Unreadable {
         /// The IAM action.
         action: &'static str,
@@ -31,7 +31,7 @@ pub enum PlanError {
         error: Option<Box<ApiError>>,
     },
     /// Lightsail's answers come from elsewhere than those of STS.
-    #[error("Lightsail in {target} is {found}, but the caller's identity was told by {expected}")]
+    #[error("Lightsail in {target} is {found}, but the caller's identity came from {expected}")]
     Foreign {
         /// The account and region.
         target: Target,
@@ -49,7 +49,7 @@ pub enum PlanError {
         notes: Vec<(u64, String, Note)>,
     },
     /// What was staged is not what was confirmed.
-    #[error("the plan is another one than the one that was confirmed")]
+    #[error("the plan differs from the one that was confirmed")]
     Changed,
     /// The journal failed.
     #[error(transparent)]

@@ -8,38 +8,38 @@ use crate::cli::options::SessionOptions;
 use crate::cli::rollback::RollbackOptions;
 use crate::plan::guard::IfInUse;
 
-/// Delete the key pairs that a manifest names
+/// Delete the key pairs listed in a manifest
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// CSV file of key pairs; - reads standard input
     #[arg(value_name = "MANIFEST")]
     pub(super) manifest: PathBuf,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long, conflicts_with = "confirm")]
     pub(super) yes: bool,
-    /// Do not ask, if exactly N key pairs would be deleted
+    /// Do not ask for confirmation, but refuse the plan unless it deletes exactly N key pairs
     #[arg(long, value_name = "N", value_parser = count)]
     pub(super) confirm: Option<u64>,
-    /// Show the plan and send nothing but reads
+    /// Show the plan; send only read requests
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Rehearse against a built-in look-alike; without WORLD, one that holds what the manifest names
+    /// Rehearse against the built-in look-alike; without WORLD, it holds the key pairs that the manifest names
     #[arg(long, value_name = "WORLD", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "clap's form of an option whose value may be left out")]
     pub(super) sandbox: Option<Option<PathBuf>>,
-    /// Region of rows that name none [default: as the AWS configuration says]
+    /// Region for rows that name none [default: from the AWS configuration]
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
     pub(super) region: Option<String>,
     /// Skip invalid rows instead of refusing the manifest
     #[arg(long, env = "KEYBATCH_SKIP_INVALID")]
     pub(super) skip_invalid: bool,
-    /// Keep COLUMN as an annotation, although its name or values look like a condition; may be repeated
+    /// Treat COLUMN as an annotation even if its name or values look like a condition; may be repeated
     #[arg(long, env = "KEYBATCH_ANNOTATION", value_name = "COLUMN")]
     pub(super) annotation: Vec<String>,
-    /// Permit rows that name the default key pair
+    /// Allow rows that name the default key pair
     #[arg(long, env = "KEYBATCH_ALLOW_DEFAULT_KEY_PAIR")]
     pub(super) allow_default_key_pair: bool,
-    /// What to do about key pairs that instances were made with
+    /// What to do with key pairs that instances were created with
     #[arg(long, env = "KEYBATCH_IF_IN_USE", value_name = "WHAT", default_value = "warn")]
     pub(super) if_in_use: InUse,
     #[command(flatten)]
@@ -53,9 +53,9 @@ pub(crate) struct Args {
 /// What to do about key pairs in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum InUse {
-    /// Say so and go on
+    /// Warn and continue
     Warn,
-    /// Leave those out
+    /// Skip them
     Skip,
     /// Refuse the plan
     Refuse,

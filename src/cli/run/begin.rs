@@ -150,7 +150,7 @@ async fn confirmed(
     connection: &Connection,
 ) -> Result<ControlFlow<Exit, (Plan, &'static str)>, CliError> {
     let context = session.context;
-    // What a person is asked about is recorded once it is confirmed: declining leaves no plan behind.
+    // A plan that a person must confirm is recorded only after that: declining leaves no plan behind.
     let asks = args.asks();
     let planned = async { if asks { planner.draft(stage).await } else { planner.plan(stage).await } };
     let planned = planning.during(|line| context.ui.talk(line), planned);
@@ -197,7 +197,7 @@ async fn to_its_end(
     let planned = tokio::select! {
         planned = planned => planned,
         limit = session.over() => {
-            let detail = format!("while planning, because --max-duration {} is over", duration_text(limit));
+            let detail = format!("while planning, because --max-duration {} has elapsed", duration_text(limit));
             return session.stop_planning(StoppedBy::MaxDuration, detail).await.map(ControlFlow::Break);
         }
         () = session.signals.first.cancelled() => {

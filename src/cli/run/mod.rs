@@ -59,9 +59,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         work(&args, context, policy, input, &journal_path, open, run, signals.clone()).await
     };
     let ended = tokio::select! {
-        // Behind the confirmation, the work says by itself what was sent.
+        // After the confirmation, the session's own error says what was sent.
         result = worked => result.map_err(|error| error.sent(Sent::Reads)),
-        // Behind the confirmation, the work itself listens to signals.
+        // After the confirmation, the session itself handles signals.
         () = signals.before_a_session() => {
             context.ui.say("stopped by a signal: nothing was sent but reads");
             context.ui.say(NOT_BEGUN);
@@ -95,13 +95,13 @@ async fn work(
     };
     for near_miss in &staged.ingested.near_misses {
         context.ui.say(&format!(
-            "warning: column `{}` is kept as an annotation and compared with nothing; did you mean `{}`?",
+            "warning: column `{}` is kept as an annotation, so keybatch compares nothing with it; did you mean `{}`?",
             super::shown(&near_miss.written.to_string()),
             near_miss.meant
         ));
     }
     for name in &staged.ingested.unknown_annotations {
-        context.ui.say(&format!("warning: --annotation {} names no column of the manifest", super::shown(name)));
+        context.ui.say(&format!("warning: --annotation {}: the manifest has no such column", super::shown(name)));
     }
     let goal = goal(args, &mut staged, journal_path, run).await?;
     let past = again::past(args.dry_run, context, &open.reader).await?;
@@ -118,7 +118,7 @@ async fn work(
         }
     }
     let region = staged.regions.first().map(String::as_str);
-    // A run's requests name it, so those of a run that may go on name that one.
+    // Requests name their run, so if an earlier run may continue, they must name that one.
     let may_go_on = args.again.resume && matches!(goal, Goal::Service);
     let named =
         if may_go_on { again::likely(past.as_ref(), &sha256, &context.journal).await?.unwrap_or(run) } else { run };
@@ -140,13 +140,13 @@ async fn work(
     begin(args, context, policy, run, Begun { open, signals, began, staged, connection, is_again }).await
 }
 
-/// Refuses to begin what only a person could confirm where there is none.
+/// Refuses to begin if only a person could confirm and there is no terminal.
 fn refuse_without_terminal(args: &Args, context: &Context) -> Result<(), CliError> {
     if args.asks() && (!context.environment.stdin_is_terminal || args.manifest.as_os_str() == "-") {
-        return Err(CliError::new(Exit::Usage, "there is no terminal to ask for a confirmation")
+        return Err(CliError::new(Exit::Usage, "a confirmation is required, and there is no terminal to ask on")
             .code(Code::NoTerminal)
             .sent(Sent::Nothing)
-            .hint("say --yes, or --confirm N for exactly N deletes; --dry-run shows the plan"));
+            .hint("pass --yes, or --confirm N to allow exactly N deletions; --dry-run shows the plan"));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::journal::event::{Event, RunStopped, SessionClosed};
 use crate::journal::sqlite::RunRecord;
 use crate::manifest::{Faults, Ingested};
 
-/// Records the refusal, and nothing else, and reports every fault.
+/// Records only the refusal, and reports every fault.
 pub(super) async fn refuse_manifest(
     args: &Args,
     context: &Context,
@@ -60,11 +60,11 @@ pub(super) async fn refuse_manifest(
             }
             .into(),
         ],
-        ..CliError::new(Exit::Refused, "the manifest is refused").code(Code::ManifestFaults)
+        ..CliError::new(Exit::Refused, "the manifest was refused").code(Code::ManifestFaults)
     })
 }
 
-/// What there is to say of a run that was refused before anything was asked.
+/// The summary of a run that was refused before anything was sent.
 async fn refused(context: &Context, open: &OpenJournal, record: &RunRecord) -> Result<Summary, JournalError> {
     let own = Own { is_closed: true, ..Own::default() };
     sum_up(context, &open.reader, record, State::Abandoned, Some(StopWord::Refused), own, Head::default()).await

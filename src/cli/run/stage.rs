@@ -28,9 +28,9 @@ pub(super) struct Staged {
     pub(super) regions: Vec<String>,
 }
 
-/// Why there is nothing on the stage.
+/// Why nothing could be staged.
 pub(super) enum Refusal {
-    /// With what is known of a manifest that could be read to its end.
+    /// With what is known of the manifest if it could be read to its end.
     Manifest(Box<Faults>, Option<Box<Ingested>>),
     Other(CliError),
 }
@@ -64,10 +64,10 @@ pub(super) async fn stage(
     if stage.regions().iter().any(String::is_empty) {
         let region = default_region(&args.options, context, args.sandbox.is_some()).await.map_err(Refusal::Other)?;
         let Some(region) = region else {
-            let message = "rows name no region, and the AWS configuration has no default";
+            let message = "some rows name no region, and the AWS configuration has no default region";
             let error = CliError::new(Exit::Environment, message)
                 .code(Code::Region)
-                .hint("name it with --region, AWS_REGION, or a region column")
+                .hint("set it with --region or AWS_REGION, or add a region column")
                 .sent(Sent::Nothing);
             return Err(Refusal::Other(error));
         };

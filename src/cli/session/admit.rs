@@ -16,7 +16,7 @@ use crate::journal::sqlite::RunRecord;
 const VERIFIED_WHOLE_ENTRIES: u64 = 250_000;
 
 /// What is to be done next is read from the journal, so nothing is done where that was changed. A history that this
-/// version cannot follow is no reason to leave rows unsettled.
+/// version cannot interpret is no reason to leave rows unsettled.
 pub(super) async fn refuse_altered(context: &Context, open: &OpenJournal) -> Result<(), CliError> {
     let (size, _) = open.reader.head().await?;
     if size > VERIFIED_WHOLE_ENTRIES {
@@ -33,7 +33,7 @@ pub(super) async fn refuse_altered(context: &Context, open: &OpenJournal) -> Res
         let message = format!("the journal was changed: {}", finding.detail);
         return Err(CliError::new(Exit::Refused, message).code(Code::JournalChanged).sent(Sent::Nothing).hint(VERIFY));
     }
-    // Where the machine kept it from being looked at, nothing says that it was not changed.
+    // If the machine prevented the check, the journal may have been changed all the same.
     let failed = report.findings.iter().find(|finding| finding.of_the_machine);
     if failed.is_some() || report.entries < size {
         let why = failed.map_or(&report.detail, |finding| &finding.detail);
@@ -47,7 +47,7 @@ pub(super) async fn refuse_altered(context: &Context, open: &OpenJournal) -> Res
     Ok(())
 }
 
-/// The sealed plan and the settings of the run. A plan that is not what was sealed is not worked off.
+/// The sealed plan and the settings of the run. A plan that is not what was sealed is not executed.
 pub(super) async fn plan_of(open: &OpenJournal, record: &RunRecord) -> Result<(PlanSealed, RunStarted), CliError> {
     let missing = || {
         CliError::new(Exit::Environment, "the journal has no sealed plan of this run")
@@ -69,7 +69,7 @@ pub(super) async fn plan_of(open: &OpenJournal, record: &RunRecord) -> Result<(P
 }
 
 const SCRATCH: &str =
-    "what it is compared with is made in the directory that TMPDIR names, in /var/tmp or /tmp, or beside the journal";
+    "verification needs scratch space: in the directory that TMPDIR names, in /var/tmp or /tmp, or beside the journal";
 
 const VERIFY: &str = "see what happened to the journal with: keybatch verify";
 
@@ -82,7 +82,7 @@ pub(super) fn refuse_another(record: &RunRecord, connection: &Connection) -> Res
     for (what, expected, found) in bound {
         if expected != Some(found) {
             let expected = expected.unwrap_or("none");
-            let message = format!("run {} is bound to {what} {expected}, this is {found}", record.run);
+            let message = format!("run {} is bound to {what} {expected}, but this is {found}", record.run);
             return Err(CliError::new(Exit::Refused, message).code(Code::RunBound).sent(Sent::Reads));
         }
     }

@@ -28,7 +28,7 @@ impl Session<'_> {
         }
     }
 
-    /// Ends a session of a resumed run that must not begin to work.
+    /// Ends a session of a resumed run that must not send anything.
     pub(crate) async fn leave(&self, error: PlanError) -> Result<Exit, CliError> {
         let stop = Stop { by: StoppedBy::Breaker, detail: error.to_string() };
         match self.end(Some(stop)).await {
@@ -40,13 +40,14 @@ impl Session<'_> {
         }
     }
 
-    /// Closes the run for good, if nothing that was asked for is open any more.
+    /// Closes the run for good, if no request is open any more.
     pub(super) async fn end_abandoned(&self, because: &str) -> Result<Exit, CliError> {
         match self.give_up_for_good(because).await {
             Err(error) => self.end_without_journal(&error).await,
             Ok(Some(summary)) => Ok(say(self.context, &summary)),
             Ok(None) => {
-                let message = "the run is not abandoned: what may have been asked for is not settled for every row";
+                let message =
+                    "the run was not abandoned: for some rows it is still unknown whether a request took effect";
                 let detail = message.to_owned();
                 match self.end(Some(Stop { by: StoppedBy::Breaker, detail })).await {
                     Err(error) => self.end_without_journal(&error).await,
@@ -90,7 +91,7 @@ impl Session<'_> {
         let left: u64 = pending.iter().map(|(_, rows)| rows).sum();
         let outcomes = self.open.reader.counts(&record).await?;
         let targets = self.targets(&record, &pending).await?;
-        // A stop that came after the last row is none.
+        // A stop after the last row does not count.
         let stop = if left == 0 { None } else { stop.or_else(|| targets.stop()).or_else(|| Some(unexplained())) };
         let ended = match &stop {
             None => Event::RunFinished(RunFinished { rows: record.rows, outcomes }),
@@ -110,6 +111,7 @@ impl Session<'_> {
         summary.targets = targets.ends(by, stop.as_ref().map(|stop| stop.detail.as_str()));
         if let Some(stop) = &stop {
             self.context.ui.say(&format!("stopped: {}", crate::cli::shown(&stop.detail)));
+            targets.steps().iter().for_each(|step| self.context.ui.say(&format!("  hint: {step}")));
         }
         Ok(if targets.cannot_read() { summary.exiting(Exit::Environment) } else { summary })
     }
@@ -135,7 +137,7 @@ impl Session<'_> {
         })
     }
 
-    /// Nothing can be recorded any more (I9): say what is known, and leave the rest to the next session.
+    /// Nothing can be recorded any more (I9): report what is known; the next session settles the rest.
     pub(super) async fn end_without_journal(&self, error: &JournalError) -> Result<Exit, CliError> {
         let sent = if self.requests().delete > 0 { Sent::Deletes } else { Sent::Reads };
         let full = is_full(error);
@@ -245,5 +247,5 @@ pub(crate) fn print_checkpoint(context: &Context, when: &str, checkpoint: &Check
 }
 
 fn unexplained() -> Stop {
-    Stop { by: StoppedBy::Breaker, detail: "rows are left that could not be worked on".into() }
+    Stop { by: StoppedBy::Breaker, detail: "some rows could not be processed".into() }
 }

@@ -1,10 +1,10 @@
-//! A session on a run: the journal that it opens, what refuses to go on, how it begins or goes on, its work, and its end.
+//! A session on a run: the journal that it opens, the checks that may refuse it, its beginning, its work, and its end.
 //!
 //! - `open`: the journal and its lock; a journal that lost entries is refused
-//! - `admit`: what may refuse to go on with a run
+//! - `admit`: the checks that may refuse to continue a run
 //! - `begin`: the entry that a session begins with
-//! - `resume`, `probe`: going on with a run that another session began
-//! - `work`, `end`: what is left of the run, and what is recorded and said then
+//! - `resume`, `probe`: continuing a run that another session began
+//! - `work`, `end`: processing the rest of the run, and what is recorded and reported at its end
 
 mod admit;
 mod begin;

@@ -69,7 +69,7 @@ impl OpenJournal {
             Ok(accepted) => accepted,
             Err(refused) => {
                 reader.release().await;
-                // What cannot be closed in order is left as a crash would leave it.
+                // If closing fails, the files stay as after a crash.
                 let _closed = store.close().await;
                 return Err(refused);
             }
@@ -90,7 +90,7 @@ impl OpenJournal {
         Ok(open)
     }
 
-    /// Ends in order, so that one file is left: see [`SqliteReader::release`]. Where another program keeps the write-ahead
+    /// Closes the journal so that one file is left: see [`SqliteReader::release`]. Where another program keeps the write-ahead
     /// log in use, says which files belong together.
     pub(crate) async fn close(&self, context: &Context) -> Result<Checkpoint, JournalError> {
         self.reader.release().await;
@@ -106,7 +106,7 @@ impl OpenJournal {
         Ok(head)
     }
 
-    /// The options of a session that goes on with a run: where they name no file of checkpoints, the run's own.
+    /// The options of a session that continues a run: if they name no file of checkpoints, the run's own is used.
     pub(crate) async fn carried_on(
         &self,
         context: &Context,
@@ -120,7 +120,7 @@ impl OpenJournal {
             if let Some(why) = checkpoints::not_carried_on(&path) {
                 let shown = crate::cli::shown(&path.to_string_lossy());
                 context.ui.say(&format!(
-                    "checkpoints are not appended to {shown} any more: {why}; --checkpoint-to names a file"
+                    "checkpoints are no longer appended to {shown}: {why}; name a file with --checkpoint-to"
                 ));
                 return Ok(options);
             }
@@ -134,10 +134,10 @@ impl OpenJournal {
         Ok(options)
     }
 
-    /// Has the machine remember from now on how far the journal is, unless the session is a rehearsal, and notes it in the
-    /// entry that opens the session where it cannot.
+    /// Makes the machine remember the journal's head from now on, unless the session is a rehearsal; if it cannot, the
+    /// entry that opens the session says so.
     pub(crate) async fn remember(&self, context: &Context, opened: &mut SessionOpened) -> Result<(), JournalError> {
-        // The journal of a dry run is gone with it.
+        // The journal of a dry run is temporary.
         if opened.sandbox || self.path != context.journal {
             return Ok(());
         }
@@ -158,17 +158,17 @@ impl OpenJournal {
             if record.state != RunState::Planning {
                 continue;
             }
-            // It was sealed, started and worked on by then, for all that is known.
+            // It may have been sealed, started and executed.
             let lost = rollbacks.last().is_some_and(|entry| Some(entry.seq) > record.manifest_seq);
             let sent = if lost {
-                "the entries after that were lost, so that it is unknown what was sent"
+                "the entries after that were lost, so it is unknown what was sent"
             } else {
                 "nothing was sent"
             };
             let stopped = RunStopped::new("abandoned", Some(format!("its process died while planning; {sent}")));
             self.journal.append(vec![draft(record.run, Event::RunStopped(stopped))]).await?;
             let run = record.run;
-            context.ui.talk(format!("run {run} died while planning: {sent}; it is closed as abandoned"));
+            context.ui.talk(format!("run {run} died while planning: {sent}; it was closed as abandoned"));
         }
         Ok(())
     }

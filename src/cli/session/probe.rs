@@ -20,12 +20,12 @@ const PROBES: [u32; 2] = [20, 3];
 pub(super) enum Probed {
     /// Nothing may be sent.
     Leave(PlanError),
-    /// Key pairs may not be read in these targets; the others go on.
+    /// Key pairs may not be read in these targets; the others continue.
     Closed(BTreeMap<i64, PlanError>),
 }
 
-/// Reads a key pair of each target that has rows left, before anything is sent: whoever may not do that could settle
-/// nothing there, and answers from elsewhere than the run is bound to must not go unseen.
+/// Reads a key pair of each target that has rows left, before anything is sent: without that
+/// permission nothing could be settled there, and answers from elsewhere than the run is bound to must be noticed.
 pub(super) async fn probe_lanes(
     session: &Session<'_>,
     record: &RunRecord,

@@ -23,7 +23,7 @@ use crate::journal::TargetRecord;
 use crate::journal::event::{Event, PlanSealed};
 use crate::journal::sqlite::RunRecord;
 
-/// Goes on with an unfinished run, over `connection` if there is one.
+/// Continues an unfinished run, over `connection` if there is one.
 pub(crate) async fn carry_on(
     options: &SessionOptions,
     context: &Context,
@@ -42,11 +42,11 @@ pub(crate) struct Resumed {
     pub(crate) record: RunRecord,
     /// If there is one already.
     pub(crate) connection: Option<Connection>,
-    /// Why it is to be abandoned, if it is: then nothing more is sent, and what was asked for is settled by reading.
+    /// Why it is being abandoned, if it is: then nothing more is sent, and open requests are settled by reading.
     pub(crate) because: Option<String>,
 }
 
-/// Goes on with an unfinished run: to its end, or to abandon it.
+/// Continues an unfinished run: to its end, or to abandon it.
 pub(crate) async fn go_on_with(
     options: &SessionOptions,
     context: &Context,
@@ -56,7 +56,7 @@ pub(crate) async fn go_on_with(
     resumed: Resumed,
 ) -> Result<Exit, CliError> {
     let Resumed { record, connection, because } = resumed;
-    // From here on there is a run to say something about.
+    // From here on, every end of this command reports on the run.
     signals.hand_over();
     let ready = tokio::select! {
         ready = prepare(options, context, &open, &record, connection) => ready,
@@ -66,7 +66,7 @@ pub(crate) async fn go_on_with(
         ready.map_err(|error| error.of_run(record.run))?;
     let command = if because.is_some() { "abandon" } else { "resume" };
     if because.is_some() {
-        // There will be no other attempt: a key pair that was asked for and is seen there still has failed.
+        // There will be no other attempt: a row whose key pair is still there after its request has failed.
         policy.max_attempts = 1;
     }
     let mut opened = session_opened(context, command, &options, &policy, Some(&connection), record.sandbox, &[]);
@@ -90,7 +90,7 @@ pub(crate) async fn go_on_with(
     };
     session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
     let label = if record.sandbox { "sandbox run" } else { "run" };
-    let doing = if session.because.is_some() { "abandoning" } else { "going on with" };
+    let doing = if session.because.is_some() { "abandoning" } else { "continuing" };
     context.ui.talk(format!("{doing} {label} {} of account {}", record.run, connection.caller.account));
     let mut lanes = Vec::new();
     for target in targets {
@@ -108,7 +108,7 @@ pub(crate) async fn go_on_with(
     session.work(policy, &sealed, lanes, &closed).await
 }
 
-/// What a session needs to go on with a run.
+/// What a session needs to continue a run.
 struct Ready {
     options: SessionOptions,
     sealed: PlanSealed,
@@ -118,7 +118,7 @@ struct Ready {
     ghosts: Arc<Ghosts>,
 }
 
-/// Everything that may refuse to go on with the run, and the connection. Sends nothing but reads, and writes nothing.
+/// Every check that may refuse to continue the run, and the connection. Sends nothing but reads, and writes nothing.
 async fn prepare(
     options: &SessionOptions,
     context: &Context,
@@ -159,7 +159,7 @@ async fn stopped_early(context: &Context, open: &OpenJournal, record: &RunRecord
     Ok(say(context, &summary))
 }
 
-/// A finished run stays as it is (I6): say again how it ended.
+/// A finished run stays as it is (I6): report again how it ended.
 pub(crate) async fn already_finished(
     context: &Context,
     open: &OpenJournal,

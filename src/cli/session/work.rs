@@ -24,11 +24,11 @@ use crate::journal::event::PlanSealed;
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
 
-/// How long a second signal waits for the summary.
+/// How long the summary may take after a second signal.
 const PATIENCE_OF_THE_HURRIED: Duration = Duration::from_secs(1);
 
 impl Session<'_> {
-    /// Works the run off until each target is finished or stopped, and ends the session. In the targets that are `closed`
+    /// Processes the run until each target is finished or stopped, and ends the session. In the targets that are `closed`
     /// key pairs may not be read: they stop at once.
     pub(crate) async fn work(
         &self,
@@ -53,7 +53,7 @@ impl Session<'_> {
             control.stop_target(*target_no, StopCause::CannotRead, error.to_string());
         }
         if self.because.is_some() {
-            // Nothing new is sent; rows that were asked for are settled all the same, as after a first signal.
+            // Nothing new is sent; requested rows are settled all the same, as after a first signal.
             control.stop(StoppedBy::Control, "the run is being abandoned");
         }
         let progress = Progress::start(&self.context.ui, total, self.sandbox);
@@ -89,7 +89,7 @@ impl Session<'_> {
         progress.finish();
         match ended {
             Ok(()) => match &self.because {
-                // A signal, which came first, calls it off.
+                // A signal cancels the abandoning.
                 Some(because) if !self.signals.first.is_cancelled() => self.end_abandoned(because).await,
                 Some(_) => self.leave_by_signal().await,
                 None => self.end_with(control.stopped()).await,
@@ -101,7 +101,7 @@ impl Session<'_> {
     /// Ends without recording anything, because a second signal asks for it.
     async fn exit_at_once(&self) -> Exit {
         self.context.ui.say("exiting at once: the next session settles the requests that are in flight");
-        // Nobody who asks twice should wait for a busy disk.
+        // After a second signal, do not wait for a busy disk.
         let summed = self.summary_as_stored(State::Stopped, Some(StopWord::Signal));
         let summed = tokio::time::timeout(PATIENCE_OF_THE_HURRIED, summed).await;
         match summed.ok().flatten() {
@@ -112,7 +112,7 @@ impl Session<'_> {
 
     async fn time_is_up(&self, control: &Control) {
         let limit = self.over().await;
-        control.stop(StoppedBy::MaxDuration, format!("--max-duration {} is over", duration_text(limit)));
+        control.stop(StoppedBy::MaxDuration, format!("--max-duration {} has elapsed", duration_text(limit)));
         std::future::pending().await
     }
 
