@@ -116,7 +116,7 @@ impl Brought {
         }
         if found.torn > 0 {
             let torn = found.torn;
-            let why = format!("ignored {} in {shown} (a power loss can leave such)", incomplete(torn));
+            let why = format!("ignored {} in {shown} (a power loss can leave them)", incomplete(torn));
             brought.warnings.push(why);
         }
         Ok(brought)
