@@ -196,13 +196,15 @@ SELECT r.run_id, a.row_no, a.attempt, i.key_pair_name, t.account_id, t.region,
        a.class,
        json_extract(f.body, '$.http_status')      AS http_status,
        json_extract(f.body, '$.request_id')       AS request_id,
-       json_extract(f.body, '$.operation.id')     AS operation_id,
+       coalesce(json_extract(f.body, '$.operation.id'),
+                json_extract(json_extract(f.body, '$.json'), '$.operation.id')) AS operation_id,
        json_extract(f.body, '$.error.type')       AS error_type,
        json_extract(f.body, '$.error.code')       AS error_code,
        json_extract(f.body, '$.error.message')    AS error_message,
        json_extract(f.body, '$.error.docs')       AS error_docs,
        json_extract(f.body, '$.error.tip')        AS error_tip,
-       coalesce(json_extract(f.body, '$.raw_body'), json_extract(f.body, '$.raw_body_base64')) AS raw_body,
+       coalesce(json_extract(f.body, '$.json'), json_extract(f.body, '$.text'), json_extract(f.body, '$.base64'))
+                                                  AS raw_body,
        r.sandbox
 FROM attempt AS a
 JOIN run AS r ON r.run_no = a.run_no
@@ -216,31 +218,39 @@ SELECT * FROM attempts WHERE class IS NOT NULL AND class NOT IN ('succeeded', 'p
 
 CREATE VIEW operations AS
 SELECT r.run_id, o.row_no, o.source,
-       json_extract(o.body, '$.operation.id')                AS operation_id,
-       json_extract(o.body, '$.operation.resource_name')     AS resource_name,
-       json_extract(o.body, '$.operation.resource_type')     AS resource_type,
-       json_extract(o.body, '$.operation.created_at')        AS created_at,
-       json_extract(o.body, '$.operation.availability_zone') AS availability_zone,
-       json_extract(o.body, '$.operation.region_name')       AS region_name,
-       json_extract(o.body, '$.operation.is_terminal')       AS is_terminal,
-       json_extract(o.body, '$.operation.operation_details') AS operation_details,
-       json_extract(o.body, '$.operation.operation_type')    AS operation_type,
-       json_extract(o.body, '$.operation.status')            AS status,
-       json_extract(o.body, '$.operation.status_changed_at') AS status_changed_at,
-       json_extract(o.body, '$.operation.error_code')        AS error_code,
-       json_extract(o.body, '$.operation.error_details')     AS error_details,
-       json_extract(o.body, '$.request_id')                  AS request_id,
+       json_extract(o.op, '$.id')                                                                AS operation_id,
+       coalesce(json_extract(o.op, '$.resource_name'), json_extract(o.op, '$.resourceName'))         AS resource_name,
+       coalesce(json_extract(o.op, '$.resource_type'), json_extract(o.op, '$.resourceType'))         AS resource_type,
+       coalesce(json_extract(o.op, '$.created_at'), json_extract(o.body, '$.op_created_at'))         AS created_at,
+       coalesce(json_extract(o.op, '$.availability_zone'), json_extract(o.op, '$.location.availabilityZone'))
+                                                                                                     AS availability_zone,
+       coalesce(json_extract(o.op, '$.region_name'), json_extract(o.op, '$.location.regionName'))    AS region_name,
+       coalesce(json_extract(o.op, '$.is_terminal'), json_extract(o.op, '$.isTerminal'))             AS is_terminal,
+       coalesce(json_extract(o.op, '$.operation_details'), json_extract(o.op, '$.operationDetails')) AS operation_details,
+       coalesce(json_extract(o.op, '$.operation_type'), json_extract(o.op, '$.operationType'))       AS operation_type,
+       json_extract(o.op, '$.status')                                                                AS status,
+       coalesce(json_extract(o.op, '$.status_changed_at'),
+                CASE WHEN json_extract(o.op, '$.statusChangedAt') IS NOT NULL
+                     THEN coalesce(json_extract(o.body, '$.op_changed_at'), json_extract(o.body, '$.op_created_at')) END)
+                                                                                                     AS status_changed_at,
+       coalesce(json_extract(o.op, '$.error_code'), json_extract(o.op, '$.errorCode'))               AS error_code,
+       coalesce(json_extract(o.op, '$.error_details'), json_extract(o.op, '$.errorDetails'))         AS error_details,
+       json_extract(o.body, '$.request_id')                                                      AS request_id,
        r.sandbox
-FROM (SELECT a.run_no, a.row_no, 'answer' AS source, e.seq, e.body
+FROM (SELECT a.run_no, a.row_no, 'answer' AS source, e.seq, e.body,
+             coalesce(json_extract(e.body, '$.operation'),
+                      json_extract(json_extract(e.body, '$.json'), '$.operation')) AS op
       FROM attempt AS a JOIN entry AS e ON e.seq = a.finished_seq
       UNION ALL
       SELECT n.run_no, n.row_no,
              CASE json_extract(e.body, '$.kind') WHEN 'operation_polled' THEN 'get_operation'
                                                  ELSE json_extract(e.body, '$.source') END,
-             e.seq, e.body
+             e.seq, e.body,
+             coalesce(json_extract(e.body, '$.operation'),
+                      json_extract(json_extract(e.body, '$.json'), '$.operation'))
       FROM row_entry AS n JOIN entry AS e ON e.seq = n.seq) AS o
 JOIN run AS r ON r.run_no = o.run_no
-WHERE json_extract(o.body, '$.operation') IS NOT NULL;
+WHERE o.op IS NOT NULL;
 
 CREATE VIEW intents AS
 SELECT r.run_id, i.row_no,
@@ -257,14 +267,21 @@ SELECT r.run_id, i.row_no,
             ELSE json_extract(s.body, '$.detail') END    AS detail,
        (SELECT count(*) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) AS attempts,
        coalesce(json_extract(f.body, '$.operation.id'),
-                (SELECT json_extract(x.body, '$.operation.id') FROM row_entry AS n JOIN entry AS x ON x.seq = n.seq
+                json_extract(json_extract(f.body, '$.json'), '$.operation.id'),
+                (SELECT coalesce(json_extract(x.body, '$.operation.id'),
+                                 json_extract(json_extract(x.body, '$.json'), '$.operation.id'))
+                 FROM row_entry AS n JOIN entry AS x ON x.seq = n.seq
                  WHERE n.run_no = i.run_no AND n.row_no = i.row_no
-                   AND json_extract(x.body, '$.operation.id') IS NOT NULL
+                   AND coalesce(json_extract(x.body, '$.operation.id'),
+                                json_extract(json_extract(x.body, '$.json'), '$.operation.id')) IS NOT NULL
                  ORDER BY n.seq DESC LIMIT 1))           AS operation_id,
        json_extract(f.body, '$.request_id')              AS request_id,
        coalesce(json_extract(f.body, '$.error.code'), json_extract(f.body, '$.error.type'),
-                json_extract(f.body, '$.operation.error_code'), json_extract(f.body, '$.error.cause')) AS error_code,
-       coalesce(json_extract(f.body, '$.error.message'), json_extract(f.body, '$.operation.error_details')) AS error_message,
+                json_extract(f.body, '$.operation.error_code'),
+                json_extract(json_extract(f.body, '$.json'), '$.operation.errorCode'),
+                json_extract(f.body, '$.error.cause'))   AS error_code,
+       coalesce(json_extract(f.body, '$.error.message'), json_extract(f.body, '$.operation.error_details'),
+                json_extract(json_extract(f.body, '$.json'), '$.operation.errorDetails')) AS error_message,
        json_extract(s.body, '$.at')                      AS settled_at,
        json_extract(e.body, '$.annotations')             AS annotations,
        r.sandbox,

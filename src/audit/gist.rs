@@ -115,8 +115,8 @@ fn answer(finished: &AttemptFinished) -> String {
 }
 
 fn polled_gist(polled: &OperationPolled) -> String {
-    let status = polled.operation.as_ref().and_then(|operation| operation.status.as_deref());
-    format!("operation {}: {}", polled.operation_id, status.unwrap_or(polled.class.as_str()))
+    let status = polled.operation().and_then(|operation| operation.status);
+    format!("operation {}: {}", polled.operation_id, status.as_deref().unwrap_or(polled.class.as_str()))
 }
 
 fn observed(seen: &Observed) -> String {
@@ -161,12 +161,12 @@ pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
         }
         Event::AttemptFinished(finished) => {
             all.extend(on_the_wire(&finished.exchange));
-            all.extend(finished.operation.iter().flat_map(operation));
+            all.extend(finished.operation().iter().flat_map(operation));
             all.extend(finished.error.iter().flat_map(error));
         }
         Event::OperationPolled(polled) => {
             all.extend(on_the_wire(&polled.exchange));
-            all.extend(polled.operation.iter().flat_map(operation));
+            all.extend(polled.operation().iter().flat_map(operation));
             all.extend(polled.error.iter().flat_map(error));
         }
         Event::Observed(observed) => {

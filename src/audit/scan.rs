@@ -13,7 +13,7 @@ use super::history::is_newer;
 use super::report::Verdict;
 use super::shape;
 use super::words::{self, Facts};
-use crate::domain::{Exchange, RawBody, RunId, parse_time, time_text};
+use crate::domain::{Exchange, RawBody, RunId, Shown, parse_time, time_text};
 use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
 use crate::journal::merkle::{Hash, leaf_hash};
 use crate::journal::sqlite::Page;
@@ -70,7 +70,9 @@ impl<'a> Reader<'a> {
         if i64::try_from(entry.seq) != Ok(seq) {
             return Err((Verdict::Altered, format!("its body says that it is entry {}", entry.seq)));
         }
-        let raw_body = self.raw_body().map_err(illegal)?;
+        let has_body =
+            matches!(entry.event, Event::AttemptFinished(_) | Event::OperationPolled(_) | Event::Observed(_));
+        let raw_body = if has_body { self.raw_body().map_err(illegal)? } else { RawBody::default() };
         let facts = self.facts(&entry, &raw_body).map_err(|error| illegal(error.to_string()))?;
         facts.map(|facts| (entry, facts)).map_err(illegal)
     }
@@ -136,7 +138,7 @@ impl<'a> Reader<'a> {
             class: self.read("class")?,
             cause: self.may_be("cause")?,
             exchange: Exchange::default(),
-            operation: None,
+            shown: Shown::default(),
             error: None,
             outcome: self.may_be("outcome")?,
             evidence: self.may_be("evidence")?,
@@ -182,6 +184,8 @@ impl<'a> Reader<'a> {
                     status: self.may_be("http_status")?,
                     headers: self.may_be("headers")?.unwrap_or_default(),
                     operation: self.may_be("operation")?,
+                    created_at: self.may_be("op_created_at")?,
+                    changed_at: self.may_be("op_changed_at")?,
                     error: self.may_be("error")?,
                     body,
                 };
@@ -205,15 +209,14 @@ impl<'a> Reader<'a> {
 
     /// A body that was kept is the one whose length and hash stand beside it.
     fn raw_body(&self) -> Result<RawBody, String> {
-        if !self.fields.iter().any(|(key, _)| key.starts_with("raw_body")) {
-            return Ok(RawBody::default());
-        }
         let unread = |error: EntryError| error.to_string();
         let kept = RawBody {
-            text: self.may_be("raw_body").map_err(unread)?,
-            base64: self.may_be("raw_body_base64").map_err(unread)?,
-            bytes: self.may_be("raw_body_bytes").map_err(unread)?,
-            sha256: self.may_be("raw_body_sha256").map_err(unread)?,
+            json: self.may_be("json").map_err(unread)?,
+            text: self.may_be("text").map_err(unread)?,
+            base64: self.may_be("base64").map_err(unread)?,
+            bytes: self.may_be("bytes").map_err(unread)?,
+            sha256: self.may_be("sha256").map_err(unread)?,
+            cut: self.may_be("cut").map_err(unread)?.unwrap_or_default(),
         };
         if kept.holds() {
             Ok(kept)
@@ -347,9 +350,9 @@ mod tests {
     }
 
     #[test]
-    fn a_raw_body_in_base64_is_the_one_that_is_named() {
+    fn a_body_is_in_base64_only_where_it_is_no_text() {
         let kept = RawBody::new(&[0xff, 0xfe]);
-        for (base64, holds) in [(kept.base64.clone().unwrap(), true), ("AAAA".to_owned(), false)] {
+        for (base64, holds) in [(kept.base64.clone().unwrap(), true), ("QUFB".to_owned(), false)] {
             let raw = RawBody { base64: Some(base64), ..kept.clone() };
             let mut fields = serde_json::to_value(raw).unwrap();
             fields["kind"] = "attempt_finished".into();

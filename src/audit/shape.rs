@@ -57,7 +57,7 @@ impl<'a> From<&'a BTreeMap<String, String>> for Named<'a> {
 }
 
 /// As [`Operation`](crate::domain::Operation).
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Operation<'a> {
     #[serde(borrow, default)]
     pub(super) id: Option<Str<'a>>,

@@ -114,7 +114,7 @@ pub(super) fn name_of(name: &str, region: &str) -> u64 {
 pub(super) fn of(entry: &Entry) -> Result<Facts, String> {
     match &entry.event {
         Event::AttemptFinished(one) => {
-            finished(&Answer::whole(&one.exchange, one.operation.as_ref(), one.error.as_ref()), one.class, one.cause)
+            finished(&Answer::whole(&one.exchange, one.shown.parts(), one.error.as_ref()), one.class, one.cause)
         }
         Event::OperationPolled(polled) => answer::polled(polled),
         Event::Observed(seen) => answer::observed(seen, entry.row.is_some()),

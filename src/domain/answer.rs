@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::json::is_plain_object;
+
 /// How much of a raw body is kept: far above any answer of the service (a full page of 200 operations is about
 /// 80 KB; a delete's answer is about 400 bytes), and small enough that a hostile endpoint cannot fill the disk.
 pub const RAW_BODY_LIMIT_BYTES: usize = 64 * 1024;
@@ -41,89 +43,152 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Without the body's text; its length and hash stay. For pages of listings, whose content is recorded row by row.
+    /// With length and hash of the body alone. For pages of listings, whose content is recorded row by row.
     #[must_use]
     pub fn without_body(self) -> Self {
-        Self { raw_body: RawBody { text: None, base64: None, ..self.raw_body }, ..self }
+        Self { raw_body: self.raw_body.without_content(), ..self }
     }
 }
 
-/// The body of an answer as it came: as text where it is UTF-8, else in base64; at most [`RAW_BODY_LIMIT_BYTES`] of
-/// it, with its full length and hash. Absent altogether where no body was received.
+/// The body of an answer, at most [`RAW_BODY_LIMIT_BYTES`] of it. Absent altogether where no body was received.
+///
+/// Each body has one form: `json` where it is whole and one [plain object](is_plain_object), which SQL and other readers can
+/// read; else `text` where it is UTF-8 without U+0000; else `base64`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawBody {
-    /// The body, where it is UTF-8.
-    #[serde(default, rename = "raw_body", skip_serializing_if = "Option::is_none")]
+    /// The body, where it is a JSON object that all readers read alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<String>,
+    /// The body, where it is other text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The body in base64, where it is not.
-    #[serde(default, rename = "raw_body_base64", skip_serializing_if = "Option::is_none")]
+    /// The body in base64, where it is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
-    /// Its full length in bytes.
-    #[serde(default, rename = "raw_body_bytes", skip_serializing_if = "Option::is_none")]
+    /// Its full length in bytes, where it was not kept whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// The SHA-256 of the whole body, in hexadecimal.
-    #[serde(default, rename = "raw_body_sha256", skip_serializing_if = "Option::is_none")]
+    /// The SHA-256 of the whole body in hexadecimal, where it was not kept whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Whether secrets that it quoted were cut out of it: then nothing says what it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
 }
 
 impl RawBody {
     /// Keeps `body` by the rules above.
     #[must_use]
     pub fn new(body: &[u8]) -> Self {
-        let kept = body.get(..RAW_BODY_LIMIT_BYTES).unwrap_or(body);
-        let (text, base64) = match (std::str::from_utf8(kept), std::str::from_utf8(body)) {
-            (Ok(text), _) => (Some(text.to_owned()), None),
-            // Cut inside a character: what is before it is text all the same.
-            (Err(error), Ok(_)) => (std::str::from_utf8(&kept[..error.valid_up_to()]).ok().map(str::to_owned), None),
-            (Err(_), Err(_)) => (None, Some(STANDARD.encode(kept))),
-        };
-        Self { text, base64, bytes: Some(body.len() as u64), sha256: Some(hex(&Sha256::digest(body))) }
+        let whole = body.len() <= RAW_BODY_LIMIT_BYTES;
+        if whole && let Some(json) = std::str::from_utf8(body).ok().filter(|text| is_plain_object(text)) {
+            return Self { json: Some(json.to_owned()), ..Self::default() };
+        }
+        let kept = Self::beginning(body);
+        if whole {
+            return kept;
+        }
+        Self { bytes: Some(body.len() as u64), sha256: Some(sha256(body)), ..kept }
     }
-}
 
-impl RawBody {
-    /// Whether what was kept, the length and the hash belong together, as [`new`](Self::new) writes them. The hash of a
-    /// body that was kept in part is of all of it, so that it must only look like one.
+    /// Keeps `body`, out of which secrets were cut.
+    #[must_use]
+    pub fn without_secrets(body: &[u8]) -> Self {
+        let bytes = (body.len() > RAW_BODY_LIMIT_BYTES).then_some(body.len() as u64);
+        Self { bytes, cut: true, ..Self::beginning(body) }
+    }
+
+    /// What is kept of a body that is no plain object.
+    fn beginning(body: &[u8]) -> Self {
+        let kept = body.get(..RAW_BODY_LIMIT_BYTES).unwrap_or(body);
+        let text = match (std::str::from_utf8(kept), std::str::from_utf8(body)) {
+            (Ok(text), _) => Some(text),
+            // Cut inside a character: what is before it is text all the same.
+            (Err(error), Ok(_)) => std::str::from_utf8(&kept[..error.valid_up_to()]).ok(),
+            (Err(_), Err(_)) => None,
+        };
+        match text.filter(|text| !text.contains('\0')) {
+            Some(text) => Self { text: Some(text.to_owned()), ..Self::default() },
+            None => Self { base64: Some(STANDARD.encode(kept)), ..Self::default() },
+        }
+    }
+
+    /// Its length and hash alone; nothing of one that secrets were cut out of.
+    #[must_use]
+    pub fn without_content(self) -> Self {
+        if self.cut {
+            return Self::default();
+        }
+        let whole = match (&self.json, &self.text, &self.base64) {
+            (Some(text), ..) | (None, Some(text), _) => Some(text.clone().into_bytes()),
+            (None, None, Some(base64)) => STANDARD.decode(base64).ok(),
+            (None, None, None) => None,
+        };
+        let (bytes, sha256) = match whole.filter(|_| self.bytes.is_none()) {
+            Some(body) => (Some(body.len() as u64), Some(sha256(&body))),
+            None => (self.bytes, self.sha256),
+        };
+        Self { bytes, sha256, ..Self::default() }
+    }
+
+    /// Whether a body was received.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The body as text, where all of it is kept so.
+    #[must_use]
+    pub fn whole_text(&self) -> Option<&str> {
+        self.json.as_deref().or(self.text.as_deref().filter(|_| self.bytes.is_none()))
+    }
+
+    /// Whether its parts belong together, as they are written here. The hash of a body that was kept in part is of all of
+    /// it, so that it must only look like one.
     #[must_use]
     pub fn holds(&self) -> bool {
         let decoded;
-        let kept = match (&self.text, &self.base64) {
-            (Some(_), Some(_)) => return false,
-            (Some(text), None) => Some(text.as_bytes()),
-            (None, Some(text)) => match STANDARD.decode(text) {
+        let kept = match (&self.json, &self.text, &self.base64) {
+            (Some(text), None, None) | (None, Some(text), None) => text.as_bytes(),
+            (None, None, Some(text)) => match STANDARD.decode(text) {
                 Ok(bytes) => {
                     decoded = bytes;
-                    Some(&*decoded)
+                    &*decoded
                 }
                 Err(_) => return false,
             },
-            (None, None) => None,
+            (None, None, None) => return !self.cut && self.bytes.is_some() == self.sha256.is_some() && self.is_hash(),
+            _ => return false,
         };
-        let (Some(bytes), Some(sha256)) = (self.bytes, &self.sha256) else {
-            return kept.is_none() && self.bytes.is_none() && self.sha256.is_none();
-        };
-        let is_hash = sha256.len() == 64 && sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let Some(kept) = kept else { return is_hash };
-        if self.base64.is_some() && kept.len() < RAW_BODY_LIMIT_BYTES && std::str::from_utf8(kept).is_ok() {
+        let long = self.bytes.is_some_and(|bytes| bytes > RAW_BODY_LIMIT_BYTES as u64);
+        if self.bytes.is_some() && !long {
             return false;
         }
-        if bytes > RAW_BODY_LIMIT_BYTES as u64 {
-            // Up to three bytes fewer, where the limit falls inside a character.
-            let cut = if self.text.is_some() { 3 } else { 0 };
-            return is_hash && (RAW_BODY_LIMIT_BYTES - cut..=RAW_BODY_LIMIT_BYTES).contains(&kept.len());
+        if !long {
+            let again = if self.cut { Self::without_secrets(kept) } else { Self::new(kept) };
+            return again == *self;
         }
-        kept.len() as u64 == bytes && sha256.bytes().eq(hex_digits(&Sha256::digest(kept)))
+        // Up to three bytes fewer, where the limit falls inside a character.
+        let cut = if self.text.is_some() { 3 } else { 0 };
+        let length = (RAW_BODY_LIMIT_BYTES - cut..=RAW_BODY_LIMIT_BYTES).contains(&kept.len());
+        let form = self.text.as_ref().is_none_or(|text| !text.contains('\0'));
+        length && form && self.json.is_none() && self.sha256.is_none() == self.cut && self.is_hash()
+    }
+
+    fn is_hash(&self) -> bool {
+        let hash =
+            |text: &String| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        self.sha256.as_ref().is_none_or(hash)
     }
 }
 
-/// `bytes` in lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    hex_digits(bytes).map(char::from).collect()
-}
-
-/// Not by formatting: `verify` does this for every answer of a journal.
-fn hex_digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xF]).map(|digit| b"0123456789abcdef"[usize::from(digit)])
+/// The SHA-256 of `bytes` in lower-case hexadecimal.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    // Not by formatting: it is done for many entries.
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
+    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }
 
 /// Why a request has no usable answer.
@@ -301,18 +366,41 @@ mod tests {
 
     #[test]
     fn what_is_kept_belongs_together() {
-        for body in [&b""[..], b"{}", b"\xff\x00", &[b'x'; RAW_BODY_LIMIT_BYTES], &[0xff; 2 * RAW_BODY_LIMIT_BYTES]] {
-            let kept = RawBody::new(body);
-            assert!(kept.holds(), "{} bytes", body.len());
-            assert!(
-                !RawBody { bytes: Some(body.len() as u64 + 1), ..kept.clone() }.holds()
-                    || body.len() >= RAW_BODY_LIMIT_BYTES
-            );
-            assert!(!RawBody { text: Some("x".into()), ..kept.clone() }.holds());
-            assert!(!RawBody { sha256: None, ..kept.clone() }.holds());
-            assert!(RawBody { text: None, base64: None, ..kept }.holds(), "a page of a listing");
+        let long = [[b'x'; RAW_BODY_LIMIT_BYTES], [b'x'; RAW_BODY_LIMIT_BYTES]].concat();
+        for body in
+            [&b""[..], b"{}", b"text", b"\xff\x00", b"a\0", &long[1..=RAW_BODY_LIMIT_BYTES], &long, &[0xff; 70_000]]
+        {
+            for kept in [RawBody::new(body), RawBody::without_secrets(body)] {
+                let is_long = body.len() > RAW_BODY_LIMIT_BYTES;
+                assert!(kept.holds(), "{} bytes", body.len());
+                assert_eq!(kept.bytes.is_some(), is_long);
+                assert_eq!(kept.sha256.is_some(), is_long && !kept.cut);
+                for other in [
+                    RawBody { bytes: Some(7), ..kept.clone() },
+                    RawBody { text: Some("x\0".into()), json: None, base64: None, ..kept.clone() },
+                    RawBody { json: Some("[]".into()), text: None, base64: None, ..kept.clone() },
+                    RawBody {
+                        text: Some("{}".into()),
+                        json: None,
+                        base64: None,
+                        cut: false,
+                        bytes: None,
+                        sha256: None,
+                    },
+                    RawBody { base64: Some("e30=".into()), text: None, json: None, ..kept.clone() },
+                    RawBody { sha256: Some("00".into()), ..kept.clone() },
+                    RawBody { sha256: Some("00".repeat(32)), cut: true, ..kept.clone() },
+                    RawBody { json: Some("{}".into()), text: Some("{}".into()), base64: None, ..kept.clone() },
+                ] {
+                    assert!(!other.holds(), "{} bytes: {other:?}", body.len());
+                }
+                if !kept.cut {
+                    let bare = kept.without_content();
+                    assert!(bare.holds() && bare.sha256 == Some(sha256(body)) && bare.bytes == Some(body.len() as u64));
+                }
+            }
         }
-        assert!(RawBody::default().holds(), "no answer");
+        assert!(RawBody::default().holds() && !RawBody::default().is_there(), "no answer");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Exchange;
+
 /// The `operationType` of a deleted key pair. The service returns it although its own model does not list it.
 pub(super) const DELETE_KEY_PAIR: &str = "DeleteKeyPair";
 
@@ -74,5 +76,166 @@ impl Operation {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.is_terminal != Some(false) && self.status.as_deref() == Some("Failed")
+    }
+}
+/// The operation that an answer showed: in its body, where that is kept as JSON, and then only with its times beside it,
+/// which a body has as fractions of seconds; else as it was parsed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// As parsed, where the body is not kept as JSON or reads otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    operation: Option<Operation>,
+    /// Of the operation in the body: when it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    op_created_at: Option<String>,
+    /// Of the operation in the body: when its status changed, where that is another time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    op_changed_at: Option<String>,
+}
+
+impl Shown {
+    /// What is kept of `operation`, which came in `exchange`.
+    #[must_use]
+    pub fn of(operation: Option<Operation>, exchange: &Exchange) -> Self {
+        let Some(operation) = operation else { return Self::default() };
+        let changed = operation.status_changed_at.clone().filter(|at| Some(at) != operation.created_at.as_ref());
+        let in_body = Self { operation: None, op_created_at: operation.created_at.clone(), op_changed_at: changed };
+        if in_body.read(exchange).as_ref() == Some(&operation) {
+            return in_body;
+        }
+        Self { operation: Some(operation), op_created_at: None, op_changed_at: None }
+    }
+
+    /// The operation, out of the answer that it came in.
+    #[must_use]
+    pub fn read(&self, exchange: &Exchange) -> Option<Operation> {
+        if self.operation.is_some() {
+            return self.operation.clone();
+        }
+        let body: Body = serde_json::from_str(exchange.raw_body.json.as_deref()?).ok()?;
+        let said = body.operation?;
+        let location = said.location.unwrap_or_default();
+        let changed_at = self.op_changed_at.as_ref().or(self.op_created_at.as_ref());
+        Some(Operation {
+            id: said.id,
+            resource_name: said.resource_name,
+            resource_type: said.resource_type,
+            created_at: self.op_created_at.clone(),
+            availability_zone: location.availability_zone,
+            region_name: location.region_name,
+            is_terminal: said.is_terminal,
+            operation_details: said.operation_details,
+            operation_type: said.operation_type,
+            status: said.status,
+            status_changed_at: changed_at.filter(|_| said.status_changed_at.is_some()).cloned(),
+            error_code: said.error_code,
+            error_details: said.error_details,
+        })
+    }
+
+    /// What stands beside the body: the operation as parsed, and the times of one in the body.
+    #[must_use]
+    pub fn parts(&self) -> (Option<&Operation>, Option<&str>, Option<&str>) {
+        (self.operation.as_ref(), self.op_created_at.as_deref(), self.op_changed_at.as_deref())
+    }
+}
+
+/// The body of an answer that shows an operation.
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    operation: Option<InBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct InBody {
+    id: Option<String>,
+    resource_name: Option<String>,
+    resource_type: Option<String>,
+    location: Option<Location>,
+    is_terminal: Option<bool>,
+    operation_details: Option<String>,
+    operation_type: Option<String>,
+    status: Option<String>,
+    status_changed_at: Option<f64>,
+    error_code: Option<String>,
+    error_details: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Location {
+    availability_zone: Option<String>,
+    region_name: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::RawBody;
+
+    const BODY: &str = r#"{"operation":{"id":"op","resourceName":"k","resourceType":"KeyPair","createdAt":1603388001.123,
+        "location":{"availabilityZone":"all","regionName":"r"},"isTerminal":true,"operationDetails":"","status":"Failed",
+        "operationType":"DeleteKeyPair","statusChangedAt":1603388001.5,"errorCode":"c","errorDetails":"d"}}"#;
+
+    fn parsed() -> Operation {
+        let text = |text: &str| Some(text.to_owned());
+        Operation {
+            id: text("op"),
+            resource_name: text("k"),
+            resource_type: text("KeyPair"),
+            created_at: text("2020-10-22T17:33:21.123Z"),
+            availability_zone: text("all"),
+            region_name: text("r"),
+            is_terminal: Some(true),
+            operation_details: text(""),
+            operation_type: text("DeleteKeyPair"),
+            status: text("Failed"),
+            status_changed_at: text("2020-10-22T17:33:21.500Z"),
+            error_code: text("c"),
+            error_details: text("d"),
+        }
+    }
+
+    fn came(body: &str) -> Exchange {
+        Exchange { raw_body: RawBody::new(body.as_bytes()), ..Exchange::default() }
+    }
+
+    /// Each field comes back, and is stored once.
+    #[test]
+    fn an_operation_is_read_out_of_its_body() {
+        let shown = Shown::of(Some(parsed()), &came(BODY));
+        assert_eq!(shown.read(&came(BODY)), Some(parsed()));
+        let times = (None, Some("2020-10-22T17:33:21.123Z"), Some("2020-10-22T17:33:21.500Z"));
+        assert_eq!(shown.parts(), times);
+        let same = BODY.replace("1603388001.5", "1603388001.123");
+        let unchanged = Operation { status_changed_at: parsed().created_at, ..parsed() };
+        let shown = Shown::of(Some(unchanged.clone()), &came(&same));
+        assert_eq!((shown.parts(), shown.read(&came(&same))), ((None, times.1, None), Some(unchanged)));
+        let without = r#"{"operation":{"id":"op"}}"#;
+        let bare = Operation { id: Some("op".into()), ..Operation::default() };
+        let shown = Shown::of(Some(bare.clone()), &came(without));
+        assert_eq!((shown.parts(), shown.read(&came(without))), ((None, None, None), Some(bare)));
+    }
+
+    /// A body that is no plain object, or says something else, has what was parsed beside it.
+    #[test]
+    fn what_a_body_does_not_say_stands_beside_it() {
+        for body in [
+            "",
+            "<html>",
+            "{}",
+            r#"{"operation":null}"#,
+            r#"{"operation":{"id":"another"}}"#,
+            r#"{"operation":{"id":7}}"#,
+        ] {
+            let shown = Shown::of(Some(parsed()), &came(body));
+            assert_eq!(shown.parts(), (Some(&parsed()), None, None), "{body}");
+            assert_eq!(shown.read(&came(body)), Some(parsed()));
+        }
+        let none = Shown::of(None, &came("{}"));
+        assert_eq!((none.read(&came("{}")), none.parts()), (None, (None, None, None)));
     }
 }

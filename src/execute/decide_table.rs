@@ -419,7 +419,7 @@ fn the_table_is_the_one_in_the_document() {
 // SEMANTICS: P17
 #[test]
 fn attempts_are_counted_over_all_sessions() {
-    use crate::domain::{Exchange, Policy};
+    use crate::domain::{Exchange, Policy, Shown};
     use crate::journal::event::{AttemptFinished, AttemptStarted, Event};
     let mut row = unasked();
     let policy = Policy { max_attempts: 2, ..policy() };
@@ -429,13 +429,13 @@ fn attempts_are_counted_over_all_sessions() {
         let started =
             AttemptStarted { attempt, key_pair_name: "kp".into(), region: "us-east-1".into(), timeout_ms: None };
         row.apply(1, now(), &Event::AttemptStarted(started));
-        let (exchange, cause, operation, error) = (Exchange::default(), None, None, None);
+        let (exchange, cause, shown, error) = (Exchange::default(), None, Shown::default(), None);
         let finished = AttemptFinished {
             attempt,
             class,
             cause,
             exchange,
-            operation,
+            shown,
             error,
             outcome: None,
             evidence: None,

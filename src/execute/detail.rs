@@ -163,7 +163,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::domain::{Exchange, Policy};
+    use crate::domain::{Exchange, Policy, Shown};
     use crate::execute::decide::{Denial, Situation, Step, decide};
     use crate::execute::row::tests::intent;
     use crate::journal::event::{AttemptFinished, AttemptStarted, Event, Observed, Source};
@@ -179,13 +179,13 @@ mod tests {
             now,
             &Event::AttemptStarted(AttemptStarted { attempt: 1, key_pair_name, region, timeout_ms: None }),
         );
-        let (exchange, cause, operation, error) = (Exchange::default(), None, None, None);
+        let (exchange, cause, shown, error) = (Exchange::default(), None, Shown::default(), None);
         let finished = AttemptFinished {
             attempt: 1,
             class,
             cause,
             exchange,
-            operation,
+            shown,
             error,
             outcome: None,
             evidence: None,

@@ -64,7 +64,7 @@ pub fn held_until(started: &Entry, finished: Option<&Entry>, life: Duration, now
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Cause, Exchange};
+    use crate::domain::{Cause, Exchange, Shown};
     use crate::journal::event::{AttemptFinished, AttemptStarted};
 
     const LIFE: Duration = Duration::from_secs(300);
@@ -89,7 +89,7 @@ mod tests {
                 class,
                 cause,
                 exchange,
-                operation: None,
+                shown: Shown::default(),
                 error: None,
                 outcome: None,
                 evidence: None,

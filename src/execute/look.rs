@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::lane::{Reading, pause};
 use super::seen::{found_error, observation};
 use super::worker::{Flow, Worker, split};
-use crate::domain::{Class, Exchange, KeyPair, Operation, parse_time};
+use crate::domain::{Class, Exchange, KeyPair, Operation, Shown, parse_time};
 use crate::journal::JournalError;
 use crate::journal::event::{Event, Found, Observed, OperationPolled, Source};
 use crate::lightsail::Lightsail;
@@ -231,7 +231,8 @@ impl<L: Lightsail> Worker<L> {
             (None, _) => Class::Unanswered,
         };
         let exchange = reply.exchange;
-        let polled = OperationPolled { operation_id, class, requests, throttled, exchange, operation, error };
+        let shown = Shown::of(operation, &exchange);
+        let polled = OperationPolled { operation_id, class, requests, throttled, exchange, shown, error };
         self.record(Event::OperationPolled(Box::new(polled))).await
     }
 }

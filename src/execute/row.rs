@@ -125,7 +125,7 @@ impl RowState {
                 self.begin(started.attempt, seq, at, time);
             }
             Event::AttemptFinished(finished) => {
-                let operation_id = finished.operation.as_ref().and_then(|operation| operation.id.clone());
+                let operation_id = finished.operation().and_then(|operation| operation.id);
                 let summary = finished.error.as_ref().map(Said::from);
                 let answer = Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false };
                 let silent = answer.class == Class::Unanswered && finished.exchange.http_status.is_none();

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::domain::{ApiError, Exchange, Observation, Operation, Policy};
+use crate::domain::{ApiError, Exchange, Observation, Operation, Policy, Shown};
 use crate::execute::decide::{Denial, Situation, Step, decide};
 use crate::journal::event::{AttemptFinished, AttemptStarted, LostHead, Observed, OperationPolled, OverrideUsed};
 
@@ -54,13 +54,14 @@ impl Life {
 
     fn answered_because(self, class: Class, cause: Option<Cause>, id: Option<&str>) -> Self {
         let attempt = self.row.attempts;
-        let (exchange, operation, error) = (Exchange::default(), id.map(operation), None);
+        let (exchange, error) = (Exchange::default(), None);
+        let shown = Shown::of(id.map(operation), &exchange);
         let finished = AttemptFinished {
             attempt,
             class,
             cause,
             exchange,
-            operation,
+            shown,
             error,
             outcome: None,
             evidence: None,
@@ -102,8 +103,8 @@ impl Life {
 
     fn polled(self, class: Class) -> Self {
         let operation_id = self.row.operation_id().unwrap_or_default().to_owned();
-        let (exchange, operation, error) = (Exchange::default(), None, None);
-        let polled = OperationPolled { operation_id, class, requests: 1, throttled: 0, exchange, operation, error };
+        let (exchange, shown, error) = (Exchange::default(), Shown::default(), None);
+        let polled = OperationPolled { operation_id, class, requests: 1, throttled: 0, exchange, shown, error };
         self.then(&Event::OperationPolled(Box::new(polled)))
     }
 }
@@ -382,13 +383,13 @@ fn only_a_request_of_which_nothing_came_back_may_still_be_delivered() {
     }
     let mut row = Life::new().asked().row;
     let exchange = Exchange { http_status: Some(503), ..Exchange::default() };
-    let (class, cause, operation, error) = (Class::Unanswered, Some(Cause::ServerError), None, None);
+    let (class, cause, shown, error) = (Class::Unanswered, Some(Cause::ServerError), Shown::default(), None);
     let finished = AttemptFinished {
         attempt: 1,
         class,
         cause,
         exchange,
-        operation,
+        shown,
         error,
         outcome: None,
         evidence: None,

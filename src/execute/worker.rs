@@ -18,7 +18,7 @@ use super::inventory::Inventory;
 use super::lane::{Lane, pause};
 use super::row::RowState;
 use super::shared::Shared;
-use crate::domain::{ApiError, Cause, Class, DEFAULT_KEY_PAIR, Evidence, Exchange, Outcome};
+use crate::domain::{ApiError, Cause, Class, DEFAULT_KEY_PAIR, Evidence, Exchange, Outcome, Shown};
 use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, PREVIOUS, RowSettled};
 use crate::journal::{Draft, JournalError, MAX_INTEGER};
 use crate::lightsail::Lightsail;
@@ -220,8 +220,8 @@ impl<L: Lightsail> Worker<L> {
             attempt,
             class,
             cause,
+            shown: Shown::of(operation.flatten(), &reply.exchange),
             exchange: reply.exchange,
-            operation: operation.flatten(),
             error,
             outcome: None,
             evidence: None,
@@ -256,7 +256,7 @@ impl<L: Lightsail> Worker<L> {
             class: error.class,
             cause: Some(error.cause),
             exchange: Exchange::default(),
-            operation: None,
+            shown: Shown::default(),
             error: Some(error),
             outcome: None,
             evidence: None,

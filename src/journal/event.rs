@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ApiError, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Policy,
+    ApiError, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Policy, Shown,
 };
 
 /// What happened. The names are past tense.
@@ -359,9 +359,9 @@ pub struct AttemptFinished {
     /// What was on the wire.
     #[serde(flatten)]
     pub exchange: Exchange,
-    /// The operation, as parsed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operation: Option<Operation>,
+    /// The operation that it showed.
+    #[serde(flatten)]
+    pub shown: Shown,
     /// The error, as parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ApiError>,
@@ -378,6 +378,12 @@ pub struct AttemptFinished {
 }
 
 impl AttemptFinished {
+    /// The operation that the answer showed.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        self.shown.read(&self.exchange)
+    }
+
     /// The row's outcome and its evidence, where the answer alone decides it.
     #[must_use]
     pub fn settled(&self) -> Option<(Outcome, Evidence)> {
@@ -400,12 +406,20 @@ pub struct OperationPolled {
     /// What was on the wire last.
     #[serde(flatten)]
     pub exchange: Exchange,
-    /// The operation, as parsed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operation: Option<Operation>,
+    /// The operation that it showed.
+    #[serde(flatten)]
+    pub shown: Shown,
     /// The error, as parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ApiError>,
+}
+
+impl OperationPolled {
+    /// The operation as it was then.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        self.shown.read(&self.exchange)
+    }
 }
 
 /// Something was read: a key pair, its operation history, or a target's inventory.

@@ -80,7 +80,11 @@ impl Seen {
                 .filter_map(|name| Some(((*name).to_owned(), text(name)?)))
                 .collect::<BTreeMap<_, _>>(),
             elapsed_us: 0,
-            raw_body: body.as_deref().map(RawBody::new).unwrap_or_default(),
+            raw_body: match &body {
+                None => RawBody::default(),
+                Some(Cow::Borrowed(body)) => RawBody::new(body),
+                Some(Cow::Owned(body)) => RawBody::without_secrets(body),
+            },
         });
         self.body = body.map(Cow::into_owned).unwrap_or_default();
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keybatch::domain::{
     ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts, Policy,
-    RawBody,
+    RawBody, Shown,
 };
 use keybatch::journal::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
@@ -121,6 +121,14 @@ fn operation() -> Operation {
     }
 }
 
+/// With every field, though an entry has either the operation or the times of one in its body.
+fn shown() -> Shown {
+    let times = serde_json::json!({
+        "operation": operation(), "op_created_at": "2026-09-21T14:13:21.000Z", "op_changed_at": "2026-09-21T14:13:22.000Z",
+    });
+    serde_json::from_value(times).unwrap()
+}
+
 fn error() -> ApiError {
     ApiError {
         class: Class::NotFound,
@@ -140,7 +148,14 @@ fn exchange() -> Exchange {
         request_id: text("b7a3c2d1-0000-4000-8000-000000000003"),
         headers: map([("date", "Mon, 21 Sep 2026 14:13:21 GMT".to_owned())]),
         elapsed_us: 41_250,
-        raw_body: RawBody { base64: text("/wA="), ..RawBody::new(b"{\"code\":\"DoesNotExist\"}") },
+        raw_body: RawBody {
+            json: text("{\"code\":\"DoesNotExist\"}"),
+            text: text("<html>"),
+            base64: text("/wA="),
+            bytes: Some(70_000),
+            sha256: text(DIGEST),
+            cut: true,
+        },
     }
 }
 
@@ -231,7 +246,7 @@ pub(crate) fn full() -> Vec<Event> {
             class: Class::Unanswered,
             cause: Some(Cause::Timeout),
             exchange: exchange(),
-            operation: Some(operation()),
+            shown: shown(),
             error: Some(error()),
             outcome: Some(Outcome::Failed),
             evidence: Some(Evidence::Answer),
@@ -243,7 +258,7 @@ pub(crate) fn full() -> Vec<Event> {
             requests: 2,
             throttled: 1,
             exchange: exchange(),
-            operation: Some(operation()),
+            shown: shown(),
             error: Some(error()),
         })),
         Event::Observed(Box::new(Observed {
@@ -340,7 +355,7 @@ pub(crate) fn bare() -> Vec<Event> {
             Event::AttemptFinished(finished) => Event::AttemptFinished(Box::new(AttemptFinished {
                 cause: None,
                 exchange: bare_exchange(),
-                operation: None,
+                shown: Shown::default(),
                 error: None,
                 outcome: None,
                 evidence: None,
@@ -349,7 +364,7 @@ pub(crate) fn bare() -> Vec<Event> {
             })),
             Event::OperationPolled(polled) => Event::OperationPolled(Box::new(OperationPolled {
                 exchange: bare_exchange(),
-                operation: Some(Operation::default()),
+                shown: Shown::of(Some(Operation::default()), &bare_exchange()),
                 error: Some(ApiError { error_type: None, code: None, message: None, docs: None, tip: None, ..error() }),
                 ..*polled
             })),

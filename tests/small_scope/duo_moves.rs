@@ -1,6 +1,6 @@
 //! Everything that can happen next to two rows. What is done at each step is the mirror of the workers and the feeder.
 
-use keybatch::domain::{Class, Exchange, Operation};
+use keybatch::domain::{Class, Exchange, Operation, Shown};
 use keybatch::execute::control::Control;
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
 use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source, Verdict};
@@ -288,7 +288,7 @@ fn answers(duo: &Duo, row: usize) -> Vec<Duo> {
             class,
             cause: None,
             exchange: Exchange::default(),
-            operation: (class == Class::Pending).then_some(operation),
+            shown: Shown::of((class == Class::Pending).then_some(operation), &Exchange::default()),
             error: None,
             outcome: None,
             evidence: None,
@@ -384,7 +384,7 @@ fn poll(duo: &Duo, row: usize) -> Vec<Duo> {
             requests: 1,
             throttled: 0,
             exchange: Exchange::default(),
-            operation: None,
+            shown: Shown::default(),
             error: None,
         };
         let waits = matches!(class, Class::Pending | Class::Unanswered);

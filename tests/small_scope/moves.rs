@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keybatch::domain::{Class, Exchange, Operation};
+use keybatch::domain::{Class, Exchange, Operation, Shown};
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
 use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source};
 
@@ -176,7 +176,7 @@ fn send(node: &Node) -> Vec<Node> {
             class,
             cause: None,
             exchange: Exchange::default(),
-            operation: pending.filter(|_| class == Class::Pending).map(|_| operation),
+            shown: Shown::of(pending.filter(|_| class == Class::Pending).map(|_| operation), &Exchange::default()),
             error: None,
             outcome: None,
             evidence: None,
@@ -264,7 +264,7 @@ fn poll(node: &Node) -> Vec<Node> {
             requests: 1,
             throttled: 0,
             exchange: Exchange::default(),
-            operation: None,
+            shown: Shown::default(),
             error: None,
         };
         next.extend(record(&node, &Event::OperationPolled(Box::new(polled))));

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 use keybatch::domain::{
     ApiError, Cause, Class, Clock, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts,
-    Policy, RawBody, RunId,
+    Policy, RawBody, RunId, Shown, sha256,
 };
 use keybatch::journal::checkpoint::{Checkpoint, base64};
 use keybatch::journal::event::{self, Event, Found, Source};
@@ -79,7 +79,7 @@ pub(crate) fn event_of(kind: &str, fields: &Value) -> Event {
 
 /// The beginning of a session in the sandbox, without settings.
 pub(crate) fn opened(session: &str) -> Event {
-    let settings_sha256 = RawBody::new(b"{}").sha256.unwrap();
+    let settings_sha256 = sha256(b"{}");
     event_of(
         "session_opened",
         &json!({ "session": session, "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
@@ -109,7 +109,7 @@ impl Script {
 
     fn open(&mut self, session: &str) {
         self.sent = 0;
-        let digest = RawBody::new(br#"{"rate":"5/s"}"#).sha256.unwrap();
+        let digest = sha256(br#"{"rate":"5/s"}"#);
         let opened = event::SessionOpened {
             session: session.into(),
             command: "run".into(),
@@ -207,8 +207,8 @@ impl Script {
             attempt,
             class,
             cause,
+            shown: Shown::of(operation, &exchange),
             exchange,
-            operation,
             error,
             outcome,
             evidence: outcome.map(|_| Evidence::Answer),
@@ -251,13 +251,14 @@ impl Script {
 
     fn poll(&mut self, row: u64, class: Class) -> u64 {
         let ended = operation(row, "Succeeded");
+        let exchange = exchange(200, &json!({ "operation": on_the_wire(&ended) }));
         let polled = event::OperationPolled {
             operation_id: "op".into(),
             class,
             requests: 1,
             throttled: 0,
-            exchange: exchange(200, &json!({ "operation": on_the_wire(&ended) })),
-            operation: Some(ended),
+            shown: Shown::of(Some(ended), &exchange),
+            exchange,
             error: None,
         };
         self.push(Some(row), Event::OperationPolled(Box::new(polled)))

@@ -57,7 +57,8 @@ fn with(fields: &Value, more: &Value) -> Value {
 fn an_answer_is_not_another_one() {
     let copy = Copy::new();
     let of = |row| place("attempt_finished", Some(row));
-    let nothing = json!({ "operation": null, "raw_body": null, "raw_body_bytes": null, "raw_body_sha256": null });
+    let nothing =
+        json!({ "json": null, "op_created_at": null, "op_changed_at": null, "outcome": null, "evidence": null });
     let timeout = json!({ "cause": "timeout", "error": { "cause": "timeout" }, "http_status": null });
     let refused = json!({ "cause": "error", "error": { "cause": "error", "type": "InvalidInputException" } });
     let lies = [

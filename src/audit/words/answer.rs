@@ -1,5 +1,7 @@
 //! What an answer was said to mean, against the answer itself.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::super::shape::{self, Str};
@@ -13,7 +15,11 @@ use crate::journal::event::{Found, Observed, OperationPolled, Source};
 pub(crate) struct Answer<'a> {
     pub(crate) status: Option<u16>,
     pub(crate) headers: shape::Named<'a>,
+    /// As it was parsed, where it is not in the body.
     pub(crate) operation: Option<shape::Operation<'a>>,
+    /// When the operation in the body was created, and when its status changed, where that is another time.
+    pub(crate) created_at: Option<Str<'a>>,
+    pub(crate) changed_at: Option<Str<'a>>,
     pub(crate) error: Option<shape::ApiError<'a>>,
     pub(crate) body: &'a RawBody,
 }
@@ -121,13 +127,16 @@ fn is_moment(seconds: Option<f64>, text: Option<&Str<'_>>) -> bool {
 impl<'a> Answer<'a> {
     pub(super) fn whole(
         exchange: &'a Exchange,
-        operation: Option<&'a domain::Operation>,
+        (operation, created_at, changed_at): (Option<&'a domain::Operation>, Option<&'a str>, Option<&'a str>),
         error: Option<&'a domain::ApiError>,
     ) -> Self {
+        let text = |text: Option<&'a str>| text.map(|text| Str(Cow::Borrowed(text)));
         Self {
             status: exchange.http_status,
             headers: shape::Named::from(&exchange.headers),
             operation: operation.map(shape::Operation::from),
+            created_at: text(created_at),
+            changed_at: text(changed_at),
             error: error.map(shape::ApiError::from),
             body: &exchange.raw_body,
         }
@@ -143,8 +152,7 @@ impl<'a> Answer<'a> {
 
     /// The body as text, where all of it was kept so.
     fn text(&self) -> Option<&'a str> {
-        let whole = self.body.bytes.is_some_and(|bytes| bytes <= RAW_BODY_LIMIT_BYTES as u64);
-        self.body.text.as_deref().filter(|_| whole)
+        self.body.whole_text()
     }
 
     /// A success was read from a body that says the same, by `says`. Where this reads the body otherwise than the SDK did, it
@@ -153,7 +161,7 @@ impl<'a> Answer<'a> {
         if !self.has_status(200, 300) {
             return Err(format!("its status is not that of a success, and it has {what}"));
         }
-        if self.body.bytes.is_none() {
+        if !self.body.is_there() {
             return Err(format!("it has {what}, and no body that says so"));
         }
         let Some(text) = self.text() else { return Ok(()) };
@@ -162,6 +170,52 @@ impl<'a> Answer<'a> {
             Err(_) => id.is_some_and(|id| text.contains(&*id.0)),
         };
         if holds { Ok(()) } else { Err(format!("its body does not say what {what} in it says")) }
+    }
+
+    /// The operation of a success that is in the body alone.
+    fn in_body(&self) -> Result<Option<shape::Operation<'a>>, String> {
+        let json = self.body.json.as_deref().filter(|_| self.operation.is_none() && self.error.is_none());
+        let said = json.and_then(|json| serde_json::from_str::<Body<'a>>(json).ok()).and_then(|body| body.operation);
+        let Some(said) = said else {
+            let timed = self.created_at.is_some() || self.changed_at.is_some();
+            return if timed { Err("it has times of an operation that is not in its body".into()) } else { Ok(None) };
+        };
+        let changed_at =
+            self.changed_at.as_ref().or(self.created_at.as_ref().filter(|_| said.status_changed_at.is_some()));
+        if !is_moment(said.created_at, self.created_at.as_ref()) || !is_moment(said.status_changed_at, changed_at) {
+            return Err("the times of its operation are not those in its body".into());
+        }
+        if !self.has_status(200, 300) {
+            return Err("its status is not that of a success, and it has an operation".into());
+        }
+        let (zone, region) = said.location.map_or((None, None), |at| (at.availability_zone, at.region_name));
+        Ok(Some(shape::Operation {
+            id: said.id,
+            resource_name: said.resource_name,
+            resource_type: said.resource_type,
+            created_at: self.created_at.clone(),
+            availability_zone: zone,
+            region_name: region,
+            is_terminal: said.is_terminal,
+            operation_details: said.operation_details,
+            operation_type: said.operation_type,
+            status: said.status,
+            status_changed_at: changed_at.cloned(),
+            error_code: said.error_code,
+            error_details: said.error_details,
+        }))
+    }
+
+    /// The operation as it was parsed, which the body does not contradict, or the one in the body.
+    fn shown(&self) -> Result<Option<shape::Operation<'a>>, String> {
+        let Some(operation) = &self.operation else { return self.in_body() };
+        if self.created_at.is_some() || self.changed_at.is_some() {
+            return Err("it has times of an operation in its body, and an operation beside it".into());
+        }
+        self.shows("an operation", operation.id.as_ref(), |body| {
+            body.operation.as_ref().is_some_and(|said| said.is(operation))
+        })?;
+        Ok(Some(operation.clone()))
     }
 
     /// Whether its body is the last page of an operation history, and names each operation so that it can be asked for.
@@ -247,12 +301,10 @@ fn means(operation: &shape::Operation<'_>, class: Class) -> Result<Named, String
 
 /// Reads what came back for an attempt.
 pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) -> Result<Facts, String> {
-    let named = match (&answer.operation, &answer.error) {
+    let shown = answer.shown()?;
+    let named = match (&shown, &answer.error) {
         (Some(_), Some(_)) => return Err("it has both an operation and an error".into()),
         (Some(operation), None) => {
-            answer.shows("an operation", operation.id.as_ref(), |body| {
-                body.operation.as_ref().is_some_and(|said| said.is(operation))
-            })?;
             if cause.is_some_and(|cause| cause != Cause::NoOperation || class != Class::Unanswered) {
                 return Err("it has an operation, and a cause why there is none".into());
             }
@@ -268,20 +320,18 @@ pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) 
         (None, None) if class == Class::Unanswered && answer.has_status(200, 300) => Named::Any,
         (None, None) => return Err(format!("it is {}, and has neither an operation nor an error", class.as_str())),
     };
-    let operation = answer.operation.is_some();
+    let operation = shown.is_some();
     Ok(Facts { named, sandbox: answer.is_from_sandbox(), operation, ..Facts::default() })
 }
 
 /// Reads what asking for an operation showed.
 pub(super) fn polled(polled: &OperationPolled) -> Result<Facts, String> {
-    let answer = Answer::whole(&polled.exchange, polled.operation.as_ref(), polled.error.as_ref());
+    let answer = Answer::whole(&polled.exchange, polled.shown.parts(), polled.error.as_ref());
     let class = polled.class;
-    let named = match (&answer.operation, &answer.error) {
+    let shown = answer.shown()?;
+    let named = match (&shown, &answer.error) {
         (Some(_), Some(_)) => return Err("it has both an operation and an error".into()),
         (Some(operation), None) => {
-            answer.shows("an operation", operation.id.as_ref(), |body| {
-                body.operation.as_ref().is_some_and(|said| said.is(operation))
-            })?;
             let another = operation.id.as_ref().is_some_and(|id| *id.0 != *polled.operation_id);
             match (another, class) {
                 (true, Class::Unanswered) => Named::Any,
@@ -302,7 +352,7 @@ pub(super) fn polled(polled: &OperationPolled) -> Result<Facts, String> {
 /// Reads what was read of a row, or of a target where it is of none.
 pub(super) fn observed(seen: &Observed, of_row: bool) -> Result<Facts, String> {
     use Found::{Denied, Listed, NoAnswer, NoOperation, NotFound, Operation, Other, RefusedForAll, Same, Unfinished};
-    let answer = Answer::whole(&seen.exchange, seen.operation.as_ref(), seen.error.as_ref());
+    let answer = Answer::whole(&seen.exchange, (seen.operation.as_ref(), None, None), seen.error.as_ref());
     let fits = match (seen.source, of_row) {
         (Source::GetKeyPair, true) => {
             matches!(seen.found, Same | Other | NotFound | NoAnswer | Denied | RefusedForAll)

@@ -87,7 +87,7 @@ fn an_answer_means_what_is_in_it() {
         ("http_status", Value::Null),
         ("error", json!({ "cause": "timeout" })),
         ("cause", json!("no_operation")),
-        ("operation", Value::Null),
+        ("op_created_at", json!("2026-01-01T00:00:00.000Z")),
         ("operation", merged(&[&done, &json!({ "id": "another" })])),
         ("operation", merged(&[&done, &json!({ "resource_name": "another" })])),
         ("operation", merged(&[&done, &json!({ "operation_type": "CreateKeyPair" })])),
@@ -98,18 +98,35 @@ fn an_answer_means_what_is_in_it() {
         fields[field] = value.clone();
         assert!(finished(&merged(&[&fields])).is_err(), "{field}: {value}");
     }
+    // Where the body shows it, it need not stand beside it.
+    let in_body =
+        |more: &Value| finished(&merged(&[&answered("succeeded", &done), &json!({ "operation": null }), more]));
+    assert_eq!(in_body(&json!({})).unwrap().named, is_key);
+    for wrong in [
+        json!({ "class": "pending" }),
+        json!({ "http_status": 400 }),
+        json!({ "op_created_at": "2026-01-01T00:00:00.000Z" }),
+        json!({ "op_changed_at": "2026-01-01T00:00:00.000Z" }),
+        json!({ "error": { "cause": "timeout" }, "cause": "timeout" }),
+        body(&json!({})),
+        body(&json!({ "operation": sent(&operation("Started", false)) })),
+        body(&json!({ "operation": sent(&merged(&[&done, &json!({ "operation_type": "CreateKeyPair" })])) })),
+    ] {
+        assert!(in_body(&wrong).is_err(), "{wrong}");
+    }
+    let other = body(&json!({ "operation": sent(&merged(&[&done, &json!({ "resource_name": "other" })])) }));
+    assert_eq!(in_body(&other).unwrap().named, Named::Is(hash("other")), "its row says that it is another's");
     for said in [json!({}), json!({ "operation": null }), json!({ "__type": "NotFoundException" })] {
         assert!(finished(&merged(&[&answered("succeeded", &done), &body(&said)])).is_err(), "{said}");
     }
     let mut bare = answered("succeeded", &done);
-    for field in ["raw_body", "raw_body_bytes", "raw_body_sha256"] {
-        bare[field] = Value::Null;
-    }
+    bare["json"] = Value::Null;
     assert!(finished(&merged(&[&bare])).is_err());
     // A body that only the SDK could read.
     let strange = json!(RawBody::new(br#"{"operation":{"id":"op","id":"op"}}"#));
-    assert!(finished(&merged(&[&answered("succeeded", &done), &strange])).is_ok());
-    assert!(finished(&merged(&[&answered("succeeded", &done), &json!(RawBody::new(b"<html>"))])).is_err());
+    let without = merged(&[&answered("succeeded", &done), &json!({ "json": null })]);
+    assert!(finished(&merged(&[&without, &strange])).is_ok());
+    assert!(finished(&merged(&[&without, &json!(RawBody::new(b"<html>"))])).is_err());
 }
 
 #[test]

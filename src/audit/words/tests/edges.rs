@@ -157,6 +157,25 @@ fn an_operation_is_told_as_it_came() {
     assert!(read(&told).is_err());
 }
 
+/// The times of an operation that stands in the body alone are those of the body.
+#[test]
+fn times_stand_beside_a_body_as_it_has_them() {
+    let operation = |changed: f64| {
+        json!({ "id": "op", "resourceName": NAME, "operationType": "DeleteKeyPair", "isTerminal": true,
+                "status": "Succeeded", "createdAt": 1_603_388_001.123, "statusChangedAt": changed })
+    };
+    let (created, later) = ("2020-10-22T17:33:21.123Z", "2020-10-22T17:33:21.500Z");
+    let told = |changed: f64, times: Value| {
+        let fields = json!({ "attempt": 1, "class": "succeeded", "elapsed_us": 1, "http_status": 200 });
+        finished(&merged(&[&fields, &body(&json!({ "operation": operation(changed) })), &times])).is_ok()
+    };
+    let (same, other) = (1_603_388_001.123, 1_603_388_001.5);
+    assert!(told(same, json!({ "op_created_at": created })));
+    assert!(told(other, json!({ "op_created_at": created, "op_changed_at": later })));
+    assert!(!told(other, json!({ "op_created_at": created })) && !told(same, json!({ "op_created_at": later })));
+    assert!(!told(same, json!({})) && !told(same, json!({ "op_created_at": created, "op_changed_at": later })));
+}
+
 /// Where the history was read to its end, that is an answer.
 #[test]
 fn a_search_without_an_answer_was_not_read_to_its_end() {
@@ -317,7 +336,7 @@ fn sessions_starts_and_stops_say_known_words() {
                              "sandbox": true, "settings": { "rate": "5/s" }, "settings_sha256": digest });
         read("session_opened", &fields)
     };
-    let digest = RawBody::new(br#"{"rate":"5/s"}"#).sha256.unwrap();
+    let digest = crate::domain::sha256(br#"{"rate":"5/s"}"#);
     assert!(session(&digest).is_ok() && session(&digest.to_uppercase()).is_err());
     let started = |by: &str| {
         let policy = crate::domain::Policy::default();
@@ -338,7 +357,7 @@ fn sessions_starts_and_stops_say_known_words() {
     let called = |sandbox: bool, arn: &str| {
         let fields = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
                              "caller_arn": arn, "sandbox": sandbox, "settings": {},
-                             "settings_sha256": RawBody::new(b"{}").sha256 });
+                             "settings_sha256": crate::domain::sha256(b"{}") });
         read("session_opened", &fields).is_ok()
     };
     let (rehearsal, real) = ("arn:aws-sandbox:sts::1:assumed-role/r/s", "arn:aws:sts::1:assumed-role/r/s");

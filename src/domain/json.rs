@@ -1,0 +1,129 @@
+//! JSON that all readers read alike: Rust, Python, `SQLite`, `DuckDB` and PostgreSQL.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// How deep objects and lists may lie in one another. An answer of the service has 3 levels.
+const DEEPEST: u32 = 32;
+
+/// Whether `text` is one JSON object without what readers disagree about: a key twice in an object, U+0000, surrogates that
+/// stand alone, numbers that no double holds, or more than 32 levels.
+#[must_use]
+pub fn is_plain_object(text: &str) -> bool {
+    if !text.trim_ascii_start().starts_with('{') {
+        return false;
+    }
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Plain(DEEPEST).deserialize(&mut reader).is_ok() && reader.end().is_ok()
+}
+
+/// A value with so many levels left.
+#[derive(Clone, Copy)]
+struct Plain(u32);
+
+impl Plain {
+    fn inside<E: Error>(self) -> Result<Self, E> {
+        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("too deep"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Plain {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Plain {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("plain JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        if text.contains('\0') { Err(E::custom("U+0000")) } else { Ok(()) }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        while items.next_element_seed(inside)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        let mut keys = HashSet::new();
+        while let Some(key) = fields.next_key::<String>()? {
+            if key.contains('\0') || !keys.insert(key) {
+                return Err(A::Error::custom("a key twice, or with U+0000"));
+            }
+            fields.next_value_seed(inside)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // SEMANTICS: P21
+    #[test]
+    fn only_what_all_readers_read_alike_is_plain() {
+        for plain in [
+            "{}",
+            " {\"a\": [1, -2.5e3, null, true, \"\\ud83d\\ude00\"]}\n",
+            r#"{"a":{"b":1},"b":{"b":2}}"#,
+            r#"{"a":12345678901234567890}"#,
+        ] {
+            assert!(is_plain_object(plain), "{plain}");
+        }
+        for other in [
+            "",
+            "[]",
+            "1",
+            "{} {}",
+            "{",
+            "{'a':1}",
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":{"b":1,"b":1}}"#,
+            r#"{"a":1,"\u0061":1}"#,
+            r#"{"a":"\u0000"}"#,
+            r#"{"\u0000":1}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":"\udc00"}"#,
+            r#"{"a":1e999}"#,
+            "{\"a\":\"\u{0}\"}",
+            "\u{feff}{}",
+        ] {
+            assert!(!is_plain_object(other), "{other}");
+        }
+        let nested = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        assert!(is_plain_object(&nested(32)) && !is_plain_object(&nested(33)));
+        assert!(!is_plain_object(&format!("{{\"a\":{}{}}}", "[".repeat(32), "]".repeat(32))));
+    }
+}
