@@ -381,13 +381,8 @@ fn unopened(path: &Path, error: &JournalError) -> Finding {
         return Finding::new(Verdict::CannotVerify, None, "the journal is empty: nothing was ever written to it");
     }
     match error {
-        // SQLite's own words for a damaged file; all other reasons are about what kind of database it is.
-        JournalError::Unusable { reason, .. }
-            if !reason.contains("database disk image") && !reason.contains("file is not a database") =>
-        {
-            Finding::new(Verdict::CannotVerify, None, error.to_string())
-        }
-        JournalError::Unmade { .. } | JournalError::OldFormat { .. } => {
+        // About what kind of file or database it is, and not about damage.
+        JournalError::Unusable { .. } | JournalError::Unmade { .. } | JournalError::OldFormat { .. } => {
             Finding::new(Verdict::CannotVerify, None, error.to_string())
         }
         _ => unreadable(None, error),

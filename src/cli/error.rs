@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::summary::Summary;
 use crate::domain::RunId;
 use crate::journal::JournalError;
-use crate::journal::sqlite::is_full;
+use crate::journal::sqlite::{is_full, may_be_the_disk};
 use crate::manifest::Faults;
 
 /// An error at the edge of the program.
@@ -105,12 +105,6 @@ impl CliError {
     pub fn sent(self, sent: Sent) -> Self {
         Self { sent: self.sent.or(Some(sent)), ..self }
     }
-
-    /// SQLite says of a disk that answers EIO what it says of damage.
-    fn or_the_disk(self) -> Self {
-        let malformed = |said: &String| said.contains("database disk image is malformed");
-        if std::iter::once(&self.message).chain(&self.causes).any(malformed) { self.hint(MALFORMED) } else { self }
-    }
 }
 
 /// What had left this machine when an error ended the command.
@@ -159,7 +153,9 @@ impl From<JournalError> for CliError {
             JournalError::Changed { .. } => (Exit::Refused, Code::JournalChanged),
             JournalError::Query { .. } => (Exit::Usage, Code::Statement),
             JournalError::OldFormat { .. } => (Exit::Environment, Code::JournalFormat),
-            JournalError::Unusable { .. } | JournalError::Unmade { .. } => (Exit::Environment, Code::JournalUnusable),
+            JournalError::Unusable { .. } | JournalError::Broken { .. } | JournalError::Unmade { .. } => {
+                (Exit::Environment, Code::JournalUnusable)
+            }
             JournalError::Damaged { .. } | JournalError::Illegal { .. } | JournalError::Entry(_) => {
                 (Exit::Environment, Code::JournalDamaged)
             }
@@ -167,6 +163,8 @@ impl From<JournalError> for CliError {
             _ => (Exit::Environment, Code::JournalFailed),
         };
         let it = Self::from_error(exit, &error).code(code);
+        // SQLite says of a disk that answers EIO what it says of damage.
+        let it = if may_be_the_disk(&error) { it.hint(MALFORMED) } else { it };
         match &error {
             JournalError::Locked { .. } => {
                 it.hint("wait for the other session, or stop it with Ctrl-C: it stops cleanly and can be resumed")
@@ -175,12 +173,12 @@ impl From<JournalError> for CliError {
                 it.hint("move that file away, or name another journal with --journal or KEYBATCH_JOURNAL")
             }
             JournalError::Missing { .. } => it.hint("name the journal with --journal or KEYBATCH_JOURNAL"),
-            JournalError::Unusable { .. } => {
-                it.or_the_disk().hint("name another place for the journal with --journal or KEYBATCH_JOURNAL")
+            JournalError::Unusable { .. } | JournalError::Broken { .. } => {
+                it.hint("name another place for the journal with --journal or KEYBATCH_JOURNAL")
             }
             JournalError::Changed { .. } => it.hint("see what happened to the journal with: keybatch verify"),
             error if is_full(error) => it.hint(format!("{FREE_SPACE}, then repeat the command")),
-            _ => it.or_the_disk(),
+            _ => it,
         }
     }
 }
@@ -218,9 +216,12 @@ mod tests {
 
     #[test]
     fn what_may_be_the_disk_is_not_called_damage_alone() {
-        let unusable = |reason: &str| JournalError::Unusable { path: "journal.db".into(), reason: reason.into() };
-        let hints = |error| CliError::from(error).hints;
-        assert_eq!(hints(unusable("(code: 11) database disk image is malformed"))[0], MALFORMED);
-        assert!(!hints(unusable("it is a directory")).iter().any(|hint| hint == MALFORMED));
+        let hints = |may_be_the_disk| {
+            // Whatever SQLite's words are in the next version.
+            let (path, reason) = ("journal.db".into(), "malformed".into());
+            CliError::from(JournalError::Broken { path, reason, may_be_the_disk }).hints
+        };
+        assert_eq!(hints(true)[0], MALFORMED);
+        assert!(!hints(false).iter().any(|hint| hint == MALFORMED));
     }
 }

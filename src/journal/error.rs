@@ -25,6 +25,16 @@ pub enum JournalError {
         /// Why.
         reason: String,
     },
+    /// Its bytes are no sound database.
+    #[error("the journal {path} cannot be used: {reason}")]
+    Broken {
+        /// Where it is.
+        path: PathBuf,
+        /// What SQLite says, or would.
+        reason: String,
+        /// SQLite says of a disk that answers EIO what it says of some damage.
+        may_be_the_disk: bool,
+    },
     /// It has no tables yet: its making was broken off, or its log is not beside it.
     #[error("the journal {path} cannot be used: it is empty: its making was broken off; the next run completes it")]
     Unmade {
@@ -86,6 +96,8 @@ pub enum JournalError {
     Query {
         /// SQLite's words.
         reason: String,
+        /// As in [`JournalError::Broken`].
+        may_be_the_disk: bool,
     },
     /// A checkpoint could not be handed on.
     #[error("a checkpoint cannot be written: {reason}")]

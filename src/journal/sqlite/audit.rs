@@ -7,9 +7,10 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
+use super::code::is_said_of_the_machine;
 use super::column::get;
 use super::migrations::SCHEMA_VERSION;
-use super::open::{APPLICATION_ID, is_said_of_the_machine, named, open_reader};
+use super::open::{APPLICATION_ID, named, open_reader};
 use super::schema::{self, SchemaDifference};
 use super::sql;
 use crate::journal::JournalError;

@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
+use super::code::{broken, code, code_of};
 use super::migrations::{SCHEMA_VERSION, migrator};
 use super::place::{
     create_private, is_writable, log_in_use, refuse_shared_file_system, refuse_special, sync_directories,
@@ -75,9 +77,12 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
         sqlx::query(set).execute(&mut connection).await.map_err(|error| unusable(path, &error))?;
     }
     let migrator = migrator();
-    migrator.run(&mut connection).await.map_err(|error| JournalError::Unusable {
-        path: path.to_owned(),
-        reason: format!("its schema cannot be brought up to date: {error}"),
+    migrator.run(&mut connection).await.map_err(|error| {
+        let cause = match &error {
+            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => code(cause),
+            _ => None,
+        };
+        refused(path, cause, format!("its schema cannot be brought up to date: {error}"))
     })?;
     // Whoever finds the mark finds a journal whose directories are durable, too: a process that dies before leaves that
     // to the next one.
@@ -162,7 +167,9 @@ pub(super) fn named(path: &Path) -> PathBuf {
 
 async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing: bool) -> Result<(), JournalError> {
     let unusable = |reason: String| JournalError::Unusable { path: path.to_owned(), reason };
-    let id = pragma(connection, "application_id").await.map_err(|error| unusable(with_cause(&error)))?;
+    let id = pragma(connection, "application_id")
+        .await
+        .map_err(|error| refused(path, code_of(&error), with_cause(&error)))?;
     let version = pragma(connection, "user_version").await?;
     let row = sqlx::query(TABLES).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
     let entries: i64 = row.try_get(0).map_err(JournalError::sql)?;
@@ -246,30 +253,6 @@ fn recent_enough(version: &str) -> bool {
     version.split('.').map_while(|part| part.parse::<u32>().ok()).ge(OLDEST_SQLITE)
 }
 
-/// Whether it was the machine that failed (its disk, memory, limits or locks), which says nothing about what is stored.
-#[must_use]
-pub fn is_of_the_machine(error: &JournalError) -> bool {
-    let JournalError::Database { source } = error else { return false };
-    match source.downcast_ref::<sqlx::Error>() {
-        Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| is_code_of_the_machine(&code)),
-        Some(sqlx::Error::Io(_)) => true,
-        _ => false,
-    }
-}
-
-/// The same of what SQLite's check of a database found: it names the code of an error that kept it from reading.
-pub(super) fn is_said_of_the_machine(said: &str) -> bool {
-    said.rsplit_once("error code=").is_some_and(|(_, code)| is_code_of_the_machine(code.trim_end()))
-}
-
-fn is_code_of_the_machine(code: &str) -> bool {
-    // PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL, NOLFS.
-    const PRIMARY: [u32; 11] = [3, 5, 6, 7, 8, 9, 10, 13, 14, 15, 22];
-    // A file that ends in the middle.
-    const SHORT_READ: u32 = 522;
-    code.parse::<u32>().is_ok_and(|code| code != SHORT_READ && PRIMARY.contains(&(code & 0xFF)))
-}
-
 /// The value of a PRAGMA, as text.
 async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> Result<String, JournalError> {
     let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {name}")))
@@ -287,7 +270,16 @@ fn with_cause(error: &JournalError) -> String {
 }
 
 fn unusable(path: &Path, error: &sqlx::Error) -> JournalError {
-    JournalError::Unusable { path: path.to_owned(), reason: error.to_string() }
+    refused(path, code(error), error.to_string())
+}
+
+/// Why SQLite does not open it: because of its bytes, or of something else.
+fn refused(path: &Path, code: Option<u32>, reason: String) -> JournalError {
+    let path = path.to_owned();
+    match broken(code) {
+        Some(may_be_the_disk) => JournalError::Broken { path, reason, may_be_the_disk },
+        None => JournalError::Unusable { path, reason },
+    }
 }
 
 /// Ends a writer's connection in order: the write-ahead log is moved into the database, and that is checked, because
@@ -362,17 +354,6 @@ mod tests {
             assert!(refused.contains(&format!("SQLite's setting {name} {told}")), "{name} = {other}: {refused}");
             set(&mut connection, name, &before).await;
             assert_settings(&mut connection, &path).await.unwrap();
-        }
-    }
-
-    #[test]
-    fn damage_is_told_from_trouble() {
-        assert!(is_said_of_the_machine(
-            "*** in database main *** Tree 5 page 5: unable to get the page. error code=8458"
-        ));
-        assert!(is_said_of_the_machine("unable to get the page. error code=266\n"));
-        for damage in ["unable to get the page. error code=11", "error code=522", "row 1 missing from index", ""] {
-            assert!(!is_said_of_the_machine(damage), "{damage}");
         }
     }
 

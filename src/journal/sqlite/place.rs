@@ -52,7 +52,8 @@ pub(super) fn refuse_special(path: &Path, metadata: &fs::Metadata) -> Result<(),
     } else if !kind.is_file() {
         "it is not a regular file"
     } else if metadata.len() == 1 {
-        "file is not a database"
+        let reason = "file is not a database".to_owned();
+        return Err(JournalError::Broken { path: path.to_owned(), reason, may_be_the_disk: false });
     } else {
         return Ok(());
     };

@@ -4,6 +4,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow, SqliteValueRef};
 use sqlx::{Column as _, Executor as _, Row as _, Statement as _, TypeInfo as _, ValueRef as _};
 
+use super::code::{broken, code};
 use super::column::{get, unsigned};
 use super::read::SqliteReader;
 use super::records::StoryEntry;
@@ -181,7 +182,7 @@ impl SqliteReader {
     /// The caller has made sure that it is a single one that only reads; the connection could not write anyway.
     pub async fn query<E: From<JournalError>>(&self, statement: &str, visitor: &mut impl Visitor<E>) -> Result<(), E> {
         let mut connection = self.connection().await?;
-        let sql_error = |error: sqlx::Error| E::from(JournalError::Query { reason: error_text(error) });
+        let sql_error = |error: sqlx::Error| E::from(statement_error(error));
         sqlx::query("PRAGMA query_only = ON").execute(&mut *connection).await.map_err(sql_error)?;
         visitor.columns(&names_of(&mut connection, statement).await?)?;
         let query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()));
@@ -215,12 +216,16 @@ fn story_entry(row: &SqliteRow) -> Result<StoryEntry, JournalError> {
 async fn names_of(connection: &mut SqliteConnection, statement: &str) -> Result<Vec<String>, JournalError> {
     let statement = sqlx::AssertSqlSafe(statement.to_owned());
     let prepared = connection.prepare(sqlx::SqlSafeStr::into_sql_str(statement)).await;
-    let prepared = prepared.map_err(|error| JournalError::Query { reason: error_text(error) })?;
+    let prepared = prepared.map_err(statement_error)?;
     Ok(prepared.columns().iter().map(|column| column.name().to_owned()).collect())
 }
 
+fn statement_error(error: sqlx::Error) -> JournalError {
+    JournalError::Query { may_be_the_disk: broken(code(&error)) == Some(true), reason: error_text(&error) }
+}
+
 /// SQLite's own words, without the driver's around them.
-fn error_text(error: sqlx::Error) -> String {
+fn error_text(error: &sqlx::Error) -> String {
     match error.as_database_error() {
         Some(database) => database.message().to_owned(),
         None => error.to_string(),
