@@ -15,12 +15,16 @@
 #![expect(clippy::print_stderr, reason = "a test has no other way to tell its counts")]
 #![expect(clippy::disallowed_methods, reason = "how far to go is for the caller to say")]
 
+#[path = "small_scope/again.rs"]
+mod again;
 #[path = "small_scope/duo.rs"]
 mod duo;
 #[path = "small_scope/duo_moves.rs"]
 mod duo_moves;
 #[path = "small_scope/duo_truth.rs"]
 mod duo_truth;
+#[path = "small_scope/lost.rs"]
+mod lost;
 #[path = "small_scope/moves.rs"]
 mod moves;
 #[path = "small_scope/node.rs"]
@@ -43,7 +47,8 @@ struct Found {
 
 fn explore(bounds: Bounds) -> Found {
     let mut seen = HashSet::new();
-    let mut queue = VecDeque::from([Node::first(bounds)]);
+    let first = Node::first(bounds);
+    let mut queue = VecDeque::from_iter(lost::copied(&first).into_iter().chain([first]));
     let mut found = Found::default();
     while let Some(node) = queue.pop_front() {
         if !seen.insert(node.key()) {
@@ -52,9 +57,8 @@ fn explore(bounds: Bounds) -> Found {
         found.states += 1;
         for next in moves::all(&node) {
             found.moves += 1;
-            if next.is_settled() {
-                found.settled += 1;
-            } else {
+            found.settled += usize::from(next.is_settled());
+            if !next.is_over() {
                 queue.push_back(next);
             }
         }
@@ -62,11 +66,50 @@ fn explore(bounds: Bounds) -> Found {
     found
 }
 
+/// One row of one run.
+fn one() -> Bounds {
+    Bounds {
+        attempts: 3,
+        crashes: 0,
+        foreign: 1,
+        target_answers: true,
+        every_answer: true,
+        ghosts: true,
+        losses: 0,
+        runs: 1,
+    }
+}
+
+/// An older copy of the journal is put back once, at any moment and of any moment before that.
+#[test]
+fn a_row_whose_last_entries_are_lost() {
+    let bounds = Bounds { losses: 1, every_answer: is_whole(), ..one() };
+    let alone = Bounds { attempts: 2, foreign: 0, ..bounds };
+    let beside_others = Bounds { attempts: if is_whole() { 2 } else { 1 }, ..bounds };
+    // Nothing waits for a signature's life at an address of this machine.
+    let at_once = Bounds { ghosts: false, ..alone };
+    let dying = Bounds { attempts: 1, crashes: 1, ..alone };
+    for bounds in [alone, beside_others, at_once, dying] {
+        let found = explore(bounds);
+        eprintln!("{bounds:?}: {found:?}");
+        assert!(found.settled > 0);
+    }
+}
+
+/// Another run asks for the same name, after the first one has ended or was left at any moment.
+#[test]
+fn a_name_in_a_second_run() {
+    let bounds = Bounds { attempts: 2, runs: 2, foreign: 2, every_answer: is_whole(), ..one() };
+    let found = explore(bounds);
+    eprintln!("{bounds:?}: {found:?}");
+    assert!(found.settled > 0);
+}
+
 #[test]
 fn every_life_of_one_row_in_a_small_world() {
     let crashes = std::env::var("KEYBATCH_CRASHES").map_or(1, |text| text.parse().unwrap());
     for target_answers in [true, false] {
-        let bounds = Bounds { attempts: 3, crashes, foreign: 1, target_answers };
+        let bounds = Bounds { target_answers, crashes, ..one() };
         let found = explore(bounds);
         eprintln!("{bounds:?}: {found:?}");
         assert!(found.settled > 0);

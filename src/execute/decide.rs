@@ -276,14 +276,20 @@ fn again(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
 }
 
 /// Send, if what was seen may be relied upon, and nothing that was sent before can be delivered any more. What such a ghost
-/// did meanwhile is looked for once that is over: first in the history, as after any attempt without an answer.
+/// did meanwhile is looked for once that is over: first in the history, as after any attempt without an answer, and as after
+/// a loss of entries.
 fn send(row: &RowState, policy: &Policy, situation: &Situation, level: u32) -> Step {
-    if let Some(until) = row.held_until(policy.signature_life) {
+    let lost_dead = row.lost_at.map(|at| after(at, policy.attempt_time().dead_after_start()));
+    if let Some(until) = row.held_until(policy.signature_life).max(lost_dead) {
         if situation.now < until {
             return Step::WaitOut(until);
         }
-        if row.is_unanswered() && row.search.as_ref().is_none_or(|search| search.at < until) {
+        let needs_search = row.is_unanswered() || row.lost_at.is_some();
+        if needs_search && row.search.as_ref().is_none_or(|search| search.at < until) {
             return Step::Search { level: 0 };
+        }
+        if let Some(step) = row.lost_at.and_then(|_| searching(row, policy, situation)) {
+            return step;
         }
         if row.confirmed_at < Some(until) {
             return Step::Read { level: 0 };

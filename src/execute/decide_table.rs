@@ -56,6 +56,7 @@ fn unasked() -> RowState {
         polled: Vec::new(),
         delete_seen: false,
         lost: false,
+        lost_at: None,
         lost_before: false,
         settled: None,
         intent_seq: 1,
@@ -192,6 +193,11 @@ impl RowState {
         Self { confirmed_at: Some(now()), look: look(Found::Same), ..self }
     }
 
+    /// Entries were lost a while ago, and what came behind the last answer with them.
+    fn cut_short(self) -> Self {
+        Self { lost: true, lost_at: Some(ago(LONG)), ..self }
+    }
+
     fn used_up(self) -> Self {
         Self { attempts: 3, spent: 3, ..self }
     }
@@ -301,6 +307,8 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("pending-then-succeeded", pending().polled(Succeeded), plain, "deleted/operation"),
         ("pending-then-failed", pending().polled(OperationFailed), plain, "read"),
         ("pending-then-failed-same", pending().polled(OperationFailed).seen(Found::Same), plain, "send"),
+        ("pending-then-failed-same-lost", pending().polled(OperationFailed).seen(Found::Same).cut_short(), plain, "search"),
+        ("pending-then-failed-same-lost-searched", pending().polled(OperationFailed).searched(Found::NoOperation).seen(Found::Same).cut_short(), plain, "send"),
         ("pending-then-failed-used-up", pending().polled(OperationFailed).seen(Found::Same).used_up(), plain, "failed/operation"),
         ("pending-then-failed-other-succeeded", pending().polled_to_its_end(Succeeded), plain, "read"),
         ("pending-then-failed-other-succeeded-gone", pending().polled_to_its_end(Succeeded).seen(Found::NotFound), plain, "search"),

@@ -71,6 +71,9 @@ pub struct RowState {
     pub delete_seen: bool,
     /// Whether entries were lost since the intent that may have asked for the key pair.
     pub lost: bool,
+    /// When that was accepted, as long as no request left since: the history must have been searched after it, too, where an
+    /// operation is known of an attempt that another one may have followed.
+    pub lost_at: Option<Timestamp>,
     /// Whether entries were lost before the intent: a run that is not in the journal may have asked for the key pair.
     pub lost_before: bool,
     /// The outcome, once there is one.
@@ -110,6 +113,7 @@ impl RowState {
             polled: Vec::new(),
             delete_seen: false,
             lost: false,
+            lost_at: None,
             lost_before: false,
             settled: None,
             intent_seq,
@@ -180,6 +184,7 @@ impl RowState {
         (self.tries, self.searches, self.polls) = (Tries::default(), Tries::default(), Tries::default());
         self.polled.clear();
         self.delete_seen = false;
+        self.lost_at = None;
     }
 
     /// Entries were lost that may have asked for the key pair: as if that had been done once more, without an answer, when the
@@ -189,7 +194,7 @@ impl RowState {
             return;
         }
         (self.lost, self.acted, self.unread) = (true, true, true);
-        self.signed_at = Some(at);
+        (self.signed_at, self.lost_at) = (Some(at), Some(at));
         self.windows.push(Window { from: at, to: None, dead_at: None });
         if self.last_class() == Some(Class::Pending) || self.is_unfinished() {
             self.look = None;
@@ -346,6 +351,7 @@ impl RowState {
         }
         // What lies in the future was written under another clock: from now on is late enough.
         self.signed_at = self.signed_at.map(|at| at.min(now));
+        self.lost_at = self.lost_at.map(|at| at.min(now));
         if let Some(last) = &mut self.last {
             last.started_at = last.started_at.min(now);
             if let Some(answer) = &mut last.answer {

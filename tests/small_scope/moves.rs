@@ -6,10 +6,23 @@ use keybatch::domain::{Class, Exchange, Operation, Shown};
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
 use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source};
 
-use crate::node::{Node, Pair, Pending, in_vain, observed};
+use crate::again::{self, Run};
+use crate::lost;
+use crate::node::{Bounds, Node, Pair, Pending, in_vain, observed};
 
 /// The nodes that can follow.
 pub(crate) fn all(node: &Node) -> Vec<Node> {
+    let mut next = if node.run == Run::Between { again::between(node) } else { of_session(node) };
+    lost::with_copies(node, &mut next);
+    next.extend(lost::put_back(node));
+    next
+}
+
+/// What can follow while a session works.
+fn of_session(node: &Node) -> Vec<Node> {
+    if node.is_settled() {
+        return again::left(node).into_iter().collect();
+    }
     let mut next = meanwhile(node);
     match decide(&node.state, &node.policy, &node.situation()) {
         Step::Done => {}
@@ -35,6 +48,7 @@ pub(crate) fn all(node: &Node) -> Vec<Node> {
             let mut node = node.clone().told("waits for what may still be delivered");
             // It never came after all.
             node.truth.ghost = node.truth.ghost.filter(|until| *until > at);
+            node.truth.late = node.truth.late.filter(|until| *until > at);
             node.truth.now = at;
             next.push(node);
         }
@@ -47,25 +61,35 @@ pub(crate) fn all(node: &Node) -> Vec<Node> {
 }
 
 /// What others do, and what comes late.
-fn meanwhile(node: &Node) -> Vec<Node> {
+pub(crate) fn meanwhile(node: &Node) -> Vec<Node> {
     let mut next = Vec::new();
     if node.truth.late.is_some() {
         let mut late = node.clone().told("the late effect comes");
         late.truth.late = None;
-        late.execute();
+        late.execute(node.truth.now);
         next.push(late);
     }
     if node.truth.ghost.is_some_and(|until| node.truth.now < until) {
         let mut late = node.clone().told("a request is delivered whose client has given it up");
         late.truth.ghost = None;
         late.truth.by_ghost |= late.truth.pair == Pair::Original;
-        late.execute();
+        late.execute(node.truth.now);
         next.push(late);
     }
     if node.truth.due {
         let mut ended = node.clone().told("the operation takes effect");
         ended.truth.due = false;
-        ended.execute();
+        if ended.bounds.is_exact() && ended.truth.pair == Pair::Nobody {
+            // It succeeds all the same.
+            ended.truth.deleted_at.push(node.truth.due_since);
+        }
+        ended.execute(node.truth.due_since);
+        next.push(ended);
+    }
+    if node.truth.earlier_op && node.truth.pair == Pair::Original {
+        let mut ended = node.clone().told("the operation of an earlier run takes effect");
+        ended.truth.earlier_op = false;
+        ended.truth.pair = Pair::Nobody;
         next.push(ended);
     }
     if node.foreign < node.bounds.foreign {
@@ -76,28 +100,31 @@ fn meanwhile(node: &Node) -> Vec<Node> {
                 acted.truth.deleted_at.push(acted.truth.now);
             }
             acted.truth.pair = pair;
+            acted.truth.was_other |= acted.bounds.is_exact() && pair == Pair::Another;
             next.push(acted);
         }
     }
     next
 }
 
-/// The session dies, if it may still.
-fn crash(node: Node) -> Option<Node> {
-    (node.crashes < node.bounds.crashes).then(|| Node { crashes: node.crashes + 1, ..node.reopened() })
+/// The session dies, if it may still: another one takes the row up, or another run begins.
+fn crash(node: Node) -> Vec<Node> {
+    let left = again::left(&node);
+    let reopened = (node.crashes < node.bounds.crashes).then(|| Node { crashes: node.crashes + 1, ..node.reopened() });
+    reopened.into_iter().chain(left).collect()
 }
 
 /// An entry is written: it becomes durable, and perhaps the session dies, before or after that.
 fn record(node: &Node, event: &Event) -> Vec<Node> {
     let written = node.clone().apply(event);
-    [Some(written.clone()), crash(written.told("dies after writing")), crash(node.clone().told("dies before writing"))]
-        .into_iter()
-        .flatten()
-        .collect()
+    let mut next = vec![written.clone()];
+    next.extend(crash(written.told("dies after writing")));
+    next.extend(crash(node.clone().told("dies before writing")));
+    next
 }
 
 /// What can become of a request: its class, whether it takes effect, and its operation.
-fn fates(pair: Pair) -> Vec<(Class, Effect, Option<Pending>)> {
+fn fates(bounds: Bounds, pair: Pair) -> Vec<(Class, Effect, Option<Pending>)> {
     let mut fates = vec![
         (Class::Throttled, Effect::None, None),
         (Class::NotSent, Effect::None, None),
@@ -124,6 +151,13 @@ fn fates(pair: Pair) -> Vec<(Class, Effect, Option<Pending>)> {
             (Class::Unanswered, Effect::None, Some(Pending::Never)),
         ]);
     }
+    fates.retain(|(_, effect, _)| bounds.ghosts || *effect != Effect::Ghost);
+    if !bounds.every_answer {
+        // Denials are decided by neighbours; what never ends is like what takes too long.
+        fates.retain(|(class, _, pending)| {
+            !matches!(class, Class::NotSent | Class::Denied | Class::RefusedForAll) && *pending != Some(Pending::Never)
+        });
+    }
     fates
 }
 
@@ -142,28 +176,42 @@ fn acts(class: Class) -> bool {
 }
 
 fn send(node: &Node) -> Vec<Node> {
-    if node.state.attempts >= node.bounds.attempts {
+    let is_first = node.bounds.runs > 1 && node.run == Run::First;
+    if node.state.attempts >= if is_first { 1 } else { node.bounds.attempts } {
         return Vec::new();
     }
     let attempt = node.state.attempts + 1;
     let started = AttemptStarted { attempt, key_pair_name: "key".into(), region: "r".into(), timeout_ms: None };
     let mut begun = node.clone().told(format!("attempt {attempt}")).apply(&Event::AttemptStarted(started));
     begun.check_sending();
-    let mut next = Vec::new();
     // Dies with the start written and nothing sent; what the next session must think of that is the same as below.
     let knew = begun.truth.acted;
     (begun.truth.sure, begun.truth.acted) = (false, true);
-    next.extend(crash(begun.clone().told("dies before sending")));
+    let unsent = crash(begun.clone().told("dies before sending"));
     begun.truth.sent = true;
-    for (class, effect, pending) in fates(begun.truth.pair) {
+    begun.truth.sends += 1;
+    begun.truth.outdated = false;
+    if node.bounds.is_exact() {
+        let until = begun.truth.now + begun.policy.attempt_time().dead_after();
+        begun.truth.risky.push((begun.truth.now, until));
+    }
+    // A copy may be of the moment at which the request has left.
+    let copied = lost::copied(&begun);
+    [begun].into_iter().chain(copied).flat_map(|begun| answered(node, &begun, attempt, knew)).chain(unsent).collect()
+}
+
+/// What becomes of a request that has left.
+fn answered(node: &Node, begun: &Node, attempt: u32, knew: bool) -> Vec<Node> {
+    let mut next = Vec::new();
+    for (class, effect, pending) in fates(node.bounds, begun.truth.pair) {
         let mut fate = begun.clone().told(format!("{class:?}, effect {effect:?}, operation {pending:?}"));
         (fate.truth.pending, fate.truth.ended) = (pending, false);
         if pending == Some(Pending::Succeeds) && effect == Effect::None {
-            (fate.truth.due, fate.truth.unsearchable) = (true, false);
+            (fate.truth.due, fate.truth.unsearchable, fate.truth.due_since) = (true, false, fate.truth.now);
         }
         match effect {
             Effect::None => {}
-            Effect::Now => fate.execute(),
+            Effect::Now => fate.execute(fate.truth.now),
             Effect::Ghost => fate.truth.ghost = Some(fate.truth.now + fate.policy.signature_life),
             Effect::Late => {
                 fate.truth.late =
@@ -199,11 +247,12 @@ fn read(node: &Node) -> Vec<Node> {
         Pair::Nobody => Found::NotFound,
     };
     let mut next = Vec::new();
-    for found in [truth, Found::Denied, Found::RefusedForAll] {
+    let refusals = [Found::Denied, Found::RefusedForAll].into_iter().filter(|_| node.bounds.every_answer);
+    for found in std::iter::once(truth).chain(refusals) {
         let node = node.clone().told(format!("reads: {found:?}"));
         next.extend(record(&node, &observed(Source::GetKeyPair, found, node.truth.now)));
     }
-    for connected in [true, false] {
+    for connected in [true, false].into_iter().filter(|connected| *connected || node.bounds.every_answer) {
         let told = format!("reads in vain, connected: {connected}");
         let node = node.clone().told(told).later(node.policy.settle_timeout);
         next.extend(record(&node, &in_vain(Source::GetKeyPair, connected, node.truth.now)));
@@ -213,7 +262,10 @@ fn read(node: &Node) -> Vec<Node> {
 
 fn search(node: &Node) -> Vec<Node> {
     let truth = &node.truth;
-    let mut findings = vec![Found::Denied];
+    let mut findings = vec![];
+    if node.bounds.every_answer {
+        findings.push(Found::Denied);
+    }
     // Whether an operation that fails has ended yet is open; one that never ends has not.
     let is_open = truth.due || truth.pending == Some(Pending::Never);
     if is_open || (truth.pending == Some(Pending::Fails) && !truth.ended) {
@@ -223,17 +275,18 @@ fn search(node: &Node) -> Vec<Node> {
     if truth.pair != Pair::Original || !is_open {
         findings.push(Found::NoOperation);
     }
-    if !truth.deleted_at.is_empty() {
+    if node.shows_ours() {
         findings.push(Found::Operation);
     }
     let mut next = Vec::new();
     for found in findings {
         let mut node = node.clone().told(format!("searches: {found:?}"));
         node.truth.unsearchable = found == Found::Denied;
+        node.truth.outdated &= found != Found::Unfinished;
         next.extend(record(&node, &observed(Source::GetOperationsForResource, found, node.truth.now)));
     }
     // No usable answer until the time for it is over: a crash meanwhile forgets them.
-    for connected in [true, false] {
+    for connected in [true, false].into_iter().filter(|connected| *connected || node.bounds.every_answer) {
         let mut node = node.clone().told(format!("searches in vain, connected: {connected}"));
         node.truth.unsearchable = true;
         for _ in 1..FEWEST_TRIES {
@@ -246,8 +299,12 @@ fn search(node: &Node) -> Vec<Node> {
 }
 
 fn poll(node: &Node) -> Vec<Node> {
-    let mut classes = vec![Class::Pending, Class::Unanswered, Class::RefusedForAll];
+    let mut classes = vec![Class::Pending];
+    if node.bounds.every_answer {
+        classes.extend([Class::Unanswered, Class::RefusedForAll]);
+    }
     match node.truth.pending {
+        _ if node.truth.outdated => classes = vec![Class::OperationFailed],
         Some(Pending::Succeeds) if !node.truth.due => classes.push(Class::Succeeded),
         Some(Pending::Fails) => classes.push(Class::OperationFailed),
         _ => {}
@@ -257,7 +314,7 @@ fn poll(node: &Node) -> Vec<Node> {
         let ended = matches!(class, Class::Succeeded | Class::OperationFailed | Class::RefusedForAll);
         let wait = if ended { Duration::ZERO } else { node.policy.operation_timeout };
         let mut node = node.clone().told(format!("polls: {class:?}")).later(wait);
-        node.truth.ended |= class == Class::OperationFailed;
+        node.truth.ended |= class == Class::OperationFailed && !node.truth.outdated;
         let polled = OperationPolled {
             operation_id: "op".into(),
             class,
