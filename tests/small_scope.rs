@@ -5,6 +5,13 @@
 //! and after each entry, in every order. `KEYBATCH_CRASHES=2 cargo test --release --test small_scope one_row -- --nocapture`
 //! for more.
 //!
+//! The same with an older copy of the journal that is put back once, at any moment and of any moment before that (two
+//! attempts, so up to four requests, without others; one with an act of somebody else, or a crash); and with a second run
+//! over the name, of the same manifest or another one, after the first has ended or was left at any moment (one attempt,
+//! then two, and two acts of others). Here one answer of each kind that rows are decided by is given, and the history shows
+//! as ours what lies in the window of an attempt. `KEYBATCH_ONE_ROW=whole` gives every answer, and two attempts beside
+//! others, in some 20 minutes.
+//!
 //! Two rows: every interleaving of their steps, with one session after a crash at any moment or after a stop; moments that
 //! have the same future are visited once, and the two rows are interchangeable. What rows share is `Control`, the places
 //! in flight, the limits and the session. `KEYBATCH_TWO_ROWS=whole` goes further.
@@ -23,12 +30,16 @@ mod duo;
 mod duo_moves;
 #[path = "small_scope/duo_truth.rs"]
 mod duo_truth;
+#[path = "small_scope/key.rs"]
+mod key;
 #[path = "small_scope/lost.rs"]
 mod lost;
 #[path = "small_scope/moves.rs"]
 mod moves;
 #[path = "small_scope/node.rs"]
 mod node;
+#[path = "small_scope/truth.rs"]
+mod truth;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -83,9 +94,9 @@ fn one() -> Bounds {
 /// An older copy of the journal is put back once, at any moment and of any moment before that.
 #[test]
 fn a_row_whose_last_entries_are_lost() {
-    let bounds = Bounds { losses: 1, every_answer: is_whole(), ..one() };
+    let bounds = Bounds { losses: 1, every_answer: is_whole_of_one(), ..one() };
     let alone = Bounds { attempts: 2, foreign: 0, ..bounds };
-    let beside_others = Bounds { attempts: if is_whole() { 2 } else { 1 }, ..bounds };
+    let beside_others = Bounds { attempts: if is_whole_of_one() { 2 } else { 1 }, ..bounds };
     // Nothing waits for a signature's life at an address of this machine.
     let at_once = Bounds { ghosts: false, ..alone };
     let dying = Bounds { attempts: 1, crashes: 1, ..alone };
@@ -99,7 +110,7 @@ fn a_row_whose_last_entries_are_lost() {
 /// Another run asks for the same name, after the first one has ended or was left at any moment.
 #[test]
 fn a_name_in_a_second_run() {
-    let bounds = Bounds { attempts: 2, runs: 2, foreign: 2, every_answer: is_whole(), ..one() };
+    let bounds = Bounds { attempts: 2, runs: 2, foreign: 2, every_answer: is_whole_of_one(), ..one() };
     let found = explore(bounds);
     eprintln!("{bounds:?}: {found:?}");
     assert!(found.settled > 0);
@@ -151,6 +162,10 @@ fn explore_two(name: &str, scope: Scope) -> BTreeMap<String, u64> {
 
 fn is_whole() -> bool {
     std::env::var("KEYBATCH_TWO_ROWS").is_ok_and(|text| text == "whole")
+}
+
+fn is_whole_of_one() -> bool {
+    std::env::var("KEYBATCH_ONE_ROW").is_ok_and(|text| text == "whole")
 }
 
 /// Two key pairs of one target.

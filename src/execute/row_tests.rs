@@ -431,3 +431,27 @@ fn a_lost_attempt_is_searched_and_read_and_never_absent() {
     let refused = refused.searched(Found::NoOperation, None);
     assert_eq!(refused.step(), Step::Settle(Outcome::Gone, Evidence::Readback));
 }
+
+#[test]
+fn an_operation_that_is_known_hides_no_attempt_that_was_lost() {
+    let failed = || Life::new().asked().answered(Class::Pending, Some("op")).polled(Class::OperationFailed);
+    let mut life = failed().read(Found::Same);
+    life.row.apply(7, life.now, &rollback_accepted());
+    life.seq = 7;
+    assert_eq!(life.step(), Step::Read { level: 0 });
+    let mut life = life.read(Found::Same);
+    assert!(matches!(life.step(), Step::WaitOut(_)), "it may still be delivered");
+    life.now = life.now.saturating_add(Duration::from_secs(600)).unwrap();
+    assert_eq!(life.step(), Step::Search { level: 0 }, "it may have been accepted as an operation");
+    let mut life = life.searched(Found::NoOperation, None);
+    assert_eq!(life.step(), Step::Read { level: 0 });
+    life = life.read(Found::Same);
+    assert!(matches!(life.step(), Step::Send { .. }));
+    // Where nothing waits for a signature's life, it must be dead all the same.
+    let mut local = failed();
+    local.row.apply(7, local.now, &rollback_accepted());
+    let policy = Policy { signature_life: Duration::ZERO, ..Policy::default() };
+    let local = local.read(Found::Same);
+    let situation = Situation { now: local.now, denial: Denial::Unknown, answered_at: None, read_at: None };
+    assert!(matches!(decide(&local.row, &policy, &situation), Step::WaitOut(_)));
+}

@@ -13,7 +13,8 @@ use keybatch::plan::guard::{Facts, IfInUse, StagedRow, judge};
 use keybatch::plan::recreated::IfRecreated;
 
 use crate::moves::meanwhile;
-use crate::node::{Node, Pair};
+use crate::node::Node;
+use crate::truth::Pair;
 
 /// Which run works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,7 +7,8 @@ use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, Op
 
 use crate::duo::{Duo, FRESH_TICKS, Phase, Row, TICK, Told, at};
 use crate::duo_truth::Op;
-use crate::node::{Pair, Pending, in_vain, observed};
+use crate::node::{in_vain, observed};
+use crate::truth::{Pair, Pending};
 
 /// The moments that can follow.
 ///

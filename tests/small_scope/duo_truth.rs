@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _};
 use keybatch::domain::Outcome;
 use keybatch::execute::row::RowState;
 
-use crate::node::{Pair, Pending};
+use crate::truth::{Pair, Pending};
 
 /// An operation that was accepted: how it will end, and whether it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,7 +6,8 @@ use keybatch::domain::Class;
 use keybatch::execute::row::RowState;
 use keybatch::journal::event::{ACCEPT_ROLLBACK, Event, LostHead, OverrideUsed};
 
-use crate::node::{Node, Pending};
+use crate::node::Node;
+use crate::truth::Pending;
 
 /// What a copy of the journal says of the row, and how many requests had left by then.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, Op
 
 use crate::again::{self, Run};
 use crate::lost;
-use crate::node::{Bounds, Node, Pair, Pending, in_vain, observed};
+use crate::node::{Bounds, Node, in_vain, observed};
+use crate::truth::{Pair, Pending};
 
 /// The nodes that can follow.
 pub(crate) fn all(node: &Node) -> Vec<Node> {

@@ -1,20 +1,19 @@
 //! One moment of one row: what is known of it, and what is true.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Outcome, Policy};
-use keybatch::execute::attempt::{Tries, Window};
-use keybatch::execute::decide::{Denial, FEWEST_TRIES, REFUSAL_BUDGET, Situation};
+use keybatch::execute::decide::{Denial, Situation};
 use keybatch::execute::row::RowState;
 use keybatch::journal::Entry;
 use keybatch::journal::event::{Event, Found, IntentRecorded, Observed, RowSettled, Source, Verdict};
 
 use crate::again::Run;
 use crate::lost::Copied;
+use crate::truth::{Pair, Truth};
 
 /// How far an exploration goes.
 #[derive(Debug, Clone, Copy)]
@@ -39,73 +38,6 @@ impl Bounds {
     /// Whether the history shows as ours what lies in the window of an attempt, and nothing else: else whatever was deleted.
     pub(crate) fn is_exact(&self) -> bool {
         self.losses > 0 || self.runs > 1
-    }
-}
-
-/// What has the name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Pair {
-    Original,
-    Nobody,
-    Another,
-}
-
-/// An operation that is not terminal, and whether it will be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Pending {
-    Succeeds,
-    Fails,
-    Never,
-}
-
-/// What is true.
-#[derive(Debug, Clone)]
-pub(crate) struct Truth {
-    pub(crate) now: Timestamp,
-    pub(crate) pair: Pair,
-    /// Whether a request of ours deleted the original.
-    pub(crate) by_us: bool,
-    /// Until when an attempt may still take effect.
-    pub(crate) late: Option<Timestamp>,
-    /// Until when a request of which nothing came back may still be delivered.
-    pub(crate) ghost: Option<Timestamp>,
-    /// Whether it was one of those that deleted the original.
-    pub(crate) by_ghost: bool,
-    /// Whether the journal has an attempt that may have been executed, as far as it tells.
-    pub(crate) acted: bool,
-    /// When a delete of this name succeeded, by when its operation was created.
-    pub(crate) deleted_at: Vec<Timestamp>,
-    /// When the operation was created that is still to take effect.
-    pub(crate) due_since: Timestamp,
-    /// While which times a request of ours may have been under way, those of lost entries too.
-    pub(crate) risky: Vec<(Timestamp, Timestamp)>,
-    /// Requests that left, those of lost entries too.
-    pub(crate) sends: u32,
-    /// Whether entries were lost, and that was accepted.
-    pub(crate) lost: bool,
-    /// Whether the operation that the journal knows is an older one than the last: it had failed.
-    pub(crate) outdated: bool,
-    /// Whether another key pair had the name, where several may.
-    pub(crate) was_other: bool,
-    /// Whether an operation of an earlier run may still take effect.
-    pub(crate) earlier_op: bool,
-    pub(crate) pending: Option<Pending>,
-    /// Whether that was seen to have failed.
-    pub(crate) ended: bool,
-    /// Whether an operation that was accepted is still to take effect.
-    pub(crate) due: bool,
-    /// Whether the service would not say which operations there are.
-    pub(crate) unsearchable: bool,
-    /// Whether the last reading that was recorded showed the original, and none of our attempts may have changed that.
-    pub(crate) sure: bool,
-    /// Whether any request left.
-    pub(crate) sent: bool,
-}
-
-impl Truth {
-    /// Whether a delete succeeded while a request of ours may have been under way.
-    fn was_risky(&self) -> bool {
-        self.deleted_at.iter().any(|at| self.risky.iter().any(|(from, to)| from <= at && at <= to))
     }
 }
 
@@ -179,36 +111,13 @@ impl Node {
             signature_life: Duration::from_secs(if bounds.ghosts { 90 } else { 0 }),
             ..Policy::default()
         };
-        let truth = Truth {
-            now,
-            pair: Pair::Original,
-            by_us: false,
-            late: None,
-            ghost: None,
-            by_ghost: false,
-            acted: false,
-            deleted_at: Vec::new(),
-            due_since: now,
-            risky: Vec::new(),
-            sends: 0,
-            lost: false,
-            outdated: false,
-            was_other: false,
-            earlier_op: false,
-            pending: None,
-            ended: false,
-            due: false,
-            unsearchable: false,
-            sure: true,
-            sent: false,
-        };
         let state = RowState::new(0, &intent(Verdict::Delete, now));
         let denial = Denial::Unknown;
         Self {
             bounds,
             policy,
             state,
-            truth,
+            truth: Truth::at(now),
             denial,
             crashes: 0,
             foreign: 0,
@@ -222,97 +131,8 @@ impl Node {
         }
     }
 
-    /// Equal for nodes with the same future: of a time only how long ago it is, as far as a limit lies beyond that.
-    pub(crate) fn key(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash_state(&self.state, &mut hasher);
-        self.hash_truth(&mut hasher);
-        (format!("{:?}", self.denial), self.crashes, self.foreign, self.losses).hash(&mut hasher);
-        if self.may_reopen()
-            && let Some(journal) = &self.journal
-        {
-            self.hash_state(journal, &mut hasher);
-        }
-        if let Some(copy) = &self.copy {
-            self.hash_state(&copy.state, &mut hasher);
-            (copy.sends < self.truth.sends).hash(&mut hasher);
-        }
-        self.run.hash(&mut hasher);
-        hasher.finish()
-    }
-
-    fn hash_state(&self, state: &RowState, hasher: &mut DefaultHasher) {
-        let truth = &self.truth;
-        let ago = |then: Timestamp, most: i64| truth.now.duration_since(then).as_secs().min(most + 1);
-        let longest = i64::try_from(self.policy.operation_timeout.as_secs()).unwrap();
-        let tries = |tries: Tries| (tries.count.min(FEWEST_TRIES), tries.since.map(|since| ago(since, longest)));
-        (state.attempts, state.spent, state.unread, state.unsent, state.refused_for_all.min(2)).hash(hasher);
-        state.windows.iter().any(|window| window.to.is_none()).hash(hasher);
-        let refused = state.refused_since.map(|then| ago(then, REFUSAL_BUDGET.as_secs()));
-        (state.confirmed_at.map(|then| ago(then, longest)), refused).hash(hasher);
-        state
-            .last
-            .as_ref()
-            .map(|last| {
-                let answer = last.answer.as_ref();
-                let answer = answer.map(|answer| (answer.class, answer.earlier_session, ago(answer.at, longest)));
-                (answer, ago(last.started_at, longest))
-            })
-            .hash(hasher);
-        let found = [&state.look, &state.search].map(|look| look.as_ref().map(|look| (look.found, look.unconnected)));
-        (found, state.poll.as_ref().map(|poll| poll.class)).hash(hasher);
-        [state.tries, state.searches, state.polls].map(tries).hash(hasher);
-        let from_history = state.poll.as_ref().map(|poll| poll.from_history);
-        (state.polled.len(), state.delete_seen, from_history).hash(hasher);
-        let until = |then: Timestamp| then.duration_since(truth.now).as_secs();
-        let held = state.held_until(self.policy.signature_life).map(|then| until(then).max(-1));
-        (held, state.may_have_acted()).hash(hasher);
-        let seen_since = |look: &keybatch::execute::attempt::Look| {
-            state.held_until(self.policy.signature_life).is_some_and(|then| look.at >= then)
-        };
-        (state.search.as_ref().map(seen_since), state.windows.is_empty()).hash(hasher);
-        if self.bounds.is_exact() {
-            let windows =
-                state.windows.iter().map(|window| (self.may_hold_ours(window), until(self.end(window)).max(-1)));
-            (windows.collect::<Vec<_>>(), state.lost, state.settled.is_some(), state.verdict as u8).hash(hasher);
-        }
-    }
-
-    fn hash_truth(&self, hasher: &mut DefaultHasher) {
-        let truth = &self.truth;
-        let until = |then: Timestamp| then.duration_since(truth.now).as_secs();
-        (truth.ghost.map(until), truth.by_ghost, truth.acted).hash(hasher);
-        let late = truth.late.map(until);
-        (truth.pair, truth.by_us, late, truth.deleted_at.is_empty(), truth.pending).hash(hasher);
-        (truth.ended, truth.due, truth.unsearchable, truth.sure, truth.sent).hash(hasher);
-        if self.bounds.is_exact() {
-            let risky = truth.risky.iter().map(|(_, to)| until(*to).max(-1)).max();
-            (truth.was_risky(), risky, truth.lost, truth.outdated, truth.was_other, truth.earlier_op).hash(hasher);
-            let inside = |window: &Window| (window.from..=self.end(window)).contains(&truth.due_since);
-            truth.due.then(|| self.state.windows.iter().map(inside).collect::<Vec<_>>()).hash(hasher);
-        }
-    }
-
-    /// Until when an operation in this window counts as ours.
-    fn end(&self, window: &Window) -> Timestamp {
-        window.to.or(window.dead_at).unwrap_or_else(|| window.from + self.policy.attempt_time().dead_after())
-    }
-
-    fn may_hold_ours(&self, window: &Window) -> bool {
-        self.truth.deleted_at.iter().any(|at| (window.from..=self.end(window)).contains(at))
-    }
-
-    /// Whether the history shows a delete that succeeded, and that counts as ours.
-    pub(crate) fn shows_ours(&self) -> bool {
-        if self.bounds.is_exact() {
-            self.state.windows.iter().any(|window| self.may_hold_ours(window))
-        } else {
-            !self.truth.deleted_at.is_empty()
-        }
-    }
-
     /// Whether another session may still take the run up.
-    fn may_reopen(&self) -> bool {
+    pub(crate) fn may_reopen(&self) -> bool {
         self.crashes < self.bounds.crashes || self.may_lose()
     }
 
