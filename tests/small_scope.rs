@@ -135,6 +135,9 @@ fn explore_two(name: &str, scope: Scope) -> BTreeMap<String, u64> {
     let (mut moves, mut ends, mut open) = (0_u64, BTreeMap::new(), 0_u64);
     while let Some(duo) = stack.pop() {
         let next = duo_moves::all(&duo);
+        if scope.refused.is_some() && duo.rows.iter().all(|row| row.phase == Phase::Left) {
+            duo.check_alone();
+        }
         if duo.is_over() {
             let mut outcomes = duo.rows.each_ref().map(|row| row.state.settled.unwrap().0.as_str());
             outcomes.sort_unstable();
@@ -156,7 +159,7 @@ fn explore_two(name: &str, scope: Scope) -> BTreeMap<String, u64> {
         }
     }
     eprintln!("{name}: {} states, {moves} moves, {open} left open at the edge of the scope, ends {ends:?}", seen.len());
-    assert!(!ends.is_empty());
+    assert_eq!(ends.is_empty(), scope.from_the_start, "only who is refused from the start has no outcome");
     ends
 }
 
@@ -180,6 +183,8 @@ fn two() -> Scope {
         targets: [1, 1],
         verdicts: [Verdict::Delete; 2],
         every_answer: false,
+        refused: None,
+        from_the_start: false,
     }
 }
 
@@ -223,4 +228,16 @@ fn a_row_and_its_duplicate() {
 #[test]
 fn the_same_name_in_two_regions() {
     explore_two("two regions", Scope { targets: [1, 2], ..two() });
+}
+
+/// One of two regions refuses everyone: it stops alone, and its rows stay as they are.
+#[test]
+fn a_region_that_refuses_everyone() {
+    let scope = Scope { targets: [1, 2], refused: Some(1), ..two() };
+    let from_the_start = Scope { attempts: [2, 1], from_the_start: true, ..scope };
+    explore_two("one of two regions refuses everyone", from_the_start);
+    explore_two("the same in another session, too", Scope { sessions: 1, ..from_the_start });
+    if is_whole() {
+        explore_two("one of two regions refuses everyone from some moment on", scope);
+    }
 }

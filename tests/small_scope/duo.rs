@@ -40,6 +40,9 @@ pub(crate) struct Scope {
     pub(crate) verdicts: [Verdict; 2],
     /// All answers, or one of each kind that rows are decided by.
     pub(crate) every_answer: bool,
+    /// A target that refuses everyone: from the start, or from any moment on.
+    pub(crate) refused: Option<i64>,
+    pub(crate) from_the_start: bool,
 }
 
 /// What a session's rows told each other.
@@ -75,6 +78,8 @@ pub(crate) struct Row {
     pub(crate) place: bool,
     /// Whether this session has asked for it.
     pub(crate) asked: bool,
+    /// Whether it was taken up while its target served it.
+    pub(crate) served: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +90,8 @@ pub(crate) struct Duo {
     /// In ticks. Each row has a clock of its own: what one waits for may take the other as long or no time.
     pub(crate) now: [u64; 2],
     pub(crate) told: Vec<Told>,
+    /// Whether the scope's target refuses everyone by now.
+    pub(crate) refusing: bool,
     pub(crate) sessions: u8,
     pub(crate) foreign: u8,
     pub(crate) story: Option<Rc<Link>>,
@@ -122,10 +129,12 @@ impl Duo {
             phase: Phase::Waiting,
             place: false,
             asked: false,
+            served: false,
         };
         let rows = scope.verdicts.map(row);
         let (scope, policy) = (Rc::new(scope), Rc::new(policy));
-        Self { scope, policy, rows, now: [0; 2], told: Vec::new(), sessions: 0, foreign: 0, story: None }
+        let (told, refusing) = (Vec::new(), scope.refused.is_some() && scope.from_the_start);
+        Self { scope, policy, rows, now: [0; 2], told, refusing, sessions: 0, foreign: 0, story: None }
     }
 
     /// What the rows share, as the production code has it, in the time of one of them.
@@ -179,6 +188,8 @@ impl Duo {
             let ages = (answered_at.is_some(), read_at.map(|then| age(self.now[row], then).min(1)));
             let stops = control.is_stopping(target);
             (ages, self.told_of(target), format!("{:?}", self.denial(&control, row)), stops).hash(&mut hasher);
+            let refused = self.scope.refused.map(|refused| (refused == target, self.refusing, self.rows[row].served));
+            refused.hash(&mut hasher);
             hasher.finish()
         });
         rows.sort_unstable();
@@ -213,7 +224,7 @@ impl Duo {
 
     /// What is known and true of a row, as far as anything follows from it.
     fn hash_row(&self, row: usize, hasher: &mut DefaultHasher) {
-        let Row { state, truth, phase, place, asked } = &self.rows[row];
+        let Row { state, truth, phase, place, asked, served: _ } = &self.rows[row];
         if let Some((outcome, _)) = state.settled {
             // Nothing more follows from it.
             (true, outcome.as_str()).hash(hasher);
@@ -299,6 +310,26 @@ impl Duo {
         (one.phase, one.place) = (Phase::Left, false);
         let target = self.scope.targets[row];
         self.tell(Told::Settled(target, outcome)).tell(Told::Left(target))
+    }
+
+    /// Whether the row's target refuses everyone.
+    pub(crate) fn is_refused(&self, row: usize) -> bool {
+        self.refusing && self.scope.refused == Some(self.scope.targets[row])
+    }
+
+    /// A target that refuses everyone stops alone: its rows stay without an outcome, and those of the other one get theirs.
+    pub(crate) fn check_alone(&self) {
+        for (row, (one, target)) in self.rows.iter().zip(self.scope.targets).enumerate() {
+            let stopped = self.told.iter().any(|told| matches!(told, Told::Stopped(by, _) if *by == target));
+            if self.is_refused(row) {
+                self.must(one.served || one.state.settled.is_none(), "a row that was never served has an outcome");
+                self.must(one.state.settled.is_some() || stopped, "a target refuses everyone and does not stop");
+            } else {
+                let at_edge = one.state.attempts >= self.scope.attempts[row];
+                let explained = one.state.settled.is_some() || at_edge || stopped;
+                self.must(explained, "a row is left although its own target served everyone");
+            }
+        }
     }
 
     pub(crate) fn is_over(&self) -> bool {

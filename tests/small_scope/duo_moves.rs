@@ -21,10 +21,21 @@ pub(crate) fn all(duo: &Duo) -> Vec<Duo> {
         let step = || decide(state, &duo.policy, &duo.situation(&duo.control(*row), *row));
         *phase == Phase::Working && matches!(step(), Step::WaitUntil(_) | Step::Search { .. } | Step::Poll { .. })
     };
-    if let Some(row) = (0..2).find(is_alone).filter(|_| duo.foreign == duo.scope.foreign) {
+    let is_settled = duo.foreign == duo.scope.foreign && refuses(duo).is_none();
+    if let Some(row) = (0..2).find(is_alone).filter(|_| is_settled) {
         return of_row(row).collect();
     }
-    (0..2).flat_map(of_row).chain(session_ends(duo, &duo.control(0))).collect()
+    (0..2).flat_map(of_row).chain(session_ends(duo, &duo.control(0))).chain(refuses(duo)).collect()
+}
+
+/// The scope's target refuses everyone from now on.
+fn refuses(duo: &Duo) -> Option<Duo> {
+    let refused = duo.scope.refused.filter(|_| !duo.refusing)?;
+    let mut next = duo.clone().said(|| format!("target {refused} refuses everyone"));
+    next.refusing = true;
+    let rows = next.rows.iter_mut().zip(duo.scope.targets).filter(|(_, target)| *target == refused);
+    rows.for_each(|(row, _)| row.served = row.phase != Phase::Waiting);
+    Some(next)
 }
 
 /// What comes late, and what others do.
@@ -299,6 +310,9 @@ fn answers(duo: &Duo, row: usize) -> Vec<Duo> {
         next.rows[row].place &= matches!(class, Class::Unanswered | Class::Pending);
         phase(next, row, Phase::Working).tell(Told::Answered(target, class, duo.now))
     };
+    if duo.is_refused(row) {
+        return vec![answer((Class::RefusedForAll, Fate::Nothing))];
+    }
     fates(duo.scope.every_answer, duo.rows[row].truth.pair).into_iter().map(answer).collect()
 }
 
@@ -311,6 +325,9 @@ fn read(duo: &Duo, row: usize) -> Vec<Duo> {
     let mut findings = vec![truth, Found::NoAnswer, Found::Denied];
     if duo.scope.every_answer {
         findings.push(Found::RefusedForAll);
+    }
+    if duo.is_refused(row) {
+        findings = vec![Found::RefusedForAll];
     }
     let reading = |found: Found| {
         let mut next = duo.clone().said(|| format!("row {row} is read: {found:?}"));
@@ -326,7 +343,7 @@ fn read(duo: &Duo, row: usize) -> Vec<Duo> {
         let next = duo.clone().said(|| format!("row {row} cannot be connected to"));
         next.told_by(row, true, |now| in_vain(Source::GetKeyPair, false, now))
     };
-    let cut_off = (duo.scope.sessions > 0).then(unconnected);
+    let cut_off = (duo.scope.sessions > 0 && !duo.is_refused(row)).then(unconnected);
     findings.into_iter().map(reading).chain(cut_off).collect()
 }
 
@@ -341,6 +358,9 @@ fn search(duo: &Duo, row: usize) -> Vec<Duo> {
     findings.extend(open.map(|op| (Found::Unfinished, Some(op.attempt))));
     if truth.deleted {
         findings.push((Found::Operation, None));
+    }
+    if duo.is_refused(row) {
+        findings = vec![(Found::RefusedForAll, None)];
     }
     let searching = |(found, attempt): (Found, Option<u32>)| {
         let mut next = duo.clone().said(|| format!("row {row}: the history shows {found:?} {attempt:?}"));
@@ -359,7 +379,7 @@ fn search(duo: &Duo, row: usize) -> Vec<Duo> {
         next.rows[row].truth.ops.iter_mut().filter(|op| !op.ended).for_each(|op| op.hidden = true);
         next
     };
-    let cut_off = (duo.scope.sessions > 0).then(unconnected);
+    let cut_off = (duo.scope.sessions > 0 && !duo.is_refused(row)).then(unconnected);
     findings.into_iter().map(searching).chain(cut_off).collect()
 }
 
@@ -376,6 +396,9 @@ fn poll(duo: &Duo, row: usize) -> Vec<Duo> {
     let mut classes = vec![class];
     if duo.scope.every_answer {
         classes.extend([Class::Unanswered, Class::RefusedForAll]);
+    }
+    if duo.is_refused(row) {
+        classes = vec![Class::RefusedForAll];
     }
     let polling = |class: Class| {
         let next = duo.clone().said(|| format!("row {row} is polled: {class:?}"));
