@@ -9,7 +9,8 @@ use keybatch::execute::ghost::{Ghosts, held_until};
 use keybatch::execute::row::RowState;
 use keybatch::journal::event::{Event, Verdict};
 use keybatch::journal::sqlite::stage::Known;
-use keybatch::plan::guard::{Facts, IfInUse, StagedRow, judge};
+use keybatch::plan::StagedRow;
+use keybatch::plan::guard::{Facts, IfInUse, judge};
 use keybatch::plan::recreated::IfRecreated;
 
 use crate::moves::meanwhile;
@@ -121,7 +122,7 @@ fn begin(node: &Node, kind: Kind) -> Node {
     (node.journal, node.attempt, node.denial) = (None, None, Denial::Unknown);
     let truth = &mut node.truth;
     // From now on, the original is what this run has seen.
-    truth.earlier_op = truth.due;
+    (truth.earlier_op, truth.haunted_until) = (truth.due, truth.ghost.max(truth.late));
     (truth.due, truth.pending, truth.ended, truth.unsearchable) = (false, None, false, false);
     (truth.sure, truth.sent, truth.acted) = (true, false, false);
     (truth.by_us, truth.by_ghost, truth.was_other) = (false, false, false);

@@ -74,6 +74,8 @@ impl Node {
         if self.bounds.is_exact() {
             let risky = truth.risky.iter().map(|(_, to)| until(*to).max(-1)).max();
             (truth.was_risky(), risky, truth.lost, truth.outdated, truth.was_other, truth.earlier_op).hash(hasher);
+            let is_since = |until| self.state.confirmed_at >= Some(until);
+            truth.haunted_until.map(|then| (until(then).max(-1), is_since(then))).hash(hasher);
             let inside = |window: &Window| (window.from..=self.end(window)).contains(&truth.due_since);
             truth.due.then(|| self.state.windows.iter().map(inside).collect::<Vec<_>>()).hash(hasher);
         }

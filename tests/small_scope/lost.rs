@@ -1,6 +1,7 @@
 //! Older copies of the journal: one may be taken with each entry, and be put back at any moment after that.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use keybatch::domain::Class;
 use keybatch::execute::row::RowState;
@@ -30,10 +31,16 @@ pub(crate) fn with_copies(before: &Node, next: &mut Vec<Node>) {
     next.extend(copies);
 }
 
-/// The copy is put back, a session accepts that, and goes on.
-pub(crate) fn put_back(node: &Node) -> Option<Node> {
+/// The copy is put back, a session accepts that, and goes on: at once, and where others act, a while later as well.
+pub(crate) fn put_back(node: &Node) -> Vec<Node> {
+    let whiles: &[u64] = if node.bounds.foreign > 0 { &[0, 120] } else { &[0] };
+    whiles.iter().filter_map(|seconds| put_back_after(node, Duration::from_secs(*seconds))).collect()
+}
+
+fn put_back_after(node: &Node, a_while: Duration) -> Option<Node> {
     let copy = node.copy.as_ref()?;
-    let mut node = node.clone().told("the copy is put back, and that is accepted");
+    let told = format!("the copy is put back after {a_while:?}, and that is accepted");
+    let mut node = node.clone().told(told).later(a_while);
     (node.copy, node.losses) = (None, node.losses + 1);
     (node.state, node.journal) = (copy.state.clone(), None);
     let lost = LostHead { size: 9, root: String::new(), known_from: "heads".into() };

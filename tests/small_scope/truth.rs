@@ -49,6 +49,8 @@ pub(crate) struct Truth {
     pub(crate) was_other: bool,
     /// Whether an operation of an earlier run may still take effect.
     pub(crate) earlier_op: bool,
+    /// Until when requests of an earlier run could be delivered, as this one began.
+    pub(crate) haunted_until: Option<Timestamp>,
     pub(crate) pending: Option<Pending>,
     /// Whether that was seen to have failed.
     pub(crate) ended: bool,
@@ -81,6 +83,7 @@ impl Truth {
             outdated: false,
             was_other: false,
             earlier_op: false,
+            haunted_until: None,
             pending: None,
             ended: false,
             due: false,
