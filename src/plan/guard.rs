@@ -91,7 +91,7 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
             note(Severity::Skip, kind, text);
         }
         if !seen.identity.is_known() {
-            let text = "the service gives it neither an arn nor a creation time, so its identity cannot be told";
+            let text = "the service gives it neither an arn nor a creation time, so its identity cannot be determined";
             note(Severity::Skip, "identity_unknown", text.into());
         }
         if facts.name == DEFAULT_KEY_PAIR {
