@@ -412,7 +412,7 @@ fn equal_faults_are_shown_briefly() {
     let rows: String = (1..=50).map(|row| format!("key-{row},us-east-1,N/A\n")).collect();
     let manifest = bench.file("m.csv", format!("name,region,expected_fingerprint\n{rows}bad name,us-east-1,\n"));
     let done = bench.run(&manifest, &[]).exits(4);
-    let in_full = done.stderr.matches("write the `expected_fingerprint` that is meant").count();
+    let in_full = done.stderr.matches("enter the `expected_fingerprint` that is meant").count();
     assert_eq!(in_full, 10, "{done}");
     let brief: Vec<_> = done.stderr.lines().filter(|line| line.ends_with("[manifest::placeholder]")).collect();
     assert_eq!(brief.len(), 40, "{done}");

@@ -224,8 +224,8 @@ fn faulty_headers_refuse_the_file() {
 #[test]
 fn a_missing_name_column_is_explained() {
     for (header, hint) in [
-        ("RESOURCE_NAME,region", "did you mean `key_pair_name` where it says `RESOURCE_NAME`?"),
-        ("key_pair_nam", "did you mean `key_pair_name` where it says `key_pair_nam`?"),
+        ("RESOURCE_NAME,region", "did you mean `key_pair_name` instead of `RESOURCE_NAME`?"),
+        ("key_pair_nam", "did you mean `key_pair_name` instead of `key_pair_nam`?"),
         ("name;region", "separated by `;`"),
         ("name\tregion", "separated by tabs"),
         ("\"name\";\"region\"", "separated by `;`"),

@@ -70,7 +70,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         // Once the run is known, its own error says what was sent.
         result = gave_up => result.map_err(|error| error.sent(Sent::Reads)),
         () = signals.before_a_session() => {
-            context.ui.say("stopped by a signal: nothing was sent, and the run is not abandoned");
+            context.ui.say("stopped by a signal: nothing was sent, and the run was not abandoned");
             let stopped_by = Some(StopWord::Signal);
             Ok(say(context, &Summary { stopped_by, ..Summary::of_nothing(&context.journal) }))
         }

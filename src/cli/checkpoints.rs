@@ -199,7 +199,7 @@ fn made_at(path: &Path, links: u32) -> PathBuf {
     let Some(parent) = path.parent() else { return path.to_owned() };
     let parent = made_at(parent, links);
     match path.file_name().map(|name| parent.join(name)) {
-        // The path ends with `..`, behind a directory that is missing.
+        // The path ends with `..`, after a directory that is missing.
         None => parent.parent().unwrap_or(&parent).to_owned(),
         Some(place) => match place.read_link() {
             Ok(target) if links > 0 => made_at(&parent.join(target), links - 1),

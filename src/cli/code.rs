@@ -49,7 +49,7 @@ codes! {
     World => "sandbox.world", "The world file or the directory of a sandbox cannot be used.";
     Sandbox => "sandbox.failed", "The sandbox of a rehearsal could not be started, or requests would not go to it.";
     CheckpointFile => "checkpoint.unusable", "A file of checkpoints cannot be read or written, or has no checkpoint of this journal.";
-    ManifestFaults => "manifest.faults", "The manifest has faults of several kinds; with one kind, its code stands here instead.";
+    ManifestFaults => "manifest.faults", "The manifest has faults of several kinds; if there is only one kind, its code is given instead.";
     ManifestUnreadable => "manifest.unreadable", "The manifest cannot be opened or read to its end.";
     Plan => "plan.refused", "A guard refuses the plan.";
     Confirm => "plan.confirm", "The plan does not delete as many key pairs as --confirm says.";

@@ -9,10 +9,10 @@ use super::{Ui, shown};
 use crate::lightsail::aws::AwsLightsail;
 use crate::lightsail::credentials::CredentialsFault;
 
-/// How long credentials may take where nothing else is said: a helper program may wait for a person to touch a key.
+/// How long credentials may take by default: a helper program may wait for a person to touch a key.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// After so long a line says what the session waits for.
+/// After this time, a line says what the session is waiting for.
 const WAITED: Duration = Duration::from_secs(2);
 
 /// Obtains credentials, once, within `limit`.

@@ -244,7 +244,8 @@ async fn head(context: &Context) -> Vec<Finding> {
     match rollback::findings(context, &reader).await {
         Ok(findings) => findings,
         Err(error) => {
-            let text = format!("the journal could not be compared with what was seen of it: {}", error.message);
+            let text =
+                format!("the journal could not be compared with the heads that are known of it: {}", error.message);
             vec![finding("head", Health::Note, text)]
         }
     }

@@ -59,7 +59,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     Ok(Exit::Success)
 }
 
-/// A file that was not there: an export that replaces another could hide what that one said.
+/// A new file: an export that replaced an older one could hide what that one said.
 fn create(path: &Path) -> Result<std::fs::File, CliError> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
         let shown = path.display();

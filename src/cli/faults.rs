@@ -8,7 +8,7 @@ use crate::manifest::Faults;
 /// Lines for faults that are not shown in full: two screens. The error object has more of them.
 const MAX_LINES: usize = 100;
 
-/// Everything that is said of the faults, for a terminal. Their text is harmless already.
+/// The whole report on the faults, for a terminal. Their text is already defused.
 pub(super) fn report(context: &Context, faults: &Faults) -> String {
     let mut report = String::new();
     let handler = miette::GraphicalReportHandler::new_themed(context.ui.theme()).with_width(context.ui.width());

@@ -1,4 +1,4 @@
-//! What is said where there is no plan.
+//! The message if there is no plan.
 
 use super::code::Code;
 use super::error::{CliError, Sent};

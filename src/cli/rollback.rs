@@ -115,8 +115,8 @@ pub(super) async fn findings(context: &Context, reader: &SqliteReader) -> Result
         let text: Vec<_> = std::iter::once(message).chain(steps).collect();
         findings.push(finding("head", Health::Bad, text.join("; ")));
     } else if let Some((size, file)) = known {
-        let entries = counted(size, "entry of this journal was", "entries of this journal were");
-        let text = format!("{entries} seen ({}), and it has them", file.display());
+        let entries = counted(size, "entry of this journal is", "entries of this journal are");
+        let text = format!("{entries} known ({}), and it has them", file.display());
         findings.push(finding("head", Health::Good, text));
     }
     Ok(findings)

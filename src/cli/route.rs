@@ -58,7 +58,7 @@ async fn addresses(options: &AwsOptions, region: Option<&str>) -> (Vec<Address>,
             let line = line(&found, region);
             (found, Some(line))
         }
-        // Said with the certificates.
+        // The certificates' own line reports it.
         Err(AwsConfigError::Bundle(_)) => (Vec::new(), None),
         Err(error) => (Vec::new(), Some(finding("endpoint", Health::Bad, said(&config_error(&error))))),
     }

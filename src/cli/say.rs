@@ -26,8 +26,8 @@ pub(super) fn say(context: &Context, summary: &Summary) -> Exit {
             )
             .code(Code::Output)
             .hint(match &summary.run {
-                Some(run) => format!("the journal has how the run ended: keybatch show {run}"),
-                None => "nothing was sent, and the journal has no run of this command".to_owned(),
+                Some(run) => format!("the journal records how the run ended: keybatch show {run}"),
+                None => "nothing was sent, and the journal has no run from this command".to_owned(),
             });
             context.ui.complain(&lost);
             exit.graver(lost.exit)

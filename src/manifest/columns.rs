@@ -217,7 +217,7 @@ impl Columns {
     }
 }
 
-/// Names the cells of the first line that hold a secret, as they do where there is no header.
+/// Names the cells of the first line that hold a secret, as in a file without a header.
 fn secrets_in_header(written: &[String], cells: &[Cell], header: Extent<'_>, faults: &mut Faults) -> bool {
     let beside_key_id = written.iter().any(|name| secret::has_key_id(name));
     let mut any = false;
@@ -234,7 +234,7 @@ fn secrets_in_header(written: &[String], cells: &[Cell], header: Extent<'_>, fau
 }
 
 /// Which of the columns are declared to be annotations, and which declarations name none. A column that is called exactly
-/// so comes before those that are only called alike; several names may stand in one declaration, with commas.
+/// so comes before those that are only called alike; one declaration may hold several names, separated by commas.
 fn find_declared(declared: &[String], written: &[String]) -> (Vec<bool>, Vec<String>) {
     let (mut found, mut unknown) = (vec![false; written.len()], Vec::new());
     let mut mark = |name: &str| {

@@ -133,7 +133,7 @@ fn unread(name: &Shown, looks: Looks) -> String {
 fn first_line(first: FirstLine) -> String {
     match first {
         FirstLine::Separator(Some(c)) if c != ',' => format!(
-            "remove the line, and separate the columns by commas instead of `{}` (in Excel: save as \"CSV UTF-8\", \
+            "remove the line, and separate the columns with commas instead of `{}` (in Excel: save as \"CSV UTF-8\", \
              with a comma as the system's list separator)",
             defuse(&c.to_string())
         ),
@@ -170,9 +170,11 @@ fn header(trouble: &HeaderTrouble) -> String {
         }
         HeaderTrouble::Delimiter(c) => format!("the columns seem to be separated by `{c}`; use commas"),
         HeaderTrouble::Near { written, meant } => {
-            format!("did you mean `{meant}` where it says `{written}`? Accepted are `{accepted}`")
+            format!("did you mean `{meant}` instead of `{written}`? Accepted spellings are `{accepted}`")
         }
-        HeaderTrouble::NoHeader => format!("the first line must name the columns; the names' column is `{accepted}`"),
+        HeaderTrouble::NoHeader => {
+            format!("the first line must name the columns; the column with the names is called `{accepted}`")
+        }
         HeaderTrouble::Other => format!("accepted spellings are `{accepted}`"),
     }
 }
@@ -242,7 +244,7 @@ fn account(trouble: AccountTrouble) -> String {
 fn arn(trouble: ArnTrouble) -> &'static str {
     match trouble {
         ArnTrouble::Uuid => "Lightsail's ARNs end with a UUID, not with the key pair's name; copy it from GetKeyPairs",
-        ArnTrouble::Service => "key pairs of EC2 are other key pairs; keybatch deletes those of Lightsail",
+        ArnTrouble::Service => "EC2's key pairs are separate; keybatch deletes only those of Lightsail",
         ArnTrouble::Shape | ArnTrouble::Region | ArnTrouble::Account | ArnTrouble::Resource => {
             "copy it from GetKeyPairs, or leave the field empty"
         }

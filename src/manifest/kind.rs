@@ -26,7 +26,7 @@ pub enum FaultKind {
     #[error("{0}")]
     FirstLine(FirstLine),
     /// File: another header, with other columns, in the middle.
-    #[error("there is another header here, with other columns than the first")]
+    #[error("there is another header here, and its columns differ from the first one's")]
     HeaderChanged,
     /// Row: the header again.
     #[error("the header is repeated here")]

@@ -99,7 +99,7 @@ fn begins(value: &str, with: &str) -> bool {
     value.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
 }
 
-/// A region or a zone: its code alone, or with the name that the console gives it before or behind.
+/// A region or a zone: its code alone, or with the name that the console shows before or after it.
 fn region_or_zone(value: &str) -> Option<Looks> {
     if value.len() > 64 {
         return None;

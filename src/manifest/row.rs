@@ -18,7 +18,7 @@ pub struct RowPlace {
     pub line: u64,
     /// Offset of its first byte in the file.
     pub start: u64,
-    /// Offset just behind its last byte, its line end not counted.
+    /// Offset just after its last byte, its line end not counted.
     pub end: u64,
 }
 

@@ -346,14 +346,14 @@ mod tests {
         assert_eq!(scan(format!("a\n{field}x,b\n").as_bytes()).1, ["manifest::field_too_long"]);
         assert_eq!(scan(format!("a\n\"{}", "b\n".repeat(MAX_FIELD_BYTES)).as_bytes()).1, ["manifest::field_too_long"]);
 
-        // A quote that never closes, and another one far behind it, is one fault.
+        // A quote that never closes, and another one far after it, is one fault.
         let swallowed = format!("a\n\"{}\"x\",b\n", "b\n".repeat(MAX_FIELD_BYTES));
         assert_eq!(scan(swallowed.as_bytes()).1, ["manifest::field_too_long"]);
 
         let most = format!("{}\n", ",".repeat(MAX_RECORD_BYTES - 1));
         assert_eq!(records(&format!("\u{feff}{most}{most}")).len(), 2);
         assert_eq!(scan(format!("{most},{most}").as_bytes()).1, ["manifest::record_too_long"]);
-        // Whether a quote closes behind the limit is not known.
+        // Whether a quote closes after the limit is not known.
         let open = format!("{}\"{}", ",".repeat(MAX_RECORD_BYTES - 9), "x".repeat(99));
         let lines = "\n".repeat(3 * MAX_RECORD_BYTES);
         assert_eq!(scan(format!("{lines}{open}{lines}").as_bytes()).1, ["manifest::field_too_long"]);

@@ -164,7 +164,7 @@ fn is_run(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')
 }
 
-/// The stretches of base64 in `text`, without `=` at their ends, which also stands before a value.
+/// The stretches of base64 in `text`, without `=` at their ends, which also separates a name from a value.
 fn runs(text: &str) -> impl Iterator<Item = &str> + Clone {
     text.split(|c: char| !(c.is_ascii() && is_run(c as u8)))
         .map(|run| run.trim_matches('='))

@@ -64,7 +64,7 @@ impl<R: Read> Source<R> {
         self.kept.len() - (self.bytes - offset) as usize
     }
 
-    /// The csv crate skips them as part of the record behind them, which must not count against its limit.
+    /// The csv crate skips them as part of the record after them, which must not count against its limit.
     fn skip_blank_lines(&mut self) {
         self.start += self.kept[self.start..].iter().take_while(|byte| **byte == b'\n').count();
     }

@@ -66,7 +66,7 @@ pub enum Encoding {
     #[error("it is compressed by gzip")]
     Gzip,
     /// A byte that UTF-8 does not allow there.
-    #[error("byte 0x{0:02X} cannot stand here; it seems to be Windows-1252 or another one-byte encoding")]
+    #[error("byte 0x{0:02X} is not valid here; it seems to be Windows-1252 or another one-byte encoding")]
     OneByte(u8),
 }
 
@@ -93,7 +93,7 @@ pub enum NameTrouble {
     Character(Glyph, usize),
 }
 
-/// What stands where a region should.
+/// What is in place of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegionTrouble {
     /// White space around a region.
@@ -131,7 +131,7 @@ pub enum ArnTrouble {
     #[error("its service is not lightsail")]
     Service,
     /// The region part.
-    #[error("its region is not one")]
+    #[error("its region is not a region")]
     Region,
     /// The account part.
     #[error("its account is not 12 digits")]
@@ -144,7 +144,7 @@ pub enum ArnTrouble {
     Uuid,
 }
 
-/// What stands where a time should.
+/// What is in place of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeTrouble {
     /// A time without offset could be any of 24 moments.

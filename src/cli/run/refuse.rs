@@ -1,4 +1,4 @@
-//! A manifest that is refused: what is recorded of that, and what is said.
+//! A manifest that is refused: what is recorded about it, and what is reported.
 
 use super::args::Args;
 use super::stage::manifest_entry;

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::journal::event::{Event, PlanSealed, RunStarted};
 use crate::journal::sqlite::RunRecord;
 
-/// A journal up to this size is verified whole before a run goes on, which takes about a second; of a larger one, the
+/// A journal up to this size is verified whole before a run continues, which takes about a second; of a larger one, the
 /// plan alone is.
 const VERIFIED_WHOLE_ENTRIES: u64 = 250_000;
 

@@ -143,7 +143,7 @@ impl OpenJournal {
         }
         let (size, root) = self.reader.head().await?;
         let head = Checkpoint::of(self.journal.id(), size, &root);
-        let head = head.ok_or_else(|| JournalError::damaged("the head's root is no hash"))?;
+        let head = head.ok_or_else(|| JournalError::damaged("the head's root is not a hash"))?;
         if let Err(why) = self.memory.begin(context, &self.path, &head) {
             let said = crate::cli::shown(&why);
             context.ui.say(&format!("warning: an older copy of the journal would not be recognised later: {said}"));

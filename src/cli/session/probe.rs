@@ -1,4 +1,4 @@
-//! Whether key pairs may be read, before anything is sent: whoever may not do that could settle nothing.
+//! Whether key pairs may be read, before anything is sent: without that permission nothing could be settled.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

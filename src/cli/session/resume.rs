@@ -1,4 +1,4 @@
-//! Going on with a run that another session began: to its end, or to abandon it.
+//! Continuing a run that another session began: to its end, or to abandon it.
 
 use std::sync::{Arc, OnceLock};
 
