@@ -23,7 +23,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("cli", &["domain", "manifest", "journal", "lightsail", "execute", "plan", "audit", "sandbox"]),
 ];
 
-/// Files that hold nothing but tests.
+/// Files that hold nothing but tests, beside those that are called so.
 const TESTS: [&str; 4] =
     ["execute/decide_rules.rs", "execute/decide_table.rs", "execute/rate/simulation.rs", "execute/row_tests.rs"];
 
@@ -108,7 +108,8 @@ fn sources() -> Vec<Source> {
             without_tests(&text).lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
         Source { path, code: code.join("\n") }
     };
-    texts().into_iter().map(read).filter(|source| !TESTS.contains(&source.path.as_str())).collect()
+    let is_test = |path: &str| TESTS.contains(&path) || path.ends_with("/tests.rs") || path.contains("/tests/");
+    texts().into_iter().filter(|(path, _)| !is_test(path)).map(read).collect()
 }
 
 /// Tests stand at the end of a file, in a module. What else is there for tests alone is code like any other here.
