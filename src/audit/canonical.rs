@@ -93,7 +93,7 @@ impl<'a> Scan<'a> {
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => break,
-                _ => return Err(self.wrong("neither a comma nor the end of an object")),
+                _ => return Err(self.wrong("a comma or the end of an object is missing")),
             }
         }
         self.at += 1;
@@ -111,7 +111,7 @@ impl<'a> Scan<'a> {
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => break,
-                _ => return Err(self.wrong("neither a comma nor the end of an array")),
+                _ => return Err(self.wrong("a comma or the end of an array is missing")),
             }
         }
         self.at += 1;

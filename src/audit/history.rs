@@ -141,7 +141,7 @@ impl History {
         let held = self.holder == Some(id);
         run.admits(&entry.event, held)?;
         if facts.sandbox && !run.bound.as_ref().is_some_and(|bound| bound.sandbox) {
-            return Err("a sandbox answered, and the run is none".into());
+            return Err("the answer came from a sandbox, but the run is not a rehearsal".into());
         }
         match (&entry.event, entry.row) {
             (_, Some(row)) => self.judge_row(id, row, entry, facts, leaf, seq),
@@ -245,9 +245,9 @@ impl History {
             return Err("the run was not started yet".into());
         }
         match (facts.named, open.name) {
-            (Named::Is(name), Some(own)) if name != own => return Err("its answer is of another key pair".into()),
+            (Named::Is(name), Some(own)) if name != own => return Err("its answer is about another key pair".into()),
             (Named::IsNot(name), Some(own)) if name == own => {
-                return Err("its answer is of this key pair, and says more than it was taken for".into());
+                return Err("its answer is about this key pair and shows more than the entry says".into());
             }
             _ => {}
         }
@@ -328,10 +328,10 @@ const OLDER: SignedDuration = SignedDuration::from_millis(1_200);
 fn compare(found: Found, planned: Identity, seen: Identity) -> Result<(), Trouble> {
     match found {
         Found::Same if !planned.may_be_same_as(seen) => {
-            Err("it shows another key pair than the plan saw, and says that it is the same".into())
+            Err("it shows another key pair than the plan saw, but says that it is the same".into())
         }
         Found::Other if planned == seen => {
-            Err("it shows the key pair that the plan saw, and says that it is another".into())
+            Err("it shows the key pair that the plan saw, but says that it is another".into())
         }
         _ => Ok(()),
     }

@@ -164,7 +164,7 @@ impl Row {
         if let Some((outcome, evidence)) = self.decided()
             && step != (Step::Settled { outcome, evidence })
         {
-            return Err("what came back before it is final, and this does not follow from it");
+            return Err("what came back before it is final, but this does not follow from it");
         }
         match step {
             Step::Started { attempt } => self.start(attempt, session),
@@ -202,7 +202,7 @@ impl Row {
             return Err("the key pair of the plan was last seen to be gone");
         }
         if self.must_look() && self.seen_since != Some(Seen::Same) {
-            return Err("the last attempt may have taken effect, and nobody looked before this one");
+            return Err("the last attempt may have taken effect, but the key pair was not read before this one");
         }
         // Nothing says that the history must have been searched: sessions of version 0.1 did not.
         if self.unfinished || self.operation_succeeded {
@@ -260,7 +260,7 @@ impl Row {
         self.acted |= self.executed || class == Class::Throttled;
         let Some((outcome, evidence)) = settled else {
             let decides = class == Class::Succeeded || (class == Class::Refused && !self.lossy);
-            return if decides { Err("it decides the row, and has no outcome") } else { Ok(()) };
+            return if decides { Err("it decides the row, but has no outcome") } else { Ok(()) };
         };
         let decides = match (outcome, evidence) {
             (Outcome::Deleted, Evidence::Answer) => class == Class::Succeeded,

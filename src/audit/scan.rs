@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
         if kept.holds() {
             Ok(kept)
         } else {
-            Err("its raw body is not the one of which it names length and hash".into())
+            Err("its body is not in the form, or not of the length and hash, that the format demands".into())
         }
     }
 

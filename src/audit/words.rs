@@ -122,7 +122,7 @@ pub(super) fn of(entry: &Entry) -> Result<Facts, String> {
         Event::SessionOpened(opened) => session(opened).map(|()| Facts::default()),
         Event::RunStarted(started) => confirmed(started).map(|()| Facts::default()),
         Event::RunStopped(stopped) => reason(stopped).map(|()| Facts::default()),
-        Event::RunAbandoned(abandoned) if abandoned.because.trim().is_empty() => Err("nobody says why".into()),
+        Event::RunAbandoned(abandoned) if abandoned.because.trim().is_empty() => Err("it gives no reason".into()),
         _ => Ok(Facts::default()),
     }
 }
@@ -138,7 +138,7 @@ fn session(opened: &SessionOpened) -> Result<(), String> {
         return Err("its settings have another digest".into());
     }
     if !opened.sandbox && opened.caller_arn.as_deref().is_some_and(|arn| arn.starts_with(SANDBOX_ARN)) {
-        return Err("its caller is one of a sandbox, and it is said to be none".into());
+        return Err("its caller belongs to a sandbox, but it is not marked as a rehearsal".into());
     }
     Ok(())
 }
@@ -146,9 +146,9 @@ fn session(opened: &SessionOpened) -> Result<(), String> {
 fn confirmed(started: &RunStarted) -> Result<(), String> {
     let known = ["yes", "confirm", "prompt", "nothing_to_delete"].contains(&started.confirmed_by.as_str());
     if started.confirmed_by == "nothing_to_delete" && started.deletes > 0 {
-        return Err(format!("nobody confirmed its {} deletes", started.deletes));
+        return Err(format!("its {} deletes were not confirmed", started.deletes));
     }
-    if known { Ok(()) } else { Err(format!("nobody confirms a plan by {:?}", started.confirmed_by)) }
+    if known { Ok(()) } else { Err(format!("{:?} is not a way to confirm a plan", started.confirmed_by)) }
 }
 
 /// Those that a run can be resumed after, and those that close it.
@@ -171,12 +171,16 @@ const TARGET_STOPS: [&str; 8] = [
 fn reason(stopped: &RunStopped) -> Result<(), String> {
     let why = stopped.why.as_str();
     if let Some(target) = stopped.targets.iter().find(|target| !TARGET_STOPS.contains(&target.why.as_str())) {
-        return Err(format!("no target stops for {:?}", target.why));
+        return Err(format!("{:?} is not a reason to stop a target", target.why));
     }
     if CLOSING.contains(&why) && !stopped.targets.is_empty() {
         return Err(format!("no target stops in a run that is {why}"));
     }
-    if RESUMABLE.contains(&why) || CLOSING.contains(&why) { Ok(()) } else { Err(format!("no run stops for {why:?}")) }
+    if RESUMABLE.contains(&why) || CLOSING.contains(&why) {
+        Ok(())
+    } else {
+        Err(format!("{why:?} is not a reason to stop a run"))
+    }
 }
 
 #[cfg(test)]

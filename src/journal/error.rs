@@ -36,7 +36,9 @@ pub enum JournalError {
         may_be_the_disk: bool,
     },
     /// It has no tables yet: its making was broken off, or its log is not beside it.
-    #[error("the journal {path} cannot be used: it is empty: its making was broken off; the next run completes it")]
+    #[error(
+        "the journal {path} cannot be used: it is empty because its creation was interrupted; the next run completes it"
+    )]
     Unmade {
         /// Where it is.
         path: PathBuf,

@@ -139,7 +139,7 @@ impl Run {
                 self.stopped = true;
                 self.stop_targets(&stopped.targets)?;
                 if self.started && words::CLOSING.contains(&stopped.why.as_str()) {
-                    return Err("a run that was started can be resumed, and is not closed".into());
+                    return Err("a run that was started can be resumed, so this cannot close it".into());
                 }
                 // Nothing was sent, so there is nothing to resume, whatever it stopped for.
                 if !self.started {

@@ -159,10 +159,10 @@ impl<'a> Answer<'a> {
     /// must at least have `id` in it. Of a body that was not kept whole nothing can be said.
     fn shows(&self, what: &str, id: Option<&Str<'_>>, says: impl Fn(&Body<'_>) -> bool) -> Result<(), String> {
         if !self.has_status(200, 300) {
-            return Err(format!("its status is not that of a success, and it has {what}"));
+            return Err(format!("its status is not that of a success, but it has {what}"));
         }
         if !self.body.is_there() {
-            return Err(format!("it has {what}, and no body that says so"));
+            return Err(format!("it has {what}, but no body that shows it"));
         }
         let Some(text) = self.text() else { return Ok(()) };
         let holds = match serde_json::from_str::<Body<'_>>(text) {
@@ -186,7 +186,7 @@ impl<'a> Answer<'a> {
             return Err("the times of its operation are not those in its body".into());
         }
         if !self.has_status(200, 300) {
-            return Err("its status is not that of a success, and it has an operation".into());
+            return Err("its status is not that of a success, but it has an operation".into());
         }
         let (zone, region) = said.location.map_or((None, None), |at| (at.availability_zone, at.region_name));
         Ok(Some(shape::Operation {
@@ -306,7 +306,7 @@ pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) 
         (Some(_), Some(_)) => return Err("it has both an operation and an error".into()),
         (Some(operation), None) => {
             if cause.is_some_and(|cause| cause != Cause::NoOperation || class != Class::Unanswered) {
-                return Err("it has an operation, and a cause why there is none".into());
+                return Err("it has an operation, but also a cause why there is none".into());
             }
             means(operation, class)?
         }
@@ -318,7 +318,7 @@ pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) 
             Named::Any
         }
         (None, None) if class == Class::Unanswered && answer.has_status(200, 300) => Named::Any,
-        (None, None) => return Err(format!("it is {}, and has neither an operation nor an error", class.as_str())),
+        (None, None) => return Err(format!("it is {}, but has neither an operation nor an error", class.as_str())),
     };
     let operation = shown.is_some();
     Ok(Facts { named, sandbox: answer.is_from_sandbox(), operation, ..Facts::default() })
@@ -344,7 +344,7 @@ pub(super) fn polled(polled: &OperationPolled) -> Result<Facts, String> {
             Named::Any
         }
         (None, Some(_)) if class == Class::Unanswered => Named::Any,
-        (None, _) => return Err(format!("it is {}, and has no operation that says so", class.as_str())),
+        (None, _) => return Err(format!("it is {}, but has no operation that shows it", class.as_str())),
     };
     Ok(Facts { named, sandbox: answer.is_from_sandbox(), ..Facts::default() })
 }
@@ -386,19 +386,21 @@ fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, String> {
     }
     if !matches!(seen.found, Found::Operation | Found::Unfinished) {
         if answer.operation.is_some() {
-            return Err("it has an operation, and says that none was found".into());
+            return Err("it has an operation, but says that none was found".into());
         }
         if seen.found == Found::NoAnswer && seen.requests == 1 && answer.error.is_none() && answer.ends_a_search() {
-            return Err("it says that there was no answer, and its body is one".into());
+            return Err("it says that there was no answer, but its body is one".into());
         }
         return read_error(seen.found, answer).map(|()| Named::Any);
     }
-    let Some(operation) = &answer.operation else { return Err("it found an operation, and has none".into()) };
+    let Some(operation) = &answer.operation else {
+        return Err("it says that an operation was found, but shows none".into());
+    };
     // One that succeeded is looked for no further than the page that shows it. What is not over may have been on an earlier page,
     // and is not in the body of the last one, whose error says nothing against it.
     if seen.requests == 1 || seen.found == Found::Operation {
         if answer.error.is_some() {
-            return Err("it found an operation, and its answer is an error".into());
+            return Err("it says that an operation was found, but its answer is an error".into());
         }
         answer.shows("an operation", operation.id.as_ref(), |body| {
             body.operations.iter().flatten().flatten().any(|said| said.is(operation))
@@ -409,7 +411,7 @@ fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, String> {
     if seen.found == Found::Unfinished && !matches!(meant, Class::Succeeded | Class::OperationFailed) {
         let name = operation.resource_name.as_ref().map(|name| hash(&name.0));
         return match (is_delete(operation) && operation.id.is_some(), name) {
-            (false, _) => Err("its operation is none that could be asked for".into()),
+            (false, _) => Err("its operation is not a delete with an id, so it cannot be polled".into()),
             (true, Some(name)) => Ok(Named::Is(name)),
             (true, None) => Ok(Named::Any),
         };
@@ -427,13 +429,13 @@ fn looked(seen: &Observed, answer: &Answer<'_>, of_row: bool) -> Result<Named, S
     }
     let Some(pair) = &seen.observation else {
         return match seen.found {
-            Found::Same | Found::Other => Err("it says which key pair was seen, and shows none".into()),
+            Found::Same | Found::Other => Err("it says which key pair was seen, but shows none".into()),
             Found::Listed if answer.error.is_none() => Ok(Named::Any),
             // A row that is not on a listing has no answer of its own.
             Found::NotFound if of_row && is_of_listing(seen) && answer.error.is_none() => Ok(Named::Any),
-            Found::Listed => Err("a page was read, and it has an error".into()),
+            Found::Listed => Err("it says that a page was read, but has an error".into()),
             Found::NoAnswer if answer.error.is_none() => {
-                Err("it says that there was no answer, and has no error".into())
+                Err("it says that there was no answer, but has no error".into())
             }
             found => read_error(found, answer).map(|()| Named::Any),
         };
@@ -455,7 +457,7 @@ fn looked(seen: &Observed, answer: &Answer<'_>, of_row: bool) -> Result<Named, S
         }
         // One of another name, or one that cannot be told from others.
         Found::NoAnswer => Ok(Named::Any),
-        _ => Err("it shows a key pair, and says that none was seen".into()),
+        _ => Err("it shows a key pair, but says that none was seen".into()),
     }
 }
 
@@ -480,7 +482,7 @@ fn read_error(found: Found, answer: &Answer<'_>) -> Result<(), String> {
             let named = answer.error.as_ref().is_some_and(|error| error.cause == Cause::Error);
             // Too fast is none, whatever else it is called; nor is what was not kept whole.
             return if usable && named && !says(Class::Throttled) {
-                Err("it says that there was no answer, and has one".into())
+                Err("it says that there was no answer, but contains one".into())
             } else {
                 Ok(())
             };

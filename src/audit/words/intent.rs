@@ -41,13 +41,13 @@ pub(crate) fn intent(intent: &Intent<'_>) -> Result<Facts, String> {
     };
     if verdict != intent.verdict {
         let (said, noted) = (intent.verdict.as_str(), verdict.as_str());
-        return Err(format!("its verdict is {said}, and what was seen and noted says {noted}"));
+        return Err(format!("its verdict is {said}, but what was seen and noted means {noted}"));
     }
     let Some(seen) = &intent.observation else { return Ok(Facts::default()) };
     let identity = Identity::of(seen);
     if verdict == Verdict::Delete {
         if !identity.is_known() {
-            return Err("it is to be deleted, and nothing tells which one was seen".into());
+            return Err("it is to be deleted, but nothing says which key pair was seen".into());
         }
         if let Some(what) = drift(intent, seen) {
             return Err(format!("it is to be deleted, although its {what} is not the one that was meant"));
