@@ -131,7 +131,7 @@ fn observed(seen: &Observed) -> String {
         Found::Other => "another key pair has the name now",
         Found::NotFound => "no key pair of that name",
         Found::Operation => "the operation that deleted it",
-        Found::Unfinished => "an operation of ours that has not ended yet",
+        Found::Unfinished => "a delete of this name that has not ended yet",
         Found::NoOperation => "no operation that deleted it",
         Found::Listed => "listed to the end",
         Found::NoAnswer => "no usable answer",
