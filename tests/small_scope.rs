@@ -27,6 +27,8 @@ mod again;
 mod duo;
 #[path = "small_scope/duo_moves.rs"]
 mod duo_moves;
+#[path = "small_scope/duo_sessions.rs"]
+mod duo_sessions;
 #[path = "small_scope/duo_truth.rs"]
 mod duo_truth;
 #[path = "small_scope/key.rs"]

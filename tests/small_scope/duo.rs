@@ -341,3 +341,23 @@ impl Duo {
         at(self.now[row]).duration_since(self.rows[row].state.confirmed_at.unwrap_or(Timestamp::MIN))
     }
 }
+
+/// What must hold when a request leaves.
+pub(crate) fn check_sending(duo: &Duo, row: usize) {
+    let truth = &duo.rows[row].truth;
+    duo.must(duo.rows[row].state.verdict == Verdict::Delete, "the plan does not say to delete it");
+    duo.must(truth.late.is_none(), "I3: an earlier attempt may still take effect");
+    duo.must(!truth.may_come(), "I3: an operation of an earlier attempt may still take effect");
+    duo.must(truth.sure, "I4: nobody looked after the last attempt");
+    let most = (TICK * u32::try_from(FRESH_TICKS + 1).unwrap()).as_secs();
+    duo.must(duo.observed_ago(row).as_secs() < i64::try_from(most).unwrap(), "I4: what was seen is too old");
+    duo.must(duo.rows[row].state.spent < duo.scope.max_attempts, "P17: more attempts than are permitted");
+    duo.must(duo.places_taken() <= duo.scope.concurrency, "more in flight than may be");
+    let asked = duo.told.iter().filter(|told| matches!(told, Told::Asked)).count() as u64;
+    duo.must(duo.scope.limits.max_deletes.is_none_or(|most| asked <= most), "P37: more are asked for than may be");
+    let stopped = duo.told.iter().any(|told| matches!(told, Told::Stopped(one, _) if *one == duo.scope.targets[row]));
+    duo.must(!stopped, "a request leaves after its target stopped");
+    let failed = duo.told.iter().filter(|told| matches!(told, Told::Settled(_, Outcome::Failed | Outcome::InDoubt)));
+    let most = duo.scope.limits.max_failures.unwrap_or(u64::MAX);
+    duo.must((failed.count() as u64) < most, "P38: a request leaves after as many failures as may be");
+}

@@ -5,7 +5,8 @@ use keybatch::execute::control::Control;
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
 use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source, Verdict};
 
-use crate::duo::{Duo, FRESH_TICKS, Phase, Row, TICK, Told, at};
+use crate::duo::{Duo, FRESH_TICKS, Phase, Row, Told, at, check_sending};
+use crate::duo_sessions::{refuses, session_ends};
 use crate::duo_truth::Op;
 use crate::node::{in_vain, observed};
 use crate::truth::{Pair, Pending};
@@ -26,16 +27,6 @@ pub(crate) fn all(duo: &Duo) -> Vec<Duo> {
         return of_row(row).collect();
     }
     (0..2).flat_map(of_row).chain(session_ends(duo, &duo.control(0))).chain(refuses(duo)).collect()
-}
-
-/// The scope's target refuses everyone from now on.
-fn refuses(duo: &Duo) -> Option<Duo> {
-    let refused = duo.scope.refused.filter(|_| !duo.refusing)?;
-    let mut next = duo.clone().said(|| format!("target {refused} refuses everyone"));
-    next.refusing = true;
-    let rows = next.rows.iter_mut().zip(duo.scope.targets).filter(|(_, target)| *target == refused);
-    rows.for_each(|(row, _)| row.served = row.phase != Phase::Waiting);
-    Some(next)
 }
 
 /// What comes late, and what others do.
@@ -221,38 +212,16 @@ fn send(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
     std::iter::once(phase(begun, row, Phase::InFlight)).chain(queues.then_some(queued)).collect()
 }
 
-/// What must hold when a request leaves.
-fn check_sending(duo: &Duo, row: usize) {
-    let truth = &duo.rows[row].truth;
-    duo.must(duo.rows[row].state.verdict == Verdict::Delete, "the plan does not say to delete it");
-    duo.must(truth.late.is_none(), "I3: an earlier attempt may still take effect");
-    duo.must(!truth.may_come(), "I3: an operation of an earlier attempt may still take effect");
-    duo.must(truth.sure, "I4: nobody looked after the last attempt");
-    let most = (TICK * u32::try_from(FRESH_TICKS + 1).unwrap()).as_secs();
-    duo.must(duo.observed_ago(row).as_secs() < i64::try_from(most).unwrap(), "I4: what was seen is too old");
-    duo.must(duo.rows[row].state.spent < duo.scope.max_attempts, "P17: more attempts than are permitted");
-    duo.must(duo.places_taken() <= duo.scope.concurrency, "more in flight than may be");
-    let asked = duo.told.iter().filter(|told| matches!(told, Told::Asked)).count() as u64;
-    duo.must(duo.scope.limits.max_deletes.is_none_or(|most| asked <= most), "P37: more are asked for than may be");
-    let stopped = duo.told.iter().any(|told| matches!(told, Told::Stopped(one, _) if *one == duo.scope.targets[row]));
-    duo.must(!stopped, "a request leaves after its target stopped");
-    let failed = duo.told.iter().filter(|told| {
-        matches!(told, Told::Settled(_, keybatch::domain::Outcome::Failed | keybatch::domain::Outcome::InDoubt))
-    });
-    let most = duo.scope.limits.max_failures.unwrap_or(u64::MAX);
-    duo.must((failed.count() as u64) < most, "P38: a request leaves after as many failures as may be");
-}
-
 /// What can become of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     Nothing,
     Now,
     Late,
     Op(Pending),
 }
 
-fn fates(every: bool, pair: Pair) -> Vec<(Class, Fate)> {
+pub(crate) fn fates(every: bool, pair: Pair) -> Vec<(Class, Fate)> {
     use Class::{
         Denied, NotFound, NotSent, OperationFailed, Pending as Unfinished, Refused, RefusedForAll, SetupInProgress,
         Succeeded, Throttled, Unanswered,
@@ -273,7 +242,7 @@ fn fates(every: bool, pair: Pair) -> Vec<(Class, Fate)> {
     fates
 }
 
-fn befall(duo: &mut Duo, row: usize, fate: Fate) {
+pub(crate) fn befall(duo: &mut Duo, row: usize, fate: Fate) {
     let (now, attempt) = (duo.now[row], duo.rows[row].state.attempts);
     let truth = &mut duo.rows[row].truth;
     (truth.sent, truth.sure) = (true, false);
@@ -415,44 +384,4 @@ fn poll(duo: &Duo, row: usize) -> Vec<Duo> {
         next.told_by(row, waits, |_| Event::OperationPolled(Box::new(polled.clone())))
     };
     classes.into_iter().map(polling).collect()
-}
-
-/// The session dies at this moment, or is over without being finished; another takes the run up.
-fn session_ends(duo: &Duo, control: &Control) -> Vec<Duo> {
-    let over = duo.rows.iter().all(|row| row.phase == Phase::Left);
-    if over {
-        for row in 0..2 {
-            let explained = duo.rows[row].state.settled.is_some() || control.is_stopping(duo.scope.targets[row]);
-            duo.must(explained, "a row is left, and no reason to stop is given");
-        }
-    }
-    if duo.is_over() || duo.sessions >= duo.scope.sessions {
-        return Vec::new();
-    }
-    let mut next = vec![duo.clone().said(|| if over { "resumed".into() } else { "the session dies".into() })];
-    for row in 0..2 {
-        if duo.rows[row].phase == Phase::InFlight {
-            // Whatever the request does, its answer is lost.
-            let pair = duo.rows[row].truth.pair;
-            let mut lost: Vec<_> = fates(duo.scope.every_answer, pair);
-            lost.retain(|(class, _)| *class == Class::Unanswered);
-            let fate = |(before, (_, fate)): (&Duo, &(Class, Fate))| {
-                let mut after = before.clone().said(|| format!("row {row}: {fate:?}"));
-                befall(&mut after, row, *fate);
-                after
-            };
-            next = next.iter().flat_map(|before| lost.iter().map(move |one| (before, one))).map(fate).collect();
-        }
-    }
-    next.into_iter().map(reopened).collect()
-}
-
-fn reopened(mut duo: Duo) -> Duo {
-    duo.sessions += 1;
-    duo.told.clear();
-    for (row, now) in duo.rows.iter_mut().zip(duo.now).filter(|(row, _)| row.state.settled.is_none()) {
-        row.state.reopen(at(now));
-        (row.phase, row.place, row.asked) = (Phase::Waiting, false, false);
-    }
-    duo
 }
