@@ -7,8 +7,9 @@ use super::summary::{Head, SessionPart, State, StopWord, Summary};
 use super::targets::Targets;
 use crate::domain::OutcomeCounts;
 use crate::journal::JournalError;
+use crate::journal::TargetRecord;
 use crate::journal::event::Requests;
-use crate::journal::sqlite::{RunRecord, SqliteReader};
+use crate::journal::sqlite::{RunAbout, RunRecord, SqliteReader};
 
 /// What a session knows about itself.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,6 +63,52 @@ pub(super) async fn sum_up(
         superfluous: reader.superfluous(record.run_no).await?,
         ..Summary::of_nothing(&context.journal)
     })
+}
+
+/// What the journal had of a run when a session began its work.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) record: RunRecord,
+    pub(super) about: RunAbout,
+    pub(super) targets: Vec<TargetRecord>,
+    pub(super) pending: Vec<(i64, u64)>,
+}
+
+impl Known {
+    /// The summary where the journal can no longer be read: by what it had then, and by what this session did, which
+    /// `settled` so many rows. What became of the others only the journal says, so that they count as unsettled, and requests
+    /// of earlier sessions are not counted.
+    pub(super) fn sum_up(
+        &self,
+        context: &Context,
+        state: State,
+        stopped_by: Option<StopWord>,
+        own: &Own,
+        settled: OutcomeCounts,
+    ) -> Summary {
+        let (record, about) = (&self.record, &self.about);
+        let known = own.before.settled_with(&settled);
+        let left = record.rows.saturating_sub(known.settled());
+        Summary {
+            run: Some(record.run.to_string()),
+            state: Some(state),
+            stopped_by,
+            sandbox: record.sandbox,
+            rows: record.rows,
+            outcomes: OutcomeCounts { unsettled: left, ..known },
+            requests: own.requests,
+            seconds: about.closed_ms as f64 / 1000.0 + own.seconds,
+            session: SessionPart { requests: own.requests, seconds: own.seconds, outcomes: settled },
+            manifest: about.manifest.clone(),
+            manifest_sha256: record.manifest_sha256.clone(),
+            plan_root: record.plan_root.clone(),
+            targets: Targets::new(self.targets.clone(), &self.pending, BTreeMap::new()).ends(stopped_by, None),
+            operator: Some(about.operator.clone()),
+            ticket: about.ticket.clone(),
+            started_at: Some(about.started_at.clone()),
+            ..Summary::of_nothing(&context.journal)
+        }
+    }
 }
 
 /// Requests of a run over all its sessions, as the journal has them.

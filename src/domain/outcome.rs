@@ -123,6 +123,21 @@ impl OutcomeCounts {
         }
     }
 
+    /// Both together: the rows that have an outcome.
+    #[must_use]
+    pub fn settled_with(&self, more: &Self) -> Self {
+        Self {
+            deleted: self.deleted + more.deleted,
+            gone: self.gone + more.gone,
+            absent: self.absent + more.absent,
+            skipped: self.skipped + more.skipped,
+            failed: self.failed + more.failed,
+            in_doubt: self.in_doubt + more.in_doubt,
+            unsettled: 0,
+            not_attempted: 0,
+        }
+    }
+
     /// The count of an outcome by its word, `unsettled` and `not_attempted` among them; 0 for any other word.
     #[must_use]
     pub fn of(&self, outcome: &str) -> u64 {

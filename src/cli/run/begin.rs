@@ -67,6 +67,8 @@ pub(super) async fn begin(
         before: OutcomeCounts::default(),
         is_kept: !args.dry_run,
         because: None,
+        known: OnceLock::new(),
+        settled: Arc::default(),
         took: OnceLock::new(),
         open,
         ghosts,

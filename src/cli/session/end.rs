@@ -1,5 +1,6 @@
 //! How a session ends: what it records, what it says, and with which exit code.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::{Session, draft};
@@ -13,6 +14,7 @@ use crate::cli::say::{say, say_to_people};
 use crate::cli::sum_up::{Own, stored_head, sum_up};
 use crate::cli::summary::{Head, State, StopWord, Summary};
 use crate::cli::targets::Targets;
+use crate::domain::OutcomeCounts;
 use crate::execute::control::{Stop, StoppedBy};
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
@@ -167,10 +169,24 @@ impl Session<'_> {
         ))
     }
 
-    /// What the journal has of the run, without writing to it; `None` where it cannot be read either.
+    /// What the journal has of the run, without writing to it; where it cannot be read either, what this session knows, once
+    /// its work has begun.
     pub(super) async fn summary_as_stored(&self, state: State, by: Option<StopWord>) -> Option<Summary> {
         let head = stored_head(&self.open.reader).await;
-        self.summary(state, by, false, head).await.ok()
+        match self.summary(state, by, false, head).await {
+            Ok(summary) => Some(summary),
+            Err(_) => Some(self.known.get()?.sum_up(self.context, state, by, &self.own(false), self.settled())),
+        }
+    }
+
+    /// The outcomes that this session recorded.
+    fn settled(&self) -> OutcomeCounts {
+        *self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn own(&self, is_closed: bool) -> Own {
+        let took = self.took.get().copied().unwrap_or_else(|| self.began.elapsed());
+        Own { requests: self.requests(), seconds: took.as_secs_f64(), before: self.before, is_closed }
     }
 
     async fn summary(
@@ -180,9 +196,7 @@ impl Session<'_> {
         is_closed: bool,
         head: Head,
     ) -> Result<Summary, JournalError> {
-        let took = self.took.get().copied().unwrap_or_else(|| self.began.elapsed());
-        let (requests, seconds) = (self.requests(), took.as_secs_f64());
-        let own = Own { requests, seconds, before: self.before, is_closed };
+        let own = self.own(is_closed);
         let record = self.record().await?;
         let summary = sum_up(self.context, &self.open.reader, &record, state, by, own, head).await?;
         let run = summary.run.filter(|_| self.is_kept);

@@ -14,13 +14,14 @@ mod probe;
 mod resume;
 mod work;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::Context;
 use super::connect::Connection;
 use super::options::{SessionOptions, rate_cap};
 use super::signals::Signals;
+use super::sum_up::Known;
 use crate::domain::{OutcomeCounts, Policy, RunId};
 use crate::execute::ghost::Ghosts;
 use crate::execute::lane::{Counts, Lane};
@@ -54,6 +55,10 @@ pub(super) struct Session<'a> {
     pub(super) is_kept: bool,
     /// Why the run is being abandoned, if it is.
     pub(super) because: Option<String>,
+    /// What the journal had when the work began, for a summary where it can no longer be read.
+    pub(super) known: OnceLock<Known>,
+    /// The outcomes that this session recorded.
+    pub(super) settled: Arc<Mutex<OutcomeCounts>>,
     /// How long it took, once it has ended.
     pub(super) took: OnceLock<Duration>,
     /// What other runs sent that may still be delivered.

@@ -84,6 +84,8 @@ pub(crate) async fn go_on_with(
         before: open.reader.counts(&record).await?,
         is_kept: true,
         because,
+        known: OnceLock::new(),
+        settled: Arc::default(),
         took: OnceLock::new(),
         open,
         ghosts,

@@ -1,7 +1,7 @@
 //! The work of a session: what is left of the run, until each target is finished or stopped.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -13,6 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::ghosts;
 use crate::cli::progress::Progress;
 use crate::cli::say::say;
+use crate::cli::sum_up::Known;
 use crate::cli::summary::{State, StopWord};
 use crate::domain::Policy;
 use crate::execute::control::{Control, StoppedBy};
@@ -40,6 +41,11 @@ impl Session<'_> {
         let begin = async {
             let record = self.record().await?;
             let pending = self.open.reader.pending_counts(record.run_no).await?;
+            let about = self.open.reader.about(record.run_no).await?;
+            let targets = self.open.reader.targets(record.run_no).await?;
+            let known = Known { record: record.clone(), about, targets, pending: pending.clone() };
+            // The work begins once.
+            let _ = self.known.set(known);
             Ok((record, pending))
         };
         let (record, pending) = match begin.await {
@@ -57,7 +63,7 @@ impl Session<'_> {
             control.stop(StoppedBy::Control, "the run is being abandoned");
         }
         let progress = Progress::start(&self.context.ui, total, self.sandbox);
-        let shown = progress.clone();
+        let (shown, settled) = (progress.clone(), Arc::clone(&self.settled));
         let shared = Arc::new(Shared {
             run: self.run,
             run_no: record.run_no,
@@ -69,7 +75,10 @@ impl Session<'_> {
             journal: self.open.journal.clone(),
             control: Arc::clone(&control),
             ghosts: Arc::clone(&self.ghosts),
-            on_settled: Box::new(move |outcome| shown.settled(outcome)),
+            on_settled: Box::new(move |outcome| {
+                settled.lock().unwrap_or_else(PoisonError::into_inner).add(outcome);
+                shown.settled(outcome);
+            }),
             on_waiting: ghosts::say_waiting(self.context.ui.clone()),
         });
         for (target, lane) in &lanes {
