@@ -76,8 +76,36 @@ fn by_parts(value: &str) -> Option<Looks> {
         return Some(if parts.any(|part| part == Looks::Region) { Looks::Region } else { first });
     }
     let mut parts = value.split([';', ',', '|', ' ']).filter(|part| !part.is_empty());
-    let first = code(parts.next()?)?;
-    parts.all(|part| code(part).is_some()).then_some(first)
+    let all = parts.next().and_then(code).filter(|_| parts.all(|part| code(part).is_some()));
+    all.or_else(|| beside_another(value)).or_else(|| in_address(value))
+}
+
+/// A region or zone with its name or a key beside it: `Frankfurt/eu-central-1`, `region=eu-central-1`, `eu-central-1|all`,
+/// `Frankfurt [eu-central-1]`.
+fn beside_another(value: &str) -> Option<Looks> {
+    if value.len() > 64 {
+        return None;
+    }
+    if let Some((_, inner)) = value.strip_suffix(']').and_then(|value| value.rsplit_once('[')) {
+        return code(inner.trim());
+    }
+    let mut parts = value.split(['/', '=', '|', ':']);
+    let (one, other) = (parts.next()?, parts.next()?);
+    let found = code(one.trim()).or_else(|| code(other.trim()));
+    // A path, or an ARN of another service, has more.
+    found.filter(|_| parts.next().is_none())
+}
+
+/// The region in an address of the service or of its console.
+fn in_address(value: &str) -> Option<Looks> {
+    const OF_AWS: [&str; 3] = [".amazonaws.com", ".aws.amazon.com", ".api.aws"];
+    let lower = value.to_ascii_lowercase();
+    let of_aws = value.len() <= 2_048
+        && lower.contains("lightsail")
+        && !lower.contains(' ')
+        && OF_AWS.iter().any(|host| lower.contains(host));
+    let mut parts = lower.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(|_| of_aws);
+    parts.find_map(code)
 }
 
 fn by_value(value: &str, header: &str) -> Option<Looks> {
@@ -291,6 +319,16 @@ mod tests {
             ("São Paulo (sa-east-1)", Looks::Region),
             // As PowerShell 7, pandas and jq write the API's `location`; and lists.
             ("@{availabilityZone=all; regionName=eu-central-1}", Looks::Region),
+            ("Frankfurt [eu-central-1]", Looks::Region),
+            ("Frankfurt/eu-central-1", Looks::Region),
+            ("Europe (Frankfurt) / eu-central-1", Looks::Region),
+            ("region=eu-central-1", Looks::Region),
+            ("region: eu-central-1", Looks::Region),
+            ("eu-central-1|all", Looks::Region),
+            ("all|eu-central-1a", Looks::Zone),
+            ("lightsail.eu-central-1.amazonaws.com", Looks::Region),
+            ("https://lightsail.eu-central-1.amazonaws.com/", Looks::Region),
+            ("https://eu-central-1.console.aws.amazon.com/lightsail/home", Looks::Region),
             ("@{availabilityZone=eu-central-1a; regionName=eu-central-1}", Looks::Region),
             ("{'availabilityZone': 'all', 'regionName': 'eu-central-1'}", Looks::Region),
             ("{\"availabilityZone\":\"all\",\"regionName\":\"eu-central-1\"}", Looks::Region),
@@ -337,6 +375,11 @@ mod tests {
         for (header, value) in [
             ("note", "moved from us-east-1 to eu-central-1"),
             ("note", "see 3f:9a"),
+            ("topic", "arn:aws:sns:us-east-1:111122223333:t"),
+            ("stack", "infra/eu-central-1/prod"),
+            ("page", "https://wiki.example/eu-central-1"),
+            ("bucket", "https://s3.eu-central-1.amazonaws.com/b"),
+            ("note", "see eu-central-1/old for it"),
             ("note", "(none)"),
             ("host", "web-prod-1"),
             ("host", "ci-runner-2019"),
