@@ -31,7 +31,8 @@ pub struct Window {
     /// When its answer was written down; `None` where there was none to rely upon. Counted from its start it then ends when
     /// the attempt is dead, although its request may have left a little later: better ours unclaimed than another's claimed.
     pub to: Option<Timestamp>,
-    /// When the attempt is dead, counted from its start; `None` where its time was not recorded.
+    /// When the attempt is dead, counted from its start; `None` where its time was not recorded. Before `from`, no operation is
+    /// claimed by it.
     pub dead_at: Option<Timestamp>,
 }
 

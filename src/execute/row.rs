@@ -195,7 +195,8 @@ impl RowState {
         }
         (self.lost, self.acted, self.unread) = (true, true, true);
         (self.signed_at, self.lost_at) = (Some(at), Some(at));
-        self.windows.push(Window { from: at, to: None, dead_at: None });
+        // Nobody knows that there was such a request: no operation is claimed by it, whoever began that.
+        self.windows.push(Window { from: at, to: None, dead_at: Some(Timestamp::MIN) });
         if self.last_class() == Some(Class::Pending) || self.is_unfinished() {
             self.look = None;
             return;

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Bench, Done, invariants, summary};
+use crate::support::{Bench, Done, HOME, invariants, summary};
 
 /// The journal as it is, put aside.
 pub(crate) fn copy_aside(bench: &Bench, name: &str) -> PathBuf {
@@ -306,6 +306,36 @@ fn a_run_of_a_rolled_back_journal_is_abandoned_by_looking() {
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), arrived, "nothing is asked for\n{done}");
     let used = bench.query("SELECT override, why FROM overrides");
     assert_eq!((&used[0]["override"], &used[0]["why"]), (&"accept-rollback".into(), &"the disk failed".into()));
+    bench.verify().exits(0);
+}
+
+/// Somebody else deletes a key pair while an old copy is put back, and then the history shows that operation at the moment of the
+/// acceptance. No request of the journal can have begun it: it is `gone`, not `deleted` (I5).
+// SEMANTICS: P69
+#[test]
+fn no_operation_is_claimed_for_a_request_that_nobody_knows() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1", "--concurrency", "1"]).exits(5);
+    let copy = copy_aside(&bench, "backup.db");
+    bench.keybatch(&["resume", "--max-duration", "1ms", "--output", "json"]).exits(5);
+    put_back(&bench, &copy);
+    {
+        let mut state = bench.world.state();
+        let left = names.iter().find(|name| state.keys.contains_key(&(HOME.to_owned(), (*name).clone()))).unwrap();
+        let place = (HOME.to_owned(), left.clone());
+        state.remove(&place, false);
+        for ahead_us in [-20_000, 0, 400_000] {
+            state.operation(&place, "Succeeded", 0, "Succeeded");
+            let last = state.operations.len() - 1;
+            state.operations[last].created_us += ahead_us;
+        }
+    }
+    let resume = ["resume", "latest", "--accept-rollback", "--because", "restored", "--output", "json"];
+    let done = bench.keybatch(&resume).exits(0);
+    let outcomes = &done.json()["outcomes"];
+    assert_eq!((&outcomes["deleted"], &outcomes["gone"]), (&1.into(), &1.into()), "{done}");
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 1, "nothing is asked for\n{done}");
     bench.verify().exits(0);
 }
 
