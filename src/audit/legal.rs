@@ -119,6 +119,8 @@ impl Row {
         }
         (self.lost, self.executed) = (true, true);
         if self.answered() == Some(Class::Pending) || self.named {
+            // What was seen before the loss says nothing of after it.
+            (self.seen_since, self.look) = (None, None);
             return;
         }
         *self = Self {

@@ -126,3 +126,17 @@ fn each_reading_finds_what_it_can_find() {
         assert_eq!(after(Step::Searched { found }), either || of_operations.contains(&found), "{found:?}");
     }
 }
+
+/// Not even a failed operation lets a request follow a loss without a reading.
+#[test]
+fn what_was_seen_before_a_loss_says_nothing_of_after_it() {
+    let mut row = Row::new(Verdict::Delete);
+    for step in [started(1), finished(1, Class::Pending), FAILED, SAME] {
+        row.step(step, 1).unwrap();
+    }
+    assert!(row.clone().step(started(2), 1).is_ok());
+    row.lose_tail();
+    assert!(row.clone().step(started(2), 2).is_err());
+    row.step(SAME, 2).unwrap();
+    row.step(started(2), 2).unwrap();
+}
