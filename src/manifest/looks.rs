@@ -86,7 +86,8 @@ fn beside_another(value: &str) -> Option<Looks> {
     if value.len() > 64 {
         return None;
     }
-    if let Some((_, inner)) = value.strip_suffix(']').and_then(|value| value.rsplit_once('[')) {
+    // The closing bracket is trimmed with the marks of exporters.
+    if let Some((_, inner)) = value.rsplit_once('[') {
         return code(inner.trim());
     }
     let mut parts = value.split(['/', '=', '|', ':']);
