@@ -353,12 +353,15 @@ async fn a_missing_journal_is_said_to_be_missing() {
     let commands = [&["runs"][..], &["show"], &["log"], &["query", "SELECT 1"], &["export", "latest"], &["verify"]];
     for command in commands {
         let output = keybatch(&place, command);
-        // That nothing is there yet is no error where a list is asked for.
-        let code = if matches!(command[0], "runs" | "log") { 0 } else { 9 };
+        // That nothing is there yet is no error where a list, or the latest run, is asked for.
+        let code = if matches!(command[0], "runs" | "log" | "show") { 0 } else { 9 };
         assert_eq!(output.status.code(), Some(code), "{command:?}");
         assert!(output.stdout.is_empty());
-        assert!(String::from_utf8(output.stderr).unwrap().contains("there is no journal"), "{command:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("there is no journal") && !said.contains("no such runs"), "{command:?}: {said}");
     }
+    assert_eq!(keybatch(&place, &["show", "latest", "--output", "json"]).status.code(), Some(9), "there is no object");
+    assert_eq!(keybatch(&place, &["show", "0198c0de"]).status.code(), Some(9), "one run was named");
     assert_eq!(std::fs::read_dir(place.directory.path()).unwrap().count(), 0, "reading makes no files");
 }
 

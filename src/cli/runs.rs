@@ -72,6 +72,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     for command in &interrupted {
         context.ui.talk(format!("interrupted: no session is working on it; continue with: {command}"));
     }
+    let (exists, has_runs) = (context.journal.exists(), !rows.is_empty());
     rows.retain(|row| args.admits(&names, row));
     rows.reverse();
     rows.truncate(args.last.unwrap_or(usize::MAX));
@@ -88,7 +89,11 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         return Ok(Exit::Success);
     }
     if rows.is_empty() {
-        context.ui.talk("the journal has no such runs");
+        if has_runs {
+            context.ui.talk("the journal has no such runs");
+        } else if exists {
+            context.ui.talk("the journal has no runs yet");
+        }
         return Ok(Exit::Success);
     }
     let short: HashMap<String, String> = ids.iter().map(ToString::to_string).zip(short(&ids)).collect();

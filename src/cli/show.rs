@@ -8,6 +8,7 @@ use super::{CliError, Code, Context, Exit, Format, Ui, shown};
 use crate::audit::runs::{LATEST, Named, RunError, look_up, resolve};
 use crate::audit::{RowError, RunFacts, Story, facts, json_text, rows, story};
 use crate::domain::counted;
+use crate::journal::JournalError;
 use crate::journal::sqlite::{Cell, RunRecord, SqliteReader};
 
 /// Show a run, or the story of one key pair
@@ -29,7 +30,13 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let reader = SqliteReader::open(&context.journal).await?;
+    let opened = SqliteReader::open(&context.journal).await;
+    let asks_latest = args.row.is_none() && args.run == LATEST && context.ui.format == Format::Table;
+    if asks_latest && matches!(opened, Err(JournalError::Missing { .. })) {
+        context.ui.talk(format!("nothing to show: there is no journal at {} yet", context.journal.display()));
+        return Ok(Exit::Success);
+    }
+    let reader = opened?;
     let wanted = match &args.row {
         None => match look_up(&reader, &args.run).await? {
             Named::Run(run) => {
