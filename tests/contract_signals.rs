@@ -77,6 +77,10 @@ fn two_signals_leave_at_once() {
     let done = live.wait();
     assert!(second.elapsed() < Duration::from_secs(3), "left after {:?}\n{done}", second.elapsed());
     assert_ne!(done.code, Some(0), "{done}");
+    assert!(
+        done.stderr.contains("journal.db-wal; until the next session, copy "),
+        "which files are the journal\n{done}"
+    );
     safety(&bench);
     bench.world.heal();
     bench.resume().exits(0);

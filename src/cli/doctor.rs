@@ -93,7 +93,12 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 /// Where credentials come from, according to variables and files; sends nothing.
 async fn credentials(args: &Args) -> Finding {
     match locate(args.profile.as_deref()).await {
-        Ok(located) => finding("credentials", Health::Good, shown(&located.to_string())),
+        // Only asking for them shows whether they are expired, or whether a program that gives them works.
+        Ok(located) if args.online => finding("credentials", Health::Good, shown(&located.to_string())),
+        Ok(located) => {
+            let text = format!("{} (not tried; --online does)", shown(&located.to_string()));
+            finding("credentials", Health::Good, text)
+        }
         // Rehearsals need none.
         Err(fault @ CredentialsFault::Nowhere { .. }) => finding("credentials", Health::Note, told(&fault)),
         Err(fault) => finding("credentials", Health::Bad, told(&fault)),

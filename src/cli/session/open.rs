@@ -106,6 +106,17 @@ impl OpenJournal {
         Ok(head)
     }
 
+    /// Where a session exits without closing the journal, says which files belong together until the next one.
+    pub(super) fn say_what_belongs_together(&self, context: &Context) {
+        if let Some(log) = log_in_use(&self.path) {
+            context.ui.say(&format!(
+                "the journal's newest entries are still in {}; until the next session, copy {} and that file together",
+                log.display(),
+                self.path.display()
+            ));
+        }
+    }
+
     /// The options of a session that continues a run: if they name no file of checkpoints, the run's own is used.
     pub(crate) async fn carried_on(
         &self,

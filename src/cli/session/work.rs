@@ -110,6 +110,7 @@ impl Session<'_> {
     /// Ends without recording anything, because a second signal asks for it.
     async fn exit_at_once(&self) -> Exit {
         self.context.ui.say("exiting at once: the next session settles the requests that are in flight");
+        self.open.say_what_belongs_together(self.context);
         // After a second signal, do not wait for a busy disk.
         let summed = self.summary_as_stored(State::Stopped, Some(StopWord::Signal));
         let summed = tokio::time::timeout(PATIENCE_OF_THE_HURRIED, summed).await;
