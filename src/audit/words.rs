@@ -12,9 +12,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::shape;
+use crate::domain::sha256;
 use crate::journal::Entry;
 use crate::journal::event::{Event, RunStarted, RunStopped, SessionOpened};
 
@@ -133,8 +133,7 @@ const SANDBOX_ARN: &str = "arn:aws-sandbox:";
 fn session(opened: &SessionOpened) -> Result<(), String> {
     // Its keys are ASCII and sorted: this is the canonical form.
     let text = serde_json::to_string(&opened.settings).map_err(|error| error.to_string())?;
-    let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    if opened.settings_sha256 != digest {
+    if opened.settings_sha256 != sha256(text.as_bytes()) {
         return Err("its settings have another digest".into());
     }
     if !opened.sandbox && opened.caller_arn.as_deref().is_some_and(|arn| arn.starts_with(SANDBOX_ARN)) {

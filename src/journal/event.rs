@@ -477,7 +477,7 @@ pub enum Found {
     NotFound,
     /// A delete of this name that succeeded inside the attempt's window.
     Operation,
-    /// A delete of this name that is not terminal yet, whoever began it.
+    /// A delete of this name that is not terminal yet, even if someone else began it.
     Unfinished,
     /// No such operation.
     NoOperation,

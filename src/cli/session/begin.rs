@@ -1,6 +1,5 @@
 //! The entry that a session begins with: who, where, as whom and with which settings.
 
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::cli::Context;
@@ -8,7 +7,7 @@ use crate::cli::connect::Connection;
 use crate::cli::operator;
 use crate::cli::options::SessionOptions;
 use crate::cli::version::COMMIT;
-use crate::domain::Policy;
+use crate::domain::{Policy, sha256};
 use crate::journal::event::SessionOpened;
 
 /// The entry that opens a session; `own` are settings of the command itself.
@@ -26,7 +25,6 @@ pub(crate) fn session_opened(
     settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     // The keys are ASCII and sorted, so this is the canonical form.
     let text = serde_json::to_string(&settings).unwrap_or_default();
-    let digest = Sha256::digest(text.as_bytes());
     Box::new(SessionOpened {
         session: Uuid::now_v7().to_string(),
         command: command.to_owned(),
@@ -44,7 +42,7 @@ pub(crate) fn session_opened(
         endpoint: connection.map(|connection| connection.endpoint.clone()),
         sandbox,
         settings,
-        settings_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        settings_sha256: sha256(text.as_bytes()),
         reason: options.reason.clone(),
         ticket: options.ticket.clone(),
         continues_from: None,

@@ -20,8 +20,8 @@ use crate::execute::control::{Control, StoppedBy};
 use crate::execute::decide::StopCause;
 use crate::execute::lane::Lane;
 use crate::execute::{LaneWork, Shared, work_off};
-use crate::journal::TargetRecord;
 use crate::journal::event::PlanSealed;
+use crate::journal::{JournalError, TargetRecord};
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
 
@@ -38,18 +38,8 @@ impl Session<'_> {
         lanes: Vec<(TargetRecord, Arc<Lane<AwsLightsail>>)>,
         closed: &BTreeMap<i64, PlanError>,
     ) -> Result<Exit, CliError> {
-        let begin = async {
-            let record = self.record().await?;
-            let pending = self.open.reader.pending_counts(record.run_no).await?;
-            let about = self.open.reader.about(record.run_no).await?;
-            let targets = self.open.reader.targets(record.run_no).await?;
-            let known = Known { record: record.clone(), about, targets, pending: pending.clone() };
-            // The work begins once.
-            let _ = self.known.set(known);
-            Ok((record, pending))
-        };
-        let (record, pending) = match begin.await {
-            Ok(begin) => begin,
+        let Known { record, pending, .. } = match self.learn().await {
+            Ok(known) => known,
             Err(error) => return self.end_without_journal(&error).await,
         };
         let total: u64 = pending.iter().map(|(_, rows)| rows).sum();
@@ -85,7 +75,7 @@ impl Session<'_> {
             lane.read_at.get().into_iter().for_each(|at| shared.control.was_read(target.target_no, *at));
         }
         let lanes = lanes.into_iter().filter(|(target, _)| !closed.contains_key(&target.target_no));
-        let work = lanes.map(|(target, lane)| lane_work(target, lane, sealed, &pending));
+        let work = lanes.map(|(target, lane)| lane_work(target, lane, sealed, pending));
         let ended = tokio::select! {
             ended = work_off(shared, Arc::new(self.open.reader.clone()), work.collect()) => ended,
             () = self.signals.second.cancelled() => {
@@ -105,6 +95,15 @@ impl Session<'_> {
             },
             Err(error) => self.end_without_journal(&error).await,
         }
+    }
+
+    /// Reads what the journal has when the work begins, and keeps it for a summary where it can no longer be read.
+    async fn learn(&self) -> Result<&Known, JournalError> {
+        let (record, reader) = (self.record().await?, &self.open.reader);
+        let pending = reader.pending_counts(record.run_no).await?;
+        let about = reader.about(record.run_no).await?;
+        let targets = reader.targets(record.run_no).await?;
+        Ok(self.known.get_or_init(|| Known { record, about, targets, pending }))
     }
 
     /// Ends without recording anything, because a second signal asks for it.
