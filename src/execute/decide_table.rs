@@ -427,7 +427,7 @@ fn the_table_is_the_one_in_the_document() {
 // SEMANTICS: P17
 #[test]
 fn attempts_are_counted_over_all_sessions() {
-    use crate::domain::{Exchange, Policy, Shown};
+    use crate::domain::{Exchange, Policy};
     use crate::journal::event::{AttemptFinished, AttemptStarted, Event};
     let mut row = unasked();
     let policy = Policy { max_attempts: 2, ..policy() };
@@ -437,18 +437,8 @@ fn attempts_are_counted_over_all_sessions() {
         let started =
             AttemptStarted { attempt, key_pair_name: "kp".into(), region: "us-east-1".into(), timeout_ms: None };
         row.apply(1, now(), &Event::AttemptStarted(started));
-        let (exchange, cause, shown, error) = (Exchange::default(), None, Shown::default(), None);
-        let finished = AttemptFinished {
-            attempt,
-            class,
-            cause,
-            exchange,
-            shown,
-            error,
-            outcome: None,
-            evidence: None,
-            detail: None,
-        };
+        let (exchange, cause) = (Exchange::default(), None);
+        let finished = AttemptFinished::of(attempt, class, cause, exchange);
         row.apply(2, now(), &Event::AttemptFinished(Box::new(finished)));
         row.reopen(now());
     }

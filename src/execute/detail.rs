@@ -163,7 +163,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::domain::{Exchange, Policy, Shown};
+    use crate::domain::{Exchange, Policy};
     use crate::execute::decide::{Denial, Situation, Step, decide};
     use crate::execute::row::tests::intent;
     use crate::journal::event::{AttemptFinished, AttemptStarted, Event, Observed, Source};
@@ -179,18 +179,8 @@ mod tests {
             now,
             &Event::AttemptStarted(AttemptStarted { attempt: 1, key_pair_name, region, timeout_ms: None }),
         );
-        let (exchange, cause, shown, error) = (Exchange::default(), None, Shown::default(), None);
-        let finished = AttemptFinished {
-            attempt: 1,
-            class,
-            cause,
-            exchange,
-            shown,
-            error,
-            outcome: None,
-            evidence: None,
-            detail: None,
-        };
+        let (exchange, cause) = (Exchange::default(), None);
+        let finished = AttemptFinished::of(1, class, cause, exchange);
         row.apply(2, now, &Event::AttemptFinished(Box::new(finished)));
         row.reopen(now);
         let policy = Policy::default();

@@ -64,7 +64,7 @@ pub fn held_until(started: &Entry, finished: Option<&Entry>, life: Duration, now
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Cause, Exchange, Shown};
+    use crate::domain::{Cause, Exchange};
     use crate::journal::event::{AttemptFinished, AttemptStarted};
 
     const LIFE: Duration = Duration::from_secs(300);
@@ -82,20 +82,7 @@ mod tests {
     fn finished(seconds: i64, http_status: Option<u16>) -> Entry {
         let exchange = Exchange { http_status, elapsed_us: 15_000_000, ..Exchange::default() };
         let (class, cause) = (Class::Unanswered, Some(Cause::Timeout));
-        entry(
-            seconds,
-            Event::AttemptFinished(Box::new(AttemptFinished {
-                attempt: 1,
-                class,
-                cause,
-                exchange,
-                shown: Shown::default(),
-                error: None,
-                outcome: None,
-                evidence: None,
-                detail: None,
-            })),
-        )
+        entry(seconds, Event::AttemptFinished(Box::new(AttemptFinished::of(1, class, cause, exchange))))
     }
 
     /// Seconds after its start until which it holds its key pair.

@@ -54,19 +54,9 @@ impl Life {
 
     fn answered_because(self, class: Class, cause: Option<Cause>, id: Option<&str>) -> Self {
         let attempt = self.row.attempts;
-        let (exchange, error) = (Exchange::default(), None);
+        let exchange = Exchange::default();
         let shown = Shown::of(id.map(operation), &exchange);
-        let finished = AttemptFinished {
-            attempt,
-            class,
-            cause,
-            exchange,
-            shown,
-            error,
-            outcome: None,
-            evidence: None,
-            detail: None,
-        };
+        let finished = AttemptFinished { shown, ..AttemptFinished::of(attempt, class, cause, exchange) };
         self.then(&Event::AttemptFinished(Box::new(finished)))
     }
 
@@ -383,18 +373,8 @@ fn only_a_request_of_which_nothing_came_back_may_still_be_delivered() {
     }
     let mut row = Life::new().asked().row;
     let exchange = Exchange { http_status: Some(503), ..Exchange::default() };
-    let (class, cause, shown, error) = (Class::Unanswered, Some(Cause::ServerError), Shown::default(), None);
-    let finished = AttemptFinished {
-        attempt: 1,
-        class,
-        cause,
-        exchange,
-        shown,
-        error,
-        outcome: None,
-        evidence: None,
-        detail: None,
-    };
+    let (class, cause) = (Class::Unanswered, Some(Cause::ServerError));
+    let finished = AttemptFinished::of(1, class, cause, exchange);
     row.apply(2, begun, &Event::AttemptFinished(Box::new(finished)));
     assert!(row.signed_at.is_none() && row.may_have_acted(), "any status is an answer");
 }

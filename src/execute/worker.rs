@@ -217,15 +217,9 @@ impl<L: Lightsail> Worker<L> {
         }
         let (operation, error) = split(reply.result);
         let finished = AttemptFinished {
-            attempt,
-            class,
-            cause,
             shown: Shown::of(operation.flatten(), &reply.exchange),
-            exchange: reply.exchange,
             error,
-            outcome: None,
-            evidence: None,
-            detail: None,
+            ..AttemptFinished::of(attempt, class, cause, reply.exchange)
         };
         let flow = self.record(Event::AttemptFinished(Box::new(finished))).await?;
         self.lane.record(change).await?;
@@ -251,17 +245,8 @@ impl<L: Lightsail> Worker<L> {
         self.in_flight = None;
         let said = "the journal's disk took too long to make its start durable";
         let error = ApiError { message: Some(said.into()), ..ApiError::nothing(Class::NotSent, Cause::StartedLate) };
-        let finished = AttemptFinished {
-            attempt,
-            class: error.class,
-            cause: Some(error.cause),
-            exchange: Exchange::default(),
-            shown: Shown::default(),
-            error: Some(error),
-            outcome: None,
-            evidence: None,
-            detail: None,
-        };
+        let finished = AttemptFinished::of(attempt, error.class, Some(error.cause), Exchange::default());
+        let finished = AttemptFinished { error: Some(error), ..finished };
         self.record(Event::AttemptFinished(Box::new(finished))).await
     }
 

@@ -378,6 +378,13 @@ pub struct AttemptFinished {
 }
 
 impl AttemptFinished {
+    /// An attempt that ended so, with neither operation, error nor outcome.
+    #[must_use]
+    pub fn of(attempt: u32, class: Class, cause: Option<Cause>, exchange: Exchange) -> Self {
+        let (shown, error) = (Shown::default(), None);
+        Self { attempt, class, cause, exchange, shown, error, outcome: None, evidence: None, detail: None }
+    }
+
     /// The operation that the answer showed.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
