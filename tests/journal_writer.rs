@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Clock, SystemClock};
-use keybatch::journal::checkpoint::Checkpoint;
-use keybatch::journal::event::{CheckpointMade, Event};
-use keybatch::journal::merkle::Frontier;
-use keybatch::journal::{Draft, Entry, EntryStore, Journal, JournalError, MAX_INTEGER, Sealed, WriterOptions};
+use keybatch::journal::{EntryStore, Journal, JournalError, WriterOptions};
+use keybatch::record::checkpoint::Checkpoint;
+use keybatch::record::event::{CheckpointMade, Event};
+use keybatch::record::merkle::Frontier;
+use keybatch::record::{Draft, Entry, MAX_INTEGER, Sealed};
 use tokio::sync::Semaphore;
 
 /// What a store was asked to do: the numbers of each commit's entries.

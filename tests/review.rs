@@ -8,12 +8,12 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::process::{Command, Output, Stdio};
 
 use assert_cmd::cargo::CommandCargoExt as _;
-use keybatch::audit::{ExportError, ExportFormat, export};
 use keybatch::domain::RunId;
-use keybatch::journal::Draft;
-use keybatch::journal::checkpoint::Checkpoint;
-use keybatch::journal::event::{Event, OverrideUsed, RateChanged};
 use keybatch::journal::sqlite::SqliteReader;
+use keybatch::record::Draft;
+use keybatch::record::checkpoint::Checkpoint;
+use keybatch::record::event::{Event, OverrideUsed, RateChanged};
+use keybatch::review::{ExportError, ExportFormat, export};
 use serde_json::{Value, json};
 use story::{Place, event_of, opened};
 

@@ -49,9 +49,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use keybatch::audit::{Options, Verdict, verify};
 use keybatch::journal::EntryStore as _;
 use keybatch::journal::sqlite::SqliteStore;
+use keybatch::verify::{Options, Verdict, verify};
 use life::{Life, Tally, live};
 
 /// How many lives CI goes through.

@@ -46,7 +46,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use duo::{Duo, Phase, Scope};
 use keybatch::execute::control::Limits;
-use keybatch::journal::event::Verdict;
+use keybatch::record::event::Verdict;
 use node::{Bounds, Node};
 
 /// What an exploration came to.

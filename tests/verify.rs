@@ -7,12 +7,12 @@ mod story;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keybatch::audit::{Options, Report, Verdict, plan_root, verify};
 use keybatch::domain::RunId;
-use keybatch::journal::Draft;
-use keybatch::journal::checkpoint::Checkpoint;
-use keybatch::journal::merkle::{Frontier, leaf_hash};
 use keybatch::journal::sqlite::SqliteReader;
+use keybatch::record::Draft;
+use keybatch::record::checkpoint::Checkpoint;
+use keybatch::record::merkle::{Frontier, leaf_hash};
+use keybatch::verify::{Options, Report, Verdict, plan_root, verify};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};

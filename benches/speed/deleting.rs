@@ -68,9 +68,10 @@ pub(crate) fn alone() -> Vec<Line> {
 /// What one commit of the journal takes: appends of one entry after another.
 fn commit_seconds(setting: &Setting) -> f64 {
     use keybatch::domain::SystemClock;
-    use keybatch::journal::event::{Event, OverrideUsed};
     use keybatch::journal::sqlite::SqliteStore;
-    use keybatch::journal::{Draft, Journal, WriterOptions};
+    use keybatch::journal::{Journal, WriterOptions};
+    use keybatch::record::Draft;
+    use keybatch::record::event::{Event, OverrideUsed};
     const COMMITS: usize = 500;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

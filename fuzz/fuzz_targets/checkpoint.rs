@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use keybatch::journal::checkpoint::Checkpoint;
+use keybatch::record::checkpoint::Checkpoint;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -2,9 +2,10 @@
 
 #![no_main]
 
-use keybatch::audit::{Sequence, gist, kind};
-use keybatch::journal::merkle::leaf_hash;
-use keybatch::journal::{Entry, MAX_INTEGER};
+use keybatch::record::merkle::leaf_hash;
+use keybatch::record::{Entry, MAX_INTEGER};
+use keybatch::review::{gist, kind};
+use keybatch::verify::Sequence;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

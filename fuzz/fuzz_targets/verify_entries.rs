@@ -7,8 +7,8 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use keybatch::journal::Entry;
-use keybatch::journal::merkle::{Frontier, leaf_hash};
+use keybatch::record::Entry;
+use keybatch::record::merkle::{Frontier, leaf_hash};
 use keybatch_fuzz::{Base, open};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

@@ -7,7 +7,7 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use keybatch::audit::Verdict;
+use keybatch::verify::Verdict;
 use keybatch_fuzz::Base;
 use libfuzzer_sys::fuzz_target;
 

@@ -7,8 +7,8 @@ mod story;
 
 use std::path::PathBuf;
 
-use keybatch::audit::{Options, Report, verify};
-use keybatch::journal::checkpoint::Checkpoint;
+use keybatch::record::checkpoint::Checkpoint;
+use keybatch::verify::{Options, Report, verify};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use tokio::runtime::{Builder, Runtime};

@@ -60,7 +60,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let gave_up = async {
         let open = OpenJournal::open(context, "abandon", &context.journal, checkpoint_to, &rollback).await?;
         closer.hold(&open);
-        let found = crate::audit::runs::resolve(&open.reader, &args.run).await;
+        let found = crate::review::runs::resolve(&open.reader, &args.run).await;
         let record = found.map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
         refuse_ended(&record)?;
         let resumed = Resumed { record, connection: None, because: Some(args.because.clone()) };

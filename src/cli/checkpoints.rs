@@ -10,9 +10,10 @@ use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::memory::Memory;
-use crate::journal::checkpoint::Checkpoint;
 use crate::journal::sqlite::SqliteReader;
-use crate::journal::{Entry, Event, JournalError, OnCheckpoint};
+use crate::journal::{JournalError, OnCheckpoint};
+use crate::record::checkpoint::Checkpoint;
+use crate::record::{Entry, Event};
 
 /// The file that checkpoints are appended to, once there is one. Clones share it.
 #[derive(Debug, Clone, Default)]

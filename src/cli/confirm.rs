@@ -10,9 +10,9 @@ use super::exit::Exit;
 use super::ui::grouped;
 use super::{Context, shown};
 use crate::domain::counted;
-use crate::journal::event::Severity;
 use crate::plan::Plan;
 use crate::plan::recreated::RECREATED;
+use crate::record::event::Severity;
 
 /// How many names are shown.
 const NAMES: usize = 10;

@@ -7,10 +7,11 @@ use super::confirm::describe;
 use super::connect::Connection;
 use super::session::Session;
 use super::{CliError, Context, Format};
-use crate::journal::event::{Event, IntentRecorded};
+use crate::journal::JournalError;
 use crate::journal::sqlite::Cell;
-use crate::journal::{Entry, JournalError};
 use crate::plan::Plan;
+use crate::record::Entry;
+use crate::record::event::{Event, IntentRecorded};
 
 /// How many rows are read at once.
 const PAGE: u32 = 1_000;
@@ -103,7 +104,7 @@ fn cells(row: u64, intent: &IntentRecorded) -> [Cell; COLUMNS.len()] {
     let number = |number: u64| i64::try_from(number).map_or(Cell::Null, Cell::Integer);
     let text = |text: &str| Cell::Text(text.to_owned());
     let maybe = |text: Option<&String>| text.cloned().map_or(Cell::Null, Cell::Text);
-    let joined = |of: fn(&crate::journal::event::Note) -> &str| {
+    let joined = |of: fn(&crate::record::event::Note) -> &str| {
         let all: Vec<_> = intent.notes.iter().map(of).collect();
         if all.is_empty() { Cell::Null } else { Cell::Text(all.join("; ")) }
     };

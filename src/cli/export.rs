@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use super::show::sandbox_label;
 use super::ui::BOM;
 use super::{CliError, Code, Context, Exit, Format};
-use crate::audit::runs::resolve;
-use crate::audit::{ExportError, ExportFormat, export};
 use crate::domain::counted;
 use crate::journal::sqlite::SqliteReader;
+use crate::review::runs::resolve;
+use crate::review::{ExportError, ExportFormat, export};
 
 /// Export what happened to each row of a run
 ///

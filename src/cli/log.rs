@@ -11,12 +11,13 @@ use super::amount::{count, count_between, duration};
 use super::runs::to_the_second;
 use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, shown};
-use crate::audit::runs::resolve;
-use crate::audit::{gist, json_escaped, json_text, kind};
 use crate::domain::{Clock as _, RunId, SystemClock, time_text};
-use crate::journal::event::KINDS;
 use crate::journal::sqlite::{Cell, EntryFilter, SqliteReader};
-use crate::journal::{Entry, JournalError, RunState};
+use crate::journal::{JournalError, RunState};
+use crate::record::Entry;
+use crate::record::event::KINDS;
+use crate::review::runs::resolve;
+use crate::review::{gist, json_escaped, json_text, kind};
 
 /// How many entries are read at once.
 const PAGE: u32 = 1_000;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Context, shown};
-use crate::journal::checkpoint::Checkpoint;
 use crate::journal::heads::Heads;
+use crate::record::checkpoint::Checkpoint;
 
 /// What a session that is no rehearsal remembers of its journal. Clones share it.
 #[derive(Debug, Clone, Default)]

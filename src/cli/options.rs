@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::signals::DRAIN_TIMEOUT;
 use crate::domain::Policy;
 use crate::execute::control::Limits;
-use crate::execute::rate::RateCap;
+use crate::lane::rate::RateCap;
 use crate::lightsail::address::without_secrets;
 use crate::manifest::secret_in;
 

@@ -2,8 +2,8 @@
 
 use super::ui::{RowStream, Ui};
 use super::{CliError, Code, Context, Exit};
-use crate::audit::{StatementError, single_query};
 use crate::journal::sqlite::{Cell, SqliteReader, Visitor};
+use crate::review::{StatementError, single_query};
 
 /// Query the journal in SQL
 ///

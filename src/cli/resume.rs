@@ -109,7 +109,7 @@ async fn choose(open: &OpenJournal, named: Option<&str>, context: &Context) -> R
         }
         return only_unfinished(runs, context);
     };
-    let found = crate::audit::runs::resolve(&open.reader, named).await;
+    let found = crate::review::runs::resolve(&open.reader, named).await;
     let record = found.map_err(|error| CliError::from(error).sent(Sent::Nothing))?;
     if record.state == RunState::Abandoned {
         let how = if record.started_seq.is_some() { "was abandoned" } else { "was never started" };

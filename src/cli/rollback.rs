@@ -15,10 +15,10 @@ use super::finding::{Finding, Health, finding};
 use super::{Context, shown};
 use crate::domain::counted;
 use crate::journal::JournalError;
-use crate::journal::checkpoint::{Checkpoint, base64};
-use crate::journal::event::{ACCEPT_ROLLBACK, Event, LostHead, OverrideUsed};
 use crate::journal::heads::HeadsError;
 use crate::journal::sqlite::SqliteReader;
+use crate::record::checkpoint::{Checkpoint, base64};
+use crate::record::event::{ACCEPT_ROLLBACK, Event, LostHead, OverrideUsed};
 
 /// What the operator says about a journal that lost entries.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -7,10 +7,10 @@ use clap::builder::PossibleValuesParser;
 use super::liveness::{Liveness, goes_on_with};
 use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, Ui, shown};
-use crate::audit::runs::short;
 use crate::domain::parse_time;
 use crate::journal::JournalError;
 use crate::journal::sqlite::{Cell, SqliteReader};
+use crate::review::runs::short;
 
 /// The columns of the view that people see as one column, "outcomes".
 const OUTCOMES: [&str; 8] =

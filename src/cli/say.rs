@@ -16,7 +16,7 @@ pub(super) fn say(context: &Context, summary: &Summary) -> Exit {
         return exit;
     }
     // One object, whichever format was requested.
-    match context.ui.data(&format!("{}\n", crate::audit::json_text(&summary.object(exit)))) {
+    match context.ui.data(&format!("{}\n", crate::review::json_text(&summary.object(exit)))) {
         Ok(()) => exit,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,
         Err(error) => {

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::liveness::{Liveness, goes_on_with};
 use super::runs::to_the_second;
 use super::{CliError, Code, Context, Exit, Format, Ui, shown};
-use crate::audit::runs::{LATEST, Named, RunError, look_up, resolve};
-use crate::audit::{RowError, RunFacts, Story, facts, json_text, rows, story};
 use crate::domain::counted;
 use crate::journal::JournalError;
 use crate::journal::sqlite::{Cell, RunRecord, SqliteReader};
+use crate::review::runs::{LATEST, Named, RunError, look_up, resolve};
+use crate::review::{RowError, RunFacts, Story, facts, json_text, rows, story};
 
 /// Show a run, or the story of one key pair
 ///

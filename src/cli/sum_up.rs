@@ -8,8 +8,8 @@ use super::targets::Targets;
 use crate::domain::OutcomeCounts;
 use crate::journal::JournalError;
 use crate::journal::TargetRecord;
-use crate::journal::event::Requests;
 use crate::journal::sqlite::{RunAbout, RunRecord, SqliteReader};
+use crate::record::event::Requests;
 
 /// What a session knows about itself.
 #[derive(Debug, Clone, Copy, Default)]

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::exit::Exit;
 use crate::domain::OutcomeCounts;
 use crate::execute::control::StoppedBy;
-use crate::journal::checkpoint::{Checkpoint, base64};
-use crate::journal::event::Requests;
+use crate::record::checkpoint::{Checkpoint, base64};
+use crate::record::event::Requests;
 
 /// What to do about a run that ended before it had a plan.
 pub(super) const NOT_BEGUN: &str = "there is nothing to resume: run it again";

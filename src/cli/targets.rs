@@ -7,7 +7,7 @@ use super::summary::{State, StopWord, TargetEnd};
 use crate::execute::control::{Stop, StoppedBy, TargetStop};
 use crate::execute::decide::StopCause;
 use crate::journal::TargetRecord;
-use crate::journal::event::TargetStopped;
+use crate::record::event::TargetStopped;
 
 /// What is left of a run, target by target.
 #[derive(Debug, Clone, Default)]

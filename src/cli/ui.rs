@@ -10,9 +10,9 @@ use super::environment::Environment;
 use super::error::{CliError, Sent};
 use super::error_object;
 use super::format::Format;
-use crate::audit::{cell_json, cell_text, csv_cell, json_object, json_text};
 use crate::journal::sqlite::Cell;
 use crate::manifest::defuse;
+use crate::review::{cell_json, cell_text, csv_cell, json_object, json_text};
 
 /// The byte order mark of UTF-8.
 pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoints::each_record;
 use super::{CliError, Code, Context, Exit, Format, shown};
-use crate::audit::{Options, Report, Verdict, json_text, verify};
 use crate::domain::counted;
-use crate::journal::checkpoint::{Checkpoint, CheckpointError};
-use crate::journal::merkle::Hash;
 use crate::journal::sqlite::SqliteReader;
+use crate::record::checkpoint::{Checkpoint, CheckpointError};
+use crate::record::merkle::Hash;
+use crate::review::json_text;
+use crate::verify::{Options, Report, Verdict, verify};
 
 /// Verify the journal, offline
 ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::{ApiError, AttemptTime, Class};
-use crate::journal::event::Found;
+use crate::record::event::Found;
 
 /// What an error said.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -361,14 +361,6 @@ impl Control {
     }
 }
 
-/// How long a waiting period of this level is at most: 250 ms, doubled with each level, up to 20 s.
-#[must_use]
-pub fn backoff_ceiling(level: u32) -> SignedDuration {
-    const BASE_MS: i64 = 250;
-    const CAP_MS: i64 = 20_000;
-    SignedDuration::from_millis((BASE_MS << level.min(10)).min(CAP_MS))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -467,12 +459,5 @@ mod tests {
         );
         control.stop(StoppedBy::Signal, "");
         assert!(other.is_cancelled() && control.is_stopping(3), "one that nobody has asked for yet, too");
-    }
-
-    #[test]
-    fn waiting_grows_and_is_capped() {
-        assert_eq!(backoff_ceiling(0), SignedDuration::from_millis(250));
-        assert_eq!(backoff_ceiling(3), SignedDuration::from_secs(2));
-        assert_eq!(backoff_ceiling(40), SignedDuration::from_secs(20));
     }
 }

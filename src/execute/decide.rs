@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::attempt::{Attempt, Look, Tries};
 use super::row::RowState;
 use crate::domain::{Class, Evidence, Outcome, Policy};
-use crate::journal::event::{Found, Verdict};
+use crate::record::event::{Found, Verdict};
 
 /// How long a row may be refused before execution (throttled, or the account being set up) before that is taken for an
 /// answer. Well above any burst of other users of the account, well below a working day.

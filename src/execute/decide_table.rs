@@ -428,7 +428,7 @@ fn the_table_is_the_one_in_the_document() {
 #[test]
 fn attempts_are_counted_over_all_sessions() {
     use crate::domain::{Exchange, Policy};
-    use crate::journal::event::{AttemptFinished, AttemptStarted, Event};
+    use crate::record::event::{AttemptFinished, AttemptStarted, Event};
     let mut row = unasked();
     let policy = Policy { max_attempts: 2, ..policy() };
     let sessions = [Class::Throttled, Class::Unanswered, Class::NotSent, Class::Unanswered];

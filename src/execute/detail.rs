@@ -4,7 +4,7 @@ use super::attempt::Said;
 use super::decide::StopCause;
 use super::row::RowState;
 use crate::domain::{Class, Evidence, Outcome, Target};
-use crate::journal::event::{Found, IntentRecorded, Severity};
+use crate::record::event::{Found, IntentRecorded, Severity};
 
 /// One sentence on an outcome, where the words themselves do not say it all.
 #[must_use]
@@ -166,7 +166,7 @@ mod tests {
     use crate::domain::{Exchange, Policy};
     use crate::execute::decide::{Denial, Situation, Step, decide};
     use crate::execute::row::tests::intent;
-    use crate::journal::event::{AttemptFinished, AttemptStarted, Event, Observed, Source};
+    use crate::record::event::{AttemptFinished, AttemptStarted, Event, Observed, Source};
 
     /// One attempt answered so, and then no reading with a usable answer, in a later session.
     fn unreadable_after(class: Class) -> (Step, Option<String>) {

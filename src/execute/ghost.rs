@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::attempt::{Answer, Attempt};
 use crate::domain::{AttemptTime, Class};
-use crate::journal::Entry;
-use crate::journal::event::Event;
+use crate::record::Entry;
+use crate::record::event::Event;
 
 /// When key pairs may be asked for at the earliest, because of what other runs sent.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ pub fn held_until(started: &Entry, finished: Option<&Entry>, life: Duration, now
 mod tests {
     use super::*;
     use crate::domain::{Cause, Exchange};
-    use crate::journal::event::{AttemptFinished, AttemptStarted};
+    use crate::record::event::{AttemptFinished, AttemptStarted};
 
     const LIFE: Duration = Duration::from_secs(300);
 

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use super::lane::Lane;
-use super::seen::found_error;
 use super::shared::Shared;
 use crate::domain::KeyPair;
-use crate::journal::event::{Event, Found, Observed, Source};
-use crate::journal::{Draft, JournalError};
+use crate::journal::JournalError;
+use crate::lane::Lane;
+use crate::lane::found_error;
 use crate::lightsail::Lightsail;
+use crate::record::Draft;
+use crate::record::event::{Event, Found, Observed, Source};
 
 /// How many key pairs are kept in memory at most (about 400 bytes each, 20 MB in all). A larger target is read key by
 /// key.

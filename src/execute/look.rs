@@ -7,14 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{Reading, pause};
-use super::seen::{found_error, observation};
 use super::worker::{Flow, Worker, split};
 use crate::domain::{Class, Exchange, KeyPair, Operation, Shown, parse_time};
 use crate::journal::JournalError;
-use crate::journal::event::{Event, Found, Observed, OperationPolled, Source};
+use crate::lane::{Reading, pause};
+use crate::lane::{found_error, observation};
 use crate::lightsail::Lightsail;
 use crate::lightsail::classify::classify_operation;
+use crate::record::event::{Event, Found, Observed, OperationPolled, Source};
 
 /// How many pages of an operation history are read at most. The service keeps it for a limited time, and 100 pages of
 /// 200 are more operations on one name than any script makes.

@@ -14,14 +14,9 @@ pub mod decide;
 mod detail;
 pub mod ghost;
 mod inventory;
-pub mod lane;
 mod look;
-pub mod pace;
-pub mod rate;
 pub mod row;
-mod seen;
 mod shared;
-pub mod sightings;
 mod worker;
 
 use std::sync::Arc;
@@ -31,15 +26,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::domain::{Class, Outcome};
-use crate::journal::event::{Event, IntentRecorded, RowSettled, Verdict};
-use crate::journal::{Draft, Entry, JournalError, PendingRow, RunReader, TargetRecord};
+use crate::journal::{JournalError, PendingRow, RunReader, TargetRecord};
+use crate::lane::Lane;
 use crate::lightsail::Lightsail;
+use crate::record::event::{Event, IntentRecorded, RowSettled, Verdict};
+use crate::record::{Draft, Entry};
 use decide::{Denial, Situation, Step, decide};
 use inventory::Inventory;
-use lane::Lane;
-pub(crate) use lane::pause;
 use row::RowState;
-pub(crate) use seen::{found_error, observation};
 pub use shared::{OnWaiting, Shared};
 use worker::Worker;
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::attempt::{Answer, Attempt, Look, Poll, Said, Tries, Window};
 use crate::domain::{AttemptTime, Cause, Class, Evidence, Identity, Outcome};
-use crate::journal::event::{Event, Found, IntentRecorded, Source, Verdict};
+use crate::record::event::{Event, Found, IntentRecorded, Source, Verdict};
 
 /// How many windows are kept: a row that is throttled for ten minutes has no more attempts than this.
 const MOST_WINDOWS: usize = 256;

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::domain::{ApiError, Exchange, Observation, Operation, Policy, Shown};
 use crate::execute::decide::{Denial, Situation, Step, decide};
-use crate::journal::event::{AttemptFinished, AttemptStarted, LostHead, Observed, OperationPolled, OverrideUsed};
+use crate::record::event::{AttemptFinished, AttemptStarted, LostHead, Observed, OperationPolled, OverrideUsed};
 
 /// A key pair to delete, of which nothing was observed.
 pub(in crate::execute) fn intent() -> IntentRecorded {
@@ -318,9 +318,9 @@ fn an_outcome_rests_on_what_is_known_in_order() {
     assert_eq!(life.then(&Event::RowSettled(settled())).row.settled, Some((Outcome::Gone, Evidence::Readback)));
 }
 
-fn settled() -> crate::journal::event::RowSettled {
+fn settled() -> crate::record::event::RowSettled {
     let (outcome, evidence) = (Outcome::Gone, Evidence::Readback);
-    crate::journal::event::RowSettled { outcome, evidence, detail: None, rests_on: Vec::new() }
+    crate::record::event::RowSettled { outcome, evidence, detail: None, rests_on: Vec::new() }
 }
 
 /// Another operation that is found and fails does not make it unseen: it is never asked for again.

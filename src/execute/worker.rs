@@ -15,14 +15,15 @@ use super::control::TargetStop;
 use super::decide::{Denial, Situation, Step, StopCause, decide};
 use super::detail::{detail, stop_detail};
 use super::inventory::Inventory;
-use super::lane::{Lane, pause};
 use super::row::RowState;
 use super::shared::Shared;
 use crate::domain::{ApiError, Cause, Class, DEFAULT_KEY_PAIR, Evidence, Exchange, Outcome, Shown};
-use crate::journal::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, PREVIOUS, RowSettled};
-use crate::journal::{Draft, JournalError, MAX_INTEGER};
+use crate::journal::JournalError;
+use crate::lane::{Lane, pause};
 use crate::lightsail::Lightsail;
 use crate::lightsail::classify::classify_delete;
+use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, PREVIOUS, RowSettled};
+use crate::record::{Draft, MAX_INTEGER};
 
 /// One row, and what is needed to work it off.
 pub(super) struct Worker<L> {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::entry::EntryError;
 use super::holder::Holder;
+use crate::record::EntryError;
 
 /// What went wrong with a journal. Cheap to clone: after the first one, every caller gets it.
 #[derive(Debug, Clone, thiserror::Error)]

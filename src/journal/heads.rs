@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::checkpoint::Checkpoint;
+use crate::record::checkpoint::Checkpoint;
 
 /// A file longer than this is none of ours: a head and the longest path that Linux takes.
 const LONGEST: u64 = 64 * 1024;

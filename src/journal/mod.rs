@@ -9,35 +9,25 @@
 //! What is acknowledged survives kill -9 and power loss (I2). A journal that cannot be written stops the run (I9): after
 //! the first error nothing more is written, and every later call gets that error. This room knows no network.
 
-mod canonical;
-pub mod checkpoint;
-mod entry;
 mod error;
-pub mod event;
 pub mod heads;
 mod holder;
 mod lock;
 mod run_state;
-pub mod merkle;
 pub mod sqlite;
 mod writer;
 
 use std::future::Future;
 
 use crate::domain::Target;
+use crate::record::merkle::Frontier;
+use crate::record::{Entry, Sealed};
 
-pub use canonical::MAX_INTEGER;
-#[cfg(test)]
-pub(crate) use entry::tests::values as any_json;
-pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, Sealed};
 pub use error::JournalError;
-pub use event::Event;
 pub use holder::Holder;
 pub use lock::Lock;
 pub use run_state::RunState;
 pub use writer::{Journal, OnCheckpoint, Stamp, WriterOptions};
-
-use merkle::Frontier;
 
 /// A place where entries are kept. Implemented for SQLite; PostgreSQL is to follow, so nothing here may assume either.
 pub trait EntryStore: Send + 'static {

@@ -8,11 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::checkpoint::{Checkpoint, base64};
-use super::event::{CheckpointMade, Event, JournalCreated, PREVIOUS};
-use super::merkle::{Frontier, Hash};
-use super::{Draft, Entry, EntryStore, JournalError};
+use super::{EntryStore, JournalError};
 use crate::domain::{Clock, RunId, micros};
+use crate::record::checkpoint::{Checkpoint, base64};
+use crate::record::event::{CheckpointMade, Event, JournalCreated, PREVIOUS};
+use crate::record::merkle::{Frontier, Hash};
+use crate::record::{Draft, Entry};
 
 /// How many entries one transaction takes at most: one full chunk of the largest statement. More would only make
 /// the first of them wait longer.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Plan, PlanError, Planner};
-use crate::journal::event::{PlanSealed, TargetInventory};
 use crate::journal::sqlite::stage::Stage;
 use crate::lightsail::Lightsail;
+use crate::record::event::{PlanSealed, TargetInventory};
 
 impl<L: Lightsail> Planner<L> {
     /// Observes all targets and judges each row of `stage`, and records no intent. The plan has no root yet.

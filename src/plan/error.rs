@@ -1,9 +1,9 @@
 //! Why there is no plan.
 
 use crate::domain::{ApiError, Exchange, SANDBOX_HEADER, Target, counted};
-use crate::execute::lane::Lane;
 use crate::journal::JournalError;
-use crate::journal::event::Note;
+use crate::lane::Lane;
+use crate::record::event::Note;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]

@@ -4,8 +4,8 @@ use super::fingerprint::difference;
 use super::recreated::{self, IfRecreated};
 use super::staged::{StagedRow, same_moment};
 use crate::domain::{DEFAULT_KEY_PAIR, Observation, counted, created_at_text, parse_time};
-use crate::journal::event::{IntentRecorded, Note, Severity, Verdict};
 use crate::journal::sqlite::stage::Known;
+use crate::record::event::{IntentRecorded, Note, Severity, Verdict};
 
 /// What is to be done about key pairs that instances were made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -20,15 +20,16 @@ use futures_util::future::{try_join, try_join_all};
 use tokio::sync::Mutex;
 
 use crate::domain::{Class, Observation};
-use crate::execute::lane::{Lane, Reading};
-use crate::journal::checkpoint::base64;
-use crate::journal::event::{
+use crate::journal::JournalError;
+use crate::journal::sqlite::stage::Stage;
+use crate::lane::{Lane, Reading};
+use crate::lightsail::Lightsail;
+use crate::record::Draft;
+use crate::record::checkpoint::base64;
+use crate::record::event::{
     Event, Found, IntentRecorded, Note, Observed, PlanSealed, Severity, Source, TargetInventory, Verdict,
 };
-use crate::journal::merkle::Frontier;
-use crate::journal::sqlite::stage::Stage;
-use crate::journal::{Draft, JournalError};
-use crate::lightsail::Lightsail;
+use crate::record::merkle::Frontier;
 pub use error::{PlanError, foreign};
 use guard::{Facts, IfInUse, judge};
 use observe::{Observing, READINGS_AHEAD, Seen};
@@ -283,7 +284,7 @@ pub async fn probe<L: Lightsail>(lane: &Lane<L>, name: &str, patience: Duration)
         _ => {}
     }
     let error = reply.result.err();
-    let found = error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class));
+    let found = error.as_ref().map_or(Found::Listed, |error| crate::lane::found_error(error.class));
     let seen = Observed {
         source: Source::GetKeyPair,
         found,

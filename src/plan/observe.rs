@@ -14,11 +14,11 @@ use super::guard::IfInUse;
 use super::planner::Planner;
 use super::unacknowledged::Unacknowledged;
 use crate::domain::{Class, Identity, KeyPair, Observation, micros};
-use crate::execute::lane::{Lane, Reading};
-use crate::journal::Draft;
-use crate::journal::event::{Event, Found, Observed, Source, TargetInventory};
 use crate::journal::sqlite::stage::Stage;
+use crate::lane::{Lane, Reading};
 use crate::lightsail::{Instance, Lightsail, Page};
+use crate::record::Draft;
+use crate::record::event::{Event, Found, Observed, Source, TargetInventory};
 
 /// Readings that may be on their way to the disk while the next one is made. A disk that lags behind by more makes the
 /// next one wait.
@@ -138,7 +138,7 @@ impl<L: Lightsail> Planner<L> {
                 return Err(foreign(lane, &reply.exchange));
             }
             let error = reply.result.as_ref().err().cloned();
-            let found = error.as_ref().map_or(Found::Listed, |error| crate::execute::found_error(error.class));
+            let found = error.as_ref().map_or(Found::Listed, |error| crate::lane::found_error(error.class));
             // A page is many key pairs: each row's own observation is in its intent. An error is kept whole.
             let exchange = if error.is_some() { reply.exchange } else { reply.exchange.without_body() };
             let seen = Observed {
@@ -167,7 +167,7 @@ impl<L: Lightsail> Planner<L> {
                     return Err(PlanError::Unreadable { action, target, said, error });
                 }
                 _ if tries >= TRIES => return Err(PlanError::Unreadable { action, target, said, error }),
-                _ => crate::execute::pause(tries).await,
+                _ => crate::lane::pause(tries).await,
             }
         }
     }
@@ -194,7 +194,7 @@ impl<L: Lightsail> Planner<L> {
 /// What is staged of a key pair of the inventory.
 fn seen_row(pair: KeyPair, at: Timestamp) -> (String, String) {
     let name = pair.name.clone();
-    let seen = Seen::from(crate::execute::observation(pair, at));
+    let seen = Seen::from(crate::lane::observation(pair, at));
     let body = serde_json::to_string(&seen).unwrap_or_default();
     (name, body)
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::guard::IfInUse;
 use super::recreated::IfRecreated;
 use crate::domain::{Clock, RunId};
-use crate::execute::lane::Lane;
 use crate::journal::Journal;
+use crate::lane::Lane;
 
 /// What planning needs.
 #[derive(Debug)]

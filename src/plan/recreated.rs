@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use super::staged::{StagedRow, same_moment};
 use crate::domain::{Identity, parse_time};
 use crate::journal::JournalError;
-use crate::journal::event::{Note, Severity};
 use crate::journal::sqlite::SqliteReader;
 use crate::journal::sqlite::stage::{Known, Stage};
+use crate::record::event::{Note, Severity};
 
 /// The note of a row whose name an earlier run knows under another identity.
 pub const RECREATED: &str = "recreated";

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use futures_util::future::poll_immediate;
 use tokio::sync::Mutex;
 
-use crate::journal::{Draft, Journal, JournalError, Stamp};
+use crate::journal::{Journal, JournalError, Stamp};
+use crate::record::Draft;
 
 /// An append that the writer was asked for.
 type Append = Pin<Box<dyn Future<Output = Result<Vec<Stamp>, JournalError>> + Send>>;
@@ -76,9 +77,10 @@ mod tests {
 
     use super::*;
     use crate::domain::Clock;
-    use crate::journal::event::{CheckpointMade, Event};
-    use crate::journal::merkle::Frontier;
-    use crate::journal::{Entry, EntryStore, Sealed, WriterOptions};
+    use crate::journal::{EntryStore, WriterOptions};
+    use crate::record::event::{CheckpointMade, Event};
+    use crate::record::merkle::Frontier;
+    use crate::record::{Entry, Sealed};
 
     #[derive(Debug)]
     struct Still;

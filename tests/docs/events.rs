@@ -6,13 +6,13 @@ use keybatch::domain::{
     ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts, Policy,
     RawBody, Shown,
 };
-use keybatch::journal::event::{
+use keybatch::record::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
     Note, Observed, OperationPolled, OverrideUsed, PlanSealed, RateChanged, Requests, RowSettled, RunAbandoned,
     RunFinished, RunStarted, RunStopped, SessionClosed, SessionOpened, Severity, Source, TargetInventory,
     TargetStopped, Verdict,
 };
-use keybatch::journal::{Entry, Event};
+use keybatch::record::{Entry, Event};
 
 pub(crate) const JOURNAL_ID: &str = "0198c0de-0000-7000-8000-000000000001";
 const RUN: &str = "0198c0de-0000-7000-8000-00000000000a";

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use keybatch::journal::checkpoint::{Checkpoint, base64};
-use keybatch::journal::event::IntentRecorded;
-use keybatch::journal::merkle::{Frontier, leaf_hash};
+use keybatch::journal::EntryStore as _;
 use keybatch::journal::sqlite::SqliteStore;
-use keybatch::journal::{Entry, EntryStore as _, Event, Sealed};
+use keybatch::record::checkpoint::{Checkpoint, base64};
+use keybatch::record::event::IntentRecorded;
+use keybatch::record::merkle::{Frontier, leaf_hash};
+use keybatch::record::{Entry, Event, Sealed};
 
 use super::events::{JOURNAL_ID, bare, entry, full};
 use super::{generated, read, skipped};

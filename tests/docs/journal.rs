@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keybatch::domain::{Cause, Class, Evidence, Outcome};
-use keybatch::journal::event::{Found, Severity, Source, Verdict};
+use keybatch::record::event::{Found, Severity, Source, Verdict};
 use serde_json::{Map, Value};
 
 use super::events::{KINDS, bare, entry, full, kind};
@@ -82,7 +82,7 @@ fn check(document: &str, path: &str, heading: &str, object: &Map<String, Value>,
     }
 }
 
-fn body(seq: usize, event: &keybatch::journal::Event) -> Map<String, Value> {
+fn body(seq: usize, event: &keybatch::record::Event) -> Map<String, Value> {
     let sealed = entry(seq as u64, event.clone()).seal().unwrap();
     let Value::Object(body) = serde_json::from_str(&sealed.body).unwrap() else { panic!("an entry is an object") };
     body
@@ -129,7 +129,7 @@ fn an_entry_is_read_back_as_it_was() {
     for (seq, event) in full().into_iter().chain(bare()).enumerate() {
         let written = entry(seq as u64, event);
         let sealed = written.seal().unwrap();
-        let read = keybatch::journal::Entry::parse(&sealed.body).unwrap();
+        let read = keybatch::record::Entry::parse(&sealed.body).unwrap();
         // The class of an error is not written: that of the entry says it.
         assert_eq!(read.seal().unwrap(), sealed);
         assert_eq!((read.seq, read.at, read.run, read.row), (written.seq, written.at, written.run, written.row));

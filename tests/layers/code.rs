@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A path of names, such as `crate::journal::Event`.
+/// A path of names, such as `crate::record::Event`.
 pub(crate) type Path = Vec<String>;
 
 /// A name that a file brings in with `use`.

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use keybatch::audit::{Options, Verdict, verify};
 use keybatch::journal::EntryStore as _;
-use keybatch::journal::checkpoint::Checkpoint;
 use keybatch::journal::sqlite::SqliteStore;
+use keybatch::record::checkpoint::Checkpoint;
+use keybatch::verify::{Options, Verdict, verify};
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};

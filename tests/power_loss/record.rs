@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use keybatch::journal::merkle::{Frontier, Hash, leaf_hash};
+use keybatch::record::merkle::{Frontier, Hash, leaf_hash};
 
 use super::check::bodies;
 use super::disk::{Disk, Lie, Way};

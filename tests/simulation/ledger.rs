@@ -4,14 +4,15 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use keybatch::audit::Sequence;
 use keybatch::domain::{Evidence, Outcome, Target};
-use keybatch::journal::checkpoint::base64;
-use keybatch::journal::event::{Event, Found, LostHead, Note, Severity, Source, Verdict};
-use keybatch::journal::merkle::Frontier;
 use keybatch::journal::sqlite::stage::Known;
-use keybatch::journal::{Entry, EntryStore, JournalError, PendingRow, RunReader, Sealed};
+use keybatch::journal::{EntryStore, JournalError, PendingRow, RunReader};
 use keybatch::plan::recreated::RECREATED;
+use keybatch::record::checkpoint::base64;
+use keybatch::record::event::{Event, Found, LostHead, Note, Severity, Source, Verdict};
+use keybatch::record::merkle::Frontier;
+use keybatch::record::{Entry, Sealed};
+use keybatch::verify::Sequence;
 use tokio::sync::Notify;
 
 use crate::fate::happens;

@@ -3,8 +3,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Cause, Class, Evidence, Outcome, OutcomeCounts};
-use keybatch::journal::Entry;
-use keybatch::journal::event::{Event, Found, Source, Verdict};
+use keybatch::record::Entry;
+use keybatch::record::event::{Event, Found, Source, Verdict};
 
 use crate::fate::Fate;
 use crate::ledger::{Row, Sim};

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use jiff::Timestamp;
 use keybatch::domain::{Identity, Observation, RunId};
-use keybatch::journal::checkpoint::base64;
-use keybatch::journal::event::{
-    Event, IntentRecorded, ManifestIngested, Note, PlanSealed, RunStarted, SessionOpened, Severity, TargetInventory,
-    Verdict,
-};
-use keybatch::journal::merkle::Frontier;
-use keybatch::journal::{Draft, Journal, JournalError};
+use keybatch::journal::{Journal, JournalError};
 use keybatch::plan::StagedRow;
 use keybatch::plan::guard::{Facts, IfInUse, judge};
 use keybatch::plan::recreated::IfRecreated;
+use keybatch::record::Draft;
+use keybatch::record::checkpoint::base64;
+use keybatch::record::event::{
+    Event, IntentRecorded, ManifestIngested, Note, PlanSealed, RunStarted, SessionOpened, Severity, TargetInventory,
+    Verdict,
+};
+use keybatch::record::merkle::Frontier;
 
 use crate::ledger::Sim;
 use crate::session::Session;

@@ -7,14 +7,15 @@ use std::time::Duration;
 use fastrand::Rng;
 use keybatch::domain::{Clock, OutcomeCounts, Policy, Target};
 use keybatch::execute::control::{Control, Limits, StoppedBy};
-use keybatch::execute::lane::{Counts, Lane};
-use keybatch::execute::pace::Pacer;
-use keybatch::execute::rate::{Learned, RateCap};
 use keybatch::execute::{LaneWork, Shared, work_off};
-use keybatch::journal::event::{
+use keybatch::journal::{Journal, JournalError, TargetRecord, WriterOptions};
+use keybatch::lane::pace::Pacer;
+use keybatch::lane::rate::{Learned, RateCap};
+use keybatch::lane::{Counts, Lane};
+use keybatch::record::Draft;
+use keybatch::record::event::{
     ACCEPT_ROLLBACK, Event, OverrideUsed, Requests, RunFinished, RunStopped, SessionClosed, TargetStopped,
 };
-use keybatch::journal::{Draft, Journal, JournalError, TargetRecord, WriterOptions};
 use tokio::sync::Semaphore;
 
 use crate::ledger::{Handle, Store};

@@ -7,11 +7,11 @@ use keybatch::domain::{Class, Identity, Observation};
 use keybatch::execute::decide::Denial;
 use keybatch::execute::ghost::{Ghosts, held_until};
 use keybatch::execute::row::RowState;
-use keybatch::journal::event::{Event, Verdict};
 use keybatch::journal::sqlite::stage::Known;
 use keybatch::plan::StagedRow;
 use keybatch::plan::guard::{Facts, IfInUse, judge};
 use keybatch::plan::recreated::IfRecreated;
+use keybatch::record::event::{Event, Verdict};
 
 use crate::moves::meanwhile;
 use crate::node::Node;

@@ -13,7 +13,7 @@ use keybatch::execute::attempt::Tries;
 use keybatch::execute::control::{Control, Limits};
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Situation, StopCause};
 use keybatch::execute::row::RowState;
-use keybatch::journal::event::{Event, Verdict};
+use keybatch::record::event::{Event, Verdict};
 
 use crate::duo_truth::Truth;
 use crate::node::{Link, intent};

@@ -3,7 +3,7 @@
 use keybatch::domain::{Class, Exchange, Operation, Shown};
 use keybatch::execute::control::Control;
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
-use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source, Verdict};
+use keybatch::record::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source, Verdict};
 
 use crate::duo::{Duo, FRESH_TICKS, Phase, Row, Told, at, check_sending};
 use crate::duo_sessions::{refuses, session_ends};

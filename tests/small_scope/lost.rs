@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keybatch::domain::Class;
 use keybatch::execute::row::RowState;
-use keybatch::journal::event::{ACCEPT_ROLLBACK, Event, LostHead, OverrideUsed};
+use keybatch::record::event::{ACCEPT_ROLLBACK, Event, LostHead, OverrideUsed};
 
 use crate::node::Node;
 use crate::truth::Pending;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keybatch::domain::{Class, Exchange, Operation, Shown};
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
-use keybatch::journal::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source};
+use keybatch::record::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source};
 
 use crate::again::{self, Run};
 use crate::lost;

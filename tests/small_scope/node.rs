@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Outcome, Policy};
 use keybatch::execute::decide::{Denial, Situation};
 use keybatch::execute::row::RowState;
-use keybatch::journal::Entry;
-use keybatch::journal::event::{Event, Found, IntentRecorded, Observed, RowSettled, Source, Verdict};
+use keybatch::record::Entry;
+use keybatch::record::event::{Event, Found, IntentRecorded, Observed, RowSettled, Source, Verdict};
 
 use crate::again::Run;
 use crate::lost::Copied;

@@ -11,11 +11,12 @@ use keybatch::domain::{
     ApiError, Cause, Class, Clock, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts,
     Policy, RawBody, RunId, Shown, sha256,
 };
-use keybatch::journal::checkpoint::{Checkpoint, base64};
-use keybatch::journal::event::{self, Event, Found, Source};
-use keybatch::journal::merkle::Frontier;
 use keybatch::journal::sqlite::SqliteStore;
-use keybatch::journal::{Draft, Entry, Journal, WriterOptions};
+use keybatch::journal::{Journal, WriterOptions};
+use keybatch::record::checkpoint::{Checkpoint, base64};
+use keybatch::record::event::{self, Event, Found, Source};
+use keybatch::record::merkle::Frontier;
+use keybatch::record::{Draft, Entry};
 use serde_json::{Value, json};
 
 /// The name of a column that means mischief.
@@ -72,7 +73,7 @@ fn run_id(number: u128) -> RunId {
 /// An entry's event from its fields.
 pub(crate) fn event_of(kind: &str, fields: &Value) -> Event {
     let mut body = fields.clone();
-    (body["v"], body["seq"], body["kind"]) = (keybatch::journal::ENTRY_VERSION.into(), 1.into(), kind.into());
+    (body["v"], body["seq"], body["kind"]) = (keybatch::record::ENTRY_VERSION.into(), 1.into(), kind.into());
     (body["at"], body["run"]) = ("2026-01-01T00:00:00.000000Z".into(), Value::Null);
     Entry::parse(&body.to_string()).unwrap().event
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use keybatch::audit::{Report, Verdict};
-use keybatch::journal::Entry;
-use keybatch::journal::merkle::leaf_hash;
+use keybatch::record::Entry;
+use keybatch::record::merkle::leaf_hash;
+use keybatch::verify::{Report, Verdict};
 
 use crate::sample::{Copy, Sample, run, sample, tree, whole};
 

@@ -1,8 +1,8 @@
 //! Other copies of a journal in its place: older ones, ones with another past, ones whose log was taken away.
 
-use keybatch::audit::Verdict;
-use keybatch::journal::Event;
-use keybatch::journal::checkpoint::Checkpoint;
+use keybatch::record::Event;
+use keybatch::record::checkpoint::Checkpoint;
+use keybatch::verify::Verdict;
 
 use crate::sample::{Copy, run, sample, whole};
 use crate::story::{Place, story};

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use keybatch::audit::Verdict;
 use keybatch::journal::sqlite::PROJECTIONS;
+use keybatch::verify::Verdict;
 use sqlx::{Connection as _, Row as _};
 
 use crate::sample::{Copy, raw, run, sample, whole};

@@ -1,6 +1,6 @@
 //! Pasts that cannot have been, written by somebody who knows the format: every hash and the head are right.
 
-use keybatch::audit::Verdict;
+use keybatch::verify::Verdict;
 use serde_json::Value;
 
 use crate::sample::{Copy, renumbered, run, sample, whole};

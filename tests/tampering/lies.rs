@@ -1,10 +1,10 @@
 //! Lies told by somebody who knows the format: every hash, root and count is right, but what an entry says does not follow
 //! from what it kept, or nobody can have written it there.
 
-use keybatch::audit::Verdict;
 use keybatch::domain::RawBody;
-use keybatch::journal::checkpoint::base64;
-use keybatch::journal::merkle::{Frontier, leaf_hash};
+use keybatch::record::checkpoint::base64;
+use keybatch::record::merkle::{Frontier, leaf_hash};
+use keybatch::verify::Verdict;
 use serde_json::{Value, json};
 
 use crate::sample::{Copy, renumbered, run, sample};

@@ -1,6 +1,6 @@
 //! Whole entries: removed, exchanged, repeated, cut off, their hashes changed.
 
-use keybatch::audit::Verdict;
+use keybatch::verify::Verdict;
 
 use crate::sample::{Copy, head, run, sample, tree, whole};
 

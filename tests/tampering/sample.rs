@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use keybatch::audit::{Options, Report, verify};
-use keybatch::journal::checkpoint::Checkpoint;
-use keybatch::journal::merkle::{Frontier, Hash, leaf_hash};
+use keybatch::record::checkpoint::Checkpoint;
+use keybatch::record::merkle::{Frontier, Hash, leaf_hash};
+use keybatch::verify::{Options, Report, verify};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 

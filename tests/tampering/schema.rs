@@ -1,6 +1,6 @@
 //! Tables, indexes, triggers, views and the marks of the file.
 
-use keybatch::audit::Verdict;
+use keybatch::verify::Verdict;
 
 use crate::sample::{Copy, column, run, sample};
 

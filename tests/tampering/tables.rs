@@ -1,8 +1,8 @@
 //! The tables that are derived from the entries, cell by cell and row by row, and the head.
 
-use keybatch::audit::Verdict;
-use keybatch::journal::Entry;
 use keybatch::journal::sqlite::{PROJECTIONS, Replay, SUMMED, Snapshot};
+use keybatch::record::Entry;
+use keybatch::verify::Verdict;
 use sqlx::Row as _;
 
 use crate::sample::{Copy, bodies, column, raw, run, sample, whole};

@@ -17,11 +17,11 @@ use crate::cli::signals::Signals;
 use crate::cli::{Context, confirm, dry_run, ghosts, operator};
 use crate::domain::{OutcomeCounts, Policy, RunId, Target};
 use crate::execute::control::StoppedBy;
-use crate::execute::lane::Counts;
-use crate::journal::event::{Event, OverrideUsed, RunStarted};
 use crate::journal::sqlite::stage::Stage;
+use crate::lane::Counts;
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::{Plan, PlanError, Planner, Tally};
+use crate::record::event::{Event, OverrideUsed, RunStarted};
 
 /// What a run begins with.
 pub(super) struct Begun {

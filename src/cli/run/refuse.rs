@@ -12,9 +12,9 @@ use crate::cli::sum_up::{Own, sum_up};
 use crate::cli::summary::{Head, State, StopWord, Summary};
 use crate::domain::{Policy, RunId};
 use crate::journal::JournalError;
-use crate::journal::event::{Event, RunStopped, SessionClosed};
 use crate::journal::sqlite::RunRecord;
 use crate::manifest::{Faults, Ingested};
+use crate::record::event::{Event, RunStopped, SessionClosed};
 
 /// Records only the refusal, and reports every fault.
 pub(super) async fn refuse_manifest(

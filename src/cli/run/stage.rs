@@ -14,11 +14,11 @@ use crate::cli::error::{CliError, Sent};
 use crate::cli::exit::Exit;
 use crate::domain::RunId;
 use crate::journal::JournalError;
-use crate::journal::event::ManifestIngested;
 use crate::journal::sqlite::stage::Stage;
 use crate::manifest::{self, Faults, Ingested};
 use crate::plan::StagedRow;
 use crate::plan::stage::{StageError, compare_twins, stage_manifest};
+use crate::record::event::ManifestIngested;
 use crate::sandbox::RehearsalRow;
 
 /// A manifest on the stage, and what is known of it.

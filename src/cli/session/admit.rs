@@ -2,14 +2,14 @@
 //! endpoint.
 
 use super::open::OpenJournal;
-use crate::audit::{Finding, Options, Verdict as Verified, plan_root, verify};
 use crate::cli::Context;
 use crate::cli::code::Code;
 use crate::cli::connect::Connection;
 use crate::cli::error::{CliError, Sent};
 use crate::cli::exit::Exit;
-use crate::journal::event::{Event, PlanSealed, RunStarted};
 use crate::journal::sqlite::RunRecord;
+use crate::record::event::{Event, PlanSealed, RunStarted};
+use crate::verify::{Finding, Options, Verdict as Verified, plan_root, verify};
 
 /// A journal up to this size is verified whole before a run continues, which takes about a second; of a larger one, the
 /// plan alone is.

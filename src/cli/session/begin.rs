@@ -8,7 +8,7 @@ use crate::cli::operator;
 use crate::cli::options::SessionOptions;
 use crate::cli::version::COMMIT;
 use crate::domain::{Policy, sha256};
-use crate::journal::event::SessionOpened;
+use crate::record::event::SessionOpened;
 
 /// The entry that opens a session; `own` are settings of the command itself.
 pub(crate) fn session_opened(

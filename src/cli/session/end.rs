@@ -16,11 +16,11 @@ use crate::cli::summary::{Head, State, StopWord, Summary};
 use crate::cli::targets::Targets;
 use crate::domain::OutcomeCounts;
 use crate::execute::control::{Stop, StoppedBy};
-use crate::journal::checkpoint::Checkpoint;
-use crate::journal::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
 use crate::journal::sqlite::{RunRecord, is_full};
 use crate::journal::{JournalError, RunState};
 use crate::plan::PlanError;
+use crate::record::checkpoint::Checkpoint;
+use crate::record::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
 
 impl Session<'_> {
     pub(super) async fn end_with(&self, stop: Option<Stop>) -> Result<Exit, CliError> {

@@ -24,11 +24,11 @@ use super::signals::Signals;
 use super::sum_up::Known;
 use crate::domain::{OutcomeCounts, Policy, RunId};
 use crate::execute::ghost::Ghosts;
-use crate::execute::lane::{Counts, Lane};
-use crate::execute::pace::Pacer;
-use crate::execute::rate::Learned;
 use crate::journal::JournalError;
 use crate::journal::sqlite::RunRecord;
+use crate::lane::pace::Pacer;
+use crate::lane::rate::Learned;
+use crate::lane::{Counts, Lane};
 use crate::lightsail::aws::AwsLightsail;
 
 pub(super) use begin::session_opened;

@@ -13,10 +13,11 @@ use crate::cli::memory::Memory;
 use crate::cli::options::SessionOptions;
 use crate::cli::rollback::{self, RollbackOptions};
 use crate::domain::{Clock, RunId, SystemClock, time_text};
-use crate::journal::checkpoint::Checkpoint;
-use crate::journal::event::{Event, RunStopped, SessionOpened};
 use crate::journal::sqlite::{RunRecord, SqliteReader, SqliteStore, log_in_use};
-use crate::journal::{Draft, EntryStore as _, Holder, Journal, JournalError, Lock, RunState, WriterOptions};
+use crate::journal::{EntryStore as _, Holder, Journal, JournalError, Lock, RunState, WriterOptions};
+use crate::record::Draft;
+use crate::record::checkpoint::Checkpoint;
+use crate::record::event::{Event, RunStopped, SessionOpened};
 
 /// A journal that this process may write.
 pub(crate) struct OpenJournal {

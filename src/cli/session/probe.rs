@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::Session;
 use crate::cli::error::CliError;
 use crate::domain::Policy;
-use crate::execute::lane::Lane;
 use crate::journal::TargetRecord;
 use crate::journal::sqlite::RunRecord;
+use crate::lane::Lane;
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::{PlanError, Probe, probe};
 

@@ -18,10 +18,10 @@ use crate::cli::summary::{Head, State, StopWord, Summary};
 use crate::cli::{Context, ghosts};
 use crate::domain::Policy;
 use crate::execute::ghost::Ghosts;
-use crate::execute::lane::Counts;
 use crate::journal::TargetRecord;
-use crate::journal::event::{Event, PlanSealed};
 use crate::journal::sqlite::RunRecord;
+use crate::lane::Counts;
+use crate::record::event::{Event, PlanSealed};
 
 /// Continues an unfinished run, over `connection` if there is one.
 pub(crate) async fn carry_on(

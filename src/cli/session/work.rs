@@ -18,12 +18,12 @@ use crate::cli::summary::{State, StopWord};
 use crate::domain::Policy;
 use crate::execute::control::{Control, StoppedBy};
 use crate::execute::decide::StopCause;
-use crate::execute::lane::Lane;
 use crate::execute::{LaneWork, Shared, work_off};
-use crate::journal::event::PlanSealed;
 use crate::journal::{JournalError, TargetRecord};
+use crate::lane::Lane;
 use crate::lightsail::aws::AwsLightsail;
 use crate::plan::PlanError;
+use crate::record::event::PlanSealed;
 
 /// How long the summary may take after a second signal.
 const PATIENCE_OF_THE_HURRIED: Duration = Duration::from_secs(1);

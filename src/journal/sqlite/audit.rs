@@ -14,7 +14,7 @@ use super::open::{APPLICATION_ID, named, open_reader};
 use super::schema::{self, SchemaDifference};
 use super::sql;
 use crate::journal::JournalError;
-use crate::journal::merkle::Hash;
+use crate::record::merkle::Hash;
 
 /// How many bytes of bodies a page should hold: enough to make the cost of a statement small.
 const PAGE_BYTES: usize = 96 * 1024;

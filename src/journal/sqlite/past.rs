@@ -5,9 +5,10 @@ use sqlx::Row as _;
 use super::SqliteReader;
 use super::column::get;
 use super::sql;
-use crate::journal::checkpoint::base64;
-use crate::journal::merkle::{Frontier, Hash};
-use crate::journal::{Entry, Event, JournalError};
+use crate::journal::JournalError;
+use crate::record::checkpoint::base64;
+use crate::record::merkle::{Frontier, Hash};
+use crate::record::{Entry, Event};
 
 /// Leaves that are read at once: 320 KB.
 const PAGE: u64 = 10_000;

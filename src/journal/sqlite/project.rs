@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 
 use crate::domain::{Evidence, Outcome, RunId, time_text};
-use crate::journal::event::{Event, IntentRecorded, SessionOpened};
-use crate::journal::{Entry, JournalError};
+use crate::journal::JournalError;
+use crate::record::Entry;
+use crate::record::event::{Event, IntentRecorded, SessionOpened};
 
 /// One value of a statement.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,8 +13,9 @@ use super::open::open_reader;
 use super::records::{IntentPage, OpenAttempt, RunRecord, StoredEntry, StoryEntry};
 use super::sql;
 use crate::domain::{OutcomeCounts, RunId, Target, time_text};
-use crate::journal::merkle::Hash;
-use crate::journal::{Entry, JournalError, PendingRow, RunReader, RunState, TargetRecord};
+use crate::journal::{JournalError, PendingRow, RunReader, RunState, TargetRecord};
+use crate::record::Entry;
+use crate::record::merkle::Hash;
 
 /// A journal open for reading; clones share the connection.
 #[derive(Debug, Clone)]
@@ -245,7 +246,7 @@ impl SqliteReader {
         let row = sqlx::query(sql::HEAD).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
         let root: Vec<u8> = get(&row, 1)?;
         let root = Hash::try_from(root).map_err(|_| JournalError::damaged("the head's root is not 32 bytes long"))?;
-        Ok((unsigned(&row, 0)?, crate::journal::checkpoint::base64(&root)))
+        Ok((unsigned(&row, 0)?, crate::record::checkpoint::base64(&root)))
     }
 
     /// The connection itself, for the audit's own statements.

@@ -1,8 +1,9 @@
 //! What the reading side gives: plain records.
 
 use crate::domain::RunId;
-use crate::journal::merkle::{Hash, leaf_hash};
-use crate::journal::{Entry, RunState};
+use crate::journal::RunState;
+use crate::record::Entry;
+use crate::record::merkle::{Hash, leaf_hash};
 
 /// A run, as the projections know it.
 #[derive(Debug, Clone, PartialEq, Eq)]

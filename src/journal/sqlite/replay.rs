@@ -15,7 +15,8 @@ use super::project::{Changes, Projector};
 use super::sql;
 use super::store::{apply, apply_single, write_rows};
 use super::sums::Sums;
-use crate::journal::{Entry, JournalError};
+use crate::journal::JournalError;
+use crate::record::Entry;
 
 /// The tables that are derived from entries.
 pub const PROJECTIONS: [&str; 8] =

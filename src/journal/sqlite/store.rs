@@ -11,8 +11,9 @@ use super::open::{close_writer, copy_log, open_writer};
 use super::project::{Changes, Projector, Single, Value};
 use super::sql;
 use crate::domain::RunId;
-use crate::journal::merkle::Frontier;
-use crate::journal::{Entry, EntryStore, JournalError, Sealed};
+use crate::journal::{EntryStore, JournalError};
+use crate::record::merkle::Frontier;
+use crate::record::{Entry, Sealed};
 
 /// A journal in SQLite, open for writing. It owns the only connection that writes.
 #[derive(Debug)]

@@ -14,9 +14,10 @@ use sqlx::{Connection as _, Row as _};
 use super::open::open_reader;
 use super::*;
 use crate::domain::Policy;
-use crate::journal::checkpoint::base64;
-use crate::journal::merkle::Frontier;
-use crate::journal::{Entry, EntryStore as _};
+use crate::journal::EntryStore as _;
+use crate::record::Entry;
+use crate::record::checkpoint::base64;
+use crate::record::merkle::Frontier;
 
 pub(super) const ONE: &str = "0198c0de-0000-7000-8000-000000000001";
 const TWO: &str = "0198c0de-0000-7000-8000-000000000002";
@@ -166,7 +167,7 @@ pub(super) async fn write(path: &Path, batches: Vec<Vec<(Option<&str>, Value)>>)
         for (run, mut body) in batch {
             let seq = to.size();
             body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-            (body["v"], body["seq"], body["run"]) = (crate::journal::ENTRY_VERSION.into(), seq.into(), json!(run));
+            (body["v"], body["seq"], body["run"]) = (crate::record::ENTRY_VERSION.into(), seq.into(), json!(run));
             body["at"] = format!("2026-01-01T00:00:{:02}.000000Z", seq % 60).into();
             let entry = Entry::parse(&body.to_string()).unwrap();
             let sealed = entry.seal().unwrap();

@@ -5,7 +5,7 @@ use sqlx::ConnectOptions as _;
 
 use super::super::tests::{ONE, intended, plan, sessions, write};
 use super::*;
-use crate::journal::Entry;
+use crate::record::Entry;
 
 fn page(seqs: &[i64]) -> Page {
     let mut page = Page::default();

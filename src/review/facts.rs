@@ -1,0 +1,259 @@
+//! A run as a whole: who, where, against what, how far, how fast. From its entries and the reviewers' views.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::cell::cell_json;
+use crate::domain::{OutcomeCounts, time_text};
+use crate::journal::JournalError;
+use crate::journal::sqlite::{RunRecord, SqliteReader};
+use crate::record::Entry;
+use crate::record::event::{Event, PlanSealed};
+
+/// How many rows of each outcome but `deleted` are listed.
+pub(super) const LISTED: u32 = 10;
+
+/// The outcomes of which rows are listed, those first that ask most of a person.
+const WORST_FIRST: [&str; 7] = ["in_doubt", "failed", "unsettled", "gone", "skipped", "not_attempted", "absent"];
+
+/// What is known of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunFacts {
+    /// `keybatch.run/1`.
+    pub schema: &'static str,
+    /// Its name.
+    pub run: String,
+    /// Whether it was a rehearsal.
+    pub sandbox: bool,
+    /// planning, running, stopped, finished, abandoned.
+    pub state: String,
+    /// Everything that the view `runs` says of it.
+    pub facts: Vec<(String, Value)>,
+    /// How many rows ended how.
+    pub outcomes: OutcomeCounts,
+    /// DeleteKeyPair requests that may have left.
+    pub deletes_sent: u64,
+    /// Other requests.
+    pub reads_sent: u64,
+    /// Requests of either kind that were throttled.
+    pub throttled: u64,
+    /// The plan, once it is sealed.
+    pub plan: Option<PlanSealed>,
+    /// What was confirmed, and how; once it was.
+    pub confirmed: Option<(u64, String)>,
+    /// The processes that worked on it.
+    pub sessions: Vec<Session>,
+    /// The safety rules that were lifted.
+    pub overrides: Vec<Override>,
+    /// The last rate of each target.
+    pub rates: Vec<Rate>,
+    /// The first rows of each other outcome than `deleted`, the worst outcome first.
+    pub not_deleted: Vec<NotDeleted>,
+    /// How many more rows of an outcome there are than are listed.
+    pub not_listed: BTreeMap<String, u64>,
+}
+
+/// One process that worked on a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Session {
+    /// When it began.
+    pub opened_at: String,
+    /// When it left; absent for one that crashed or is still running.
+    pub closed_at: Option<String>,
+    /// `run` or `resume`.
+    pub command: String,
+    /// user@host.
+    pub operator: String,
+    /// Whose credentials.
+    pub caller_arn: Option<String>,
+    /// Of keybatch.
+    pub version: String,
+    /// The session's id.
+    #[serde(rename = "session")]
+    pub id: String,
+}
+
+/// A safety rule that was lifted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Override {
+    /// When.
+    pub at: String,
+    /// The flag, without dashes.
+    pub which: String,
+    /// By whom.
+    pub by: String,
+    /// In the operator's words.
+    pub why: Option<String>,
+}
+
+/// What a target is believed to permit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rate {
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// Requests per second.
+    pub per_s: String,
+    /// How often it changed in this run.
+    pub changes: u64,
+}
+
+/// A row that did not end as `deleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotDeleted {
+    /// Its number.
+    pub row: u64,
+    /// The key pair's name.
+    pub key_pair_name: String,
+    /// Its outcome.
+    pub outcome: String,
+    /// For people.
+    pub detail: Option<String>,
+}
+
+/// Collects what is known of `run`.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub async fn facts(reader: &SqliteReader, run: &RunRecord) -> Result<RunFacts, JournalError> {
+    let (names, rows) = reader.runs_view().await?;
+    let id = run.run.to_string();
+    let row = rows.into_iter().find(|row| row.first().and_then(|cell| cell.as_text()) == Some(id.as_str()));
+    let view = names.into_iter().zip(row.unwrap_or_default().iter().map(cell_json)).collect();
+    let (deletes_sent, deletes_throttled) = reader.attempts(run.run_no).await?;
+    let outcomes = reader.counts(run).await?;
+    Ok(RunFacts {
+        schema: "keybatch.run/1",
+        run: id,
+        sandbox: run.sandbox,
+        state: run.state.to_string(),
+        facts: view,
+        outcomes,
+        deletes_sent,
+        reads_sent: run.reads,
+        throttled: run.reads_throttled + deletes_throttled,
+        plan: plan(reader, run).await?,
+        confirmed: confirmed(reader, run).await?,
+        sessions: sessions(reader, run).await?,
+        overrides: overrides(reader, run).await?,
+        rates: rates(reader, run).await?,
+        not_deleted: not_deleted(reader, run, &outcomes).await?,
+        not_listed: counted(&outcomes).filter_map(more_than_listed).collect(),
+    })
+}
+
+async fn plan(reader: &SqliteReader, run: &RunRecord) -> Result<Option<PlanSealed>, JournalError> {
+    let Some(seq) = run.sealed_seq else { return Ok(None) };
+    Ok(match reader.entry(seq).await?.event {
+        Event::PlanSealed(sealed) => Some(sealed),
+        _ => None,
+    })
+}
+
+async fn confirmed(reader: &SqliteReader, run: &RunRecord) -> Result<Option<(u64, String)>, JournalError> {
+    let Some(seq) = run.started_seq else { return Ok(None) };
+    Ok(match reader.entry(seq).await?.event {
+        Event::RunStarted(started) => Some((started.deletes, started.confirmed_by)),
+        _ => None,
+    })
+}
+
+async fn entries(reader: &SqliteReader, run: &RunRecord, kind: &str) -> Result<Vec<Entry>, JournalError> {
+    let stored = reader.milestones_of(run.run_no, kind).await?;
+    let parse = |stored: &crate::journal::sqlite::StoryEntry| {
+        Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))
+    };
+    stored.iter().map(parse).collect()
+}
+
+async fn sessions(reader: &SqliteReader, run: &RunRecord) -> Result<Vec<Session>, JournalError> {
+    let mut sessions = Vec::new();
+    for entry in entries(reader, run, "session_opened").await? {
+        let Event::SessionOpened(opened) = entry.event else { continue };
+        sessions.push(Session {
+            opened_at: time_text(entry.at),
+            closed_at: None,
+            command: opened.command,
+            operator: format!("{}@{}", opened.user, opened.host),
+            caller_arn: opened.caller_arn,
+            version: opened.version,
+            id: opened.session,
+        });
+    }
+    for entry in entries(reader, run, "session_closed").await? {
+        let Event::SessionClosed(closed) = entry.event else { continue };
+        if let Some(session) = sessions.iter_mut().find(|session| session.id == closed.session) {
+            session.closed_at = Some(time_text(entry.at));
+        }
+    }
+    Ok(sessions)
+}
+
+async fn overrides(reader: &SqliteReader, run: &RunRecord) -> Result<Vec<Override>, JournalError> {
+    let entries = entries(reader, run, "override_used").await?;
+    let used = entries.into_iter().filter_map(|entry| match entry.event {
+        Event::OverrideUsed(used) => {
+            Some(Override { at: time_text(entry.at), which: used.which, by: used.by, why: used.why })
+        }
+        _ => None,
+    });
+    Ok(used.collect())
+}
+
+async fn rates(reader: &SqliteReader, run: &RunRecord) -> Result<Vec<Rate>, JournalError> {
+    let mut rates: Vec<Rate> = Vec::new();
+    for entry in entries(reader, run, "rate_changed").await? {
+        let Event::RateChanged(changed) = entry.event else { continue };
+        let known = rates.iter_mut().find(|rate| rate.account == changed.account && rate.region == changed.region);
+        match known {
+            Some(rate) => {
+                rate.per_s = changed.to_per_s;
+                rate.changes += 1;
+            }
+            None => rates.push(Rate {
+                account: changed.account,
+                region: changed.region,
+                per_s: changed.to_per_s,
+                changes: 1,
+            }),
+        }
+    }
+    Ok(rates)
+}
+
+async fn not_deleted(
+    reader: &SqliteReader,
+    run: &RunRecord,
+    outcomes: &OutcomeCounts,
+) -> Result<Vec<NotDeleted>, JournalError> {
+    let names = reader.review_columns().await?;
+    let cell = |row: &crate::journal::sqlite::ReviewRow, name: &str| {
+        let index = names.iter().position(|known| known == name)?;
+        row.cells.get(index)?.as_text().map(str::to_owned)
+    };
+    let mut listed = Vec::new();
+    for (outcome, _) in counted(outcomes).filter(|(_, count)| *count > 0) {
+        let rows = reader.review(run.run_no, 0, LISTED, Some(outcome)).await?;
+        listed.extend(rows.iter().map(|row| NotDeleted {
+            row: row.row,
+            key_pair_name: cell(row, "key_pair_name").unwrap_or_default(),
+            outcome: cell(row, "outcome").unwrap_or_default(),
+            detail: cell(row, "detail").or_else(|| cell(row, "error_message")),
+        }));
+    }
+    Ok(listed)
+}
+
+/// The listed outcomes with their counts.
+fn counted(counts: &OutcomeCounts) -> impl Iterator<Item = (&'static str, u64)> {
+    let counts = *counts;
+    WORST_FIRST.into_iter().map(move |outcome| (outcome, counts.of(outcome)))
+}
+
+fn more_than_listed((outcome, count): (&'static str, u64)) -> Option<(String, u64)> {
+    let more = count.saturating_sub(u64::from(LISTED));
+    (more > 0).then(|| (outcome.to_owned(), more))
+}

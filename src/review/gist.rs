@@ -1,0 +1,285 @@
+//! What an entry says, in words: one line for a list, and its particulars for a story. Pure.
+//!
+//! The words are for people and may change; programs read the bodies. Nothing is defused here: whoever prints it must.
+
+use crate::domain::{ApiError, Exchange, Observation, Operation, counted};
+use crate::record::Entry;
+use crate::record::event::{AttemptFinished, Event, Found, Observed, OperationPolled, Source};
+
+/// The entry's kind as the journal spells it.
+#[must_use]
+pub fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::JournalCreated(_) => "journal_created",
+        Event::SessionOpened(_) => "session_opened",
+        Event::SessionClosed(_) => "session_closed",
+        Event::ManifestIngested(_) => "manifest_ingested",
+        Event::IntentRecorded(_) => "intent_recorded",
+        Event::PlanSealed(_) => "plan_sealed",
+        Event::OverrideUsed(_) => "override_used",
+        Event::RunStarted(_) => "run_started",
+        Event::AttemptStarted(_) => "attempt_started",
+        Event::AttemptFinished(_) => "attempt_finished",
+        Event::OperationPolled(_) => "operation_polled",
+        Event::Observed(_) => "observed",
+        Event::RowSettled(_) => "row_settled",
+        Event::RateChanged(_) => "rate_changed",
+        Event::RunStopped(_) => "run_stopped",
+        Event::RunFinished(_) => "run_finished",
+        Event::RunAbandoned(_) => "run_abandoned",
+        Event::CheckpointMade(_) => "checkpoint_made",
+    }
+}
+
+/// One line.
+#[must_use]
+pub fn gist(entry: &Entry) -> String {
+    match &entry.event {
+        Event::JournalCreated(created) => {
+            format!("journal {} made by keybatch {}", created.journal_id, created.version)
+        }
+        Event::SessionOpened(opened) => {
+            let sandbox = if opened.sandbox { " in the sandbox" } else { "" };
+            let account = opened.account.as_ref().map(|account| format!(" on account {account}")).unwrap_or_default();
+            format!("{} by {}@{}{account}{sandbox}", opened.command, opened.user, opened.host)
+        }
+        Event::SessionClosed(closed) => {
+            let requests = closed.requests;
+            let (deletes, reads) =
+                (counted(requests.delete, "delete", "deletes"), counted(requests.read, "read", "reads"));
+            format!("{deletes} and {reads} sent, {} throttled", requests.throttled)
+        }
+        Event::ManifestIngested(ingested) => format!("{}: {}", ingested.name, counted(ingested.rows, "row", "rows")),
+        Event::IntentRecorded(intent) => {
+            let notes: Vec<_> = intent.notes.iter().map(|note| note.kind.as_str()).collect();
+            let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+            format!("{} {} in {}{notes}", intent.verdict.as_str(), intent.key_pair_name, intent.region)
+        }
+        Event::PlanSealed(sealed) => {
+            format!(
+                "{}: {} to delete, {} to skip, {} absent",
+                counted(sealed.rows, "row", "rows"),
+                sealed.deletes,
+                sealed.skips,
+                sealed.absents
+            )
+        }
+        Event::OverrideUsed(used) if used.accepts_rollback() => {
+            let most = used.lost.iter().map(|lost| lost.size).max().unwrap_or_default();
+            format!("--{} by {}: entries were lost, {most} had been seen", used.which, used.by)
+        }
+        Event::OverrideUsed(used) => format!("--{} by {}", used.which, used.by),
+        Event::RunStarted(started) => {
+            let pairs = counted(started.deletes, "key pair", "key pairs");
+            format!("{pairs}, confirmed by {}", started.confirmed_by)
+        }
+        Event::AttemptStarted(started) => {
+            format!("attempt {}: DeleteKeyPair {} in {}", started.attempt, started.key_pair_name, started.region)
+        }
+        Event::AttemptFinished(finished) => format!("attempt {}: {}", finished.attempt, answer(finished)),
+        Event::OperationPolled(polled) => polled_gist(polled),
+        Event::Observed(seen) => observed(seen),
+        Event::RowSettled(settled) => {
+            let detail = settled.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            format!("{} ({}){detail}", settled.outcome, settled.evidence.as_str())
+        }
+        Event::RateChanged(changed) => format!(
+            "{}/{} from {} to {} per second: {}",
+            changed.account, changed.region, changed.from_per_s, changed.to_per_s, changed.why
+        ),
+        Event::RunStopped(stopped) => {
+            let detail = stopped.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            let targets: Vec<_> =
+                stopped.targets.iter().map(|target| format!("{} ({})", target.region, target.why)).collect();
+            let targets = if targets.is_empty() { String::new() } else { format!("; alone: {}", targets.join(", ")) };
+            format!("{}{detail}{targets}", stopped.why)
+        }
+        Event::RunFinished(finished) => counted(finished.rows, "row", "rows"),
+        Event::RunAbandoned(abandoned) => {
+            format!(
+                "by {}: {}; {} not attempted",
+                abandoned.by,
+                abandoned.because,
+                counted(abandoned.outcomes.not_attempted, "row", "rows")
+            )
+        }
+        Event::CheckpointMade(made) => format!("{}, root {}", counted(made.size, "entry", "entries"), made.root),
+    }
+}
+
+fn answer(finished: &AttemptFinished) -> String {
+    let status = finished.exchange.http_status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
+    let error = finished.error.as_ref().map(|error| format!(", {}", error.summary())).unwrap_or_default();
+    let settled = finished.settled().map(|(outcome, evidence)| format!("; {outcome} ({})", evidence.as_str()));
+    format!("{}{status}{error}{}", finished.class.as_str(), settled.unwrap_or_default())
+}
+
+fn polled_gist(polled: &OperationPolled) -> String {
+    let status = polled.operation().and_then(|operation| operation.status);
+    format!("operation {}: {}", polled.operation_id, status.as_deref().unwrap_or(polled.class.as_str()))
+}
+
+fn observed(seen: &Observed) -> String {
+    let request = match seen.source {
+        Source::GetKeyPair => "GetKeyPair",
+        Source::GetKeyPairs => "GetKeyPairs",
+        Source::GetInstances => "GetInstances",
+        Source::GetOperationsForResource => "GetOperationsForResource",
+    };
+    let found = match seen.found {
+        Found::Same => "the key pair of the plan is there",
+        Found::Other => "another key pair has the name now",
+        Found::NotFound => "no key pair of that name",
+        Found::Operation => "the operation that deleted it",
+        Found::Unfinished => "a delete of this name that has not ended yet",
+        Found::NoOperation => "no operation that deleted it",
+        Found::Listed => "listed to the end",
+        Found::NoAnswer => "no usable answer",
+        Found::Denied => "reading is not permitted",
+        Found::RefusedForAll => "refused for everyone",
+    };
+    let place = match (&seen.account, &seen.region) {
+        (Some(account), Some(region)) => format!(" in {account}/{region}"),
+        _ => String::new(),
+    };
+    format!("{request}{place}: {found}")
+}
+
+/// What a story tells beyond the gist: (label, value).
+#[must_use]
+pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    match event {
+        Event::IntentRecorded(intent) => {
+            all.push(("line", intent.line.to_string()));
+            all.push(("account", intent.account.clone()));
+            all.extend(intent.observation.iter().flat_map(seen));
+            all.extend(intent.expected_fingerprint.iter().map(|text| ("expected fingerprint", text.clone())));
+            all.extend(intent.fields.iter().map(|(name, value)| ("field", format!("{name} = {value}"))));
+            all.extend(intent.annotations.iter().map(|(name, value)| ("annotation", format!("{name} = {value}"))));
+            all.extend(intent.notes.iter().map(|note| ("note", format!("{}: {}", note.kind, note.text))));
+        }
+        Event::AttemptFinished(finished) => {
+            all.extend(on_the_wire(&finished.exchange));
+            all.extend(finished.operation().iter().flat_map(operation));
+            all.extend(finished.error.iter().flat_map(error));
+        }
+        Event::OperationPolled(polled) => {
+            all.extend(on_the_wire(&polled.exchange));
+            all.extend(polled.operation().iter().flat_map(operation));
+            all.extend(polled.error.iter().flat_map(error));
+        }
+        Event::Observed(observed) => {
+            all.extend(on_the_wire(&observed.exchange));
+            all.extend(observed.observation.iter().flat_map(seen));
+            all.extend(observed.operation.iter().flat_map(operation));
+            all.extend(observed.error.iter().flat_map(error));
+        }
+        Event::RowSettled(settled) => {
+            let seqs: Vec<_> = settled.rests_on.iter().map(u64::to_string).collect();
+            all.push(("rests on entries", seqs.join(" ")));
+        }
+        _ => {}
+    }
+    all
+}
+
+fn seen(observation: &Observation) -> Vec<(&'static str, String)> {
+    let identity = &observation.identity;
+    let parts = [("arn", &identity.arn), ("created at", &identity.created_at), ("fingerprint", &identity.fingerprint)];
+    let mut all: Vec<_> = parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))).collect();
+    all.extend(observation.tags.iter().map(|(key, value)| ("tag", format!("{key} = {value}"))));
+    all
+}
+
+fn on_the_wire(exchange: &Exchange) -> Vec<(&'static str, String)> {
+    let status = exchange.http_status.map(|status| ("http status", status.to_string()));
+    let request = exchange.request_id.clone().map(|id| ("request id", id));
+    status.into_iter().chain(request).collect()
+}
+
+fn operation(operation: &Operation) -> Vec<(&'static str, String)> {
+    let parts = [
+        ("operation id", &operation.id),
+        ("operation status", &operation.status),
+        ("operation error", &operation.error_code),
+        ("operation error details", &operation.error_details),
+    ];
+    parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))).collect()
+}
+
+fn error(error: &ApiError) -> Vec<(&'static str, String)> {
+    let parts = [
+        ("error type", &error.error_type),
+        ("error code", &error.code),
+        ("message", &error.message),
+        ("docs", &error.docs),
+        ("tip", &error.tip),
+    ];
+    let mut all = vec![("cause", error.cause.as_str().to_owned())];
+    all.extend(parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Of entries in which every field is set.
+    #[test]
+    fn a_story_leaves_nothing_out() {
+        let operation = "operation id, operation status, operation error, operation error details";
+        let error = "cause, error type, error code, message, docs, tip";
+        let seen = "arn, created at, fingerprint, tag";
+        let mut told = 0;
+        for body in include_str!("../../tests/golden/entries.jsonl").lines() {
+            let entry = Entry::parse(body).unwrap();
+            let expected = match kind(&entry.event) {
+                "intent_recorded" => format!("line, account, {seen}, expected fingerprint, field, annotation, note"),
+                "attempt_finished" | "operation_polled" => format!("http status, request id, {operation}, {error}"),
+                "observed" => format!("http status, request id, {seen}, {operation}, {error}"),
+                "row_settled" => "rests on entries".into(),
+                _ => String::new(),
+            };
+            let mut labels: Vec<_> = particulars(&entry.event).iter().map(|(label, _)| *label).collect();
+            labels.dedup();
+            assert_eq!(labels.join(", "), expected, "{body}");
+            assert!(particulars(&entry.event).iter().all(|(_, value)| !value.is_empty()), "{body}");
+            told += usize::from(!expected.is_empty());
+        }
+        assert!(told >= 5, "{told}");
+    }
+
+    /// Lines are for people; but what they are there for is in them.
+    #[test]
+    fn a_line_says_what_it_is_there_for() {
+        let of = |wanted: &str, change: &dyn Fn(&mut Value)| {
+            let mut bodies = include_str!("../../tests/golden/entries.jsonl").lines();
+            let body = bodies.find(|body| body.contains(&format!("\"kind\":\"{wanted}\""))).unwrap();
+            let mut body = serde_json::from_str(body).unwrap();
+            change(&mut body);
+            gist(&Entry::parse(&body.to_string()).unwrap())
+        };
+        let rehearsal = of("session_opened", &|body| body["sandbox"] = true.into());
+        assert!(rehearsal.contains("sandbox"), "{rehearsal}");
+        let real = of("session_opened", &|body| body["sandbox"] = false.into());
+        assert!(!real.contains("sandbox") && real.contains("amelie@bastion"), "{real}");
+        let noted = |kinds: &[&str]| {
+            let notes: Vec<Value> =
+                kinds.iter().map(|kind| json!({ "severity": "skip", "note": kind, "text": "t" })).collect();
+            of("intent_recorded", &|body| body["notes"] = notes.clone().into())
+        };
+        let (two, none) = (noted(&["in_use", "drift"]), noted(&[]));
+        assert_eq!(two, format!("{none} (in_use, drift)"));
+        let polled = |status: &str| of("operation_polled", &|body| body["operation"]["status"] = status.into());
+        assert!(polled("Completed").contains("Completed") && polled("Failed").contains("Failed"));
+        let id = "0198c0de-0000-4000-8000-00000000abcd";
+        let named = of("operation_polled", &|body| body["operation_id"] = id.into());
+        assert!(named.contains(id), "{named}");
+        let placed =
+            of("observed", &|body| (body["account"], body["region"]) = ("123456789012".into(), "eu-west-3".into()));
+        assert!(placed.contains("123456789012/eu-west-3"), "{placed}");
+    }
+}

@@ -1,0 +1,26 @@
+//! What happened? The questions of a reviewer, answered from the entries. It reads only, and needs neither the lock nor a
+//! healthy system.
+//!
+//! ```text
+//!   journal ──► story    what happened to this row?
+//!           ──► facts    what is this run?
+//!           ──► export   what became of each row?
+//!           ──► runs     which run is meant?
+//! ```
+//!
+//! Nothing here prints or writes, and nothing here knows the network or the command line.
+
+mod cell;
+mod export;
+mod facts;
+mod gist;
+pub mod runs;
+mod statement;
+mod story;
+
+pub use cell::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
+pub use export::{ExportError, ExportFormat, export};
+pub use facts::{NotDeleted, RunFacts, facts};
+pub use gist::{gist, kind};
+pub use statement::{StatementError, single_query};
+pub use story::{Chapter, RowError, Story, rows, story};

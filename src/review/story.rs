@@ -1,0 +1,157 @@
+//! The story of one key pair, from its entries alone.
+
+use serde::Serialize;
+
+use super::gist::{gist, kind, particulars};
+use crate::domain::{Evidence, Outcome, time_text};
+use crate::journal::JournalError;
+use crate::journal::sqlite::{RunRecord, SqliteReader};
+use crate::record::Entry;
+use crate::record::event::Event;
+
+/// What happened to a row, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Story {
+    /// `keybatch.story/1`.
+    pub schema: &'static str,
+    /// The run.
+    pub run: String,
+    /// Whether it was a rehearsal.
+    pub sandbox: bool,
+    /// The row.
+    pub row: u64,
+    /// The key pair's name as the manifest gives it.
+    pub key_pair_name: Option<String>,
+    /// Its outcome, once it has one.
+    pub outcome: Option<String>,
+    /// What that rests on.
+    pub evidence: Option<String>,
+    /// Its entries.
+    pub chapters: Vec<Chapter>,
+}
+
+/// An entry of the story.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Chapter {
+    /// Its number.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Option<String>,
+    /// Its kind.
+    pub kind: &'static str,
+    /// One line.
+    pub gist: String,
+    /// More: (label, value).
+    pub particulars: Vec<(&'static str, String)>,
+    /// The body as it is stored.
+    #[serde(skip)]
+    pub body: String,
+}
+
+/// A word that names no row of a run.
+#[derive(Debug, thiserror::Error)]
+pub enum RowError {
+    /// No row has this number or name.
+    #[error("the run has no row {wanted:?}")]
+    Unknown {
+        /// As given.
+        wanted: String,
+    },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// What a word is that says so itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exact {
+    Name,
+    Row,
+}
+
+/// The rows that `wanted` names: a row's number, or a key pair's name. A name that consists of digits is meant where
+/// a row has it and no row has that number; `name:` and `row:` before it leave no choice.
+///
+/// # Errors
+/// Where there is none.
+pub async fn rows(reader: &SqliteReader, run: &RunRecord, wanted: &str) -> Result<Vec<u64>, RowError> {
+    let (wanted, exact) = match wanted.split_once(':') {
+        Some(("name", name)) => (name, Some(Exact::Name)),
+        Some(("row", row)) => (row, Some(Exact::Row)),
+        _ => (wanted, None),
+    };
+    if exact != Some(Exact::Name)
+        && let Ok(row) = wanted.parse::<u64>()
+        && !reader.story(run.run_no, row).await?.is_empty()
+    {
+        return Ok(vec![row]);
+    }
+    let rows = match exact {
+        Some(Exact::Row) => Vec::new(),
+        _ => reader.rows_of_name(run.run_no, wanted).await?,
+    };
+    if rows.is_empty() { Err(RowError::Unknown { wanted: wanted.to_owned() }) } else { Ok(rows) }
+}
+
+/// The story of a row. An entry that cannot be read is told as that.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub async fn story(reader: &SqliteReader, run: &RunRecord, row: u64) -> Result<Story, JournalError> {
+    let entries = reader.story(run.run_no, row).await?;
+    let mut story = Story {
+        schema: "keybatch.story/1",
+        run: run.run.to_string(),
+        sandbox: run.sandbox,
+        row,
+        key_pair_name: None,
+        outcome: None,
+        evidence: None,
+        chapters: Vec::with_capacity(entries.len()),
+    };
+    for stored in entries {
+        let chapter = match Entry::parse(&stored.body) {
+            Ok(entry) => {
+                story.learn(&entry.event);
+                Chapter {
+                    seq: stored.seq,
+                    at: Some(time_text(entry.at)),
+                    kind: kind(&entry.event),
+                    gist: gist(&entry),
+                    particulars: particulars(&entry.event),
+                    body: stored.body,
+                }
+            }
+            Err(error) => Chapter {
+                seq: stored.seq,
+                at: None,
+                kind: "unreadable",
+                gist: error.to_string(),
+                particulars: Vec::new(),
+                body: stored.body,
+            },
+        };
+        story.chapters.push(chapter);
+    }
+    Ok(story)
+}
+
+impl Story {
+    fn learn(&mut self, event: &Event) {
+        match event {
+            Event::IntentRecorded(intent) => self.key_pair_name = Some(intent.key_pair_name.clone()),
+            Event::RowSettled(settled) => self.settle(settled.outcome, settled.evidence),
+            Event::AttemptFinished(finished) => {
+                if let Some((outcome, evidence)) = finished.settled() {
+                    self.settle(outcome, evidence);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome, evidence: Evidence) {
+        self.outcome = Some(outcome.as_str().to_owned());
+        self.evidence = Some(evidence.as_str().to_owned());
+    }
+}

@@ -1,0 +1,67 @@
+//! What a verification comes to.
+
+use super::report::{AcceptedRollback, CheckpointFacts, Finding, Report, Verdict};
+use super::walk::Work;
+use crate::domain::counted;
+use crate::record::checkpoint::base64;
+
+impl Work {
+    /// The gravest finding is the verdict.
+    pub(super) fn report(mut self) -> Report {
+        let unfinished = self.history.unfinished().count();
+        if self.judging && unfinished > 0 {
+            let of = counted(self.history.runs() as u64, "run", "runs");
+            let are = if unfinished == 1 { "is" } else { "are" };
+            self.warnings.push(format!("{unfinished} of {of} {are} not finished"));
+        }
+        if self.options.scratch.is_none() {
+            self.warnings.push("the projections were not compared".into());
+        }
+        self.warnings.extend(self.rollbacks.iter().map(AcceptedRollback::told));
+        let entries = self.tree.size();
+        let mut findings = self.findings.sorted();
+        findings.extend(self.schema);
+        let gravest = findings.first().cloned().unwrap_or_else(|| match self.outside.proved_up_to() {
+            Some(size) => Finding::new(Verdict::Verified, None, verified(entries, size)),
+            None => Finding::new(Verdict::SelfConsistent, None, self_consistent(entries)),
+        });
+        Report {
+            schema: "keybatch.verify/1",
+            verdict: gravest.verdict,
+            accepted: match gravest.verdict {
+                Verdict::Verified => true,
+                Verdict::SelfConsistent => !self.options.require_checkpoint,
+                _ => false,
+            },
+            journal_id: self.history.journal_id().map(str::to_owned),
+            entries,
+            root: base64(&self.tree.root()),
+            // The gravest finding may not know where, as the head does not; then the first place where anything is wrong.
+            first_bad: gravest.seq.or_else(|| findings.iter().filter_map(|finding| finding.seq).min()),
+            expected: gravest.expected,
+            found: gravest.found,
+            detail: gravest.detail,
+            checkpoint: self.options.checkpoint.as_ref().map(CheckpointFacts::from),
+            proved_up_to: self.outside.proved_up_to(),
+            runs: self.history.runs() as u64,
+            findings,
+            warnings: self.warnings,
+            rollbacks: self.rollbacks,
+        }
+    }
+}
+
+fn verified(entries: u64, size: u64) -> String {
+    let rest = match entries - size.min(entries) {
+        0 => String::new(),
+        rest => format!("; the {rest} after them are consistent with themselves"),
+    };
+    format!("the first {size} of {entries} entries are those that the checkpoint saw, and nothing is wrong{rest}")
+}
+
+fn self_consistent(entries: u64) -> String {
+    format!(
+        "nothing is wrong with its {entries} entries, but there is nothing outside to compare with: whether entries are missing \
+         at the end, or everything was rewritten, only a checkpoint kept elsewhere can tell"
+    )
+}

@@ -1,0 +1,424 @@
+//! Whole lives of two small runs, and each of them with one thing in it that cannot be: it is told where that is.
+
+mod ends;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::{Outcome, OutcomeCounts, Policy};
+use crate::record::checkpoint::base64;
+use crate::record::merkle::Frontier;
+
+const ONE: &str = "0198c0de-0000-7000-8000-000000000001";
+const TWO: &str = "0198c0de-0000-7000-8000-000000000002";
+
+/// The leaves of the intents matter only to the root of their plan.
+fn leaf(row: u64) -> Hash {
+    [u8::try_from(row).unwrap(); 32]
+}
+
+fn plan_root(rows: u64) -> String {
+    let mut plan = Frontier::default();
+    (1..=rows).for_each(|row| plan.push(leaf(row)));
+    base64(&plan.root())
+}
+
+/// An entry without what its place says of it; null takes a field out.
+fn entry(run: Option<&str>, kind: &str, fields: Value) -> Value {
+    let mut whole = fields;
+    (whole["run"], whole["kind"]) = (json!(run), kind.into());
+    whole
+}
+
+fn opened(run: &str, session: &str) -> Value {
+    let fields = json!({ "session": session, "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+                         "account": "1", "endpoint": "e", "sandbox": false, "settings": {}, "settings_sha256": "" });
+    entry(Some(run), "session_opened", fields)
+}
+
+fn closed(run: &str, session: &str, deletes: u64) -> Value {
+    let requests = json!({ "delete": deletes, "read": 0, "throttled": 0 });
+    entry(Some(run), "session_closed", json!({ "session": session, "requests": requests, "elapsed_ms": 1 }))
+}
+
+fn listed(run: &str, source: &str) -> Value {
+    let fields = json!({ "source": source, "found": "listed", "requests": 1, "throttled": 0, "elapsed_us": 1 });
+    entry(Some(run), "observed", fields)
+}
+
+fn ingested(run: &str, rows: u64) -> Value {
+    entry(Some(run), "manifest_ingested", json!({ "name": "m", "sha256": "", "bytes": 1, "rows": rows, "columns": [] }))
+}
+
+fn intended(run: &str, row: u64, verdict: &str) -> Value {
+    let fields = json!({ "row": row, "line": row + 1, "key_pair_name": format!("key-{row}"), "account": "1",
+                         "region": "r", "verdict": verdict });
+    entry(Some(run), "intent_recorded", fields)
+}
+
+fn sealed(run: &str, [deletes, skips, absents]: [u64; 3]) -> Value {
+    let rows = deletes + skips + absents;
+    let target = json!({ "account": "1", "region": "r", "key_pairs": rows, "pages": 1, "deletes": deletes });
+    let fields = json!({ "plan_root": plan_root(rows), "rows": rows, "deletes": deletes, "skips": skips,
+                         "absents": absents, "targets": [target] });
+    entry(Some(run), "plan_sealed", fields)
+}
+
+fn begun(run: &str, rows: u64, deletes: u64) -> Value {
+    let fields = json!({ "plan_root": plan_root(rows), "deletes": deletes, "confirmed_by": "yes",
+                         "policy": Policy::default() });
+    entry(Some(run), "run_started", fields)
+}
+
+fn asked(run: &str, row: u64, attempt: u64) -> Value {
+    let fields = json!({ "row": row, "attempt": attempt, "key_pair_name": format!("key-{row}"), "region": "r" });
+    entry(Some(run), "attempt_started", fields)
+}
+
+fn answered(run: &str, row: u64, attempt: u64, class: &str) -> Value {
+    let mut fields = json!({ "row": row, "attempt": attempt, "class": class, "elapsed_us": 1 });
+    if class == "succeeded" {
+        (fields["outcome"], fields["evidence"]) = ("deleted".into(), "answer".into());
+    }
+    entry(Some(run), "attempt_finished", fields)
+}
+
+/// An entry between others that changes nothing for them.
+fn paced(run: &str) -> Value {
+    let fields = json!({ "account": "1", "region": "r", "from_per_s": "1", "to_per_s": "2", "why": "throttled" });
+    entry(Some(run), "rate_changed", fields)
+}
+
+fn settled(run: &str, row: u64, outcome: &str, evidence: &str, rests_on: &[u64]) -> Value {
+    entry(
+        Some(run),
+        "row_settled",
+        json!({ "row": row, "outcome": outcome, "evidence": evidence, "rests_on": rests_on }),
+    )
+}
+
+fn stopped(run: &str, why: &str) -> Value {
+    entry(Some(run), "run_stopped", json!({ "why": why }))
+}
+
+/// Everything that a run of four rows has, with a second session.
+fn life() -> Vec<Value> {
+    let mut outcomes = OutcomeCounts::default();
+    for outcome in [Outcome::Deleted, Outcome::Deleted, Outcome::Skipped, Outcome::Absent] {
+        outcomes.add(outcome);
+    }
+    vec![
+        entry(
+            None,
+            "journal_created",
+            json!({ "journal_id": "j", "format": "keybatch.journal/2", "version": "0.1.0" }),
+        ),
+        opened(ONE, "s1"),
+        listed(ONE, "get_key_pairs"),
+        listed(ONE, "get_instances"),
+        ingested(ONE, 4),
+        intended(ONE, 1, "delete"),
+        intended(ONE, 2, "delete"),
+        intended(ONE, 3, "skip"),
+        intended(ONE, 4, "absent"),
+        sealed(ONE, [2, 1, 1]),
+        begun(ONE, 4, 2),
+        asked(ONE, 1, 1),
+        answered(ONE, 1, 1, "succeeded"),
+        paced(ONE),
+        asked(ONE, 2, 1),
+        answered(ONE, 2, 1, "throttled"),
+        stopped(ONE, "signal"),
+        closed(ONE, "s1", 2),
+        opened(ONE, "s2"),
+        asked(ONE, 2, 2),
+        answered(ONE, 2, 2, "succeeded"),
+        paced(ONE),
+        settled(ONE, 3, "skipped", "note", &[7]),
+        settled(ONE, 4, "absent", "inventory", &[2, 3, 8]),
+        entry(Some(ONE), "run_finished", json!({ "rows": 4, "outcomes": outcomes })),
+        closed(ONE, "s2", 1),
+    ]
+}
+
+/// The number of the first entry that cannot be, and why; the history, where there is none.
+fn judged_with(entries: &[Value], facts: impl Fn(usize) -> Facts) -> Result<History, (usize, Trouble)> {
+    let mut history = History::default();
+    for (seq, entry) in entries.iter().enumerate() {
+        let mut body = entry.clone();
+        (body["v"], body["seq"]) = (crate::record::ENTRY_VERSION.into(), seq.into());
+        if body["at"].is_null() {
+            body["at"] = "2026-01-01T00:00:00.000000Z".into();
+        }
+        body.as_object_mut().unwrap().retain(|name, value| !value.is_null() || name == "run");
+        let entry = Entry::parse(&body.to_string()).unwrap();
+        let leaf = leaf(entry.row.filter(|_| body["kind"] == "intent_recorded").unwrap_or_default());
+        history.step(&entry, facts(seq), leaf).map_err(|trouble| (seq, trouble))?;
+    }
+    Ok(history)
+}
+
+fn judged(entries: &[Value]) -> Result<History, (usize, Trouble)> {
+    judged_with(entries, |_| Facts::default())
+}
+
+#[track_caller]
+fn is_refused(entries: &[Value], at: usize) {
+    let judged = judged(entries).map(|_| "nothing is wrong");
+    assert!(judged.as_ref().is_err_and(|(found, _)| *found == at), "entry {at}: {judged:?}");
+}
+
+#[test]
+fn a_whole_life_is_legal_at_every_length() {
+    let life = life();
+    for length in 1..=life.len() {
+        let history = judged(&life[..length]).unwrap();
+        assert_eq!(history.unfinished().count(), usize::from((2..25).contains(&length)), "{length}");
+    }
+}
+
+#[test]
+fn what_an_entry_counts_or_names_is_what_there_is() {
+    let other = plan_root(3);
+    let wrong = [
+        (0, json!({ "run": ONE })),
+        (0, json!({ "row": 1 })),
+        (1, json!({ "row": 1 })),
+        (9, json!({ "rows": 5 })),
+        (9, json!({ "deletes": 3 })),
+        (9, json!({ "skips": 0 })),
+        (9, json!({ "absents": 0 })),
+        (9, json!({ "plan_root": other })),
+        (9, json!({ "targets": [] })),
+        (10, json!({ "plan_root": other })),
+        (10, json!({ "deletes": 1 })),
+        (11, json!({ "key_pair_name": "key-2" })),
+        (11, json!({ "region": "s" })),
+        (12, json!({ "outcome": "gone", "evidence": "readback" })),
+        (12, json!({ "outcome": null })),
+        (12, json!({ "evidence": null })),
+        (12, json!({ "outcome": null, "evidence": null })),
+        (15, json!({ "outcome": "deleted", "evidence": "answer" })),
+        (23, json!({ "outcome": "gone", "evidence": "readback" })),
+        (23, json!({ "rests_on": [2, 3, 8, 8] })),
+        (23, json!({ "rests_on": [8, 2] })),
+        (23, json!({ "rests_on": [2, 3] })),
+        (23, json!({ "rests_on": [2, 3, 8, 10] })),
+        (17, json!({ "session": "s2" })),
+        (18, json!({ "session": "s1" })),
+        (23, json!({ "row": 5 })),
+        (24, json!({ "rows": 3 })),
+    ];
+    for (at, fields) in wrong {
+        let mut life = life();
+        fields.as_object().unwrap().iter().for_each(|(name, value)| life[at][name] = value.clone());
+        is_refused(&life, at);
+    }
+    let mut life = life();
+    life[4]["rows"] = 5.into();
+    is_refused(&life, 9);
+}
+
+#[test]
+fn nothing_comes_twice_or_where_it_can_no_longer_be() {
+    let again = [
+        (5, ingested(ONE, 4)),
+        (10, intended(ONE, 5, "delete")),
+        (10, sealed(ONE, [2, 1, 1])),
+        (11, begun(ONE, 4, 2)),
+        (17, listed(ONE, "get_key_pairs")),
+        (18, closed(ONE, "s1", 2)),
+        (22, settled(ONE, 2, "deleted", "answer", &[6, 20])),
+        (23, settled(ONE, 3, "skipped", "note", &[7])),
+        (25, listed(ONE, "get_key_pairs")),
+    ];
+    for (at, entry) in again {
+        let mut life = life();
+        life.insert(at, entry);
+        is_refused(&life[..=at], at);
+    }
+    // An empty plan needs no manifest, and has none behind its seal.
+    let mut empty = life()[..2].to_vec();
+    empty.extend([sealed(ONE, [0, 0, 0]), ingested(ONE, 0)]);
+    is_refused(&empty, 3);
+    // A session that is closed does nothing more.
+    let mut late = life()[..18].to_vec();
+    late.push(asked(ONE, 2, 2));
+    is_refused(&late, 18);
+}
+
+/// A session ends in order once it has said how, and has waited for its answers.
+#[test]
+fn a_session_is_closed_when_it_is_over() {
+    let mut silent = life();
+    silent.remove(16);
+    is_refused(&silent[..17], 16);
+    let mut unfinished = life();
+    unfinished.remove(24);
+    is_refused(&unfinished[..25], 24);
+    let mut open = life();
+    open.remove(15);
+    open[16]["requests"]["delete"] = 1.into();
+    is_refused(&open[..17], 16);
+    // One whose request never left is over, too.
+    for class in ["not_sent", "throttled"] {
+        let mut over = life()[..18].to_vec();
+        over[15]["class"] = class.into();
+        judged(&over).unwrap();
+    }
+}
+
+/// An operation that an answer did not name is ours by its time.
+#[test]
+fn what_a_search_found_is_not_older_than_what_was_asked_for() {
+    let mut life = life()[..13].to_vec();
+    life[12] = answered(ONE, 1, 1, "unanswered");
+    let fields = json!({ "row": 1, "source": "get_operations_for_resource", "found": "operation", "requests": 1,
+                         "elapsed_us": 1 });
+    life.push(entry(Some(ONE), "observed", fields));
+    let asked_at: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    for (named, before_ms, holds) in
+        [(false, 0, true), (false, 1_200, true), (false, 1_201, false), (true, 9_999, true)]
+    {
+        let operation_at = Some(asked_at - jiff::SignedDuration::from_millis(before_ms));
+        let facts = |seq| match seq {
+            12 => Facts { operation: named, ..Facts::default() },
+            13 => Facts { operation_at, ..Facts::default() },
+            _ => Facts::default(),
+        };
+        assert_eq!(judged_with(&life, facts).is_ok(), holds, "{before_ms} ms before, named by an answer: {named}");
+    }
+}
+
+/// A clock that was set back, and a second loss, make no later moment the first at which a row may have been asked for.
+#[test]
+fn the_earliest_time_at_which_a_row_may_have_been_asked_for_counts() {
+    let (earlier, later) = ("2025-12-31T23:59:30Z", "2026-01-01T00:01:00Z");
+    let lost = |at: &str| {
+        let head = json!({ "size": 99, "root": "r", "known_from": "f" });
+        entry(None, "override_used", json!({ "at": at, "override": "accept-rollback", "by": "u", "lost": [head] }))
+    };
+    let fields = json!({ "row": 1, "source": "get_operations_for_resource", "found": "operation", "requests": 1,
+                         "elapsed_us": 1 });
+    let found = entry(Some(ONE), "observed", fields);
+    // Once it was asked for at midnight, and once it was lost only.
+    for (sent, times) in [(12, vec![earlier]), (12, vec![later, earlier]), (11, vec![earlier, later])] {
+        let mut life = life()[..sent].to_vec();
+        life.extend(times.iter().map(|at| lost(at)));
+        life.extend([opened(ONE, "s2"), found.clone()]);
+        for (before_ms, holds) in [(1_200, true), (1_201, false)] {
+            let at: jiff::Timestamp = earlier.parse().unwrap();
+            let operation_at = Some(at - jiff::SignedDuration::from_millis(before_ms));
+            let last = life.len() - 1;
+            let facts = |seq| Facts { operation_at: operation_at.filter(|_| seq == last), ..Facts::default() };
+            assert_eq!(judged_with(&life, facts).is_ok(), holds, "{sent} entries, then {times:?}: {before_ms} ms");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_never_began_is_closed_for_good() {
+    for why in ["refused", "declined", "failed", "abandoned"] {
+        let mut refused = life()[..5].to_vec();
+        refused.extend([stopped(ONE, why), closed(ONE, "s1", 0)]);
+        assert_eq!(judged(&refused).unwrap().unfinished().count(), 0, "{why}");
+        refused.push(opened(ONE, "s2"));
+        is_refused(&refused, 7);
+    }
+    // Nobody but its own session stops it, unless it is abandoned.
+    for why in ["abandoned", "failed"] {
+        let mut dead = life()[..5].to_vec();
+        dead.extend([opened(TWO, "s2"), stopped(ONE, why)]);
+        assert_eq!(judged(&dead).is_ok(), why == "abandoned", "{why}");
+    }
+}
+
+/// Whose rows stand behind or between those of another run.
+#[test]
+fn each_run_has_its_own_rows() {
+    let two = |entries: &mut Vec<Value>| {
+        let first = entries.len() as u64;
+        entries.extend([
+            opened(TWO, "t1"),
+            ingested(TWO, 2),
+            intended(TWO, 1, "skip"),
+            intended(TWO, 2, "delete"),
+            sealed(TWO, [1, 1, 0]),
+            begun(TWO, 2, 1),
+            settled(TWO, 1, "skipped", "note", &[first + 2]),
+            asked(TWO, 2, 1),
+            answered(TWO, 2, 1, "succeeded"),
+            paced(TWO),
+        ]);
+    };
+    let mut behind = life();
+    two(&mut behind);
+    judged(&behind).unwrap();
+    // Before the first run goes on.
+    let mut between = life()[..18].to_vec();
+    two(&mut between);
+    between.truncate(21);
+    between.extend([opened(ONE, "s2"), settled(ONE, 5, "skipped", "note", &[20])]);
+    judged(&between[..22]).unwrap();
+    is_refused(&between, 22);
+    // Before the first run has any.
+    let mut before = life()[..2].to_vec();
+    two(&mut before);
+    before.extend([opened(ONE, "s2"), ingested(ONE, 1), intended(ONE, 1, "absent"), sealed(ONE, [0, 0, 1])]);
+    before.extend([begun(ONE, 1, 0), settled(ONE, 1, "absent", "inventory", &[14])]);
+    judged(&before).unwrap();
+}
+
+#[test]
+fn an_outcome_rests_on_listings_and_not_on_other_readings() {
+    let mut life = life();
+    // The reading with which a plan tests whether key pairs may be read.
+    life[3] = listed(ONE, "get_key_pair");
+    is_refused(&life, 23);
+    life[23]["rests_on"] = json!([2, 8]);
+    judged(&life).unwrap();
+}
+
+#[test]
+fn an_answer_is_of_the_key_pair_that_was_asked_for() {
+    let (own, other) = (hash("key-1"), hash("key-2"));
+    for (named, holds) in [
+        (Named::Any, true),
+        (Named::Is(own), true),
+        (Named::Is(other), false),
+        (Named::IsNot(own), false),
+        (Named::IsNot(other), true),
+    ] {
+        let facts = |seq| Facts { named: if seq == 12 { named } else { Named::Any }, ..Facts::default() };
+        let judged = judged_with(&life(), facts).map(drop);
+        assert_eq!(judged.is_ok(), holds, "{named:?}");
+        assert!(holds || judged.is_err_and(|(at, _)| at == 12), "{named:?}");
+    }
+}
+
+#[test]
+fn a_sandbox_answers_rehearsals_alone() {
+    for sandbox in [true, false] {
+        let mut life = life();
+        [1, 18].into_iter().for_each(|at| life[at]["sandbox"] = sandbox.into());
+        let judged = judged_with(&life, |seq| Facts { sandbox: seq == 12, ..Facts::default() }).map(drop);
+        assert_eq!(judged.is_ok(), sandbox);
+        assert!(sandbox || judged.is_err_and(|(at, _)| at == 12));
+    }
+}
+
+#[test]
+fn a_run_is_bound_to_what_its_first_session_says() {
+    for fields in [json!({ "account": "2" }), json!({ "endpoint": "f" }), json!({ "sandbox": true })] {
+        let mut life = life();
+        fields.as_object().unwrap().iter().for_each(|(name, value)| life[18][name] = value.clone());
+        is_refused(&life, 18);
+    }
+    let mut other = life();
+    other[5]["account"] = "2".into();
+    is_refused(&other, 5);
+    // What no session says binds nothing.
+    let mut silent = life();
+    [1, 18].into_iter().for_each(|at| silent[at]["account"] = Value::Null);
+    judged(&silent).unwrap();
+}

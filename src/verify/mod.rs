@@ -1,0 +1,27 @@
+//! Is the journal what was written? It reads only, and needs neither the lock nor a healthy system.
+//!
+//! ```text
+//!   entries ──► scan (bytes, leaves, shapes) ──► history (what may follow what) ──► projections ──► outside checkpoints ──► Report
+//! ```
+//!
+//! Nothing here prints or writes, and nothing here knows the network or the command line. What an answer means is judged by
+//! readings of this room's own: it may not lean on the code that it judges.
+
+mod canonical;
+mod conclude;
+mod history;
+mod legal;
+mod outside;
+mod plan_root;
+mod report;
+mod scan;
+mod sequence;
+mod shape;
+mod tasks;
+mod walk;
+mod words;
+
+pub use plan_root::plan_root;
+pub use report::{CheckpointFacts, Finding, Report, Verdict};
+pub use sequence::Sequence;
+pub use walk::{Options, verify};

@@ -1,0 +1,84 @@
+//! The legality of a history, entry by entry as it is written: what [`verify`](super::verify) says of a file, said of
+//! bodies that are at hand. Pure; it needs no database.
+
+use super::history::{History, Trouble};
+use super::words;
+use crate::record::Entry;
+use crate::record::checkpoint::base64;
+use crate::record::event::Event;
+use crate::record::merkle::{Frontier, leaf_hash};
+
+/// A history so far. After the first entry that cannot be, the rest says nothing.
+#[derive(Debug, Default)]
+pub struct Sequence {
+    tree: Frontier,
+    history: History,
+}
+
+impl Sequence {
+    /// Takes the next body, or says why it cannot follow what is before it.
+    ///
+    /// # Errors
+    /// The reason, in the words of `verify`.
+    pub fn take(&mut self, body: &str) -> Result<(), String> {
+        let entry = Entry::parse(body).map_err(|error| error.to_string())?;
+        let expected = self.tree.size();
+        if entry.seq != expected {
+            return Err(format!("entry {} is in the place of entry {expected}", entry.seq));
+        }
+        let leaf = leaf_hash(body.as_bytes());
+        let facts = words::of(&entry)?;
+        self.history.step(&entry, facts, leaf).map_err(|trouble| match trouble {
+            Trouble::Illegal(why) => why,
+            Trouble::Root { what, expected, found } => format!("the root of {what} is {found}, not {expected}"),
+        })?;
+        if let Event::CheckpointMade(made) = &entry.event
+            && (made.size != expected || made.root != base64(&self.tree.root()))
+        {
+            return Err("it names a checkpoint of other entries than are before it".into());
+        }
+        self.tree.push(leaf);
+        Ok(())
+    }
+
+    /// How many entries were taken.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn body(seq: u64, kind: &str, fields: serde_json::Value) -> String {
+        let mut body = fields;
+        (body["v"], body["seq"], body["kind"]) = (crate::record::ENTRY_VERSION.into(), seq.into(), kind.into());
+        (body["at"], body["run"]) = ("2026-01-01T00:00:00.000000Z".into(), serde_json::Value::Null);
+        body.to_string()
+    }
+
+    #[test]
+    fn a_body_is_taken_where_it_can_follow() {
+        let created = |seq| body(seq, "journal_created", json!({ "journal_id": "j", "format": "f", "version": "v" }));
+        let mut tree = Frontier::default();
+        tree.push(leaf_hash(created(0).as_bytes()));
+        let made = |seq, size: u64, root: &str| body(seq, "checkpoint_made", json!({ "size": size, "root": root }));
+        let root = base64(&tree.root());
+        let after = |second: &str| {
+            let mut sequence = Sequence::default();
+            assert_eq!((sequence.size(), sequence.take(&created(0)), sequence.size()), (0, Ok(()), 1));
+            let taken = sequence.take(second).is_ok();
+            assert_eq!(sequence.size(), if taken { 2 } else { 1 });
+            taken
+        };
+        assert!(after(&made(1, 1, &root)));
+        let other = base64(&Frontier::default().root());
+        for refused in [created(1), made(1, 0, &root), made(1, 1, &other), made(2, 1, &root), "{}".into()] {
+            assert!(!after(&refused), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! Whether a field of an entry can be read, and the few texts in it that are looked at: the same as reading it, but nothing
+//! else is kept, and nothing is copied. `verify` does this several times for each of millions of entries.
+//!
+//! A test has each of these agree with the type that it stands for.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use crate::domain::{self, Cause, Identity, SANDBOX_HEADER};
+use crate::record::event::Severity;
+
+/// A text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text;
+
+/// A text that is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Str<'a>(pub(super) Cow<'a, str>);
+
+impl<'a> Str<'a> {
+    pub(super) fn of(text: Option<&'a String>) -> Option<Self> {
+        text.map(|text| Self(Cow::Borrowed(text)))
+    }
+}
+
+/// Texts by text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Texts;
+
+/// Texts by text, of which those under some names are looked at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Named<'a>(pub(super) Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+/// The names that are looked at: headers of an answer, and cells that say which key pair is meant.
+const LOOKED_AT: [&str; 5] = [HEADER_ERROR_TYPE, SANDBOX_HEADER, "arn", "created_at", "account_id"];
+
+/// The header that names an error.
+pub(super) const HEADER_ERROR_TYPE: &str = "x-amzn-errortype";
+
+impl Named<'_> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, text)| &**text)
+    }
+}
+
+impl<'a> From<&'a BTreeMap<String, String>> for Named<'a> {
+    fn from(texts: &'a BTreeMap<String, String>) -> Self {
+        let looked_at = texts.iter().filter(|(name, _)| LOOKED_AT.contains(&name.as_str()));
+        Self(looked_at.map(|(name, text)| (Cow::Borrowed(&**name), Cow::Borrowed(&**text))).collect())
+    }
+}
+
+/// As [`Operation`](crate::domain::Operation).
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Operation<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) resource_name: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) resource_type: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) created_at: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) availability_zone: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) region_name: Option<Str<'a>>,
+    #[serde(default)]
+    pub(super) is_terminal: Option<bool>,
+    #[serde(borrow, default)]
+    pub(super) operation_details: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) operation_type: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) status: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) status_changed_at: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) error_code: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) error_details: Option<Str<'a>>,
+}
+
+/// As [`ApiError`](crate::domain::ApiError).
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "some of it is only read")]
+pub(super) struct ApiError<'a> {
+    pub(super) cause: Cause,
+    #[serde(borrow, rename = "type", default)]
+    pub(super) error_type: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) code: Option<Str<'a>>,
+    #[serde(default)]
+    message: Option<Text>,
+    #[serde(default)]
+    docs: Option<Text>,
+    #[serde(default)]
+    tip: Option<Text>,
+}
+
+/// As [`Note`](crate::record::event::Note).
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "some of it is only read")]
+pub(super) struct Note {
+    pub(super) severity: Severity,
+    note: Text,
+    text: Text,
+}
+
+/// As [`Observation`](crate::domain::Observation), which is made of two structs and must therefore be an object.
+#[derive(Debug)]
+pub(super) struct Observation<'a> {
+    pub(super) arn: Option<Str<'a>>,
+    pub(super) created_at: Option<Str<'a>>,
+    pub(super) fingerprint: Option<Str<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "some of it is only read")]
+struct ObservationFields<'a> {
+    #[serde(borrow, default)]
+    arn: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    created_at: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    fingerprint: Option<Str<'a>>,
+    #[serde(default)]
+    tags: Texts,
+    at: Timestamp,
+}
+
+impl<'a> From<&'a domain::Observation> for Observation<'a> {
+    fn from(seen: &'a domain::Observation) -> Self {
+        let Identity { arn, created_at, fingerprint } = &seen.identity;
+        let of = |text: &'a Option<String>| Str::of(text.as_ref());
+        Self { arn: of(arn), created_at: of(created_at), fingerprint: of(fingerprint) }
+    }
+}
+
+impl<'a> From<&'a domain::Operation> for Operation<'a> {
+    fn from(operation: &'a domain::Operation) -> Self {
+        let of = |text: &'a Option<String>| Str::of(text.as_ref());
+        Self {
+            id: of(&operation.id),
+            resource_name: of(&operation.resource_name),
+            resource_type: of(&operation.resource_type),
+            created_at: of(&operation.created_at),
+            availability_zone: of(&operation.availability_zone),
+            region_name: of(&operation.region_name),
+            is_terminal: operation.is_terminal,
+            operation_details: of(&operation.operation_details),
+            operation_type: of(&operation.operation_type),
+            status: of(&operation.status),
+            status_changed_at: of(&operation.status_changed_at),
+            error_code: of(&operation.error_code),
+            error_details: of(&operation.error_details),
+        }
+    }
+}
+
+impl<'a> From<&'a domain::ApiError> for ApiError<'a> {
+    fn from(error: &'a domain::ApiError) -> Self {
+        let (error_type, code) = (Str::of(error.error_type.as_ref()), Str::of(error.code.as_ref()));
+        Self { cause: error.cause, error_type, code, message: None, docs: None, tip: None }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyStr;
+        impl<'de> Visitor<'de> for AnyStr {
+            type Value = Str<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(AnyStr)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Named<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyNamed;
+        impl<'de> Visitor<'de> for AnyNamed {
+            type Value = Named<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut named = Named::default();
+                while let Some(Str(name)) = map.next_key()? {
+                    if LOOKED_AT.contains(&&*name) {
+                        let Str(text) = map.next_value()?;
+                        named.0.push((name, text));
+                    } else {
+                        map.next_value::<Text>()?;
+                    }
+                }
+                Ok(named)
+            }
+        }
+        deserializer.deserialize_map(AnyNamed)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyText;
+        impl Visitor<'_> for AnyText {
+            type Value = Text;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text")
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Text, E> {
+                Ok(Text)
+            }
+        }
+        deserializer.deserialize_str(AnyText)
+    }
+}
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyTexts;
+        impl<'de> Visitor<'de> for AnyTexts {
+            type Value = Texts;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+                while map.next_entry::<Text, Text>()?.is_some() {}
+                Ok(Texts)
+            }
+        }
+        deserializer.deserialize_map(AnyTexts)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Observation<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyObservation;
+        impl<'de> Visitor<'de> for AnyObservation {
+            type Value = Observation<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an observation")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let read = ObservationFields::deserialize(MapAccessDeserializer::new(map));
+                read.map(|ObservationFields { arn, created_at, fingerprint, .. }| Observation {
+                    arn,
+                    created_at,
+                    fingerprint,
+                })
+            }
+        }
+        deserializer.deserialize_map(AnyObservation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::record::event;
+
+    /// Values of each kind, and some that are read as something else than their kind.
+    fn values() -> Vec<Value> {
+        let mut values =
+            vec![json!(null), json!(true), json!(0), json!(7), json!({}), json!([]), json!(["x"]), json!({"x": "y"})];
+        let texts = [
+            "",
+            "x",
+            "a\"b\\c\u{0}é",
+            "skip",
+            "throttled",
+            "2026-01-01T00:00:00Z",
+            "2026-01-01T00:00:00.000001Z",
+            "2026-13-01",
+        ];
+        values.extend(texts.map(Value::from));
+        values.extend([json!({"x": 1}), json!({"x": null}), json!([["x", "y"]])]);
+        values
+    }
+
+    /// Both read the same of what is like `whole`, which has all fields.
+    fn agree<T: DeserializeOwned>(whole: &Value, shaped: impl Fn(&str) -> bool) {
+        let Value::Object(fields) = whole else { panic!("no object: {whole}") };
+        let mut cases = values();
+        cases.push(whole.clone());
+        // As a sequence of its fields.
+        cases.push(fields.values().cloned().collect());
+        for name in fields.keys() {
+            let mut without = fields.clone();
+            without.remove(name);
+            cases.push(without.clone().into());
+            cases.extend(values().into_iter().map(|value| {
+                let mut with = without.clone();
+                with.insert(name.clone(), value);
+                Value::Object(with)
+            }));
+        }
+        let mut more = fields.clone();
+        more.insert("zzz".into(), json!([1]));
+        cases.push(more.into());
+        assert!(serde_json::from_value::<T>(whole.clone()).is_ok(), "{whole}");
+        for case in cases {
+            let text = case.to_string();
+            assert_eq!(serde_json::from_str::<T>(&text).is_ok(), shaped(&text), "{text}");
+        }
+    }
+
+    macro_rules! is_read {
+        ($shape:ty) => {
+            |text: &str| serde_json::from_str::<$shape>(text).is_ok()
+        };
+    }
+
+    #[test]
+    fn each_reads_what_its_type_reads() {
+        let text = || Some("x".to_owned());
+        let operation = domain::Operation {
+            id: text(),
+            resource_name: text(),
+            resource_type: text(),
+            created_at: text(),
+            availability_zone: text(),
+            region_name: text(),
+            is_terminal: Some(true),
+            operation_details: text(),
+            operation_type: text(),
+            status: text(),
+            status_changed_at: text(),
+            error_code: text(),
+            error_details: text(),
+        };
+        agree::<domain::Operation>(&json!(operation), is_read!(Operation<'_>));
+        let error = domain::ApiError {
+            class: domain::Class::Throttled,
+            cause: domain::Cause::Cut,
+            error_type: text(),
+            code: text(),
+            message: text(),
+            docs: text(),
+            tip: text(),
+            unreached: None,
+        };
+        agree::<domain::ApiError>(&json!(error), is_read!(ApiError<'_>));
+        let observation = domain::Observation {
+            identity: domain::Identity { arn: text(), created_at: text(), fingerprint: text() },
+            tags: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        agree::<domain::Observation>(&json!(observation), is_read!(Observation<'_>));
+        let note = event::Note { severity: Severity::Skip, kind: "x".into(), text: "y".into() };
+        agree::<event::Note>(&json!(note), is_read!(Note));
+        agree::<BTreeMap<String, String>>(&json!({"x": "y", "a": "é\"\\"}), is_read!(Texts));
+        agree::<BTreeMap<String, String>>(&json!({"x": "y"}), is_read!(BTreeMap<String, Text>));
+        agree::<BTreeMap<String, String>>(&json!({"x": "y", "arn": "é\"\\"}), is_read!(Named<'_>));
+    }
+}

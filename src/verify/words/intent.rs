@@ -1,0 +1,83 @@
+//! What a plan says of a row, against what was seen and noted.
+
+use super::super::shape;
+use super::{Facts, Identity};
+use crate::domain::{created_at_text, parse_time};
+use crate::manifest::moment;
+use crate::record::event::{IntentRecorded, Severity, Verdict};
+
+/// An intent, as far as it is looked at.
+#[derive(Debug)]
+pub(crate) struct Intent<'a> {
+    pub(crate) verdict: Verdict,
+    pub(crate) account: &'a str,
+    pub(crate) fields: shape::Named<'a>,
+    pub(crate) expected_fingerprint: Option<shape::Str<'a>>,
+    pub(crate) observation: Option<shape::Observation<'a>>,
+    /// Of the gravest note.
+    pub(crate) severity: Option<Severity>,
+}
+
+impl<'a> Intent<'a> {
+    pub(super) fn whole(intent: &'a IntentRecorded) -> Self {
+        Self {
+            verdict: intent.verdict,
+            account: &intent.account,
+            fields: shape::Named::from(&intent.fields),
+            expected_fingerprint: shape::Str::of(intent.expected_fingerprint.as_ref()),
+            observation: intent.observation.as_ref().map(shape::Observation::from),
+            severity: intent.notes.iter().map(|note| note.severity).max(),
+        }
+    }
+}
+
+/// Reads an intent: the verdict follows from the notes and from what was seen, and who is to be deleted is the one that was
+/// meant.
+pub(crate) fn intent(intent: &Intent<'_>) -> Result<Facts, String> {
+    let verdict = match (intent.severity, &intent.observation) {
+        (Some(Severity::Skip | Severity::Refuse), _) => Verdict::Skip,
+        (_, None) => Verdict::Absent,
+        (_, Some(_)) => Verdict::Delete,
+    };
+    if verdict != intent.verdict {
+        let (said, noted) = (intent.verdict.as_str(), verdict.as_str());
+        return Err(format!("its verdict is {said}, but what was seen and noted means {noted}"));
+    }
+    let Some(seen) = &intent.observation else { return Ok(Facts::default()) };
+    let identity = Identity::of(seen);
+    if verdict == Verdict::Delete {
+        if !identity.is_known() {
+            return Err("it is to be deleted, but nothing says which key pair was seen".into());
+        }
+        if let Some(what) = drift(intent, seen) {
+            return Err(format!("it is to be deleted, although its {what} is not the one that was meant"));
+        }
+    }
+    Ok(Facts { identity, ..Facts::default() })
+}
+
+/// In what the key pair that was seen is not the one that the manifest names.
+fn drift(intent: &Intent<'_>, seen: &shape::Observation<'_>) -> Option<&'static str> {
+    let differs = |expected: Option<&str>, found: &Option<shape::Str<'_>>| {
+        expected.is_some_and(|expected| found.as_ref().is_none_or(|found| found.0 != expected))
+    };
+    if differs(intent.fields.get("arn"), &seen.arn) {
+        return Some("arn");
+    }
+    if differs(intent.expected_fingerprint.as_ref().map(|text| &*text.0), &seen.fingerprint) {
+        return Some("fingerprint");
+    }
+    if intent.fields.get("account_id").is_some_and(|account| account != intent.account) {
+        return Some("account");
+    }
+    let written = intent.fields.get("created_at")?;
+    let found = seen.created_at.as_ref().and_then(|text| parse_time(&text.0));
+    let same = moment(written).zip(found).is_some_and(|(written, found)| {
+        // Whole seconds, as a person writes them, stand for any fraction; finer parts than milliseconds do not count.
+        match written.subsec_nanosecond() {
+            0 => written.as_second() == found.as_second(),
+            _ => created_at_text(written) == created_at_text(found),
+        }
+    });
+    (!same).then_some("creation time")
+}
