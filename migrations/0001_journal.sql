@@ -147,6 +147,15 @@ CREATE TABLE rate (
 ) STRICT, WITHOUT ROWID;
 
 -- The reviewer's views. Documented in docs/JOURNAL.md; columns are only ever added at the end.
+--
+-- DuckDB runs a view's text as SQL of its own, so this text must mean the same there as in SQLite (3.40 and later):
+-- * JSON is read with `->` and `->>` in parentheses (DuckDB binds them loosely), never with `json_extract`.
+-- * What is not text is cast, and numbers and booleans are read from JSON's own spelling: `->>` makes 1 of true in SQLite, and
+--   'true' in DuckDB, where casting what is no number is an error.
+-- * JSON is parsed only after `json_valid`, so that a body that is no JSON does not keep the others from being read.
+-- * What a service wrote counts as text only where it is a JSON string: readers spell other values differently.
+-- * Objects are cut out of the body as they stand there: DuckDB spells what it extracts anew (`\u001B` for `\u001b`).
+-- * A line feed is written as such, not as `char(10)`, without which DuckDB lists nothing of the whole database.
 
 -- A row without an outcome is `unsettled` as long as a request of ours may have taken effect, else `not_attempted`.
 CREATE VIEW row_outcome AS
@@ -174,8 +183,8 @@ SELECT r.run_id, r.state, r.stopped_by, r.started_at, r.finished_at, r.sessions,
        coalesce(c.skipped, 0) AS skipped, coalesce(c.failed, 0) AS failed, coalesce(c.in_doubt, 0) AS in_doubt,
        r.rows - coalesce(c.known, 0) AS not_attempted,
        coalesce(c.unsettled, 0) AS unsettled,
-       (SELECT group_concat(t.account_id || '/' || t.region, ', ')
-        FROM (SELECT account_id, region FROM target WHERE run_no = r.run_no ORDER BY account_id, region) AS t) AS targets
+       (SELECT group_concat(t.account_id || '/' || t.region, ', ') OVER (ORDER BY t.account_id, t.region)
+        FROM target AS t WHERE t.run_no = r.run_no ORDER BY t.account_id DESC, t.region DESC LIMIT 1) AS targets
 FROM run AS r
 LEFT JOIN (SELECT run_no,
                   count(*) FILTER (WHERE outcome = 'deleted')        AS deleted,
@@ -190,155 +199,195 @@ LEFT JOIN (SELECT run_no,
 ORDER BY r.run_no;
 
 CREATE VIEW attempts AS
-SELECT r.run_id, a.row_no, a.attempt, i.key_pair_name, t.account_id, t.region,
-       json_extract(s.body, '$.at')               AS started_at,
-       json_extract(f.body, '$.at')               AS finished_at,
+SELECT a.run_id, a.row_no, a.attempt, a.key_pair_name, a.account_id, a.region,
+       (a.started ->> '$.at')             AS started_at,
+       (a.finished ->> '$.at')            AS finished_at,
        a.class,
-       json_extract(f.body, '$.http_status')      AS http_status,
-       json_extract(f.body, '$.request_id')       AS request_id,
-       coalesce(json_extract(f.body, '$.operation.id'),
-                json_extract(json_extract(f.body, '$.json'), '$.operation.id')) AS operation_id,
-       json_extract(f.body, '$.error.type')       AS error_type,
-       json_extract(f.body, '$.error.code')       AS error_code,
-       json_extract(f.body, '$.error.message')    AS error_message,
-       json_extract(f.body, '$.error.docs')       AS error_docs,
-       json_extract(f.body, '$.error.tip')        AS error_tip,
-       coalesce(json_extract(f.body, '$.json'), json_extract(f.body, '$.text'), json_extract(f.body, '$.base64'))
-                                                  AS raw_body,
-       r.sandbox
-FROM attempt AS a
-JOIN run AS r ON r.run_no = a.run_no
-JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no
-JOIN target AS t ON t.target_no = i.target_no
-JOIN entry AS s ON s.seq = a.started_seq
-LEFT JOIN entry AS f ON f.seq = a.finished_seq;
+       CASE WHEN ltrim(CAST((a.finished -> '$.http_status') AS TEXT), '0123456789') = ''
+            THEN CAST((a.finished ->> '$.http_status') AS BIGINT) END AS http_status,
+       (a.finished ->> '$.request_id')    AS request_id,
+       coalesce((a.finished ->> '$.operation.id'),
+                CASE WHEN CAST((a.answer -> '$.operation.id') AS TEXT) LIKE '"%'
+                     THEN (a.answer ->> '$.operation.id') END) AS operation_id,
+       (a.finished ->> '$.error.type')    AS error_type,
+       (a.finished ->> '$.error.code')    AS error_code,
+       (a.finished ->> '$.error.message') AS error_message,
+       (a.finished ->> '$.error.docs')    AS error_docs,
+       (a.finished ->> '$.error.tip')     AS error_tip,
+       coalesce((a.finished ->> '$.json'), (a.finished ->> '$.text'), (a.finished ->> '$.base64')) AS raw_body,
+       a.sandbox
+FROM (SELECT b.*, CASE WHEN json_valid((b.finished ->> '$.json')) THEN (b.finished ->> '$.json') END AS answer
+      FROM (SELECT r.run_id, a.row_no, a.attempt, i.key_pair_name, t.account_id, t.region, a.class, r.sandbox,
+                   CASE WHEN json_valid(s.body) THEN s.body END AS started,
+                   CASE WHEN json_valid(f.body) THEN f.body END AS finished
+            FROM attempt AS a
+            JOIN run AS r ON r.run_no = a.run_no
+            JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no
+            JOIN target AS t ON t.target_no = i.target_no
+            JOIN entry AS s ON s.seq = a.started_seq
+            LEFT JOIN entry AS f ON f.seq = a.finished_seq) AS b) AS a;
 
 CREATE VIEW errors AS
 SELECT * FROM attempts WHERE class IS NOT NULL AND class NOT IN ('succeeded', 'pending');
 
+-- `own` is an operation as keybatch parsed it, `api` one as the service wrote it; an entry has one of the two.
 CREATE VIEW operations AS
 SELECT r.run_id, o.row_no, o.source,
-       json_extract(o.op, '$.id')                                                                AS operation_id,
-       coalesce(json_extract(o.op, '$.resource_name'), json_extract(o.op, '$.resourceName'))         AS resource_name,
-       coalesce(json_extract(o.op, '$.resource_type'), json_extract(o.op, '$.resourceType'))         AS resource_type,
-       coalesce(json_extract(o.op, '$.created_at'), json_extract(o.body, '$.op_created_at'))         AS created_at,
-       coalesce(json_extract(o.op, '$.availability_zone'), json_extract(o.op, '$.location.availabilityZone'))
-                                                                                                     AS availability_zone,
-       coalesce(json_extract(o.op, '$.region_name'), json_extract(o.op, '$.location.regionName'))    AS region_name,
-       coalesce(json_extract(o.op, '$.is_terminal'), json_extract(o.op, '$.isTerminal'))             AS is_terminal,
-       coalesce(json_extract(o.op, '$.operation_details'), json_extract(o.op, '$.operationDetails')) AS operation_details,
-       coalesce(json_extract(o.op, '$.operation_type'), json_extract(o.op, '$.operationType'))       AS operation_type,
-       json_extract(o.op, '$.status')                                                                AS status,
-       coalesce(json_extract(o.op, '$.status_changed_at'),
-                CASE WHEN json_extract(o.op, '$.statusChangedAt') IS NOT NULL
-                     THEN coalesce(json_extract(o.body, '$.op_changed_at'), json_extract(o.body, '$.op_created_at')) END)
-                                                                                                     AS status_changed_at,
-       coalesce(json_extract(o.op, '$.error_code'), json_extract(o.op, '$.errorCode'))               AS error_code,
-       coalesce(json_extract(o.op, '$.error_details'), json_extract(o.op, '$.errorDetails'))         AS error_details,
-       json_extract(o.body, '$.request_id')                                                      AS request_id,
+       coalesce((o.own ->> '$.id'),
+                CASE WHEN CAST((o.api -> '$.id') AS TEXT) LIKE '"%' THEN (o.api ->> '$.id') END) AS operation_id,
+       coalesce((o.own ->> '$.resource_name'),
+                CASE WHEN CAST((o.api -> '$.resourceName') AS TEXT) LIKE '"%'
+                     THEN (o.api ->> '$.resourceName') END) AS resource_name,
+       coalesce((o.own ->> '$.resource_type'),
+                CASE WHEN CAST((o.api -> '$.resourceType') AS TEXT) LIKE '"%'
+                     THEN (o.api ->> '$.resourceType') END) AS resource_type,
+       coalesce((o.own ->> '$.created_at'), (o.body ->> '$.op_created_at')) AS created_at,
+       coalesce((o.own ->> '$.availability_zone'),
+                CASE WHEN CAST((o.api -> '$.location.availabilityZone') AS TEXT) LIKE '"%'
+                     THEN (o.api ->> '$.location.availabilityZone') END) AS availability_zone,
+       coalesce((o.own ->> '$.region_name'),
+                CASE WHEN CAST((o.api -> '$.location.regionName') AS TEXT) LIKE '"%'
+                     THEN (o.api ->> '$.location.regionName') END) AS region_name,
+       CASE coalesce(CAST((o.own -> '$.is_terminal') AS TEXT), CAST((o.api -> '$.isTerminal') AS TEXT))
+            WHEN 'true' THEN 1 WHEN 'false' THEN 0 END AS is_terminal,
+       coalesce((o.own ->> '$.operation_details'),
+                CASE WHEN CAST((o.api -> '$.operationDetails') AS TEXT) LIKE '"%'
+                     THEN (o.api ->> '$.operationDetails') END) AS operation_details,
+       coalesce((o.own ->> '$.operation_type'),
+                CASE WHEN CAST((o.api -> '$.operationType') AS TEXT) LIKE '"%'
+                     THEN (o.api ->> '$.operationType') END) AS operation_type,
+       coalesce((o.own ->> '$.status'),
+                CASE WHEN CAST((o.api -> '$.status') AS TEXT) LIKE '"%' THEN (o.api ->> '$.status') END) AS status,
+       coalesce((o.own ->> '$.status_changed_at'),
+                CASE WHEN (o.api ->> '$.statusChangedAt') IS NOT NULL
+                     THEN coalesce((o.body ->> '$.op_changed_at'), (o.body ->> '$.op_created_at')) END) AS status_changed_at,
+       coalesce((o.own ->> '$.error_code'),
+                CASE WHEN CAST((o.api -> '$.errorCode') AS TEXT) LIKE '"%' THEN (o.api ->> '$.errorCode') END) AS error_code,
+       coalesce((o.own ->> '$.error_details'),
+                CASE WHEN CAST((o.api -> '$.errorDetails') AS TEXT) LIKE '"%'
+                     THEN (o.api ->> '$.errorDetails') END) AS error_details,
+       (o.body ->> '$.request_id') AS request_id,
        r.sandbox
-FROM (SELECT a.run_no, a.row_no, 'answer' AS source, e.seq, e.body,
-             coalesce(json_extract(e.body, '$.operation'),
-                      json_extract(json_extract(e.body, '$.json'), '$.operation')) AS op
-      FROM attempt AS a JOIN entry AS e ON e.seq = a.finished_seq
-      UNION ALL
-      SELECT n.run_no, n.row_no,
-             CASE json_extract(e.body, '$.kind') WHEN 'operation_polled' THEN 'get_operation'
-                                                 ELSE json_extract(e.body, '$.source') END,
-             e.seq, e.body,
-             coalesce(json_extract(e.body, '$.operation'),
-                      json_extract(json_extract(e.body, '$.json'), '$.operation'))
-      FROM row_entry AS n JOIN entry AS e ON e.seq = n.seq) AS o
+FROM (SELECT e.run_no, e.row_no, coalesce(e.source, (e.body ->> '$.source')) AS source, e.body,
+             (e.body -> '$.operation') AS own,
+             (CASE WHEN json_valid((e.body ->> '$.json')) THEN (e.body ->> '$.json') END -> '$.operation') AS api
+      FROM (SELECT a.run_no, a.row_no, 'answer' AS source, CASE WHEN json_valid(e.body) THEN e.body END AS body
+            FROM attempt AS a JOIN entry AS e ON e.seq = a.finished_seq
+            UNION ALL
+            SELECT n.run_no, n.row_no,
+                   CASE WHEN json_valid(e.body) AND (e.body ->> '$.kind') = 'operation_polled' THEN 'get_operation' END,
+                   CASE WHEN json_valid(e.body) THEN e.body END
+            FROM row_entry AS n JOIN entry AS e ON e.seq = n.seq) AS e) AS o
 JOIN run AS r ON r.run_no = o.run_no
-WHERE o.op IS NOT NULL;
+WHERE CAST(o.own AS TEXT) LIKE '{%' OR CAST(o.api AS TEXT) LIKE '{%';
 
 CREATE VIEW intents AS
-SELECT r.run_id, i.row_no,
-       json_extract(e.body, '$.line')                    AS line,
-       i.key_pair_name, t.account_id, t.region,
-       json_extract(e.body, '$.expected_fingerprint')    AS expected_fingerprint,
-       json_extract(e.body, '$.observation.arn')         AS arn,
-       json_extract(e.body, '$.observation.fingerprint') AS fingerprint,
-       json_extract(e.body, '$.observation.created_at')  AS created_at,
-       i.verdict, o.outcome,
+SELECT i.run_id, i.row_no,
+       CASE WHEN ltrim(CAST((i.planned -> '$.line') AS TEXT), '0123456789') = ''
+            THEN CAST((i.planned ->> '$.line') AS BIGINT) END AS line,
+       i.key_pair_name, i.account_id, i.region,
+       (i.planned ->> '$.expected_fingerprint')    AS expected_fingerprint,
+       (i.planned ->> '$.observation.arn')         AS arn,
+       (i.planned ->> '$.observation.fingerprint') AS fingerprint,
+       (i.planned ->> '$.observation.created_at')  AS created_at,
+       i.verdict, i.outcome,
        i.evidence,
-       CASE WHEN o.outcome = 'unsettled'
+       CASE WHEN i.outcome = 'unsettled'
             THEN 'a request may have taken effect and is not settled yet: resume the run'
-            ELSE json_extract(s.body, '$.detail') END    AS detail,
-       (SELECT count(*) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) AS attempts,
-       coalesce(json_extract(f.body, '$.operation.id'),
-                json_extract(json_extract(f.body, '$.json'), '$.operation.id'),
-                (SELECT coalesce(json_extract(x.body, '$.operation.id'),
-                                 json_extract(json_extract(x.body, '$.json'), '$.operation.id'))
-                 FROM row_entry AS n JOIN entry AS x ON x.seq = n.seq
-                 WHERE n.run_no = i.run_no AND n.row_no = i.row_no
-                   AND coalesce(json_extract(x.body, '$.operation.id'),
-                                json_extract(json_extract(x.body, '$.json'), '$.operation.id')) IS NOT NULL
-                 ORDER BY n.seq DESC LIMIT 1))           AS operation_id,
-       json_extract(f.body, '$.request_id')              AS request_id,
-       coalesce(json_extract(f.body, '$.error.code'), json_extract(f.body, '$.error.type'),
-                json_extract(f.body, '$.operation.error_code'),
-                json_extract(json_extract(f.body, '$.json'), '$.operation.errorCode'),
-                json_extract(f.body, '$.error.cause'))   AS error_code,
-       coalesce(json_extract(f.body, '$.error.message'), json_extract(f.body, '$.operation.error_details'),
-                json_extract(json_extract(f.body, '$.json'), '$.operation.errorDetails')) AS error_message,
-       json_extract(s.body, '$.at')                      AS settled_at,
-       json_extract(e.body, '$.annotations')             AS annotations,
-       r.sandbox,
-       json_extract(e.body, '$.fields.reason')           AS reason,
-       json_extract(e.body, '$.fields.ticket')           AS ticket,
-       json_extract(b.body, '$.at')                      AS attempted_at,
-       r.operator, r.endpoint
-FROM intent AS i
-JOIN run AS r ON r.run_no = i.run_no
-JOIN target AS t ON t.target_no = i.target_no
-JOIN entry AS e ON e.seq = i.seq
-JOIN row_outcome AS o ON o.run_no = i.run_no AND o.row_no = i.row_no
-LEFT JOIN entry AS s ON s.seq = i.settled_seq
-LEFT JOIN attempt AS l ON l.run_no = i.run_no AND l.row_no = i.row_no
-     AND l.attempt = (SELECT max(attempt) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no)
-LEFT JOIN entry AS f ON f.seq = l.finished_seq
-LEFT JOIN entry AS b ON b.seq = l.started_seq;
+            ELSE (i.settled ->> '$.detail') END    AS detail,
+       i.attempts,
+       coalesce((i.finished ->> '$.operation.id'),
+                CASE WHEN CAST((i.answer -> '$.operation.id') AS TEXT) LIKE '"%'
+                     THEN (i.answer ->> '$.operation.id') END,
+                (SELECT x.operation_id
+                 FROM (SELECT n.seq,
+                              coalesce((n.body ->> '$.operation.id'),
+                                       CASE WHEN CAST((n.answer -> '$.operation.id') AS TEXT) LIKE '"%'
+                                            THEN (n.answer ->> '$.operation.id') END) AS operation_id
+                       FROM (SELECT n.seq, n.body,
+                                    CASE WHEN json_valid((n.body ->> '$.json')) THEN (n.body ->> '$.json') END AS answer
+                             FROM (SELECT n.seq, CASE WHEN json_valid(e.body) THEN e.body END AS body
+                                   FROM row_entry AS n JOIN entry AS e ON e.seq = n.seq
+                                   WHERE n.run_no = i.run_no AND n.row_no = i.row_no) AS n) AS n) AS x
+                 WHERE x.operation_id IS NOT NULL
+                 ORDER BY x.seq DESC LIMIT 1))     AS operation_id,
+       (i.finished ->> '$.request_id')             AS request_id,
+       coalesce((i.finished ->> '$.error.code'), (i.finished ->> '$.error.type'),
+                (i.finished ->> '$.operation.error_code'),
+                CASE WHEN CAST((i.answer -> '$.operation.errorCode') AS TEXT) LIKE '"%'
+                     THEN (i.answer ->> '$.operation.errorCode') END,
+                (i.finished ->> '$.error.cause'))  AS error_code,
+       coalesce((i.finished ->> '$.error.message'), (i.finished ->> '$.operation.error_details'),
+                CASE WHEN CAST((i.answer -> '$.operation.errorDetails') AS TEXT) LIKE '"%'
+                     THEN (i.answer ->> '$.operation.errorDetails') END) AS error_message,
+       (i.settled ->> '$.at')                      AS settled_at,
+       substr(i.planned, instr(i.planned, '"annotations":{') + 14, length((i.planned ->> '$.annotations'))) AS annotations,
+       i.sandbox,
+       (i.planned ->> '$.fields.reason')           AS reason,
+       (i.planned ->> '$.fields.ticket')           AS ticket,
+       (i.started ->> '$.at')                      AS attempted_at,
+       i.operator, i.endpoint
+FROM (SELECT j.*, CASE WHEN json_valid((j.finished ->> '$.json')) THEN (j.finished ->> '$.json') END AS answer
+      FROM (SELECT r.run_id, r.sandbox, r.operator, r.endpoint, i.run_no, i.row_no, i.key_pair_name, i.verdict, i.evidence,
+                   t.account_id, t.region, o.outcome,
+                   (SELECT count(*) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) AS attempts,
+                   CASE WHEN json_valid(e.body) THEN e.body END AS planned,
+                   CASE WHEN json_valid(s.body) THEN s.body END AS settled,
+                   CASE WHEN json_valid(f.body) THEN f.body END AS finished,
+                   CASE WHEN json_valid(b.body) THEN b.body END AS started
+            FROM intent AS i
+            JOIN run AS r ON r.run_no = i.run_no
+            JOIN target AS t ON t.target_no = i.target_no
+            JOIN entry AS e ON e.seq = i.seq
+            JOIN row_outcome AS o ON o.run_no = i.run_no AND o.row_no = i.row_no
+            LEFT JOIN entry AS s ON s.seq = i.settled_seq
+            LEFT JOIN attempt AS l ON l.run_no = i.run_no AND l.row_no = i.row_no
+                 AND l.attempt = (SELECT max(attempt) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no)
+            LEFT JOIN entry AS f ON f.seq = l.finished_seq
+            LEFT JOIN entry AS b ON b.seq = l.started_seq) AS j) AS i;
 
 CREATE VIEW approvals AS
-SELECT r.run_id,
-       json_extract(e.body, '$.at')        AS approved_at,
-       json_extract(e.body, '$.signer')    AS signer,
-       json_extract(e.body, '$.ticket')    AS ticket,
-       json_extract(e.body, '$.plan_root') AS plan_root,
-       json_extract(e.body, '$.signature') AS signature,
-       r.sandbox
-FROM milestone AS m JOIN entry AS e ON e.seq = m.seq JOIN run AS r ON r.run_no = m.run_no
-WHERE m.kind = 'plan_approved';
+SELECT m.run_id,
+       (m.body ->> '$.at')        AS approved_at,
+       (m.body ->> '$.signer')    AS signer,
+       (m.body ->> '$.ticket')    AS ticket,
+       (m.body ->> '$.plan_root') AS plan_root,
+       (m.body ->> '$.signature') AS signature,
+       m.sandbox
+FROM (SELECT r.run_id, r.sandbox, CASE WHEN json_valid(e.body) THEN e.body END AS body
+      FROM milestone AS m JOIN entry AS e ON e.seq = m.seq JOIN run AS r ON r.run_no = m.run_no
+      WHERE m.kind = 'plan_approved') AS m;
 
 CREATE VIEW overrides AS
-SELECT r.run_id,
-       json_extract(e.body, '$.at')       AS used_at,
-       json_extract(e.body, '$.override') AS override,
-       json_extract(e.body, '$.by')       AS used_by,
-       json_extract(e.body, '$.why')      AS why,
-       r.sandbox
-FROM milestone AS m JOIN entry AS e ON e.seq = m.seq LEFT JOIN run AS r ON r.run_no = m.run_no
-WHERE m.kind = 'override_used';
+SELECT m.run_id,
+       (m.body ->> '$.at')       AS used_at,
+       (m.body ->> '$.override') AS override,
+       (m.body ->> '$.by')       AS used_by,
+       (m.body ->> '$.why')      AS why,
+       m.sandbox
+FROM (SELECT r.run_id, r.sandbox, CASE WHEN json_valid(e.body) THEN e.body END AS body
+      FROM milestone AS m JOIN entry AS e ON e.seq = m.seq LEFT JOIN run AS r ON r.run_no = m.run_no
+      WHERE m.kind = 'override_used') AS m;
 
 CREATE VIEW checkpoints AS
 SELECT c.size, c.root,
-       'keybatch/' || (SELECT json_extract(body, '$.journal_id') FROM entry WHERE seq = 0)
-           || char(10) || c.size || char(10) || c.root || char(10) AS text,
+       'keybatch/' || (SELECT CASE WHEN json_valid(body) THEN (body ->> '$.journal_id') END FROM entry WHERE seq = 0) || '
+' || CAST(c.size AS TEXT) || '
+' || c.root || '
+' AS text,
        c.made_at, c.seq, r.sandbox
-FROM checkpoint AS c
-LEFT JOIN entry AS e ON e.seq = c.seq
-LEFT JOIN run AS r ON r.run_id = json_extract(e.body, '$.run')
+FROM (SELECT c.size, c.root, c.made_at, c.seq, CASE WHEN json_valid(e.body) THEN (e.body ->> '$.run') END AS run_id
+      FROM checkpoint AS c LEFT JOIN entry AS e ON e.seq = c.seq) AS c
+LEFT JOIN run AS r ON r.run_id = CAST(c.run_id AS TEXT)
 ORDER BY c.seq;
 
--- A body that is no JSON has nothing to read, and does not keep the others from being read.
 CREATE VIEW entries AS
 SELECT e.seq,
-       json_extract(e.json, '$.at')   AS at,
-       json_extract(e.json, '$.run')  AS run_id,
-       json_extract(e.json, '$.row')  AS row_no,
-       json_extract(e.json, '$.kind') AS kind,
+       (e.json ->> '$.at')   AS at,
+       (e.json ->> '$.run')  AS run_id,
+       CASE WHEN ltrim(CAST((e.json -> '$.row') AS TEXT), '0123456789') = '' THEN CAST((e.json ->> '$.row') AS BIGINT) END AS row_no,
+       (e.json ->> '$.kind') AS kind,
        e.body,
        r.sandbox
 FROM (SELECT seq, body, CASE WHEN json_valid(body) THEN body END AS json FROM entry) AS e
-LEFT JOIN run AS r ON r.run_id = json_extract(e.json, '$.run');
+LEFT JOIN run AS r ON r.run_id = CAST((e.json ->> '$.run') AS TEXT);
