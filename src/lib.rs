@@ -12,7 +12,7 @@
 //!                        ▼                               │
 //!                     journal ◄──started, finished──── execute
 //!                        │     ───── stamps (durable) ──►│
-//!                        │     ───── rows, entries ─────►│  decide(row, policy, situation) ──► step
+//!                        │     ───── rows, entries ─────►│  decide(row, settings, situation) ──► step
 //!                        │
 //!                        ├──entries──► verify   is it what was written?
 //!                        └──entries──► review   what happened?

@@ -12,7 +12,7 @@ use super::session::{OpenJournal, Resumed, go_on_with};
 use super::signals::Signals;
 use super::summary::{StopWord, Summary};
 use super::{Context, checkpoints, network};
-use crate::domain::Policy;
+use crate::domain::Settings;
 use crate::journal::RunState;
 use crate::journal::sqlite::RunRecord;
 
@@ -42,7 +42,7 @@ pub(super) struct Args {
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
-    args.options.policy(Policy::default())?;
+    args.options.settings(Settings::default())?;
     refuse_secret("--because", Some(&args.because))?;
     if args.because.trim().is_empty() {
         return Err(CliError::new(Exit::Usage, "--because needs a reason").sent(Sent::Nothing));

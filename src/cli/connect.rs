@@ -10,7 +10,7 @@ use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::options::SessionOptions;
 use super::{Context, network};
-use crate::domain::{Class, Policy, RunId, SANDBOX_HEADER};
+use crate::domain::{Class, RunId, SANDBOX_HEADER, Settings};
 use crate::lightsail::address::Address;
 use crate::lightsail::aws::AwsLightsail;
 use crate::lightsail::credentials::{Located, locate};
@@ -86,15 +86,15 @@ pub(super) async fn default_region(
     }
     // If the profile does not exist, report that instead of its missing region.
     locate(options.profile.as_deref()).await.map_err(|fault| no_credentials(&fault))?;
-    network::region_of_machine(&aws_options(options, &Policy::default(), context, None)).await
+    network::region_of_machine(&aws_options(options, &Settings::default(), context, None)).await
 }
 
-fn aws_options(options: &SessionOptions, policy: &Policy, context: &Context, run: Option<RunId>) -> AwsOptions {
+fn aws_options(options: &SessionOptions, settings: &Settings, context: &Context, run: Option<RunId>) -> AwsOptions {
     AwsOptions {
         profile: options.profile.clone(),
         region: options.region.clone(),
         endpoint_url: options.endpoint_url.clone(),
-        attempt_timeout: policy.attempt_timeout,
+        attempt_timeout: settings.attempt_timeout,
         run,
         variables: network::variables(&context.environment),
     }
@@ -103,7 +103,7 @@ fn aws_options(options: &SessionOptions, policy: &Policy, context: &Context, run
 /// Connects. `region` is one that the run has usable rows in, if any; `bound` is the endpoint of a run that is resumed.
 pub(super) async fn connect(
     options: &SessionOptions,
-    policy: &Policy,
+    settings: &Settings,
     context: &Context,
     run: RunId,
     region: Option<&str>,
@@ -130,9 +130,9 @@ pub(super) async fn connect(
     let url = sandbox.as_ref().map(Sandbox::url);
     let port = match &url {
         // Nothing of the machine's own configuration may reach a rehearsal.
-        Some(url) => AwsLightsail::rehearsal(url, &region, policy.attempt_timeout, run),
+        Some(url) => AwsLightsail::rehearsal(url, &region, settings.attempt_timeout, run),
         None => {
-            let mut aws = aws_options(options, policy, context, Some(run));
+            let mut aws = aws_options(options, settings, context, Some(run));
             // STS is asked in a region of the run where the configuration names none.
             aws.region = Some(network::region_of_settings(&aws).await?.unwrap_or_else(|| region.clone()));
             AwsLightsail::load(&aws).await.map_err(|error| network::config_error(&error))?

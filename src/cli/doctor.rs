@@ -9,7 +9,7 @@ use super::amount::duration;
 use super::credentials::sign_in;
 use super::finding::{Finding, Health, finding};
 use super::{CliError, Context, Environment, Exit, Ui, network, rollback, route, shown};
-use crate::domain::{ApiError, Policy, SANDBOX_HEADER};
+use crate::domain::{ApiError, SANDBOX_HEADER, Settings};
 use crate::journal::sqlite::{Cell, SqliteReader, shared_file_system};
 use crate::journal::{JournalError, Lock};
 use crate::lightsail::Lightsail as _;
@@ -67,7 +67,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         profile: args.profile.clone(),
         region: args.region.clone(),
         endpoint_url: args.endpoint_url.clone(),
-        attempt_timeout: Policy::default().attempt_timeout,
+        attempt_timeout: Settings::default().attempt_timeout,
         run: None,
         variables: network::variables(&context.environment),
     };

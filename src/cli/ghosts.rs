@@ -8,7 +8,7 @@ use super::connect::Connection;
 use super::options::SessionOptions;
 use super::session::OpenJournal;
 use super::ui::Ui;
-use crate::domain::{Policy, RunId};
+use crate::domain::{RunId, Settings};
 use crate::execute::OnWaiting;
 use crate::execute::ghost::{Ghosts, held_until};
 use crate::journal::JournalError;
@@ -18,9 +18,9 @@ const NAMED: u64 = 5;
 
 /// Once its client has given up a request to a service on this machine, the request cannot be under way any more, so there
 /// is no wait unless the option demands one.
-pub(super) fn settle_life(options: &SessionOptions, connection: &Connection, policy: &mut Policy) {
+pub(super) fn settle_life(options: &SessionOptions, connection: &Connection, settings: &mut Settings) {
     if options.signature_life.is_none() && is_loopback(&connection.address) {
-        policy.signature_life = Duration::ZERO;
+        settings.signature_life = Duration::ZERO;
     }
 }
 
@@ -38,15 +38,15 @@ pub(super) async fn of_other_runs(
     open: &OpenJournal,
     run: RunId,
     connection: &Connection,
-    policy: &Policy,
+    settings: &Settings,
 ) -> Result<Arc<Ghosts>, JournalError> {
     let now = open.clock.now();
     // The grace of a signature is no longer than this.
-    let since = now.saturating_sub(policy.signature_life + Duration::from_secs(60)).unwrap_or(jiff::Timestamp::MIN);
+    let since = now.saturating_sub(settings.signature_life + Duration::from_secs(60)).unwrap_or(jiff::Timestamp::MIN);
     let attempts = open.reader.open_attempts(run, &connection.endpoint, &connection.caller.account, since).await?;
     let mut ghosts = Ghosts::default();
     for attempt in attempts {
-        let until = held_until(&attempt.started, attempt.finished.as_ref(), policy.signature_life, now);
+        let until = held_until(&attempt.started, attempt.finished.as_ref(), settings.signature_life, now);
         if let Some(until) = until.filter(|until| *until > now) {
             ghosts.hold(attempt.region, attempt.key_pair_name, until);
         }

@@ -8,7 +8,7 @@ use super::amount::{MaxFailures, count, count_between, duration, duration_or_non
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::signals::DRAIN_TIMEOUT;
-use crate::domain::Policy;
+use crate::domain::Settings;
 use crate::execute::control::Limits;
 use crate::lane::rate::RateCap;
 use crate::lightsail::address::without_secrets;
@@ -93,9 +93,9 @@ pub(super) fn refuse_secret(flag: &str, said: Option<&str>) -> Result<(), CliErr
 }
 
 impl SessionOptions {
-    /// The policy that is meant: `base` with what these options name.
-    pub(super) fn policy(&self, base: Policy) -> Result<Policy, CliError> {
-        let policy = Policy {
+    /// The settings that are meant: `base` with what these options name.
+    pub(super) fn settings(&self, base: Settings) -> Result<Settings, CliError> {
+        let settings = Settings {
             max_attempts: self.max_attempts.unwrap_or(base.max_attempts),
             attempt_timeout: self.attempt_timeout.unwrap_or(base.attempt_timeout),
             settle_timeout: self.settle_timeout.unwrap_or(base.settle_timeout),
@@ -111,7 +111,7 @@ impl SessionOptions {
         }
         refuse_secret("--reason", self.reason.as_deref())?;
         refuse_secret("--ticket", self.ticket.as_deref())?;
-        Ok(policy)
+        Ok(settings)
     }
 
     /// How long requests in flight may take to be settled after a signal.
@@ -134,21 +134,21 @@ impl SessionOptions {
     }
 
     /// The settings by name, for the journal. There are no secrets among them: no option takes one.
-    pub(super) fn named(&self, policy: &Policy) -> BTreeMap<String, String> {
+    pub(super) fn named(&self, settings: &Settings) -> BTreeMap<String, String> {
         let mut named = BTreeMap::new();
         let mut put = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 named.insert(name.to_owned(), value);
             }
         };
-        put("rate", policy.rate.clone());
-        put("concurrency", Some(policy.concurrency.to_string()));
-        put("max_attempts", Some(policy.max_attempts.to_string()));
-        put("attempt_timeout", Some(duration_text(policy.attempt_timeout)));
-        put("settle_timeout", Some(duration_text(policy.settle_timeout)));
-        put("operation_timeout", Some(duration_text(policy.operation_timeout)));
-        put("max_observation_age", Some(duration_text(policy.max_observation_age)));
-        put("signature_life", Some(duration_text(policy.signature_life)));
+        put("rate", settings.rate.clone());
+        put("concurrency", Some(settings.concurrency.to_string()));
+        put("max_attempts", Some(settings.max_attempts.to_string()));
+        put("attempt_timeout", Some(duration_text(settings.attempt_timeout)));
+        put("settle_timeout", Some(duration_text(settings.settle_timeout)));
+        put("operation_timeout", Some(duration_text(settings.operation_timeout)));
+        put("max_observation_age", Some(duration_text(settings.max_observation_age)));
+        put("signature_life", Some(duration_text(settings.signature_life)));
         put("max_deletes", self.max_deletes.map(|most| most.to_string()));
         put("max_failures", self.max_failures.map(|most| most.to_string()));
         put("max_duration", self.max_duration.map(duration_text));
@@ -163,9 +163,9 @@ impl SessionOptions {
     }
 }
 
-/// The cap that a policy names. It was validated when it was typed.
-pub(super) fn rate_cap(policy: &Policy) -> RateCap {
-    policy.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(RateCap::None)
+/// The cap that the settings name. It was validated when it was typed.
+pub(super) fn rate_cap(settings: &Settings) -> RateCap {
+    settings.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(RateCap::None)
 }
 
 fn rate(text: &str) -> Result<String, String> {
@@ -179,13 +179,13 @@ mod tests {
     // SEMANTICS: P36
     #[test]
     fn a_session_goes_on_with_the_settings_of_the_run_and_limits_of_its_own() {
-        let recorded = Policy { max_attempts: 9, rate: Some("3/s".into()), ..Policy::default() };
+        let recorded = Settings { max_attempts: 9, rate: Some("3/s".into()), ..Settings::default() };
         let silent = SessionOptions::default();
-        assert_eq!(silent.policy(recorded.clone()).unwrap(), recorded);
+        assert_eq!(silent.settings(recorded.clone()).unwrap(), recorded);
         assert_eq!(silent.limits(100), Limits::default());
         let named = SessionOptions { max_attempts: Some(2), max_deletes: Some(7), ..SessionOptions::default() };
-        let policy = named.policy(recorded.clone()).unwrap();
-        assert_eq!((policy.max_attempts, &policy.rate), (2, &recorded.rate));
+        let settings = named.settings(recorded.clone()).unwrap();
+        assert_eq!((settings.max_attempts, &settings.rate), (2, &recorded.rate));
         assert_eq!(named.limits(100), Limits { max_deletes: Some(7), max_failures: None });
     }
 }

@@ -12,7 +12,7 @@ use super::session::{OpenJournal, already_finished, carry_on};
 use super::signals::Signals;
 use super::summary::{StopWord, Summary};
 use super::{Context, checkpoints, network};
-use crate::domain::Policy;
+use crate::domain::Settings;
 use crate::journal::RunState;
 use crate::journal::sqlite::RunRecord;
 
@@ -35,7 +35,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.region = args.region.clone();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     refuse_secret("--because", args.rollback.because.as_deref())?;
-    args.options.policy(Policy::default())?;
+    args.options.settings(Settings::default())?;
     args.options.make_absolute();
     checkpoints::refuse_used(args.options.checkpoint_to.as_deref(), &context.journal, &[])?;
     let began = tokio::time::Instant::now();

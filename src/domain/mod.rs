@@ -8,7 +8,7 @@ mod json;
 mod key_pair;
 mod operation;
 mod outcome;
-mod policy;
+mod settings;
 mod unreached;
 
 pub use answer::{ApiError, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, Reply, SANDBOX_HEADER, sha256};
@@ -19,5 +19,5 @@ pub use json::is_plain_object;
 pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Observation, created_at_text};
 pub use operation::{Operation, Shown};
 pub use outcome::{Evidence, Outcome, OutcomeCounts};
-pub use policy::{AttemptTime, Policy};
+pub use settings::{AttemptTime, Settings};
 pub use unreached::{Hitch, ProxyUsed, Unreached};

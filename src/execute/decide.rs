@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::{Attempt, Look, Tries};
 use super::row::RowState;
-use crate::domain::{Class, Evidence, Outcome, Policy};
+use crate::domain::{Class, Evidence, Outcome, Settings};
 use crate::record::event::{Found, Verdict};
 
 /// How long a row may be refused before execution (throttled, or the account being set up) before that is taken for an
@@ -138,7 +138,7 @@ enum StillThere {
 
 /// The next step for `row`.
 #[must_use]
-pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+pub fn decide(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     if row.settled.is_some() {
         return Step::Done;
     }
@@ -147,39 +147,39 @@ pub fn decide(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         Verdict::Absent => return Step::Settle(Outcome::Absent, Evidence::Inventory),
         Verdict::Delete => {}
     }
-    let Some(attempt) = &row.last else { return before_any_attempt(row, policy, situation) };
+    let Some(attempt) = &row.last else { return before_any_attempt(row, settings, situation) };
     if row.is_unfinished() {
-        return pending(row, policy, situation);
+        return pending(row, settings, situation);
     }
-    let Some(answer) = &attempt.answer else { return unanswered(row, attempt, policy, situation) };
+    let Some(answer) = &attempt.answer else { return unanswered(row, attempt, settings, situation) };
     match answer.class {
         Class::Succeeded => Step::Settle(Outcome::Deleted, Evidence::Answer),
-        Class::Pending => pending(row, policy, situation),
-        Class::OperationFailed => look(row, policy, situation, StillThere::Retry(Evidence::Operation)),
-        Class::NotFound => look(row, policy, situation, StillThere::Retry(Evidence::Readback)),
-        Class::Unanswered => unanswered(row, attempt, policy, situation),
-        Class::Refused => refused(row, policy, situation),
-        Class::Throttled | Class::SetupInProgress => refused_for_now(row, policy, situation),
-        Class::NotSent if row.unsent >= policy.max_attempts => Step::Stop(StopCause::EndpointGone),
+        Class::Pending => pending(row, settings, situation),
+        Class::OperationFailed => look(row, settings, situation, StillThere::Retry(Evidence::Operation)),
+        Class::NotFound => look(row, settings, situation, StillThere::Retry(Evidence::Readback)),
+        Class::Unanswered => unanswered(row, attempt, settings, situation),
+        Class::Refused => refused(row, settings, situation),
+        Class::Throttled | Class::SetupInProgress => refused_for_now(row, settings, situation),
+        Class::NotSent if row.unsent >= settings.max_attempts => Step::Stop(StopCause::EndpointGone),
         Class::NotSent if refused_for_long(row, situation) => Step::Stop(StopCause::NothingLeaves),
         Class::RefusedForAll if !answer.earlier_session => match situation.denial {
             Denial::Unknown => Step::Hold,
             // Others were served since. It is asked once more, because credentials and clocks are renewed in between.
-            Denial::ThisItem if row.refused_for_all < REFUSED_FOR_ALL_ATTEMPTS => again(row, policy, situation),
-            Denial::ThisItem => refused(row, policy, situation),
+            Denial::ThisItem if row.refused_for_all < REFUSED_FOR_ALL_ATTEMPTS => again(row, settings, situation),
+            Denial::ThisItem => refused(row, settings, situation),
             Denial::Everything => Step::Stop(StopCause::RefusedForAll),
         },
         Class::Denied if !answer.earlier_session => match situation.denial {
             Denial::Unknown => Step::Hold,
-            Denial::ThisItem => refused(row, policy, situation),
+            Denial::ThisItem => refused(row, settings, situation),
             Denial::Everything => Step::Stop(StopCause::AllDenied),
         },
-        Class::NotSent | Class::RefusedForAll | Class::Denied => again(row, policy, situation),
+        Class::NotSent | Class::RefusedForAll | Class::Denied => again(row, settings, situation),
     }
 }
 
 /// Nothing was ever sent. What a reading shows now was so before any request of ours.
-fn before_any_attempt(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+fn before_any_attempt(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     match row.look.as_ref().map(|look| look.found) {
         Some(Found::Other) => Step::Settle(Outcome::Skipped, Evidence::Note),
         Some(Found::NotFound) => Step::Settle(Outcome::Absent, Evidence::Inventory),
@@ -187,19 +187,19 @@ fn before_any_attempt(row: &RowState, policy: &Policy, situation: &Situation) ->
         Some(Found::Denied) if situation.read_at.is_some() => Step::Settle(Outcome::Skipped, Evidence::Note),
         Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
-        Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Read { level: row.tries.count },
+        Some(Found::NoAnswer) if budget_is_left(row, settings, situation) => Step::Read { level: row.tries.count },
         Some(Found::NoAnswer) if situation.read_at >= row.tries.since => Step::Settle(Outcome::Skipped, Evidence::Note),
         Some(Found::NoAnswer) => Step::Stop(StopCause::NothingReadable),
-        _ => again(row, policy, situation),
+        _ => again(row, settings, situation),
     }
 }
 
 /// Whether it took effect is unknown: look, once the attempt is surely dead. The service may have accepted it all the
 /// same, as an operation that is still to take effect: so first the history, and then the key pair, since only a reading
 /// that is younger than that can say that nothing is to come.
-fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Situation) -> Step {
+fn unanswered(row: &RowState, attempt: &Attempt, settings: &Settings, situation: &Situation) -> Step {
     // Its own time, not that of the session which finds it.
-    let time = attempt.time.unwrap_or_else(|| policy.attempt_time());
+    let time = attempt.time.unwrap_or_else(|| settings.attempt_time());
     let dead_at = match &attempt.answer {
         // Between the entry and the request lies a commit, which may be slow: the timeout began only then.
         None => after(attempt.started_at, time.dead_after_start()),
@@ -210,12 +210,12 @@ fn unanswered(row: &RowState, attempt: &Attempt, policy: &Policy, situation: &Si
         return Step::WaitUntil(dead_at);
     }
     // That the history shows nothing, or cannot be had, is no reason against another attempt.
-    searching(row, policy, situation)
-        .unwrap_or_else(|| look(row, policy, situation, StillThere::Retry(Evidence::Readback)))
+    searching(row, settings, situation)
+        .unwrap_or_else(|| look(row, settings, situation, StillThere::Retry(Evidence::Readback)))
 }
 
 /// The operation is not terminal: poll it, and when that takes too long, look.
-fn pending(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+fn pending(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     let poll = row.poll.as_ref();
     match poll.map(|poll| poll.class) {
         Some(Class::Succeeded) if poll.is_some_and(|poll| !poll.from_history) => {
@@ -223,34 +223,34 @@ fn pending(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
         }
         // The answer's own one failed before that. Whose the other one was, the history says.
         Some(Class::Succeeded | Class::OperationFailed) => {
-            return look(row, policy, situation, StillThere::Retry(Evidence::Operation));
+            return look(row, settings, situation, StillThere::Retry(Evidence::Operation));
         }
         Some(Class::RefusedForAll) => return Step::Stop(StopCause::RefusedForAll),
         _ => {}
     }
     let since = row.polls.since.unwrap_or(situation.now);
-    let in_time = row.polls.count < FEWEST_TRIES || situation.now < after(since, policy.operation_timeout);
+    let in_time = row.polls.count < FEWEST_TRIES || situation.now < after(since, settings.operation_timeout);
     if row.look.is_none() && in_time {
         return Step::Poll { level: row.polls.count };
     }
-    look(row, policy, situation, StillThere::InDoubt)
+    look(row, settings, situation, StillThere::InDoubt)
 }
 
 /// Refused for good. That is about this attempt alone: where the effect of an earlier one was never told, look.
-fn refused(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+fn refused(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     if row.windows.iter().any(|window| window.to.is_none()) {
-        return look(row, policy, situation, StillThere::Failed);
+        return look(row, settings, situation, StillThere::Failed);
     }
     Step::Settle(Outcome::Failed, Evidence::Answer)
 }
 
 /// Refused before execution, for going too fast or because the account is being set up: only time helps.
-fn refused_for_now(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+fn refused_for_now(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     // What was meanwhile seen not to be there is settled by that, however long the refusals went on.
     let not_there = row.look.as_ref().is_some_and(|look| matches!(look.found, Found::NotFound | Found::Other));
     // So is what became of an operation that was found in the meantime.
     if not_there || row.unread || row.delete_seen || !refused_for_long(row, situation) {
-        again(row, policy, situation)
+        again(row, settings, situation)
     } else if situation.answered_at.is_some_and(|at| situation.now.duration_since(at) < REFUSAL_BUDGET) {
         Step::Settle(Outcome::Failed, Evidence::Answer)
     } else {
@@ -263,24 +263,24 @@ fn refused_for_long(row: &RowState, situation: &Situation) -> bool {
 }
 
 /// Send (again), if what the plan observed may still be relied upon; else read first (I4).
-fn again(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+fn again(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     // A later session may permit fewer attempts than were used up.
-    let used_up = row.spent >= policy.max_attempts;
+    let used_up = row.spent >= settings.max_attempts;
     if row.look.is_none() && (row.unread || used_up) {
         return Step::Read { level: 0 };
     }
     if row.look.is_some() && row.last.is_some() {
-        return look(row, policy, situation, StillThere::Retry(Evidence::Readback));
+        return look(row, settings, situation, StillThere::Retry(Evidence::Readback));
     }
-    send(row, policy, situation, row.refusals)
+    send(row, settings, situation, row.refusals)
 }
 
 /// Send, if what was seen may be relied upon, and nothing that was sent before can be delivered any more. What such a ghost
 /// did meanwhile is looked for once that is over: first in the history, as after any attempt without an answer, and as after
 /// a loss of entries.
-fn send(row: &RowState, policy: &Policy, situation: &Situation, level: u32) -> Step {
-    let lost_dead = row.lost_at.map(|at| after(at, policy.attempt_time().dead_after_start()));
-    if let Some(until) = row.held_until(policy.signature_life).max(lost_dead) {
+fn send(row: &RowState, settings: &Settings, situation: &Situation, level: u32) -> Step {
+    let lost_dead = row.lost_at.map(|at| after(at, settings.attempt_time().dead_after_start()));
+    if let Some(until) = row.held_until(settings.signature_life).max(lost_dead) {
         if situation.now < until {
             return Step::WaitOut(until);
         }
@@ -288,22 +288,22 @@ fn send(row: &RowState, policy: &Policy, situation: &Situation, level: u32) -> S
         if needs_search && row.search.as_ref().is_none_or(|search| search.at < until) {
             return Step::Search { level: 0 };
         }
-        if let Some(step) = row.lost_at.and_then(|_| searching(row, policy, situation)) {
+        if let Some(step) = row.lost_at.and_then(|_| searching(row, settings, situation)) {
             return step;
         }
         if row.confirmed_at < Some(until) {
             return Step::Read { level: 0 };
         }
     }
-    if is_stale(row, policy, situation) { Step::Read { level: 0 } } else { Step::Send { level } }
+    if is_stale(row, settings, situation) { Step::Read { level: 0 } } else { Step::Send { level } }
 }
 
 /// Read the key pair and conclude from what is seen.
-fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: StillThere) -> Step {
+fn look(row: &RowState, settings: &Settings, situation: &Situation, still_there: StillThere) -> Step {
     match row.look.as_ref().map(|look| look.found) {
         // An operation that deleted it was seen: wait until readings show that, and never ask again.
         Some(Found::Same) if row.delete_seen => {
-            if budget_is_left(row, policy, situation) {
+            if budget_is_left(row, settings, situation) {
                 Step::Read { level: row.tries.count }
             } else {
                 Step::Settle(Outcome::InDoubt, Evidence::Tried)
@@ -312,19 +312,21 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
         Some(Found::Same) => match still_there {
             StillThere::InDoubt => Step::Settle(Outcome::InDoubt, Evidence::Tried),
             StillThere::Failed => Step::Settle(Outcome::Failed, Evidence::Answer),
-            StillThere::Retry(evidence) if row.spent >= policy.max_attempts => Step::Settle(Outcome::Failed, evidence),
-            StillThere::Retry(_) => send(row, policy, situation, row.spent.max(row.refusals)),
+            StillThere::Retry(evidence) if row.spent >= settings.max_attempts => {
+                Step::Settle(Outcome::Failed, evidence)
+            }
+            StillThere::Retry(_) => send(row, settings, situation, row.spent.max(row.refusals)),
         },
         // Whatever may have the name now is not ours to delete. An operation that did not end in time is known already.
         Some(Found::NotFound | Found::Other) if still_there == StillThere::InDoubt => not_there(row),
-        Some(Found::NotFound | Found::Other) => search(row, policy, situation),
+        Some(Found::NotFound | Found::Other) => search(row, settings, situation),
         // Where others were read since, it is this one that may not be; else nothing could be settled any more.
         Some(Found::Denied) if situation.read_at > row.last.as_ref().map(|last| last.started_at) => {
             Step::Settle(Outcome::InDoubt, Evidence::Tried)
         }
         Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
-        Some(Found::NoAnswer) if budget_is_left(row, policy, situation) => Step::Read { level: row.tries.count },
+        Some(Found::NoAnswer) if budget_is_left(row, settings, situation) => Step::Read { level: row.tries.count },
         Some(Found::NoAnswer) if is_cut_off(row.look.as_ref(), row.tries, situation) => {
             Step::Stop(StopCause::EndpointGone)
         }
@@ -335,7 +337,7 @@ fn look(row: &RowState, policy: &Policy, situation: &Situation, still_there: Sti
 
 /// It is not there any more: was it us? Only the operation history can say so, as it is after that; that it says nothing is
 /// no evidence. Where no request can have been executed, it is not asked.
-fn search(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
+fn search(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     if row.windows.is_empty() && !row.may_have_acted() {
         return not_there(row);
     }
@@ -343,7 +345,7 @@ fn search(row: &RowState, policy: &Policy, situation: &Situation) -> Step {
     match &row.search {
         Some(search) if search.found == Found::Operation => not_there(row),
         Some(search) if search.seq < gone_at => Step::Search { level: 0 },
-        search => searching(row, policy, situation).unwrap_or_else(|| {
+        search => searching(row, settings, situation).unwrap_or_else(|| {
             if is_cut_off(search.as_ref(), row.searches, situation) {
                 Step::Stop(StopCause::EndpointGone)
             } else {
@@ -370,11 +372,11 @@ fn not_there(row: &RowState) -> Step {
 }
 
 /// What is to be done until the operation history has said what it can; nothing once it has.
-fn searching(row: &RowState, policy: &Policy, situation: &Situation) -> Option<Step> {
+fn searching(row: &RowState, settings: &Settings, situation: &Situation) -> Option<Step> {
     match row.search.as_ref().map(|search| search.found) {
         None => Some(Step::Search { level: 0 }),
         Some(Found::RefusedForAll) => Some(Step::Stop(StopCause::RefusedForAll)),
-        Some(Found::NoAnswer) if search_budget_is_left(row, policy, situation) => {
+        Some(Found::NoAnswer) if search_budget_is_left(row, settings, situation) => {
             Some(Step::Search { level: row.searches.count })
         }
         Some(_) => None,
@@ -387,24 +389,24 @@ fn is_cut_off(look: Option<&Look>, tries: Tries, situation: &Situation) -> bool 
     look.is_some_and(|look| look.unconnected) && situation.read_at < tries.since
 }
 
-fn is_stale(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
+fn is_stale(row: &RowState, settings: &Settings, situation: &Situation) -> bool {
     // Read again and again, and too old each time before a request could leave: there is nothing younger to rely upon.
     let least = if row.rereads >= FEWEST_TRIES { LATEST_REREAD } else { std::time::Duration::ZERO };
-    let good_for = policy.max_observation_age.max(least);
+    let good_for = settings.max_observation_age.max(least);
     // An observation from the future was made under another clock, so its age is unknown.
     row.confirmed_at.is_none_or(|at| situation.now < at || situation.now > after(at, good_for))
 }
 
-fn budget_is_left(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
-    is_left_of(row.tries, policy, situation)
+fn budget_is_left(row: &RowState, settings: &Settings, situation: &Situation) -> bool {
+    is_left_of(row.tries, settings, situation)
 }
 
-fn search_budget_is_left(row: &RowState, policy: &Policy, situation: &Situation) -> bool {
-    is_left_of(row.searches, policy, situation)
+fn search_budget_is_left(row: &RowState, settings: &Settings, situation: &Situation) -> bool {
+    is_left_of(row.searches, settings, situation)
 }
 
-fn is_left_of(tries: Tries, policy: &Policy, situation: &Situation) -> bool {
-    tries.count < FEWEST_TRIES || tries.since.is_none_or(|since| situation.now < after(since, policy.settle_timeout))
+fn is_left_of(tries: Tries, settings: &Settings, situation: &Situation) -> bool {
+    tries.count < FEWEST_TRIES || tries.since.is_none_or(|since| situation.now < after(since, settings.settle_timeout))
 }
 
 fn after(at: Timestamp, duration: std::time::Duration) -> Timestamp {

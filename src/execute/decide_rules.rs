@@ -98,9 +98,9 @@ impl State<'_> {
         row.settled = self.settled;
         row.verdict = self.verdict;
         row.attempts = self.attempts;
-        row.spent = if spent_all { policy().max_attempts } else { row.spent };
+        row.spent = if spent_all { settings().max_attempts } else { row.spent };
         row.unread = unread;
-        row.refusals = if too_often { policy().max_attempts } else { row.refusals };
+        row.refusals = if too_often { settings().max_attempts } else { row.refusals };
         row.refused_since = if too_late { Some(ago(LONG)) } else { row.refused_since };
         row.confirmed_at = Some(ago(if stale { LONG } else { SHORT }));
         row.look = self.seen.and_then(look).map(|look| Look { unconnected, ..look });
@@ -226,7 +226,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
     let unknown = is_unknown(row);
     let unfinished = searched == Some(Found::Unfinished);
     let may_come = unfinished || row.delete_seen || (unknown && searched.is_none());
-    let used_up = row.spent >= policy().max_attempts;
+    let used_up = row.spent >= settings().max_attempts;
     let in_vain = row.tries.since == Some(ago(LONG));
     let cut_off = |look: &Option<Look>, in_vain| {
         let unconnected = look.as_ref().is_some_and(|look| look.found == Found::NoAnswer && look.unconnected);
@@ -237,7 +237,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
     let fresh = row.confirmed_at == Some(ago(SHORT));
     let refusal = class.is_some_and(Class::is_refusal_before_execution);
     let acted = asked && (class.is_none_or(acts) || row.windows.iter().any(|window| window.to.is_none()));
-    let haunted = row.held_until(policy().signature_life).is_some_and(|until| row.confirmed_at < Some(until));
+    let haunted = row.held_until(settings().signature_life).is_some_and(|until| row.confirmed_at < Some(until));
     let rules: &[(&'static str, bool)] = &match step {
         Step::Done => [("done only when settled", row.settled.is_some()), OK, OK, OK],
         Step::Send { .. } => [
@@ -421,10 +421,10 @@ const OK: (&str, bool) = ("", true);
 // SEMANTICS: P25
 #[test]
 fn no_state_at_all_leads_to_a_forbidden_step() {
-    let policy = policy();
+    let settings = settings();
     let (mut states, mut steps) = (0_u64, std::collections::BTreeMap::<String, u64>::new());
     every_state(|row, situation| {
-        let step = decide(row, &policy, situation);
+        let step = decide(row, &settings, situation);
         if let Some(rule) = broken_rule(row, situation, step) {
             panic!("{rule}: {step:?} in {situation:?} of {row:#?}");
         }

@@ -8,8 +8,8 @@ use crate::execute::attempt::{Answer, Look, Poll, Tries, Window};
 
 const DOC: &str = include_str!("../../docs/RECOVERY.md");
 
-fn policy() -> Policy {
-    Policy { max_attempts: 3, ..Policy::default() }
+fn settings() -> Settings {
+    Settings { max_attempts: 3, ..Settings::default() }
 }
 
 fn now() -> Timestamp {
@@ -172,7 +172,7 @@ impl RowState {
 
     /// Nothing at all came back for the last attempt, and its signature is accepted still, for so long after now.
     fn haunted(self, for_another: Duration) -> Self {
-        let life = policy().signature_life;
+        let life = settings().signature_life;
         let signed_at = now().saturating_add(for_another).unwrap().saturating_sub(life).unwrap();
         Self { signed_at: Some(signed_at), ..self }
     }
@@ -413,7 +413,7 @@ fn documented() -> Vec<(String, String)> {
 #[test]
 fn each_row_of_the_table_yields_its_step() {
     for (name, row, situation, expected) in table() {
-        assert_eq!(word(decide(&row, &policy(), &situation)), expected, "{name}: {row:#?}");
+        assert_eq!(word(decide(&row, &settings(), &situation)), expected, "{name}: {row:#?}");
     }
 }
 
@@ -427,13 +427,13 @@ fn the_table_is_the_one_in_the_document() {
 // SEMANTICS: P17
 #[test]
 fn attempts_are_counted_over_all_sessions() {
-    use crate::domain::{Exchange, Policy};
+    use crate::domain::{Exchange, Settings};
     use crate::record::event::{AttemptFinished, AttemptStarted, Event};
     let mut row = unasked();
-    let policy = Policy { max_attempts: 2, ..policy() };
+    let settings = Settings { max_attempts: 2, ..settings() };
     let sessions = [Class::Throttled, Class::Unanswered, Class::NotSent, Class::Unanswered];
     for (class, attempt) in sessions.into_iter().zip(1..) {
-        assert!(row.spent < policy.max_attempts, "attempt {attempt}");
+        assert!(row.spent < settings.max_attempts, "attempt {attempt}");
         let started =
             AttemptStarted { attempt, key_pair_name: "kp".into(), region: "us-east-1".into(), timeout_ms: None };
         row.apply(1, now(), &Event::AttemptStarted(started));
@@ -444,16 +444,16 @@ fn attempts_are_counted_over_all_sessions() {
     }
     assert_eq!((row.attempts, row.spent), (4, 2));
     let row = row.searched(Found::NoOperation).seen(Found::Same);
-    assert_eq!(word(decide(&row, &policy, &situation())), "failed/readback");
+    assert_eq!(word(decide(&row, &settings, &situation())), "failed/readback");
 }
 
 /// The attempt is dead at its time, not only after it; and its time counts from the answer where this session got one.
 #[test]
 fn an_attempt_is_dead_from_its_time_on() {
     // Where nothing but its start is known, its request may have left as late as that permits.
-    let dead_after = policy().attempt_time().dead_after_start();
-    assert_eq!(dead_after, policy().attempt_timeout + policy().attempt_time().grace() * 2);
-    let hasty = Policy { attempt_timeout: Duration::from_secs(1), ..policy() };
+    let dead_after = settings().attempt_time().dead_after_start();
+    assert_eq!(dead_after, settings().attempt_timeout + settings().attempt_time().grace() * 2);
+    let hasty = Settings { attempt_timeout: Duration::from_secs(1), ..settings() };
     assert_eq!(hasty.attempt_time().dead_after_start(), Duration::from_millis(2_200), "a disk may take a second");
     let begun = |ago_by: Duration| {
         let mut row = asked(None);
@@ -461,17 +461,17 @@ fn an_attempt_is_dead_from_its_time_on() {
         row
     };
     let instant = Duration::from_micros(1);
-    assert_eq!(decide(&begun(dead_after), &policy(), &situation()), Step::Search { level: 0 });
+    assert_eq!(decide(&begun(dead_after), &settings(), &situation()), Step::Search { level: 0 });
     let alive = begun(dead_after - instant);
-    assert_eq!(decide(&alive, &policy(), &situation()), Step::WaitUntil(now().saturating_add(instant).unwrap()));
+    assert_eq!(decide(&alive, &settings(), &situation()), Step::WaitUntil(now().saturating_add(instant).unwrap()));
 
     let answered = |ago_by: Duration, earlier_session: bool| {
         let mut row = asked(Some(Class::Unanswered));
         *row.last.as_mut().unwrap().answer.as_mut().unwrap() =
             Answer { at: ago(ago_by), earlier_session, ..answer(Class::Unanswered) };
-        decide(&row, &policy(), &situation())
+        decide(&row, &settings(), &situation())
     };
-    let grace = policy().attempt_time().grace();
+    let grace = settings().attempt_time().grace();
     assert_eq!(answered(grace, false), Step::Search { level: 0 });
     assert_eq!(answered(grace - instant, false), Step::WaitUntil(now().saturating_add(instant).unwrap()));
     // The clock of an earlier session may have been another one.
@@ -486,9 +486,9 @@ fn an_attempt_is_dead_from_its_time_on() {
             (Some(time), last.answer.take().map(|answer| Answer { earlier_session: true, ..answer }));
         let dead_after = if class.is_none() { time.dead_after_start() } else { time.dead_after() };
         last.started_at = ago(dead_after);
-        assert_eq!(decide(&row, &policy(), &situation()), Step::Search { level: 0 });
+        assert_eq!(decide(&row, &settings(), &situation()), Step::Search { level: 0 });
         row.last.as_mut().unwrap().started_at = ago(dead_after - instant);
-        assert_eq!(decide(&row, &policy(), &situation()), Step::WaitUntil(now().saturating_add(instant).unwrap()));
+        assert_eq!(decide(&row, &settings(), &situation()), Step::WaitUntil(now().saturating_add(instant).unwrap()));
     }
 }
 
@@ -496,12 +496,12 @@ fn an_attempt_is_dead_from_its_time_on() {
 /// with a look before any attempt, which is only ever the same key pair, leads to the same step either way.
 #[test]
 fn limits_lie_where_they_are_said_to() {
-    let step = |row: &RowState, situation: &Situation| word(decide(row, &policy(), situation));
+    let step = |row: &RowState, situation: &Situation| word(decide(row, &settings(), situation));
     let plain = situation();
     let tried = |since: Duration, count: u32| Tries { since: Some(ago(since)), count };
 
     let polled = |polls| RowState { polls, ..asked(Some(Class::Pending)) };
-    let timeout = policy().operation_timeout;
+    let timeout = settings().operation_timeout;
     assert_eq!(step(&polled(tried(LONG, FEWEST_TRIES - 1)), &plain), "poll");
     assert_eq!(step(&polled(tried(LONG, 1)), &plain), "poll");
     assert_eq!(step(&polled(tried(SHORT, FEWEST_TRIES)), &plain), "poll");
@@ -509,7 +509,7 @@ fn limits_lie_where_they_are_said_to() {
     assert_eq!(step(&polled(tried(timeout, FEWEST_TRIES)), &plain), "read");
 
     let unread = |tries| RowState { tries, ..asked(Some(Class::NotFound)).after_a_loss().seen(Found::NoAnswer) };
-    let timeout = policy().settle_timeout;
+    let timeout = settings().settle_timeout;
     assert_eq!(step(&unread(tried(LONG, FEWEST_TRIES - 1)), &plain), "read");
     assert_eq!(step(&unread(tried(SHORT, FEWEST_TRIES)), &plain), "read");
     assert_eq!(step(&unread(tried(timeout, FEWEST_TRIES)), &plain), "in_doubt/tried");
@@ -546,9 +546,9 @@ fn limits_lie_where_they_are_said_to() {
     let confirmed = |at| RowState { confirmed_at: Some(at), ..unasked() };
     assert_eq!(step(&confirmed(now()), &plain), "send");
     assert_eq!(step(&confirmed(now().saturating_add(SHORT).unwrap()), &plain), "read");
-    assert_eq!(step(&confirmed(ago(policy().max_observation_age)), &plain), "send");
-    assert_eq!(step(&confirmed(ago(policy().max_observation_age + SHORT)), &plain), "read");
-    let hasty = Policy { max_observation_age: SHORT, ..policy() };
+    assert_eq!(step(&confirmed(ago(settings().max_observation_age)), &plain), "send");
+    assert_eq!(step(&confirmed(ago(settings().max_observation_age + SHORT)), &plain), "read");
+    let hasty = Settings { max_observation_age: SHORT, ..settings() };
     let reread = |rereads, age| {
         let row = RowState { rereads, ..confirmed(ago(age)).seen(Found::Same) };
         word(decide(&row, &hasty, &plain))

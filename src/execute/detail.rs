@@ -163,7 +163,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::domain::{Exchange, Policy};
+    use crate::domain::{Exchange, Settings};
     use crate::execute::decide::{Denial, Situation, Step, decide};
     use crate::execute::row::tests::intent;
     use crate::record::event::{AttemptFinished, AttemptStarted, Event, Observed, Source};
@@ -183,11 +183,11 @@ mod tests {
         let finished = AttemptFinished::of(1, class, cause, exchange);
         row.apply(2, now, &Event::AttemptFinished(Box::new(finished)));
         row.reopen(now);
-        let policy = Policy::default();
+        let settings = Settings::default();
         for _ in 0..20 {
-            now = now.saturating_add(policy.settle_timeout).unwrap();
+            now = now.saturating_add(settings.settle_timeout).unwrap();
             let situation = Situation { now, denial: Denial::Unknown, answered_at: Some(now), read_at: None };
-            let source = match decide(&row, &policy, &situation) {
+            let source = match decide(&row, &settings, &situation) {
                 Step::Read { .. } => Source::GetKeyPair,
                 Step::Search { .. } => Source::GetOperationsForResource,
                 Step::Settle(outcome, evidence) => {

@@ -68,7 +68,7 @@ impl Inventory {
     ) -> Result<Option<(KeyPair, Timestamp)>, JournalError> {
         let mut kept = self.kept.lock().await;
         // Half of the permitted age, so that what is taken from it is still good when its turn comes.
-        let fresh = SignedDuration::try_from(shared.policy.max_observation_age / 2).unwrap_or(SignedDuration::MAX);
+        let fresh = SignedDuration::try_from(shared.settings.max_observation_age / 2).unwrap_or(SignedDuration::MAX);
         let good = kept.seen(name, shared.clock.now(), fresh);
         if good.is_some() || kept.given_up {
             return Ok(good);
@@ -128,7 +128,7 @@ impl Kept {
         (self.pages, self.oldest) = (0, None);
         self.pairs.clear();
         loop {
-            let patience = shared.policy.settle_timeout;
+            let patience = shared.settings.settle_timeout;
             let at = shared.clock.now();
             let page = lane.read(patience, || lane.port.get_key_pairs(&region, token.as_deref())).await?;
             self.pages += 1;

@@ -57,7 +57,7 @@ impl<L: Lightsail> Worker<L> {
             () = stopping.cancelled() => return Ok(Flow::Leave),
             () = waited => {}
         }
-        let patience = shared.policy.settle_timeout;
+        let patience = shared.settings.settle_timeout;
         if self.state.last.is_none() && !again {
             let name = &self.intent.key_pair_name;
             let listed = self.inventory.look_up(&self.shared, &self.lane, self.target_no, name).await?;
@@ -141,7 +141,7 @@ impl<L: Lightsail> Worker<L> {
         let (mut hit, mut unfinished, mut nameless, mut whole) = (None, None, false, false);
         let mut last = None;
         for _ in 0..SEARCH_PAGES {
-            let patience = self.shared.policy.settle_timeout;
+            let patience = self.shared.settings.settle_timeout;
             let port = &self.lane.port;
             let page =
                 self.lane.read(patience, || port.get_operations_for_resource(&region, &name, token.as_deref())).await?;
@@ -204,7 +204,7 @@ impl<L: Lightsail> Worker<L> {
         let early = if whole { WHOLE_SECONDS_TOLERANCE } else { CLOCK_TOLERANCE };
         operation.is_delete_of(&self.intent.key_pair_name)
             && self.state.windows.iter().any(|window| {
-                let time = self.shared.policy.attempt_time();
+                let time = self.shared.settings.attempt_time();
                 let dead = || window.from.saturating_add(time.dead_after()).unwrap_or(Timestamp::MAX);
                 let until = window.to.or(window.dead_at).unwrap_or_else(dead);
                 let from = window.from.saturating_sub(early).unwrap_or(Timestamp::MIN);
@@ -220,7 +220,7 @@ impl<L: Lightsail> Worker<L> {
         pause(level + 1).await;
         let operation_id = self.state.operation_id().unwrap_or_default().to_owned();
         let region = self.intent.region.clone();
-        let patience = self.shared.policy.settle_timeout;
+        let patience = self.shared.settings.settle_timeout;
         let Reading { reply, requests, throttled } =
             self.lane.read(patience, || self.lane.port.get_operation(&region, &operation_id)).await?;
         let (operation, error) = split(reply.result);

@@ -69,7 +69,7 @@ pub async fn work_off<L: Lightsail, R: RunReader>(
 ) -> Result<(), JournalError> {
     let mut tasks = JoinSet::new();
     // Each target's share of what may be in flight, for rows that wait for its pacer.
-    let share = (shared.policy.concurrency as usize / lanes.len().max(1)).max(1);
+    let share = (shared.settings.concurrency as usize / lanes.len().max(1)).max(1);
     for work in lanes {
         tasks.spawn(work_lane(Arc::clone(&shared), Arc::clone(&reader), work, share));
     }
@@ -93,7 +93,7 @@ async fn work_lane<L: Lightsail, R: RunReader>(
     let target_no = work.record.target_no;
     let feeder = Feeder {
         inventory: Arc::new(Inventory::new(work.pages, work.rows_left)),
-        places: Arc::new(Semaphore::new(shared.policy.concurrency as usize + ROWS_AHEAD)),
+        places: Arc::new(Semaphore::new(shared.settings.concurrency as usize + ROWS_AHEAD)),
         waiting: Arc::new(Semaphore::new(share)),
         lane: work.lane,
         target_no,
@@ -238,14 +238,14 @@ impl<L: Lightsail> Feeder<L> {
         }
         if self.shared.is_given_up && state.lost {
             // What may have been asked for in a lost entry has no attempt left, either.
-            state.spent = state.spent.max(self.shared.policy.max_attempts);
+            state.spent = state.spent.max(self.shared.settings.max_attempts);
         }
         state.not_before = self.shared.ghosts.not_before(&intent.region, &intent.key_pair_name);
         if let Some(last) = before.last() {
             state.lost_before = true;
             // A run that is not in the journal any more may have asked for it right before that.
-            let (policy, now) = (&self.shared.policy, self.shared.clock.now());
-            let held = policy.attempt_time().dead_after_start() + policy.signature_life;
+            let (settings, now) = (&self.shared.settings, self.shared.clock.now());
+            let held = settings.attempt_time().dead_after_start() + settings.signature_life;
             let until = last.at.min(now).saturating_add(held).unwrap_or(now);
             state.not_before = state.not_before.max(Some(until).filter(|until| *until > now));
         }
@@ -301,7 +301,7 @@ impl<L: Lightsail> Feeder<L> {
     fn settled_by_plan(&self, row: u64, intent: &IntentRecorded, state: &RowState) -> Option<(Outcome, Draft)> {
         let now = self.shared.clock.now();
         let situation = Situation { now, denial: Denial::Unknown, answered_at: None, read_at: None };
-        let Step::Settle(outcome, evidence) = decide(state, &self.shared.policy, &situation) else { return None };
+        let Step::Settle(outcome, evidence) = decide(state, &self.shared.settings, &situation) else { return None };
         let settled = RowSettled {
             outcome,
             evidence,

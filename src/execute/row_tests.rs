@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::domain::{ApiError, Exchange, Observation, Operation, Policy, Shown};
+use crate::domain::{ApiError, Exchange, Observation, Operation, Settings, Shown};
 use crate::execute::decide::{Denial, Situation, Step, decide};
 use crate::record::event::{AttemptFinished, AttemptStarted, LostHead, Observed, OperationPolled, OverrideUsed};
 
@@ -88,7 +88,7 @@ impl Life {
     fn step(&self) -> Step {
         let now = self.now.saturating_add(SignedDuration::from_mins(2)).unwrap();
         let situation = Situation { now, denial: Denial::Unknown, answered_at: Some(now), read_at: Some(now) };
-        decide(&self.row, &Policy::default(), &situation)
+        decide(&self.row, &Settings::default(), &situation)
     }
 
     fn polled(self, class: Class) -> Self {
@@ -430,8 +430,8 @@ fn an_operation_that_is_known_hides_no_attempt_that_was_lost() {
     // Where nothing waits for a signature's life, it must be dead all the same.
     let mut local = failed();
     local.row.apply(7, local.now, &rollback_accepted());
-    let policy = Policy { signature_life: Duration::ZERO, ..Policy::default() };
+    let settings = Settings { signature_life: Duration::ZERO, ..Settings::default() };
     let local = local.read(Found::Same);
     let situation = Situation { now: local.now, denial: Denial::Unknown, answered_at: None, read_at: None };
-    assert!(matches!(decide(&local.row, &policy, &situation), Step::WaitOut(_)));
+    assert!(matches!(decide(&local.row, &settings, &situation), Step::WaitOut(_)));
 }

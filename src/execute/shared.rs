@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::control::Control;
 use super::detail::doubtful_detail;
 use super::ghost::Ghosts;
-use crate::domain::{Clock, Outcome, Policy, RunId, Target};
+use crate::domain::{Clock, Outcome, RunId, Settings, Target};
 use crate::journal::Journal;
 
 /// Told the name of a key pair that is not asked for yet, and for how long.
@@ -26,7 +26,7 @@ pub struct Shared {
     /// abandoned.
     pub is_given_up: bool,
     /// Its settings.
-    pub policy: Policy,
+    pub settings: Settings,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where everything is recorded.
@@ -45,7 +45,7 @@ pub struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("run", &self.run).field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Shared").field("run", &self.run).field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

@@ -97,7 +97,7 @@ impl<L: Lightsail> Worker<L> {
         if self.state.confirmed_at.is_some_and(contradicted) {
             self.state.confirmed_at = None;
         }
-        decide(&self.state, &self.shared.policy, &self.situation())
+        decide(&self.state, &self.shared.settings, &self.situation())
     }
 
     fn situation(&self) -> Situation {
@@ -143,7 +143,7 @@ impl<L: Lightsail> Worker<L> {
         let now = self.shared.clock.now();
         // The clock may jump: never wait longer than an attempt takes to be dead.
         let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-        let wait = wait.min(self.shared.policy.attempt_time().dead_after()) + Duration::from_millis(1);
+        let wait = wait.min(self.shared.settings.attempt_time().dead_after()) + Duration::from_millis(1);
         tokio::time::sleep(wait).await;
         Flow::Next
     }
@@ -190,7 +190,7 @@ impl<L: Lightsail> Worker<L> {
         }
         self.asked = true;
         let attempt = self.state.attempts + 1;
-        let timeout_ms = u64::try_from(shared.policy.attempt_timeout.as_millis()).unwrap_or(u64::MAX);
+        let timeout_ms = u64::try_from(shared.settings.attempt_timeout.as_millis()).unwrap_or(u64::MAX);
         let started = AttemptStarted {
             attempt,
             key_pair_name: self.intent.key_pair_name.clone(),
@@ -232,7 +232,7 @@ impl<L: Lightsail> Worker<L> {
     fn has_started_late(&self) -> bool {
         let took = self.state.last.as_ref().map(|last| self.shared.clock.now().duration_since(last.started_at));
         took.is_some_and(|took| {
-            took > SignedDuration::try_from(self.shared.policy.attempt_time().start_limit()).unwrap_or_default()
+            took > SignedDuration::try_from(self.shared.settings.attempt_time().start_limit()).unwrap_or_default()
         })
     }
 
@@ -265,7 +265,7 @@ impl<L: Lightsail> Worker<L> {
         if !matches!(event, Event::AttemptStarted(_)) {
             let mut ahead = self.state.clone();
             ahead.apply(PREVIOUS, self.shared.clock.now(), &event);
-            if let Step::Settle(outcome, evidence) = decide(&ahead, &self.shared.policy, &self.situation()) {
+            if let Step::Settle(outcome, evidence) = decide(&ahead, &self.shared.settings, &self.situation()) {
                 self.state = ahead;
                 return match event {
                     Event::AttemptFinished(finished) if evidence == Evidence::Answer => {

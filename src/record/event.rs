@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ApiError, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Policy, Shown,
+    ApiError, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Settings, Shown,
 };
 
 /// What happened. The names are past tense.
@@ -328,7 +328,8 @@ pub struct RunStarted {
     /// `yes`, `confirm`, `prompt` or `nothing_to_delete`.
     pub confirmed_by: String,
     /// The settings of the run, which later sessions go on with.
-    pub policy: Policy,
+    #[serde(rename = "policy")]
+    pub settings: Settings,
 }
 
 /// A DeleteKeyPair request is about to leave. Durable before it does.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use keybatch::domain::{
-    ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts, Policy,
-    RawBody, Shown,
+    ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts, RawBody,
+    Settings, Shown,
 };
 use keybatch::record::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
@@ -233,7 +233,7 @@ pub(crate) fn full() -> Vec<Event> {
             plan_root: ROOT.into(),
             deletes: 1,
             confirmed_by: "prompt".into(),
-            policy: Policy { rate: text("5/s"), ..Policy::default() },
+            settings: Settings { rate: text("5/s"), ..Settings::default() },
         }),
         Event::AttemptStarted(AttemptStarted {
             attempt: 1,
@@ -349,7 +349,7 @@ pub(crate) fn bare() -> Vec<Event> {
                 Event::PlanSealed(sealed)
             }
             Event::RunStarted(mut started) => {
-                started.policy.rate = None;
+                started.settings.rate = None;
                 Event::RunStarted(started)
             }
             Event::AttemptFinished(finished) => Event::AttemptFinished(Box::new(AttemptFinished {

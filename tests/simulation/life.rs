@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::SignedDuration;
-use keybatch::domain::{OutcomeCounts, Policy};
+use keybatch::domain::{OutcomeCounts, Settings};
 use keybatch::plan::recreated::IfRecreated;
 use tokio::sync::Notify;
 
@@ -82,12 +82,12 @@ impl Tally {
 pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
     let mut rng = Rng::with_seed(seed);
     let faults = Faults::draw(&mut rng);
-    let mut policy = policy(&mut rng);
+    let mut settings = settings(&mut rng);
     let time = Arc::new(SimTime::new());
-    let mut world = World::new(rng.fork(), faults.clone(), &policy, log);
-    let max_age = SignedDuration::try_from(policy.max_observation_age).unwrap();
+    let mut world = World::new(rng.fork(), faults.clone(), &settings, log);
+    let max_age = SignedDuration::try_from(settings.max_observation_age).unwrap();
     // A reading may have to queue behind others; a rate that was throttled down makes that minutes.
-    let gap = Us::try_from(policy.max_observation_age.as_micros()).unwrap().max(600 * SECOND);
+    let gap = Us::try_from(settings.max_observation_age.as_micros()).unwrap().max(600 * SECOND);
     world.gap = (faults.jump == 0).then_some(gap);
     let plan = crate::plan::draw(&mut rng, &mut world, time.now_us());
     let sim = Arc::new(Mutex::new(Sim { world, ledger: Ledger::default(), max_age }));
@@ -97,12 +97,12 @@ pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
     if let Some(rng) = more.as_mut().filter(|_| faults.jump == 0 && !faults.is_quiet())
         && rng.u32(0..4) == 0
     {
-        policy.signature_life = Duration::from_secs([60, 300][rng.usize(..2)]);
-        sim.lock().unwrap().world.signature_life = Us::try_from(policy.signature_life.as_micros()).unwrap();
+        settings.signature_life = Duration::from_secs([60, 300][rng.usize(..2)]);
+        sim.lock().unwrap().world.signature_life = Us::try_from(settings.signature_life.as_micros()).unwrap();
     }
     let drawn = faults.clone();
     let (manifests, tally, sessions) = (vec![0], Tally::default(), 0);
-    let mut life = Course { seed, rng, more, faults, drawn, policy, time, sim, plan, manifests, sessions, tally };
+    let mut life = Course { seed, rng, more, faults, drawn, settings, time, sim, plan, manifests, sessions, tally };
     life.run();
     while life.is_again() {
         life.run();
@@ -110,9 +110,9 @@ pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
     life.over()
 }
 
-fn policy(rng: &mut Rng) -> Policy {
+fn settings(rng: &mut Rng) -> Settings {
     let mut of = |choices: &[u64]| Duration::from_millis(choices[rng.usize(..choices.len())]);
-    Policy {
+    Settings {
         attempt_timeout: of(&[2_500, 5_000, 15_000]),
         settle_timeout: of(&[5_000, 30_000, 120_000]),
         operation_timeout: of(&[5_000, 60_000, 300_000]),
@@ -132,7 +132,7 @@ struct Course {
     /// What goes wrong now, and what did when the run began.
     faults: Faults,
     drawn: Faults,
-    policy: Policy,
+    settings: Settings,
     time: Arc<SimTime>,
     sim: Arc<Mutex<Sim>>,
     plan: Vec<crate::plan::PlannedRow>,
@@ -303,7 +303,7 @@ impl Course {
             number: self.sessions + number,
             run,
             handle,
-            policy: self.policy.clone(),
+            settings: self.settings.clone(),
             plan: &self.plan,
             stops_after: stops_after.filter(|_| !alone).map(micros),
             limits: crate::session::limits(&mut self.rng, number < CALM_FROM && !self.faults.is_quiet() && !alone),
@@ -359,7 +359,7 @@ impl Course {
         if happens(&mut self.rng, self.faults.jump) {
             let by = while_(&mut self.rng) * [-6, -1, 1, 6][self.rng.usize(..4)];
             if by > 0 {
-                let dead = Us::try_from(self.policy.attempt_time().dead_after().as_micros()).unwrap();
+                let dead = Us::try_from(self.settings.attempt_time().dead_after().as_micros()).unwrap();
                 gap = gap.max(dead + 100 * MS);
             }
             self.time.jump(by);

@@ -174,7 +174,7 @@ pub(crate) fn opened(number: u32, command: &str) -> Event {
 
 /// Records everything up to the start of the run.
 pub(crate) async fn record(journal: &Journal, session: &Session<'_>, at: Timestamp) -> Result<(), JournalError> {
-    let (plan, policy) = (session.plan, &session.policy);
+    let (plan, settings) = (session.plan, &session.settings);
     let run_id = run_id(session.run);
     let run = |event| Draft { run: Some(run_id), row: None, event };
     let rows = plan.len() as u64;
@@ -211,7 +211,8 @@ pub(crate) async fn record(journal: &Journal, session: &Session<'_>, at: Timesta
         absents: count(Verdict::Absent),
         targets,
     };
-    let started = RunStarted { plan_root, deletes: sealed.deletes, confirmed_by: "yes".into(), policy: policy.clone() };
+    let started =
+        RunStarted { plan_root, deletes: sealed.deletes, confirmed_by: "yes".into(), settings: settings.clone() };
     journal.append(vec![run(Event::PlanSealed(sealed))]).await?;
     journal.checkpoint(Some(run_id)).await?;
     journal.append(vec![run(Event::RunStarted(started))]).await.map(drop)

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastrand::Rng;
-use keybatch::domain::{Clock, OutcomeCounts, Policy, Target};
+use keybatch::domain::{Clock, OutcomeCounts, Settings, Target};
 use keybatch::execute::control::{Control, Limits, StoppedBy};
 use keybatch::execute::{LaneWork, Shared, work_off};
 use keybatch::journal::{Journal, JournalError, TargetRecord, WriterOptions};
@@ -38,7 +38,7 @@ pub(crate) struct Session<'a> {
     /// How many runs there were before its own.
     pub(crate) run: u32,
     pub(crate) handle: Handle,
-    pub(crate) policy: Policy,
+    pub(crate) settings: Settings,
     pub(crate) plan: &'a [PlannedRow],
     /// A signal comes after so long.
     pub(crate) stops_after: Option<Duration>,
@@ -93,8 +93,8 @@ impl Session<'_> {
             run_no: i64::from(self.run) + 1,
             resumed: started,
             is_given_up: false,
-            in_flight: Arc::new(Semaphore::new(self.policy.concurrency as usize)),
-            policy: self.policy.clone(),
+            in_flight: Arc::new(Semaphore::new(self.settings.concurrency as usize)),
+            settings: self.settings.clone(),
             clock: Arc::clone(&clock),
             journal: journal.clone(),
             control: Arc::clone(&control),
@@ -125,7 +125,7 @@ impl Session<'_> {
 
     fn lanes(&self, journal: &Journal, clock: &Arc<dyn Clock>, counts: &Arc<Counts>) -> Vec<LaneWork<Port>> {
         let sim = self.handle.sim();
-        let cap = self.policy.rate.as_deref().map_or(RateCap::None, |rate| rate.parse().unwrap());
+        let cap = self.settings.rate.as_deref().map_or(RateCap::None, |rate| rate.parse().unwrap());
         let lane = |(index, target): (usize, Target)| {
             let target_no = i64::try_from(index).unwrap() + 1;
             let rates = sim.ledger.learned.iter().rev();

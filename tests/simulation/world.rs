@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use fastrand::Rng;
-use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, Policy, created_at_text};
+use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, Settings, created_at_text};
 
 use crate::answers::{Answer, silence};
 use crate::fate::{Fate, Faults, leg};
@@ -156,17 +156,17 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// `policy` only says what a client counts on.
-    pub(crate) fn new(mut rng: Rng, faults: Faults, policy: &Policy, log: bool) -> Self {
+    /// `settings` only says what a client counts on.
+    pub(crate) fn new(mut rng: Rng, faults: Faults, settings: &Settings, log: bool) -> Self {
         let us = |time: std::time::Duration| Us::try_from(time.as_micros()).unwrap();
         let record = [Record::Whole, Record::Whole, Record::Empty, Record::NotFound][rng.usize(..4)];
         Self {
             record: if faults.is_quiet() { Record::Whole } else { record },
             whole_seconds: rng.bool(),
-            attempt_timeout: us(policy.attempt_timeout),
-            dead_after: us(policy.attempt_time().dead_after()),
+            attempt_timeout: us(settings.attempt_timeout),
+            dead_after: us(settings.attempt_time().dead_after()),
             signature_life: 0,
-            start_limit: us(policy.attempt_time().start_limit()),
+            start_limit: us(settings.attempt_time().start_limit()),
             rng,
             faults,
             resources: Vec::new(),

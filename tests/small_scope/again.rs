@@ -50,7 +50,7 @@ pub(crate) fn left(node: &Node) -> Option<Node> {
 pub(crate) fn between(node: &Node) -> Vec<Node> {
     let mut next = meanwhile(node);
     if node.truth.late.is_some() || node.truth.ghost.is_some() {
-        let long = node.policy.signature_life + Duration::from_secs(60);
+        let long = node.settings.signature_life + Duration::from_secs(60);
         let mut later = node.clone().told("time goes by").later(long);
         (later.truth.late, later.truth.ghost) = (None, None);
         next.push(later);
@@ -83,7 +83,7 @@ fn begin(node: &Node, kind: Kind) -> Node {
             Some(Event::AttemptFinished(finished)) => finished.class == Class::Unanswered,
             _ => true,
         };
-        let until = held_until(started, finished.as_ref(), node.policy.signature_life, now);
+        let until = held_until(started, finished.as_ref(), node.settings.signature_life, now);
         if let Some(until) = until.filter(|until| open && *until > now) {
             ghosts.hold("r".into(), "key".into(), until);
         }

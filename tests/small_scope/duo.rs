@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use keybatch::domain::{Class, Evidence, Outcome, Policy};
+use keybatch::domain::{Class, Evidence, Outcome, Settings};
 use keybatch::execute::attempt::Tries;
 use keybatch::execute::control::{Control, Limits};
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Situation, StopCause};
@@ -85,7 +85,7 @@ pub(crate) struct Row {
 #[derive(Debug, Clone)]
 pub(crate) struct Duo {
     pub(crate) scope: Rc<Scope>,
-    pub(crate) policy: Rc<Policy>,
+    pub(crate) settings: Rc<Settings>,
     pub(crate) rows: [Row; 2],
     /// In ticks. Each row has a clock of its own: what one waits for may take the other as long or no time.
     pub(crate) now: [u64; 2],
@@ -110,7 +110,7 @@ fn age(now: u64, then: Timestamp) -> u64 {
 
 impl Duo {
     pub(crate) fn first(scope: Scope) -> Self {
-        let policy = Policy {
+        let settings = Settings {
             max_attempts: scope.max_attempts,
             // With its grace exactly a tick.
             attempt_timeout: TICK * 5 / 6,
@@ -120,9 +120,9 @@ impl Duo {
             // What a request does that comes long after its death is gone through with one row.
             signature_life: Duration::ZERO,
             concurrency: u32::try_from(scope.concurrency).unwrap(),
-            ..Policy::default()
+            ..Settings::default()
         };
-        assert_eq!(policy.attempt_time().dead_after(), TICK);
+        assert_eq!(settings.attempt_time().dead_after(), TICK);
         let row = |verdict| Row {
             state: RowState::new(0, &intent(verdict, at(0))),
             truth: Truth::default(),
@@ -132,9 +132,9 @@ impl Duo {
             served: false,
         };
         let rows = scope.verdicts.map(row);
-        let (scope, policy) = (Rc::new(scope), Rc::new(policy));
+        let (scope, settings) = (Rc::new(scope), Rc::new(settings));
         let (told, refusing) = (Vec::new(), scope.refused.is_some() && scope.from_the_start);
-        Self { scope, policy, rows, now: [0; 2], told, refusing, sessions: 0, foreign: 0, story: None }
+        Self { scope, settings, rows, now: [0; 2], told, refusing, sessions: 0, foreign: 0, story: None }
     }
 
     /// What the rows share, as the production code has it, in the time of one of them.

@@ -19,7 +19,7 @@ pub(crate) fn all(duo: &Duo) -> Vec<Duo> {
     let of_row = |row: usize| meanwhile(duo, row).into_iter().chain(one(duo, &duo.control(row), row));
     let is_alone = |row: &usize| {
         let Row { state, phase, .. } = &duo.rows[*row];
-        let step = || decide(state, &duo.policy, &duo.situation(&duo.control(*row), *row));
+        let step = || decide(state, &duo.settings, &duo.situation(&duo.control(*row), *row));
         *phase == Phase::Working && matches!(step(), Step::WaitUntil(_) | Step::Search { .. } | Step::Poll { .. })
     };
     let is_settled = duo.foreign == duo.scope.foreign && refuses(duo).is_none();
@@ -77,7 +77,7 @@ fn taken_up(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
     let target = duo.scope.targets[row];
     let state = &duo.rows[row].state;
     if state.verdict != Verdict::Delete {
-        let Step::Settle(outcome, evidence) = decide(state, &duo.policy, &duo.situation(control, row)) else {
+        let Step::Settle(outcome, evidence) = decide(state, &duo.settings, &duo.situation(control, row)) else {
             panic!("the plan settles it");
         };
         return vec![duo.clone().tell(Told::Entered(target)).settle(row, outcome, evidence)];
@@ -127,7 +127,7 @@ fn held(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
 fn work(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
     let target = duo.scope.targets[row];
     let stopping = control.is_stopping(target);
-    match decide(&duo.rows[row].state, &duo.policy, &duo.situation(control, row)) {
+    match decide(&duo.rows[row].state, &duo.settings, &duo.situation(control, row)) {
         Step::Done => panic!("a settled row is worked on"),
         Step::Settle(outcome, evidence) => {
             check_denial(duo, control, row, outcome);

@@ -32,7 +32,7 @@ impl Node {
     fn hash_state(&self, state: &RowState, hasher: &mut DefaultHasher) {
         let truth = &self.truth;
         let ago = |then: Timestamp, most: i64| truth.now.duration_since(then).as_secs().min(most + 1);
-        let longest = i64::try_from(self.policy.operation_timeout.as_secs()).unwrap();
+        let longest = i64::try_from(self.settings.operation_timeout.as_secs()).unwrap();
         let tries = |tries: Tries| (tries.count.min(FEWEST_TRIES), tries.since.map(|since| ago(since, longest)));
         (state.attempts, state.spent, state.unread, state.unsent, state.refused_for_all.min(2)).hash(hasher);
         state.windows.iter().any(|window| window.to.is_none()).hash(hasher);
@@ -53,9 +53,10 @@ impl Node {
         let from_history = state.poll.as_ref().map(|poll| poll.from_history);
         (state.polled.len(), state.delete_seen, from_history).hash(hasher);
         let until = |then: Timestamp| then.duration_since(truth.now).as_secs();
-        let held = state.held_until(self.policy.signature_life).map(|then| until(then).max(-1));
+        let held = state.held_until(self.settings.signature_life).map(|then| until(then).max(-1));
         (held, state.may_have_acted()).hash(hasher);
-        let seen_since = |look: &Look| state.held_until(self.policy.signature_life).is_some_and(|then| look.at >= then);
+        let seen_since =
+            |look: &Look| state.held_until(self.settings.signature_life).is_some_and(|then| look.at >= then);
         (state.search.as_ref().map(seen_since), state.windows.is_empty()).hash(hasher);
         if self.bounds.is_exact() {
             let windows =
@@ -83,7 +84,7 @@ impl Node {
 
     /// Until when an operation in this window counts as ours.
     fn end(&self, window: &Window) -> Timestamp {
-        window.to.or(window.dead_at).unwrap_or_else(|| window.from + self.policy.attempt_time().dead_after())
+        window.to.or(window.dead_at).unwrap_or_else(|| window.from + self.settings.attempt_time().dead_after())
     }
 
     fn may_hold_ours(&self, window: &Window) -> bool {

@@ -53,7 +53,7 @@ fn put_back_after(node: &Node, a_while: Duration) -> Option<Node> {
     (truth.lost, truth.acted, truth.sure) = (true, true, false);
     // That the history could not be had is lost, too.
     truth.unsearchable &= truth.sends == copy.sends;
-    truth.risky.push((truth.now, truth.now + node.policy.attempt_time().dead_after()));
+    truth.risky.push((truth.now, truth.now + node.settings.attempt_time().dead_after()));
     if truth.pending == Some(Pending::Fails) {
         truth.ended = false;
     }

@@ -25,7 +25,7 @@ fn of_session(node: &Node) -> Vec<Node> {
         return again::left(node).into_iter().collect();
     }
     let mut next = meanwhile(node);
-    match decide(&node.state, &node.policy, &node.situation()) {
+    match decide(&node.state, &node.settings, &node.situation()) {
         Step::Done => {}
         Step::Settle(outcome, evidence) => {
             next.push(node.clone().told(format!("settled {outcome}/{evidence:?}")).settle(outcome, evidence));
@@ -193,7 +193,7 @@ fn send(node: &Node) -> Vec<Node> {
     begun.truth.sends += 1;
     begun.truth.outdated = false;
     if node.bounds.is_exact() {
-        let until = begun.truth.now + begun.policy.attempt_time().dead_after();
+        let until = begun.truth.now + begun.settings.attempt_time().dead_after();
         begun.truth.risky.push((begun.truth.now, until));
     }
     // A copy may be of the moment at which the request has left.
@@ -213,10 +213,10 @@ fn answered(node: &Node, begun: &Node, attempt: u32, knew: bool) -> Vec<Node> {
         match effect {
             Effect::None => {}
             Effect::Now => fate.execute(fate.truth.now),
-            Effect::Ghost => fate.truth.ghost = Some(fate.truth.now + fate.policy.signature_life),
+            Effect::Ghost => fate.truth.ghost = Some(fate.truth.now + fate.settings.signature_life),
             Effect::Late => {
                 fate.truth.late =
-                    Some(fate.state.last.as_ref().unwrap().started_at + fate.policy.attempt_time().dead_after());
+                    Some(fate.state.last.as_ref().unwrap().started_at + fate.settings.attempt_time().dead_after());
             }
         }
         let operation = Operation { id: Some(format!("op-{attempt}")), ..Operation::default() };
@@ -255,7 +255,7 @@ fn read(node: &Node) -> Vec<Node> {
     }
     for connected in [true, false].into_iter().filter(|connected| *connected || node.bounds.every_answer) {
         let told = format!("reads in vain, connected: {connected}");
-        let node = node.clone().told(told).later(node.policy.settle_timeout);
+        let node = node.clone().told(told).later(node.settings.settle_timeout);
         next.extend(record(&node, &in_vain(Source::GetKeyPair, connected, node.truth.now)));
     }
     next
@@ -293,7 +293,7 @@ fn search(node: &Node) -> Vec<Node> {
         for _ in 1..FEWEST_TRIES {
             node = node.clone().apply(&in_vain(Source::GetOperationsForResource, connected, node.truth.now));
         }
-        let node = node.clone().later(node.policy.settle_timeout);
+        let node = node.clone().later(node.settings.settle_timeout);
         next.extend(record(&node, &in_vain(Source::GetOperationsForResource, connected, node.truth.now)));
     }
     next
@@ -313,7 +313,7 @@ fn poll(node: &Node) -> Vec<Node> {
     let mut next = Vec::new();
     for class in classes {
         let ended = matches!(class, Class::Succeeded | Class::OperationFailed | Class::RefusedForAll);
-        let wait = if ended { Duration::ZERO } else { node.policy.operation_timeout };
+        let wait = if ended { Duration::ZERO } else { node.settings.operation_timeout };
         let mut node = node.clone().told(format!("polls: {class:?}")).later(wait);
         node.truth.ended |= class == Class::OperationFailed && !node.truth.outdated;
         let polled = OperationPolled {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use keybatch::domain::{ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Outcome, Policy};
+use keybatch::domain::{ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Outcome, Settings};
 use keybatch::execute::decide::{Denial, Situation};
 use keybatch::execute::row::RowState;
 use keybatch::record::Entry;
@@ -44,7 +44,7 @@ impl Bounds {
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) bounds: Bounds,
-    pub(crate) policy: Policy,
+    pub(crate) settings: Settings,
     pub(crate) state: RowState,
     pub(crate) truth: Truth,
     pub(crate) denial: Denial,
@@ -101,7 +101,7 @@ impl Node {
     /// The plan is sealed, and nothing was sent.
     pub(crate) fn first(bounds: Bounds) -> Self {
         let now = Timestamp::from_second(1_790_000_000).unwrap();
-        let policy = Policy {
+        let settings = Settings {
             max_attempts: 2,
             attempt_timeout: Duration::from_secs(15),
             settle_timeout: Duration::from_secs(30),
@@ -109,13 +109,13 @@ impl Node {
             // Older than this after two rounds of looking; where another run is waited for, longer than that takes.
             max_observation_age: Duration::from_secs(if bounds.runs > 1 { 150 } else { 50 }),
             signature_life: Duration::from_secs(if bounds.ghosts { 90 } else { 0 }),
-            ..Policy::default()
+            ..Settings::default()
         };
         let state = RowState::new(0, &intent(Verdict::Delete, now));
         let denial = Denial::Unknown;
         Self {
             bounds,
-            policy,
+            settings,
             state,
             truth: Truth::at(now),
             denial,
@@ -272,7 +272,7 @@ impl Node {
         let haunted = self.truth.haunted_until.is_some_and(|until| confirmed < until);
         assert!(!haunted, "I4: not read since an earlier run's request could still be delivered\n{}", self.story());
         let age = self.truth.now.duration_since(confirmed);
-        let most = SignedDuration::try_from(self.policy.max_observation_age).unwrap();
+        let most = SignedDuration::try_from(self.settings.max_observation_age).unwrap();
         assert!(age <= most, "I4: what was seen is {age} old\n{}", self.story());
     }
 }

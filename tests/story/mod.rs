@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 use keybatch::domain::{
     ApiError, Cause, Class, Clock, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts,
-    Policy, RawBody, RunId, Shown, sha256,
+    RawBody, RunId, Settings, Shown, sha256,
 };
 use keybatch::journal::sqlite::SqliteStore;
 use keybatch::journal::{Journal, WriterOptions};
@@ -357,8 +357,8 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
         }
     }
     let plan_root = script.seal(10, 8, 1, 1);
-    let policy = Policy::default();
-    let started = event::RunStarted { plan_root, deletes: 8, confirmed_by: "yes".into(), policy };
+    let settings = Settings::default();
+    let started = event::RunStarted { plan_root, deletes: 8, confirmed_by: "yes".into(), settings };
     script.push(None, Event::RunStarted(started));
     script.settle(4, Outcome::Skipped, Evidence::Note, &[]);
     script.settle(5, Outcome::Absent, Evidence::Inventory, &[3]);

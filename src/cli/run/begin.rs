@@ -15,7 +15,7 @@ use crate::cli::progress::Planning;
 use crate::cli::session::{OpenJournal, Session, draft, print_checkpoint, session_opened};
 use crate::cli::signals::Signals;
 use crate::cli::{Context, confirm, dry_run, ghosts, operator};
-use crate::domain::{OutcomeCounts, Policy, RunId, Target};
+use crate::domain::{OutcomeCounts, RunId, Settings, Target};
 use crate::execute::control::StoppedBy;
 use crate::journal::sqlite::stage::Stage;
 use crate::lane::Counts;
@@ -37,18 +37,18 @@ pub(super) struct Begun {
 pub(super) async fn begin(
     args: &Args,
     context: &Context,
-    mut policy: Policy,
+    mut settings: Settings,
     run: RunId,
     begun: Begun,
 ) -> Result<Exit, CliError> {
     let Begun { open, signals, began, staged, connection, is_again } = begun;
-    ghosts::settle_life(&args.options, &connection, &mut policy);
-    let ghosts = ghosts::of_other_runs(&open, run, &connection, &policy).await?;
+    ghosts::settle_life(&args.options, &connection, &mut settings);
+    let ghosts = ghosts::of_other_runs(&open, run, &connection, &settings).await?;
     let mut opened = session_opened(
         context,
         "run",
         &args.options,
-        &policy,
+        &settings,
         Some(&connection),
         connection.is_sandbox(),
         &args.named(),
@@ -79,7 +79,7 @@ pub(super) async fn begin(
     let mut drafts = vec![draft(run, Event::SessionOpened(opened)), draft(run, ingested)];
     drafts.extend(overrides(args, is_again).into_iter().map(|used| draft(run, Event::OverrideUsed(used))));
     session.open.journal.append(drafts).await?;
-    match execute(args, &session, policy, connection, staged).await {
+    match execute(args, &session, settings, connection, staged).await {
         Err(error) => Err(session.explain(error).await),
         ended => ended,
     }
@@ -88,7 +88,7 @@ pub(super) async fn begin(
 async fn execute(
     args: &Args,
     session: &Session<'_>,
-    policy: Policy,
+    settings: Settings,
     connection: Connection,
     mut staged: Staged,
 ) -> Result<Exit, CliError> {
@@ -97,7 +97,7 @@ async fn execute(
     let mut lanes = Vec::new();
     for region in &staged.regions {
         let target = Target { account: account.clone(), region: region.clone() };
-        lanes.push(session.lane(&connection, target, &policy).await?);
+        lanes.push(session.lane(&connection, target, &settings).await?);
     }
     let tally = Arc::<Tally>::default();
     let planner = Planner {
@@ -109,7 +109,7 @@ async fn execute(
         if_in_use: args.if_in_use.into(),
         if_recreated: args.again.if_recreated.into(),
         skip_invalid: args.skip_invalid,
-        patience: policy.settle_timeout,
+        patience: settings.settle_timeout,
         tally: Arc::clone(&tally),
     };
     let planning = Planning::start(&context.ui, staged.ingested.rows, session.sandbox, tally);
@@ -123,7 +123,7 @@ async fn execute(
         plan_root: plan.sealed.plan_root.clone(),
         deletes: plan.sealed.deletes,
         confirmed_by: confirmed_by.to_owned(),
-        policy: policy.clone(),
+        settings: settings.clone(),
     };
     session.open.journal.append(vec![draft(session.run, Event::RunStarted(started))]).await?;
     let runs = session.open.reader.runs().await?;
@@ -135,11 +135,11 @@ async fn execute(
         // Rows that name no usable region have a target all the same; nothing is asked of it.
         let lane = match known {
             Some(lane) => lane,
-            None => session.lane(&connection, target.target.clone(), &policy).await?,
+            None => session.lane(&connection, target.target.clone(), &settings).await?,
         };
         work.push((target, lane));
     }
-    session.work(policy, &plan.sealed, work, &BTreeMap::new()).await
+    session.work(settings, &plan.sealed, work, &BTreeMap::new()).await
 }
 
 /// The sealed plan, and by what it was confirmed; or how the command ends without one.

@@ -23,7 +23,7 @@ use super::session::{OpenJournal, already_finished, carry_on};
 use super::signals::Signals;
 use super::summary::{NOT_BEGUN, State, StopWord, Summary};
 use super::{Context, checkpoints, network};
-use crate::domain::{Policy, RunId};
+use crate::domain::{RunId, Settings};
 use crate::sandbox::World;
 
 pub(super) use args::Args;
@@ -36,7 +36,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.region = args.region.clone();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     refuse_secret("--because", args.rollback.because.as_deref())?;
-    let policy = args.options.policy(Policy::default())?;
+    let settings = args.options.settings(Settings::default())?;
     args.again.check()?;
     if !args.again.resume {
         refuse_without_terminal(&args, context)?;
@@ -56,7 +56,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let worked = async {
         let open = OpenJournal::open(context, "run", &journal_path, checkpoint_to, &args.rollback).await?;
         closer.hold(&open);
-        work(&args, context, policy, input, &journal_path, open, run, signals.clone()).await
+        work(&args, context, settings, input, &journal_path, open, run, signals.clone()).await
     };
     let ended = tokio::select! {
         // After the confirmation, the session's own error says what was sent.
@@ -77,7 +77,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
 async fn work(
     args: &Args,
     context: &Context,
-    policy: Policy,
+    settings: Settings,
     input: Box<dyn Read + Send>,
     journal_path: &Path,
     open: OpenJournal,
@@ -89,7 +89,7 @@ async fn work(
     let mut staged = match stage(args, context, input, directory.unwrap_or(Path::new(".")), run).await {
         Ok(staged) => staged,
         Err(Refusal::Manifest(faults, ingested)) => {
-            return refuse_manifest(args, context, &policy, &open, run, &faults, ingested.as_deref()).await;
+            return refuse_manifest(args, context, &settings, &open, run, &faults, ingested.as_deref()).await;
         }
         Err(Refusal::Other(error)) => return Err(error),
     };
@@ -122,7 +122,7 @@ async fn work(
     let may_go_on = args.again.resume && matches!(goal, Goal::Service);
     let named =
         if may_go_on { again::likely(past.as_ref(), &sha256, &context.journal).await?.unwrap_or(run) } else { run };
-    let mut connection = connect(&args.options, &policy, context, named, region, goal, None).await?;
+    let mut connection = connect(&args.options, &settings, context, named, region, goal, None).await?;
     let is_again = match again::admit(args.again, past.as_ref(), &sha256, Place::Connected(&connection)).await? {
         Admitted::Begin { again } => again,
         other if args.dry_run => return Ok(again::say_instead(context, &other)),
@@ -134,10 +134,10 @@ async fn work(
     };
     refuse_without_terminal(args, context)?;
     if named != run {
-        connection = connect(&args.options, &policy, context, run, region, Goal::Service, None).await?;
+        connection = connect(&args.options, &settings, context, run, region, Goal::Service, None).await?;
     }
     again::learn_past(&mut staged.stage, past.as_ref(), &sha256, &connection).await?;
-    begin(args, context, policy, run, Begun { open, signals, began, staged, connection, is_again }).await
+    begin(args, context, settings, run, Begun { open, signals, began, staged, connection, is_again }).await
 }
 
 /// Refuses to begin if only a person could confirm and there is no terminal.

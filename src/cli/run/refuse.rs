@@ -10,7 +10,7 @@ use crate::cli::faults;
 use crate::cli::session::{OpenJournal, draft, session_opened};
 use crate::cli::sum_up::{Own, sum_up};
 use crate::cli::summary::{Head, State, StopWord, Summary};
-use crate::domain::{Policy, RunId};
+use crate::domain::{RunId, Settings};
 use crate::journal::JournalError;
 use crate::journal::sqlite::RunRecord;
 use crate::manifest::{Faults, Ingested};
@@ -20,13 +20,14 @@ use crate::record::event::{Event, RunStopped, SessionClosed};
 pub(super) async fn refuse_manifest(
     args: &Args,
     context: &Context,
-    policy: &Policy,
+    settings: &Settings,
     open: &OpenJournal,
     run: RunId,
     faults: &Faults,
     ingested: Option<&Ingested>,
 ) -> Result<Exit, CliError> {
-    let mut opened = session_opened(context, "run", &args.options, policy, None, args.sandbox.is_some(), &args.named());
+    let mut opened =
+        session_opened(context, "run", &args.options, settings, None, args.sandbox.is_some(), &args.named());
     open.remember(context, &mut opened).await?;
     let session = opened.session.clone();
     let stopped = RunStopped {

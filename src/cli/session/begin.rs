@@ -7,7 +7,7 @@ use crate::cli::connect::Connection;
 use crate::cli::operator;
 use crate::cli::options::SessionOptions;
 use crate::cli::version::COMMIT;
-use crate::domain::{Policy, sha256};
+use crate::domain::{Settings, sha256};
 use crate::record::event::SessionOpened;
 
 /// The entry that opens a session; `own` are settings of the command itself.
@@ -15,16 +15,16 @@ pub(crate) fn session_opened(
     context: &Context,
     command: &str,
     options: &SessionOptions,
-    policy: &Policy,
+    settings: &Settings,
     connection: Option<&Connection>,
     sandbox: bool,
     own: &[(&str, String)],
 ) -> Box<SessionOpened> {
-    let mut settings = options.named(policy);
-    settings.extend(connection.map(|connection| ("address".to_owned(), connection.address.clone())));
-    settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let mut named = options.named(settings);
+    named.extend(connection.map(|connection| ("address".to_owned(), connection.address.clone())));
+    named.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     // The keys are ASCII and sorted, so this is the canonical form.
-    let text = serde_json::to_string(&settings).unwrap_or_default();
+    let text = serde_json::to_string(&named).unwrap_or_default();
     Box::new(SessionOpened {
         session: Uuid::now_v7().to_string(),
         command: command.to_owned(),
@@ -41,7 +41,7 @@ pub(crate) fn session_opened(
         account: connection.map(|connection| connection.caller.account.clone()),
         endpoint: connection.map(|connection| connection.endpoint.clone()),
         sandbox,
-        settings,
+        settings: named,
         settings_sha256: sha256(text.as_bytes()),
         reason: options.reason.clone(),
         ticket: options.ticket.clone(),

@@ -22,7 +22,7 @@ use super::connect::Connection;
 use super::options::{SessionOptions, rate_cap};
 use super::signals::Signals;
 use super::sum_up::Known;
-use crate::domain::{OutcomeCounts, Policy, RunId};
+use crate::domain::{OutcomeCounts, RunId, Settings};
 use crate::execute::ghost::Ghosts;
 use crate::journal::JournalError;
 use crate::journal::sqlite::RunRecord;
@@ -71,7 +71,7 @@ impl Session<'_> {
         &self,
         connection: &Connection,
         target: crate::domain::Target,
-        policy: &Policy,
+        settings: &Settings,
     ) -> Result<Arc<Lane<AwsLightsail>>, JournalError> {
         let learned = self.open.reader.rate(&connection.endpoint, &target).await?;
         let learned = learned.and_then(|(rate, is_limit)| Some(Learned { rate_per_s: rate.parse().ok()?, is_limit }));
@@ -79,7 +79,7 @@ impl Session<'_> {
             port: Arc::clone(&connection.port),
             target,
             world: connection.world.clone(),
-            pacer: Pacer::new(rate_cap(policy), learned),
+            pacer: Pacer::new(rate_cap(settings), learned),
             journal: self.open.journal.clone(),
             run: self.run,
             clock: Arc::clone(&self.open.clock),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Session;
 use crate::cli::error::CliError;
-use crate::domain::Policy;
+use crate::domain::Settings;
 use crate::journal::TargetRecord;
 use crate::journal::sqlite::RunRecord;
 use crate::lane::Lane;
@@ -29,7 +29,7 @@ pub(super) enum Probed {
 pub(super) async fn probe_lanes(
     session: &Session<'_>,
     record: &RunRecord,
-    policy: &Policy,
+    settings: &Settings,
     lanes: &[(TargetRecord, Arc<Lane<AwsLightsail>>)],
 ) -> Result<Probed, CliError> {
     let mut closed = BTreeMap::new();
@@ -41,7 +41,7 @@ pub(super) async fn probe_lanes(
             names.extend(reader.names_to_delete(record.run_no, target.target_no, true, PROBES[1]).await?);
         }
         let is_left = !names.is_empty();
-        match probe_one(lane, names, policy).await {
+        match probe_one(lane, names, settings).await {
             Ok(None) => open |= is_left,
             Ok(Some(refused)) => drop(closed.insert(target.target_no, refused)),
             Err(PlanError::Journal(error)) => return Err(error.into()),
@@ -58,11 +58,11 @@ pub(super) async fn probe_lanes(
 async fn probe_one(
     lane: &Lane<AwsLightsail>,
     names: Vec<String>,
-    policy: &Policy,
+    settings: &Settings,
 ) -> Result<Option<PlanError>, PlanError> {
     let mut refused = None;
     for name in names {
-        let Probe::Denied(said) = probe(lane, &name, policy.settle_timeout).await? else { return Ok(None) };
+        let Probe::Denied(said) = probe(lane, &name, settings.settle_timeout).await? else { return Ok(None) };
         let (action, target) = ("lightsail:GetKeyPair", lane.target.clone());
         refused = Some(PlanError::NotPermitted { action, target, said });
     }

@@ -16,7 +16,7 @@ use crate::cli::signals::Signals;
 use crate::cli::sum_up::{Own, stored_head, sum_up};
 use crate::cli::summary::{Head, State, StopWord, Summary};
 use crate::cli::{Context, ghosts};
-use crate::domain::Policy;
+use crate::domain::Settings;
 use crate::execute::ghost::Ghosts;
 use crate::journal::TargetRecord;
 use crate::journal::sqlite::RunRecord;
@@ -62,14 +62,14 @@ pub(crate) async fn go_on_with(
         ready = prepare(options, context, &open, &record, connection) => ready,
         () = signals.first.cancelled() => return stopped_early(context, &open, &record).await,
     };
-    let Ready { options, sealed, mut policy, targets, connection, ghosts } =
+    let Ready { options, sealed, mut settings, targets, connection, ghosts } =
         ready.map_err(|error| error.of_run(record.run))?;
     let command = if because.is_some() { "abandon" } else { "resume" };
     if because.is_some() {
         // There will be no other attempt: a row whose key pair is still there after its request has failed.
-        policy.max_attempts = 1;
+        settings.max_attempts = 1;
     }
-    let mut opened = session_opened(context, command, &options, &policy, Some(&connection), record.sandbox, &[]);
+    let mut opened = session_opened(context, command, &options, &settings, Some(&connection), record.sandbox, &[]);
     open.remember(context, &mut opened).await?;
     let session = Session {
         context,
@@ -96,25 +96,25 @@ pub(crate) async fn go_on_with(
     context.ui.talk(format!("{doing} {label} {} of account {}", record.run, connection.caller.account));
     let mut lanes = Vec::new();
     for target in targets {
-        let lane = session.lane(&connection, target.target.clone(), &policy).await?;
+        let lane = session.lane(&connection, target.target.clone(), &settings).await?;
         lanes.push((target, lane));
     }
     let probed = tokio::select! {
-        probed = probe_lanes(&session, &record, &policy, &lanes) => probed?,
+        probed = probe_lanes(&session, &record, &settings, &lanes) => probed?,
         () = session.signals.first.cancelled() => return session.leave_by_signal().await,
     };
     let closed = match probed {
         Probed::Leave(error) => return session.leave(error).await,
         Probed::Closed(closed) => closed,
     };
-    session.work(policy, &sealed, lanes, &closed).await
+    session.work(settings, &sealed, lanes, &closed).await
 }
 
 /// What a session needs to continue a run.
 struct Ready {
     options: SessionOptions,
     sealed: PlanSealed,
-    policy: Policy,
+    settings: Settings,
     targets: Vec<TargetRecord>,
     connection: Connection,
     ghosts: Arc<Ghosts>,
@@ -131,7 +131,7 @@ async fn prepare(
     refuse_altered(context, open).await?;
     let options = open.carried_on(context, options, record).await?;
     let (sealed, started) = plan_of(open, record).await?;
-    let policy = options.policy(started.policy.clone())?;
+    let settings = options.settings(started.settings.clone())?;
     let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) {
         let directory = world_directory(&context.journal, record.run);
         if directory.exists() { Goal::OldWorld(directory) } else { Goal::Service }
@@ -143,11 +143,11 @@ async fn prepare(
     let region = targets.iter().map(|target| target.target.region.as_str()).find(|region| !region.is_empty());
     let connection = match connection {
         Some(connection) => connection,
-        None => connect(&options, &policy, context, record.run, region, goal, record.endpoint.as_deref()).await?,
+        None => connect(&options, &settings, context, record.run, region, goal, record.endpoint.as_deref()).await?,
     };
     refuse_another(record, &connection)?;
-    let ghosts = ghosts::of_other_runs(open, record.run, &connection, &policy).await?;
-    Ok(Ready { options, sealed, policy, targets, connection, ghosts })
+    let ghosts = ghosts::of_other_runs(open, record.run, &connection, &settings).await?;
+    Ok(Ready { options, sealed, settings, targets, connection, ghosts })
 }
 
 /// A signal came before the session wrote anything: the run stays as it is.

@@ -15,7 +15,7 @@ use crate::cli::progress::Progress;
 use crate::cli::say::say;
 use crate::cli::sum_up::Known;
 use crate::cli::summary::{State, StopWord};
-use crate::domain::Policy;
+use crate::domain::Settings;
 use crate::execute::control::{Control, StoppedBy};
 use crate::execute::decide::StopCause;
 use crate::execute::{LaneWork, Shared, work_off};
@@ -33,7 +33,7 @@ impl Session<'_> {
     /// key pairs may not be read: they stop at once.
     pub(crate) async fn work(
         &self,
-        policy: Policy,
+        settings: Settings,
         sealed: &PlanSealed,
         lanes: Vec<(TargetRecord, Arc<Lane<AwsLightsail>>)>,
         closed: &BTreeMap<i64, PlanError>,
@@ -59,8 +59,8 @@ impl Session<'_> {
             run_no: record.run_no,
             resumed: self.resumed,
             is_given_up: self.because.is_some(),
-            in_flight: Arc::new(Semaphore::new(policy.concurrency as usize)),
-            policy,
+            in_flight: Arc::new(Semaphore::new(settings.concurrency as usize)),
+            settings,
             clock: Arc::clone(&self.open.clock),
             journal: self.open.journal.clone(),
             control: Arc::clone(&control),

@@ -13,7 +13,7 @@ use sqlx::{Connection as _, Row as _};
 
 use super::open::open_reader;
 use super::*;
-use crate::domain::Policy;
+use crate::domain::Settings;
 use crate::journal::EntryStore as _;
 use crate::record::Entry;
 use crate::record::checkpoint::base64;
@@ -68,7 +68,7 @@ fn sealed(rows: u64) -> Value {
 }
 
 fn started() -> Value {
-    json!({ "kind": "run_started", "plan_root": "P", "deletes": 0, "confirmed_by": "yes", "policy": Policy::default() })
+    json!({ "kind": "run_started", "plan_root": "P", "deletes": 0, "confirmed_by": "yes", "policy": Settings::default() })
 }
 
 fn observed(row: Option<u64>, requests: u64, throttled: u64) -> Value {

@@ -5,7 +5,7 @@ mod ends;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{Outcome, OutcomeCounts, Policy};
+use crate::domain::{Outcome, OutcomeCounts, Settings};
 use crate::record::checkpoint::base64;
 use crate::record::merkle::Frontier;
 
@@ -66,7 +66,7 @@ fn sealed(run: &str, [deletes, skips, absents]: [u64; 3]) -> Value {
 
 fn begun(run: &str, rows: u64, deletes: u64) -> Value {
     let fields = json!({ "plan_root": plan_root(rows), "deletes": deletes, "confirmed_by": "yes",
-                         "policy": Policy::default() });
+                         "policy": Settings::default() });
     entry(Some(run), "run_started", fields)
 }
 

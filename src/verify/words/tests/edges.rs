@@ -339,9 +339,9 @@ fn sessions_starts_and_stops_say_known_words() {
     let digest = crate::domain::sha256(br#"{"rate":"5/s"}"#);
     assert!(session(&digest).is_ok() && session(&digest.to_uppercase()).is_err());
     let started = |by: &str| {
-        let policy = crate::domain::Policy::default();
+        let settings = crate::domain::Settings::default();
         let deletes = u64::from(by != "nothing_to_delete");
-        read("run_started", &json!({ "plan_root": "r", "deletes": deletes, "confirmed_by": by, "policy": policy }))
+        read("run_started", &json!({ "plan_root": "r", "deletes": deletes, "confirmed_by": by, "policy": settings }))
     };
     for by in ["yes", "confirm", "prompt", "nothing_to_delete"] {
         assert!(started(by).is_ok(), "{by}");
@@ -351,8 +351,8 @@ fn sessions_starts_and_stops_say_known_words() {
         assert!(stopped(why).is_ok(), "{why}");
     }
     assert!(started("nobody").is_err() && stopped("because").is_err());
-    let policy = crate::domain::Policy::default();
-    let unasked = json!({ "plan_root": "r", "deletes": 1, "confirmed_by": "nothing_to_delete", "policy": policy });
+    let settings = crate::domain::Settings::default();
+    let unasked = json!({ "plan_root": "r", "deletes": 1, "confirmed_by": "nothing_to_delete", "policy": settings });
     assert!(read("run_started", &unasked).is_err());
     let called = |sandbox: bool, arn: &str| {
         let fields = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,

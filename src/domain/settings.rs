@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// How rows are worked off. Times are whole milliseconds in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
+pub struct Settings {
     /// How many attempts a row may use up, counted across sessions. Throttled ones do not count.
     pub max_attempts: u32,
     /// How long one attempt may take.
@@ -36,7 +36,7 @@ pub struct Policy {
 /// How long Signature Version 4 is accepted in general after the time that it names.
 const SIGNATURE_LIFE: Duration = Duration::from_secs(300);
 
-impl Default for Policy {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             max_attempts: 5,
@@ -51,8 +51,8 @@ impl Default for Policy {
     }
 }
 
-impl Policy {
-    /// The time that an attempt of this policy has.
+impl Settings {
+    /// The time that an attempt under these settings has.
     #[must_use]
     pub fn attempt_time(&self) -> AttemptTime {
         AttemptTime { timeout: self.attempt_timeout }
