@@ -18,7 +18,7 @@
 //!                        └──entries──► review   what happened?
 //! ```
 //!
-//! The rooms, in the order in which data flows, by what they do *not* know (`tests/layers.rs` checks it):
+//! The rooms, in the order in which data flows, by what they do *not* know (`tests/docs/layers.rs` checks it):
 //!
 //! - [`domain`] imports nothing of ours: it knows no journal, no network, no file.
 //! - [`record`] is all that is stored or handed out, as values: it knows no file, no clock, no database.

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a target that cannot be set up fails")]
 
-#[path = "../../tests/story/mod.rs"]
+#[expect(dead_code, reason = "the tests of the library begin the story in more than one way")]
+#[path = "../../tests/library/story.rs"]
 mod story;
 
 use std::path::PathBuf;

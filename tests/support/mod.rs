@@ -1,9 +1,7 @@
 //! What the contract tests share: an independent Lightsail stand-in, a hermetic home for the binary, and the checks
 //! that must hold after every run. Nothing here uses the keybatch library: the tests know the contract alone.
 
-#![allow(dead_code, reason = "each test file uses its own part of the support")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
-#![allow(unused_imports, reason = "each test file uses its own part of the support")]
+#![expect(dead_code, unused_imports, reason = "the contract tests and the campaigns each use their part")]
 
 mod answers;
 mod audit;

@@ -1,0 +1,194 @@
+//! Each call on the journal's files fails: the k-th time, or from the k-th time on.
+
+use std::fmt;
+
+use super::{fails_in_order, words};
+use crate::{
+    strace::{self, Hit, Place, Point, Scene, Touches},
+    support::count,
+};
+
+const PLACES: [(Place, &[&str]); 7] = [
+    (
+        Place::Database,
+        &["openat", "pread64", "pwrite64", "ftruncate", "fsync", "fdatasync", "fcntl", "newfstatat", "statx"],
+    ),
+    (Place::Log, &["openat", "pread64", "pwrite64", "ftruncate", "fsync", "fdatasync", "unlink", "newfstatat"]),
+    (Place::SharedMemory, &["openat", "pwrite64", "ftruncate", "fcntl", "mmap", "unlink", "newfstatat"]),
+    (Place::RollbackJournal, &["openat", "pread64", "pwrite64", "ftruncate", "fsync", "fdatasync", "unlink", "access"]),
+    (Place::Lock, &["openat", "flock"]),
+    (Place::Checkpoint, &["openat", "write", "fsync", "fdatasync"]),
+    (Place::Directory, &["openat", "fsync", "statfs"]),
+];
+
+const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EROFS", "EDQUOT"];
+
+/// Hits of each call, where nothing else is asked for.
+const SPREAD: u32 = 4;
+
+#[derive(Debug)]
+struct Fault {
+    hit: Hit,
+    error: &'static str,
+    for_good: bool,
+    /// In the session that takes up a run of which two key pairs were asked for.
+    resumed: bool,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let session = if self.resumed { "resume" } else { "run" };
+        let when = if self.for_good { "from then on" } else { "once" };
+        write!(f, "{session}: {} at {}, {when}", self.error, self.hit)
+    }
+}
+
+impl Fault {
+    fn trial(&self) -> &'static str {
+        let scene = if self.resumed { begun() } else { Scene::of_five() };
+        let args = if self.resumed { Scene::resume_args() } else { scene.run_args() };
+        let flags = strace::injection(&scene.bench, self.hit, &format!("error={}", self.error), self.for_good);
+        let done = strace::spawn(&scene.bench, &flags, &args).wait();
+        let struck = strace::injected(&scene.bench);
+        let end = fails_in_order(&scene, &done);
+        if struck { end } else { "without a fault" }
+    }
+}
+
+/// Two key pairs of five were asked for.
+fn begun() -> Scene {
+    let scene = Scene::of_five();
+    let mut args = scene.run_args();
+    args.extend(["--max-deletes".to_owned(), "2".to_owned()]);
+    scene.bench.keybatch(&words(&args)).exits(5);
+    scene
+}
+
+/// One whose session was killed: its log is still beside it.
+fn killed() -> Scene {
+    let scene = Scene::of_five();
+    let hit = Hit { point: Point { place: Place::Log, call: "fsync" }, number: 15 };
+    let flags = strace::injection(&scene.bench, hit, "signal=KILL", false);
+    strace::spawn(&scene.bench, &flags, &scene.run_args()).wait();
+    scene
+}
+
+/// Which faults are made: everything, or of each point some hits, the errors in turn.
+fn faults(touches: &Touches, resumed: bool, asked: Option<&str>) -> Vec<Fault> {
+    if asked == Some("all") {
+        let both = |hit: Hit, error| [false, true].map(|for_good| Fault { hit, error, for_good, resumed });
+        return touches.all().into_iter().flat_map(|hit| ERRORS.into_iter().flat_map(move |e| both(hit, e))).collect();
+    }
+    let most = asked.and_then(|text| text.parse().ok()).unwrap_or(SPREAD);
+    let hits = touches.spread(most).into_iter().enumerate();
+    hits.map(|(index, hit)| {
+        let turn = index + usize::from(resumed);
+        Fault { hit, error: ERRORS[turn % ERRORS.len()], for_good: turn / ERRORS.len() % 2 == 1, resumed }
+    })
+    .collect()
+}
+
+/// A disk that cannot be read says nothing of what is on it: `verify` never takes that for damage or tampering, and
+/// proves nothing either.
+#[test]
+fn every_call_of_a_verification_fails() {
+    if !strace::usable("failing calls of a verification") {
+        return;
+    }
+    let asked = strace::asked("KEYBATCH_IO_FAULTS");
+    let touches = strace::learn(&PLACES, begun, |_| verify_args());
+    let trials = faults(&touches, false, asked.as_deref());
+    let tally = strace::in_parallel(&trials, |fault| verification(fault, &begun()));
+    tally.report("failing calls of verify");
+    assert!(tally.of("cannot verify") > 0, "none struck: {tally:?}");
+}
+
+/// SQLite says of a read that the disk answers with EIO what it says of damage. Here the log is beside the database, too.
+#[test]
+fn a_disk_that_cannot_be_read_is_no_damage() {
+    if !strace::usable("reads of a verification that fail with EIO") {
+        return;
+    }
+    let reads: [(Place, &[&str]); 2] = [(Place::Database, &["pread64"]), (Place::Log, &["pread64"])];
+    let touches = strace::learn(&reads, killed, |_| verify_args());
+    assert_eq!(touches.points.len(), 2, "both are read");
+    let both = |hit| [false, true].map(|for_good| Fault { hit, error: "EIO", for_good, resumed: false });
+    let trials: Vec<_> = touches.spread(6).into_iter().flat_map(both).collect();
+    let tally = strace::in_parallel(&trials, |fault| verification(fault, &killed()));
+    tally.report("reads of verify that fail with EIO");
+    assert!(tally.of("cannot verify") * 2 > tally.trials(), "too few struck: {tally:?}");
+}
+
+fn verify_args() -> Vec<String> {
+    ["verify", "--output", "json"].map(str::to_owned).to_vec()
+}
+
+fn verification(fault: &Fault, scene: &Scene) -> &'static str {
+    let sound = scene.bench.verify().exits(0).json();
+    let flags = strace::injection(&scene.bench, fault.hit, &format!("error={}", fault.error), fault.for_good);
+    let done = strace::spawn(&scene.bench, &flags, &verify_args()).wait();
+    assert!(!done.stderr.contains("panicked"), "a panic\n{done}");
+    let end = match done.code {
+        Some(0) => {
+            assert_eq!(done.json(), sound, "another journal, or a part of it\n{done}");
+            "unharmed"
+        }
+        Some(7) => {
+            assert_eq!(done.json()["verdict"], "cannot_verify", "a fault is no damage\n{done}");
+            "cannot verify"
+        }
+        Some(9) => "no journal to be had",
+        _ => panic!("another exit code\n{done}"),
+    };
+    scene.verify();
+    end
+}
+
+/// I9, and I1 and I2 with it.
+// SEMANTICS: P52
+#[test]
+fn every_call_on_the_journal_fails() {
+    if !strace::usable("failing calls on the journal") {
+        return;
+    }
+    let asked = strace::asked("KEYBATCH_IO_FAULTS");
+    let run = strace::learn(&PLACES, Scene::of_five, Scene::run_args);
+    let resume = strace::learn(&PLACES, begun, |_| Scene::resume_args());
+    let mut trials = faults(&run, false, asked.as_deref());
+    trials.extend(faults(&resume, true, asked.as_deref()));
+    strace::say(&format!(
+        "io faults: {} points with {} calls in a run, {} with {} in a resume; {} faults",
+        run.points.len(),
+        run.reachable(),
+        resume.points.len(),
+        resume.reachable(),
+        trials.len()
+    ));
+    let tally = strace::in_parallel(&trials, Fault::trial);
+    tally.report("failing calls");
+    assert!(tally.of("stopped in order") * 2 > tally.trials(), "too few struck: {tally:?}");
+}
+
+/// A disk on which a start takes seconds: its request does not leave, since a later session that finds the start alone
+/// counts on it. The row is asked for again.
+// SEMANTICS: P16
+#[test]
+fn a_slow_disk_keeps_the_request_back() {
+    if !strace::usable("a slow disk") {
+        return;
+    }
+    let touches = strace::learn(&[(Place::Log, &["fdatasync", "fsync"])], Scene::of_five, Scene::run_args);
+    let tally = strace::in_parallel(&touches.all(), |hit| {
+        let scene = Scene::of_five();
+        let flags = strace::injection(&scene.bench, *hit, "delay_enter=1500000", false);
+        strace::spawn(&scene.bench, &flags, &scene.run_args()).wait().exits(0);
+        let count = |what: &str| count(&scene.bench, &format!("SELECT count(*) AS n FROM entries WHERE {what}"));
+        let late = count("kind = 'attempt_finished' AND json_extract(body, '$.cause') = 'started_late'");
+        let left = count("kind = 'attempt_started'") - late;
+        assert_eq!(scene.bench.world.arrived("DeleteKeyPair").len() as u64, left, "what did not leave is recorded so");
+        scene.audit();
+        if late > 0 { "kept back" } else { "another commit" }
+    });
+    tally.report("slow synchronisations");
+    assert!(tally.of("kept back") > 0, "none struck: {tally:?}");
+}

@@ -1,0 +1,6 @@
+//! Who asks: what variables mean, whose credentials are used and where they come from, and who the operator is. Nothing
+//! here reaches AWS: every address is one of this machine's.
+
+mod credentials;
+mod situations;
+mod variables;

@@ -1,0 +1,12 @@
+//! The rooms of the library, each through what it makes public.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod clients;
+mod journal_writer;
+mod manifest;
+mod review;
+mod sandbox;
+mod story;
+mod tampering;
+mod verify;

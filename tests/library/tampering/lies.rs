@@ -1,0 +1,230 @@
+//! Lies told by somebody who knows the format: every hash, root and count is right, but what an entry says does not follow
+//! from what it kept, or nobody can have written it there.
+
+use keybatch::domain::RawBody;
+use keybatch::record::checkpoint::base64;
+use keybatch::record::merkle::{Frontier, leaf_hash};
+use keybatch::verify::Verdict;
+use serde_json::{Value, json};
+
+use super::sample::{Copy, renumbered, run, sample};
+
+/// The number of the entry of this kind and row, the last of those there are.
+fn place(kind: &str, row: Option<u64>) -> usize {
+    let is_meant = |body: &String| {
+        let body: Value = serde_json::from_str(body).unwrap();
+        body["kind"] == kind && body["row"].as_u64() == row
+    };
+    sample().bodies.iter().rposition(is_meant).unwrap_or_else(|| panic!("{kind} {row:?}"))
+}
+
+/// `body` with these fields; null takes one out.
+fn told(body: &str, fields: &Value) -> String {
+    let mut body: Value = serde_json::from_str(body).unwrap();
+    let whole = body.as_object_mut().unwrap();
+    whole.extend(fields.as_object().unwrap().clone());
+    whole.retain(|name, value| !value.is_null() || name == "run");
+    serde_json_canonicalizer::to_string(&body).unwrap()
+}
+
+#[track_caller]
+fn convicted(copy: &Copy, what: &str, bodies: &[String], bad: usize) {
+    copy.put(&sample().file);
+    run(copy.rewrite(bodies));
+    let report = run(copy.verified(None, false));
+    let named = (report.verdict, report.first_bad);
+    assert_eq!(named, (Verdict::IllegalHistory, Some(bad as u64)), "{what}: {report:?}");
+}
+
+#[track_caller]
+fn lie(copy: &Copy, what: &str, seq: usize, fields: &Value) {
+    let mut bodies = sample().bodies.clone();
+    bodies[seq] = told(&bodies[seq], fields);
+    convicted(copy, what, &bodies, seq);
+}
+
+fn body(value: &Value) -> Value {
+    json!(RawBody::new(value.to_string().as_bytes()))
+}
+
+fn with(fields: &Value, more: &Value) -> Value {
+    let mut whole = fields.as_object().unwrap().clone();
+    whole.extend(more.as_object().unwrap().clone());
+    whole.into()
+}
+
+#[test]
+fn an_answer_is_not_another_one() {
+    let copy = Copy::new();
+    let of = |row| place("attempt_finished", Some(row));
+    let nothing =
+        json!({ "json": null, "op_created_at": null, "op_changed_at": null, "outcome": null, "evidence": null });
+    let timeout = json!({ "cause": "timeout", "error": { "cause": "timeout" }, "http_status": null });
+    let refused = json!({ "cause": "error", "error": { "cause": "error", "type": "InvalidInputException" } });
+    let lies = [
+        ("a timeout told as deleted", 1, with(&nothing, &timeout)),
+        ("a refusal told as deleted", 1, with(&nothing, &with(&refused, &json!({ "http_status": 400 })))),
+        ("a success without an operation", 1, nothing.clone()),
+        ("a success with an error", 1, json!({ "error": { "cause": "timeout" } })),
+        ("a success under a status of 500", 1, json!({ "http_status": 500 })),
+        ("a success whose body says nothing of it", 1, body(&json!({ "operation": {} }))),
+        ("a success told as not found", 1, json!({ "class": "not_found" })),
+        ("a success told as throttled", 1, json!({ "class": "throttled" })),
+        ("a success told as unanswered", 1, json!({ "class": "unanswered", "cause": "no_operation" })),
+        ("a timeout told as never sent", 3, json!({ "class": "not_sent" })),
+        ("a timeout told as refused", 3, json!({ "class": "refused" })),
+        ("a refusal told as not found", 7, json!({ "class": "not_found" })),
+        ("an operation of another key pair", 1, {
+            let name = "key-9";
+            let operation = json!({ "id": "op", "resource_name": name, "resource_type": "KeyPair", "is_terminal": true,
+                                    "operation_type": "DeleteKeyPair", "status": "Succeeded" });
+            let sent = json!({ "id": "op", "resourceName": name, "isTerminal": true, "operationType": "DeleteKeyPair",
+                               "status": "Succeeded" });
+            with(&json!({ "operation": operation }), &body(&json!({ "operation": sent })))
+        }),
+        ("an operation that failed", 1, {
+            let sent = json!({ "id": "op", "resourceName": "key-1", "isTerminal": true, "operationType": "DeleteKeyPair",
+                               "status": "Failed" });
+            body(&json!({ "operation": sent }))
+        }),
+    ];
+    for (what, row, fields) in lies {
+        lie(&copy, what, of(row), &fields);
+    }
+}
+
+#[test]
+fn a_reading_is_not_another_one() {
+    let copy = Copy::new();
+    let of = |row| place("observed", Some(row));
+    let pair = json!({ "keyPair": { "name": "key-10", "arn": "arn:99" } });
+    let other = json!({ "observation": { "arn": "arn:99", "at": "2026-01-01T00:00:00Z" } });
+    lie(&copy, "the same told as another", of(10), &json!({ "found": "other" }));
+    lie(&copy, "the same told as gone", of(10), &json!({ "found": "not_found" }));
+    lie(&copy, "another told as the same", of(10), &with(&other, &body(&pair)));
+    lie(&copy, "the same, and the body shows another", of(10), &body(&pair));
+    lie(&copy, "nothing told as the same", of(8), &json!({ "found": "same" }));
+    lie(&copy, "nothing told as gone", of(8), &json!({ "found": "not_found" }));
+    lie(&copy, "a key pair found in the history", of(10), &json!({ "source": "get_operations_for_resource" }));
+    lie(&copy, "an operation that is none", of(3), &json!({ "found": "no_operation" }));
+    lie(&copy, "an operation that is not over", of(3), &json!({ "found": "unfinished" }));
+    lie(&copy, "no operation told as one", of(2), &json!({ "found": "operation" }));
+    lie(&copy, "an instance told as a key pair", of(8), &json!({ "source": "get_instances" }));
+    let polled = place("operation_polled", Some(6));
+    lie(&copy, "another operation was asked for", polled, &json!({ "operation_id": "op-2" }));
+    lie(&copy, "one that is over told as pending", polled, &json!({ "class": "pending" }));
+}
+
+#[test]
+fn nobody_plans_to_delete_what_was_not_meant() {
+    let copy = Copy::new();
+    let of = |row| place("intent_recorded", Some(row));
+    let note = |severity: &str| json!({ "notes": [{ "severity": severity, "note": "drift_arn", "text": "another" }] });
+    lie(&copy, "although it was to be skipped", of(1), &note("skip"));
+    lie(&copy, "although the plan was refused", of(1), &note("refuse"));
+    lie(&copy, "although its fingerprint is another", of(1), &json!({ "expected_fingerprint": "aa" }));
+    lie(&copy, "although its arn is another", of(1), &json!({ "fields": { "arn": "arn:2" } }));
+    lie(&copy, "although its account is another", of(1), &json!({ "fields": { "account_id": "1" } }));
+    lie(&copy, "of another account", of(1), &json!({ "account": "210987654321" }));
+    lie(&copy, "what nobody saw", of(1), &json!({ "observation": null }));
+    lie(&copy, "what nobody can tell apart", of(1), &json!({ "observation": { "at": "2026-01-01T00:00:00Z" } }));
+    lie(&copy, "nor skips without a note", of(4), &json!({ "notes": null }));
+    // Two rows that ask for the same key pair, under a plan with the right root.
+    let mut bodies = sample().bodies.clone();
+    let twin = json!({ "key_pair_name": "key-1", "region": "us-east-1" });
+    bodies[of(2)] = told(&bodies[of(2)], &twin);
+    let mut plan = Frontier::default();
+    bodies[of(1)..=of(10)].iter().for_each(|body| plan.push(leaf_hash(body.as_bytes())));
+    for kind in ["plan_sealed", "run_started"] {
+        let seq = place(kind, None);
+        bodies[seq] = told(&bodies[seq], &json!({ "plan_root": base64(&plan.root()) }));
+    }
+    let starts = |body: &String| body.contains("attempt_started") && body.contains("\"row\":2,");
+    let started = bodies.iter().position(starts).unwrap();
+    bodies[started] = told(&bodies[started], &twin);
+    convicted(&copy, "twice the same", &bodies, started);
+}
+
+#[test]
+fn an_outcome_rests_on_what_it_needs() {
+    let copy = Copy::new();
+    let (intent, settled) = (place("intent_recorded", Some(9)), place("row_settled", Some(9)));
+    lie(&copy, "on nothing", settled, &json!({ "rests_on": [] }));
+    lie(&copy, "on the plan alone", settled, &json!({ "rests_on": [intent] }));
+    lie(&copy, "not on the plan", settled, &json!({ "rests_on": [settled - 1] }));
+}
+
+#[test]
+fn a_session_is_one_process() {
+    let copy = Copy::new();
+    let opened = |number: usize| {
+        let sessions = (0..).zip(&sample().bodies).filter(|(_, body)| body.contains("\"kind\":\"session_opened\""));
+        sessions.map(|(seq, _)| seq).nth(number).unwrap()
+    };
+    lie(&copy, "of another account", opened(1), &json!({ "account": "210987654321" }));
+    lie(&copy, "at another endpoint", opened(1), &json!({ "endpoint": "https://lightsail.{region}.amazonaws.com" }));
+    lie(&copy, "no rehearsal any more", opened(1), &json!({ "sandbox": false }));
+    lie(&copy, "with other settings", opened(1), &json!({ "settings": { "rate": "50/s" } }));
+    lie(&copy, "of an id that there was", opened(1), &json!({ "session": "s1" }));
+    let closed = (0..).zip(&sample().bodies).find(|(_, body)| body.contains("\"kind\":\"session_closed\"")).unwrap().0;
+    for delete in [0, 2] {
+        let requests = json!({ "delete": delete, "read": 0, "throttled": 0 });
+        lie(&copy, "that counts otherwise", closed, &json!({ "requests": requests }));
+    }
+}
+
+#[test]
+fn words_and_numbers_are_written_in_one_way() {
+    let copy = Copy::new();
+    let started = place("run_started", None);
+    let bodies = &sample().bodies;
+    let run_id = serde_json::from_str::<Value>(&bodies[started]).unwrap()["run"].as_str().unwrap().to_owned();
+    for spelling in
+        [run_id.to_uppercase(), run_id.replace('-', ""), format!("{{{run_id}}}"), format!("urn:uuid:{run_id}")]
+    {
+        for seq in [started, place("attempt_started", Some(1)), place("observed", Some(3))] {
+            lie(&copy, &spelling, seq, &json!({ "run": spelling }));
+        }
+    }
+    for at in [
+        "2026-09-21T14:13:20.000000000Z",
+        "2026-09-21t14:13:20.000000Z",
+        "2026-09-21 14:13:20.000000Z",
+        "2026-12-31T23:59:60.000000Z",
+    ] {
+        lie(&copy, at, place("attempt_started", Some(1)), &json!({ "at": at }));
+        lie(&copy, at, started, &json!({ "at": at }));
+    }
+    lie(&copy, "no version", place("attempt_started", Some(1)), &json!({ "v": 0 }));
+    lie(&copy, "confirmed by nobody", started, &json!({ "confirmed_by": "nobody" }));
+    lie(&copy, "stopped for nothing", place("run_stopped", None), &json!({ "why": "because" }));
+    lie(
+        &copy,
+        "a word that says that it is unknown",
+        place("attempt_finished", Some(1)),
+        &json!({ "class": "unknown variant" }),
+    );
+}
+
+/// The order of what is right by itself.
+#[test]
+fn nothing_is_written_where_nobody_can_write_it() {
+    let copy = Copy::new();
+    let moved = |from: usize, to: usize| {
+        let mut bodies = sample().bodies.clone();
+        let body = bodies.remove(from);
+        bodies.insert(to, body);
+        renumbered(&bodies)
+    };
+    let stopped = (0..).zip(&sample().bodies).find(|(_, body)| body.contains("\"why\":\"signal\"")).unwrap().0;
+    let settled = place("row_settled", Some(7));
+    // Behind the stop of its session nothing more is done, and the entry that was behind it comes first.
+    convicted(&copy, "work after the stop", &moved(stopped, settled), settled + 1);
+    let ingested = place("manifest_ingested", None);
+    convicted(
+        &copy,
+        "a plan before its manifest",
+        &moved(ingested, place("intent_recorded", Some(3))),
+        place("intent_recorded", Some(1)) - 1,
+    );
+}
