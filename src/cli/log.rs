@@ -17,7 +17,7 @@ use crate::journal::{JournalError, RunState};
 use crate::record::Entry;
 use crate::record::event::KINDS;
 use crate::review::runs::resolve;
-use crate::review::{gist, json_escaped, json_text, kind};
+use crate::review::{gist, json_escaped, json_text};
 
 /// How many entries are read at once.
 const PAGE: u32 = 1_000;
@@ -243,7 +243,7 @@ impl Lines {
                     let at = to_the_second(&time_text(entry.at));
                     let row = entry.row.map(|row| format!(" row {row}")).unwrap_or_default();
                     let label = if sandbox { "SANDBOX " } else { "" };
-                    writeln!(out, "{seq} {at} {label}{}{row}: {}", kind(&entry.event), shown(&gist(entry)))?;
+                    writeln!(out, "{seq} {at} {label}{}{row}: {}", entry.event.kind(), shown(&gist(entry)))?;
                 }
                 Err(error) => writeln!(out, "{seq} unreadable: {}", shown(&error.to_string()))?,
             },
@@ -256,7 +256,7 @@ impl Lines {
                         entry.run.map_or(Cell::Null, |run| text(run.to_string())),
                         Cell::Boolean(sandbox),
                         entry.row.and_then(|row| i64::try_from(row).ok()).map_or(Cell::Null, Cell::Integer),
-                        text(kind(&entry.event).to_owned()),
+                        text(entry.event.kind().to_owned()),
                         text(gist(entry)),
                     ])?,
                     Err(error) => {

@@ -195,18 +195,7 @@ mod tests {
                 }
                 step => return (step, None),
             };
-            let nothing = Event::Observed(Box::new(Observed {
-                source,
-                found: Found::NoAnswer,
-                requests: 1,
-                throttled: 0,
-                account: None,
-                region: None,
-                observation: None,
-                operation: None,
-                error: None,
-                exchange: Exchange::default(),
-            }));
+            let nothing = Event::Observed(Box::new(Observed::of(source, Found::NoAnswer)));
             row.apply(3, now, &nothing);
         }
         panic!("it never ends: {row:#?}");

@@ -14,7 +14,6 @@ use crate::journal::JournalError;
 use crate::lane::Lane;
 use crate::lane::found_error;
 use crate::lightsail::Lightsail;
-use crate::record::Draft;
 use crate::record::event::{Event, Found, Observed, Source};
 
 /// How many key pairs are kept in memory at most (about 400 bytes each, 20 MB in all). A larger target is read key by
@@ -69,12 +68,12 @@ impl Inventory {
         let mut kept = self.kept.lock().await;
         // Half of the permitted age, so that what is taken from it is still good when its turn comes.
         let fresh = SignedDuration::try_from(shared.settings.max_observation_age / 2).unwrap_or(SignedDuration::MAX);
-        let good = kept.seen(name, shared.clock.now(), fresh);
+        let good = kept.seen(name, shared.scribe.now(), fresh);
         if good.is_some() || kept.given_up {
             return Ok(good);
         }
         // What the last listing does not tell, another one would not, while that one is still good.
-        let now = shared.clock.now();
+        let now = shared.scribe.now();
         let is_good = kept.oldest.is_some_and(|at| is_fresh(at, now, fresh));
         let rows_left = self.rows_left.load(Ordering::Relaxed);
         if is_good || kept.pages.max(1) >= rows_left || !kept.listed_for.insert(name.to_owned()) {
@@ -82,7 +81,7 @@ impl Inventory {
         }
         tracing::debug!(target_no, pages = kept.pages, "reading the inventory again");
         kept.refresh(shared, lane, target_no, rows_left).await?;
-        let now = shared.clock.now();
+        let now = shared.scribe.now();
         // The next one would be as slow, and its first pages too old before its last one came.
         kept.given_up |= !kept.oldest.is_some_and(|at| is_fresh(at, now, fresh));
         Ok(kept.seen(name, now, fresh))
@@ -129,13 +128,13 @@ impl Kept {
         self.pairs.clear();
         loop {
             let patience = shared.settings.settle_timeout;
-            let at = shared.clock.now();
+            let at = shared.scribe.now();
             let page = lane.read(patience, || lane.port.get_key_pairs(&region, token.as_deref())).await?;
             self.pages += 1;
             self.oldest = self.oldest.or(Some(at));
             let (found, next, error) = match page.reply.result {
                 Ok(answer) => {
-                    let now = shared.clock.now();
+                    let now = shared.scribe.now();
                     for pair in answer.items {
                         lane.sightings.note(&pair.name, Some(&pair.identity), now);
                         self.take_in(pair, at);
@@ -144,22 +143,18 @@ impl Kept {
                 }
                 Err(error) => (found_error(error.class), None, Some(error)),
             };
+            let failed = error.is_some();
             let seen = Observed {
-                source: Source::GetKeyPairs,
-                found,
                 requests: page.requests,
                 throttled: page.throttled,
                 account: Some(lane.target.account.clone()),
                 region: Some(region.clone()),
-                observation: None,
-                operation: None,
                 error,
                 // A page of the inventory is many key pairs: each row's own observation is with the row.
                 exchange: page.reply.exchange.without_body(),
+                ..Observed::of(Source::GetKeyPairs, found)
             };
-            let failed = seen.error.is_some();
-            let draft = Draft { run: Some(shared.run), row: None, event: Event::Observed(Box::new(seen)) };
-            shared.journal.append(vec![draft]).await?;
+            shared.scribe.write(Event::Observed(Box::new(seen))).await?;
             let endless = next.is_some() && (next == token || self.pages >= rows_left);
             if failed || endless || self.pairs.len() > MOST_KEPT || shared.control.is_stopping(target_no) {
                 self.given_up = true;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::worker::{Flow, Worker, split};
-use crate::domain::{Class, Exchange, KeyPair, Operation, Shown, parse_time};
+use crate::domain::{Class, KeyPair, Operation, Shown, parse_time};
 use crate::journal::JournalError;
 use crate::lane::{Reading, pause};
 use crate::lane::{found_error, observation};
@@ -80,7 +80,7 @@ impl<L: Lightsail> Worker<L> {
             (None, Some(error)) => found_error(error.class),
             (None, None) => Found::NoAnswer,
         };
-        let now = self.shared.clock.now();
+        let now = self.shared.scribe.now();
         if matches!(found, Found::Same | Found::Other | Found::NotFound) {
             self.shared.control.was_read(self.target_no, now);
         }
@@ -91,16 +91,12 @@ impl<L: Lightsail> Worker<L> {
         }
         let observation = pair.map(|pair| observation(pair, now));
         self.record(Event::Observed(Box::new(Observed {
-            source: Source::GetKeyPair,
-            found,
             requests,
             throttled,
-            account: None,
-            region: None,
             observation,
-            operation: None,
             error,
             exchange: reply.exchange,
+            ..Observed::of(Source::GetKeyPair, found)
         })))
         .await
     }
@@ -108,16 +104,9 @@ impl<L: Lightsail> Worker<L> {
     async fn observed_in_inventory(&mut self, pair: KeyPair, at: Timestamp) -> Result<Flow, JournalError> {
         let found = self.compare(&pair);
         self.record(Event::Observed(Box::new(Observed {
-            source: Source::GetKeyPairs,
-            found,
             requests: 0,
-            throttled: 0,
-            account: None,
-            region: None,
             observation: Some(observation(pair, at)),
-            operation: None,
-            error: None,
-            exchange: Exchange::default(),
+            ..Observed::of(Source::GetKeyPairs, found)
         })))
         .await
     }
@@ -178,16 +167,12 @@ impl<L: Lightsail> Worker<L> {
             (None, None, Some(found)) => found,
         };
         self.record(Event::Observed(Box::new(Observed {
-            source: Source::GetOperationsForResource,
-            found,
             requests,
             throttled,
-            account: None,
-            region: None,
-            observation: None,
             operation: hit.or(unfinished),
             error,
             exchange,
+            ..Observed::of(Source::GetOperationsForResource, found)
         })))
         .await
     }

@@ -234,7 +234,7 @@ impl<L: Lightsail> Feeder<L> {
             state.apply(entry.seq, entry.at, &entry.event);
         }
         if self.shared.resumed {
-            state.reopen(self.shared.clock.now());
+            state.reopen(self.shared.scribe.now());
         }
         if self.shared.is_given_up && state.lost {
             // What may have been asked for in a lost entry has no attempt left, either.
@@ -244,7 +244,7 @@ impl<L: Lightsail> Feeder<L> {
         if let Some(last) = before.last() {
             state.lost_before = true;
             // A run that is not in the journal any more may have asked for it right before that.
-            let (settings, now) = (&self.shared.settings, self.shared.clock.now());
+            let (settings, now) = (&self.shared.settings, self.shared.scribe.now());
             let held = settings.attempt_time().dead_after_start() + settings.signature_life;
             let until = last.at.min(now).saturating_add(held).unwrap_or(now);
             state.not_before = state.not_before.max(Some(until).filter(|until| *until > now));
@@ -299,7 +299,7 @@ impl<L: Lightsail> Feeder<L> {
 
     /// The outcome of a row that the plan itself settles: nothing is asked for it.
     fn settled_by_plan(&self, row: u64, intent: &IntentRecorded, state: &RowState) -> Option<(Outcome, Draft)> {
-        let now = self.shared.clock.now();
+        let now = self.shared.scribe.now();
         let situation = Situation { now, denial: Denial::Unknown, answered_at: None, read_at: None };
         let Step::Settle(outcome, evidence) = decide(state, &self.shared.settings, &situation) else { return None };
         let settled = RowSettled {
@@ -308,7 +308,7 @@ impl<L: Lightsail> Feeder<L> {
             detail: detail::detail(outcome, evidence, state, intent),
             rests_on: state.rests_on(),
         };
-        Some((outcome, Draft { run: Some(self.shared.run), row: Some(row), event: Event::RowSettled(settled) }))
+        Some((outcome, self.shared.scribe.draft_of_row(row, Event::RowSettled(settled))))
     }
 
     async fn settle_at_once(&self, settled: Vec<(Outcome, Draft)>) -> Result<(), JournalError> {
@@ -317,7 +317,7 @@ impl<L: Lightsail> Feeder<L> {
         }
         let (outcomes, drafts): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
         self.inventory.rows_left.fetch_sub(outcomes.len() as u64, Ordering::Relaxed);
-        self.shared.journal.append(drafts).await?;
+        self.shared.scribe.journal.append(drafts).await?;
         outcomes.into_iter().for_each(|outcome| self.shared.settled(self.target_no, &self.lane.target, outcome));
         Ok(())
     }

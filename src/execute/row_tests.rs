@@ -65,18 +65,7 @@ impl Life {
     }
 
     fn observed(self, source: Source, found: Found, id: Option<&str>, observation: Option<Observation>) -> Self {
-        let observed = Observed {
-            source,
-            found,
-            requests: 1,
-            throttled: 0,
-            account: None,
-            region: None,
-            observation,
-            operation: id.map(operation),
-            error: None,
-            exchange: Exchange::default(),
-        };
+        let observed = Observed { observation, operation: id.map(operation), ..Observed::of(source, found) };
         self.then(&Event::Observed(Box::new(observed)))
     }
 
@@ -222,18 +211,8 @@ fn readings_without_an_answer_are_counted_until_there_is_one() {
 /// A reading that failed, and why.
 fn in_vain(source: Source, found: Found, cause: Cause) -> Event {
     let class = if cause == Cause::ConnectFailed { Class::NotSent } else { Class::Unanswered };
-    Event::Observed(Box::new(Observed {
-        source,
-        found,
-        requests: 1,
-        throttled: 0,
-        account: None,
-        region: None,
-        observation: None,
-        operation: None,
-        error: Some(ApiError::nothing(class, cause)),
-        exchange: Exchange::default(),
-    }))
+    let error = Some(ApiError::nothing(class, cause));
+    Event::Observed(Box::new(Observed { error, ..Observed::of(source, found) }))
 }
 
 /// The last one counts, and only the connection that was never made: all else may have arrived.

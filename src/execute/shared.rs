@@ -8,16 +8,16 @@ use tokio::sync::Semaphore;
 use super::control::Control;
 use super::detail::doubtful_detail;
 use super::ghost::Ghosts;
-use crate::domain::{Clock, Outcome, RunId, Settings, Target};
-use crate::journal::Journal;
+use crate::domain::{Outcome, Settings, Target};
+use crate::journal::Scribe;
 
 /// Told the name of a key pair that is not asked for yet, and for how long.
 pub type OnWaiting = Box<dyn Fn(&str, Duration) + Send + Sync>;
 
-/// The run, its settings, and where everything goes.
+/// The settings of the run, what its rows share, and where everything is recorded.
 pub struct Shared {
-    /// The run.
-    pub run: RunId,
+    /// Writes its entries.
+    pub scribe: Scribe,
     /// Its number in the journal.
     pub run_no: i64,
     /// Whether another session made the plan.
@@ -27,10 +27,6 @@ pub struct Shared {
     pub is_given_up: bool,
     /// Its settings.
     pub settings: Settings,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Where everything is recorded.
-    pub journal: Journal,
     /// Limits, stopping, and what neighbours show.
     pub control: Arc<Control>,
     /// How many deletes may be in flight at once.
@@ -45,7 +41,10 @@ pub struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("run", &self.run).field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("run", &self.scribe.run)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 

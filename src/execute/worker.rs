@@ -22,8 +22,8 @@ use crate::journal::JournalError;
 use crate::lane::{Lane, pause};
 use crate::lightsail::Lightsail;
 use crate::lightsail::classify::classify_delete;
+use crate::record::MAX_INTEGER;
 use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, PREVIOUS, RowSettled};
-use crate::record::{Draft, MAX_INTEGER};
 
 /// One row, and what is needed to work it off.
 pub(super) struct Worker<L> {
@@ -101,7 +101,7 @@ impl<L: Lightsail> Worker<L> {
     }
 
     fn situation(&self) -> Situation {
-        let now = self.shared.clock.now();
+        let now = self.shared.scribe.now();
         let (answered_at, read_at) = self.shared.control.answers(self.target_no);
         Situation { now, denial: self.denial(), answered_at, read_at }
     }
@@ -140,7 +140,7 @@ impl<L: Lightsail> Worker<L> {
     }
 
     async fn wait_until(&self, at: Timestamp) -> Flow {
-        let now = self.shared.clock.now();
+        let now = self.shared.scribe.now();
         // The clock may jump: never wait longer than an attempt takes to be dead.
         let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let wait = wait.min(self.shared.settings.attempt_time().dead_after()) + Duration::from_millis(1);
@@ -153,10 +153,10 @@ impl<L: Lightsail> Worker<L> {
     async fn wait_out(&mut self, at: Timestamp) -> Flow {
         (self.place, self.in_flight, self.waiting, self.direct) = (None, None, None, None);
         let stopping = self.shared.control.stopping(self.target_no);
-        let left = Duration::try_from(at.duration_since(self.shared.clock.now())).unwrap_or_default();
+        let left = Duration::try_from(at.duration_since(self.shared.scribe.now())).unwrap_or_default();
         (self.shared.on_waiting)(&self.intent.key_pair_name, left);
-        while self.shared.clock.now() < at {
-            let left = Duration::try_from(at.duration_since(self.shared.clock.now())).unwrap_or_default();
+        while self.shared.scribe.now() < at {
+            let left = Duration::try_from(at.duration_since(self.shared.scribe.now())).unwrap_or_default();
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => return Flow::Leave,
@@ -212,7 +212,7 @@ impl<L: Lightsail> Worker<L> {
         }
         let answered = reply.exchange.http_status.is_some();
         let change = self.lane.report(permit, class == Class::Throttled, answered);
-        shared.control.answered(self.target_no, class, shared.clock.now());
+        shared.control.answered(self.target_no, class, shared.scribe.now());
         if !matches!(class, Class::Unanswered | Class::Pending) {
             self.in_flight = None;
         }
@@ -230,7 +230,7 @@ impl<L: Lightsail> Worker<L> {
     /// Whether the attempt's start took so long to become durable that its request must not leave: a session that finds the
     /// start alone counts from it until the attempt is dead.
     fn has_started_late(&self) -> bool {
-        let took = self.state.last.as_ref().map(|last| self.shared.clock.now().duration_since(last.started_at));
+        let took = self.state.last.as_ref().map(|last| self.shared.scribe.now().duration_since(last.started_at));
         took.is_some_and(|took| {
             took > SignedDuration::try_from(self.shared.settings.attempt_time().start_limit()).unwrap_or_default()
         })
@@ -264,7 +264,7 @@ impl<L: Lightsail> Worker<L> {
         self.waiting = None;
         if !matches!(event, Event::AttemptStarted(_)) {
             let mut ahead = self.state.clone();
-            ahead.apply(PREVIOUS, self.shared.clock.now(), &event);
+            ahead.apply(PREVIOUS, self.shared.scribe.now(), &event);
             if let Step::Settle(outcome, evidence) = decide(&ahead, &self.shared.settings, &self.situation()) {
                 self.state = ahead;
                 return match event {
@@ -275,7 +275,7 @@ impl<L: Lightsail> Worker<L> {
                 };
             }
         }
-        let stamps = self.shared.append(self.row, vec![event.clone()]).await?;
+        let stamps = self.shared.scribe.write_of_row(self.row, vec![event.clone()]).await?;
         if let Some(stamp) = stamps.first() {
             self.state.apply(stamp.seq, stamp.at, &event);
         }
@@ -287,7 +287,7 @@ impl<L: Lightsail> Worker<L> {
         let evidence = Evidence::Answer;
         let detail = detail(outcome, evidence, &self.state, &self.intent);
         let finished = AttemptFinished { outcome: Some(outcome), evidence: Some(evidence), detail, ..finished };
-        self.shared.append(self.row, vec![Event::AttemptFinished(Box::new(finished))]).await?;
+        self.shared.scribe.write_of_row(self.row, vec![Event::AttemptFinished(Box::new(finished))]).await?;
         Ok(self.settled(outcome, evidence))
     }
 
@@ -310,20 +310,8 @@ impl<L: Lightsail> Worker<L> {
             rests_on: self.state.rests_on(),
         };
         let events = after.into_iter().chain([Event::RowSettled(settled)]).collect();
-        self.shared.append(self.row, events).await?;
+        self.shared.scribe.write_of_row(self.row, events).await?;
         Ok(self.settled(outcome, evidence))
-    }
-}
-
-impl Shared {
-    /// Appends entries of one row.
-    pub(super) async fn append(
-        &self,
-        row: u64,
-        events: Vec<Event>,
-    ) -> Result<Vec<crate::journal::Stamp>, JournalError> {
-        let draft = |event| Draft { run: Some(self.run), row: Some(row), event };
-        self.journal.append(events.into_iter().map(draft).collect()).await
     }
 }
 

@@ -14,6 +14,7 @@ pub mod heads;
 mod holder;
 mod lock;
 mod run_state;
+mod scribe;
 pub mod sqlite;
 mod writer;
 
@@ -27,6 +28,7 @@ pub use error::JournalError;
 pub use holder::Holder;
 pub use lock::Lock;
 pub use run_state::RunState;
+pub use scribe::Scribe;
 pub use writer::{Journal, OnCheckpoint, Stamp, WriterOptions};
 
 /// A place where entries are kept. Implemented for SQLite; PostgreSQL is to follow, so nothing here may assume either.

@@ -13,9 +13,8 @@ use super::backoff::backoff_ceiling;
 use super::pace::{Pacer, Permit};
 use super::rate::RateChange;
 use super::sightings::Sightings;
-use crate::domain::{Class, Clock, Exchange, Reply, RunId, SANDBOX_HEADER, Target};
-use crate::journal::{Journal, JournalError};
-use crate::record::Draft;
+use crate::domain::{Class, Exchange, Reply, SANDBOX_HEADER, Target};
+use crate::journal::{JournalError, Scribe};
 use crate::record::event::{Event, RateChanged};
 
 /// A target as a session sees it.
@@ -29,12 +28,8 @@ pub struct Lane<L> {
     pub world: Option<String>,
     /// Its rate.
     pub pacer: Pacer,
-    /// Where rate changes are recorded.
-    pub journal: Journal,
-    /// The run that the requests are made for.
-    pub run: RunId,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
+    /// Where changes of its rate are recorded, under the run that the requests are made for.
+    pub scribe: Scribe,
     /// What was sent, over all targets of the session.
     pub counts: Arc<Counts>,
     /// When a key pair was first read as a trial: reading is permitted, then.
@@ -145,8 +140,7 @@ impl<L> Lane<L> {
             learned_is_limit: learned.map(|learned| learned.is_limit),
             why: change.why.as_str().to_owned(),
         };
-        let draft = Draft { run: Some(self.run), row: None, event: Event::RateChanged(event) };
-        self.journal.append(vec![draft]).await.map(drop)
+        self.scribe.write(Event::RateChanged(event)).await
     }
 }
 

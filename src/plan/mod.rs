@@ -24,7 +24,6 @@ use crate::journal::JournalError;
 use crate::journal::sqlite::stage::Stage;
 use crate::lane::{Lane, Reading};
 use crate::lightsail::Lightsail;
-use crate::record::Draft;
 use crate::record::checkpoint::base64;
 use crate::record::event::{
     Event, Found, IntentRecorded, Note, Observed, PlanSealed, Severity, Source, TargetInventory, Verdict,
@@ -95,7 +94,7 @@ impl<L: Lightsail> Planner<L> {
     /// Reads what there is of all targets, and refuses what a guard refuses.
     async fn observe_all(&self, stage: &mut Stage) -> Result<Vec<TargetInventory>, PlanError> {
         // All targets at once: each has a rate of its own, and the slowest alone decides how long it takes.
-        let readings = Unacknowledged::new(self.journal.clone(), READINGS_AHEAD);
+        let readings = Unacknowledged::new(self.scribe.journal.clone(), READINGS_AHEAD);
         let shared = Observing { stage: Mutex::new(&mut *stage), readings };
         let observed = try_join_all(self.lanes.iter().map(|lane| self.observe(lane, &shared))).await;
         shared.readings.flush().await?;
@@ -176,17 +175,16 @@ impl<L: Lightsail> Planner<L> {
     async fn record(&self, stage: &mut Stage, mut targets: Vec<TargetInventory>) -> Result<Plan, PlanError> {
         let mut plan = Plan::empty();
         let mut tree = Frontier::default();
-        let written = Unacknowledged::new(self.journal.clone(), PAGES_AHEAD);
+        let written = Unacknowledged::new(self.scribe.journal.clone(), PAGES_AHEAD);
         let mut page = self.intents(stage, 0).await?;
         while let Some((after, _)) = page.last() {
             let after = *after;
             for (row, intent) in &page {
                 plan.count(*row, intent, &mut targets);
             }
-            let drafts = page.into_iter().map(|(row, intent)| {
-                let event = Event::IntentRecorded(Box::new(intent));
-                Draft { run: Some(self.run), row: Some(row), event }
-            });
+            let drafts = page
+                .into_iter()
+                .map(|(row, intent)| self.scribe.draft_of_row(row, Event::IntentRecorded(Box::new(intent))));
             // The next page is judged while the last ones are written.
             self.tally.intents.store(plan.sealed.rows, Ordering::Relaxed);
             let append = written.append(drafts.collect());
@@ -197,8 +195,7 @@ impl<L: Lightsail> Planner<L> {
         written.flush().await?.iter().for_each(|stamp| tree.push(stamp.leaf));
         plan.sealed.plan_root = base64(&tree.root());
         plan.sealed.targets = targets;
-        let sealed = Draft { run: Some(self.run), row: None, event: Event::PlanSealed(plan.sealed.clone()) };
-        self.journal.append(vec![sealed]).await?;
+        self.scribe.write(Event::PlanSealed(plan.sealed.clone())).await?;
         Ok(plan)
     }
 }
@@ -277,7 +274,7 @@ pub async fn probe<L: Lightsail>(lane: &Lane<L>, name: &str, patience: Duration)
     if lane.is_foreign(&reply.exchange) {
         return Err(foreign(lane, &reply.exchange));
     }
-    let now = lane.clock.now();
+    let now = lane.scribe.now();
     match &reply.result {
         Ok(pair) if pair.name == name => lane.sightings.note(name, Some(&pair.identity), now),
         Err(error) if error.class == Class::NotFound => lane.sightings.note(name, None, now),
@@ -286,24 +283,20 @@ pub async fn probe<L: Lightsail>(lane: &Lane<L>, name: &str, patience: Duration)
     let error = reply.result.err();
     let found = error.as_ref().map_or(Found::Listed, |error| crate::lane::found_error(error.class));
     let seen = Observed {
-        source: Source::GetKeyPair,
-        found,
         requests,
         throttled,
         account: Some(lane.target.account.clone()),
         region: Some(region.clone()),
-        observation: None,
-        operation: None,
         error: error.clone(),
         exchange: reply.exchange,
+        ..Observed::of(Source::GetKeyPair, found)
     };
-    let draft = Draft { run: Some(lane.run), row: None, event: Event::Observed(Box::new(seen)) };
-    lane.journal.append(vec![draft]).await?;
+    lane.scribe.write(Event::Observed(Box::new(seen))).await?;
     Ok(match error {
         Some(error) if error.class == Class::Denied => Probe::Denied(error.summary()),
         Some(error) if error.class != Class::NotFound => Probe::NoAnswer,
         _ => {
-            lane.read_at.get_or_init(|| lane.clock.now());
+            lane.read_at.get_or_init(|| lane.scribe.now());
             Probe::Read
         }
     })

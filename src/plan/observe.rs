@@ -17,7 +17,6 @@ use crate::domain::{Class, Identity, KeyPair, Observation, micros};
 use crate::journal::sqlite::stage::Stage;
 use crate::lane::{Lane, Reading};
 use crate::lightsail::{Instance, Lightsail, Page};
-use crate::record::Draft;
 use crate::record::event::{Event, Found, Observed, Source, TargetInventory};
 
 /// Readings that may be on their way to the disk while the next one is made. A disk that lags behind by more makes the
@@ -79,7 +78,7 @@ impl<L: Lightsail> Planner<L> {
             inventory.pages += 1;
             inventory.key_pairs += page.items.len() as u64;
             self.tally.key_pairs.fetch_add(page.items.len() as u64, Ordering::Relaxed);
-            let at = micros(self.clock.now());
+            let at = micros(self.scribe.now());
             seen.extend(page.items.into_iter().map(|pair| seen_row(pair, at)));
             if !self.goes_on(lane, action, &mut token, page.next, inventory.pages)? {
                 break;
@@ -142,19 +141,15 @@ impl<L: Lightsail> Planner<L> {
             // A page is many key pairs: each row's own observation is in its intent. An error is kept whole.
             let exchange = if error.is_some() { reply.exchange } else { reply.exchange.without_body() };
             let seen = Observed {
-                source,
-                found,
                 requests,
                 throttled,
                 account: Some(lane.target.account.clone()),
                 region: Some(lane.target.region.clone()),
-                observation: None,
-                operation: None,
                 error: error.clone(),
                 exchange,
+                ..Observed::of(source, found)
             };
-            let draft = Draft { run: Some(self.run), row: None, event: Event::Observed(Box::new(seen)) };
-            readings.append(vec![draft]).await?;
+            readings.append(vec![self.scribe.draft(Event::Observed(Box::new(seen)))]).await?;
             let error = match reply.result {
                 Ok(page) => return Ok(page),
                 Err(error) => error,

@@ -6,19 +6,14 @@ use std::time::Duration;
 
 use super::guard::IfInUse;
 use super::recreated::IfRecreated;
-use crate::domain::{Clock, RunId};
-use crate::journal::Journal;
+use crate::journal::Scribe;
 use crate::lane::Lane;
 
 /// What planning needs.
 #[derive(Debug)]
 pub struct Planner<L> {
-    /// The run.
-    pub run: RunId,
-    /// Where the plan is recorded.
-    pub journal: Journal,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
+    /// Where the plan is recorded, under its run.
+    pub scribe: Scribe,
     /// The account of the credentials.
     pub account: String,
     /// A lane for each region of the manifest.

@@ -11,52 +11,52 @@ use crate::domain::{
     ApiError, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Settings, Shown,
 };
 
-/// What happened. The names are past tense.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each variant's struct says it")]
-pub enum Event {
-    JournalCreated(JournalCreated),
-    SessionOpened(Box<SessionOpened>),
-    SessionClosed(SessionClosed),
-    ManifestIngested(ManifestIngested),
-    IntentRecorded(Box<IntentRecorded>),
-    PlanSealed(PlanSealed),
-    OverrideUsed(OverrideUsed),
-    RunStarted(RunStarted),
-    AttemptStarted(AttemptStarted),
-    AttemptFinished(Box<AttemptFinished>),
-    OperationPolled(Box<OperationPolled>),
-    Observed(Box<Observed>),
-    RowSettled(RowSettled),
-    RateChanged(RateChanged),
-    RunStopped(RunStopped),
-    RunFinished(RunFinished),
-    RunAbandoned(RunAbandoned),
-    CheckpointMade(CheckpointMade),
+/// Makes [`Event`] and what goes with it from the one list of kinds: the word that an entry has for it, and its fields.
+macro_rules! kinds {
+    ($($word:literal $variant:ident($fields:ty),)*) => {
+        /// What happened. The names are past tense.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        #[expect(missing_docs, reason = "each variant's struct says it")]
+        pub enum Event {
+            $(#[serde(rename = $word)] $variant($fields),)*
+        }
+
+        /// The kinds by the words that entries have for them.
+        pub const KINDS: [&str; [$($word),*].len()] = [$($word),*];
+
+        impl Event {
+            /// The word that entries have for its kind.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $word,)*
+                }
+            }
+        }
+    };
 }
 
-/// The kinds by the words that entries have for them.
-pub const KINDS: [&str; 18] = [
-    "journal_created",
-    "session_opened",
-    "session_closed",
-    "manifest_ingested",
-    "intent_recorded",
-    "plan_sealed",
-    "override_used",
-    "run_started",
-    "attempt_started",
-    "attempt_finished",
-    "operation_polled",
-    "observed",
-    "row_settled",
-    "rate_changed",
-    "run_stopped",
-    "run_finished",
-    "run_abandoned",
-    "checkpoint_made",
-];
+kinds! {
+    "journal_created" JournalCreated(JournalCreated),
+    "session_opened" SessionOpened(Box<SessionOpened>),
+    "session_closed" SessionClosed(SessionClosed),
+    "manifest_ingested" ManifestIngested(ManifestIngested),
+    "intent_recorded" IntentRecorded(Box<IntentRecorded>),
+    "plan_sealed" PlanSealed(PlanSealed),
+    "override_used" OverrideUsed(OverrideUsed),
+    "run_started" RunStarted(RunStarted),
+    "attempt_started" AttemptStarted(AttemptStarted),
+    "attempt_finished" AttemptFinished(Box<AttemptFinished>),
+    "operation_polled" OperationPolled(Box<OperationPolled>),
+    "observed" Observed(Box<Observed>),
+    "row_settled" RowSettled(RowSettled),
+    "rate_changed" RateChanged(RateChanged),
+    "run_stopped" RunStopped(RunStopped),
+    "run_finished" RunFinished(RunFinished),
+    "run_abandoned" RunAbandoned(RunAbandoned),
+    "checkpoint_made" CheckpointMade(CheckpointMade),
+}
 
 /// The first entry of every journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -460,6 +460,25 @@ pub struct Observed {
     /// What was on the wire last.
     #[serde(flatten)]
     pub exchange: Exchange,
+}
+
+impl Observed {
+    /// What one request found, of which nothing more is to be said.
+    #[must_use]
+    pub fn of(source: Source, found: Found) -> Self {
+        Self {
+            source,
+            found,
+            requests: 1,
+            throttled: 0,
+            account: None,
+            region: None,
+            observation: None,
+            operation: None,
+            error: None,
+            exchange: Exchange::default(),
+        }
+    }
 }
 
 /// Which request an observation came from.

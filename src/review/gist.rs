@@ -6,31 +6,6 @@ use crate::domain::{ApiError, Exchange, Observation, Operation, counted};
 use crate::record::Entry;
 use crate::record::event::{AttemptFinished, Event, Found, Observed, OperationPolled, Source};
 
-/// The entry's kind as the journal spells it.
-#[must_use]
-pub fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::JournalCreated(_) => "journal_created",
-        Event::SessionOpened(_) => "session_opened",
-        Event::SessionClosed(_) => "session_closed",
-        Event::ManifestIngested(_) => "manifest_ingested",
-        Event::IntentRecorded(_) => "intent_recorded",
-        Event::PlanSealed(_) => "plan_sealed",
-        Event::OverrideUsed(_) => "override_used",
-        Event::RunStarted(_) => "run_started",
-        Event::AttemptStarted(_) => "attempt_started",
-        Event::AttemptFinished(_) => "attempt_finished",
-        Event::OperationPolled(_) => "operation_polled",
-        Event::Observed(_) => "observed",
-        Event::RowSettled(_) => "row_settled",
-        Event::RateChanged(_) => "rate_changed",
-        Event::RunStopped(_) => "run_stopped",
-        Event::RunFinished(_) => "run_finished",
-        Event::RunAbandoned(_) => "run_abandoned",
-        Event::CheckpointMade(_) => "checkpoint_made",
-    }
-}
-
 /// One line.
 #[must_use]
 pub fn gist(entry: &Entry) -> String {
@@ -236,7 +211,7 @@ mod tests {
         let mut told = 0;
         for body in include_str!("../../tests/golden/entries.jsonl").lines() {
             let entry = Entry::parse(body).unwrap();
-            let expected = match kind(&entry.event) {
+            let expected = match entry.event.kind() {
                 "intent_recorded" => format!("line, account, {seen}, expected fingerprint, field, annotation, note"),
                 "attempt_finished" | "operation_polled" => format!("http status, request id, {operation}, {error}"),
                 "observed" => format!("http status, request id, {seen}, {operation}, {error}"),

@@ -21,6 +21,6 @@ mod story;
 pub use cell::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
 pub use export::{ExportError, ExportFormat, export};
 pub use facts::{NotDeleted, RunFacts, facts};
-pub use gist::{gist, kind};
+pub use gist::gist;
 pub use statement::{StatementError, single_query};
 pub use story::{Chapter, RowError, Story, rows, story};

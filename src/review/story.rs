@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::gist::{gist, kind, particulars};
+use super::gist::{gist, particulars};
 use crate::domain::{Evidence, Outcome, time_text};
 use crate::journal::JournalError;
 use crate::journal::sqlite::{RunRecord, SqliteReader};
@@ -116,7 +116,7 @@ pub async fn story(reader: &SqliteReader, run: &RunRecord, row: u64) -> Result<S
                 Chapter {
                     seq: stored.seq,
                     at: Some(time_text(entry.at)),
-                    kind: kind(&entry.event),
+                    kind: entry.event.kind(),
                     gist: gist(&entry),
                     particulars: particulars(&entry.event),
                     body: stored.body,

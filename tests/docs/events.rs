@@ -20,32 +20,6 @@ const SESSION: &str = "0198c0de-0000-7000-8000-00000000000b";
 const ROOT: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// A new kind must be added here, else this does not compile.
-pub(crate) fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::JournalCreated(_) => "journal_created",
-        Event::SessionOpened(_) => "session_opened",
-        Event::SessionClosed(_) => "session_closed",
-        Event::ManifestIngested(_) => "manifest_ingested",
-        Event::IntentRecorded(_) => "intent_recorded",
-        Event::PlanSealed(_) => "plan_sealed",
-        Event::OverrideUsed(_) => "override_used",
-        Event::RunStarted(_) => "run_started",
-        Event::AttemptStarted(_) => "attempt_started",
-        Event::AttemptFinished(_) => "attempt_finished",
-        Event::OperationPolled(_) => "operation_polled",
-        Event::Observed(_) => "observed",
-        Event::RowSettled(_) => "row_settled",
-        Event::RateChanged(_) => "rate_changed",
-        Event::RunStopped(_) => "run_stopped",
-        Event::RunFinished(_) => "run_finished",
-        Event::RunAbandoned(_) => "run_abandoned",
-        Event::CheckpointMade(_) => "checkpoint_made",
-    }
-}
-
-pub(crate) const KINDS: usize = 18;
-
 /// The entry that `event` becomes at place `seq`: a microsecond and a second later each, of one run, in row 1 where a
 /// kind has a row.
 pub(crate) fn entry(seq: u64, event: Event) -> Entry {

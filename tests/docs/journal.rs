@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keybatch::domain::{Cause, Class, Evidence, Outcome};
-use keybatch::record::event::{Found, Severity, Source, Verdict};
+use keybatch::record::event::{Found, KINDS, Severity, Source, Verdict};
 use serde_json::{Map, Value};
 
-use super::events::{KINDS, bare, entry, full, kind};
+use super::events::{bare, entry, full};
 use super::{quoted, read, table};
 
 /// The fields that every entry has; those of a kind stand beside them.
@@ -93,9 +93,10 @@ fn body(seq: usize, event: &keybatch::record::Event) -> Map<String, Value> {
 fn the_fields_of_each_kind_are_those_of_the_document() {
     let document = read("docs/JOURNAL.md");
     for (events, everything) in [(full(), true), (bare(), false)] {
-        assert_eq!(events.len(), KINDS);
+        let kinds: BTreeSet<_> = events.iter().map(keybatch::record::Event::kind).collect();
+        assert_eq!((kinds, events.len()), (KINDS.into(), KINDS.len()), "each kind once");
         for (seq, event) in events.iter().enumerate() {
-            let kind = kind(event);
+            let kind = event.kind();
             check(&document, kind, &format!("### Kind `{kind}`"), &body(seq, event), everything);
         }
     }
@@ -107,7 +108,7 @@ fn the_document_has_each_kind_once_and_no_other() {
     let mut documented: Vec<_> =
         document.lines().filter_map(|line| line.strip_prefix("### Kind ")).map(|name| name.trim_matches('`')).collect();
     documented.sort_unstable();
-    let mut kinds: Vec<_> = full().iter().map(kind).chain(["*"]).collect();
+    let mut kinds: Vec<_> = full().iter().map(keybatch::record::Event::kind).chain(["*"]).collect();
     kinds.sort_unstable();
     assert_eq!(documented, kinds);
 }
@@ -120,7 +121,7 @@ fn every_entry_has_the_common_fields() {
     for (seq, event) in full().iter().enumerate() {
         let body = body(seq, event);
         assert!(common.always.iter().all(|field| body.contains_key(field)), "{body:?}");
-        assert_eq!(body["kind"], kind(event));
+        assert_eq!(body["kind"], event.kind());
     }
 }
 

@@ -101,9 +101,7 @@ async fn execute(
     }
     let tally = Arc::<Tally>::default();
     let planner = Planner {
-        run: session.run,
-        journal: session.open.journal.clone(),
-        clock: Arc::clone(&session.open.clock),
+        scribe: session.scribe(),
         account,
         lanes: lanes.clone(),
         if_in_use: args.if_in_use.into(),

@@ -24,8 +24,8 @@ use super::signals::Signals;
 use super::sum_up::Known;
 use crate::domain::{OutcomeCounts, RunId, Settings};
 use crate::execute::ghost::Ghosts;
-use crate::journal::JournalError;
 use crate::journal::sqlite::RunRecord;
+use crate::journal::{JournalError, Scribe};
 use crate::lane::pace::Pacer;
 use crate::lane::rate::Learned;
 use crate::lane::{Counts, Lane};
@@ -80,13 +80,16 @@ impl Session<'_> {
             target,
             world: connection.world.clone(),
             pacer: Pacer::new(rate_cap(settings), learned),
-            journal: self.open.journal.clone(),
-            run: self.run,
-            clock: Arc::clone(&self.open.clock),
+            scribe: self.scribe(),
             counts: Arc::clone(&self.counts),
             read_at: Default::default(),
             sightings: Default::default(),
         }))
+    }
+
+    /// Writes this run's entries.
+    pub(crate) fn scribe(&self) -> Scribe {
+        Scribe { run: self.run, journal: self.open.journal.clone(), clock: Arc::clone(&self.open.clock) }
     }
 
     pub(super) async fn record(&self) -> Result<RunRecord, JournalError> {

@@ -55,14 +55,12 @@ impl Session<'_> {
         let progress = Progress::start(&self.context.ui, total, self.sandbox);
         let (shown, settled) = (progress.clone(), Arc::clone(&self.settled));
         let shared = Arc::new(Shared {
-            run: self.run,
+            scribe: self.scribe(),
             run_no: record.run_no,
             resumed: self.resumed,
             is_given_up: self.because.is_some(),
             in_flight: Arc::new(Semaphore::new(settings.concurrency as usize)),
             settings,
-            clock: Arc::clone(&self.open.clock),
-            journal: self.open.journal.clone(),
             control: Arc::clone(&control),
             ghosts: Arc::clone(&self.ghosts),
             on_settled: Box::new(move |outcome| {

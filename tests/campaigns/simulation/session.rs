@@ -8,7 +8,7 @@ use fastrand::Rng;
 use keybatch::domain::{Clock, OutcomeCounts, Settings, Target};
 use keybatch::execute::control::{Control, Limits, StoppedBy};
 use keybatch::execute::{LaneWork, Shared, work_off};
-use keybatch::journal::{Journal, JournalError, TargetRecord, WriterOptions};
+use keybatch::journal::{Journal, JournalError, Scribe, TargetRecord, WriterOptions};
 use keybatch::lane::pace::Pacer;
 use keybatch::lane::rate::{Learned, RateCap};
 use keybatch::lane::{Counts, Lane};
@@ -88,21 +88,20 @@ impl Session<'_> {
         }
         let counts = Arc::new(Counts::default());
         let control = Arc::new(Control::new(self.limits));
+        let scribe = Scribe { run: run_id(self.run), journal: journal.clone(), clock };
         let shared = Arc::new(Shared {
-            run: run_id(self.run),
+            scribe: scribe.clone(),
             run_no: i64::from(self.run) + 1,
             resumed: started,
             is_given_up: false,
             in_flight: Arc::new(Semaphore::new(self.settings.concurrency as usize)),
             settings: self.settings.clone(),
-            clock: Arc::clone(&clock),
-            journal: journal.clone(),
             control: Arc::clone(&control),
             ghosts: Arc::default(),
             on_settled: Box::new(|_| ()),
             on_waiting: Box::new(|_, _| ()),
         });
-        let lanes = self.lanes(&journal, &clock, &counts);
+        let lanes = self.lanes(&scribe, &counts);
         let signal = async {
             match self.stops_after {
                 Some(after) => tokio::time::sleep(after).await,
@@ -123,7 +122,7 @@ impl Session<'_> {
         self.end(journal, &control, &counts).await
     }
 
-    fn lanes(&self, journal: &Journal, clock: &Arc<dyn Clock>, counts: &Arc<Counts>) -> Vec<LaneWork<Port>> {
+    fn lanes(&self, scribe: &Scribe, counts: &Arc<Counts>) -> Vec<LaneWork<Port>> {
         let sim = self.handle.sim();
         let cap = self.settings.rate.as_deref().map_or(RateCap::None, |rate| rate.parse().unwrap());
         let lane = |(index, target): (usize, Target)| {
@@ -139,9 +138,7 @@ impl Session<'_> {
                     port: port(&self.handle),
                     target,
                     pacer: Pacer::new(cap, learned),
-                    journal: journal.clone(),
-                    run: run_id(self.run),
-                    clock: Arc::clone(clock),
+                    scribe: scribe.clone(),
                     world: None,
                     counts: Arc::clone(counts),
                     read_at: Default::default(),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use keybatch::domain::{ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Outcome, Settings};
+use keybatch::domain::{ApiError, Cause, Class, Evidence, Identity, Observation, Outcome, Settings};
 use keybatch::execute::decide::{Denial, Situation};
 use keybatch::execute::row::RowState;
 use keybatch::record::Entry;
@@ -280,18 +280,8 @@ impl Node {
 /// A reading.
 pub(crate) fn observed(source: Source, found: Found, at: Timestamp) -> Event {
     let seen = || Observation { identity: Identity::default(), tags: BTreeMap::new(), at };
-    Event::Observed(Box::new(Observed {
-        source,
-        found,
-        requests: 1,
-        throttled: 0,
-        account: None,
-        region: None,
-        observation: (found == Found::Same).then(seen),
-        operation: None,
-        error: None,
-        exchange: Exchange::default(),
-    }))
+    let observation = (found == Found::Same).then(seen);
+    Event::Observed(Box::new(Observed { observation, ..Observed::of(source, found) }))
 }
 
 /// The same in vain: no usable answer, or no connection.
