@@ -77,9 +77,8 @@ fn commit_seconds(setting: &Setting) -> f64 {
     runtime.block_on(async {
         let path = setting.path("commits.db");
         let _ = std::fs::remove_file(&path);
-        let store = SqliteStore::open(&path).await.expect("a journal");
+        let store = SqliteStore::open(&path, std::sync::Arc::new(SystemClock::start())).await.expect("a journal");
         let options = WriterOptions {
-            clock: std::sync::Arc::new(SystemClock::start()),
             new_journal_id: "bench".into(),
             on_checkpoint: Box::new(|_| Ok(())),
         };

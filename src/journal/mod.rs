@@ -1,8 +1,8 @@
 //! The journal: the append-only record that everything else is a function of.
 //!
 //! ```text
-//!   append(drafts) ──► writer task ──► one transaction: entries, leaves, head, projections ──► ack
-//!                        │ seq, time, canonical body, leaf hash                    (after fsync)
+//!   append(drafts) ──► writer task ──► store, in one transaction: lock and learn the head, compare, number, stamp and seal,
+//!                        │             write entries, projections and head, commit ──► stamps (after fsync)
 //!                        └── checkpoints, every 1,000 entries or 60 s, at seals and ends
 //! ```
 //!
@@ -10,52 +10,29 @@
 //! the first error nothing more is written, and every later call gets that error. This room knows no network.
 
 mod error;
+mod head;
 pub mod heads;
 mod holder;
 mod lock;
 mod run_state;
 mod scribe;
 pub mod sqlite;
+mod store;
 mod writer;
 
 use std::future::Future;
 
 use crate::domain::Target;
-use crate::record::merkle::Frontier;
-use crate::record::{Entry, Sealed};
+use crate::record::Entry;
 
 pub use error::JournalError;
+pub use head::{Appended, Batch, Cadence, Head, Stamp, TreeHead, checkpoint_draft};
 pub use holder::Holder;
 pub use lock::Lock;
 pub use run_state::RunState;
 pub use scribe::Scribe;
-pub use writer::{Journal, OnCheckpoint, Stamp, WriterOptions};
-
-/// A place where entries are kept. Implemented for SQLite; PostgreSQL is to follow, so nothing here may assume either.
-pub trait EntryStore: Send + 'static {
-    /// The head as stored; an empty frontier for a new journal.
-    fn head(&mut self) -> impl Future<Output = Result<Frontier, JournalError>> + Send;
-
-    /// The id in the journal's first entry; `None` for a new journal.
-    fn journal_id(&mut self) -> impl Future<Output = Result<Option<String>, JournalError>> + Send;
-
-    /// Adds `batch`, its projections and the move of the head from `from` to `to`, all or nothing, and returns after
-    /// it is durable.
-    ///
-    /// After an error it is *unknown* whether the batch is there; the store must not be used again.
-    fn commit(
-        &mut self,
-        batch: Vec<(Entry, Sealed)>,
-        from: &Frontier,
-        to: &Frontier,
-    ) -> impl Future<Output = Result<(), JournalError>> + Send;
-
-    /// Moves everything that is durable to where a plain copy of the journal has it.
-    fn consolidate(&mut self) -> impl Future<Output = Result<(), JournalError>> + Send;
-
-    /// Closes in order, and says whether that worked.
-    fn close(self) -> impl Future<Output = Result<(), JournalError>> + Send;
-}
+pub use store::EntryStore;
+pub use writer::{Journal, OnCheckpoint, WriterOptions};
 
 /// What a run needs to read of its own rows while it works them off.
 pub trait RunReader: Send + Sync + 'static {

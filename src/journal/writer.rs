@@ -1,19 +1,19 @@
-//! The one task that writes. It numbers, stamps, seals and hashes entries, commits everything that is queued at once
-//! (group commit), and acknowledges after the commit is durable.
+//! The one task that writes. It hands everything that is queued to the store at once (group commit), which numbers, stamps and
+//! seals it, and acknowledges after the commit is durable.
 
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::head::{Appended, Cadence, Stamp, TreeHead, checkpoint_draft};
 use super::{EntryStore, JournalError};
-use crate::domain::{Clock, RunId, micros};
-use crate::record::checkpoint::{Checkpoint, base64};
-use crate::record::event::{CheckpointMade, Event, JournalCreated, PREVIOUS};
-use crate::record::merkle::{Frontier, Hash};
-use crate::record::{Draft, Entry};
+use crate::domain::RunId;
+use crate::record::Draft;
+use crate::record::checkpoint::Checkpoint;
+use crate::record::event::{Event, JournalCreated};
 
 /// How many entries one transaction takes at most: one full chunk of the largest statement. More would only make
 /// the first of them wait longer.
@@ -22,11 +22,8 @@ const MAX_BATCH: usize = 256;
 /// How many requests may wait for the writer. A full queue makes the callers wait, which bounds memory.
 const QUEUE: usize = 1024;
 
-/// A checkpoint is made at the latest after this many entries…
-const CHECKPOINT_ENTRIES: u64 = 1_000;
-
-/// …or this long after the last one, once something was written.
-const CHECKPOINT_AGE: SignedDuration = SignedDuration::from_secs(60);
+/// When a checkpoint is made at the latest.
+const CADENCE: Cadence = Cadence { entries: 1_000, age: SignedDuration::from_secs(60) };
 
 /// The format that a new journal names in its first entry.
 const FORMAT: &str = "keybatch.journal/2";
@@ -36,8 +33,6 @@ pub type OnCheckpoint = Box<dyn FnMut(&Checkpoint) -> std::io::Result<()> + Send
 
 /// What the writer needs from outside.
 pub struct WriterOptions {
-    /// Where entries get their time from.
-    pub clock: Arc<dyn Clock>,
     /// The id of the journal, if it turns out to be new.
     pub new_journal_id: String,
     /// Called with each checkpoint.
@@ -48,17 +43,6 @@ impl fmt::Debug for WriterOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriterOptions").field("new_journal_id", &self.new_journal_id).finish_non_exhaustive()
     }
-}
-
-/// Where and when an entry was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// Its number.
-    pub seq: u64,
-    /// Its time.
-    pub at: Timestamp,
-    /// Its hash.
-    pub leaf: Hash,
 }
 
 /// The handle to the writer; clones share it.
@@ -108,14 +92,13 @@ impl Journal {
         mut store: S,
         options: WriterOptions,
     ) -> Result<(Self, impl Future<Output = ()> + Send), JournalError> {
-        let head = store.head().await?;
+        let head = store.head().await?.mark();
         let known = store.journal_id().await?;
         let id: Arc<str> = known.as_deref().unwrap_or(&options.new_journal_id).into();
         let mut writer = Writer {
             store: Some(store),
-            since_checkpoint: 0,
-            last_checkpoint: options.clock.now(),
             head,
+            covered: head.size,
             id: Arc::clone(&id),
             options,
         };
@@ -125,7 +108,7 @@ impl Journal {
                 format: FORMAT.into(),
                 version: env!("CARGO_PKG_VERSION").into(),
             };
-            writer.commit(vec![Draft { run: None, row: None, event: Event::JournalCreated(created) }]).await?;
+            writer.commit(vec![Draft { run: None, row: None, event: Event::JournalCreated(created) }], None).await?;
             // A copy without its log must not look like a journal that was never made.
             writer.consolidate().await?;
         }
@@ -173,9 +156,10 @@ impl Journal {
 struct Writer<S> {
     /// `None` after the first error: a connection whose transaction failed must not be used again.
     store: Option<S>,
-    head: Frontier,
-    since_checkpoint: u64,
-    last_checkpoint: Timestamp,
+    /// Where the last commit left it.
+    head: TreeHead,
+    /// How many entries were handed on with the last checkpoint, or were there when this session began.
+    covered: u64,
     id: Arc<str>,
     options: WriterOptions,
 }
@@ -226,7 +210,7 @@ impl<S: EntryStore> Writer<S> {
                 Err(_) => break,
             }
         }
-        let result = self.commit_with_checkpoint(drafts).await;
+        let result = self.commit(drafts, Some(CADENCE)).await.map(|appended| appended.stamps);
         let mut stamps = result.clone().unwrap_or_default().into_iter();
         for (count, ack) in acks {
             let own = result.as_ref().map(|_| stamps.by_ref().take(count).collect()).map_err(Clone::clone);
@@ -246,48 +230,28 @@ impl<S: EntryStore> Writer<S> {
         }
     }
 
-    /// Commits `drafts`, preceded by a checkpoint where one is due.
-    async fn commit_with_checkpoint(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Stamp>, JournalError> {
-        let age = self.options.clock.now().duration_since(self.last_checkpoint);
-        let due = self.since_checkpoint >= CHECKPOINT_ENTRIES || (self.since_checkpoint > 0 && age >= CHECKPOINT_AGE);
-        if !due {
-            return self.commit(drafts).await;
-        }
-        let checkpoint = self.checkpoint_text();
-        drafts.insert(0, checkpoint_draft(None, &checkpoint));
-        let stamps = self.commit(drafts).await?;
-        self.made(&checkpoint)?;
-        // It covers neither its own entry nor those that came with it.
-        self.since_checkpoint = stamps.len() as u64;
-        Ok(stamps.into_iter().skip(1).collect())
-    }
-
     async fn checkpoint(&mut self, run: Option<RunId>) -> Result<Checkpoint, JournalError> {
-        let checkpoint = self.checkpoint_text();
-        self.commit(vec![checkpoint_draft(run, &checkpoint)]).await?;
-        self.made(&checkpoint)?;
-        // Its own entry is not covered.
-        self.since_checkpoint = 1;
+        let made = self.commit(vec![checkpoint_draft(run)], None).await?.checkpoint;
         self.consolidate().await?;
-        Ok(checkpoint)
+        let made = made.ok_or_else(|| JournalError::damaged("a checkpoint was asked for, and none was made"))?;
+        Ok(self.checkpoint_of(made))
     }
 
     /// Closes the store, and hands the final head on as a checkpoint: it covers every entry, the last one that names a
     /// checkpoint too.
     async fn close(&mut self) -> Result<Checkpoint, JournalError> {
-        let head = self.checkpoint_text();
         let store = self.store.take().ok_or(JournalError::Closed)?;
         store.close().await?;
-        if self.since_checkpoint > 0 {
-            self.made(&head)?;
+        if self.head.size > self.covered {
+            self.hand_on(self.head)?;
         }
-        Ok(head)
+        Ok(self.checkpoint_of(self.head))
     }
 
-    fn made(&mut self, checkpoint: &Checkpoint) -> Result<(), JournalError> {
-        self.since_checkpoint = 0;
-        self.last_checkpoint = self.options.clock.now();
-        let handed_on = (self.options.on_checkpoint)(checkpoint);
+    fn hand_on(&mut self, head: TreeHead) -> Result<(), JournalError> {
+        self.covered = head.size;
+        let checkpoint = self.checkpoint_of(head);
+        let handed_on = (self.options.on_checkpoint)(&checkpoint);
         handed_on.map_err(|error| JournalError::Checkpoint { reason: error.to_string() })
     }
 
@@ -295,39 +259,20 @@ impl<S: EntryStore> Writer<S> {
         self.store.as_mut().ok_or(JournalError::Closed)?.consolidate().await
     }
 
-    fn checkpoint_text(&self) -> Checkpoint {
-        Checkpoint { journal_id: self.id.to_string(), size: self.head.size(), root: self.head.root() }
+    fn checkpoint_of(&self, head: TreeHead) -> Checkpoint {
+        Checkpoint { journal_id: self.id.to_string(), size: head.size, root: head.root }
     }
 
-    async fn commit(&mut self, drafts: Vec<Draft>) -> Result<Vec<Stamp>, JournalError> {
+    /// Commits `drafts`, and hands on the checkpoint that was made with them, if one was.
+    async fn commit(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
         let store = self.store.as_mut().ok_or(JournalError::Closed)?;
-        let mut to = self.head.clone();
-        let mut batch = Vec::with_capacity(drafts.len());
-        let mut stamps = Vec::with_capacity(drafts.len());
-        for Draft { run, row, mut event } in drafts {
-            if let Event::RowSettled(settled) = &mut event {
-                let previous = to.size().saturating_sub(1);
-                settled.rests_on.iter_mut().filter(|seq| **seq == PREVIOUS).for_each(|seq| *seq = previous);
-            }
-            if let Event::SessionOpened(opened) = &mut event {
-                opened.continues_from = Some(base64(&to.root()));
-            }
-            let entry = Entry { seq: to.size(), at: micros(self.options.clock.now()), run, row, event };
-            let sealed = entry.seal().map_err(JournalError::entry)?;
-            to.push(sealed.leaf);
-            stamps.push(Stamp { seq: entry.seq, at: entry.at, leaf: sealed.leaf });
-            batch.push((entry, sealed));
+        let appended = store.append(drafts, cadence).await?;
+        self.head = appended.head;
+        if let Some(made) = appended.checkpoint {
+            self.hand_on(made)?;
         }
-        store.commit(batch, &self.head, &to).await?;
-        self.since_checkpoint += stamps.len() as u64;
-        self.head = to;
-        Ok(stamps)
+        Ok(appended)
     }
-}
-
-fn checkpoint_draft(run: Option<RunId>, checkpoint: &Checkpoint) -> Draft {
-    let made = CheckpointMade { size: checkpoint.size, root: base64(&checkpoint.root) };
-    Draft { run, row: None, event: Event::CheckpointMade(made) }
 }
 
 fn answer<T>(ack: Ack<T>, result: Result<T, JournalError>) -> Result<(), JournalError> {

@@ -76,44 +76,31 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::domain::Clock;
-    use crate::journal::{EntryStore, WriterOptions};
+    use crate::journal::{Appended, Cadence, EntryStore, Head, WriterOptions};
     use crate::record::event::{CheckpointMade, Event};
     use crate::record::merkle::Frontier;
-    use crate::record::{Entry, Sealed};
-
-    #[derive(Debug)]
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Timestamp {
-            Timestamp::UNIX_EPOCH
-        }
-    }
 
     /// A disk that takes its time, and so many entries.
     struct Slow {
         room: usize,
+        left: Head,
     }
 
     impl EntryStore for Slow {
-        async fn head(&mut self) -> Result<Frontier, JournalError> {
-            Ok(Frontier::default())
+        async fn head(&mut self) -> Result<Head, JournalError> {
+            Ok(self.left.clone())
         }
 
         async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
             Ok(None)
         }
 
-        async fn commit(
-            &mut self,
-            batch: Vec<(Entry, Sealed)>,
-            _: &Frontier,
-            _: &Frontier,
-        ) -> Result<(), JournalError> {
+        async fn append(&mut self, drafts: Vec<Draft>, _: Option<Cadence>) -> Result<Appended, JournalError> {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            self.room = self.room.checked_sub(batch.len()).ok_or(JournalError::Closed)?;
-            Ok(())
+            self.room = self.room.checked_sub(drafts.len()).ok_or(JournalError::Closed)?;
+            let batch = self.left.seal(drafts, None, || Timestamp::UNIX_EPOCH)?;
+            self.left = batch.head;
+            Ok(batch.appended)
         }
 
         async fn consolidate(&mut self) -> Result<(), JournalError> {
@@ -126,12 +113,12 @@ mod tests {
     }
 
     async fn queue(room: usize, most: usize) -> Unacknowledged {
+        let left = Head::new(Frontier::default(), None, 0, Timestamp::UNIX_EPOCH);
         let options = WriterOptions {
-            clock: std::sync::Arc::new(Still),
             new_journal_id: "j".into(),
             on_checkpoint: Box::new(|_| Ok(())),
         };
-        Unacknowledged::new(Journal::start(Slow { room }, options).await.unwrap().0, most)
+        Unacknowledged::new(Journal::start(Slow { room, left }, options).await.unwrap().0, most)
     }
 
     fn draft() -> Draft {

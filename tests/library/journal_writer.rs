@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Clock, SystemClock};
-use keybatch::journal::{EntryStore, Journal, JournalError, WriterOptions};
+use keybatch::journal::{Appended, Cadence, EntryStore, Head, Journal, JournalError, WriterOptions};
 use keybatch::record::checkpoint::Checkpoint;
-use keybatch::record::event::{CheckpointMade, Event};
+use keybatch::record::event::{Event, Requests, SessionClosed};
 use keybatch::record::merkle::Frontier;
-use keybatch::record::{Draft, Entry, MAX_INTEGER, Sealed};
+use keybatch::record::{Draft, Entry, MAX_INTEGER};
 use tokio::sync::Semaphore;
 
 /// What a store was asked to do: the numbers of each commit's entries.
@@ -25,8 +25,9 @@ struct Failing {
     consolidated: Arc<Mutex<usize>>,
     /// How many commits may end; each takes one away.
     disk: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
     /// Where the last commit left the journal.
-    head: Frontier,
+    head: Head,
 }
 
 impl Failing {
@@ -41,41 +42,37 @@ impl Failing {
             known: None,
             consolidated: Arc::default(),
             disk: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
-            head: Frontier::default(),
+            clock: Arc::new(SystemClock::start()),
+            head: Head::new(Frontier::default(), None, 0, Timestamp::UNIX_EPOCH),
         }
     }
 }
 
 impl EntryStore for Failing {
-    async fn head(&mut self) -> Result<Frontier, JournalError> {
-        Ok(Frontier::default())
+    async fn head(&mut self) -> Result<Head, JournalError> {
+        self.head = Head::new(Frontier::default(), None, 0, self.clock.now());
+        Ok(self.head.clone())
     }
 
     async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
         Ok(self.known.clone())
     }
 
-    async fn commit(
-        &mut self,
-        batch: Vec<(Entry, Sealed)>,
-        from: &Frontier,
-        to: &Frontier,
-    ) -> Result<(), JournalError> {
-        assert_eq!(from.size() + batch.len() as u64, to.size());
-        assert_eq!(from.root(), self.head.root(), "each batch goes on where the last one ended");
-        batch.iter().for_each(|(_, sealed)| self.head.push(sealed.leaf));
-        assert_eq!(to.root(), self.head.root());
+    async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
+        let size = self.head.mark().size;
+        let batch = self.head.seal(drafts, cadence, || self.clock.now())?;
         let number = {
             let mut commits = self.commits.lock().unwrap();
-            commits.push(batch.iter().map(|(entry, _)| entry.seq).collect());
+            commits.push(batch.entries.iter().map(|(entry, _)| entry.seq).collect());
             commits.len()
         };
         self.disk.acquire().await.unwrap().forget();
         let fails = number == self.fails_at;
         if !fails || self.keeps {
-            self.kept.lock().unwrap().extend(batch.into_iter().map(|(entry, _)| entry));
+            self.kept.lock().unwrap().extend(batch.entries.into_iter().map(|(entry, _)| entry));
         }
-        if fails { Err(JournalError::HeadMoved { size: from.size() }) } else { Ok(()) }
+        self.head = batch.head;
+        if fails { Err(JournalError::HeadMoved { size }) } else { Ok(batch.appended) }
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {
@@ -89,13 +86,17 @@ impl EntryStore for Failing {
 }
 
 fn draft() -> Draft {
-    let made = CheckpointMade { size: 0, root: String::new() };
-    Draft { run: None, row: None, event: Event::CheckpointMade(made) }
+    closed(0)
+}
+
+fn closed(elapsed_ms: u64) -> Draft {
+    let requests = Requests { delete: 0, read: 0, throttled: 0 };
+    let event = Event::SessionClosed(SessionClosed { session: "s".into(), requests, elapsed_ms });
+    Draft { run: None, row: None, event }
 }
 
 fn options() -> WriterOptions {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    WriterOptions { clock, new_journal_id: "id".into(), on_checkpoint: Box::new(|_| Ok(())) }
+    WriterOptions { new_journal_id: "id".into(), on_checkpoint: Box::new(|_| Ok(())) }
 }
 
 // SEMANTICS: P52
@@ -171,16 +172,17 @@ struct Watched {
 impl Watched {
     async fn start(known: Option<&str>) -> Self {
         let (commits, kept) = (Commits::default(), Arc::default());
-        let store = Failing { known: known.map(str::to_owned), ..Failing::never(&commits, &kept) };
-        let consolidated = Arc::clone(&store.consolidated);
         let (clock, handed_on) = (Arc::new(Hands::default()), Arc::<Mutex<Vec<u64>>>::default());
+        let shared: Arc<dyn Clock> = clock.clone();
+        let known = known.map(str::to_owned);
+        let store = Failing { known, clock: shared, ..Failing::never(&commits, &kept) };
+        let consolidated = Arc::clone(&store.consolidated);
         let hand_on = Arc::clone(&handed_on);
         let on_checkpoint = Box::new(move |checkpoint: &Checkpoint| {
             hand_on.lock().unwrap().push(checkpoint.size);
             Ok(())
         });
-        let shared: Arc<dyn Clock> = clock.clone();
-        let options = WriterOptions { clock: shared, new_journal_id: "id".into(), on_checkpoint };
+        let options = WriterOptions { new_journal_id: "id".into(), on_checkpoint };
         let (journal, _task) = Journal::start(store, options).await.unwrap();
         Self { journal, clock, kept, handed_on, consolidated }
     }
@@ -278,10 +280,10 @@ impl Slow {
     async fn start(fails_at: usize, second: Draft) -> Self {
         let (commits, kept) = (Commits::default(), Arc::default());
         let disk = Arc::new(Semaphore::new(1));
-        let store = Failing { fails_at, keeps: false, disk: Arc::clone(&disk), ..Failing::never(&commits, &kept) };
         let clock = Arc::new(Hands::default());
-        let options = WriterOptions { clock: clock.clone(), ..options() };
-        let (journal, _task) = Journal::start(store, options).await.unwrap();
+        let never = Failing::never(&commits, &kept);
+        let store = Failing { fails_at, keeps: false, disk: Arc::clone(&disk), clock: clock.clone(), ..never };
+        let (journal, _task) = Journal::start(store, options()).await.unwrap();
         let mut slow = Self { disk, clock, commits, kept, asked: Vec::new() };
         for drafts in [vec![draft()], vec![draft(), second], vec![draft()], vec![], vec![draft()]] {
             let journal = journal.clone();
@@ -341,8 +343,7 @@ async fn a_commit_that_fails_takes_with_it_what_waited_behind_it() {
 /// An entry that cannot be sealed ends the journal before its batch, not the commit that is on its way.
 #[tokio::test]
 async fn an_entry_that_cannot_be_sealed_harms_nothing_that_is_on_its_way() {
-    let made = CheckpointMade { size: MAX_INTEGER + 1, root: String::new() };
-    let slow = Slow::start(usize::MAX, Draft { run: None, row: None, event: Event::CheckpointMade(made) }).await;
+    let slow = Slow::start(usize::MAX, closed(MAX_INTEGER + 1)).await;
     let (commits, kept) = (Arc::clone(&slow.commits), Arc::clone(&slow.kept));
     let results = slow.end().await;
     assert!(matches!(results[0], Ok(1)), "{results:?}");

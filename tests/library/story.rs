@@ -45,9 +45,8 @@ impl Place {
     }
 
     pub(crate) async fn journal(&self) -> Journal {
-        let store = SqliteStore::open(&self.path()).await.unwrap();
+        let store = SqliteStore::open(&self.path(), Arc::new(Ticks(AtomicI64::new(0)))).await.unwrap();
         let options = WriterOptions {
-            clock: Arc::new(Ticks(AtomicI64::new(0))),
             new_journal_id: "0198c0de-0000-4000-8000-000000000001".into(),
             on_checkpoint: Box::new(|_| Ok(())),
         };

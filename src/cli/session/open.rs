@@ -58,7 +58,7 @@ impl OpenJournal {
             host: context.environment.host(),
             since: time_text(clock.now()),
         });
-        let store = SqliteStore::open(path).await?;
+        let store = SqliteStore::open(path, Arc::clone(&clock)).await?;
         let reader = SqliteReader::open(path).await?;
         let (sink, memory) = (Sink::default(), Memory::default());
         let admitted = async {
@@ -76,7 +76,6 @@ impl OpenJournal {
             }
         };
         let writer = WriterOptions {
-            clock: Arc::clone(&clock),
             new_journal_id: Uuid::now_v7().to_string(),
             on_checkpoint: checkpoints::hand_on(sink.clone(), memory.clone()),
         };

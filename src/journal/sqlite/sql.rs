@@ -99,10 +99,16 @@ pub(super) const INSERT_ROW_ENTRY: Sized = sized!(
     ") WHERE column1 IS NOT NULL"
 );
 
-pub(super) const INSERT_HEAD: &str = "INSERT INTO head (id, size, root, frontier) VALUES (0, ?, ?, ?)";
-pub(super) const MOVE_HEAD: &str =
-    "UPDATE head SET size = ?, root = ?, frontier = ? WHERE id = 0 AND size = ? AND root = ?";
+/// The beginning and the end of each batch. Each is one round trip and stays prepared, which the driver's own transactions
+/// would not.
+pub(super) const LOCK_HEAD: &str = "BEGIN IMMEDIATE; SELECT size, root FROM head WHERE id = 0";
+pub(super) const INSERT_HEAD: &str = "INSERT INTO head (id, size, root, frontier) VALUES (0, ?, ?, ?); COMMIT";
+pub(super) const MOVE_HEAD: &str = "UPDATE head SET size = ?, root = ?, frontier = ? WHERE id = 0; COMMIT";
 pub(super) const HEAD: &str = "SELECT size, root, frontier FROM head WHERE id = 0";
+
+/// When the last entry was written. A body that is no JSON says nothing.
+pub(super) const LAST_TIME: &str =
+    "SELECT CASE WHEN json_valid(body) THEN body ->> '$.at' END FROM entry ORDER BY seq DESC LIMIT 1";
 
 pub(super) const INSERT_RUN: &str = "INSERT INTO run (run_no, run_id, state, started_at, sessions, account_id, \
      principal_arn, operator, endpoint, sandbox, reason, ticket) VALUES (?, ?, 'planning', ?, 1, ?, ?, ?, ?, ?, ?, ?)";
@@ -287,9 +293,11 @@ pub(super) const INTENT_PAGE: &str = "SELECT max(row_no), group_concat(octet_len
 #[cfg(test)]
 pub(super) fn all() -> Vec<&'static str> {
     let mut all = vec![
+        LOCK_HEAD,
         INSERT_HEAD,
         MOVE_HEAD,
         HEAD,
+        LAST_TIME,
         INSERT_RUN,
         REOPEN_RUN,
         RUN_MANIFEST,

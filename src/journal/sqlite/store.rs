@@ -1,37 +1,41 @@
 //! The writing side: one transaction for a batch of entries, their projections and the head.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use sqlx::Sqlite;
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Connection as _, Sqlite};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 
 use super::column::get;
 use super::open::{close_writer, copy_log, open_writer};
 use super::project::{Changes, Projector, Single, Value};
 use super::sql;
-use crate::domain::RunId;
-use crate::journal::{EntryStore, JournalError};
+use crate::domain::{Clock, RunId, parse_time};
+use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, TreeHead};
 use crate::record::merkle::Frontier;
-use crate::record::{Entry, Sealed};
+use crate::record::{Draft, Sealed};
 
 /// A journal in SQLite, open for writing. It owns the only connection that writes.
 #[derive(Debug)]
 pub struct SqliteStore {
     connection: SqliteConnection,
     projector: Projector,
+    clock: Arc<dyn Clock>,
+    /// Where this session left the head; none before it was learnt.
+    left: Option<Head>,
 }
 
 impl SqliteStore {
-    /// Opens or creates the journal at `path`. The caller holds the lock.
+    /// Opens or creates the journal at `path`. The caller holds the lock. Entries get their time from `clock`.
     ///
     /// # Errors
     /// Where the file cannot be used: not a journal, from a newer keybatch, on a network file system, not writable.
-    pub async fn open(path: &Path) -> Result<Self, JournalError> {
+    pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let mut connection = open_writer(path).await?;
         let row = sqlx::query(sql::LAST_NUMBERS).fetch_one(&mut connection).await.map_err(JournalError::sql)?;
         let (run, target) = (get(&row, 0)?, get(&row, 1)?);
-        Ok(Self { connection, projector: Projector::after(run, target) })
+        Ok(Self { connection, projector: Projector::after(run, target), clock, left: None })
     }
 
     /// Loads what the projector needs about a run of an earlier session.
@@ -54,20 +58,40 @@ impl SqliteStore {
         self.projector.know(run, run_no, endpoint, targets);
         Ok(())
     }
+
+    /// Begins a transaction, learns the head under its lock, and compares it with what this session left: one round trip. If it
+    /// is not there, another process wrote, and this one must stop.
+    ///
+    /// From here on an error leaves the transaction open. The connection is not used again, and what it did goes with it.
+    async fn lock(&mut self, left: TreeHead) -> Result<(), JournalError> {
+        let found = sqlx::query(sql::LOCK_HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
+        let is_left = match &found {
+            None => left.size == 0,
+            Some(row) => get::<i64>(row, 0)? == number(left.size) && get::<&[u8]>(row, 1)? == left.root,
+        };
+        if is_left { Ok(()) } else { Err(JournalError::HeadMoved { size: left.size }) }
+    }
+
+    /// Moves the head and commits.
+    async fn commit(&mut self, from: TreeHead, to: &Head) -> Result<(), JournalError> {
+        let statement = if from.size == 0 { sql::INSERT_HEAD } else { sql::MOVE_HEAD };
+        let TreeHead { size, root } = to.mark();
+        let query = sqlx::query(statement).bind(number(size)).bind(root.to_vec()).bind(to.tree().to_bytes());
+        query.execute(&mut self.connection).await.map(drop).map_err(JournalError::sql)
+    }
 }
 
 impl EntryStore for SqliteStore {
-    async fn head(&mut self) -> Result<Frontier, JournalError> {
+    async fn head(&mut self) -> Result<Head, JournalError> {
         let found = sqlx::query(sql::HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
-        let Some(row) = found else { return Ok(Frontier::default()) };
-        let size: i64 = get(&row, 0)?;
-        let (root, bytes): (Vec<u8>, Vec<u8>) = (get(&row, 1)?, get(&row, 2)?);
-        let size = u64::try_from(size).map_err(|_| JournalError::damaged("the head's size is negative"))?;
-        let frontier = Frontier::from_bytes(size, &bytes).map_err(|error| JournalError::damaged(error.to_string()))?;
-        if frontier.root().as_slice() != root {
-            return Err(JournalError::damaged("the head's root does not belong to its frontier"));
-        }
-        Ok(frontier)
+        let tree = found.as_ref().map_or_else(|| Ok(Frontier::default()), frontier)?;
+        let found = sqlx::query(sql::LAST_TIME).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
+        let last: Option<String> = found.map(|row| get(&row, 0)).transpose()?.flatten();
+        // One writer: what earlier sessions wrote was covered at their ends, or is with the first checkpoint of this one.
+        let covered = tree.size();
+        let head = Head::new(tree, last.as_deref().and_then(parse_time), covered, self.clock.now());
+        self.left = Some(head.clone());
+        Ok(head)
     }
 
     async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
@@ -76,14 +100,15 @@ impl EntryStore for SqliteStore {
         found.map(|row| get(&row, 0)).transpose()
     }
 
-    async fn commit(
-        &mut self,
-        batch: Vec<(Entry, Sealed)>,
-        from: &Frontier,
-        to: &Frontier,
-    ) -> Result<(), JournalError> {
+    async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
+        let left = match self.left.take() {
+            Some(left) => left,
+            None => self.head().await?,
+        };
+        self.lock(left.mark()).await?;
+        let batch = left.seal(drafts, cadence, || self.clock.now())?;
         let mut changes = Changes::default();
-        for (entry, _) in &batch {
+        for (entry, _) in &batch.entries {
             if let Some(run) = entry.run
                 && !self.projector.knows(run)
             {
@@ -91,13 +116,12 @@ impl EntryStore for SqliteStore {
             }
             self.projector.project(entry, &mut changes)?;
         }
-        let connection = &mut self.connection;
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(JournalError::sql)?;
-        let entries = batch.into_iter().map(|(_, sealed)| sealed).collect();
-        insert_entries(&mut transaction, entries).await?;
-        apply(&mut transaction, changes).await?;
-        move_head(&mut transaction, from, to).await?;
-        transaction.commit().await.map_err(JournalError::sql)
+        let entries = batch.entries.into_iter().map(|(_, sealed)| sealed).collect();
+        insert_entries(&mut self.connection, entries).await?;
+        apply(&mut self.connection, changes).await?;
+        self.commit(left.mark(), &batch.head).await?;
+        self.left = Some(batch.head);
+        Ok(batch.appended)
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {
@@ -173,16 +197,20 @@ pub(super) async fn write_rows<const N: usize>(
     Ok(())
 }
 
-/// Compare-and-swap: where the head is not what this process left there, another one wrote, and this one must stop.
-async fn move_head(connection: &mut SqliteConnection, from: &Frontier, to: &Frontier) -> Result<(), JournalError> {
-    let size = |frontier: &Frontier| i64::try_from(frontier.size()).unwrap_or(i64::MAX);
-    let query = if from.size() == 0 { sqlx::query(sql::INSERT_HEAD) } else { sqlx::query(sql::MOVE_HEAD) };
-    let mut query = query.bind(size(to)).bind(to.root().to_vec()).bind(to.to_bytes());
-    if from.size() > 0 {
-        query = query.bind(size(from)).bind(from.root().to_vec());
+/// The tree that a row of the head says.
+fn frontier(row: &SqliteRow) -> Result<Frontier, JournalError> {
+    let size: i64 = get(row, 0)?;
+    let (root, bytes): (Vec<u8>, Vec<u8>) = (get(row, 1)?, get(row, 2)?);
+    let size = u64::try_from(size).map_err(|_| JournalError::damaged("the head's size is negative"))?;
+    let frontier = Frontier::from_bytes(size, &bytes).map_err(|error| JournalError::damaged(error.to_string()))?;
+    if frontier.root().as_slice() != root {
+        return Err(JournalError::damaged("the head's root does not belong to its frontier"));
     }
-    let done = query.execute(connection).await.map_err(JournalError::sql)?;
-    if done.rows_affected() == 1 { Ok(()) } else { Err(JournalError::HeadMoved { size: from.size() }) }
+    Ok(frontier)
+}
+
+fn number(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
 }
 
 fn bind(query: Query<'_, Sqlite, SqliteArguments>, value: Value) -> Query<'_, Sqlite, SqliteArguments> {

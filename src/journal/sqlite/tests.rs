@@ -6,16 +6,19 @@ mod read;
 mod review;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
 
 use super::open::open_reader;
 use super::*;
-use crate::domain::Settings;
-use crate::journal::EntryStore as _;
-use crate::record::Entry;
+use crate::domain::{Clock, Settings};
+use crate::journal::{EntryStore as _, JournalError, TreeHead};
+use crate::record::{Draft, Entry};
 use crate::record::checkpoint::base64;
 use crate::record::merkle::Frontier;
 
@@ -155,28 +158,49 @@ pub(super) fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
     ]
 }
 
+/// A clock that shows as many seconds as there were entries before each of them.
+#[derive(Debug)]
+struct Ticks(AtomicI64);
+
+impl Clock for Ticks {
+    fn now(&self) -> Timestamp {
+        let second = self.0.fetch_add(1, Ordering::Relaxed);
+        "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
+    }
+}
+
+/// Opens the journal, whose head is learnt, for the batch behind `entries`.
+async fn store(path: &Path, entries: usize) -> SqliteStore {
+    let entries = i64::try_from(entries).unwrap();
+    let mut store = SqliteStore::open(path, Arc::new(Ticks(AtomicI64::new(entries - 1)))).await.unwrap();
+    store.head().await.unwrap();
+    store
+}
+
 /// Each batch is written by a store of its own.
 pub(super) async fn write(path: &Path, batches: Vec<Vec<(Option<&str>, Value)>>) -> Vec<Entry> {
     let mut all = Vec::new();
+    let mut to = Frontier::default();
     for batch in batches {
-        let mut store = SqliteStore::open(path).await.unwrap();
-        let from = store.head().await.unwrap();
-        assert_eq!(from.size(), all.len() as u64);
-        let mut to = from.clone();
-        let mut entries = Vec::new();
+        let mut store = store(path, all.len()).await;
+        let mut drafts = Vec::new();
         for (run, mut body) in batch {
             let seq = to.size();
             body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
             (body["v"], body["seq"], body["run"]) = (crate::record::ENTRY_VERSION.into(), seq.into(), json!(run));
-            body["at"] = format!("2026-01-01T00:00:{:02}.000000Z", seq % 60).into();
+            body["at"] = format!("2026-01-01T00:{:02}:{:02}.000000Z", seq / 60, seq % 60).into();
+            if body["kind"] == "session_opened" {
+                body["continues_from"] = base64(&to.root()).into();
+            }
             let entry = Entry::parse(&body.to_string()).unwrap();
-            let sealed = entry.seal().unwrap();
-            to.push(sealed.leaf);
-            all.push(entry.clone());
-            entries.push((entry, sealed));
+            to.push(entry.seal().unwrap().leaf);
+            let Entry { run, row, event, .. } = entry.clone();
+            all.push(entry);
+            drafts.push(Draft { run, row, event });
         }
-        store.commit(entries, &from, &to).await.unwrap();
-        assert_eq!(store.head().await.unwrap(), to);
+        let appended = store.append(drafts, None).await.unwrap();
+        assert_eq!(appended.head, TreeHead { size: to.size(), root: to.root() });
+        assert_eq!(store.head().await.unwrap().tree(), &to);
         assert_eq!(store.journal_id().await.unwrap().as_deref(), Some("j"));
         store.consolidate().await.unwrap();
         // A plain copy of the file has it all.
@@ -328,18 +352,16 @@ async fn a_head_that_was_moved_is_not_moved_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal.db");
     let all = write(&path, sessions()).await;
-    let last = all.last().unwrap();
-    let next = Entry { seq: last.seq + 1, ..last.clone() };
-    let mut store = SqliteStore::open(&path).await.unwrap();
-    let head = store.head().await.unwrap();
-    for from in [Frontier::default(), Frontier::from_bytes(1, &[7; 32]).unwrap()] {
-        let mut to = head.clone();
-        let sealed = next.seal().unwrap();
-        to.push(sealed.leaf);
-        assert!(store.commit(vec![(next.clone(), sealed)], &from, &to).await.is_err());
-        store = SqliteStore::open(&path).await.unwrap();
-        assert_eq!(store.head().await.unwrap(), head);
-    }
+    let Entry { run, row, event, .. } = all.last().unwrap().clone();
+    let next = || vec![Draft { run, row, event: event.clone() }];
+    let mut late = store(&path, all.len()).await;
+    let mut other = store(&path, all.len()).await;
+    let moved = other.append(next(), None).await.unwrap().head;
+    other.close().await.unwrap();
+    let refused = late.append(next(), None).await;
+    assert!(matches!(refused, Err(JournalError::HeadMoved { size }) if size == all.len() as u64), "{refused:?}");
+    drop(late);
+    assert_eq!(store(&path, all.len()).await.head().await.unwrap().mark(), moved);
 }
 
 #[test]

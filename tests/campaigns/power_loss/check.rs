@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use keybatch::domain::SystemClock;
 use keybatch::journal::EntryStore as _;
 use keybatch::journal::sqlite::SqliteStore;
 use keybatch::record::checkpoint::Checkpoint;
@@ -112,11 +113,13 @@ impl<'a> Checker<'a> {
         // The image once more, as the power loss left it.
         let path = self.put(image);
         self.verified(&path, entries).await?;
-        let mut store = SqliteStore::open(&path).await.map_err(|error| format!("no session can open it: {error}"))?;
+        let store = SqliteStore::open(&path, Arc::new(SystemClock::start())).await;
+        let mut store = store.map_err(|error| format!("no session can open it: {error}"))?;
         let head = store.head().await.map_err(|error| format!("its head cannot be read: {error}"))?;
         store.close().await.map_err(|error| format!("it cannot be closed: {error}"))?;
-        if head.size() != entries {
-            return Err(format!("its head is of {} entries, {entries} are there", head.size()));
+        let size = head.mark().size;
+        if size != entries {
+            return Err(format!("its head is of {size} entries, {entries} are there"));
         }
         Ok(entries)
     }

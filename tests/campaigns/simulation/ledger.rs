@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use keybatch::domain::{Evidence, Outcome, Target};
 use keybatch::journal::sqlite::stage::Known;
-use keybatch::journal::{EntryStore, JournalError, PendingRow, RunReader};
+use keybatch::domain::Clock as _;
+use keybatch::journal::{Appended, Cadence, EntryStore, Head, JournalError, PendingRow, RunReader, TreeHead};
 use keybatch::plan::recreated::RECREATED;
 use keybatch::record::checkpoint::base64;
 use keybatch::record::event::{Event, Found, LostHead, Note, Severity, Source, Verdict};
 use keybatch::record::merkle::Frontier;
-use keybatch::record::{Entry, Sealed};
+use keybatch::record::{Draft, Entry, Sealed};
 use keybatch::verify::Sequence;
 use tokio::sync::Notify;
 
@@ -20,8 +21,8 @@ use super::model;
 use super::time::SimTime;
 use super::world::World;
 
-/// A batch that was committed, as it was handed over.
-pub(crate) type Batch = (Vec<(Entry, Sealed)>, Frontier, Frontier);
+/// A batch that was committed, and the tree behind it.
+pub(crate) type Batch = (Vec<(Entry, Sealed)>, Frontier);
 
 /// Everything that outlives a session.
 #[derive(Debug)]
@@ -114,7 +115,7 @@ impl Ledger {
         for (index, batch) in old.batches.into_iter().take(keep).enumerate() {
             old.runs_at.iter().filter(|at| **at == index).for_each(|_| self.next_run());
             batch.0.iter().for_each(|(entry, sealed)| self.take(entry, &sealed.body).unwrap());
-            self.head = batch.2.clone();
+            self.head = batch.1.clone();
             self.batches.push(batch);
         }
         self.lost = Some(LostHead { size, root, known_from: "heads".into() });
@@ -236,22 +237,23 @@ impl Handle {
         sim
     }
 
-    fn take_hold(&self, batch: Vec<(Entry, Sealed)>, from: &Frontier, to: &Frontier) {
+    fn take_hold(&self, from: TreeHead, batch: &Batch) {
         let now = self.time.now_us();
         let mut sim = self.sim();
         let sim = &mut *sim;
-        if sim.ledger.head != *from {
-            sim.world.breaks(format!("I7: a commit goes on from {} at {}", from.size(), sim.ledger.head.size()));
+        let head = &sim.ledger.head;
+        if (head.size(), head.root()) != (from.size, from.root) {
+            sim.world.breaks(format!("I7: a commit goes on from {} at {}", from.size, head.size()));
         }
-        for (entry, sealed) in &batch {
+        for (entry, sealed) in &batch.0 {
             if let Err(why) = sim.ledger.take(entry, &sealed.body) {
                 sim.world.breaks(format!("legality: entry {}: {why}: {}", entry.seq, sealed.body));
             }
             sim.world.note(now, || format!("  {}", sealed.body));
             model::recorded(sim, entry);
         }
-        sim.ledger.head = to.clone();
-        sim.ledger.batches.push((batch, from.clone(), to.clone()));
+        sim.ledger.head = batch.1.clone();
+        sim.ledger.batches.push(batch.clone());
     }
 }
 
@@ -259,25 +261,35 @@ impl Handle {
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) handle: Handle,
+    /// Where the session left the head.
+    left: Option<Head>,
     /// After an error it must not be used again.
-    pub(crate) failed: bool,
+    failed: bool,
+}
+
+impl Store {
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle, left: None, failed: false }
+    }
 }
 
 impl EntryStore for Store {
-    async fn head(&mut self) -> Result<Frontier, JournalError> {
-        Ok(self.handle.sim().ledger.head.clone())
+    async fn head(&mut self) -> Result<Head, JournalError> {
+        let now = self.handle.time.now();
+        let sim = self.handle.sim();
+        let last = sim.ledger.bodies.last().map(|body| Entry::parse(body).unwrap().at);
+        let head = Head::new(sim.ledger.head.clone(), last, sim.ledger.head.size(), now);
+        self.left = Some(head.clone());
+        Ok(head)
     }
 
     async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
         Ok(self.handle.sim().ledger.journal_id.clone())
     }
 
-    async fn commit(
-        &mut self,
-        batch: Vec<(Entry, Sealed)>,
-        from: &Frontier,
-        to: &Frontier,
-    ) -> Result<(), JournalError> {
+    async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
+        let left = self.left.clone().unwrap();
+        let batch = left.seal(drafts, cadence, || self.handle.time.now())?;
         let (commit, delay) = {
             let mut sim = self.handle.sim();
             let Sim { world, ledger, .. } = &mut *sim;
@@ -298,14 +310,15 @@ impl EntryStore for Store {
             tokio::time::sleep(delay).await;
         }
         if matches!(commit, Commit::Holds | Commit::Fails { holds: true } | Commit::Dies { holds: true }) {
-            self.handle.take_hold(batch, from, to);
+            self.handle.take_hold(left.mark(), &(batch.entries, batch.head.tree().clone()));
         }
         match commit {
             Commit::Holds => {
                 if !delay.is_zero() {
                     tokio::time::sleep(delay).await;
                 }
-                Ok(())
+                self.left = Some(batch.head);
+                Ok(batch.appended)
             }
             Commit::Fails { holds } => {
                 self.failed = true;

@@ -1,0 +1,170 @@
+//! The head of a journal, and what every store does in the same way once it has locked and learnt it: number, stamp and seal
+//! a batch of drafts. Pure: the store brings the head and its clock, and writes what comes out.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::JournalError;
+use crate::domain::{RunId, micros};
+use crate::record::checkpoint::base64;
+use crate::record::event::{CheckpointMade, Event, PREVIOUS};
+use crate::record::merkle::{Frontier, Hash};
+use crate::record::{Draft, Entry, Sealed};
+
+/// How many entries there are, and the root of the tree over them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeHead {
+    /// Entries.
+    pub size: u64,
+    /// Their root.
+    pub root: Hash,
+}
+
+/// Where and when an entry was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its number.
+    pub seq: u64,
+    /// Its time.
+    pub at: Timestamp,
+    /// Its hash.
+    pub leaf: Hash,
+}
+
+/// When a batch is preceded by a checkpoint that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cadence {
+    /// After so many entries that no checkpoint covers.
+    pub entries: u64,
+    /// So long after the last checkpoint, where there is any entry that it does not cover.
+    pub age: SignedDuration,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// One for each draft, in their order.
+    pub stamps: Vec<Stamp>,
+    /// What the checkpoint covers that was made with it, if one was.
+    pub checkpoint: Option<TreeHead>,
+    /// The head behind it.
+    pub head: TreeHead,
+}
+
+/// The head of a journal, as a store learns it under its lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    tree: Frontier,
+    root: Hash,
+    at: Timestamp,
+    /// How many entries the last checkpoint covers.
+    covered: u64,
+    covered_at: Timestamp,
+}
+
+/// A batch that is ready to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Its entries, in order.
+    pub entries: Vec<(Entry, Sealed)>,
+    /// The head behind it.
+    pub head: Head,
+    /// What its writer is to know once it is durable.
+    pub appended: Appended,
+}
+
+impl Head {
+    /// A journal with this tree whose last entry has the time `last_at`. `covered` entries were covered by its last checkpoint,
+    /// at `covered_at`; a store with one writer may count from where its session begins, because an orderly end covers
+    /// everything.
+    #[must_use]
+    pub fn new(tree: Frontier, last_at: Option<Timestamp>, covered: u64, covered_at: Timestamp) -> Self {
+        let root = tree.root();
+        Self { tree, root, at: last_at.unwrap_or(Timestamp::MIN), covered, covered_at }
+    }
+
+    /// The tree over all entries.
+    #[must_use]
+    pub fn tree(&self) -> &Frontier {
+        &self.tree
+    }
+
+    /// Size and root.
+    #[must_use]
+    pub fn mark(&self) -> TreeHead {
+        TreeHead { size: self.tree.size(), root: self.root }
+    }
+
+    /// Numbers, stamps and seals `drafts`, behind a checkpoint if one is due by `cadence`. `now` is the store's clock; time
+    /// never goes back from one entry to the next.
+    ///
+    /// What only the store knows is filled in: the root that a session goes on from, what a checkpoint covers
+    /// ([`checkpoint_draft`]), and the number of the entry before ([`PREVIOUS`]).
+    ///
+    /// # Errors
+    /// Where an entry has no canonical form. Then nothing may be written.
+    pub fn seal(
+        &self,
+        drafts: Vec<Draft>,
+        cadence: Option<Cadence>,
+        mut now: impl FnMut() -> Timestamp,
+    ) -> Result<Batch, JournalError> {
+        let mut batch = Batch {
+            entries: Vec::with_capacity(drafts.len() + 1),
+            head: self.clone(),
+            appended: Appended { stamps: Vec::with_capacity(drafts.len()), checkpoint: None, head: self.mark() },
+        };
+        if cadence.is_some_and(|cadence| self.is_due(cadence, now())) {
+            batch.add(checkpoint_draft(None), now())?;
+        }
+        for draft in drafts {
+            let stamp = batch.add(draft, now())?;
+            batch.appended.stamps.push(stamp);
+        }
+        batch.head.root = batch.head.tree.root();
+        batch.appended.head = batch.head.mark();
+        Ok(batch)
+    }
+
+    fn is_due(&self, cadence: Cadence, now: Timestamp) -> bool {
+        let uncovered = self.tree.size() - self.covered;
+        uncovered >= cadence.entries || (uncovered > 0 && now.duration_since(self.covered_at) >= cadence.age)
+    }
+}
+
+impl Batch {
+    fn add(&mut self, Draft { run, row, mut event }: Draft, now: Timestamp) -> Result<Stamp, JournalError> {
+        let head = &mut self.head;
+        let at = micros(now).max(head.at);
+        let seq = head.tree.size();
+        match &mut event {
+            Event::RowSettled(settled) => {
+                let previous = seq.saturating_sub(1);
+                settled.rests_on.iter_mut().filter(|seq| **seq == PREVIOUS).for_each(|seq| *seq = previous);
+            }
+            Event::SessionOpened(opened) if opened.continues_from.is_none() => {
+                opened.continues_from = Some(base64(&head.tree.root()));
+            }
+            Event::CheckpointMade(made) if made.root.is_empty() => {
+                let root = head.tree.root();
+                (made.size, made.root) = (seq, base64(&root));
+                self.appended.checkpoint = Some(TreeHead { size: seq, root });
+                // Its own entry is not covered, and neither are those that come with it.
+                (head.covered, head.covered_at) = (seq, at);
+            }
+            _ => {}
+        }
+        let entry = Entry { seq, at, run, row, event };
+        let sealed = entry.seal().map_err(JournalError::entry)?;
+        let stamp = Stamp { seq, at, leaf: sealed.leaf };
+        head.tree.push(sealed.leaf);
+        head.at = at;
+        self.entries.push((entry, sealed));
+        Ok(stamp)
+    }
+}
+
+/// A checkpoint of everything before it. What it covers is filled in when it is sealed.
+#[must_use]
+pub fn checkpoint_draft(run: Option<RunId>) -> Draft {
+    Draft { run, row: None, event: Event::CheckpointMade(CheckpointMade { size: 0, root: String::new() }) }
+}

@@ -1,0 +1,39 @@
+//! The contract of a place where entries are kept.
+
+use std::future::Future;
+
+use super::JournalError;
+use super::head::{Appended, Cadence, Head};
+use crate::record::Draft;
+
+/// A place where entries are kept, as one session has it. Implemented for SQLite; nothing here may assume that.
+///
+/// Each store has a clock, which stamps its entries, and remembers where this session left the head. Its tests are
+/// `tests/conformance`, which any store must pass.
+pub trait EntryStore: Send + 'static {
+    /// Learns the head that this session goes on from; an empty tree for a new journal. Asked once, before anything is
+    /// appended.
+    fn head(&mut self) -> impl Future<Output = Result<Head, JournalError>> + Send;
+
+    /// The id in the journal's first entry; `None` for a new journal.
+    fn journal_id(&mut self) -> impl Future<Output = Result<Option<String>, JournalError>> + Send;
+
+    /// In one transaction, all or nothing: locks the head, learns it, compares it with what this session left, numbers and
+    /// seals the drafts ([`Head::seal`]), writes the entries, their projections and the head behind them, and commits. Returns
+    /// after that is durable.
+    ///
+    /// # Errors
+    /// [`JournalError::HeadMoved`] where another process wrote; then nothing was written. After any other error it is *unknown*
+    /// whether the batch is there. The store must not be used again after either.
+    fn append(
+        &mut self,
+        drafts: Vec<Draft>,
+        cadence: Option<Cadence>,
+    ) -> impl Future<Output = Result<Appended, JournalError>> + Send;
+
+    /// Moves everything that is durable to where a plain copy of the journal has it.
+    fn consolidate(&mut self) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// Closes in order, and says whether that worked.
+    fn close(self) -> impl Future<Output = Result<(), JournalError>> + Send;
+}
