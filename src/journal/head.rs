@@ -168,3 +168,78 @@ impl Batch {
 pub fn checkpoint_draft(run: Option<RunId>) -> Draft {
     Draft { run, row: None, event: Event::CheckpointMade(CheckpointMade { size: 0, root: String::new() }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Evidence, Outcome};
+    use crate::record::event::{JournalCreated, RowSettled};
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn draft(event: Event) -> Draft {
+        Draft { run: None, row: None, event }
+    }
+
+    fn created() -> Draft {
+        let journal_id = "j".into();
+        draft(Event::JournalCreated(JournalCreated { journal_id, format: "f".into(), version: "0".into() }))
+    }
+
+    fn empty() -> Head {
+        Head::new(Frontier::default(), None, 0, second(0))
+    }
+
+    #[test]
+    fn entries_are_numbered_behind_the_head_and_time_never_goes_back() {
+        let mut clock = [second(9), second(7), second(8), second(11)].into_iter();
+        let first = empty().seal(vec![created(), created()], None, || clock.next().unwrap()).unwrap();
+        let batch = first.head.seal(vec![created(), created()], None, || clock.next().unwrap()).unwrap();
+        let stamps = [first.appended.stamps, batch.appended.stamps].concat();
+        assert_eq!(stamps.iter().map(|stamp| stamp.seq).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(stamps.iter().map(|stamp| stamp.at.as_second()).collect::<Vec<_>>(), [9, 9, 9, 11]);
+        let mut tree = Frontier::default();
+        stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
+        assert_eq!(batch.appended.head, TreeHead { size: 4, root: tree.root() });
+        let again = Head::new(tree, Some(second(20)), 4, second(0));
+        assert_eq!(again.seal(vec![created()], None, || second(12)).unwrap().appended.stamps[0].at, second(20));
+    }
+
+    #[test]
+    fn what_only_the_store_knows_is_filled_in() {
+        let settled = Event::RowSettled(RowSettled {
+            outcome: Outcome::Absent,
+            evidence: Evidence::Inventory,
+            rests_on: vec![1, PREVIOUS],
+            detail: None,
+        });
+        let drafts = vec![created(), created(), draft(settled), checkpoint_draft(None)];
+        let batch = empty().seal(drafts, None, || second(1)).unwrap();
+        let Event::RowSettled(settled) = &batch.entries[2].0.event else { panic!("{batch:?}") };
+        assert_eq!(settled.rests_on, [1, 1]);
+        let Event::CheckpointMade(made) = &batch.entries[3].0.event else { panic!("{batch:?}") };
+        let covered = batch.appended.checkpoint.unwrap();
+        assert_eq!((made.size, &made.root), (3, &base64(&covered.root)));
+        assert_eq!(covered.size, 3);
+    }
+
+    #[test]
+    fn a_checkpoint_precedes_a_batch_where_one_is_due() {
+        let cadence = Cadence { entries: 3, age: SignedDuration::from_secs(60) };
+        let sealed = |head: &Head, drafts: usize, at: i64| {
+            head.seal((0..drafts).map(|_| created()).collect(), Some(cadence), || second(at)).unwrap()
+        };
+        let first = sealed(&empty(), 2, 100);
+        assert_eq!(first.appended.checkpoint, None, "there is nothing to cover yet, however long ago");
+        let young = sealed(&first.head, 1, 59);
+        assert_eq!(young.appended.checkpoint, None);
+        let old = sealed(&first.head, 1, 60);
+        assert_eq!((old.entries.len(), old.appended.stamps[0].seq), (2, 3), "the stamp is that of the draft");
+        assert_eq!(old.appended.checkpoint, Some(first.appended.head));
+        let many = sealed(&young.head, 1, 1);
+        assert_eq!(many.appended.checkpoint, Some(young.appended.head));
+        assert_eq!(sealed(&many.head, 1, 2).appended.checkpoint, None, "it counts from there");
+    }
+}

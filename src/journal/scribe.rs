@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::JournalError;
-use super::writer::{Journal, Stamp};
+use super::head::Stamp;
+use super::writer::Journal;
 use crate::domain::{Clock, RunId};
 use crate::record::{Draft, Event};
 

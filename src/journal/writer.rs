@@ -95,13 +95,7 @@ impl Journal {
         let head = store.head().await?.mark();
         let known = store.journal_id().await?;
         let id: Arc<str> = known.as_deref().unwrap_or(&options.new_journal_id).into();
-        let mut writer = Writer {
-            store: Some(store),
-            head,
-            covered: head.size,
-            id: Arc::clone(&id),
-            options,
-        };
+        let mut writer = Writer { store: Some(store), head, covered: head.size, id: Arc::clone(&id), options };
         if known.is_none() {
             let created = JournalCreated {
                 journal_id: id.to_string(),

@@ -64,7 +64,8 @@ impl SqliteStore {
     ///
     /// From here on an error leaves the transaction open. The connection is not used again, and what it did goes with it.
     async fn lock(&mut self, left: TreeHead) -> Result<(), JournalError> {
-        let found = sqlx::query(sql::LOCK_HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
+        let found =
+            sqlx::query(sql::LOCK_HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
         let is_left = match &found {
             None => left.size == 0,
             Some(row) => get::<i64>(row, 0)? == number(left.size) && get::<&[u8]>(row, 1)? == left.root,
@@ -85,7 +86,8 @@ impl EntryStore for SqliteStore {
     async fn head(&mut self) -> Result<Head, JournalError> {
         let found = sqlx::query(sql::HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
         let tree = found.as_ref().map_or_else(|| Ok(Frontier::default()), frontier)?;
-        let found = sqlx::query(sql::LAST_TIME).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
+        let found =
+            sqlx::query(sql::LAST_TIME).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
         let last: Option<String> = found.map(|row| get(&row, 0)).transpose()?.flatten();
         // One writer: what earlier sessions wrote was covered at their ends, or is with the first checkpoint of this one.
         let covered = tree.size();

@@ -18,9 +18,9 @@ use super::open::open_reader;
 use super::*;
 use crate::domain::{Clock, Settings};
 use crate::journal::{EntryStore as _, JournalError, TreeHead};
-use crate::record::{Draft, Entry};
 use crate::record::checkpoint::base64;
 use crate::record::merkle::Frontier;
+use crate::record::{Draft, Entry};
 
 pub(super) const ONE: &str = "0198c0de-0000-7000-8000-000000000001";
 const TWO: &str = "0198c0de-0000-7000-8000-000000000002";

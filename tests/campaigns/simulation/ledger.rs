@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use keybatch::domain::Clock as _;
 use keybatch::domain::{Evidence, Outcome, Target};
 use keybatch::journal::sqlite::stage::Known;
-use keybatch::domain::Clock as _;
 use keybatch::journal::{Appended, Cadence, EntryStore, Head, JournalError, PendingRow, RunReader, TreeHead};
 use keybatch::plan::recreated::RECREATED;
 use keybatch::record::checkpoint::base64;
@@ -246,6 +246,7 @@ impl Handle {
             sim.world.breaks(format!("I7: a commit goes on from {} at {}", from.size, head.size()));
         }
         for (entry, sealed) in &batch.0 {
+            self.time.wrote(entry.at);
             if let Err(why) = sim.ledger.take(entry, &sealed.body) {
                 sim.world.breaks(format!("legality: entry {}: {why}: {}", entry.seq, sealed.body));
             }

@@ -62,10 +62,7 @@ impl Session<'_> {
 
     async fn work(&self) -> Result<Ended, JournalError> {
         let clock: Arc<dyn Clock> = Arc::clone(&self.handle.time) as Arc<dyn Clock>;
-        let options = WriterOptions {
-            new_journal_id: JOURNAL_ID.into(),
-            on_checkpoint: Box::new(|_| Ok(())),
-        };
+        let options = WriterOptions { new_journal_id: JOURNAL_ID.into(), on_checkpoint: Box::new(|_| Ok(())) };
         let store = Store::new(self.handle.clone());
         let (journal, _task) = Journal::start(store, options).await?;
         let (started, finished) = {

@@ -26,12 +26,14 @@ struct Inner {
     base: Us,
     /// How far this machine's clock is ahead.
     skew: Us,
+    /// The time of the journal's last entry, which no later entry's is before.
+    written: Us,
     origin: Option<Instant>,
 }
 
 impl SimTime {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Inner { base: BEGINNING_US, skew: 0, origin: None }))
+        Self(Mutex::new(Inner { base: BEGINNING_US, skew: 0, written: 0, origin: None }))
     }
 
     /// A session begins: from now on tokio's time counts.
@@ -63,9 +65,16 @@ impl SimTime {
         self.inner().skew += by;
     }
 
-    /// Whether this machine's clock is further from the service's than operations are claimed by.
+    /// The journal's last entry is of this time.
+    pub(crate) fn wrote(&self, at: Timestamp) {
+        self.inner().written = at.as_microsecond();
+    }
+
+    /// Whether the times of entries are further from the service's than operations are claimed by.
     pub(crate) fn is_wrong(&self) -> bool {
-        self.inner().skew.abs() > 200 * MS
+        let now = self.now_us();
+        let inner = self.inner();
+        ((now + inner.skew).max(inner.written) - now).abs() > 200 * MS
     }
 
     /// What this machine's clock shows at a true time.
