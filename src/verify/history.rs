@@ -6,34 +6,21 @@
 
 mod rows;
 mod run;
+mod trouble;
 
 use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::legal::{Row, Step};
-use super::words::{Facts, Identity, Named, hash, name_of};
+use super::claims::{Claimed, Identity, Named, hash, name_of};
+use super::legal::{Row, RowEvent};
 use crate::domain::{Class, Evidence, RunId};
 use crate::record::event::{Event, Found, OverrideUsed, RowSettled, SessionOpened, Source, Verdict};
 use crate::record::merkle::Hash;
 use crate::record::{Entry, EntryError};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
 use run::{ABANDONED, Bound, CLOSED, Run};
-
-/// Why an entry cannot stand where it does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// The order of entries cannot have been produced.
-    Illegal(String),
-    /// A root that an entry names is not that of what is there.
-    Root { what: &'static str, expected: String, found: String },
-}
-
-impl From<&str> for Trouble {
-    fn from(why: &str) -> Self {
-        Self::Illegal(why.to_owned())
-    }
-}
+pub(super) use trouble::Trouble;
 
 /// All that must be known of the entries so far to judge the next one.
 #[derive(Debug, Default)]
@@ -107,13 +94,13 @@ impl History {
     }
 
     /// Takes the next entry, or says why it cannot be.
-    pub(super) fn step(&mut self, entry: &Entry, facts: Facts, leaf: Hash) -> Result<(), Trouble> {
-        self.judge(entry, facts, leaf, self.size)?;
+    pub(super) fn step(&mut self, entry: &Entry, claimed: Claimed, leaf: Hash) -> Result<(), Trouble> {
+        self.judge(entry, claimed, leaf, self.size)?;
         self.size += 1;
         Ok(())
     }
 
-    fn judge(&mut self, entry: &Entry, facts: Facts, leaf: Hash, seq: u64) -> Result<(), Trouble> {
+    fn judge(&mut self, entry: &Entry, claimed: Claimed, leaf: Hash, seq: u64) -> Result<(), Trouble> {
         if let Event::JournalCreated(created) = &entry.event {
             if seq != 0 {
                 return Err("a journal is created once, by its first entry".into());
@@ -140,11 +127,11 @@ impl History {
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
         let held = self.holder == Some(id);
         run.admits(&entry.event, held)?;
-        if facts.sandbox && !run.bound.as_ref().is_some_and(|bound| bound.sandbox) {
+        if claimed.sandbox && !run.bound.as_ref().is_some_and(|bound| bound.sandbox) {
             return Err("the answer came from a sandbox, but the run is not a rehearsal".into());
         }
         match (&entry.event, entry.row) {
-            (_, Some(row)) => self.judge_row(id, row, entry, facts, leaf, seq),
+            (_, Some(row)) => self.judge_row(id, row, entry, claimed, leaf, seq),
             (event, None) => {
                 run.judge(event, seq)?;
                 if matches!(event, Event::RunAbandoned(_)) {
@@ -211,7 +198,7 @@ impl History {
         id: RunId,
         row: u64,
         entry: &Entry,
-        facts: Facts,
+        claimed: Claimed,
         leaf: Hash,
         seq: u64,
     ) -> Result<(), Trouble> {
@@ -223,7 +210,7 @@ impl History {
                 self.stretches.push(Stretch { place, seq });
             }
             let name = name_of(&intent.key_pair_name, &intent.region);
-            self.rows.push(RowOf::new(name, intent.verdict, facts.identity));
+            self.rows.push(RowOf::new(name, intent.verdict, claimed.identity));
             return Ok(());
         }
         let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;
@@ -244,7 +231,7 @@ impl History {
         if !run.started {
             return Err("the run was not started yet".into());
         }
-        match (facts.named, open.name) {
+        match (claimed.named, open.name) {
             (Named::Is(name), Some(own)) if name != own => return Err("its answer is about another key pair".into()),
             (Named::IsNot(name), Some(own)) if name == own => {
                 return Err("its answer is about this key pair and shows more than the entry says".into());
@@ -261,7 +248,7 @@ impl History {
                 if run.twins.contains(&known.name()) {
                     run.ask(row, &started.key_pair_name, &started.region)?;
                 }
-                step(Step::Started { attempt: started.attempt })?;
+                step(RowEvent::Started { attempt: started.attempt })?;
                 (open.answer, open.name) = (None, Some(hash(&started.key_pair_name)));
                 open.asked(entry.at);
                 open.named_one = false;
@@ -272,9 +259,9 @@ impl History {
                     return Err("it has one of outcome and evidence without the other".into());
                 }
                 let (attempt, class, settled) = (finished.attempt, finished.class, finished.settled());
-                step(Step::Finished { attempt, class, settled })?;
+                step(RowEvent::Finished { attempt, class, settled })?;
                 open.answer = Some(seq);
-                open.named_one = facts.operation;
+                open.named_one = claimed.operation;
                 run.over += 1;
                 run.answered += u64::from(finished.class != Class::NotSent);
                 if let Some((outcome, _)) = settled {
@@ -283,20 +270,20 @@ impl History {
                     return Ok(());
                 }
             }
-            Event::OperationPolled(polled) => step(Step::Polled { class: polled.class })?,
+            Event::OperationPolled(polled) => step(RowEvent::Polled { class: polled.class })?,
             Event::Observed(seen) if seen.source == Source::GetOperationsForResource => {
-                let too_old = facts
+                let too_old = claimed
                     .operation_at
                     .zip(open.asked_at)
                     .is_some_and(|(created, asked)| asked.duration_since(created) > OLDER);
                 if too_old && !open.named_one {
                     return Err("it found an operation of ours that is older than the first attempt".into());
                 }
-                step(Step::Searched { found: seen.found })?;
+                step(RowEvent::Searched { found: seen.found })?;
             }
             Event::Observed(seen) => {
-                compare(seen.found, known.seen(), facts.identity)?;
-                step(Step::Observed { found: seen.found })?;
+                compare(seen.found, known.seen(), claimed.identity)?;
+                step(RowEvent::Observed { found: seen.found })?;
             }
             Event::RowSettled(settled) => {
                 let intent = intent_of(&self.stretches, place);
@@ -307,7 +294,7 @@ impl History {
                         || run.listings.binary_search(seq).is_ok()
                         || self.rollbacks.binary_search(seq).is_ok()
                 })?;
-                step(Step::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
+                step(RowEvent::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
                 run.outcomes.add(settled.outcome);
                 known.settle();
                 return Ok(());

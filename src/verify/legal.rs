@@ -58,7 +58,7 @@ enum Seen {
 
 /// An entry of the row, reduced to what legality depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RowEvent {
     Started {
         attempt: u32,
     },
@@ -152,29 +152,29 @@ impl Row {
     }
 
     /// Takes the next entry of the row, written in the run's session of that number, or says why it cannot be.
-    pub(super) fn step(&mut self, step: Step, session: u16) -> Result<(), &'static str> {
+    pub(super) fn step(&mut self, step: RowEvent, session: u16) -> Result<(), &'static str> {
         if self.settled {
             return Err("the row has its outcome already");
         }
-        if self.verdict != Verdict::Delete && !matches!(step, Step::Settled { .. }) {
+        if self.verdict != Verdict::Delete && !matches!(step, RowEvent::Settled { .. }) {
             return Err("the plan does not say that this row is to be deleted");
         }
         // One task has the row, and waits for the answer.
-        if self.open && session == self.session && !matches!(step, Step::Finished { .. }) {
+        if self.open && session == self.session && !matches!(step, RowEvent::Finished { .. }) {
             return Err("its attempt is still in flight");
         }
         if let Some((outcome, evidence)) = self.decided()
-            && step != (Step::Settled { outcome, evidence })
+            && step != (RowEvent::Settled { outcome, evidence })
         {
             return Err("what came back before it is final, but this does not follow from it");
         }
         match step {
-            Step::Started { attempt } => self.start(attempt, session),
-            Step::Finished { attempt, class, settled } => self.finish(attempt, class, session, settled),
-            Step::Polled { class } => self.poll(class),
-            Step::Observed { found } => self.observe(found),
-            Step::Searched { found } => self.search(found),
-            Step::Settled { outcome, evidence } => self.settle(outcome, evidence),
+            RowEvent::Started { attempt } => self.start(attempt, session),
+            RowEvent::Finished { attempt, class, settled } => self.finish(attempt, class, session, settled),
+            RowEvent::Polled { class } => self.poll(class),
+            RowEvent::Observed { found } => self.observe(found),
+            RowEvent::Searched { found } => self.search(found),
+            RowEvent::Settled { outcome, evidence } => self.settle(outcome, evidence),
         }
     }
 

@@ -7,21 +7,26 @@
 //! Nothing here prints or writes, and nothing here knows the network or the command line. What an answer means is judged by
 //! readings of this room's own: it may not lean on the code that it judges.
 
+mod background;
 mod canonical;
-mod conclude;
+mod checkpoints;
+mod head;
 mod history;
 mod legal;
-mod outside;
+mod options;
 mod plan_root;
+mod projections;
 mod report;
 mod scan;
 mod sequence;
 mod shape;
-mod tasks;
+mod verdict;
 mod walk;
-mod words;
+mod claims;
+mod work;
 
+pub use options::Options;
 pub use plan_root::plan_root;
 pub use report::{CheckpointFacts, Finding, Report, Verdict};
 pub use sequence::Sequence;
-pub use walk::{Options, verify};
+pub use walk::verify;

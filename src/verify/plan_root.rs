@@ -2,7 +2,7 @@
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::tasks::join;
+use super::background::join;
 use crate::journal::JournalError;
 use crate::journal::sqlite::SqliteReader;
 use crate::record::checkpoint::base64;

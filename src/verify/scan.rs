@@ -3,16 +3,16 @@
 //!
 //! The four kinds that make up almost all of a large journal are read straight from the spans that the check of the
 //! canonical form finds: only the fields that legality and the projections depend on. All others are read whole. What an
-//! entry concludes is held against what it was read from by [`words`].
+//! entry concludes is held against what it was read from by [`claims`].
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::canonical::{self, meant};
+use super::claims::{self, Claimed};
 use super::history::is_newer;
 use super::report::Verdict;
 use super::shape;
-use super::words::{self, Facts};
 use crate::domain::{Exchange, RawBody, RunId, Shown, parse_time, time_text};
 use crate::journal::sqlite::Page;
 use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
@@ -31,7 +31,7 @@ pub(super) struct Checked {
     /// What its body says, or why it says nothing.
     pub(super) entry: Result<Entry, (Verdict, String)>,
     /// What of it must agree with other entries.
-    pub(super) facts: Facts,
+    pub(super) claimed: Claimed,
 }
 
 /// Reads all entries of a page.
@@ -41,11 +41,11 @@ pub(super) fn check(page: &Page) -> Vec<Checked> {
         .map(|(seq, body, stored)| {
             let leaf = leaf_hash(body);
             let stored = (stored != leaf).then_some(stored);
-            let (entry, facts) = match reader.entry(seq, body) {
-                Ok((entry, facts)) => (Ok(entry), facts),
-                Err(error) => (Err(error), Facts::default()),
+            let (entry, claimed) = match reader.entry(seq, body) {
+                Ok((entry, claimed)) => (Ok(entry), claimed),
+                Err(error) => (Err(error), Claimed::default()),
             };
-            Checked { seq, leaf, stored, entry, facts }
+            Checked { seq, leaf, stored, entry, claimed }
         })
         .collect()
 }
@@ -59,7 +59,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn entry(&mut self, seq: i64, body: &'a [u8]) -> Result<(Entry, Facts), (Verdict, String)> {
+    fn entry(&mut self, seq: i64, body: &'a [u8]) -> Result<(Entry, Claimed), (Verdict, String)> {
         let illegal = |why: String| (Verdict::IllegalHistory, why);
         let body = std::str::from_utf8(body).map_err(|_| illegal("its body is not UTF-8".into()))?;
         canonical::read(body, &mut self.fields).map_err(|error| illegal(error.to_string()))?;
@@ -73,8 +73,8 @@ impl<'a> Reader<'a> {
         let has_body =
             matches!(entry.event, Event::AttemptFinished(_) | Event::OperationPolled(_) | Event::Observed(_));
         let raw_body = if has_body { self.raw_body().map_err(illegal)? } else { RawBody::default() };
-        let facts = self.facts(&entry, &raw_body).map_err(|error| illegal(error.to_string()))?;
-        facts.map(|facts| (entry, facts)).map_err(illegal)
+        let claimed = self.claimed(&entry, &raw_body).map_err(|error| illegal(error.to_string()))?;
+        claimed.map(|claimed| (entry, claimed)).map_err(illegal)
     }
 
     fn parse(&mut self, body: &'a str) -> Result<Entry, EntryError> {
@@ -176,11 +176,11 @@ impl<'a> Reader<'a> {
     }
 
     /// What the entry says, held against what it kept: whether that can be read at all, and then whether it agrees.
-    fn facts(&self, entry: &Entry, body: &RawBody) -> Result<Result<Facts, String>, EntryError> {
+    fn claimed(&self, entry: &Entry, body: &RawBody) -> Result<Result<Claimed, String>, EntryError> {
         match &entry.event {
-            Event::AttemptStarted(_) | Event::RowSettled(_) => Ok(Ok(Facts::default())),
+            Event::AttemptStarted(_) | Event::RowSettled(_) => Ok(Ok(Claimed::default())),
             Event::AttemptFinished(finished) => {
-                let answer = words::Answer {
+                let answer = claims::Answer {
                     status: self.may_be("http_status")?,
                     headers: self.may_be("headers")?.unwrap_or_default(),
                     operation: self.may_be("operation")?,
@@ -189,11 +189,11 @@ impl<'a> Reader<'a> {
                     error: self.may_be("error")?,
                     body,
                 };
-                Ok(words::finished(&answer, finished.class, finished.cause))
+                Ok(claims::finished(&answer, finished.class, finished.cause))
             }
             Event::IntentRecorded(intent) => {
                 let notes: Option<Vec<shape::Note>> = self.may_be("notes")?;
-                let intent = words::Intent {
+                let intent = claims::Intent {
                     verdict: intent.verdict,
                     account: &intent.account,
                     fields: self.may_be("fields")?.unwrap_or_default(),
@@ -201,9 +201,9 @@ impl<'a> Reader<'a> {
                     observation: self.may_be("observation")?,
                     severity: notes.unwrap_or_default().iter().map(|note| note.severity).max(),
                 };
-                Ok(words::intent(&intent))
+                Ok(claims::intent(&intent))
             }
-            _ => Ok(words::of(entry)),
+            _ => Ok(claims::of(entry)),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The legality of a history, entry by entry as it is written: what [`verify`](super::verify) says of a file, said of
 //! bodies that are at hand. Pure; it needs no database.
 
+use super::claims;
 use super::history::{History, Trouble};
-use super::words;
 use crate::record::Entry;
 use crate::record::checkpoint::base64;
 use crate::record::event::Event;
@@ -27,8 +27,8 @@ impl Sequence {
             return Err(format!("entry {} is in the place of entry {expected}", entry.seq));
         }
         let leaf = leaf_hash(body.as_bytes());
-        let facts = words::of(&entry)?;
-        self.history.step(&entry, facts, leaf).map_err(|trouble| match trouble {
+        let claimed = claims::of(&entry)?;
+        self.history.step(&entry, claimed, leaf).map_err(|trouble| match trouble {
             Trouble::Illegal(why) => why,
             Trouble::Root { what, expected, found } => format!("the root of {what} is {found}, not {expected}"),
         })?;

@@ -15,40 +15,26 @@
 //! goes. Holds 12 bytes for each row of a large journal, never the entries themselves. SQLite calls a database damaged also
 //! where the disk could not read it: before that is believed, the files are read without SQLite, and judged once more.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::sync::mpsc;
 use tokio::task::{spawn, spawn_blocking};
 
-use super::history::{History, Trouble};
-use super::outside::Outside;
-use super::report::{AcceptedRollback, Finding, Findings, Report, Verdict};
+use super::background::{PAGES_AHEAD, Read, check_integrity, join, read_pages, unreadable, with_cause};
+use super::claims::Claimed;
+use super::head::has_no_bytes;
+use super::history::Trouble;
+use super::options::Options;
+use super::projections::Replayed;
+use super::report::{AcceptedRollback, Finding, Report, Verdict};
 use super::scan::Checked;
-use super::tasks::{
-    PAGES_AHEAD, Read, check_integrity, join, read_pages, replay_rows, unless_of_the_machine, unreadable, with_cause,
-};
-use super::words::Facts;
+use super::work::Work;
 use crate::journal::JournalError;
-use crate::journal::sqlite::{PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, read_through};
+use crate::journal::sqlite::{Replay, SchemaDifference, Snapshot, read_through};
 use crate::record::Entry;
-use crate::record::checkpoint::{Checkpoint, base64};
+use crate::record::checkpoint::base64;
 use crate::record::event::Event;
-use crate::record::merkle::{Frontier, Hash};
-
-/// What a verification is given from outside. Trust comes from nothing else.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// A checkpoint that was kept elsewhere; of several of the journal, the one that covers most. One of no entries shows
-    /// nothing, and counts as none.
-    pub checkpoint: Option<Checkpoint>,
-    /// The size and the root of all others of the same journal that were brought with it, in any order.
-    pub further: Vec<(u64, Hash)>,
-    /// Whether a journal without one is good enough.
-    pub require_checkpoint: bool,
-    /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it
-    /// the projections are not compared.
-    pub scratch: Option<(PathBuf, String)>,
-}
+use crate::record::merkle::Hash;
 
 /// Verifies the journal at `path`.
 ///
@@ -92,56 +78,13 @@ async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
     join(integrity).await.into_iter().for_each(|finding| work.findings.add(finding));
     work.check_head(&mut snapshot).await;
     work.check_marks(&mut snapshot).await;
-    work.check_outside();
+    work.check_checkpoints();
     let snapshot = work.compare_projections(snapshot, replayed).await;
     snapshot.end().await;
     Ok(work)
 }
 
-/// A verification on its way.
-pub(super) struct Work {
-    pub(super) options: Options,
-    pub(super) findings: Findings,
-    /// What is wrong with tables, triggers and views. Last in line: what was done behind their back says more.
-    pub(super) schema: Option<Finding>,
-    pub(super) warnings: Vec<String>,
-    pub(super) tree: Frontier,
-    pub(super) history: History,
-    /// Whether entries are still judged and replayed: not after the first that makes no sense.
-    pub(super) judging: bool,
-    /// Whether numbers and tree agree: not after a gap, or where reading broke off.
-    pub(super) whole: bool,
-    /// The last checkpoint among the entries that names the right root.
-    pub(super) last_good: u64,
-    pub(super) outside: Outside,
-    /// The rollbacks that were accepted.
-    pub(super) rollbacks: Vec<AcceptedRollback>,
-}
-
 impl Work {
-    fn new(options: Options) -> Self {
-        let mut work = Self {
-            options,
-            findings: Findings::default(),
-            schema: None,
-            warnings: Vec::new(),
-            tree: Frontier::default(),
-            history: History::default(),
-            judging: true,
-            whole: true,
-            last_good: 0,
-            outside: Outside::default(),
-            rollbacks: Vec::new(),
-        };
-        work.outside = Outside::new(&mut work.options);
-        work
-    }
-
-    /// What it was given, to begin anew.
-    fn into_options(self) -> Options {
-        Options { further: self.outside.into_all(), ..self.options }
-    }
-
     /// Attaches a scratch database, if there may be one.
     async fn prepare_replay(&mut self, snapshot: &mut Snapshot) -> Option<Replay> {
         let (directory, name) = self.options.scratch.clone()?;
@@ -223,7 +166,7 @@ impl Work {
         entries
     }
 
-    fn take(&mut self, Checked { seq, leaf, stored, entry, facts }: Checked) -> Option<Entry> {
+    fn take(&mut self, Checked { seq, leaf, stored, entry, claimed }: Checked) -> Option<Entry> {
         let expected = self.tree.size();
         let number = u64::try_from(seq).ok();
         if number != Some(expected) && self.whole {
@@ -248,10 +191,10 @@ impl Work {
         };
         let judged = entry.filter(|_| self.judging);
         if let Some(entry) = &judged {
-            self.judge(entry, facts, leaf);
+            self.judge(entry, claimed, leaf);
         }
         self.tree.push(leaf);
-        self.outside.compare(&self.tree, self.whole);
+        self.checkpoints.compare(&self.tree, self.whole);
         judged
     }
 
@@ -261,8 +204,8 @@ impl Work {
         self.findings.add(finding);
     }
 
-    fn judge(&mut self, entry: &Entry, facts: Facts, leaf: Hash) {
-        let stepped = self.history.step(entry, facts, leaf);
+    fn judge(&mut self, entry: &Entry, claimed: Claimed, leaf: Hash) {
+        let stepped = self.history.step(entry, claimed, leaf);
         if let (Ok(()), Event::OverrideUsed(used)) = (&stepped, &entry.event)
             && used.accepts_rollback()
         {
@@ -310,71 +253,7 @@ impl Work {
         self.last_good = made.size;
         Ok(())
     }
-
-    async fn compare_projections(&mut self, snapshot: Snapshot, replayed: Replayed) -> Snapshot {
-        let Some(replayed) = replayed else { return snapshot };
-        if !self.judging || !self.whole {
-            self.warnings
-                .push("the projections were not compared, because the entries themselves are in question".into());
-            return snapshot;
-        }
-        let (mut snapshot, replayed, compared) = match replayed {
-            Ok(replay) => self.compare_sums(snapshot, replay).await,
-            Err(error) => (snapshot, Err(error), &[][..]),
-        };
-        let finished = match replayed {
-            Ok(replay) => replay.finish().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = finished {
-            let detail = format!("the entries cannot be projected: {}", with_cause(&error));
-            self.findings.add(unless_of_the_machine(Verdict::CannotVerify, &error, detail));
-            return snapshot;
-        }
-        let rest = PROJECTIONS.into_iter().filter(|table| !compared.contains(table));
-        self.compare_rows(&mut snapshot, rest).await;
-        snapshot
-    }
-
-    /// Compares the sums of the large tables. Returns those tables of which nothing more need be said: all of them, or
-    /// none, and then their rows were made again.
-    async fn compare_sums(
-        &mut self,
-        mut snapshot: Snapshot,
-        replay: Replay,
-    ) -> (Snapshot, Result<Replay, JournalError>, &'static [&'static str]) {
-        // What the sums presume of the tables is not sure where anything else is wrong with the file.
-        let sound = self.findings.is_empty() && self.schema.is_none();
-        // An error is one to be told by the comparison of rows, in the order of the tables.
-        if sound && snapshot.agrees_with(&replay).await.unwrap_or(false) {
-            return (snapshot, Ok(replay), &SUMMED);
-        }
-        let (snapshot, replayed) = replay_rows(snapshot, replay).await;
-        (snapshot, replayed, &[])
-    }
-
-    /// The first row of each table that is not what the entries say.
-    async fn compare_rows(&mut self, snapshot: &mut Snapshot, tables: impl Iterator<Item = &'static str>) {
-        for table in tables {
-            match snapshot.first_difference(table).await {
-                Ok(None) => {}
-                Ok(Some((here, replayed))) => {
-                    let (found, expected) = (text(here), text(replayed));
-                    let detail = format!("the table {table} has {found}, and the entries say {expected}");
-                    let finding = Finding::new(Verdict::ProjectionMismatch, None, detail);
-                    self.findings.add(finding.hashes(expected, found));
-                }
-                Err(error) => {
-                    let detail = format!("the table {table} cannot be compared: {}", with_cause(&error));
-                    self.findings.add(unless_of_the_machine(Verdict::ProjectionMismatch, &error, detail));
-                }
-            }
-        }
-    }
 }
-
-/// What became of the replay, if there is one.
-type Replayed = Option<Result<Replay, JournalError>>;
 
 /// A file that cannot be opened as a journal: damaged, or none that this keybatch knows.
 fn unopened(path: &Path, error: &JournalError) -> Finding {
@@ -388,14 +267,6 @@ fn unopened(path: &Path, error: &JournalError) -> Finding {
         }
         _ => unreadable(None, error),
     }
-}
-
-pub(super) fn has_no_bytes(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0)
-}
-
-fn text(row: Option<String>) -> String {
-    row.unwrap_or_else(|| "no such row".to_owned())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::words::Identity;
+use super::super::claims::Identity;
 use crate::record::event::Verdict;
 
 /// All rows, one after the other. Not in one piece: that would be moved as it grows, and leave holes as large as itself.

@@ -1,9 +1,9 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
-use super::super::words;
+use super::super::claims;
 use std::collections::{HashMap, HashSet};
 
-use super::Trouble;
+use super::trouble::Trouble;
 use crate::domain::OutcomeCounts;
 use crate::record::checkpoint::base64;
 use crate::record::event::{Event, IntentRecorded, PlanSealed, SessionClosed, Source, TargetStopped, Verdict};
@@ -138,7 +138,7 @@ impl Run {
             Event::RunStopped(stopped) => {
                 self.stopped = true;
                 self.stop_targets(&stopped.targets)?;
-                if self.started && words::CLOSING.contains(&stopped.why.as_str()) {
+                if self.started && claims::CLOSING.contains(&stopped.why.as_str()) {
                     return Err("a run that was started can be resumed, so this cannot close it".into());
                 }
                 // Nothing was sent, so there is nothing to resume, whatever it stopped for.

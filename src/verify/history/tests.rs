@@ -142,7 +142,7 @@ fn life() -> Vec<Value> {
 }
 
 /// The number of the first entry that cannot be, and why; the history, where there is none.
-fn judged_with(entries: &[Value], facts: impl Fn(usize) -> Facts) -> Result<History, (usize, Trouble)> {
+fn judged_with(entries: &[Value], claimed: impl Fn(usize) -> Claimed) -> Result<History, (usize, Trouble)> {
     let mut history = History::default();
     for (seq, entry) in entries.iter().enumerate() {
         let mut body = entry.clone();
@@ -153,13 +153,13 @@ fn judged_with(entries: &[Value], facts: impl Fn(usize) -> Facts) -> Result<Hist
         body.as_object_mut().unwrap().retain(|name, value| !value.is_null() || name == "run");
         let entry = Entry::parse(&body.to_string()).unwrap();
         let leaf = leaf(entry.row.filter(|_| body["kind"] == "intent_recorded").unwrap_or_default());
-        history.step(&entry, facts(seq), leaf).map_err(|trouble| (seq, trouble))?;
+        history.step(&entry, claimed(seq), leaf).map_err(|trouble| (seq, trouble))?;
     }
     Ok(history)
 }
 
 fn judged(entries: &[Value]) -> Result<History, (usize, Trouble)> {
-    judged_with(entries, |_| Facts::default())
+    judged_with(entries, |_| Claimed::default())
 }
 
 #[track_caller]
@@ -281,12 +281,12 @@ fn what_a_search_found_is_not_older_than_what_was_asked_for() {
         [(false, 0, true), (false, 1_200, true), (false, 1_201, false), (true, 9_999, true)]
     {
         let operation_at = Some(asked_at - jiff::SignedDuration::from_millis(before_ms));
-        let facts = |seq| match seq {
-            12 => Facts { operation: named, ..Facts::default() },
-            13 => Facts { operation_at, ..Facts::default() },
-            _ => Facts::default(),
+        let claimed = |seq| match seq {
+            12 => Claimed { operation: named, ..Claimed::default() },
+            13 => Claimed { operation_at, ..Claimed::default() },
+            _ => Claimed::default(),
         };
-        assert_eq!(judged_with(&life, facts).is_ok(), holds, "{before_ms} ms before, named by an answer: {named}");
+        assert_eq!(judged_with(&life, claimed).is_ok(), holds, "{before_ms} ms before, named by an answer: {named}");
     }
 }
 
@@ -310,8 +310,8 @@ fn the_earliest_time_at_which_a_row_may_have_been_asked_for_counts() {
             let at: jiff::Timestamp = earlier.parse().unwrap();
             let operation_at = Some(at - jiff::SignedDuration::from_millis(before_ms));
             let last = life.len() - 1;
-            let facts = |seq| Facts { operation_at: operation_at.filter(|_| seq == last), ..Facts::default() };
-            assert_eq!(judged_with(&life, facts).is_ok(), holds, "{sent} entries, then {times:?}: {before_ms} ms");
+            let claimed = |seq| Claimed { operation_at: operation_at.filter(|_| seq == last), ..Claimed::default() };
+            assert_eq!(judged_with(&life, claimed).is_ok(), holds, "{sent} entries, then {times:?}: {before_ms} ms");
         }
     }
 }
@@ -389,8 +389,8 @@ fn an_answer_is_of_the_key_pair_that_was_asked_for() {
         (Named::IsNot(own), false),
         (Named::IsNot(other), true),
     ] {
-        let facts = |seq| Facts { named: if seq == 12 { named } else { Named::Any }, ..Facts::default() };
-        let judged = judged_with(&life(), facts).map(drop);
+        let claimed = |seq| Claimed { named: if seq == 12 { named } else { Named::Any }, ..Claimed::default() };
+        let judged = judged_with(&life(), claimed).map(drop);
         assert_eq!(judged.is_ok(), holds, "{named:?}");
         assert!(holds || judged.is_err_and(|(at, _)| at == 12), "{named:?}");
     }
@@ -401,7 +401,7 @@ fn a_sandbox_answers_rehearsals_alone() {
     for sandbox in [true, false] {
         let mut life = life();
         [1, 18].into_iter().for_each(|at| life[at]["sandbox"] = sandbox.into());
-        let judged = judged_with(&life, |seq| Facts { sandbox: seq == 12, ..Facts::default() }).map(drop);
+        let judged = judged_with(&life, |seq| Claimed { sandbox: seq == 12, ..Claimed::default() }).map(drop);
         assert_eq!(judged.is_ok(), sandbox);
         assert!(sandbox || judged.is_err_and(|(at, _)| at == 12));
     }

@@ -8,7 +8,7 @@ use super::*;
 const LONGEST: usize = 6;
 
 /// What happens to a row: one of its entries, or that another session begins.
-type Move = Option<Step>;
+type Move = Option<RowEvent>;
 
 fn moves() -> Vec<Move> {
     let classes = [
@@ -20,17 +20,23 @@ fn moves() -> Vec<Move> {
         Class::Refused,
         Class::Unanswered,
     ];
-    let mut steps: Vec<Step> = [1, 2, 3].map(|attempt| Step::Started { attempt }).into();
-    steps.extend([Class::Succeeded, Class::OperationFailed].map(|class| Step::Polled { class }));
-    let bare = |attempt| classes.map(|class| Step::Finished { attempt, class, settled: None });
+    let mut steps: Vec<RowEvent> = [1, 2, 3].map(|attempt| RowEvent::Started { attempt }).into();
+    steps.extend([Class::Succeeded, Class::OperationFailed].map(|class| RowEvent::Polled { class }));
+    let bare = |attempt| classes.map(|class| RowEvent::Finished { attempt, class, settled: None });
     steps.extend([1, 2].into_iter().flat_map(bare));
     let deciding =
         [(Class::Succeeded, Outcome::Deleted), (Class::Refused, Outcome::Failed), (Class::Throttled, Outcome::Failed)];
     steps.extend([1, 2].into_iter().flat_map(|attempt| {
-        deciding.map(|(class, outcome)| Step::Finished { attempt, class, settled: Some((outcome, Evidence::Answer)) })
+        deciding.map(|(class, outcome)| RowEvent::Finished {
+            attempt,
+            class,
+            settled: Some((outcome, Evidence::Answer)),
+        })
     }));
-    steps.extend([Found::Same, Found::Other, Found::NotFound, Found::NoAnswer].map(|found| Step::Observed { found }));
-    steps.extend([Found::Operation, Found::Unfinished, Found::NoOperation].map(|found| Step::Searched { found }));
+    steps.extend(
+        [Found::Same, Found::Other, Found::NotFound, Found::NoAnswer].map(|found| RowEvent::Observed { found }),
+    );
+    steps.extend([Found::Operation, Found::Unfinished, Found::NoOperation].map(|found| RowEvent::Searched { found }));
     steps.into_iter().map(Some).chain([None]).collect()
 }
 
@@ -50,21 +56,21 @@ const EVIDENCE: [Evidence; 7] = [
 struct Oracle<'a>(Verdict, &'a [Move]);
 
 impl<'a> Oracle<'a> {
-    fn steps(&self) -> impl Iterator<Item = Step> + 'a {
+    fn steps(&self) -> impl Iterator<Item = RowEvent> + 'a {
         self.1.iter().copied().flatten()
     }
 
     fn attempts(&self) -> usize {
-        self.steps().filter(|step| matches!(step, Step::Started { .. })).count()
+        self.steps().filter(|step| matches!(step, RowEvent::Started { .. })).count()
     }
 
     /// What happened since the last attempt began; everything, where none did.
     fn since(&self) -> &'a [Move] {
-        let last = self.1.iter().rposition(|step| matches!(step, Some(Step::Started { .. })));
+        let last = self.1.iter().rposition(|step| matches!(step, Some(RowEvent::Started { .. })));
         last.map_or(self.1, |last| &self.1[last..])
     }
 
-    fn since_has(&self, wanted: Step) -> bool {
+    fn since_has(&self, wanted: RowEvent) -> bool {
         self.since().contains(&Some(wanted))
     }
 
@@ -73,8 +79,8 @@ impl<'a> Oracle<'a> {
         let mut answers = Vec::new();
         for step in self.steps() {
             match step {
-                Step::Started { .. } => answers.push(None),
-                Step::Finished { class, .. } => *answers.last_mut().unwrap() = Some(class),
+                RowEvent::Started { .. } => answers.push(None),
+                RowEvent::Finished { class, .. } => *answers.last_mut().unwrap() = Some(class),
                 _ => {}
             }
         }
@@ -93,7 +99,7 @@ impl<'a> Oracle<'a> {
     /// The readings of the key pair in `moves`.
     fn looks(moves: &[Move]) -> Vec<Found> {
         let found = moves.iter().filter_map(|step| match step {
-            Some(Step::Observed { found }) => Some(*found),
+            Some(RowEvent::Observed { found }) => Some(*found),
             _ => None,
         });
         found.collect()
@@ -106,24 +112,24 @@ impl<'a> Oracle<'a> {
 
     fn last_search(&self) -> Option<Found> {
         self.since().iter().rev().find_map(|step| match step {
-            Some(Step::Searched { found }) => Some(*found),
+            Some(RowEvent::Searched { found }) => Some(*found),
             _ => None,
         })
     }
 
     /// Whether the history showed an operation that had not ended, ever since the last attempt.
     fn is_named(&self) -> bool {
-        self.since_has(Step::Searched { found: Found::Unfinished })
+        self.since_has(RowEvent::Searched { found: Found::Unfinished })
     }
 
     /// Whether an operation was found that had not ended, and was not seen to have failed since.
     fn is_unfinished(&self) -> bool {
-        let found = self.1.iter().rposition(|step| *step == Some(Step::Searched { found: Found::Unfinished }));
-        found.is_some_and(|found| !self.1[found..].contains(&Some(Step::Polled { class: Class::OperationFailed })))
+        let found = self.1.iter().rposition(|step| *step == Some(RowEvent::Searched { found: Found::Unfinished }));
+        found.is_some_and(|found| !self.1[found..].contains(&Some(RowEvent::Polled { class: Class::OperationFailed })))
     }
 
     fn has_seen_success(&self) -> bool {
-        let succeeded = [Step::Polled { class: Class::Succeeded }, Step::Searched { found: Found::Operation }];
+        let succeeded = [RowEvent::Polled { class: Class::Succeeded }, RowEvent::Searched { found: Found::Operation }];
         succeeded.into_iter().any(|step| self.1.contains(&Some(step)))
     }
 
@@ -143,9 +149,9 @@ impl<'a> Oracle<'a> {
         if self.last_answer()? != Class::Pending {
             return None;
         }
-        let at = |wanted: Step| self.since().iter().position(|step| *step == Some(wanted));
-        let succeeded = at(Step::Polled { class: Class::Succeeded });
-        let named = at(Step::Searched { found: Found::Unfinished });
+        let at = |wanted: RowEvent| self.since().iter().position(|step| *step == Some(wanted));
+        let succeeded = at(RowEvent::Polled { class: Class::Succeeded });
+        let named = at(RowEvent::Searched { found: Found::Unfinished });
         let own = succeeded.is_some_and(|at| named.is_none_or(|named| at < named));
         own.then_some((Outcome::Deleted, Evidence::Operation))
     }
@@ -163,13 +169,13 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    fn allows(&self, next: Step) -> bool {
+    fn allows(&self, next: RowEvent) -> bool {
         if let Some((outcome, evidence)) = self.decided() {
             // Not even that, where it is still shown.
             let is_shown = evidence == Evidence::Operation && Self::readings(self.since()).last() == Some(&Found::Same);
-            return next == Step::Settled { outcome, evidence } && !is_shown;
+            return next == RowEvent::Settled { outcome, evidence } && !is_shown;
         }
-        if let Step::Finished { attempt, class, settled } = next {
+        if let RowEvent::Finished { attempt, class, settled } = next {
             let is_its = self.is_in_flight() && attempt as usize == self.attempts();
             return is_its && self.allows_answer(class, settled);
         }
@@ -177,11 +183,11 @@ impl<'a> Oracle<'a> {
             return false;
         }
         match next {
-            Step::Settled { outcome, evidence } => self.allows_outcome(outcome, evidence),
+            RowEvent::Settled { outcome, evidence } => self.allows_outcome(outcome, evidence),
             _ if self.0 != Verdict::Delete => false,
-            Step::Started { attempt } => self.allows_attempt(attempt),
-            Step::Polled { .. } => self.last_answer() == Some(Class::Pending) || self.is_named(),
-            Step::Searched { .. } => self.attempts() > 0,
+            RowEvent::Started { attempt } => self.allows_attempt(attempt),
+            RowEvent::Polled { .. } => self.last_answer() == Some(Class::Pending) || self.is_named(),
+            RowEvent::Searched { .. } => self.attempts() > 0,
             _ => true,
         }
     }
@@ -195,7 +201,9 @@ impl<'a> Oracle<'a> {
         }
         match self.last_answer() {
             Some(Class::Refused) => return false,
-            Some(Class::Pending) if !self.since_has(Step::Polled { class: Class::OperationFailed }) => return false,
+            Some(Class::Pending) if !self.since_has(RowEvent::Polled { class: Class::OperationFailed }) => {
+                return false;
+            }
             _ => {}
         }
         if self.is_unfinished() || self.has_seen_success() {
@@ -271,14 +279,14 @@ impl<'a> Oracle<'a> {
         if self.is_unfinished() || self.has_seen_success() {
             return false;
         }
-        let first = self.1.iter().position(|step| matches!(step, Some(Step::Started { .. })));
+        let first = self.1.iter().position(|step| matches!(step, Some(RowEvent::Started { .. })));
         let answer = self.last_answer();
         match evidence {
             Evidence::Answer => {
                 matches!(answer, Some(Class::Refused | Class::Throttled)) && matches!(since, None | Some(Found::Same))
             }
             Evidence::Operation => {
-                let polled = self.since_has(Step::Polled { class: Class::OperationFailed });
+                let polled = self.since_has(RowEvent::Polled { class: Class::OperationFailed });
                 let failed = answer == Some(Class::OperationFailed) || (answer == Some(Class::Pending) && polled);
                 failed && since == Some(Found::Same)
             }
@@ -307,7 +315,7 @@ fn facts_and_history_judge_every_sequence_alike() {
 fn walk((row, session): (Row, u16), verdict: Verdict, history: &mut Vec<Move>, moves: &[Move], judged: &mut u64) {
     for outcome in OUTCOMES {
         for evidence in EVIDENCE {
-            let step = Step::Settled { outcome, evidence };
+            let step = RowEvent::Settled { outcome, evidence };
             let mut next = row;
             let allowed = next.step(step, session).is_ok();
             assert_eq!(allowed, Oracle(verdict, history).allows(step), "{verdict:?} {history:?} then {step:?}");
@@ -335,7 +343,7 @@ fn walk((row, session): (Row, u16), verdict: Verdict, history: &mut Vec<Move>, m
             None => (session == 1 && !history.is_empty(), session + 1),
         };
         *judged += 1;
-        if matches!(step, Some(Step::Finished { settled: Some(_), .. })) {
+        if matches!(step, Some(RowEvent::Finished { settled: Some(_), .. })) {
             assert_eq!(allowed, next.settled);
             let follows = |step: &Move| step.is_some_and(|step| next.clone().step(step, session).is_ok());
             assert!(!allowed || !moves.iter().any(follows), "nothing follows an outcome");

@@ -1,9 +1,13 @@
 //! What a verification concludes, without a database.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::*;
-use crate::record::merkle::leaf_hash;
+use crate::record::checkpoint::Checkpoint;
+use crate::record::merkle::{Frontier, leaf_hash};
+use crate::verify::checkpoints::Checkpoints;
 use crate::verify::history::Trouble;
 
 fn work(scratch: bool) -> Work {
@@ -29,7 +33,7 @@ fn created() -> Entry {
 
 fn checked(seq: i64, entry: Option<Entry>) -> Checked {
     let entry = entry.ok_or((Verdict::IllegalHistory, "it says nothing".to_owned()));
-    Checked { seq, leaf: leaf_hash(&[]), stored: None, entry, facts: Facts::default() }
+    Checked { seq, leaf: leaf_hash(&[]), stored: None, entry, claimed: Claimed::default() }
 }
 
 #[test]
@@ -74,10 +78,10 @@ fn a_report_says_how_far_a_checkpoint_reaches() {
         let mut work = work(true);
         (0..size).for_each(|_| tree.push(leaf_hash(&[])));
         work.options.checkpoint = Some(checkpoint("j", &tree));
-        work.outside = Outside::new(&mut work.options);
+        work.checkpoints = Checkpoints::new(&mut work.options);
         (0..entries).for_each(|_| {
             work.tree.push(leaf_hash(&[]));
-            work.outside.compare(&work.tree, true);
+            work.checkpoints.compare(&work.tree, true);
         });
         work.report().detail
     };
@@ -93,10 +97,10 @@ fn a_checkpoint_of_another_journal_proves_nothing() {
         let mut tree = Frontier::default();
         tree.push(leaf_hash(&[]));
         work.options.checkpoint = Some(checkpoint(id, &tree));
-        work.outside = Outside::new(&mut work.options);
+        work.checkpoints = Checkpoints::new(&mut work.options);
         work.take(checked(0, Some(created())));
-        work.check_outside();
-        assert_eq!((work.outside.proved_up_to(), work.findings.is_empty()), (proved, proved.is_some()), "{id}");
+        work.check_checkpoints();
+        assert_eq!((work.checkpoints.proved_up_to(), work.findings.is_empty()), (proved, proved.is_some()), "{id}");
     }
 }
 
@@ -175,9 +179,4 @@ fn a_session_goes_on_from_what_is_before_it() {
     assert_eq!(said(json!(null)), Ok(()));
     let forged = Trouble::Root { what: "all entries", expected: other.clone(), found: root };
     assert_eq!(said(json!(other)), Err(forged));
-}
-
-#[test]
-fn a_row_that_is_not_there_is_called_so() {
-    assert_eq!((text(None), text(Some("{}".into()))), ("no such row".to_owned(), "{}".to_owned()));
 }

@@ -4,7 +4,7 @@ use super::*;
 
 /// Takes these steps, each in the session that is named with it; the last of them decides.
 #[track_caller]
-fn is_legal(steps: &[(u16, Step)]) -> bool {
+fn is_legal(steps: &[(u16, RowEvent)]) -> bool {
     let mut row = Row::new(Verdict::Delete);
     let (last, before) = steps.split_last().unwrap();
     for (session, step) in before {
@@ -13,24 +13,24 @@ fn is_legal(steps: &[(u16, Step)]) -> bool {
     row.step(last.1, last.0).is_ok()
 }
 
-fn started(attempt: u32) -> Step {
-    Step::Started { attempt }
+fn started(attempt: u32) -> RowEvent {
+    RowEvent::Started { attempt }
 }
 
-fn finished(attempt: u32, class: Class) -> Step {
-    Step::Finished { attempt, class, settled: None }
+fn finished(attempt: u32, class: Class) -> RowEvent {
+    RowEvent::Finished { attempt, class, settled: None }
 }
 
-fn settled(outcome: Outcome, evidence: Evidence) -> Step {
-    Step::Settled { outcome, evidence }
+fn settled(outcome: Outcome, evidence: Evidence) -> RowEvent {
+    RowEvent::Settled { outcome, evidence }
 }
 
-const SAME: Step = Step::Observed { found: Found::Same };
-const NOT_FOUND: Step = Step::Observed { found: Found::NotFound };
-const DENIED: Step = Step::Observed { found: Found::Denied };
-const OURS: Step = Step::Searched { found: Found::Operation };
-const UNFINISHED: Step = Step::Searched { found: Found::Unfinished };
-const FAILED: Step = Step::Polled { class: Class::OperationFailed };
+const SAME: RowEvent = RowEvent::Observed { found: Found::Same };
+const NOT_FOUND: RowEvent = RowEvent::Observed { found: Found::NotFound };
+const DENIED: RowEvent = RowEvent::Observed { found: Found::Denied };
+const OURS: RowEvent = RowEvent::Searched { found: Found::Operation };
+const UNFINISHED: RowEvent = RowEvent::Searched { found: Found::Unfinished };
+const FAILED: RowEvent = RowEvent::Polled { class: Class::OperationFailed };
 
 /// An operation in the history of the name is not ours where no request of ours can have begun one.
 #[test]
@@ -80,10 +80,10 @@ fn what_may_not_be_done_is_an_answer_like_others() {
 #[test]
 fn an_answer_alone_decides_a_row_in_its_own_entry() {
     let (deleted, failed) = ((Outcome::Deleted, Evidence::Answer), (Outcome::Failed, Evidence::Answer));
-    let finished = |class, settled| Step::Finished { attempt: 2, class, settled };
+    let finished = |class, settled| RowEvent::Finished { attempt: 2, class, settled };
     let after = |before, step| is_legal(&[(1, started(1)), (1, before), (2, SAME), (2, started(2)), (2, step)]);
-    let throttled = Step::Finished { attempt: 1, class: Class::Throttled, settled: None };
-    let lost = Step::Finished { attempt: 1, class: Class::Unanswered, settled: None };
+    let throttled = RowEvent::Finished { attempt: 1, class: Class::Throttled, settled: None };
+    let lost = RowEvent::Finished { attempt: 1, class: Class::Unanswered, settled: None };
     for (class, settled, legal, after_a_lost_one) in [
         (Class::Succeeded, Some(deleted), true, true),
         (Class::Succeeded, None, false, false),
@@ -110,7 +110,8 @@ fn an_answer_alone_decides_a_row_in_its_own_entry() {
             "{class:?} {settled:?} after a lost answer"
         );
     }
-    let twice = [(1, started(1)), (1, Step::Finished { attempt: 1, class: Class::Succeeded, settled: Some(deleted) })];
+    let twice =
+        [(1, started(1)), (1, RowEvent::Finished { attempt: 1, class: Class::Succeeded, settled: Some(deleted) })];
     assert!(!is_legal(&[&twice[..], &[(1, settled(Outcome::Deleted, Evidence::Answer))]].concat()));
 }
 
@@ -122,8 +123,8 @@ fn each_reading_finds_what_it_can_find() {
     for found in [&of_key_pairs[..], &of_operations, &of_either, &[Found::Listed]].concat() {
         let after = |step| is_legal(&[(1, started(1)), (1, finished(1, Class::Unanswered)), (1, step)]);
         let either = of_either.contains(&found);
-        assert_eq!(after(Step::Observed { found }), either || of_key_pairs.contains(&found), "{found:?}");
-        assert_eq!(after(Step::Searched { found }), either || of_operations.contains(&found), "{found:?}");
+        assert_eq!(after(RowEvent::Observed { found }), either || of_key_pairs.contains(&found), "{found:?}");
+        assert_eq!(after(RowEvent::Searched { found }), either || of_operations.contains(&found), "{found:?}");
     }
 }
 

@@ -17,13 +17,13 @@ fn error(status: u16, name: &str) -> Value {
     merged(&[&fields, &body(&json!({ "__type": name }))])
 }
 
-fn polled(class: &str, more: &Value) -> Result<Facts, String> {
+fn polled(class: &str, more: &Value) -> Result<Claimed, String> {
     let fields = json!({ "operation_id": "op", "class": class, "requests": 1, "elapsed_us": 1 });
     read("operation_polled", &merged(&[&fields, more]))
 }
 
 /// Of a target, not of a row.
-fn read_of_target(found: &str, source: &str, more: &Value) -> Result<Facts, String> {
+fn read_of_target(found: &str, source: &str, more: &Value) -> Result<Claimed, String> {
     let fields = json!({ "source": source, "found": found, "requests": 1, "elapsed_us": 1 });
     let head = json!({ "v": 2, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": "observed" });
     let mut whole = merged(&[&head, &fields, more]);
@@ -297,7 +297,7 @@ fn a_search_shows_what_it_found_on_its_last_page() {
         let operation = merged(&[&going, more]);
         let fields = json!({ "http_status": 200, "operation": operation });
         let said = body(&json!({ "operations": [sent(&operation)] }));
-        seen("unfinished", "get_operations_for_resource", &merged(&[&fields, &said])).map(|facts| facts.named)
+        seen("unfinished", "get_operations_for_resource", &merged(&[&fields, &said])).map(|claimed| claimed.named)
     };
     assert_eq!(going(&json!({})), Ok(Named::Is(hash(NAME))));
     assert_eq!(going(&json!({ "resource_name": null })), Ok(Named::Any));
@@ -316,7 +316,7 @@ fn who_answered_is_told_by_a_header() {
             polled("succeeded", &merged(&[&shown, &headers])),
             seen("no_answer", "get_key_pair", &merged(&[&json!({ "error": { "cause": "timeout" } }), &headers])),
         ];
-        assert_eq!(told.map(|facts| facts.unwrap().sandbox), [sandbox; 3], "{header}");
+        assert_eq!(told.map(|claimed| claimed.unwrap().sandbox), [sandbox; 3], "{header}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a plan says of a row, against what was seen and noted.
 
 use super::super::shape;
-use super::{Facts, Identity};
+use super::claimed::{Claimed, Identity};
 use crate::domain::{created_at_text, parse_time};
 use crate::manifest::moment;
 use crate::record::event::{IntentRecorded, Severity, Verdict};
@@ -33,7 +33,7 @@ impl<'a> Intent<'a> {
 
 /// Reads an intent: the verdict follows from the notes and from what was seen, and who is to be deleted is the one that was
 /// meant.
-pub(crate) fn intent(intent: &Intent<'_>) -> Result<Facts, String> {
+pub(crate) fn intent(intent: &Intent<'_>) -> Result<Claimed, String> {
     let verdict = match (intent.severity, &intent.observation) {
         (Some(Severity::Skip | Severity::Refuse), _) => Verdict::Skip,
         (_, None) => Verdict::Absent,
@@ -43,7 +43,7 @@ pub(crate) fn intent(intent: &Intent<'_>) -> Result<Facts, String> {
         let (said, noted) = (intent.verdict.as_str(), verdict.as_str());
         return Err(format!("its verdict is {said}, but what was seen and noted means {noted}"));
     }
-    let Some(seen) = &intent.observation else { return Ok(Facts::default()) };
+    let Some(seen) = &intent.observation else { return Ok(Claimed::default()) };
     let identity = Identity::of(seen);
     if verdict == Verdict::Delete {
         if !identity.is_known() {
@@ -53,7 +53,7 @@ pub(crate) fn intent(intent: &Intent<'_>) -> Result<Facts, String> {
             return Err(format!("it is to be deleted, although its {what} is not the one that was meant"));
         }
     }
-    Ok(Facts { identity, ..Facts::default() })
+    Ok(Claimed { identity, ..Claimed::default() })
 }
 
 /// In what the key pair that was seen is not the one that the manifest names.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::super::shape::{self, Str};
+use super::claimed::{Claimed, Identity, Named, hash};
 use super::names::{bare, bare_names, class_by};
-use super::{Facts, Identity, Named, hash};
 use crate::domain::{self, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, SANDBOX_HEADER, parse_time};
 use crate::record::event::{Found, Observed, OperationPolled, Source};
 
@@ -300,7 +300,7 @@ fn means(operation: &shape::Operation<'_>, class: Class) -> Result<Named, String
 }
 
 /// Reads what came back for an attempt.
-pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) -> Result<Facts, String> {
+pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) -> Result<Claimed, String> {
     let shown = answer.shown()?;
     let named = match (&shown, &answer.error) {
         (Some(_), Some(_)) => return Err("it has both an operation and an error".into()),
@@ -321,11 +321,11 @@ pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) 
         (None, None) => return Err(format!("it is {}, but has neither an operation nor an error", class.as_str())),
     };
     let operation = shown.is_some();
-    Ok(Facts { named, sandbox: answer.is_from_sandbox(), operation, ..Facts::default() })
+    Ok(Claimed { named, sandbox: answer.is_from_sandbox(), operation, ..Claimed::default() })
 }
 
 /// Reads what asking for an operation showed.
-pub(super) fn polled(polled: &OperationPolled) -> Result<Facts, String> {
+pub(super) fn polled(polled: &OperationPolled) -> Result<Claimed, String> {
     let answer = Answer::whole(&polled.exchange, polled.shown.parts(), polled.error.as_ref());
     let class = polled.class;
     let shown = answer.shown()?;
@@ -346,11 +346,11 @@ pub(super) fn polled(polled: &OperationPolled) -> Result<Facts, String> {
         (None, Some(_)) if class == Class::Unanswered => Named::Any,
         (None, _) => return Err(format!("it is {}, but has no operation that shows it", class.as_str())),
     };
-    Ok(Facts { named, sandbox: answer.is_from_sandbox(), ..Facts::default() })
+    Ok(Claimed { named, sandbox: answer.is_from_sandbox(), ..Claimed::default() })
 }
 
 /// Reads what was read of a row, or of a target where it is of none.
-pub(super) fn observed(seen: &Observed, of_row: bool) -> Result<Facts, String> {
+pub(super) fn observed(seen: &Observed, of_row: bool) -> Result<Claimed, String> {
     use Found::{Denied, Listed, NoAnswer, NoOperation, NotFound, Operation, Other, RefusedForAll, Same, Unfinished};
     let answer = Answer::whole(&seen.exchange, (seen.operation.as_ref(), None, None), seen.error.as_ref());
     let fits = match (seen.source, of_row) {
@@ -376,7 +376,7 @@ pub(super) fn observed(seen: &Observed, of_row: bool) -> Result<Facts, String> {
     let ours = answer.operation.as_ref().filter(|_| seen.found == Operation);
     let operation_at = ours.and_then(|operation| parse_time(&operation.created_at.as_ref()?.0));
     let (identity, sandbox) = (identity.unwrap_or_default(), answer.is_from_sandbox());
-    Ok(Facts { named, identity, sandbox, operation_at, ..Facts::default() })
+    Ok(Claimed { named, identity, sandbox, operation_at, ..Claimed::default() })
 }
 
 /// A search found an operation exactly where it has one.

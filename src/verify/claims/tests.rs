@@ -6,6 +6,7 @@ mod edges;
 
 use super::*;
 use crate::domain::RawBody;
+use crate::verify::shape;
 
 const NAME: &str = "key";
 
@@ -34,7 +35,7 @@ fn merged(parts: &[&Value]) -> Value {
     whole.into()
 }
 
-fn read(kind: &str, fields: &Value) -> Result<Facts, String> {
+fn read(kind: &str, fields: &Value) -> Result<Claimed, String> {
     let head = json!({ "v": 2, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": kind, "row": 1 });
     let mut whole = merged(&[&head, fields]);
     whole["run"] = Value::Null;
@@ -59,7 +60,7 @@ fn lost(class: &str, cause: &str) -> Value {
     json!({ "attempt": 1, "class": class, "elapsed_us": 1, "cause": cause, "error": { "cause": cause } })
 }
 
-fn finished(fields: &Value) -> Result<Facts, String> {
+fn finished(fields: &Value) -> Result<Claimed, String> {
     read("attempt_finished", fields)
 }
 
@@ -210,7 +211,7 @@ fn what_was_polled_is_the_operation_that_was_asked_for() {
     assert!(told("unanswered").is_ok() && told("succeeded").is_err() && told("refused_for_all").is_err());
 }
 
-fn seen(found: &str, source: &str, more: &Value) -> Result<Facts, String> {
+fn seen(found: &str, source: &str, more: &Value) -> Result<Claimed, String> {
     let fields = json!({ "source": source, "found": found, "requests": 1, "elapsed_us": 1 });
     read("observed", &merged(&[&fields, more]))
 }

@@ -1,7 +1,7 @@
 //! What a verification comes to.
 
 use super::report::{AcceptedRollback, CheckpointFacts, Finding, Report, Verdict};
-use super::walk::Work;
+use super::work::Work;
 use crate::domain::counted;
 use crate::record::checkpoint::base64;
 
@@ -21,7 +21,7 @@ impl Work {
         let entries = self.tree.size();
         let mut findings = self.findings.sorted();
         findings.extend(self.schema);
-        let gravest = findings.first().cloned().unwrap_or_else(|| match self.outside.proved_up_to() {
+        let gravest = findings.first().cloned().unwrap_or_else(|| match self.checkpoints.proved_up_to() {
             Some(size) => Finding::new(Verdict::Verified, None, verified(entries, size)),
             None => Finding::new(Verdict::SelfConsistent, None, self_consistent(entries)),
         });
@@ -42,7 +42,7 @@ impl Work {
             found: gravest.found,
             detail: gravest.detail,
             checkpoint: self.options.checkpoint.as_ref().map(CheckpointFacts::from),
-            proved_up_to: self.outside.proved_up_to(),
+            proved_up_to: self.checkpoints.proved_up_to(),
             runs: self.history.runs() as u64,
             findings,
             warnings: self.warnings,

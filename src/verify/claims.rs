@@ -1,0 +1,96 @@
+//! Words against what they were read from: what an entry concludes must follow from what it kept. The product concludes
+//! when an answer comes; this reads the same answer again, by rules of its own.
+//!
+//! Pure, and of one entry alone, so that several pages are read at once. What must agree with other entries of the row or the
+//! run is handed on as [`Claimed`].
+
+mod answer;
+mod claimed;
+mod intent;
+mod names;
+
+use crate::domain::sha256;
+use crate::record::Entry;
+use crate::record::event::{Event, RunStarted, RunStopped, SessionOpened};
+
+pub(super) use answer::{Answer, finished};
+pub(super) use claimed::{Claimed, Identity, Named, hash, name_of};
+pub(super) use intent::{Intent, intent};
+
+/// Reads the words of an entry that was read whole.
+///
+/// # Errors
+/// Where what it says does not follow from what it kept.
+pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
+    match &entry.event {
+        Event::AttemptFinished(one) => {
+            finished(&Answer::whole(&one.exchange, one.shown.parts(), one.error.as_ref()), one.class, one.cause)
+        }
+        Event::OperationPolled(polled) => answer::polled(polled),
+        Event::Observed(seen) => answer::observed(seen, entry.row.is_some()),
+        Event::IntentRecorded(one) => intent(&Intent::whole(one)),
+        Event::SessionOpened(opened) => session(opened).map(|()| Claimed::default()),
+        Event::RunStarted(started) => confirmed(started).map(|()| Claimed::default()),
+        Event::RunStopped(stopped) => reason(stopped).map(|()| Claimed::default()),
+        Event::RunAbandoned(abandoned) if abandoned.because.trim().is_empty() => Err("it gives no reason".into()),
+        _ => Ok(Claimed::default()),
+    }
+}
+
+/// How a sandbox names who is calling. (No caller of AWS is in the partition `aws-sandbox`.)
+const SANDBOX_ARN: &str = "arn:aws-sandbox:";
+
+fn session(opened: &SessionOpened) -> Result<(), String> {
+    // Its keys are ASCII and sorted: this is the canonical form.
+    let text = serde_json::to_string(&opened.settings).map_err(|error| error.to_string())?;
+    if opened.settings_sha256 != sha256(text.as_bytes()) {
+        return Err("its settings have another digest".into());
+    }
+    if !opened.sandbox && opened.caller_arn.as_deref().is_some_and(|arn| arn.starts_with(SANDBOX_ARN)) {
+        return Err("its caller belongs to a sandbox, but it is not marked as a rehearsal".into());
+    }
+    Ok(())
+}
+
+fn confirmed(started: &RunStarted) -> Result<(), String> {
+    let known = ["yes", "confirm", "prompt", "nothing_to_delete"].contains(&started.confirmed_by.as_str());
+    if started.confirmed_by == "nothing_to_delete" && started.deletes > 0 {
+        return Err(format!("its {} deletes were not confirmed", started.deletes));
+    }
+    if known { Ok(()) } else { Err(format!("{:?} is not a way to confirm a plan", started.confirmed_by)) }
+}
+
+/// Those that a run can be resumed after, and those that close it.
+pub(super) const RESUMABLE: [&str; 7] =
+    ["signal", "max_failures", "max_deletes", "max_duration", "breaker", "control", "journal"];
+pub(super) const CLOSING: [&str; 4] = ["refused", "declined", "abandoned", "failed"];
+
+/// Why a target stops alone.
+const TARGET_STOPS: [&str; 8] = [
+    "refused_for_all",
+    "all_denied",
+    "endpoint_gone",
+    "throttled_for_long",
+    "nothing_leaves",
+    "cannot_read",
+    "nothing_readable",
+    "doubtful",
+];
+
+fn reason(stopped: &RunStopped) -> Result<(), String> {
+    let why = stopped.why.as_str();
+    if let Some(target) = stopped.targets.iter().find(|target| !TARGET_STOPS.contains(&target.why.as_str())) {
+        return Err(format!("{:?} is not a reason to stop a target", target.why));
+    }
+    if CLOSING.contains(&why) && !stopped.targets.is_empty() {
+        return Err(format!("no target stops in a run that is {why}"));
+    }
+    if RESUMABLE.contains(&why) || CLOSING.contains(&why) {
+        Ok(())
+    } else {
+        Err(format!("{why:?} is not a reason to stop a run"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! Why an entry cannot stand where it does.
+
+/// Why an entry cannot stand where it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::verify) enum Trouble {
+    /// The order of entries cannot have been produced.
+    Illegal(String),
+    /// A root that an entry names is not that of what is there.
+    Root { what: &'static str, expected: String, found: String },
+}
+
+impl From<&str> for Trouble {
+    fn from(why: &str) -> Self {
+        Self::Illegal(why.to_owned())
+    }
+}

@@ -1,0 +1,52 @@
+//! A verification on its way: what it was given, what it knows so far, and what it found.
+
+use super::checkpoints::Checkpoints;
+use super::history::History;
+use super::options::Options;
+use super::report::{AcceptedRollback, Finding, Findings};
+use crate::record::merkle::Frontier;
+
+/// A verification on its way.
+pub(super) struct Work {
+    pub(super) options: Options,
+    pub(super) findings: Findings,
+    /// What is wrong with tables, triggers and views. Last in line: what was done behind their back says more.
+    pub(super) schema: Option<Finding>,
+    pub(super) warnings: Vec<String>,
+    pub(super) tree: Frontier,
+    pub(super) history: History,
+    /// Whether entries are still judged and replayed: not after the first that makes no sense.
+    pub(super) judging: bool,
+    /// Whether numbers and tree agree: not after a gap, or where reading broke off.
+    pub(super) whole: bool,
+    /// The last checkpoint among the entries that names the right root.
+    pub(super) last_good: u64,
+    pub(super) checkpoints: Checkpoints,
+    /// The rollbacks that were accepted.
+    pub(super) rollbacks: Vec<AcceptedRollback>,
+}
+
+impl Work {
+    pub(super) fn new(options: Options) -> Self {
+        let mut work = Self {
+            options,
+            findings: Findings::default(),
+            schema: None,
+            warnings: Vec::new(),
+            tree: Frontier::default(),
+            history: History::default(),
+            judging: true,
+            whole: true,
+            last_good: 0,
+            checkpoints: Checkpoints::default(),
+            rollbacks: Vec::new(),
+        };
+        work.checkpoints = Checkpoints::new(&mut work.options);
+        work
+    }
+
+    /// What it was given, to begin anew.
+    pub(super) fn into_options(self) -> Options {
+        Options { further: self.checkpoints.into_all(), ..self.options }
+    }
+}
