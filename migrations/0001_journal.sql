@@ -204,6 +204,7 @@ SELECT a.run_id, a.row_no, a.attempt, a.key_pair_name, a.account_id, a.region,
        (a.finished ->> '$.at')            AS finished_at,
        a.class,
        CASE WHEN ltrim(CAST((a.finished -> '$.http_status') AS TEXT), '0123456789') = ''
+                 AND length(CAST((a.finished -> '$.http_status') AS TEXT)) < 19
             THEN CAST((a.finished ->> '$.http_status') AS BIGINT) END AS http_status,
        (a.finished ->> '$.request_id')    AS request_id,
        coalesce((a.finished ->> '$.operation.id'),
@@ -284,6 +285,7 @@ WHERE CAST(o.own AS TEXT) LIKE '{%' OR CAST(o.api AS TEXT) LIKE '{%';
 CREATE VIEW intents AS
 SELECT i.run_id, i.row_no,
        CASE WHEN ltrim(CAST((i.planned -> '$.line') AS TEXT), '0123456789') = ''
+                 AND length(CAST((i.planned -> '$.line') AS TEXT)) < 19
             THEN CAST((i.planned ->> '$.line') AS BIGINT) END AS line,
        i.key_pair_name, i.account_id, i.region,
        (i.planned ->> '$.expected_fingerprint')    AS expected_fingerprint,
@@ -385,7 +387,9 @@ CREATE VIEW entries AS
 SELECT e.seq,
        (e.json ->> '$.at')   AS at,
        (e.json ->> '$.run')  AS run_id,
-       CASE WHEN ltrim(CAST((e.json -> '$.row') AS TEXT), '0123456789') = '' THEN CAST((e.json ->> '$.row') AS BIGINT) END AS row_no,
+       CASE WHEN ltrim(CAST((e.json -> '$.row') AS TEXT), '0123456789') = ''
+                 AND length(CAST((e.json -> '$.row') AS TEXT)) < 19
+            THEN CAST((e.json ->> '$.row') AS BIGINT) END AS row_no,
        (e.json ->> '$.kind') AS kind,
        e.body,
        r.sandbox
