@@ -1,6 +1,8 @@
 //! The commands that only read: runs, show, log, query, export. They send nothing, write nothing, and defuse what a
 //! manifest or a service may have smuggled in.
 
+mod views;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
