@@ -1,4 +1,4 @@
-//! What came back for a request: the exchange as it was on the wire, and what it means for the caller.
+//! What came back for a request: the exchange on the wire, and what it means for the caller.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,19 +14,19 @@ pub const RAW_BODY_LIMIT_BYTES: usize = 64 * 1024;
 /// The header by which a sandbox says that it is one; its value is the id of its world.
 pub const SANDBOX_HEADER: &str = "x-keybatch-sandbox";
 
-/// An answer, or the lack of one: what was on the wire, and how it is to be understood.
+/// An answer, or the lack of one: what was on the wire, and how to understand it.
 #[derive(Debug, Clone)]
 pub struct Reply<T> {
     /// What was on the wire.
     pub exchange: Exchange,
-    /// What the service said, or why it is no use.
+    /// What the service said, or why its answer cannot be used.
     pub result: Result<T, ApiError>,
 }
 
 /// One request and its answer as they were on the wire.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
-    /// The HTTP status, where an answer came.
+    /// The HTTP status, if an answer came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
     /// `x-amzn-RequestId`.
@@ -43,35 +43,35 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// With length and hash of the body alone. For pages of listings, whose content is recorded row by row.
+    /// The exchange with only its body's length and hash. For pages of listings, whose content is recorded row by row.
     #[must_use]
     pub fn without_body(self) -> Self {
         Self { raw_body: self.raw_body.without_content(), ..self }
     }
 }
 
-/// The body of an answer, at most [`RAW_BODY_LIMIT_BYTES`] of it. Absent altogether where no body was received.
+/// The body of an answer, at most [`RAW_BODY_LIMIT_BYTES`] of it. All fields are absent if no body was received.
 ///
-/// Each body has one form: `json` where it is whole and one [plain object](is_plain_object), which SQL and other readers can
-/// read; else `text` where it is UTF-8 without U+0000; else `base64`.
+/// Each body has one form: `json` if it is whole and one [plain object](is_plain_object), which SQL and other readers can
+/// read; else `text` if it is UTF-8 without U+0000; else `base64`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawBody {
-    /// The body, where it is a JSON object that all readers read alike.
+    /// The body, if it is a JSON object that all readers read alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json: Option<String>,
-    /// The body, where it is other text.
+    /// The body, if it is other text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The body in base64, where it is no text.
+    /// The body in base64, if it is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
-    /// Its full length in bytes, where it was not kept whole.
+    /// The full length in bytes, if the body was not kept whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// The SHA-256 of the whole body in hexadecimal, where it was not kept whole.
+    /// The SHA-256 of the whole body in hexadecimal, if it was not kept whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Whether secrets that it quoted were cut out of it: then nothing says what it was.
+    /// Whether secrets that the body quoted were cut out of it. If so, neither length nor hash is kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
 }
@@ -98,12 +98,12 @@ impl RawBody {
         Self { bytes, cut: true, ..Self::beginning(body) }
     }
 
-    /// What is kept of a body that is no plain object.
+    /// What is kept of a body that is not a plain object.
     fn beginning(body: &[u8]) -> Self {
         let kept = body.get(..RAW_BODY_LIMIT_BYTES).unwrap_or(body);
         let text = match (std::str::from_utf8(kept), std::str::from_utf8(body)) {
             (Ok(text), _) => Some(text),
-            // Cut inside a character: what is before it is text all the same.
+            // The cut lies inside a character; what is before it is still text.
             (Err(error), Ok(_)) => std::str::from_utf8(&kept[..error.valid_up_to()]).ok(),
             (Err(_), Err(_)) => None,
         };
@@ -113,7 +113,7 @@ impl RawBody {
         }
     }
 
-    /// Its length and hash alone; nothing of one that secrets were cut out of.
+    /// Only the length and hash; nothing at all if secrets were cut out.
     #[must_use]
     pub fn without_content(self) -> Self {
         if self.cut {
@@ -137,14 +137,14 @@ impl RawBody {
         *self != Self::default()
     }
 
-    /// The body as text, where all of it is kept so.
+    /// The body as text, if all of it is kept as text.
     #[must_use]
     pub fn whole_text(&self) -> Option<&str> {
         self.json.as_deref().or(self.text.as_deref().filter(|_| self.bytes.is_none()))
     }
 
-    /// Whether its parts belong together, as they are written here. The hash of a body that was kept in part is of all of
-    /// it, so that it must only look like one.
+    /// Whether the fields are consistent with one another. The hash of a body that was kept in part covers the whole body, so
+    /// only its form can be checked.
     #[must_use]
     pub fn holds(&self) -> bool {
         let decoded;
@@ -168,7 +168,7 @@ impl RawBody {
             let again = if self.cut { Self::without_secrets(kept) } else { Self::new(kept) };
             return again == *self;
         }
-        // Up to three bytes fewer, where the limit falls inside a character.
+        // Up to three bytes fewer, if the limit falls inside a character.
         let cut = if self.text.is_some() { 3 } else { 0 };
         let length = (RAW_BODY_LIMIT_BYTES - cut..=RAW_BODY_LIMIT_BYTES).contains(&kept.len());
         let form = self.text.as_ref().is_none_or(|text| !text.contains('\0'));
@@ -186,7 +186,7 @@ impl RawBody {
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    // Not by formatting: it is done for many entries.
+    // Not by formatting, which would be too slow: this runs for every entry.
     let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
     digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }
@@ -197,15 +197,15 @@ pub struct ApiError {
     /// What it means for the caller.
     #[serde(skip, default = "unanswered")]
     pub class: Class,
-    /// How that was told.
+    /// How that was determined.
     pub cause: Cause,
-    /// The body's `__type` (or the header's), without name space.
+    /// The body's `__type` (or the header's), without its namespace.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub error_type: Option<String>,
     /// The code as the SDK resolved it, or the body's `code`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// For people; never decided upon.
+    /// For people; no decision depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The service's link.
@@ -214,7 +214,7 @@ pub struct ApiError {
     /// The service's hint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tip: Option<String>,
-    /// What stood in the way, where the address was not reached; `message` says it, too.
+    /// What stood in the way, if the address was not reached; `message` says it, too.
     #[serde(skip)]
     pub unreached: Option<Box<super::Unreached>>,
 }
@@ -224,13 +224,13 @@ fn unanswered() -> Class {
 }
 
 impl ApiError {
-    /// An error of which the service itself said nothing.
+    /// An error that the service itself said nothing about.
     #[must_use]
     pub fn nothing(class: Class, cause: Cause) -> Self {
         Self { class, cause, error_type: None, code: None, message: None, docs: None, tip: None, unreached: None }
     }
 
-    /// The one-line form for people: code and message, or the cause where the service said nothing.
+    /// One line for people: code and message, or the cause if the service said nothing.
     #[must_use]
     pub fn summary(&self) -> String {
         match (self.code.as_deref().or(self.error_type.as_deref()), self.message.as_deref()) {
@@ -254,19 +254,19 @@ pub enum Class {
     OperationFailed,
     /// There is no key pair of that name.
     NotFound,
-    /// Refused before execution, for going too fast.
+    /// Refused before execution because of the rate.
     Throttled,
     /// The connection was never made: the request cannot have arrived.
     NotSent,
     /// Refused before execution: the account or region is being set up.
     SetupInProgress,
-    /// Refused for good, this item alone.
+    /// Refused for good; only this item.
     Refused,
-    /// Access denied; to this item or to everything, which only its neighbours can tell.
+    /// Access denied, to this item or to everything; only the answers to other items show which.
     Denied,
     /// Refused for everyone: credentials, clock, sign-up.
     RefusedForAll,
-    /// Whether it took effect cannot be told from what came back.
+    /// Whether the request took effect cannot be determined from what came back.
     Unanswered,
 }
 
@@ -296,7 +296,7 @@ impl Class {
     }
 }
 
-/// How a [`Class`] was told.
+/// How a [`Class`] was determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -318,9 +318,9 @@ pub enum Cause {
     NoOperation,
     /// The request could not be built or signed here.
     NotBuilt,
-    /// No credentials could be had.
+    /// No credentials could be obtained.
     NoCredentials,
-    /// The start of the attempt took so long to become durable that its request did not leave.
+    /// The attempt's start took so long to become durable that its request was not sent.
     StartedLate,
 }
 

@@ -4,12 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Where the current time comes from. The binary uses [`SystemClock`]; tests and simulations bring their own.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The wall-clock time now. It may jump in either direction.
+    /// The current wall-clock time. It may jump in either direction.
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of this machine: what its wall clock said when this was made, and the time that has passed since, sleep
-/// included. A wall clock that is set while a session goes on neither stretches nor cuts its waiting.
+/// The clock of this machine: its wall clock at the time of creation, plus the time that has passed since, including time
+/// asleep. Setting the wall clock during a session neither lengthens nor shortens any wait.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     base: Timestamp,
@@ -48,7 +48,7 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-/// `at` cut to whole microseconds, so that what is in memory equals what is in the journal.
+/// `at` truncated to whole microseconds, so that memory and journal agree.
 #[must_use]
 pub fn micros(at: Timestamp) -> Timestamp {
     let below = at.subsec_nanosecond() % 1_000;

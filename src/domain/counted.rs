@@ -1,6 +1,6 @@
-//! A number with what it counts.
+//! A number with the noun that it counts.
 
-/// `count` with the noun in the form that it needs: `1 row`, `2 rows`, `0 rows`.
+/// `count` with the noun in singular or plural: `1 row`, `2 rows`, `0 rows`.
 #[must_use]
 pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })

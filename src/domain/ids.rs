@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The name of a run: a UUID of version 7, so that runs sort by the time at which they began.
+/// The id of a run: a UUID of version 7, so that runs sort by the time at which they began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub Uuid);
@@ -18,7 +18,7 @@ impl fmt::Display for RunId {
 }
 
 impl RunId {
-    /// Reads an id in the one form in which it is written: lower case, with its hyphens.
+    /// Reads an id in the only form that keybatch writes: lower case, with hyphens.
     #[must_use]
     pub fn written(text: &str) -> Option<Self> {
         let run: Self = text.parse().ok()?;
@@ -27,7 +27,7 @@ impl RunId {
     }
 }
 
-/// A text that is no run id.
+/// A text that is not a run id.
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} is not a run id")]
 pub struct RunIdError {

@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// How deep objects and lists may lie in one another. An answer of the service has 3 levels.
+/// How deeply objects and lists may be nested. The service's answers have 3 levels.
 const DEEPEST: u32 = 32;
 
-/// Whether `text` is one JSON object without what readers disagree about: a key twice in an object, U+0000, surrogates that
-/// stand alone, numbers that no double holds, or more than 32 levels.
+/// Whether `text` is one JSON object without anything that readers disagree about: duplicate keys, U+0000, lone surrogates,
+/// numbers that no double can hold, or more than 32 levels.
 #[must_use]
 pub fn is_plain_object(text: &str) -> bool {
     if !text.trim_ascii_start().starts_with('{') {
@@ -19,7 +19,7 @@ pub fn is_plain_object(text: &str) -> bool {
     Plain(DEEPEST).deserialize(&mut reader).is_ok() && reader.end().is_ok()
 }
 
-/// A value with so many levels left.
+/// A value that may nest this many levels more.
 #[derive(Clone, Copy)]
 struct Plain(u32);
 

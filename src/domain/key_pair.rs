@@ -1,14 +1,14 @@
-//! What the API says about a key pair, and what makes two sightings the same incarnation of it.
+//! What the API says about a key pair, and when two observations show the same incarnation of it.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The name of the default key pair that each region has (one per region; listed and deleted under rules of its own).
+/// The name of each region's default key pair, which is listed and deleted under rules of its own.
 pub const DEFAULT_KEY_PAIR: &str = "LightsailDefaultKeyPair";
 
-/// A key pair as one answer of the API described it. The API never gives the public key again, so this is evidence,
+/// A key pair as one answer of the API described it. The API never returns the public key again, so this is evidence,
 /// not a means to undo anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPair {
@@ -22,7 +22,7 @@ pub struct KeyPair {
 
 /// What names one *incarnation* of a key pair: a re-created one has another `arn` and `created_at`.
 ///
-/// A part that the API did not send is `None`, and equals only another `None`: what was never seen proves nothing.
+/// A part that the API did not send is `None`, and equals only another `None`: what keybatch never saw proves nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// `arn:<partition>:lightsail:<region>:<account>:KeyPair/<uuid>`.
@@ -37,8 +37,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whether both are of one incarnation; `None` where the parts that both have cannot tell. One part that differs
-    /// tells that they are not; that they are takes more than the key material.
+    /// Whether both describe the same incarnation; `None` if the parts that both have do not decide it. One different part
+    /// shows that they do not; to show that they do takes more than equal key material.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> Option<bool> {
         let parts =
@@ -46,13 +46,13 @@ impl Identity {
         if parts.iter().any(|(one, another)| one.is_some() && another.is_some() && one != another) {
             return Some(false);
         }
-        // Whatever named the incarnation once must name it again.
+        // A part that identified the incarnation before must be there again.
         let named = |one: &Option<String>, another: &Option<String>| one.is_none() || another.is_some();
         let tells = self.is_known() && named(&self.arn, &other.arn) && named(&self.created_at, &other.created_at);
         tells.then_some(true)
     }
 
-    /// Whether this says anything about which incarnation it is.
+    /// Whether any part identifies the incarnation.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.arn.is_some() || self.created_at.is_some()
@@ -68,7 +68,7 @@ pub struct Observation {
     /// Tags by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// When the answer that said so was received (RFC 3339, UTC).
+    /// When that answer was received (RFC 3339, UTC).
     pub at: Timestamp,
 }
 

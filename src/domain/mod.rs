@@ -1,4 +1,4 @@
-//! The words of the project as types. This room imports nothing of ours: it knows no journal, no network, no file.
+//! The words of the project as types. This room imports nothing else of keybatch; it knows no journal, no network and no file.
 
 mod answer;
 mod clock;

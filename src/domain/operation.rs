@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Exchange;
 
-/// The `operationType` of a deleted key pair. The service returns it although its own model does not list it.
+/// The `operationType` of a deletion of a key pair. The service returns it although its model does not list it.
 pub(super) const DELETE_KEY_PAIR: &str = "DeleteKeyPair";
 
 /// An operation as the API described it. Every field may be missing. It names a resource by *name* and carries no
-/// arn: it shows that an action on this name took effect, not on which incarnation, and not who asked.
+/// ARN: it shows that an action on this name took effect, but neither on which incarnation nor who requested it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
     /// The operation's id (a UUID).
@@ -26,13 +26,13 @@ pub struct Operation {
     /// `all` for key pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability_zone: Option<String>,
-    /// The region that answered.
+    /// The region that the service names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_name: Option<String>,
     /// Whether the status is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_terminal: Option<bool>,
-    /// Free text of the service.
+    /// Free text from the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation_details: Option<String>,
     /// `DeleteKeyPair`.
@@ -44,23 +44,23 @@ pub struct Operation {
     /// RFC 3339, UTC, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_changed_at: Option<String>,
-    /// Set where it failed.
+    /// Set if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    /// Set where it failed.
+    /// Set if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_details: Option<String>,
 }
 
 impl Operation {
-    /// Whether this can be the receipt of deleting `name`: fields that are missing do not speak against it.
+    /// Whether this may be the receipt for deleting `name`: missing fields are no contradiction.
     #[must_use]
     pub fn may_be_delete_of(&self, name: &str) -> bool {
         self.operation_type.as_deref().is_none_or(|kind| kind == DELETE_KEY_PAIR)
             && self.resource_name.as_deref().is_none_or(|resource| resource == name)
     }
 
-    /// Whether this *is* the receipt of deleting `name`: type and name are there and agree.
+    /// Whether this *is* the receipt for deleting `name`: type and name are present and match.
     #[must_use]
     pub fn is_delete_of(&self, name: &str) -> bool {
         self.operation_type.as_deref() == Some(DELETE_KEY_PAIR) && self.resource_name.as_deref() == Some(name)
@@ -72,23 +72,23 @@ impl Operation {
         self.is_terminal == Some(true) && matches!(self.status.as_deref(), Some("Succeeded" | "Completed"))
     }
 
-    /// Failed for good. A failure is believed even where `isTerminal` is missing, but not against `false`.
+    /// Failed for good. A failure counts even if `isTerminal` is missing, but not if it is `false`.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.is_terminal != Some(false) && self.status.as_deref() == Some("Failed")
     }
 }
-/// The operation that an answer showed: in its body, where that is kept as JSON, and then only with its times beside it,
-/// which a body has as fractions of seconds; else as it was parsed.
+/// The operation that an answer showed. If the body is kept as JSON, the operation stays there, and only its times stand
+/// beside it, because the body has them as fractional seconds; otherwise the parsed operation stands here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
-    /// As parsed, where the body is not kept as JSON or reads otherwise.
+    /// The parsed operation, if the body is not kept as JSON or does not give the same values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     operation: Option<Operation>,
-    /// Of the operation in the body: when it was created.
+    /// When the operation in the body was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     op_created_at: Option<String>,
-    /// Of the operation in the body: when its status changed, where that is another time.
+    /// When the status of the operation in the body changed, if that is another time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     op_changed_at: Option<String>,
 }
@@ -106,7 +106,7 @@ impl Shown {
         Self { operation: Some(operation), op_created_at: None, op_changed_at: None }
     }
 
-    /// The operation, out of the answer that it came in.
+    /// The operation, read back from the answer that it came in.
     #[must_use]
     pub fn read(&self, exchange: &Exchange) -> Option<Operation> {
         if self.operation.is_some() {
@@ -133,7 +133,7 @@ impl Shown {
         })
     }
 
-    /// What stands beside the body: the operation as parsed, and the times of one in the body.
+    /// What stands beside the body: the parsed operation, or the times of the one in the body.
     #[must_use]
     pub fn parts(&self) -> (Option<&Operation>, Option<&str>, Option<&str>) {
         (self.operation.as_ref(), self.op_created_at.as_deref(), self.op_changed_at.as_deref())
@@ -203,7 +203,7 @@ mod tests {
         Exchange { raw_body: RawBody::new(body.as_bytes()), ..Exchange::default() }
     }
 
-    /// Each field comes back, and is stored once.
+    /// Each field survives, and is stored once.
     #[test]
     fn an_operation_is_read_out_of_its_body() {
         let shown = Shown::of(Some(parsed()), &came(BODY));
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!((shown.parts(), shown.read(&came(without))), ((None, None, None), Some(bare)));
     }
 
-    /// A body that is no plain object, or says something else, has what was parsed beside it.
+    /// A body that is not a plain object, or reads differently, has the parsed operation beside it.
     #[test]
     fn what_a_body_does_not_say_stands_beside_it() {
         for body in [

@@ -1,10 +1,10 @@
-//! What became of a row, and what that rests on.
+//! The outcome of a row, and the evidence for it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What became of a row. Exactly one each; see `docs/SEMANTICS.md`.
+/// What became of a row. Every row has exactly one outcome; see `docs/SEMANTICS.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -14,11 +14,11 @@ pub enum Outcome {
     Gone,
     /// It was not there before any request of ours could have taken effect.
     Absent,
-    /// Never asked.
+    /// No deletion was requested.
     Skipped,
     /// Definitely refused, or retries used up with the key pair seen still there.
     Failed,
-    /// Cannot be told with the means at hand; a person must look.
+    /// Cannot be determined with the means at hand; a person must look.
     InDoubt,
 }
 
@@ -57,7 +57,7 @@ pub enum Evidence {
     Readback,
     /// The inventory, or a reading of the key pair, made before any request of ours.
     Inventory,
-    /// A note of the plan or of a later check: nothing was asked.
+    /// A note of the plan or of a later check: no deletion was requested.
     Note,
     /// What was tried without a result.
     Tried,
@@ -79,7 +79,7 @@ impl Evidence {
     }
 }
 
-/// How many rows ended how. Rows without an outcome are `unsettled` where a request of ours may still have taken effect,
+/// How many rows have each outcome. A row without an outcome is `unsettled` if a request of ours may have taken effect,
 /// else `not_attempted`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are the outcomes themselves")]
@@ -108,7 +108,7 @@ impl OutcomeCounts {
         self.deleted + self.gone + self.absent + self.skipped + self.failed + self.in_doubt
     }
 
-    /// The rows that have got their outcome since `earlier`.
+    /// The rows that have reached their outcome since `earlier`.
     #[must_use]
     pub fn settled_since(&self, earlier: &Self) -> Self {
         Self {
@@ -123,7 +123,7 @@ impl OutcomeCounts {
         }
     }
 
-    /// Both together: the rows that have an outcome.
+    /// The sum of both, for rows that have an outcome.
     #[must_use]
     pub fn settled_with(&self, more: &Self) -> Self {
         Self {
@@ -138,7 +138,7 @@ impl OutcomeCounts {
         }
     }
 
-    /// The count of an outcome by its word, `unsettled` and `not_attempted` among them; 0 for any other word.
+    /// The count for an outcome's word, including `unsettled` and `not_attempted`; 0 for any other word.
     #[must_use]
     pub fn of(&self, outcome: &str) -> u64 {
         match outcome {
@@ -154,7 +154,7 @@ impl OutcomeCounts {
         }
     }
 
-    /// Counts one more row that ended in `outcome`.
+    /// Counts one more row with this `outcome`.
     pub fn add(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Deleted => self.deleted += 1,

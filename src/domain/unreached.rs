@@ -1,16 +1,16 @@
-//! Why an address was not reached: what stood in the way, and which settings led there. For people; what follows from it
-//! for a row is its class's to say.
+//! Why an address was not reached: what stood in the way, and which settings led there. For people only; decisions about a
+//! row depend on the class.
 
 use std::fmt;
 
 /// An address that could not be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreached {
-    /// Its host, with the port where one was named.
+    /// The host, with its port if one was given.
     pub host: String,
     /// The region that was asked for.
     pub region: String,
-    /// The setting that led to this address, where it is not the service's own.
+    /// The setting that led to this address, if it is not the service's own.
     pub setting: Option<String>,
     /// The proxy on the way: its address without a user or password, and the variable that names it.
     pub proxy: Option<ProxyUsed>,

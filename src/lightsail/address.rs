@@ -1,5 +1,5 @@
-//! Where requests go, as the SDK itself resolves it, compared with where the service's own address is; and the setting
-//! that made the difference. Nothing is sent to learn it, and no credentials are needed.
+//! Where requests go, as the SDK itself resolves it, compared with the service's own address, and the setting that made the
+//! difference. Determining this sends nothing and needs no credentials.
 
 use aws_config::profile::ProfileSet;
 use aws_runtime::env_config::property::PropertiesKey;
@@ -11,13 +11,13 @@ use super::variables::Variables;
 /// An effective address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Whose.
+    /// The service that it belongs to.
     pub service: Service,
     /// Scheme and authority, without a user or password.
     pub url: String,
     /// The service's own address in that region, if it has one.
     pub own: Option<String>,
-    /// The setting that names the address, where one does.
+    /// The setting that names the address, if any.
     pub setting: Option<String>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Settings {
     pub(super) endpoint_url: Option<String>,
 }
 
-/// Nothing of it: a profile may hold keys.
+/// Prints nothing of the content: a profile may hold keys.
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings").finish_non_exhaustive()
@@ -53,8 +53,8 @@ impl std::fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// The address that is set for `service`, by the order of the SDK: the flag; the service's variable, the one for all;
-    /// the profile's `services` section, its `endpoint_url`.
+    /// The address that is set for `service`, in the SDK's order: the flag; the service's own variable, then the general one;
+    /// the profile's `services` section, then its `endpoint_url`.
     pub(super) fn configured(&self, service: Service) -> Option<Configured> {
         let found = |setting: String, url: &str| Some(Configured { setting, url: url.to_owned() });
         if let Some(url) = &self.endpoint_url {
@@ -96,7 +96,7 @@ impl Settings {
         Some((format!("{key} of the profile {}", profile.selected_profile()), value.to_owned()))
     }
 
-    /// The setting that switches something on, if one does: the variable counts before the profile.
+    /// The setting that switches something on, if any: the variable takes precedence over the profile.
     fn truth(&self, variable: &str, key: &str) -> Option<String> {
         let is_true = |value: &str| value.eq_ignore_ascii_case("true");
         match self.variables.get(variable) {
@@ -111,7 +111,7 @@ impl Settings {
         fips.into_iter().chain(self.truth("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")).collect()
     }
 
-    /// The setting that leads to the address of `service`, for people; the variants are settings, too.
+    /// The setting that leads to the address of `service`, for people. Settings that ask for a variant count, too.
     pub(super) fn leading(&self, service: Service) -> Option<String> {
         match self.configured(service) {
             Some(configured) => Some(configured.setting),
@@ -120,9 +120,9 @@ impl Settings {
     }
 }
 
-/// Why an address that is set cannot be used, in words that follow its setting's name; `None` where it can.
+/// Why an address that is set cannot be used, in words that follow its setting's name; `None` if it can.
 fn trouble(url: &str) -> Option<Trouble> {
-    // By its sign alone: what is no address otherwise must not be shown, either.
+    // The sign alone decides: even a text that is not an address must not be shown if it may hold a password.
     if url.contains('@') {
         return Some(Trouble::Secret);
     }
@@ -132,7 +132,7 @@ fn trouble(url: &str) -> Option<Trouble> {
     (!usable).then_some(Trouble::NoAddress)
 }
 
-/// An address as it may be kept: without user, password, query and fragment, any of which may hold a secret.
+/// An address in the form that may be recorded: without user, password, query and fragment, any of which may hold a secret.
 #[must_use]
 pub fn without_secrets(url: &str) -> String {
     without_user(url.split(['?', '#']).next().unwrap_or_default())
@@ -168,7 +168,7 @@ pub(super) fn refused(configured: &Configured) -> Option<AwsConfigError> {
 enum Trouble {
     /// It has a user or a password in it.
     Secret,
-    /// It is none.
+    /// It is not an address.
     NoAddress,
 }
 

@@ -1,8 +1,7 @@
-//! The SDK adapter: the seven requests. How it comes by its configuration is `load`'s to say, and by its credentials
-//! `credentials`'.
+//! The SDK adapter: the seven requests. `load` makes its configuration, and `credentials` obtains its credentials.
 //!
-//! One call is one HTTP request: SDK retries are off (with the default three attempts a truncated answer sent
-//! DeleteKeyPair three times), and every attempt has a timeout (by default the SDK waits without end).
+//! One call is one HTTP request: SDK retries are off (with the default of three attempts, a truncated answer made the
+//! SDK send DeleteKeyPair three times), and every attempt has a timeout (by default the SDK waits forever).
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -29,7 +28,7 @@ use super::{Caller, Instance, Lightsail, Page};
 use crate::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, counted, created_at_text};
 use crate::domain::{Reply, created_at_text as time_of};
 
-/// What is said where a request could not be signed, and the reason is not among the error's sources.
+/// The message if a request could not be signed and the reason is not among the error's sources.
 const NO_CREDENTIALS: &str = "there were no usable credentials to sign the request with";
 
 /// The optional sources of credentials that `Cargo.toml` compiles into the SDK, by their names there.
@@ -49,18 +48,18 @@ pub struct AwsLightsail {
     pub(super) proxies: Proxies,
     sts: aws_sdk_sts::Client,
     clients: RwLock<HashMap<String, Client>>,
-    /// Where credentials come from; nothing in a rehearsal.
+    /// Where credentials come from; `None` in a rehearsal.
     signing: Option<Signing>,
 }
 
 impl AwsLightsail {
-    /// With a configuration that is at hand, whose retries must be off, and nothing of the machine's settings.
+    /// Uses a given configuration, whose retries must be off, and none of the machine's settings.
     #[must_use]
     pub fn with(config: SdkConfig) -> Self {
         Self::made_of(config, Settings::default())
     }
 
-    /// With a configuration, whose retries must be off, and the settings that it was made from.
+    /// Uses a configuration, whose retries must be off, and the settings that it was made from.
     pub(super) fn made_of(config: SdkConfig, settings: Settings) -> Self {
         // An explicit address counts for every service; otherwise each has its own variable and profile entry.
         let sts = aws_sdk_sts::Client::new(&config);
@@ -68,19 +67,19 @@ impl AwsLightsail {
         Self { config, settings, proxies, sts, clients: RwLock::default(), signing: None }
     }
 
-    /// The same, with credentials from there once [`sign_in`](Self::sign_in) has obtained them.
+    /// The same, with credentials from `source` once [`sign_in`](Self::sign_in) has obtained them.
     pub(super) fn signing(self, signing: Signing) -> Self {
         Self { signing: Some(signing), ..self }
     }
 
-    /// Where credentials come from; nothing in a rehearsal, and where they can come from nowhere.
+    /// Where credentials come from; `None` in a rehearsal, or if there is no source for them.
     #[must_use]
     pub fn credentials(&self) -> Option<&Located> {
         self.signing.as_ref().and_then(Signing::located)
     }
 
-    /// Obtains credentials, once, within `limit`; from then on they are renewed ahead of their expiry, so that no attempt
-    /// waits for them. Before this, no request can be signed.
+    /// Obtains credentials, once, within `limit`. From then on they are renewed before they expire, so that no attempt waits
+    /// for them. Without this, no request can be signed.
     ///
     /// # Errors
     /// Why there are none.
@@ -88,7 +87,7 @@ impl AwsLightsail {
         let Some(signing) = &self.signing else { return Ok(()) };
         let mut config = self.config.to_builder().retry_config(RetryConfig::standard());
         if self.settings.endpoint_url.is_some() {
-            // A flag names another address for the service that is asked, not for the one that gives credentials.
+            // The flag names another address for Lightsail, not for the service that issues credentials.
             let settings = Settings { endpoint_url: None, ..self.settings.clone() };
             config.set_endpoint_url(settings.configured(Service::Sts).map(|configured| configured.url));
         }
@@ -192,13 +191,13 @@ impl Lightsail for AwsLightsail {
     }
 }
 
-/// An empty token is no token: asking with it would begin again from the first page.
+/// An empty token counts as none: sending it would start again from the first page.
 fn page<T>(items: impl Iterator<Item = T>, next: Option<&str>) -> Page<T> {
     Page { items: items.collect(), next: next.filter(|token| !token.is_empty()).map(str::to_owned) }
 }
 
-/// A read that succeeded without what was asked for shows nothing. A listing without its list is no empty one: what it
-/// does not name must not pass for absent.
+/// A read that succeeded without the requested object shows nothing. A listing without its list is not an empty listing:
+/// key pairs that it does not name must not count as absent.
 fn present<T>(reply: Reply<Option<T>>) -> Reply<T> {
     let Reply { exchange, result } = reply;
     let result = match result {
@@ -250,8 +249,8 @@ where
     let error_type = names.body_type.as_deref().or(names.header.as_deref()).map(bare_name).map(str::to_owned);
     let message = fields.message.or_else(|| metadata.and_then(|meta| meta.message()).map(str::to_owned));
     let unreached = asked.unreached(wire, capture.uri().as_deref(), error);
-    // Where the service said nothing, the error chain does. Not where credentials were looked for: a helper program's own
-    // words would be in it, and these may be secrets.
+    // If the service said nothing, the error chain does. Not if credentials were being obtained: the chain could quote a
+    // helper program's output, which may hold secrets.
     let chain = || match wire {
         Wire::NoCredentials => reason_not_held(error).unwrap_or_else(|| NO_CREDENTIALS.to_owned()),
         _ => match &unreached {
@@ -262,15 +261,15 @@ where
     let foreign = || foreign_body(asked.service, wire, is_named, error, body).filter(|_| unreached.is_none());
     let message = message.or_else(foreign);
     let message = message.or_else(|| metadata.is_none().then(chain));
-    // A proxy's 407 is an answer, but says nothing of the service.
+    // A proxy's 407 is an answer, but says nothing about the service.
     let message = message.or_else(|| unreached.as_ref().map(ToString::to_string));
     let message = message.map(|text| String::from_utf8_lossy(&without_token(text.as_bytes())).into_owned());
     let unreached = unreached.map(Box::new);
     ApiError { class, cause, error_type, code, message, docs: fields.docs, tip: fields.tip, unreached }
 }
 
-/// What is said of an answer that names no error and whose body is none of the service's, such as a proxy's page: what came,
-/// in place of what a parser makes of it.
+/// The message about an answer that names no error and whose body is not the service's, such as a proxy's page: it
+/// describes what came instead of quoting a parser.
 fn foreign_body<E>(
     service: Service,
     wire: Wire,
@@ -307,8 +306,8 @@ where
     }
 }
 
-/// Whether the HTTP client itself says that the connection was never made. Nothing else proves that a request did
-/// not leave: a connection closed after the request was read is a dispatch failure too.
+/// Whether the HTTP client itself says that the connection was never made. Nothing else proves that a request was not
+/// sent: a connection that is closed after the request was read is a dispatch failure, too.
 fn never_connected(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -1,5 +1,5 @@
-//! Keeps what was on the wire of one call: whether the request left, and status, headers and body of its answer.
-//! Of a request only its address is looked at, never its headers, so no signature and no credential can get from here into the journal.
+//! Keeps what was on the wire of one call: whether the request was sent, and the answer's status, headers and body. Of the
+//! request it reads only the address, never the headers, so no signature or credential can reach the journal from here.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,10 +20,10 @@ use aws_smithy_types::config_bag::ConfigBag;
 use super::limit::Limited;
 use crate::domain::{Exchange, RawBody, SANDBOX_HEADER};
 
-/// The headers that matter, beside the request id. The time of the answer is the entry's own.
+/// The headers that are recorded besides the request id. The answer's time is the entry's own.
 const KEPT_HEADERS: [&str; 3] = ["x-amzn-errortype", "retry-after", SANDBOX_HEADER];
 
-/// What one call left behind.
+/// What was seen of one call.
 #[derive(Debug, Default)]
 struct Seen {
     transmit_began: bool,
@@ -44,12 +44,12 @@ impl Capture {
         self.lock().transmit_began
     }
 
-    /// The address that the request was sent to, as far as it got.
+    /// The address that the request was sent to, if it got that far.
     pub(super) fn uri(&self) -> Option<String> {
         self.lock().uri.clone()
     }
 
-    /// The exchange as far as it got, and the whole body for reading the error's names from it.
+    /// The exchange as far as it got, and the whole body, from which the error's names are read.
     pub(super) fn finish(&self, began: Instant, raw: Option<&HttpResponse>) -> (Exchange, Vec<u8>) {
         let mut seen = self.lock();
         if seen.exchange.is_none()
@@ -130,12 +130,12 @@ impl Intercept for Capture {
     }
 }
 
-/// `body` without what some error messages quote: a signature that does not match is answered with the whole canonical
-/// request, whose headers hold the session token; others repeat the request's own headers.
+/// `body` without the secrets that some error messages quote: the answer to a signature that does not match holds the whole
+/// canonical request, whose headers include the session token; other answers repeat the request's headers.
 pub(super) fn without_token(body: &[u8]) -> Cow<'_, [u8]> {
     const NAMES: [&[u8]; 4] = [b"x-amz-security-token:", b"x-amz-security-token=", b"signature=", b"credential="];
     const GONE: &[u8] = b"(left out)";
-    // The last letters of the names, before all of them are compared: a page of a listing has thousands of colons.
+    // Compare the names' last letters first: a page of a listing has thousands of colons.
     let may_name = |before: &[u8]| matches!(before, [.., b'n' | b'N' | b'e' | b'E' | b'l' | b'L', _]);
     let names = |before: &[u8]| may_name(before) && NAMES.iter().any(|name| ends_with(before, name));
     let mut secrets = memchr::memchr2_iter(b':', b'=', body).map(|at| at + 1).filter(|at| names(&body[..*at]));
@@ -168,7 +168,7 @@ fn secret_length(text: &[u8]) -> usize {
     (0..text.len()).find(ends).unwrap_or(text.len())
 }
 
-/// Stops a call before it is signed, keeping the address that it would have gone to.
+/// Stops a call before it is signed, and keeps the address that it would have been sent to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AddressProbe {
     uri: Arc<Mutex<Option<String>>>,
@@ -222,7 +222,7 @@ mod tests {
             &*without_token(headers),
             b"Authorization: AWS4-HMAC-SHA256 Credential=(left out), SignedHeaders=host, Signature=(left out)\""
         );
-        // A name inside of a value goes with the value, and the value's end is found all the same.
+        // A name inside a value is removed with that value, whose end is still found.
         let nested = b"credential=signature=a:b=c, x-amz-security-token=signature=d&e";
         assert_eq!(&*without_token(nested), b"credential=(left out), x-amz-security-token=(left out)&e");
         assert_eq!(&*without_token(b"Signature="), b"Signature=(left out)");

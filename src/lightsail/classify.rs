@@ -1,7 +1,7 @@
 //! What an answer means. Pure: from the facts of one exchange to a [`Class`].
 //!
-//! The rule of this file: an answer is a refusal, a "not found" or a success only where it says so in a form that we
-//! know. Everything else is [`Class::Unanswered`], which is settled by looking. Never decided on message text.
+//! The rule of this file: an answer is a refusal, a "not found" or a success only if it says so in a form that we know.
+//! Everything else is [`Class::Unanswered`], which is settled by looking. Message text never decides.
 
 use super::error_names::meaning;
 pub use super::error_names::names_for_all;
@@ -12,7 +12,7 @@ use crate::domain::{ApiError, Cause, Class, Operation};
 pub enum Wire {
     /// The request was never built or signed.
     NotBuilt,
-    /// No credentials could be had.
+    /// No credentials could be obtained.
     NoCredentials,
     /// The connection was never made (proved by the HTTP client, not guessed).
     ConnectFailed,
@@ -42,7 +42,7 @@ pub struct ErrorNames {
 }
 
 impl ErrorNames {
-    /// Whether the answer names its error at all.
+    /// Whether the answer names an error at all.
     #[must_use]
     pub fn is_any(&self) -> bool {
         self.types().chain(self.codes()).next().is_some()
@@ -59,13 +59,13 @@ impl ErrorNames {
     }
 }
 
-/// Each name without its name space and without what follows it.
+/// Each name without its namespace and without what follows it.
 fn bare(names: [&Option<String>; 2]) -> impl Iterator<Item = &str> + Clone {
     names.into_iter().flatten().map(|name| bare_name(name)).filter(|name| !name.is_empty())
 }
 
-/// `com.amazonaws.lightsail#NotFoundException:http://…` → `NotFoundException`, by the rule of the Smithy protocols: what
-/// follows the first colon goes (or comma, where a header was joined), and what precedes the first number sign.
+/// `com.amazonaws.lightsail#NotFoundException:http://…` → `NotFoundException`, by the rule of the Smithy protocols: drop
+/// what follows the first colon (or comma, if header values were joined) and what precedes the first number sign.
 #[must_use]
 pub fn bare_name(name: &str) -> &str {
     let name = name.split_once([':', ',']).map_or(name, |(first, _)| first);
@@ -74,8 +74,8 @@ pub fn bare_name(name: &str) -> &str {
 
 /// Classes an error answer. `names` are the error's names as far as the body could be read.
 ///
-/// The modelled type (`__type` of the body, the header) decides before the `code`, and the `code` before the status: a name
-/// that is not known gives way to the next. Of 5xx no name says whether the service tried.
+/// The modelled type (the body's `__type`, the header) decides before the `code`, and the `code` before the status; an
+/// unknown name gives way to the next. For a 5xx, no name says whether the service tried.
 #[must_use]
 pub fn classify_error(wire: Wire, names: &ErrorNames) -> (Class, Cause) {
     let status = match wire {
@@ -96,11 +96,11 @@ pub fn classify_error(wire: Wire, names: &ErrorNames) -> (Class, Cause) {
         Some(Class::Unanswered) => (Class::Unanswered, Cause::ServerError),
         Some(class) => (class, Cause::Error),
         None if status == TOO_MANY_REQUESTS => (Class::Throttled, Cause::Error),
-        // The request was not read to its end in time, or the answer to it did not come: how far it came is not said.
+        // The request was not read in full in time, or the answer did not come; the status does not say how far it got.
         None if status == REQUEST_TIMEOUT => (Class::Unanswered, Cause::ServerError),
-        // The service named an error and a status of 4xx: a refusal, though of a kind that we do not know.
+        // The service named an error and gave a 4xx status: a refusal, though of an unknown kind.
         None if names.types().chain(names.codes()).next().is_some() => (Class::Refused, Cause::UnknownError),
-        // A 4xx without any name may come from something between us and the service.
+        // A 4xx without any error name may come from something between keybatch and the service.
         None => (Class::Unanswered, Cause::Unreadable),
     }
 }
@@ -120,7 +120,7 @@ pub fn classify_operation(name: &str, operation: Option<&Operation>) -> (Class, 
     }
 }
 
-/// The class of a delete's answer, whichever it was.
+/// The class of any answer to a delete.
 #[must_use]
 pub fn classify_delete(name: &str, result: &Result<Option<Operation>, ApiError>) -> (Class, Option<Cause>) {
     match result {

@@ -84,7 +84,7 @@ fn only_a_terminal_operation_of_ours_is_a_success() {
 }
 
 /// AWS's page "Common Errors" in its older edition (Lightsail's own API reference), in its newer one (Lambda, MGN, Neptune;
-/// 2025), the exceptions of the Lightsail model, and names that other services and their gates are known for.
+/// 2025), the exceptions of the Lightsail model, and names that other services and their front ends are known to send.
 const TABLE: &[(u16, &str, Class)] = &[
     // Both editions.
     (403, "AccessDeniedException", Class::Denied),

@@ -9,22 +9,22 @@ pub enum AwsConfigError {
     /// The address of the service could not be determined.
     #[error("cannot determine the address of {} in {region}: {reason}", .service.name())]
     NoAddress {
-        /// Whose.
+        /// The service.
         service: Service,
         /// The region asked for.
         region: String,
         /// The SDK's reason.
         reason: String,
-        /// The settings that take part in it.
+        /// The settings that affect it.
         settings: Vec<String>,
     },
-    /// A setting holds a user or a password for the address, which would get into the journal.
+    /// A setting holds a user or a password for the address, which would end up in the journal.
     #[error("the address in {setting} contains a user or password, which would end up in the journal")]
     SecretAddress {
         /// The setting.
         setting: String,
     },
-    /// A setting holds no address. The SDK would pass over some of these in silence, and ask AWS itself.
+    /// A setting's value is not an address. The SDK would silently ignore some of these and send requests to AWS itself.
     #[error("{setting} is {url:?}, which is no address such as https://host:port")]
     NotAnAddress {
         /// The setting.

@@ -1,8 +1,8 @@
-//! Whose credentials requests are signed with: which source they come from, obtaining them once before the first request,
-//! and renewing them ahead of their expiry.
+//! Whose credentials sign requests: decides which source they come from, obtains them once before the first request, and
+//! renews them before they expire.
 //!
 //! The source is decided from variables and files alone, before anything is sent, and is exactly one. The SDK's own chain
-//! asks the environment first even where a profile is named, and goes on to the instance's role where a profile is not
+//! reads the environment first even if a profile is named, and goes on to the instance's role if the profile is not
 //! defined: an irreversible request would be sent as somebody else.
 
 mod chain;
@@ -32,17 +32,17 @@ use crate::domain::{Clock, SystemClock};
 pub use self::fault::{CredentialsFault, NamedBy, ProgramFault};
 pub(super) use self::held::reason_not_held;
 
-/// Credentials are renewed so long before their expiry, or at half of what is left where that is less. Just below the five
-/// minutes from which on the SDK's providers of logins give new ones.
+/// How long before their expiry credentials are renewed, unless half of their remaining life is less. Just below the five
+/// minutes at which the SDK's login providers begin to return new ones.
 const AHEAD: SignedDuration = SignedDuration::from_secs(290);
 
-/// How often the time is looked at while waiting for a renewal: a machine may sleep meanwhile.
+/// How often the clock is checked while waiting for a renewal, because the machine may sleep meanwhile.
 const LOOKED_AT: Duration = Duration::from_secs(15);
 
-/// The pause after a renewal that failed, at first and at most. A helper program may ask a person each time.
+/// The first and the longest pause after a failed renewal. A helper program may prompt a person each time.
 const PAUSES: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(30), SignedDuration::from_secs(240));
 
-/// Where credentials come from, and whose profile says so.
+/// Where credentials come from, and which profile says so.
 #[derive(Debug, Clone)]
 pub struct Located {
     profile: Option<String>,
@@ -50,13 +50,13 @@ pub struct Located {
 }
 
 impl Located {
-    /// The profile that is used, be it for credentials or only for its other settings.
+    /// The profile in use, for credentials or only for its other settings.
     #[must_use]
     pub fn profile(&self) -> Option<&str> {
         self.profile.as_deref()
     }
 
-    /// How to get new credentials where the service says that these have expired.
+    /// How to get new credentials if the service says that these have expired.
     #[must_use]
     pub fn renewal(&self) -> Option<String> {
         match &self.chain.base {
@@ -95,11 +95,11 @@ impl fmt::Display for Located {
     }
 }
 
-/// Decides where credentials come from; reads variables and files, and asks nobody. `named` is the profile that an option
+/// Decides where credentials come from. Reads variables and files, and sends nothing. `named` is the profile that an option
 /// names.
 ///
 /// # Errors
-/// What keeps there from being a source: a profile that is named and not defined, among others.
+/// Why there is no source, such as a profile that is named but not defined.
 pub async fn locate(named: Option<&str>) -> Result<Located, CredentialsFault> {
     let env = Env::real();
     let option = named.filter(|name| !name.is_empty()).map(|name| (name.to_owned(), NamedBy::Option));
@@ -137,7 +137,7 @@ pub async fn locate(named: Option<&str>) -> Result<Located, CredentialsFault> {
     elsewhere(&env, name).map(|base| with(alone(base)))
 }
 
-/// What is left where neither the environment's keys nor a profile give credentials.
+/// The remaining sources if neither the environment's keys nor a profile give credentials.
 fn elsewhere(env: &Env, profile: &str) -> Result<Base, CredentialsFault> {
     let place = "the environment".to_owned();
     if let Some(file) = variable(env, "AWS_WEB_IDENTITY_TOKEN_FILE") {
@@ -163,7 +163,7 @@ fn elsewhere(env: &Env, profile: &str) -> Result<Base, CredentialsFault> {
     Ok(Base::Instance)
 }
 
-/// What signs requests: a source, and the credentials that were obtained from it.
+/// What signs requests: a source, and the credentials obtained from it.
 #[derive(Debug)]
 pub(super) struct Signing {
     located: Result<Located, CredentialsFault>,
@@ -187,7 +187,7 @@ impl Signing {
         Provider(Arc::clone(&self.held))
     }
 
-    /// Obtains credentials once, within `limit`, and keeps them renewed from then on. `config` says where to ask.
+    /// Obtains credentials once, within `limit`, and keeps them renewed from then on, using `config`.
     ///
     /// # Errors
     /// Why there are none.
@@ -205,7 +205,7 @@ impl Signing {
     }
 }
 
-/// A source, and what its chain began with as long as that lasts.
+/// A source, and the credentials that its chain began with until they expire.
 struct Obtaining {
     located: Located,
     means: Means,
@@ -226,7 +226,7 @@ impl Obtaining {
     async fn steps(&mut self) -> Result<Credentials, CredentialsFault> {
         let now = self.clock.now();
         let fresh = |kept: &Credentials| held::expiry(kept).is_none_or(|at| at.duration_since(now) > AHEAD);
-        // A helper program is not started again where only a role's credentials expire.
+        // A helper program is not started again if only a role's credentials expire.
         let base = match self.base.take().filter(|kept| !self.located.chain.roles.is_empty() && fresh(kept)) {
             Some(kept) => kept,
             None => obtain::base(&self.located.chain.base, &self.means, now).await?,
@@ -235,7 +235,7 @@ impl Obtaining {
         obtain::whole(&self.located.chain, base, &self.means).await
     }
 
-    /// Renews what is held ahead of each expiry; returns where it does not expire.
+    /// Renews the held credentials before each expiry; returns if they do not expire.
     async fn renew(mut self, held: &Held) {
         let Some(mut expiry) = held.expiry() else { return };
         let mut due = self.due(expiry, AHEAD);
@@ -250,7 +250,7 @@ impl Obtaining {
                     (expiry, due, pause) = (next, self.due(next, AHEAD), PAUSES.0);
                     continue;
                 }
-                // The same ones again: the source renews them later.
+                // The same credentials again: the source renews them later.
                 Ok(_) => {}
                 Err(fault) => {
                     tracing::debug!(%fault, "credentials not renewed");

@@ -1,13 +1,13 @@
-//! What the names of an error mean, and in which order they count.
+//! What the names of errors mean, and their precedence.
 //!
-//! Gathered from the Lightsail model (aws-sdk-lightsail 1.135.0), from AWS's page "Common Errors" in both of its editions
+//! Gathered from the Lightsail model (aws-sdk-lightsail 1.135.0), from AWS's page "Common Errors" in both its editions
 //! (`docs.aws.amazon.com/lightsail/2016-11-28/api-reference/CommonErrors.html` and the one of the newer services), and from
-//! the lists that the SDKs retry and correct their clocks by. A name decides by exact comparison; no message text does.
+//! the lists by which the SDKs retry and correct their clocks. Names are compared exactly; message text never decides.
 
 use crate::domain::Class;
 
-/// Each class with the names that mean it, in the order of caution: where two names of the same rank disagree, the first
-/// class that one of them is listed under counts.
+/// Each class with the names that mean it, the most cautious class first: if two names of the same rank disagree, the
+/// first class that lists one of them counts.
 const MEANINGS: [(Class, &[&str]); 6] = [
     (Class::Unanswered, MAYBE),
     (Class::RefusedForAll, FOR_ALL),
@@ -17,7 +17,7 @@ const MEANINGS: [(Class, &[&str]); 6] = [
     (Class::Refused, REFUSED),
 ];
 
-/// The service tried, or may have: these are as good as no answer.
+/// The service tried, or may have: these count as no answer.
 const MAYBE: &[&str] = &[
     "ServiceException",
     "OperationFailureException",
@@ -31,7 +31,7 @@ const MAYBE: &[&str] = &[
     "InternalServiceException",
     "ServiceUnavailable",
     "ServiceUnavailableException",
-    // The connection ended before the answer was sent, or the request was not read in time: AWS does not say how far it came.
+    // The connection ended before the answer was sent, or the request was not read in time: AWS does not say how far it got.
     "RequestAbortedException",
     "RequestTimeout",
     "RequestTimeoutException",
@@ -66,7 +66,7 @@ const FOR_ALL: &[&str] = &[
     "PendingVerification",
     "Blocked",
     "RegionDisabledException",
-    // Whatever answers there is no Lightsail, or not one that knows this operation.
+    // Whatever answers there is not Lightsail, or does not know this operation.
     "UnknownOperation",
     "UnknownOperationException",
     "InvalidAction",
@@ -82,7 +82,7 @@ const SETUP: &[&str] = &[
 
 const NOT_FOUND: &[&str] = &["NotFoundException", "DoesNotExist"];
 
-/// The caller is known, and may not: about this key pair or about all, which only its neighbours can show.
+/// The caller is known but not permitted, for this key pair or for all; only the answers for other key pairs show which.
 const DENIED: &[&str] = &[
     "AccessDeniedException",
     "AccessDenied",
@@ -100,7 +100,7 @@ const DENIED: &[&str] = &[
     "AuthorizationErrorException",
 ];
 
-/// The request itself is not accepted, whoever sends it.
+/// The request itself is not accepted, no matter who sends it.
 const REFUSED: &[&str] = &[
     "InvalidInputException",
     "InvalidInput",
@@ -121,7 +121,7 @@ const REFUSED: &[&str] = &[
     "SerializationException",
 ];
 
-/// The class that these names mean; none where none of them is known. Names of one rank are given together.
+/// The class that these names mean; `None` if none of them is known. Names of the same rank are passed together.
 pub(super) fn meaning<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<Class> {
     let any = |list: &[&str]| names.clone().any(|name| list.contains(&name));
     let [maybe, for_all, rest @ ..] = MEANINGS;
@@ -135,7 +135,7 @@ pub fn names_for_all() -> &'static [&'static str] {
     FOR_ALL
 }
 
-/// The list of throttling codes that the SDK itself uses.
+/// The SDK's own list of throttling codes.
 fn throttling_errors() -> &'static [&'static str] {
     aws_runtime::retries::classifiers::THROTTLING_ERRORS
 }
@@ -155,7 +155,7 @@ mod tests {
                 assert_eq!(meaning([*name].into_iter()), Some(class), "{name}");
             }
         }
-        // What the SDK takes for transient may have taken effect.
+        // What the SDK considers transient may have taken effect.
         for name in aws_runtime::retries::classifiers::TRANSIENT_ERRORS {
             assert_eq!(meaning([*name].into_iter()), Some(Class::Unanswered), "{name}");
         }

@@ -1,4 +1,4 @@
-//! Names what stood in the way of a request, from the types of the error's chain: never from its words.
+//! Determines what stood in the way of a request from the types in the error's chain, never from its words.
 
 use std::error::Error as StdError;
 
@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use crate::domain::Hitch;
 
-/// What a proxy's tunnel fails with. hyper-util keeps the type's name to itself.
+/// The error of a proxy's tunnel. hyper-util does not export the type.
 type TunnelError = <Tunnel<HttpConnector> as Service<http::Uri>>::Error;
 
 /// What stood in the way of a connection that was never made.
@@ -26,7 +26,7 @@ pub(super) fn hitch(error: &(dyn StdError + 'static)) -> Hitch {
         if let Some(tunnel) = error.downcast_ref::<TunnelError>() {
             match tunnel {
                 TunnelError::ProxyAuthRequired => return Hitch::ProxyWantsUser,
-                // The proxy itself was not reached: what follows in the chain says why.
+                // The proxy itself was not reached; the rest of the chain says why.
                 TunnelError::ConnectFailed(_) => {}
                 _ => found = Hitch::ProxyRefused,
             }
@@ -46,7 +46,7 @@ fn of_tls(error: &rustls::Error) -> Hitch {
     }
 }
 
-/// The error and what is behind it. What an `io::Error` wraps is not its source, which is that of what it wraps.
+/// The error and its sources. An `io::Error` does not give the error that it wraps as its source, but that error's source.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<std::io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),

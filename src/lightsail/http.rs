@@ -1,5 +1,5 @@
-//! The HTTP clients under the SDK: one for the service, whose proxies and certificates the machine's settings name, and
-//! one for rehearsals, which knows neither.
+//! The SDK's HTTP clients: one for the service, with the proxies and certificates of the machine's settings, and one for
+//! rehearsals, with neither.
 
 use std::sync::Arc;
 
@@ -20,18 +20,18 @@ use aws_smithy_types::config_bag::ConfigBag;
 use super::proxy::is_near;
 use super::trust::Bundle;
 
-/// The TLS of the client for the service.
+/// The TLS library of the client for the service.
 const CRYPTO: CryptoMode = CryptoMode::AwsLc;
-/// The name of that TLS, for people.
+/// The name of that TLS library, for people.
 pub const TLS: &str = "rustls with AWS-LC";
 
-/// The client for rehearsals: plain HTTP to this machine, without proxies, without certificates.
+/// The client for rehearsals: plain HTTP to this machine, without proxies or certificates.
 pub(super) fn rehearsing() -> SharedHttpClient {
     Builder::new().build_http()
 }
 
-/// The client for the service. Certificates come from `bundle`, else from the system; proxies from the environment, as in
-/// the SDK's own client, but never for what is near.
+/// The client for the service. Certificates come from `bundle`, else from the system. Proxies come from the environment, as
+/// in the SDK's own client, but are never used for this machine or the metadata addresses.
 pub(super) fn client(bundle: Option<&Bundle>) -> SharedHttpClient {
     let trusted = bundle.map(|bundle| Arc::<[u8]>::from(bundle.pem.as_slice()));
     let near = connecting(ProxyConfig::disabled(), trusted.clone());
@@ -57,7 +57,7 @@ fn connecting(proxies: ProxyConfig, trusted: Option<Arc<[u8]>>) -> SharedHttpCli
     })
 }
 
-/// Asks the operating system, as the HTTP client would, but gives its failure a type that can be told from others.
+/// Asks the operating system, as the HTTP client would, but gives its failure a type that can be distinguished.
 #[derive(Debug, Clone, Copy)]
 struct Resolver;
 
@@ -70,7 +70,7 @@ impl ResolveDns for Resolver {
     }
 }
 
-/// Two clients, chosen between by each request's host.
+/// Two clients; each request's host decides which one sends it.
 #[derive(Debug)]
 struct Routed {
     near: SharedHttpClient,
@@ -90,7 +90,7 @@ impl HttpClient for Routed {
         components: &RuntimeComponentsBuilder,
         config: &ConfigBag,
     ) -> Result<(), BoxError> {
-        // Loads the system's certificates now instead of within the first attempt.
+        // Loads the system's certificates now instead of during the first attempt.
         self.near.validate_base_client_config(components, config)
     }
 

@@ -1,17 +1,17 @@
-//! An answer's body that ends with an error where it grows beyond all measure: the SDK gathers it in memory as a whole,
-//! and an endpoint that never stops must not fill it.
+//! An answer's body that ends with an error if it grows too large: the SDK gathers the whole body in memory, which an
+//! endpoint that never stops must not fill.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-/// How large the body of an answer may be. A full page of the service is some 100 KB.
+/// How large the body of an answer may be. A full page of the service is about 100 KB.
 pub(super) const ANSWER_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A body of which no more than [`ANSWER_LIMIT_BYTES`] are read.
+/// A body of which at most [`ANSWER_LIMIT_BYTES`] are read.
 pub(super) struct Limited<B> {
     inner: Pin<Box<B>>,
     left: usize,
@@ -46,7 +46,7 @@ where
         self.inner.is_end_stream()
     }
 
-    /// Never what the endpoint says of it: that much would be reserved at once.
+    /// Never what the endpoint claims: memory of that size would be reserved at once.
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
     }

@@ -1,5 +1,5 @@
-//! How the adapter comes by its configuration: for the service from the machine's own, as the AWS CLI would; for a
-//! rehearsal from nothing, so that no file, variable, proxy or certificate of the machine can lead it astray.
+//! How the adapter gets its configuration: for the service from the machine's settings, as the AWS CLI would; for a
+//! rehearsal from nothing, so that no file, variable, proxy or certificate of the machine affects it.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use super::trust::{Bundle, BundleError, bundle};
 use super::variables::Variables;
 use crate::domain::RunId;
 
-/// How long a connection may take to be made. Well above a healthy handshake, well below any attempt timeout.
+/// How long connecting may take. Well above a healthy handshake, well below any attempt's timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 
 /// How to reach the service.
@@ -39,16 +39,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 pub struct AwsOptions {
     /// The profile to use instead of the environment's.
     pub profile: Option<String>,
-    /// The region to use where a request names none (STS), instead of the configuration's.
+    /// The region to use if a request names none (STS), instead of the configuration's.
     pub region: Option<String>,
     /// An address to use instead of the service's own.
     pub endpoint_url: Option<String>,
     /// How long one attempt may take, connecting included.
     pub attempt_timeout: Duration,
-    /// Goes into the User-Agent as `app/keybatch-<run>`, so that CloudTrail can name the run even where the answer
+    /// Goes into the User-Agent as `app/keybatch-<run>`, so that CloudTrail can name the run even if the answer
     /// was lost.
     pub run: Option<RunId>,
-    /// The environment, as far as it decides where requests go and whom they trust.
+    /// The variables that decide where requests go and which certificates they trust.
     pub variables: Variables,
 }
 
@@ -78,10 +78,10 @@ pub async fn configured_region(profile: Option<&str>, variables: &Variables) -> 
         .filter(|found| !found.region.is_empty())
 }
 
-/// The region of the instance that this runs on. Asks its metadata service, which takes seconds where there is none.
+/// The region of the instance that this runs on. Asks its metadata service, which takes seconds if there is none.
 ///
 /// # Errors
-/// Where the certificates to trust cannot be used.
+/// If the certificates to trust cannot be used.
 pub async fn metadata_region(options: &AwsOptions) -> Result<Option<String>, AwsConfigError> {
     let settings = settings(options).await;
     let client = client(trusted(&settings)?.as_ref());
@@ -93,7 +93,7 @@ pub async fn metadata_region(options: &AwsOptions) -> Result<Option<String>, Aws
 /// The certificates that are trusted instead of the system's, if any.
 ///
 /// # Errors
-/// Where they cannot be used.
+/// If they cannot be used.
 pub async fn trusted_bundle(options: &AwsOptions) -> Result<Option<Bundle>, AwsConfigError> {
     Ok(trusted(&settings(options).await)?)
 }
@@ -119,7 +119,7 @@ fn app_name(run: Option<RunId>) -> Option<AppName> {
     run.and_then(|run| AppName::new(format!("keybatch-{run}")).ok())
 }
 
-/// What the user calls this use of the SDK. `app/` belongs to the run, so it stands beside it, as `lib/app-id/…`.
+/// The user's own application id. `app/` belongs to the run, so the id stands beside it, as `lib/app-id/…`.
 fn user_app_id(settings: &Settings) -> Option<FrameworkMetadata> {
     let of_profile = || settings.of_profile("sdk_ua_app_id").or_else(|| settings.of_profile("sdk-ua-app-id"));
     let id = settings.variables.get("AWS_SDK_UA_APP_ID").map(str::to_owned);
@@ -127,11 +127,11 @@ fn user_app_id(settings: &Settings) -> Option<FrameworkMetadata> {
 }
 
 impl AwsLightsail {
-    /// Loads the configuration as the AWS CLI would, and decides where credentials come from; nobody is asked for them yet.
-    /// The instance's metadata service is not asked for a region.
+    /// Loads the configuration as the AWS CLI would, and decides where credentials come from, without obtaining them yet.
+    /// It does not ask the instance's metadata service for a region.
     ///
     /// # Errors
-    /// Where the certificates to trust cannot be used.
+    /// If the certificates to trust cannot be used.
     pub async fn load(options: &AwsOptions) -> Result<Self, AwsConfigError> {
         let signing = Signing::new(locate(options.profile.as_deref()).await);
         let settings = settings(options).await;
@@ -142,11 +142,11 @@ impl AwsLightsail {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(client(trusted(&settings)?.as_ref()))
             .retry_config(RetryConfig::disabled())
-            // Every attempt has a timeout, over the whole of its answer: nothing can stall for longer.
+            // Every attempt has a timeout that covers the whole answer, so nothing can stall for longer.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(timeouts(options.attempt_timeout))
             .region(region.map(Region::new))
-            // They are held for all requests; a cache of the SDK's would renew them within an attempt.
+            // They are held for all requests; the SDK's cache would renew them during an attempt.
             .identity_cache(IdentityCache::no_cache())
             .credentials_provider(signing.provider());
         if let Some(profile) = &options.profile {
@@ -164,7 +164,7 @@ impl AwsLightsail {
         Ok(Self::made_of(loader.load().await, settings).signing(signing))
     }
 
-    /// For a rehearsal in the sandbox at `url`: made from nothing.
+    /// For a rehearsal in the sandbox at `url`. Reads nothing of the machine's settings.
     #[must_use]
     pub fn rehearsal(url: &str, region: &str, attempt_timeout: Duration, run: RunId) -> Self {
         let credentials = Credentials::new("SANDBOX", "none", None, None, "sandbox");
@@ -178,7 +178,7 @@ impl AwsLightsail {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(timeouts(attempt_timeout));
         config.set_app_name(app_name(Some(run)));
-        // Said by the program, so that it counts for every service.
+        // Set explicitly, so that it counts for every service.
         config.insert_origin("endpoint_url", Origin::shared_config());
         Self::with(config.build())
     }
@@ -193,7 +193,7 @@ impl AwsLightsail {
     /// redirect it; sends nothing, and needs no credentials.
     ///
     /// # Errors
-    /// Where there is none, or it must not be used: a user or password in it would get into the journal.
+    /// If there is none, or it must not be used: a user or password in it would get into the journal.
     pub async fn address(&self, service: Service, region: &str) -> Result<Address, AwsConfigError> {
         let configured = self.settings.configured(service);
         let setting = configured.as_ref().map(|configured| configured.setting.clone());
@@ -204,7 +204,7 @@ impl AwsLightsail {
             let settings = setting.iter().cloned().chain(self.settings.variants()).collect();
             AwsConfigError::NoAddress { service, region: region.to_owned(), reason, settings }
         })?;
-        // Whatever the settings say that are known here: what the SDK makes of them decides.
+        // Whatever the settings that are known here say, the SDK's own resolution decides.
         if url.contains('@') {
             let setting = setting.unwrap_or_else(|| "the AWS configuration".to_owned());
             return Err(AwsConfigError::SecretAddress { setting });
@@ -226,7 +226,7 @@ impl LoadServiceConfig for NoServices {
     }
 }
 
-/// What is at the bottom of an error: the SDK's own reason, without the layers around it.
+/// The innermost source of an error: the SDK's own reason, without the layers around it.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -237,7 +237,7 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
 
 /// Scheme and authority that requests to `service` would go to; else the SDK's reason.
 async fn probe(config: &SdkConfig, service: Service, region: &str) -> Result<String, String> {
-    // Stopped before it is signed: the credentials are only there to be asked for nothing.
+    // The call is stopped before it is signed; the credentials are a placeholder.
     let nobody = SharedCredentialsProvider::new(Credentials::new("nobody", "none", None, None, "address"));
     let mut config = config.to_builder().region(Region::new(region.to_owned())).credentials_provider(nobody);
     config.set_identity_cache(Some(IdentityCache::no_cache()));

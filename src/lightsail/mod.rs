@@ -1,10 +1,10 @@
-//! The port: the seven requests that keybatch makes, what each shows, and what may be assumed after each error.
+//! The port: the seven requests that keybatch makes, what each answer shows, and what may be assumed after each error.
 //!
 //! The trait is small enough to fake, and the fake is a product feature (`sandbox`). This file knows no SDK; only
 //! [`aws`] and [`credentials`] mention `aws-*`.
 //!
-//! Whatever the method, an `Err` carries an [`ApiError`](crate::domain::ApiError) whose `class` alone may be decided
-//! upon. Each call is one HTTP request: nothing here retries.
+//! An `Err` of any method carries an [`ApiError`](crate::domain::ApiError); decisions may depend only on its `class`. Each
+//! call is one HTTP request: nothing here retries.
 
 pub mod address;
 pub mod aws;
@@ -27,7 +27,7 @@ use std::future::Future;
 
 use crate::domain::{KeyPair, Operation, Reply};
 
-/// Who the credentials belong to, as `sts:GetCallerIdentity` answered.
+/// Whose credentials these are, as `sts:GetCallerIdentity` answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The principal's ARN.
@@ -39,24 +39,24 @@ pub struct Caller {
 /// One page of a listing.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// What is on it.
+    /// The items on it.
     pub items: Vec<T>,
     /// The token of the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
-/// An instance, as far as it matters here: which key pair *name* it was made with.
+/// An instance, reduced to what matters here: the *name* of the key pair that it was created with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     /// Its name.
     pub name: String,
-    /// The name of its key pair; by name only, so it may mean an earlier incarnation.
+    /// The name of its key pair. It is only a name, so it may mean an earlier incarnation.
     pub ssh_key_name: Option<String>,
 }
 
-/// Amazon Lightsail, as far as keybatch needs it. `region` is a region's code.
+/// The part of Amazon Lightsail that keybatch needs. `region` is a region's code.
 pub trait Lightsail: Send + Sync + 'static {
-    /// Asks to delete the key pair of that name. Irreversible, addressed by name alone, without a client token.
+    /// Requests the deletion of the key pair of that name. Irreversible, addressed by name alone, without a client token.
     ///
     /// `Ok(Some)`: the operation that the service started; it may not be terminal yet. `Ok(None)`: a success without
     /// an operation, which shows nothing. An error whose class is a refusal before execution: nothing took effect.

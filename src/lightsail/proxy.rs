@@ -1,6 +1,6 @@
 //! Proxies: which variable names one, and which requests go through it. The rules are those of the HTTP client that the
 //! SDK uses (hyper-util's `Matcher`, also asked here), with one exception: requests to this machine and to the metadata
-//! addresses never go through a proxy, which could not lead there and would see a role's credentials.
+//! addresses never go through a proxy, which could not reach them and would see a role's credentials.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use super::variables::Variables;
 use crate::domain::ProxyUsed;
 
-/// The variables that name a proxy, the one that is asked first first; `get_first_env` of hyper-util 0.1.
+/// The variables that name a proxy, in order of precedence; `get_first_env` of hyper-util 0.1.
 const FOR_HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const FOR_HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const FOR_ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
@@ -42,7 +42,7 @@ impl Proxies {
     /// Reads the variables as the SDK's HTTP client does.
     #[must_use]
     pub fn read(variables: &Variables) -> Self {
-        // A CGI program's HTTP_PROXY may come from the network, so the client looks at none there.
+        // A CGI program's HTTP_PROXY may come from the network, so the client ignores it there.
         if variables.set("REQUEST_METHOD").is_some() {
             return Self::default();
         }
@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(of(&set, AWS), None, "for http alone");
             assert_eq!(of(&set, "http://far.example/"), Some(format!("the proxy http://proxy.example:3128 ({name})")));
         }
-        // The more specific one wins, the upper-case one is asked first.
+        // The more specific variable wins; the upper-case one comes first.
         let both =
             [("ALL_PROXY", "http://all:1"), ("https_proxy", "http://lower:1"), ("HTTPS_PROXY", "http://upper:1")];
         assert_eq!(of(&both, AWS).as_deref(), Some("the proxy http://upper:1 (HTTPS_PROXY)"));

@@ -1,16 +1,16 @@
-//! The two services that are asked, and the names that settings have for them.
+//! The two services that keybatch uses, and what settings call them.
 
-/// The two services that are asked.
+/// The two services that keybatch uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// Key pairs, operations, instances.
     Lightsail,
-    /// Whose credentials these are.
+    /// The caller's identity.
     Sts,
 }
 
 impl Service {
-    /// As people call it.
+    /// The name for people.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -19,7 +19,7 @@ impl Service {
         }
     }
 
-    /// The variable that names its address alone.
+    /// The variable that sets the address of this service only.
     pub(super) fn variable(self) -> &'static str {
         match self {
             Self::Lightsail => "AWS_ENDPOINT_URL_LIGHTSAIL",

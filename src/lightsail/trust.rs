@@ -18,9 +18,9 @@ pub struct Bundle {
     pub setting: String,
     /// Where it is.
     pub path: PathBuf,
-    /// How many certificates of it can be used.
+    /// How many certificates in it can be used.
     pub certificates: usize,
-    /// These, and no others: the HTTP client panics at one that it cannot use.
+    /// The usable certificates only: the HTTP client panics at one that it cannot use.
     pub(super) pem: Vec<u8>,
 }
 
@@ -47,17 +47,17 @@ pub enum BundleError {
     },
 }
 
-/// The bundle that is to be trusted instead of the system's certificates, if any: AWS_CA_BUNDLE, else `of_profile`, the
-/// profile's `ca_bundle` with the name of its setting. Where neither is set, SSL_CERT_FILE must be usable if it is set.
+/// The bundle to trust instead of the system's certificates, if any: AWS_CA_BUNDLE, else `of_profile`, the
+/// profile's `ca_bundle` with the name of its setting. If neither is set, SSL_CERT_FILE must be usable if it is set.
 ///
 /// # Errors
-/// Where the file that counts cannot be used.
+/// If the file that counts cannot be used.
 pub fn bundle(variables: &Variables, of_profile: Option<(String, String)>) -> Result<Option<Bundle>, BundleError> {
     let of_variable = variables.get("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE".to_owned(), path.to_owned()));
     if let Some((setting, path)) = of_variable.or(of_profile) {
         return Bundle::read(setting, &path, variables).map(Some);
     }
-    // With a directory beside it, a file that cannot be used is no loss that could be told from here.
+    // If there is also a directory, it cannot be determined here whether an unusable file matters.
     if let (Some(path), None) = (variables.get("SSL_CERT_FILE"), variables.get("SSL_CERT_DIR")) {
         Bundle::read("SSL_CERT_FILE".to_owned(), path, variables)?;
     }
@@ -68,7 +68,7 @@ impl Bundle {
     /// Reads the file; `~/` at its beginning is the home directory.
     ///
     /// # Errors
-    /// Where it cannot be read, or no certificate in it can be used.
+    /// If it cannot be read, or no certificate in it can be used.
     pub fn read(setting: String, path: &str, variables: &Variables) -> Result<Self, BundleError> {
         let path = match (path.strip_prefix("~/"), variables.get("HOME")) {
             (Some(rest), Some(home)) => Path::new(home).join(rest),

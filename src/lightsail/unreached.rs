@@ -1,4 +1,4 @@
-//! Puts together why an address was not reached: what stood in the way, and the settings that led there.
+//! Explains why an address was not reached: what stood in the way, and the settings that led there.
 
 use std::error::Error as StdError;
 
@@ -12,10 +12,10 @@ use super::proxy::Proxies;
 use super::service::Service;
 use crate::domain::{Hitch, Unreached};
 
-/// What a proxy answers that wants to know who asks.
+/// The status with which a proxy demands authentication.
 const PROXY_WANTS_USER: u16 = 407;
 
-/// What a call was about, and the settings that may have led it astray.
+/// What a call was about, and the settings that may have misdirected it.
 pub(super) struct Asked<'a> {
     pub(super) settings: &'a Settings,
     pub(super) proxies: &'a Proxies,
@@ -24,7 +24,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Why `uri` was not reached; `None` where it was, or nothing was sent.
+    /// Why `uri` was not reached; `None` if it was, or if nothing was sent.
     pub(super) fn unreached<E>(
         &self,
         wire: Wire,

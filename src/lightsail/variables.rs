@@ -1,10 +1,10 @@
-//! The environment as far as it decides where requests go and whom they trust. Handed in by the command line, which alone
-//! reads the environment; the SDK's loader reads the same variables by itself.
+//! The environment variables that decide where requests go and which certificates they trust. Passed in by the command
+//! line, which alone reads the environment; the SDK's loader reads the same variables itself.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The variables that are looked at here.
+/// The variables that are read here.
 pub const NAMES: [&str; 26] = [
     "KEYBATCH_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_LIGHTSAIL",
@@ -34,12 +34,12 @@ pub const NAMES: [&str; 26] = [
     "AWS_SHARED_CREDENTIALS_FILE",
 ];
 
-/// The values of [`NAMES`]. Some hold passwords, so none is ever printed as it is.
+/// The values of [`NAMES`]. Some hold passwords, so no value is ever printed unchanged.
 #[derive(Clone, Default)]
 pub struct Variables(BTreeMap<&'static str, String>);
 
 impl Variables {
-    /// Takes the variables that matter here from `look_up`, which gives one that is set, be it empty.
+    /// Takes the variables in [`NAMES`] from `look_up`, which also returns empty ones.
     pub fn read<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Self {
         Self(NAMES.into_iter().filter_map(|name| Some((name, look_up(name)?.to_owned()))).collect())
     }
@@ -50,7 +50,7 @@ impl Variables {
         self.set(name).filter(|value| !value.is_empty())
     }
 
-    /// A variable that is set, be it empty.
+    /// A variable that is set, even if it is empty.
     #[must_use]
     pub fn set(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

@@ -16,7 +16,7 @@ pub struct RegionFault {
 /// Checks a region by its shape alone: which exist is the endpoint's to say.
 ///
 /// # Errors
-/// Where it is not shaped like one.
+/// If it is not shaped like one.
 pub fn check_region(text: &str) -> Result<(), RegionFault> {
     region(text).map(drop).map_err(|fault| RegionFault { message: fault.to_string(), hint: hint(&fault) })
 }

@@ -1,6 +1,6 @@
-//! How a profile comes by its credentials: what they begin with, and the roles that are assumed one after another. The
-//! order in which keys count is that of the SDK (`aws-config`, `profile/credentials/repr.rs`), whose own chain goes on to
-//! other identities where a profile or a key is missing; this one says what is missing.
+//! How a profile gets its credentials: what they begin with, and the roles that are assumed one after another. The
+//! precedence of keys is that of the SDK (`aws-config`, `profile/credentials/repr.rs`), whose own chain goes on to other
+//! identities if a profile or a key is missing; this one says what is missing.
 
 use aws_config::profile::{Profile, ProfileSet};
 use aws_sdk_lightsail::config::Credentials;
@@ -29,7 +29,7 @@ pub(super) struct Role {
     pub(super) session_name: Option<String>,
 }
 
-/// The whole way to credentials.
+/// All steps to the credentials.
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
     pub(super) base: Base,
@@ -37,12 +37,12 @@ pub(super) struct Chain {
     pub(super) roles: Vec<Role>,
 }
 
-/// A key of a profile that is not empty.
+/// The value of a profile's key, unless it is empty.
 fn key<'a>(profile: &'a Profile, name: &str) -> Option<&'a str> {
     profile.get(name).map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The chain of a profile that is defined; `None` where none of its keys says where credentials come from.
+/// The chain of a defined profile; `None` if none of its keys says where credentials come from.
 ///
 /// # Errors
 /// What is wrong with the profile, or with one that it leads to.
@@ -80,7 +80,7 @@ pub(super) fn chain_of(set: &ProfileSet, name: &str) -> Result<Option<Chain>, Cr
         let profile = visited.pop().unwrap_or(next);
         return if roles.is_empty() { Ok(None) } else { Err(CredentialsFault::NothingInProfile { profile }) };
     };
-    // The SDK ignores the device: it would ask for the role without a code, and be denied.
+    // The SDK ignores the device: it would request the role without a code, and be denied.
     if let Some((profile, serial)) = mfa {
         return Err(CredentialsFault::Mfa { profile, serial });
     }

@@ -1,5 +1,5 @@
-//! Why there are no credentials, each reason as it is, with the next step that fits it. Nothing of a helper program's own
-//! words is here: they may be secrets.
+//! Why there are no credentials: the actual reason, with the next step that fits it. A helper program's output is never
+//! quoted, because it may hold secrets.
 
 use std::fmt;
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl fmt::Display for NamedBy {
 pub enum ProgramFault {
     /// The shell did not find it.
     NotFound,
-    /// The shell may not execute it.
+    /// The shell is not allowed to execute it.
     NotExecutable,
     /// It exited with this code.
     Exit(i32),
@@ -35,7 +35,7 @@ pub enum ProgramFault {
     Signal(i32),
     /// The shell that runs it could not be started.
     NotStarted(std::io::ErrorKind),
-    /// It did not print the JSON object that it should have; what is wrong with it, in our words.
+    /// It did not print the JSON object that it should; what is wrong with the output, in our words.
     Output(&'static str),
     /// It printed credentials that had expired.
     Expired,
@@ -57,32 +57,32 @@ impl fmt::Display for ProgramFault {
     }
 }
 
-/// There are no credentials to ask the service with.
+/// There are no credentials to send requests with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are what the messages say")]
 pub enum CredentialsFault {
     /// A line of the AWS configuration cannot be read. The SDK would go on without any of it.
     #[error("the AWS configuration cannot be read: {detail}")]
     Malformed { detail: String },
-    /// A profile was named that no file has.
+    /// The named profile is in no file.
     #[error("profile {profile}, named by {by}, is not defined: {looked}")]
     ProfileNotDefined { profile: String, by: NamedBy, looked: String, defined: Vec<String> },
-    /// A profile names another one that no file has.
+    /// A profile names another one, which is in no file.
     #[error("profile {profile} has source_profile = {source_profile}, and there is no profile {source_profile}")]
     SourceNotDefined { profile: String, source_profile: String },
     /// Profiles that name each other as their source.
     #[error("the source_profile keys form a circle: {}", profiles.join(" -> "))]
     Circle { profiles: Vec<String> },
-    /// A profile that was asked for holds none.
+    /// The named profile holds no credentials.
     #[error("profile {profile} has no credentials: none of its keys says where they come from")]
     NothingInProfile { profile: String },
-    /// A role, and nothing to assume it with.
+    /// A role without a source of credentials to assume it with.
     #[error("profile {profile} has role_arn, but neither source_profile nor credential_source to assume the role with")]
     RoleWithoutSource { profile: String },
-    /// A role, and two things to assume it with.
+    /// A role with two sources of credentials to assume it with.
     #[error("profile {profile} has both source_profile and credential_source")]
     TwoSources { profile: String },
-    /// A `credential_source` that is none of the three.
+    /// A `credential_source` other than the three known ones.
     #[error(
         "profile {profile} has credential_source = {name}, which is none of Environment, EcsContainer and Ec2InstanceMetadata"
     )]
@@ -90,7 +90,7 @@ pub enum CredentialsFault {
     /// A key without its counterpart.
     #[error("the static keys of {place} are incomplete: there is no {missing}")]
     IncompleteKeys { place: String, missing: &'static str },
-    /// The role's profile wants a code that only a person has.
+    /// The role's profile requires an MFA code, which only a person has.
     #[error(
         "profile {profile} assumes its role with an MFA device (mfa_serial = {serial}), and keybatch does not ask for codes"
     )]
@@ -98,13 +98,13 @@ pub enum CredentialsFault {
     /// An `sso_session` without its section.
     #[error("profile {profile} has sso_session = {session}, and there is no section [sso-session {session}]")]
     SsoSessionNotDefined { profile: String, session: String },
-    /// A key is missing, or stands where it must not.
+    /// A key is missing or misplaced.
     #[error("the IAM Identity Center keys of profile {profile} are incomplete or contradictory: {what}")]
     SsoKeys { profile: String, what: String },
     /// Nobody has logged in on this machine.
     #[error("profile {profile} needs an IAM Identity Center session ({session}), and nobody has logged in to it yet")]
     SsoNeverLoggedIn { profile: String, session: String },
-    /// The login is over.
+    /// The login has expired.
     #[error("the IAM Identity Center session of profile {profile} ({session}) has expired")]
     SsoExpired { profile: String, session: String },
     /// The service gave no credentials for that role.
@@ -115,42 +115,42 @@ pub enum CredentialsFault {
         "profile {profile} needs a console session (login_session = {session}), and nobody has logged in to it yet"
     )]
     NeverLoggedIn { profile: String, session: String },
-    /// The login is over, or could not be renewed.
+    /// The login has expired, or could not be renewed.
     #[error("the console session of profile {profile} (login_session = {session}) has expired or was ended: {detail}")]
     LoginEnded { profile: String, session: String, detail: String },
-    /// A helper program gave none.
+    /// A helper program returned no credentials.
     #[error("the credential_process of profile {profile}, {program}, {fault}")]
     Program { profile: String, program: String, fault: ProgramFault },
-    /// An address that credentials must not be asked of.
+    /// An address that must not be used to obtain credentials.
     #[error(
         "{variable} names {address}, which is not allowed: without TLS, only this machine and the container agents may be asked"
     )]
     ContainerNotAllowed { variable: &'static str, address: String },
-    /// A profile asks for a container's role where no container is.
+    /// A profile asks for a container's role, but this is not a container.
     #[error(
         "the profile's credential_source is EcsContainer, and neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor \
          AWS_CONTAINER_CREDENTIALS_FULL_URI is set"
     )]
     NoContainer,
-    /// The container's agent gave none.
+    /// The container's agent returned no credentials.
     #[error("the container's credentials address ({variable}) gave no credentials: {detail}")]
     Container { variable: &'static str, detail: String },
-    /// A token file that is not there or cannot be read.
+    /// A token file is missing or cannot be read.
     #[error("the web identity token of {place} cannot be read: {path}: {kind}")]
     TokenFile { place: String, path: String, kind: std::io::ErrorKind },
-    /// A token and no role, or the other way about.
+    /// A token without a role, or a role without its token.
     #[error("{place} has a web identity token, but no role to assume with it ({missing})")]
     TokenWithoutRole { place: String, missing: &'static str },
     /// STS refused.
     #[error("the role {role} of {place} could not be assumed: {detail}")]
     AssumeRole { place: String, role: String, detail: String },
-    /// The instance's role.
+    /// The instance's role gave no credentials.
     #[error("the instance's metadata service gave no credentials: {detail}")]
     Instance { detail: String },
     /// Nothing is configured anywhere.
     #[error("there are no AWS credentials: {}", looked.join("; "))]
     Nowhere { looked: Vec<String> },
-    /// They took too long.
+    /// Obtaining credentials took too long.
     #[error("there were no credentials after {} s from {origin}", limit.as_secs_f64())]
     TimedOut { origin: String, limit: Duration },
 }
@@ -242,7 +242,7 @@ fn defined_profiles(wanted: &str, defined: &[String]) -> Vec<String> {
     steps
 }
 
-/// Whether two names differ in case, in one letter, or in two neighbours that changed places.
+/// Whether two names differ only in case, in one letter, or in two swapped neighbours.
 fn is_near(one: &str, other: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) =
         (one.to_lowercase().chars().collect(), other.to_lowercase().chars().collect());

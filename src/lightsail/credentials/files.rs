@@ -1,4 +1,4 @@
-//! The files of the shared AWS configuration, as the SDK reads them, and what it would pass over in silence.
+//! The files of the shared AWS configuration, as the SDK reads them, including errors that it would silently ignore.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(super) fn variable(env: &Env, name: &str) -> Option<String> {
     env.get(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// Where the home directory is, as the SDK sees it.
+/// The home directory, as the SDK determines it.
 pub(super) fn home(env: &Env) -> Option<PathBuf> {
     variable(env, "HOME").map(PathBuf::from)
 }
@@ -30,13 +30,13 @@ pub(super) async fn read(env: &Env, profile: &str) -> Result<ProfileSet, Credent
     let selected = Some(profile.to_owned().into());
     let read = aws_config::profile::load(&Fs::real(), env, &EnvConfigFiles::default(), selected).await;
     read.map_err(|error| {
-        // The SDK's words name path, line and what was expected there, and nothing of what is there.
+        // The SDK's message names path, line and what was expected there, and quotes nothing of the file.
         let detail = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         CredentialsFault::Malformed { detail: detail.split_whitespace().collect::<Vec<_>>().join(" ") }
     })
 }
 
-/// Where was looked for profiles, and what kept files from being read.
+/// The files that were searched for profiles, and why some could not be read.
 pub(super) fn looked(env: &Env) -> String {
     let of = |(name, default): (&str, &str)| {
         let (path, by) = match variable(env, name) {

@@ -1,5 +1,5 @@
-//! The credentials that requests are signed with. They are here before the first request leaves and are renewed ahead of
-//! their expiry by another task, so no attempt ever waits for them; once expired they sign nothing.
+//! The credentials that sign requests. They are here before the first request is sent, and another task renews them before
+//! they expire, so no attempt ever waits for them; once they have expired, they sign nothing.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::domain::{Clock, time_text};
 /// Why a request could not be signed.
 #[derive(Debug, thiserror::Error)]
 enum NotHeld {
-    /// Nobody asked for them yet.
+    /// They have not been obtained yet.
     #[error("no credentials were obtained")]
     Nothing,
-    /// They expired, and could not be renewed in time.
+    /// They have expired, and could not be renewed in time.
     #[error("the credentials expired at {at} and could not be renewed{because}")]
     Expired { at: String, because: String },
 }
@@ -42,12 +42,12 @@ impl Held {
         self.now.store(Some(Arc::new(credentials)));
     }
 
-    /// Keeps why they could not be renewed, for the error that follows their expiry.
+    /// Records why they could not be renewed, for the error after they expire.
     pub(super) fn not_renewed(&self, fault: String) {
         self.last_fault.store(Some(Arc::new(fault)));
     }
 
-    /// When those that are held expire, if they do.
+    /// When the held credentials expire, if they do.
     pub(super) fn expiry(&self) -> Option<Timestamp> {
         self.now.load().as_deref().and_then(expiry)
     }
@@ -64,7 +64,7 @@ impl Held {
     }
 }
 
-/// Credentials that expire at that time, if they do.
+/// Credentials that expire at that time, if at all.
 pub(super) fn keys(
     id: String,
     secret: String,
@@ -94,7 +94,7 @@ impl ProvideCredentials for Provider {
     }
 }
 
-/// Why a request could not be signed, in our own words: where this is among an error's sources.
+/// Why a request could not be signed, in our own words, if that is among an error's sources.
 pub(in crate::lightsail) fn reason_not_held(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {

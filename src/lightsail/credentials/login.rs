@@ -1,5 +1,5 @@
-//! The files in which logins are kept: `aws sso login` and `aws login` write them, the SDK reads and renews them. Looked at
-//! only after the SDK failed, to say which of its reasons it was.
+//! The files in which logins are kept: `aws sso login` and `aws login` write them; the SDK reads and renews them. Read here
+//! only after the SDK has failed, to find out why.
 
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,11 @@ use super::files::{home, variable};
 /// What a login's file shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// There is none: nobody logged in, or logged out.
+    /// There is none: nobody has logged in, or somebody has logged out.
     Missing,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// There is one, of which nothing more can be seen.
+    /// There is one, and nothing else is known about it.
     There,
 }
 
@@ -41,7 +41,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The fields that matter; the others are secrets, and are not read.
+/// The fields that matter. The others are secrets, and are not read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Kept {

@@ -1,4 +1,4 @@
-//! Obtaining credentials along a chain, one step after another, each of whose errors is known for what it is.
+//! Obtains credentials along a chain, step by step, so that each error can be attributed to its step.
 
 use std::error::Error as StdError;
 use std::path::Path;
@@ -26,7 +26,7 @@ use super::fault::CredentialsFault;
 use super::held::keys;
 use super::{login, program};
 
-/// The container's variables, in the order in which they count.
+/// The container's variables, in order of precedence.
 pub(super) const CONTAINER: [&str; 2] =
     ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
 
@@ -51,7 +51,7 @@ impl Means {
     }
 }
 
-/// What the chain begins with.
+/// Obtains what the chain begins with.
 pub(super) async fn base(base: &Base, means: &Means, now: Timestamp) -> Result<Credentials, CredentialsFault> {
     match base {
         Base::Keys { keys, .. } => Ok(keys.clone()),
@@ -155,7 +155,7 @@ async fn token(
     })
 }
 
-/// One role with the credentials that came before it.
+/// Assumes one role with the credentials from the step before.
 pub(super) async fn assume(role: &Role, with: Credentials, means: &Means) -> Result<Credentials, CredentialsFault> {
     let config = means.config.to_builder().credentials_provider(SharedCredentialsProvider::new(with)).build();
     let sent = aws_sdk_sts::Client::new(&config)
@@ -177,7 +177,7 @@ pub(super) async fn assume(role: &Role, with: Credentials, means: &Means) -> Res
     Ok(keys(given.access_key_id, given.secret_access_key, Some(given.session_token), expiry, "assume_role"))
 }
 
-/// The chain's whole way.
+/// Takes all steps of the chain.
 pub(super) async fn whole(chain: &Chain, base: Credentials, means: &Means) -> Result<Credentials, CredentialsFault> {
     let mut credentials = base;
     for role in &chain.roles {
@@ -190,7 +190,7 @@ pub(super) fn container_variable(env: &Env) -> Option<&'static str> {
     CONTAINER.into_iter().find(|name| super::files::variable(env, name).is_some())
 }
 
-/// Scheme and host alone: an address may hold more than it should.
+/// Only scheme and host, because an address may hold secrets.
 fn container_address(env: &Env, variable: &str) -> String {
     let text = super::files::variable(env, variable).unwrap_or_default();
     match text.parse::<http::Uri>() {
@@ -202,7 +202,7 @@ fn container_address(env: &Env, variable: &str) -> String {
     }
 }
 
-/// An error of that type among the sources of another one.
+/// The first error of that type among the sources of another one.
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -224,7 +224,7 @@ fn words_of<E: ProvideErrorMetadata>(error: &E) -> String {
     }
 }
 
-/// Why a service did not answer, as far as that can be known without its words.
+/// Why a service did not answer, as far as that can be determined without its words.
 fn service_words(error: &(dyn StdError + 'static)) -> String {
     match find::<ConnectorError>(error) {
         Some(error) if error.is_timeout() => "it did not answer in time".to_owned(),

@@ -1,5 +1,5 @@
-//! A helper program (`credential_process`). It is run here and not by the SDK, whose error is one text with the program's own
-//! words in it: exit codes are told apart here, and nothing that the program says on standard error is kept.
+//! A helper program (`credential_process`). It is run here and not by the SDK, whose error is one text that quotes the
+//! program: here exit codes are distinguished, and nothing that the program writes to standard error is kept.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use super::fault::ProgramFault;
 use super::held::keys;
 
-/// More than any credentials take.
+/// Larger than any credentials.
 const MAX_OUTPUT_BYTES: u64 = 1024 * 1024;
 
 /// What the program prints.
@@ -26,8 +26,8 @@ struct Printed {
     expiration: Option<String>,
 }
 
-/// The program's name: the first word of its command that is no assignment, without its folder. Nothing else of the
-/// command, since arguments may be secrets.
+/// The program's name: the first word of its command that is not an assignment, without its folder. Nothing else of the
+/// command, because arguments may be secrets.
 pub(super) fn name(command: &str) -> String {
     let mut rest = command.trim_start();
     loop {
@@ -43,7 +43,7 @@ pub(super) fn name(command: &str) -> String {
     }
 }
 
-/// The first word as a shell takes it, and what comes after it.
+/// The first word as a shell reads it, and what follows it.
 fn first_word(text: &str) -> (String, &str) {
     let (mut word, mut quote) = (String::new(), None);
     let mut letters = text.char_indices();
@@ -62,11 +62,11 @@ fn first_word(text: &str) -> (String, &str) {
     (word, "")
 }
 
-/// Runs the program once. Given up, it is killed.
+/// Runs the program once. It is killed if this future is dropped.
 pub(super) async fn run(command: &str, now: Timestamp) -> Result<Credentials, ProgramFault> {
     let mut child = tokio::process::Command::new("sh")
         .args(["-c", command])
-        // The manifest may be on standard input, and what is said on standard error may be a secret.
+        // The manifest may be on standard input, and standard error may hold secrets.
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
