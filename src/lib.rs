@@ -30,6 +30,7 @@
 //! - [`plan`] sends nothing but reads. Its guards only read and only note.
 //! - [`verify`] asks whether the journal is what was written. It writes nothing, and knows neither execution nor network.
 //! - [`review`] says what happened. It writes nothing, and does not know whether to trust what it reads.
+//! - [`session`] neither prints nor reads the environment: it has an order, asks an operator, and says what was sent.
 //! - [`sandbox`] imports nothing of ours: what it imitates cannot lean on what it tests.
 //! - [`cli`] is imported by nobody. Nothing else prints, reads the environment or leaves.
 
@@ -52,6 +53,8 @@ pub mod plan;
 pub mod verify;
 
 pub mod review;
+
+pub mod session;
 
 pub mod sandbox;
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use crate::session::order::MaxFailures;
+
 const DAY_S: f64 = 86_400.0;
 
 /// The longest duration: a year.
@@ -46,31 +48,6 @@ pub(super) fn count_between(text: &str, least: u32, most: u32) -> Result<u32, St
     fits.ok_or_else(|| format!("{text:?} is out of range: write a whole number from {least} to {most}"))
 }
 
-/// How many rows may fail.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum MaxFailures {
-    /// So many.
-    Rows(u64),
-    /// So many of a hundred rows to delete.
-    Percent(f64),
-}
-
-impl MaxFailures {
-    /// In rows of a plan with so many deletes; at least one, since a session that may not even begin is no session.
-    pub(super) fn rows(self, deletes: u64) -> u64 {
-        match self {
-            Self::Rows(rows) => rows.max(1),
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "a percentage of a number of rows: far inside of what a double counts exactly"
-            )]
-            Self::Percent(percent) => ((deletes as f64 * percent / 100.0).ceil() as u64).max(1),
-        }
-    }
-}
-
 impl FromStr for MaxFailures {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -84,15 +61,6 @@ impl FromStr for MaxFailures {
                 "{text:?} is neither a number of rows (3, or in groups of three 1,000) nor a percentage from 0% to 100% (2.5%)"
             )
         })
-    }
-}
-
-impl std::fmt::Display for MaxFailures {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Rows(rows) => write!(f, "{rows}"),
-            Self::Percent(percent) => write!(f, "{percent}%"),
-        }
     }
 }
 
@@ -147,12 +115,6 @@ fn days(text: &str) -> (f64, &str) {
         (Ok(days), Some(rest)) => (days, rest.trim_start()),
         _ => (0.0, text),
     }
-}
-
-/// As the journal and messages have it.
-pub(super) fn duration_text(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
 #[cfg(test)]
@@ -231,8 +193,6 @@ mod tests {
         assert_eq!("3".parse(), Ok(MaxFailures::Rows(3)));
         assert_eq!("1,000".parse(), Ok(MaxFailures::Rows(1000)));
         assert_eq!("2.5%".parse(), Ok(MaxFailures::Percent(2.5)));
-        assert_eq!(MaxFailures::Percent(2.5).rows(1000), 25);
-        assert_eq!(MaxFailures::Percent(1.0).rows(10), 1);
         for wrong in ["150%", "-1", "x", "%", "2,5%", "NaN%"] {
             assert!(wrong.parse::<MaxFailures>().is_err(), "{wrong}");
         }

@@ -4,52 +4,41 @@ use std::io::BufRead as _;
 
 use super::amount::whole_number;
 use super::code::Code;
-use super::connect::Connection;
-use super::error::{CliError, Sent};
+use super::error::CliError;
 use super::exit::Exit;
-use super::ui::grouped;
-use super::{Context, shown};
+use super::shown;
+use super::ui::{Ui, grouped};
 use crate::domain::counted;
-use crate::plan::Plan;
 use crate::plan::recreated::RECREATED;
 use crate::record::event::Severity;
+use crate::session::{Confirmed, PlanFacts};
 
 /// How many names are shown.
 const NAMES: usize = 10;
 
-/// Shows the plan and has it confirmed; says by what, or `None` where it was declined.
-pub(super) async fn confirm(
-    context: &Context,
-    plan: &Plan,
-    connection: &Connection,
-    yes: bool,
-    confirm: Option<u64>,
-) -> Result<Option<&'static str>, CliError> {
-    let deletes = plan.sealed.deletes;
-    describe(plan, connection).iter().for_each(|line| context.ui.talk(line));
-    if !plan.sealed.plan_root.is_empty() {
-        context.ui.talk(format!("plan      {}", plan.sealed.plan_root));
+/// Shows the plan.
+pub(super) fn show(ui: &Ui, facts: &PlanFacts<'_>) {
+    describe(facts).iter().for_each(|line| ui.talk(line));
+    if !facts.plan.sealed.plan_root.is_empty() {
+        ui.talk(format!("plan      {}", facts.plan.sealed.plan_root));
     }
-    if let Some(confirmed_by) = judge(plan, yes, confirm)? {
-        return Ok(Some(confirmed_by));
-    }
-    let nothing_there = plan.nothing_there().next().is_some();
-    if deletes == 0 && !nothing_there {
-        return Ok(Some("nothing_to_delete"));
-    }
+}
+
+/// Has the plan confirmed at the terminal.
+pub(super) async fn ask(ui: &Ui, deletes: u64) -> Result<Confirmed, CliError> {
     let shown = grouped(deletes);
     let pairs = if deletes == 1 { "key pair" } else { "key pairs" };
     let mut question =
         format!("Deletion cannot be undone. Type {shown} to delete {shown} {pairs}, or press Enter to decline:");
     for _ in 0..TRIES {
-        context.ui.ask(&question);
+        ui.ask(&question);
         match typed(&line().await?, deletes) {
-            Typed::Number => return Ok(Some("prompt")),
+            Typed::Number => return Ok(Confirmed::Yes),
             Typed::Nothing => break,
             Typed::Other => question = format!("That is not {shown}. Type {shown}, or press Enter to decline:"),
         }
     }
-    Ok(None)
+    Ok(Confirmed::No)
 }
 
 /// How often a mistyped number may be typed again.
@@ -90,49 +79,21 @@ async fn line() -> Result<String, CliError> {
     })
 }
 
-/// What the flags say of the plan: by what it is confirmed, if it is.
-///
-/// # Errors
-/// Where they refuse it.
-pub(super) fn judge(plan: &Plan, yes: bool, confirm: Option<u64>) -> Result<Option<&'static str>, CliError> {
-    let deletes = plan.sealed.deletes;
-    if let Some(expected) = confirm {
-        if expected != deletes {
-            let pairs = counted(deletes, "key pair", "key pairs");
-            let message = format!("--confirm {expected}, but the plan would delete {pairs}");
-            return Err(CliError::new(Exit::Refused, message).code(Code::Confirm).sent(Sent::Reads));
-        }
-        return Ok(Some("confirm"));
-    }
-    let nothing_there: Vec<_> = plan.nothing_there().map(|(region, _)| region).collect();
-    if yes && !nothing_there.is_empty() {
-        let regions = nothing_there.join(", ");
-        let message = format!(
-            "none of the key pairs that the manifest names in {regions} exists, and --yes does not confirm that"
-        );
-        return Err(CliError::new(Exit::Refused, message)
-            .hint("check account, profile and region: this is what a wrong one looks like")
-            .hint(format!("if they are right, pass --confirm {deletes}"))
-            .code(Code::Confirm)
-            .sent(Sent::Reads));
-    }
-    Ok(yes.then_some("yes"))
-}
-
 /// What the plan is, in lines for people.
-pub(super) fn describe(plan: &Plan, connection: &Connection) -> Vec<String> {
+pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
+    let PlanFacts { plan, place } = facts;
     let sealed = &plan.sealed;
     let mut lines = Vec::new();
-    if connection.is_sandbox() {
+    if place.is_sandbox() {
         lines.push("SANDBOX: this is a rehearsal; nothing real is deleted".to_owned());
     }
-    lines.push(format!("account   {}", shown(&connection.caller.account)));
-    lines.push(format!("as        {}", shown(&connection.caller.arn)));
-    lines.extend(connection.profile.iter().map(|profile| format!("profile   {}", shown(profile))));
-    lines.extend(connection.credentials_source.iter().map(|source| format!("through   {}", shown(source))));
-    lines.push(format!("endpoint  {}", shown(&connection.endpoint)));
-    if let Some(setting) = &connection.redirected_by {
-        let address = shown(&connection.address);
+    lines.push(format!("account   {}", shown(&place.caller.account)));
+    lines.push(format!("as        {}", shown(&place.caller.arn)));
+    lines.extend(place.profile.iter().map(|profile| format!("profile   {}", shown(profile))));
+    lines.extend(place.credentials_source.iter().map(|source| format!("through   {}", shown(source))));
+    lines.push(format!("endpoint  {}", shown(&place.endpoint)));
+    if let Some(setting) = &place.redirected_by {
+        let address = shown(&place.address);
         lines.push(format!("redirect  {} sends requests to {address}, not to AWS", shown(setting)));
     }
     for target in &sealed.targets {

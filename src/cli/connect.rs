@@ -1,6 +1,6 @@
 //! Reaching the service: AWS or a sandbox, whose credentials, which account, which address.
 
-use std::path::{Path, PathBuf};
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,59 +18,13 @@ use crate::lightsail::load::AwsOptions;
 use crate::lightsail::service::Service;
 use crate::lightsail::{Caller, Lightsail as _};
 use crate::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
+use crate::session::{Connection, Goal, Place, Way};
 
 /// How often STS is asked before it is given up.
 const TRIES: u32 = 3;
 
 /// The region if nothing names one. A rehearsal does not depend on it, and elsewhere no key pair is requested then.
 const ANY_REGION: &str = "us-east-1";
-
-/// The service, and what a run is bound to.
-#[derive(Debug)]
-pub(super) struct Connection {
-    /// What requests go through.
-    pub(super) port: Arc<AwsLightsail>,
-    /// Whose credentials they are.
-    pub(super) caller: Caller,
-    /// The address with `{region}` in it, or `sandbox:<world id>`.
-    pub(super) endpoint: String,
-    /// The address as such.
-    pub(super) address: String,
-    /// The setting that leads requests elsewhere than to the service's own address, if one does.
-    pub(super) redirected_by: Option<String>,
-    /// The id of the world, where this is a rehearsal.
-    pub(super) world: Option<String>,
-    /// The profile that is used, if one is, and where credentials come from; neither in a rehearsal.
-    pub(super) profile: Option<String>,
-    pub(super) credentials_source: Option<String>,
-    /// Kept running while the connection lives.
-    _sandbox: Option<Sandbox>,
-}
-
-impl Connection {
-    /// Whether this is a rehearsal.
-    pub(super) fn is_sandbox(&self) -> bool {
-        self.world.is_some()
-    }
-}
-
-/// Where requests are to go.
-#[derive(Debug)]
-pub(super) enum Goal {
-    /// To AWS, or whatever the configuration names.
-    Service,
-    /// To a new world that is kept in this directory, or nowhere.
-    NewWorld(Box<World>, Option<PathBuf>),
-    /// To the world that is kept in this directory.
-    OldWorld(PathBuf),
-}
-
-/// The directory in which the world of a rehearsal is kept.
-pub(super) fn world_directory(journal: &Path, run: RunId) -> PathBuf {
-    let mut name = journal.as_os_str().to_owned();
-    name.push(format!(".sandbox-{run}"));
-    name.into()
-}
 
 /// The region of rows that name none; determined only if there are such rows.
 pub(super) async fn default_region(
@@ -100,33 +54,20 @@ fn aws_options(options: &SessionOptions, settings: &Settings, context: &Context,
     }
 }
 
-/// Connects. `region` is one that the run has usable rows in, if any; `bound` is the endpoint of a run that is resumed.
+/// Connects; `world` is the one of a rehearsal that begins.
 pub(super) async fn connect(
     options: &SessionOptions,
-    settings: &Settings,
     context: &Context,
-    run: RunId,
-    region: Option<&str>,
-    goal: Goal,
-    bound: Option<&str>,
-) -> Result<Connection, CliError> {
+    world: Option<World>,
+    way: Way<'_>,
+) -> Result<Connection<AwsLightsail>, CliError> {
+    let Way { goal, run, region, bound, settings } = way;
     let service = matches!(goal, Goal::Service);
     let region = match region {
         Some(region) => region.to_owned(),
         None => default_region(options, context, !service).await?.unwrap_or_else(|| ANY_REGION.to_owned()),
     };
-    let sandbox = match goal {
-        Goal::Service => None,
-        Goal::NewWorld(world, None) => Some(serve(Source::Memory(*world)).await?),
-        Goal::NewWorld(world, Some(directory)) => {
-            let state = StateDir::create(&directory, *world).map_err(|error| unusable(&error))?;
-            Some(serve(Source::Dir(state)).await?)
-        }
-        Goal::OldWorld(directory) => {
-            let state = StateDir::open(&directory).map_err(|error| unusable(&error))?;
-            Some(serve(Source::Dir(state)).await?)
-        }
-    };
+    let sandbox = sandbox(goal, world).await?;
     let url = sandbox.as_ref().map(Sandbox::url);
     let port = match &url {
         // Nothing of the machine's own configuration may reach a rehearsal.
@@ -158,18 +99,24 @@ pub(super) async fn connect(
     let located = port.credentials();
     let profile = located.and_then(Located::profile).map(str::to_owned);
     let credentials_source = located.map(ToString::to_string);
-    let port = Arc::new(port);
-    Ok(Connection {
-        port,
-        caller,
-        endpoint,
-        address,
-        redirected_by,
-        world,
-        profile,
-        credentials_source,
-        _sandbox: sandbox,
-    })
+    let place = Place { caller, endpoint, address, redirected_by, world, profile, credentials_source };
+    // The sandbox runs while the connection lives.
+    let kept = sandbox.map(|sandbox| Box::new(sandbox) as Box<dyn Any + Send + Sync>);
+    Ok(Connection { port: Arc::new(port), place, kept })
+}
+
+/// The sandbox of a rehearsal.
+async fn sandbox(goal: Goal<'_>, world: Option<World>) -> Result<Option<Sandbox>, CliError> {
+    let state = match (goal, world) {
+        (Goal::Service, _) => return Ok(None),
+        (Goal::NewWorld(directory), Some(world)) => match directory {
+            None => return serve(Source::Memory(world)).await.map(Some),
+            Some(directory) => StateDir::create(directory, world),
+        },
+        (Goal::NewWorld(None), None) => return Ok(None),
+        (Goal::NewWorld(Some(directory)), None) | (Goal::OldWorld(directory), _) => StateDir::open(directory),
+    };
+    serve(Source::Dir(state.map_err(|error| unusable(&error))?)).await.map(Some)
 }
 
 /// The address that Lightsail is asked at. That of STS is looked at, too: neither may hold a user or password.

@@ -2,14 +2,16 @@
 //! findings; a check of AWS is another one of these.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::amount::duration;
 use super::credentials::sign_in;
 use super::finding::{Finding, Health, finding};
-use super::{CliError, Context, Environment, Exit, Ui, network, rollback, route, shown};
-use crate::domain::{ApiError, SANDBOX_HEADER, Settings};
+use super::refused::{UNCHANGED, lost_entries};
+use super::{CliError, Context, Environment, Exit, Ui, network, route, shown};
+use crate::domain::{ApiError, SANDBOX_HEADER, Settings, counted};
 use crate::journal::sqlite::{Cell, SqliteReader, shared_file_system};
 use crate::journal::{JournalError, Lock};
 use crate::lightsail::Lightsail as _;
@@ -17,6 +19,9 @@ use crate::lightsail::aws::AwsLightsail;
 use crate::lightsail::credentials::{CredentialsFault, locate};
 use crate::lightsail::load::AwsOptions;
 use crate::lightsail::service::Service;
+use crate::session::error::LostEntries;
+use crate::session::host::HeadMemory;
+use crate::session::rollback::{Compared, compare};
 
 /// Where configuration may come from; the values are no secrets.
 const NAMED: [&str; 6] = [
@@ -246,7 +251,7 @@ async fn state(context: &Context) -> Vec<Finding> {
 async fn head(context: &Context) -> Vec<Finding> {
     // Another check reports why a journal cannot be opened.
     let Ok(reader) = SqliteReader::open(&context.journal).await else { return Vec::new() };
-    match rollback::findings(context, &reader).await {
+    match heads(context, &reader).await {
         Ok(findings) => findings,
         Err(error) => {
             let text =
@@ -254,6 +259,27 @@ async fn head(context: &Context) -> Vec<Finding> {
             vec![finding("head", Health::Note, text)]
         }
     }
+}
+
+/// What a session that began now would find.
+async fn heads(context: &Context, reader: &SqliteReader) -> Result<Vec<Finding>, CliError> {
+    let named = context.environment.variable("KEYBATCH_CHECKPOINT_TO").map(PathBuf::from);
+    let heads = context.environment.heads().map(|heads| Arc::new(heads) as Arc<dyn HeadMemory>);
+    let Compared { known, missing, unusable } = compare(&heads, reader, named.as_deref()).await?;
+    let mut findings: Vec<_> = unusable.into_iter().map(|why| finding("head", Health::Note, why)).collect();
+    if !missing.is_empty() {
+        let (entries, _) = reader.head().await?;
+        let lost = LostEntries { journal: context.journal.clone(), entries, missing };
+        let CliError { message, hints, .. } = lost_entries(&lost);
+        let steps = hints.into_iter().filter(|hint| hint != UNCHANGED);
+        let text: Vec<_> = std::iter::once(message).chain(steps).collect();
+        findings.push(finding("head", Health::Bad, text.join("; ")));
+    } else if let Some((size, file)) = known {
+        let entries = counted(size, "entry of this journal is", "entries of this journal are");
+        let text = format!("{entries} known ({}), and it has them", file.display());
+        findings.push(finding("head", Health::Good, text));
+    }
+    Ok(findings)
 }
 
 /// Whether a session could begin now. The lock is released at once; a missing lock file is not created.

@@ -4,14 +4,12 @@
 use serde_json::json;
 
 use super::confirm::describe;
-use super::connect::Connection;
-use super::session::Session;
 use super::{CliError, Context, Format};
 use crate::journal::JournalError;
 use crate::journal::sqlite::Cell;
-use crate::plan::Plan;
 use crate::record::Entry;
 use crate::record::event::{Event, IntentRecorded};
+use crate::session::{DryRun, PlanFacts};
 
 /// How many rows are read at once.
 const PAGE: u32 = 1_000;
@@ -32,21 +30,22 @@ const COLUMNS: [&str; 11] = [
 ];
 
 /// Prints the plan in the requested format.
-pub(super) async fn print(plan: &Plan, connection: &Connection, session: &Session<'_>) -> Result<(), CliError> {
-    let context = session.context;
+pub(super) async fn print(context: &Context, dry_run: &DryRun) -> Result<(), CliError> {
+    let facts = PlanFacts { plan: &dry_run.plan, place: &dry_run.place };
     match context.ui.format {
         Format::Table => {
-            let lines = describe(plan, connection);
+            let lines = describe(&facts);
             context.ui.data(&format!("{}\n", lines.join("\n")))?;
         }
-        Format::Json => whole(context, plan, connection)?,
-        Format::Jsonl | Format::Csv => rows(session).await?,
+        Format::Json => whole(context, &facts)?,
+        Format::Jsonl | Format::Csv => rows(context, dry_run).await?,
     }
     context.ui.talk("dry run: nothing was sent but reads, and nothing was recorded");
     Ok(())
 }
 
-fn whole(context: &Context, plan: &Plan, connection: &Connection) -> Result<(), CliError> {
+fn whole(context: &Context, facts: &PlanFacts<'_>) -> Result<(), CliError> {
+    let PlanFacts { plan, place } = facts;
     let first: Vec<_> = plan.first.iter().map(|(name, region)| json!({"name": name, "region": region})).collect();
     let nothing_there: Vec<_> =
         plan.nothing_there().map(|(region, rows)| json!({"region": region, "rows": rows})).collect();
@@ -58,12 +57,12 @@ fn whole(context: &Context, plan: &Plan, connection: &Connection) -> Result<(), 
     let sealed = &plan.sealed;
     let value = json!({
         "schema": "keybatch.dry_run/1",
-        "sandbox": connection.is_sandbox(),
-        "account": connection.caller.account,
-        "caller_arn": connection.caller.arn,
-        "profile": connection.profile,
-        "credentials_source": connection.credentials_source,
-        "endpoint": connection.endpoint,
+        "sandbox": place.is_sandbox(),
+        "account": place.caller.account,
+        "caller_arn": place.caller.arn,
+        "profile": place.profile,
+        "credentials_source": place.credentials_source,
+        "endpoint": place.endpoint,
         "plan": {
             "rows": sealed.rows,
             "deletes": sealed.deletes,
@@ -80,11 +79,9 @@ fn whole(context: &Context, plan: &Plan, connection: &Connection) -> Result<(), 
 }
 
 /// Every row with its verdict and why.
-async fn rows(session: &Session<'_>) -> Result<(), CliError> {
-    let reader = &session.open.reader;
-    let runs = reader.runs().await?;
-    let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
-    let mut stream = session.context.ui.stream(&COLUMNS)?;
+async fn rows(context: &Context, dry_run: &DryRun) -> Result<(), CliError> {
+    let (reader, run_no) = (dry_run.reader(), dry_run.run_no);
+    let mut stream = context.ui.stream(&COLUMNS)?;
     let mut after = 0;
     loop {
         let page = reader.review(run_no, after, PAGE, None).await?;

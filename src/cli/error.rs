@@ -4,11 +4,12 @@ use std::error::Error;
 
 use super::code::Code;
 use super::exit::Exit;
-use super::summary::Summary;
 use crate::domain::RunId;
 use crate::journal::JournalError;
 use crate::journal::sqlite::{is_full, may_be_the_disk};
 use crate::manifest::Faults;
+pub use crate::session::Sent;
+use crate::session::summary::Summary;
 
 /// An error at the edge of the program.
 #[derive(Debug)]
@@ -107,16 +108,14 @@ impl CliError {
     }
 }
 
-/// What had left this machine when an error ended the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    /// Nothing.
-    Nothing,
-    /// Requests that only read.
-    Reads,
-    /// Requests to delete, too.
-    Deletes,
+impl std::fmt::Display for CliError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
 }
+
+/// So that a session can hand it on.
+impl Error for CliError {}
 
 impl Sent {
     /// The word in the error object.

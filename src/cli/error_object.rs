@@ -11,6 +11,7 @@ use super::environment::Environment;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::format::Format;
+use super::summary;
 use crate::manifest::Faults;
 
 /// The object. Fields are only ever added.
@@ -58,9 +59,9 @@ pub(super) fn object(error: &CliError) -> Value {
     // Text and numbers alone: this cannot fail.
     let own = serde_json::to_value(object).unwrap_or_default();
     let Some(summary) = &error.details.summary else { return own };
-    let whole = summary.object(error.exit);
+    let whole = summary::object(summary, error.exit);
     let (Value::Object(mut own), Value::Object(whole)) = (own, whole) else { return Value::Null };
-    let begun = summary.has_begun();
+    let begun = summary::has_begun(summary);
     for (name, value) in whole {
         if begun || name != "schema" {
             own.insert(name, value);

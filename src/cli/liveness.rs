@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use crate::journal::{Lock, RunState};
-
-/// The word for a run whose session has no end in the journal although no process is working on it.
-pub(super) const INTERRUPTED: &str = "interrupted";
+use crate::session::again::INTERRUPTED;
 
 /// The state of a run as commands say it.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +22,6 @@ impl Liveness {
     pub(super) fn state(self, stored: &str) -> &str {
         if self.is_free && RunState::from(stored).is_at_work() { INTERRUPTED } else { stored }
     }
-}
-
-/// The state of a run for a session that holds the lock itself, so no other session is working on it.
-pub(super) fn at_rest(stored: &RunState) -> &str {
-    Liveness { is_free: true }.state(stored.as_str())
 }
 
 /// The command that continues a run in this state (as stored).

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::amount::{MaxFailures, count, count_between, duration, duration_or_none, duration_text};
+use super::amount::{count, count_between, duration, duration_or_none};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::signals::DRAIN_TIMEOUT;
-use crate::domain::Settings;
-use crate::execute::control::Limits;
+use super::version::COMMIT;
+use super::{Context, operator};
 use crate::lane::rate::RateCap;
 use crate::lightsail::address::without_secrets;
 use crate::manifest::secret_in;
+use crate::session::order::{MaxFailures, Order, Overrides, Rollback, Who, duration_text};
 
 /// Settings of a session.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -93,25 +94,17 @@ pub(super) fn refuse_secret(flag: &str, said: Option<&str>) -> Result<(), CliErr
 }
 
 impl SessionOptions {
-    /// The settings that are meant: `base` with what these options name.
-    pub(super) fn settings(&self, base: Settings) -> Result<Settings, CliError> {
-        let settings = Settings {
-            max_attempts: self.max_attempts.unwrap_or(base.max_attempts),
-            attempt_timeout: self.attempt_timeout.unwrap_or(base.attempt_timeout),
-            settle_timeout: self.settle_timeout.unwrap_or(base.settle_timeout),
-            operation_timeout: self.operation_timeout.unwrap_or(base.operation_timeout),
-            max_observation_age: self.max_observation_age.unwrap_or(base.max_observation_age),
-            signature_life: self.signature_life.unwrap_or(base.signature_life),
-            concurrency: self.concurrency.unwrap_or(base.concurrency),
-            rate: self.rate.clone().or(base.rate),
-        };
+    /// Refuses what cannot be meant.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(super) fn check(&self) -> Result<(), CliError> {
         let account = self.expect_account.as_deref();
         if account.is_some_and(|id| id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit())) {
             return Err(CliError::new(Exit::Usage, "--expect-account needs an account id of twelve digits"));
         }
         refuse_secret("--reason", self.reason.as_deref())?;
-        refuse_secret("--ticket", self.ticket.as_deref())?;
-        Ok(settings)
+        refuse_secret("--ticket", self.ticket.as_deref())
     }
 
     /// How long requests in flight may take to be settled after a signal.
@@ -128,64 +121,58 @@ impl SessionOptions {
         }
     }
 
-    /// The limits that are meant, for a plan of so many deletes.
-    pub(super) fn limits(&self, deletes: u64) -> Limits {
-        Limits { max_deletes: self.max_deletes, max_failures: self.max_failures.map(|most| most.rows(deletes)) }
+    /// What is meant by them.
+    pub(super) fn order(&self, context: &Context, rollback: Rollback) -> Order {
+        Order {
+            journal: context.journal.clone(),
+            who: who(context),
+            overrides: Overrides {
+                max_attempts: self.max_attempts,
+                attempt_timeout: self.attempt_timeout,
+                settle_timeout: self.settle_timeout,
+                operation_timeout: self.operation_timeout,
+                max_observation_age: self.max_observation_age,
+                signature_life: self.signature_life,
+                concurrency: self.concurrency,
+                rate: self.rate.clone(),
+            },
+            max_deletes: self.max_deletes,
+            max_failures: self.max_failures,
+            max_duration: self.max_duration,
+            checkpoint_to: self.checkpoint_to.clone(),
+            reason: self.reason.clone(),
+            ticket: self.ticket.clone(),
+            others: self.others(),
+            rollback,
+        }
     }
 
-    /// The settings by name, for the journal. There are no secrets among them: no option takes one.
-    pub(super) fn named(&self, settings: &Settings) -> BTreeMap<String, String> {
-        let mut named = BTreeMap::new();
-        let mut put = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                named.insert(name.to_owned(), value);
-            }
-        };
-        put("rate", settings.rate.clone());
-        put("concurrency", Some(settings.concurrency.to_string()));
-        put("max_attempts", Some(settings.max_attempts.to_string()));
-        put("attempt_timeout", Some(duration_text(settings.attempt_timeout)));
-        put("settle_timeout", Some(duration_text(settings.settle_timeout)));
-        put("operation_timeout", Some(duration_text(settings.operation_timeout)));
-        put("max_observation_age", Some(duration_text(settings.max_observation_age)));
-        put("signature_life", Some(duration_text(settings.signature_life)));
-        put("max_deletes", self.max_deletes.map(|most| most.to_string()));
-        put("max_failures", self.max_failures.map(|most| most.to_string()));
-        put("max_duration", self.max_duration.map(duration_text));
-        put("drain_timeout", self.drain_timeout.map(duration_text));
-        put("profile", self.profile.clone());
-        put("credentials_timeout", self.credentials_timeout.map(duration_text));
-        put("endpoint_url", self.endpoint_url.as_deref().map(without_secrets));
-        put("expect_account", self.expect_account.clone());
-        put("region", self.region.clone());
-        put("checkpoint_to", self.checkpoint_to.as_ref().map(|path| path.display().to_string()));
-        named
+    /// The settings by name that concern the command line alone, for the journal. There are no secrets among them: no option
+    /// takes one.
+    fn others(&self) -> BTreeMap<String, String> {
+        let named = [
+            ("drain_timeout", self.drain_timeout.map(duration_text)),
+            ("profile", self.profile.clone()),
+            ("credentials_timeout", self.credentials_timeout.map(duration_text)),
+            ("endpoint_url", self.endpoint_url.as_deref().map(without_secrets)),
+            ("expect_account", self.expect_account.clone()),
+            ("region", self.region.clone()),
+        ];
+        named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 }
 
-/// The cap that the settings name. It was validated when it was typed.
-pub(super) fn rate_cap(settings: &Settings) -> RateCap {
-    settings.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(RateCap::None)
+fn who(context: &Context) -> Who {
+    Who {
+        host: context.environment.host(),
+        user: operator::user(),
+        login_uid: operator::login_uid(),
+        claims: operator::claims(&context.environment),
+        pid: std::process::id(),
+        commit: COMMIT.map(str::to_owned),
+    }
 }
 
 fn rate(text: &str) -> Result<String, String> {
     text.parse::<RateCap>().map(|_| text.to_owned()).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // SEMANTICS: P36
-    #[test]
-    fn a_session_goes_on_with_the_settings_of_the_run_and_limits_of_its_own() {
-        let recorded = Settings { max_attempts: 9, rate: Some("3/s".into()), ..Settings::default() };
-        let silent = SessionOptions::default();
-        assert_eq!(silent.settings(recorded.clone()).unwrap(), recorded);
-        assert_eq!(silent.limits(100), Limits::default());
-        let named = SessionOptions { max_attempts: Some(2), max_deletes: Some(7), ..SessionOptions::default() };
-        let settings = named.settings(recorded.clone()).unwrap();
-        assert_eq!((settings.max_attempts, &settings.rate), (2, &recorded.rate));
-        assert_eq!(named.limits(100), Limits { max_deletes: Some(7), max_failures: None });
-    }
 }

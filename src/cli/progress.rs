@@ -1,16 +1,17 @@
 //! The progress of a run, on standard error: a bar with counts, rate and time left on a terminal, plain lines elsewhere.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use super::ui::{Ui, grouped};
-use crate::domain::Outcome;
+use crate::domain::OutcomeCounts;
 use crate::plan::Tally;
+use crate::session::Watched;
 
 /// How often a plain line is written: seldom enough for a log, often enough to show that the run is alive.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -24,59 +25,69 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The rate that is shown is that of so much time: what was a minute ago says little of what is left.
 const RATE_OF: Duration = Duration::from_secs(10);
 
-/// Counts outcomes and shows them.
-#[derive(Debug, Clone)]
-pub(super) struct Progress {
-    counts: Arc<Counts>,
-    bar: Option<ProgressBar>,
+/// Shows how far the work is, for as long as it is polled: on a bar, or in plain lines.
+pub(super) async fn show(ui: Ui, work: Watched) {
+    match work {
+        Watched::Planning { rows, sandbox, tally } => {
+            let planning = Planning { tally, bar: bar(&ui, None, sandbox, "{prefix}{spinner} {wide_msg}"), rows };
+            planning.lines(|line| ui.talk(line)).await;
+        }
+        Watched::Working { rows, sandbox, settled } => {
+            let bar = bar(&ui, Some(rows), sandbox, "{prefix}{bar:20} {wide_msg}");
+            Progress { settled, bar, total: rows }.lines(&ui).await;
+        }
+    }
+}
+
+/// A bar, where one can be drawn.
+fn bar(ui: &Ui, total: Option<u64>, sandbox: bool, template: &str) -> Option<Bar> {
+    ui.bar.then(|| {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(BAR_HZ));
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(if sandbox { "sandbox " } else { "" });
+        Bar(bar)
+    })
+}
+
+/// A bar that is removed when nobody shows anything on it any more.
+#[derive(Debug)]
+struct Bar(ProgressBar);
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// The progress of a run.
+#[derive(Debug)]
+struct Progress {
+    settled: Arc<Mutex<OutcomeCounts>>,
+    bar: Option<Bar>,
     total: u64,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    settled: AtomicU64,
-    failed: AtomicU64,
-    skipped: AtomicU64,
-}
-
 impl Progress {
-    /// Begins at nothing of `total` rows.
-    pub(super) fn start(ui: &Ui, total: u64, sandbox: bool) -> Self {
-        let bar = ui.bar.then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(BAR_HZ));
-            if let Ok(style) = ProgressStyle::with_template("{prefix}{bar:20} {wide_msg}") {
-                bar.set_style(style);
-            }
-            bar.set_prefix(if sandbox { "sandbox " } else { "" });
-            bar
-        });
-        Self { counts: Arc::default(), bar, total }
+    fn counts(&self) -> OutcomeCounts {
+        *self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more row has its outcome.
-    pub(super) fn settled(&self, outcome: Outcome) {
-        self.counts.settled.fetch_add(1, Ordering::Relaxed);
-        match outcome {
-            Outcome::Deleted | Outcome::Gone | Outcome::Absent => {}
-            Outcome::Failed | Outcome::InDoubt => _ = self.counts.failed.fetch_add(1, Ordering::Relaxed),
-            Outcome::Skipped => _ = self.counts.skipped.fetch_add(1, Ordering::Relaxed),
-        }
-    }
-
-    /// Shows how far it is for as long as it is polled: on the bar, or in plain lines.
-    pub(super) async fn lines(&self, ui: &Ui) {
-        let mut seen = VecDeque::from([(Instant::now(), self.counts.settled.load(Ordering::Relaxed))]);
+    async fn lines(&self, ui: &Ui) {
+        let mut seen = VecDeque::from([(Instant::now(), self.counts().settled())]);
         loop {
             tokio::time::sleep(if self.bar.is_some() { LOOK_EVERY } else { LINE_EVERY }).await;
-            let (now, settled) = (Instant::now(), self.counts.settled.load(Ordering::Relaxed));
+            let (now, counts) = (Instant::now(), self.counts());
+            let settled = counts.settled();
             seen.push_back((now, settled));
             while seen.len() > 2 && seen.get(1).is_some_and(|(at, _)| now - *at >= RATE_OF) {
                 seen.pop_front();
             }
             let (from, before) = seen.front().copied().unwrap_or((now, settled));
-            let line = self.line(settled, per_second(settled - before, now - from));
+            let line = self.line(&counts, per_second(settled - before, now - from));
             match &self.bar {
-                Some(bar) => {
+                Some(Bar(bar)) => {
                     bar.set_position(settled);
                     bar.set_message(line);
                 }
@@ -85,70 +96,42 @@ impl Progress {
         }
     }
 
-    fn line(&self, settled: u64, per_s: f64) -> String {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    fn line(&self, counts: &OutcomeCounts, per_s: f64) -> String {
+        let settled = counts.settled();
         let mut parts = vec![format!("{}/{} rows", grouped(settled), grouped(self.total))];
-        for (count, word) in [(of(&self.counts.failed), "failed"), (of(&self.counts.skipped), "skipped")] {
+        for (count, word) in [(counts.failed + counts.in_doubt, "failed"), (counts.skipped, "skipped")] {
             parts.extend((count > 0).then(|| format!("{} {word}", grouped(count))));
         }
         parts.push(rate(per_s));
         parts.extend(left(self.total.saturating_sub(settled), per_s));
         parts.join(", ")
     }
-
-    /// Removes the bar.
-    pub(super) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 /// The progress of planning, which only reads but can take long: the service returns few key pairs with each answer.
 #[derive(Debug)]
-pub(super) struct Planning {
+struct Planning {
     tally: Arc<Tally>,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     rows: u64,
 }
 
 impl Planning {
-    /// Begins a plan of so many rows.
-    pub(super) fn start(ui: &Ui, rows: u64, sandbox: bool, tally: Arc<Tally>) -> Self {
-        let bar = ui.bar.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(BAR_HZ));
-            if let Ok(style) = ProgressStyle::with_template("{prefix}{spinner} {wide_msg}") {
-                bar.set_style(style);
-            }
-            bar.set_prefix(if sandbox { "sandbox " } else { "" });
-            bar
-        });
-        Self { tally, bar, rows }
-    }
-
-    /// Waits for `planned` and shows meanwhile how far it is; where there is no bar, by lines that are given to `say`.
-    pub(super) async fn during<T>(&self, say: impl Fn(String), planned: impl Future<Output = T>) -> T {
-        tokio::pin!(planned);
+    /// Shows how far it is; where there is no bar, by lines that are given to `say`.
+    async fn lines(&self, say: impl Fn(String)) {
         let mut tick = tokio::time::interval(if self.bar.is_some() { LOOK_EVERY } else { LINE_EVERY });
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tick.reset();
-        let done = loop {
-            tokio::select! {
-                biased;
-                done = &mut planned => break done,
-                _ = tick.tick() => match &self.bar {
-                    Some(bar) => {
-                        bar.set_message(self.line());
-                        bar.tick();
-                    }
-                    None => say(self.line()),
-                },
+        loop {
+            tick.tick().await;
+            match &self.bar {
+                Some(Bar(bar)) => {
+                    bar.set_message(self.line());
+                    bar.tick();
+                }
+                None => say(self.line()),
             }
-        };
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
         }
-        done
     }
 
     fn line(&self) -> String {
@@ -197,12 +180,10 @@ mod tests {
     /// Whole numbers, the counts of what failed, and the time that is left.
     #[test]
     fn a_line_says_how_far_it_is() {
-        let progress = Progress { counts: Arc::default(), bar: None, total: 12_500 };
-        assert_eq!(progress.line(0, 0.0), "0/12,500 rows, 0/min");
-        for outcome in [Outcome::Failed, Outcome::InDoubt, Outcome::Skipped, Outcome::Deleted] {
-            progress.settled(outcome);
-        }
-        assert_eq!(progress.line(2_500, 4.04), "2,500/12,500 rows, 2 failed, 1 skipped, 4/s, 41 min 15 s left");
+        let progress = Progress { settled: Arc::default(), bar: None, total: 12_500 };
+        assert_eq!(progress.line(&OutcomeCounts::default(), 0.0), "0/12,500 rows, 0/min");
+        let counts = OutcomeCounts { failed: 1, in_doubt: 1, skipped: 1, deleted: 2_497, ..OutcomeCounts::default() };
+        assert_eq!(progress.line(&counts, 4.04), "2,500/12,500 rows, 2 failed, 1 skipped, 4/s, 41 min 15 s left");
         assert_eq!((rate(0.5), left(10, 0.001)), ("30/min".into(), Some("2 h 46 min left".into())));
         assert_eq!(left(0, 5.0), None);
     }
@@ -219,10 +200,12 @@ mod tests {
             }
             "planned"
         };
-        assert_eq!(planning.during(|line| said.lock().unwrap().push(line), planned).await, "planned");
+        tokio::select! {
+            biased;
+            done = planned => assert_eq!(done, "planned"),
+            () = planning.lines(|line| said.lock().unwrap().push(line)) => {}
+        }
         let expected = ["7 key pairs seen", "7 key pairs and 7 instances seen", "7/9 rows recorded"];
         assert_eq!(*said.lock().unwrap(), expected.map(|what| format!("planning: {what}")));
-        // What is over at once has nothing to say.
-        assert_eq!(planning.during(|line| panic!("{line}"), async { 1 }).await, 1);
     }
 }

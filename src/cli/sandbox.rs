@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
-use super::signals::{DRAIN_TIMEOUT, Signals};
+use super::signals::{self, DRAIN_TIMEOUT};
 use super::{Context, Format};
 use crate::sandbox::{SandboxOptions, Source, StateDir, World, start};
+use crate::session::Stops;
 
 /// Serve a Lightsail look-alike on this machine, for rehearsals
 #[derive(Debug, clap::Args)]
@@ -42,7 +43,8 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
         None => Source::Memory(world.unwrap_or_else(empty)),
     };
-    let signals = Signals::listen(context.ui.clone(), DRAIN_TIMEOUT)
+    let stops = Stops::default();
+    signals::listen(&stops, context.ui.clone(), DRAIN_TIMEOUT)
         .map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
     let sandbox = start(SandboxOptions { addr: args.listen, source })
         .await
@@ -55,7 +57,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     }
     context.ui.talk(format!("sandbox {} is serving on {url}; stop it with Ctrl-C", sandbox.world_id()));
     context.ui.talk(format!("  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=SANDBOX AWS_SECRET_ACCESS_KEY=none"));
-    signals.first.cancelled().await;
+    stops.asked().await;
     sandbox.stop().await;
     Ok(Exit::Success)
 }

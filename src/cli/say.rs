@@ -3,20 +3,22 @@
 use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
-use super::summary::Summary;
-use super::{Context, Format};
+use super::ui::Ui;
+use super::{Format, summary};
+use crate::session::summary::Summary;
+use crate::session::{Ending, SessionError};
 
 /// Reports how it ended: an object for programs, a line for people. Returns the exit code: a closed pipe does not change it,
 /// but an object that could not be written completely is no success.
 #[must_use]
-pub(super) fn say(context: &Context, summary: &Summary) -> Exit {
-    say_to_people(context, summary);
-    let exit = summary.exit();
-    if context.ui.format == Format::Table {
+pub(super) fn say(ui: &Ui, summary: &Summary) -> Exit {
+    say_to_people(ui, summary);
+    let exit = summary::exit(summary);
+    if ui.format == Format::Table {
         return exit;
     }
     // One object, whichever format was requested.
-    match context.ui.data(&format!("{}\n", crate::review::json_text(&summary.object(exit)))) {
+    match ui.data(&format!("{}\n", crate::review::json_text(&summary::object(summary, exit)))) {
         Ok(()) => exit,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,
         Err(error) => {
@@ -29,18 +31,26 @@ pub(super) fn say(context: &Context, summary: &Summary) -> Exit {
                 Some(run) => format!("the journal records how the run ended: keybatch show {run}"),
                 None => "nothing was sent, and the journal has no run from this command".to_owned(),
             });
-            context.ui.complain(&lost);
+            ui.complain(&lost);
             exit.graver(lost.exit)
         }
     }
 }
 
-/// The lines for people alone, where an error object holds the rest.
-pub(super) fn say_to_people(context: &Context, summary: &Summary) {
-    if summary.run.is_some() {
-        context.ui.say(&summary.line());
+/// Reports how a session ended that was not to plan alone.
+pub(super) fn end(ui: &Ui, ended: Result<Ending, SessionError>) -> Result<Exit, CliError> {
+    match ended? {
+        Ending::Summed(summary) => Ok(say(ui, &summary)),
+        Ending::Nothing | Ending::DryRun(_) => Ok(Exit::Success),
     }
-    if let Some(next) = summary.next() {
-        context.ui.say(&next);
+}
+
+/// The lines for people alone, where an error object holds the rest.
+pub(super) fn say_to_people(ui: &Ui, summary: &Summary) {
+    if summary.run.is_some() {
+        ui.say(&summary::line(summary));
+    }
+    if let Some(next) = summary::next(summary) {
+        ui.say(&next);
     }
 }

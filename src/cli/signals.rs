@@ -3,15 +3,13 @@
 //! One Ctrl-C often arrives twice: from the terminal and from a wrapper, or as SIGINT and then SIGTERM from a pipeline that
 //! is cancelled. [`hurries`] says which signals count as a second one.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::ui::Ui;
-use crate::execute::control::{Control, StoppedBy};
+use crate::session::Stops;
 
 /// "File size limit exceeded": the same number on all machines that Linux and Rust share, but for MIPS.
 const SIGXFSZ: i32 = 25;
@@ -51,109 +49,56 @@ fn hurries(before: &[(Ask, Duration)], ask: Ask, at: Duration) -> bool {
     }
 }
 
-/// What the signals so far have requested.
-#[derive(Debug, Clone)]
-pub(super) struct Signals {
-    /// Cancelled by the first.
-    pub(super) first: CancellationToken,
-    /// Cancelled by a second one, and when draining takes too long.
-    pub(super) second: CancellationToken,
-    control: Arc<Mutex<Option<Arc<Control>>>>,
-    /// Cancelled once a session deals with signals by itself.
-    opened: CancellationToken,
-    drain: Duration,
+/// Listens for signals, which stop what has `stops`. After the first one, requests in flight have the time `drain` to be
+/// settled.
+pub(super) fn listen(stops: &Stops, ui: Ui, drain: Duration) -> std::io::Result<()> {
+    // Asked before any handler is installed, which would hide it.
+    let keeps_running = hang_up_is_ignored();
+    let interrupt = signal(SignalKind::interrupt())?;
+    let terminate = signal(SignalKind::terminate())?;
+    let hang_up = if keeps_running { None } else { Some(signal(SignalKind::hangup())?) };
+    // A file that grows beyond a limit is an error of the write, not the end of the process.
+    let mut too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
+    tokio::spawn(async move { while too_large.recv().await.is_some() {} });
+    tokio::spawn(obey(stops.clone(), ui, drain, (interrupt, terminate, hang_up)));
+    Ok(())
 }
 
-impl Signals {
-    /// Begins to listen. After the first signal, requests in flight have the time `drain` to be settled.
-    pub(super) fn listen(ui: Ui, drain: Duration) -> std::io::Result<Self> {
-        let signals = Self {
-            first: CancellationToken::new(),
-            second: CancellationToken::new(),
-            control: Arc::default(),
-            opened: CancellationToken::new(),
-            drain,
+async fn obey(stops: Stops, ui: Ui, drain: Duration, signals: (Signal, Signal, Option<Signal>)) {
+    let (mut interrupt, mut terminate, mut hang_up) = signals;
+    let began = Instant::now();
+    let mut before = Vec::new();
+    loop {
+        let ask = tokio::select! {
+            _ = interrupt.recv() => Ask::Interrupt,
+            _ = terminate.recv() => Ask::Terminate,
+            () = received(&mut hang_up) => Ask::HangUp,
         };
-        // Asked before any handler is installed, which would hide it.
-        let keeps_running = hang_up_is_ignored();
-        let interrupt = signal(SignalKind::interrupt())?;
-        let terminate = signal(SignalKind::terminate())?;
-        let hang_up = if keeps_running { None } else { Some(signal(SignalKind::hangup())?) };
-        // A file that grows beyond a limit is an error of the write, not the end of the process.
-        let mut too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
-        tokio::spawn(async move { while too_large.recv().await.is_some() {} });
-        tokio::spawn(signals.clone().obey(ui, interrupt, terminate, hang_up));
-        Ok(signals)
-    }
-
-    async fn obey(self, ui: Ui, mut interrupt: Signal, mut terminate: Signal, mut hang_up: Option<Signal>) {
-        let began = Instant::now();
-        let mut before = Vec::new();
-        loop {
-            let ask = tokio::select! {
-                _ = interrupt.recv() => Ask::Interrupt,
-                _ = terminate.recv() => Ask::Terminate,
-                () = received(&mut hang_up) => Ask::HangUp,
-            };
-            let at = began.elapsed();
-            if before.is_empty() {
-                self.ask(&ui);
-            } else if hurries(&before, ask, at) {
-                self.second.cancel();
-                return;
-            }
-            before.push((ask, at));
+        let at = began.elapsed();
+        if before.is_empty() {
+            first(&stops, &ui, drain);
+        } else if hurries(&before, ask, at) {
+            stops.hurry();
+            return;
         }
+        before.push((ask, at));
     }
+}
 
-    /// The first signal.
-    fn ask(&self, ui: &Ui) {
-        self.first.cancel();
-        if let Some(control) = &*self.control.lock().unwrap_or_else(PoisonError::into_inner) {
-            ui.say(&format!(
-                "stopping: keybatch sends nothing new and settles the requests in flight, for at most {} s; press Ctrl-C \
-                 again to exit immediately",
-                self.drain.as_secs_f64()
-            ));
-            control.stop(StoppedBy::Signal, "stopped by a signal");
-        }
-        let (second, drain) = (self.second.clone(), self.drain);
-        tokio::spawn(async move {
-            tokio::time::sleep(drain).await;
-            second.cancel();
-        });
-    }
-
-    /// From now on, a session deals with the first signal by itself.
-    pub(super) fn hand_over(&self) {
-        self.opened.cancel();
-    }
-
-    /// Ends with the first signal, if that comes before a session deals with it.
-    pub(super) async fn before_a_session(&self) {
-        self.first.cancelled().await;
-        if self.opened.is_cancelled() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Whether a session began.
-    pub(super) fn is_handed_over(&self) -> bool {
-        self.opened.is_cancelled()
-    }
-
-    /// What the first signal stops, once there is something.
-    pub(super) fn control(&self) -> Option<Arc<Control>> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// From now on, the first signal stops this.
-    pub(super) fn steer(&self, control: &Arc<Control>) {
-        *self.control.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(control));
-        if self.first.is_cancelled() {
-            control.stop(StoppedBy::Signal, "stopped by a signal");
-        }
-    }
+/// The first signal.
+fn first(stops: &Stops, ui: &Ui, drain: Duration) {
+    stops.ask(|| {
+        ui.say(&format!(
+            "stopping: keybatch sends nothing new and settles the requests in flight, for at most {} s; press Ctrl-C again \
+             to exit immediately",
+            drain.as_secs_f64()
+        ));
+    });
+    let stops = stops.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(drain).await;
+        stops.hurry();
+    });
 }
 
 async fn received(signal: &mut Option<Signal>) {

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::checkpoints::each_record;
 use super::{CliError, Code, Context, Exit, Format, shown};
 use crate::domain::counted;
 use crate::journal::sqlite::SqliteReader;
 use crate::record::checkpoint::{Checkpoint, CheckpointError};
 use crate::record::merkle::Hash;
 use crate::review::json_text;
+use crate::session::checkpoints::each_record;
 use crate::verify::{Options, Report, Verdict, verify};
 
 /// Verify the journal, offline

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::cli::Context;
 use crate::cli::again::AgainArgs;
 use crate::cli::amount::count;
 use crate::cli::options::SessionOptions;
 use crate::cli::rollback::RollbackOptions;
 use crate::plan::guard::IfInUse;
+use crate::session::order::{Confirmation, RunOrder};
 
 /// Delete the key pairs listed in a manifest
 #[derive(Debug, clap::Args)]
@@ -72,24 +74,27 @@ impl From<InUse> for IfInUse {
 }
 
 impl Args {
-    /// Whether a person is asked at the prompt.
-    pub(super) fn asks(&self) -> bool {
-        !self.yes && self.confirm.is_none() && !self.dry_run
-    }
-
-    /// The settings of this command alone, for the journal.
-    pub(super) fn named(&self) -> Vec<(&'static str, String)> {
-        let if_in_use = match self.if_in_use {
-            InUse::Warn => "warn",
-            InUse::Skip => "skip",
-            InUse::Refuse => "refuse",
+    /// What is meant by them. The run is recorded in the journal at `journal`.
+    pub(super) fn order(&self, context: &Context, journal: PathBuf) -> RunOrder {
+        let possible = context.environment.stdin_is_terminal && self.manifest.as_os_str() != "-";
+        let confirmation = match (self.confirm, self.yes) {
+            (Some(deletes), _) => Confirmation::Exactly(deletes),
+            (None, true) => Confirmation::Yes,
+            (None, false) => Confirmation::Ask { possible },
         };
-        let mut named = vec![("if_in_use", if_in_use.to_owned())];
-        named.extend(self.again.named());
-        named.extend(self.skip_invalid.then(|| ("skip_invalid", "true".to_owned())));
-        let annotation = self.annotation.join(",");
-        named.extend((!annotation.is_empty()).then_some(("annotation", annotation)));
-        named.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
-        named
+        RunOrder {
+            order: self.options.order(context, self.rollback.order()),
+            manifest: self.manifest.display().to_string(),
+            journal,
+            dry_run: self.dry_run,
+            sandbox: self.sandbox.is_some(),
+            skip_invalid: self.skip_invalid,
+            annotations: self.annotation.clone(),
+            allow_default_key_pair: self.allow_default_key_pair,
+            if_in_use: self.if_in_use.into(),
+            if_recreated: self.again.if_recreated.into(),
+            repeat: self.again.repeat(),
+            confirmation,
+        }
     }
 }

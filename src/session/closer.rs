@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::session::OpenJournal;
-use super::signals::Signals;
+use super::open::OpenJournal;
+use super::stops::Stops;
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteReader;
 
@@ -22,8 +22,8 @@ impl Closer {
     }
 
     /// Closes it, unless a session began, which closes it itself.
-    pub(super) async fn close(&self, signals: &Signals) {
-        let Some((journal, reader)) = self.0.get().filter(|_| !signals.is_handed_over()) else { return };
+    pub(super) async fn close(&self, stops: &Stops) {
+        let Some((journal, reader)) = self.0.get().filter(|_| !stops.is_handed_over()) else { return };
         let closed = async {
             reader.release().await;
             journal.clone().close().await

@@ -1,8 +1,7 @@
 //! How each target of a session ended: finished, stopped with everybody else, or stopped alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::refusals;
 use super::summary::{State, StopWord, TargetEnd};
 use crate::execute::control::{Stop, StoppedBy, TargetStop};
 use crate::execute::decide::StopCause;
@@ -48,10 +47,9 @@ impl Targets {
         self.alone().any(|(_, stop)| stop.cause == StopCause::CannotRead)
     }
 
-    /// What to do about those that stopped alone, each step once.
-    pub(super) fn steps(&self) -> BTreeSet<&'static str> {
-        let step = |(_, stop): (_, &TargetStop)| refusals::step(stop.names.iter().map(String::as_str));
-        self.alone().filter_map(step).collect()
+    /// Why those stopped that stopped alone.
+    pub(super) fn stops(&self) -> Vec<&TargetStop> {
+        self.alone().map(|(_, stop)| stop).collect()
     }
 
     /// As the journal has them.
@@ -115,6 +113,6 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert!(!targets.cannot_read());
-        assert!(targets.steps().iter().all(|step| step.contains("expired")) && targets.steps().len() == 1);
+        assert_eq!(targets.stops().iter().map(|stop| stop.names[0].as_str()).collect::<Vec<_>>(), ["ExpiredToken"]);
     }
 }

@@ -1,8 +1,8 @@
 //! What the journal knows about a run, as the summary at a session's end.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use super::Context;
 use super::summary::{Head, SessionPart, State, StopWord, Summary};
 use super::targets::Targets;
 use crate::domain::OutcomeCounts;
@@ -24,7 +24,7 @@ pub(super) struct Own {
 
 /// The summary of a run that stays in `state`.
 pub(super) async fn sum_up(
-    context: &Context,
+    journal: &Path,
     reader: &SqliteReader,
     record: &RunRecord,
     state: State,
@@ -61,7 +61,7 @@ pub(super) async fn sum_up(
         finished_at: about.finished_at,
         head,
         superfluous: reader.superfluous(record.run_no).await?,
-        ..Summary::of_nothing(&context.journal)
+        ..Summary::of_nothing(journal)
     })
 }
 
@@ -80,7 +80,7 @@ impl Known {
     /// of earlier sessions are not counted.
     pub(super) fn sum_up(
         &self,
-        context: &Context,
+        journal: &Path,
         state: State,
         stopped_by: Option<StopWord>,
         own: &Own,
@@ -106,7 +106,7 @@ impl Known {
             operator: Some(about.operator.clone()),
             ticket: about.ticket.clone(),
             started_at: Some(about.started_at.clone()),
-            ..Summary::of_nothing(&context.journal)
+            ..Summary::of_nothing(journal)
         }
     }
 }

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Context, shown};
-use crate::journal::heads::Heads;
+use super::host::HeadMemory;
 use crate::record::checkpoint::Checkpoint;
 
 /// What a session that is no rehearsal remembers of its journal. Clones share it.
@@ -13,7 +12,7 @@ pub(super) struct Memory(Arc<Mutex<Option<Remembering>>>);
 
 #[derive(Debug)]
 struct Remembering {
-    heads: Heads,
+    heads: Arc<dyn HeadMemory>,
     journal: PathBuf,
     /// What this session left in the file last.
     last: Checkpoint,
@@ -22,8 +21,13 @@ struct Remembering {
 impl Memory {
     /// Remembers `head`, of the journal at `journal`, and from now on each head that it is given. Where that cannot be,
     /// says why.
-    pub(super) fn begin(&self, context: &Context, journal: &Path, head: &Checkpoint) -> Result<(), String> {
-        let heads = context.environment.heads()?;
+    pub(super) fn begin(
+        &self,
+        heads: Result<Arc<dyn HeadMemory>, String>,
+        journal: &Path,
+        head: &Checkpoint,
+    ) -> Result<(), String> {
+        let heads = heads?;
         let journal = std::path::absolute(journal).unwrap_or_else(|_| journal.to_owned());
         heads.remember(head, &journal).map_err(|error| error.to_string())?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -42,8 +46,8 @@ impl Memory {
             let journal = found.journal.unwrap_or_default();
             return Err(std::io::Error::other(format!(
                 "another session continued a copy of this journal, {}, according to {}",
-                shown(&journal),
-                shown(&found.file.to_string_lossy())
+                journal,
+                found.file.display()
             )));
         }
         match remembering.heads.remember(head, &remembering.journal) {

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Session;
-use crate::cli::error::CliError;
+use super::error::SessionError;
 use crate::domain::Settings;
 use crate::journal::TargetRecord;
-use crate::journal::sqlite::RunRecord;
+use crate::journal::sqlite::{RunRecord, SqliteReader};
 use crate::lane::Lane;
-use crate::lightsail::aws::AwsLightsail;
+use crate::lightsail::Lightsail;
 use crate::plan::{PlanError, Probe, probe};
 
 /// How many key pairs of a target that have no outcome yet, and how many that have one, are tried before reading counts as
@@ -26,16 +25,15 @@ pub(super) enum Probed {
 
 /// Reads a key pair of each target that has rows left, before anything is sent: without that
 /// permission nothing could be settled there, and answers from elsewhere than the run is bound to must be noticed.
-pub(super) async fn probe_lanes(
-    session: &Session<'_>,
+pub(super) async fn probe_lanes<L: Lightsail>(
+    reader: &SqliteReader,
     record: &RunRecord,
     settings: &Settings,
-    lanes: &[(TargetRecord, Arc<Lane<AwsLightsail>>)],
-) -> Result<Probed, CliError> {
+    lanes: &[(TargetRecord, Arc<Lane<L>>)],
+) -> Result<Probed, SessionError> {
     let mut closed = BTreeMap::new();
     let mut open = false;
     for (target, lane) in lanes {
-        let reader = &session.open.reader;
         let mut names = reader.names_to_delete(record.run_no, target.target_no, false, PROBES[0]).await?;
         if !names.is_empty() {
             names.extend(reader.names_to_delete(record.run_no, target.target_no, true, PROBES[1]).await?);
@@ -55,8 +53,8 @@ pub(super) async fn probe_lanes(
 }
 
 /// Reads one of these key pairs; the refusal, where none of them may be read.
-async fn probe_one(
-    lane: &Lane<AwsLightsail>,
+async fn probe_one<L: Lightsail>(
+    lane: &Lane<L>,
     names: Vec<String>,
     settings: &Settings,
 ) -> Result<Option<PlanError>, PlanError> {

@@ -2,13 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::code::Code;
-use super::error::{CliError, Sent};
-use super::exit::Exit;
+use super::error::{Refusal, Sent, SessionError};
 use super::memory::Memory;
 use crate::journal::sqlite::SqliteReader;
 use crate::journal::{JournalError, OnCheckpoint};
@@ -28,12 +25,9 @@ struct Appended {
 
 impl Sink {
     /// Appends each further checkpoint to the file at `path`.
-    pub(super) fn open(&self, path: &Path) -> Result<(), CliError> {
+    pub(super) fn open(&self, path: &Path) -> Result<(), SessionError> {
         let file = open(path).map_err(|error| {
-            CliError::new(Exit::Environment, format!("{} cannot be written: {error}", path.display()))
-                .code(Code::CheckpointFile)
-                .hint("name another file with --checkpoint-to")
-                .sent(Sent::Nothing)
+            SessionError::new(Refusal::CheckpointFile { path: path.to_owned(), error }).sent(Sent::Nothing)
         })?;
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Appended { file, is_file });
@@ -121,7 +115,10 @@ const ORIGIN: &str = "keybatch/";
 const LONGEST_LINE: u64 = 4_096;
 
 /// Hands the lines of each record on that begins in `file`, whole or not. It is read line by line: there may be very many.
-pub(super) fn each_record(mut file: impl BufRead, mut take: impl FnMut(&str)) -> io::Result<()> {
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn each_record(mut file: impl BufRead, mut take: impl FnMut(&str)) -> io::Result<()> {
     // The lines that count of the one that is being read.
     let mut lines: Vec<String> = Vec::new();
     let mut line = Vec::new();
@@ -146,66 +143,6 @@ pub(super) fn each_record(mut file: impl BufRead, mut take: impl FnMut(&str)) ->
         if line.last() != Some(&b'\n') && read as u64 == LONGEST_LINE {
             file.skip_until(b'\n')?;
         }
-    }
-}
-
-/// The files of a journal, by the suffix of their name, and what messages call them.
-const OF_THE_JOURNAL: [(&str, &str); 5] = [
-    ("", "the journal itself"),
-    ("-wal", "a file of the journal"),
-    ("-shm", "a file of the journal"),
-    ("-journal", "a file of the journal"),
-    (".lock", "the lock file of the journal"),
-];
-
-/// Refuses a file of checkpoints that is one of those which the session works with, by whatever name: what is appended
-/// there would spoil the journal, or be taken for rows. `read` are files that the session reads, with what they are.
-pub(super) fn refuse_used(path: Option<&Path>, journal: &Path, read: &[(&Path, &str)]) -> Result<(), CliError> {
-    let Some(path) = path else { return Ok(()) };
-    let of_the_journal = OF_THE_JOURNAL.map(|(suffix, what)| {
-        let mut name = journal.as_os_str().to_owned();
-        name.push(suffix);
-        (PathBuf::from(name), what)
-    });
-    let read = read.iter().map(|(path, what)| (path.to_path_buf(), *what));
-    match of_the_journal.into_iter().chain(read).find(|(used, _)| is_same(path, used)) {
-        None => Ok(()),
-        Some((_, what)) => {
-            let message = format!("--checkpoint-to names {what}: {}", path.display());
-            Err(CliError::new(Exit::Usage, message)
-                .code(Code::FileInUse)
-                .hint("name a separate file, ideally one beyond this machine's reach")
-                .sent(Sent::Nothing))
-        }
-    }
-}
-
-/// Whether both are the same file, or would be once they are made.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let place = |path: &Path| std::path::absolute(path).map(|path| made_at(&path, MAX_LINKS));
-    match (std::fs::metadata(one), std::fs::metadata(other)) {
-        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-        _ => place(one).is_ok_and(|one| place(other).is_ok_and(|other| one == other)),
-    }
-}
-
-/// Links that lead nowhere yet are followed so far, as Linux does.
-const MAX_LINKS: u32 = 40;
-
-/// Where the file of that absolute path is, or would be made: its directories may be missing, too.
-fn made_at(path: &Path, links: u32) -> PathBuf {
-    if let Ok(found) = path.canonicalize() {
-        return found;
-    }
-    let Some(parent) = path.parent() else { return path.to_owned() };
-    let parent = made_at(parent, links);
-    match path.file_name().map(|name| parent.join(name)) {
-        // The path ends with `..`, after a directory that is missing.
-        None => parent.parent().unwrap_or(&parent).to_owned(),
-        Some(place) => match place.read_link() {
-            Ok(target) if links > 0 => made_at(&parent.join(target), links - 1),
-            _ => place,
-        },
     }
 }
 
@@ -275,34 +212,6 @@ mod tests {
         let full = Sink::default();
         full.open(Path::new("/dev/full")).unwrap();
         assert!(full.append(&checkpoint).is_err());
-    }
-
-    #[test]
-    fn a_file_is_known_by_any_of_its_names() {
-        use std::os::unix::fs::symlink;
-        let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
-        std::fs::write(at("there"), "").unwrap();
-        std::fs::hard_link(at("there"), at("hard")).unwrap();
-        symlink("there", at("soft")).unwrap();
-        symlink("new/../not-there", at("dangling")).unwrap();
-        symlink("round", at("round")).unwrap();
-        symlink(directory.path(), at("self")).unwrap();
-        for (one, other) in [
-            ("there", "hard"),
-            ("there", "soft"),
-            ("hard", "soft"),
-            ("self/there", "there"),
-            ("not-there", "dangling"),
-            ("not-there", "self/self/not-there"),
-            ("new/newer/not-there", "self/new/./newer/x/../not-there"),
-            ("round", "round"),
-        ] {
-            assert!(is_same(&at(one), &at(other)) && is_same(&at(other), &at(one)), "{one}, {other}");
-        }
-        for (one, other) in [("there", "not-there"), ("new/not-there", "not-there"), ("round", "there")] {
-            assert!(!is_same(&at(one), &at(other)) && !is_same(&at(other), &at(one)), "{one}, {other}");
-        }
     }
 
     fn append(path: &Path, checkpoint: &Checkpoint) {

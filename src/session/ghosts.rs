@@ -1,25 +1,19 @@
 //! Requests that got no answer: how long the service may still receive them, and what other runs of the journal sent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::connect::Connection;
-use super::options::SessionOptions;
-use super::session::OpenJournal;
-use super::ui::Ui;
-use crate::domain::{RunId, Settings};
-use crate::execute::OnWaiting;
+use super::order::Order;
+use super::place::Place;
+use crate::domain::{Clock, RunId, Settings};
 use crate::execute::ghost::{Ghosts, held_until};
 use crate::journal::JournalError;
-
-/// How many waiting key pairs are named; further ones are not reported.
-const NAMED: u64 = 5;
+use crate::journal::sqlite::SqliteReader;
 
 /// Once its client has given up a request to a service on this machine, the request cannot be under way any more, so there
 /// is no wait unless the option demands one.
-pub(super) fn settle_life(options: &SessionOptions, connection: &Connection, settings: &mut Settings) {
-    if options.signature_life.is_none() && is_loopback(&connection.address) {
+pub(super) fn settle_life(order: &Order, place: &Place, settings: &mut Settings) {
+    if order.overrides.signature_life.is_none() && is_loopback(&place.address) {
         settings.signature_life = Duration::ZERO;
     }
 }
@@ -35,15 +29,16 @@ fn is_loopback(address: &str) -> bool {
 
 /// What other runs sent that may still be under way, or be delivered (I3).
 pub(super) async fn of_other_runs(
-    open: &OpenJournal,
+    reader: &SqliteReader,
+    clock: &Arc<dyn Clock>,
     run: RunId,
-    connection: &Connection,
+    place: &Place,
     settings: &Settings,
 ) -> Result<Arc<Ghosts>, JournalError> {
-    let now = open.clock.now();
+    let now = clock.now();
     // The grace of a signature is no longer than this.
     let since = now.saturating_sub(settings.signature_life + Duration::from_secs(60)).unwrap_or(jiff::Timestamp::MIN);
-    let attempts = open.reader.open_attempts(run, &connection.endpoint, &connection.caller.account, since).await?;
+    let attempts = reader.open_attempts(run, &place.endpoint, &place.caller.account, since).await?;
     let mut ghosts = Ghosts::default();
     for attempt in attempts {
         let until = held_until(&attempt.started, attempt.finished.as_ref(), settings.signature_life, now);
@@ -52,22 +47,6 @@ pub(super) async fn of_other_runs(
         }
     }
     Ok(Arc::new(ghosts))
-}
-
-/// Says which key pairs are waited for, and why.
-pub(super) fn say_waiting(ui: Ui) -> OnWaiting {
-    let said = AtomicU64::new(0);
-    Box::new(move |name, left| {
-        let before = said.fetch_add(1, Ordering::Relaxed);
-        if before < NAMED {
-            let (name, seconds) = (super::shown(name), left.as_secs() + 1);
-            let more = if before + 1 == NAMED { "; keybatch does not list further ones" } else { "" };
-            ui.say(&format!(
-                "waiting {seconds} s before requesting the deletion of {name} again: an earlier request that got no answer may \
-                 still be delivered until then{more}"
-            ));
-        }
-    })
 }
 
 #[cfg(test)]

@@ -1,45 +1,25 @@
-//! A session on a run: the journal that it opens, the checks that may refuse it, its beginning, its work, and its end.
-//!
-//! - `open`: the journal and its lock; a journal that lost entries is refused
-//! - `admit`: the checks that may refuse to continue a run
-//! - `begin`: the entry that a session begins with
-//! - `resume`, `probe`: continuing a run that another session began
-//! - `work`, `end`: processing the rest of the run, and what is recorded and reported at its end
-
-mod admit;
-mod begin;
-mod end;
-mod open;
-mod probe;
-mod resume;
-mod work;
+//! A session on a run: what its work and its end need.
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use super::Context;
-use super::connect::Connection;
-use super::options::{SessionOptions, rate_cap};
-use super::signals::Signals;
+use super::host::Host;
+use super::open::OpenJournal;
+use super::order::Order;
+use super::place::Connection;
 use super::sum_up::Known;
-use crate::domain::{OutcomeCounts, RunId, Settings};
+use crate::domain::{OutcomeCounts, RunId, Settings, Target};
 use crate::execute::ghost::Ghosts;
 use crate::journal::sqlite::RunRecord;
 use crate::journal::{JournalError, Scribe};
 use crate::lane::pace::Pacer;
-use crate::lane::rate::Learned;
+use crate::lane::rate::{Learned, RateCap};
 use crate::lane::{Counts, Lane};
-use crate::lightsail::aws::AwsLightsail;
-
-pub(super) use begin::session_opened;
-pub(super) use end::print_checkpoint;
-pub(super) use open::{OpenJournal, draft};
-pub(super) use resume::{Resumed, already_finished, carry_on, go_on_with};
 
 /// A session on a run: what its work and its end need.
-pub(super) struct Session<'a> {
-    pub(super) context: &'a Context,
-    pub(super) options: &'a SessionOptions,
+pub(super) struct Session<'a, H: Host> {
+    pub(super) host: &'a H,
+    pub(super) order: Order,
     pub(super) open: OpenJournal,
     pub(super) run: RunId,
     pub(super) session: String,
@@ -47,7 +27,6 @@ pub(super) struct Session<'a> {
     /// Whether another session made the plan.
     pub(super) resumed: bool,
     pub(super) counts: Arc<Counts>,
-    pub(super) signals: Signals,
     pub(super) began: tokio::time::Instant,
     /// The outcomes that the run had before this session.
     pub(super) before: OutcomeCounts,
@@ -65,20 +44,20 @@ pub(super) struct Session<'a> {
     pub(super) ghosts: Arc<Ghosts>,
 }
 
-impl Session<'_> {
+impl<H: Host> Session<'_, H> {
     /// A lane of a target, starting from the rate that was learned for it.
     pub(super) async fn lane(
         &self,
-        connection: &Connection,
-        target: crate::domain::Target,
+        connection: &Connection<H::Port>,
+        target: Target,
         settings: &Settings,
-    ) -> Result<Arc<Lane<AwsLightsail>>, JournalError> {
-        let learned = self.open.reader.rate(&connection.endpoint, &target).await?;
+    ) -> Result<Arc<Lane<H::Port>>, JournalError> {
+        let learned = self.open.reader.rate(&connection.place.endpoint, &target).await?;
         let learned = learned.and_then(|(rate, is_limit)| Some(Learned { rate_per_s: rate.parse().ok()?, is_limit }));
         Ok(Arc::new(Lane {
             port: Arc::clone(&connection.port),
             target,
-            world: connection.world.clone(),
+            world: connection.place.world.clone(),
             pacer: Pacer::new(rate_cap(settings), learned),
             scribe: self.scribe(),
             counts: Arc::clone(&self.counts),
@@ -88,7 +67,7 @@ impl Session<'_> {
     }
 
     /// Writes this run's entries.
-    pub(crate) fn scribe(&self) -> Scribe {
+    pub(super) fn scribe(&self) -> Scribe {
         Scribe { run: self.run, journal: self.open.journal.clone(), clock: Arc::clone(&self.open.clock) }
     }
 
@@ -97,4 +76,9 @@ impl Session<'_> {
         let found = runs.into_iter().find(|record| record.run == self.run);
         found.ok_or_else(|| JournalError::damaged(format!("run {} is not in it", self.run)))
     }
+}
+
+/// The cap that a settings names. It was validated when it was typed.
+fn rate_cap(settings: &Settings) -> RateCap {
+    settings.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(RateCap::None)
 }

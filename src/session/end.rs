@@ -1,67 +1,122 @@
-//! How a session ends: what it records, what it says, and with which exit code.
+//! How a session ends: what it records, and what there is to say.
 
+use std::fmt;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use super::{Session, draft};
-use crate::cli::Context;
-use crate::cli::code::Code;
-use crate::cli::error::{CliError, FREE_SPACE, Sent};
-use crate::cli::exit::Exit;
-use crate::cli::operator;
-use crate::cli::plan_error::plan_error;
-use crate::cli::say::{say, say_to_people};
-use crate::cli::sum_up::{Own, stored_head, sum_up};
-use crate::cli::summary::{Head, State, StopWord, Summary};
-use crate::cli::targets::Targets;
+use super::at_work::Session;
+use super::error::{Refusal, Sent, SessionError};
+use super::host::Host;
+use super::open::{OpenJournal, draft};
+use super::operator::{Moment, Notice};
+use super::place::Place;
+use super::sum_up::{Own, stored_head, sum_up};
+use super::summary::{Ends, Head, State, StopWord, Summary};
+use super::targets::Targets;
 use crate::domain::OutcomeCounts;
 use crate::execute::control::{Stop, StoppedBy};
-use crate::journal::sqlite::{RunRecord, is_full};
+use crate::journal::sqlite::{RunRecord, SqliteReader};
 use crate::journal::{JournalError, RunState};
-use crate::plan::PlanError;
-use crate::record::checkpoint::Checkpoint;
+use crate::plan::{Plan, PlanError};
 use crate::record::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
 
-impl Session<'_> {
-    pub(super) async fn end_with(&self, stop: Option<Stop>) -> Result<Exit, CliError> {
+/// How a session ended that was not refused.
+#[derive(Debug)]
+pub enum Ending {
+    /// With this to say.
+    Summed(Box<Summary>),
+    /// A dry run that would not begin: the notices say why.
+    Nothing,
+    /// With a plan that is not executed.
+    DryRun(Box<DryRun>),
+}
+
+/// The plan of a dry run.
+pub struct DryRun {
+    /// The plan.
+    pub plan: Plan,
+    /// Where it would be executed.
+    pub place: Place,
+    /// Its number in the temporary journal.
+    pub run_no: i64,
+    /// The refusal, where the plan would not be executed.
+    pub judged: Result<(), SessionError>,
+    /// The temporary journal.
+    open: OpenJournal,
+}
+
+impl Ending {
+    pub(super) fn summed(summary: Summary) -> Self {
+        Self::Summed(Box::new(summary))
+    }
+
+    /// Of a dry run whose plan would be refused or not.
+    pub(super) async fn dry_run<H: Host>(
+        session: Session<'_, H>,
+        plan: Plan,
+        place: Place,
+        judged: Result<(), SessionError>,
+    ) -> Result<Self, JournalError> {
+        let run_no = session.record().await?.run_no;
+        Ok(Self::DryRun(Box::new(DryRun { plan, place, run_no, judged, open: session.open })))
+    }
+}
+
+impl DryRun {
+    /// The temporary journal, with every row of the plan.
+    #[must_use]
+    pub fn reader(&self) -> &SqliteReader {
+        &self.open.reader
+    }
+}
+
+impl fmt::Debug for DryRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DryRun").field("plan", &self.plan).field("judged", &self.judged).finish_non_exhaustive()
+    }
+}
+
+impl<H: Host> Session<'_, H> {
+    pub(super) async fn end_with(&self, stop: Option<Stop>) -> Result<Ending, SessionError> {
         match self.end(stop).await {
-            Err(error) => self.end_without_journal(&error).await,
-            Ok(summary) => Ok(say(self.context, &summary)),
+            Err(error) => Err(self.end_without_journal(error).await),
+            Ok(summary) => Ok(Ending::summed(summary)),
         }
     }
 
     /// Ends a session of a resumed run that must not send anything.
-    pub(crate) async fn leave(&self, error: PlanError) -> Result<Exit, CliError> {
+    pub(super) async fn leave(&self, error: PlanError) -> Result<Ending, SessionError> {
         let stop = Stop { by: StoppedBy::Breaker, detail: error.to_string() };
         match self.end(Some(stop)).await {
-            Err(error) => self.end_without_journal(&error).await,
+            Err(error) => Err(self.end_without_journal(error).await),
             Ok(summary) => {
-                say_to_people(self.context, &summary);
-                Err(plan_error(&error).with(summary))
+                self.notify_end(&summary, false);
+                Err(SessionError::new(Refusal::Plan(error)).sent(Sent::Reads).with(summary))
             }
         }
     }
 
     /// Closes the run for good, if no request is open any more.
-    pub(super) async fn end_abandoned(&self, because: &str) -> Result<Exit, CliError> {
+    pub(super) async fn end_abandoned(&self, because: &str) -> Result<Ending, SessionError> {
         match self.give_up_for_good(because).await {
-            Err(error) => self.end_without_journal(&error).await,
-            Ok(Some(summary)) => Ok(say(self.context, &summary)),
+            Err(error) => Err(self.end_without_journal(error).await),
+            Ok(Some(summary)) => Ok(Ending::summed(summary)),
             Ok(None) => {
-                let message =
-                    "the run was not abandoned: for some rows it is still unknown whether a request took effect";
-                let detail = message.to_owned();
+                let detail = Refusal::NotAbandoned.to_string();
                 match self.end(Some(Stop { by: StoppedBy::Breaker, detail })).await {
-                    Err(error) => self.end_without_journal(&error).await,
+                    Err(error) => Err(self.end_without_journal(error).await),
                     Ok(summary) => {
-                        let summary = summary.exiting(Exit::Environment);
-                        say_to_people(self.context, &summary);
-                        let error = CliError::new(Exit::Environment, message).code(Code::Service).sent(Sent::Reads);
-                        Err(error.hint("resume it, or check network and credentials and try again").with(summary))
+                        let summary = summary.ending(Ends::Prevented);
+                        self.notify_end(&summary, false);
+                        Err(SessionError::new(Refusal::NotAbandoned).sent(Sent::Reads).with(summary))
                     }
                 }
             }
         }
+    }
+
+    fn notify_end(&self, summary: &Summary, explained: bool) {
+        self.host.operator().notice(Notice::Ended { summary, explained });
     }
 
     async fn give_up_for_good(&self, because: &str) -> Result<Option<Summary>, JournalError> {
@@ -70,18 +125,18 @@ impl Session<'_> {
         if outcomes.unsettled > 0 {
             return Ok(None);
         }
-        let (because, by) = (because.to_owned(), operator::user());
+        let (because, by) = (because.to_owned(), self.order.who.user.clone());
         let ended = Event::RunAbandoned(RunAbandoned { because, by, rows: record.rows, outcomes });
         self.open.journal.append(vec![draft(self.run, ended), draft(self.run, self.closed())]).await?;
         self.open.journal.checkpoint(Some(self.run)).await?;
         let summary = self.summary(State::Abandoned, None, true, Head::default()).await?;
-        let head = self.open.close(self.context).await?;
-        print_checkpoint(self.context, "at the end of the session", &head);
+        let head = self.open.close(self.host).await?;
+        self.host.operator().notice(Notice::Checkpoint(Moment::Ended, &head));
         Ok(Some(Summary { head: Head::from(&head), ..summary }))
     }
 
     /// Ends a session of a resumed run that a signal stopped before it began to work.
-    pub(crate) async fn leave_by_signal(&self) -> Result<Exit, CliError> {
+    pub(super) async fn leave_by_signal(&self) -> Result<Ending, SessionError> {
         self.end_with(Some(Stop { by: StoppedBy::Signal, detail: "by a signal; nothing was sent but reads".into() }))
             .await
     }
@@ -107,19 +162,18 @@ impl Session<'_> {
         let by = stop.as_ref().map(|stop| StopWord::from(stop.by));
         let state = if stop.is_some() { State::Stopped } else { State::Finished };
         let mut summary = self.summary(state, by, true, Head::default()).await?;
-        let head = self.open.close(self.context).await?;
-        print_checkpoint(self.context, "at the end of the session", &head);
+        let head = self.open.close(self.host).await?;
+        self.host.operator().notice(Notice::Checkpoint(Moment::Ended, &head));
         summary.head = Head::from(&head);
         summary.targets = targets.ends(by, stop.as_ref().map(|stop| stop.detail.as_str()));
         if let Some(stop) = &stop {
-            self.context.ui.say(&format!("stopped: {}", crate::cli::shown(&stop.detail)));
-            targets.steps().iter().for_each(|step| self.context.ui.say(&format!("  hint: {step}")));
+            self.host.operator().notice(Notice::Stopped { detail: &stop.detail, alone: &targets.stops() });
         }
-        Ok(if targets.cannot_read() { summary.exiting(Exit::Environment) } else { summary })
+        Ok(if targets.cannot_read() { summary.ending(Ends::Prevented) } else { summary })
     }
 
     async fn targets(&self, record: &RunRecord, pending: &[(i64, u64)]) -> Result<Targets, JournalError> {
-        let stopped = self.signals.control().map(|control| control.stopped_targets()).unwrap_or_default();
+        let stopped = self.host.stops().control().map(|control| control.stopped_targets()).unwrap_or_default();
         Ok(Targets::new(self.open.reader.targets(record.run_no).await?, pending, stopped))
     }
 
@@ -140,33 +194,19 @@ impl Session<'_> {
     }
 
     /// Nothing can be recorded any more (I9): report what is known; the next session settles the rest.
-    pub(super) async fn end_without_journal(&self, error: &JournalError) -> Result<Exit, CliError> {
+    pub(super) async fn end_without_journal(&self, error: JournalError) -> SessionError {
         let sent = if self.requests().delete > 0 { Sent::Deletes } else { Sent::Reads };
-        let full = is_full(error);
-        let error =
-            CliError::from_error(Exit::Environment, error).code(Code::JournalFailed).sent(sent).of_run(self.run);
-        let is_finished = self.record().await.is_ok_and(|record| record.state == RunState::Finished);
-        let (state, by) = if is_finished { (State::Finished, None) } else { (State::Stopped, Some(StopWord::Journal)) };
-        let error = match self.summary_as_stored(state, by).await {
+        let finished = self.record().await.is_ok_and(|record| record.state == RunState::Finished);
+        let (state, by) = if finished { (State::Finished, None) } else { (State::Stopped, Some(StopWord::Journal)) };
+        let error = SessionError::new(Refusal::Unrecordable { error, finished }).sent(sent).of_run(self.run);
+        match self.summary_as_stored(state, by).await {
             None => error,
             Some(summary) => {
-                let summary = summary.exiting(error.exit);
-                self.context.ui.say(&summary.line());
+                let summary = summary.ending(Ends::Prevented);
+                self.notify_end(&summary, true);
                 error.with(summary)
             }
-        };
-        if is_finished {
-            return Err(
-                error.hint("nothing of the run is missing: it is finished, and every outcome is in the journal")
-            );
         }
-        Err(error.hint("keybatch sent nothing more after that; the next session settles what was in flight").hint(
-            format!(
-                "{}, then continue with: keybatch resume {}",
-                if full { FREE_SPACE } else { "remove the cause" },
-                self.run
-            ),
-        ))
     }
 
     /// What the journal has of the run, without writing to it; where it cannot be read either, what this session knows, once
@@ -175,7 +215,7 @@ impl Session<'_> {
         let head = stored_head(&self.open.reader).await;
         match self.summary(state, by, false, head).await {
             Ok(summary) => Some(summary),
-            Err(_) => Some(self.known.get()?.sum_up(self.context, state, by, &self.own(false), self.settled())),
+            Err(_) => Some(self.known.get()?.sum_up(&self.order.journal, state, by, &self.own(false), self.settled())),
         }
     }
 
@@ -198,7 +238,7 @@ impl Session<'_> {
     ) -> Result<Summary, JournalError> {
         let own = self.own(is_closed);
         let record = self.record().await?;
-        let summary = sum_up(self.context, &self.open.reader, &record, state, by, own, head).await?;
+        let summary = sum_up(&self.order.journal, &self.open.reader, &record, state, by, own, head).await?;
         let run = summary.run.filter(|_| self.is_kept);
         Ok(Summary { run, ..summary })
     }
@@ -206,30 +246,29 @@ impl Session<'_> {
     /// Of this run, where the journal says nothing about it.
     pub(super) fn summary_of_nothing(&self, state: State, by: StopWord) -> Summary {
         let (run, state, stopped_by) = (Some(self.run.to_string()), Some(state), Some(by));
-        Summary { run, state, stopped_by, sandbox: self.sandbox, ..Summary::of_nothing(&self.context.journal) }
+        Summary { run, state, stopped_by, sandbox: self.sandbox, ..Summary::of_nothing(&self.order.journal) }
     }
 
     /// Closes a run of which nothing but reads was sent, because of `error`, and returns that.
-    pub(crate) async fn give_up(&self, why: &str, error: CliError) -> CliError {
-        let summary = self.abandon(why, Some(error.message.clone()), Some(StopWord::Refused)).await;
+    pub(super) async fn give_up(&self, why: &str, error: SessionError) -> SessionError {
+        let summary = self.abandon(why, Some(error.to_string()), Some(StopWord::Refused)).await;
         match summary {
             Ok(summary) => error.with(summary),
-            Err(failed) => CliError { causes: vec![failed.to_string()], ..error }.of_run(self.run),
+            Err(failed) => SessionError { unrecorded: Some(failed), ..error }.of_run(self.run),
         }
     }
 
     /// Closes a run that was stopped while it was planned.
-    pub(crate) async fn stop_planning(&self, by: StoppedBy, detail: String) -> Result<Exit, CliError> {
-        self.context.ui.say(&format!("stopped {detail}: nothing was sent but reads"));
-        let summary = self.abandon(by.as_str(), Some(detail), Some(by.into())).await?;
-        Ok(say(self.context, &summary))
+    pub(super) async fn stop_planning(&self, by: StoppedBy, detail: String) -> Result<Ending, SessionError> {
+        self.host.operator().notice(Notice::StoppedPlanning(&detail));
+        Ok(Ending::summed(self.abandon(by.as_str(), Some(detail), Some(by.into())).await?))
     }
 
     /// Closes a run that was not confirmed.
-    pub(crate) async fn decline(&self) -> Result<Exit, CliError> {
-        let summary = self.abandon("declined", None, None).await?.exiting(Exit::Declined);
-        self.context.ui.say("declined: nothing was deleted");
-        Ok(say(self.context, &summary))
+    pub(super) async fn decline(&self) -> Result<Ending, SessionError> {
+        let summary = self.abandon("declined", None, None).await?.ending(Ends::Declined);
+        self.host.operator().notice(Notice::Declined);
+        Ok(Ending::summed(summary))
     }
 
     /// Records that the run ends before it was started, for `why`.
@@ -239,13 +278,13 @@ impl Session<'_> {
         self.open.journal.append(drafts).await?;
         self.open.journal.checkpoint(Some(self.run)).await?;
         let summary = self.summary(State::Abandoned, by, true, Head::default()).await?;
-        let head = Head::from(&self.open.close(self.context).await?);
+        let head = Head::from(&self.open.close(self.host).await?);
         Ok(Summary { head, ..summary })
     }
 
     /// Adds to an error that has nothing about the run yet what there is to say.
-    pub(crate) async fn explain(&self, error: CliError) -> CliError {
-        if error.details.summary.is_some() || error.message.is_empty() {
+    pub(super) async fn explain(&self, error: SessionError) -> SessionError {
+        if error.summary.is_some() {
             return error;
         }
         match self.summary_as_stored(State::Abandoned, Some(StopWord::Journal)).await {
@@ -253,11 +292,6 @@ impl Session<'_> {
             None => error.of_run(self.run),
         }
     }
-}
-
-/// Prints a checkpoint where a person, or a log collector beyond this machine, can keep it.
-pub(crate) fn print_checkpoint(context: &Context, when: &str, checkpoint: &Checkpoint) {
-    context.ui.talk(format!("checkpoint {when}:\n{}", checkpoint.to_text().trim_end()));
 }
 
 fn unexplained() -> Stop {

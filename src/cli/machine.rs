@@ -1,0 +1,131 @@
+//! What a session works with on this machine: a journal in a file, AWS or a sandbox, and the operator at the terminal.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use uuid::Uuid;
+
+use super::connect::{connect, default_region};
+use super::options::SessionOptions;
+use super::terminal::{Terminal, Verb};
+use super::{CliError, Code, Context, Exit, Sent, scratch, signals};
+use crate::domain::{Clock, RunId, SystemClock};
+use crate::journal::sqlite::stage::Stage;
+use crate::journal::sqlite::{SqliteReader, SqliteStore, log_in_use};
+use crate::journal::{Holder, Journal, JournalError, Lock, WriterOptions};
+use crate::lightsail::aws::AwsLightsail;
+use crate::sandbox::{RehearsalRow, World};
+use crate::session::host::{HeadMemory, NamedPair};
+use crate::session::{Connection, Host, Operator, Outside, Stops, Way};
+use crate::verify::{self, Report, verify};
+
+/// This machine.
+#[derive(Debug)]
+pub(super) struct Machine<'a> {
+    context: &'a Context,
+    options: &'a SessionOptions,
+    operator: Arc<dyn Operator>,
+    stops: Stops,
+    /// A rehearsal's world, where the command begins one: from this file, or made from the manifest.
+    rehearsal: Option<Option<PathBuf>>,
+    /// The same, until it is served.
+    world: Mutex<Option<World>>,
+}
+
+impl<'a> Machine<'a> {
+    /// For a session that carries out `verb`; from now on, signals stop it.
+    pub(super) fn new(
+        context: &'a Context,
+        options: &'a SessionOptions,
+        verb: Verb,
+        rehearsal: Option<Option<PathBuf>>,
+    ) -> Result<Self, CliError> {
+        let stops = Stops::default();
+        signals::listen(&stops, context.ui.clone(), options.drain())
+            .map_err(|error| CliError::from_error(Exit::Unexpected, &error).sent(Sent::Nothing))?;
+        let operator = Arc::new(Terminal::new(context.ui.clone(), verb));
+        Ok(Self { context, options, operator, stops, rehearsal, world: Mutex::default() })
+    }
+}
+
+impl Host for Machine<'_> {
+    type Port = AwsLightsail;
+
+    fn operator(&self) -> &Arc<dyn Operator> {
+        &self.operator
+    }
+
+    fn stops(&self) -> &Stops {
+        &self.stops
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock::start())
+    }
+
+    fn new_id(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+
+    fn lock(&self, path: &Path, holder: &Holder) -> Result<Lock, JournalError> {
+        let mut lock = Lock::take(path)?;
+        lock.sign(holder);
+        Ok(lock)
+    }
+
+    async fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, JournalError> {
+        SqliteStore::open(path, clock).await
+    }
+
+    async fn reader(&self, path: &Path) -> Result<SqliteReader, JournalError> {
+        SqliteReader::open(path).await
+    }
+
+    async fn start(&self, store: SqliteStore, options: WriterOptions) -> Result<Journal, JournalError> {
+        Journal::start_apart(store, options).await
+    }
+
+    async fn stage(&self, directory: &Path, run: RunId) -> Result<Stage, JournalError> {
+        Stage::create(directory, &run.to_string()).await
+    }
+
+    fn log_in_use(&self, path: &Path) -> Option<PathBuf> {
+        log_in_use(path)
+    }
+
+    async fn verify(&self) -> Result<Report, Outside> {
+        let directory = scratch::directory(self.context)?;
+        let scratch = Some((directory, format!("keybatch-{}", Uuid::new_v4())));
+        let options = verify::Options { scratch, ..verify::Options::default() };
+        Ok(verify(&self.context.journal, options).await.map_err(CliError::from)?)
+    }
+
+    fn heads(&self) -> Result<Arc<dyn HeadMemory>, String> {
+        Ok(Arc::new(self.context.environment.heads()?))
+    }
+
+    async fn default_region(&self) -> Result<Option<String>, Outside> {
+        Ok(default_region(self.options, self.context, self.rehearsal.is_some()).await?)
+    }
+
+    fn world(&self, key_pairs: Vec<NamedPair>) -> Result<String, Outside> {
+        let world = match &self.rehearsal {
+            Some(Some(path)) => World::load(path)
+                .map_err(|error| CliError::from_error(Exit::Usage, &error).code(Code::World).sent(Sent::Nothing))?,
+            _ => World::rehearsal(key_pairs.into_iter().map(rehearsal_row)),
+        };
+        let name = world.name().to_owned();
+        *self.world.lock().unwrap_or_else(PoisonError::into_inner) = Some(world);
+        Ok(name)
+    }
+
+    async fn connect(&self, way: Way<'_>) -> Result<Connection<AwsLightsail>, Outside> {
+        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(connect(self.options, self.context, world, way).await?)
+    }
+}
+
+fn rehearsal_row(pair: NamedPair) -> RehearsalRow {
+    let NamedPair { region, name, fingerprint, arn, created_at } = pair;
+    RehearsalRow { region, name, fingerprint, arn, created_at }
+}

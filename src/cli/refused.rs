@@ -1,0 +1,237 @@
+//! Why a session ended, as the user sees it: with an exit code, a code for programs, and what to do next.
+
+use super::code::Code;
+use super::error::{CliError, FREE_SPACE, Sent};
+use super::exit::Exit;
+use super::{network, shown};
+use crate::domain::counted;
+use crate::journal::JournalError;
+use crate::journal::sqlite::{RunRecord, is_full};
+use crate::manifest::Faults;
+use crate::plan::PlanError;
+use crate::session::again::at_rest;
+use crate::session::error::LostEntries;
+use crate::session::{Outside, Refusal, SessionError};
+
+impl From<SessionError> for CliError {
+    fn from(error: SessionError) -> Self {
+        let SessionError { why, sent, run, summary, unrecorded } = error;
+        let mut it = of(*why, run.map(|run| run.to_string()).as_deref());
+        if let Some(failed) = unrecorded {
+            it.causes = vec![failed.to_string()];
+        }
+        if let Some(sent) = sent {
+            it = it.sent(sent);
+        }
+        if let Some(run) = run {
+            it = it.of_run(run);
+        }
+        match summary {
+            Some(summary) => it.with(*summary),
+            None => it,
+        }
+    }
+}
+
+/// What happened; to the run of that id, if there is one.
+fn of(why: Refusal, run: Option<&str>) -> CliError {
+    match why {
+        Refusal::Journal(error) => error.into(),
+        Refusal::NoSuchRun(error) => error.into(),
+        Refusal::Plan(error) => plan_error(&error),
+        Refusal::Outside(error) => outside(error),
+        Refusal::Unrecordable { error, finished } => unrecordable(&error, finished, run.unwrap_or_default()),
+        Refusal::LostEntries(lost) => lost_entries(&lost),
+        Refusal::Manifest { faults, skip_invalid, recorded } => manifest(*faults, skip_invalid, recorded),
+        Refusal::ManifestUnreadable(error) => {
+            CliError::from_error(Exit::Refused, &error).code(Code::ManifestUnreadable)
+        }
+        other => plain(&other),
+    }
+}
+
+/// Those that their own sentence explains, and what to do next.
+fn plain(why: &Refusal) -> CliError {
+    let (exit, code) = codes(why);
+    let it = CliError::new(exit, why.to_string()).code(code);
+    match why {
+        Refusal::Changed { .. } | Refusal::NoPlan | Refusal::PlanAltered => {
+            it.hint("see what happened to the journal with: keybatch verify")
+        }
+        Refusal::Unverified { .. } => it.hint(
+            "verification needs scratch space: in the directory that TMPDIR names, in /var/tmp or /tmp, or beside the journal",
+        ),
+        Refusal::NoRegion => it.hint("set it with --region or AWS_REGION, or add a region column"),
+        Refusal::NobodyToAsk => {
+            it.hint("pass --yes, or --confirm N to allow exactly N deletions; --dry-run shows the plan")
+        }
+        Refusal::NothingThere { deletes, .. } => it
+            .hint("check account, profile and region: this is what a wrong one looks like")
+            .hint(format!("if they are right, pass --confirm {deletes}")),
+        Refusal::Unfinished { run, .. } => it.hint(format!("continue it with: keybatch resume {run}")),
+        Refusal::AlreadyRun { run, .. } => it
+            .hint(format!("see how it ended with: keybatch show {run}"))
+            .hint("run it again with --again, which skips key pairs that were re-created since"),
+        Refusal::Several(runs) => runs.iter().rev().map(resuming).fold(it, CliError::hint),
+        Refusal::Abandoned { .. } => it.hint("run its manifest again"),
+        Refusal::NotAbandoned => it.hint("resume it, or check network and credentials and try again"),
+        Refusal::CheckpointFile { .. } => it.hint("name another file with --checkpoint-to"),
+        Refusal::FileInUse { .. } => it.hint("name a separate file, ideally one beyond this machine's reach"),
+        _ => it,
+    }
+}
+
+fn codes(why: &Refusal) -> (Exit, Code) {
+    match why {
+        Refusal::Unreadable { .. } => (Exit::Environment, Code::JournalUnusable),
+        Refusal::Changed { .. } => (Exit::Refused, Code::JournalChanged),
+        Refusal::Unverified { .. } => (Exit::Environment, Code::JournalUnverified),
+        Refusal::NoPlan => (Exit::Environment, Code::JournalDamaged),
+        Refusal::PlanAltered => (Exit::Refused, Code::PlanAltered),
+        Refusal::Bound { .. } => (Exit::Refused, Code::RunBound),
+        Refusal::NoRegion => (Exit::Environment, Code::Region),
+        Refusal::NobodyToAsk => (Exit::Usage, Code::NoTerminal),
+        Refusal::NotThatMany { .. } | Refusal::NothingThere { .. } => (Exit::Refused, Code::Confirm),
+        Refusal::Unfinished { .. } => (Exit::Unfinished, Code::RunUnfinished),
+        Refusal::AlreadyRun { .. } | Refusal::NothingToAbandon { finished: true, .. } => {
+            (Exit::Refused, Code::RunFinished)
+        }
+        Refusal::Several(_) => (Exit::Refused, Code::RunAmbiguous),
+        Refusal::Abandoned { .. } | Refusal::NothingToAbandon { .. } => (Exit::Refused, Code::RunAbandoned),
+        Refusal::NotAbandoned => (Exit::Environment, Code::Service),
+        Refusal::CheckpointFile { .. } => (Exit::Environment, Code::CheckpointFile),
+        Refusal::FileInUse { .. } => (Exit::Usage, Code::FileInUse),
+        // These have functions of their own.
+        Refusal::Journal(_)
+        | Refusal::NoSuchRun(_)
+        | Refusal::Plan(_)
+        | Refusal::Outside(_)
+        | Refusal::Unrecordable { .. }
+        | Refusal::LostEntries(_)
+        | Refusal::Manifest { .. }
+        | Refusal::ManifestUnreadable(_) => (Exit::Unexpected, Code::Unexpected),
+    }
+}
+
+/// An error of the command line's own, which a session handed on.
+fn outside(error: Outside) -> CliError {
+    match error.downcast::<CliError>() {
+        Ok(own) => *own,
+        Err(other) => CliError::from_error(Exit::Unexpected, &*other),
+    }
+}
+
+/// The journal failed while the session worked.
+fn unrecordable(error: &JournalError, finished: bool, run: &str) -> CliError {
+    let it = CliError::from_error(Exit::Environment, error).code(Code::JournalFailed);
+    if finished {
+        return it.hint("nothing of the run is missing: it is finished, and every outcome is in the journal");
+    }
+    let first = if is_full(error) { FREE_SPACE } else { "remove the cause" };
+    it.hint("keybatch sent nothing more after that; the next session settles what was in flight")
+        .hint(format!("{first}, then continue with: keybatch resume {run}"))
+}
+
+/// The last part of the refusal of a journal that lost entries, beside what `doctor` says of it.
+pub(super) const UNCHANGED: &str = "the journal was not changed";
+
+/// The refusal of a journal that lost entries.
+pub(super) fn lost_entries(lost: &LostEntries) -> CliError {
+    let code = if lost.is_rollback() { Code::JournalRolledBack } else { Code::JournalForked };
+    let mut error = CliError::new(Exit::Refused, lost.to_string()).code(code).sent(Sent::Nothing);
+    for known in &lost.missing {
+        let file = shown(&known.file.to_string_lossy());
+        let of = known.journal.as_ref().map(|journal| format!(" of the journal at {}", shown(journal)));
+        let of = of.unwrap_or_default();
+        error = error.hint(format!("known from {file}: {} entries{of}", known.head.size));
+    }
+    error
+        .hint(UNCHANGED)
+        .hint("put the newer journal back, together with its -wal file if it has one, and run the same command again")
+        .hint(
+            "if it is lost for good: --accept-rollback --because TEXT continues with this one, and settles each row without \
+             an outcome by reading",
+        )
+}
+
+fn manifest(faults: Faults, skip_invalid: bool, recorded: bool) -> CliError {
+    let recorded = if recorded { "only this refusal was recorded" } else { "nothing was recorded" };
+    let fix = if faults.are_of_file() {
+        "fix the file: its rows or columns cannot be determined, so --skip-invalid cannot help"
+    } else if skip_invalid {
+        "fix the file"
+    } else {
+        "fix the file, or skip invalid rows with --skip-invalid"
+    };
+    let mut it = CliError::new(Exit::Refused, "the manifest was refused").code(Code::ManifestFaults);
+    it.details.faults = Some(faults);
+    it.hint(recorded).hint(fix)
+}
+
+/// The error of a plan with what can be done about it. Nothing but reads was sent.
+fn plan_error(error: &PlanError) -> CliError {
+    let planned = match error {
+        PlanError::Refused { notes, .. } => {
+            let mut refused = CliError::from_error(Exit::Refused, error).code(Code::Plan);
+            refused.causes =
+                notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
+            refused
+        }
+        PlanError::Foreign { .. } => CliError::from_error(Exit::Environment, error)
+            .code(Code::Endpoint)
+            .hint("AWS_ENDPOINT_URL redirects every service; AWS_ENDPOINT_URL_LIGHTSAIL and AWS_ENDPOINT_URL_STS redirect one each"),
+        PlanError::NotPermitted { action, .. } => CliError::from_error(Exit::Environment, error)
+            .code(Code::Permission)
+            .hint(format!("grant the credentials the IAM action {action}")),
+        PlanError::Unreadable { error: Some(answer), .. } => {
+            let said = CliError::from_error(Exit::Environment, error).code(Code::Service);
+            network::hints(answer).into_iter().fold(said, CliError::hint)
+        }
+        _ => CliError::from_error(Exit::Environment, error).code(Code::Service),
+    };
+    planned.sent(Sent::Reads)
+}
+
+/// The command that continues a run, with what is known of the run.
+pub(super) fn resuming(record: &RunRecord) -> String {
+    let account = record.account.as_deref().unwrap_or("none");
+    format!(
+        "keybatch resume {} ({}, {}, account {})",
+        record.run,
+        at_rest(&record.state),
+        counted(record.rows, "row", "rows"),
+        shown(account)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::record::checkpoint::Checkpoint;
+    use crate::session::error::KnownHead;
+
+    fn known(size: u64, journal: Option<&str>) -> KnownHead {
+        let head = Checkpoint { journal_id: "a".into(), size, root: [1; 32] };
+        KnownHead { head, file: "/state/heads/a".into(), journal: journal.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_missing_where_that_is_known_from_and_what_to_do() {
+        for (most, code, word) in [(9, Code::JournalRolledBack, "rolled back"), (5, Code::JournalForked, "forked")] {
+            let missing = vec![known(most, Some("/old/j.db")), known(3, None)];
+            let error = lost_entries(&LostEntries { journal: PathBuf::from("/data/j.db"), entries: 7, missing });
+            assert_eq!((error.exit, error.code, error.sent), (Exit::Refused, code, Some(Sent::Nothing)));
+            assert!(error.message.contains(word) && error.message.contains("/data/j.db"), "{}", error.message);
+            let hints = error.hints.join("\n");
+            for part in [
+                &format!("/state/heads/a: {most} entries of the journal at /old/j.db"),
+                "3 entries",
+                "--accept-rollback",
+            ] {
+                assert!(hints.contains(part), "{part}: {hints}");
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A manifest that is run again: which earlier run it had, what follows from that, and what earlier runs know of its names.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{Refusal, Sent, SessionError};
+use super::host::Host;
+use super::operator::{Notice, Operator};
+use super::order::{Repeat, RunOrder};
+use super::place::Place;
+use crate::domain::RunId;
+use crate::journal::RunState;
+use crate::journal::sqlite::stage::Stage;
+use crate::journal::sqlite::{RunRecord, SqliteReader};
+use crate::plan::recreated::{Earlier, learn};
+
+/// The word for a run whose session has no end in the journal although no process is working on it.
+pub const INTERRUPTED: &str = "interrupted";
+
+/// The state of a run for a session that holds the lock itself, so no other session is working on it.
+#[must_use]
+pub fn at_rest(stored: &RunState) -> &str {
+    if stored.is_at_work() { INTERRUPTED } else { stored.as_str() }
+}
+
+/// The directory in which the world of a rehearsal is kept.
+#[must_use]
+pub fn world_directory(journal: &Path, run: RunId) -> PathBuf {
+    let mut name = journal.as_os_str().to_owned();
+    name.push(format!(".sandbox-{run}"));
+    name.into()
+}
+
+/// Where a run deletes key pairs.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Where<'a> {
+    /// In a world of this name that is created for it and kept beside the journal.
+    BuiltIn { world: &'a str, journal: &'a Path },
+    /// Where this connection leads.
+    Connected(&'a Place),
+}
+
+impl Where<'_> {
+    /// Whether that run was there.
+    fn is_of(&self, record: &RunRecord) -> bool {
+        let endpoint = record.endpoint.as_deref().unwrap_or_default();
+        match self {
+            Self::BuiltIn { world, journal } => {
+                let named = endpoint.strip_prefix("sandbox:").and_then(|id| id.rsplit_once('-'));
+                named.is_some_and(|(name, _)| name == *world) && world_directory(journal, record.run).exists()
+            }
+            Self::Connected(place) => {
+                record.account.as_deref() == Some(&place.caller.account) && is_same_service(endpoint, &place.endpoint)
+            }
+        }
+    }
+}
+
+/// Whether key pairs are the same behind both addresses: whichever of the service's own addresses is used, they are.
+fn is_same_service(one: &str, other: &str) -> bool {
+    one == other || (is_aws(one) && is_aws(other))
+}
+
+/// Whether an address is one of AWS's own, in any partition, with FIPS or for both versions of IP.
+fn is_aws(address: &str) -> bool {
+    let host = address.strip_prefix("https://").unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
+    [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"]
+        .iter()
+        .any(|suffix| host.ends_with(suffix))
+}
+
+/// What to do with a manifest that may have been run before.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    /// A run begins, although one of this manifest is finished if `again`.
+    Begin { again: bool },
+    /// This run continues.
+    GoOn(RunRecord),
+    /// This run is finished; report how it ended.
+    Finished(RunRecord),
+}
+
+/// The journal with the earlier runs. A dry run has a journal of its own, so for it this is the configured one, if it exists.
+///
+/// # Errors
+/// If a journal exists and cannot be read.
+pub(super) async fn past<H: Host>(
+    host: &H,
+    order: &RunOrder,
+    reader: &SqliteReader,
+) -> Result<Option<SqliteReader>, SessionError> {
+    if !order.dry_run {
+        return Ok(Some(reader.clone()));
+    }
+    let path = &order.order.journal;
+    // One whose creation was interrupted is empty.
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > 0 => Ok(Some(host.reader(path).await?)),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(SessionError::new(Refusal::Unreadable { path: path.clone(), error }).sent(Sent::Nothing)),
+    }
+}
+
+/// Whether a manifest with this digest may begin a run at `place`. An unfinished run of it is that run's business; a finished
+/// one is repeated only on demand. Abandoned runs count as none.
+///
+/// # Errors
+/// The refusal, or where the journal cannot be read.
+pub(super) async fn admit(
+    repeat: Repeat,
+    past: Option<&SqliteReader>,
+    sha256: &str,
+    place: Where<'_>,
+) -> Result<Admitted, SessionError> {
+    let Some(past) = past else { return Ok(Admitted::Begin { again: false }) };
+    let runs = past.runs().await?;
+    let same = |record: &&RunRecord| record.manifest_sha256.as_deref() == Some(sha256) && place.is_of(record);
+    let latest = |is_meant: fn(&RunState) -> bool| {
+        runs.iter().rev().filter(same).find(|record| is_meant(&record.state)).cloned()
+    };
+    let sent = if matches!(place, Where::BuiltIn { .. }) { Sent::Nothing } else { Sent::Reads };
+    if let Some(record) = latest(RunState::is_unfinished) {
+        return if repeat == Repeat::Resume { Ok(Admitted::GoOn(record)) } else { Err(unfinished(&record).sent(sent)) };
+    }
+    match latest(|state| *state == RunState::Finished) {
+        Some(record) if repeat == Repeat::Resume => Ok(Admitted::Finished(record)),
+        // Another world of the same name is another place: what was done in the last one says nothing about it.
+        Some(_) if matches!(place, Where::BuiltIn { .. }) => Ok(Admitted::Begin { again: false }),
+        Some(record) if repeat != Repeat::Again => Err(finished(&record).sent(sent)),
+        found => Ok(Admitted::Begin { again: found.is_some() }),
+    }
+}
+
+/// The run of this manifest that will probably continue, as far as is known before connecting.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub(super) async fn likely(
+    past: Option<&SqliteReader>,
+    sha256: &str,
+    journal: &Path,
+) -> Result<Option<RunId>, SessionError> {
+    let Some(past) = past else { return Ok(None) };
+    // A rehearsal whose world is kept beside the journal can continue only there.
+    let goes_on = |record: &RunRecord| {
+        record.manifest_sha256.as_deref() == Some(sha256)
+            && record.state.is_unfinished()
+            && !(record.sandbox && world_directory(journal, record.run).exists())
+    };
+    Ok(past.runs().await?.into_iter().rev().find(goes_on).map(|record| record.run))
+}
+
+fn unfinished(record: &RunRecord) -> SessionError {
+    let (run, state) = (record.run, at_rest(&record.state).to_owned());
+    SessionError::new(Refusal::Unfinished { run, state }).of_run(run)
+}
+
+fn finished(record: &RunRecord) -> SessionError {
+    SessionError::new(Refusal::AlreadyRun { run: record.run, sandbox: record.sandbox }).of_run(record.run)
+}
+
+/// Teaches the stage what earlier runs at the same place know of its names.
+///
+/// # Errors
+/// Where the journal or the stage fails.
+pub(super) async fn learn_past(
+    stage: &mut Stage,
+    past: Option<&SqliteReader>,
+    sha256: &str,
+    place: &Place,
+) -> Result<(), SessionError> {
+    let Some(past) = past else { return Ok(()) };
+    let place = Where::Connected(place);
+    // A run that was never started has settled nothing, and left nothing unsettled.
+    let runs = past.runs().await?.into_iter().filter(|record| record.started_seq.is_some() && place.is_of(record));
+    let earlier: Vec<_> = runs
+        .map(|record| Earlier {
+            run_no: record.run_no,
+            run: record.run.to_string(),
+            same_manifest: record.manifest_sha256.as_deref() == Some(sha256),
+        })
+        .collect();
+    Ok(learn(stage, past, &earlier).await?)
+}
+
+/// The unfinished run that `resume` continues if none is named. Real runs come before rehearsals.
+///
+/// # Errors
+/// If several real runs are unfinished.
+pub(super) fn only_unfinished(
+    runs: Vec<RunRecord>,
+    operator: &dyn Operator,
+) -> Result<Option<RunRecord>, SessionError> {
+    let unfinished = runs.into_iter().filter(|record| record.state.is_unfinished());
+    let (mut rehearsals, mut real): (Vec<_>, Vec<_>) = unfinished.partition(|record| record.sandbox);
+    match (real.len(), rehearsals.len()) {
+        (1, _) => Ok(real.pop()),
+        (0, 0) => {
+            operator.notice(Notice::NothingUnfinished);
+            Ok(None)
+        }
+        (0, 1) => {
+            operator.notice(Notice::OnlyRehearsal);
+            Ok(rehearsals.pop())
+        }
+        (0, _) => {
+            operator.notice(Notice::OnlyRehearsals(&rehearsals));
+            Ok(None)
+        }
+        (_, _) => Err(SessionError::new(Refusal::Several(real)).sent(Sent::Nothing)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Endpoints of AWS as the SDK's rules make them: https://docs.aws.amazon.com/general/latest/gr/lightsail.html
+    #[test]
+    fn all_addresses_of_the_service_lead_to_the_same_key_pairs() {
+        let plain = "https://lightsail.{region}.amazonaws.com";
+        for same in [plain, "https://lightsail-fips.{region}.amazonaws.com", "https://lightsail.{region}.api.aws"] {
+            assert!(is_same_service(plain, same), "{same}");
+        }
+        for other in ["sandbox:w-1", "http://127.0.0.1:4566", "https://amazonaws.com.example.org", "", "https://x.org"]
+        {
+            assert!(!is_same_service(plain, other), "{other}");
+            assert!(is_same_service(other, other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The beginning of a run: its first entries, its plan, the confirmation, and on to the work.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
+
+use super::at_work::Session;
+use super::confirm::{confirm, judge};
+use super::end::Ending;
+use super::error::{Refusal, Sent, SessionError};
+use super::ghosts;
+use super::host::Host;
+use super::open::{OpenJournal, draft};
+use super::opened::{Opening, session_opened};
+use super::operator::{Moment, Notice, PlanFacts, Watched, while_watched};
+use super::order::{Repeat, RunOrder, duration_text};
+use super::place::Connection;
+use super::stage::{Staged, manifest_entry};
+use crate::domain::{OutcomeCounts, RunId, Settings, Target};
+use crate::execute::control::StoppedBy;
+use crate::journal::sqlite::stage::Stage;
+use crate::lane::Counts;
+use crate::plan::{Plan, PlanError, Planner, Tally};
+use crate::record::event::{Event, OverrideUsed, RunStarted};
+
+/// What a run begins with.
+pub(super) struct Begun<H: Host> {
+    pub(super) open: OpenJournal,
+    pub(super) began: tokio::time::Instant,
+    pub(super) staged: Staged,
+    pub(super) connection: Connection<H::Port>,
+    /// Whether a run of this manifest is finished.
+    pub(super) is_again: bool,
+}
+
+pub(super) async fn begin<H: Host>(
+    host: &H,
+    order: &RunOrder,
+    mut settings: Settings,
+    run: RunId,
+    begun: Begun<H>,
+) -> Result<Ending, SessionError> {
+    let Begun { open, began, staged, connection, is_again } = begun;
+    let place = &connection.place;
+    ghosts::settle_life(&order.order, place, &mut settings);
+    let ghosts = ghosts::of_other_runs(&open.reader, &open.clock, run, place, &settings).await?;
+    let mut opened = session_opened(Opening {
+        session: host.new_id(),
+        command: "run",
+        order: &order.order,
+        settings: &settings,
+        place: Some(place),
+        sandbox: place.is_sandbox(),
+        own: &order.own(),
+    });
+    open.remember(host, &order.order, &mut opened).await?;
+    let session = Session {
+        host,
+        order: order.order.clone(),
+        run,
+        session: opened.session.clone(),
+        sandbox: place.is_sandbox(),
+        resumed: false,
+        counts: Arc::new(Counts::default()),
+        began,
+        before: OutcomeCounts::default(),
+        is_kept: !order.dry_run,
+        because: None,
+        known: OnceLock::new(),
+        settled: Arc::default(),
+        took: OnceLock::new(),
+        open,
+        ghosts,
+    };
+    // From here on there is something to close.
+    host.stops().hand_over();
+    let ingested = Event::ManifestIngested(manifest_entry(&staged.ingested));
+    let mut drafts = vec![draft(run, Event::SessionOpened(opened)), draft(run, ingested)];
+    drafts.extend(overrides(order, is_again).into_iter().map(|used| draft(run, Event::OverrideUsed(used))));
+    session.open.journal.append(drafts).await?;
+    let planned = match plan(order, &session, &settings, &connection, staged).await {
+        Err(error) => return Err(session.explain(error).await),
+        Ok(ControlFlow::Break(ending)) => return Ok(ending),
+        Ok(ControlFlow::Continue(planned)) => planned,
+    };
+    if order.dry_run {
+        let judged = match judge(&planned.plan, order.confirmation) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(session.explain(error).await),
+        };
+        return Ok(Ending::dry_run(session, planned.plan, connection.place.clone(), judged).await?);
+    }
+    match execute(&session, settings, &connection, planned).await {
+        Err(error) => Err(session.explain(error).await),
+        ended => ended,
+    }
+}
+
+/// A plan, and the lanes that it was made with.
+struct Planned<H: Host> {
+    plan: Plan,
+    confirmed_by: &'static str,
+    lanes: Vec<Lane<H>>,
+}
+
+type Lane<H> = Arc<crate::lane::Lane<<H as Host>::Port>>;
+
+async fn plan<H: Host>(
+    order: &RunOrder,
+    session: &Session<'_, H>,
+    settings: &Settings,
+    connection: &Connection<H::Port>,
+    mut staged: Staged,
+) -> Result<ControlFlow<Ending, Planned<H>>, SessionError> {
+    let account = connection.place.caller.account.clone();
+    let mut lanes = Vec::new();
+    for region in &staged.regions {
+        let target = Target { account: account.clone(), region: region.clone() };
+        lanes.push(session.lane(connection, target, settings).await?);
+    }
+    let planner = Planner {
+        scribe: session.scribe(),
+        account,
+        lanes: lanes.clone(),
+        if_in_use: order.if_in_use,
+        if_recreated: order.if_recreated,
+        skip_invalid: order.skip_invalid,
+        patience: settings.settle_timeout,
+        tally: Arc::<Tally>::default(),
+    };
+    let confirmed = confirmed(order, session, &planner, staged.ingested.rows, &mut staged.stage, connection).await?;
+    Ok(match confirmed {
+        ControlFlow::Continue((plan, confirmed_by)) => ControlFlow::Continue(Planned { plan, confirmed_by, lanes }),
+        ControlFlow::Break(ending) => ControlFlow::Break(ending),
+    })
+}
+
+async fn execute<H: Host>(
+    session: &Session<'_, H>,
+    settings: Settings,
+    connection: &Connection<H::Port>,
+    planned: Planned<H>,
+) -> Result<Ending, SessionError> {
+    let Planned { plan, confirmed_by, lanes } = planned;
+    let started = RunStarted {
+        plan_root: plan.sealed.plan_root.clone(),
+        deletes: plan.sealed.deletes,
+        confirmed_by: confirmed_by.to_owned(),
+        settings: settings.clone(),
+    };
+    session.open.journal.append(vec![draft(session.run, Event::RunStarted(started))]).await?;
+    let runs = session.open.reader.runs().await?;
+    let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
+    let targets = session.open.reader.targets(run_no).await?;
+    let mut work = Vec::new();
+    for target in targets {
+        let known = lanes.iter().find(|lane| lane.target == target.target).map(Arc::clone);
+        // Rows that name no usable region have a target all the same; nothing is asked of it.
+        let lane = match known {
+            Some(lane) => lane,
+            None => session.lane(connection, target.target.clone(), &settings).await?,
+        };
+        work.push((target, lane));
+    }
+    session.work(settings, &plan.sealed, work, &BTreeMap::new()).await
+}
+
+/// The plan, sealed unless it is a dry run's, and by what it was confirmed; or how the session ends without one.
+async fn confirmed<H: Host>(
+    order: &RunOrder,
+    session: &Session<'_, H>,
+    planner: &Planner<H::Port>,
+    rows: u64,
+    stage: &mut Stage,
+    connection: &Connection<H::Port>,
+) -> Result<ControlFlow<Ending, (Plan, &'static str)>, SessionError> {
+    let operator = session.host.operator();
+    // A plan that a person must confirm is recorded only after that: declining leaves no plan behind.
+    let asks = order.asks();
+    let watched = Watched::Planning { rows, sandbox: session.sandbox, tally: Arc::clone(&planner.tally) };
+    let planned = async { if asks { planner.draft(stage).await } else { planner.plan(stage).await } };
+    let plan = match to_its_end(session, while_watched(&**operator, watched, planned)).await? {
+        ControlFlow::Continue(plan) => plan,
+        ControlFlow::Break(ending) => return Ok(ControlFlow::Break(ending)),
+    };
+    if order.dry_run {
+        return Ok(ControlFlow::Continue((plan, "")));
+    }
+    if !asks {
+        show_sealed(session).await?;
+    }
+    let facts = PlanFacts { plan: &plan, place: &connection.place };
+    operator.notice(Notice::Planned(&facts));
+    let confirmed = tokio::select! {
+        confirmed = confirm(&**operator, order.confirmation, &facts) => confirmed,
+        () = session.host.stops().asked() => {
+            let stopped = session.stop_planning(StoppedBy::Signal, "by a signal, before the plan was confirmed".into());
+            return stopped.await.map(ControlFlow::Break);
+        }
+    };
+    let confirmed_by = match confirmed {
+        Ok(Some(confirmed_by)) => confirmed_by,
+        Ok(None) => return session.decline().await.map(ControlFlow::Break),
+        Err(error) => return Err(session.give_up("refused", error).await),
+    };
+    if !asks {
+        return Ok(ControlFlow::Continue((plan, confirmed_by)));
+    }
+    let plan = match to_its_end(session, planner.seal(stage, &plan)).await? {
+        ControlFlow::Continue(plan) => plan,
+        ControlFlow::Break(ending) => return Ok(ControlFlow::Break(ending)),
+    };
+    operator.notice(Notice::Sealed(&plan));
+    show_sealed(session).await?;
+    Ok(ControlFlow::Continue((plan, confirmed_by)))
+}
+
+/// Plans, unless something ends the session first; then the run is closed.
+async fn to_its_end<H: Host>(
+    session: &Session<'_, H>,
+    planned: impl Future<Output = Result<Plan, PlanError>>,
+) -> Result<ControlFlow<Ending, Plan>, SessionError> {
+    let planned = tokio::select! {
+        planned = planned => planned,
+        limit = session.over() => {
+            let detail = format!("while planning, because --max-duration {} has elapsed", duration_text(limit));
+            return session.stop_planning(StoppedBy::MaxDuration, detail).await.map(ControlFlow::Break);
+        }
+        () = session.host.stops().asked() => {
+            let stopped = session.stop_planning(StoppedBy::Signal, "by a signal, while planning".into());
+            return stopped.await.map(ControlFlow::Break);
+        }
+    };
+    match planned {
+        Ok(plan) => Ok(ControlFlow::Continue(plan)),
+        Err(PlanError::Journal(error)) => Err(error.into()),
+        Err(error) => {
+            let why = if matches!(error, PlanError::Refused { .. }) { "refused" } else { "failed" };
+            let error = SessionError::new(Refusal::Plan(error)).sent(Sent::Reads);
+            Err(session.give_up(why, error).await)
+        }
+    }
+}
+
+async fn show_sealed<H: Host>(session: &Session<'_, H>) -> Result<(), SessionError> {
+    let checkpoint = session.open.journal.checkpoint(Some(session.run)).await?;
+    session.host.operator().notice(Notice::Checkpoint(Moment::Sealed, &checkpoint));
+    Ok(())
+}
+
+fn overrides(order: &RunOrder, is_again: bool) -> Vec<OverrideUsed> {
+    let used = [
+        (order.skip_invalid, "skip-invalid"),
+        (order.allow_default_key_pair, "allow-default-key-pair"),
+        (order.repeat == Repeat::Again && is_again, "again"),
+    ];
+    let entry = |which: &str| OverrideUsed {
+        which: which.into(),
+        by: order.order.who.user.clone(),
+        why: order.order.reason.clone(),
+        lost: Vec::new(),
+    };
+    used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which)).collect()
+}

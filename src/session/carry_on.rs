@@ -1,0 +1,193 @@
+//! Continuing a run that another session began: to its end, or to abandon it.
+
+use std::sync::{Arc, OnceLock};
+
+use super::admit::{plan_of, refuse_altered, refuse_another};
+use super::again::world_directory;
+use super::at_work::Session;
+use super::end::Ending;
+use super::error::SessionError;
+use super::ghosts;
+use super::host::Host;
+use super::open::{OpenJournal, draft};
+use super::opened::{Opening, session_opened};
+use super::operator::Notice;
+use super::order::Order;
+use super::place::{Connection, Goal, Way};
+use super::probe::{Probed, probe_lanes};
+use super::sum_up::{Own, stored_head, sum_up};
+use super::summary::{Head, State, StopWord, Summary};
+use crate::domain::Settings;
+use crate::execute::ghost::Ghosts;
+use crate::journal::TargetRecord;
+use crate::journal::sqlite::RunRecord;
+use crate::lane::Counts;
+use crate::record::event::{Event, PlanSealed};
+
+/// Continues an unfinished run, over `connection` if there is one.
+pub(super) async fn carry_on<H: Host>(
+    host: &H,
+    order: &Order,
+    open: OpenJournal,
+    began: tokio::time::Instant,
+    record: RunRecord,
+    connection: Option<Connection<H::Port>>,
+) -> Result<Ending, SessionError> {
+    go_on_with(host, order, open, began, Resumed { record, connection, because: None }).await
+}
+
+/// A run that another session began.
+pub(super) struct Resumed<L> {
+    pub(super) record: RunRecord,
+    /// If there is one already.
+    pub(super) connection: Option<Connection<L>>,
+    /// Why it is being abandoned, if it is: then nothing more is sent, and open requests are settled by reading.
+    pub(super) because: Option<String>,
+}
+
+/// Continues an unfinished run: to its end, or to abandon it.
+pub(super) async fn go_on_with<H: Host>(
+    host: &H,
+    order: &Order,
+    open: OpenJournal,
+    began: tokio::time::Instant,
+    resumed: Resumed<H::Port>,
+) -> Result<Ending, SessionError> {
+    let Resumed { record, connection, because } = resumed;
+    let stops = host.stops();
+    // From here on, every end of this session reports on the run.
+    stops.hand_over();
+    let ready = tokio::select! {
+        ready = prepare(host, order, &open, &record, connection) => ready,
+        () = stops.asked() => return stopped_early(host, order, &open, &record).await,
+    };
+    let Ready { order, sealed, mut settings, targets, connection, ghosts } =
+        ready.map_err(|error| error.of_run(record.run))?;
+    if because.is_some() {
+        // There will be no other attempt: a row whose key pair is still there after its request has failed.
+        settings.max_attempts = 1;
+    }
+    let mut opened = session_opened(Opening {
+        session: host.new_id(),
+        command: if because.is_some() { "abandon" } else { "resume" },
+        order: &order,
+        settings: &settings,
+        place: Some(&connection.place),
+        sandbox: record.sandbox,
+        own: &[],
+    });
+    open.remember(host, &order, &mut opened).await?;
+    let session = Session {
+        host,
+        order,
+        run: record.run,
+        session: opened.session.clone(),
+        sandbox: record.sandbox,
+        resumed: true,
+        counts: Arc::new(Counts::default()),
+        began,
+        before: open.reader.counts(&record).await?,
+        is_kept: true,
+        because,
+        known: OnceLock::new(),
+        settled: Arc::default(),
+        took: OnceLock::new(),
+        open,
+        ghosts,
+    };
+    session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
+    host.operator().notice(Notice::Continuing {
+        run: record.run,
+        sandbox: record.sandbox,
+        account: &connection.place.caller.account,
+        abandoning: session.because.is_some(),
+    });
+    let mut lanes = Vec::new();
+    for target in targets {
+        let lane = session.lane(&connection, target.target.clone(), &settings).await?;
+        lanes.push((target, lane));
+    }
+    let probed = tokio::select! {
+        probed = probe_lanes(&session.open.reader, &record, &settings, &lanes) => probed?,
+        () = stops.asked() => return session.leave_by_signal().await,
+    };
+    let closed = match probed {
+        Probed::Leave(error) => return session.leave(error).await,
+        Probed::Closed(closed) => closed,
+    };
+    session.work(settings, &sealed, lanes, &closed).await
+}
+
+/// What a session needs to continue a run.
+struct Ready<L> {
+    order: Order,
+    sealed: PlanSealed,
+    settings: Settings,
+    targets: Vec<TargetRecord>,
+    connection: Connection<L>,
+    ghosts: Arc<Ghosts>,
+}
+
+/// Every check that may refuse to continue the run, and the connection. Sends nothing but reads, and writes nothing.
+async fn prepare<H: Host>(
+    host: &H,
+    order: &Order,
+    open: &OpenJournal,
+    record: &RunRecord,
+    connection: Option<Connection<H::Port>>,
+) -> Result<Ready<H::Port>, SessionError> {
+    refuse_altered(host, &open.reader).await?;
+    let order = open.carried_on(&**host.operator(), order, record).await?;
+    let (sealed, started) = plan_of(&open.reader, record).await?;
+    let settings = order.overrides.over(started.settings.clone());
+    let kept = world_directory(&order.journal, record.run);
+    let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) && kept.exists() {
+        Goal::OldWorld(&kept)
+    } else {
+        Goal::Service
+    };
+    let targets = open.reader.targets(record.run_no).await?;
+    // Invalid rows have a target without a region, which cannot be asked.
+    let region = targets.iter().map(|target| target.target.region.as_str()).find(|region| !region.is_empty());
+    let connection = match connection {
+        Some(connection) => connection,
+        None => {
+            let bound = record.endpoint.as_deref();
+            let way = Way { goal, run: record.run, region, bound, settings: &settings };
+            host.connect(way).await.map_err(SessionError::outside)?
+        }
+    };
+    refuse_another(record, &connection.place)?;
+    let ghosts = ghosts::of_other_runs(&open.reader, &open.clock, record.run, &connection.place, &settings).await?;
+    Ok(Ready { order, sealed, settings, targets, connection, ghosts })
+}
+
+/// A signal came before the session wrote anything: the run stays as it is.
+async fn stopped_early<H: Host>(
+    host: &H,
+    order: &Order,
+    open: &OpenJournal,
+    record: &RunRecord,
+) -> Result<Ending, SessionError> {
+    host.operator().notice(Notice::StoppedBeforeWork);
+    let (by, head) = (Some(StopWord::Signal), stored_head(&open.reader).await);
+    let before = open.reader.counts(record).await?;
+    let own = Own { before, is_closed: true, ..Own::default() };
+    let summary = sum_up(&order.journal, &open.reader, record, State::Stopped, by, own, head).await?;
+    open.close(host).await?;
+    Ok(Ending::summed(summary))
+}
+
+/// A finished run stays as it is (I6): report again how it ended.
+pub(super) async fn already_finished<H: Host>(
+    host: &H,
+    order: &Order,
+    open: &OpenJournal,
+    record: &RunRecord,
+) -> Result<Ending, SessionError> {
+    let own = Own { before: open.reader.counts(record).await?, is_closed: true, ..Own::default() };
+    let summary = sum_up(&order.journal, &open.reader, record, State::Finished, None, own, Head::default()).await?;
+    let head = Head::from(&open.close(host).await?);
+    host.operator().notice(Notice::AlreadyFinished);
+    Ok(Ending::summed(Summary { head, ..summary }))
+}

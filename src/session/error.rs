@@ -1,0 +1,313 @@
+//! Why a session ended without what it was asked for, and what had left this machine by then.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::summary::Summary;
+use crate::domain::{RunId, counted};
+use crate::journal::JournalError;
+use crate::journal::sqlite::RunRecord;
+use crate::manifest::Faults;
+use crate::plan::PlanError;
+use crate::plan::stage::StageError;
+use crate::record::checkpoint::Checkpoint;
+use crate::review::runs::RunError;
+
+/// What had left this machine when an error ended the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing.
+    Nothing,
+    /// Requests that only read.
+    Reads,
+    /// Requests to delete, too.
+    Deletes,
+}
+
+/// Why a session ended without what it was asked for.
+#[derive(Debug)]
+pub struct SessionError {
+    /// What happened.
+    pub why: Box<Refusal>,
+    /// What had left this machine by then; `None` where it is not known yet.
+    pub sent: Option<Sent>,
+    /// The run that it is about, where the journal has one.
+    pub run: Option<RunId>,
+    /// What there is to say about the run beside the error.
+    pub summary: Option<Box<Summary>>,
+    /// Why the end of the run could not be recorded, where it could not be.
+    pub unrecorded: Option<JournalError>,
+}
+
+/// An error of what the session was given from outside: of connecting, or of asking.
+pub type Outside = Box<dyn Error + Send + Sync>;
+
+/// What happened.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The journal cannot be used, read or written.
+    #[error(transparent)]
+    Journal(JournalError),
+    /// The journal failed while the session worked, so nothing more can be recorded (I9).
+    #[error("{error}")]
+    Unrecordable {
+        /// Why.
+        #[source]
+        error: JournalError,
+        /// Whether the run was finished before that.
+        finished: bool,
+    },
+    /// A dry run looked for earlier runs in it.
+    #[error("the journal {path} cannot be read: {error}")]
+    Unreadable {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// It was changed outside keybatch.
+    #[error("the journal was changed: {detail}")]
+    Changed {
+        /// What was found.
+        detail: String,
+    },
+    /// It could not be verified.
+    #[error("the journal cannot be verified: {why}")]
+    Unverified {
+        /// Why not.
+        why: String,
+    },
+    /// It lacks entries that are known of it (I12).
+    #[error("{0}")]
+    LostEntries(LostEntries),
+    /// It has no plan of the run.
+    #[error("the journal has no sealed plan of this run")]
+    NoPlan,
+    /// The plan is another one than was sealed.
+    #[error("the plan in the journal is not the one that was sealed")]
+    PlanAltered,
+    /// The run is bound to another account or endpoint (I11).
+    #[error("run {run} is bound to {what} {expected}, but this is {found}")]
+    Bound {
+        /// The run.
+        run: RunId,
+        /// `account` or `endpoint`.
+        what: &'static str,
+        /// What it is bound to.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(PlanError),
+    /// The manifest is refused.
+    #[error("the manifest was refused")]
+    Manifest {
+        /// What is wrong with it.
+        faults: Box<Faults>,
+        /// Whether invalid rows were to be skipped.
+        skip_invalid: bool,
+        /// Whether the refusal was recorded: that of a dry run is not.
+        recorded: bool,
+    },
+    /// The manifest cannot be read to its end.
+    #[error(transparent)]
+    ManifestUnreadable(StageError),
+    /// Rows name no region, and nothing else does.
+    #[error("some rows name no region, and the AWS configuration has no default region")]
+    NoRegion,
+    /// Only a person could confirm, and nobody can be asked.
+    #[error("a confirmation is required, and there is no terminal to ask on")]
+    NobodyToAsk,
+    /// The plan deletes another number of key pairs than was confirmed.
+    #[error("--confirm {expected}, but the plan would delete {}", counted(*.deletes, "key pair", "key pairs"))]
+    NotThatMany {
+        /// What was confirmed.
+        expected: u64,
+        /// What the plan deletes.
+        deletes: u64,
+    },
+    /// None of the key pairs exists that the manifest names in some regions.
+    #[error("none of the key pairs that the manifest names in {regions} exists, and --yes does not confirm that")]
+    NothingThere {
+        /// The regions.
+        regions: String,
+        /// What the plan deletes.
+        deletes: u64,
+    },
+    /// The manifest has an unfinished run.
+    #[error("run {run} of this manifest is not finished ({state})")]
+    Unfinished {
+        /// The run.
+        run: RunId,
+        /// How far it is, now that nobody works on it.
+        state: String,
+    },
+    /// The manifest has a finished run.
+    #[error("this manifest has already been run: {} {run} is finished", if *.sandbox { "the rehearsal" } else { "run" })]
+    AlreadyRun {
+        /// The run.
+        run: RunId,
+        /// Whether it was a rehearsal.
+        sandbox: bool,
+    },
+    /// Several runs are unfinished, and none was named; the oldest first.
+    #[error("{} runs are unfinished; name the one to continue", .0.len())]
+    Several(Vec<RunRecord>),
+    /// No run, or more than one, has the name that was given.
+    #[error(transparent)]
+    NoSuchRun(RunError),
+    /// The run was abandoned.
+    #[error("run {run} {}", if *.started { "was abandoned" } else { "was never started" })]
+    Abandoned {
+        /// The run.
+        run: RunId,
+        /// Whether it had been started.
+        started: bool,
+    },
+    /// The run that is to be abandoned has ended.
+    #[error("run {run} {}", if *.finished { "is finished: nothing is left to abandon" } else { "has already been abandoned" })]
+    NothingToAbandon {
+        /// The run.
+        run: RunId,
+        /// Whether it is finished.
+        finished: bool,
+    },
+    /// Requests of the run that is to be abandoned are still open.
+    #[error("the run was not abandoned: for some rows it is still unknown whether a request took effect")]
+    NotAbandoned,
+    /// The file of checkpoints cannot be written.
+    #[error("{path} cannot be written: {error}")]
+    CheckpointFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file of checkpoints is one that the session uses.
+    #[error("--checkpoint-to names {what}: {path}")]
+    FileInUse {
+        /// What it is.
+        what: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// What the session was given from outside failed.
+    #[error("{0}")]
+    Outside(Outside),
+}
+
+/// Heads that were seen of a journal, and that it does not have.
+#[derive(Debug, Clone)]
+pub struct LostEntries {
+    /// The journal.
+    pub journal: PathBuf,
+    /// How many entries it has.
+    pub entries: u64,
+    /// What it lacks, the largest first.
+    pub missing: Vec<KnownHead>,
+}
+
+impl LostEntries {
+    /// How many entries the largest of the heads has.
+    #[must_use]
+    pub fn most(&self) -> u64 {
+        self.missing.first().map_or(0, |known| known.head.size)
+    }
+
+    /// Whether the journal is older than the largest of them; else it has other entries.
+    #[must_use]
+    pub fn is_rollback(&self) -> bool {
+        self.most() > self.entries
+    }
+}
+
+impl fmt::Display for LostEntries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, entries, most) = (self.journal.display(), self.entries, self.most());
+        if self.is_rollback() {
+            write!(
+                f,
+                "the journal {path} was rolled back: it has {entries} entries, but a newer one with {most} entries is known"
+            )
+        } else {
+            write!(
+                f,
+                "the journal {path} was forked: it has {entries} entries, but another copy of it has other entries among \
+                 its first {most}"
+            )
+        }
+    }
+}
+
+/// A head that was seen outside the journal.
+#[derive(Debug, Clone)]
+pub struct KnownHead {
+    /// The head.
+    pub head: Checkpoint,
+    /// The file that says so.
+    pub file: PathBuf,
+    /// Where the journal with this head was; a file of checkpoints does not say.
+    pub journal: Option<String>,
+}
+
+impl SessionError {
+    /// An error of which nothing more is known.
+    pub(super) fn new(why: Refusal) -> Self {
+        Self { why: Box::new(why), sent: None, run: None, summary: None, unrecorded: None }
+    }
+
+    /// From outside.
+    pub(super) fn outside(error: Outside) -> Self {
+        Self::new(Refusal::Outside(error))
+    }
+
+    /// Says what was sent until then, unless that is known already.
+    #[must_use]
+    pub(super) fn sent(self, sent: Sent) -> Self {
+        Self { sent: self.sent.or(Some(sent)), ..self }
+    }
+
+    /// Says which run it is about, unless that is known already.
+    #[must_use]
+    pub(super) fn of_run(self, run: RunId) -> Self {
+        Self { run: self.run.or(Some(run)), ..self }
+    }
+
+    /// Adds what there is to say about the run.
+    #[must_use]
+    pub(super) fn with(self, summary: Summary) -> Self {
+        let run = self.run.or_else(|| summary.run.as_deref().and_then(|run| run.parse().ok()));
+        Self { run, summary: Some(Box::new(summary)), ..self }
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(f)
+    }
+}
+
+impl Error for SessionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.why.source()
+    }
+}
+
+impl From<JournalError> for SessionError {
+    fn from(error: JournalError) -> Self {
+        Self::new(Refusal::Journal(error))
+    }
+}
+
+impl From<RunError> for SessionError {
+    fn from(error: RunError) -> Self {
+        Self::new(match error {
+            RunError::Journal(error) => Refusal::Journal(error),
+            error => Refusal::NoSuchRun(error),
+        })
+    }
+}

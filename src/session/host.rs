@@ -1,0 +1,116 @@
+//! What a session is given to work with: its journal's place, its service, its clock, its operator. The command line gives the
+//! real ones; a test gives others.
+
+use std::fmt;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::error::Outside;
+use super::operator::Operator;
+use super::place::{Connection, Way};
+use super::stops::Stops;
+use crate::domain::{Clock, RunId};
+use crate::journal::heads::{Heads, HeadsError, Remembered};
+use crate::journal::sqlite::stage::Stage;
+use crate::journal::sqlite::{SqliteReader, SqliteStore};
+use crate::journal::{Holder, Journal, JournalError, Lock, WriterOptions};
+use crate::lightsail::Lightsail;
+use crate::record::checkpoint::Checkpoint;
+use crate::verify::Report;
+
+/// What a session is given to work with.
+pub trait Host: Send + Sync {
+    /// What requests go through.
+    type Port: Lightsail;
+
+    /// Who is asked and notified.
+    fn operator(&self) -> &Arc<dyn Operator>;
+
+    /// What stops the session.
+    fn stops(&self) -> &Stops;
+
+    /// A clock that starts now.
+    fn clock(&self) -> Arc<dyn Clock>;
+
+    /// The id of a new run, journal or session.
+    fn new_id(&self) -> uuid::Uuid;
+
+    /// Takes the lock of the journal at `path`, for `holder`.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] where another session has it.
+    fn lock(&self, path: &Path, holder: &Holder) -> Result<Lock, JournalError>;
+
+    /// Opens the journal at `path` for writing, where entries get their time from `clock`; makes it if there is none.
+    fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> impl Future<Output = Result<SqliteStore, JournalError>>;
+
+    /// Opens it for reading.
+    fn reader(&self, path: &Path) -> impl Future<Output = Result<SqliteReader, JournalError>>;
+
+    /// Starts the writer.
+    fn start(&self, store: SqliteStore, options: WriterOptions) -> impl Future<Output = Result<Journal, JournalError>>;
+
+    /// A scratch database in `directory`, for the plan of a run.
+    fn stage(&self, directory: &Path, run: RunId) -> impl Future<Output = Result<Stage, JournalError>>;
+
+    /// A file that holds the newest entries of the journal at `path` while another program has it open.
+    fn log_in_use(&self, path: &Path) -> Option<PathBuf>;
+
+    /// What `verify` says of the configured journal.
+    fn verify(&self) -> impl Future<Output = Result<Report, Outside>>;
+
+    /// What this machine remembers of journals; where it cannot, why.
+    fn heads(&self) -> Result<Arc<dyn HeadMemory>, String>;
+
+    /// The region of rows that name none, where one is configured.
+    fn default_region(&self) -> impl Future<Output = Result<Option<String>, Outside>>;
+
+    /// Makes the world of a rehearsal ready: that of the order, or one that holds `key_pairs`. Returns its name.
+    fn world(&self, key_pairs: Vec<NamedPair>) -> Result<String, Outside>;
+
+    /// Connects to the service.
+    fn connect(&self, way: Way<'_>) -> impl Future<Output = Result<Connection<Self::Port>, Outside>>;
+}
+
+/// What a machine remembers of journals (I12).
+pub trait HeadMemory: fmt::Debug + Send + Sync {
+    /// The newest head of the journal of that id, if there is one.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    fn read(&self, id: &str) -> Result<Option<Remembered>, HeadsError>;
+
+    /// Remembers `head`, of the journal at `journal`.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn remember(&self, head: &Checkpoint, journal: &Path) -> Result<(), HeadsError>;
+}
+
+impl HeadMemory for Heads {
+    fn read(&self, id: &str) -> Result<Option<Remembered>, HeadsError> {
+        Heads::read(self, id)
+    }
+
+    fn remember(&self, head: &Checkpoint, journal: &Path) -> Result<(), HeadsError> {
+        Heads::remember(self, head, journal)
+    }
+}
+
+/// A key pair that a manifest names, as a rehearsal's world may hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPair {
+    /// Its region.
+    pub region: String,
+    /// Its name.
+    pub name: String,
+    /// The fingerprint that the row expects.
+    pub fingerprint: Option<String>,
+    /// The arn that the row expects.
+    pub arn: Option<String>,
+    /// The creation time that the row expects.
+    pub created_at: Option<Timestamp>,
+}

@@ -1,0 +1,60 @@
+//! A session: one process that begins, continues or gives up a run. Here it is decided whether it may, and recorded how it
+//! ended.
+//!
+//! It never prints, reads the environment or exits. It is given an [`Order`] (what to do), and a [`Host`] (what to work with: the
+//! journal's place, the service, the clock). It notifies and asks an [`Operator`], and returns an [`Ending`], or a
+//! [`SessionError`] that says what was sent.
+//!
+//! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
+//! - `run`, `resume`, `abandon`: the three things to do
+//! - `open`, `closer`, `checkpoints`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
+//! - `stage`, `refuse`, `again`: a manifest, and whether it may be run
+//! - `begin`, `opened`, `confirm`: the first entries, the plan, the confirmation
+//! - `admit`, `carry_on`, `probe`: continuing a run that another session began
+//! - `ghosts`, `at_work`, `work`: processing the rest of the run
+//! - `end`, `sum_up`, `targets`: what is recorded and reported at its end
+
+mod abandon;
+mod admit;
+pub mod again;
+mod at_work;
+mod begin;
+mod carry_on;
+pub mod checkpoints;
+mod closer;
+mod confirm;
+mod end;
+pub mod error;
+mod ghosts;
+pub mod host;
+mod memory;
+mod open;
+mod opened;
+pub mod operator;
+pub mod order;
+mod place;
+mod probe;
+mod refuse;
+mod resume;
+pub mod rollback;
+mod run;
+mod stage;
+mod stops;
+mod sum_up;
+pub mod summary;
+mod targets;
+mod used;
+mod work;
+
+pub use abandon::abandon;
+pub use end::{DryRun, Ending};
+pub use error::{Outside, Refusal, Sent, SessionError};
+pub use host::Host;
+pub use operator::{Confirmed, Moment, Notice, Operator, PlanFacts, Watched};
+pub use order::Order;
+pub use place::{Connection, Goal, Place, Way};
+pub use resume::resume;
+pub use run::run;
+pub use stage::Input;
+pub use stops::Stops;
+pub use used::refuse_used;

@@ -1,0 +1,212 @@
+//! Opening the journal for a session, and closing it in order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::checkpoints::{Sink, hand_on, not_carried_on, recorded};
+use super::error::{Sent, SessionError};
+use super::host::Host;
+use super::memory::Memory;
+use super::operator::{Notice, Operator};
+use super::order::Order;
+use super::rollback;
+use super::used::refuse_used;
+use crate::domain::{Clock, RunId, time_text};
+use crate::journal::sqlite::{RunRecord, SqliteReader};
+use crate::journal::{EntryStore as _, Holder, Journal, JournalError, Lock, RunState, WriterOptions};
+use crate::record::Draft;
+use crate::record::checkpoint::Checkpoint;
+use crate::record::event::{Event, OverrideUsed, RunStopped, SessionOpened};
+
+/// A journal that this process may write.
+pub(super) struct OpenJournal {
+    pub(super) journal: Journal,
+    pub(super) reader: SqliteReader,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) path: PathBuf,
+    sink: Sink,
+    memory: Memory,
+    _lock: Lock,
+}
+
+impl OpenJournal {
+    /// Takes the lock, and opens the journal at `path` unless it lost entries (I12). Runs that died while planning are closed.
+    pub(super) async fn open<H: Host>(
+        host: &H,
+        command: &str,
+        order: &Order,
+        path: &Path,
+        checkpoint_to: Option<&Path>,
+    ) -> Result<Self, SessionError> {
+        let taken = Self::take(host, command, order, path, checkpoint_to);
+        taken.await.map_err(|error| error.sent(Sent::Nothing))
+    }
+
+    async fn take<H: Host>(
+        host: &H,
+        command: &str,
+        order: &Order,
+        path: &Path,
+        checkpoint_to: Option<&Path>,
+    ) -> Result<Self, SessionError> {
+        let clock = host.clock();
+        let lock = lock(host, command, order, path, &clock).await?;
+        let store = host.store(path, Arc::clone(&clock)).await?;
+        let reader = host.reader(path).await?;
+        let operator = &**host.operator();
+        let (sink, memory) = (Sink::default(), Memory::default());
+        let admitted = async {
+            let accepted = rollback::admit(order, operator, &host.heads(), &reader, checkpoint_to).await?;
+            checkpoint_to.map_or(Ok(()), |path| sink.open(path))?;
+            Ok::<_, SessionError>(accepted)
+        };
+        let accepted = match admitted.await {
+            Ok(accepted) => accepted,
+            Err(refused) => {
+                reader.release().await;
+                // If closing fails, the files stay as after a crash.
+                let _closed = store.close().await;
+                return Err(refused);
+            }
+        };
+        let writer = WriterOptions {
+            new_journal_id: host.new_id().to_string(),
+            on_checkpoint: hand_on(sink.clone(), memory.clone()),
+        };
+        let journal = host.start(store, writer).await?;
+        if let Some(used) = accepted {
+            let most = most_lost(&used);
+            journal.append(vec![Draft { run: None, row: None, event: Event::OverrideUsed(used) }]).await?;
+            operator.notice(Notice::RollbackAccepted(most));
+        }
+        let open = Self { journal, reader, clock, path: path.to_owned(), sink, memory, _lock: lock };
+        open.close_dead_plans(operator).await?;
+        Ok(open)
+    }
+
+    /// Closes the journal so that one file is left: see [`SqliteReader::release`]. Where another program keeps the write-ahead
+    /// log in use, says which files belong together.
+    pub(super) async fn close<H: Host>(&self, host: &H) -> Result<Checkpoint, JournalError> {
+        self.reader.release().await;
+        let head = self.journal.clone().close().await?;
+        if let Some(log) = host.log_in_use(&self.path) {
+            host.operator().notice(Notice::LogInUse { journal: &self.path, log: &log });
+        }
+        Ok(head)
+    }
+
+    /// Where a session exits without closing the journal, says which files belong together until the next one.
+    pub(super) fn say_what_belongs_together<H: Host>(&self, host: &H) {
+        if let Some(log) = host.log_in_use(&self.path) {
+            host.operator().notice(Notice::LogLeft { journal: &self.path, log: &log });
+        }
+    }
+
+    /// The order of a session that continues a run: if it names no file of checkpoints, the run's own is used.
+    pub(super) async fn carried_on(
+        &self,
+        operator: &dyn Operator,
+        order: &Order,
+        record: &RunRecord,
+    ) -> Result<Order, SessionError> {
+        let mut order = order.clone();
+        if order.checkpoint_to.is_none()
+            && let Some(path) = recorded(&self.reader, record.run_no).await?
+        {
+            if let Some(why) = not_carried_on(&path) {
+                operator.notice(Notice::CheckpointsNoLongerTo(&path, why));
+                return Ok(order);
+            }
+            refuse_used(Some(&path), &self.path, &[])?;
+            self.sink.open(&path)?;
+            order.checkpoint_to = Some(path);
+        }
+        if let Some(path) = &order.checkpoint_to {
+            operator.notice(Notice::CheckpointsTo(path));
+        }
+        Ok(order)
+    }
+
+    /// Makes the machine remember the journal's head from now on, unless the session is a rehearsal; if it cannot, the
+    /// entry that opens the session says so.
+    pub(super) async fn remember<H: Host>(
+        &self,
+        host: &H,
+        order: &Order,
+        opened: &mut SessionOpened,
+    ) -> Result<(), JournalError> {
+        // The journal of a dry run is temporary.
+        if opened.sandbox || self.path != order.journal {
+            return Ok(());
+        }
+        let (size, root) = self.reader.head().await?;
+        let head = Checkpoint::of(self.journal.id(), size, &root);
+        let head = head.ok_or_else(|| JournalError::damaged("the head's root is not a hash"))?;
+        if let Err(why) = self.memory.begin(host.heads(), &self.path, &head) {
+            host.operator().notice(Notice::NotRemembered(&why));
+            opened.not_remembered = Some(why);
+        }
+        Ok(())
+    }
+
+    async fn close_dead_plans(&self, operator: &dyn Operator) -> Result<(), SessionError> {
+        let rollbacks = self.reader.accepted_rollbacks().await?;
+        for record in self.reader.runs().await? {
+            if record.state != RunState::Planning {
+                continue;
+            }
+            // It may have been sealed, started and executed.
+            let lost = rollbacks.last().is_some_and(|entry| Some(entry.seq) > record.manifest_seq);
+            let sent = if lost {
+                "the entries after that were lost, so it is unknown what was sent"
+            } else {
+                "nothing was sent"
+            };
+            let stopped = RunStopped::new("abandoned", Some(format!("its process died while planning; {sent}")));
+            self.journal.append(vec![draft(record.run, Event::RunStopped(stopped))]).await?;
+            operator.notice(Notice::DeadPlanClosed { run: record.run, lost });
+        }
+        Ok(())
+    }
+}
+
+/// The size of the largest head that the journal continues without.
+fn most_lost(used: &OverrideUsed) -> u64 {
+    used.lost.iter().map(|lost| lost.size).max().unwrap_or_default()
+}
+
+/// How long a session waits for the lock. A killed process holds it for a moment after its killer went on: until the kernel
+/// has closed its files, which takes as long as a write to the disk that was under way.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it looks. Short beside what a session takes to begin, and long beside the microseconds that a look takes.
+const LOCK_LOOKED_AT: Duration = Duration::from_millis(50);
+
+/// Takes the lock, after a short wait where another session holds it.
+async fn lock<H: Host>(
+    host: &H,
+    command: &str,
+    order: &Order,
+    path: &Path,
+    clock: &Arc<dyn Clock>,
+) -> Result<Lock, JournalError> {
+    let until = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        let holder = Holder {
+            command: command.to_owned(),
+            pid: order.who.pid,
+            host: order.who.host.clone(),
+            since: time_text(clock.now()),
+        };
+        match host.lock(path, &holder) {
+            Err(JournalError::Locked { .. }) if tokio::time::Instant::now() < until => {}
+            taken => return taken,
+        }
+        tokio::time::sleep(LOCK_LOOKED_AT).await;
+    }
+}
+
+pub(super) fn draft(run: RunId, event: Event) -> Draft {
+    Draft { run: Some(run), row: None, event }
+}

@@ -1,0 +1,312 @@
+//! What a session is to do: arguments, translated once, at the edge. Nothing behind it knows how they were typed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::{Refusal, Sent, SessionError};
+use crate::domain::Settings;
+use crate::execute::control::Limits;
+use crate::plan::guard::IfInUse;
+use crate::plan::recreated::IfRecreated;
+
+/// What every session is given.
+#[derive(Debug, Clone, Default)]
+pub struct Order {
+    /// The configured journal.
+    pub journal: PathBuf,
+    /// Who works.
+    pub who: Who,
+    /// The settings that are named; the rest is the default's, or that of the run which continues.
+    pub overrides: Overrides,
+    /// Stop after requesting so many deletions in this session.
+    pub max_deletes: Option<u64>,
+    /// Stop after so many failures in this session.
+    pub max_failures: Option<MaxFailures>,
+    /// Stop after this time.
+    pub max_duration: Option<Duration>,
+    /// The file that checkpoints are appended to; absolute, because later sessions may start in another directory.
+    pub checkpoint_to: Option<PathBuf>,
+    /// The operator's reason, for the journal.
+    pub reason: Option<String>,
+    /// The operator's ticket, for the journal.
+    pub ticket: Option<String>,
+    /// Other settings by name, for the journal. No secret is among them.
+    pub others: BTreeMap<String, String>,
+    /// What to do with a journal that lost entries.
+    pub rollback: Rollback,
+}
+
+/// Who works, and with which program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Who {
+    /// The machine's name.
+    pub host: String,
+    /// The operating system's user.
+    pub user: String,
+    /// The user that logged in, where that is known.
+    pub login_uid: Option<u32>,
+    /// What the environment claims, by variable.
+    pub claims: BTreeMap<String, String>,
+    /// The number of this process.
+    pub pid: u32,
+    /// The commit that the program was built from, where that is known.
+    pub commit: Option<String>,
+}
+
+/// What the operator says about a journal that lost entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rollback {
+    /// Whether to continue all the same.
+    pub accept: bool,
+    /// Why.
+    pub because: Option<String>,
+}
+
+/// The settings that are named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the settings")]
+pub struct Overrides {
+    pub max_attempts: Option<u32>,
+    pub attempt_timeout: Option<Duration>,
+    pub settle_timeout: Option<Duration>,
+    pub operation_timeout: Option<Duration>,
+    pub max_observation_age: Option<Duration>,
+    pub signature_life: Option<Duration>,
+    pub concurrency: Option<u32>,
+    pub rate: Option<String>,
+}
+
+impl Overrides {
+    /// `base` with what is named here.
+    #[must_use]
+    pub fn over(&self, base: Settings) -> Settings {
+        Settings {
+            max_attempts: self.max_attempts.unwrap_or(base.max_attempts),
+            attempt_timeout: self.attempt_timeout.unwrap_or(base.attempt_timeout),
+            settle_timeout: self.settle_timeout.unwrap_or(base.settle_timeout),
+            operation_timeout: self.operation_timeout.unwrap_or(base.operation_timeout),
+            max_observation_age: self.max_observation_age.unwrap_or(base.max_observation_age),
+            signature_life: self.signature_life.unwrap_or(base.signature_life),
+            concurrency: self.concurrency.unwrap_or(base.concurrency),
+            rate: self.rate.clone().or(base.rate),
+        }
+    }
+}
+
+impl Order {
+    /// The limits for a plan of so many deletes.
+    #[must_use]
+    pub fn limits(&self, deletes: u64) -> Limits {
+        Limits { max_deletes: self.max_deletes, max_failures: self.max_failures.map(|most| most.rows(deletes)) }
+    }
+
+    /// All settings by name, for the journal.
+    pub(super) fn named(&self, settings: &Settings) -> BTreeMap<String, String> {
+        let mut named = self.others.clone();
+        let mut put = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                named.insert(name.to_owned(), value);
+            }
+        };
+        put("rate", settings.rate.clone());
+        put("concurrency", Some(settings.concurrency.to_string()));
+        put("max_attempts", Some(settings.max_attempts.to_string()));
+        put("attempt_timeout", Some(duration_text(settings.attempt_timeout)));
+        put("settle_timeout", Some(duration_text(settings.settle_timeout)));
+        put("operation_timeout", Some(duration_text(settings.operation_timeout)));
+        put("max_observation_age", Some(duration_text(settings.max_observation_age)));
+        put("signature_life", Some(duration_text(settings.signature_life)));
+        put("max_deletes", self.max_deletes.map(|most| most.to_string()));
+        put("max_failures", self.max_failures.map(|most| most.to_string()));
+        put("max_duration", self.max_duration.map(duration_text));
+        put("checkpoint_to", self.checkpoint_to.as_ref().map(|path| path.display().to_string()));
+        named
+    }
+}
+
+/// To run a manifest.
+#[derive(Debug, Clone)]
+pub struct RunOrder {
+    /// What every session is given.
+    pub order: Order,
+    /// The manifest's name.
+    pub manifest: String,
+    /// Where this run is recorded: in the configured journal, unless it is a dry run, whose journal is temporary.
+    pub journal: PathBuf,
+    /// Whether to plan only.
+    pub dry_run: bool,
+    /// Whether it is a rehearsal in a world of its own.
+    pub sandbox: bool,
+    /// Whether invalid rows are skipped instead of refused.
+    pub skip_invalid: bool,
+    /// Columns that are annotations whatever they look like.
+    pub annotations: Vec<String>,
+    /// Whether rows may name the default key pair.
+    pub allow_default_key_pair: bool,
+    /// What to do with key pairs in use.
+    pub if_in_use: IfInUse,
+    /// What to do with key pairs that were re-created since a run of another manifest.
+    pub if_recreated: IfRecreated,
+    /// What to do if the manifest was run before.
+    pub repeat: Repeat,
+    /// How the plan is confirmed.
+    pub confirmation: Confirmation,
+}
+
+/// What to do if a manifest was run before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Repeat {
+    /// Refuse it.
+    #[default]
+    Refuse,
+    /// Begin another run after a finished one.
+    Again,
+    /// Continue an unfinished run, and report again how a finished one ended.
+    Resume,
+}
+
+/// How a plan is confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The operator is asked.
+    Ask {
+        /// Whether the operator can answer.
+        possible: bool,
+    },
+    /// It is, if any of its key pairs exists.
+    Yes,
+    /// It is, if it deletes exactly so many key pairs.
+    Exactly(u64),
+}
+
+impl RunOrder {
+    /// Whether the operator is asked.
+    pub(super) fn asks(&self) -> bool {
+        matches!(self.confirmation, Confirmation::Ask { .. }) && !self.dry_run
+    }
+
+    /// Refuses to begin if only a person could confirm, and nobody can be asked.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn refuse_unanswerable(&self) -> Result<(), SessionError> {
+        match self.confirmation {
+            Confirmation::Ask { possible: false } if !self.dry_run => {
+                Err(SessionError::new(Refusal::NobodyToAsk).sent(Sent::Nothing))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The settings of this command alone, for the journal.
+    pub(super) fn own(&self) -> Vec<(&'static str, String)> {
+        let if_in_use = match self.if_in_use {
+            IfInUse::Warn => "warn",
+            IfInUse::Skip => "skip",
+            IfInUse::Refuse => "refuse",
+        };
+        let if_recreated = match self.if_recreated {
+            IfRecreated::Warn => "warn",
+            IfRecreated::Skip => "skip",
+            IfRecreated::Refuse => "refuse",
+        };
+        let mut own = vec![("if_in_use", if_in_use.to_owned()), ("if_recreated", if_recreated.to_owned())];
+        own.extend((self.repeat == Repeat::Again).then(|| ("again", "true".to_owned())));
+        own.extend(self.skip_invalid.then(|| ("skip_invalid", "true".to_owned())));
+        let annotation = self.annotations.join(",");
+        own.extend((!annotation.is_empty()).then_some(("annotation", annotation)));
+        own.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
+        own
+    }
+}
+
+/// To continue a run.
+#[derive(Debug, Clone, Default)]
+pub struct ResumeOrder {
+    /// What every session is given.
+    pub order: Order,
+    /// The run: its id, a unique prefix of it, or `latest`; else the only unfinished one is meant.
+    pub run: Option<String>,
+}
+
+/// To give up a run.
+#[derive(Debug, Clone, Default)]
+pub struct AbandonOrder {
+    /// What every session is given.
+    pub order: Order,
+    /// The run: its id, a unique prefix of it, or `latest`.
+    pub run: String,
+    /// Why.
+    pub because: String,
+}
+
+/// How many rows may fail.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxFailures {
+    /// So many.
+    Rows(u64),
+    /// So many of a hundred rows to delete.
+    Percent(f64),
+}
+
+impl MaxFailures {
+    /// In rows of a plan with so many deletes; at least one, since a session that may not even begin is no session.
+    #[must_use]
+    pub fn rows(self, deletes: u64) -> u64 {
+        match self {
+            Self::Rows(rows) => rows.max(1),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "a percentage of a number of rows: far inside of what a double counts exactly"
+            )]
+            Self::Percent(percent) => ((deletes as f64 * percent / 100.0).ceil() as u64).max(1),
+        }
+    }
+}
+
+impl fmt::Display for MaxFailures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(rows) => write!(f, "{rows}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// A duration as the journal and messages have it.
+#[must_use]
+pub fn duration_text(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // SEMANTICS: P36
+    #[test]
+    fn a_session_goes_on_with_the_settings_of_the_run_and_limits_of_its_own() {
+        let recorded = Settings { max_attempts: 9, rate: Some("3/s".into()), ..Settings::default() };
+        let silent = Order::default();
+        assert_eq!(silent.overrides.over(recorded.clone()), recorded);
+        assert_eq!(silent.limits(100), Limits::default());
+        let overrides = Overrides { max_attempts: Some(2), ..Overrides::default() };
+        let named = Order { overrides, max_deletes: Some(7), ..Order::default() };
+        let settings = named.overrides.over(recorded.clone());
+        assert_eq!((settings.max_attempts, &settings.rate), (2, &recorded.rate));
+        assert_eq!(named.limits(100), Limits { max_deletes: Some(7), max_failures: None });
+    }
+
+    // SEMANTICS: P38
+    #[test]
+    fn failures_are_a_number_or_a_share() {
+        assert_eq!(MaxFailures::Percent(2.5).rows(1000), 25);
+        assert_eq!(MaxFailures::Percent(1.0).rows(10), 1);
+        assert_eq!((MaxFailures::Rows(0).rows(9), MaxFailures::Rows(3).rows(9)), (1, 3));
+    }
+}

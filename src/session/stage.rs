@@ -1,0 +1,113 @@
+//! The manifest on the stage: read, judged, and each row in its region.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::de::IgnoredAny;
+
+use super::error::{Refusal, Sent, SessionError};
+use super::host::{Host, NamedPair};
+use super::order::RunOrder;
+use crate::domain::RunId;
+use crate::journal::JournalError;
+use crate::journal::sqlite::stage::Stage;
+use crate::manifest::{self, Faults, Ingested};
+use crate::plan::StagedRow;
+use crate::plan::stage::{StageError, compare_twins, stage_manifest};
+use crate::record::event::ManifestIngested;
+
+/// What a manifest is read from.
+pub type Input = Box<dyn Read + Send>;
+
+/// A manifest on the stage, and what is known of it.
+pub(super) struct Staged {
+    pub(super) stage: Stage,
+    pub(super) ingested: Ingested,
+    pub(super) regions: Vec<String>,
+}
+
+/// Why nothing could be staged.
+pub(super) enum Unstaged {
+    /// With what is known of the manifest if it could be read to its end.
+    Manifest(Box<Faults>, Option<Box<Ingested>>),
+    Other(SessionError),
+}
+
+impl From<JournalError> for Unstaged {
+    fn from(error: JournalError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+pub(super) async fn stage<H: Host>(
+    host: &H,
+    order: &RunOrder,
+    input: Input,
+    directory: &Path,
+    run: RunId,
+) -> Result<Staged, Unstaged> {
+    let mut stage = host.stage(directory, run).await?;
+    let name = &order.manifest;
+    let options = manifest::Options {
+        allow_default_key_pair: order.allow_default_key_pair,
+        annotations: order.annotations.clone(),
+    };
+    let ingested = match stage_manifest(&mut stage, name, input, options, order.skip_invalid).await {
+        Ok(ingested) => ingested,
+        Err(StageError::Refused(faults, ingested)) => return Err(Unstaged::Manifest(faults, ingested)),
+        Err(StageError::Stage(error)) => return Err(error.into()),
+        Err(error) => {
+            return Err(Unstaged::Other(SessionError::new(Refusal::ManifestUnreadable(error)).sent(Sent::Nothing)));
+        }
+    };
+    if stage.regions().iter().any(String::is_empty) {
+        let region = host.default_region().await.map_err(|error| Unstaged::Other(SessionError::outside(error)))?;
+        let Some(region) = region else {
+            return Err(Unstaged::Other(SessionError::new(Refusal::NoRegion).sent(Sent::Nothing)));
+        };
+        stage.fill_region(&region).await?;
+    }
+    stage.index_rows().await?;
+    let faults = compare_twins(&mut stage, name, order.skip_invalid).await?;
+    if !faults.is_empty() {
+        return Err(Unstaged::Manifest(Box::new(faults), Some(Box::new(ingested))));
+    }
+    let regions = stage.regions().to_vec();
+    Ok(Staged { stage, ingested, regions })
+}
+
+pub(super) fn manifest_entry(ingested: &Ingested) -> ManifestIngested {
+    ManifestIngested {
+        name: ingested.name.clone(),
+        sha256: ingested.sha256.clone(),
+        bytes: ingested.bytes,
+        rows: ingested.rows,
+        columns: ingested.columns.clone(),
+    }
+}
+
+/// Rows that a rehearsal's world is made from are read so many at a time.
+const REHEARSAL_PAGE: u32 = 1_000;
+
+impl Staged {
+    /// The key pairs that the manifest's valid rows name, for a world that holds exactly these.
+    pub(super) async fn named_pairs(&mut self) -> Result<Vec<NamedPair>, JournalError> {
+        let mut rows = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.stage.joined::<StagedRow, IgnoredAny>(after, REHEARSAL_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(rows) };
+            after = last.row;
+            rows.extend(page.into_iter().filter(|joined| joined.first == joined.row).filter_map(|joined| {
+                let staged = joined.body;
+                staged.faults.is_empty().then_some(NamedPair {
+                    region: joined.region,
+                    name: joined.name,
+                    fingerprint: staged.expected_fingerprint,
+                    arn: staged.arn,
+                    created_at: staged.created_at,
+                })
+            }));
+        }
+    }
+}
