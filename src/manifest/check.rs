@@ -1,4 +1,4 @@
-//! Judges a record by the columns: every field by itself, then the fields against one another.
+//! Validates a record: every field by itself, then the fields against one another.
 
 use super::columns::Columns;
 use super::kind::FaultKind;
@@ -11,7 +11,7 @@ use super::show::Shown;
 use super::trouble::Surplus;
 use super::value;
 
-/// A fault and the index of the field it is about; none if it is about the record as a whole.
+/// A fault and the index of its field; `None` if it is about the record as a whole.
 pub(super) type Found = (FaultKind, Option<usize>);
 
 /// A record that is to become a row.
@@ -19,14 +19,14 @@ pub(super) struct Record<'a> {
     pub(super) values: &'a str,
     pub(super) cells: &'a [Cell],
     pub(super) place: RowPlace,
-    /// Whether a line break ends it.
+    /// Whether it ends with a line break.
     pub(super) ended: bool,
-    /// The cells that hold a secret: they have no value for anything that follows, and `found` says so already.
+    /// The cells that hold a secret. Nothing after this reads their values, and `found` already names them.
     pub(super) hidden: &'a [usize],
 }
 
 impl<'a> Record<'a> {
-    /// The row, or what is wrong with it; what is found is also put into `found`.
+    /// The row, or what is wrong with it, which is also added to `found`.
     pub(super) fn check(&self, columns: &Columns, options: &Options, found: &mut Vec<Found>) -> Item {
         let mut findings = Findings { record: self, columns, found };
         if let Some(row) = findings.row(options) {
@@ -61,9 +61,9 @@ struct Findings<'a, 'f> {
 impl Findings<'_, '_> {
     fn row(&mut self, options: &Options) -> Option<Row> {
         let (found, expected) = (self.record.cells.len(), self.columns.written.len());
-        // Spreadsheets write no empty cells at a row's end; only where the file may have been cut off they are not supplied.
+        // Spreadsheets write no empty cells at a row's end. They are supplied unless the file may have been cut off.
         if found > expected || found < expected && !self.record.ended {
-            // Which field belongs to which column is open then: judging them would only add noise.
+            // Then it is unknown which field belongs to which column; validating them would only add noise.
             let surplus = (found > expected).then(|| self.surplus(expected));
             let at = (found > expected).then_some(expected);
             self.found.push((FaultKind::FieldCount { found, expected, surplus }, at));
@@ -114,12 +114,12 @@ impl Findings<'_, '_> {
         if is_number && count == expected + 1 { Surplus::RowNumber } else { Surplus::Value }
     }
 
-    /// What is written in the column with this meaning, if there is such a column and anything in it.
+    /// The text in the column with this meaning, if there is such a column and it is not empty.
     fn written(&self, meaning: Meaning) -> Option<&str> {
         self.record.value(self.columns.index(meaning)?).filter(|value| !value.is_empty())
     }
 
-    /// The judged value of a field; none too if there is something wrong with it, which is then noted.
+    /// The validated value of a field; `None` also if it is faulty, which is then recorded.
     fn field<T>(&mut self, meaning: Meaning, judge: impl FnOnce(&str) -> Result<T, FaultKind>) -> Option<T> {
         let written = self.written(meaning)?;
         let judged = if meaning.is_guard() && is_placeholder(written) {
@@ -149,7 +149,7 @@ impl Findings<'_, '_> {
     }
 }
 
-/// Every column without a meaning, with what the record has there.
+/// Every column without a meaning, with the record's text there.
 fn annotations(columns: &Columns, record: &Record<'_>) -> Vec<(String, String)> {
     let value = |index: usize| record.value(index).unwrap_or_default().to_owned();
     columns.annotations.iter().map(|annotation| (annotation.name.clone(), value(annotation.index))).collect()

@@ -1,8 +1,8 @@
 //! The header: which column means what. Every column without a meaning is an annotation.
 //!
 //! No manifest is read with fewer guards than it was written with. So an annotation whose values look like a region, a
-//! fingerprint or the like is a fault where the row has no such guard, unless the caller says that it is an annotation;
-//! and one that is only called nearly like a meaningful column is noted.
+//! fingerprint or the like is a fault if the row has no such guard, unless the caller declares it an annotation; and one
+//! whose name is merely close to that of a meaningful column is noted.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -24,9 +24,9 @@ use super::trouble::HeaderTrouble;
 pub struct NearMiss {
     /// The column's position, from 1.
     pub column: usize,
-    /// Its name as written, defused.
+    /// The column's name as written, defused.
     pub written: Shown,
-    /// The spelling it is close to.
+    /// The spelling that the name is close to.
     pub meant: &'static str,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Annotation {
     pub(super) name: String,
     /// What its name hints at.
     hinted: Option<Meaning>,
-    /// Whether its values are still looked at: not where the caller calls it an annotation, or a fault is reported.
+    /// Whether its values are still examined: not if the caller declared it an annotation, or a fault has been reported.
     watched: bool,
 }
 
@@ -52,17 +52,17 @@ pub(super) struct Columns {
     /// All names as written.
     pub(super) written: Vec<String>,
     pub(super) near_misses: Vec<NearMiss>,
-    /// What the caller calls an annotation and no column is called.
+    /// Declared annotations that match no column.
     pub(super) unknown_annotations: Vec<String>,
-    /// What the columns' names say that their cells hold; empty where none says anything.
+    /// What the columns' names say about the content of their cells; empty if none says anything.
     secrets: Vec<(usize, Secret)>,
-    /// Whether a line before began a private key that has not ended.
+    /// Whether an earlier line began a private key that has not ended.
     in_private_key: bool,
 }
 
 impl Columns {
-    /// Reads the header. All that is wrong with it is reported, and then there are no columns. The columns named in
-    /// `declared` are annotations whatever they are called.
+    /// Reads the header. Everything that is wrong with it is reported, and then there are no columns. The columns named in
+    /// `declared` are annotations, whatever their names.
     pub(super) fn read<R: Read>(scanner: &Scanner<R>, declared: &[String], faults: &mut Faults) -> Option<Self> {
         let (header, cells) = (scanner.extent(), scanner.cells());
         let written: Vec<String> = cells.iter().map(|cell| cell.value(scanner.values()).to_owned()).collect();
@@ -127,7 +127,7 @@ impl Columns {
         sound.then_some(columns)
     }
 
-    /// Where the quoting of the first line is not that of CSV: what the cause is, if it is clear.
+    /// The cause, if it is clear, of a first line whose quoting is not that of CSV.
     pub(super) fn explain_malformed<R: Read>(scanner: &Scanner<R>) -> Option<FaultKind> {
         let written: Vec<String> = scanner.cells().iter().map(|cell| cell.value(scanner.values()).to_owned()).collect();
         if let Some(delimiter) = delimiter_between_quotes(scanner.extent().text) {
@@ -143,8 +143,8 @@ impl Columns {
         self.meaning[meaning as usize]
     }
 
-    /// Looks at the annotations of a record whose cells `value` gives, and names those columns that seem to hold a guard
-    /// which the row does not have elsewhere. Each column is named once.
+    /// Examines the annotations of a record, whose cells `value` returns, and reports columns that seem to hold a guard that
+    /// the row does not have elsewhere. Each column is reported once.
     pub(super) fn unread<'v>(&mut self, value: impl Fn(usize) -> &'v str) -> Vec<(FaultKind, usize)> {
         let mut unread = Vec::new();
         for annotation in self.annotations.iter_mut().filter(|annotation| annotation.watched) {
@@ -163,7 +163,7 @@ impl Columns {
         unread
     }
 
-    /// The cells of a record that hold a secret, by its fields in order and by all of them in one text.
+    /// The cells of a record that hold a secret. Takes the record's fields in order, and all of them as one text.
     pub(super) fn secrets<'v>(
         &mut self,
         values: &str,
@@ -217,7 +217,7 @@ impl Columns {
     }
 }
 
-/// Names the cells of the first line that hold a secret, as in a file without a header.
+/// Reports the cells of the first line that hold a secret, as in a file without a header.
 fn secrets_in_header(written: &[String], cells: &[Cell], header: Extent<'_>, faults: &mut Faults) -> bool {
     let beside_key_id = written.iter().any(|name| secret::has_key_id(name));
     let mut any = false;
@@ -233,8 +233,8 @@ fn secrets_in_header(written: &[String], cells: &[Cell], header: Extent<'_>, fau
     any
 }
 
-/// Which of the columns are declared to be annotations, and which declarations name none. A column that is called exactly
-/// so comes before those that are only called alike; one declaration may hold several names, separated by commas.
+/// Which columns are declared to be annotations, and which declarations match none. An exact match takes precedence over
+/// similar names; one declaration may hold several names, separated by commas.
 fn find_declared(declared: &[String], written: &[String]) -> (Vec<bool>, Vec<String>) {
     let (mut found, mut unknown) = (vec![false; written.len()], Vec::new());
     let mut mark = |name: &str| {

@@ -1,9 +1,9 @@
-//! Two rows about the same key pair: do they say the same?
+//! Two rows about the same key pair: do they agree?
 //!
-//! Which rows are about the same key pair is determined by the caller, who has them all; this file only judges them. Rows
+//! The caller, who has all rows, determines which are about the same key pair; this file only compares them. Rows
 //! agree when everything that decides *what* is deleted agrees; a `reason`, a `ticket` or an annotation says only
 //! why, and may differ. A field that one row leaves empty and the other does not is a difference: the two rows ask
-//! for deletions under different conditions, and which one was meant is not for a program to guess.
+//! for deletions under different conditions, and a program must not guess which one was meant.
 
 use jiff::Timestamp;
 
@@ -13,8 +13,8 @@ use super::row::{Row, RowPlace};
 use super::show::Shown;
 use super::snippet::Place;
 
-/// What a row claims about the key pair it names. The fields are open, so that a caller may fill in the region it
-/// takes for granted, or build a claim from what it stored.
+/// What a row claims about the key pair that it names. The fields are public, so that a caller may fill in a default region,
+/// or build a claim from stored data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim<'a> {
     /// Name of the key pair.
@@ -27,11 +27,11 @@ pub struct Claim<'a> {
     pub expected_fingerprint: Option<&'a str>,
     /// Its ARN.
     pub arn: Option<&'a str>,
-    /// When it was created: compared as a moment, however it was written.
+    /// When it was created; compared as a moment, not as text.
     pub created_at: Option<Timestamp>,
 }
 
-/// The judgement about two rows with the same name and region.
+/// The verdict on two rows with the same name and region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Duplicate {
     /// They ask for the same deletion; the later one is superfluous.
@@ -41,7 +41,7 @@ pub enum Duplicate {
 }
 
 impl Row {
-    /// What this row claims, with region and account taken from its ARN where its own columns are silent.
+    /// What this row claims. Region and account come from its ARN if its own columns are empty.
     #[must_use]
     pub fn claim(&self) -> Claim<'_> {
         Claim {
@@ -56,7 +56,7 @@ impl Row {
 }
 
 impl Claim<'_> {
-    /// Judges two claims about what the caller takes for the same key pair.
+    /// Compares two claims that the caller considers to be about the same key pair.
     #[must_use]
     pub fn compare(&self, later: &Claim<'_>) -> Duplicate {
         let differing: Vec<_> = [
@@ -75,7 +75,7 @@ impl Claim<'_> {
 }
 
 impl Fault {
-    /// The fault of two rows of `file` that contradict each other in the columns `differing`. It lies at the later.
+    /// The fault of two rows of `file` that contradict each other in the columns `differing`. Its place is the later row.
     #[must_use]
     pub fn contradiction(
         file: &str,

@@ -13,11 +13,11 @@ use super::secret::suspected;
 use super::show::defuse;
 use super::snippet::{Extent, Place, Snippet};
 
-/// Faults that are kept; all are counted. A program can work with a list of this length, and it holds some 300 KB at most,
-/// which a file of a million bad rows must not exceed.
+/// How many faults are kept; all are counted. A program can process a list of this length, and it takes at most about
+/// 300 KB, even for a file of a million bad rows.
 pub const MAX_KEPT_FAULTS: usize = 1_000;
 
-/// Faults of one code that are shown in full. No one reads more of fifty equal ones.
+/// How many faults of one code are shown in full. Nobody reads more out of fifty equal ones.
 const MAX_IN_FULL: u64 = 10;
 
 /// One fault of a manifest. `Display` is the sentence alone; [`Fault::one_line`] has the place and the code.
@@ -27,12 +27,12 @@ pub struct Fault {
     kind: FaultKind,
     place: Place,
     snippet: Option<Snippet>,
-    /// Whether it is among the first of its code.
+    /// Whether it is among the first with its code.
     in_full: bool,
 }
 
 impl Fault {
-    /// A fault at a place whose text is no longer available, such as that of two rows compared after they were read.
+    /// A fault at a place whose text is no longer available, such as one found by comparing two rows after they were read.
     #[must_use]
     pub fn without_text(file: &str, kind: FaultKind, place: Place) -> Self {
         Self { file: defuse(file).into(), kind, place, snippet: None, in_full: true }
@@ -97,10 +97,10 @@ impl Diagnostic for Fault {
     }
 }
 
-/// All faults of one manifest: every one counted, the first [`MAX_KEPT_FAULTS`] kept.
+/// All faults of one manifest: every fault is counted, and the first [`MAX_KEPT_FAULTS`] are kept.
 ///
 /// `Display` is the [summary](Faults::summary). The first ten faults of each code are its related diagnostics, so that miette
-/// shows these in full; the others are [in brief](Faults::in_brief).
+/// shows them in full; the others are shown [in brief](Faults::in_brief).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults {
     file: Arc<str>,
@@ -110,7 +110,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// None yet, for the manifest of this name.
+    /// An empty list for the manifest of this name.
     #[must_use]
     pub fn new(file: &str) -> Self {
         Self { file: defuse(file).into(), kept: Vec::new(), by_code: BTreeMap::new(), of_file: false }
@@ -140,7 +140,7 @@ impl Faults {
         self.push(Fault { file: Arc::clone(&self.file), kind, place, snippet: None, in_full: true });
     }
 
-    /// Counts a fault, and says whether it is to be shown in full.
+    /// Counts a fault, and returns whether it is to be shown in full.
     fn count(&mut self, kind: &FaultKind) -> bool {
         self.of_file |= kind.is_of_file();
         let count = self.by_code.entry(kind.code()).or_default();
@@ -158,12 +158,12 @@ impl Faults {
         &self.kept
     }
 
-    /// Those that are shown in full: the first ten of each code.
+    /// The faults that are shown in full: the first ten of each code.
     pub fn in_full(&self) -> impl Iterator<Item = &Fault> {
         self.kept.iter().filter(|fault| fault.in_full)
     }
 
-    /// The others that were kept, for a line each.
+    /// The other faults that were kept, to be shown in one line each.
     pub fn in_brief(&self) -> impl Iterator<Item = &Fault> {
         self.kept.iter().filter(|fault| !fault.in_full)
     }
@@ -186,7 +186,7 @@ impl Faults {
         self.by_code.is_empty()
     }
 
-    /// Whether one of them is the whole file's, so that none of its rows may be used.
+    /// Whether one of them affects the whole file, so that none of its rows may be used.
     #[must_use]
     pub fn are_of_file(&self) -> bool {
         self.of_file

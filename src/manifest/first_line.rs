@@ -1,4 +1,4 @@
-//! First lines that are not the header, and headers that are repeated further down.
+//! First lines that are not the header, and headers that are repeated later in the file.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 
 use super::meaning::{Meaning, fold};
 
-/// A first line that is no header, named by what writes such lines.
+/// A first line that is not a header, named after what writes such lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstLine {
     /// `sep=;`, a note to Excel. With the separator that it names.
@@ -24,7 +24,7 @@ pub enum FirstLine {
     ByteOrderMark,
     /// A byte order mark that was read in another encoding and saved as text (`ï»¿`).
     MisreadByteOrderMark,
-    /// A column's name that would have a meaning but for the quotation marks around it (`“name”`).
+    /// A column's name that would have a meaning without the quotation marks around it (`“name”`).
     QuotedName,
 }
 
@@ -45,12 +45,12 @@ impl fmt::Display for FirstLine {
     }
 }
 
-/// What the three bytes of UTF-8's byte order mark become in Latin-1 and Windows-1252, in the code pages 1250, 1251, 437
+/// What the three bytes of UTF-8's byte order mark become when read as Latin-1 and Windows-1252, in the code pages 1250, 1251, 437
 /// and 850, and in Mac Roman.
 const MISREAD_MARKS: [&str; 6] = ["ï»¿", "ď»ż", "п»ї", "∩╗┐", "´╗┐", "Ôªø"];
 
 impl FirstLine {
-    /// What the first record is, if it is clearly no header.
+    /// What the first record is, if it is clearly not a header.
     pub(super) fn of(cells: &[String]) -> Option<Self> {
         let first = cells.first()?.trim_start();
         if first.starts_with('\u{feff}') {
@@ -60,10 +60,10 @@ impl FirstLine {
             return Some(Self::MisreadByteOrderMark);
         }
         if first.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("sep=")) {
-            // In a file that is separated by it, a comma is no longer there.
+            // In a file with this separator, the comma separates nothing.
             return Some(Self::Separator(first.chars().nth(4).or(if cells.len() == 2 { Some(',') } else { None })));
         }
-        // A column may be called `#` or `{id}`; beside one with names it is one.
+        // A column may be called `#` or `{id}`; beside a column with names, it is a column.
         if cells.iter().any(|cell| Meaning::of(cell) == Some(Meaning::Name)) {
             return None;
         }
@@ -77,8 +77,8 @@ impl FirstLine {
     }
 }
 
-/// Whether a column's name has a meaning only without the quotation marks around it: those of word processors, and the
-/// single ones of other dialects.
+/// Whether a column's name has a meaning only without the quotation marks around it: typographic ones, or the single quotes
+/// of other dialects.
 pub(super) fn is_quoted_name(name: &str) -> bool {
     let quotation = |c: char| {
         c.is_whitespace()
@@ -99,20 +99,20 @@ pub(super) fn delimiter_between_quotes(line: &str) -> Option<char> {
     })
 }
 
-/// A record that is a header again, as in concatenated files.
+/// A record that is another header, as in concatenated files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
     /// The file's own header.
     Same,
-    /// Another header: the rows after it have other columns.
+    /// A different header: the rows after it have other columns.
     Other,
 }
 
-// Prepared, since every record is searched for them: `name`, `Name` and `NAME`.
+// Prepared once, because every record is searched for them: `name`, `Name` and `NAME`.
 static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ame"));
 static CAPITALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("AME"));
 
-/// Whether the record with these cells, whose values together are `values`, is a header again, `written` being the file's.
+/// Whether the record with these cells, whose joined values are `values`, is a header; `written` is the file's own.
 pub(super) fn again<'v>(
     values: &str,
     cells: impl Iterator<Item = &'v str> + Clone,

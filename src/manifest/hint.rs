@@ -20,7 +20,7 @@ pub(super) fn hint(kind: &FaultKind) -> String {
     wrapped(kind).map_or_else(|| of_kind(kind), str::to_owned)
 }
 
-/// What a spreadsheet or a word processor has put around the value.
+/// What a spreadsheet or word processor may have put around a value.
 fn wrapped(kind: &FaultKind) -> Option<&'static str> {
     let (FaultKind::NamePattern { value, .. }
     | FaultKind::Region { value, .. }
@@ -45,7 +45,7 @@ fn wrapped(kind: &FaultKind) -> Option<&'static str> {
     }
 }
 
-/// A table: one arm for each kind, and as long as there are kinds.
+/// A table with one arm for each kind, so its length follows from the number of kinds.
 fn of_kind(kind: &FaultKind) -> String {
     match kind {
         FaultKind::Empty => {

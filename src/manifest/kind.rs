@@ -1,7 +1,7 @@
 //! Everything that can be wrong with a manifest, each with a stable code. `hint` says what to do about it.
 //!
 //! Faults of a *row* affect that row alone, and `--skip-invalid` may skip it. Faults of the *file* make it uncertain what
-//! its rows are; nothing that was read from such a file may be used.
+//! its rows are, so nothing that was read from such a file may be used.
 
 use super::first_line::FirstLine;
 use super::looks::Looks;
@@ -12,23 +12,23 @@ use super::trouble::{
     TimeTrouble,
 };
 
-/// What is wrong, with the values that show it. `Display` says it in one sentence without the place.
+/// What is wrong, with the values that show it. `Display` is one sentence without the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// File: not a single record.
+    /// File: no record at all.
     #[error("the manifest is empty")]
     Empty,
     /// File: a header and nothing else.
     #[error("the manifest has a header but no rows")]
     NoRows,
-    /// File: the first line is no header.
+    /// File: the first line is not a header.
     #[error("{0}")]
     FirstLine(FirstLine),
-    /// File: another header, with other columns, in the middle.
+    /// File: a second header with other columns, below the first line.
     #[error("there is another header here, and its columns differ from the first one's")]
     HeaderChanged,
-    /// Row: the header again.
+    /// Row: a repetition of the header.
     #[error("the header is repeated here")]
     HeaderRepeated,
     /// File: no column holds names.
@@ -49,7 +49,7 @@ pub enum FaultKind {
     /// File: a column whose name is empty or white space. Holds its position, from 1.
     #[error("column {0} has no name")]
     ColumnUnnamed(usize),
-    /// File: the values of a column that is not read look like a guard that no other column gives.
+    /// File: the values of a column without a meaning look like a guard that no other column provides.
     #[error(
         "column {column}, `{name}`, has no meaning to keybatch, but `{value}` looks like {}, and {} `{}`", looks.noun(),
         if *empty { "this row has none in its column for" } else { "no column is called" }, looks.meaning().canonical()
@@ -63,7 +63,7 @@ pub enum FaultKind {
         looks: Looks,
         /// That value.
         value: Shown,
-        /// Whether there is a column for that, which is empty in this row.
+        /// Whether there is a column for that guard, which is empty in this row.
         empty: bool,
     },
     /// File: not UTF-8.
@@ -75,7 +75,7 @@ pub enum FaultKind {
     /// File: a field longer than [`MAX_FIELD_BYTES`](super::MAX_FIELD_BYTES).
     #[error("a field is longer than {} KiB", super::MAX_FIELD_BYTES / 1024)]
     FieldTooLong {
-        /// Whether it began with a quote, which may then be one that was never closed.
+        /// Whether it began with a quote, which may never have been closed.
         quoted: bool,
     },
     /// File: a record longer than [`MAX_RECORD_BYTES`](super::MAX_RECORD_BYTES).
@@ -87,13 +87,13 @@ pub enum FaultKind {
     /// File: a quote in a field that does not begin with one.
     #[error("there is a quote inside a field that does not begin with one")]
     QuoteInBareField,
-    /// File: something between a closing quote and the next comma.
+    /// File: text between a closing quote and the next comma.
     #[error("there is text after a closing quote")]
     TextAfterQuote,
-    /// File: a carriage return that ends no line.
+    /// File: a carriage return that does not end a line.
     #[error("there is a carriage return without a line feed outside quotes")]
     BareCarriageReturn,
-    /// Row: a cell holds what must not be kept, so it is neither shown nor handed on.
+    /// Row: a cell holds a secret, which must not be kept, so it is neither shown nor passed on.
     #[error("{} holds {secret}", place_of(*column, name.as_ref()))]
     Secret {
         /// Position of the cell, from 1.
@@ -103,7 +103,7 @@ pub enum FaultKind {
         /// What it holds.
         secret: Secret,
     },
-    /// File: the first line holds what must not be kept.
+    /// File: the first line holds a secret, which must not be kept.
     #[error("cell {column} of the first line holds {secret}")]
     SecretInHeader {
         /// Position of the cell, from 1.
@@ -122,18 +122,18 @@ pub enum FaultKind {
         found: usize,
         /// Fields in the header.
         expected: usize,
-        /// What the fields beyond the header's seem to come from, where there are any.
+        /// Where fields beyond the header's seem to come from, if there are any.
         surplus: Option<Surplus>,
     },
     /// Row: no name.
     #[error("the key pair's name is missing")]
     NameMissing,
-    /// Row: a name Lightsail cannot have given.
+    /// Row: a name that Lightsail does not allow.
     #[error("`{value}` is not a key pair name: {trouble}")]
     NamePattern {
         /// The value.
         value: Shown,
-        /// Why it is not one.
+        /// Why it is invalid.
         trouble: NameTrouble,
     },
     /// Row: a placeholder where a condition should be.
@@ -165,7 +165,7 @@ pub enum FaultKind {
     Arn {
         /// The value.
         value: Shown,
-        /// Why it is not one.
+        /// Why it is invalid.
         trouble: ArnTrouble,
     },
     /// Row: the ARN lies in another region or account than the row says.
@@ -186,12 +186,12 @@ pub enum FaultKind {
         /// What it seems to be.
         trouble: TimeTrouble,
     },
-    /// Row: a fingerprint no API can have given.
+    /// Row: a fingerprint that no API returns.
     #[error("`{value}` is not a fingerprint: {trouble}")]
     Fingerprint {
         /// The value.
         value: Shown,
-        /// Why it is not one.
+        /// Why it is invalid.
         trouble: FingerprintTrouble,
     },
     /// Row: the default key pair without `expected_fingerprint`.
@@ -269,7 +269,7 @@ impl FaultKind {
         }
     }
 
-    /// Whether the fault is the whole file's, so that no row of it can be trusted and none may be skipped past it.
+    /// Whether the fault affects the whole file, so that none of its rows can be trusted and skipping rows does not help.
     #[must_use]
     pub fn is_of_file(&self) -> bool {
         match self {

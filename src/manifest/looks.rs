@@ -1,13 +1,13 @@
-//! What a value looks like if its column has no meaning: whoever wrote it may believe that it is a condition.
+//! What a value looks like if its column has no meaning: its author may believe that it is a condition.
 //!
-//! Each test is cheap, since it is made of every annotation of a million rows. It errs on the side of the guard: what is
-//! taken for one by mistake costs an `--annotation`, what is not taken for one may cost a key pair.
+//! Each test is cheap, because it runs on every annotation of a million rows. It prefers false alarms: a value mistaken
+//! for a guard costs an `--annotation`; a guard that is missed may cost a key pair.
 
 use super::meaning::Meaning;
 use super::places::{AREAS, CITIES};
 use super::shape::{is_region, is_scientific};
 
-/// Longest value that is looked at: an ARN has about 100 bytes, the console's longest name of a zone 60.
+/// The longest value that is examined: an ARN has about 100 bytes, the console's longest name of a zone 60.
 const MAX_BYTES: usize = 200;
 
 /// What a value seems to be.
@@ -19,18 +19,18 @@ pub enum Looks {
     Zone,
     /// The ARN of something in Lightsail.
     LightsailArn,
-    /// Another ARN, in a column that is called one.
+    /// Another ARN, in a column whose name says ARN.
     Arn,
     /// A fingerprint.
     Fingerprint,
-    /// An account id, in a column that is called one.
+    /// An account id, in a column whose name says account.
     AccountId,
-    /// A time, in a column that speaks of a creation.
+    /// A time, in a column whose name speaks of creation.
     Time,
 }
 
 impl Looks {
-    /// The column that it belongs into.
+    /// The column that it belongs in.
     #[must_use]
     pub fn meaning(self) -> Meaning {
         match self {
@@ -58,7 +58,7 @@ impl Looks {
 
 /// What `value` looks like, in a column called `header` whose name hints at `hinted`.
 pub(super) fn looks(value: &str, header: &str, hinted: Option<Meaning>) -> Option<Looks> {
-    // Exporters wrap values: Excel's text marks, lists and text of JSON.
+    // Exporters wrap values: Excel's text marks, JSON lists and strings.
     let value =
         value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '[' | ']' | '=' | '“' | '”'));
     if value.len() < 2 || value.len() > MAX_BYTES {
@@ -67,8 +67,8 @@ pub(super) fn looks(value: &str, header: &str, hinted: Option<Meaning>) -> Optio
     by_value(value, header).or_else(|| by_parts(value)).or_else(|| by_header(value, hinted?))
 }
 
-/// What an object or a list in one cell has in it: exporters write `location` as JSON, as a Python dictionary, or as a
-/// hash table of PowerShell. Text in which a region is merely mentioned is neither.
+/// What an object or a list in one cell contains: exporters write `location` as JSON, as a Python dictionary, or as a
+/// hash table of PowerShell. Text that merely mentions a region is neither.
 fn by_parts(value: &str) -> Option<Looks> {
     if value.starts_with(['{', '@', '(', '<']) {
         let mut parts = value.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')).filter_map(code);
@@ -86,7 +86,7 @@ fn beside_another(value: &str) -> Option<Looks> {
     if value.len() > 64 {
         return None;
     }
-    // The closing bracket is trimmed with the marks of exporters.
+    // The closing bracket is trimmed together with the exporters' marks.
     if let Some((_, inner)) = value.rsplit_once('[') {
         return code(inner.trim());
     }
@@ -208,7 +208,7 @@ fn is_fingerprint(value: &str, header: &str) -> bool {
     if value.len() < 32 {
         return false;
     }
-    // What `ssh-keygen -l` prints: the bits, the fingerprint, a comment.
+    // The output of `ssh-keygen -l`: the bits, the fingerprint, a comment.
     if let Some((bits, rest)) = value.split_once(' ')
         && !bits.is_empty()
         && bits.len() <= 5
@@ -226,11 +226,11 @@ fn is_fingerprint(value: &str, header: &str) -> bool {
     if let Some(pairs) = pairs(value) {
         return matches!(pairs, 16 | 20 | 32);
     }
-    // Bare digits are also what commits, traces and objects are called by.
+    // Commits, traces and objects have bare hexadecimal ids, too.
     matches!(value.len(), 32 | 40 | 64) && value.bytes().all(|b| b.is_ascii_hexdigit()) && !names_other_hashes(header)
 }
 
-/// How many pairs of hexadecimal digits there are, one separator between each two.
+/// How many pairs of hexadecimal digits there are, with one separator between any two.
 fn pairs(value: &str) -> Option<usize> {
     let bytes = value.as_bytes();
     let separator = *bytes.get(2)?;
@@ -250,7 +250,7 @@ fn names_other_hashes(header: &str) -> bool {
     header.trim().ends_with("id") || other.iter().any(|word| header.contains(word))
 }
 
-/// What the value is, where the name of its column says what it is to be.
+/// What the value is, given what its column's name says.
 fn by_header(value: &str, hinted: Meaning) -> Option<Looks> {
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
     let found = match hinted {
@@ -318,7 +318,7 @@ mod tests {
             ("US East (N. Virginia)", Looks::Region),
             ("South America (São Paulo)", Looks::Region),
             ("São Paulo (sa-east-1)", Looks::Region),
-            // As PowerShell 7, pandas and jq write the API's `location`; and lists.
+            // The API's `location` as PowerShell 7, pandas and jq write it; and lists.
             ("@{availabilityZone=all; regionName=eu-central-1}", Looks::Region),
             ("Frankfurt [eu-central-1]", Looks::Region),
             ("Frankfurt/eu-central-1", Looks::Region),

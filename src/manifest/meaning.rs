@@ -1,7 +1,7 @@
 //! What a column can mean, and by which names it is recognized.
 //!
 //! Names are matched without regard to case, white space, `_`, `-`, `.` and `/`, so that `createdAt`, `Created At` and
-//! `location/regionName` mean what the person or the exporter that wrote them meant.
+//! `location/regionName` mean what their author or exporter meant.
 
 /// What a column can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,24 +9,24 @@
 pub enum Meaning {
     /// The key pair's name; the one required column.
     Name,
-    /// The fingerprint it must have.
+    /// The fingerprint that the key pair must have.
     ExpectedFingerprint,
-    /// The region it is in.
+    /// The region that the key pair is in.
     Region,
-    /// The account it belongs to.
+    /// The account that the key pair belongs to.
     AccountId,
-    /// The ARN it must have.
+    /// The ARN that the key pair must have.
     Arn,
-    /// When it must have been created.
+    /// When the key pair must have been created.
     CreatedAt,
-    /// Why it is to be deleted.
+    /// Why the key pair is to be deleted.
     Reason,
-    /// Where that was decided.
+    /// Where the deletion was decided.
     Ticket,
 }
 
 impl Meaning {
-    /// All of them, in the order of their declaration.
+    /// All meanings, in the order of their declaration.
     pub const ALL: [Self; 8] = [
         Self::Name,
         Self::ExpectedFingerprint,
@@ -38,7 +38,7 @@ impl Meaning {
         Self::Ticket,
     ];
 
-    /// The accepted spellings; the first is the canonical one. Any other capitals and separators do as well.
+    /// The accepted spellings; the first is the canonical one. Case and separators do not matter.
     #[must_use]
     pub fn spellings(self) -> &'static [&'static str] {
         match self {
@@ -75,7 +75,7 @@ impl Meaning {
     }
 }
 
-/// A column's name as it is compared: in lower case, without white space, `_`, `-`, `.` and `/`.
+/// A column's name in the form that is compared: in lower case, without white space, `_`, `-`, `.` and `/`.
 pub(super) fn fold(name: &str) -> String {
     folded(name).collect()
 }

@@ -1,12 +1,12 @@
 //! Reads a manifest: a CSV file whose rows name the key pairs to delete.
 //!
 //! [`read`] goes through the input once, holds one record at a time (so ten million rows take no more memory than
-//! ten), computes the SHA-256 of the whole on the way, and hands every row to a sink: validated, or with all that is
-//! wrong with it. Every fault is found in one pass and has a stable code, its place and a hint.
+//! ten), computes the SHA-256 of the whole file on the way, and passes every row to a sink: validated, or with everything
+//! that is wrong with it. Every fault is found in one pass and has a stable code, its place and a hint.
 //!
 //! It promises that a [`Row`] holds only what may go into a request, and that a file whose records cannot be
-//! separated with certainty is refused as a whole. It knows no network, no clock, no journal and no other row: what
-//! duplicates mean is decided by the caller, with [`Claim::compare`].
+//! separated with certainty is refused as a whole. It knows no network, no clock, no journal and no other row: the
+//! caller decides about duplicates, with [`Claim::compare`].
 
 mod check;
 mod columns;
@@ -59,37 +59,36 @@ use self::columns::Columns;
 use self::first_line::Again;
 use self::scan::{Cell, Scanned, Scanner};
 
-/// The moment that a cell of the column `created_at` names, in any of the forms that it may have.
+/// The moment that a cell of the column `created_at` names, in any of the accepted forms.
 #[must_use]
 pub fn moment(text: &str) -> Option<jiff::Timestamp> {
     value::created_at(text).ok().map(|created| created.at)
 }
 
-/// A manifest that was read to its end.
+/// A manifest that was read in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ingested {
-    /// Name it was given, such as its path; not defused.
+    /// The name that the caller gave it, such as its path; not defused.
     pub name: String,
-    /// SHA-256 of all its bytes, in lower-case hexadecimal.
+    /// The SHA-256 of all its bytes, in lower-case hexadecimal.
     pub sha256: String,
     /// Its length in bytes.
     pub bytes: u64,
-    /// Its rows, the invalid ones too; as many items went to the sink.
+    /// The number of its rows, including invalid ones, which is also the number of items that the sink got.
     pub rows: u64,
     /// How many of the rows are invalid.
     pub invalid_rows: u64,
     /// The header as written.
     pub columns: Vec<String>,
-    /// Columns kept as annotations that may have been meant otherwise. Worth a warning: what such a column expects
-    /// is *not* compared.
+    /// Columns kept as annotations that may have been meant otherwise. Worth a warning: their values are *not* compared.
     pub near_misses: Vec<NearMiss>,
     /// Names in [`Options::annotations`] that no column has. Worth a warning.
     pub unknown_annotations: Vec<String>,
-    /// What is wrong with its rows; none of these is the whole file's.
+    /// What is wrong with its rows; none of these faults affects the whole file.
     pub faults: Faults,
 }
 
-/// Why a manifest could not be read to its end.
+/// Why a manifest could not be read in full.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError<E> {
     /// The input failed.
@@ -104,8 +103,8 @@ pub enum ReadError<E> {
     /// The sink refused to continue.
     #[error("cannot store a row of the manifest")]
     Sink(#[source] E),
-    /// The file as a whole is faulty. Whatever went to the sink before is void, with `--skip-invalid` too: it may
-    /// have been read across a record's true borders.
+    /// The file as a whole is faulty. Everything that the sink got before is void, even with `--skip-invalid`: it may have
+    /// been read across the true boundaries of records.
     #[error("{0}")]
     Refused(Faults),
 }
@@ -113,14 +112,14 @@ pub enum ReadError<E> {
 /// Reads the manifest called `name` from `input` and hands each row to `sink`, in order.
 ///
 /// Everything is read exactly once and nothing is kept. Rows with faults go to the sink as [`Item::Invalid`], and
-/// what is wrong with them is in [`Ingested::faults`]: the caller either refuses the manifest by these, or skips
-/// the invalid rows.
+/// [`Ingested::faults`] says what is wrong with them: the caller either refuses the manifest because of them, or
+/// skips the invalid rows.
 ///
 /// # Errors
 ///
-/// [`ReadError::Refused`] holds all faults found, at least one of them the whole file's. Reading ends early where
-/// nothing further can be made out (another encoding, a limit exceeded, a faulty header); a quoting fault is read
-/// past, to report what else is wrong. [`ReadError::Sink`] is the sink's own error, [`ReadError::Input`] the input's.
+/// [`ReadError::Refused`] holds all faults found, at least one of which affects the whole file. Reading ends early if
+/// nothing more can be recognised (another encoding, a limit exceeded, a faulty header); after a quoting fault it
+/// continues, to report what else is wrong. [`ReadError::Sink`] is the sink's own error, [`ReadError::Input`] the input's.
 pub fn read<R: Read, E>(
     name: &str,
     input: R,
@@ -137,7 +136,7 @@ pub fn read<R: Read, E>(
         }
         Scanned::Malformed => {
             if let Some(cause) = Columns::explain_malformed(&scanner) {
-                // What the quoting looks like follows from the cause.
+                // The quoting faults follow from that cause.
                 faults = Faults::new(name);
                 faults.push_at(cause, scanner.extent(), 0..scanner.content_end());
             }
@@ -178,7 +177,7 @@ fn next<R: Read, E>(scanner: &mut Scanner<R>, faults: &mut Faults) -> Result<Sca
     scanner.next(faults).map_err(|source| ReadError::Input { bytes: scanner.bytes(), source })
 }
 
-/// The next record in which any cell has a value: others are no rows.
+/// The next record in which any cell has a value; other records are not rows.
 fn next_with_values<R: Read, E>(scanner: &mut Scanner<R>, faults: &mut Faults) -> Result<Scanned, ReadError<E>> {
     loop {
         let scanned = next(scanner, faults)?;
@@ -188,7 +187,7 @@ fn next_with_values<R: Read, E>(scanner: &mut Scanner<R>, faults: &mut Faults) -
     }
 }
 
-/// Makes an item of the current record, and reports what is wrong with it.
+/// Turns the current record into an item, and reports what is wrong with it.
 fn judge<R: Read>(
     scanner: &Scanner<R>,
     row: u64,
@@ -224,7 +223,7 @@ fn judge<R: Read>(
     }
     let record = Record { values: scanner.values(), cells, place, ended: extent.text.ends_with('\n'), hidden: &hidden };
     let item = record.check(columns, options, &mut found);
-    // In a row with too many cells it is open which of them belongs to which column.
+    // In a row with too many cells, it is unknown which cell belongs to which column.
     if cells.len() <= columns.written.len() {
         let unread = columns.unread(|index| record.value(index).unwrap_or_default());
         found.extend(unread.into_iter().map(|(kind, index)| (kind, Some(index))));

@@ -2,7 +2,7 @@
 
 use super::meaning::{Meaning, fold};
 
-/// The canonical spelling of `meaning` where `name` is close to it, though it is none of its spellings.
+/// The canonical spelling of `meaning` if `name` is close to it but is not one of its spellings.
 pub(super) fn near(name: &str, meaning: Meaning) -> Option<&'static str> {
     let plain = fold(name);
     let synonyms: &[&str] = match meaning {
@@ -38,12 +38,12 @@ pub(super) fn near(name: &str, meaning: Meaning) -> Option<&'static str> {
     }
     meaning.spellings().iter().copied().find(|spelling| {
         let spelling = fold(spelling);
-        // One slip in five letters is a slip; in `name` or `arn` it would be another word (`note`, `arm`).
+        // One wrong letter in five is a typing error; in `name` or `arn` it makes another word (`note`, `arm`).
         spelling == plain || (spelling.len() >= 6 && distance_at_most(&spelling, &plain, spelling.len() / 5))
     })
 }
 
-/// The meaning that a column's name hints at, loosely: enough to look at its values with more suspicion.
+/// The meaning that a column's name loosely hints at: enough to treat its values with more suspicion.
 pub(super) fn hinted(name: &str) -> Option<Meaning> {
     let guards = Meaning::ALL.into_iter().filter(|meaning| meaning.is_guard());
     if let Some(meaning) = guards.clone().find(|meaning| near(name, *meaning).is_some()) {

@@ -1,7 +1,7 @@
-//! Words that exporters and people write where they had no value.
+//! Words that exporters and people write when they have no value.
 
-/// In lower case, without brackets or quotation marks around them. A key pair may be called `null`, so these are looked for
-/// only where a condition should be.
+/// In lower case, without brackets or quotation marks around them. A key pair may be called `null`, so these are
+/// recognised only where a condition should be.
 const WORDS: [&str; 56] = [
     "\\n",
     "na",
@@ -78,7 +78,7 @@ pub(super) fn is_placeholder(value: &str) -> bool {
     // Twelve zeros are the account of local stand-ins for AWS.
     characters.all(|c| c == '0') && value != "000000000000"
         || is_spreadsheet_error(value)
-        // PowerShell prints the type of a list; the moment zero is that of Go, and of Unix.
+        // PowerShell prints the type of a list; the zero times are those of Go and of Unix.
         || ["System.", "0001-01-01", "1970-01-01"].iter().any(|start| value.starts_with(start))
         || is_word(value)
 }
@@ -87,7 +87,7 @@ fn is_word(value: &str) -> bool {
     let bracket =
         |c: char| matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '\'' | '"') || c.is_whitespace();
     let inner = value.trim_matches(bracket);
-    // No word has a digit: few values are put into lower case.
+    // No word has a digit, so few values need to be converted to lower case.
     let short = inner.len() <= LONGEST_BYTES && !inner.bytes().any(|b| b.is_ascii_digit());
     short && WORDS.contains(&inner.to_lowercase().as_str())
 }

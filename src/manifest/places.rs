@@ -18,7 +18,7 @@ pub(super) const AREAS: [&str; 14] = [
     "aws govcloud (",
 ];
 
-/// The names that Lightsail's console gives its regions. Only under a header that speaks of a region: they are cities, too.
+/// The names that Lightsail's console gives its regions. Used only under a header that speaks of a region, because they are also cities.
 pub(super) const CITIES: [&str; 17] = [
     "virginia",
     "ohio",

@@ -1,9 +1,9 @@
-//! A region that is named elsewhere than in a manifest: checked as its column is.
+//! A region that is named outside a manifest. It is checked like the manifest's column.
 
 use super::hint::hint;
 use super::value::region;
 
-/// A text that is no region.
+/// A text that is not a region.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct RegionFault {
@@ -13,10 +13,10 @@ pub struct RegionFault {
     pub hint: String,
 }
 
-/// Checks a region by its shape alone: which exist is the endpoint's to say.
+/// Checks only the shape of a region: which regions exist is for the endpoint to say.
 ///
 /// # Errors
-/// If it is not shaped like one.
+/// If it is not shaped like a region.
 pub fn check_region(text: &str) -> Result<(), RegionFault> {
     region(text).map(drop).map_err(|fault| RegionFault { message: fault.to_string(), hint: hint(&fault) })
 }

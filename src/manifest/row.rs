@@ -1,4 +1,4 @@
-//! A row as the caller gets it: validated, or refused with what could be read of it.
+//! A row as the caller gets it: validated, or rejected with what could be read of it.
 
 use jiff::Timestamp;
 
@@ -12,26 +12,26 @@ pub const DEFAULT_KEY_PAIR: &str = "LightsailDefaultKeyPair";
 /// Where a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowPlace {
-    /// Number of the row, from 1; the header and blank lines have none.
+    /// The row's number, from 1; the header and blank lines have none.
     pub row: u64,
     /// Line it starts at, from 1.
     pub line: u64,
     /// Offset of its first byte in the file.
     pub start: u64,
-    /// Offset just after its last byte, its line end not counted.
+    /// Offset just after its last byte, without its line end.
     pub end: u64,
 }
 
-/// What one record of a manifest hands on: never both, never neither.
+/// What one record of a manifest becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// A row in which nothing is wrong by itself.
+    /// A row without faults of its own.
     Row(Row),
-    /// A row with faults, for those who record it as skipped.
+    /// A row with faults, for a caller that records it as skipped.
     Invalid(InvalidRow),
 }
 
-/// A row in which nothing is wrong by itself. Empty fields are `None`; values are exactly as written.
+/// A row without faults of its own. Empty fields are `None`; values are exactly as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Where it is.
@@ -42,7 +42,7 @@ pub struct Row {
     pub region: Option<String>,
     /// Account, 12 digits. It agrees with the ARN's.
     pub account_id: Option<String>,
-    /// The fingerprint the key pair must have; opaque, compare exactly.
+    /// The fingerprint that the key pair must have; opaque, so compare it exactly.
     pub expected_fingerprint: Option<String>,
     /// The ARN the key pair must have.
     pub arn: Option<KeyPairArn>,
@@ -52,7 +52,7 @@ pub struct Row {
     pub reason: Option<String>,
     /// Where that was decided.
     pub ticket: Option<String>,
-    /// Every other column with its value, in the order of the columns; empty values too.
+    /// Every other column with its value, even if it is empty, in the order of the columns.
     pub annotations: Vec<(String, String)>,
 }
 
@@ -78,11 +78,11 @@ pub struct InvalidRow {
     /// The value in the name's column, exactly as written, if the row has that cell. **Not validated**: defuse
     /// it before it is shown ([`Shown`](super::Shown)) and never put it into a request.
     pub name: Option<String>,
-    /// The values of the other columns with a meaning; as `name`.
+    /// The values of the other columns with a meaning, under the same conditions as `name`.
     pub cells: Vec<(Meaning, String)>,
     /// Every other column with its value, as in a valid row.
     pub annotations: Vec<(String, String)>,
-    /// What is wrong, at least one.
+    /// What is wrong with it; never empty.
     pub faults: Vec<FaultKind>,
 }
 
@@ -97,11 +97,11 @@ pub struct KeyPairArn {
     pub account_id: String,
 }
 
-/// A moment, and how it was written.
+/// A moment, and its original text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedAt {
     /// As written: RFC 3339 or epoch seconds.
     pub text: String,
-    /// The moment meant.
+    /// The moment.
     pub at: Timestamp,
 }

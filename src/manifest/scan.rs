@@ -1,9 +1,9 @@
-//! Reads record after record with the csv crate, and is strict where that one is lenient.
+//! Reads record after record with the csv crate, and is strict where that crate is lenient.
 //!
-//! The csv crate says where a record ends and what its fields' values are. Here each record is laid beside its text
-//! as written, which tells where in the file a field is, and whether the quoting is as RFC 4180 has it: what is not
-//! (a quote that never closes, text around quotes, a lone CR) is a fault, and not a guess. Beyond the RFC, LF serves
-//! as well as CRLF, and lines without a single character are skipped.
+//! The csv crate says where a record ends and what its fields' values are. Here each record is compared with its
+//! text as written, which shows where in the file a field is, and whether the quoting conforms to RFC 4180: anything else
+//! (a quote that never closes, text around quotes, a lone CR) is a fault; nothing is guessed. Beyond the RFC, LF ends a
+//! line as CRLF does, and empty lines are skipped.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -17,19 +17,19 @@ use super::snippet::{Extent, Place};
 use super::source::Source;
 use super::trouble::Encoding;
 
-/// Bytes asked of the input at a time: large enough to make system calls rare, small next to one record's limit.
+/// How many bytes are read at a time: enough to make system calls rare, few compared with one record's limit.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// What [`Scanner::next`] came upon.
+/// What [`Scanner::next`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scanned {
-    /// A record, ready to be looked at.
+    /// A well-formed record.
     Record,
-    /// A record whose quoting is wrong. The fault is reported; what its fields are is a guess.
+    /// A record whose quoting is wrong. The fault has been reported; the record's fields are a guess.
     Malformed,
     /// The end of the input.
     End,
-    /// A fault after which nothing can be read reliably. It is reported.
+    /// A fault after which nothing can be read reliably. It has been reported.
     Stopped,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Scanner<R> {
     text: String,
     values: String,
     cells: Vec<Cell>,
-    /// The first fault in the quoting: the later ones only follow from it.
+    /// The first fault in the quoting; later ones only follow from it.
     malformed: Option<Wrong>,
     start: u64,
     line: u64,
@@ -70,7 +70,7 @@ impl<R: Read> Scanner<R> {
         let csv = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            // Not `CRLF`: that one takes a lone CR for a line end, and counts no line there.
+            // Not `CRLF`, which treats a lone CR as a line end without counting a line.
             .terminator(Terminator::Any(b'\n'))
             .buffer_capacity(CHUNK_BYTES)
             .from_reader(Source::new(input));
@@ -139,7 +139,7 @@ impl<R: Read> Scanner<R> {
         Extent { text: &self.text, line: self.line, offset: self.start }
     }
 
-    /// Where the current record's last field ends, that is, the record without its line end.
+    /// Where the current record's last field ends: the record's length without its line end.
     pub(super) fn content_end(&self) -> usize {
         let text = self.text.as_str();
         text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line)).len()
@@ -150,12 +150,12 @@ impl<R: Read> Scanner<R> {
         self.csv.get_ref().bytes_read()
     }
 
-    /// Length and SHA-256 of all that was read.
+    /// Length and SHA-256 of everything that was read.
     pub(super) fn into_digest(self) -> (u64, String) {
         (self.bytes(), self.csv.get_ref().sha256())
     }
 
-    /// Takes the record's text and its place, and returns why it is no text.
+    /// Takes the record's text and its place; returns a fault if it is not text.
     fn decode(&mut self) -> Option<Wrong> {
         let (end, end_line) = (self.csv.position().byte(), self.csv.position().line());
         let raw = self.csv.get_mut().record(end);
@@ -165,7 +165,7 @@ impl<R: Read> Scanner<R> {
         let mut wrong = None;
         match std::str::from_utf8(raw) {
             Ok(text) => self.text.push_str(text),
-            // Where the record's limit cut it off, half a character is no fault of the file; its place is filled.
+            // Half a character at the record's limit is not a fault of the file; it is replaced.
             Err(error) if error.error_len().is_none() && raw.len() > MAX_RECORD_BYTES => {
                 let (good, half) = raw.split_at(error.valid_up_to());
                 self.text.push_str(&String::from_utf8_lossy(good));
@@ -181,7 +181,7 @@ impl<R: Read> Scanner<R> {
         text.find('\0').map(|at| (FaultKind::Nul, at)).or(wrong)
     }
 
-    /// Finds each field of the record in its text. Notes what is malformed, and returns what is fatal.
+    /// Finds each field of the record in its text. Records what is malformed, and returns what is fatal.
     fn locate(&mut self) -> Option<(FaultKind, Range<usize>)> {
         self.values.clear();
         self.values.push_str(&String::from_utf8_lossy(self.record.as_slice()));
@@ -195,12 +195,12 @@ impl<R: Read> Scanner<R> {
             let len = value.len() - usize::from(cr);
             let (end, wrong) = place(&self.text, from, len);
             if end - from > MAX_FIELD_BYTES {
-                // What else may be wrong with it follows from that: the quote that ends it was to begin another.
+                // Its other faults follow from that: the quote that ends it was meant to begin another field.
                 let quoted = self.text[from..].starts_with('"');
                 return Some((FaultKind::FieldTooLong { quoted }, from..end));
             }
             match wrong {
-                // If the record was cut off, the quote may well close after that.
+                // If the record was cut off, the quote may still close after that.
                 Some((FaultKind::QuoteUnclosed, _)) if too_long => {}
                 Some((kind @ FaultKind::QuoteUnclosed, at)) => return Some((kind, at..at + 1)),
                 wrong => self.malformed = self.malformed.take().or(wrong),
@@ -229,7 +229,7 @@ fn place(text: &str, from: usize, len: usize) -> (usize, Option<Wrong>) {
     while let Some(quote) = text[closed..].find('"') {
         closed += quote + 1;
         if !text[closed..].starts_with('"') {
-            // Whatever else the value has came after the quotes.
+            // The rest of the value came after the quotes.
             let end = from + len + doubled + 2;
             return (end, (end > closed).then_some((FaultKind::TextAfterQuote, closed)));
         }
@@ -346,20 +346,20 @@ mod tests {
         assert_eq!(scan(format!("a\n{field}x,b\n").as_bytes()).1, ["manifest::field_too_long"]);
         assert_eq!(scan(format!("a\n\"{}", "b\n".repeat(MAX_FIELD_BYTES)).as_bytes()).1, ["manifest::field_too_long"]);
 
-        // A quote that never closes, and another one far after it, is one fault.
+        // A quote that never closes and another one much later are one fault.
         let swallowed = format!("a\n\"{}\"x\",b\n", "b\n".repeat(MAX_FIELD_BYTES));
         assert_eq!(scan(swallowed.as_bytes()).1, ["manifest::field_too_long"]);
 
         let most = format!("{}\n", ",".repeat(MAX_RECORD_BYTES - 1));
         assert_eq!(records(&format!("\u{feff}{most}{most}")).len(), 2);
         assert_eq!(scan(format!("{most},{most}").as_bytes()).1, ["manifest::record_too_long"]);
-        // Whether a quote closes after the limit is not known.
+        // It is unknown whether a quote closes after the limit.
         let open = format!("{}\"{}", ",".repeat(MAX_RECORD_BYTES - 9), "x".repeat(99));
         let lines = "\n".repeat(3 * MAX_RECORD_BYTES);
         assert_eq!(scan(format!("{lines}{open}{lines}").as_bytes()).1, ["manifest::field_too_long"]);
         assert_eq!(scan(format!("{open}\",{most}").as_bytes()).1, ["manifest::record_too_long"]);
         assert_eq!(records(&format!("{lines}a{lines}")), [(3 * MAX_RECORD_BYTES as u64 + 1, owned(&["a"]))]);
-        // A character that the limit cuts in two is not taken for another encoding.
+        // A character that the limit cuts in two is not mistaken for another encoding.
         for shift in 0..4 {
             let cut = format!("{}{}", ",".repeat(MAX_RECORD_BYTES - shift), "🔑".repeat(MAX_FIELD_BYTES / 4));
             assert_eq!(scan(cut.as_bytes()).1, ["manifest::record_too_long"], "{shift}");

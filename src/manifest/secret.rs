@@ -1,7 +1,7 @@
-//! Finds private keys and secret access keys in cells. What a manifest says stays in the journal for ever, so a value that
-//! must not stay anywhere is refused, and never handed on, shown or kept.
+//! Finds private keys and secret access keys in cells. Everything in a manifest stays in the journal forever, so a
+//! secret is refused, and never passed on, shown or kept.
 //!
-//! A record is first tried by a rule that is cheap and finds too much; only then its cells are looked at one by one.
+//! A cheap rule that finds too much filters the records first; only then are their cells examined one by one.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 
 use super::meaning::fold;
 
-/// The shortest text in which any of this is looked for: a line that begins a private key.
+/// The shortest text that is searched: a line that begins a private key.
 const LEAST_BYTES: usize = 16;
 
 /// Characters of a secret access key.
@@ -47,12 +47,12 @@ pub enum Secret {
     /// The secret of an access key.
     #[error("a secret access key")]
     AccessKey,
-    /// The token of a session.
+    /// A session token.
     #[error("a session token")]
     SessionToken,
 }
 
-/// What the name of a column says that its cells hold.
+/// What a column's name says about the content of its cells.
 pub(super) fn named(column: &str) -> Option<Secret> {
     let folded = fold(column);
     let has = |words: &[&str]| words.iter().any(|word| folded.contains(word));
@@ -65,13 +65,13 @@ pub(super) fn named(column: &str) -> Option<Secret> {
     }
 }
 
-/// Whether there may be a secret anywhere in `text`. Finds too much, and misses nothing that [`find`] finds but what is
-/// only known by its column's name and shorter than a secret access key.
+/// Whether there may be a secret anywhere in `text`. Finds too much; of what [`find`] finds, it misses only texts that are
+/// shorter than a secret access key and recognised by their column's name alone.
 pub(super) fn suspected(text: &str) -> bool {
     text.len() >= LEAST_BYTES && (has_long_run(text) || marks_private_key(text))
 }
 
-/// What `cell` holds, in a column whose name says `named`, in a record that has the id of an access key or has not.
+/// What secret `cell` holds, if any, given what its column's name says and whether its record has an access key's id.
 pub(super) fn find(cell: &str, named: Option<Secret>, beside_key_id: bool) -> Option<Secret> {
     if cell.len() < LEAST_BYTES {
         return None;
@@ -89,13 +89,13 @@ pub(super) fn find(cell: &str, named: Option<Secret>, beside_key_id: bool) -> Op
         return Some(named);
     }
     let told = beside_key_id || named == Some(Secret::AccessKey) || fold(cell).contains("secretaccesskey");
-    // A path has the same characters, but a word of exactly so many is hardly one.
+    // A path has the same characters, but a word of exactly this length is hardly a path.
     let alone = |run: &str| run.contains(['/', '+']) && cell.split_whitespace().any(|word| word == run);
     let is_secret = |run: &str| is_secret_access_key(run) && (told || alone(run));
     runs.any(is_secret).then_some(Secret::AccessKey)
 }
 
-/// What secret `text` holds that is no cell of a manifest: what an operator says, and a journal keeps.
+/// What secret a `text` outside a manifest holds, such as an operator's reason that the journal keeps.
 #[must_use]
 pub fn secret_in(text: &str) -> Option<Secret> {
     find(text, None, has_key_id(text))
@@ -106,13 +106,13 @@ pub(super) fn begins_private_key(text: &str) -> bool {
     marks_private_key(text) && !text.contains("END")
 }
 
-/// Whether a lone cell may be a line of the private key that a line before it began.
+/// Whether a lone cell may be a line of the private key that an earlier line began.
 pub(super) fn continues_private_key(cell: &str) -> bool {
     let cell = cell.trim();
     cell.contains(": ") || cell.bytes().all(is_run) || marks_private_key(cell) || cell.contains("PRIVATE KEY")
 }
 
-/// Whether the line ends a private key, or PuTTY's file of one.
+/// Whether the line ends a private key, or PuTTY's key file.
 pub(super) fn ends_private_key(cell: &str) -> bool {
     cell.contains("END") && cell.contains("PRIVATE KEY") || cell.starts_with("Private-MAC")
 }
@@ -126,7 +126,7 @@ fn marks_private_key(text: &str) -> bool {
         || find(&JWK).is_some() && text.contains("\"d\"")
 }
 
-// Prepared, since every record of the manifest is searched for each of them.
+// Prepared once, because every record of the manifest is searched for each of them.
 static PUTTY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("PuTTY-User-Key-File"));
 static AGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("AGE-SECRET-KEY-1"));
 static PEM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("PRIVATE KEY"));
@@ -150,7 +150,7 @@ pub(super) fn has_key_id(text: &str) -> bool {
     })
 }
 
-/// Forty characters of base64 that are not only hexadecimal, as digests are: capitals, small letters and digits.
+/// Forty characters of base64 with capitals, small letters and digits, so not only hexadecimal as digests are.
 fn is_secret_access_key(run: &str) -> bool {
     let any = |class: fn(&u8) -> bool| run.bytes().any(|b| class(&b));
     run.len() == SECRET_CHARS
@@ -171,8 +171,8 @@ fn runs(text: &str) -> impl Iterator<Item = &str> + Clone {
         .flat_map(|run| run.split('='))
 }
 
-/// Whether there is a stretch of base64 that is long enough for a secret access key and is not only a digest's digits. Only
-/// every fortieth byte is looked at, where the text has none: a stretch of that length covers one of these.
+/// Whether there is a stretch of base64 that is long enough for a secret access key and is not only a digest's digits. In text
+/// without base64, it reads only every fortieth byte, because a stretch of that length covers one of them.
 fn has_long_run(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut at = SECRET_CHARS - 1;
@@ -196,7 +196,7 @@ fn has_long_run(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    // Of AWS's public documentation: the example secret that every page on access keys has.
+    // From AWS's public documentation: the example secret on every page about access keys.
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 
@@ -206,7 +206,7 @@ mod tests {
         found
     }
 
-    /// Armour is put together here, so that no scanner takes this file for a key.
+    /// Armour is assembled here, so that no scanner mistakes this file for a key.
     fn armour(kind: &str) -> String {
         format!("-----BEGIN {kind}{}-----\nAAAA\n-----END {kind}{}-----", "PRIVATE KEY", "PRIVATE KEY")
     }

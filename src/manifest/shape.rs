@@ -1,7 +1,7 @@
-//! Shapes by which values are recognised, whatever column they are in.
+//! Shapes by which values are recognised in any column.
 
-/// Longest text taken for a region: today's longest has 14 characters, and the text becomes part of a host name,
-/// whose labels end at 63.
+/// The longest text that counts as a region: today's longest has 14 characters, and the text becomes part of a host name,
+/// whose labels have at most 63.
 const MAX_REGION_BYTES: usize = 63;
 
 /// Words of lower-case letters and digits joined by dashes, the first of letters, the last a number: `us-gov-east-1`.
@@ -23,7 +23,7 @@ pub(super) fn is_region(text: &str) -> bool {
         && number.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// A number as spreadsheets write those they have rounded: `1.23457E+11`, `1,23457E+11`.
+/// A number in the form in which spreadsheets write rounded ones: `1.23457E+11`, `1,23457E+11`.
 pub(super) fn is_scientific(text: &str) -> bool {
     text.split_once(['e', 'E']).is_some_and(|(mantissa, exponent)| {
         let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);

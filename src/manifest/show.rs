@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
-/// Longest value shown in a message, in characters: a fingerprint (59) and a default key pair's name fit whole.
+/// The longest value shown in a message, in characters: a fingerprint (59) and a default key pair's name fit.
 const SHOWN_MAX: usize = 64;
 
 /// A value that is safe to print: control, bidirectional and invisible characters are written as escapes, and
@@ -36,9 +36,9 @@ impl fmt::Display for Shown {
     }
 }
 
-/// `text` with every treacherous character as a visible escape (`\n`, `\u{1b}`, `\u{202e}`); of any length.
+/// `text`, of any length, with every misleading character as a visible escape (`\n`, `\u{1b}`, `\u{202e}`).
 ///
-/// Backslashes stay single: the result is for reading, it is not meant to be parsed back.
+/// Backslashes stay single: the result is for reading, not for parsing back.
 #[must_use]
 pub fn defuse(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -57,7 +57,7 @@ pub fn defuse(text: &str) -> String {
     safe
 }
 
-/// Whether a reader could be misled by `c`: it is invisible, or looks like a space, or changes what is around it.
+/// Whether `c` could mislead a reader: it is invisible, looks like a space, or changes the text around it.
 pub(super) fn is_treacherous(c: char) -> bool {
     c.is_control()
         || (c.is_whitespace() && c != ' ')

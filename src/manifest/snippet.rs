@@ -1,7 +1,7 @@
-//! Where in the file a fault is, and the one line of it that is shown.
+//! Where in the file a fault is, and the one line that is shown.
 //!
-//! A manifest may have ten million rows, so a fault cannot hold on to the file; it keeps a short, defused extract
-//! and tells miette the real name, line and column of it.
+//! A manifest may have ten million rows, so a fault cannot keep the file in memory; it keeps a short, defused
+//! extract and gives miette its real file name, line and column.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanConten
 
 use super::show::defuse;
 
-/// Characters kept of the line before the cell, of the cell, and of the line after it: together with the gutter
-/// little more than a wide terminal's 132 columns, and 100 faults hold well under 100 KB.
+/// How many characters are kept of the line before the cell, of the cell, and of the line after it: with the gutter little
+/// more than a wide terminal's 132 columns, and 100 faults take well under 100 KB.
 const BEFORE_MAX: usize = 40;
 const CELL_MAX: usize = 60;
 const BEHIND_MAX: usize = 24;
@@ -27,10 +27,10 @@ pub struct Place {
     pub offset: u64,
 }
 
-/// A stretch of text whose place in the file is known, from which the place of anything inside it follows.
+/// A stretch of text whose place in the file is known, so that the place of anything in it follows.
 #[derive(Clone, Copy)]
 pub(super) struct Extent<'a> {
-    /// Starts at the beginning of a line.
+    /// The text, which starts at the beginning of a line.
     pub(super) text: &'a str,
     /// The line `text` starts at, from 1.
     pub(super) line: u64,

@@ -1,7 +1,7 @@
-//! The input as the CSV reader gets it: every byte handed out is counted and hashed, the bytes of the current record
-//! are kept so that it can be looked at as written, and the input seems to end where a record grows beyond its limit.
+//! The input as the CSV reader gets it: every byte is counted and hashed, the bytes of the current record are kept so that
+//! it can be examined as written, and the input seems to end if a record grows beyond its limit.
 //!
-//! Nothing else is kept, and the input is read once, so standard input serves as well as a file.
+//! Nothing else is kept, and the input is read once, so standard input works like a file.
 
 use std::io::{self, Read};
 
@@ -12,11 +12,11 @@ use super::trouble::Encoding;
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// Bytes that must be seen at once at the start: the longest byte order mark. The csv crate also recognizes its own
-/// only in one piece, and treats an input that pauses after it as empty.
+/// Bytes that must be seen at once at the start: the longest byte order mark. The csv crate, too, recognizes its
+/// byte order mark only in one piece, and treats an input that pauses after it as empty.
 const SNIFF_BYTES: usize = 4;
 
-/// Counts and hashes all that is read through it, and keeps the current record.
+/// Counts and hashes everything that is read through it, and keeps the current record.
 pub(super) struct Source<R> {
     input: R,
     digest: Sha256,
@@ -38,14 +38,14 @@ impl<R: Read> Source<R> {
         self.start = self.index(offset);
     }
 
-    /// The current record as written, its line end included, if it ends just before `offset`. Without a byte order
-    /// mark and without the blank lines before it.
+    /// The current record as written, including its line end, if it ends just before `offset`. Without a byte order mark
+    /// and without the blank lines before it.
     pub(super) fn record(&mut self, offset: u64) -> &[u8] {
         self.skip_blank_lines();
         &self.kept[self.start..self.index(offset)]
     }
 
-    /// What is mistaken for a CSV file here; nothing was handed out then.
+    /// What the input is, if it is not a CSV file; then no byte was handed out.
     pub(super) fn foreign(&self) -> Option<Encoding> {
         self.foreign
     }
@@ -85,7 +85,7 @@ impl<R: Read> Source<R> {
 }
 
 impl<R: Read> Read for Source<R> {
-    /// Is called when all that was handed out is used up and the current record has not ended.
+    /// Called when everything handed out is used up and the current record has not ended.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.skip_blank_lines();
         self.kept.drain(..self.start);

@@ -1,10 +1,10 @@
-//! The finer reasons behind a fault, distinguished because each needs a different fix.
+//! The precise reasons behind a fault, distinguished because each needs a different fix.
 
 use std::fmt;
 
 use super::show::{Shown, is_treacherous};
 
-/// One character as a message shows it: the visible ones in backquotes, the others by code point.
+/// One character as messages show it: visible ones in backquotes, others by code point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Glyph(pub char);
 
@@ -21,7 +21,7 @@ impl fmt::Display for Glyph {
     }
 }
 
-/// Why no column was recognized as the one with the names.
+/// Why no column was recognized as the one that holds the names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeaderTrouble {
     /// The only column's name holds this delimiter: the file is not separated by commas.
@@ -39,12 +39,12 @@ pub enum HeaderTrouble {
     Other,
 }
 
-/// What the fields of a row beyond the header's seem to come from.
+/// Where a row's fields beyond the header's seem to come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surplus {
-    /// They are empty: the row ends with commas too many.
+    /// They are empty: the row ends with too many commas.
     Empty,
-    /// One field, and the row begins with a number: R's `write.table` numbers the rows and names no column for it.
+    /// One field, and the row begins with a number: R's `write.table` numbers the rows and gives that column no name.
     RowNumber,
     /// Anything else: probably a comma inside a value.
     Value,
@@ -93,7 +93,7 @@ pub enum NameTrouble {
     Character(Glyph, usize),
 }
 
-/// What is in place of a region.
+/// What stands in place of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegionTrouble {
     /// White space around a region.
@@ -111,11 +111,11 @@ pub enum RegionTrouble {
 /// What happened to an account id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountTrouble {
-    /// Digits, but this many and fewer than 12: a spreadsheet drops leading zeros.
+    /// This many digits, fewer than 12: a spreadsheet drops leading zeros.
     LeadingZeros(usize),
     /// `1.23457E+11`: a spreadsheet rounded it.
     Scientific,
-    /// The digits are right but for dashes or white space.
+    /// The right digits, with dashes or white space between them.
     Separators,
     /// Anything else.
     Other,
@@ -124,7 +124,7 @@ pub enum AccountTrouble {
 /// Why a text is not a key pair's ARN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ArnTrouble {
-    /// Not six parts after `arn:`, or white space in it.
+    /// Not the parts of an ARN, or white space in it.
     #[error("it is not shaped arn:<partition>:lightsail:<region>:<account>:KeyPair/<uuid>")]
     Shape,
     /// Of another service.
@@ -139,12 +139,12 @@ pub enum ArnTrouble {
     /// Not a key pair.
     #[error("its resource is not a KeyPair")]
     Resource,
-    /// `KeyPair/` and no UUID.
+    /// `KeyPair/` without a UUID.
     #[error("what follows KeyPair/ is not a UUID")]
     Uuid,
 }
 
-/// What is in place of a time.
+/// What stands in place of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeTrouble {
     /// A time without offset could be any of 24 moments.
@@ -153,7 +153,7 @@ pub enum TimeTrouble {
     NotSeconds,
     /// `1.7E+09`: rounded by a spreadsheet.
     Scientific,
-    /// `8/14/2019 10:30:00 AM`: put into a local form.
+    /// `8/14/2019 10:30:00 AM`: converted to a local form.
     Reformatted,
     /// `43691.4375`: days since 1900.
     DayNumber,

@@ -1,5 +1,5 @@
-//! What each meaningful field may hold. Nothing is trimmed, folded or repaired: a value is right as it is or it is
-//! a fault, because a deletion based on it cannot be undone.
+//! What each meaningful field may hold. Nothing is trimmed, folded or repaired: a value is valid as written or it is a
+//! fault, because a deletion based on it cannot be undone.
 
 use jiff::Timestamp;
 
@@ -11,11 +11,11 @@ use super::shape::{is_region, is_scientific};
 use super::show::{Shown, is_treacherous};
 use super::trouble::{AccountTrouble, ArnTrouble, FingerprintTrouble, Glyph, NameTrouble, RegionTrouble, TimeTrouble};
 
-/// Lightsail's own limit for names; fingerprints get the same, which is four times the longest known format.
+/// Lightsail's own limit for names. Fingerprints have the same, which is four times the longest known format.
 const MAX_CHARS: usize = 255;
 
-/// Epoch seconds below this (September 2001) are no creation time of a key pair, Lightsail being of 2016, but
-/// something like `20240501`.
+/// Epoch seconds below this (September 2001) are not a key pair's creation time, because Lightsail dates from 2016; they are
+/// more likely something like `20240501`.
 const MIN_EPOCH_S: i64 = 1_000_000_000;
 
 /// What spreadsheets make of the days from 2016, when Lightsail began, to 2064.
@@ -64,7 +64,7 @@ fn name_trouble(text: &str) -> NameTrouble {
     }
 }
 
-/// A region, by its shape alone: new ones appear, and which exist is the endpoint's to say.
+/// A region. Only its shape is checked: new regions appear, and the endpoint decides which exist.
 pub(super) fn region(text: &str) -> Result<String, FaultKind> {
     if is_region(text) {
         return Ok(text.to_owned());
@@ -106,7 +106,7 @@ fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// A fingerprint: opaque, but it has an end and nothing in it that cannot be seen.
+/// A fingerprint: opaque, but of limited length and without invisible characters.
 pub(super) fn fingerprint(text: &str) -> Result<String, FaultKind> {
     let bad = text.chars().find(|c| c.is_whitespace() || is_treacherous(*c));
     let chars = text.chars().count();
@@ -182,7 +182,7 @@ fn moment(text: &str) -> Result<Timestamp, TimeTrouble> {
     if !text.is_ascii() || text.len() < 19 {
         return Err(TimeTrouble::Other);
     }
-    // The parser takes more forms of ISO 8601 than RFC 3339 has; these are all that begin like one.
+    // The parser accepts more forms of ISO 8601 than RFC 3339 has; only text that begins like RFC 3339 gets there.
     let (date, rest) = text.split_at(10);
     let dashes =
         date.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
@@ -195,7 +195,7 @@ fn moment(text: &str) -> Result<Timestamp, TimeTrouble> {
     parsed.map_err(|_| if has_offset { TimeTrouble::Other } else { TimeTrouble::NoOffset })
 }
 
-/// A date as people and spreadsheets write it, in any of the orders: `8/14/2019`, `14.08.19 10:30`, `2019/08/14`.
+/// A date as people and spreadsheets write it, in any order: `8/14/2019`, `14.08.19 10:30`, `2019/08/14`.
 fn is_local_date(text: &str) -> bool {
     let date = text.split([' ', ',', '\u{202f}']).next().unwrap_or_default();
     let mut parts = date.split(['/', '.']);
