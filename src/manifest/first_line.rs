@@ -45,8 +45,8 @@ impl fmt::Display for FirstLine {
     }
 }
 
-/// What the three bytes of UTF-8's byte order mark become when read as Latin-1 and Windows-1252, in the code pages 1250, 1251, 437
-/// and 850, and in Mac Roman.
+/// What the three bytes of UTF-8's byte order mark become when read as Latin-1 and Windows-1252, in the code pages 1250,
+/// 1251, 437 and 850, and in Mac Roman.
 const MISREAD_MARKS: [&str; 6] = ["ï»¿", "ď»ż", "п»ї", "∩╗┐", "´╗┐", "Ôªø"];
 
 impl FirstLine {

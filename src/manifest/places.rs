@@ -18,7 +18,8 @@ pub(super) const AREAS: [&str; 14] = [
     "aws govcloud (",
 ];
 
-/// The names that Lightsail's console gives its regions. Used only under a header that speaks of a region, because they are also cities.
+/// The names that Lightsail's console gives its regions. They are cities, too, so they count only under a header that
+/// speaks of a region.
 pub(super) const CITIES: [&str; 17] = [
     "virginia",
     "ohio",

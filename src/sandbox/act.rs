@@ -1,7 +1,7 @@
 //! What changes a world: deleting, creating and importing key pairs, by the caller and by somebody else.
 //!
 //! Every change goes through `remove` or `give`, which keep the store, the history, the numbers and the record in step;
-//! there is no other way to touch a key pair. What the client is told about it is not known here.
+//! there is no other way to touch a key pair. This file does not know what the client sees.
 
 use super::answer::{Error, Object, Refusal, Style, fake_keys};
 use super::call::{Input, Operation};
@@ -16,7 +16,7 @@ use super::store::{KeyPair, Stored};
 use super::turn::Turn;
 use super::world::DEFAULT_KEY_PAIR;
 
-/// The service knows no times finer than this.
+/// The service's times are no finer than this.
 const MILLISECOND: Micros = 1_000;
 
 /// What a failed operation says if the script does not.
@@ -89,12 +89,12 @@ impl Engine {
         Ok(self.operation_body(turn, number))
     }
 
-    /// Somebody else takes the key pair away just now, and perhaps makes another one of its name.
+    /// Somebody else deletes the key pair at this moment, and may create another one with its name.
     pub(super) fn interfere(&mut self, turn: &mut Turn<'_>, fault: &Fault) {
         let Some(name) = turn.call.input.key_pair_name.clone() else { return };
         let region = turn.call.region.as_str();
         let Some(pair) = self.region(region).pairs.get(&name) else { return };
-        // Whether the history shows what others do is not known of the real one; here it does not unless it is asked to.
+        // It is not known whether the real history shows what others do; here it does so only if the script asks for it.
         let hidden = fault.history != Some(History::Kept);
         let number = self.begin(region, &name, Did::Delete, turn.at, hidden);
         let effect = self.remove(turn.seq, region, &name, number, Who::SomebodyElse);
@@ -104,8 +104,8 @@ impl Engine {
         }
     }
 
-    /// Whatever is between the client and the service holds the request, and hands it over later, whoever may wait for it
-    /// then. A signature that is too old by that time is refused.
+    /// Something between the client and the service holds the request back and delivers it later, even if nobody waits for
+    /// the answer any more. A signature that is too old by then is refused.
     pub(super) fn deliver_later(&mut self, turn: &Turn<'_>, fault: &Fault) {
         let Some(name) = turn.call.input.key_pair_name.clone() else { return };
         let delay_ms = fault.delay_ms.unwrap_or(0);
@@ -124,7 +124,7 @@ impl Engine {
         self.due.insert((later(turn.at, delay_ms), turn.seq), due);
     }
 
-    /// An effect whose time has come.
+    /// Carries out an effect that is due.
     pub(super) fn late(&mut self, at: Micros, seq: u64, due: &Due) -> Option<Effect> {
         let pair = self.region(&due.region).pairs.get(&due.name)?;
         let is_delivered = due.arn.is_none();
@@ -136,13 +136,13 @@ impl Engine {
         let number = match due.operation {
             Some(number) => number,
             None if is_delivered => self.begin(&due.region, &due.name, Did::Delete, at, due.hidden),
-            // The operation began when the request arrived; before it took hold nobody could see it.
+            // The operation began when the request arrived; nobody could see it before it took effect.
             None => self.begin(&due.region, &due.name, Did::Delete, due.since, due.hidden),
         };
         self.take_away(seq, due, number)
     }
 
-    /// The effect of an operation that waited for its last poll.
+    /// Carries out the effect of an operation that waited for its last poll.
     pub(super) fn finish_polled(&mut self, turn: &mut Turn<'_>, number: u64) {
         let region = turn.call.region.as_str();
         let region_state = self.region(region);
@@ -298,7 +298,7 @@ impl Engine {
     }
 }
 
-/// A parameter that must be there.
+/// A required parameter.
 pub(super) fn required(value: Option<&String>, field: &str) -> Result<String, Refusal> {
     match value {
         Some(value) if !value.is_empty() => Ok(value.clone()),
@@ -306,7 +306,7 @@ pub(super) fn required(value: Option<&String>, field: &str) -> Result<String, Re
     }
 }
 
-/// A parameter that must be there and be a name.
+/// A required parameter that must be a name.
 pub(super) fn required_name(value: Option<&String>, field: &str) -> Result<String, Refusal> {
     let name = required(value, field)?;
     if is_name(&name) {
@@ -316,7 +316,7 @@ pub(super) fn required_name(value: Option<&String>, field: &str) -> Result<Strin
     }
 }
 
-/// No key pair of this name is there.
+/// The refusal if there is no key pair of this name.
 pub(super) fn missing(name: &str) -> Refusal {
     Error::NotFound.says(format!("The KeyPair does not exist: {name}"))
 }

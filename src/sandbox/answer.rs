@@ -1,4 +1,4 @@
-//! What is sent back: errors and objects in the forms of the two services.
+//! The answers: errors and objects in the forms of the two services.
 //!
 //! Lightsail speaks awsJson 1.1 and says most things twice (`__type` and `code`); STS speaks XML. Nothing here decides
 //! anything.
@@ -12,10 +12,10 @@ use super::history::{self, Did, End};
 use super::store::KeyPair;
 use super::world::InstanceSpec;
 
-/// Where real errors have a link to the manual, these say where they come from.
+/// Real errors have a link to the manual here; these say where they come from.
 const DOCS: &str = "keybatch sandbox, see docs/SANDBOX.md: this is not AWS";
 
-/// What stands after the error's name in `x-amzn-errortype`.
+/// What follows the error's name in `x-amzn-errortype`.
 const ERROR_TYPE_SUFFIX: &str = ":http://internal.amazon.com/coral/com.amazonaws.lightsail/";
 
 /// An answer before it gets its headers.
@@ -32,11 +32,11 @@ pub(super) struct Answer {
 /// What happens to an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// It is sent.
+    /// It is sent in full.
     Whole,
-    /// The connection is closed without a byte of it.
+    /// The connection is closed before a single byte of it.
     Cut,
-    /// The connection is held open without a byte of it, then closed.
+    /// The connection is held open without sending anything, then closed.
     Hang {
         /// For how long.
         hold_ms: u64,
@@ -70,7 +70,7 @@ pub(super) enum Error {
 }
 
 impl Error {
-    /// `__type`, `code` (of errors that come from Lightsail itself and not from the gate before it) and HTTP status.
+    /// `__type`, `code` (only for errors that come from Lightsail itself and not from its front end) and HTTP status.
     fn form(self) -> (&'static str, Option<&'static str>, u16) {
         match self {
             Self::NotFound => ("NotFoundException", Some("DoesNotExist"), 400),
@@ -88,7 +88,7 @@ impl Error {
         }
     }
 
-    /// What STS calls it.
+    /// The name that STS uses.
     fn query_code(self) -> &'static str {
         match self {
             Self::AccessDenied => "AccessDenied",
@@ -118,7 +118,7 @@ impl Error {
 }
 
 impl Refusal {
-    /// In the form of the service that was asked.
+    /// The answer in the form of the service that the request was for.
     pub(super) fn answer(&self, asked: Operation, json: bool, request_id: &str) -> Answer {
         let (name, code, status) = self.kind.form();
         let mut answer = Answer { status, error: Some(name), ..Answer::default() };
@@ -169,7 +169,7 @@ pub(super) fn error_of<'a>(
     Answer { status, content_type: JSON, headers, body, ..Answer::default() }
 }
 
-/// The page that a load balancer shows when nobody is behind it.
+/// The page that a load balancer shows when no server is behind it.
 pub(super) fn html_503() -> Answer {
     Answer {
         status: 503,
@@ -179,7 +179,7 @@ pub(super) fn html_503() -> Answer {
     }
 }
 
-/// Who is asking: nobody that AWS knows.
+/// The caller, who does not exist at AWS.
 pub(super) fn caller_identity(request_id: &str) -> Answer {
     let body = format!(
         "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  \
@@ -190,7 +190,7 @@ pub(super) fn caller_identity(request_id: &str) -> Answer {
     Answer { status: 200, content_type: "text/xml", body, ..Answer::default() }
 }
 
-/// How to write things in the answer to one request.
+/// How to write objects in the answer to one request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style<'a> {
     pub(super) region: &'a str,
@@ -212,7 +212,7 @@ impl Style<'_> {
             .end()
     }
 
-    /// An operation at this time. `name` is the text of its short form.
+    /// An operation as it is at this time. `name` is the key pair's full name.
     pub(super) fn operation(
         &self,
         operation: &history::Operation,
@@ -301,7 +301,7 @@ impl Did {
     }
 }
 
-/// What CreateKeyPair hands out instead of keys: text that no program can mistake for one.
+/// What CreateKeyPair returns instead of keys: text that no program can mistake for one.
 pub(super) fn fake_keys(input: &Input) -> (String, String) {
     let name = input.key_pair_name.as_deref().unwrap_or_default();
     (
@@ -329,7 +329,7 @@ pub(super) fn list(values: impl Iterator<Item = String>) -> String {
     text
 }
 
-/// A JSON object, written field by field: the number forms of the service are beyond a serializer.
+/// A JSON object, written field by field, because a serializer cannot write the service's number forms.
 #[derive(Debug)]
 pub(super) struct Object(String);
 

@@ -1,6 +1,6 @@
-//! A token bucket over all operations of one region, as a function of the time it is given.
+//! A token bucket for all operations of one region, as a function of the time passed to it.
 //!
-//! It knows nothing of the clock, so that a replayed record refuses the same requests again.
+//! It reads no clock, so that a replayed record refuses the same requests again.
 
 use super::clock::Micros;
 use super::world::Bucket as Spec;
@@ -8,7 +8,7 @@ use super::world::Bucket as Spec;
 /// One token, in the bucket's units: whole numbers keep a replay exact.
 const TOKEN: u64 = 1_000_000;
 
-/// A bucket that is full at first and is refilled steadily.
+/// A bucket that is full at first and refills steadily.
 #[derive(Debug)]
 pub(super) struct Bucket {
     spec: Spec,
@@ -27,7 +27,7 @@ impl Bucket {
     pub(super) fn take(&mut self, at: Micros) -> bool {
         let began = *self.began.get_or_insert(at);
         let inflow = self.inflow(began, at);
-        // A flow too small to count is not lost: the clock of the bucket stands still until it counts.
+        // An inflow too small to count is not lost: the bucket's clock stands still until it counts.
         if inflow > 0 {
             self.level = self.level.saturating_add(inflow).min(u64::from(self.spec.burst) * TOKEN);
             self.at = at;
@@ -39,7 +39,7 @@ impl Bucket {
         taken
     }
 
-    /// What flowed in from `self.at` to `at`, at the rates of that time.
+    /// What flowed in from `self.at` to `at`, at the rates in force then.
     fn inflow(&self, began: Micros, at: Micros) -> u64 {
         let mut from = self.at.max(began).min(at);
         let (mut rate, mut inflow) = (self.spec.rate_per_s, 0.0);

@@ -1,7 +1,7 @@
-//! A request as the sandbox understands it: which operation, where, by whom, with what.
+//! A request as the sandbox understands it: operation, region, caller and parameters.
 //!
-//! Parsing is pure. What is wrong with a request's form (no signature, no such operation, no JSON) is part of the call,
-//! not an error: such a request has arrived, is counted and is answered too.
+//! Parsing is pure. A malformed request (no signature, unknown operation, no JSON) is a call, too, not an error: it has
+//! arrived, is counted and is answered.
 
 use hyper::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::derive;
 /// What precedes the operation's name in `X-Amz-Target`.
 const TARGET_PREFIX: &str = "Lightsail_20161128.";
 
-/// The operations that are understood.
+/// The operations that the sandbox understands.
 #[expect(clippy::enum_variant_names, reason = "these are the services' names")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Operation {
@@ -25,7 +25,7 @@ pub(super) enum Operation {
     CreateKeyPair,
     ImportKeyPair,
     GetCallerIdentity,
-    /// Anything else; it is answered as AWS answers what it does not know.
+    /// Anything else; the answer is that of AWS to an unknown operation.
     Unknown,
 }
 
@@ -66,8 +66,8 @@ impl Operation {
     }
 }
 
-/// A request that has arrived, with everything its handling depends on. The record holds all of it, which is why a
-/// record can be replayed.
+/// A request that has arrived, with everything that its handling depends on. The record holds all of it, so a record can be
+/// replayed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Call {
     pub(super) operation: Operation,
@@ -81,7 +81,7 @@ pub(super) struct Call {
     pub(super) problem: Option<Problem>,
 }
 
-/// The parameters of all operations; each takes what it knows, as the service does.
+/// The parameters of all operations; each operation ignores those that it does not know, as the service does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Input {
@@ -121,12 +121,12 @@ pub(super) enum Problem {
     BadSignature(String),
     /// An operation of neither service.
     UnknownOperation(String),
-    /// A body that is no JSON object of the right types.
+    /// A body that is not a JSON object with the right types.
     BadBody(String),
 }
 
 impl Call {
-    /// Reads a request. The signature is not checked, only that there is one: the region comes from its scope.
+    /// Reads a request. The signature must be there, because the region comes from its scope, but it is not verified.
     pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let target = text("x-amz-target");
@@ -149,13 +149,13 @@ impl Call {
             _ => call.problem = Some(Problem::UnknownOperation(target.to_owned())),
         }
         if let Err(problem) = call.read_scope(text("authorization"), service) {
-            // Authentication comes first: who is not known learns nothing about operations.
+            // Authentication comes first: an unknown caller learns nothing about operations.
             call.problem = Some(problem);
         }
         call
     }
 
-    /// The key pair that this call is about, as far as the call itself says.
+    /// The key pair that this call is about, if the call itself says so.
     pub(super) fn name(&self) -> Option<&str> {
         self.input.key_pair_name.as_deref().or(self.input.resource_name.as_deref())
     }

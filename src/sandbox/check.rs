@@ -1,6 +1,6 @@
-//! What a world file must fulfil beyond its shape: names that Lightsail would accept, no duplicates, no other account.
+//! The rules for a world file beyond its shape: names that Lightsail would accept, no duplicates, no other account.
 //!
-//! Every refusal names the path of the culprit. Pure; it knows nothing of files.
+//! Every refusal names the path of the offending value. Pure; it knows nothing of files.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::name::{NAME_MAX, is_name};
 use super::world::{World, WorldError};
 
 impl World {
-    /// Everything that the shape alone does not show.
+    /// Checks everything that the shape alone does not guarantee.
     pub(super) fn check(&self) -> Result<(), WorldError> {
         ensure(is_name(&self.name), || "name", "is no name: letters, digits, `_` and `-`, at least two of them")?;
         ensure(
@@ -99,7 +99,7 @@ pub(super) fn number_of(name: &str, prefix: &str, width: usize, count: u32) -> O
     (1..=count).contains(&number).then(|| number - 1)
 }
 
-/// Whether two entries could make the same name: same length, and the longer prefix goes on in digits only.
+/// Whether two entries could generate the same name: equal length, and the longer prefix continues with digits only.
 fn overlaps((one, one_width): (&str, usize), (other, other_width): (&str, usize)) -> bool {
     let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
     one.len() + one_width == other.len() + other_width

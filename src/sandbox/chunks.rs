@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Bytes, Frame};
 
-/// A body whose chunks somebody else produces.
+/// A body whose chunks another task produces.
 pub(super) struct Chunks(tokio::sync::mpsc::Receiver<Bytes>);
 
 impl Chunks {
-    /// At most so many chunks wait for a slow reader.
+    /// How many chunks may wait for a slow reader.
     const WAITING: usize = 4;
 
     pub(super) fn channel() -> (tokio::sync::mpsc::Sender<Bytes>, Self) {

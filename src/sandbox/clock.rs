@@ -1,7 +1,7 @@
-//! The sandbox's only look at the clock.
+//! The only place where the sandbox reads the clock.
 //!
-//! A world runs in real time: it throttles and delays real requests. Everything below this line takes the time as a
-//! number of microseconds since 1970, which is what makes a record replayable.
+//! A world runs in real time: it throttles and delays real requests. All other files take the time as a
+//! number of microseconds since 1970, which makes a record replayable.
 
 use jiff::Timestamp;
 
@@ -14,12 +14,12 @@ pub(super) fn now() -> Micros {
     from_timestamp(Timestamp::now())
 }
 
-/// Times before 1970 are no times of a key pair; they become 1970.
+/// No key pair was created before 1970; earlier times become 1970.
 pub(super) fn from_timestamp(at: Timestamp) -> Micros {
     u64::try_from(at.as_microsecond()).unwrap_or(0)
 }
 
-/// RFC 3339 in UTC with microseconds, as the record has it.
+/// RFC 3339 in UTC with microseconds, as in the record.
 pub(super) fn rfc3339(at: Micros) -> String {
     let at = i64::try_from(at).ok().and_then(|at| Timestamp::from_microsecond(at).ok()).unwrap_or(Timestamp::MAX);
     format!("{at:.6}")

@@ -1,23 +1,23 @@
-//! What is derived and never stored: ids, ARNs, fingerprints and birthdays, all from the world's seed.
+//! What is derived and never stored: ids, ARNs, fingerprints and creation times, all from the world's seed.
 //!
 //! Promise: the same seed, region, name and birth give the same identity on every machine and in every session, so that
-//! a reopened world is the same world and a generated key pair needs no memory of its own. Nothing here can pass for
-//! AWS: the partition is `aws-sandbox` and the account is zeros.
+//! a reopened world is the same world and a generated key pair needs no memory of its own. Nothing here can be mistaken
+//! for AWS: the partition is `aws-sandbox` and the account is zeros.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-/// The only account a sandbox has.
+/// The only account in a sandbox.
 pub(super) const ACCOUNT: &str = "000000000000";
 
-/// The only caller a sandbox knows.
+/// The only caller in a sandbox.
 pub(super) const CALLER_ARN: &str = "arn:aws-sandbox:sts::000000000000:assumed-role/keybatch-sandbox/rehearsal";
 
-/// The first birthday that is handed out, 2020-09-13T12:26:40Z, in microseconds.
+/// The earliest creation time, 2020-09-13T12:26:40Z, in microseconds.
 const FIRST_BIRTHDAY_US: u64 = 1_600_000_000_000_000;
-/// Birthdays spread over about 3.2 years: all of them lie in the past of any machine that can build this.
+/// Creation times spread over about 3.2 years, and lie in the past of any machine that can build this.
 const BIRTHDAY_SPAN_MS: u64 = 100_000_000_000;
 
 /// The identity of one incarnation of a name.
@@ -25,8 +25,7 @@ const BIRTHDAY_SPAN_MS: u64 = 100_000_000_000;
 pub(super) struct Identity([u8; 32]);
 
 impl Identity {
-    /// `born` tells incarnations of one name apart: 0 for the world's own, else the number of the request at which it
-    /// was created.
+    /// `born` distinguishes incarnations of one name: 0 for the world's own, else the number of the request that created it.
     pub(super) fn of(seed: u64, region: &str, name: &str, born: u64) -> Self {
         Self(digest(seed, &[b"key pair", region.as_bytes(), name.as_bytes(), &born.to_be_bytes()]))
     }
@@ -69,14 +68,14 @@ pub(super) fn operation_id(seed: u64, number: u64) -> String {
     Builder::from_random_bytes(bytes).into_uuid().hyphenated().to_string()
 }
 
-/// The number in an operation's id, if this world can have given that id.
+/// The number in an operation's id, if this world could have issued that id.
 pub(super) fn operation_number(seed: u64, id: &str) -> Option<u64> {
     let bytes = Uuid::try_parse(id).ok()?.into_bytes();
     let number = bytes[10..].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
     (operation_id(seed, number) == id).then_some(number)
 }
 
-/// Who is asking, without keeping the access key id itself: it may be a real one.
+/// Identifies the caller without keeping the access key id itself, which may be a real one.
 pub(super) fn caller_digest(access_key_id: &str) -> String {
     hex(&digest(0, &[b"caller", access_key_id.as_bytes()])[..4])
 }

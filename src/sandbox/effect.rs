@@ -1,4 +1,4 @@
-//! What happens to key pairs, as the record has it.
+//! What happens to key pairs, in the form of the record.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ pub(super) struct Effect {
     pub(super) name: String,
     pub(super) arn: String,
     pub(super) operation: String,
-    /// The request that did it, or at which the script wanted it.
+    /// The request that caused it, or at which the script demanded it.
     pub(super) by: u64,
     pub(super) who: Who,
 }

@@ -2,7 +2,7 @@
 //!
 //! Promise: given the same world and the same requests at the same times, everything comes out the same, down to the
 //! ids. That is how a reopened state directory gets its state back: its record is handled again. The engine knows no
-//! clock, no socket and no file; whoever owns it locks it for one request at a time.
+//! clock, no socket and no file; its owner locks it for one request at a time.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -30,21 +30,21 @@ pub(super) struct Engine {
     pub(super) instances: Vec<InstanceSpec>,
     pub(super) counters: Counters,
     pub(super) recorder: Recorder,
-    /// Why the record cannot be written any more: then nothing is answered any more.
+    /// Why the record can no longer be written; if so, no request is answered any more.
     pub(super) broken: Option<String>,
     pub(super) last_operation: u64,
-    /// Effects that are still to come, by time and request.
+    /// Pending effects, by time and request.
     pub(super) due: BTreeMap<(Micros, u64), Due>,
     script: Script,
     seq: u64,
     last_at: Micros,
     /// Callers whose credentials have expired.
     expired: HashSet<String>,
-    /// How many more requests find expired credentials, whoever sends them.
+    /// How many more requests get an answer that credentials have expired, no matter who sends them.
     pub(super) expired_requests: u64,
 }
 
-/// What holds for every request.
+/// What is the same for every request.
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) throttle: Option<Throttle>,
@@ -68,23 +68,23 @@ pub(super) struct Region {
     bucket: Option<Bucket>,
 }
 
-/// An effect that is still to come.
+/// A pending effect.
 #[derive(Debug, Clone)]
 pub(super) struct Due {
     pub(super) region: String,
     pub(super) name: String,
-    /// It meets the key pair which the request found, or none. Without one, the request itself is still to be delivered, and
-    /// meets whatever has the name then.
+    /// The key pair that the request found: the effect applies to that one or to none. Without it, the request itself is still
+    /// to be delivered, and applies to whatever has the name then.
     pub(super) arn: Option<String>,
     pub(super) caller: String,
     pub(super) hidden: bool,
     /// When the request arrived.
     pub(super) since: Micros,
-    /// The operation that is waiting for it; without one, it makes one.
+    /// The operation that waits for it; without one, it opens one.
     pub(super) operation: Option<u64>,
 }
 
-/// What the server has to do about a request.
+/// What the server does about a request.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) answer: Answer,
@@ -94,7 +94,7 @@ pub(super) struct Reply {
 }
 
 impl Engine {
-    /// The state at first. `opened_at` makes the id of this instance of the world.
+    /// The initial state. `opened_at` determines the id of this instance of the world.
     pub(super) fn new(world: World, recorder: Recorder, opened_at: Micros) -> Self {
         let id = format!("{}-{}", world.name, super::record::instance_digest(&world, opened_at));
         let seed = world.seed;
@@ -137,7 +137,7 @@ impl Engine {
         engine
     }
 
-    /// A session begins: whoever had expired credentials has got new ones.
+    /// A session begins: callers whose credentials had expired have new ones.
     pub(super) fn open(&mut self, at: Micros) {
         self.tick(at);
         self.expired.clear();
@@ -147,7 +147,7 @@ impl Engine {
         self.commit();
     }
 
-    /// Handles one request. Its effects are on record when this returns.
+    /// Handles one request. Its effects are in the record when this returns.
     pub(super) fn handle(&mut self, call: &Call, now: Micros) -> Reply {
         self.advance(now);
         self.seq += 1;
@@ -172,13 +172,13 @@ impl Engine {
         Reply { answer, manner, delay_ms, request_id: turn.request_id }
     }
 
-    /// Lets everything take hold that is due by now, and puts it on record.
+    /// Carries out every effect that is due, and records it.
     pub(super) fn tick(&mut self, now: Micros) {
         self.advance(now);
         self.commit();
     }
 
-    /// The region of this name; every name is one, as nobody can tell which regions there will be.
+    /// The region of this name. Every name counts, because nobody knows which regions will exist.
     pub(super) fn region(&mut self, name: &str) -> &mut Region {
         let index = self.regions.iter().position(|region| region.name == name).unwrap_or_else(|| {
             let bucket = self.rules.throttle.as_ref().map(|throttle| Bucket::new(&throttle.of(name)));
@@ -189,12 +189,12 @@ impl Engine {
         &mut self.regions[index]
     }
 
-    /// The same for looking; a region that nobody has touched is not there.
+    /// The same for reading; `None` for a region that no request has touched.
     pub(super) fn known_region(&self, name: &str) -> Option<&Region> {
         self.regions.iter().find(|region| region.name == name)
     }
 
-    /// From now on the credentials of this caller are no good.
+    /// From now on, this caller's credentials have expired.
     pub(super) fn expire(&mut self, caller: &str) {
         self.expired.insert(caller.to_owned());
     }
@@ -224,7 +224,7 @@ impl Engine {
         (answer, manner, Some(fault.kind))
     }
 
-    /// What is checked before anybody looks at the parameters.
+    /// The checks before the parameters are read.
     fn gate(&mut self, turn: &Turn<'_>) -> Result<(), Refusal> {
         let call = turn.call;
         match &call.problem {
@@ -252,7 +252,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Does what was asked.
+    /// Carries out the operation.
     pub(super) fn obey(&mut self, turn: &mut Turn<'_>, fault: Option<&Fault>) -> Answer {
         let done = match turn.call.operation {
             Operation::DeleteKeyPair => self.delete_key_pair(turn, fault),
@@ -303,12 +303,12 @@ impl Engine {
     }
 }
 
-/// Whoever asks must get new credentials first.
+/// The refusal if the caller's credentials have expired.
 pub(super) fn expired() -> Refusal {
     Error::Expired.says("The security token included in the request is expired")
 }
 
-/// The caller may not do this.
+/// The refusal if the caller is not permitted to do this.
 pub(super) fn denied(operation: Operation, resource: &str) -> Refusal {
     Error::AccessDenied.says(format!(
         "User: {} is not authorized to perform: lightsail:{} on resource: {resource}",

@@ -1,6 +1,6 @@
-//! One rule of the fault script, as the world file has it: which requests are misused, and how.
+//! One rule of the fault script in the world file: which requests it affects, and how.
 //!
-//! Parameters are flat, and a table says which go with which kind: a parameter that would be ignored is a mistake in
+//! Parameters are flat, and a table says which belong to which kind: a parameter that would be ignored is a mistake in
 //! the script and is refused by name. A rule knows nothing of requests; `script` counts them.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::call::Operation;
 /// How long a hanging request is held by default: longer than any sane timeout.
 pub(super) const HOLD_MS: u64 = 600_000;
 
-/// One rule of the script. Which parameters go with which kind is checked by [`Fault::check`].
+/// One rule of the script. [`Fault::check`] checks which parameters belong to which kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fault {
@@ -65,7 +65,7 @@ pub(super) struct Fault {
     pub(super) body: Option<String>,
 }
 
-/// What is done to a request.
+/// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
@@ -106,7 +106,7 @@ pub(super) enum Kind {
     Raw,
 }
 
-/// Whether the answer of a fault with a choice is sent.
+/// Whether the answer is sent, for kinds that leave the choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Delivery {
@@ -115,7 +115,7 @@ pub(super) enum Delivery {
     Hang,
 }
 
-/// When the effect takes hold.
+/// When the request takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum When {
@@ -141,7 +141,7 @@ pub(super) enum History {
     Missing,
 }
 
-/// Which of the matching requests.
+/// Which of the matching requests it affects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Nth {
     Every,
@@ -251,7 +251,7 @@ impl Fault {
 }
 
 impl Kind {
-    /// As the world file and the record spell it.
+    /// The spelling in the world file and in the record.
     pub(super) fn name(self) -> String {
         match serde_json::to_value(self) {
             Ok(serde_json::Value::String(name)) => name,

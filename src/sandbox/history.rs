@@ -1,7 +1,7 @@
 //! The operations of one region, oldest first, and what happened to each name.
 //!
-//! An operation costs some forty bytes; the few that are slow or fail have their course beside them. History knows
-//! nothing of key pairs: who looks an operation up gets the name's short form back.
+//! An operation takes about forty bytes; the few that are slow or fail have their course stored beside them. The history
+//! knows nothing of key pairs: a look-up of an operation returns the short form of its name.
 
 use std::collections::HashMap;
 
@@ -26,15 +26,15 @@ pub(super) enum End {
     Failed { code: String, details: String },
 }
 
-/// The course of an operation that is not simply over at once.
+/// The course of an operation that does not end at once.
 #[derive(Debug, Clone)]
 pub(super) struct Course {
-    /// It is over at the last of so many polls …
+    /// It ends at the last of this many polls …
     pub(super) polls_left: Option<u32>,
-    /// … or at this time; with neither it is over already.
+    /// … or at this time; with neither, it has already ended.
     pub(super) over_at: Option<Micros>,
     pub(super) end: End,
-    /// The effect takes hold when it is over.
+    /// Its effect happens when it ends.
     pub(super) effect_at_end: bool,
     pub(super) changed_at: Micros,
 }
@@ -50,7 +50,7 @@ pub(super) struct Operation {
     hidden: bool,
 }
 
-/// What became of a name so far.
+/// What has happened to a name so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trail {
     last: Option<u32>,
@@ -92,7 +92,7 @@ impl History {
         self.trails.entry(name).or_default()
     }
 
-    /// Names to which something happened, in no order.
+    /// Names to which something happened, in no particular order.
     pub(super) fn trails(&self) -> impl Iterator<Item = (&Name, &Trail)> {
         self.trails.iter()
     }
@@ -102,7 +102,7 @@ impl History {
         self.operations.get(index)
     }
 
-    /// Operations that can be found, after this number, up to `limit`; and whether there are more.
+    /// Up to `limit` findable operations after this number, and whether there are more.
     pub(super) fn page(&self, after: u64, limit: usize) -> (Vec<&Operation>, bool) {
         let start = self.operations.partition_point(|operation| operation.number <= after);
         let mut found = self.operations[start..].iter().filter(|operation| !operation.hidden);
@@ -110,7 +110,7 @@ impl History {
         (page, found.next().is_some())
     }
 
-    /// The same for one name; `None` if the name has no operation that can be found.
+    /// The same for one name; `None` if the name has no findable operation.
     pub(super) fn page_of(&self, name: &Name, after: u64, limit: usize) -> Option<(Vec<&Operation>, bool)> {
         let mut found = Vec::new();
         let mut index = self.trails.get(name)?.last.unwrap_or(NONE);

@@ -1,7 +1,7 @@
-//! `/_sandbox/…`: a look behind the scenes, which no real service offers.
+//! `/_sandbox/…`: a view behind the scenes, which no real service offers.
 //!
-//! Looking changes nothing but this: effects that are due take hold first, as they would at the next request. Big
-//! answers are streamed in pieces, so that the sandbox goes on meanwhile.
+//! Reading changes nothing, except that due effects happen first, as they would at the next request. Large answers are
+//! streamed in pieces, so that the sandbox serves other requests meanwhile.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::shared::Shared;
 use super::stats::NAMES_MAX;
 use super::store::Cursor;
 
-/// How many key pairs are looked at under one lock.
+/// How many key pairs are read under one lock.
 const PAGE: usize = 500;
 
 /// How much of the record is read at a time.
@@ -36,7 +36,7 @@ struct Present<'a> {
     tags: &'a std::collections::BTreeMap<String, String>,
 }
 
-/// `GET /_sandbox/stats`: the numbers; with `?names=all` every name, however many.
+/// `GET /_sandbox/stats`: the numbers; with `?names=all` for every name, however many there are.
 pub(super) async fn stats(State(shared): State<Arc<Shared>>, uri: Uri) -> Response<Body> {
     let all = uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "names=all"));
     let stats = {
@@ -48,7 +48,7 @@ pub(super) async fn stats(State(shared): State<Arc<Shared>>, uri: Uri) -> Respon
     typed(Body::from(text), "application/json")
 }
 
-/// `GET /_sandbox/record`: the record so far, as it is on disk.
+/// `GET /_sandbox/record`: the record so far, as on disk.
 pub(super) async fn record(State(shared): State<Arc<Shared>>) -> Response<Body> {
     let opened = match &shared.record {
         None => None,
@@ -62,7 +62,7 @@ pub(super) async fn record(State(shared): State<Arc<Shared>>) -> Response<Body> 
     let length = file.metadata().await.map_or(0, |metadata| metadata.len());
     let (sender, chunks) = Chunks::channel();
     tokio::spawn(async move {
-        // Up to where it was when somebody asked: lines are appended whole, so this ends with a whole one.
+        // Up to its length at the time of the request: lines are appended whole, so this ends with a whole one.
         let mut file = file.take(length);
         let mut block = vec![0; BLOCK];
         while let Ok(size @ 1..) = file.read(&mut block).await {
@@ -107,7 +107,7 @@ fn page(shared: &Shared, region: usize, from: Option<&Cursor>) -> Option<(Vec<u8
             fingerprint: &pair.fingerprint,
             tags: &pair.tags,
         };
-        // Strings into memory: there is nothing that could fail.
+        // Writing strings into memory cannot fail.
         let _ = serde_json::to_writer(&mut lines, &present);
         lines.push(b'\n');
     }

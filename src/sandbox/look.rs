@@ -1,7 +1,7 @@
-//! What only looks at a world: the reads, with their pages.
+//! The operations that only read a world, with their pages.
 //!
-//! Looking changes nothing, with one exception that the script can ask for: a slow operation ends at its last poll. Page
-//! tokens name a place, not a count, so that key pairs may vanish between two pages; a token that is none is refused.
+//! Reading changes nothing, with one exception that the script can demand: a slow operation ends at its last poll. Page
+//! tokens name a place, not a count, so that key pairs may vanish between two pages; an invalid token is refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

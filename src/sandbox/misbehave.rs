@@ -1,6 +1,6 @@
-//! What the fault script makes of a request: a refusal, an interference before it, or a spoilt answer after it.
+//! What the fault script does to a request: a refusal, an interference before it, or a spoilt answer after it.
 //!
-//! The order matters and is the same for all kinds: refuse, interfere, do what was asked, spoil the answer.
+//! The order matters and is the same for all kinds: refuse, interfere, carry out the operation, spoil the answer.
 
 use super::answer::{Answer, Error, Manner, Refusal, error_of, html_503, json};
 use super::call::Call;
@@ -9,7 +9,7 @@ use super::fault::{Delivery, Fault, Kind, When};
 use super::turn::Turn;
 
 impl Engine {
-    /// Does what the script wants instead.
+    /// Does what the script demands instead.
     pub(super) fn misbehave(&mut self, turn: &mut Turn<'_>, fault: &Fault) -> (Answer, Manner) {
         if let Some(refusal) = refusal_of(fault, turn.call) {
             return (self.refused(turn, &refusal), Manner::Whole);
@@ -88,7 +88,7 @@ fn refusal_of(fault: &Fault, call: &Call) -> Option<Refusal> {
     Some(error.says(fault.message.clone().unwrap_or(message)))
 }
 
-/// An error that says of itself just what the script wants, as the gates in front of the service do.
+/// An error in exactly the form that the script demands, as the service's front ends send them.
 fn error(fault: &Fault) -> Answer {
     let body = [("__type", &fault.error_type), ("code", &fault.code), ("message", &fault.message)];
     let body = body.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));

@@ -7,10 +7,10 @@
 //!                                 └────────────── replay ◄───────────────────────┘
 //! ```
 //!
-//! It promises what makes a rehearsal worth anything: answers and errors have the service's wire form, faults strike
-//! exactly where the world file says, what it did is on record before anybody is told, and a killed sandbox goes on
-//! where it was. It refuses to be taken for AWS: loopback only, account 000000000000, partition `aws-sandbox`, and two
-//! headers on every answer that say so. It imports nothing of the rest of keybatch, so that it cannot share its errors.
+//! It promises what a rehearsal depends on: answers and errors have the service's wire form, faults strike
+//! exactly where the world file says, everything it does is recorded before anybody gets an answer, and a killed sandbox
+//! continues where it was. It cannot be mistaken for AWS: loopback only, account 000000000000, partition `aws-sandbox`,
+//! and two headers on every answer that say so. It imports nothing else of keybatch, so that it cannot share its errors.
 //!
 //! - `world`, `fault`, `name`, `check`: the world file; pure data
 //! - `call`, `answer`: the wire; no state
@@ -78,30 +78,30 @@ pub struct SandboxOptions {
 /// Where a world comes from.
 #[derive(Debug)]
 pub enum Source {
-    /// It lives and dies with the sandbox, and keeps no record.
+    /// In memory: it ends with the sandbox, and keeps no record.
     Memory(World),
-    /// It lives in a directory.
+    /// In a directory.
     Dir(StateDir),
 }
 
-/// Why a sandbox does not start.
+/// Why a sandbox could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// Only this machine may reach a sandbox: it takes any signature.
     #[error("a sandbox serves on the loopback only, not on {addr}")]
     NotLoopback {
-        /// What was asked for.
+        /// The address that was requested.
         addr: SocketAddr,
     },
-    /// The address is taken or not there.
+    /// The address is in use or does not exist.
     #[error("the sandbox cannot listen on {addr}")]
     Bind {
-        /// What was asked for.
+        /// The address that was requested.
         addr: SocketAddr,
         /// Why.
         source: io::Error,
     },
-    /// Its record cannot be taken up.
+    /// Its record cannot be continued.
     #[error("the sandbox cannot go on from {}", record.display())]
     Record {
         /// The record.
@@ -109,12 +109,12 @@ pub enum SandboxError {
         /// Why.
         source: RecordError,
     },
-    /// The task that loads the world did not end in order.
+    /// The task that loads the world panicked or was cancelled.
     #[error("the sandbox's world could not be loaded")]
     Loading(#[source] tokio::task::JoinError),
 }
 
-/// A sandbox that is serving. Dropping it stops it, too, without waiting for that.
+/// A running sandbox. Dropping it stops it, too, without waiting for the end.
 #[derive(Debug)]
 pub struct Sandbox {
     addr: SocketAddr,
@@ -124,10 +124,10 @@ pub struct Sandbox {
     accepting: JoinHandle<()>,
 }
 
-/// Starts to serve.
+/// Starts a sandbox.
 ///
 /// # Errors
-/// An address beyond the loopback, one that cannot be bound, and a record that does not follow from its world.
+/// If the address is not a loopback address or cannot be bound, or if the record does not follow from its world.
 pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
     let addr = options.addr;
     if !addr.ip().is_loopback() {
@@ -135,7 +135,7 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
     }
     let listener = TcpListener::bind(addr).await.map_err(|source| SandboxError::Bind { addr, source })?;
     let addr = listener.local_addr().map_err(|source| SandboxError::Bind { addr, source })?;
-    // A big world or a long record takes seconds, which other tasks shall not wait for.
+    // A big world or a long record takes seconds, and other tasks must not wait for that.
     let shared = tokio::task::spawn_blocking(|| load(options.source)).await.map_err(SandboxError::Loading)??;
     let shared = Arc::new(shared);
     let world_id = shared.engine().id.clone();
@@ -145,7 +145,7 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
 }
 
 fn load(source: Source) -> Result<Shared, SandboxError> {
-    // One time for both: a world's id comes from its first session's, which a replay finds in the record.
+    // One time for both: a world's id derives from the time of its first session, which a replay finds in the record.
     let now = clock::now();
     let (mut engine, record) = match source {
         Source::Memory(world) => (Engine::new(world, Recorder::nothing(), now), None),
@@ -160,33 +160,33 @@ fn load(source: Source) -> Result<Shared, SandboxError> {
 }
 
 impl Sandbox {
-    /// What to use as endpoint of both services.
+    /// The address to use as the endpoint of both services.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Names this instance of the world; every answer carries it as `x-keybatch-sandbox`. It survives restarts in the
+    /// The id of this instance of the world; every answer carries it as `x-keybatch-sandbox`. It survives restarts in the
     /// same state directory and differs between two sandboxes that were made from the same file.
     pub fn world_id(&self) -> &str {
         &self.world_id
     }
 
-    /// The numbers so far, with all names.
+    /// The statistics so far, for all names.
     pub fn stats(&self) -> Stats {
         let mut engine = self.shared.engine();
         engine.tick(clock::now());
         engine.stats(usize::MAX)
     }
 
-    /// Closes all connections and waits until that is done.
+    /// Closes all connections and waits for the end.
     pub async fn stop(self) {
         drop(self.stop);
-        // It ends by itself now; if it panicked there is nothing left to stop.
+        // It ends by itself now; if it panicked, there is nothing left to stop.
         let _ = self.accepting.await;
     }
 }

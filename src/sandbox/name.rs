@@ -1,6 +1,6 @@
-//! Which names Lightsail accepts.
+//! The names that Lightsail accepts.
 
-/// Longer names are refused by the service.
+/// The service refuses longer names.
 pub(super) const NAME_MAX: usize = 255;
 
 /// `^\w[\w\-]*\w$` in ASCII, up to 255 characters.

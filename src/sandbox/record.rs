@@ -1,7 +1,7 @@
 //! The record: one line for each request that arrived and one for each effect, before anybody gets an answer.
 //!
-//! What a request did to the world is in the same write(2) as the request itself, so a killed sandbox forgets nothing
-//! that it answered; there is no fsync, as a sandbox need not survive a power cut. The record is also the only state on
+//! A request and its effects on the world are in one write(2), so a killed sandbox forgets nothing that it answered; there
+//! is no fsync, because a sandbox need not survive a power cut. The record is also the only state on
 //! disk: `replay` handles its requests again and insists that the same lines come out.
 
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ pub(super) struct Recorder {
 
 #[derive(Debug)]
 enum Target {
-    /// Nowhere: a world in memory keeps counters only.
+    /// Nowhere: a world in memory keeps only counters.
     Nothing,
     File(File),
     /// Into a queue, to be compared with the lines of a record.
@@ -59,7 +59,7 @@ impl Recorder {
             return;
         }
         let line = Line { kind, at: clock::rfc3339(at), fields };
-        // A string into memory: there is nothing that could fail.
+        // Writing a string into memory cannot fail.
         let _ = serde_json::to_writer(&mut self.pending, &line);
         self.pending.push(b'\n');
     }
@@ -78,13 +78,13 @@ impl Recorder {
                 return Ok(());
             }
         }
-        // The buffer is used again.
+        // The buffer is reused.
         self.pending = pending;
         self.pending.clear();
         Ok(())
     }
 
-    /// The next line that a replay has brought forth.
+    /// The next line that a replay has produced.
     pub(super) fn replayed(&mut self) -> Option<String> {
         match &mut self.target {
             Target::Replay(lines) => lines.pop_front(),
@@ -125,7 +125,7 @@ pub(super) struct RequestLine<'a> {
     problem: Option<&'a Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Kind>,
-    /// How it was answered; `null` where no whole answer was sent.
+    /// The status of the answer; `null` if no whole answer was sent.
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
@@ -134,7 +134,7 @@ pub(super) struct RequestLine<'a> {
 impl<'a> RequestLine<'a> {
     pub(super) fn of(turn: &'a Turn<'_>, answer: &'a Answer, manner: Manner, fault: Option<Kind>) -> Self {
         let input = &turn.call.input;
-        // Most requests have a name and nothing else; it is not written twice.
+        // Most requests have only a name, which is not written twice.
         let bare = Input { key_pair_name: input.key_pair_name.clone(), ..Input::default() };
         let answered = manner == Manner::Whole;
         Self {
@@ -154,7 +154,7 @@ impl<'a> RequestLine<'a> {
     }
 }
 
-/// Tells this instance of a world from every other, also from another instance of the same file.
+/// The id that distinguishes this instance of a world from every other, even from another instance of the same file.
 pub(super) fn instance_digest(world: &World, opened_at: Micros) -> String {
     struct Hashing(Sha256);
     impl Write for Hashing {
@@ -167,7 +167,7 @@ pub(super) fn instance_digest(world: &World, opened_at: Micros) -> String {
         }
     }
     let mut hashing = io::BufWriter::new(Hashing(Sha256::new()));
-    // A hash cannot fail to be written to.
+    // Writing to a hash cannot fail.
     let _ = serde_json::to_writer(&mut hashing, world);
     let _ = hashing.write_all(&opened_at.to_be_bytes());
     let digest = hashing.into_inner().map(|hashing| hashing.0.finalize().to_vec()).unwrap_or_default();

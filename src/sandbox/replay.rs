@@ -1,7 +1,7 @@
-//! Taking a record up again: its requests are handled once more, at their old times, by a new engine.
+//! Continues a record: a new engine handles its requests once more, at their original times.
 //!
-//! The same lines must come out, byte for byte; a record that does not follow from its world is refused rather than
-//! believed. What a torn last line took with it is written again where it follows from a request that is on record.
+//! The same lines must come out, byte for byte; a record that does not follow from its world is refused.
+//! Effects that a torn last line lost are written again if they follow from a recorded request.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -15,7 +15,7 @@ use super::engine::Engine;
 use super::record::Recorder;
 use super::world::World;
 
-/// Any line of a record, as far as a replay needs it.
+/// Any line of a record, reduced to what a replay needs.
 #[derive(Debug, Deserialize)]
 struct AnyLine {
     kind: String,
@@ -32,13 +32,13 @@ struct AnyLine {
     problem: Option<Problem>,
 }
 
-/// Why a record cannot be taken up again.
+/// Why a record cannot be continued.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// Reading, cutting or writing failed.
+    /// Reading, truncating or writing failed.
     #[error("the record cannot be read or written")]
     Io(#[source] io::Error),
-    /// A line in the middle is no line of a record.
+    /// A line that is not the last is invalid.
     #[error("line {line} of the record is damaged")]
     Damaged {
         /// The line, from 1.
@@ -46,7 +46,7 @@ pub enum RecordError {
         /// Why.
         source: serde_json::Error,
     },
-    /// The world beside it would not have led to this record.
+    /// The world beside it would have produced another record.
     #[error("line {line} of the record does not follow from the world beside it (another version, or a changed file)")]
     Foreign {
         /// The line, from 1.
@@ -54,8 +54,8 @@ pub enum RecordError {
     },
 }
 
-/// Handles a record again and gives the engine that comes out, ready to go on in the same file. A torn last line is
-/// cut off; effects that were torn off with it are written again.
+/// Handles a record again and returns the resulting engine, ready to continue in the same file. A torn last line is cut
+/// off; effects that were lost with it are written again.
 pub(super) fn replay(world: World, mut file: File, now: Micros) -> Result<Engine, RecordError> {
     cut_torn_line(&mut file).map_err(RecordError::Io)?;
     let mut world = Some(world);
@@ -97,11 +97,11 @@ pub(super) fn replay(world: World, mut file: File, now: Micros) -> Result<Engine
     Ok(engine)
 }
 
-/// Does again what a line tells.
+/// Repeats what a line describes.
 fn again(engine: &mut Engine, line: AnyLine, at: Micros) {
     match line.kind.as_str() {
         "opened" => engine.open(at),
-        // Effects follow from requests; one that follows from none was due at this time.
+        // Effects follow from requests; one without a request was due at this time.
         "effect" => engine.tick(at),
         "request" => {
             let operation = line.operation.as_deref().and_then(Operation::named).unwrap_or(Operation::Unknown);
@@ -211,7 +211,7 @@ mod tests {
             for step in 0..80 {
                 now += random.u64(..6_000);
                 match random.u8(..20) {
-                    // A look at the numbers lets late effects take hold between requests.
+                    // Reading the statistics lets late effects happen between requests.
                     0 => engine.tick(now),
                     1 => {
                         let before = state(&engine);

@@ -1,7 +1,7 @@
-//! The fault script at work.
+//! The fault script in operation.
 //!
-//! Every rule counts the requests that match it; where several want the same request, the first in the file has it.
-//! Counting is all the state there is, so that a replayed record strikes the same requests.
+//! Every rule counts the requests that match it; if several want the same request, the first in the file gets it.
+//! The counters are its only state, so a replayed record affects the same requests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::fault::{Fault, Nth};
 #[derive(Debug, Default)]
 pub(super) struct Script {
     rules: Vec<(Arc<Fault>, u64)>,
-    /// Rules by operation and name, so that a long script does not slow every request down.
+    /// Rules by operation and name, so that a long script does not slow down every request.
     index: HashMap<(Operation, Option<String>), Vec<usize>>,
 }
 
@@ -27,7 +27,7 @@ impl Script {
         script
     }
 
-    /// Counts this request in every rule it matches; the first one that wants it is the answer.
+    /// Counts this request in every rule that it matches; returns the first one that wants it.
     pub(super) fn strike(&mut self, operation: Operation, region: &str, name: Option<&str>) -> Option<Arc<Fault>> {
         if self.rules.is_empty() {
             return None;

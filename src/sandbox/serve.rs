@@ -31,17 +31,17 @@ use super::engine::Reply;
 use super::inspect;
 use super::shared::{SERVER, Shared};
 
-/// Between the bytes of a truncated answer and its end: the bytes shall be on the wire first.
+/// The pause between the bytes of a truncated answer and its end, so that the bytes are sent first.
 const TRUNCATED_PAUSE: Duration = Duration::from_millis(20);
 
-/// After an accept that failed (too many open files), so that the loop does not spin.
+/// The pause after a failed accept (too many open files), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Marks a response that must not be sent.
 #[derive(Debug, Clone, Copy)]
 struct Cut;
 
-/// Accepts connections until it is told to stop; then all of them are closed at once.
+/// Accepts connections until it is stopped; then closes all of them at once.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let app = Router::new()
         .route("/", post(api))
@@ -73,7 +73,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: Can
 }
 
 async fn connection(stream: TcpStream, app: Router, shared: Arc<Shared>) {
-    // Small answers shall not wait for each other; a socket that refuses this is about to fail anyway.
+    // Small answers must not wait for one another; a socket that refuses this is about to fail anyway.
     let _ = stream.set_nodelay(true);
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -91,7 +91,7 @@ async fn connection(stream: TcpStream, app: Router, shared: Arc<Shared>) {
             Ok(response)
         }
     });
-    // A connection ends as it ends: cut by the script, by the client, or in order.
+    // However a connection ends (by the script, by the client, or normally), there is nothing left to do.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -140,7 +140,7 @@ fn respond(reply: Reply) -> Response<Body> {
         to.insert(axum::http::header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     for (name, value) in headers {
-        // The world file's check has seen to it that these are headers.
+        // The world file's check ensures that these are valid headers.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             to.insert(name, value);
         }
@@ -148,7 +148,7 @@ fn respond(reply: Reply) -> Response<Body> {
     response
 }
 
-/// The first half of a body, a pause, and an end that comes too early.
+/// The first half of a body, a pause, and a premature end.
 struct Truncated {
     half: Option<Bytes>,
     pause: Pin<Box<Sleep>>,

@@ -7,10 +7,10 @@ use axum::http::HeaderValue;
 
 use super::engine::Engine;
 
-/// What the server calls itself, so that nobody takes it for AWS.
+/// The server's name, so that nobody mistakes it for AWS.
 pub(super) const SERVER: HeaderValue = HeaderValue::from_static("keybatch-sandbox");
 
-/// The engine, and what every answer has.
+/// The engine, and what every answer carries.
 #[derive(Debug)]
 pub(super) struct Shared {
     engine: Mutex<Engine>,
@@ -24,8 +24,8 @@ impl Shared {
         Self { engine: Mutex::new(engine), record, world_id }
     }
 
-    /// The engine, for one request. A panic in another one has not left it half done in a way that matters to a
-    /// rehearsal, so poison is ignored.
+    /// The engine, for one request. If another request panicked, its state is still good enough for a rehearsal, so poisoning
+    /// is ignored.
     pub(super) fn engine(&self) -> MutexGuard<'_, Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
 //! A state directory: a world that survives its process.
 //!
-//! `world.json` is the world at first and never changes; `record.jsonl` is everything since. Both are plain text for
-//! people and programs to read. The record is locked while a sandbox has it.
+//! `world.json` is the initial world and never changes; `record.jsonl` is everything since. Both are plain text that people
+//! and programs can read. The record is locked while a sandbox uses it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
@@ -23,19 +23,19 @@ pub struct StateDir {
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateDirError {
-    /// There is a world in it already.
+    /// It already holds a world.
     #[error("{} already holds a sandbox world", dir.display())]
     Exists {
         /// The directory.
         dir: PathBuf,
     },
-    /// Another sandbox has it.
+    /// Another sandbox uses it.
     #[error("{} is in use by another sandbox", dir.display())]
     InUse {
         /// The directory.
         dir: PathBuf,
     },
-    /// Its world is not accepted.
+    /// Its world is invalid.
     #[error("{} holds no usable sandbox world", dir.display())]
     World {
         /// The directory.
@@ -54,10 +54,10 @@ pub enum StateDirError {
 }
 
 impl StateDir {
-    /// Makes the directory and puts the world into it.
+    /// Creates the directory and writes the world into it.
     ///
     /// # Errors
-    /// Refuses a directory that holds a world already; an interrupted attempt leaves none.
+    /// If the directory already holds a world. An interrupted attempt leaves none.
     pub fn create(dir: &Path, world: World) -> Result<Self, StateDirError> {
         let io = |source| StateDirError::Io { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(io)?;
@@ -66,7 +66,7 @@ impl StateDir {
         if path.try_exists().map_err(io)? {
             return Err(StateDirError::Exists { dir: dir.to_owned() });
         }
-        // Written beside its place and moved there: half a world is never found.
+        // Written beside its place and moved there, so that nobody finds half a world.
         let draft = dir.join("world.json.new");
         let mut file = BufWriter::new(File::create(&draft).map_err(io)?);
         serde_json::to_writer(&mut file, &world).map_err(|error| io(error.into()))?;
@@ -75,10 +75,10 @@ impl StateDir {
         Ok(Self { world, record, record_path: dir.join(RECORD) })
     }
 
-    /// Takes a directory up again that [`StateDir::create`] made.
+    /// Opens a directory that [`StateDir::create`] made.
     ///
     /// # Errors
-    /// The directory has no world, or another sandbox has it.
+    /// If the directory has no world, or another sandbox uses it.
     pub fn open(dir: &Path) -> Result<Self, StateDirError> {
         let world =
             World::load(&dir.join(WORLD)).map_err(|source| StateDirError::World { dir: dir.to_owned(), source })?;

@@ -1,7 +1,7 @@
-//! What has arrived at a sandbox and what came of it, in numbers.
+//! Counts what has arrived at a sandbox, and the effects.
 //!
-//! The numbers outlive restarts, because a replayed record is counted again. They are what tests of the product compare
-//! its journal with, so they are taken where things happen and never derived from answers.
+//! The counts survive restarts, because a replayed record is counted again. Tests compare them with the product's journal,
+//! so they are taken where things happen and never derived from answers.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use super::call::Operation;
 use super::effect::{Change, Who};
 use super::fault::Kind;
 
-/// More names than this are left out of the numbers unless all are asked for.
+/// Names beyond this number are omitted unless all are requested.
 pub(super) const NAMES_MAX: usize = 100_000;
 
-/// The numbers of a sandbox since its world began, restarts included.
+/// The counts of a sandbox since its world began, including restarts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// The id of this instance of the world.
     pub world: String,
     /// Requests by operation.
     pub requests: BTreeMap<String, Requests>,
-    /// Faults that struck, by kind.
+    /// Faults that were applied, by kind.
     pub faults: BTreeMap<String, u64>,
     /// What happened to key pairs.
     pub effects: Effects,
@@ -30,16 +30,16 @@ pub struct Stats {
     pub present: BTreeMap<String, u64>,
     /// What happened to each name, by region and name; only names to which something happened.
     pub names: Vec<NameEffects>,
-    /// How many such names were too many to list.
+    /// How many further names were omitted.
     pub names_left_out: u64,
-    /// Why the record cannot be written any more.
+    /// Why the record can no longer be written.
     pub broken: Option<String>,
 }
 
 /// Requests for one operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
-    /// All of them.
+    /// All requests.
     pub arrived: u64,
     /// Answered with a 2xx status.
     pub succeeded: u64,
@@ -60,9 +60,9 @@ pub struct Effects {
     pub deleted: u64,
     /// Key pairs that requests created.
     pub created: u64,
-    /// Key pairs that somebody else deleted, as the script wanted.
+    /// Key pairs that somebody else deleted, by the script.
     pub deleted_by_others: u64,
-    /// Key pairs that somebody else created, as the script wanted.
+    /// Key pairs that somebody else created, by the script.
     pub created_by_others: u64,
 }
 
@@ -78,7 +78,7 @@ pub struct NameEffects {
     pub effects: Effects,
 }
 
-/// The numbers as they are kept.
+/// The counts in the form in which they are kept.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) requests: BTreeMap<Operation, Requests>,

@@ -1,7 +1,7 @@
 //! The key pairs of one region.
 //!
-//! Listed and re-created key pairs are entries in an ordered map; generated ones are a bit each, with everything else
-//! derived when somebody looks. A page is stable while key pairs vanish: its token says what came last, not how many.
+//! Listed and re-created key pairs are entries in an ordered map; generated ones take a bit each, and everything else is
+//! derived when it is read. Pages stay stable while key pairs vanish: a token says what came last, not how many came.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,16 +14,16 @@ use super::derive::Identity;
 use super::fault::History;
 use super::world::{DEFAULT_KEY_PAIR, Generate, KeyPairSpec};
 
-/// A name at the price of sixteen bytes where it is a generated one.
+/// A name, which takes sixteen bytes if it is generated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Name {
-    /// Of this entry of `generate`, with this number from 0.
+    /// A name of this entry of `generate`, with this number from 0.
     Generated { block: u32, number: u32 },
     /// Any other.
     Own(Arc<str>),
 }
 
-/// A stored key pair; what is `None` is derived from `born`.
+/// A stored key pair; fields that are `None` are derived from `born`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stored {
     /// See [`Identity::of`].
@@ -32,11 +32,11 @@ pub(super) struct Stored {
     pub(super) fingerprint: Option<Box<str>>,
     pub(super) created_at: Option<Micros>,
     pub(super) tags: BTreeMap<String, String>,
-    /// Whether its operations can be found; `None` asks the world.
+    /// Whether its operations can be found; `None`: the world decides.
     pub(super) history: Option<History>,
 }
 
-/// A key pair as the API shows it.
+/// A key pair in the API's form.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct KeyPair {
     pub(super) name: String,
@@ -72,7 +72,7 @@ struct Block {
     width: usize,
     count: u32,
     tags: BTreeMap<String, String>,
-    /// One bit for each number: whether that key pair is there.
+    /// One bit for each number: whether that key pair exists.
     there: Vec<u64>,
 }
 
@@ -104,7 +104,7 @@ impl KeyPairs {
         self.blocks.push(Block { prefix: entry.prefix, width, count: entry.count, tags: entry.tags, there });
     }
 
-    /// How many there are.
+    /// The number of key pairs.
     pub(super) fn present(&self) -> u64 {
         self.present
     }
@@ -117,7 +117,7 @@ impl KeyPairs {
         self.blocks[block].has(number).then(|| self.show_generated(&self.blocks[block], number))
     }
 
-    /// Takes a key pair away and gives it back as it was.
+    /// Removes a key pair and returns it.
     pub(super) fn remove(&mut self, name: &str) -> Option<KeyPair> {
         let pair = self.get(name)?;
         if self.listed.remove(name).is_none()
@@ -129,7 +129,7 @@ impl KeyPairs {
         Some(pair)
     }
 
-    /// Adds a key pair; one of the same name must not be there.
+    /// Adds a key pair; none of the same name may exist.
     pub(super) fn insert(&mut self, name: &str, stored: Stored) {
         if let Entry::Vacant(place) = self.listed.entry(Arc::from(name)) {
             place.insert(stored);
@@ -145,7 +145,7 @@ impl KeyPairs {
         }
     }
 
-    /// The text of a short form.
+    /// The full name of a short form.
     pub(super) fn text(&self, name: &Name) -> String {
         match name {
             Name::Own(text) => text.to_string(),
@@ -153,7 +153,7 @@ impl KeyPairs {
         }
     }
 
-    /// Up to `limit` key pairs, and where to go on if there may be more. Listed ones come first, by name.
+    /// Up to `limit` key pairs, and where to continue if there may be more. Listed ones come first, by name.
     pub(super) fn page(
         &self,
         from: Option<&Cursor>,
@@ -232,7 +232,7 @@ impl Block {
         self.there[number as usize / 64] &= !(1 << (number % 64));
     }
 
-    /// The first number from here on that is there.
+    /// The first number from here on whose key pair exists.
     fn next(&self, from: u32) -> Option<u32> {
         let mut word = from as usize / 64;
         let mut bits = self.there.get(word)? & (u64::MAX << (from % 64));

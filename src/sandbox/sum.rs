@@ -1,10 +1,10 @@
-//! The numbers of an engine, put together when somebody asks.
+//! The statistics of an engine, computed on request.
 
 use super::engine::Engine;
 use super::stats::{Effects, NameEffects, Stats};
 
 impl Engine {
-    /// The numbers now, with up to so many names.
+    /// The current statistics, with up to this many names.
     pub(super) fn stats(&self, names_max: usize) -> Stats {
         let count = self.regions.iter().map(|region| region.history.trails().count()).sum::<usize>();
         let mut names = Vec::new();

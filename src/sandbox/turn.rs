@@ -1,10 +1,10 @@
-//! One request being handled.
+//! One request while it is handled.
 
 use super::call::Call;
 use super::clock::Micros;
 use super::effect::Effect;
 
-/// What is known of it until it is answered.
+/// What is known about the request until it is answered.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     pub(super) call: &'a Call,

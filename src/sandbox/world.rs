@@ -1,7 +1,7 @@
-//! The world file: what exists in a sandbox at first, and how it misbehaves.
+//! The world file: what exists in a sandbox initially, and how it misbehaves.
 //!
 //! Strict: an unknown field, a name that Lightsail would refuse, a duplicate, a parameter that does not fit its fault
-//! and an account other than zeros are refused with the path of the culprit. `docs/SANDBOX.md` is the reference for
+//! and an account other than zeros are refused with the path of the offending value. `docs/SANDBOX.md` is the reference for
 //! people. A world knows nothing of time or of requests.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::name::is_name;
 /// The name of the key pair that every region of Lightsail has.
 pub(super) const DEFAULT_KEY_PAIR: &str = "LightsailDefaultKeyPair";
 
-/// How many bystanders a rehearsal has in each region: key pairs that no manifest names and nobody may touch.
+/// How many bystanders a rehearsal has in each region: key pairs that no manifest names and that must not be touched.
 const BYSTANDERS: usize = 2;
 
 /// The initial state of a sandbox and its script of faults.
@@ -31,7 +31,7 @@ pub struct World {
     pub(super) account: String,
     #[serde(default)]
     pub(super) seed: u64,
-    /// Made from a manifest: key pairs keep the ARNs which that manifest demands, in whatever account they are.
+    /// Whether it was made from a manifest: key pairs then keep the ARNs that the manifest demands, in any account.
     #[serde(default)]
     pub(super) rehearsal: bool,
     #[serde(default)]
@@ -63,7 +63,7 @@ pub struct World {
     pub(super) faults: Vec<Fault>,
 }
 
-/// One key pair. What is left out is derived from the seed.
+/// One key pair. Absent fields are derived from the seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyPairSpec {
@@ -80,7 +80,7 @@ pub(super) struct KeyPairSpec {
     pub(super) operation_history: Option<History>,
 }
 
-/// Many key pairs at the price of a bit each: `<prefix>000001` to `<prefix><count>`.
+/// Many key pairs that take a bit each: `<prefix>000001` to `<prefix><count>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Generate {
@@ -92,7 +92,7 @@ pub(super) struct Generate {
 }
 
 impl Generate {
-    /// How many digits the numbers have: six, or more where the count needs them.
+    /// How many digits the numbers have: six, or more if the count needs them.
     pub(super) fn width(&self) -> usize {
         self.count.to_string().len().max(6)
     }
@@ -132,7 +132,7 @@ pub(super) struct Bucket {
     pub(super) changes: Vec<RateChange>,
 }
 
-/// From some time after the first request of a region on, its bucket has another inflow.
+/// Changes the inflow of a region's bucket some time after the region's first request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RateChange {
@@ -145,13 +145,13 @@ impl Throttle {
         self.regions.get(region).cloned().unwrap_or_else(|| self.elsewhere())
     }
 
-    /// The bucket of the regions that have none of their own.
+    /// The bucket of regions that have none of their own.
     pub(super) fn elsewhere(&self) -> Bucket {
         Bucket { rate_per_s: self.rate_per_s, burst: self.burst, changes: self.changes.clone() }
     }
 }
 
-/// Every answer is held back for a time between these.
+/// The bounds of the time for which every answer is delayed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Latency {
@@ -159,7 +159,7 @@ pub(super) struct Latency {
     pub(super) max: u64,
 }
 
-/// How operations behave where no fault says otherwise.
+/// How operations behave unless a fault says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Operations {
@@ -189,22 +189,22 @@ pub(super) enum ErrorHeader {
     Alternate,
 }
 
-/// One row of a manifest that is to be rehearsed: a key pair that shall exist exactly so.
+/// One row of a manifest to be rehearsed: a key pair that must exist exactly like this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RehearsalRow {
     /// The region it is in.
     pub region: String,
     /// Its name.
     pub name: String,
-    /// The fingerprint it must have; derived if left out.
+    /// The fingerprint it must have; derived if absent.
     pub fingerprint: Option<String>,
-    /// The ARN it must have; derived if left out.
+    /// The ARN it must have; derived if absent.
     pub arn: Option<String>,
-    /// When it must have been created; derived if left out.
+    /// When it must have been created; derived if absent.
     pub created_at: Option<Timestamp>,
 }
 
-/// Why a world is not accepted.
+/// Why a world is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
     /// The file cannot be read.
@@ -215,18 +215,18 @@ pub enum WorldError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is no JSON, or not of the right shape.
+    /// It is not JSON, or does not have the right shape.
     #[error("the world file is wrong at `{at}`")]
     Shape {
-        /// The path of the culprit, as in `key_pairs.us-east-1[3].name`; `.` is the whole.
+        /// The path of the offending value, such as `key_pairs.us-east-1[3].name`; `.` is the whole file.
         at: String,
         /// Why.
         source: serde_json::Error,
     },
-    /// It has the right shape and makes no sense.
+    /// It has the right shape, but a value that makes no sense.
     #[error("the world file is wrong at `{at}`: {problem}")]
     Invalid {
-        /// The path of the culprit.
+        /// The path of the offending value.
         at: String,
         /// What is wrong with it.
         problem: String,
@@ -249,7 +249,7 @@ impl World {
     /// Reads a world file.
     ///
     /// # Errors
-    /// [`WorldError`] names the file or the path within it.
+    /// [`WorldError`] names the file or the path in it.
     pub fn load(path: &Path) -> Result<Self, WorldError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| WorldError::Unreadable { path: path.to_owned(), source })?;
@@ -259,7 +259,7 @@ impl World {
     /// Reads a world from the text of a world file.
     ///
     /// # Errors
-    /// [`WorldError`] names the path of the culprit within the text.
+    /// [`WorldError`] names the path of the offending value in the text.
     pub fn parse(text: &str) -> Result<Self, WorldError> {
         let mut json = serde_json::Deserializer::from_str(text);
         let world: Self = serde_path_to_error::deserialize(&mut json)
@@ -269,14 +269,14 @@ impl World {
         Ok(world)
     }
 
-    /// Its name, with which the id of each of its instances begins.
+    /// Its name, which begins the id of each of its instances.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A world that holds exactly these key pairs, and two bystanders in each of their regions. Of rows that name the
-    /// same key pair the first counts; rows with names that cannot exist are left out, so they are absent.
+    /// A world that holds exactly these key pairs, and two bystanders in each of their regions. Of rows that
+    /// name the same key pair, the first counts; rows with impossible names are skipped, so their key pairs are absent.
     pub fn rehearsal(rows: impl Iterator<Item = RehearsalRow>) -> Self {
         let mut key_pairs: BTreeMap<String, Vec<KeyPairSpec>> = BTreeMap::new();
         for row in rows.filter(|row| is_name(&row.name)) {
