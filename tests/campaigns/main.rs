@@ -1,13 +1,9 @@
-//! The campaigns of `docs/RELIABILITY.md` that go through whole lives: crashes, lost power, failing calls, and every order
-//! of events.
+//! The campaigns of `docs/RELIABILITY.md` that need nothing from outside: whole lives under a simulated clock, and small
+//! worlds in every order of events.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod io_faults;
-mod kill_points;
-mod power_loss;
+#[path = "../support/campaign.rs"]
+mod campaign;
 mod simulation;
 mod small_scope;
-mod strace;
-#[path = "../support/mod.rs"]
-mod support;

@@ -5,7 +5,7 @@ mod again;
 
 use std::time::Duration;
 
-use crate::support::{self, ACCOUNT, Act, Bench, StandIn, invariants, summary};
+use crate::support::{ACCOUNT, Act, Bench, StandIn, invariants, summary};
 
 /// A label and what it spoils.
 type Case<F> = (&'static str, F);
@@ -52,26 +52,6 @@ fn another_endpoint_is_refused() {
     bench.unset("AWS_ENDPOINT_URL_LIGHTSAIL");
     bench.resume().exits_one_of(&[0, 5]);
     assert!(bench.world.arrived("DeleteKeyPair").len() > 1);
-}
-
-/// I11: a plan that was edited in the journal is not worked off.
-// SEMANTICS: P47
-#[test]
-fn an_edited_plan_is_refused() {
-    if !support::shell::installed("sqlite3") {
-        return;
-    }
-    let bench = Bench::new();
-    let names = bench.world.keys("key", 4);
-    bench.run(&bench.manifest(&names), &["--max-deletes", "1"]).exits(5);
-    let sent = bench.world.arrived("DeleteKeyPair").len();
-    let edit = "DROP TRIGGER entry_not_changed; UPDATE entry SET leaf = zeroblob(32) \
-                WHERE seq = (SELECT seq FROM intent WHERE row_no = 4)";
-    let (done, said) = support::shell::write(&bench.journal(), edit);
-    assert!(done, "{said}");
-    let done = bench.resume().exits(4);
-    assert!(done.stderr.contains("changed"), "{done}");
-    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), sent);
 }
 
 /// I11: a rehearsal whose world is gone is not taken to the real service.

@@ -10,6 +10,7 @@ use std::{
 use crate::support::{self, Act, Bench, Effect, count, intents, safety};
 
 const KILLS: u32 = 50;
+const KILLS_AT_A_DESK: u32 = 12;
 const ROWS: usize = 40;
 /// A campaign is one manifest from its start to its end; after so many kills it is left to finish.
 const KILLS_PER_CAMPAIGN: u32 = 6;
@@ -152,7 +153,7 @@ fn fifty_kills() {
     let length = done.took;
     calm.audit();
     let (mut kills, mut campaigns) = (0, 0);
-    while kills < KILLS {
+    while kills < crate::campaign::size(KILLS_AT_A_DESK, KILLS) {
         campaigns += 1;
         let campaign = Campaign::new(&mut random);
         let mut here = 0;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 
+#[path = "../support/campaign.rs"]
+mod campaign;
 mod binding;
 mod cli;
 mod crash;
@@ -20,5 +22,3 @@ mod stand_in;
 mod stops;
 #[path = "../support/mod.rs"]
 mod support;
-mod verify;
-mod views;

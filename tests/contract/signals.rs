@@ -10,13 +10,15 @@ use rustix::process::Signal;
 #[test]
 fn one_signal_drains() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        if signal == Signal::HUP && support::shell::hang_up_is_ignored() {
-            continue;
-        }
         let bench = Bench::new();
         let names = bench.world.keys("key", 40);
         bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_millis(200)));
-        let live = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "2", "--attempt-timeout", "5s"]);
+        // Where the tests themselves run under `nohup`, the program would inherit that it ignores SIGHUP.
+        let mut arguments = vec!["--default-signal=HUP".to_owned(), support::binary().to_owned()];
+        let flags = ["--concurrency", "2", "--attempt-timeout", "5s"];
+        arguments.extend(Bench::run_args(&bench.manifest(&names), &flags));
+        arguments.extend(["--journal".to_owned(), bench.journal().display().to_string()]);
+        let live = support::Live::of(bench.command_of("env", &arguments).spawn().unwrap());
         bench.world.wait_for_deletes(4);
         live.signal(signal);
         let done = live.wait().exits(5);

@@ -14,7 +14,8 @@ use keybatch::record::merkle::{Frontier, leaf_hash};
 use keybatch::record::{Draft, Entry, Event, Sealed};
 
 use super::events::{JOURNAL_ID, bare, entry, full};
-use super::{generated, read, skipped};
+use super::{generated, read};
+use crate::harness::ignore;
 
 /// One of each kind with every field, and an intent more: the row of the first has its outcome with its answer, so that the
 /// outcome that stands alone is another row's.
@@ -96,7 +97,6 @@ pub(crate) async fn journal(directory: &Path) -> PathBuf {
 
 // SEMANTICS: P49
 // SEMANTICS: P50
-#[test]
 fn the_golden_vectors_hold() {
     let sealed = sealed();
     let lines = |texts: Vec<String>| texts.into_iter().map(|text| text + "\n").collect::<String>();
@@ -106,7 +106,6 @@ fn the_golden_vectors_hold() {
 }
 
 /// The files by themselves, without the code that made them.
-#[test]
 fn the_golden_files_belong_together() {
     let bodies = read("tests/golden/entries.jsonl");
     let mut tree = Frontier::default();
@@ -124,7 +123,6 @@ fn the_golden_files_belong_together() {
     assert_eq!(bare().len(), full().len());
 }
 
-#[test]
 fn the_examples_of_the_document_are_the_golden_ones() {
     let document = read("docs/JOURNAL.md");
     let sealed = sealed();
@@ -148,20 +146,16 @@ fn program() -> String {
     from.split_once("```").expect("its end").0.to_owned()
 }
 
-fn python(arguments: &[&str]) -> Option<(bool, String)> {
+fn python(arguments: &[&str]) -> (bool, String) {
     let output = match Command::new("python3").args(arguments).output() {
         Ok(output) => output,
-        Err(error) => {
-            skipped(&format!("python3 cannot be started ({error}): the program in docs/JOURNAL.md stays untried"));
-            return None;
-        }
+        Err(error) => ignore(format!("python3 cannot be started: {error}")),
     };
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Some((output.status.success(), said))
+    (output.status.success(), said)
 }
 
 // SEMANTICS: P50
-#[tokio::test]
 async fn the_program_of_the_document_comes_to_the_same_roots() {
     let directory = tempfile::tempdir().unwrap();
     let path = journal(directory.path()).await;
@@ -172,20 +166,19 @@ async fn the_program_of_the_document_comes_to_the_same_roots() {
     let whole = roots.len() - 1;
     for (size, arguments) in [(whole, vec![]), (1, vec!["1"]), (6, vec!["6"]), (7, vec!["7"])] {
         let arguments: Vec<&str> = [script.as_str(), &journal].into_iter().chain(arguments).collect();
-        let Some((succeeded, said)) = python(&arguments) else { return };
+        let (succeeded, said) = python(&arguments);
         assert!(succeeded, "{said}");
         assert_eq!(said, format!("keybatch/{JOURNAL_ID}\n{size}\n{}\n", roots[size]));
     }
     let tamper = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.executescript(\"DROP TRIGGER entry_not_changed; \
                   UPDATE entry SET body = replace(body, 'amelie', 'jonas') WHERE seq = 3\")";
-    let (succeeded, said) = python(&["-c", tamper, &journal]).unwrap();
+    let (succeeded, said) = python(&["-c", tamper, &journal]);
     assert!(succeeded, "{said}");
-    let (succeeded, said) = python(&[&script, &journal]).unwrap();
+    let (succeeded, said) = python(&[&script, &journal]);
     assert!(!succeeded && said.contains("entry 3 was altered"), "{said}");
 }
 
 /// The two shell lines of the document give the same leaf.
-#[tokio::test]
 async fn the_shell_lines_of_the_document_give_the_leaf() {
     let directory = tempfile::tempdir().unwrap();
     journal(directory.path()).await;
@@ -193,10 +186,12 @@ async fn the_shell_lines_of_the_document_give_the_leaf() {
     let (_, from) = document.split_once("One leaf, with the shell:\n\n").unwrap();
     let script: Vec<&str> = from.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     if Command::new("sqlite3").arg("-version").output().is_err() {
-        return skipped("sqlite3 is not installed: the shell lines in docs/JOURNAL.md stay untried");
+        ignore("sqlite3 is not installed");
     }
     let output = Command::new("sh").args(["-c", &script.join("\n")]).current_dir(directory.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let leaf = hex(&sealed()[0].leaf);
     assert_eq!(said, format!("{leaf}  -\n{leaf}\n"), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+crate::harness::tests![the_golden_vectors_hold, the_golden_files_belong_together, the_examples_of_the_document_are_the_golden_ones; async the_program_of_the_document_comes_to_the_same_roots, the_shell_lines_of_the_document_give_the_leaf];

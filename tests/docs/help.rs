@@ -21,7 +21,6 @@ fn commands() -> Vec<String> {
 }
 
 // SEMANTICS: P58
-#[test]
 fn the_reference_of_the_command_line_is_what_the_program_says() {
     let mut text =
         "# The command line\n\nWritten by the program itself; `UPDATE_DOCS=1 cargo test --test docs` renews it.\n\n"
@@ -42,3 +41,5 @@ fn the_reference_of_the_command_line_is_what_the_program_says() {
     }
     generated("docs/CLI.md", &text);
 }
+
+crate::harness::tests![the_reference_of_the_command_line_is_what_the_program_says];

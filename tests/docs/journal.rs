@@ -89,7 +89,6 @@ fn body(seq: usize, event: &keybatch::record::Event) -> Map<String, Value> {
 }
 
 // SEMANTICS: P49
-#[test]
 fn the_fields_of_each_kind_are_those_of_the_document() {
     let document = read("docs/JOURNAL.md");
     for (events, everything) in [(full(), true), (bare(), false)] {
@@ -102,7 +101,6 @@ fn the_fields_of_each_kind_are_those_of_the_document() {
     }
 }
 
-#[test]
 fn the_document_has_each_kind_once_and_no_other() {
     let document = read("docs/JOURNAL.md");
     let mut documented: Vec<_> =
@@ -113,7 +111,6 @@ fn the_document_has_each_kind_once_and_no_other() {
     assert_eq!(documented, kinds);
 }
 
-#[test]
 fn every_entry_has_the_common_fields() {
     let document = read("docs/JOURNAL.md");
     let common = documented(&document, "### Kind `*`");
@@ -125,7 +122,6 @@ fn every_entry_has_the_common_fields() {
     }
 }
 
-#[test]
 fn an_entry_is_read_back_as_it_was() {
     for (seq, event) in full().into_iter().chain(bare()).enumerate() {
         let written = entry(seq as u64, event);
@@ -147,7 +143,6 @@ fn written<T: serde::Serialize>(values: &[T]) -> BTreeSet<String> {
     values.iter().map(|value| serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()).collect()
 }
 
-#[test]
 fn the_words_are_those_of_the_document() {
     use Cause as C;
     let causes = [
@@ -203,7 +198,6 @@ fn the_words_are_those_of_the_document() {
 }
 
 // SEMANTICS: P34
-#[test]
 fn the_views_know_which_classes_cannot_have_taken_effect() {
     let sql = read("migrations/0001_journal.sql");
     let (_, list) = sql.split_once("a.class NOT IN (").unwrap();
@@ -214,7 +208,6 @@ fn the_views_know_which_classes_cannot_have_taken_effect() {
 }
 
 /// The views as a real journal has them.
-#[tokio::test]
 async fn the_views_have_the_columns_of_the_document() {
     use sqlx::{Connection as _, Row as _};
     let directory = tempfile::tempdir().unwrap();
@@ -241,3 +234,5 @@ async fn the_views_have_the_columns_of_the_document() {
     let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(there, views);
 }
+
+crate::harness::tests![the_fields_of_each_kind_are_those_of_the_document, the_document_has_each_kind_once_and_no_other, every_entry_has_the_common_fields, an_entry_is_read_back_as_it_was, the_words_are_those_of_the_document, the_views_know_which_classes_cannot_have_taken_effect; async the_views_have_the_columns_of_the_document];

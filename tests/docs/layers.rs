@@ -152,7 +152,6 @@ fn only_in(what: &str, places: &[&str]) {
     }
 }
 
-#[test]
 fn each_room_imports_only_what_it_may() {
     for source in sources() {
         let Some((room, may)) = ROOMS.iter().find(|(room, _)| *room == source.room()) else {
@@ -173,7 +172,6 @@ fn each_room_imports_only_what_it_may() {
     }
 }
 
-#[test]
 fn a_room_imports_only_rooms_before_it() {
     for (index, (room, may)) in ROOMS.iter().enumerate() {
         for name in *may {
@@ -185,7 +183,6 @@ fn a_room_imports_only_rooms_before_it() {
     }
 }
 
-#[test]
 fn no_files_of_a_room_need_each_other() {
     let texts = texts();
     let found = circles::circles(&texts);
@@ -194,7 +191,6 @@ fn no_files_of_a_room_need_each_other() {
     }
 }
 
-#[test]
 fn a_circle_is_found_over_several_files_and_through_what_hands_names_on() {
     let found = |texts: &[(&str, &str)]| {
         let owned: Vec<_> = texts.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
@@ -218,7 +214,6 @@ fn a_circle_is_found_over_several_files_and_through_what_hands_names_on() {
     assert_eq!(found(&[[("a/mod.rs", "mod b; mod c; mod e;")].as_slice(), &over].concat()), ["a/b.rs a/c.rs a/e.rs"]);
 }
 
-#[test]
 fn the_map_lists_the_rooms_in_flow_order() {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let listed: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
@@ -229,14 +224,12 @@ fn the_map_lists_the_rooms_in_flow_order() {
     assert_eq!(described, listed, "each room has a line in the map");
 }
 
-#[test]
 fn only_the_store_mentions_the_database() {
     only_in("sqlx", &["journal/sqlite"]);
     only_in("libsqlite3", &["journal/sqlite"]);
     only_in("sqlite", &["journal", "plan", "verify", "review", "session", "cli"]);
 }
 
-#[test]
 fn only_the_adapter_mentions_the_sdk() {
     let crates = [
         "aws_config::",
@@ -259,7 +252,6 @@ fn only_the_adapter_mentions_the_sdk() {
     assert_eq!(mentions.len(), 1, "{mentions:?}");
 }
 
-#[test]
 fn only_the_command_line_prints_reads_the_environment_and_leaves() {
     for what in ["println!", "eprintln!", "print!(", "eprint!(", "io::stdout", "io::stderr", "io::stdin", "anstream"] {
         only_in(what, &["cli"]);
@@ -270,13 +262,11 @@ fn only_the_command_line_prints_reads_the_environment_and_leaves() {
     only_in("clap", &["cli"]);
 }
 
-#[test]
 fn only_the_clock_reads_the_time() {
     only_in("SystemTime", &["domain/clock.rs"]);
     only_in("Timestamp::now", &["domain/clock.rs", "sandbox/clock.rs"]);
 }
 
-#[test]
 fn what_is_pure_waits_for_nothing_and_touches_nothing() {
     for source in sources() {
         if !PURE.iter().any(|place| source.is_in(place)) {
@@ -293,7 +283,6 @@ fn what_is_pure_waits_for_nothing_and_touches_nothing() {
 
 /// `verify` judges answers by lists of its own, since it may not know the code that it judges. Where only one of the two learnt a
 /// name, honest journals would be called illegal.
-#[test]
 fn both_readings_of_an_answer_know_the_same_names() {
     let lists = |path: &str| {
         let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
@@ -311,3 +300,17 @@ fn both_readings_of_an_answer_know_the_same_names() {
     judged.extend(aws_runtime::retries::classifiers::THROTTLING_ERRORS.iter().map(|name| (*name).to_owned()));
     assert_eq!(judged, judging);
 }
+
+crate::harness::tests![
+    each_room_imports_only_what_it_may,
+    a_room_imports_only_rooms_before_it,
+    no_files_of_a_room_need_each_other,
+    a_circle_is_found_over_several_files_and_through_what_hands_names_on,
+    the_map_lists_the_rooms_in_flow_order,
+    only_the_store_mentions_the_database,
+    only_the_adapter_mentions_the_sdk,
+    only_the_command_line_prints_reads_the_environment_and_leaves,
+    only_the_clock_reads_the_time,
+    what_is_pure_waits_for_nothing_and_touches_nothing,
+    both_readings_of_an_answer_know_the_same_names
+];

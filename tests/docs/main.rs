@@ -4,6 +4,8 @@
 
 mod events;
 mod golden;
+#[path = "../support/harness.rs"]
+mod harness;
 mod help;
 mod journal;
 mod layers;
@@ -12,8 +14,20 @@ mod readme;
 mod reliability;
 mod version;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+fn main() -> std::process::ExitCode {
+    harness::run(&[
+        golden::LIST,
+        help::LIST,
+        journal::LIST,
+        layers::LIST,
+        promises::LIST,
+        readme::LIST,
+        reliability::LIST,
+        version::LIST,
+    ])
+}
 
 /// A path in the repository.
 fn repository(path: &str) -> PathBuf {
@@ -22,11 +36,6 @@ fn repository(path: &str) -> PathBuf {
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Says on the real standard error what cannot be checked here.
-fn skipped(what: &str) {
-    let _ = std::io::stderr().write_all(format!("\n!!! SKIPPED: {what}\n").as_bytes());
 }
 
 /// Compares a generated file with what is in the repository; with `UPDATE_DOCS=1` at run time, writes it.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{read, repository};
+use crate::harness::ignore;
 
 fn said(flag: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_keybatch")).arg(flag).env_clear().output().unwrap();
@@ -18,7 +19,6 @@ fn line(name: &str) -> String {
     line.unwrap_or_else(|| panic!("no line {name} in\n{long}")).trim().to_owned()
 }
 
-#[test]
 fn the_short_version_is_one_line_and_the_long_one_begins_alike() {
     let (short, long) = (said("-V"), said("--version"));
     assert_eq!(short.lines().count(), 1, "{short}");
@@ -30,7 +30,6 @@ fn the_short_version_is_one_line_and_the_long_one_begins_alike() {
     assert_eq!(line("TLS"), "rustls with AWS-LC");
 }
 
-#[test]
 fn the_commit_is_one_of_this_repository() {
     let commit = line("commit");
     if commit == "unknown" {
@@ -43,7 +42,6 @@ fn the_commit_is_one_of_this_repository() {
 }
 
 /// The versions are those of the lock file, and the features those of `Cargo.toml`.
-#[test]
 fn the_parts_are_those_that_are_locked() {
     let sdk = line("AWS SDK").replace(' ', "\"\nversion = \"");
     assert!(read("Cargo.lock").contains(&format!("name = \"{sdk}\"")), "{sdk}");
@@ -67,7 +65,6 @@ fn build_script(program: &Path, root: &Path, commit: Option<&str>) -> (String, V
 
 /// An archive of the source has no commit, also inside another repository. A file to watch that is missing would make
 /// every build a new one.
-#[test]
 fn a_build_outside_a_repository_names_no_commit_and_is_not_always_stale() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("build-script");
@@ -89,8 +86,7 @@ fn a_build_outside_a_repository_names_no_commit_and_is_not_always_stale() {
     };
     let outer = archive.parent().unwrap();
     if !git(outer, &["init", "--quiet"]) {
-        super::skipped("git is not installed: the commit of a build stays untried");
-        return;
+        ignore("git is not installed: the commit of a build stays untried");
     }
     assert!(git(outer, &["commit", "--quiet", "--allow-empty", "--message", "One"]));
     assert_eq!(build_script(&program, &archive, None).0, "", "it is the outer repository's");
@@ -103,3 +99,10 @@ fn a_build_outside_a_repository_names_no_commit_and_is_not_always_stale() {
     assert_eq!(watched[..2], ["build.rs", ".git/HEAD"]);
     assert!(watched.len() == 3 && watched[2].starts_with(".git/refs/heads/") && outer.join(&watched[2]).is_file());
 }
+
+crate::harness::tests![
+    the_short_version_is_one_line_and_the_long_one_begins_alike,
+    the_commit_is_one_of_this_repository,
+    the_parts_are_those_that_are_locked,
+    a_build_outside_a_repository_names_no_commit_and_is_not_always_stale
+];

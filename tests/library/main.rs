@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod clients;
+#[path = "../support/campaign.rs"]
+mod campaign;
 mod journal_writer;
 mod manifest;
 mod review;

@@ -3,7 +3,7 @@
 //! found with one.
 //!
 //! `KEYBATCH_TAMPER=all` flips every byte of every body, leaves nothing out, and damages the file 20,000 times. Without
-//! it one byte in 97 is flipped, and the file is damaged 300 times. `KEYBATCH_TAMPER_SEED` starts the random ones.
+//! it one byte in 97 is flipped, and the file is damaged 300 times in the gate. `KEYBATCH_TAMPER_SEED` starts the random ones.
 
 #![expect(
     clippy::print_stderr,

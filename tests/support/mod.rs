@@ -7,9 +7,9 @@ mod answers;
 mod audit;
 mod bench;
 mod http;
+mod nasty;
 mod script;
 mod server;
-pub(crate) mod shell;
 mod stand_in;
 mod world;
 
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     audit::{OUTCOMES, Row, count, intents, invariants, row, safety, summary},
     bench::{ACCESS_KEY_ID, Bench, Done, Live, SECRET_CANARY, TOKEN_CANARY, binary},
+    nasty::{NASTY, steers},
     script::{Act, Effect},
     stand_in::StandIn,
     world::{ACCOUNT, Arrival, DEFAULT_KEY_PAIR, Gone, HOME, KeyPair, NotFound, Operation, Place, State, now_us},

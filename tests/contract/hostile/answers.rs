@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::mallory::{Answer, start};
-use super::watch::{BOUND_KIB, NASTY, harmless, shown_everywhere, watched};
-use crate::support::Bench;
+use super::watch::{BOUND_KIB, harmless, shown_everywhere, watched};
+use crate::support::{Bench, NASTY};
 
 /// Runs a manifest of one key pair against an endpoint that answers `operation` so, and returns the exit code.
 fn run_against(what: &str, operation: &'static str, answer: Answer, everywhere: bool) -> i32 {

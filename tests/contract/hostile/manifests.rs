@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use super::watch::{BOUND_KIB, NASTY, harmless, shown_everywhere, watched};
-use crate::support::Bench;
+use super::watch::{BOUND_KIB, harmless, shown_everywhere, watched};
+use crate::support::{Bench, NASTY};
 
 /// Names, annotations and header names of strangers, kept in the journal by `--skip-invalid`, shown in every place.
 #[test]
@@ -71,7 +71,10 @@ fn large_cells_and_many_columns() {
 /// As many rows as there are wanted, streamed: memory does not grow with them.
 #[test]
 fn rows_without_end_take_bounded_memory() {
-    let rows: u64 = std::env::var("KEYBATCH_HOSTILE_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(200_000);
+    let rows: u64 = std::env::var("KEYBATCH_HOSTILE_ROWS")
+        .ok()
+        .and_then(|rows| rows.parse().ok())
+        .unwrap_or(crate::campaign::size(20_000, 200_000));
     let mut peaks = Vec::new();
     for rows in [rows / 10, rows] {
         let bench = Bench::new();

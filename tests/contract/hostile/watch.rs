@@ -2,14 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Bench, Done, Live, binary, shell};
+use crate::support::{Bench, Done, Live, binary, steers};
 
 /// Peak memory that no command may exceed, in KiB: several times what an ordinary one takes.
 pub(crate) const BOUND_KIB: u64 = 300 * 1024;
-
-/// Text that tries everything at once. No quotes and no backslashes, so that it fits into JSON and CSV as it is.
-pub(crate) const NASTY: &str = "=cmd|'/c calc'!A1 <script>alert(1)</script> \u{1b}[31m\u{1b}]0;owned\u{7} \u{9b}2J \u{202e}txt.exe\u{202c} \
-     a\u{200b}b\u{feff}c\u{2066}d\u{2069} \u{7f}\u{8} {{7*7}} ${HOME} $(id) %n%s \u{2028}";
 
 /// Waits for the end, and says how much memory it took at most, in KiB; 0 for a short command that ended before anybody
 /// looked, as happens on a busy machine.
@@ -32,12 +28,6 @@ pub(crate) fn watched(mut live: Live, limit: Duration) -> (Done, u64) {
         std::thread::sleep(Duration::from_millis(2));
     }
     (live.wait(), peak)
-}
-
-/// Characters that steer a terminal, turn the reading direction or hide.
-fn steers(c: char) -> bool {
-    c.is_control() && c != '\n'
-        || matches!(u32::from(c), 0x61C | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF)
 }
 
 /// Nothing that was said can harm a terminal.
@@ -73,23 +63,6 @@ fn stored(bench: &Bench) -> String {
     rows.iter().map(|row| format!("{}\n", row["body"].as_str().unwrap())).collect()
 }
 
-/// The same command on a terminal, made by `script`.
-fn on_a_terminal(bench: &Bench, args: &[&str]) {
-    if !shell::installed("script") {
-        return;
-    }
-    let (program, journal) = (binary(), bench.journal().display().to_string());
-    let line = format!("{program} {} --journal {journal}", args.join(" "));
-    let plain = bench.command(&["--version"]);
-    let mut command = std::process::Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]).env_clear().envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
-    assert!(said.contains("journal_created"), "{said}");
-    let found = said.chars().find(|c| steers(*c));
-    assert_eq!(found, None, "{args:?} on a terminal");
-}
-
 /// Everything that shows or exports, of whatever is in the journal.
 pub(crate) fn shown_everywhere(bench: &Bench, what: &str) {
     let commands: &[&[&str]] = &[
@@ -113,9 +86,8 @@ pub(crate) fn shown_everywhere(bench: &Bench, what: &str) {
         let (done, peak) = watched(live, Duration::from_secs(60));
         let what = format!("{what}, {}", args.join(" "));
         if args.contains(&"log") && args.contains(&"jsonl") {
-            // The bodies as they are stored, to be hashed; on a terminal, they are escaped.
+            // The bodies as they are stored, to be hashed; on a terminal they are escaped: see `tests/tools/terminal.rs`.
             assert_eq!(done.stdout, stored(bench), "{what}");
-            on_a_terminal(bench, args);
         } else {
             harmless(&what, &done);
         }

@@ -240,7 +240,7 @@ async fn child() {
 async fn spawn_child(dir: &Path) -> (Child, std::net::SocketAddr) {
     let _ = std::fs::remove_file(dir.join("addr"));
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "state::child", "--ignored", "--nocapture"])
+        .args(["--exact", "sandbox::state::child", "--ignored", "--nocapture"])
         .env("KEYBATCH_SANDBOX_CHILD", dir)
         .stdout(Stdio::null())
         .spawn()

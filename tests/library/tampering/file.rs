@@ -9,6 +9,7 @@ use keybatch::verify::Verdict;
 use sqlx::{Connection as _, Row as _};
 
 use super::sample::{Copy, raw, run, sample, whole};
+use crate::campaign;
 
 /// Everything that anybody can read in the database.
 async fn content(path: &Path) -> Result<Vec<String>, sqlx::Error> {
@@ -53,7 +54,7 @@ fn damage_is_found_or_does_none() {
     let size = page_size(file);
     let seed = std::env::var("KEYBATCH_TAMPER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_124);
     let mut random = fastrand::Rng::with_seed(seed);
-    let cases = if whole() { 20_000 } else { 300 };
+    let cases = if whole() { 20_000 } else { campaign::size(60, 300) };
     let copy = Copy::new();
     let mut counts = BTreeMap::<&str, usize>::new();
     for case in 0..cases {
@@ -107,7 +108,7 @@ fn no_bit_of_an_inner_page_makes_it_run_for_ever() {
     // Interior pages of tables: which child holds which numbers stands in the cells at their end.
     let size = page_size(file);
     let inner = (1..file.len() / size).filter(|page| file[page * size] == 5);
-    let step = if whole() { 1 } else { 7 };
+    let step = if whole() { 1 } else { campaign::size(53, 7) };
     let places = inner.flat_map(|page| page * size..(page + 1) * size).filter(|at| file[*at] != 0);
     for (case, at) in places.enumerate().filter(|(case, _)| case % step == 0) {
         let mut damaged = file.clone();

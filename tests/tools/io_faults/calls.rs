@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{fails_in_order, words};
 use crate::{
+    campaign::size,
     strace::{self, Hit, Place, Point, Scene, Touches},
     support::count,
 };
@@ -25,6 +26,7 @@ const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EROFS", "EDQUOT"];
 
 /// Hits of each call, where nothing else is asked for.
 const SPREAD: u32 = 4;
+const SPREAD_AT_A_DESK: u32 = 1;
 
 #[derive(Debug)]
 struct Fault {
@@ -79,7 +81,7 @@ fn faults(touches: &Touches, resumed: bool, asked: Option<&str>) -> Vec<Fault> {
         let both = |hit: Hit, error| [false, true].map(|for_good| Fault { hit, error, for_good, resumed });
         return touches.all().into_iter().flat_map(|hit| ERRORS.into_iter().flat_map(move |e| both(hit, e))).collect();
     }
-    let most = asked.and_then(|text| text.parse().ok()).unwrap_or(SPREAD);
+    let most = asked.and_then(|text| text.parse().ok()).unwrap_or(size(SPREAD_AT_A_DESK, SPREAD));
     let hits = touches.spread(most).into_iter().enumerate();
     hits.map(|(index, hit)| {
         let turn = index + usize::from(resumed);
@@ -90,11 +92,8 @@ fn faults(touches: &Touches, resumed: bool, asked: Option<&str>) -> Vec<Fault> {
 
 /// A disk that cannot be read says nothing of what is on it: `verify` never takes that for damage or tampering, and
 /// proves nothing either.
-#[test]
 fn every_call_of_a_verification_fails() {
-    if !strace::usable("failing calls of a verification") {
-        return;
-    }
+    strace::needed();
     let asked = strace::asked("KEYBATCH_IO_FAULTS");
     let touches = strace::learn(&PLACES, begun, |_| verify_args());
     let trials = faults(&touches, false, asked.as_deref());
@@ -104,11 +103,8 @@ fn every_call_of_a_verification_fails() {
 }
 
 /// SQLite says of a read that the disk answers with EIO what it says of damage. Here the log is beside the database, too.
-#[test]
 fn a_disk_that_cannot_be_read_is_no_damage() {
-    if !strace::usable("reads of a verification that fail with EIO") {
-        return;
-    }
+    strace::needed();
     let reads: [(Place, &[&str]); 2] = [(Place::Database, &["pread64"]), (Place::Log, &["pread64"])];
     let touches = strace::learn(&reads, killed, |_| verify_args());
     assert_eq!(touches.points.len(), 2, "both are read");
@@ -146,11 +142,8 @@ fn verification(fault: &Fault, scene: &Scene) -> &'static str {
 
 /// I9, and I1 and I2 with it.
 // SEMANTICS: P52
-#[test]
 fn every_call_on_the_journal_fails() {
-    if !strace::usable("failing calls on the journal") {
-        return;
-    }
+    strace::needed();
     let asked = strace::asked("KEYBATCH_IO_FAULTS");
     let run = strace::learn(&PLACES, Scene::of_five, Scene::run_args);
     let resume = strace::learn(&PLACES, begun, |_| Scene::resume_args());
@@ -172,11 +165,8 @@ fn every_call_on_the_journal_fails() {
 /// A disk on which a start takes seconds: its request does not leave, since a later session that finds the start alone
 /// counts on it. The row is asked for again.
 // SEMANTICS: P16
-#[test]
 fn a_slow_disk_keeps_the_request_back() {
-    if !strace::usable("a slow disk") {
-        return;
-    }
+    strace::needed();
     let touches = strace::learn(&[(Place::Log, &["fdatasync", "fsync"])], Scene::of_five, Scene::run_args);
     let tally = strace::in_parallel(&touches.all(), |hit| {
         let scene = Scene::of_five();
@@ -192,3 +182,10 @@ fn a_slow_disk_keeps_the_request_back() {
     tally.report("slow synchronisations");
     assert!(tally.of("kept back") > 0, "none struck: {tally:?}");
 }
+
+crate::harness::tests![
+    every_call_of_a_verification_fails,
+    a_disk_that_cannot_be_read_is_no_damage,
+    every_call_on_the_journal_fails,
+    a_slow_disk_keeps_the_request_back
+];

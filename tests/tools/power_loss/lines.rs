@@ -219,7 +219,6 @@ impl Parser<'_> {
     }
 }
 
-#[test]
 fn lines_of_threads_are_put_together() {
     let text = "11 pwrite64(3<\\x2f\\x61>, \"\\x41\\x42\", 2, 7 <unfinished ...>\n12 fsync(4</b>) = 0\n\
                 11 <... pwrite64 resumed>) = 2\n12 writev(5<socket:[9]>, [{iov_base=\"\\x43\", iov_len=1}], 1) = 1\n\
@@ -236,3 +235,5 @@ fn lines_of_threads_are_put_together() {
     assert_eq!(lines.calls[3].opened.as_deref(), Some("/x"));
     assert_eq!(lines.calls[3].args[1].text(), "/x");
 }
+
+crate::harness::tests![lines_of_threads_are_put_together];

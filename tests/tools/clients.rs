@@ -1,14 +1,14 @@
 //! Other people's clients against the sandbox: boto3 and the AWS CLI must take it for the service it imitates.
 //!
 //! They come from a virtual environment (`python3 -m venv`, `pip install boto3 awscli`) which is named by
-//! `KEYBATCH_CLIENTS_VENV` or lies at `.venv-clients` in the repository. Without one these tests check nothing and say
-//! so; nothing is ever installed from here.
+//! `KEYBATCH_CLIENTS_VENV` or lies at `.venv-clients` in the repository. Without one these tests are
+//! ignored; nothing is ever installed from here.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::harness::ignore;
 use keybatch::sandbox::{Sandbox, SandboxOptions, Source, World, start};
 
 const WORLD: &str = r#"{
@@ -31,10 +31,9 @@ const WORLD: &str = r#"{
     ]
 }"#;
 
-#[tokio::test(flavor = "multi_thread")]
 async fn boto3_parses_everything() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library/clients/check_boto3.py");
-    let Some(venv) = venv("bin/python3", "boto3_parses_everything") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/clients/check_boto3.py");
+    let venv = venv("bin/python3");
     for error_header in ["never", "always", "alternate"] {
         let sandbox = sandbox(error_header).await;
         let mut command = Command::new(venv.join("bin/python3"));
@@ -44,10 +43,9 @@ async fn boto3_parses_everything() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_parses_everything() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library/clients/check_awscli.sh");
-    let Some(venv) = venv("bin/aws", "the_aws_cli_parses_everything") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/clients/check_awscli.sh");
+    let venv = venv("bin/aws");
     let sandbox = sandbox("never").await;
     let mut command = Command::new("sh");
     command.arg(script).arg(sandbox.url()).arg(venv.join("bin/aws"));
@@ -60,21 +58,19 @@ async fn sandbox(error_header: &str) -> Sandbox {
     start(SandboxOptions { addr: SocketAddr::from(([127, 0, 0, 1], 0)), source }).await.unwrap()
 }
 
-/// Where the clients are, if they are.
-fn venv(needs: &str, test: &str) -> Option<PathBuf> {
+/// Where the clients are. Ends the test as ignored where they are not.
+fn venv(needs: &str) -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "how the caller of the tests says where the clients are")]
     let named = std::env::var("KEYBATCH_CLIENTS_VENV").ok().map(PathBuf::from);
     let venv = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv-clients"));
-    if venv.join(needs).exists() {
-        return Some(venv);
+    if !venv.join(needs).exists() {
+        let missing = venv.join(needs);
+        ignore(format!(
+            "no {} (KEYBATCH_CLIENTS_VENV names a virtual environment with boto3 and awscli)",
+            missing.display()
+        ));
     }
-    let line = format!(
-        "SKIPPED: {test} checked nothing: no {} (set KEYBATCH_CLIENTS_VENV to a virtual environment with boto3 and awscli)",
-        venv.join(needs).display()
-    );
-    // Not `eprintln!`: the harness would hide it.
-    let _ = writeln!(std::io::stderr(), "{line}");
-    None
+    venv
 }
 
 async fn succeeds(mut command: Command) {
@@ -82,3 +78,5 @@ async fn succeeds(mut command: Command) {
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{said}\n{complained}", output.status);
 }
+
+crate::harness::tests![; async boto3_parses_everything, the_aws_cli_parses_everything];

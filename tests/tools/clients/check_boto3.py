@@ -1,6 +1,6 @@
 """Works a sandbox with botocore/boto3 and checks that everything parses as it would from AWS.
 
-Usage: check_boto3.py ENDPOINT_URL. The world is the one of tests/library/clients.rs.
+Usage: check_boto3.py ENDPOINT_URL. The world is the one of tests/tools/clients.rs.
 """
 
 import sys

@@ -1,18 +1,19 @@
 //! The reviewers' views in the programs that reviewers have: every value of every view is the one that the plain `sqlite3`
 //! shell shows, also where an entry's body is no JSON.
 //!
-//! The programs come from the virtual environment of `tests/contract/readers/requirements.txt`. A reader that is not installed is
-//! reported as skipped.
+//! The programs come from the virtual environment of `tests/tools/readers/requirements.txt`. Where one is not
+//! installed, the others are compared, and the test is ignored.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::support::{Act, Bench, Effect, Live, shell};
+use crate::harness::ignore;
+use crate::shell;
+use crate::support::{Act, Bench, Effect, Live};
 
-/// A reader of `tests/contract/readers/read_views.py`, the folder of the environment that comes before its packages, and a file that
+/// A reader of `tests/tools/readers/read_views.py`, the folder of the environment that comes before its packages, and a file that
 /// is there where it is installed.
 const READERS: [(&str, &str, &str); 8] = [
     ("sqlite3", "", ""),
@@ -133,34 +134,36 @@ fn shown_by_the_shell(journal: &Path, read: &Map<String, Value>) -> Map<String, 
     read.keys().map(rows).collect()
 }
 
-/// The environment with the readers, if it is there.
-fn environment() -> Option<PathBuf> {
+/// The environment with the readers.
+fn environment() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "how the caller of the tests says where the clients are")]
     let named = std::env::var("KEYBATCH_CLIENTS_VENV").ok().map(PathBuf::from);
     let venv = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv-clients"));
-    if venv.join("bin/python3").exists() {
-        return Some(venv);
+    if !venv.join("bin/python3").exists() {
+        ignore(format!("no reader but the shell is installed: {} is missing", venv.display()));
     }
-    skipped("no reader but the shell", &venv);
-    None
+    venv
 }
 
-fn skipped(what: &str, place: &Path) {
-    let line = format!("\n!!! SKIPPED: {what} read the views: nothing is installed at {}\n", place.display());
-    let _written = std::io::stderr().write_all(line.as_bytes());
+/// Ends the test as ignored where a reader is missing; what the others show was compared.
+fn all_were_there(missing: &[String]) {
+    if !missing.is_empty() {
+        ignore(format!("not installed: {}", missing.join(", ")));
+    }
 }
 
-/// Compares every value that every reader shows with what the shell shows.
+/// Compares every value that every reader shows with what the shell shows. Returns the readers that are not installed.
 #[track_caller]
-fn alike(journals: &[PathBuf]) {
-    let Some(venv) = environment() else { return };
+fn alike(journals: &[PathBuf]) -> Vec<String> {
+    let venv = environment();
+    let mut missing = Vec::new();
     let library = std::fs::read_dir(venv.join("lib")).unwrap().next().unwrap().unwrap().path();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/readers/read_views.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/readers/read_views.py");
     let mut expected = Vec::new();
     for (reader, folder, file) in READERS {
         let packages = if folder.is_empty() { library.join("site-packages") } else { venv.join(folder) };
         if !packages.join(file).exists() {
-            skipped(&format!("{folder}{reader} did not"), &packages);
+            missing.push(format!("{folder} {reader}").trim().to_owned());
             continue;
         }
         let mut command = Command::new(venv.join("bin/python3"));
@@ -186,16 +189,14 @@ fn alike(journals: &[PathBuf]) {
             }
         }
     }
+    missing
 }
 
 /// "Views that mean the same in every reader": until 0.1.0 `char(10)` in one view kept DuckDB from listing anything, and
 /// `json_extract` gave it JSON with quotation marks.
 // SEMANTICS: P71
-#[test]
 fn every_reader_sees_the_same_values() {
-    if !shell::installed("sqlite3") {
-        return;
-    }
+    shell::needs("sqlite3");
     let bench = journal_of_everything();
     let journal = copy(&bench, "all.db", CRAFTED);
     let outcomes =
@@ -209,17 +210,15 @@ fn every_reader_sees_the_same_values() {
     let kinds = "SELECT count(DISTINCT CASE WHEN json_valid(raw_body) THEN 'json' ELSE substr(raw_body, 1, 5) END) FROM attempts";
     assert_ne!(shell::read(&journal, kinds), "1", "no odd body");
     let before = std::fs::read(&journal).unwrap();
-    alike(std::slice::from_ref(&journal));
+    let missing = alike(std::slice::from_ref(&journal));
     assert!(before == std::fs::read(&journal).unwrap(), "a reader changed the journal");
+    all_were_there(&missing);
 }
 
 /// A body that is no JSON hides what it would say, and nothing else; a view that cannot be read at all would hide everything
 /// from whoever looks into an altered journal.
-#[test]
 fn a_body_that_is_no_json_breaks_no_view() {
-    if !shell::installed("sqlite3") {
-        return;
-    }
+    shell::needs("sqlite3");
     let bench = journal_of_everything();
     let count = |journal: &Path, view: &str| shell::read(journal, &format!("SELECT count(*) FROM {view}"));
     let values: Vec<String> =
@@ -238,5 +237,7 @@ fn a_body_that_is_no_json_breaks_no_view() {
         assert_eq!(count(&journal, "entries"), count(&journal, "entry"));
         journal
     });
-    alike(&journals);
+    all_were_there(&alike(&journals));
 }
+
+crate::harness::tests![every_reader_sees_the_same_values, a_body_that_is_no_json_breaks_no_view];

@@ -8,8 +8,9 @@ use std::{
 
 use super::{ends_in_order, fails_in_order, words};
 use crate::{
+    shell,
     strace::{self, Scene},
-    support::{Done, shell},
+    support::Done,
 };
 
 /// `run` is refused with these words, exit 9, and nothing was sent; so is every command that reads, but for the words.
@@ -46,7 +47,6 @@ fn then_goes_on(scene: &Scene) {
     scene.audit();
 }
 
-#[test]
 fn a_directory() {
     let scene = Scene::of_five();
     fs::create_dir(scene.bench.journal()).unwrap();
@@ -56,7 +56,6 @@ fn a_directory() {
 }
 
 /// Opening one can block for ever.
-#[test]
 fn a_pipe() {
     let scene = Scene::of_five();
     let path = scene.bench.journal();
@@ -67,7 +66,6 @@ fn a_pipe() {
 }
 
 /// A link is not followed: whoever can make one in the directory could have any file overwritten.
-#[test]
 fn a_link() {
     let scene = begun();
     let (path, elsewhere) = (scene.bench.journal(), scene.bench.home().join("elsewhere.db"));
@@ -83,7 +81,6 @@ fn a_link() {
 }
 
 /// What a crash right after the file was made leaves: it is completed.
-#[test]
 fn an_empty_file() {
     let scene = Scene::of_five();
     File::create(scene.bench.journal()).unwrap();
@@ -95,7 +92,6 @@ fn an_empty_file() {
 }
 
 /// Files that are something else stay as they are, byte for byte.
-#[test]
 fn another_file() {
     let png = [b"\x89PNG\r\n\x1a\n".as_slice(), &[7; 5000]].concat();
     for content in [b"deletions of last week\n".as_slice(), &[0; 4096], &[b'x'; 100_000], &png] {
@@ -111,11 +107,8 @@ fn another_file() {
 }
 
 /// A database of another program.
-#[test]
 fn another_database() {
-    if !shell::installed("sqlite3") {
-        return;
-    }
+    shell::needs("sqlite3");
     let scene = Scene::of_five();
     let path = scene.bench.journal();
     let (made, said) =
@@ -129,7 +122,6 @@ fn another_database() {
 }
 
 /// A journal that lost its end, from within its header on.
-#[test]
 fn a_truncated_file() {
     let tally = strace::in_parallel(&[1, 16, 50, 99, 100, 512, 4095, 4096, 8192, 40_000], |&length: &usize| {
         let scene = begun();
@@ -155,7 +147,6 @@ fn a_truncated_file() {
 
 /// What the tables are compared with needs a place: one that cannot be written is passed over, and the comparison is made
 /// elsewhere, at last beside the journal.
-#[test]
 fn no_place_where_tmpdir_says() {
     let mut scene = begun();
     scene.bench.set("TMPDIR", "/proc");
@@ -163,7 +154,6 @@ fn no_place_where_tmpdir_says() {
 }
 
 /// `user_version` is a big-endian number at offset 60 of the file.
-#[test]
 fn a_journal_of_a_newer_version() {
     let scene = begun();
     let path = scene.bench.journal();
@@ -190,11 +180,8 @@ fn a_journal_of_a_newer_version() {
 }
 
 /// The kernel's answer to what file system this is, put in its place by strace: NFS, SMB2 and 9P.
-#[test]
 fn a_network_file_system() {
-    if !strace::usable("a journal on a network file system") {
-        return;
-    }
+    strace::needed();
     for kind in ["6969000000000000", "424d53fe00000000", "9719020100000000"] {
         // One that is there, and one that would be made.
         for (scene, args) in [(begun(), Scene::resume_args()), of_five_to_run()] {
@@ -216,11 +203,8 @@ fn a_network_file_system() {
 
 /// The directory of a new journal and those above it are made durable. One that may not be read was not made for it;
 /// one that cannot be read, or not be written to the disk, may have been. SQLite's own try does not tell.
-#[test]
 fn a_directory_that_cannot_be_synchronised() {
-    if !strace::usable("a directory that cannot be synchronised") {
-        return;
-    }
+    strace::needed();
     for (above, call, error, code) in
         [(1, "openat", "EACCES", 0), (1, "openat", "EIO", 9), (1, "fsync", "EIO", 9), (0, "fsync", "EIO", 9)]
     {
@@ -249,7 +233,6 @@ fn inject(scene: &Scene, args: &[String], call: &str, what: &str, path: Option<&
 }
 
 /// Another session's lock, taken as any program would.
-#[test]
 fn a_lock_of_another_session() {
     let scene = begun();
     let lock = File::open(format!("{}.lock", scene.bench.journal().display())).unwrap();
@@ -272,3 +255,18 @@ fn remove_beside(path: &Path) {
         let _none = fs::remove_file(format!("{}{suffix}", path.display()));
     }
 }
+
+crate::harness::tests![
+    a_directory,
+    a_pipe,
+    a_link,
+    an_empty_file,
+    another_file,
+    another_database,
+    a_truncated_file,
+    no_place_where_tmpdir_says,
+    a_journal_of_a_newer_version,
+    a_network_file_system,
+    a_directory_that_cannot_be_synchronised,
+    a_lock_of_another_session
+];

@@ -6,11 +6,11 @@
 //! `KEYBATCH_IO_FAULTS` is the number of hits of each call that are made to fail, or `all`: every hit, with every error,
 //! once and for good.
 
-mod calls;
-mod disk;
-mod limits;
-mod strange;
-mod streams;
+pub(crate) mod calls;
+pub(crate) mod disk;
+pub(crate) mod limits;
+pub(crate) mod strange;
+pub(crate) mod streams;
 
 use crate::strace::Scene;
 use crate::support::Done;

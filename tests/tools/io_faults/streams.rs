@@ -80,7 +80,6 @@ fn combinations() -> Vec<Streams> {
 /// That nobody listens is no reason to stop deleting, and does not change how it ended; only that a summary is lost on a full
 /// disk is no success.
 // SEMANTICS: P57
-#[test]
 fn a_run_that_nobody_listens_to() {
     let tally = strace::in_parallel(&combinations(), |streams| {
         for (format, log) in [("json", None), ("table", None), ("json", Some("trace"))] {
@@ -115,7 +114,6 @@ fn a_run_that_nobody_listens_to() {
 
 /// Every command that prints: no panic, and no success where its data could not be written. A closed pipe is the
 /// reader's choice, and a closed stream is nobody's.
-#[test]
 fn every_command_with_nobody_listening() {
     let scene = Scene::of_five();
     scene.finish();
@@ -180,3 +178,5 @@ fn every_command_with_nobody_listening() {
         commands.len()
     ));
 }
+
+crate::harness::tests![a_run_that_nobody_listens_to, every_command_with_nobody_listening];

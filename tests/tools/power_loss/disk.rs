@@ -242,7 +242,6 @@ fn torn(bytes: &mut Vec<u8>, offset: usize, new: &[u8], share: f64, random: &mut
     }
 }
 
-#[test]
 fn what_is_synchronised_stays() {
     let op = |place, what| Op { place, what };
     let write = |place, offset, bytes: &[u8]| op(place, What::Write { file: 0, offset, bytes: bytes.to_vec() });
@@ -272,3 +271,5 @@ fn what_is_synchronised_stays() {
         (0..64).filter_map(|_| image(8, Lie::None, Way::Some, &mut random)).collect();
     assert_eq!(seen.len(), 2, "either survives");
 }
+
+crate::harness::tests![what_is_synchronised_stays];

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Works a sandbox with the AWS CLI and checks that it parses everything.
-# Usage: check_awscli.sh ENDPOINT_URL AWS. The world is the one of tests/library/clients.rs.
+# Usage: check_awscli.sh ENDPOINT_URL AWS. The world is the one of tests/tools/clients.rs.
 set -eu
 
 url=$1

@@ -1,7 +1,8 @@
 //! The reviewer's views: exactly the columns of the contract, in that order, readable with the plain `sqlite3` shell
-//! of Debian (3.40), with sane values. Without the shell the tests skip loudly.
+//! of Debian (3.40), with sane values.
 
-use crate::support::{ACCOUNT, Act, Bench, Effect, shell};
+use crate::shell;
+use crate::support::{ACCOUNT, Act, Bench, Effect};
 
 /// Views whose columns the contract lists.
 const VIEWS: [(&str, &str); 5] = [
@@ -31,11 +32,9 @@ const VIEWS: [(&str, &str); 5] = [
     ("entries", "seq, at, run_id, row_no, kind, body, sandbox"),
 ];
 
-/// A finished run with a bit of everything; nothing where the shell is missing.
-fn finished() -> Option<Bench> {
-    if !shell::installed("sqlite3") {
-        return None;
-    }
+/// A finished run with a bit of everything.
+fn finished() -> Bench {
+    shell::needs("sqlite3");
     let bench = Bench::new();
     let names = bench.world.keys("key", 6);
     bench.world.script("DeleteKeyPair", &names[1], [Act::throttle(), Act::cut().with(Effect::Delete)]);
@@ -46,13 +45,12 @@ fn finished() -> Option<Bench> {
     rows.push("never-was".to_owned());
     let flags = ["--reason", "old ones", "--ticket", "OPS-1", "--operation-timeout", "20s"];
     bench.run(&bench.manifest(&rows), &flags).exits(3);
-    Some(bench)
+    bench
 }
 
 /// "Views for reviewers (documented, stable, readable with a plain sqlite3 shell of 3.40)".
-#[test]
 fn the_views_have_the_listed_columns() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     for (view, columns) in VIEWS {
         let sql =
             format!("SELECT group_concat(name, ', ') FROM (SELECT name FROM pragma_table_info('{view}') ORDER BY cid)");
@@ -63,9 +61,8 @@ fn the_views_have_the_listed_columns() {
 }
 
 /// Every view can be read to its last row by the plain shell, also those without listed columns.
-#[test]
 fn every_view_can_be_read() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let views =
         ["runs", "intents", "attempts", "operations", "errors", "approvals", "overrides", "checkpoints", "entries"];
     for view in views {
@@ -76,9 +73,8 @@ fn every_view_can_be_read() {
 }
 
 /// "All times are RFC 3339 UTC text."
-#[test]
 fn all_times_are_rfc_3339_utc() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let columns = [
         ("runs", "started_at"),
         ("runs", "finished_at"),
@@ -104,9 +100,8 @@ fn all_times_are_rfc_3339_utc() {
 }
 
 /// The view `runs`: who, where, what, and counts that add up.
-#[test]
 fn the_run_is_described() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let read = |column: &str| shell::read(&bench.journal(), &format!("SELECT {column} FROM runs"));
     assert_eq!(read("state"), "finished");
     assert_eq!(read("stopped_by IS NULL"), "1");
@@ -131,9 +126,8 @@ fn the_run_is_described() {
 }
 
 /// The view `intents`: the observed identity, the manifest's position, and what became of each row.
-#[test]
 fn the_intents_are_described() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let read = |sql: &str| shell::read(&bench.journal(), sql);
     assert_eq!(read("SELECT group_concat(row_no || ':' || line) FROM intents"), "1:2,2:3,3:4,4:5,5:6,6:7,7:8");
     assert_eq!(
@@ -154,9 +148,8 @@ fn the_intents_are_described() {
 }
 
 /// The views `attempts` and `errors`: one row for each request, those with an error listed again.
-#[test]
 fn the_attempts_are_described() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let read = |sql: &str| shell::read(&bench.journal(), sql);
     let arrived = bench.world.arrived("DeleteKeyPair").len();
     assert_eq!(read("SELECT count(*) FROM attempts"), arrived.to_string());
@@ -172,9 +165,8 @@ fn the_attempts_are_described() {
 }
 
 /// The view `operations`: what DeleteKeyPair answered, what polls and the history showed.
-#[test]
 fn the_operations_are_described() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let read = |sql: &str| shell::read(&bench.journal(), sql);
     assert_eq!(read("SELECT DISTINCT operation_type FROM operations"), "DeleteKeyPair");
     assert_eq!(read("SELECT DISTINCT resource_type || ' ' || region_name FROM operations"), "KeyPair us-east-1");
@@ -187,11 +179,8 @@ fn the_operations_are_described() {
 }
 
 /// The views can be read while a session is writing.
-#[test]
 fn the_views_can_be_read_during_a_session() {
-    if !shell::installed("sqlite3") {
-        return;
-    }
+    shell::needs("sqlite3");
     let bench = Bench::new();
     let names = bench.world.keys("key", 3);
     bench.world.script("DeleteKeyPair", "*", [Act::ok().after(std::time::Duration::from_secs(2))]);
@@ -202,3 +191,14 @@ fn the_views_can_be_read_during_a_session() {
     assert_eq!(shell::read(&bench.journal(), dangling), "1", "the attempt is in the journal before its answer");
     live.wait().exits(0);
 }
+
+crate::harness::tests![
+    the_views_have_the_listed_columns,
+    every_view_can_be_read,
+    all_times_are_rfc_3339_utc,
+    the_run_is_described,
+    the_intents_are_described,
+    the_attempts_are_described,
+    the_operations_are_described,
+    the_views_can_be_read_during_a_session
+];

@@ -3,12 +3,13 @@
 //! everything that must hold after a crash is looked at from outside.
 //!
 //! By default each point is hit at some of its hits, evenly spread, and pairs (a kill of the run, then one of its
-//! resume) are drawn from a printed seed. `KEYBATCH_KILL_POINTS=all` hits every hit of a run. `KEYBATCH_KILL_PAIRS=N`
+//! resume) are drawn from a printed seed. `KEYBATCH_KILL_POINTS=all` hits every hit of a run, as `KEYBATCH_CAMPAIGNS=whole` does. `KEYBATCH_KILL_PAIRS=N`
 //! draws so many pairs, from `KEYBATCH_KILL_SEED`; `KEYBATCH_KILL_PAIRS=all` takes each hit of a run with each hit of a
 //! resume, which are more than a million.
 
 use std::fmt;
 
+use crate::campaign::{is_whole, size};
 use crate::strace::{self, Hit, Place, Scene, Touches};
 
 /// Where a session touches something that outlives it.
@@ -25,8 +26,9 @@ const PLACES: [(Place, &[&str]); 9] = [
 ];
 
 /// Hits of a point at most, where not all are asked for.
-const SPREAD: u32 = 12;
+const SPREAD: u32 = 3;
 const PAIRS: u64 = 100;
+const PAIRS_AT_A_DESK: u64 = 20;
 const SEED: u64 = 0x6b69_6c6c;
 const KILL: &str = "signal=KILL";
 
@@ -85,7 +87,7 @@ fn of_a_resume() -> Touches {
 }
 
 fn everything() -> bool {
-    strace::asked("KEYBATCH_KILL_POINTS").is_some_and(|which| which == "all")
+    strace::asked("KEYBATCH_KILL_POINTS").map_or(is_whole(), |which| which == "all")
 }
 
 /// I1 to I7 after a kill at every point.
@@ -93,11 +95,8 @@ fn everything() -> bool {
 // SEMANTICS: P16
 // SEMANTICS: P45
 // SEMANTICS: P51
-#[test]
 fn a_kill_at_every_point() {
-    if !strace::usable("a kill at every point") {
-        return;
-    }
+    strace::needed();
     let touches = of_a_run();
     let hits = if everything() { touches.all() } else { touches.spread(SPREAD) };
     let (points, calls, hidden) = (touches.points.len(), touches.calls, touches.hidden);
@@ -117,7 +116,7 @@ fn a_kill_at_every_point() {
 /// First a point, then one of its hits: else nearly all would be writes to the log.
 fn drawn(first: &Touches, second: &Touches) -> Vec<Kills> {
     let seed = strace::number("KEYBATCH_KILL_SEED").unwrap_or(SEED);
-    let pairs = strace::number("KEYBATCH_KILL_PAIRS").unwrap_or(PAIRS);
+    let pairs = strace::number("KEYBATCH_KILL_PAIRS").unwrap_or(size(PAIRS_AT_A_DESK, PAIRS));
     strace::say(&format!("pairs of kills: seed {seed}, {pairs} of {} times {}", first.reachable(), second.reachable()));
     let mut random = fastrand::Rng::with_seed(seed);
     let mut draw = |touches: &Touches| {
@@ -128,11 +127,8 @@ fn drawn(first: &Touches, second: &Touches) -> Vec<Kills> {
 }
 
 /// The same after a kill of the run and another one of the session that takes it up.
-#[test]
 fn a_second_kill_in_the_resume() {
-    if !strace::usable("a second kill in the resume") {
-        return;
-    }
+    strace::needed();
     let (first, second) = (of_a_run(), of_a_resume());
     let trials = if strace::asked("KEYBATCH_KILL_PAIRS").is_some_and(|which| which == "all") {
         let (first, second) = (first.all(), second.all());
@@ -145,3 +141,5 @@ fn a_second_kill_in_the_resume() {
     tally.report("pairs of kills");
     assert!(tally.of("killed twice") * 2 > tally.trials(), "too few struck: {tally:?}");
 }
+
+crate::harness::tests![a_kill_at_every_point, a_second_kill_in_the_resume];

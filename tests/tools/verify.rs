@@ -1,16 +1,15 @@
 //! The journal's evidence: roots that anyone can recompute, and every kind of tampering found by `verify` (exit 7).
-//! Tampering is done with the plain `sqlite3` shell; without it the tests skip loudly.
+//! Tampering is done with the plain `sqlite3` shell.
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{Act, Bench, Effect, shell};
+use crate::shell;
+use crate::support::{Act, Bench, Effect};
 use sha2::{Digest, Sha256};
 
-/// A finished run with a bit of everything; nothing where the shell is missing.
-fn finished() -> Option<Bench> {
-    if !shell::installed("sqlite3") {
-        return None;
-    }
+/// A finished run with a bit of everything.
+fn finished() -> Bench {
+    shell::needs("sqlite3");
     let bench = Bench::new();
     let names = bench.world.keys("key", 5);
     bench.world.script("DeleteKeyPair", &names[1], [Act::throttle(), Act::cut().with(Effect::Delete)]);
@@ -18,7 +17,7 @@ fn finished() -> Option<Bench> {
     let mut rows = names;
     rows.push("never-was".to_owned());
     bench.run(&bench.manifest(&rows), &[]).exits(3);
-    Some(bench)
+    bench
 }
 
 /// Every trigger is dropped, then this SQL is run, and verify must find it.
@@ -51,9 +50,8 @@ fn tampered(bench: &Bench, sql: &str) -> String {
 }
 
 /// An untouched journal is `self_consistent` and says so in words; with `--require-checkpoint` that is exit 7.
-#[test]
 fn an_untouched_journal_is_self_consistent() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let done = bench.verify().exits(0);
     assert_eq!(done.json()["verdict"], "self_consistent", "{done}");
     bench.keybatch(&["verify"]).exits(0);
@@ -63,9 +61,8 @@ fn an_untouched_journal_is_self_consistent() {
 /// The journal's leaves and root follow RFC 6962 over the bytes stored, recomputed here from scratch.
 // SEMANTICS: P49
 // SEMANTICS: P50
-#[test]
 fn anyone_can_recompute_the_root() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let text = shell::read(&bench.journal(), "SELECT seq, hex(CAST(body AS BLOB)), hex(leaf) FROM entry ORDER BY seq");
     let mut leaves = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -111,9 +108,8 @@ fn unhex(text: &str) -> Vec<u8> {
 
 /// Append-only: the triggers refuse UPDATE, DELETE and a number that does not follow, from any connection.
 // SEMANTICS: P51
-#[test]
 fn the_triggers_refuse_changes() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     for sql in [
         "UPDATE entry SET body = body || ' ' WHERE seq = 1",
         "DELETE FROM entry WHERE seq = 1",
@@ -129,10 +125,9 @@ fn the_triggers_refuse_changes() {
 }
 
 /// One byte of one body changed: `altered`, naming the first bad entry.
-#[test]
 fn a_changed_byte_is_found() {
     for seq in ["0", "3", "(SELECT max(seq) FROM entry)"] {
-        let Some(bench) = finished() else { return };
+        let bench = finished();
         let sql = format!("UPDATE entry SET body = replace(body, '\"kind\"', '\"kinD\"') WHERE seq = {seq}");
         let verdict = tampered(&bench, &sql);
         assert!(["altered", "corrupt"].contains(&verdict.as_str()), "{verdict}");
@@ -140,9 +135,8 @@ fn a_changed_byte_is_found() {
 }
 
 /// verify's JSON names the first bad entry.
-#[test]
 fn the_first_bad_entry_is_named() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     tampered(&bench, "UPDATE entry SET body = replace(body, '\"at\":\"2', '\"at\":\"1') WHERE seq >= 4");
     let done = bench.verify();
     let named = done.json().as_object().unwrap().values().any(|value| *value == 4);
@@ -150,9 +144,8 @@ fn the_first_bad_entry_is_named() {
 }
 
 /// A body changed together with its leaf: the root does not follow.
-#[test]
 fn a_changed_leaf_is_found() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let first = "SELECT min(seq) FROM entry WHERE body LIKE '%key-01%'";
     let seq = shell::read(&bench.journal(), first);
     let body = shell::read(&bench.journal(), &format!("SELECT body FROM entry WHERE seq = {seq}"));
@@ -163,18 +156,16 @@ fn a_changed_leaf_is_found() {
 }
 
 /// A row dropped in the middle, at the end, at the beginning.
-#[test]
 fn a_dropped_entry_is_found() {
     for seq in ["5", "(SELECT max(seq) FROM entry)", "0"] {
-        let Some(bench) = finished() else { return };
+        let bench = finished();
         tampered(&bench, &format!("DELETE FROM entry WHERE seq = {seq}"));
     }
 }
 
 /// An entry appended behind the head's back.
-#[test]
 fn an_appended_entry_is_found() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     tampered(
         &bench,
         "INSERT INTO entry SELECT max(seq) + 1, (SELECT body FROM entry WHERE seq = 1), zeroblob(32) FROM entry",
@@ -182,9 +173,8 @@ fn an_appended_entry_is_found() {
 }
 
 /// Two entries exchanged.
-#[test]
 fn exchanged_entries_are_found() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     tampered(
         &bench,
         "UPDATE entry SET seq = 999999 WHERE seq = 3; UPDATE entry SET seq = 3 WHERE seq = 4; UPDATE entry SET seq = 4 WHERE seq = 999999",
@@ -192,18 +182,16 @@ fn exchanged_entries_are_found() {
 }
 
 /// The head moved back or its root changed.
-#[test]
 fn a_changed_head_is_found() {
     for sql in ["UPDATE head SET size = size - 1", "UPDATE head SET root = zeroblob(32)"] {
-        let Some(bench) = finished() else { return };
+        let bench = finished();
         tampered(&bench, sql);
     }
 }
 
 /// An edited projection is `projection_mismatch`: what reviewers read must follow from the entries.
-#[test]
 fn an_edited_projection_is_found() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let sql = "SELECT DISTINCT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) p \
                WHERE m.type = 'table' AND p.name = 'outcome' AND m.name NOT IN ('entry', 'head')";
     let tables = shell::read(&bench.journal(), sql);
@@ -215,9 +203,8 @@ fn an_edited_projection_is_found() {
 }
 
 /// A damaged file is reported, not panicked over; readers name where it breaks or refuse.
-#[test]
 fn a_damaged_file_is_reported() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let (_, said) = shell::write(&bench.journal(), "PRAGMA wal_checkpoint(TRUNCATE)");
     let mut bytes = std::fs::read(bench.journal()).unwrap();
     let start = bytes.len() / 2;
@@ -234,9 +221,8 @@ fn a_damaged_file_is_reported() {
 }
 
 /// A run is not taken up on a journal that does not verify at its head: nothing is sent.
-#[test]
 fn a_tampered_head_is_not_built_upon() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     tampered(&bench, "UPDATE head SET size = size - 1");
     let deletes = bench.world.arrived("DeleteKeyPair").len();
     bench.world.key("fresh");
@@ -246,9 +232,8 @@ fn a_tampered_head_is_not_built_upon() {
 }
 
 /// The file: mode 0600, the application id, WAL, and STRICT tables with the contract's columns.
-#[test]
 fn the_journal_file() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let journal = bench.journal();
     let mode = std::fs::metadata(&journal).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "{mode:o}");
@@ -267,9 +252,8 @@ fn the_journal_file() {
 }
 
 /// Of a file of checkpoints all are compared, whatever the largest says; it proves up to the largest that agrees.
-#[test]
 fn every_checkpoint_of_a_file_is_compared() {
-    let Some(bench) = finished() else { return };
+    let bench = finished();
     let made = shell::read(&bench.journal(), "SELECT text FROM checkpoints ORDER BY size");
     let texts: Vec<String> =
         made.split("keybatch/").skip(1).map(|text| format!("keybatch/{}\n", text.trim_end())).collect();
@@ -313,3 +297,39 @@ fn every_checkpoint_of_a_file_is_compared() {
         assert_eq!(required.code, Some(if verdict == "verified" { 0 } else { 7 }), "{what}\n{required}");
     }
 }
+
+/// I11: a plan that was edited in the journal is not worked off.
+// SEMANTICS: P47
+fn an_edited_plan_is_refused() {
+    shell::needs("sqlite3");
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 4);
+    bench.run(&bench.manifest(&names), &["--max-deletes", "1"]).exits(5);
+    let sent = bench.world.arrived("DeleteKeyPair").len();
+    let edit = "DROP TRIGGER entry_not_changed; UPDATE entry SET leaf = zeroblob(32) \
+                WHERE seq = (SELECT seq FROM intent WHERE row_no = 4)";
+    let (done, said) = shell::write(&bench.journal(), edit);
+    assert!(done, "{said}");
+    let done = bench.resume().exits(4);
+    assert!(done.stderr.contains("changed"), "{done}");
+    assert_eq!(bench.world.arrived("DeleteKeyPair").len(), sent);
+}
+
+crate::harness::tests![
+    an_untouched_journal_is_self_consistent,
+    anyone_can_recompute_the_root,
+    the_triggers_refuse_changes,
+    a_changed_byte_is_found,
+    the_first_bad_entry_is_named,
+    a_changed_leaf_is_found,
+    a_dropped_entry_is_found,
+    an_appended_entry_is_found,
+    exchanged_entries_are_found,
+    a_changed_head_is_found,
+    an_edited_projection_is_found,
+    a_damaged_file_is_reported,
+    a_tampered_head_is_not_built_upon,
+    the_journal_file,
+    every_checkpoint_of_a_file_is_compared,
+    an_edited_plan_is_refused
+];

@@ -2,6 +2,7 @@
 
 use super::fails_in_order;
 use crate::{
+    shell,
     strace::{self, Scene},
     support::{Live, binary},
 };
@@ -20,11 +21,8 @@ fn limited(scene: &Scene, limit: &str) -> Live {
 }
 
 /// A write that makes a file too large raises SIGXFSZ, which ends whoever does not expect it.
-#[test]
 fn files_may_not_grow() {
-    if !crate::support::shell::installed("prlimit") {
-        return;
-    }
+    shell::needs("prlimit");
     let sizes: Vec<u64> = (0..FILE_SIZES).map(|index| SMALLEST_FILE + index * FILE_STEP).collect();
     let tally = strace::in_parallel(&sizes, |size| {
         let scene = Scene::of_five();
@@ -36,11 +34,8 @@ fn files_may_not_grow() {
 }
 
 /// Whatever cannot be opened: from less than the program needs to begin, to as much as it needs.
-#[test]
 fn few_files_may_be_open() {
-    if !crate::support::shell::installed("prlimit") {
-        return;
-    }
+    shell::needs("prlimit");
     let numbers: Vec<u32> = (4..=40).collect();
     let tally = strace::in_parallel(&numbers, |number| {
         let scene = Scene::of_five();
@@ -58,3 +53,5 @@ fn few_files_may_be_open() {
     tally.report("limits of open files");
     assert!(tally.of("stopped in order") >= 5 && tally.of("unharmed") >= 1, "{tally:?}");
 }
+
+crate::harness::tests![files_may_not_grow, few_files_may_be_open];

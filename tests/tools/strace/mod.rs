@@ -15,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::harness::ignore;
 use crate::support::{Bench, Live, binary};
 
 pub(crate) use self::{
@@ -108,16 +109,14 @@ pub(crate) fn checkpoint_file(bench: &Bench) -> PathBuf {
     bench.home().join("work").join("checkpoints.txt")
 }
 
-/// Whether strace is here and may trace; says loudly where it is not.
-pub(crate) fn usable(what: &str) -> bool {
-    let tried = std::process::Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
-    let why = match tried {
-        Ok(output) if output.status.success() => return true,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => format!("strace: {error}"),
-    };
-    say(&format!("SKIPPED: {what}: {why}"));
-    false
+/// Ends the test as ignored where strace is missing or may not trace.
+pub(crate) fn needed() {
+    let tried = std::process::Command::new("strace").args(["-D", "-f", "-qq", "-o", "/dev/null", "true"]).output();
+    match tried {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => ignore(format!("strace may not trace: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        Err(error) => ignore(format!("strace: {error}")),
+    }
 }
 
 /// Writes to the real stderr, past the test harness.

@@ -5,8 +5,8 @@
 
 mod campaign;
 mod check;
-mod disk;
-mod lines;
+pub(crate) mod disk;
+pub(crate) mod lines;
 mod ops;
 mod other_build;
 mod record;
@@ -14,10 +14,10 @@ mod resume;
 
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
-use crate::support;
+use crate::campaign::size;
+use crate::{strace, support};
 use campaign::{Plan, Point, Tally, again, campaign, keep};
 use check::Fault;
 use disk::Lie;
@@ -33,6 +33,7 @@ const KINDS: [Kind; 3] = [
 ];
 
 const IMAGES: usize = 20_000;
+const IMAGES_AT_A_DESK: usize = 2_000;
 
 /// Of so many images, one is gone on from.
 const IMAGES_PER_RESUME: usize = 150;
@@ -42,13 +43,11 @@ const MOST_RESUMES: usize = 200;
 
 /// I1, I2 and I7 when the power goes away.
 // SEMANTICS: P14
-#[test]
 fn power_loss_at_any_moment() {
-    if !strace_works() {
-        return;
-    }
+    strace::needed();
     let start = Instant::now();
-    let images = number("KEYBATCH_POWER_LOSS").map_or(IMAGES, |images| usize::try_from(images).unwrap());
+    let images =
+        number("KEYBATCH_POWER_LOSS").map_or(size(IMAGES_AT_A_DESK, IMAGES), |images| usize::try_from(images).unwrap());
     let seed = number("KEYBATCH_POWER_LOSS_SEED").unwrap_or(0x706f_7765);
     say(&format!("power loss: seed {seed}"));
     let led = std::thread::scope(|scope| {
@@ -108,11 +107,8 @@ fn lead(kind: Kind, images: usize, seed: u64, start: Instant) -> Led {
 }
 
 /// A disk that does not do what it says, and a program that does not ask it to, are noticed.
-#[test]
 fn what_is_not_durable_is_convicted() {
-    if !strace_works() {
-        return;
-    }
+    strace::needed();
     let mut random = fastrand::Rng::with_seed(3);
     let kind = Kind { name: "convicted", rows: 8, killed_at: None };
     let honest = record(Path::new(support::binary()), kind, &mut random);
@@ -190,18 +186,6 @@ impl Drop for Told<'_> {
     }
 }
 
-/// Whether programs can be traced here; says so loudly where they cannot.
-fn strace_works() -> bool {
-    let tried = Command::new("strace").args(["-D", "-f", "-o", "/dev/null", "true"]).output();
-    let why = match tried {
-        Ok(output) if output.status.success() => return true,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => error.to_string(),
-    };
-    say(&format!("\nSKIPPED: power loss: strace cannot be used: {why}\n"));
-    false
-}
-
 #[expect(clippy::disallowed_methods, reason = "a test takes its size from the environment")]
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -212,3 +196,5 @@ fn number(variable: &str) -> Option<u64> {
 fn say(text: &str) {
     let _written = writeln!(std::io::stderr(), "{text}");
 }
+
+crate::harness::tests![power_loss_at_any_moment, what_is_not_durable_is_convicted];

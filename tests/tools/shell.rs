@@ -1,4 +1,4 @@
-//! The plain `sqlite3` shell, as a reviewer has it; tests that need it skip loudly where it is missing.
+//! The plain `sqlite3` shell, as a reviewer has it, and other programs that may be missing.
 
 use std::{
     io::Write,
@@ -6,26 +6,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Whether a program is installed; says so on the real stderr when it is not.
-pub(crate) fn installed(program: &str) -> bool {
+use crate::harness::ignore;
+
+/// Ends the test as ignored where a program is not installed.
+pub(crate) fn needs(program: &str) {
     let found = ["/usr/bin", "/bin", "/usr/local/bin"].iter().any(|folder| Path::new(folder).join(program).exists());
     if !found {
-        let line = format!("\n!!! SKIPPED: `{program}` is not installed, so a part of the contract stays unchecked\n");
-        let _written = std::io::stderr().write_all(line.as_bytes());
+        ignore(format!("{program} is not installed"));
     }
-    found
-}
-
-/// Whether these tests were started so that a hang-up is ignored (`nohup`), which every program that they start inherits.
-pub(crate) fn hang_up_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
-    let ignored = mask.is_some_and(|mask| mask & 1 != 0);
-    if ignored {
-        let line = "\n!!! SKIPPED: SIGHUP is ignored here, so a part of the contract stays unchecked\n";
-        let _written = std::io::stderr().write_all(line.as_bytes());
-    }
-    ignored
 }
 
 /// Runs SQL in the shell on that journal, read-only, and returns what it prints.

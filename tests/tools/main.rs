@@ -1,0 +1,43 @@
+//! What needs a program that may not be installed, or a right that may not be given: sqlite3 as a reviewer has it, strace and
+//! mount for campaigns of `docs/RELIABILITY.md`, a terminal, other people's clients. Where it is missing, the test is ignored.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+#[path = "../support/campaign.rs"]
+mod campaign;
+mod certificates;
+mod clients;
+#[path = "../support/harness.rs"]
+mod harness;
+mod io_faults;
+mod kill_points;
+mod power_loss;
+mod readers;
+mod shell;
+mod strace;
+#[path = "../support/mod.rs"]
+mod support;
+mod terminal;
+mod verify;
+mod views;
+
+fn main() -> std::process::ExitCode {
+    harness::run(&[
+        certificates::LIST,
+        clients::LIST,
+        io_faults::calls::LIST,
+        io_faults::disk::LIST,
+        io_faults::limits::LIST,
+        io_faults::strange::LIST,
+        io_faults::streams::LIST,
+        kill_points::LIST,
+        power_loss::disk::LIST,
+        power_loss::lines::LIST,
+        power_loss::LIST,
+        readers::LIST,
+        readers::views::LIST,
+        terminal::LIST,
+        verify::LIST,
+        views::LIST,
+    ])
+}
