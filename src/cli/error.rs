@@ -6,7 +6,6 @@ use super::code::Code;
 use super::exit::Exit;
 use crate::domain::RunId;
 use crate::journal::JournalError;
-use crate::journal::sqlite::{is_full, may_be_the_disk};
 use crate::manifest::Faults;
 pub use crate::session::Sent;
 use crate::session::summary::Summary;
@@ -163,7 +162,7 @@ impl From<JournalError> for CliError {
         };
         let it = Self::from_error(exit, &error).code(code);
         // SQLite says of a disk that answers EIO what it says of damage.
-        let it = if may_be_the_disk(&error) { it.hint(MALFORMED) } else { it };
+        let it = if error.may_be_the_disk() { it.hint(MALFORMED) } else { it };
         match &error {
             JournalError::Locked { .. } => {
                 it.hint("wait for the other session, or stop it with Ctrl-C: it stops cleanly and can be resumed")
@@ -176,7 +175,7 @@ impl From<JournalError> for CliError {
                 it.hint("name another place for the journal with --journal or KEYBATCH_JOURNAL")
             }
             JournalError::Changed { .. } => it.hint("see what happened to the journal with: keybatch verify"),
-            error if is_full(error) => it.hint(format!("{FREE_SPACE}, then repeat the command")),
+            error if error.is_full() => it.hint(format!("{FREE_SPACE}, then repeat the command")),
             _ => it,
         }
     }
@@ -209,7 +208,7 @@ mod tests {
         #[error("error returned from database: {0}")]
         struct Driver(#[source] std::io::Error);
         let source = std::sync::Arc::new(Driver(std::io::Error::other("(code: 13) database or disk is full")));
-        let error = CliError::from(JournalError::Database { source });
+        let error = CliError::from(JournalError::Database { source, blame: crate::journal::Blame::FullDisk });
         assert_eq!(error.causes, ["error returned from database: (code: 13) database or disk is full"]);
     }
 

@@ -1,5 +1,7 @@
 //! `keybatch query`: a reviewer's own SQL, which can only read.
 
+use std::ops::ControlFlow;
+
 use super::ui::{RowStream, Ui};
 use super::{CliError, Code, Context, Exit};
 use crate::journal::sqlite::{Cell, SqliteReader, Visitor};
@@ -19,8 +21,9 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let statement = single_query(&args.statement)?;
     let reader = SqliteReader::open(&context.journal).await?;
-    let mut result = Answer { ui: &context.ui, stream: None };
+    let mut result = Answer { ui: &context.ui, stream: None, ended: Ok(()) };
     reader.query(statement, &mut result).await?;
+    result.ended?;
     if let Some(stream) = result.stream {
         stream.end()?;
     }
@@ -30,19 +33,27 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 struct Answer<'a> {
     ui: &'a Ui,
     stream: Option<RowStream>,
+    /// Why nothing more can be written.
+    ended: Result<(), CliError>,
 }
 
-impl Visitor<CliError> for Answer<'_> {
-    fn columns(&mut self, names: &[String]) -> Result<(), CliError> {
-        self.stream = Some(self.ui.stream(names)?);
-        Ok(())
+impl Answer<'_> {
+    fn written(&mut self, written: Result<(), CliError>) -> ControlFlow<()> {
+        let go_on = if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+        self.ended = written;
+        go_on
+    }
+}
+
+impl Visitor for Answer<'_> {
+    fn columns(&mut self, names: &[String]) -> ControlFlow<()> {
+        let written = self.ui.stream(names).map(|stream| self.stream = Some(stream));
+        self.written(written.map_err(CliError::from))
     }
 
-    fn row(&mut self, cells: Vec<Cell>) -> Result<(), CliError> {
-        match &mut self.stream {
-            Some(stream) => Ok(stream.row(&cells)?),
-            None => Ok(()),
-        }
+    fn row(&mut self, cells: Vec<Cell>) -> ControlFlow<()> {
+        let written = self.stream.as_mut().map_or(Ok(()), |stream| stream.row(&cells));
+        self.written(written.map_err(CliError::from))
     }
 }
 

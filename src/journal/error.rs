@@ -30,9 +30,9 @@ pub enum JournalError {
     Broken {
         /// Where it is.
         path: PathBuf,
-        /// What SQLite says, or would.
+        /// What the database says, or would.
         reason: String,
-        /// SQLite says of a disk that answers EIO what it says of some damage.
+        /// Whether the database says of a disk that cannot be read what it says of this damage, as SQLite does.
         may_be_the_disk: bool,
     },
     /// It has no tables yet: its making was broken off, or its log is not beside it.
@@ -63,6 +63,8 @@ pub enum JournalError {
         /// The driver's error.
         #[source]
         source: Arc<dyn std::error::Error + Send + Sync>,
+        /// Where the fault is.
+        blame: Blame,
     },
     /// Another process moved the head.
     #[error("another process wrote to the journal: its head is no longer at {size} entries")]
@@ -96,7 +98,7 @@ pub enum JournalError {
     /// A reviewer's own statement failed.
     #[error("the statement failed: {reason}")]
     Query {
-        /// SQLite's words.
+        /// The database's words.
         reason: String,
         /// As in [`JournalError::Broken`].
         may_be_the_disk: bool,
@@ -112,9 +114,53 @@ pub enum JournalError {
     Closed,
 }
 
+/// Where the fault of a database's error is, as far as the error says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// It does not say.
+    Unknown,
+    /// There is no room on the disk.
+    FullDisk,
+    /// The machine failed: its disk, memory, limits or locks. That says nothing about what is stored.
+    Machine,
+    /// What is stored is damaged, or the disk could not read it.
+    DamageOrDisk,
+}
+
+/// An error of whatever keeps a journal.
+pub(super) trait Failure: std::error::Error + Send + Sync + 'static {
+    /// Where the fault is.
+    fn blame(&self) -> Blame {
+        Blame::Unknown
+    }
+}
+
+impl Failure for std::io::Error {}
+
 impl JournalError {
-    pub(super) fn sql(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Database { source: Arc::new(source) }
+    pub(super) fn sql(source: impl Failure) -> Self {
+        Self::Database { blame: source.blame(), source: Arc::new(source) }
+    }
+
+    /// Whether it was for want of room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database { blame: Blame::FullDisk, .. })
+    }
+
+    /// Whether it is either damage, or a disk that could not be read, where the database has one word for both.
+    #[must_use]
+    pub fn may_be_the_disk(&self) -> bool {
+        match self {
+            Self::Broken { may_be_the_disk, .. } | Self::Query { may_be_the_disk, .. } => *may_be_the_disk,
+            error => matches!(error, Self::Database { blame: Blame::DamageOrDisk, .. }),
+        }
+    }
+
+    /// Whether it was the machine that failed, which says nothing about what is stored.
+    #[must_use]
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Self::Database { blame: Blame::Machine | Blame::FullDisk, .. })
     }
 
     pub(crate) fn damaged(reason: impl Into<String>) -> Self {

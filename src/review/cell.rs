@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::journal::sqlite::Cell;
+use crate::journal::Cell;
 
 /// A value as JSON: integers as numbers, bytes in base64.
 #[must_use]

@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, spawn};
 use super::report::{Finding, Verdict};
 use super::scan::{Checked, check};
 use crate::journal::JournalError;
-use crate::journal::sqlite::{Replay, Snapshot, is_of_the_machine};
+use crate::journal::sqlite::{Replay, Snapshot};
 
 /// How many pages may wait for their turn while they are checked. Fewer leave a processor idle now and then, more only hold
 /// memory.
@@ -120,7 +120,7 @@ pub(super) fn unreadable(seq: Option<u64>, error: &JournalError) -> Finding {
 
 /// What an error says of the journal where it would be this verdict, unless it was the machine that failed.
 pub(super) fn unless_of_the_machine(verdict: Verdict, error: &JournalError, detail: String) -> Finding {
-    if is_of_the_machine(error) { Finding::of_the_machine(detail) } else { Finding::doubted(verdict, detail) }
+    if error.is_of_the_machine() { Finding::of_the_machine(detail) } else { Finding::doubted(verdict, detail) }
 }
 
 /// An error and its cause in one sentence.

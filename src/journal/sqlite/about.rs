@@ -2,26 +2,8 @@
 
 use super::column::{get, unsigned};
 use super::read::SqliteReader;
-
 use super::sql;
-use crate::journal::JournalError;
-
-/// Whose run it is, of what, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunAbout {
-    /// The manifest's name as given.
-    pub manifest: Option<String>,
-    /// Who began it.
-    pub operator: String,
-    /// The operator's ticket.
-    pub ticket: Option<String>,
-    /// When its first session was opened (RFC 3339).
-    pub started_at: String,
-    /// When it was finished or abandoned (RFC 3339).
-    pub finished_at: Option<String>,
-    /// How long its sessions took that ended in order, in milliseconds.
-    pub closed_ms: u64,
-}
+use crate::journal::{JournalError, RunAbout};
 
 impl SqliteReader {
     /// What a summary says about the run.

@@ -1,6 +1,9 @@
 //! What SQLite's result codes say of an error: never its words.
 
+use sqlx::migrate::MigrateError;
+
 use crate::journal::JournalError;
+use crate::journal::error::{Blame, Failure};
 
 /// SQLITE_CORRUPT: what is read makes no sense, which a disk that answers EIO looks like, too.
 const CORRUPT: u32 = 11;
@@ -26,7 +29,7 @@ pub(super) fn code(error: &sqlx::Error) -> Option<u32> {
 }
 
 fn driver(error: &JournalError) -> Option<&sqlx::Error> {
-    let JournalError::Database { source } = error else { return None };
+    let JournalError::Database { source, .. } = error else { return None };
     source.downcast_ref()
 }
 
@@ -44,30 +47,19 @@ pub(super) fn broken(code: Option<u32>) -> Option<bool> {
     }
 }
 
-/// Whether it was for want of room on the disk.
-#[must_use]
-pub fn is_full(error: &JournalError) -> bool {
-    matches!(code_of(error), Some(FULL | NO_SHARED_MEMORY))
-}
-
-/// Whether it is either damage, or a disk that could not be read: SQLite has one code for both.
-#[must_use]
-pub fn may_be_the_disk(error: &JournalError) -> bool {
-    match error {
-        JournalError::Broken { may_be_the_disk, .. } | JournalError::Query { may_be_the_disk, .. } => *may_be_the_disk,
-        error => broken(code_of(error)) == Some(true),
+impl Failure for sqlx::Error {
+    fn blame(&self) -> Blame {
+        match code(self) {
+            Some(FULL | NO_SHARED_MEMORY) => Blame::FullDisk,
+            Some(code) if broken(Some(code)) == Some(true) => Blame::DamageOrDisk,
+            Some(code) if is_code_of_the_machine(code) => Blame::Machine,
+            None if matches!(self, Self::Io(_)) => Blame::Machine,
+            _ => Blame::Unknown,
+        }
     }
 }
 
-/// Whether it was the machine that failed (its disk, memory, limits or locks), which says nothing about what is stored.
-#[must_use]
-pub fn is_of_the_machine(error: &JournalError) -> bool {
-    match driver(error) {
-        Some(sqlx::Error::Io(_)) => true,
-        Some(error) => code(error).is_some_and(is_code_of_the_machine),
-        None => false,
-    }
-}
+impl Failure for MigrateError {}
 
 /// The same of what SQLite's check of a database found: it names the code of an error that kept it from reading.
 pub(super) fn is_said_of_the_machine(said: &str) -> bool {

@@ -11,7 +11,7 @@ mod past;
 mod place;
 mod project;
 mod read;
-mod records;
+mod reader;
 mod replay;
 mod review;
 mod schema;
@@ -21,19 +21,18 @@ mod store;
 mod sums;
 mod tables;
 
-pub use about::RunAbout;
 pub use audit::{Page, Snapshot, StoredHead, WrongMark};
-pub use code::{is_full, is_of_the_machine, may_be_the_disk};
 pub use disk::read_through;
 pub use open::open_reader;
 pub use place::{log_in_use, shared_file_system};
 pub use read::SqliteReader;
-pub use records::{IntentPage, OpenAttempt, RunRecord, StoredEntry, StoryEntry};
 pub use replay::{PROJECTIONS, Replay};
-pub use review::{Cell, EntryFilter, ReviewRow, Visitor};
 pub use schema::SchemaDifference;
 pub use store::SqliteStore;
 pub use sums::SUMMED;
+
+// Until everything names them where they are.
+pub use super::{Cell, EntryFilter, ReviewRow, RunAbout, RunRecord, StoryEntry, Visitor};
 
 /// The version of SQLite that is built in.
 #[must_use]

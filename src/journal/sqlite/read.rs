@@ -10,10 +10,12 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::column::{get, unsigned};
 use super::open::open_reader;
-use super::records::{IntentPage, OpenAttempt, RunRecord, StoredEntry, StoryEntry};
 use super::sql;
 use crate::domain::{OutcomeCounts, RunId, Target, time_text};
-use crate::journal::{JournalError, PendingRow, RunReader, RunState, TargetRecord};
+use crate::journal::{
+    IntentPage, JournalError, OpenAttempt, PendingRow, RunReader, RunRecord, RunState, StoredEntry, StoryEntry,
+    TargetRecord,
+};
 use crate::record::Entry;
 use crate::record::merkle::Hash;
 
@@ -221,8 +223,9 @@ impl SqliteReader {
         let Some(last) = get::<Option<i64>>(&row, 0)? else { return Ok(None) };
         let last = u64::try_from(last).map_err(|_| JournalError::damaged(format!("row {last} is negative")))?;
         let lengths: String = get(&row, 1)?;
+        let lengths = lengths.split(' ').map(|length| length.parse().unwrap_or(usize::MAX)).collect();
         let bodies = row.try_get_unchecked::<Vec<u8>, _>(2).map_err(JournalError::sql)?;
-        Ok(Some(IntentPage { last, lengths, bodies }))
+        Ok(Some(IntentPage::new(last, lengths, bodies)))
     }
 
     /// Rows of a run that were skipped only because they repeat another row exactly.

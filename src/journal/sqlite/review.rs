@@ -7,89 +7,8 @@ use sqlx::{Column as _, Executor as _, Row as _, Statement as _, TypeInfo as _, 
 use super::code::{broken, code};
 use super::column::{get, unsigned};
 use super::read::SqliteReader;
-use super::records::StoryEntry;
 use super::sql;
-use crate::journal::JournalError;
-
-/// One value of a result.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    /// Nothing.
-    Null,
-    /// An integer.
-    Integer(i64),
-    /// Yes or no. SQLite has 1 and 0 for it; whoever knows what a column means makes these of them.
-    Boolean(bool),
-    /// A number that is none.
-    Real(f64),
-    /// A text.
-    Text(String),
-    /// Bytes.
-    Blob(Vec<u8>),
-}
-
-impl Cell {
-    /// The truth of what SQLite has as 1 or 0; all else stays as it is.
-    #[must_use]
-    pub fn into_boolean(self) -> Self {
-        match self {
-            Self::Integer(number @ 0..=1) => Self::Boolean(number == 1),
-            other => other,
-        }
-    }
-
-    /// The text of a text, or none.
-    #[must_use]
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-/// Which entries are wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EntryFilter {
-    /// Of this run.
-    pub run: Option<String>,
-    /// Of this kind.
-    pub kind: Option<String>,
-    /// Of this row.
-    pub row: Option<u64>,
-    /// Of rows that name this key pair.
-    pub name: Option<String>,
-    /// Of rows with this outcome.
-    pub outcome: Option<String>,
-    /// Not before this time, as entries have it.
-    pub since: Option<String>,
-}
-
-/// A row of a run as the view `intents` shows it, with the body of its intent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReviewRow {
-    /// The row's number.
-    pub row: u64,
-    /// The body of its `intent_recorded`.
-    pub intent: String,
-    /// The view's columns, in their order.
-    pub cells: Vec<Cell>,
-}
-
-/// What goes through the result of a statement.
-pub trait Visitor<E> {
-    /// The names of the columns, once, before any row.
-    ///
-    /// # Errors
-    /// Ends the statement.
-    fn columns(&mut self, names: &[String]) -> Result<(), E>;
-
-    /// A row.
-    ///
-    /// # Errors
-    /// Ends the statement.
-    fn row(&mut self, cells: Vec<Cell>) -> Result<(), E>;
-}
+use crate::journal::{Cell, EntryFilter, JournalError, ReviewRow, StoryEntry, Visitor};
 
 impl SqliteReader {
     /// The names of the columns of the view `intents`.
@@ -180,15 +99,18 @@ impl SqliteReader {
     /// Runs a reviewer's own statement, one that reads, and hands its rows on as they come.
     ///
     /// The caller has made sure that it is a single one that only reads; the connection could not write anyway.
-    pub async fn query<E: From<JournalError>>(&self, statement: &str, visitor: &mut impl Visitor<E>) -> Result<(), E> {
+    pub async fn query(&self, statement: &str, visitor: &mut dyn Visitor) -> Result<(), JournalError> {
         let mut connection = self.connection().await?;
-        let sql_error = |error: sqlx::Error| E::from(statement_error(error));
-        sqlx::query("PRAGMA query_only = ON").execute(&mut *connection).await.map_err(sql_error)?;
-        visitor.columns(&names_of(&mut connection, statement).await?)?;
+        sqlx::query("PRAGMA query_only = ON").execute(&mut *connection).await.map_err(statement_error)?;
+        if visitor.columns(&names_of(&mut connection, statement).await?).is_break() {
+            return Ok(());
+        }
         let query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()));
         let mut rows = query.fetch(&mut *connection);
-        while let Some(row) = rows.try_next().await.map_err(sql_error)? {
-            visitor.row(cells(&row)?)?;
+        while let Some(row) = rows.try_next().await.map_err(statement_error)? {
+            if visitor.row(cells(&row)?).is_break() {
+                break;
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use keybatch::domain::Clock as _;
 use keybatch::domain::{Evidence, Outcome, Target};
 use keybatch::journal::sqlite::stage::Known;
-use keybatch::journal::{Appended, Cadence, EntryStore, Head, JournalError, PendingRow, RunReader, TreeHead};
+use keybatch::journal::{Appended, Blame, Cadence, EntryStore, Head, JournalError, PendingRow, RunReader, TreeHead};
 use keybatch::plan::recreated::RECREATED;
 use keybatch::record::checkpoint::base64;
 use keybatch::record::event::{Event, Found, LostHead, Note, Severity, Source, Verdict};
@@ -325,7 +325,8 @@ impl EntryStore for Store {
                 self.failed = true;
                 let now = self.handle.time.now_us();
                 self.handle.sim().world.note(now, || format!("a commit fails; it took hold: {holds}"));
-                Err(JournalError::Database { source: Arc::new(std::io::Error::other("disk I/O error")) })
+                let source = Arc::new(std::io::Error::other("disk I/O error"));
+                Err(JournalError::Database { source, blame: Blame::Machine })
             }
             Commit::Dies { holds } => {
                 let now = self.handle.time.now_us();

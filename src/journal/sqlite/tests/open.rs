@@ -226,15 +226,15 @@ async fn why_a_journal_cannot_be_made_is_told() {
 
 #[tokio::test]
 async fn errors_of_the_machine_are_told_by_their_kind() {
-    let database = |source: sqlx::Error| JournalError::Database { source: Arc::new(source) };
+    let database = |source: sqlx::Error| JournalError::sql(source);
     let directory = tempfile::tempdir().unwrap();
     let missing = SqliteConnectOptions::new().filename(directory.path().join("missing"));
-    assert!(is_of_the_machine(&database(missing.connect().await.unwrap_err())));
+    assert!(database(missing.connect().await.unwrap_err()).is_of_the_machine());
     let mut connection = SqliteConnection::connect(":memory:").await.unwrap();
     let wrong = sqlx::query("SELECT * FROM nowhere").execute(&mut connection).await;
-    assert!(!is_of_the_machine(&database(wrong.unwrap_err())));
-    assert!(is_of_the_machine(&database(sqlx::Error::Io(std::io::Error::other("disk")))));
-    assert!(!is_of_the_machine(&database(sqlx::Error::RowNotFound)));
-    assert!(!is_of_the_machine(&JournalError::damaged("a page")));
-    assert!(!is_of_the_machine(&JournalError::Database { source: Arc::new(std::fmt::Error) }));
+    assert!(!database(wrong.unwrap_err()).is_of_the_machine());
+    assert!(database(sqlx::Error::Io(std::io::Error::other("disk"))).is_of_the_machine());
+    assert!(!database(sqlx::Error::RowNotFound).is_of_the_machine());
+    assert!(!JournalError::damaged("a page").is_of_the_machine());
+    assert!(!JournalError::sql(std::io::Error::other("disk")).is_of_the_machine());
 }

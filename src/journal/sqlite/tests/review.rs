@@ -1,5 +1,7 @@
 //! What reviewers read of a journal that was written in several sessions.
 
+use std::ops::ControlFlow;
+
 use super::*;
 use crate::journal::JournalError;
 
@@ -10,15 +12,15 @@ struct Heard {
     rows: Vec<Vec<Cell>>,
 }
 
-impl Visitor<JournalError> for Heard {
-    fn columns(&mut self, names: &[String]) -> Result<(), JournalError> {
+impl Visitor for Heard {
+    fn columns(&mut self, names: &[String]) -> ControlFlow<()> {
         self.names = names.to_vec();
-        Ok(())
+        ControlFlow::Continue(())
     }
 
-    fn row(&mut self, cells: Vec<Cell>) -> Result<(), JournalError> {
+    fn row(&mut self, cells: Vec<Cell>) -> ControlFlow<()> {
         self.rows.push(cells);
-        Ok(())
+        ControlFlow::Continue(())
     }
 }
 

@@ -1,7 +1,8 @@
-//! What the reading side gives: plain records.
+//! What the reading side of any store gives: plain records.
 
-use crate::domain::RunId;
-use crate::journal::RunState;
+use super::run_state::RunState;
+use crate::domain::{RunId, Target};
+
 use crate::record::Entry;
 use crate::record::merkle::{Hash, leaf_hash};
 
@@ -80,11 +81,17 @@ pub struct StoredEntry {
 pub struct IntentPage {
     /// The number of the last row.
     pub last: u64,
-    pub(super) lengths: String,
-    pub(super) bodies: Vec<u8>,
+    lengths: Vec<usize>,
+    bodies: Vec<u8>,
 }
 
 impl IntentPage {
+    /// A page that ends with row `last`: the bodies one behind the other, and how long each is, in bytes.
+    #[must_use]
+    pub fn new(last: u64, lengths: Vec<usize>, bodies: Vec<u8>) -> Self {
+        Self { last, lengths, bodies }
+    }
+
     /// How long their bodies are together.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -95,11 +102,47 @@ impl IntentPage {
     /// piece, which is no intent's.
     pub fn leaves(&self) -> impl Iterator<Item = Hash> {
         let mut rest = &self.bodies[..];
-        let lengths = self.lengths.split(' ').map(|length| length.parse().unwrap_or(usize::MAX));
-        lengths.map(move |length| {
-            let (body, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        self.lengths.iter().map(move |length| {
+            let (body, after) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
             rest = after;
             leaf_hash(body)
         })
     }
+}
+
+/// Whose run it is, of what, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunAbout {
+    /// The manifest's name as given.
+    pub manifest: Option<String>,
+    /// Who began it.
+    pub operator: String,
+    /// The operator's ticket.
+    pub ticket: Option<String>,
+    /// When its first session was opened (RFC 3339).
+    pub started_at: String,
+    /// When it was finished or abandoned (RFC 3339).
+    pub finished_at: Option<String>,
+    /// How long its sessions took that ended in order, in milliseconds.
+    pub closed_ms: u64,
+}
+
+/// A row without an outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingRow {
+    /// Its number in the manifest.
+    pub row: u64,
+    /// Its intent.
+    pub intent: Entry,
+    /// Whether it has other entries than its intent.
+    pub touched: bool,
+}
+
+/// A target of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetRecord {
+    /// Its number in this journal.
+    pub target_no: i64,
+    /// Account and region.
+    pub target: Target,
 }

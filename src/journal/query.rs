@@ -1,0 +1,77 @@
+//! What reviewers ask a journal, and what it answers.
+
+use std::ops::ControlFlow;
+
+/// One value of a result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Nothing.
+    Null,
+    /// An integer.
+    Integer(i64),
+    /// Yes or no. A database may have 1 and 0 for it; whoever knows what a column means makes these of them.
+    Boolean(bool),
+    /// A number that is none.
+    Real(f64),
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+impl Cell {
+    /// The truth of what SQLite has as 1 or 0; all else stays as it is.
+    #[must_use]
+    pub fn into_boolean(self) -> Self {
+        match self {
+            Self::Integer(number @ 0..=1) => Self::Boolean(number == 1),
+            other => other,
+        }
+    }
+
+    /// The text of a text, or none.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Which entries are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntryFilter {
+    /// Of this run.
+    pub run: Option<String>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Of this row.
+    pub row: Option<u64>,
+    /// Of rows that name this key pair.
+    pub name: Option<String>,
+    /// Of rows with this outcome.
+    pub outcome: Option<String>,
+    /// Not before this time, as entries have it.
+    pub since: Option<String>,
+}
+
+/// A row of a run as the view `intents` shows it, with the body of its intent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReviewRow {
+    /// The row's number.
+    pub row: u64,
+    /// The body of its `intent_recorded`.
+    pub intent: String,
+    /// The view's columns, in their order.
+    pub cells: Vec<Cell>,
+}
+
+/// What goes through the result of a statement. `Break` ends the statement.
+pub trait Visitor: Send {
+    /// The names of the columns, once, before any row.
+    fn columns(&mut self, names: &[String]) -> ControlFlow<()>;
+
+    /// A row.
+    fn row(&mut self, cells: Vec<Cell>) -> ControlFlow<()>;
+}

@@ -1,0 +1,222 @@
+//! The reading side of a journal, whatever database keeps it: what execution, plans, sessions and reviewers ask. Needs no lock
+//! and changes nothing.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::error::JournalError;
+use super::query::{Cell, EntryFilter, ReviewRow, Visitor};
+use super::records::{IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
+use crate::domain::{OutcomeCounts, RunId, Target};
+use crate::record::Entry;
+
+/// What is read, once it is there. Each of these fails where the database does.
+pub type Reading<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
+
+/// Runs: what a session and its summary need.
+pub trait ReadRuns: Send + Sync {
+    /// All runs, the oldest first.
+    fn runs(&self) -> Reading<'_, Vec<RunRecord>>;
+
+    /// How many rows of a run ended how.
+    fn counts<'a>(&'a self, run: &'a RunRecord) -> Reading<'a, OutcomeCounts>;
+
+    /// DeleteKeyPair requests of a run that may have left, and how many of them were throttled.
+    fn attempts(&self, run_no: i64) -> Reading<'_, (u64, u64)>;
+
+    /// The targets of a run.
+    fn targets(&self, run_no: i64) -> Reading<'_, Vec<TargetRecord>>;
+
+    /// How many rows of each target have no outcome yet: (target, rows).
+    fn pending_counts(&self, run_no: i64) -> Reading<'_, Vec<(i64, u64)>>;
+
+    /// The first key pairs of a target that are to be deleted: of the rows without an outcome, or of those with one.
+    fn names_to_delete(&self, run_no: i64, target_no: i64, settled: bool, limit: u32) -> Reading<'_, Vec<String>>;
+
+    /// What a summary says about a run.
+    fn about(&self, run_no: i64) -> Reading<'_, RunAbout>;
+
+    /// Rows of a run that were skipped only because they repeat another row exactly.
+    fn superfluous(&self, run_no: i64) -> Reading<'_, u64>;
+
+    /// The rate that this target was last believed to permit, and whether throttling began there.
+    fn rate<'a>(&'a self, endpoint: &'a str, target: &'a Target) -> Reading<'a, Option<(String, bool)>>;
+
+    /// The last attempts on rows of other runs than `run` against this service of which nothing says what became of them.
+    /// Runs that ended before `since` have none that matter.
+    fn open_attempts<'a>(
+        &'a self,
+        run: RunId,
+        endpoint: &'a str,
+        account: &'a str,
+        since: Timestamp,
+    ) -> Reading<'a, Vec<OpenAttempt>>;
+}
+
+/// Rows of a run: what its execution needs, and whoever computes its plan's root.
+pub trait ReadRows: Send + Sync {
+    /// As [`RunReader::pending`].
+    fn pending_rows(
+        &self,
+        run_no: i64,
+        target_no: i64,
+        after: u64,
+        limit: u32,
+        touched_only: bool,
+    ) -> Reading<'_, Vec<PendingRow>>;
+
+    /// All entries of one row, in order, as stored.
+    fn story(&self, run_no: i64, row: u64) -> Reading<'_, Vec<StoryEntry>>;
+
+    /// The intents of a run in the order of its rows, after row `after`: `limit` at most, none where there are no more.
+    fn intents(&self, run_no: i64, after: u64, limit: u32) -> Reading<'_, Option<IntentPage>>;
+}
+
+/// The journal's past: what a session compares it with, and what a plan asks of earlier runs.
+pub trait ReadPast: Send + Sync {
+    /// The journal's id; none where there is no entry yet.
+    fn journal_id(&self) -> Reading<'_, Option<String>>;
+
+    /// Size and root (base64) of the head as stored.
+    fn head(&self) -> Reading<'_, (u64, String)>;
+
+    /// The root (base64) of the first `size` entries; none where there are fewer. Nothing is verified: it guards against
+    /// accidents.
+    fn root_at(&self, size: u64) -> Reading<'_, Option<String>>;
+
+    /// One entry.
+    fn entry(&self, seq: u64) -> Reading<'_, Entry>;
+
+    /// The entries by which rollbacks were accepted, in order.
+    fn accepted_rollbacks(&self) -> Reading<'_, Vec<Entry>>;
+
+    /// The names of the next rows of a run after row `after`: the last of these rows, and a JSON array of (region, name, number
+    /// of the intent). None where there are no more.
+    fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Reading<'_, Option<(i64, String)>>;
+
+    /// What the intents with these numbers (a JSON array), all of one run, rest on: a JSON array of (region, name, identity or
+    /// null where no key pair was there, when the run began).
+    fn past_seen<'a>(&'a self, run_no: i64, intents: &'a str) -> Reading<'a, String>;
+}
+
+/// What reviewers ask.
+pub trait ReadReview: Send + Sync {
+    /// The entries that belong to a run as a whole, in order.
+    fn milestones(&self, run_no: i64) -> Reading<'_, Vec<StoryEntry>>;
+
+    /// Those of one kind.
+    fn milestones_of<'a>(&'a self, run_no: i64, kind: &'a str) -> Reading<'a, Vec<StoryEntry>>;
+
+    /// The rows of a run that name this key pair.
+    fn rows_of_name<'a>(&'a self, run_no: i64, name: &'a str) -> Reading<'a, Vec<u64>>;
+
+    /// The rows of all runs that name a key pair so, or have this number: (run, row), at most `limit`.
+    fn rows_anywhere<'a>(
+        &'a self,
+        name: Option<&'a str>,
+        row: Option<u64>,
+        limit: u32,
+    ) -> Reading<'a, Vec<(String, u64)>>;
+
+    /// Where the last `count` entries that match begin (0 where none does), and how many match in all.
+    fn last_matching<'a>(&'a self, filter: &'a EntryFilter, count: u32) -> Reading<'a, (i64, u64)>;
+
+    /// The next entries from `seq` on that match, in order: (number, body).
+    fn matching<'a>(&'a self, filter: &'a EntryFilter, seq: i64, limit: u32) -> Reading<'a, Vec<(i64, String)>>;
+
+    /// The names of the columns of the view `intents`.
+    fn review_columns(&self) -> Reading<'_, Vec<String>>;
+
+    /// The next rows of a run after row `after`, in order; with an outcome, those that have it (`unsettled` and `not_attempted`
+    /// count as such).
+    fn review(&self, run_no: i64, after: u64, limit: u32, outcome: Option<&'static str>)
+    -> Reading<'_, Vec<ReviewRow>>;
+
+    /// The view `runs`: names of columns and rows.
+    fn runs_view(&self) -> Reading<'_, (Vec<String>, Vec<Vec<Cell>>)>;
+
+    /// Runs a reviewer's own statement in the store's SQL, one that reads, and hands its rows on as they come. The caller has
+    /// made sure that it is a single one that only reads; the store does not let it write either.
+    fn query<'a>(&'a self, statement: &'a str, visitor: &'a mut dyn Visitor) -> Reading<'a, ()>;
+
+    /// The database's version, the version of the schema, and the numbers of entries and bytes.
+    fn health(&self) -> Reading<'_, (String, i64, i64, i64)>;
+}
+
+/// Everything that is read of a journal.
+pub trait JournalReader: ReadRuns + ReadRows + ReadPast + ReadReview {
+    /// Lets go of the journal until something is read again. A writer's own reader lets go before the writer closes.
+    fn release(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// A journal open for reading; clones share it.
+#[derive(Clone)]
+pub struct Reader(Arc<dyn JournalReader>);
+
+impl Reader {
+    /// Reads through `reader`.
+    pub fn new(reader: impl JournalReader + 'static) -> Self {
+        Self(Arc::new(reader))
+    }
+}
+
+impl Deref for Reader {
+    type Target = dyn JournalReader;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
+    }
+}
+
+/// What a run needs to read of its own rows while it is executed.
+pub trait RunReader: Send + Sync + 'static {
+    /// The next rows of a target without an outcome, in order, after row `after`; with `touched_only`, those of which
+    /// a request may have left.
+    fn pending(
+        &self,
+        run_no: i64,
+        target_no: i64,
+        after: u64,
+        limit: u32,
+        touched_only: bool,
+    ) -> impl Future<Output = Result<Vec<PendingRow>, JournalError>> + Send;
+
+    /// The entries by which rollbacks of the journal were accepted, in order.
+    fn rollbacks(&self) -> impl Future<Output = Result<Vec<Entry>, JournalError>> + Send;
+
+    /// All entries of one row, in order.
+    fn row_entries(&self, run_no: i64, row: u64) -> impl Future<Output = Result<Vec<Entry>, JournalError>> + Send;
+}
+
+impl RunReader for Reader {
+    async fn pending(
+        &self,
+        run_no: i64,
+        target_no: i64,
+        after: u64,
+        limit: u32,
+        touched_only: bool,
+    ) -> Result<Vec<PendingRow>, JournalError> {
+        self.pending_rows(run_no, target_no, after, limit, touched_only).await
+    }
+
+    async fn rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
+        self.accepted_rollbacks().await
+    }
+
+    async fn row_entries(&self, run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {
+        let story = self.story(run_no, row).await?;
+        story.iter().map(|entry| Entry::parse(&entry.body).map_err(JournalError::entry)).collect()
+    }
+}
