@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Plan, PlanError, Planner};
-use crate::journal::sqlite::stage::Stage;
+use crate::journal::stage::Stage;
 use crate::lightsail::Lightsail;
 use crate::record::event::{PlanSealed, TargetInventory};
 

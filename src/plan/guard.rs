@@ -4,7 +4,7 @@ use super::fingerprint::difference;
 use super::recreated::{self, IfRecreated};
 use super::staged::{StagedRow, same_moment};
 use crate::domain::{DEFAULT_KEY_PAIR, Observation, counted, created_at_text, parse_time};
-use crate::journal::sqlite::stage::Known;
+use crate::journal::stage::Known;
 use crate::record::event::{IntentRecorded, Note, Severity, Verdict};
 
 /// What is to be done about key pairs that instances were made with.

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 
 use crate::domain::{Class, Observation};
 use crate::journal::JournalError;
-use crate::journal::sqlite::stage::Stage;
+use crate::journal::stage::Stage;
 use crate::lane::{Lane, Reading};
 use crate::lightsail::Lightsail;
 use crate::record::checkpoint::base64;
@@ -51,7 +51,7 @@ const PROBES: usize = 3;
 const SHOWN: usize = 20;
 
 /// A row of the manifest with what is known about its key pair.
-type Joined = crate::journal::sqlite::stage::Joined<StagedRow, Seen>;
+type Joined = crate::journal::stage::Joined<StagedRow, Seen>;
 
 /// A sealed plan, as far as it is shown and decided upon.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::guard::IfInUse;
 use super::planner::Planner;
 use super::unacknowledged::Unacknowledged;
 use crate::domain::{Class, Identity, KeyPair, Observation, micros};
-use crate::journal::sqlite::stage::Stage;
+use crate::journal::stage::Stage;
 use crate::lane::{Lane, Reading};
 use crate::lightsail::{Instance, Lightsail, Page};
 use crate::record::event::{Event, Found, Observed, Source, TargetInventory};

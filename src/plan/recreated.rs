@@ -9,7 +9,7 @@ use super::staged::{StagedRow, same_moment};
 use crate::domain::{Identity, parse_time};
 use crate::journal::JournalError;
 use crate::journal::JournalReader;
-use crate::journal::sqlite::stage::{Known, Stage};
+use crate::journal::stage::{Known, Stage};
 use crate::record::event::{Note, Severity};
 
 /// The note of a row whose name an earlier run knows under another identity.

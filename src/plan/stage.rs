@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::staged::StagedRow;
 use crate::journal::JournalError;
-use crate::journal::sqlite::stage::{Stage, StageRow};
+use crate::journal::stage::{Stage, StageRow};
 use crate::manifest::{self, Claim, Duplicate, Fault, Faults, Ingested, Item, Meaning, ReadError, Row, RowPlace};
 
 /// Rows that go to the stage in one statement.

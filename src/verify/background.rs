@@ -9,7 +9,8 @@ use tokio::task::{JoinHandle, spawn};
 use super::report::{Finding, Verdict};
 use super::scan::{Checked, check};
 use crate::journal::JournalError;
-use crate::journal::sqlite::{Replay, Snapshot};
+use crate::journal::open::snapshot;
+use crate::journal::{Replay, Snapshot};
 
 /// How many pages may wait for their turn while they are checked. Fewer leave a processor idle now and then, more only hold
 /// memory.
@@ -26,7 +27,7 @@ pub(super) enum Read {
 }
 
 /// Reads page after page, and has each checked as soon as it is there.
-pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>) -> Snapshot {
+pub(super) async fn read_pages(mut snapshot: Box<dyn Snapshot>, pages: mpsc::Sender<Read>) -> Box<dyn Snapshot> {
     let mut next = i64::MIN;
     let mut singly = false;
     loop {
@@ -60,14 +61,17 @@ pub(super) async fn read_pages(mut snapshot: Snapshot, pages: mpsc::Sender<Read>
 }
 
 /// Makes also what was only added up: reads all entries once more, which were found good before.
-pub(super) async fn replay_rows(snapshot: Snapshot, mut replay: Replay) -> (Snapshot, Result<Replay, JournalError>) {
+pub(super) async fn replay_rows(
+    snapshot: Box<dyn Snapshot>,
+    mut replay: Box<dyn Replay>,
+) -> (Box<dyn Snapshot>, Result<Box<dyn Replay>, JournalError>) {
     let (pages_in, pages) = mpsc::channel(PAGES_AHEAD);
     let reading = spawn(read_pages(snapshot, pages_in));
-    let done = replay_pages(&mut replay, pages).await;
+    let done = replay_pages(&mut *replay, pages).await;
     (join(reading).await, done.map(|()| replay))
 }
 
-async fn replay_pages(replay: &mut Replay, mut pages: mpsc::Receiver<Read>) -> Result<(), JournalError> {
+async fn replay_pages(replay: &mut dyn Replay, mut pages: mpsc::Receiver<Read>) -> Result<(), JournalError> {
     let mut batch = Vec::with_capacity(REPLAY_BATCH);
     while let Some(read) = pages.recv().await {
         match read {
@@ -84,7 +88,7 @@ async fn replay_pages(replay: &mut Replay, mut pages: mpsc::Receiver<Read>) -> R
 
 /// What SQLite itself says of the file.
 pub(super) async fn check_integrity(path: PathBuf) -> Option<Finding> {
-    let mut snapshot = match Snapshot::open(&path).await {
+    let mut snapshot = match snapshot(&path).await {
         Ok(snapshot) => snapshot,
         // It was opened a moment ago: what is wrong now is not the file.
         Err(error) => return Some(Finding::of_the_machine(with_cause(&error))),

@@ -6,7 +6,7 @@ use super::background::unreadable;
 use super::report::{Finding, Verdict};
 use super::work::Work;
 use crate::journal::JournalError;
-use crate::journal::sqlite::Snapshot;
+use crate::journal::Snapshot;
 use crate::record::checkpoint::{Checkpoint, base64};
 use crate::record::merkle::Hash;
 
@@ -15,7 +15,7 @@ const DUMPED: &str = "as in a copy made with .dump, which keeps neither: copy a 
 
 impl Work {
     /// The head names all entries and their root.
-    pub(super) async fn check_head(&mut self, snapshot: &mut Snapshot) {
+    pub(super) async fn check_head(&mut self, snapshot: &mut dyn Snapshot) {
         if !self.whole {
             return;
         }
@@ -70,7 +70,7 @@ impl Work {
     }
 
     /// The marks by which the file is known for a journal of this version.
-    pub(super) async fn check_marks(&mut self, snapshot: &mut Snapshot) {
+    pub(super) async fn check_marks(&mut self, snapshot: &mut dyn Snapshot) {
         match snapshot.wrong_mark().await {
             Ok(None) => {}
             Ok(Some(mark)) => {

@@ -4,14 +4,18 @@ use super::background::{replay_rows, unless_of_the_machine, with_cause};
 use super::report::{Finding, Verdict};
 use super::work::Work;
 use crate::journal::JournalError;
-use crate::journal::sqlite::{PROJECTIONS, Replay, SUMMED, Snapshot};
+use crate::journal::{PROJECTIONS, Replay, SUMMED, Snapshot};
 
 /// What became of the replay, if there is one.
-pub(super) type Replayed = Option<Result<Replay, JournalError>>;
+pub(super) type Replayed = Option<Result<Box<dyn Replay>, JournalError>>;
 
 impl Work {
     /// Compares what was replayed with what the journal has.
-    pub(super) async fn compare_projections(&mut self, snapshot: Snapshot, replayed: Replayed) -> Snapshot {
+    pub(super) async fn compare_projections(
+        &mut self,
+        snapshot: Box<dyn Snapshot>,
+        replayed: Replayed,
+    ) -> Box<dyn Snapshot> {
         let Some(replayed) = replayed else { return snapshot };
         if !self.judging || !self.whole {
             self.warnings
@@ -32,7 +36,7 @@ impl Work {
             return snapshot;
         }
         let rest = PROJECTIONS.into_iter().filter(|table| !compared.contains(table));
-        self.compare_rows(&mut snapshot, rest).await;
+        self.compare_rows(&mut *snapshot, rest).await;
         snapshot
     }
 
@@ -40,13 +44,13 @@ impl Work {
     /// none, and then their rows were made again.
     async fn compare_sums(
         &mut self,
-        mut snapshot: Snapshot,
-        replay: Replay,
-    ) -> (Snapshot, Result<Replay, JournalError>, &'static [&'static str]) {
+        mut snapshot: Box<dyn Snapshot>,
+        replay: Box<dyn Replay>,
+    ) -> (Box<dyn Snapshot>, Result<Box<dyn Replay>, JournalError>, &'static [&'static str]) {
         // What the sums presume of the tables is not sure where anything else is wrong with the file.
         let sound = self.findings.is_empty() && self.schema.is_none();
         // An error is one to be told by the comparison of rows, in the order of the tables.
-        if sound && snapshot.agrees_with(&replay).await.unwrap_or(false) {
+        if sound && snapshot.agrees_with(&*replay).await.unwrap_or(false) {
             return (snapshot, Ok(replay), &SUMMED);
         }
         let (snapshot, replayed) = replay_rows(snapshot, replay).await;
@@ -54,7 +58,7 @@ impl Work {
     }
 
     /// The first row of each table that is not what the entries say.
-    async fn compare_rows(&mut self, snapshot: &mut Snapshot, tables: impl Iterator<Item = &'static str>) {
+    async fn compare_rows(&mut self, snapshot: &mut dyn Snapshot, tables: impl Iterator<Item = &'static str>) {
         for table in tables {
             match snapshot.first_difference(table).await {
                 Ok(None) => {}

@@ -14,7 +14,7 @@ use super::history::is_newer;
 use super::report::Verdict;
 use super::shape;
 use crate::domain::{Exchange, RawBody, RunId, Shown, parse_time, time_text};
-use crate::journal::sqlite::Page;
+use crate::journal::Page;
 use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
 use crate::record::merkle::{Hash, leaf_hash};
 use crate::record::{ENTRY_VERSION, Entry, EntryError};

@@ -30,7 +30,8 @@ use super::report::{AcceptedRollback, Finding, Report, Verdict};
 use super::scan::Checked;
 use super::work::Work;
 use crate::journal::JournalError;
-use crate::journal::sqlite::{Replay, SchemaDifference, Snapshot, read_through};
+use crate::journal::open::{read_through, snapshot};
+use crate::journal::{Replay, SchemaDifference, Snapshot};
 use crate::record::Entry;
 use crate::record::checkpoint::base64;
 use crate::record::event::Event;
@@ -57,7 +58,7 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
 /// Everything that can be said of the journal, with one look at it.
 async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
     let mut work = Work::new(options);
-    let mut snapshot = match Snapshot::open(path).await {
+    let mut snapshot = match snapshot(path).await {
         Ok(snapshot) => snapshot,
         Err(error @ JournalError::Missing { .. }) => return Err(error),
         Err(error) => {
@@ -66,18 +67,18 @@ async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
             return Ok(work);
         }
     };
-    let replay = work.prepare_replay(&mut snapshot).await;
+    let replay = work.prepare_replay(&mut *snapshot).await;
     if let Err(error) = snapshot.begin().await {
         work.findings.add(unreadable(None, &error));
         return Ok(work);
     }
     // On a connection of its own, because it takes as long as reading everything does.
     let integrity = spawn(check_integrity(path.to_owned()));
-    work.check_schema(&mut snapshot).await;
+    work.check_schema(&mut *snapshot).await;
     let (mut snapshot, replayed) = work.read(snapshot, replay).await;
     join(integrity).await.into_iter().for_each(|finding| work.findings.add(finding));
-    work.check_head(&mut snapshot).await;
-    work.check_marks(&mut snapshot).await;
+    work.check_head(&mut *snapshot).await;
+    work.check_marks(&mut *snapshot).await;
     work.check_checkpoints();
     let snapshot = work.compare_projections(snapshot, replayed).await;
     snapshot.end().await;
@@ -85,16 +86,10 @@ async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
 }
 
 impl Work {
-    /// Attaches a scratch database, if there may be one.
-    async fn prepare_replay(&mut self, snapshot: &mut Snapshot) -> Option<Replay> {
+    /// Makes room for a replay, if there may be any.
+    async fn prepare_replay(&mut self, snapshot: &mut dyn Snapshot) -> Option<Box<dyn Replay>> {
         let (directory, name) = self.options.scratch.clone()?;
-        let made = async {
-            let mut replay = Replay::create(&directory, &name).await?;
-            let attached = snapshot.attach(replay.path()).await;
-            replay.hide().await?;
-            attached.map(|()| replay)
-        };
-        match made.await {
+        match snapshot.replay(&directory, &name).await {
             Ok(replay) => Some(replay),
             Err(error) => {
                 let why =
@@ -106,7 +101,7 @@ impl Work {
     }
 
     /// Whether tables, triggers and views are those that keybatch makes.
-    async fn check_schema(&mut self, snapshot: &mut Snapshot) {
+    async fn check_schema(&mut self, snapshot: &mut dyn Snapshot) {
         match snapshot.schema_differences().await {
             Ok(differences) => {
                 let (replication, differences): (Vec<_>, Vec<_>) =
@@ -129,7 +124,11 @@ impl Work {
     }
 
     /// Reads all entries, and replays them as long as they make sense.
-    async fn read(&mut self, snapshot: Snapshot, replay: Option<Replay>) -> (Snapshot, Replayed) {
+    async fn read(
+        &mut self,
+        snapshot: Box<dyn Snapshot>,
+        replay: Option<Box<dyn Replay>>,
+    ) -> (Box<dyn Snapshot>, Replayed) {
         let (pages_in, mut pages) = mpsc::channel(PAGES_AHEAD);
         let reading = spawn(read_pages(snapshot, pages_in));
         let mut replayed = replay.map(Ok);

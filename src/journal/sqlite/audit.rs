@@ -1,7 +1,6 @@
 //! What `verify` reads of a journal: one snapshot of it, in pages that are cheap to fetch. Reads only, and takes nothing
 //! for granted: the journal may be damaged.
 
-use std::ops::Range;
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -11,10 +10,9 @@ use super::code::is_said_of_the_machine;
 use super::column::get;
 use super::migrations::SCHEMA_VERSION;
 use super::open::{APPLICATION_ID, named, open_reader};
-use super::schema::{self, SchemaDifference};
+use super::schema;
 use super::sql;
-use crate::journal::JournalError;
-use crate::record::merkle::Hash;
+use crate::journal::{JournalError, Page, SchemaDifference, StoredHead, WrongMark};
 
 /// How many bytes of bodies a page should hold: enough to make the cost of a statement small.
 const PAGE_BYTES: usize = 96 * 1024;
@@ -31,69 +29,6 @@ const FIRST_PAGE: usize = 16;
 pub struct Snapshot {
     pub(super) connection: SqliteConnection,
     limit: usize,
-}
-
-/// Entries as stored, one after the other.
-#[derive(Debug, Default)]
-pub struct Page {
-    seqs: Vec<i64>,
-    bodies: Vec<u8>,
-    ends: Vec<usize>,
-    leaves: Vec<u8>,
-}
-
-impl Page {
-    /// (number, body, leaf). A leaf that is no hash is given as zeros, which is no body's hash.
-    pub fn entries(&self) -> impl Iterator<Item = (i64, &[u8], Hash)> {
-        let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        let bodies = begins.zip(&self.ends).map(|(begin, end)| &self.bodies[Range { start: begin, end: *end }]);
-        let leaves = self.leaves.as_chunks::<32>().0.iter().copied();
-        self.seqs.iter().copied().zip(bodies).zip(leaves).map(|((seq, body), leaf)| (seq, body, leaf))
-    }
-
-    /// The number of its last entry.
-    #[must_use]
-    pub fn last(&self) -> Option<i64> {
-        self.seqs.last().copied()
-    }
-
-    /// Whether its numbers ascend and none is below `from`, as they were asked for. Where pages of the database were put
-    /// in another order, SQLite answers otherwise, and whoever goes on from the last one may never come to an end.
-    #[must_use]
-    pub fn ascends_from(&self, from: i64) -> bool {
-        self.seqs.first().is_none_or(|first| *first >= from) && self.seqs.is_sorted_by(|one, next| one < next)
-    }
-
-    fn push(&mut self, seq: i64, body: &[u8], leaf: &[u8]) {
-        self.seqs.push(seq);
-        self.bodies.extend_from_slice(body);
-        self.ends.push(self.bodies.len());
-        self.leaves.extend(Hash::try_from(leaf).unwrap_or_default());
-    }
-}
-
-/// The head as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredHead {
-    /// Entries.
-    pub size: i64,
-    /// Their root.
-    pub root: Vec<u8>,
-    /// The roots of the complete subtrees.
-    pub frontier: Vec<u8>,
-}
-
-/// A mark of the file that is not what it was made with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WrongMark {
-    /// `application_id` or `user_version`.
-    pub name: &'static str,
-    /// What a journal has.
-    pub expected: i64,
-    /// What is there.
-    pub found: i64,
-    /// Whether all marks are 0, as in a copy that `.dump` of the sqlite3 shell made: it keeps neither.
-    pub dumped: bool,
 }
 
 impl Snapshot {
@@ -185,8 +120,8 @@ impl Snapshot {
             None => self.page_by_rows(seq, limit).await?,
         };
         // The next page is to hold about PAGE_BYTES, and no more than twice as many entries as this one.
-        let entries = page.seqs.len().max(1);
-        let average = (page.bodies.len() / entries).max(1);
+        let entries = page.len().max(1);
+        let average = (page.bytes() / entries).max(1);
         self.limit = (PAGE_BYTES / average).clamp(1, (entries * 2).min(PAGE_ENTRIES));
         Ok(page)
     }
@@ -291,7 +226,7 @@ fn page_of(row: &SqliteRow) -> Result<Option<Page>, JournalError> {
     let fits = last.checked_sub(first).and_then(|span| usize::try_from(span).ok()) == Some(count - 1)
         && ends.last() == Some(&bodies.len())
         && leaves.len() == 32 * count;
-    Ok(fits.then(|| Page { seqs: (first..=last).collect(), bodies, ends, leaves }))
+    Ok(fits.then(|| Page::new((first..=last).collect(), bodies, ends, leaves)))
 }
 
 fn bytes(row: &SqliteRow, index: usize) -> Result<Vec<u8>, JournalError> {

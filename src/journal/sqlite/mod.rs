@@ -15,21 +15,20 @@ mod reader;
 mod replay;
 mod review;
 mod schema;
+mod snapshot;
 mod sql;
 pub mod stage;
 mod store;
 mod sums;
 mod tables;
 
-pub use audit::{Page, Snapshot, StoredHead, WrongMark};
+pub use audit::Snapshot;
 pub use disk::read_through;
 pub use open::open_reader;
 pub use place::{log_in_use, shared_file_system};
 pub use read::SqliteReader;
-pub use replay::{PROJECTIONS, Replay};
-pub use schema::SchemaDifference;
+pub use replay::Replay;
 pub use store::SqliteStore;
-pub use sums::SUMMED;
 
 // Until everything names them where they are.
 pub use super::{Cell, EntryFilter, ReviewRow, RunAbout, RunRecord, StoryEntry, Visitor};

@@ -18,10 +18,6 @@ use super::sums::Sums;
 use crate::journal::JournalError;
 use crate::record::Entry;
 
-/// The tables that are derived from entries.
-pub const PROJECTIONS: [&str; 8] =
-    ["run", "target", "intent", "attempt", "row_entry", "milestone", "rate", "checkpoint"];
-
 /// A scratch database with the schema of a journal, without entries.
 #[derive(Debug)]
 pub struct Replay {
@@ -50,7 +46,7 @@ impl Replay {
             .connect()
             .await
             .map_err(JournalError::sql)?;
-        migrator().run(&mut connection).await.map_err(JournalError::sql)?;
+        migrator().run_direct(None, &mut connection, false).await.map_err(JournalError::sql)?;
         Ok(Self { connection, projector: Projector::after(0, 0), sums: Sums::default(), path })
     }
 

@@ -6,42 +6,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use super::column::get;
 use super::migrations::migrator;
 use super::sql;
-use crate::journal::JournalError;
-
-/// Something of the schema that is not as keybatch makes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaDifference {
-    /// `table`, `index`, `trigger` or `view`.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// `missing`, `added` or `changed`.
-    pub how: &'static str,
-}
-
-/// What Litestream keeps in each database that it replicates (seen with 0.5): plain tables that nothing of ours reads.
-const OF_LITESTREAM: [&str; 2] = ["_litestream_lock", "_litestream_seq"];
-
-impl SchemaDifference {
-    /// Whether it is what a replicator keeps for itself, which changes nothing that is recorded.
-    #[must_use]
-    pub fn is_of_replication(&self) -> bool {
-        self.how == "added" && self.kind == "table" && OF_LITESTREAM.contains(&self.name.as_str())
-    }
-
-    /// What happened to it, in words.
-    #[must_use]
-    pub fn told(&self) -> String {
-        let how = if self.how == "missing" { "removed" } else { self.how };
-        format!("the {} {} was {how}", self.kind, self.name)
-    }
-}
+use crate::journal::{JournalError, SchemaDifference};
 
 /// How the schema of `connection` differs from a new journal's.
 pub(super) async fn differences(connection: &mut SqliteConnection) -> Result<Vec<SchemaDifference>, JournalError> {
     let fresh = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
     let mut fresh = fresh.connect().await.map_err(JournalError::sql)?;
-    migrator().run(&mut fresh).await.map_err(JournalError::sql)?;
+    migrator().run_direct(None, &mut fresh, false).await.map_err(JournalError::sql)?;
     let expected = objects(&mut fresh).await?;
     let found = objects(connection).await?;
     let difference = |(kind, name, _): &Object, how| SchemaDifference { kind: kind.clone(), name: name.clone(), how };

@@ -12,9 +12,6 @@ use std::hash::{BuildHasher, Hasher as _, RandomState};
 
 use super::project::{Changes, Value};
 
-/// The tables that are compared by their sums.
-pub const SUMMED: [&str; 3] = ["intent", "attempt", "row_entry"];
-
 /// What the hashes depend on, and nobody knows beforehand.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Key([RandomState; 2]);
@@ -115,7 +112,7 @@ impl Sums {
 }
 
 impl Tallies {
-    /// How many rows were added of each of [`SUMMED`].
+    /// How many rows were added of each of [`SUMMED`](crate::journal::SUMMED).
     pub(super) fn rows(&self) -> [u64; 3] {
         [self.intents.count, self.attempts.count, self.row_entries.count]
     }

@@ -6,23 +6,27 @@ use super::audit::Snapshot;
 use super::column::get;
 use super::replay::Replay;
 use super::sql;
-use super::sums::{Cell, Sums};
+use super::sums::{Cell, Key, Sums, Tallies};
 use crate::journal::JournalError;
 
 /// How many rows are read at once: enough to make the cost of a statement small, and at most a few hundred KB.
 const PAGE_ROWS: i64 = 1_024;
 
 impl Snapshot {
-    /// Whether the tables of [`SUMMED`](super::SUMMED) hold what the entries say that `replay` was given, no more and no
+    /// Whether the tables of [`SUMMED`](crate::journal::SUMMED) hold what the entries say that `replay` was given, no more and no
     /// less. Presumes that SQLite's own check found nothing, so that each column holds what its type says. A no may also
     /// mean that a page is not what pages look like: to say what is wrong is for the comparison row by row.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn agrees_with(&mut self, replay: &Replay) -> Result<bool, JournalError> {
+        self.adds_up_to(replay.sums().key().clone(), *replay.sums().tallies()).await
+    }
+
+    /// The same of what the sums were that were made with this key.
+    pub(super) async fn adds_up_to(&mut self, key: Key, expected: Tallies) -> Result<bool, JournalError> {
         use Kind::{MaybeNumber, MaybeWord, Number, Text, Word};
-        let expected = replay.sums();
-        let mut sums = Sums::new(expected.key().clone());
+        let mut sums = Sums::new(key);
         let intent = [Number, Number, Number, Text, Word, Number, MaybeNumber, MaybeWord, MaybeWord];
         let attempt = [Number, Number, Number, Number, MaybeNumber, MaybeWord];
         let read = self.add_table::<2, _>(sql::INTENT_SUMS, intent, &mut sums, add_intent).await?
@@ -32,7 +36,7 @@ impl Snapshot {
         let row = sqlx::query(sql::SUMMED_COUNTS).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         let counts: [i64; 3] = [get(&row, 0)?, get(&row, 1)?, get(&row, 2)?];
         let complete = counts.map(u64::try_from).map(Result::ok) == sums.tallies().rows().map(Some);
-        Ok(read && complete && sums.tallies() == expected.tallies())
+        Ok(read && complete && *sums.tallies() == expected)
     }
 
     /// Adds all rows of a table whose key is its first `K` columns; false where they cannot be told apart.

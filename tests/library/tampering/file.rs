@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use keybatch::journal::sqlite::PROJECTIONS;
+use keybatch::journal::PROJECTIONS;
 use keybatch::verify::Verdict;
 use sqlx::{Connection as _, Row as _};
 

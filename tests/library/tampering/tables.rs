@@ -1,6 +1,7 @@
 //! The tables that are derived from the entries, cell by cell and row by row, and the head.
 
-use keybatch::journal::sqlite::{PROJECTIONS, Replay, SUMMED, Snapshot};
+use keybatch::journal::sqlite::{Replay, Snapshot};
+use keybatch::journal::{PROJECTIONS, SUMMED};
 use keybatch::record::Entry;
 use keybatch::verify::Verdict;
 use sqlx::Row as _;

@@ -6,6 +6,7 @@ use sqlx::ConnectOptions as _;
 use super::super::tests::{ONE, intended, plan, sessions, write};
 use super::*;
 use crate::record::Entry;
+use crate::record::merkle::Hash;
 
 fn page(seqs: &[i64]) -> Page {
     let mut page = Page::default();
@@ -62,7 +63,7 @@ async fn pages_hold_all_entries_and_are_of_a_good_size() {
         let Some(last) = page.last() else { break };
         read.extend(told(&page));
         assert_eq!(last + 1, read.len() as i64);
-        sizes.push(page.seqs.len());
+        sizes.push(page.len());
     }
     assert_eq!(read, written(&all));
     assert_eq!(sizes, [16, 32, 64, 128, 256, 106]);
@@ -83,8 +84,8 @@ async fn pages_hold_all_entries_and_are_of_a_good_size() {
         let (mut from, mut sizes) = (0, Vec::new());
         for _ in expected {
             let page = snapshot.page(from).await.unwrap();
-            from += page.seqs.len() as i64;
-            sizes.push(page.seqs.len());
+            from += page.len() as i64;
+            sizes.push(page.len());
         }
         assert_eq!(sizes, expected, "{length}");
         snapshot.end().await;
@@ -127,7 +128,7 @@ async fn a_page_whose_parts_do_not_fit_is_read_row_by_row() {
         let page = snapshot.page(15).await.unwrap();
         let kept_leaf = |(seq, _, leaf): &(i64, Vec<u8>, Hash)| *seq != 20 || whole || *leaf == [0; 32];
         assert!(told(&page).iter().all(kept_leaf), "{statement}");
-        assert_eq!(page.seqs.iter().filter(|seq| **seq < 24).count(), kept, "{statement}");
+        assert_eq!(page.entries().filter(|(seq, ..)| *seq < 24).count(), kept, "{statement}");
         assert_eq!(snapshot.heads().await.unwrap(), if whole { 2 } else { 1 });
         snapshot.end().await;
     }

@@ -1,0 +1,40 @@
+//! Opens journals: the one place outside of a store that knows which database keeps them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::JournalError;
+use super::reader::Reader;
+use super::snapshot::Snapshot;
+use super::sqlite::{self, SqliteReader, SqliteStore};
+use crate::domain::Clock;
+
+pub use super::sqlite::{log_in_use, read_through, shared_file_system, version};
+
+/// A journal open for writing.
+pub type Store = SqliteStore;
+
+/// Opens or creates the journal at `path` for writing. The caller holds its lock. Entries get their time from `clock`.
+///
+/// # Errors
+/// Where it cannot be used.
+pub async fn store(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
+    SqliteStore::open(path, clock).await
+}
+
+/// Opens the journal at `path` for reading.
+///
+/// # Errors
+/// Where there is none, or it is none.
+pub async fn reader(path: &Path) -> Result<Reader, JournalError> {
+    SqliteReader::open(path).await.map(Reader::new)
+}
+
+/// Opens the journal at `path` for `verify`.
+///
+/// # Errors
+/// Where there is none, or it is none; `Database` where it is damaged.
+pub async fn snapshot(path: &Path) -> Result<Box<dyn Snapshot>, JournalError> {
+    let snapshot = sqlite::Snapshot::open(path).await?;
+    Ok(Box::new(snapshot))
+}

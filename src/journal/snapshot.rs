@@ -1,0 +1,195 @@
+//! What `verify` reads of a journal: one state of it, in pages, and what its projections would be if they were made again. The
+//! journal may be damaged: nothing is taken for granted.
+
+use std::any::Any;
+use std::future::Future;
+use std::ops::Range;
+use std::path::Path;
+use std::pin::Pin;
+
+use super::reader::Reading;
+use crate::record::Entry;
+use crate::record::merkle::Hash;
+
+/// The tables that are derived from entries.
+pub const PROJECTIONS: [&str; 8] =
+    ["run", "target", "intent", "attempt", "row_entry", "milestone", "rate", "checkpoint"];
+
+/// The large ones among them, which are compared by sums.
+pub const SUMMED: [&str; 3] = ["intent", "attempt", "row_entry"];
+
+/// A row of a table as the journal has it, and as the entries say, each as JSON; absent where there is no such row.
+pub type Difference = (Option<String>, Option<String>);
+
+/// A journal open for `verify`. Everything between [`begin`](Self::begin) and [`end`](Self::end) sees the same state of it,
+/// whatever a running session adds meanwhile.
+pub trait Snapshot: Send {
+    /// From here on the state of the journal stands still.
+    fn begin(&mut self) -> Reading<'_, ()>;
+
+    /// Lets the journal go.
+    fn end(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// What the database itself says about its soundness: the first thing that is wrong, and whether that is the machine's
+    /// failure and not damage.
+    fn integrity(&mut self) -> Reading<'_, Option<(String, bool)>>;
+
+    /// How the schema differs from a new journal's.
+    fn schema_differences(&mut self) -> Reading<'_, Vec<SchemaDifference>>;
+
+    /// A mark of the journal that is not what it was made with.
+    fn wrong_mark(&mut self) -> Reading<'_, Option<WrongMark>>;
+
+    /// The head; none where there is no entry yet.
+    fn head(&mut self) -> Reading<'_, Option<StoredHead>>;
+
+    /// How many heads there are.
+    fn heads(&mut self) -> Reading<'_, i64>;
+
+    /// The next entries from `seq` on; an empty page after the last one.
+    fn page(&mut self, seq: i64) -> Reading<'_, Page>;
+
+    /// One entry: to find where a damaged journal can no longer be read.
+    fn single(&mut self, seq: i64) -> Reading<'_, Page>;
+
+    /// Makes room to project the entries once more, with `directory` for what does not fit into memory and a `name` that
+    /// nobody else uses. To be called before [`begin`](Self::begin).
+    fn replay<'a>(&'a mut self, directory: &'a Path, name: &'a str) -> Reading<'a, Box<dyn Replay>>;
+
+    /// Whether the tables of [`SUMMED`] hold what the entries say that `replay` was given, no more and no less. Presumes that
+    /// nothing else is wrong. A no may also mean that it cannot be said by sums.
+    fn agrees_with<'a>(&'a mut self, replay: &dyn Replay) -> Reading<'a, bool>;
+
+    /// The first row of a table in which the journal and the replay differ, after the replay is finished.
+    fn first_difference(&mut self, table: &'static str) -> Reading<'_, Option<Difference>>;
+}
+
+/// The projections once more, made from the entries alone.
+pub trait Replay: Any + Send {
+    /// Takes the next entries: makes the small tables again, and adds up the rows of the large ones.
+    fn project<'a>(&'a mut self, entries: &'a [Entry]) -> Reading<'a, ()>;
+
+    /// After the last entry, where the sums differ: takes all of them once more, from the first on, and makes the large tables
+    /// again, too.
+    fn project_rows<'a>(&'a mut self, entries: &'a [Entry]) -> Reading<'a, ()>;
+
+    /// After the last entry.
+    fn finish(self: Box<Self>) -> Reading<'static, ()>;
+}
+
+/// Entries as stored, one after the other.
+#[derive(Debug, Default)]
+pub struct Page {
+    seqs: Vec<i64>,
+    bodies: Vec<u8>,
+    ends: Vec<usize>,
+    leaves: Vec<u8>,
+}
+
+impl Page {
+    /// Entries with these numbers: their bodies one behind the other, where each ends there, and their leaves.
+    #[must_use]
+    pub fn new(seqs: Vec<i64>, bodies: Vec<u8>, ends: Vec<usize>, leaves: Vec<u8>) -> Self {
+        Self { seqs, bodies, ends, leaves }
+    }
+
+    /// How many entries it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.seqs.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.seqs.is_empty()
+    }
+
+    /// How long its bodies are together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bodies.len()
+    }
+
+    /// (number, body, leaf). A leaf that is no hash is given as zeros, which is no body's hash.
+    pub fn entries(&self) -> impl Iterator<Item = (i64, &[u8], Hash)> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        let bodies = begins.zip(&self.ends).map(|(begin, end)| &self.bodies[Range { start: begin, end: *end }]);
+        let leaves = self.leaves.as_chunks::<32>().0.iter().copied();
+        self.seqs.iter().copied().zip(bodies).zip(leaves).map(|((seq, body), leaf)| (seq, body, leaf))
+    }
+
+    /// The number of its last entry.
+    #[must_use]
+    pub fn last(&self) -> Option<i64> {
+        self.seqs.last().copied()
+    }
+
+    /// Whether its numbers ascend and none is below `from`, as they were asked for. Where pages of a database were put
+    /// in another order, it may answer otherwise, and whoever goes on from the last one may never come to an end.
+    #[must_use]
+    pub fn ascends_from(&self, from: i64) -> bool {
+        self.seqs.first().is_none_or(|first| *first >= from) && self.seqs.is_sorted_by(|one, next| one < next)
+    }
+
+    /// Adds an entry. A leaf that is no hash becomes zeros.
+    pub fn push(&mut self, seq: i64, body: &[u8], leaf: &[u8]) {
+        self.seqs.push(seq);
+        self.bodies.extend_from_slice(body);
+        self.ends.push(self.bodies.len());
+        self.leaves.extend(Hash::try_from(leaf).unwrap_or_default());
+    }
+}
+
+/// The head as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredHead {
+    /// Entries.
+    pub size: i64,
+    /// Their root.
+    pub root: Vec<u8>,
+    /// The roots of the complete subtrees.
+    pub frontier: Vec<u8>,
+}
+
+/// A mark of the file that is not what it was made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongMark {
+    /// `application_id` or `user_version`.
+    pub name: &'static str,
+    /// What a journal has.
+    pub expected: i64,
+    /// What is there.
+    pub found: i64,
+    /// Whether all marks are 0, as in a copy that was made by way of SQL text: it keeps none.
+    pub dumped: bool,
+}
+
+/// Something of the schema that is not as keybatch makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaDifference {
+    /// `table`, `index`, `trigger` or `view`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// `missing`, `added` or `changed`.
+    pub how: &'static str,
+}
+
+/// What Litestream keeps in each database that it replicates (seen with 0.5): plain tables that nothing of ours reads.
+const OF_LITESTREAM: [&str; 2] = ["_litestream_lock", "_litestream_seq"];
+
+impl SchemaDifference {
+    /// Whether it is what a replicator keeps for itself, which changes nothing that is recorded.
+    #[must_use]
+    pub fn is_of_replication(&self) -> bool {
+        self.how == "added" && self.kind == "table" && OF_LITESTREAM.contains(&self.name.as_str())
+    }
+
+    /// What happened to it, in words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let how = if self.how == "missing" { "removed" } else { self.how };
+        format!("the {} {} was {how}", self.kind, self.name)
+    }
+}

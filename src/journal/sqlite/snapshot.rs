@@ -1,0 +1,88 @@
+//! What `verify` asks of any store, from the methods of [`Snapshot`] and [`Replay`].
+
+use std::any::Any;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+
+use super::audit::Snapshot;
+use super::replay::Replay;
+use crate::journal::{Difference, Page, Reading, SchemaDifference, StoredHead, WrongMark};
+use crate::record::Entry;
+
+impl crate::journal::Snapshot for Snapshot {
+    fn begin(&mut self) -> Reading<'_, ()> {
+        Box::pin(self.begin())
+    }
+
+    fn end(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin((*self).end())
+    }
+
+    fn integrity(&mut self) -> Reading<'_, Option<(String, bool)>> {
+        Box::pin(self.integrity())
+    }
+
+    fn schema_differences(&mut self) -> Reading<'_, Vec<SchemaDifference>> {
+        Box::pin(self.schema_differences())
+    }
+
+    fn wrong_mark(&mut self) -> Reading<'_, Option<WrongMark>> {
+        Box::pin(self.wrong_mark())
+    }
+
+    fn head(&mut self) -> Reading<'_, Option<StoredHead>> {
+        Box::pin(self.head())
+    }
+
+    fn heads(&mut self) -> Reading<'_, i64> {
+        Box::pin(self.heads())
+    }
+
+    fn page(&mut self, seq: i64) -> Reading<'_, Page> {
+        Box::pin(self.page(seq))
+    }
+
+    fn single(&mut self, seq: i64) -> Reading<'_, Page> {
+        Box::pin(self.single(seq))
+    }
+
+    fn replay<'a>(&'a mut self, directory: &'a Path, name: &'a str) -> Reading<'a, Box<dyn crate::journal::Replay>> {
+        Box::pin(async move {
+            let mut replay = Replay::create(directory, name).await?;
+            let attached = self.attach(replay.path()).await;
+            replay.hide().await?;
+            attached.map(|()| Box::new(replay) as Box<dyn crate::journal::Replay>)
+        })
+    }
+
+    fn agrees_with<'a>(&'a mut self, replay: &dyn crate::journal::Replay) -> Reading<'a, bool> {
+        let replay: &dyn Any = replay;
+        let expected =
+            replay.downcast_ref::<Replay>().map(|replay| (replay.sums().key().clone(), *replay.sums().tallies()));
+        Box::pin(async move {
+            match expected {
+                Some((key, tallies)) => self.adds_up_to(key, tallies).await,
+                None => Ok(false),
+            }
+        })
+    }
+
+    fn first_difference(&mut self, table: &'static str) -> Reading<'_, Option<Difference>> {
+        Box::pin(self.first_difference(table))
+    }
+}
+
+impl crate::journal::Replay for Replay {
+    fn project<'a>(&'a mut self, entries: &'a [Entry]) -> Reading<'a, ()> {
+        Box::pin(self.project(entries))
+    }
+
+    fn project_rows<'a>(&'a mut self, entries: &'a [Entry]) -> Reading<'a, ()> {
+        Box::pin(self.project_rows(entries))
+    }
+
+    fn finish(self: Box<Self>) -> Reading<'static, ()> {
+        Box::pin((*self).finish())
+    }
+}
