@@ -68,7 +68,7 @@ pub(crate) fn alone() -> Vec<Line> {
 /// What one commit of the journal takes: appends of one entry after another.
 fn commit_seconds(setting: &Setting) -> f64 {
     use keybatch::domain::SystemClock;
-    use keybatch::journal::sqlite::SqliteStore;
+    use keybatch::journal::open;
     use keybatch::journal::{Journal, WriterOptions};
     use keybatch::record::Draft;
     use keybatch::record::event::{Event, OverrideUsed};
@@ -77,7 +77,7 @@ fn commit_seconds(setting: &Setting) -> f64 {
     runtime.block_on(async {
         let path = setting.path("commits.db");
         let _ = std::fs::remove_file(&path);
-        let store = SqliteStore::open(&path, std::sync::Arc::new(SystemClock::start())).await.expect("a journal");
+        let store = open::store(&path, std::sync::Arc::new(SystemClock::start())).await.expect("a journal");
         let options = WriterOptions { new_journal_id: "bench".into(), on_checkpoint: Box::new(|_| Ok(())) };
         let (journal, _) = Journal::start(store, options).await.expect("a journal");
         let mut each = Vec::with_capacity(COMMITS);

@@ -12,8 +12,8 @@ use super::finding::{Finding, Health, finding};
 use super::refused::{UNCHANGED, lost_entries};
 use super::{CliError, Context, Environment, Exit, Ui, network, route, shown};
 use crate::domain::{ApiError, SANDBOX_HEADER, Settings, counted};
-use crate::journal::sqlite::{Cell, SqliteReader, shared_file_system};
-use crate::journal::{JournalError, Lock};
+use crate::journal::open::shared_file_system;
+use crate::journal::{Cell, JournalError, Lock, Reader, open};
 use crate::lightsail::Lightsail as _;
 use crate::lightsail::aws::AwsLightsail;
 use crate::lightsail::credentials::{CredentialsFault, locate};
@@ -217,7 +217,7 @@ fn disk(path: &Path) -> Vec<Finding> {
 }
 
 async fn journal_content(path: &Path) -> Vec<Finding> {
-    let health = match SqliteReader::open(path).await {
+    let health = match open::reader(path).await {
         Ok(reader) => reader.health().await,
         Err(JournalError::Missing { .. }) => return Vec::new(),
         Err(error) => Err(error),
@@ -250,7 +250,7 @@ async fn state(context: &Context) -> Vec<Finding> {
 /// Whether the journal has the entries that were seen of it before.
 async fn head(context: &Context) -> Vec<Finding> {
     // Another check reports why a journal cannot be opened.
-    let Ok(reader) = SqliteReader::open(&context.journal).await else { return Vec::new() };
+    let Ok(reader) = open::reader(&context.journal).await else { return Vec::new() };
     match heads(context, &reader).await {
         Ok(findings) => findings,
         Err(error) => {
@@ -262,7 +262,7 @@ async fn head(context: &Context) -> Vec<Finding> {
 }
 
 /// What a session that began now would find.
-async fn heads(context: &Context, reader: &SqliteReader) -> Result<Vec<Finding>, CliError> {
+async fn heads(context: &Context, reader: &Reader) -> Result<Vec<Finding>, CliError> {
     let named = context.environment.variable("KEYBATCH_CHECKPOINT_TO").map(PathBuf::from);
     let heads = context.environment.heads().map(|heads| Arc::new(heads) as Arc<dyn HeadMemory>);
     let Compared { known, missing, unusable } = compare(&heads, reader, named.as_deref()).await?;

@@ -5,8 +5,7 @@ use serde_json::json;
 
 use super::confirm::describe;
 use super::{CliError, Context, Format};
-use crate::journal::JournalError;
-use crate::journal::sqlite::Cell;
+use crate::journal::{Cell, JournalError};
 use crate::record::Entry;
 use crate::record::event::{Event, IntentRecorded};
 use crate::session::{DryRun, PlanFacts};

@@ -12,8 +12,7 @@ use super::runs::to_the_second;
 use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, shown};
 use crate::domain::{Clock as _, RunId, SystemClock, time_text};
-use crate::journal::sqlite::{Cell, EntryFilter, SqliteReader};
-use crate::journal::{JournalError, RunState};
+use crate::journal::{Cell, EntryFilter, JournalError, Reader, RunState, open};
 use crate::record::Entry;
 use crate::record::event::KINDS;
 use crate::review::runs::resolve;
@@ -86,7 +85,7 @@ fn since(text: &str) -> Result<Since, String> {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let reader = match SqliteReader::open(&context.journal).await {
+    let reader = match open::reader(&context.journal).await {
         Err(JournalError::Missing { .. }) => {
             context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
             Out::begin(context)?.end()?;
@@ -216,7 +215,7 @@ struct Lines {
 
 impl Lines {
     /// Lists everything from `next` on that exists by now; returns where to continue.
-    async fn all(&mut self, reader: &SqliteReader, filter: &EntryFilter, mut next: i64) -> Result<i64, CliError> {
+    async fn all(&mut self, reader: &Reader, filter: &EntryFilter, mut next: i64) -> Result<i64, CliError> {
         loop {
             let entries = reader.matching(filter, next, PAGE).await?;
             let Some((last, _)) = entries.last() else { return Ok(next) };

@@ -10,9 +10,9 @@ use super::options::SessionOptions;
 use super::terminal::{Terminal, Verb};
 use super::{CliError, Code, Context, Exit, Sent, scratch, signals};
 use crate::domain::{Clock, RunId, SystemClock};
-use crate::journal::sqlite::stage::Stage;
-use crate::journal::sqlite::{SqliteReader, SqliteStore, log_in_use};
-use crate::journal::{Holder, Journal, JournalError, Lock, WriterOptions};
+use crate::journal::open::{Store, log_in_use};
+use crate::journal::stage::Stage;
+use crate::journal::{Holder, Journal, JournalError, Lock, Reader, WriterOptions, open};
 use crate::lightsail::aws::AwsLightsail;
 use crate::sandbox::{RehearsalRow, World};
 use crate::session::host::{HeadMemory, NamedPair};
@@ -73,15 +73,15 @@ impl Host for Machine<'_> {
         Ok(lock)
     }
 
-    async fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, JournalError> {
-        SqliteStore::open(path, clock).await
+    async fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
+        open::store(path, clock).await
     }
 
-    async fn reader(&self, path: &Path) -> Result<SqliteReader, JournalError> {
-        SqliteReader::open(path).await
+    async fn reader(&self, path: &Path) -> Result<Reader, JournalError> {
+        open::reader(path).await
     }
 
-    async fn start(&self, store: SqliteStore, options: WriterOptions) -> Result<Journal, JournalError> {
+    async fn start(&self, store: Store, options: WriterOptions) -> Result<Journal, JournalError> {
         Journal::start_apart(store, options).await
     }
 

@@ -5,8 +5,7 @@ use super::error::{CliError, FREE_SPACE, Sent};
 use super::exit::Exit;
 use super::{network, shown};
 use crate::domain::counted;
-use crate::journal::JournalError;
-use crate::journal::sqlite::{RunRecord, is_full};
+use crate::journal::{JournalError, RunRecord};
 use crate::manifest::Faults;
 use crate::plan::PlanError;
 use crate::session::again::at_rest;
@@ -127,7 +126,7 @@ fn unrecordable(error: &JournalError, finished: bool, run: &str) -> CliError {
     if finished {
         return it.hint("nothing of the run is missing: it is finished, and every outcome is in the journal");
     }
-    let first = if is_full(error) { FREE_SPACE } else { "remove the cause" };
+    let first = if error.is_full() { FREE_SPACE } else { "remove the cause" };
     it.hint("keybatch sent nothing more after that; the next session settles what was in flight")
         .hint(format!("{first}, then continue with: keybatch resume {run}"))
 }

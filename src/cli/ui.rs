@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::error::{CliError, Sent};
 use super::error_object;
 use super::format::Format;
-use crate::journal::sqlite::Cell;
+use crate::journal::Cell;
 use crate::manifest::defuse;
 use crate::review::{cell_json, cell_text, csv_cell, json_object, json_text};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CliError, Code, Context, Exit, Format, shown};
 use crate::domain::counted;
-use crate::journal::sqlite::SqliteReader;
+use crate::journal::open;
 use crate::record::checkpoint::{Checkpoint, CheckpointError};
 use crate::record::merkle::Hash;
 use crate::review::json_text;
@@ -72,7 +72,7 @@ impl Brought {
         let shown = shown(&path.to_string_lossy());
         let unusable =
             |why: String| CliError::new(Exit::Usage, why).code(Code::CheckpointFile).hint("nothing was verified");
-        let id = match SqliteReader::open(journal).await {
+        let id = match open::reader(journal).await {
             Ok(reader) => reader.journal_id().await.ok().flatten(),
             Err(_) => None,
         };

@@ -1,6 +1,6 @@
 //! What this program is, and what it was built from and with: one line for `-V`, all of it for `--version`.
 
-use crate::journal::sqlite;
+use crate::journal::open;
 use crate::lightsail::aws;
 
 /// The commit that this was built from, where the build knew it.
@@ -8,7 +8,7 @@ pub(super) const COMMIT: Option<&str> = known(option_env!("KEYBATCH_COMMIT"));
 
 /// One line: version, commit, SQLite.
 pub(super) fn short() -> String {
-    format!("{} (commit {}, SQLite {})", env!("CARGO_PKG_VERSION"), commit(), sqlite::version())
+    format!("{} (commit {}, SQLite {})", env!("CARGO_PKG_VERSION"), commit(), open::version())
 }
 
 /// Everything that a report of a fault should name.
@@ -19,7 +19,7 @@ pub(super) fn long() -> String {
     let mut text = env!("CARGO_PKG_VERSION").to_owned();
     for (name, value) in [
         ("commit", commit().to_owned()),
-        ("SQLite", sqlite::version()),
+        ("SQLite", open::version()),
         ("AWS SDK", format!("aws-sdk-lightsail {}", aws::sdk_version())),
         ("TLS", aws::TLS.to_owned()),
         ("features", features()),

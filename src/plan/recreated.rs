@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::staged::{StagedRow, same_moment};
 use crate::domain::{Identity, parse_time};
 use crate::journal::JournalError;
-use crate::journal::JournalReader;
+use crate::journal::Reader;
 use crate::journal::stage::{Known, Stage};
 use crate::record::event::{Note, Severity};
 
@@ -50,7 +50,7 @@ pub struct Earlier {
 ///
 /// # Errors
 /// Where the journal or the scratch database fails.
-pub async fn learn(stage: &mut Stage, reader: &dyn JournalReader, earlier: &[Earlier]) -> Result<(), JournalError> {
+pub async fn learn(stage: &mut Stage, reader: &Reader, earlier: &[Earlier]) -> Result<(), JournalError> {
     for earlier in earlier {
         let mut after = i64::MIN;
         while let Some((last, names)) = reader.past_names(earlier.run_no, after, PAGE).await? {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::cell::{cell_json, cell_text, csv_cell, json_object};
 use crate::journal::JournalError;
-use crate::journal::{Cell, JournalReader, ReviewRow, RunRecord};
+use crate::journal::{Cell, Reader, ReviewRow, RunRecord};
 use crate::manifest::Meaning;
 use crate::record::Entry;
 use crate::record::event::{Event, IntentRecorded};
@@ -65,7 +65,7 @@ pub enum ExportError {
 /// # Errors
 /// Where the journal cannot be read or `out` does not take it.
 pub async fn export(
-    reader: &dyn JournalReader,
+    reader: &Reader,
     run: &RunRecord,
     format: ExportFormat,
     out: &mut (impl Write + Send),
@@ -107,7 +107,7 @@ pub async fn export(
 }
 
 async fn each_row(
-    reader: &dyn JournalReader,
+    reader: &Reader,
     run: &RunRecord,
     mut take: impl FnMut(&ReviewRow) -> Result<(), ExportError>,
 ) -> Result<u64, ExportError> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::cell::cell_json;
 use crate::domain::{OutcomeCounts, time_text};
 use crate::journal::JournalError;
-use crate::journal::{JournalReader, RunRecord};
+use crate::journal::{Reader, RunRecord};
 use crate::record::Entry;
 use crate::record::event::{Event, PlanSealed};
 
@@ -118,7 +118,7 @@ pub struct NotDeleted {
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub async fn facts(reader: &dyn JournalReader, run: &RunRecord) -> Result<RunFacts, JournalError> {
+pub async fn facts(reader: &Reader, run: &RunRecord) -> Result<RunFacts, JournalError> {
     let (names, rows) = reader.runs_view().await?;
     let id = run.run.to_string();
     let row = rows.into_iter().find(|row| row.first().and_then(|cell| cell.as_text()) == Some(id.as_str()));
@@ -145,7 +145,7 @@ pub async fn facts(reader: &dyn JournalReader, run: &RunRecord) -> Result<RunFac
     })
 }
 
-async fn plan(reader: &dyn JournalReader, run: &RunRecord) -> Result<Option<PlanSealed>, JournalError> {
+async fn plan(reader: &Reader, run: &RunRecord) -> Result<Option<PlanSealed>, JournalError> {
     let Some(seq) = run.sealed_seq else { return Ok(None) };
     Ok(match reader.entry(seq).await?.event {
         Event::PlanSealed(sealed) => Some(sealed),
@@ -153,7 +153,7 @@ async fn plan(reader: &dyn JournalReader, run: &RunRecord) -> Result<Option<Plan
     })
 }
 
-async fn confirmed(reader: &dyn JournalReader, run: &RunRecord) -> Result<Option<(u64, String)>, JournalError> {
+async fn confirmed(reader: &Reader, run: &RunRecord) -> Result<Option<(u64, String)>, JournalError> {
     let Some(seq) = run.started_seq else { return Ok(None) };
     Ok(match reader.entry(seq).await?.event {
         Event::RunStarted(started) => Some((started.deletes, started.confirmed_by)),
@@ -161,7 +161,7 @@ async fn confirmed(reader: &dyn JournalReader, run: &RunRecord) -> Result<Option
     })
 }
 
-async fn entries(reader: &dyn JournalReader, run: &RunRecord, kind: &str) -> Result<Vec<Entry>, JournalError> {
+async fn entries(reader: &Reader, run: &RunRecord, kind: &str) -> Result<Vec<Entry>, JournalError> {
     let stored = reader.milestones_of(run.run_no, kind).await?;
     let parse = |stored: &crate::journal::StoryEntry| {
         Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))
@@ -169,7 +169,7 @@ async fn entries(reader: &dyn JournalReader, run: &RunRecord, kind: &str) -> Res
     stored.iter().map(parse).collect()
 }
 
-async fn sessions(reader: &dyn JournalReader, run: &RunRecord) -> Result<Vec<Session>, JournalError> {
+async fn sessions(reader: &Reader, run: &RunRecord) -> Result<Vec<Session>, JournalError> {
     let mut sessions = Vec::new();
     for entry in entries(reader, run, "session_opened").await? {
         let Event::SessionOpened(opened) = entry.event else { continue };
@@ -192,7 +192,7 @@ async fn sessions(reader: &dyn JournalReader, run: &RunRecord) -> Result<Vec<Ses
     Ok(sessions)
 }
 
-async fn overrides(reader: &dyn JournalReader, run: &RunRecord) -> Result<Vec<Override>, JournalError> {
+async fn overrides(reader: &Reader, run: &RunRecord) -> Result<Vec<Override>, JournalError> {
     let entries = entries(reader, run, "override_used").await?;
     let used = entries.into_iter().filter_map(|entry| match entry.event {
         Event::OverrideUsed(used) => {
@@ -203,7 +203,7 @@ async fn overrides(reader: &dyn JournalReader, run: &RunRecord) -> Result<Vec<Ov
     Ok(used.collect())
 }
 
-async fn rates(reader: &dyn JournalReader, run: &RunRecord) -> Result<Vec<Rate>, JournalError> {
+async fn rates(reader: &Reader, run: &RunRecord) -> Result<Vec<Rate>, JournalError> {
     let mut rates: Vec<Rate> = Vec::new();
     for entry in entries(reader, run, "rate_changed").await? {
         let Event::RateChanged(changed) = entry.event else { continue };
@@ -225,7 +225,7 @@ async fn rates(reader: &dyn JournalReader, run: &RunRecord) -> Result<Vec<Rate>,
 }
 
 async fn not_deleted(
-    reader: &dyn JournalReader,
+    reader: &Reader,
     run: &RunRecord,
     outcomes: &OutcomeCounts,
 ) -> Result<Vec<NotDeleted>, JournalError> {

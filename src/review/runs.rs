@@ -2,7 +2,7 @@
 
 use crate::domain::RunId;
 use crate::journal::{JournalError, RunState};
-use crate::journal::{JournalReader, RunRecord};
+use crate::journal::{Reader, RunRecord};
 
 /// The word for the newest run that was started; where none was, for the newest one.
 pub const LATEST: &str = "latest";
@@ -80,7 +80,7 @@ pub enum Named {
 ///
 /// # Errors
 /// Where there is nothing of that name, or more than one run.
-pub async fn look_up(reader: &dyn JournalReader, wanted: &str) -> Result<Named, RunError> {
+pub async fn look_up(reader: &Reader, wanted: &str) -> Result<Named, RunError> {
     let runs = reader.runs().await?;
     let (name, row) = match wanted.split_once(':') {
         Some(("name", name)) => (Some(name), None),
@@ -115,7 +115,7 @@ pub async fn look_up(reader: &dyn JournalReader, wanted: &str) -> Result<Named, 
 ///
 /// # Errors
 /// Where there is none, or more than one.
-pub async fn resolve(reader: &dyn JournalReader, wanted: &str) -> Result<RunRecord, RunError> {
+pub async fn resolve(reader: &Reader, wanted: &str) -> Result<RunRecord, RunError> {
     choose(reader.runs().await?, wanted)
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::gist::{gist, particulars};
 use crate::domain::{Evidence, Outcome, time_text};
 use crate::journal::JournalError;
-use crate::journal::{JournalReader, RunRecord};
+use crate::journal::{Reader, RunRecord};
 use crate::record::Entry;
 use crate::record::event::Event;
 
@@ -74,7 +74,7 @@ enum Exact {
 ///
 /// # Errors
 /// Where there is none.
-pub async fn rows(reader: &dyn JournalReader, run: &RunRecord, wanted: &str) -> Result<Vec<u64>, RowError> {
+pub async fn rows(reader: &Reader, run: &RunRecord, wanted: &str) -> Result<Vec<u64>, RowError> {
     let (wanted, exact) = match wanted.split_once(':') {
         Some(("name", name)) => (name, Some(Exact::Name)),
         Some(("row", row)) => (row, Some(Exact::Row)),
@@ -97,7 +97,7 @@ pub async fn rows(reader: &dyn JournalReader, run: &RunRecord, wanted: &str) -> 
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub async fn story(reader: &dyn JournalReader, run: &RunRecord, row: u64) -> Result<Story, JournalError> {
+pub async fn story(reader: &Reader, run: &RunRecord, row: u64) -> Result<Story, JournalError> {
     let entries = reader.story(run.run_no, row).await?;
     let mut story = Story {
         schema: "keybatch.story/1",

@@ -9,8 +9,7 @@ use super::open::OpenJournal;
 use super::operator::Notice;
 use super::order::AbandonOrder;
 use super::summary::{StopWord, Summary};
-use crate::journal::RunState;
-use crate::journal::sqlite::RunRecord;
+use crate::journal::{RunRecord, RunState};
 use crate::review::runs::resolve;
 
 /// Settles the open requests of a run by reading, and closes it for good.

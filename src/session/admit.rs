@@ -5,7 +5,7 @@ use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::operator::Notice;
 use super::place::Place;
-use crate::journal::sqlite::{RunRecord, SqliteReader};
+use crate::journal::{Reader, RunRecord};
 use crate::record::event::{Event, PlanSealed, RunStarted};
 use crate::verify::{Finding, Verdict as Verified, plan_root};
 
@@ -15,7 +15,7 @@ const VERIFIED_WHOLE_ENTRIES: u64 = 250_000;
 
 /// What is to be done next is read from the journal, so nothing is done where that was changed. A history that this
 /// version cannot interpret is no reason to leave rows unsettled.
-pub(super) async fn refuse_altered<H: Host>(host: &H, reader: &SqliteReader) -> Result<(), SessionError> {
+pub(super) async fn refuse_altered<H: Host>(host: &H, reader: &Reader) -> Result<(), SessionError> {
     let (size, _) = reader.head().await?;
     if size > VERIFIED_WHOLE_ENTRIES {
         return Ok(());
@@ -40,10 +40,7 @@ pub(super) async fn refuse_altered<H: Host>(host: &H, reader: &SqliteReader) -> 
 }
 
 /// The sealed plan and the settings of the run. A plan that is not what was sealed is not executed.
-pub(super) async fn plan_of(
-    reader: &SqliteReader,
-    record: &RunRecord,
-) -> Result<(PlanSealed, RunStarted), SessionError> {
+pub(super) async fn plan_of(reader: &Reader, record: &RunRecord) -> Result<(PlanSealed, RunStarted), SessionError> {
     let missing = || SessionError::new(Refusal::NoPlan).sent(Sent::Nothing);
     let sealed = reader.entry(record.sealed_seq.ok_or_else(missing)?).await?;
     let started = reader.entry(record.started_seq.ok_or_else(missing)?).await?;

@@ -8,9 +8,8 @@ use super::operator::{Notice, Operator};
 use super::order::{Repeat, RunOrder};
 use super::place::Place;
 use crate::domain::RunId;
-use crate::journal::RunState;
-use crate::journal::sqlite::stage::Stage;
-use crate::journal::sqlite::{RunRecord, SqliteReader};
+use crate::journal::stage::Stage;
+use crate::journal::{Reader, RunRecord, RunState};
 use crate::plan::recreated::{Earlier, learn};
 
 /// The word for a run whose session has no end in the journal although no process is working on it.
@@ -83,11 +82,7 @@ pub(super) enum Admitted {
 ///
 /// # Errors
 /// If a journal exists and cannot be read.
-pub(super) async fn past<H: Host>(
-    host: &H,
-    order: &RunOrder,
-    reader: &SqliteReader,
-) -> Result<Option<SqliteReader>, SessionError> {
+pub(super) async fn past<H: Host>(host: &H, order: &RunOrder, reader: &Reader) -> Result<Option<Reader>, SessionError> {
     if !order.dry_run {
         return Ok(Some(reader.clone()));
     }
@@ -108,7 +103,7 @@ pub(super) async fn past<H: Host>(
 /// The refusal, or where the journal cannot be read.
 pub(super) async fn admit(
     repeat: Repeat,
-    past: Option<&SqliteReader>,
+    past: Option<&Reader>,
     sha256: &str,
     place: Where<'_>,
 ) -> Result<Admitted, SessionError> {
@@ -135,11 +130,7 @@ pub(super) async fn admit(
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub(super) async fn likely(
-    past: Option<&SqliteReader>,
-    sha256: &str,
-    journal: &Path,
-) -> Result<Option<RunId>, SessionError> {
+pub(super) async fn likely(past: Option<&Reader>, sha256: &str, journal: &Path) -> Result<Option<RunId>, SessionError> {
     let Some(past) = past else { return Ok(None) };
     // A rehearsal whose world is kept beside the journal can continue only there.
     let goes_on = |record: &RunRecord| {
@@ -165,7 +156,7 @@ fn finished(record: &RunRecord) -> SessionError {
 /// Where the journal or the stage fails.
 pub(super) async fn learn_past(
     stage: &mut Stage,
-    past: Option<&SqliteReader>,
+    past: Option<&Reader>,
     sha256: &str,
     place: &Place,
 ) -> Result<(), SessionError> {

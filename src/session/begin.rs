@@ -18,7 +18,7 @@ use super::place::Connection;
 use super::stage::{Staged, manifest_entry};
 use crate::domain::{OutcomeCounts, RunId, Settings, Target};
 use crate::execute::control::StoppedBy;
-use crate::journal::sqlite::stage::Stage;
+use crate::journal::stage::Stage;
 use crate::lane::Counts;
 use crate::plan::{Plan, PlanError, Planner, Tally};
 use crate::record::event::{Event, OverrideUsed, RunStarted};

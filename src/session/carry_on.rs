@@ -19,8 +19,7 @@ use super::sum_up::{Own, stored_head, sum_up};
 use super::summary::{Head, State, StopWord, Summary};
 use crate::domain::Settings;
 use crate::execute::ghost::Ghosts;
-use crate::journal::TargetRecord;
-use crate::journal::sqlite::RunRecord;
+use crate::journal::{RunRecord, TargetRecord};
 use crate::lane::Counts;
 use crate::record::event::{Event, PlanSealed};
 

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{Refusal, Sent, SessionError};
 use super::memory::Memory;
-use crate::journal::sqlite::SqliteReader;
-use crate::journal::{JournalError, OnCheckpoint};
+use crate::journal::{JournalError, OnCheckpoint, Reader};
 use crate::record::checkpoint::Checkpoint;
 use crate::record::{Entry, Event};
 
@@ -51,7 +50,7 @@ pub(super) fn hand_on(sink: Sink, memory: Memory) -> OnCheckpoint {
 }
 
 /// The file that the newest session of a run that named one appended checkpoints to.
-pub(super) async fn recorded(reader: &SqliteReader, run_no: i64) -> Result<Option<PathBuf>, JournalError> {
+pub(super) async fn recorded(reader: &Reader, run_no: i64) -> Result<Option<PathBuf>, JournalError> {
     for stored in reader.milestones_of(run_no, "session_opened").await?.iter().rev() {
         let entry = Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))?;
         let Event::SessionOpened(opened) = entry.event else { continue };

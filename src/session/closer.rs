@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use super::open::OpenJournal;
 use super::stops::Stops;
-use crate::journal::Journal;
-use crate::journal::sqlite::SqliteReader;
+use crate::journal::{Journal, Reader};
 
 /// How long to wait for a disk that does not respond; what was written is safe without it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Closes a journal whose session never began: the credentials are missing, a guard refuses, a signal comes.
 #[derive(Debug, Default)]
-pub(super) struct Closer(OnceLock<(Journal, SqliteReader)>);
+pub(super) struct Closer(OnceLock<(Journal, Reader)>);
 
 impl Closer {
     /// From now on, this is the journal to close.

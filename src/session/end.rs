@@ -15,8 +15,7 @@ use super::summary::{Ends, Head, State, StopWord, Summary};
 use super::targets::Targets;
 use crate::domain::OutcomeCounts;
 use crate::execute::control::{Stop, StoppedBy};
-use crate::journal::sqlite::{RunRecord, SqliteReader};
-use crate::journal::{JournalError, RunState};
+use crate::journal::{JournalError, Reader, RunRecord, RunState};
 use crate::plan::{Plan, PlanError};
 use crate::record::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
 
@@ -65,7 +64,7 @@ impl Ending {
 impl DryRun {
     /// The temporary journal, with every row of the plan.
     #[must_use]
-    pub fn reader(&self) -> &SqliteReader {
+    pub fn reader(&self) -> &Reader {
         &self.open.reader
     }
 }

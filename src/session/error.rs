@@ -7,8 +7,7 @@ use std::path::PathBuf;
 
 use super::summary::Summary;
 use crate::domain::{RunId, counted};
-use crate::journal::JournalError;
-use crate::journal::sqlite::RunRecord;
+use crate::journal::{JournalError, RunRecord};
 use crate::manifest::Faults;
 use crate::plan::PlanError;
 use crate::plan::stage::StageError;

@@ -7,8 +7,7 @@ use super::order::Order;
 use super::place::Place;
 use crate::domain::{Clock, RunId, Settings};
 use crate::execute::ghost::{Ghosts, held_until};
-use crate::journal::JournalError;
-use crate::journal::sqlite::SqliteReader;
+use crate::journal::{JournalError, Reader};
 
 /// Once its client has given up a request to a service on this machine, the request cannot be under way any more, so there
 /// is no wait unless the option demands one.
@@ -29,7 +28,7 @@ fn is_loopback(address: &str) -> bool {
 
 /// What other runs sent that may still be under way, or be delivered (I3).
 pub(super) async fn of_other_runs(
-    reader: &SqliteReader,
+    reader: &Reader,
     clock: &Arc<dyn Clock>,
     run: RunId,
     place: &Place,

@@ -14,9 +14,9 @@ use super::place::{Connection, Way};
 use super::stops::Stops;
 use crate::domain::{Clock, RunId};
 use crate::journal::heads::{Heads, HeadsError, Remembered};
-use crate::journal::sqlite::stage::Stage;
-use crate::journal::sqlite::{SqliteReader, SqliteStore};
-use crate::journal::{Holder, Journal, JournalError, Lock, WriterOptions};
+use crate::journal::open::Store;
+use crate::journal::stage::Stage;
+use crate::journal::{Holder, Journal, JournalError, Lock, Reader, WriterOptions};
 use crate::lightsail::Lightsail;
 use crate::record::checkpoint::Checkpoint;
 use crate::verify::Report;
@@ -45,13 +45,13 @@ pub trait Host: Send + Sync {
     fn lock(&self, path: &Path, holder: &Holder) -> Result<Lock, JournalError>;
 
     /// Opens the journal at `path` for writing, where entries get their time from `clock`; makes it if there is none.
-    fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> impl Future<Output = Result<SqliteStore, JournalError>>;
+    fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> impl Future<Output = Result<Store, JournalError>>;
 
     /// Opens it for reading.
-    fn reader(&self, path: &Path) -> impl Future<Output = Result<SqliteReader, JournalError>>;
+    fn reader(&self, path: &Path) -> impl Future<Output = Result<Reader, JournalError>>;
 
     /// Starts the writer.
-    fn start(&self, store: SqliteStore, options: WriterOptions) -> impl Future<Output = Result<Journal, JournalError>>;
+    fn start(&self, store: Store, options: WriterOptions) -> impl Future<Output = Result<Journal, JournalError>>;
 
     /// A scratch database in `directory`, for the plan of a run.
     fn stage(&self, directory: &Path, run: RunId) -> impl Future<Output = Result<Stage, JournalError>>;

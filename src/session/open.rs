@@ -13,8 +13,9 @@ use super::order::Order;
 use super::rollback;
 use super::used::refuse_used;
 use crate::domain::{Clock, RunId, time_text};
-use crate::journal::sqlite::{RunRecord, SqliteReader};
-use crate::journal::{EntryStore as _, Holder, Journal, JournalError, Lock, RunState, WriterOptions};
+use crate::journal::{
+    EntryStore as _, Holder, Journal, JournalError, Lock, Reader, RunRecord, RunState, WriterOptions,
+};
 use crate::record::Draft;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::event::{Event, OverrideUsed, RunStopped, SessionOpened};
@@ -22,7 +23,7 @@ use crate::record::event::{Event, OverrideUsed, RunStopped, SessionOpened};
 /// A journal that this process may write.
 pub(super) struct OpenJournal {
     pub(super) journal: Journal,
-    pub(super) reader: SqliteReader,
+    pub(super) reader: Reader,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) path: PathBuf,
     sink: Sink,
@@ -85,7 +86,7 @@ impl OpenJournal {
         Ok(open)
     }
 
-    /// Closes the journal so that one file is left: see [`SqliteReader::release`]. Where another program keeps the write-ahead
+    /// Closes the journal so that one file is left: see [`Reader::release`]. Where another program keeps the write-ahead
     /// log in use, says which files belong together.
     pub(super) async fn close<H: Host>(&self, host: &H) -> Result<Checkpoint, JournalError> {
         self.reader.release().await;

@@ -13,7 +13,7 @@ use super::place::Place;
 use super::summary::Summary;
 use crate::domain::{OutcomeCounts, RunId};
 use crate::execute::control::TargetStop;
-use crate::journal::sqlite::RunRecord;
+use crate::journal::RunRecord;
 use crate::manifest::Ingested;
 use crate::plan::{Plan, Tally};
 use crate::record::checkpoint::Checkpoint;

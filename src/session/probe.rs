@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::error::SessionError;
 use crate::domain::Settings;
-use crate::journal::TargetRecord;
-use crate::journal::sqlite::{RunRecord, SqliteReader};
+use crate::journal::{Reader, RunRecord, TargetRecord};
 use crate::lane::Lane;
 use crate::lightsail::Lightsail;
 use crate::plan::{PlanError, Probe, probe};
@@ -26,7 +25,7 @@ pub(super) enum Probed {
 /// Reads a key pair of each target that has rows left, before anything is sent: without that
 /// permission nothing could be settled there, and answers from elsewhere than the run is bound to must be noticed.
 pub(super) async fn probe_lanes<L: Lightsail>(
-    reader: &SqliteReader,
+    reader: &Reader,
     record: &RunRecord,
     settings: &Settings,
     lanes: &[(TargetRecord, Arc<Lane<L>>)],

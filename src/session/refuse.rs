@@ -9,8 +9,7 @@ use super::stage::manifest_entry;
 use super::sum_up::{Own, sum_up};
 use super::summary::{Head, State, StopWord, Summary};
 use crate::domain::{RunId, Settings};
-use crate::journal::JournalError;
-use crate::journal::sqlite::RunRecord;
+use crate::journal::{JournalError, RunRecord};
 use crate::manifest::{Faults, Ingested};
 use crate::record::event::{Event, RunStopped, SessionClosed};
 

@@ -10,8 +10,7 @@ use super::open::OpenJournal;
 use super::operator::Notice;
 use super::order::ResumeOrder;
 use super::summary::{StopWord, Summary};
-use crate::journal::RunState;
-use crate::journal::sqlite::RunRecord;
+use crate::journal::{RunRecord, RunState};
 use crate::review::runs::resolve;
 
 /// Continues the run that is meant, if there is one.

@@ -11,9 +11,8 @@ use super::error::{KnownHead, LostEntries, Refusal, Sent, SessionError};
 use super::host::HeadMemory;
 use super::operator::{Notice, Operator};
 use super::order::Order;
-use crate::journal::JournalError;
 use crate::journal::heads::HeadsError;
-use crate::journal::sqlite::SqliteReader;
+use crate::journal::{JournalError, Reader};
 use crate::record::checkpoint::base64;
 use crate::record::event::{ACCEPT_ROLLBACK, Event, LostHead, OverrideUsed};
 
@@ -26,7 +25,7 @@ pub(super) async fn admit(
     order: &Order,
     operator: &dyn Operator,
     heads: &Heads,
-    reader: &SqliteReader,
+    reader: &Reader,
     checkpoint_to: Option<&Path>,
 ) -> Result<Option<OverrideUsed>, SessionError> {
     let Compared { known: _, missing, unusable } = compare(heads, reader, checkpoint_to).await?;
@@ -70,11 +69,7 @@ pub struct Compared {
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub async fn compare(
-    heads: &Heads,
-    reader: &SqliteReader,
-    checkpoint_to: Option<&Path>,
-) -> Result<Compared, JournalError> {
+pub async fn compare(heads: &Heads, reader: &Reader, checkpoint_to: Option<&Path>) -> Result<Compared, JournalError> {
     let mut known = Vec::new();
     let mut unusable = Vec::new();
     if let Some(id) = reader.journal_id().await? {
@@ -92,7 +87,7 @@ pub async fn compare(
 }
 
 /// The files of checkpoints: the one that is named, and those that unfinished runs append to.
-async fn files(reader: &SqliteReader, named: Option<&Path>) -> Result<Vec<PathBuf>, JournalError> {
+async fn files(reader: &Reader, named: Option<&Path>) -> Result<Vec<PathBuf>, JournalError> {
     let mut files: Vec<PathBuf> = named.map(Path::to_owned).into_iter().collect();
     for record in reader.runs().await? {
         if !record.state.is_unfinished() {
@@ -131,7 +126,7 @@ fn in_file(path: &Path, id: &str) -> Result<Vec<KnownHead>, String> {
 }
 
 /// Those heads that the journal neither has nor has been accepted without, the largest first.
-async fn missing(reader: &SqliteReader, known: Vec<KnownHead>) -> Result<Vec<KnownHead>, JournalError> {
+async fn missing(reader: &Reader, known: Vec<KnownHead>) -> Result<Vec<KnownHead>, JournalError> {
     let mut missing = Vec::new();
     for known in known {
         if reader.root_at(known.head.size).await?.as_deref() != Some(&base64(&known.head.root)) {

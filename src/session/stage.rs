@@ -10,7 +10,7 @@ use super::host::{Host, NamedPair};
 use super::order::RunOrder;
 use crate::domain::RunId;
 use crate::journal::JournalError;
-use crate::journal::sqlite::stage::Stage;
+use crate::journal::stage::Stage;
 use crate::manifest::{self, Faults, Ingested};
 use crate::plan::StagedRow;
 use crate::plan::stage::{StageError, compare_twins, stage_manifest};

@@ -6,9 +6,8 @@ use std::path::Path;
 use super::summary::{Head, SessionPart, State, StopWord, Summary};
 use super::targets::Targets;
 use crate::domain::OutcomeCounts;
-use crate::journal::JournalError;
 use crate::journal::TargetRecord;
-use crate::journal::sqlite::{RunAbout, RunRecord, SqliteReader};
+use crate::journal::{JournalError, Reader, RunAbout, RunRecord};
 use crate::record::event::Requests;
 
 /// What a session knows about itself.
@@ -25,7 +24,7 @@ pub(super) struct Own {
 /// The summary of a run that stays in `state`.
 pub(super) async fn sum_up(
     journal: &Path,
-    reader: &SqliteReader,
+    reader: &Reader,
     record: &RunRecord,
     state: State,
     stopped_by: Option<StopWord>,
@@ -112,12 +111,12 @@ impl Known {
 }
 
 /// Requests of a run over all its sessions, as the journal has them.
-async fn requests(reader: &SqliteReader, record: &RunRecord) -> Result<Requests, JournalError> {
+async fn requests(reader: &Reader, record: &RunRecord) -> Result<Requests, JournalError> {
     let (delete, throttled) = reader.attempts(record.run_no).await?;
     Ok(Requests { delete, read: record.reads, throttled: throttled + record.reads_throttled })
 }
 
 /// The stored head; the default if it can no longer be read.
-pub(super) async fn stored_head(reader: &SqliteReader) -> Head {
+pub(super) async fn stored_head(reader: &Reader) -> Head {
     reader.head().await.map_or_else(|_| Head::default(), |(size, root)| Head { size, root })
 }

@@ -4,7 +4,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::background::join;
 use crate::journal::JournalError;
-use crate::journal::JournalReader;
+use crate::journal::Reader;
 use crate::record::checkpoint::base64;
 use crate::record::merkle::Frontier;
 
@@ -23,7 +23,7 @@ const FIRST_PAGE: u32 = 16;
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn plan_root(reader: &dyn JournalReader, run_no: i64) -> Result<String, JournalError> {
+pub async fn plan_root(reader: &Reader, run_no: i64) -> Result<String, JournalError> {
     let mut hashing: JoinHandle<Frontier> = spawn_blocking(Frontier::default);
     let (mut after, mut limit) = (0, FIRST_PAGE);
     while let Some(page) = reader.intents(run_no, after, limit).await? {

@@ -40,7 +40,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use keybatch::domain::Clock;
 use keybatch::journal::EntryStore as _;
-use keybatch::journal::sqlite::SqliteStore;
+use keybatch::journal::open;
 use keybatch::record::{Draft, Entry};
 use keybatch::verify::{Options, Verdict, verify};
 use life::{Life, Tally, live};
@@ -177,7 +177,7 @@ fn verify_accepts_the_histories() {
         let life = live(seed, false, true);
         let report = runtime.block_on(async {
             let clock = Arc::new(Hand::default());
-            let mut store = SqliteStore::open(&path, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
+            let mut store = open::store(&path, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
             for (batch, _) in life.batches {
                 // No time passes while a batch is sealed.
                 *clock.0.lock().unwrap() = batch[0].0.at;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use keybatch::domain::Clock;
 use keybatch::journal::EntryStore as _;
-use keybatch::journal::sqlite::SqliteStore;
+use keybatch::journal::open;
 use keybatch::record::checkpoint::{Checkpoint, base64};
 use keybatch::record::event::IntentRecorded;
 use keybatch::record::merkle::{Frontier, leaf_hash};
@@ -85,7 +85,7 @@ impl Clock for Hand {
 pub(crate) async fn journal(directory: &Path) -> PathBuf {
     let path = directory.join("journal.db");
     let clock = Arc::new(Hand::default());
-    let mut store = SqliteStore::open(&path, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
+    let mut store = open::store(&path, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
     // Each by itself: the projections of one may need those of the ones before it.
     for Entry { at, run, row, event, .. } in entries() {
         *clock.0.lock().unwrap() = at;

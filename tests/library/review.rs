@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use crate::story::{Place, event_of, opened};
 use assert_cmd::cargo::CommandCargoExt as _;
 use keybatch::domain::RunId;
-use keybatch::journal::sqlite::SqliteReader;
+use keybatch::journal::open;
 use keybatch::record::Draft;
 use keybatch::record::checkpoint::Checkpoint;
 use keybatch::record::event::{Event, OverrideUsed, RateChanged};
@@ -281,7 +281,7 @@ async fn an_export_that_cannot_be_written_has_not_come_to_its_end() {
     ];
     journal.append(drafts.map(|(row, event)| Draft { run: Some(run), row, event }).into()).await.unwrap();
     journal.close().await.unwrap();
-    let reader = SqliteReader::open(&place.path()).await.unwrap();
+    let reader = open::reader(&place.path()).await.unwrap();
     let record = &reader.runs().await.unwrap()[0];
     for format in [ExportFormat::Csv, ExportFormat::Jsonl] {
         for kind in [ErrorKind::StorageFull, ErrorKind::BrokenPipe] {

@@ -9,7 +9,7 @@ use keybatch::domain::{
     ApiError, Cause, Class, Clock, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts,
     RawBody, RunId, Settings, Shown, sha256,
 };
-use keybatch::journal::sqlite::SqliteStore;
+use keybatch::journal::open;
 use keybatch::journal::{Journal, WriterOptions};
 use keybatch::record::checkpoint::{Checkpoint, base64};
 use keybatch::record::event::{self, Event, Found, Source};
@@ -45,7 +45,7 @@ impl Place {
     }
 
     pub(crate) async fn journal(&self) -> Journal {
-        let store = SqliteStore::open(&self.path(), Arc::new(Ticks(AtomicI64::new(0)))).await.unwrap();
+        let store = open::store(&self.path(), Arc::new(Ticks(AtomicI64::new(0)))).await.unwrap();
         let options = WriterOptions {
             new_journal_id: "0198c0de-0000-4000-8000-000000000001".into(),
             on_checkpoint: Box::new(|_| Ok(())),

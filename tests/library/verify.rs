@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keybatch::domain::RunId;
-use keybatch::journal::sqlite::SqliteReader;
+use keybatch::journal::open;
 use keybatch::record::Draft;
 use keybatch::record::checkpoint::Checkpoint;
 use keybatch::record::merkle::{Frontier, leaf_hash};
@@ -590,7 +590,7 @@ async fn a_plan_that_was_changed_has_another_root() {
         if !edit.is_empty() {
             place.tamper(edit).await;
         }
-        let reader = SqliteReader::open(&place.path()).await.unwrap();
+        let reader = open::reader(&place.path()).await.unwrap();
         let record = &reader.runs().await.unwrap()[0];
         let root = plan_root(&reader, record.run_no).await.unwrap();
         assert_eq!(Some(root) == record.plan_root, edit.is_empty(), "{edit}");

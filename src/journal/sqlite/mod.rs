@@ -30,9 +30,6 @@ pub use read::SqliteReader;
 pub use replay::Replay;
 pub use store::SqliteStore;
 
-// Until everything names them where they are.
-pub use super::{Cell, EntryFilter, ReviewRow, RunAbout, RunRecord, StoryEntry, Visitor};
-
 /// The version of SQLite that is built in.
 #[must_use]
 pub fn version() -> String {

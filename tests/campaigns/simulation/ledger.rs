@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keybatch::domain::Clock as _;
 use keybatch::domain::{Evidence, Outcome, Target};
-use keybatch::journal::sqlite::stage::Known;
+use keybatch::journal::stage::Known;
 use keybatch::journal::{Appended, Blame, Cadence, EntryStore, Head, JournalError, PendingRow, RunReader, TreeHead};
 use keybatch::plan::recreated::RECREATED;
 use keybatch::record::checkpoint::base64;

@@ -7,7 +7,7 @@ use keybatch::domain::{Class, Identity, Observation};
 use keybatch::execute::decide::Denial;
 use keybatch::execute::ghost::{Ghosts, held_until};
 use keybatch::execute::row::RowState;
-use keybatch::journal::sqlite::stage::Known;
+use keybatch::journal::stage::Known;
 use keybatch::plan::StagedRow;
 use keybatch::plan::guard::{Facts, IfInUse, judge};
 use keybatch::plan::recreated::IfRecreated;

@@ -94,8 +94,7 @@ fn no_name_hides_a_trigger() {
     for name in ["sqlite_stat1", "sqlite_stat4", "sqlite_stat_extra", "_sqlx_migrations_"] {
         altered(&copy, &hidden(name, "CREATE TRIGGER extra AFTER INSERT ON intent BEGIN SELECT 1; END"), name);
         // No session begins on it.
-        let opened =
-            run(keybatch::journal::sqlite::SqliteStore::open(&copy.path(), std::sync::Arc::new(SystemClock::start())));
+        let opened = run(keybatch::journal::open::store(&copy.path(), std::sync::Arc::new(SystemClock::start())));
         let refused = opened.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(refused.contains(name) && refused.contains("was changed"), "{name}: {refused}");
         altered(&copy, &hidden(name, "CREATE INDEX extra ON intent (outcome)"), name);
@@ -103,10 +102,7 @@ fn no_name_hides_a_trigger() {
     copy.put(&sample().file);
     run(copy.raw("ANALYZE"));
     assert_eq!(run(copy.verify()).verdict, Verdict::SelfConsistent);
-    assert!(
-        run(keybatch::journal::sqlite::SqliteStore::open(&copy.path(), std::sync::Arc::new(SystemClock::start())))
-            .is_ok()
-    );
+    assert!(run(keybatch::journal::open::store(&copy.path(), std::sync::Arc::new(SystemClock::start()))).is_ok());
 }
 
 #[test]

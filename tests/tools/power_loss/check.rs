@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use keybatch::domain::SystemClock;
 use keybatch::journal::EntryStore as _;
-use keybatch::journal::sqlite::SqliteStore;
+use keybatch::journal::open;
 use keybatch::record::checkpoint::Checkpoint;
 use keybatch::verify::{Options, Verdict, verify};
 use sha2::{Digest as _, Sha256};
@@ -113,7 +113,7 @@ impl<'a> Checker<'a> {
         // The image once more, as the power loss left it.
         let path = self.put(image);
         self.verified(&path, entries).await?;
-        let store = SqliteStore::open(&path, Arc::new(SystemClock::start())).await;
+        let store = open::store(&path, Arc::new(SystemClock::start())).await;
         let mut store = store.map_err(|error| format!("no session can open it: {error}"))?;
         let head = store.head().await.map_err(|error| format!("its head cannot be read: {error}"))?;
         store.close().await.map_err(|error| format!("it cannot be closed: {error}"))?;

@@ -5,7 +5,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::*;
 use crate::domain::Target;
-use crate::journal::{PROJECTIONS, RunReader as _, RunState, SUMMED};
+use crate::journal::{PROJECTIONS, RunReader as _, RunState, SUMMED, StoryEntry};
 
 #[tokio::test]
 async fn a_reader_finds_what_was_written() {

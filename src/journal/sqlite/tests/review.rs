@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::journal::JournalError;
+use crate::journal::{Cell, EntryFilter, JournalError, ReviewRow, Visitor};
 
 /// What a statement of a reviewer's own gave.
 #[derive(Default)]
