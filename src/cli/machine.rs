@@ -15,7 +15,7 @@ use crate::journal::stage::Stage;
 use crate::journal::{Holder, Journal, JournalError, Lock, Reader, WriterOptions, open};
 use crate::lightsail::aws::AwsLightsail;
 use crate::sandbox::{RehearsalRow, World};
-use crate::session::host::{HeadMemory, NamedPair};
+use crate::session::host::{HeadMemory, Held, NamedPair};
 use crate::session::{Connection, Host, Operator, Outside, Stops, Way};
 use crate::verify::{self, Report, verify};
 
@@ -50,6 +50,7 @@ impl<'a> Machine<'a> {
 
 impl Host for Machine<'_> {
     type Port = AwsLightsail;
+    type Store = Store;
 
     fn operator(&self) -> &Arc<dyn Operator> {
         &self.operator
@@ -67,10 +68,10 @@ impl Host for Machine<'_> {
         Uuid::now_v7()
     }
 
-    fn lock(&self, path: &Path, holder: &Holder) -> Result<Lock, JournalError> {
+    fn lock(&self, path: &Path, holder: &Holder) -> Result<Held, JournalError> {
         let mut lock = Lock::take(path)?;
         lock.sign(holder);
-        Ok(lock)
+        Ok(Box::new(lock))
     }
 
     async fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
@@ -86,7 +87,7 @@ impl Host for Machine<'_> {
     }
 
     async fn stage(&self, directory: &Path, run: RunId) -> Result<Stage, JournalError> {
-        Stage::create(directory, &run.to_string()).await
+        open::stage(directory, &run.to_string()).await
     }
 
     fn log_in_use(&self, path: &Path) -> Option<PathBuf> {

@@ -22,6 +22,7 @@ mod run_state;
 mod scribe;
 mod snapshot;
 pub mod sqlite;
+pub mod stage;
 mod store;
 mod writer;
 
@@ -35,6 +36,5 @@ pub use records::{IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, Stor
 pub use run_state::RunState;
 pub use scribe::Scribe;
 pub use snapshot::{Difference, PROJECTIONS, Page, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark};
-pub use sqlite::stage;
 pub use store::EntryStore;
 pub use writer::{Journal, OnCheckpoint, WriterOptions};

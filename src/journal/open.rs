@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::error::JournalError;
 use super::reader::Reader;
 use super::snapshot::Snapshot;
+use super::sqlite::stage::SqliteStage;
 use super::sqlite::{self, SqliteReader, SqliteStore};
+use super::stage::Stage;
 use crate::domain::Clock;
 
 pub use super::sqlite::{log_in_use, read_through, shared_file_system, version};
@@ -28,6 +30,14 @@ pub async fn store(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalE
 /// Where there is none, or it is none.
 pub async fn reader(path: &Path) -> Result<Reader, JournalError> {
     SqliteReader::open(path).await.map(Reader::new)
+}
+
+/// Makes an empty scratch database in `directory`, under a name that nobody else uses.
+///
+/// # Errors
+/// Where the directory cannot be written.
+pub async fn stage(directory: &Path, name: &str) -> Result<Stage, JournalError> {
+    SqliteStage::create(directory, name).await.map(Stage::new)
 }
 
 /// Opens the journal at `path` for `verify`.

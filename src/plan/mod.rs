@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 
 use crate::domain::{Class, Observation};
 use crate::journal::JournalError;
-use crate::journal::stage::Stage;
+use crate::journal::stage::{Refusing, Stage};
 use crate::lane::{Lane, Reading};
 use crate::lightsail::Lightsail;
 use crate::record::checkpoint::base64;
@@ -128,7 +128,7 @@ impl<L: Lightsail> Planner<L> {
         let (mut count, mut notes, mut after) = (0, Vec::new(), 0);
         loop {
             let (in_use, known) = (self.if_in_use == IfInUse::Refuse, self.if_recreated == IfRecreated::Refuse);
-            let page = stage.suspects(after, PAGE, &self.account, in_use, known).await?;
+            let page = stage.suspects(after, PAGE, Refusing { account: &self.account, in_use, known }).await?;
             let Some(last) = page.last() else { break };
             after = last.row;
             for joined in page {

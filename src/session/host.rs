@@ -1,6 +1,7 @@
 //! What a session is given to work with: its journal's place, its service, its clock, its operator. The command line gives the
 //! real ones; a test gives others.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,8 @@ use super::place::{Connection, Way};
 use super::stops::Stops;
 use crate::domain::{Clock, RunId};
 use crate::journal::heads::{Heads, HeadsError, Remembered};
-use crate::journal::open::Store;
 use crate::journal::stage::Stage;
-use crate::journal::{Holder, Journal, JournalError, Lock, Reader, WriterOptions};
+use crate::journal::{EntryStore, Holder, Journal, JournalError, Reader, WriterOptions};
 use crate::lightsail::Lightsail;
 use crate::record::checkpoint::Checkpoint;
 use crate::verify::Report;
@@ -25,6 +25,9 @@ use crate::verify::Report;
 pub trait Host: Send + Sync {
     /// What requests go through.
     type Port: Lightsail;
+
+    /// What keeps the journal's entries.
+    type Store: EntryStore;
 
     /// Who is asked and notified.
     fn operator(&self) -> &Arc<dyn Operator>;
@@ -42,16 +45,16 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// [`JournalError::Locked`] where another session has it.
-    fn lock(&self, path: &Path, holder: &Holder) -> Result<Lock, JournalError>;
+    fn lock(&self, path: &Path, holder: &Holder) -> Result<Held, JournalError>;
 
     /// Opens the journal at `path` for writing, where entries get their time from `clock`; makes it if there is none.
-    fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> impl Future<Output = Result<Store, JournalError>>;
+    fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> impl Future<Output = Result<Self::Store, JournalError>>;
 
     /// Opens it for reading.
     fn reader(&self, path: &Path) -> impl Future<Output = Result<Reader, JournalError>>;
 
     /// Starts the writer.
-    fn start(&self, store: Store, options: WriterOptions) -> impl Future<Output = Result<Journal, JournalError>>;
+    fn start(&self, store: Self::Store, options: WriterOptions) -> impl Future<Output = Result<Journal, JournalError>>;
 
     /// A scratch database in `directory`, for the plan of a run.
     fn stage(&self, directory: &Path, run: RunId) -> impl Future<Output = Result<Stage, JournalError>>;
@@ -74,6 +77,9 @@ pub trait Host: Send + Sync {
     /// Connects to the service.
     fn connect(&self, way: Way<'_>) -> impl Future<Output = Result<Connection<Self::Port>, Outside>>;
 }
+
+/// A lock, released when this is dropped.
+pub type Held = Box<dyn Any + Send + Sync>;
 
 /// What a machine remembers of journals (I12).
 pub trait HeadMemory: fmt::Debug + Send + Sync {

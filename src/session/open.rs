@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use super::checkpoints::{Sink, hand_on, not_carried_on, recorded};
 use super::error::{Sent, SessionError};
-use super::host::Host;
+use super::host::{Held, Host};
 use super::memory::Memory;
 use super::operator::{Notice, Operator};
 use super::order::Order;
 use super::rollback;
 use super::used::refuse_used;
 use crate::domain::{Clock, RunId, time_text};
-use crate::journal::{
-    EntryStore as _, Holder, Journal, JournalError, Lock, Reader, RunRecord, RunState, WriterOptions,
-};
+use crate::journal::{EntryStore as _, Holder, Journal, JournalError, Reader, RunRecord, RunState, WriterOptions};
 use crate::record::Draft;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::event::{Event, OverrideUsed, RunStopped, SessionOpened};
@@ -28,7 +26,7 @@ pub(super) struct OpenJournal {
     pub(super) path: PathBuf,
     sink: Sink,
     memory: Memory,
-    _lock: Lock,
+    _lock: Held,
 }
 
 impl OpenJournal {
@@ -191,7 +189,7 @@ async fn lock<H: Host>(
     order: &Order,
     path: &Path,
     clock: &Arc<dyn Clock>,
-) -> Result<Lock, JournalError> {
+) -> Result<Held, JournalError> {
     let until = tokio::time::Instant::now() + LOCK_PATIENCE;
     loop {
         let holder = Holder {

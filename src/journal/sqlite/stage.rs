@@ -8,9 +8,6 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use jiff::Timestamp;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -20,12 +17,12 @@ use self::statements::{
 };
 use super::column::{get, unsigned};
 use super::open::named;
-use crate::domain::Identity;
 use crate::journal::JournalError;
+use crate::journal::stage::{Refusing, StageRow, Staged, Staging, Twins};
 
 /// The scratch database of one plan.
 #[derive(Debug)]
-pub struct Stage {
+pub struct SqliteStage {
     connection: SqliteConnection,
     /// The regions of rows with a name, in the order in which they first appear.
     regions: Vec<String>,
@@ -40,74 +37,12 @@ pub struct Stage {
     has_known: bool,
 }
 
-/// A row of the manifest, as it is staged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageRow {
-    /// Its number.
-    pub row: u64,
-    /// Its region; empty where it names none.
-    pub region: String,
-    /// The key pair's name; empty for an invalid row.
-    pub name: String,
-    /// The account that it names.
-    pub account: Option<String>,
-    /// All of it, as JSON.
-    pub body: String,
-}
-
-/// A row of the manifest with what is known about its key pair.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Joined<Row, Seen> {
-    /// The row's number.
-    pub row: u64,
-    /// Its region.
-    pub region: String,
-    /// The key pair's name.
-    pub name: String,
-    /// What was staged of the row.
-    pub body: Row,
-    /// What was staged of the inventory.
-    pub seen: Option<Seen>,
-    /// Whether two key pairs of this name were listed.
-    pub ambiguous: bool,
-    /// How many instances name this key pair, and one of them.
-    pub used: Option<(u64, String)>,
-    /// The first row that names the same key pair; the row itself where there is no other.
-    pub first: u64,
-    /// What earlier runs know of this name.
-    pub known: Vec<Known>,
-}
-
-/// What an earlier run knows of a name: the key pair that it was about to treat, or that there was none.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Known {
-    /// Whether that run was one of the same manifest.
-    pub same_manifest: bool,
-    /// Which key pair it saw; none where none was there.
-    pub identity: Option<Identity>,
-    /// The run's id.
-    pub run: String,
-    /// When it began.
-    pub began_at: Timestamp,
-}
-
-/// Two rows that name the same key pair: the first one that does, and a later one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Twins {
-    /// The key pair's name.
-    pub name: String,
-    /// The first row's number and what was staged of it.
-    pub first: (u64, String),
-    /// The later row's.
-    pub later: (u64, String),
-}
-
-impl Stage {
+impl SqliteStage {
     /// Makes an empty one in `directory`, under a name that nobody else uses. The file is unlinked at once: whatever
     /// happens, nothing stays behind.
     ///
     /// # Errors
-    /// Where the directory cannot be written; so for every method here.
+    /// Where the directory cannot be written.
     pub async fn create(directory: &Path, name: &str) -> Result<Self, JournalError> {
         let path = directory.join(format!(".{name}.stage"));
         // It holds the manifest's rows: nobody else may read it, and nothing of it stays, whatever fails.
@@ -142,7 +77,7 @@ impl Stage {
     }
 
     /// Adds rows, in the order of their numbers.
-    pub async fn put_rows(&mut self, rows: &[StageRow]) -> Result<(), JournalError> {
+    async fn put_rows(&mut self, rows: &[StageRow]) -> Result<(), JournalError> {
         for row in rows.iter().filter(|row| !row.name.is_empty()) {
             self.names_account |= row.account.is_some();
             if !self.known_regions.contains(&row.region) {
@@ -156,7 +91,7 @@ impl Stage {
     }
 
     /// Puts rows that name no region into `region`.
-    pub async fn fill_region(&mut self, region: &str) -> Result<(), JournalError> {
+    async fn fill_region(&mut self, region: &str) -> Result<(), JournalError> {
         let query = sqlx::query(FILL_REGION).bind(region.to_owned());
         query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
         for empty in self.regions.iter_mut().filter(|region| region.is_empty()) {
@@ -168,14 +103,14 @@ impl Stage {
     }
 
     /// Replaces what was staged of a row.
-    pub async fn replace(&mut self, row: u64, body: &str) -> Result<(), JournalError> {
+    async fn replace(&mut self, row: u64, body: &str) -> Result<(), JournalError> {
         let query = sqlx::query(REPLACE).bind(body.to_owned()).bind(i64::try_from(row).unwrap_or(i64::MAX));
         query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
         Ok(())
     }
 
     /// Makes rows findable by name; call it once, after the last of them.
-    pub async fn index_rows(&mut self) -> Result<(), JournalError> {
+    async fn index_rows(&mut self) -> Result<(), JournalError> {
         sqlx::query(INDEX).execute(&mut self.connection).await.map_err(JournalError::sql)?;
         let row = sqlx::query(HAS_TWINS).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         self.has_twins = get(&row, 0)?;
@@ -183,12 +118,12 @@ impl Stage {
     }
 
     /// Adds a page of an inventory: (name, body). A body is a JSON array that begins with arn and creation time.
-    pub async fn put_seen(&mut self, region: &str, seen: &[(String, String)]) -> Result<(), JournalError> {
+    async fn put_seen(&mut self, region: &str, seen: &[(String, String)]) -> Result<(), JournalError> {
         self.put(PUT_SEEN, Some(region), &serde_json::to_string(seen).unwrap_or_default()).await
     }
 
     /// Adds a page of instances: (key pair's name, instance's name).
-    pub async fn put_used(&mut self, region: &str, used: &[(String, String)]) -> Result<(), JournalError> {
+    async fn put_used(&mut self, region: &str, used: &[(String, String)]) -> Result<(), JournalError> {
         self.has_used |= !used.is_empty();
         self.put(PUT_USED, Some(region), &serde_json::to_string(used).unwrap_or_default()).await
     }
@@ -205,7 +140,7 @@ impl Stage {
 
     /// Which of an earlier run's rows are about a key pair that a row here names: of a JSON array of (region, name, number) a
     /// JSON array of the numbers. The rows must have been indexed.
-    pub async fn among(&mut self, names: &str) -> Result<String, JournalError> {
+    async fn among(&mut self, names: &str) -> Result<String, JournalError> {
         let query = sqlx::query(AMONG).bind(names.to_owned());
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         get(&row, 0)
@@ -213,7 +148,7 @@ impl Stage {
 
     /// Adds what an earlier run knows: a JSON array of (region, name, identity or null, when the run began). Earlier runs come
     /// before later ones.
-    pub async fn put_known(&mut self, run: &str, same_manifest: bool, known: &str) -> Result<(), JournalError> {
+    async fn put_known(&mut self, run: &str, same_manifest: bool, known: &str) -> Result<(), JournalError> {
         self.has_known |= known != "[]";
         let query = sqlx::query(PUT_KNOWN).bind(same_manifest).bind(run.to_owned()).bind(known.to_owned());
         let mut transaction = self.connection.begin().await.map_err(JournalError::sql)?;
@@ -221,18 +156,7 @@ impl Stage {
         transaction.commit().await.map_err(JournalError::sql)
     }
 
-    /// The regions that rows with a name are in, in the order in which they first appear.
-    #[must_use]
-    pub fn regions(&self) -> &[String] {
-        &self.regions
-    }
-
-    /// The next rows after `after`, in order.
-    pub async fn joined<Row, Seen>(&mut self, after: u64, limit: u32) -> Result<Vec<Joined<Row, Seen>>, JournalError>
-    where
-        Row: DeserializeOwned,
-        Seen: DeserializeOwned,
-    {
+    async fn joined(&mut self, after: u64, limit: u32) -> Result<String, JournalError> {
         let statement = match (self.has_known, self.has_twins, self.has_used) {
             (true, ..) => JOINED_KNOWN,
             (false, true, _) => JOINED_TWINS,
@@ -241,35 +165,29 @@ impl Stage {
         };
         let query = sqlx::query(statement).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
-        records(get(&row, 0)?)
+        Ok(get::<Option<String>>(&row, 0)?.unwrap_or_default())
     }
 
-    /// The next rows after `after` that a guard may refuse the plan for: those of another account, with `in_use` those whose
-    /// key pair instances were made with, and with `known` those whose name an earlier run knows.
-    pub async fn suspects<Row, Seen>(
+    async fn suspects(
         &mut self,
         after: u64,
         limit: u32,
         account: &str,
         in_use: bool,
         known: bool,
-    ) -> Result<Vec<Joined<Row, Seen>>, JournalError>
-    where
-        Row: DeserializeOwned,
-        Seen: DeserializeOwned,
-    {
+    ) -> Result<String, JournalError> {
         let may_be_any = self.names_account || (in_use && self.has_used) || (known && self.has_known);
         if !may_be_any {
-            return Ok(Vec::new());
+            return Ok(String::new());
         }
         let query = sqlx::query(SUSPECTS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
         let query = query.bind(account.to_owned()).bind(in_use).bind(known);
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
-        records(get(&row, 0)?)
+        Ok(get::<Option<String>>(&row, 0)?.unwrap_or_default())
     }
 
     /// Rows that name the same key pair as an earlier one, after row `after`, in order.
-    pub async fn twins(&mut self, after: u64, limit: u32) -> Result<Vec<Twins>, JournalError> {
+    async fn twins(&mut self, after: u64, limit: u32) -> Result<Vec<Twins>, JournalError> {
         if !self.has_twins {
             return Ok(Vec::new());
         }
@@ -283,15 +201,55 @@ impl Stage {
     }
 }
 
-/// Reads a page of rows, which is no text at all where there are none.
-fn records<Row, Seen>(page: Option<String>) -> Result<Vec<Joined<Row, Seen>>, JournalError>
-where
-    Row: DeserializeOwned,
-    Seen: DeserializeOwned,
-{
-    let page = page.unwrap_or_default();
-    let records = serde_json::Deserializer::from_str(&page).into_iter();
-    records.collect::<Result<_, _>>().map_err(|error| JournalError::damaged(format!("a staged row: {error}")))
+impl Staging for SqliteStage {
+    fn put_rows<'a>(&'a mut self, rows: &'a [StageRow]) -> Staged<'a, ()> {
+        Box::pin(self.put_rows(rows))
+    }
+
+    fn fill_region<'a>(&'a mut self, region: &'a str) -> Staged<'a, ()> {
+        Box::pin(self.fill_region(region))
+    }
+
+    fn replace<'a>(&'a mut self, row: u64, body: &'a str) -> Staged<'a, ()> {
+        Box::pin(self.replace(row, body))
+    }
+
+    fn index_rows(&mut self) -> Staged<'_, ()> {
+        Box::pin(self.index_rows())
+    }
+
+    fn put_seen<'a>(&'a mut self, region: &'a str, seen: &'a [(String, String)]) -> Staged<'a, ()> {
+        Box::pin(self.put_seen(region, seen))
+    }
+
+    fn put_used<'a>(&'a mut self, region: &'a str, used: &'a [(String, String)]) -> Staged<'a, ()> {
+        Box::pin(self.put_used(region, used))
+    }
+
+    fn among<'a>(&'a mut self, names: &'a str) -> Staged<'a, String> {
+        Box::pin(self.among(names))
+    }
+
+    fn put_known<'a>(&'a mut self, run: &'a str, same_manifest: bool, known: &'a str) -> Staged<'a, ()> {
+        Box::pin(self.put_known(run, same_manifest, known))
+    }
+
+    fn regions(&self) -> &[String] {
+        &self.regions
+    }
+
+    fn joined(&mut self, after: u64, limit: u32) -> Staged<'_, String> {
+        Box::pin(self.joined(after, limit))
+    }
+
+    fn suspects<'a>(&'a mut self, after: u64, limit: u32, refusing: Refusing<'a>) -> Staged<'a, String> {
+        let Refusing { account, in_use, known } = refusing;
+        Box::pin(self.suspects(after, limit, account, in_use, known))
+    }
+
+    fn twins(&mut self, after: u64, limit: u32) -> Staged<'_, Vec<Twins>> {
+        Box::pin(self.twins(after, limit))
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 use super::*;
+use crate::journal::stage::{Joined, Stage};
 
 async fn stage() -> Stage {
-    Stage::create(&std::env::temp_dir(), &uuid::Uuid::new_v4().to_string()).await.unwrap()
+    Stage::new(sqlite_stage().await)
+}
+
+async fn sqlite_stage() -> SqliteStage {
+    SqliteStage::create(&std::env::temp_dir(), &uuid::Uuid::new_v4().to_string()).await.unwrap()
 }
 
 fn row(row: u64, region: &str, name: &str, account: Option<&str>) -> StageRow {
@@ -80,7 +85,7 @@ async fn twins_are_found_before_rows_are_findable() {
 #[tokio::test]
 async fn rows_of_a_name_are_found_without_reading_all_rows() {
     use sqlx::Row as _;
-    let mut stage = stage().await;
+    let mut stage = sqlite_stage().await;
     stage.index_rows().await.unwrap();
     for (statement, searched) in [(JOINED_TWINS, "SEARCH d "), (TWINS, "SEARCH d ")] {
         let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
@@ -95,7 +100,7 @@ async fn rows_of_a_name_are_found_without_reading_all_rows() {
 #[tokio::test]
 async fn nothing_stays_behind_and_what_is_replaced_is_read() {
     let directory = tempfile::tempdir().unwrap();
-    let mut stage = Stage::create(directory.path(), "name").await.unwrap();
+    let mut stage = Stage::new(SqliteStage::create(directory.path(), "name").await.unwrap());
     use std::os::unix::fs::PermissionsExt as _;
     // Nobody else may read it while it is open, and no name leads to it.
     let opened = std::fs::read_dir("/proc/self/fd").unwrap().map(|fd| fd.unwrap().path());
@@ -108,7 +113,8 @@ async fn nothing_stays_behind_and_what_is_replaced_is_read() {
     stage.replace(2, r#"{"line":7}"#).await.unwrap();
     let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
     assert_eq!(joined.iter().map(|row| row.body["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 7]);
-    let suspects: Vec<Any> = stage.suspects(0, 10, "ours", false, false).await.unwrap();
+    let suspects: Vec<Any> =
+        stage.suspects(0, 10, Refusing { account: "ours", in_use: false, known: false }).await.unwrap();
     assert_eq!(suspects.iter().map(|row| row.row).collect::<Vec<_>>(), [1], "also where every row names an account");
 }
 
@@ -126,7 +132,7 @@ async fn suspects_are_rows_of_another_account_or_in_use() {
         if all && !in_use {
             stage.put_rows(&rows[1..]).await.unwrap();
         }
-        let found: Vec<Any> = stage.suspects(0, 10, "ours", in_use, false).await.unwrap();
+        let found: Vec<Any> = stage.suspects(0, 10, Refusing { account: "ours", in_use, known: false }).await.unwrap();
         assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), expected);
     }
 }
