@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::amount::duration;
 use super::credentials::sign_in;
-use super::finding::{Finding, Health, finding};
+use super::diagnosis::{Diagnosis, Health, diagnosis};
 use super::refused::{UNCHANGED, lost_entries};
 use super::{CliError, Context, Environment, Exit, Ui, network, route, shown};
 use crate::domain::{ApiError, SANDBOX_HEADER, Settings, counted};
@@ -82,7 +82,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         findings.extend(service(options, args.credentials_timeout, &context.ui).await);
     }
     let mut stream = context.ui.stream(&["check", "health", "finding"])?.wrapping();
-    for Finding { check, health, text } in &findings {
+    for Diagnosis { check, health, text } in &findings {
         let health = match health {
             Health::Good => "good",
             Health::Note => "NOTE",
@@ -96,17 +96,17 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 }
 
 /// Where credentials come from, according to variables and files; sends nothing.
-async fn credentials(args: &Args) -> Finding {
+async fn credentials(args: &Args) -> Diagnosis {
     match locate(args.profile.as_deref()).await {
         // Only asking for them shows whether they are expired, or whether a program that gives them works.
-        Ok(located) if args.online => finding("credentials", Health::Good, shown(&located.to_string())),
+        Ok(located) if args.online => diagnosis("credentials", Health::Good, shown(&located.to_string())),
         Ok(located) => {
             let text = format!("{} (not tried; --online does)", shown(&located.to_string()));
-            finding("credentials", Health::Good, text)
+            diagnosis("credentials", Health::Good, text)
         }
         // Rehearsals need none.
-        Err(fault @ CredentialsFault::Nowhere { .. }) => finding("credentials", Health::Note, told(&fault)),
-        Err(fault) => finding("credentials", Health::Bad, told(&fault)),
+        Err(fault @ CredentialsFault::Nowhere { .. }) => diagnosis("credentials", Health::Note, told(&fault)),
+        Err(fault) => diagnosis("credentials", Health::Bad, told(&fault)),
     }
 }
 
@@ -117,11 +117,11 @@ fn told(fault: &CredentialsFault) -> String {
 }
 
 /// What the service says. Reads only: the caller's identity, and one page of key pairs.
-async fn service(mut options: AwsOptions, limit: Option<Duration>, ui: &Ui) -> Vec<Finding> {
-    let failed = |error: &CliError| vec![finding("service", Health::Bad, error.message.clone())];
+async fn service(mut options: AwsOptions, limit: Option<Duration>, ui: &Ui) -> Vec<Diagnosis> {
+    let failed = |error: &CliError| vec![diagnosis("service", Health::Bad, error.message.clone())];
     options.region = match network::region_of_machine(&options).await {
         Ok(Some(region)) => Some(region),
-        Ok(None) => return vec![finding("service", Health::Bad, "there is no region to ask: name one with --region")],
+        Ok(None) => return vec![diagnosis("service", Health::Bad, "there is no region to ask: name one with --region")],
         Err(error) => return failed(&error),
     };
     let region = options.region.clone().unwrap_or_default();
@@ -137,20 +137,20 @@ async fn service(mut options: AwsOptions, limit: Option<Duration>, ui: &Ui) -> V
         }
     }
     if let Err(fault) = sign_in(&port, limit, ui).await {
-        return vec![finding("caller", Health::Bad, told(&fault))];
+        return vec![diagnosis("caller", Health::Bad, told(&fault))];
     }
     let caller = port.caller_identity().await;
     let sandbox = if caller.exchange.headers.contains_key(SANDBOX_HEADER) { " (SANDBOX)" } else { "" };
     findings.push(match caller.result {
-        Ok(caller) => finding("caller", Health::Good, format!("{} of account {}{sandbox}", caller.arn, caller.account)),
-        Err(error) => finding("caller", Health::Bad, format!("sts:GetCallerIdentity: {}", with_hint(&error))),
+        Ok(caller) => diagnosis("caller", Health::Good, format!("{} of account {}{sandbox}", caller.arn, caller.account)),
+        Err(error) => diagnosis("caller", Health::Bad, format!("sts:GetCallerIdentity: {}", with_hint(&error))),
     });
     findings.push(match port.get_key_pairs(&region, None).await.result {
         Ok(page) => {
-            finding("listing", Health::Good, format!("{} key pairs on the first page of {region}", page.items.len()))
+            diagnosis("listing", Health::Good, format!("{} key pairs on the first page of {region}", page.items.len()))
         }
         Err(error) => {
-            finding("listing", Health::Bad, format!("lightsail:GetKeyPairs in {region}: {}", with_hint(&error)))
+            diagnosis("listing", Health::Bad, format!("lightsail:GetKeyPairs in {region}: {}", with_hint(&error)))
         }
     });
     findings
@@ -161,62 +161,62 @@ fn with_hint(error: &ApiError) -> String {
 }
 
 /// Where the journal is, who may read it, and on what it lies.
-fn journal_file(path: &Path) -> Vec<Finding> {
+fn journal_file(path: &Path) -> Vec<Diagnosis> {
     let shown = path.display().to_string();
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return vec![finding(
+            return vec![diagnosis(
                 "journal",
                 Health::Note,
                 format!("{shown} does not exist yet; the first run creates it"),
             )];
         }
-        Err(error) => return vec![finding("journal", Health::Bad, format!("{shown}: {error}"))],
+        Err(error) => return vec![diagnosis("journal", Health::Bad, format!("{shown}: {error}"))],
     };
     if !metadata.is_file() {
-        return vec![finding("journal", Health::Bad, format!("{shown} is not a regular file"))];
+        return vec![diagnosis("journal", Health::Bad, format!("{shown} is not a regular file"))];
     }
-    let mut findings = vec![finding("journal", Health::Good, format!("{shown}, {} bytes", metadata.len()))];
+    let mut findings = vec![diagnosis("journal", Health::Good, format!("{shown}, {} bytes", metadata.len()))];
     let mode = metadata.permissions().mode() & 0o777;
     findings.push(match mode & 0o077 {
-        0 => finding("permissions", Health::Good, format!("{mode:04o}")),
+        0 => diagnosis("permissions", Health::Good, format!("{mode:04o}")),
         // SQLite gives the files beside it the same mode, so this is all that a group of reviewers needs.
         0o040 => {
             let text = format!("{mode:04o}: group {} may read it", metadata.gid());
-            finding("permissions", Health::Note, text)
+            diagnosis("permissions", Health::Note, text)
         }
         _ => {
             let text = format!("{mode:04o}: others may read or write it; chmod 600 it, or 640 for a group of readers");
-            finding("permissions", Health::Bad, text)
+            diagnosis("permissions", Health::Bad, text)
         }
     });
     let user = rustix::process::getuid().as_raw();
     if metadata.uid() != user {
         let text = format!("the journal belongs to user {}, but you are user {user}", metadata.uid());
-        findings.push(finding("owner", Health::Note, text));
+        findings.push(diagnosis("owner", Health::Note, text));
     }
     findings
 }
 
 /// The disk that the journal is on, or will be.
-fn disk(path: &Path) -> Vec<Finding> {
+fn disk(path: &Path) -> Vec<Diagnosis> {
     if let Some(name) = shared_file_system(path) {
         let text = format!("the journal is on {name}, where it is not safe; use a local disk");
-        return vec![finding("disk", Health::Bad, text)];
+        return vec![diagnosis("disk", Health::Bad, text)];
     }
     let existing = path.ancestors().find(|ancestor| !ancestor.as_os_str().is_empty() && ancestor.exists());
     match rustix::fs::statvfs(existing.unwrap_or(Path::new("."))) {
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
             let health = if free < LITTLE_SPACE_BYTES { Health::Note } else { Health::Good };
-            vec![finding("disk", health, format!("local, {} MiB free", free / (1024 * 1024)))]
+            vec![diagnosis("disk", health, format!("local, {} MiB free", free / (1024 * 1024)))]
         }
-        Err(error) => vec![finding("disk", Health::Note, format!("cannot determine its free space: {error}"))],
+        Err(error) => vec![diagnosis("disk", Health::Note, format!("cannot determine its free space: {error}"))],
     }
 }
 
-async fn journal_content(path: &Path) -> Vec<Finding> {
+async fn journal_content(path: &Path) -> Vec<Diagnosis> {
     let health = match open::reader(path).await {
         Ok(reader) => reader.health().await,
         Err(JournalError::Missing { .. }) => return Vec::new(),
@@ -224,31 +224,31 @@ async fn journal_content(path: &Path) -> Vec<Finding> {
     };
     match health {
         Ok((sqlite, schema, entries, bytes)) => vec![
-            finding("sqlite", Health::Good, sqlite),
-            finding("schema", Health::Good, format!("version {schema}, {entries} entries, {bytes} bytes in pages")),
+            diagnosis("sqlite", Health::Good, sqlite),
+            diagnosis("schema", Health::Good, format!("version {schema}, {entries} entries, {bytes} bytes in pages")),
         ],
-        Err(error) => vec![finding("content", Health::Bad, format!("{error}; `keybatch verify` gives details"))],
+        Err(error) => vec![diagnosis("content", Health::Bad, format!("{error}; `keybatch verify` gives details"))],
     }
 }
 
 /// Whether this machine remembers how far journals are, and what it remembers of this one.
-async fn state(context: &Context) -> Vec<Finding> {
+async fn state(context: &Context) -> Vec<Diagnosis> {
     let without = "an older copy of the journal would not be recognised";
     let heads = match context.environment.heads() {
         Ok(heads) => heads,
-        Err(why) => return vec![finding("state", Health::Note, format!("{why}: {without}"))],
+        Err(why) => return vec![diagnosis("state", Health::Note, format!("{why}: {without}"))],
     };
     let directory = heads.directory().display();
     let mut findings = vec![match heads.usable() {
-        Ok(()) => finding("state", Health::Good, format!("{directory} remembers the newest head of each journal")),
-        Err(error) => finding("state", Health::Note, format!("{error}: {without}")),
+        Ok(()) => diagnosis("state", Health::Good, format!("{directory} remembers the newest head of each journal")),
+        Err(error) => diagnosis("state", Health::Note, format!("{error}: {without}")),
     }];
     findings.extend(head(context).await);
     findings
 }
 
 /// Whether the journal has the entries that were seen of it before.
-async fn head(context: &Context) -> Vec<Finding> {
+async fn head(context: &Context) -> Vec<Diagnosis> {
     // Another check reports why a journal cannot be opened.
     let Ok(reader) = open::reader(&context.journal).await else { return Vec::new() };
     match heads(context, &reader).await {
@@ -256,50 +256,50 @@ async fn head(context: &Context) -> Vec<Finding> {
         Err(error) => {
             let text =
                 format!("the journal could not be compared with the heads that are known of it: {}", error.message);
-            vec![finding("head", Health::Note, text)]
+            vec![diagnosis("head", Health::Note, text)]
         }
     }
 }
 
 /// What a session that began now would find.
-async fn heads(context: &Context, reader: &Reader) -> Result<Vec<Finding>, CliError> {
+async fn heads(context: &Context, reader: &Reader) -> Result<Vec<Diagnosis>, CliError> {
     let named = context.environment.variable("KEYBATCH_CHECKPOINT_TO").map(PathBuf::from);
     let heads = context.environment.heads().map(|heads| Arc::new(heads) as Arc<dyn HeadMemory>);
     let Compared { known, missing, unusable } = compare(&heads, reader, named.as_deref()).await?;
-    let mut findings: Vec<_> = unusable.into_iter().map(|why| finding("head", Health::Note, why)).collect();
+    let mut findings: Vec<_> = unusable.into_iter().map(|why| diagnosis("head", Health::Note, why)).collect();
     if !missing.is_empty() {
         let (entries, _) = reader.head().await?;
         let lost = LostEntries { journal: context.journal.clone(), entries, missing };
         let CliError { message, hints, .. } = lost_entries(&lost);
         let steps = hints.into_iter().filter(|hint| hint != UNCHANGED);
         let text: Vec<_> = std::iter::once(message).chain(steps).collect();
-        findings.push(finding("head", Health::Bad, text.join("; ")));
+        findings.push(diagnosis("head", Health::Bad, text.join("; ")));
     } else if let Some((size, file)) = known {
         let entries = counted(size, "entry of this journal is", "entries of this journal are");
         let text = format!("{entries} known ({}), and it has them", file.display());
-        findings.push(finding("head", Health::Good, text));
+        findings.push(diagnosis("head", Health::Good, text));
     }
     Ok(findings)
 }
 
 /// Whether a session could begin now. The lock is released at once; a missing lock file is not created.
-fn lock(path: &Path) -> Vec<Finding> {
+fn lock(path: &Path) -> Vec<Diagnosis> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     if !Path::new(&name).exists() {
-        return vec![finding("lock", Health::Good, "free")];
+        return vec![diagnosis("lock", Health::Good, "free")];
     }
     match Lock::take(path) {
-        Ok(_) => vec![finding("lock", Health::Good, "free")],
+        Ok(_) => vec![diagnosis("lock", Health::Good, "free")],
         Err(JournalError::Locked { holder, .. }) => {
             let by = holder.map(|by| format!(": {by}")).unwrap_or_default();
-            vec![finding("lock", Health::Note, format!("another session holds it{by}"))]
+            vec![diagnosis("lock", Health::Note, format!("another session holds it{by}"))]
         }
-        Err(error) => vec![finding("lock", Health::Bad, error.to_string())],
+        Err(error) => vec![diagnosis("lock", Health::Bad, error.to_string())],
     }
 }
 
-fn terminal(environment: &Environment) -> Vec<Finding> {
+fn terminal(environment: &Environment) -> Vec<Diagnosis> {
     let word = |is: bool| if is { "a terminal" } else { "not a terminal" };
     let text = format!(
         "standard input is {}, standard output {}, standard error {}",
@@ -307,9 +307,9 @@ fn terminal(environment: &Environment) -> Vec<Finding> {
         word(environment.stdout_is_terminal),
         word(environment.stderr_is_terminal)
     );
-    let mut findings = vec![finding("terminal", Health::Good, text)];
+    let mut findings = vec![diagnosis("terminal", Health::Good, text)];
     if !environment.stdin_is_terminal {
-        findings.push(finding(
+        findings.push(diagnosis(
             "prompts",
             Health::Note,
             "keybatch cannot ask for a confirmation: pass --yes or --confirm N to `run`",
@@ -319,16 +319,16 @@ fn terminal(environment: &Environment) -> Vec<Finding> {
 }
 
 /// What the environment says about AWS: hints for people, no secrets.
-fn aws_configuration(environment: &Environment) -> Vec<Finding> {
+fn aws_configuration(environment: &Environment) -> Vec<Diagnosis> {
     let mut findings = Vec::new();
     for name in NAMED {
         if let Some(value) = environment.variable(name) {
-            findings.push(finding("aws", Health::Good, format!("{name} is {value}")));
+            findings.push(diagnosis("aws", Health::Good, format!("{name} is {value}")));
         }
     }
     for name in SECRET {
         if environment.variable(name).is_some() {
-            findings.push(finding("aws", Health::Good, format!("{name} is set")));
+            findings.push(diagnosis("aws", Health::Good, format!("{name} is set")));
         }
     }
     findings

@@ -1,7 +1,7 @@
 //! What `doctor` finds about the way to the service: region, effective addresses, proxies, certificates. Sends nothing.
 
+use super::diagnosis::{Diagnosis, Health, diagnosis};
 use super::error::CliError;
-use super::finding::{Finding, Health, finding};
 use super::network::{config_error, region_of_settings};
 use crate::lightsail::address::Address;
 use crate::lightsail::aws::AwsLightsail;
@@ -15,7 +15,7 @@ use crate::lightsail::trust::Bundle;
 const EXAMPLE_REGION: &str = "us-east-1";
 
 /// All of it.
-pub(super) async fn way(options: &AwsOptions) -> Vec<Finding> {
+pub(super) async fn way(options: &AwsOptions) -> Vec<Diagnosis> {
     let (region, mut findings) = region(options).await;
     let (addresses, line) = addresses(options, region.as_deref()).await;
     findings.extend(line);
@@ -24,13 +24,13 @@ pub(super) async fn way(options: &AwsOptions) -> Vec<Finding> {
     findings
 }
 
-async fn region(options: &AwsOptions) -> (Option<String>, Vec<Finding>) {
+async fn region(options: &AwsOptions) -> (Option<String>, Vec<Diagnosis>) {
     match region_of_settings(options).await {
-        Err(error) => (None, vec![finding("region", Health::Bad, said(&error))]),
+        Err(error) => (None, vec![diagnosis("region", Health::Bad, said(&error))]),
         Ok(None) => {
             let text =
                 "no region is configured: each row must name one, or keybatch asks the instance's metadata service";
-            (None, vec![finding("region", Health::Note, text)])
+            (None, vec![diagnosis("region", Health::Note, text)])
         }
         Ok(Some(region)) => {
             let found = configured_region(options.profile.as_deref(), &options.variables).await;
@@ -38,13 +38,13 @@ async fn region(options: &AwsOptions) -> (Option<String>, Vec<Finding>) {
                 (None, Some(found)) => found.setting,
                 _ => "--region".to_owned(),
             };
-            (Some(region.clone()), vec![finding("region", Health::Good, format!("{region} ({setting})"))])
+            (Some(region.clone()), vec![diagnosis("region", Health::Good, format!("{region} ({setting})"))])
         }
     }
 }
 
 /// Where requests to both services really go, as the SDK resolves it, in one line.
-async fn addresses(options: &AwsOptions, region: Option<&str>) -> (Vec<Address>, Option<Finding>) {
+async fn addresses(options: &AwsOptions, region: Option<&str>) -> (Vec<Address>, Option<Diagnosis>) {
     let resolved = async {
         let port = AwsLightsail::load(options).await?;
         let mut found = Vec::new();
@@ -60,11 +60,11 @@ async fn addresses(options: &AwsOptions, region: Option<&str>) -> (Vec<Address>,
         }
         // The certificates' own line reports it.
         Err(AwsConfigError::Bundle(_)) => (Vec::new(), None),
-        Err(error) => (Vec::new(), Some(finding("endpoint", Health::Bad, said(&config_error(&error))))),
+        Err(error) => (Vec::new(), Some(diagnosis("endpoint", Health::Bad, said(&config_error(&error))))),
     }
 }
 
-fn line(addresses: &[Address], region: Option<&str>) -> Finding {
+fn line(addresses: &[Address], region: Option<&str>) -> Diagnosis {
     let shown = |url: &str| match region {
         Some(_) => url.to_owned(),
         None => url.replace(EXAMPLE_REGION, "{region}"),
@@ -82,15 +82,15 @@ fn line(addresses: &[Address], region: Option<&str>) -> Finding {
     };
     let all = addresses.iter().map(of).collect::<Vec<_>>().join("; ");
     if everywhere {
-        return finding("endpoint", Health::Good, format!("requests go to AWS: {all}"));
+        return diagnosis("endpoint", Health::Good, format!("requests go to AWS: {all}"));
     }
-    finding("endpoint", Health::Note, format!("REQUESTS GO ELSEWHERE THAN TO AWS: {all}"))
+    diagnosis("endpoint", Health::Note, format!("REQUESTS GO ELSEWHERE THAN TO AWS: {all}"))
 }
 
 /// What the variables say, and which requests follow them.
-fn proxies(proxies: &Proxies, addresses: &[Address]) -> Vec<Finding> {
+fn proxies(proxies: &Proxies, addresses: &[Address]) -> Vec<Diagnosis> {
     let mut findings: Vec<_> =
-        proxies.described().into_iter().map(|text| finding("proxy", Health::Note, text)).collect();
+        proxies.described().into_iter().map(|text| diagnosis("proxy", Health::Note, text)).collect();
     if findings.is_empty() {
         return findings;
     }
@@ -100,24 +100,24 @@ fn proxies(proxies: &Proxies, addresses: &[Address]) -> Vec<Finding> {
             Some(proxy) => format!("requests to {name} go through {proxy}"),
             None => format!("requests to {name} use no proxy"),
         };
-        findings.push(finding("proxy", Health::Note, text));
+        findings.push(diagnosis("proxy", Health::Note, text));
     }
     findings
 }
 
-async fn certificates(options: &AwsOptions) -> Vec<Finding> {
+async fn certificates(options: &AwsOptions) -> Vec<Diagnosis> {
     let mut findings = Vec::new();
     let shown = |bundle: &Bundle| {
         format!("{} certificates of {} ({})", bundle.certificates, bundle.path.display(), bundle.setting)
     };
     let counts = match trusted_bundle(options).await {
         Ok(Some(bundle)) => {
-            findings.push(finding("certificates", Health::Note, format!("only {} are trusted", shown(&bundle))));
+            findings.push(diagnosis("certificates", Health::Note, format!("only {} are trusted", shown(&bundle))));
             true
         }
         Ok(None) => false,
         Err(error) => {
-            findings.push(finding("certificates", Health::Bad, said(&config_error(&error))));
+            findings.push(diagnosis("certificates", Health::Bad, said(&config_error(&error))));
             return findings;
         }
     };
@@ -128,7 +128,7 @@ async fn certificates(options: &AwsOptions) -> Vec<Finding> {
             } else {
                 "trusted instead of the system's certificates"
             };
-            findings.push(finding("certificates", Health::Note, format!("{name} is {path}: {used}")));
+            findings.push(diagnosis("certificates", Health::Note, format!("{name} is {path}: {used}")));
         }
     }
     findings

@@ -76,7 +76,7 @@ impl Brought {
             Ok(reader) => reader.journal_id().await.ok().flatten(),
             Err(_) => None,
         };
-        let mut found = Found { of: id.clone(), ..Found::default() };
+        let mut found = CheckpointsFound { of: id.clone(), ..CheckpointsFound::default() };
         let read = File::open(path).and_then(|file| found.read(BufReader::new(file)));
         read.map_err(|error| {
             let mut wrapped = unusable(format!("the checkpoint {shown} cannot be read"));
@@ -130,7 +130,7 @@ fn incomplete(torn: usize) -> String {
 
 /// What was found in a file so far. The file is read line by line, and only what can be compared is kept.
 #[derive(Debug, Default)]
-struct Found {
+struct CheckpointsFound {
     /// The journal whose checkpoints are wanted.
     of: Option<String>,
     /// Theirs: size and root.
@@ -145,7 +145,7 @@ struct Found {
     trouble: Option<CheckpointError>,
 }
 
-impl Found {
+impl CheckpointsFound {
     fn read(&mut self, file: impl BufRead) -> std::io::Result<()> {
         each_record(file, |text| self.take(text))
     }

@@ -48,7 +48,7 @@ pub(super) struct Settings {
 /// Prints nothing of the content: a profile may hold keys.
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Settings").finish_non_exhaustive()
+        f.debug_struct("AddressSettings").finish_non_exhaustive()
     }
 }
 

@@ -16,7 +16,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::retry::RetryConfig;
 use jiff::Timestamp;
 
-use super::address::Settings;
+use super::address::AddressSettings;
 use super::capture::{Capture, without_token};
 use super::classify::{ErrorNames, Wire, bare_name, classify_error};
 use super::credentials::{CredentialsFault, Located, Signing, reason_not_held};
@@ -44,7 +44,7 @@ pub fn sdk_version() -> &'static str {
 #[derive(Debug)]
 pub struct AwsLightsail {
     pub(super) config: SdkConfig,
-    pub(super) settings: Settings,
+    pub(super) settings: AddressSettings,
     pub(super) proxies: Proxies,
     sts: aws_sdk_sts::Client,
     clients: RwLock<HashMap<String, Client>>,
@@ -56,11 +56,11 @@ impl AwsLightsail {
     /// Uses a given configuration, whose retries must be off, and none of the machine's settings.
     #[must_use]
     pub fn with(config: SdkConfig) -> Self {
-        Self::made_of(config, Settings::default())
+        Self::made_of(config, AddressSettings::default())
     }
 
     /// Uses a configuration, whose retries must be off, and the settings that it was made from.
-    pub(super) fn made_of(config: SdkConfig, settings: Settings) -> Self {
+    pub(super) fn made_of(config: SdkConfig, settings: AddressSettings) -> Self {
         // An explicit address counts for every service; otherwise each has its own variable and profile entry.
         let sts = aws_sdk_sts::Client::new(&config);
         let proxies = Proxies::read(&settings.variables);
@@ -88,7 +88,7 @@ impl AwsLightsail {
         let mut config = self.config.to_builder().retry_config(RetryConfig::standard());
         if self.settings.endpoint_url.is_some() {
             // The flag names another address for Lightsail, not for the service that issues credentials.
-            let settings = Settings { endpoint_url: None, ..self.settings.clone() };
+            let settings = AddressSettings { endpoint_url: None, ..self.settings.clone() };
             config.set_endpoint_url(settings.configured(Service::Sts).map(|configured| configured.url));
         }
         signing.sign_in(config.build(), limit).await

@@ -20,7 +20,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::sdk_ua_metadata::FrameworkMetadata;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-use super::address::{Address, Settings, refused};
+use super::address::{Address, AddressSettings, refused};
 use super::aws::AwsLightsail;
 use super::capture::AddressProbe;
 use super::config_error::AwsConfigError;
@@ -98,14 +98,14 @@ pub async fn trusted_bundle(options: &AwsOptions) -> Result<Option<Bundle>, AwsC
     Ok(trusted(&settings(options).await)?)
 }
 
-fn trusted(settings: &Settings) -> Result<Option<Bundle>, BundleError> {
+fn trusted(settings: &AddressSettings) -> Result<Option<Bundle>, BundleError> {
     bundle(&settings.variables, settings.of_profile("ca_bundle"))
 }
 
-async fn settings(options: &AwsOptions) -> Settings {
+async fn settings(options: &AwsOptions) -> AddressSettings {
     let profile = options.profile.clone().map(Into::into);
     let profile = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), profile).await.ok();
-    Settings { variables: options.variables.clone(), profile, endpoint_url: options.endpoint_url.clone() }
+    AddressSettings { variables: options.variables.clone(), profile, endpoint_url: options.endpoint_url.clone() }
 }
 
 fn timeouts(attempt_timeout: Duration) -> TimeoutConfig {
@@ -120,7 +120,7 @@ fn app_name(run: Option<RunId>) -> Option<AppName> {
 }
 
 /// The user's own application id. `app/` belongs to the run, so the id stands beside it, as `lib/app-id/…`.
-fn user_app_id(settings: &Settings) -> Option<FrameworkMetadata> {
+fn user_app_id(settings: &AddressSettings) -> Option<FrameworkMetadata> {
     let of_profile = || settings.of_profile("sdk_ua_app_id").or_else(|| settings.of_profile("sdk-ua-app-id"));
     let id = settings.variables.get("AWS_SDK_UA_APP_ID").map(str::to_owned);
     FrameworkMetadata::new("app-id", Some(id.or_else(|| of_profile().map(|(_, id)| id))?)).ok()

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 
-use super::address::Settings;
+use super::address::AddressSettings;
 use super::classify::Wire;
 use super::hitch::hitch;
 use super::proxy::Proxies;
@@ -17,7 +17,7 @@ const PROXY_WANTS_USER: u16 = 407;
 
 /// What a call was about, and the settings that may have misdirected it.
 pub(super) struct Asked<'a> {
-    pub(super) settings: &'a Settings,
+    pub(super) settings: &'a AddressSettings,
     pub(super) proxies: &'a Proxies,
     pub(super) service: Service,
     pub(super) region: &'a str,

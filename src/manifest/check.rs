@@ -12,7 +12,7 @@ use super::trouble::Surplus;
 use super::value;
 
 /// A fault and the index of its field; `None` if it is about the record as a whole.
-pub(super) type Found = (FaultKind, Option<usize>);
+pub(super) type FaultAt = (FaultKind, Option<usize>);
 
 /// A record that is to become a row.
 pub(super) struct Record<'a> {
@@ -27,7 +27,7 @@ pub(super) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// The row, or what is wrong with it, which is also added to `found`.
-    pub(super) fn check(&self, columns: &Columns, options: &Options, found: &mut Vec<Found>) -> Item {
+    pub(super) fn check(&self, columns: &Columns, options: &Options, found: &mut Vec<FaultAt>) -> Item {
         let mut findings = Findings { record: self, columns, found };
         if let Some(row) = findings.row(options) {
             return Item::Row(row);
@@ -55,7 +55,7 @@ impl<'a> Record<'a> {
 struct Findings<'a, 'f> {
     record: &'a Record<'a>,
     columns: &'a Columns,
-    found: &'f mut Vec<Found>,
+    found: &'f mut Vec<FaultAt>,
 }
 
 impl Findings<'_, '_> {

@@ -13,12 +13,12 @@ pub(super) enum Health {
 
 /// One line of `doctor`.
 #[derive(Debug)]
-pub(super) struct Finding {
+pub(super) struct Diagnosis {
     pub(super) check: &'static str,
     pub(super) health: Health,
     pub(super) text: String,
 }
 
-pub(super) fn finding(check: &'static str, health: Health, text: impl Into<String>) -> Finding {
-    Finding { check, health, text: text.into() }
+pub(super) fn diagnosis(check: &'static str, health: Health, text: impl Into<String>) -> Diagnosis {
+    Diagnosis { check, health, text: text.into() }
 }
