@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::stop_reason::StopReason;
 use crate::domain::{
     ApiError, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Settings, Shown,
 };
@@ -560,9 +561,8 @@ pub struct RateChanged {
 /// The run stopped before its end, or never began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunStopped {
-    /// `signal`, `max_failures`, `max_deletes`, `max_duration`, `breaker` (resumable); `refused`, `declined`,
-    /// `abandoned`, `failed` (nothing was sent, closed).
-    pub why: String,
+    /// What stopped it: a limit, a signal or a breaker, after which it can be resumed, or what closed it before anything was sent.
+    pub why: StopReason,
     /// For people: what happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -580,8 +580,8 @@ pub struct RunStopped {
 impl RunStopped {
     /// Stopped for this, of which nothing more is to be said.
     #[must_use]
-    pub fn new(why: &str, detail: Option<String>) -> Self {
-        Self { why: why.to_owned(), detail, faults: BTreeMap::new(), manifest: None, targets: Vec::new() }
+    pub fn new(why: impl Into<StopReason>, detail: Option<String>) -> Self {
+        Self { why: why.into(), detail, faults: BTreeMap::new(), manifest: None, targets: Vec::new() }
     }
 }
 

@@ -11,9 +11,11 @@ pub mod checkpoint;
 mod entry;
 pub mod event;
 pub mod merkle;
+mod stop_reason;
 
 pub use canonical::MAX_INTEGER;
 #[cfg(test)]
 pub(crate) use entry::tests::values as any_json;
 pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, Sealed};
 pub use event::Event;
+pub use stop_reason::StopReason;

@@ -21,6 +21,7 @@ use crate::execute::control::StoppedBy;
 use crate::journal::stage::Stage;
 use crate::lane::Counts;
 use crate::plan::{Plan, PlanError, Planner, Tally};
+use crate::record::StopReason;
 use crate::record::event::{Event, OverrideUsed, RunStarted};
 
 /// What a run begins with.
@@ -201,7 +202,7 @@ async fn confirmed<H: Host>(
     let confirmed_by = match confirmed {
         Ok(Some(confirmed_by)) => confirmed_by,
         Ok(None) => return session.decline().await.map(ControlFlow::Break),
-        Err(error) => return Err(session.give_up("refused", error).await),
+        Err(error) => return Err(session.give_up(StopReason::Refused, error).await),
     };
     if !asks {
         return Ok(ControlFlow::Continue((plan, confirmed_by)));
@@ -235,7 +236,7 @@ async fn to_its_end<H: Host>(
         Ok(plan) => Ok(ControlFlow::Continue(plan)),
         Err(PlanError::Journal(error)) => Err(error.into()),
         Err(error) => {
-            let why = if matches!(error, PlanError::Refused { .. }) { "refused" } else { "failed" };
+            let why = if matches!(error, PlanError::Refused { .. }) { StopReason::Refused } else { StopReason::Failed };
             let error = SessionError::new(Refusal::Plan(error)).sent(Sent::Reads);
             Err(session.give_up(why, error).await)
         }

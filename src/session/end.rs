@@ -17,6 +17,7 @@ use crate::domain::OutcomeCounts;
 use crate::execute::control::{Stop, StoppedBy};
 use crate::journal::{JournalError, Reader, RunRecord, RunState};
 use crate::plan::{Plan, PlanError};
+use crate::record::StopReason;
 use crate::record::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
 
 /// How a session ended that was not refused.
@@ -153,7 +154,7 @@ impl<H: Host> Session<'_, H> {
             None => Event::RunFinished(RunFinished { rows: record.rows, outcomes }),
             Some(stop) => Event::RunStopped(RunStopped {
                 targets: targets.entries(),
-                ..RunStopped::new(stop.by.as_str(), Some(stop.detail.clone()))
+                ..RunStopped::new(stop.by, Some(stop.detail.clone()))
             }),
         };
         self.open.journal.append(vec![draft(self.run, ended), draft(self.run, self.closed())]).await?;
@@ -249,7 +250,7 @@ impl<H: Host> Session<'_, H> {
     }
 
     /// Closes a run of which nothing but reads was sent, because of `error`, and returns that.
-    pub(super) async fn give_up(&self, why: &str, error: SessionError) -> SessionError {
+    pub(super) async fn give_up(&self, why: StopReason, error: SessionError) -> SessionError {
         let summary = self.abandon(why, Some(error.to_string()), Some(StopWord::Refused)).await;
         match summary {
             Ok(summary) => error.with(summary),
@@ -260,18 +261,23 @@ impl<H: Host> Session<'_, H> {
     /// Closes a run that was stopped while it was planned.
     pub(super) async fn stop_planning(&self, by: StoppedBy, detail: String) -> Result<Ending, SessionError> {
         self.host.operator().notice(Notice::StoppedPlanning(&detail));
-        Ok(Ending::summed(self.abandon(by.as_str(), Some(detail), Some(by.into())).await?))
+        Ok(Ending::summed(self.abandon(by, Some(detail), Some(by.into())).await?))
     }
 
     /// Closes a run that was not confirmed.
     pub(super) async fn decline(&self) -> Result<Ending, SessionError> {
-        let summary = self.abandon("declined", None, None).await?.ending(Ends::Declined);
+        let summary = self.abandon(StopReason::Declined, None, None).await?.ending(Ends::Declined);
         self.host.operator().notice(Notice::Declined);
         Ok(Ending::summed(summary))
     }
 
     /// Records that the run ends before it was started, for `why`.
-    async fn abandon(&self, why: &str, detail: Option<String>, by: Option<StopWord>) -> Result<Summary, JournalError> {
+    async fn abandon(
+        &self,
+        why: impl Into<StopReason>,
+        detail: Option<String>,
+        by: Option<StopWord>,
+    ) -> Result<Summary, JournalError> {
         let stopped = RunStopped::new(why, detail);
         let drafts = vec![draft(self.run, Event::RunStopped(stopped)), draft(self.run, self.closed())];
         self.open.journal.append(drafts).await?;

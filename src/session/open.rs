@@ -15,6 +15,7 @@ use super::used::refuse_used;
 use crate::domain::{Clock, RunId, time_text};
 use crate::journal::{EntryStore as _, Holder, Journal, JournalError, Reader, RunRecord, RunState, WriterOptions};
 use crate::record::Draft;
+use crate::record::StopReason;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::event::{Event, OverrideUsed, RunStopped, SessionOpened};
 
@@ -162,7 +163,8 @@ impl OpenJournal {
             } else {
                 "nothing was sent"
             };
-            let stopped = RunStopped::new("abandoned", Some(format!("its process died while planning; {sent}")));
+            let stopped =
+                RunStopped::new(StopReason::Abandoned, Some(format!("its process died while planning; {sent}")));
             self.journal.append(vec![draft(record.run, Event::RunStopped(stopped))]).await?;
             operator.notice(Notice::DeadPlanClosed { run: record.run, lost });
         }

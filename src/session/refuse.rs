@@ -11,6 +11,7 @@ use super::summary::{Head, State, StopWord, Summary};
 use crate::domain::{RunId, Settings};
 use crate::journal::{JournalError, RunRecord};
 use crate::manifest::{Faults, Ingested};
+use crate::record::StopReason;
 use crate::record::event::{Event, RunStopped, SessionClosed};
 
 /// Records only the refusal, and returns every fault.
@@ -36,7 +37,7 @@ pub(super) async fn refuse_manifest<H: Host>(
     let stopped = RunStopped {
         faults: faults.by_code().iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
         manifest: ingested.as_deref().map(manifest_entry),
-        ..RunStopped::new("refused", Some(format!("{}: {}", order.manifest, faults.summary())))
+        ..RunStopped::new(StopReason::Refused, Some(format!("{}: {}", order.manifest, faults.summary())))
     };
     let closed = SessionClosed { session, requests: Default::default(), elapsed_ms: 0 };
     let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];

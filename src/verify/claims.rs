@@ -10,8 +10,8 @@ mod intent;
 mod names;
 
 use crate::domain::sha256;
-use crate::record::Entry;
 use crate::record::event::{Event, RunStarted, RunStopped, SessionOpened};
+use crate::record::{Entry, StopReason};
 
 pub(super) use answer::{Answer, finished};
 pub(super) use claimed::{Claimed, Identity, Named, hash, name_of};
@@ -60,11 +60,6 @@ fn confirmed(started: &RunStarted) -> Result<(), String> {
     if known { Ok(()) } else { Err(format!("{:?} is not a way to confirm a plan", started.confirmed_by)) }
 }
 
-/// Those that a run can be resumed after, and those that close it.
-pub(super) const RESUMABLE: [&str; 7] =
-    ["signal", "max_failures", "max_deletes", "max_duration", "breaker", "control", "journal"];
-pub(super) const CLOSING: [&str; 4] = ["refused", "declined", "abandoned", "failed"];
-
 /// Why a target stops alone.
 const TARGET_STOPS: [&str; 8] = [
     "refused_for_all",
@@ -78,17 +73,16 @@ const TARGET_STOPS: [&str; 8] = [
 ];
 
 fn reason(stopped: &RunStopped) -> Result<(), String> {
-    let why = stopped.why.as_str();
+    let why = &stopped.why;
     if let Some(target) = stopped.targets.iter().find(|target| !TARGET_STOPS.contains(&target.why.as_str())) {
         return Err(format!("{:?} is not a reason to stop a target", target.why));
     }
-    if CLOSING.contains(&why) && !stopped.targets.is_empty() {
+    if why.closes() && !stopped.targets.is_empty() {
         return Err(format!("no target stops in a run that is {why}"));
     }
-    if RESUMABLE.contains(&why) || CLOSING.contains(&why) {
-        Ok(())
-    } else {
-        Err(format!("{why:?} is not a reason to stop a run"))
+    match why {
+        StopReason::Other(word) => Err(format!("{word:?} is not a reason to stop a run")),
+        _ => Ok(()),
     }
 }
 

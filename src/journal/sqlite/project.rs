@@ -282,7 +282,7 @@ fn project_run(run_no: i64, endpoint: Option<&str>, entry: &Entry, changes: &mut
                 ));
             }
             let at = time_text(entry.at).into();
-            single.push((super::sql::RUN_STOPPED, vec![(&stopped.why).into(), at, run_no.into()]));
+            single.push((super::sql::RUN_STOPPED, vec![stopped.why.as_str().into(), at, run_no.into()]));
             "run_stopped"
         }
         Event::RunFinished(_) => {

@@ -1,10 +1,10 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
-use super::super::claims;
 use std::collections::{HashMap, HashSet};
 
 use super::trouble::Trouble;
 use crate::domain::OutcomeCounts;
+use crate::record::StopReason;
 use crate::record::checkpoint::base64;
 use crate::record::event::{Event, IntentRecorded, PlanSealed, SessionClosed, Source, TargetStopped, Verdict};
 use crate::record::merkle::{Frontier, Hash};
@@ -109,11 +109,12 @@ impl Run {
             }
         }
         // Whoever opens the journal closes the runs that died while planning, without a session of them.
-        let by_others = matches!(event, Event::RunStopped(stopped) if stopped.why == "abandoned");
+        let by_others = matches!(event, Event::RunStopped(stopped) if stopped.why == StopReason::Abandoned);
         if held || by_others { Ok(()) } else { Err("no session of its run is open".into()) }
     }
 
     /// An entry that belongs to the run as a whole.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry that belongs to a run")]
     pub(super) fn judge(&mut self, event: &Event, seq: u64) -> Result<(), Trouble> {
         match event {
             Event::SessionClosed(closed) => {
@@ -138,7 +139,7 @@ impl Run {
             Event::RunStopped(stopped) => {
                 self.stopped = true;
                 self.stop_targets(&stopped.targets)?;
-                if self.started && claims::CLOSING.contains(&stopped.why.as_str()) {
+                if self.started && stopped.why.closes() {
                     return Err("a run that was started can be resumed, so this cannot close it".into());
                 }
                 // Nothing was sent, so there is nothing to resume, whatever it stopped for.

@@ -156,7 +156,7 @@ impl Session<'_> {
         let ended = if settled {
             Event::RunFinished(RunFinished { rows, outcomes })
         } else {
-            let why = control.stopped().map_or("breaker", |stop| stop.by.as_str());
+            let why = control.stopped().map_or(StoppedBy::Breaker, |stop| stop.by);
             let targets = self.stopped_targets(control);
             Event::RunStopped(RunStopped { targets, ..RunStopped::new(why, None) })
         };

@@ -151,8 +151,11 @@ fn an_operation_is_told_as_it_came() {
     let mut told = told;
     let mut said = said;
     said["errorDetails"] = "signature=(left out)".into();
-    let secret = super::body(&json!({ "operation": said }));
-    assert!(finished(&merged(&[&answered("succeeded", &told), &secret])).is_ok(), "secrets are left out of bodies");
+    let kept = super::body(&json!({ "operation": said }));
+    let whole = merged(&[&answered("succeeded", &told), &kept]);
+    assert!(finished(&whole).is_err(), "no words in a body say that something was cut out of it");
+    let cut = json!({ "json": null, "text": kept["json"], "cut": true });
+    assert!(finished(&merged(&[&whole, &cut])).is_ok(), "that says the flag");
     told["created_at"] = "not a time".into();
     assert!(read(&told).is_err());
 }
@@ -347,7 +350,8 @@ fn sessions_starts_and_stops_say_known_words() {
         assert!(started(by).is_ok(), "{by}");
     }
     let stopped = |why: &str| read("run_stopped", &json!({ "why": why }));
-    for why in RESUMABLE.into_iter().chain(CLOSING) {
+    for why in StopReason::ALL {
+        let why = why.as_str();
         assert!(stopped(why).is_ok(), "{why}");
     }
     assert!(started("nobody").is_err() && stopped("because").is_err());
