@@ -121,7 +121,9 @@ async fn service(mut options: AwsOptions, limit: Option<Duration>, ui: &Ui) -> V
     let failed = |error: &CliError| vec![diagnosis("service", Health::Bad, error.message.clone())];
     options.region = match network::region_of_machine(&options).await {
         Ok(Some(region)) => Some(region),
-        Ok(None) => return vec![diagnosis("service", Health::Bad, "there is no region to ask: name one with --region")],
+        Ok(None) => {
+            return vec![diagnosis("service", Health::Bad, "there is no region to ask: name one with --region")];
+        }
         Err(error) => return failed(&error),
     };
     let region = options.region.clone().unwrap_or_default();
@@ -142,7 +144,9 @@ async fn service(mut options: AwsOptions, limit: Option<Duration>, ui: &Ui) -> V
     let caller = port.caller_identity().await;
     let sandbox = if caller.exchange.headers.contains_key(SANDBOX_HEADER) { " (SANDBOX)" } else { "" };
     findings.push(match caller.result {
-        Ok(caller) => diagnosis("caller", Health::Good, format!("{} of account {}{sandbox}", caller.arn, caller.account)),
+        Ok(caller) => {
+            diagnosis("caller", Health::Good, format!("{} of account {}{sandbox}", caller.arn, caller.account))
+        }
         Err(error) => diagnosis("caller", Health::Bad, format!("sts:GetCallerIdentity: {}", with_hint(&error))),
     });
     findings.push(match port.get_key_pairs(&region, None).await.result {

@@ -8,6 +8,7 @@ use crate::record::event::{Found, IntentRecorded, Severity};
 
 /// One sentence on an outcome, where the words themselves do not say it all.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "one sentence for each outcome, in the order of the outcomes")]
 pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, intent: &IntentRecorded) -> Option<String> {
     let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
     let said = answer.and_then(|answer| answer.summary.as_ref()).map(|said| said.text.clone());

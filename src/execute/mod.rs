@@ -17,6 +17,7 @@ mod inventory;
 mod look;
 pub mod row;
 mod shared;
+mod step;
 mod worker;
 
 use std::sync::Arc;

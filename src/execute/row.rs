@@ -394,5 +394,4 @@ impl RowState {
 }
 
 #[cfg(test)]
-#[path = "row_tests.rs"]
 pub(super) mod tests;

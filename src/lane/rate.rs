@@ -16,12 +16,14 @@
 //!   is expected to come back, and only asking finds out.
 
 mod cap;
+mod change;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use cap::CAP_PER_S;
 pub use cap::{RateCap, RateParseError};
+pub use change::{Learned, RateChange, RateWhy};
 
 /// Where learning starts without a cap, per second. No rate is published; 1 to 2 is believed safe.
 const START_PER_S: f64 = 2.0;
@@ -99,52 +101,6 @@ const LEAST_RISE: f64 = 0.002;
 /// A change is worth telling when it is so far from the rate last told.
 const ANNOUNCE: f64 = 0.10;
 
-/// Why a rate changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateWhy {
-    /// It was used and nothing was throttled while searching.
-    Doubled,
-    /// It crept up to, or beyond, the measured limit.
-    Increased,
-    /// The service throttled.
-    Throttled,
-}
-
-impl RateWhy {
-    /// The stable name, as it stands in the journal.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Doubled => "doubled",
-            Self::Increased => "increased",
-            Self::Throttled => "throttled",
-        }
-    }
-}
-
-/// What a session leaves to the next one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Learned {
-    /// Requests per second.
-    pub rate_per_s: f64,
-    /// Whether that is where the service begins to throttle, or only what it has borne so far.
-    pub is_limit: bool,
-}
-
-/// A change of the rate. Rates are in requests per second; `None` is unlimited.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RateChange {
-    /// The rate before.
-    pub from: Option<f64>,
-    /// The rate from now on.
-    pub to: Option<f64>,
-    /// What moved it.
-    pub why: RateWhy,
-    /// How long nothing is to leave, from now on.
-    pub pause: Duration,
-    /// Worth a journal entry: at least 10 % from the rate last announced, or a throttle that ended a search.
-    pub announce: bool,
-}
-
 /// The rule of one target.
 #[derive(Debug, Clone)]
 pub struct RateRule {
@@ -188,14 +144,6 @@ enum Phase {
 struct Empty {
     at: Duration,
     admitted: u64,
-}
-
-impl Learned {
-    /// Where the service begins to throttle, in requests per second.
-    #[must_use]
-    pub fn limit(rate_per_s: f64) -> Self {
-        Self { rate_per_s, is_limit: true }
-    }
 }
 
 impl RateRule {
@@ -443,104 +391,4 @@ impl RateRule {
 mod simulation;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: f64) -> Duration {
-        Duration::from_secs_f64(seconds)
-    }
-
-    #[test]
-    fn starts_low_at_the_cap_or_below_what_was_learned() {
-        let start = |cap, learned: Option<f64>| RateRule::new(cap, learned.map(Learned::limit)).rate();
-        assert_eq!(start(RateCap::None, None), Some(2.0));
-        assert_eq!(start(RateCap::PerSecond(1.0), None), Some(1.0));
-        assert_eq!(start(RateCap::PerSecond(50.0), None), Some(5.0));
-        assert_eq!(start(RateCap::None, Some(10.0)), Some(9.0));
-        assert_eq!(start(RateCap::PerSecond(5.0), Some(10.0)), Some(5.0));
-        assert_eq!(start(RateCap::Unlimited, Some(10.0)), None);
-        for odd in [f64::NAN, f64::INFINITY, -1.0, 0.0] {
-            assert_eq!(start(RateCap::None, Some(odd)), Some(2.0));
-            assert!(start(RateCap::PerSecond(odd), None).is_some_and(|rate| rate.is_finite() && rate > 0.0));
-        }
-    }
-
-    #[test]
-    fn throttles_of_one_event_lower_the_rate_once() {
-        let mut rule = RateRule::new(RateCap::None, Some(Learned::limit(10.0)));
-        let first = rule.on_answer(at(0.9), at(1.0), true).unwrap();
-        assert_eq!((first.why, first.announce), (RateWhy::Throttled, true));
-        assert!(first.to < first.from && !first.pause.is_zero());
-        // Left before the decrease, answered long after.
-        assert_eq!(rule.on_answer(at(0.95), at(3.0), true), None);
-        assert!(rule.on_answer(at(1.5), at(3.1), true).is_some());
-    }
-
-    #[test]
-    fn a_rate_that_is_not_used_is_not_raised() {
-        let mut rule = RateRule::new(RateCap::None, None);
-        for second in 0..600 {
-            assert_eq!(rule.on_answer(at(f64::from(second)), at(f64::from(second) + 0.1), false), None);
-        }
-        assert_eq!(rule.rate(), Some(2.0));
-        // Twenty answers a second, whatever the rate: it ends within twice that, learned or not.
-        for learned in [None, Some(3.0)] {
-            let mut rule = RateRule::new(RateCap::None, learned.map(Learned::limit));
-            let mut now = 0.0;
-            for _ in 0..100_000 {
-                now += 1.0 / rule.rate().unwrap().min(20.0);
-                rule.on_answer(at(now), at(now), false);
-            }
-            assert!(rule.rate().is_some_and(|rate| (20.0..=45.0).contains(&rate)), "{:?}", rule.rate());
-        }
-    }
-
-    // SEMANTICS: P22
-    #[test]
-    fn any_history_keeps_the_promises() {
-        let mut random = fastrand::Rng::with_seed(7);
-        for round in 0..300 {
-            let cap = [RateCap::None, RateCap::PerSecond(5.0), RateCap::PerSecond(0.01), RateCap::Unlimited][round % 4];
-            let ceiling = if let RateCap::PerSecond(rate) = cap { rate } else { f64::INFINITY };
-            let learned = random.bool().then(|| random.f64() * 100.0);
-            let mut rule = RateRule::new(cap, learned.map(Learned::limit));
-            let (mut now, throttling) = (0.0, random.f64().powi(3));
-            for _ in 0..500 {
-                now += random.f64().powi(4) * 10.0;
-                let before = rule.rate();
-                let throttled = random.f64() < throttling;
-                let change = rule.on_answer(at((now - random.f64()).max(0.0)), at(now), throttled);
-                assert_eq!(change.map_or(before, |change| change.to), rule.rate());
-                let Some(rate) = rule.rate() else { continue };
-                assert!(rate.is_finite() && rate >= SLOWEST_PER_S.min(ceiling) && rate <= ceiling, "{rate}");
-                let raised = before.is_some_and(|before| rate > before);
-                assert!(!(throttled && raised), "{before:?} to {rate}");
-                assert!(!raised || rate <= 2.0 * rule.achieved + 1e-9, "{rate} is more than twice {}", rule.achieved);
-            }
-        }
-    }
-
-    #[test]
-    fn unlimited_stays_so() {
-        let mut rule = RateRule::new(RateCap::Unlimited, Some(Learned::limit(3.0)));
-        for tick in 0..1000 {
-            let throttled = tick % 3 == 0;
-            assert_eq!(rule.on_answer(at(0.0), at(f64::from(tick) / 500.0), throttled), None);
-        }
-        assert_eq!(rule.rate(), None);
-    }
-
-    #[test]
-    fn only_a_throttle_shows_a_limit() {
-        let mut rule = RateRule::new(RateCap::PerSecond(4.0), None);
-        for tick in 0..40 {
-            rule.on_answer(at(0.0), at(f64::from(tick) / 4.0), false);
-        }
-        let borne = rule.learned().unwrap();
-        assert!(!borne.is_limit && (borne.rate_per_s - 4.0).abs() < 0.1, "{borne:?}");
-        rule.on_answer(at(10.0), at(10.1), true);
-        assert!(rule.learned().is_some_and(|learned| learned.rate_per_s < 4.5), "{:?}", rule.learned());
-        let next = RateRule::new(RateCap::None, Some(Learned { rate_per_s: 40.0, is_limit: false }));
-        assert_eq!((next.rate(), next.phase), (Some(36.0), Phase::Searching));
-    }
-}
+mod tests;

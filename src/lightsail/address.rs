@@ -38,7 +38,7 @@ pub(super) struct Configured {
 
 /// What decides about addresses: the variables and the profile.
 #[derive(Clone, Default)]
-pub(super) struct Settings {
+pub(super) struct AddressSettings {
     pub(super) variables: Variables,
     pub(super) profile: Option<ProfileSet>,
     /// What `--endpoint-url` or its variable says.
@@ -46,13 +46,13 @@ pub(super) struct Settings {
 }
 
 /// Prints nothing of the content: a profile may hold keys.
-impl std::fmt::Debug for Settings {
+impl std::fmt::Debug for AddressSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AddressSettings").finish_non_exhaustive()
     }
 }
 
-impl Settings {
+impl AddressSettings {
     /// The address that is set for `service`, in the SDK's order: the flag; the service's own variable, then the general one;
     /// the profile's `services` section, then its `endpoint_url`.
     pub(super) fn configured(&self, service: Service) -> Option<Configured> {

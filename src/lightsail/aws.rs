@@ -12,9 +12,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_types::DateTime;
 use aws_smithy_types::retry::RetryConfig;
-use jiff::Timestamp;
 
 use super::address::AddressSettings;
 use super::capture::{Capture, without_token};
@@ -23,10 +21,10 @@ use super::credentials::{CredentialsFault, Located, Signing, reason_not_held};
 pub use super::http::TLS;
 use super::proxy::Proxies;
 use super::service::Service;
+use super::shapes::{key_pair, operation};
 use super::unreached::Asked;
 use super::{Caller, Instance, Lightsail, Page};
-use crate::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, counted, created_at_text};
-use crate::domain::{Reply, created_at_text as time_of};
+use crate::domain::{ApiError, Cause, Class, Exchange, KeyPair, Operation, Reply, counted};
 
 /// The message if a request could not be signed and the reason is not among the error's sources.
 const NO_CREDENTIALS: &str = "there were no usable credentials to sign the request with";
@@ -355,46 +353,5 @@ impl BodyFields {
             docs: text("docs"),
             tip: text("tip"),
         }
-    }
-}
-
-fn timestamp(at: &DateTime) -> Option<Timestamp> {
-    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
-}
-
-/// `None` for a key pair without a name, which could not be addressed.
-fn key_pair(pair: &aws_sdk_lightsail::types::KeyPair) -> Option<KeyPair> {
-    Some(KeyPair {
-        name: pair.name()?.to_owned(),
-        identity: Identity {
-            arn: pair.arn().map(str::to_owned),
-            created_at: pair.created_at().and_then(timestamp).map(created_at_text),
-            fingerprint: pair.fingerprint().map(str::to_owned),
-        },
-        tags: pair
-            .tags()
-            .iter()
-            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-            .collect(),
-    })
-}
-
-fn operation(operation: &aws_sdk_lightsail::types::Operation) -> Operation {
-    let text = |value: Option<&str>| value.map(str::to_owned);
-    let location = operation.location();
-    Operation {
-        id: text(operation.id()),
-        resource_name: text(operation.resource_name()),
-        resource_type: operation.resource_type().map(|kind| kind.as_str().to_owned()),
-        created_at: operation.created_at().and_then(timestamp).map(time_of),
-        availability_zone: text(location.and_then(|location| location.availability_zone())),
-        region_name: location.and_then(|location| location.region_name()).map(|name| name.as_str().to_owned()),
-        is_terminal: operation.is_terminal(),
-        operation_details: text(operation.operation_details()),
-        operation_type: operation.operation_type().map(|kind| kind.as_str().to_owned()),
-        status: operation.status().map(|status| status.as_str().to_owned()),
-        status_changed_at: operation.status_changed_at().and_then(timestamp).map(time_of),
-        error_code: text(operation.error_code()),
-        error_details: text(operation.error_details()),
     }
 }

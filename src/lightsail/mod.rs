@@ -19,6 +19,7 @@ mod limit;
 pub mod load;
 pub mod proxy;
 pub mod service;
+mod shapes;
 pub mod trust;
 mod unreached;
 pub mod variables;

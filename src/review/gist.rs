@@ -4,7 +4,7 @@
 
 use crate::domain::{ApiError, Exchange, Observation, Operation, counted};
 use crate::record::Entry;
-use crate::record::event::{AttemptFinished, Event, Found, Observed, OperationPolled, Source};
+use crate::record::event::{AttemptFinished, Event, Found, Observed, OperationPolled, RunStopped, Source};
 
 /// One line.
 #[must_use]
@@ -62,13 +62,7 @@ pub fn gist(entry: &Entry) -> String {
             "{}/{} from {} to {} per second: {}",
             changed.account, changed.region, changed.from_per_s, changed.to_per_s, changed.why
         ),
-        Event::RunStopped(stopped) => {
-            let detail = stopped.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
-            let targets: Vec<_> =
-                stopped.targets.iter().map(|target| format!("{} ({})", target.region, target.why)).collect();
-            let targets = if targets.is_empty() { String::new() } else { format!("; alone: {}", targets.join(", ")) };
-            format!("{}{detail}{targets}", stopped.why)
-        }
+        Event::RunStopped(stopped) => stop(stopped),
         Event::RunFinished(finished) => counted(finished.rows, "row", "rows"),
         Event::RunAbandoned(abandoned) => {
             format!(
@@ -80,6 +74,13 @@ pub fn gist(entry: &Entry) -> String {
         }
         Event::CheckpointMade(made) => format!("{}, root {}", counted(made.size, "entry", "entries"), made.root),
     }
+}
+
+fn stop(stopped: &RunStopped) -> String {
+    let detail = stopped.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    let targets: Vec<_> = stopped.targets.iter().map(|target| format!("{} ({})", target.region, target.why)).collect();
+    let targets = if targets.is_empty() { String::new() } else { format!("; alone: {}", targets.join(", ")) };
+    format!("{}{detail}{targets}", stopped.why)
 }
 
 fn answer(finished: &AttemptFinished) -> String {

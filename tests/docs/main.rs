@@ -12,6 +12,7 @@ mod layers;
 mod promises;
 mod readme;
 mod reliability;
+mod sizes;
 mod version;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ fn main() -> std::process::ExitCode {
         promises::LIST,
         readme::LIST,
         reliability::LIST,
+        sizes::LIST,
         version::LIST,
     ])
 }

@@ -334,6 +334,7 @@ fn refusal(name: &str) -> (Exchange, Option<ApiError>) {
 
 /// Two runs in which most of what can happen, happens. Intents must be hashed into the plan with the number and time
 /// that they will have, so the first part is written while the drafts are made.
+#[expect(clippy::too_many_lines, reason = "a journal told from its first entry to its last")]
 pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     use event::Verdict::{Absent, Delete, Skip};
     let (drafts, intents, plan) = (Vec::new(), Vec::new(), Frontier::default());
@@ -432,7 +433,7 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     // A manifest that was refused.
     script.run = run_id(2);
     script.open("s5");
-    script.push(None, Event::RunStopped(event::RunStopped { why: "refused".into(), ..stopped }));
+    script.push(None, Event::RunStopped(event::RunStopped { why: keybatch::record::StopReason::Refused, ..stopped }));
     script.close("s5");
     script.drafts
 }

@@ -80,6 +80,7 @@ fn observed(row: Option<u64>, requests: u64, throttled: u64) -> Value {
 }
 
 /// What each session wrote, a batch each: as long as the list of events.
+#[expect(clippy::too_many_lines, reason = "a journal with everything in it, entry by entry")]
 pub(super) fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
     let of = |run, events: Vec<Value>| events.into_iter().map(|event| (Some(run), event)).collect::<Vec<_>>();
     let own = |event: Value| vec![(None, event)];
@@ -225,6 +226,7 @@ async fn rows(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
 
 /// One list for each table, cell for cell.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "what each table holds, table by table")]
 async fn the_tables_hold_what_the_entries_say() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal.db");

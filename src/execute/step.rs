@@ -1,0 +1,105 @@
+//! What a decision is made from beside the row, and what it says: the next step.
+
+use jiff::Timestamp;
+
+use crate::domain::{Evidence, Outcome};
+
+/// What the row's neighbours show, which the row itself cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Situation {
+    /// The time.
+    pub now: Timestamp,
+    /// How the row's last answer is to be understood, where that was a denial or a refusal of everyone.
+    pub denial: Denial,
+    /// When this session last got a usable answer from the target; a refusal for going too fast is none.
+    pub answered_at: Option<Timestamp>,
+    /// When this session last read a key pair of the target.
+    pub read_at: Option<Timestamp>,
+}
+
+/// Whether "access denied", or a refusal of everyone, is about one key pair or about everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// Too few answers yet to tell.
+    Unknown,
+    /// Other key pairs of the target are not denied, or there are no others to deny; others were served after the refusal.
+    ThisItem,
+    /// The first rows of the target were all denied; nobody was served since the refusal.
+    Everything,
+}
+
+/// The next step for a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing is left to do.
+    Done,
+    /// Ask to delete it, after a pause of this level.
+    Send {
+        /// Level of the waiting period before it; 0 is none.
+        level: u32,
+    },
+    /// Read the key pair.
+    Read {
+        /// Level of the waiting period before it; 0 is none.
+        level: u32,
+    },
+    /// Look through the operation history for an operation of ours.
+    Search {
+        /// Level of the waiting period before it; 0 is none.
+        level: u32,
+    },
+    /// Ask for the state of the last attempt's operation.
+    Poll {
+        /// Level of the waiting period before it; 0 is none.
+        level: u32,
+    },
+    /// Do nothing before this time.
+    WaitUntil(Timestamp),
+    /// Send nothing before this time, and let other rows go on meanwhile: a request of which nothing came back may be
+    /// delivered until then.
+    WaitOut(Timestamp),
+    /// Wait for what the neighbours show.
+    Hold,
+    /// The row has reached its outcome.
+    Settle(Outcome, Evidence),
+    /// The target must stop; the row stays as it is.
+    Stop(StopCause),
+}
+
+/// Why a target stops alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopCause {
+    /// Credentials, clock or sign-up: refused for everyone.
+    RefusedForAll,
+    /// The first rows were all denied.
+    AllDenied,
+    /// No connection could be made, as often as a row may be attempted, or as long as it may take to settle.
+    EndpointGone,
+    /// The target refused everything for [`REFUSAL_BUDGET`](super::decide::REFUSAL_BUDGET).
+    ThrottledForLong,
+    /// No request could leave for [`REFUSAL_BUDGET`](super::decide::REFUSAL_BUDGET): each time its start became durable too late.
+    NothingLeaves,
+    /// Key pairs may not be read, so nothing can be settled.
+    CannotRead,
+    /// Nothing usable is answered, to readings either.
+    NothingReadable,
+    /// Its rows end in doubt one after the other. No row shows that: [`Control`](super::control::Control) counts.
+    Doubtful,
+}
+
+impl StopCause {
+    /// The word that the journal uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RefusedForAll => "refused_for_all",
+            Self::AllDenied => "all_denied",
+            Self::EndpointGone => "endpoint_gone",
+            Self::ThrottledForLong => "throttled_for_long",
+            Self::NothingLeaves => "nothing_leaves",
+            Self::CannotRead => "cannot_read",
+            Self::NothingReadable => "nothing_readable",
+            Self::Doubtful => "doubtful",
+        }
+    }
+}
