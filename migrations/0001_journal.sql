@@ -59,7 +59,7 @@ END;
 -- Projections. They hold what must be found or counted quickly; everything else is read from the entry by its `seq`.
 
 CREATE TABLE run (
-    run_no          INTEGER PRIMARY KEY,
+    run_no          INTEGER PRIMARY KEY,            -- the session_opened that began it
     run_id          TEXT    NOT NULL UNIQUE,
     state           TEXT    NOT NULL CHECK (state IN ('planning', 'running', 'stopped', 'finished', 'abandoned')),
     stopped_by      TEXT,
@@ -126,7 +126,7 @@ CREATE TABLE row_entry (
     FOREIGN KEY (run_no, row_no) REFERENCES intent (run_no, row_no)
 ) STRICT, WITHOUT ROWID;
 
--- Entries that belong to a run as a whole, and, without a run, accepted rollbacks.
+-- Entries that belong to a run as a whole; and without a run, accepted rollbacks and the sessions that record them.
 CREATE TABLE milestone (
     seq    INTEGER PRIMARY KEY,
     run_no INTEGER REFERENCES run (run_no),
@@ -378,15 +378,16 @@ SELECT c.size, c.root,
 ' || c.root || '
 ' AS text,
        c.made_at, c.seq, r.sandbox
-FROM (SELECT c.size, c.root, c.made_at, c.seq, CASE WHEN json_valid(e.body) THEN (e.body ->> '$.run') END AS run_id
+FROM (SELECT c.size, c.root, c.made_at, c.seq, CASE WHEN json_valid(e.body) THEN e.body END AS json
       FROM checkpoint AS c LEFT JOIN entry AS e ON e.seq = c.seq) AS c
-LEFT JOIN run AS r ON r.run_id = CAST(c.run_id AS TEXT)
+LEFT JOIN milestone AS o ON o.seq = CAST((c.json ->> '$.session') AS BIGINT)
+LEFT JOIN run AS r ON r.run_no = coalesce(CAST((c.json ->> '$.run') AS BIGINT), o.run_no)
 ORDER BY c.seq;
 
 CREATE VIEW entries AS
 SELECT e.seq,
        (e.json ->> '$.at')   AS at,
-       (e.json ->> '$.run')  AS run_id,
+       r.run_id,
        CASE WHEN ltrim(CAST((e.json -> '$.row') AS TEXT), '0123456789') = ''
                  AND length(CAST((e.json -> '$.row') AS TEXT)) < 19
             THEN CAST((e.json ->> '$.row') AS BIGINT) END AS row_no,
@@ -394,4 +395,5 @@ SELECT e.seq,
        e.body,
        r.sandbox
 FROM (SELECT seq, body, CASE WHEN json_valid(body) THEN body END AS json FROM entry) AS e
-LEFT JOIN run AS r ON r.run_id = CAST((e.json ->> '$.run') AS TEXT);
+LEFT JOIN milestone AS o ON o.seq = CASE WHEN ltrim(CAST((e.json -> '$.session') AS TEXT), '0123456789') = '' THEN CAST((e.json ->> '$.session') AS BIGINT) END
+LEFT JOIN run AS r ON r.run_no = coalesce(CASE WHEN ltrim(CAST((e.json -> '$.run') AS TEXT), '0123456789') = '' THEN CAST((e.json ->> '$.run') AS BIGINT) END, o.run_no);

@@ -1,6 +1,5 @@
 //! `keybatch log`: the entries themselves, one a line, the newest last.
 
-use std::collections::HashSet;
 use std::io::{BufWriter, Write as _};
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use super::amount::{count, count_between, duration};
 use super::runs::to_the_second;
 use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, shown};
-use crate::domain::{Clock as _, RunId, SystemClock, time_text};
-use crate::journal::{Cell, EntryFilter, JournalError, Reader, RunState, open};
-use crate::record::Entry;
+use crate::domain::{Clock as _, SystemClock, time_text};
+use crate::journal::{Cell, EntryFilter, JournalError, Matching, Reader, RunState, open};
 use crate::record::event::KINDS;
+use crate::record::{Entry, Event};
 use crate::review::runs::resolve;
 use crate::review::{gist, json_escaped, json_text};
 
@@ -93,10 +92,8 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
         opened => opened?,
     };
-    let runs = reader.runs().await?;
-    let sandboxes = runs.into_iter().filter(|run| run.sandbox).map(|run| run.run).collect();
     let run = match &args.run {
-        Some(wanted) => Some(resolve(&reader, wanted).await?.run),
+        Some(wanted) => Some(resolve(&reader, wanted).await?),
         None => None,
     };
     let since = args.since.map(|since| match since {
@@ -104,7 +101,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         Since::Ago(ago) => SystemClock::start().now().saturating_sub(ago).unwrap_or(Timestamp::MIN),
     });
     let filter = EntryFilter {
-        run: run.map(|run| run.to_string()),
+        run: run.as_ref().map(|run| run.run_no),
         kind: args.kind.clone(),
         row: args.row,
         name: args.name.clone(),
@@ -118,12 +115,12 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     if u64::from(args.last) < matching && context.ui.format == Format::Table {
         context.ui.talk(format!("the last {} of {}; -n 0 lists all", args.last, grouped(matching)));
     }
-    let mut lines = Lines { out: Out::begin(context)?, sandboxes, any: false };
+    let mut lines = Lines { out: Out::begin(context)?, any: false };
     loop {
         // Checked first, so that entries written while the last ones are read are still listed.
-        let over = match run {
+        let over = match &run {
             Some(run) if args.follow => {
-                !reader.runs().await?.iter().any(|one| one.run == run && one.state == RunState::Running)
+                !reader.runs().await?.iter().any(|one| one.run_no == run.run_no && one.state == RunState::Running)
             }
             _ => !args.follow,
         };
@@ -208,7 +205,6 @@ impl Out {
 struct Lines {
     out: Out,
     /// The runs that were rehearsals.
-    sandboxes: HashSet<RunId>,
     /// Whether there was any.
     any: bool,
 }
@@ -218,21 +214,21 @@ impl Lines {
     async fn all(&mut self, reader: &Reader, filter: &EntryFilter, mut next: i64) -> Result<i64, CliError> {
         loop {
             let entries = reader.matching(filter, next, PAGE).await?;
-            let Some((last, _)) = entries.last() else { return Ok(next) };
-            next = last.saturating_add(1);
-            for (seq, body) in &entries {
-                self.entry(*seq, body)?;
+            let Some(last) = entries.last() else { return Ok(next) };
+            next = last.seq.saturating_add(1);
+            for found in &entries {
+                self.entry(found)?;
             }
         }
     }
 
-    fn entry(&mut self, seq: i64, body: &str) -> Result<(), CliError> {
+    fn entry(&mut self, Matching { seq, body, run_id, sandbox, name }: &Matching) -> Result<(), CliError> {
         self.any = true;
+        let (seq, sandbox) = (*seq, *sandbox);
         let entry = Entry::parse(body);
-        let sandbox = entry.as_ref().is_ok_and(|entry| entry.run.is_some_and(|run| self.sandboxes.contains(&run)));
         match &mut self.out {
             // Canonical JSON has no line breaks; a damaged body must not make any either.
-            Out::Bodies { out, person: true } if entry.is_ok() => writeln!(out, "{}", json_escaped(body.to_owned()))?,
+            Out::Bodies { out, person: true } if entry.is_ok() => writeln!(out, "{}", json_escaped(body.clone()))?,
             Out::Bodies { out, .. } if entry.is_ok() => writeln!(out, "{body}")?,
             Out::Bodies { out, .. } => {
                 writeln!(out, "{}", json_text(&serde_json::json!({ "seq": seq, "unreadable": body })))?;
@@ -240,7 +236,10 @@ impl Lines {
             Out::People(out) => match &entry {
                 Ok(entry) => {
                     let at = to_the_second(&time_text(entry.at));
-                    let row = entry.row.map(|row| format!(" row {row}")).unwrap_or_default();
+                    // An intent says the name itself.
+                    let name = name.as_deref().filter(|_| !matches!(entry.event, Event::IntentRecorded(_)));
+                    let name = name.map(|name| format!(" {}", shown(name))).unwrap_or_default();
+                    let row = entry.row.map(|row| format!(" row {row}{name}")).unwrap_or_default();
                     let label = if sandbox { "SANDBOX " } else { "" };
                     writeln!(out, "{seq} {at} {label}{}{row}: {}", entry.event.kind(), shown(&gist(entry)))?;
                 }
@@ -252,7 +251,7 @@ impl Lines {
                     Ok(entry) => stream.row(&[
                         Cell::Integer(seq),
                         text(time_text(entry.at)),
-                        entry.run.map_or(Cell::Null, |run| text(run.to_string())),
+                        run_id.clone().map_or(Cell::Null, text),
                         Cell::Boolean(sandbox),
                         entry.row.and_then(|row| i64::try_from(row).ok()).map_or(Cell::Null, Cell::Integer),
                         text(entry.event.kind().to_owned()),

@@ -173,13 +173,7 @@ mod tests {
     fn unreadable_after(class: Class) -> (Step, Option<String>) {
         let mut now = Timestamp::UNIX_EPOCH;
         let mut row = RowState::new(0, &intent());
-        let name = || ("kp".to_owned(), "r".to_owned());
-        let (key_pair_name, region) = name();
-        row.apply(
-            1,
-            now,
-            &Event::AttemptStarted(AttemptStarted { attempt: 1, key_pair_name, region, timeout_ms: None }),
-        );
+        row.apply(1, now, &Event::AttemptStarted(AttemptStarted { attempt: 1 }));
         let (exchange, cause) = (Exchange::default(), None);
         let finished = AttemptFinished::of(1, class, cause, exchange);
         row.apply(2, now, &Event::AttemptFinished(Box::new(finished)));

@@ -34,10 +34,14 @@ impl Ghosts {
 
 /// Until when an attempt of another run holds its key pair, by its entries: until it is surely dead, and where nothing at all
 /// came back, until its signature, which is accepted for `life`, is too old as well.
+/// `time` is what its session gave it.
 #[must_use]
-pub fn held_until(started: &Entry, finished: Option<&Entry>, life: Duration, now: Timestamp) -> Option<Timestamp> {
+pub fn held_until(
+    (started, finished, time): (&Entry, Option<&Entry>, Option<AttemptTime>),
+    life: Duration,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let Event::AttemptStarted(start) = &started.event else { return None };
-    let time = start.timeout_ms.map(|ms| AttemptTime { timeout: Duration::from_millis(ms) });
     // A start that lies in the future was written under another clock: from now on is late enough.
     let started_at = started.at.min(now);
     let mut attempt = Attempt { number: start.attempt, started_at, started_seq: started.seq, time, answer: None };
@@ -69,14 +73,15 @@ mod tests {
 
     const LIFE: Duration = Duration::from_secs(300);
 
+    const TIME: AttemptTime = AttemptTime { timeout: Duration::from_secs(15) };
+
     fn entry(seconds: i64, event: Event) -> Entry {
         let at = Timestamp::from_second(1_800_000_000 + seconds).unwrap();
-        Entry { seq: u64::try_from(seconds).unwrap(), at, run: None, row: Some(1), event }
+        Entry { seq: u64::try_from(seconds).unwrap(), at, session: Some(1), run: None, row: Some(1), event }
     }
 
     fn started() -> Entry {
-        let (key_pair_name, region) = ("kp".to_owned(), "us-east-1".to_owned());
-        entry(0, Event::AttemptStarted(AttemptStarted { attempt: 1, key_pair_name, region, timeout_ms: Some(15_000) }))
+        entry(0, Event::AttemptStarted(AttemptStarted { attempt: 1 }))
     }
 
     fn finished(seconds: i64, http_status: Option<u16>) -> Entry {
@@ -88,7 +93,7 @@ mod tests {
     /// Seconds after its start until which it holds its key pair.
     fn held(finished: Option<&Entry>, life: Duration, now: i64) -> i64 {
         let now = started().at.saturating_add(Duration::from_secs(now.unsigned_abs())).unwrap();
-        held_until(&started(), finished, life, now).unwrap().duration_since(started().at).as_secs()
+        held_until((&started(), finished, Some(TIME)), life, now).unwrap().duration_since(started().at).as_secs()
     }
 
     // SEMANTICS: P20
@@ -104,7 +109,7 @@ mod tests {
     #[test]
     fn a_start_in_the_future_counts_from_now() {
         let past = started().at.saturating_sub(Duration::from_secs(50)).unwrap();
-        let until = held_until(&started(), None, LIFE, past).unwrap();
+        let until = held_until((&started(), None, Some(TIME)), LIFE, past).unwrap();
         assert_eq!(until.duration_since(past).as_secs(), 306);
     }
 

@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::domain::{Class, Outcome};
-use crate::journal::{JournalError, PendingRow, RunReader, TargetRecord};
+use crate::journal::{AttemptTimes, JournalError, PendingRow, RunReader, TargetRecord};
 use crate::lane::Lane;
 use crate::lightsail::Lightsail;
 use crate::record::event::{Event, IntentRecorded, RowSettled, Verdict};
@@ -156,6 +156,7 @@ impl<L: Lightsail> Feeder<L> {
     ) -> Result<bool, JournalError> {
         let mut denied = Vec::new();
         let rollbacks = reader.rollbacks().await?;
+        let times = reader.attempt_times(self.shared.run_no).await?;
         let given_up = self.shared.is_given_up;
         let passes: &[bool] = match self.shared.resumed {
             // Nothing was done before the first session.
@@ -173,7 +174,7 @@ impl<L: Lightsail> Feeder<L> {
                 let page = reader.pending(self.shared.run_no, self.target_no, after, PAGE, touched_only).await?;
                 let Some(last) = page.last() else { break };
                 after = last.row;
-                for taken in self.take_up(reader, page, touched_only, &rollbacks).await? {
+                for taken in self.take_up(reader, page, touched_only, (&rollbacks, &times)).await? {
                     while let Some(joined) = rows.try_join_next() {
                         finished(joined)?;
                     }
@@ -197,7 +198,7 @@ impl<L: Lightsail> Feeder<L> {
         reader: &R,
         page: Vec<PendingRow>,
         touched_only: bool,
-        rollbacks: &[Entry],
+        known: (&[Entry], &AttemptTimes),
     ) -> Result<Vec<Taken>, JournalError> {
         let mut at_once = Vec::new();
         let mut taken = Vec::new();
@@ -210,7 +211,7 @@ impl<L: Lightsail> Feeder<L> {
             let intent_seq = pending.intent.seq;
             let entries =
                 if pending.touched { reader.row_entries(self.shared.run_no, pending.row).await? } else { Vec::new() };
-            let state = self.state(intent_seq, &intent, entries, rollbacks);
+            let state = self.state(intent_seq, &intent, entries, known);
             if self.shared.is_given_up && !pending.touched && !state.lost {
                 continue;
             }
@@ -224,7 +225,13 @@ impl<L: Lightsail> Feeder<L> {
         Ok(taken)
     }
 
-    fn state(&self, seq: u64, intent: &IntentRecorded, mut entries: Vec<Entry>, rollbacks: &[Entry]) -> RowState {
+    fn state(
+        &self,
+        seq: u64,
+        intent: &IntentRecorded,
+        mut entries: Vec<Entry>,
+        (rollbacks, times): (&[Entry], &AttemptTimes),
+    ) -> RowState {
         let mut state = RowState::new(seq, intent);
         let (before, since) = rollbacks.split_at(rollbacks.partition_point(|entry| entry.seq < seq));
         if !since.is_empty() {
@@ -232,8 +239,10 @@ impl<L: Lightsail> Feeder<L> {
             entries.sort_by_key(|entry| entry.seq);
         }
         for entry in &entries {
+            state.time = entry.session.and_then(|session| times.get(&session).copied());
             state.apply(entry.seq, entry.at, &entry.event);
         }
+        state.time = Some(self.shared.settings.attempt_time());
         if self.shared.resumed {
             state.reopen(self.shared.scribe.now());
         }
@@ -309,7 +318,7 @@ impl<L: Lightsail> Feeder<L> {
             detail: detail::detail(outcome, evidence, state, intent),
             rests_on: state.rests_on(),
         };
-        Some((outcome, self.shared.scribe.draft_of_row(row, Event::RowSettled(settled))))
+        Some((outcome, Draft::of_row(row, Event::RowSettled(settled))))
     }
 
     async fn settle_at_once(&self, settled: Vec<(Outcome, Draft)>) -> Result<(), JournalError> {

@@ -78,7 +78,9 @@ pub struct RowState {
     pub lost_before: bool,
     /// The outcome, once there is one.
     pub settled: Option<(Outcome, Evidence)>,
-    /// Numbers of the intent's entry.
+    /// The time that attempts have in the session whose entries are applied; `None` where that is not known.
+    pub time: Option<AttemptTime>,
+    /// Number of the intent's entry.
     pub intent_seq: u64,
 }
 
@@ -116,6 +118,7 @@ impl RowState {
             lost_at: None,
             lost_before: false,
             settled: None,
+            time: None,
             intent_seq,
         }
     }
@@ -125,8 +128,7 @@ impl RowState {
         match event {
             Event::AttemptStarted(started) => {
                 self.spent += 1;
-                let time = started.timeout_ms.map(|ms| AttemptTime { timeout: Duration::from_millis(ms) });
-                self.begin(started.attempt, seq, at, time);
+                self.begin(started.attempt, seq, at);
             }
             Event::AttemptFinished(finished) => {
                 let operation_id = finished.operation().and_then(|operation| operation.id);
@@ -170,7 +172,8 @@ impl RowState {
     }
 
     /// A request may leave from now on.
-    fn begin(&mut self, number: u32, seq: u64, at: Timestamp, time: Option<AttemptTime>) {
+    fn begin(&mut self, number: u32, seq: u64, at: Timestamp) {
+        let time = self.time;
         self.acted = self.may_have_acted();
         self.attempts = number;
         self.unread = true;

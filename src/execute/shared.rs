@@ -41,10 +41,7 @@ pub struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("run", &self.scribe.run)
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("run_no", &self.run_no).field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

@@ -22,7 +22,6 @@ use crate::journal::JournalError;
 use crate::lane::{Lane, pause};
 use crate::lightsail::Lightsail;
 use crate::lightsail::classify::classify_delete;
-use crate::record::MAX_INTEGER;
 use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, PREVIOUS, RowSettled};
 
 /// One row, and what is needed to work it off.
@@ -190,14 +189,7 @@ impl<L: Lightsail> Worker<L> {
         }
         self.asked = true;
         let attempt = self.state.attempts + 1;
-        let timeout_ms = u64::try_from(shared.settings.attempt_timeout.as_millis()).unwrap_or(u64::MAX);
-        let started = AttemptStarted {
-            attempt,
-            key_pair_name: self.intent.key_pair_name.clone(),
-            region: self.intent.region.clone(),
-            timeout_ms: Some(timeout_ms.min(MAX_INTEGER)),
-        };
-        self.record(Event::AttemptStarted(started)).await?;
+        self.record(Event::AttemptStarted(AttemptStarted { attempt })).await?;
         self.direct = None;
         drop(departing);
         if self.has_started_late() {

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::JournalError;
-use crate::domain::{RunId, micros};
+use crate::domain::micros;
 use crate::record::checkpoint::base64;
 use crate::record::event::{CheckpointMade, Event, PREVIOUS};
 use crate::record::merkle::{Frontier, Hash};
@@ -56,6 +56,8 @@ pub struct Head {
     tree: Frontier,
     root: Hash,
     at: Timestamp,
+    /// The session that this store wrote the opening of, the last of them if several.
+    session: Option<u64>,
     /// How many entries the last checkpoint covers.
     covered: u64,
     covered_at: Timestamp,
@@ -79,7 +81,7 @@ impl Head {
     #[must_use]
     pub fn new(tree: Frontier, last_at: Option<Timestamp>, covered: u64, covered_at: Timestamp) -> Self {
         let root = tree.root();
-        Self { tree, root, at: last_at.unwrap_or(Timestamp::MIN), covered, covered_at }
+        Self { tree, root, at: last_at.unwrap_or(Timestamp::MIN), session: None, covered, covered_at }
     }
 
     /// The tree over all entries.
@@ -97,7 +99,7 @@ impl Head {
     /// Numbers, stamps and seals `drafts`, behind a checkpoint if one is due by `cadence`. `now` is the store's clock; time
     /// never goes back from one entry to the next.
     ///
-    /// What only the store knows is filled in: the root that a session goes on from, what a checkpoint covers
+    /// What only the store knows is filled in: the root that a session goes on from, the session that writes, what a checkpoint covers
     /// ([`checkpoint_draft`]), and the number of the entry before ([`PREVIOUS`]).
     ///
     /// # Errors
@@ -114,7 +116,7 @@ impl Head {
             appended: Appended { stamps: Vec::with_capacity(drafts.len()), checkpoint: None, head: self.mark() },
         };
         if cadence.is_some_and(|cadence| self.is_due(cadence, now())) {
-            batch.add(checkpoint_draft(None), now())?;
+            batch.add(checkpoint_draft(), now())?;
         }
         for draft in drafts {
             let stamp = batch.add(draft, now())?;
@@ -141,8 +143,9 @@ impl Batch {
                 let previous = seq.saturating_sub(1);
                 settled.rests_on.iter_mut().filter(|seq| **seq == PREVIOUS).for_each(|seq| *seq = previous);
             }
-            Event::SessionOpened(opened) if opened.continues_from.is_none() => {
-                opened.continues_from = Some(base64(&head.tree.root()));
+            Event::SessionOpened(opened) => {
+                head.session = Some(seq);
+                opened.continues_from.get_or_insert_with(|| base64(&head.tree.root()));
             }
             Event::CheckpointMade(made) if made.root.is_empty() => {
                 let root = head.tree.root();
@@ -153,7 +156,7 @@ impl Batch {
             }
             _ => {}
         }
-        let entry = Entry { seq, at, run, row, event };
+        let entry = Entry { seq, at, session: head.session, run, row, event };
         let sealed = entry.seal().map_err(JournalError::entry)?;
         let stamp = Stamp { seq, at, leaf: sealed.leaf };
         head.tree.push(sealed.leaf);
@@ -165,8 +168,8 @@ impl Batch {
 
 /// A checkpoint of everything before it. What it covers is filled in when it is sealed.
 #[must_use]
-pub fn checkpoint_draft(run: Option<RunId>) -> Draft {
-    Draft { run, row: None, event: Event::CheckpointMade(CheckpointMade { size: 0, root: String::new() }) }
+pub fn checkpoint_draft() -> Draft {
+    Draft::of(Event::CheckpointMade(CheckpointMade { size: 0, root: String::new() }))
 }
 
 #[cfg(test)]
@@ -179,13 +182,10 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn draft(event: Event) -> Draft {
-        Draft { run: None, row: None, event }
-    }
-
     fn created() -> Draft {
         let journal_id = "j".into();
-        draft(Event::JournalCreated(JournalCreated { journal_id, format: "f".into(), version: "0".into() }))
+        let (format, action, version) = ("f".into(), "a".into(), "0".into());
+        Draft::of(Event::JournalCreated(JournalCreated { journal_id, format, action, version }))
     }
 
     fn empty() -> Head {
@@ -215,7 +215,7 @@ mod tests {
             rests_on: vec![1, PREVIOUS],
             detail: None,
         });
-        let drafts = vec![created(), created(), draft(settled), checkpoint_draft(None)];
+        let drafts = vec![created(), created(), Draft::of(settled), checkpoint_draft()];
         let batch = empty().seal(drafts, None, || second(1)).unwrap();
         let Event::RowSettled(settled) = &batch.entries[2].0.event else { panic!("{batch:?}") };
         assert_eq!(settled.rests_on, [1, 1]);

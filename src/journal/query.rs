@@ -42,8 +42,8 @@ impl Cell {
 /// Which entries are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EntryFilter {
-    /// Of this run.
-    pub run: Option<String>,
+    /// Of the run with this number.
+    pub run: Option<i64>,
     /// Of this kind.
     pub kind: Option<String>,
     /// Of this row.
@@ -54,6 +54,21 @@ pub struct EntryFilter {
     pub outcome: Option<String>,
     /// Not before this time, as entries have it.
     pub since: Option<String>,
+}
+
+/// An entry that matches a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matching {
+    /// Its number.
+    pub seq: i64,
+    /// Its body.
+    pub body: String,
+    /// The name of its run.
+    pub run_id: Option<String>,
+    /// Whether that is a rehearsal.
+    pub sandbox: bool,
+    /// The key pair that its row names.
+    pub name: Option<String>,
 }
 
 /// A row of a run as the view `intents` shows it, with the body of its intent.

@@ -1,6 +1,7 @@
 //! The reading side of a journal, whatever database keeps it: what execution, plans, sessions and reviewers ask. Needs no lock
 //! and changes nothing.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
@@ -10,9 +11,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::JournalError;
-use super::query::{Cell, EntryFilter, ReviewRow, Visitor};
+use super::query::{Cell, EntryFilter, Matching, ReviewRow, Visitor};
 use super::records::{IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
-use crate::domain::{OutcomeCounts, RunId, Target};
+use crate::domain::{AttemptTime, OutcomeCounts, RunId, Target};
 use crate::record::Entry;
 
 /// What is read, once it is there. Each of these fails where the database does.
@@ -126,8 +127,8 @@ pub trait ReadReview: Send + Sync {
     /// Where the last `count` entries that match begin (0 where none does), and how many match in all.
     fn last_matching<'a>(&'a self, filter: &'a EntryFilter, count: u32) -> Reading<'a, (i64, u64)>;
 
-    /// The next entries from `seq` on that match, in order: (number, body).
-    fn matching<'a>(&'a self, filter: &'a EntryFilter, seq: i64, limit: u32) -> Reading<'a, Vec<(i64, String)>>;
+    /// The next entries from `seq` on that match, in order.
+    fn matching<'a>(&'a self, filter: &'a EntryFilter, seq: i64, limit: u32) -> Reading<'a, Vec<Matching>>;
 
     /// The names of the columns of the view `intents`.
     fn review_columns(&self) -> Reading<'_, Vec<String>>;
@@ -195,8 +196,23 @@ pub trait RunReader: Send + Sync + 'static {
     /// The entries by which rollbacks of the journal were accepted, in order.
     fn rollbacks(&self) -> impl Future<Output = Result<Vec<Entry>, JournalError>> + Send;
 
+    /// The time that attempts have in each session of a run, where it sends any.
+    fn attempt_times(&self, run_no: i64) -> impl Future<Output = Result<AttemptTimes, JournalError>> + Send;
+
     /// All entries of one row, in order.
     fn row_entries(&self, run_no: i64, row: u64) -> impl Future<Output = Result<Vec<Entry>, JournalError>> + Send;
+}
+
+/// How long the attempts of a session have, by the session's number.
+pub type AttemptTimes = HashMap<u64, AttemptTime>;
+
+/// What these openings of sessions say of the time that attempts have.
+pub(super) fn times_of(opened: &[StoryEntry]) -> Result<AttemptTimes, JournalError> {
+    let time = |entry: &StoryEntry| {
+        let entry = Entry::parse(&entry.body).map_err(JournalError::entry)?;
+        Ok(entry.event.attempt_time().map(|time| (entry.seq, time)))
+    };
+    opened.iter().filter_map(|entry| time(entry).transpose()).collect()
 }
 
 impl RunReader for Reader {
@@ -213,6 +229,10 @@ impl RunReader for Reader {
 
     async fn rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
         self.accepted_rollbacks().await
+    }
+
+    async fn attempt_times(&self, run_no: i64) -> Result<AttemptTimes, JournalError> {
+        times_of(&self.milestones_of(run_no, "session_opened").await?)
     }
 
     async fn row_entries(&self, run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {

@@ -1,7 +1,7 @@
 //! What the reading side of any store gives: plain records.
 
 use super::run_state::RunState;
-use crate::domain::{RunId, Target};
+use crate::domain::{AttemptTime, RunId, Target};
 
 use crate::record::Entry;
 use crate::record::merkle::{Hash, leaf_hash};
@@ -9,7 +9,7 @@ use crate::record::merkle::{Hash, leaf_hash};
 /// A run, as the projections know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
-    /// Its number in this journal.
+    /// Its number in this journal: that of the `session_opened` that began it.
     pub run_no: i64,
     /// Its name.
     pub run: RunId,
@@ -41,6 +41,14 @@ pub struct RunRecord {
     pub reads_throttled: u64,
 }
 
+impl RunRecord {
+    /// Its number, as entries have it.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.run_no.unsigned_abs()
+    }
+}
+
 /// An attempt of which nothing tells what became of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenAttempt {
@@ -54,6 +62,8 @@ pub struct OpenAttempt {
     pub started: Entry,
     /// Its `attempt_finished`, where there is one.
     pub finished: Option<Entry>,
+    /// The time that it has, by the settings of its session.
+    pub time: Option<AttemptTime>,
 }
 
 /// An entry of a row's story.

@@ -1,4 +1,4 @@
-//! Writes the entries of one run: its id, the journal and the clock in one hand.
+//! Writes the entries of one session: the journal and the clock in one hand.
 
 use std::sync::Arc;
 
@@ -7,14 +7,12 @@ use jiff::Timestamp;
 use super::error::JournalError;
 use super::head::Stamp;
 use super::writer::Journal;
-use crate::domain::{Clock, RunId};
+use crate::domain::Clock;
 use crate::record::{Draft, Event};
 
-/// Writes the entries of one run. Clones write to the same journal.
+/// Writes the entries of the session. Clones write to the same journal.
 #[derive(Debug, Clone)]
 pub struct Scribe {
-    /// The run that each entry names.
-    pub run: RunId,
     /// Where the entries go.
     pub journal: Journal,
     /// Where the time comes from.
@@ -28,24 +26,12 @@ impl Scribe {
         self.clock.now()
     }
 
-    /// What happened to the run as a whole, not written yet.
-    #[must_use]
-    pub fn draft(&self, event: Event) -> Draft {
-        Draft { run: Some(self.run), row: None, event }
-    }
-
-    /// What happened to one of its rows, not written yet.
-    #[must_use]
-    pub fn draft_of_row(&self, row: u64, event: Event) -> Draft {
-        Draft { row: Some(row), ..self.draft(event) }
-    }
-
     /// Writes what happened to the run as a whole, and returns once it is durable.
     ///
     /// # Errors
     /// Where the journal cannot be written; whether the entry is there is unknown then.
     pub async fn write(&self, event: Event) -> Result<(), JournalError> {
-        self.journal.append(vec![self.draft(event)]).await.map(drop)
+        self.journal.append(vec![Draft::of(event)]).await.map(drop)
     }
 
     /// Writes what happened to one of its rows, all of it or nothing, and returns once it is durable.
@@ -53,6 +39,6 @@ impl Scribe {
     /// # Errors
     /// Where the journal cannot be written; whether the entries are there is unknown then.
     pub async fn write_of_row(&self, row: u64, events: Vec<Event>) -> Result<Vec<Stamp>, JournalError> {
-        self.journal.append(events.into_iter().map(|event| self.draft_of_row(row, event)).collect()).await
+        self.journal.append(events.into_iter().map(|event| Draft::of_row(row, event)).collect()).await
     }
 }

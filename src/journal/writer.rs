@@ -10,10 +10,9 @@ use tokio::task::JoinHandle;
 
 use super::head::{Appended, Cadence, Stamp, TreeHead, checkpoint_draft};
 use super::{EntryStore, JournalError};
-use crate::domain::RunId;
 use crate::record::Draft;
 use crate::record::checkpoint::Checkpoint;
-use crate::record::event::{Event, JournalCreated};
+use crate::record::event::{ACTION, Event, JournalCreated};
 
 /// How many entries one transaction takes at most: one full chunk of the largest statement. More would only make
 /// the first of them wait longer.
@@ -57,7 +56,7 @@ type Ack<T> = oneshot::Sender<Result<T, JournalError>>;
 #[derive(Debug)]
 enum Command {
     Append { drafts: Vec<Draft>, ack: Ack<Vec<Stamp>> },
-    Checkpoint { run: Option<RunId>, ack: Ack<Checkpoint> },
+    Checkpoint { ack: Ack<Checkpoint> },
     Close { ack: Ack<Checkpoint> },
 }
 
@@ -100,9 +99,10 @@ impl Journal {
             let created = JournalCreated {
                 journal_id: id.to_string(),
                 format: FORMAT.into(),
+                action: ACTION.into(),
                 version: env!("CARGO_PKG_VERSION").into(),
             };
-            writer.commit(vec![Draft { run: None, row: None, event: Event::JournalCreated(created) }], None).await?;
+            writer.commit(vec![Draft::of(Event::JournalCreated(created))], None).await?;
             // A copy without its log must not look like a journal that was never made.
             writer.consolidate().await?;
         }
@@ -128,8 +128,8 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::append`].
-    pub async fn checkpoint(&self, run: Option<RunId>) -> Result<Checkpoint, JournalError> {
-        self.ask(|ack| Command::Checkpoint { run, ack }).await
+    pub async fn checkpoint(&self) -> Result<Checkpoint, JournalError> {
+        self.ask(|ack| Command::Checkpoint { ack }).await
     }
 
     /// Closes the store in order and returns the final head.
@@ -163,7 +163,7 @@ impl<S: EntryStore> Writer<S> {
         while let Some(command) = commands.recv().await {
             let ended = match command {
                 Command::Append { drafts, ack } => self.group(drafts, ack, &mut commands).await,
-                Command::Checkpoint { run, ack } => answer(ack, self.checkpoint(run).await),
+                Command::Checkpoint { ack } => answer(ack, self.checkpoint().await),
                 Command::Close { ack } => {
                     let _ = ack.send(self.close().await);
                     return;
@@ -215,7 +215,7 @@ impl<S: EntryStore> Writer<S> {
             return Err(error);
         }
         match other {
-            Some(Command::Checkpoint { run, ack }) => answer(ack, self.checkpoint(run).await),
+            Some(Command::Checkpoint { ack }) => answer(ack, self.checkpoint().await),
             Some(Command::Close { ack }) => {
                 let _ = ack.send(self.close().await);
                 Err(JournalError::Closed)
@@ -224,8 +224,8 @@ impl<S: EntryStore> Writer<S> {
         }
     }
 
-    async fn checkpoint(&mut self, run: Option<RunId>) -> Result<Checkpoint, JournalError> {
-        let made = self.commit(vec![checkpoint_draft(run)], None).await?.checkpoint;
+    async fn checkpoint(&mut self) -> Result<Checkpoint, JournalError> {
+        let made = self.commit(vec![checkpoint_draft()], None).await?.checkpoint;
         self.consolidate().await?;
         let made = made.ok_or_else(|| JournalError::damaged("a checkpoint was asked for, and none was made"))?;
         Ok(self.checkpoint_of(made))
@@ -285,6 +285,6 @@ async fn refuse_all(error: &JournalError, mut commands: mpsc::Receiver<Command>)
 fn refuse(command: Command, error: &JournalError) {
     match command {
         Command::Append { ack, .. } => drop(ack.send(Err(error.clone()))),
-        Command::Checkpoint { ack, .. } | Command::Close { ack } => drop(ack.send(Err(error.clone()))),
+        Command::Checkpoint { ack } | Command::Close { ack } => drop(ack.send(Err(error.clone()))),
     }
 }

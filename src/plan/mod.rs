@@ -24,6 +24,7 @@ use crate::journal::JournalError;
 use crate::journal::stage::{Refusing, Stage};
 use crate::lane::{Lane, Reading};
 use crate::lightsail::Lightsail;
+use crate::record::Draft;
 use crate::record::checkpoint::base64;
 use crate::record::event::{
     Event, Found, IntentRecorded, Note, Observed, PlanSealed, Severity, Source, TargetInventory, Verdict,
@@ -182,9 +183,8 @@ impl<L: Lightsail> Planner<L> {
             for (row, intent) in &page {
                 plan.count(*row, intent, &mut targets);
             }
-            let drafts = page
-                .into_iter()
-                .map(|(row, intent)| self.scribe.draft_of_row(row, Event::IntentRecorded(Box::new(intent))));
+            let drafts =
+                page.into_iter().map(|(row, intent)| Draft::of_row(row, Event::IntentRecorded(Box::new(intent))));
             // The next page is judged while the last ones are written.
             self.tally.intents.store(plan.sealed.rows, Ordering::Relaxed);
             let append = written.append(drafts.collect());

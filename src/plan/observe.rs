@@ -17,6 +17,7 @@ use crate::domain::{Class, Identity, KeyPair, Observation, micros};
 use crate::journal::stage::Stage;
 use crate::lane::{Lane, Reading};
 use crate::lightsail::{Instance, Lightsail, Page};
+use crate::record::Draft;
 use crate::record::event::{Event, Found, Observed, Source, TargetInventory};
 
 /// Readings that may be on their way to the disk while the next one is made. A disk that lags behind by more makes the
@@ -149,7 +150,7 @@ impl<L: Lightsail> Planner<L> {
                 exchange,
                 ..Observed::of(source, found)
             };
-            readings.append(vec![self.scribe.draft(Event::Observed(Box::new(seen)))]).await?;
+            readings.append(vec![Draft::of(Event::Observed(Box::new(seen)))]).await?;
             let error = match reply.result {
                 Ok(page) => return Ok(page),
                 Err(error) => error,

@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn draft() -> Draft {
-        Draft { run: None, row: None, event: Event::CheckpointMade(CheckpointMade { size: 0, root: String::new() }) }
+        Draft::of(Event::CheckpointMade(CheckpointMade { size: 0, root: String::new() }))
     }
 
     #[tokio::test]

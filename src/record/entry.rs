@@ -7,20 +7,40 @@ use serde_json::Value;
 use super::canonical::{self, MAX_INTEGER};
 use super::event::{Event, KINDS};
 use super::merkle::{Hash, leaf_hash};
-use crate::domain::{RunId, parse_time, time_text};
+use crate::domain::{parse_time, time_text};
 
 /// The version of the entry format, in every body.
 pub const ENTRY_VERSION: u64 = 2;
 
-/// An event that is to become an entry.
+/// An event that is to become an entry. Which session writes it, the writer knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
-    /// The run that it belongs to; none for the journal's own entries.
-    pub run: Option<RunId>,
+    /// The run that it is about, where that is not the one of the session: the number of the entry that began it.
+    pub run: Option<u64>,
     /// The row that it belongs to, where it does.
     pub row: Option<u64>,
     /// What happened.
     pub event: Event,
+}
+
+impl Draft {
+    /// What happened in the session's run as a whole.
+    #[must_use]
+    pub fn of(event: Event) -> Self {
+        Self { run: None, row: None, event }
+    }
+
+    /// What happened to a row of the session's run.
+    #[must_use]
+    pub fn of_row(row: u64, event: Event) -> Self {
+        Self { run: None, row: Some(row), event }
+    }
+
+    /// What happened to another run than the session's, or the beginning of a session that goes on with `run`.
+    #[must_use]
+    pub fn of_run(run: u64, event: Event) -> Self {
+        Self { run: Some(run), row: None, event }
+    }
 }
 
 /// An event with its place and time in the journal.
@@ -30,8 +50,10 @@ pub struct Entry {
     pub seq: u64,
     /// When it was written.
     pub at: Timestamp,
+    /// The session that wrote it, by the number of its `session_opened`; none of a journal's first entry.
+    pub session: Option<u64>,
     /// As in [`Draft`].
-    pub run: Option<RunId>,
+    pub run: Option<u64>,
     /// As in [`Draft`].
     pub row: Option<u64>,
     /// What happened.
@@ -91,7 +113,8 @@ impl Entry {
             v: ENTRY_VERSION,
             seq: self.seq,
             at: time_text(self.at),
-            run: self.run.map(|run| run.to_string()),
+            session: self.session,
+            run: self.run,
             row: self.row,
         };
         let body = canonical::write(&fields).map_or_else(|| self.body_by_tree(), Ok)?;
@@ -107,9 +130,8 @@ impl Entry {
         fields.insert("v".into(), ENTRY_VERSION.into());
         fields.insert("seq".into(), self.seq.into());
         fields.insert("at".into(), time_text(self.at).into());
-        fields.insert("run".into(), self.run.map_or(Value::Null, |run| run.to_string().into()));
-        if let Some(row) = self.row {
-            fields.insert("row".into(), row.into());
+        for (name, number) in [("session", self.session), ("run", self.run), ("row", self.row)] {
+            fields.extend(number.map(|number| (name.into(), number.into())));
         }
         canonical(&body).map_err(unwritable)
     }
@@ -132,12 +154,7 @@ impl Entry {
         }
         let event = parse_event(&head.kind, body).map_err(|error| unreadable(error.to_string()))?;
         let at = parse_time(&head.at).ok_or_else(|| unreadable(format!("{:?} is no time", head.at)))?;
-        let run = match head.run.as_deref().map(RunId::written) {
-            None => None,
-            Some(Some(run)) => Some(run),
-            Some(None) => return Err(unreadable("the run is no run id".into())),
-        };
-        Ok(Self { seq: head.seq, at, run, row: head.row, event })
+        Ok(Self { seq: head.seq, at, session: head.session, run: head.run, row: head.row, event })
     }
 }
 
@@ -149,7 +166,10 @@ struct Fields<'a> {
     v: u64,
     seq: u64,
     at: String,
-    run: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     row: Option<u64>,
 }
@@ -161,7 +181,8 @@ struct Head {
     seq: u64,
     at: String,
     kind: String,
-    run: Option<String>,
+    session: Option<u64>,
+    run: Option<u64>,
     row: Option<u64>,
 }
 
@@ -287,7 +308,7 @@ pub(crate) mod tests {
     fn an_entry_of_a_later_version_is_told_from_one_that_is_unreadable() {
         let body = |version: u64| {
             format!(
-                r#"{{"at":"2026-01-01T00:00:00.000000Z","journal_id":"j","format":"f","kind":"journal_created","row":null,"run":null,"seq":0,"v":{version},"version":"0"}}"#
+                r#"{{"at":"2026-01-01T00:00:00.000000Z","journal_id":"j","format":"f","action":"a","kind":"journal_created","row":null,"seq":0,"v":{version},"version":"0"}}"#
             )
         };
         assert!(Entry::parse(&body(ENTRY_VERSION)).is_ok());

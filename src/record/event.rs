@@ -4,12 +4,14 @@
 //! absent field means "not known" or "not applicable", never a default.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::stop_reason::StopReason;
 use crate::domain::{
-    ApiError, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Settings, Shown,
+    ApiError, AttemptTime, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Settings,
+    Shown,
 };
 
 /// Makes [`Event`] and what goes with it from the one list of kinds: the word that an entry has for it, and its fields.
@@ -59,6 +61,15 @@ kinds! {
     "checkpoint_made" CheckpointMade(CheckpointMade),
 }
 
+impl Event {
+    /// The time that an attempt of the session has which this opens.
+    #[must_use]
+    pub fn attempt_time(&self) -> Option<AttemptTime> {
+        let Self::SessionOpened(opened) = self else { return None };
+        opened.attempt_timeout_ms.map(|ms| AttemptTime { timeout: Duration::from_millis(ms) })
+    }
+}
+
 /// The first entry of every journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalCreated {
@@ -66,16 +77,24 @@ pub struct JournalCreated {
     pub journal_id: String,
     /// `keybatch.journal/2`.
     pub format: String,
+    /// The action that its runs ask for: `lightsail:DeleteKeyPair`.
+    pub action: String,
     /// The keybatch that made it.
     pub version: String,
 }
 
-/// A process began to work on a run. Everything that says who, where and against what.
+/// A process began to write. Everything that says who, where and against what.
+///
+/// The session is known by the number of this entry, and so is the run that it begins. A session that goes on with an earlier
+/// run names that in its entry's `run`; one that has neither only closes what others left, or accepts a rollback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOpened {
+    /// The id of the run that this session begins, a UUIDv7: what people and commands call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
     /// A UUID.
-    pub session: String,
-    /// `run` or `resume`.
+    pub session_id: String,
+    /// The command, e.g. `run` or `resume`.
     pub command: String,
     /// Of keybatch.
     pub version: String,
@@ -115,6 +134,10 @@ pub struct SessionOpened {
     pub settings: BTreeMap<String, String>,
     /// SHA-256 over the canonical JSON of `settings`, in hexadecimal.
     pub settings_sha256: String,
+    /// How long this session waits for the answer to a delete, in milliseconds: when one of its attempts is surely dead follows
+    /// from that, whatever timeout a later session has. Absent where it sends none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout_ms: Option<u64>,
     /// Why, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -133,8 +156,6 @@ pub struct SessionOpened {
 /// The process left in order. A session without this one crashed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionClosed {
-    /// As in `session_opened`.
-    pub session: String,
     /// What was sent by this session.
     pub requests: Requests,
     /// Wall-clock time of the session, in milliseconds.
@@ -300,6 +321,9 @@ pub struct OverrideUsed {
 /// The word for an accepted rollback in [`OverrideUsed::which`].
 pub const ACCEPT_ROLLBACK: &str = "accept-rollback";
 
+/// The one action of this version, in [`JournalCreated::action`].
+pub const ACTION: &str = "lightsail:DeleteKeyPair";
+
 impl OverrideUsed {
     /// Whether entries were lost, and the operator accepted it: each row without an outcome may have been asked for by them.
     #[must_use]
@@ -329,23 +353,14 @@ pub struct RunStarted {
     /// `yes`, `confirm`, `prompt` or `nothing_to_delete`.
     pub confirmed_by: String,
     /// The settings of the run, which later sessions go on with.
-    #[serde(rename = "policy")]
     pub settings: Settings,
 }
 
-/// A DeleteKeyPair request is about to leave. Durable before it does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A DeleteKeyPair request is about to leave, for the key pair of the row's intent. Durable before it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptStarted {
     /// From 1, counted over all sessions.
     pub attempt: u32,
-    /// The name that is asked for.
-    pub key_pair_name: String,
-    /// The region that is asked.
-    pub region: String,
-    /// How long its answer is waited for, in milliseconds: when it is surely dead follows from that, whatever timeout the
-    /// session has that finds it. Absent in journals of version 0.1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
 }
 
 /// What came back for a request, whole; and the row's outcome, where this answer alone decides it.

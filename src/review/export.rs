@@ -260,7 +260,7 @@ mod tests {
     fn a_manifest_finds_its_cells_again_under_each_spelling() {
         let body = |more: &str| {
             format!(
-                r#"{{"account":"1","annotations":{{"Owner ":"amelie"}},"at":"2026-01-01T00:00:00.000000Z","fields":{{"account_id":"of account_id","arn":"of arn","created_at":"of created_at",{more}"reason":"of reason","region":"of region","ticket":"of ticket"}},"key_pair_name":"of key_pair_name","kind":"intent_recorded","line":2,"region":"r","row":1,"run":"0198c0de-0000-7000-8000-000000000001","seq":1,"v":2,"verdict":"skip"}}"#
+                r#"{{"account":"1","annotations":{{"Owner ":"amelie"}},"at":"2026-01-01T00:00:00.000000Z","fields":{{"account_id":"of account_id","arn":"of arn","created_at":"of created_at",{more}"reason":"of reason","region":"of region","ticket":"of ticket"}},"key_pair_name":"of key_pair_name","kind":"intent_recorded","line":2,"region":"r","row":1,"seq":1,"session":1,"v":2,"verdict":"skip"}}"#
             )
         };
         let intent = |body: String| match Entry::parse(&body).unwrap().event {

@@ -171,8 +171,10 @@ async fn entries(reader: &Reader, run: &RunRecord, kind: &str) -> Result<Vec<Ent
 
 async fn sessions(reader: &Reader, run: &RunRecord) -> Result<Vec<Session>, JournalError> {
     let mut sessions = Vec::new();
+    let mut numbers = Vec::new();
     for entry in entries(reader, run, "session_opened").await? {
         let Event::SessionOpened(opened) = entry.event else { continue };
+        numbers.push(entry.seq);
         sessions.push(Session {
             opened_at: time_text(entry.at),
             closed_at: None,
@@ -180,12 +182,12 @@ async fn sessions(reader: &Reader, run: &RunRecord) -> Result<Vec<Session>, Jour
             operator: format!("{}@{}", opened.user, opened.host),
             caller_arn: opened.caller_arn,
             version: opened.version,
-            id: opened.session,
+            id: opened.session_id,
         });
     }
     for entry in entries(reader, run, "session_closed").await? {
-        let Event::SessionClosed(closed) = entry.event else { continue };
-        if let Some(session) = sessions.iter_mut().find(|session| session.id == closed.session) {
+        let of = numbers.iter().position(|number| Some(*number) == entry.session);
+        if let Some(session) = of.and_then(|index| sessions.get_mut(index)) {
             session.closed_at = Some(time_text(entry.at));
         }
     }

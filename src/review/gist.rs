@@ -48,9 +48,7 @@ pub fn gist(entry: &Entry) -> String {
             let pairs = counted(started.deletes, "key pair", "key pairs");
             format!("{pairs}, confirmed by {}", started.confirmed_by)
         }
-        Event::AttemptStarted(started) => {
-            format!("attempt {}: DeleteKeyPair {} in {}", started.attempt, started.key_pair_name, started.region)
-        }
+        Event::AttemptStarted(started) => format!("attempt {}: DeleteKeyPair is about to be sent", started.attempt),
         Event::AttemptFinished(finished) => format!("attempt {}: {}", finished.attempt, answer(finished)),
         Event::OperationPolled(polled) => polled_gist(polled),
         Event::Observed(seen) => observed(seen),

@@ -21,7 +21,6 @@ pub(super) struct Session<'a, H: Host> {
     pub(super) order: Order,
     pub(super) open: OpenJournal,
     pub(super) run: RunId,
-    pub(super) session: String,
     pub(super) sandbox: bool,
     /// Whether another session made the plan.
     pub(super) resumed: bool,
@@ -65,9 +64,9 @@ impl<H: Host> Session<'_, H> {
         }))
     }
 
-    /// Writes this run's entries.
+    /// Writes the entries of the session.
     pub(super) fn scribe(&self) -> Scribe {
-        Scribe { run: self.run, journal: self.open.journal.clone(), clock: Arc::clone(&self.open.clock) }
+        Scribe { journal: self.open.journal.clone(), clock: Arc::clone(&self.open.clock) }
     }
 
     pub(super) async fn record(&self) -> Result<RunRecord, JournalError> {

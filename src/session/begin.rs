@@ -10,7 +10,7 @@ use super::end::Ending;
 use super::error::{Refusal, Sent, SessionError};
 use super::ghosts;
 use super::host::Host;
-use super::open::{OpenJournal, draft};
+use super::open::OpenJournal;
 use super::opened::{Opening, session_opened};
 use super::operator::{Moment, Notice, PlanFacts, Watched, while_watched};
 use super::order::{Repeat, RunOrder, duration_text};
@@ -21,8 +21,8 @@ use crate::execute::control::StoppedBy;
 use crate::journal::stage::Stage;
 use crate::lane::Counts;
 use crate::plan::{Plan, PlanError, Planner, Tally};
-use crate::record::StopReason;
 use crate::record::event::{Event, OverrideUsed, RunStarted};
+use crate::record::{Draft, StopReason};
 
 /// What a run begins with.
 pub(super) struct Begun<H: Host> {
@@ -54,12 +54,12 @@ pub(super) async fn begin<H: Host>(
         sandbox: place.is_sandbox(),
         own: &order.own(),
     });
+    opened.run_id = Some(run.to_string());
     open.remember(host, &order.order, &mut opened).await?;
     let session = Session {
         host,
         order: order.order.clone(),
         run,
-        session: opened.session.clone(),
         sandbox: place.is_sandbox(),
         resumed: false,
         counts: Arc::new(Counts::default()),
@@ -76,8 +76,8 @@ pub(super) async fn begin<H: Host>(
     // From here on there is something to close.
     host.stops().hand_over();
     let ingested = Event::ManifestIngested(manifest_entry(&staged.ingested));
-    let mut drafts = vec![draft(run, Event::SessionOpened(opened)), draft(run, ingested)];
-    drafts.extend(overrides(order, is_again).into_iter().map(|used| draft(run, Event::OverrideUsed(used))));
+    let mut drafts = vec![Draft::of(Event::SessionOpened(opened)), Draft::of(ingested)];
+    drafts.extend(overrides(order, is_again).into_iter().map(|used| Draft::of(Event::OverrideUsed(used))));
     session.open.journal.append(drafts).await?;
     let planned = match plan(order, &session, &settings, &connection, staged).await {
         Err(error) => return Err(session.explain(error).await),
@@ -149,7 +149,7 @@ async fn execute<H: Host>(
         confirmed_by: confirmed_by.to_owned(),
         settings: settings.clone(),
     };
-    session.open.journal.append(vec![draft(session.run, Event::RunStarted(started))]).await?;
+    session.open.journal.append(vec![Draft::of(Event::RunStarted(started))]).await?;
     let runs = session.open.reader.runs().await?;
     let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
     let targets = session.open.reader.targets(run_no).await?;
@@ -244,7 +244,7 @@ async fn to_its_end<H: Host>(
 }
 
 async fn show_sealed<H: Host>(session: &Session<'_, H>) -> Result<(), SessionError> {
-    let checkpoint = session.open.journal.checkpoint(Some(session.run)).await?;
+    let checkpoint = session.open.journal.checkpoint().await?;
     session.host.operator().notice(Notice::Checkpoint(Moment::Sealed, &checkpoint));
     Ok(())
 }

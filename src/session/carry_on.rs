@@ -9,7 +9,7 @@ use super::end::Ending;
 use super::error::SessionError;
 use super::ghosts;
 use super::host::Host;
-use super::open::{OpenJournal, draft};
+use super::open::OpenJournal;
 use super::opened::{Opening, session_opened};
 use super::operator::Notice;
 use super::order::Order;
@@ -21,6 +21,7 @@ use crate::domain::Settings;
 use crate::execute::ghost::Ghosts;
 use crate::journal::{RunRecord, TargetRecord};
 use crate::lane::Counts;
+use crate::record::Draft;
 use crate::record::event::{Event, PlanSealed};
 
 /// Continues an unfinished run, over `connection` if there is one.
@@ -80,7 +81,6 @@ pub(super) async fn go_on_with<H: Host>(
         host,
         order,
         run: record.run,
-        session: opened.session.clone(),
         sandbox: record.sandbox,
         resumed: true,
         counts: Arc::new(Counts::default()),
@@ -94,7 +94,7 @@ pub(super) async fn go_on_with<H: Host>(
         open,
         ghosts,
     };
-    session.open.journal.append(vec![draft(record.run, Event::SessionOpened(opened))]).await?;
+    session.open.journal.append(vec![Draft::of_run(record.number(), Event::SessionOpened(opened))]).await?;
     host.operator().notice(Notice::Continuing {
         run: record.run,
         sandbox: record.sandbox,

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::at_work::Session;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
-use super::open::{OpenJournal, draft};
+use super::open::OpenJournal;
 use super::operator::{Moment, Notice};
 use super::place::Place;
 use super::sum_up::{Own, stored_head, sum_up};
@@ -17,8 +17,8 @@ use crate::domain::OutcomeCounts;
 use crate::execute::control::{Stop, StoppedBy};
 use crate::journal::{JournalError, Reader, RunRecord, RunState};
 use crate::plan::{Plan, PlanError};
-use crate::record::StopReason;
 use crate::record::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
+use crate::record::{Draft, StopReason};
 
 /// How a session ended that was not refused.
 #[derive(Debug)]
@@ -127,8 +127,8 @@ impl<H: Host> Session<'_, H> {
         }
         let (because, by) = (because.to_owned(), self.order.who.user.clone());
         let ended = Event::RunAbandoned(RunAbandoned { because, by, rows: record.rows, outcomes });
-        self.open.journal.append(vec![draft(self.run, ended), draft(self.run, self.closed())]).await?;
-        self.open.journal.checkpoint(Some(self.run)).await?;
+        self.open.journal.append(vec![Draft::of(ended), Draft::of(self.closed())]).await?;
+        self.open.journal.checkpoint().await?;
         let summary = self.summary(State::Abandoned, None, true, Head::default()).await?;
         let head = self.open.close(self.host).await?;
         self.host.operator().notice(Notice::Checkpoint(Moment::Ended, &head));
@@ -157,8 +157,8 @@ impl<H: Host> Session<'_, H> {
                 ..RunStopped::new(stop.by, Some(stop.detail.clone()))
             }),
         };
-        self.open.journal.append(vec![draft(self.run, ended), draft(self.run, self.closed())]).await?;
-        self.open.journal.checkpoint(Some(self.run)).await?;
+        self.open.journal.append(vec![Draft::of(ended), Draft::of(self.closed())]).await?;
+        self.open.journal.checkpoint().await?;
         let by = stop.as_ref().map(|stop| StopWord::from(stop.by));
         let state = if stop.is_some() { State::Stopped } else { State::Finished };
         let mut summary = self.summary(state, by, true, Head::default()).await?;
@@ -187,7 +187,6 @@ impl<H: Host> Session<'_, H> {
 
     fn closed(&self) -> Event {
         Event::SessionClosed(SessionClosed {
-            session: self.session.clone(),
             requests: self.requests(),
             elapsed_ms: u64::try_from(self.took.get_or_init(|| self.began.elapsed()).as_millis()).unwrap_or(u64::MAX),
         })
@@ -279,9 +278,9 @@ impl<H: Host> Session<'_, H> {
         by: Option<StopWord>,
     ) -> Result<Summary, JournalError> {
         let stopped = RunStopped::new(why, detail);
-        let drafts = vec![draft(self.run, Event::RunStopped(stopped)), draft(self.run, self.closed())];
+        let drafts = vec![Draft::of(Event::RunStopped(stopped)), Draft::of(self.closed())];
         self.open.journal.append(drafts).await?;
-        self.open.journal.checkpoint(Some(self.run)).await?;
+        self.open.journal.checkpoint().await?;
         let summary = self.summary(State::Abandoned, by, true, Head::default()).await?;
         let head = Head::from(&self.open.close(self.host).await?);
         Ok(Summary { head, ..summary })

@@ -40,7 +40,8 @@ pub(super) async fn of_other_runs(
     let attempts = reader.open_attempts(run, &place.endpoint, &place.caller.account, since).await?;
     let mut ghosts = Ghosts::default();
     for attempt in attempts {
-        let until = held_until(&attempt.started, attempt.finished.as_ref(), settings.signature_life, now);
+        let until =
+            held_until((&attempt.started, attempt.finished.as_ref(), attempt.time), settings.signature_life, now);
         if let Some(until) = until.filter(|until| *until > now) {
             ghosts.hold(attempt.region, attempt.key_pair_name, until);
         }

@@ -8,16 +8,17 @@ use super::checkpoints::{Sink, hand_on, not_carried_on, recorded};
 use super::error::{Sent, SessionError};
 use super::host::{Held, Host};
 use super::memory::Memory;
+use super::opened::housekeeping;
 use super::operator::{Notice, Operator};
 use super::order::Order;
 use super::rollback;
 use super::used::refuse_used;
-use crate::domain::{Clock, RunId, time_text};
+use crate::domain::{Clock, time_text};
 use crate::journal::{EntryStore as _, Holder, Journal, JournalError, Reader, RunRecord, RunState, WriterOptions};
-use crate::record::Draft;
-use crate::record::StopReason;
+use crate::record::{Draft, StopReason};
+
 use crate::record::checkpoint::Checkpoint;
-use crate::record::event::{Event, OverrideUsed, RunStopped, SessionOpened};
+use crate::record::event::{Event, OverrideUsed, Requests, RunStopped, SessionClosed, SessionOpened};
 
 /// A journal that this process may write.
 pub(super) struct OpenJournal {
@@ -34,7 +35,7 @@ impl OpenJournal {
     /// Takes the lock, and opens the journal at `path` unless it lost entries (I12). Runs that died while planning are closed.
     pub(super) async fn open<H: Host>(
         host: &H,
-        command: &str,
+        command: &'static str,
         order: &Order,
         path: &Path,
         checkpoint_to: Option<&Path>,
@@ -45,7 +46,7 @@ impl OpenJournal {
 
     async fn take<H: Host>(
         host: &H,
-        command: &str,
+        command: &'static str,
         order: &Order,
         path: &Path,
         checkpoint_to: Option<&Path>,
@@ -75,13 +76,9 @@ impl OpenJournal {
             on_checkpoint: hand_on(sink.clone(), memory.clone()),
         };
         let journal = host.start(store, writer).await?;
-        if let Some(used) = accepted {
-            let most = most_lost(&used);
-            journal.append(vec![Draft { run: None, row: None, event: Event::OverrideUsed(used) }]).await?;
-            operator.notice(Notice::RollbackAccepted(most));
-        }
         let open = Self { journal, reader, clock, path: path.to_owned(), sink, memory, _lock: lock };
-        open.close_dead_plans(operator).await?;
+        let opened = housekeeping(host.new_id(), command, order);
+        open.keep_house(operator, opened, accepted).await?;
         Ok(open)
     }
 
@@ -150,14 +147,24 @@ impl OpenJournal {
         Ok(())
     }
 
-    async fn close_dead_plans(&self, operator: &dyn Operator) -> Result<(), SessionError> {
+    /// Records, in a session of its own, that a rollback was accepted, and closes the runs that died while planning.
+    async fn keep_house(
+        &self,
+        operator: &dyn Operator,
+        opened: Box<SessionOpened>,
+        accepted: Option<OverrideUsed>,
+    ) -> Result<(), SessionError> {
+        let mut drafts = vec![Draft::of(Event::SessionOpened(opened))];
         let rollbacks = self.reader.accepted_rollbacks().await?;
+        let most = accepted.as_ref().map(most_lost);
+        drafts.extend(accepted.map(|used| Draft::of(Event::OverrideUsed(used))));
+        let mut closed = Vec::new();
         for record in self.reader.runs().await? {
             if record.state != RunState::Planning {
                 continue;
             }
             // It may have been sealed, started and executed.
-            let lost = rollbacks.last().is_some_and(|entry| Some(entry.seq) > record.manifest_seq);
+            let lost = most.is_some() || rollbacks.last().is_some_and(|entry| Some(entry.seq) > record.manifest_seq);
             let sent = if lost {
                 "the entries after that were lost, so it is unknown what was sent"
             } else {
@@ -165,9 +172,16 @@ impl OpenJournal {
             };
             let stopped =
                 RunStopped::new(StopReason::Abandoned, Some(format!("its process died while planning; {sent}")));
-            self.journal.append(vec![draft(record.run, Event::RunStopped(stopped))]).await?;
-            operator.notice(Notice::DeadPlanClosed { run: record.run, lost });
+            drafts.push(Draft::of_run(record.number(), Event::RunStopped(stopped)));
+            closed.push(Notice::DeadPlanClosed { run: record.run, lost });
         }
+        if drafts.len() == 1 {
+            return Ok(());
+        }
+        drafts.push(Draft::of(Event::SessionClosed(SessionClosed { requests: Requests::default(), elapsed_ms: 0 })));
+        self.journal.append(drafts).await?;
+        most.into_iter().for_each(|most| operator.notice(Notice::RollbackAccepted(most)));
+        closed.into_iter().for_each(|closed| operator.notice(closed));
         Ok(())
     }
 }
@@ -206,8 +220,4 @@ async fn lock<H: Host>(
         }
         tokio::time::sleep(LOCK_LOOKED_AT).await;
     }
-}
-
-pub(super) fn draft(run: RunId, event: Event) -> Draft {
-    Draft { run: Some(run), row: None, event }
 }

@@ -1,8 +1,12 @@
 //! The entry that a session begins with: who, where, as whom and with which settings.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::order::Order;
 use super::place::Place;
 use crate::domain::{Settings, sha256};
+use crate::record::MAX_INTEGER;
 use crate::record::event::SessionOpened;
 
 /// What a session is.
@@ -32,7 +36,8 @@ pub(super) fn session_opened(opening: Opening<'_>) -> Box<SessionOpened> {
     let text = serde_json::to_string(&named).unwrap_or_default();
     let who = order.who.clone();
     Box::new(SessionOpened {
-        session: session.to_string(),
+        run_id: None,
+        session_id: session.to_string(),
         command: command.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: who.commit,
@@ -49,9 +54,22 @@ pub(super) fn session_opened(opening: Opening<'_>) -> Box<SessionOpened> {
         sandbox,
         settings: named,
         settings_sha256: sha256(text.as_bytes()),
+        attempt_timeout_ms: place.map(|_| millis(settings.attempt_timeout)),
         reason: order.reason.clone(),
         ticket: order.ticket.clone(),
         continues_from: None,
         not_remembered: None,
     })
+}
+
+/// The entry of a session that only closes what others left, or accepts that entries were lost.
+pub(super) fn housekeeping(session: uuid::Uuid, command: &'static str, order: &Order) -> Box<SessionOpened> {
+    let (settings, own) = (Settings::default(), &[]);
+    let opened =
+        session_opened(Opening { session, command, order, settings: &settings, place: None, sandbox: false, own });
+    Box::new(SessionOpened { settings: BTreeMap::new(), settings_sha256: sha256(b"{}"), ..*opened })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).map_or(MAX_INTEGER, |ms| ms.min(MAX_INTEGER))
 }

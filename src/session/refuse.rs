@@ -2,7 +2,7 @@
 
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
-use super::open::{OpenJournal, draft};
+use super::open::OpenJournal;
 use super::opened::{Opening, session_opened};
 use super::order::RunOrder;
 use super::stage::manifest_entry;
@@ -11,8 +11,8 @@ use super::summary::{Head, State, StopWord, Summary};
 use crate::domain::{RunId, Settings};
 use crate::journal::{JournalError, RunRecord};
 use crate::manifest::{Faults, Ingested};
-use crate::record::StopReason;
 use crate::record::event::{Event, RunStopped, SessionClosed};
+use crate::record::{Draft, StopReason};
 
 /// Records only the refusal, and returns every fault.
 pub(super) async fn refuse_manifest<H: Host>(
@@ -33,16 +33,16 @@ pub(super) async fn refuse_manifest<H: Host>(
         own: &order.own(),
     });
     open.remember(host, &order.order, &mut opened).await?;
-    let session = opened.session.clone();
+    opened.run_id = Some(run.to_string());
     let stopped = RunStopped {
         faults: faults.by_code().iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
         manifest: ingested.as_deref().map(manifest_entry),
         ..RunStopped::new(StopReason::Refused, Some(format!("{}: {}", order.manifest, faults.summary())))
     };
-    let closed = SessionClosed { session, requests: Default::default(), elapsed_ms: 0 };
+    let closed = SessionClosed { requests: Default::default(), elapsed_ms: 0 };
     let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];
-    open.journal.append(drafts.into_iter().map(|event| draft(run, event)).collect()).await?;
-    open.journal.checkpoint(Some(run)).await?;
+    open.journal.append(drafts.into_iter().map(Draft::of).collect()).await?;
+    open.journal.checkpoint().await?;
     let summary = match open.reader.runs().await?.iter().find(|record| record.run == run) {
         Some(record) => Some(refused(order, open, record).await?),
         None => None,

@@ -4,6 +4,7 @@
 //! only for those that are on their way (between their first attempt or reading and their outcome) and where intents do not
 //! follow one another.
 
+mod open_row;
 mod rows;
 mod run;
 mod trouble;
@@ -13,20 +14,24 @@ use std::collections::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::claims::{Claimed, Identity, Named, hash, name_of};
-use super::legal::{Row, RowEvent};
+use super::legal::RowEvent;
 use crate::domain::{Class, Evidence, RunId};
-use crate::record::event::{Event, Found, OverrideUsed, RowSettled, SessionOpened, Source, Verdict};
+use crate::record::event::{Event, Found, OverrideUsed, RowSettled, SessionOpened, Source};
 use crate::record::merkle::Hash;
-use crate::record::{Entry, EntryError};
+use crate::record::{Entry, EntryError, StopReason};
+use open_row::OpenRow;
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
-use run::{ABANDONED, Bound, CLOSED, Run};
+use run::{ABANDONED, Bound, CLOSED, Run, Session};
 pub(super) use trouble::Trouble;
 
 /// All that must be known of the entries so far to judge the next one.
 #[derive(Debug, Default)]
 pub(super) struct History {
     journal_id: Option<String>,
-    runs: HashMap<RunId, Run>,
+    /// By the number of the entry that began each.
+    runs: HashMap<u64, Run>,
+    /// By the number of the entry that opened each.
+    sessions: HashMap<u64, Session>,
     rows: Rows,
     /// Where the numbers of the intents' entries begin anew, ascending: in between, each is the one before plus one.
     stretches: Vec<Stretch>,
@@ -34,47 +39,17 @@ pub(super) struct History {
     open: HashMap<usize, OpenRow>,
     /// How many entries there were.
     size: u64,
-    /// The run of the session that was opened last, until it is closed: one process at a time has the journal.
-    holder: Option<RunId>,
-    /// Hashes of the ids of all sessions.
-    sessions: HashSet<u64>,
+    /// The session that was opened last, until it is closed: one process at a time has the journal.
+    holder: Option<u64>,
+    /// Hashes of the ids of all sessions and runs.
+    ids: HashSet<u64>,
     /// Numbers of the entries by which rollbacks were accepted, ascending.
     rollbacks: Vec<u64>,
-    /// When each of them was, and how many rows there were then: those of them without an outcome may have been asked for.
+    /// Numbers of the intents of rows of one plan whose hashes are the same. Whether they name the same key pair, only their
+    /// bodies say.
+    suspects: Vec<(u64, u64)>,
+    /// When each rollback was accepted, and how many rows there were then: those of them without an outcome may have been asked for.
     lost: Vec<(Timestamp, usize)>,
-}
-
-#[derive(Debug)]
-struct OpenRow {
-    state: Row,
-    /// Numbers of its entries after the intent, ascending.
-    entries: Vec<u64>,
-    /// That of the last attempt's answer.
-    answer: Option<u64>,
-    /// The hash of the name that was asked for; no answer names one before.
-    name: Option<u64>,
-    /// When it was asked for first.
-    asked_at: Option<Timestamp>,
-    /// Whether the last attempt's answer had an operation.
-    named_one: bool,
-}
-
-impl OpenRow {
-    fn new(verdict: Verdict) -> Self {
-        Self {
-            state: Row::new(verdict),
-            entries: Vec::new(),
-            answer: None,
-            name: None,
-            asked_at: None,
-            named_one: false,
-        }
-    }
-
-    /// It was, or may have been, asked for at `at`. A clock that was set back makes a later moment the earliest.
-    fn asked(&mut self, at: Timestamp) {
-        self.asked_at = Some(self.asked_at.map_or(at, |before| before.min(at)));
-    }
 }
 
 impl History {
@@ -90,7 +65,12 @@ impl History {
 
     /// The runs that are neither finished nor closed.
     pub(super) fn unfinished(&self) -> impl Iterator<Item = RunId> {
-        self.runs.iter().filter(|(_, run)| run.ended.is_none()).map(|(id, _)| *id)
+        self.runs.values().filter(|run| run.ended.is_none()).map(|run| run.id)
+    }
+
+    /// The pairs of intents that may name the same key pair twice in one plan, since this was asked last.
+    pub(super) fn take_suspects(&mut self) -> Vec<(u64, u64)> {
+        std::mem::take(&mut self.suspects)
     }
 
     /// Takes the next entry, or says why it cannot be.
@@ -105,8 +85,8 @@ impl History {
             if seq != 0 {
                 return Err("a journal is created once, by its first entry".into());
             }
-            if entry.run.is_some() || entry.row.is_some() {
-                return Err("a journal is created before any run".into());
+            if entry.session.is_some() || entry.run.is_some() || entry.row.is_some() {
+                return Err("a journal is created before any session".into());
             }
             self.journal_id = Some(created.journal_id.clone());
             return Ok(());
@@ -114,26 +94,44 @@ impl History {
         if seq == 0 {
             return Err("the first entry of a journal is journal_created".into());
         }
-        let Some(id) = entry.run else {
-            return match &entry.event {
-                Event::CheckpointMade(_) => Ok(()),
-                Event::OverrideUsed(used) => self.roll_back(used, entry.at, seq),
-                _ => Err("it names no run".into()),
-            };
-        };
+        let session_no = entry.session.ok_or("it names no session")?;
         if let Event::SessionOpened(opened) = &entry.event {
-            return if entry.row.is_none() { self.open(id, opened) } else { Err("a session has no row".into()) };
+            return self.open(session_no, entry, opened, seq);
         }
+        let session = self.sessions.get_mut(&session_no).ok_or("its session was never opened")?;
+        if entry.run.is_some() && entry.run == session.run {
+            return Err("it names the run that is its session's".into());
+        }
+        if matches!(entry.event, Event::CheckpointMade(_)) {
+            let alone = entry.run.is_none() && entry.row.is_none();
+            return if alone { Ok(()) } else { Err("a checkpoint is of the whole journal".into()) };
+        }
+        let held = self.holder == Some(session_no);
+        let Some(id) = entry.run.or(session.run) else { return self.keep_house(session_no, held, entry, seq) };
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
-        let held = self.holder == Some(id);
-        run.admits(&entry.event, held)?;
+        if entry.run.is_some() {
+            return close_for_another(run, entry, held);
+        }
+        if !held {
+            return Err("its session is not open".into());
+        }
+        if session.stopped && !matches!(entry.event, Event::SessionClosed(_)) {
+            return Err(run.ended.unwrap_or("its session has stopped").into());
+        }
+        run.admits(&entry.event)?;
         if claimed.sandbox && !run.bound.as_ref().is_some_and(|bound| bound.sandbox) {
             return Err("the answer came from a sandbox, but the run is not a rehearsal".into());
         }
         match (&entry.event, entry.row) {
             (_, Some(row)) => self.judge_row(id, row, entry, claimed, leaf, seq),
+            (Event::SessionClosed(closed), None) => {
+                session.close(closed, run.ended.is_some())?;
+                self.holder = None;
+                Ok(())
+            }
             (event, None) => {
                 run.judge(event, seq)?;
+                session.stopped |= matches!(event, Event::RunStopped(_));
                 if matches!(event, Event::RunAbandoned(_)) {
                     let end = usize::try_from(run.rows).ok().and_then(|rows| run.first_row.checked_add(rows));
                     let own = |place: &usize| *place >= run.first_row && end.is_some_and(|end| *place < end);
@@ -141,26 +139,38 @@ impl History {
                     return if left { Err("a row that may have been deleted has no outcome".into()) } else { Ok(()) };
                 }
                 if matches!(event, Event::PlanSealed(_)) {
-                    run.twins = self.rows.twins(run.first_row);
-                }
-                if matches!(event, Event::SessionClosed(_)) {
-                    self.holder = None;
+                    self.suspects.extend(self.rows.twins(run.first_row).into_iter().filter_map(|(one, other)| {
+                        Some((intent_of(&self.stretches, one)?, intent_of(&self.stretches, other)?))
+                    }));
                 }
                 Ok(())
             }
         }
     }
 
-    /// Entries were lost, and that was accepted: no session goes on after it, and each row without an outcome may have been
-    /// asked for.
-    fn roll_back(&mut self, used: &OverrideUsed, at: Timestamp, seq: u64) -> Result<(), Trouble> {
-        if !used.accepts_rollback() {
-            return Err("it names no run".into());
+    /// An entry of a session without a run.
+    fn keep_house(&mut self, session_no: u64, held: bool, entry: &Entry, seq: u64) -> Result<(), Trouble> {
+        if !held {
+            return Err("its session is not open".into());
         }
+        match (&entry.event, entry.row) {
+            (Event::OverrideUsed(used), None) if used.accepts_rollback() && seq == session_no + 1 => {
+                self.roll_back(used, entry.at, seq)
+            }
+            (Event::SessionClosed(closed), None) => {
+                self.sessions.get(&session_no).map_or(Ok(()), |session| session.close(closed, true))?;
+                self.holder = None;
+                Ok(())
+            }
+            _ => Err("its session is of no run".into()),
+        }
+    }
+
+    /// Entries were lost, and that was accepted: each row without an outcome may have been asked for.
+    fn roll_back(&mut self, used: &OverrideUsed, at: Timestamp, seq: u64) -> Result<(), Trouble> {
         if used.lost.is_empty() {
             return Err("it accepts a rollback, and names no head that was lost".into());
         }
-        self.holder = None;
         self.rollbacks.push(seq);
         self.lost.push((at, self.rows.len()));
         for open in self.open.values_mut() {
@@ -170,25 +180,39 @@ impl History {
         Ok(())
     }
 
-    fn open(&mut self, id: RunId, opened: &SessionOpened) -> Result<(), Trouble> {
-        if !self.sessions.insert(hash(&opened.session)) {
+    fn open(&mut self, session: u64, entry: &Entry, opened: &SessionOpened, seq: u64) -> Result<(), Trouble> {
+        if session != seq || entry.row.is_some() {
+            return Err("a session has the number of the entry that opens it, and no row".into());
+        }
+        if !self.ids.insert(hash(&opened.session_id)) {
             return Err("a session of that id was opened before".into());
         }
-        let ended = self.runs.get(&id).and_then(|run| run.ended);
-        if let Some(for_good) = ended.filter(|ended| [CLOSED, ABANDONED].contains(ended)) {
+        if entry.run.is_some() && opened.run_id.is_some() {
+            return Err("it begins a run, and names another one".into());
+        }
+        if let Some(id) = &opened.run_id {
+            let id = RunId::written(id).ok_or("its run's id is not one as it is written")?;
+            if !self.ids.insert(hash(&id.to_string())) {
+                return Err("a run of that id was begun before".into());
+            }
+            self.runs.insert(seq, Run::new(id, self.rows.len()));
+        }
+        self.holder = Some(session);
+        let Some(number) = entry.run.or(opened.run_id.as_ref().map(|_| seq)) else {
+            self.sessions.insert(session, Session::default());
+            return Ok(());
+        };
+        let run = self.runs.get_mut(&number).ok_or("its run was never opened")?;
+        if let Some(for_good) = run.ended.filter(|ended| [CLOSED, ABANDONED].contains(ended)) {
             return Err(for_good.into());
         }
-        let first_row = self.rows.len();
-        let run = self.runs.entry(id).or_insert_with(|| Run::new(first_row));
         let (account, endpoint) = (opened.account.clone(), opened.endpoint.clone());
         let bound = Bound { account, endpoint, sandbox: opened.sandbox };
         if run.bound.get_or_insert_with(|| bound.clone()) != &bound {
             return Err("its run is bound to another account or endpoint".into());
         }
         run.sessions = run.sessions.wrapping_add(1);
-        run.session = Some(opened.session.clone());
-        (run.asked, run.answered, run.over, run.stopped) = (0, 0, 0, false);
-        self.holder = Some(id);
+        self.sessions.insert(session, Session { run: Some(number), ..Session::default() });
         Ok(())
     }
 
@@ -196,7 +220,7 @@ impl History {
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry that names a row")]
     fn judge_row(
         &mut self,
-        id: RunId,
+        id: u64,
         row: u64,
         entry: &Entry,
         claimed: Claimed,
@@ -210,7 +234,7 @@ impl History {
             if intent_of(&self.stretches, place) != Some(seq) {
                 self.stretches.push(Stretch { place, seq });
             }
-            let name = name_of(&intent.key_pair_name, &intent.region);
+            let name = name_of(hash(&intent.key_pair_name), hash(&intent.region));
             self.rows.push(RowOf::new(name, intent.verdict, claimed.identity));
             return Ok(());
         }
@@ -232,28 +256,26 @@ impl History {
         if !run.started {
             return Err("the run was not started yet".into());
         }
-        match (claimed.named, open.name) {
-            (Named::Is(name), Some(own)) if name != own => return Err("its answer is about another key pair".into()),
-            (Named::IsNot(name), Some(own)) if name == own => {
+        let is_own = |name| run.regions.iter().any(|region| known.is_named(name_of(name, *region)));
+        match claimed.named {
+            Named::Is(name) if open.is_asked && !is_own(name) => {
+                return Err("its answer is about another key pair".into());
+            }
+            Named::IsNot(name) if open.is_asked && is_own(name) => {
                 return Err("its answer is about this key pair and shows more than the entry says".into());
             }
             _ => {}
         }
-        let session = run.sessions;
-        let mut step = |step| open.state.step(step, session);
+        let session = entry.session.and_then(|session| self.sessions.get_mut(&session)).ok_or("it names no session")?;
+        let sessions = run.sessions;
+        let mut step = |step| open.state.step(step, sessions);
         match &entry.event {
             Event::AttemptStarted(started) => {
-                if !known.is_named(name_of(&started.key_pair_name, &started.region)) {
-                    return Err("it asks for another key pair than the plan names".into());
-                }
-                if run.twins.contains(&known.name()) {
-                    run.ask(row, &started.key_pair_name, &started.region)?;
-                }
                 step(RowEvent::Started { attempt: started.attempt })?;
-                (open.answer, open.name) = (None, Some(hash(&started.key_pair_name)));
+                (open.answer, open.is_asked) = (None, true);
                 open.asked(entry.at);
                 open.named_one = false;
-                run.asked += 1;
+                session.asked += 1;
             }
             Event::AttemptFinished(finished) => {
                 if finished.outcome.is_some() != finished.evidence.is_some() {
@@ -263,8 +285,8 @@ impl History {
                 step(RowEvent::Finished { attempt, class, settled })?;
                 open.answer = Some(seq);
                 open.named_one = claimed.operation;
-                run.over += 1;
-                run.answered += u64::from(finished.class != Class::NotSent);
+                session.over += 1;
+                session.answered += u64::from(finished.class != Class::NotSent);
                 if let Some((outcome, _)) = settled {
                     run.outcomes.add(outcome);
                     known.settle();
@@ -306,6 +328,17 @@ impl History {
         known.become_open();
         self.open.insert(place, open);
         Ok(())
+    }
+}
+
+/// Whoever opens the journal closes the runs that died while planning; a session writes nothing else about another run.
+fn close_for_another(run: &mut Run, entry: &Entry, held: bool) -> Result<(), Trouble> {
+    match &entry.event {
+        Event::RunStopped(stopped) if stopped.why == StopReason::Abandoned && held && entry.row.is_none() => {
+            run.admits(&entry.event)?;
+            run.stop(stopped)
+        }
+        _ => Err("it is about another run than its session's".into()),
     }
 }
 

@@ -13,7 +13,7 @@ use super::claims::{self, Claimed};
 use super::history::is_newer;
 use super::report::Verdict;
 use super::shape;
-use crate::domain::{Exchange, RawBody, RunId, Shown, parse_time, time_text};
+use crate::domain::{Exchange, RawBody, Shown, parse_time, time_text};
 use crate::journal::Page;
 use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
 use crate::record::merkle::{Hash, leaf_hash};
@@ -36,7 +36,7 @@ pub(super) struct Checked {
 
 /// Reads all entries of a page.
 pub(super) fn check(page: &Page) -> Vec<Checked> {
-    let mut reader = Reader { fields: Vec::with_capacity(32), minute: None, run: None };
+    let mut reader = Reader { fields: Vec::with_capacity(32), minute: None };
     page.entries()
         .map(|(seq, body, stored)| {
             let leaf = leaf_hash(body);
@@ -54,8 +54,6 @@ struct Reader<'a> {
     fields: Vec<(&'a str, &'a str)>,
     /// The last minute that was read, as text and as time: most entries are of the same one.
     minute: Option<(&'a str, Timestamp)>,
-    /// The run of the last entry: most entries have the same one.
-    run: Option<(&'a str, RunId)>,
 }
 
 impl<'a> Reader<'a> {
@@ -90,12 +88,7 @@ impl<'a> Reader<'a> {
         let time = self.time(at).ok_or_else(|| unreadable("at", at))?;
         let event = match kind {
             "intent_recorded" => Event::IntentRecorded(Box::new(self.intent()?)),
-            "attempt_started" => Event::AttemptStarted(AttemptStarted {
-                attempt: self.read("attempt")?,
-                key_pair_name: self.owned("key_pair_name")?,
-                region: self.owned("region")?,
-                timeout_ms: self.may_be("timeout_ms")?,
-            }),
+            "attempt_started" => Event::AttemptStarted(AttemptStarted { attempt: self.read("attempt")? }),
             "attempt_finished" => Event::AttemptFinished(Box::new(self.finished()?)),
             "row_settled" => {
                 self.may_be::<shape::Text>("detail")?;
@@ -108,7 +101,8 @@ impl<'a> Reader<'a> {
             }
             _ => return Entry::parse(body),
         };
-        Ok(Entry { seq: self.read("seq")?, at: time, run: self.run()?, row: self.may_be("row")?, event })
+        let (session, run, row) = (self.may_be("session")?, self.may_be("run")?, self.may_be("row")?);
+        Ok(Entry { seq: self.read("seq")?, at: time, session, run, row, event })
     }
 
     /// The one form in which times are written: microseconds, UTC.
@@ -160,19 +154,6 @@ impl<'a> Reader<'a> {
             expected_fingerprint: None,
             notes: Vec::new(),
         })
-    }
-
-    fn run(&mut self) -> Result<Option<RunId>, EntryError> {
-        let text = self.get("run")?;
-        if text == "null" {
-            return Ok(None);
-        }
-        if let Some((_, run)) = self.run.filter(|(known, _)| *known == text) {
-            return Ok(Some(run));
-        }
-        let run = RunId::written(text.trim_matches('"')).ok_or_else(|| unreadable("run", text))?;
-        self.run = Some((text, run));
-        Ok(Some(run))
     }
 
     /// What the entry says, held against what it kept: whether that can be read at all, and then whether it agrees.
@@ -299,7 +280,7 @@ mod tests {
             "9999-12-31T23:59:59.999999Z",
             "é026-01-01T00:00:46.000001Z",
         ];
-        let fresh = || Reader { fields: Vec::new(), minute: None, run: None };
+        let fresh = || Reader { fields: Vec::new(), minute: None };
         for before in texts {
             for text in texts {
                 let mut reader = fresh();
@@ -313,13 +294,13 @@ mod tests {
 
     /// What bodies read one after the other say of themselves.
     fn read<'a>(bodies: impl IntoIterator<Item = &'a str>) -> Vec<Result<Entry, Verdict>> {
-        let mut reader = Reader { fields: Vec::new(), minute: None, run: None };
+        let mut reader = Reader { fields: Vec::new(), minute: None };
         let read = bodies.into_iter().map(|body| reader.entry(1, body.as_bytes()));
         read.map(|read| read.map(|(entry, _)| entry).map_err(|(verdict, _)| verdict)).collect()
     }
 
     fn body(fields: &str) -> String {
-        let head = r#"{"at":"2026-01-01T00:00:00.000000Z","run":null,"row":1,"seq":1,"v":2}"#;
+        let head = r#"{"at":"2026-01-01T00:00:00.000000Z","row":1,"seq":1,"session":1,"v":2}"#;
         let mut whole: serde_json::Map<_, _> = serde_json::from_str(head).unwrap();
         whole.extend(serde_json::from_str::<serde_json::Map<_, _>>(fields).unwrap());
         serde_json_canonicalizer::to_string(&whole).unwrap()
@@ -330,7 +311,6 @@ mod tests {
         let kinds = [
             (r#""kind":"row_settled","outcome":"skipped","evidence":"note","rests_on":[]"#, "detail"),
             (r#""kind":"attempt_finished","attempt":1,"class":"unanswered","http_status":200"#, "request_id"),
-            (r#""kind":"attempt_started","attempt":1,"key_pair_name":"k","region":"r""#, "timeout_ms"),
             (
                 r#""kind":"intent_recorded","line":2,"key_pair_name":"k","account":"1","region":"r","verdict":"absent""#,
                 "annotations",
@@ -360,14 +340,5 @@ mod tests {
             fields["class"] = "unanswered".into();
             assert_eq!(read([&*body(&fields.to_string())]).remove(0).is_ok(), holds);
         }
-    }
-
-    #[test]
-    fn each_entry_has_its_own_run() {
-        let runs = [1_u128, 1, 2, 1].map(|number| RunId(uuid::Uuid::from_u128(number)));
-        let fields = r#""kind":"attempt_started","attempt":1,"key_pair_name":"k","region":"r""#;
-        let bodies = runs.map(|run| body(&format!(r#"{{{fields},"run":"{run}"}}"#)));
-        let read: Vec<_> = read(bodies.iter().map(String::as_str)).into_iter().map(|read| read.unwrap().run).collect();
-        assert_eq!(read, runs.map(Some));
     }
 }

@@ -27,7 +27,7 @@ use super::history::Trouble;
 use super::options::Options;
 use super::projections::Replayed;
 use super::report::{AcceptedRollback, Finding, Report, Verdict};
-use super::scan::Checked;
+use super::scan::{Checked, check};
 use super::work::Work;
 use crate::journal::JournalError;
 use crate::journal::open::{read_through, snapshot};
@@ -75,7 +75,7 @@ async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
     // On a connection of its own, because it takes as long as reading everything does.
     let integrity = spawn(check_integrity(path.to_owned()));
     work.check_schema(&mut *snapshot).await;
-    let (mut snapshot, replayed) = work.read(snapshot, replay).await;
+    let (mut snapshot, replayed) = work.read(path, snapshot, replay).await;
     join(integrity).await.into_iter().for_each(|finding| work.findings.add(finding));
     work.check_head(&mut *snapshot).await;
     work.check_marks(&mut *snapshot).await;
@@ -126,6 +126,7 @@ impl Work {
     /// Reads all entries, and replays them as long as they make sense.
     async fn read(
         &mut self,
+        path: &Path,
         snapshot: Box<dyn Snapshot>,
         replay: Option<Box<dyn Replay>>,
     ) -> (Box<dyn Snapshot>, Replayed) {
@@ -144,6 +145,7 @@ impl Work {
                 }
             };
             let entries = self.take_page(page);
+            self.check_suspects(path).await;
             if let Some(Ok(replay)) = replayed.as_mut().filter(|_| self.judging)
                 && let Err(error) = replay.project(&entries).await
             {
@@ -152,6 +154,33 @@ impl Work {
         }
         drop(pages);
         (join(reading).await, replayed)
+    }
+
+    /// Rows of one plan whose names have the same hash: whether two of them ask for the same key pair, their intents say.
+    async fn check_suspects(&mut self, path: &Path) {
+        let suspects = self.history.take_suspects();
+        if suspects.is_empty() || !self.judging {
+            return;
+        }
+        // The other connection is reading ahead; what this one reads was read before.
+        let mut snapshot = match snapshot(path).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => return self.findings.add(unreadable(None, &error)),
+        };
+        self.judge_suspects(&mut *snapshot, suspects).await;
+        snapshot.end().await;
+    }
+
+    async fn judge_suspects(&mut self, snapshot: &mut dyn Snapshot, suspects: Vec<(u64, u64)>) {
+        for (one, other) in suspects {
+            let (Some(first), Some(second)) = (named_by(snapshot, one).await, named_by(snapshot, other).await) else {
+                continue;
+            };
+            if first == second {
+                let detail = format!("entry {other} plans to delete the same key pair as entry {one}");
+                return self.bad(Finding::new(Verdict::IllegalHistory, Some(other), detail));
+            }
+        }
     }
 
     /// Takes a page's entries in order. What it returns may be replayed, unless one of them was bad.
@@ -251,6 +280,16 @@ impl Work {
         }
         self.last_good = made.size;
         Ok(())
+    }
+}
+
+/// Name and region of the key pair that an intent names.
+async fn named_by(snapshot: &mut dyn Snapshot, seq: u64) -> Option<(String, String)> {
+    let page = snapshot.single(i64::try_from(seq).ok()?).await.ok()?;
+    let checked = check(&page).into_iter().next()?;
+    match checked.entry.ok()?.event {
+        Event::IntentRecorded(intent) => Some((intent.key_pair_name, intent.region)),
+        _ => None,
     }
 }
 

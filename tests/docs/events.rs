@@ -20,14 +20,12 @@ const SESSION: &str = "0198c0de-0000-7000-8000-00000000000b";
 const ROOT: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// The entry that `event` becomes at place `seq`: a microsecond and a second later each, of one run, in row 1 where a
-/// kind has a row.
+/// The entry that `event` becomes at place `seq`: a microsecond and a second later each, of one session, in row 1 where
+/// a kind has a row.
 pub(crate) fn entry(seq: u64, event: Event) -> Entry {
-    let own = match &event {
-        Event::JournalCreated(_) => true,
-        Event::OverrideUsed(used) => used.accepts_rollback(),
-        _ => false,
-    };
+    let is_first = matches!(event, Event::JournalCreated(_));
+    // A run's number is that of the session that began it, which is the second entry.
+    let run = matches!(event, Event::RunStopped(_)).then_some(1);
     let of_row = matches!(
         event,
         Event::IntentRecorded(_)
@@ -41,7 +39,8 @@ pub(crate) fn entry(seq: u64, event: Event) -> Entry {
     Entry {
         seq,
         at: jiff::Timestamp::from_microsecond(at).unwrap(),
-        run: (!own).then(|| RUN.parse().unwrap()),
+        session: (!is_first).then_some(1),
+        run,
         row: of_row.then_some(1),
         event,
     }
@@ -144,10 +143,12 @@ pub(crate) fn full() -> Vec<Event> {
         Event::JournalCreated(JournalCreated {
             journal_id: JOURNAL_ID.into(),
             format: "keybatch.journal/2".into(),
+            action: "lightsail:DeleteKeyPair".into(),
             version: "0.1.0".into(),
         }),
         Event::SessionOpened(Box::new(SessionOpened {
-            session: SESSION.into(),
+            run_id: text(RUN),
+            session_id: SESSION.into(),
             command: "run".into(),
             version: "0.1.0".into(),
             commit: text("0123abc"),
@@ -164,6 +165,7 @@ pub(crate) fn full() -> Vec<Event> {
             sandbox: false,
             settings: map([("max_attempts", "5".to_owned())]),
             settings_sha256: DIGEST.into(),
+            attempt_timeout_ms: Some(15_000),
             reason: text("quarterly clean-up"),
             ticket: text("SEC-1412"),
             continues_from: text(ROOT),
@@ -210,12 +212,7 @@ pub(crate) fn full() -> Vec<Event> {
             confirmed_by: "prompt".into(),
             settings: Settings { rate: text("5/s"), ..Settings::default() },
         }),
-        Event::AttemptStarted(AttemptStarted {
-            attempt: 1,
-            key_pair_name: "ci-runner".into(),
-            region: "eu-central-1".into(),
-            timeout_ms: Some(15_000),
-        }),
+        Event::AttemptStarted(AttemptStarted { attempt: 1 }),
         Event::AttemptFinished(Box::new(AttemptFinished {
             attempt: 1,
             class: Class::Unanswered,
@@ -283,7 +280,6 @@ pub(crate) fn full() -> Vec<Event> {
             outcomes: OutcomeCounts { gone: 1, not_attempted: 1, ..OutcomeCounts::default() },
         }),
         Event::SessionClosed(SessionClosed {
-            session: SESSION.into(),
             requests: Requests { delete: 1, read: 4, throttled: 1 },
             elapsed_ms: 1_250,
         }),
@@ -297,6 +293,8 @@ pub(crate) fn bare() -> Vec<Event> {
         .into_iter()
         .map(|event| match event {
             Event::SessionOpened(opened) => Event::SessionOpened(Box::new(SessionOpened {
+                run_id: None,
+                attempt_timeout_ms: None,
                 commit: None,
                 login_uid: None,
                 claims: BTreeMap::new(),

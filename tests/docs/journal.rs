@@ -10,7 +10,7 @@ use super::events::{bare, entry, full};
 use super::{quoted, read, table};
 
 /// The fields that every entry has; those of a kind stand beside them.
-const COMMON: [&str; 6] = ["v", "seq", "at", "kind", "run", "row"];
+const COMMON: [&str; 7] = ["v", "seq", "at", "kind", "session", "run", "row"];
 
 const CLASSES: [Class; 11] = [
     Class::Succeeded,
@@ -129,7 +129,10 @@ fn an_entry_is_read_back_as_it_was() {
         let read = keybatch::record::Entry::parse(&sealed.body).unwrap();
         // The class of an error is not written: that of the entry says it.
         assert_eq!(read.seal().unwrap(), sealed);
-        assert_eq!((read.seq, read.at, read.run, read.row), (written.seq, written.at, written.run, written.row));
+        assert_eq!(
+            (read.seq, read.at, read.session, read.run, read.row),
+            (written.seq, written.at, written.session, written.run, written.row)
+        );
     }
 }
 

@@ -91,8 +91,7 @@ fn draft() -> Draft {
 
 fn closed(elapsed_ms: u64) -> Draft {
     let requests = Requests { delete: 0, read: 0, throttled: 0 };
-    let event = Event::SessionClosed(SessionClosed { session: "s".into(), requests, elapsed_ms });
-    Draft { run: None, row: None, event }
+    Draft::of(Event::SessionClosed(SessionClosed { requests, elapsed_ms }))
 }
 
 fn options() -> WriterOptions {
@@ -113,7 +112,7 @@ async fn after_the_first_error_nothing_more_is_written() {
             let refused = journal.append(vec![draft()]).await;
             assert!(matches!(refused, Err(JournalError::HeadMoved { size: 3 })), "{refused:?}");
         }
-        assert!(journal.checkpoint(None).await.is_err());
+        assert!(journal.checkpoint().await.is_err());
         assert!(journal.clone().close().await.is_err());
         assert_eq!(*commits.lock().unwrap(), [vec![0], vec![1, 2], vec![3]], "no commit after the failed one");
         assert_eq!(kept.lock().unwrap().len(), if keeps { 4 } else { 3 });
@@ -214,7 +213,7 @@ async fn checkpoints_are_made_where_they_are_due() {
     assert_eq!(watched.handed_on(), [3], "its own entry, one that came with it, and 998 more are a thousand");
     watched.append(1).await;
     assert_eq!(watched.handed_on(), [3, 1003], "after a thousand entries, however young");
-    let asked = watched.journal.checkpoint(None).await.unwrap();
+    let asked = watched.journal.checkpoint().await.unwrap();
     assert_eq!((watched.handed_on(), asked.size), (vec![3, 1003, 1005], 1005));
     assert_eq!(*watched.consolidated.lock().unwrap(), 2);
     let head = watched.journal.clone().close().await.unwrap();
@@ -249,7 +248,7 @@ async fn a_checkpoint_that_cannot_be_handed_on_stops_the_writer() {
     let options = WriterOptions { on_checkpoint, ..options() };
     assert!(format!("{options:?}").contains("id"));
     let (journal, _task) = Journal::start(Failing::never(&commits, &kept), options).await.unwrap();
-    let refused = journal.checkpoint(None).await;
+    let refused = journal.checkpoint().await;
     assert!(matches!(&refused, Err(JournalError::Checkpoint { reason }) if reason == "full"), "{refused:?}");
     assert!(journal.append(vec![draft()]).await.is_err());
     assert_eq!(commits.lock().unwrap().len(), 2, "nothing after it");
@@ -289,7 +288,7 @@ impl Slow {
             let journal = journal.clone();
             slow.asked.push(tokio::spawn(async move {
                 if drafts.is_empty() {
-                    return journal.checkpoint(None).await.map(|_| 0);
+                    return journal.checkpoint().await.map(|_| 0);
                 }
                 journal.append(drafts).await.map(|stamps| stamps.len())
             }));

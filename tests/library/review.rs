@@ -3,9 +3,8 @@
 use std::io::{BufWriter, ErrorKind, Write};
 use std::process::{Command, Output, Stdio};
 
-use crate::story::{Place, event_of, opened};
+use crate::story::{Place, event_of, opened, opened_run};
 use assert_cmd::cargo::CommandCargoExt as _;
-use keybatch::domain::RunId;
 use keybatch::journal::open;
 use keybatch::record::Draft;
 use keybatch::record::checkpoint::Checkpoint;
@@ -219,17 +218,17 @@ async fn an_export_of_what_was_not_run_continues_the_manifest_too() {
     let place = Place::new();
     let journal = place.journal().await;
     let run = |number: u8| format!("0198c0de-0000-7000-8000-00000000000{number}");
-    let draft = |number: u8, row: Option<u64>, event: Event| Draft { run: run(number).parse().ok(), row, event };
+    let draft = |row: Option<u64>, event: Event| Draft { run: None, row, event };
     let manifest =
         |column: &str| json!({ "name": "m", "sha256": "ab", "bytes": 1, "rows": 1, "columns": ["name", column] });
     let intent = json!({ "line": 2, "key_pair_name": "k1", "account": "123456789012", "region": "us-east-1",
                          "verdict": "absent", "annotations": { "owner": "o" } });
     let drafts = [
-        draft(1, None, opened("s1")),
-        draft(1, None, event_of("run_stopped", &json!({ "why": "refused", "manifest": manifest("outcome") }))),
-        draft(2, None, opened("s2")),
-        draft(2, None, event_of("manifest_ingested", &manifest("owner"))),
-        draft(2, Some(1), event_of("intent_recorded", &intent)),
+        draft(None, opened("s1")),
+        draft(None, event_of("run_stopped", &json!({ "why": "refused", "manifest": manifest("outcome") }))),
+        draft(None, opened_run(2, "s2")),
+        draft(None, event_of("manifest_ingested", &manifest("owner"))),
+        draft(Some(1), event_of("intent_recorded", &intent)),
     ];
     journal.append(drafts.into()).await.unwrap();
     journal.close().await.unwrap();
@@ -269,7 +268,6 @@ impl Write for Full {
 async fn an_export_that_cannot_be_written_has_not_come_to_its_end() {
     let place = Place::new();
     let journal = place.journal().await;
-    let run: RunId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
     let columns = ["name".to_owned(), "x".repeat(100_000)];
     let manifest = json!({ "name": "m", "sha256": "ab", "bytes": 1, "rows": 1, "columns": columns });
     let intent = json!({ "line": 2, "key_pair_name": "k1", "account": "123456789012", "region": "us-east-1",
@@ -279,7 +277,7 @@ async fn an_export_that_cannot_be_written_has_not_come_to_its_end() {
         (None, event_of("manifest_ingested", &manifest)),
         (Some(1), event_of("intent_recorded", &intent)),
     ];
-    journal.append(drafts.map(|(row, event)| Draft { run: Some(run), row, event }).into()).await.unwrap();
+    journal.append(drafts.map(|(row, event)| Draft { run: None, row, event }).into()).await.unwrap();
     journal.close().await.unwrap();
     let reader = open::reader(&place.path()).await.unwrap();
     let record = &reader.runs().await.unwrap()[0];
@@ -386,7 +384,7 @@ async fn a_run_is_told_with_all_that_was_said_of_it() {
         lost: Vec::new(),
     };
     let more = [changed("us-east-1", "2"), changed("eu-west-1", "3"), Event::OverrideUsed(lifted)];
-    let more = more.map(|event| Draft { run: RUN.parse().ok(), row: None, event });
+    let more = more.map(|event| Draft::of_run(1, event));
     journal.append(more.into()).await.unwrap();
     journal.close().await.unwrap();
     let told = json(&place, &["show", RUN, "--output", "json"]);

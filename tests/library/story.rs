@@ -71,16 +71,21 @@ fn run_id(number: u128) -> RunId {
 pub(crate) fn event_of(kind: &str, fields: &Value) -> Event {
     let mut body = fields.clone();
     (body["v"], body["seq"], body["kind"]) = (keybatch::record::ENTRY_VERSION.into(), 1.into(), kind.into());
-    (body["at"], body["run"]) = ("2026-01-01T00:00:00.000000Z".into(), Value::Null);
+    body["at"] = "2026-01-01T00:00:00.000000Z".into();
     Entry::parse(&body.to_string()).unwrap().event
 }
 
-/// The beginning of a session in the sandbox, without settings.
+/// The beginning of a session in the sandbox, without settings, and of a run.
 pub(crate) fn opened(session: &str) -> Event {
+    opened_run(1, session)
+}
+
+/// The same of another run.
+pub(crate) fn opened_run(run: u128, session: &str) -> Event {
     let settings_sha256 = sha256(b"{}");
     event_of(
         "session_opened",
-        &json!({ "session": session, "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+        &json!({ "session_id": session, "run_id": run_id(run).to_string(), "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
                  "account": "123456789012", "endpoint": "sandbox:w", "sandbox": true, "settings": {},
                  "settings_sha256": settings_sha256 }),
     )
@@ -88,6 +93,8 @@ pub(crate) fn opened(session: &str) -> Event {
 
 struct Script {
     run: RunId,
+    /// The `seq` of the entry that began the run.
+    run_no: Option<u64>,
     drafts: Vec<Draft>,
     /// The `seq` of each row's intent.
     intents: Vec<u64>,
@@ -100,7 +107,8 @@ struct Script {
 
 impl Script {
     fn push(&mut self, row: Option<u64>, event: Event) -> u64 {
-        self.drafts.push(Draft { run: Some(self.run), row, event });
+        let run = self.run_no.filter(|_| matches!(event, Event::SessionOpened(_)));
+        self.drafts.push(Draft { run, row, event });
         self.seq += 1;
         self.seq - 1
     }
@@ -109,7 +117,8 @@ impl Script {
         self.sent = 0;
         let digest = sha256(br#"{"rate":"5/s"}"#);
         let opened = event::SessionOpened {
-            session: session.into(),
+            run_id: self.run_no.is_none().then(|| self.run.to_string()),
+            session_id: session.into(),
             command: "run".into(),
             version: "0.1.0".into(),
             commit: None,
@@ -126,20 +135,19 @@ impl Script {
             sandbox: true,
             settings: [("rate".to_owned(), "5/s".to_owned())].into(),
             settings_sha256: digest,
+            attempt_timeout_ms: Some(15_000),
             reason: Some("a 'reason'\n".into()),
             ticket: None,
             continues_from: None,
             not_remembered: None,
         };
-        self.push(None, Event::SessionOpened(Box::new(opened)));
+        let seq = self.push(None, Event::SessionOpened(Box::new(opened)));
+        self.run_no.get_or_insert(seq);
     }
 
-    fn close(&mut self, session: &str) {
+    fn close(&mut self) {
         let requests = event::Requests { delete: self.sent, ..event::Requests::default() };
-        self.push(
-            None,
-            Event::SessionClosed(event::SessionClosed { session: session.into(), requests, elapsed_ms: 5 }),
-        );
+        self.push(None, Event::SessionClosed(event::SessionClosed { requests, elapsed_ms: 5 }));
     }
 
     fn ingest(&mut self, rows: u64) {
@@ -167,14 +175,7 @@ impl Script {
     }
 
     fn start(&mut self, row: u64, attempt: u32) -> u64 {
-        let region = if row.is_multiple_of(2) { "eu-west-1" } else { "us-east-1" };
-        let started = event::AttemptStarted {
-            attempt,
-            key_pair_name: format!("key-{row}"),
-            region: region.into(),
-            timeout_ms: Some(15_000),
-        };
-        self.push(Some(row), Event::AttemptStarted(started))
+        self.push(Some(row), Event::AttemptStarted(event::AttemptStarted { attempt }))
     }
 
     fn finish(&mut self, row: u64, attempt: u32, class: Class) -> u64 {
@@ -338,7 +339,7 @@ fn refusal(name: &str) -> (Exchange, Option<ApiError>) {
 pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     use event::Verdict::{Absent, Delete, Skip};
     let (drafts, intents, plan) = (Vec::new(), Vec::new(), Frontier::default());
-    let mut script = Script { run: run_id(1), drafts, intents, sent: 0, seq: 1, plan };
+    let mut script = Script { run: run_id(1), run_no: None, drafts, intents, sent: 0, seq: 1, plan };
     script.open("s1");
     script.ingest(10);
     script.observe(None, Source::GetKeyPairs, Found::Listed);
@@ -347,11 +348,10 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
         script.intend(row, verdict);
     }
     for draft in script.drafts.drain(..) {
-        let (run, row, event) = (draft.run, draft.row, draft.event.clone());
-        let is_intent = matches!(event, Event::IntentRecorded(_));
+        let is_intent = matches!(draft.event, Event::IntentRecorded(_));
         let stamp = journal.append(vec![draft]).await.unwrap()[0];
         if is_intent {
-            script.plan.push(Entry { seq: stamp.seq, at: stamp.at, run, row, event }.seal().unwrap().leaf);
+            script.plan.push(stamp.leaf);
         }
     }
     let plan_root = script.seal(10, 8, 1, 1);
@@ -402,7 +402,7 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
     script.settle(7, Outcome::Failed, Evidence::Answer, &[refused, same]);
     let stopped = event::RunStopped::new("signal", None);
     script.push(None, Event::RunStopped(stopped.clone()));
-    script.close("s2");
+    script.close();
     script.open("s3");
     // In doubt, absent by answer, and one that survives.
     script.start(8, 1);
@@ -427,13 +427,13 @@ pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
         ..OutcomeCounts::default()
     };
     script.push(None, Event::RunFinished(event::RunFinished { rows: 10, outcomes }));
-    script.close("s3");
+    script.close();
     script.open("s4");
-    script.close("s4");
+    script.close();
     // A manifest that was refused.
-    script.run = run_id(2);
+    (script.run, script.run_no) = (run_id(2), None);
     script.open("s5");
     script.push(None, Event::RunStopped(event::RunStopped { why: keybatch::record::StopReason::Refused, ..stopped }));
-    script.close("s5");
+    script.close();
     script.drafts
 }

@@ -44,8 +44,7 @@ impl Life {
 
     fn asked(self) -> Self {
         let attempt = self.row.attempts + 1;
-        let (key_pair_name, region) = ("kp".into(), "r".into());
-        self.then(&Event::AttemptStarted(AttemptStarted { attempt, key_pair_name, region, timeout_ms: None }))
+        self.then(&Event::AttemptStarted(AttemptStarted { attempt }))
     }
 
     fn answered(self, class: Class, id: Option<&str>) -> Self {

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{Evidence, Outcome, RunId, time_text};
+use crate::domain::{Evidence, Outcome, time_text};
 use crate::journal::JournalError;
 use crate::record::Entry;
 use crate::record::event::{Event, IntentRecorded, SessionOpened};
@@ -111,64 +111,62 @@ impl Changes {
 /// What must be known of earlier entries to project later ones.
 #[derive(Debug, Default)]
 pub(super) struct Projector {
-    runs: HashMap<RunId, KnownRun>,
-    last_run: i64,
+    /// The run of each session, by the session's number.
+    sessions: HashMap<u64, Option<u64>>,
+    runs: HashMap<u64, KnownRun>,
     last_target: i64,
 }
 
 #[derive(Debug, Default)]
 struct KnownRun {
-    run_no: i64,
     endpoint: Option<String>,
     targets: HashMap<(String, String), i64>,
 }
 
 impl Projector {
-    /// Goes on after the numbers that are taken.
-    pub(super) fn after(last_run: i64, last_target: i64) -> Self {
-        Self { runs: HashMap::new(), last_run, last_target }
+    /// Goes on after the number that is taken.
+    pub(super) fn after(last_target: i64) -> Self {
+        Self { last_target, ..Self::default() }
     }
 
     /// Whether this run was seen, or made known by [`Projector::know`].
-    pub(super) fn knows(&self, run: RunId) -> bool {
+    pub(super) fn knows(&self, run: u64) -> bool {
         self.runs.contains_key(&run)
     }
 
     /// Makes a run of an earlier session known.
-    pub(super) fn know(
-        &mut self,
-        run: RunId,
-        run_no: i64,
-        endpoint: Option<String>,
-        targets: Vec<(String, String, i64)>,
-    ) {
+    pub(super) fn know(&mut self, run: u64, endpoint: Option<String>, targets: Vec<(String, String, i64)>) {
         let targets = targets.into_iter().map(|(account, region, number)| ((account, region), number)).collect();
-        self.runs.insert(run, KnownRun { run_no, endpoint, targets });
+        self.runs.insert(run, KnownRun { endpoint, targets });
     }
 
     /// Adds what `entry` changes to `changes`.
     pub(super) fn project(&mut self, entry: &Entry, changes: &mut Changes) -> Result<(), JournalError> {
         let seq = entry.seq;
-        let Some(run) = entry.run else {
+        if let Event::SessionOpened(opened) = &entry.event {
+            self.open(entry, opened, changes);
+        }
+        let own = entry.session.and_then(|session| self.sessions.get(&session).copied().flatten());
+        let Some(run) = entry.run.or(own) else {
             match &entry.event {
                 Event::CheckpointMade(made) => {
                     let values = vec![seq.into(), made.size.into(), (&made.root).into(), time_text(entry.at).into()];
                     changes.single.push((super::sql::INSERT_CHECKPOINT, values));
                 }
                 Event::OverrideUsed(_) => milestone(None, seq, "override_used", changes),
-                _ => {}
+                Event::SessionOpened(_) => milestone(None, seq, "session_opened", changes),
+                Event::SessionClosed(_) => milestone(None, seq, "session_closed", changes),
+                Event::JournalCreated(_) => {}
+                _ => return Err(JournalError::illegal(seq, "it is about no run")),
             }
             return Ok(());
         };
-        if let Event::SessionOpened(opened) = &entry.event {
-            self.open(run, entry, opened, changes);
-        }
         let known = self.runs.get_mut(&run).ok_or_else(|| JournalError::illegal(seq, "its run was never opened"))?;
-        let run_no = known.run_no;
+        let run_no = i64::try_from(run).unwrap_or(i64::MAX);
         let row = || entry.row.map(Value::from).ok_or_else(|| JournalError::illegal(seq, "it names no row"));
         match &entry.event {
             Event::IntentRecorded(intent) => {
-                let target = known.target(intent, &mut self.last_target, changes);
+                let target = known.target(run_no, intent, &mut self.last_target, changes);
                 let name = (&intent.key_pair_name).into();
                 let verdict = Value::Word(intent.verdict.as_str());
                 changes.intents.push([run_no.into(), row()?, target.into(), name, verdict, seq.into()]);
@@ -203,16 +201,18 @@ impl Projector {
         Ok(())
     }
 
-    fn open(&mut self, run: RunId, entry: &Entry, opened: &SessionOpened, changes: &mut Changes) {
-        if let Some(known) = self.runs.get(&run) {
-            changes.single.push((super::sql::REOPEN_RUN, vec![known.run_no.into()]));
-            return;
+    /// A session begins a run, goes on with one, or does neither.
+    fn open(&mut self, entry: &Entry, opened: &SessionOpened, changes: &mut Changes) {
+        let begun = opened.run_id.as_ref().filter(|_| entry.run.is_none());
+        self.sessions.insert(entry.seq, entry.run.or(begun.map(|_| entry.seq)));
+        if let Some(run) = entry.run {
+            changes.single.push((super::sql::REOPEN_RUN, vec![run.into()]));
         }
-        self.last_run += 1;
+        let Some(id) = begun else { return };
         let operator = format!("{}@{}", opened.user, opened.host);
         let values = vec![
-            self.last_run.into(),
-            run.to_string().into(),
+            entry.seq.into(),
+            id.into(),
             time_text(entry.at).into(),
             opened.account.as_ref().into(),
             opened.caller_arn.as_ref().into(),
@@ -223,16 +223,17 @@ impl Projector {
             opened.ticket.as_ref().into(),
         ];
         changes.single.push((super::sql::INSERT_RUN, values));
-        let known = KnownRun { run_no: self.last_run, endpoint: opened.endpoint.clone(), targets: HashMap::new() };
-        self.runs.insert(run, known);
+        // Where entries are projected once more, its targets keep their numbers.
+        let begun = || KnownRun { endpoint: opened.endpoint.clone(), targets: HashMap::new() };
+        self.runs.entry(entry.seq).or_insert_with(begun);
     }
 }
 
 impl KnownRun {
-    fn target(&mut self, intent: &IntentRecorded, last: &mut i64, changes: &mut Changes) -> i64 {
+    fn target(&mut self, run_no: i64, intent: &IntentRecorded, last: &mut i64, changes: &mut Changes) -> i64 {
         *self.targets.entry((intent.account.clone(), intent.region.clone())).or_insert_with(|| {
             *last += 1;
-            let values = vec![(*last).into(), self.run_no.into(), (&intent.account).into(), (&intent.region).into()];
+            let values = vec![(*last).into(), run_no.into(), (&intent.account).into(), (&intent.region).into()];
             changes.single.push((super::sql::INSERT_TARGET, values));
             *last
         })

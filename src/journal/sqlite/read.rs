@@ -12,9 +12,10 @@ use super::column::{get, unsigned};
 use super::open::open_reader;
 use super::sql;
 use crate::domain::{OutcomeCounts, RunId, Target, time_text};
+use crate::journal::reader::times_of;
 use crate::journal::{
-    IntentPage, JournalError, OpenAttempt, PendingRow, RunReader, RunRecord, RunState, StoredEntry, StoryEntry,
-    TargetRecord,
+    AttemptTimes, IntentPage, JournalError, OpenAttempt, PendingRow, RunReader, RunRecord, RunState, StoredEntry,
+    StoryEntry, TargetRecord,
 };
 use crate::record::Entry;
 use crate::record::merkle::Hash;
@@ -135,7 +136,10 @@ impl SqliteReader {
         let attempt = |row| {
             let started = parse(get(row, 3)?)?;
             let finished = get::<Option<String>>(row, 4)?.map(parse).transpose()?;
-            Ok(OpenAttempt { run: get(row, 0)?, region: get(row, 1)?, key_pair_name: get(row, 2)?, started, finished })
+            let session = get::<Option<String>>(row, 5)?.map(parse).transpose()?;
+            let time = session.and_then(|entry| entry.event.attempt_time());
+            let (run, region, key_pair_name) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
+            Ok(OpenAttempt { run, region, key_pair_name, started, finished, time })
         };
         rows.iter().map(attempt).collect()
     }
@@ -286,6 +290,10 @@ impl RunReader for SqliteReader {
 
     async fn rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
         self.accepted_rollbacks().await
+    }
+
+    async fn attempt_times(&self, run_no: i64) -> Result<AttemptTimes, JournalError> {
+        times_of(&self.milestones_of(run_no, "session_opened").await?)
     }
 
     async fn row_entries(&self, run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {

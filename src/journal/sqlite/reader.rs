@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::read::SqliteReader;
 use crate::domain::{OutcomeCounts, RunId, Target};
 use crate::journal::{
-    Cell, EntryFilter, IntentPage, JournalReader, OpenAttempt, PendingRow, ReadPast, ReadReview, ReadRows, ReadRuns,
-    Reading, ReviewRow, RunAbout, RunReader as _, RunRecord, StoryEntry, TargetRecord, Visitor,
+    Cell, EntryFilter, IntentPage, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast, ReadReview, ReadRows,
+    ReadRuns, Reading, ReviewRow, RunAbout, RunReader as _, RunRecord, StoryEntry, TargetRecord, Visitor,
 };
 use crate::record::Entry;
 
@@ -64,7 +64,7 @@ impl ReadReview for SqliteReader {
         rows_of_name = rows_of_name(run_no: i64, name: &'a str) -> Vec<u64>;
         rows_anywhere = rows_anywhere(name: Option<&'a str>, row: Option<u64>, limit: u32) -> Vec<(String, u64)>;
         last_matching = last_matching(filter: &'a EntryFilter, count: u32) -> (i64, u64);
-        matching = matching(filter: &'a EntryFilter, seq: i64, limit: u32) -> Vec<(i64, String)>;
+        matching = matching(filter: &'a EntryFilter, seq: i64, limit: u32) -> Vec<Matching>;
         review_columns = review_columns() -> Vec<String>;
         review = review(run_no: i64, after: u64, limit: u32, outcome: Option<&'static str>) -> Vec<ReviewRow>;
         runs_view = runs_view() -> (Vec<String>, Vec<Vec<Cell>>);

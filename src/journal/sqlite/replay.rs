@@ -47,7 +47,7 @@ impl Replay {
             .await
             .map_err(JournalError::sql)?;
         migrator().run_direct(None, &mut connection, false).await.map_err(JournalError::sql)?;
-        Ok(Self { connection, projector: Projector::after(0, 0), sums: Sums::default(), path })
+        Ok(Self { connection, projector: Projector::default(), sums: Sums::default(), path })
     }
 
     /// Where it is.

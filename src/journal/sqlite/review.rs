@@ -8,7 +8,7 @@ use super::code::{broken, code};
 use super::column::{get, unsigned};
 use super::read::SqliteReader;
 use super::sql;
-use crate::journal::{Cell, EntryFilter, JournalError, ReviewRow, StoryEntry, Visitor};
+use crate::journal::{Cell, EntryFilter, JournalError, Matching, ReviewRow, StoryEntry, Visitor};
 
 impl SqliteReader {
     /// The names of the columns of the view `intents`.
@@ -79,19 +79,20 @@ impl SqliteReader {
         rows.iter().map(|row| Ok((get(row, 0)?, unsigned(row, 1)?))).collect()
     }
 
-    /// The next entries from `seq` on that match, in order: (number, body).
-    pub async fn matching(
-        &self,
-        filter: &EntryFilter,
-        seq: i64,
-        limit: u32,
-    ) -> Result<Vec<(i64, String)>, JournalError> {
+    /// The next entries from `seq` on that match, in order.
+    pub async fn matching(&self, filter: &EntryFilter, seq: i64, limit: u32) -> Result<Vec<Matching>, JournalError> {
         let query = bind_filter(sqlx::query(sql::MATCHING).bind(seq), filter).bind(limit);
         let mut connection = self.connection().await?;
         let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row: &SqliteRow| {
             let body: Vec<u8> = row.try_get_unchecked(1).map_err(JournalError::sql)?;
-            Ok((get(row, 0)?, String::from_utf8_lossy(&body).into_owned()))
+            Ok(Matching {
+                seq: get(row, 0)?,
+                body: String::from_utf8_lossy(&body).into_owned(),
+                run_id: get(row, 2)?,
+                sandbox: get::<i64>(row, 3)? != 0,
+                name: get(row, 4)?,
+            })
         };
         rows.iter().map(record).collect()
     }
@@ -127,7 +128,7 @@ type Bound<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArgume
 
 fn bind_filter<'q>(query: Bound<'q>, filter: &EntryFilter) -> Bound<'q> {
     let row = filter.row.map(|row| i64::try_from(row).unwrap_or(i64::MAX));
-    let query = query.bind(filter.run.clone()).bind(filter.kind.clone()).bind(row);
+    let query = query.bind(filter.run).bind(filter.kind.clone()).bind(row);
     query.bind(filter.name.clone()).bind(filter.outcome.clone()).bind(filter.since.clone())
 }
 

@@ -132,10 +132,9 @@ pub(super) const PUT_RATE: &str = "INSERT INTO rate (endpoint, account_id, regio
      VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (endpoint, account_id, region) \
      DO UPDATE SET rate_per_s = excluded.rate_per_s, is_limit = excluded.is_limit, seq = excluded.seq";
 
-pub(super) const RUN_COLUMNS_BY_ID: &str = "SELECT run_no, endpoint FROM run WHERE run_id = ?";
+pub(super) const RUN_ENDPOINT: &str = "SELECT endpoint FROM run WHERE run_no = ?";
 pub(super) const TARGETS_OF_RUN: &str = "SELECT target_no, account_id, region FROM target WHERE run_no = ?";
-pub(super) const LAST_NUMBERS: &str =
-    "SELECT (SELECT coalesce(max(run_no), 0) FROM run), (SELECT coalesce(max(target_no), 0) FROM target)";
+pub(super) const LAST_TARGET: &str = "SELECT coalesce(max(target_no), 0) FROM target";
 
 pub(super) const RUNS: &str = "SELECT run_no, run_id, state, stopped_by, manifest_sha256, rows, account_id, endpoint, \
      sandbox, plan_root, manifest_seq, sealed_seq, started_seq, reads, reads_throttled FROM run ORDER BY run_no";
@@ -178,10 +177,11 @@ pub(super) const NAMES_TO_DELETE: &str = "SELECT key_pair_name FROM intent WHERE
      AND verdict = 'delete' AND (settled_seq IS NOT NULL) = ? ORDER BY row_no LIMIT ?";
 /// The last attempts on rows of other runs against this service of which nothing told what became of them, of runs that have
 /// not ended or ended since that time: the key pair, their start, and their end where it is known.
-pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.region, i.key_pair_name, s.body, f.body FROM run AS r \
+pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.region, i.key_pair_name, s.body, f.body, o.body FROM run AS r \
      CROSS JOIN attempt AS a ON a.run_no = r.run_no CROSS JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no \
      CROSS JOIN target AS t ON t.target_no = i.target_no CROSS JOIN entry AS s ON s.seq = a.started_seq \
      LEFT JOIN entry AS f ON f.seq = a.finished_seq \
+     LEFT JOIN entry AS o ON o.seq = json_extract(s.body, '$.session') \
      WHERE r.run_id <> ? AND r.endpoint = ? AND r.account_id = ? AND (r.state = 'running' OR r.finished_at >= ?) \
      AND (a.class IS NULL OR a.class = 'unanswered') AND NOT EXISTS (SELECT 1 FROM attempt AS l \
      WHERE l.run_no = a.run_no AND l.row_no = a.row_no AND l.attempt > a.attempt)";
@@ -258,20 +258,30 @@ pub(super) const LEAVES: &str = "SELECT leaf FROM entry WHERE seq >= ? AND seq <
 /// asked of it.
 macro_rules! matching {
     () => {
-        "(?2 IS NULL OR (json_valid(body) AND json_extract(body, '$.run') = ?2)) \
+        "(?2 IS NULL OR (json_valid(body) AND ?2 = coalesce(json_extract(body, '$.run'), \
+              (SELECT run_no FROM milestone WHERE seq = json_extract(body, '$.session'))))) \
          AND (?3 IS NULL OR (json_valid(body) AND json_extract(body, '$.kind') = ?3)) \
          AND (?4 IS NULL OR (json_valid(body) AND json_extract(body, '$.row') = ?4)) \
-         AND (?5 IS NULL OR (json_valid(body) AND EXISTS (SELECT 1 FROM run AS r JOIN intent AS i ON i.run_no = r.run_no \
-              WHERE r.run_id = json_extract(body, '$.run') AND i.row_no = json_extract(body, '$.row') \
-                AND i.key_pair_name = ?5))) \
-         AND (?6 IS NULL OR (json_valid(body) AND EXISTS (SELECT 1 FROM run AS r JOIN row_outcome AS o ON o.run_no = r.run_no \
-              WHERE r.run_id = json_extract(body, '$.run') AND o.row_no = json_extract(body, '$.row') \
-                AND o.outcome = ?6))) \
+         AND (?5 IS NULL OR (json_valid(body) AND EXISTS (SELECT 1 FROM intent AS i \
+              WHERE i.run_no = coalesce(json_extract(body, '$.run'), \
+                    (SELECT run_no FROM milestone WHERE seq = json_extract(body, '$.session'))) \
+                AND i.row_no = json_extract(body, '$.row') AND i.key_pair_name = ?5))) \
+         AND (?6 IS NULL OR (json_valid(body) AND EXISTS (SELECT 1 FROM row_outcome AS o \
+              WHERE o.run_no = coalesce(json_extract(body, '$.run'), \
+                    (SELECT run_no FROM milestone WHERE seq = json_extract(body, '$.session'))) \
+                AND o.row_no = json_extract(body, '$.row') AND o.outcome = ?6))) \
          AND (?7 IS NULL OR (json_valid(body) AND json_extract(body, '$.at') >= ?7))"
     };
 }
-pub(super) const MATCHING: &str =
-    concat!("SELECT seq, body FROM entry WHERE seq >= ?1 AND ", matching!(), " ORDER BY seq LIMIT ?8");
+pub(super) const MATCHING: &str = concat!(
+    "SELECT f.seq, f.body, r.run_id, coalesce(r.sandbox, 0), i.key_pair_name \
+     FROM (SELECT seq, body, CASE WHEN json_valid(body) THEN body END AS json FROM entry WHERE seq >= ?1 AND ",
+    matching!(),
+    " ORDER BY seq LIMIT ?8) AS f \
+     LEFT JOIN milestone AS o ON o.seq = json_extract(f.json, '$.session') \
+     LEFT JOIN run AS r ON r.run_no = coalesce(json_extract(f.json, '$.run'), o.run_no) \
+     LEFT JOIN intent AS i ON i.run_no = r.run_no AND i.row_no = json_extract(f.json, '$.row') ORDER BY f.seq"
+);
 pub(super) const LAST_MATCHING: &str = concat!(
     "SELECT min(seq), (SELECT count(*) FROM entry WHERE seq >= ?1 AND ",
     matching!(),
@@ -311,9 +321,9 @@ pub(super) fn all() -> Vec<&'static str> {
         INSERT_MILESTONE,
         INSERT_CHECKPOINT,
         PUT_RATE,
-        RUN_COLUMNS_BY_ID,
+        RUN_ENDPOINT,
         TARGETS_OF_RUN,
-        LAST_NUMBERS,
+        LAST_TARGET,
         RUNS,
         RUN_COUNTS,
         RUN_ATTEMPTS,

@@ -11,7 +11,7 @@ use super::column::get;
 use super::open::{close_writer, copy_log, open_writer};
 use super::project::{Changes, Projector, Single, Value};
 use super::sql;
-use crate::domain::{Clock, RunId, parse_time};
+use crate::domain::{Clock, parse_time};
 use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, TreeHead};
 use crate::record::merkle::Frontier;
 use crate::record::{Draft, Sealed};
@@ -33,21 +33,20 @@ impl SqliteStore {
     /// Where the file cannot be used: not a journal, from a newer keybatch, on a network file system, not writable.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let mut connection = open_writer(path).await?;
-        let row = sqlx::query(sql::LAST_NUMBERS).fetch_one(&mut connection).await.map_err(JournalError::sql)?;
-        let (run, target) = (get(&row, 0)?, get(&row, 1)?);
-        Ok(Self { connection, projector: Projector::after(run, target), clock, left: None })
+        let row = sqlx::query(sql::LAST_TARGET).fetch_one(&mut connection).await.map_err(JournalError::sql)?;
+        Ok(Self { connection, projector: Projector::after(get(&row, 0)?), clock, left: None })
     }
 
     /// Loads what the projector needs about a run of an earlier session.
-    async fn learn(&mut self, run: RunId) -> Result<(), JournalError> {
-        let found = sqlx::query(sql::RUN_COLUMNS_BY_ID)
-            .bind(run.to_string())
+    async fn learn(&mut self, run: u64) -> Result<(), JournalError> {
+        let run_no = i64::try_from(run).unwrap_or(i64::MAX);
+        let found = sqlx::query(sql::RUN_ENDPOINT)
+            .bind(run_no)
             .fetch_optional(&mut self.connection)
             .await
             .map_err(JournalError::sql)?;
         let Some(row) = found else { return Ok(()) };
-        let run_no: i64 = get(&row, 0)?;
-        let endpoint = get(&row, 1)?;
+        let endpoint = get(&row, 0)?;
         let rows = sqlx::query(sql::TARGETS_OF_RUN)
             .bind(run_no)
             .fetch_all(&mut self.connection)
@@ -55,7 +54,7 @@ impl SqliteStore {
             .map_err(JournalError::sql)?;
         let targets = rows.iter().map(|row| Ok((get(row, 1)?, get(row, 2)?, get(row, 0)?)));
         let targets = targets.collect::<Result<Vec<_>, JournalError>>()?;
-        self.projector.know(run, run_no, endpoint, targets);
+        self.projector.know(run, endpoint, targets);
         Ok(())
     }
 

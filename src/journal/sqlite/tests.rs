@@ -5,6 +5,7 @@ mod open;
 mod read;
 mod review;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,15 +28,15 @@ const TWO: &str = "0198c0de-0000-7000-8000-000000000002";
 const THREE: &str = "0198c0de-0000-7000-8000-000000000003";
 
 fn opened(session: &str, more: Value) -> Value {
-    let mut fields = json!({ "kind": "session_opened", "session": session, "command": "run", "version": "0.1.0",
+    let mut fields = json!({ "kind": "session_opened", "session_id": session, "command": "run", "version": "0.1.0",
                              "host": "h", "user": "u", "pid": 1, "sandbox": false, "settings": {}, "settings_sha256": "" });
     fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     fields
 }
 
-fn closed(session: &str) -> Value {
+fn closed() -> Value {
     let requests = json!({ "delete": 0, "read": 0, "throttled": 0 });
-    json!({ "kind": "session_closed", "session": session, "requests": requests, "elapsed_ms": 1 })
+    json!({ "kind": "session_closed", "requests": requests, "elapsed_ms": 1 })
 }
 
 pub(super) fn intended(row: u64, name: &str, region: &str, verdict: &str, notes: Value) -> Value {
@@ -44,7 +45,7 @@ pub(super) fn intended(row: u64, name: &str, region: &str, verdict: &str, notes:
 }
 
 fn begun(row: u64, attempt: u64) -> Value {
-    json!({ "kind": "attempt_started", "row": row, "attempt": attempt, "key_pair_name": "k", "region": "r" })
+    json!({ "kind": "attempt_started", "row": row, "attempt": attempt })
 }
 
 fn ended(row: u64, attempt: u64, class: &str) -> Value {
@@ -71,13 +72,17 @@ fn sealed(rows: u64) -> Value {
 }
 
 fn started() -> Value {
-    json!({ "kind": "run_started", "plan_root": "P", "deletes": 0, "confirmed_by": "yes", "policy": Settings::default() })
+    json!({ "kind": "run_started", "plan_root": "P", "deletes": 0, "confirmed_by": "yes", "settings": Settings::default() })
 }
 
 fn observed(row: Option<u64>, requests: u64, throttled: u64) -> Value {
     json!({ "kind": "observed", "row": row, "source": "get_key_pair", "found": "no_answer", "requests": requests,
             "throttled": throttled, "elapsed_us": 1 })
 }
+
+/// The numbers of the second and the third run below.
+pub(super) const TWO_NO: i64 = 23;
+pub(super) const THREE_NO: i64 = 33;
 
 /// What each session wrote, a batch each: as long as the list of events.
 #[expect(clippy::too_many_lines, reason = "a journal with everything in it, entry by entry")]
@@ -86,9 +91,8 @@ pub(super) fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
     let own = |event: Value| vec![(None, event)];
     let twice = json!([{ "severity": "skip", "note": "duplicate", "text": "twice" }]);
     vec![
-        own(
-            json!({ "kind": "journal_created", "journal_id": "j", "format": "keybatch.journal/2", "version": "0.1.0" }),
-        ),
+        own(json!({ "kind": "journal_created", "journal_id": "j", "format": "keybatch.journal/2", "action": "a",
+                    "version": "0.1.0" })),
         of(
             ONE,
             vec![
@@ -116,7 +120,7 @@ pub(super) fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
                 rate(json!("3.5"), json!({ "learned_is_limit": true })),
                 rate(Value::Null, json!({})),
                 json!({ "kind": "run_stopped", "why": "signal" }),
-                closed("s1"),
+                closed(),
             ],
         ),
         of(
@@ -124,7 +128,7 @@ pub(super) fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
             vec![
                 opened("s2", json!({ "sandbox": true })),
                 json!({ "kind": "run_stopped", "why": "refused", "manifest": manifest("", "n", 2) }),
-                closed("s2"),
+                closed(),
             ],
         ),
         of(
@@ -152,7 +156,7 @@ pub(super) fn sessions() -> Vec<Vec<(Option<&'static str>, Value)>> {
                 rate(json!("2.5"), json!({})),
                 json!({ "kind": "run_finished", "rows": 1, "outcomes": { "deleted": 0, "gone": 0, "absent": 1, "skipped": 0,
                         "failed": 0, "in_doubt": 0, "not_attempted": 0 } }),
-                closed("s4"),
+                closed(),
             ],
         ),
         own(json!({ "kind": "checkpoint_made", "size": 42, "root": "S" })),
@@ -182,16 +186,30 @@ async fn store(path: &Path, entries: usize) -> SqliteStore {
 pub(super) async fn write(path: &Path, batches: Vec<Vec<(Option<&str>, Value)>>) -> Vec<Entry> {
     let mut all = Vec::new();
     let mut to = Frontier::default();
+    let mut runs = HashMap::new();
     for batch in batches {
         let mut store = store(path, all.len()).await;
         let mut drafts = Vec::new();
+        let mut session = None;
         for (run, mut body) in batch {
             let seq = to.size();
             body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-            (body["v"], body["seq"], body["run"]) = (crate::record::ENTRY_VERSION.into(), seq.into(), json!(run));
+            (body["v"], body["seq"]) = (crate::record::ENTRY_VERSION.into(), seq.into());
             body["at"] = format!("2026-01-01T00:{:02}:{:02}.000000Z", seq / 60, seq % 60).into();
             if body["kind"] == "session_opened" {
                 body["continues_from"] = base64(&to.root()).into();
+                session = Some(seq);
+                match runs.get(&run) {
+                    Some(number) => body["run"] = json!(number),
+                    None => body["run_id"] = json!(run),
+                }
+                runs.entry(run).or_insert(seq);
+            }
+            match (session, run.and_then(|_| runs.get(&run))) {
+                (Some(session), _) => body["session"] = session.into(),
+                // What is written without opening a session names its run itself.
+                (None, Some(number)) => body["run"] = json!(number),
+                (None, None) => {}
             }
             let entry = Entry::parse(&body.to_string()).unwrap();
             to.push(entry.seal().unwrap().leaf);
@@ -232,7 +250,10 @@ async fn the_tables_hold_what_the_entries_say() {
     let path = directory.path().join("journal.db");
     write(&path, sessions()).await;
     let mut connection = open_reader(&path).await.unwrap();
-    let run = |number: u8, rest: &str| format!(r#"[{number},"0198c0de-0000-7000-8000-00000000000{number}",{rest}]"#);
+    let run = |number: i64, rest: &str| {
+        let id = [1, TWO_NO, THREE_NO].iter().position(|one| *one == number).map(|at| [ONE, TWO, THREE][at]).unwrap();
+        format!(r#"[{number},"{id}",{rest}]"#)
+    };
     let at = |second: u8| format!(r#""2026-01-01T00:00:{second:02}.000000Z""#);
     let runs = [
         run(
@@ -243,7 +264,7 @@ async fn the_tables_hold_what_the_entries_say() {
             ),
         ),
         run(
-            2,
+            TWO_NO,
             &format!(
                 r#""abandoned","refused",{},{},1,"n","hash of n",2,null,null,null,"u@h",null,1,null,null,0,0,24,null,null"#,
                 at(23),
@@ -251,7 +272,7 @@ async fn the_tables_hold_what_the_entries_say() {
             ),
         ),
         run(
-            3,
+            THREE_NO,
             &format!(
                 r#""finished",null,{},{},1,"o","hash of o",1,"P","1",null,"u@h","f",0,null,null,0,0,34,36,37"#,
                 at(33),
@@ -263,7 +284,7 @@ async fn the_tables_hold_what_the_entries_say() {
     let checkpoints = [format!(r#"[11,11,"R",{}]"#, at(11)), format!(r#"[42,42,"S",{}]"#, at(42))];
     assert_eq!(rows(&mut connection, "checkpoint").await, checkpoints);
     let expected: [(&str, &[&str]); 6] = [
-        ("target", &[r#"[1,1,"1","r1"]"#, r#"[2,1,"1","r2"]"#, r#"[3,1,"1","r3"]"#, r#"[4,3,"1","r1"]"#]),
+        ("target", &[r#"[1,1,"1","r1"]"#, r#"[2,1,"1","r2"]"#, r#"[3,1,"1","r3"]"#, r#"[4,33,"1","r1"]"#]),
         (
             "intent",
             &[
@@ -272,7 +293,7 @@ async fn the_tables_hold_what_the_entries_say() {
                 r#"[1,3,1,"k3","delete",7,null,null,null]"#,
                 r#"[1,4,1,"k1","skip",8,32,"skipped","note"]"#,
                 r#"[1,5,3,"k5","absent",9,null,null,null]"#,
-                r#"[3,1,4,"k1","absent",35,38,"absent","inventory"]"#,
+                r#"[33,1,4,"k1","absent",35,38,"absent","inventory"]"#,
             ],
         ),
         (
@@ -299,17 +320,17 @@ async fn the_tables_hold_what_the_entries_say() {
                 r#"[20,1,"rate_changed"]"#,
                 r#"[21,1,"run_stopped"]"#,
                 r#"[22,1,"session_closed"]"#,
-                r#"[23,2,"session_opened"]"#,
-                r#"[24,2,"run_stopped"]"#,
-                r#"[25,2,"session_closed"]"#,
+                r#"[23,23,"session_opened"]"#,
+                r#"[24,23,"run_stopped"]"#,
+                r#"[25,23,"session_closed"]"#,
                 r#"[26,1,"session_opened"]"#,
-                r#"[33,3,"session_opened"]"#,
-                r#"[34,3,"manifest_ingested"]"#,
-                r#"[36,3,"plan_sealed"]"#,
-                r#"[37,3,"run_started"]"#,
-                r#"[39,3,"rate_changed"]"#,
-                r#"[40,3,"run_finished"]"#,
-                r#"[41,3,"session_closed"]"#,
+                r#"[33,33,"session_opened"]"#,
+                r#"[34,33,"manifest_ingested"]"#,
+                r#"[36,33,"plan_sealed"]"#,
+                r#"[37,33,"run_started"]"#,
+                r#"[39,33,"rate_changed"]"#,
+                r#"[40,33,"run_finished"]"#,
+                r#"[41,33,"session_closed"]"#,
             ],
         ),
         ("rate", &[r#"["e","1","r1","3.5",1,19]"#, r#"["f","1","r1","2.5",0,39]"#]),

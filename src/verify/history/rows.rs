@@ -1,6 +1,6 @@
 //! The rows of all plans while a journal is verified, in few bytes each.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::super::claims::Identity;
 use crate::record::event::Verdict;
@@ -36,23 +36,29 @@ impl Rows {
         self.pieces.get_mut(place / Self::PIECE)?.get_mut(place % Self::PIECE)
     }
 
-    /// The hashes that two of the rows from `first` on have that are to be deleted. Of a million rows that is so once in
-    /// seventy times without any two of one name: only names themselves can tell. Goes through the rows several times, so that a
-    /// part of the hashes is held at once.
-    pub(super) fn twins(&self, first: usize) -> HashSet<u64> {
+    /// The places of the rows from `first` on that are to be deleted and have the same hash as the one before in this list. Of
+    /// a million rows that is so once in seventy times without any two of one name: only names themselves can tell. Goes through
+    /// the rows several times, so that a part of the hashes is held at once.
+    pub(super) fn twins(&self, first: usize) -> Vec<(usize, usize)> {
         const PASSES: u64 = 16;
-        let pieces = self.pieces.iter().skip(first / Self::PIECE);
-        let skipped = first % Self::PIECE;
-        let (mut part, mut twins) = (Vec::new(), HashSet::new());
+        let mut part = Vec::new();
+        let mut hashes = HashSet::new();
         for pass in 0..PASSES {
             part.clear();
-            let deleted = pieces.clone().flatten().skip(skipped);
-            let deleted = deleted.filter(|row| row.fate() == Fate::Planned(Verdict::Delete)).map(|row| row.name());
-            part.extend(deleted.filter(|name| name & (PASSES - 1) == pass));
+            part.extend(self.to_delete(first).map(|(_, name)| name).filter(|name| name & (PASSES - 1) == pass));
             part.sort_unstable();
-            twins.extend(part.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]));
+            hashes.extend(part.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]));
         }
-        twins
+        let mut seen = HashMap::new();
+        let twins = self.to_delete(first).filter(|(_, name)| !hashes.is_empty() && hashes.contains(name));
+        twins.filter_map(|(place, name)| seen.insert(name, place).map(|before| (before, place))).collect()
+    }
+
+    /// The places from `first` on that are to be deleted, with what they have of the hashes of their names.
+    fn to_delete(&self, first: usize) -> impl Iterator<Item = (usize, u64)> {
+        let pieces = self.pieces.iter().skip(first / Self::PIECE);
+        let rows = pieces.flatten().skip(first % Self::PIECE).zip(first..);
+        rows.filter(|(row, _)| row.fate() == Fate::Planned(Verdict::Delete)).map(|(row, place)| (place, row.name()))
     }
 }
 
@@ -168,7 +174,7 @@ mod tests {
             assert_eq!(rows.len(), place);
             rows.push(RowOf::new((place as u64) << 3, Verdict::Delete, Identity::default()));
         }
-        assert_eq!(rows.twins(0), HashSet::new());
+        assert_eq!(rows.twins(0), []);
         for place in [0, 1, Rows::PIECE - 1, Rows::PIECE, 2 * Rows::PIECE - 1, 2 * Rows::PIECE, count - 1] {
             assert!(rows.get_mut(place).unwrap().is_named((place as u64) << 3), "{place}");
         }
@@ -177,7 +183,7 @@ mod tests {
             rows.push(RowOf::new(((count - 2) as u64) << 3, verdict, Identity::default()));
             assert_eq!(rows.twins(0).is_empty(), verdict != Verdict::Delete, "{verdict:?}");
         }
-        assert_eq!(rows.twins(count - 2), HashSet::from([(count - 2) as u64]));
+        assert_eq!(rows.twins(count - 2), [(count - 2, count + 2)]);
         assert!(rows.twins(count - 1).is_empty());
     }
 
@@ -191,8 +197,15 @@ mod tests {
         for name in fillers.chain(hashes()).chain(hashes().rev()).chain(hashes().take(32)).chain(hashes().skip(16)) {
             rows.push(RowOf::new(name << 3, Verdict::Delete, Identity::default()));
         }
-        assert_eq!(rows.twins(0), hashes().collect());
-        assert_eq!(rows.twins(first), hashes().take(32).skip(16).collect());
+        let twins = |rows: &mut Rows, first| {
+            let pairs = rows.twins(first);
+            let mut named = |place| rows.get_mut(place).map(|row| row.name());
+            assert!(pairs.iter().all(|(one, other)| one < other && named(*one) == named(*other)));
+            pairs.iter().filter_map(|(one, _)| named(*one)).collect::<HashSet<_>>()
+        };
+        let names = |from: usize, to: usize| hashes().take(to).skip(from).map(|name| name & ((1 << 45) - 1)).collect();
+        assert_eq!(twins(&mut rows, 0), names(0, 64));
+        assert_eq!(twins(&mut rows, first), names(16, 32));
     }
 
     #[test]

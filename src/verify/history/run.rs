@@ -1,12 +1,14 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
-use std::collections::{HashMap, HashSet};
+use super::super::claims;
+use std::collections::HashSet;
 
 use super::trouble::Trouble;
-use crate::domain::OutcomeCounts;
-use crate::record::StopReason;
+use crate::domain::{OutcomeCounts, RunId};
 use crate::record::checkpoint::base64;
-use crate::record::event::{Event, IntentRecorded, PlanSealed, SessionClosed, Source, TargetStopped, Verdict};
+use crate::record::event::{
+    Event, IntentRecorded, PlanSealed, RunStopped, SessionClosed, Source, TargetStopped, Verdict,
+};
 use crate::record::merkle::{Frontier, Hash};
 
 /// A run's account, endpoint and kind, as each of its sessions has them (I11).
@@ -19,21 +21,13 @@ pub(super) struct Bound {
 
 #[derive(Debug)]
 pub(super) struct Run {
+    /// What people call it.
+    pub(super) id: RunId,
     pub(super) sessions: u16,
-    /// The session that was opened last, until it is closed.
-    pub(super) session: Option<String>,
     /// What the run is bound to.
     pub(super) bound: Option<Bound>,
-    /// Requests of this session that began, and those of them that were answered and may have left.
-    pub(super) asked: u64,
-    pub(super) answered: u64,
-    /// Those that ended, the ones that never left too.
-    pub(super) over: u64,
-    /// Whether this session has stopped.
-    pub(super) stopped: bool,
-    /// The hashes of names that two of its rows have, and the names that were asked for among them, with their rows.
-    pub(super) twins: HashSet<u64>,
-    asked_by: HashMap<(String, String), u64>,
+    /// Hashes of the regions of its rows to delete.
+    pub(super) regions: Vec<u64>,
     pub(super) manifest_rows: Option<u64>,
     /// Where its rows begin in `History::rows`.
     pub(super) first_row: usize,
@@ -51,6 +45,40 @@ pub(super) struct Run {
     pub(super) listings: Vec<u64>,
 }
 
+/// One process at work, or only keeping house.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    /// The number of its run.
+    pub(super) run: Option<u64>,
+    /// Its requests that began, and those of them that were answered and may have left.
+    pub(super) asked: u64,
+    pub(super) answered: u64,
+    /// Those that ended, the ones that never left too.
+    pub(super) over: u64,
+    /// Whether it has stopped.
+    pub(super) stopped: bool,
+}
+
+impl Session {
+    /// A request of which nothing is known was not counted, and one whose connection was never made only by some versions.
+    /// `has_ended`: whether its run has.
+    pub(super) fn close(&self, closed: &SessionClosed, has_ended: bool) -> Result<(), Trouble> {
+        if !(self.answered..=self.asked).contains(&closed.requests.delete) {
+            return Err(Trouble::Illegal(format!(
+                "it says {} deletes, and the entries of its session show {}",
+                closed.requests.delete, self.answered
+            )));
+        }
+        if self.asked != self.over {
+            return Err("it closes a session whose attempts are still in flight".into());
+        }
+        if !self.stopped && !has_ended {
+            return Err("it closes a session that has neither stopped nor finished its run".into());
+        }
+        Ok(())
+    }
+}
+
 /// Why nothing follows in a run that never began: it cannot be resumed either.
 pub(super) const CLOSED: &str = "the run was closed before anything was sent";
 
@@ -58,27 +86,12 @@ pub(super) const CLOSED: &str = "the run was closed before anything was sent";
 pub(super) const ABANDONED: &str = "the run was abandoned";
 
 impl Run {
-    /// Asks for a key pair whose hash two rows have. No other row has asked for the same one: a plan has it once.
-    pub(super) fn ask(&mut self, row: u64, name: &str, region: &str) -> Result<(), Trouble> {
-        let asked = self.asked_by.entry((name.to_owned(), region.to_owned())).or_insert(row);
-        if *asked == row {
-            Ok(())
-        } else {
-            Err(Trouble::Illegal(format!("row {asked} has asked for the same key pair")))
-        }
-    }
-
-    pub(super) fn new(first_row: usize) -> Self {
+    pub(super) fn new(id: RunId, first_row: usize) -> Self {
         Self {
+            id,
             sessions: 0,
-            session: None,
             bound: None,
-            asked: 0,
-            answered: 0,
-            over: 0,
-            stopped: false,
-            twins: HashSet::new(),
-            asked_by: HashMap::new(),
+            regions: Vec::new(),
             manifest_rows: None,
             first_row,
             rows: 0,
@@ -94,32 +107,16 @@ impl Run {
     }
 
     /// Whether a run in this state can have an entry of this kind at all.
-    /// `held`: whether one of its sessions has the journal.
-    pub(super) fn admits(&self, event: &Event, held: bool) -> Result<(), Trouble> {
-        match event {
-            Event::CheckpointMade(_) => return Ok(()),
-            Event::SessionClosed(_) => {}
-            _ => {
-                if let Some(ended) = self.ended {
-                    return Err(ended.into());
-                }
-                if self.stopped && held {
-                    return Err("its session has stopped".into());
-                }
-            }
+    pub(super) fn admits(&self, event: &Event) -> Result<(), Trouble> {
+        match self.ended.filter(|_| !matches!(event, Event::SessionClosed(_))) {
+            Some(ended) => Err(ended.into()),
+            None => Ok(()),
         }
-        // Whoever opens the journal closes the runs that died while planning, without a session of them.
-        let by_others = matches!(event, Event::RunStopped(stopped) if stopped.why == StopReason::Abandoned);
-        if held || by_others { Ok(()) } else { Err("no session of its run is open".into()) }
     }
 
     /// An entry that belongs to the run as a whole.
-    #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry that belongs to a run")]
     pub(super) fn judge(&mut self, event: &Event, seq: u64) -> Result<(), Trouble> {
         match event {
-            Event::SessionClosed(closed) => {
-                self.close(closed)?;
-            }
             Event::ManifestIngested(ingested) => {
                 if self.manifest_rows.is_some() || self.sealed.is_some() {
                     return Err("a run has one manifest, read before its plan is sealed".into());
@@ -136,17 +133,7 @@ impl Run {
                 same("deletes", started.deletes, self.verdicts[Verdict::Delete as usize])?;
                 self.started = true;
             }
-            Event::RunStopped(stopped) => {
-                self.stopped = true;
-                self.stop_targets(&stopped.targets)?;
-                if self.started && stopped.why.closes() {
-                    return Err("a run that was started can be resumed, so this cannot close it".into());
-                }
-                // Nothing was sent, so there is nothing to resume, whatever it stopped for.
-                if !self.started {
-                    self.ended = Some(CLOSED);
-                }
-            }
+            Event::RunStopped(stopped) => self.stop(stopped)?,
             Event::RunFinished(finished) => {
                 if !self.started {
                     return Err("the run was not started yet".into());
@@ -184,7 +171,7 @@ impl Run {
             Event::OverrideUsed(used) if used.accepts_rollback() => {
                 return Err("a rollback is accepted for the whole journal".into());
             }
-            Event::Observed(_) | Event::OverrideUsed(_) | Event::RateChanged(_) | Event::CheckpointMade(_) => {}
+            Event::Observed(_) | Event::OverrideUsed(_) | Event::RateChanged(_) => {}
             _ => return Err("an entry of this kind names a row".into()),
         }
         Ok(())
@@ -208,30 +195,25 @@ impl Run {
         } else if Some(rows) != usize::try_from(self.rows).ok().map(|count| self.first_row + count) {
             return Err("another run's intents are between those of this one".into());
         }
+        let region = claims::hash(&intent.region);
+        if intent.verdict == Verdict::Delete && !self.regions.contains(&region) {
+            self.regions.push(region);
+        }
         self.rows = row;
         self.verdicts[intent.verdict as usize] += 1;
         self.plan.push(leaf);
         Ok(())
     }
 
-    /// A request of which nothing is known was not counted, and one whose connection was never made only by some versions.
-    fn close(&mut self, closed: &SessionClosed) -> Result<(), Trouble> {
-        if self.session.as_ref() != Some(&closed.session) {
-            return Err("it closes a session that is not open".into());
+    /// It stopped. Where it was not started, nothing was sent: there is nothing to resume, whatever it stopped for.
+    pub(super) fn stop(&mut self, stopped: &RunStopped) -> Result<(), Trouble> {
+        self.stop_targets(&stopped.targets)?;
+        if self.started && stopped.why.closes() {
+            return Err("a run that was started can be resumed, so this cannot close it".into());
         }
-        if !(self.answered..=self.asked).contains(&closed.requests.delete) {
-            return Err(Trouble::Illegal(format!(
-                "it says {} deletes, and the entries of its session show {}",
-                closed.requests.delete, self.answered
-            )));
+        if !self.started {
+            self.ended = Some(CLOSED);
         }
-        if self.asked != self.over {
-            return Err("it closes a session whose attempts are still in flight".into());
-        }
-        if !self.stopped && self.ended.is_none() {
-            return Err("it closes a session that has neither stopped nor finished its run".into());
-        }
-        self.session = None;
         Ok(())
     }
 

@@ -23,7 +23,8 @@ fn plan_root(rows: u64) -> String {
     base64(&plan.root())
 }
 
-/// An entry without what its place says of it; null takes a field out.
+/// An entry without what its place says of it; null takes a field out. `run` stands for the run's id, and [`placed`] makes
+/// numbers of it; `by_session_of` is the run whose session writes it, where that is another one's.
 fn entry(run: Option<&str>, kind: &str, fields: Value) -> Value {
     let mut whole = fields;
     (whole["run"], whole["kind"]) = (json!(run), kind.into());
@@ -31,14 +32,29 @@ fn entry(run: Option<&str>, kind: &str, fields: Value) -> Value {
 }
 
 fn opened(run: &str, session: &str) -> Value {
-    let fields = json!({ "session": session, "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
-                         "account": "1", "endpoint": "e", "sandbox": false, "settings": {}, "settings_sha256": "" });
-    entry(Some(run), "session_opened", fields)
+    entry(Some(run), "session_opened", session_of(session))
 }
 
-fn closed(run: &str, session: &str, deletes: u64) -> Value {
+fn session_of(session: &str) -> Value {
+    json!({ "session_id": session, "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+            "account": "1", "endpoint": "e", "sandbox": false, "settings": {}, "settings_sha256": "" })
+}
+
+fn closed(run: &str, deletes: u64) -> Value {
     let requests = json!({ "delete": deletes, "read": 0, "throttled": 0 });
-    entry(Some(run), "session_closed", json!({ "session": session, "requests": requests, "elapsed_ms": 1 }))
+    entry(Some(run), "session_closed", json!({ "requests": requests, "elapsed_ms": 1 }))
+}
+
+/// A session that accepts a rollback, and does nothing else.
+fn lost(session: &str, at: &str) -> [Value; 3] {
+    let head = json!({ "size": 99, "root": "r", "known_from": "f" });
+    let requests = json!({ "delete": 0, "read": 0, "throttled": 0 });
+    let used = json!({ "at": at, "override": "accept-rollback", "by": "u", "lost": [head] });
+    [
+        entry(None, "session_opened", session_of(session)),
+        entry(None, "override_used", used),
+        entry(None, "session_closed", json!({ "requests": requests, "elapsed_ms": 1 })),
+    ]
 }
 
 fn listed(run: &str, source: &str) -> Value {
@@ -66,13 +82,12 @@ fn sealed(run: &str, [deletes, skips, absents]: [u64; 3]) -> Value {
 
 fn begun(run: &str, rows: u64, deletes: u64) -> Value {
     let fields = json!({ "plan_root": plan_root(rows), "deletes": deletes, "confirmed_by": "yes",
-                         "policy": Settings::default() });
+                         "settings": Settings::default() });
     entry(Some(run), "run_started", fields)
 }
 
 fn asked(run: &str, row: u64, attempt: u64) -> Value {
-    let fields = json!({ "row": row, "attempt": attempt, "key_pair_name": format!("key-{row}"), "region": "r" });
-    entry(Some(run), "attempt_started", fields)
+    entry(Some(run), "attempt_started", json!({ "row": row, "attempt": attempt }))
 }
 
 fn answered(run: &str, row: u64, attempt: u64, class: &str) -> Value {
@@ -111,7 +126,7 @@ fn life() -> Vec<Value> {
         entry(
             None,
             "journal_created",
-            json!({ "journal_id": "j", "format": "keybatch.journal/2", "version": "0.1.0" }),
+            json!({ "journal_id": "j", "format": "keybatch.journal/2", "action": "a", "version": "0.1.0" }),
         ),
         opened(ONE, "s1"),
         listed(ONE, "get_key_pairs"),
@@ -129,7 +144,7 @@ fn life() -> Vec<Value> {
         asked(ONE, 2, 1),
         answered(ONE, 2, 1, "throttled"),
         stopped(ONE, "signal"),
-        closed(ONE, "s1", 2),
+        closed(ONE, 2),
         opened(ONE, "s2"),
         asked(ONE, 2, 2),
         answered(ONE, 2, 2, "succeeded"),
@@ -137,20 +152,46 @@ fn life() -> Vec<Value> {
         settled(ONE, 3, "skipped", "note", &[7]),
         settled(ONE, 4, "absent", "inventory", &[2, 3, 8]),
         entry(Some(ONE), "run_finished", json!({ "rows": 4, "outcomes": outcomes })),
-        closed(ONE, "s2", 1),
+        closed(ONE, 1),
     ]
 }
 
-/// The number of the first entry that cannot be, and why; the history, where there is none.
-fn judged_with(entries: &[Value], claimed: impl Fn(usize) -> Claimed) -> Result<History, (usize, Trouble)> {
-    let mut history = History::default();
-    for (seq, entry) in entries.iter().enumerate() {
+/// The entries with their places, and with the numbers of their runs and sessions.
+fn placed(entries: &[Value]) -> Vec<Value> {
+    // The number of each run, and of its last session; those of none have a name of their own.
+    let (mut runs, mut sessions) = (HashMap::<String, usize>::new(), HashMap::<String, usize>::new());
+    let place = |(seq, entry): (usize, &Value)| {
         let mut body = entry.clone();
         (body["v"], body["seq"]) = (crate::record::ENTRY_VERSION.into(), seq.into());
         if body["at"].is_null() {
             body["at"] = "2026-01-01T00:00:00.000000Z".into();
         }
-        body.as_object_mut().unwrap().retain(|name, value| !value.is_null() || name == "run");
+        let run = body["run"].take().as_str().unwrap_or_default().to_owned();
+        let by = body["by_session_of"].take().as_str().map(str::to_owned);
+        if body["kind"] == "session_opened" {
+            sessions.insert(run.clone(), seq);
+            if let Some(number) = runs.get(&run) {
+                body["run"] = (*number).into();
+            } else if !run.is_empty() {
+                body["run_id"] = run.clone().into();
+                runs.insert(run.clone(), seq);
+            }
+        } else if by.is_some() {
+            body["run"] = runs[&run].into();
+        }
+        if body["session"].is_null() && body["kind"] != "journal_created" {
+            body["session"] = sessions.get(&by.unwrap_or(run)).copied().unwrap_or(9_999).into();
+        }
+        body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        body
+    };
+    entries.iter().enumerate().map(place).collect()
+}
+
+/// The number of the first entry that cannot be, and why; the history, where there is none.
+fn judged_with(entries: &[Value], claimed: impl Fn(usize) -> Claimed) -> Result<History, (usize, Trouble)> {
+    let mut history = History::default();
+    for (seq, body) in placed(entries).into_iter().enumerate() {
         let entry = Entry::parse(&body.to_string()).unwrap();
         let leaf = leaf(entry.row.filter(|_| body["kind"] == "intent_recorded").unwrap_or_default());
         history.step(&entry, claimed(seq), leaf).map_err(|trouble| (seq, trouble))?;
@@ -181,7 +222,7 @@ fn a_whole_life_is_legal_at_every_length() {
 fn what_an_entry_counts_or_names_is_what_there_is() {
     let other = plan_root(3);
     let wrong = [
-        (0, json!({ "run": ONE })),
+        (0, json!({ "session": 0 })),
         (0, json!({ "row": 1 })),
         (1, json!({ "row": 1 })),
         (9, json!({ "rows": 5 })),
@@ -192,8 +233,6 @@ fn what_an_entry_counts_or_names_is_what_there_is() {
         (9, json!({ "targets": [] })),
         (10, json!({ "plan_root": other })),
         (10, json!({ "deletes": 1 })),
-        (11, json!({ "key_pair_name": "key-2" })),
-        (11, json!({ "region": "s" })),
         (12, json!({ "outcome": "gone", "evidence": "readback" })),
         (12, json!({ "outcome": null })),
         (12, json!({ "evidence": null })),
@@ -204,8 +243,12 @@ fn what_an_entry_counts_or_names_is_what_there_is() {
         (23, json!({ "rests_on": [8, 2] })),
         (23, json!({ "rests_on": [2, 3] })),
         (23, json!({ "rests_on": [2, 3, 8, 10] })),
-        (17, json!({ "session": "s2" })),
-        (18, json!({ "session": "s1" })),
+        (2, json!({ "session": 2 })),
+        (11, json!({ "session": 18 })),
+        (17, json!({ "session": 0 })),
+        (18, json!({ "session": 1 })),
+        (18, json!({ "session_id": "s1" })),
+        (19, json!({ "session": 1 })),
         (23, json!({ "row": 5 })),
         (24, json!({ "rows": 3 })),
     ];
@@ -227,7 +270,7 @@ fn nothing_comes_twice_or_where_it_can_no_longer_be() {
         (10, sealed(ONE, [2, 1, 1])),
         (11, begun(ONE, 4, 2)),
         (17, listed(ONE, "get_key_pairs")),
-        (18, closed(ONE, "s1", 2)),
+        (18, closed(ONE, 2)),
         (22, settled(ONE, 2, "deleted", "answer", &[6, 20])),
         (23, settled(ONE, 3, "skipped", "note", &[7])),
         (25, listed(ONE, "get_key_pairs")),
@@ -294,17 +337,13 @@ fn what_a_search_found_is_not_older_than_what_was_asked_for() {
 #[test]
 fn the_earliest_time_at_which_a_row_may_have_been_asked_for_counts() {
     let (earlier, later) = ("2025-12-31T23:59:30Z", "2026-01-01T00:01:00Z");
-    let lost = |at: &str| {
-        let head = json!({ "size": 99, "root": "r", "known_from": "f" });
-        entry(None, "override_used", json!({ "at": at, "override": "accept-rollback", "by": "u", "lost": [head] }))
-    };
     let fields = json!({ "row": 1, "source": "get_operations_for_resource", "found": "operation", "requests": 1,
                          "elapsed_us": 1 });
     let found = entry(Some(ONE), "observed", fields);
     // Once it was asked for at midnight, and once it was lost only.
     for (sent, times) in [(12, vec![earlier]), (12, vec![later, earlier]), (11, vec![earlier, later])] {
         let mut life = life()[..sent].to_vec();
-        life.extend(times.iter().map(|at| lost(at)));
+        life.extend(times.iter().flat_map(|at| lost(&format!("h{at}"), at)));
         life.extend([opened(ONE, "s2"), found.clone()]);
         for (before_ms, holds) in [(1_200, true), (1_201, false)] {
             let at: jiff::Timestamp = earlier.parse().unwrap();
@@ -320,7 +359,7 @@ fn the_earliest_time_at_which_a_row_may_have_been_asked_for_counts() {
 fn a_run_that_never_began_is_closed_for_good() {
     for why in ["refused", "declined", "failed", "abandoned"] {
         let mut refused = life()[..5].to_vec();
-        refused.extend([stopped(ONE, why), closed(ONE, "s1", 0)]);
+        refused.extend([stopped(ONE, why), closed(ONE, 0)]);
         assert_eq!(judged(&refused).unwrap().unfinished().count(), 0, "{why}");
         refused.push(opened(ONE, "s2"));
         is_refused(&refused, 7);
@@ -328,7 +367,9 @@ fn a_run_that_never_began_is_closed_for_good() {
     // Nobody but its own session stops it, unless it is abandoned.
     for why in ["abandoned", "failed"] {
         let mut dead = life()[..5].to_vec();
-        dead.extend([opened(TWO, "s2"), stopped(ONE, why)]);
+        let mut end = stopped(ONE, why);
+        end["by_session_of"] = TWO.into();
+        dead.extend([opened(TWO, "s2"), end]);
         assert_eq!(judged(&dead).is_ok(), why == "abandoned", "{why}");
     }
 }

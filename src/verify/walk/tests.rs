@@ -19,16 +19,23 @@ fn checkpoint(journal_id: &str, tree: &Frontier) -> Checkpoint {
     Checkpoint { journal_id: journal_id.to_owned(), size: tree.size(), root: tree.root() }
 }
 
-fn entry(seq: u64, run: Option<&str>, kind: &str, fields: serde_json::Value) -> Entry {
+fn entry(seq: u64, session: Option<u64>, kind: &str, fields: serde_json::Value) -> Entry {
     let mut body = fields;
-    (body["v"], body["seq"], body["kind"], body["run"]) =
-        (crate::record::ENTRY_VERSION.into(), seq.into(), kind.into(), json!(run));
+    (body["v"], body["seq"], body["kind"]) = (crate::record::ENTRY_VERSION.into(), seq.into(), kind.into());
+    if let Some(session) = session {
+        body["session"] = session.into();
+    }
     body["at"] = "2026-01-01T00:00:00.000000Z".into();
     Entry::parse(&body.to_string()).unwrap()
 }
 
 fn created() -> Entry {
-    entry(0, None, "journal_created", json!({ "journal_id": "j", "format": "keybatch.journal/2", "version": "0.1.0" }))
+    entry(
+        0,
+        None,
+        "journal_created",
+        json!({ "journal_id": "j", "format": "keybatch.journal/2", "action": "a", "version": "0.1.0" }),
+    )
 }
 
 fn checked(seq: i64, entry: Option<Entry>) -> Checked {
@@ -38,9 +45,9 @@ fn checked(seq: i64, entry: Option<Entry>) -> Checked {
 
 #[test]
 fn what_was_not_looked_at_is_said() {
-    let opened = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
-                         "sandbox": false, "settings": {}, "settings_sha256": "" });
     let run = "0198c0de-0000-7000-8000-000000000001";
+    let opened = json!({ "session_id": "s", "run_id": run, "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+                         "sandbox": false, "settings": {}, "settings_sha256": "" });
     let (unfinished, uncompared) = ("1 of 1 run is not finished", "the projections were not compared");
     for (scratch, begun, judging, said) in [
         (true, false, true, &[][..]),
@@ -50,7 +57,7 @@ fn what_was_not_looked_at_is_said() {
         (false, true, true, &[unfinished, uncompared]),
     ] {
         let mut work = work(scratch);
-        let session = entry(1, Some(run), "session_opened", opened.clone());
+        let session = entry(1, Some(1), "session_opened", opened.clone());
         assert!(work.take(checked(0, Some(created()))).is_some() && work.findings.is_empty());
         if begun {
             assert!(work.take(checked(1, Some(session))).is_some());
@@ -166,14 +173,13 @@ fn a_session_goes_on_from_what_is_before_it() {
     let mut work = work(true);
     (0..3).for_each(|_| work.tree.push(leaf_hash(&[])));
     let (root, other) = (base64(&work.tree.root()), base64(&leaf_hash(&[])));
-    let run = "0198c0de-0000-7000-8000-000000000001";
     let mut said = |from: serde_json::Value| {
-        let mut opened = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+        let mut opened = json!({ "session_id": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
                                  "sandbox": false, "settings": {}, "settings_sha256": "" });
         if !from.is_null() {
             opened["continues_from"] = from;
         }
-        work.check_inner(&entry(3, Some(run), "session_opened", opened).event)
+        work.check_inner(&entry(3, Some(3), "session_opened", opened).event)
     };
     assert_eq!(said(json!(root)), Ok(()));
     assert_eq!(said(json!(null)), Ok(()));

@@ -7,7 +7,9 @@ use std::time::Duration;
 use keybatch::domain::Clock as _;
 use keybatch::domain::{Evidence, Outcome, Target};
 use keybatch::journal::stage::Known;
-use keybatch::journal::{Appended, Blame, Cadence, EntryStore, Head, JournalError, PendingRow, RunReader, TreeHead};
+use keybatch::journal::{
+    Appended, AttemptTimes, Blame, Cadence, EntryStore, Head, JournalError, PendingRow, RunReader, TreeHead,
+};
 use keybatch::plan::recreated::RECREATED;
 use keybatch::record::checkpoint::base64;
 use keybatch::record::event::{Event, Found, LostHead, Note, Severity, Source, Verdict};
@@ -88,6 +90,11 @@ pub(crate) struct Attempt {
 }
 
 impl Ledger {
+    /// The number of the run of this id.
+    pub(crate) fn run_no(&self, id: &str) -> u64 {
+        self.bodies.iter().rposition(|body| body.contains(&format!("\"run_id\":\"{id}\""))).unwrap_or_default() as u64
+    }
+
     /// Another run begins: what the last one, of this manifest or of another one, has seen of each name is known.
     pub(crate) fn next_run(&mut self) {
         self.known.resize(self.rows.len(), Vec::new());
@@ -371,6 +378,13 @@ impl RunReader for Handle {
         let sim = self.sim();
         let parse = |body: &String| Entry::parse(body).map_err(|error| JournalError::from(Arc::new(error)));
         sim.ledger.rollbacks.iter().map(parse).collect()
+    }
+
+    async fn attempt_times(&self, _run_no: i64) -> Result<AttemptTimes, JournalError> {
+        let sim = self.sim();
+        let opened = sim.ledger.bodies.iter().filter(|body| body.contains("\"kind\":\"session_opened\""));
+        let entries = opened.filter_map(|body| Entry::parse(body).ok());
+        Ok(entries.filter_map(|entry| Some((entry.seq, entry.event.attempt_time()?))).collect())
     }
 
     async fn row_entries(&self, _run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {

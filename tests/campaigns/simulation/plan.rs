@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use keybatch::domain::{Identity, Observation, RunId};
+use keybatch::domain::{Identity, Observation, RunId, Settings};
 use keybatch::journal::{Journal, JournalError};
 use keybatch::plan::StagedRow;
 use keybatch::plan::guard::{Facts, IfInUse, judge};
@@ -145,10 +145,12 @@ fn is_recreated(dealt: &[(u32, Option<Identity>)], manifest: Manifest, now: &Ide
 }
 
 /// The entry that opens a session.
-pub(crate) fn opened(number: u32, command: &str) -> Event {
+pub(crate) fn opened(number: u32, begins: Option<u32>, settings: &Settings) -> Event {
+    let ms = u64::try_from(settings.attempt_timeout.as_millis()).unwrap();
     Event::SessionOpened(Box::new(SessionOpened {
-        session: session_id(number),
-        command: command.into(),
+        run_id: begins.map(|run| run_id(run).to_string()),
+        session_id: session_id(number),
+        command: if begins.is_some() { "run" } else { "resume" }.into(),
         version: "0".into(),
         commit: None,
         host: "host".into(),
@@ -165,6 +167,7 @@ pub(crate) fn opened(number: u32, command: &str) -> Event {
         settings: BTreeMap::new(),
         // Of no settings.
         settings_sha256: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a".into(),
+        attempt_timeout_ms: Some(ms),
         reason: None,
         ticket: None,
         continues_from: None,
@@ -175,17 +178,17 @@ pub(crate) fn opened(number: u32, command: &str) -> Event {
 /// Records everything up to the start of the run.
 pub(crate) async fn record(journal: &Journal, session: &Session<'_>, at: Timestamp) -> Result<(), JournalError> {
     let (plan, settings) = (session.plan, &session.settings);
-    let run_id = run_id(session.run);
-    let run = |event| Draft { run: Some(run_id), row: None, event };
+    let run = Draft::of;
     let rows = plan.len() as u64;
     let ingested =
         ManifestIngested { name: "m.csv".into(), sha256: "00".into(), bytes: 1, rows, columns: vec!["name".into()] };
-    journal.append(vec![run(opened(session.number, "run")), run(Event::ManifestIngested(ingested))]).await?;
-    let intents = (1..).zip(plan).map(|(row, planned)| Draft {
-        run: Some(run_id),
-        row: Some(row),
-        event: intent(row, planned, at),
-    });
+    journal
+        .append(vec![
+            run(opened(session.number, Some(session.run), &session.settings)),
+            run(Event::ManifestIngested(ingested)),
+        ])
+        .await?;
+    let intents = (1..).zip(plan).map(|(row, planned)| Draft::of_row(row, intent(row, planned, at)));
     let stamps = journal.append(intents.collect()).await?;
     let mut tree = Frontier::default();
     stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
@@ -214,7 +217,7 @@ pub(crate) async fn record(journal: &Journal, session: &Session<'_>, at: Timesta
     let started =
         RunStarted { plan_root, deletes: sealed.deletes, confirmed_by: "yes".into(), settings: settings.clone() };
     journal.append(vec![run(Event::PlanSealed(sealed))]).await?;
-    journal.checkpoint(Some(run_id)).await?;
+    journal.checkpoint().await?;
     journal.append(vec![run(Event::RunStarted(started))]).await.map(drop)
 }
 

@@ -45,6 +45,9 @@ pub(crate) struct Session<'a> {
     pub(crate) limits: Limits,
 }
 
+/// Sessions that only keep house are numbered from here.
+const HOUSEKEEPING: u32 = 1_000_000;
+
 /// Sometimes the operator sets limits.
 pub(crate) fn limits(rng: &mut Rng, wanted: bool) -> Limits {
     let mut some = || (wanted && rng.u32(0..8) == 0).then(|| rng.u64(1..4));
@@ -52,10 +55,6 @@ pub(crate) fn limits(rng: &mut Rng, wanted: bool) -> Limits {
 }
 
 impl Session<'_> {
-    fn draft(&self, event: Event) -> Draft {
-        Draft { run: Some(run_id(self.run)), row: None, event }
-    }
-
     pub(crate) async fn run(&self) -> Ended {
         self.work().await.unwrap_or(Ended::JournalFailed)
     }
@@ -73,18 +72,24 @@ impl Session<'_> {
         if let Some(lost) = lost {
             let (which, by) = (ACCEPT_ROLLBACK.into(), "user".into());
             let used = OverrideUsed { which, by, why: None, lost: vec![lost] };
-            journal.append(vec![Draft { run: None, row: None, event: Event::OverrideUsed(used) }]).await?;
+            // A session of its own.
+            let begins = opened(self.number + HOUSEKEEPING, None, &self.settings);
+            let closed = SessionClosed { requests: Requests::default(), elapsed_ms: 0 };
+            let drafts = [begins, Event::OverrideUsed(used), Event::SessionClosed(closed)];
+            journal.append(drafts.map(Draft::of).into()).await?;
         }
         if started {
             if !finished {
-                journal.append(vec![self.draft(opened(self.number, "resume"))]).await?;
+                let begins = opened(self.number, None, &self.settings);
+                let run = self.handle.sim().ledger.run_no(&run_id(self.run).to_string());
+                journal.append(vec![Draft::of_run(run, begins)]).await?;
             }
         } else {
             super::plan::record(&journal, self, clock.now()).await?;
         }
         let counts = Arc::new(Counts::default());
         let control = Arc::new(Control::new(self.limits));
-        let scribe = Scribe { run: run_id(self.run), journal: journal.clone(), clock };
+        let scribe = Scribe { journal: journal.clone(), clock };
         let shared = Arc::new(Shared {
             scribe: scribe.clone(),
             run_no: i64::from(self.run) + 1,
@@ -165,9 +170,9 @@ impl Session<'_> {
             read: counts.reads.load(Ordering::Relaxed),
             throttled: counts.throttled.load(Ordering::Relaxed),
         };
-        let closed = SessionClosed { session: super::plan::session_id(self.number), requests, elapsed_ms: 0 };
-        journal.append(vec![self.draft(ended), self.draft(Event::SessionClosed(closed))]).await?;
-        journal.checkpoint(Some(run_id(self.run))).await?;
+        let closed = SessionClosed { requests, elapsed_ms: 0 };
+        journal.append(vec![Draft::of(ended), Draft::of(Event::SessionClosed(closed))]).await?;
+        journal.checkpoint().await?;
         journal.close().await?;
         if settled { Ok(Ended::Finished) } else { self.explained(control) }
     }

@@ -83,7 +83,7 @@ fn begin(node: &Node, kind: Kind) -> Node {
             Some(Event::AttemptFinished(finished)) => finished.class == Class::Unanswered,
             _ => true,
         };
-        let until = held_until(started, finished.as_ref(), node.settings.signature_life, now);
+        let until = held_until((started, finished.as_ref(), None), node.settings.signature_life, now);
         if let Some(until) = until.filter(|until| open && *until > now) {
             ghosts.hold("r".into(), "key".into(), until);
         }

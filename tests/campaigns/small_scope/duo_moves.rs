@@ -206,7 +206,7 @@ fn send(duo: &Duo, control: &Control, row: usize) -> Vec<Duo> {
     let attempt = duo.rows[row].state.attempts + 1;
     let mut begun = duo.said(|| format!("row {row}: attempt {attempt}"));
     check_sending(&begun, row);
-    let started = AttemptStarted { attempt, key_pair_name: "key".into(), region: "r".into(), timeout_ms: None };
+    let started = AttemptStarted { attempt };
     begun.rows[row].state.apply(0, at(begun.now[row]), &Event::AttemptStarted(started));
     begun.rows[row].asked = true;
     std::iter::once(phase(begun, row, Phase::InFlight)).chain(queues.then_some(queued)).collect()

@@ -182,7 +182,7 @@ fn send(node: &Node) -> Vec<Node> {
         return Vec::new();
     }
     let attempt = node.state.attempts + 1;
-    let started = AttemptStarted { attempt, key_pair_name: "key".into(), region: "r".into(), timeout_ms: None };
+    let started = AttemptStarted { attempt };
     let mut begun = node.clone().told(format!("attempt {attempt}")).apply(&Event::AttemptStarted(started));
     begun.check_sending();
     // Dies with the start written and nothing sent; what the next session must think of that is the same as below.

@@ -211,7 +211,8 @@ impl Node {
     }
 
     fn note_attempt(&mut self, event: &Event) {
-        let entry = || Entry { seq: 0, at: self.truth.now, run: None, row: Some(1), event: event.clone() };
+        let entry =
+            || Entry { seq: 0, at: self.truth.now, session: None, run: None, row: Some(1), event: event.clone() };
         match (event, &self.attempt) {
             (Event::AttemptStarted(_), _) => self.attempt = Some(Rc::new((entry(), None))),
             (Event::AttemptFinished(_), Some(begun)) => {

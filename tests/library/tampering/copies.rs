@@ -105,7 +105,7 @@ fn another_past_of_the_same_size_is_a_fork() {
                     journal.append(vec![draft]).await.unwrap();
                 }
                 if longer {
-                    journal.checkpoint(None).await.unwrap();
+                    journal.checkpoint().await.unwrap();
                 }
                 journal.close().await.unwrap();
                 let copy = Copy::of(&std::fs::read(place.path()).unwrap());

@@ -41,8 +41,8 @@ pub(crate) fn sample() -> &'static Sample {
                     journal.append(vec![draft]).await.unwrap();
                 }
                 // Two checkpoints among the entries, at the end.
-                journal.checkpoint(None).await.unwrap();
-                journal.checkpoint(None).await.unwrap();
+                journal.checkpoint().await.unwrap();
+                journal.checkpoint().await.unwrap();
                 let checkpoint = journal.close().await.unwrap();
                 let bodies = bodies(&place.path()).await;
                 assert!(bodies.len() > 60, "a journal with something in it");

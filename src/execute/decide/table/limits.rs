@@ -12,8 +12,7 @@ fn attempts_are_counted_over_all_sessions() {
     let sessions = [Class::Throttled, Class::Unanswered, Class::NotSent, Class::Unanswered];
     for (class, attempt) in sessions.into_iter().zip(1..) {
         assert!(row.spent < settings.max_attempts, "attempt {attempt}");
-        let started =
-            AttemptStarted { attempt, key_pair_name: "kp".into(), region: "us-east-1".into(), timeout_ms: None };
+        let started = AttemptStarted { attempt };
         row.apply(1, now(), &Event::AttemptStarted(started));
         let (exchange, cause) = (Exchange::default(), None);
         let finished = AttemptFinished::of(attempt, class, cause, exchange);

@@ -53,6 +53,7 @@ pub(super) fn unasked() -> RowState {
         lost_at: None,
         lost_before: false,
         settled: None,
+        time: None,
         intent_seq: 1,
     }
 }

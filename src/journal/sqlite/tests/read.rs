@@ -21,7 +21,7 @@ async fn a_reader_finds_what_was_written() {
     assert_eq!((one.account.as_deref(), one.endpoint.as_deref()), (Some("1"), Some("e")));
     assert_eq!((one.stopped_by.as_deref(), one.manifest_sha256.as_deref()), (None, Some("hash of m")));
     assert_eq!((two.stopped_by.as_deref(), two.sandbox, two.started_seq), (Some("refused"), true, None));
-    assert_eq!((three.run_no, &three.state), (3, &RunState::Finished));
+    assert_eq!((three.run_no, &three.state), (THREE_NO, &RunState::Finished));
 
     // One row has no intent.
     let counts = reader.counts(one).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_reader_finds_what_was_written() {
 
     let seqs = |story: Vec<StoryEntry>| story.iter().map(|entry| entry.seq).collect::<Vec<_>>();
     assert_eq!(seqs(reader.story(1, 2).await.unwrap()), [6, 16, 17, 18, 27, 28]);
-    assert_eq!(seqs(reader.milestones(2).await.unwrap()), [23, 24, 25]);
+    assert_eq!(seqs(reader.milestones(TWO_NO).await.unwrap()), [23, 24, 25]);
     assert_eq!(reader.story(1, 2).await.unwrap()[0].body, all[6].seal().unwrap().body);
     assert_eq!(reader.row_entries(1, 3).await.unwrap(), [&all[7], &all[29], &all[30], &all[31]].map(Clone::clone));
     assert_eq!(reader.rows_of_name(1, "k1").await.unwrap(), [1, 4]);
@@ -65,7 +65,7 @@ async fn a_reader_finds_what_was_written() {
     assert_eq!((page.last, page.bytes()), (3, sealed[0].body.len() + sealed[1].body.len()));
     assert_eq!(page.leaves().collect::<Vec<_>>(), sealed.map(|sealed| sealed.leaf));
     assert!(reader.intents(1, 5, 9).await.unwrap().is_none());
-    assert_eq!((reader.superfluous(1).await.unwrap(), reader.superfluous(3).await.unwrap()), (1, 0));
+    assert_eq!((reader.superfluous(1).await.unwrap(), reader.superfluous(THREE_NO).await.unwrap()), (1, 0));
     assert_eq!(reader.journal_id().await.unwrap().as_deref(), Some("j"));
 
     let pending = |after, touched| reader.pending(1, 2, after, 9, touched);

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::journal::{Cell, EntryFilter, JournalError, ReviewRow, Visitor};
+use crate::journal::{Cell, EntryFilter, JournalError, Matching, ReviewRow, Visitor};
 
 /// What a statement of a reviewer's own gave.
 #[derive(Default)]
@@ -90,12 +90,19 @@ async fn rows_entries_and_health_are_those_of_the_journal() {
     let expected = [19, 20].map(|seq: usize| (all[seq].seq, all[seq].seal().unwrap().body));
     assert_eq!(rates.into_iter().map(|entry| (entry.seq, entry.body)).collect::<Vec<_>>(), expected);
 
-    let filter = |kind: &str| EntryFilter { run: Some(ONE.into()), kind: Some(kind.into()), ..EntryFilter::default() };
+    let filter = |kind: &str| EntryFilter { run: Some(1), kind: Some(kind.into()), ..EntryFilter::default() };
     let last = async |kind: &str, count: u32| reader.last_matching(&filter(kind), count).await.unwrap();
     assert_eq!((last("row_settled", 1).await, last("row_settled", 9).await), ((32, 2), (15, 2)));
     assert_eq!(last("run_finished", 1).await, (0, 0), "it has none");
     let found = reader.matching(&filter("row_settled"), 16, 9).await.unwrap();
-    assert_eq!(found, [(32, all[32].seal().unwrap().body)]);
+    let expected = Matching {
+        seq: 32,
+        body: all[32].seal().unwrap().body,
+        run_id: Some(ONE.into()),
+        sandbox: false,
+        name: Some("k1".into()),
+    };
+    assert_eq!(found, [expected]);
 
     let (sqlite, schema, entries, bytes) = reader.health().await.unwrap();
     assert_eq!(ask(&reader, "SELECT sqlite_version()").await.unwrap().rows, [[Cell::Text(sqlite)]]);

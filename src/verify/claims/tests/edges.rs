@@ -335,7 +335,7 @@ fn the_gravest_note_counts() {
 #[test]
 fn sessions_starts_and_stops_say_known_words() {
     let session = |digest: &str| {
-        let fields = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+        let fields = json!({ "session_id": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
                              "sandbox": true, "settings": { "rate": "5/s" }, "settings_sha256": digest });
         read("session_opened", &fields)
     };
@@ -344,7 +344,7 @@ fn sessions_starts_and_stops_say_known_words() {
     let started = |by: &str| {
         let settings = crate::domain::Settings::default();
         let deletes = u64::from(by != "nothing_to_delete");
-        read("run_started", &json!({ "plan_root": "r", "deletes": deletes, "confirmed_by": by, "policy": settings }))
+        read("run_started", &json!({ "plan_root": "r", "deletes": deletes, "confirmed_by": by, "settings": settings }))
     };
     for by in ["yes", "confirm", "prompt", "nothing_to_delete"] {
         assert!(started(by).is_ok(), "{by}");
@@ -356,10 +356,10 @@ fn sessions_starts_and_stops_say_known_words() {
     }
     assert!(started("nobody").is_err() && stopped("because").is_err());
     let settings = crate::domain::Settings::default();
-    let unasked = json!({ "plan_root": "r", "deletes": 1, "confirmed_by": "nothing_to_delete", "policy": settings });
+    let unasked = json!({ "plan_root": "r", "deletes": 1, "confirmed_by": "nothing_to_delete", "settings": settings });
     assert!(read("run_started", &unasked).is_err());
     let called = |sandbox: bool, arn: &str| {
-        let fields = json!({ "session": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+        let fields = json!({ "session_id": "s", "command": "run", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
                              "caller_arn": arn, "sandbox": sandbox, "settings": {},
                              "settings_sha256": crate::domain::sha256(b"{}") });
         read("session_opened", &fields).is_ok()
@@ -396,6 +396,8 @@ fn what_the_plan_did_not_see_says_nothing_against_a_reading() {
 
 #[test]
 fn names_are_told_apart_by_region_too() {
-    let names = [name_of("a", "bc"), name_of("ab", "c"), name_of("a", "b"), name_of("b", "a")];
+    let named = |name: &str, region: &str| name_of(hash(name), hash(region));
+    let names =
+        [named("a", "bc"), named("ab", "c"), named("a", "b"), named("b", "a"), named("a", "a"), named("b", "b")];
     assert!((1..names.len()).all(|at| !names[..at].contains(&names[at])), "{names:?}");
 }

@@ -17,7 +17,7 @@ fn given_up() -> Vec<Value> {
 #[test]
 fn nothing_follows_in_a_run_that_was_abandoned() {
     let mut closed_after = given_up();
-    closed_after.push(closed(ONE, "s2", 0));
+    closed_after.push(closed(ONE, 0));
     assert_eq!(judged(&closed_after).unwrap().unfinished().count(), 0);
     for (length, next) in [
         (20, asked(ONE, 2, 2)),
