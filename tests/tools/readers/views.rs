@@ -26,6 +26,9 @@ const READERS: [(&str, &str, &str); 8] = [
     ("duckdb-text", "duckdb-next", "duckdb/__init__.py"),
 ];
 
+const VIEWS: [&str; 9] =
+    ["runs", "intents", "attempts", "operations", "errors", "approvals", "overrides", "checkpoints", "entries"];
+
 /// Bodies that are no JSON, or not the JSON that an entry is. None of them is written by keybatch.
 const NO_ENTRIES: [&str; 14] = [
     "",
@@ -192,12 +195,26 @@ fn alike(journals: &[PathBuf]) -> Vec<String> {
     missing
 }
 
+/// `keybatch query`, which reads with the SQLite that keybatch is built with, shows what the shell shows.
+#[track_caller]
+fn query_agrees(bench: &mut Bench, journals: &[PathBuf]) {
+    for journal in journals {
+        bench.move_journal(journal.clone());
+        for view in VIEWS {
+            let sql = format!("SELECT * FROM {view}");
+            let shown = shell::read(journal, &format!(".mode json\n{sql}"));
+            let shown = if shown.is_empty() { json!([]) } else { serde_json::from_str(&shown).unwrap() };
+            assert_eq!(sorted(&shown), sorted(&Value::Array(bench.query(&sql))), "{view} of {}", journal.display());
+        }
+    }
+}
+
 /// "Views that mean the same in every reader": until 0.1.0 `char(10)` in one view kept DuckDB from listing anything, and
 /// `json_extract` gave it JSON with quotation marks.
 // SEMANTICS: P71
 fn every_reader_sees_the_same_values() {
     shell::needs("sqlite3");
-    let bench = journal_of_everything();
+    let mut bench = journal_of_everything();
     let journal = copy(&bench, "all.db", CRAFTED);
     let outcomes =
         shell::read(&journal, "SELECT group_concat(outcome, ' ') FROM (SELECT DISTINCT outcome FROM intents)");
@@ -210,6 +227,7 @@ fn every_reader_sees_the_same_values() {
     let kinds = "SELECT count(DISTINCT CASE WHEN json_valid(raw_body) THEN 'json' ELSE substr(raw_body, 1, 5) END) FROM attempts";
     assert_ne!(shell::read(&journal, kinds), "1", "no odd body");
     let before = std::fs::read(&journal).unwrap();
+    query_agrees(&mut bench, std::slice::from_ref(&journal));
     let missing = alike(std::slice::from_ref(&journal));
     assert!(before == std::fs::read(&journal).unwrap(), "a reader changed the journal");
     all_were_there(&missing);
@@ -219,7 +237,7 @@ fn every_reader_sees_the_same_values() {
 /// from whoever looks into an altered journal.
 fn a_body_that_is_no_json_breaks_no_view() {
     shell::needs("sqlite3");
-    let bench = journal_of_everything();
+    let mut bench = journal_of_everything();
     let count = |journal: &Path, view: &str| shell::read(journal, &format!("SELECT count(*) FROM {view}"));
     let values: Vec<String> =
         NO_ENTRIES.iter().enumerate().map(|(n, body)| format!("({n}, '{}')", body.replace('\'', "''"))).collect();
@@ -237,6 +255,7 @@ fn a_body_that_is_no_json_breaks_no_view() {
         assert_eq!(count(&journal, "entries"), count(&journal, "entry"));
         journal
     });
+    query_agrees(&mut bench, &journals);
     all_were_there(&alike(&journals));
 }
 
