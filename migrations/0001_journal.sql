@@ -380,8 +380,12 @@ SELECT c.size, c.root,
        c.made_at, c.seq, r.sandbox
 FROM (SELECT c.size, c.root, c.made_at, c.seq, CASE WHEN json_valid(e.body) THEN e.body END AS json
       FROM checkpoint AS c LEFT JOIN entry AS e ON e.seq = c.seq) AS c
-LEFT JOIN milestone AS o ON o.seq = CAST((c.json ->> '$.session') AS BIGINT)
-LEFT JOIN run AS r ON r.run_no = coalesce(CAST((c.json ->> '$.run') AS BIGINT), o.run_no)
+LEFT JOIN milestone AS o ON o.seq =
+  CASE WHEN ltrim(CAST((c.json -> '$.session') AS TEXT), '0123456789') = '' AND length(CAST((c.json -> '$.session') AS TEXT)) < 19
+       THEN CAST((c.json ->> '$.session') AS BIGINT) END
+LEFT JOIN run AS r ON r.run_no = coalesce(
+  CASE WHEN ltrim(CAST((c.json -> '$.run') AS TEXT), '0123456789') = '' AND length(CAST((c.json -> '$.run') AS TEXT)) < 19
+       THEN CAST((c.json ->> '$.run') AS BIGINT) END, o.run_no)
 ORDER BY c.seq;
 
 CREATE VIEW entries AS
@@ -395,5 +399,9 @@ SELECT e.seq,
        e.body,
        r.sandbox
 FROM (SELECT seq, body, CASE WHEN json_valid(body) THEN body END AS json FROM entry) AS e
-LEFT JOIN milestone AS o ON o.seq = CASE WHEN ltrim(CAST((e.json -> '$.session') AS TEXT), '0123456789') = '' THEN CAST((e.json ->> '$.session') AS BIGINT) END
-LEFT JOIN run AS r ON r.run_no = coalesce(CASE WHEN ltrim(CAST((e.json -> '$.run') AS TEXT), '0123456789') = '' THEN CAST((e.json ->> '$.run') AS BIGINT) END, o.run_no);
+LEFT JOIN milestone AS o ON o.seq =
+  CASE WHEN ltrim(CAST((e.json -> '$.session') AS TEXT), '0123456789') = '' AND length(CAST((e.json -> '$.session') AS TEXT)) < 19
+       THEN CAST((e.json ->> '$.session') AS BIGINT) END
+LEFT JOIN run AS r ON r.run_no = coalesce(
+  CASE WHEN ltrim(CAST((e.json -> '$.run') AS TEXT), '0123456789') = '' AND length(CAST((e.json -> '$.run') AS TEXT)) < 19
+       THEN CAST((e.json ->> '$.run') AS BIGINT) END, o.run_no);

@@ -30,7 +30,7 @@ const VIEWS: [&str; 9] =
     ["runs", "intents", "attempts", "operations", "errors", "approvals", "overrides", "checkpoints", "entries"];
 
 /// Bodies that are no JSON, or not the JSON that an entry is. None of them is written by keybatch.
-const NO_ENTRIES: [&str; 14] = [
+const NO_ENTRIES: [&str; 16] = [
     "",
     " ",
     "not json",
@@ -38,6 +38,8 @@ const NO_ENTRIES: [&str; 14] = [
     r#"{"at":"x"} and more"#,
     "{'at':'x'}",
     r#"{"row":007}"#,
+    r#"{"run":"x","seq":1,"session":"y"}"#,
+    r#"{"run":99999999999999999999999,"session":-1}"#,
     "null",
     "5",
     r#""text""#,
@@ -246,7 +248,7 @@ fn a_body_that_is_no_json_breaks_no_view() {
     let journals = [0, 5, 10].map(|shift| {
         let sql = format!(
             "{CRAFTED}; WITH odd (n, body) AS (VALUES {values}) UPDATE entry \
-             SET body = (SELECT odd.body FROM odd WHERE odd.n = (seq + {shift}) % {all}) WHERE (seq + {shift}) % 4 > 0"
+             SET body = (SELECT odd.body FROM odd WHERE odd.n = (seq + {shift}) % {all}) WHERE seq % 4 > 0"
         );
         let journal = copy(&bench, &format!("odd{shift}.db"), &sql);
         for view in ["intents", "attempts", "errors", "checkpoints"] {
