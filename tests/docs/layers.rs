@@ -13,7 +13,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("manifest", &[]),
     ("journal", &["domain", "record"]),
     ("lightsail", &["domain"]),
-    ("lane", &["domain", "record", "journal", "lightsail"]),
+    ("lane", &["domain", "record", "journal"]),
     ("execute", &["domain", "record", "journal", "lightsail", "lane"]),
     ("plan", &["domain", "record", "manifest", "journal", "lightsail", "lane"]),
     ("verify", &["domain", "record", "manifest", "journal"]),
@@ -32,7 +32,6 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "journal",
             "lightsail",
             "lane",
-            "execute",
             "plan",
             "verify",
             "review",
@@ -94,6 +93,16 @@ impl Source {
 
     fn room(&self) -> &str {
         self.path.split(['/', '.']).next().unwrap_or_default()
+    }
+
+    /// The rooms whose names stand behind `crate::`, its own among them.
+    fn imported_rooms(&self) -> BTreeSet<&str> {
+        assert!(!self.code.contains("crate::{"), "{}: name the room in each `use crate::…`", self.path);
+        let names = self.code.split("crate::").skip(1);
+        names
+            .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
+            .filter(|name| ROOMS.iter().any(|(room, _)| room == name))
+            .collect()
     }
 
     fn line_with(&self, what: &str) -> Option<&str> {
@@ -160,18 +169,33 @@ fn each_room_imports_only_what_it_may() {
             assert!(["lib.rs", "main.rs"].contains(&source.path.as_str()), "{} is in no room", source.path);
             continue;
         };
-        assert!(!source.code.contains("crate::{"), "{}: name the room in each `use crate::…`", source.path);
-        let imported: BTreeSet<&str> = source
-            .code
-            .split("crate::")
-            .skip(1)
-            .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
-            .filter(|name| ROOMS.iter().any(|(room, _)| room == name))
-            .collect();
-        for name in imported {
+        for name in source.imported_rooms() {
             assert!(name == *room || may.contains(&name), "{} imports {name}, {room} may import {may:?}", source.path);
         }
     }
+}
+
+/// Where the picture of rooms and arrows begins and ends in `docs/ARCHITECTURE.md`.
+const PICTURE: (&str, &str) = ("<!-- arrows: UPDATE_DOCS=1 writes them -->\n", "<!-- end of the arrows -->");
+
+fn the_picture_shows_the_arrows_that_there_are() {
+    let sources = sources();
+    let mut picture = "```text\n".to_owned();
+    for (room, may) in ROOMS.iter().rev() {
+        let own: Vec<_> = sources.iter().filter(|source| source.room() == *room).collect();
+        let found: BTreeSet<_> = own.iter().flat_map(|source| source.imported_rooms()).collect();
+        let arrows: Vec<_> = may.iter().copied().filter(|name| found.contains(name)).collect();
+        assert_eq!(arrows, *may, "strike from what {room} may import what it does not import any more");
+        let arrows = if arrows.is_empty() { "nothing of ours".to_owned() } else { arrows.join(", ") };
+        picture += &format!("  {room:<9} ──► {arrows}\n");
+    }
+    picture += "```\n";
+    let document = super::read("docs/ARCHITECTURE.md");
+    let (before, rest) = document.split_once(PICTURE.0).unwrap();
+    let (_, after) = rest.split_once(PICTURE.1).unwrap();
+    super::generated("docs/ARCHITECTURE.md", &format!("{before}{}{picture}{}{after}", PICTURE.0, PICTURE.1));
+    let listed = super::table(&document, "## The rooms").into_iter().map(|cells| cells[0].trim_matches('`').to_owned());
+    assert!(listed.eq(ROOMS.iter().map(|(room, _)| *room)), "the table has each room, in flow order");
 }
 
 fn a_room_imports_only_rooms_before_it() {
@@ -308,6 +332,7 @@ fn both_readings_of_an_answer_know_the_same_names() {
 
 crate::harness::tests![
     each_room_imports_only_what_it_may,
+    the_picture_shows_the_arrows_that_there_are,
     a_room_imports_only_rooms_before_it,
     no_files_of_a_room_need_each_other,
     a_circle_is_found_over_several_files_and_through_what_hands_names_on,

@@ -9,7 +9,7 @@ use super::{read, repository};
 const MOST_LINES: usize = 400;
 
 /// The longer files, and why each is one piece.
-const LONGER: [(&str, &str); 16] = [
+const LONGER: [(&str, &str); 15] = [
     ("src/record/event.rs", "the fields of every kind of entry, read beside docs/JOURNAL.md"),
     ("src/verify/claims/answer.rs", "one answer, and all that is read from it"),
     ("src/verify/claims/tests/edges.rs", "the edges of each claim, one beside the other"),
@@ -18,7 +18,6 @@ const LONGER: [(&str, &str); 16] = [
     ("tests/campaigns/simulation/life.rs", "one life from its draw to its end"),
     ("tests/contract/cli.rs", "what each command says and how it exits"),
     ("tests/contract/network.rs", "each way in which a network fails"),
-    ("tests/contract/readers.rs", "each reader of the journal that is not ours"),
     ("tests/contract/settle.rs", "each way to settle a row, from outside"),
     ("tests/contract/skips.rs", "each reason to skip a row, from outside"),
     ("tests/contract/stops.rs", "each way to stop, from outside"),
