@@ -1,4 +1,4 @@
-//! What is known of one attempt, and of the looks that followed it: the parts of a [`RowState`](super::row::RowState).
+//! What is known of one attempt, and of the readings after it: the parts of a [`RowState`](super::row::RowState).
 
 use std::time::Duration;
 
@@ -28,8 +28,9 @@ impl From<&ApiError> for Said {
 pub struct Window {
     /// When its start was written down.
     pub from: Timestamp,
-    /// When its answer was written down; `None` where there was none to rely upon. Counted from its start it then ends when
-    /// the attempt is dead, although its request may have left a little later: better ours unclaimed than another's claimed.
+    /// When its answer was written down; `None` if there was none to rely on. Counted from its start it then ends when
+    /// the attempt is dead, although its request may have left a little later: it is better not to claim an operation
+    /// of ours than to claim another's.
     pub to: Option<Timestamp>,
     /// When the attempt is dead, counted from its start; `None` where its time was not recorded. Before `from`, no operation is
     /// claimed by it.
@@ -41,14 +42,14 @@ pub struct Window {
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
-    /// From when on its time is counted: when its entry was written or, once its answer tells, when its request left.
-    /// The disk may have taken long in between.
+    /// From when its time is counted: when its entry was written or, once its answer shows that, when its request was
+    /// sent. The disk may have taken long in between.
     pub started_at: Timestamp,
     /// Number of that entry.
     pub started_seq: u64,
     /// The time that it has; `None` where that was not recorded.
     pub time: Option<AttemptTime>,
-    /// What came back; `None` while it is open, or for ever where the process died.
+    /// The answer; `None` while the attempt is open, and always if the process died.
     pub answer: Option<Answer>,
 }
 
@@ -75,7 +76,7 @@ pub struct Answer {
     pub operation_id: Option<String>,
     /// One line for people.
     pub summary: Option<Said>,
-    /// Whether an earlier session got it: what stopped that session need not stop this one.
+    /// Whether an earlier session received it: what stopped that session may not stop this one.
     pub earlier_session: bool,
 }
 
@@ -101,7 +102,7 @@ pub struct Look {
 pub struct Poll {
     /// What the operation's state means.
     pub class: Class,
-    /// Whether the history named the operation and not our answer: whose it is, is not known then.
+    /// Whether the history named the operation, and not our answer: then it is not known who began it.
     pub from_history: bool,
     /// Number of its entry.
     pub seq: u64,

@@ -1,6 +1,6 @@
 //! What the rows of a run share: whether to stop, what the limits permit, and what the neighbours show.
 //!
-//! Rules, no I/O: signals, timers and answers are told to it, and the workers ask it.
+//! Rules without I/O: signals, timers and answers are reported to it, and the workers ask it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,19 +13,18 @@ use super::decide::{Denial, StopCause};
 use crate::domain::{Class, Outcome};
 use crate::record::StopReason;
 
-/// After how many denied rows, with nothing else answered before, a target is taken to deny everything. Fewer could
-/// be a handful of protected key pairs at the top of a manifest.
+/// After this many denied rows, with no other answer before, a target is considered to deny everything. Fewer could be
+/// some protected key pairs at the top of a manifest.
 const DENIED_ROWS: u64 = 5;
 
-/// After how many refusals of everyone in a row a target is taken to refuse everyone. As with denials, a few may be about
-/// their rows; where they are not, these are the requests that it costs.
+/// After this many refusals for everyone in a row, a target is considered to refuse everyone. As with denials, a few
+/// may concern only their rows; if they do not, this is what it costs in requests.
 const REFUSED_ROWS: u64 = 5;
 
-/// After how many rows in doubt, with none settled otherwise between them, a target stops: something is wrong there that
-/// more requests will only make worse.
+/// After this many rows in doubt in a row, a target stops: more requests would only make it worse.
 const DOUBTFUL_ROWS: u64 = 5;
 
-/// When to stop. Each belongs to the session that names it.
+/// When to stop. Each limit applies to the session that sets it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// How many key pairs this session may ask to delete.
@@ -43,7 +42,7 @@ pub struct Stop {
     pub detail: String,
 }
 
-/// Why a target stops alone: nobody is served there, while others may go on.
+/// Why a target stops alone: no request succeeds there, while other targets may continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetStop {
     /// What was seen.
@@ -118,7 +117,7 @@ struct TargetView {
     doubtful: u64,
     /// Rows that were refused with everyone, since one was served.
     refused: u64,
-    /// When a delete was last answered so that the caller must have been accepted.
+    /// When a delete last got an answer that shows that the caller was accepted.
     served_at: Option<Timestamp>,
     denied: u64,
     answered_otherwise: bool,
@@ -126,7 +125,7 @@ struct TargetView {
     latched: bool,
     answered_at: Option<Timestamp>,
     read_at: Option<Timestamp>,
-    /// Rows that are being worked on, and those of them that hold.
+    /// Rows in progress, and those of them that hold.
     active: u64,
     holding: u64,
     /// Whether no further row will come.
@@ -152,7 +151,7 @@ impl TargetView {
         }
     }
 
-    /// No row is left but those that hold: what they hold for will not come.
+    /// Only rows that hold are left: the answer that they wait for will not come.
     fn is_drained(&self) -> bool {
         self.fed && self.holding > 0 && self.active == self.holding
     }
@@ -166,7 +165,7 @@ impl Control {
         Self { limits, state: Mutex::default(), stopping, broken, changed: Notify::new() }
     }
 
-    /// Asks the session to stop: what is in flight is settled, nothing new is sent. The first reason counts.
+    /// Stops the session: nothing new is sent, and what is in flight is settled. The first reason counts.
     pub fn stop(&self, by: StoppedBy, detail: impl Into<String>) {
         self.state().stop.get_or_insert_with(|| Stop { by, detail: detail.into() });
         if by == StoppedBy::Journal {
@@ -176,7 +175,7 @@ impl Control {
         self.changed.notify_waiters();
     }
 
-    /// Asks one target to stop in the same way; the others go on. The first reason counts.
+    /// Stops one target in the same way; the others continue. The first reason counts.
     pub fn stop_target(&self, target_no: i64, cause: StopCause, detail: impl Into<String>) {
         self.stop_target_for(target_no, TargetStop { cause, detail: detail.into(), names: Vec::new() });
     }
@@ -208,12 +207,12 @@ impl Control {
         self.stopping(target_no).is_cancelled()
     }
 
-    /// Ends when the target or the whole session is asked to stop.
+    /// Is cancelled when the target or the whole session stops.
     pub fn stopping(&self, target_no: i64) -> CancellationToken {
         self.state().view(target_no, &self.stopping).stopping.clone()
     }
 
-    /// Ends when the journal cannot be written any more: nothing may leave then, not even to settle a row (I9).
+    /// Is cancelled when the journal can no longer be written: nothing may be sent then, not even to settle a row (I9).
     pub fn broken(&self) -> &CancellationToken {
         &self.broken
     }
@@ -223,7 +222,7 @@ impl Control {
         self.changed.notified()
     }
 
-    /// Whether one more key pair may be asked for; counts it if so, else stops the session.
+    /// Whether one more deletion may be requested: counts it if so, else stops the session.
     pub fn may_ask(&self) -> bool {
         let mut state = self.state();
         if self.limits.max_deletes.is_some_and(|most| state.asked >= most) {
@@ -236,7 +235,7 @@ impl Control {
         true
     }
 
-    /// Takes note of an answer to a delete.
+    /// Counts an answer to a delete.
     pub fn answered(&self, target_no: i64, class: Class, now: Timestamp) {
         let mut state = self.state();
         let view = state.view(target_no, &self.stopping);
@@ -260,12 +259,12 @@ impl Control {
         }
     }
 
-    /// A row of this target is taken up.
+    /// A row of this target begins.
     pub fn entered(&self, target_no: i64) {
         self.state().view(target_no, &self.stopping).active += 1;
     }
 
-    /// A row of this target is let go.
+    /// A row of this target ends.
     pub fn left(&self, target_no: i64) {
         self.view(target_no, |view| view.active = view.active.saturating_sub(1));
     }
@@ -277,12 +276,12 @@ impl Control {
         });
     }
 
-    /// Every row of this target was taken up; a feeder that stops early does not say so.
+    /// Every row of this target was started. A feeder that stops early does not report this.
     pub fn fed(&self, target_no: i64) {
         self.view(target_no, |view| view.fed = true);
     }
 
-    /// Changes what is known of a target, and wakes the rows that hold where that tells them something.
+    /// Changes what is known of a target, and wakes the rows that hold if the change concerns them.
     fn view(&self, target_no: i64, change: impl FnOnce(&mut TargetView)) {
         let mut state = self.state();
         let view = state.view(target_no, &self.stopping);
@@ -296,7 +295,7 @@ impl Control {
         }
     }
 
-    /// How "access denied" is to be understood in this target.
+    /// How to understand "access denied" in this target.
     pub fn denial(&self, target_no: i64) -> Denial {
         let state = self.state();
         match state.targets.get(&target_no) {
@@ -307,8 +306,8 @@ impl Control {
         }
     }
 
-    /// How an answer of this target is to be understood that refused everyone and came at `at`: whoever was served after it
-    /// disproves it. Those that were served before do not, since credentials expire.
+    /// How to understand an answer of this target that refused everyone and came at `at`: a row that was served after
+    /// it disproves it. A row that was served before does not, since credentials expire.
     pub fn refusal(&self, target_no: i64, at: Timestamp) -> Denial {
         let state = self.state();
         match state.targets.get(&target_no) {
@@ -332,8 +331,8 @@ impl Control {
         state.targets.get(&target_no).map_or((None, None), |view| (view.answered_at, view.read_at))
     }
 
-    /// Takes note of an outcome, and stops the session where a limit is reached. Says why the target must stop, where its
-    /// rows end in doubt one after the other.
+    /// Counts an outcome, and stops the session if a limit is reached. Returns why the target must stop if its rows end
+    /// in doubt one after the other.
     #[must_use]
     pub fn settled(&self, target_no: i64, outcome: Outcome) -> Option<StopCause> {
         let mut state = self.state();
@@ -355,7 +354,7 @@ impl Control {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here is half done when something panics.
+        // A panic leaves nothing here half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

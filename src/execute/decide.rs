@@ -11,12 +11,12 @@ pub use super::step::{Denial, Situation, Step, StopCause};
 use crate::domain::{Class, Evidence, Outcome, Settings};
 use crate::record::event::{Found, Verdict};
 
-/// How long a row may be refused before execution (throttled, or the account being set up) before that is taken for an
-/// answer. Well above any burst of other users of the account, well below a working day.
+/// How long a row may be refused before execution (throttled, or the account being set up) until that counts as an
+/// answer. Far longer than any burst of other users of the account, far shorter than a working day.
 pub const REFUSAL_BUDGET: SignedDuration = SignedDuration::from_mins(10);
 
-/// How often something is tried at least before it is given up, however long that takes: at a slow rate the queue alone
-/// can take longer than a time limit, and what was never asked was not answered either.
+/// The fewest tries before giving up, however long they take: at a slow rate the queue alone can take longer than a
+/// time limit, and a request that was never sent cannot have been answered.
 pub const FEWEST_TRIES: u32 = 3;
 
 /// How old a reading may be that is the third in a row and right before the request, whatever `--max-observation-age` says: at
@@ -33,7 +33,7 @@ enum StillThere {
     Retry(Evidence),
     /// The last attempt was refused for good, and now it is known that no earlier one was effective either.
     Failed,
-    /// The service may still be at it: nobody can tell.
+    /// The operation may still be in progress: the outcome cannot be determined.
     InDoubt,
 }
 
@@ -65,7 +65,8 @@ pub fn decide(row: &RowState, settings: &Settings, situation: &Situation) -> Ste
         Class::NotSent if refused_for_long(row, situation) => Step::Stop(StopCause::NothingLeaves),
         Class::RefusedForAll if !answer.earlier_session => match situation.denial {
             Denial::Unknown => Step::Hold,
-            // Others were served since. It is asked once more, because credentials and clocks are renewed in between.
+            // Others were served since. One more request is sent, because credentials or the clock may have been
+            // renewed in between.
             Denial::ThisItem if row.refused_for_all < REFUSED_FOR_ALL_ATTEMPTS => again(row, settings, situation),
             Denial::ThisItem => refused(row, settings, situation),
             Denial::Everything => Step::Stop(StopCause::RefusedForAll),
@@ -79,12 +80,12 @@ pub fn decide(row: &RowState, settings: &Settings, situation: &Situation) -> Ste
     }
 }
 
-/// Nothing was ever sent. What a reading shows now was so before any request of ours.
+/// Nothing was ever sent. What a reading shows now was so before any request of ours could change it.
 fn before_any_attempt(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     match row.look.as_ref().map(|look| look.found) {
         Some(Found::Other) => Step::Settle(Outcome::Skipped, Evidence::Note),
         Some(Found::NotFound) => Step::Settle(Outcome::Absent, Evidence::Inventory),
-        // One that cannot be read is left out; where none can be, the run waits for better times.
+        // A key pair that cannot be read is skipped; if none can be read, the target stops.
         Some(Found::Denied) if situation.read_at.is_some() => Step::Settle(Outcome::Skipped, Evidence::Note),
         Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
@@ -110,7 +111,7 @@ fn unanswered(row: &RowState, attempt: &Attempt, settings: &Settings, situation:
     if row.look.is_none() && situation.now < dead_at {
         return Step::WaitUntil(dead_at);
     }
-    // That the history shows nothing, or cannot be had, is no reason against another attempt.
+    // A history that shows nothing, or cannot be read, does not prevent another attempt.
     searching(row, settings, situation)
         .unwrap_or_else(|| look(row, settings, situation, StillThere::Retry(Evidence::Readback)))
 }
@@ -122,7 +123,7 @@ fn pending(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
         Some(Class::Succeeded) if poll.is_some_and(|poll| !poll.from_history) => {
             return Step::Settle(Outcome::Deleted, Evidence::Operation);
         }
-        // The answer's own one failed before that. Whose the other one was, the history says.
+        // The operation in the answer failed before that. The history says who began the other one.
         Some(Class::Succeeded | Class::OperationFailed) => {
             return look(row, settings, situation, StillThere::Retry(Evidence::Operation));
         }
@@ -137,7 +138,7 @@ fn pending(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     look(row, settings, situation, StillThere::InDoubt)
 }
 
-/// Refused for good. That is about this attempt alone: where the effect of an earlier one was never told, look.
+/// Refused for good. That is about this attempt alone: if the effect of an earlier one is unknown, look.
 fn refused(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     if row.windows.iter().any(|window| window.to.is_none()) {
         return look(row, settings, situation, StillThere::Failed);
@@ -145,11 +146,11 @@ fn refused(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     Step::Settle(Outcome::Failed, Evidence::Answer)
 }
 
-/// Refused before execution, for going too fast or because the account is being set up: only time helps.
+/// Refused before execution, for going too fast or because the account is being set up: only waiting helps.
 fn refused_for_now(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
-    // What was meanwhile seen not to be there is settled by that, however long the refusals went on.
+    // A key pair that was seen to be gone in the meantime is settled by that, however long the refusals lasted.
     let not_there = row.look.as_ref().is_some_and(|look| matches!(look.found, Found::NotFound | Found::Other));
-    // So is what became of an operation that was found in the meantime.
+    // The same holds for an operation that was found in the meantime.
     if not_there || row.unread || row.delete_seen || !refused_for_long(row, situation) {
         again(row, settings, situation)
     } else if situation.answered_at.is_some_and(|at| situation.now.duration_since(at) < REFUSAL_BUDGET) {
@@ -163,7 +164,7 @@ fn refused_for_long(row: &RowState, situation: &Situation) -> bool {
     row.refused_since.is_some_and(|since| situation.now.duration_since(since) >= REFUSAL_BUDGET)
 }
 
-/// Send (again), if what the plan observed may still be relied upon; else read first (I4).
+/// Send (again) if the plan's observation is still fresh enough to rely on; else read first (I4).
 fn again(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     // A later session may permit fewer attempts than were used up.
     let used_up = row.spent >= settings.max_attempts;
@@ -176,9 +177,9 @@ fn again(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     send(row, settings, situation, row.refusals)
 }
 
-/// Send, if what was seen may be relied upon, and nothing that was sent before can be delivered any more. What such a ghost
-/// did meanwhile is looked for once that is over: first in the history, as after any attempt without an answer, and as after
-/// a loss of entries.
+/// Send if the observation is fresh enough to rely on and no earlier request can still be delivered. Once that time is
+/// over, what such a ghost did is looked for: first in the history, as after any attempt without an answer and after a
+/// loss of entries.
 fn send(row: &RowState, settings: &Settings, situation: &Situation, level: u32) -> Step {
     let lost_dead = row.lost_at.map(|at| after(at, settings.attempt_time().dead_after_start()));
     if let Some(until) = row.held_until(settings.signature_life).max(lost_dead) {
@@ -218,10 +219,11 @@ fn look(row: &RowState, settings: &Settings, situation: &Situation, still_there:
             }
             StillThere::Retry(_) => send(row, settings, situation, row.spent.max(row.refusals)),
         },
-        // Whatever may have the name now is not ours to delete. An operation that did not end in time is known already.
+        // We must not delete the key pair that may have the name now. If an operation did not end in time, it is known
+        // already.
         Some(Found::NotFound | Found::Other) if still_there == StillThere::InDoubt => not_there(row),
         Some(Found::NotFound | Found::Other) => search(row, settings, situation),
-        // Where others were read since, it is this one that may not be; else nothing could be settled any more.
+        // If others were read since, only this one may not be read; otherwise nothing could be settled any more.
         Some(Found::Denied) if situation.read_at > row.last.as_ref().map(|last| last.started_at) => {
             Step::Settle(Outcome::InDoubt, Evidence::Tried)
         }
@@ -236,8 +238,8 @@ fn look(row: &RowState, settings: &Settings, situation: &Situation, still_there:
     }
 }
 
-/// It is not there any more: was it us? Only the operation history can say so, as it is after that; that it says nothing is
-/// no evidence. Where no request can have been executed, it is not asked.
+/// It is no longer there: did we delete it? Only the operation history, read after that, can show it; a history that
+/// shows nothing is no evidence. If no request can have been executed, the history is not read.
 fn search(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     if row.windows.is_empty() && !row.may_have_acted() {
         return not_there(row);
@@ -256,8 +258,8 @@ fn search(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     }
 }
 
-/// The key pair of the plan is not there. Where no operation shows that it was us, it is `gone` only if something was sent that
-/// may have done it.
+/// The key pair of the plan is not there. If no operation shows that we deleted it, it is `gone` only if we sent a
+/// request that may have deleted it.
 fn not_there(row: &RowState) -> Step {
     if row.search.as_ref().is_some_and(|search| search.found == Found::Operation) {
         Step::Settle(Outcome::Deleted, Evidence::Operation)
@@ -272,7 +274,7 @@ fn not_there(row: &RowState) -> Step {
     }
 }
 
-/// What is to be done until the operation history has said what it can; nothing once it has.
+/// The next step until the operation history has shown what it can; `None` after that.
 fn searching(row: &RowState, settings: &Settings, situation: &Situation) -> Option<Step> {
     match row.search.as_ref().map(|search| search.found) {
         None => Some(Step::Search { level: 0 }),
@@ -284,14 +286,16 @@ fn searching(row: &RowState, settings: &Settings, situation: &Situation) -> Opti
     }
 }
 
-/// Whether looking was in vain because no connection can be made, and no key pair of the target could be read since it began
-/// to be: that is about everyone, and once the endpoint is back another session sees what this one could not.
+/// Whether looking failed because no connection can be made, and no key pair of the target was read since the first
+/// failure: that concerns the whole target, and once the endpoint is back, another session can see what this one could
+/// not.
 fn is_cut_off(look: Option<&Look>, tries: Tries, situation: &Situation) -> bool {
     look.is_some_and(|look| look.unconnected) && situation.read_at < tries.since
 }
 
 fn is_stale(row: &RowState, settings: &Settings, situation: &Situation) -> bool {
-    // Read again and again, and too old each time before a request could leave: there is nothing younger to rely upon.
+    // It was read repeatedly, and each reading was too old before a request could be sent: there is nothing fresher to
+    // rely on.
     let least = if row.rereads >= FEWEST_TRIES { LATEST_REREAD } else { std::time::Duration::ZERO };
     let good_for = settings.max_observation_age.max(least);
     // An observation from the future was made under another clock, so its age is unknown.

@@ -1,5 +1,5 @@
-//! Ghosts of other runs: a request of which nothing came back may still be delivered until its signature is too old to be
-//! accepted. Those of a row's own run are in its [`RowState`](super::row::RowState).
+//! Ghost requests of other runs: a request without any answer may still be delivered until its signature is too old to
+//! be accepted. Those of a row's own run are in its [`RowState`](super::row::RowState).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use crate::domain::{AttemptTime, Class};
 use crate::record::Entry;
 use crate::record::event::Event;
 
-/// When key pairs may be asked for at the earliest, because of what other runs sent.
+/// The earliest times at which key pairs may be requested, because of what other runs sent.
 #[derive(Debug, Default)]
 pub struct Ghosts(HashMap<(String, String), Timestamp>);
 
 impl Ghosts {
-    /// A key pair must not be asked for before `until`.
+    /// Forbids requests for a key pair before `until`.
     pub fn hold(&mut self, region: String, name: String, until: Timestamp) {
         let held = self.0.entry((region, name)).or_insert(until);
         *held = until.max(*held);
     }
 
-    /// When a key pair may be asked for at the earliest, where that is limited.
+    /// The earliest time for a request for this key pair; `None` if there is no limit.
     #[must_use]
     pub fn not_before(&self, region: &str, name: &str) -> Option<Timestamp> {
         if self.0.is_empty() {
@@ -32,9 +32,9 @@ impl Ghosts {
     }
 }
 
-/// Until when an attempt of another run holds its key pair, by its entries: until it is surely dead, and where nothing at all
-/// came back, until its signature, which is accepted for `life`, is too old as well.
-/// `time` is what its session gave it.
+/// Until when an attempt of another run holds its key pair, by its entries: until it is surely dead and, if there was
+/// no answer at all, until its signature, which is accepted for `life`, is too old as well. `time` is what its session
+/// gave it.
 #[must_use]
 pub fn held_until(
     (started, finished, time): (&Entry, Option<&Entry>, Option<AttemptTime>),

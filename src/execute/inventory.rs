@@ -1,5 +1,5 @@
-//! A target's inventory read again in mid-run, for rows whose observation has become too old before they were asked
-//! for. Read page by page where that takes fewer requests than reading key by key.
+//! A target's inventory, read again during a run for rows whose observation became too old before their first request.
+//! It is read page by page if that takes fewer requests than reading key by key.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -16,8 +16,7 @@ use crate::lane::found_error;
 use crate::lightsail::Lightsail;
 use crate::record::event::{Event, Found, Observed, Source};
 
-/// How many key pairs are kept in memory at most (about 400 bytes each, 20 MB in all). A larger target is read key by
-/// key.
+/// The most key pairs that are kept in memory (about 400 bytes each, 20 MB in all). A larger target is read key by key.
 const MOST_KEPT: usize = 50_000;
 
 /// A target's inventory, refreshed when it is needed.
@@ -38,7 +37,8 @@ struct Kept {
     pages: u64,
     /// Too large to keep, too slow to be of use, or not readable: key by key from now on.
     given_up: bool,
-    /// The names for which the target was listed. None is listed for twice: what was too old then would be so again.
+    /// The names for which the target was listed. It is never listed twice for the same name: what was too old then
+    /// would be too old again.
     listed_for: HashSet<String>,
 }
 
@@ -56,8 +56,8 @@ impl Inventory {
         Self { kept: Mutex::new(kept), rows_left: AtomicU64::new(rows_left) }
     }
 
-    /// The key pair of that name and when it was seen; `None` where it should be read by itself. That a listing does not
-    /// show a name proves nothing here: while key pairs are being deleted, its pages may shift past one.
+    /// The key pair of that name and when it was seen; `None` if it should be read by itself. A name that is missing
+    /// from a listing proves nothing here: while key pairs are being deleted, one may shift between two pages.
     pub(super) async fn look_up<L: Lightsail>(
         &self,
         shared: &Shared,
@@ -72,7 +72,7 @@ impl Inventory {
         if good.is_some() || kept.given_up {
             return Ok(good);
         }
-        // What the last listing does not tell, another one would not, while that one is still good.
+        // As long as the last listing is fresh, another one would not show more.
         let now = shared.scribe.now();
         let is_good = kept.oldest.is_some_and(|at| is_fresh(at, now, fresh));
         let rows_left = self.rows_left.load(Ordering::Relaxed);
@@ -82,7 +82,7 @@ impl Inventory {
         tracing::debug!(target_no, pages = kept.pages, "reading the inventory again");
         kept.refresh(shared, lane, target_no, rows_left).await?;
         let now = shared.scribe.now();
-        // The next one would be as slow, and its first pages too old before its last one came.
+        // The next listing would be as slow: its first pages would be too old before its last page came.
         kept.given_up |= !kept.oldest.is_some_and(|at| is_fresh(at, now, fresh));
         Ok(kept.seen(name, now, fresh))
     }
@@ -100,8 +100,8 @@ impl Kept {
         is_fresh(seen.at, now, fresh).then(|| (seen.pair.clone(), seen.at))
     }
 
-    /// Takes in a key pair of a page. A page may repeat one of the page before it; where it is another one of the same
-    /// name, the listing tells nothing about either.
+    /// Takes in a key pair of a page. A page may repeat one of the page before it; if it shows two different key pairs
+    /// of one name, the listing says nothing about either.
     fn take_in(&mut self, pair: KeyPair, at: Timestamp) {
         match self.pairs.entry(pair.name.clone()) {
             Entry::Vacant(place) => {
@@ -114,7 +114,7 @@ impl Kept {
         }
     }
 
-    /// Reads all pages, or gives up: where that takes more requests than reading key by key, or cannot be done.
+    /// Reads all pages, or gives up if that fails or takes more requests than reading key by key.
     async fn refresh<L: Lightsail>(
         &mut self,
         shared: &Shared,

@@ -1,5 +1,5 @@
-//! Looking, for the rows that [`worker`](super::worker) works off: reading a key pair, searching the operation history, asking
-//! for the state of an operation. What was found is recorded as it is; what it means, `decide` says.
+//! The requests by which [`worker`](super::worker) looks: reading a key pair, searching the operation history, polling
+//! an operation. They record what was found as it is; `decide` says what it means.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,21 +16,21 @@ use crate::lightsail::Lightsail;
 use crate::lightsail::classify::classify_operation;
 use crate::record::event::{Event, Found, Observed, OperationPolled, Source};
 
-/// How many pages of an operation history are read at most. The service keeps it for a limited time, and 100 pages of
-/// 200 are more operations on one name than any script makes.
+/// The most pages of an operation history that are read. The service keeps it for a limited time, and 100 pages of 200
+/// are more operations on one name than any script makes.
 const SEARCH_PAGES: u32 = 100;
 
-/// How far the service's clock may put an operation outside of the attempt that caused it: two clocks that are set by
-/// the network differ by less. A larger difference only leaves an operation unclaimed.
+/// How far outside the attempt that caused it the service's clock may put an operation: two clocks that are set by the
+/// network differ by less. If they differ by more, the operation is only not claimed as ours.
 const CLOCK_TOLERANCE: Duration = Duration::from_millis(200);
 
 /// The same for a time in whole seconds, whose fraction was cut off.
 const WHOLE_SECONDS_TOLERANCE: Duration = Duration::from_millis(1_200);
 
 impl<L: Lightsail> Worker<L> {
-    /// A row that was read and became too old in the queue is read once more, and asked for right after that: at a slow rate
-    /// the queue alone can take longer than `--max-observation-age`. One row of a target at a time, with its place in
-    /// flight, which nobody who waits here may keep from it.
+    /// A row whose observation became too old in the queue is read once more, and its request follows right after that:
+    /// at a slow rate the queue alone can take longer than `--max-observation-age`. Only one row of a target does this
+    /// at a time. It takes its place in flight first, so that rows waiting here cannot keep it from getting one.
     async fn go_directly(&mut self) {
         if self.direct.is_none() {
             self.take_place().await;
@@ -38,11 +38,11 @@ impl<L: Lightsail> Worker<L> {
         }
     }
 
-    /// Reads the key pair: by itself, or before the first attempt from a listing of the whole target where that costs
+    /// Reads the key pair: by itself or, before the first attempt, from a listing of the whole target if that costs
     /// fewer requests.
     pub(super) async fn read(&mut self, level: u32) -> Result<Flow, JournalError> {
         let shared = Arc::clone(&self.shared);
-        // Where a request of ours may have taken effect, a session that stops looks all the same.
+        // If a request of ours may have taken effect, a session that stops still looks.
         let stopping =
             if self.state.unread { CancellationToken::new() } else { shared.control.stopping(self.target_no) };
         let again = self.state.rereads > 0 && !self.state.delete_seen;
@@ -120,8 +120,8 @@ impl<L: Lightsail> Worker<L> {
         }
     }
 
-    /// Looks for a delete of this name: one that succeeded inside the window of an attempt whose effect is unknown, else any
-    /// that is still to end.
+    /// Searches the history for a delete of this name: one that succeeded inside the window of an attempt whose effect
+    /// is unknown, else any that has not ended.
     pub(super) async fn search(&mut self, level: u32) -> Result<Flow, JournalError> {
         pause(level).await;
         let (region, name) = (self.intent.region.clone(), self.intent.key_pair_name.clone());
@@ -144,7 +144,7 @@ impl<L: Lightsail> Worker<L> {
                 if operation.has_succeeded() {
                     hit = if ours { Some(operation) } else { hit };
                 } else if !operation.has_failed() && (ours || operation.is_delete_of(&name)) {
-                    // Whoever began it, and whatever our clock says: nothing is sent while it is under way.
+                    // No matter who began it and what our clock says: nothing is sent while it is in progress.
                     nameless |= operation.id.is_none();
                     unfinished = unfinished.or(operation.id.is_some().then_some(operation));
                 }
@@ -159,8 +159,8 @@ impl<L: Lightsail> Worker<L> {
         let found = match (&hit, &unfinished, error.as_ref().map(|error| found_error(error.class))) {
             (Some(_), ..) => Found::Operation,
             (None, Some(_), _) => Found::Unfinished,
-            // One that cannot be asked for: the history is all that will say when it is over.
-            // Nor does one that was not read to its end say that there is nothing.
+            // An operation without an id cannot be polled: only the history will show when it has ended. A history that
+            // was not read to its end does not show that there is none, either.
             (None, None, None) if nameless || !whole => Found::NoAnswer,
             // Whether the service answers for a deleted key pair is not documented: "not found" is no evidence.
             (None, None, Some(Found::NotFound) | None) => Found::NoOperation,
@@ -177,7 +177,7 @@ impl<L: Lightsail> Worker<L> {
         .await
     }
 
-    /// Whether an operation can be the effect of an attempt of ours: by its id, or by name, type and time.
+    /// Whether one of our attempts can have caused an operation: judged by its id, or by name, type and time.
     fn is_ours(&self, operation: &Operation) -> bool {
         let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
         let known = answer.and_then(|answer| answer.operation_id.as_deref());
@@ -193,14 +193,14 @@ impl<L: Lightsail> Worker<L> {
                 let dead = || window.from.saturating_add(time.dead_after()).unwrap_or(Timestamp::MAX);
                 let until = window.to.or(window.dead_at).unwrap_or_else(dead);
                 let from = window.from.saturating_sub(early).unwrap_or(Timestamp::MIN);
-                // Nothing that an answered attempt did can be younger than its answer.
+                // An attempt that was answered cannot have caused anything after its answer.
                 (from..=until).contains(&created)
             })
     }
 
-    /// Asks for the state of the last attempt's operation, be it from its answer or from the history.
+    /// Asks for the state of the last attempt's operation, whether its answer or the history named it.
     pub(super) async fn poll(&mut self, level: u32) -> Result<Flow, JournalError> {
-        // At least a moment, so that a service that answers at once is not asked without end.
+        // Always a short wait, so that a service that answers at once is not polled in a tight loop.
         tokio::time::sleep(Duration::from_millis(100)).await;
         pause(level + 1).await;
         let operation_id = self.state.operation_id().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Works a sealed plan off. A fresh run and a resumed one are the same function, [`work_off`].
+//! Executes a sealed plan. A fresh run and a resumed run use the same function, [`process`].
 //!
 //! ```text
 //!   pending rows ──► worker (one a row) ──► decide ──► Send / Read / Search / Poll ──► lane (pacer) ──► Lightsail
@@ -41,11 +41,12 @@ use worker::Worker;
 /// How many rows are read from the journal at once.
 const PAGE: u32 = 256;
 
-/// How many rows are worked on at once, beyond those in flight: they have their answer and wait for the journal, for
-/// another attempt, or for what their neighbours show. Few enough that memory stays small (a row takes about 4 KB).
+/// How many rows may be processed at once, beyond those in flight: their answer has come, and they wait for the
+/// journal, for another attempt, or for the answers of other rows. Few enough that memory stays small (a row takes
+/// about 4 KB).
 const ROWS_AHEAD: usize = 64;
 
-/// A target of the run, ready to be worked on.
+/// A target of the run, ready to be processed.
 #[derive(Debug)]
 pub struct LaneWork<L> {
     /// As the journal numbers it.
@@ -58,12 +59,12 @@ pub struct LaneWork<L> {
     pub rows_left: u64,
 }
 
-/// Works off every row without an outcome, all targets at once, until each target is finished or has stopped. Rows of
-/// which a request may have left go first.
+/// Processes every row without an outcome, all targets at once, until each target has finished or stopped. Rows for
+/// which a request may have been sent go first.
 ///
 /// # Errors
-/// Where the journal fails; whatever was in flight then is settled by the next session.
-pub async fn work_off<L: Lightsail, R: RunReader>(
+/// If the journal fails. The next session settles what was in flight.
+pub async fn process<L: Lightsail, R: RunReader>(
     shared: Arc<Shared>,
     reader: Arc<R>,
     lanes: Vec<LaneWork<L>>,
@@ -72,7 +73,7 @@ pub async fn work_off<L: Lightsail, R: RunReader>(
     // Each target's share of what may be in flight, for rows that wait for its pacer.
     let share = (shared.settings.concurrency as usize / lanes.len().max(1)).max(1);
     for work in lanes {
-        tasks.spawn(work_lane(Arc::clone(&shared), Arc::clone(&reader), work, share));
+        tasks.spawn(process_lane(Arc::clone(&shared), Arc::clone(&reader), work, share));
     }
     let mut first_error = Ok(());
     while let Some(joined) = tasks.join_next().await {
@@ -85,7 +86,7 @@ pub async fn work_off<L: Lightsail, R: RunReader>(
     first_error
 }
 
-async fn work_lane<L: Lightsail, R: RunReader>(
+async fn process_lane<L: Lightsail, R: RunReader>(
     shared: Arc<Shared>,
     reader: Arc<R>,
     work: LaneWork<L>,
@@ -119,7 +120,7 @@ fn finished(joined: Result<Result<(), JournalError>, tokio::task::JoinError>) ->
     joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// A row, ready to be worked on.
+/// A row, ready to be processed.
 struct Taken {
     row: u64,
     intent: IntentRecorded,
@@ -139,16 +140,16 @@ struct Feeder<L> {
     lane: Arc<Lane<L>>,
     inventory: Arc<Inventory>,
     places: Arc<Semaphore>,
-    /// How many rows may hold a place in flight while they wait for the pacer: else those of a slow target would hold all
-    /// of them, and every target would be as slow.
+    /// How many rows may hold a place in flight while they wait for the pacer. Without this limit, the rows of a slow
+    /// target would hold all places and slow down every other target.
     waiting: Arc<Semaphore>,
     target_no: i64,
 }
 
 impl<L: Lightsail> Feeder<L> {
-    /// Takes up every row without an outcome: first those of which a request may have left, then those that were never
-    /// asked for, and last those that were denied or refused with everyone, so that these cannot keep the others from their turn. Says whether
-    /// that came to its end.
+    /// Starts every row without an outcome: first the rows for which a request may have been sent, then those without
+    /// any request, and last those that were denied or refused for everyone, so that they cannot delay the others.
+    /// Returns whether it reached the last row.
     async fn feed<R: RunReader>(
         &self,
         reader: &R,
@@ -159,9 +160,9 @@ impl<L: Lightsail> Feeder<L> {
         let times = reader.attempt_times(self.shared.run_no).await?;
         let given_up = self.shared.is_given_up;
         let passes: &[bool] = match self.shared.resumed {
-            // Nothing was done before the first session.
+            // Before the first session there was nothing to settle.
             false => &[false],
-            // Of rows of which nothing is known, only those are settled for which entries that were lost may have asked.
+            // Of the rows without entries, only those are settled for which a lost entry may have been a request.
             true if given_up && rollbacks.is_empty() => &[true],
             true => &[true, false],
         };
@@ -203,7 +204,7 @@ impl<L: Lightsail> Feeder<L> {
         let mut at_once = Vec::new();
         let mut taken = Vec::new();
         for pending in page {
-            // A touched row was taken up in the first pass, and may still be worked on.
+            // A touched row was started in the first pass, and may still be in progress.
             if pending.touched && !touched_only {
                 continue;
             }
@@ -247,13 +248,13 @@ impl<L: Lightsail> Feeder<L> {
             state.reopen(self.shared.scribe.now());
         }
         if self.shared.is_given_up && state.lost {
-            // What may have been asked for in a lost entry has no attempt left, either.
+            // A row for which a lost entry may have been a request has no attempt left, either.
             state.spent = state.spent.max(self.shared.settings.max_attempts);
         }
         state.not_before = self.shared.ghosts.not_before(&intent.region, &intent.key_pair_name);
         if let Some(last) = before.last() {
             state.lost_before = true;
-            // A run that is not in the journal any more may have asked for it right before that.
+            // A run that is no longer in the journal may have sent a request for it right before that.
             let (settings, now) = (&self.shared.settings, self.shared.scribe.now());
             let held = settings.attempt_time().dead_after_start() + settings.signature_life;
             let until = last.at.min(now).saturating_add(held).unwrap_or(now);
@@ -265,8 +266,8 @@ impl<L: Lightsail> Feeder<L> {
     async fn start(&self, taken: Taken, rows: &mut JoinSet<Result<(), JournalError>>) {
         let Taken { row, intent, state } = taken;
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
-        // Taken here, so that rows are asked for in the plan's order. One that is only to be settled takes its place,
-        // too: that bounds how many key pairs can be in doubt at once.
+        // The place is taken here, so that requests are sent in the plan's order. A row that only needs to be settled
+        // takes a place, too, which bounds how many key pairs can be in doubt at once.
         let stopping = self.shared.control.stopping(self.target_no);
         let take = async {
             let waiting = Arc::clone(&self.waiting).acquire_owned().await.ok();
@@ -307,7 +308,7 @@ impl<L: Lightsail> Feeder<L> {
         });
     }
 
-    /// The outcome of a row that the plan itself settles: nothing is asked for it.
+    /// The outcome of a row that the plan itself settles, without any request.
     fn settled_by_plan(&self, row: u64, intent: &IntentRecorded, state: &RowState) -> Option<(Outcome, Draft)> {
         let now = self.shared.scribe.now();
         let situation = Situation { now, denial: Denial::Unknown, answered_at: None, read_at: None };

@@ -1,5 +1,5 @@
-//! What is known of one row: a fold of its entries, and nothing else. A fresh run and a resumed one build it with the
-//! same [`RowState::apply`], the one as the entries are written, the other as they are read.
+//! What is known of one row: a fold of its entries, and nothing else. A fresh run and a resumed run build it with the
+//! same [`RowState::apply`]: one as it writes the entries, the other as it reads them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::record::event::{Event, Found, IntentRecorded, Source, Verdict};
 /// How many windows are kept: a row that is throttled for ten minutes has no more attempts than this.
 const MOST_WINDOWS: usize = 256;
 
-/// How many operations of one attempt get a time of their own to end in. More than one is rare as it is.
+/// How many operations of one attempt get a time limit of their own. More than one is rare.
 const MOST_POLLED: usize = 16;
 
 /// What is known of one row.
@@ -28,15 +28,17 @@ pub struct RowState {
     pub attempts: u32,
     /// Those of them that count against the limit: all but refusals before execution.
     pub spent: u32,
-    /// When attempts were under way that may have had an effect: an operation of ours can only lie inside of these.
+    /// When attempts were in progress that may have had an effect: an operation of ours can only lie inside these
+    /// windows.
     pub windows: Vec<Window>,
-    /// Whether an attempt that is over may have taken effect. Refusals before execution, refusals for good and "not found" are
-    /// known not to have; that a throttled request was not executed is not documented, but says too little to claim more.
+    /// Whether an attempt that is over may have taken effect. Refusals before execution, refusals for good and "not
+    /// found" are known not to have; the documentation does not say that a throttled request was not executed, but a
+    /// throttle alone is not enough to claim that it was.
     pub acted: bool,
-    /// When the last request of which nothing at all came back was signed, at the latest: until its signature is too old, it
-    /// may still be delivered. `None` where the last request was answered, or never left.
+    /// The latest time at which the last request without any answer was signed: until its signature is too old, it may
+    /// still be delivered. `None` where the last request was answered, or never left.
     pub signed_at: Option<Timestamp>,
-    /// When this session may ask for the key pair at the earliest, because of what another run sent.
+    /// The earliest time at which this session may request the deletion, because of what another run sent.
     pub not_before: Option<Timestamp>,
     /// Whether an attempt may have taken effect since the key pair was last read.
     pub unread: bool,
@@ -62,12 +64,12 @@ pub struct RowState {
     pub searches: Tries,
     /// The last poll of the last attempt's operation: the one that its answer or the history named.
     pub poll: Option<Poll>,
-    /// Since when the operation is polled, and how often.
+    /// Since when and how often the operation has been polled.
     pub polls: Tries,
     /// The operations that the last attempt's answer or the history named so far: each has its own time to end in.
     pub polled: Vec<String>,
-    /// Whether a delete of this name was seen to have succeeded since the last attempt began, in the history or by polling:
-    /// whatever is seen later, that one is not unseen.
+    /// Whether a delete of this name was seen to have succeeded since the last attempt began, in the history or by
+    /// polling: nothing that is seen later takes that back.
     pub delete_seen: bool,
     /// Whether entries were lost since the intent that may have asked for the key pair.
     pub lost: bool,
@@ -123,7 +125,7 @@ impl RowState {
         }
     }
 
-    /// Goes on by one entry of this row.
+    /// Applies the next entry of this row.
     pub fn apply(&mut self, seq: u64, at: Timestamp, event: &Event) {
         match event {
             Event::AttemptStarted(started) => {
@@ -146,7 +148,7 @@ impl RowState {
                 self.polls.add(at);
                 self.delete_seen |= class == Class::Succeeded;
                 if from_history && matches!(class, Class::OperationFailed | Class::Succeeded) {
-                    // That one is over. Whether it was ours, and whether there is another, the history says.
+                    // That operation has ended. The history says whether it was ours, and whether there is another.
                     self.search = None;
                 }
             }
@@ -171,7 +173,7 @@ impl RowState {
         }
     }
 
-    /// A request may leave from now on.
+    /// A request may be sent from now on.
     fn begin(&mut self, number: u32, seq: u64, at: Timestamp) {
         let time = self.time;
         self.acted = self.may_have_acted();
@@ -198,7 +200,7 @@ impl RowState {
         }
         (self.lost, self.acted, self.unread) = (true, true, true);
         (self.signed_at, self.lost_at) = (Some(at), Some(at));
-        // Nobody knows that there was such a request: no operation is claimed by it, whoever began that.
+        // It is not known whether there was such a request, so no operation is claimed as its effect.
         self.windows.push(Window { from: at, to: None, dead_at: Some(Timestamp::MIN) });
         if self.last_class() == Some(Class::Pending) || self.is_unfinished() {
             self.look = None;
@@ -270,7 +272,7 @@ impl RowState {
         }
         if searched {
             self.delete_seen |= look.found == Found::Operation;
-            // It was there before this search. What came since, only a younger reading can say.
+            // It was there before this search. Only a later reading can show what happened since.
             self.look = self.look.take().filter(|look| look.found != Found::Same);
             if look.found == Found::Unfinished {
                 // As if the answer had named it. What was seen before says nothing of what it will do.
@@ -339,10 +341,10 @@ impl RowState {
         found.map_or_else(answer, |look| look.operation_id.as_deref())
     }
 
-    /// Another session takes the row up at `now`: time budgets begin anew, and what stopped the earlier session need
-    /// not hold any more.
+    /// Another session continues the row at `now`: time budgets begin anew, and what stopped the earlier session may no
+    /// longer apply.
     pub fn reopen(&mut self, now: Timestamp) {
-        // The name may have changed hands while nobody looked.
+        // Another key pair may have taken the name in the meantime.
         self.confirmed_at = None;
         self.look = self.look.take().filter(|look| self.last.is_some() && look.found != Found::Same);
         self.unread |= self.last.is_some();

@@ -11,7 +11,7 @@ use super::ghost::Ghosts;
 use crate::domain::{Outcome, Settings, Target};
 use crate::journal::Scribe;
 
-/// Told the name of a key pair that is not asked for yet, and for how long.
+/// Receives the name of a key pair whose request waits, and for how long.
 pub type OnWaiting = Box<dyn Fn(&str, Duration) + Send + Sync>;
 
 /// The settings of the run, what its rows share, and where everything is recorded.
@@ -22,8 +22,8 @@ pub struct Shared {
     pub run_no: i64,
     /// Whether another session made the plan.
     pub resumed: bool,
-    /// Whether nothing more is to be asked for, and everything that may have been asked for is to be settled: the run is being
-    /// abandoned.
+    /// Whether the run is being abandoned: nothing more is requested, and every row that may have been requested is
+    /// settled.
     pub is_given_up: bool,
     /// Its settings.
     pub settings: Settings,
@@ -33,9 +33,9 @@ pub struct Shared {
     pub in_flight: Arc<Semaphore>,
     /// What other runs sent that may still be delivered.
     pub ghosts: Arc<Ghosts>,
-    /// Told each outcome, for the progress that people see.
+    /// Receives each outcome, for the progress display.
     pub on_settled: Box<dyn Fn(Outcome) + Send + Sync>,
-    /// Told the name of a key pair that is not asked for yet, and for how long.
+    /// Receives the name of a key pair whose request waits, and for how long.
     pub on_waiting: OnWaiting,
 }
 

@@ -4,14 +4,14 @@ use jiff::Timestamp;
 
 use crate::domain::{Evidence, Outcome};
 
-/// What the row's neighbours show, which the row itself cannot.
+/// What a row cannot know by itself: the time, and what the answers to other rows show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Situation {
     /// The time.
     pub now: Timestamp,
-    /// How the row's last answer is to be understood, where that was a denial or a refusal of everyone.
+    /// How to understand the row's last answer if it was a denial or a refusal for everyone.
     pub denial: Denial,
-    /// When this session last got a usable answer from the target; a refusal for going too fast is none.
+    /// When this session last got a usable answer from the target; a throttle does not count.
     pub answered_at: Option<Timestamp>,
     /// When this session last read a key pair of the target.
     pub read_at: Option<Timestamp>,
@@ -20,11 +20,11 @@ pub struct Situation {
 /// Whether "access denied", or a refusal of everyone, is about one key pair or about everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
-    /// Too few answers yet to tell.
+    /// Too few answers so far to decide.
     Unknown,
     /// Other key pairs of the target are not denied, or there are no others to deny; others were served after the refusal.
     ThisItem,
-    /// The first rows of the target were all denied; nobody was served since the refusal.
+    /// The first rows of the target were all denied; no other row was served since the refusal.
     Everything,
 }
 
@@ -53,9 +53,9 @@ pub enum Step {
         /// Level of the waiting period before it; 0 is none.
         level: u32,
     },
-    /// Do nothing before this time.
+    /// Wait until this time.
     WaitUntil(Timestamp),
-    /// Send nothing before this time, and let other rows go on meanwhile: a request of which nothing came back may be
+    /// Send nothing before this time, and let other rows continue meanwhile: a request without any answer may be
     /// delivered until then.
     WaitOut(Timestamp),
     /// Wait for what the neighbours show.
@@ -81,7 +81,7 @@ pub enum StopCause {
     NothingLeaves,
     /// Key pairs may not be read, so nothing can be settled.
     CannotRead,
-    /// Nothing usable is answered, to readings either.
+    /// No request gets a usable answer, not even a reading.
     NothingReadable,
     /// Its rows end in doubt one after the other. No row shows that: [`Control`](super::control::Control) counts.
     Doubtful,

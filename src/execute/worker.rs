@@ -1,8 +1,8 @@
-//! Works one row off: asks [`decide`], does what it says, records what came of it. It makes no choices of its own.
+//! Processes one row: calls [`decide`], does what it says, and records the result. It makes no choices of its own.
 //!
-//! I1: a request leaves only after its `attempt_started` is acknowledged as durable. I3: the attempts of a row follow
-//! one another, because one task has the row. An attempt whose effect is unknown keeps its place among those in
-//! flight until it is settled, so that never more key pairs are in doubt at once than may be in flight.
+//! I1: a request is sent only after its `attempt_started` is acknowledged as durable. I3: the attempts of a row follow
+//! one another, because one task owns the row. An attempt whose effect is unknown keeps its place among those in flight
+//! until it is settled, so that no more key pairs can be in doubt at once than may be in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ use crate::lightsail::Lightsail;
 use crate::lightsail::classify::classify_delete;
 use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, PREVIOUS, RowSettled};
 
-/// One row, and what is needed to work it off.
+/// One row, and what is needed to process it.
 pub(super) struct Worker<L> {
     pub(super) shared: Arc<Shared>,
     pub(super) lane: Arc<Lane<L>>,
@@ -33,30 +33,30 @@ pub(super) struct Worker<L> {
     pub(super) row: u64,
     pub(super) intent: IntentRecorded,
     pub(super) state: RowState,
-    /// Its place among the rows that are worked on at once.
+    /// Its place among the rows that are processed at once.
     pub(super) place: Option<OwnedSemaphorePermit>,
     pub(super) in_flight: Option<OwnedSemaphorePermit>,
     /// Held until the pacer let the row through for the first time.
     pub(super) waiting: Option<OwnedSemaphorePermit>,
-    /// Whether this session has asked for the key pair: `--max-deletes` counts it once.
+    /// Whether this session has requested the deletion: `--max-deletes` counts it once.
     pub(super) asked: bool,
     /// Held from a reading until the request that rests on it, where the queue between the two would make it too old.
     pub(super) direct: Option<OwnedMutexGuard<()>>,
 }
 
-/// How long is slept at most before the clock is read again, which goes on while the machine is suspended.
+/// The longest sleep before the clock is read again: the clock continues while the machine is suspended, timers do not.
 const LONGEST_NAP: Duration = Duration::from_secs(20);
 
 /// Whether the row goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
     Next,
-    /// Settled, or left for another session.
+    /// The row is settled, or remains for another session.
     Leave,
 }
 
 impl<L: Lightsail> Worker<L> {
-    /// Works the row off, or leaves it as it is where the session or its target stops.
+    /// Processes the row, or leaves it as it is if the session or its target stops.
     pub(super) async fn work(mut self) -> Result<(), JournalError> {
         loop {
             let step = self.decide();
@@ -64,7 +64,7 @@ impl<L: Lightsail> Worker<L> {
             let shared = Arc::clone(&self.shared);
             let flow = tokio::select! {
                 biased;
-                // What cannot be recorded is not done (I9), and what is under way then is the next session's to settle.
+                // What cannot be recorded is not done (I9). The next session settles what is in progress now.
                 () = shared.control.broken().cancelled() => return Ok(()),
                 flow = self.act(step) => flow?,
             };
@@ -89,7 +89,7 @@ impl<L: Lightsail> Worker<L> {
         }
     }
 
-    /// The next step. What the row relied upon counts no more where something else was seen since.
+    /// The next step. The row no longer relies on its observation if something else was seen since.
     fn decide(&mut self) -> Step {
         let name = &self.intent.key_pair_name;
         let contradicted = |since| self.lane.sightings.contradict(name, &self.state.identity, since);
@@ -111,7 +111,7 @@ impl<L: Lightsail> Worker<L> {
         Flow::Leave
     }
 
-    /// How the row's last answer is to be understood by what its neighbours show.
+    /// How to understand the row's last answer, given the answers to other rows of the target.
     fn denial(&self) -> Denial {
         let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
         match answer.filter(|answer| answer.class == Class::RefusedForAll) {
@@ -124,7 +124,7 @@ impl<L: Lightsail> Worker<L> {
         let control = &self.shared.control;
         control.holds(self.target_no, true);
         loop {
-            // Asked for before looking, so that no change in between is missed.
+            // Registered before the check, so that no change in between is missed.
             let changed = control.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
@@ -140,15 +140,15 @@ impl<L: Lightsail> Worker<L> {
 
     async fn wait_until(&self, at: Timestamp) -> Flow {
         let now = self.shared.scribe.now();
-        // The clock may jump: never wait longer than an attempt takes to be dead.
+        // The clock may jump: never wait longer than it takes until an attempt is dead.
         let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let wait = wait.min(self.shared.settings.attempt_time().dead_after()) + Duration::from_millis(1);
         tokio::time::sleep(wait).await;
         Flow::Next
     }
 
-    /// Waits until a request of which nothing came back cannot be delivered any more. Whatever it did, it is not in flight, so
-    /// its places are for other rows meanwhile.
+    /// Waits until a request without any answer can no longer be delivered. It does not count as in flight, so other
+    /// rows use its places meanwhile.
     async fn wait_out(&mut self, at: Timestamp) -> Flow {
         (self.place, self.in_flight, self.waiting, self.direct) = (None, None, None, None);
         let stopping = self.shared.control.stopping(self.target_no);
@@ -165,7 +165,7 @@ impl<L: Lightsail> Worker<L> {
         Flow::Next
     }
 
-    /// Asks to delete the key pair, unless the session or its target stops first.
+    /// Requests the deletion of the key pair, unless the session or its target stops first.
     async fn send(&mut self, level: u32) -> Result<Flow, JournalError> {
         let (shared, lane) = (Arc::clone(&self.shared), Arc::clone(&self.lane));
         let stopping = shared.control.stopping(self.target_no);
@@ -180,7 +180,7 @@ impl<L: Lightsail> Worker<L> {
             () = stopping.cancelled() => return Ok(Flow::Leave),
             waited = waited => waited,
         };
-        // The queue may have been long: what was fresh then may not be now.
+        // The wait in the queue may have been long: an observation that was fresh before may be too old now.
         if !matches!(self.decide(), Step::Send { .. }) {
             return Ok(Flow::Next);
         }
@@ -193,7 +193,7 @@ impl<L: Lightsail> Worker<L> {
         self.direct = None;
         drop(departing);
         if self.has_started_late() {
-            return self.leave_out(attempt).await;
+            return self.withhold(attempt).await;
         }
         let name = &self.intent.key_pair_name;
         let expected = self.intent.expected_fingerprint.as_deref().filter(|_| name == DEFAULT_KEY_PAIR);
@@ -219,8 +219,8 @@ impl<L: Lightsail> Worker<L> {
         Ok(flow)
     }
 
-    /// Whether the attempt's start took so long to become durable that its request must not leave: a session that finds the
-    /// start alone counts from it until the attempt is dead.
+    /// Whether the attempt's start took so long to become durable that its request must not be sent: a session that
+    /// finds the start alone counts from it until the attempt is dead.
     fn has_started_late(&self) -> bool {
         let took = self.state.last.as_ref().map(|last| self.shared.scribe.now().duration_since(last.started_at));
         took.is_some_and(|took| {
@@ -228,8 +228,8 @@ impl<L: Lightsail> Worker<L> {
         })
     }
 
-    /// Records that the attempt's request did not leave.
-    async fn leave_out(&mut self, attempt: u32) -> Result<Flow, JournalError> {
+    /// Records that the attempt's request was not sent.
+    async fn withhold(&mut self, attempt: u32) -> Result<Flow, JournalError> {
         tracing::warn!(
             row = self.row,
             attempt,
@@ -243,15 +243,15 @@ impl<L: Lightsail> Worker<L> {
         self.record(Event::AttemptFinished(Box::new(finished))).await
     }
 
-    /// Takes a place among those in flight, where the row has none.
+    /// Takes a place in flight if the row has none.
     pub(super) async fn take_place(&mut self) {
         if self.in_flight.is_none() {
             self.in_flight = Arc::clone(&self.shared.in_flight).acquire_owned().await.ok();
         }
     }
 
-    /// Records `event`. Where the outcome follows from it at once, both become durable in one commit: an answer has the outcome
-    /// that it alone decides in its own entry.
+    /// Records `event`. If the outcome follows from it at once, both become durable in one commit: an answer that alone
+    /// decides the outcome holds it in its own entry.
     pub(super) async fn record(&mut self, event: Event) -> Result<Flow, JournalError> {
         self.waiting = None;
         if !matches!(event, Event::AttemptStarted(_)) {
@@ -307,7 +307,7 @@ impl<L: Lightsail> Worker<L> {
     }
 }
 
-/// Either of both.
+/// The value or the error.
 pub(super) fn split<T, E>(result: Result<T, E>) -> (Option<T>, Option<E>) {
     match result {
         Ok(value) => (Some(value), None),

@@ -1,4 +1,4 @@
-//! The pacer of one target: every request, reads too, asks it for leave, and every answer is reported to it.
+//! The pacer of one target: every request, including reads, needs its permit, and every answer is reported to it.
 //!
 //! It keeps the schedule (governor, over tokio's clock, so that paused tokio time steers it) and the queue; the rate
 //! itself is the business of [`RateRule`]. It promises that requests leave in the order in which they asked, evenly
@@ -20,9 +20,9 @@ use limiter::{Limiter, period};
 
 use super::rate::{Learned, RateCap, RateChange, RateRule};
 
-/// How far the schedule may lag behind the clock. Timers have a grain of 1 ms and wake late: with a burst of one,
-/// each late departure would push back all that follow, and at 200/s one late millisecond costs 20 %. A lag of 10 ms
-/// is made good instead, which is 1 % of a second's requests, and lets thousands a second go in bunches of one
+/// How far the schedule may lag behind the clock. Timers have a grain of 1 ms and wake late: with a burst of one, each
+/// late departure would push back all that follow, and at 200/s one late millisecond costs 20 %. Instead, a lag of up
+/// to 10 ms is caught up, which is 1 % of a second's requests and lets thousands per second leave in bunches of one
 /// wake-up. Only a machine that wakes later than that loses some of the rate.
 const CATCH_UP: Duration = Duration::from_millis(10);
 
@@ -38,7 +38,7 @@ pub struct Pacer {
     limiter: ArcSwapOption<Limiter>,
     /// Held for the moment in which a request leaves or a rate changes, never across an await.
     state: Mutex<State>,
-    /// The queue: tokio's mutex is fair. Who holds it is the one that sleeps.
+    /// The queue: tokio's mutex is fair. Its holder is the one that sleeps.
     turn: tokio::sync::Mutex<()>,
     /// Wakes the one that sleeps when the rate changed.
     changed: Notify,
@@ -57,7 +57,7 @@ struct State {
     last: Option<Duration>,
 }
 
-/// Leave for one request to be sent now; goes back with the answer. Dropping it is fine when none came.
+/// The permit to send one request now; it is returned with the answer. It may be dropped if no answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "the answer is reported together with it"]
 pub struct Permit {
@@ -95,9 +95,9 @@ impl Pacer {
         }
     }
 
-    /// Waits for room among the requests whose start is on its way to the disk; taken before a permit, and dropped when the
-    /// request leaves. A commit that takes long lets all that wait for it go at once: so that those are never more than the
-    /// rate's share of a moment, however slow the disk is.
+    /// Waits for room among the requests whose start is on its way to the disk; taken before a permit, and dropped when
+    /// the request leaves. When a slow commit ends, all requests that waited for it leave at once: this keeps them to
+    /// the rate's share of a moment, however slow the disk is.
     pub async fn depart(&self) -> Departing<'_> {
         loop {
             let departed = self.departed.notified();
@@ -136,7 +136,7 @@ impl Pacer {
         Arc::clone(&self.direct).lock_owned().await
     }
 
-    /// Waits until one request may leave. First come, first served; cancelling a wait costs nobody anything.
+    /// Waits until one request may leave. First come, first served; cancelling a wait delays no other request.
     pub async fn acquire(&self) -> Permit {
         if self.limiter.load().is_none() {
             return Permit { left: self.origin.elapsed() };
@@ -204,7 +204,7 @@ impl Pacer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here is half done when something panics.
+        // A panic leaves nothing here half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

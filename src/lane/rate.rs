@@ -27,11 +27,11 @@ pub use change::{Learned, RateChange, RateWhy};
 
 /// Where learning starts without a cap, per second. No rate is published; 1 to 2 is believed safe.
 const START_PER_S: f64 = 2.0;
-/// Where learning starts under an explicit cap, per second: who names a rate holds at least this little for safe, and
-/// a smaller cap is then kept exactly from the first request on.
+/// Where learning starts under an explicit cap, per second: an operator who sets a rate considers at least this much
+/// safe, and a smaller cap is kept exactly from the first request on.
 const START_CAPPED_PER_S: f64 = 5.0;
-/// The slowest rate that is learned, one per four seconds: no account is known to permit less, and a service that refuses
-/// everything for an hour must not leave a rate behind at which nobody would notice that it is back.
+/// The slowest rate that is learned, one per four seconds: no account is known to permit less, and a service that
+/// refuses everything for an hour must not leave a rate at which its recovery would go unnoticed.
 const SLOWEST_PER_S: f64 = 0.25;
 /// A learned rate is entered this far below: the limit may have moved between the sessions.
 const LEARNED: f64 = 0.9;
@@ -49,7 +49,7 @@ const USED: f64 = 0.75;
 
 /// How far below the measured limit the rate settles: the bucket gains some tokens against jitter.
 const BACK_OFF: f64 = 0.95;
-/// The shortest pause after a throttle: what is under way comes home before more is sent. The bucket is empty and
+/// The shortest pause after a throttle: requests in flight are answered before more are sent. The bucket is empty and
 /// refills meanwhile, so nothing is lost unless it holds less than a tenth of a second's tokens.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A throttle `n` requests after the last one, without a probe, shows an excess of about `1/n`: so much is taken off,
@@ -98,7 +98,7 @@ const BUCKET: f64 = 10.0;
 const EVENTS: usize = 8;
 /// Smaller rises than 0.2 % are not worth a new limiter.
 const LEAST_RISE: f64 = 0.002;
-/// A change is worth telling when it is so far from the rate last told.
+/// A change is announced if it is this far from the rate announced last.
 const ANNOUNCE: f64 = 0.10;
 
 /// The rule of one target.
@@ -159,7 +159,7 @@ impl RateRule {
             RateCap::Unlimited => (CAP_PER_S.1, None),
         };
         let rate = start.map(|start| {
-            // What was merely borne says nothing against starting as if nothing were known.
+            // A rate that was only sustained is no reason to start lower than without any knowledge.
             let start = borne.map_or(start, |rate| start.max(rate * LEARNED));
             limit.map_or(start, |limit| limit * LEARNED).max(SLOWEST_PER_S).min(ceiling)
         });
@@ -189,7 +189,8 @@ impl RateRule {
         self.rate
     }
 
-    /// What the next session should start from: the limit, once a throttle has shown it, else the rate that was borne.
+    /// What the next session should start from: the limit, once a throttle has shown it, else the rate that was
+    /// sustained.
     pub fn learned(&self) -> Option<Learned> {
         let borne = (self.achieved > 0.0).then_some(Learned { rate_per_s: self.achieved, is_limit: false });
         match (self.limit, self.phase) {

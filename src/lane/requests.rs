@@ -73,7 +73,7 @@ impl<L> Lane<L> {
         self.read_with(permit, &CancellationToken::new(), patience, request).await
     }
 
-    /// The same with a permit that is at hand. Once `stopping` has ended, nothing is repeated.
+    /// The same with a permit that was obtained before. Once `stopping` is cancelled, nothing is repeated.
     ///
     /// # Errors
     /// Where a change of the rate cannot be recorded.

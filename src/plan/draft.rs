@@ -24,7 +24,7 @@ impl<L: Lightsail> Planner<L> {
             page = self.intents(stage, after).await?;
         }
         plan.sealed.targets = targets;
-        // Before anybody is asked: what may not be read may not be deleted either.
+        // Before the confirmation: what may not be read may not be deleted either.
         self.probe_first(&plan).await?;
         Ok(plan)
     }

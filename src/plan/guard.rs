@@ -10,10 +10,10 @@ use crate::record::event::{IntentRecorded, Note, Severity, Verdict};
 /// What is to be done about key pairs that instances were made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IfInUse {
-    /// Say so and go on.
+    /// Warn and continue.
     #[default]
     Warn,
-    /// Leave those out.
+    /// Skip those rows.
     Skip,
     /// Refuse the whole plan.
     Refuse,

@@ -112,8 +112,8 @@ impl<L: Lightsail> Planner<L> {
         Ok(())
     }
 
-    /// Reads one of these key pairs: whoever may not do that could settle nothing, so nothing is deleted. One alone may be
-    /// protected from being read by its tags.
+    /// Reads one of these key pairs: a caller who may not read key pairs cannot settle anything, so nothing is deleted.
+    /// Tags may protect a single key pair from being read.
     async fn probe(&self, lane: &Lane<L>, names: impl Iterator<Item = &str>) -> Result<(), PlanError> {
         let mut refused = Ok(());
         for name in names {
@@ -240,7 +240,7 @@ impl Plan {
         }
         let there = self.there.entry(intent.region.clone()).or_default();
         there.rows += 1;
-        // Of two key pairs of one name neither is taken for the one that is meant, but there they are.
+        // If two key pairs have the name, neither is considered the intended one, but both are there.
         let is_ambiguous = intent.notes.iter().any(|note| note.kind == guard::AMBIGUOUS);
         there.found += u64::from(intent.observation.is_some() || is_ambiguous);
     }
@@ -264,7 +264,8 @@ pub enum Probe {
     NoAnswer,
 }
 
-/// Reads one key pair as a trial: whoever may not do that could settle nothing. Also shows where the answers come from.
+/// Reads one key pair as a trial: a caller who may not read key pairs cannot settle anything. It also shows where the
+/// answers come from.
 ///
 /// # Errors
 /// Where the answer comes from elsewhere, or the journal cannot be written.

@@ -22,7 +22,7 @@ pub struct Planner<L> {
     pub if_in_use: IfInUse,
     /// What to do about key pairs that were re-created since an earlier run.
     pub if_recreated: IfRecreated,
-    /// Whether rows of another account are left out instead of refusing the plan.
+    /// Whether rows of another account are skipped instead of refusing the plan.
     pub skip_invalid: bool,
     /// How long throttled requests are repeated.
     pub patience: Duration,

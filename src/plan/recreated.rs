@@ -26,7 +26,7 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
 /// What to do about key pairs that were re-created since an earlier run, in a plan of another manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IfRecreated {
-    /// Say so and go on.
+    /// Warn and continue.
     #[default]
     Warn,
     /// Skip them.
@@ -69,8 +69,8 @@ pub async fn learn(stage: &mut Stage, reader: &Reader, earlier: &[Earlier]) -> R
 /// follows.
 ///
 /// A name is re-created where runs dealt with it, and none of them with the key pair that has it now. Runs of the same
-/// manifest count for themselves: what another manifest was written for says nothing about this one. A manifest that found
-/// nobody under a name does not mean whoever was created later, either.
+/// manifest count for themselves: what another manifest was written for says nothing about this one. A manifest that
+/// found no key pair under a name does not mean one that was created later, either.
 pub(super) fn note(staged: &StagedRow, now: &Identity, known: &[Known], rule: IfRecreated) -> Option<Note> {
     let before = otherwise(now, known)?;
     let is_again = known.iter().any(|known| known.same_manifest);
@@ -91,7 +91,7 @@ pub(super) fn note(staged: &StagedRow, now: &Identity, known: &[Known], rule: If
     Some(Note { severity, kind: RECREATED.to_owned(), text })
 }
 
-/// The run that knows this name otherwise, if the key pair that has it `now` is none that runs dealt with.
+/// The run that knows this name under another identity, if no run dealt with the key pair that has it `now`.
 fn otherwise<'a>(now: &Identity, known: &'a [Known]) -> Option<&'a Known> {
     let is_now = |known: &Known| known.identity.as_ref().is_some_and(|then| then.same_as(now) == Some(true));
     let same = || known.iter().filter(|known| known.same_manifest);
@@ -123,7 +123,7 @@ fn is_younger(now: &Identity, at: Timestamp) -> bool {
     created.is_some_and(|created| created.saturating_add(CLOCKS_DIFFER).is_ok_and(|latest| latest > at))
 }
 
-/// What tells two key pairs of one name apart, for people: when they were created, else their arns.
+/// How two key pairs of one name differ, for people: by their creation times, else by their arns.
 fn differing(one: &Identity, other: &Identity) -> (String, String) {
     match (&one.created_at, &other.created_at) {
         (Some(first), Some(second)) if first != second || one.arn == other.arn => {

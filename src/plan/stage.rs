@@ -114,7 +114,7 @@ fn stage_row(item: Item) -> StageRow {
                 faults: invalid.faults.iter().map(|kind| format!("{}: {kind}", kind.code())).collect(),
                 ..StagedRow::default()
             };
-            // Staged without name and region: it is nobody's twin, and its region is asked nothing.
+            // Staged without name and region: it cannot be a duplicate, and no request goes to its region.
             StageRow {
                 row: invalid.place.row,
                 region: String::new(),

@@ -17,7 +17,7 @@ use super::summary::{State, StopWord};
 use crate::domain::Settings;
 use crate::execute::control::{Control, StoppedBy};
 use crate::execute::decide::StopCause;
-use crate::execute::{LaneWork, Shared, work_off};
+use crate::execute::{LaneWork, Shared, process};
 use crate::journal::{JournalError, TargetRecord};
 use crate::lane::Lane;
 use crate::plan::PlanError;
@@ -71,7 +71,7 @@ impl<H: Host> Session<'_, H> {
         let lanes = lanes.into_iter().filter(|(target, _)| !closed.contains_key(&target.target_no));
         let work = lanes.map(|(target, lane)| lane_work(target, lane, sealed, pending));
         let watched = Watched::Working { rows: total, sandbox: self.sandbox, settled: Arc::clone(&self.settled) };
-        let worked = work_off(shared, Arc::new(self.open.reader.clone()), work.collect());
+        let worked = process(shared, Arc::new(self.open.reader.clone()), work.collect());
         let ended = tokio::select! {
             ended = while_watched(&**self.host.operator(), watched, worked) => ended,
             () = self.host.stops().hurried() => return Ok(self.exit_at_once().await),

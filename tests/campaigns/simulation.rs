@@ -1,8 +1,8 @@
-//! The simulator: one seed is one whole life of a batch. The code under test is the binary's own (`work_off`, `decide`,
+//! The simulator: one seed is one whole life of a batch. The code under test is the binary's own (`process`, `decide`,
 //! the workers, lanes and pacers, and the journal's writer); the port, the store and the clock are simulated.
 //!
 //! ```text
-//!   seed ──► life ──► session ──► work_off ──► Port ──► World      true time, other people, late effects
+//!   seed ──► life ──► session ──► process ──► Port ──► World      true time, other people, late effects
 //!              │         │           └───────► Store ─► Ledger     commits that fail or end the session
 //!              └─ again until finished          model: I1, I3 to I10 at each request, each entry, and at the end
 //!

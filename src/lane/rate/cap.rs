@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The caps that are understood: one per hour to one per microsecond, beyond which no timer can tell.
+/// The caps that are understood: one per hour to one per microsecond, beyond which no timer is precise enough.
 pub(super) const CAP_PER_S: (f64, f64) = (1.0 / 3600.0, 1e6);
 
 /// What the operator allows.

@@ -24,12 +24,12 @@ impl RateWhy {
     }
 }
 
-/// What a session leaves to the next one.
+/// What a session passes on to the next one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Learned {
     /// Requests per second.
     pub rate_per_s: f64,
-    /// Whether that is where the service begins to throttle, or only what it has borne so far.
+    /// Whether the service begins to throttle there, or has only sustained it so far.
     pub is_limit: bool,
 }
 

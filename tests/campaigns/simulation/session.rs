@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use keybatch::domain::{Clock, OutcomeCounts, Settings, Target};
 use keybatch::execute::control::{Control, Limits, StoppedBy};
-use keybatch::execute::{LaneWork, Shared, work_off};
+use keybatch::execute::{LaneWork, Shared, process};
 use keybatch::journal::{Journal, JournalError, Scribe, TargetRecord, WriterOptions};
 use keybatch::lane::pace::Pacer;
 use keybatch::lane::rate::{Learned, RateCap};
@@ -114,7 +114,7 @@ impl Session<'_> {
         tokio::select! {
             biased;
             () = signal => {}
-            ended = work_off(shared, Arc::new(self.handle.clone()), lanes) => ended?,
+            ended = process(shared, Arc::new(self.handle.clone()), lanes) => ended?,
         }
         if finished {
             journal.close().await?;
