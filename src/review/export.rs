@@ -49,7 +49,7 @@ pub enum ExportFormat {
     Json,
 }
 
-/// An export that did not come to its end.
+/// An export that did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The journal cannot be read.

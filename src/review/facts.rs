@@ -60,7 +60,7 @@ pub struct RunFacts {
 pub struct Session {
     /// When it began.
     pub opened_at: String,
-    /// When it left; absent for one that crashed or is still running.
+    /// When it ended; absent for one that crashed or is still running.
     pub closed_at: Option<String>,
     /// `run` or `resume`.
     pub command: String,
@@ -88,7 +88,7 @@ pub struct Override {
     pub why: Option<String>,
 }
 
-/// What a target is believed to permit.
+/// The rate that a target is believed to permit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rate {
     /// The account.

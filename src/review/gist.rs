@@ -1,6 +1,7 @@
 //! What an entry says, in words: one line for a list, and its particulars for a story. Pure.
 //!
-//! The words are for people and may change; programs read the bodies. Nothing is defused here: whoever prints it must.
+//! The words are for people and may change; programs read the bodies. Nothing is defused here: the code that prints it
+//! must do that.
 
 use crate::domain::{ApiError, Exchange, Observation, Operation, counted};
 use crate::record::Entry;
@@ -119,7 +120,7 @@ fn observed(seen: &Observed) -> String {
     format!("{request}{place}: {found}")
 }
 
-/// What a story tells beyond the gist: (label, value).
+/// What a story shows beyond the one line: (label, value).
 #[must_use]
 pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();

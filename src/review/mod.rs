@@ -1,4 +1,4 @@
-//! What happened? The questions of a reviewer, answered from the entries. It reads only, and needs neither the lock nor a
+//! What happened? Answers a reviewer's questions from the entries. It reads only, and needs neither the lock nor a
 //! healthy system.
 //!
 //! ```text

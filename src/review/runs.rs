@@ -4,7 +4,7 @@ use crate::domain::RunId;
 use crate::journal::{JournalError, RunState};
 use crate::journal::{Reader, RunRecord};
 
-/// The word for the newest run that was started; where none was, for the newest one.
+/// The word for the newest run that was started or, if none was, for the newest one.
 pub const LATEST: &str = "latest";
 
 /// The fewest digits that [`short`] shows.

@@ -93,7 +93,7 @@ pub async fn rows(reader: &Reader, run: &RunRecord, wanted: &str) -> Result<Vec<
     if rows.is_empty() { Err(RowError::Unknown { wanted: wanted.to_owned() }) } else { Ok(rows) }
 }
 
-/// The story of a row. An entry that cannot be read is told as that.
+/// The story of a row. An entry that cannot be read is shown as such.
 ///
 /// # Errors
 /// Where the journal cannot be read.

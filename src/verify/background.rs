@@ -1,5 +1,5 @@
-//! The tasks of a verification that go on side by side: reading pages and having them checked, SQLite's own check, and
-//! the replay.
+//! The tasks that run in the background of a verification: reading and checking pages, SQLite's own check, and the
+//! replay.
 
 use std::path::PathBuf;
 
@@ -12,8 +12,8 @@ use crate::journal::JournalError;
 use crate::journal::open::snapshot;
 use crate::journal::{Replay, Snapshot};
 
-/// How many pages may wait for their turn while they are checked. Fewer leave a processor idle now and then, more only hold
-/// memory.
+/// How many pages may wait for their turn while they are checked. With fewer, a processor is idle at times; more only
+/// use memory.
 pub(super) const PAGES_AHEAD: usize = 4;
 
 /// How many entries' rows are made again at once, at least: the more, the more statements are full.
@@ -60,7 +60,8 @@ pub(super) async fn read_pages(mut snapshot: Box<dyn Snapshot>, pages: mpsc::Sen
     }
 }
 
-/// Makes also what was only added up: reads all entries once more, which were found good before.
+/// Makes the rows of the large tables, too, which were only summed: reads all entries once more. They were found good
+/// before.
 pub(super) async fn replay_rows(
     snapshot: Box<dyn Snapshot>,
     mut replay: Box<dyn Replay>,
@@ -90,7 +91,7 @@ async fn replay_pages(replay: &mut dyn Replay, mut pages: mpsc::Receiver<Read>) 
 pub(super) async fn check_integrity(path: PathBuf) -> Option<Finding> {
     let mut snapshot = match snapshot(&path).await {
         Ok(snapshot) => snapshot,
-        // It was opened a moment ago: what is wrong now is not the file.
+        // It was opened a moment ago, so the file is not what fails now.
         Err(error) => return Some(Finding::of_the_machine(with_cause(&error))),
     };
     let said = snapshot.integrity().await;
@@ -109,7 +110,7 @@ pub(super) async fn check_integrity(path: PathBuf) -> Option<Finding> {
     }
 }
 
-/// The result of a task; a panic in it goes on here.
+/// The result of a task; a panic in it continues here.
 pub(super) async fn join<T>(task: JoinHandle<T>) -> T {
     match task.await {
         Ok(result) => result,

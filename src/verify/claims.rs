@@ -1,5 +1,5 @@
-//! Words against what they were read from: what an entry concludes must follow from what it kept. The product concludes
-//! when an answer comes; this reads the same answer again, by rules of its own.
+//! Compares the claims of an entry with the answer that it kept: what it concludes must follow from that. The product
+//! concludes when an answer comes; this reads the same answer again, by rules of its own.
 //!
 //! Pure, and of one entry alone, so that several pages are read at once. What must agree with other entries of the row or the
 //! run is handed on as [`Claimed`].
@@ -20,7 +20,7 @@ pub(super) use intent::{Intent, intent};
 /// Reads the words of an entry that was read whole.
 ///
 /// # Errors
-/// Where what it says does not follow from what it kept.
+/// If what it says does not follow from what it kept.
 pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
     match &entry.event {
         Event::AttemptFinished(one) => {
@@ -37,7 +37,7 @@ pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
     }
 }
 
-/// How a sandbox names who is calling. (No caller of AWS is in the partition `aws-sandbox`.)
+/// How a sandbox names its callers. (No caller of AWS is in the partition `aws-sandbox`.)
 const SANDBOX_ARN: &str = "arn:aws-sandbox:";
 
 fn session(opened: &SessionOpened) -> Result<(), String> {

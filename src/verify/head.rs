@@ -58,7 +58,8 @@ impl Work {
         }
     }
 
-    /// A journal without even its tables, beside a checkpoint that saw entries in it: its log was taken away, or the file.
+    /// A journal without even its tables, beside a checkpoint that covers entries of it: its log or the file was
+    /// removed.
     pub(super) fn check_emptied(&mut self, path: &Path, error: &JournalError) {
         let Some(checkpoint) = &self.options.checkpoint else { return };
         if !matches!(error, JournalError::Unmade { .. }) && !has_no_bytes(path) {
@@ -86,7 +87,7 @@ impl Work {
         }
     }
 
-    /// Says where the checkpoints that were brought are not what the entries have.
+    /// Reports where the checkpoints that were brought differ from the entries.
     pub(super) fn check_checkpoints(&mut self) {
         let Some(checkpoint) = &self.options.checkpoint else { return };
         let size = self.tree.size();

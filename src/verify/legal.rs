@@ -17,11 +17,11 @@ pub(super) struct Row {
     open: bool,
     /// What came back for the last attempt.
     last: Option<Class>,
-    /// Whether the effect of an attempt before the last one was never told.
+    /// Whether the effect of an attempt before the last one was never determined.
     lossy: bool,
-    /// Whether an attempt can have had an effect, whatever came back for it.
+    /// Whether an attempt can have had an effect, whatever its answer was.
     acted: bool,
-    /// The same, of what was not refused before it was executed: without that, nothing is gone by our doing.
+    /// The same, for attempts that were not refused before execution: without one, nothing of ours can have deleted it.
     executed: bool,
     /// What the last reading of the key pair found, where it found anything.
     seen: Option<Seen>,
@@ -43,7 +43,8 @@ pub(super) struct Row {
     operation_succeeded: bool,
     /// Whether polling found, since the last attempt, that an operation failed.
     operation_failed: bool,
-    /// Whether entries were lost that may have asked for it: as if it had been asked for once more, without an answer.
+    /// Whether entries were lost that may have requested its deletion: as if there had been one more request, without
+    /// an answer.
     lost: bool,
     settled: bool,
 }
@@ -112,14 +113,15 @@ impl Row {
         }
     }
 
-    /// Entries were lost that may have asked for the key pair. One whose operation is known goes on with that.
+    /// Entries were lost that may have requested the deletion of the key pair. A row whose operation is known continues
+    /// with that operation.
     pub(super) fn lose_tail(&mut self) {
         if self.settled || self.verdict != Verdict::Delete {
             return;
         }
         (self.lost, self.executed) = (true, true);
         if self.answered() == Some(Class::Pending) || self.named {
-            // What was seen before the loss says nothing of after it.
+            // What was seen before the loss says nothing about the time after it.
             (self.seen_since, self.look) = (None, None);
             return;
         }
@@ -136,7 +138,7 @@ impl Row {
         };
     }
 
-    /// Whether a request for it may have left.
+    /// Whether a request for it may have been sent.
     fn tried(&self) -> bool {
         self.attempts > 0 || self.lost
     }
@@ -159,7 +161,7 @@ impl Row {
         if self.verdict != Verdict::Delete && !matches!(step, RowEvent::Settled { .. }) {
             return Err("the plan does not say that this row is to be deleted");
         }
-        // One task has the row, and waits for the answer.
+        // One task owns the row, and waits for the answer.
         if self.open && session == self.session && !matches!(step, RowEvent::Finished { .. }) {
             return Err("its attempt is still in flight");
         }
@@ -216,7 +218,7 @@ impl Row {
         if self.answered() == Some(Class::Refused) {
             return Err("the last answer was final");
         }
-        // One that never got an answer may have taken effect.
+        // An attempt that never got an answer may have taken effect.
         *self = Self {
             attempts: attempt,
             session,
@@ -256,7 +258,8 @@ impl Row {
         }
         self.open = false;
         self.last = Some(class);
-        // Which operation of a name is ours is told by more than what came back: one that failed may be told otherwise later.
+        // Which operation of a name is ours depends on more than the answers: one that failed may be judged otherwise
+        // later.
         self.executed |=
             matches!(class, Class::Succeeded | Class::Pending | Class::OperationFailed | Class::Unanswered);
         self.acted |= self.executed || class == Class::Throttled;
@@ -332,7 +335,7 @@ impl Row {
             (Outcome::Deleted, Evidence::Answer) => self.answered() == Some(Class::Succeeded),
             (Outcome::Deleted, Evidence::Operation) => self.shows_deleted(),
             (Outcome::InDoubt, Evidence::Tried) => match self.look {
-                // Where nothing may still be at it, its being there is an answer.
+                // If no operation can still be in progress, a key pair that is still there is an answer.
                 Some(Found::Same) => tried && self.may_yet_act(),
                 look => tried && matches!(look, Some(Found::NoAnswer | Found::Denied)),
             },
@@ -380,8 +383,8 @@ impl Row {
         matches!(self.seen_since, Some(Seen::NotFound | Seen::Other))
     }
 
-    /// Only where something was sent that may have done it. The history was asked whose doing that was, unless an operation is
-    /// known that may yet say so.
+    /// Only if a request was sent that may have deleted it. The history was searched for the operation, unless one is
+    /// known that can still show it.
     fn shows_gone(&self) -> bool {
         let asked = self.search.is_some() || self.answered() == Some(Class::Pending);
         let executed = self.executed || self.open;

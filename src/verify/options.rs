@@ -13,7 +13,7 @@ pub struct Options {
     pub checkpoint: Option<Checkpoint>,
     /// The size and the root of all others of the same journal that were brought with it, in any order.
     pub further: Vec<(u64, Hash)>,
-    /// Whether a journal without one is good enough.
+    /// Whether a journal without one is not accepted.
     pub require_checkpoint: bool,
     /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it
     /// the projections are not compared.

@@ -40,16 +40,16 @@ impl Work {
         snapshot
     }
 
-    /// Compares the sums of the large tables. Returns those tables of which nothing more need be said: all of them, or
-    /// none, and then their rows were made again.
+    /// Compares the sums of the large tables. Returns the tables that need no further comparison: all of them, or none,
+    /// and then their rows were made again.
     async fn compare_sums(
         &mut self,
         mut snapshot: Box<dyn Snapshot>,
         replay: Box<dyn Replay>,
     ) -> (Box<dyn Snapshot>, Result<Box<dyn Replay>, JournalError>, &'static [&'static str]) {
-        // What the sums presume of the tables is not sure where anything else is wrong with the file.
+        // If anything else is wrong with the file, what the sums assume of the tables may not hold.
         let sound = self.findings.is_empty() && self.schema.is_none();
-        // An error is one to be told by the comparison of rows, in the order of the tables.
+        // The comparison of rows reports an error, in the order of the tables.
         if sound && snapshot.agrees_with(&*replay).await.unwrap_or(false) {
             return (snapshot, Ok(replay), &SUMMED);
         }

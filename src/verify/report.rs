@@ -15,7 +15,8 @@ pub enum Verdict {
     Verified,
     /// Nothing is wrong with it, but there is nothing outside to compare with.
     SelfConsistent,
-    /// What was brought cannot be applied to this journal, or this keybatch does not know its format.
+    /// The checkpoint that was brought does not belong to this journal, or this keybatch does not know the journal's
+    /// format.
     CannotVerify,
     /// The database is damaged.
     Corrupt,
@@ -27,7 +28,7 @@ pub enum Verdict {
     BadSignature,
     /// Entries that were there are missing at the end.
     Truncated,
-    /// It has another past than the one that the checkpoint saw.
+    /// Its past differs from the one that the checkpoint saw.
     Forked,
     /// Something in it was changed after it was written.
     Altered,
@@ -63,7 +64,7 @@ impl Verdict {
 pub struct Finding {
     /// How grave it is.
     pub verdict: Verdict,
-    /// The first bad entry, where it can be told.
+    /// The first bad entry, if it is known.
     pub seq: Option<u64>,
     /// What should be there: a hash in base64, a size, a word.
     pub expected: Option<String>,
@@ -84,7 +85,7 @@ impl Finding {
         Self { verdict, seq, expected: None, found: None, detail: detail.into(), of_the_machine: false, doubted: false }
     }
 
-    /// Something that could not be looked at.
+    /// Something that could not be examined.
     pub(super) fn of_the_machine(detail: impl Into<String>) -> Self {
         Self { of_the_machine: true, ..Self::new(Verdict::CannotVerify, None, detail) }
     }
@@ -211,12 +212,12 @@ impl Findings {
         self.all.is_empty()
     }
 
-    /// Whether any of them needs another look.
+    /// Whether any of them needs a second pass.
     pub(super) fn doubted(&self) -> bool {
         self.all.iter().any(|finding| finding.doubted)
     }
 
-    /// It was the machine, for this reason, where anything was in doubt.
+    /// Blames the machine, for this reason, for everything that was in doubt.
     pub(super) fn blame(&mut self, why: String) {
         self.all.retain(|finding| !finding.doubted);
         self.add(Finding::of_the_machine(why));

@@ -2,8 +2,8 @@
 //! pages are read at once.
 //!
 //! The four kinds that make up almost all of a large journal are read straight from the spans that the check of the
-//! canonical form finds: only the fields that legality and the projections depend on. All others are read whole. What an
-//! entry concludes is held against what it was read from by [`claims`].
+//! canonical form finds: only the fields that legality and the projections depend on. All others are read whole.
+//! [`claims`] compares what an entry concludes with the answer that it was read from.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         Some(time)
     }
 
-    /// What is not looked at must be readable all the same: readers of the journal read it whole.
+    /// Fields that are not judged must be readable, too: readers of the journal read all of them.
     fn finished(&self) -> Result<AttemptFinished, EntryError> {
         self.may_be::<shape::Text>("request_id")?;
         self.may_be::<shape::Text>("detail")?;

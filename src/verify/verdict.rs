@@ -1,4 +1,4 @@
-//! What a verification comes to.
+//! The verdict: the gravest finding, and the report around it.
 
 use super::report::{AcceptedRollback, CheckpointFacts, Finding, Report, Verdict};
 use super::work::Work;

@@ -1,5 +1,5 @@
-//! Verifies a journal: every entry's hash, form and place, the head, the order of what happened, the projections, and a
-//! checkpoint from outside.
+//! Verifies a journal: every entry's hash, form and place, the head, the order of events, the projections, and the
+//! checkpoints that the reviewer brings.
 //!
 //! ```text
 //!   integrity and schema
@@ -12,8 +12,9 @@
 //! ```
 //!
 //! Reads only, in one snapshot, so that a running session disturbs nothing. A damaged journal is read as far as it
-//! goes. Holds 12 bytes for each row of a large journal, never the entries themselves. SQLite calls a database damaged also
-//! where the disk could not read it: before that is believed, the files are read without SQLite, and judged once more.
+//! goes. Holds 12 bytes for each row of a large journal, never the entries themselves. SQLite also calls a database
+//! damaged if the disk could not read it. So before this is reported, the files are read without SQLite and judged once
+//! more.
 
 use std::path::Path;
 
@@ -40,7 +41,7 @@ use crate::record::merkle::Hash;
 /// Verifies the journal at `path`.
 ///
 /// # Errors
-/// Where there is no journal. Whatever is wrong with one that is there is in the report.
+/// If there is no journal. Whatever is wrong with an existing one is in the report.
 pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalError> {
     let mut work = judge(path, options).await?;
     if !work.findings.doubted() {
@@ -51,11 +52,11 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
         work.findings.blame(format!("the journal cannot be read: {error}"));
         return Ok(work.report());
     }
-    // It can be read: what was wrong with the disk for a moment is over, and damage is found again.
+    // The files can be read now: a temporary failure of the disk is over, and real damage is found again.
     Ok(judge(path, work.into_options()).await?.report())
 }
 
-/// Everything that can be said of the journal, with one look at it.
+/// Everything that one pass over the journal shows.
 async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
     let mut work = Work::new(options);
     let mut snapshot = match snapshot(path).await {
@@ -226,7 +227,7 @@ impl Work {
         judged
     }
 
-    /// A finding after which the order of entries says nothing more.
+    /// A finding after which the order of entries proves nothing.
     fn bad(&mut self, finding: Finding) {
         self.judging = false;
         self.findings.add(finding);
@@ -293,13 +294,13 @@ async fn named_by(snapshot: &mut dyn Snapshot, seq: u64) -> Option<(String, Stri
     }
 }
 
-/// A file that cannot be opened as a journal: damaged, or none that this keybatch knows.
+/// A file that cannot be opened as a journal: damaged, or not of a kind that this keybatch knows.
 fn unopened(path: &Path, error: &JournalError) -> Finding {
     if has_no_bytes(path) {
         return Finding::new(Verdict::CannotVerify, None, "the journal is empty: nothing was ever written to it");
     }
     match error {
-        // About what kind of file or database it is, and not about damage.
+        // These errors concern the kind of file or database, not damage.
         JournalError::Unusable { .. } | JournalError::Unmade { .. } | JournalError::OldFormat { .. } => {
             Finding::new(Verdict::CannotVerify, None, error.to_string())
         }

@@ -1,4 +1,4 @@
-//! A verification on its way: what it was given, what it knows so far, and what it found.
+//! A verification in progress: what it was given, what it knows so far, and what it found.
 
 use super::checkpoints::Checkpoints;
 use super::history::History;
@@ -6,18 +6,18 @@ use super::options::Options;
 use super::report::{AcceptedRollback, Finding, Findings};
 use crate::record::merkle::Frontier;
 
-/// A verification on its way.
+/// A verification in progress.
 pub(super) struct Work {
     pub(super) options: Options,
     pub(super) findings: Findings,
-    /// What is wrong with tables, triggers and views. Last in line: what was done behind their back says more.
+    /// What is wrong with tables, triggers and views. Reported last: changes made around them say more.
     pub(super) schema: Option<Finding>,
     pub(super) warnings: Vec<String>,
     pub(super) tree: Frontier,
     pub(super) history: History,
     /// Whether entries are still judged and replayed: not after the first that makes no sense.
     pub(super) judging: bool,
-    /// Whether numbers and tree agree: not after a gap, or where reading broke off.
+    /// Whether numbers and tree agree: not after a gap, or after reading failed.
     pub(super) whole: bool,
     /// The last checkpoint among the entries that names the right root.
     pub(super) last_good: u64,
@@ -45,7 +45,7 @@ impl Work {
         work
     }
 
-    /// What it was given, to begin anew.
+    /// What it was given, for a second pass.
     pub(super) fn into_options(self) -> Options {
         Options { further: self.checkpoints.into_all(), ..self.options }
     }

@@ -1,4 +1,4 @@
-//! What an answer was said to mean, against the answer itself.
+//! Compares what an entry says that an answer means with the answer itself.
 
 use std::borrow::Cow;
 
@@ -119,7 +119,7 @@ fn is_moment(seconds: Option<f64>, text: Option<&Str<'_>>) -> bool {
         (None, None) => true,
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of any year that can be written are exact")]
         (Some(seconds), Some(Some(at))) => (at.as_millisecond() as f64 - seconds * 1_000.0).abs() <= 1.0,
-        // One that no text can tell.
+        // A time that no text can express.
         (Some(seconds), None) => seconds.abs() >= 2e11,
         _ => false,
     }
@@ -259,7 +259,7 @@ impl<'a> Answer<'a> {
                 class == Class::Unanswered && tried
             }
             Cause::UnknownError => class == Class::Refused && refused && !nameless && known.is_none(),
-            // For going too fast there are many names, so that an unknown one may be another of them.
+            // Throttles have many names, so an unknown name may be another one.
             Cause::Error if class == Class::Throttled && known.is_none() => {
                 refused && (self.status == Some(429) || !nameless)
             }
@@ -397,8 +397,8 @@ fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, String> {
     let Some(operation) = &answer.operation else {
         return Err("it says that an operation was found, but shows none".into());
     };
-    // One that succeeded is looked for no further than the page that shows it. What is not over may have been on an earlier page,
-    // and is not in the body of the last one, whose error says nothing against it.
+    // The search for an operation that succeeded ends with the page that shows it. One that has not ended may have been
+    // on an earlier page: then it is not in the body of the last page, and an error there does not contradict it.
     if seen.requests == 1 || seen.found == Found::Operation {
         if answer.error.is_some() {
             return Err("it says that an operation was found, but its answer is an error".into());
@@ -408,7 +408,7 @@ fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, String> {
         })?;
     }
     let meant = class_of_operation(operation);
-    // Whatever is neither a success nor a failure is not over.
+    // An operation that neither succeeded nor failed has not ended.
     if seen.found == Found::Unfinished && !matches!(meant, Class::Succeeded | Class::OperationFailed) {
         let name = operation.resource_name.as_ref().map(|name| hash(&name.0));
         return match (is_delete(operation) && operation.id.is_some(), name) {
@@ -456,7 +456,7 @@ fn looked(seen: &Observed, answer: &Answer<'_>, of_row: bool) -> Result<Named, S
             })?;
             Ok(name.get())
         }
-        // One of another name, or one that cannot be told from others.
+        // A key pair of another name, or one that cannot be distinguished from others.
         Found::NoAnswer => Ok(Named::Any),
         _ => Err("it shows a key pair, but says that none was seen".into()),
     }
@@ -473,7 +473,7 @@ fn read_error(found: Found, answer: &Answer<'_>) -> Result<(), String> {
         Found::Denied => Class::Denied,
         Found::RefusedForAll => Class::RefusedForAll,
         Found::NoOperation => match &answer.error {
-            // That the service knows of no such name any more is no evidence, but an answer.
+            // That the service no longer knows such a name is an answer, but no evidence.
             Some(error) => return answer.refuses(error, Class::NotFound),
             None => return Ok(()),
         },
@@ -481,7 +481,8 @@ fn read_error(found: Found, answer: &Answer<'_>) -> Result<(), String> {
             let says = |class| answer.error.as_ref().is_some_and(|error| answer.refuses(error, class).is_ok());
             let usable = [Class::NotFound, Class::Denied, Class::RefusedForAll].into_iter().any(says);
             let named = answer.error.as_ref().is_some_and(|error| error.cause == Cause::Error);
-            // Too fast is none, whatever else it is called; nor is what was not kept whole.
+            // A throttle does not count as an answer, whatever else it is called; nor does a body that was not kept
+            // whole.
             return if usable && named && !says(Class::Throttled) {
                 Err("it says that there was no answer, but contains one".into())
             } else {

@@ -34,10 +34,10 @@ pub(in crate::verify) enum Named {
     IsNot(u64),
 }
 
-/// The identity of a key pair in 6 bytes: hashes of arn, creation time and fingerprint in 12, 9 and 7 bits, 0 for what is
-/// missing, and then one of all three in 20. Whoever writes a journal does not know the seed of the hashes, which each
-/// verification draws anew. What is equal has equal hashes; what differs in any part is taken for equal once in 2^27 times at
-/// most, where the same parts are known of both.
+/// The identity of a key pair in 6 bytes: hashes of arn, creation time and fingerprint in 12, 9 and 7 bits, 0 for what
+/// is missing, and then one of all three in 20. The author of a journal does not know the seed of the hashes, which
+/// each verification draws anew. What is equal has equal hashes; what differs in any part is taken for equal once in
+/// 2^27 times at most, where the same parts are known of both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::verify) struct Identity([u8; 6]);
 
@@ -83,7 +83,7 @@ impl Identity {
 
 static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// A hash that nobody knows beforehand.
+/// A hash that cannot be known beforehand.
 pub(in crate::verify) fn hash(text: &str) -> u64 {
     SEED.hash_one(text)
 }

@@ -1,4 +1,4 @@
-//! What a plan says of a row, against what was seen and noted.
+//! Compares what a plan says about a row with what was seen and noted.
 
 use super::super::shape;
 use super::claimed::{Claimed, Identity};
@@ -31,8 +31,8 @@ impl<'a> Intent<'a> {
     }
 }
 
-/// Reads an intent: the verdict follows from the notes and from what was seen, and who is to be deleted is the one that was
-/// meant.
+/// Reads an intent: the verdict must follow from the notes and from what was seen, and the key pair to delete must be
+/// the one that the manifest means.
 pub(crate) fn intent(intent: &Intent<'_>) -> Result<Claimed, String> {
     let verdict = match (intent.severity, &intent.observation) {
         (Some(Severity::Skip | Severity::Refuse), _) => Verdict::Skip,
@@ -56,7 +56,7 @@ pub(crate) fn intent(intent: &Intent<'_>) -> Result<Claimed, String> {
     Ok(Claimed { identity, ..Claimed::default() })
 }
 
-/// In what the key pair that was seen is not the one that the manifest names.
+/// How the key pair that was seen differs from the one that the manifest names.
 fn drift(intent: &Intent<'_>, seen: &shape::Observation<'_>) -> Option<&'static str> {
     let differs = |expected: Option<&str>, found: &Option<shape::Str<'_>>| {
         expected.is_some_and(|expected| found.as_ref().is_none_or(|found| found.0 != expected))

@@ -1,4 +1,4 @@
-//! What the names of an error mean: by lists of its own, as far as the service documents them.
+//! What the names of an error mean: by this room's own lists, as far as the service documents the names.
 
 use crate::domain::Class;
 
