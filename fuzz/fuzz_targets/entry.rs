@@ -4,7 +4,7 @@
 
 use keybatch::record::merkle::leaf_hash;
 use keybatch::record::{Entry, MAX_INTEGER};
-use keybatch::review::gist;
+use keybatch::review::one_line;
 use keybatch::verify::Sequence;
 use libfuzzer_sys::fuzz_target;
 
@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let Ok(entry) = Entry::parse(text) else { return };
-    drop((gist(&entry), entry.event.kind()));
+    drop((one_line(&entry), entry.event.kind()));
     let sealed = match entry.seal() {
         Ok(sealed) => sealed,
         // Numbers that JSON has and canonical JSON does not.

@@ -15,7 +15,7 @@ use crate::journal::{Cell, EntryFilter, JournalError, Matching, Reader, RunState
 use crate::record::event::KINDS;
 use crate::record::{Entry, Event};
 use crate::review::runs::resolve;
-use crate::review::{gist, json_escaped, json_text};
+use crate::review::{json_escaped, json_text, one_line};
 
 /// How many entries are read at once.
 const PAGE: u32 = 1_000;
@@ -241,7 +241,7 @@ impl Lines {
                     let name = name.map(|name| format!(" {}", shown(name))).unwrap_or_default();
                     let row = entry.row.map(|row| format!(" row {row}{name}")).unwrap_or_default();
                     let label = if sandbox { "SANDBOX " } else { "" };
-                    writeln!(out, "{seq} {at} {label}{}{row}: {}", entry.event.kind(), shown(&gist(entry)))?;
+                    writeln!(out, "{seq} {at} {label}{}{row}: {}", entry.event.kind(), shown(&one_line(entry)))?;
                 }
                 Err(error) => writeln!(out, "{seq} unreadable: {}", shown(&error.to_string()))?,
             },
@@ -255,7 +255,7 @@ impl Lines {
                         Cell::Boolean(sandbox),
                         entry.row.and_then(|row| i64::try_from(row).ok()).map_or(Cell::Null, Cell::Integer),
                         text(entry.event.kind().to_owned()),
-                        text(gist(entry)),
+                        text(one_line(entry)),
                     ])?,
                     Err(error) => {
                         let unreadable = [text("unreadable".into()), text(error.to_string())];

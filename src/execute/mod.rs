@@ -11,7 +11,7 @@
 pub mod attempt;
 pub mod control;
 pub mod decide;
-mod detail;
+mod sentences;
 pub mod ghost;
 mod inventory;
 mod look;
@@ -316,7 +316,7 @@ impl<L: Lightsail> Feeder<L> {
         let settled = RowSettled {
             outcome,
             evidence,
-            detail: detail::detail(outcome, evidence, state, intent),
+            detail: sentences::detail(outcome, evidence, state, intent),
             rests_on: state.rests_on(),
         };
         Some((outcome, Draft::of_row(row, Event::RowSettled(settled))))

@@ -28,12 +28,10 @@ pub struct RowState {
     pub attempts: u32,
     /// Those of them that count against the limit: all but refusals before execution.
     pub spent: u32,
-    /// When attempts were in progress that may have had an effect: an operation of ours can only lie inside these
-    /// windows.
+    /// When attempts were in progress that may have had an effect: an operation of ours can only lie inside these.
     pub windows: Vec<Window>,
-    /// Whether an attempt that is over may have taken effect. Refusals before execution, refusals for good and "not
-    /// found" are known not to have; the documentation does not say that a throttled request was not executed, but a
-    /// throttle alone is not enough to claim that it was.
+    /// Whether an attempt that is over may have taken effect. Refusals before execution, refusals for good and "not found" did
+    /// not; no document says that a throttled request was not executed, but a throttle does not suffice to claim that it was.
     pub acted: bool,
     /// The latest time at which the last request without any answer was signed: until its signature is too old, it may
     /// still be delivered. `None` where the last request was answered, or never left.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::control::Control;
-use super::detail::doubtful_detail;
 use super::ghost::Ghosts;
+use super::sentences::doubtful_detail;
 use crate::domain::{Outcome, Settings, Target};
 use crate::journal::Scribe;
 

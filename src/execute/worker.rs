@@ -13,9 +13,9 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use super::control::TargetStop;
 use super::decide::{Denial, Situation, Step, StopCause, decide};
-use super::detail::{detail, stop_detail};
 use super::inventory::Inventory;
 use super::row::RowState;
+use super::sentences::{detail, stop_detail};
 use super::shared::Shared;
 use crate::domain::{ApiError, Cause, Class, DEFAULT_KEY_PAIR, Evidence, Exchange, Outcome, Shown};
 use crate::journal::JournalError;

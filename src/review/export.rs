@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::cell::{cell_json, cell_text, csv_cell, json_object};
+use super::as_text::{cell_json, cell_text, csv_cell, json_object};
 use crate::journal::JournalError;
 use crate::journal::{Cell, Reader, ReviewRow, RunRecord};
 use crate::manifest::Meaning;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::cell::cell_json;
+use super::as_text::cell_json;
 use crate::domain::{OutcomeCounts, time_text};
 use crate::journal::JournalError;
 use crate::journal::{Reader, RunRecord};

@@ -10,17 +10,17 @@
 //!
 //! Nothing here prints or writes, and nothing here knows the network or the command line.
 
-mod cell;
+mod as_text;
 mod export;
 mod facts;
-mod gist;
+mod one_line;
 pub mod runs;
 mod statement;
 mod story;
 
-pub use cell::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
+pub use as_text::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
 pub use export::{ExportError, ExportFormat, export};
 pub use facts::{NotDeleted, RunFacts, facts};
-pub use gist::gist;
+pub use one_line::one_line;
 pub use statement::{StatementError, single_query};
 pub use story::{Chapter, RowError, Story, rows, story};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::gist::{gist, particulars};
+use super::one_line::{one_line, particulars};
 use crate::domain::{Evidence, Outcome, time_text};
 use crate::journal::JournalError;
 use crate::journal::{Reader, RunRecord};
@@ -117,7 +117,7 @@ pub async fn story(reader: &Reader, run: &RunRecord, row: u64) -> Result<Story, 
                     seq: stored.seq,
                     at: Some(time_text(entry.at)),
                     kind: entry.event.kind(),
-                    gist: gist(&entry),
+                    gist: one_line(&entry),
                     particulars: particulars(&entry.event),
                     body: stored.body,
                 }

@@ -5,9 +5,11 @@
 //! run is handed on as [`Claimed`].
 
 mod answer;
+mod body;
 mod claimed;
 mod intent;
 mod names;
+mod observed;
 
 use crate::domain::sha256;
 use crate::record::event::{Event, RunStarted, RunStopped, SessionOpened};
@@ -27,7 +29,7 @@ pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
             finished(&Answer::whole(&one.exchange, one.shown.parts(), one.error.as_ref()), one.class, one.cause)
         }
         Event::OperationPolled(polled) => answer::polled(polled),
-        Event::Observed(seen) => answer::observed(seen, entry.row.is_some()),
+        Event::Observed(seen) => observed::observed(seen, entry.row.is_some()),
         Event::IntentRecorded(one) => intent(&Intent::whole(one)),
         Event::SessionOpened(opened) => session(opened).map(|()| Claimed::default()),
         Event::RunStarted(started) => confirmed(started).map(|()| Claimed::default()),

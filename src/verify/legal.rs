@@ -3,8 +3,12 @@
 //! Pure, and independent of the code that decides: it knows what each step *needs*, not which one is chosen. What it
 //! refuses cannot have been produced by keybatch, not even by one that was killed at any moment.
 
+mod row_event;
+
 use crate::domain::{Class, Evidence, Outcome};
 use crate::record::event::{Found, Verdict};
+pub(super) use row_event::RowEvent;
+use row_event::Seen;
 
 /// What is known of a row after some of its entries. `verify` holds one for each row that is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,43 +51,6 @@ pub(super) struct Row {
     /// an answer.
     lost: bool,
     settled: bool,
-}
-
-/// What a reading of the key pair found, where it found anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Same,
-    Other,
-    NotFound,
-}
-
-/// An entry of the row, reduced to what legality depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RowEvent {
-    Started {
-        attempt: u32,
-    },
-    /// With the outcome and its evidence, where the answer alone decides the row.
-    Finished {
-        attempt: u32,
-        class: Class,
-        settled: Option<(Outcome, Evidence)>,
-    },
-    Polled {
-        class: Class,
-    },
-    /// The key pair was read.
-    Observed {
-        found: Found,
-    },
-    /// The operation history was.
-    Searched {
-        found: Found,
-    },
-    Settled {
-        outcome: Outcome,
-        evidence: Evidence,
-    },
 }
 
 impl Row {

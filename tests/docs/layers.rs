@@ -45,7 +45,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 const TESTS: [&str; 2] = ["execute/decide/table", "lane/rate/simulation"];
 
 /// What is pure: no async, no clock, no I/O.
-const PURE: [&str; 17] = [
+const PURE: [&str; 18] = [
     "domain",
     "manifest",
     "record",
@@ -54,7 +54,8 @@ const PURE: [&str; 17] = [
     "lightsail/classify.rs",
     "lightsail/error_names.rs",
     "execute/decide.rs",
-    "execute/detail.rs",
+    "execute/sentences.rs",
+    "execute/step.rs",
     "lane/backoff.rs",
     "lane/rate.rs",
     "lane/rate/cap.rs",

@@ -148,13 +148,11 @@ fn an_operation_is_told_as_it_came() {
             assert!(read(&merged(&[&told])).is_err(), "{field}: {other}");
         }
     }
-    let mut told = told;
-    let mut said = said;
+    let (mut told, mut said) = (told, said);
     said["errorDetails"] = "signature=(left out)".into();
-    let kept = super::body(&json!({ "operation": said }));
-    let whole = merged(&[&answered("succeeded", &told), &kept]);
+    let whole = merged(&[&answered("succeeded", &told), &super::body(&json!({ "operation": said }))]);
     assert!(finished(&whole).is_err(), "no words in a body say that something was cut out of it");
-    let cut = json!({ "json": null, "text": kept["json"], "cut": true });
+    let cut = json!({ "json": null, "text": whole["json"], "cut": true });
     assert!(finished(&merged(&[&whole, &cut])).is_ok(), "that says the flag");
     told["created_at"] = "not a time".into();
     assert!(read(&told).is_err());

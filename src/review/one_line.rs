@@ -9,7 +9,7 @@ use crate::record::event::{AttemptFinished, Event, Found, Observed, OperationPol
 
 /// One line.
 #[must_use]
-pub fn gist(entry: &Entry) -> String {
+pub fn one_line(entry: &Entry) -> String {
     match &entry.event {
         Event::JournalCreated(created) => {
             format!("journal {} made by keybatch {}", created.journal_id, created.version)
@@ -51,7 +51,7 @@ pub fn gist(entry: &Entry) -> String {
         }
         Event::AttemptStarted(started) => format!("attempt {}: DeleteKeyPair is about to be sent", started.attempt),
         Event::AttemptFinished(finished) => format!("attempt {}: {}", finished.attempt, answer(finished)),
-        Event::OperationPolled(polled) => polled_gist(polled),
+        Event::OperationPolled(polled) => poll(polled),
         Event::Observed(seen) => observed(seen),
         Event::RowSettled(settled) => {
             let detail = settled.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
@@ -89,7 +89,7 @@ fn answer(finished: &AttemptFinished) -> String {
     format!("{}{status}{error}{}", finished.class.as_str(), settled.unwrap_or_default())
 }
 
-fn polled_gist(polled: &OperationPolled) -> String {
+fn poll(polled: &OperationPolled) -> String {
     let status = polled.operation().and_then(|operation| operation.status);
     format!("operation {}: {}", polled.operation_id, status.as_deref().unwrap_or(polled.class.as_str()))
 }
@@ -235,7 +235,7 @@ mod tests {
             let body = bodies.find(|body| body.contains(&format!("\"kind\":\"{wanted}\""))).unwrap();
             let mut body = serde_json::from_str(body).unwrap();
             change(&mut body);
-            gist(&Entry::parse(&body.to_string()).unwrap())
+            one_line(&Entry::parse(&body.to_string()).unwrap())
         };
         let rehearsal = of("session_opened", &|body| body["sandbox"] = true.into());
         assert!(rehearsal.contains("sandbox"), "{rehearsal}");
