@@ -33,6 +33,7 @@ mod truth;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
+use crate::campaign::size;
 use duo::{Duo, Phase, Scope};
 use keybatch::execute::control::Limits;
 use keybatch::record::event::Verdict;
@@ -85,7 +86,7 @@ fn one() -> Bounds {
 #[test]
 fn a_row_whose_last_entries_are_lost() {
     let bounds = Bounds { losses: 1, every_answer: false, ..one() };
-    let alone = Bounds { attempts: 2, foreign: 0, ..bounds };
+    let alone = Bounds { attempts: size(1, 2), foreign: 0, ..bounds };
     let beside_others = Bounds { attempts: if is_whole_of_one() { 2 } else { 1 }, ..bounds };
     // Nothing waits for a signature's life at an address of this machine.
     let at_once = Bounds { ghosts: false, ..alone };
@@ -97,7 +98,7 @@ fn a_row_whose_last_entries_are_lost() {
 /// Another run asks for the same name, after the first one has ended or was left at any moment.
 #[test]
 fn a_name_in_a_second_run() {
-    let bounds = Bounds { attempts: 2, runs: 2, foreign: 2, every_answer: false, ..one() };
+    let bounds = Bounds { attempts: size(1, 2), runs: 2, foreign: 2, every_answer: false, ..one() };
     let more = is_whole_of_one().then_some(Bounds { foreign: 1, every_answer: true, ..bounds });
     std::iter::once(bounds).chain(more).for_each(explore_aloud);
 }
@@ -112,7 +113,7 @@ fn explore_aloud(bounds: Bounds) {
 fn every_life_of_one_row_in_a_small_world() {
     let crashes = std::env::var("KEYBATCH_CRASHES").map_or(1, |text| text.parse().unwrap());
     for target_answers in [true, false] {
-        let bounds = Bounds { target_answers, crashes, ..one() };
+        let bounds = Bounds { attempts: size(2, 3), target_answers, crashes, ..one() };
         explore_aloud(bounds);
     }
 }
@@ -180,7 +181,7 @@ fn two() -> Scope {
 
 #[test]
 fn two_rows_that_are_tried_again() {
-    let scopes: &[_] = if is_whole() { &[[3, 1], [2, 2], [3, 2], [3, 3]] } else { &[[2, 1]] };
+    let scopes: &[_] = if is_whole() { &[[3, 1], [2, 2], [3, 2], [3, 3]] } else { size(&[[1, 1]], &[[2, 1]]) };
     for attempts in scopes {
         explore_two(&format!("attempts {attempts:?}"), Scope { attempts: *attempts, ..two() });
     }
@@ -188,7 +189,7 @@ fn two_rows_that_are_tried_again() {
 
 #[test]
 fn two_rows_that_are_taken_up_again() {
-    explore_two("another session", Scope { sessions: 1, ..two() });
+    explore_two("another session", Scope { sessions: 1, concurrency: size(1, 2), ..two() });
     if is_whole() {
         explore_two("two further sessions", Scope { sessions: 2, ..two() });
         explore_two("another session, attempts [2, 1]", Scope { attempts: [2, 1], sessions: 1, ..two() });
@@ -201,7 +202,7 @@ fn two_rows_with_limits() {
     let max_deletes = Limits { max_deletes: Some(1), ..Limits::default() };
     let max_failures = Limits { max_failures: Some(1), ..Limits::default() };
     explore_two("one in flight", Scope { concurrency: 1, ..two() });
-    explore_two("one asked for", Scope { limits: max_deletes, sessions: 1, ..two() });
+    explore_two("one asked for", Scope { limits: max_deletes, sessions: size(0, 1), ..two() });
     explore_two("one failure", Scope { limits: max_failures, ..two() });
 }
 

@@ -66,5 +66,9 @@ pub(crate) use tests;
 /// Runs the tests of these modules as the command line says, which is libtest's.
 pub(crate) fn run(modules: &[&[Test]]) -> ExitCode {
     let trials = modules.iter().flat_map(|tests| tests.iter()).map(|test| test.trial()).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    // Like RUST_TEST_THREADS in `.cargo/config.toml`: most of these tests wait.
+    let fewest = std::thread::available_parallelism().map_or(4, |cores| cores.get().max(4));
+    arguments.test_threads.get_or_insert(fewest);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
