@@ -94,11 +94,11 @@ impl Host for Machine<'_> {
         log_in_use(path)
     }
 
-    async fn verify(&self) -> Result<Report, Outside> {
+    async fn verify(&self) -> Result<Option<Report>, Outside> {
         let directory = scratch::directory(self.context)?;
         let scratch = Some((directory, format!("keybatch-{}", Uuid::new_v4())));
         let options = verify::Options { scratch, ..verify::Options::default() };
-        Ok(verify(&self.context.journal, options).await.map_err(CliError::from)?)
+        Ok(Some(verify(&self.context.journal, options).await.map_err(CliError::from)?))
     }
 
     fn heads(&self) -> Result<Arc<dyn HeadMemory>, String> {

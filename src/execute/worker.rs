@@ -197,10 +197,12 @@ impl<L: Lightsail> Worker<L> {
         }
         let name = &self.intent.key_pair_name;
         let expected = self.intent.expected_fingerprint.as_deref().filter(|_| name == DEFAULT_KEY_PAIR);
+        // Counted before its answer: a session that ends meanwhile says that it left.
+        self.lane.counts.deletes.fetch_add(1, Ordering::Relaxed);
         let reply = self.lane.port.delete_key_pair(&self.intent.region, name, expected).await;
         let (class, cause) = classify_delete(name, &reply.result);
-        if class != Class::NotSent {
-            self.lane.counts.deletes.fetch_add(1, Ordering::Relaxed);
+        if class == Class::NotSent {
+            self.lane.counts.deletes.fetch_sub(1, Ordering::Relaxed);
         }
         let answered = reply.exchange.http_status.is_some();
         let change = self.lane.report(permit, class == Class::Throttled, answered);

@@ -62,8 +62,8 @@ pub trait Host: Send + Sync {
     /// A file that holds the newest entries of the journal at `path` while another program has it open.
     fn log_in_use(&self, path: &Path) -> Option<PathBuf>;
 
-    /// What `verify` says of the configured journal.
-    fn verify(&self) -> impl Future<Output = Result<Report, Outside>>;
+    /// What `verify` says of the configured journal; nothing where the host does not verify it.
+    fn verify(&self) -> impl Future<Output = Result<Option<Report>, Outside>>;
 
     /// What this machine remembers of journals; where it cannot, why.
     fn heads(&self) -> Result<Arc<dyn HeadMemory>, String>;

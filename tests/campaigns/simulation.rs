@@ -1,13 +1,13 @@
-//! The simulator: one seed is one whole life of a batch. The code under test is the binary's own (`process`, `decide`,
-//! the workers, lanes and pacers, and the journal's writer); the port, the store and the clock are simulated.
+//! The simulator: one seed is one whole life of a batch. The code under test is the binary's own, from the session (to run, resume or
+//! abandon) down to `decide`; the host is simulated (the port, the store, the clock), and the operator follows a script.
 //!
 //! ```text
-//!   seed ──► life ──► session ──► process ──► Port ──► World      true time, other people, late effects
-//!              │         │           └───────► Store ─► Ledger     commits that fail or end the session
+//!   seed ──► life ──► session ──► host ──► Port ──► World      true time, other people, late effects
+//!              │         │            └──► Store ─► Ledger     commits that fail or end the session
 //!              └─ again until finished          model: I1, I3 to I10 at each request, each entry, and at the end
 //!
-//!   Then, in one life of six, another run over the same names, some of them re-created; and between sessions, sometimes,
-//!   an older copy of the journal. In some lives, requests without an answer are delivered as long as their signature lives.
+//!   Then, in one life of six, or after a run that was given up, another run over the same names, some of them re-created; and
+//!   between sessions, sometimes, an older copy of the journal. In some lives, requests without an answer are delivered as long as their signature lives.
 //! ```
 //!
 //! `KEYBATCH_SEEDS=1000000 cargo test --release --test campaigns simulation::lives` goes through more of them, and
@@ -22,13 +22,18 @@
 
 mod answers;
 mod fate;
+mod host;
 mod ledger;
 mod life;
 mod model;
 mod plan;
 mod port;
+mod reader;
+mod resource;
 mod service;
 mod session;
+mod stage;
+mod store;
 mod time;
 mod world;
 

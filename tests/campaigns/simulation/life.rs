@@ -14,7 +14,7 @@ use super::fate::{Faults, happens, while_};
 use super::ledger::{Handle, Ledger, Sim};
 use super::model;
 use super::plan::Manifest;
-use super::session::{Ended, Session};
+use super::session::{Ended, Session, Verb};
 use super::time::{MS, SECOND, SimTime, Us};
 use super::world::World;
 
@@ -39,6 +39,8 @@ pub(crate) struct Life {
 pub(crate) struct Tally {
     /// Runs after the first.
     pub(crate) runs: u64,
+    /// Runs that were given up.
+    pub(crate) given_up: u64,
     /// Older copies of the journal that were put back.
     pub(crate) restored: u64,
     /// Sessions in which one of several regions refused everybody.
@@ -58,6 +60,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.runs += other.runs;
+        self.given_up += other.given_up;
         self.restored += other.restored;
         self.alone += other.alone;
         self.ghosts += other.ghosts;
@@ -90,7 +93,8 @@ pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
     let gap = Us::try_from(settings.max_observation_age.as_micros()).unwrap().max(600 * SECOND);
     world.gap = (faults.jump == 0).then_some(gap);
     let plan = super::plan::draw(&mut rng, &mut world, time.now_us());
-    let sim = Arc::new(Mutex::new(Sim { world, ledger: Ledger::default(), max_age }));
+    let manifest = Manifest { number: 0, if_recreated: IfRecreated::Warn };
+    let sim = Arc::new(Mutex::new(Sim { world, ledger: Ledger::default(), max_age, manifest }));
     // What was added later draws from a source of its own, so that seeds which once failed go on as they did.
     let mut more = more.then(|| Rng::with_seed(!seed));
     // Only the machine's own clock says how old a signature is: where it is set, nobody can wait for that.
@@ -102,7 +106,23 @@ pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
     }
     let drawn = faults.clone();
     let (manifests, tally, sessions) = (vec![0], Tally::default(), 0);
-    let mut life = Course { seed, rng, more, faults, drawn, settings, time, sim, plan, manifests, sessions, tally };
+    let (verb, is_given_up) = (Verb::Work, false);
+    let mut life = Course {
+        seed,
+        rng,
+        more,
+        faults,
+        drawn,
+        settings,
+        time,
+        sim,
+        plan,
+        manifests,
+        sessions,
+        tally,
+        verb,
+        is_given_up,
+    };
     life.run();
     while life.is_again() {
         life.run();
@@ -141,6 +161,10 @@ struct Course {
     /// How many sessions there were before this run.
     sessions: u32,
     tally: Tally,
+    /// What the next session is ordered to do.
+    verb: Verb,
+    /// Whether the last run was given up.
+    is_given_up: bool,
 }
 
 impl Course {
@@ -156,7 +180,7 @@ impl Course {
             match ended {
                 Ended::Died => self.tally.deaths += 1,
                 Ended::JournalFailed => self.tally.failed_commits += 1,
-                Ended::Stopped | Ended::Finished => {}
+                Ended::Stopped | Ended::Finished | Ended::GivenUp => {}
             }
             if ended == Ended::Finished && !sim.ledger.finished {
                 sim.world.breaks("a session says that the run is finished, and no entry does".into());
@@ -166,6 +190,9 @@ impl Course {
             }
             let finished = sim.ledger.finished;
             drop(sim);
+            if self.gives_up(number) {
+                return;
+            }
             if self.restores(number) {
                 self.between();
                 continue;
@@ -177,6 +204,34 @@ impl Course {
         }
         let mut sim = self.sim.lock().unwrap();
         sim.world.breaks(format!("the run is not finished after {MOST_SESSIONS} sessions"));
+    }
+
+    /// Sometimes the operator gives the run up, and begins another one before everything has come that is on its way.
+    fn gives_up(&mut self, number: u32) -> bool {
+        // Mostly while a request may still be delivered: the next run must wait for it.
+        let haunted = {
+            let sim = self.sim.lock().unwrap();
+            sim.world.requests.iter().any(|request| request.outstanding > 0 && sim.world.is_ghost(request))
+        };
+        let odds = if haunted { 2 } else { 10 };
+        let wanted = self.more.as_mut().is_some_and(|rng| rng.u32(0..odds) == 0);
+        {
+            let sim = self.sim.lock().unwrap();
+            let may = sim.ledger.started && !sim.ledger.finished && !sim.ledger.is_older;
+            if !wanted || !may || self.drawn.is_quiet() || self.manifests.len() > 3 {
+                return false;
+            }
+        }
+        self.verb = Verb::Abandon;
+        let ended = self.session(number + MOST_SESSIONS);
+        self.verb = Verb::Work;
+        // Also where it could not say so any more.
+        self.is_given_up = self.sim.lock().unwrap().ledger.is_given_up();
+        if ended == Ended::GivenUp && !self.is_given_up {
+            self.sim.lock().unwrap().world.breaks("a session says that the run is given up, and no entry does".into());
+        }
+        self.tally.given_up += u64::from(self.is_given_up);
+        self.is_given_up
     }
 
     /// Sometimes an older copy of the journal is put back, when the session is over: of the run that works, and mostly of
@@ -220,7 +275,7 @@ impl Course {
     /// way, and the outcomes are held against what is true.
     fn finished(&mut self, number: u32) {
         // What was lost behind its end is accepted, and nothing else.
-        if self.sim.lock().unwrap().ledger.lost.is_some() {
+        if self.sim.lock().unwrap().ledger.is_older {
             self.session(number);
         }
         let before = {
@@ -245,11 +300,12 @@ impl Course {
         let runs = self.manifests.len();
         let Some(rng) = &mut self.more else { return false };
         let mut sim = self.sim.lock().unwrap();
-        let wanted = rng.u32(0..if runs == 1 { 6 } else { 3 }) == 0 && runs < 4;
+        let given_up = std::mem::take(&mut self.is_given_up);
+        let wanted = (rng.u32(0..if runs == 1 { 6 } else { 3 }) == 0 && runs < 4) || given_up;
         if !wanted || !sim.world.broken.is_empty() {
             return false;
         }
-        self.sessions += MOST_SESSIONS + 1;
+        self.sessions += 2 * MOST_SESSIONS;
         self.faults = self.drawn.clone();
         sim.world.faults = self.faults.clone();
         let now = self.time.now_us();
@@ -262,7 +318,7 @@ impl Course {
                 sim.world.recreate(index, now);
             }
         }
-        self.time.pass(rng.i64(SECOND..1_000 * SECOND));
+        self.time.pass(if given_up { rng.i64(0..20 * SECOND) } else { rng.i64(SECOND..1_000 * SECOND) });
         // The same manifest is executed by the same rule.
         let number = rng.u32(0..2);
         let if_recreated =
@@ -272,15 +328,18 @@ impl Course {
         sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| self.tally.outcomes.add(outcome));
         sim.ledger.next_run();
         let now = self.time.now_us();
-        let manifest = Manifest { number, if_recreated };
-        self.plan = super::plan::again(&self.plan, manifest, &self.manifests, sim, (now, self.time.shown(now)));
+        sim.manifest = Manifest { number, if_recreated };
+        for resource in &mut sim.world.resources {
+            resource.earlier.append(&mut resource.requests);
+            resource.earlier.append(&mut resource.lost);
+            resource.last_read = None;
+        }
         (0..self.plan.len()).for_each(|index| sim.world.meddle(index, now));
         self.tally.runs += 1;
         sim.world.broken.is_empty()
     }
 
     fn session(&mut self, number: u32) -> Ended {
-        let run = u32::try_from(self.manifests.len()).unwrap() - 1;
         let refusing = self.refusing(number);
         let alone = refusing.is_some();
         {
@@ -299,9 +358,15 @@ impl Course {
             Handle { sim: Arc::clone(&self.sim), time: Arc::clone(&self.time), death: Arc::new(Notify::new()) };
         let dies_after = happens(&mut self.rng, self.faults.death).then(|| while_(&mut self.rng)).filter(|_| !alone);
         let stops_after = happens(&mut self.rng, self.faults.death / 3).then(|| while_(&mut self.rng));
+        let manifest = self.sim.lock().unwrap().manifest;
+        let earlier = &self.manifests[..self.manifests.len() - 1];
+        let tries = self.more.as_mut().is_some_and(|rng| rng.u32(0..4) == 0);
         let session = Session {
             number: self.sessions + number,
-            run,
+            manifest,
+            is_again: earlier.contains(&manifest.number),
+            tries,
+            verb: self.verb,
             handle,
             settings: self.settings.clone(),
             plan: &self.plan,
@@ -327,12 +392,18 @@ impl Course {
         ended
     }
 
+    fn regions(&self) -> Vec<String> {
+        let sim = self.sim.lock().unwrap();
+        let all: std::collections::BTreeSet<_> = sim.world.resources.iter().map(|one| one.region.clone()).collect();
+        all.into_iter().collect()
+    }
+
     /// Sometimes one of two regions refuses everybody during a session, and nothing else goes wrong in it.
     fn refusing(&mut self, number: u32) -> Option<(String, Us)> {
+        let regions = self.regions();
         let rng = self.more.as_mut().filter(|_| number < CALM_FROM && !self.drawn.is_quiet())?;
-        let targets = self.sim.lock().unwrap().ledger.targets();
         let from = self.time.now_us() + rng.i64(0..SECOND);
-        (targets.len() > 1 && rng.u32(0..8) == 0).then(|| (targets[rng.usize(..2)].region.clone(), from))
+        (regions.len() > 1 && rng.u32(0..8) == 0).then(|| (regions[rng.usize(..2)].clone(), from))
     }
 
     /// Then the rows of the other one have their outcomes: one target stops alone.

@@ -68,6 +68,11 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
         let waiting = request.session == world.session && request.delivered.is_none();
         must(!waiting, "I3: a delete leaves while an earlier one has no answer");
     }
+    // Nothing that another run asked for is still to come, but operations that it can no longer ask about.
+    let earlier = resource.earlier.iter().map(|number| &world.requests[*number]);
+    let pends = |request: &&Request| matches!(request.fate, Fate::Pending(_) | Fate::PendingUnknown(_));
+    let mut waited = earlier.filter(|request| !pends(request));
+    must(waited.all(|request| request.outstanding == 0), "I3: a delete leaves while one of another run may still act");
     // What was lost with entries counts as one more attempt without an answer.
     let lost = resource.lost.iter().map(|number| &world.requests[*number]);
     must(lost.clone().all(|request| request.outstanding == 0), "I3: a delete leaves while a lost one may still act");
@@ -135,13 +140,19 @@ fn is_same(found: Found) -> Option<bool> {
 /// An entry became durable.
 pub(crate) fn recorded(sim: &mut Sim, entry: &Entry) {
     let Some(index) = entry.row.and_then(|row| usize::try_from(row - 1).ok()) else {
-        if let Event::RunFinished(finished) = &entry.event {
-            conservation(sim, finished.rows, &finished.outcomes);
+        match &entry.event {
+            Event::RunFinished(finished) => conservation(sim, finished.rows, &finished.outcomes),
+            Event::RunStarted(_) => super::plan::started(sim),
+            _ => {}
         }
         return;
     };
     let Some(row) = sim.ledger.rows.get(index).cloned() else { return };
     let broken = match &entry.event {
+        Event::IntentRecorded(intent) => {
+            super::plan::planned(sim, index, intent);
+            None
+        }
         Event::RowSettled(settled) => {
             let resource = &sim.world.resources[index];
             let holds = holds_now(sim, resource, &row, settled.outcome, settled.evidence);

@@ -35,6 +35,15 @@ impl Port {
         look: impl FnOnce(&mut Sim, ReadFate) -> Answer<T> + Send,
     ) -> (Us, Reply<T>) {
         let sent = self.0.time.now_us();
+        if self.0.sim().world.is_eve {
+            let answer = look(&mut self.0.sim(), ReadFate::Plain);
+            let number = {
+                let mut sim = self.0.sim();
+                sim.world.reads += 1;
+                sim.world.reads
+            };
+            return (sent, answer.reply(format!("read-{number}"), 0));
+        }
         let (fate, there, back, number, timeout) = {
             let mut sim = self.0.sim();
             let world = &mut sim.world;
@@ -139,11 +148,16 @@ impl Lightsail for Port {
     }
 
     async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<Page<KeyPair>> {
+        let now = self.0.time.now_us();
         self.read((region, "the inventory"), |sim, _| {
             let here = sim.world.resources.iter().filter(|one| one.region == region);
             let mut all: Vec<_> = here.filter_map(|one| one.current.as_ref().map(|found| found.pair.clone())).collect();
             all.sort_by(|one, other| one.name.cmp(&other.name));
-            Answer::ok(page(&all, token, |pair| pair.name.as_str()))
+            let page = page(&all, token, |pair| pair.name.as_str());
+            if !sim.ledger.started {
+                super::plan::listed(&mut sim.world, region, (token, page.next.as_deref()), now);
+            }
+            Answer::ok(page)
         })
         .await
         .1

@@ -208,7 +208,9 @@ impl World {
         }
         let Some(victim) = target.current.take() else { return };
         if Some(&victim.pair.identity) == target.planned.as_ref() {
-            target.original_removed = Some((now, By::Us(number)));
+            // What an earlier run asked for is nobody's doing in this one.
+            let by = if target.earlier.contains(&number) { By::Others } else { By::Us(number) };
+            target.original_removed = Some((now, by));
         } else {
             // The gap that cannot be closed: it must have been created after what the request rests on.
             self.gaps += 1;

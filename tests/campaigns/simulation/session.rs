@@ -1,52 +1,58 @@
-//! One session, as the commands have it: opens the journal, records who works, works off, and closes.
+//! One session of a life: the product's own, ordered to run, resume or do nothing, and held to what it says.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fastrand::Rng;
-use keybatch::domain::{Clock, OutcomeCounts, Settings, Target};
-use keybatch::execute::control::{Control, Limits, StoppedBy};
-use keybatch::execute::{LaneWork, Shared, process};
-use keybatch::journal::{Journal, JournalError, Scribe, TargetRecord, WriterOptions};
-use keybatch::lane::pace::Pacer;
-use keybatch::lane::rate::{Learned, RateCap};
-use keybatch::lane::{Counts, Lane};
-use keybatch::record::Draft;
-use keybatch::record::event::{
-    ACCEPT_ROLLBACK, Event, OverrideUsed, Requests, RunFinished, RunStopped, SessionClosed, TargetStopped,
+use keybatch::domain::{Class, Settings};
+use keybatch::execute::control::Limits;
+use keybatch::plan::guard::IfInUse;
+use keybatch::session::order::{
+    AbandonOrder, Confirmation, MaxFailures, Order, Overrides, Repeat, ResumeOrder, Rollback, RunOrder, Who,
 };
-use tokio::sync::Semaphore;
+use keybatch::session::summary::{State, StopWord};
+use keybatch::session::{self, Ending, Refusal, Sent, SessionError};
 
-use super::ledger::{Handle, Store};
-use super::plan::{JOURNAL_ID, PlannedRow, opened, run_id};
-use super::port::{Port, port};
+use super::host::SimHost;
+use super::ledger::Handle;
+use super::plan::{Manifest, csv};
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     Finished,
     Stopped,
+    GivenUp,
     /// The journal could not be written.
     JournalFailed,
     Died,
 }
 
+/// What a session is ordered to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// To run the manifest, or to resume its run.
+    Work,
+    /// To give the run up.
+    Abandon,
+}
+
 /// A session that is to be.
 pub(crate) struct Session<'a> {
     pub(crate) number: u32,
-    /// How many runs there were before its own.
-    pub(crate) run: u32,
     pub(crate) handle: Handle,
     pub(crate) settings: Settings,
-    pub(crate) plan: &'a [PlannedRow],
+    pub(crate) plan: &'a [super::plan::PlannedRow],
+    pub(crate) manifest: Manifest,
+    /// Whether the manifest has a finished run.
+    pub(crate) is_again: bool,
+    /// Whether the operator first tries what must be refused.
+    pub(crate) tries: bool,
+    pub(crate) verb: Verb,
     /// A signal comes after so long.
     pub(crate) stops_after: Option<Duration>,
     pub(crate) limits: Limits,
 }
-
-/// Sessions that only keep house are numbered from here.
-const HOUSEKEEPING: u32 = 1_000_000;
 
 /// Sometimes the operator sets limits.
 pub(crate) fn limits(rng: &mut Rng, wanted: bool) -> Limits {
@@ -54,152 +60,198 @@ pub(crate) fn limits(rng: &mut Rng, wanted: bool) -> Limits {
     Limits { max_deletes: some(), max_failures: some() }
 }
 
+/// What there is at a moment: entries, requests, readings.
+type Mark = (usize, usize, u64);
+
 impl Session<'_> {
+    fn host(&self, attempt: u32) -> SimHost {
+        SimHost::new(self.handle.clone(), self.number * 4 + attempt, self.stops_after)
+    }
+
+    fn order(&self, accept: bool) -> Order {
+        let settings = &self.settings;
+        Order {
+            journal: PathBuf::from("journal.db"),
+            who: Who { host: "host".into(), user: "user".into(), pid: self.number + 1, ..Who::default() },
+            overrides: Overrides {
+                max_attempts: Some(settings.max_attempts),
+                attempt_timeout: Some(settings.attempt_timeout),
+                settle_timeout: Some(settings.settle_timeout),
+                operation_timeout: Some(settings.operation_timeout),
+                max_observation_age: Some(settings.max_observation_age),
+                signature_life: Some(settings.signature_life),
+                concurrency: Some(settings.concurrency),
+                rate: settings.rate.clone(),
+            },
+            max_deletes: self.limits.max_deletes,
+            max_failures: self.limits.max_failures.map(MaxFailures::Rows),
+            rollback: Rollback { accept, because: accept.then(|| "the copy is lost".into()) },
+            ..Order::default()
+        }
+    }
+
+    async fn to_run(&self, attempt: u32, accept: bool, repeat: Repeat) -> (SimHost, Result<Ending, SessionError>) {
+        let order = RunOrder {
+            order: self.order(accept),
+            manifest: "m.csv".into(),
+            journal: PathBuf::from("journal.db"),
+            dry_run: false,
+            sandbox: false,
+            skip_invalid: false,
+            annotations: Vec::new(),
+            allow_default_key_pair: false,
+            if_in_use: IfInUse::Warn,
+            if_recreated: self.manifest.if_recreated,
+            repeat,
+            // What none of which exists is not confirmed by a plain yes.
+            confirmation: Confirmation::Ask { possible: true },
+        };
+        let input = Box::new(std::io::Cursor::new(csv(self.plan, self.manifest.number)));
+        let host = self.host(attempt);
+        let ended = session::run(&host, &order, input).await;
+        (host, ended)
+    }
+
+    async fn to_resume(&self, attempt: u32, accept: bool) -> (SimHost, Result<Ending, SessionError>) {
+        let run = self.handle.sim().ledger.runs.last().map(|run| run.run.to_string());
+        let order = ResumeOrder { order: self.order(accept), run };
+        let host = self.host(attempt);
+        let ended = session::resume(&host, &order).await;
+        (host, ended)
+    }
+
+    fn mark(&self) -> Mark {
+        let sim = self.handle.sim();
+        (sim.ledger.bodies.len(), sim.world.requests.len(), sim.world.reads)
+    }
+
+    fn breaks(&self, what: String) {
+        self.handle.sim().world.breaks(what);
+    }
+
+    /// What must be refused is refused, for the right reason, and leaves no trace.
+    fn must_refuse(
+        &self,
+        (_, ended): (SimHost, Result<Ending, SessionError>),
+        before: Mark,
+        is_it: impl Fn(&Refusal) -> bool,
+    ) {
+        match ended {
+            Err(error) if is_it(&error.why) => {
+                if error.sent == Some(Sent::Deletes) {
+                    self.breaks(format!("a refusal says that deletes were sent: {error:?}"));
+                }
+            }
+            other => self.breaks(format!("what must be refused ended otherwise: {other:?}")),
+        }
+        if self.mark() != before {
+            self.breaks("a refusal left a trace".into());
+        }
+    }
+
     pub(crate) async fn run(&self) -> Ended {
-        self.work().await.unwrap_or(Ended::JournalFailed)
-    }
-
-    async fn work(&self) -> Result<Ended, JournalError> {
-        let clock: Arc<dyn Clock> = Arc::clone(&self.handle.time) as Arc<dyn Clock>;
-        let options = WriterOptions { new_journal_id: JOURNAL_ID.into(), on_checkpoint: Box::new(|_| Ok(())) };
-        let store = Store::new(self.handle.clone());
-        let (journal, _task) = Journal::start(store, options).await?;
-        let (started, finished) = {
-            let sim = self.handle.sim();
-            (sim.ledger.started, sim.ledger.finished)
+        let (started, finished, lost) = {
+            let mut sim = self.handle.sim();
+            sim.world.is_eve = true;
+            (sim.ledger.started, sim.ledger.finished, sim.ledger.is_older)
         };
-        let lost = self.handle.sim().ledger.lost.clone();
-        if let Some(lost) = lost {
-            let (which, by) = (ACCEPT_ROLLBACK.into(), "user".into());
-            let used = OverrideUsed { which, by, why: None, lost: vec![lost] };
-            // A session of its own.
-            let begins = opened(self.number + HOUSEKEEPING, None, &self.settings);
-            let closed = SessionClosed { requests: Requests::default(), elapsed_ms: 0 };
-            let drafts = [begins, Event::OverrideUsed(used), Event::SessionClosed(closed)];
-            journal.append(drafts.map(Draft::of).into()).await?;
+        if self.verb == Verb::Abandon {
+            return self.gives_up().await;
         }
-        if started {
-            if !finished {
-                let begins = opened(self.number, None, &self.settings);
-                let run = self.handle.sim().ledger.run_no(&run_id(self.run).to_string());
-                journal.append(vec![Draft::of_run(run, begins)]).await?;
-            }
+        let before = self.mark();
+        if lost {
+            // I12: not before that is accepted.
+            let refused = self.to_resume(1, false).await;
+            self.must_refuse(refused, before, |why| matches!(why, Refusal::LostEntries(_)));
+        } else if started && self.tries {
+            let repeat = if finished { Repeat::Refuse } else { Repeat::Again };
+            let refused = self.to_run(1, false, repeat).await;
+            self.must_refuse(refused, before, |why| match why {
+                Refusal::Unfinished { .. } => !finished,
+                Refusal::AlreadyRun { .. } => finished,
+                _ => false,
+            });
+        }
+        let requests = self.mark().1;
+        let (host, ended) = if started {
+            self.to_resume(0, lost).await
         } else {
-            super::plan::record(&journal, self, clock.now()).await?;
-        }
-        let counts = Arc::new(Counts::default());
-        let control = Arc::new(Control::new(self.limits));
-        let scribe = Scribe { journal: journal.clone(), clock };
-        let shared = Arc::new(Shared {
-            scribe: scribe.clone(),
-            run_no: i64::from(self.run) + 1,
-            resumed: started,
-            is_given_up: false,
-            in_flight: Arc::new(Semaphore::new(self.settings.concurrency as usize)),
-            settings: self.settings.clone(),
-            control: Arc::clone(&control),
-            ghosts: Arc::default(),
-            on_settled: Box::new(|_| ()),
-            on_waiting: Box::new(|_, _| ()),
-        });
-        let lanes = self.lanes(&scribe, &counts);
-        let signal = async {
-            match self.stops_after {
-                Some(after) => tokio::time::sleep(after).await,
-                None => std::future::pending().await,
-            }
-            control.stop(StoppedBy::Signal, "a signal");
-            std::future::pending().await
+            let repeat = if self.is_again { Repeat::Again } else { Repeat::Refuse };
+            self.to_run(0, lost, repeat).await
         };
-        tokio::select! {
-            biased;
-            () = signal => {}
-            ended = process(shared, Arc::new(self.handle.clone()), lanes) => ended?,
-        }
-        if finished {
-            journal.close().await?;
-            return Ok(Ended::Finished);
-        }
-        self.end(journal, &control, &counts).await
-    }
-
-    fn lanes(&self, scribe: &Scribe, counts: &Arc<Counts>) -> Vec<LaneWork<Port>> {
-        let sim = self.handle.sim();
-        let cap = self.settings.rate.as_deref().map_or(RateCap::None, |rate| rate.parse().unwrap());
-        let lane = |(index, target): (usize, Target)| {
-            let target_no = i64::try_from(index).unwrap() + 1;
-            let rates = sim.ledger.learned.iter().rev();
-            let mut rates = rates.filter(|(region, _)| *region == target.region);
-            let learned = rates.find_map(|(_, rate)| Some(Learned::limit(rate.parse().ok()?)));
-            LaneWork {
-                record: TargetRecord { target_no, target: target.clone() },
-                pages: 1,
-                rows_left: sim.ledger.pending_of(target_no),
-                lane: Arc::new(Lane {
-                    port: port(&self.handle),
-                    target,
-                    pacer: Pacer::new(cap, learned),
-                    scribe: scribe.clone(),
-                    world: None,
-                    counts: Arc::clone(counts),
-                    read_at: Default::default(),
-                    sightings: Default::default(),
-                }),
-            }
-        };
-        sim.ledger.targets().into_iter().enumerate().map(lane).collect()
-    }
-
-    /// As the commands end a session that was not broken off.
-    async fn end(&self, journal: Journal, control: &Control, counts: &Counts) -> Result<Ended, JournalError> {
-        let (rows, settled, outcomes) = {
+        let sent = {
             let sim = self.handle.sim();
-            let mut outcomes = OutcomeCounts::default();
-            sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| outcomes.add(outcome));
-            (sim.ledger.rows.len() as u64, sim.ledger.is_settled(), outcomes)
+            let mut own = sim.world.requests[requests..].iter();
+            own.any(|request| request.delivered != Some(Class::NotSent))
         };
-        let ended = if settled {
-            Event::RunFinished(RunFinished { rows, outcomes })
-        } else {
-            let why = control.stopped().map_or(StoppedBy::Breaker, |stop| stop.by);
-            let targets = self.stopped_targets(control);
-            Event::RunStopped(RunStopped { targets, ..RunStopped::new(why, None) })
-        };
-        let requests = Requests {
-            delete: counts.deletes.load(Ordering::Relaxed),
-            read: counts.reads.load(Ordering::Relaxed),
-            throttled: counts.throttled.load(Ordering::Relaxed),
-        };
-        let closed = SessionClosed { requests, elapsed_ms: 0 };
-        journal.append(vec![Draft::of(ended), Draft::of(Event::SessionClosed(closed))]).await?;
-        journal.checkpoint().await?;
-        journal.close().await?;
-        if settled { Ok(Ended::Finished) } else { self.explained(control) }
+        self.judge(&host, ended, sent)
     }
 
-    /// The targets that stopped alone with rows left.
-    fn stopped_targets(&self, control: &Control) -> Vec<TargetStopped> {
-        let sim = self.handle.sim();
-        let stopped = control.stopped_targets();
-        let targets = sim.ledger.targets().into_iter().zip(1..).filter(|(_, no)| sim.ledger.pending_of(*no) > 0);
-        let entry = |(target, no): (Target, i64)| {
-            let why = stopped.get(&no)?.cause.as_str().to_owned();
-            Some(TargetStopped { account: target.account, region: target.region, why, detail: None })
-        };
-        targets.filter_map(entry).collect()
-    }
-
-    /// A session that leaves rows without an outcome says why, of each target that has some.
-    fn explained(&self, control: &Control) -> Result<Ended, JournalError> {
-        let stopped = control.stopped_targets();
-        let explained = {
+    /// Nothing is sent, and the run is closed unless something is still open.
+    async fn gives_up(&self) -> Ended {
+        let (run, requests) = {
             let sim = self.handle.sim();
-            let left = (1..).zip(sim.ledger.targets()).map(|(no, _)| no).filter(|no| sim.ledger.pending_of(*no) > 0);
-            left.into_iter().all(|no| stopped.contains_key(&no))
+            (sim.ledger.runs.last().map(|run| run.run.to_string()).unwrap_or_default(), sim.world.requests.len())
         };
-        if control.stopped().is_none() && !explained {
-            self.handle.sim().world.breaks("rows are left, and no reason to stop is given".into());
+        let order = AbandonOrder { order: self.order(false), run, because: "another manifest is right".into() };
+        let host = self.host(0);
+        let ended = session::abandon(&host, &order).await;
+        if self.mark().1 != requests {
+            self.breaks("a delete leaves while the run is being given up".into());
         }
-        Ok(Ended::Stopped)
+        match ended {
+            Ok(Ending::Summed(summary)) if summary.state == Some(State::Abandoned) => Ended::GivenUp,
+            Ok(_) => Ended::Stopped,
+            Err(error) => {
+                let refusal = &*error.why;
+                if !matches!(refusal, Refusal::Unrecordable { .. } | Refusal::Journal(_) | Refusal::NotAbandoned) {
+                    self.breaks(format!("a run could not be given up: {error:?}"));
+                }
+                if error.sent == Some(Sent::Deletes) {
+                    self.breaks("deletes were sent, it says, while the run was being given up".into());
+                }
+                Ended::JournalFailed
+            }
+        }
+    }
+
+    fn judge(&self, host: &SimHost, ended: Result<Ending, SessionError>, sent: bool) -> Ended {
+        match ended {
+            Ok(Ending::Summed(summary)) => {
+                let rows = self.handle.sim().ledger.rows.len() as u64;
+                if summary.outcomes.total() != rows || summary.rows != rows {
+                    self.breaks(format!("I10: {rows} rows, and the summary says {:?}", summary.outcomes));
+                }
+                if *host.script.unexplained.lock().unwrap() {
+                    self.breaks("rows are left, and no reason to stop is given".into());
+                }
+                match summary.state {
+                    Some(State::Finished) => Ended::Finished,
+                    _ => Ended::Stopped,
+                }
+            }
+            Ok(other) => {
+                self.breaks(format!("a session ended without a summary: {other:?}"));
+                Ended::Stopped
+            }
+            Err(error) => {
+                let by_the_journal = matches!(&*error.why, Refusal::Unrecordable { .. } | Refusal::Journal(_));
+                if !by_the_journal {
+                    self.breaks(format!("a session was refused: {error:?}"));
+                }
+                if sent != (error.sent == Some(Sent::Deletes)) {
+                    self.breaks(format!("deletes were sent: {sent}, and the error says {:?}", error.sent));
+                }
+                // I9: what is said of the run is what the journal has.
+                if let Some(summary) = error.summary {
+                    let is_finished = self.handle.sim().ledger.finished;
+                    let says = summary.state == Some(State::Finished);
+                    if says != is_finished || (!says && summary.stopped_by != Some(StopWord::Journal)) {
+                        self.breaks(format!("I9: finished: {is_finished}, and the summary says {:?}", summary.state));
+                    }
+                }
+                Ended::JournalFailed
+            }
+        }
     }
 }

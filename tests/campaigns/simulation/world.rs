@@ -12,48 +12,8 @@ use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, Settings, cre
 
 use super::answers::{Answer, silence};
 use super::fate::{Fate, Faults, leg};
+pub(crate) use super::resource::{By, Incarnation, Resource};
 use super::time::{MS, SECOND, Us, service_time};
-
-/// Why a key pair is no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
-    /// The request of this number.
-    Us(usize),
-    Others,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Incarnation {
-    pub(crate) pair: KeyPair,
-    pub(crate) created: Us,
-}
-
-/// A name, and what lives and lived under it. The first incarnation is the one that the plan observed.
-#[derive(Debug, Clone)]
-pub(crate) struct Resource {
-    pub(crate) region: String,
-    pub(crate) name: String,
-    /// What the plan observed.
-    pub(crate) planned: Option<Identity>,
-    pub(crate) current: Option<Incarnation>,
-    pub(crate) incarnations: u32,
-    /// When and by whom the planned incarnation was deleted.
-    pub(crate) original_removed: Option<(Us, By)>,
-    /// Deleting this one is denied, or refused as invalid.
-    pub(crate) denied: bool,
-    pub(crate) refused: bool,
-    pub(crate) requests: Vec<usize>,
-    /// Those of which an older copy of the journal knows nothing.
-    pub(crate) lost: Vec<usize>,
-    /// What the last answered reading of this session showed, and what moment it shows.
-    pub(crate) last_read: Option<(Us, Option<Identity>)>,
-    /// The moment of the last answered reading, of any session, that showed the planned incarnation.
-    pub(crate) last_same: Us,
-    /// What the runs so far were about to treat, by the number of their manifest.
-    pub(crate) dealt: Vec<(u32, Option<Identity>)>,
-    /// Whether the run that works must leave it alone, since earlier ones dealt with another incarnation.
-    pub(crate) is_recreated: bool,
-}
 
 /// A DeleteKeyPair that left.
 #[derive(Debug, Clone)]
@@ -118,6 +78,8 @@ pub(crate) enum Record {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) rng: Rng,
+    /// Whether the session has not begun to work: until then nothing goes wrong, and nothing takes time but the journal.
+    pub(crate) is_eve: bool,
     pub(crate) faults: Faults,
     pub(crate) attempt_timeout: Us,
     pub(crate) dead_after: Us,
@@ -168,6 +130,7 @@ impl World {
             signature_life: 0,
             start_limit: us(settings.attempt_time().start_limit()),
             rng,
+            is_eve: false,
             faults,
             resources: Vec::new(),
             requests: Vec::new(),
@@ -204,10 +167,12 @@ impl World {
             refused: faulty && self.rng.u32(0..30) == 0,
             requests: Vec::new(),
             lost: Vec::new(),
+            earlier: Vec::new(),
             last_read: None,
             last_same: 0,
             dealt: Vec::new(),
             is_recreated: false,
+            protected: false,
         });
         if exists {
             let age = self.rng.i64(SECOND..100_000 * SECOND);
