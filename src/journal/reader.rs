@@ -30,10 +30,10 @@ pub trait ReadRuns: Send + Sync {
     /// DeleteKeyPair requests of a run that may have left, and how many of them were throttled.
     fn attempts(&self, run_no: i64) -> Reading<'_, (u64, u64)>;
 
-    /// The targets of a run.
+    /// The targets of a run, by account and region.
     fn targets(&self, run_no: i64) -> Reading<'_, Vec<TargetRecord>>;
 
-    /// How many rows of each target have no outcome yet: (target, rows).
+    /// How many rows of each target have no outcome yet: (target, rows), by account and region.
     fn pending_counts(&self, run_no: i64) -> Reading<'_, Vec<(i64, u64)>>;
 
     /// The first key pairs of a target that are to be deleted: of the rows without an outcome, or of those with one.

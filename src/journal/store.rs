@@ -9,7 +9,7 @@ use crate::record::Draft;
 /// A place where entries are kept, as one session has it. Implemented for SQLite; nothing here may assume that.
 ///
 /// Each store has a clock, which stamps its entries, and remembers where this session left the head. Its tests are
-/// `tests/conformance`, which any store must pass.
+/// `tests/library/conformance.rs`, which any store must pass.
 pub trait EntryStore: Send + 'static {
     /// Learns the head that this session goes on from; an empty tree for a new journal. Asked once, before anything is
     /// appended.

@@ -4,6 +4,7 @@
 
 #[path = "../support/campaign.rs"]
 mod campaign;
+mod conformance;
 mod journal_writer;
 mod manifest;
 mod review;

@@ -133,7 +133,8 @@ pub(super) const PUT_RATE: &str = "INSERT INTO rate (endpoint, account_id, regio
      DO UPDATE SET rate_per_s = excluded.rate_per_s, is_limit = excluded.is_limit, seq = excluded.seq";
 
 pub(super) const RUN_ENDPOINT: &str = "SELECT endpoint FROM run WHERE run_no = ?";
-pub(super) const TARGETS_OF_RUN: &str = "SELECT target_no, account_id, region FROM target WHERE run_no = ?";
+pub(super) const TARGETS_OF_RUN: &str =
+    "SELECT target_no, account_id, region FROM target WHERE run_no = ? ORDER BY account_id, region";
 pub(super) const LAST_TARGET: &str = "SELECT coalesce(max(target_no), 0) FROM target";
 
 pub(super) const RUNS: &str = "SELECT run_no, run_id, state, stopped_by, manifest_sha256, rows, account_id, endpoint, \
@@ -171,7 +172,7 @@ pub(super) const TOUCHED: &str = "SELECT i.row_no, i.seq, e.body, 1 \
      ORDER BY i.row_no LIMIT ?";
 pub(super) const PENDING_COUNT: &str = "SELECT t.target_no, (SELECT count(*) FROM intent AS i \
      WHERE i.run_no = t.run_no AND i.target_no = t.target_no AND i.settled_seq IS NULL) FROM target AS t \
-     WHERE t.run_no = ?";
+     WHERE t.run_no = ? ORDER BY t.account_id, t.region";
 /// Key pairs of a target that are to be deleted, those without an outcome or those with one.
 pub(super) const NAMES_TO_DELETE: &str = "SELECT key_pair_name FROM intent WHERE run_no = ? AND target_no = ? \
      AND verdict = 'delete' AND (settled_seq IS NOT NULL) = ? ORDER BY row_no LIMIT ?";

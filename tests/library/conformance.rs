@@ -1,0 +1,388 @@
+//! What any store must do, asked of each: SQLite, and a naive store in memory that shares nothing with it but what is pure.
+
+mod histories;
+mod memory;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+use keybatch::domain::Clock;
+use keybatch::journal::{
+    Appended, Cadence, EntryStore, Head, Journal, JournalError, PROJECTIONS, Reader, Snapshot, TreeHead, WriterOptions,
+    checkpoint_draft, open,
+};
+use keybatch::record::checkpoint::base64;
+use keybatch::record::merkle::{Frontier, Hash};
+use keybatch::record::{Draft, Entry, Event, MAX_INTEGER};
+
+use self::histories::{closed, created, history, write};
+use self::memory::{Memory, MemoryStore};
+
+/// Where a store of some kind keeps a journal.
+trait Place: Sync {
+    type Store: EntryStore;
+
+    /// A session's hold on it.
+    async fn store(&self, clock: Arc<dyn Clock>) -> Self::Store;
+
+    async fn reader(&self) -> Reader;
+
+    async fn snapshot(&self) -> Box<dyn Snapshot>;
+}
+
+struct Sqlite(tempfile::TempDir);
+
+impl Sqlite {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("journal.db")
+    }
+}
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Place for Sqlite {
+    type Store = open::Store;
+
+    async fn store(&self, clock: Arc<dyn Clock>) -> Self::Store {
+        open::store(&self.path(), clock).await.unwrap()
+    }
+
+    async fn reader(&self) -> Reader {
+        open::reader(&self.path()).await.unwrap()
+    }
+
+    async fn snapshot(&self) -> Box<dyn Snapshot> {
+        open::snapshot(&self.path()).await.unwrap()
+    }
+}
+
+impl Place for Memory {
+    type Store = MemoryStore;
+
+    async fn store(&self, clock: Arc<dyn Clock>) -> Self::Store {
+        Memory::store(self, clock)
+    }
+
+    async fn reader(&self) -> Reader {
+        Memory::reader(self)
+    }
+
+    async fn snapshot(&self) -> Box<dyn Snapshot> {
+        Memory::snapshot(self)
+    }
+}
+
+/// Each of these is asked of each store.
+macro_rules! of_each_store {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(&super::Sqlite::default()).await; })*
+        }
+
+        mod in_memory {
+            $(#[tokio::test] async fn $name() { super::$name(&super::Memory::default()).await; })*
+        }
+    };
+}
+
+of_each_store! {
+    entries_are_numbered_stamped_and_chained
+    a_batch_is_written_whole_or_not_at_all
+    what_is_queued_is_committed_together
+    whoever_comes_too_late_writes_nothing
+    a_commit_whose_answer_is_lost_is_there_or_not
+    a_checkpoint_covers_what_is_before_it
+    questions_are_answered_as_the_entries_say
+    pages_are_the_whole
+    a_snapshot_stands_still
+}
+
+/// A clock that is set; each look takes a millisecond.
+#[derive(Debug, Default)]
+struct Ticks(AtomicI64);
+
+impl Ticks {
+    fn at(second: i64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(second * 1_000)))
+    }
+}
+
+impl Clock for Ticks {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(1_790_000_000_000 + self.0.fetch_add(1, Ordering::Relaxed)).unwrap()
+    }
+}
+
+fn mark(tree: &Frontier) -> TreeHead {
+    TreeHead { size: tree.size(), root: tree.root() }
+}
+
+async fn entries(reader: &Reader) -> Vec<Entry> {
+    let (size, _) = reader.head().await.unwrap();
+    let mut entries = Vec::new();
+    for seq in 0..size {
+        entries.push(reader.entry(seq).await.unwrap());
+    }
+    entries
+}
+
+async fn entries_are_numbered_stamped_and_chained(place: &impl Place) {
+    let mut tree = Frontier::default();
+    let mut stamps = Vec::new();
+    // The second session's clock is behind that of the first.
+    for (second, batches) in [(100, vec![vec![created()], vec![closed(1), closed(2)]]), (50, vec![vec![closed(3)]])] {
+        let mut store = place.store(Ticks::at(second)).await;
+        assert_eq!(store.head().await.unwrap().mark(), mark(&tree));
+        assert_eq!(store.journal_id().await.unwrap().as_deref(), (tree.size() > 0).then_some("j"));
+        for batch in batches {
+            let appended = store.append(batch, None).await.unwrap();
+            appended.stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
+            assert_eq!((appended.head, appended.checkpoint), (mark(&tree), None));
+            stamps.extend(appended.stamps);
+        }
+        store.close().await.unwrap();
+    }
+    assert!(stamps.iter().map(|stamp| stamp.seq).eq(0..4), "{stamps:?}");
+    assert!(stamps.is_sorted_by_key(|stamp| stamp.at), "{stamps:?}");
+    assert_eq!(stamps[3].at, stamps[2].at, "the clock was set back");
+    let reader = place.reader().await;
+    assert_eq!(reader.head().await.unwrap(), (4, base64(&tree.root())));
+    assert_eq!(reader.journal_id().await.unwrap().as_deref(), Some("j"));
+    let stored = entries(&reader).await;
+    assert!(stored.iter().map(|entry| (entry.seq, entry.at)).eq(stamps.iter().map(|stamp| (stamp.seq, stamp.at))));
+    assert!(stored.iter().map(|entry| entry.seal().unwrap().leaf).eq(stamps.iter().map(|stamp| stamp.leaf)));
+    let mut tree = Frontier::default();
+    for size in 0..=4 {
+        assert_eq!(reader.root_at(size).await.unwrap(), Some(base64(&tree.root())), "of {size}");
+        stamps.get(usize::try_from(size).unwrap()).into_iter().for_each(|stamp| tree.push(stamp.leaf));
+    }
+    assert_eq!(reader.root_at(5).await.unwrap(), None);
+}
+
+async fn a_batch_is_written_whole_or_not_at_all(place: &impl Place) {
+    let mut store = place.store(Ticks::at(0)).await;
+    let before = write(&mut store, history(1)).await;
+    store.close().await.unwrap();
+    for bad in [closed(MAX_INTEGER + 1)].into_iter().chain(histories::misfits()) {
+        let mut store = place.store(Ticks::at(1_000)).await;
+        let told = format!("{bad:?}");
+        assert!(store.append(vec![closed(1), bad, closed(2)], None).await.is_err(), "{told}");
+        drop(store);
+        let mut store = place.store(Ticks::at(1_000)).await;
+        assert_eq!(store.head().await.unwrap().mark(), before, "{told}");
+        store.close().await.unwrap();
+    }
+    assert_eq!(entries(&place.reader().await).await.len() as u64, before.size);
+}
+
+fn options() -> WriterOptions {
+    WriterOptions { new_journal_id: "j".into(), on_checkpoint: Box::new(|_| Ok(())) }
+}
+
+async fn what_is_queued_is_committed_together(place: &impl Place) {
+    let (journal, _task) = Journal::start(place.store(Ticks::at(0)).await, options()).await.unwrap();
+    let appends = (0..100).map(|number| {
+        let journal = journal.clone();
+        tokio::spawn(async move { journal.append(vec![closed(number), closed(number)]).await.unwrap() })
+    });
+    let mut seqs = Vec::new();
+    for append in appends.collect::<Vec<_>>() {
+        let stamps = append.await.unwrap();
+        assert_eq!(stamps[0].seq + 1, stamps[1].seq, "what belongs together stays together");
+        seqs.extend(stamps.iter().map(|stamp| stamp.seq));
+    }
+    let head = journal.close().await.unwrap();
+    seqs.sort_unstable();
+    assert!(seqs.into_iter().eq(1..=200));
+    let reader = place.reader().await;
+    assert_eq!(reader.head().await.unwrap(), (head.size, base64(&head.root)));
+    assert_eq!((head.size, entries(&reader).await.len()), (201, 201));
+}
+
+async fn whoever_comes_too_late_writes_nothing(place: &impl Place) {
+    let mut store = place.store(Ticks::at(0)).await;
+    let before = write(&mut store, history(2)).await;
+    store.close().await.unwrap();
+    let mut late = place.store(Ticks::at(1_000)).await;
+    late.head().await.unwrap();
+    let mut quick = place.store(Ticks::at(1_000)).await;
+    let moved = quick.append(vec![closed(1)], None).await.unwrap().head;
+    quick.close().await.unwrap();
+    let refused = late.append(vec![closed(2)], None).await;
+    assert!(matches!(refused, Err(JournalError::HeadMoved { size }) if size == before.size), "{refused:?}");
+    drop(late);
+    let mut next = place.store(Ticks::at(1_000)).await;
+    assert_eq!(next.head().await.unwrap().mark(), moved);
+    assert_eq!(next.append(vec![closed(3)], None).await.unwrap().stamps[0].seq, moved.size);
+    next.close().await.unwrap();
+}
+
+/// A store whose second append gets no answer: before or after it took hold.
+struct Losing<S> {
+    store: Option<S>,
+    appends: usize,
+    holds: bool,
+}
+
+impl<S: EntryStore> EntryStore for Losing<S> {
+    async fn head(&mut self) -> Result<Head, JournalError> {
+        self.store.as_mut().unwrap().head().await
+    }
+
+    async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
+        self.store.as_mut().unwrap().journal_id().await
+    }
+
+    async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
+        self.appends += 1;
+        if self.appends != 2 {
+            return self.store.as_mut().unwrap().append(drafts, cadence).await;
+        }
+        let mut store = self.store.take().unwrap();
+        if self.holds {
+            store.append(drafts, cadence).await.unwrap();
+        }
+        Err(JournalError::Closed)
+    }
+
+    async fn consolidate(&mut self) -> Result<(), JournalError> {
+        self.store.as_mut().unwrap().consolidate().await
+    }
+
+    async fn close(self) -> Result<(), JournalError> {
+        self.store.unwrap().close().await
+    }
+}
+
+async fn a_commit_whose_answer_is_lost_is_there_or_not(place: &impl Place) {
+    for (round, holds) in [(0, true), (1, false), (2, true)] {
+        let (mut store, options) = (place.store(Ticks::at(round * 100)).await, options());
+        let before = store.head().await.unwrap().mark();
+        let appends = usize::from(before.size > 0);
+        let losing = Losing { store: Some(store), appends, holds };
+        let (journal, _task) = Journal::start(losing, options).await.unwrap();
+        let created = u64::from(before.size == 0);
+        assert!(journal.append(vec![closed(1), closed(2)]).await.is_err());
+        assert!(journal.append(vec![closed(3)]).await.is_err(), "nothing builds on what is unknown");
+        assert!(journal.close().await.is_err());
+        let mut next = place.store(Ticks::at(round * 100 + 50)).await;
+        let head = next.head().await.unwrap().mark();
+        assert_eq!(head.size, before.size + created + if holds { 2 } else { 0 });
+        assert_eq!(next.append(vec![closed(4)], None).await.unwrap().stamps[0].seq, head.size, "a session goes on");
+        next.close().await.unwrap();
+    }
+    let reader = place.reader().await;
+    let mut tree = Frontier::default();
+    let stored = entries(&reader).await;
+    stored.iter().for_each(|entry| tree.push(entry.seal().unwrap().leaf));
+    assert_eq!(reader.head().await.unwrap(), (stored.len() as u64, base64(&tree.root())));
+}
+
+async fn a_checkpoint_covers_what_is_before_it(place: &impl Place) {
+    let cadence = Cadence { entries: 3, age: SignedDuration::from_hours(1) };
+    let mut store = place.store(Ticks::at(0)).await;
+    let first = store.append(vec![created(), closed(1), closed(2)], Some(cadence)).await.unwrap();
+    assert_eq!(first.checkpoint, None);
+    let second = store.append(vec![closed(3)], Some(cadence)).await.unwrap();
+    assert_eq!((second.checkpoint, second.stamps[0].seq), (Some(first.head), 4));
+    let third = store.append(vec![checkpoint_draft()], None).await.unwrap();
+    assert_eq!(third.checkpoint, Some(second.head));
+    store.close().await.unwrap();
+    let mut made = Vec::new();
+    for entry in entries(&place.reader().await).await {
+        if let Event::CheckpointMade(checkpoint) = entry.event {
+            made.push((entry.seq, checkpoint.size, checkpoint.root));
+        }
+    }
+    assert_eq!(made, [(3, 3, base64(&first.head.root)), (5, 5, base64(&second.head.root))]);
+}
+
+/// Whatever the history, one behind the other in sessions of their own: each question has the answer that is found by going through all entries.
+async fn questions_are_answered_as_the_entries_say(place: &impl Place) {
+    let naive = Memory::default();
+    for seed in 0..6 {
+        let batches = history(seed);
+        let (mut store, mut other) = (place.store(Ticks::at(0)).await, naive.store(Ticks::at(0)));
+        assert_eq!(write(&mut store, batches.clone()).await, write(&mut other, batches).await, "seed {seed}");
+        store.close().await.unwrap();
+        let (answers, expected) =
+            (histories::answers(&place.reader().await).await, histories::answers(&naive.reader()).await);
+        for (answer, expected) in answers.iter().zip(&expected) {
+            assert_eq!(answer, expected, "seed {seed}");
+        }
+        assert_eq!(answers.len(), expected.len());
+    }
+}
+
+async fn pages_are_the_whole(place: &impl Place) {
+    let mut store = place.store(Ticks::at(0)).await;
+    write(&mut store, history(3)).await;
+    store.close().await.unwrap();
+    let reader = place.reader().await;
+    for run in reader.runs().await.unwrap() {
+        for target in reader.targets(run.run_no).await.unwrap() {
+            let page = async |after: u64, limit: u32| {
+                let pending = reader.pending_rows(run.run_no, target.target_no, after, limit, false).await.unwrap();
+                pending.into_iter().map(|row| row.row).collect::<Vec<_>>()
+            };
+            let (mut paged, mut after) = (Vec::new(), 0);
+            while let [.., last] = page(after, 2).await[..] {
+                paged.extend(page(after, 2).await);
+                after = last;
+            }
+            assert_eq!(paged, page(0, 1_000).await);
+        }
+        let mut leaves: Vec<Hash> = Vec::new();
+        let mut after = 0;
+        while let Some(page) = reader.intents(run.run_no, after, 3).await.unwrap() {
+            assert!(page.last > after);
+            after = page.last;
+            leaves.extend(page.leaves());
+        }
+        let whole = reader.intents(run.run_no, 0, 1_000).await.unwrap();
+        assert_eq!(leaves, whole.map(|page| page.leaves().collect::<Vec<_>>()).unwrap_or_default());
+    }
+}
+
+async fn a_snapshot_stands_still(place: &impl Place) {
+    let mut store = place.store(Ticks::at(0)).await;
+    let before = write(&mut store, history(4)).await;
+    let mut snapshot = place.snapshot().await;
+    let scratch = tempfile::tempdir().unwrap();
+    let mut replay = snapshot.replay(scratch.path(), "r").await.unwrap();
+    snapshot.begin().await.unwrap();
+    store.append(vec![closed(1)], None).await.unwrap();
+    let head = snapshot.head().await.unwrap().unwrap();
+    assert_eq!((head.size, head.root), (i64::try_from(before.size).unwrap(), before.root.to_vec()));
+    assert_eq!(snapshot.heads().await.unwrap(), 1);
+    let (mut tree, mut next) = (Frontier::default(), i64::MIN);
+    loop {
+        let page = snapshot.page(next).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.ascends_from(next));
+        let single = snapshot.single(last).await.unwrap();
+        assert!(single.entries().eq(page.entries().filter(|(seq, ..)| *seq == last)));
+        next = last + 1;
+        page.entries().for_each(|(.., leaf)| tree.push(leaf));
+        let parsed = page.entries().map(|(_, body, _)| Entry::parse(std::str::from_utf8(body).unwrap()).unwrap());
+        replay.project(&parsed.collect::<Vec<_>>()).await.unwrap();
+    }
+    assert_eq!(mark(&tree), before, "nothing of what was written since");
+    assert_eq!(head.frontier, tree.to_bytes());
+    assert!(snapshot.agrees_with(&*replay).await.unwrap());
+    assert_eq!(snapshot.integrity().await.unwrap(), None);
+    assert!(snapshot.schema_differences().await.unwrap().is_empty());
+    assert_eq!(snapshot.wrong_mark().await.unwrap(), None);
+    replay.finish().await.unwrap();
+    for table in PROJECTIONS.into_iter().filter(|table| !keybatch::journal::SUMMED.contains(table)) {
+        assert_eq!(snapshot.first_difference(table).await.unwrap(), None, "{table}");
+    }
+    snapshot.end().await;
+    store.close().await.unwrap();
+}

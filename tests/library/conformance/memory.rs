@@ -1,0 +1,112 @@
+//! A naive store in memory. It shares nothing with the others but what is pure ([`Head::seal`]): it keeps the entries, and answers
+//! each question by going through all of them.
+
+mod history;
+mod reader;
+mod snapshot;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keybatch::domain::Clock;
+use keybatch::journal::{Appended, Cadence, EntryStore, Head, JournalError, Reader, Snapshot};
+use keybatch::record::merkle::Frontier;
+use keybatch::record::{Draft, Entry, Event, Sealed};
+
+use self::history::History;
+use self::reader::MemoryReader;
+use self::snapshot::MemorySnapshot;
+
+/// What outlives a session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory(Arc<Mutex<Kept>>);
+
+/// What is durable.
+#[derive(Debug, Clone, Default)]
+struct Kept {
+    entries: Vec<(Entry, Sealed)>,
+    tree: Frontier,
+}
+
+impl Kept {
+    fn history(&self) -> History {
+        let mut history = History::default();
+        self.entries.iter().for_each(|(entry, _)| history.take(entry).unwrap());
+        history
+    }
+}
+
+impl Memory {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn store(&self, clock: Arc<dyn Clock>) -> MemoryStore {
+        MemoryStore { memory: self.clone(), clock, left: None }
+    }
+
+    pub(crate) fn reader(&self) -> Reader {
+        Reader::new(MemoryReader(self.clone()))
+    }
+
+    pub(crate) fn snapshot(&self) -> Box<dyn Snapshot> {
+        Box::new(MemorySnapshot::new(self.clone()))
+    }
+}
+
+/// A session's hold on it.
+#[derive(Debug)]
+pub(crate) struct MemoryStore {
+    memory: Memory,
+    clock: Arc<dyn Clock>,
+    left: Option<Head>,
+}
+
+impl EntryStore for MemoryStore {
+    async fn head(&mut self) -> Result<Head, JournalError> {
+        let kept = self.memory.kept();
+        let last = kept.entries.last().map(|(entry, _)| entry.at);
+        let head = Head::new(kept.tree.clone(), last, kept.tree.size(), self.clock.now());
+        self.left = Some(head.clone());
+        Ok(head)
+    }
+
+    async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
+        Ok(journal_id(&self.memory.kept()))
+    }
+
+    async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
+        if self.left.is_none() {
+            self.head().await?;
+        }
+        let left = self.left.take().unwrap();
+        let mut kept = self.memory.kept();
+        if (kept.tree.size(), kept.tree.root()) != (left.mark().size, left.mark().root) {
+            return Err(JournalError::HeadMoved { size: left.mark().size });
+        }
+        let batch = left.seal(drafts, cadence, || self.clock.now())?;
+        let mut history = kept.history();
+        for (entry, _) in &batch.entries {
+            history.take(entry).map_err(|reason| JournalError::Illegal { seq: entry.seq, reason })?;
+        }
+        kept.entries.extend(batch.entries);
+        kept.tree = batch.head.tree().clone();
+        drop(kept);
+        self.left = Some(batch.head);
+        Ok(batch.appended)
+    }
+
+    async fn consolidate(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn close(self) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+fn journal_id(kept: &Kept) -> Option<String> {
+    kept.entries.iter().find_map(|(entry, _)| match &entry.event {
+        Event::JournalCreated(created) => Some(created.journal_id.clone()),
+        _ => None,
+    })
+}

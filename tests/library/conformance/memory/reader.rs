@@ -1,0 +1,375 @@
+//! Each question answered from all entries. Views and SQL are not for a store that has none.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+use keybatch::domain::{Class, Outcome, OutcomeCounts, RunId, Target, time_text};
+use keybatch::journal::{
+    Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast,
+    ReadReview, ReadRows, ReadRuns, Reading, ReviewRow, RunAbout, RunRecord, RunState, StoryEntry, TargetRecord,
+    Visitor,
+};
+use keybatch::record::Entry;
+use keybatch::record::checkpoint::base64;
+use keybatch::record::event::{Severity, Verdict};
+use keybatch::record::merkle::Frontier;
+use serde_json::json;
+
+use super::history::{Attempt, History, Row, Run};
+use super::{Kept, Memory};
+
+/// A reader of what is kept in memory.
+pub(super) struct MemoryReader(pub(super) Memory);
+
+impl MemoryReader {
+    /// The answer of `read`, now.
+    fn read<'a, T: Send + 'a>(&self, read: impl FnOnce(&Kept, &History) -> T) -> Reading<'a, T> {
+        let kept = self.0.kept();
+        let answer = read(&kept, &kept.history());
+        Box::pin(async move { Ok(answer) })
+    }
+
+    /// What `read` says of a run, or nothing.
+    fn of_run<'a, T: Default + Send + 'a>(
+        &self,
+        run_no: i64,
+        read: impl FnOnce(&Kept, &History, &Run) -> T,
+    ) -> Reading<'a, T> {
+        self.read(|kept, history| history.run(run_no).map(|run| read(kept, history, run)).unwrap_or_default())
+    }
+}
+
+fn entry(kept: &Kept, seq: u64) -> Entry {
+    kept.entries[usize::try_from(seq).unwrap()].0.clone()
+}
+
+fn stored(kept: &Kept, seq: u64) -> StoryEntry {
+    StoryEntry { seq, body: kept.entries[usize::try_from(seq).unwrap()].1.body.clone() }
+}
+
+fn no_sql<'a, T>() -> Reading<'a, T> {
+    let error = JournalError::Query { reason: "this store knows no SQL".into(), may_be_the_disk: false };
+    Box::pin(async move { Err(error) })
+}
+
+/// The rows after one, that pass, so many at most.
+fn rows<'a>(run: &'a Run, after: u64, limit: u32, pass: impl Fn(&Row) -> bool + 'a) -> Vec<(u64, &'a Row)> {
+    let rows = run.rows.iter().filter(move |(number, row)| **number > after && pass(row));
+    rows.take(limit as usize).map(|(number, row)| (*number, row)).collect()
+}
+
+impl ReadRuns for MemoryReader {
+    fn runs(&self) -> Reading<'_, Vec<RunRecord>> {
+        self.read(|_, history| history.runs.iter().map(|run| run.record.clone()).collect())
+    }
+
+    fn counts<'a>(&'a self, run: &'a RunRecord) -> Reading<'a, OutcomeCounts> {
+        self.of_run(run.run_no, |_, history, run| history.counts(run))
+    }
+
+    fn attempts(&self, run_no: i64) -> Reading<'_, (u64, u64)> {
+        self.of_run(run_no, |_, _, run| {
+            let classes = || {
+                let attempts = run.rows.values().flat_map(|row| &row.attempts);
+                attempts.map(|attempt| attempt.finished.as_ref().map(|(_, class)| *class))
+            };
+            let left = classes().filter(|class| *class != Some(Class::NotSent)).count();
+            (left as u64, classes().filter(|class| *class == Some(Class::Throttled)).count() as u64)
+        })
+    }
+
+    fn targets(&self, run_no: i64) -> Reading<'_, Vec<TargetRecord>> {
+        self.of_run(run_no, |_, _, run| {
+            let record =
+                |(target_no, target): &(i64, Target)| TargetRecord { target_no: *target_no, target: target.clone() };
+            run.targets.iter().map(record).collect()
+        })
+    }
+
+    fn pending_counts(&self, run_no: i64) -> Reading<'_, Vec<(i64, u64)>> {
+        self.of_run(run_no, |_, _, run| {
+            let pending =
+                |number: i64| run.rows.values().filter(|row| row.target == number && row.settled.is_none()).count();
+            run.targets.iter().map(|(number, _)| (*number, pending(*number) as u64)).collect()
+        })
+    }
+
+    fn names_to_delete(&self, run_no: i64, target_no: i64, settled: bool, limit: u32) -> Reading<'_, Vec<String>> {
+        self.of_run(run_no, |_, _, run| {
+            let wanted = |row: &Row| {
+                row.target == target_no && row.intent.verdict == Verdict::Delete && row.settled.is_some() == settled
+            };
+            rows(run, 0, limit, wanted).iter().map(|(_, row)| row.intent.key_pair_name.clone()).collect()
+        })
+    }
+
+    fn about(&self, run_no: i64) -> Reading<'_, RunAbout> {
+        let about = |_: &Kept, history: &History| {
+            let run = history.run(run_no).unwrap();
+            RunAbout {
+                manifest: run.manifest.clone(),
+                operator: format!("{}@{}", run.opened.user, run.opened.host),
+                ticket: run.opened.ticket.clone(),
+                started_at: time_text(run.started_at),
+                finished_at: run.finished_at.map(time_text),
+                closed_ms: run.closed_ms,
+            }
+        };
+        self.read(about)
+    }
+
+    fn superfluous(&self, run_no: i64) -> Reading<'_, u64> {
+        self.of_run(run_no, |_, _, run| {
+            let is_duplicate = |row: &&Row| {
+                let reasons = row.intent.notes.iter().filter(|note| note.severity != Severity::Warn);
+                row.intent.verdict == Verdict::Skip
+                    && row.settled.is_some_and(|(outcome, _)| outcome == Outcome::Skipped)
+                    && reasons.into_iter().all(|note| note.kind == "duplicate")
+            };
+            run.rows.values().filter(is_duplicate).count() as u64
+        })
+    }
+
+    fn rate<'a>(&'a self, endpoint: &'a str, target: &'a Target) -> Reading<'a, Option<(String, bool)>> {
+        self.read(|_, history| {
+            let of_endpoint = history.runs.iter().filter(|run| run.record.endpoint.as_deref() == Some(endpoint));
+            let rates = of_endpoint.flat_map(|run| &run.rates).filter(|(_, place, ..)| place == target);
+            rates.max_by_key(|(seq, ..)| *seq).map(|(_, _, rate, is_limit)| (rate.clone(), *is_limit))
+        })
+    }
+
+    fn open_attempts<'a>(
+        &'a self,
+        run: RunId,
+        endpoint: &'a str,
+        account: &'a str,
+        since: Timestamp,
+    ) -> Reading<'a, Vec<OpenAttempt>> {
+        self.read(|kept, history| {
+            let concerns = |other: &&Run| {
+                let record = &other.record;
+                let may_matter = record.state == RunState::Running || other.finished_at.is_some_and(|at| at >= since);
+                let is_there =
+                    record.endpoint.as_deref() == Some(endpoint) && record.account.as_deref() == Some(account);
+                record.run != run && is_there && may_matter
+            };
+            let is_open = |last: &&Attempt| last.finished.as_ref().is_none_or(|(_, class)| *class == Class::Unanswered);
+            let mut open = Vec::new();
+            for run in history.runs.iter().filter(concerns) {
+                for row in run.rows.values() {
+                    open.extend(row.attempts.last().filter(is_open).map(|last| OpenAttempt {
+                        run: run.record.run.to_string(),
+                        region: row.intent.region.clone(),
+                        key_pair_name: row.intent.key_pair_name.clone(),
+                        started: entry(kept, last.started),
+                        finished: last.finished.as_ref().map(|(seq, _)| entry(kept, *seq)),
+                        time: entry(kept, last.started).session.and_then(|seq| entry(kept, seq).event.attempt_time()),
+                    }));
+                }
+            }
+            open
+        })
+    }
+}
+
+impl ReadRows for MemoryReader {
+    fn pending_rows(
+        &self,
+        run_no: i64,
+        target_no: i64,
+        after: u64,
+        limit: u32,
+        touched_only: bool,
+    ) -> Reading<'_, Vec<PendingRow>> {
+        self.of_run(run_no, |kept, _, run| {
+            let touched = |row: &Row| row.entries.len() > 1;
+            let wanted =
+                |row: &Row| row.target == target_no && row.settled.is_none() && (!touched_only || touched(row));
+            let pending = |(number, row): &(u64, &Row)| PendingRow {
+                row: *number,
+                intent: entry(kept, row.intent_seq),
+                touched: touched(row),
+            };
+            rows(run, after, limit, wanted).iter().map(pending).collect()
+        })
+    }
+
+    fn story(&self, run_no: i64, row: u64) -> Reading<'_, Vec<StoryEntry>> {
+        self.of_run(run_no, |kept, _, run| {
+            run.rows.get(&row).into_iter().flat_map(|row| &row.entries).map(|seq| stored(kept, *seq)).collect()
+        })
+    }
+
+    fn intents(&self, run_no: i64, after: u64, limit: u32) -> Reading<'_, Option<IntentPage>> {
+        self.of_run(run_no, |kept, _, run| {
+            let page = rows(run, after, limit, |_| true);
+            let bodies: Vec<_> = page.iter().map(|(_, row)| stored(kept, row.intent_seq).body).collect();
+            let (last, _) = page.last()?;
+            Some(IntentPage::new(*last, bodies.iter().map(String::len).collect(), bodies.concat().into_bytes()))
+        })
+    }
+}
+
+impl ReadPast for MemoryReader {
+    fn journal_id(&self) -> Reading<'_, Option<String>> {
+        self.read(|kept, _| super::journal_id(kept))
+    }
+
+    fn head(&self) -> Reading<'_, (u64, String)> {
+        self.read(|kept, _| (kept.tree.size(), base64(&kept.tree.root())))
+    }
+
+    fn root_at(&self, size: u64) -> Reading<'_, Option<String>> {
+        self.read(|kept, _| {
+            let size = usize::try_from(size).unwrap();
+            let leaves = kept.entries.get(..size)?;
+            let mut tree = Frontier::default();
+            leaves.iter().for_each(|(_, sealed)| tree.push(sealed.leaf));
+            Some(base64(&tree.root()))
+        })
+    }
+
+    fn entry(&self, seq: u64) -> Reading<'_, Entry> {
+        self.read(|kept, _| entry(kept, seq))
+    }
+
+    fn accepted_rollbacks(&self) -> Reading<'_, Vec<Entry>> {
+        self.read(|kept, history| history.rollbacks.iter().map(|seq| entry(kept, *seq)).collect())
+    }
+
+    fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Reading<'_, Option<(i64, String)>> {
+        self.of_run(run_no, |_, _, run| {
+            let page = rows(run, u64::try_from(after).unwrap_or(0), limit, |_| true);
+            let name = |(_, row): &(u64, &Row)| json!([row.intent.region, row.intent.key_pair_name, row.intent_seq]);
+            let (last, _) = page.last()?;
+            Some((i64::try_from(*last).unwrap(), json!(page.iter().map(name).collect::<Vec<_>>()).to_string()))
+        })
+    }
+
+    fn past_seen<'a>(&'a self, run_no: i64, intents: &'a str) -> Reading<'a, String> {
+        let wanted: BTreeSet<u64> = serde_json::from_str(intents).unwrap();
+        self.of_run(run_no, |_, _, run| {
+            let left_alone = |row: &Row| {
+                row.intent.notes.iter().any(|note| note.kind == "recreated" && note.severity != Severity::Warn)
+            };
+            let seen = run.rows.values().filter(|row| wanted.contains(&row.intent_seq) && !left_alone(row));
+            let record = |row: &Row| {
+                let identity = row.intent.observation.as_ref().map(|seen| &seen.identity);
+                json!([row.intent.region, row.intent.key_pair_name, identity, time_text(run.started_at)])
+            };
+            json!(seen.map(record).collect::<Vec<_>>()).to_string()
+        })
+    }
+}
+
+impl ReadReview for MemoryReader {
+    fn milestones(&self, run_no: i64) -> Reading<'_, Vec<StoryEntry>> {
+        self.of_run(run_no, |kept, _, run| run.milestones.iter().map(|(seq, _)| stored(kept, *seq)).collect())
+    }
+
+    fn milestones_of<'a>(&'a self, run_no: i64, kind: &'a str) -> Reading<'a, Vec<StoryEntry>> {
+        self.of_run(run_no, |kept, _, run| {
+            let of_kind = run.milestones.iter().filter(|(_, own)| *own == kind);
+            of_kind.map(|(seq, _)| stored(kept, *seq)).collect()
+        })
+    }
+
+    fn rows_of_name<'a>(&'a self, run_no: i64, name: &'a str) -> Reading<'a, Vec<u64>> {
+        self.of_run(run_no, |_, _, run| {
+            rows(run, 0, u32::MAX, |row| row.intent.key_pair_name == name).iter().map(|(number, _)| *number).collect()
+        })
+    }
+
+    fn rows_anywhere<'a>(
+        &'a self,
+        name: Option<&'a str>,
+        row: Option<u64>,
+        limit: u32,
+    ) -> Reading<'a, Vec<(String, u64)>> {
+        self.read(|_, history| {
+            let all = history.runs.iter().flat_map(|run| run.rows.iter().map(move |(number, row)| (run, *number, row)));
+            let wanted = all.filter(|(_, number, own)| {
+                name.is_some_and(|name| own.intent.key_pair_name == name) || row == Some(*number)
+            });
+            wanted.take(limit as usize).map(|(run, number, _)| (run.record.run.to_string(), number)).collect()
+        })
+    }
+
+    fn last_matching<'a>(&'a self, filter: &'a EntryFilter, count: u32) -> Reading<'a, (i64, u64)> {
+        self.read(|kept, history| {
+            let all: Vec<_> = matching(kept, history, filter).map(|entry| entry.seq).collect();
+            let first = all.get(all.len().saturating_sub(count as usize)..).and_then(<[u64]>::first);
+            (first.map_or(0, |seq| i64::try_from(*seq).unwrap()), all.len() as u64)
+        })
+    }
+
+    fn matching<'a>(&'a self, filter: &'a EntryFilter, seq: i64, limit: u32) -> Reading<'a, Vec<Matching>> {
+        self.read(|kept, history| {
+            let from = u64::try_from(seq).unwrap_or(0);
+            let found = matching(kept, history, filter).filter(|entry| entry.seq >= from).take(limit as usize);
+            let record = |entry: &Entry| {
+                let run =
+                    history.run_of(entry).and_then(|number| history.runs.iter().find(|run| run.number() == number));
+                let row = run.and_then(|run| run.rows.get(&entry.row?));
+                Matching {
+                    seq: i64::try_from(entry.seq).unwrap(),
+                    body: stored(kept, entry.seq).body,
+                    run_id: run.map(|run| run.record.run.to_string()),
+                    sandbox: run.is_some_and(|run| run.record.sandbox),
+                    name: row.map(|row| row.intent.key_pair_name.clone()),
+                }
+            };
+            found.map(record).collect()
+        })
+    }
+
+    fn review_columns(&self) -> Reading<'_, Vec<String>> {
+        no_sql()
+    }
+
+    fn review(&self, _: i64, _: u64, _: u32, _: Option<&'static str>) -> Reading<'_, Vec<ReviewRow>> {
+        no_sql()
+    }
+
+    fn runs_view(&self) -> Reading<'_, (Vec<String>, Vec<Vec<Cell>>)> {
+        no_sql()
+    }
+
+    fn query<'a>(&'a self, _: &'a str, _: &'a mut dyn Visitor) -> Reading<'a, ()> {
+        no_sql()
+    }
+
+    fn health(&self) -> Reading<'_, (String, i64, i64, i64)> {
+        self.read(|kept, _| ("memory".into(), 0, i64::try_from(kept.entries.len()).unwrap(), 0))
+    }
+}
+
+fn matching<'a>(kept: &'a Kept, history: &'a History, filter: &'a EntryFilter) -> impl Iterator<Item = &'a Entry> {
+    let row_of = move |entry: &Entry| {
+        let run = history.runs.iter().find(|run| Some(run.number()) == history.run_of(entry))?;
+        Some((run, run.rows.get(&entry.row?)?))
+    };
+    let outcome_of = move |run: &Run, row: &Row| match row.settled {
+        Some((outcome, _)) => outcome.as_str(),
+        None if history.is_unsettled(run, row) => "unsettled",
+        None => "not_attempted",
+    };
+    let fits = move |entry: &Entry| {
+        let row = row_of(entry);
+        filter.run.is_none_or(|run| history.run_of(entry) == u64::try_from(run).ok())
+            && filter.kind.as_ref().is_none_or(|kind| entry.event.kind() == kind)
+            && filter.row.is_none_or(|row| entry.row == Some(row))
+            && filter.since.as_ref().is_none_or(|since| time_text(entry.at) >= *since)
+            && filter.name.as_ref().is_none_or(|name| row.is_some_and(|(_, row)| row.intent.key_pair_name == *name))
+            && filter.outcome.as_ref().is_none_or(|out| row.is_some_and(|(run, row)| outcome_of(run, row) == out))
+    };
+    kept.entries.iter().map(|(entry, _)| entry).filter(move |entry| fits(entry))
+}
+
+impl JournalReader for MemoryReader {
+    fn release(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {})
+    }
+}
