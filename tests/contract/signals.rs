@@ -15,7 +15,7 @@ fn one_signal_drains() {
         bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_millis(200)));
         // Where the tests themselves run under `nohup`, the program would inherit that it ignores SIGHUP.
         let mut arguments = vec!["--default-signal=HUP".to_owned(), support::binary().to_owned()];
-        let flags = ["--concurrency", "2", "--attempt-timeout", "5s"];
+        let flags = ["--yes", "--concurrency", "2", "--attempt-timeout", "5s"];
         arguments.extend(Bench::run_args(&bench.manifest(&names), &flags));
         arguments.extend(["--journal".to_owned(), bench.journal().display().to_string()]);
         let live = support::Live::of(bench.command_of("env", &arguments).spawn().unwrap());
