@@ -38,7 +38,7 @@ impl Base {
             for draft in story::story(&journal).await {
                 journal.append(vec![draft]).await.unwrap();
             }
-            journal.checkpoint(None).await.unwrap();
+            journal.checkpoint().await.unwrap();
             let checkpoint = journal.close().await.unwrap();
             let mut connection = open(&place.path()).await;
             let rows = sqlx::query("SELECT body FROM entry ORDER BY seq").fetch_all(&mut connection).await.unwrap();
