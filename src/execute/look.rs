@@ -159,8 +159,8 @@ impl<L: Lightsail> Worker<L> {
         let found = match (&hit, &unfinished, error.as_ref().map(|error| found_error(error.class))) {
             (Some(_), ..) => Found::Operation,
             (None, Some(_), _) => Found::Unfinished,
-            // An operation without an id cannot be polled: only the history will show when it has ended. A history that
-            // was not read to its end does not show that there is none, either.
+            // An operation without an id cannot be polled: only the history will show when it has ended. Nor does a
+            // history that was not read to its end show that there is no operation.
             (None, None, None) if nameless || !whole => Found::NoAnswer,
             // Whether the service answers for a deleted key pair is not documented: "not found" is no evidence.
             (None, None, Some(Found::NotFound) | None) => Found::NoOperation,

@@ -35,22 +35,22 @@ pub enum Step {
     Done,
     /// Ask to delete it, after a pause of this level.
     Send {
-        /// Level of the waiting period before it; 0 is none.
+        /// Level of the waiting period before it; 0 means that it is sent at once.
         level: u32,
     },
     /// Read the key pair.
     Read {
-        /// Level of the waiting period before it; 0 is none.
+        /// Level of the waiting period before it; 0 means that it is sent at once.
         level: u32,
     },
     /// Look through the operation history for an operation of ours.
     Search {
-        /// Level of the waiting period before it; 0 is none.
+        /// Level of the waiting period before it; 0 means that it is sent at once.
         level: u32,
     },
     /// Ask for the state of the last attempt's operation.
     Poll {
-        /// Level of the waiting period before it; 0 is none.
+        /// Level of the waiting period before it; 0 means that it is sent at once.
         level: u32,
     },
     /// Wait until this time.

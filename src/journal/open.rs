@@ -27,7 +27,7 @@ pub async fn store(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalE
 /// Opens the journal at `path` for reading.
 ///
 /// # Errors
-/// Where there is none, or it is none.
+/// Where no file is there, or the file is no journal.
 pub async fn reader(path: &Path) -> Result<Reader, JournalError> {
     SqliteReader::open(path).await.map(Reader::new)
 }
@@ -43,7 +43,7 @@ pub async fn stage(directory: &Path, name: &str) -> Result<Stage, JournalError> 
 /// Opens the journal at `path` for `verify`.
 ///
 /// # Errors
-/// Where there is none, or it is none; `Database` where it is damaged.
+/// Where no file is there, or the file is no journal; `Database` where it is damaged.
 pub async fn snapshot(path: &Path) -> Result<Box<dyn Snapshot>, JournalError> {
     let snapshot = sqlite::Snapshot::open(path).await?;
     Ok(Box::new(snapshot))

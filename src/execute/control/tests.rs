@@ -39,7 +39,7 @@ fn who_is_served_afterwards_disproves_a_refusal_of_everyone() {
     control.answered(2, Class::Succeeded, at(3));
     assert_eq!(control.refusal(1, at(2)), Denial::Unknown, "nor does another target");
     control.answered(1, Class::Denied, at(4));
-    assert_eq!(control.refusal(1, at(2)), Denial::ThisItem, "whoever is denied is known");
+    assert_eq!(control.refusal(1, at(2)), Denial::ThisItem, "others were served: it is about this item");
     for second in 5..10 {
         assert_eq!(control.refusal(1, at(5)), Denial::Unknown, "{second}");
         control.answered(1, Class::RefusedForAll, at(second));

@@ -35,7 +35,7 @@ impl Snapshot {
     /// Opens the journal at `path` read-only.
     ///
     /// # Errors
-    /// Where there is none, or it is none; `Database` where it is damaged.
+    /// Where no file is there, or the file is no journal; `Database` where it is damaged.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         let mut connection = open_reader(path).await?;
         // A comparison of large tables must not happen in memory.

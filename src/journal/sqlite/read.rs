@@ -32,7 +32,7 @@ impl SqliteReader {
     /// Opens the journal at `path` read-only.
     ///
     /// # Errors
-    /// Where there is none, or it is none.
+    /// Where no file is there, or the file is no journal.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         let connection = open_reader(path).await?;
         Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(Some(connection))) })

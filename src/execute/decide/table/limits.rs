@@ -69,7 +69,7 @@ fn an_attempt_is_dead_from_its_time_on() {
     }
 }
 
-/// Where a limit lies, to the instant and to the count. Cargo-mutants finds one more that cannot be told apart: `again`
+/// Where a limit lies, to the instant and to the count. Cargo-mutants finds one more mutant that no test can distinguish: `again`
 /// with a look before any attempt, which is only ever the same key pair, leads to the same step either way.
 #[test]
 fn limits_lie_where_they_are_said_to() {
