@@ -206,15 +206,6 @@ pub trait RunReader: Send + Sync + 'static {
 /// How long the attempts of a session have, by the session's number.
 pub type AttemptTimes = HashMap<u64, AttemptTime>;
 
-/// What these openings of sessions say of the time that attempts have.
-pub(super) fn times_of(opened: &[StoryEntry]) -> Result<AttemptTimes, JournalError> {
-    let time = |entry: &StoryEntry| {
-        let entry = Entry::parse(&entry.body).map_err(JournalError::entry)?;
-        Ok(entry.event.attempt_time().map(|time| (entry.seq, time)))
-    };
-    opened.iter().filter_map(|entry| time(entry).transpose()).collect()
-}
-
 impl RunReader for Reader {
     async fn pending(
         &self,
@@ -232,7 +223,12 @@ impl RunReader for Reader {
     }
 
     async fn attempt_times(&self, run_no: i64) -> Result<AttemptTimes, JournalError> {
-        times_of(&self.milestones_of(run_no, "session_opened").await?)
+        let opened = self.milestones_of(run_no, "session_opened").await?;
+        let time = |entry: &StoryEntry| {
+            let entry = Entry::parse(&entry.body).map_err(JournalError::entry)?;
+            Ok(entry.event.attempt_time().map(|time| (entry.seq, time)))
+        };
+        opened.iter().filter_map(|entry| time(entry).transpose()).collect()
     }
 
     async fn row_entries(&self, run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {

@@ -12,10 +12,8 @@ use super::column::{get, unsigned};
 use super::open::open_reader;
 use super::sql;
 use crate::domain::{OutcomeCounts, RunId, Target, time_text};
-use crate::journal::reader::times_of;
 use crate::journal::{
-    AttemptTimes, IntentPage, JournalError, OpenAttempt, PendingRow, RunReader, RunRecord, RunState, StoredEntry,
-    StoryEntry, TargetRecord,
+    IntentPage, JournalError, OpenAttempt, PendingRow, RunRecord, RunState, StoredEntry, StoryEntry, TargetRecord,
 };
 use crate::record::Entry;
 use crate::record::merkle::Hash;
@@ -266,8 +264,12 @@ impl SqliteReader {
     }
 }
 
-impl RunReader for SqliteReader {
-    async fn pending(
+impl SqliteReader {
+    /// The next rows of a target without an outcome: see [`RunReader::pending`](crate::journal::RunReader::pending).
+    ///
+    /// # Errors
+    /// Where the database fails, or an intent cannot be read.
+    pub async fn pending(
         &self,
         run_no: i64,
         target_no: i64,
@@ -286,19 +288,6 @@ impl RunReader for SqliteReader {
             Ok(PendingRow { row: unsigned(row, 0)?, intent, touched: get::<i64>(row, 3)? != 0 })
         };
         rows.iter().map(record).collect()
-    }
-
-    async fn rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
-        self.accepted_rollbacks().await
-    }
-
-    async fn attempt_times(&self, run_no: i64) -> Result<AttemptTimes, JournalError> {
-        times_of(&self.milestones_of(run_no, "session_opened").await?)
-    }
-
-    async fn row_entries(&self, run_no: i64, row: u64) -> Result<Vec<Entry>, JournalError> {
-        let story = self.story(run_no, row).await?;
-        story.iter().map(|entry| Entry::parse(&entry.body).map_err(JournalError::entry)).collect()
     }
 }
 

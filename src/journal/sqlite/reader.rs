@@ -9,7 +9,7 @@ use super::read::SqliteReader;
 use crate::domain::{OutcomeCounts, RunId, Target};
 use crate::journal::{
     Cell, EntryFilter, IntentPage, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast, ReadReview, ReadRows,
-    ReadRuns, Reading, ReviewRow, RunAbout, RunReader as _, RunRecord, StoryEntry, TargetRecord, Visitor,
+    ReadRuns, Reading, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord, Visitor,
 };
 use crate::record::Entry;
 
