@@ -129,7 +129,7 @@ impl<H: Host> Session<'_, H> {
         let ended = Event::RunAbandoned(RunAbandoned { because, by, rows: record.rows, outcomes });
         self.open.journal.append(vec![Draft::of(ended), Draft::of(self.closed())]).await?;
         self.open.journal.checkpoint().await?;
-        let summary = self.summary(State::Abandoned, None, true, Head::default()).await?;
+        let summary = self.summary(State::Abandoned, None, self.own(true), Head::default()).await?;
         let head = self.open.close(self.host).await?;
         self.host.operator().notice(Notice::Checkpoint(Moment::Ended, &head));
         Ok(Some(Summary { head: Head::from(&head), ..summary }))
@@ -161,11 +161,11 @@ impl<H: Host> Session<'_, H> {
         self.open.journal.checkpoint().await?;
         let by = stop.as_ref().map(|stop| StopWord::from(stop.by));
         let state = if stop.is_some() { State::Stopped } else { State::Finished };
-        let mut summary = self.summary(state, by, true, Head::default()).await?;
+        let own = Own { detail: stop.as_ref().map(|stop| stop.detail.clone()), ..self.own(true) };
+        let mut summary = self.summary(state, by, own, Head::default()).await?;
         let head = self.open.close(self.host).await?;
         self.host.operator().notice(Notice::Checkpoint(Moment::Ended, &head));
         summary.head = Head::from(&head);
-        summary.targets = targets.ends(by, stop.as_ref().map(|stop| stop.detail.as_str()));
         if let Some(stop) = &stop {
             self.host.operator().notice(Notice::Stopped { detail: &stop.detail, alone: &targets.stops() });
         }
@@ -198,7 +198,7 @@ impl<H: Host> Session<'_, H> {
         let finished = self.record().await.is_ok_and(|record| record.state == RunState::Finished);
         let (state, by) = if finished { (State::Finished, None) } else { (State::Stopped, Some(StopWord::Journal)) };
         let error = SessionError::new(Refusal::Unrecordable { error, finished }).sent(sent).of_run(self.run);
-        match self.summary_as_stored(state, by).await {
+        match self.summary_as_stored(state, by, &error.why.to_string()).await {
             None => error,
             Some(summary) => {
                 let summary = summary.ending(Ends::Prevented);
@@ -209,12 +209,13 @@ impl<H: Host> Session<'_, H> {
     }
 
     /// What the journal has of the run, without writing to it; where it cannot be read either, what this session knows, once
-    /// its work has begun.
-    pub(super) async fn summary_as_stored(&self, state: State, by: Option<StopWord>) -> Option<Summary> {
+    /// its work has begun. `detail` says why the run stopped.
+    pub(super) async fn summary_as_stored(&self, state: State, by: Option<StopWord>, detail: &str) -> Option<Summary> {
         let head = stored_head(&self.open.reader).await;
-        match self.summary(state, by, false, head).await {
+        let own = Own { detail: Some(detail.to_owned()), ..self.own(false) };
+        match self.summary(state, by, own.clone(), head).await {
             Ok(summary) => Some(summary),
-            Err(_) => Some(self.known.get()?.sum_up(&self.order.journal, state, by, &self.own(false), self.settled())),
+            Err(_) => Some(self.known.get()?.sum_up(&self.order.journal, state, by, own, self.settled())),
         }
     }
 
@@ -225,17 +226,18 @@ impl<H: Host> Session<'_, H> {
 
     fn own(&self, is_closed: bool) -> Own {
         let took = self.took.get().copied().unwrap_or_else(|| self.began.elapsed());
-        Own { requests: self.requests(), seconds: took.as_secs_f64(), before: self.before, is_closed }
+        let stopped = self.host.stops().control().map(|control| control.stopped_targets()).unwrap_or_default();
+        Own {
+            requests: self.requests(),
+            seconds: took.as_secs_f64(),
+            before: self.before,
+            is_closed,
+            detail: None,
+            stopped,
+        }
     }
 
-    async fn summary(
-        &self,
-        state: State,
-        by: Option<StopWord>,
-        is_closed: bool,
-        head: Head,
-    ) -> Result<Summary, JournalError> {
-        let own = self.own(is_closed);
+    async fn summary(&self, state: State, by: Option<StopWord>, own: Own, head: Head) -> Result<Summary, JournalError> {
         let record = self.record().await?;
         let summary = sum_up(&self.order.journal, &self.open.reader, &record, state, by, own, head).await?;
         let run = summary.run.filter(|_| self.is_kept);
@@ -277,11 +279,11 @@ impl<H: Host> Session<'_, H> {
         detail: Option<String>,
         by: Option<StopWord>,
     ) -> Result<Summary, JournalError> {
-        let stopped = RunStopped::new(why, detail);
+        let stopped = RunStopped::new(why, detail.clone());
         let drafts = vec![Draft::of(Event::RunStopped(stopped)), Draft::of(self.closed())];
         self.open.journal.append(drafts).await?;
         self.open.journal.checkpoint().await?;
-        let summary = self.summary(State::Abandoned, by, true, Head::default()).await?;
+        let summary = self.summary(State::Abandoned, by, Own { detail, ..self.own(true) }, Head::default()).await?;
         let head = Head::from(&self.open.close(self.host).await?);
         Ok(Summary { head, ..summary })
     }
@@ -291,7 +293,7 @@ impl<H: Host> Session<'_, H> {
         if error.summary.is_some() {
             return error;
         }
-        match self.summary_as_stored(State::Abandoned, Some(StopWord::Journal)).await {
+        match self.summary_as_stored(State::Abandoned, Some(StopWord::Journal), &error.why.to_string()).await {
             Some(summary) => error.with(summary),
             None => error.of_run(self.run),
         }

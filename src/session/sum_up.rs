@@ -6,12 +6,13 @@ use std::path::Path;
 use super::summary::{Head, SessionPart, State, StopWord, Summary};
 use super::targets::Targets;
 use crate::domain::OutcomeCounts;
+use crate::execute::control::TargetStop;
 use crate::journal::TargetRecord;
 use crate::journal::{JournalError, Reader, RunAbout, RunRecord};
 use crate::record::event::Requests;
 
 /// What a session knows about itself.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Own {
     pub(super) requests: Requests,
     pub(super) seconds: f64,
@@ -19,6 +20,10 @@ pub(super) struct Own {
     pub(super) before: OutcomeCounts,
     /// Whether the journal has its end, and with it its time.
     pub(super) is_closed: bool,
+    /// Why it stopped, for people.
+    pub(super) detail: Option<String>,
+    /// The targets that stopped alone.
+    pub(super) stopped: BTreeMap<i64, TargetStop>,
 }
 
 /// The summary of a run that stays in `state`.
@@ -53,7 +58,7 @@ pub(super) async fn sum_up(
         manifest: about.manifest,
         manifest_sha256: record.manifest_sha256.clone(),
         plan_root: record.plan_root.clone(),
-        targets: Targets::new(targets, &left, BTreeMap::new()).ends(stopped_by, None),
+        targets: Targets::new(targets, &left, own.stopped).ends(stopped_by, own.detail.as_deref()),
         operator: Some(about.operator),
         ticket: about.ticket,
         started_at: Some(about.started_at),
@@ -82,7 +87,7 @@ impl Known {
         journal: &Path,
         state: State,
         stopped_by: Option<StopWord>,
-        own: &Own,
+        own: Own,
         settled: OutcomeCounts,
     ) -> Summary {
         let (record, about) = (&self.record, &self.about);
@@ -101,7 +106,8 @@ impl Known {
             manifest: about.manifest.clone(),
             manifest_sha256: record.manifest_sha256.clone(),
             plan_root: record.plan_root.clone(),
-            targets: Targets::new(self.targets.clone(), &self.pending, BTreeMap::new()).ends(stopped_by, None),
+            targets: Targets::new(self.targets.clone(), &self.pending, own.stopped)
+                .ends(stopped_by, own.detail.as_deref()),
             operator: Some(about.operator.clone()),
             ticket: about.ticket.clone(),
             started_at: Some(about.started_at.clone()),

@@ -23,6 +23,10 @@ use crate::lane::Lane;
 use crate::plan::PlanError;
 use crate::record::event::PlanSealed;
 
+/// Why a run stopped whose session did not wait for the requests in flight: after a second signal, or at the end of the time
+/// for settling them.
+const EXITED_AT_ONCE: &str = "stopped by a signal; the session exited before every request in flight was settled";
+
 /// How long the summary may take after a second signal.
 const PATIENCE_OF_THE_HURRIED: Duration = Duration::from_secs(1);
 
@@ -102,7 +106,7 @@ impl<H: Host> Session<'_, H> {
         self.host.operator().notice(Notice::ExitingAtOnce);
         self.open.say_what_belongs_together(self.host);
         // After a second signal, do not wait for a busy disk.
-        let summed = self.summary_as_stored(State::Stopped, Some(StopWord::Signal));
+        let summed = self.summary_as_stored(State::Stopped, Some(StopWord::Signal), EXITED_AT_ONCE);
         let summed = tokio::time::timeout(PATIENCE_OF_THE_HURRIED, summed).await;
         let summed = summed.ok().flatten();
         Ending::summed(summed.unwrap_or_else(|| self.summary_of_nothing(State::Stopped, StopWord::Signal)))

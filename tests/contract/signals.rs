@@ -54,10 +54,11 @@ fn one_signal_with_a_lost_answer() {
     assert!(bench.world.state().keys.is_empty());
 }
 
-/// Second signal: leaves at once, although a request is in flight; the journal verifies and resume finishes.
+/// A second signal makes the session exit at once, although a request is in flight. The journal verifies, the summary says why the
+/// target stopped, and resume finishes the run.
 // SEMANTICS: P44
 #[test]
-fn two_signals_leave_at_once() {
+fn two_signals_exit_at_once() {
     let bench = Bench::new();
     let names = bench.world.keys("key", 4);
     bench.world.script("DeleteKeyPair", "*", [Act::hang()]);
@@ -79,6 +80,9 @@ fn two_signals_leave_at_once() {
         done.stderr.contains("journal.db-wal; until the next session, copy "),
         "which files are the journal\n{done}"
     );
+    let target = &summary(&bench, &done)["targets"][0];
+    assert_eq!(target["state"], "stopped", "{done}");
+    assert!(target["detail"].as_str().is_some_and(|why| why.contains("exited before")), "{target}");
     safety(&bench);
     bench.world.heal();
     bench.resume().exits(0);
