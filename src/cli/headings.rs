@@ -40,23 +40,35 @@ const HEADINGS: [(&str, &[&str]); 5] = [
     ("Records", &["journal", "reason", "ticket", "checkpoint_to"]),
 ];
 
-/// What the help of `run` ends with.
+/// What the help of `run` ends with. No line is longer than 58 characters: clap would break it in the middle, also in a narrow
+/// terminal.
 const RUN: &str = "Examples:
-  keybatch run deletions.csv --dry-run             what would be done; sends nothing but reads
-  keybatch run deletions.csv --sandbox             a rehearsal against the built-in look-alike
-  keybatch run deletions.csv --ticket OPS-17       ask for a confirmation, then delete
-  keybatch run deletions.csv --confirm 2499        in a pipeline: only if exactly 2,499 would be deleted
-  keybatch run deletions.csv --resume --confirm 12 begin, or continue this manifest's run";
+  Show what would be done; send only read requests:
+    keybatch run deletions.csv --dry-run
+  Rehearse against the built-in look-alike:
+    keybatch run deletions.csv --sandbox
+  Ask for a confirmation, then delete:
+    keybatch run deletions.csv --ticket OPS-17
+  In a pipeline, only if exactly 2,499 would be deleted:
+    keybatch run deletions.csv --confirm 2499
+  Begin this manifest's run, or continue it:
+    keybatch run deletions.csv --resume --confirm 12";
 
-/// What the help of `run` and `resume` says of their exit codes.
+/// What the help of `run` and `resume` says about exit codes, as narrow as the examples.
 const EXITS: &str = "Exit codes:
-   0 every row deleted, gone or absent            6 finished, some rows in doubt
-   1 unexpected error                             7 the journal did not verify
-   2 usage, or no terminal to confirm on          8 journal locked by another session
-   3 finished, some rows failed or were skipped   9 environment: credentials, region, endpoint, journal
-   4 refused before any delete was sent          10 declined at the prompt
-   5 stopped with rows left: resume it           11 this manifest's run is unfinished: resume it
-                                                 12 stopped while planning: run it again";
+   0  every row is deleted, gone or absent
+   1  unexpected error
+   2  usage error, or no terminal to confirm on
+   3  finished; some rows failed or were skipped
+   4  refused before any delete was sent
+   5  stopped with rows left: resume it
+   6  finished; some rows are in doubt
+   7  the journal failed verification
+   8  the journal is locked by another session
+   9  environment: credentials, region, endpoint, journal
+  10  declined at the prompt
+  11  this manifest's run is unfinished: resume it
+  12  stopped while planning: run it again";
 
 /// The command line with headings, examples and exit codes.
 pub(super) fn arrange(command: Command) -> Command {
@@ -87,6 +99,13 @@ mod tests {
 
     use super::super::Cli;
     use super::*;
+
+    #[test]
+    fn examples_and_exit_codes_fit_a_narrow_terminal() {
+        for line in [RUN, EXITS].iter().flat_map(|text| text.lines()) {
+            assert!(line.chars().count() <= 58, "{line}");
+        }
+    }
 
     /// An option that is added later must be given its place, and one that is gone has none.
     #[test]
