@@ -78,19 +78,27 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// The same, or none: `0`.
 pub(super) fn duration_or_none(text: &str) -> Result<Duration, String> {
-    let is_zero = text.trim() == "0" || any_duration(text).is_ok_and(|duration| duration.is_zero());
-    if is_zero {
+    if any_duration(text).is_ok_and(|duration| duration.is_zero()) {
         return Ok(Duration::ZERO);
     }
-    duration(text).map_err(|why| format!("{why}; 0 for none"))
+    duration(text).map_err(|why| format!("{why}; 0 means none"))
 }
 
 fn any_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("{text:?} has no unit: {DURATIONS}"));
+    match bare_number(text) {
+        Some(0.0) => Ok(Duration::ZERO),
+        Some(_) => {
+            Err(format!("{text:?} has no unit: write {text}s, {text}m or {text}h; the units are ms, s, m, h and d"))
+        }
+        None => parse_duration(text).ok_or_else(|| format!("{text:?} is not a duration: {DURATIONS}")),
     }
-    parse_duration(text).ok_or_else(|| format!("{text:?} is not a duration: {DURATIONS}"))
+}
+
+/// A number without a unit.
+pub(super) fn bare_number(text: &str) -> Option<f64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.parse().ok().filter(|_| is_plain)
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {
@@ -137,9 +145,12 @@ mod tests {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        for wrong in ["15", "", "soon", "-5s", "-1d", "1d-2h", "0s", "0d", "1000000h", "367d", "d", "1dd", "1decade"] {
+        for wrong in ["0", "", "soon", "-5s", "-1d", "1d-2h", "0s", "0d", "1000000h", "367d", "d", "1dd", "1decade"] {
             let why = duration(wrong).unwrap_err();
             assert!(why.contains("500ms, 15s, 5m, 1h30m or 1d"), "{wrong}: {why}");
+        }
+        for (bare, forms) in [("15", "write 15s, 15m or 15h"), ("0.5", "write 0.5s, 0.5m or 0.5h")] {
+            assert!(duration(bare).unwrap_err().contains(forms));
         }
         for none in ["0", "0s", "0ms", "0d", "0h0m"] {
             assert_eq!(duration_or_none(none), Ok(Duration::ZERO), "{none}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
-use super::amount::{count, count_between, duration};
+use super::amount::{bare_number, count, count_between, duration};
 use super::runs::to_the_second;
 use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, shown};
@@ -76,10 +76,11 @@ fn since(text: &str) -> Result<Since, String> {
     if let Ok(midnight) = format!("{text}T00:00:00Z").parse::<Timestamp>() {
         return Ok(Since::At(midnight));
     }
-    duration(text).map(Since::Ago).map_err(|_| {
-        format!(
+    duration(text).map(Since::Ago).map_err(|why| match bare_number(text.trim()) {
+        Some(_) => why,
+        None => format!(
             "{text:?} is neither a time (2026-11-29T08:00:00Z), a day (2026-11-29) nor a duration (15s, 90m, 2h, 1d)"
-        )
+        ),
     })
 }
 
@@ -204,8 +205,7 @@ impl Out {
 /// Entries on their way out.
 struct Lines {
     out: Out,
-    /// The runs that were rehearsals.
-    /// Whether there was any.
+    /// Whether any was listed.
     any: bool,
 }
 
