@@ -9,12 +9,14 @@
 //! What is acknowledged survives kill -9 and power loss (I2). A journal that cannot be written stops the run (I9): after
 //! the first error nothing more is written, and every later call gets that error. This room knows no network.
 
+pub mod changes;
 mod error;
 mod head;
 pub mod heads;
 mod holder;
 mod lock;
 pub mod open;
+pub mod project;
 mod query;
 mod reader;
 mod records;

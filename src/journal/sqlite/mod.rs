@@ -1,6 +1,7 @@
 //! The journal in SQLite. Only this room mentions sqlx; nothing outside may assume SQLite.
 
 mod about;
+mod apply;
 mod audit;
 mod code;
 mod column;
@@ -9,7 +10,6 @@ mod migrations;
 mod open;
 mod past;
 mod place;
-mod project;
 mod read;
 mod reader;
 mod replay;
@@ -21,6 +21,7 @@ pub mod stage;
 mod store;
 mod sums;
 mod tables;
+mod value;
 
 pub use audit::Snapshot;
 pub use disk::read_through;

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::apply::{apply, apply_small, write_rows};
 use super::migrations::migrator;
 use super::open::named;
-use super::project::{Changes, Projector};
 use super::sql;
-use super::store::{apply, apply_single, write_rows};
 use super::sums::Sums;
 use crate::journal::JournalError;
+use crate::journal::changes::Changes;
+use crate::journal::project::Projector;
 use crate::record::Entry;
 
 /// A scratch database with the schema of a journal, without entries.
@@ -74,7 +75,7 @@ impl Replay {
     pub async fn project(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         let mut changes = self.changes(entries)?;
         self.sums.take(&mut changes);
-        apply_single(&mut self.connection, changes.single).await
+        apply_small(&mut self.connection, changes.small).await
     }
 
     /// After the last entry, where the sums differ: takes all of them once more, from the first on, and makes the large
@@ -84,8 +85,8 @@ impl Replay {
     /// As before.
     pub async fn project_rows(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         let mut changes = self.changes(entries)?;
-        changes.single.clear();
-        let whole = changes.whole_attempts();
+        changes.small.clear();
+        let whole = changes.take_whole_attempts();
         // Their rows' intents may be among these changes: no foreign key is enforced here.
         write_rows(&mut self.connection, sql::INSERT_WHOLE_ATTEMPT, whole).await?;
         apply(&mut self.connection, changes).await
@@ -96,7 +97,7 @@ impl Replay {
         &self.sums
     }
 
-    fn changes(&mut self, entries: &[Entry]) -> Result<Changes, JournalError> {
+    fn changes<'a>(&mut self, entries: &'a [Entry]) -> Result<Changes<'a>, JournalError> {
         let mut changes = Changes::default();
         for entry in entries {
             self.projector.project(entry, &mut changes)?;

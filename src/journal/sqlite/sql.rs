@@ -112,17 +112,12 @@ pub(super) const LAST_TIME: &str =
 
 pub(super) const INSERT_RUN: &str = "INSERT INTO run (run_no, run_id, state, started_at, sessions, account_id, \
      principal_arn, operator, endpoint, sandbox, reason, ticket) VALUES (?, ?, 'planning', ?, 1, ?, ?, ?, ?, ?, ?, ?)";
-pub(super) const REOPEN_RUN: &str = "UPDATE run SET sessions = sessions + 1, \
-     state = CASE state WHEN 'stopped' THEN 'running' ELSE state END, \
-     stopped_by = CASE state WHEN 'stopped' THEN NULL ELSE stopped_by END WHERE run_no = ?";
+pub(super) const ADD_SESSION: &str = "UPDATE run SET sessions = sessions + 1 WHERE run_no = ?";
+pub(super) const SET_STATE: &str = "UPDATE run SET state = ?, stopped_by = ?, finished_at = ? WHERE run_no = ?";
 pub(super) const RUN_MANIFEST: &str =
     "UPDATE run SET manifest = ?, manifest_sha256 = ?, rows = ?, manifest_seq = ? WHERE run_no = ?";
 pub(super) const RUN_SEALED: &str = "UPDATE run SET plan_root = ?, sealed_seq = ? WHERE run_no = ?";
-pub(super) const RUN_STARTED: &str = "UPDATE run SET state = 'running', started_seq = ? WHERE run_no = ?";
-pub(super) const RUN_ENDED: &str = "UPDATE run SET state = ?, stopped_by = ?, finished_at = ? WHERE run_no = ?";
-/// Stopped before it was started, a run is closed: nothing can be resumed.
-pub(super) const RUN_STOPPED: &str = "UPDATE run SET state = CASE WHEN started_seq IS NULL THEN 'abandoned' ELSE 'stopped' END, stopped_by = ?, \
-     finished_at = CASE WHEN started_seq IS NULL THEN ? END WHERE run_no = ?";
+pub(super) const RUN_STARTED: &str = "UPDATE run SET started_seq = ? WHERE run_no = ?";
 pub(super) const RUN_READS: &str =
     "UPDATE run SET reads = reads + ?, reads_throttled = reads_throttled + ? WHERE run_no = ?";
 pub(super) const INSERT_TARGET: &str = "INSERT INTO target (target_no, run_no, account_id, region) VALUES (?, ?, ?, ?)";
@@ -132,7 +127,7 @@ pub(super) const PUT_RATE: &str = "INSERT INTO rate (endpoint, account_id, regio
      VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (endpoint, account_id, region) \
      DO UPDATE SET rate_per_s = excluded.rate_per_s, is_limit = excluded.is_limit, seq = excluded.seq";
 
-pub(super) const RUN_ENDPOINT: &str = "SELECT endpoint FROM run WHERE run_no = ?";
+pub(super) const KNOWN_RUN: &str = "SELECT endpoint, state, started_seq IS NOT NULL FROM run WHERE run_no = ?";
 pub(super) const TARGETS_OF_RUN: &str =
     "SELECT target_no, account_id, region FROM target WHERE run_no = ? ORDER BY account_id, region";
 pub(super) const LAST_TARGET: &str = "SELECT coalesce(max(target_no), 0) FROM target";
@@ -310,19 +305,18 @@ pub(super) fn all() -> Vec<&'static str> {
         HEAD,
         LAST_TIME,
         INSERT_RUN,
-        REOPEN_RUN,
+        ADD_SESSION,
+        SET_STATE,
         RUN_MANIFEST,
         RUN_SEALED,
         RUN_STARTED,
-        RUN_ENDED,
-        RUN_STOPPED,
         ABOUT_RUN,
         RUN_READS,
         INSERT_TARGET,
         INSERT_MILESTONE,
         INSERT_CHECKPOINT,
         PUT_RATE,
-        RUN_ENDPOINT,
+        KNOWN_RUN,
         TARGETS_OF_RUN,
         LAST_TARGET,
         RUNS,

@@ -3,18 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sqlx::Sqlite;
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::column::get;
+use super::apply::{apply, insert_entries};
+use super::column::{get, unsigned};
 use super::open::{close_writer, copy_log, open_writer};
-use super::project::{Changes, Projector, Single, Value};
 use super::sql;
-use crate::domain::{Clock, parse_time};
-use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, TreeHead};
+use crate::domain::{Clock, Target, parse_time};
+use crate::journal::changes::Changes;
+use crate::journal::project::{KnownRun, Projector};
+use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, RunState, TreeHead};
 use crate::record::merkle::Frontier;
-use crate::record::{Draft, Sealed};
+use crate::record::{Draft, Entry, Sealed};
 
 /// A journal in SQLite, open for writing. It owns the only connection that writes.
 #[derive(Debug)]
@@ -34,27 +34,24 @@ impl SqliteStore {
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let mut connection = open_writer(path).await?;
         let row = sqlx::query(sql::LAST_TARGET).fetch_one(&mut connection).await.map_err(JournalError::sql)?;
-        Ok(Self { connection, projector: Projector::after(get(&row, 0)?), clock, left: None })
+        Ok(Self { connection, projector: Projector::after(unsigned(&row, 0)?), clock, left: None })
     }
 
     /// Loads what the projector needs about a run of an earlier session.
     async fn learn(&mut self, run: u64) -> Result<(), JournalError> {
-        let run_no = i64::try_from(run).unwrap_or(i64::MAX);
-        let found = sqlx::query(sql::RUN_ENDPOINT)
-            .bind(run_no)
-            .fetch_optional(&mut self.connection)
-            .await
-            .map_err(JournalError::sql)?;
+        let query = sqlx::query(sql::KNOWN_RUN).bind(number(run));
+        let found = query.fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
         let Some(row) = found else { return Ok(()) };
-        let endpoint = get(&row, 0)?;
-        let rows = sqlx::query(sql::TARGETS_OF_RUN)
-            .bind(run_no)
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(JournalError::sql)?;
-        let targets = rows.iter().map(|row| Ok((get(row, 1)?, get(row, 2)?, get(row, 0)?)));
-        let targets = targets.collect::<Result<Vec<_>, JournalError>>()?;
-        self.projector.know(run, endpoint, targets);
+        let query = sqlx::query(sql::TARGETS_OF_RUN).bind(number(run));
+        let targets = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
+        let target = |row| Ok((Target { account: get(row, 1)?, region: get(row, 2)? }, unsigned(row, 0)?));
+        let known = KnownRun {
+            endpoint: get(&row, 0)?,
+            state: RunState::from(get::<&str>(&row, 1)?),
+            is_started: get(&row, 2)?,
+            targets: targets.iter().map(target).collect::<Result<_, JournalError>>()?,
+        };
+        self.projector.know(run, known);
         Ok(())
     }
 
@@ -108,8 +105,9 @@ impl EntryStore for SqliteStore {
         };
         self.lock(left.mark()).await?;
         let batch = left.seal(drafts, cadence, || self.clock.now())?;
+        let (entries, sealed): (Vec<Entry>, Vec<Sealed>) = batch.entries.into_iter().unzip();
         let mut changes = Changes::default();
-        for (entry, _) in &batch.entries {
+        for entry in &entries {
             if let Some(run) = entry.run
                 && !self.projector.knows(run)
             {
@@ -117,8 +115,7 @@ impl EntryStore for SqliteStore {
             }
             self.projector.project(entry, &mut changes)?;
         }
-        let entries = batch.entries.into_iter().map(|(_, sealed)| sealed).collect();
-        insert_entries(&mut self.connection, entries).await?;
+        insert_entries(&mut self.connection, sealed).await?;
         apply(&mut self.connection, changes).await?;
         self.commit(left.mark(), &batch.head).await?;
         self.left = Some(batch.head);
@@ -132,70 +129,6 @@ impl EntryStore for SqliteStore {
     async fn close(self) -> Result<(), JournalError> {
         close_writer(self.connection).await
     }
-}
-
-/// Writes the changes of a batch, in an order in which each row's parents come first.
-pub(super) async fn apply(connection: &mut SqliteConnection, mut changes: Changes) -> Result<(), JournalError> {
-    apply_single(connection, std::mem::take(&mut changes.single)).await?;
-    write_rows(connection, sql::INSERT_INTENT, changes.intents).await?;
-    write_rows(connection, sql::INSERT_ATTEMPT, changes.attempts).await?;
-    write_rows(connection, sql::FINISH_ATTEMPT, changes.finished).await?;
-    write_rows(connection, sql::INSERT_ROW_ENTRY, changes.row_entries).await?;
-    write_rows(connection, sql::SETTLE_INTENT, changes.settled).await
-}
-
-/// Runs the statements of single rows.
-pub(super) async fn apply_single(
-    connection: &mut SqliteConnection,
-    statements: Vec<Single>,
-) -> Result<(), JournalError> {
-    for (statement, values) in statements {
-        let query = values.into_iter().fold(sqlx::query(statement), bind);
-        query.execute(&mut *connection).await.map_err(JournalError::sql)?;
-    }
-    Ok(())
-}
-
-async fn insert_entries(connection: &mut SqliteConnection, entries: Vec<Sealed>) -> Result<(), JournalError> {
-    let mut entries = entries.into_iter();
-    while entries.len() > 0 {
-        let chunk = sql::chunk(entries.len());
-        let rows = entries.len().min(sql::CHUNKS[chunk]);
-        let query = entries.by_ref().take(rows).fold(sqlx::query(sql::INSERT_ENTRY[chunk]), |query, sealed| {
-            bind(query, sealed.seq.into()).bind(sealed.body).bind(sealed.leaf.to_vec())
-        });
-        let query = bind_nulls(query, 3 * (sql::CHUNKS[chunk] - rows));
-        let done = query.execute(&mut *connection).await.map_err(JournalError::sql)?;
-        if done.rows_affected() != rows as u64 {
-            return Err(JournalError::damaged("not every entry was taken"));
-        }
-    }
-    Ok(())
-}
-
-/// For the places of a statement that is larger than what is left.
-fn bind_nulls(query: Query<'_, Sqlite, SqliteArguments>, count: usize) -> Query<'_, Sqlite, SqliteArguments> {
-    (0..count).fold(query, |query, _| query.bind(None::<i64>))
-}
-
-/// Writes `rows` with the fewest statements, and checks that each of them changed exactly one row.
-pub(super) async fn write_rows<const N: usize>(
-    connection: &mut SqliteConnection,
-    statements: sql::Sized,
-    rows: Vec<[Value; N]>,
-) -> Result<(), JournalError> {
-    let mut rows = rows.into_iter();
-    while rows.len() > 0 {
-        let chunk = sql::chunk(rows.len());
-        let count = rows.len().min(sql::CHUNKS[chunk]);
-        let query = rows.by_ref().take(count).flatten().fold(sqlx::query(statements[chunk]), bind);
-        let query = bind_nulls(query, N * (sql::CHUNKS[chunk] - count));
-        let done = query.execute(&mut *connection).await.map_err(JournalError::sql)?;
-        if done.rows_affected() != count as u64 {
-            return Err(JournalError::damaged("an entry does not fit what is recorded of its row"));
-        }
-    }
-    Ok(())
 }
 
 /// The tree that a row of the head says.
@@ -212,13 +145,4 @@ fn frontier(row: &SqliteRow) -> Result<Frontier, JournalError> {
 
 fn number(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
-}
-
-fn bind(query: Query<'_, Sqlite, SqliteArguments>, value: Value) -> Query<'_, Sqlite, SqliteArguments> {
-    match value {
-        Value::Null => query.bind(None::<i64>),
-        Value::Int(number) => query.bind(number),
-        Value::Text(text) => query.bind(text),
-        Value::Word(word) => query.bind(word),
-    }
 }

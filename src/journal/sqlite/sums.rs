@@ -10,7 +10,8 @@
 
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 
-use super::project::{Changes, Value};
+use super::value::Value;
+use crate::journal::changes::Changes;
 
 /// What the hashes depend on, and nobody knows beforehand.
 #[derive(Debug, Clone, Default)]
@@ -42,25 +43,6 @@ pub(super) struct Sums {
     fact: Fact,
 }
 
-/// A value of a fact.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Cell<'a> {
-    Null,
-    Int(i64),
-    Text(&'a str),
-}
-
-impl<'a> From<&'a Value> for Cell<'a> {
-    fn from(value: &'a Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Int(number) => Self::Int(*number),
-            Value::Text(text) => Self::Text(text),
-            Value::Word(word) => Self::Text(word),
-        }
-    }
-}
-
 impl Sums {
     /// Sums that can be compared with others of this key.
     pub(super) fn new(key: Key) -> Self {
@@ -76,38 +58,38 @@ impl Sums {
     }
 
     /// Takes the rows of the large tables out of `changes`.
-    pub(super) fn take(&mut self, changes: &mut Changes) {
-        let Changes { intents, settled, attempts, finished, row_entries, single: _ } = changes;
-        intents.drain(..).for_each(|values| self.intent(cells(&values)));
-        settled.drain(..).for_each(|values| self.settled(cells(&values)));
-        attempts.drain(..).for_each(|values| self.attempt(cells(&values)));
-        finished.drain(..).for_each(|values| self.finished(cells(&values)));
-        row_entries.drain(..).for_each(|values| self.row_entry(cells(&values)));
+    pub(super) fn take(&mut self, changes: &mut Changes<'_>) {
+        let Changes { intents, settled, attempts, finished, row_entries, small: _ } = changes;
+        intents.drain(..).for_each(|new| self.intent(new.into()));
+        settled.drain(..).for_each(|end| self.settled(end.into()));
+        attempts.drain(..).for_each(|new| self.attempt(new.into()));
+        finished.drain(..).for_each(|end| self.finished(end.into()));
+        row_entries.drain(..).for_each(|new| self.row_entry(new.into()));
     }
 
     /// (run, row, target, name, verdict, seq).
-    pub(super) fn intent(&mut self, cells: [Cell<'_>; 6]) {
-        self.tallies.intents.add(self.fact.hash(&self.key, &cells));
+    pub(super) fn intent(&mut self, values: [Value<'_>; 6]) {
+        self.tallies.intents.add(self.fact.hash(&self.key, &values));
     }
 
     /// (run, row, seq, outcome, evidence).
-    pub(super) fn settled(&mut self, cells: [Cell<'_>; 5]) {
-        self.tallies.settled.add(self.fact.hash(&self.key, &cells));
+    pub(super) fn settled(&mut self, values: [Value<'_>; 5]) {
+        self.tallies.settled.add(self.fact.hash(&self.key, &values));
     }
 
     /// (run, row, attempt, seq).
-    pub(super) fn attempt(&mut self, cells: [Cell<'_>; 4]) {
-        self.tallies.attempts.add(self.fact.hash(&self.key, &cells));
+    pub(super) fn attempt(&mut self, values: [Value<'_>; 4]) {
+        self.tallies.attempts.add(self.fact.hash(&self.key, &values));
     }
 
     /// (run, row, attempt, seq, class).
-    pub(super) fn finished(&mut self, cells: [Cell<'_>; 5]) {
-        self.tallies.finished.add(self.fact.hash(&self.key, &cells));
+    pub(super) fn finished(&mut self, values: [Value<'_>; 5]) {
+        self.tallies.finished.add(self.fact.hash(&self.key, &values));
     }
 
     /// (run, row, seq).
-    pub(super) fn row_entry(&mut self, cells: [Cell<'_>; 3]) {
-        self.tallies.row_entries.add(self.fact.hash(&self.key, &cells));
+    pub(super) fn row_entry(&mut self, values: [Value<'_>; 3]) {
+        self.tallies.row_entries.add(self.fact.hash(&self.key, &values));
     }
 }
 
@@ -130,16 +112,16 @@ impl Tally {
 struct Fact(Vec<u8>);
 
 impl Fact {
-    fn hash(&mut self, Key(states): &Key, cells: &[Cell<'_>]) -> u128 {
+    fn hash(&mut self, Key(states): &Key, values: &[Value<'_>]) -> u128 {
         self.0.clear();
-        for cell in cells {
-            match cell {
-                Cell::Null => self.0.push(0),
-                Cell::Int(number) => {
+        for value in values {
+            match value {
+                Value::Null => self.0.push(0),
+                Value::Int(number) => {
                     self.0.push(1);
                     self.0.extend_from_slice(&number.to_le_bytes());
                 }
-                Cell::Text(text) => {
+                Value::Text(text) => {
                     self.0.push(2);
                     self.0.extend_from_slice(&text.len().to_le_bytes());
                     self.0.extend_from_slice(text.as_bytes());
@@ -152,8 +134,4 @@ impl Fact {
             hash << 64 | u128::from(hasher.finish())
         })
     }
-}
-
-fn cells<const N: usize>(values: &[Value; N]) -> [Cell<'_>; N] {
-    values.each_ref().map(Cell::from)
 }

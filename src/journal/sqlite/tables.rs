@@ -6,7 +6,8 @@ use super::audit::Snapshot;
 use super::column::get;
 use super::replay::Replay;
 use super::sql;
-use super::sums::{Cell, Key, Sums, Tallies};
+use super::sums::{Key, Sums, Tallies};
+use super::value::Value;
 use crate::journal::JournalError;
 
 /// How many rows are read at once: enough to make the cost of a statement small, and at most a few hundred KB.
@@ -45,7 +46,7 @@ impl Snapshot {
         statement: &'static str,
         kinds: [Kind; N],
         sums: &mut Sums,
-        add: fn(&mut Sums, [Cell<'_>; N]),
+        add: fn(&mut Sums, [Value<'_>; N]),
     ) -> Result<bool, JournalError> {
         let mut after = [i64::MIN; K];
         loop {
@@ -59,7 +60,7 @@ impl Snapshot {
             for _ in 0..count {
                 let Some(cells) = columns.next() else { return Ok(false) };
                 for (key, cell) in after.iter_mut().zip(&cells) {
-                    if let Cell::Int(number) = cell {
+                    if let Value::Int(number) = cell {
                         *key = *number;
                     }
                 }
@@ -73,17 +74,17 @@ impl Snapshot {
 }
 
 /// (run, row, target, name, verdict, seq, settled seq, outcome, evidence).
-fn add_intent(sums: &mut Sums, [run, row, target, name, verdict, seq, settled, outcome, evidence]: [Cell<'_>; 9]) {
+fn add_intent(sums: &mut Sums, [run, row, target, name, verdict, seq, settled, outcome, evidence]: [Value<'_>; 9]) {
     sums.intent([run, row, target, name, verdict, seq]);
-    if !matches!((settled, outcome, evidence), (Cell::Null, Cell::Null, Cell::Null)) {
+    if !matches!((settled, outcome, evidence), (Value::Null, Value::Null, Value::Null)) {
         sums.settled([run, row, settled, outcome, evidence]);
     }
 }
 
 /// (run, row, attempt, started seq, finished seq, class).
-fn add_attempt(sums: &mut Sums, [run, row, attempt, started, finished, class]: [Cell<'_>; 6]) {
+fn add_attempt(sums: &mut Sums, [run, row, attempt, started, finished, class]: [Value<'_>; 6]) {
     sums.attempt([run, row, attempt, started]);
-    if !matches!((finished, class), (Cell::Null, Cell::Null)) {
+    if !matches!((finished, class), (Value::Null, Value::Null)) {
         sums.finished([run, row, attempt, finished, class]);
     }
 }
@@ -132,8 +133,8 @@ impl<const N: usize> Columns<N> {
         columns.map(Self).map_err(|_| JournalError::damaged("a page has not the columns that were asked for"))
     }
 
-    fn next(&mut self) -> Option<[Cell<'_>; N]> {
-        let mut cells = [Cell::Null; N];
+    fn next(&mut self) -> Option<[Value<'_>; N]> {
+        let mut cells = [Value::Null; N];
         for (cell, column) in cells.iter_mut().zip(&mut self.0) {
             *cell = column.next()?;
         }
@@ -146,20 +147,20 @@ impl<const N: usize> Columns<N> {
 }
 
 impl Column {
-    fn next(&mut self) -> Option<Cell<'_>> {
+    fn next(&mut self) -> Option<Value<'_>> {
         let rest = self.words.get(self.at..)?;
         let length = rest.bytes().position(|byte| byte == b' ').unwrap_or(rest.len());
         let word = &rest[..length];
         self.at += length + 1;
         Some(match self.kind {
-            Kind::MaybeNumber | Kind::MaybeWord if word.is_empty() => Cell::Null,
-            Kind::Number | Kind::MaybeNumber => Cell::Int(word.parse().ok()?),
-            Kind::Word => Cell::Text(word),
-            Kind::MaybeWord => Cell::Text(word.strip_suffix('.')?),
+            Kind::MaybeNumber | Kind::MaybeWord if word.is_empty() => Value::Null,
+            Kind::Number | Kind::MaybeNumber => Value::Int(word.parse().ok()?),
+            Kind::Word => Value::Text(word),
+            Kind::MaybeWord => Value::Text(word.strip_suffix('.')?),
             Kind::Text => {
                 let begin = self.text_at;
                 self.text_at = begin.checked_add(word.parse().ok()?)?;
-                Cell::Text(self.texts.get(begin..self.text_at)?)
+                Value::Text(self.texts.get(begin..self.text_at)?)
             }
         })
     }
