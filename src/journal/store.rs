@@ -23,8 +23,8 @@ pub trait EntryStore: Send + 'static {
     /// after that is durable.
     ///
     /// # Errors
-    /// [`JournalError::HeadMoved`] where another process wrote; then nothing was written. After any other error it is *unknown*
-    /// whether the batch is there. The store must not be used again after either.
+    /// [`JournalError::HeadMoved`] if another process wrote; then nothing was written. After any other error it is *unknown*
+    /// whether the batch is there. After either, the store only closes: every other call returns [`JournalError::Closed`].
     fn append(
         &mut self,
         drafts: Vec<Draft>,

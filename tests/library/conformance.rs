@@ -1,5 +1,6 @@
 //! What any store must do, asked of each: SQLite, and a naive store in memory that shares nothing with it but what is pure.
 
+mod failures;
 mod histories;
 mod memory;
 
@@ -10,13 +11,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::Clock;
 use keybatch::journal::{
-    Appended, Cadence, EntryStore, Head, Journal, JournalError, PROJECTIONS, Reader, Snapshot, TreeHead, WriterOptions,
-    checkpoint_draft, open,
+    Cadence, EntryStore, Journal, PROJECTIONS, Reader, Snapshot, TreeHead, WriterOptions, checkpoint_draft, open,
 };
 use keybatch::record::checkpoint::base64;
 use keybatch::record::merkle::{Frontier, Hash};
-use keybatch::record::{Draft, Entry, Event, MAX_INTEGER};
+use keybatch::record::{Entry, Event, MAX_INTEGER};
 
+use self::failures::{
+    a_commit_whose_answer_is_lost_is_there_or_not, a_store_that_failed_does_nothing_but_close,
+    whoever_comes_too_late_writes_nothing,
+};
 use self::histories::{closed, created, history, write};
 use self::memory::{Memory, MemoryStore};
 
@@ -96,6 +100,7 @@ of_each_store! {
     a_batch_is_written_whole_or_not_at_all
     what_is_queued_is_committed_together
     whoever_comes_too_late_writes_nothing
+    a_store_that_failed_does_nothing_but_close
     a_commit_whose_answer_is_lost_is_there_or_not
     a_checkpoint_covers_what_is_before_it
     questions_are_answered_as_the_entries_say
@@ -203,85 +208,6 @@ async fn what_is_queued_is_committed_together(place: &impl Place) {
     let reader = place.reader().await;
     assert_eq!(reader.head().await.unwrap(), (head.size, base64(&head.root)));
     assert_eq!((head.size, entries(&reader).await.len()), (201, 201));
-}
-
-async fn whoever_comes_too_late_writes_nothing(place: &impl Place) {
-    let mut store = place.store(Ticks::at(0)).await;
-    let before = write(&mut store, history(2)).await;
-    store.close().await.unwrap();
-    let mut late = place.store(Ticks::at(1_000)).await;
-    late.head().await.unwrap();
-    let mut quick = place.store(Ticks::at(1_000)).await;
-    let moved = quick.append(vec![closed(1)], None).await.unwrap().head;
-    quick.close().await.unwrap();
-    let refused = late.append(vec![closed(2)], None).await;
-    assert!(matches!(refused, Err(JournalError::HeadMoved { size }) if size == before.size), "{refused:?}");
-    drop(late);
-    let mut next = place.store(Ticks::at(1_000)).await;
-    assert_eq!(next.head().await.unwrap().mark(), moved);
-    assert_eq!(next.append(vec![closed(3)], None).await.unwrap().stamps[0].seq, moved.size);
-    next.close().await.unwrap();
-}
-
-/// A store whose second append gets no answer: before or after it took hold.
-struct Losing<S> {
-    store: Option<S>,
-    appends: usize,
-    holds: bool,
-}
-
-impl<S: EntryStore> EntryStore for Losing<S> {
-    async fn head(&mut self) -> Result<Head, JournalError> {
-        self.store.as_mut().unwrap().head().await
-    }
-
-    async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
-        self.store.as_mut().unwrap().journal_id().await
-    }
-
-    async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
-        self.appends += 1;
-        if self.appends != 2 {
-            return self.store.as_mut().unwrap().append(drafts, cadence).await;
-        }
-        let mut store = self.store.take().unwrap();
-        if self.holds {
-            store.append(drafts, cadence).await.unwrap();
-        }
-        Err(JournalError::Closed)
-    }
-
-    async fn consolidate(&mut self) -> Result<(), JournalError> {
-        self.store.as_mut().unwrap().consolidate().await
-    }
-
-    async fn close(self) -> Result<(), JournalError> {
-        self.store.unwrap().close().await
-    }
-}
-
-async fn a_commit_whose_answer_is_lost_is_there_or_not(place: &impl Place) {
-    for (round, holds) in [(0, true), (1, false), (2, true)] {
-        let (mut store, options) = (place.store(Ticks::at(round * 100)).await, options());
-        let before = store.head().await.unwrap().mark();
-        let appends = usize::from(before.size > 0);
-        let losing = Losing { store: Some(store), appends, holds };
-        let (journal, _task) = Journal::start(losing, options).await.unwrap();
-        let created = u64::from(before.size == 0);
-        assert!(journal.append(vec![closed(1), closed(2)]).await.is_err());
-        assert!(journal.append(vec![closed(3)]).await.is_err(), "nothing builds on what is unknown");
-        assert!(journal.close().await.is_err());
-        let mut next = place.store(Ticks::at(round * 100 + 50)).await;
-        let head = next.head().await.unwrap().mark();
-        assert_eq!(head.size, before.size + created + if holds { 2 } else { 0 });
-        assert_eq!(next.append(vec![closed(4)], None).await.unwrap().stamps[0].seq, head.size, "a session goes on");
-        next.close().await.unwrap();
-    }
-    let reader = place.reader().await;
-    let mut tree = Frontier::default();
-    let stored = entries(&reader).await;
-    stored.iter().for_each(|entry| tree.push(entry.seal().unwrap().leaf));
-    assert_eq!(reader.head().await.unwrap(), (stored.len() as u64, base64(&tree.root())));
 }
 
 async fn a_checkpoint_covers_what_is_before_it(place: &impl Place) {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::apply::{apply, insert_entries};
@@ -22,8 +23,17 @@ pub struct SqliteStore {
     connection: SqliteConnection,
     projector: Projector,
     clock: Arc<dyn Clock>,
-    /// Where this session left the head; none before it was learnt.
-    left: Option<Head>,
+    left: Left,
+}
+
+/// Where this session left the head.
+#[derive(Debug)]
+enum Left {
+    /// It has not asked yet.
+    Unknown,
+    At(Head),
+    /// An append failed, or was given up half-way: whether its entries are there is unknown.
+    Lost,
 }
 
 impl SqliteStore {
@@ -34,7 +44,11 @@ impl SqliteStore {
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let mut connection = open_writer(path).await?;
         let row = sqlx::query(sql::LAST_TARGET).fetch_one(&mut connection).await.map_err(JournalError::sql)?;
-        Ok(Self { connection, projector: Projector::after(unsigned(&row, 0)?), clock, left: None })
+        Ok(Self { connection, projector: Projector::after(unsigned(&row, 0)?), clock, left: Left::Unknown })
+    }
+
+    fn usable(&self) -> Result<(), JournalError> {
+        if matches!(self.left, Left::Lost) { Err(JournalError::Closed) } else { Ok(()) }
     }
 
     /// Loads what the projector needs about a run of an earlier session.
@@ -58,7 +72,7 @@ impl SqliteStore {
     /// Begins a transaction, learns the head under its lock, and compares it with what this session left: one round trip. If it
     /// is not there, another process wrote, and this one must stop.
     ///
-    /// From here on an error leaves the transaction open. The connection is not used again, and what it did goes with it.
+    /// From here on an error leaves the transaction open. The connection is only closed then, which rolls the transaction back.
     async fn lock(&mut self, left: TreeHead) -> Result<(), JournalError> {
         let found =
             sqlx::query(sql::LOCK_HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
@@ -80,6 +94,7 @@ impl SqliteStore {
 
 impl EntryStore for SqliteStore {
     async fn head(&mut self) -> Result<Head, JournalError> {
+        self.usable()?;
         let found = sqlx::query(sql::HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
         let tree = found.as_ref().map_or_else(|| Ok(Frontier::default()), frontier)?;
         let found =
@@ -88,21 +103,23 @@ impl EntryStore for SqliteStore {
         // One writer: what earlier sessions wrote was covered at their ends, or is with the first checkpoint of this one.
         let covered = tree.size();
         let head = Head::new(tree, last.as_deref().and_then(parse_time), covered, self.clock.now());
-        self.left = Some(head.clone());
+        self.left = Left::At(head.clone());
         Ok(head)
     }
 
     async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
+        self.usable()?;
         let found =
             sqlx::query(sql::JOURNAL_ID).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
         found.map(|row| get(&row, 0)).transpose()
     }
 
     async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
-        let left = match self.left.take() {
-            Some(left) => left,
-            None => self.head().await?,
-        };
+        if matches!(self.left, Left::Unknown) {
+            self.head().await?;
+        }
+        // It stays lost unless all of this succeeds.
+        let Left::At(left) = std::mem::replace(&mut self.left, Left::Lost) else { return Err(JournalError::Closed) };
         self.lock(left.mark()).await?;
         let batch = left.seal(drafts, cadence, || self.clock.now())?;
         let (entries, sealed): (Vec<Entry>, Vec<Sealed>) = batch.entries.into_iter().unzip();
@@ -118,15 +135,19 @@ impl EntryStore for SqliteStore {
         insert_entries(&mut self.connection, sealed).await?;
         apply(&mut self.connection, changes).await?;
         self.commit(left.mark(), &batch.head).await?;
-        self.left = Some(batch.head);
+        self.left = Left::At(batch.head);
         Ok(batch.appended)
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {
+        self.usable()?;
         copy_log(&mut self.connection).await
     }
 
     async fn close(self) -> Result<(), JournalError> {
+        if matches!(self.left, Left::Lost) {
+            return self.connection.close().await.map_err(JournalError::sql);
+        }
         close_writer(self.connection).await
     }
 }

@@ -41,7 +41,7 @@ impl Memory {
     }
 
     pub(crate) fn store(&self, clock: Arc<dyn Clock>) -> MemoryStore {
-        MemoryStore { memory: self.clone(), clock, left: None }
+        MemoryStore { memory: self.clone(), clock, left: None, is_lost: false }
     }
 
     pub(crate) fn reader(&self) -> Reader {
@@ -59,10 +59,19 @@ pub(crate) struct MemoryStore {
     memory: Memory,
     clock: Arc<dyn Clock>,
     left: Option<Head>,
+    /// Whether an append failed.
+    is_lost: bool,
+}
+
+impl MemoryStore {
+    fn usable(&self) -> Result<(), JournalError> {
+        if self.is_lost { Err(JournalError::Closed) } else { Ok(()) }
+    }
 }
 
 impl EntryStore for MemoryStore {
     async fn head(&mut self) -> Result<Head, JournalError> {
+        self.usable()?;
         let kept = self.memory.kept();
         let last = kept.entries.last().map(|(entry, _)| entry.at);
         let head = Head::new(kept.tree.clone(), last, kept.tree.size(), self.clock.now());
@@ -71,6 +80,7 @@ impl EntryStore for MemoryStore {
     }
 
     async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
+        self.usable()?;
         Ok(journal_id(&self.memory.kept()))
     }
 
@@ -79,6 +89,7 @@ impl EntryStore for MemoryStore {
             self.head().await?;
         }
         let left = self.left.take().unwrap();
+        self.is_lost = true;
         let mut kept = self.memory.kept();
         if (kept.tree.size(), kept.tree.root()) != (left.mark().size, left.mark().root) {
             return Err(JournalError::HeadMoved { size: left.mark().size });
@@ -91,12 +102,12 @@ impl EntryStore for MemoryStore {
         kept.entries.extend(batch.entries);
         kept.tree = batch.head.tree().clone();
         drop(kept);
-        self.left = Some(batch.head);
+        (self.left, self.is_lost) = (Some(batch.head), false);
         Ok(batch.appended)
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {
-        Ok(())
+        self.usable()
     }
 
     async fn close(self) -> Result<(), JournalError> {
