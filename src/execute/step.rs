@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::{Evidence, Outcome};
+use crate::record::TargetStopReason;
 
 /// What a row cannot know by itself: the time, and what the answers to other rows show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,19 +88,17 @@ pub enum StopCause {
     Doubtful,
 }
 
-impl StopCause {
-    /// The word that the journal uses.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RefusedForAll => "refused_for_all",
-            Self::AllDenied => "all_denied",
-            Self::EndpointGone => "endpoint_gone",
-            Self::ThrottledForLong => "throttled_for_long",
-            Self::NothingLeaves => "nothing_leaves",
-            Self::CannotRead => "cannot_read",
-            Self::NothingReadable => "nothing_readable",
-            Self::Doubtful => "doubtful",
+impl From<StopCause> for TargetStopReason {
+    fn from(cause: StopCause) -> Self {
+        match cause {
+            StopCause::RefusedForAll => Self::RefusedForAll,
+            StopCause::AllDenied => Self::AllDenied,
+            StopCause::EndpointGone => Self::EndpointGone,
+            StopCause::ThrottledForLong => Self::ThrottledForLong,
+            StopCause::NothingLeaves => Self::NothingLeaves,
+            StopCause::CannotRead => Self::CannotRead,
+            StopCause::NothingReadable => Self::NothingReadable,
+            StopCause::Doubtful => Self::Doubtful,
         }
     }
 }

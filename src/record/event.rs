@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::stop_reason::StopReason;
+use super::stop_reason::{StopReason, TargetStopReason};
 use crate::domain::{
     ApiError, AttemptTime, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Settings,
     Shown,
@@ -607,9 +607,8 @@ pub struct TargetStopped {
     pub account: String,
     /// The region.
     pub region: String,
-    /// `refused_for_all`, `all_denied`, `endpoint_gone`, `throttled_for_long`, `nothing_leaves`, `cannot_read`,
-    /// `nothing_readable` or `doubtful`.
-    pub why: String,
+    /// What stopped it.
+    pub why: TargetStopReason,
     /// For people: what happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

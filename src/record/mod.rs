@@ -18,4 +18,4 @@ pub use canonical::MAX_INTEGER;
 pub(crate) use entry::tests::values as any_json;
 pub use entry::{Draft, ENTRY_VERSION, Entry, EntryError, Sealed};
 pub use event::Event;
-pub use stop_reason::StopReason;
+pub use stop_reason::{StopReason, TargetStopReason};

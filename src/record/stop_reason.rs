@@ -1,103 +1,119 @@
-//! Why a run stopped, or never began.
+//! Why a run stopped, or never began, and why a target stopped alone.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a run stopped before its end, or never began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum StopReason {
-    /// A signal.
-    Signal,
-    /// `--max-failures` was reached.
-    MaxFailures,
-    /// `--max-deletes` was reached.
-    MaxDeletes,
-    /// `--max-duration` was reached.
-    MaxDuration,
-    /// Nobody is served in any target that is left.
-    Breaker,
-    /// A person asked for it.
-    Control,
-    /// The journal could not be written.
-    Journal,
-    /// The run was refused before it began.
-    Refused,
-    /// A person declined it at the prompt.
-    Declined,
-    /// Its process died while planning, and another one closed it.
-    Abandoned,
-    /// It failed before it began.
-    Failed,
-    /// What a newer version says.
-    Other(String),
+/// Makes an enum of words from the one list of them. A word that is not in the list is one of a newer version, and is kept.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$said:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub enum $name {
+            $($(#[$said])* $variant,)*
+            /// The word of a newer version.
+            Other(String),
+        }
+
+        impl $name {
+            /// All that this version writes.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
+
+            /// The word in the journal.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)*
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                match word {
+                    $($word => Self::$variant,)*
+                    other => Self::Other(other.to_owned()),
+                }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                Self::from(word.as_str())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(reason: $name) -> Self {
+                reason.as_str().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Why a run stopped before its end, or never began.
+    StopReason {
+        /// A signal.
+        Signal = "signal",
+        /// `--max-failures` was reached.
+        MaxFailures = "max_failures",
+        /// `--max-deletes` was reached.
+        MaxDeletes = "max_deletes",
+        /// `--max-duration` was reached.
+        MaxDuration = "max_duration",
+        /// Every target that is left refuses everyone.
+        Breaker = "breaker",
+        /// A person asked for it.
+        Control = "control",
+        /// The journal could not be written.
+        Journal = "journal",
+        /// The run was refused before it began.
+        Refused = "refused",
+        /// A person declined it at the prompt.
+        Declined = "declined",
+        /// Its process died while planning, and another one closed it.
+        Abandoned = "abandoned",
+        /// It failed before it began.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// Why a target stopped alone.
+    TargetStopReason {
+        /// Credentials, clock or sign-up: it refuses everyone.
+        RefusedForAll = "refused_for_all",
+        /// The first rows were all denied.
+        AllDenied = "all_denied",
+        /// No connection could be made.
+        EndpointGone = "endpoint_gone",
+        /// It refused every request for ten minutes.
+        ThrottledForLong = "throttled_for_long",
+        /// For ten minutes, the start of each request became durable too late to send it.
+        NothingLeaves = "nothing_leaves",
+        /// Key pairs may not be read, so nothing can be settled.
+        CannotRead = "cannot_read",
+        /// No request gets a usable answer, not even one that reads.
+        NothingReadable = "nothing_readable",
+        /// Its rows end in doubt one after the other.
+        Doubtful = "doubtful",
+    }
 }
 
 impl StopReason {
-    /// All that this version writes.
-    pub const ALL: [Self; 11] = [
-        Self::Signal,
-        Self::MaxFailures,
-        Self::MaxDeletes,
-        Self::MaxDuration,
-        Self::Breaker,
-        Self::Control,
-        Self::Journal,
-        Self::Refused,
-        Self::Declined,
-        Self::Abandoned,
-        Self::Failed,
-    ];
-
-    /// The word in the journal.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Signal => "signal",
-            Self::MaxFailures => "max_failures",
-            Self::MaxDeletes => "max_deletes",
-            Self::MaxDuration => "max_duration",
-            Self::Breaker => "breaker",
-            Self::Control => "control",
-            Self::Journal => "journal",
-            Self::Refused => "refused",
-            Self::Declined => "declined",
-            Self::Abandoned => "abandoned",
-            Self::Failed => "failed",
-            Self::Other(word) => word,
-        }
-    }
-
     /// Whether it closes a run that never began: nothing was sent, and the run cannot be resumed.
     #[must_use]
     pub fn closes(&self) -> bool {
         matches!(self, Self::Refused | Self::Declined | Self::Abandoned | Self::Failed)
-    }
-}
-
-impl From<&str> for StopReason {
-    fn from(word: &str) -> Self {
-        let known = Self::ALL.into_iter().find(|reason| reason.as_str() == word);
-        known.unwrap_or_else(|| Self::Other(word.to_owned()))
-    }
-}
-
-impl From<String> for StopReason {
-    fn from(word: String) -> Self {
-        Self::from(word.as_str())
-    }
-}
-
-impl From<StopReason> for String {
-    fn from(reason: StopReason) -> Self {
-        reason.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for StopReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -111,8 +127,14 @@ mod tests {
             let word = serde_json::to_string(&reason).unwrap();
             assert_eq!(serde_json::from_str::<StopReason>(&word).unwrap(), reason, "{word}");
         }
+        for reason in TargetStopReason::ALL {
+            let word = serde_json::to_string(&reason).unwrap();
+            assert_eq!(serde_json::from_str::<TargetStopReason>(&word).unwrap(), reason, "{word}");
+        }
         let newer: StopReason = serde_json::from_str("\"canary\"").unwrap();
         assert_eq!((&newer, newer.closes()), (&StopReason::Other("canary".into()), false));
         assert_eq!(serde_json::to_string(&newer).unwrap(), "\"canary\"");
+        let newer: TargetStopReason = serde_json::from_str("\"paused\"").unwrap();
+        assert_eq!((newer.as_str(), &newer), ("paused", &TargetStopReason::Other("paused".into())));
     }
 }

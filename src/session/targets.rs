@@ -57,7 +57,7 @@ impl Targets {
         let entry = |(record, stop): (&TargetRecord, &TargetStop)| TargetStopped {
             account: record.target.account.clone(),
             region: record.target.region.clone(),
-            why: stop.cause.as_str().to_owned(),
+            why: stop.cause.into(),
             detail: Some(stop.detail.clone()),
         };
         self.alone().map(entry).collect()

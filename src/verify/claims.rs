@@ -12,8 +12,8 @@ mod names;
 mod observed;
 
 use crate::domain::sha256;
-use crate::record::event::{Event, RunStarted, RunStopped, SessionOpened};
-use crate::record::{Entry, StopReason};
+use crate::record::event::{Event, RunStarted, RunStopped, SessionOpened, TargetStopped};
+use crate::record::{Entry, StopReason, TargetStopReason};
 
 pub(super) use answer::{Answer, finished};
 pub(super) use claimed::{Claimed, Identity, Named, hash, name_of};
@@ -62,22 +62,11 @@ fn confirmed(started: &RunStarted) -> Result<(), String> {
     if known { Ok(()) } else { Err(format!("{:?} is not a way to confirm a plan", started.confirmed_by)) }
 }
 
-/// Why a target stops alone.
-const TARGET_STOPS: [&str; 8] = [
-    "refused_for_all",
-    "all_denied",
-    "endpoint_gone",
-    "throttled_for_long",
-    "nothing_leaves",
-    "cannot_read",
-    "nothing_readable",
-    "doubtful",
-];
-
 fn reason(stopped: &RunStopped) -> Result<(), String> {
     let why = &stopped.why;
-    if let Some(target) = stopped.targets.iter().find(|target| !TARGET_STOPS.contains(&target.why.as_str())) {
-        return Err(format!("{:?} is not a reason to stop a target", target.why));
+    let unknown = |target: &TargetStopped| matches!(target.why, TargetStopReason::Other(_));
+    if let Some(target) = stopped.targets.iter().find(|target| unknown(target)) {
+        return Err(format!("{:?} is not a reason to stop a target", target.why.as_str()));
     }
     if why.closes() && !stopped.targets.is_empty() {
         return Err(format!("no target stops in a run that is {why}"));

@@ -12,6 +12,7 @@ use rows::*;
 use super::*;
 use crate::domain::{AttemptTime, Identity};
 use crate::execute::attempt::{Answer, Look, Poll, Tries, Window};
+use crate::record::TargetStopReason;
 
 const DOC: &str = include_str!("../../../docs/RECOVERY.md");
 
@@ -185,7 +186,7 @@ fn word(step: Step) -> String {
         Step::WaitOut(_) => "wait out".into(),
         Step::Hold => "hold".into(),
         Step::Settle(outcome, evidence) => format!("{outcome}/{}", evidence.as_str()),
-        Step::Stop(cause) => format!("stop/{}", cause.as_str()),
+        Step::Stop(cause) => format!("stop/{}", TargetStopReason::from(cause)),
     }
 }
 

@@ -352,7 +352,14 @@ fn sessions_starts_and_stops_say_known_words() {
         let why = why.as_str();
         assert!(stopped(why).is_ok(), "{why}");
     }
-    assert!(started("nobody").is_err() && stopped("because").is_err());
+    let alone = |why: &str| {
+        let target = json!({ "account": "1", "region": "r", "why": why });
+        read("run_stopped", &json!({ "why": "breaker", "targets": [target] }))
+    };
+    for why in TargetStopReason::ALL {
+        assert!(alone(why.as_str()).is_ok(), "{why}");
+    }
+    assert!(started("nobody").is_err() && stopped("because").is_err() && alone("because").is_err());
     let settings = crate::domain::Settings::default();
     let unasked = json!({ "plan_root": "r", "deletes": 1, "confirmed_by": "nothing_to_delete", "settings": settings });
     assert!(read("run_started", &unasked).is_err());
