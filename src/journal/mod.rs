@@ -37,6 +37,8 @@ pub use reader::{AttemptTimes, JournalReader, ReadPast, ReadReview, ReadRows, Re
 pub use records::{IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoredEntry, StoryEntry, TargetRecord};
 pub use run_state::RunState;
 pub use scribe::Scribe;
-pub use snapshot::{Difference, PROJECTIONS, Page, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark};
+pub use snapshot::{
+    Difference, EntryPage, PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark,
+};
 pub use store::EntryStore;
 pub use writer::{Journal, OnCheckpoint, WriterOptions};

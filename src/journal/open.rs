@@ -13,7 +13,7 @@ use crate::domain::Clock;
 
 pub use super::sqlite::{log_in_use, read_through, shared_file_system, version};
 
-/// A journal open for writing.
+/// What [`store`] opens. Whoever must name the type uses this name, and so names no database.
 pub type Store = SqliteStore;
 
 /// Opens or creates the journal at `path` for writing. The caller holds its lock. Entries get their time from `clock`.

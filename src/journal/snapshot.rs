@@ -47,10 +47,10 @@ pub trait Snapshot: Send {
     fn heads(&mut self) -> Reading<'_, i64>;
 
     /// The next entries from `seq` on; an empty page after the last one.
-    fn page(&mut self, seq: i64) -> Reading<'_, Page>;
+    fn page(&mut self, seq: i64) -> Reading<'_, EntryPage>;
 
     /// One entry: to find where a damaged journal can no longer be read.
-    fn single(&mut self, seq: i64) -> Reading<'_, Page>;
+    fn single(&mut self, seq: i64) -> Reading<'_, EntryPage>;
 
     /// Makes room to project the entries once more, with `directory` for what does not fit into memory and a `name` that
     /// nobody else uses. To be called before [`begin`](Self::begin).
@@ -79,14 +79,14 @@ pub trait Replay: Any + Send {
 
 /// Entries as stored, one after the other.
 #[derive(Debug, Default)]
-pub struct Page {
+pub struct EntryPage {
     seqs: Vec<i64>,
     bodies: Vec<u8>,
     ends: Vec<usize>,
     leaves: Vec<u8>,
 }
 
-impl Page {
+impl EntryPage {
     /// Entries with these numbers: their bodies one behind the other, where each ends there, and their leaves.
     #[must_use]
     pub fn new(seqs: Vec<i64>, bodies: Vec<u8>, ends: Vec<usize>, leaves: Vec<u8>) -> Self {

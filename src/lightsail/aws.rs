@@ -23,7 +23,7 @@ use super::proxy::Proxies;
 use super::service::Service;
 use super::shapes::{key_pair, operation};
 use super::unreached::Asked;
-use super::{Caller, Instance, Lightsail, Page};
+use super::{Caller, Instance, Lightsail, ListingPage};
 use crate::domain::{ApiError, Cause, Class, Exchange, KeyPair, Operation, Reply, counted};
 
 /// The message if a request could not be signed and the reason is not among the error's sources.
@@ -135,7 +135,7 @@ impl Lightsail for AwsLightsail {
         present(reply)
     }
 
-    async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<Page<KeyPair>> {
+    async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<ListingPage<KeyPair>> {
         let call = self.client(region).get_key_pairs().include_default_key_pair(true);
         let reply =
             send!(self.asked(Service::Lightsail, region), call.set_page_token(token.map(str::to_owned)), |output| {
@@ -159,7 +159,7 @@ impl Lightsail for AwsLightsail {
         region: &str,
         name: &str,
         token: Option<&str>,
-    ) -> Reply<Page<Operation>> {
+    ) -> Reply<ListingPage<Operation>> {
         let call = self.client(region).get_operations_for_resource().resource_name(name);
         let reply =
             send!(self.asked(Service::Lightsail, region), call.set_page_token(token.map(str::to_owned)), |output| {
@@ -168,7 +168,7 @@ impl Lightsail for AwsLightsail {
         present(reply)
     }
 
-    async fn get_instances(&self, region: &str, token: Option<&str>) -> Reply<Page<Instance>> {
+    async fn get_instances(&self, region: &str, token: Option<&str>) -> Reply<ListingPage<Instance>> {
         let call = self.client(region).get_instances().set_page_token(token.map(str::to_owned));
         let reply = send!(self.asked(Service::Lightsail, region), call, |output| {
             let instances = output.instances.as_ref()?.iter().map(|instance| Instance {
@@ -190,8 +190,8 @@ impl Lightsail for AwsLightsail {
 }
 
 /// An empty token counts as none: sending it would start again from the first page.
-fn page<T>(items: impl Iterator<Item = T>, next: Option<&str>) -> Page<T> {
-    Page { items: items.collect(), next: next.filter(|token| !token.is_empty()).map(str::to_owned) }
+fn page<T>(items: impl Iterator<Item = T>, next: Option<&str>) -> ListingPage<T> {
+    ListingPage { items: items.collect(), next: next.filter(|token| !token.is_empty()).map(str::to_owned) }
 }
 
 /// A read that succeeded without the requested object shows nothing. A listing without its list is not an empty listing:

@@ -39,7 +39,7 @@ pub struct Caller {
 
 /// One page of a listing.
 #[derive(Debug, Clone)]
-pub struct Page<T> {
+pub struct ListingPage<T> {
     /// The items on it.
     pub items: Vec<T>,
     /// The token of the next page; `None` on the last one.
@@ -75,7 +75,11 @@ pub trait Lightsail: Send + Sync + 'static {
 
     /// One page of all key pairs, the default one included. An answer without the list is an error, here and below: only
     /// one that holds an empty list says that there are none.
-    fn get_key_pairs(&self, region: &str, token: Option<&str>) -> impl Future<Output = Reply<Page<KeyPair>>> + Send;
+    fn get_key_pairs(
+        &self,
+        region: &str,
+        token: Option<&str>,
+    ) -> impl Future<Output = Reply<ListingPage<KeyPair>>> + Send;
 
     /// Reads one operation. An error shows nothing about the operation.
     fn get_operation(&self, region: &str, id: &str) -> impl Future<Output = Reply<Operation>> + Send;
@@ -87,10 +91,14 @@ pub trait Lightsail: Send + Sync + 'static {
         region: &str,
         name: &str,
         token: Option<&str>,
-    ) -> impl Future<Output = Reply<Page<Operation>>> + Send;
+    ) -> impl Future<Output = Reply<ListingPage<Operation>>> + Send;
 
     /// One page of all instances.
-    fn get_instances(&self, region: &str, token: Option<&str>) -> impl Future<Output = Reply<Page<Instance>>> + Send;
+    fn get_instances(
+        &self,
+        region: &str,
+        token: Option<&str>,
+    ) -> impl Future<Output = Reply<ListingPage<Instance>>> + Send;
 
     /// Asks STS whose credentials these are.
     fn caller_identity(&self) -> impl Future<Output = Reply<Caller>> + Send;

@@ -16,7 +16,7 @@ use super::unacknowledged::Unacknowledged;
 use crate::domain::{Class, Identity, KeyPair, Observation, micros};
 use crate::journal::stage::Stage;
 use crate::lane::{Lane, Reading};
-use crate::lightsail::{Instance, Lightsail, Page};
+use crate::lightsail::{Instance, Lightsail, ListingPage};
 use crate::record::Draft;
 use crate::record::event::{Event, Found, Observed, Source, TargetInventory};
 
@@ -75,7 +75,7 @@ impl<L: Lightsail> Planner<L> {
             let listing = self.listing(lane, &shared.readings, Source::GetKeyPairs, action, request);
             // A page is staged while the next one is on its way.
             let staging = async { Ok(shared.stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
-            let (page, ()): (Page<KeyPair>, ()) = try_join(listing, staging).await?;
+            let (page, ()): (ListingPage<KeyPair>, ()) = try_join(listing, staging).await?;
             inventory.pages += 1;
             inventory.key_pairs += page.items.len() as u64;
             self.tally.key_pairs.fetch_add(page.items.len() as u64, Ordering::Relaxed);
@@ -98,7 +98,7 @@ impl<L: Lightsail> Planner<L> {
         loop {
             let action = "lightsail:GetInstances";
             let request = || lane.port.get_instances(region, token.as_deref());
-            let page: Result<Page<Instance>, PlanError> =
+            let page: Result<ListingPage<Instance>, PlanError> =
                 self.listing(lane, &shared.readings, Source::GetInstances, action, request).await;
             let page = match page {
                 Ok(page) => page,

@@ -14,7 +14,7 @@ use super::history::is_newer;
 use super::report::Verdict;
 use super::shape;
 use crate::domain::{Exchange, RawBody, Shown, parse_time, time_text};
-use crate::journal::Page;
+use crate::journal::EntryPage;
 use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
 use crate::record::merkle::{Hash, leaf_hash};
 use crate::record::{ENTRY_VERSION, Entry, EntryError};
@@ -35,7 +35,7 @@ pub(super) struct Checked {
 }
 
 /// Reads all entries of a page.
-pub(super) fn check(page: &Page) -> Vec<Checked> {
+pub(super) fn check(page: &EntryPage) -> Vec<Checked> {
     let mut reader = Reader { fields: Vec::with_capacity(32), minute: None };
     page.entries()
         .map(|(seq, body, stored)| {

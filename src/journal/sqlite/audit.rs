@@ -12,7 +12,7 @@ use super::migrations::SCHEMA_VERSION;
 use super::open::{APPLICATION_ID, named, open_reader};
 use super::schema;
 use super::sql;
-use crate::journal::{JournalError, Page, SchemaDifference, StoredHead, WrongMark};
+use crate::journal::{EntryPage, JournalError, SchemaDifference, StoredHead, WrongMark};
 
 /// How many bytes of bodies a page should hold: enough to make the cost of a statement small.
 const PAGE_BYTES: usize = 96 * 1024;
@@ -110,7 +110,7 @@ impl Snapshot {
     }
 
     /// The next entries from `seq` on; an empty page after the last one.
-    pub async fn page(&mut self, seq: i64) -> Result<Page, JournalError> {
+    pub async fn page(&mut self, seq: i64) -> Result<EntryPage, JournalError> {
         let limit = i64::try_from(self.limit).unwrap_or(1);
         let query = sqlx::query(sql::ENTRY_PAGE).bind(seq).bind(limit);
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
@@ -127,14 +127,14 @@ impl Snapshot {
     }
 
     /// One entry: to find where a damaged journal can no longer be read.
-    pub async fn single(&mut self, seq: i64) -> Result<Page, JournalError> {
+    pub async fn single(&mut self, seq: i64) -> Result<EntryPage, JournalError> {
         self.page_by_rows(seq, 1).await
     }
 
-    async fn page_by_rows(&mut self, seq: i64, limit: i64) -> Result<Page, JournalError> {
+    async fn page_by_rows(&mut self, seq: i64, limit: i64) -> Result<EntryPage, JournalError> {
         let query = sqlx::query(sql::ENTRIES_FROM).bind(seq).bind(limit);
         let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
-        let mut page = Page::default();
+        let mut page = EntryPage::default();
         for row in &rows {
             let blob = |index| row.try_get_unchecked::<Option<Vec<u8>>, _>(index).map_err(JournalError::sql);
             page.push(get(row, 0)?, &blob(1)?.unwrap_or_default(), &blob(2)?.unwrap_or_default());
@@ -204,10 +204,10 @@ fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &s
 }
 
 /// A page from its one row; none where its parts do not fit together.
-fn page_of(row: &SqliteRow) -> Result<Option<Page>, JournalError> {
+fn page_of(row: &SqliteRow) -> Result<Option<EntryPage>, JournalError> {
     let count: i64 = get(row, 0)?;
     if count == 0 {
-        return Ok(Some(Page::default()));
+        return Ok(Some(EntryPage::default()));
     }
     let (first, last): (i64, i64) = (get(row, 1)?, get(row, 2)?);
     let lengths: Option<String> = get(row, 3)?;
@@ -226,7 +226,7 @@ fn page_of(row: &SqliteRow) -> Result<Option<Page>, JournalError> {
     let fits = last.checked_sub(first).and_then(|span| usize::try_from(span).ok()) == Some(count - 1)
         && ends.last() == Some(&bodies.len())
         && leaves.len() == 32 * count;
-    Ok(fits.then(|| Page::new((first..=last).collect(), bodies, ends, leaves)))
+    Ok(fits.then(|| EntryPage::new((first..=last).collect(), bodies, ends, leaves)))
 }
 
 fn bytes(row: &SqliteRow, index: usize) -> Result<Vec<u8>, JournalError> {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use super::audit::Snapshot;
 use super::replay::Replay;
-use crate::journal::{Difference, Page, Reading, SchemaDifference, StoredHead, WrongMark};
+use crate::journal::{Difference, EntryPage, Reading, SchemaDifference, StoredHead, WrongMark};
 use crate::record::Entry;
 
 impl crate::journal::Snapshot for Snapshot {
@@ -39,11 +39,11 @@ impl crate::journal::Snapshot for Snapshot {
         Box::pin(self.heads())
     }
 
-    fn page(&mut self, seq: i64) -> Reading<'_, Page> {
+    fn page(&mut self, seq: i64) -> Reading<'_, EntryPage> {
         Box::pin(self.page(seq))
     }
 
-    fn single(&mut self, seq: i64) -> Reading<'_, Page> {
+    fn single(&mut self, seq: i64) -> Reading<'_, EntryPage> {
         Box::pin(self.single(seq))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keybatch::domain::{ApiError, Cause, Class, Exchange, KeyPair, Operation, RawBody, Reply};
-use keybatch::lightsail::{Caller, Instance, Page};
+use keybatch::lightsail::{Caller, Instance, ListingPage};
 use serde_json::{Value, json};
 
 /// Something as the service's JSON has it, as far as anything is decided upon it.
@@ -51,19 +51,19 @@ impl OnTheWire for KeyPair {
     }
 }
 
-impl OnTheWire for Page<Operation> {
+impl OnTheWire for ListingPage<Operation> {
     fn on_the_wire(&self) -> Value {
         json!({ "operations": self.items.iter().map(bare).collect::<Vec<_>>(), "nextPageToken": self.next })
     }
 }
 
-impl OnTheWire for Page<KeyPair> {
+impl OnTheWire for ListingPage<KeyPair> {
     fn on_the_wire(&self) -> Value {
         json!({ "keyPairs": self.items.len() })
     }
 }
 
-impl OnTheWire for Page<Instance> {
+impl OnTheWire for ListingPage<Instance> {
     fn on_the_wire(&self) -> Value {
         json!({ "instances": self.items.len() })
     }

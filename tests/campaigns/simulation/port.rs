@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, Reply};
 use keybatch::lightsail::classify::classify_delete;
-use keybatch::lightsail::{Caller, Instance, Lightsail, Page};
+use keybatch::lightsail::{Caller, Instance, Lightsail, ListingPage};
 
 use super::answers::{Answer, OnTheWire, refused, silence};
 use super::fate::{ReadFate, leg};
@@ -96,11 +96,11 @@ fn not_found<T>() -> Answer<T> {
 }
 
 /// A page of a list whose token is the last name on the page before.
-fn page<T: Clone>(all: &[T], token: Option<&str>, key: impl Fn(&T) -> &str) -> Page<T> {
+fn page<T: Clone>(all: &[T], token: Option<&str>, key: impl Fn(&T) -> &str) -> ListingPage<T> {
     let from = token.map_or(0, |token| all.partition_point(|item| key(item) <= token));
     let items = all[from..].iter().take(PAGE).cloned().collect::<Vec<_>>();
     let next = if from + items.len() < all.len() { items.last().map(|item| key(item).to_owned()) } else { None };
-    Page { items, next }
+    ListingPage { items, next }
 }
 
 impl Lightsail for Port {
@@ -147,7 +147,7 @@ impl Lightsail for Port {
         reply
     }
 
-    async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<Page<KeyPair>> {
+    async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<ListingPage<KeyPair>> {
         let now = self.0.time.now_us();
         self.read((region, "the inventory"), |sim, _| {
             let here = sim.world.resources.iter().filter(|one| one.region == region);
@@ -184,12 +184,12 @@ impl Lightsail for Port {
         region: &str,
         name: &str,
         token: Option<&str>,
-    ) -> Reply<Page<Operation>> {
+    ) -> Reply<ListingPage<Operation>> {
         self.read((region, name), |sim, _| {
             let world = &sim.world;
             let Some(index) = world.find(region, name) else { return not_found() };
             match (world.record, &world.resources[index].current) {
-                (Record::Empty, None) => return Answer::ok(Page { items: Vec::new(), next: None }),
+                (Record::Empty, None) => return Answer::ok(ListingPage { items: Vec::new(), next: None }),
                 (Record::NotFound, None) => return not_found(),
                 _ => {}
             }
@@ -198,15 +198,15 @@ impl Lightsail for Port {
             let id = |operation: &Operation| operation.id.clone().unwrap_or_default();
             all.sort_by_key(id);
             let all: Vec<_> = all.into_iter().map(|operation| (id(&operation), operation)).collect();
-            let Page { items, next } = page(&all, token, |(id, _)| id.as_str());
-            Answer::ok(Page { items: items.into_iter().map(|(_, operation)| operation).collect(), next })
+            let ListingPage { items, next } = page(&all, token, |(id, _)| id.as_str());
+            Answer::ok(ListingPage { items: items.into_iter().map(|(_, operation)| operation).collect(), next })
         })
         .await
         .1
     }
 
-    async fn get_instances(&self, _: &str, _: Option<&str>) -> Reply<Page<Instance>> {
-        Answer::ok(Page { items: Vec::new(), next: None }).reply("none".into(), 0)
+    async fn get_instances(&self, _: &str, _: Option<&str>) -> Reply<ListingPage<Instance>> {
+        Answer::ok(ListingPage { items: Vec::new(), next: None }).reply("none".into(), 0)
     }
 
     async fn caller_identity(&self) -> Reply<Caller> {

@@ -8,13 +8,13 @@ use super::*;
 use crate::record::Entry;
 use crate::record::merkle::Hash;
 
-fn page(seqs: &[i64]) -> Page {
-    let mut page = Page::default();
+fn page(seqs: &[i64]) -> EntryPage {
+    let mut page = EntryPage::default();
     seqs.iter().for_each(|seq| page.push(*seq, &seq.to_le_bytes(), &[7; 32]));
     page
 }
 
-fn told(page: &Page) -> Vec<(i64, Vec<u8>, Hash)> {
+fn told(page: &EntryPage) -> Vec<(i64, Vec<u8>, Hash)> {
     page.entries().map(|(seq, body, leaf)| (seq, body.to_vec(), leaf)).collect()
 }
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 
-use keybatch::journal::{Difference, Page, Reading, Replay, SchemaDifference, Snapshot, StoredHead, WrongMark};
+use keybatch::journal::{Difference, EntryPage, Reading, Replay, SchemaDifference, Snapshot, StoredHead, WrongMark};
 use keybatch::record::Entry;
 
 use super::{Kept, Memory};
@@ -24,8 +24,8 @@ impl MemorySnapshot {
         Self { memory, kept: Kept::default() }
     }
 
-    fn entries(&self, seq: i64, limit: usize) -> Page {
-        let mut page = Page::default();
+    fn entries(&self, seq: i64, limit: usize) -> EntryPage {
+        let mut page = EntryPage::default();
         let entries = self.kept.entries.iter().map(|(_, sealed)| (i64::try_from(sealed.seq).unwrap(), sealed));
         for (number, sealed) in entries.filter(|(number, _)| *number >= seq).take(limit) {
             page.push(number, sealed.body.as_bytes(), &sealed.leaf);
@@ -71,11 +71,11 @@ impl Snapshot for MemorySnapshot {
         now(i64::from(self.kept.tree.size() > 0))
     }
 
-    fn page(&mut self, seq: i64) -> Reading<'_, Page> {
+    fn page(&mut self, seq: i64) -> Reading<'_, EntryPage> {
         now(self.entries(seq, PAGE))
     }
 
-    fn single(&mut self, seq: i64) -> Reading<'_, Page> {
+    fn single(&mut self, seq: i64) -> Reading<'_, EntryPage> {
         now(self.entries(seq, 1))
     }
 
