@@ -10,14 +10,17 @@ mod claimed;
 mod intent;
 mod names;
 mod observed;
+mod page;
+mod search;
 
 use crate::domain::sha256;
 use crate::record::event::{Event, RunStarted, RunStopped, SessionOpened, TargetStopped};
 use crate::record::{Entry, StopReason, TargetStopReason};
 
 pub(super) use answer::{Answer, finished};
-pub(super) use claimed::{Claimed, Identity, Named, hash, name_of};
+pub(super) use claimed::{Claimed, Identity, Named, Shows, hash, name_of};
 pub(super) use intent::{Intent, intent};
+pub(super) use page::{Created, HistoryPage, Listed, Progress};
 
 /// Reads the words of an entry that was read whole.
 ///

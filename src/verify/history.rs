@@ -5,17 +5,16 @@
 //! follow one another.
 
 mod open_row;
+mod ours;
 mod rows;
 mod run;
 mod trouble;
 
 use std::collections::{HashMap, HashSet};
 
-use jiff::{SignedDuration, Timestamp};
-
-use super::claims::{Claimed, Identity, Named, hash, name_of};
+use super::claims::{Claimed, Identity, Named, Shows, hash, name_of};
 use super::legal::RowEvent;
-use crate::domain::{Class, Evidence, RunId};
+use crate::domain::{AttemptTime, Class, Evidence, RunId};
 use crate::record::event::{Event, Found, OverrideUsed, RowSettled, SessionOpened, Source};
 use crate::record::merkle::Hash;
 use crate::record::{Entry, EntryError, StopReason};
@@ -48,8 +47,8 @@ pub(super) struct History {
     /// Numbers of the intents of rows of one plan whose hashes are the same. Whether they name the same key pair, only their
     /// bodies say.
     suspects: Vec<(u64, u64)>,
-    /// When each rollback was accepted, and how many rows there were then: those of them without an outcome may have been asked for.
-    lost: Vec<(Timestamp, usize)>,
+    /// How many rows there were when each rollback was accepted: those of them without an outcome may have been asked for.
+    lost: Vec<usize>,
 }
 
 impl History {
@@ -155,7 +154,7 @@ impl History {
         }
         match (&entry.event, entry.row) {
             (Event::OverrideUsed(used), None) if used.accepts_rollback() && seq == session_no + 1 => {
-                self.roll_back(used, entry.at, seq)
+                self.roll_back(used, seq)
             }
             (Event::SessionClosed(closed), None) => {
                 self.sessions.get(&session_no).map_or(Ok(()), |session| session.close(closed, true))?;
@@ -167,15 +166,15 @@ impl History {
     }
 
     /// Entries were lost, and that was accepted: each row without an outcome may have been asked for.
-    fn roll_back(&mut self, used: &OverrideUsed, at: Timestamp, seq: u64) -> Result<(), Trouble> {
+    fn roll_back(&mut self, used: &OverrideUsed, seq: u64) -> Result<(), Trouble> {
         if used.lost.is_empty() {
             return Err("it accepts a rollback, and names no head that was lost".into());
         }
         self.rollbacks.push(seq);
-        self.lost.push((at, self.rows.len()));
+        self.lost.push(self.rows.len());
         for open in self.open.values_mut() {
+            open.ours.lose_tail(open.state.is_pending());
             open.state.lose_tail();
-            open.asked(at);
         }
         Ok(())
     }
@@ -207,12 +206,14 @@ impl History {
             return Err(for_good.into());
         }
         let (account, endpoint) = (opened.account.clone(), opened.endpoint.clone());
+        let attempt_time =
+            opened.attempt_timeout_ms.map(|ms| AttemptTime { timeout: std::time::Duration::from_millis(ms) });
         let bound = Bound { account, endpoint, sandbox: opened.sandbox };
         if run.bound.get_or_insert_with(|| bound.clone()) != &bound {
             return Err("its run is bound to another account or endpoint".into());
         }
         run.sessions = run.sessions.wrapping_add(1);
-        self.sessions.insert(session, Session { run: Some(number), ..Session::default() });
+        self.sessions.insert(session, Session { run: Some(number), attempt_time, ..Session::default() });
         Ok(())
     }
 
@@ -244,10 +245,7 @@ impl History {
         let mut open = match known.fate() {
             Fate::Planned(verdict) => {
                 let mut planned = OpenRow::new(verdict);
-                for (at, _) in self.lost.iter().filter(|(_, rows)| place < *rows) {
-                    planned.state.lose_tail();
-                    planned.asked(*at);
-                }
+                self.lost.iter().filter(|rows| place < **rows).for_each(|_| planned.state.lose_tail());
                 planned
             }
             Fate::Open => self.open.remove(&place).ok_or("its row has no intent")?,
@@ -273,8 +271,7 @@ impl History {
             Event::AttemptStarted(started) => {
                 step(RowEvent::Started { attempt: started.attempt })?;
                 (open.answer, open.is_asked) = (None, true);
-                open.asked(entry.at);
-                open.named_one = false;
+                open.ours.start(entry.at, session.attempt_time);
                 session.asked += 1;
             }
             Event::AttemptFinished(finished) => {
@@ -284,7 +281,7 @@ impl History {
                 let (attempt, class, settled) = (finished.attempt, finished.class, finished.settled());
                 step(RowEvent::Finished { attempt, class, settled })?;
                 open.answer = Some(seq);
-                open.named_one = claimed.operation;
+                open.ours.finish(entry.at, finished.class, &claimed.shows);
                 session.over += 1;
                 session.answered += u64::from(finished.class != Class::NotSent);
                 if let Some((outcome, _)) = settled {
@@ -295,17 +292,17 @@ impl History {
             }
             Event::OperationPolled(polled) => step(RowEvent::Polled { class: polled.class })?,
             Event::Observed(seen) if seen.source == Source::GetOperationsForResource => {
-                let too_old = claimed
-                    .operation_at
-                    .zip(open.asked_at)
-                    .is_some_and(|(created, asked)| asked.duration_since(created) > OLDER);
-                if too_old && !open.named_one {
-                    return Err("it found an operation of ours that is older than the first attempt".into());
+                if let Shows::Page(page) = &claimed.shows {
+                    open.ours.searched(seen.found, page, is_own)?;
                 }
                 step(RowEvent::Searched { found: seen.found })?;
             }
             Event::Observed(seen) => {
                 compare(seen.found, known.seen(), claimed.identity)?;
+                let is_pair = matches!(claimed.shows, Shows::Pair(name) if is_own(name));
+                if is_pair && known.seen().decides(claimed.identity) {
+                    return Err("it shows the key pair of this name, but says that there was no answer".into());
+                }
                 step(RowEvent::Observed { found: seen.found })?;
             }
             Event::RowSettled(settled) => {
@@ -341,9 +338,6 @@ fn close_for_another(run: &mut Run, entry: &Entry, held: bool) -> Result<(), Tro
         _ => Err("it is about another run than its session's".into()),
     }
 }
-
-/// How far the service's clock may put an operation before the attempt that caused it, at most.
-const OLDER: SignedDuration = SignedDuration::from_millis(1_200);
 
 /// A reading is called what it shows.
 fn compare(found: Found, planned: Identity, seen: Identity) -> Result<(), Trouble> {

@@ -160,6 +160,11 @@ impl Row {
         succeeded.then_some((Outcome::Deleted, Evidence::Operation))
     }
 
+    /// Whether the last answer is an operation that had not ended.
+    pub(super) fn is_pending(&self) -> bool {
+        self.answered() == Some(Class::Pending)
+    }
+
     /// What came back for the last attempt; none where nothing did.
     fn answered(&self) -> Option<Class> {
         if self.open { None } else { self.last }

@@ -46,8 +46,10 @@ use jiff::Timestamp;
 use keybatch::domain::Clock;
 use keybatch::journal::EntryStore as _;
 use keybatch::journal::open;
+use keybatch::record::event::{Event, Found, Observed, Source};
 use keybatch::record::{Draft, Entry};
-use keybatch::verify::{Options, Verdict, verify};
+use keybatch::verify::{Options, Report, Verdict, verify};
+use ledger::Batch;
 use life::{Life, Tally, live};
 
 /// How many lives the gate goes through, and `cargo test` by itself.
@@ -172,28 +174,65 @@ impl Clock for Hand {
     }
 }
 
-/// Some of these histories written to a real journal, and judged by `verify`, projections included.
+/// Some of these histories written to a real journal, and judged by `verify`, projections included. If a search in one of them
+/// says anything but what its body shows, it is convicted.
 #[test]
 fn verify_accepts_the_histories() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut convicted = 0;
     for seed in 0..VERIFIED_SEEDS {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("journal.db");
         let life = live(seed, false, true);
-        let report = runtime.block_on(async {
-            let clock = Arc::new(Hand::default());
-            let mut store = open::store(&path, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
-            for (batch, _) in life.batches {
-                // No time passes while a batch is sealed.
-                *clock.0.lock().unwrap() = batch[0].0.at;
-                let drafts = batch.into_iter().map(|(Entry { run, row, event, .. }, _)| Draft { run, row, event });
-                store.append(drafts.collect(), None).await.unwrap();
-            }
-            store.close().await.unwrap();
-            let scratch = Some((directory.path().to_owned(), "verify".to_owned()));
-            verify(&path, Options { scratch, ..Options::default() }).await.unwrap()
-        });
+        let entries = life.bodies.len() as u64;
+        let searches = life
+            .batches
+            .iter()
+            .flat_map(|(batch, _)| batch)
+            .filter_map(|(entry, _)| Some((entry.seq, retold(&entry.event)?)));
+        let lies: Vec<_> = searches.collect();
+        let report = verified(life.batches.clone(), None);
         assert_eq!(report.verdict, Verdict::SelfConsistent, "seed {seed}: {report:?}");
-        assert_eq!(report.entries, life.bodies.len() as u64, "seed {seed}");
+        assert_eq!(report.entries, entries, "seed {seed}");
+        // Of each life one: the others are judged by the same code.
+        let which = usize::try_from(seed).unwrap().checked_rem(lies.len());
+        if let Some((seq, lie)) = which.map(|which| &lies[which]) {
+            let report = verified(life.batches, Some((*seq, lie.clone())));
+            let found = (report.verdict, report.first_bad);
+            assert_eq!(found, (Verdict::IllegalHistory, Some(*seq)), "seed {seed}: {lie:?}: {report:?}");
+            convicted += 1;
+        }
     }
+    assert!(convicted > VERIFIED_SEEDS / 4, "{convicted}");
+}
+
+/// A search that was answered, and says something else than that.
+fn retold(event: &Event) -> Option<Event> {
+    let Event::Observed(seen) = event else { return None };
+    // Nothing is known of the pages before the last one.
+    if seen.source != Source::GetOperationsForResource || seen.error.is_some() || seen.requests != seen.throttled + 1 {
+        return None;
+    }
+    let found = if seen.found == Found::NoOperation { Found::NoAnswer } else { Found::NoOperation };
+    Some(Event::Observed(Box::new(Observed { found, operation: None, ..(**seen).clone() })))
+}
+
+/// What `verify` says of a journal with these batches, of which one entry has another event.
+fn verified(batches: Vec<Batch>, mut lie: Option<(u64, Event)>) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    runtime.block_on(async {
+        let clock = Arc::new(Hand::default());
+        let mut store = open::store(&path, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
+        for (batch, _) in batches {
+            // No time passes while a batch is sealed.
+            *clock.0.lock().unwrap() = batch[0].0.at;
+            let drafts = batch.into_iter().map(|(Entry { seq, run, row, event, .. }, _)| {
+                let event = lie.take_if(|(lied, _)| *lied == seq).map_or(event, |(_, event)| event);
+                Draft { run, row, event }
+            });
+            store.append(drafts.collect(), None).await.unwrap();
+        }
+        store.close().await.unwrap();
+        let scratch = Some((directory.path().to_owned(), "verify".to_owned()));
+        verify(&path, Options { scratch, ..Options::default() }).await.unwrap()
+    })
 }

@@ -9,9 +9,8 @@ use super::{read, repository};
 const MOST_LINES: usize = 400;
 
 /// The longer files, and why each is one piece.
-const LONGER: [(&str, &str); 13] = [
+const LONGER: [(&str, &str); 12] = [
     ("src/record/event.rs", "the fields of every kind of entry, read beside docs/JOURNAL.md"),
-    ("src/verify/claims/tests/edges.rs", "the edges of each claim, one beside the other"),
     ("src/verify/history/tests.rs", "journals that cannot be, kind by kind"),
     ("tests/campaigns/simulation/life.rs", "one life from its draw to its end"),
     ("tests/contract/cli.rs", "what each command says and how it exits"),

@@ -301,6 +301,8 @@ fn operation(row: u64, status: &str) -> Operation {
         id: Some("op".into()),
         resource_name: Some(format!("key-{row}")),
         resource_type: Some("KeyPair".into()),
+        // While its attempt is under way: entries are a millisecond apart.
+        created_at: Some("2026-09-21T14:13:20.500Z".into()),
         is_terminal: Some(status != "Started"),
         operation_type: Some("DeleteKeyPair".into()),
         status: Some(status.into()),
@@ -313,6 +315,7 @@ fn on_the_wire(operation: &Operation) -> Value {
         "id": operation.id,
         "resourceName": operation.resource_name,
         "resourceType": operation.resource_type,
+        "createdAt": 1_790_000_000.5,
         "isTerminal": operation.is_terminal,
         "operationType": operation.operation_type,
         "status": operation.status,

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::super::shape::{self, Str};
 use super::body::{Body, is_moment};
-use super::claimed::{Claimed, Named, hash};
+use super::claimed::{Claimed, Named, Shows, hash};
 use super::names::{bare, bare_names, class_by};
 use crate::domain::{self, Cause, Class, Exchange, RAW_BODY_LIMIT_BYTES, RawBody, SANDBOX_HEADER};
-use crate::record::event::OperationPolled;
+use crate::record::event::{Found, OperationPolled};
 
 /// An answer, as far as it is looked at.
 #[derive(Debug)]
@@ -122,11 +122,31 @@ impl<'a> Answer<'a> {
         Ok(Some(operation.clone()))
     }
 
-    /// Whether its body is the last page of an operation history, and names each operation so that it can be asked for.
-    pub(super) fn ends_a_search(&self) -> bool {
-        let body = self.text().and_then(|text| serde_json::from_str::<Body<'_>>(text).ok());
-        let Some(Body { operations: Some(operations), next: None, .. }) = body else { return false };
-        operations.iter().flatten().all(|operation| operation.id.is_some())
+    /// It is a success, and has a body.
+    pub(super) fn is_success(&self) -> Result<(), String> {
+        let is_success = self.has_status(200, 300) && self.body.is_there();
+        if is_success { Ok(()) } else { Err("it has neither an error nor the answer of a success".into()) }
+    }
+
+    /// Whether a reader that takes less notice of the other fields may find an operation in its body.
+    fn may_have_operation(&self) -> bool {
+        self.body.json.as_ref().is_some_and(|json| json.contains("operation") || json.contains('\\'))
+    }
+
+    /// The body of a success, where it can be read as the service's: every field that the SDK reads has the type that the SDK
+    /// demands, so the SDK reads the same.
+    pub(super) fn said(&self) -> Option<Body<'a>> {
+        let json = self.body.json.as_deref().filter(|_| self.has_status(200, 300))?;
+        serde_json::from_str::<Body<'a>>(json).ok().filter(Body::is_readable)
+    }
+
+    /// It does not say that it cannot be read, although it `is_answer`.
+    pub(super) fn is_not_unreadable(&self, is_answer: impl Fn(&Body<'_>) -> bool) -> Result<(), String> {
+        let unreadable = self.error.as_ref().is_some_and(|error| error.cause == Cause::Unreadable);
+        if unreadable && self.said().is_some_and(|body| is_answer(&body)) {
+            return Err("it says that its body cannot be read, but it can".into());
+        }
+        Ok(())
     }
 
     /// The error is the one that the answer names, and means `class`.
@@ -169,6 +189,34 @@ impl<'a> Answer<'a> {
             Cause::Error => refused && known == Some(class),
         };
         if means { Ok(()) } else { Err(format!("its error does not mean {}", class.as_str())) }
+    }
+
+    /// What a reading without a result found is what its error says.
+    pub(super) fn found_nothing(&self, found: Found) -> Result<(), String> {
+        let class = match found {
+            Found::NotFound => Class::NotFound,
+            Found::Denied => Class::Denied,
+            Found::RefusedForAll => Class::RefusedForAll,
+            Found::NoOperation => match &self.error {
+                // That the service no longer knows such a name is an answer, but no evidence.
+                Some(error) => return self.refuses(error, Class::NotFound),
+                None => return Ok(()),
+            },
+            _ => {
+                let says = |class| self.error.as_ref().is_some_and(|error| self.refuses(error, class).is_ok());
+                let usable = [Class::NotFound, Class::Denied, Class::RefusedForAll].into_iter().any(says);
+                let named = self.error.as_ref().is_some_and(|error| error.cause == Cause::Error);
+                // A throttle does not count as an answer, whatever else it is called; nor does a body that was not kept
+                // whole.
+                return if usable && named && !says(Class::Throttled) {
+                    Err("it says that there was no answer, but contains one".into())
+                } else {
+                    Ok(())
+                };
+            }
+        };
+        let Some(error) = &self.error else { return Err("it has no error that says so".into()) };
+        self.refuses(error, class)
     }
 }
 
@@ -224,8 +272,12 @@ pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) 
         (None, None) if class == Class::Unanswered && answer.has_status(200, 300) => Named::Any,
         (None, None) => return Err(format!("it is {}, but has neither an operation nor an error", class.as_str())),
     };
-    let operation = shown.is_some();
-    Ok(Claimed { named, sandbox: answer.is_from_sandbox(), operation, ..Claimed::default() })
+    let shows = match &shown {
+        Some(operation) => operation.id.as_ref().map_or(Shows::Nothing, |id| Shows::Operation(hash(&id.0))),
+        None if answer.may_have_operation() => Shows::AnyOperation,
+        None => Shows::Nothing,
+    };
+    Ok(Claimed { named, sandbox: answer.is_from_sandbox(), shows, ..Claimed::default() })
 }
 
 /// Reads what asking for an operation showed.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::super::shape::{self, Str};
+use super::super::shape::{self, Str, Text};
 use crate::domain::parse_time;
 
 /// What a body says, where it can be read: the fields that are compared.
@@ -14,6 +14,8 @@ pub(super) struct Body<'a> {
     pub(super) operations: Option<Vec<Option<BodyOperation<'a>>>>,
     #[serde(borrow, default, rename = "nextPageToken")]
     pub(super) next: Option<Str<'a>>,
+    #[serde(default, rename = "nextPageCount")]
+    _count: Option<Text>,
     #[serde(borrow, default, rename = "keyPair")]
     pub(super) key_pair: Option<BodyKeyPair<'a>>,
 }
@@ -62,8 +64,42 @@ pub(super) struct BodyKeyPair<'a> {
     pub(super) name: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub(super) arn: Option<Str<'a>>,
+    #[serde(default, rename = "createdAt")]
+    pub(super) created_at: Option<f64>,
     #[serde(borrow, default)]
     pub(super) fingerprint: Option<Str<'a>>,
+    #[serde(default, rename = "supportCode")]
+    _support_code: Option<Text>,
+    #[serde(default, rename = "resourceType")]
+    _resource_type: Option<Text>,
+    #[serde(borrow, default, rename = "location")]
+    _location: Option<BodyLocation<'a>>,
+    #[serde(default, rename = "tags")]
+    _tags: Option<Vec<BodyTag>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BodyTag {
+    #[serde(default, rename = "key")]
+    _key: Option<Text>,
+    #[serde(default, rename = "value")]
+    _value: Option<Text>,
+}
+
+impl Body<'_> {
+    /// Whether the SDK reads it, too: it takes no null for an operation, and some times are beyond it.
+    pub(super) fn is_readable(&self) -> bool {
+        let is_time = |seconds: &Option<f64>| seconds.is_none_or(|seconds| seconds.abs() < 2e11);
+        let operations = self.operations.iter().flatten();
+        operations.chain([&self.operation].into_iter().filter(|one| one.is_some())).all(|operation| {
+            operation.as_ref().is_some_and(|one| is_time(&one.created_at) && is_time(&one.status_changed_at))
+        }) && self.key_pair.as_ref().is_none_or(|pair| is_time(&pair.created_at))
+    }
+
+    /// Whether a page follows this one. (An empty token counts as none.)
+    pub(super) fn goes_on(&self) -> bool {
+        self.next.as_ref().is_some_and(|token| !token.0.is_empty())
+    }
 }
 
 impl<'a> BodyOperation<'a> {

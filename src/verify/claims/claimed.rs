@@ -3,12 +3,11 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
-
 use super::super::shape;
+use super::page::HistoryPage;
 
 /// What an entry says that must agree with others: of texts, their hashes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::verify) struct Claimed {
     /// Of which key pair an answer speaks.
     pub(in crate::verify) named: Named,
@@ -16,10 +15,23 @@ pub(in crate::verify) struct Claimed {
     pub(in crate::verify) identity: Identity,
     /// Whether a sandbox answered.
     pub(in crate::verify) sandbox: bool,
-    /// Whether an attempt's answer had an operation.
-    pub(in crate::verify) operation: bool,
-    /// When the operation was created that a search found to be ours.
-    pub(in crate::verify) operation_at: Option<Timestamp>,
+    /// What else is judged by the other entries of the row.
+    pub(in crate::verify) shows: Shows,
+}
+
+/// What an answer shows that only the other entries of its row explain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::verify) enum Shows {
+    #[default]
+    Nothing,
+    /// The operation of an attempt, by the hash of its id.
+    Operation(u64),
+    /// An operation that not every reader finds in the body.
+    AnyOperation,
+    /// A key pair that is said to be no answer, by the hash of its name.
+    Pair(u64),
+    /// A page of an operation history.
+    Page(Box<HistoryPage>),
 }
 
 /// The key pair's name in an answer.
@@ -66,6 +78,13 @@ impl Identity {
     pub(in crate::verify) fn is_known(self) -> bool {
         let [arn, created, _] = self.parts();
         arn != 0 || created != 0
+    }
+
+    /// Whether what both have decides if they are the same.
+    pub(in crate::verify) fn decides(self, seen: Self) -> bool {
+        let pairs = || self.parts().into_iter().zip(seen.parts());
+        let differs = pairs().any(|(one, other)| one != 0 && other != 0 && one != other);
+        differs || (self.is_known() && pairs().take(2).all(|(one, other)| one == 0 || other != 0))
     }
 
     /// Whether a reading of `seen` may be called the same: no part differs, and what named the incarnation names it again.

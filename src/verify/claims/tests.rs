@@ -237,6 +237,23 @@ fn what_was_found_is_what_was_shown() {
     }
     let other = body(&json!({ "keyPair": { "name": NAME, "arn": "b", "fingerprint": "f" } }));
     assert!(seen("same", "get_key_pair", &merged(&[&shown, &other])).is_err());
+    let timed =
+        body(&json!({ "keyPair": { "name": NAME, "arn": "a", "fingerprint": "f", "createdAt": 1_603_388_001.5 } }));
+    assert!(seen("same", "get_key_pair", &merged(&[&shown, &timed])).is_err());
+    // What is no answer is not the answer of another key pair, either, and a body that can be read is one.
+    assert!(seen("no_answer", "get_key_pair", &merged(&[&shown, &other])).is_err());
+    assert!(seen("no_answer", "get_key_pair", &merged(&[&shown, &json!({ "http_status": 500 })])).is_err());
+    let unreadable = json!({ "http_status": 200, "error": { "cause": "unreadable" } });
+    for (said, holds) in [
+        (pair, false),
+        (json!({ "keyPair": null }), true),
+        (json!({ "keyPair": { "arn": "a" } }), true),
+        (json!({ "keyPair": { "name": NAME, "tags": [{ "key": 7 }] } }), true),
+        (json!({ "keyPair": { "name": NAME, "createdAt": "soon" } }), true),
+    ] {
+        let told = seen("no_answer", "get_key_pair", &merged(&[&unreadable, &body(&said)]));
+        assert_eq!(told.is_ok(), holds, "{said}: {told:?}");
+    }
     assert_eq!(seen("same", "get_key_pair", &shown).unwrap().named, Named::Is(hash(NAME)));
 }
 
@@ -253,7 +270,8 @@ fn a_search_found_an_operation_where_there_is_one() {
         assert_eq!(found(word, &done), word == "operation", "{word}");
         assert_eq!(found(word, &going), word == "unfinished", "{word}");
         assert!(!found(word, &failed), "{word}");
-        assert_eq!(found(word, &Value::Null), word == "no_operation", "{word}");
+        // If it is an answer, the other entries of the row say.
+        assert_eq!(found(word, &Value::Null), matches!(word, "no_operation" | "no_answer"), "{word}");
     }
     let not_said = merged(&[&json!({ "http_status": 200, "operation": done }), &body(&json!({ "operations": [] }))]);
     assert!(seen("operation", "get_operations_for_resource", &not_said).is_err());

@@ -4,7 +4,7 @@ use super::super::claims;
 use std::collections::HashSet;
 
 use super::trouble::Trouble;
-use crate::domain::{OutcomeCounts, RunId};
+use crate::domain::{AttemptTime, OutcomeCounts, RunId};
 use crate::record::checkpoint::base64;
 use crate::record::event::{
     Event, IntentRecorded, PlanSealed, RunStopped, SessionClosed, Source, TargetStopped, Verdict,
@@ -57,6 +57,8 @@ pub(super) struct Session {
     pub(super) over: u64,
     /// Whether it has stopped.
     pub(super) stopped: bool,
+    /// The time that its attempts have.
+    pub(super) attempt_time: Option<AttemptTime>,
 }
 
 impl Session {

@@ -1,6 +1,7 @@
 //! Whole lives of two small runs, and each of them with one thing in it that cannot be: it is told where that is.
 
 mod ends;
+mod searches;
 
 use serde_json::{Value, json};
 
@@ -308,50 +309,6 @@ fn a_session_is_closed_when_it_is_over() {
         let mut over = life()[..18].to_vec();
         over[15]["class"] = class.into();
         judged(&over).unwrap();
-    }
-}
-
-/// An operation that an answer did not name is ours by its time.
-#[test]
-fn what_a_search_found_is_not_older_than_what_was_asked_for() {
-    let mut life = life()[..13].to_vec();
-    life[12] = answered(ONE, 1, 1, "unanswered");
-    let fields = json!({ "row": 1, "source": "get_operations_for_resource", "found": "operation", "requests": 1,
-                         "elapsed_us": 1 });
-    life.push(entry(Some(ONE), "observed", fields));
-    let asked_at: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    for (named, before_ms, holds) in
-        [(false, 0, true), (false, 1_200, true), (false, 1_201, false), (true, 9_999, true)]
-    {
-        let operation_at = Some(asked_at - jiff::SignedDuration::from_millis(before_ms));
-        let claimed = |seq| match seq {
-            12 => Claimed { operation: named, ..Claimed::default() },
-            13 => Claimed { operation_at, ..Claimed::default() },
-            _ => Claimed::default(),
-        };
-        assert_eq!(judged_with(&life, claimed).is_ok(), holds, "{before_ms} ms before, named by an answer: {named}");
-    }
-}
-
-/// A clock that was set back, and a second loss, make no later moment the first at which a row may have been asked for.
-#[test]
-fn the_earliest_time_at_which_a_row_may_have_been_asked_for_counts() {
-    let (earlier, later) = ("2025-12-31T23:59:30Z", "2026-01-01T00:01:00Z");
-    let fields = json!({ "row": 1, "source": "get_operations_for_resource", "found": "operation", "requests": 1,
-                         "elapsed_us": 1 });
-    let found = entry(Some(ONE), "observed", fields);
-    // Once it was asked for at midnight, and once it was lost only.
-    for (sent, times) in [(12, vec![earlier]), (12, vec![later, earlier]), (11, vec![earlier, later])] {
-        let mut life = life()[..sent].to_vec();
-        life.extend(times.iter().flat_map(|at| lost(&format!("h{at}"), at)));
-        life.extend([opened(ONE, "s2"), found.clone()]);
-        for (before_ms, holds) in [(1_200, true), (1_201, false)] {
-            let at: jiff::Timestamp = earlier.parse().unwrap();
-            let operation_at = Some(at - jiff::SignedDuration::from_millis(before_ms));
-            let last = life.len() - 1;
-            let claimed = |seq| Claimed { operation_at: operation_at.filter(|_| seq == last), ..Claimed::default() };
-            assert_eq!(judged_with(&life, claimed).is_ok(), holds, "{sent} entries, then {times:?}: {before_ms} ms");
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keybatch::domain::{ApiError, Cause, Class, Exchange, KeyPair, Operation, RawBody, Reply};
+use keybatch::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, RawBody, Reply};
 use keybatch::lightsail::{Caller, Instance, ListingPage};
 use serde_json::{Value, json};
 
@@ -11,11 +11,13 @@ pub(crate) trait OnTheWire {
     fn on_the_wire(&self) -> Value;
 }
 
+/// A time as the service has it.
+fn seconds(text: &Option<String>) -> Option<f64> {
+    let at: Option<jiff::Timestamp> = text.as_ref().map(|text| text.parse().unwrap());
+    at.map(|at| at.as_microsecond() as f64 / 1e6)
+}
+
 fn bare(operation: &Operation) -> Value {
-    let seconds = |text: &Option<String>| {
-        let at: Option<jiff::Timestamp> = text.as_ref().map(|text| text.parse().unwrap());
-        at.map(|at| at.as_microsecond() as f64 / 1e6)
-    };
     json!({
         "id": operation.id,
         "resourceName": operation.resource_name,
@@ -46,8 +48,9 @@ impl OnTheWire for Option<Operation> {
 
 impl OnTheWire for KeyPair {
     fn on_the_wire(&self) -> Value {
-        let (arn, fingerprint) = (&self.identity.arn, &self.identity.fingerprint);
-        json!({ "keyPair": { "name": self.name, "arn": arn, "fingerprint": fingerprint } })
+        let Identity { arn, created_at, fingerprint } = &self.identity;
+        let created_at = seconds(created_at);
+        json!({ "keyPair": { "name": self.name, "arn": arn, "fingerprint": fingerprint, "createdAt": created_at } })
     }
 }
 

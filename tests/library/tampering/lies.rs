@@ -115,6 +115,57 @@ fn a_reading_is_not_another_one() {
     lie(&copy, "one that is over told as pending", polled, &json!({ "class": "pending" }));
 }
 
+/// Row 3 was asked for without an answer, and the history shows that the operation of that request succeeded; that of row 2 is
+/// empty.
+#[test]
+fn a_history_is_not_another_one() {
+    let copy = Copy::new();
+    let of = |row| place("observed", Some(row));
+    let nothing = json!({ "operation": null });
+    let told = |found: &str| with(&nothing, &json!({ "found": found }));
+    lie(&copy, "our operation told as none", of(3), &told("no_operation"));
+    lie(&copy, "our operation told as no answer", of(3), &told("no_answer"));
+    let unreadable = json!({ "error": { "cause": "unreadable" } });
+    lie(&copy, "our operation told as unreadable", of(3), &with(&told("no_answer"), &unreadable));
+    lie(&copy, "an empty history told as no answer", of(2), &json!({ "found": "no_answer" }));
+    lie(&copy, "an empty history told as unreadable", of(2), &with(&told("no_answer"), &unreadable));
+    lie(&copy, "a history without an answer", of(2), &json!({ "json": null, "http_status": null }));
+    // An operation of somebody else, in the entry as in its body.
+    let operation = |fields: [Value; 2]| {
+        let told = json!({ "id": "op", "resource_name": "key-3", "operation_type": "DeleteKeyPair", "is_terminal": true,
+                           "status": "Succeeded", "created_at": "2026-09-21T14:13:20.500Z" });
+        let sent = json!({ "id": "op", "resourceName": "key-3", "operationType": "DeleteKeyPair", "isTerminal": true,
+                           "status": "Succeeded", "createdAt": 1_790_000_000.5 });
+        let sent = with(&sent, &fields[1]);
+        let told = with(&told, &fields[0]);
+        with(&json!({ "operation": told }), &body(&json!({ "operations": [sent] })))
+    };
+    let created = |at: &str, seconds: f64| operation([json!({ "created_at": at }), json!({ "createdAt": seconds })]);
+    lie(&copy, "one from before our request", of(3), &created("2026-09-21T14:13:10.500Z", 1_789_999_990.5));
+    lie(&copy, "one from after our request", of(3), &created("2026-09-21T14:13:50.500Z", 1_790_000_030.5));
+    let other = [json!({ "resource_name": "key-1" }), json!({ "resourceName": "key-1" })];
+    lie(&copy, "one on another name", of(3), &operation(other));
+    let other = [json!({ "operation_type": "CreateKeyPair" }), json!({ "operationType": "CreateKeyPair" })];
+    lie(&copy, "one of another kind", of(3), &operation(other));
+    let going =
+        [json!({ "is_terminal": false, "status": "Started" }), json!({ "isTerminal": false, "status": "Started" })];
+    let going = operation(going);
+    lie(&copy, "one that has not ended, told as none", of(3), &with(&going, &told("no_operation")));
+    lie(&copy, "one that has not ended, told as ours", of(3), &going);
+}
+
+/// Row 10 was read after its request, and its key pair was still there.
+#[test]
+fn a_key_pair_that_was_read_is_not_kept_back() {
+    let copy = Copy::new();
+    let read = place("observed", Some(10));
+    lie(&copy, "shown, and no answer", read, &json!({ "found": "no_answer" }));
+    let unreadable = json!({ "found": "no_answer", "observation": null, "error": { "cause": "unreadable" } });
+    lie(&copy, "shown, and unreadable", read, &unreadable);
+    let timed = json!({ "keyPair": { "name": "key-10", "arn": "arn:10", "createdAt": 1_790_000_000.5 } });
+    lie(&copy, "created at another time", read, &body(&timed));
+}
+
 #[test]
 fn nobody_plans_to_delete_what_was_not_meant() {
     let copy = Copy::new();

@@ -177,20 +177,6 @@ fn times_stand_beside_a_body_as_it_has_them() {
     assert!(!told(same, json!({})) && !told(same, json!({ "op_created_at": created, "op_changed_at": later })));
 }
 
-/// Where the history was read to its end, that is an answer.
-#[test]
-fn a_search_without_an_answer_was_not_read_to_its_end() {
-    let told = |requests: u64, said: &Value| {
-        let fields = json!({ "requests": requests, "http_status": 200 });
-        seen("no_answer", "get_operations_for_resource", &merged(&[&fields, &body(said)])).is_ok()
-    };
-    let (named, nameless) = (json!([{ "id": "op", "status": "Started" }]), json!([{ "status": "Started" }]));
-    assert!(!told(1, &json!({ "operations": [] })) && !told(1, &json!({ "operations": named })));
-    assert!(told(1, &json!({ "operations": nameless })) && told(1, &json!({ "operations": [], "nextPageToken": "t" })));
-    // What an earlier page had is not known, nor what only the SDK could read.
-    assert!(told(2, &json!({ "operations": [] })) && told(1, &json!({ "operations": "none" })));
-}
-
 #[test]
 fn an_operation_is_the_delete_that_it_says() {
     let told = |class: &str, more: &Value| {
