@@ -27,10 +27,12 @@ END;
 -- Size and root of the tree over all entries, and the roots of its complete subtrees. Moved by compare-and-swap in
 -- the transaction that adds the entries.
 CREATE TABLE head (
-    id       INTEGER PRIMARY KEY CHECK (id = 0),
-    size     INTEGER NOT NULL,
-    root     BLOB    NOT NULL CHECK (length(root) = 32),
-    frontier BLOB    NOT NULL
+    id              INTEGER PRIMARY KEY CHECK (id = 0),
+    size            INTEGER NOT NULL,
+    root            BLOB    NOT NULL CHECK (length(root) = 32),
+    frontier        BLOB    NOT NULL,
+    checkpoint_size INTEGER, -- how many entries the last checkpoint covers; null before the first checkpoint
+    checkpoint_at   TEXT     -- when it was made
 ) STRICT;
 
 CREATE TRIGGER head_not_removed BEFORE DELETE ON head

@@ -39,6 +39,15 @@ pub struct Cadence {
     pub age: SignedDuration,
 }
 
+/// The last checkpoint among the entries of a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastCheckpoint {
+    /// How many entries it covers.
+    pub size: u64,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
@@ -58,9 +67,9 @@ pub struct Head {
     at: Timestamp,
     /// The session that this store wrote the opening of, the last of them if several.
     session: Option<u64>,
-    /// How many entries the last checkpoint covers.
-    covered: u64,
-    covered_at: Timestamp,
+    checkpoint: Option<LastCheckpoint>,
+    /// When this session learned the head.
+    since: Timestamp,
 }
 
 /// A batch that is ready to be written.
@@ -75,19 +84,31 @@ pub struct Batch {
 }
 
 impl Head {
-    /// A journal with this tree whose last entry has the time `last_at`. `covered` entries were covered by its last checkpoint,
-    /// at `covered_at`; a store with one writer may count from where its session begins, because an orderly end covers
-    /// everything.
+    /// The head of a journal with this tree, last checkpoint and time of the last entry, learned at `since`.
+    ///
+    /// Entries that no checkpoint covers count from the last checkpoint, whichever session made it. The age of that checkpoint
+    /// counts from `since` at the earliest: a session does not begin with a checkpoint because the last one is days old.
     #[must_use]
-    pub fn new(tree: Frontier, last_at: Option<Timestamp>, covered: u64, covered_at: Timestamp) -> Self {
+    pub fn new(
+        tree: Frontier,
+        last_at: Option<Timestamp>,
+        checkpoint: Option<LastCheckpoint>,
+        since: Timestamp,
+    ) -> Self {
         let root = tree.root();
-        Self { tree, root, at: last_at.unwrap_or(Timestamp::MIN), session: None, covered, covered_at }
+        Self { tree, root, at: last_at.unwrap_or(Timestamp::MIN), session: None, checkpoint, since }
     }
 
     /// The tree over all entries.
     #[must_use]
     pub fn tree(&self) -> &Frontier {
         &self.tree
+    }
+
+    /// The last checkpoint, which is kept with the head.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<LastCheckpoint> {
+        self.checkpoint
     }
 
     /// Size and root.
@@ -115,7 +136,9 @@ impl Head {
             head: self.clone(),
             appended: Appended { stamps: Vec::with_capacity(drafts.len()), checkpoint: None, head: self.mark() },
         };
-        if cadence.is_some_and(|cadence| self.is_due(cadence, now())) {
+        // The first entry of a process opens its session.
+        let opens = matches!(drafts.first(), Some(Draft { event: Event::SessionOpened(_), .. }));
+        if !opens && cadence.is_some_and(|cadence| self.is_due(cadence, now())) {
             batch.add(checkpoint_draft(), now())?;
         }
         for draft in drafts {
@@ -128,8 +151,9 @@ impl Head {
     }
 
     fn is_due(&self, cadence: Cadence, now: Timestamp) -> bool {
-        let uncovered = self.tree.size() - self.covered;
-        uncovered >= cadence.entries || (uncovered > 0 && now.duration_since(self.covered_at) >= cadence.age)
+        let uncovered = self.tree.size().saturating_sub(self.checkpoint.map_or(0, |last| last.size));
+        let from = self.checkpoint.map_or(self.since, |last| last.at.max(self.since));
+        uncovered >= cadence.entries || (uncovered > 0 && now.duration_since(from) >= cadence.age)
     }
 }
 
@@ -152,7 +176,7 @@ impl Batch {
                 (made.size, made.root) = (seq, base64(&root));
                 self.appended.checkpoint = Some(TreeHead { size: seq, root });
                 // Its own entry is not covered, and neither are those that come with it.
-                (head.covered, head.covered_at) = (seq, at);
+                head.checkpoint = Some(LastCheckpoint { size: seq, at });
             }
             _ => {}
         }
@@ -189,7 +213,7 @@ mod tests {
     }
 
     fn empty() -> Head {
-        Head::new(Frontier::default(), None, 0, second(0))
+        Head::new(Frontier::default(), None, None, second(0))
     }
 
     #[test]
@@ -203,7 +227,7 @@ mod tests {
         let mut tree = Frontier::default();
         stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
         assert_eq!(batch.appended.head, TreeHead { size: 4, root: tree.root() });
-        let again = Head::new(tree, Some(second(20)), 4, second(0));
+        let again = Head::new(tree, Some(second(20)), None, second(0));
         assert_eq!(again.seal(vec![created()], None, || second(12)).unwrap().appended.stamps[0].at, second(20));
     }
 

@@ -29,7 +29,7 @@ mod store;
 mod writer;
 
 pub use error::{Blame, JournalError};
-pub use head::{Appended, Batch, Cadence, Head, Stamp, TreeHead, checkpoint_draft};
+pub use head::{Appended, Batch, Cadence, Head, LastCheckpoint, Stamp, TreeHead, checkpoint_draft};
 pub use holder::Holder;
 pub use lock::Lock;
 pub use query::{Cell, EntryFilter, Matching, ReviewRow, Visitor};

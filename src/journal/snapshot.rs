@@ -150,6 +150,8 @@ pub struct StoredHead {
     pub root: Vec<u8>,
     /// The roots of the complete subtrees.
     pub frontier: Vec<u8>,
+    /// How many entries the last checkpoint covers, and when it was made.
+    pub checkpoint: (Option<i64>, Option<String>),
 }
 
 /// A mark of the file that is not what it was made with.

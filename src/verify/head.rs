@@ -5,6 +5,7 @@ use std::path::Path;
 use super::background::unreadable;
 use super::report::{Finding, Verdict};
 use super::work::Work;
+use crate::domain::time_text;
 use crate::journal::JournalError;
 use crate::journal::Snapshot;
 use crate::record::checkpoint::{Checkpoint, base64};
@@ -55,7 +56,29 @@ impl Work {
             self.findings.add(Finding::new(Verdict::Altered, None, detail).hashes(expected, found));
         } else if head.frontier != self.tree.to_bytes() {
             self.findings.add(Finding::new(Verdict::Altered, None, "the head's frontier is not that of the entries"));
+        } else {
+            self.check_kept_checkpoint(head.checkpoint);
         }
+    }
+
+    /// The last checkpoint that is kept with the head is the last one among the entries.
+    fn check_kept_checkpoint(&mut self, (size, at): (Option<i64>, Option<String>)) {
+        let last = self.last_checkpoint;
+        let (covered, made_at) = (last.map(|(size, _)| size), last.map(|(_, at)| time_text(at)));
+        if !self.judging || (size, at.as_ref()) == (covered.and_then(|size| i64::try_from(size).ok()), made_at.as_ref())
+        {
+            return;
+        }
+        let told = |size: Option<String>, at: Option<String>| match (size, at) {
+            (None, None) => "none".to_owned(),
+            (size, at) => {
+                format!("{} entries at {}", size.as_deref().unwrap_or("no"), at.as_deref().unwrap_or("no time"))
+            }
+        };
+        let found = told(size.map(|size| size.to_string()), at);
+        let expected = told(covered.map(|size| size.to_string()), made_at);
+        let detail = format!("the head says of the last checkpoint: {found}; the entries say: {expected}");
+        self.findings.add(Finding::new(Verdict::ProjectionMismatch, None, detail).hashes(expected, found));
     }
 
     /// A journal without even its tables, beside a checkpoint that covers entries of it: its log or the file was

@@ -240,7 +240,7 @@ impl Work {
         {
             self.rollbacks.push(AcceptedRollback::new(entry, used));
         }
-        match stepped.and_then(|()| self.check_inner(&entry.event)) {
+        match stepped.and_then(|()| self.check_inner(entry)) {
             Ok(()) => {}
             Err(Trouble::Illegal(why)) => {
                 let detail = format!("entry {} cannot follow what is before it: {why}", entry.seq);
@@ -258,8 +258,8 @@ impl Work {
     }
 
     /// A checkpoint among the entries names the tree that is before it, and so does what opens a session.
-    fn check_inner(&mut self, event: &Event) -> Result<(), Trouble> {
-        let made = match event {
+    fn check_inner(&mut self, entry: &Entry) -> Result<(), Trouble> {
+        let made = match &entry.event {
             Event::CheckpointMade(made) => made,
             Event::SessionOpened(opened) => {
                 let root = base64(&self.tree.root());
@@ -280,6 +280,7 @@ impl Work {
             return Err(Trouble::Root { what: "all entries", expected: made.root.clone(), found: root });
         }
         self.last_good = made.size;
+        self.last_checkpoint = Some((made.size, entry.at));
         Ok(())
     }
 }

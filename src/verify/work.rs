@@ -1,5 +1,7 @@
 //! A verification in progress: what it was given, what it knows so far, and what it found.
 
+use jiff::Timestamp;
+
 use super::checkpoints::Checkpoints;
 use super::history::History;
 use super::options::Options;
@@ -21,6 +23,8 @@ pub(super) struct Work {
     pub(super) whole: bool,
     /// The last checkpoint among the entries that names the right root.
     pub(super) last_good: u64,
+    /// The last checkpoint among the entries: how many entries it covers, and when it was made.
+    pub(super) last_checkpoint: Option<(u64, Timestamp)>,
     pub(super) checkpoints: Checkpoints,
     /// The rollbacks that were accepted.
     pub(super) rollbacks: Vec<AcceptedRollback>,
@@ -38,6 +42,7 @@ impl Work {
             judging: true,
             whole: true,
             last_good: 0,
+            last_checkpoint: None,
             checkpoints: Checkpoints::default(),
             rollbacks: Vec::new(),
         };

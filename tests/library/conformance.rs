@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use keybatch::domain::Clock;
+use keybatch::domain::{Clock, time_text};
 use keybatch::journal::{
-    Cadence, EntryStore, Journal, PROJECTIONS, Reader, Snapshot, TreeHead, WriterOptions, checkpoint_draft, open,
+    Cadence, EntryStore, Journal, LastCheckpoint, PROJECTIONS, Reader, Snapshot, TreeHead, WriterOptions,
+    checkpoint_draft, open,
 };
 use keybatch::record::checkpoint::base64;
 use keybatch::record::merkle::{Frontier, Hash};
@@ -103,6 +104,8 @@ of_each_store! {
     a_store_that_failed_does_nothing_but_close
     a_commit_whose_answer_is_lost_is_there_or_not
     a_checkpoint_covers_what_is_before_it
+    the_last_checkpoint_is_kept_with_the_head
+    a_checkpoint_is_due_over_sessions_but_never_before_one_opens
     questions_are_answered_as_the_entries_say
     pages_are_the_whole
     a_snapshot_stands_still
@@ -227,6 +230,52 @@ async fn a_checkpoint_covers_what_is_before_it(place: &impl Place) {
         }
     }
     assert_eq!(made, [(3, 3, base64(&first.head.root)), (5, 5, base64(&second.head.root))]);
+}
+
+async fn the_last_checkpoint_is_kept_with_the_head(place: &impl Place) {
+    let mut store = place.store(Ticks::at(0)).await;
+    assert_eq!(store.head().await.unwrap().checkpoint(), None);
+    for (second, batch) in [
+        (0, vec![created(), closed(1)]),
+        (10, vec![checkpoint_draft(), closed(2)]),
+        (20, vec![closed(3)]),
+        (30, vec![checkpoint_draft()]),
+    ] {
+        store.append(batch, None).await.unwrap();
+        store.close().await.unwrap();
+        let stored = entries(&place.reader().await).await;
+        let last = stored.iter().rev().find_map(|entry| match &entry.event {
+            Event::CheckpointMade(made) => Some(LastCheckpoint { size: made.size, at: entry.at }),
+            _ => None,
+        });
+        store = place.store(Ticks::at(second + 10)).await;
+        assert_eq!(store.head().await.unwrap().checkpoint(), last, "after {second}");
+        let mut snapshot = place.snapshot().await;
+        snapshot.begin().await.unwrap();
+        let kept = snapshot.head().await.unwrap().unwrap().checkpoint;
+        let expected = (last.map(|last| i64::try_from(last.size).unwrap()), last.map(|last| time_text(last.at)));
+        assert_eq!(kept, expected, "after {second}");
+        snapshot.end().await;
+    }
+    store.close().await.unwrap();
+}
+
+async fn a_checkpoint_is_due_over_sessions_but_never_before_one_opens(place: &impl Place) {
+    let cadence = Cadence { entries: 4, age: SignedDuration::from_secs(60) };
+    let mut store = place.store(Ticks::at(0)).await;
+    let left =
+        store.append(vec![created(), closed(1), checkpoint_draft(), closed(2), closed(3)], None).await.unwrap().head;
+    store.close().await.unwrap();
+    // Three entries are not covered, and the clock is far ahead; the age counts from the session's beginning.
+    let mut store = place.store(Ticks::at(1_000)).await;
+    let first = store.append(vec![histories::opening()], Some(cadence)).await.unwrap();
+    assert_eq!((first.checkpoint, first.stamps[0].seq), (None, left.size));
+    // That makes four, and it is the next batch that a checkpoint precedes, not one that opens a session.
+    let second = store.append(vec![histories::opening()], Some(cadence)).await.unwrap();
+    assert_eq!(second.checkpoint, None);
+    let third = store.append(vec![closed(4)], Some(cadence)).await.unwrap();
+    assert_eq!(third.checkpoint, Some(second.head));
+    store.close().await.unwrap();
 }
 
 /// Whatever the history, one behind the other in sessions of their own: each question has the answer that is found by going through all entries.

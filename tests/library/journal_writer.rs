@@ -43,14 +43,14 @@ impl Failing {
             consolidated: Arc::default(),
             disk: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             clock: Arc::new(SystemClock::start()),
-            head: Head::new(Frontier::default(), None, 0, Timestamp::UNIX_EPOCH),
+            head: Head::new(Frontier::default(), None, None, Timestamp::UNIX_EPOCH),
         }
     }
 }
 
 impl EntryStore for Failing {
     async fn head(&mut self) -> Result<Head, JournalError> {
-        self.head = Head::new(Frontier::default(), None, 0, self.clock.now());
+        self.head = Head::new(Frontier::default(), None, None, self.clock.now());
         Ok(self.head.clone())
     }
 

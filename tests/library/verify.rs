@@ -491,7 +491,7 @@ async fn the_head_of_a_single_entry_is_compared_too() {
         ("DELETE FROM head", Verdict::Altered),
         ("UPDATE head SET size = -1", Verdict::Altered),
     ] {
-        place.tamper("INSERT OR IGNORE INTO head VALUES (0, 1, zeroblob(32), x'')").await;
+        place.tamper("INSERT OR IGNORE INTO head (id, size, root, frontier) VALUES (0, 1, zeroblob(32), x'')").await;
         place.rewrite(&bodies[..1]).await;
         place.tamper(statements).await;
         let report = place.verify().await;

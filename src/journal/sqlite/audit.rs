@@ -99,8 +99,10 @@ impl Snapshot {
     /// The head; none where there is no entry yet.
     pub async fn head(&mut self) -> Result<Option<StoredHead>, JournalError> {
         let found = sqlx::query(sql::HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
-        let head =
-            |row: SqliteRow| Ok(StoredHead { size: get(&row, 0)?, root: bytes(&row, 1)?, frontier: bytes(&row, 2)? });
+        let head = |row: SqliteRow| {
+            let (root, frontier) = (bytes(&row, 1)?, bytes(&row, 2)?);
+            Ok(StoredHead { size: get(&row, 0)?, root, frontier, checkpoint: (get(&row, 3)?, get(&row, 4)?) })
+        };
         found.map(head).transpose()
     }
 

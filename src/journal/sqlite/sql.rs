@@ -102,9 +102,11 @@ pub(super) const INSERT_ROW_ENTRY: Sized = sized!(
 /// The beginning and the end of each batch. Each is one round trip and stays prepared, which the driver's own transactions
 /// would not.
 pub(super) const LOCK_HEAD: &str = "BEGIN IMMEDIATE; SELECT size, root FROM head WHERE id = 0";
-pub(super) const INSERT_HEAD: &str = "INSERT INTO head (id, size, root, frontier) VALUES (0, ?, ?, ?); COMMIT";
-pub(super) const MOVE_HEAD: &str = "UPDATE head SET size = ?, root = ?, frontier = ? WHERE id = 0; COMMIT";
-pub(super) const HEAD: &str = "SELECT size, root, frontier FROM head WHERE id = 0";
+pub(super) const INSERT_HEAD: &str =
+    "INSERT INTO head (id, size, root, frontier, checkpoint_size, checkpoint_at) VALUES (0, ?, ?, ?, ?, ?); COMMIT";
+pub(super) const MOVE_HEAD: &str =
+    "UPDATE head SET size = ?, root = ?, frontier = ?, checkpoint_size = ?, checkpoint_at = ? WHERE id = 0; COMMIT";
+pub(super) const HEAD: &str = "SELECT size, root, frontier, checkpoint_size, checkpoint_at FROM head WHERE id = 0";
 
 /// When the last entry was written. A body that is no JSON says nothing.
 pub(super) const LAST_TIME: &str =

@@ -10,10 +10,10 @@ use super::apply::{apply, insert_entries};
 use super::column::{get, unsigned};
 use super::open::{close_writer, copy_log, open_writer};
 use super::sql;
-use crate::domain::{Clock, Target, parse_time};
+use crate::domain::{Clock, Target, parse_time, time_text};
 use crate::journal::changes::Changes;
 use crate::journal::project::{KnownRun, Projector};
-use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, RunState, TreeHead};
+use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, RunState, TreeHead};
 use crate::record::merkle::Frontier;
 use crate::record::{Draft, Entry, Sealed};
 
@@ -88,6 +88,9 @@ impl SqliteStore {
         let statement = if from.size == 0 { sql::INSERT_HEAD } else { sql::MOVE_HEAD };
         let TreeHead { size, root } = to.mark();
         let query = sqlx::query(statement).bind(number(size)).bind(root.to_vec()).bind(to.tree().to_bytes());
+        let checkpoint = to.checkpoint();
+        let query =
+            query.bind(checkpoint.map(|last| number(last.size))).bind(checkpoint.map(|last| time_text(last.at)));
         query.execute(&mut self.connection).await.map(drop).map_err(JournalError::sql)
     }
 }
@@ -96,13 +99,11 @@ impl EntryStore for SqliteStore {
     async fn head(&mut self) -> Result<Head, JournalError> {
         self.usable()?;
         let found = sqlx::query(sql::HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
-        let tree = found.as_ref().map_or_else(|| Ok(Frontier::default()), frontier)?;
+        let (tree, checkpoint) = found.as_ref().map(stored).transpose()?.unwrap_or_default();
         let found =
             sqlx::query(sql::LAST_TIME).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
         let last: Option<String> = found.map(|row| get(&row, 0)).transpose()?.flatten();
-        // One writer: what earlier sessions wrote was covered at their ends, or is with the first checkpoint of this one.
-        let covered = tree.size();
-        let head = Head::new(tree, last.as_deref().and_then(parse_time), covered, self.clock.now());
+        let head = Head::new(tree, last.as_deref().and_then(parse_time), checkpoint, self.clock.now());
         self.left = Left::At(head.clone());
         Ok(head)
     }
@@ -152,8 +153,8 @@ impl EntryStore for SqliteStore {
     }
 }
 
-/// The tree that a row of the head says.
-fn frontier(row: &SqliteRow) -> Result<Frontier, JournalError> {
+/// The tree and the last checkpoint that the row of the head says.
+fn stored(row: &SqliteRow) -> Result<(Frontier, Option<LastCheckpoint>), JournalError> {
     let size: i64 = get(row, 0)?;
     let (root, bytes): (Vec<u8>, Vec<u8>) = (get(row, 1)?, get(row, 2)?);
     let size = u64::try_from(size).map_err(|_| JournalError::damaged("the head's size is negative"))?;
@@ -161,7 +162,13 @@ fn frontier(row: &SqliteRow) -> Result<Frontier, JournalError> {
     if frontier.root().as_slice() != root {
         return Err(JournalError::damaged("the head's root does not belong to its frontier"));
     }
-    Ok(frontier)
+    let (size, at): (Option<i64>, Option<String>) = (get(row, 3)?, get(row, 4)?);
+    let checkpoint = match (size.map(u64::try_from), at.as_deref().map(parse_time)) {
+        (None, None) => None,
+        (Some(Ok(size)), Some(Some(at))) => Some(LastCheckpoint { size, at }),
+        _ => return Err(JournalError::damaged("the head's last checkpoint has no size or no time")),
+    };
+    Ok((frontier, checkpoint))
 }
 
 fn number(size: u64) -> i64 {

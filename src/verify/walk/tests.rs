@@ -160,7 +160,7 @@ fn a_checkpoint_among_the_entries_is_of_those_before_it() {
     (0..3).for_each(|_| work.tree.push(leaf_hash(&[])));
     let (root, other) = (base64(&work.tree.root()), base64(&leaf_hash(&[])));
     let mut said = |size: u64, root: &str| {
-        let told = work.check_inner(&entry(3, None, "checkpoint_made", json!({ "size": size, "root": root })).event);
+        let told = work.check_inner(&entry(3, None, "checkpoint_made", json!({ "size": size, "root": root })));
         (told, work.last_good)
     };
     assert!(matches!(said(2, &root), (Err(Trouble::Illegal(_)), 0)));
@@ -179,7 +179,7 @@ fn a_session_goes_on_from_what_is_before_it() {
         if !from.is_null() {
             opened["continues_from"] = from;
         }
-        work.check_inner(&entry(3, Some(3), "session_opened", opened).event)
+        work.check_inner(&entry(3, Some(3), "session_opened", opened))
     };
     assert_eq!(said(json!(root)), Ok(()));
     assert_eq!(said(json!(null)), Ok(()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keybatch::domain::Clock as _;
-use keybatch::journal::{Appended, Blame, Cadence, EntryStore, Head, JournalError};
+use keybatch::journal::{Appended, Blame, Cadence, EntryStore, Head, JournalError, LastCheckpoint};
 use keybatch::record::event::Event;
 use keybatch::record::{Draft, Entry};
 
@@ -40,7 +40,13 @@ impl EntryStore for Store {
         let now = self.handle.time.now();
         let sim = self.handle.sim();
         let last = sim.ledger.bodies.last().map(|body| Entry::parse(body).unwrap().at);
-        let head = Head::new(sim.ledger.head.clone(), last, sim.ledger.head.size(), now);
+        let made = sim.ledger.bodies.iter().rev().find(|body| body.contains(r#""kind":"checkpoint_made""#));
+        let checkpoint = made.and_then(|body| {
+            let entry = Entry::parse(body).unwrap();
+            let Event::CheckpointMade(made) = &entry.event else { return None };
+            Some(LastCheckpoint { size: made.size, at: entry.at })
+        });
+        let head = Head::new(sim.ledger.head.clone(), last, checkpoint, now);
         self.left = Some(head.clone());
         Ok(head)
     }

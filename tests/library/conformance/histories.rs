@@ -38,6 +38,11 @@ pub(super) fn closed(elapsed_ms: u64) -> Draft {
     Draft { run: None, row: None, event: Event::SessionClosed(closed) }
 }
 
+/// The opening of a session without a run.
+pub(super) fn opening() -> Draft {
+    draft(None, None, "session_opened", &opened())
+}
+
 fn nothing() -> Value {
     json!({ "delete": 0, "read": 0, "throttled": 0 })
 }
@@ -83,7 +88,7 @@ pub(super) fn history(seed: u64) -> Vec<Vec<Draft>> {
         drafts.append(&mut run.drafts);
         if rng.bool() {
             // By a session without a run.
-            drafts.push(draft(None, None, "session_opened", &opened()));
+            drafts.push(opening());
             drafts.push(draft(None, None, "override_used", &json!({ "override": "accept-rollback", "by": "u" })));
         }
     }

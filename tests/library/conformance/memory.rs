@@ -8,7 +8,7 @@ mod snapshot;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keybatch::domain::Clock;
-use keybatch::journal::{Appended, Cadence, EntryStore, Head, JournalError, Reader, Snapshot};
+use keybatch::journal::{Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, Reader, Snapshot};
 use keybatch::record::merkle::Frontier;
 use keybatch::record::{Draft, Entry, Event, Sealed};
 
@@ -32,6 +32,13 @@ impl Kept {
         let mut history = History::default();
         self.entries.iter().for_each(|(entry, _)| history.take(entry).unwrap());
         history
+    }
+
+    fn checkpoint(&self) -> Option<LastCheckpoint> {
+        self.entries.iter().rev().find_map(|(entry, _)| match &entry.event {
+            Event::CheckpointMade(made) => Some(LastCheckpoint { size: made.size, at: entry.at }),
+            _ => None,
+        })
     }
 }
 
@@ -74,7 +81,7 @@ impl EntryStore for MemoryStore {
         self.usable()?;
         let kept = self.memory.kept();
         let last = kept.entries.last().map(|(entry, _)| entry.at);
-        let head = Head::new(kept.tree.clone(), last, kept.tree.size(), self.clock.now());
+        let head = Head::new(kept.tree.clone(), last, kept.checkpoint(), self.clock.now());
         self.left = Some(head.clone());
         Ok(head)
     }

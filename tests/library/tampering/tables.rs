@@ -187,9 +187,13 @@ fn every_part_of_the_head_is_compared() {
         ("UPDATE head SET frontier = zeroblob(length(frontier))", Verdict::Altered, false),
         ("UPDATE head SET frontier = x''", Verdict::Altered, false),
         ("UPDATE head SET frontier = CAST(frontier || x'00' AS BLOB)", Verdict::Altered, false),
+        ("UPDATE head SET checkpoint_size = checkpoint_size - 1", Verdict::ProjectionMismatch, false),
+        ("UPDATE head SET checkpoint_size = NULL", Verdict::ProjectionMismatch, false),
+        ("UPDATE head SET checkpoint_at = '2026-01-01T00:00:00.000000Z'", Verdict::ProjectionMismatch, false),
+        ("UPDATE head SET checkpoint_size = NULL, checkpoint_at = NULL", Verdict::ProjectionMismatch, false),
         ("DELETE FROM head", Verdict::Altered, false),
         ("UPDATE head SET id = 1", Verdict::Altered, false),
-        ("INSERT INTO head SELECT 1, size, root, frontier FROM head", Verdict::Altered, false),
+        ("INSERT INTO head SELECT 1, size, root, frontier, NULL, NULL FROM head", Verdict::Altered, false),
     ];
     let copy = Copy::new();
     for (statements, verdict, named) in cases {

@@ -116,7 +116,7 @@ async fn a_page_whose_parts_do_not_fit_is_read_row_by_row() {
     for (statement, kept) in [
         ("DELETE FROM entry WHERE seq = 20", 8),
         ("UPDATE entry SET leaf = x'00' WHERE seq = 20", 9),
-        ("INSERT INTO head VALUES (1, 0, zeroblob(32), x'')", 9),
+        ("INSERT INTO head VALUES (1, 0, zeroblob(32), x'', NULL, NULL)", 9),
     ] {
         let copy = directory.path().join("copy.db");
         std::fs::copy(&path, &copy).unwrap();

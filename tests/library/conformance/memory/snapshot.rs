@@ -5,6 +5,7 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 
+use keybatch::domain::time_text;
 use keybatch::journal::{Difference, EntryPage, Reading, Replay, SchemaDifference, Snapshot, StoredHead, WrongMark};
 use keybatch::record::Entry;
 
@@ -63,7 +64,9 @@ impl Snapshot for MemorySnapshot {
     fn head(&mut self) -> Reading<'_, Option<StoredHead>> {
         let tree = &self.kept.tree;
         let size = i64::try_from(tree.size()).unwrap();
-        let head = StoredHead { size, root: tree.root().to_vec(), frontier: tree.to_bytes() };
+        let last = self.kept.checkpoint();
+        let checkpoint = (last.map(|last| i64::try_from(last.size).unwrap()), last.map(|last| time_text(last.at)));
+        let head = StoredHead { size, root: tree.root().to_vec(), frontier: tree.to_bytes(), checkpoint };
         now((size > 0).then_some(head))
     }
 
