@@ -200,6 +200,8 @@ LEFT JOIN (SELECT run_no,
            FROM row_outcome GROUP BY run_no) AS c ON c.run_no = r.run_no
 ORDER BY r.run_no;
 
+-- `own` is what was said of an error, as keybatch keeps it where the answer does not say the same; `said` is the body of an error
+-- that says it, `named` its type as the service wrote it, and `bare` that without what follows the name.
 CREATE VIEW attempts AS
 SELECT a.run_id, a.row_no, a.attempt, a.key_pair_name, a.account_id, a.region,
        (a.started ->> '$.at')             AS started_at,
@@ -210,25 +212,40 @@ SELECT a.run_id, a.row_no, a.attempt, a.key_pair_name, a.account_id, a.region,
             THEN CAST((a.finished ->> '$.http_status') AS BIGINT) END AS http_status,
        (a.finished ->> '$.request_id')    AS request_id,
        coalesce((a.finished ->> '$.operation.id'),
-                CASE WHEN CAST((a.answer -> '$.operation.id') AS TEXT) LIKE '"%'
+                CASE WHEN NOT a.failed AND CAST((a.answer -> '$.operation.id') AS TEXT) LIKE '"%'
                      THEN (a.answer ->> '$.operation.id') END) AS operation_id,
-       (a.finished ->> '$.error.type')    AS error_type,
-       (a.finished ->> '$.error.code')    AS error_code,
-       (a.finished ->> '$.error.message') AS error_message,
-       (a.finished ->> '$.error.docs')    AS error_docs,
-       (a.finished ->> '$.error.tip')     AS error_tip,
+       coalesce((a.own ->> '$.type'), nullif(substr(a.bare, instr(a.bare, '#') + 1), '')) AS error_type,
+       coalesce((a.own ->> '$.code'),
+                CASE WHEN CAST((a.said -> '$.code') AS TEXT) LIKE '"%' THEN nullif((a.said ->> '$.code'), '') END,
+                nullif(substr(a.bare, instr(a.bare, '#') + 1), '')) AS error_code,
+       coalesce((a.own ->> '$.message'),
+                CASE WHEN CAST((a.said -> '$.message') AS TEXT) LIKE '"%' THEN (a.said ->> '$.message') END,
+                CASE WHEN CAST((a.said -> '$.Message') AS TEXT) LIKE '"%' THEN (a.said ->> '$.Message') END) AS error_message,
+       coalesce((a.own ->> '$.docs'),
+                CASE WHEN CAST((a.said -> '$.docs') AS TEXT) LIKE '"%' THEN (a.said ->> '$.docs') END) AS error_docs,
+       coalesce((a.own ->> '$.tip'),
+                CASE WHEN CAST((a.said -> '$.tip') AS TEXT) LIKE '"%' THEN (a.said ->> '$.tip') END) AS error_tip,
        coalesce((a.finished ->> '$.json'), (a.finished ->> '$.text'), (a.finished ->> '$.base64')) AS raw_body,
        a.sandbox
-FROM (SELECT b.*, CASE WHEN json_valid((b.finished ->> '$.json')) THEN (b.finished ->> '$.json') END AS answer
-      FROM (SELECT r.run_id, a.row_no, a.attempt, i.key_pair_name, t.account_id, t.region, a.class, r.sandbox,
-                   CASE WHEN json_valid(s.body) THEN s.body END AS started,
-                   CASE WHEN json_valid(f.body) THEN f.body END AS finished
-            FROM attempt AS a
-            JOIN run AS r ON r.run_no = a.run_no
-            JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no
-            JOIN target AS t ON t.target_no = i.target_no
-            JOIN entry AS s ON s.seq = a.started_seq
-            LEFT JOIN entry AS f ON f.seq = a.finished_seq) AS b) AS a;
+FROM (SELECT a.*, substr(a.named, 1, instr(replace(a.named, ',', ':') || ':', ':') - 1) AS bare
+      FROM (SELECT a.*,
+                   coalesce(CASE WHEN CAST((a.said -> '$.__type') AS TEXT) LIKE '"%' THEN (a.said ->> '$.__type') END,
+                            CASE WHEN a.failed AND a.own IS NULL
+                                 THEN (a.finished ->> '$.headers.x-amzn-errortype') END) AS named
+            FROM (SELECT a.*, CASE WHEN a.failed AND a.own IS NULL THEN a.answer END AS said
+                  FROM (SELECT a.*,
+                               coalesce((a.finished ->> '$.cause'), 'no_operation') <> 'no_operation' AS failed,
+                               CASE WHEN CAST((a.finished -> '$.error') AS TEXT) LIKE '{%' THEN (a.finished -> '$.error') END AS own,
+                               CASE WHEN json_valid((a.finished ->> '$.json')) THEN (a.finished ->> '$.json') END AS answer
+                        FROM (SELECT r.run_id, a.row_no, a.attempt, i.key_pair_name, t.account_id, t.region, a.class, r.sandbox,
+                                     CASE WHEN json_valid(s.body) THEN s.body END AS started,
+                                     CASE WHEN json_valid(f.body) THEN f.body END AS finished
+                              FROM attempt AS a
+                              JOIN run AS r ON r.run_no = a.run_no
+                              JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no
+                              JOIN target AS t ON t.target_no = i.target_no
+                              JOIN entry AS s ON s.seq = a.started_seq
+                              LEFT JOIN entry AS f ON f.seq = a.finished_seq) AS a) AS a) AS a) AS a) AS a;
 
 CREATE VIEW errors AS
 SELECT * FROM attempts WHERE class IS NOT NULL AND class NOT IN ('succeeded', 'pending');
@@ -273,7 +290,8 @@ SELECT r.run_id, o.row_no, o.source,
        r.sandbox
 FROM (SELECT e.run_no, e.row_no, coalesce(e.source, (e.body ->> '$.source')) AS source, e.body,
              (e.body -> '$.operation') AS own,
-             (CASE WHEN json_valid((e.body ->> '$.json')) THEN (e.body ->> '$.json') END -> '$.operation') AS api
+             (CASE WHEN coalesce((e.body ->> '$.cause'), 'no_operation') = 'no_operation' AND json_valid((e.body ->> '$.json'))
+                   THEN (e.body ->> '$.json') END -> '$.operation') AS api
       FROM (SELECT a.run_no, a.row_no, 'answer' AS source, CASE WHEN json_valid(e.body) THEN e.body END AS body
             FROM attempt AS a JOIN entry AS e ON e.seq = a.finished_seq
             UNION ALL
@@ -301,7 +319,7 @@ SELECT i.run_id, i.row_no,
             ELSE (i.settled ->> '$.detail') END    AS detail,
        i.attempts,
        coalesce((i.finished ->> '$.operation.id'),
-                CASE WHEN CAST((i.answer -> '$.operation.id') AS TEXT) LIKE '"%'
+                CASE WHEN NOT i.failed AND CAST((i.answer -> '$.operation.id') AS TEXT) LIKE '"%'
                      THEN (i.answer ->> '$.operation.id') END,
                 (SELECT x.operation_id
                  FROM (SELECT n.seq,
@@ -309,20 +327,27 @@ SELECT i.run_id, i.row_no,
                                        CASE WHEN CAST((n.answer -> '$.operation.id') AS TEXT) LIKE '"%'
                                             THEN (n.answer ->> '$.operation.id') END) AS operation_id
                        FROM (SELECT n.seq, n.body,
-                                    CASE WHEN json_valid((n.body ->> '$.json')) THEN (n.body ->> '$.json') END AS answer
+                                    CASE WHEN coalesce((n.body ->> '$.cause'), 'no_operation') = 'no_operation'
+                                              AND json_valid((n.body ->> '$.json'))
+                                         THEN (n.body ->> '$.json') END AS answer
                              FROM (SELECT n.seq, CASE WHEN json_valid(e.body) THEN e.body END AS body
                                    FROM row_entry AS n JOIN entry AS e ON e.seq = n.seq
                                    WHERE n.run_no = i.run_no AND n.row_no = i.row_no) AS n) AS n) AS x
                  WHERE x.operation_id IS NOT NULL
                  ORDER BY x.seq DESC LIMIT 1))     AS operation_id,
        (i.finished ->> '$.request_id')             AS request_id,
-       coalesce((i.finished ->> '$.error.code'), (i.finished ->> '$.error.type'),
+       coalesce((i.own ->> '$.code'), (i.own ->> '$.type'),
+                CASE WHEN CAST((i.said -> '$.code') AS TEXT) LIKE '"%' THEN nullif((i.said ->> '$.code'), '') END,
+                nullif(substr(i.bare, instr(i.bare, '#') + 1), ''),
                 (i.finished ->> '$.operation.error_code'),
-                CASE WHEN CAST((i.answer -> '$.operation.errorCode') AS TEXT) LIKE '"%'
+                CASE WHEN NOT i.failed AND CAST((i.answer -> '$.operation.errorCode') AS TEXT) LIKE '"%'
                      THEN (i.answer ->> '$.operation.errorCode') END,
-                (i.finished ->> '$.error.cause'))  AS error_code,
-       coalesce((i.finished ->> '$.error.message'), (i.finished ->> '$.operation.error_details'),
-                CASE WHEN CAST((i.answer -> '$.operation.errorDetails') AS TEXT) LIKE '"%'
+                (i.finished ->> '$.cause'))        AS error_code,
+       coalesce((i.own ->> '$.message'),
+                CASE WHEN CAST((i.said -> '$.message') AS TEXT) LIKE '"%' THEN (i.said ->> '$.message') END,
+                CASE WHEN CAST((i.said -> '$.Message') AS TEXT) LIKE '"%' THEN (i.said ->> '$.Message') END,
+                (i.finished ->> '$.operation.error_details'),
+                CASE WHEN NOT i.failed AND CAST((i.answer -> '$.operation.errorDetails') AS TEXT) LIKE '"%'
                      THEN (i.answer ->> '$.operation.errorDetails') END) AS error_message,
        (i.settled ->> '$.at')                      AS settled_at,
        substr(i.planned, instr(i.planned, '"annotations":{') + 14, length((i.planned ->> '$.annotations'))) AS annotations,
@@ -331,7 +356,16 @@ SELECT i.run_id, i.row_no,
        (i.planned ->> '$.fields.ticket')           AS ticket,
        (i.started ->> '$.at')                      AS attempted_at,
        i.operator, i.endpoint
-FROM (SELECT j.*, CASE WHEN json_valid((j.finished ->> '$.json')) THEN (j.finished ->> '$.json') END AS answer
+FROM (SELECT i.*, substr(i.named, 1, instr(replace(i.named, ',', ':') || ':', ':') - 1) AS bare
+      FROM (SELECT i.*,
+                   coalesce(CASE WHEN CAST((i.said -> '$.__type') AS TEXT) LIKE '"%' THEN (i.said ->> '$.__type') END,
+                            CASE WHEN i.failed AND i.own IS NULL
+                                 THEN (i.finished ->> '$.headers.x-amzn-errortype') END) AS named
+            FROM (SELECT i.*, CASE WHEN i.failed AND i.own IS NULL THEN i.answer END AS said
+                  FROM (SELECT i.*,
+                               coalesce((i.finished ->> '$.cause'), 'no_operation') <> 'no_operation' AS failed,
+                               CASE WHEN CAST((i.finished -> '$.error') AS TEXT) LIKE '{%' THEN (i.finished -> '$.error') END AS own,
+                               CASE WHEN json_valid((i.finished ->> '$.json')) THEN (i.finished ->> '$.json') END AS answer
       FROM (SELECT r.run_id, r.sandbox, r.operator, r.endpoint, i.run_no, i.row_no, i.key_pair_name, i.verdict, i.evidence,
                    t.account_id, t.region, o.outcome,
                    (SELECT count(*) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) AS attempts,
@@ -348,7 +382,7 @@ FROM (SELECT j.*, CASE WHEN json_valid((j.finished ->> '$.json')) THEN (j.finish
             LEFT JOIN attempt AS l ON l.run_no = i.run_no AND l.row_no = i.row_no
                  AND l.attempt = (SELECT max(attempt) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no)
             LEFT JOIN entry AS f ON f.seq = l.finished_seq
-            LEFT JOIN entry AS b ON b.seq = l.started_seq) AS j) AS i;
+            LEFT JOIN entry AS b ON b.seq = l.started_seq) AS i) AS i) AS i) AS i) AS i;
 
 CREATE VIEW approvals AS
 SELECT m.run_id,

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
-use keybatch::domain::{Cause, Class, RawBody};
+use keybatch::domain::{Cause, Class, Failure, RawBody};
 use keybatch::lightsail::Lightsail as _;
 use keybatch::lightsail::aws::AwsLightsail;
 use keybatch::lightsail::classify::classify_delete;
@@ -119,9 +119,9 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Some(error) = error {
         // Whatever is recorded of it can be read again.
-        let text = serde_json::to_string(&error).unwrap();
-        let again: keybatch::domain::ApiError = serde_json::from_str(&text).unwrap();
-        assert_eq!((again.cause, &again.message), (error.cause, &error.message));
+        let text = serde_json::to_string(&Failure::of(Some(error.clone()), &exchange)).unwrap();
+        let again = serde_json::from_str::<Failure>(&text).unwrap().read(&exchange).unwrap();
+        assert_eq!((again.cause, &again.text), (error.cause, &error.text));
         assert!(!matches!(error.class, Class::Succeeded | Class::Pending), "{error:?}");
         assert!((400..500).contains(&status) || error.class == Class::Unanswered, "{status}: {error:?}");
     }

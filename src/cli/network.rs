@@ -78,7 +78,7 @@ pub(super) fn hints(error: &ApiError) -> Vec<String> {
     if let Some(unreached) = error.unreached.as_deref() {
         return hints_of(unreached);
     }
-    let names = || [error.error_type.as_deref(), error.code.as_deref()].into_iter().flatten();
+    let names = || [error.text.error_type.as_deref(), error.text.code.as_deref()].into_iter().flatten();
     if let Some(step) = refusals::step(names()) {
         return vec![step.to_owned()];
     }
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn hints_are_about_the_answer() {
         let named = |name: &str| ApiError {
-            code: Some(name.into()),
+            text: crate::domain::ErrorText { code: Some(name.into()), ..Default::default() },
             ..ApiError::nothing(crate::domain::Class::RefusedForAll, Cause::Error)
         };
         assert!(hints(&named("RequestExpired"))[0].contains("clock"));

@@ -1,4 +1,4 @@
-//! What came back for a request: the exchange on the wire, and what it means for the caller.
+//! What came back for a request: the exchange on the wire, and the words for what it means for the caller.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,6 @@ use super::raw_body::RawBody;
 
 /// The header by which a sandbox says that it is one; its value is the id of its world.
 pub const SANDBOX_HEADER: &str = "x-keybatch-sandbox";
-
-/// An answer, or the lack of one: what was on the wire, and how to understand it.
-#[derive(Debug, Clone)]
-pub struct Reply<T> {
-    /// What was on the wire.
-    pub exchange: Exchange,
-    /// What the service said, or why its answer cannot be used.
-    pub result: Result<T, ApiError>,
-}
 
 /// One request and its answer as they were on the wire.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,57 +31,6 @@ impl Exchange {
     #[must_use]
     pub fn without_body(self) -> Self {
         Self { raw_body: self.raw_body.without_content(), ..self }
-    }
-}
-
-/// Why a request has no usable answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApiError {
-    /// What it means for the caller.
-    #[serde(skip, default = "unanswered")]
-    pub class: Class,
-    /// How that was determined.
-    pub cause: Cause,
-    /// The body's `__type` (or the header's), without its namespace.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub error_type: Option<String>,
-    /// The code as the SDK resolved it, or the body's `code`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// For people; no decision depends on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// The service's link.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub docs: Option<String>,
-    /// The service's hint.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tip: Option<String>,
-    /// What stood in the way, if the address was not reached; `message` says it, too.
-    #[serde(skip)]
-    pub unreached: Option<Box<super::Unreached>>,
-}
-
-fn unanswered() -> Class {
-    Class::Unanswered
-}
-
-impl ApiError {
-    /// An error that the service itself said nothing about.
-    #[must_use]
-    pub fn nothing(class: Class, cause: Cause) -> Self {
-        Self { class, cause, error_type: None, code: None, message: None, docs: None, tip: None, unreached: None }
-    }
-
-    /// One line for people: code and message, or the cause if the service said nothing.
-    #[must_use]
-    pub fn summary(&self) -> String {
-        match (self.code.as_deref().or(self.error_type.as_deref()), self.message.as_deref()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(code), None) => code.to_owned(),
-            (None, Some(message)) => format!("{}: {message}", self.cause.as_str()),
-            (None, None) => self.cause.as_str().to_owned(),
-        }
     }
 }
 

@@ -3,23 +3,27 @@
 mod answer;
 mod clock;
 mod counted;
+mod error;
 mod ids;
 mod json;
 mod key_pair;
 mod operation;
 mod outcome;
 mod raw_body;
+mod reply;
 mod settings;
 mod unreached;
 
-pub use answer::{ApiError, Cause, Class, Exchange, Reply, SANDBOX_HEADER};
+pub use answer::{Cause, Class, Exchange, SANDBOX_HEADER};
 pub use clock::{Clock, SystemClock, micros, parse_time, time_text};
 pub use counted::counted;
+pub use error::{ApiError, ERROR_TYPE_HEADER, ErrorText, Failure, error_name};
 pub use ids::{RunId, RunIdError, Target};
 pub use json::is_plain_object;
 pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Observation, created_at_text};
 pub use operation::{Operation, Shown};
 pub use outcome::{Evidence, Outcome, OutcomeCounts};
 pub use raw_body::{RAW_BODY_LIMIT_BYTES, RawBody, sha256};
+pub use reply::Reply;
 pub use settings::{AttemptTime, Settings};
 pub use unreached::{Hitch, ProxyUsed, Unreached};

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Exchange;
+use super::answer::Exchange;
+use super::error::Failure;
 
 /// The `operationType` of a deletion of a key pair. The service returns it although its model does not list it.
 pub(super) const DELETE_KEY_PAIR: &str = "DeleteKeyPair";
@@ -78,6 +79,7 @@ impl Operation {
         self.is_terminal != Some(false) && self.status.as_deref() == Some("Failed")
     }
 }
+
 /// The operation that an answer showed. If the body is kept as JSON, the operation stays there, and only its times stand
 /// beside it, because the body has them as fractional seconds; otherwise the parsed operation stands here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,16 +102,16 @@ impl Shown {
         let Some(operation) = operation else { return Self::default() };
         let changed = operation.status_changed_at.clone().filter(|at| Some(at) != operation.created_at.as_ref());
         let in_body = Self { operation: None, op_created_at: operation.created_at.clone(), op_changed_at: changed };
-        if in_body.read(exchange).as_ref() == Some(&operation) {
+        if in_body.read(exchange, &Failure::default()).as_ref() == Some(&operation) {
             return in_body;
         }
         Self { operation: Some(operation), op_created_at: None, op_changed_at: None }
     }
 
-    /// The operation, read back from the answer that it came in.
+    /// The operation, read back from the answer that it came in. The body of an error shows none, whatever stands in it.
     #[must_use]
-    pub fn read(&self, exchange: &Exchange) -> Option<Operation> {
-        if self.operation.is_some() {
+    pub fn read(&self, exchange: &Exchange, failure: &Failure) -> Option<Operation> {
+        if self.operation.is_some() || failure.is_error() {
             return self.operation.clone();
         }
         let body: Body = serde_json::from_str(exchange.raw_body.json.as_deref()?).ok()?;
@@ -174,7 +176,7 @@ struct Location {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::RawBody;
+    use crate::domain::{Cause, RawBody};
 
     const BODY: &str = r#"{"operation":{"id":"op","resourceName":"k","resourceType":"KeyPair","createdAt":1603388001.123,
         "location":{"availabilityZone":"all","regionName":"r"},"isTerminal":true,"operationDetails":"","status":"Failed",
@@ -207,17 +209,20 @@ mod tests {
     #[test]
     fn an_operation_is_read_out_of_its_body() {
         let shown = Shown::of(Some(parsed()), &came(BODY));
-        assert_eq!(shown.read(&came(BODY)), Some(parsed()));
+        assert_eq!(shown.read(&came(BODY), &Failure::default()), Some(parsed()));
         let times = (None, Some("2020-10-22T17:33:21.123Z"), Some("2020-10-22T17:33:21.500Z"));
         assert_eq!(shown.parts(), times);
         let same = BODY.replace("1603388001.5", "1603388001.123");
         let unchanged = Operation { status_changed_at: parsed().created_at, ..parsed() };
         let shown = Shown::of(Some(unchanged.clone()), &came(&same));
-        assert_eq!((shown.parts(), shown.read(&came(&same))), ((None, times.1, None), Some(unchanged)));
+        assert_eq!(
+            (shown.parts(), shown.read(&came(&same), &Failure::default())),
+            ((None, times.1, None), Some(unchanged))
+        );
         let without = r#"{"operation":{"id":"op"}}"#;
         let bare = Operation { id: Some("op".into()), ..Operation::default() };
         let shown = Shown::of(Some(bare.clone()), &came(without));
-        assert_eq!((shown.parts(), shown.read(&came(without))), ((None, None, None), Some(bare)));
+        assert_eq!((shown.parts(), shown.read(&came(without), &Failure::default())), ((None, None, None), Some(bare)));
     }
 
     /// A body that is not a plain object, or reads differently, has the parsed operation beside it.
@@ -233,9 +238,11 @@ mod tests {
         ] {
             let shown = Shown::of(Some(parsed()), &came(body));
             assert_eq!(shown.parts(), (Some(&parsed()), None, None), "{body}");
-            assert_eq!(shown.read(&came(body)), Some(parsed()));
+            assert_eq!(shown.read(&came(body), &Failure::default()), Some(parsed()));
         }
         let none = Shown::of(None, &came("{}"));
-        assert_eq!((none.read(&came("{}")), none.parts()), (None, (None, None, None)));
+        let failed = Failure::because(Some(Cause::ServerError));
+        assert_eq!(none.read(&came(BODY), &failed), None);
+        assert_eq!((none.read(&came("{}"), &Failure::default()), none.parts()), (None, (None, None, None)));
     }
 }

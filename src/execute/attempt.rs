@@ -18,7 +18,7 @@ pub struct Said {
 
 impl From<&ApiError> for Said {
     fn from(error: &ApiError) -> Self {
-        let names = [&error.error_type, &error.code].into_iter().flatten().cloned().collect();
+        let names = [&error.text.error_type, &error.text.code].into_iter().flatten().cloned().collect();
         Self { text: error.summary(), names }
     }
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use super::shared::Shared;
-use crate::domain::KeyPair;
+use crate::domain::{Failure, KeyPair};
 use crate::journal::JournalError;
 use crate::lane::Lane;
 use crate::lane::found_error;
@@ -144,14 +144,15 @@ impl Kept {
                 Err(error) => (found_error(error.class), None, Some(error)),
             };
             let failed = error.is_some();
+            // A page of the inventory is many key pairs: each row's own observation is with the row. An error is kept whole.
+            let exchange = if failed { page.reply.exchange } else { page.reply.exchange.without_body() };
             let seen = Observed {
                 requests: page.requests,
                 throttled: page.throttled,
                 account: Some(lane.target.account.clone()),
                 region: Some(region.clone()),
-                error,
-                // A page of the inventory is many key pairs: each row's own observation is with the row.
-                exchange: page.reply.exchange.without_body(),
+                failure: Failure::of(error, &exchange),
+                exchange,
                 ..Observed::of(Source::GetKeyPairs, found)
             };
             shared.scribe.write(Event::Observed(Box::new(seen))).await?;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::worker::{Flow, Worker, split};
-use crate::domain::{Class, KeyPair, Operation, Shown, parse_time};
+use crate::domain::{Class, Failure, KeyPair, Operation, Shown, parse_time};
 use crate::journal::JournalError;
 use crate::lane::{Reading, pause};
 use crate::lane::{found_error, observation};
@@ -94,7 +94,7 @@ impl<L: Lightsail> Worker<L> {
             requests,
             throttled,
             observation,
-            error,
+            failure: Failure::of(error, &reply.exchange),
             exchange: reply.exchange,
             ..Observed::of(Source::GetKeyPair, found)
         })))
@@ -170,7 +170,7 @@ impl<L: Lightsail> Worker<L> {
             requests,
             throttled,
             operation: hit.or(unfinished),
-            error,
+            failure: Failure::of(error, &exchange),
             exchange,
             ..Observed::of(Source::GetOperationsForResource, found)
         })))
@@ -216,8 +216,8 @@ impl<L: Lightsail> Worker<L> {
             (None, _) => Class::Unanswered,
         };
         let exchange = reply.exchange;
-        let shown = Shown::of(operation, &exchange);
-        let polled = OperationPolled { operation_id, class, requests, throttled, exchange, shown, error };
+        let (shown, failure) = (Shown::of(operation, &exchange), Failure::of(error, &exchange));
+        let polled = OperationPolled { operation_id, class, requests, throttled, exchange, shown, failure };
         self.record(Event::OperationPolled(Box::new(polled))).await
     }
 }

@@ -132,15 +132,15 @@ impl RowState {
             }
             Event::AttemptFinished(finished) => {
                 let operation_id = finished.operation().and_then(|operation| operation.id);
-                let summary = finished.error.as_ref().map(Said::from);
+                let summary = finished.error().as_ref().map(Said::from);
                 let answer = Answer { class: finished.class, at, seq, operation_id, summary, earlier_session: false };
                 let silent = answer.class == Class::Unanswered && finished.exchange.http_status.is_none();
-                self.finish(answer, finished.cause, Duration::from_micros(finished.exchange.elapsed_us));
+                self.finish(answer, finished.failure.cause, Duration::from_micros(finished.exchange.elapsed_us));
                 self.signed_at = self.last.as_ref().filter(|_| silent).map(Attempt::signed_at);
                 self.settled = finished.settled();
             }
             Event::OperationPolled(polled) => {
-                let summary = polled.error.as_ref().map(Said::from);
+                let summary = polled.error().as_ref().map(Said::from);
                 let (class, from_history) = (polled.class, self.is_unfinished());
                 self.poll = Some(Poll { class, from_history, seq, summary });
                 self.polls.add(at);
@@ -154,13 +154,13 @@ impl RowState {
                 if observed.found == Found::Same {
                     self.confirmed_at = Some(observed.observation.as_ref().map_or(at, |seen| seen.at));
                 }
-                let never_connected = observed.error.as_ref().is_some_and(|error| error.cause == Cause::ConnectFailed);
+                let never_connected = observed.failure.cause == Some(Cause::ConnectFailed);
                 let look = Look {
                     found: observed.found,
                     at,
                     seq,
                     operation_id: observed.operation.as_ref().and_then(|operation| operation.id.clone()),
-                    summary: observed.error.as_ref().map(Said::from),
+                    summary: observed.error().as_ref().map(Said::from),
                     unconnected: observed.found == Found::NoAnswer && never_connected,
                 };
                 self.observe(observed.source, look);

@@ -17,7 +17,7 @@ use super::inventory::Inventory;
 use super::row::RowState;
 use super::sentences::{detail, stop_detail};
 use super::shared::Shared;
-use crate::domain::{ApiError, Cause, Class, DEFAULT_KEY_PAIR, Evidence, Exchange, Outcome, Shown};
+use crate::domain::{ApiError, Cause, Class, DEFAULT_KEY_PAIR, ErrorText, Evidence, Exchange, Failure, Outcome, Shown};
 use crate::journal::JournalError;
 use crate::lane::{Lane, pause};
 use crate::lightsail::Lightsail;
@@ -211,11 +211,11 @@ impl<L: Lightsail> Worker<L> {
             self.in_flight = None;
         }
         let (operation, error) = split(reply.result);
-        let finished = AttemptFinished {
-            shown: Shown::of(operation.flatten(), &reply.exchange),
-            error,
-            ..AttemptFinished::of(attempt, class, cause, reply.exchange)
-        };
+        let mut finished = AttemptFinished::of(attempt, class, cause, reply.exchange);
+        finished.shown = Shown::of(operation.flatten(), &finished.exchange);
+        if error.is_some() {
+            finished.failure = Failure::of(error, &finished.exchange);
+        }
         let flow = self.record(Event::AttemptFinished(Box::new(finished))).await?;
         self.lane.record(change).await?;
         Ok(flow)
@@ -239,9 +239,10 @@ impl<L: Lightsail> Worker<L> {
         );
         self.in_flight = None;
         let said = "the journal's disk took too long to make its start durable";
-        let error = ApiError { message: Some(said.into()), ..ApiError::nothing(Class::NotSent, Cause::StartedLate) };
+        let text = ErrorText { message: Some(said.into()), ..ErrorText::default() };
+        let error = ApiError { text, ..ApiError::nothing(Class::NotSent, Cause::StartedLate) };
         let finished = AttemptFinished::of(attempt, error.class, Some(error.cause), Exchange::default());
-        let finished = AttemptFinished { error: Some(error), ..finished };
+        let finished = AttemptFinished { failure: Failure::of(Some(error), &finished.exchange), ..finished };
         self.record(Event::AttemptFinished(Box::new(finished))).await
     }
 

@@ -24,7 +24,9 @@ use super::service::Service;
 use super::shapes::{key_pair, operation};
 use super::unreached::Asked;
 use super::{Caller, Instance, Lightsail, ListingPage};
-use crate::domain::{ApiError, Cause, Class, Exchange, KeyPair, Operation, Reply, counted};
+use crate::domain::{
+    ApiError, Cause, Class, ERROR_TYPE_HEADER, ErrorText, Exchange, KeyPair, Operation, Reply, counted,
+};
 
 /// The message if a request could not be signed and the reason is not among the error's sources.
 const NO_CREDENTIALS: &str = "there were no usable credentials to sign the request with";
@@ -233,19 +235,20 @@ where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     let wire = wire(capture, exchange, error);
-    let fields = BodyFields::read(body);
+    let said = ErrorText::in_body(body);
     let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
     let names = ErrorNames {
-        body_type: fields.error_type,
-        body_code: fields.code,
-        header: exchange.headers.get("x-amzn-errortype").cloned(),
+        body_type: said.error_type,
+        body_code: said.code,
+        header: exchange.headers.get(ERROR_TYPE_HEADER).cloned(),
         sdk_code: metadata.and_then(|meta| meta.code()).map(str::to_owned),
     };
     let (class, cause) = classify_error(wire, &names);
     let is_named = names.is_any();
-    let code = names.sdk_code.or(names.body_code);
-    let error_type = names.body_type.as_deref().or(names.header.as_deref()).map(bare_name).map(str::to_owned);
-    let message = fields.message.or_else(|| metadata.and_then(|meta| meta.message()).map(str::to_owned));
+    let error_type = names.body_type.as_deref().or(names.header.as_deref()).map(bare_name);
+    let error_type = error_type.filter(|name| !name.is_empty()).map(str::to_owned);
+    let code = names.body_code.or_else(|| error_type.clone()).or(names.sdk_code).filter(|code| !code.is_empty());
+    let message = said.message.or_else(|| metadata.and_then(|meta| meta.message()).map(str::to_owned));
     let unreached = asked.unreached(wire, capture.uri().as_deref(), error);
     // If the service said nothing, the error chain does. Not if credentials were being obtained: the chain could quote a
     // helper program's output, which may hold secrets.
@@ -262,8 +265,8 @@ where
     // A proxy's 407 is an answer, but says nothing about the service.
     let message = message.or_else(|| unreached.as_ref().map(ToString::to_string));
     let message = message.map(|text| String::from_utf8_lossy(&without_token(text.as_bytes())).into_owned());
-    let unreached = unreached.map(Box::new);
-    ApiError { class, cause, error_type, code, message, docs: fields.docs, tip: fields.tip, unreached }
+    let text = ErrorText { error_type, code, message, docs: said.docs, tip: said.tip };
+    ApiError { class, cause, text, unreached: unreached.map(Box::new) }
 }
 
 /// The message about an answer that names no error and whose body is not the service's, such as a proxy's page: it
@@ -330,28 +333,4 @@ fn chain_text(error: &(dyn StdError + 'static)) -> String {
         next = error.source();
     }
     text
-}
-
-/// The fields that Lightsail's error bodies carry.
-#[derive(Debug, Default)]
-struct BodyFields {
-    error_type: Option<String>,
-    code: Option<String>,
-    message: Option<String>,
-    docs: Option<String>,
-    tip: Option<String>,
-}
-
-impl BodyFields {
-    fn read(body: &[u8]) -> Self {
-        let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(body) else { return Self::default() };
-        let text = |name: &str| fields.get(name).and_then(|value| value.as_str()).map(str::to_owned);
-        Self {
-            error_type: text("__type"),
-            code: text("code"),
-            message: text("message").or_else(|| text("Message")),
-            docs: text("docs"),
-            tip: text("tip"),
-        }
-    }
 }

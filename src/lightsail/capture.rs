@@ -18,10 +18,10 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 
 use super::limit::Limited;
-use crate::domain::{Exchange, RawBody, SANDBOX_HEADER};
+use crate::domain::{ERROR_TYPE_HEADER, Exchange, RawBody, SANDBOX_HEADER};
 
 /// The headers that are recorded besides the request id. The answer's time is the entry's own.
-const KEPT_HEADERS: [&str; 3] = ["x-amzn-errortype", "retry-after", SANDBOX_HEADER];
+const KEPT_HEADERS: [&str; 3] = [ERROR_TYPE_HEADER, "retry-after", SANDBOX_HEADER];
 
 /// What was seen of one call.
 #[derive(Debug, Default)]

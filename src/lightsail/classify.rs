@@ -5,7 +5,7 @@
 
 use super::error_names::meaning;
 pub use super::error_names::names_for_all;
-use crate::domain::{ApiError, Cause, Class, Operation};
+use crate::domain::{ApiError, Cause, Class, Operation, error_name};
 
 /// How the exchange ended on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,12 +64,10 @@ fn bare(names: [&Option<String>; 2]) -> impl Iterator<Item = &str> + Clone {
     names.into_iter().flatten().map(|name| bare_name(name)).filter(|name| !name.is_empty())
 }
 
-/// `com.amazonaws.lightsail#NotFoundException:http://…` → `NotFoundException`, by the rule of the Smithy protocols: drop
-/// what follows the first colon (or comma, if header values were joined) and what precedes the first number sign.
+/// The name without its namespace, and without the white space around it.
 #[must_use]
 pub fn bare_name(name: &str) -> &str {
-    let name = name.split_once([':', ',']).map_or(name, |(first, _)| first);
-    name.split_once('#').map_or(name, |(_, last)| last).trim()
+    error_name(name).trim()
 }
 
 /// Classes an error answer. `names` are the error's names as far as the body could be read.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures_util::future::{try_join, try_join_all};
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Observation};
+use crate::domain::{Class, Failure, Observation};
 use crate::journal::JournalError;
 use crate::journal::stage::{Refusing, Stage};
 use crate::lane::{Lane, Reading};
@@ -288,7 +288,7 @@ pub async fn probe<L: Lightsail>(lane: &Lane<L>, name: &str, patience: Duration)
         throttled,
         account: Some(lane.target.account.clone()),
         region: Some(region.clone()),
-        error: error.clone(),
+        failure: Failure::of(error.clone(), &reply.exchange),
         exchange: reply.exchange,
         ..Observed::of(Source::GetKeyPair, found)
     };

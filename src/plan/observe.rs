@@ -13,7 +13,7 @@ use super::error::{PlanError, foreign};
 use super::guard::IfInUse;
 use super::planner::Planner;
 use super::unacknowledged::Unacknowledged;
-use crate::domain::{Class, Identity, KeyPair, Observation, micros};
+use crate::domain::{Class, Failure, Identity, KeyPair, Observation, micros};
 use crate::journal::stage::Stage;
 use crate::lane::{Lane, Reading};
 use crate::lightsail::{Instance, Lightsail, ListingPage};
@@ -146,7 +146,7 @@ impl<L: Lightsail> Planner<L> {
                 throttled,
                 account: Some(lane.target.account.clone()),
                 region: Some(lane.target.region.clone()),
-                error: error.clone(),
+                failure: Failure::of(error.clone(), &exchange),
                 exchange,
                 ..Observed::of(source, found)
             };

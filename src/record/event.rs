@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::stop_reason::{StopReason, TargetStopReason};
 use crate::domain::{
-    ApiError, AttemptTime, Cause, Class, Evidence, Exchange, Observation, Operation, Outcome, OutcomeCounts, Settings,
-    Shown,
+    ApiError, AttemptTime, Cause, Class, Evidence, Exchange, Failure, Observation, Operation, Outcome, OutcomeCounts,
+    Settings, Shown,
 };
 
 /// Makes [`Event`] and what goes with it from the one list of kinds: the word that an entry has for it, and its fields.
@@ -370,18 +370,15 @@ pub struct AttemptFinished {
     pub attempt: u32,
     /// What it means.
     pub class: Class,
-    /// How that was told, where it is not plain success.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Cause>,
     /// What was on the wire.
     #[serde(flatten)]
     pub exchange: Exchange,
     /// The operation that it showed.
     #[serde(flatten)]
     pub shown: Shown,
-    /// The error, as parsed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ApiError>,
+    /// Why it has no usable answer.
+    #[serde(flatten)]
+    pub failure: Failure,
     /// What became of the row, where this answer alone decides it: it rests on the row's intent, the attempt's start and this
     /// entry. Any other outcome has a [`RowSettled`] of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -395,17 +392,23 @@ pub struct AttemptFinished {
 }
 
 impl AttemptFinished {
-    /// An attempt that ended so, with neither operation, error nor outcome.
+    /// An attempt that ended so, with neither operation, outcome, nor more to say about its cause.
     #[must_use]
     pub fn of(attempt: u32, class: Class, cause: Option<Cause>, exchange: Exchange) -> Self {
-        let (shown, error) = (Shown::default(), None);
-        Self { attempt, class, cause, exchange, shown, error, outcome: None, evidence: None, detail: None }
+        let (shown, failure) = (Shown::default(), Failure::because(cause));
+        Self { attempt, class, exchange, shown, failure, outcome: None, evidence: None, detail: None }
     }
 
     /// The operation that the answer showed.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
-        self.shown.read(&self.exchange)
+        self.shown.read(&self.exchange, &self.failure)
+    }
+
+    /// The error, read from the answer or from what stands beside it.
+    #[must_use]
+    pub fn error(&self) -> Option<ApiError> {
+        self.failure.read(&self.exchange)
     }
 
     /// The row's outcome and its evidence, where the answer alone decides it.
@@ -433,16 +436,22 @@ pub struct OperationPolled {
     /// The operation that it showed.
     #[serde(flatten)]
     pub shown: Shown,
-    /// The error, as parsed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ApiError>,
+    /// Why it has no usable answer.
+    #[serde(flatten)]
+    pub failure: Failure,
 }
 
 impl OperationPolled {
     /// The operation as it was then.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
-        self.shown.read(&self.exchange)
+        self.shown.read(&self.exchange, &self.failure)
+    }
+
+    /// The error, read from the answer or from what stands beside it.
+    #[must_use]
+    pub fn error(&self) -> Option<ApiError> {
+        self.failure.read(&self.exchange)
     }
 }
 
@@ -470,9 +479,9 @@ pub struct Observed {
     /// Our operation, where the history shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
-    /// The error, as parsed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ApiError>,
+    /// Why it has no usable answer.
+    #[serde(flatten)]
+    pub failure: Failure,
     /// What was on the wire last.
     #[serde(flatten)]
     pub exchange: Exchange,
@@ -491,9 +500,15 @@ impl Observed {
             region: None,
             observation: None,
             operation: None,
-            error: None,
+            failure: Failure::default(),
             exchange: Exchange::default(),
         }
+    }
+
+    /// The error, read from the answer or from what stands beside it.
+    #[must_use]
+    pub fn error(&self) -> Option<ApiError> {
+        self.failure.read(&self.exchange)
     }
 }
 

@@ -84,7 +84,7 @@ fn stop(stopped: &RunStopped) -> String {
 
 fn answer(finished: &AttemptFinished) -> String {
     let status = finished.exchange.http_status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
-    let error = finished.error.as_ref().map(|error| format!(", {}", error.summary())).unwrap_or_default();
+    let error = finished.error().map(|error| format!(", {}", error.summary())).unwrap_or_default();
     let settled = finished.settled().map(|(outcome, evidence)| format!("; {outcome} ({})", evidence.as_str()));
     format!("{}{status}{error}{}", finished.class.as_str(), settled.unwrap_or_default())
 }
@@ -137,18 +137,18 @@ pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
         Event::AttemptFinished(finished) => {
             all.extend(on_the_wire(&finished.exchange));
             all.extend(finished.operation().iter().flat_map(operation));
-            all.extend(finished.error.iter().flat_map(error));
+            all.extend(finished.error().iter().flat_map(error));
         }
         Event::OperationPolled(polled) => {
             all.extend(on_the_wire(&polled.exchange));
             all.extend(polled.operation().iter().flat_map(operation));
-            all.extend(polled.error.iter().flat_map(error));
+            all.extend(polled.error().iter().flat_map(error));
         }
         Event::Observed(observed) => {
             all.extend(on_the_wire(&observed.exchange));
             all.extend(observed.observation.iter().flat_map(seen));
             all.extend(observed.operation.iter().flat_map(operation));
-            all.extend(observed.error.iter().flat_map(error));
+            all.extend(observed.error().iter().flat_map(error));
         }
         Event::RowSettled(settled) => {
             let seqs: Vec<_> = settled.rests_on.iter().map(u64::to_string).collect();
@@ -185,11 +185,11 @@ fn operation(operation: &Operation) -> Vec<(&'static str, String)> {
 
 fn error(error: &ApiError) -> Vec<(&'static str, String)> {
     let parts = [
-        ("error type", &error.error_type),
-        ("error code", &error.code),
-        ("message", &error.message),
-        ("docs", &error.docs),
-        ("tip", &error.tip),
+        ("error type", &error.text.error_type),
+        ("error code", &error.text.code),
+        ("message", &error.text.message),
+        ("docs", &error.text.docs),
+        ("tip", &error.text.tip),
     ];
     let mut all = vec![("cause", error.cause.as_str().to_owned())];
     all.extend(parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))));

@@ -29,7 +29,7 @@ pub(super) use page::{Created, HistoryPage, Listed, Progress};
 pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
     match &entry.event {
         Event::AttemptFinished(one) => {
-            finished(&Answer::whole(&one.exchange, one.shown.parts(), one.error.as_ref()), one.class, one.cause)
+            finished(&Answer::whole(&one.exchange, one.shown.parts(), one.failure.parts()), one.class)
         }
         Event::OperationPolled(polled) => answer::polled(polled),
         Event::Observed(seen) => observed::observed(seen, entry.row.is_some()),

@@ -13,7 +13,7 @@ use super::claims::{self, Claimed};
 use super::history::is_newer;
 use super::report::Verdict;
 use super::shape;
-use crate::domain::{Exchange, RawBody, Shown, parse_time, time_text};
+use crate::domain::{Exchange, Failure, RawBody, Shown, parse_time, time_text};
 use crate::journal::EntryPage;
 use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
 use crate::record::merkle::{Hash, leaf_hash};
@@ -130,10 +130,9 @@ impl<'a> Reader<'a> {
         Ok(AttemptFinished {
             attempt: self.read("attempt")?,
             class: self.read("class")?,
-            cause: self.may_be("cause")?,
             exchange: Exchange::default(),
             shown: Shown::default(),
-            error: None,
+            failure: Failure::because(self.may_be("cause")?),
             outcome: self.may_be("outcome")?,
             evidence: self.may_be("evidence")?,
             detail: None,
@@ -167,10 +166,11 @@ impl<'a> Reader<'a> {
                     operation: self.may_be("operation")?,
                     created_at: self.may_be("op_created_at")?,
                     changed_at: self.may_be("op_changed_at")?,
+                    cause: finished.failure.cause,
                     error: self.may_be("error")?,
                     body,
                 };
-                Ok(claims::finished(&answer, finished.class, finished.cause))
+                Ok(claims::finished(&answer, finished.class))
             }
             Event::IntentRecorded(intent) => {
                 let notes: Option<Vec<shape::Note>> = self.may_be("notes")?;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use crate::domain::{self, Cause, Identity, SANDBOX_HEADER};
+use crate::domain::{self, Identity, SANDBOX_HEADER};
 use crate::record::event::Severity;
 
 /// A text.
@@ -87,11 +87,10 @@ pub(super) struct Operation<'a> {
     pub(super) error_details: Option<Str<'a>>,
 }
 
-/// As [`ApiError`](crate::domain::ApiError).
+/// As [`ErrorText`](crate::domain::ErrorText).
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "some of it is only read")]
-pub(super) struct ApiError<'a> {
-    pub(super) cause: Cause,
+pub(super) struct ErrorText<'a> {
     #[serde(borrow, rename = "type", default)]
     pub(super) error_type: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -164,10 +163,10 @@ impl<'a> From<&'a domain::Operation> for Operation<'a> {
     }
 }
 
-impl<'a> From<&'a domain::ApiError> for ApiError<'a> {
-    fn from(error: &'a domain::ApiError) -> Self {
+impl<'a> From<&'a domain::ErrorText> for ErrorText<'a> {
+    fn from(error: &'a domain::ErrorText) -> Self {
         let (error_type, code) = (Str::of(error.error_type.as_ref()), Str::of(error.code.as_ref()));
-        Self { cause: error.cause, error_type, code, message: None, docs: None, tip: None }
+        Self { error_type, code, message: None, docs: None, tip: None }
     }
 }
 
@@ -359,17 +358,8 @@ mod tests {
             error_details: text(),
         };
         agree::<domain::Operation>(&json!(operation), is_read!(Operation<'_>));
-        let error = domain::ApiError {
-            class: domain::Class::Throttled,
-            cause: domain::Cause::Cut,
-            error_type: text(),
-            code: text(),
-            message: text(),
-            docs: text(),
-            tip: text(),
-            unreached: None,
-        };
-        agree::<domain::ApiError>(&json!(error), is_read!(ApiError<'_>));
+        let error = domain::ErrorText { error_type: text(), code: text(), message: text(), docs: text(), tip: text() };
+        agree::<domain::ErrorText>(&json!(error), is_read!(ErrorText<'_>));
         let observation = domain::Observation {
             identity: domain::Identity { arn: text(), created_at: text(), fingerprint: text() },
             tags: BTreeMap::from([("x".to_owned(), "y".to_owned())]),

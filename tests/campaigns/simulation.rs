@@ -207,7 +207,8 @@ fn verify_accepts_the_histories() {
 fn retold(event: &Event) -> Option<Event> {
     let Event::Observed(seen) = event else { return None };
     // Nothing is known of the pages before the last one.
-    if seen.source != Source::GetOperationsForResource || seen.error.is_some() || seen.requests != seen.throttled + 1 {
+    if seen.source != Source::GetOperationsForResource || seen.failure.is_error() || seen.requests != seen.throttled + 1
+    {
         return None;
     }
     let found = if seen.found == Found::NoOperation { Found::NoAnswer } else { Found::NoOperation };

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use keybatch::domain::{
-    ApiError, Cause, Class, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts, RawBody,
-    Settings, Shown,
+    ApiError, Cause, Class, ErrorText, Evidence, Exchange, Failure, Identity, Observation, Operation, Outcome,
+    OutcomeCounts, RawBody, Settings, Shown,
 };
 use keybatch::record::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
@@ -102,17 +102,16 @@ fn shown() -> Shown {
     serde_json::from_value(times).unwrap()
 }
 
-fn error() -> ApiError {
-    ApiError {
-        class: Class::NotFound,
-        cause: Cause::Error,
+/// With every field, though what the body says does not stand beside it.
+fn failure(cause: Cause) -> Failure {
+    let text = ErrorText {
         error_type: text("NotFoundException"),
         code: text("DoesNotExist"),
         message: text("The KeyPair does not exist: \"ci-runner\"\u{1}"),
         docs: text("https://example.com/docs"),
         tip: text("Look again"),
-        unreached: None,
-    }
+    };
+    Failure::of(Some(ApiError { text, ..ApiError::nothing(Class::NotFound, cause) }), &bare_exchange())
 }
 
 fn exchange() -> Exchange {
@@ -216,10 +215,9 @@ pub(crate) fn full() -> Vec<Event> {
         Event::AttemptFinished(Box::new(AttemptFinished {
             attempt: 1,
             class: Class::Unanswered,
-            cause: Some(Cause::Timeout),
             exchange: exchange(),
             shown: shown(),
-            error: Some(error()),
+            failure: failure(Cause::Timeout),
             outcome: Some(Outcome::Failed),
             evidence: Some(Evidence::Answer),
             detail: text("InvalidInputException: no such thing"),
@@ -231,7 +229,7 @@ pub(crate) fn full() -> Vec<Event> {
             throttled: 1,
             exchange: exchange(),
             shown: shown(),
-            error: Some(error()),
+            failure: failure(Cause::Error),
         })),
         Event::Observed(Box::new(Observed {
             source: Source::GetKeyPair,
@@ -242,7 +240,7 @@ pub(crate) fn full() -> Vec<Event> {
             region: text("eu-central-1"),
             observation: Some(observation()),
             operation: Some(operation()),
-            error: Some(error()),
+            failure: failure(Cause::Error),
             exchange: exchange(),
         })),
         Event::RowSettled(RowSettled {
@@ -327,10 +325,9 @@ pub(crate) fn bare() -> Vec<Event> {
                 Event::RunStarted(started)
             }
             Event::AttemptFinished(finished) => Event::AttemptFinished(Box::new(AttemptFinished {
-                cause: None,
                 exchange: bare_exchange(),
                 shown: Shown::default(),
-                error: None,
+                failure: Failure::default(),
                 outcome: None,
                 evidence: None,
                 detail: None,
@@ -339,7 +336,7 @@ pub(crate) fn bare() -> Vec<Event> {
             Event::OperationPolled(polled) => Event::OperationPolled(Box::new(OperationPolled {
                 exchange: bare_exchange(),
                 shown: Shown::of(Some(Operation::default()), &bare_exchange()),
-                error: Some(ApiError { error_type: None, code: None, message: None, docs: None, tip: None, ..error() }),
+                failure: Failure::because(Some(Cause::Error)),
                 ..*polled
             })),
             Event::Observed(observed) => Event::Observed(Box::new(Observed {
@@ -351,7 +348,7 @@ pub(crate) fn bare() -> Vec<Event> {
                     ..observation()
                 }),
                 operation: None,
-                error: None,
+                failure: Failure::default(),
                 exchange: bare_exchange(),
                 ..*observed
             })),

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use keybatch::domain::{
-    ApiError, Cause, Class, Clock, Evidence, Exchange, Identity, Observation, Operation, Outcome, OutcomeCounts,
-    RawBody, RunId, Settings, Shown, sha256,
+    ApiError, Cause, Class, Clock, ErrorText, Evidence, Exchange, Failure, Identity, Observation, Operation, Outcome,
+    OutcomeCounts, RawBody, RunId, Settings, Shown, sha256,
 };
 use keybatch::journal::open;
 use keybatch::journal::{Journal, WriterOptions};
@@ -201,14 +201,12 @@ impl Script {
             Some(operation) => (exchange(200, &json!({ "operation": on_the_wire(operation) })), None),
             None => refusal(name),
         };
-        let cause = error.as_ref().map(|error| error.cause);
         let finished = event::AttemptFinished {
             attempt,
             class,
-            cause,
             shown: Shown::of(operation, &exchange),
+            failure: Failure::of(error, &exchange),
             exchange,
-            error,
             outcome,
             evidence: outcome.map(|_| Evidence::Answer),
             detail: outcome.filter(|outcome| *outcome == Outcome::Failed).map(|_| "so it is".into()),
@@ -242,7 +240,7 @@ impl Script {
             region,
             observation,
             operation,
-            error,
+            failure: Failure::of(error, &exchange),
             exchange,
         };
         self.push(row, Event::Observed(Box::new(observed)))
@@ -258,7 +256,7 @@ impl Script {
             throttled: 0,
             shown: Shown::of(Some(ended), &exchange),
             exchange,
-            error: None,
+            failure: Failure::default(),
         };
         self.push(Some(row), Event::OperationPolled(Box::new(polled)))
     }
@@ -332,7 +330,8 @@ fn refusal(name: &str) -> (Exchange, Option<ApiError>) {
     if name.is_empty() {
         return (Exchange::default(), Some(ApiError::nothing(Class::Unanswered, Cause::Timeout)));
     }
-    let error = ApiError { error_type: Some(name.into()), ..ApiError::nothing(Class::Unanswered, Cause::Error) };
+    let text = ErrorText { error_type: Some(name.into()), code: Some(name.into()), ..ErrorText::default() };
+    let error = ApiError { text, ..ApiError::nothing(Class::Unanswered, Cause::Error) };
     (exchange(400, &json!({ "__type": name })), Some(error))
 }
 

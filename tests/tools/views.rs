@@ -162,6 +162,24 @@ fn the_attempts_are_described() {
     assert_eq!(read("SELECT count(*) FROM attempts WHERE raw_body LIKE '%aFieldOfTheFuture%'"), "5", "raw bodies");
     let errors = read("SELECT count(*) FROM errors").parse::<u64>().unwrap();
     assert!(errors >= 3, "throttled, cut, denied: {errors}");
+    let error = |name: &str| {
+        let columns =
+            ["type", "code", "message", "docs", "tip"].map(|of| format!("ifnull(error_{of}, '-')")).join(" || '|' || ");
+        read(&format!("SELECT {columns} FROM attempts WHERE key_pair_name = '{name}' ORDER BY attempt"))
+    };
+    let denied = error("key-03");
+    assert!(denied.starts_with("AccessDeniedException|AccessDenied|") && !denied.contains("|-"), "{denied}");
+    let [throttled, cut] =
+        <[String; 2]>::try_from(error("key-02").lines().map(str::to_owned).collect::<Vec<_>>()).unwrap();
+    assert!(throttled.starts_with("ThrottlingException|ThrottlingException|"), "{throttled}");
+    assert!(cut.starts_with("-|-|") && cut.ends_with("|-|-") && cut.len() > 10, "{cut}");
+    assert_eq!(error("key-01"), "-|-|-|-|-", "a success has no error");
+    // Nothing is stored twice.
+    assert_eq!(
+        read("SELECT count(*) FROM entry WHERE body -> '$.json' IS NOT NULL AND body -> '$.error' IS NOT NULL"),
+        "0"
+    );
+    assert_ne!(read("SELECT count(*) FROM entry WHERE body -> '$.error' IS NOT NULL"), "0");
 }
 
 /// The view `operations`: what DeleteKeyPair answered, what polls and the history showed.

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::domain::{ApiError, Exchange, Observation, Operation, Settings, Shown};
+use crate::domain::{Exchange, Failure, Observation, Operation, Settings, Shown};
 use crate::execute::decide::{Denial, Situation, Step, decide};
 use crate::record::event::{AttemptFinished, AttemptStarted, LostHead, Observed, OperationPolled, OverrideUsed};
 
@@ -81,8 +81,8 @@ impl Life {
 
     fn polled(self, class: Class) -> Self {
         let operation_id = self.row.operation_id().unwrap_or_default().to_owned();
-        let (exchange, shown, error) = (Exchange::default(), Shown::default(), None);
-        let polled = OperationPolled { operation_id, class, requests: 1, throttled: 0, exchange, shown, error };
+        let (exchange, shown, failure) = (Exchange::default(), Shown::default(), Failure::default());
+        let polled = OperationPolled { operation_id, class, requests: 1, throttled: 0, exchange, shown, failure };
         self.then(&Event::OperationPolled(Box::new(polled)))
     }
 }
@@ -209,9 +209,8 @@ fn readings_without_an_answer_are_counted_until_there_is_one() {
 
 /// A reading that failed, and why.
 fn in_vain(source: Source, found: Found, cause: Cause) -> Event {
-    let class = if cause == Cause::ConnectFailed { Class::NotSent } else { Class::Unanswered };
-    let error = Some(ApiError::nothing(class, cause));
-    Event::Observed(Box::new(Observed { error, ..Observed::of(source, found) }))
+    let failure = Failure::because(Some(cause));
+    Event::Observed(Box::new(Observed { failure, ..Observed::of(source, found) }))
 }
 
 /// The last one counts, and only the connection that was never made: all else may have arrived.

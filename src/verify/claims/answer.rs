@@ -19,7 +19,10 @@ pub(crate) struct Answer<'a> {
     /// When the operation in the body was created, and when its status changed, where that is another time.
     pub(crate) created_at: Option<Str<'a>>,
     pub(crate) changed_at: Option<Str<'a>>,
-    pub(crate) error: Option<shape::ApiError<'a>>,
+    /// How its class was determined, where that is not plain success.
+    pub(crate) cause: Option<Cause>,
+    /// What was said of the error, where the body and the header do not say the same.
+    pub(crate) error: Option<shape::ErrorText<'a>>,
     pub(crate) body: &'a RawBody,
 }
 
@@ -27,7 +30,7 @@ impl<'a> Answer<'a> {
     pub(super) fn whole(
         exchange: &'a Exchange,
         (operation, created_at, changed_at): (Option<&'a domain::Operation>, Option<&'a str>, Option<&'a str>),
-        error: Option<&'a domain::ApiError>,
+        (cause, error): (Option<Cause>, Option<&'a domain::ErrorText>),
     ) -> Self {
         let text = |text: Option<&'a str>| text.map(|text| Str(Cow::Borrowed(text)));
         Self {
@@ -36,13 +39,25 @@ impl<'a> Answer<'a> {
             operation: operation.map(shape::Operation::from),
             created_at: text(created_at),
             changed_at: text(changed_at),
-            error: error.map(shape::ApiError::from),
+            cause,
+            error: error.map(shape::ErrorText::from),
             body: &exchange.raw_body,
         }
     }
 
     pub(super) fn is_from_sandbox(&self) -> bool {
         self.headers.get(SANDBOX_HEADER).is_some()
+    }
+
+    /// Why it is no usable answer, where it is none. A success without an operation is not an error.
+    pub(super) fn failed(&self) -> Option<Cause> {
+        self.cause.filter(|cause| *cause != Cause::NoOperation)
+    }
+
+    /// Words of an error stand beside an error alone.
+    pub(super) fn explains(&self) -> Result<(), String> {
+        let unexplained = self.error.is_some() && self.failed().is_none();
+        if unexplained { Err("it has an error, but no cause of one".into()) } else { Ok(()) }
     }
 
     fn has_status(&self, from: u16, to: u16) -> bool {
@@ -78,7 +93,7 @@ impl<'a> Answer<'a> {
 
     /// The operation of a success that is in the body alone.
     fn in_body(&self) -> Result<Option<shape::Operation<'a>>, String> {
-        let json = self.body.json.as_deref().filter(|_| self.operation.is_none() && self.error.is_none());
+        let json = self.body.json.as_deref().filter(|_| self.operation.is_none() && self.failed().is_none());
         let said = json.and_then(|json| serde_json::from_str::<Body<'a>>(json).ok()).and_then(|body| body.operation);
         let Some(said) = said else {
             let timed = self.created_at.is_some() || self.changed_at.is_some();
@@ -142,24 +157,25 @@ impl<'a> Answer<'a> {
 
     /// It does not say that it cannot be read, although it `is_answer`.
     pub(super) fn is_not_unreadable(&self, is_answer: impl Fn(&Body<'_>) -> bool) -> Result<(), String> {
-        let unreadable = self.error.as_ref().is_some_and(|error| error.cause == Cause::Unreadable);
+        let unreadable = self.failed() == Some(Cause::Unreadable);
         if unreadable && self.said().is_some_and(|body| is_answer(&body)) {
             return Err("it says that its body cannot be read, but it can".into());
         }
         Ok(())
     }
 
-    /// The error is the one that the answer names, and means `class`.
-    pub(super) fn refuses(&self, error: &shape::ApiError<'_>, class: Class) -> Result<(), String> {
+    /// The error has this cause, is the one that the answer names, and means `class`.
+    pub(super) fn refuses(&self, cause: Cause, class: Class) -> Result<(), String> {
         let header = self.headers.get(shape::HEADER_ERROR_TYPE);
         let body: Option<serde_json::Value> = self.text().and_then(|text| serde_json::from_str(text).ok());
         let field = |name: &str| body.as_ref()?.get(name)?.as_str();
-        let said = field("__type").map(bare);
-        let error_type = error.error_type.as_ref().map(|text| &*text.0);
-        if said.is_some() && said != error_type {
+        let said = field("__type").map(bare).filter(|name| !name.is_empty());
+        let beside = self.error.as_ref();
+        let error_type = beside.and_then(|error| error.error_type.as_ref()).map(|text| &*text.0);
+        if beside.is_some() && said.is_some() && said != error_type {
             return Err("its error is not the one that its body names".into());
         }
-        let code = error.code.as_ref().map(|text| &*text.0);
+        let code = beside.and_then(|error| error.code.as_ref()).map(|text| &*text.0);
         let types = bare_names([error_type, header, field("__type")]);
         let codes = bare_names([code, field("code")]);
         let refused = self.has_status(400, 500);
@@ -169,7 +185,7 @@ impl<'a> Answer<'a> {
             // A name may have been in what was not kept.
             return Ok(());
         }
-        let means = match error.cause {
+        let means = match cause {
             Cause::NotBuilt | Cause::NoCredentials => class == Class::RefusedForAll,
             Cause::ConnectFailed | Cause::StartedLate => class == Class::NotSent && self.status.is_none(),
             Cause::Cut => class == Class::Unanswered && self.status.is_none(),
@@ -197,15 +213,15 @@ impl<'a> Answer<'a> {
             Found::NotFound => Class::NotFound,
             Found::Denied => Class::Denied,
             Found::RefusedForAll => Class::RefusedForAll,
-            Found::NoOperation => match &self.error {
+            Found::NoOperation => match self.failed() {
                 // That the service no longer knows such a name is an answer, but no evidence.
-                Some(error) => return self.refuses(error, Class::NotFound),
+                Some(cause) => return self.refuses(cause, Class::NotFound),
                 None => return Ok(()),
             },
             _ => {
-                let says = |class| self.error.as_ref().is_some_and(|error| self.refuses(error, class).is_ok());
+                let says = |class| self.failed().is_some_and(|cause| self.refuses(cause, class).is_ok());
                 let usable = [Class::NotFound, Class::Denied, Class::RefusedForAll].into_iter().any(says);
-                let named = self.error.as_ref().is_some_and(|error| error.cause == Cause::Error);
+                let named = self.failed() == Some(Cause::Error);
                 // A throttle does not count as an answer, whatever else it is called; nor does a body that was not kept
                 // whole.
                 return if usable && named && !says(Class::Throttled) {
@@ -215,8 +231,8 @@ impl<'a> Answer<'a> {
                 };
             }
         };
-        let Some(error) = &self.error else { return Err("it has no error that says so".into()) };
-        self.refuses(error, class)
+        let Some(cause) = self.failed() else { return Err("it has no error that says so".into()) };
+        self.refuses(cause, class)
     }
 }
 
@@ -252,21 +268,19 @@ pub(super) fn means(operation: &shape::Operation<'_>, class: Class) -> Result<Na
 }
 
 /// Reads what came back for an attempt.
-pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) -> Result<Claimed, String> {
+pub(crate) fn finished(answer: &Answer<'_>, class: Class) -> Result<Claimed, String> {
     let shown = answer.shown()?;
-    let named = match (&shown, &answer.error) {
+    answer.explains()?;
+    let named = match (&shown, answer.failed()) {
         (Some(_), Some(_)) => return Err("it has both an operation and an error".into()),
         (Some(operation), None) => {
-            if cause.is_some_and(|cause| cause != Cause::NoOperation || class != Class::Unanswered) {
+            if answer.cause.is_some() && class != Class::Unanswered {
                 return Err("it has an operation, but also a cause why there is none".into());
             }
             means(operation, class)?
         }
-        (None, Some(error)) => {
-            if cause != Some(error.cause) {
-                return Err("its cause is not that of its error".into());
-            }
-            answer.refuses(error, class)?;
+        (None, Some(cause)) => {
+            answer.refuses(cause, class)?;
             Named::Any
         }
         (None, None) if class == Class::Unanswered && answer.has_status(200, 300) => Named::Any,
@@ -282,10 +296,11 @@ pub(crate) fn finished(answer: &Answer<'_>, class: Class, cause: Option<Cause>) 
 
 /// Reads what asking for an operation showed.
 pub(super) fn polled(polled: &OperationPolled) -> Result<Claimed, String> {
-    let answer = Answer::whole(&polled.exchange, polled.shown.parts(), polled.error.as_ref());
+    let answer = Answer::whole(&polled.exchange, polled.shown.parts(), polled.failure.parts());
     let class = polled.class;
     let shown = answer.shown()?;
-    let named = match (&shown, &answer.error) {
+    answer.explains()?;
+    let named = match (&shown, answer.failed()) {
         (Some(_), Some(_)) => return Err("it has both an operation and an error".into()),
         (Some(operation), None) => {
             let another = operation.id.as_ref().is_some_and(|id| *id.0 != *polled.operation_id);
@@ -295,8 +310,8 @@ pub(super) fn polled(polled: &OperationPolled) -> Result<Claimed, String> {
                 (false, _) => means(operation, class)?,
             }
         }
-        (None, Some(error)) if class == Class::RefusedForAll => {
-            answer.refuses(error, class)?;
+        (None, Some(cause)) if class == Class::RefusedForAll => {
+            answer.refuses(cause, class)?;
             Named::Any
         }
         (None, Some(_)) if class == Class::Unanswered => Named::Any,

@@ -11,7 +11,8 @@ use crate::record::event::{Found, Observed, Source};
 /// Reads what was read of a row, or of a target where it is of none.
 pub(super) fn observed(seen: &Observed, of_row: bool) -> Result<Claimed, String> {
     use Found::{Denied, Listed, NoAnswer, NoOperation, NotFound, Operation, Other, RefusedForAll, Same, Unfinished};
-    let answer = Answer::whole(&seen.exchange, (seen.operation.as_ref(), None, None), seen.error.as_ref());
+    let answer = Answer::whole(&seen.exchange, (seen.operation.as_ref(), None, None), seen.failure.parts());
+    answer.explains()?;
     let fits = match (seen.source, of_row) {
         (Source::GetKeyPair, true) => {
             matches!(seen.found, Same | Other | NotFound | NoAnswer | Denied | RefusedForAll)
@@ -48,11 +49,11 @@ fn looked(seen: &Observed, answer: &Answer<'_>, of_row: bool) -> Result<Named, S
     let Some(pair) = &seen.observation else {
         return match seen.found {
             Found::Same | Found::Other => Err("it says which key pair was seen, but shows none".into()),
-            Found::Listed if answer.error.is_none() => Ok(Named::Any),
+            Found::Listed if answer.failed().is_none() => Ok(Named::Any),
             // A row that is not on a listing has no answer of its own.
-            Found::NotFound if of_row && is_of_listing(seen) && answer.error.is_none() => Ok(Named::Any),
+            Found::NotFound if of_row && is_of_listing(seen) && answer.failed().is_none() => Ok(Named::Any),
             Found::Listed => Err("it says that a page was read, but has an error".into()),
-            Found::NoAnswer if answer.error.is_none() => {
+            Found::NoAnswer if answer.failed().is_none() => {
                 Err("it says that there was no answer, but has no error".into())
             }
             found => {
@@ -62,7 +63,7 @@ fn looked(seen: &Observed, answer: &Answer<'_>, of_row: bool) -> Result<Named, S
             }
         };
     };
-    if answer.error.is_some() || !of_row {
+    if answer.failed().is_some() || !of_row {
         return Err("it shows a key pair where none can be seen".into());
     }
     match seen.found {

@@ -19,7 +19,7 @@ pub(super) fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, St
         if answer.operation.is_some() {
             return Err("it has an operation, but says that none was found".into());
         }
-        if answer.error.is_none() {
+        if answer.failed().is_none() {
             answer.is_success()?;
         }
         answer.is_not_unreadable(|body| body.operations.is_some())?;
@@ -31,7 +31,7 @@ pub(super) fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, St
     // The search for an operation that succeeded ends with the page that shows it. One that has not ended may have been
     // on an earlier page: then it is not in the body of the last page, and an error there does not contradict it.
     if HistoryPage::is_only(seen) || seen.found == Found::Operation {
-        if answer.error.is_some() {
+        if answer.failed().is_some() {
             return Err("it says that an operation was found, but its answer is an error".into());
         }
         answer.shows("an operation", operation.id.as_ref(), |body| {
@@ -57,7 +57,7 @@ pub(super) fn searched(seen: &Observed, answer: &Answer<'_>) -> Result<Named, St
 impl HistoryPage {
     /// The page that came back for a search.
     pub(super) fn of(seen: &Observed, answer: &Answer<'_>) -> Self {
-        let body = answer.said().filter(|_| answer.error.is_none());
+        let body = answer.said().filter(|_| answer.failed().is_none());
         let shown = answer.operation.as_ref();
         let list = |body: &Body<'_>| {
             let operations = body.operations.as_ref()?.iter().flatten();
@@ -80,7 +80,7 @@ impl HistoryPage {
     /// Whether a search read no page but the one whose answer is kept. Of a page that was throttled for too long nothing says
     /// if one came before it.
     pub(super) fn is_only(seen: &Observed) -> bool {
-        seen.requests == 1 || (seen.error.is_none() && seen.requests.saturating_sub(seen.throttled) == 1)
+        seen.requests == 1 || (!seen.failure.is_error() && seen.requests.saturating_sub(seen.throttled) == 1)
     }
 }
 

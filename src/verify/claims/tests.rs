@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 mod edges;
+mod errors;
 
 use super::*;
 use crate::domain::RawBody;
@@ -48,16 +49,31 @@ fn answered(class: &str, operation: &Value) -> Value {
     merged(&[&fields, &body(&json!({ "operation": sent(operation) }))])
 }
 
-/// A refusal by this name.
+/// A refusal by this name, which stands beside the body, too.
 fn refused(class: &str, name: &str) -> Value {
-    let error = json!({ "cause": "error", "type": name });
+    let error = json!({ "type": name });
     let fields =
         json!({ "attempt": 1, "class": class, "elapsed_us": 1, "http_status": 400, "cause": "error", "error": error });
     merged(&[&fields, &body(&json!({ "__type": name }))])
 }
 
+/// An error that the service names.
+fn error(status: u16, name: &str) -> Value {
+    let fields = json!({ "http_status": status, "cause": "error", "error": { "type": name } });
+    merged(&[&fields, &body(&json!({ "__type": name }))])
+}
+
+/// Of a target, not of a row.
+fn read_of_target(found: &str, source: &str, more: &Value) -> Result<Claimed, String> {
+    let fields = json!({ "source": source, "found": found, "requests": 1, "elapsed_us": 1 });
+    let head = json!({ "v": 2, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": "observed" });
+    let mut whole = merged(&[&head, &fields, more]);
+    whole["run"] = Value::Null;
+    of(&Entry::parse(&whole.to_string()).unwrap())
+}
+
 fn lost(class: &str, cause: &str) -> Value {
-    json!({ "attempt": 1, "class": class, "elapsed_us": 1, "cause": cause, "error": { "cause": cause } })
+    json!({ "attempt": 1, "class": class, "elapsed_us": 1, "cause": cause })
 }
 
 fn finished(fields: &Value) -> Result<Claimed, String> {
@@ -86,7 +102,8 @@ fn an_answer_means_what_is_in_it() {
     let wrong = [
         ("http_status", json!(500)),
         ("http_status", Value::Null),
-        ("error", json!({ "cause": "timeout" })),
+        ("error", json!({ "message": "timeout" })),
+        ("cause", json!("timeout")),
         ("cause", json!("no_operation")),
         ("op_created_at", json!("2026-01-01T00:00:00.000Z")),
         ("operation", merged(&[&done, &json!({ "id": "another" })])),
@@ -108,7 +125,8 @@ fn an_answer_means_what_is_in_it() {
         json!({ "http_status": 400 }),
         json!({ "op_created_at": "2026-01-01T00:00:00.000Z" }),
         json!({ "op_changed_at": "2026-01-01T00:00:00.000Z" }),
-        json!({ "error": { "cause": "timeout" }, "cause": "timeout" }),
+        json!({ "cause": "timeout" }),
+        json!({ "error": {} }),
         body(&json!({})),
         body(&json!({ "operation": sent(&operation("Started", false)) })),
         body(&json!({ "operation": sent(&merged(&[&done, &json!({ "operation_type": "CreateKeyPair" })])) })),
@@ -161,10 +179,9 @@ fn a_refusal_means_what_it_is_called() {
     assert!(told("not_found", "SomethingNew", "DoesNotExist").is_ok());
     assert!(told("denied", "AccessDeniedException", "NotAuthorized").is_ok());
     assert!(told("refused_for_all", "AccessDeniedException", "NotAuthorized").is_err());
-    let nameless = json!({ "error": { "cause": "error" }, "http_status": 429 });
+    let nameless = json!({ "error": null, "http_status": 429 });
     assert!(finished(&merged(&[&refused("throttled", "x"), &nameless, &body(&json!({}))])).is_ok());
-    let unknown = json!({ "cause": "unknown_error", "error": { "cause": "unknown_error", "type": "SomethingNew" } });
-    let unknown = merged(&[&refused("refused", "SomethingNew"), &unknown]);
+    let unknown = merged(&[&refused("refused", "SomethingNew"), &json!({ "cause": "unknown_error" })]);
     assert!(finished(&unknown).is_ok());
     // Of a body that was not kept whole nothing can be said.
     let long = json!(RawBody::new(format!(r#"{{"a":"{}","code":"DoesNotExist"}}"#, "x".repeat(70_000)).as_bytes()));
@@ -206,7 +223,7 @@ fn what_was_polled_is_the_operation_that_was_asked_for() {
     assert!(polled("succeeded", "op", &done).is_ok() && polled("operation_failed", "op", &failed).is_ok());
     assert!(polled("succeeded", "op", &failed).is_err() && polled("pending", "op", &done).is_err());
     assert!(polled("succeeded", "other", &done).is_err() && polled("unanswered", "other", &done).is_ok());
-    let nothing = json!({ "operation_id": "op", "requests": 1, "elapsed_us": 1, "error": { "cause": "timeout" } });
+    let nothing = json!({ "operation_id": "op", "requests": 1, "elapsed_us": 1, "cause": "timeout" });
     let told = |class: &str| read("operation_polled", &merged(&[&nothing, &json!({ "class": class })]));
     assert!(told("unanswered").is_ok() && told("succeeded").is_err() && told("refused_for_all").is_err());
 }
@@ -221,11 +238,9 @@ fn what_was_found_is_what_was_shown() {
     let observation = json!({ "arn": "a", "fingerprint": "f", "at": "2026-01-01T00:00:00Z" });
     let pair = json!({ "keyPair": { "name": NAME, "arn": "a", "fingerprint": "f" } });
     let shown = merged(&[&json!({ "http_status": 200, "observation": observation }), &body(&pair)]);
-    let missing = merged(&[
-        &json!({ "http_status": 404, "error": { "cause": "error", "type": "NotFoundException" } }),
-        &body(&json!({ "__type": "NotFoundException" })),
-    ]);
-    let silent = json!({ "error": { "cause": "timeout" } });
+    let missing =
+        merged(&[&json!({ "http_status": 404, "cause": "error" }), &body(&json!({ "__type": "NotFoundException" }))]);
+    let silent = json!({ "cause": "timeout" });
     let listed = json!({ "observation": observation });
     for found in ["same", "other", "not_found", "no_answer", "denied", "listed", "operation", "no_operation"] {
         let told = |more: &Value| seen(found, "get_key_pair", more).is_ok();
@@ -243,7 +258,7 @@ fn what_was_found_is_what_was_shown() {
     // What is no answer is not the answer of another key pair, either, and a body that can be read is one.
     assert!(seen("no_answer", "get_key_pair", &merged(&[&shown, &other])).is_err());
     assert!(seen("no_answer", "get_key_pair", &merged(&[&shown, &json!({ "http_status": 500 })])).is_err());
-    let unreadable = json!({ "http_status": 200, "error": { "cause": "unreadable" } });
+    let unreadable = json!({ "http_status": 200, "cause": "unreadable" });
     for (said, holds) in [
         (pair, false),
         (json!({ "keyPair": null }), true),

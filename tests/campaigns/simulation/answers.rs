@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keybatch::domain::{ApiError, Cause, Class, Exchange, Identity, KeyPair, Operation, RawBody, Reply};
+use keybatch::domain::{ApiError, Cause, Class, ErrorText, Exchange, Identity, KeyPair, Operation, RawBody, Reply};
 use keybatch::lightsail::{Caller, Instance, ListingPage};
 use serde_json::{Value, json};
 
@@ -92,7 +92,8 @@ impl<T> Answer<T> {
 
     pub(crate) fn error(status: Option<u16>, class: Class, cause: Cause, name: &str) -> Self {
         let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
-        let error = ApiError { error_type: named(name), ..ApiError::nothing(class, cause) };
+        let text = ErrorText { error_type: named(name), code: named(name), ..ErrorText::default() };
+        let error = ApiError { text, ..ApiError::nothing(class, cause) };
         Self { status, result: Err(error) }
     }
 
@@ -103,7 +104,7 @@ impl<T> Answer<T> {
     {
         let body = match &self.result {
             Ok(value) => value.on_the_wire(),
-            Err(error) => json!({ "__type": error.error_type }),
+            Err(error) => json!({ "__type": error.text.error_type }),
         };
         let answered = self.status.is_some();
         let exchange = Exchange {

@@ -159,7 +159,7 @@ pub(crate) fn recorded(sim: &mut Sim, entry: &Entry) {
             let (outcome, evidence) = (settled.outcome, settled.evidence);
             (!holds).then(|| format!("I5: row {} ends {outcome}/{evidence:?}, which is not so", index + 1))
         }
-        Event::AttemptFinished(finished) if finished.cause == Some(Cause::StartedLate) => {
+        Event::AttemptFinished(finished) if finished.failure.cause == Some(Cause::StartedLate) => {
             let left = sim.world.of_run(index).any(|one| one.attempt == finished.attempt);
             left.then(|| format!("I8: row {}: a request left that is recorded as not sent", index + 1))
         }

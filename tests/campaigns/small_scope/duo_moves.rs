@@ -1,6 +1,6 @@
 //! Everything that can happen next to two rows. What is done at each step is the mirror of the workers and the feeder.
 
-use keybatch::domain::{Class, Exchange, Operation, Shown};
+use keybatch::domain::{Class, Exchange, Failure, Operation, Shown};
 use keybatch::execute::control::Control;
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
 use keybatch::record::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source, Verdict};
@@ -267,10 +267,9 @@ fn answers(duo: &Duo, row: usize) -> Vec<Duo> {
         let finished = AttemptFinished {
             attempt,
             class,
-            cause: None,
             exchange: Exchange::default(),
             shown: Shown::of((class == Class::Pending).then_some(operation), &Exchange::default()),
-            error: None,
+            failure: Failure::default(),
             outcome: None,
             evidence: None,
             detail: None,
@@ -378,7 +377,7 @@ fn poll(duo: &Duo, row: usize) -> Vec<Duo> {
             throttled: 0,
             exchange: Exchange::default(),
             shown: Shown::default(),
-            error: None,
+            failure: Failure::default(),
         };
         let waits = matches!(class, Class::Pending | Class::Unanswered);
         next.told_by(row, waits, |_| Event::OperationPolled(Box::new(polled.clone())))

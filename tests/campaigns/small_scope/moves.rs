@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keybatch::domain::{Class, Exchange, Operation, Shown};
+use keybatch::domain::{Class, Exchange, Failure, Operation, Shown};
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
 use keybatch::record::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source};
 
@@ -223,10 +223,9 @@ fn answered(node: &Node, begun: &Node, attempt: u32, knew: bool) -> Vec<Node> {
         let finished = Event::AttemptFinished(Box::new(AttemptFinished {
             attempt,
             class,
-            cause: None,
             exchange: Exchange::default(),
             shown: Shown::of(pending.filter(|_| class == Class::Pending).map(|_| operation), &Exchange::default()),
-            error: None,
+            failure: Failure::default(),
             outcome: None,
             evidence: None,
             detail: None,
@@ -323,7 +322,7 @@ fn poll(node: &Node) -> Vec<Node> {
             throttled: 0,
             exchange: Exchange::default(),
             shown: Shown::default(),
-            error: None,
+            failure: Failure::default(),
         };
         next.extend(record(&node, &Event::OperationPolled(Box::new(polled))));
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use keybatch::domain::{ApiError, Cause, Class, Evidence, Identity, Observation, Outcome, Settings};
+use keybatch::domain::{Cause, Evidence, Failure, Identity, Observation, Outcome, Settings};
 use keybatch::execute::decide::{Denial, Situation};
 use keybatch::execute::row::RowState;
 use keybatch::record::Entry;
@@ -289,7 +289,7 @@ pub(crate) fn observed(source: Source, found: Found, at: Timestamp) -> Event {
 pub(crate) fn in_vain(source: Source, connected: bool, at: Timestamp) -> Event {
     let mut event = observed(source, Found::NoAnswer, at);
     if let Event::Observed(seen) = &mut event {
-        seen.error = (!connected).then(|| ApiError::nothing(Class::NotSent, Cause::ConnectFailed));
+        seen.failure = Failure::because((!connected).then_some(Cause::ConnectFailed));
     }
     event
 }

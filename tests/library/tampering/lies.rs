@@ -59,13 +59,14 @@ fn an_answer_is_not_another_one() {
     let of = |row| place("attempt_finished", Some(row));
     let nothing =
         json!({ "json": null, "op_created_at": null, "op_changed_at": null, "outcome": null, "evidence": null });
-    let timeout = json!({ "cause": "timeout", "error": { "cause": "timeout" }, "http_status": null });
-    let refused = json!({ "cause": "error", "error": { "cause": "error", "type": "InvalidInputException" } });
+    let timeout = json!({ "cause": "timeout", "http_status": null });
+    let refused = json!({ "cause": "error", "error": { "type": "InvalidInputException" } });
     let lies = [
         ("a timeout told as deleted", 1, with(&nothing, &timeout)),
         ("a refusal told as deleted", 1, with(&nothing, &with(&refused, &json!({ "http_status": 400 })))),
         ("a success without an operation", 1, nothing.clone()),
-        ("a success with an error", 1, json!({ "error": { "cause": "timeout" } })),
+        ("a success with an error", 1, json!({ "error": { "message": "timeout" } })),
+        ("a success with the cause of an error", 1, json!({ "cause": "timeout" })),
         ("a success under a status of 500", 1, json!({ "http_status": 500 })),
         ("a success whose body says nothing of it", 1, body(&json!({ "operation": {} }))),
         ("a success told as not found", 1, json!({ "class": "not_found" })),
@@ -125,7 +126,7 @@ fn a_history_is_not_another_one() {
     let told = |found: &str| with(&nothing, &json!({ "found": found }));
     lie(&copy, "our operation told as none", of(3), &told("no_operation"));
     lie(&copy, "our operation told as no answer", of(3), &told("no_answer"));
-    let unreadable = json!({ "error": { "cause": "unreadable" } });
+    let unreadable = json!({ "cause": "unreadable" });
     lie(&copy, "our operation told as unreadable", of(3), &with(&told("no_answer"), &unreadable));
     lie(&copy, "an empty history told as no answer", of(2), &json!({ "found": "no_answer" }));
     lie(&copy, "an empty history told as unreadable", of(2), &with(&told("no_answer"), &unreadable));
@@ -160,7 +161,7 @@ fn a_key_pair_that_was_read_is_not_kept_back() {
     let copy = Copy::new();
     let read = place("observed", Some(10));
     lie(&copy, "shown, and no answer", read, &json!({ "found": "no_answer" }));
-    let unreadable = json!({ "found": "no_answer", "observation": null, "error": { "cause": "unreadable" } });
+    let unreadable = json!({ "found": "no_answer", "observation": null, "cause": "unreadable" });
     lie(&copy, "shown, and unreadable", read, &unreadable);
     let timed = json!({ "keyPair": { "name": "key-10", "arn": "arn:10", "createdAt": 1_790_000_000.5 } });
     lie(&copy, "created at another time", read, &body(&timed));

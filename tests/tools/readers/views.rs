@@ -30,7 +30,7 @@ const VIEWS: [&str; 9] =
     ["runs", "intents", "attempts", "operations", "errors", "approvals", "overrides", "checkpoints", "entries"];
 
 /// Bodies that are no JSON, or not the JSON that an entry is. None of them is written by keybatch.
-const NO_ENTRIES: [&str; 16] = [
+const NO_ENTRIES: [&str; 18] = [
     "",
     " ",
     "not json",
@@ -47,6 +47,8 @@ const NO_ENTRIES: [&str; 16] = [
     r#"{"json":"not json","operation":"abc","row":99999999999999999999999,"http_status":true,"line":-1}"#,
     r#"{"json":"[1,2","operation":null,"row":1e3,"run":["a"],"line":null,"kind":"operation_polled"}"#,
     r#"{"json":"{\"operation\":{\"id\":5,\"isTerminal\":\"true\",\"errorCode\":400,\"location\":\"x\"}}","row":7.0,"line":"x"}"#,
+    r#"{"cause":"error","error":{"code":null},"headers":{"x-amzn-errortype":"A#B"},"json":"{\"__type\":\"C\"}"}"#,
+    r#"{"cause":"error","error":7,"headers":["x"],"json":"{\"__type\":7,\"code\":{},\"message\":[],\"docs\":true,\"tip\":null}"}"#,
 ];
 
 /// A journal with every outcome and with bodies of every kind.
@@ -69,6 +71,15 @@ fn journal_of_everything() -> Bench {
             Act::raw(200, "application/x-amz-json-1.1", r#"{"operation":{"id":5,"status":true,"errorCode":4.50}}"#),
         ),
         ("odd-error", Act::raw(400, "application/x-amz-json-1.1", r#"{"__type":"InvalidInputException","code":7}"#)),
+        (
+            "odd-name",
+            Act::raw(
+                400,
+                "application/x-amz-json-1.1",
+                r##"{"__type":"\u00e9\ud83d\udd11.x#Inv\u00e4lid#y,z:http://x#y","Message":"e\u0301 \u001b","docs":["d"],"tip":""}"##,
+            ),
+        ),
+        ("header", Act::raw(400, "application/x-amz-json-1.1", r#"{"message":"m","code":"","tip":null}"#)),
         ("long", Act::raw(500, "text/html", Box::leak("<p>&#9888;</p>".repeat(6000).into_boxed_str()))),
     ];
     let mut rows = "key_pair_name,reason,ticket,note\nplain,\"a \"\"reason\"\"\",OPS-1,\n".to_owned();
@@ -119,7 +130,9 @@ const CRAFTED: &str = r#"
     INSERT INTO milestone SELECT (SELECT max(seq) FROM entry), run_no, 'override_used' FROM run LIMIT 1;
     INSERT INTO milestone VALUES (0, NULL, 'override_used');
     UPDATE entry SET body = replace(replace(body, '"text":"<html', '"base64":"PGh0bWw+/w=='), '"text":', '"base64":')
-        WHERE seq = (SELECT finished_seq FROM attempt JOIN intent USING (run_no, row_no) WHERE key_pair_name = 'page' LIMIT 1)"#;
+        WHERE seq = (SELECT finished_seq FROM attempt JOIN intent USING (run_no, row_no) WHERE key_pair_name = 'page' LIMIT 1);
+    UPDATE entry SET body = replace(body, '"http_status"', '"headers":{"x-amzn-errortype":"ns#OddException:http://x#y, More"},"http_status"')
+        WHERE seq IN (SELECT finished_seq FROM attempt JOIN intent USING (run_no, row_no) WHERE key_pair_name = 'header')"#;
 
 /// Every row of what was read, in an order of its own.
 fn sorted(rows: &Value) -> Vec<String> {
@@ -226,6 +239,13 @@ fn every_reader_sees_the_same_values() {
     for view in ["errors", "operations", "approvals", "overrides", "checkpoints"] {
         assert_ne!(shell::read(&journal, &format!("SELECT count(*) FROM {view}")), "0", "{view} is empty");
     }
+    let error = |name: &str| {
+        let sql = "SELECT error_type || '/' || error_code || '/' || error_message || '/' || ifnull(error_tip, '-') FROM attempts \
+                   WHERE key_pair_name = '";
+        shell::read(&journal, &format!("{sql}{name}' LIMIT 1"))
+    };
+    assert_eq!(error("odd-name"), "Inv\u{e4}lid#y/Inv\u{e4}lid#y/e\u{301} \u{1b}/");
+    assert_eq!(error("header"), "OddException/OddException/m/-");
     let kinds = "SELECT count(DISTINCT CASE WHEN json_valid(raw_body) THEN 'json' ELSE substr(raw_body, 1, 5) END) FROM attempts";
     assert_ne!(shell::read(&journal, kinds), "1", "no odd body");
     let before = std::fs::read(&journal).unwrap();

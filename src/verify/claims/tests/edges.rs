@@ -11,24 +11,9 @@ fn as_long_as_kept(value: &Value) -> Value {
     json!(RawBody::new(text.as_bytes()))
 }
 
-/// An error that the service names.
-fn error(status: u16, name: &str) -> Value {
-    let fields = json!({ "http_status": status, "error": { "cause": "error", "type": name } });
-    merged(&[&fields, &body(&json!({ "__type": name }))])
-}
-
 fn polled(class: &str, more: &Value) -> Result<Claimed, String> {
     let fields = json!({ "operation_id": "op", "class": class, "requests": 1, "elapsed_us": 1 });
     read("operation_polled", &merged(&[&fields, more]))
-}
-
-/// Of a target, not of a row.
-fn read_of_target(found: &str, source: &str, more: &Value) -> Result<Claimed, String> {
-    let fields = json!({ "source": source, "found": found, "requests": 1, "elapsed_us": 1 });
-    let head = json!({ "v": 2, "seq": 1, "at": "2026-01-01T00:00:00.000000Z", "kind": "observed" });
-    let mut whole = merged(&[&head, &fields, more]);
-    whole["run"] = Value::Null;
-    of(&Entry::parse(&whole.to_string()).unwrap())
 }
 
 #[test]
@@ -53,69 +38,6 @@ fn a_redirection_is_no_success() {
     let empty = json!({ "attempt": 1, "class": "unanswered", "elapsed_us": 1, "cause": "no_operation" });
     assert!(finished(&merged(&[&empty, &json!({ "http_status": 299 })])).is_ok());
     assert!(finished(&merged(&[&empty, &redirected])).is_err());
-}
-
-#[test]
-fn an_answer_that_cannot_be_read_names_no_refusal() {
-    for cause in ["unreadable", "no_operation"] {
-        for (class, status, said, holds) in [
-            ("unanswered", 200, json!({}), true),
-            ("unanswered", 200, json!({ "__type": "NotFoundException" }), true),
-            ("unanswered", 400, json!({}), true),
-            ("unanswered", 400, json!({ "code": "NotFoundException" }), false),
-            ("succeeded", 200, json!({}), false),
-            ("refused", 400, json!({}), false),
-        ] {
-            let named = said.get("__type").cloned().unwrap_or_default();
-            let fields = json!({ "http_status": status, "error": { "cause": cause, "type": named } });
-            let mut fields = merged(&[&lost(class, cause), &fields, &body(&said)]);
-            fields["error"] = merged(&[&fields["error"]]);
-            assert_eq!(finished(&fields).is_ok(), holds, "{cause}: {class} by {said} with {status}");
-        }
-    }
-}
-
-#[test]
-fn only_a_refusal_by_a_new_name_is_an_unknown_error() {
-    for (class, status, name, holds) in [
-        ("refused", 400, "SomethingNew", true),
-        ("refused", 499, "SomethingNew", true),
-        ("denied", 400, "SomethingNew", false),
-        ("refused", 500, "SomethingNew", false),
-        ("refused", 200, "SomethingNew", false),
-        ("refused", 400, "AccessDeniedException", false),
-        ("refused", 400, "", false),
-    ] {
-        let error = json!({ "cause": "unknown_error", "type": name });
-        let fields = json!({ "cause": "unknown_error", "http_status": status, "error": error });
-        let told = finished(&merged(&[&refused(class, name), &fields]));
-        assert_eq!(told.is_ok(), holds, "{class} by {name:?} with {status}");
-    }
-}
-
-#[test]
-fn too_fast_is_what_says_so_or_is_not_known_at_all() {
-    for (name, code, status, holds) in [
-        // The type counts before the code.
-        ("InvalidInputException", "Throttling", 400, false),
-        ("ThrottlingException", "InvalidInput", 400, true),
-        ("SomethingNew", "Throttling", 400, true),
-        ("InvalidInputException", "InvalidInput", 400, false),
-        ("RegionSetupInProgressException", "RegionSetupInProgress", 400, false),
-        ("AccessDeniedException", "SomethingNew", 400, false),
-        ("SomethingNew", "SomethingElse", 400, true),
-        // And both before the status.
-        ("InvalidInputException", "InvalidInput", 429, false),
-        ("SomethingNew", "InvalidInput", 429, false),
-        ("SomethingNew", "SomethingElse", 429, true),
-        // What goes before it.
-        ("ExpiredTokenException", "Throttling", 429, false),
-        ("ServiceException", "Throttling", 400, false),
-    ] {
-        let said = body(&json!({ "__type": name, "code": code }));
-        let told = finished(&merged(&[&refused("throttled", name), &json!({ "http_status": status }), &said]));
-        assert_eq!(told.is_ok(), holds, "{name} {code} {status}");
-    }
 }
 
 /// Each field of an operation is the one of the body that it was read from.
@@ -211,57 +133,13 @@ fn a_poll_without_a_result_is_unanswered() {
 }
 
 #[test]
-fn an_error_is_the_reason_why_nothing_was_found() {
-    let errors = [
-        ("not_found", error(404, "NotFoundException")),
-        ("denied", error(400, "AccessDeniedException")),
-        ("refused_for_all", error(400, "ExpiredTokenException")),
-    ];
-    for (word, error) in &errors {
-        for (other, _) in &errors {
-            let same = word == other;
-            assert_eq!(seen(other, "get_key_pair", error).is_ok(), same, "{word} told as {other}");
-            assert_eq!(read_of_target(other, "get_key_pair", error).is_ok(), same, "{word} told as {other}");
-            let searched = seen(other, "get_operations_for_resource", error).is_ok();
-            assert_eq!(searched, same && *word != "not_found", "{word} told as {other}");
-        }
-        assert!(seen(word, "get_key_pair", &json!({ "http_status": 200 })).is_err(), "{word}");
-        for source in ["get_key_pair", "get_operations_for_resource"] {
-            assert!(seen("no_answer", source, error).is_err(), "{word} is an answer");
-        }
-        // That the service knows no such name any more is an answer of the history.
-        assert_eq!(seen("no_operation", "get_operations_for_resource", error).is_ok(), *word == "not_found", "{word}");
-        assert!(read_of_target("listed", "get_key_pairs", error).is_err(), "{word}");
-        assert!(read_of_target(word, "get_operations_for_resource", error).is_err(), "{word}");
-    }
-    assert!(read_of_target("no_answer", "get_key_pairs", &json!({ "error": { "cause": "timeout" } })).is_ok());
-    // Too fast is no answer, whatever code stands beside it; of a body that was not kept whole nothing can be said.
-    let code = body(&json!({ "__type": "ThrottlingException", "code": "DoesNotExist" }));
-    let long = json!({ "__type": "InvalidInputException", "message": "x".repeat(RAW_BODY_LIMIT_BYTES) }).to_string();
-    let named = json!({ "error": { "cause": "error", "type": "InvalidInputException" } });
-    for more in [
-        error(429, "SomethingNew"),
-        merged(&[&error(400, "ThrottlingException"), &code]),
-        merged(&[&error(400, ""), &named, &json!(RawBody::new(long.as_bytes()))]),
-    ] {
-        assert!(seen("no_answer", "get_key_pair", &more).is_ok());
-    }
-    assert!(read_of_target("listed", "get_instances", &json!({ "http_status": 200 })).is_ok());
-    // A row that is not on a listing has no answer of its own; a target that was not found has one.
-    assert!(seen("not_found", "get_key_pairs", &json!({})).is_ok());
-    assert!(read_of_target("not_found", "get_key_pairs", &json!({})).is_err());
-}
-
-#[test]
 fn a_key_pair_is_shown_by_an_answer_of_its_own_row() {
     let observation = json!({ "arn": "a", "fingerprint": "f", "at": "2026-01-01T00:00:00Z" });
     let pair = body(&json!({ "keyPair": { "name": NAME, "arn": "a", "fingerprint": "f" } }));
     let shown = merged(&[&json!({ "http_status": 200, "observation": observation }), &pair]);
     assert!(seen("same", "get_key_pair", &shown).is_ok());
     assert!(seen("same", "get_key_pair", &merged(&[&shown, &body(&json!({}))])).is_err());
-    assert!(
-        seen("no_answer", "get_key_pair", &merged(&[&shown, &json!({ "error": { "cause": "timeout" } })])).is_err()
-    );
+    assert!(seen("no_answer", "get_key_pair", &merged(&[&shown, &json!({ "cause": "timeout" })])).is_err());
     assert!(read_of_target("listed", "get_key_pairs", &shown).is_err());
 }
 
@@ -269,7 +147,7 @@ fn a_key_pair_is_shown_by_an_answer_of_its_own_row() {
 #[test]
 fn a_search_shows_what_it_found_on_its_last_page() {
     let (done, going) = (operation("Succeeded", true), operation("Started", false));
-    let timeout = json!({ "error": { "cause": "timeout" }, "http_status": null });
+    let timeout = json!({ "cause": "timeout", "http_status": null });
     for (word, operation) in [("operation", &done), ("unfinished", &going)] {
         let earlier = word == "unfinished";
         for (requests, failed, holds) in [(1, false, false), (1, true, false), (2, false, earlier), (2, true, earlier)]
@@ -301,7 +179,7 @@ fn who_answered_is_told_by_a_header() {
         let told = [
             finished(&merged(&[&answered("succeeded", &done), &headers])),
             polled("succeeded", &merged(&[&shown, &headers])),
-            seen("no_answer", "get_key_pair", &merged(&[&json!({ "error": { "cause": "timeout" } }), &headers])),
+            seen("no_answer", "get_key_pair", &merged(&[&json!({ "cause": "timeout" }), &headers])),
         ];
         assert_eq!(told.map(|claimed| claimed.unwrap().sandbox), [sandbox; 3], "{header}");
     }

@@ -203,7 +203,7 @@ fn a_page_before_the_last_one_may_have_had_more() {
 #[test]
 fn a_body_that_can_be_read_is_an_answer() {
     let unreadable = |body: &str| {
-        let error = json!({ "error": { "cause": "unreadable" }, "json": null, "text": null });
+        let error = json!({ "cause": "unreadable", "json": null, "text": null });
         let body = json!(RawBody::new(body.as_bytes()));
         searched(Ended::Open, but(&but(&search("no_answer", &[], None), &error), &body)).is_ok()
     };
