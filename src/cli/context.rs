@@ -1,9 +1,11 @@
 //! What every command works with.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::environment::Environment;
 use super::ui::Ui;
+use crate::journal::{JournalError, Reader, open};
 
 /// What prints, what surrounds the program, and its journal.
 #[derive(Debug, Clone)]
@@ -14,4 +16,30 @@ pub struct Context {
     pub environment: Environment,
     /// Where the journal is.
     pub journal: PathBuf,
+    /// The readers that the command has opened.
+    readers: Arc<Mutex<Vec<Reader>>>,
+}
+
+impl Context {
+    pub(super) fn new(ui: Ui, environment: Environment, journal: PathBuf) -> Self {
+        Self { ui, environment, journal, readers: Arc::default() }
+    }
+
+    /// Opens the journal for reading, until the command ends.
+    ///
+    /// # Errors
+    /// As [`open::reader`].
+    pub(super) async fn reader(&self) -> Result<Reader, JournalError> {
+        let reader = open::reader(&self.journal).await?;
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader.clone());
+        Ok(reader)
+    }
+
+    /// Closes what the command has opened for reading.
+    pub(super) async fn release(&self) {
+        let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
+        for reader in readers {
+            reader.release().await;
+        }
+    }
 }

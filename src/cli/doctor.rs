@@ -13,7 +13,7 @@ use super::refused::{UNCHANGED, lost_entries};
 use super::{CliError, Context, Environment, Exit, Ui, network, route, shown};
 use crate::domain::{ApiError, SANDBOX_HEADER, Settings, counted};
 use crate::journal::open::shared_file_system;
-use crate::journal::{Cell, JournalError, Lock, Reader, open};
+use crate::journal::{Cell, JournalError, Lock, Reader};
 use crate::lightsail::Lightsail as _;
 use crate::lightsail::aws::AwsLightsail;
 use crate::lightsail::credentials::{CredentialsFault, locate};
@@ -63,7 +63,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     network::check_flags(args.region.as_deref(), args.endpoint_url.as_deref())?;
     let mut findings = journal_file(&context.journal);
     findings.extend(disk(&context.journal));
-    findings.extend(journal_content(&context.journal).await);
+    findings.extend(journal_content(context).await);
     findings.extend(state(context).await);
     findings.extend(lock(&context.journal));
     findings.extend(terminal(&context.environment));
@@ -220,8 +220,8 @@ fn disk(path: &Path) -> Vec<Diagnosis> {
     }
 }
 
-async fn journal_content(path: &Path) -> Vec<Diagnosis> {
-    let health = match open::reader(path).await {
+async fn journal_content(context: &Context) -> Vec<Diagnosis> {
+    let health = match context.reader().await {
         Ok(reader) => reader.health().await,
         Err(JournalError::Missing { .. }) => return Vec::new(),
         Err(error) => Err(error),
@@ -254,7 +254,7 @@ async fn state(context: &Context) -> Vec<Diagnosis> {
 /// Whether the journal has the entries that were seen of it before.
 async fn head(context: &Context) -> Vec<Diagnosis> {
     // Another check reports why a journal cannot be opened.
-    let Ok(reader) = open::reader(&context.journal).await else { return Vec::new() };
+    let Ok(reader) = context.reader().await else { return Vec::new() };
     match heads(context, &reader).await {
         Ok(findings) => findings,
         Err(error) => {

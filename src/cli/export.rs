@@ -9,7 +9,6 @@ use super::show::sandbox_label;
 use super::ui::BOM;
 use super::{CliError, Code, Context, Exit, Format};
 use crate::domain::counted;
-use crate::journal::open;
 use crate::review::runs::resolve;
 use crate::review::{ExportError, ExportFormat, export};
 
@@ -28,7 +27,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let reader = open::reader(&context.journal).await?;
+    let reader = context.reader().await?;
     let run = resolve(&reader, &args.run).await?;
     let format = match context.ui.format {
         Format::Table | Format::Csv => ExportFormat::Csv,

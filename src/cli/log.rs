@@ -11,7 +11,7 @@ use super::runs::to_the_second;
 use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, shown};
 use crate::domain::{Clock as _, SystemClock, time_text};
-use crate::journal::{Cell, EntryFilter, JournalError, Matching, Reader, RunState, open};
+use crate::journal::{Cell, EntryFilter, JournalError, Matching, Reader, RunState};
 use crate::record::event::KINDS;
 use crate::record::{Entry, Event};
 use crate::review::runs::resolve;
@@ -85,7 +85,7 @@ fn since(text: &str) -> Result<Since, String> {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let reader = match open::reader(&context.journal).await {
+    let reader = match context.reader().await {
         Err(JournalError::Missing { .. }) => {
             context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
             Out::begin(context)?.end()?;

@@ -79,7 +79,7 @@ impl Host for Machine<'_> {
     }
 
     async fn reader(&self, path: &Path) -> Result<Reader, JournalError> {
-        open::reader(path).await
+        if path == self.context.journal { self.context.reader().await } else { open::reader(path).await }
     }
 
     async fn start(&self, store: Store, options: WriterOptions) -> Result<Journal, JournalError> {

@@ -53,6 +53,7 @@ mod version;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -63,6 +64,8 @@ pub use error::{CliError, Sent};
 pub use exit::Exit;
 pub use format::Format;
 pub use ui::{RowStream, Ui, shown};
+
+use crate::journal::open::Leftovers;
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
 #[derive(Debug, Parser)]
@@ -124,10 +127,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         );
         return Exit::Usage;
     };
-    let context = Context { ui: ui.clone(), environment, journal };
+    let context = Context::new(ui.clone(), environment, journal);
     let result = match runtime() {
         Ok(runtime) => {
-            let result = runtime.block_on(dispatch(cli.command, context));
+            let result = runtime.block_on(tidily(cli.command, context));
             // A thread that still waits for a line from the terminal must not keep the program.
             runtime.shutdown_background();
             result
@@ -169,19 +172,53 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-async fn dispatch(command: Command, context: Context) -> Result<Exit, CliError> {
+/// How long closing what a command has read may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Carries out the command. One that only reads leaves no file beside a journal that had none.
+async fn tidily(command: Command, context: Context) -> Result<Exit, CliError> {
+    let leftovers = if command.only_reads() { Leftovers::of(&context.journal) } else { None };
+    let result = dispatch(command, &context).await;
+    if let Some(leftovers) = leftovers {
+        let removed = async {
+            context.release().await;
+            leftovers.remove().await;
+        };
+        let _in_time = tokio::time::timeout(PATIENCE, removed).await;
+    }
+    result
+}
+
+impl Command {
+    /// Whether the command only reads the journal. Sessions tidy up by themselves.
+    fn only_reads(&self) -> bool {
+        match self {
+            Self::Run(args) => args.dry_run,
+            Self::Resume(_) | Self::Abandon(_) | Self::Sandbox(_) | Self::Completions(_) => false,
+            Self::Runs(_)
+            | Self::Show(_)
+            | Self::Log(_)
+            | Self::Query(_)
+            | Self::Export(_)
+            | Self::Verify(_)
+            | Self::Doctor(_) => true,
+        }
+    }
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
     match command {
-        Command::Run(args) => run::run(*args, &context).await,
-        Command::Resume(args) => resume::run(*args, &context).await,
-        Command::Abandon(args) => abandon::run(*args, &context).await,
-        Command::Sandbox(args) => sandbox::run(&args, &context).await,
-        Command::Runs(args) => runs::run(&args, &context).await,
-        Command::Show(args) => show::run(&args, &context).await,
-        Command::Log(args) => log::run(&args, &context).await,
-        Command::Query(args) => query::run(&args, &context).await,
-        Command::Export(args) => export::run(&args, &context).await,
-        Command::Verify(args) => verify::run(&args, &context).await,
-        Command::Doctor(args) => doctor::run(&args, &context).await,
-        Command::Completions(args) => completions::run(&args, Cli::command(), &context),
+        Command::Run(args) => run::run(*args, context).await,
+        Command::Resume(args) => resume::run(*args, context).await,
+        Command::Abandon(args) => abandon::run(*args, context).await,
+        Command::Sandbox(args) => sandbox::run(&args, context).await,
+        Command::Runs(args) => runs::run(&args, context).await,
+        Command::Show(args) => show::run(&args, context).await,
+        Command::Log(args) => log::run(&args, context).await,
+        Command::Query(args) => query::run(&args, context).await,
+        Command::Export(args) => export::run(&args, context).await,
+        Command::Verify(args) => verify::run(&args, context).await,
+        Command::Doctor(args) => doctor::run(&args, context).await,
+        Command::Completions(args) => completions::run(&args, Cli::command(), context),
     }
 }

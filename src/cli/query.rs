@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::ui::{RowStream, Ui};
 use super::{CliError, Code, Context, Exit};
-use crate::journal::{Cell, Visitor, open};
+use crate::journal::{Cell, Visitor};
 use crate::review::{StatementError, single_query};
 
 /// Query the journal in SQL
@@ -20,7 +20,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let statement = single_query(&args.statement)?;
-    let reader = open::reader(&context.journal).await?;
+    let reader = context.reader().await?;
     let mut result = Answer { ui: &context.ui, stream: None, ended: Ok(()) };
     reader.query(statement, &mut result).await?;
     result.ended?;

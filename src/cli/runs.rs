@@ -8,7 +8,7 @@ use super::liveness::{Liveness, goes_on_with};
 use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, Ui, shown};
 use crate::domain::parse_time;
-use crate::journal::{Cell, JournalError, open};
+use crate::journal::{Cell, JournalError};
 use crate::review::runs::short;
 
 /// The columns of the view that people see as one column, "outcomes".
@@ -56,7 +56,7 @@ impl Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let (names, mut rows, ids) = match open::reader(&context.journal).await {
+    let (names, mut rows, ids) = match context.reader().await {
         Err(JournalError::Missing { .. }) => {
             context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
             (vec!["run_id".to_owned()], Vec::new(), Vec::new())

@@ -6,7 +6,7 @@ use super::liveness::{Liveness, goes_on_with};
 use super::runs::to_the_second;
 use super::{CliError, Code, Context, Exit, Format, Ui, shown};
 use crate::domain::counted;
-use crate::journal::{Cell, JournalError, RunRecord, open};
+use crate::journal::{Cell, JournalError, RunRecord};
 use crate::review::runs::{LATEST, Named, RunError, look_up, resolve};
 use crate::review::{RowError, RunFacts, Story, facts, json_text, rows, story};
 
@@ -29,7 +29,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let opened = open::reader(&context.journal).await;
+    let opened = context.reader().await;
     let asks_latest = args.row.is_none() && args.run == LATEST && context.ui.format == Format::Table;
     if asks_latest && matches!(opened, Err(JournalError::Missing { .. })) {
         context.ui.talk(format!("nothing to show: there is no journal at {} yet", context.journal.display()));

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use super::{CliError, Code, Context, Exit, Format, shown};
 use crate::domain::counted;
-use crate::journal::open;
 use crate::record::checkpoint::{Checkpoint, CheckpointError};
 use crate::record::merkle::Hash;
 use crate::review::json_text;
@@ -31,7 +30,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let scratch = super::scratch::directory(context)?;
     let brought = match &args.checkpoint {
-        Some(path) => Brought::read(path, &context.journal, args.require_checkpoint).await?,
+        Some(path) => Brought::read(path, context, args.require_checkpoint).await?,
         None => Brought::default(),
     };
     let options = Options {
@@ -68,11 +67,11 @@ struct Brought {
 
 impl Brought {
     /// Reads all that are in the file at `path`.
-    async fn read(path: &Path, journal: &Path, required: bool) -> Result<Self, CliError> {
+    async fn read(path: &Path, context: &Context, required: bool) -> Result<Self, CliError> {
         let shown = shown(&path.to_string_lossy());
         let unusable =
             |why: String| CliError::new(Exit::Usage, why).code(Code::CheckpointFile).hint("nothing was verified");
-        let id = match open::reader(journal).await {
+        let id = match context.reader().await {
             Ok(reader) => reader.journal_id().await.ok().flatten(),
             Err(_) => None,
         };

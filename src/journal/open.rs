@@ -11,7 +11,7 @@ use super::sqlite::{self, SqliteReader, SqliteStore};
 use super::stage::Stage;
 use crate::domain::Clock;
 
-pub use super::sqlite::{log_in_use, read_through, shared_file_system, version};
+pub use super::sqlite::{Leftovers, log_in_use, read_through, shared_file_system, version};
 
 /// What [`store`] opens. Whoever must name the type uses this name, and so names no database.
 pub type Store = SqliteStore;

@@ -256,6 +256,40 @@ fn an_orderly_end_leaves_one_file() {
     }
 }
 
+/// Commands that only read leave no file beside a journal that had none, whichever way they end. SQLite creates the files of its log for
+/// readers, too, and until 0.1.0 they stayed.
+#[test]
+fn reading_leaves_one_file() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    let manifest = bench.manifest(&names);
+    bench.run(&manifest, &[]).exits(0);
+    let manifest = manifest.display().to_string();
+    let beside = |more: &str| bench.journal().with_file_name(format!("journal.db{more}"));
+    let before = std::fs::read(bench.journal()).unwrap();
+    for (arguments, code) in [
+        (&["runs"][..], 0),
+        (&["show"], 0),
+        (&["show", "nosuch"], 2),
+        (&["log", "-n", "0"], 0),
+        (&["query", "SELECT * FROM runs"], 0),
+        (&["query", "SELECT * FROM nosuch"], 2),
+        (&["export", "latest"], 0),
+        (&["verify"], 0),
+        (&["verify", "--checkpoint", &manifest], 2),
+        (&["doctor"], 0),
+        (&["run", &manifest, "--dry-run"], 4),
+    ] {
+        let done = bench.keybatch(arguments).exits(code);
+        assert!(!beside("-wal").exists() && !beside("-shm").exists(), "{arguments:?}\n{done}");
+    }
+    assert_eq!(std::fs::read(bench.journal()).unwrap(), before, "no byte of the journal changes");
+    // What is there already is somebody else's.
+    std::fs::write(beside("-wal"), "").unwrap();
+    bench.keybatch(&["runs"]).exits(0);
+    assert!(beside("-wal").exists());
+}
+
 /// Neither TMPDIR nor the place of the journal can be written, nor do the system's own directories help: what is named is
 /// tried, and where nothing works the error names a way out.
 #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     pub(super) confirm: Option<u64>,
     /// Show the plan; send only read requests
     #[arg(long)]
-    pub(super) dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Rehearse against the built-in look-alike; without WORLD, it holds the key pairs that the manifest names
     #[arg(long, value_name = "WORLD", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "clap's form of an option whose value may be left out")]

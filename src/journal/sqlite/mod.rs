@@ -21,6 +21,7 @@ pub mod stage;
 mod store;
 mod sums;
 mod tables;
+mod tidy;
 mod value;
 
 pub use audit::Snapshot;
@@ -30,6 +31,7 @@ pub use place::{log_in_use, shared_file_system};
 pub use read::SqliteReader;
 pub use replay::Replay;
 pub use store::SqliteStore;
+pub use tidy::Leftovers;
 
 /// The version of SQLite that is built in.
 #[must_use]

@@ -145,7 +145,7 @@ pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> 
     Ok(connection)
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(named(path))
         .create_if_missing(false)
@@ -254,7 +254,7 @@ fn recent_enough(version: &str) -> bool {
 }
 
 /// The value of a PRAGMA, as text.
-async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> Result<String, JournalError> {
+pub(super) async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> Result<String, JournalError> {
     let row = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {name}")))
         .fetch_one(connection)
         .await
