@@ -1,4 +1,4 @@
-//! `keybatch abandon`: give up a run, once its open requests are settled.
+//! `keybatch abandon`: gives up a run, once its open requests are settled.
 
 use super::error::{CliError, Sent};
 use super::exit::Exit;

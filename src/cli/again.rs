@@ -1,11 +1,11 @@
-//! What the user wants if a manifest was run before.
+//! What to do if the manifest was run before.
 
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use crate::plan::recreated::IfRecreated;
 use crate::session::order::Repeat;
 
-/// What the user wants if this manifest already has a run.
+/// What to do if this manifest already has a run.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct AgainArgs {
     /// Run a manifest again after a finished run of it; key pairs re-created since then are skipped
@@ -42,7 +42,7 @@ impl From<Recreated> for IfRecreated {
 }
 
 impl AgainArgs {
-    /// Refuses two contradicting options. clap cannot: for clap, a variable set to "no" counts as given, too.
+    /// Refuses two contradicting options. clap cannot: it considers an option given even if its variable is set to "no".
     ///
     /// # Errors
     /// The refusal.
@@ -54,7 +54,7 @@ impl AgainArgs {
         Ok(())
     }
 
-    /// What is meant by them.
+    /// The order that they stand for.
     pub(super) fn repeat(self) -> Repeat {
         match (self.again, self.resume) {
             (_, true) => Repeat::Resume,

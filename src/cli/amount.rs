@@ -1,5 +1,5 @@
-//! Numbers and durations as people type them. Every message says which forms are accepted; the name of the option is
-//! put before it by the parser of the command line.
+//! Numbers and durations as people type them. Every message says what to type; the parser of the command line puts the
+//! option's name before it.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) fn whole_number(text: &str) -> Option<u64> {
     if all_digits(text) {
         return text.parse().ok();
     }
-    // A dot is left to those who mean a decimal one.
+    // A dot is not accepted, because it could be a decimal point.
     let separator = text.chars().find(|c| matches!(c, ',' | '_' | '\'' | '’' | ' ' | '\u{a0}' | '\u{202f}'))?;
     let mut groups = text.split(separator);
     let first = groups.next()?;
@@ -41,7 +41,7 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text:?} is not a whole number: write 2499, or in groups of three 2,499 or 2_499"))
 }
 
-/// The same between two bounds.
+/// As [`count`], between two bounds.
 pub(super) fn count_between(text: &str, least: u32, most: u32) -> Result<u32, String> {
     let number = count(text)?;
     let fits = u32::try_from(number).ok().filter(|number| (least..=most).contains(number));
@@ -76,7 +76,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// The same, or none: `0`.
+/// As [`duration`]; `0` means none.
 pub(super) fn duration_or_none(text: &str) -> Result<Duration, String> {
     if any_duration(text).is_ok_and(|duration| duration.is_zero()) {
         return Ok(Duration::ZERO);

@@ -32,12 +32,12 @@ macro_rules! codes {
 }
 
 codes! {
-    Unexpected => "unexpected", "An error that keybatch does not expect.";
+    Unexpected => "unexpected", "An unexpected error.";
     Output => "output.failed", "Standard output or standard error could not be written.";
-    Usage => "usage.arguments", "The arguments do not fit together, or one of them has a wrong value.";
+    Usage => "usage.arguments", "The arguments contradict each other, or one of them is invalid.";
     NoTerminal => "usage.no_terminal", "A confirmation is needed, and there is no terminal to ask on.";
     FileExists => "usage.file_exists", "The file to be written already exists.";
-    FileInUse => "usage.file_in_use", "The file to be written is one that the session itself uses.";
+    FileInUse => "usage.file_in_use", "The file to be written is one that the session uses for something else.";
     RunUnknown => "run.unknown", "The journal has no such run.";
     RunAmbiguous => "run.ambiguous", "A prefix of an id matches several runs, or several runs are unfinished.";
     RowUnknown => "run.row_unknown", "The run has no such row.";
@@ -63,7 +63,7 @@ codes! {
     JournalRolledBack => "journal.rolled_back", "The journal is older than one that this machine or the file of checkpoints has seen.";
     JournalForked => "journal.forked", "The journal has other entries than one that this machine or the file of checkpoints has seen.";
     JournalDamaged => "journal.damaged", "The journal contradicts itself.";
-    JournalFailed => "journal.failed", "The journal could not be read or written at the moment.";
+    JournalFailed => "journal.failed", "Reading or writing the journal failed.";
     JournalUnverified => "journal.unverified", "The journal cannot be verified.";
     Credentials => "aws.credentials", "There are no usable credentials.";
     Caller => "aws.caller", "The caller's identity cannot be determined.";
@@ -72,7 +72,7 @@ codes! {
     Region => "aws.region", "No usable region is named.";
     Permission => "aws.permission", "The credentials lack a permission that planning or settling needs.";
     Service => "aws.service", "The service gave no usable answer while reading.";
-    Environment => "environment", "The environment does not permit it, for another reason.";
+    Environment => "environment", "Something else in the environment prevents the command.";
 }
 
 impl Code {

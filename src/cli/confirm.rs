@@ -1,4 +1,4 @@
-//! The last question before anything is deleted: what, where, as whom, and how many. The number has to be typed.
+//! The last question before anything is deleted: what, where, as whom, and how many. The number must be typed.
 
 use std::io::BufRead as _;
 
@@ -24,7 +24,7 @@ pub(super) fn show(ui: &Ui, facts: &PlanFacts<'_>) {
     }
 }
 
-/// Has the plan confirmed at the terminal.
+/// Asks for a confirmation of the plan at the terminal.
 pub(super) async fn ask(ui: &Ui, deletes: u64) -> Result<Confirmed, CliError> {
     let shown = grouped(deletes);
     let pairs = if deletes == 1 { "key pair" } else { "key pairs" };
@@ -41,7 +41,7 @@ pub(super) async fn ask(ui: &Ui, deletes: u64) -> Result<Confirmed, CliError> {
     Ok(Confirmed::No)
 }
 
-/// How often a mistyped number may be typed again.
+/// How often the number may be typed.
 const TRIES: u32 = 3;
 
 /// What was typed at the prompt.
@@ -135,7 +135,7 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// The number is taken as it is shown, in groups; a typo gets another try.
+    /// The number may be typed as it is shown, in groups; after a typo, keybatch asks again.
     #[test]
     fn what_is_typed_is_understood() {
         for yes in ["2499", " 2,499\n", "2'499", "2 499"] {

@@ -1,4 +1,4 @@
-//! Reaching the service: AWS or a sandbox, whose credentials, which account, which address.
+//! Connecting to the service: AWS or a sandbox, whose credentials, which account, which address.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::lightsail::{Caller, Lightsail as _};
 use crate::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
 use crate::session::{Connection, Goal, Place, Way};
 
-/// How often STS is asked before it is given up.
+/// How often keybatch asks STS before it gives up.
 const TRIES: u32 = 3;
 
-/// The region if nothing names one. A rehearsal does not depend on it, and elsewhere no key pair is requested then.
+/// The region if nothing names one. A rehearsal does not depend on it, and a real run without a region requests no key pair.
 const ANY_REGION: &str = "us-east-1";
 
 /// The region of rows that name none; determined only if there are such rows.
@@ -54,7 +54,7 @@ fn aws_options(options: &SessionOptions, settings: &Settings, context: &Context,
     }
 }
 
-/// Connects; `world` is the one of a rehearsal that begins.
+/// Connects. `world` is that of a rehearsal that begins.
 pub(super) async fn connect(
     options: &SessionOptions,
     context: &Context,
@@ -119,7 +119,7 @@ async fn sandbox(goal: Goal<'_>, world: Option<World>) -> Result<Option<Sandbox>
     serve(Source::Dir(state.map_err(|error| unusable(&error))?)).await.map(Some)
 }
 
-/// The address that Lightsail is asked at. That of STS is looked at, too: neither may hold a user or password.
+/// The address of Lightsail. The address of STS is checked, too: neither may contain a user or password.
 async fn effective_address(port: &AwsLightsail, region: &str) -> Result<Address, CliError> {
     let of = async |service, region: &str| {
         port.address(service, region).await.map_err(|error| network::config_error(&error))
@@ -163,7 +163,7 @@ fn unusable(error: &crate::sandbox::StateDirError) -> CliError {
     CliError::from_error(Exit::Environment, error).code(Code::World).sent(Sent::Nothing)
 }
 
-/// Who the caller is; and the id of the world, where the answer comes from a sandbox.
+/// Who the caller is, and the id of the world if the answer comes from a sandbox.
 async fn identify(port: &AwsLightsail) -> Result<(Caller, Option<String>), CliError> {
     let mut tries = 0;
     loop {

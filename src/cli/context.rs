@@ -7,12 +7,12 @@ use super::environment::Environment;
 use super::ui::Ui;
 use crate::journal::{JournalError, Reader, open};
 
-/// What prints, what surrounds the program, and its journal.
+/// The printer, the environment and the journal of a command.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// What prints.
     pub ui: Ui,
-    /// The program's surroundings.
+    /// The program's environment.
     pub environment: Environment,
     /// Where the journal is.
     pub journal: PathBuf,

@@ -1,4 +1,4 @@
-//! Signing in: whose credentials they are, and in plain words why there are none. The same words for every command.
+//! Signing in: where the credentials come from, and why there are none, in the same words for every command.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! `keybatch doctor`: whether the surroundings are such that a run can succeed. Each check is a function that gives
-//! findings; a check of AWS is another one of these.
+//! `keybatch doctor`: whether a run can succeed in this environment. Each check is a function that returns findings.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -23,7 +22,7 @@ use crate::session::error::LostEntries;
 use crate::session::host::HeadMemory;
 use crate::session::rollback::{Compared, compare};
 
-/// Where configuration may come from; the values are no secrets.
+/// Variables that say where configuration comes from; their values are not secret.
 const NAMED: [&str; 6] = [
     "AWS_PROFILE",
     "AWS_REGION",
@@ -36,7 +35,7 @@ const NAMED: [&str; 6] = [
 /// Secrets: doctor reports that they are set, never their values.
 const SECRET: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// Below this the disk is noted: a hundred thousand rows need about 300 MB.
+/// If less than this is free, `doctor` notes it: a hundred thousand rows need about 300 MB.
 const LITTLE_SPACE_BYTES: u64 = 500 * 1024 * 1024;
 
 /// Check the journal and the environment; --online also asks AWS
@@ -98,10 +97,10 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 /// Where credentials come from, according to variables and files; sends nothing.
 async fn credentials(args: &Args) -> Diagnosis {
     match locate(args.profile.as_deref()).await {
-        // Only asking for them shows whether they are expired, or whether a program that gives them works.
+        // Only obtaining them shows whether they have expired, and whether a program that provides them works.
         Ok(located) if args.online => diagnosis("credentials", Health::Good, shown(&located.to_string())),
         Ok(located) => {
-            let text = format!("{} (not tried; --online does)", shown(&located.to_string()));
+            let text = format!("{} (not tried; --online tries them)", shown(&located.to_string()));
             diagnosis("credentials", Health::Good, text)
         }
         // Rehearsals need none.
@@ -164,7 +163,7 @@ fn with_hint(error: &ApiError) -> String {
     network::hints(error).into_iter().fold(error.summary(), |text, hint| format!("{text}; {hint}"))
 }
 
-/// Where the journal is, who may read it, and on what it lies.
+/// Where the journal is, and who may read it.
 fn journal_file(path: &Path) -> Vec<Diagnosis> {
     let shown = path.display().to_string();
     let metadata = match std::fs::symlink_metadata(path) {
@@ -185,7 +184,7 @@ fn journal_file(path: &Path) -> Vec<Diagnosis> {
     let mode = metadata.permissions().mode() & 0o777;
     findings.push(match mode & 0o077 {
         0 => diagnosis("permissions", Health::Good, format!("{mode:04o}")),
-        // SQLite gives the files beside it the same mode, so this is all that a group of reviewers needs.
+        // SQLite gives the files beside it the same mode, so a group of reviewers needs nothing else.
         0o040 => {
             let text = format!("{mode:04o}: group {} may read it", metadata.gid());
             diagnosis("permissions", Health::Note, text)
@@ -235,9 +234,9 @@ async fn journal_content(context: &Context) -> Vec<Diagnosis> {
     }
 }
 
-/// Whether this machine remembers how far journals are, and what it remembers of this one.
+/// Whether this machine remembers the heads of journals, and what it remembers of this one.
 async fn state(context: &Context) -> Vec<Diagnosis> {
-    let without = "an older copy of the journal would not be recognised";
+    let without = "keybatch will not recognise an older copy of the journal";
     let heads = match context.environment.heads() {
         Ok(heads) => heads,
         Err(why) => return vec![diagnosis("state", Health::Note, format!("{why}: {without}"))],
@@ -251,21 +250,20 @@ async fn state(context: &Context) -> Vec<Diagnosis> {
     findings
 }
 
-/// Whether the journal has the entries that were seen of it before.
+/// Whether the journal has the entries that were seen in it before.
 async fn head(context: &Context) -> Vec<Diagnosis> {
     // Another check reports why a journal cannot be opened.
     let Ok(reader) = context.reader().await else { return Vec::new() };
     match heads(context, &reader).await {
         Ok(findings) => findings,
         Err(error) => {
-            let text =
-                format!("the journal could not be compared with the heads that are known of it: {}", error.message);
+            let text = format!("the journal could not be compared with its known heads: {}", error.message);
             vec![diagnosis("head", Health::Note, text)]
         }
     }
 }
 
-/// What a session that began now would find.
+/// What a session would find if it began now.
 async fn heads(context: &Context, reader: &Reader) -> Result<Vec<Diagnosis>, CliError> {
     let named = context.environment.variable("KEYBATCH_CHECKPOINT_TO").map(PathBuf::from);
     let heads = context.environment.heads().map(|heads| Arc::new(heads) as Arc<dyn HeadMemory>);
@@ -279,8 +277,8 @@ async fn heads(context: &Context, reader: &Reader) -> Result<Vec<Diagnosis>, Cli
         let text: Vec<_> = std::iter::once(message).chain(steps).collect();
         findings.push(diagnosis("head", Health::Bad, text.join("; ")));
     } else if let Some((size, file)) = known {
-        let entries = counted(size, "entry of this journal is", "entries of this journal are");
-        let text = format!("{entries} known ({}), and it has them", file.display());
+        let entries = counted(size, "entry", "entries");
+        let text = format!("the journal contains its newest known head ({entries}, from {})", file.display());
         findings.push(diagnosis("head", Health::Good, text));
     }
     Ok(findings)
@@ -322,7 +320,7 @@ fn terminal(environment: &Environment) -> Vec<Diagnosis> {
     findings
 }
 
-/// What the environment says about AWS: hints for people, no secrets.
+/// What the environment says about AWS, without secrets.
 fn aws_configuration(environment: &Environment) -> Vec<Diagnosis> {
     let mut findings = Vec::new();
     for name in NAMED {

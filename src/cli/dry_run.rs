@@ -39,7 +39,7 @@ pub(super) async fn print(context: &Context, dry_run: &DryRun) -> Result<(), Cli
         Format::Json => whole(context, &facts)?,
         Format::Jsonl | Format::Csv => rows(context, dry_run).await?,
     }
-    context.ui.talk("dry run: nothing was sent but reads, and nothing was recorded");
+    context.ui.talk("dry run: only read requests were sent, and nothing was recorded");
     Ok(())
 }
 
@@ -77,7 +77,7 @@ fn whole(context: &Context, facts: &PlanFacts<'_>) -> Result<(), CliError> {
     Ok(context.ui.data(&format!("{value}\n"))?)
 }
 
-/// Every row with its verdict and why.
+/// Every row with its verdict and the reason.
 async fn rows(context: &Context, dry_run: &DryRun) -> Result<(), CliError> {
     let (reader, run_no) = (dry_run.reader(), dry_run.run_no);
     let mut stream = context.ui.stream(&COLUMNS)?;

@@ -1,5 +1,5 @@
-//! What the program is given from outside: variables, terminals, places. Read once, at the start, so that everything
-//! else can be tested with another one.
+//! What the program gets from outside: variables, terminals, directories. It is read once, at the start, so that tests can
+//! give everything else another one.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -7,20 +7,20 @@ use std::path::PathBuf;
 
 use crate::journal::heads::Heads;
 
-/// The program's surroundings.
+/// The program's environment.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
-    /// Whether questions can be asked.
+    /// Whether the program can ask questions.
     pub stdin_is_terminal: bool,
     /// Whether a person reads the data.
     pub stdout_is_terminal: bool,
-    /// Whether a person reads the talk, and a bar can be drawn.
+    /// Whether a person reads the messages, and a progress bar can be drawn.
     pub stderr_is_terminal: bool,
 }
 
 impl Environment {
-    /// The surroundings of this process.
+    /// The environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Environment {
         self.variables.get(name).map(String::as_str)
     }
 
-    /// Where the journal is unless another place is named: `$XDG_DATA_HOME/keybatch/journal.db`.
+    /// Where the journal is unless another path is named: `$XDG_DATA_HOME/keybatch/journal.db`.
     #[must_use]
     pub fn default_journal(&self) -> Option<PathBuf> {
         let data = match self.variable("XDG_DATA_HOME") {
@@ -55,10 +55,10 @@ impl Environment {
         Some(data.join("keybatch").join("journal.db"))
     }
 
-    /// Where the newest heads of journals are remembered: in `$XDG_STATE_HOME/keybatch/heads`.
+    /// The memory of the newest heads of journals, in `$XDG_STATE_HOME/keybatch/heads`.
     ///
     /// # Errors
-    /// Where there is no such place, with the reason.
+    /// Why there is no such directory.
     pub fn heads(&self) -> Result<Heads, String> {
         let state = match self.variable("XDG_STATE_HOME") {
             Some(path) if path.starts_with('/') => PathBuf::from(path),

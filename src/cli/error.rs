@@ -17,28 +17,28 @@ pub struct CliError {
     pub exit: Exit,
     /// What kind of error it is, for programs.
     pub code: Code,
-    /// What had left this machine by then; `None` where the command never sends anything, or it is not known yet.
+    /// What had left this machine by then; `None` if the command never sends anything, or if that is not known yet.
     pub sent: Option<Sent>,
     /// One sentence.
     pub message: String,
     /// The chain of causes, outermost first.
     pub causes: Vec<String>,
-    /// What the user can do; each one line.
+    /// What the user can do, one line each.
     pub hints: Vec<String>,
     /// What only some errors have.
     pub details: Box<Details>,
 }
 
-/// What only some errors have to say.
+/// What only some errors have.
 #[derive(Debug, Default)]
 pub struct Details {
-    /// The run that the journal has of it.
+    /// The run that it is about, if the journal has that run.
     pub run: Option<String>,
     /// The faults of a refused manifest.
     pub faults: Option<Faults>,
-    /// A rendering that says it better than the message (a manifest with its faults), already defused.
+    /// A report that says more than the message (a manifest with its faults); it cannot control a terminal.
     pub report: Option<String>,
-    /// What there is to say about the run beside the error.
+    /// The summary of the run, beside the error.
     pub(super) summary: Option<Summary>,
 }
 
@@ -63,7 +63,7 @@ impl CliError {
         let mut next = error.source();
         while let Some(cause) = next {
             let text = cause.to_string();
-            // Many an error repeats its cause at its own end.
+            // Many errors end with the text of their cause.
             if !causes.last().unwrap_or(&message).ends_with(&text) {
                 causes.push(text);
             }
@@ -85,7 +85,7 @@ impl CliError {
         Self { code, ..self }
     }
 
-    /// Adds what there is to say about the run; it ends as this error does.
+    /// Adds the summary of the run; its exit code is that of this error.
     #[must_use]
     pub(super) fn with(mut self, summary: Summary) -> Self {
         self.details.run = self.details.run.or_else(|| summary.run.clone());
@@ -113,7 +113,7 @@ impl std::fmt::Display for CliError {
     }
 }
 
-/// So that a session can hand it on.
+/// So that a session can pass it on.
 impl Error for CliError {}
 
 impl Sent {
@@ -127,12 +127,12 @@ impl Sent {
         }
     }
 
-    /// For people. What became of requests to delete, the error itself has to say.
+    /// For people. If deletes were sent, the error itself must say what became of them.
     #[must_use]
     pub fn sentence(self) -> Option<&'static str> {
         match self {
             Self::Nothing => Some(NOTHING),
-            Self::Reads => Some("nothing was sent but reads"),
+            Self::Reads => Some(READS),
             Self::Deletes => None,
         }
     }
@@ -141,7 +141,10 @@ impl Sent {
 /// The sentence of [`Sent::Nothing`].
 pub const NOTHING: &str = "nothing was sent";
 
-const MALFORMED: &str = "the journal may be damaged, or the disk unreadable: `keybatch verify` determines which";
+/// The sentence of [`Sent::Reads`].
+pub const READS: &str = "only read requests were sent";
+
+const MALFORMED: &str = "the journal may be damaged, or the disk unreadable: `keybatch verify` shows which";
 
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> Self {
@@ -161,7 +164,7 @@ impl From<JournalError> for CliError {
             _ => (Exit::Environment, Code::JournalFailed),
         };
         let it = Self::from_error(exit, &error).code(code);
-        // SQLite says of a disk that answers EIO what it says of damage.
+        // SQLite reports a disk that answers EIO as damage.
         let it = if error.may_be_the_disk() { it.hint(MALFORMED) } else { it };
         match &error {
             JournalError::Locked { .. } => {
@@ -181,11 +184,11 @@ impl From<JournalError> for CliError {
     }
 }
 
-/// The first step where the disk under the journal is full.
+/// The first step if the disk that holds the journal is full.
 pub(super) const FREE_SPACE: &str = "free space on the disk that holds the journal";
 
 /// A write to standard output that failed. A closed pipe is the reader's choice (`| head`), and ends the program quietly.
-/// Sessions write their results through `summary`, which says what became of the run.
+/// Sessions report their results through `say`, which says where the journal has them.
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
@@ -203,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_given_once() {
         #[derive(Debug, thiserror::Error)]
         #[error("error returned from database: {0}")]
         struct Driver(#[source] std::io::Error);
@@ -215,7 +218,7 @@ mod tests {
     #[test]
     fn what_may_be_the_disk_is_not_called_damage_alone() {
         let hints = |may_be_the_disk| {
-            // Whatever SQLite's words are in the next version.
+            // Whatever words the next version of SQLite uses.
             let (path, reason) = ("journal.db".into(), "malformed".into());
             CliError::from(JournalError::Broken { path, reason, may_be_the_disk }).hints
         };

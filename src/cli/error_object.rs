@@ -26,7 +26,7 @@ struct ErrorObject<'a> {
     sent: &'static str,
     run: Option<&'a str>,
     faults: Vec<FaultObject<'a>>,
-    /// Of each code, how many faults there are: of very many, only the first are listed.
+    /// How many faults of each code there are. If there are very many, `faults` lists only the first.
     fault_counts: BTreeMap<String, u64>,
 }
 
@@ -40,8 +40,8 @@ struct FaultObject<'a> {
     hint: String,
 }
 
-/// The error as an object. Where there is a summary, too, it is one object with the fields of both: `schema` is that of the
-/// summary once a run had begun, else that of the error.
+/// The error as an object. If there is a summary, too, the object has the fields of both; its `schema` is that of the summary if the
+/// run had begun, and otherwise that of the error.
 pub(super) fn object(error: &CliError) -> Value {
     let faults = error.details.faults.as_ref();
     let object = ErrorObject {
@@ -56,7 +56,7 @@ pub(super) fn object(error: &CliError) -> Value {
         faults: faults.map(listed).unwrap_or_default(),
         fault_counts: faults.map(counts).unwrap_or_default(),
     };
-    // Text and numbers alone: this cannot fail.
+    // It holds only text and numbers, so this cannot fail.
     let own = serde_json::to_value(object).unwrap_or_default();
     let Some(summary) = &error.details.summary else { return own };
     let whole = summary::object(summary, error.exit);
@@ -96,7 +96,7 @@ fn counts(faults: &Faults) -> BTreeMap<String, u64> {
     faults.by_code().iter().map(|(code, count)| (dotted(code), *count)).collect()
 }
 
-/// All codes of this object are of one form.
+/// Gives the manifest's codes the form of all others.
 fn dotted(code: &str) -> String {
     code.replace("::", ".")
 }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_found_in_arguments_that_do_not_parse() {
+    fn the_format_is_found_in_arguments_that_do_not_parse() {
         assert_eq!(asked(&["keybatch", "--output", "json", "rnu"]), Some(Format::Json));
         assert_eq!(asked(&["keybatch", "rnu", "--output=jsonl"]), Some(Format::Jsonl));
         assert_eq!(asked(&["keybatch", "rnu", "--output", "yaml"]), None);

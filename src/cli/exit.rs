@@ -34,7 +34,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The number.
+    /// The number that the process returns.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
@@ -55,7 +55,7 @@ impl Exit {
     }
 }
 
-/// Of several codes that apply to a session, the first of these counts.
+/// If several codes apply to a session, the first of these counts.
 const GRAVEST_FIRST: [Exit; 7] = [
     Exit::Unexpected,
     Exit::Environment,
@@ -67,7 +67,7 @@ const GRAVEST_FIRST: [Exit; 7] = [
 ];
 
 impl Exit {
-    /// Which of the two counts if both apply. The codes that are given only before any delete are final.
+    /// Which of the two counts if both apply. Codes that are given only before any delete are final.
     #[must_use]
     pub fn graver(self, other: Self) -> Self {
         let rank = |exit: Self| GRAVEST_FIRST.iter().position(|graver| *graver == exit);
@@ -91,7 +91,7 @@ mod tests {
 
     // SEMANTICS: P56
     #[test]
-    fn of_two_codes_the_graver_counts() {
+    fn the_more_serious_of_two_codes_counts() {
         for (place, graver) in GRAVEST_FIRST.iter().enumerate() {
             for other in &GRAVEST_FIRST[place..] {
                 assert_eq!((graver.graver(*other), other.graver(*graver)), (*graver, *graver));

@@ -67,16 +67,18 @@ fn create(path: &Path) -> Result<std::fs::File, CliError> {
                 .code(Code::FileExists)
                 .hint("name a file that does not exist yet");
         }
-        CliError::from_error(Exit::Environment, &error).hint(format!("{shown} cannot be created"))
+        CliError::new(Exit::Environment, format!("{shown} cannot be created: {error}"))
+            .code(Code::Output)
+            .hint("name another file with --to")
     })
 }
 
-/// A file that holds a part of the rows only.
+/// The error for a file that holds only some of the rows.
 fn unwritten(path: &Path, error: &std::io::Error) -> CliError {
     let path = super::shown(&path.to_string_lossy());
-    CliError::from_error(Exit::Environment, error)
+    CliError::new(Exit::Environment, format!("{path} could not be written: {error}"))
         .code(Code::Output)
-        .hint(format!("{path} is incomplete: remove it, free space or name another place, and export again"))
+        .hint("the file is incomplete: remove it, free space or name another file with --to, and export again")
 }
 
 impl From<ExportError> for CliError {

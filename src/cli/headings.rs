@@ -1,8 +1,8 @@
-//! The order in which help lists options, by what they are for; and what help ends with.
+//! The headings under which help lists options, and the text at its end.
 
 use clap::Command;
 
-/// Options by heading. What is named nowhere stays under clap's own "Options".
+/// Options by heading. All others stay under clap's own heading, "Options".
 const HEADINGS: [(&str, &[&str]); 5] = [
     (
         "Safety",
@@ -107,7 +107,7 @@ mod tests {
         }
     }
 
-    /// An option that is added later must be given its place, and one that is gone has none.
+    /// An option that is added later must be given a heading.
     #[test]
     fn each_option_of_run_and_resume_has_its_heading() {
         let command = Cli::command();

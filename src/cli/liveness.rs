@@ -1,14 +1,14 @@
-//! Whether a session is working on a run. The journal alone cannot tell: a killed process leaves `running` behind.
+//! Whether a session is working on a run. The journal alone does not show it: a killed process leaves `running` behind.
 
 use std::path::Path;
 
 use crate::journal::{Lock, RunState};
 use crate::session::again::INTERRUPTED;
 
-/// The state of a run as commands say it.
+/// Determines the state of a run as commands show it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Liveness {
-    /// Whether the journal's lock is free for certain.
+    /// Whether the journal's lock is certainly free.
     is_free: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `keybatch log`: the entries themselves, one a line, the newest last.
+//! `keybatch log`: the entries themselves, one per line, the newest last.
 
 use std::io::{BufWriter, Write as _};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::review::{json_escaped, json_text, one_line};
 /// How many entries are read at once.
 const PAGE: u32 = 1_000;
 
-/// How often a running batch is looked at for new entries.
+/// How often `--follow` looks for new entries.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The words that a row's outcome can have.
@@ -61,7 +61,7 @@ pub(super) struct Args {
     follow: bool,
 }
 
-/// A time from which on entries are wanted.
+/// The time from which on entries are listed.
 #[derive(Debug, Clone, Copy)]
 enum Since {
     At(Timestamp),
@@ -165,7 +165,7 @@ impl Args {
 
 /// Where entries go: as bodies, as lines for people, or as cells.
 enum Out {
-    /// As they are stored, so that they can be hashed; on a terminal, the same JSON without anything that could steer it.
+    /// As they are stored, so that they can be hashed; on a terminal, the same JSON without anything that could control it.
     Bodies {
         out: BufWriter<std::io::Stdout>,
         person: bool,
@@ -227,7 +227,7 @@ impl Lines {
         let (seq, sandbox) = (*seq, *sandbox);
         let entry = Entry::parse(body);
         match &mut self.out {
-            // Canonical JSON has no line breaks; a damaged body must not make any either.
+            // Canonical JSON has no line breaks; a damaged body must not produce any, either.
             Out::Bodies { out, person: true } if entry.is_ok() => writeln!(out, "{}", json_escaped(body.clone()))?,
             Out::Bodies { out, .. } if entry.is_ok() => writeln!(out, "{body}")?,
             Out::Bodies { out, .. } => {
@@ -236,7 +236,7 @@ impl Lines {
             Out::People(out) => match &entry {
                 Ok(entry) => {
                     let at = to_the_second(&time_text(entry.at));
-                    // An intent says the name itself.
+                    // An intent names the key pair itself.
                     let name = name.as_deref().filter(|_| !matches!(entry.event, Event::IntentRecorded(_)));
                     let name = name.map(|name| format!(" {}", shown(name))).unwrap_or_default();
                     let row = entry.row.map(|row| format!(" row {row}{name}")).unwrap_or_default();

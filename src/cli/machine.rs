@@ -28,7 +28,7 @@ pub(super) struct Machine<'a> {
     stops: Stops,
     /// A rehearsal's world, where the command begins one: from this file, or made from the manifest.
     rehearsal: Option<Option<PathBuf>>,
-    /// The same, until it is served.
+    /// That world, until it is served.
     world: Mutex<Option<World>>,
 }
 

@@ -1,7 +1,7 @@
 //! The command line: the only room that prints, reads the environment, or decides how the program exits.
 //!
-//! One file a subcommand, each with an `Args` struct and one function. Arguments as typed are turned into settings as
-//! meant (`settings`) before anything acts on them.
+//! There is one file for each subcommand, with an `Args` struct and one function. What was typed is translated into an order for a
+//! session before anything acts on it.
 
 mod abandon;
 mod again;
@@ -110,7 +110,7 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Runs the program with these arguments (the first is its name) in these surroundings.
+/// Runs the program with these arguments (the first is its name) in this environment.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
     let cli = match parse(arguments.into_iter().collect(), &environment) {
@@ -131,7 +131,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     let result = match runtime() {
         Ok(runtime) => {
             let result = runtime.block_on(tidily(cli.command, context));
-            // A thread that still waits for a line from the terminal must not keep the program.
+            // A thread that still waits for a line from the terminal must not keep the program running.
             runtime.shutdown_background();
             result
         }
@@ -143,7 +143,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     })
 }
 
-/// The arguments as typed; or, where the parser has the last word, how the program exits.
+/// Parses the arguments. If nothing is left to do after that (help, the version, an error), returns how the program exits.
 fn parse(arguments: Vec<OsString>, environment: &Environment) -> Result<Cli, Exit> {
     let command = variables::settle(headings::arrange(Cli::command()), environment);
     let parsed = command.try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
@@ -167,7 +167,7 @@ fn parse(arguments: Vec<OsString>, environment: &Environment) -> Result<Cli, Exi
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     use std::os::unix::net::UnixStream;
-    // tokio panics where it may not open the files that it needs, instead of returning the error.
+    // tokio panics if it may not open the files that it needs, instead of returning the error.
     drop([UnixStream::pair()?, UnixStream::pair()?, UnixStream::pair()?]);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }

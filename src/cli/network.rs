@@ -1,5 +1,4 @@
-//! Where requests go and what lies on the way, in words: the checks before anything is sent, and the hints after a
-//! failure.
+//! Where requests go, and through what: the checks before anything is sent, and the hints after a failure.
 
 use super::Environment;
 use super::code::Code;
@@ -18,7 +17,7 @@ pub(super) fn variables(environment: &Environment) -> Variables {
     Variables::read(|name| environment.set(name))
 }
 
-/// Refuses flags that could not be used, before they are journalled among the settings.
+/// Refuses flags that cannot be used, before they are journalled among the settings.
 pub(super) fn check_flags(region: Option<&str>, endpoint_url: Option<&str>) -> Result<(), CliError> {
     if let Some(fault) = region.and_then(|region| check_region(region).err()) {
         let message = format!("--region (KEYBATCH_REGION): {}", fault.message);
@@ -30,7 +29,7 @@ pub(super) fn check_flags(region: Option<&str>, endpoint_url: Option<&str>) -> R
     }
 }
 
-/// The region that the flag, the variables or the profile name, checked as the manifest's column is.
+/// The region that the flag, the variables or the profile name, checked like the manifest's column.
 pub(super) async fn region_of_settings(options: &AwsOptions) -> Result<Option<String>, CliError> {
     if options.region.is_some() {
         return Ok(options.region.clone());
@@ -45,7 +44,7 @@ pub(super) async fn region_of_settings(options: &AwsOptions) -> Result<Option<St
     }
 }
 
-/// The region where no row names one: as above, else the instance's own. Its metadata service is asked last, since that
+/// The region of rows that name none: as above, or else the instance's own. Its metadata service is asked last, because that
 /// takes seconds on machines that have none.
 pub(super) async fn region_of_machine(options: &AwsOptions) -> Result<Option<String>, CliError> {
     match region_of_settings(options).await? {
@@ -54,7 +53,7 @@ pub(super) async fn region_of_machine(options: &AwsOptions) -> Result<Option<Str
     }
 }
 
-/// A configuration that cannot be used, as the user sees it.
+/// The error for a configuration that cannot be used.
 pub(super) fn config_error(error: &AwsConfigError) -> CliError {
     let said = CliError::from_error(Exit::Environment, error).code(Code::Endpoint);
     let said = match error {
@@ -93,7 +92,7 @@ pub(super) fn hints(error: &ApiError) -> Vec<String> {
     vec!["check credentials, clock and network, e.g. with: aws sts get-caller-identity".to_owned()]
 }
 
-/// What to do about an address that was not reached: about what led there first.
+/// What to do about an address that was not reached. The setting that led there comes first.
 pub(super) fn hints_of(unreached: &Unreached) -> Vec<String> {
     let Unreached { host, region, setting, proxy, hitch } = unreached;
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
@@ -143,8 +142,7 @@ mod tests {
         Unreached { host, region: "eu-nowhere-9".to_owned(), setting: None, proxy: None, hitch }
     }
 
-    /// A region that does not exist shows as a name without an address (seen with
-    /// aws-sdk-lightsail 1.135.0).
+    /// A region that does not exist looks like a host name that does not resolve (seen with aws-sdk-lightsail 1.135.0).
     #[test]
     fn a_region_that_does_not_exist_is_suspected() {
         let nowhere = unreached(Hitch::NotResolved);

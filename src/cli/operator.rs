@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::environment::Environment;
 use crate::lightsail::address::without_user;
 
-/// The login uid of a process that no login began.
+/// The login uid of a process that no login started.
 const NO_LOGIN: u32 = u32::MAX;
 
-/// Characters of a claim that are kept.
+/// The maximum length of a claim, in characters.
 const CLAIM_CHARS: usize = 256;
 
 /// Variables in which programs and pipelines say who started them, or where. Anybody can set them.
@@ -34,24 +34,24 @@ const CLAIMS: [&str; 19] = [
     "CODEBUILD_INITIATOR",
 ];
 
-/// The three of GitHub that make the address of a run.
+/// The three variables of GitHub that together form the address of a workflow's run.
 const GITHUB_RUN: [&str; 3] = ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"];
 
-/// The name of this process's real user, from the user database; `uid:N` where that has none. Not from USER, which anybody
-/// can set.
+/// The name of this process's real user, from the user database; `uid:N` if it has none. `USER` does not count, because
+/// anybody can set it.
 pub(super) fn user() -> String {
     let uid = rustix::process::getuid().as_raw();
     let known = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
     known.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid:{uid}"))
 }
 
-/// The user that logged in, whatever user this process runs as now; nothing outside Linux, and where no login began it.
+/// The user that logged in, whatever user this process runs as now; `None` outside Linux, or if no login started the process.
 pub(super) fn login_uid() -> Option<u32> {
     let text = std::fs::read_to_string("/proc/self/loginuid").ok()?;
     text.trim().parse().ok().filter(|uid| *uid != NO_LOGIN)
 }
 
-/// What the environment claims, by variable; `GITHUB_RUN_URL` is made from three.
+/// What the environment claims, by variable; `GITHUB_RUN_URL` is composed of three.
 pub(super) fn claims(environment: &Environment) -> BTreeMap<String, String> {
     let mut claims: BTreeMap<_, _> =
         CLAIMS.into_iter().filter_map(|name| Some((name.to_owned(), bounded(environment.variable(name)?)))).collect();
@@ -62,7 +62,7 @@ pub(super) fn claims(environment: &Environment) -> BTreeMap<String, String> {
     claims
 }
 
-/// A claim in bounds, without the user and password that an address may hold.
+/// A claim, shortened if it is too long, and without the user and password that an address may contain.
 fn bounded(value: &str) -> String {
     let without = value.contains("://").then(|| without_user(value));
     without.as_deref().unwrap_or(value).chars().take(CLAIM_CHARS).collect()

@@ -1,4 +1,4 @@
-//! The options that `run` and `resume` share, as typed, and the settings that are meant by them.
+//! The options that `run`, `resume` and `abandon` share, and the order that they stand for.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -73,7 +73,7 @@ pub(super) struct SessionOptions {
     /// Ticket, for the journal
     #[arg(long, env = "KEYBATCH_TICKET", value_name = "ID")]
     pub(super) ticket: Option<String>,
-    /// Region of the configuration; an option of each command, since it means something else to each.
+    /// The region. Each command has its own option for it, because it means something different to each.
     #[arg(skip)]
     pub(super) region: Option<String>,
     /// Append each checkpoint to this file, also in later sessions of the run; keep it beyond this machine's reach
@@ -94,7 +94,7 @@ pub(super) fn refuse_secret(flag: &str, said: Option<&str>) -> Result<(), CliErr
 }
 
 impl SessionOptions {
-    /// Refuses what cannot be meant.
+    /// Refuses values that make no sense.
     ///
     /// # Errors
     /// The refusal.
@@ -107,7 +107,7 @@ impl SessionOptions {
         refuse_secret("--ticket", self.ticket.as_deref())
     }
 
-    /// How long requests in flight may take to be settled after a signal.
+    /// How long settling the requests in flight may take after a signal.
     pub(super) fn drain(&self) -> Duration {
         self.drain_timeout.unwrap_or(DRAIN_TIMEOUT)
     }
@@ -121,7 +121,7 @@ impl SessionOptions {
         }
     }
 
-    /// What is meant by them.
+    /// The order that they stand for.
     pub(super) fn order(&self, context: &Context, rollback: Rollback) -> Order {
         Order {
             journal: context.journal.clone(),
@@ -147,8 +147,8 @@ impl SessionOptions {
         }
     }
 
-    /// The settings by name that concern the command line alone, for the journal. There are no secrets among them: no option
-    /// takes one.
+    /// The settings that only the command line uses, by name, for the journal. None of them is a secret, because no option takes
+    /// one.
     fn others(&self) -> BTreeMap<String, String> {
         let named = [
             ("drain_timeout", self.drain_timeout.map(duration_text)),

@@ -13,19 +13,19 @@ use crate::domain::OutcomeCounts;
 use crate::plan::Tally;
 use crate::session::Watched;
 
-/// How often a plain line is written: seldom enough for a log, often enough to show that the run is alive.
+/// How often a plain line is written: rarely enough for a log, often enough to show that the run is alive.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// How often a bar is redrawn at most.
+/// How often a bar is redrawn, at most.
 const BAR_HZ: u8 = 10;
 
-/// How often what a bar says of planning is looked up.
+/// How often the numbers that a bar shows are read.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The rate that is shown is that of so much time: what was a minute ago says little of what is left.
+/// The time over which the displayed rate is averaged: what happened a minute ago says little about the rest.
 const RATE_OF: Duration = Duration::from_secs(10);
 
-/// Shows how far the work is, for as long as it is polled: on a bar, or in plain lines.
+/// Shows the progress of the work for as long as it is polled: on a bar, or in plain lines.
 pub(super) async fn show(ui: Ui, work: Watched) {
     match work {
         Watched::Planning { rows, sandbox, tally } => {
@@ -39,7 +39,7 @@ pub(super) async fn show(ui: Ui, work: Watched) {
     }
 }
 
-/// A bar, where one can be drawn.
+/// A bar, if one can be drawn.
 fn bar(ui: &Ui, total: Option<u64>, sandbox: bool, template: &str) -> Option<Bar> {
     ui.bar.then(|| {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(BAR_HZ));
@@ -51,7 +51,7 @@ fn bar(ui: &Ui, total: Option<u64>, sandbox: bool, template: &str) -> Option<Bar
     })
 }
 
-/// A bar that is removed when nobody shows anything on it any more.
+/// A bar that disappears when it is dropped.
 #[derive(Debug)]
 struct Bar(ProgressBar);
 
@@ -117,7 +117,7 @@ struct Planning {
 }
 
 impl Planning {
-    /// Shows how far it is; where there is no bar, by lines that are given to `say`.
+    /// Shows the progress; without a bar, in lines that are passed to `say`.
     async fn lines(&self, say: impl Fn(String)) {
         let mut tick = tokio::time::interval(if self.bar.is_some() { LOOK_EVERY } else { LINE_EVERY });
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -149,17 +149,17 @@ fn per_second(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(0.001)
 }
 
-/// A rate in whole numbers: a slow one by the minute.
+/// A rate in whole numbers; a slow one is per minute.
 fn rate(per_s: f64) -> String {
     if per_s >= 1.0 { format!("{per_s:.0}/s") } else { format!("{:.0}/min", per_s * 60.0) }
 }
 
-/// How long the rest takes at this rate; nothing where that cannot be known.
+/// How long the rest takes at this rate; `None` if that is unknown.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "shown in whole seconds, and far inside of what an integer holds"
+    reason = "shown in whole seconds, and far below the limits of an integer"
 )]
 fn left(rows: u64, per_s: f64) -> Option<String> {
     if per_s <= 0.0 || rows == 0 {
@@ -179,7 +179,7 @@ mod tests {
 
     /// Whole numbers, the counts of what failed, and the time that is left.
     #[test]
-    fn a_line_says_how_far_it_is() {
+    fn a_line_shows_the_progress() {
         let progress = Progress { settled: Arc::default(), bar: None, total: 12_500 };
         assert_eq!(progress.line(&OutcomeCounts::default(), 0.0), "0/12,500 rows, 0/min");
         let counts = OutcomeCounts { failed: 1, in_doubt: 1, skipped: 1, deleted: 2_497, ..OutcomeCounts::default() };
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn planning_says_now_and_then_how_far_it_is() {
+    async fn planning_shows_its_progress_from_time_to_time() {
         let tally = Arc::<Tally>::default();
         let planning = Planning { tally: Arc::clone(&tally), bar: None, rows: 9 };
         let said = std::sync::Mutex::new(Vec::new());

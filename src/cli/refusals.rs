@@ -1,5 +1,5 @@
-//! What to do where the service refuses everyone: the clock, the keys, the account, the address. By the names that the
-//! service gives its errors, never by their text; the same steps wherever such a refusal is met.
+//! What to do if the service refuses everyone because of the clock, the keys, the account or the address. The step follows from the
+//! names that the service gives its errors, never from their text, and is the same wherever such a refusal occurs.
 
 /// The names, and the step that follows.
 const STEPS: [(&[&str], &str); 6] = [
@@ -52,7 +52,7 @@ const STEPS: [(&[&str], &str); 6] = [
     ),
     (
         &["UnknownOperation", "UnknownOperationException", "InvalidAction", "MissingAction"],
-        "what answers there is not Lightsail, or does not know this operation: check the endpoint with `keybatch doctor`",
+        "whatever answered is not Lightsail, or does not know this operation: check the endpoint with `keybatch doctor`",
     ),
 ];
 

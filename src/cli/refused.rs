@@ -49,7 +49,7 @@ fn of(why: Refusal, run: Option<&str>) -> CliError {
     }
 }
 
-/// Those that their own sentence explains, and what to do next.
+/// Refusals that their own sentence explains, with what to do next.
 fn plain(why: &Refusal) -> CliError {
     let (exit, code) = codes(why);
     let it = CliError::new(exit, why.to_string()).code(code);
@@ -58,14 +58,14 @@ fn plain(why: &Refusal) -> CliError {
             it.hint("see what happened to the journal with: keybatch verify")
         }
         Refusal::Unverified { .. } => it.hint(
-            "verification needs scratch space: in the directory that TMPDIR names, in /var/tmp or /tmp, or beside the journal",
+            "verification needs space for temporary files: in the directory that TMPDIR names, in /var/tmp or /tmp, or beside the journal",
         ),
         Refusal::NoRegion => it.hint("set it with --region or AWS_REGION, or add a region column"),
         Refusal::NobodyToAsk => {
             it.hint("pass --yes, or --confirm N to allow exactly N deletions; --dry-run shows the plan")
         }
         Refusal::NothingThere { deletes, .. } => it
-            .hint("check account, profile and region: this is what a wrong one looks like")
+            .hint("check account, profile and region: one of them may be wrong")
             .hint(format!("if they are right, pass --confirm {deletes}")),
         Refusal::Unfinished { run, .. } => it.hint(format!("continue it with: keybatch resume {run}")),
         Refusal::AlreadyRun { run, .. } => it
@@ -112,7 +112,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
     }
 }
 
-/// An error of the command line's own, which a session handed on.
+/// An error of the command line itself, which a session passed on.
 fn outside(error: Outside) -> CliError {
     match error.downcast::<CliError>() {
         Ok(own) => *own,
@@ -126,12 +126,12 @@ fn unrecordable(error: &JournalError, finished: bool, run: &str) -> CliError {
     if finished {
         return it.hint("nothing of the run is missing: it is finished, and every outcome is in the journal");
     }
-    let first = if error.is_full() { FREE_SPACE } else { "remove the cause" };
+    let first = if error.is_full() { FREE_SPACE } else { "fix the cause" };
     it.hint("keybatch sent nothing more after that; the next session settles what was in flight")
         .hint(format!("{first}, then continue with: keybatch resume {run}"))
 }
 
-/// The last part of the refusal of a journal that lost entries, beside what `doctor` says of it.
+/// The part of the refusal of a journal that lost entries that `doctor` leaves out.
 pub(super) const UNCHANGED: &str = "the journal was not changed";
 
 /// The refusal of a journal that lost entries.
@@ -167,7 +167,7 @@ fn manifest(faults: Faults, skip_invalid: bool, recorded: bool) -> CliError {
     it.hint(recorded).hint(fix)
 }
 
-/// The error of a plan with what can be done about it. Nothing but reads was sent.
+/// The error of a plan, with what to do about it. Only read requests were sent.
 fn plan_error(error: &PlanError) -> CliError {
     let planned = match error {
         PlanError::Refused { notes, .. } => {
@@ -191,7 +191,7 @@ fn plan_error(error: &PlanError) -> CliError {
     planned.sent(Sent::Reads)
 }
 
-/// The command that continues a run, with what is known of the run.
+/// The command that continues a run, with what is known about the run.
 pub(super) fn resuming(record: &RunRecord) -> String {
     let account = record.account.as_deref().unwrap_or("none");
     format!(

@@ -1,4 +1,4 @@
-//! `keybatch resume`: continue a run, without guessing.
+//! `keybatch resume`: continues a run, without guessing.
 
 use super::code::Code;
 use super::error::{CliError, Sent};
@@ -37,7 +37,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let order = ResumeOrder { order: args.options.order(context, args.rollback.order()), run: args.run };
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let machine = Machine::new(context, &args.options, Verb::Resume, None)?;
-    // A journal that cannot be accessed may exist all the same.
+    // A journal that cannot be accessed may still exist.
     let there = context.journal.try_exists().map_err(|error| {
         let message = format!("cannot access the journal {}: {error}", context.journal.display());
         CliError::new(Exit::Environment, message).code(Code::JournalUnusable).sent(Sent::Nothing)

@@ -16,7 +16,7 @@ pub(super) struct RollbackOptions {
 }
 
 impl RollbackOptions {
-    /// What is meant by them.
+    /// The order that they stand for.
     pub(super) fn order(&self) -> Rollback {
         Rollback { accept: self.accept_rollback, because: self.because.clone() }
     }

@@ -1,4 +1,4 @@
-//! What `doctor` finds about the way to the service: region, effective addresses, proxies, certificates. Sends nothing.
+//! What `doctor` finds on the way to the service: region, effective addresses, proxies, certificates. It sends nothing.
 
 use super::diagnosis::{Diagnosis, Health, diagnosis};
 use super::error::CliError;
@@ -84,10 +84,11 @@ fn line(addresses: &[Address], region: Option<&str>) -> Diagnosis {
     if everywhere {
         return diagnosis("endpoint", Health::Good, format!("requests go to AWS: {all}"));
     }
-    diagnosis("endpoint", Health::Note, format!("REQUESTS GO ELSEWHERE THAN TO AWS: {all}"))
+    let some = if addresses.iter().any(Address::is_own) { "SOME " } else { "" };
+    diagnosis("endpoint", Health::Note, format!("{some}REQUESTS DO NOT GO TO AWS: {all}"))
 }
 
-/// What the variables say, and which requests follow them.
+/// What the proxy variables say, and which requests they apply to.
 fn proxies(proxies: &Proxies, addresses: &[Address]) -> Vec<Diagnosis> {
     let mut findings: Vec<_> =
         proxies.described().into_iter().map(|text| diagnosis("proxy", Health::Note, text)).collect();

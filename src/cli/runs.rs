@@ -11,7 +11,7 @@ use crate::domain::parse_time;
 use crate::journal::{Cell, JournalError};
 use crate::review::runs::short;
 
-/// The columns of the view that people see as one column, "outcomes".
+/// The columns of the view that people see as one, "outcomes".
 const OUTCOMES: [&str; 8] =
     ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"];
 
@@ -146,7 +146,7 @@ struct Line {
     id: String,
     state: String,
     started: String,
-    /// From its first session to its end; empty where it has none.
+    /// From its first session to its end; empty if it has no end yet.
     duration: String,
     rows: i64,
     outcomes: String,
@@ -199,7 +199,7 @@ impl Line {
     }
 }
 
-/// How long it was from one time to another, in words.
+/// The time from one moment to another, in words.
 fn lasted(from: &str, to: &str) -> Option<String> {
     let seconds = parse_time(to)?.duration_since(parse_time(from)?).as_secs();
     Some(match seconds {
@@ -216,7 +216,7 @@ fn as_number(cell: &Cell) -> Option<i64> {
     }
 }
 
-/// A time of the journal as people read it: without fractions.
+/// A time of the journal for people: without fractions of a second.
 pub(super) fn to_the_second(at: &str) -> String {
     match at.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),

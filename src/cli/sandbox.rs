@@ -1,4 +1,4 @@
-//! `keybatch sandbox`: serve the look-alike to other processes.
+//! `keybatch sandbox`: serves the look-alike to other processes.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

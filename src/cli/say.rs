@@ -37,7 +37,7 @@ pub(super) fn say(ui: &Ui, summary: &Summary) -> Exit {
     }
 }
 
-/// Reports how a session ended that was not to plan alone.
+/// Reports how a session ended, unless it was a dry run.
 pub(super) fn end(ui: &Ui, ended: Result<Ending, SessionError>) -> Result<Exit, CliError> {
     match ended? {
         Ending::Summed(summary) => Ok(say(ui, &summary)),
@@ -45,7 +45,7 @@ pub(super) fn end(ui: &Ui, ended: Result<Ending, SessionError>) -> Result<Exit, 
     }
 }
 
-/// The lines for people alone, where an error object holds the rest.
+/// Reports to people alone, if an error object holds the rest.
 pub(super) fn say_to_people(ui: &Ui, summary: &Summary) {
     if summary.run.is_some() {
         ui.say(&summary::line(summary));

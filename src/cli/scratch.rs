@@ -1,4 +1,4 @@
-//! Where files for the moment are made: what `verify` compares with, and the journal of a dry run.
+//! Where temporary files go: the database that `verify` compares with, and the journal of a dry run.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -10,10 +10,10 @@ use super::Context;
 use super::error::CliError;
 use super::exit::Exit;
 
-/// The first directory that can be written: the one that `TMPDIR` names, the system's own, or the journal's.
+/// The first directory that can be written to: the one that `TMPDIR` names, the system's own, or the journal's.
 ///
 /// # Errors
-/// Where none of them can be written.
+/// If none of them can be written to.
 pub(super) fn directory(context: &Context) -> Result<PathBuf, CliError> {
     let beside = context.journal.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let named = context.environment.variable("TMPDIR").map(PathBuf::from);
@@ -23,29 +23,29 @@ pub(super) fn directory(context: &Context) -> Result<PathBuf, CliError> {
         return Ok(found.clone());
     }
     let tried = candidates.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    let message = format!("there is no directory for scratch files: none of these can be written: {tried}");
+    let message = format!("there is no directory for temporary files: none of these can be written to: {tried}");
     Err(CliError::new(Exit::Environment, message).hint("set TMPDIR to a writable directory"))
 }
 
-/// Found out by making a file: permissions alone say nothing of a file system that takes none, or of a superuser.
+/// Tried by creating a file: permissions alone say nothing about a read-only file system, or for a superuser.
 fn is_writable(path: &Path) -> bool {
     let trial = path.join(format!(".keybatch-{}", Uuid::new_v4()));
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&trial);
     made.is_ok() && std::fs::remove_file(&trial).is_ok()
 }
 
-/// A private directory, removed when it is over.
+/// A private directory that is removed when this is dropped.
 pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes one.
+    /// Creates one.
     ///
     /// # Errors
-    /// Where there is no place for it.
+    /// If there is no place for it.
     pub(super) fn create(context: &Context) -> Result<Self, CliError> {
         let path = directory(context)?.join(format!("keybatch-dry-run-{}", Uuid::new_v4()));
         std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| {
-            let message = format!("cannot create the scratch directory {}: {error}", path.display());
+            let message = format!("cannot create the temporary directory {}: {error}", path.display());
             CliError::new(Exit::Environment, message).hint("set TMPDIR to a writable directory")
         })?;
         Ok(Self(path))

@@ -127,7 +127,7 @@ fn show_run(facts: &RunFacts, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The facts of the view `runs` as fields of their own, not as pairs.
+/// The run as JSON, with the facts of the view `runs` as fields, not as pairs.
 fn run_json(facts: &RunFacts) -> Result<String, CliError> {
     let mut value = serde_json::to_value(facts).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
     value["facts"] = facts.facts.iter().cloned().collect::<serde_json::Map<_, _>>().into();
@@ -236,7 +236,7 @@ fn sessions(facts: &RunFacts, out: &mut String) {
     }
 }
 
-/// The worst first; of each outcome some, and how many more there are.
+/// The worst outcomes first: some rows of each, and how many more there are.
 fn not_deleted(facts: &RunFacts, ui: &Ui, out: &mut String) {
     if facts.not_deleted.is_empty() {
         return;

@@ -11,15 +11,15 @@ use tokio::time::Instant;
 use super::ui::Ui;
 use crate::session::Stops;
 
-/// "File size limit exceeded": the same number on all machines that Linux and Rust share, but for MIPS.
+/// "File size limit exceeded": the same number on all architectures that Linux and Rust support, except MIPS.
 const SIGXFSZ: i32 = 25;
 
-/// How long after the first signal another one still is the same request. Wrappers repeat a signal within milliseconds,
+/// For how long after the first signal another one counts as the same request. Wrappers repeat a signal within milliseconds,
 /// and a person who means it waits longer than this.
 const ONE_REQUEST: Duration = Duration::from_secs(2);
 
-/// How long requests in flight may take to be settled after the first signal. An attempt is dead after 15 s and its grace;
-/// one minute leaves room to look, and is within what supervisors can be given.
+/// How long settling the requests in flight may take after the first signal. An attempt is over after 15 s and its grace
+/// period. One minute leaves time to look, and supervisors can be configured to wait that long.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A signal that asks to stop.
@@ -30,11 +30,11 @@ enum Ask {
     HangUp,
 }
 
-/// Whether the signal `ask`, at the time `at`, is to exit at once, after those `before` it.
+/// Whether the signal `ask`, at the time `at`, makes the program exit at once, after those `before` it.
 ///
 /// No signal counts within two seconds of the first. After that, Ctrl-C always counts, and so does any signal that is repeated
-/// after two seconds. SIGTERM after SIGINT is a supervisor's next step, and SIGHUP after another is a terminal that is
-/// closed: they change nothing.
+/// after two seconds. SIGTERM after SIGINT is a supervisor's next step, and SIGHUP after another signal is a terminal that
+/// closes: they change nothing.
 fn hurries(before: &[(Ask, Duration)], ask: Ask, at: Duration) -> bool {
     let Some((_, first)) = before.first() else { return false };
     if at.saturating_sub(*first) < ONE_REQUEST {
@@ -49,15 +49,15 @@ fn hurries(before: &[(Ask, Duration)], ask: Ask, at: Duration) -> bool {
     }
 }
 
-/// Listens for signals, which stop what has `stops`. After the first one, requests in flight have the time `drain` to be
-/// settled.
+/// Listens for signals, and passes them on through `stops`. After the first one, settling the requests in flight may take as
+/// long as `drain`.
 pub(super) fn listen(stops: &Stops, ui: Ui, drain: Duration) -> std::io::Result<()> {
-    // Asked before any handler is installed, which would hide it.
+    // Checked before a handler is installed, which would hide it.
     let keeps_running = hang_up_is_ignored();
     let interrupt = signal(SignalKind::interrupt())?;
     let terminate = signal(SignalKind::terminate())?;
     let hang_up = if keeps_running { None } else { Some(signal(SignalKind::hangup())?) };
-    // A file that grows beyond a limit is an error of the write, not the end of the process.
+    // If a file would grow beyond a limit, the write fails and the process goes on.
     let mut too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     tokio::spawn(async move { while too_large.recv().await.is_some() {} });
     tokio::spawn(obey(stops.clone(), ui, drain, (interrupt, terminate, hang_up)));
@@ -85,7 +85,7 @@ async fn obey(stops: Stops, ui: Ui, drain: Duration, signals: (Signal, Signal, O
     }
 }
 
-/// The first signal.
+/// What the first signal does.
 fn first(stops: &Stops, ui: &Ui, drain: Duration) {
     stops.ask(|| {
         ui.say(&format!(
@@ -110,7 +110,7 @@ async fn received(signal: &mut Option<Signal>) {
     }
 }
 
-/// Whether the process was started so that SIGHUP does nothing, as `nohup` does it.
+/// Whether the process was started with SIGHUP ignored, as under `nohup`.
 fn hang_up_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -122,11 +122,11 @@ fn hang_up_is_ignored() -> bool {
 mod tests {
     use super::*;
 
-    /// Seen (field 12): a Ctrl-C delivered twice by a wrapper and a cancelled workflow (SIGINT, then SIGTERM after 7.5 s) made
-    /// the program exit in mid-flight.
+    /// Seen (field 12): a Ctrl-C that a wrapper delivered twice, and a cancelled workflow (SIGINT, then SIGTERM after 7.5 s), made
+    /// the program exit with requests in flight.
     // SEMANTICS: P44
     #[test]
-    fn only_a_second_signal_that_is_meant_hurries() {
+    fn only_a_deliberate_second_signal_hurries() {
         use Ask::{HangUp, Interrupt, Terminate};
         type Case<'a> = (&'a [(Ask, u64)], (Ask, u64), bool);
         let cases: [Case<'_>; 14] = [

@@ -45,11 +45,11 @@ pub(super) fn exit(summary: &Summary) -> Exit {
     }
 }
 
-/// The object, with the exit code that is given at last.
+/// The summary object, with the final exit code.
 pub(super) fn object(summary: &Summary, exit: Exit) -> Value {
     let session = SessionPart { seconds: to_the_ms(summary.session.seconds), ..summary.session };
     let whole = Summary { seconds: to_the_ms(summary.seconds), session, ..summary.clone() };
-    // Text and numbers alone: this cannot fail.
+    // It holds only text and numbers, so this cannot fail.
     let mut object = serde_json::to_value(whole).unwrap_or_default();
     if let Value::Object(fields) = &mut object {
         fields.insert("exit".to_owned(), exit.code().into());
@@ -113,7 +113,7 @@ mod tests {
 
     // SEMANTICS: P56
     #[test]
-    fn the_graver_code_wins() {
+    fn the_more_serious_code_wins() {
         let with = |failed, in_doubt, skipped| OutcomeCounts { failed, in_doubt, skipped, ..OutcomeCounts::default() };
         assert_eq!(exit(&summary(None, with(0, 0, 0), 0)), Exit::Success);
         assert_eq!(exit(&summary(None, with(1, 0, 0), 0)), Exit::SomeNotDone);

@@ -1,4 +1,4 @@
-//! The operator at the terminal: what a session notifies of, in words, and the last question.
+//! The operator at the terminal: puts a session's notices into words, and asks the last question.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 
+use super::error::READS;
 use super::refused::resuming;
 use super::summary::{NOT_BEGUN, line};
 use super::ui::Ui;
@@ -30,7 +31,7 @@ pub(super) enum Verb {
 pub(super) struct Terminal {
     ui: Ui,
     verb: Verb,
-    /// How many key pairs were waited for.
+    /// How many key pairs the session has waited for.
     waited: AtomicU64,
 }
 
@@ -42,7 +43,7 @@ impl Terminal {
     fn stopped_before_run(&self) {
         match self.verb {
             Verb::Run => {
-                self.ui.say("stopped by a signal: nothing was sent but reads");
+                self.ui.say(&format!("stopped by a signal: {READS}"));
                 self.ui.say(NOT_BEGUN);
             }
             Verb::Resume => self.ui.say("stopped by a signal: nothing was sent"),
@@ -84,17 +85,17 @@ impl Terminal {
         }
     }
 
-    /// What becomes of the journal and its files.
+    /// Notices about the journal and its files.
     fn of_the_journal(&self, notice: &Notice<'_>) {
         let say = |text: String| self.ui.say(&text);
         match notice {
             Notice::HeadNotCompared(why) => say(format!("warning: {}", shown(why))),
             Notice::RollbackNotNeeded => {
-                say("--accept-rollback was not needed: the journal has all entries that are known of it".to_owned());
+                say("--accept-rollback was not needed: the journal has every entry that it is known to have had"
+                    .to_owned());
             }
             Notice::RollbackAccepted(most) => say(format!(
-                "accepted: the journal continues without the newer one of {most} entries; keybatch settles each row without an \
-                 outcome by reading"
+                "rollback accepted: the newer journal had {most} entries; keybatch settles each row without an outcome by reading"
             )),
             Notice::DeadPlanClosed { run, lost } => {
                 let sent = if *lost {
@@ -105,7 +106,10 @@ impl Terminal {
                 self.ui.talk(format!("run {run} died while planning: {sent}; it was closed as abandoned"));
             }
             Notice::NotRemembered(why) => {
-                say(format!("warning: an older copy of the journal would not be recognised later: {}", shown(why)));
+                say(format!(
+                    "warning: keybatch will not recognise an older copy of this journal later: {}",
+                    shown(why)
+                ));
             }
             Notice::LogInUse { journal, log } => say(format!(
                 "another program has the journal open, so its newest entries are still in {}; until that program closes it, \
@@ -139,8 +143,8 @@ impl Operator for Terminal {
         let ui = &self.ui;
         match notice {
             Notice::StoppedBeforeRun => self.stopped_before_run(),
-            Notice::StoppedBeforeWork => ui.say("stopped by a signal: nothing was sent but reads"),
-            Notice::StoppedPlanning(detail) => ui.say(&format!("stopped {detail}: nothing was sent but reads")),
+            Notice::StoppedBeforeWork => ui.say(&format!("stopped by a signal: {READS}")),
+            Notice::StoppedPlanning(detail) => ui.say(&format!("stopped {detail}: {READS}")),
             Notice::Ingested(ingested) => self.ingested(ingested),
             Notice::WouldContinue(record) => {
                 ui.say(&format!("dry run: this would continue run {} ({})", record.run, record.state));

@@ -1,4 +1,4 @@
-//! The program's own log, on standard error, for finding faults. Off unless `KEYBATCH_LOG` asks for it.
+//! The program's own log, on standard error, for debugging. It is off unless `KEYBATCH_LOG` asks for it.
 //!
 //! Only keybatch's own events pass, whatever the filter says: the SDK's own traces hold signatures and session
 //! tokens, and no secret may reach a log.
@@ -9,8 +9,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::environment::Environment;
 
-/// Begins to log as `KEYBATCH_LOG` says (`debug`, `keybatch::execute=trace`, …); `KEYBATCH_LOG_FORMAT=json` gives one
-/// JSON object a line.
+/// Begins to log as `KEYBATCH_LOG` says (`debug`, `keybatch::execute=trace`, …); with `KEYBATCH_LOG_FORMAT=json`, each line is one
+/// JSON object.
 pub(super) fn init(environment: &Environment) {
     let Some(wanted) = environment.variable("KEYBATCH_LOG") else { return };
     let own = filter_fn(|metadata| metadata.target().starts_with("keybatch"));

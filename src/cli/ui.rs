@@ -35,14 +35,14 @@ pub struct Ui {
     pub colour: bool,
     /// Whether colour may be used on standard output.
     pub paint: bool,
-    /// Whether CSV begins with a byte order mark, by which spreadsheets know UTF-8.
+    /// Whether CSV begins with a byte order mark, by which spreadsheets recognise UTF-8.
     pub bom: bool,
-    /// Columns of the terminal, where it says so.
+    /// The width of the terminal, if it is known.
     columns: Option<usize>,
 }
 
 impl Ui {
-    /// As the options and the surroundings say.
+    /// From the options and the environment.
     #[must_use]
     pub fn new(format: Option<Format>, quiet: bool, environment: &Environment) -> Self {
         let plain = environment.variable("NO_COLOR").is_some();
@@ -62,7 +62,7 @@ impl Ui {
         }
     }
 
-    /// A word for standard output in the colour of what it says: an outcome, a state or a verdict.
+    /// `text` for standard output, in the colour of `word`: an outcome, a state or a verdict.
     #[must_use]
     pub fn painted(&self, word: &str, text: &str) -> String {
         match style(word).filter(|_| self.paint) {
@@ -71,7 +71,7 @@ impl Ui {
         }
     }
 
-    /// How wide text may be.
+    /// The maximum width of text.
     #[must_use]
     pub fn width(&self) -> usize {
         self.columns.unwrap_or(100).clamp(40, 200)
@@ -83,47 +83,47 @@ impl Ui {
         if self.colour { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() }
     }
 
-    /// A line of talk. A closed standard error is no reason to stop.
+    /// Prints a message. A closed standard error is no reason to stop.
     pub fn talk(&self, line: impl AsRef<str>) {
         if !self.quiet {
             self.say(line.as_ref());
         }
     }
 
-    /// A line of talk, as [`Ui::talk`].
+    /// Prints a message, as [`Ui::talk`] does.
     pub fn say(&self, line: &str) {
         if !self.quiet {
             self.ask(line);
         }
     }
 
-    /// A line that is printed even when quiet: a question, or an error.
+    /// Prints a line even when quiet: a question, or an error.
     pub fn ask(&self, line: &str) {
         let _ = writeln!(anstream::stderr(), "{line}");
     }
 
-    /// An error: for people on standard error, and as an object on standard output if JSON was requested.
+    /// Reports an error: to people on standard error, and as an object on standard output if JSON was requested.
     pub fn error(&self, error: &CliError) {
         self.complain(error);
         self.error_object(error);
     }
 
-    /// An error for programs alone, if JSON was requested.
+    /// Reports an error to programs alone, if JSON was requested.
     pub fn error_object(&self, error: &CliError) {
         // An error without a message ends the program quietly.
         let wanted = match self.format {
             Format::Json | Format::Jsonl => true,
-            // A summary is an object in every form.
+            // A summary is an object in every format.
             Format::Csv => error.details.summary.is_some(),
             Format::Table => false,
         };
         if wanted && !error.message.is_empty() {
-            // Where standard output is gone, the exit code and standard error say it.
+            // If standard output is closed, the exit code and standard error still report the error.
             let _ = self.data(&format!("{}\n", json_text(&error_object::object(error))));
         }
     }
 
-    /// An error, its causes and its hints, for people alone.
+    /// Reports an error, its causes and its hints to people alone.
     pub fn complain(&self, error: &CliError) {
         if let Some(report) = &error.details.report {
             let _ = write!(anstream::stderr(), "{report}");
@@ -142,10 +142,10 @@ impl Ui {
         }
     }
 
-    /// Data, as it is.
+    /// Prints data unchanged.
     ///
     /// # Errors
-    /// Where standard output is closed or full.
+    /// If standard output is closed or full.
     pub fn data(&self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
@@ -165,12 +165,12 @@ impl Ui {
     }
 }
 
-/// Whether a variable is set to something that is not a no.
+/// Whether a variable is set, and not to a word that means no.
 fn is_on(environment: &Environment, name: &str) -> bool {
     environment.variable(name).is_some_and(|value| !matches!(value, "0" | "false" | "no" | "off"))
 }
 
-/// The colour of a word. What went well is green, what a person must look at red, what is not over yellow.
+/// The colour of a word. What went well is green, what a person must look at is red, and what is not over is yellow.
 fn style(word: &str) -> Option<Style> {
     let colour = match word.replace(' ', "_").to_ascii_lowercase().as_str() {
         "deleted" | "finished" | "verified" | "good" => AnsiColor::Green,
@@ -194,7 +194,7 @@ fn style(word: &str) -> Option<Style> {
     Some(colour.on_default())
 }
 
-/// The width of the terminal that talk goes to.
+/// The width of the terminal that messages go to.
 fn terminal_columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
@@ -209,12 +209,12 @@ pub struct RowStream {
     /// The rows of a table that are not laid out yet.
     waiting: Vec<Vec<Option<String>>>,
     rows: u64,
-    /// Whether the last column is text that may be broken over several lines, so that a table stays one.
+    /// Whether the last column may wrap, so that a wide table stays a table.
     wraps: bool,
 }
 
 impl RowStream {
-    /// The last column is text that may be broken over several lines.
+    /// Lets the last column wrap.
     #[must_use]
     pub fn wrapping(self) -> Self {
         Self { wraps: true, ..self }
@@ -261,7 +261,7 @@ impl RowStream {
         self.out.flush()
     }
 
-    /// After the last row.
+    /// Ends the result after the last row.
     ///
     /// # Errors
     /// As [`RowStream::row`].
@@ -299,7 +299,7 @@ impl RowStream {
 }
 
 impl RowStream {
-    /// Rows that are too wide for the terminal as a table: each as a list of its columns, empty ones skipped.
+    /// Rows that are too wide for a table on this terminal: each one is a list of its columns, without empty ones.
     fn vertical(&self, rows: &[Vec<Option<String>>]) -> String {
         let longest = self.header.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let first = self.rows - rows.len() as u64 + 1;
@@ -316,7 +316,7 @@ impl RowStream {
     }
 }
 
-/// How many columns of a terminal a table of these rows takes.
+/// The width of a table of these rows.
 fn width_of(header: &[&str], rows: &[Vec<Option<String>>]) -> usize {
     let cell = |row: &Vec<Option<String>>, index: usize| {
         row.get(index).and_then(Option::as_deref).map_or(0, |cell| shown(cell).chars().count())
@@ -327,8 +327,8 @@ fn width_of(header: &[&str], rows: &[Vec<Option<String>>]) -> usize {
     header.iter().enumerate().map(column).sum::<usize>() + 1
 }
 
-/// A table for people: with lines on a terminal, plain columns elsewhere.
-/// With a `width`, the last column is broken so that the table is no wider.
+/// A table for people: with borders on a terminal, and plain columns elsewhere.
+/// With a `width`, the last column wraps so that the table is no wider.
 fn table(header: &[&str], rows: &[Vec<Option<String>>], person: bool, width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_style(if person { UTF8_FULL_CONDENSED } else { NOTHING });
@@ -365,7 +365,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// Text of unknown origin, so that it cannot steer a terminal: control characters and bidi controls are escaped.
+/// Text of unknown origin in a form that cannot control a terminal: control characters and bidi controls are escaped.
 #[must_use]
 pub fn shown(text: &str) -> String {
     defuse(text)
@@ -376,7 +376,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_last_column_is_broken_and_the_table_stays() {
+    fn a_long_last_column_wraps_and_the_table_stays() {
         let long = "a finding that says what was found, what follows from it, and what to do about it ".repeat(4);
         let rows: Vec<Vec<Option<String>>> = [["lock", "good", "free"], ["credentials", "BAD", long.trim()]]
             .map(|row| row.map(|cell| Some(cell.to_owned())).to_vec())

@@ -66,7 +66,7 @@ struct Brought {
 }
 
 impl Brought {
-    /// Reads all that are in the file at `path`.
+    /// Reads all checkpoints in the file at `path`.
     async fn read(path: &Path, context: &Context, required: bool) -> Result<Self, CliError> {
         let shown = shown(&path.to_string_lossy());
         let unusable =
@@ -132,14 +132,14 @@ fn incomplete(torn: usize) -> String {
 struct CheckpointsFound {
     /// The journal whose checkpoints are wanted.
     of: Option<String>,
-    /// Theirs: size and root.
+    /// Size and root of each of its checkpoints.
     own: Vec<(u64, Hash)>,
-    /// How many of them are too many to be kept as they came.
+    /// At this number, duplicates are removed.
     full: usize,
     /// The last one of any other journal.
     other: Option<Checkpoint>,
     torn: usize,
-    /// Whether the last one is not whole, and why.
+    /// Whether the last one is incomplete, and why.
     torn_last: bool,
     trouble: Option<CheckpointError>,
 }
@@ -173,7 +173,7 @@ impl CheckpointsFound {
     }
 }
 
-/// So many need little memory.
+/// This many need little memory.
 const FEW: usize = 10_000;
 
 fn tidy(all: &mut Vec<(u64, Hash)>) {

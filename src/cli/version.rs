@@ -3,7 +3,7 @@
 use crate::journal::open;
 use crate::lightsail::aws;
 
-/// The commit that this was built from, where the build knew it.
+/// The commit that this was built from, if the build knew it.
 pub(super) const COMMIT: Option<&str> = known(option_env!("KEYBATCH_COMMIT"));
 
 /// One line: version, commit, SQLite.
@@ -11,7 +11,7 @@ pub(super) fn short() -> String {
     format!("{} (commit {}, SQLite {})", env!("CARGO_PKG_VERSION"), commit(), open::version())
 }
 
-/// Everything that a report of a fault should name.
+/// Everything that a bug report should include.
 pub(super) fn long() -> String {
     let [target, rustc] =
         [option_env!("KEYBATCH_TARGET"), option_env!("KEYBATCH_RUSTC")].map(|said| known(said).unwrap_or("unknown"));
@@ -30,7 +30,7 @@ pub(super) fn long() -> String {
     text
 }
 
-/// What the build script says, if it ran and knows.
+/// What the build script says, if it ran and knew it.
 const fn known(said: Option<&str>) -> Option<&str> {
     match said {
         Some(said) if !said.is_empty() => Some(said),

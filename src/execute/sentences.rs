@@ -47,7 +47,7 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
         (Outcome::Absent, _) if row.attempts > 0 => {
             "vanished: each of our requests was refused before it was executed, and it was not there when read again".into()
         }
-        (Outcome::Absent, _) if row.look.is_some() => "vanished before it was asked for".into(),
+        (Outcome::Absent, _) if row.look.is_some() => "vanished before any request was sent for it".into(),
         (Outcome::Absent, _) if row.lost_before => {
             "not in the inventory; entries were lost before this run, and with them perhaps a run that deleted it".into()
         }
@@ -59,11 +59,11 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
             "drift: since the plan was made, another key pair has taken this name".into()
         }
         (Outcome::Skipped, _) if found == Some(Found::Denied) => {
-            "never asked: its observation had become too old, and reading it again was denied, while others could be read"
+            "no request was sent: its observation had become too old, and reading it again was denied, while others could be read"
                 .into()
         }
         (Outcome::Skipped, _) if found == Some(Found::NoAnswer) => {
-            "never asked: its observation had become too old, and it could not be read again".into()
+            "no request was sent: its observation had become too old, and it could not be read again".into()
         }
         (Outcome::Skipped, _) => {
             let notes = intent.notes.iter().filter(|note| note.severity >= Severity::Skip);
@@ -76,7 +76,7 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
         (Outcome::Failed, Evidence::Operation) => "its operation failed, and the key pair is still there".into(),
         (Outcome::Failed, _) => said.unwrap_or_else(|| "its operation failed, and the key pair is still there".into()),
         (Outcome::InDoubt, _) if found == Some(Found::Same) && !pending => {
-            "the operation history shows that it was deleted, and the key pair is still shown".into()
+            "the operation history shows that it was deleted, but readings still show the key pair".into()
         }
         (Outcome::InDoubt, _) if found == Some(Found::Same) => {
             "its operation did not end in time, and the key pair is still there".into()

@@ -25,7 +25,7 @@ pub enum AwsConfigError {
         setting: String,
     },
     /// A setting's value is not an address. The SDK would silently ignore some of these and send requests to AWS itself.
-    #[error("{setting} is {url:?}, which is no address such as https://host:port")]
+    #[error("{setting} is {url:?}, which is not an address such as https://host:port")]
     NotAnAddress {
         /// The setting.
         setting: String,

@@ -38,7 +38,7 @@ pub enum BundleError {
         source: std::io::Error,
     },
     /// No certificate in it can be used.
-    #[error("the CA bundle {path} that {setting} names holds no certificate in PEM form that can be used")]
+    #[error("the CA bundle {path} that {setting} names contains no usable certificate in PEM form")]
     Empty {
         /// The setting that names it.
         setting: String,

@@ -74,7 +74,7 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
             note(Severity::Skip, DUPLICATE, format!("the same as row {}", facts.first));
         } else {
             let differs = staged.differs.join(", ");
-            let text = format!("asks for the same as row {}, but differs in: {differs}", facts.first);
+            let text = format!("names the same key pair as row {}, but differs in: {differs}", facts.first);
             note(Severity::Skip, "duplicate_differs", text);
         }
     }
@@ -83,7 +83,7 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
         note(Severity::Skip, AMBIGUOUS, text.into());
     }
     if valid && let Some(account) = staged.account.as_deref().filter(|account| *account != facts.account) {
-        let text = format!("the row is for account {account}, the credentials are for {}", facts.account);
+        let text = format!("the row is for account {account}, but the credentials are for {}", facts.account);
         note(Severity::Refuse, OTHER_ACCOUNT, text);
     }
     if valid && let Some(seen) = &facts.seen {

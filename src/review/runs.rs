@@ -23,7 +23,7 @@ const CANDIDATES: usize = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// There are no runs at all.
-    #[error("the journal holds no runs yet")]
+    #[error("the journal has no runs yet")]
     NoRuns,
     /// No run has this name.
     #[error("the journal has no run {wanted:?}")]
@@ -52,7 +52,7 @@ pub enum RunError {
         wanted: String,
     },
     /// Several runs begin so.
-    #[error("{wanted:?} is the beginning of {count} runs: {}{}", candidates.join(" , "), if *count > candidates.len() { " , …" } else { "" })]
+    #[error("{wanted:?} is ambiguous, {count} runs begin with it: {}{}", candidates.join(" , "), if *count > candidates.len() { " , …" } else { "" })]
     Ambiguous {
         /// As given.
         wanted: String,

@@ -8,16 +8,16 @@ pub enum StatementError {
     #[error("the statement is empty")]
     Empty,
     /// It is not one of those that only read.
-    #[error("a query begins with SELECT, WITH, VALUES or EXPLAIN, and this one with {word}")]
+    #[error("a query must begin with SELECT, WITH, VALUES or EXPLAIN, but this one begins with {word}")]
     NotAQuery {
         /// Its first word.
         word: String,
     },
     /// There is something after its end.
-    #[error("there is a second statement after the first; one is run at a time")]
+    #[error("there is a second statement after the first; pass one statement at a time")]
     Several,
     /// A text, a name or a comment does not end.
-    #[error("something that begins with {opening} does not end")]
+    #[error("{opening} is opened and never closed")]
     Open {
         /// How it begins.
         opening: &'static str,

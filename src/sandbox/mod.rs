@@ -88,7 +88,7 @@ pub enum Source {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// Only this machine may reach a sandbox: it takes any signature.
-    #[error("a sandbox serves on the loopback only, not on {addr}")]
+    #[error("a sandbox listens only on a loopback address, not on {addr}")]
     NotLoopback {
         /// The address that was requested.
         addr: SocketAddr,
@@ -102,7 +102,7 @@ pub enum SandboxError {
         source: io::Error,
     },
     /// Its record cannot be continued.
-    #[error("the sandbox cannot go on from {}", record.display())]
+    #[error("the sandbox cannot continue from {}", record.display())]
     Record {
         /// The record.
         record: PathBuf,

@@ -23,7 +23,8 @@ fn usage_errors_exit_2() {
         ("--max-deletes", "1.000", "2,499 or 2_499"),
         ("--concurrency", "many", "2,499 or 2_499"),
         ("--max-failures", "2,5%", "2.5%"),
-        ("--max-duration", "90", "1h30m or 1d"),
+        ("--max-duration", "90", "write 90s, 90m or 90h"),
+        ("--max-duration", "soon", "1h30m or 1d"),
         ("--rate", "fast", "5 or 5/s"),
         ("--rate", "5/d", "5/s, 30/m or 100/h"),
     ] {

@@ -153,7 +153,7 @@ fn what_answers_while_planning_is_named_with_what_to_do() {
         bench.world.key("key-01");
         bench.world.always("GetKeyPairs", "*", act);
         let done = bench.run(&bench.manifest(&["key-01"]), &[]).exits(9);
-        for part in [said, step, "nothing was sent but reads"] {
+        for part in [said, step, "only read requests were sent"] {
             assert!(done.stderr.contains(part), "{part}\n{done}");
         }
         assert!(!done.stderr.contains("expected value"), "the parser's words\n{done}");
@@ -210,27 +210,33 @@ fn doctor_says_where_requests_really_go() {
     let mut bench = with_config("[profile elsewhere]\nendpoint_url = http://127.0.0.1:9\n");
     let url = bench.world.url();
     let here = line(&bench);
-    assert!(here.contains("ELSEWHERE") && here.contains(&url) && here.contains("AWS_ENDPOINT_URL"), "{here}");
+    assert!(here.contains("DO NOT GO TO AWS") && here.contains(&url) && here.contains("AWS_ENDPOINT_URL"), "{here}");
     // aws-config honours this in silence.
     bench.set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
     let aws = line(&bench);
-    assert!(!aws.contains("ELSEWHERE") && aws.contains("https://lightsail.us-east-1.amazonaws.com"), "{aws}");
+    assert!(!aws.contains("DO NOT GO TO AWS") && aws.contains("https://lightsail.us-east-1.amazonaws.com"), "{aws}");
     bench.set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "");
     bench.unset("AWS_ENDPOINT_URL");
     bench.set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9");
     let half = line(&bench);
     assert!(
-        half.contains("ELSEWHERE") && half.contains("Lightsail at AWS") && half.contains("AWS_ENDPOINT_URL_STS"),
+        half.contains("DO NOT GO TO AWS") && half.contains("Lightsail at AWS") && half.contains("AWS_ENDPOINT_URL_STS"),
         "{half}"
     );
     bench.unset("AWS_ENDPOINT_URL_STS");
     bench.set("AWS_PROFILE", "elsewhere");
     let profile = line(&bench);
-    assert!(profile.contains("ELSEWHERE") && profile.contains("endpoint_url of the profile elsewhere"), "{profile}");
+    assert!(
+        profile.contains("DO NOT GO TO AWS") && profile.contains("endpoint_url of the profile elsewhere"),
+        "{profile}"
+    );
     bench.unset("AWS_PROFILE");
     bench.set("AWS_USE_FIPS_ENDPOINT", "true");
     let fips = line(&bench);
-    assert!(!fips.contains("ELSEWHERE") && fips.contains("https://lightsail-fips.us-east-1.amazonaws.com"), "{fips}");
+    assert!(
+        !fips.contains("DO NOT GO TO AWS") && fips.contains("https://lightsail-fips.us-east-1.amazonaws.com"),
+        "{fips}"
+    );
     assert!(bench.world.state().log.is_empty(), "nothing was sent");
 }
 

@@ -16,7 +16,7 @@ use crate::strace::Scene;
 use crate::support::Done;
 
 /// What a session that could not go on must say of what was and was not done.
-const SAID: [&str; 3] = ["nothing was sent", "keybatch resume", FINISHED];
+const SAID: [&str; 4] = ["nothing was sent", "only read requests were sent", "keybatch resume", FINISHED];
 
 /// Where only what follows the end of the run could not be written.
 const FINISHED: &str = "nothing of the run is missing: it is finished";

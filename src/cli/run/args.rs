@@ -74,7 +74,7 @@ impl From<InUse> for IfInUse {
 }
 
 impl Args {
-    /// What is meant by them. The run is recorded in the journal at `journal`.
+    /// The order that they stand for. The run is recorded in the journal at `journal`.
     pub(super) fn order(&self, context: &Context, journal: PathBuf) -> RunOrder {
         let possible = context.environment.stdin_is_terminal && self.manifest.as_os_str() != "-";
         let confirmation = match (self.confirm, self.yes) {

@@ -1,4 +1,5 @@
-//! `keybatch run`: ingest a manifest, observe, record every intent, confirm, and delete at a safe rate.
+//! `keybatch run`: reads a manifest, observes the key pairs, records every intent, asks for a confirmation, and deletes at a safe
+//! rate.
 
 mod args;
 

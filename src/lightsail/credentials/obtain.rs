@@ -198,7 +198,7 @@ fn container_address(env: &Env, variable: &str) -> String {
             (Some(scheme), Some(host)) => format!("{scheme}://{host}"),
             _ => "an address without a host".to_owned(),
         },
-        Err(_) => "something that is no address".to_owned(),
+        Err(_) => "something that is not an address".to_owned(),
     }
 }
 

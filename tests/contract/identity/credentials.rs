@@ -208,7 +208,7 @@ fn sources_count_in_the_documented_order() {
         let finding = findings.as_array().unwrap().iter().find(|finding| finding["check"] == "credentials").unwrap();
         let said = finding["finding"].as_str().unwrap();
         // Nothing was asked, so nothing more is said than where they would come from.
-        let located = said.strip_suffix(" (not tried; --online does)");
+        let located = said.strip_suffix(" (not tried; --online tries them)");
         assert!(located.is_some() || said.starts_with("there are no AWS credentials"), "{said}");
         located.unwrap_or(said).to_owned()
     };
