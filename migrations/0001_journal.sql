@@ -226,7 +226,10 @@ SELECT a.run_id, a.row_no, a.attempt, a.key_pair_name, a.account_id, a.region,
        coalesce((a.own ->> '$.tip'),
                 CASE WHEN CAST((a.said -> '$.tip') AS TEXT) LIKE '"%' THEN (a.said ->> '$.tip') END) AS error_tip,
        coalesce((a.finished ->> '$.json'), (a.finished ->> '$.text'), (a.finished ->> '$.base64')) AS raw_body,
-       a.sandbox
+       a.sandbox,
+       CASE WHEN ltrim(CAST((a.started -> '$.session') AS TEXT), '0123456789') = ''
+                 AND length(CAST((a.started -> '$.session') AS TEXT)) < 19
+            THEN CAST((a.started ->> '$.session') AS BIGINT) END AS session
 FROM (SELECT a.*, substr(a.named, 1, instr(replace(a.named, ',', ':') || ':', ':') - 1) AS bare
       FROM (SELECT a.*,
                    coalesce(CASE WHEN CAST((a.said -> '$.__type') AS TEXT) LIKE '"%' THEN (a.said ->> '$.__type') END,
@@ -287,7 +290,10 @@ SELECT r.run_id, o.row_no, o.source,
                 CASE WHEN CAST((o.api -> '$.errorDetails') AS TEXT) LIKE '"%'
                      THEN (o.api ->> '$.errorDetails') END) AS error_details,
        (o.body ->> '$.request_id') AS request_id,
-       r.sandbox
+       r.sandbox,
+       CASE WHEN ltrim(CAST((o.body -> '$.session') AS TEXT), '0123456789') = ''
+                 AND length(CAST((o.body -> '$.session') AS TEXT)) < 19
+            THEN CAST((o.body ->> '$.session') AS BIGINT) END AS session
 FROM (SELECT e.run_no, e.row_no, coalesce(e.source, (e.body ->> '$.source')) AS source, e.body,
              (e.body -> '$.operation') AS own,
              (CASE WHEN coalesce((e.body ->> '$.cause'), 'no_operation') = 'no_operation' AND json_valid((e.body ->> '$.json'))
@@ -355,7 +361,8 @@ SELECT i.run_id, i.row_no,
        (i.planned ->> '$.fields.reason')           AS reason,
        (i.planned ->> '$.fields.ticket')           AS ticket,
        (i.started ->> '$.at')                      AS attempted_at,
-       i.operator, i.endpoint
+       i.operator, i.endpoint, i.settled_outcome,
+       CAST(NULL AS TEXT)                          AS resolved_by
 FROM (SELECT i.*, substr(i.named, 1, instr(replace(i.named, ',', ':') || ':', ':') - 1) AS bare
       FROM (SELECT i.*,
                    coalesce(CASE WHEN CAST((i.said -> '$.__type') AS TEXT) LIKE '"%' THEN (i.said ->> '$.__type') END,
@@ -367,7 +374,7 @@ FROM (SELECT i.*, substr(i.named, 1, instr(replace(i.named, ',', ':') || ':', ':
                                CASE WHEN CAST((i.finished -> '$.error') AS TEXT) LIKE '{%' THEN (i.finished -> '$.error') END AS own,
                                CASE WHEN json_valid((i.finished ->> '$.json')) THEN (i.finished ->> '$.json') END AS answer
       FROM (SELECT r.run_id, r.sandbox, r.operator, r.endpoint, i.run_no, i.row_no, i.key_pair_name, i.verdict, i.evidence,
-                   t.account_id, t.region, o.outcome,
+                   t.account_id, t.region, o.outcome, i.outcome AS settled_outcome,
                    (SELECT count(*) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) AS attempts,
                    CASE WHEN json_valid(e.body) THEN e.body END AS planned,
                    CASE WHEN json_valid(s.body) THEN s.body END AS settled,
@@ -391,7 +398,10 @@ SELECT m.run_id,
        (m.body ->> '$.ticket')    AS ticket,
        (m.body ->> '$.plan_root') AS plan_root,
        (m.body ->> '$.signature') AS signature,
-       m.sandbox
+       m.sandbox,
+       CASE WHEN ltrim(CAST((m.body -> '$.session') AS TEXT), '0123456789') = ''
+                 AND length(CAST((m.body -> '$.session') AS TEXT)) < 19
+            THEN CAST((m.body ->> '$.session') AS BIGINT) END AS session
 FROM (SELECT r.run_id, r.sandbox, CASE WHEN json_valid(e.body) THEN e.body END AS body
       FROM milestone AS m JOIN entry AS e ON e.seq = m.seq JOIN run AS r ON r.run_no = m.run_no
       WHERE m.kind = 'plan_approved') AS m;
@@ -402,7 +412,10 @@ SELECT m.run_id,
        (m.body ->> '$.override') AS override,
        (m.body ->> '$.by')       AS used_by,
        (m.body ->> '$.why')      AS why,
-       m.sandbox
+       m.sandbox,
+       CASE WHEN ltrim(CAST((m.body -> '$.session') AS TEXT), '0123456789') = ''
+                 AND length(CAST((m.body -> '$.session') AS TEXT)) < 19
+            THEN CAST((m.body ->> '$.session') AS BIGINT) END AS session
 FROM (SELECT r.run_id, r.sandbox, CASE WHEN json_valid(e.body) THEN e.body END AS body
       FROM milestone AS m JOIN entry AS e ON e.seq = m.seq LEFT JOIN run AS r ON r.run_no = m.run_no
       WHERE m.kind = 'override_used') AS m;
@@ -413,12 +426,13 @@ SELECT c.size, c.root,
 ' || CAST(c.size AS TEXT) || '
 ' || c.root || '
 ' AS text,
-       c.made_at, c.seq, r.sandbox
-FROM (SELECT c.size, c.root, c.made_at, c.seq, CASE WHEN json_valid(e.body) THEN e.body END AS json
-      FROM checkpoint AS c LEFT JOIN entry AS e ON e.seq = c.seq) AS c
-LEFT JOIN milestone AS o ON o.seq =
-  CASE WHEN ltrim(CAST((c.json -> '$.session') AS TEXT), '0123456789') = '' AND length(CAST((c.json -> '$.session') AS TEXT)) < 19
-       THEN CAST((c.json ->> '$.session') AS BIGINT) END
+       c.made_at, c.seq, r.sandbox, c.session
+FROM (SELECT c.*, CASE WHEN ltrim(CAST((c.json -> '$.session') AS TEXT), '0123456789') = ''
+                            AND length(CAST((c.json -> '$.session') AS TEXT)) < 19
+                       THEN CAST((c.json ->> '$.session') AS BIGINT) END AS session
+      FROM (SELECT c.size, c.root, c.made_at, c.seq, CASE WHEN json_valid(e.body) THEN e.body END AS json
+            FROM checkpoint AS c LEFT JOIN entry AS e ON e.seq = c.seq) AS c) AS c
+LEFT JOIN milestone AS o ON o.seq = c.session
 LEFT JOIN run AS r ON r.run_no = coalesce(
   CASE WHEN ltrim(CAST((c.json -> '$.run') AS TEXT), '0123456789') = '' AND length(CAST((c.json -> '$.run') AS TEXT)) < 19
        THEN CAST((c.json ->> '$.run') AS BIGINT) END, o.run_no)
@@ -433,11 +447,12 @@ SELECT e.seq,
             THEN CAST((e.json ->> '$.row') AS BIGINT) END AS row_no,
        (e.json ->> '$.kind') AS kind,
        e.body,
-       r.sandbox
-FROM (SELECT seq, body, CASE WHEN json_valid(body) THEN body END AS json FROM entry) AS e
-LEFT JOIN milestone AS o ON o.seq =
-  CASE WHEN ltrim(CAST((e.json -> '$.session') AS TEXT), '0123456789') = '' AND length(CAST((e.json -> '$.session') AS TEXT)) < 19
-       THEN CAST((e.json ->> '$.session') AS BIGINT) END
+       r.sandbox, e.session
+FROM (SELECT e.*, CASE WHEN ltrim(CAST((e.json -> '$.session') AS TEXT), '0123456789') = ''
+                            AND length(CAST((e.json -> '$.session') AS TEXT)) < 19
+                       THEN CAST((e.json ->> '$.session') AS BIGINT) END AS session
+      FROM (SELECT seq, body, CASE WHEN json_valid(body) THEN body END AS json FROM entry) AS e) AS e
+LEFT JOIN milestone AS o ON o.seq = e.session
 LEFT JOIN run AS r ON r.run_no = coalesce(
   CASE WHEN ltrim(CAST((e.json -> '$.run') AS TEXT), '0123456789') = '' AND length(CAST((e.json -> '$.run') AS TEXT)) < 19
        THEN CAST((e.json ->> '$.run') AS BIGINT) END, o.run_no);

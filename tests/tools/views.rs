@@ -16,20 +16,22 @@ const VIEWS: [(&str, &str); 5] = [
         "intents",
         "run_id, row_no, line, key_pair_name, account_id, region, expected_fingerprint, arn, fingerprint, \
          created_at, verdict, outcome, evidence, detail, attempts, operation_id, request_id, error_code, \
-         error_message, settled_at, annotations, sandbox, reason, ticket, attempted_at, operator, endpoint",
+         error_message, settled_at, annotations, sandbox, reason, ticket, attempted_at, operator, endpoint, \
+         settled_outcome, resolved_by",
     ),
     (
         "attempts",
         "run_id, row_no, attempt, key_pair_name, account_id, region, started_at, finished_at, class, http_status, \
-         request_id, operation_id, error_type, error_code, error_message, error_docs, error_tip, raw_body, sandbox",
+         request_id, operation_id, error_type, error_code, error_message, error_docs, error_tip, raw_body, sandbox, \
+         session",
     ),
     (
         "operations",
         "run_id, row_no, source, operation_id, resource_name, resource_type, created_at, availability_zone, \
          region_name, is_terminal, operation_details, operation_type, status, status_changed_at, error_code, \
-         error_details, request_id, sandbox",
+         error_details, request_id, sandbox, session",
     ),
-    ("entries", "seq, at, run_id, row_no, kind, body, sandbox"),
+    ("entries", "seq, at, run_id, row_no, kind, body, sandbox, session"),
 ];
 
 /// A finished run with a bit of everything.
@@ -145,6 +147,25 @@ fn the_intents_are_described() {
         "0"
     );
     assert_eq!(read("SELECT count(*) FROM intents WHERE outcome = 'deleted' AND operation_id IS NULL"), "0");
+    assert_eq!(read("SELECT count(*) FROM intents WHERE settled_outcome <> outcome OR settled_outcome IS NULL"), "0");
+    assert_eq!(read("SELECT count(*) FROM intents WHERE resolved_by IS NOT NULL"), "0");
+}
+
+/// What a session wrote names it, in each view that lists single entries.
+fn the_session_is_named() {
+    let bench = finished();
+    let read = |sql: &str| shell::read(&bench.journal(), sql);
+    let sessions = read("SELECT seq FROM entries WHERE kind = 'session_opened'");
+    assert_eq!(sessions.lines().count(), 1, "{sessions}");
+    for view in ["attempts", "errors", "operations", "checkpoints"] {
+        assert_eq!(read(&format!("SELECT DISTINCT session FROM {view}")), sessions, "{view}");
+    }
+    assert_eq!(
+        read("SELECT group_concat(seq) FROM entries WHERE session IS NULL"),
+        "0",
+        "the entry that made the journal"
+    );
+    assert_eq!(read("SELECT DISTINCT session FROM entries WHERE session IS NOT NULL"), sessions);
 }
 
 /// The views `attempts` and `errors`: one row for each request, those with an error listed again.
@@ -216,6 +237,7 @@ crate::harness::tests![
     all_times_are_rfc_3339_utc,
     the_run_is_described,
     the_intents_are_described,
+    the_session_is_named,
     the_attempts_are_described,
     the_operations_are_described,
     the_views_can_be_read_during_a_session
