@@ -75,17 +75,6 @@ pub struct StoryEntry {
     pub body: String,
 }
 
-/// An entry as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredEntry {
-    /// Its number.
-    pub seq: u64,
-    /// Its body, byte for byte.
-    pub body: Vec<u8>,
-    /// Its leaf as stored.
-    pub leaf: Vec<u8>,
-}
-
 /// Some intents of a run, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntentPage {

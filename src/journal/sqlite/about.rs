@@ -1,5 +1,7 @@
 //! What a summary says about a run beside its counts.
 
+use sqlx::sqlite::SqliteRow;
+
 use super::column::{get, unsigned};
 use super::read::SqliteReader;
 use super::sql;
@@ -11,16 +13,16 @@ impl SqliteReader {
     /// # Errors
     /// Where the journal cannot be read.
     pub async fn about(&self, run_no: i64) -> Result<RunAbout, JournalError> {
-        let mut connection = self.connection().await?;
-        let query = sqlx::query(sql::ABOUT_RUN).bind(run_no);
-        let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
-        Ok(RunAbout {
-            manifest: get(&row, 0)?,
-            operator: get(&row, 1)?,
-            ticket: get(&row, 2)?,
-            started_at: get(&row, 3)?,
-            finished_at: get(&row, 4)?,
-            closed_ms: unsigned(&row, 5)?,
-        })
+        let about = |row: &SqliteRow| {
+            Ok(RunAbout {
+                manifest: get(row, 0)?,
+                operator: get(row, 1)?,
+                ticket: get(row, 2)?,
+                started_at: get(row, 3)?,
+                finished_at: get(row, 4)?,
+                closed_ms: unsigned(row, 5)?,
+            })
+        };
+        self.one(sqlx::query(sql::ABOUT_RUN).bind(run_no), about).await
     }
 }

@@ -1,11 +1,9 @@
 //! Applies [`Changes`] to the tables: for each kind of change the statement, and its values in the statement's order.
 
-use sqlx::Sqlite;
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::sqlite::SqliteConnection;
 
 use super::sql;
-use super::value::{Value, bind};
+use super::value::{Bound, Value, bind};
 use crate::domain::time_text;
 use crate::journal::JournalError;
 use crate::journal::changes::{
@@ -35,7 +33,7 @@ pub(super) async fn apply_small(
 }
 
 /// The statement for a change of a small table.
-fn statement(change: &Change<'_>) -> Query<'static, Sqlite, SqliteArguments> {
+fn statement(change: &Change<'_>) -> Bound<'static> {
     let bound = |statement, values: &[Value<'_>]| values.iter().copied().fold(sqlx::query(statement), bind);
     match change {
         Change::Run(new) => insert_run(new),
@@ -75,7 +73,7 @@ fn statement(change: &Change<'_>) -> Query<'static, Sqlite, SqliteArguments> {
     }
 }
 
-fn insert_run(new: &NewRun<'_>) -> Query<'static, Sqlite, SqliteArguments> {
+fn insert_run(new: &NewRun<'_>) -> Bound<'static> {
     let started_at = time_text(new.started_at);
     let values: [Value<'_>; 10] = [
         new.run.into(),
@@ -153,7 +151,7 @@ pub(super) async fn insert_entries(
 }
 
 /// For the places of a statement that is larger than what is left.
-fn bind_nulls(query: Query<'_, Sqlite, SqliteArguments>, count: usize) -> Query<'_, Sqlite, SqliteArguments> {
+fn bind_nulls(query: Bound<'_>, count: usize) -> Bound<'_> {
     (0..count).fold(query, |query, _| query.bind(None::<i64>))
 }
 

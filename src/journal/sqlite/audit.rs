@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
+use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Connection as _, Row as _};
 
 use super::code::is_said_of_the_machine;
-use super::column::get;
+use super::column::{bytes, get};
 use super::migrations::SCHEMA_VERSION;
 use super::open::{APPLICATION_ID, named, open_reader};
 use super::schema;
@@ -138,8 +138,7 @@ impl Snapshot {
         let rows = query.fetch_all(&mut self.connection).await.map_err(JournalError::sql)?;
         let mut page = EntryPage::default();
         for row in &rows {
-            let blob = |index| row.try_get_unchecked::<Option<Vec<u8>>, _>(index).map_err(JournalError::sql);
-            page.push(get(row, 0)?, &blob(1)?.unwrap_or_default(), &blob(2)?.unwrap_or_default());
+            page.push(get(row, 0)?, &bytes(row, 1)?, &bytes(row, 2)?);
         }
         Ok(page)
     }
@@ -229,10 +228,6 @@ fn page_of(row: &SqliteRow) -> Result<Option<EntryPage>, JournalError> {
         && ends.last() == Some(&bodies.len())
         && leaves.len() == 32 * count;
     Ok(fits.then(|| EntryPage::new((first..=last).collect(), bodies, ends, leaves)))
-}
-
-fn bytes(row: &SqliteRow, index: usize) -> Result<Vec<u8>, JournalError> {
-    row.try_get_unchecked::<Option<Vec<u8>>, _>(index).map(Option::unwrap_or_default).map_err(JournalError::sql)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What a journal says of its own past: the root that it had at a size, and the rollbacks that were accepted.
 
-use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
-use super::SqliteReader;
-use super::column::get;
+use super::column::{get, number};
+use super::read::{SqliteReader, parsed};
 use super::sql;
 use crate::journal::JournalError;
 use crate::record::checkpoint::base64;
@@ -46,15 +46,11 @@ impl SqliteReader {
 
     /// The next leaves from `from` on, below `to`.
     async fn leaves(&self, from: u64, to: u64) -> Result<Vec<Hash>, JournalError> {
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let query = sqlx::query(sql::LEAVES).bind(number(from)).bind(number(to)).bind(number(PAGE));
-        let mut connection = self.connection().await?;
-        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
-        let leaf = |row: &sqlx::sqlite::SqliteRow| {
-            let bytes: Vec<u8> = row.try_get(0).map_err(JournalError::sql)?;
-            Hash::try_from(bytes).map_err(|_| JournalError::damaged("a leaf is not 32 bytes long"))
+        let leaf = |row: &SqliteRow| {
+            Hash::try_from(get::<&[u8]>(row, 0)?).map_err(|_| JournalError::damaged("a leaf is not 32 bytes long"))
         };
-        rows.iter().map(leaf).collect()
+        self.all(query, leaf).await
     }
 
     /// The entries by which rollbacks were accepted, in order.
@@ -62,8 +58,6 @@ impl SqliteReader {
     /// # Errors
     /// Where the database fails, or one of them cannot be read.
     pub async fn accepted_rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
-        let mut connection = self.connection().await?;
-        let rows = sqlx::query(sql::ROLLBACKS).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
-        rows.iter().map(|row| Entry::parse(&get::<String>(row, 0)?).map_err(JournalError::entry)).collect()
+        self.all(sqlx::query(sql::ROLLBACKS), |row| parsed(row, 0)).await
     }
 }

@@ -5,9 +5,10 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow, SqliteValueRef};
 use sqlx::{Column as _, Executor as _, Row as _, Statement as _, TypeInfo as _, ValueRef as _};
 
 use super::code::{broken, code};
-use super::column::{get, unsigned};
-use super::read::SqliteReader;
+use super::column::{bytes, get, number, unsigned};
+use super::read::{SqliteReader, story_entry};
 use super::sql;
+use super::value::Bound;
 use crate::journal::{Cell, EntryFilter, JournalError, Matching, ReviewRow, StoryEntry, Visitor};
 
 impl SqliteReader {
@@ -29,40 +30,31 @@ impl SqliteReader {
         limit: u32,
         outcome: Option<&'static str>,
     ) -> Result<Vec<ReviewRow>, JournalError> {
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let after = number(after);
         let query = sqlx::query(sql::REVIEW).bind(run_no).bind(after).bind(outcome).bind(limit);
-        let mut connection = self.connection().await?;
-        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row: &SqliteRow| {
             let cells = (2..row.len()).map(|index| cell(row, index)).collect::<Result<_, _>>()?;
             Ok(ReviewRow { row: unsigned(row, 0)?, intent: get(row, 1)?, cells })
         };
-        rows.iter().map(record).collect()
+        self.all(query, record).await
     }
 
     /// The view `runs`: names of columns and rows.
     pub async fn runs_view(&self) -> Result<(Vec<String>, Vec<Vec<Cell>>), JournalError> {
-        let mut connection = self.connection().await?;
-        let names = names_of(&mut connection, sql::RUNS_VIEW).await?;
-        let rows = sqlx::query(sql::RUNS_VIEW).fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
-        let rows = rows.iter().map(cells).collect::<Result<_, _>>()?;
-        Ok((names, rows))
+        let names = names_of(&mut *self.connection().await?, sql::RUNS_VIEW).await?;
+        Ok((names, self.all(sqlx::query(sql::RUNS_VIEW), cells).await?))
     }
 
     /// The entries of one kind that belong to a run as a whole, in order.
     pub async fn milestones_of(&self, run_no: i64, kind: &str) -> Result<Vec<StoryEntry>, JournalError> {
         let query = sqlx::query(sql::MILESTONES_OF_KIND).bind(run_no).bind(kind.to_owned());
-        let mut connection = self.connection().await?;
-        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
-        rows.iter().map(story_entry).collect()
+        self.all(query, story_entry).await
     }
 
     /// Where the last `count` entries that match begin (0 where none does), and how many match in all.
     pub async fn last_matching(&self, filter: &EntryFilter, count: u32) -> Result<(i64, u64), JournalError> {
         let query = bind_filter(sqlx::query(sql::LAST_MATCHING).bind(i64::MIN), filter).bind(count);
-        let mut connection = self.connection().await?;
-        let row = query.fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
-        Ok((get::<Option<i64>>(&row, 0)?.unwrap_or(0), unsigned(&row, 1)?))
+        self.one(query, |row| Ok((get::<Option<i64>>(row, 0)?.unwrap_or(0), unsigned(row, 1)?))).await
     }
 
     /// The rows of all runs that name a key pair so, or have this number: (run, row), at most `limit`.
@@ -72,29 +64,24 @@ impl SqliteReader {
         row: Option<u64>,
         limit: u32,
     ) -> Result<Vec<(String, u64)>, JournalError> {
-        let row = row.map(|row| i64::try_from(row).unwrap_or(i64::MAX));
+        let row = row.map(number);
         let query = sqlx::query(sql::ROWS_ANYWHERE).bind(name.map(str::to_owned)).bind(row).bind(limit);
-        let mut connection = self.connection().await?;
-        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
-        rows.iter().map(|row| Ok((get(row, 0)?, unsigned(row, 1)?))).collect()
+        self.all(query, |row| Ok((get(row, 0)?, unsigned(row, 1)?))).await
     }
 
     /// The next entries from `seq` on that match, in order.
     pub async fn matching(&self, filter: &EntryFilter, seq: i64, limit: u32) -> Result<Vec<Matching>, JournalError> {
         let query = bind_filter(sqlx::query(sql::MATCHING).bind(seq), filter).bind(limit);
-        let mut connection = self.connection().await?;
-        let rows = query.fetch_all(&mut *connection).await.map_err(JournalError::sql)?;
         let record = |row: &SqliteRow| {
-            let body: Vec<u8> = row.try_get_unchecked(1).map_err(JournalError::sql)?;
             Ok(Matching {
                 seq: get(row, 0)?,
-                body: String::from_utf8_lossy(&body).into_owned(),
+                body: String::from_utf8_lossy(&bytes(row, 1)?).into_owned(),
                 run_id: get(row, 2)?,
-                sandbox: get::<i64>(row, 3)? != 0,
+                sandbox: get(row, 3)?,
                 name: get(row, 4)?,
             })
         };
-        rows.iter().map(record).collect()
+        self.all(query, record).await
     }
 
     /// Runs a reviewer's own statement, one that reads, and hands its rows on as they come.
@@ -118,22 +105,14 @@ impl SqliteReader {
 
     /// The version of SQLite, of the schema, and the numbers of entries and bytes: (sqlite, schema, entries, bytes).
     pub async fn health(&self) -> Result<(String, i64, i64, i64), JournalError> {
-        let mut connection = self.connection().await?;
-        let row = sqlx::query(sql::HEALTH).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
-        Ok((get(&row, 0)?, get(&row, 1)?, get(&row, 2)?, get(&row, 3)?))
+        self.one(sqlx::query(sql::HEALTH), |row| Ok((get(row, 0)?, get(row, 1)?, get(row, 2)?, get(row, 3)?))).await
     }
 }
 
-type Bound<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
 fn bind_filter<'q>(query: Bound<'q>, filter: &EntryFilter) -> Bound<'q> {
-    let row = filter.row.map(|row| i64::try_from(row).unwrap_or(i64::MAX));
+    let row = filter.row.map(number);
     let query = query.bind(filter.run).bind(filter.kind.clone()).bind(row);
     query.bind(filter.name.clone()).bind(filter.outcome.clone()).bind(filter.since.clone())
-}
-
-fn story_entry(row: &SqliteRow) -> Result<StoryEntry, JournalError> {
-    Ok(StoryEntry { seq: unsigned(row, 0)?, body: get(row, 1)? })
 }
 
 async fn names_of(connection: &mut SqliteConnection, statement: &str) -> Result<Vec<String>, JournalError> {

@@ -7,7 +7,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::apply::{apply, insert_entries};
-use super::column::{get, unsigned};
+use super::column::{get, number, unsigned};
 use super::open::{close_writer, copy_log, open_writer};
 use super::sql;
 use crate::domain::{Clock, Target, parse_time, time_text};
@@ -169,8 +169,4 @@ fn stored(row: &SqliteRow) -> Result<(Frontier, Option<LastCheckpoint>), Journal
         _ => return Err(JournalError::damaged("the head's last checkpoint has no size or no time")),
     };
     Ok((frontier, checkpoint))
-}
-
-fn number(size: u64) -> i64 {
-    i64::try_from(size).unwrap_or(i64::MAX)
 }

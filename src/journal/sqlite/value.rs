@@ -4,6 +4,9 @@ use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 
+/// A query with the values that are bound so far.
+pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
+
 /// One value of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value<'a> {
@@ -43,10 +46,7 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 }
 
 /// Binds one more value to a query.
-pub(super) fn bind<'q>(
-    query: Query<'q, Sqlite, SqliteArguments>,
-    value: Value<'_>,
-) -> Query<'q, Sqlite, SqliteArguments> {
+pub(super) fn bind<'q>(query: Bound<'q>, value: Value<'_>) -> Bound<'q> {
     match value {
         Value::Null => query.bind(None::<i64>),
         Value::Int(number) => query.bind(number),
