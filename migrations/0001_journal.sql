@@ -310,14 +310,14 @@ WHERE CAST(o.own AS TEXT) LIKE '{%' OR CAST(o.api AS TEXT) LIKE '{%';
 
 CREATE VIEW intents AS
 SELECT i.run_id, i.row_no,
-       CASE WHEN ltrim(CAST((i.planned -> '$.line') AS TEXT), '0123456789') = ''
-                 AND length(CAST((i.planned -> '$.line') AS TEXT)) < 19
-            THEN CAST((i.planned ->> '$.line') AS BIGINT) END AS line,
+       CASE WHEN ltrim(CAST((i.planned -> '$.line.line') AS TEXT), '0123456789') = ''
+                 AND length(CAST((i.planned -> '$.line.line') AS TEXT)) < 19
+            THEN CAST((i.planned ->> '$.line.line') AS BIGINT) END AS line,
        i.key_pair_name, i.account_id, i.region,
-       (i.planned ->> '$.expected_fingerprint')    AS expected_fingerprint,
-       (i.planned ->> '$.observation.arn')         AS arn,
-       (i.planned ->> '$.observation.fingerprint') AS fingerprint,
-       (i.planned ->> '$.observation.created_at')  AS created_at,
+       (i.planned ->> '$.line.conditions.expected_fingerprint') AS expected_fingerprint,
+       (i.planned ->> '$.line.observation.arn')  AS arn,
+       (i.planned ->> '$.line.observation.fingerprint') AS fingerprint,
+       (i.planned ->> '$.line.observation.created_at') AS created_at,
        i.verdict, i.outcome,
        i.evidence,
        CASE WHEN i.outcome = 'unsettled'
@@ -356,10 +356,10 @@ SELECT i.run_id, i.row_no,
                 CASE WHEN NOT i.failed AND CAST((i.answer -> '$.operation.errorDetails') AS TEXT) LIKE '"%'
                      THEN (i.answer ->> '$.operation.errorDetails') END) AS error_message,
        (i.settled ->> '$.at')                      AS settled_at,
-       substr(i.planned, instr(i.planned, '"annotations":{') + 14, length((i.planned ->> '$.annotations'))) AS annotations,
+       substr(i.planned, instr(i.planned, '"annotations":{') + 14, length((i.planned ->> '$.line.annotations'))) AS annotations,
        i.sandbox,
-       (i.planned ->> '$.fields.reason')           AS reason,
-       (i.planned ->> '$.fields.ticket')           AS ticket,
+       (i.planned ->> '$.line.reason')             AS reason,
+       (i.planned ->> '$.line.ticket')             AS ticket,
        (i.started ->> '$.at')                      AS attempted_at,
        i.operator, i.endpoint, i.settled_outcome,
        CAST(NULL AS TEXT)                          AS resolved_by

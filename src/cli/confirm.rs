@@ -10,7 +10,7 @@ use super::shown;
 use super::ui::{Ui, grouped};
 use crate::domain::counted;
 use crate::plan::recreated::RECREATED;
-use crate::record::event::Severity;
+use crate::record::plan::Severity;
 use crate::session::{Confirmed, PlanFacts};
 
 /// How many names are shown.
@@ -19,9 +19,7 @@ const NAMES: usize = 10;
 /// Shows the plan.
 pub(super) fn show(ui: &Ui, facts: &PlanFacts<'_>) {
     describe(facts).iter().for_each(|line| ui.talk(line));
-    if !facts.plan.sealed.plan_root.is_empty() {
-        ui.talk(format!("plan      {}", facts.plan.sealed.plan_root));
-    }
+    ui.talk(format!("plan      {}", facts.plan.sealed.seal.root));
 }
 
 /// Asks for a confirmation of the plan at the terminal.
@@ -97,7 +95,7 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
         lines.push(format!("redirect  {} sends requests to {address}, not to AWS", shown(setting)));
     }
     for target in &sealed.targets {
-        let (region, deletes, pairs) = (shown(&target.region), target.deletes, target.key_pairs);
+        let (region, deletes, pairs) = (shown(&target.region), sealed.deletes_in(target), target.key_pairs);
         let pairs = counted(pairs, "key pair", "key pairs");
         lines.push(format!("region    {region}: delete {deletes} of {pairs}"));
         if target.instances.is_none() {
@@ -106,25 +104,27 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
             ));
         }
     }
-    let (rows, deletes, skips, absents) = (sealed.rows, sealed.deletes, sealed.skips, sealed.absents);
+    let seal = &sealed.seal;
+    let (rows, deletes, skips, absents) = (seal.rows, seal.deletes(), seal.skips(), seal.absents());
     lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} absent"));
-    for (region, rows) in plan.nothing_there() {
+    for (region, rows) in plan.shown.nothing_there() {
         let rows = counted(rows, "row names a key pair", "rows name key pairs");
         lines.push(format!("warning   {}: {rows}, but none of them exists", shown(region)));
     }
-    for (kind, count) in &plan.note_counts {
+    for (kind, count) in &plan.shown.note_counts {
         lines.push(format!("note      {kind}: {count}"));
     }
-    for (row, name, note) in plan.recreated.iter().take(NAMES) {
+    for (row, name, note) in plan.shown.recreated.iter().take(NAMES) {
         let done = if note.severity == Severity::Warn { "noted" } else { "skipped" };
         lines.push(format!("recreated row {row}, {} ({done}): {}", shown(name), shown(&note.text)));
     }
-    let others = plan.notes.iter().filter(|(_, _, note)| note.kind != RECREATED);
+    let others = plan.shown.notes.iter().filter(|(_, _, note)| note.kind != RECREATED);
     for (row, name, note) in others.take(NAMES) {
         lines.push(format!("          row {row}, {}: {}", shown(name), shown(&note.text)));
     }
     if deletes > 0 {
-        let names: Vec<_> = plan.first.iter().take(NAMES).map(|(name, region)| format!("{region}/{name}")).collect();
+        let names: Vec<_> =
+            plan.shown.first.iter().take(NAMES).map(|(name, region)| format!("{region}/{name}")).collect();
         let more = if deletes > names.len() as u64 { ", …" } else { "" };
         lines.push(format!("first     {}{more}", shown(&names.join(", "))));
     }

@@ -7,7 +7,8 @@ use super::confirm::describe;
 use super::{CliError, Context, Format};
 use crate::journal::{Cell, JournalError};
 use crate::record::Entry;
-use crate::record::event::{Event, IntentRecorded};
+use crate::record::event::Event;
+use crate::record::plan::PlanRow;
 use crate::session::{DryRun, PlanFacts};
 
 /// How many rows are read at once.
@@ -45,15 +46,26 @@ pub(super) async fn print(context: &Context, dry_run: &DryRun) -> Result<(), Cli
 
 fn whole(context: &Context, facts: &PlanFacts<'_>) -> Result<(), CliError> {
     let PlanFacts { plan, place } = facts;
-    let first: Vec<_> = plan.first.iter().map(|(name, region)| json!({"name": name, "region": region})).collect();
+    let first: Vec<_> = plan.shown.first.iter().map(|(name, region)| json!({"name": name, "region": region})).collect();
     let nothing_there: Vec<_> =
-        plan.nothing_there().map(|(region, rows)| json!({"region": region, "rows": rows})).collect();
+        plan.shown.nothing_there().map(|(region, rows)| json!({"region": region, "rows": rows})).collect();
     let notes: Vec<_> = plan
+        .shown
         .notes
         .iter()
         .map(|(row, name, note)| json!({"row": row, "name": name, "severity": note.severity, "note": note.kind, "text": note.text}))
         .collect();
-    let sealed = &plan.sealed;
+    let (sealed, seal) = (&plan.sealed, &plan.sealed.seal);
+    let targets: Vec<_> = sealed
+        .targets
+        .iter()
+        .map(|target| {
+            json!({
+                "account": target.account, "region": target.region, "key_pairs": target.key_pairs, "pages": target.pages,
+                "instances": target.instances, "deletes": sealed.deletes_in(target),
+            })
+        })
+        .collect();
     let value = json!({
         "schema": "keybatch.dry_run/1",
         "sandbox": place.is_sandbox(),
@@ -63,13 +75,13 @@ fn whole(context: &Context, facts: &PlanFacts<'_>) -> Result<(), CliError> {
         "credentials_source": place.credentials_source,
         "endpoint": place.endpoint,
         "plan": {
-            "rows": sealed.rows,
-            "deletes": sealed.deletes,
-            "skips": sealed.skips,
-            "absents": sealed.absents,
-            "targets": sealed.targets,
+            "rows": seal.rows,
+            "deletes": seal.deletes(),
+            "skips": seal.skips(),
+            "absents": seal.absents(),
+            "targets": targets,
         },
-        "note_counts": plan.note_counts,
+        "note_counts": plan.shown.note_counts,
         "nothing_there": nothing_there,
         "notes": notes,
         "first": first,
@@ -89,33 +101,33 @@ async fn rows(context: &Context, dry_run: &DryRun) -> Result<(), CliError> {
         for row in &page {
             let entry = Entry::parse(&row.intent).map_err(|error| JournalError::Entry(error.into()))?;
             if let Event::IntentRecorded(intent) = &entry.event {
-                stream.row(&cells(row.row, intent))?;
+                stream.row(&cells(&intent.line))?;
             }
         }
     }
     Ok(stream.end()?)
 }
 
-fn cells(row: u64, intent: &IntentRecorded) -> [Cell; COLUMNS.len()] {
+fn cells(line: &PlanRow) -> [Cell; COLUMNS.len()] {
     let number = |number: u64| i64::try_from(number).map_or(Cell::Null, Cell::Integer);
     let text = |text: &str| Cell::Text(text.to_owned());
     let maybe = |text: Option<&String>| text.cloned().map_or(Cell::Null, Cell::Text);
-    let joined = |of: fn(&crate::record::event::Note) -> &str| {
-        let all: Vec<_> = intent.notes.iter().map(of).collect();
+    let joined = |of: fn(&crate::record::plan::Note) -> &str| {
+        let all: Vec<_> = line.notes.iter().map(of).collect();
         if all.is_empty() { Cell::Null } else { Cell::Text(all.join("; ")) }
     };
-    let identity = intent.observation.as_ref().map(|observation| &observation.identity);
+    let seen = line.observation.as_ref();
     [
-        number(row),
-        number(intent.line),
-        text(&intent.key_pair_name),
-        text(&intent.account),
-        text(&intent.region),
-        text(intent.verdict.as_str()),
+        number(line.row),
+        number(line.line),
+        text(&line.name),
+        text(&line.account),
+        text(&line.region),
+        text(line.verdict.as_str()),
         joined(|note| &note.kind),
         joined(|note| &note.text),
-        maybe(identity.and_then(|identity| identity.arn.as_ref())),
-        maybe(identity.and_then(|identity| identity.fingerprint.as_ref())),
-        maybe(identity.and_then(|identity| identity.created_at.as_ref())),
+        maybe(seen.and_then(|seen| seen.arn.as_ref())),
+        maybe(seen.and_then(|seen| seen.fingerprint.as_ref())),
+        maybe(seen.and_then(|seen| seen.created_at.as_ref())),
     ]
 }

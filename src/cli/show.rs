@@ -203,19 +203,25 @@ fn outcomes(facts: &RunFacts, ui: &Ui, out: &mut String) {
 
 fn plan(facts: &RunFacts, out: &mut String) {
     let Some(plan) = &facts.plan else { return };
+    let seal = &plan.seal;
     let confirmed = match &facts.confirmed {
         Some((deletes, by)) => format!("; {deletes} confirmed by {}", shown(by)),
         None => "; not confirmed".to_owned(),
     };
-    let _ =
-        writeln!(out, "plan\n  {} to delete, {} to skip, {} absent{confirmed}", plan.deletes, plan.skips, plan.absents);
+    let _ = writeln!(
+        out,
+        "plan\n  {} to delete, {} to skip, {} absent{confirmed}",
+        seal.deletes(),
+        seal.skips(),
+        seal.absents()
+    );
     for target in &plan.targets {
         let _ = writeln!(
             out,
             "  {}/{}: {} to delete of {}",
             shown(&target.account),
             shown(&target.region),
-            target.deletes,
+            plan.deletes_in(target),
             counted(target.key_pairs, "key pair", "key pairs")
         );
     }

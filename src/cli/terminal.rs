@@ -161,7 +161,7 @@ impl Operator for Terminal {
             }
             Notice::AlreadyFinished => ui.say("this run is finished: nothing is left to do"),
             Notice::Planned(facts) => confirm::show(ui, facts),
-            Notice::Sealed(plan) => ui.talk(format!("plan      {}", plan.sealed.plan_root)),
+            Notice::Sealed(plan) => ui.talk(format!("plan      {}", plan.sealed.seal.root)),
             Notice::Declined => ui.say("declined: nothing was deleted"),
             Notice::Continuing { run, sandbox, account, abandoning } => {
                 let label = if sandbox { "sandbox run" } else { "run" };
@@ -185,7 +185,7 @@ impl Operator for Terminal {
     }
 
     fn confirm<'a>(&'a self, facts: &'a PlanFacts<'a>) -> BoxFuture<'a, Result<Confirmed, Outside>> {
-        Box::pin(async { confirm::ask(&self.ui, facts.plan.sealed.deletes).await.map_err(Outside::from) })
+        Box::pin(async { confirm::ask(&self.ui, facts.plan.sealed.seal.deletes()).await.map_err(Outside::from) })
     }
 
     fn watch(&self, work: Watched) -> BoxFuture<'static, ()> {

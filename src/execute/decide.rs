@@ -9,7 +9,8 @@ use super::attempt::{Attempt, Look, Tries};
 use super::row::RowState;
 pub use super::step::{Denial, Situation, Step, StopCause};
 use crate::domain::{Class, Evidence, Outcome, Settings};
-use crate::record::event::{Found, Verdict};
+use crate::record::event::Found;
+use crate::record::plan::Verdict;
 
 /// How long a row may be refused before execution (throttled, or the account being set up) until that counts as an
 /// answer. Far longer than any burst of other users of the account, far shorter than a working day.

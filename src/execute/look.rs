@@ -59,13 +59,13 @@ impl<L: Lightsail> Worker<L> {
         }
         let patience = shared.settings.settle_timeout;
         if self.state.last.is_none() && !again {
-            let name = &self.intent.key_pair_name;
+            let name = &self.line.name;
             let listed = self.inventory.look_up(&self.shared, &self.lane, self.target_no, name).await?;
             if let Some((pair, at)) = listed.filter(|(pair, _)| self.compare(pair) != Found::NoAnswer) {
                 return self.observed_in_inventory(pair, at).await;
             }
         }
-        let (region, name) = (&self.intent.region, &self.intent.key_pair_name);
+        let (region, name) = (&self.line.region, &self.line.name);
         let permit = tokio::select! {
             biased;
             () = stopping.cancelled() => return Ok(Flow::Leave),
@@ -124,7 +124,7 @@ impl<L: Lightsail> Worker<L> {
     /// is unknown, else any that has not ended.
     pub(super) async fn search(&mut self, level: u32) -> Result<Flow, JournalError> {
         pause(level).await;
-        let (region, name) = (self.intent.region.clone(), self.intent.key_pair_name.clone());
+        let (region, name) = (self.line.region.clone(), self.line.name.clone());
         let mut token: Option<String> = None;
         let (mut requests, mut throttled) = (0, 0);
         let (mut hit, mut unfinished, mut nameless, mut whole) = (None, None, false, false);
@@ -182,12 +182,12 @@ impl<L: Lightsail> Worker<L> {
         let answer = self.state.last.as_ref().and_then(|last| last.answer.as_ref());
         let known = answer.and_then(|answer| answer.operation_id.as_deref());
         if known.is_some() && operation.id.as_deref() == known {
-            return operation.may_be_delete_of(&self.intent.key_pair_name);
+            return operation.may_be_delete_of(&self.line.name);
         }
         let Some(created) = operation.created_at.as_deref().and_then(parse_time) else { return false };
         let whole = created.subsec_nanosecond() == 0;
         let early = if whole { WHOLE_SECONDS_TOLERANCE } else { CLOCK_TOLERANCE };
-        operation.is_delete_of(&self.intent.key_pair_name)
+        operation.is_delete_of(&self.line.name)
             && self.state.windows.iter().any(|window| {
                 let time = self.shared.settings.attempt_time();
                 let dead = || window.from.saturating_add(time.dead_after()).unwrap_or(Timestamp::MAX);
@@ -204,14 +204,14 @@ impl<L: Lightsail> Worker<L> {
         tokio::time::sleep(Duration::from_millis(100)).await;
         pause(level + 1).await;
         let operation_id = self.state.operation_id().unwrap_or_default().to_owned();
-        let region = self.intent.region.clone();
+        let region = self.line.region.clone();
         let patience = self.shared.settings.settle_timeout;
         let Reading { reply, requests, throttled } =
             self.lane.read(patience, || self.lane.port.get_operation(&region, &operation_id)).await?;
         let (operation, error) = split(reply.result);
         let class = match (&operation, &error) {
             (Some(operation), _) if operation.id.as_deref().is_some_and(|id| id != operation_id) => Class::Unanswered,
-            (Some(operation), _) => classify_operation(&self.intent.key_pair_name, Some(operation)).0,
+            (Some(operation), _) => classify_operation(&self.line.name, Some(operation)).0,
             (None, Some(error)) if error.class == Class::RefusedForAll => Class::RefusedForAll,
             (None, _) => Class::Unanswered,
         };

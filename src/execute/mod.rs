@@ -23,6 +23,7 @@ mod worker;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -30,7 +31,8 @@ use crate::domain::{Class, Outcome};
 use crate::journal::{AttemptTimes, JournalError, PendingRow, RunReader, TargetRecord};
 use crate::lane::Lane;
 use crate::lightsail::Lightsail;
-use crate::record::event::{Event, IntentRecorded, RowSettled, Verdict};
+use crate::record::event::{Event, RowSettled};
+use crate::record::plan::{PlanRow, Verdict};
 use crate::record::{Draft, Entry};
 use decide::{Denial, Situation, Step, decide};
 use inventory::Inventory;
@@ -123,7 +125,7 @@ fn finished(joined: Result<Result<(), JournalError>, tokio::task::JoinError>) ->
 /// A row, ready to be processed.
 struct Taken {
     row: u64,
-    intent: IntentRecorded,
+    line: PlanRow,
     state: RowState,
 }
 
@@ -212,14 +214,14 @@ impl<L: Lightsail> Feeder<L> {
             let intent_seq = pending.intent.seq;
             let entries =
                 if pending.touched { reader.row_entries(self.shared.run_no, pending.row).await? } else { Vec::new() };
-            let state = self.state(intent_seq, &intent, entries, known);
+            let state = self.state((intent_seq, &intent.line, pending.seen_at), entries, known);
             if self.shared.is_given_up && !pending.touched && !state.lost {
                 continue;
             }
-            if intent.verdict == Verdict::Delete {
-                taken.push(Taken { row: pending.row, intent: *intent, state });
+            if intent.line.verdict == Verdict::Delete {
+                taken.push(Taken { row: pending.row, line: intent.line, state });
             } else {
-                at_once.extend(self.settled_by_plan(pending.row, &intent, &state));
+                at_once.extend(self.settled_by_plan(pending.row, &intent.line, &state));
             }
         }
         self.settle_at_once(at_once).await?;
@@ -228,12 +230,11 @@ impl<L: Lightsail> Feeder<L> {
 
     fn state(
         &self,
-        seq: u64,
-        intent: &IntentRecorded,
+        (seq, line, seen_at): (u64, &PlanRow, Option<Timestamp>),
         mut entries: Vec<Entry>,
         (rollbacks, times): (&[Entry], &AttemptTimes),
     ) -> RowState {
-        let mut state = RowState::new(seq, intent);
+        let mut state = RowState::new(seq, line, seen_at);
         let (before, since) = rollbacks.split_at(rollbacks.partition_point(|entry| entry.seq < seq));
         if !since.is_empty() {
             entries.extend_from_slice(since);
@@ -251,7 +252,7 @@ impl<L: Lightsail> Feeder<L> {
             // A row for which a lost entry may have been a request has no attempt left, either.
             state.spent = state.spent.max(self.shared.settings.max_attempts);
         }
-        state.not_before = self.shared.ghosts.not_before(&intent.region, &intent.key_pair_name);
+        state.not_before = self.shared.ghosts.not_before(&line.region, &line.name);
         if let Some(last) = before.last() {
             state.lost_before = true;
             // A run that is no longer in the journal may have sent a request for it right before that.
@@ -264,7 +265,7 @@ impl<L: Lightsail> Feeder<L> {
     }
 
     async fn start(&self, taken: Taken, rows: &mut JoinSet<Result<(), JournalError>>) {
-        let Taken { row, intent, state } = taken;
+        let Taken { row, line, state } = taken;
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
         // The place is taken here, so that requests are sent in the plan's order. A row that only needs to be settled
         // takes a place, too, which bounds how many key pairs can be in doubt at once.
@@ -287,7 +288,7 @@ impl<L: Lightsail> Feeder<L> {
             inventory: Arc::clone(&self.inventory),
             target_no: self.target_no,
             row,
-            intent,
+            line,
             state,
             place: Some(place),
             in_flight,
@@ -309,14 +310,14 @@ impl<L: Lightsail> Feeder<L> {
     }
 
     /// The outcome of a row that the plan itself settles, without any request.
-    fn settled_by_plan(&self, row: u64, intent: &IntentRecorded, state: &RowState) -> Option<(Outcome, Draft)> {
+    fn settled_by_plan(&self, row: u64, line: &PlanRow, state: &RowState) -> Option<(Outcome, Draft)> {
         let now = self.shared.scribe.now();
         let situation = Situation { now, denial: Denial::Unknown, answered_at: None, read_at: None };
         let Step::Settle(outcome, evidence) = decide(state, &self.shared.settings, &situation) else { return None };
         let settled = RowSettled {
             outcome,
             evidence,
-            detail: sentences::detail(outcome, evidence, state, intent),
+            detail: sentences::detail(outcome, evidence, state, line),
             rests_on: state.rests_on(),
         };
         Some((outcome, Draft::of_row(row, Event::RowSettled(settled))))

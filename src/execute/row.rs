@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::attempt::{Answer, Attempt, Look, Poll, Said, Tries, Window};
 use crate::domain::{AttemptTime, Cause, Class, Evidence, Identity, Outcome};
-use crate::record::event::{Event, Found, IntentRecorded, Source, Verdict};
+use crate::record::event::{Event, Found, Source};
+use crate::record::plan::{PlanObservation, PlanRow, Verdict};
 
 /// How many windows are kept: a row that is throttled for ten minutes has no more attempts than this.
 const MOST_WINDOWS: usize = 256;
@@ -85,14 +86,13 @@ pub struct RowState {
 }
 
 impl RowState {
-    /// The state right after the intent was recorded.
+    /// The state right after the intent was recorded; `seen_at`: when the listing that showed the key pair was.
     #[must_use]
-    pub fn new(intent_seq: u64, intent: &IntentRecorded) -> Self {
-        let observation = intent.observation.as_ref();
+    pub fn new(intent_seq: u64, line: &PlanRow, seen_at: Option<Timestamp>) -> Self {
         Self {
-            verdict: intent.verdict,
-            identity: observation.map(|seen| seen.identity.clone()).unwrap_or_default(),
-            confirmed_at: observation.map(|seen| seen.at),
+            verdict: line.verdict,
+            identity: line.observation.as_ref().map(PlanObservation::identity).unwrap_or_default(),
+            confirmed_at: seen_at.filter(|_| line.observation.is_some()),
             attempts: 0,
             spent: 0,
             windows: Vec::new(),

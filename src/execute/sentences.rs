@@ -4,12 +4,13 @@ use super::attempt::Said;
 use super::decide::StopCause;
 use super::row::RowState;
 use crate::domain::{Class, Evidence, Outcome, Target};
-use crate::record::event::{Found, IntentRecorded, Severity};
+use crate::record::event::Found;
+use crate::record::plan::{PlanRow, Severity};
 
 /// One sentence on an outcome, where the words themselves do not say it all.
 #[must_use]
 #[expect(clippy::too_many_lines, reason = "one sentence for each outcome, in the order of the outcomes")]
-pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, intent: &IntentRecorded) -> Option<String> {
+pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, line: &PlanRow) -> Option<String> {
     let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
     let said = answer.and_then(|answer| answer.summary.as_ref()).map(|said| said.text.clone());
     let found = row.look.as_ref().map(|look| look.found);
@@ -66,7 +67,7 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, inten
             "no request was sent: its observation had become too old, and it could not be read again".into()
         }
         (Outcome::Skipped, _) => {
-            let notes = intent.notes.iter().filter(|note| note.severity >= Severity::Skip);
+            let notes = line.notes.iter().filter(|note| note.severity >= Severity::Skip);
             notes.map(|note| note.text.as_str()).collect::<Vec<_>>().join("; ")
         }
         (Outcome::Failed, Evidence::Readback) if row.attempts == 0 => {
@@ -166,13 +167,13 @@ mod tests {
     use super::*;
     use crate::domain::{Exchange, Settings};
     use crate::execute::decide::{Denial, Situation, Step, decide};
-    use crate::execute::row::tests::intent;
+    use crate::execute::row::tests::line;
     use crate::record::event::{AttemptFinished, AttemptStarted, Event, Observed, Source};
 
     /// One attempt answered so, and then no reading with a usable answer, in a later session.
     fn unreadable_after(class: Class) -> (Step, Option<String>) {
         let mut now = Timestamp::UNIX_EPOCH;
-        let mut row = RowState::new(0, &intent());
+        let mut row = RowState::new(0, &line(), None);
         row.apply(1, now, &Event::AttemptStarted(AttemptStarted { attempt: 1 }));
         let (exchange, cause) = (Exchange::default(), None);
         let finished = AttemptFinished::of(1, class, cause, exchange);
@@ -186,7 +187,7 @@ mod tests {
                 Step::Read { .. } => Source::GetKeyPair,
                 Step::Search { .. } => Source::GetOperationsForResource,
                 Step::Settle(outcome, evidence) => {
-                    return (Step::Settle(outcome, evidence), detail(outcome, evidence, &row, &intent()));
+                    return (Step::Settle(outcome, evidence), detail(outcome, evidence, &row, &line()));
                 }
                 step => return (step, None),
             };

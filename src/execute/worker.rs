@@ -22,7 +22,8 @@ use crate::journal::JournalError;
 use crate::lane::{Lane, pause};
 use crate::lightsail::Lightsail;
 use crate::lightsail::classify::classify_delete;
-use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, PREVIOUS, RowSettled};
+use crate::record::event::{AttemptFinished, AttemptStarted, Event, PREVIOUS, RowSettled};
+use crate::record::plan::PlanRow;
 
 /// One row, and what is needed to process it.
 pub(super) struct Worker<L> {
@@ -31,7 +32,7 @@ pub(super) struct Worker<L> {
     pub(super) inventory: Arc<Inventory>,
     pub(super) target_no: i64,
     pub(super) row: u64,
-    pub(super) intent: IntentRecorded,
+    pub(super) line: PlanRow,
     pub(super) state: RowState,
     /// Its place among the rows that are processed at once.
     pub(super) place: Option<OwnedSemaphorePermit>,
@@ -91,7 +92,7 @@ impl<L: Lightsail> Worker<L> {
 
     /// The next step. The row no longer relies on its observation if something else was seen since.
     fn decide(&mut self) -> Step {
-        let name = &self.intent.key_pair_name;
+        let name = &self.line.name;
         let contradicted = |since| self.lane.sightings.contradict(name, &self.state.identity, since);
         if self.state.confirmed_at.is_some_and(contradicted) {
             self.state.confirmed_at = None;
@@ -153,7 +154,7 @@ impl<L: Lightsail> Worker<L> {
         (self.place, self.in_flight, self.waiting, self.direct) = (None, None, None, None);
         let stopping = self.shared.control.stopping(self.target_no);
         let left = Duration::try_from(at.duration_since(self.shared.scribe.now())).unwrap_or_default();
-        (self.shared.on_waiting)(&self.intent.key_pair_name, left);
+        (self.shared.on_waiting)(&self.line.name, left);
         while self.shared.scribe.now() < at {
             let left = Duration::try_from(at.duration_since(self.shared.scribe.now())).unwrap_or_default();
             tokio::select! {
@@ -195,11 +196,11 @@ impl<L: Lightsail> Worker<L> {
         if self.has_started_late() {
             return self.withhold(attempt).await;
         }
-        let name = &self.intent.key_pair_name;
-        let expected = self.intent.expected_fingerprint.as_deref().filter(|_| name == DEFAULT_KEY_PAIR);
+        let name = &self.line.name;
+        let expected = self.line.expected_fingerprint().filter(|_| name == DEFAULT_KEY_PAIR);
         // Counted before its answer: a session that ends meanwhile says that it left.
         self.lane.counts.deletes.fetch_add(1, Ordering::Relaxed);
-        let reply = self.lane.port.delete_key_pair(&self.intent.region, name, expected).await;
+        let reply = self.lane.port.delete_key_pair(&self.line.region, name, expected).await;
         let (class, cause) = classify_delete(name, &reply.result);
         if class == Class::NotSent {
             self.lane.counts.deletes.fetch_sub(1, Ordering::Relaxed);
@@ -280,7 +281,7 @@ impl<L: Lightsail> Worker<L> {
     /// The outcome rests on the intent, on the attempt's start, which is durable, and on this entry.
     async fn settle_by_answer(&mut self, outcome: Outcome, finished: AttemptFinished) -> Result<Flow, JournalError> {
         let evidence = Evidence::Answer;
-        let detail = detail(outcome, evidence, &self.state, &self.intent);
+        let detail = detail(outcome, evidence, &self.state, &self.line);
         let finished = AttemptFinished { outcome: Some(outcome), evidence: Some(evidence), detail, ..finished };
         self.shared.scribe.write_of_row(self.row, vec![Event::AttemptFinished(Box::new(finished))]).await?;
         Ok(self.settled(outcome, evidence))
@@ -301,7 +302,7 @@ impl<L: Lightsail> Worker<L> {
         let settled = RowSettled {
             outcome,
             evidence,
-            detail: detail(outcome, evidence, &self.state, &self.intent),
+            detail: detail(outcome, evidence, &self.state, &self.line),
             rests_on: self.state.rests_on(),
         };
         let events = after.into_iter().chain([Event::RowSettled(settled)]).collect();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::run_state::RunState;
 use crate::domain::{Class, Evidence, Outcome};
-use crate::record::event::Verdict;
+use crate::record::plan::Verdict;
 
 /// What a batch of entries adds to the projections and changes in them. Applied in the order of these fields, each row comes
 /// after the rows that it refers to.

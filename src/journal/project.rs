@@ -66,8 +66,9 @@ impl Projector {
         let row = || entry.row.ok_or_else(|| JournalError::illegal(seq, "it names no row"));
         match &entry.event {
             Event::IntentRecorded(intent) => {
-                let target = known.target(run, &intent.account, &intent.region, &mut self.last_target, changes);
-                let (name, verdict) = (&intent.key_pair_name, intent.verdict);
+                let target =
+                    known.target(run, &intent.line.account, &intent.line.region, &mut self.last_target, changes);
+                let (name, verdict) = (&intent.line.name, intent.line.verdict);
                 changes.intents.push(NewIntent { run, row: row()?, target, name, verdict, seq });
             }
             Event::AttemptStarted(started) => {
@@ -177,7 +178,7 @@ impl KnownRun {
             Event::SessionOpened(_) | Event::SessionClosed(_) | Event::OverrideUsed(_) => {}
             Event::ManifestIngested(ingested) => manifest(run, seq, ingested, changes),
             Event::PlanSealed(sealed) => {
-                changes.small.push(Change::Sealed { run, seq, plan_root: &sealed.plan_root });
+                changes.small.push(Change::Sealed { run, seq, plan_root: &sealed.seal.root });
             }
             Event::RunStarted(_) => {
                 self.is_started = true;

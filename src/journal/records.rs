@@ -1,10 +1,10 @@
 //! What the reading side of any store gives: plain records.
 
+use jiff::Timestamp;
+
 use super::run_state::RunState;
 use crate::domain::{AttemptTime, RunId, Target};
-
 use crate::record::Entry;
-use crate::record::merkle::{Hash, leaf_hash};
 
 /// A run, as the projections know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,14 +97,13 @@ impl IntentPage {
         self.bodies.len()
     }
 
-    /// Their leaves, hashed again from their bodies. Bodies that are not as long as they say are nobody's: they stay one
-    /// piece, which is no intent's.
-    pub fn leaves(&self) -> impl Iterator<Item = Hash> {
+    /// Their bodies. Those that are not as long as they say are nobody's: they stay one piece, which is no intent's.
+    pub fn bodies(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.bodies[..];
         self.lengths.iter().map(move |length| {
             let (body, after) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
             rest = after;
-            leaf_hash(body)
+            body
         })
     }
 }
@@ -133,6 +132,8 @@ pub struct PendingRow {
     pub row: u64,
     /// Its intent.
     pub intent: Entry,
+    /// When the listing that showed its key pair was recorded; nothing where none did.
+    pub seen_at: Option<Timestamp>,
     /// Whether it has other entries than its intent.
     pub touched: bool,
 }

@@ -12,7 +12,8 @@ use super::head::{Appended, Cadence, Stamp, TreeHead, checkpoint_draft};
 use super::{EntryStore, JournalError};
 use crate::record::Draft;
 use crate::record::checkpoint::Checkpoint;
-use crate::record::event::{ACTION, Event, JournalCreated};
+use crate::record::event::{Event, JournalCreated};
+use crate::record::plan::ACTION;
 
 /// How many entries one transaction takes at most: one full chunk of the largest statement. More would only make
 /// the first of them wait longer.

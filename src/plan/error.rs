@@ -3,7 +3,7 @@
 use crate::domain::{ApiError, Exchange, SANDBOX_HEADER, Target, counted};
 use crate::journal::JournalError;
 use crate::lane::Lane;
-use crate::record::event::Note;
+use crate::record::plan::{Note, PlanLineError};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,9 @@ pub enum PlanError {
     /// What was staged is not what was confirmed.
     #[error("the plan differs from the one that was confirmed")]
     Changed,
+    /// A line of the plan has no canonical form.
+    #[error(transparent)]
+    Line(#[from] PlanLineError),
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -3,9 +3,9 @@
 use super::fingerprint::difference;
 use super::recreated::{self, IfRecreated};
 use super::staged::{StagedRow, same_moment};
-use crate::domain::{DEFAULT_KEY_PAIR, Observation, counted, created_at_text, parse_time};
+use crate::domain::{DEFAULT_KEY_PAIR, counted, created_at_text, parse_time};
 use crate::journal::stage::Known;
-use crate::record::event::{IntentRecorded, Note, Severity, Verdict};
+use crate::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 
 /// What is to be done about key pairs that instances were made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,7 +33,7 @@ pub struct Facts<'a> {
     /// The account of the credentials.
     pub account: &'a str,
     /// What the inventory says.
-    pub seen: Option<Observation>,
+    pub seen: Option<PlanObservation>,
     /// Whether the inventory lists two key pairs of this name.
     pub ambiguous: bool,
     /// How many instances were made with a key pair of that name, and one of them.
@@ -60,7 +60,7 @@ pub(super) const OTHER_ACCOUNT: &str = "other_account";
 
 /// The decision about one row.
 #[must_use]
-pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
+pub fn judge(staged: StagedRow, facts: Facts<'_>) -> PlanRow {
     let mut notes = Vec::new();
     let mut note = |severity, kind: &str, text: String| {
         notes.push(Note { severity, kind: kind.to_owned(), text });
@@ -90,7 +90,8 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
         for (kind, text) in drift(&staged, seen) {
             note(Severity::Skip, kind, text);
         }
-        if !seen.identity.is_known() {
+        let identity = seen.identity();
+        if !identity.is_known() {
             let text = "the service gives it neither an arn nor a creation time, so its identity cannot be determined";
             note(Severity::Skip, "identity_unknown", text.into());
         }
@@ -109,30 +110,31 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> IntentRecorded {
         }
         // The later ones of rows that ask for the same are never asked for anyway.
         let first = facts.first == facts.row;
-        notes
-            .extend(first.then(|| recreated::note(&staged, &seen.identity, facts.known, facts.if_recreated)).flatten());
+        notes.extend(first.then(|| recreated::note(&staged, &identity, facts.known, facts.if_recreated)).flatten());
     }
     let verdict = match (notes.iter().map(|note| note.severity).max(), &facts.seen) {
         (Some(Severity::Skip | Severity::Refuse), _) => Verdict::Skip,
         (_, None) => Verdict::Absent,
         (_, Some(_)) => Verdict::Delete,
     };
-    IntentRecorded {
+    PlanRow {
+        row: facts.row,
         line: staged.line,
-        key_pair_name: staged.name.unwrap_or_else(|| facts.name.to_owned()),
+        name: staged.name.unwrap_or_else(|| facts.name.to_owned()),
         account: facts.account.to_owned(),
         region: facts.region.to_owned(),
-        fields: staged.fields,
-        annotations: staged.annotations,
+        conditions: staged.conditions,
+        reason: staged.reason,
+        ticket: staged.ticket,
         observation: facts.seen,
         verdict,
-        expected_fingerprint: staged.expected_fingerprint,
         notes,
+        annotations: staged.annotations,
     }
 }
 
 /// Where the manifest expects something else than what was seen.
-fn drift(staged: &StagedRow, seen: &Observation) -> Vec<(&'static str, String)> {
+fn drift(staged: &StagedRow, seen: &PlanObservation) -> Vec<(&'static str, String)> {
     let mut drift = Vec::new();
     let mut compare = |kind, what: &str, expected: Option<&str>, found: Option<&str>, same: bool| {
         if let Some(expected) = expected.filter(|_| !same) {
@@ -142,11 +144,11 @@ fn drift(staged: &StagedRow, seen: &Observation) -> Vec<(&'static str, String)> 
             drift.push((kind, format!("the {what} is {found}, the manifest expects {expected}{why}")));
         }
     };
-    let (arn, fingerprint) = (seen.identity.arn.as_deref(), seen.identity.fingerprint.as_deref());
+    let (arn, fingerprint) = (seen.arn.as_deref(), seen.fingerprint.as_deref());
     compare("drift_arn", "arn", staged.arn.as_deref(), arn, staged.arn.as_deref() == arn);
-    let expected = staged.expected_fingerprint.as_deref();
+    let expected = staged.expected_fingerprint();
     compare("drift_fingerprint", "fingerprint", expected, fingerprint, expected == fingerprint);
-    let created = seen.identity.created_at.as_deref();
+    let created = seen.created_at.as_deref();
     let expected = staged.created_at.map(created_at_text);
     let same = match (staged.created_at, created.and_then(parse_time)) {
         (Some(expected), Some(found)) => same_moment(expected, found),
@@ -160,24 +162,23 @@ fn drift(staged: &StagedRow, seen: &Observation) -> Vec<(&'static str, String)> 
 mod tests {
     use std::collections::BTreeMap;
 
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::domain::Identity;
 
-    fn seen() -> Observation {
-        Observation {
-            identity: Identity {
-                arn: Some("arn:aws:lightsail:us-east-1:123456789012:KeyPair/a".into()),
-                created_at: Some("2020-10-22T17:50:01.123Z".into()),
-                fingerprint: Some("aa:bb".into()),
-            },
+    fn seen() -> PlanObservation {
+        PlanObservation {
+            arn: Some("arn:aws:lightsail:us-east-1:123456789012:KeyPair/a".into()),
+            created_at: Some("2020-10-22T17:50:01.123Z".into()),
+            fingerprint: Some("aa:bb".into()),
             tags: BTreeMap::new(),
-            at: Timestamp::UNIX_EPOCH,
         }
     }
 
-    fn facts(seen: Option<Observation>) -> Facts<'static> {
+    fn expecting(fingerprint: &str) -> StagedRow {
+        let conditions = [("expected_fingerprint".to_owned(), fingerprint.to_owned())].into();
+        StagedRow { conditions, ..StagedRow::default() }
+    }
+
+    fn facts(seen: Option<PlanObservation>) -> Facts<'static> {
         Facts {
             row: 2,
             first: 2,
@@ -193,7 +194,7 @@ mod tests {
         }
     }
 
-    fn kinds(intent: &IntentRecorded) -> Vec<&str> {
+    fn kinds(intent: &PlanRow) -> Vec<&str> {
         intent.notes.iter().map(|note| note.kind.as_str()).collect()
     }
 
@@ -208,9 +209,8 @@ mod tests {
     fn each_expectation_that_fails_is_drift() {
         let staged = StagedRow {
             arn: Some("arn:aws:lightsail:us-east-1:123456789012:KeyPair/b".into()),
-            expected_fingerprint: Some("cc".into()),
             created_at: Some("2020-10-22T17:50:02Z".parse().unwrap()),
-            ..StagedRow::default()
+            ..expecting("cc")
         };
         let intent = judge(staged, facts(Some(seen())));
         assert_eq!(intent.verdict, Verdict::Skip);
@@ -222,15 +222,14 @@ mod tests {
     fn another_form_of_a_fingerprint_is_drift_and_is_said_to_be_that() {
         let fingerprint = "b8:02:6e:d1:4f:97:a3:5c:20:ee:71:0b:c9:86:3d:fa:12:67:54:9e";
         let mut seen = seen();
-        seen.identity.fingerprint = Some(fingerprint.into());
+        seen.fingerprint = Some(fingerprint.into());
         for (written, said) in [
             (fingerprint.to_uppercase(), "only the form differs"),
             (fingerprint.replace(':', ""), "only the form differs"),
             ("MD5:89:c5:99:b5:33:48:1c:84:be:da:cb:97:45:b0:4a:ee".into(), "do not show that the key changed"),
             (fingerprint.replace("b8", "b9"), ""),
         ] {
-            let staged = StagedRow { expected_fingerprint: Some(written.clone()), ..StagedRow::default() };
-            let intent = judge(staged, facts(Some(seen.clone())));
+            let intent = judge(expecting(&written), facts(Some(seen.clone())));
             assert_eq!((intent.verdict, kinds(&intent)), (Verdict::Skip, vec!["drift_fingerprint"]), "{written}");
             let text = &intent.notes[0].text;
             assert!(text.contains(said) && (!said.is_empty() || text.ends_with(&written)), "{text}");
@@ -276,7 +275,7 @@ mod tests {
     // SEMANTICS: P19
     #[test]
     fn without_an_identity_nothing_is_deleted() {
-        let unknown = Observation { identity: Identity::default(), ..seen() };
+        let unknown = PlanObservation::default();
         assert_eq!(judge(StagedRow::default(), facts(Some(unknown))).verdict, Verdict::Skip);
     }
 }

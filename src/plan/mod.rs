@@ -19,20 +19,17 @@ use std::time::Duration;
 use futures_util::future::{try_join, try_join_all};
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Failure, Observation};
+use crate::domain::{Class, Failure};
 use crate::journal::JournalError;
 use crate::journal::stage::{Refusing, Stage};
 use crate::lane::{Lane, Reading};
 use crate::lightsail::Lightsail;
 use crate::record::Draft;
-use crate::record::checkpoint::base64;
-use crate::record::event::{
-    Event, Found, IntentRecorded, Note, Observed, PlanSealed, Severity, Source, TargetInventory, Verdict,
-};
-use crate::record::merkle::Frontier;
+use crate::record::event::{Event, Found, IntentRecorded, Observed, PlanSealed, Source};
+use crate::record::plan::{Note, PlanHeader, PlanLineError, PlanRow, Sealing, Severity, Verdict};
 pub use error::{PlanError, foreign};
 use guard::{Facts, IfInUse, judge};
-use observe::{Observing, READINGS_AHEAD, Seen};
+use observe::{Inventory, Observing, READINGS_AHEAD, Seen};
 pub use planner::{Planner, Tally};
 use recreated::{IfRecreated, RECREATED};
 pub use staged::StagedRow;
@@ -54,11 +51,20 @@ const SHOWN: usize = 20;
 /// A row of the manifest with what is known about its key pair.
 type Joined = crate::journal::stage::Joined<StagedRow, Seen>;
 
-/// A sealed plan, as far as it is shown and decided upon.
+/// A plan, as far as it is shown and decided upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// As recorded.
+    /// As recorded, once it is.
     pub sealed: PlanSealed,
+    /// The number of each reading's entry, by the reading's place among all.
+    readings: Vec<u64>,
+    /// What people see of it.
+    pub shown: Shown,
+}
+
+/// What people see of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
     /// The first names to be deleted, with their regions.
     pub first: Vec<(String, String)>,
     /// The first notes that are more than information, with row and name.
@@ -86,27 +92,27 @@ impl<L: Lightsail> Planner<L> {
     /// # Errors
     /// As [`PlanError`] says; nothing but reads was sent.
     pub async fn plan(&self, stage: &mut Stage) -> Result<Plan, PlanError> {
-        let targets = self.observe_all(stage).await?;
-        let plan = self.record(stage, targets).await?;
+        let inventory = self.observe_all(stage).await?;
+        let plan = self.record(stage, inventory).await?;
         self.probe_first(&plan).await?;
         Ok(plan)
     }
 
     /// Reads what there is of all targets, and refuses what a guard refuses.
-    async fn observe_all(&self, stage: &mut Stage) -> Result<Vec<TargetInventory>, PlanError> {
+    async fn observe_all(&self, stage: &mut Stage) -> Result<Inventory, PlanError> {
         // All targets at once: each has a rate of its own, and the slowest alone decides how long it takes.
         let readings = Unacknowledged::new(self.scribe.journal.clone(), READINGS_AHEAD);
         let shared = Observing { stage: Mutex::new(&mut *stage), readings };
         let observed = try_join_all(self.lanes.iter().map(|lane| self.observe(lane, &shared))).await;
-        shared.readings.flush().await?;
-        let targets = observed?;
+        let readings = shared.readings.flush().await?;
+        let inventory = Inventory { targets: observed?, readings };
         self.refuse(stage).await?;
-        Ok(targets)
+        Ok(inventory)
     }
 
     async fn probe_first(&self, plan: &Plan) -> Result<(), PlanError> {
         for lane in &self.lanes {
-            let first = plan.first.iter().filter(|(_, region)| *region == lane.target.region);
+            let first = plan.shown.first.iter().filter(|(_, region)| *region == lane.target.region);
             self.probe(lane, first.map(|(name, _)| name.as_str()).take(PROBES)).await?;
         }
         Ok(())
@@ -133,15 +139,15 @@ impl<L: Lightsail> Planner<L> {
             let Some(last) = page.last() else { break };
             after = last.row;
             for joined in page {
-                let (row, intent) = self.judge(joined);
+                let (line, _) = self.judge(joined);
                 let refuses = |note: &&Note| {
                     note.severity == Severity::Refuse && !(self.skip_invalid && note.kind == guard::OTHER_ACCOUNT)
                 };
-                let refusing = intent.notes.iter().find(refuses);
+                let refusing = line.notes.iter().find(refuses);
                 if let Some(note) = refusing {
                     count += 1;
                     if notes.len() < SHOWN {
-                        notes.push((row, intent.key_pair_name.clone(), note.clone()));
+                        notes.push((line.row, line.name.clone(), note.clone()));
                     }
                 }
             }
@@ -149,100 +155,110 @@ impl<L: Lightsail> Planner<L> {
         if count > 0 { Err(PlanError::Refused { count, notes }) } else { Ok(()) }
     }
 
-    fn judge(&self, joined: Joined) -> (u64, IntentRecorded) {
+    /// The plan's line about a row, and the place of the reading that showed its key pair.
+    fn judge(&self, joined: Joined) -> (PlanRow, Option<usize>) {
+        let (seen, place) = joined.seen.map(Seen::split).unzip();
         let facts = Facts {
             row: joined.row,
             first: joined.first,
             name: &joined.name,
             region: &joined.region,
             account: &self.account,
-            seen: joined.seen.map(Observation::from),
+            seen,
             ambiguous: joined.ambiguous,
             used: joined.used,
             if_in_use: self.if_in_use,
             known: &joined.known,
             if_recreated: self.if_recreated,
         };
-        (joined.row, judge(joined.body, facts))
+        (judge(joined.body, facts), place)
     }
 
     /// The next rows after `after`, judged.
-    async fn intents(&self, stage: &mut Stage, after: u64) -> Result<Vec<(u64, IntentRecorded)>, JournalError> {
+    async fn lines(&self, stage: &mut Stage, after: u64) -> Result<Vec<(PlanRow, Option<usize>)>, JournalError> {
         let page = stage.joined(after, PAGE).await?;
         Ok(page.into_iter().map(|joined| self.judge(joined)).collect())
     }
 
     /// Records an intent for each row, and the seal.
-    async fn record(&self, stage: &mut Stage, mut targets: Vec<TargetInventory>) -> Result<Plan, PlanError> {
-        let mut plan = Plan::empty();
-        let mut tree = Frontier::default();
+    async fn record(&self, stage: &mut Stage, inventory: Inventory) -> Result<Plan, PlanError> {
+        let mut making = Making::default();
         let written = Unacknowledged::new(self.scribe.journal.clone(), PAGES_AHEAD);
-        let mut page = self.intents(stage, 0).await?;
-        while let Some((after, _)) = page.last() {
-            let after = *after;
-            for (row, intent) in &page {
-                plan.count(*row, intent, &mut targets);
-            }
-            let drafts =
-                page.into_iter().map(|(row, intent)| Draft::of_row(row, Event::IntentRecorded(Box::new(intent))));
+        let mut page = self.lines(stage, 0).await?;
+        while let Some((last, _)) = page.last() {
+            let after = last.row;
+            page.iter().try_for_each(|(line, _)| making.add(line))?;
+            let drafts = page.into_iter().map(|(line, place)| {
+                let page = place.and_then(|place| inventory.readings.get(place)).copied();
+                Draft::of_row(line.row, Event::IntentRecorded(Box::new(IntentRecorded { line, page })))
+            });
             // The next page is judged while the last ones are written.
-            self.tally.intents.store(plan.sealed.rows, Ordering::Relaxed);
+            self.tally.intents.store(after, Ordering::Relaxed);
             let append = written.append(drafts.collect());
-            let (stamps, next) = try_join(append, self.intents(stage, after)).await?;
-            stamps.iter().for_each(|stamp| tree.push(stamp.leaf));
-            page = next;
+            (_, page) = try_join(append, self.lines(stage, after)).await?;
         }
-        written.flush().await?.iter().for_each(|stamp| tree.push(stamp.leaf));
-        plan.sealed.plan_root = base64(&tree.root());
-        plan.sealed.targets = targets;
-        self.scribe.write(Event::PlanSealed(plan.sealed.clone())).await?;
+        written.flush().await?;
+        let plan = making.seal(&self.header, inventory)?;
+        self.scribe.write(Event::PlanSealed(Box::new(plan.sealed.clone()))).await?;
         Ok(plan)
     }
 }
 
-impl Plan {
-    fn count(&mut self, row: u64, intent: &IntentRecorded, targets: &mut [TargetInventory]) {
-        self.sealed.rows += 1;
-        match intent.verdict {
-            Verdict::Skip => self.sealed.skips += 1,
-            Verdict::Absent => self.sealed.absents += 1,
-            Verdict::Delete => {
-                self.sealed.deletes += 1;
-                let target = targets.iter_mut().find(|target| target.region == intent.region);
-                if let Some(target) = target {
-                    target.deletes += 1;
-                    // A few of each region, so that each can be probed.
-                    if self.first.len() < SHOWN || target.deletes == 1 {
-                        self.first.push((intent.key_pair_name.clone(), intent.region.clone()));
-                    }
-                }
-            }
-        }
-        self.count_there(intent);
-        for note in intent.notes.iter().filter(|note| note.severity > Severity::Info) {
-            *self.note_counts.entry(note.kind.clone()).or_default() += 1;
-            if note.kind == RECREATED && self.recreated.len() < SHOWN {
-                self.recreated.push((row, intent.key_pair_name.clone(), note.clone()));
-            }
-            if self.notes.len() < SHOWN {
-                self.notes.push((row, intent.key_pair_name.clone(), note.clone()));
-            }
-        }
+/// A plan that is not complete yet.
+#[derive(Debug, Default)]
+struct Making {
+    sealing: Sealing,
+    shown: Shown,
+}
+
+impl Making {
+    /// Takes the next row.
+    fn add(&mut self, line: &PlanRow) -> Result<(), PlanLineError> {
+        self.sealing.push(&line.account, &line.region, line.verdict, line.leaf()?);
+        self.shown.add(line);
+        Ok(())
+    }
+
+    fn seal(self, header: &PlanHeader, inventory: Inventory) -> Result<Plan, PlanLineError> {
+        let seal = self.sealing.seal(header)?;
+        let Inventory { targets, readings } = inventory;
+        Ok(Plan { sealed: PlanSealed { header: header.clone(), seal, targets }, readings, shown: self.shown })
     }
 }
 
-impl Plan {
+impl Shown {
+    fn add(&mut self, line: &PlanRow) {
+        // A few of each region, so that each can be probed.
+        let is_new = || !self.first.iter().any(|(_, region)| *region == line.region);
+        if line.verdict == Verdict::Delete && (self.first.len() < SHOWN || is_new()) {
+            self.first.push((line.name.clone(), line.region.clone()));
+        }
+        self.count_there(line);
+        for note in line.notes.iter().filter(|note| note.severity > Severity::Info) {
+            *self.note_counts.entry(note.kind.clone()).or_default() += 1;
+            if note.kind == RECREATED && self.recreated.len() < SHOWN {
+                self.recreated.push((line.row, line.name.clone(), note.clone()));
+            }
+            if self.notes.len() < SHOWN {
+                self.notes.push((line.row, line.name.clone(), note.clone()));
+            }
+        }
+    }
+
     /// An invalid row names no key pair, and one for another account says nothing about this one.
-    fn count_there(&mut self, intent: &IntentRecorded) {
+    fn count_there(&mut self, line: &PlanRow) {
         let says_nothing = |note: &Note| matches!(note.kind.as_str(), guard::INVALID_ROW | guard::OTHER_ACCOUNT);
-        if intent.notes.iter().any(says_nothing) {
+        if line.notes.iter().any(says_nothing) {
             return;
         }
-        let there = self.there.entry(intent.region.clone()).or_default();
+        if !self.there.contains_key(&line.region) {
+            self.there.insert(line.region.clone(), There::default());
+        }
+        let Some(there) = self.there.get_mut(&line.region) else { return };
         there.rows += 1;
         // If two key pairs have the name, neither is considered the intended one, but both are there.
-        let is_ambiguous = intent.notes.iter().any(|note| note.kind == guard::AMBIGUOUS);
-        there.found += u64::from(intent.observation.is_some() || is_ambiguous);
+        let is_ambiguous = line.notes.iter().any(|note| note.kind == guard::AMBIGUOUS);
+        there.found += u64::from(line.observation.is_some() || is_ambiguous);
     }
 
     /// The regions in which none of the key pairs that the manifest names is there, with the number of its rows: a wrong

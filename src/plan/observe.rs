@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::atomic::Ordering;
 
 use futures_util::future::try_join;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -13,12 +12,13 @@ use super::error::{PlanError, foreign};
 use super::guard::IfInUse;
 use super::planner::Planner;
 use super::unacknowledged::Unacknowledged;
-use crate::domain::{Class, Failure, Identity, KeyPair, Observation, micros};
+use crate::domain::{Class, Failure, Identity, KeyPair};
 use crate::journal::stage::Stage;
 use crate::lane::{Lane, Reading};
 use crate::lightsail::{Instance, Lightsail, ListingPage};
 use crate::record::Draft;
 use crate::record::event::{Event, Found, Observed, Source, TargetInventory};
+use crate::record::plan::PlanObservation;
 
 /// Readings that may be on their way to the disk while the next one is made. A disk that lags behind by more makes the
 /// next one wait.
@@ -31,21 +31,25 @@ const TRIES: u32 = 5;
 /// listing is more likely than an account of that size.
 const MOST_PAGES: u64 = 100_000;
 
-/// A key pair of the inventory, as it is staged: arn, creation time, fingerprint, tags, and when it was seen.
+/// A key pair of the inventory, as it is staged: arn, creation time, fingerprint, tags, and the place among all readings of
+/// the page that showed it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Seen(Option<String>, Option<String>, Option<String>, BTreeMap<String, String>, Timestamp);
+pub(super) struct Seen(Option<String>, Option<String>, Option<String>, BTreeMap<String, String>, usize);
 
-impl From<Observation> for Seen {
-    fn from(seen: Observation) -> Self {
-        let Identity { arn, created_at, fingerprint } = seen.identity;
-        Self(arn, created_at, fingerprint, seen.tags, seen.at)
+impl Seen {
+    /// What was seen, and where.
+    pub(super) fn split(self) -> (PlanObservation, usize) {
+        let Self(arn, created_at, fingerprint, tags, place) = self;
+        (PlanObservation { arn, created_at, fingerprint, tags }, place)
     }
 }
 
-impl From<Seen> for Observation {
-    fn from(Seen(arn, created_at, fingerprint, tags, at): Seen) -> Self {
-        Self { identity: Identity { arn, created_at, fingerprint }, tags, at }
-    }
+/// What was read for a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Inventory {
+    pub(super) targets: Vec<TargetInventory>,
+    /// The number of each reading's entry, by the reading's place among all.
+    pub(super) readings: Vec<u64>,
 }
 
 /// What the targets share while they are observed.
@@ -65,7 +69,6 @@ impl<L: Lightsail> Planner<L> {
             key_pairs: 0,
             pages: 0,
             instances: None,
-            deletes: 0,
         };
         let mut token: Option<String> = None;
         let mut seen = Vec::new();
@@ -75,12 +78,11 @@ impl<L: Lightsail> Planner<L> {
             let listing = self.listing(lane, &shared.readings, Source::GetKeyPairs, action, request);
             // A page is staged while the next one is on its way.
             let staging = async { Ok(shared.stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
-            let (page, ()): (ListingPage<KeyPair>, ()) = try_join(listing, staging).await?;
+            let ((page, place), ()): ((ListingPage<KeyPair>, usize), ()) = try_join(listing, staging).await?;
             inventory.pages += 1;
             inventory.key_pairs += page.items.len() as u64;
             self.tally.key_pairs.fetch_add(page.items.len() as u64, Ordering::Relaxed);
-            let at = micros(self.scribe.now());
-            seen.extend(page.items.into_iter().map(|pair| seen_row(pair, at)));
+            seen.extend(page.items.into_iter().map(|pair| seen_row(pair, place)));
             if !self.goes_on(lane, action, &mut token, page.next, inventory.pages)? {
                 break;
             }
@@ -98,10 +100,10 @@ impl<L: Lightsail> Planner<L> {
         loop {
             let action = "lightsail:GetInstances";
             let request = || lane.port.get_instances(region, token.as_deref());
-            let page: Result<ListingPage<Instance>, PlanError> =
+            let page: Result<(ListingPage<Instance>, usize), PlanError> =
                 self.listing(lane, &shared.readings, Source::GetInstances, action, request).await;
             let page = match page {
-                Ok(page) => page,
+                Ok((page, _)) => page,
                 Err(PlanError::Journal(error)) => return Err(error.into()),
                 Err(_) if self.if_in_use == IfInUse::Warn => return Ok(None),
                 Err(error) => return Err(error),
@@ -118,7 +120,8 @@ impl<L: Lightsail> Planner<L> {
         }
     }
 
-    /// Asks for one page, again where no usable answer comes, and records what it cost.
+    /// Asks for one page, again where no usable answer comes, and records what it cost. Returns the place of its reading among
+    /// all, too.
     async fn listing<T, F>(
         &self,
         lane: &Lane<L>,
@@ -126,7 +129,7 @@ impl<L: Lightsail> Planner<L> {
         source: Source,
         action: &'static str,
         request: impl Fn() -> F,
-    ) -> Result<T, PlanError>
+    ) -> Result<(T, usize), PlanError>
     where
         F: Future<Output = crate::domain::Reply<T>>,
     {
@@ -150,9 +153,9 @@ impl<L: Lightsail> Planner<L> {
                 exchange,
                 ..Observed::of(source, found)
             };
-            readings.append(vec![Draft::of(Event::Observed(Box::new(seen)))]).await?;
+            let place = readings.append(vec![Draft::of(Event::Observed(Box::new(seen)))]).await?;
             let error = match reply.result {
-                Ok(page) => return Ok(page),
+                Ok(page) => return Ok((page, place)),
                 Err(error) => error,
             };
             let said = error.summary();
@@ -188,9 +191,9 @@ impl<L: Lightsail> Planner<L> {
 }
 
 /// What is staged of a key pair of the inventory.
-fn seen_row(pair: KeyPair, at: Timestamp) -> (String, String) {
-    let name = pair.name.clone();
-    let seen = Seen::from(crate::lane::observation(pair, at));
+fn seen_row(pair: KeyPair, place: usize) -> (String, String) {
+    let KeyPair { name, identity: Identity { arn, created_at, fingerprint }, tags } = pair;
+    let seen = Seen(arn, created_at, fingerprint, tags, place);
     let body = serde_json::to_string(&seen).unwrap_or_default();
     (name, body)
 }

@@ -8,12 +8,15 @@ use super::guard::IfInUse;
 use super::recreated::IfRecreated;
 use crate::journal::Scribe;
 use crate::lane::Lane;
+use crate::record::plan::PlanHeader;
 
 /// What planning needs.
 #[derive(Debug)]
 pub struct Planner<L> {
     /// Where the plan is recorded, under its run.
     pub scribe: Scribe,
+    /// The plan's first line.
+    pub header: PlanHeader,
     /// The account of the credentials.
     pub account: String,
     /// A lane for each region of the manifest.

@@ -10,7 +10,7 @@ use crate::domain::{Identity, parse_time};
 use crate::journal::JournalError;
 use crate::journal::Reader;
 use crate::journal::stage::{Known, Stage};
-use crate::record::event::{Note, Severity};
+use crate::record::plan::{Note, Severity};
 
 /// The note of a row whose name an earlier run knows under another identity.
 pub const RECREATED: &str = "recreated";
@@ -203,7 +203,8 @@ mod tests {
         let by = |staged: StagedRow| note(&staged, &pair(2), &known, IfRecreated::Warn).map(|note| note.severity);
         let arn = |which| StagedRow { arn: pair(which).arn, ..StagedRow::default() };
         let created = |at: &str| StagedRow { created_at: Some(at.parse().unwrap()), ..StagedRow::default() };
-        let printed = StagedRow { expected_fingerprint: pair(2).fingerprint, ..StagedRow::default() };
+        let conditions = [("expected_fingerprint".to_owned(), pair(2).fingerprint.unwrap())].into();
+        let printed = StagedRow { conditions, ..StagedRow::default() };
         assert_eq!(by(arn(2)), Some(Severity::Warn));
         assert_eq!(by(created("2026-01-02T00:00:00Z")), Some(Severity::Warn));
         assert_eq!(by(arn(1)), Some(Severity::Skip));

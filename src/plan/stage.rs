@@ -105,11 +105,15 @@ fn stage_row(item: Item) -> StageRow {
             StageRow { row: number, region, name, account: staged.account, body }
         }
         Item::Invalid(invalid) => {
+            let mut cells: BTreeMap<_, _> =
+                invalid.cells.into_iter().filter_map(|(meaning, value)| cell(meaning, &value)).collect();
             let staged = StagedRow {
                 line: invalid.place.line,
                 extent: (invalid.place.start, invalid.place.end),
                 name: invalid.name,
-                fields: invalid.cells.into_iter().filter_map(|(meaning, value)| field(meaning, &value)).collect(),
+                reason: cells.remove(Meaning::Reason.spellings()[0]),
+                ticket: cells.remove(Meaning::Ticket.spellings()[0]),
+                conditions: cells,
                 annotations: annotations(invalid.annotations),
                 faults: invalid.faults.iter().map(|kind| format!("{}: {kind}", kind.code())).collect(),
                 ..StagedRow::default()
@@ -127,7 +131,7 @@ fn stage_row(item: Item) -> StageRow {
 }
 
 /// A cell that is not empty, by the canonical name of its column.
-fn field(meaning: Meaning, value: &str) -> Option<(String, String)> {
+fn cell(meaning: Meaning, value: &str) -> Option<(String, String)> {
     let name = meaning.spellings().first()?;
     (!value.is_empty()).then(|| ((*name).to_owned(), value.to_owned()))
 }
@@ -144,24 +148,24 @@ fn json(staged: &StagedRow) -> String {
 
 fn staged(row: Row) -> StagedRow {
     let account = row.account_id().map(str::to_owned);
-    let known = [
+    let conditions = [
+        (Meaning::ExpectedFingerprint, row.expected_fingerprint.as_ref()),
         (Meaning::Region, row.region.as_ref()),
         (Meaning::AccountId, row.account_id.as_ref()),
         (Meaning::Arn, row.arn.as_ref().map(|arn| &arn.text)),
         (Meaning::CreatedAt, row.created_at.as_ref().map(|created| &created.text)),
-        (Meaning::Reason, row.reason.as_ref()),
-        (Meaning::Ticket, row.ticket.as_ref()),
     ];
-    let fields = known.into_iter().filter_map(|(meaning, value)| field(meaning, value?)).collect();
+    let conditions = conditions.into_iter().filter_map(|(meaning, value)| cell(meaning, value?)).collect();
     StagedRow {
         line: row.place.line,
         extent: (row.place.start, row.place.end),
         name: None,
         account,
-        expected_fingerprint: row.expected_fingerprint,
         arn: row.arn.map(|arn| arn.text),
         created_at: row.created_at.map(|created| created.at),
-        fields,
+        conditions,
+        reason: row.reason.filter(|text| !text.is_empty()),
+        ticket: row.ticket.filter(|text| !text.is_empty()),
         annotations: annotations(row.annotations),
         differs: Vec::new(),
         faults: Vec::new(),
@@ -212,8 +216,8 @@ async fn note_difference(
     mut later: StagedRow,
 ) -> Result<(), JournalError> {
     let columns = |staged: &StagedRow| -> std::collections::BTreeMap<String, String> {
-        let said = ["reason", "ticket"].into_iter();
-        let said = said.filter_map(|name| Some((name.to_owned(), staged.fields.get(name)?.clone())));
+        let said = [("reason", &staged.reason), ("ticket", &staged.ticket)].into_iter();
+        let said = said.filter_map(|(name, text)| Some((name.to_owned(), text.clone()?)));
         said.chain(staged.annotations.clone()).collect()
     };
     let (one, other) = (columns(first), columns(&later));
@@ -233,7 +237,7 @@ fn claim<'a>(staged: &'a StagedRow, name: &'a str) -> Claim<'a> {
         // Rows are twins only within a region, wherever that was written.
         region: None,
         account_id: staged.account.as_deref(),
-        expected_fingerprint: staged.expected_fingerprint.as_deref(),
+        expected_fingerprint: staged.expected_fingerprint(),
         arn: staged.arn.as_deref(),
         created_at: staged.created_at,
     }

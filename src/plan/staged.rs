@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::created_at_text;
+use crate::record::plan::EXPECTED_FINGERPRINT;
 
 /// A row of the manifest as it is staged: validated, or with what is wrong with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,18 +21,21 @@ pub struct StagedRow {
     /// The account that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The fingerprint that it expects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_fingerprint: Option<String>,
     /// The arn that it expects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
     /// The creation time that it expects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// Its other cells with a meaning, by canonical column name, verbatim.
+    /// Its cells that say which key pair is meant, by canonical column name, verbatim.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<String, String>,
+    pub conditions: BTreeMap<String, String>,
+    /// Why, in the manifest's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The manifest's ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// All other cells, by the header as written, verbatim.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -41,6 +45,14 @@ pub struct StagedRow {
     /// What is wrong with it, where invalid rows are to be skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
+}
+
+impl StagedRow {
+    /// The fingerprint that it expects.
+    #[must_use]
+    pub fn expected_fingerprint(&self) -> Option<&str> {
+        self.conditions.get(EXPECTED_FINGERPRINT).map(String::as_str)
+    }
 }
 
 /// Whether two creation times mean the same, where the first was written by a person: whole seconds stand for any

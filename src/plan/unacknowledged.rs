@@ -17,57 +17,70 @@ type Append = Pin<Box<dyn Future<Output = Result<Vec<Stamp>, JournalError>> + Se
 pub(super) struct Unacknowledged {
     journal: Journal,
     most: usize,
-    waiting: Mutex<VecDeque<Append>>,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Append>,
+    /// The number of the first entry of each append that was acknowledged.
+    firsts: Vec<u64>,
+}
+
+impl Queue {
+    fn acknowledge(&mut self, stamps: &[Stamp]) {
+        self.firsts.push(stamps.first().map_or(0, |stamp| stamp.seq));
+    }
 }
 
 impl Unacknowledged {
     /// For at most so many appends at a time, far fewer than fit into the writer's queue.
     pub(super) fn new(journal: Journal, most: usize) -> Self {
-        Self { journal, most, waiting: Mutex::default() }
+        Self { journal, most, queue: Mutex::default() }
     }
 
-    /// Hands on `drafts`, behind everything before, and returns what was acknowledged meanwhile.
+    /// Hands on `drafts`, behind everything before, and returns how many appends were handed on before this one.
     ///
     /// # Errors
     /// As [`Journal::append`], of an earlier one too.
-    pub(super) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Stamp>, JournalError> {
-        let mut waiting = self.waiting.lock().await;
-        let mut stamps = Vec::new();
-        // What has failed is told at once, not when its turn to be waited for comes: until then others would be asked for.
-        while let Some(mut first) = waiting.pop_front() {
+    pub(super) async fn append(&self, drafts: Vec<Draft>) -> Result<usize, JournalError> {
+        let mut queue = self.queue.lock().await;
+        // A failure is reported at once, not when the turn of that append comes: until then others would be asked for.
+        while let Some(mut first) = queue.waiting.pop_front() {
             match poll_immediate(&mut first).await {
-                Some(done) => stamps.extend(done?),
-                None if waiting.len() + 1 < self.most => {
-                    waiting.push_front(first);
+                Some(done) => queue.acknowledge(&done?),
+                None if queue.waiting.len() + 1 < self.most => {
+                    queue.waiting.push_front(first);
                     break;
                 }
-                None => stamps.extend(first.await?),
+                None => queue.acknowledge(&first.await?),
             }
         }
+        let place = queue.firsts.len() + queue.waiting.len();
         let journal = self.journal.clone();
         // The first poll puts it into the writer's queue, in its place. Unconstrained: a task that has had its share of
         // time would put it there only later, perhaps behind others.
         let append = tokio::task::unconstrained(async move { journal.append(drafts).await });
         let mut append: Append = Box::pin(append);
         // It is done already only where nothing is written any more.
-        waiting.push_back(match poll_immediate(&mut append).await {
+        queue.waiting.push_back(match poll_immediate(&mut append).await {
             Some(done) => Box::pin(std::future::ready(Ok(done?))),
             None => append,
         });
-        Ok(stamps)
+        Ok(place)
     }
 
-    /// Waits until everything is durable, and returns what was not acknowledged before.
+    /// Waits until everything is durable, and returns the number of the first entry of each append, in their order.
     ///
     /// # Errors
     /// As [`Journal::append`].
-    pub(super) async fn flush(&self) -> Result<Vec<Stamp>, JournalError> {
-        let mut waiting = self.waiting.lock().await;
-        let mut stamps = Vec::new();
-        while let Some(first) = waiting.pop_front() {
-            stamps.extend(first.await?);
+    pub(super) async fn flush(&self) -> Result<Vec<u64>, JournalError> {
+        let mut queue = self.queue.lock().await;
+        while let Some(first) = queue.waiting.pop_front() {
+            let done = first.await?;
+            queue.acknowledge(&done);
         }
-        Ok(stamps)
+        Ok(std::mem::take(&mut queue.firsts))
     }
 }
 
@@ -123,17 +136,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_is_acknowledged_once_and_in_order() {
+    async fn each_append_has_its_place_and_its_number() {
         let queue = queue(usize::MAX, 3).await;
-        let mut seqs = Vec::new();
-        for count in 0..100 {
-            let stamps = queue.append((0..count % 4).map(|_| draft()).collect()).await.unwrap();
-            seqs.extend(stamps.iter().map(|stamp| stamp.seq));
-            assert!(queue.waiting.lock().await.len() <= 3);
-        }
-        seqs.extend(queue.flush().await.unwrap().iter().map(|stamp| stamp.seq));
+        let mut expected = Vec::new();
         // The journal's own first entry has the number 0.
-        assert_eq!(seqs, (1..=150).collect::<Vec<_>>());
+        let mut next = 1;
+        for count in 0..100 {
+            let drafts = 1 + count % 4;
+            assert_eq!(queue.append((0..drafts).map(|_| draft()).collect()).await.unwrap(), expected.len());
+            expected.push(next);
+            next += drafts;
+            assert!(queue.queue.lock().await.waiting.len() <= 3);
+        }
+        assert_eq!(queue.flush().await.unwrap(), expected);
         assert!(queue.flush().await.unwrap().is_empty());
     }
 

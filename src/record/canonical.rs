@@ -1,10 +1,14 @@
-//! Canonical JSON (RFC 8785) straight from a value: the bytes that [`super::entry::canonical`] writes, without a tree of
+//! Canonical JSON (RFC 8785) straight from a value: the bytes that [`by_tree`] writes, without a tree of
 //! maps in between. Every entry passes through here, a million of them for a plan of a million rows.
+
+mod by_tree;
 
 use std::fmt;
 use std::ops::Range;
 
 use serde::ser::{self, Impossible, Serialize};
+
+pub(super) use by_tree::by_tree;
 
 /// The largest integer that canonical JSON (RFC 8785) carries without loss: 2^53 - 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
@@ -15,6 +19,17 @@ pub(super) fn write(value: &impl Serialize) -> Option<String> {
     let mut out = Out { text: Vec::with_capacity(1024), ..Out::default() };
     value.serialize(&mut out).ok()?;
     String::from_utf8(out.text).ok()
+}
+
+/// The canonical form of `value`, whichever way there is one.
+///
+/// # Errors
+/// Where there is none, with the reason.
+pub(super) fn of(value: &impl Serialize) -> Result<String, String> {
+    if let Some(text) = write(value) {
+        return Ok(text);
+    }
+    by_tree(&serde_json::to_value(value).map_err(|error| error.to_string())?)
 }
 
 /// What is written so far.
@@ -335,7 +350,6 @@ impl ser::SerializeMap for Object<'_> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::entry::canonical;
     use super::*;
 
     #[derive(serde::Serialize)]
@@ -365,7 +379,7 @@ mod tests {
         for keys in [["a", "a b", "a!"], ["a b", "a", "a#"], ["\u{e000}", "a", "\u{efff}"], ["é", "z", "e"]] {
             let value: Value =
                 keys.into_iter().map(|key| (key.to_owned(), json!(1))).collect::<serde_json::Map<_, _>>().into();
-            let written = write(&value).unwrap_or_else(|| canonical(&value).unwrap());
+            let written = write(&value).unwrap_or_else(|| by_tree(&value).unwrap());
             assert_eq!(written, serde_json_canonicalizer::to_string(&value).unwrap());
         }
     }

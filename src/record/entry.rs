@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::canonical::{self, MAX_INTEGER};
+use super::canonical;
 use super::event::{Event, KINDS};
 use super::merkle::{Hash, leaf_hash};
 use crate::domain::{parse_time, time_text};
@@ -133,7 +133,7 @@ impl Entry {
         for (name, number) in [("session", self.session), ("run", self.run), ("row", self.row)] {
             fields.extend(number.map(|number| (name.into(), number.into())));
         }
-        canonical(&body).map_err(unwritable)
+        canonical::by_tree(&body).map_err(unwritable)
     }
 
     /// Reads a stored body.
@@ -201,33 +201,11 @@ fn parse_event(kind: &str, body: &str) -> Result<Event, serde_json::Error> {
     })
 }
 
-/// Canonical JSON (RFC 8785).
-///
-/// serde_json writes the same escapes, and the same integers; its maps are in the order of their keys' bytes. That is
-/// the order of RFC 8785, too, unless a key (only annotations have free ones) has a character beyond U+D7FF.
-pub(super) fn canonical(value: &Value) -> Result<String, String> {
-    let ordered = ordered_by_bytes(value).map_err(|number| format!("{number} is no integer up to 2^53"))?;
-    let text = if ordered { serde_json::to_string(value) } else { serde_json_canonicalizer::to_string(value) };
-    text.map_err(|error| error.to_string())
-}
-
-/// Whether keys in the order of their bytes are in the order of their UTF-16 code units, too. Canonical JSON makes
-/// doubles of numbers: an integer beyond 2^53 or a fraction would not come back as it was, and is an error.
-fn ordered_by_bytes(value: &Value) -> Result<bool, &serde_json::Number> {
-    match value {
-        Value::Number(number) if number.as_u64().is_none_or(|number| number > MAX_INTEGER) => Err(number),
-        Value::Array(items) => items.iter().try_fold(true, |ordered, item| Ok(ordered_by_bytes(item)? && ordered)),
-        Value::Object(fields) => fields.iter().try_fold(true, |ordered, (key, value)| {
-            Ok(ordered_by_bytes(value)? && ordered && key.chars().all(|c| c < '\u{e000}'))
-        }),
-        _ => Ok(true),
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
 
+    use super::super::canonical::MAX_INTEGER;
     use super::*;
 
     /// Any value that an entry may hold, with keys that UTF-8 and UTF-16 put into different orders among them.
@@ -251,7 +229,7 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn both_ways_of_writing_agree(value in values()) {
-            prop_assert_eq!(canonical(&value), Ok(serde_json_canonicalizer::to_string(&value).unwrap()));
+            prop_assert_eq!(canonical::by_tree(&value), Ok(serde_json_canonicalizer::to_string(&value).unwrap()));
         }
     }
 
@@ -259,7 +237,7 @@ pub(crate) mod tests {
         #[test]
         fn what_is_written_at_once_is_canonical(value in values()) {
             if let Some(written) = canonical::write(&value) {
-                prop_assert_eq!(Ok(written), canonical(&value));
+                prop_assert_eq!(Ok(written), canonical::by_tree(&value));
             }
         }
     }
@@ -319,9 +297,9 @@ pub(crate) mod tests {
     #[test]
     fn numbers_that_would_change_are_refused() {
         let largest = serde_json::json!({"a": [MAX_INTEGER]});
-        assert!(canonical(&largest).is_ok());
+        assert!(canonical::by_tree(&largest).is_ok());
         for number in [serde_json::json!(MAX_INTEGER + 1), serde_json::json!(-1), serde_json::json!(0.5)] {
-            assert!(canonical(&serde_json::json!({"a": [{"b": number}]})).is_err());
+            assert!(canonical::by_tree(&serde_json::json!({"a": [{"b": number}]})).is_err());
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::{PlanHeader, PlanManifest, PlanRow, PlanSeal, TargetVerdicts};
 use super::stop_reason::{StopReason, TargetStopReason};
 use crate::domain::{
     ApiError, AttemptTime, Cause, Class, Evidence, Exchange, Failure, Observation, Operation, Outcome, OutcomeCounts,
@@ -46,7 +47,7 @@ kinds! {
     "session_closed" SessionClosed(SessionClosed),
     "manifest_ingested" ManifestIngested(ManifestIngested),
     "intent_recorded" IntentRecorded(Box<IntentRecorded>),
-    "plan_sealed" PlanSealed(PlanSealed),
+    "plan_sealed" PlanSealed(Box<PlanSealed>),
     "override_used" OverrideUsed(OverrideUsed),
     "run_started" RunStarted(RunStarted),
     "attempt_started" AttemptStarted(AttemptStarted),
@@ -188,100 +189,42 @@ pub struct ManifestIngested {
     pub columns: Vec<String>,
 }
 
-/// The decision about one row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IntentRecorded {
-    /// Where the row starts in the file.
-    pub line: u64,
-    /// The key pair's name as the manifest gives it.
-    pub key_pair_name: String,
-    /// The account of the target.
-    pub account: String,
-    /// The region of the target.
-    pub region: String,
-    /// The row's other cells that keybatch knows the meaning of and that are not empty, by their canonical column
-    /// names: `region`, `account_id`, `arn`, `created_at`, `reason`, `ticket`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<String, String>,
-    /// All other cells that are not empty, verbatim, by the header as written.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    /// What the inventory said about the key pair; absent where it was not there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observation: Option<Observation>,
-    /// What is to be done.
-    pub verdict: Verdict,
-    /// The fingerprint that the manifest expects. Compared with the observation; sent with the request for the default
-    /// key pair alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_fingerprint: Option<String>,
-    /// What the guards noted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<Note>,
-}
-
-/// What a plan says of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Delete it.
-    Delete,
-    /// Never ask; the notes say why.
-    Skip,
-    /// It is not there.
-    Absent,
-}
-
-impl Verdict {
-    /// The word that the journal and the views use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delete => "delete",
-            Self::Skip => "skip",
-            Self::Absent => "absent",
-        }
+impl From<&ManifestIngested> for PlanManifest {
+    fn from(ingested: &ManifestIngested) -> Self {
+        let ManifestIngested { name, sha256, bytes, rows, columns: _ } = ingested;
+        Self { name: name.clone(), sha256: sha256.clone(), bytes: *bytes, rows: *rows }
     }
 }
 
-/// What a guard noted about a row. A guard only reads and only notes.
+/// The decision about one row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    /// `info`, `warn` (the row goes on), `skip` (it does not) or `refuse` (the run does not).
-    pub severity: Severity,
-    /// A stable word, e.g. `drift_fingerprint`.
-    #[serde(rename = "note")]
-    pub kind: String,
-    /// For people.
-    pub text: String,
-}
-
-/// How grave a note is; a later one is graver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "`Note::severity` says it")]
-pub enum Severity {
-    Info,
-    Warn,
-    Skip,
-    Refuse,
+pub struct IntentRecorded {
+    /// The plan's line about the row, byte for byte.
+    pub line: PlanRow,
+    /// The listing that showed the key pair: the number of its `observed`, whose time is that of the observation. Absent where
+    /// there is no observation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u64>,
 }
 
 /// The plan is complete and will not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanSealed {
-    /// RFC 6962 root over the leaves of the run's `intent_recorded` entries in order, in base64.
-    pub plan_root: String,
-    /// Rows of the plan, one intent each.
-    pub rows: u64,
-    /// Rows to delete.
-    pub deletes: u64,
-    /// Rows never to be asked for.
-    pub skips: u64,
-    /// Rows whose key pair is not there.
-    pub absents: u64,
+    /// The plan's first line.
+    pub header: PlanHeader,
+    /// The plan's last line. Its rows are the run's `intent_recorded` entries in order.
+    pub seal: PlanSeal,
     /// What was read for it, a target each.
     pub targets: Vec<TargetInventory>,
+}
+
+impl PlanSealed {
+    /// Rows to delete in a target that was read.
+    #[must_use]
+    pub fn deletes_in(&self, target: &TargetInventory) -> u64 {
+        let is_it = |counted: &&TargetVerdicts| counted.account == target.account && counted.region == target.region;
+        self.seal.targets.iter().find(is_it).map_or(0, |counted| counted.deletes)
+    }
 }
 
 /// What was read of one target for a plan.
@@ -298,8 +241,6 @@ pub struct TargetInventory {
     /// Instances that were listed; absent where they were not asked for or could not be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<u64>,
-    /// Rows to delete here.
-    pub deletes: u64,
 }
 
 /// A safety rule was lifted by the operator.
@@ -320,9 +261,6 @@ pub struct OverrideUsed {
 
 /// The word for an accepted rollback in [`OverrideUsed::which`].
 pub const ACCEPT_ROLLBACK: &str = "accept-rollback";
-
-/// The one action of this version, in [`JournalCreated::action`].
-pub const ACTION: &str = "lightsail:DeleteKeyPair";
 
 impl OverrideUsed {
     /// Whether entries were lost, and the operator accepted it: each row without an outcome may have been asked for by them.

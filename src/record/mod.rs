@@ -11,6 +11,7 @@ pub mod checkpoint;
 mod entry;
 pub mod event;
 pub mod merkle;
+pub mod plan;
 mod stop_reason;
 
 pub use canonical::MAX_INTEGER;

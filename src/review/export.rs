@@ -8,7 +8,8 @@ use crate::journal::JournalError;
 use crate::journal::{Cell, Reader, ReviewRow, RunRecord};
 use crate::manifest::Meaning;
 use crate::record::Entry;
-use crate::record::event::{Event, IntentRecorded};
+use crate::record::event::Event;
+use crate::record::plan::PlanRow;
 
 /// How many rows are read at once.
 const PAGE: u32 = 1_000;
@@ -166,7 +167,7 @@ impl Sheet {
             let reason = format!("entry {} is not the intent of row {}", entry.seq, row.row);
             return Err(JournalError::Damaged { reason }.into());
         };
-        let own = self.columns.iter().map(|column| csv_cell(written(&intent, column).unwrap_or_default()));
+        let own = self.columns.iter().map(|column| csv_cell(written(&intent.line, column).unwrap_or_default()));
         let added = self.added.iter().map(|index| {
             let cell = index.and_then(|index| row.cells.get(index)).and_then(cell_text);
             csv_cell(&cell.unwrap_or_default())
@@ -193,20 +194,18 @@ fn object(names: &[String], row: &ReviewRow) -> String {
 }
 
 /// What the manifest had in this column; nothing where the cell was empty.
-fn written<'a>(intent: &'a IntentRecorded, column: &str) -> Option<&'a str> {
+fn written<'a>(line: &'a PlanRow, column: &str) -> Option<&'a str> {
     // A column may be an annotation although its name has a meaning: where `--annotation` said so.
-    let annotation = intent.annotations.get(column).map(String::as_str);
+    let annotation = line.annotations.get(column).map(String::as_str);
     if annotation.is_some() {
         return annotation;
     }
     match Meaning::of(column) {
         None => None,
-        Some(Meaning::Name) => Some(&intent.key_pair_name),
-        Some(Meaning::ExpectedFingerprint) => {
-            let written = || intent.fields.get(Meaning::ExpectedFingerprint.spellings()[0]);
-            intent.expected_fingerprint.as_ref().or_else(written).map(String::as_str)
-        }
-        Some(meaning) => intent.fields.get(meaning.spellings()[0]).map(String::as_str),
+        Some(Meaning::Name) => Some(&line.name),
+        Some(Meaning::Reason) => line.reason.as_deref(),
+        Some(Meaning::Ticket) => line.ticket.as_deref(),
+        Some(meaning) => line.conditions.get(meaning.spellings()[0]).map(String::as_str),
     }
 }
 
@@ -220,6 +219,7 @@ fn into_io(error: csv::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::plan::Verdict;
 
     /// The name of a key pair may be a word of JSON, or a number.
     #[test]
@@ -255,29 +255,24 @@ mod tests {
         assert_eq!(alike[4..9], added, "no two columns of one meaning");
     }
 
-    /// Whatever the manifest called a column; a fingerprint also where the row was invalid, and nothing was expected.
+    /// Whatever the manifest called a column.
     #[test]
     fn a_manifest_finds_its_cells_again_under_each_spelling() {
-        let body = |more: &str| {
-            format!(
-                r#"{{"account":"1","annotations":{{"Owner ":"amelie"}},"at":"2026-01-01T00:00:00.000000Z","fields":{{"account_id":"of account_id","arn":"of arn","created_at":"of created_at",{more}"reason":"of reason","region":"of region","ticket":"of ticket"}},"key_pair_name":"of key_pair_name","kind":"intent_recorded","line":2,"region":"r","row":1,"seq":1,"session":1,"v":2,"verdict":"skip"}}"#
-            )
+        let cell = |name: &str| (name.to_owned(), format!("of {name}"));
+        let conditions = ["account_id", "arn", "created_at", "expected_fingerprint", "region"].map(cell).into();
+        let line = PlanRow {
+            conditions,
+            reason: Some("of reason".into()),
+            ticket: Some("of ticket".into()),
+            annotations: [("Owner ".to_owned(), "amelie".to_owned())].into(),
+            ..PlanRow::of(1, "of key_pair_name".into(), "1".into(), "r".into(), Verdict::Skip)
         };
-        let intent = |body: String| match Entry::parse(&body).unwrap().event {
-            Event::IntentRecorded(intent) => intent,
-            other => panic!("{other:?}"),
-        };
-        let invalid = intent(body(r#""expected_fingerprint":"of expected_fingerprint","#));
-        let mut valid = intent(body(""));
-        valid.expected_fingerprint = Some("of expected_fingerprint".into());
-        for intent in [valid, invalid] {
-            for meaning in Meaning::ALL {
-                for spelling in meaning.spellings() {
-                    let expected = format!("of {}", meaning.spellings()[0]);
-                    assert_eq!(written(&intent, &format!(" {spelling}")), Some(&*expected), "{spelling}");
-                }
+        for meaning in Meaning::ALL {
+            for spelling in meaning.spellings() {
+                let expected = format!("of {}", meaning.spellings()[0]);
+                assert_eq!(written(&line, &format!(" {spelling}")), Some(&*expected), "{spelling}");
             }
-            assert_eq!((written(&intent, "Owner "), written(&intent, "Owner")), (Some("amelie"), None));
         }
+        assert_eq!((written(&line, "Owner "), written(&line, "Owner")), (Some("amelie"), None));
     }
 }

@@ -148,7 +148,7 @@ pub async fn facts(reader: &Reader, run: &RunRecord) -> Result<RunFacts, Journal
 async fn plan(reader: &Reader, run: &RunRecord) -> Result<Option<PlanSealed>, JournalError> {
     let Some(seq) = run.sealed_seq else { return Ok(None) };
     Ok(match reader.entry(seq).await?.event {
-        Event::PlanSealed(sealed) => Some(sealed),
+        Event::PlanSealed(sealed) => Some(*sealed),
         _ => None,
     })
 }

@@ -3,9 +3,12 @@
 //! The words are for people and may change; programs read the bodies. Nothing is defused here: the code that prints it
 //! must do that.
 
-use crate::domain::{ApiError, Exchange, Observation, Operation, counted};
+use std::collections::BTreeMap;
+
+use crate::domain::{ApiError, Exchange, Identity, Operation, counted};
 use crate::record::Entry;
 use crate::record::event::{AttemptFinished, Event, Found, Observed, OperationPolled, RunStopped, Source};
+use crate::record::plan::PlanObservation;
 
 /// One line.
 #[must_use]
@@ -27,17 +30,17 @@ pub fn one_line(entry: &Entry) -> String {
         }
         Event::ManifestIngested(ingested) => format!("{}: {}", ingested.name, counted(ingested.rows, "row", "rows")),
         Event::IntentRecorded(intent) => {
-            let notes: Vec<_> = intent.notes.iter().map(|note| note.kind.as_str()).collect();
+            let notes: Vec<_> = intent.line.notes.iter().map(|note| note.kind.as_str()).collect();
             let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
-            format!("{} {} in {}{notes}", intent.verdict.as_str(), intent.key_pair_name, intent.region)
+            format!("{} {} in {}{notes}", intent.line.verdict.as_str(), intent.line.name, intent.line.region)
         }
         Event::PlanSealed(sealed) => {
             format!(
                 "{}: {} to delete, {} to skip, {} absent",
-                counted(sealed.rows, "row", "rows"),
-                sealed.deletes,
-                sealed.skips,
-                sealed.absents
+                counted(sealed.seal.rows, "row", "rows"),
+                sealed.seal.deletes(),
+                sealed.seal.skips(),
+                sealed.seal.absents()
             )
         }
         Event::OverrideUsed(used) if used.accepts_rollback() => {
@@ -126,13 +129,16 @@ pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
     match event {
         Event::IntentRecorded(intent) => {
-            all.push(("line", intent.line.to_string()));
-            all.push(("account", intent.account.clone()));
-            all.extend(intent.observation.iter().flat_map(seen));
-            all.extend(intent.expected_fingerprint.iter().map(|text| ("expected fingerprint", text.clone())));
-            all.extend(intent.fields.iter().map(|(name, value)| ("field", format!("{name} = {value}"))));
-            all.extend(intent.annotations.iter().map(|(name, value)| ("annotation", format!("{name} = {value}"))));
-            all.extend(intent.notes.iter().map(|note| ("note", format!("{}: {}", note.kind, note.text))));
+            let line = &intent.line;
+            all.push(("line", line.line.to_string()));
+            all.push(("account", line.account.clone()));
+            let PlanObservation { arn, created_at, fingerprint, tags } = line.observation.clone().unwrap_or_default();
+            all.extend(key_pair(&Identity { arn, created_at, fingerprint }, &tags));
+            all.extend(line.conditions.iter().map(|(name, value)| ("condition", format!("{name} = {value}"))));
+            all.extend(line.reason.iter().map(|text| ("reason", text.clone())));
+            all.extend(line.ticket.iter().map(|text| ("ticket", text.clone())));
+            all.extend(line.annotations.iter().map(|(name, value)| ("annotation", format!("{name} = {value}"))));
+            all.extend(line.notes.iter().map(|note| ("note", format!("{}: {}", note.kind, note.text))));
         }
         Event::AttemptFinished(finished) => {
             all.extend(on_the_wire(&finished.exchange));
@@ -146,7 +152,7 @@ pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
         }
         Event::Observed(observed) => {
             all.extend(on_the_wire(&observed.exchange));
-            all.extend(observed.observation.iter().flat_map(seen));
+            all.extend(observed.observation.iter().flat_map(|seen| key_pair(&seen.identity, &seen.tags)));
             all.extend(observed.operation.iter().flat_map(operation));
             all.extend(observed.error().iter().flat_map(error));
         }
@@ -159,11 +165,10 @@ pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
     all
 }
 
-fn seen(observation: &Observation) -> Vec<(&'static str, String)> {
-    let identity = &observation.identity;
+fn key_pair(identity: &Identity, tags: &BTreeMap<String, String>) -> Vec<(&'static str, String)> {
     let parts = [("arn", &identity.arn), ("created at", &identity.created_at), ("fingerprint", &identity.fingerprint)];
     let mut all: Vec<_> = parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))).collect();
-    all.extend(observation.tags.iter().map(|(key, value)| ("tag", format!("{key} = {value}"))));
+    all.extend(tags.iter().map(|(key, value)| ("tag", format!("{key} = {value}"))));
     all
 }
 
@@ -212,7 +217,7 @@ mod tests {
         for body in include_str!("../../tests/golden/entries.jsonl").lines() {
             let entry = Entry::parse(body).unwrap();
             let expected = match entry.event.kind() {
-                "intent_recorded" => format!("line, account, {seen}, expected fingerprint, field, annotation, note"),
+                "intent_recorded" => format!("line, account, {seen}, condition, reason, ticket, annotation, note"),
                 "attempt_finished" | "operation_polled" => format!("http status, request id, {operation}, {error}"),
                 "observed" => format!("http status, request id, {seen}, {operation}, {error}"),
                 "row_settled" => "rests on entries".into(),
@@ -244,7 +249,7 @@ mod tests {
         let noted = |kinds: &[&str]| {
             let notes: Vec<Value> =
                 kinds.iter().map(|kind| json!({ "severity": "skip", "note": kind, "text": "t" })).collect();
-            of("intent_recorded", &|body| body["notes"] = notes.clone().into())
+            of("intent_recorded", &|body| body["line"]["notes"] = notes.clone().into())
         };
         let (two, none) = (noted(&["in_use", "drift"]), noted(&[]));
         assert_eq!(two, format!("{none} (in_use, drift)"));

@@ -139,7 +139,7 @@ pub async fn story(reader: &Reader, run: &RunRecord, row: u64) -> Result<Story, 
 impl Story {
     fn learn(&mut self, event: &Event) {
         match event {
-            Event::IntentRecorded(intent) => self.key_pair_name = Some(intent.key_pair_name.clone()),
+            Event::IntentRecorded(intent) => self.key_pair_name = Some(intent.line.name.clone()),
             Event::RowSettled(settled) => self.settle(settled.outcome, settled.evidence),
             Event::AttemptFinished(finished) => {
                 if let Some((outcome, evidence)) = finished.settled() {

@@ -7,7 +7,7 @@ use super::operator::Notice;
 use super::place::Place;
 use crate::journal::{Reader, RunRecord};
 use crate::record::event::{Event, PlanSealed, RunStarted};
-use crate::verify::{Finding, Verdict as Verified, plan_root};
+use crate::verify::{Finding, Verdict as Verified, has_root};
 
 /// A journal up to this size is verified whole before a run continues, which takes about a second; of a larger one, the
 /// plan alone is.
@@ -47,11 +47,10 @@ pub(super) async fn plan_of(reader: &Reader, record: &RunRecord) -> Result<(Plan
     let (Event::PlanSealed(sealed), Event::RunStarted(started)) = (sealed.event, started.event) else {
         return Err(missing());
     };
-    let root = plan_root(reader, record.run_no).await?;
-    if root != sealed.plan_root || sealed.plan_root != started.plan_root {
+    if sealed.seal.root != started.plan_root || !has_root(reader, record.run_no, &sealed).await? {
         return Err(SessionError::new(Refusal::PlanAltered).sent(Sent::Nothing));
     }
-    Ok((sealed, started))
+    Ok((*sealed, started))
 }
 
 /// A run is bound to its account and endpoint (I11).

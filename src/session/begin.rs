@@ -13,15 +13,17 @@ use super::host::Host;
 use super::open::OpenJournal;
 use super::opened::{Opening, session_opened};
 use super::operator::{Moment, Notice, PlanFacts, Watched, while_watched};
-use super::order::{Repeat, RunOrder, duration_text};
-use super::place::Connection;
+use super::order::{Order, Repeat, RunOrder, duration_text};
+use super::place::{Connection, Place};
 use super::stage::{Staged, manifest_entry};
-use crate::domain::{OutcomeCounts, RunId, Settings, Target};
+use crate::domain::{OutcomeCounts, RunId, Settings, Target, micros, time_text};
 use crate::execute::control::StoppedBy;
 use crate::journal::stage::Stage;
 use crate::lane::Counts;
+use crate::manifest::Ingested;
 use crate::plan::{Plan, PlanError, Planner, Tally};
 use crate::record::event::{Event, OverrideUsed, RunStarted};
+use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanCaller, PlanHeader, PlanManifest};
 use crate::record::{Draft, StopReason};
 
 /// What a run begins with.
@@ -121,6 +123,7 @@ async fn plan<H: Host>(
     }
     let planner = Planner {
         scribe: session.scribe(),
+        header: header(order, session, &connection.place, &staged.ingested),
         account,
         lanes: lanes.clone(),
         if_in_use: order.if_in_use,
@@ -144,8 +147,8 @@ async fn execute<H: Host>(
 ) -> Result<Ending, SessionError> {
     let Planned { plan, confirmed_by, lanes } = planned;
     let started = RunStarted {
-        plan_root: plan.sealed.plan_root.clone(),
-        deletes: plan.sealed.deletes,
+        plan_root: plan.sealed.seal.root.clone(),
+        deletes: plan.sealed.seal.deletes(),
         confirmed_by: confirmed_by.to_owned(),
         settings: settings.clone(),
     };
@@ -164,6 +167,27 @@ async fn execute<H: Host>(
         work.push((target, lane));
     }
     session.work(settings, &plan.sealed, work, &BTreeMap::new()).await
+}
+
+/// The first line of the run's plan.
+fn header<H: Host>(order: &RunOrder, session: &Session<'_, H>, place: &Place, ingested: &Ingested) -> PlanHeader {
+    let Order { who, reason, ticket, .. } = &order.order;
+    PlanHeader {
+        schema: PLAN_SCHEMA.to_owned(),
+        action: ACTION.to_owned(),
+        plan_id: session.host.new_id().to_string(),
+        made_at: time_text(micros(session.open.clock.now())),
+        made_by: format!("{}@{}", who.user, who.host),
+        expires_at: None,
+        ticket: ticket.clone(),
+        reason: reason.clone(),
+        manifest: PlanManifest::from(&manifest_entry(ingested)),
+        endpoint: place.endpoint.clone(),
+        callers: vec![PlanCaller { account: place.caller.account.clone(), arn: place.caller.arn.clone() }],
+        settings: order.deciding().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        policy_sha256: None,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
 }
 
 /// The plan, sealed unless it is a dry run's, and by what it was confirmed; or how the session ends without one.

@@ -17,7 +17,7 @@ pub(super) async fn confirm(
     if let Some(confirmed_by) = judge(facts.plan, confirmation)? {
         return Ok(Some(confirmed_by));
     }
-    if facts.plan.sealed.deletes == 0 && facts.plan.nothing_there().next().is_none() {
+    if facts.plan.sealed.seal.deletes() == 0 && facts.plan.shown.nothing_there().next().is_none() {
         return Ok(Some("nothing_to_delete"));
     }
     match operator.confirm(facts).await {
@@ -32,14 +32,14 @@ pub(super) async fn confirm(
 /// # Errors
 /// Where it refuses the plan.
 pub(super) fn judge(plan: &Plan, confirmation: Confirmation) -> Result<Option<&'static str>, SessionError> {
-    let deletes = plan.sealed.deletes;
+    let deletes = plan.sealed.seal.deletes();
     let refuse = |refusal| Err(SessionError::new(refusal).sent(Sent::Reads));
     match confirmation {
         Confirmation::Ask { .. } => Ok(None),
         Confirmation::Exactly(expected) if expected != deletes => refuse(Refusal::NotThatMany { expected, deletes }),
         Confirmation::Exactly(_) => Ok(Some("confirm")),
         Confirmation::Yes => {
-            let regions: Vec<_> = plan.nothing_there().map(|(region, _)| region).collect();
+            let regions: Vec<_> = plan.shown.nothing_there().map(|(region, _)| region).collect();
             if regions.is_empty() {
                 return Ok(Some("yes"));
             }

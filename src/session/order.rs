@@ -202,6 +202,13 @@ impl RunOrder {
 
     /// The settings of this command alone, for the journal.
     pub(super) fn own(&self) -> Vec<(&'static str, String)> {
+        let mut own = self.deciding();
+        own.extend((self.repeat == Repeat::Again).then(|| ("again", "true".to_owned())));
+        own
+    }
+
+    /// The settings that decide what is deleted.
+    pub(super) fn deciding(&self) -> Vec<(&'static str, String)> {
         let if_in_use = match self.if_in_use {
             IfInUse::Warn => "warn",
             IfInUse::Skip => "skip",
@@ -212,13 +219,12 @@ impl RunOrder {
             IfRecreated::Skip => "skip",
             IfRecreated::Refuse => "refuse",
         };
-        let mut own = vec![("if_in_use", if_in_use.to_owned()), ("if_recreated", if_recreated.to_owned())];
-        own.extend((self.repeat == Repeat::Again).then(|| ("again", "true".to_owned())));
-        own.extend(self.skip_invalid.then(|| ("skip_invalid", "true".to_owned())));
+        let mut named = vec![("if_in_use", if_in_use.to_owned()), ("if_recreated", if_recreated.to_owned())];
+        named.extend(self.skip_invalid.then(|| ("skip_invalid", "true".to_owned())));
         let annotation = self.annotations.join(",");
-        own.extend((!annotation.is_empty()).then_some(("annotation", annotation)));
-        own.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
-        own
+        named.extend((!annotation.is_empty()).then_some(("annotation", annotation)));
+        named.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
+        named
     }
 }
 

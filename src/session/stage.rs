@@ -103,7 +103,7 @@ impl Staged {
                 staged.faults.is_empty().then_some(NamedPair {
                     region: joined.region,
                     name: joined.name,
-                    fingerprint: staged.expected_fingerprint,
+                    fingerprint: staged.expected_fingerprint().map(str::to_owned),
                     arn: staged.arn,
                     created_at: staged.created_at,
                 })

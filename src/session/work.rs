@@ -45,7 +45,7 @@ impl<H: Host> Session<'_, H> {
             Err(error) => return Err(self.end_without_journal(error).await),
         };
         let total: u64 = pending.iter().map(|(_, rows)| rows).sum();
-        let control = Arc::new(Control::new(self.order.limits(sealed.deletes)));
+        let control = Arc::new(Control::new(self.order.limits(sealed.seal.deletes())));
         self.host.stops().steer(&control);
         for (target_no, error) in closed {
             control.stop_target(*target_no, StopCause::CannotRead, error.to_string());

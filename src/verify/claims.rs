@@ -33,7 +33,6 @@ pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
         }
         Event::OperationPolled(polled) => answer::polled(polled),
         Event::Observed(seen) => observed::observed(seen, entry.row.is_some()),
-        Event::IntentRecorded(one) => intent(&Intent::whole(one)),
         Event::SessionOpened(opened) => session(opened).map(|()| Claimed::default()),
         Event::RunStarted(started) => confirmed(started).map(|()| Claimed::default()),
         Event::RunStopped(stopped) => reason(stopped).map(|()| Claimed::default()),

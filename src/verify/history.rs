@@ -16,7 +16,6 @@ use super::claims::{Claimed, Identity, Named, Shows, hash, name_of};
 use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
 use crate::record::event::{Event, Found, OverrideUsed, RowSettled, SessionOpened, Source};
-use crate::record::merkle::Hash;
 use crate::record::{Entry, EntryError, StopReason};
 use open_row::OpenRow;
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
@@ -73,13 +72,13 @@ impl History {
     }
 
     /// Takes the next entry, or says why it cannot be.
-    pub(super) fn step(&mut self, entry: &Entry, claimed: Claimed, leaf: Hash) -> Result<(), Trouble> {
-        self.judge(entry, claimed, leaf, self.size)?;
+    pub(super) fn step(&mut self, entry: &Entry, claimed: Claimed) -> Result<(), Trouble> {
+        self.judge(entry, claimed, self.size)?;
         self.size += 1;
         Ok(())
     }
 
-    fn judge(&mut self, entry: &Entry, claimed: Claimed, leaf: Hash, seq: u64) -> Result<(), Trouble> {
+    fn judge(&mut self, entry: &Entry, claimed: Claimed, seq: u64) -> Result<(), Trouble> {
         if let Event::JournalCreated(created) = &entry.event {
             if seq != 0 {
                 return Err("a journal is created once, by its first entry".into());
@@ -122,7 +121,7 @@ impl History {
             return Err("the answer came from a sandbox, but the run is not a rehearsal".into());
         }
         match (&entry.event, entry.row) {
-            (_, Some(row)) => self.judge_row(id, row, entry, claimed, leaf, seq),
+            (_, Some(row)) => self.judge_row(id, row, entry, claimed, seq),
             (Event::SessionClosed(closed), None) => {
                 session.close(closed, run.ended.is_some())?;
                 self.holder = None;
@@ -137,7 +136,10 @@ impl History {
                     let left = self.open.iter().any(|(place, open)| own(place) && open.state.may_have_acted());
                     return if left { Err("a row that may have been deleted has no outcome".into()) } else { Ok(()) };
                 }
-                if matches!(event, Event::PlanSealed(_)) {
+                if let Event::PlanSealed(sealed) = event {
+                    if !self.ids.insert(hash(&format!("plan {}", sealed.header.plan_id))) {
+                        return Err("a plan of that id was sealed before".into());
+                    }
                     self.suspects.extend(self.rows.twins(run.first_row).into_iter().filter_map(|(one, other)| {
                         Some((intent_of(&self.stretches, one)?, intent_of(&self.stretches, other)?))
                     }));
@@ -219,24 +221,17 @@ impl History {
 
     /// An entry that names a row.
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry that names a row")]
-    fn judge_row(
-        &mut self,
-        id: u64,
-        row: u64,
-        entry: &Entry,
-        claimed: Claimed,
-        leaf: Hash,
-        seq: u64,
-    ) -> Result<(), Trouble> {
+    fn judge_row(&mut self, id: u64, row: u64, entry: &Entry, claimed: Claimed, seq: u64) -> Result<(), Trouble> {
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
         if let Event::IntentRecorded(intent) = &entry.event {
-            run.intend(row, intent, leaf, self.rows.len())?;
+            let Shows::Line(line) = claimed.shows else { return Err("it has no line of a plan".into()) };
+            run.intend(row, intent, line, self.rows.len())?;
             let place = self.rows.len();
             if intent_of(&self.stretches, place) != Some(seq) {
                 self.stretches.push(Stretch { place, seq });
             }
-            let name = name_of(hash(&intent.key_pair_name), hash(&intent.region));
-            self.rows.push(RowOf::new(name, intent.verdict, claimed.identity));
+            let name = name_of(hash(&intent.line.name), hash(&intent.line.region));
+            self.rows.push(RowOf::new(name, intent.line.verdict, claimed.identity));
             return Ok(());
         }
         let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;

@@ -6,7 +6,8 @@
 mod row_event;
 
 use crate::domain::{Class, Evidence, Outcome};
-use crate::record::event::{Found, Verdict};
+use crate::record::event::Found;
+use crate::record::plan::Verdict;
 pub(super) use row_event::RowEvent;
 use row_event::Seen;
 

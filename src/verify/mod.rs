@@ -26,7 +26,7 @@ mod claims;
 mod work;
 
 pub use options::Options;
-pub use plan_root::plan_root;
+pub use plan_root::has_root;
 pub use report::{CheckpointFacts, Finding, Report, Verdict};
 pub use sequence::Sequence;
 pub use walk::verify;

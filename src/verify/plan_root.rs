@@ -1,12 +1,15 @@
-//! The root of a plan, computed again.
+//! The root of a plan, computed again from the lines in the journal.
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::background::join;
+use super::canonical;
 use crate::journal::JournalError;
 use crate::journal::Reader;
 use crate::record::checkpoint::base64;
-use crate::record::merkle::Frontier;
+use crate::record::event::PlanSealed;
+use crate::record::merkle::leaf_hash;
+use crate::record::plan::PlanTree;
 
 /// How many bytes of intents are read at once, about: one page is hashed and one is read, and there may be a copy of each.
 const PAGE_BYTES: usize = 1024 * 1024;
@@ -18,24 +21,31 @@ const PAGE_ROWS: usize = 256;
 /// How many the first page holds, before anything is known about their size.
 const FIRST_PAGE: u32 = 16;
 
-/// The root (base64) of the tree over the intents of a run as they are in the journal now, in the order of its rows: what
-/// its `plan_sealed` names, where nobody changed one. A page is hashed while the next one is read.
+/// Whether the lines in the intents of a run, as they are in the journal now, have the root that its seal names: so they do
+/// where nobody changed one. A page is hashed while the next one is read.
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn plan_root(reader: &Reader, run_no: i64) -> Result<String, JournalError> {
-    let mut hashing: JoinHandle<Frontier> = spawn_blocking(Frontier::default);
+pub async fn has_root(reader: &Reader, run_no: i64, sealed: &PlanSealed) -> Result<bool, JournalError> {
+    let mut hashing: JoinHandle<Option<PlanTree>> = spawn_blocking(|| Some(PlanTree::default()));
     let (mut after, mut limit) = (0, FIRST_PAGE);
     while let Some(page) = reader.intents(run_no, after, limit).await? {
         after = page.last;
         limit = next_limit(limit, page.bytes());
-        let mut tree = join(hashing).await;
-        hashing = spawn_blocking(move || {
-            page.leaves().for_each(|leaf| tree.push(leaf));
-            tree
-        });
+        let tree = join(hashing).await;
+        hashing = spawn_blocking(move || page.bodies().try_fold(tree?, grown));
     }
-    Ok(base64(&join(hashing).await.root()))
+    let (Some(tree), Ok(header)) = (join(hashing).await, sealed.header.leaf()) else { return Ok(false) };
+    Ok(base64(&tree.root(&header)) == sealed.seal.root)
+}
+
+/// The tree with the line of this intent; none where the body is no intent's.
+fn grown(mut tree: PlanTree, body: &[u8]) -> Option<PlanTree> {
+    let mut fields = Vec::with_capacity(16);
+    canonical::read(std::str::from_utf8(body).ok()?, &mut fields).ok()?;
+    let (_, line) = fields.iter().find(|(name, _)| *name == "line")?;
+    tree.push(leaf_hash(line.as_bytes()));
+    Some(tree)
 }
 
 /// How many intents the next page is to hold, after one of `rows` intents that were as long as this together.

@@ -8,8 +8,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::canonical::{self, meant};
-use super::claims::{self, Claimed};
+use super::canonical;
+use super::claims::{self, Claimed, Shows};
 use super::history::is_newer;
 use super::report::Verdict;
 use super::shape;
@@ -17,6 +17,7 @@ use crate::domain::{Exchange, Failure, RawBody, Shown, parse_time, time_text};
 use crate::journal::EntryPage;
 use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
 use crate::record::merkle::{Hash, leaf_hash};
+use crate::record::plan::PlanRow;
 use crate::record::{ENTRY_VERSION, Entry, EntryError};
 
 /// One entry as it was found.
@@ -32,6 +33,15 @@ pub(super) struct Checked {
     pub(super) entry: Result<Entry, (Verdict, String)>,
     /// What of it must agree with other entries.
     pub(super) claimed: Claimed,
+}
+
+/// Reads one entry.
+///
+/// # Errors
+/// Why it says nothing that can be believed, in words.
+pub(super) fn read_one(seq: i64, body: &str) -> Result<(Entry, Claimed), String> {
+    let mut reader = Reader { fields: Vec::with_capacity(32), minute: None };
+    reader.entry(seq, body.as_bytes()).map_err(|(_, why)| why)
 }
 
 /// Reads all entries of a page.
@@ -140,19 +150,11 @@ impl<'a> Reader<'a> {
     }
 
     fn intent(&self) -> Result<IntentRecorded, EntryError> {
-        self.may_be::<shape::Texts>("annotations")?;
-        Ok(IntentRecorded {
-            line: self.read("line")?,
-            key_pair_name: self.owned("key_pair_name")?,
-            account: self.owned("account")?,
-            region: self.owned("region")?,
-            fields: Default::default(),
-            annotations: Default::default(),
-            observation: None,
-            verdict: self.read("verdict")?,
-            expected_fingerprint: None,
-            notes: Vec::new(),
-        })
+        let line: shape::Line<'_> = self.read("line")?;
+        let shape::Line { row, line: at, name, account, region, verdict, .. } = line;
+        let [name, account, region] = [name, account, region].map(|shape::Str(text)| text.into_owned());
+        let line = PlanRow { line: at, ..PlanRow::of(row, name, account, region, verdict) };
+        Ok(IntentRecorded { line, page: self.may_be("page")? })
     }
 
     /// What the entry says, held against what it kept: whether that can be read at all, and then whether it agrees.
@@ -172,17 +174,15 @@ impl<'a> Reader<'a> {
                 };
                 Ok(claims::finished(&answer, finished.class))
             }
-            Event::IntentRecorded(intent) => {
-                let notes: Option<Vec<shape::Note>> = self.may_be("notes")?;
-                let intent = claims::Intent {
-                    verdict: intent.verdict,
-                    account: &intent.account,
-                    fields: self.may_be("fields")?.unwrap_or_default(),
-                    expected_fingerprint: self.may_be("expected_fingerprint")?,
-                    observation: self.may_be("observation")?,
-                    severity: notes.unwrap_or_default().iter().map(|note| note.severity).max(),
-                };
-                Ok(claims::intent(&intent))
+            Event::IntentRecorded(_) => {
+                let text = self.get("line")?;
+                let line: shape::Line<'_> = self.read("line")?;
+                if line.observation.is_some() != self.has("page") {
+                    return Ok(Err("an observation has the page that showed it, and nothing else has".into()));
+                }
+                let claimed = claims::intent(&claims::Intent::from(&line));
+                let shows = Shows::Line(leaf_hash(text.as_bytes()));
+                Ok(claimed.map(|claimed| Claimed { shows, ..claimed }))
             }
             _ => Ok(claims::of(entry)),
         }
@@ -224,10 +224,6 @@ impl<'a> Reader<'a> {
         let value = self.get(name)?;
         let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
         inner.ok_or_else(|| unreadable(name, value))
-    }
-
-    fn owned(&self, name: &'static str) -> Result<String, EntryError> {
-        self.text(name).map(meant)
     }
 
     fn read<T: Deserialize<'a>>(&self, name: &'static str) -> Result<T, EntryError> {
@@ -312,8 +308,8 @@ mod tests {
             (r#""kind":"row_settled","outcome":"skipped","evidence":"note","rests_on":[]"#, "detail"),
             (r#""kind":"attempt_finished","attempt":1,"class":"unanswered","http_status":200"#, "request_id"),
             (
-                r#""kind":"intent_recorded","line":2,"key_pair_name":"k","account":"1","region":"r","verdict":"absent""#,
-                "annotations",
+                r#""kind":"intent_recorded","line":{"row":1,"line":2,"name":"k","account":"1","region":"r","verdict":"absent"}"#,
+                "page",
             ),
         ];
         for (fields, looked_over) in kinds {

@@ -1,9 +1,8 @@
 //! The legality of a history, entry by entry as it is written: what [`verify`](super::verify) says of a file, said of
 //! bodies that are at hand. Pure; it needs no database.
 
-use super::claims;
 use super::history::{History, Trouble};
-use crate::record::Entry;
+use super::scan::read_one;
 use crate::record::checkpoint::base64;
 use crate::record::event::Event;
 use crate::record::merkle::{Frontier, leaf_hash};
@@ -21,14 +20,10 @@ impl Sequence {
     /// # Errors
     /// The reason, in the words of `verify`.
     pub fn take(&mut self, body: &str) -> Result<(), String> {
-        let entry = Entry::parse(body).map_err(|error| error.to_string())?;
         let expected = self.tree.size();
-        if entry.seq != expected {
-            return Err(format!("entry {} is in the place of entry {expected}", entry.seq));
-        }
+        let (entry, claimed) = read_one(i64::try_from(expected).unwrap_or(i64::MAX), body)?;
         let leaf = leaf_hash(body.as_bytes());
-        let claimed = claims::of(&entry)?;
-        self.history.step(&entry, claimed, leaf).map_err(|trouble| match trouble {
+        self.history.step(&entry, claimed).map_err(|trouble| match trouble {
             Trouble::Illegal(why) => why,
             Trouble::Root { what, expected, found } => format!("the root of {what} is {found}, not {expected}"),
         })?;

@@ -7,13 +7,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::domain::{self, Identity, SANDBOX_HEADER};
-use crate::record::event::Severity;
+use crate::record::plan::{EXPECTED_FINGERPRINT, PlanObservation, Severity, Verdict};
 
 /// A text.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +36,8 @@ pub(super) struct Texts;
 pub(super) struct Named<'a>(pub(super) Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 /// The names that are looked at: headers of an answer, and cells that say which key pair is meant.
-const LOOKED_AT: [&str; 5] = [HEADER_ERROR_TYPE, SANDBOX_HEADER, "arn", "created_at", "account_id"];
+const LOOKED_AT: [&str; 6] =
+    [HEADER_ERROR_TYPE, SANDBOX_HEADER, "arn", "created_at", "account_id", EXPECTED_FINGERPRINT];
 
 /// The header that names an error.
 pub(super) const HEADER_ERROR_TYPE: &str = "x-amzn-errortype";
@@ -103,7 +102,7 @@ pub(super) struct ErrorText<'a> {
     tip: Option<Text>,
 }
 
-/// As [`Note`](crate::record::event::Note).
+/// As [`Note`](crate::record::plan::Note).
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "some of it is only read")]
 pub(super) struct Note {
@@ -112,33 +111,68 @@ pub(super) struct Note {
     text: Text,
 }
 
-/// As [`Observation`](crate::domain::Observation), which is made of two structs and must therefore be an object.
-#[derive(Debug)]
-pub(super) struct Observation<'a> {
-    pub(super) arn: Option<Str<'a>>,
-    pub(super) created_at: Option<Str<'a>>,
-    pub(super) fingerprint: Option<Str<'a>>,
-}
-
+/// As [`PlanObservation`].
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "some of it is only read")]
-struct ObservationFields<'a> {
+pub(super) struct Observation<'a> {
     #[serde(borrow, default)]
-    arn: Option<Str<'a>>,
+    pub(super) arn: Option<Str<'a>>,
     #[serde(borrow, default)]
-    created_at: Option<Str<'a>>,
+    pub(super) created_at: Option<Str<'a>>,
     #[serde(borrow, default)]
-    fingerprint: Option<Str<'a>>,
+    pub(super) fingerprint: Option<Str<'a>>,
     #[serde(default)]
     tags: Texts,
-    at: Timestamp,
+}
+
+/// As [`PlanRow`](crate::record::plan::PlanRow).
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "some of it is only read")]
+pub(super) struct Line<'a> {
+    pub(super) row: u64,
+    pub(super) line: u64,
+    #[serde(borrow)]
+    pub(super) name: Str<'a>,
+    #[serde(borrow)]
+    pub(super) account: Str<'a>,
+    #[serde(borrow)]
+    pub(super) region: Str<'a>,
+    #[serde(borrow, default)]
+    pub(super) conditions: Named<'a>,
+    #[serde(default)]
+    reason: Option<Text>,
+    #[serde(default)]
+    ticket: Option<Text>,
+    #[serde(borrow, default)]
+    pub(super) observation: Option<Observation<'a>>,
+    pub(super) verdict: Verdict,
+    #[serde(default)]
+    pub(super) notes: Vec<Note>,
+    #[serde(default)]
+    annotations: Texts,
+}
+
+#[cfg(test)]
+impl<'a> Observation<'a> {
+    /// A key pair of which these are known.
+    pub(super) fn of([arn, created_at, fingerprint]: [Option<Str<'a>>; 3]) -> Self {
+        Self { arn, created_at, fingerprint, tags: Texts }
+    }
 }
 
 impl<'a> From<&'a domain::Observation> for Observation<'a> {
     fn from(seen: &'a domain::Observation) -> Self {
         let Identity { arn, created_at, fingerprint } = &seen.identity;
         let of = |text: &'a Option<String>| Str::of(text.as_ref());
-        Self { arn: of(arn), created_at: of(created_at), fingerprint: of(fingerprint) }
+        Self { arn: of(arn), created_at: of(created_at), fingerprint: of(fingerprint), tags: Texts }
+    }
+}
+
+impl<'a> From<&'a PlanObservation> for Observation<'a> {
+    fn from(seen: &'a PlanObservation) -> Self {
+        let PlanObservation { arn, created_at, fingerprint, tags: _ } = seen;
+        let of = |text: &'a Option<String>| Str::of(text.as_ref());
+        Self { arn: of(arn), created_at: of(created_at), fingerprint: of(fingerprint), tags: Texts }
     }
 }
 
@@ -256,36 +290,13 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Observation<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyObservation;
-        impl<'de> Visitor<'de> for AnyObservation {
-            type Value = Observation<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an observation")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let read = ObservationFields::deserialize(MapAccessDeserializer::new(map));
-                read.map(|ObservationFields { arn, created_at, fingerprint, .. }| Observation {
-                    arn,
-                    created_at,
-                    fingerprint,
-                })
-            }
-        }
-        deserializer.deserialize_map(AnyObservation)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde::de::DeserializeOwned;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::record::event;
+    use crate::record::plan;
 
     /// Values of each kind, and some that are read as something else than their kind.
     fn values() -> Vec<Value> {
@@ -360,14 +371,26 @@ mod tests {
         agree::<domain::Operation>(&json!(operation), is_read!(Operation<'_>));
         let error = domain::ErrorText { error_type: text(), code: text(), message: text(), docs: text(), tip: text() };
         agree::<domain::ErrorText>(&json!(error), is_read!(ErrorText<'_>));
-        let observation = domain::Observation {
-            identity: domain::Identity { arn: text(), created_at: text(), fingerprint: text() },
-            tags: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
-            at: Timestamp::UNIX_EPOCH,
+        let tags = BTreeMap::from([("x".to_owned(), "y".to_owned())]);
+        let observation = PlanObservation { arn: text(), created_at: text(), fingerprint: text(), tags: tags.clone() };
+        agree::<PlanObservation>(&json!(observation), is_read!(Observation<'_>));
+        let note = plan::Note { severity: Severity::Skip, kind: "x".into(), text: "y".into() };
+        agree::<plan::Note>(&json!(note), is_read!(Note));
+        let line = plan::PlanRow {
+            row: 1,
+            line: 2,
+            name: "x".into(),
+            account: "x".into(),
+            region: "x".into(),
+            conditions: tags.clone(),
+            reason: text(),
+            ticket: text(),
+            observation: Some(observation),
+            verdict: Verdict::Skip,
+            notes: vec![note],
+            annotations: tags,
         };
-        agree::<domain::Observation>(&json!(observation), is_read!(Observation<'_>));
-        let note = event::Note { severity: Severity::Skip, kind: "x".into(), text: "y".into() };
-        agree::<event::Note>(&json!(note), is_read!(Note));
+        agree::<plan::PlanRow>(&json!(line), is_read!(Line<'_>));
         agree::<BTreeMap<String, String>>(&json!({"x": "y", "a": "é\"\\"}), is_read!(Texts));
         agree::<BTreeMap<String, String>>(&json!({"x": "y"}), is_read!(BTreeMap<String, Text>));
         agree::<BTreeMap<String, String>>(&json!({"x": "y", "arn": "é\"\\"}), is_read!(Named<'_>));

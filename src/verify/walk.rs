@@ -36,7 +36,6 @@ use crate::journal::{Replay, SchemaDifference, Snapshot};
 use crate::record::Entry;
 use crate::record::checkpoint::base64;
 use crate::record::event::Event;
-use crate::record::merkle::Hash;
 
 /// Verifies the journal at `path`.
 ///
@@ -220,7 +219,7 @@ impl Work {
         };
         let judged = entry.filter(|_| self.judging);
         if let Some(entry) = &judged {
-            self.judge(entry, claimed, leaf);
+            self.judge(entry, claimed);
         }
         self.tree.push(leaf);
         self.checkpoints.compare(&self.tree, self.whole);
@@ -233,8 +232,8 @@ impl Work {
         self.findings.add(finding);
     }
 
-    fn judge(&mut self, entry: &Entry, claimed: Claimed, leaf: Hash) {
-        let stepped = self.history.step(entry, claimed, leaf);
+    fn judge(&mut self, entry: &Entry, claimed: Claimed) {
+        let stepped = self.history.step(entry, claimed);
         if let (Ok(()), Event::OverrideUsed(used)) = (&stepped, &entry.event)
             && used.accepts_rollback()
         {
@@ -290,7 +289,7 @@ async fn named_by(snapshot: &mut dyn Snapshot, seq: u64) -> Option<(String, Stri
     let page = snapshot.single(i64::try_from(seq).ok()?).await.ok()?;
     let checked = check(&page).into_iter().next()?;
     match checked.entry.ok()?.event {
-        Event::IntentRecorded(intent) => Some((intent.key_pair_name, intent.region)),
+        Event::IntentRecorded(intent) => Some((intent.line.name, intent.line.region)),
         _ => None,
     }
 }

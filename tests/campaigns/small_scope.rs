@@ -36,7 +36,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use crate::campaign::size;
 use duo::{Duo, Phase, Scope};
 use keybatch::execute::control::Limits;
-use keybatch::record::event::Verdict;
+use keybatch::record::plan::Verdict;
 use node::{Bounds, Node};
 
 /// What an exploration came to.

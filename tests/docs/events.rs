@@ -8,11 +8,13 @@ use keybatch::domain::{
 };
 use keybatch::record::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
-    Note, Observed, OperationPolled, OverrideUsed, PlanSealed, RateChanged, Requests, RowSettled, RunAbandoned,
-    RunFinished, RunStarted, RunStopped, SessionClosed, SessionOpened, Severity, Source, TargetInventory,
-    TargetStopped, Verdict,
+    Observed, OperationPolled, OverrideUsed, RateChanged, Requests, RowSettled, RunAbandoned, RunFinished, RunStarted,
+    RunStopped, SessionClosed, SessionOpened, Source, TargetStopped,
 };
+use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
+
+use super::plans::sealed;
 
 pub(crate) const JOURNAL_ID: &str = "0198c0de-0000-7000-8000-000000000001";
 const RUN: &str = "0198c0de-0000-7000-8000-00000000000a";
@@ -178,32 +180,23 @@ pub(crate) fn full() -> Vec<Event> {
             lost: vec![LostHead { size: 9, root: ROOT.into(), known_from: "/mnt/audit/checkpoints.txt".into() }],
         }),
         Event::IntentRecorded(Box::new(IntentRecorded {
-            line: 2,
-            key_pair_name: "ci-runner".into(),
-            account: "111122223333".into(),
-            region: "eu-central-1".into(),
-            fields: map([("ticket", "SEC-1412".to_owned())]),
-            annotations: map([("Büro", "Köln 🗝".to_owned())]),
-            observation: Some(observation()),
-            verdict: Verdict::Delete,
-            expected_fingerprint: text("3f:9a:1c:77"),
-            notes: vec![Note { severity: Severity::Warn, kind: "in_use".into(), text: "1 instance(s)".into() }],
-        })),
-        Event::PlanSealed(PlanSealed {
-            plan_root: ROOT.into(),
-            rows: 1,
-            deletes: 1,
-            skips: 0,
-            absents: 0,
-            targets: vec![TargetInventory {
+            line: PlanRow {
+                row: 1,
+                line: 2,
+                name: "ci-runner".into(),
                 account: "111122223333".into(),
                 region: "eu-central-1".into(),
-                key_pairs: 40,
-                pages: 1,
-                instances: Some(3),
-                deletes: 1,
-            }],
-        }),
+                conditions: map([("expected_fingerprint", "3f:9a:1c:77".to_owned())]),
+                reason: text("left by Jonas"),
+                ticket: text("SEC-1412"),
+                observation: Some(PlanObservation::new(observation().identity, observation().tags)),
+                verdict: Verdict::Delete,
+                notes: vec![Note { severity: Severity::Warn, kind: "in_use".into(), text: "1 instance(s)".into() }],
+                annotations: map([("Büro", "Köln 🗝".to_owned())]),
+            },
+            page: Some(3),
+        })),
+        Event::PlanSealed(Box::new(sealed(&manifest(), DIGEST, ROOT))),
         Event::CheckpointMade(CheckpointMade { size: 6, root: ROOT.into() }),
         Event::RunStarted(RunStarted {
             plan_root: ROOT.into(),
@@ -309,15 +302,21 @@ pub(crate) fn bare() -> Vec<Event> {
             })),
             Event::OverrideUsed(used) => Event::OverrideUsed(OverrideUsed { why: None, lost: Vec::new(), ..used }),
             Event::IntentRecorded(intent) => Event::IntentRecorded(Box::new(IntentRecorded {
-                fields: BTreeMap::new(),
-                annotations: BTreeMap::new(),
-                observation: None,
-                expected_fingerprint: None,
-                notes: Vec::new(),
-                ..*intent
+                line: PlanRow {
+                    conditions: BTreeMap::new(),
+                    reason: None,
+                    ticket: None,
+                    observation: None,
+                    notes: Vec::new(),
+                    annotations: BTreeMap::new(),
+                    ..intent.line
+                },
+                page: None,
             })),
             Event::PlanSealed(mut sealed) => {
                 sealed.targets.iter_mut().for_each(|target| target.instances = None);
+                let header = &mut sealed.header;
+                (header.expires_at, header.ticket, header.reason, header.policy_sha256) = (None, None, None, None);
                 Event::PlanSealed(sealed)
             }
             Event::RunStarted(mut started) => {

@@ -9,8 +9,8 @@ use keybatch::domain::Clock;
 use keybatch::journal::EntryStore as _;
 use keybatch::journal::open;
 use keybatch::record::checkpoint::{Checkpoint, base64};
-use keybatch::record::event::IntentRecorded;
 use keybatch::record::merkle::{Frontier, leaf_hash};
+use keybatch::record::plan::Sealing;
 use keybatch::record::{Draft, Entry, Event, Sealed};
 
 use super::events::{JOURNAL_ID, bare, entry, full};
@@ -24,7 +24,8 @@ fn events() -> Vec<(Event, Option<u64>)> {
     let mut events = Vec::new();
     for event in full() {
         if let Event::IntentRecorded(intent) = &event {
-            let intent = IntentRecorded { line: intent.line + 1, ..(**intent).clone() };
+            let mut intent = (**intent).clone();
+            (intent.line.row, intent.line.line) = (2, 3);
             second = Some(Event::IntentRecorded(Box::new(intent)));
         }
         let of_second = matches!(event, Event::RowSettled(_)).then_some(2);
@@ -36,13 +37,22 @@ fn events() -> Vec<(Event, Option<u64>)> {
     events
 }
 
-/// The golden entries. The checkpoint among them is that of those before it.
+/// The golden entries. The checkpoint and the seal among them are those of what is before them.
 fn entries() -> Vec<Entry> {
     let mut tree = Frontier::default();
+    let mut sealing = Sealing::default();
     let mut entries = Vec::new();
     for ((mut event, row), seq) in events().into_iter().zip(0..) {
         if let Event::CheckpointMade(made) = &mut event {
             (made.size, made.root) = (tree.size(), base64(&tree.root()));
+        }
+        match &mut event {
+            Event::IntentRecorded(intent) => {
+                let line = &intent.line;
+                sealing.push(&line.account, &line.region, line.verdict, line.leaf().unwrap());
+            }
+            Event::PlanSealed(sealed) => sealed.seal = std::mem::take(&mut sealing).seal(&sealed.header).unwrap(),
+            _ => {}
         }
         let mut entry = entry(seq, event);
         entry.row = row.or(entry.row);

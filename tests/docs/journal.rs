@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keybatch::domain::{Cause, Class, Evidence, Outcome};
-use keybatch::record::event::{Found, KINDS, Severity, Source, Verdict};
+use keybatch::record::event::{Found, KINDS, Source};
+use keybatch::record::plan::{Severity, Verdict};
 use serde_json::{Map, Value};
 
 use super::events::{bare, entry, full};

@@ -9,6 +9,7 @@ mod harness;
 mod help;
 mod journal;
 mod layers;
+mod plans;
 mod promises;
 mod readme;
 mod reliability;

@@ -15,7 +15,7 @@ use keybatch::journal::{
     checkpoint_draft, open,
 };
 use keybatch::record::checkpoint::base64;
-use keybatch::record::merkle::{Frontier, Hash};
+use keybatch::record::merkle::Frontier;
 use keybatch::record::{Entry, Event, MAX_INTEGER};
 
 use self::failures::{
@@ -313,15 +313,16 @@ async fn pages_are_the_whole(place: &impl Place) {
             }
             assert_eq!(paged, page(0, 1_000).await);
         }
-        let mut leaves: Vec<Hash> = Vec::new();
+        let mut bodies: Vec<Vec<u8>> = Vec::new();
         let mut after = 0;
         while let Some(page) = reader.intents(run.run_no, after, 3).await.unwrap() {
             assert!(page.last > after);
             after = page.last;
-            leaves.extend(page.leaves());
+            bodies.extend(page.bodies().map(<[u8]>::to_vec));
         }
         let whole = reader.intents(run.run_no, 0, 1_000).await.unwrap();
-        assert_eq!(leaves, whole.map(|page| page.leaves().collect::<Vec<_>>()).unwrap_or_default());
+        let whole = whole.map(|page| page.bodies().map(<[u8]>::to_vec).collect::<Vec<_>>());
+        assert_eq!(bodies, whole.unwrap_or_default());
     }
 }
 

@@ -11,9 +11,9 @@ use keybatch::domain::{
 };
 use keybatch::journal::open;
 use keybatch::journal::{Journal, WriterOptions};
-use keybatch::record::checkpoint::{Checkpoint, base64};
+use keybatch::record::checkpoint::Checkpoint;
 use keybatch::record::event::{self, Event, Found, Source};
-use keybatch::record::merkle::Frontier;
+use keybatch::record::plan::{self, PlanObservation, PlanRow, Sealing};
 use keybatch::record::{Draft, Entry};
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ impl Place {
     /// A whole journal with the story below, and its last checkpoint.
     pub(crate) async fn filled(&self) -> Checkpoint {
         let journal = self.journal().await;
-        for draft in story(&journal).await {
+        for draft in story() {
             journal.append(vec![draft]).await.unwrap();
         }
         journal.close().await.unwrap()
@@ -102,7 +102,7 @@ struct Script {
     sent: u64,
     /// The `seq` of the next entry.
     seq: u64,
-    plan: Frontier,
+    plan: Sealing,
 }
 
 impl Script {
@@ -156,22 +156,24 @@ impl Script {
         self.push(None, Event::ManifestIngested(ingested));
     }
 
-    fn intend(&mut self, row: u64, verdict: event::Verdict) -> u64 {
-        let skip = event::Note { severity: event::Severity::Skip, kind: "duplicate".into(), text: "twice".into() };
+    fn intend(&mut self, row: u64, verdict: plan::Verdict) -> u64 {
+        let skip = plan::Note { severity: plan::Severity::Skip, kind: "in_use".into(), text: "by one".into() };
         self.intents.push(self.seq);
-        let intent = event::IntentRecorded {
+        let (region, page) = if row.is_multiple_of(2) { ("eu-west-1", 4) } else { ("us-east-1", 3) };
+        let observation = (verdict != plan::Verdict::Absent).then(|| {
+            let Observation { identity, tags, at: _ } = seen(row);
+            PlanObservation::new(identity, tags)
+        });
+        let line = PlanRow {
             line: row + 1,
-            key_pair_name: format!("key-{row}"),
-            account: "123456789012".into(),
-            region: if row.is_multiple_of(2) { "eu-west-1" } else { "us-east-1" }.into(),
-            fields: Default::default(),
             annotations: [(ANNOTATION.to_owned(), "=1+\u{1f600}".to_owned())].into(),
-            observation: (verdict != event::Verdict::Absent).then(|| seen(row)),
-            verdict,
-            expected_fingerprint: None,
-            notes: if verdict == event::Verdict::Skip { vec![skip] } else { Vec::new() },
+            notes: if verdict == plan::Verdict::Skip { vec![skip] } else { Vec::new() },
+            observation,
+            ..PlanRow::of(row, format!("key-{row}"), "123456789012".into(), region.into(), verdict)
         };
-        self.push(Some(row), Event::IntentRecorded(Box::new(intent)))
+        self.plan.push(&line.account, region, verdict, line.leaf().unwrap());
+        let page = line.observation.is_some().then_some(page);
+        self.push(Some(row), Event::IntentRecorded(Box::new(event::IntentRecorded { line, page })))
     }
 
     fn start(&mut self, row: u64, attempt: u32) -> u64 {
@@ -246,6 +248,15 @@ impl Script {
         self.push(row, Event::Observed(Box::new(observed)))
     }
 
+    /// The key pairs of a region.
+    fn list(&mut self, region: &str) -> u64 {
+        let exchange = exchange(200, &json!({})).without_body();
+        let (account, region) = (Some("123456789012".into()), Some(region.into()));
+        let listed =
+            event::Observed { account, region, exchange, ..event::Observed::of(Source::GetKeyPairs, Found::Listed) };
+        self.push(None, Event::Observed(Box::new(listed)))
+    }
+
     fn poll(&mut self, row: u64, class: Class) -> u64 {
         let ended = operation(row, "Succeeded");
         let exchange = exchange(200, &json!({ "operation": on_the_wire(&ended) }));
@@ -269,21 +280,35 @@ impl Script {
         self.push(Some(row), Event::RowSettled(settled));
     }
 
-    /// The numbers and times of entries are known only when they are written, so the plan is hashed from what will be.
-    fn seal(&mut self, rows: u64, deletes: u64, skips: u64, absents: u64) -> String {
-        let plan_root = base64(&self.plan.root());
-        let target = event::TargetInventory {
-            account: "1".into(),
-            region: "r".into(),
+    fn seal(&mut self, rows: u64) -> String {
+        let header = plan::PlanHeader {
+            schema: plan::PLAN_SCHEMA.into(),
+            action: plan::ACTION.into(),
+            plan_id: run_id(7).to_string(),
+            made_at: "2026-01-01T00:00:00.000000Z".into(),
+            made_by: "user@host".into(),
+            expires_at: None,
+            ticket: None,
+            reason: None,
+            manifest: plan::PlanManifest { name: "m.csv".into(), sha256: "ab".into(), bytes: 9, rows },
+            endpoint: "sandbox:w".into(),
+            callers: vec![plan::PlanCaller { account: "123456789012".into(), arn: "arn".into() }],
+            settings: Default::default(),
+            policy_sha256: None,
+            version: "0.1.0".into(),
+        };
+        let seal = std::mem::take(&mut self.plan).seal(&header).unwrap();
+        let target = |region: &str| event::TargetInventory {
+            account: "123456789012".into(),
+            region: region.into(),
             key_pairs: rows,
             pages: 1,
             instances: None,
-            deletes,
         };
-        let targets = vec![target];
-        let sealed = event::PlanSealed { plan_root: plan_root.clone(), rows, deletes, skips, absents, targets };
-        self.push(None, Event::PlanSealed(sealed));
-        plan_root
+        let targets = ["eu-west-1", "us-east-1"].map(target).into();
+        let root = seal.root.clone();
+        self.push(None, Event::PlanSealed(Box::new(event::PlanSealed { header, seal, targets })));
+        root
     }
 }
 
@@ -335,28 +360,22 @@ fn refusal(name: &str) -> (Exchange, Option<ApiError>) {
     (exchange(400, &json!({ "__type": name })), Some(error))
 }
 
-/// Two runs in which most of what can happen, happens. Intents must be hashed into the plan with the number and time
-/// that they will have, so the first part is written while the drafts are made.
+/// Two runs in which most of what can happen, happens.
 #[expect(clippy::too_many_lines, reason = "a journal told from its first entry to its last")]
-pub(crate) async fn story(journal: &Journal) -> Vec<Draft> {
-    use event::Verdict::{Absent, Delete, Skip};
-    let (drafts, intents, plan) = (Vec::new(), Vec::new(), Frontier::default());
+pub(crate) fn story() -> Vec<Draft> {
+    use plan::Verdict::{Absent, Delete, Skip};
+    let (drafts, intents, plan) = (Vec::new(), Vec::new(), Sealing::default());
     let mut script = Script { run: run_id(1), run_no: None, drafts, intents, sent: 0, seq: 1, plan };
     script.open("s1");
     script.ingest(10);
-    script.observe(None, Source::GetKeyPairs, Found::Listed);
+    for region in ["us-east-1", "eu-west-1"] {
+        script.list(region);
+    }
     let verdicts = [Delete, Delete, Delete, Skip, Absent, Delete, Delete, Delete, Delete, Delete];
     for (row, verdict) in (1..).zip(verdicts) {
         script.intend(row, verdict);
     }
-    for draft in script.drafts.drain(..) {
-        let is_intent = matches!(draft.event, Event::IntentRecorded(_));
-        let stamp = journal.append(vec![draft]).await.unwrap()[0];
-        if is_intent {
-            script.plan.push(stamp.leaf);
-        }
-    }
-    let plan_root = script.seal(10, 8, 1, 1);
+    let plan_root = script.seal(10);
     let settings = Settings::default();
     let started = event::RunStarted { plan_root, deletes: 8, confirmed_by: "yes".into(), settings };
     script.push(None, Event::RunStarted(started));

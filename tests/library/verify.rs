@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keybatch::journal::open;
-use keybatch::record::Draft;
 use keybatch::record::checkpoint::Checkpoint;
 use keybatch::record::merkle::{Frontier, leaf_hash};
-use keybatch::verify::{Options, Report, Verdict, plan_root, verify};
+use keybatch::record::{Draft, Event};
+use keybatch::verify::{Options, Report, Verdict, has_root, verify};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
@@ -88,7 +88,7 @@ async fn execute(connection: &mut SqliteConnection, sql: &str) {
 async fn a_sound_journal_is_sound_at_every_length_while_it_is_written() {
     let place = Place::new();
     let journal = place.journal().await;
-    let drafts = story(&journal).await;
+    let drafts = story();
     let mut seen = None;
     for (number, draft) in drafts.into_iter().enumerate() {
         journal.append(vec![draft]).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_sound_journal_is_sound_at_every_length_while_it_is_written() {
 async fn a_session_at_work_disturbs_nothing() {
     let place = Place::new();
     let journal = place.journal().await;
-    let drafts = story(&journal).await;
+    let drafts = story();
     let writing = tokio::spawn(async move {
         for draft in drafts {
             journal.append(vec![draft]).await.unwrap();
@@ -251,7 +251,7 @@ async fn what_is_cut_off_shows_against_an_outside_checkpoint_alone() {
     // An older copy of the journal, as it was after its first run.
     let older = Place::new();
     let journal = older.journal().await;
-    let drafts = story(&journal).await;
+    let drafts = story();
     for draft in drafts.into_iter().take(30) {
         journal.append(vec![draft]).await.unwrap();
     }
@@ -287,7 +287,7 @@ async fn a_rewritten_history_must_still_be_one_that_can_have_happened() {
     );
     let cases = [
         // The plan no longer has the root that was sealed.
-        ("\"key_pair_name\":\"key-3\"", "\"key_pair_name\":\"key-0\"", Verdict::Altered),
+        ("\"name\":\"key-3\"", "\"name\":\"key-0\"", Verdict::Altered),
         (from_gone, to_deleted, Verdict::IllegalHistory),
         ("\"class\":\"succeeded\"", "\"class\":\"unanswered\"", Verdict::IllegalHistory),
         ("\"found\":\"same\"", "\"found\":\"other\"", Verdict::IllegalHistory),
@@ -343,7 +343,7 @@ async fn a_journal_that_was_just_made_or_lost_its_log_is_consistent() {
     let journal = place.journal().await;
     let report = place.verify().await;
     assert_eq!((report.verdict, report.entries), (Verdict::SelfConsistent, 1), "{report:?}");
-    for draft in story(&journal).await {
+    for draft in story() {
         journal.append(vec![draft]).await.unwrap();
     }
     // The write-ahead log, before any of it was copied into the database; cut at several lengths and then missing.
@@ -379,9 +379,9 @@ async fn the_one_row_that_differs_is_named_in_a_long_journal_too() {
     ];
     let begin = begin.map(Draft::of);
     let rows = (1..=ROWS).map(|row| {
-        let intent = json!({ "line": row + 1, "key_pair_name": format!("key-{row}"), "account": "123456789012",
-                             "region": "us-east-1", "verdict": "absent" });
-        Draft::of_row(row, event_of("intent_recorded", &intent))
+        let line = json!({ "row": row, "line": row + 1, "name": format!("key-{row}"), "account": "123456789012",
+                           "region": "us-east-1", "verdict": "absent" });
+        Draft::of_row(row, event_of("intent_recorded", &json!({ "line": line })))
     });
     journal.append(begin.into_iter().chain(rows).collect()).await.unwrap();
     journal.close().await.unwrap();
@@ -590,7 +590,8 @@ async fn a_plan_that_was_changed_has_another_root() {
         }
         let reader = open::reader(&place.path()).await.unwrap();
         let record = &reader.runs().await.unwrap()[0];
-        let root = plan_root(&reader, record.run_no).await.unwrap();
-        assert_eq!(Some(root) == record.plan_root, edit.is_empty(), "{edit}");
+        let Event::PlanSealed(sealed) = reader.entry(record.sealed_seq.unwrap()).await.unwrap().event else { panic!() };
+        let has_root = has_root(&reader, record.run_no, &sealed).await.unwrap();
+        assert_eq!(has_root, edit.is_empty(), "{edit}");
     }
 }

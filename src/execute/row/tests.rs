@@ -8,19 +8,8 @@ use crate::execute::decide::{Denial, Situation, Step, decide};
 use crate::record::event::{AttemptFinished, AttemptStarted, LostHead, Observed, OperationPolled, OverrideUsed};
 
 /// A key pair to delete, of which nothing was observed.
-pub(in crate::execute) fn intent() -> IntentRecorded {
-    IntentRecorded {
-        line: 2,
-        key_pair_name: "kp".into(),
-        account: "1".into(),
-        region: "r".into(),
-        fields: Default::default(),
-        annotations: Default::default(),
-        observation: None,
-        verdict: Verdict::Delete,
-        expected_fingerprint: None,
-        notes: Vec::new(),
-    }
+pub(in crate::execute) fn line() -> PlanRow {
+    PlanRow::of(1, "kp".into(), "1".into(), "r".into(), Verdict::Delete)
 }
 
 /// A row of which one thing after another becomes known, a second apart.
@@ -32,7 +21,7 @@ struct Life {
 
 impl Life {
     fn new() -> Self {
-        Self { row: RowState::new(0, &intent()), now: Timestamp::UNIX_EPOCH, seq: 0 }
+        Self { row: RowState::new(0, &line(), None), now: Timestamp::UNIX_EPOCH, seq: 0 }
     }
 
     fn then(mut self, event: &Event) -> Self {

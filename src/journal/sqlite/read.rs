@@ -12,7 +12,7 @@ use super::column::{bytes, get, number, unsigned};
 use super::open::open_reader;
 use super::sql;
 use super::value::Bound;
-use crate::domain::{OutcomeCounts, RunId, Target, time_text};
+use crate::domain::{OutcomeCounts, RunId, Target, parse_time, time_text};
 use crate::journal::{
     IntentPage, JournalError, OpenAttempt, PendingRow, RunRecord, RunState, StoryEntry, TargetRecord,
 };
@@ -251,8 +251,10 @@ impl SqliteReader {
     ) -> Result<Vec<PendingRow>, JournalError> {
         let statement = if touched_only { sql::TOUCHED } else { sql::PENDING };
         let query = sqlx::query(statement).bind(run_no).bind(number(after)).bind(target_no).bind(limit);
-        let record =
-            |row: &SqliteRow| Ok(PendingRow { row: unsigned(row, 0)?, intent: parsed(row, 2)?, touched: get(row, 3)? });
+        let record = |row: &SqliteRow| {
+            let seen_at = get::<Option<String>>(row, 4)?.and_then(|at| parse_time(&at));
+            Ok(PendingRow { row: unsigned(row, 0)?, intent: parsed(row, 2)?, seen_at, touched: get(row, 3)? })
+        };
         self.all(query, record).await
     }
 }

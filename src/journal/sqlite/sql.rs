@@ -149,19 +149,21 @@ pub(super) const ABOUT_RUN: &str = "SELECT manifest, operator, ticket, started_a
       WHERE m.run_no = run.run_no AND m.kind = 'session_closed') FROM run WHERE run_no = ?";
 pub(super) const SUPERFLUOUS: &str = "SELECT count(*) FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
      WHERE i.run_no = ? AND i.verdict = 'skip' AND i.outcome = 'skipped' \
-     AND NOT EXISTS (SELECT 1 FROM json_each(e.body, '$.notes') AS n \
+     AND NOT EXISTS (SELECT 1 FROM json_each(e.body, '$.line.notes') AS n \
                      WHERE json_extract(n.value, '$.severity') IN ('skip', 'refuse') \
                        AND json_extract(n.value, '$.note') <> 'duplicate')";
 pub(super) const BODY: &str = "SELECT body FROM entry WHERE seq = ?";
 pub(super) const JOURNAL_ID: &str = "SELECT json_extract(body, '$.journal_id') FROM entry WHERE seq = 0";
 pub(super) const PENDING: &str = "SELECT i.row_no, i.seq, e.body, \
      EXISTS (SELECT 1 FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
-     OR EXISTS (SELECT 1 FROM row_entry AS n WHERE n.run_no = i.run_no AND n.row_no = i.row_no) \
+     OR EXISTS (SELECT 1 FROM row_entry AS n WHERE n.run_no = i.run_no AND n.row_no = i.row_no), \
+     (SELECT json_extract(p.body, '$.at') FROM entry AS p WHERE p.seq = json_extract(e.body, '$.page')) \
      FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
      WHERE i.run_no = ? AND i.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL ORDER BY i.row_no LIMIT ?";
 /// Rows that have more entries than their intent, which go first when a run is resumed. Together with those of
 /// [`PENDING`] that say they have none, these are all pending rows.
-pub(super) const TOUCHED: &str = "SELECT i.row_no, i.seq, e.body, 1 \
+pub(super) const TOUCHED: &str = "SELECT i.row_no, i.seq, e.body, 1, \
+     (SELECT json_extract(p.body, '$.at') FROM entry AS p WHERE p.seq = json_extract(e.body, '$.page')) \
      FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
      WHERE i.run_no = ? AND i.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL \
      AND (EXISTS (SELECT 1 FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
@@ -196,13 +198,13 @@ pub(super) const PAST_NAMES: &str = "SELECT max(row_no), json_group_array(json_a
      CROSS JOIN target AS t ON t.target_no = i.target_no WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?)";
 /// What these intents (a JSON array of their numbers) rest on, as one JSON array of (region, name, identity or null, time of
 /// the run's beginning). One that was skipped because it had been re-created knows only what somebody else made.
-pub(super) const PAST_SEEN: &str = "SELECT json_group_array(json_array(json_extract(e.body, '$.region'), \
-     json_extract(e.body, '$.key_pair_name'), iif(json_type(e.body, '$.observation') = 'object', json_object(\
-     'arn', json_extract(e.body, '$.observation.arn'), 'created_at', json_extract(e.body, '$.observation.created_at'), \
-     'fingerprint', json_extract(e.body, '$.observation.fingerprint')), NULL), \
+pub(super) const PAST_SEEN: &str = "SELECT json_group_array(json_array(json_extract(e.body, '$.line.region'), \
+     json_extract(e.body, '$.line.name'), iif(json_type(e.body, '$.line.observation') = 'object', json_object(\
+     'arn', json_extract(e.body, '$.line.observation.arn'), 'created_at', json_extract(e.body, '$.line.observation.created_at'), \
+     'fingerprint', json_extract(e.body, '$.line.observation.fingerprint')), NULL), \
      (SELECT started_at FROM run WHERE run_no = ?2))) \
      FROM json_each(?1) AS wanted CROSS JOIN entry AS e ON e.seq = wanted.value \
-     WHERE NOT EXISTS (SELECT 1 FROM json_each(e.body, '$.notes') AS n \
+     WHERE NOT EXISTS (SELECT 1 FROM json_each(e.body, '$.line.notes') AS n \
      WHERE json_extract(n.value, '$.note') = 'recreated' AND json_extract(n.value, '$.severity') <> 'warn')";
 pub(super) const MILESTONES: &str = "SELECT e.seq, e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
      WHERE m.run_no = ? ORDER BY m.seq";

@@ -40,8 +40,9 @@ fn closed() -> Value {
 }
 
 pub(super) fn intended(row: u64, name: &str, region: &str, verdict: &str, notes: Value) -> Value {
-    json!({ "kind": "intent_recorded", "row": row, "line": row + 1, "key_pair_name": name, "account": "1",
-            "region": region, "verdict": verdict, "notes": notes })
+    let line = json!({ "row": row, "line": row + 1, "name": name, "account": "1", "region": region, "verdict": verdict,
+                       "notes": notes });
+    json!({ "kind": "intent_recorded", "row": row, "line": line })
 }
 
 fn begun(row: u64, attempt: u64) -> Value {
@@ -68,7 +69,11 @@ fn manifest(kind: &str, name: &str, rows: u64) -> Value {
 }
 
 fn sealed(rows: u64) -> Value {
-    json!({ "kind": "plan_sealed", "plan_root": "P", "rows": rows, "deletes": 0, "skips": 0, "absents": 0, "targets": [] })
+    let header = json!({ "schema": "s", "action": "a", "plan_id": "p", "made_at": "t", "made_by": "b",
+                         "manifest": { "name": "m", "sha256": "s", "bytes": 1, "rows": rows }, "endpoint": "e",
+                         "callers": [], "settings": {}, "version": "0" });
+    let seal = json!({ "schema": "s", "rows": rows, "targets": [], "root": "P", "rows_root": "R" });
+    json!({ "kind": "plan_sealed", "header": header, "seal": seal, "targets": [] })
 }
 
 fn started() -> Value {

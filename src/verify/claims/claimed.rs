@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::super::shape;
 use super::page::HistoryPage;
+use crate::record::merkle::Hash;
 
 /// What an entry says that must agree with others: of texts, their hashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(in crate::verify) struct Claimed {
     pub(in crate::verify) shows: Shows,
 }
 
-/// What an answer shows that only the other entries of its row explain.
+/// What an entry shows that only other entries of its row or its plan explain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::verify) enum Shows {
     #[default]
@@ -30,6 +31,8 @@ pub(in crate::verify) enum Shows {
     AnyOperation,
     /// A key pair that is said to be no answer, by the hash of its name.
     Pair(u64),
+    /// The leaf of a plan's line.
+    Line(Hash),
     /// A page of an operation history.
     Page(Box<HistoryPage>),
 }

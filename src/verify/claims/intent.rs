@@ -4,29 +4,27 @@ use super::super::shape;
 use super::claimed::{Claimed, Identity};
 use crate::domain::{created_at_text, parse_time};
 use crate::manifest::moment;
-use crate::record::event::{IntentRecorded, Severity, Verdict};
+use crate::record::plan::{EXPECTED_FINGERPRINT, Severity, Verdict};
 
 /// An intent, as far as it is looked at.
 #[derive(Debug)]
 pub(crate) struct Intent<'a> {
     pub(crate) verdict: Verdict,
     pub(crate) account: &'a str,
-    pub(crate) fields: shape::Named<'a>,
-    pub(crate) expected_fingerprint: Option<shape::Str<'a>>,
-    pub(crate) observation: Option<shape::Observation<'a>>,
+    pub(crate) conditions: &'a shape::Named<'a>,
+    pub(crate) observation: Option<&'a shape::Observation<'a>>,
     /// Of the gravest note.
     pub(crate) severity: Option<Severity>,
 }
 
-impl<'a> Intent<'a> {
-    pub(super) fn whole(intent: &'a IntentRecorded) -> Self {
+impl<'a> From<&'a shape::Line<'a>> for Intent<'a> {
+    fn from(line: &'a shape::Line<'a>) -> Self {
         Self {
-            verdict: intent.verdict,
-            account: &intent.account,
-            fields: shape::Named::from(&intent.fields),
-            expected_fingerprint: shape::Str::of(intent.expected_fingerprint.as_ref()),
-            observation: intent.observation.as_ref().map(shape::Observation::from),
-            severity: intent.notes.iter().map(|note| note.severity).max(),
+            verdict: line.verdict,
+            account: &line.account.0,
+            conditions: &line.conditions,
+            observation: line.observation.as_ref(),
+            severity: line.notes.iter().map(|note| note.severity).max(),
         }
     }
 }
@@ -43,7 +41,7 @@ pub(crate) fn intent(intent: &Intent<'_>) -> Result<Claimed, String> {
         let (said, noted) = (intent.verdict.as_str(), verdict.as_str());
         return Err(format!("its verdict is {said}, but what was seen and noted means {noted}"));
     }
-    let Some(seen) = &intent.observation else { return Ok(Claimed::default()) };
+    let Some(seen) = intent.observation else { return Ok(Claimed::default()) };
     let identity = Identity::of(seen);
     if verdict == Verdict::Delete {
         if !identity.is_known() {
@@ -61,16 +59,16 @@ fn drift(intent: &Intent<'_>, seen: &shape::Observation<'_>) -> Option<&'static 
     let differs = |expected: Option<&str>, found: &Option<shape::Str<'_>>| {
         expected.is_some_and(|expected| found.as_ref().is_none_or(|found| found.0 != expected))
     };
-    if differs(intent.fields.get("arn"), &seen.arn) {
+    if differs(intent.conditions.get("arn"), &seen.arn) {
         return Some("arn");
     }
-    if differs(intent.expected_fingerprint.as_ref().map(|text| &*text.0), &seen.fingerprint) {
+    if differs(intent.conditions.get(EXPECTED_FINGERPRINT), &seen.fingerprint) {
         return Some("fingerprint");
     }
-    if intent.fields.get("account_id").is_some_and(|account| account != intent.account) {
+    if intent.conditions.get("account_id").is_some_and(|account| account != intent.account) {
         return Some("account");
     }
-    let written = intent.fields.get("created_at")?;
+    let written = intent.conditions.get("created_at")?;
     let found = seen.created_at.as_ref().and_then(|text| parse_time(&text.0));
     let same = moment(written).zip(found).is_some_and(|(written, found)| {
         // Whole seconds, as a person writes them, stand for any fraction; finer parts than milliseconds do not count.

@@ -43,6 +43,14 @@ fn read(kind: &str, fields: &Value) -> Result<Claimed, String> {
     of(&Entry::parse(&whole.to_string()).unwrap())
 }
 
+/// What a plan's line says.
+fn planned(line: &Value) -> Result<Claimed, String> {
+    let text =
+        merged(&[&json!({ "row": 1, "line": 2, "name": NAME, "account": "1", "region": "r" }), line]).to_string();
+    let line: shape::Line<'_> = serde_json::from_str(&text).unwrap();
+    intent(&Intent::from(&line))
+}
+
 /// An answer with an operation that means this class.
 fn answered(class: &str, operation: &Value) -> Value {
     let fields = json!({ "attempt": 1, "class": class, "elapsed_us": 1, "http_status": 200, "operation": operation });
@@ -294,21 +302,19 @@ fn a_search_found_an_operation_where_there_is_one() {
 
 #[test]
 fn a_verdict_follows_from_what_was_seen_and_noted() {
-    let observation = json!({ "arn": "a", "created_at": "2020-10-22T17:50:01.123Z", "fingerprint": "f",
-                              "at": "2026-01-01T00:00:00Z" });
+    let observation = json!({ "arn": "a", "created_at": "2020-10-22T17:50:01.123Z", "fingerprint": "f" });
     let note = |severity: &str| json!([{ "severity": severity, "note": "n", "text": "t" }]);
-    let base = json!({ "line": 2, "key_pair_name": NAME, "account": "1", "region": "r", "observation": observation });
-    let told =
-        |verdict: &str, more: &Value| read("intent_recorded", &merged(&[&base, &json!({ "verdict": verdict }), more]));
+    let base = json!({ "observation": observation });
+    let told = |verdict: &str, more: &Value| planned(&merged(&[&base, &json!({ "verdict": verdict }), more]));
     let cases = [
         ("delete", json!({})),
         ("delete", json!({ "notes": note("warn") })),
-        ("delete", json!({ "expected_fingerprint": "f" })),
-        ("delete", json!({ "fields": { "arn": "a", "account_id": "1", "created_at": "2020-10-22T17:50:01Z" } })),
-        ("delete", json!({ "fields": { "created_at": "1603389001.123" } })),
+        ("delete", json!({ "conditions": { "expected_fingerprint": "f" } })),
+        ("delete", json!({ "conditions": { "arn": "a", "account_id": "1", "created_at": "2020-10-22T17:50:01Z" } })),
+        ("delete", json!({ "conditions": { "created_at": "1603389001.123" } })),
         ("skip", json!({ "notes": note("skip") })),
         ("skip", json!({ "notes": note("refuse") })),
-        ("skip", json!({ "notes": note("skip"), "expected_fingerprint": "g" })),
+        ("skip", json!({ "notes": note("skip"), "conditions": { "expected_fingerprint": "g" } })),
         ("absent", json!({ "observation": null })),
     ];
     for (verdict, more) in &cases {
@@ -317,12 +323,12 @@ fn a_verdict_follows_from_what_was_seen_and_noted() {
         }
     }
     for more in [
-        json!({ "expected_fingerprint": "g" }),
-        json!({ "fields": { "arn": "b" } }),
-        json!({ "fields": { "account_id": "2" } }),
-        json!({ "fields": { "created_at": "2020-10-22T17:50:01.124Z" } }),
-        json!({ "fields": { "created_at": "yesterday" } }),
-        json!({ "observation": { "fingerprint": "f", "at": "2026-01-01T00:00:00Z" } }),
+        json!({ "conditions": { "expected_fingerprint": "g" } }),
+        json!({ "conditions": { "arn": "b" } }),
+        json!({ "conditions": { "account_id": "2" } }),
+        json!({ "conditions": { "created_at": "2020-10-22T17:50:01.124Z" } }),
+        json!({ "conditions": { "created_at": "yesterday" } }),
+        json!({ "observation": { "fingerprint": "f" } }),
     ] {
         assert!(told("delete", &more).is_err(), "{more}");
     }
@@ -332,7 +338,7 @@ fn a_verdict_follows_from_what_was_seen_and_noted() {
 fn identities_are_compared_part_by_part() {
     let of = |arn: &str, created: &str, fingerprint: &str| {
         let some = |text: &str| (!text.is_empty()).then(|| shape::Str(text.to_owned().into()));
-        Identity::of(&shape::Observation { arn: some(arn), created_at: some(created), fingerprint: some(fingerprint) })
+        Identity::of(&shape::Observation::of([some(arn), some(created), some(fingerprint)]))
     };
     let whole = of("a", "c", "f");
     for (seen, same) in [

@@ -2,7 +2,7 @@
 
 use super::super::legal::Row;
 use super::ours::Ours;
-use crate::record::event::Verdict;
+use crate::record::plan::Verdict;
 
 #[derive(Debug)]
 pub(super) struct OpenRow {

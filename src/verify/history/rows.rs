@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::claims::Identity;
-use crate::record::event::Verdict;
+use crate::record::plan::Verdict;
 
 /// All rows, one after the other. Not in one piece: that would be moved as it grows, and leave holes as large as itself.
 #[derive(Debug, Default)]

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use super::trouble::Trouble;
 use crate::domain::{AttemptTime, OutcomeCounts, RunId};
-use crate::record::checkpoint::base64;
 use crate::record::event::{
-    Event, IntentRecorded, PlanSealed, RunStopped, SessionClosed, Source, TargetStopped, Verdict,
+    Event, Found, IntentRecorded, PlanSealed, RunStopped, SessionClosed, Source, TargetStopped,
 };
-use crate::record::merkle::{Frontier, Hash};
+use crate::record::merkle::Hash;
+use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanHeader, PlanManifest, Sealing, TargetVerdicts, Verdict};
 
 /// A run's account, endpoint and kind, as each of its sessions has them (I11).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +28,13 @@ pub(super) struct Run {
     pub(super) bound: Option<Bound>,
     /// Hashes of the regions of its rows to delete.
     pub(super) regions: Vec<u64>,
-    pub(super) manifest_rows: Option<u64>,
+    manifest: Option<PlanManifest>,
     /// Where its rows begin in `History::rows`.
     pub(super) first_row: usize,
     pub(super) rows: u64,
-    pub(super) verdicts: [u64; 3],
-    pub(super) plan: Frontier,
-    pub(super) sealed: Option<String>,
+    verdicts: [u64; 3],
+    sealing: Sealing,
+    sealed: Option<String>,
     /// Account and region of each target of the plan.
     targets: HashSet<(String, String)>,
     pub(super) started: bool,
@@ -43,6 +43,8 @@ pub(super) struct Run {
     pub(super) outcomes: OutcomeCounts,
     /// Numbers of the entries that list its key pairs and instances, ascending.
     pub(super) listings: Vec<u64>,
+    /// Numbers of those of them that are pages of key pairs, with the hash of their region.
+    pages: Vec<(u64, u64)>,
 }
 
 /// One process at work, or only keeping house.
@@ -94,17 +96,18 @@ impl Run {
             sessions: 0,
             bound: None,
             regions: Vec::new(),
-            manifest_rows: None,
+            manifest: None,
             first_row,
             rows: 0,
             verdicts: [0; 3],
-            plan: Frontier::default(),
+            sealing: Sealing::default(),
             sealed: None,
             targets: HashSet::new(),
             started: false,
             ended: None,
             outcomes: OutcomeCounts::default(),
             listings: Vec::new(),
+            pages: Vec::new(),
         }
     }
 
@@ -120,10 +123,10 @@ impl Run {
     pub(super) fn judge(&mut self, event: &Event, seq: u64) -> Result<(), Trouble> {
         match event {
             Event::ManifestIngested(ingested) => {
-                if self.manifest_rows.is_some() || self.sealed.is_some() {
+                if self.manifest.is_some() || self.sealed.is_some() {
                     return Err("a run has one manifest, read before its plan is sealed".into());
                 }
-                self.manifest_rows = Some(ingested.rows);
+                self.manifest = Some(PlanManifest::from(ingested));
             }
             Event::PlanSealed(sealed) => self.seal(sealed)?,
             Event::RunStarted(started) => {
@@ -169,6 +172,9 @@ impl Run {
             }
             Event::Observed(seen) if matches!(seen.source, Source::GetKeyPairs | Source::GetInstances) => {
                 self.listings.push(seq);
+                if (seen.source, seen.found) == (Source::GetKeyPairs, Found::Listed) {
+                    self.pages.push((seq, claims::hash(seen.region.as_deref().unwrap_or_default())));
+                }
             }
             Event::OverrideUsed(used) if used.accepts_rollback() => {
                 return Err("a rollback is accepted for the whole journal".into());
@@ -180,30 +186,39 @@ impl Run {
     }
 
     pub(super) fn intend(&mut self, row: u64, intent: &IntentRecorded, leaf: Hash, rows: usize) -> Result<(), Trouble> {
+        let line = &intent.line;
         if self.sealed.is_some() {
             return Err("the plan is sealed already".into());
         }
-        if self.manifest_rows.is_none() {
+        if self.manifest.is_none() {
             return Err("the manifest was not read yet".into());
         }
-        if self.bound.as_ref().and_then(|bound| bound.account.as_deref()).is_some_and(|own| own != intent.account) {
+        if self.bound.as_ref().and_then(|bound| bound.account.as_deref()).is_some_and(|own| own != line.account) {
             return Err("it is for another account than its session's".into());
         }
         if row != self.rows + 1 {
             return Err("intents are numbered from 1 without gaps".into());
+        }
+        if line.row != row {
+            return Err("the plan's line in it is about another row".into());
         }
         if row == 1 {
             self.first_row = rows;
         } else if Some(rows) != usize::try_from(self.rows).ok().map(|count| self.first_row + count) {
             return Err("another run's intents are between those of this one".into());
         }
-        let region = claims::hash(&intent.region);
-        if intent.verdict == Verdict::Delete && !self.regions.contains(&region) {
+        let region = claims::hash(&line.region);
+        if let Some(page) = intent.page
+            && self.pages.binary_search(&(page, region)).is_err()
+        {
+            return Err("it names a page that is no listing of key pairs of its run and region".into());
+        }
+        if line.verdict == Verdict::Delete && !self.regions.contains(&region) {
             self.regions.push(region);
         }
         self.rows = row;
-        self.verdicts[intent.verdict as usize] += 1;
-        self.plan.push(leaf);
+        self.verdicts[line.verdict as usize] += 1;
+        self.sealing.push(&line.account, &line.region, line.verdict, leaf);
         Ok(())
     }
 
@@ -240,17 +255,50 @@ impl Run {
         if self.sealed.is_some() {
             return Err("the plan is sealed already".into());
         }
-        same("rows", sealed.rows, self.rows)?;
-        same("rows of the manifest", self.manifest_rows.unwrap_or_default(), self.rows)?;
-        same("deletes", sealed.deletes, self.verdicts[Verdict::Delete as usize])?;
-        same("skips", sealed.skips, self.verdicts[Verdict::Skip as usize])?;
-        let deletes = sealed.targets.iter().map(|target| target.deletes).fold(0, u64::saturating_add);
-        same("deletes in its targets", deletes, sealed.deletes)?;
-        same("absents", sealed.absents, self.verdicts[Verdict::Absent as usize])?;
-        root("the plan", &base64(&self.plan.root()), &sealed.plan_root)?;
-        self.sealed = Some(sealed.plan_root.clone());
-        let targets = sealed.targets.iter().map(|target| (target.account.clone(), target.region.clone()));
-        self.targets = targets.collect();
+        let PlanSealed { header, seal, targets } = sealed;
+        self.judge_header(header)?;
+        let computed =
+            std::mem::take(&mut self.sealing).seal(header).map_err(|error| Trouble::Illegal(error.to_string()))?;
+        same("rows", seal.rows, computed.rows)?;
+        same("deletes", seal.deletes(), computed.deletes())?;
+        same("skips", seal.skips(), computed.skips())?;
+        same("absents", seal.absents(), computed.absents())?;
+        root("the plan", &computed.root, &seal.root)?;
+        root("the plan's rows", &computed.rows_root, &seal.rows_root)?;
+        if *seal != computed {
+            return Err("its seal is not the one of the lines before it".into());
+        }
+        let is_read = |target: &TargetVerdicts| {
+            targets.iter().any(|read| read.account == target.account && read.region == target.region)
+        };
+        if computed.targets.iter().any(|target| target.deletes > 0 && !is_read(target)) {
+            return Err("it deletes in a target that was not read".into());
+        }
+        self.sealed = Some(computed.root);
+        self.targets = targets.iter().map(|target| (target.account.clone(), target.region.clone())).collect();
+        Ok(())
+    }
+
+    /// The header is of this run's manifest, account and endpoint.
+    fn judge_header(&self, header: &PlanHeader) -> Result<(), Trouble> {
+        if (header.schema.as_str(), header.action.as_str()) != (PLAN_SCHEMA, ACTION) {
+            return Err("its header is not one of a plan of deletions".into());
+        }
+        if RunId::written(&header.plan_id).is_none() {
+            return Err("its plan's id is not one as it is written".into());
+        }
+        let Some(manifest) = &self.manifest else { return Err("the manifest was not read yet".into()) };
+        same("rows of the manifest", manifest.rows, self.rows)?;
+        if header.manifest != *manifest {
+            return Err("its header names another manifest than its run's".into());
+        }
+        let Some(bound) = &self.bound else { return Ok(()) };
+        if bound.endpoint.as_ref().is_some_and(|endpoint| *endpoint != header.endpoint) {
+            return Err("its header names another endpoint than its run's".into());
+        }
+        if bound.account.as_ref().is_some_and(|own| !header.callers.iter().any(|caller| caller.account == *own)) {
+            return Err("its header names no caller of its run's account".into());
+        }
         Ok(())
     }
 }

@@ -7,21 +7,30 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{Outcome, OutcomeCounts, Settings};
-use crate::record::checkpoint::base64;
-use crate::record::merkle::Frontier;
+use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanRow, PlanSeal, Sealing};
 
 const ONE: &str = "0198c0de-0000-7000-8000-000000000001";
 const TWO: &str = "0198c0de-0000-7000-8000-000000000002";
 
-/// The leaves of the intents matter only to the root of their plan.
-fn leaf(row: u64) -> Hash {
-    [u8::try_from(row).unwrap(); 32]
+/// The header of a run's plan.
+fn header(run: &str, rows: u64) -> Value {
+    json!({ "schema": PLAN_SCHEMA, "action": ACTION, "plan_id": run, "made_at": "2026-01-01T00:00:00.000000Z",
+            "made_by": "u@h", "manifest": { "name": "m", "sha256": "", "bytes": 1, "rows": rows }, "endpoint": "e",
+            "callers": [{ "account": "1", "arn": "a" }], "settings": {}, "version": "0.1.0" })
 }
 
-fn plan_root(rows: u64) -> String {
-    let mut plan = Frontier::default();
-    (1..=rows).for_each(|row| plan.push(leaf(row)));
-    base64(&plan.root())
+/// The seal of a run's plan whose rows have these verdicts.
+fn seal(run: &str, verdicts: &[&str]) -> PlanSeal {
+    let mut sealing = Sealing::default();
+    for (row, verdict) in (1..).zip(verdicts) {
+        let line: PlanRow = serde_json::from_value(line(row, verdict)).unwrap();
+        sealing.push("1", "r", line.verdict, line.leaf().unwrap());
+    }
+    sealing.seal(&serde_json::from_value(header(run, verdicts.len() as u64)).unwrap()).unwrap()
+}
+
+fn line(row: u64, verdict: &str) -> Value {
+    json!({ "row": row, "line": row + 1, "name": format!("key-{row}"), "account": "1", "region": "r", "verdict": verdict })
 }
 
 /// An entry without what its place says of it; null takes a field out. `run` stands for the run's id, and [`placed`] makes
@@ -68,21 +77,19 @@ fn ingested(run: &str, rows: u64) -> Value {
 }
 
 fn intended(run: &str, row: u64, verdict: &str) -> Value {
-    let fields = json!({ "row": row, "line": row + 1, "key_pair_name": format!("key-{row}"), "account": "1",
-                         "region": "r", "verdict": verdict });
-    entry(Some(run), "intent_recorded", fields)
+    entry(Some(run), "intent_recorded", json!({ "row": row, "line": line(row, verdict) }))
 }
 
-fn sealed(run: &str, [deletes, skips, absents]: [u64; 3]) -> Value {
-    let rows = deletes + skips + absents;
-    let target = json!({ "account": "1", "region": "r", "key_pairs": rows, "pages": 1, "deletes": deletes });
-    let fields = json!({ "plan_root": plan_root(rows), "rows": rows, "deletes": deletes, "skips": skips,
-                         "absents": absents, "targets": [target] });
+fn sealed(run: &str, verdicts: &[&str]) -> Value {
+    let rows = verdicts.len() as u64;
+    let target = json!({ "account": "1", "region": "r", "key_pairs": rows, "pages": 1 });
+    let fields = json!({ "header": header(run, rows), "seal": seal(run, verdicts), "targets": [target] });
     entry(Some(run), "plan_sealed", fields)
 }
 
-fn begun(run: &str, rows: u64, deletes: u64) -> Value {
-    let fields = json!({ "plan_root": plan_root(rows), "deletes": deletes, "confirmed_by": "yes",
+fn begun(run: &str, verdicts: &[&str]) -> Value {
+    let deletes = verdicts.iter().filter(|verdict| **verdict == "delete").count();
+    let fields = json!({ "plan_root": seal(run, verdicts).root, "deletes": deletes, "confirmed_by": "yes",
                          "settings": Settings::default() });
     entry(Some(run), "run_started", fields)
 }
@@ -118,6 +125,9 @@ fn stopped(run: &str, why: &str) -> Value {
 }
 
 /// Everything that a run of four rows has, with a second session.
+/// The verdicts of the rows of [`life`].
+const VERDICTS: [&str; 4] = ["delete", "delete", "skip", "absent"];
+
 fn life() -> Vec<Value> {
     let mut outcomes = OutcomeCounts::default();
     for outcome in [Outcome::Deleted, Outcome::Deleted, Outcome::Skipped, Outcome::Absent] {
@@ -137,8 +147,8 @@ fn life() -> Vec<Value> {
         intended(ONE, 2, "delete"),
         intended(ONE, 3, "skip"),
         intended(ONE, 4, "absent"),
-        sealed(ONE, [2, 1, 1]),
-        begun(ONE, 4, 2),
+        sealed(ONE, &VERDICTS),
+        begun(ONE, &VERDICTS),
         asked(ONE, 1, 1),
         answered(ONE, 1, 1, "succeeded"),
         paced(ONE),
@@ -189,13 +199,21 @@ fn placed(entries: &[Value]) -> Vec<Value> {
     entries.iter().enumerate().map(place).collect()
 }
 
+/// What is claimed, with the leaf of the plan's line where it is an intent's.
+fn with_line(event: &Event, claimed: Claimed) -> Claimed {
+    match event {
+        Event::IntentRecorded(intent) => Claimed { shows: Shows::Line(intent.line.leaf().unwrap()), ..claimed },
+        _ => claimed,
+    }
+}
+
 /// The number of the first entry that cannot be, and why; the history, where there is none.
 fn judged_with(entries: &[Value], claimed: impl Fn(usize) -> Claimed) -> Result<History, (usize, Trouble)> {
     let mut history = History::default();
     for (seq, body) in placed(entries).into_iter().enumerate() {
         let entry = Entry::parse(&body.to_string()).unwrap();
-        let leaf = leaf(entry.row.filter(|_| body["kind"] == "intent_recorded").unwrap_or_default());
-        history.step(&entry, claimed(seq), leaf).map_err(|trouble| (seq, trouble))?;
+        let claimed = with_line(&entry.event, claimed(seq));
+        history.step(&entry, claimed).map_err(|trouble| (seq, trouble))?;
     }
     Ok(history)
 }
@@ -221,17 +239,38 @@ fn a_whole_life_is_legal_at_every_length() {
 
 #[test]
 fn what_an_entry_counts_or_names_is_what_there_is() {
-    let other = plan_root(3);
+    let other = seal(ONE, &VERDICTS[..3]).root;
+    let part = |name: &str, field: &str, value: Value| {
+        let mut whole = life()[9][name].clone();
+        whole[field] = value;
+        json!({ name: whole })
+    };
+    let target = json!({ "account": "1", "region": "r", "deletes": 2, "skips": 1, "absents": 1 });
+    let counted = |field: &str, count: u64| {
+        let mut target = target.clone();
+        target[field] = count.into();
+        part("seal", "targets", json!([target]))
+    };
     let wrong = [
         (0, json!({ "session": 0 })),
         (0, json!({ "row": 1 })),
         (1, json!({ "row": 1 })),
-        (9, json!({ "rows": 5 })),
-        (9, json!({ "deletes": 3 })),
-        (9, json!({ "skips": 0 })),
-        (9, json!({ "absents": 0 })),
-        (9, json!({ "plan_root": other })),
+        (7, json!({ "line": line(2, "skip") })),
+        (9, part("seal", "rows", json!(5))),
+        (9, part("seal", "root", json!(other))),
+        (9, part("seal", "rows_root", json!(other))),
+        (9, part("seal", "schema", json!("keybatch.plan/1"))),
+        (9, part("seal", "targets", json!([]))),
+        (9, counted("deletes", 3)),
+        (9, counted("skips", 0)),
+        (9, counted("absents", 0)),
         (9, json!({ "targets": [] })),
+        (9, part("header", "made_by", json!("somebody@else"))),
+        (9, part("header", "schema", json!("keybatch.plan/2"))),
+        (9, part("header", "action", json!("lightsail:DeleteInstance"))),
+        (9, part("header", "manifest", json!({ "name": "m", "sha256": "ff", "bytes": 1, "rows": 4 }))),
+        (9, part("header", "endpoint", json!("f"))),
+        (9, part("header", "callers", json!([{ "account": "2", "arn": "a" }]))),
         (10, json!({ "plan_root": other })),
         (10, json!({ "deletes": 1 })),
         (12, json!({ "outcome": "gone", "evidence": "readback" })),
@@ -268,8 +307,8 @@ fn nothing_comes_twice_or_where_it_can_no_longer_be() {
     let again = [
         (5, ingested(ONE, 4)),
         (10, intended(ONE, 5, "delete")),
-        (10, sealed(ONE, [2, 1, 1])),
-        (11, begun(ONE, 4, 2)),
+        (10, sealed(ONE, &VERDICTS)),
+        (11, begun(ONE, &VERDICTS)),
         (17, listed(ONE, "get_key_pairs")),
         (18, closed(ONE, 2)),
         (22, settled(ONE, 2, "deleted", "answer", &[6, 20])),
@@ -281,10 +320,14 @@ fn nothing_comes_twice_or_where_it_can_no_longer_be() {
         life.insert(at, entry);
         is_refused(&life[..=at], at);
     }
-    // An empty plan needs no manifest, and has none behind its seal.
+    // Also an empty plan needs a manifest, and has none behind its seal.
     let mut empty = life()[..2].to_vec();
-    empty.extend([sealed(ONE, [0, 0, 0]), ingested(ONE, 0)]);
-    is_refused(&empty, 3);
+    empty.extend([sealed(ONE, &[])]);
+    is_refused(&empty, 2);
+    empty.insert(2, ingested(ONE, 0));
+    empty[3] = sealed(ONE, &[]);
+    empty.push(ingested(ONE, 0));
+    is_refused(&empty, 4);
     // A session that is closed does nothing more.
     let mut late = life()[..18].to_vec();
     late.push(asked(ONE, 2, 2));
@@ -341,8 +384,8 @@ fn each_run_has_its_own_rows() {
             ingested(TWO, 2),
             intended(TWO, 1, "skip"),
             intended(TWO, 2, "delete"),
-            sealed(TWO, [1, 1, 0]),
-            begun(TWO, 2, 1),
+            sealed(TWO, &["skip", "delete"]),
+            begun(TWO, &["skip", "delete"]),
             settled(TWO, 1, "skipped", "note", &[first + 2]),
             asked(TWO, 2, 1),
             answered(TWO, 2, 1, "succeeded"),
@@ -362,8 +405,8 @@ fn each_run_has_its_own_rows() {
     // Before the first run has any.
     let mut before = life()[..2].to_vec();
     two(&mut before);
-    before.extend([opened(ONE, "s2"), ingested(ONE, 1), intended(ONE, 1, "absent"), sealed(ONE, [0, 0, 1])]);
-    before.extend([begun(ONE, 1, 0), settled(ONE, 1, "absent", "inventory", &[14])]);
+    before.extend([opened(ONE, "s2"), ingested(ONE, 1), intended(ONE, 1, "absent"), sealed(ONE, &["absent"])]);
+    before.extend([begun(ONE, &["absent"]), settled(ONE, 1, "absent", "inventory", &[14])]);
     judged(&before).unwrap();
 }
 
@@ -413,7 +456,7 @@ fn a_run_is_bound_to_what_its_first_session_says() {
         is_refused(&life, 18);
     }
     let mut other = life();
-    other[5]["account"] = "2".into();
+    other[5]["line"]["account"] = "2".into();
     is_refused(&other, 5);
     // What no session says binds nothing.
     let mut silent = life();

@@ -7,8 +7,9 @@ use keybatch::domain::{AttemptTime, Evidence, Identity, Outcome, RunId, Target};
 use keybatch::journal::{RunRecord, RunState, TreeHead};
 use keybatch::plan::recreated::RECREATED;
 use keybatch::record::checkpoint::{Checkpoint, base64};
-use keybatch::record::event::{Event, Found, ManifestIngested, Note, Severity, Source, Verdict};
+use keybatch::record::event::{Event, Found, ManifestIngested, Source};
 use keybatch::record::merkle::Frontier;
+use keybatch::record::plan::{Note, PlanObservation, Severity, Verdict};
 use keybatch::record::{Entry, Sealed};
 use keybatch::verify::Sequence;
 use tokio::sync::Notify;
@@ -192,7 +193,7 @@ impl Ledger {
             }
             (Event::ManifestIngested(ingested), _) => self.begin(entry, ingested),
             (Event::PlanSealed(sealed), _) => {
-                self.run_mut().sealed = Some((entry.seq, sealed.plan_root.clone()));
+                self.run_mut().sealed = Some((entry.seq, sealed.seal.root.clone()));
             }
             (Event::RunStarted(_), _) => {
                 (self.started, self.started_at) = (true, self.batches.len() + 1);
@@ -218,12 +219,12 @@ impl Ledger {
             }
             (Event::IntentRecorded(intent), _) => self.rows.push(Row {
                 intent: seq,
-                name: intent.key_pair_name.clone(),
-                identity: intent.observation.as_ref().map(|seen| seen.identity.clone()),
-                left_alone: intent.notes.iter().any(is_left_alone),
-                verdict: intent.verdict,
-                target: Target { account: intent.account.clone(), region: intent.region.clone() },
-                observed_at: intent.observation.as_ref().map(|seen| seen.at),
+                name: intent.line.name.clone(),
+                identity: intent.line.observation.as_ref().map(PlanObservation::identity),
+                left_alone: intent.line.notes.iter().any(is_left_alone),
+                verdict: intent.line.verdict,
+                target: Target { account: intent.line.account.clone(), region: intent.line.region.clone() },
+                observed_at: intent.page.and_then(|page| Some(Entry::parse(self.bodies.get(page as usize)?).ok()?.at)),
                 attempts: Vec::new(),
                 looks: Vec::new(),
                 searches: Vec::new(),

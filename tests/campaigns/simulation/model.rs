@@ -4,7 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Cause, Class, Evidence, Outcome, OutcomeCounts};
 use keybatch::record::Entry;
-use keybatch::record::event::{Event, Found, Source, Verdict};
+use keybatch::record::event::{Event, Found, Source};
+use keybatch::record::plan::Verdict;
 
 use super::fate::Fate;
 use super::ledger::{Row, Sim};

@@ -3,7 +3,8 @@
 use fastrand::Rng;
 use keybatch::domain::Identity;
 use keybatch::plan::recreated::IfRecreated;
-use keybatch::record::event::{IntentRecorded, Verdict};
+use keybatch::record::event::IntentRecorded;
+use keybatch::record::plan::{PlanObservation, Verdict};
 
 use super::ledger::Sim;
 use super::time::Us;
@@ -71,20 +72,20 @@ pub(crate) fn listed(world: &mut World, region: &str, (after, to): (Option<&str>
 
 /// An intent became durable: it rests on what was listed, and leaves alone what it must.
 pub(crate) fn planned(sim: &mut Sim, index: usize, intent: &IntentRecorded) {
-    let identity = intent.observation.as_ref().map(|seen| &seen.identity);
+    let identity = intent.line.observation.as_ref().map(PlanObservation::identity);
     let resource = &sim.world.resources[index];
     let mut broken = Vec::new();
-    if identity != resource.planned.as_ref() {
+    if identity != resource.planned {
         broken.push(format!("I8: row {} is planned with another key pair than was listed", index + 1));
     }
-    let is_recreated = identity.is_some_and(|now| is_recreated(&resource.dealt, sim.manifest, now));
+    let is_recreated = identity.as_ref().is_some_and(|now| is_recreated(&resource.dealt, sim.manifest, now));
     // By a clock that was set meanwhile it cannot be determined whether a run that found nothing had missed it.
     let nameless = sim.world.faults.jump > 0 && sim.ledger.dealt_with(index).all(|identity| identity.is_none());
-    let skipped = intent.verdict == Verdict::Skip;
+    let skipped = intent.line.verdict == Verdict::Skip;
     let is_recreated = if nameless { skipped && !resource.protected } else { is_recreated };
     let must_skip = is_recreated || (resource.protected && identity.is_some());
     if skipped != must_skip {
-        let verdict = intent.verdict;
+        let verdict = intent.line.verdict;
         broken.push(format!("I4: re-created: {is_recreated}, and row {} is planned as {verdict:?}", index + 1));
     }
     sim.world.resources[index].is_recreated = is_recreated;

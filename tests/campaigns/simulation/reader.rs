@@ -13,8 +13,9 @@ use keybatch::journal::{
 use keybatch::plan::recreated::RECREATED;
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
-use keybatch::record::event::{Event, Note, Severity, Verdict};
+use keybatch::record::event::Event;
 use keybatch::record::merkle::{Frontier, leaf_hash};
+use keybatch::record::plan::{Note, PlanObservation, Severity, Verdict};
 use serde_json::json;
 
 use super::ledger::{Handle, Ledger, Row, Run};
@@ -175,7 +176,8 @@ impl ReadRows for Books {
             let open = of_target(rows, target_no).filter(|(row, facts)| *row > after && facts.settled.is_none());
             let wanted = open.filter(|(_, facts)| !touched_only || facts.is_touched()).take(limit as usize);
             let pending = wanted.map(|(row, facts)| {
-                Ok(PendingRow { row, intent: parse(&ledger.bodies[facts.intent])?, touched: facts.is_touched() })
+                let (intent, touched) = (parse(&ledger.bodies[facts.intent])?, facts.is_touched());
+                Ok(PendingRow { row, intent, seen_at: facts.observed_at, touched })
             });
             pending.collect()
         })
@@ -242,8 +244,8 @@ impl ReadPast for Books {
             for row in rows.iter().filter(|row| wanted.contains(&row.intent)) {
                 let Event::IntentRecorded(intent) = parse(&ledger.bodies[row.intent])?.event else { continue };
                 let left_alone = |note: &Note| note.kind == RECREATED && note.severity != Severity::Warn;
-                if !intent.notes.iter().any(left_alone) {
-                    let identity = intent.observation.map(|seen| seen.identity);
+                if !intent.line.notes.iter().any(left_alone) {
+                    let identity = intent.line.observation.as_ref().map(PlanObservation::identity);
                     seen.push(json!([row.target.region, row.name, identity, run.began_at]));
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use keybatch::domain::{Class, Identity, Observation};
+use keybatch::domain::{Class, Identity};
 use keybatch::execute::decide::Denial;
 use keybatch::execute::ghost::{Ghosts, held_until};
 use keybatch::execute::row::RowState;
@@ -11,7 +11,8 @@ use keybatch::journal::stage::Known;
 use keybatch::plan::StagedRow;
 use keybatch::plan::guard::{Facts, IfInUse, judge};
 use keybatch::plan::recreated::IfRecreated;
-use keybatch::record::event::{Event, Verdict};
+use keybatch::record::event::Event;
+use keybatch::record::plan::{PlanObservation, Verdict};
 
 use super::moves::meanwhile;
 use super::node::Node;
@@ -105,7 +106,7 @@ fn begin(node: &Node, kind: Kind) -> Node {
             name: "key",
             region: "r",
             account: "1",
-            seen: seen.map(|identity| Observation { identity, tags: Default::default(), at: now }),
+            seen: seen.map(|identity| PlanObservation::new(identity, Default::default())),
             ambiguous: false,
             used: None,
             if_in_use: IfInUse::Warn,
@@ -117,7 +118,7 @@ fn begin(node: &Node, kind: Kind) -> Node {
     let wanted = !barred && node.truth.pair != Pair::Nobody;
     assert!(!wanted || intent.verdict == Verdict::Delete, "{kind:?}: what may be deleted is not: {:?}", intent.notes);
     node.run = if barred { Run::Barred } else { Run::Second };
-    node.state = RowState::new(0, &intent);
+    node.state = RowState::new(0, &intent, Some(now));
     node.state.not_before = ghosts.not_before("r", "key");
     (node.journal, node.attempt, node.denial) = (None, None, Denial::Unknown);
     let truth = &mut node.truth;

@@ -13,7 +13,8 @@ use keybatch::execute::attempt::Tries;
 use keybatch::execute::control::{Control, Limits};
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Situation, StopCause};
 use keybatch::execute::row::RowState;
-use keybatch::record::event::{Event, Verdict};
+use keybatch::record::event::Event;
+use keybatch::record::plan::Verdict;
 
 use super::duo_truth::Truth;
 use super::node::{Link, intent};
@@ -124,7 +125,7 @@ impl Duo {
         };
         assert_eq!(settings.attempt_time().dead_after(), TICK);
         let row = |verdict| Row {
-            state: RowState::new(0, &intent(verdict, at(0))),
+            state: RowState::new(0, &intent(verdict), Some(at(0))),
             truth: Truth::default(),
             phase: Phase::Waiting,
             place: false,

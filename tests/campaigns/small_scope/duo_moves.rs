@@ -3,7 +3,8 @@
 use keybatch::domain::{Class, Exchange, Failure, Operation, Shown};
 use keybatch::execute::control::Control;
 use keybatch::execute::decide::{Denial, FEWEST_TRIES, Step, decide};
-use keybatch::record::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source, Verdict};
+use keybatch::record::event::{AttemptFinished, AttemptStarted, Event, Found, OperationPolled, Source};
+use keybatch::record::plan::Verdict;
 
 use super::duo::{Duo, FRESH_TICKS, Phase, Row, Told, at, check_sending};
 use super::duo_sessions::{refuses, session_ends};

@@ -9,7 +9,8 @@ use keybatch::domain::{Cause, Evidence, Failure, Identity, Observation, Outcome,
 use keybatch::execute::decide::{Denial, Situation};
 use keybatch::execute::row::RowState;
 use keybatch::record::Entry;
-use keybatch::record::event::{Event, Found, IntentRecorded, Observed, RowSettled, Source, Verdict};
+use keybatch::record::event::{Event, Found, Observed, RowSettled, Source};
+use keybatch::record::plan::{PlanObservation, PlanRow, Verdict};
 
 use super::again::Run;
 use super::lost::Copied;
@@ -82,19 +83,9 @@ impl Link {
 }
 
 /// A row of the plan. Nothing is decided upon what its identity is, only whether it is the same.
-pub(crate) fn intent(verdict: Verdict, at: Timestamp) -> IntentRecorded {
-    IntentRecorded {
-        line: 2,
-        key_pair_name: "key".into(),
-        account: "1".into(),
-        region: "r".into(),
-        fields: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-        observation: Some(Observation { identity: Identity::default(), tags: BTreeMap::new(), at }),
-        verdict,
-        expected_fingerprint: None,
-        notes: Vec::new(),
-    }
+pub(crate) fn intent(verdict: Verdict) -> PlanRow {
+    let observation = Some(PlanObservation::default());
+    PlanRow { observation, ..PlanRow::of(1, "key".into(), "1".into(), "r".into(), verdict) }
 }
 
 impl Node {
@@ -111,7 +102,7 @@ impl Node {
             signature_life: Duration::from_secs(if bounds.ghosts { 90 } else { 0 }),
             ..Settings::default()
         };
-        let state = RowState::new(0, &intent(Verdict::Delete, now));
+        let state = RowState::new(0, &intent(Verdict::Delete), Some(now));
         let denial = Denial::Unknown;
         Self {
             bounds,

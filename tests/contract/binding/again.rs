@@ -22,8 +22,8 @@ fn still_there(bench: &Bench, name: &str, arn: &str) {
 
 fn notes(bench: &Bench, name: &str) -> String {
     let sql = format!(
-        "SELECT json_extract(body, '$.notes') AS notes FROM entries WHERE kind = 'intent_recorded' \
-         AND json_extract(body, '$.key_pair_name') = '{name}' ORDER BY seq DESC LIMIT 1"
+        "SELECT json_extract(body, '$.line.notes') AS notes FROM entries WHERE kind = 'intent_recorded' \
+         AND json_extract(body, '$.line.name') = '{name}' ORDER BY seq DESC LIMIT 1"
     );
     bench.query(&sql)[0]["notes"].to_string()
 }

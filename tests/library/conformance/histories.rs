@@ -54,7 +54,11 @@ pub(super) fn misfits() -> Vec<Draft> {
 }
 
 fn sealed(rows: u64) -> Value {
-    json!({ "plan_root": "P", "rows": rows, "deletes": 0, "skips": 0, "absents": 0, "targets": [] })
+    let header = json!({ "schema": "s", "action": "a", "plan_id": "p", "made_at": "t", "made_by": "b",
+                         "manifest": { "name": "m", "sha256": "s", "bytes": 1, "rows": rows }, "endpoint": "e",
+                         "callers": [], "settings": {}, "version": "0" });
+    let seal = json!({ "schema": "s", "rows": rows, "targets": [], "root": "P", "rows_root": "R" });
+    json!({ "header": header, "seal": seal, "targets": [] })
 }
 
 fn started(attempt: u32) -> Value {
@@ -196,11 +200,14 @@ impl Run {
             if self.rng.bool() { json!([{ "severity": severity, "note": kind, "text": "t" }]) } else { json!([]) };
         let name = format!("k{}", self.rng.u64(1..=6));
         let region = *self.rng.choice(&["r1", "r2", "r3"]).unwrap();
-        let mut intent = json!({ "line": row + 1, "key_pair_name": name, "account": "1", "region": region,
-                                 "verdict": verdict, "notes": notes });
+        let line = json!({ "row": row, "line": row + 1, "name": name, "account": "1", "region": region,
+                           "verdict": verdict, "notes": notes });
+        let mut intent = json!({ "line": line });
         if self.rng.bool() {
-            intent["observation"] = json!({ "arn": format!("arn:{name}"), "created_at": "2026-01-01T00:00:00Z",
-                "fingerprint": "f", "at": "2026-01-01T00:00:00.000000Z" });
+            intent["line"]["observation"] = json!({ "arn": format!("arn:{name}"), "created_at": "2026-01-01T00:00:00Z",
+                                                    "fingerprint": "f" });
+            // Whatever the first entry is: a store looks the number up, and `verify` judges it.
+            intent["page"] = json!(0);
         }
         intent
     }

@@ -290,7 +290,7 @@ async fn only_the_loopback_is_served() {
         let options = SandboxOptions { addr: addr.parse().unwrap(), source: Source::Memory(world) };
         let error = start(options).await.unwrap_err();
         assert!(matches!(error, SandboxError::NotLoopback { .. }), "{addr}: {error}");
-        assert!(error.to_string().contains("loopback only"), "{error}");
+        assert!(error.to_string().contains("only on a loopback address"), "{error}");
     }
 }
 

@@ -120,7 +120,7 @@ fn what_cannot_follow_is_named() {
     let edits: [(&str, usize, &str, Value); 15] = [
         ("a status that is none", row("attempt_finished", 1), "http_status", "200".into()),
         ("an error that is none", row("attempt_finished", 1), "error", 7.into()),
-        ("annotations that are none", row("intent_recorded", 1), "annotations", Value::Null),
+        ("a line that is none", row("intent_recorded", 1), "line", Value::Null),
         ("another outcome", row("attempt_finished", 1), "outcome", "absent".into()),
         ("other evidence", row("attempt_finished", 1), "evidence", "readback".into()),
         ("no outcome", row("attempt_finished", 1), "outcome", Value::Null),

@@ -2,8 +2,9 @@
 //! from what it kept, or nobody can have written it there.
 
 use keybatch::domain::RawBody;
-use keybatch::record::checkpoint::base64;
-use keybatch::record::merkle::{Frontier, leaf_hash};
+use keybatch::record::event::PlanSealed;
+use keybatch::record::plan::{PlanRow, Sealing};
+use keybatch::record::{Entry, Event};
 use keybatch::verify::Verdict;
 use serde_json::{Value, json};
 
@@ -41,6 +42,18 @@ fn lie(copy: &Copy, what: &str, seq: usize, fields: &Value) {
     let mut bodies = sample().bodies.clone();
     bodies[seq] = told(&bodies[seq], fields);
     convicted(copy, what, &bodies, seq);
+}
+
+/// The plan's line in an intent, told otherwise.
+fn line(body: &str, fields: &Value) -> Value {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let told: Value = serde_json::from_str(&told(&body["line"].to_string(), fields)).unwrap();
+    json!({ "line": told })
+}
+
+#[track_caller]
+fn lie_of_line(copy: &Copy, what: &str, seq: usize, fields: &Value) {
+    lie(copy, what, seq, &line(&sample().bodies[seq], fields));
 }
 
 fn body(value: &Value) -> Value {
@@ -172,25 +185,38 @@ fn nobody_plans_to_delete_what_was_not_meant() {
     let copy = Copy::new();
     let of = |row| place("intent_recorded", Some(row));
     let note = |severity: &str| json!({ "notes": [{ "severity": severity, "note": "drift_arn", "text": "another" }] });
-    lie(&copy, "although it was to be skipped", of(1), &note("skip"));
-    lie(&copy, "although the plan was refused", of(1), &note("refuse"));
-    lie(&copy, "although its fingerprint is another", of(1), &json!({ "expected_fingerprint": "aa" }));
-    lie(&copy, "although its arn is another", of(1), &json!({ "fields": { "arn": "arn:2" } }));
-    lie(&copy, "although its account is another", of(1), &json!({ "fields": { "account_id": "1" } }));
-    lie(&copy, "of another account", of(1), &json!({ "account": "210987654321" }));
-    lie(&copy, "what nobody saw", of(1), &json!({ "observation": null }));
-    lie(&copy, "what nobody can tell apart", of(1), &json!({ "observation": { "at": "2026-01-01T00:00:00Z" } }));
-    lie(&copy, "nor skips without a note", of(4), &json!({ "notes": null }));
+    lie_of_line(&copy, "although it was to be skipped", of(1), &note("skip"));
+    lie_of_line(&copy, "although the plan was refused", of(1), &note("refuse"));
+    let expecting = |what: &str, text: &str| json!({ "conditions": { what: text } });
+    lie_of_line(&copy, "although its fingerprint is another", of(1), &expecting("expected_fingerprint", "aa"));
+    lie_of_line(&copy, "although its arn is another", of(1), &expecting("arn", "arn:2"));
+    lie_of_line(&copy, "although its account is another", of(1), &expecting("account_id", "1"));
+    lie_of_line(&copy, "of another account", of(1), &json!({ "account": "210987654321" }));
+    lie_of_line(&copy, "of another row", of(1), &json!({ "row": 2 }));
+    lie_of_line(&copy, "what nobody saw", of(1), &json!({ "observation": null }));
+    lie_of_line(&copy, "what nobody can tell apart", of(1), &json!({ "observation": {} }));
+    lie_of_line(&copy, "nor skips without a note", of(4), &json!({ "notes": null }));
+    lie(&copy, "what no page showed", of(1), &json!({ "page": null }));
+    for page in [0, 4, 5, 9_999] {
+        lie(&copy, "what a page of another kind or region showed", of(1), &json!({ "page": page }));
+    }
+    lie(&copy, "what a page showed that showed nothing", of(5), &json!({ "page": 3 }));
     // Two rows that ask for the same key pair, under a plan with the right root.
     let mut bodies = sample().bodies.clone();
-    let twin = json!({ "key_pair_name": "key-1", "region": "us-east-1" });
-    bodies[of(2)] = told(&bodies[of(2)], &twin);
-    let mut plan = Frontier::default();
-    bodies[of(1)..=of(10)].iter().for_each(|body| plan.push(leaf_hash(body.as_bytes())));
-    for kind in ["plan_sealed", "run_started"] {
-        let seq = place(kind, None);
-        bodies[seq] = told(&bodies[seq], &json!({ "plan_root": base64(&plan.root()) }));
+    bodies[of(2)] = told(&bodies[of(2)], &line(&bodies[of(2)], &json!({ "name": "key-1", "region": "us-east-1" })));
+    bodies[of(2)] = told(&bodies[of(2)], &json!({ "page": 3 }));
+    let mut sealing = Sealing::default();
+    let mut sealed: PlanSealed = serde_json::from_str(&bodies[place("plan_sealed", None)]).unwrap();
+    for body in &bodies[of(1)..=of(10)] {
+        let Event::IntentRecorded(intent) = Entry::parse(body).unwrap().event else { panic!("{body}") };
+        let PlanRow { account, region, verdict, .. } = &intent.line;
+        sealing.push(account, region, *verdict, intent.line.leaf().unwrap());
     }
+    sealed.seal = sealing.seal(&sealed.header).unwrap();
+    let seq = place("plan_sealed", None);
+    bodies[seq] = told(&bodies[seq], &json!({ "seal": sealed.seal }));
+    let seq = place("run_started", None);
+    bodies[seq] = told(&bodies[seq], &json!({ "plan_root": sealed.seal.root }));
     convicted(&copy, "twice the same", &bodies, of(2));
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn sample() -> &'static Sample {
             run(async {
                 let place = Place::new();
                 let journal = place.journal().await;
-                for draft in story(&journal).await {
+                for draft in story() {
                     journal.append(vec![draft]).await.unwrap();
                 }
                 // Two checkpoints among the entries, at the end.

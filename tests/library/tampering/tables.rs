@@ -10,7 +10,7 @@ use super::sample::{Copy, bodies, column, raw, run, sample, whole};
 use crate::story::{Place, story};
 
 /// As many drafts of the story leave an attempt in flight, and rows without an outcome.
-const IN_THE_MIDDLE: usize = 30;
+const IN_THE_MIDDLE: usize = 44;
 
 /// Whether the large tables add up to what the entries say.
 async fn add_up(copy: &Copy) -> bool {
@@ -117,7 +117,7 @@ fn the_large_tables_of_a_sound_journal_add_up() {
         let mut bodies = sample().bodies.clone();
         let quoted = serde_json::to_string(name).unwrap();
         for body in &mut bodies {
-            *body = body.replace("\"key_pair_name\":\"key-3\"", &format!("\"key_pair_name\":{quoted}"));
+            *body = body.replace("\"name\":\"key-3\"", &format!("\"name\":{quoted}"));
         }
         assert_ne!(bodies, sample().bodies);
         run(copy.rewrite(&bodies));
@@ -158,7 +158,7 @@ fn what_only_looks_like_the_same_does_not_add_up() {
     let file = run(async {
         let place = Place::new();
         let journal = place.journal().await;
-        for draft in story(&journal).await.into_iter().take(IN_THE_MIDDLE) {
+        for draft in story().into_iter().take(IN_THE_MIDDLE) {
             journal.append(vec![draft]).await.unwrap();
         }
         journal.close().await.unwrap();

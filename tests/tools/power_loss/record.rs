@@ -216,7 +216,7 @@ fn rows(bodies: &[String]) -> (ByName, ByName) {
         let entry: serde_json::Value = serde_json::from_str(body).expect("an entry is JSON");
         let Some(row) = entry["row"].as_u64() else { continue };
         if entry["kind"] == "intent_recorded" {
-            names.insert(row, entry["key_pair_name"].as_str().expect("a name").to_owned());
+            names.insert(row, entry["line"]["name"].as_str().expect("a name").to_owned());
         }
         let name: &String = &names[&row];
         all.entry(name.clone()).or_default().push(seq);

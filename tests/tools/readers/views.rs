@@ -30,7 +30,7 @@ const VIEWS: [&str; 9] =
     ["runs", "intents", "attempts", "operations", "errors", "approvals", "overrides", "checkpoints", "entries"];
 
 /// Bodies that are no JSON, or not the JSON that an entry is. None of them is written by keybatch.
-const NO_ENTRIES: [&str; 18] = [
+const NO_ENTRIES: [&str; 19] = [
     "",
     " ",
     "not json",
@@ -49,6 +49,7 @@ const NO_ENTRIES: [&str; 18] = [
     r#"{"json":"{\"operation\":{\"id\":5,\"isTerminal\":\"true\",\"errorCode\":400,\"location\":\"x\"}}","row":7.0,"line":"x"}"#,
     r#"{"cause":"error","error":{"code":null},"headers":{"x-amzn-errortype":"A#B"},"json":"{\"__type\":\"C\"}"}"#,
     r#"{"cause":"error","error":7,"headers":["x"],"json":"{\"__type\":7,\"code\":{},\"message\":[],\"docs\":true,\"tip\":null}"}"#,
+    r#"{"line":{"line":"x","observation":[],"conditions":7,"annotations":5,"reason":{}},"row":1}"#,
 ];
 
 /// A journal with every outcome and with bodies of every kind.

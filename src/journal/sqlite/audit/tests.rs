@@ -72,7 +72,7 @@ async fn pages_hold_all_entries_and_are_of_a_good_size() {
     for (length, expected) in [(40_000, [16, 2, 2]), (60_000, [16, 1, 1])] {
         let large = directory.path().join(format!("{length}.db"));
         let mut intent = intended(1, "k", "r", "delete", json!([]));
-        intent["annotations"] = json!({ "a": "x".repeat(length) });
+        intent["line"]["annotations"] = json!({ "a": "x".repeat(length) });
         let rows = (1..=40).map(|row| {
             intent["row"] = row.into();
             (Some(ONE), intent.clone())

@@ -62,7 +62,7 @@ async fn a_reader_finds_what_was_written() {
     let page = reader.intents(1, 1, 2).await.unwrap().unwrap();
     let sealed = [6, 7].map(|seq: usize| all[seq].seal().unwrap());
     assert_eq!((page.last, page.bytes()), (3, sealed[0].body.len() + sealed[1].body.len()));
-    assert_eq!(page.leaves().collect::<Vec<_>>(), sealed.map(|sealed| sealed.leaf));
+    assert_eq!(page.bodies().collect::<Vec<_>>(), sealed.each_ref().map(|sealed| sealed.body.as_bytes()));
     assert!(reader.intents(1, 5, 9).await.unwrap().is_none());
     assert_eq!((reader.superfluous(1).await.unwrap(), reader.superfluous(THREE_NO).await.unwrap()), (1, 0));
     assert_eq!(reader.journal_id().await.unwrap().as_deref(), Some("j"));

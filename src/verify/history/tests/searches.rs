@@ -72,16 +72,15 @@ fn searched(ended: Ended, search: Value) -> Result<(), String> {
     let mut history = History::default();
     for body in placed(&entries) {
         let entry = Entry::parse(&body.to_string()).unwrap();
-        let leaf = leaf(entry.row.filter(|_| body["kind"] == "intent_recorded").unwrap_or_default());
         let claimed = match &entry.event {
             Event::Observed(seen) if seen.source == Source::GetOperationsForResource => claims::of(&entry)?,
             Event::AttemptFinished(_) => {
                 let shows = id.map_or(Shows::Nothing, |id| Shows::Operation(hash(id)));
                 Claimed { shows, ..Claimed::default() }
             }
-            _ => Claimed::default(),
+            event => with_line(event, Claimed::default()),
         };
-        history.step(&entry, claimed, leaf).map_err(|trouble| format!("{trouble:?}"))?;
+        history.step(&entry, claimed).map_err(|trouble| format!("{trouble:?}"))?;
     }
     Ok(())
 }

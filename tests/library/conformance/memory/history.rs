@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use keybatch::domain::{Class, Evidence, Outcome, OutcomeCounts, Target};
 use keybatch::journal::{RunRecord, RunState};
-use keybatch::record::event::{IntentRecorded, ManifestIngested, SessionOpened, Verdict};
+use keybatch::record::event::{IntentRecorded, ManifestIngested, SessionOpened};
+use keybatch::record::plan::Verdict;
 use keybatch::record::{Entry, Event};
 
 /// All runs, in the order of their beginnings.
@@ -120,7 +121,7 @@ impl History {
         let may_have_left = |attempt: &Attempt| !attempt.finished.as_ref().is_some_and(|(_, class)| harmless(class));
         let lost = self.rollbacks.last().is_some_and(|seq| row.intent_seq < *seq);
         row.attempts.iter().any(may_have_left)
-            || (row.intent.verdict == Verdict::Delete && lost && run.record.state != RunState::Abandoned)
+            || (row.intent.line.verdict == Verdict::Delete && lost && run.record.state != RunState::Abandoned)
     }
 }
 
@@ -180,7 +181,7 @@ impl Run {
         match &entry.event {
             Event::ManifestIngested(manifest) => self.ingested(seq, manifest),
             Event::PlanSealed(sealed) => {
-                self.record.plan_root = Some(sealed.plan_root.clone());
+                self.record.plan_root = Some(sealed.seal.root.clone());
                 self.record.sealed_seq = Some(seq);
             }
             Event::RunStarted(_) => (self.record.state, self.record.started_seq) = (RunState::Running, Some(seq)),
@@ -220,7 +221,7 @@ impl Run {
     /// An entry about one of its rows.
     fn take_row(&mut self, number: u64, entry: &Entry, targets: &mut i64) -> Result<(), &'static str> {
         if let Event::IntentRecorded(intent) = &entry.event {
-            let place = Target { account: intent.account.clone(), region: intent.region.clone() };
+            let place = Target { account: intent.line.account.clone(), region: intent.line.region.clone() };
             let known = self.targets.iter().find(|(_, target)| *target == place).map(|(number, _)| *number);
             let target = known.unwrap_or_else(|| {
                 *targets += 1;

@@ -13,8 +13,8 @@ use keybatch::journal::{
 };
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
-use keybatch::record::event::{Severity, Verdict};
 use keybatch::record::merkle::Frontier;
+use keybatch::record::plan::{PlanObservation, Severity, Verdict};
 use serde_json::json;
 
 use super::history::{Attempt, History, Row, Run};
@@ -99,9 +99,11 @@ impl ReadRuns for MemoryReader {
     fn names_to_delete(&self, run_no: i64, target_no: i64, settled: bool, limit: u32) -> Reading<'_, Vec<String>> {
         self.of_run(run_no, |_, _, run| {
             let wanted = |row: &Row| {
-                row.target == target_no && row.intent.verdict == Verdict::Delete && row.settled.is_some() == settled
+                row.target == target_no
+                    && row.intent.line.verdict == Verdict::Delete
+                    && row.settled.is_some() == settled
             };
-            rows(run, 0, limit, wanted).iter().map(|(_, row)| row.intent.key_pair_name.clone()).collect()
+            rows(run, 0, limit, wanted).iter().map(|(_, row)| row.intent.line.name.clone()).collect()
         })
     }
 
@@ -123,8 +125,8 @@ impl ReadRuns for MemoryReader {
     fn superfluous(&self, run_no: i64) -> Reading<'_, u64> {
         self.of_run(run_no, |_, _, run| {
             let is_duplicate = |row: &&Row| {
-                let reasons = row.intent.notes.iter().filter(|note| note.severity != Severity::Warn);
-                row.intent.verdict == Verdict::Skip
+                let reasons = row.intent.line.notes.iter().filter(|note| note.severity != Severity::Warn);
+                row.intent.line.verdict == Verdict::Skip
                     && row.settled.is_some_and(|(outcome, _)| outcome == Outcome::Skipped)
                     && reasons.into_iter().all(|note| note.kind == "duplicate")
             };
@@ -161,8 +163,8 @@ impl ReadRuns for MemoryReader {
                 for row in run.rows.values() {
                     open.extend(row.attempts.last().filter(is_open).map(|last| OpenAttempt {
                         run: run.record.run.to_string(),
-                        region: row.intent.region.clone(),
-                        key_pair_name: row.intent.key_pair_name.clone(),
+                        region: row.intent.line.region.clone(),
+                        key_pair_name: row.intent.line.name.clone(),
                         started: entry(kept, last.started),
                         finished: last.finished.as_ref().map(|(seq, _)| entry(kept, *seq)),
                         time: entry(kept, last.started).session.and_then(|seq| entry(kept, seq).event.attempt_time()),
@@ -190,6 +192,7 @@ impl ReadRows for MemoryReader {
             let pending = |(number, row): &(u64, &Row)| PendingRow {
                 row: *number,
                 intent: entry(kept, row.intent_seq),
+                seen_at: row.intent.page.map(|page| entry(kept, page).at),
                 touched: touched(row),
             };
             rows(run, after, limit, wanted).iter().map(pending).collect()
@@ -242,7 +245,7 @@ impl ReadPast for MemoryReader {
     fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Reading<'_, Option<(i64, String)>> {
         self.of_run(run_no, |_, _, run| {
             let page = rows(run, u64::try_from(after).unwrap_or(0), limit, |_| true);
-            let name = |(_, row): &(u64, &Row)| json!([row.intent.region, row.intent.key_pair_name, row.intent_seq]);
+            let name = |(_, row): &(u64, &Row)| json!([row.intent.line.region, row.intent.line.name, row.intent_seq]);
             let (last, _) = page.last()?;
             Some((i64::try_from(*last).unwrap(), json!(page.iter().map(name).collect::<Vec<_>>()).to_string()))
         })
@@ -252,12 +255,12 @@ impl ReadPast for MemoryReader {
         let wanted: BTreeSet<u64> = serde_json::from_str(intents).unwrap();
         self.of_run(run_no, |_, _, run| {
             let left_alone = |row: &Row| {
-                row.intent.notes.iter().any(|note| note.kind == "recreated" && note.severity != Severity::Warn)
+                row.intent.line.notes.iter().any(|note| note.kind == "recreated" && note.severity != Severity::Warn)
             };
             let seen = run.rows.values().filter(|row| wanted.contains(&row.intent_seq) && !left_alone(row));
             let record = |row: &Row| {
-                let identity = row.intent.observation.as_ref().map(|seen| &seen.identity);
-                json!([row.intent.region, row.intent.key_pair_name, identity, time_text(run.started_at)])
+                let identity = row.intent.line.observation.as_ref().map(PlanObservation::identity);
+                json!([row.intent.line.region, row.intent.line.name, identity, time_text(run.started_at)])
             };
             json!(seen.map(record).collect::<Vec<_>>()).to_string()
         })
@@ -278,7 +281,7 @@ impl ReadReview for MemoryReader {
 
     fn rows_of_name<'a>(&'a self, run_no: i64, name: &'a str) -> Reading<'a, Vec<u64>> {
         self.of_run(run_no, |_, _, run| {
-            rows(run, 0, u32::MAX, |row| row.intent.key_pair_name == name).iter().map(|(number, _)| *number).collect()
+            rows(run, 0, u32::MAX, |row| row.intent.line.name == name).iter().map(|(number, _)| *number).collect()
         })
     }
 
@@ -291,7 +294,7 @@ impl ReadReview for MemoryReader {
         self.read(|_, history| {
             let all = history.runs.iter().flat_map(|run| run.rows.iter().map(move |(number, row)| (run, *number, row)));
             let wanted = all.filter(|(_, number, own)| {
-                name.is_some_and(|name| own.intent.key_pair_name == name) || row == Some(*number)
+                name.is_some_and(|name| own.intent.line.name == name) || row == Some(*number)
             });
             wanted.take(limit as usize).map(|(run, number, _)| (run.record.run.to_string(), number)).collect()
         })
@@ -318,7 +321,7 @@ impl ReadReview for MemoryReader {
                     body: stored(kept, entry.seq).body,
                     run_id: run.map(|run| run.record.run.to_string()),
                     sandbox: run.is_some_and(|run| run.record.sandbox),
-                    name: row.map(|row| row.intent.key_pair_name.clone()),
+                    name: row.map(|row| row.intent.line.name.clone()),
                 }
             };
             found.map(record).collect()
@@ -362,7 +365,7 @@ fn matching<'a>(kept: &'a Kept, history: &'a History, filter: &'a EntryFilter) -
             && filter.kind.as_ref().is_none_or(|kind| entry.event.kind() == kind)
             && filter.row.is_none_or(|row| entry.row == Some(row))
             && filter.since.as_ref().is_none_or(|since| time_text(entry.at) >= *since)
-            && filter.name.as_ref().is_none_or(|name| row.is_some_and(|(_, row)| row.intent.key_pair_name == *name))
+            && filter.name.as_ref().is_none_or(|name| row.is_some_and(|(_, row)| row.intent.line.name == *name))
             && filter.outcome.as_ref().is_none_or(|out| row.is_some_and(|(run, row)| outcome_of(run, row) == out))
     };
     kept.entries.iter().map(|(entry, _)| entry).filter(move |entry| fits(entry))
