@@ -1,5 +1,5 @@
-//! A run is bound to endpoint, account and plan (I11); locks, missing permissions, and an environment that is not
-//! usable (exit codes 8 and 9).
+//! A run is bound to its endpoint, account and plan (I11); locks, missing permissions, and an unusable environment (exit codes 8
+//! and 9).
 
 mod again;
 
@@ -17,7 +17,7 @@ fn untouched(world: &StandIn) {
     assert!(world.state().gone.is_empty());
 }
 
-/// `--expect-account`: the right one runs, another one sends nothing.
+/// `--expect-account`: with the right account the run proceeds, with another one nothing is sent.
 #[test]
 fn the_expected_account() {
     let bench = Bench::new();
@@ -30,7 +30,7 @@ fn the_expected_account() {
     invariants(&bench);
 }
 
-/// I11: a resume against another endpoint is refused, and nothing is sent there; the right one finishes.
+/// I11: a resume against another endpoint is refused, and nothing is sent there; against the right one it finishes.
 // SEMANTICS: P47
 #[test]
 fn another_endpoint_is_refused() {
@@ -54,7 +54,7 @@ fn another_endpoint_is_refused() {
     assert!(bench.world.arrived("DeleteKeyPair").len() > 1);
 }
 
-/// I11: a rehearsal whose world is gone is not taken to the real service.
+/// I11: a rehearsal whose world is gone is not resumed against the real service.
 // SEMANTICS: P54
 #[test]
 fn a_rehearsal_without_its_world_is_refused() {
@@ -92,7 +92,7 @@ fn another_account_is_refused() {
     bench.resume().exits_one_of(&[0, 5]);
 }
 
-/// `--endpoint-url` beats the environment and is what the journal names.
+/// `--endpoint-url` takes precedence over the environment, and the journal names it.
 #[test]
 fn the_endpoint_flag() {
     let mut bench = Bench::new();
@@ -138,7 +138,7 @@ fn the_right_region_or_none() {
     untouched(&bench.world);
 }
 
-/// Exit 8: the journal is locked by another session, which goes on undisturbed; reading works all the while.
+/// Exit 8: another session has the journal locked and continues undisturbed; reading works in the meantime.
 // SEMANTICS: P48
 #[test]
 fn two_sessions() {
@@ -158,7 +158,7 @@ fn two_sessions() {
     bench.run(&bench.file("other.csv", "name\nother\n"), &[]).exits(0);
 }
 
-/// The lock survives nothing but the process: after SIGKILL the next session gets in.
+/// The lock dies with its process: after SIGKILL, the next session can begin.
 // SEMANTICS: P48
 #[test]
 fn a_lock_dies_with_its_process() {
@@ -171,7 +171,7 @@ fn a_lock_dies_with_its_process() {
     bench.resume().exits(0);
 }
 
-/// Where key pairs cannot be listed or read, nothing is deleted: exit 9 names the missing action.
+/// If key pairs cannot be listed or read, nothing is deleted, and exit 9 names the missing action.
 // SEMANTICS: P9
 #[test]
 fn missing_read_permissions() {
@@ -187,7 +187,7 @@ fn missing_read_permissions() {
     }
 }
 
-/// Exit 9: no credentials, expired ones, no region, an endpoint that is not there.
+/// Exit 9: no credentials, expired ones, no region, an endpoint that does not exist.
 #[test]
 fn an_unusable_environment() {
     let cases: [Case<fn(&mut Bench)>; 4] = [
@@ -210,7 +210,7 @@ fn an_unusable_environment() {
     }
 }
 
-/// Exit 9: a journal that is a directory, no database, somebody else's database, or a symbolic link's target (I9).
+/// Exit 9: a journal that is a directory, not a database, another program's database, or a symbolic link (I9).
 // SEMANTICS: P52
 #[test]
 fn an_unusable_journal() {
@@ -229,7 +229,7 @@ fn an_unusable_journal() {
     }
 }
 
-/// A file that is not there is no unexpected error: 4 or 9 (or 2), never 1, and nothing is sent.
+/// A missing file is not an unexpected error: 4 or 9 (or 2), never 1, and nothing is sent.
 #[test]
 fn a_missing_manifest() {
     let bench = Bench::new();

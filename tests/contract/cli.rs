@@ -2,7 +2,7 @@
 
 use crate::support::{Act, Bench, OUTCOMES, count, invariants, row, summary};
 
-/// Nothing but reads arrived.
+/// Only read requests arrived.
 #[track_caller]
 fn only_reads(bench: &Bench) {
     let state = bench.world.state();
@@ -60,7 +60,7 @@ fn help_and_version_exit_0() {
     }
 }
 
-/// Exit 2: no terminal and neither `--yes` nor `--confirm`: nothing but reads.
+/// Exit 2: no terminal, and neither `--yes` nor `--confirm`; only read requests are sent.
 // SEMANTICS: P10
 #[test]
 fn no_terminal_and_no_yes_exits_2() {
@@ -72,7 +72,7 @@ fn no_terminal_and_no_yes_exits_2() {
     bench.run(&bench.manifest(&["probe"]), &[]).exits(0);
 }
 
-/// `--confirm N` with the right number runs, with a wrong one nothing is sent.
+/// With the right number, `--confirm N` runs; with a wrong one, no delete is sent.
 // SEMANTICS: P10
 #[test]
 fn confirm_needs_the_right_number() {
@@ -89,7 +89,7 @@ fn confirm_needs_the_right_number() {
     invariants(&bench);
 }
 
-/// `--dry-run` prints the plan, sends nothing but reads, exits 0, and leaves the manifest free to run.
+/// `--dry-run` prints the plan, sends only read requests, exits with 0, and leaves the manifest free to run.
 // SEMANTICS: P11
 #[test]
 fn a_dry_run_only_reads() {
@@ -155,7 +155,7 @@ fn the_summary_object() {
     assert_eq!(summary["head"]["root"].as_str().unwrap().len(), 44, "32 bytes in base64\n{done}");
 }
 
-/// stdout is data, stderr is talk: without a terminal there is no colour and no carriage return on either.
+/// stdout is for data, stderr for messages: without a terminal there is no colour and no carriage return on either.
 // SEMANTICS: P57
 #[test]
 fn streams_are_clean() {
@@ -201,7 +201,7 @@ fn a_manifest_on_stdin_can_be_resumed() {
     invariants(&bench);
 }
 
-/// A moved or changed manifest file does not matter to `resume`: the plan is in the journal.
+/// `resume` works although the manifest was moved or changed: the plan is in the journal.
 #[test]
 fn resume_needs_no_file() {
     let bench = Bench::new();
@@ -214,8 +214,8 @@ fn resume_needs_no_file() {
     assert!(bench.world.has("innocent"), "{done}");
 }
 
-/// A journal is the file of that name, whatever SQLite would make of the name: else two sessions could be at work on one
-/// file, each with a lock of its own.
+/// The journal is the file of that name, however SQLite would interpret the name: otherwise two sessions could use one file, each with
+/// a lock of its own.
 #[test]
 fn a_journal_is_the_file_that_is_named() {
     let names = ["journal.db", "file:journal.db", "file:j.db?mode=memory", ":memory:", "%2F?#.db", "file:a/b.db"];
@@ -234,7 +234,7 @@ fn a_journal_is_the_file_that_is_named() {
     }
 }
 
-/// A rehearsal that was not finished does not block the real run of the same manifest.
+/// An unfinished rehearsal does not block the real run of the same manifest.
 // SEMANTICS: P12
 #[test]
 fn a_rehearsal_does_not_block_the_real_run() {
@@ -266,7 +266,7 @@ fn an_unfinished_run_of_the_same_manifest_is_refused() {
     }
 }
 
-/// `resume` without anything to do exits 0 and says so, with and without a journal.
+/// If there is nothing to do, `resume` says so and exits with 0, with and without a journal.
 #[test]
 fn resume_with_nothing_to_do() {
     let bench = Bench::new();
@@ -280,7 +280,7 @@ fn resume_with_nothing_to_do() {
     assert_eq!(bench.world.state().log.len(), before, "nothing is sent");
 }
 
-/// Of `run` and `resume` there is one summary object: in every form of data but a table, whose reader is told on standard error.
+/// `run` and `resume` print one summary object in every format except a table; the reader of a table is told on standard error.
 #[test]
 fn every_output_form_of_run() {
     for form in ["table", "json", "jsonl", "csv"] {
@@ -301,8 +301,8 @@ fn every_output_form_of_run() {
     }
 }
 
-/// With JSON, every refusal and every error is one object on standard output: exit 4 alone has several causes, which `code` tells
-/// apart (seen: standard output was empty on every refusal).
+/// With JSON, every refusal and every error is one object on standard output: exit 4 alone has several causes, which `code`
+/// distinguishes (seen: standard output was empty on every refusal).
 // SEMANTICS: P57
 #[test]
 fn errors_are_objects_too() {
@@ -348,8 +348,8 @@ fn errors_are_objects_too() {
     assert_eq!(none.stdout, "", "{none}");
 }
 
-/// Exit 2: checkpoints are not appended to what the session works with, by whatever name it is given, whether it is there
-/// or not; nothing is made or changed.
+/// Exit 2: checkpoints are not appended to a file that the session uses, by whatever name, and whether it exists or not; no file is
+/// created or changed.
 #[test]
 fn checkpoints_do_not_go_into_the_journal_or_the_manifest() {
     let bench = Bench::new();
@@ -379,7 +379,7 @@ fn checkpoints_do_not_go_into_the_journal_or_the_manifest() {
     bench.keybatch(&["verify", "--checkpoint", &beside]).exits(0);
 }
 
-/// Exit 9: without credentials nothing is sent, not even to ask who this is; it says how to come by some.
+/// Exit 9: without credentials nothing is sent, not even to ask for the caller's identity; the hint says how to obtain some.
 #[test]
 fn missing_credentials_are_called_that() {
     let undefined = "profile nobody, named by --profile or KEYBATCH_PROFILE, is not defined";
@@ -397,7 +397,7 @@ fn missing_credentials_are_called_that() {
     }
 }
 
-/// `--reason` and `--ticket` end in the view `runs`.
+/// `--reason` and `--ticket` appear in the view `runs`.
 #[test]
 fn reason_and_ticket_are_kept() {
     let bench = Bench::new();

@@ -12,7 +12,7 @@ use crate::support::{self, Act, Bench, Effect, count, intents, safety};
 const KILLS: u32 = 50;
 const KILLS_AT_A_DESK: u32 = 12;
 const ROWS: usize = 40;
-/// A campaign is one manifest from its start to its end; after so many kills it is left to finish.
+/// A campaign is one manifest from its start to its end; after this many kills it may finish.
 const KILLS_PER_CAMPAIGN: u32 = 6;
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -58,7 +58,7 @@ impl Campaign {
         Self { bench, manifest }
     }
 
-    /// The state of the latest run; nothing where there is no journal yet or no run in it.
+    /// The state of the latest run; `None` if there is no journal yet, or no run in it.
     fn state(&self) -> Option<String> {
         if !self.bench.journal().exists() {
             return None;
@@ -76,7 +76,7 @@ impl Campaign {
         self.bench.world.arrived("DeleteKeyPair").is_empty()
     }
 
-    /// Starts whatever comes next; nothing when the run is finished.
+    /// Starts the next command; `None` if the run is finished.
     fn next(&self) -> Option<support::Live> {
         match self.state().as_deref() {
             Some("finished") => None,
@@ -99,7 +99,7 @@ impl Campaign {
         assert!(done.code == Some(0) || unborn, "verify after a kill\n{done}");
     }
 
-    /// Everything that must hold of the finished run.
+    /// Everything that must hold for the finished run.
     fn audit(&self) {
         let bench = &self.bench;
         safety(bench);
@@ -174,7 +174,7 @@ fn fifty_kills() {
     say(&format!("{kills} kills in {campaigns} campaigns, a full run takes {length:?}, {:?} in all", start.elapsed()));
 }
 
-/// Kills in the first moments only, where the journal is made and the plan is written: nothing is ever lost or stuck.
+/// Kills only in the first moments, while the journal is created and the plan is written: nothing is ever lost or stuck.
 // SEMANTICS: P13
 #[test]
 fn kills_while_planning() {
@@ -197,7 +197,7 @@ fn kills_while_planning() {
     }
 }
 
-/// "States of a run": one that died while planning is closed as `abandoned`, and its manifest is free again.
+/// "States of a run": a run that died while planning is closed as `abandoned`, and its manifest is free again.
 // SEMANTICS: P13
 #[test]
 fn a_run_that_died_while_planning_is_abandoned() {
@@ -217,7 +217,7 @@ fn a_run_that_died_while_planning_is_abandoned() {
     support::invariants(&bench);
 }
 
-/// Line "dangling attempt_started after a crash": looked at before anything else, effective or not.
+/// Line "dangling attempt_started after a crash": settled before anything else, whether or not it took effect.
 // SEMANTICS: P45
 #[test]
 fn a_dangling_attempt_is_settled_first() {

@@ -1,5 +1,5 @@
-//! Hostile data from both sides: what a stranger may have written into a manifest, and what an endpoint may answer. It
-//! ends in a clear error or is rendered harmlessly wherever it is shown, and memory stays bounded.
+//! Hostile data from both sides: what a stranger may have written into a manifest, and what an endpoint may answer. It leads to a clear
+//! error or is shown in a harmless form, and memory stays bounded.
 //!
 //! `KEYBATCH_HOSTILE_ROWS` is the number of rows of the large manifest: 200,000 in the gate; 10,000,000 is the whole
 //! size.

@@ -1,8 +1,8 @@
-//! The way to the service: addresses, proxies, certificates and regions, from wherever they are configured; and that
-//! nothing of it reaches a rehearsal. What is right is in `docs/ENVIRONMENT.md`.
+//! The way to the service: addresses, proxies, certificates and regions, wherever they are configured; and that a rehearsal uses none
+//! of them. `docs/ENVIRONMENT.md` says what is right.
 //!
 //! Seen with aws-config 1.13.0, aws-sdk-lightsail 1.135.0, aws-smithy-http-client 1.5.2 and hyper-util 0.1.21. Nothing here
-//! reaches beyond 127.0.0.1: what would goes through a stand-in for a proxy that refuses.
+//! reaches beyond 127.0.0.1: whatever would do so goes through a stand-in for a proxy, which refuses it.
 
 mod certificates;
 mod listener;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::support::{self, Act, Bench, invariants};
 use listener::Listener;
 
-/// In each address that has a password.
+/// The password in each address that has one.
 const PASSWORD: &str = "hunter2canary";
 
 /// Every variable that has ever led the HTTP client to a proxy.
@@ -26,7 +26,7 @@ fn with_config(text: &str) -> Bench {
     bench
 }
 
-/// Sends everything that is not near through a stand-in for a proxy that answers so.
+/// Sends every request to another machine through a stand-in for a proxy that answers like this.
 fn behind(bench: &mut Bench, answer: &'static str) -> Listener {
     let proxy = Listener::start(answer);
     bench.unset("AWS_ENDPOINT_URL");
@@ -34,7 +34,7 @@ fn behind(bench: &mut Bench, answer: &'static str) -> Listener {
     proxy
 }
 
-/// A rehearsal, and a resume of it, read nothing of what the machine says about AWS.
+/// A rehearsal, and a resume of it, read none of the machine's settings for AWS.
 // SEMANTICS: P54
 #[test]
 fn nothing_of_the_machine_reaches_a_rehearsal() {
@@ -62,7 +62,7 @@ fn nothing_of_the_machine_reaches_a_rehearsal() {
     assert!(bench.world.state().log.is_empty());
 }
 
-/// A proxy is never asked to lead to this machine, where `keybatch sandbox` may serve a world (field/03).
+/// Requests to this machine, where `keybatch sandbox` may serve a world, never go through a proxy (field/03).
 #[test]
 fn this_machine_is_reached_without_a_proxy() {
     let mut bench = Bench::new();
@@ -125,7 +125,7 @@ fn manifest_is_refused(done: &support::Done) -> bool {
     done.said().contains("no key")
 }
 
-/// An address that is none is shown without what may be a secret in it.
+/// A setting that is not an address is shown without the parts of it that may be secret.
 #[test]
 fn a_malformed_address_is_shown_without_its_query() {
     let bench = Bench::new();
@@ -134,7 +134,7 @@ fn a_malformed_address_is_shown_without_its_query() {
     assert!(done.stderr.contains("127.0.0.1:1/base") && !done.said().contains(PASSWORD), "{done}");
 }
 
-/// A proxy's page in place of an answer (a plain 403 of HTML), and refusals of everyone, while planning.
+/// A proxy's page in place of an answer (a plain 403 with HTML), and refusals of everyone, while planning.
 #[test]
 fn what_answers_while_planning_is_named_with_what_to_do() {
     let page = "<html><body>Access to this site is blocked</body></html>";
@@ -177,7 +177,8 @@ fn an_address_is_journalled_without_its_query() {
     assert!(kept.windows(bare.len()).any(|window| window == bare.as_bytes()), "the address itself is kept");
 }
 
-/// FIPS and dual-stack variants do not go with another address: the SDK's own reason is given, not missing credentials.
+/// FIPS and dual-stack variants cannot be combined with another address: the error gives the SDK's own reason, not missing
+/// credentials.
 #[test]
 fn variants_of_another_address_are_refused_with_the_reason() {
     for (variable, reason) in [
@@ -240,7 +241,7 @@ fn doctor_says_where_requests_really_go() {
     assert!(bench.world.state().log.is_empty(), "nothing was sent");
 }
 
-/// `doctor` names each proxy variable without its password, and which requests follow it.
+/// `doctor` names each proxy variable without its password, and the requests that it applies to.
 #[test]
 fn doctor_lists_proxies_without_passwords() {
     let mut bench = Bench::new();
@@ -259,8 +260,8 @@ fn doctor_lists_proxies_without_passwords() {
     assert!(!done.said().contains(PASSWORD), "{done}");
 }
 
-/// hyper-util 0.1 takes an empty HTTPS_PROXY, as a pipeline passes it, for "no proxy", and an empty REQUEST_METHOD for a
-/// CGI program's: the proxy that https_proxy names was passed by.
+/// hyper-util 0.1 treats an empty HTTPS_PROXY, as pipelines pass it, as "no proxy", and an empty REQUEST_METHOD as that of a
+/// CGI program: the proxy that https_proxy names was bypassed.
 #[test]
 fn empty_proxy_variables_hide_no_others() {
     const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\n\r\n";
@@ -324,7 +325,7 @@ fn failures_to_connect_say_what_led_there() {
     }
 }
 
-/// What a proxy answers to CONNECT is told apart: 407, another refusal, silence.
+/// The message distinguishes a proxy's answers to CONNECT: 407, another refusal, silence.
 #[test]
 fn a_proxy_that_refuses_is_named() {
     let cases = [
@@ -393,8 +394,7 @@ fn regions_are_checked_wherever_they_are_named() {
     }
 }
 
-/// The metadata service, which takes seconds where its packets are swallowed, is asked for a region only where a row needs
-/// one.
+/// The metadata service, which takes seconds where its packets are dropped, is asked for a region only if a row needs one.
 #[test]
 fn a_region_that_rows_name_is_enough() {
     let metadata = Listener::start("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -411,7 +411,7 @@ fn a_region_that_rows_name_is_enough() {
     assert!(!metadata.heard().is_empty(), "without one");
 }
 
-/// The user's own id of this use of the SDK stands beside the run's.
+/// The user's own id for the SDK appears beside the run's.
 // SEMANTICS: P23
 #[test]
 fn the_users_own_id_stays_in_the_user_agent() {

@@ -1,9 +1,9 @@
-//! The decision table, line by line, where an *answer* arrived: which outcome, which evidence, how many requests.
-//! What was left unanswered is in `contract_settle.rs`, what concerns everyone in `contract_stops.rs`.
+//! The decision table, line by line, if an *answer* arrived: which outcome, which evidence, how many requests.
+//! `settle.rs` covers requests without an answer, `stops.rs` refusals of everyone.
 
 use crate::support::{self, Act, Bench, Effect, NotFound, Row, invariants, row, summary};
 
-/// Runs one key pair `probe` beside two healthy ones and checks what holds always; returns the probe's row.
+/// Runs one key pair, `probe`, beside two healthy ones, and checks what always holds; returns the probe's row.
 #[track_caller]
 fn probe(acts: Vec<Act>, flags: &[&str], code: i32) -> (Bench, Row) {
     let bench = Bench::new();
@@ -64,7 +64,7 @@ fn the_answer_is_kept_whole() {
     assert!(!attempt.text("request_id").is_empty(), "{attempt:#?}");
 }
 
-/// Line "operation not terminal": polled with GetOperation until it is, never asked twice.
+/// Line "operation not terminal": polled with GetOperation until it is; no second delete is sent.
 // SEMANTICS: P27
 #[test]
 fn a_slow_operation_is_polled() {
@@ -77,7 +77,7 @@ fn a_slow_operation_is_polled() {
     assert!(polled >= 1, "polls are journalled");
 }
 
-/// Line "operation not terminal": an operation that ends in Failed by a poll is retried after a look.
+/// Line "operation not terminal": if a poll shows Failed, the delete is retried after a reading.
 #[test]
 fn an_operation_that_fails_later_is_retried() {
     let (bench, row) = probe(vec![Act::slow(1, "Failed")], &["--operation-timeout", "20s"], 0);
@@ -85,7 +85,7 @@ fn an_operation_that_fails_later_is_retried() {
     looked_between_deletes(&bench);
 }
 
-/// Line "operation Failed", still there: retried as a definite failure, after reading back.
+/// Line "operation Failed", still there: retried as a definite failure, after a reading.
 #[test]
 fn a_failed_operation_is_read_back_and_retried() {
     let (bench, row) = probe(vec![Act::failed_operation()], &[], 0);
@@ -105,7 +105,7 @@ fn a_failed_operation_uses_attempts_up() {
     assert!(bench.world.has("probe"));
 }
 
-/// Line "operation Failed" where the key pair is gone all the same: never `failed`, never asked again.
+/// Line "operation Failed", but the key pair is gone: never `failed`, and no second delete is sent.
 #[test]
 fn a_failed_operation_on_a_key_pair_that_is_gone() {
     let (bench, row) = probe(vec![Act::failed_operation().with(Effect::Vanish)], &[], 0);
@@ -167,8 +167,8 @@ fn a_message_about_not_found_is_not_a_not_found() {
     assert!(bench.world.has("probe"));
 }
 
-/// Line "not found after any earlier attempt, throttled ones too": settled by looking. Nothing that may have taken effect was
-/// ever sent, so it is `absent` and never `gone`.
+/// Line "not found after any earlier attempt, throttled ones too": settled by looking. No request that may have taken effect was
+/// ever sent, so the row is `absent` and never `gone`.
 // SEMANTICS: P29
 #[test]
 fn not_found_after_a_throttle_is_settled() {
@@ -206,7 +206,7 @@ fn the_summary_counts_throttles() {
     invariants(&bench);
 }
 
-/// Line "definite refusal": account or region setup in progress is waited for.
+/// Line "definite refusal": keybatch waits while the account or the region is being set up.
 #[test]
 fn setup_in_progress_is_retried() {
     for kind in ["AccountSetupInProgressException", "RegionSetupInProgressException"] {
@@ -216,7 +216,7 @@ fn setup_in_progress_is_retried() {
     }
 }
 
-/// Line "refused for good": `failed/answer`, asked once, exit 3.
+/// Line "refused for good": `failed/answer`, one request, exit 3.
 // SEMANTICS: P31
 #[test]
 fn a_refusal_for_good_is_failed() {
@@ -235,7 +235,7 @@ fn a_refusal_for_good_is_failed() {
     }
 }
 
-/// Line "absent": not in the inventory, never asked for; `absent/inventory`, exit 0. All dresses of not-found.
+/// Line "absent": not in the inventory, no delete is sent; `absent/inventory`, exit 0. All forms of not-found.
 // SEMANTICS: P29
 #[test]
 fn not_in_the_inventory_is_absent() {
@@ -265,8 +265,8 @@ fn every_page_of_the_inventory_is_read() {
     invariants(&bench);
 }
 
-/// An answer without the list is no empty listing, on whichever page: nothing is absent by it. It is asked for again, and
-/// where that does not help, nothing is deleted and nothing settled.
+/// An answer without the list is not an empty listing, on whichever page: no row is absent because of it. It is requested again, and
+/// if that does not help, nothing is deleted and nothing is settled.
 // SEMANTICS: P29
 #[test]
 fn a_listing_without_its_list_shows_nothing() {
@@ -287,7 +287,7 @@ fn a_listing_without_its_list_shows_nothing() {
     }
 }
 
-/// An empty list is one: there are none.
+/// An empty list means that there are no key pairs.
 // SEMANTICS: P29
 #[test]
 fn an_empty_list_is_a_listing() {

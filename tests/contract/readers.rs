@@ -1,5 +1,5 @@
-//! The commands that only read: runs, show, log, query, export. They send nothing, write nothing, and defuse what a
-//! manifest or a service may have smuggled in.
+//! The commands that only read: runs, show, log, query, export. They send nothing, write nothing, and escape whatever a manifest or a
+//! service may have smuggled in.
 
 use crate::support::{Act, Bench, Effect, count};
 use serde_json::Value;
@@ -74,7 +74,7 @@ fn show_tells_one_story() {
     assert!(!matches!(done.code, Some(0 | 101) | None), "{done}");
 }
 
-/// `log` prints the entries; as jsonl, one object a line.
+/// `log` prints the entries; as jsonl, one object per line.
 #[test]
 fn log_prints_the_entries() {
     let (bench, _, _) = two_runs();
@@ -87,7 +87,7 @@ fn log_prints_the_entries() {
     assert!(done.stdout.contains("attempt_started") && done.stdout.contains("attempt_finished"), "{done}");
 }
 
-/// `query` is read-only: nothing that writes goes through, and the entries stay as they are.
+/// `query` is read-only: every statement that writes is refused, and the entries stay as they are.
 #[test]
 fn query_only_reads() {
     let (bench, _, _) = two_runs();
@@ -115,7 +115,7 @@ fn query_only_reads() {
     bench.verify().exits(0);
 }
 
-/// `query` in every form; no rows are an empty array; a wrong statement is an error and not a panic.
+/// `query` in every format; a result without rows is an empty array; a wrong statement is an error, not a panic.
 #[test]
 fn query_in_every_form() {
     let (bench, _, _) = two_runs();
@@ -131,7 +131,7 @@ fn query_in_every_form() {
     assert_eq!(done.stdout, "");
 }
 
-/// `export --output csv`: the manifest's own columns plus the results; formulas and escapes defused.
+/// `export --output csv`: the manifest's own columns and the results; formulas and escape sequences are made harmless.
 #[test]
 fn export_as_csv() {
     let (bench, first, _) = two_runs();
@@ -158,7 +158,7 @@ fn export_as_csv() {
     assert_eq!(&rows[6][at("note")], "a,b");
 }
 
-/// `export --output jsonl`: one object a row, in the manifest's order, values verbatim.
+/// `export --output jsonl`: one object per row, in the manifest's order, with verbatim values.
 #[test]
 fn export_as_jsonl() {
     let (bench, first, _) = two_runs();
@@ -192,7 +192,7 @@ fn readers_leave_no_trace() {
     assert_eq!(bench.world.state().log.len(), requests);
 }
 
-/// Readers of a journal that is not there fail without making one.
+/// Reading a journal that does not exist fails, and creates none.
 #[test]
 fn readers_make_no_journal() {
     let bench = Bench::new();
@@ -203,7 +203,7 @@ fn readers_make_no_journal() {
     }
 }
 
-/// A closed pipe is no crash: `log | head -1`.
+/// A closed pipe does not cause a crash: `log | head -1`.
 #[test]
 fn a_closed_pipe_is_no_crash() {
     let (bench, _, _) = two_runs();
@@ -214,7 +214,7 @@ fn a_closed_pipe_is_no_crash() {
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{output:?}");
 }
 
-/// The files of the journal that hold anything, by what their names add to its own.
+/// The files of the journal that are not empty, by what their names add to the journal's.
 fn files(bench: &Bench) -> Vec<String> {
     let journal = bench.journal();
     let name = journal.file_name().unwrap().to_string_lossy().into_owned();
@@ -228,8 +228,8 @@ fn files(bench: &Bench) -> Vec<String> {
     files
 }
 
-/// Handing over: an orderly end leaves one file, also after a stop, a refusal and a resume. Until 0.1.0 an empty log stayed
-/// beside it after each end.
+/// Handing over: an orderly end leaves one file, also after a stop, a refusal and a resume. Until 0.1.0, an empty log stayed beside
+/// it after each end.
 #[test]
 fn an_orderly_end_leaves_one_file() {
     let bench = Bench::new();
@@ -291,8 +291,7 @@ fn reading_leaves_one_file() {
     assert!(beside("-wal").exists());
 }
 
-/// Neither TMPDIR nor the place of the journal can be written, nor do the system's own directories help: what is named is
-/// tried, and where nothing works the error names a way out.
+/// Temporary files go to a directory that can be written to, whatever TMPDIR names, and none of them stays.
 #[test]
 fn scratch_lies_where_it_can() {
     let mut bench = Bench::new();
@@ -305,7 +304,7 @@ fn scratch_lies_where_it_can() {
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("keybatch-")), "{left:?}");
 }
 
-/// No control characters that a terminal would obey.
+/// Asserts that the text has no control characters that a terminal would obey.
 #[track_caller]
 fn harmless(text: &str) {
     let bad = text.chars().find(|&c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));

@@ -1,11 +1,11 @@
-//! Targets beside each other: each at its own rate, whatever the others permit.
+//! Several targets at once: each is processed at its own rate, whatever the others permit.
 
 use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 
-/// The fast region is through while the slow one has not done half of it, although the slow one alone could fill every place in
-/// flight.
+/// The fast region is finished before the slow one has done half of its rows, although the slow one alone could fill every place
+/// in flight.
 #[test]
 fn a_slow_region_does_not_hold_up_a_fast_one() {
     let home = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::{Act, Bench, Done, Effect, SECRET_CANARY, TOKEN_CANARY};
 
-/// What must not appear anywhere; parts, so that cut or re-encoded values are found too.
+/// What must not appear anywhere; in parts, so that shortened or re-encoded values are found, too.
 fn canaries() -> Vec<String> {
     vec![
         SECRET_CANARY[..20].to_owned(),
@@ -85,7 +85,7 @@ fn no_secret_leaks_at_trace_level() {
     all_clean(&bench, &outputs);
 }
 
-/// The same while the process is dead in the middle, with its write-ahead log lying about.
+/// The same after the process was killed during the run, with its write-ahead log still there.
 #[test]
 fn no_secret_leaks_from_a_killed_session() {
     let bench = tracing();
@@ -109,7 +109,7 @@ fn no_secret_leaks_from_credential_errors() {
     }
 }
 
-/// Real InvalidSignatureException messages quote the canonical request, token and all: an echo must not be kept.
+/// Real InvalidSignatureException messages quote the canonical request with its token: that echo must not be kept.
 // SEMANTICS: P53
 #[test]
 fn no_secret_leaks_when_the_service_echoes_it() {
@@ -139,8 +139,8 @@ fn no_flag_takes_a_secret() {
     }
 }
 
-/// What an operator says stays in the journal for ever, too: a secret in it is refused by the flag's name, before a journal is
-/// opened, and the value is shown nowhere.
+/// What an operator writes stays in the journal forever, too: a secret in it is refused before a journal is opened. The error names the
+/// flag, and the value appears nowhere.
 // SEMANTICS: P53
 #[test]
 fn secrets_in_what_an_operator_says_are_refused() {
@@ -165,8 +165,8 @@ fn secrets_in_what_an_operator_says_are_refused() {
     assert!(!bench.journal().exists() && bench.world.state().log.is_empty());
 }
 
-/// A private key, or an access key's secret, in a cell of the manifest is a fault that names the column; it is in no entry,
-/// no scratch file, no message, no log, neither where the manifest is refused nor where the row is skipped.
+/// A private key, or a secret access key, in a cell of the manifest is a fault that names the column. It is in no entry, temporary file,
+/// message or log, whether the manifest is refused or the row is skipped.
 // SEMANTICS: P53
 #[test]
 fn secrets_in_cells_are_kept_nowhere() {

@@ -1,5 +1,5 @@
-//! What one session, or one run, leaves to another: attempts that may still be under way, denials of single key pairs,
-//! signals and a journal that breaks.
+//! What one session or run leaves to another: attempts that may still be under way, denials of single key pairs, signals, and a
+//! journal that fails.
 
 mod rollback;
 
@@ -9,7 +9,7 @@ use crate::support::{self, Act, Bench, Effect, HOME, invariants, row, safety, su
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// A run whose only request hangs, killed while it does.
+/// A run that is killed while its only request hangs.
 fn killed_while_asking(bench: &Bench, name: &str, timeout: &str) -> Instant {
     let live = bench.spawn_run(&bench.manifest(&[name]), &["--concurrency", "1", "--attempt-timeout", timeout]);
     bench.world.wait_for_deletes(1);
@@ -18,7 +18,7 @@ fn killed_while_asking(bench: &Bench, name: &str, timeout: &str) -> Instant {
     asked
 }
 
-/// The first attempt may take effect for as long as its own session gave it, whatever the next one gives to its own.
+/// The first attempt may take effect within the timeout of its own session, whatever the next session's timeout is.
 // SEMANTICS: P15
 #[test]
 fn an_attempt_has_the_time_of_its_own_session() {
@@ -34,7 +34,7 @@ fn an_attempt_has_the_time_of_its_own_session() {
     safety(&bench);
 }
 
-/// And no operation is ours that is younger than that.
+/// And no operation that is created after that is ours.
 // SEMANTICS: P27
 #[test]
 fn what_came_after_an_attempt_was_dead_is_not_claimed() {
@@ -56,7 +56,7 @@ fn what_came_after_an_attempt_was_dead_is_not_claimed() {
     safety(&bench);
 }
 
-/// Another manifest with the same key pair waits until no request for it can be under way any more.
+/// A run of another manifest with the same key pair waits until no request for it can be under way any more.
 // SEMANTICS: P15
 #[test]
 fn another_run_waits_for_what_a_killed_one_may_have_under_way() {
@@ -74,8 +74,8 @@ fn another_run_waits_for_what_a_killed_one_may_have_under_way() {
     assert_eq!(bench.world.deletes(&names[0]), 2);
 }
 
-/// A request of which nothing came back may be delivered as long as its signature is accepted: there is no other one before
-/// that, the key pair is read again then, and other rows go on meanwhile.
+/// A request without any answer may be delivered as long as its signature is accepted: no other one is sent before that, the key pair is
+/// then read again, and other rows continue in the meantime.
 // SEMANTICS: P20
 #[test]
 fn no_other_request_follows_while_a_lost_one_may_still_be_delivered() {
@@ -95,7 +95,7 @@ fn no_other_request_follows_while_a_lost_one_may_still_be_delivered() {
     safety(&bench);
 }
 
-/// What was re-created meanwhile is another key pair.
+/// A key pair that was re-created in the meantime is another one.
 // SEMANTICS: P19
 // SEMANTICS: P28
 #[test]
@@ -120,7 +120,7 @@ fn a_key_pair_recreated_while_a_lost_request_was_waited_for_is_not_asked_for() {
     safety(&bench);
 }
 
-/// The same where another run of the journal sent it; a status is an answer, however bad.
+/// The same if another run of the journal sent it. Any HTTP status is an answer.
 // SEMANTICS: P15
 // SEMANTICS: P20
 #[test]
@@ -146,7 +146,7 @@ fn after_a_status_nothing_is_waited_for() {
     assert_eq!(bench.world.deletes(&names[0]), 2);
 }
 
-/// A process that was killed may hold its lock for a moment still: what comes next waits for it, and not for long.
+/// A killed process may hold its lock for another moment: the next session waits for it, but not for long.
 // SEMANTICS: P48
 #[test]
 fn a_lock_that_is_about_to_go_is_waited_for() {
@@ -171,7 +171,7 @@ fn a_lock_that_is_about_to_go_is_waited_for() {
     safety(&bench);
 }
 
-/// Key pairs that may not be read keep neither their neighbours nor the end of the run from coming.
+/// Key pairs that may not be read block neither other rows nor the end of the run.
 // SEMANTICS: P9
 #[test]
 fn key_pairs_that_may_not_be_read_do_not_block_a_resume() {
@@ -192,7 +192,7 @@ fn key_pairs_that_may_not_be_read_do_not_block_a_resume() {
     assert!(detail.contains("denied"), "{detail}");
 }
 
-/// The first key pair alone may not be read: the plan is made, and others show that reading is permitted.
+/// Only the first key pair may not be read: the plan is made, because others show that reading is permitted.
 // SEMANTICS: P9
 #[test]
 fn one_key_pair_that_may_not_be_read_does_not_refuse_a_plan() {
@@ -203,7 +203,7 @@ fn one_key_pair_that_may_not_be_read_does_not_refuse_a_plan() {
     invariants(&bench);
 }
 
-/// A row that was never asked for, and that may not be read, is left out with its reason.
+/// A row for which no request was sent, and whose key pair may not be read, is skipped with the reason.
 // SEMANTICS: P30
 #[test]
 fn a_key_pair_that_may_not_be_read_again_says_why_it_was_left_out() {
@@ -220,7 +220,7 @@ fn a_key_pair_that_may_not_be_read_again_says_why_it_was_left_out() {
     assert!(detail.contains("denied"), "{detail}");
 }
 
-/// Before anything is sent, one signal ends a resume, also while something does not answer.
+/// Before anything is sent, one signal ends a resume, even while something does not answer.
 // SEMANTICS: P44
 #[test]
 fn a_signal_ends_a_resume_that_has_not_begun_to_work() {
@@ -241,7 +241,7 @@ fn a_signal_ends_a_resume_that_has_not_begun_to_work() {
     invariants(&bench);
 }
 
-/// After the first signal nothing is read either for rows that were never asked for, however long they queue.
+/// After the first signal, keybatch does not even read for rows without a request, however many are waiting.
 // SEMANTICS: P44
 #[test]
 fn after_a_signal_nothing_new_is_read() {
@@ -261,7 +261,7 @@ fn after_a_signal_nothing_new_is_read() {
     safety(&bench);
 }
 
-/// Once the journal cannot be written nothing leaves any more, not even to settle what was lost (I9).
+/// Once the journal cannot be written, nothing more is sent, not even to settle a lost answer (I9).
 // SEMANTICS: P52
 #[test]
 fn nothing_leaves_after_the_journal_broke() {
@@ -285,7 +285,7 @@ fn nothing_leaves_after_the_journal_broke() {
     assert!(looked <= 1, "only the plan's own reading: {looked}\n{done}");
 }
 
-/// A connection that was never made is no request.
+/// An attempt whose connection was never made is not a request.
 #[test]
 fn requests_that_never_left_are_not_counted() {
     let bench = Bench::new();
@@ -299,7 +299,7 @@ fn requests_that_never_left_are_not_counted() {
     assert_eq!(sessions[0]["deletes"], 1, "{done}");
 }
 
-/// Who has the lock is said; and that nobody has it, of a run whose process was killed (seen: `running` for ever).
+/// The error names who holds the lock. A run whose process was killed is called interrupted (seen: `running` forever).
 // SEMANTICS: P48
 #[test]
 fn a_run_says_who_works_on_it_and_that_nobody_does() {

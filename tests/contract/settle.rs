@@ -1,4 +1,4 @@
-//! The decision table where *no* readable answer arrived, and what settling makes of it; and identity (I4).
+//! The decision table if *no* readable answer arrived: how such rows are settled; and identity (I4).
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn losses() -> Vec<Act> {
     ]
 }
 
-/// Runs a manifest of `names`, of which all exist, and checks what holds always.
+/// Runs a manifest of `names`, all of which exist, and checks what always holds.
 #[track_caller]
 fn run(bench: &Bench, names: &[String], flags: &[&str], code: i32) {
     let done = bench.run(&bench.manifest(names), flags).exits(code);
@@ -38,7 +38,7 @@ fn lossy(effect: Effect) -> (Bench, Vec<String>) {
     (bench, names)
 }
 
-/// Line "unanswered", not effective: looked at, then tried again; never twice in a row without a look.
+/// Line "unanswered", not effective: read, then tried again; never two requests in a row without a reading.
 // SEMANTICS: P20
 #[test]
 fn lost_before_the_effect_is_looked_at_and_retried() {
@@ -55,7 +55,7 @@ fn lost_before_the_effect_is_looked_at_and_retried() {
     }
 }
 
-/// Line "unanswered", effective, operation in the history: `deleted/operation` with its id, asked once.
+/// Line "unanswered", effective, operation in the history: `deleted/operation` with its id, one request.
 // SEMANTICS: P27
 #[test]
 fn lost_after_the_effect_is_found_in_the_history() {
@@ -70,8 +70,8 @@ fn lost_after_the_effect_is_found_in_the_history() {
     }
 }
 
-/// The answer is cut, but the service accepted the request as an operation that takes effect only later: the key pair is
-/// still there, and is not asked for again. What becomes of the operation decides.
+/// The answer is cut off, but the service accepted the request as an operation that takes effect only later: the key pair is still
+/// there, and no other request is sent. The end of the operation decides.
 // SEMANTICS: P20
 // SEMANTICS: P27
 #[test]
@@ -97,8 +97,7 @@ fn an_operation_that_is_still_to_end_is_not_asked_for_again() {
     assert_eq!(rows[0].text("operation_id"), operation);
 }
 
-/// A delete of the name is under way whose time cannot be ours by our clock: nothing is sent while it is, and what it did is
-/// not claimed.
+/// A delete of the name is under way that by our clock cannot be ours: nothing is sent while it is, and its effect is not claimed.
 // SEMANTICS: P20
 // SEMANTICS: P28
 #[test]
@@ -121,8 +120,8 @@ fn an_operation_of_another_time_is_waited_for_and_not_claimed() {
     assert_eq!(deletes, [1, 2]);
 }
 
-/// The history's operation is polled to its success, but the key pair is still shown: that is no proof, and no reason to ask
-/// again.
+/// A poll shows that the operation in the history succeeded, but readings still show the key pair: that proves nothing, and no other
+/// request is sent.
 // SEMANTICS: P20
 // SEMANTICS: P27
 #[test]
@@ -141,7 +140,7 @@ fn a_polled_success_alone_deletes_nothing() {
     assert_eq!(bench.world.deletes(&names[0]), 1);
 }
 
-/// Our operation succeeded, but readings still show the key pair: it is read again, and never asked for again.
+/// Our operation succeeded, but readings still show the key pair: it is read again, and no other request is sent.
 // SEMANTICS: P20
 #[test]
 fn a_reading_that_is_not_up_to_date_is_no_reason_to_ask_again() {
@@ -156,7 +155,7 @@ fn a_reading_that_is_not_up_to_date_is_no_reason_to_ask_again() {
     assert_eq!(bench.world.deletes(&names[0]), 1);
 }
 
-/// Line "unanswered", effective, no history: `gone/readback`, for whether we did it cannot be shown (I5).
+/// Line "unanswered", effective, no history: `gone/readback`, because nothing shows whether we did it (I5).
 // SEMANTICS: P28
 #[test]
 fn lost_after_the_effect_without_history_is_gone() {
@@ -170,7 +169,7 @@ fn lost_after_the_effect_without_history_is_gone() {
     }
 }
 
-/// lightsail.md: a NotFound from GetOperationsForResource is no evidence and no failure; nor are a denial and a 500.
+/// lightsail.md: NotFound from GetOperationsForResource is neither evidence nor a failure; nor are a denial and a 500.
 #[test]
 fn an_operation_history_that_answers_with_errors_is_no_evidence() {
     for history in [
@@ -217,8 +216,8 @@ fn operations_that_prove_nothing_are_no_evidence() {
     }
 }
 
-/// "What no other tool does" 3, I4: re-created after a lost answer, it survives, is never asked for again, and the
-/// row says so.
+/// "What no other tool does" 3, I4: a key pair that is re-created after a lost answer survives, no other request is sent, and the row
+/// says so.
 // SEMANTICS: P19
 // SEMANTICS: P28
 #[test]
@@ -234,7 +233,7 @@ fn a_key_pair_recreated_after_a_lost_answer_survives() {
     }
 }
 
-/// I4, I5: replaced by somebody else while our request had no effect: gone, not `deleted`, never asked for again.
+/// I4, I5: replaced by somebody else while our request had no effect: `gone`, not `deleted`, and no other request is sent.
 // SEMANTICS: P19
 #[test]
 fn a_key_pair_replaced_by_others_is_never_retried() {
@@ -246,7 +245,7 @@ fn a_key_pair_replaced_by_others_is_never_retried() {
     }
 }
 
-/// I4, line "operation Failed": the look before the retry finds another identity, so there is no retry.
+/// I4, line "operation Failed": the reading before the retry finds another identity, so there is no retry.
 #[test]
 fn a_failed_operation_on_a_replaced_key_pair_is_not_retried() {
     let bench = Bench::new();
@@ -258,8 +257,8 @@ fn a_failed_operation_on_a_replaced_key_pair_is_not_retried() {
     assert_eq!(bench.world.deletes(&names[0]), 1);
 }
 
-/// I4: the reading that tries whether reading is permitted is one, too. What it shows of another key pair, or of none, is not
-/// passed over because the listing before it was young enough.
+/// I4: the reading that tests the permission to read counts, too. If it shows another key pair, or none, that is not ignored
+/// because the listing before it was young enough.
 // SEMANTICS: P19
 #[test]
 fn what_the_first_reading_shows_is_not_passed_over() {
@@ -297,7 +296,7 @@ fn an_old_observation_is_renewed_before_the_delete() {
     assert_eq!(row(&bench, "b-second").outcome(), "skipped");
 }
 
-/// A listing that takes longer than an observation may be old is of no use: it is made once, and then key by key.
+/// A listing that takes longer than `--max-observation-age` is of no use: it is made once, and then each key pair is read by itself.
 // SEMANTICS: P20
 #[test]
 fn a_listing_too_slow_to_be_relied_upon_is_not_repeated() {
@@ -313,7 +312,7 @@ fn a_listing_too_slow_to_be_relied_upon_is_not_repeated() {
     invariants(&bench);
 }
 
-/// Two key pairs of one name in a listing of mid-run tell nothing about either: the key pair is read by itself.
+/// Two key pairs with one name in a listing during the run say nothing about either: the key pair is read by itself.
 // SEMANTICS: P20
 #[test]
 fn a_name_listed_twice_in_mid_run_is_read_by_itself() {
@@ -331,8 +330,8 @@ fn a_name_listed_twice_in_mid_run_is_read_by_itself() {
     invariants(&bench);
 }
 
-/// An operation history without its list says nothing: it is asked again for as long as settling may take, and is then no
-/// reason against anything.
+/// An operation history without its list says nothing: it is requested again for as long as settling may take, and after that it does
+/// not prevent anything.
 // SEMANTICS: P20
 #[test]
 fn a_history_without_its_list_shows_nothing() {
@@ -347,7 +346,7 @@ fn a_history_without_its_list_shows_nothing() {
     }
 }
 
-/// Settle budget: no look succeeds, so nobody knows; `in_doubt`, exit 6, never asked again.
+/// Settle budget: no reading succeeds, so nobody knows; `in_doubt`, exit 6, and no other request is sent.
 // SEMANTICS: P33
 #[test]
 fn no_look_within_the_budget_is_in_doubt() {
@@ -378,7 +377,7 @@ fn no_look_within_the_budget_is_in_doubt() {
     }
 }
 
-/// Settle goes on over hiccups of the look itself.
+/// Settling continues although a reading fails now and then.
 #[test]
 fn hiccups_of_the_look_do_not_matter() {
     let (bench, names) = lossy(Effect::Delete);
@@ -396,7 +395,7 @@ fn hiccups_of_the_look_do_not_matter() {
     assert_eq!(row(&bench, &name).verdict(), "deleted/operation");
 }
 
-/// Outcome `failed`: retries used up with the key pair seen still there; evidence `readback`.
+/// Outcome `failed`: the attempts are used up, and a reading still shows the key pair; evidence `readback`.
 // SEMANTICS: P17
 // SEMANTICS: P32
 #[test]
@@ -410,7 +409,7 @@ fn unanswered_attempts_are_used_up() {
     assert_eq!(bench.world.deletes(&names[0]), 3);
 }
 
-/// A late effect: the look still sees the key pair, the retry is told "not found"; that is settled, not `absent`.
+/// A late effect: a reading still shows the key pair, but the retry gets "not found"; that is settled, not `absent`.
 #[test]
 fn an_effect_that_comes_late_is_settled() {
     let bench = Bench::new();
@@ -438,7 +437,7 @@ fn many_losses_at_once() {
     run(&bench, &names, &["--concurrency", "8"], 0);
 }
 
-/// Column `class` tells unanswered attempts from answered ones, and `errors` lists those that ended in one.
+/// The column `class` distinguishes unanswered attempts from answered ones, and `errors` lists those that ended in an error.
 // SEMANTICS: P16
 #[test]
 fn the_attempts_tell_what_happened() {

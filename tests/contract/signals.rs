@@ -1,11 +1,11 @@
-//! SIGINT, SIGTERM and SIGHUP: the first drains what is in flight and stops resumably, a second one that is meant exits at once.
+//! SIGINT, SIGTERM and SIGHUP: the first one settles what is in flight and stops the run, a deliberate second one exits at once.
 
 use std::time::{Duration, Instant};
 
 use crate::support::{self, Act, Bench, invariants, safety, summary};
 use rustix::process::Signal;
 
-/// First signal: what is in flight is finished, exit 5, `stopped_by` signal; resume does the rest.
+/// First signal: the requests in flight are settled, exit 5, `stopped_by` is `signal`; resume does the rest.
 // SEMANTICS: P44
 #[test]
 fn one_signal_drains() {
@@ -36,7 +36,7 @@ fn one_signal_drains() {
     }
 }
 
-/// Draining waits for settling too: a lost answer is looked into before the program leaves, or left to resume.
+/// Draining includes settling: a lost answer is settled before the program exits, or left to resume.
 // SEMANTICS: P44
 #[test]
 fn one_signal_with_a_lost_answer() {
@@ -90,8 +90,8 @@ fn two_signals_exit_at_once() {
     assert!(bench.world.state().keys.is_empty());
 }
 
-/// One Ctrl-C that a wrapper delivers twice, and a workflow that is cancelled (GitHub sends SIGINT, then SIGTERM): requests in
-/// flight are settled all the same.
+/// A Ctrl-C that a wrapper delivers twice, and a cancelled workflow (GitHub sends SIGINT, then SIGTERM): the requests in flight
+/// are still settled.
 // SEMANTICS: P44
 #[test]
 fn a_doubled_signal_is_one() {
@@ -113,7 +113,7 @@ fn a_doubled_signal_is_one() {
     }
 }
 
-/// Under `nohup`, a terminal that is closed stops nothing.
+/// Under `nohup`, closing the terminal stops nothing.
 // SEMANTICS: P44
 #[test]
 fn an_ignored_hang_up_stays_ignored() {
@@ -131,7 +131,7 @@ fn an_ignored_hang_up_stays_ignored() {
     invariants(&bench);
 }
 
-/// `--drain-timeout` bounds what the first signal waits for; what is then open is settled by resume.
+/// `--drain-timeout` bounds the wait after the first signal; resume settles what is open then.
 // SEMANTICS: P44
 #[test]
 fn draining_takes_no_longer_than_it_may() {

@@ -1,9 +1,9 @@
-//! Rows that are never asked for: drift, duplicates, the default key pair, invalid rows, key pairs in use; and the
+//! Rows for which no delete is sent: drift, duplicates, the default key pair, invalid rows, key pairs in use; and the
 //! faults for which a manifest is refused as a whole.
 
 use crate::support::{self, ACCOUNT, Act, Bench, DEFAULT_KEY_PAIR, HOME, Row, invariants, row, summary};
 
-/// Drift: a mismatch of fingerprint, arn or created_at is `skipped` and never asked for; exit 3.
+/// Drift: a row whose fingerprint, arn or created_at does not match is `skipped`, and no delete is sent; exit 3.
 // SEMANTICS: P5
 // SEMANTICS: P30
 #[test]
@@ -41,7 +41,7 @@ fn says_why(row: &Row) {
     assert!(!row.text("detail").is_empty() || !row.text("evidence").is_empty(), "{row:#?}");
 }
 
-/// created_at is compared as a time, not as text or binary fraction: whole seconds and milliseconds both match.
+/// created_at is compared as a time, not as text or as a binary fraction: whole seconds and milliseconds both match.
 // SEMANTICS: P5
 #[test]
 fn created_at_matches_in_both_number_forms() {
@@ -58,7 +58,7 @@ fn created(bench: &Bench, name: &str) -> String {
     bench.world.state().keys[&(HOME.to_owned(), name.to_owned())].created_rfc3339()
 }
 
-/// Custom key pairs: expectedFingerprint is compared by us and not sent (lightsail.md, Shapes).
+/// Custom key pairs: keybatch compares the fingerprint itself and does not send expectedFingerprint (lightsail.md, Shapes).
 // SEMANTICS: P8
 #[test]
 fn the_expected_fingerprint_of_a_custom_key_pair_is_not_sent() {
@@ -71,7 +71,7 @@ fn the_expected_fingerprint_of_a_custom_key_pair_is_not_sent() {
     invariants(&bench);
 }
 
-/// The default key pair needs its fingerprint and the flag; with both it is deleted, the fingerprint sent along.
+/// The default key pair needs its fingerprint and the flag; with both it is deleted, and the request has the fingerprint.
 // SEMANTICS: P8
 #[test]
 fn the_default_key_pair_with_everything() {
@@ -85,7 +85,7 @@ fn the_default_key_pair_with_everything() {
     invariants(&bench);
 }
 
-/// Without the flag, without the fingerprint, or with a wrong one, no request for the default key pair leaves.
+/// Without the flag, without the fingerprint, or with a wrong one, no request for the default key pair is sent.
 // SEMANTICS: P8
 #[test]
 fn the_default_key_pair_without_one_of_them() {
@@ -106,7 +106,7 @@ fn the_default_key_pair_without_one_of_them() {
     invariants(&bench);
 }
 
-/// Exact duplicates: the later row is `skipped`, and that alone does not cost exit 0.
+/// Exact duplicates: the later row is `skipped`, and the run still exits with 0.
 // SEMANTICS: P4
 #[test]
 fn exact_duplicates_are_skipped() {
@@ -134,7 +134,7 @@ fn contradicting_duplicates_are_refused() {
     assert!(done.stderr.contains("twice") && done.stderr.contains('3'), "names the row and its line\n{done}");
 }
 
-/// With `--skip-invalid` neither of two contradicting rows is asked for: which one was meant is not for a program to guess.
+/// With `--skip-invalid`, no delete is sent for either of two contradicting rows: a program must not guess which one was meant.
 // SEMANTICS: P4
 #[test]
 fn of_contradicting_duplicates_none_is_deleted() {
@@ -150,8 +150,8 @@ fn of_contradicting_duplicates_none_is_deleted() {
     invariants(&bench);
 }
 
-/// A row that asks for the same deletion for another reason is skipped like an exact duplicate, but somebody should look: it
-/// costs exit 0, and what differs is named.
+/// A row that names the same key pair with another reason is skipped like an exact duplicate, but somebody should look: the run
+/// exits with 3, and the note names what differs.
 // SEMANTICS: P4
 #[test]
 fn duplicates_that_differ_in_their_reason_are_told() {
@@ -167,7 +167,7 @@ fn duplicates_that_differ_in_their_reason_are_told() {
     invariants(&bench);
 }
 
-/// The same name in two regions is no duplicate.
+/// The same name in two regions is not a duplicate.
 #[test]
 fn the_same_name_in_two_regions_is_no_duplicate() {
     let bench = Bench::new();
@@ -220,7 +220,7 @@ fn all_faults_are_reported_at_once() {
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 0);
 }
 
-/// Skipping rows is advised where that helps: not for a file whose rows cannot be determined, nor where it was asked for.
+/// The hint to skip rows appears only where that helps: not for a file whose rows cannot be identified, nor if the flag was given.
 #[test]
 fn skip_invalid_is_advised_where_it_helps() {
     const ADVICE: &str = "or skip invalid rows with --skip-invalid";
@@ -272,8 +272,8 @@ fn skip_invalid_does_the_rest() {
     invariants(&bench);
 }
 
-/// A manifest of nothing but invalid rows names no region to ask, and is recorded like any other: in a rehearsal, which needs
-/// no configuration, and against the service.
+/// A manifest of only invalid rows names no region, and is recorded like any other: in a rehearsal, which needs no configuration,
+/// and against the service.
 // SEMANTICS: P3
 #[test]
 fn a_manifest_of_invalid_rows_alone_is_recorded() {
@@ -294,7 +294,7 @@ fn a_manifest_of_invalid_rows_alone_is_recorded() {
     }
 }
 
-/// An invalid row has no region to ask, even where it is the first of a run that is resumed.
+/// An invalid row has no region, even if it is the first row of a run that is resumed.
 // SEMANTICS: P3
 #[test]
 fn a_run_that_begins_with_an_invalid_row_is_resumed() {
@@ -309,7 +309,7 @@ fn a_run_that_begins_with_an_invalid_row_is_resumed() {
     }
 }
 
-/// A row for another account than the caller's is never asked for.
+/// No delete is sent for a row of another account than the caller's.
 // SEMANTICS: P6
 #[test]
 fn a_row_for_another_account_is_not_asked_for() {
@@ -321,7 +321,7 @@ fn a_row_for_another_account_is_not_asked_for() {
     assert_eq!(bench.world.deletes("theirs"), 0);
 }
 
-/// `--if-in-use`: warn deletes all the same, skip skips, refuse refuses the plan.
+/// `--if-in-use`: `warn` deletes the key pair, `skip` skips it, `refuse` refuses the plan.
 // SEMANTICS: P7
 #[test]
 fn key_pairs_in_use() {
@@ -346,7 +346,7 @@ fn key_pairs_in_use() {
     }
 }
 
-/// GetInstances is a courtesy: where it is denied, `warn` does not delete what cannot be checked without saying so.
+/// If GetInstances is denied, `warn` says that it cannot check the key pairs before it deletes them.
 // SEMANTICS: P7
 #[test]
 fn instances_that_cannot_be_listed_are_said() {
@@ -365,7 +365,7 @@ fn instances_that_cannot_be_listed_are_said() {
     }
 }
 
-/// Instances that were not listed may use any key pair: whoever asked for a stricter treatment than a warning gets it.
+/// Instances that could not be listed may use any key pair: `skip` and `refuse` do not continue without the list.
 // SEMANTICS: P7
 #[test]
 fn instances_without_their_list_are_no_empty_list() {
@@ -378,7 +378,7 @@ fn instances_without_their_list_are_no_empty_list() {
     }
 }
 
-/// However often a name is listed, and in whatever order: with two identities it is ambiguous, and skipped.
+/// A name that is listed with two identities is ambiguous and skipped, however often and in whatever order it is listed.
 // SEMANTICS: P19
 #[test]
 fn a_name_that_is_listed_with_two_identities_is_skipped() {
@@ -400,7 +400,7 @@ fn a_name_that_is_listed_with_two_identities_is_skipped() {
     }
 }
 
-/// Fifty equal faults: ten in full, a line for each of the others, the count last.
+/// Fifty faults of one kind: ten in full, one line for each of the others, and the count at the end.
 // SEMANTICS: P2
 #[test]
 fn equal_faults_are_shown_briefly() {
@@ -418,7 +418,7 @@ fn equal_faults_are_shown_briefly() {
     assert!(done.stderr.contains("`bad name` is not a key pair name"), "the rarer fault is shown, too\n{done}");
 }
 
-/// What an exporter calls `AWS Region` is not passed over: the row would be deleted in another region.
+/// A column that an exporter calls `AWS Region` is not ignored: otherwise, the key pair of another region would be deleted.
 // SEMANTICS: P2
 #[test]
 fn a_condition_that_is_not_read_refuses_the_manifest() {

@@ -1,5 +1,5 @@
 //! Line "refused for everyone" and the other reasons to stop: the run stops with exit 5, rows stay
-//! `not_attempted`, and `resume` finishes the work once the cause is gone.
+//! `not_attempted`, and `resume` finishes the run once the cause is gone.
 
 use std::io::BufRead as _;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn stopped(bench: &Bench, done: Done, by: &str) -> Value {
     summary
 }
 
-/// Resumes until nothing is left, at most so many times; returns the last session.
+/// Resumes until nothing is left, at most this many times; returns the last session.
 #[track_caller]
 fn resume_to_the_end(bench: &Bench, sessions: usize) -> Done {
     for _ in 0..sessions {
@@ -41,7 +41,7 @@ fn all_deleted(bench: &Bench) {
     }
 }
 
-/// Line "first N rows all denied": the run stops by its breaker; with the permission back, resume ends in exit 0.
+/// Line "first N rows all denied": the breaker stops the run; once the permission is back, resume exits with 0.
 // SEMANTICS: P34
 // SEMANTICS: P40
 #[test]
@@ -59,7 +59,7 @@ fn everything_denied_stops_the_run_and_resume_finishes() {
     invariants(&bench);
 }
 
-/// AccessDenied can be per item: a few of many must not stop the run, not even the first one.
+/// AccessDenied can concern a single key pair: a few of many must not stop the run, not even the first one.
 // SEMANTICS: P31
 // SEMANTICS: P40
 #[test]
@@ -75,7 +75,7 @@ fn some_denied_do_not_stop_the_run() {
     invariants(&bench);
 }
 
-/// Line "expired credentials" in mid-run: stops, and resume finishes; no row is settled as failed by it.
+/// Line "expired credentials" during a run: it stops, and resume finishes; no row is settled as failed because of it.
 // SEMANTICS: P34
 // SEMANTICS: P41
 #[test]
@@ -93,7 +93,7 @@ fn credentials_that_expire_in_mid_run() {
     invariants(&bench);
 }
 
-/// field.md: what the target's own successes disprove is about the row, not about everyone.
+/// field.md: a refusal that the target's own successes disprove concerns the row, not everyone.
 // SEMANTICS: P41
 #[test]
 fn a_refusal_of_everyone_that_others_disprove_is_about_its_row() {
@@ -107,7 +107,7 @@ fn a_refusal_of_everyone_that_others_disprove_is_about_its_row() {
     invariants(&bench);
 }
 
-/// lightsail.md: every error that is fatal for the whole run stops it, in either dress.
+/// lightsail.md: every error that is fatal for the whole run stops it, in either form.
 // SEMANTICS: P41
 #[test]
 fn every_fatal_error_stops_the_run() {
@@ -138,7 +138,7 @@ fn every_fatal_error_stops_the_run() {
     }
 }
 
-/// Line "endpoint gone" in mid-run: stops; connections that were never made used no attempt up; resume finishes.
+/// Line "endpoint gone" during a run: it stops; connections that were never made used up no attempt; resume finishes.
 // SEMANTICS: P42
 #[test]
 fn an_endpoint_that_vanishes_in_mid_run() {
@@ -154,7 +154,7 @@ fn an_endpoint_that_vanishes_in_mid_run() {
     safety(&bench);
 }
 
-/// The same with the answer lost: the attempt under way is settled after the endpoint is back, never repeated blindly.
+/// The same with a lost answer: once the endpoint is back, the attempt that was under way is settled, never repeated blindly.
 // SEMANTICS: P42
 #[test]
 fn an_endpoint_that_takes_an_answer_with_it() {
@@ -169,8 +169,8 @@ fn an_endpoint_that_takes_an_answer_with_it() {
     safety(&bench);
 }
 
-/// The same where every row that is left is in flight, with the session stopping by a signal or not: nothing could be read, so
-/// nothing is in doubt for good, and once the endpoint is back each row is settled by what is seen.
+/// The same if every row that is left is in flight, whether or not a signal stops the session: nothing could be read, so no row
+/// ends in doubt, and once the endpoint is back each row is settled by what is seen.
 // SEMANTICS: P33
 // SEMANTICS: P42
 // SEMANTICS: P44
@@ -203,7 +203,7 @@ fn what_was_in_flight_when_the_endpoint_went_away_is_settled_by_resume() {
     }
 }
 
-/// A lost answer, and reading is not permitted any more: nothing can be settled, so the run stops, with exit 9.
+/// An answer is lost, and reading is no longer permitted: nothing can be settled, so the run stops with exit 9.
 // SEMANTICS: P56
 #[test]
 fn reading_denied_in_mid_run_stops_the_run() {
@@ -223,7 +223,7 @@ fn reading_denied_in_mid_run_stops_the_run() {
     assert!(bench.world.state().keys.is_empty());
 }
 
-/// `--max-deletes N`: no more than N are deleted in a session; exit 5; resuming gets to the end.
+/// `--max-deletes N`: no more than N are deleted in a session; exit 5; resuming finishes the run.
 // SEMANTICS: P37
 #[test]
 fn max_deletes_stops_the_run() {
@@ -238,7 +238,7 @@ fn max_deletes_stops_the_run() {
     invariants(&bench);
 }
 
-/// `--max-failures N`: with that many failed rows the run stops.
+/// `--max-failures N`: the run stops when that many rows have failed.
 // SEMANTICS: P38
 #[test]
 fn max_failures_as_a_number_stops_the_run() {
@@ -257,7 +257,7 @@ fn max_failures_as_a_number_stops_the_run() {
     invariants(&bench);
 }
 
-/// `--max-failures P%`: a share of the rows.
+/// `--max-failures P%`: a percentage of the rows.
 // SEMANTICS: P38
 #[test]
 fn max_failures_as_a_share_stops_the_run() {
@@ -273,7 +273,7 @@ fn max_failures_as_a_share_stops_the_run() {
     invariants(&bench);
 }
 
-/// `--max-duration D` counts from the beginning: a plan that takes longer is not made, and nothing is left to resume.
+/// `--max-duration D` counts from the beginning: planning that takes longer is stopped, and there is nothing to resume.
 // SEMANTICS: P39
 #[test]
 fn max_duration_counts_planning() {
@@ -292,7 +292,7 @@ fn max_duration_counts_planning() {
     invariants(&bench);
 }
 
-/// `--max-duration D`: stops in time, finishing what is in flight; resume goes on.
+/// `--max-duration D`: stops in time and settles what is in flight; resume continues.
 // SEMANTICS: P39
 #[test]
 fn max_duration_stops_the_run() {
@@ -331,8 +331,8 @@ fn resume_reaches_a_fixed_point() {
     invariants(&bench);
 }
 
-/// Whoever takes the checkpoints goes away after the first, and the run ends all the same: it is finished, not stopped, and
-/// the summary says so beside the error.
+/// The reader of the checkpoints disappears after the first one, and the run still ends: it is finished, not stopped, and the summary says
+/// so beside the error.
 #[test]
 fn a_finished_run_is_finished_also_where_its_last_checkpoint_cannot_be_handed_on() {
     let bench = Bench::new();
@@ -361,8 +361,8 @@ fn a_finished_run_is_finished_also_where_its_last_checkpoint_cannot_be_handed_on
     bench.verify().exits(0);
 }
 
-/// `abandon`: what was asked for is settled by reading alone, what was never asked for stays so, and the run is over: it cannot
-/// be resumed, counts as none for its manifest, and what it knows of the key pairs still counts.
+/// `abandon`: rows with a request are settled by reading alone, rows without one stay `not_attempted`, and the run is over: it cannot be
+/// resumed and does not block its manifest, and what it knows about the key pairs still counts.
 // SEMANTICS: P70
 #[test]
 fn an_abandoned_run_is_over() {
@@ -404,7 +404,7 @@ fn an_abandoned_run_is_over() {
     bench.verify().exits(0);
 }
 
-/// Where nothing can be read, a run with something open is not abandoned, and can still be resumed.
+/// If nothing can be read, a run with an open row is not abandoned, and can still be resumed.
 // SEMANTICS: P70
 #[test]
 fn what_cannot_be_read_is_not_abandoned() {

@@ -1,4 +1,4 @@
-//! `docs/CLI.md` is what the program says of itself.
+//! `docs/CLI.md` is what the program says about itself.
 
 use std::process::Command;
 

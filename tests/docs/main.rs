@@ -1,4 +1,4 @@
-//! The documents are kept true: what they promise, list and show is compared with the code and the binary.
+//! Keeps the documents true: compares what they promise, list and show with the code and the binary.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 

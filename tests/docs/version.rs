@@ -1,4 +1,4 @@
-//! What the program says that it was built from and with, and the build script that finds it out.
+//! What `--version` says that the program was built from and with, and the build script that determines it.
 
 use std::path::Path;
 use std::process::Command;

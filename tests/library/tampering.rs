@@ -1,8 +1,7 @@
-//! Tampering with a whole journal in every way that is known, one case at a time, through the library: each is found,
-//! with the verdict that it deserves and the first bad entry; what nobody can find without a checkpoint from outside is
-//! found with one.
+//! Tampering with a whole journal in every known way, one case at a time, through the library: `verify` finds each of them, with the
+//! right verdict and the first bad entry. What nobody can find without a checkpoint from outside is found with one.
 //!
-//! `KEYBATCH_TAMPER=all` flips every byte of every body, leaves nothing out, and damages the file 20,000 times. Without
+//! `KEYBATCH_TAMPER=all` flips every byte of every body, skips nothing, and damages the file 20,000 times. Without
 //! it one byte in 97 is flipped, and the file is damaged 300 times in the gate. `KEYBATCH_TAMPER_SEED` starts the random ones.
 
 #![expect(

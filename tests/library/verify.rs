@@ -1,4 +1,4 @@
-//! What `verify` says of whole journals: sound ones at every length, and each way of tampering with one.
+//! What `verify` says about whole journals: sound ones of every length, and each way of tampering with one.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the stand-in says: awsJson 1.1 bodies, errors in their several dresses, and STS in XML.
+//! What the stand-in answers: awsJson 1.1 bodies, errors in their various forms, and STS in XML.
 
 use super::{
     http::Answer,

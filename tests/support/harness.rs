@@ -1,6 +1,6 @@
-//! The harness of the crates with tests that cannot run everywhere. What a test needs from outside (a program, the right to
-//! trace or to mount) shows only while it runs, and libtest then knows no end but *passed* and *failed*. Here such a test is
-//! counted as ignored, with the reason.
+//! The harness of the crates with tests that cannot run everywhere. Whether something that a test needs from outside (a program, the
+//! right to trace or to mount) is missing shows only while it runs, and libtest then knows only *passed* and *failed*. This harness
+//! counts such a test as ignored, with the reason.
 //!
 //! These crates have no `#[test]`: each module lists its tests with [`tests!`], and the compiler warns of one that is not
 //! listed, because nothing uses it.

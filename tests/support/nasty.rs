@@ -1,4 +1,4 @@
-//! Text that would do harm where it is shown as it is.
+//! Text that would do harm if it were shown unchanged.
 
 /// Text that tries everything at once. No quotes and no backslashes, so that it fits into JSON and CSV as it is.
 pub(crate) const NASTY: &str = "=cmd|'/c calc'!A1 <script>alert(1)</script> \u{1b}[31m\u{1b}]0;owned\u{7} \u{9b}2J \u{202e}txt.exe\u{202c} \

@@ -1,4 +1,4 @@
-//! The words in which a test says how the stand-in is to behave: one [`Act`] per request.
+//! The words in which a test says how the stand-in behaves: one [`Act`] per request.
 
 use std::{fmt, sync::Arc, time::Duration};
 

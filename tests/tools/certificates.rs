@@ -1,5 +1,5 @@
-//! Whom the HTTP client trusts: AWS_CA_BUNDLE, the profile's `ca_bundle`, SSL_CERT_FILE. A certificate that openssl makes for
-//! the test stands before the stand-in, in a process that carries bytes between TLS and it.
+//! Whom the HTTP client trusts: AWS_CA_BUNDLE, the profile's `ca_bundle`, SSL_CERT_FILE. A process in front of the stand-in terminates
+//! TLS, with a certificate that openssl makes for the test.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
-//! What a session does when the machine fails it: every call on the journal's files failing in turn, a disk that fills
-//! up, a disk that became read-only, limits of the process, standard streams that are gone, and things that are no
-//! journal. Each time: a clear end with the right exit code, nothing sent that is not recorded, and a `resume` that
-//! settles every row once the cause is gone.
+//! What a session does when the machine fails: each call on the journal's files fails in turn, the disk fills up or becomes read-only,
+//! the process meets its limits, standard streams are closed, or something that is not a journal is in its place. Each time, the session
+//! must end clearly with the right exit code and must have sent nothing that is not recorded, and once the cause is gone, `resume` must
+//! settle every row.
 //!
 //! `KEYBATCH_IO_FAULTS` is the number of hits of each call that are made to fail, or `all`: every hit, with every error,
 //! once and for good.

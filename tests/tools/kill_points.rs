@@ -1,11 +1,11 @@
 //! `kill -9` at every place where a session touches durable state or the wire: the real binary under strace, killed as
-//! it enters the k-th call of a kind, so that this call does not happen. Then it is resumed without strace, and
-//! everything that must hold after a crash is looked at from outside.
+//! it enters the k-th call of a kind, so that this call does not happen. Then it is resumed without strace, and everything that must
+//! hold after a crash is checked from outside.
 //!
-//! By default each point is hit at some of its hits, evenly spread, and pairs (a kill of the run, then one of its
+//! By default, each point is tried at some of its hits, evenly spread, and pairs (a kill of the run, then one of its
 //! resume) are drawn from a printed seed. `KEYBATCH_KILL_POINTS=all` hits every hit of a run, as `KEYBATCH_CAMPAIGNS=whole` does. `KEYBATCH_KILL_PAIRS=N`
-//! draws so many pairs, from `KEYBATCH_KILL_SEED`; `KEYBATCH_KILL_PAIRS=all` takes each hit of a run with each hit of a
-//! resume, which are more than a million.
+//! draws that many pairs, from `KEYBATCH_KILL_SEED`; `KEYBATCH_KILL_PAIRS=all` combines each hit of a run with each hit of a
+//! resume, which makes more than a million.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What needs a program that may not be installed, or a right that may not be given: sqlite3 as a reviewer has it, strace and
-//! mount for campaigns of `docs/RELIABILITY.md`, a terminal, other people's clients. Where it is missing, the test is ignored.
+//! Tests that need a program that may not be installed, or a right that the process may not have: sqlite3 as a reviewer has it, strace and
+//! mount for campaigns of `docs/RELIABILITY.md`, a terminal, other people's clients. If it is missing, the test is ignored.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 

@@ -1,7 +1,7 @@
-//! Power loss at any moment. Runs of the real binary are traced, every write of theirs is played into a model of a disk,
-//! and after every operation the disk is left as a power loss may leave it: nothing of what was not synchronised is
-//! there, or all of it, or any part. Each image is opened and verified, must hold everything that was acknowledged, and
-//! a sample is gone on from. `KEYBATCH_POWER_LOSS=1000000` makes so many images, `KEYBATCH_POWER_LOSS_SEED` draws others.
+//! Power loss at any moment. Runs of the real binary are traced, and every write is replayed into a model of a disk. After every
+//! operation, the disk is left as a power loss may leave it: of what was not synchronised, nothing is there, or all of it, or any part.
+//! Each image is opened and verified, and must hold everything that was acknowledged; a sample of them is resumed.
+//! `KEYBATCH_POWER_LOSS=1000000` makes that many images, `KEYBATCH_POWER_LOSS_SEED` draws others.
 
 mod campaign;
 mod check;

@@ -1,4 +1,4 @@
-//! What is said on a terminal, and asked there. util-linux's `script` makes one.
+//! What keybatch prints on a terminal, and asks there. util-linux's `script` provides the terminal.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

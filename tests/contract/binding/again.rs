@@ -1,5 +1,5 @@
-//! The same manifest once more: refused, continued or repeated; and names that are used again, which are never deleted by
-//! repeating what was meant for the key pair that had them before (I4).
+//! The same manifest again: refused, continued or repeated; and names that are reused: repeating a run never deletes the new key pair
+//! in place of the old one (I4).
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -28,8 +28,8 @@ fn notes(bench: &Bench, name: &str) -> String {
     bench.query(&sql)[0]["notes"].to_string()
 }
 
-/// Found in a trial, not in a public report: a job that was run again after it had finished deleted a key pair that the
-/// first run had found re-created and had spared.
+/// Found in a trial, not in a public report: a job that was run again after it had finished deleted a key pair that the first run had
+/// found re-created and had not deleted.
 // SEMANTICS: P12
 // SEMANTICS: P59
 #[test]
@@ -74,7 +74,8 @@ fn a_finished_manifest_is_refused_and_again_spares_what_was_re_created() {
     bench.verify().exits(0);
 }
 
-/// A row that names the new key pair by its arn or creation time means it; key material alone may be imported twice.
+/// A row that gives the new key pair's arn or creation time means that key pair; a fingerprint does not suffice, because the same key
+/// material may be imported twice.
 // SEMANTICS: P59
 #[test]
 fn a_row_that_names_the_new_identity_is_deleted() {
@@ -94,7 +95,7 @@ fn a_row_that_names_the_new_identity_is_deleted() {
     bench.verify().exits(0);
 }
 
-/// In another manifest a name may be used again: it is shown and counted, and `--if-recreated` decides.
+/// Another manifest may name a re-created key pair: it is shown and counted, and `--if-recreated` decides.
 // SEMANTICS: P59
 #[test]
 fn another_manifest_may_use_a_name_again() {
@@ -149,7 +150,7 @@ fn only_runs_of_the_same_place_count() {
     bench.resume().exits(0);
 }
 
-/// What was not there and was created later is none that the manifest was written for.
+/// A key pair that did not exist when the manifest was first run is not one that the manifest was written for.
 // SEMANTICS: P59
 #[test]
 fn what_was_created_after_the_first_run_is_spared_too() {
@@ -169,7 +170,7 @@ fn what_was_created_after_the_first_run_is_spared_too() {
     still_there(&bench, "late", &arn);
 }
 
-/// `run FILE --resume` begins a run, continues it, and says again how it ended.
+/// `run FILE --resume` begins a run, continues it, and reports again how it ended.
 // SEMANTICS: P60
 #[test]
 fn run_resume_does_what_is_left_to_do() {
@@ -207,7 +208,7 @@ fn run_resume_does_what_is_left_to_do() {
     bench.verify().exits(0);
 }
 
-/// The exit code of a finished run is given again, and abandoned runs count as none.
+/// The exit code of a finished run is returned again, and abandoned runs do not count.
 // SEMANTICS: P60
 #[test]
 fn run_resume_gives_the_exit_code_of_the_run() {
@@ -227,7 +228,7 @@ fn run_resume_gives_the_exit_code_of_the_run() {
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), 2);
 }
 
-/// Everything absent looks like a wrong account, profile or region: `--yes` does not confirm it, the number does.
+/// If every key pair is absent, the account, profile or region may be wrong: `--yes` does not confirm that, the number does.
 // SEMANTICS: P61
 #[test]
 fn where_nothing_is_there_yes_is_refused() {
@@ -341,7 +342,7 @@ fn the_story_of_a_re_created_key_pair_in_a_served_sandbox() {
     bench.verify().exits(0);
 }
 
-/// What an earlier run knows is read page by page, and the last page counts as the first one does.
+/// What an earlier run knows is read page by page, and the last page counts like the first one.
 // SEMANTICS: P59
 #[test]
 fn a_large_run_is_remembered_to_its_last_row() {

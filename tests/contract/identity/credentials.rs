@@ -42,7 +42,7 @@ fn signers(bench: &Bench) -> Vec<String> {
     ids
 }
 
-/// Version 0.1.0 asked as the environment's identity, so in another account (aws-cli#113, mezmo/aura#470).
+/// Version 0.1.0 used the environment's identity, and therefore another account (aws-cli#113, mezmo/aura#470).
 // SEMANTICS: P63
 #[test]
 fn a_profile_that_is_named_wins_over_the_environment() {
@@ -133,7 +133,7 @@ fn credentials_are_renewed_ahead_of_their_expiry() {
     assert_ne!(last.access_key_id, "ASIASTART1", "the last request has a newer signature");
 }
 
-/// Once they have expired nothing is signed with them: the target stops, and says why.
+/// Once they have expired, nothing is signed with them: the target stops, and the run says why.
 // SEMANTICS: P63
 #[test]
 fn expired_credentials_sign_nothing() {

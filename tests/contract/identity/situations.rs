@@ -1,5 +1,5 @@
-//! The reasons for having no credentials, each said as it is with the next step that fits. The ten of the public reports
-//! (one sentence for all of them in version 0.1.0) and their neighbours.
+//! The reasons for having no credentials, each with its own message and next step: the ten of the public reports (which version 0.1.0
+//! answered with a single sentence) and similar ones.
 
 use sha1::{Digest as _, Sha1};
 
@@ -195,7 +195,7 @@ fn each_reason_is_said_as_it_is() {
     }
 }
 
-/// Resuming says the same, and leaves the run as it is.
+/// `resume` says the same, and leaves the run as it is.
 // SEMANTICS: P64
 #[test]
 fn a_resume_says_the_same() {

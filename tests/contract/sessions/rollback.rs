@@ -1,7 +1,7 @@
-//! I12: a journal that was rolled back or forked is refused, by what the machine remembers and by the file of checkpoints.
+//! I12: a journal that was rolled back or forked is refused, because of what the machine remembers or of the checkpoint file.
 //!
-//! An old copy that was put back made `resume` call key pairs `absent` that the run had deleted itself (seen with keybatch
-//! 0.1; the same restore script is `field/02` of the trial).
+//! After an old copy was put back, `resume` called key pairs `absent` that the run itself had deleted (seen with keybatch 0.1; the
+//! restore script is `field/02` of the trial).
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Bench, Done, HOME, invariants, summary};
 
-/// The journal as it is, put aside.
+/// Puts a copy of the journal aside.
 pub(crate) fn copy_aside(bench: &Bench, name: &str) -> PathBuf {
     let to = bench.home().join(name);
     fs::copy(bench.journal(), &to).unwrap();
@@ -246,7 +246,7 @@ fn wait_for_clocks() {
     std::thread::sleep(std::time::Duration::from_millis(1_500));
 }
 
-/// Twelve, of which the copy knows three; the other nine were deleted by entries that are lost.
+/// Twelve key pairs, of which the copy knows three; the entries about the deletion of the other nine are lost.
 // SEMANTICS: P66
 // SEMANTICS: P69
 #[test]
@@ -339,7 +339,7 @@ fn no_operation_is_claimed_for_a_request_that_nobody_knows() {
     bench.verify().exits(0);
 }
 
-/// What the lost entries did not delete is seen to be still there: counted as asked for once, it has failed, and the run is over.
+/// A key pair that the lost entries did not delete is still there: its row counts as having one attempt, has failed, and the run is over.
 // SEMANTICS: P69
 #[test]
 fn what_is_still_there_does_not_keep_a_run_of_a_rolled_back_journal_open() {
@@ -366,7 +366,7 @@ fn what_is_still_there_does_not_keep_a_run_of_a_rolled_back_journal_open() {
     bench.verify().exits(0);
 }
 
-/// What the lost entries did not delete is read, searched for, and asked for again; another identity is not.
+/// If the lost entries did not delete a key pair, it is searched for, read and requested again; another identity is not.
 // SEMANTICS: P69
 #[test]
 fn after_an_accepted_rollback_what_is_still_there_is_read_before_it_is_asked_for() {

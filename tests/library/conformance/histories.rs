@@ -1,4 +1,4 @@
-//! Histories that stores are filled with, and the questions that they are asked then.
+//! Histories that stores are filled with, and the questions that the stores are then asked.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,4 @@
-//! Pasts that cannot have been, written by somebody who knows the format: every hash and the head are right.
+//! Histories that cannot have happened, written by somebody who knows the format: every hash and the head are right.
 
 use keybatch::verify::Verdict;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! A disk of its own for the journal: one that is too small, and one that became read-only.
+//! A separate disk for the journal: one that is too small, and one that becomes read-only.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! What stands where the journal should be, and is none, or none that may be used.
+//! Things in the journal's place that are not a journal, or not one that may be used.
 
 use std::{
     fs::{self, File},

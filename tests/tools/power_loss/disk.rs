@@ -1,4 +1,4 @@
-//! A disk that loses power: what was synchronised is there, of everything else any part may be.
+//! A disk that loses power: what was synchronised is there, and any part of everything else may be.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The binary, but built with the feature `synchronous-normal`: its journal acknowledges what is not on the disk yet. The
-//! power-loss test must convict it. It is never in a release.
+//! The binary, built with the feature `synchronous-normal`: its journal acknowledges what is not on the disk yet. The power-loss test
+//! must convict it. It is never in a release.
 
 use std::process::ExitCode;
 

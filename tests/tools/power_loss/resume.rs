@@ -1,4 +1,4 @@
-//! Goes on from an image with the real binary, in a world that is as it was when the power went away.
+//! Resumes from an image with the real binary, in the world as it was when the power failed.
 
 use std::collections::BTreeMap;
 
