@@ -25,17 +25,17 @@ pub enum JournalError {
         /// Why.
         reason: String,
     },
-    /// Its bytes are no sound database.
+    /// Its bytes are not a sound database.
     #[error("the journal {path} cannot be used: {reason}")]
     Broken {
         /// Where it is.
         path: PathBuf,
         /// What the database says, or would.
         reason: String,
-        /// Whether the database says of a disk that cannot be read what it says of this damage, as SQLite does.
+        /// Whether the database reports an unreadable disk in the same words as this damage, as SQLite does.
         may_be_the_disk: bool,
     },
-    /// It has no tables yet: its making was broken off, or its log is not beside it.
+    /// It has no tables yet: its creation was interrupted, or its log is missing.
     #[error(
         "the journal {path} cannot be used: it is empty because its creation was interrupted; the next run completes it"
     )]
@@ -54,16 +54,16 @@ pub enum JournalError {
     Locked {
         /// The lock file.
         path: PathBuf,
-        /// Who holds it, where the file says so.
+        /// Who holds it, if the file says so.
         holder: Option<Box<Holder>>,
     },
-    /// The database refused. Whether a commit that failed is there is unknown.
+    /// The database refused. It is unknown whether a commit that failed took effect.
     #[error("the journal's database failed")]
     Database {
         /// The driver's error.
         #[source]
         source: Arc<dyn std::error::Error + Send + Sync>,
-        /// Where the fault is.
+        /// What is at fault.
         blame: Blame,
     },
     /// Another process moved the head.
@@ -114,7 +114,7 @@ pub enum JournalError {
     Closed,
 }
 
-/// Where the fault of a database's error is, as far as the error says.
+/// What is at fault for a database's error, as far as the error tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
     /// It does not say.
@@ -127,9 +127,9 @@ pub enum Blame {
     DamageOrDisk,
 }
 
-/// An error of whatever keeps a journal.
+/// An error of whatever stores a journal.
 pub(super) trait Failure: std::error::Error + Send + Sync + 'static {
-    /// Where the fault is.
+    /// What is at fault.
     fn blame(&self) -> Blame {
         Blame::Unknown
     }
@@ -142,13 +142,13 @@ impl JournalError {
         Self::Database { blame: source.blame(), source: Arc::new(source) }
     }
 
-    /// Whether it was for want of room on the disk.
+    /// Whether the disk was full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Database { blame: Blame::FullDisk, .. })
     }
 
-    /// Whether it is either damage, or a disk that could not be read, where the database has one word for both.
+    /// Whether this may be an unreadable disk instead of damage, because the database has one word for both.
     #[must_use]
     pub fn may_be_the_disk(&self) -> bool {
         match self {
@@ -157,7 +157,7 @@ impl JournalError {
         }
     }
 
-    /// Whether it was the machine that failed, which says nothing about what is stored.
+    /// Whether the machine failed, which says nothing about what is stored.
     #[must_use]
     pub fn is_of_the_machine(&self) -> bool {
         matches!(self, Self::Database { blame: Blame::Machine | Blame::FullDisk, .. })

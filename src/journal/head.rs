@@ -1,5 +1,5 @@
-//! The head of a journal, and what every store does in the same way once it has locked and learnt it: number, stamp and seal
-//! a batch of drafts. Pure: the store brings the head and its clock, and writes what comes out.
+//! The head of a journal, and what every store does in the same way once it has locked and read the head: it numbers, stamps and
+//! seals a batch of drafts. Pure: the store supplies the head and its clock, and writes the result.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,12 +30,12 @@ pub struct Stamp {
     pub leaf: Hash,
 }
 
-/// When a batch is preceded by a checkpoint that nobody asked for.
+/// When a checkpoint that nobody asked for precedes a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cadence {
-    /// After so many entries that no checkpoint covers.
+    /// After this many entries that no checkpoint covers.
     pub entries: u64,
-    /// So long after the last checkpoint, where there is any entry that it does not cover.
+    /// This long after the last checkpoint, if there is any entry that it does not cover.
     pub age: SignedDuration,
 }
 
@@ -53,22 +53,22 @@ pub struct LastCheckpoint {
 pub struct Appended {
     /// One for each draft, in their order.
     pub stamps: Vec<Stamp>,
-    /// What the checkpoint covers that was made with it, if one was.
+    /// What the checkpoint that was made with the batch covers, if any was.
     pub checkpoint: Option<TreeHead>,
-    /// The head behind it.
+    /// The head after it.
     pub head: TreeHead,
 }
 
-/// The head of a journal, as a store learns it under its lock.
+/// The head of a journal, as a store reads it under its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     tree: Frontier,
     root: Hash,
     at: Timestamp,
-    /// The session that this store wrote the opening of, the last of them if several.
+    /// The last session whose opening this store wrote.
     session: Option<u64>,
     checkpoint: Option<LastCheckpoint>,
-    /// When this session learned the head.
+    /// When this session read the head.
     since: Timestamp,
 }
 
@@ -77,14 +77,14 @@ pub struct Head {
 pub struct Batch {
     /// Its entries, in order.
     pub entries: Vec<(Entry, Sealed)>,
-    /// The head behind it.
+    /// The head after it.
     pub head: Head,
-    /// What its writer is to know once it is durable.
+    /// What the writer is told once the batch is durable.
     pub appended: Appended,
 }
 
 impl Head {
-    /// The head of a journal with this tree, last checkpoint and time of the last entry, learned at `since`.
+    /// The head of a journal with this tree, last checkpoint and time of the last entry, read at `since`.
     ///
     /// Entries that no checkpoint covers count from the last checkpoint, whichever session made it. The age of that checkpoint
     /// counts from `since` at the earliest: a session does not begin with a checkpoint because the last one is days old.
@@ -117,14 +117,14 @@ impl Head {
         TreeHead { size: self.tree.size(), root: self.root }
     }
 
-    /// Numbers, stamps and seals `drafts`, behind a checkpoint if one is due by `cadence`. `now` is the store's clock; time
+    /// Numbers, stamps and seals `drafts`, after a checkpoint if `cadence` says that one is due. `now` is the store's clock; time
     /// never goes back from one entry to the next.
     ///
-    /// What only the store knows is filled in: the root that a session goes on from, the session that writes, what a checkpoint covers
-    /// ([`checkpoint_draft`]), and the number of the entry before ([`PREVIOUS`]).
+    /// This fills in what only the store knows: the root from which a session continues, the session that writes, what a checkpoint
+    /// covers ([`checkpoint_draft`]), and the number of the previous entry ([`PREVIOUS`]).
     ///
     /// # Errors
-    /// Where an entry has no canonical form. Then nothing may be written.
+    /// If an entry has no canonical form. Then nothing may be written.
     pub fn seal(
         &self,
         drafts: Vec<Draft>,
@@ -175,7 +175,7 @@ impl Batch {
                 let root = head.tree.root();
                 (made.size, made.root) = (seq, base64(&root));
                 self.appended.checkpoint = Some(TreeHead { size: seq, root });
-                // Its own entry is not covered, and neither are those that come with it.
+                // It covers neither its own entry nor those that come with it.
                 head.checkpoint = Some(LastCheckpoint { size: seq, at });
             }
             _ => {}

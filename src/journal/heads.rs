@@ -1,8 +1,8 @@
-//! The newest head of each journal that this machine has seen, one small file a journal (I12): what an old copy of a
-//! journal, put back in its place, is known by.
+//! The newest head of each journal that this machine has seen, in one small file per journal (I12). By it keybatch recognises
+//! an old copy of a journal that was put back in its place.
 //!
 //! A file is a checkpoint's three lines, as `keybatch verify --checkpoint` reads them, a blank line, and where the journal
-//! was. It is replaced as a whole and never written to in place, so that a power loss leaves the old one or the new one.
+//! was. It is replaced as a whole and never written to in place, so a power loss leaves either the old or the new one.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::record::checkpoint::Checkpoint;
 
-/// A file longer than this is none of ours: a head and the longest path that Linux takes.
+/// A longer file is not one of ours: this is a head and the longest path that Linux accepts.
 const LONGEST: u64 = 64 * 1024;
 
 /// Where heads are remembered.
@@ -27,7 +27,7 @@ pub struct Heads {
 pub struct Remembered {
     /// The head.
     pub head: Checkpoint,
-    /// Where the journal was that had it.
+    /// Where the journal with this head was.
     pub journal: Option<String>,
     /// The file that says so.
     pub file: PathBuf,
@@ -36,7 +36,7 @@ pub struct Remembered {
 /// Why a head cannot be read or remembered.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadsError {
-    /// The journal's id is none that keybatch makes, so that it names no file.
+    /// The journal's id is not one that keybatch makes, so it names no file.
     #[error("the journal's id {id:?} is no UUID")]
     NotOurs {
         /// As the journal has it.
@@ -61,7 +61,7 @@ pub enum HeadsError {
 }
 
 impl Heads {
-    /// Those in this directory, which is made when something is to be remembered.
+    /// The heads in this directory, which is created when there is something to remember.
     #[must_use]
     pub fn new(directory: PathBuf) -> Self {
         Self { directory }
@@ -73,10 +73,10 @@ impl Heads {
         &self.directory
     }
 
-    /// Whether anything could be remembered, as far as that can be seen without doing so.
+    /// Whether a head could be remembered, as far as that can be determined without writing one.
     ///
     /// # Errors
-    /// Where the directory, or the nearest one above it that is there, cannot be written to.
+    /// If the directory, or the nearest existing one above it, cannot be written to.
     pub fn usable(&self) -> Result<(), HeadsError> {
         use rustix::fs::{Access, access};
         let unusable =
@@ -98,22 +98,22 @@ impl Heads {
         Ok(())
     }
 
-    /// The file for the journal of that id.
+    /// The file for the journal with that id.
     ///
     /// # Errors
-    /// Where the id is none that keybatch makes.
+    /// If the id is not one that keybatch makes.
     pub fn file(&self, id: &str) -> Result<PathBuf, HeadsError> {
-        // Nothing but what a UUID looks like becomes a part of a path.
+        // Only what looks like a UUID becomes part of a path.
         match Uuid::try_parse(id) {
             Ok(parsed) => Ok(self.directory.join(parsed.hyphenated().to_string())),
             Err(_) => Err(HeadsError::NotOurs { id: id.chars().take(64).collect() }),
         }
     }
 
-    /// What is remembered of the journal of that id.
+    /// What is remembered of the journal with that id.
     ///
     /// # Errors
-    /// Where the file is there and cannot be read, or holds no head of this journal.
+    /// If the file exists but cannot be read, or holds no head of this journal.
     pub fn read(&self, id: &str) -> Result<Option<Remembered>, HeadsError> {
         let file = self.file(id)?;
         let text = match read_small(&file) {
@@ -136,7 +136,7 @@ impl Heads {
     /// loss does not undo it. The head is to be durable itself.
     ///
     /// # Errors
-    /// Where the directory or the file cannot be written; what was remembered is still there then.
+    /// If the directory or the file cannot be written; what was remembered before is then still there.
     pub fn remember(&self, head: &Checkpoint, journal: &Path) -> Result<(), HeadsError> {
         let file = self.file(&head.journal_id)?;
         let place = serde_json::Value::from(journal.to_string_lossy()).to_string();
@@ -166,7 +166,7 @@ impl Heads {
     }
 }
 
-/// The content of a regular file that is not long.
+/// The content of a short regular file.
 fn read_small(path: &Path) -> io::Result<String> {
     // Opening a pipe would wait for its writer.
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();

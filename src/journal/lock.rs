@@ -1,6 +1,6 @@
 //! One session at a time: an operating-system lock on a file of its own, which survives nothing but the process.
 //!
-//! What the file says about its holder is for people: it stays when the process is gone, and only the lock itself decides.
+//! What the file says about its holder is only for people: it remains after the process is gone. The lock itself decides.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use super::JournalError;
 use super::holder::Holder;
 
-/// The longest text about a holder that is read.
+/// How much of the text about a holder is read at most.
 const MAX_HOLDER_BYTES: u64 = 4096;
 
-/// The lock of a journal; given up when dropped, or when the process ends in whatever way.
+/// The lock of a journal. It is released when dropped, or when the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -24,7 +24,7 @@ impl Lock {
     /// any handle of that would drop SQLite's own locks.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] where another session holds it.
+    /// [`JournalError::Locked`] if another session holds it.
     pub fn take(path: &Path) -> Result<Self, JournalError> {
         let lock_path = lock_path(path);
         let unusable = |error: io::Error| JournalError::Unusable {
@@ -45,7 +45,7 @@ impl Lock {
         }
     }
 
-    /// Says in the file who holds it. It is only talk: where it cannot be written, the lock holds all the same.
+    /// Writes to the file who holds the lock. This only informs people: if it fails, the lock holds nevertheless.
     pub fn sign(&mut self, holder: &Holder) {
         let text = serde_json::to_string(holder).unwrap_or_default();
         let signed = self.file.set_len(0).and_then(|()| writeln!(self.file, "{text}"));
@@ -54,7 +54,7 @@ impl Lock {
         }
     }
 
-    /// Whether a session works with the journal at `path` at this moment; `None` where that cannot be determined.
+    /// Whether a session is using the journal at `path` at this moment; `None` if that cannot be determined.
     #[must_use]
     pub fn is_held(path: &Path) -> Option<bool> {
         let file = match File::open(lock_path(path)) {
@@ -62,7 +62,7 @@ impl Lock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(false),
             Err(_) => return None,
         };
-        // Given up at once; a session that begins in this moment tries again.
+        // Released at once; a session that begins at this moment tries again.
         match file.try_lock_shared() {
             Ok(()) => Some(false),
             Err(TryLockError::WouldBlock) => Some(true),

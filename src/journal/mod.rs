@@ -1,4 +1,4 @@
-//! The journal: the append-only record that everything else is a function of.
+//! The journal: the append-only record from which everything else follows.
 //!
 //! ```text
 //!   append(drafts) ──► writer task ──► store, in one transaction: lock and learn the head, compare, number, stamp and seal,
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What is acknowledged survives kill -9 and power loss (I2). A journal that cannot be written stops the run (I9): after
-//! the first error nothing more is written, and every later call gets that error. This room knows no network.
+//! the first error nothing more is written, and every later call gets that error. This room does not know the network.
 
 pub mod changes;
 mod error;

@@ -19,7 +19,7 @@ pub type Store = SqliteStore;
 /// Opens or creates the journal at `path` for writing. The caller holds its lock. Entries get their time from `clock`.
 ///
 /// # Errors
-/// Where it cannot be used.
+/// If it cannot be used.
 pub async fn store(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
     SqliteStore::open(path, clock).await
 }
@@ -27,7 +27,7 @@ pub async fn store(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalE
 /// Opens the journal at `path` for reading.
 ///
 /// # Errors
-/// Where no file is there, or the file is no journal.
+/// If there is no file, or it is not a journal.
 pub async fn reader(path: &Path) -> Result<Reader, JournalError> {
     SqliteReader::open(path).await.map(Reader::new)
 }
@@ -35,7 +35,7 @@ pub async fn reader(path: &Path) -> Result<Reader, JournalError> {
 /// Makes an empty scratch database in `directory`, under a name that nobody else uses.
 ///
 /// # Errors
-/// Where the directory cannot be written.
+/// If the directory cannot be written.
 pub async fn stage(directory: &Path, name: &str) -> Result<Stage, JournalError> {
     SqliteStage::create(directory, name).await.map(Stage::new)
 }
@@ -43,7 +43,7 @@ pub async fn stage(directory: &Path, name: &str) -> Result<Stage, JournalError> 
 /// Opens the journal at `path` for `verify`.
 ///
 /// # Errors
-/// Where no file is there, or the file is no journal; `Database` where it is damaged.
+/// If there is no file, or it is not a journal; `Database` if it is damaged.
 pub async fn snapshot(path: &Path) -> Result<Box<dyn Snapshot>, JournalError> {
     let snapshot = sqlite::Snapshot::open(path).await?;
     Ok(Box::new(snapshot))

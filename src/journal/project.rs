@@ -54,7 +54,7 @@ impl Projector {
     /// Adds what `entry` changes to `changes`.
     ///
     /// # Errors
-    /// Where the entry cannot follow those before it: it is about no run, or about an unknown one, or names no row.
+    /// If the entry cannot follow those before it: it is about no run, or about an unknown one, or names no row.
     pub fn project<'a>(&mut self, entry: &'a Entry, changes: &mut Changes<'a>) -> Result<(), JournalError> {
         let seq = entry.seq;
         if let Event::SessionOpened(opened) = &entry.event {

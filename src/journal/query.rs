@@ -9,9 +9,9 @@ pub enum Cell {
     Null,
     /// An integer.
     Integer(i64),
-    /// Yes or no. A database may have 1 and 0 for it; whoever knows what a column means makes these of them.
+    /// True or false. A database may store 1 and 0 instead; code that knows what a column means converts them.
     Boolean(bool),
-    /// A number that is none.
+    /// A floating-point number.
     Real(f64),
     /// A text.
     Text(String),
@@ -20,7 +20,7 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// The truth of what SQLite has as 1 or 0; all else stays as it is.
+    /// Converts SQLite's 1 and 0 to true and false; any other value stays as it is.
     #[must_use]
     pub fn into_boolean(self) -> Self {
         match self {
@@ -29,7 +29,7 @@ impl Cell {
         }
     }
 
-    /// The text of a text, or none.
+    /// The text, if this is one.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -82,7 +82,7 @@ pub struct ReviewRow {
     pub cells: Vec<Cell>,
 }
 
-/// What goes through the result of a statement. `Break` ends the statement.
+/// Receives the result of a statement. `Break` ends the statement.
 pub trait Visitor: Send {
     /// The names of the columns, once, before any row.
     fn columns(&mut self, names: &[String]) -> ControlFlow<()>;

@@ -1,4 +1,4 @@
-//! The reading side of a journal, whatever database keeps it: what execution, plans, sessions and reviewers ask. Needs no lock
+//! The reading side of a journal, whatever database stores it: what execution, plans, sessions and reviewers ask. It needs no lock
 //! and changes nothing.
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use super::records::{IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, S
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, Target};
 use crate::record::Entry;
 
-/// What is read, once it is there. Each of these fails where the database does.
+/// What is read, once it is there. Each of these fails if the database does.
 pub type Reading<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
 
 /// Runs: what a session and its summary need.
@@ -48,8 +48,8 @@ pub trait ReadRuns: Send + Sync {
     /// The rate that this target was last believed to permit, and whether throttling began there.
     fn rate<'a>(&'a self, endpoint: &'a str, target: &'a Target) -> Reading<'a, Option<(String, bool)>>;
 
-    /// The last attempts on rows of other runs than `run` against this service of which nothing says what became of them.
-    /// Runs that ended before `since` have none that matter.
+    /// The last attempts on rows of other runs than `run` against this service, if nothing shows their effect. Runs that ended
+    /// before `since` have none that matter.
     fn open_attempts<'a>(
         &'a self,
         run: RunId,
@@ -59,7 +59,7 @@ pub trait ReadRuns: Send + Sync {
     ) -> Reading<'a, Vec<OpenAttempt>>;
 }
 
-/// Rows of a run: what its execution needs, and whoever computes its plan's root.
+/// Rows of a run: what its execution needs, and what the plan's root is computed from.
 pub trait ReadRows: Send + Sync {
     /// As [`RunReader::pending`].
     fn pending_rows(
@@ -74,19 +74,19 @@ pub trait ReadRows: Send + Sync {
     /// All entries of one row, in order, as stored.
     fn story(&self, run_no: i64, row: u64) -> Reading<'_, Vec<StoryEntry>>;
 
-    /// The intents of a run in the order of its rows, after row `after`: `limit` at most, none where there are no more.
+    /// At most `limit` intents of a run, in the order of its rows, after row `after`; none if there are no more.
     fn intents(&self, run_no: i64, after: u64, limit: u32) -> Reading<'_, Option<IntentPage>>;
 }
 
 /// The journal's past: what a session compares it with, and what a plan asks of earlier runs.
 pub trait ReadPast: Send + Sync {
-    /// The journal's id; none where there is no entry yet.
+    /// The journal's id; none if there is no entry yet.
     fn journal_id(&self) -> Reading<'_, Option<String>>;
 
     /// Size and root (base64) of the head as stored.
     fn head(&self) -> Reading<'_, (u64, String)>;
 
-    /// The root (base64) of the first `size` entries; none where there are fewer. Nothing is verified: it guards against
+    /// The root (base64) of the first `size` entries; none if there are fewer. This verifies nothing: it guards against
     /// accidents.
     fn root_at(&self, size: u64) -> Reading<'_, Option<String>>;
 
@@ -97,11 +97,11 @@ pub trait ReadPast: Send + Sync {
     fn accepted_rollbacks(&self) -> Reading<'_, Vec<Entry>>;
 
     /// The names of the next rows of a run after row `after`: the last of these rows, and a JSON array of (region, name, number
-    /// of the intent). None where there are no more.
+    /// of the intent). None if there are no more.
     fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Reading<'_, Option<(i64, String)>>;
 
     /// What the intents with these numbers (a JSON array), all of one run, rest on: a JSON array of (region, name, identity or
-    /// null where no key pair was there, when the run began).
+    /// null if there was no key pair, when the run began).
     fn past_seen<'a>(&'a self, run_no: i64, intents: &'a str) -> Reading<'a, String>;
 }
 
@@ -116,7 +116,7 @@ pub trait ReadReview: Send + Sync {
     /// The rows of a run that name this key pair.
     fn rows_of_name<'a>(&'a self, run_no: i64, name: &'a str) -> Reading<'a, Vec<u64>>;
 
-    /// The rows of all runs that name a key pair so, or have this number: (run, row), at most `limit`.
+    /// At most `limit` rows of all runs that have this key pair's name or this number: (run, row).
     fn rows_anywhere<'a>(
         &'a self,
         name: Option<&'a str>,
@@ -124,7 +124,7 @@ pub trait ReadReview: Send + Sync {
         limit: u32,
     ) -> Reading<'a, Vec<(String, u64)>>;
 
-    /// Where the last `count` entries that match begin (0 where none does), and how many match in all.
+    /// The number of the first of the last `count` entries that match (0 if none does), and how many match in all.
     fn last_matching<'a>(&'a self, filter: &'a EntryFilter, count: u32) -> Reading<'a, (i64, u64)>;
 
     /// The next entries from `seq` on that match, in order.
@@ -133,25 +133,25 @@ pub trait ReadReview: Send + Sync {
     /// The names of the columns of the view `intents`.
     fn review_columns(&self) -> Reading<'_, Vec<String>>;
 
-    /// The next rows of a run after row `after`, in order; with an outcome, those that have it (`unsettled` and `not_attempted`
-    /// count as such).
+    /// The next rows of a run after row `after`, in order. With an outcome, only those that have it; here `unsettled` and
+    /// `not_attempted` count as outcomes.
     fn review(&self, run_no: i64, after: u64, limit: u32, outcome: Option<&'static str>)
     -> Reading<'_, Vec<ReviewRow>>;
 
     /// The view `runs`: names of columns and rows.
     fn runs_view(&self) -> Reading<'_, (Vec<String>, Vec<Vec<Cell>>)>;
 
-    /// Runs a reviewer's own statement in the store's SQL, one that reads, and hands its rows on as they come. The caller has
-    /// made sure that it is a single one that only reads; the store does not let it write either.
+    /// Runs a reviewer's own statement in the store's SQL and hands its rows on as they come. The caller has made sure that it is a
+    /// single statement that only reads; the store would not let it write either.
     fn query<'a>(&'a self, statement: &'a str, visitor: &'a mut dyn Visitor) -> Reading<'a, ()>;
 
-    /// The database's version, the version of the schema, and the numbers of entries and bytes.
+    /// The version of the database and of the schema, and how many entries and bytes there are.
     fn health(&self) -> Reading<'_, (String, i64, i64, i64)>;
 }
 
-/// Everything that is read of a journal.
+/// Everything that can be read from a journal.
 pub trait JournalReader: ReadRuns + ReadRows + ReadPast + ReadReview {
-    /// Lets go of the journal until something is read again. A writer's own reader lets go before the writer closes.
+    /// Releases the journal until something is read again. A writer's own reader releases it before the writer closes.
     fn release(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
@@ -180,7 +180,7 @@ impl fmt::Debug for Reader {
     }
 }
 
-/// What a run needs to read of its own rows while it is executed.
+/// What the execution of a run reads about the run's own rows.
 pub trait RunReader: Send + Sync + 'static {
     /// The next rows of a target without an outcome, in order, after row `after`; with `touched_only`, those of which
     /// a request may have left.
@@ -196,14 +196,14 @@ pub trait RunReader: Send + Sync + 'static {
     /// The entries by which rollbacks of the journal were accepted, in order.
     fn rollbacks(&self) -> impl Future<Output = Result<Vec<Entry>, JournalError>> + Send;
 
-    /// The time that attempts have in each session of a run, where it sends any.
+    /// How long an attempt may take in each session of a run that sends any.
     fn attempt_times(&self, run_no: i64) -> impl Future<Output = Result<AttemptTimes, JournalError>> + Send;
 
     /// All entries of one row, in order.
     fn row_entries(&self, run_no: i64, row: u64) -> impl Future<Output = Result<Vec<Entry>, JournalError>> + Send;
 }
 
-/// How long the attempts of a session have, by the session's number.
+/// How long an attempt of a session may take, by the session's number.
 pub type AttemptTimes = HashMap<u64, AttemptTime>;
 
 impl RunReader for Reader {

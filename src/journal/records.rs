@@ -49,7 +49,7 @@ impl RunRecord {
     }
 }
 
-/// An attempt of which nothing tells what became of it.
+/// An attempt whose effect nothing in the journal shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenAttempt {
     /// Its run's name.
@@ -60,9 +60,9 @@ pub struct OpenAttempt {
     pub key_pair_name: String,
     /// Its `attempt_started`.
     pub started: Entry,
-    /// Its `attempt_finished`, where there is one.
+    /// Its `attempt_finished`, if there is one.
     pub finished: Option<Entry>,
-    /// The time that it has, by the settings of its session.
+    /// How long it may take, by the settings of its session.
     pub time: Option<AttemptTime>,
 }
 
@@ -85,19 +85,19 @@ pub struct IntentPage {
 }
 
 impl IntentPage {
-    /// A page that ends with row `last`: the bodies one behind the other, and how long each is, in bytes.
+    /// A page that ends with row `last`: the concatenated bodies, and the length of each in bytes.
     #[must_use]
     pub fn new(last: u64, lengths: Vec<usize>, bodies: Vec<u8>) -> Self {
         Self { last, lengths, bodies }
     }
 
-    /// How long their bodies are together.
+    /// The total length of their bodies.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bodies.len()
     }
 
-    /// Their bodies. Those that are not as long as they say are nobody's: they stay one piece, which is no intent's.
+    /// Their bodies. If the lengths do not fit, the rest stays one piece, which is no intent's body.
     pub fn bodies(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.bodies[..];
         self.lengths.iter().map(move |length| {
@@ -121,7 +121,7 @@ pub struct RunAbout {
     pub started_at: String,
     /// When it was finished or abandoned (RFC 3339).
     pub finished_at: Option<String>,
-    /// How long its sessions took that ended in order, in milliseconds.
+    /// How long those of its sessions took that ended in order, in milliseconds.
     pub closed_ms: u64,
 }
 
@@ -132,9 +132,9 @@ pub struct PendingRow {
     pub row: u64,
     /// Its intent.
     pub intent: Entry,
-    /// When the listing that showed its key pair was recorded; nothing where none did.
+    /// When the listing that showed its key pair was recorded; none if no listing did.
     pub seen_at: Option<Timestamp>,
-    /// Whether it has other entries than its intent.
+    /// Whether it has entries besides its intent.
     pub touched: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How far a run is. Whether anybody is at work on it does not show here: what a killed process wrote last is `running`.
+/// How far a run is. It does not show whether anybody is working on the run: a killed process leaves `running` behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunState {
     /// Its plan is not confirmed yet.
@@ -39,7 +39,7 @@ impl RunState {
         matches!(self, Self::Running | Self::Stopped)
     }
 
-    /// Whether a session is at work on it, if none has died.
+    /// Whether a session is working on it, unless that session died.
     #[must_use]
     pub fn is_at_work(&self) -> bool {
         matches!(self, Self::Planning | Self::Running)

@@ -1,4 +1,4 @@
-//! Writes the entries of one session: the journal and the clock in one hand.
+//! Writes the entries of one session: the journal and the clock together.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct Scribe {
 }
 
 impl Scribe {
-    /// The time. It is not that of any entry: the writer stamps those.
+    /// The time. It is not the time of any entry: the store stamps those.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -29,7 +29,7 @@ impl Scribe {
     /// Writes what happened to the run as a whole, and returns once it is durable.
     ///
     /// # Errors
-    /// Where the journal cannot be written; whether the entry is there is unknown then.
+    /// If the journal cannot be written; it is then unknown whether the entry is there.
     pub async fn write(&self, event: Event) -> Result<(), JournalError> {
         self.journal.append(vec![Draft::of(event)]).await.map(drop)
     }
@@ -37,7 +37,7 @@ impl Scribe {
     /// Writes what happened to one of its rows, all of it or nothing, and returns once it is durable.
     ///
     /// # Errors
-    /// Where the journal cannot be written; whether the entries are there is unknown then.
+    /// If the journal cannot be written; it is then unknown whether the entries are there.
     pub async fn write_of_row(&self, row: u64, events: Vec<Event>) -> Result<Vec<Stamp>, JournalError> {
         self.journal.append(events.into_iter().map(|event| Draft::of_row(row, event)).collect()).await
     }

@@ -1,5 +1,5 @@
-//! What `verify` reads of a journal: one state of it, in pages, and what its projections would be if they were made again. The
-//! journal may be damaged: nothing is taken for granted.
+//! What `verify` reads of a journal: one state of it, page by page, and what its projections would be if they were rebuilt. The
+//! journal may be damaged, so nothing is taken for granted.
 
 use std::any::Any;
 use std::future::Future;
@@ -18,29 +18,29 @@ pub const PROJECTIONS: [&str; 8] =
 /// The large ones among them, which are compared by sums.
 pub const SUMMED: [&str; 3] = ["intent", "attempt", "row_entry"];
 
-/// A row of a table as the journal has it, and as the entries say, each as JSON; absent where there is no such row.
+/// A row of a table as the journal has it, and as the entries say it should be, each as JSON; none if there is no such row.
 pub type Difference = (Option<String>, Option<String>);
 
 /// A journal open for `verify`. Everything between [`begin`](Self::begin) and [`end`](Self::end) sees the same state of it,
 /// whatever a running session adds meanwhile.
 pub trait Snapshot: Send {
-    /// From here on the state of the journal stands still.
+    /// From here on, the snapshot shows one unchanging state of the journal.
     fn begin(&mut self) -> Reading<'_, ()>;
 
-    /// Lets the journal go.
+    /// Releases the journal.
     fn end(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// What the database itself says about its soundness: the first thing that is wrong, and whether that is the machine's
-    /// failure and not damage.
+    /// What the database's own check reports: the first thing that is wrong, and whether the machine failed instead of the data
+    /// being damaged.
     fn integrity(&mut self) -> Reading<'_, Option<(String, bool)>>;
 
     /// How the schema differs from a new journal's.
     fn schema_differences(&mut self) -> Reading<'_, Vec<SchemaDifference>>;
 
-    /// A mark of the journal that is not what it was made with.
+    /// A mark of the journal that differs from the one it was created with.
     fn wrong_mark(&mut self) -> Reading<'_, Option<WrongMark>>;
 
-    /// The head; none where there is no entry yet.
+    /// The head; none if there is no entry yet.
     fn head(&mut self) -> Reading<'_, Option<StoredHead>>;
 
     /// How many heads there are.
@@ -49,31 +49,30 @@ pub trait Snapshot: Send {
     /// The next entries from `seq` on; an empty page after the last one.
     fn page(&mut self, seq: i64) -> Reading<'_, EntryPage>;
 
-    /// One entry: to find where a damaged journal can no longer be read.
+    /// A single entry, to find where a damaged journal becomes unreadable.
     fn single(&mut self, seq: i64) -> Reading<'_, EntryPage>;
 
-    /// Makes room to project the entries once more, with `directory` for what does not fit into memory and a `name` that
-    /// nobody else uses. To be called before [`begin`](Self::begin).
+    /// Prepares to project the entries again. What does not fit into memory goes to `directory`, under a `name` that nobody else
+    /// uses. Call this before [`begin`](Self::begin).
     fn replay<'a>(&'a mut self, directory: &'a Path, name: &'a str) -> Reading<'a, Box<dyn Replay>>;
 
-    /// Whether the tables of [`SUMMED`] hold what the entries say that `replay` was given, no more and no less. Presumes that
-    /// nothing else is wrong. A no may also mean that it cannot be said by sums.
+    /// Whether the tables of [`SUMMED`] hold exactly what the entries that `replay` was given say. Presumes that nothing else is
+    /// wrong. False may also mean that sums cannot answer this.
     fn agrees_with<'a>(&'a mut self, replay: &dyn Replay) -> Reading<'a, bool>;
 
-    /// The first row of a table in which the journal and the replay differ, after the replay is finished.
+    /// The first row of a table in which the journal and the replay differ. Call this after the replay is finished.
     fn first_difference(&mut self, table: &'static str) -> Reading<'_, Option<Difference>>;
 }
 
-/// The projections once more, made from the entries alone.
+/// The projections, rebuilt from the entries alone.
 pub trait Replay: Any + Send {
-    /// Takes the next entries: makes the small tables again, and adds up the rows of the large ones.
+    /// Takes the next entries: rebuilds the small tables, and adds up the rows of the large ones.
     fn project<'a>(&'a mut self, entries: &'a [Entry]) -> Reading<'a, ()>;
 
-    /// After the last entry, where the sums differ: takes all of them once more, from the first on, and makes the large tables
-    /// again, too.
+    /// To be called if the sums differ: takes all entries again, from the first on, and rebuilds the large tables, too.
     fn project_rows<'a>(&'a mut self, entries: &'a [Entry]) -> Reading<'a, ()>;
 
-    /// After the last entry.
+    /// Ends the replay, after the last entry.
     fn finish(self: Box<Self>) -> Reading<'static, ()>;
 }
 
@@ -87,7 +86,7 @@ pub struct EntryPage {
 }
 
 impl EntryPage {
-    /// Entries with these numbers: their bodies one behind the other, where each ends there, and their leaves.
+    /// Entries with these numbers: their concatenated bodies, where each body ends, and their leaves.
     #[must_use]
     pub fn new(seqs: Vec<i64>, bodies: Vec<u8>, ends: Vec<usize>, leaves: Vec<u8>) -> Self {
         Self { seqs, bodies, ends, leaves }
@@ -105,13 +104,13 @@ impl EntryPage {
         self.seqs.is_empty()
     }
 
-    /// How long its bodies are together.
+    /// The total length of its bodies.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bodies.len()
     }
 
-    /// (number, body, leaf). A leaf that is no hash is given as zeros, which is no body's hash.
+    /// (number, body, leaf). A leaf that is not a hash is given as zeros, which no body hashes to.
     pub fn entries(&self) -> impl Iterator<Item = (i64, &[u8], Hash)> {
         let begins = std::iter::once(0).chain(self.ends.iter().copied());
         let bodies = begins.zip(&self.ends).map(|(begin, end)| &self.bodies[Range { start: begin, end: *end }]);
@@ -125,14 +124,14 @@ impl EntryPage {
         self.seqs.last().copied()
     }
 
-    /// Whether its numbers ascend and none is below `from`, as they were asked for. Where pages of a database were put
-    /// in another order, it may answer otherwise, and whoever goes on from the last one may never come to an end.
+    /// Whether its numbers ascend from `from` on, as requested. A database whose pages were put in another order may answer
+    /// otherwise, and a caller who continues after the last number might never come to an end.
     #[must_use]
     pub fn ascends_from(&self, from: i64) -> bool {
         self.seqs.first().is_none_or(|first| *first >= from) && self.seqs.is_sorted_by(|one, next| one < next)
     }
 
-    /// Adds an entry. A leaf that is no hash becomes zeros.
+    /// Adds an entry. A leaf that is not a hash becomes zeros.
     pub fn push(&mut self, seq: i64, body: &[u8], leaf: &[u8]) {
         self.seqs.push(seq);
         self.bodies.extend_from_slice(body);
@@ -154,7 +153,7 @@ pub struct StoredHead {
     pub checkpoint: (Option<i64>, Option<String>),
 }
 
-/// A mark of the file that is not what it was made with.
+/// A mark of the file that differs from the one it was created with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrongMark {
     /// `application_id` or `user_version`.
@@ -163,11 +162,11 @@ pub struct WrongMark {
     pub expected: i64,
     /// What is there.
     pub found: i64,
-    /// Whether all marks are 0, as in a copy that was made by way of SQL text: it keeps none.
+    /// Whether all marks are 0, as in a copy that was made from SQL text, which keeps none.
     pub dumped: bool,
 }
 
-/// Something of the schema that is not as keybatch makes it.
+/// A part of the schema that is not as keybatch makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaDifference {
     /// `table`, `index`, `trigger` or `view`.
@@ -178,11 +177,11 @@ pub struct SchemaDifference {
     pub how: &'static str,
 }
 
-/// What Litestream keeps in each database that it replicates (seen with 0.5): plain tables that nothing of ours reads.
+/// What Litestream keeps in each database that it replicates (seen with 0.5): plain tables that keybatch never reads.
 const OF_LITESTREAM: [&str; 2] = ["_litestream_lock", "_litestream_seq"];
 
 impl SchemaDifference {
-    /// Whether it is what a replicator keeps for itself, which changes nothing that is recorded.
+    /// Whether a replicator keeps this for itself. It changes nothing that is recorded.
     #[must_use]
     pub fn is_of_replication(&self) -> bool {
         self.how == "added" && self.kind == "table" && OF_LITESTREAM.contains(&self.name.as_str())

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::error::JournalError;
 use crate::domain::Identity;
 
-/// What a scratch database answers. Each of these fails where the database does.
+/// What a scratch database answers. Each of these fails if the database does.
 pub type Staged<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
 
 /// Which rows a guard may refuse a plan for.
@@ -19,13 +19,13 @@ pub type Staged<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + 
 pub struct Refusing<'a> {
     /// Those that name another account than this one.
     pub account: &'a str,
-    /// Whether also those whose key pair instances were made with.
+    /// Whether to include rows whose key pair was used to create instances.
     pub in_use: bool,
-    /// Whether also those whose name an earlier run knows.
+    /// Whether to include rows whose name an earlier run knows.
     pub known: bool,
 }
 
-/// What keeps the rows and the inventory. Pages of rows are texts: one JSON object a row ([`Joined`]), one after the other.
+/// What stores the rows and the inventory. A page of rows is a text: one JSON object per row ([`Joined`]).
 pub trait Staging: fmt::Debug + Send {
     /// As [`Stage::put_rows`].
     fn put_rows<'a>(&'a mut self, rows: &'a [StageRow]) -> Staged<'a, ()>;
@@ -77,7 +77,7 @@ pub struct StageRow {
     pub region: String,
     /// The key pair's name; empty for an invalid row.
     pub name: String,
-    /// The account that it names.
+    /// The account that it names, if any.
     pub account: Option<String>,
     /// All of it, as JSON.
     pub body: String,
@@ -100,18 +100,18 @@ pub struct Joined<Row, Seen> {
     pub ambiguous: bool,
     /// How many instances name this key pair, and one of them.
     pub used: Option<(u64, String)>,
-    /// The first row that names the same key pair; the row itself where there is no other.
+    /// The first row that names the same key pair; the row itself if there is no other.
     pub first: u64,
     /// What earlier runs know of this name.
     pub known: Vec<Known>,
 }
 
-/// What an earlier run knows of a name: the key pair that it was about to treat, or that there was none.
+/// What an earlier run knows of a name: the key pair that it was to delete, or that there was none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Known {
     /// Whether that run was one of the same manifest.
     pub same_manifest: bool,
-    /// Which key pair it saw; none where none was there.
+    /// Which key pair it saw; none if there was none.
     pub identity: Option<Identity>,
     /// The run's id.
     pub run: String,
@@ -139,7 +139,7 @@ impl Stage {
     /// Adds rows, in the order of their numbers.
     ///
     /// # Errors
-    /// Where the database fails; so for every method here.
+    /// If the database fails; this applies to every method here.
     pub async fn put_rows(&mut self, rows: &[StageRow]) -> Result<(), JournalError> {
         self.0.put_rows(rows).await
     }
@@ -154,7 +154,7 @@ impl Stage {
         self.0.replace(row, body).await
     }
 
-    /// Makes rows findable by name; call it once, after the last of them.
+    /// Indexes the rows by name; call this once, after the last row.
     pub async fn index_rows(&mut self) -> Result<(), JournalError> {
         self.0.index_rows().await
     }
@@ -169,8 +169,8 @@ impl Stage {
         self.0.put_used(region, used).await
     }
 
-    /// Which of an earlier run's rows are about a key pair that a row here names: of a JSON array of (region, name, number) a
-    /// JSON array of the numbers. The rows must have been indexed.
+    /// Which of an earlier run's rows are about a key pair that a row here names: takes a JSON array of (region, name, number), and
+    /// returns a JSON array of the numbers. The rows must have been indexed.
     pub async fn among(&mut self, names: &str) -> Result<String, JournalError> {
         self.0.among(names).await
     }
@@ -181,7 +181,7 @@ impl Stage {
         self.0.put_known(run, same_manifest, known).await
     }
 
-    /// The regions that rows with a name are in, in the order in which they first appear.
+    /// The regions of the rows that have a name, in the order in which they first appear.
     #[must_use]
     pub fn regions(&self) -> &[String] {
         self.0.regions()

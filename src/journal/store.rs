@@ -1,4 +1,4 @@
-//! The contract of a place where entries are kept.
+//! The contract of a store: a place where entries are kept.
 
 use std::future::Future;
 
@@ -6,21 +6,21 @@ use super::JournalError;
 use super::head::{Appended, Cadence, Head};
 use crate::record::Draft;
 
-/// A place where entries are kept, as one session has it. Implemented for SQLite; nothing here may assume that.
+/// A place where entries are kept, as one session uses it. It is implemented for SQLite; nothing here may assume that.
 ///
 /// Each store has a clock, which stamps its entries, and remembers where this session left the head. Its tests are
 /// `tests/library/conformance.rs`, which any store must pass.
 pub trait EntryStore: Send + 'static {
-    /// Learns the head that this session goes on from; an empty tree for a new journal. Asked once, before anything is
-    /// appended.
+    /// Reads the head from which this session continues; a new journal's has an empty tree. Called once, before the first
+    /// append.
     fn head(&mut self) -> impl Future<Output = Result<Head, JournalError>> + Send;
 
     /// The id in the journal's first entry; `None` for a new journal.
     fn journal_id(&mut self) -> impl Future<Output = Result<Option<String>, JournalError>> + Send;
 
     /// In one transaction, all or nothing: locks the head, learns it, compares it with what this session left, numbers and
-    /// seals the drafts ([`Head::seal`]), writes the entries, their projections and the head behind them, and commits. Returns
-    /// after that is durable.
+    /// seals the drafts ([`Head::seal`]), writes the entries, their projections and the new head, and commits. Returns
+    /// once that is durable.
     ///
     /// # Errors
     /// [`JournalError::HeadMoved`] if another process wrote; then nothing was written. After any other error it is *unknown*
@@ -31,9 +31,9 @@ pub trait EntryStore: Send + 'static {
         cadence: Option<Cadence>,
     ) -> impl Future<Output = Result<Appended, JournalError>> + Send;
 
-    /// Moves everything that is durable to where a plain copy of the journal has it.
+    /// Moves everything that is durable to where a plain copy of the journal includes it.
     fn consolidate(&mut self) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// Closes in order, and says whether that worked.
+    /// Closes the store in order, and reports whether that worked.
     fn close(self) -> impl Future<Output = Result<(), JournalError>> + Send;
 }

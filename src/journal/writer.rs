@@ -1,5 +1,5 @@
-//! The one task that writes. It hands everything that is queued to the store at once (group commit), which numbers, stamps and
-//! seals it, and acknowledges after the commit is durable.
+//! The only task that writes. It hands everything that is queued to the store at once (group commit). The store numbers, stamps and
+//! seals it; the task acknowledges it once the commit is durable.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ const MAX_BATCH: usize = 256;
 /// How many requests may wait for the writer. A full queue makes the callers wait, which bounds memory.
 const QUEUE: usize = 1024;
 
-/// When a checkpoint is made at the latest.
+/// When a checkpoint is due at the latest.
 const CADENCE: Cadence = Cadence { entries: 1_000, age: SignedDuration::from_secs(60) };
 
 /// The format that a new journal names in its first entry.
 const FORMAT: &str = "keybatch.journal/2";
 
-/// What is called with each checkpoint after it is durable.
+/// Called with each checkpoint after it is durable.
 pub type OnCheckpoint = Box<dyn FnMut(&Checkpoint) -> std::io::Result<()> + Send>;
 
-/// What the writer needs from outside.
+/// What the writer needs from its caller.
 pub struct WriterOptions {
     /// The id of the journal, if it turns out to be new.
     pub new_journal_id: String,
@@ -65,7 +65,7 @@ impl Journal {
     /// Starts the writer on `store`, and makes the first entry of a new journal.
     ///
     /// # Errors
-    /// Where the head cannot be read or the first entry cannot be written.
+    /// If the head cannot be read or the first entry cannot be written.
     pub async fn start<S: EntryStore>(
         store: S,
         options: WriterOptions,
@@ -74,11 +74,11 @@ impl Journal {
         Ok((journal, tokio::spawn(work)))
     }
 
-    /// The same on a thread of its own. A commit is a dozen steps, each of them waited for: as a task among others it would
-    /// wait behind every request that is being made, at each of them, and every row waits for the commit.
+    /// Does the same on a thread of its own. A commit has a dozen steps, and the writer waits for each of them. As one task among
+    /// others it would wait behind every request in progress at each step, and every row waits for the commit.
     ///
     /// # Errors
-    /// As [`Journal::start`]; also where there cannot be another thread.
+    /// As [`Journal::start`]; also if no further thread can be started.
     pub async fn start_apart<S: EntryStore>(store: S, options: WriterOptions) -> Result<Self, JournalError> {
         let (journal, work) = Self::begin(store, options).await?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -125,7 +125,7 @@ impl Journal {
         self.ask(|ack| Command::Append { drafts, ack }).await
     }
 
-    /// Makes a checkpoint of everything that is there.
+    /// Makes a checkpoint of all entries.
     ///
     /// # Errors
     /// As [`Journal::append`].
@@ -136,7 +136,7 @@ impl Journal {
     /// Closes the store in order and returns the final head.
     ///
     /// # Errors
-    /// As [`Journal::append`]; also where the store did not close cleanly.
+    /// As [`Journal::append`]; also if the store did not close cleanly.
     pub async fn close(self) -> Result<Checkpoint, JournalError> {
         self.ask(|ack| Command::Close { ack }).await
     }
@@ -151,9 +151,9 @@ impl Journal {
 struct Writer<S> {
     /// `None` after the first error: a connection whose transaction failed must not be used again.
     store: Option<S>,
-    /// Where the last commit left it.
+    /// The head after the last commit.
     head: TreeHead,
-    /// How many entries were handed on with the last checkpoint, or were there when this session began.
+    /// How many entries the last checkpoint covered that was handed on, or how many there were when this session began.
     covered: u64,
     id: Arc<str>,
     options: WriterOptions,
@@ -232,8 +232,8 @@ impl<S: EntryStore> Writer<S> {
         Ok(self.checkpoint_of(made))
     }
 
-    /// Closes the store, and hands the final head on as a checkpoint: it covers every entry, the last one that names a
-    /// checkpoint too.
+    /// Closes the store, and hands the final head on as a checkpoint. It covers every entry, including the last one that names
+    /// a checkpoint.
     async fn close(&mut self) -> Result<Checkpoint, JournalError> {
         let store = self.store.take().ok_or(JournalError::Closed)?;
         store.close().await?;
@@ -258,7 +258,7 @@ impl<S: EntryStore> Writer<S> {
         Checkpoint { journal_id: self.id.to_string(), size: head.size, root: head.root }
     }
 
-    /// Commits `drafts`, and hands on the checkpoint that was made with them, if one was.
+    /// Commits `drafts`, and hands on the checkpoint that was made with them, if any.
     async fn commit(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
         let store = self.store.as_mut().ok_or(JournalError::Closed)?;
         let appended = store.append(drafts, cadence).await?;
@@ -276,7 +276,7 @@ fn answer<T>(ack: Ack<T>, result: Result<T, JournalError>) -> Result<(), Journal
     ended
 }
 
-/// After the first error every caller gets it, until the last handle is gone.
+/// After the first error, every caller gets that error, until the last handle is gone.
 async fn refuse_all(error: &JournalError, mut commands: mpsc::Receiver<Command>) {
     while let Some(command) = commands.recv().await {
         refuse(command, error);

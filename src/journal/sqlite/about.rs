@@ -11,7 +11,7 @@ impl SqliteReader {
     /// What a summary says about the run.
     ///
     /// # Errors
-    /// Where the journal cannot be read.
+    /// If the journal cannot be read.
     pub async fn about(&self, run_no: i64) -> Result<RunAbout, JournalError> {
         let about = |row: &SqliteRow| {
             Ok(RunAbout {

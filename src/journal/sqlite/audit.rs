@@ -1,5 +1,5 @@
-//! What `verify` reads of a journal: one snapshot of it, in pages that are cheap to fetch. Reads only, and takes nothing
-//! for granted: the journal may be damaged.
+//! What `verify` reads of a journal: one snapshot of it, in pages that are cheap to fetch. It only reads. The journal may be
+//! damaged, so nothing is taken for granted.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::journal::{EntryPage, JournalError, SchemaDifference, StoredHead, Wron
 /// How many bytes of bodies a page should hold: enough to make the cost of a statement small.
 const PAGE_BYTES: usize = 96 * 1024;
 
-/// How many entries a page holds at most: should they suddenly be as large as entries can be, it is still some 20 MB.
+/// How many entries a page holds at most: even if they suddenly are as large as entries can be, a page is some 20 MB.
 const PAGE_ENTRIES: usize = 256;
 
 /// How many entries the first page holds, before anything is known about their size.
@@ -35,7 +35,7 @@ impl Snapshot {
     /// Opens the journal at `path` read-only.
     ///
     /// # Errors
-    /// Where no file is there, or the file is no journal; `Database` where it is damaged.
+    /// If there is no file, or it is not a journal; `Database` if it is damaged.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         let mut connection = open_reader(path).await?;
         // A comparison of large tables must not happen in memory.
@@ -46,28 +46,28 @@ impl Snapshot {
     /// Attaches the database at `path` under the name `replayed`.
     ///
     /// # Errors
-    /// Where the database fails; so for every method here.
+    /// If the database fails; this applies to every method here.
     pub async fn attach(&mut self, path: &Path) -> Result<(), JournalError> {
         let query = sqlx::query("ATTACH DATABASE ? AS replayed").bind(named(path).to_string_lossy().into_owned());
         query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
         Ok(())
     }
 
-    /// From here on the state of the journal stands still.
+    /// From here on, the snapshot shows one unchanging state of the journal.
     pub async fn begin(&mut self) -> Result<(), JournalError> {
         sqlx::query("BEGIN").execute(&mut self.connection).await.map_err(JournalError::sql)?;
-        // A transaction begins to see with its first reading.
+        // A transaction sees the state of its first read.
         let first = sqlx::query("SELECT count(*) FROM main.sqlite_schema").fetch_one(&mut self.connection).await;
         first.map(drop).map_err(JournalError::sql)
     }
 
-    /// Lets the journal go.
+    /// Releases the journal.
     pub async fn end(self) {
         drop(self.connection.close().await);
     }
 
-    /// What SQLite itself says about the database: the first thing that is wrong with it, and whether that is the
-    /// machine's failure and not damage.
+    /// What SQLite's own check reports: the first thing that is wrong with the database, and whether the machine failed instead
+    /// of the data being damaged.
     pub async fn integrity(&mut self) -> Result<Option<(String, bool)>, JournalError> {
         let row = sqlx::query("PRAGMA main.integrity_check(1)").fetch_one(&mut self.connection).await;
         let said: String = row.map_err(JournalError::sql).and_then(|row| get(&row, 0))?;
@@ -80,8 +80,8 @@ impl Snapshot {
         schema::differences(&mut self.connection).await
     }
 
-    /// A mark of the file that is not what it was made with. They are set before the first entry is written, so a journal
-    /// without entries may lack them.
+    /// A mark of the file that differs from the one it was created with. The marks are set before the first entry is written, so a
+    /// journal without entries may lack them.
     pub async fn wrong_mark(&mut self) -> Result<Option<WrongMark>, JournalError> {
         let sql = "SELECT (SELECT application_id FROM pragma_application_id), \
              (SELECT user_version FROM pragma_user_version), EXISTS (SELECT 1 FROM main.entry)";
@@ -96,7 +96,7 @@ impl Snapshot {
         Ok(wrong.map(|(name, expected, found)| WrongMark { name, expected, found, dumped }))
     }
 
-    /// The head; none where there is no entry yet.
+    /// The head; none if there is no entry yet.
     pub async fn head(&mut self) -> Result<Option<StoredHead>, JournalError> {
         let found = sqlx::query(sql::HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
         let head = |row: SqliteRow| {
@@ -106,7 +106,7 @@ impl Snapshot {
         found.map(head).transpose()
     }
 
-    /// How many heads there are. The table permits one; SQLite's own check does not see that it was made to take another.
+    /// How many heads there are. The table permits one; SQLite's own check does not notice if it was made to accept another.
     pub async fn heads(&mut self) -> Result<i64, JournalError> {
         self.count("main", "head").await
     }
@@ -118,7 +118,7 @@ impl Snapshot {
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         let page = match page_of(&row)? {
             Some(page) => page,
-            // Something is not as it should be: a gap, a value that is missing.
+            // Something is wrong: a gap, or a missing value.
             None => self.page_by_rows(seq, limit).await?,
         };
         // The next page is to hold about PAGE_BYTES, and no more than twice as many entries as this one.
@@ -128,7 +128,7 @@ impl Snapshot {
         Ok(page)
     }
 
-    /// One entry: to find where a damaged journal can no longer be read.
+    /// A single entry, to find where a damaged journal becomes unreadable.
     pub async fn single(&mut self, seq: i64) -> Result<EntryPage, JournalError> {
         self.page_by_rows(seq, 1).await
     }
@@ -143,8 +143,8 @@ impl Snapshot {
         Ok(page)
     }
 
-    /// The first row of `table` in which the journal and the attached replay differ: (as the journal has it, as the
-    /// entries say), each as JSON, absent where there is no such row.
+    /// The first row of `table` in which the journal and the attached replay differ: as the journal has it, and as the entries
+    /// say it should be, each as JSON; none if there is no such row.
     pub async fn first_difference(
         &mut self,
         table: &'static str,
@@ -154,7 +154,7 @@ impl Snapshot {
         if let Some(pair) = self.pair(sql).await? {
             return Ok(Some(pair));
         }
-        // All rows that are here are there too; with as many there, none is missing here.
+        // All rows that are here are also there. If there are no more there, none is missing here.
         if self.count("main", table).await? == self.count("replayed", table).await? {
             return Ok(None);
         }
@@ -204,7 +204,7 @@ fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &s
     )
 }
 
-/// A page from its one row; none where its parts do not fit together.
+/// The page that is in one row; none if its parts do not fit together.
 fn page_of(row: &SqliteRow) -> Result<Option<EntryPage>, JournalError> {
     let count: i64 = get(row, 0)?;
     if count == 0 {

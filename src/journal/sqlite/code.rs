@@ -1,11 +1,11 @@
-//! What SQLite's result codes say of an error: never its words.
+//! What SQLite's result codes say about an error. Its words are never used.
 
 use sqlx::migrate::MigrateError;
 
 use crate::journal::JournalError;
 use crate::journal::error::{Blame, Failure};
 
-/// SQLITE_CORRUPT: what is read makes no sense, which a disk that answers EIO looks like, too.
+/// SQLITE_CORRUPT: what was read makes no sense. A disk that answers EIO looks the same.
 const CORRUPT: u32 = 11;
 
 /// SQLITE_FULL.
@@ -33,12 +33,12 @@ fn driver(error: &JournalError) -> Option<&sqlx::Error> {
     source.downcast_ref()
 }
 
-/// The same of an error of the journal.
+/// The same for an error of the journal.
 pub(super) fn code_of(error: &JournalError) -> Option<u32> {
     code(driver(error)?)
 }
 
-/// Whether a code says that the bytes are no sound database, and if so, whether it may be the disk that was not read.
+/// Whether a code says that the bytes are not a sound database, and if so, whether the disk may have been unreadable instead.
 pub(super) fn broken(code: Option<u32>) -> Option<bool> {
     match code? & 0xFF {
         CORRUPT => Some(true),
@@ -61,7 +61,7 @@ impl Failure for sqlx::Error {
 
 impl Failure for MigrateError {}
 
-/// The same of what SQLite's check of a database found: it names the code of an error that kept it from reading.
+/// The same for what SQLite's check of a database reports: it names the code of an error that kept it from reading.
 pub(super) fn is_said_of_the_machine(said: &str) -> bool {
     let code = said.rsplit_once("error code=").and_then(|(_, code)| code.trim_end().parse().ok());
     code.is_some_and(is_code_of_the_machine)

@@ -1,4 +1,4 @@
-//! The journal's files read without SQLite. SQLite turns EIO into the error that it has for a damaged database (11).
+//! Reads the journal's files without SQLite, which turns EIO into its error for a damaged database (11).
 
 use std::fs::File;
 use std::io;
@@ -14,11 +14,11 @@ const PIECE: usize = 512;
 /// Reads the database at `path` and its log from their beginning to their end.
 ///
 /// # Errors
-/// The disk's. A file that is not there is not one.
+/// If the disk fails. A missing file is no error.
 pub fn read_through(path: &Path) -> io::Result<()> {
     for path in [path, &wal_path(path)] {
         match File::open(path) {
-            // Never closed: that would take away all locks that this process's connections hold on the file (fcntl(2)).
+            // Never closed: that would release all locks that this process's connections hold on the file (fcntl(2)).
             Ok(file) => read_all(&ManuallyDrop::new(file))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! Opening a journal: created privately, settings asserted, schema migrated, refused where it could not be trusted.
+//! Opens journals: creates them privately, asserts the settings, migrates the schema, and refuses what cannot be trusted.
 
 use std::fs;
 use std::io;
@@ -23,7 +23,7 @@ pub(super) const APPLICATION_ID: i64 = 0x4B42_5448;
 /// What the first entry of a journal of format 1 says. No release wrote one, so nothing reads it.
 const FORMAT_1: &str = "keybatch.journal/1";
 
-/// SQLite before this has the bug that a WAL reset can corrupt the database.
+/// Earlier versions of SQLite have a bug: a WAL reset can corrupt the database.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
 /// How long a statement waits for a reader that holds the database, e.g. a reviewer's shell at a checkpoint.
@@ -34,22 +34,22 @@ compile_error!(
     "synchronous-normal is for the power-loss test alone: a journal that is not durable, never in a release"
 );
 
-/// How far SQLite waits for the disk, and how it says so when it is asked. Only the power-loss test, which must notice
-/// it, builds another one.
+/// How far SQLite waits for the disk, and its answer when asked for that setting. Only the power-loss test builds with another
+/// one, which it must notice.
 const SYNCHRONOUS: (&str, &str) = if cfg!(feature = "synchronous-normal") {
     ("PRAGMA synchronous = NORMAL", "1")
 } else {
     ("PRAGMA synchronous = FULL", "2")
 };
 
-/// Bytes of a page of a new journal. Bodies of a kilobyte leave less of it unused than of a page of 4 KiB, and a commit writes
-/// fewer of them; larger ones gain nothing.
+/// Bytes per page of a new journal. Bodies of a kilobyte leave less of it unused than of a 4 KiB page, and a commit writes
+/// fewer pages; larger pages gain nothing.
 const PAGE_SIZE: u32 = 8_192;
 
 /// Statements that are kept prepared: all of ours.
 const STATEMENT_CACHE: usize = 128;
 
-/// Whether there is a table `entry`, and how many tables there are that are not the migrator's.
+/// Whether there is a table `entry`, and how many tables there are besides the migrator's.
 const TABLES: &str = "SELECT count(*) FILTER (WHERE name = 'entry'), count(*) FILTER (WHERE name NOT LIKE '_sqlx%') \
      FROM sqlite_schema WHERE type = 'table'";
 
@@ -60,10 +60,10 @@ const FIRST_FORMAT: &str = "SELECT CASE WHEN json_valid(body) THEN body ->> '$.f
 const WRITER_SETTINGS: [&str; 4] =
     ["PRAGMA journal_mode = WAL", SYNCHRONOUS.0, "PRAGMA fullfsync = ON", "PRAGMA checkpoint_fullfsync = ON"];
 
-/// Opens the journal at `path` for writing, creating it where there is none. The caller holds the lock.
+/// Opens the journal at `path` for writing, and creates it if there is none. The caller holds the lock.
 ///
 /// # Errors
-/// Where the file cannot be used: not a journal, from a newer keybatch, on a network file system, not writable.
+/// If the file cannot be used: it is not a journal, is from a newer keybatch, on a network file system, or not writable.
 pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, JournalError> {
     refuse_shared_file_system(path)?;
     let fresh = create_private(path)?;
@@ -84,8 +84,8 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
         };
         refused(path, cause, format!("its schema cannot be brought up to date: {error}"))
     })?;
-    // Whoever finds the mark finds a journal whose directories are durable, too: a process that dies before leaves that
-    // to the next one.
+    // A journal with the mark has durable directories, too: a process that dies before this point leaves that to the next
+    // one.
     if pragma(&mut connection, "application_id").await? != APPLICATION_ID.to_string() {
         sync_directories(path)?;
     }
@@ -102,7 +102,7 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
     Ok(connection)
 }
 
-/// What somebody hung into a journal, a trigger above all, would change what is recorded.
+/// What somebody added to a journal, above all a trigger, would change what is recorded.
 async fn refuse_other_schema(connection: &mut SqliteConnection) -> Result<(), JournalError> {
     match schema::differences(connection).await?.iter().find(|difference| !difference.is_of_replication()) {
         None => Ok(()),
@@ -113,7 +113,7 @@ async fn refuse_other_schema(connection: &mut SqliteConnection) -> Result<(), Jo
 /// Opens the journal at `path` for reading. Needs neither the lock nor a healthy journal.
 ///
 /// # Errors
-/// Where there is no journal at that path, or it is none.
+/// If there is no file at that path, or it is not a journal.
 pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> {
     match fs::metadata(path) {
         Ok(metadata) => refuse_special(path, &metadata)?,
@@ -124,8 +124,8 @@ pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> 
     }
     let read_only = options(path).read_only(true);
     let mut connection = read_only.connect().await.map_err(|error| unusable(path, &error))?;
-    // In a directory that cannot be written, the shared-memory file of the WAL cannot be made; a journal whose WAL holds
-    // nothing can then be read as an immutable file.
+    // In a directory that cannot be written to, the WAL's shared-memory file cannot be created. A journal whose WAL is empty can
+    // then be read as an immutable file.
     if pragma(&mut connection, "schema_version").await.is_err() {
         if let Some(log) = log_in_use(path).filter(|_| !is_writable(path)) {
             let log = log.display();
@@ -152,15 +152,15 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(STATEMENT_CACHE)
-        // Else INSERT OR REPLACE would slip past the triggers.
+        // Otherwise INSERT OR REPLACE would bypass the triggers.
         .pragma("recursive_triggers", "ON")
         .pragma("trusted_schema", "OFF")
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging()
 }
 
-/// What SQLite is to call the file at `path`. Of a name that begins with `file:` it would open another file, and of
-/// `:memory:` none: never of one that begins with a dot or a slash.
+/// The name under which SQLite opens the file at `path`. For a name that begins with `file:` it would open another file, and for
+/// `:memory:` none, but never for one that begins with a dot or a slash.
 pub(super) fn named(path: &Path) -> PathBuf {
     Path::new(".").join(path)
 }
@@ -176,7 +176,7 @@ async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing:
     let others: i64 = row.try_get(1).map_err(JournalError::sql)?;
     // A process that died while it made the journal leaves a database without the mark: with our tables, or with none.
     let half_made = id == "0" && (entries == 1 || others == 0);
-    // But one that has entries was copied without its mark, or altered: that is for `verify` to say, and not to be repaired.
+    // But one that has entries was copied without its mark, or altered: `verify` reports that, and nothing repairs it.
     if writing && half_made && entries == 1 && has_entries(connection).await? {
         return Err(unusable(
             "it has entries, but not the mark of a journal, as in a copy made with .dump; see what verify says of it, and \
@@ -212,7 +212,7 @@ async fn first_format(connection: &mut SqliteConnection) -> Result<Option<String
     Ok(row.ok().flatten().and_then(|row| row.try_get(0).ok()))
 }
 
-/// Reads back what was set: a setting that did not take is a reason to stop, not to hope.
+/// Reads back what was set: a setting that did not take effect is a reason to stop, not to hope.
 async fn assert_settings(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
     let application_id = APPLICATION_ID.to_string();
     let expected = [
@@ -263,7 +263,7 @@ pub(super) async fn pragma(connection: &mut SqliteConnection, name: &'static str
     text.or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string())).map_err(JournalError::sql)
 }
 
-/// With what SQLite says: whether it is damage, or trouble with the machine.
+/// An error with what SQLite says about it: damage, or trouble with the machine.
 fn with_cause(error: &JournalError) -> String {
     let cause = std::error::Error::source(error);
     cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
@@ -273,7 +273,7 @@ fn unusable(path: &Path, error: &sqlx::Error) -> JournalError {
     refused(path, code(error), error.to_string())
 }
 
-/// Why SQLite does not open it: because of its bytes, or of something else.
+/// Why SQLite does not open it: because of its bytes, or for another reason.
 fn refused(path: &Path, code: Option<u32>, reason: String) -> JournalError {
     let path = path.to_owned();
     match broken(code) {
@@ -282,23 +282,23 @@ fn refused(path: &Path, code: Option<u32>, reason: String) -> JournalError {
     }
 }
 
-/// Ends a writer's connection in order: the write-ahead log is moved into the database, and that is checked, because
-/// closing reports success even where it failed.
+/// Ends a writer's connection in order. It moves the write-ahead log into the database and checks that, because closing reports
+/// success even if the move failed.
 ///
 /// # Errors
-/// Where the log could not be moved. What was acknowledged is durable all the same: it stays in the log.
+/// If the log could not be moved. What was acknowledged is durable nevertheless: it stays in the log.
 pub(super) async fn close_writer(mut connection: SqliteConnection) -> Result<(), JournalError> {
     move_log(&mut connection).await?;
     connection.close().await.map_err(JournalError::sql)
 }
 
-/// Copies the write-ahead log into the database as far as no reader stands in the way, and waits for none.
+/// Copies the write-ahead log into the database as far as readers permit, and waits for none.
 pub(super) async fn copy_log(connection: &mut SqliteConnection) -> Result<(), JournalError> {
     let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await;
     done.map(drop).map_err(JournalError::sql)
 }
 
-/// Moves the write-ahead log into the database, unless a reader holds it: then it stays beside it.
+/// Moves the write-ahead log into the database. If a reader holds it, it stays beside the database.
 async fn move_log(connection: &mut SqliteConnection) -> Result<(), JournalError> {
     let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await;
     let busy: i64 = row.and_then(|row| row.try_get(0)).map_err(JournalError::sql)?;

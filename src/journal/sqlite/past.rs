@@ -1,4 +1,4 @@
-//! What a journal says of its own past: the root that it had at a size, and the rollbacks that were accepted.
+//! What a journal says about its own past: the root that it had at a given size, and the rollbacks that were accepted.
 
 use sqlx::sqlite::SqliteRow;
 
@@ -14,13 +14,13 @@ use crate::record::{Entry, Event};
 const PAGE: u64 = 10_000;
 
 impl SqliteReader {
-    /// The root, in base64, of the first `size` entries; `None` where there are fewer.
+    /// The root, in base64, of the first `size` entries; `None` if there are fewer.
     ///
-    /// The head has it, or the entry of that number, which names it where it is a checkpoint or opens a session. Else it is
-    /// computed from the leaves. Nothing is verified: it guards against accidents.
+    /// It is in the head, or in the entry of that number if this is a checkpoint or opens a session. Otherwise it is computed from
+    /// the leaves. This verifies nothing: it guards against accidents.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn root_at(&self, size: u64) -> Result<Option<String>, JournalError> {
         let (entries, root) = self.head().await?;
         if size >= entries {
@@ -56,7 +56,7 @@ impl SqliteReader {
     /// The entries by which rollbacks were accepted, in order.
     ///
     /// # Errors
-    /// Where the database fails, or one of them cannot be read.
+    /// If the database fails, or one of them cannot be read.
     pub async fn accepted_rollbacks(&self) -> Result<Vec<Entry>, JournalError> {
         self.all(sqlx::query(sql::ROLLBACKS), |row| parsed(row, 0)).await
     }

@@ -1,4 +1,4 @@
-//! Where a journal lies: the file itself, made privately; its write-ahead log; its directories; and the file system, which
+//! Where a journal lies: the file itself, created privately; its write-ahead log; its directories; and the file system, which
 //! must be a local one.
 
 use std::fs::{self, File, OpenOptions};
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::journal::JournalError;
 
-/// Creates an empty file that only its owner can read, without following a link. SQLite's own files beside it take
-/// its mode, so it must have it first. Returns whether the journal is new.
+/// Creates an empty file that only its owner can read, without following a link. SQLite gives the files beside it
+/// the same mode, so the journal must have it first. Returns whether the journal is new.
 pub(super) fn create_private(path: &Path) -> Result<bool, JournalError> {
     let unusable = |error: io::Error| JournalError::Unusable {
         path: path.to_owned(),
@@ -30,7 +30,7 @@ pub(super) fn create_private(path: &Path) -> Result<bool, JournalError> {
                 path: path.to_owned(),
                 reason: format!("it cannot be opened for writing: {error}"),
             })?;
-            // An empty file is what a crash right after its creation leaves.
+            // A crash right after the creation leaves an empty file.
             let empty = file.metadata().map_err(unusable)?.len() == 0;
             if empty {
                 file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(unusable)?;
@@ -41,8 +41,8 @@ pub(super) fn create_private(path: &Path) -> Result<bool, JournalError> {
     }
 }
 
-/// A pipe, a device or a directory is no journal; opening a pipe can block for ever. SQLite takes a file of a single byte
-/// for an empty one.
+/// A pipe, a device or a directory is not a journal; opening a pipe can block for ever. SQLite treats a file of a single byte
+/// as empty.
 pub(super) fn refuse_special(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalError> {
     let kind = metadata.file_type();
     let reason = if kind.is_dir() {
@@ -60,8 +60,8 @@ pub(super) fn refuse_special(path: &Path, metadata: &fs::Metadata) -> Result<(),
     Err(JournalError::Unusable { path: path.to_owned(), reason: reason.into() })
 }
 
-/// Makes the directory entry of a new journal durable, and those of the directories above it: they may have been made
-/// for it, and without them it is as lost as without its own.
+/// Makes the directory entry of a new journal durable, and those of the directories above it. They may have been created for
+/// the journal, and without them it would be lost, too.
 pub(super) fn sync_directories(path: &Path) -> Result<(), JournalError> {
     let unusable = |error: io::Error| JournalError::Unusable {
         path: path.to_owned(),
@@ -72,10 +72,10 @@ pub(super) fn sync_directories(path: &Path) -> Result<(), JournalError> {
     let sync = |directory: &Path| File::open(directory).and_then(|directory| directory.sync_all());
     sync(&parent).map_err(unusable)?;
     let device = |directory: &Path| directory.metadata().map(|metadata| metadata.dev()).ok();
-    // A directory is made on the file system of the one that it is made in.
+    // A directory is created on the file system of its parent.
     for above in parent.ancestors().skip(1).take_while(|above| device(above) == device(&parent)) {
         match sync(above) {
-            // What may not be read was not made here, and neither was what is above it.
+            // A directory that we may not read was not created here, and neither was anything above it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
             synced => synced.map_err(unusable)?,
         }
@@ -83,7 +83,7 @@ pub(super) fn sync_directories(path: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// WAL mode needs shared memory and locks that network and shared file systems do not give.
+/// WAL mode needs shared memory and locks, which network and shared file systems do not provide.
 pub(super) fn refuse_shared_file_system(path: &Path) -> Result<(), JournalError> {
     let Some(name) = shared_file_system(path) else { return Ok(()) };
     Err(JournalError::Unusable {
@@ -92,8 +92,8 @@ pub(super) fn refuse_shared_file_system(path: &Path) -> Result<(), JournalError>
     })
 }
 
-/// The name of the network or shared file system that `path`, or the directory that it would be made in, is on; none where
-/// it is on a local disk, or on one that is not known: there the journal is tried.
+/// The name of the network or shared file system that holds `path`, or the directory in which it would be created. None for a
+/// local disk, and for an unknown file system, where the journal is tried.
 #[must_use]
 pub fn shared_file_system(path: &Path) -> Option<&'static str> {
     let existing = path.ancestors().find(|ancestor| ancestor.exists());
@@ -103,8 +103,8 @@ pub fn shared_file_system(path: &Path) -> Option<&'static str> {
     SHARED.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name)
 }
 
-/// `f_type` of statfs(2) of file systems that several machines, or a machine and its guests, may write to: no lock or shared
-/// memory of one kernel is seen by the other. FUSE stands for whatever a program behind it does, virtiofs among it.
+/// `f_type` of statfs(2) for file systems that several machines, or a machine and its guests, may write to: one kernel does not
+/// see the locks or shared memory of another. FUSE stands for whatever the program behind it does, and includes virtiofs.
 const SHARED: [(u64, &str); 23] = [
     (0x6969, "NFS"),
     (0x517B, "SMB"),
@@ -132,14 +132,14 @@ const SHARED: [(u64, &str); 23] = [
 ];
 
 /// The write-ahead log of the journal at `path`, if it holds anything: then the file alone is not the whole journal. An empty
-/// one is no obstacle to a copy.
+/// log does not matter to a copy.
 #[must_use]
 pub fn log_in_use(path: &Path) -> Option<PathBuf> {
     let log = wal_path(path);
     fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0).then_some(log)
 }
 
-/// Whether files can be made beside `path`.
+/// Whether files can be created beside `path`.
 pub(super) fn is_writable(path: &Path) -> bool {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()

@@ -1,4 +1,4 @@
-//! The reading side: what a resumed run and a reviewer need. Needs no lock and changes nothing.
+//! The reading side: what a resumed run and a reviewer need. It needs no lock and changes nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,14 +32,14 @@ impl SqliteReader {
     /// Opens the journal at `path` read-only.
     ///
     /// # Errors
-    /// Where no file is there, or the file is no journal.
+    /// If there is no file, or it is not a journal.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         let connection = open_reader(path).await?;
         Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(Some(connection))) })
     }
 
-    /// Lets go of the file until something is read again. Only the last connection to a journal removes its write-ahead
-    /// log, and only one that may write: so a writer's own reader lets go before the writer closes.
+    /// Releases the file until something is read again. Only the last connection to a journal removes its write-ahead log, and
+    /// only if it may write. So a writer's own reader releases the file before the writer closes.
     pub async fn release(&self) {
         if let Some(connection) = self.connection.lock().await.take()
             && let Err(error) = connection.close().await
@@ -51,7 +51,7 @@ impl SqliteReader {
     /// All runs, the oldest first.
     ///
     /// # Errors
-    /// Where the database fails; so for every method here.
+    /// If the database fails; this applies to every method here.
     pub async fn runs(&self) -> Result<Vec<RunRecord>, JournalError> {
         self.all(sqlx::query(sql::RUNS), run_record).await
     }
@@ -110,8 +110,8 @@ impl SqliteReader {
         self.all(query, |row| get(row, 0)).await
     }
 
-    /// The last attempts on rows of other runs than `run` against this service of which nothing told what became of them.
-    /// Runs that ended before `since` have none that matter.
+    /// The last attempts on rows of other runs than `run` against this service, if nothing shows their effect. Runs that ended
+    /// before `since` have none that matter.
     pub async fn open_attempts(
         &self,
         run: RunId,
@@ -139,14 +139,14 @@ impl SqliteReader {
     }
 
     /// The names of the next rows of a run after row `after`: the last of these rows, and a JSON array of (region, name,
-    /// number of the intent). None where there are no more.
+    /// number of the intent). None if there are no more.
     pub async fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Result<Option<(i64, String)>, JournalError> {
         let query = sqlx::query(sql::PAST_NAMES).bind(run_no).bind(after).bind(limit);
         self.one(query, |row| get::<Option<i64>>(row, 0)?.map(|last| Ok((last, get(row, 1)?))).transpose()).await
     }
 
     /// What the intents with these numbers (a JSON array), all of one run, rest on: a JSON array of (region, name, identity
-    /// or null where no key pair was there, when the run began).
+    /// or null if there was no key pair, when the run began).
     pub async fn past_seen(&self, run_no: i64, intents: &str) -> Result<String, JournalError> {
         let query = sqlx::query(sql::PAST_SEEN).bind(intents.to_owned()).bind(run_no);
         self.one(query, |row| get(row, 0)).await
@@ -177,7 +177,7 @@ impl SqliteReader {
         Ok(self.all(query, |row| Ok((get(row, 0)?, get(row, 1)?))).await?.pop())
     }
 
-    /// The intents of a run in the order of its rows, after row `after`: `limit` at most, none where there are no more.
+    /// At most `limit` intents of a run, in the order of its rows, after row `after`; none if there are no more.
     pub async fn intents(&self, run_no: i64, after: u64, limit: u32) -> Result<Option<IntentPage>, JournalError> {
         let query = sqlx::query(sql::INTENT_PAGE).bind(run_no).bind(number(after)).bind(limit);
         let page = |row: &SqliteRow| {

@@ -1,4 +1,4 @@
-//! The reading side as every store has it, from the methods of [`SqliteReader`].
+//! The reading traits of every store, implemented by the methods of [`SqliteReader`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,8 @@ use crate::journal::{
 };
 use crate::record::Entry;
 
-/// Methods of the traits that are those of the reader, boxed. On the type itself, its own methods come before those of traits.
+/// Makes methods of the traits that call the reader's own methods and box the result. On the type itself, its own methods
+/// take precedence over those of traits.
 macro_rules! boxed {
     ($($name:ident = $own:ident($($given:ident: $kind:ty),*) -> $read:ty;)*) => {
         $(fn $name<'a>(&'a self, $($given: $kind),*) -> Reading<'a, $read> {

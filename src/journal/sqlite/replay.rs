@@ -1,8 +1,8 @@
-//! The projections once more, made from the entries alone by the code that made them first, in a scratch database that
-//! nobody else sees. `verify` compares the two.
+//! The projections, rebuilt from the entries alone by the code that made them first, in a scratch database that nobody else sees.
+//! `verify` compares the two.
 //!
-//! The rows of the large tables are only added up at first. They are made in a second pass where their sums are not those of
-//! the journal's tables, to find out which row it is.
+//! At first, the rows of the large tables are only added up. If their sums differ from those of the journal's tables, a second pass
+//! rebuilds the rows to find the one that differs.
 
 use std::path::{Path, PathBuf};
 
@@ -29,11 +29,11 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Makes an empty one in `directory`, under a name that nobody else uses. The file has its name only until
+    /// Creates an empty one in `directory`, under a name that nobody else uses. The file has its name only until
     /// [`hide`](Self::hide).
     ///
     /// # Errors
-    /// Where the directory cannot be written.
+    /// If the directory cannot be written.
     pub async fn create(directory: &Path, name: &str) -> Result<Self, JournalError> {
         let path = directory.join(format!(".{name}.replay"));
         let mut connection = SqliteConnectOptions::new()
@@ -57,29 +57,29 @@ impl Replay {
         &self.path
     }
 
-    /// Takes the file's name away, once everybody has opened it: whatever happens, nothing stays behind. From here on
+    /// Removes the file's name, once everybody has opened it, so that nothing stays behind whatever happens. From here on,
     /// nobody reads it before [`finish`](Self::finish).
     ///
     /// # Errors
-    /// Where that fails.
+    /// If that fails.
     pub async fn hide(&mut self) -> Result<(), JournalError> {
         std::fs::remove_file(&self.path).map_err(JournalError::sql)?;
         sqlx::query("BEGIN EXCLUSIVE").execute(&mut self.connection).await.map_err(JournalError::sql)?;
         Ok(())
     }
 
-    /// Takes the next entries: makes the small tables again, and adds up the rows of the large ones.
+    /// Takes the next entries: rebuilds the small tables, and adds up the rows of the large ones.
     ///
     /// # Errors
-    /// Where they do not fit what was before them.
+    /// If they do not fit the entries before them.
     pub async fn project(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         let mut changes = self.changes(entries)?;
         self.sums.take(&mut changes);
         apply_small(&mut self.connection, changes.small).await
     }
 
-    /// After the last entry, where the sums differ: takes all of them once more, from the first on, and makes the large
-    /// tables again, too. Runs and targets keep the numbers that they have.
+    /// To be called if the sums differ: takes all entries again, from the first on, and rebuilds the large tables, too. Runs and
+    /// targets keep their numbers.
     ///
     /// # Errors
     /// As before.
@@ -87,7 +87,7 @@ impl Replay {
         let mut changes = self.changes(entries)?;
         changes.small.clear();
         let whole = changes.take_whole_attempts();
-        // Their rows' intents may be among these changes: no foreign key is enforced here.
+        // The intents of these attempts may be among these changes: no foreign key is enforced here.
         write_rows(&mut self.connection, sql::INSERT_WHOLE_ATTEMPT, whole).await?;
         apply(&mut self.connection, changes).await
     }
@@ -105,10 +105,10 @@ impl Replay {
         Ok(changes)
     }
 
-    /// After the last entry.
+    /// Ends the replay, after the last entry.
     ///
     /// # Errors
-    /// Where the disk is full.
+    /// If the disk is full.
     pub async fn finish(mut self) -> Result<(), JournalError> {
         sqlx::query("COMMIT").execute(&mut self.connection).await.map_err(JournalError::sql)?;
         self.connection.close().await.map_err(JournalError::sql)

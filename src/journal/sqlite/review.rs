@@ -15,14 +15,14 @@ impl SqliteReader {
     /// The names of the columns of the view `intents`.
     ///
     /// # Errors
-    /// Where the database fails; so for every method here.
+    /// If the database fails; this applies to every method here.
     pub async fn review_columns(&self) -> Result<Vec<String>, JournalError> {
         let mut connection = self.connection().await?;
         names_of(&mut connection, "SELECT * FROM intents").await
     }
 
-    /// The next rows of a run after row `after`, in order; with an outcome, those that have it (`unsettled` and `not_attempted`
-    /// count as such).
+    /// The next rows of a run after row `after`, in order. With an outcome, only those that have it; here `unsettled` and
+    /// `not_attempted` count as outcomes.
     pub async fn review(
         &self,
         run_no: i64,
@@ -51,13 +51,13 @@ impl SqliteReader {
         self.all(query, story_entry).await
     }
 
-    /// Where the last `count` entries that match begin (0 where none does), and how many match in all.
+    /// The number of the first of the last `count` entries that match (0 if none does), and how many match in all.
     pub async fn last_matching(&self, filter: &EntryFilter, count: u32) -> Result<(i64, u64), JournalError> {
         let query = bind_filter(sqlx::query(sql::LAST_MATCHING).bind(i64::MIN), filter).bind(count);
         self.one(query, |row| Ok((get::<Option<i64>>(row, 0)?.unwrap_or(0), unsigned(row, 1)?))).await
     }
 
-    /// The rows of all runs that name a key pair so, or have this number: (run, row), at most `limit`.
+    /// At most `limit` rows of all runs that have this key pair's name or this number: (run, row).
     pub async fn rows_anywhere(
         &self,
         name: Option<&str>,
@@ -84,9 +84,9 @@ impl SqliteReader {
         self.all(query, record).await
     }
 
-    /// Runs a reviewer's own statement, one that reads, and hands its rows on as they come.
+    /// Runs a reviewer's own statement and hands its rows on as they come.
     ///
-    /// The caller has made sure that it is a single one that only reads; the connection could not write anyway.
+    /// The caller has made sure that it is a single statement that only reads; the connection could not write anyway.
     pub async fn query(&self, statement: &str, visitor: &mut dyn Visitor) -> Result<(), JournalError> {
         let mut connection = self.connection().await?;
         sqlx::query("PRAGMA query_only = ON").execute(&mut *connection).await.map_err(statement_error)?;
@@ -103,7 +103,7 @@ impl SqliteReader {
         Ok(())
     }
 
-    /// The version of SQLite, of the schema, and the numbers of entries and bytes: (sqlite, schema, entries, bytes).
+    /// The version of SQLite and of the schema, and how many entries and bytes there are.
     pub async fn health(&self) -> Result<(String, i64, i64, i64), JournalError> {
         self.one(sqlx::query(sql::HEALTH), |row| Ok((get(row, 0)?, get(row, 1)?, get(row, 2)?, get(row, 3)?))).await
     }

@@ -4,14 +4,14 @@
 //! in several sizes ([`CHUNKS`]), because the number of rows is part of its text.
 
 /// The sizes of the statements that write several rows, smallest first. 64 is a group commit at full load, 256 is for
-/// plans and replays; that one has 256 × 6 parameters, far below SQLite's limit of 32,766. A statement with more places than
-/// there are rows is filled up with nulls, which it leaves out: that costs less than a second statement.
+/// plans and replays; that one has 256 × 6 parameters, far below SQLite's limit of 32,766. If a statement has more places than
+/// there are rows, the rest are nulls, which it skips: that costs less than a second statement.
 pub(super) const CHUNKS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 256];
 
 /// A statement in each of the sizes of [`CHUNKS`].
 pub(super) type Sized = [&'static str; 8];
 
-/// The place in [`CHUNKS`] of the statement for so many rows, which takes them all or as many as the largest one can.
+/// The place in [`CHUNKS`] of the statement for this many rows. It takes them all, or as many as the largest statement can.
 pub(super) fn chunk(rows: usize) -> usize {
     CHUNKS.iter().position(|size| *size >= rows).unwrap_or(CHUNKS.len() - 1)
 }
@@ -86,7 +86,7 @@ pub(super) const FINISH_ATTEMPT: Sized = sized!(
      AND attempt.finished_seq IS NULL"
 );
 
-/// An attempt with its end, where both are known at once.
+/// An attempt with its end, if both are known at once.
 pub(super) const INSERT_WHOLE_ATTEMPT: Sized = sized!(
     "INSERT INTO attempt (run_no, row_no, attempt, started_seq, finished_seq, class) SELECT * FROM (VALUES ",
     "(?,?,?,?,?,?)",
@@ -99,8 +99,7 @@ pub(super) const INSERT_ROW_ENTRY: Sized = sized!(
     ") WHERE column1 IS NOT NULL"
 );
 
-/// The beginning and the end of each batch. Each is one round trip and stays prepared, which the driver's own transactions
-/// would not.
+/// The beginning and the end of each batch. Each is one round trip and stays prepared, unlike the driver's own transactions.
 pub(super) const LOCK_HEAD: &str = "BEGIN IMMEDIATE; SELECT size, root FROM head WHERE id = 0";
 pub(super) const INSERT_HEAD: &str =
     "INSERT INTO head (id, size, root, frontier, checkpoint_size, checkpoint_at) VALUES (0, ?, ?, ?, ?, ?); COMMIT";
@@ -108,7 +107,7 @@ pub(super) const MOVE_HEAD: &str =
     "UPDATE head SET size = ?, root = ?, frontier = ?, checkpoint_size = ?, checkpoint_at = ? WHERE id = 0; COMMIT";
 pub(super) const HEAD: &str = "SELECT size, root, frontier, checkpoint_size, checkpoint_at FROM head WHERE id = 0";
 
-/// When the last entry was written. A body that is no JSON says nothing.
+/// When the last entry was written. Null if its body is not JSON.
 pub(super) const LAST_TIME: &str =
     "SELECT CASE WHEN json_valid(body) THEN body ->> '$.at' END FROM entry ORDER BY seq DESC LIMIT 1";
 
@@ -136,7 +135,8 @@ pub(super) const LAST_TARGET: &str = "SELECT coalesce(max(target_no), 0) FROM ta
 
 pub(super) const RUNS: &str = "SELECT run_no, run_id, state, stopped_by, manifest_sha256, rows, account_id, endpoint, \
      sandbox, plan_root, manifest_seq, sealed_seq, started_seq, reads, reads_throttled FROM run ORDER BY run_no";
-/// Not grouped: that would sort all rows in memory. The limit, which is none, has each outcome told once, not once a count.
+/// Not grouped, because that would sort all rows in memory. With the limit, which limits nothing, SQLite determines each outcome
+/// once, and not once per count.
 pub(super) const RUN_COUNTS: &str = "SELECT count(*) FILTER (WHERE outcome = 'deleted'), \
      count(*) FILTER (WHERE outcome = 'gone'), count(*) FILTER (WHERE outcome = 'absent'), \
      count(*) FILTER (WHERE outcome = 'skipped'), count(*) FILTER (WHERE outcome = 'failed'), \
@@ -175,8 +175,8 @@ pub(super) const PENDING_COUNT: &str = "SELECT t.target_no, (SELECT count(*) FRO
 /// Key pairs of a target that are to be deleted, those without an outcome or those with one.
 pub(super) const NAMES_TO_DELETE: &str = "SELECT key_pair_name FROM intent WHERE run_no = ? AND target_no = ? \
      AND verdict = 'delete' AND (settled_seq IS NOT NULL) = ? ORDER BY row_no LIMIT ?";
-/// The last attempts on rows of other runs against this service of which nothing told what became of them, of runs that have
-/// not ended or ended since that time: the key pair, their start, and their end where it is known.
+/// The last attempts on rows of other runs against this service, if nothing shows their effect, of runs that have not ended, or
+/// ended since a given time: the key pair, the start, and the end if it is known.
 pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.region, i.key_pair_name, s.body, f.body, o.body FROM run AS r \
      CROSS JOIN attempt AS a ON a.run_no = r.run_no CROSS JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no \
      CROSS JOIN target AS t ON t.target_no = i.target_no CROSS JOIN entry AS s ON s.seq = a.started_seq \
@@ -191,13 +191,14 @@ pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
      UNION ALL SELECT started_seq FROM attempt WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT finished_seq FROM attempt WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT seq FROM row_entry WHERE run_no = ?1 AND row_no = ?2) ORDER BY seq";
-/// The names of a run's rows as one JSON array of (region, name, seq), a page of them, for a plan that asks which of its own
-/// names an earlier run has seen.
+/// A page of the names of a run's rows, as one JSON array of (region, name, seq). A plan asks with it which of its own names an
+/// earlier run has seen.
 pub(super) const PAST_NAMES: &str = "SELECT max(row_no), json_group_array(json_array(region, key_pair_name, seq)) \
      FROM (SELECT i.row_no, t.region, i.key_pair_name, i.seq FROM intent AS i \
      CROSS JOIN target AS t ON t.target_no = i.target_no WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?)";
 /// What these intents (a JSON array of their numbers) rest on, as one JSON array of (region, name, identity or null, time of
-/// the run's beginning). One that was skipped because it had been re-created knows only what somebody else made.
+/// the run's beginning). An intent that was skipped because its key pair had been re-created only knows what somebody
+/// else made.
 pub(super) const PAST_SEEN: &str = "SELECT json_group_array(json_array(json_extract(e.body, '$.line.region'), \
      json_extract(e.body, '$.line.name'), iif(json_type(e.body, '$.line.observation') = 'object', json_object(\
      'arn', json_extract(e.body, '$.line.observation.arn'), 'created_at', json_extract(e.body, '$.line.observation.created_at'), \
@@ -211,12 +212,13 @@ pub(super) const MILESTONES: &str = "SELECT e.seq, e.body FROM milestone AS m JO
 pub(super) const ROWS_OF_NAME: &str =
     "SELECT row_no FROM intent WHERE run_no = ? AND key_pair_name = ? ORDER BY row_no";
 pub(super) const ENTRIES_FROM: &str = "SELECT seq, body, leaf FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?";
-/// A page of entries as one row, because each row that is handed over costs more than what is in it.
+/// A page of entries as one row, because handing a row over costs more than its content does.
 pub(super) const ENTRY_PAGE: &str = "SELECT count(*), min(seq), max(seq), group_concat(octet_length(body), ' '), \
      group_concat(body, ''), group_concat(leaf, '') \
      FROM (SELECT seq, body, leaf FROM main.entry WHERE seq >= ? ORDER BY seq LIMIT ?)";
-/// Pages of the large projections as one row each, as in [`ENTRY_PAGE`]: how many rows there are, then each column's values
-/// one behind the other. Texts that can be anything have their lengths before them, nulls are told from all texts.
+/// Pages of the large projections as one row each, as in [`ENTRY_PAGE`]: how many rows there are, then the concatenated
+/// values of each column. A column of arbitrary texts follows one with their lengths, and a null
+/// differs from every text.
 pub(super) const INTENT_SUMS: &str = "SELECT count(*), group_concat(run_no, ' '), group_concat(row_no, ' '), \
      group_concat(target_no, ' '), group_concat(octet_length(key_pair_name), ' '), group_concat(key_pair_name, ''), \
      group_concat(verdict, ' '), group_concat(seq, ' '), group_concat(coalesce(settled_seq, ''), ' '), \
@@ -232,9 +234,8 @@ pub(super) const ROW_ENTRY_SUMS: &str = "SELECT count(*), group_concat(run_no, '
            ORDER BY run_no, row_no, seq LIMIT ?)";
 pub(super) const SUMMED_COUNTS: &str = "SELECT (SELECT count(*) FROM main.intent), \
      (SELECT count(*) FROM main.attempt), (SELECT count(*) FROM main.row_entry)";
-/// Everything but what sqlx keeps its migrations in, and what ANALYZE leaves.
-/// Without the migrator's own table, and those that ANALYZE leaves; whatever else has their names, or is hung onto them, is
-/// there.
+/// The schema without the migrator's own table, and without those that ANALYZE leaves. It includes anything else that has their
+/// names or is attached to them.
 pub(super) const SCHEMA: &str = "SELECT type, name, tbl_name, coalesce(sql, '') FROM main.sqlite_schema \
      WHERE NOT (type = 'table' AND tbl_name = name AND name IN ('_sqlx_migrations', 'sqlite_stat1', 'sqlite_stat4')) \
        AND NOT (type = 'index' AND tbl_name = '_sqlx_migrations' AND sql IS NULL) ORDER BY type, name";
@@ -254,8 +255,8 @@ pub(super) const MILESTONES_OF_KIND: &str = "SELECT e.seq, e.body FROM milestone
 pub(super) const ROLLBACKS: &str = "SELECT e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
      WHERE m.run_no IS NULL AND m.kind = 'override_used' ORDER BY m.seq";
 pub(super) const LEAVES: &str = "SELECT leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?";
-/// The conditions of an [`EntryFilter`](super::EntryFilter), ?2 to ?7. A body that is no JSON matches only where nothing is
-/// asked of it.
+/// The conditions of an [`EntryFilter`](super::EntryFilter), ?2 to ?7. A body that is not JSON matches only if no
+/// condition is given.
 macro_rules! matching {
     () => {
         "(?2 IS NULL OR (json_valid(body) AND ?2 = coalesce(json_extract(body, '$.run'), \
@@ -299,7 +300,7 @@ pub(super) const INTENT_PAGE: &str = "SELECT max(row_no), group_concat(octet_len
      FROM (SELECT i.row_no, e.body FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
            WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?)";
 
-/// All of them, for the test that prepares each.
+/// All statements, for the test that prepares each.
 #[cfg(test)]
 pub(super) fn all() -> Vec<&'static str> {
     let mut all = vec![

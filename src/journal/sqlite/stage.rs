@@ -31,21 +31,21 @@ pub struct SqliteStage {
     names_account: bool,
     /// Whether any instance was put in.
     has_used: bool,
-    /// Whether two rows have the same name; until that is known they may.
+    /// Whether two rows have the same name; true until that is known.
     has_twins: bool,
     /// Whether an earlier run knows any of the names.
     has_known: bool,
 }
 
 impl SqliteStage {
-    /// Makes an empty one in `directory`, under a name that nobody else uses. The file is unlinked at once: whatever
-    /// happens, nothing stays behind.
+    /// Creates an empty one in `directory`, under a name that nobody else uses. The file is unlinked at once, so that nothing
+    /// stays behind whatever happens.
     ///
     /// # Errors
-    /// Where the directory cannot be written.
+    /// If the directory cannot be written.
     pub async fn create(directory: &Path, name: &str) -> Result<Self, JournalError> {
         let path = directory.join(format!(".{name}.stage"));
-        // It holds the manifest's rows: nobody else may read it, and nothing of it stays, whatever fails.
+        // It holds the manifest's rows: nobody else may read it, and none of it stays behind, whatever fails.
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(JournalError::sql)?;
         let made = Self::make(&path).await;
         std::fs::remove_file(&path).map_err(JournalError::sql)?;
@@ -109,7 +109,7 @@ impl SqliteStage {
         Ok(())
     }
 
-    /// Makes rows findable by name; call it once, after the last of them.
+    /// Indexes the rows by name; call this once, after the last row.
     async fn index_rows(&mut self) -> Result<(), JournalError> {
         sqlx::query(INDEX).execute(&mut self.connection).await.map_err(JournalError::sql)?;
         let row = sqlx::query(HAS_TWINS).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
@@ -138,8 +138,8 @@ impl SqliteStage {
         transaction.commit().await.map_err(JournalError::sql)
     }
 
-    /// Which of an earlier run's rows are about a key pair that a row here names: of a JSON array of (region, name, number) a
-    /// JSON array of the numbers. The rows must have been indexed.
+    /// Which of an earlier run's rows are about a key pair that a row here names: takes a JSON array of (region, name, number), and
+    /// returns a JSON array of the numbers. The rows must have been indexed.
     async fn among(&mut self, names: &str) -> Result<String, JournalError> {
         let query = sqlx::query(AMONG).bind(names.to_owned());
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;

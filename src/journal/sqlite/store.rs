@@ -29,10 +29,10 @@ pub struct SqliteStore {
 /// Where this session left the head.
 #[derive(Debug)]
 enum Left {
-    /// It has not asked yet.
+    /// It has not read the head yet.
     Unknown,
     At(Head),
-    /// An append failed, or was given up half-way: whether its entries are there is unknown.
+    /// An append failed, or was dropped half-way: it is unknown whether its entries are there.
     Lost,
 }
 
@@ -40,7 +40,7 @@ impl SqliteStore {
     /// Opens or creates the journal at `path`. The caller holds the lock. Entries get their time from `clock`.
     ///
     /// # Errors
-    /// Where the file cannot be used: not a journal, from a newer keybatch, on a network file system, not writable.
+    /// If the file cannot be used: it is not a journal, is from a newer keybatch, on a network file system, or not writable.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let mut connection = open_writer(path).await?;
         let row = sqlx::query(sql::LAST_TARGET).fetch_one(&mut connection).await.map_err(JournalError::sql)?;
@@ -69,10 +69,10 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Begins a transaction, learns the head under its lock, and compares it with what this session left: one round trip. If it
-    /// is not there, another process wrote, and this one must stop.
+    /// Begins a transaction, reads the head under its lock, and compares it with the one that this session left, in one round trip.
+    /// If they differ, another process wrote, and this one must stop.
     ///
-    /// From here on an error leaves the transaction open. The connection is only closed then, which rolls the transaction back.
+    /// From here on, an error leaves the transaction open. The connection is then only closed, which rolls the transaction back.
     async fn lock(&mut self, left: TreeHead) -> Result<(), JournalError> {
         let found =
             sqlx::query(sql::LOCK_HEAD).fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;

@@ -1,19 +1,19 @@
-//! The large projections as sums, so that `verify` need not make them again row by row to see that they are right.
+//! The large projections as sums, so that `verify` need not rebuild them row by row to see that they are right.
 //!
 //! Each of their rows is one or two *facts*: what was known when it began (an intent as recorded, an attempt as started),
-//! and what its end added. Facts are hashed with a key and the hashes added up, once as the entries say them, once as the
-//! tables have them; in which order does not matter. Where the sums and the numbers of facts agree, so do the tables:
+//! and what its end added. Facts are hashed with a key and the hashes added up, once as the entries state them, once as the
+//! tables hold them; the order does not matter. If the sums and the numbers of facts agree, so do the tables:
 //! no row is there twice (a key is unique, and the history does not permit it either), so the facts of one key belong to one row.
 //!
-//! The key is drawn by each process, after the journal was written. Whoever made the journal cannot have chosen rows whose
-//! hashes add up to the same 128 bits, whatever they know of the hash; so a hash that is fast will do.
+//! Each process draws a key of its own, after the journal was written. So whoever made the journal cannot have chosen rows whose
+//! hashes add up to the same 128 bits, whatever they know about the hash, and a fast hash is good enough.
 
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 
 use super::value::Value;
 use crate::journal::changes::Changes;
 
-/// What the hashes depend on, and nobody knows beforehand.
+/// What the hashes depend on. Nobody knows it in advance.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Key([RandomState; 2]);
 
@@ -24,7 +24,7 @@ struct Tally {
     sum: u128,
 }
 
-/// The facts that were added so far, by kind. Equal for the same facts under the same key.
+/// The sums of the facts that were added so far, by kind. Equal for the same facts under the same key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tallies {
     intents: Tally,
@@ -39,7 +39,7 @@ pub(super) struct Tallies {
 pub(super) struct Sums {
     key: Key,
     tallies: Tallies,
-    /// The fact at hand, as bytes.
+    /// The present fact, as bytes.
     fact: Fact,
 }
 

@@ -1,4 +1,4 @@
-//! The large projections as the journal has them, added up: the other half of [`sums`](super::sums).
+//! Adds up the large projections as the journal has them: the other half of [`sums`](super::sums).
 
 use sqlx::sqlite::SqliteRow;
 
@@ -14,17 +14,17 @@ use crate::journal::JournalError;
 const PAGE_ROWS: i64 = 1_024;
 
 impl Snapshot {
-    /// Whether the tables of [`SUMMED`](crate::journal::SUMMED) hold what the entries say that `replay` was given, no more and no
-    /// less. Presumes that SQLite's own check found nothing, so that each column holds what its type says. A no may also
-    /// mean that a page is not what pages look like: to say what is wrong is for the comparison row by row.
+    /// Whether the tables of [`SUMMED`](crate::journal::SUMMED) hold exactly what the entries that `replay` was given say. Presumes
+    /// that SQLite's own check found nothing, so that each column holds what its type says. False may also mean that a page
+    /// cannot be read as one: the comparison row by row then says what is wrong.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn agrees_with(&mut self, replay: &Replay) -> Result<bool, JournalError> {
         self.adds_up_to(replay.sums().key().clone(), *replay.sums().tallies()).await
     }
 
-    /// The same of what the sums were that were made with this key.
+    /// Whether the tables add up to these sums, which were made with this key.
     pub(super) async fn adds_up_to(&mut self, key: Key, expected: Tallies) -> Result<bool, JournalError> {
         use Kind::{MaybeNumber, MaybeWord, Number, Text, Word};
         let mut sums = Sums::new(key);
@@ -33,14 +33,14 @@ impl Snapshot {
         let read = self.add_table::<2, _>(sql::INTENT_SUMS, intent, &mut sums, add_intent).await?
             && self.add_table::<3, _>(sql::ATTEMPT_SUMS, attempt, &mut sums, add_attempt).await?
             && self.add_table::<3, _>(sql::ROW_ENTRY_SUMS, [Number; 3], &mut sums, Sums::row_entry).await?;
-        // A page that begins after a key could pass by what is not in the order of keys.
+        // A page that begins after a key could miss rows that are not in the order of keys.
         let row = sqlx::query(sql::SUMMED_COUNTS).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         let counts: [i64; 3] = [get(&row, 0)?, get(&row, 1)?, get(&row, 2)?];
         let complete = counts.map(u64::try_from).map(Result::ok) == sums.tallies().rows().map(Some);
         Ok(read && complete && *sums.tallies() == expected)
     }
 
-    /// Adds all rows of a table whose key is its first `K` columns; false where they cannot be told apart.
+    /// Adds all rows of a table whose key is its first `K` columns; false if they cannot be told apart.
     async fn add_table<const K: usize, const N: usize>(
         &mut self,
         statement: &'static str,
@@ -89,17 +89,17 @@ fn add_attempt(sums: &mut Sums, [run, row, attempt, started, finished, class]: [
     }
 }
 
-/// What a column of a page is, which is one text for all of its rows.
+/// What a column of a page holds: one text for all of its rows.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Number,
-    /// Nothing for a null.
+    /// Empty for a null.
     MaybeNumber,
     /// Has no space in it. If it has one, there are more words than rows.
     Word,
-    /// The same with a dot behind it, nothing for a null.
+    /// The same with a dot after it; empty for a null.
     MaybeWord,
-    /// Any text: the lengths in bytes, and in the next column of the page the texts, one right behind the other.
+    /// Any text: the lengths in bytes, and in the next column of the page the concatenated texts.
     Text,
 }
 
@@ -116,7 +116,7 @@ struct Column {
 }
 
 impl<const N: usize> Columns<N> {
-    /// From the columns after the first, which is the number of rows.
+    /// Reads the columns after the first, which holds the number of rows.
     fn read(row: &SqliteRow, kinds: [Kind; N]) -> Result<Self, JournalError> {
         let mut index = 0;
         let mut text = || {

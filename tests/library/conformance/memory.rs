@@ -1,5 +1,6 @@
-//! A naive store in memory. It shares nothing with the others but what is pure ([`Head::seal`]): it keeps the entries, and answers
-//! each question by going through all of them.
+//! A naive store in memory, against whose answers those of the others are held. It keeps the entries, and answers each question by
+//! going through all of them. Of what is pure it shares only [`Head::seal`], and deliberately not the projection: a mistake there
+//! would make both answers wrong in the same way.
 
 mod history;
 mod reader;

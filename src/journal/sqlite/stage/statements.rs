@@ -13,8 +13,8 @@ pub(super) const SCHEMA: &str = "
 pub(super) const INDEX: &str = "CREATE INDEX row_by_name ON row (region, name, row_no)";
 pub(super) const PUT_ROW: &str = "INSERT INTO row SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 \
      FROM json_each(?)";
-/// A page may repeat a key pair of the one before it; two key pairs of one name cannot be told apart by it, and stay so
-/// whatever else is listed.
+/// A page may repeat a key pair of the previous page. Two key pairs of one name cannot be told apart by their name, and stay
+/// so whatever else is listed.
 pub(super) const PUT_SEEN: &str = "INSERT INTO seen SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true \
      ON CONFLICT (region, name) DO UPDATE SET body = CASE WHEN body = '' THEN '' \
      WHEN json_extract(body, '$[0]') IS json_extract(excluded.body, '$[0]') \
@@ -25,12 +25,12 @@ pub(super) const PUT_USED: &str = "INSERT INTO used SELECT ?1, value ->> 0, 1, v
 /// Which of these (region, name, number) the rows name, as a JSON array of the numbers.
 pub(super) const AMONG: &str = "SELECT json_group_array(value ->> 2) FROM json_each(?) \
      WHERE EXISTS (SELECT 1 FROM row WHERE region = value ->> 0 AND name = value ->> 1)";
-/// Of an identity the latest run that knew it is kept; that nothing was there counts from the first run that found so.
+/// For each identity, the latest run that knew it is kept; for a name without a key pair, the first run that found none.
 pub(super) const PUT_KNOWN: &str = "INSERT INTO known SELECT value ->> 0, value ->> 1, ?1, value -> 2, ?2, value ->> 3 \
      FROM json_each(?3) WHERE true ON CONFLICT (region, name, same, identity) \
      DO UPDATE SET run = excluded.run, began_at = excluded.began_at WHERE identity <> 'null'";
-/// The next page of rows as one text, a JSON array a line: what was staged is JSON already, and a thousand rows that go
-/// through the connection's channel one by one cost more than finding them does.
+/// The next page of rows as one text, with a JSON array per line. What was staged is JSON already, and passing a thousand rows
+/// through the connection's channel one by one costs more than finding them does.
 macro_rules! page_of_rows {
     ($used:literal, $first:literal, $known:literal, $joins:literal, $where:literal) => {
         concat!(
@@ -86,7 +86,7 @@ macro_rules! suspects {
         )
     };
 }
-/// Where nothing is used, no two rows have the same name, or no earlier run knows any of them, nobody looks for it.
+/// If no key pair is in use, no two rows have the same name, or no earlier run knows any of them, nothing is searched for that.
 pub(super) const JOINED: &str = page_of_rows!("'null'", "r.row_no", "'[]'", "", "true");
 pub(super) const JOINED_USED: &str = with_used!("r.row_no", "'[]'", "true");
 pub(super) const JOINED_TWINS: &str = with_twins!("'[]'");
