@@ -61,7 +61,7 @@ fn verified(entries: u64, size: u64) -> String {
 
 fn self_consistent(entries: u64) -> String {
     format!(
-        "nothing is wrong with its {entries} entries, but there is nothing outside to compare with: whether entries are missing \
-         at the end, or everything was rewritten, only a checkpoint kept elsewhere can tell"
+        "nothing is wrong with its {entries} entries, but there is nothing outside to compare with: only a checkpoint kept \
+         elsewhere can show whether entries are missing at the end, or everything was rewritten"
     )
 }
