@@ -2,6 +2,8 @@
 //!
 //!     cargo bench                      all of it, most of an hour
 //!     cargo bench -- deleting million  some of it
+//!     KEYBATCH_OTHER=/path/to/keybatch cargo bench -- beside beside-million
+//!                                      this build beside another one
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,6 +15,8 @@
 
 #[path = "speed/bare.rs"]
 mod bare;
+#[path = "speed/beside.rs"]
+mod beside;
 #[path = "speed/clients.rs"]
 mod clients;
 #[path = "speed/deleting.rs"]
@@ -49,13 +53,15 @@ impl Line {
 
 type Section = (&'static str, fn() -> Vec<Line>);
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 8] = [
     ("deleting", deleting::measure),
     ("alone", deleting::alone),
     ("clients", clients::measure),
     ("pace", pace::measure),
     ("regions", pace::regions),
     ("million", million::measure),
+    ("beside", beside::deleting),
+    ("beside-million", beside::million),
 ];
 
 fn main() {

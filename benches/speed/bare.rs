@@ -7,7 +7,10 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_lightsail::Client;
 use aws_smithy_types::retry::RetryConfig;
 
+use crate::process::seconds_since_epoch;
+
 /// Deletes every `name,region` of the file, `concurrency` at once. Panics where one is not answered with success.
+/// Says when it began and when it ended, in seconds since 1970.
 pub(crate) fn delete_all(url: &str, csv: &str, concurrency: usize) {
     let text = std::fs::read_to_string(csv).expect("the list of key pairs");
     let mut regions: Vec<String> = Vec::new();
@@ -36,6 +39,7 @@ async fn work(url: &str, rows: Vec<(String, usize)>, regions: &[String], concurr
     };
     let clients: Arc<[Client]> = regions.iter().map(client).collect();
     let (rows, next): (Arc<[_]>, _) = (rows.into(), Arc::new(AtomicUsize::new(0)));
+    let began = seconds_since_epoch();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..concurrency {
         let (clients, rows, next) = (Arc::clone(&clients), Arc::clone(&rows), Arc::clone(&next));
@@ -48,4 +52,5 @@ async fn work(url: &str, rows: Vec<(String, usize)>, regions: &[String], concurr
         });
     }
     tasks.join_all().await;
+    println!("{began} {}", seconds_since_epoch());
 }

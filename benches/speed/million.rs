@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::Line;
-use crate::process::{Cost, measure as run, measure_ending};
+use crate::process::{Cost, measure as run, measure_ending, seconds_since_epoch};
 use crate::setting::Setting;
 
 const FEW: usize = 10_000;
@@ -90,13 +90,10 @@ fn whole(setting: &Setting) -> Whole {
     Whole { run: cost, verify, export, resume, entries, first_request }
 }
 
-fn seconds_since_epoch() -> f64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
-}
-
 /// How long `sqlite3 .import` of the manifest takes.
-fn import(setting: &Setting) -> Option<f64> {
+pub(crate) fn import(setting: &Setting) -> Option<f64> {
     let database = setting.path("import.db");
+    let _ = std::fs::remove_file(&database);
     let import = format!(".import --csv {} rows", setting.manifest().display());
     let began = std::time::Instant::now();
     let status = Command::new("sqlite3").arg(&database).arg(import).status().ok()?;

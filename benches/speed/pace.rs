@@ -38,7 +38,7 @@ fn change() -> Line {
     let per_second = |from: u32, to: u32| {
         let settled = setting.query(&format!(
             "SELECT count(*) AS settled FROM entries, (SELECT min(julianday(at)) AS began FROM entries \
-             WHERE kind = 'session_opened') WHERE kind = 'row_settled' \
+             WHERE kind = 'session_opened') WHERE kind = 'attempt_finished' AND instr(body, '\"outcome\":') > 0 \
              AND (julianday(at) - began) * 86400 BETWEEN {from} AND {to}"
         ));
         settled / f64::from(to - from)

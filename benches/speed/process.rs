@@ -27,6 +27,13 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Comm
     command
 }
 
+/// The same on one processor alone, where there is `taskset`.
+pub(crate) fn pinned(core: &str, program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Command {
+    let mut pinned = command("taskset", home);
+    pinned.args(["-c", core]).arg(program);
+    pinned
+}
+
 /// Runs `command` to its end. Its output goes to files beside `log`, which are shown where it fails.
 pub(crate) fn measure(command: &mut Command, log: &Path) -> Cost {
     measure_ending(command, log, 0)
@@ -34,14 +41,23 @@ pub(crate) fn measure(command: &mut Command, log: &Path) -> Cost {
 
 /// The same for a command that ends with `code`.
 pub(crate) fn measure_ending(command: &mut Command, log: &Path, code: i32) -> Cost {
+    trace(command, log, code).0
+}
+
+/// The CPU time that a process had used at a time (seconds since 1970), every few milliseconds.
+pub(crate) type Trace = Vec<(f64, Duration)>;
+
+/// The same, and when it used its CPU time.
+pub(crate) fn trace(command: &mut Command, log: &Path, code: i32) -> (Cost, Trace) {
     let (out, err) = (log.with_extension("out"), log.with_extension("err"));
     let file = |path: &PathBuf| std::fs::File::create(path).expect("a log file");
     command.stdout(file(&out)).stderr(file(&err));
     let (before, began) = (children_cpu(), Instant::now());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let mut peak = 0;
+    let (mut peak, mut trace) = (0, Trace::new());
     let status = loop {
         peak = peak.max(resident_peak(child.id()));
+        trace.push((seconds_since_epoch(), cpu_of(&format!("/proc/{}/stat", child.id()), OWN)));
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             break status;
         }
@@ -54,7 +70,19 @@ pub(crate) fn measure_ending(command: &mut Command, log: &Path, code: i32) -> Co
         std::fs::read_to_string(&out).unwrap_or_default(),
         std::fs::read_to_string(&err).unwrap_or_default()
     );
-    cost
+    (cost, trace)
+}
+
+/// CPU seconds between two times.
+pub(crate) fn cpu_between(trace: &Trace, from: f64, to: f64) -> f64 {
+    let at = |time: f64| {
+        trace.iter().take_while(|(sampled, _)| *sampled <= time).last().map_or(Duration::ZERO, |(_, cpu)| *cpu)
+    };
+    at(to).saturating_sub(at(from)).as_secs_f64()
+}
+
+pub(crate) fn seconds_since_epoch() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// A server that ends with its value.
@@ -65,12 +93,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves the world that `world` describes.
-    pub(crate) fn start(world: &serde_json::Value, home: &Path) -> Self {
+    /// Serves the world that `world` describes, by what begins with `command`.
+    pub(crate) fn start(mut command: Command, world: &serde_json::Value, home: &Path) -> Self {
         use std::io::BufRead as _;
         let path = home.join("world.json");
         std::fs::write(&path, world.to_string()).expect("a world file");
-        let mut command = command(KEYBATCH, home);
         let mut child = command
             .args(["sandbox", "--quiet", "--listen", "127.0.0.1:0"])
             .arg(&path)
@@ -93,10 +120,18 @@ impl Drop for Server {
 
 /// CPU time of all children that were waited for.
 fn children_cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // After the name in parentheses: cutime and cstime are the 14th and 15th, in hundredths of a second.
+    cpu_of("/proc/self/stat", CHILDREN)
+}
+
+/// The places of user and system time behind a process's name, in hundredths of a second: its own, and that of the children
+/// that it waited for.
+const OWN: usize = 11;
+const CHILDREN: usize = 13;
+
+fn cpu_of(stat: &str, place: usize) -> Duration {
+    let stat = std::fs::read_to_string(stat).unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields.skip(place).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_millis(10 * ticks)
 }
 

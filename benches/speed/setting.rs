@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::process::{Cost, KEYBATCH, Server, command, measure};
+use crate::process::{Cost, KEYBATCH, Server, command, measure, pinned};
 
 /// Key pairs in one region or in several, and the manifest that names them all.
 pub(crate) struct Setting {
@@ -17,6 +17,11 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) fn new(regions: &[(&str, usize)], world: Value) -> Self {
+        Self::named("key-", regions, world)
+    }
+
+    /// The same, with names that begin with `prefix`.
+    pub(crate) fn named(prefix: &str, regions: &[(&str, usize)], world: Value) -> Self {
         let home = tempfile::Builder::new().prefix("keybatch-bench-").tempdir().expect("a temporary directory");
         let mut manifest = std::io::BufWriter::new(std::fs::File::create(home.path().join("rows.csv")).unwrap());
         writeln!(manifest, "key_pair_name,region").unwrap();
@@ -24,12 +29,12 @@ impl Setting {
             // As wide as the sandbox makes them.
             let width = count.to_string().len().max(6);
             for number in 1..=*count {
-                writeln!(manifest, "key-{number:0width$},{region}").unwrap();
+                writeln!(manifest, "{prefix}{number:0width$},{region}").unwrap();
             }
         }
         manifest.into_inner().unwrap().sync_all().unwrap();
         let generate: Vec<_> =
-            regions.iter().map(|(region, count)| json!({"region": region, "prefix": "key-", "count": count})).collect();
+            regions.iter().map(|(region, count)| json!({"region": region, "prefix": prefix, "count": count})).collect();
         let mut all = json!({"name": "bench", "generate": generate});
         all.as_object_mut().unwrap().extend(world.as_object().cloned().unwrap_or_default());
         Self { home, rows: regions.iter().map(|(_, count)| count).sum(), world: all }
@@ -53,7 +58,12 @@ impl Setting {
 
     /// A fresh world.
     pub(crate) fn serve(&self) -> Server {
-        Server::start(&self.world, self.home())
+        Server::start(command(KEYBATCH, self.home()), &self.world, self.home())
+    }
+
+    /// The same on one processor alone.
+    pub(crate) fn serve_on(&self, core: &str) -> Server {
+        Server::start(pinned(core, KEYBATCH, self.home()), &self.world, self.home())
     }
 
     pub(crate) fn forget_journal(&self) {
