@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
             Event::IntentRecorded(_) => {
                 let text = self.get("line")?;
                 let line: shape::Line<'_> = self.read("line")?;
-                if line.observation.is_some() != self.has("page") {
+                if line.observation.is_some() != self.find("page").is_some() {
                     return Ok(Err("an observation has the page that showed it, and nothing else has".into()));
                 }
                 let claimed = claims::intent(&claims::Intent::from(&line));
@@ -208,16 +208,15 @@ impl<'a> Reader<'a> {
 
     /// A field that may be missing.
     fn may_be<T: Deserialize<'a>>(&self, name: &'static str) -> Result<Option<T>, EntryError> {
-        if self.has(name) { self.read(name).map(Some) } else { Ok(None) }
+        self.find(name).map(|value| read(name, value)).transpose()
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.fields.iter().any(|(key, _)| *key == name)
+    fn find(&self, name: &str) -> Option<&'a str> {
+        self.fields.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
     }
 
     fn get(&self, name: &'static str) -> Result<&'a str, EntryError> {
-        let found = self.fields.iter().find(|(key, _)| *key == name);
-        found.map(|(_, value)| *value).ok_or_else(|| unreadable(name, "missing"))
+        self.find(name).ok_or_else(|| unreadable(name, "missing"))
     }
 
     fn text(&self, name: &'static str) -> Result<&'a str, EntryError> {
@@ -227,9 +226,12 @@ impl<'a> Reader<'a> {
     }
 
     fn read<T: Deserialize<'a>>(&self, name: &'static str) -> Result<T, EntryError> {
-        let value = self.get(name)?;
-        serde_json::from_str(value).map_err(|_| unreadable(name, value))
+        read(name, self.get(name)?)
     }
+}
+
+fn read<'a, T: Deserialize<'a>>(name: &'static str, value: &'a str) -> Result<T, EntryError> {
+    serde_json::from_str(value).map_err(|_| unreadable(name, value))
 }
 
 /// How long a time is, as it is written: `2026-01-01T00:00:46.000001Z`.
