@@ -5,8 +5,8 @@
 //! tables hold them; the order does not matter. If the sums and the numbers of facts agree, so do the tables:
 //! no row is there twice (a key is unique, and the history does not permit it either), so the facts of one key belong to one row.
 //!
-//! Each process draws a key of its own, after the journal was written. So whoever made the journal cannot have chosen rows whose
-//! hashes add up to the same 128 bits, whatever they know about the hash, and a fast hash is good enough.
+//! Each process draws a key of its own, after the journal was written. So whatever whoever made the journal knows about the
+//! hash, wrong rows have the same sum once in 2^64 times, and a fast hash is good enough.
 
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 
@@ -15,13 +15,13 @@ use crate::journal::changes::Changes;
 
 /// What the hashes depend on. Nobody knows it in advance.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Key([RandomState; 2]);
+pub(super) struct Key(RandomState);
 
 /// Facts of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Tally {
     count: u64,
-    sum: u128,
+    sum: u64,
 }
 
 /// The sums of the facts that were added so far, by kind. Equal for the same facts under the same key.
@@ -101,7 +101,7 @@ impl Tallies {
 }
 
 impl Tally {
-    fn add(&mut self, hash: u128) {
+    fn add(&mut self, hash: u64) {
         self.count += 1;
         self.sum = self.sum.wrapping_add(hash);
     }
@@ -112,7 +112,7 @@ impl Tally {
 struct Fact(Vec<u8>);
 
 impl Fact {
-    fn hash(&mut self, Key(states): &Key, values: &[Value<'_>]) -> u128 {
+    fn hash(&mut self, Key(state): &Key, values: &[Value<'_>]) -> u64 {
         self.0.clear();
         for value in values {
             match value {
@@ -128,10 +128,8 @@ impl Fact {
                 }
             }
         }
-        states.iter().fold(0, |hash, state| {
-            let mut hasher = state.build_hasher();
-            hasher.write(&self.0);
-            hash << 64 | u128::from(hasher.finish())
-        })
+        let mut hasher = state.build_hasher();
+        hasher.write(&self.0);
+        hasher.finish()
     }
 }
