@@ -154,12 +154,14 @@ pub(super) const SUPERFLUOUS: &str = "SELECT count(*) FROM intent AS i CROSS JOI
                        AND json_extract(n.value, '$.note') <> 'duplicate')";
 pub(super) const BODY: &str = "SELECT body FROM entry WHERE seq = ?";
 pub(super) const JOURNAL_ID: &str = "SELECT json_extract(body, '$.journal_id') FROM entry WHERE seq = 0";
+/// Pages have a limit of `? + 0`, not of `?`: SQLite prepares a statement again each time that a limit which is a parameter is
+/// bound, in case the plan should depend on it.
 pub(super) const PENDING: &str = "SELECT i.row_no, i.seq, e.body, \
      EXISTS (SELECT 1 FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
      OR EXISTS (SELECT 1 FROM row_entry AS n WHERE n.run_no = i.run_no AND n.row_no = i.row_no), \
      (SELECT json_extract(p.body, '$.at') FROM entry AS p WHERE p.seq = json_extract(e.body, '$.page')) \
      FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
-     WHERE i.run_no = ? AND i.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL ORDER BY i.row_no LIMIT ?";
+     WHERE i.run_no = ? AND i.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL ORDER BY i.row_no LIMIT ? + 0";
 /// Rows that have more entries than their intent, which go first when a run is resumed. Together with those of
 /// [`PENDING`] that say they have none, these are all pending rows.
 pub(super) const TOUCHED: &str = "SELECT i.row_no, i.seq, e.body, 1, \
@@ -168,7 +170,7 @@ pub(super) const TOUCHED: &str = "SELECT i.row_no, i.seq, e.body, 1, \
      WHERE i.run_no = ? AND i.row_no > ? AND i.target_no = ? AND i.settled_seq IS NULL \
      AND (EXISTS (SELECT 1 FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
           OR EXISTS (SELECT 1 FROM row_entry AS n WHERE n.run_no = i.run_no AND n.row_no = i.row_no)) \
-     ORDER BY i.row_no LIMIT ?";
+     ORDER BY i.row_no LIMIT ? + 0";
 pub(super) const PENDING_COUNT: &str = "SELECT t.target_no, (SELECT count(*) FROM intent AS i \
      WHERE i.run_no = t.run_no AND i.target_no = t.target_no AND i.settled_seq IS NULL) FROM target AS t \
      WHERE t.run_no = ? ORDER BY t.account_id, t.region";
@@ -195,7 +197,7 @@ pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
 /// earlier run has seen.
 pub(super) const PAST_NAMES: &str = "SELECT max(row_no), json_group_array(json_array(region, key_pair_name, seq)) \
      FROM (SELECT i.row_no, t.region, i.key_pair_name, i.seq FROM intent AS i \
-     CROSS JOIN target AS t ON t.target_no = i.target_no WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?)";
+     CROSS JOIN target AS t ON t.target_no = i.target_no WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ? + 0)";
 /// What these intents (a JSON array of their numbers) rest on, as one JSON array of (region, name, identity or null, time of
 /// the run's beginning). An intent that was skipped because its key pair had been re-created only knows what somebody
 /// else made.
@@ -215,7 +217,7 @@ pub(super) const ENTRIES_FROM: &str = "SELECT seq, body, leaf FROM entry WHERE s
 /// A page of entries as one row, because handing a row over costs more than its content does.
 pub(super) const ENTRY_PAGE: &str = "SELECT count(*), min(seq), max(seq), group_concat(octet_length(body), ' '), \
      group_concat(body, ''), group_concat(leaf, '') \
-     FROM (SELECT seq, body, leaf FROM main.entry WHERE seq >= ? ORDER BY seq LIMIT ?)";
+     FROM (SELECT seq, body, leaf FROM main.entry WHERE seq >= ? ORDER BY seq LIMIT ? + 0)";
 /// Pages of the large projections as one row each, as in [`ENTRY_PAGE`]: how many rows there are, then the concatenated
 /// values of each column. A column of arbitrary texts follows one with their lengths, and a null
 /// differs from every text.
@@ -223,15 +225,15 @@ pub(super) const INTENT_SUMS: &str = "SELECT count(*), group_concat(run_no, ' ')
      group_concat(target_no, ' '), group_concat(octet_length(key_pair_name), ' '), group_concat(key_pair_name, ''), \
      group_concat(verdict, ' '), group_concat(seq, ' '), group_concat(coalesce(settled_seq, ''), ' '), \
      group_concat(coalesce(outcome || '.', ''), ' '), group_concat(coalesce(evidence || '.', ''), ' ') \
-     FROM (SELECT * FROM main.intent WHERE (run_no, row_no) > (?, ?) ORDER BY run_no, row_no LIMIT ?)";
+     FROM (SELECT * FROM main.intent WHERE (run_no, row_no) > (?, ?) ORDER BY run_no, row_no LIMIT ? + 0)";
 pub(super) const ATTEMPT_SUMS: &str = "SELECT count(*), group_concat(run_no, ' '), group_concat(row_no, ' '), \
      group_concat(attempt, ' '), group_concat(started_seq, ' '), group_concat(coalesce(finished_seq, ''), ' '), \
      group_concat(coalesce(class || '.', ''), ' ') \
      FROM (SELECT * FROM main.attempt WHERE (run_no, row_no, attempt) > (?, ?, ?) \
-           ORDER BY run_no, row_no, attempt LIMIT ?)";
+           ORDER BY run_no, row_no, attempt LIMIT ? + 0)";
 pub(super) const ROW_ENTRY_SUMS: &str = "SELECT count(*), group_concat(run_no, ' '), group_concat(row_no, ' '), \
      group_concat(seq, ' ') FROM (SELECT * FROM main.row_entry WHERE (run_no, row_no, seq) > (?, ?, ?) \
-           ORDER BY run_no, row_no, seq LIMIT ?)";
+           ORDER BY run_no, row_no, seq LIMIT ? + 0)";
 pub(super) const SUMMED_COUNTS: &str = "SELECT (SELECT count(*) FROM main.intent), \
      (SELECT count(*) FROM main.attempt), (SELECT count(*) FROM main.row_entry)";
 /// The schema without the migrator's own table, and without those that ANALYZE leaves. It includes anything else that has their
@@ -298,7 +300,7 @@ pub(super) const RATE: &str =
 /// A page of intents as one row, as in [`ENTRY_PAGE`].
 pub(super) const INTENT_PAGE: &str = "SELECT max(row_no), group_concat(octet_length(body), ' '), group_concat(body, '') \
      FROM (SELECT i.row_no, e.body FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
-           WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ?)";
+           WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ? + 0)";
 
 /// All statements, for the test that prepares each.
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) const PUT_KNOWN: &str = "INSERT INTO known SELECT value ->> 0, value 
      FROM json_each(?3) WHERE true ON CONFLICT (region, name, same, identity) \
      DO UPDATE SET run = excluded.run, began_at = excluded.began_at WHERE identity <> 'null'";
 /// The next page of rows as one text, with a JSON array per line. What was staged is JSON already, and passing a thousand rows
-/// through the connection's channel one by one costs more than finding them does.
+/// through the connection's channel one by one costs more than finding them does. (`+ 0`: see `PENDING`.)
 macro_rules! page_of_rows {
     ($used:literal, $first:literal, $known:literal, $joins:literal, $where:literal) => {
         concat!(
@@ -46,7 +46,7 @@ macro_rules! page_of_rows {
             $joins,
             " WHERE r.row_no > ?1 AND ",
             $where,
-            " ORDER BY r.row_no LIMIT ?2)"
+            " ORDER BY r.row_no LIMIT ?2 + 0)"
         )
     };
 }
