@@ -62,7 +62,9 @@ impl Meaning {
     /// The meaning of a column of this name.
     #[must_use]
     pub fn of(column: &str) -> Option<Self> {
-        let is = |spelling: &str| folded(spelling).eq(folded(column));
+        // Nearly every cell ends here, and each of them may be asked about.
+        let first = folded(column).next()?;
+        let is = |spelling: &str| folded(spelling).next() == Some(first) && folded(spelling).eq(folded(column));
         Self::ALL.into_iter().find(|meaning| meaning.spellings().iter().any(|spelling| is(spelling)))
     }
 
