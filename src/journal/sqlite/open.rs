@@ -42,9 +42,9 @@ const SYNCHRONOUS: (&str, &str) = if cfg!(feature = "synchronous-normal") {
     ("PRAGMA synchronous = FULL", "2")
 };
 
-/// Bytes per page of a new journal. Bodies of a kilobyte leave less of it unused than of a 4 KiB page, and a commit writes
-/// fewer pages; larger pages gain nothing.
-const PAGE_SIZE: u32 = 8_192;
+/// The page size of a new journal in bytes. Bodies of a kilobyte leave less of such a page unused than of a smaller one, and a
+/// commit writes fewer of them.
+const PAGE_SIZE: u32 = 16_384;
 
 /// Statements that are kept prepared: all of ours.
 const STATEMENT_CACHE: usize = 128;

@@ -167,7 +167,7 @@ async fn a_damaged_page_is_told() {
     assert_eq!(snapshot.integrity().await.unwrap(), None);
     snapshot.end().await;
     let mut bytes = std::fs::read(&path).unwrap();
-    let last = bytes.len() - 4_096;
+    let last = bytes.len() - 16_384;
     bytes[last..].fill(0xA5);
     std::fs::write(&path, bytes).unwrap();
     let mut snapshot = Snapshot::open(&path).await.unwrap();

@@ -64,7 +64,7 @@ async fn a_journal_with_other_pages_is_written_on() {
     let of_new = directory.path().join("new.db");
     write(&of_new, sessions()).await;
     let pages = |path: &Path| u16::from_be_bytes(fs::read(path).unwrap()[16..18].try_into().unwrap());
-    assert_eq!((pages(&path), pages(&of_new)), (4_096, 8_192));
+    assert_eq!((pages(&path), pages(&of_new)), (4_096, 16_384));
     let mut connection = open_reader(&path).await.unwrap();
     let report: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
     assert_eq!(report, "ok");
