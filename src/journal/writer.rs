@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +19,14 @@ use crate::record::plan::ACTION;
 /// How many entries one transaction takes at most: one full chunk of the largest statement. More would only make
 /// the first of them wait longer.
 const MAX_BATCH: usize = 256;
+
+/// Where the last transaction answered so many requests, or more, several rows are at work at once.
+const CROWD: usize = 8;
+
+/// How long a transaction waits for others to join it where there was a crowd a moment ago, and fewer than half of it are here. A
+/// commit costs as much for one row as for many; without this, every other one is for one or two rows, because the first answer
+/// of a commit makes the first request of the next.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// How many requests may wait for the writer. A full queue makes the callers wait, which bounds memory.
 const QUEUE: usize = 1024;
@@ -95,7 +104,8 @@ impl Journal {
         let head = store.head().await?.mark();
         let known = store.journal_id().await?;
         let id: Arc<str> = known.as_deref().unwrap_or(&options.new_journal_id).into();
-        let mut writer = Writer { store: Some(store), head, covered: head.size, id: Arc::clone(&id), options };
+        let mut writer =
+            Writer { store: Some(store), head, covered: head.size, crowd: 0, id: Arc::clone(&id), options };
         if known.is_none() {
             let created = JournalCreated {
                 journal_id: id.to_string(),
@@ -155,8 +165,39 @@ struct Writer<S> {
     head: TreeHead,
     /// How many entries the last checkpoint covered that was handed on, or how many there were when this session began.
     covered: u64,
+    /// How many requests the last transaction answered.
+    crowd: usize,
     id: Arc<str>,
     options: WriterOptions,
+}
+
+/// What goes into one transaction.
+struct Group {
+    drafts: Vec<Draft>,
+    /// For how many of the drafts each waits.
+    acks: Vec<(usize, Ack<Vec<Stamp>>)>,
+    /// What came behind them, and is for afterwards.
+    other: Option<Command>,
+}
+
+impl Group {
+    /// Takes what is queued.
+    fn take(&mut self, commands: &mut mpsc::Receiver<Command>) {
+        while self.drafts.len() < MAX_BATCH && self.other.is_none() {
+            match commands.try_recv() {
+                Ok(Command::Append { drafts, ack }) => {
+                    self.acks.push((drafts.len(), ack));
+                    self.drafts.extend(drafts);
+                }
+                Ok(command) => self.other = Some(command),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn is_small(&self, crowd: usize) -> bool {
+        self.other.is_none() && crowd >= CROWD && self.acks.len() < crowd / 2
+    }
 }
 
 impl<S: EntryStore> Writer<S> {
@@ -189,22 +230,14 @@ impl<S: EntryStore> Writer<S> {
         ack: Ack<Vec<Stamp>>,
         commands: &mut mpsc::Receiver<Command>,
     ) -> Result<(), JournalError> {
-        let mut acks = vec![(first.len(), ack)];
-        let mut drafts = first;
-        let mut other = None;
-        while drafts.len() < MAX_BATCH {
-            match commands.try_recv() {
-                Ok(Command::Append { drafts: more, ack }) => {
-                    acks.push((more.len(), ack));
-                    drafts.extend(more);
-                }
-                Ok(command) => {
-                    other = Some(command);
-                    break;
-                }
-                Err(_) => break,
-            }
+        let mut group = Group { acks: vec![(first.len(), ack)], drafts: first, other: None };
+        group.take(commands);
+        if group.is_small(self.crowd) {
+            tokio::time::sleep(GATHERING).await;
+            group.take(commands);
         }
+        let Group { drafts, acks, other } = group;
+        self.crowd = acks.len();
         let result = self.commit(drafts, Some(CADENCE)).await.map(|appended| appended.stamps);
         let mut stamps = result.clone().unwrap_or_default().into_iter();
         for (count, ack) in acks {
