@@ -171,12 +171,14 @@ impl Batch {
                 head.session = Some(seq);
                 opened.continues_from.get_or_insert_with(|| base64(&head.tree.root()));
             }
-            Event::CheckpointMade(made) if made.root.is_empty() => {
-                let root = head.tree.root();
-                (made.size, made.root) = (seq, base64(&root));
-                self.appended.checkpoint = Some(TreeHead { size: seq, root });
+            Event::CheckpointMade(made) => {
+                if made.root.is_empty() {
+                    let root = head.tree.root();
+                    (made.size, made.root) = (seq, base64(&root));
+                    self.appended.checkpoint = Some(TreeHead { size: seq, root });
+                }
                 // It covers neither its own entry nor those that come with it.
-                head.checkpoint = Some(LastCheckpoint { size: seq, at });
+                head.checkpoint = Some(LastCheckpoint { size: made.size, at });
             }
             _ => {}
         }
