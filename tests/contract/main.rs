@@ -22,3 +22,19 @@ mod stand_in;
 mod stops;
 #[path = "../support/mod.rs"]
 mod support;
+
+/// Four cases at a time: most of each is waiting for an answer that never comes, or for a timeout.
+fn at_once<T: Send>(cases: impl IntoIterator<Item = T, IntoIter: Send>, check: impl Fn(T) + Sync) {
+    let cases = std::sync::Mutex::new(cases.into_iter());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let next = cases.lock().unwrap().next();
+                    let Some(case) = next else { break };
+                    check(case);
+                }
+            });
+        }
+    });
+}

@@ -306,7 +306,7 @@ fn a_run_says_who_works_on_it_and_that_nobody_does() {
     let bench = Bench::new();
     let names = bench.world.keys("key", 2);
     bench.world.always("DeleteKeyPair", "*", Act::hang());
-    let live = bench.spawn_run(&bench.manifest(&names), &["--attempt-timeout", "60s"]);
+    let live = bench.spawn_run(&bench.manifest(&names), &["--attempt-timeout", "10s"]);
     bench.world.wait_for_deletes(1);
     let pid = live.pid();
     let locked = bench.keybatch(&["resume", "--output", "json"]).exits(8);

@@ -172,16 +172,17 @@ fn lost_after_the_effect_without_history_is_gone() {
 /// lightsail.md: NotFound from GetOperationsForResource is neither evidence nor a failure; nor are a denial and a 500.
 #[test]
 fn an_operation_history_that_answers_with_errors_is_no_evidence() {
-    for history in [
+    let histories = [
         Act::type_and_code(400, "NotFoundException", "DoesNotExist"),
         Act::denied(),
         Act::raw(200, "application/x-amz-json-1.1", "{}"),
-    ] {
+    ];
+    crate::at_once(histories, |history| {
         let (bench, names) = lossy(Effect::Delete);
         bench.world.always("GetOperationsForResource", "*", history.clone());
         run(&bench, &names[..1], &[], 0);
         assert_eq!(row(&bench, &names[0]).verdict(), "gone/readback", "{history:?}");
-    }
+    });
 }
 
 /// I5: an old operation of that name, a failed one or another kind in the window does not make it `deleted`.
@@ -350,13 +351,14 @@ fn a_history_without_its_list_shows_nothing() {
 // SEMANTICS: P33
 #[test]
 fn no_look_within_the_budget_is_in_doubt() {
-    for (effect, look) in [
+    let cases = [
         (Effect::Nothing, Act::html_503()),
         (Effect::Delete, Act::server_error()),
         (Effect::Delete, Act::hang()),
         (Effect::Nothing, Act::truncated()),
         (Effect::Nothing, Act::cut()),
-    ] {
+    ];
+    crate::at_once(cases, |(effect, look)| {
         let bench = Bench::new();
         let names = bench.world.keys("key", 2);
         bench.world.script(
@@ -374,7 +376,7 @@ fn no_look_within_the_budget_is_in_doubt() {
         let row = row(&bench, &names[0]);
         assert_eq!((row.outcome().as_str(), row.attempts()), ("in_doubt", 1), "{look:?}: {row:#?}");
         assert_eq!(bench.world.deletes(&names[0]), 1, "{look:?}");
-    }
+    });
 }
 
 /// Settling continues although a reading fails now and then.

@@ -62,7 +62,7 @@ fn two_signals_exit_at_once() {
     let bench = Bench::new();
     let names = bench.world.keys("key", 4);
     bench.world.script("DeleteKeyPair", "*", [Act::hang()]);
-    let mut live = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "1", "--attempt-timeout", "15s"]);
+    let mut live = bench.spawn_run(&bench.manifest(&names), &["--concurrency", "1", "--attempt-timeout", "9s"]);
     bench.world.wait_for_deletes(1);
     live.signal(Signal::INT);
     // A drain never ends here, and a second signal counts from two seconds after the first.
@@ -95,9 +95,8 @@ fn two_signals_exit_at_once() {
 // SEMANTICS: P44
 #[test]
 fn a_doubled_signal_is_one() {
-    for (pause_ms, second) in
-        [(0, Signal::INT), (30, Signal::INT), (800, Signal::TERM), (2_500, Signal::TERM), (2_500, Signal::HUP)]
-    {
+    let cases = [(0, Signal::INT), (30, Signal::INT), (800, Signal::TERM), (2_500, Signal::TERM), (2_500, Signal::HUP)];
+    crate::at_once(cases, |(pause_ms, second)| {
         let bench = Bench::new();
         let names = bench.world.keys("key", 6);
         bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_secs(4)));
@@ -110,7 +109,7 @@ fn a_doubled_signal_is_one() {
         let summary = summary(&bench, &done);
         assert_eq!((&summary["outcomes"]["deleted"], &summary["stopped_by"]), (&1.into(), &"signal".into()), "{done}");
         invariants(&bench);
-    }
+    });
 }
 
 /// Under `nohup`, closing the terminal stops nothing.
@@ -138,7 +137,7 @@ fn draining_takes_no_longer_than_it_may() {
     let bench = Bench::new();
     let names = bench.world.keys("key", 3);
     bench.world.script("DeleteKeyPair", "*", [Act::hang()]);
-    let arguments = ["--concurrency", "1", "--attempt-timeout", "30s", "--drain-timeout", "1s"];
+    let arguments = ["--concurrency", "1", "--attempt-timeout", "8s", "--drain-timeout", "1s"];
     let live = bench.spawn_run(&bench.manifest(&names), &arguments);
     bench.world.wait_for_deletes(1);
     let first = Instant::now();

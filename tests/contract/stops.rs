@@ -177,7 +177,7 @@ fn an_endpoint_that_takes_an_answer_with_it() {
 #[test]
 fn what_was_in_flight_when_the_endpoint_went_away_is_settled_by_resume() {
     let settled = "SELECT count(*) AS n FROM intents WHERE outcome NOT IN ('unsettled', 'not_attempted')";
-    for (effect, signalled) in [(Effect::Delete, false), (Effect::Nothing, true)] {
+    crate::at_once([(Effect::Delete, false), (Effect::Nothing, true)], |(effect, signalled)| {
         let mut bench = Bench::new();
         let names = bench.world.keys("key", 1);
         bench.world.script("DeleteKeyPair", &names[0], [Act::cut().with(effect).then_vanish_server()]);
@@ -200,7 +200,7 @@ fn what_was_in_flight_when_the_endpoint_went_away_is_settled_by_resume() {
         };
         assert_eq!((row(&bench, &names[0]).verdict().as_str(), bench.world.deletes(&names[0])), (verdict, deletes));
         invariants(&bench);
-    }
+    });
 }
 
 /// An answer is lost, and reading is no longer permitted: nothing can be settled, so the run stops with exit 9.

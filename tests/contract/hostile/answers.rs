@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::mallory::{Answer, start};
 use super::watch::{BOUND_KIB, harmless, shown_everywhere, watched};
+use crate::at_once;
 use crate::support::{Bench, NASTY};
 
 /// Runs a manifest of one key pair against an endpoint that answers `operation` so, and returns the exit code.
@@ -26,22 +27,6 @@ fn run_against(what: &str, operation: &'static str, answer: Answer, everywhere: 
         harmless(what, &verified);
     }
     done.code.unwrap()
-}
-
-/// Four cases at a time: most of each is waiting for an answer that never comes.
-fn at_once<T: Send>(cases: Vec<T>, check: impl Fn(T) + Sync) {
-    let cases = std::sync::Mutex::new(cases.into_iter());
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                loop {
-                    let next = cases.lock().unwrap().next();
-                    let Some(case) = next else { break };
-                    check(case);
-                }
-            });
-        }
-    });
 }
 
 fn nasty_error() -> Vec<u8> {
