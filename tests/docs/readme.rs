@@ -1,4 +1,5 @@
-//! The README: its commands are run, one after the other as a reader would, and its tables are compared with the code.
+//! The README: its commands are run, as two readers would who begin with the rehearsal and with the real run, and its tables
+//! are compared with the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
@@ -11,7 +12,7 @@ use keybatch::manifest::Meaning;
 use sqlx::{Connection as _, Row as _};
 
 use super::{quoted, read, repository, table};
-use crate::harness::ignore;
+use crate::harness::{ignore, wait_for};
 
 /// The account of every rehearsal, in place of the one that the README's examples name.
 const ACCOUNT: &str = "000000000000";
@@ -150,36 +151,60 @@ fn world() -> String {
     serde_json::json!({"name": "for-real", "key_pairs": key_pairs}).to_string()
 }
 
+/// Where the second reader begins.
+const SECOND_HALF: &str = "\n## A real run\n";
+
 // SEMANTICS: P55
-async fn every_command_does_what_is_said() {
-    let mut reader = Reader::new();
-    let (mut ran, mut untried, mut before) = (0, 0, Vec::new());
-    for command in commands(&read("README.md")) {
-        if GATE.iter().any(|begins| command.starts_with(begins)) {
-            continue;
-        }
-        let line = command.replace("cargo run --", "keybatch").replace("111122223333", ACCOUNT);
-        // What follows on a restore means nothing without it.
-        let needs_shell = line.starts_with("sqlite3") || line.contains("night.db");
-        if needs_shell && reader.run("sqlite3 -version").0 != Some(0) {
-            untried += 1;
-            continue;
-        }
-        ran += 1;
-        if line.starts_with("keybatch sandbox") {
-            reader.serve(&line);
-            continue;
-        }
-        let (code, said) = reader.run(&line);
-        assert_eq!(code, Some(expected(&line, &before)), "{command}\n{said}");
-        if line.contains("bad-day") {
-            bad_day_ended_as_expected(&reader).await;
-        }
-        before.push(line);
-    }
+fn every_command_does_what_is_said() {
+    let document = read("README.md");
+    let (rehearsal, rest) = document.split_once(SECOND_HALF).expect("the heading of the second half");
+    let [first, second] = std::thread::scope(|scope| {
+        // Most of it is waiting.
+        let readers = [rehearsal, rest].map(|half| scope.spawn(|| Tried::all_of(half)));
+        readers.map(|reader| reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (ran, untried) = (first.ran + second.ran, first.untried + second.untried);
     assert!(ran >= 16, "{ran} commands");
     if untried > 0 {
         ignore(format!("sqlite3 is not installed: {untried} commands stay untried, {ran} do what is said"));
+    }
+}
+
+/// How many commands did what is said, and how many could not be tried.
+struct Tried {
+    ran: u32,
+    untried: u32,
+}
+
+impl Tried {
+    /// Runs the commands of a part of the README one after the other.
+    fn all_of(text: &str) -> Self {
+        let mut reader = Reader::new();
+        let (mut ran, mut untried, mut before) = (0, 0, Vec::new());
+        for command in commands(text) {
+            if GATE.iter().any(|begins| command.starts_with(begins)) {
+                continue;
+            }
+            let line = command.replace("cargo run --", "keybatch").replace("111122223333", ACCOUNT);
+            // What follows on a restore means nothing without it.
+            let needs_shell = line.starts_with("sqlite3") || line.contains("night.db");
+            if needs_shell && reader.run("sqlite3 -version").0 != Some(0) {
+                untried += 1;
+                continue;
+            }
+            ran += 1;
+            if line.starts_with("keybatch sandbox") {
+                reader.serve(&line);
+                continue;
+            }
+            let (code, said) = reader.run(&line);
+            assert_eq!(code, Some(expected(&line, &before)), "{command}\n{said}");
+            if line.contains("bad-day") {
+                wait_for(bad_day_ended_as_expected(&reader));
+            }
+            before.push(line);
+        }
+        Self { ran, untried }
     }
 }
 
@@ -310,4 +335,11 @@ fn the_settings_are_those_of_the_program() {
     }
 }
 
-crate::harness::tests![the_gate_runs_the_commands_that_are_not_run_here, the_exit_codes_are_those_of_the_code, the_columns_are_those_of_the_code, the_policy_names_exactly_what_is_asked, the_settings_are_those_of_the_program; async every_command_does_what_is_said];
+crate::harness::tests![
+    the_gate_runs_the_commands_that_are_not_run_here,
+    the_exit_codes_are_those_of_the_code,
+    the_columns_are_those_of_the_code,
+    the_policy_names_exactly_what_is_asked,
+    the_settings_are_those_of_the_program,
+    every_command_does_what_is_said
+];
