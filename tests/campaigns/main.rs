@@ -5,5 +5,7 @@
 
 #[path = "../support/campaign.rs"]
 mod campaign;
+#[path = "../support/sample.rs"]
+mod sample;
 mod simulation;
 mod small_scope;

@@ -42,6 +42,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use crate::campaign::size;
 use jiff::Timestamp;
 use keybatch::domain::Clock;
 use keybatch::journal::EntryStore as _;
@@ -54,10 +55,11 @@ use life::{Life, Tally, live};
 
 /// How many lives the gate goes through, and `cargo test` by itself.
 const SEEDS: u64 = 10_000;
-const SEEDS_AT_A_DESK: u64 = 1_000;
+const SEEDS_AT_A_DESK: u64 = 500;
 
 /// How many of them are written to a file and verified: each takes some 50 ms.
 const VERIFIED_SEEDS: u64 = 40;
+const VERIFIED_AT_A_DESK: u64 = 15;
 
 /// Seeds that once showed a defect. They stay.
 const REGRESSIONS: &[u64] = &[
@@ -101,7 +103,7 @@ fn story(seed: u64, more: bool) -> String {
 
 #[test]
 fn lives_keep_every_invariant() {
-    let seeds = number("KEYBATCH_SEEDS").unwrap_or(crate::campaign::size(SEEDS_AT_A_DESK, SEEDS));
+    let seeds = number("KEYBATCH_SEEDS").unwrap_or(size(SEEDS_AT_A_DESK, SEEDS));
     let first = number("KEYBATCH_FIRST_SEED").unwrap_or(0);
     let began = Instant::now();
     let next = AtomicU64::new(first);
@@ -156,7 +158,7 @@ fn seeds_that_once_failed_stay_mended() {
 
 #[test]
 fn the_same_seed_is_the_same_life_byte_for_byte() {
-    for seed in 0..100 {
+    for seed in 0..size(30, 100) {
         let one = live(seed, true, true);
         let other = std::thread::spawn(move || live(seed, true, true)).join().unwrap();
         assert_eq!(one.bodies, other.bodies, "seed {seed}");
@@ -178,8 +180,9 @@ impl Clock for Hand {
 /// says anything but what its body shows, it is convicted.
 #[test]
 fn verify_accepts_the_histories() {
+    let seeds = size(VERIFIED_AT_A_DESK, VERIFIED_SEEDS);
     let mut convicted = 0;
-    for seed in 0..VERIFIED_SEEDS {
+    for seed in 0..seeds {
         let life = live(seed, false, true);
         let entries = life.bodies.len() as u64;
         let searches = life
@@ -200,7 +203,7 @@ fn verify_accepts_the_histories() {
             convicted += 1;
         }
     }
-    assert!(convicted > VERIFIED_SEEDS / 4, "{convicted}");
+    assert!(convicted > seeds / 4, "{convicted}");
 }
 
 /// A search that was answered, and says something else than that.

@@ -5,6 +5,8 @@
 
 #[path = "../support/campaign.rs"]
 mod campaign;
+#[path = "../support/sample.rs"]
+mod sample;
 mod certificates;
 mod clients;
 #[path = "../support/harness.rs"]

@@ -36,7 +36,10 @@ const KINDS: [Kind; 3] = [
 const CONVICTED: Kind = Kind { name: "convicted", rows: 8, killed_at: None };
 
 const IMAGES: usize = 20_000;
-const IMAGES_AT_A_DESK: usize = 2_000;
+const IMAGES_AT_A_DESK: usize = 1_000;
+
+/// At a desk the power goes away after one operation in so many, and after each by which more must be kept.
+const STEP_AT_A_DESK: usize = 20;
 
 /// Of so many images, one is gone on from.
 const IMAGES_PER_RESUME: usize = 150;
@@ -49,12 +52,13 @@ const MOST_RESUMES: usize = 200;
 fn power_loss_at_any_moment() {
     strace::needed();
     let start = Instant::now();
-    let images =
-        number("KEYBATCH_POWER_LOSS").map_or(size(IMAGES_AT_A_DESK, IMAGES), |images| usize::try_from(images).unwrap());
+    let asked = number("KEYBATCH_POWER_LOSS").map(|images| usize::try_from(images).unwrap());
+    let images = asked.unwrap_or(size(IMAGES_AT_A_DESK, IMAGES));
+    let step = asked.map_or(size(STEP_AT_A_DESK, 1), |_| 1);
     let seed = number("KEYBATCH_POWER_LOSS_SEED").unwrap_or(0x706f_7765);
     say(&format!("power loss: seed {seed}"));
     let led = std::thread::scope(|scope| {
-        let threads = KINDS.map(|kind| scope.spawn(move || lead(kind, images, seed, start)));
+        let threads = KINDS.map(|kind| scope.spawn(move || lead(kind, images, step, seed, start)));
         threads.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let sum = |of: fn(&Led) -> usize| led.iter().map(of).sum::<usize>();
@@ -84,12 +88,12 @@ struct Led {
 }
 
 /// Records a run, takes the power away from it everywhere, and goes on from a sample of what is left.
-fn lead(kind: Kind, images: usize, seed: u64, start: Instant) -> Led {
+fn lead(kind: Kind, images: usize, step: usize, seed: u64, start: Instant) -> Led {
     let mut random = fastrand::Rng::with_seed(seed);
     let recorded = record(Path::new(support::binary()), kind, &mut random);
     let images = images.div_ceil(KINDS.len());
     let sample = (images / IMAGES_PER_RESUME).min(MOST_RESUMES);
-    let plan = Plan { images, sample, seed, lie: Lie::None, worst_only: false };
+    let plan = Plan { images, sample, step, seed, lie: Lie::None, worst_only: false };
     let mut tally = campaign(&recorded, plan);
     report(&recorded, &tally, &start);
     if let Some((point, fault)) = tally.faults.first() {
@@ -146,7 +150,7 @@ fn lost(recorded: &Recorded, lie: Lie) -> Option<String> {
 }
 
 fn worst(lie: Lie) -> Plan {
-    Plan { images: 0, sample: 0, seed: 1, lie, worst_only: true }
+    Plan { images: 0, sample: 0, step: 1, seed: 1, lie, worst_only: true }
 }
 
 /// As many of the sampled images as are to be gone on from, spread over the run.

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{fails_in_order, words};
 use crate::{
     campaign::size,
+    sample::one_in,
     strace::{self, Hit, Place, Point, Scene, Touches},
     support::count,
 };
@@ -83,11 +84,11 @@ fn faults(touches: &Touches, resumed: bool, asked: Option<&str>) -> Vec<Fault> {
     }
     let most = asked.and_then(|text| text.parse().ok()).unwrap_or(size(SPREAD_AT_A_DESK, SPREAD));
     let hits = touches.spread(most).into_iter().enumerate();
-    hits.map(|(index, hit)| {
+    let faults = hits.map(|(index, hit)| {
         let turn = index + usize::from(resumed);
         Fault { hit, error: ERRORS[turn % ERRORS.len()], for_good: turn / ERRORS.len() % 2 == 1, resumed }
-    })
-    .collect()
+    });
+    if asked.is_some() { faults.collect() } else { one_in(2, faults) }
 }
 
 /// A disk that cannot be read says nothing of what is on it: `verify` never takes that for damage or tampering, and
@@ -109,7 +110,7 @@ fn a_disk_that_cannot_be_read_is_no_damage() {
     let touches = strace::learn(&reads, killed, |_| verify_args());
     assert_eq!(touches.points.len(), 2, "both are read");
     let both = |hit| [false, true].map(|for_good| Fault { hit, error: "EIO", for_good, resumed: false });
-    let trials: Vec<_> = touches.spread(6).into_iter().flat_map(both).collect();
+    let trials = one_in(3, touches.spread(6).into_iter().flat_map(both));
     let tally = strace::in_parallel(&trials, |fault| verification(fault, &killed()));
     tally.report("reads of verify that fail with EIO");
     assert!(tally.of("cannot verify") * 2 > tally.trials(), "too few struck: {tally:?}");
@@ -168,7 +169,8 @@ fn every_call_on_the_journal_fails() {
 fn a_slow_disk_keeps_the_request_back() {
     strace::needed();
     let touches = strace::learn(&[(Place::Log, &["fdatasync", "fsync"])], Scene::of_five, Scene::run_args);
-    let tally = strace::in_parallel(&touches.all(), |hit| {
+    // Every second one is of a start.
+    let tally = strace::in_parallel(&one_in(3, touches.all()), |hit| {
         let scene = Scene::of_five();
         let flags = strace::injection(&scene.bench, *hit, "delay_enter=1500000", false);
         strace::spawn(&scene.bench, &flags, &scene.run_args()).wait().exits(0);

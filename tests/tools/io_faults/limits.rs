@@ -2,6 +2,8 @@
 
 use super::fails_in_order;
 use crate::{
+    campaign::size,
+    sample::one_in,
     shell,
     strace::{self, Scene},
     support::{Live, binary},
@@ -23,20 +25,20 @@ fn limited(scene: &Scene, limit: &str) -> Live {
 /// A write that makes a file too large raises SIGXFSZ, which ends whoever does not expect it.
 fn files_may_not_grow() {
     shell::needs("prlimit");
-    let sizes: Vec<u64> = (0..FILE_SIZES).map(|index| SMALLEST_FILE + index * FILE_STEP).collect();
-    let tally = strace::in_parallel(&sizes, |size| {
+    let sizes = one_in(2, (0..FILE_SIZES).map(|index| SMALLEST_FILE + index * FILE_STEP));
+    let tally = strace::in_parallel(&sizes, |bytes| {
         let scene = Scene::of_five();
-        let done = limited(&scene, &format!("--fsize={size}")).wait();
+        let done = limited(&scene, &format!("--fsize={bytes}")).wait();
         fails_in_order(&scene, &done)
     });
     tally.report("limits of a file's size");
-    assert!(tally.of("stopped in order") >= 5 && tally.of("unharmed") >= 1, "{tally:?}");
+    assert!(tally.of("stopped in order") >= size(2, 5) && tally.of("unharmed") >= 1, "{tally:?}");
 }
 
 /// Whatever cannot be opened: from less than the program needs to begin, to as much as it needs.
 fn few_files_may_be_open() {
     shell::needs("prlimit");
-    let numbers: Vec<u32> = (4..=40).collect();
+    let numbers = one_in(2, 4_u32..=40);
     let tally = strace::in_parallel(&numbers, |number| {
         let scene = Scene::of_five();
         let done = limited(&scene, &format!("--nofile={number}")).wait();

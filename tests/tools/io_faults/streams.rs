@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    sample::one_in,
     strace::{self, Scene},
     support::{Bench, binary},
 };
@@ -81,7 +82,7 @@ fn combinations() -> Vec<Streams> {
 /// disk is no success.
 // SEMANTICS: P57
 fn a_run_that_nobody_listens_to() {
-    let tally = strace::in_parallel(&combinations(), |streams| {
+    let tally = strace::in_parallel(&one_in(2, combinations()), |streams| {
         for (format, log) in [("json", None), ("table", None), ("json", Some("trace"))] {
             let mut scene = Scene::of_five();
             if let Some(level) = log {

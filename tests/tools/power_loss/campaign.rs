@@ -43,6 +43,8 @@ pub(crate) struct Tally {
 pub(crate) struct Plan {
     pub(crate) images: usize,
     pub(crate) sample: usize,
+    /// The power goes away after one operation in so many, and in the worst way after each by which more must be kept.
+    pub(crate) step: usize,
     pub(crate) seed: u64,
     pub(crate) lie: Lie,
     /// Only with nothing surviving, which is all that a conviction needs.
@@ -161,7 +163,13 @@ fn generate(
         if let Some(op) = cut.checked_sub(1).and_then(|last| recorded.ops.get(last)) {
             disk.apply(op);
         }
-        for way in WAYS {
+        let more = cut.checked_sub(1).is_some_and(|last| demands[last] != *demand);
+        let ways = match (cut % plan.step, more) {
+            (0, _) => &WAYS[..],
+            (_, true) => &[Way::Nothing],
+            (_, false) => &[],
+        };
+        for &way in ways {
             let settled = way != Way::Nothing && (disk.is_settled() || plan.worst_only);
             let count = if settled {
                 0

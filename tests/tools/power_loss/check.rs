@@ -17,7 +17,7 @@ use super::disk::Image;
 use super::record::{CHECKPOINTS, JOURNAL, Recorded};
 
 /// What an image must hold at the least.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Demand {
     /// Entries.
     pub(crate) entries: u64,
