@@ -23,6 +23,7 @@
 //! - [`domain`] imports nothing of ours: it knows no journal, no network, no file.
 //! - [`record`] is all that is stored or handed out, as values: it knows no file, no clock, no database.
 //! - [`manifest`] imports nothing of ours: it knows no clock, no network, no journal, and no other row.
+//! - [`policy`] knows no journal, no clock and no network: its guards only read, and only make notes.
 //! - [`journal`] knows no network and no plan. Only its SQLite store mentions SQL.
 //! - [`lightsail`] knows no journal. Only its adapter mentions the SDK; nothing in it retries.
 //! - [`lane`] is one target on the wire: it knows no row and no plan. Its rate rule knows no clock and no async.
@@ -39,6 +40,8 @@ pub mod domain;
 pub mod record;
 
 pub mod manifest;
+
+pub mod policy;
 
 pub mod journal;
 

@@ -2,7 +2,7 @@
 
 use super::error::{CliError, Sent};
 use super::exit::Exit;
-use crate::plan::recreated::IfRecreated;
+use crate::policy::recreated::IfRecreated;
 use crate::session::order::Repeat;
 
 /// What to do if this manifest already has a run.

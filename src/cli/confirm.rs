@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::shown;
 use super::ui::{Ui, grouped};
 use crate::domain::counted;
-use crate::plan::recreated::RECREATED;
+use crate::policy::recreated::RECREATED;
 use crate::record::plan::Severity;
 use crate::session::{Confirmed, PlanFacts};
 

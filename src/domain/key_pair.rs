@@ -72,6 +72,19 @@ pub struct Observation {
     pub at: Timestamp,
 }
 
+/// What an earlier run knows of a name: the key pair that it was to delete, or that there was none.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Known {
+    /// Whether that run was one of the same manifest.
+    pub same_manifest: bool,
+    /// Which key pair it saw; none if there was none.
+    pub identity: Option<Identity>,
+    /// The run's id.
+    pub run: String,
+    /// When it began.
+    pub began_at: Timestamp,
+}
+
 /// A creation time as text: RFC 3339, UTC, *rounded to milliseconds*. The SDK reads the API's decimal seconds as a
 /// binary fraction, which turns `.123` into `.122999`; rounding gives the milliseconds that the service sent.
 #[must_use]

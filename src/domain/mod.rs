@@ -20,7 +20,7 @@ pub use counted::counted;
 pub use error::{ApiError, ERROR_TYPE_HEADER, ErrorText, Failure, error_name};
 pub use ids::{RunId, RunIdError, Target};
 pub use json::is_plain_object;
-pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Observation, created_at_text};
+pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Known, Observation, created_at_text};
 pub use operation::{Operation, Shown};
 pub use outcome::{Evidence, Outcome, OutcomeCounts};
 pub use raw_body::{RAW_BODY_LIMIT_BYTES, RawBody, sha256};

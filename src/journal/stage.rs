@@ -4,12 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::JournalError;
-use crate::domain::Identity;
+use crate::domain::Known;
 
 /// What a scratch database answers. Each of these fails if the database does.
 pub type Staged<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
@@ -104,19 +103,6 @@ pub struct Joined<Row, Seen> {
     pub first: u64,
     /// What earlier runs know of this name.
     pub known: Vec<Known>,
-}
-
-/// What an earlier run knows of a name: the key pair that it was to delete, or that there was none.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Known {
-    /// Whether that run was one of the same manifest.
-    pub same_manifest: bool,
-    /// Which key pair it saw; none if there was none.
-    pub identity: Option<Identity>,
-    /// The run's id.
-    pub run: String,
-    /// When it began.
-    pub began_at: Timestamp,
 }
 
 /// Two rows that name the same key pair: the first one that does, and a later one.

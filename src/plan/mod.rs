@@ -2,14 +2,11 @@
 //! and sealed with a root. After that there are no choices left. Only reads are sent.
 
 mod draft;
+pub mod earlier;
 mod error;
-mod fingerprint;
-pub mod guard;
 mod observe;
 mod planner;
-pub mod recreated;
 pub mod stage;
-mod staged;
 mod unacknowledged;
 
 use std::collections::BTreeMap;
@@ -24,15 +21,15 @@ use crate::journal::JournalError;
 use crate::journal::stage::{Refusing, Stage};
 use crate::lane::{Lane, Reading};
 use crate::lightsail::Lightsail;
+use crate::policy::StagedRow;
+use crate::policy::guard::{self, Facts, IfInUse};
+use crate::policy::recreated::{IfRecreated, RECREATED};
 use crate::record::Draft;
 use crate::record::event::{Event, Found, IntentRecorded, Observed, PlanSealed, Source};
 use crate::record::plan::{Note, PlanHeader, PlanLineError, PlanRow, Sealing, Severity, Verdict};
 pub use error::{PlanError, foreign};
-use guard::{Facts, IfInUse, judge};
 use observe::{Inventory, Observing, READINGS_AHEAD, Seen};
 pub use planner::{Planner, Tally};
-use recreated::{IfRecreated, RECREATED};
-pub use staged::StagedRow;
 use unacknowledged::Unacknowledged;
 
 /// Rows that are judged and recorded at once.
@@ -164,14 +161,31 @@ impl<L: Lightsail> Planner<L> {
             name: &joined.name,
             region: &joined.region,
             account: &self.account,
-            seen,
+            seen: seen.as_ref(),
             ambiguous: joined.ambiguous,
             used: joined.used,
             if_in_use: self.if_in_use,
             known: &joined.known,
             if_recreated: self.if_recreated,
         };
-        (judge(joined.body, facts), place)
+        let notes = guard::notes(&joined.body, &facts);
+        let verdict = guard::verdict(&notes, seen.is_some());
+        let StagedRow { line, name, conditions, reason, ticket, annotations, .. } = joined.body;
+        let line = PlanRow {
+            row: joined.row,
+            line,
+            name: name.unwrap_or(joined.name),
+            account: self.account.clone(),
+            region: joined.region,
+            conditions,
+            reason,
+            ticket,
+            observation: seen,
+            verdict,
+            notes,
+            annotations,
+        };
+        (line, place)
     }
 
     /// The next rows after `after`, judged.

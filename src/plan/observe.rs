@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::error::{PlanError, foreign};
-use super::guard::IfInUse;
 use super::planner::Planner;
 use super::unacknowledged::Unacknowledged;
 use crate::domain::{Class, Failure, Identity, KeyPair};
 use crate::journal::stage::Stage;
 use crate::lane::{Lane, Reading};
 use crate::lightsail::{Instance, Lightsail, ListingPage};
+use crate::policy::guard::IfInUse;
 use crate::record::Draft;
 use crate::record::event::{Event, Found, Observed, Source, TargetInventory};
 use crate::record::plan::PlanObservation;

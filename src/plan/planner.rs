@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use super::guard::IfInUse;
-use super::recreated::IfRecreated;
 use crate::journal::Scribe;
 use crate::lane::Lane;
+use crate::policy::guard::IfInUse;
+use crate::policy::recreated::IfRecreated;
 use crate::record::plan::PlanHeader;
 
 /// What planning needs.

@@ -5,10 +5,10 @@ use std::io::Read;
 
 use tokio::sync::mpsc;
 
-use super::staged::StagedRow;
 use crate::journal::JournalError;
 use crate::journal::stage::{Stage, StageRow};
 use crate::manifest::{self, Claim, Duplicate, Fault, Faults, Ingested, Item, Meaning, ReadError, Row, RowPlace};
+use crate::policy::StagedRow;
 
 /// Rows that go to the stage in one statement.
 const BATCH: usize = 1_000;

@@ -10,7 +10,7 @@ use super::place::Place;
 use crate::domain::RunId;
 use crate::journal::stage::Stage;
 use crate::journal::{Reader, RunRecord, RunState};
-use crate::plan::recreated::{Earlier, learn};
+use crate::plan::earlier::{Earlier, learn};
 
 /// The word for a run whose session has no end in the journal although no process is working on it.
 pub const INTERRUPTED: &str = "interrupted";

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::error::{Refusal, Sent, SessionError};
 use crate::domain::Settings;
 use crate::execute::control::Limits;
-use crate::plan::guard::IfInUse;
-use crate::plan::recreated::IfRecreated;
+use crate::policy::guard::IfInUse;
+use crate::policy::recreated::IfRecreated;
 
 /// What every session is given.
 #[derive(Debug, Clone, Default)]

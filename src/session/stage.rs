@@ -12,8 +12,8 @@ use crate::domain::RunId;
 use crate::journal::JournalError;
 use crate::journal::stage::Stage;
 use crate::manifest::{self, Faults, Ingested};
-use crate::plan::StagedRow;
 use crate::plan::stage::{StageError, compare_twins, stage_manifest};
+use crate::policy::StagedRow;
 use crate::record::event::ManifestIngested;
 
 /// What a manifest is read from.

@@ -7,7 +7,7 @@ use crate::cli::again::AgainArgs;
 use crate::cli::amount::count;
 use crate::cli::options::SessionOptions;
 use crate::cli::rollback::RollbackOptions;
-use crate::plan::guard::IfInUse;
+use crate::policy::guard::IfInUse;
 use crate::session::order::{Confirmation, RunOrder};
 
 /// Delete the key pairs listed in a manifest

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use keybatch::domain::{AttemptTime, Evidence, Identity, Outcome, RunId, Target};
 use keybatch::journal::{RunRecord, RunState, TreeHead};
-use keybatch::plan::recreated::RECREATED;
+use keybatch::policy::recreated::RECREATED;
 use keybatch::record::checkpoint::{Checkpoint, base64};
 use keybatch::record::event::{Event, Found, ManifestIngested, Source};
 use keybatch::record::merkle::Frontier;

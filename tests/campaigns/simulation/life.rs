@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::SignedDuration;
 use keybatch::domain::{OutcomeCounts, Settings};
-use keybatch::plan::recreated::IfRecreated;
+use keybatch::policy::recreated::IfRecreated;
 use tokio::sync::Notify;
 
 use super::fate::{Faults, happens, while_};

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use keybatch::domain::Identity;
-use keybatch::plan::recreated::IfRecreated;
+use keybatch::policy::recreated::IfRecreated;
 use keybatch::record::event::IntentRecorded;
 use keybatch::record::plan::{PlanObservation, Verdict};
 

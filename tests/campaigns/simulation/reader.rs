@@ -10,7 +10,7 @@ use keybatch::journal::{
     Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast,
     ReadReview, ReadRows, ReadRuns, Reading, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord, Visitor,
 };
-use keybatch::plan::recreated::RECREATED;
+use keybatch::policy::recreated::RECREATED;
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
 use keybatch::record::event::Event;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use keybatch::domain::{Class, Settings};
 use keybatch::execute::control::Limits;
-use keybatch::plan::guard::IfInUse;
+use keybatch::policy::guard::IfInUse;
 use keybatch::session::order::{
     AbandonOrder, Confirmation, MaxFailures, Order, Overrides, Repeat, ResumeOrder, Rollback, RunOrder, Who,
 };

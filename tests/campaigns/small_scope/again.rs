@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
+use keybatch::domain::Known;
 use keybatch::domain::{Class, Identity};
 use keybatch::execute::decide::Denial;
 use keybatch::execute::ghost::{Ghosts, held_until};
 use keybatch::execute::row::RowState;
-use keybatch::journal::stage::Known;
-use keybatch::plan::StagedRow;
-use keybatch::plan::guard::{Facts, IfInUse, judge};
-use keybatch::plan::recreated::IfRecreated;
+use keybatch::policy::StagedRow;
+use keybatch::policy::guard::{Facts, IfInUse, notes, verdict};
+use keybatch::policy::recreated::IfRecreated;
 use keybatch::record::event::Event;
-use keybatch::record::plan::{PlanObservation, Verdict};
+use keybatch::record::plan::{PlanObservation, PlanRow, Verdict};
 
 use super::moves::meanwhile;
 use super::node::Node;
@@ -98,15 +98,16 @@ fn begin(node: &Node, kind: Kind) -> Node {
         began_at: now,
     }];
     let named = seen.as_ref().filter(|_| kind == Kind::Naming).and_then(|seen| seen.arn.clone());
-    let intent = judge(
-        StagedRow { arn: named, ..StagedRow::default() },
-        Facts {
+    let observation = seen.map(|identity| PlanObservation::new(identity, Default::default()));
+    let notes = notes(
+        &StagedRow { arn: named, ..StagedRow::default() },
+        &Facts {
             row: 1,
             first: 1,
             name: "key",
             region: "r",
             account: "1",
-            seen: seen.map(|identity| PlanObservation::new(identity, Default::default())),
+            seen: observation.as_ref(),
             ambiguous: false,
             used: None,
             if_in_use: IfInUse::Warn,
@@ -114,6 +115,12 @@ fn begin(node: &Node, kind: Kind) -> Node {
             if_recreated: if kind == Kind::OtherSkipping { IfRecreated::Skip } else { IfRecreated::Warn },
         },
     );
+    let intent = PlanRow {
+        verdict: verdict(&notes, observation.is_some()),
+        notes,
+        observation,
+        ..PlanRow::of(1, "key".into(), "1".into(), "r".into(), Verdict::Skip)
+    };
     let barred = is_recreated && matches!(kind, Kind::Same | Kind::OtherSkipping);
     let wanted = !barred && node.truth.pair != Pair::Nobody;
     assert!(!wanted || intent.verdict == Verdict::Delete, "{kind:?}: what may be deleted is not: {:?}", intent.notes);

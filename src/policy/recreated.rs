@@ -1,23 +1,16 @@
-//! Names that are used again: what earlier runs of this journal know of a name, and whether the key pair that has it now is
-//! another one than they dealt with (I4).
+//! Names that are used again: whether the key pair that has a name now is another one than earlier runs of this journal dealt
+//! with under it (I4).
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::staged::{StagedRow, same_moment};
-use crate::domain::{Identity, parse_time};
-use crate::journal::JournalError;
-use crate::journal::Reader;
-use crate::journal::stage::{Known, Stage};
+use crate::domain::{Identity, Known, parse_time};
 use crate::record::plan::{Note, Severity};
 
 /// The note of a row whose name an earlier run knows under another identity.
 pub const RECREATED: &str = "recreated";
-
-/// Rows of an earlier run that are looked at together: enough that a statement's cost does not count, and a page of some
-/// hundred kilobytes.
-const PAGE: u32 = 2_000;
 
 /// How far this machine's clock and the service's are thought to differ at most. The SDK corrects signatures for a wrong clock,
 /// so that the service's refusals do not bound it; a clock set to local time instead of UTC is wrong by up to 14 hours.
@@ -33,36 +26,6 @@ pub enum IfRecreated {
     Skip,
     /// Refuse the whole plan.
     Refuse,
-}
-
-/// An earlier run against the same service and account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Earlier {
-    /// Its number.
-    pub run_no: i64,
-    /// Its id.
-    pub run: String,
-    /// Whether its manifest had the same bytes.
-    pub same_manifest: bool,
-}
-
-/// Puts what `earlier` runs, the oldest first, know of the stage's names into the stage: one pass over their rows.
-///
-/// # Errors
-/// Where the journal or the scratch database fails.
-pub async fn learn(stage: &mut Stage, reader: &Reader, earlier: &[Earlier]) -> Result<(), JournalError> {
-    for earlier in earlier {
-        let mut after = i64::MIN;
-        while let Some((last, names)) = reader.past_names(earlier.run_no, after, PAGE).await? {
-            after = last;
-            let among = stage.among(&names).await?;
-            if among != "[]" {
-                let seen = reader.past_seen(earlier.run_no, &among).await?;
-                stage.put_known(&earlier.run, earlier.same_manifest, &seen).await?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Whether the key pair that is there, `now`, is another one than earlier runs dealt with under its name; and what

@@ -3,9 +3,8 @@
 use super::fingerprint::difference;
 use super::recreated::{self, IfRecreated};
 use super::staged::{StagedRow, same_moment};
-use crate::domain::{DEFAULT_KEY_PAIR, counted, created_at_text, parse_time};
-use crate::journal::stage::Known;
-use crate::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
+use crate::domain::{DEFAULT_KEY_PAIR, Known, counted, created_at_text, parse_time};
+use crate::record::plan::{Note, PlanObservation, Severity, Verdict};
 
 /// What is to be done about key pairs that instances were made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,7 +32,7 @@ pub struct Facts<'a> {
     /// The account of the credentials.
     pub account: &'a str,
     /// What the inventory says.
-    pub seen: Option<PlanObservation>,
+    pub seen: Option<&'a PlanObservation>,
     /// Whether the inventory lists two key pairs of this name.
     pub ambiguous: bool,
     /// How many instances were made with a key pair of that name, and one of them.
@@ -50,17 +49,17 @@ pub struct Facts<'a> {
 pub const DUPLICATE: &str = "duplicate";
 
 /// The note of a row whose name two key pairs have.
-pub(super) const AMBIGUOUS: &str = "ambiguous";
+pub const AMBIGUOUS: &str = "ambiguous";
 
 /// The note of a row with faults.
-pub(super) const INVALID_ROW: &str = "invalid_row";
+pub const INVALID_ROW: &str = "invalid_row";
 
 /// The note of a row that is for another account than the credentials.
-pub(super) const OTHER_ACCOUNT: &str = "other_account";
+pub const OTHER_ACCOUNT: &str = "other_account";
 
-/// The decision about one row.
+/// What the guards note about one row.
 #[must_use]
-pub fn judge(staged: StagedRow, facts: Facts<'_>) -> PlanRow {
+pub fn notes(staged: &StagedRow, facts: &Facts<'_>) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut note = |severity, kind: &str, text: String| {
         notes.push(Note { severity, kind: kind.to_owned(), text });
@@ -86,8 +85,8 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> PlanRow {
         let text = format!("the row is for account {account}, but the credentials are for {}", facts.account);
         note(Severity::Refuse, OTHER_ACCOUNT, text);
     }
-    if valid && let Some(seen) = &facts.seen {
-        for (kind, text) in drift(&staged, seen) {
+    if valid && let Some(seen) = facts.seen {
+        for (kind, text) in drift(staged, seen) {
             note(Severity::Skip, kind, text);
         }
         let identity = seen.identity();
@@ -110,26 +109,18 @@ pub fn judge(staged: StagedRow, facts: Facts<'_>) -> PlanRow {
         }
         // The later ones of rows that ask for the same are never asked for anyway.
         let first = facts.first == facts.row;
-        notes.extend(first.then(|| recreated::note(&staged, &identity, facts.known, facts.if_recreated)).flatten());
+        notes.extend(first.then(|| recreated::note(staged, &identity, facts.known, facts.if_recreated)).flatten());
     }
-    let verdict = match (notes.iter().map(|note| note.severity).max(), &facts.seen) {
-        (Some(Severity::Skip | Severity::Refuse), _) => Verdict::Skip,
-        (_, None) => Verdict::Absent,
-        (_, Some(_)) => Verdict::Delete,
-    };
-    PlanRow {
-        row: facts.row,
-        line: staged.line,
-        name: staged.name.unwrap_or_else(|| facts.name.to_owned()),
-        account: facts.account.to_owned(),
-        region: facts.region.to_owned(),
-        conditions: staged.conditions,
-        reason: staged.reason,
-        ticket: staged.ticket,
-        observation: facts.seen,
-        verdict,
-        notes,
-        annotations: staged.annotations,
+    notes
+}
+
+/// What follows from the notes about a row, whose key pair `is_there` or not.
+#[must_use]
+pub fn verdict(notes: &[Note], is_there: bool) -> Verdict {
+    match notes.iter().map(|note| note.severity).max() {
+        Some(Severity::Skip | Severity::Refuse) => Verdict::Skip,
+        _ if is_there => Verdict::Delete,
+        _ => Verdict::Absent,
     }
 }
 
@@ -178,7 +169,7 @@ mod tests {
         StagedRow { conditions, ..StagedRow::default() }
     }
 
-    fn facts(seen: Option<PlanObservation>) -> Facts<'static> {
+    fn facts(seen: Option<&PlanObservation>) -> Facts<'_> {
         Facts {
             row: 2,
             first: 2,
@@ -194,13 +185,24 @@ mod tests {
         }
     }
 
-    fn kinds(intent: &PlanRow) -> Vec<&str> {
+    /// What is noted about a row, and what follows.
+    struct Judged {
+        notes: Vec<Note>,
+        verdict: Verdict,
+    }
+
+    fn judge(staged: StagedRow, facts: Facts<'_>) -> Judged {
+        let notes = notes(&staged, &facts);
+        Judged { verdict: verdict(&notes, facts.seen.is_some()), notes }
+    }
+
+    fn kinds(intent: &Judged) -> Vec<&str> {
         intent.notes.iter().map(|note| note.kind.as_str()).collect()
     }
 
     #[test]
     fn what_is_there_is_deleted_and_what_is_not_is_absent() {
-        assert_eq!(judge(StagedRow::default(), facts(Some(seen()))).verdict, Verdict::Delete);
+        assert_eq!(judge(StagedRow::default(), facts(Some(&seen()))).verdict, Verdict::Delete);
         assert_eq!(judge(StagedRow::default(), facts(None)).verdict, Verdict::Absent);
     }
 
@@ -212,7 +214,7 @@ mod tests {
             created_at: Some("2020-10-22T17:50:02Z".parse().unwrap()),
             ..expecting("cc")
         };
-        let intent = judge(staged, facts(Some(seen())));
+        let intent = judge(staged, facts(Some(&seen())));
         assert_eq!(intent.verdict, Verdict::Skip);
         assert_eq!(kinds(&intent), ["drift_arn", "drift_fingerprint", "drift_created_at"]);
     }
@@ -229,7 +231,7 @@ mod tests {
             ("MD5:89:c5:99:b5:33:48:1c:84:be:da:cb:97:45:b0:4a:ee".into(), "do not show that the key changed"),
             (fingerprint.replace("b8", "b9"), ""),
         ] {
-            let intent = judge(expecting(&written), facts(Some(seen.clone())));
+            let intent = judge(expecting(&written), facts(Some(&seen)));
             assert_eq!((intent.verdict, kinds(&intent)), (Verdict::Skip, vec!["drift_fingerprint"]), "{written}");
             let text = &intent.notes[0].text;
             assert!(text.contains(said) && (!said.is_empty() || text.ends_with(&written)), "{text}");
@@ -245,7 +247,7 @@ mod tests {
             ("2020-10-22T17:50:01.124Z", Verdict::Skip),
         ] {
             let staged = StagedRow { created_at: Some(written.parse().unwrap()), ..StagedRow::default() };
-            assert_eq!(judge(staged, facts(Some(seen()))).verdict, verdict, "{written}");
+            assert_eq!(judge(staged, facts(Some(&seen()))).verdict, verdict, "{written}");
         }
     }
 
@@ -255,7 +257,8 @@ mod tests {
         for (if_in_use, verdict) in
             [(IfInUse::Warn, Verdict::Delete), (IfInUse::Skip, Verdict::Skip), (IfInUse::Refuse, Verdict::Skip)]
         {
-            let facts = Facts { used: Some((2, "web-1".into())), if_in_use, ..facts(Some(seen())) };
+            let seen = seen();
+            let facts = Facts { used: Some((2, "web-1".into())), if_in_use, ..facts(Some(&seen)) };
             let intent = judge(StagedRow::default(), facts);
             assert_eq!((intent.verdict, kinds(&intent)), (verdict, vec!["in_use"]));
         }
@@ -265,10 +268,10 @@ mod tests {
     // SEMANTICS: P6
     #[test]
     fn an_exact_duplicate_and_a_foreign_account_are_never_asked_for() {
-        let twin = judge(StagedRow::default(), Facts { first: 1, ..facts(Some(seen())) });
+        let twin = judge(StagedRow::default(), Facts { first: 1, ..facts(Some(&seen())) });
         assert_eq!((twin.verdict, kinds(&twin)), (Verdict::Skip, vec![DUPLICATE]));
         let staged = StagedRow { account: Some("999999999999".into()), ..StagedRow::default() };
-        let foreign = judge(staged, facts(Some(seen())));
+        let foreign = judge(staged, facts(Some(&seen())));
         assert_eq!((foreign.verdict, foreign.notes[0].severity), (Verdict::Skip, Severity::Refuse));
     }
 
@@ -276,6 +279,6 @@ mod tests {
     #[test]
     fn without_an_identity_nothing_is_deleted() {
         let unknown = PlanObservation::default();
-        assert_eq!(judge(StagedRow::default(), facts(Some(unknown))).verdict, Verdict::Skip);
+        assert_eq!(judge(StagedRow::default(), facts(Some(&unknown))).verdict, Verdict::Skip);
     }
 }
