@@ -165,10 +165,12 @@ async fn a_damaged_page_is_told() {
     write(&path, sessions()).await;
     let mut snapshot = Snapshot::open(&path).await.unwrap();
     assert_eq!(snapshot.integrity().await.unwrap(), None);
+    let of_milestones = "SELECT rootpage * page_size FROM sqlite_schema, pragma_page_size WHERE name = 'milestone'";
+    let end: i64 = sqlx::query_scalar(of_milestones).fetch_one(&mut snapshot.connection).await.unwrap();
     snapshot.end().await;
     let mut bytes = std::fs::read(&path).unwrap();
-    let last = bytes.len() - 16_384;
-    bytes[last..].fill(0xA5);
+    let end = usize::try_from(end).unwrap();
+    bytes[end - 4_096..end].fill(0xA5);
     std::fs::write(&path, bytes).unwrap();
     let mut snapshot = Snapshot::open(&path).await.unwrap();
     let said = snapshot.integrity().await.unwrap();
