@@ -5,6 +5,7 @@
 mod history;
 mod reader;
 mod snapshot;
+mod tables;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
