@@ -4,6 +4,7 @@
 //! only for those that are on their way (between their first attempt or reading and their outcome) and where intents do not
 //! follow one another.
 
+mod lifted;
 mod open_row;
 mod ours;
 mod rows;
@@ -17,6 +18,7 @@ use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
 use crate::record::event::{Event, Found, OverrideUsed, RowSettled, SessionOpened, Source};
 use crate::record::{Entry, EntryError, StopReason};
+use lifted::Lifted;
 use open_row::OpenRow;
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
 use run::{ABANDONED, Bound, CLOSED, Run, Session};
@@ -41,6 +43,8 @@ pub(super) struct History {
     holder: Option<u64>,
     /// Hashes of the ids of all sessions and runs.
     ids: HashSet<u64>,
+    /// Those of the manifests of finished runs, each with its place.
+    finished: HashSet<u64>,
     /// Numbers of the entries by which rollbacks were accepted, ascending.
     rollbacks: Vec<u64>,
     /// Numbers of the intents of rows of one plan whose hashes are the same. Whether they name the same key pair, only their
@@ -129,6 +133,7 @@ impl History {
             }
             (event, None) => {
                 run.judge(event, seq)?;
+                run.compare_with(&mut self.finished, event);
                 session.stopped |= matches!(event, Event::RunStopped(_));
                 if matches!(event, Event::RunAbandoned(_)) {
                     let end = usize::try_from(run.rows).ok().and_then(|rows| run.first_row.checked_add(rows));
@@ -196,7 +201,7 @@ impl History {
             if !self.ids.insert(hash(&id.to_string())) {
                 return Err("a run of that id was begun before".into());
             }
-            self.runs.insert(seq, Run::new(id, self.rows.len()));
+            self.runs.insert(seq, Run::new(id, self.rows.len(), Lifted::ordered_by(opened)));
         }
         self.holder = Some(session);
         let Some(number) = entry.run.or(opened.run_id.as_ref().map(|_| seq)) else {

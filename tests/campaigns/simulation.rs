@@ -46,7 +46,7 @@ use crate::campaign::size;
 use jiff::Timestamp;
 use keybatch::domain::Clock;
 use keybatch::journal::EntryStore as _;
-use keybatch::journal::open;
+use keybatch::journal::{checkpoint_draft, open};
 use keybatch::record::event::{Event, Found, Observed, Source};
 use keybatch::record::{Draft, Entry};
 use keybatch::verify::{Options, Report, Verdict, verify};
@@ -231,7 +231,8 @@ fn verified(batches: Vec<Batch>, mut lie: Option<(u64, Event)>) -> Report {
             *clock.0.lock().unwrap() = batch[0].0.at;
             let drafts = batch.into_iter().map(|(Entry { seq, run, row, event, .. }, _)| {
                 let event = lie.take_if(|(lied, _)| *lied == seq).map_or(event, |(_, event)| event);
-                Draft { run, row, event }
+                // What it covers is filled in once more: the head keeps that, too.
+                if matches!(event, Event::CheckpointMade(_)) { checkpoint_draft() } else { Draft { run, row, event } }
             });
             store.append(drafts.collect(), None).await.unwrap();
         }

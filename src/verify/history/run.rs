@@ -3,6 +3,7 @@
 use super::super::claims;
 use std::collections::HashSet;
 
+use super::lifted::{Lifted, place_of};
 use super::trouble::Trouble;
 use crate::domain::{AttemptTime, OutcomeCounts, RunId};
 use crate::record::event::{
@@ -29,6 +30,10 @@ pub(super) struct Run {
     /// Hashes of the regions of its rows to delete.
     pub(super) regions: Vec<u64>,
     manifest: Option<PlanManifest>,
+    /// Hash of the manifest, the account and the place.
+    task: Option<u64>,
+    /// The safety rules that it lifts.
+    pub(super) lifted: Lifted,
     /// Where its rows begin in `History::rows`.
     pub(super) first_row: usize,
     pub(super) rows: u64,
@@ -90,13 +95,15 @@ pub(super) const CLOSED: &str = "the run was closed before anything was sent";
 pub(super) const ABANDONED: &str = "the run was abandoned";
 
 impl Run {
-    pub(super) fn new(id: RunId, first_row: usize) -> Self {
+    pub(super) fn new(id: RunId, first_row: usize, lifted: Lifted) -> Self {
         Self {
             id,
             sessions: 0,
             bound: None,
             regions: Vec::new(),
             manifest: None,
+            task: None,
+            lifted,
             first_row,
             rows: 0,
             verdicts: [0; 3],
@@ -119,6 +126,24 @@ impl Run {
         }
     }
 
+    /// The hash of a manifest at the run's place.
+    fn task_of(&self, sha256: &str) -> u64 {
+        let bound = self.bound.as_ref();
+        let account = bound.and_then(|bound| bound.account.as_deref()).unwrap_or_default();
+        let place = place_of(bound.and_then(|bound| bound.endpoint.as_deref()).unwrap_or_default());
+        claims::hash(&format!("{sha256}\n{account}\n{place}"))
+    }
+
+    /// Whether its manifest was run to the end before, and that it was, once it is.
+    pub(super) fn compare_with(&mut self, finished: &mut HashSet<u64>, event: &Event) {
+        let Some(task) = self.task else { return };
+        if matches!(event, Event::ManifestIngested(_)) {
+            self.lifted.is_repeated = finished.contains(&task);
+        } else if matches!(event, Event::RunFinished(_)) {
+            finished.insert(task);
+        }
+    }
+
     /// An entry that belongs to the run as a whole.
     pub(super) fn judge(&mut self, event: &Event, seq: u64) -> Result<(), Trouble> {
         match event {
@@ -127,6 +152,7 @@ impl Run {
                     return Err("a run has one manifest, read before its plan is sealed".into());
                 }
                 self.manifest = Some(PlanManifest::from(ingested));
+                self.task = Some(self.task_of(&ingested.sha256));
             }
             Event::PlanSealed(sealed) => self.seal(sealed)?,
             Event::RunStarted(started) => {
@@ -179,7 +205,13 @@ impl Run {
             Event::OverrideUsed(used) if used.accepts_rollback() => {
                 return Err("a rollback is accepted for the whole journal".into());
             }
-            Event::Observed(_) | Event::OverrideUsed(_) | Event::RateChanged(_) => {}
+            Event::OverrideUsed(used) => {
+                if self.manifest.is_none() || self.rows > 0 || self.sealed.is_some() {
+                    return Err("rules are lifted after the manifest was read and before its rows are planned".into());
+                }
+                self.lifted.lift(used)?;
+            }
+            Event::Observed(_) | Event::RateChanged(_) => {}
             _ => return Err("an entry of this kind names a row".into()),
         }
         Ok(())
@@ -203,6 +235,7 @@ impl Run {
             return Err("the plan's line in it is about another row".into());
         }
         if row == 1 {
+            self.lifted.check()?;
             self.first_row = rows;
         } else if Some(rows) != usize::try_from(self.rows).ok().map(|count| self.first_row + count) {
             return Err("another run's intents are between those of this one".into());
@@ -255,6 +288,7 @@ impl Run {
         if self.sealed.is_some() {
             return Err("the plan is sealed already".into());
         }
+        self.lifted.check()?;
         let PlanSealed { header, seal, targets } = sealed;
         self.judge_header(header)?;
         let computed =

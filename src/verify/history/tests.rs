@@ -1,6 +1,7 @@
 //! Whole lives of two small runs, and each of them with one thing in it that cannot be: it is told where that is.
 
 mod ends;
+mod lifted;
 mod searches;
 
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ const TWO: &str = "0198c0de-0000-7000-8000-000000000002";
 /// The header of a run's plan.
 fn header(run: &str, rows: u64) -> Value {
     json!({ "schema": PLAN_SCHEMA, "action": ACTION, "plan_id": run, "made_at": "2026-01-01T00:00:00.000000Z",
-            "made_by": "u@h", "manifest": { "name": "m", "sha256": "", "bytes": 1, "rows": rows }, "endpoint": "e",
+            "made_by": "u@h", "manifest": { "name": "m", "sha256": run, "bytes": 1, "rows": rows }, "endpoint": "e",
             "callers": [{ "account": "1", "arn": "a" }], "settings": {}, "version": "0.1.0" })
 }
 
@@ -73,7 +74,11 @@ fn listed(run: &str, source: &str) -> Value {
 }
 
 fn ingested(run: &str, rows: u64) -> Value {
-    entry(Some(run), "manifest_ingested", json!({ "name": "m", "sha256": "", "bytes": 1, "rows": rows, "columns": [] }))
+    entry(
+        Some(run),
+        "manifest_ingested",
+        json!({ "name": "m", "sha256": run, "bytes": 1, "rows": rows, "columns": [] }),
+    )
 }
 
 fn intended(run: &str, row: u64, verdict: &str) -> Value {

@@ -230,6 +230,30 @@ fn an_outcome_rests_on_what_it_needs() {
 }
 
 #[test]
+fn no_rule_is_lifted_in_silence() {
+    let copy = Copy::new();
+    let opened = serde_json::from_str::<Value>(&sample().bodies[1]).unwrap();
+    let first = place("intent_recorded", Some(1));
+    for setting in ["skip_invalid", "allow_default_key_pair"] {
+        let mut settings = opened["settings"].clone();
+        settings[setting] = "true".into();
+        let digest = keybatch::domain::sha256(settings.to_string().as_bytes());
+        let mut bodies = sample().bodies.clone();
+        bodies[1] = told(&bodies[1], &json!({ "settings": settings, "settings_sha256": digest }));
+        convicted(&copy, setting, &bodies, first);
+    }
+    // The second run is of a manifest of its own; the first one was never told to repeat anything.
+    lie(
+        &copy,
+        "an override that nothing calls for",
+        place("rate_changed", None),
+        &json!({ "kind": "override_used",
+        "override": "again", "by": "user", "account": null, "region": null, "from_per_s": null, "to_per_s": null,
+        "learned_per_s": null, "learned_is_limit": null, "why": null }),
+    );
+}
+
+#[test]
 fn a_session_is_one_process() {
     let copy = Copy::new();
     let opened = |number: usize| {

@@ -1,0 +1,105 @@
+//! Rules that were lifted: settings, entries and what was there before must say the same.
+
+use super::*;
+
+/// The beginning of a run up to its first row, with these settings and overrides.
+fn beginning(run: &str, session: &str, settings: &[&str], used: &[&str]) -> Vec<Value> {
+    let mut first = opened(run, session);
+    for setting in settings {
+        first["settings"][setting] = "true".into();
+    }
+    first["reason"] = "spring cleaning".into();
+    let mut entries = vec![first, ingested(run, 1)];
+    entries.extend(used.iter().map(|word| lifts(run, word)));
+    entries.push(intended(run, 1, "delete"));
+    entries
+}
+
+fn lifts(run: &str, word: &str) -> Value {
+    entry(Some(run), "override_used", json!({ "override": word, "by": "u", "why": "spring cleaning" }))
+}
+
+/// A journal whose first run, of the manifest of run `ONE`, is finished; then another run of the same manifest.
+fn after_a_finished_one(change: impl Fn(&mut Value), settings: &[&str], used: &[&str]) -> Vec<Value> {
+    let mut entries = life();
+    let mut second = beginning(TWO, "s3", settings, used);
+    second[1]["sha256"] = ONE.into();
+    second.iter_mut().for_each(change);
+    entries.extend(second);
+    entries
+}
+
+#[test]
+fn what_is_lifted_is_ordered_and_recorded() {
+    let created = &life()[..1];
+    let told = |settings: &[&str], used: &[&str]| {
+        let mut entries = created.to_vec();
+        entries.extend(beginning(ONE, "s1", settings, used));
+        judged(&entries).is_ok()
+    };
+    for (setting, word) in [("skip_invalid", "skip-invalid"), ("allow_default_key_pair", "allow-default-key-pair")] {
+        assert!(told(&[setting], &[word]), "{word}");
+        assert!(!told(&[setting], &[]) && !told(&[], &[word]) && !told(&[setting], &[word, word]), "{word}");
+    }
+    assert!(told(&["skip_invalid", "allow_default_key_pair"], &["allow-default-key-pair", "skip-invalid"]));
+    assert!(!told(&["skip_invalid"], &["allow-default-key-pair"]) && !told(&["rate"], &["rate"]));
+    // Nothing is run again where nothing was run before.
+    assert!(told(&["again"], &[]) && !told(&["again"], &["again"]));
+}
+
+#[test]
+fn a_manifest_is_not_run_again_in_silence() {
+    let told = |change: fn(&mut Value), settings: &[&str], used: &[&str]| {
+        judged(&after_a_finished_one(change, settings, used)).is_ok()
+    };
+    let plain: fn(&mut Value) = |_| {};
+    assert!(told(plain, &["again"], &["again"]));
+    assert!(!told(plain, &[], &[]) && !told(plain, &["again"], &[]) && !told(plain, &[], &["again"]));
+    // Another manifest, account or place is another thing.
+    fn set(entry: &mut Value, field: &str, value: &str) {
+        if entry[field].is_string() {
+            entry[field] = value.into();
+        }
+    }
+    let manifest: fn(&mut Value) = |entry| set(entry, "sha256", "other");
+    let endpoint: fn(&mut Value) = |entry| set(entry, "endpoint", "http://localhost:1");
+    for change in [manifest, endpoint] {
+        assert!(told(change, &[], &[]) && told(change, &["again"], &[]) && !told(change, &["again"], &["again"]));
+    }
+    // One that was never finished was not run.
+    let mut entries = after_a_finished_one(plain, &[], &[]);
+    entries.drain(24..26);
+    judged(&entries).unwrap();
+}
+
+#[test]
+fn all_addresses_of_the_service_are_one_place() {
+    use crate::verify::history::lifted::place_of;
+    let plain = "https://lightsail.{region}.amazonaws.com";
+    for same in [plain, "https://lightsail-fips.{region}.amazonaws.com", "https://lightsail.{region}.api.aws"] {
+        assert_eq!(place_of(same), place_of(plain), "{same}");
+    }
+    for other in ["sandbox:w-1", "http://127.0.0.1:4566", "https://amazonaws.com.example.org", "", "https://x.org"] {
+        assert_eq!(place_of(other), other);
+    }
+}
+
+#[test]
+fn a_rule_is_lifted_where_the_run_begins() {
+    let mut entries = life()[..1].to_vec();
+    entries.extend(beginning(ONE, "s1", &["skip_invalid"], &["skip-invalid"]));
+    judged(&entries).unwrap();
+    let moved = |from: usize, to: usize| {
+        let mut entries = entries.clone();
+        let one = entries.remove(from);
+        entries.insert(to, one);
+        entries
+    };
+    is_refused(&moved(3, 2), 2);
+    is_refused(&moved(3, 4), 3);
+    for (field, value) in [("by", "another"), ("why", "another reason")] {
+        let mut other = entries.clone();
+        other[3][field] = value.into();
+        is_refused(&other, 3);
+    }
+}
