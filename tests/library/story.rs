@@ -1,5 +1,7 @@
 //! A small journal in which most of what can happen has happened, written through the library with a clock of its own.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,9 +18,14 @@ use keybatch::record::event::{self, Event, Found, Source};
 use keybatch::record::plan::{self, PlanObservation, PlanRow, Sealing};
 use keybatch::record::{Draft, Entry};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 /// The name of a column that means mischief.
 const ANNOTATION: &str = "ö\u{1}\"=";
+
+/// Bytes of a page of these journals.
+pub(crate) const PAGE: usize = 8_192;
 
 /// A clock that ticks once each time it is asked.
 #[derive(Debug)]
@@ -44,7 +51,16 @@ impl Place {
         self.directory.path().join("journal.db")
     }
 
+    /// A journal with pages of half the usual size: the tests that damage a page want many of them.
     pub(crate) async fn journal(&self) -> Journal {
+        if !self.path().exists() {
+            let options = SqliteConnectOptions::new().filename(self.path()).create_if_missing(true);
+            let mut connection = options.connect().await.unwrap();
+            let empty = format!("PRAGMA page_size = {PAGE}; CREATE TABLE t (x); DROP TABLE t;");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(empty)).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            std::fs::set_permissions(self.path(), Permissions::from_mode(0o600)).unwrap();
+        }
         let store = open::store(&self.path(), Arc::new(Ticks(AtomicI64::new(0)))).await.unwrap();
         let options = WriterOptions {
             new_journal_id: "0198c0de-0000-4000-8000-000000000001".into(),

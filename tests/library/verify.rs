@@ -12,7 +12,7 @@ use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use crate::story::{Place, event_of, opened, story};
+use crate::story::{PAGE, Place, event_of, opened, story};
 
 impl Place {
     fn options(&self, checkpoint: Option<Checkpoint>) -> Options {
@@ -397,9 +397,6 @@ async fn the_one_row_that_differs_is_named_in_a_long_journal_too() {
     }
     assert_eq!(place.verify().await.verdict, Verdict::SelfConsistent);
 }
-
-/// Bytes of a page of a journal.
-const PAGE: usize = 8_192;
 
 #[tokio::test]
 async fn a_damaged_file_is_read_as_far_as_it_goes() {

@@ -31,6 +31,18 @@ fn create(dir: &Path) -> StateDir {
     StateDir::create(dir, World::parse(WORLD).unwrap()).unwrap()
 }
 
+/// The state in this directory. Another test of this process may just start a program: until that is loaded, it holds every
+/// lock of the process, also one that was released meanwhile.
+fn opened(dir: &Path) -> StateDir {
+    for _ in 0..200 {
+        match StateDir::open(dir) {
+            Err(StateDirError::InUse { .. }) => std::thread::sleep(Duration::from_millis(10)),
+            opened => return opened.unwrap(),
+        }
+    }
+    StateDir::open(dir).unwrap()
+}
+
 #[tokio::test]
 async fn requests_and_effects_are_on_record_before_the_answer() {
     let dir = tempfile::tempdir().unwrap();
@@ -88,7 +100,7 @@ async fn a_reopened_world_goes_on_where_it_was() {
     let (stats, world) = (sandbox.stats(), look(addr, "/_sandbox/world").await.body);
     sandbox.stop().await;
 
-    let sandbox = sandbox_in(StateDir::open(dir.path()).unwrap()).await;
+    let sandbox = sandbox_in(opened(dir.path())).await;
     let addr = sandbox.addr();
     assert_eq!(sandbox.world_id(), id);
     assert_eq!(sandbox.stats(), stats);
@@ -100,7 +112,7 @@ async fn a_reopened_world_goes_on_where_it_was() {
         assert_eq!((operation["status"].as_str(), there(addr, "slow").await.is_some()), (Some(polled), there_after));
     }
     sandbox.stop().await;
-    let sandbox = sandbox_in(StateDir::open(dir.path()).unwrap()).await;
+    let sandbox = sandbox_in(opened(dir.path())).await;
     assert_eq!(delete(sandbox.addr(), "beta").await.answer().error(), "ThrottlingException", "the fourth");
 }
 
@@ -112,7 +124,7 @@ async fn an_effect_that_was_still_to_come_comes_after_the_restart() {
     sandbox.stop().await;
     tokio::time::sleep(Duration::from_millis(320)).await;
     for _ in 0..2 {
-        let sandbox = sandbox_in(StateDir::open(dir.path()).unwrap()).await;
+        let sandbox = sandbox_in(opened(dir.path())).await;
         assert!(there(sandbox.addr(), "late").await.is_none());
         assert_eq!(sandbox.stats().effects.deleted, 1);
         sandbox.stop().await;
@@ -127,12 +139,12 @@ async fn expired_credentials_are_renewed_by_a_restart() {
     assert_eq!(delete(sandbox.addr(), "k-000001").await.answer().status, 200);
     assert_eq!(delete(sandbox.addr(), "k-000002").await.answer().error(), "ExpiredTokenException");
     sandbox.stop().await;
-    let sandbox = sandbox_in(StateDir::open(dir.path()).unwrap()).await;
+    let sandbox = sandbox_in(opened(dir.path())).await;
     for number in 2..=9 {
         assert_eq!(delete(sandbox.addr(), &format!("k-00000{number}")).await.answer().status, 200);
     }
     sandbox.stop().await;
-    sandbox_in(StateDir::open(dir.path()).unwrap()).await.stop().await;
+    sandbox_in(opened(dir.path())).await.stop().await;
 }
 
 #[tokio::test]
@@ -185,7 +197,7 @@ async fn a_record_that_does_not_follow_from_its_world_is_refused() {
         assert!(source.to_string().contains(&format!("line {line} ")), "{source}");
     }
     std::fs::write(&path, whole).unwrap();
-    sandbox_in(StateDir::open(dir.path()).unwrap()).await.stop().await;
+    sandbox_in(opened(dir.path())).await.stop().await;
 }
 
 #[tokio::test]
@@ -199,7 +211,7 @@ async fn one_directory_holds_one_world_and_serves_one_sandbox() {
     sandbox.stop().await;
     let again = StateDir::create(dir.path(), World::parse(WORLD).unwrap()).unwrap_err();
     assert!(matches!(again, StateDirError::Exists { .. }), "{again}");
-    let reopened = sandbox_in(StateDir::open(dir.path()).unwrap()).await;
+    let reopened = sandbox_in(opened(dir.path())).await;
     assert!(there(reopened.addr(), "alpha").await.is_some());
 }
 
@@ -217,7 +229,7 @@ async fn a_rehearsal_survives_a_restart_with_the_arns_of_its_manifest() {
     let world = World::rehearsal(std::iter::once(row));
     let sandbox = sandbox_in(StateDir::create(dir.path(), world).unwrap()).await;
     sandbox.stop().await;
-    let sandbox = sandbox_in(StateDir::open(dir.path()).unwrap()).await;
+    let sandbox = sandbox_in(opened(dir.path())).await;
     assert_eq!(there(sandbox.addr(), "wanted").await.as_deref(), Some(arn));
     let pairs = look(sandbox.addr(), "/_sandbox/world").await.body;
     assert!(pairs.contains("aa:bb") && pairs.contains("2021-02-03T04:05:06.500000Z"), "{pairs}");
@@ -282,7 +294,7 @@ async fn nothing_answered_is_forgotten_by_a_killed_sandbox() {
         deleted.extend(answered);
         number = last;
     }
-    let sandbox = sandbox_in(StateDir::open(dir.path()).unwrap()).await;
+    let sandbox = sandbox_in(opened(dir.path())).await;
     let stats = sandbox.stats();
     for name in &deleted {
         let effects = stats.names.iter().find(|entry| entry.name == *name).map(|entry| entry.effects.deleted);
