@@ -8,7 +8,9 @@ mod answer;
 mod body;
 mod claimed;
 mod intent;
+mod line;
 mod names;
+mod notes;
 mod observed;
 mod page;
 mod search;
@@ -18,8 +20,9 @@ use crate::record::event::{Event, RunStarted, RunStopped, SessionOpened, TargetS
 use crate::record::{Entry, StopReason, TargetStopReason};
 
 pub(super) use answer::{Answer, finished};
-pub(super) use claimed::{Claimed, Identity, Named, Shows, hash, name_of};
-pub(super) use intent::{Intent, intent};
+pub(super) use claimed::{Claimed, Identity, Line, Named, Shows, hash, name_of};
+pub(super) use intent::{intent, shows};
+pub(super) use line::Intent;
 pub(super) use page::{Created, HistoryPage, Listed, Progress};
 
 /// Reads the words of an entry that was read whole.

@@ -230,7 +230,7 @@ impl History {
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
         if let Event::IntentRecorded(intent) = &entry.event {
             let Shows::Line(line) = claimed.shows else { return Err("it has no line of a plan".into()) };
-            run.intend(row, intent, line, self.rows.len())?;
+            run.intend(row, intent, &line, self.rows.len())?;
             let place = self.rows.len();
             if intent_of(&self.stretches, place) != Some(seq) {
                 self.stretches.push(Stretch { place, seq });

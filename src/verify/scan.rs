@@ -180,8 +180,9 @@ impl<'a> Reader<'a> {
                 if line.observation.is_some() != self.find("page").is_some() {
                     return Ok(Err("an observation has the page that showed it, and nothing else has".into()));
                 }
-                let claimed = claims::intent(&claims::Intent::from(&line));
-                let shows = Shows::Line(leaf_hash(text.as_bytes()));
+                let intent = claims::Intent::from(&line);
+                let claimed = claims::intent(&intent);
+                let shows = Shows::Line(claims::shows(&intent, leaf_hash(text.as_bytes())));
                 Ok(claimed.map(|claimed| Claimed { shows, ..claimed }))
             }
             _ => Ok(claims::of(entry)),

@@ -105,9 +105,10 @@ pub(super) struct ErrorText<'a> {
 /// As [`Note`](crate::record::plan::Note).
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "some of it is only read")]
-pub(super) struct Note {
+pub(super) struct Note<'a> {
     pub(super) severity: Severity,
-    note: Text,
+    #[serde(borrow, rename = "note")]
+    pub(super) kind: Str<'a>,
     text: Text,
 }
 
@@ -146,8 +147,8 @@ pub(super) struct Line<'a> {
     #[serde(borrow, default)]
     pub(super) observation: Option<Observation<'a>>,
     pub(super) verdict: Verdict,
-    #[serde(default)]
-    pub(super) notes: Vec<Note>,
+    #[serde(borrow, default)]
+    pub(super) notes: Vec<Note<'a>>,
     #[serde(default)]
     annotations: Texts,
 }
@@ -375,7 +376,7 @@ mod tests {
         let observation = PlanObservation { arn: text(), created_at: text(), fingerprint: text(), tags: tags.clone() };
         agree::<PlanObservation>(&json!(observation), is_read!(Observation<'_>));
         let note = plan::Note { severity: Severity::Skip, kind: "x".into(), text: "y".into() };
-        agree::<plan::Note>(&json!(note), is_read!(Note));
+        agree::<plan::Note>(&json!(note), is_read!(Note<'_>));
         let line = plan::PlanRow {
             row: 1,
             line: 2,

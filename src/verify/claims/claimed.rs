@@ -31,10 +31,20 @@ pub(in crate::verify) enum Shows {
     AnyOperation,
     /// A key pair that is said to be no answer, by the hash of its name.
     Pair(u64),
-    /// The leaf of a plan's line.
-    Line(Hash),
+    /// A plan's line.
+    Line(Line),
     /// A page of an operation history.
     Page(Box<HistoryPage>),
+}
+
+/// What a plan's line shows beside what it says of its own row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::verify) struct Line {
+    pub(in crate::verify) leaf: Hash,
+    /// Whether there is such a line only if invalid rows are skipped.
+    pub(in crate::verify) skips_invalid: bool,
+    /// Whether there is such a line only if default key pairs may be deleted.
+    pub(in crate::verify) is_default: bool,
 }
 
 /// The key pair's name in an answer.

@@ -1,12 +1,14 @@
 //! The safety rules that a run lifts: its settings, its entries and its rows must say the same.
 
-use super::super::claims::hash;
+use super::super::claims::{Line, hash};
 use super::trouble::Trouble;
 use crate::record::event::{OverrideUsed, SessionOpened};
 
 /// Each rule: the setting that lifts it, and the word of the entry that says so.
 const RULES: [(&str, &str); 3] =
     [("skip_invalid", "skip-invalid"), ("allow_default_key_pair", "allow-default-key-pair"), ("again", "again")];
+const SKIP_INVALID: usize = 0;
+const DEFAULT_KEY_PAIR: usize = 1;
 const AGAIN: usize = 2;
 
 /// What a run lifts.
@@ -40,6 +42,17 @@ impl Lifted {
         }
         if self.by != hash(&used.by) || self.why != used.why.as_deref().map(hash) || !used.lost.is_empty() {
             return Err("it is not by the user, or for the reason, of its session".into());
+        }
+        Ok(())
+    }
+
+    /// A row of the plan: if it is there only because a rule was lifted, an entry says that it was.
+    pub(super) fn allow(&self, line: &Line) -> Result<(), Trouble> {
+        for (rule, calls_for) in [(SKIP_INVALID, line.skips_invalid), (DEFAULT_KEY_PAIR, line.is_default)] {
+            if calls_for && !self.used[rule] {
+                let word = RULES[rule].1;
+                return Err(Trouble::Illegal(format!("it calls for {word}, and no entry says that it was used")));
+            }
         }
         Ok(())
     }

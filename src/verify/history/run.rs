@@ -1,6 +1,6 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
-use super::super::claims;
+use super::super::claims::{self, Line};
 use std::collections::HashSet;
 
 use super::lifted::{Lifted, place_of};
@@ -9,7 +9,6 @@ use crate::domain::{AttemptTime, OutcomeCounts, RunId};
 use crate::record::event::{
     Event, Found, IntentRecorded, PlanSealed, RunStopped, SessionClosed, Source, TargetStopped,
 };
-use crate::record::merkle::Hash;
 use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanHeader, PlanManifest, Sealing, TargetVerdicts, Verdict};
 
 /// A run's account, endpoint and kind, as each of its sessions has them (I11).
@@ -217,7 +216,13 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn intend(&mut self, row: u64, intent: &IntentRecorded, leaf: Hash, rows: usize) -> Result<(), Trouble> {
+    pub(super) fn intend(
+        &mut self,
+        row: u64,
+        intent: &IntentRecorded,
+        shown: &Line,
+        rows: usize,
+    ) -> Result<(), Trouble> {
         let line = &intent.line;
         if self.sealed.is_some() {
             return Err("the plan is sealed already".into());
@@ -251,7 +256,8 @@ impl Run {
         }
         self.rows = row;
         self.verdicts[line.verdict as usize] += 1;
-        self.sealing.push(&line.account, &line.region, line.verdict, leaf);
+        self.lifted.allow(shown)?;
+        self.sealing.push(&line.account, &line.region, line.verdict, shown.leaf);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::{Outcome, OutcomeCounts, Settings};
 use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanRow, PlanSeal, Sealing};
+use crate::verify::claims::Line;
 
 const ONE: &str = "0198c0de-0000-7000-8000-000000000001";
 const TWO: &str = "0198c0de-0000-7000-8000-000000000002";
@@ -207,7 +208,11 @@ fn placed(entries: &[Value]) -> Vec<Value> {
 /// What is claimed, with the leaf of the plan's line where it is an intent's.
 fn with_line(event: &Event, claimed: Claimed) -> Claimed {
     match event {
-        Event::IntentRecorded(intent) => Claimed { shows: Shows::Line(intent.line.leaf().unwrap()), ..claimed },
+        Event::IntentRecorded(intent) => {
+            let leaf = intent.line.leaf().unwrap();
+            let shows = Shows::Line(Line { leaf, skips_invalid: false, is_default: false });
+            Claimed { shows, ..claimed }
+        }
         _ => claimed,
     }
 }

@@ -196,6 +196,17 @@ fn nobody_plans_to_delete_what_was_not_meant() {
     lie_of_line(&copy, "what nobody saw", of(1), &json!({ "observation": null }));
     lie_of_line(&copy, "what nobody can tell apart", of(1), &json!({ "observation": {} }));
     lie_of_line(&copy, "nor skips without a note", of(4), &json!({ "notes": null }));
+    let skipped = |kind: &str| json!({ "notes": [{ "severity": "skip", "note": kind, "text": "so it is" }] });
+    let hidden = |kind: &str| {
+        let mut fields = skipped(kind);
+        fields["verdict"] = "skip".into();
+        fields
+    };
+    lie_of_line(&copy, "a skip for a drift that is none", of(1), &hidden("drift_arn"));
+    lie_of_line(&copy, "a skip for an identity that is known", of(1), &hidden("identity_unknown"));
+    lie_of_line(&copy, "a skip for what no guard notes", of(1), &hidden("because"));
+    lie_of_line(&copy, "an invalid row that nobody ordered to skip", of(1), &hidden("invalid_row"));
+    lie_of_line(&copy, "a drift that is kept quiet", of(4), &expecting("arn", "arn:2"));
     lie(&copy, "what no page showed", of(1), &json!({ "page": null }));
     for page in [0, 4, 5, 9_999] {
         lie(&copy, "what a page of another kind or region showed", of(1), &json!({ "page": page }));

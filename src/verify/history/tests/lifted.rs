@@ -103,3 +103,30 @@ fn a_rule_is_lifted_where_the_run_begins() {
         is_refused(&other, 3);
     }
 }
+
+/// Also where the settings hide it.
+#[test]
+fn a_row_that_is_there_only_by_a_lifted_rule_shows_it() {
+    let none = Line { leaf: [0; 32], skips_invalid: false, is_default: false };
+    let cases = [
+        (Line { skips_invalid: true, ..none }, "skip_invalid", "skip-invalid"),
+        (Line { is_default: true, ..none }, "allow_default_key_pair", "allow-default-key-pair"),
+    ];
+    for (shown, setting, word) in cases {
+        for lifted in [true, false] {
+            let (settings, used): (&[&str], &[&str]) = if lifted { (&[setting], &[word]) } else { (&[], &[]) };
+            let mut entries = life()[..1].to_vec();
+            entries.extend(beginning(ONE, "s1", settings, used));
+            let mut history = History::default();
+            let told = placed(&entries).iter().try_for_each(|body| {
+                let entry = Entry::parse(&body.to_string()).unwrap();
+                let shows = match &entry.event {
+                    Event::IntentRecorded(_) => Shows::Line(shown),
+                    _ => Shows::Nothing,
+                };
+                history.step(&entry, Claimed { shows, ..Claimed::default() })
+            });
+            assert_eq!(told.is_ok(), lifted, "{word}");
+        }
+    }
+}
