@@ -63,9 +63,9 @@ fn mount(args: &[&str]) -> Result<(), String> {
 }
 
 /// Disks of these sizes, so that they fill up at different moments: before there is a journal, while it is made, while
-/// planning, at each of the commits of the run, and at its end. A page is 8 KiB.
+/// planning, at each of the commits of the run, and at its end. A page is 16 KiB.
 fn sizes_in_kib() -> Vec<usize> {
-    one_in(2, (8..544).step_by(48).chain((544..800).step_by(8)))
+    one_in(2, (16..880).step_by(96).chain((880..1_240).step_by(8)))
 }
 
 // SEMANTICS: P52
