@@ -35,7 +35,7 @@ impl Base {
         let place = story::Place::new();
         let (checkpoint, bodies) = runtime.block_on(async {
             let journal = place.journal().await;
-            for draft in story::story(&journal).await {
+            for draft in story::story() {
                 journal.append(vec![draft]).await.unwrap();
             }
             journal.checkpoint().await.unwrap();
