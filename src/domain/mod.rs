@@ -11,6 +11,7 @@ mod operation;
 mod outcome;
 mod raw_body;
 mod reply;
+mod service;
 mod settings;
 mod unreached;
 
@@ -25,5 +26,6 @@ pub use operation::{Operation, Shown};
 pub use outcome::{Evidence, Outcome, OutcomeCounts};
 pub use raw_body::{RAW_BODY_LIMIT_BYTES, RawBody, sha256};
 pub use reply::Reply;
+pub use service::service_behind;
 pub use settings::{AttemptTime, Settings};
 pub use unreached::{Hitch, ProxyUsed, Unreached};

@@ -79,7 +79,7 @@ pub struct Batch {
     pub entries: Vec<(Entry, Sealed)>,
     /// The head after it.
     pub head: Head,
-    /// What the writer is told once the batch is durable.
+    /// What the writer learns once the batch is durable.
     pub appended: Appended,
 }
 

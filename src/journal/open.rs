@@ -13,7 +13,7 @@ use crate::domain::Clock;
 
 pub use super::sqlite::{Leftovers, log_in_use, read_through, shared_file_system, version};
 
-/// What [`store`] opens. Whoever must name the type uses this name, and so names no database.
+/// What [`store`] opens. Code that has to name the type uses this name, which does not depend on the database.
 pub type Store = SqliteStore;
 
 /// Opens or creates the journal at `path` for writing. The caller holds its lock. Entries get their time from `clock`.

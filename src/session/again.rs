@@ -7,7 +7,7 @@ use super::host::Host;
 use super::operator::{Notice, Operator};
 use super::order::{Repeat, RunOrder};
 use super::place::Place;
-use crate::domain::RunId;
+use crate::domain::{RunId, service_behind};
 use crate::journal::stage::Stage;
 use crate::journal::{Reader, RunRecord, RunState};
 use crate::plan::earlier::{Earlier, learn};
@@ -48,23 +48,11 @@ impl Where<'_> {
                 named.is_some_and(|(name, _)| name == *world) && world_directory(journal, record.run).exists()
             }
             Self::Connected(place) => {
-                record.account.as_deref() == Some(&place.caller.account) && is_same_service(endpoint, &place.endpoint)
+                record.account.as_deref() == Some(&place.caller.account)
+                    && service_behind(endpoint) == service_behind(&place.endpoint)
             }
         }
     }
-}
-
-/// Whether key pairs are the same behind both addresses: whichever of the service's own addresses is used, they are.
-fn is_same_service(one: &str, other: &str) -> bool {
-    one == other || (is_aws(one) && is_aws(other))
-}
-
-/// Whether an address is one of AWS's own, in any partition, with FIPS or for both versions of IP.
-fn is_aws(address: &str) -> bool {
-    let host = address.strip_prefix("https://").unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
-    [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"]
-        .iter()
-        .any(|suffix| host.ends_with(suffix))
 }
 
 /// What to do with a manifest that may have been run before.
@@ -199,24 +187,5 @@ pub(super) fn only_unfinished(
             Ok(None)
         }
         (_, _) => Err(SessionError::new(Refusal::Several(real)).sent(Sent::Nothing)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Endpoints of AWS as the SDK's rules make them: https://docs.aws.amazon.com/general/latest/gr/lightsail.html
-    #[test]
-    fn all_addresses_of_the_service_lead_to_the_same_key_pairs() {
-        let plain = "https://lightsail.{region}.amazonaws.com";
-        for same in [plain, "https://lightsail-fips.{region}.amazonaws.com", "https://lightsail.{region}.api.aws"] {
-            assert!(is_same_service(plain, same), "{same}");
-        }
-        for other in ["sandbox:w-1", "http://127.0.0.1:4566", "https://amazonaws.com.example.org", "", "https://x.org"]
-        {
-            assert!(!is_same_service(plain, other), "{other}");
-            assert!(is_same_service(other, other), "{other}");
-        }
     }
 }

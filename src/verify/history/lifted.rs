@@ -76,10 +76,3 @@ impl Lifted {
         Ok(())
     }
 }
-
-/// Whether key pairs are the same behind two addresses: all of the service's own lead to the same.
-pub(super) fn place_of(endpoint: &str) -> &str {
-    let host = endpoint.strip_prefix("https://").unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
-    let own = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"];
-    if own.iter().any(|suffix| host.ends_with(suffix)) { "aws" } else { endpoint }
-}

@@ -3,9 +3,9 @@
 use super::super::claims::{self, Line};
 use std::collections::HashSet;
 
-use super::lifted::{Lifted, place_of};
+use super::lifted::Lifted;
 use super::trouble::Trouble;
-use crate::domain::{AttemptTime, OutcomeCounts, RunId};
+use crate::domain::{AttemptTime, OutcomeCounts, RunId, service_behind};
 use crate::record::event::{
     Event, Found, IntentRecorded, PlanSealed, RunStopped, SessionClosed, Source, TargetStopped,
 };
@@ -129,7 +129,7 @@ impl Run {
     fn task_of(&self, sha256: &str) -> u64 {
         let bound = self.bound.as_ref();
         let account = bound.and_then(|bound| bound.account.as_deref()).unwrap_or_default();
-        let place = place_of(bound.and_then(|bound| bound.endpoint.as_deref()).unwrap_or_default());
+        let place = service_behind(bound.and_then(|bound| bound.endpoint.as_deref()).unwrap_or_default());
         claims::hash(&format!("{sha256}\n{account}\n{place}"))
     }
 

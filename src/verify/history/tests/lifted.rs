@@ -73,18 +73,6 @@ fn a_manifest_is_not_run_again_in_silence() {
 }
 
 #[test]
-fn all_addresses_of_the_service_are_one_place() {
-    use crate::verify::history::lifted::place_of;
-    let plain = "https://lightsail.{region}.amazonaws.com";
-    for same in [plain, "https://lightsail-fips.{region}.amazonaws.com", "https://lightsail.{region}.api.aws"] {
-        assert_eq!(place_of(same), place_of(plain), "{same}");
-    }
-    for other in ["sandbox:w-1", "http://127.0.0.1:4566", "https://amazonaws.com.example.org", "", "https://x.org"] {
-        assert_eq!(place_of(other), other);
-    }
-}
-
-#[test]
 fn a_rule_is_lifted_where_the_run_begins() {
     let mut entries = life()[..1].to_vec();
     entries.extend(beginning(ONE, "s1", &["skip_invalid"], &["skip-invalid"]));
