@@ -14,9 +14,6 @@ pub(super) struct AgainArgs {
     /// Continue this manifest's run, or report again how it ended; begin one if there is none
     #[arg(long, env = "KEYBATCH_RESUME")]
     pub(super) resume: bool,
-    /// What to do with key pairs that were re-created since a run of another manifest
-    #[arg(long, env = "KEYBATCH_IF_RECREATED", value_name = "WHAT", default_value = "warn")]
-    pub(super) if_recreated: Recreated,
 }
 
 /// What to do about key pairs that were re-created.

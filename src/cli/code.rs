@@ -53,6 +53,10 @@ codes! {
     ManifestUnreadable => "manifest.unreadable", "The manifest cannot be opened or read to its end.";
     Plan => "plan.refused", "A guard refuses the plan.";
     Confirm => "plan.confirm", "The plan does not delete as many key pairs as --confirm says.";
+    PlanUnreadable => "plan.unreadable", "The file of a plan cannot be read, or is no plan.";
+    PlanVersion => "plan.version", "The plan has a form or an action that this version does not know.";
+    PlanNotCanonical => "plan.not_canonical", "A line of the plan is not what keybatch would write.";
+    PlanEdited => "plan.edited", "The plan was changed after it was sealed.";
     PlanAltered => "plan.altered", "The plan in the journal is not the one that was sealed.";
     Refused => "refused", "Refused for another reason.";
     Locked => "journal.locked", "Another session is using the journal.";

@@ -1,13 +1,12 @@
 //! `keybatch export`: what became of each row of a run, as a file.
 
-use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::files::{create, unwritten};
 use super::show::sandbox_label;
 use super::ui::BOM;
-use super::{CliError, Code, Context, Exit, Format};
+use super::{CliError, Context, Exit, Format};
 use crate::domain::counted;
 use crate::review::runs::resolve;
 use crate::review::{ExportError, ExportFormat, export};
@@ -56,29 +55,6 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         ));
     }
     Ok(Exit::Success)
-}
-
-/// A new file: an export that replaced an older one could hide what that one said.
-fn create(path: &Path) -> Result<std::fs::File, CliError> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-        let shown = path.display();
-        if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return CliError::new(Exit::Usage, format!("{shown} already exists"))
-                .code(Code::FileExists)
-                .hint("name a file that does not exist yet");
-        }
-        CliError::new(Exit::Environment, format!("{shown} cannot be created: {error}"))
-            .code(Code::Output)
-            .hint("name another file with --to")
-    })
-}
-
-/// The error for a file that holds only some of the rows.
-fn unwritten(path: &Path, error: &std::io::Error) -> CliError {
-    let path = super::shown(&path.to_string_lossy());
-    CliError::new(Exit::Environment, format!("{path} could not be written: {error}"))
-        .code(Code::Output)
-        .hint("the file is incomplete: remove it, free space or name another file with --to, and export again")
 }
 
 impl From<ExportError> for CliError {

@@ -14,6 +14,7 @@ const HEADINGS: [(&str, &[&str]); 5] = [
             "resume",
             "skip_invalid",
             "annotation",
+            "without_annotations",
             "allow_default_key_pair",
             "if_in_use",
             "if_recreated",

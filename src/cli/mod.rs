@@ -17,6 +17,7 @@ pub mod error;
 mod error_object;
 pub mod exit;
 mod faults;
+mod files;
 mod format;
 mod trace;
 mod network;
@@ -30,14 +31,15 @@ mod resume;
 mod rollback;
 mod route;
 mod run;
+mod plan;
 mod sandbox;
 mod scratch;
 mod signals;
+mod subject;
 mod summary;
 mod terminal;
 mod diagnosis;
 mod doctor;
-mod dry_run;
 mod export;
 mod liveness;
 mod machine;
@@ -97,6 +99,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Args>),
+    Plan(Box<plan::Args>),
     Resume(Box<resume::Args>),
     Abandon(Box<abandon::Args>),
     Sandbox(sandbox::Args),
@@ -195,7 +198,8 @@ impl Command {
         match self {
             Self::Run(args) => args.dry_run,
             Self::Resume(_) | Self::Abandon(_) | Self::Sandbox(_) | Self::Completions(_) => false,
-            Self::Runs(_)
+            Self::Plan(_)
+            | Self::Runs(_)
             | Self::Show(_)
             | Self::Log(_)
             | Self::Query(_)
@@ -209,6 +213,7 @@ impl Command {
 async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(*args, context).await,
+        Command::Plan(args) => plan::run(*args, context).await,
         Command::Resume(args) => resume::run(*args, context).await,
         Command::Abandon(args) => abandon::run(*args, context).await,
         Command::Sandbox(args) => sandbox::run(&args, context).await,

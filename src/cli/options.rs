@@ -173,6 +173,6 @@ fn who(context: &Context) -> Who {
     }
 }
 
-fn rate(text: &str) -> Result<String, String> {
+pub(super) fn rate(text: &str) -> Result<String, String> {
     text.parse::<RateCap>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }

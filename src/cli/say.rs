@@ -5,8 +5,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::ui::Ui;
 use super::{Format, summary};
+use crate::session::Ending;
 use crate::session::summary::Summary;
-use crate::session::{Ending, SessionError};
 
 /// Reports how it ended: an object for programs, a line for people. Returns the exit code: a closed pipe does not change it,
 /// but an object that could not be written completely is no success.
@@ -37,11 +37,10 @@ pub(super) fn say(ui: &Ui, summary: &Summary) -> Exit {
     }
 }
 
-/// Reports how a session ended, unless it was a dry run.
-pub(super) fn end(ui: &Ui, ended: Result<Ending, SessionError>) -> Result<Exit, CliError> {
-    match ended? {
+/// Reports how a session ended.
+pub(super) fn end(ui: &Ui, ended: Result<Ending, impl Into<CliError>>) -> Result<Exit, CliError> {
+    match ended.map_err(Into::into)? {
         Ending::Summed(summary) => Ok(say(ui, &summary)),
-        Ending::Nothing | Ending::DryRun(_) => Ok(Exit::Success),
     }
 }
 

@@ -1,16 +1,20 @@
 //! `keybatch show`: a run as a whole, or the story of one of its rows.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
 use super::liveness::{Liveness, goes_on_with};
 use super::runs::to_the_second;
-use super::{CliError, Code, Context, Exit, Format, Ui, shown};
+use super::{CliError, Code, Context, Exit, Format, Ui, plan, shown};
 use crate::domain::counted;
 use crate::journal::{Cell, JournalError, RunRecord};
+use crate::record::plan::file::looks_like_a_plan;
 use crate::review::runs::{LATEST, Named, RunError, look_up, resolve};
 use crate::review::{RowError, RunFacts, Story, facts, json_text, rows, story};
 
-/// Show a run, or the story of one key pair
+/// Show a run, the story of one key pair, or a plan's file
 ///
 /// A row's number or a key pair's name in place of RUN is looked up over all runs.
 #[derive(Debug, clap::Args)]
@@ -18,10 +22,11 @@ use crate::review::{RowError, RunFacts, Story, facts, json_text, rows, story};
   keybatch show                      the latest run
   keybatch show 0198c0de old-key     what happened to one key pair in a run
   keybatch show old-key              what happened to it in every run
-  keybatch show name:18              a key pair that is called 18, not row 18")]
+  keybatch show name:18              a key pair that is called 18, not row 18
+  keybatch show friday.plan          what a plan would do")]
 pub(super) struct Args {
-    /// A run (its id, a unique prefix of 4 characters or more, or `latest`), a row's number or a key pair's name
-    #[arg(default_value = LATEST, value_name = "RUN|ROW|NAME")]
+    /// A run (its id, a unique prefix of 4 characters or more, or `latest`), a row's number, a key pair's name, or a plan's file
+    #[arg(default_value = LATEST, value_name = "RUN|ROW|NAME|PLAN")]
     run: String,
     /// A row of the run: its number, or the key pair's name
     #[arg(value_name = "ROW|NAME")]
@@ -29,6 +34,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    if args.row.is_none() && is_plan(&args.run) {
+        plan::shown::print(context, Path::new(&args.run), None).await?;
+        return Ok(Exit::Success);
+    }
     let opened = context.reader().await;
     let asks_latest = args.row.is_none() && args.run == LATEST && context.ui.format == Format::Table;
     if asks_latest && matches!(opened, Err(JournalError::Missing { .. })) {
@@ -57,6 +66,14 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     }
     show_stories(&stories, context)?;
     Ok(Exit::Success)
+}
+
+/// Whether this names a plan's file: one that exists and begins like a plan, or is named by a path, which no run or row is.
+fn is_plan(named: &str) -> bool {
+    let path = Path::new(named);
+    let mut first = [0];
+    let begins = File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok();
+    path.is_file() && (named.contains('/') || begins && looks_like_a_plan(&first))
 }
 
 impl From<RunError> for CliError {

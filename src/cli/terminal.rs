@@ -22,6 +22,7 @@ const NAMED: u64 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Run,
+    Plan,
     Resume,
     Abandon,
 }
@@ -42,6 +43,7 @@ impl Terminal {
 
     fn stopped_before_run(&self) {
         match self.verb {
+            Verb::Plan => self.ui.say(&format!("stopped by a signal: {READS}")),
             Verb::Run => {
                 self.ui.say(&format!("stopped by a signal: {READS}"));
                 self.ui.say(NOT_BEGUN);

@@ -11,6 +11,7 @@
 
 pub mod changes;
 mod error;
+mod forgetful;
 mod head;
 pub mod heads;
 mod holder;
@@ -29,6 +30,7 @@ mod store;
 mod writer;
 
 pub use error::{Blame, JournalError};
+pub use forgetful::Forgetful;
 pub use head::{Appended, Batch, Cadence, Head, LastCheckpoint, Stamp, TreeHead, checkpoint_draft};
 pub use holder::Holder;
 pub use lock::Lock;

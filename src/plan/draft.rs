@@ -4,19 +4,25 @@ use super::observe::Inventory;
 use super::{Making, Plan, PlanError, Planner};
 use crate::journal::stage::Stage;
 use crate::lightsail::Lightsail;
+use crate::record::merkle::Hash;
+use crate::record::plan::PlanRow;
 
 impl<L: Lightsail> Planner<L> {
-    /// Observes all targets and judges each row of `stage`, and records no intent.
+    /// Observes all targets and judges each row of `stage`, and records no intent. Each line goes to `leaf`, which returns its hash.
     ///
     /// # Errors
     /// As [`PlanError`] says; nothing but reads was sent.
-    pub async fn draft(&self, stage: &mut Stage) -> Result<Plan, PlanError> {
+    pub async fn draft(
+        &self,
+        stage: &mut Stage,
+        mut leaf: impl FnMut(&PlanRow) -> Result<Hash, PlanError>,
+    ) -> Result<Plan, PlanError> {
         let inventory = self.observe_all(stage).await?;
         let mut making = Making::default();
         let mut page = self.lines(stage, 0).await?;
         while let Some((last, _)) = page.last() {
             let after = last.row;
-            page.iter().try_for_each(|(line, _)| making.add(line))?;
+            page.iter().try_for_each(|(line, _)| leaf(line).map(|leaf| making.add(line, leaf)))?;
             page = self.lines(stage, after).await?;
         }
         let plan = making.seal(&self.header, inventory)?;

@@ -3,6 +3,7 @@
 use crate::domain::{ApiError, Exchange, SANDBOX_HEADER, Target, counted};
 use crate::journal::JournalError;
 use crate::lane::Lane;
+use crate::record::plan::file::PlanFileError;
 use crate::record::plan::{Note, PlanLineError};
 
 /// Why there is no plan.
@@ -54,6 +55,9 @@ pub enum PlanError {
     /// A line of the plan has no canonical form.
     #[error(transparent)]
     Line(#[from] PlanLineError),
+    /// The plan's file cannot be written.
+    #[error("the plan cannot be written: {0}")]
+    File(#[from] PlanFileError),
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -26,6 +26,7 @@ use crate::policy::guard::{self, Facts, IfInUse};
 use crate::policy::recreated::{IfRecreated, RECREATED};
 use crate::record::Draft;
 use crate::record::event::{Event, Found, IntentRecorded, Observed, PlanSealed, Source};
+use crate::record::merkle::Hash;
 use crate::record::plan::{Note, PlanHeader, PlanLineError, PlanRow, Sealing, Severity, Verdict};
 pub use error::{PlanError, foreign};
 use observe::{Inventory, Observing, READINGS_AHEAD, Seen};
@@ -183,7 +184,7 @@ impl<L: Lightsail> Planner<L> {
             observation: seen,
             verdict,
             notes,
-            annotations,
+            annotations: if self.without_annotations { BTreeMap::new() } else { annotations },
         };
         (line, place)
     }
@@ -201,7 +202,7 @@ impl<L: Lightsail> Planner<L> {
         let mut page = self.lines(stage, 0).await?;
         while let Some((last, _)) = page.last() {
             let after = last.row;
-            page.iter().try_for_each(|(line, _)| making.add(line))?;
+            page.iter().try_for_each(|(line, _)| line.leaf().map(|leaf| making.add(line, leaf)))?;
             let drafts = page.into_iter().map(|(line, place)| {
                 let page = place.and_then(|place| inventory.readings.get(place)).copied();
                 Draft::of_row(line.row, Event::IntentRecorded(Box::new(IntentRecorded { line, page })))
@@ -227,10 +228,9 @@ struct Making {
 
 impl Making {
     /// Takes the next row.
-    fn add(&mut self, line: &PlanRow) -> Result<(), PlanLineError> {
-        self.sealing.push(&line.account, &line.region, line.verdict, line.leaf()?);
+    fn add(&mut self, line: &PlanRow, leaf: Hash) {
+        self.sealing.push(&line.account, &line.region, line.verdict, leaf);
         self.shown.add(line);
-        Ok(())
     }
 
     fn seal(self, header: &PlanHeader, inventory: Inventory) -> Result<Plan, PlanLineError> {
@@ -241,7 +241,8 @@ impl Making {
 }
 
 impl Shown {
-    fn add(&mut self, line: &PlanRow) {
+    /// Takes the next row.
+    pub fn add(&mut self, line: &PlanRow) {
         // A few of each region, so that each can be probed.
         let is_new = || !self.first.iter().any(|(_, region)| *region == line.region);
         if line.verdict == Verdict::Delete && (self.first.len() < SHOWN || is_new()) {

@@ -27,6 +27,8 @@ pub struct Planner<L> {
     pub if_recreated: IfRecreated,
     /// Whether rows of another account are skipped instead of refusing the plan.
     pub skip_invalid: bool,
+    /// Whether annotations stay out of the plan.
+    pub without_annotations: bool,
     /// How long throttled requests are repeated.
     pub patience: Duration,
     /// How far it is, for the progress that people see.

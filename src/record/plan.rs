@@ -8,8 +8,8 @@
 //!
 //! `intent_recorded` holds a row's line byte for byte, `plan_sealed` the header and the seal: so the root can be computed again.
 
+pub mod file;
 mod tree;
-
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::operator::{Notice, Operator};
-use super::order::{Repeat, RunOrder};
+use super::order::Repeat;
 use super::place::Place;
 use crate::domain::{RunId, service_behind};
 use crate::journal::stage::Stage;
@@ -66,21 +66,17 @@ pub(super) enum Admitted {
     Finished(RunRecord),
 }
 
-/// The journal with the earlier runs. A dry run has a journal of its own, so for it this is the configured one, if it exists.
+/// The journal at `path` with the earlier runs, for a plan that is not recorded; nothing if there is none.
 ///
 /// # Errors
 /// If a journal exists and cannot be read.
-pub(super) async fn past<H: Host>(host: &H, order: &RunOrder, reader: &Reader) -> Result<Option<Reader>, SessionError> {
-    if !order.dry_run {
-        return Ok(Some(reader.clone()));
-    }
-    let path = &order.order.journal;
+pub(super) async fn past<H: Host>(host: &H, path: &Path) -> Result<Option<Reader>, SessionError> {
     // One whose creation was interrupted is empty.
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.len() > 0 => Ok(Some(host.reader(path).await?)),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(SessionError::new(Refusal::Unreadable { path: path.clone(), error }).sent(Sent::Nothing)),
+        Err(error) => Err(SessionError::new(Refusal::Unreadable { path: path.to_owned(), error }).sent(Sent::Nothing)),
     }
 }
 

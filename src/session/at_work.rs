@@ -10,7 +10,7 @@ use super::place::Connection;
 use super::sum_up::Known;
 use crate::domain::{OutcomeCounts, RunId, Settings, Target};
 use crate::execute::ghost::Ghosts;
-use crate::journal::{JournalError, RunRecord, Scribe};
+use crate::journal::{JournalError, Reader, RunRecord, Scribe};
 use crate::lane::pace::Pacer;
 use crate::lane::rate::{Learned, RateCap};
 use crate::lane::{Counts, Lane};
@@ -28,8 +28,6 @@ pub(super) struct Session<'a, H: Host> {
     pub(super) began: tokio::time::Instant,
     /// The outcomes that the run had before this session.
     pub(super) before: OutcomeCounts,
-    /// Whether the journal is kept: that of a dry run is not.
-    pub(super) is_kept: bool,
     /// Why the run is being abandoned, if it is.
     pub(super) because: Option<String>,
     /// What the journal had when the work began, for a summary where it can no longer be read.
@@ -50,18 +48,7 @@ impl<H: Host> Session<'_, H> {
         target: Target,
         settings: &Settings,
     ) -> Result<Arc<Lane<H::Port>>, JournalError> {
-        let learned = self.open.reader.rate(&connection.place.endpoint, &target).await?;
-        let learned = learned.and_then(|(rate, is_limit)| Some(Learned { rate_per_s: rate.parse().ok()?, is_limit }));
-        Ok(Arc::new(Lane {
-            port: Arc::clone(&connection.port),
-            target,
-            world: connection.place.world.clone(),
-            pacer: Pacer::new(rate_cap(settings), learned),
-            scribe: self.scribe(),
-            counts: Arc::clone(&self.counts),
-            read_at: Default::default(),
-            sightings: Default::default(),
-        }))
+        lane(Some(&self.open.reader), connection, target, settings, self.scribe(), &self.counts).await
     }
 
     /// Writes the entries of the session.
@@ -74,6 +61,32 @@ impl<H: Host> Session<'_, H> {
         let found = runs.into_iter().find(|record| record.run == self.run);
         found.ok_or_else(|| JournalError::damaged(format!("run {} is not in it", self.run)))
     }
+}
+
+/// A lane of a target, starting from the rate that `past` has of it.
+pub(super) async fn lane<L>(
+    past: Option<&Reader>,
+    connection: &Connection<L>,
+    target: Target,
+    settings: &Settings,
+    scribe: Scribe,
+    counts: &Arc<Counts>,
+) -> Result<Arc<Lane<L>>, JournalError> {
+    let learned = match past {
+        Some(reader) => reader.rate(&connection.place.endpoint, &target).await?,
+        None => None,
+    };
+    let learned = learned.and_then(|(rate, is_limit)| Some(Learned { rate_per_s: rate.parse().ok()?, is_limit }));
+    Ok(Arc::new(Lane {
+        port: Arc::clone(&connection.port),
+        target,
+        world: connection.place.world.clone(),
+        pacer: Pacer::new(rate_cap(settings), learned),
+        scribe,
+        counts: Arc::clone(counts),
+        read_at: Default::default(),
+        sightings: Default::default(),
+    }))
 }
 
 /// The cap that a settings names. It was validated when it was typed.

@@ -5,25 +5,24 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use super::at_work::Session;
-use super::confirm::{confirm, judge};
+use super::confirm::confirm;
 use super::end::Ending;
 use super::error::{Refusal, Sent, SessionError};
 use super::ghosts;
+use super::header::header;
 use super::host::Host;
 use super::open::OpenJournal;
 use super::opened::{Opening, session_opened};
 use super::operator::{Moment, Notice, PlanFacts, Watched, while_watched};
-use super::order::{Order, Repeat, RunOrder, duration_text};
-use super::place::{Connection, Place};
+use super::order::{Repeat, RunOrder, duration_text};
+use super::place::Connection;
 use super::stage::{Staged, manifest_entry};
-use crate::domain::{OutcomeCounts, RunId, Settings, Target, micros, time_text};
+use crate::domain::{OutcomeCounts, RunId, Settings, Target};
 use crate::execute::control::StoppedBy;
 use crate::journal::stage::Stage;
 use crate::lane::Counts;
-use crate::manifest::Ingested;
 use crate::plan::{Plan, PlanError, Planner, Tally};
 use crate::record::event::{Event, OverrideUsed, RunStarted};
-use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanCaller, PlanHeader, PlanManifest};
 use crate::record::{Draft, StopReason};
 
 /// What a run begins with.
@@ -67,7 +66,6 @@ pub(super) async fn begin<H: Host>(
         counts: Arc::new(Counts::default()),
         began,
         before: OutcomeCounts::default(),
-        is_kept: !order.dry_run,
         because: None,
         known: OnceLock::new(),
         settled: Arc::default(),
@@ -86,13 +84,6 @@ pub(super) async fn begin<H: Host>(
         Ok(ControlFlow::Break(ending)) => return Ok(ending),
         Ok(ControlFlow::Continue(planned)) => planned,
     };
-    if order.dry_run {
-        let judged = match judge(&planned.plan, order.confirmation) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(session.explain(error).await),
-        };
-        return Ok(Ending::dry_run(session, planned.plan, connection.place.clone(), judged).await?);
-    }
     match execute(&session, settings, &connection, planned).await {
         Err(error) => Err(session.explain(error).await),
         ended => ended,
@@ -121,14 +112,23 @@ async fn plan<H: Host>(
         let target = Target { account: account.clone(), region: region.clone() };
         lanes.push(session.lane(connection, target, settings).await?);
     }
+    let made_at = session.open.clock.now();
     let planner = Planner {
         scribe: session.scribe(),
-        header: header(order, session, &connection.place, &staged.ingested),
+        header: header(
+            &order.order,
+            &order.subject,
+            session.host.new_id(),
+            made_at,
+            &connection.place,
+            &staged.ingested,
+        ),
         account,
         lanes: lanes.clone(),
-        if_in_use: order.if_in_use,
-        if_recreated: order.if_recreated,
-        skip_invalid: order.skip_invalid,
+        if_in_use: order.subject.if_in_use,
+        if_recreated: order.subject.if_recreated,
+        skip_invalid: order.subject.skip_invalid,
+        without_annotations: order.subject.without_annotations,
         patience: settings.settle_timeout,
         tally: Arc::<Tally>::default(),
     };
@@ -169,28 +169,7 @@ async fn execute<H: Host>(
     session.work(settings, &plan.sealed, work, &BTreeMap::new()).await
 }
 
-/// The first line of the run's plan.
-fn header<H: Host>(order: &RunOrder, session: &Session<'_, H>, place: &Place, ingested: &Ingested) -> PlanHeader {
-    let Order { who, reason, ticket, .. } = &order.order;
-    PlanHeader {
-        schema: PLAN_SCHEMA.to_owned(),
-        action: ACTION.to_owned(),
-        plan_id: session.host.new_id().to_string(),
-        made_at: time_text(micros(session.open.clock.now())),
-        made_by: format!("{}@{}", who.user, who.host),
-        expires_at: None,
-        ticket: ticket.clone(),
-        reason: reason.clone(),
-        manifest: PlanManifest::from(&manifest_entry(ingested)),
-        endpoint: place.endpoint.clone(),
-        callers: vec![PlanCaller { account: place.caller.account.clone(), arn: place.caller.arn.clone() }],
-        settings: order.deciding().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        policy_sha256: None,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    }
-}
-
-/// The plan, sealed unless it is a dry run's, and by what it was confirmed; or how the session ends without one.
+/// The plan, sealed, and by what it was confirmed; or how the session ends without one.
 async fn confirmed<H: Host>(
     order: &RunOrder,
     session: &Session<'_, H>,
@@ -203,14 +182,12 @@ async fn confirmed<H: Host>(
     // A plan that a person must confirm is recorded only after that: declining leaves no plan behind.
     let asks = order.asks();
     let watched = Watched::Planning { rows, sandbox: session.sandbox, tally: Arc::clone(&planner.tally) };
-    let planned = async { if asks { planner.draft(stage).await } else { planner.plan(stage).await } };
+    let planned =
+        async { if asks { planner.draft(stage, |line| Ok(line.leaf()?)).await } else { planner.plan(stage).await } };
     let plan = match to_its_end(session, while_watched(&**operator, watched, planned)).await? {
         ControlFlow::Continue(plan) => plan,
         ControlFlow::Break(ending) => return Ok(ControlFlow::Break(ending)),
     };
-    if order.dry_run {
-        return Ok(ControlFlow::Continue((plan, "")));
-    }
     if !asks {
         show_sealed(session).await?;
     }
@@ -275,8 +252,8 @@ async fn show_sealed<H: Host>(session: &Session<'_, H>) -> Result<(), SessionErr
 
 fn overrides(order: &RunOrder, is_again: bool) -> Vec<OverrideUsed> {
     let used = [
-        (order.skip_invalid, "skip-invalid"),
-        (order.allow_default_key_pair, "allow-default-key-pair"),
+        (order.subject.skip_invalid, "skip-invalid"),
+        (order.subject.allow_default_key_pair, "allow-default-key-pair"),
         (order.repeat == Repeat::Again && is_again, "again"),
     ];
     let entry = |which: &str| OverrideUsed {

@@ -86,7 +86,6 @@ pub(super) async fn go_on_with<H: Host>(
         counts: Arc::new(Counts::default()),
         began,
         before: open.reader.counts(&record).await?,
-        is_kept: true,
         because,
         known: OnceLock::new(),
         settled: Arc::default(),

@@ -1,22 +1,19 @@
 //! How a session ends: what it records, and what there is to say.
 
-use std::fmt;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::at_work::Session;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
-use super::open::OpenJournal;
 use super::operator::{Moment, Notice};
-use super::place::Place;
 use super::sum_up::{Own, stored_head, sum_up};
 use super::summary::{Ends, Head, State, StopWord, Summary};
 use super::targets::Targets;
 use crate::domain::OutcomeCounts;
 use crate::execute::control::{Stop, StoppedBy};
-use crate::journal::{JournalError, Reader, RunRecord, RunState};
-use crate::plan::{Plan, PlanError};
+use crate::journal::{JournalError, RunRecord, RunState};
+use crate::plan::PlanError;
 use crate::record::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
 use crate::record::{Draft, StopReason};
 
@@ -25,54 +22,11 @@ use crate::record::{Draft, StopReason};
 pub enum Ending {
     /// With this to say.
     Summed(Box<Summary>),
-    /// A dry run that would not begin: the notices say why.
-    Nothing,
-    /// With a plan that is not executed.
-    DryRun(Box<DryRun>),
-}
-
-/// The plan of a dry run.
-pub struct DryRun {
-    /// The plan.
-    pub plan: Plan,
-    /// Where it would be executed.
-    pub place: Place,
-    /// Its number in the temporary journal.
-    pub run_no: i64,
-    /// The refusal, where the plan would not be executed.
-    pub judged: Result<(), SessionError>,
-    /// The temporary journal.
-    open: OpenJournal,
 }
 
 impl Ending {
     pub(super) fn summed(summary: Summary) -> Self {
         Self::Summed(Box::new(summary))
-    }
-
-    /// Of a dry run whose plan would be refused or not.
-    pub(super) async fn dry_run<H: Host>(
-        session: Session<'_, H>,
-        plan: Plan,
-        place: Place,
-        judged: Result<(), SessionError>,
-    ) -> Result<Self, JournalError> {
-        let run_no = session.record().await?.run_no;
-        Ok(Self::DryRun(Box::new(DryRun { plan, place, run_no, judged, open: session.open })))
-    }
-}
-
-impl DryRun {
-    /// The temporary journal, with every row of the plan.
-    #[must_use]
-    pub fn reader(&self) -> &Reader {
-        &self.open.reader
-    }
-}
-
-impl fmt::Debug for DryRun {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DryRun").field("plan", &self.plan).field("judged", &self.judged).finish_non_exhaustive()
     }
 }
 
@@ -239,9 +193,7 @@ impl<H: Host> Session<'_, H> {
 
     async fn summary(&self, state: State, by: Option<StopWord>, own: Own, head: Head) -> Result<Summary, JournalError> {
         let record = self.record().await?;
-        let summary = sum_up(&self.order.journal, &self.open.reader, &record, state, by, own, head).await?;
-        let run = summary.run.filter(|_| self.is_kept);
-        Ok(Summary { run, ..summary })
+        sum_up(&self.order.journal, &self.open.reader, &record, state, by, own, head).await
     }
 
     /// Of this run, where the journal says nothing about it.

@@ -6,10 +6,10 @@
 //! [`SessionError`] that says what was sent.
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
-//! - `run`, `resume`, `abandon`: the three things to do
+//! - `run`, `resume`, `abandon`, `plan`: what there is to do
 //! - `open`, `closer`, `checkpoints`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`: a manifest, and whether it may be run
-//! - `begin`, `opened`, `confirm`: the first entries, the plan, the confirmation
+//! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
 //! - `admit`, `carry_on`, `probe`: continuing a run that another session began
 //! - `ghosts`, `at_work`, `work`: processing the rest of the run
 //! - `end`, `sum_up`, `targets`: what is recorded and reported at its end
@@ -26,6 +26,7 @@ mod confirm;
 mod end;
 pub mod error;
 mod ghosts;
+mod header;
 pub mod host;
 mod memory;
 mod open;
@@ -33,6 +34,7 @@ mod opened;
 pub mod operator;
 pub mod order;
 mod place;
+mod plan;
 mod probe;
 mod refuse;
 mod resume;
@@ -47,12 +49,13 @@ mod used;
 mod work;
 
 pub use abandon::abandon;
-pub use end::{DryRun, Ending};
+pub use end::Ending;
 pub use error::{Outside, Refusal, Sent, SessionError};
 pub use host::Host;
 pub use operator::{Confirmed, Moment, Notice, Operator, PlanFacts, Watched};
 pub use order::Order;
 pub use place::{Connection, Goal, Place, Way};
+pub use plan::{PlanEnding, Planned, plan};
 pub use resume::resume;
 pub use run::run;
 pub use stage::Input;

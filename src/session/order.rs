@@ -126,17 +126,11 @@ impl Order {
     }
 }
 
-/// To run a manifest.
-#[derive(Debug, Clone)]
-pub struct RunOrder {
-    /// What every session is given.
-    pub order: Order,
+/// What a plan is made from, and what decides which key pairs it deletes.
+#[derive(Debug, Clone, Default)]
+pub struct Subject {
     /// The manifest's name.
     pub manifest: String,
-    /// Where this run is recorded: in the configured journal, unless it is a dry run, whose journal is temporary.
-    pub journal: PathBuf,
-    /// Whether to plan only.
-    pub dry_run: bool,
     /// Whether it is a rehearsal in a world of its own.
     pub sandbox: bool,
     /// Whether invalid rows are skipped instead of refused.
@@ -149,10 +143,36 @@ pub struct RunOrder {
     pub if_in_use: IfInUse,
     /// What to do with key pairs that were re-created since a run of another manifest.
     pub if_recreated: IfRecreated,
+    /// Whether the manifest's annotations stay out of the plan.
+    pub without_annotations: bool,
+}
+
+/// To run a manifest.
+#[derive(Debug, Clone)]
+pub struct RunOrder {
+    /// What every session is given.
+    pub order: Order,
+    /// What to run.
+    pub subject: Subject,
     /// What to do if the manifest was run before.
     pub repeat: Repeat,
     /// How the plan is confirmed.
     pub confirmation: Confirmation,
+}
+
+/// To write a plan to a file.
+#[derive(Debug, Clone)]
+pub struct PlanOrder {
+    /// What every session is given.
+    pub order: Order,
+    /// What to plan.
+    pub subject: Subject,
+    /// How long the plan may be executed; without it, the plan has no end.
+    pub expires: Option<Duration>,
+    /// A directory for temporary files.
+    pub directory: PathBuf,
+    /// How the manifest would be run, where that is the question: what a run would refuse is refused.
+    pub as_run: Option<(Repeat, Confirmation)>,
 }
 
 /// What to do if a manifest was run before.
@@ -184,7 +204,7 @@ pub enum Confirmation {
 impl RunOrder {
     /// Whether the operator is asked.
     pub(super) fn asks(&self) -> bool {
-        matches!(self.confirmation, Confirmation::Ask { .. }) && !self.dry_run
+        matches!(self.confirmation, Confirmation::Ask { .. })
     }
 
     /// Refuses to begin if only a person could confirm, and nobody can be asked.
@@ -193,20 +213,20 @@ impl RunOrder {
     /// The refusal.
     pub fn refuse_unanswerable(&self) -> Result<(), SessionError> {
         match self.confirmation {
-            Confirmation::Ask { possible: false } if !self.dry_run => {
-                Err(SessionError::new(Refusal::NobodyToAsk).sent(Sent::Nothing))
-            }
+            Confirmation::Ask { possible: false } => Err(SessionError::new(Refusal::NobodyToAsk).sent(Sent::Nothing)),
             _ => Ok(()),
         }
     }
 
     /// The settings of this command alone, for the journal.
     pub(super) fn own(&self) -> Vec<(&'static str, String)> {
-        let mut own = self.deciding();
+        let mut own = self.subject.deciding();
         own.extend((self.repeat == Repeat::Again).then(|| ("again", "true".to_owned())));
         own
     }
+}
 
+impl Subject {
     /// The settings that decide what is deleted.
     pub(super) fn deciding(&self) -> Vec<(&'static str, String)> {
         let if_in_use = match self.if_in_use {
@@ -224,6 +244,7 @@ impl RunOrder {
         let annotation = self.annotations.join(",");
         named.extend((!annotation.is_empty()).then_some(("annotation", annotation)));
         named.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
+        named.extend(self.without_annotations.then(|| ("without_annotations", "true".to_owned())));
         named
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn refuse_manifest<H: Host>(
         order: &order.order,
         settings,
         place: None,
-        sandbox: order.sandbox,
+        sandbox: order.subject.sandbox,
         own: &order.own(),
     });
     open.remember(host, &order.order, &mut opened).await?;
@@ -37,7 +37,7 @@ pub(super) async fn refuse_manifest<H: Host>(
     let stopped = RunStopped {
         faults: faults.by_code().iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
         manifest: ingested.as_deref().map(manifest_entry),
-        ..RunStopped::new(StopReason::Refused, Some(format!("{}: {}", order.manifest, faults.summary())))
+        ..RunStopped::new(StopReason::Refused, Some(format!("{}: {}", order.subject.manifest, faults.summary())))
     };
     let closed = SessionClosed { requests: Default::default(), elapsed_ms: 0 };
     let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];
@@ -48,11 +48,9 @@ pub(super) async fn refuse_manifest<H: Host>(
         None => None,
     };
     let head = Head::from(&open.close(host).await?);
-    let recorded = !order.dry_run;
-    let summary = summary.filter(|_| recorded).map(|summary| Box::new(Summary { head, ..summary }));
-    let why = Refusal::Manifest { faults, skip_invalid: order.skip_invalid, recorded };
-    let run = recorded.then_some(run);
-    Ok(SessionError { run, summary, ..SessionError::new(why).sent(Sent::Nothing) })
+    let summary = summary.map(|summary| Box::new(Summary { head, ..summary }));
+    let why = Refusal::Manifest { faults, skip_invalid: order.subject.skip_invalid, recorded: true };
+    Ok(SessionError { run: Some(run), summary, ..SessionError::new(why).sent(Sent::Nothing) })
 }
 
 /// The summary of a run that was refused before anything was sent.

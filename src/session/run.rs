@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::again::{Admitted, Where, admit, learn_past, likely, past, world_directory};
+use super::again::{Admitted, Where, admit, learn_past, likely, world_directory};
 use super::begin::{Begun, begin};
 use super::carry_on::{already_finished, carry_on};
 use super::closer::Closer;
@@ -24,9 +24,9 @@ use crate::domain::{RunId, Settings};
 /// As [`Refusal`](super::error::Refusal) says.
 pub async fn run<H: Host>(host: &H, order: &RunOrder, input: Input) -> Result<Ending, SessionError> {
     let (stops, closer) = (host.stops(), Closer::default());
-    let checkpoint_to = order.order.checkpoint_to.as_deref().filter(|_| !order.dry_run);
+    let (journal, checkpoint_to) = (&order.order.journal, order.order.checkpoint_to.as_deref());
     let worked = async {
-        let open = OpenJournal::open(host, "run", &order.order, &order.journal, checkpoint_to).await?;
+        let open = OpenJournal::open(host, "run", &order.order, journal, checkpoint_to).await?;
         closer.hold(&open);
         Box::pin(work(host, order, input, open)).await
     };
@@ -49,8 +49,9 @@ async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJourn
     let began = tokio::time::Instant::now();
     let run = RunId(host.new_id());
     let settings = order.order.overrides.over(Settings::default());
-    let directory = order.journal.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut staged = match stage(host, order, input, directory.unwrap_or(Path::new(".")), run).await {
+    let (subject, journal) = (&order.subject, &order.order.journal);
+    let directory = journal.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut staged = match stage(host, subject, input, directory.unwrap_or(Path::new(".")), run).await {
         Ok(staged) => staged,
         Err(Unstaged::Manifest(faults, ingested)) => {
             return Err(refuse_manifest(host, order, &settings, &open, run, (faults, ingested)).await?);
@@ -58,34 +59,27 @@ async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJourn
         Err(Unstaged::Other(error)) => return Err(error),
     };
     host.operator().notice(Notice::Ingested(&staged.ingested));
-    let past = past(host, order, &open.reader).await?;
+    let past = Some(&open.reader);
     let sha256 = staged.ingested.sha256.clone();
-    let kept = world_directory(&order.journal, run);
-    let goal = if order.sandbox {
-        Goal::NewWorld(Some(&kept).filter(|_| !order.dry_run).map(AsRef::as_ref))
-    } else {
-        Goal::Service
-    };
-    if order.sandbox {
+    let kept = world_directory(journal, run);
+    let goal = if subject.sandbox { Goal::NewWorld(Some(&kept)) } else { Goal::Service };
+    if subject.sandbox {
         let world = host.world(staged.named_pairs().await?).map_err(SessionError::outside)?;
-        let place = Where::BuiltIn { world: &world, journal: &order.order.journal };
-        match admit(order.repeat, past.as_ref(), &sha256, place).await? {
+        let place = Where::BuiltIn { world: &world, journal };
+        match admit(order.repeat, past, &sha256, place).await? {
             Admitted::Begin { .. } => {}
-            other if order.dry_run => return Ok(instead(host, &other)),
             Admitted::GoOn(record) => return carry_on(host, &order.order, open, began, record, None).await,
             Admitted::Finished(record) => return already_finished(host, &order.order, &open, &record).await,
         }
     }
     let region = staged.regions.first().map(String::as_str);
     // Requests name their run, so if an earlier run may continue, they must name that one.
-    let may_go_on = order.repeat == Repeat::Resume && !order.sandbox;
-    let named =
-        if may_go_on { likely(past.as_ref(), &sha256, &order.order.journal).await?.unwrap_or(run) } else { run };
+    let may_go_on = order.repeat == Repeat::Resume && !subject.sandbox;
+    let named = if may_go_on { likely(past, &sha256, journal).await?.unwrap_or(run) } else { run };
     let way = Way { goal, run: named, region, bound: None, settings: &settings };
     let mut connection = connect(host, way).await?;
-    let is_again = match admit(order.repeat, past.as_ref(), &sha256, Where::Connected(&connection.place)).await? {
+    let is_again = match admit(order.repeat, past, &sha256, Where::Connected(&connection.place)).await? {
         Admitted::Begin { again } => again,
-        other if order.dry_run => return Ok(instead(host, &other)),
         Admitted::GoOn(record) => {
             let connection = (record.run == named).then_some(connection);
             return carry_on(host, &order.order, open, began, record, connection).await;
@@ -96,20 +90,10 @@ async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJourn
     if named != run {
         connection = connect(host, Way { run, goal: Goal::Service, ..way }).await?;
     }
-    learn_past(&mut staged.stage, past.as_ref(), &sha256, &connection.place).await?;
+    learn_past(&mut staged.stage, past, &sha256, &connection.place).await?;
     begin(host, order, settings, run, Begun { open, began, staged, connection, is_again }).await
 }
 
-async fn connect<H: Host>(host: &H, way: Way<'_>) -> Result<Connection<H::Port>, SessionError> {
+pub(super) async fn connect<H: Host>(host: &H, way: Way<'_>) -> Result<Connection<H::Port>, SessionError> {
     host.connect(way).await.map_err(SessionError::outside)
-}
-
-/// What a dry run says of a run that would not begin.
-fn instead<H: Host>(host: &H, admitted: &Admitted) -> Ending {
-    match admitted {
-        Admitted::Begin { .. } => {}
-        Admitted::GoOn(record) => host.operator().notice(Notice::WouldContinue(record)),
-        Admitted::Finished(record) => host.operator().notice(Notice::WouldDoNothing(record)),
-    }
-    Ending::Nothing
 }

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::error::{Refusal, Sent, SessionError};
 use super::host::{Host, NamedPair};
-use super::order::RunOrder;
+use super::order::Subject;
 use crate::domain::RunId;
 use crate::journal::JournalError;
 use crate::journal::stage::Stage;
@@ -41,18 +41,18 @@ impl From<JournalError> for Unstaged {
 
 pub(super) async fn stage<H: Host>(
     host: &H,
-    order: &RunOrder,
+    subject: &Subject,
     input: Input,
     directory: &Path,
     run: RunId,
 ) -> Result<Staged, Unstaged> {
     let mut stage = host.stage(directory, run).await?;
-    let name = &order.manifest;
+    let name = &subject.manifest;
     let options = manifest::Options {
-        allow_default_key_pair: order.allow_default_key_pair,
-        annotations: order.annotations.clone(),
+        allow_default_key_pair: subject.allow_default_key_pair,
+        annotations: subject.annotations.clone(),
     };
-    let ingested = match stage_manifest(&mut stage, name, input, options, order.skip_invalid).await {
+    let ingested = match stage_manifest(&mut stage, name, input, options, subject.skip_invalid).await {
         Ok(ingested) => ingested,
         Err(StageError::Refused(faults, ingested)) => return Err(Unstaged::Manifest(faults, ingested)),
         Err(StageError::Stage(error)) => return Err(error.into()),
@@ -68,7 +68,7 @@ pub(super) async fn stage<H: Host>(
         stage.fill_region(&region).await?;
     }
     stage.index_rows().await?;
-    let faults = compare_twins(&mut stage, name, order.skip_invalid).await?;
+    let faults = compare_twins(&mut stage, name, subject.skip_invalid).await?;
     if !faults.is_empty() {
         return Err(Unstaged::Manifest(Box::new(faults), Some(Box::new(ingested))));
     }

@@ -11,6 +11,7 @@ mod hostile;
 mod identity;
 mod network;
 mod outcomes;
+mod plan_file;
 mod readers;
 mod regions;
 mod secrets;

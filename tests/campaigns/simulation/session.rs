@@ -6,9 +6,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use keybatch::domain::{Class, Settings};
 use keybatch::execute::control::Limits;
-use keybatch::policy::guard::IfInUse;
 use keybatch::session::order::{
-    AbandonOrder, Confirmation, MaxFailures, Order, Overrides, Repeat, ResumeOrder, Rollback, RunOrder, Who,
+    AbandonOrder, Confirmation, MaxFailures, Order, Overrides, Repeat, ResumeOrder, Rollback, RunOrder, Subject, Who,
 };
 use keybatch::session::summary::{State, StopWord};
 use keybatch::session::{self, Ending, Refusal, Sent, SessionError};
@@ -93,15 +92,11 @@ impl Session<'_> {
     async fn to_run(&self, attempt: u32, accept: bool, repeat: Repeat) -> (SimHost, Result<Ending, SessionError>) {
         let order = RunOrder {
             order: self.order(accept),
-            manifest: "m.csv".into(),
-            journal: PathBuf::from("journal.db"),
-            dry_run: false,
-            sandbox: false,
-            skip_invalid: false,
-            annotations: Vec::new(),
-            allow_default_key_pair: false,
-            if_in_use: IfInUse::Warn,
-            if_recreated: self.manifest.if_recreated,
+            subject: Subject {
+                manifest: "m.csv".into(),
+                if_recreated: self.manifest.if_recreated,
+                ..Subject::default()
+            },
             repeat,
             // What none of which exists is not confirmed by a plain yes.
             confirmation: Confirmation::Ask { possible: true },
@@ -229,10 +224,6 @@ impl Session<'_> {
                     Some(State::Finished) => Ended::Finished,
                     _ => Ended::Stopped,
                 }
-            }
-            Ok(other) => {
-                self.breaks(format!("a session ended without a summary: {other:?}"));
-                Ended::Stopped
             }
             Err(error) => {
                 let by_the_journal = matches!(&*error.why, Refusal::Unrecordable { .. } | Refusal::Journal(_));

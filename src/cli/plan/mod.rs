@@ -1,0 +1,135 @@
+//! `keybatch plan`: what a run would do, as a file that can be reviewed, approved and executed.
+
+mod diff;
+pub(super) mod fault;
+mod reading;
+pub(super) mod shown;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::reading::ReadingOptions;
+use super::amount::duration;
+use super::error::{CliError, Sent};
+use super::exit::Exit;
+use super::files::{Incomplete, create, open_manifest};
+use super::machine::Machine;
+use super::options::SessionOptions;
+use super::say::say;
+use super::scratch::{Scratch, directory};
+use super::subject::SubjectOptions;
+use super::terminal::Verb;
+use super::{Context, faults, network};
+use crate::session::order::{Confirmation, PlanOrder, Repeat};
+use crate::session::{self, PlanEnding};
+
+/// How long a plan may be executed if nothing else is said.
+const LIFE: &str = "72h";
+
+/// Show what a run would do, and write it to a file that can be approved and run
+///
+/// It sends only read requests, and writes nothing to the journal.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  keybatch plan deletions.csv -o friday.plan --ticket OPS-17
+  keybatch show friday.plan            every row, with the reason
+  keybatch plan --diff monday.plan friday.plan
+  keybatch run friday.plan             exactly what it says")]
+pub(super) struct Args {
+    /// CSV file of key pairs; - reads standard input
+    #[arg(value_name = "MANIFEST", required_unless_present = "diff")]
+    manifest: Option<PathBuf>,
+    /// Write the plan to this new file
+    #[arg(short = 'o', long = "to", value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// How long the plan may be executed
+    #[arg(long, env = "KEYBATCH_EXPIRES", value_name = "TIME", default_value = LIFE, value_parser = duration)]
+    expires: Duration,
+    /// Show how two plans differ
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["manifest", "to"])]
+    diff: Option<Vec<PathBuf>>,
+    #[command(flatten)]
+    subject: SubjectOptions,
+    #[command(flatten)]
+    reading: ReadingOptions,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    if let Some([old, new]) = args.diff.as_deref() {
+        return diff::run(old, new, context);
+    }
+    let manifest = args.manifest.unwrap_or_default();
+    let options = args.reading.session(args.subject.region.clone());
+    let making = Making { manifest: &manifest, subject: &args.subject, options: &options, as_run: None };
+    let Some(path) = &args.to else {
+        return making.show(Some(args.expires), context).await;
+    };
+    let incomplete = Incomplete::create(path)?;
+    let made = making.write(&incomplete.file, Some(args.expires), context).await?;
+    let planned = match made {
+        PlanEnding::Made(planned) => planned,
+        other => return Ok(without_plan(context, &other)),
+    };
+    incomplete.keep()?;
+    shown::print(context, path, Some(&planned)).await?;
+    let place = super::shown(&path.to_string_lossy());
+    context.ui.talk(format!("the plan is in {place}; only read requests were sent, and nothing was recorded"));
+    Ok(Exit::Success)
+}
+
+/// A plan that is to be made.
+pub(super) struct Making<'a> {
+    pub(super) manifest: &'a Path,
+    pub(super) subject: &'a SubjectOptions,
+    pub(super) options: &'a SessionOptions,
+    /// How it would be run, where that is the question.
+    pub(super) as_run: Option<(Repeat, Confirmation)>,
+}
+
+impl Making<'_> {
+    /// Makes the plan, shows it and forgets it.
+    pub(super) async fn show(&self, expires: Option<Duration>, context: &Context) -> Result<Exit, CliError> {
+        let scratch = Scratch::create(context)?;
+        let path = scratch.path().join("plan");
+        let planned = match self.write(&create(&path)?, expires, context).await? {
+            PlanEnding::Made(planned) => planned,
+            other => return Ok(without_plan(context, &other)),
+        };
+        let shown = shown::print(context, &path, Some(&planned)).await;
+        shown.map_err(|error| error.sent(Sent::Reads))?;
+        let what = if self.as_run.is_some() { "dry run" } else { "the plan was not kept (-o FILE keeps it)" };
+        context.ui.talk(format!("{what}: only read requests were sent, and nothing was recorded"));
+        planned.judged.map(|()| Exit::Success).map_err(|error| CliError::from(error).sent(Sent::Reads))
+    }
+
+    /// Makes the plan and writes it to `file`.
+    async fn write(&self, file: &File, expires: Option<Duration>, context: &Context) -> Result<PlanEnding, CliError> {
+        let options = self.options;
+        network::check_flags(options.region.as_deref(), options.endpoint_url.as_deref())?;
+        options.check()?;
+        let machine = Machine::new(context, options, Verb::Plan, self.subject.sandbox.clone())?;
+        let input = open_manifest(self.manifest)?;
+        let order = PlanOrder {
+            order: options.order(context, Default::default()),
+            subject: self.subject.of(self.manifest),
+            expires,
+            directory: directory(context)?,
+            as_run: self.as_run,
+        };
+        session::plan(&machine, &order, input, BufWriter::new(file)).await.map_err(|error| {
+            let mut error = CliError::from(error);
+            error.details.report = error.details.faults.as_ref().map(|found| faults::report(context, found));
+            error
+        })
+    }
+}
+
+/// How the command ends where there is no plan.
+fn without_plan(context: &Context, ending: &PlanEnding) -> Exit {
+    match ending {
+        PlanEnding::Stopped(summary) => say(&context.ui, summary),
+        PlanEnding::Made(_) | PlanEnding::Nothing => Exit::Success,
+    }
+}

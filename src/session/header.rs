@@ -1,0 +1,39 @@
+//! The first line of a plan.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::order::{Order, Subject};
+use super::place::Place;
+use super::stage::manifest_entry;
+use crate::domain::{micros, time_text};
+use crate::manifest::Ingested;
+use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanCaller, PlanHeader, PlanManifest};
+
+/// The first line of the plan of that id, which has no end.
+pub(super) fn header(
+    order: &Order,
+    subject: &Subject,
+    plan_id: Uuid,
+    made_at: Timestamp,
+    place: &Place,
+    ingested: &Ingested,
+) -> PlanHeader {
+    let Order { who, reason, ticket, .. } = order;
+    PlanHeader {
+        schema: PLAN_SCHEMA.to_owned(),
+        action: ACTION.to_owned(),
+        plan_id: plan_id.to_string(),
+        made_at: time_text(micros(made_at)),
+        made_by: format!("{}@{}", who.user, who.host),
+        expires_at: None,
+        ticket: ticket.clone(),
+        reason: reason.clone(),
+        manifest: PlanManifest::from(&manifest_entry(ingested)),
+        endpoint: place.endpoint.clone(),
+        callers: vec![PlanCaller { account: place.caller.account.clone(), arn: place.caller.arn.clone() }],
+        settings: subject.deciding().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        policy_sha256: None,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}

@@ -1,0 +1,202 @@
+//! To plan: to read a manifest, to look, and to write what would be done to a file. Nothing is deleted, and nothing is journalled; a
+//! journal that is there is only read, for what it knows of the names and of the service's rates.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::again::{Admitted, Where, admit, learn_past, past};
+use super::at_work::lane;
+use super::confirm::judge;
+use super::error::{Refusal, Sent, SessionError};
+use super::header::header;
+use super::host::Host;
+use super::operator::{Notice, Watched, while_watched};
+use super::order::{PlanOrder, duration_text};
+use super::place::{Connection, Goal, Place, Way};
+use super::run::connect;
+use super::stage::{Input, Staged, Unstaged, stage};
+use super::summary::{State, StopWord, Summary};
+use crate::domain::{RunId, Settings, Target, micros, time_text};
+use crate::journal::{Forgetful, Journal, Reader, Scribe, WriterOptions};
+use crate::lane::Counts;
+use crate::plan::{Plan, PlanError, Planner, Tally};
+use crate::record::plan::PlanHeader;
+use crate::record::plan::file::PlanWriter;
+
+/// How planning ended that was not refused.
+#[derive(Debug)]
+pub enum PlanEnding {
+    /// With a plan.
+    Made(Box<Planned>),
+    /// The manifest would not be run anew: the notices say why.
+    Nothing,
+    /// It was stopped before the plan was complete.
+    Stopped(Box<Summary>),
+}
+
+/// A plan that was written.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// Where it would be executed.
+    pub place: Place,
+    /// The refusal, where a run of it would be refused.
+    pub judged: Result<(), SessionError>,
+}
+
+/// Plans what is read from `input`, and writes the plan to `file`, which holds a plan only if that returns one.
+///
+/// # Errors
+/// As [`Refusal`] says. Nothing but reads was sent.
+pub async fn plan<H: Host>(
+    host: &H,
+    order: &PlanOrder,
+    input: Input,
+    file: impl Write,
+) -> Result<PlanEnding, SessionError> {
+    let stopped = |by, detail: &str| {
+        host.operator().notice(Notice::StoppedPlanning(detail));
+        let (state, stopped_by) = (Some(State::Abandoned), Some(by));
+        let nothing = Summary { sandbox: order.subject.sandbox, ..Summary::of_nothing(&order.order.journal) };
+        Ok(PlanEnding::Stopped(Box::new(Summary { state, stopped_by, ..nothing })))
+    };
+    let limit = order.order.max_duration;
+    tokio::select! {
+        planned = Box::pin(work(host, order, input, file)) => planned.map_err(|error| error.sent(Sent::Reads)),
+        () = host.stops().asked() => stopped(StopWord::Signal, "by a signal, while planning"),
+        () = over(limit) => {
+            let limit = limit.map(duration_text).unwrap_or_default();
+            stopped(StopWord::MaxDuration, &format!("while planning, because --max-duration {limit} has elapsed"))
+        }
+    }
+}
+
+/// Ends after that time, if there is one.
+async fn over(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn work<H: Host>(
+    host: &H,
+    order: &PlanOrder,
+    input: Input,
+    file: impl Write,
+) -> Result<PlanEnding, SessionError> {
+    let (subject, journal, run) = (&order.subject, &order.order.journal, RunId(host.new_id()));
+    let settings = order.order.overrides.over(Settings::default());
+    let mut staged = match stage(host, subject, input, &order.directory, run).await {
+        Ok(staged) => staged,
+        Err(Unstaged::Manifest(faults, _)) => {
+            let why = Refusal::Manifest { faults, skip_invalid: subject.skip_invalid, recorded: false };
+            return Err(SessionError::new(why).sent(Sent::Nothing));
+        }
+        Err(Unstaged::Other(error)) => return Err(error),
+    };
+    host.operator().notice(Notice::Ingested(&staged.ingested));
+    let past = past(host, journal).await?;
+    let past = past.as_ref();
+    let sha256 = staged.ingested.sha256.clone();
+    let goal = if subject.sandbox { Goal::NewWorld(None) } else { Goal::Service };
+    if subject.sandbox {
+        let world = host.world(staged.named_pairs().await?).map_err(SessionError::outside)?;
+        if is_instead(host, order, past, &sha256, Where::BuiltIn { world: &world, journal }).await? {
+            return Ok(PlanEnding::Nothing);
+        }
+    }
+    let region = staged.regions.first().cloned();
+    let way = Way { goal, run, region: region.as_deref(), bound: None, settings: &settings };
+    let connection = connect(host, way).await?;
+    if is_instead(host, order, past, &sha256, Where::Connected(&connection.place)).await? {
+        return Ok(PlanEnding::Nothing);
+    }
+    learn_past(&mut staged.stage, past, &sha256, &connection.place).await?;
+    let plan = draft(host, order, &settings, &connection, &mut staged, past, file).await?;
+    let confirmation = order.as_run.map(|(_, confirmation)| confirmation);
+    let judged = confirmation.map_or(Ok(()), |confirmation| judge(&plan, confirmation).map(drop));
+    Ok(PlanEnding::Made(Box::new(Planned { plan, place: connection.place, judged })))
+}
+
+/// Whether a run of the manifest would do something else than to begin.
+async fn is_instead<H: Host>(
+    host: &H,
+    order: &PlanOrder,
+    past: Option<&Reader>,
+    sha256: &str,
+    place: Where<'_>,
+) -> Result<bool, SessionError> {
+    let Some((repeat, _)) = order.as_run else { return Ok(false) };
+    match admit(repeat, past, sha256, place).await? {
+        Admitted::Begin { .. } => return Ok(false),
+        Admitted::GoOn(record) => host.operator().notice(Notice::WouldContinue(&record)),
+        Admitted::Finished(record) => host.operator().notice(Notice::WouldDoNothing(&record)),
+    }
+    Ok(true)
+}
+
+/// Looks at all targets, and writes a line for each row.
+async fn draft<H: Host>(
+    host: &H,
+    order: &PlanOrder,
+    settings: &Settings,
+    connection: &Connection<H::Port>,
+    staged: &mut Staged,
+    past: Option<&Reader>,
+    file: impl Write,
+) -> Result<Plan, SessionError> {
+    let (subject, clock) = (&order.subject, host.clock());
+    let forgetful = WriterOptions { new_journal_id: String::new(), on_checkpoint: Box::new(|_| Ok(())) };
+    let (journal, _ends_by_itself) = Journal::start(Forgetful::new(clock.now()), forgetful).await?;
+    let scribe = Scribe { journal, clock: Arc::clone(&clock) };
+    let account = connection.place.caller.account.clone();
+    let (mut lanes, counts) = (Vec::new(), Arc::<Counts>::default());
+    for region in &staged.regions {
+        let target = Target { account: account.clone(), region: region.clone() };
+        lanes.push(lane(past, connection, target, settings, scribe.clone(), &counts).await?);
+    }
+    let made_at = clock.now();
+    let header = PlanHeader {
+        expires_at: order.expires.and_then(|life| expiry(made_at, life)),
+        ..header(&order.order, subject, host.new_id(), made_at, &connection.place, &staged.ingested)
+    };
+    let planner = Planner {
+        scribe,
+        header: header.clone(),
+        account,
+        lanes,
+        if_in_use: subject.if_in_use,
+        if_recreated: subject.if_recreated,
+        skip_invalid: subject.skip_invalid,
+        without_annotations: subject.without_annotations,
+        patience: settings.settle_timeout,
+        tally: Arc::<Tally>::default(),
+    };
+    let rows = staged.ingested.rows;
+    let watched = Watched::Planning { rows, sandbox: subject.sandbox, tally: Arc::clone(&planner.tally) };
+    let drafted = async {
+        let mut writer = PlanWriter::begin(file, header)?;
+        let plan = planner.draft(&mut staged.stage, |line| Ok(writer.row(line)?)).await?;
+        let (seal, _file) = writer.finish()?;
+        if seal != plan.sealed.seal {
+            return Err(PlanError::Changed);
+        }
+        Ok(plan)
+    };
+    match while_watched(&**host.operator(), watched, drafted).await {
+        Ok(plan) => Ok(plan),
+        Err(PlanError::Journal(error)) => Err(error.into()),
+        Err(error) => Err(SessionError::new(Refusal::Plan(error)).sent(Sent::Reads)),
+    }
+}
+
+/// The end of a plan's life, as its header has it; none where no calendar has such a day.
+fn expiry(made_at: Timestamp, life: Duration) -> Option<String> {
+    let life = SignedDuration::try_from(life).ok()?;
+    made_at.checked_add(life).ok().map(|end| time_text(micros(end)))
+}
