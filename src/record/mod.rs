@@ -1,4 +1,5 @@
-//! Everything that is stored or handed out, as values: events, entries, their canonical bytes, the tree over them, checkpoints.
+//! Everything that is stored or handed out, as values: events, entries, their canonical bytes, the tree over them, checkpoints,
+//! signatures and approvals.
 //!
 //! ```text
 //!   Draft (event, run, row) ──seal──► Entry ──canonical JSON──► Sealed (body, leaf) ──► Frontier (size, root) ──► Checkpoint
@@ -6,12 +7,14 @@
 //!
 //! Nothing here waits, reads a clock or touches a file.
 
+pub mod approval;
 mod canonical;
 pub mod checkpoint;
 mod entry;
 pub mod event;
 pub mod merkle;
 pub mod plan;
+pub mod ssh;
 mod stop_reason;
 
 pub use canonical::MAX_INTEGER;
