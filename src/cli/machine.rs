@@ -128,5 +128,5 @@ impl Host for Machine<'_> {
 
 fn rehearsal_row(pair: NamedPair) -> RehearsalRow {
     let NamedPair { region, name, fingerprint, arn, created_at } = pair;
-    RehearsalRow { region, name, fingerprint, arn, created_at }
+    RehearsalRow { account: None, region, name, fingerprint, arn, created_at }
 }

@@ -3,8 +3,8 @@
 //! Every change goes through `remove` or `give`, which keep the store, the history, the numbers and the record in step;
 //! there is no other way to touch a key pair. This file does not know what the client sees.
 
-use super::answer::{Error, Object, Refusal, Style, fake_keys};
-use super::call::{Input, Operation};
+use super::account::DEFAULT_KEY_PAIR;
+use super::answer::{Error, Object, Refusal, fake_keys};
 use super::clock::Micros;
 use super::derive;
 use super::effect::{Change, Effect, Who};
@@ -13,8 +13,7 @@ use super::fault::{Fault, History, Kind, Material, When};
 use super::history::{Course, Did, End};
 use super::name::is_name;
 use super::store::{KeyPair, Stored};
-use super::turn::Turn;
-use super::world::DEFAULT_KEY_PAIR;
+use super::turn::{Place, Turn};
 
 /// The service's times are no finer than this.
 const MILLISECOND: Micros = 1_000;
@@ -25,12 +24,13 @@ const FAILURE: (&str, &str) = ("InternalFailure", "The operation failed; nothing
 impl Engine {
     pub(super) fn delete_key_pair(&mut self, turn: &mut Turn<'_>, fault: Option<&Fault>) -> Result<String, Refusal> {
         let name = required_name(turn.call.input.key_pair_name.as_ref(), "keyPairName")?;
-        let region = turn.call.region.as_str();
-        let pair = self.region(region).pairs.get(&name).ok_or_else(|| missing(&name))?;
-        self.may_delete(&pair, &turn.call.input)?;
+        let place = turn.place();
+        let pair = self.region(place).pairs.get(&name).ok_or_else(|| missing(&name))?;
+        self.may_delete(&pair, turn)?;
         let hidden = self.hides(&pair, fault);
         let due = Due {
-            region: region.to_owned(),
+            account: place.account,
+            region: place.region.to_owned(),
             name: name.clone(),
             arn: Some(pair.arn),
             caller: turn.call.caller.clone(),
@@ -43,7 +43,7 @@ impl Engine {
             return Ok(String::new());
         }
         let course = self.course(fault, turn.at);
-        let number = self.begin(region, &name, Did::Delete, turn.at, hidden);
+        let number = self.begin(place, &name, Did::Delete, turn.at, hidden);
         let effect_now = course.as_ref().is_none_or(|course| !course.effect_at_end && course.end == End::Succeeded);
         if effect_now {
             let effect = self.take_away(turn.seq, &due, number);
@@ -53,7 +53,7 @@ impl Engine {
             if let (true, Some(over_at)) = (course.effect_at_end, course.over_at) {
                 self.due.insert((over_at, turn.seq), Due { operation: Some(number), ..due });
             }
-            self.region(region).history.set_course(number, course);
+            self.region(place).history.set_course(number, course);
         }
         if let Some(fault) = fault.filter(|fault| fault.kind == Kind::RecreateAfter) {
             self.give_again(turn, &name, &pair.fingerprint, fault);
@@ -68,12 +68,10 @@ impl Engine {
         let stored = Stored { tags, ..self.newborn(turn) };
         let number = self.give(turn, &name, stored, Did::Create, Who::Caller, false);
         let (public, private) = fake_keys(input);
-        let (seed, scientific) = (self.seed, turn.seq.is_multiple_of(2));
-        let Some(pair) = self.region(&turn.call.region).pairs.get(&name) else { return Err(missing(&name)) };
-        let style = Style { region: &turn.call.region, seed, scientific };
+        let Some(pair) = self.region(turn.place()).pairs.get(&name) else { return Err(missing(&name)) };
         let operation = self.operation_text(turn, number);
         Ok(Object::new()
-            .raw("keyPair", &style.key_pair(&pair))
+            .raw("keyPair", &self.style(turn).key_pair(&pair))
             .text("publicKeyBase64", &public)
             .text("privateKeyBase64", &private)
             .raw("operation", &operation)
@@ -92,12 +90,12 @@ impl Engine {
     /// Somebody else deletes the key pair at this moment, and may create another one with its name.
     pub(super) fn interfere(&mut self, turn: &mut Turn<'_>, fault: &Fault) {
         let Some(name) = turn.call.input.key_pair_name.clone() else { return };
-        let region = turn.call.region.as_str();
-        let Some(pair) = self.region(region).pairs.get(&name) else { return };
+        let place = turn.place();
+        let Some(pair) = self.region(place).pairs.get(&name) else { return };
         // It is not known whether the real history shows what others do; here it does so only if the script asks for it.
         let hidden = fault.history != Some(History::Kept);
-        let number = self.begin(region, &name, Did::Delete, turn.at, hidden);
-        let effect = self.remove(turn.seq, region, &name, number, Who::SomebodyElse);
+        let number = self.begin(place, &name, Did::Delete, turn.at, hidden);
+        let effect = self.remove(turn.seq, place, &name, number, Who::SomebodyElse);
         turn.effects.extend(effect);
         if fault.kind == Kind::RecreateBefore {
             self.give_again(turn, &name, &pair.fingerprint, fault);
@@ -113,6 +111,7 @@ impl Engine {
             return;
         }
         let due = Due {
+            account: turn.caller.account,
             region: turn.call.region.clone(),
             name,
             arn: None,
@@ -126,29 +125,30 @@ impl Engine {
 
     /// Carries out an effect that is due.
     pub(super) fn late(&mut self, at: Micros, seq: u64, due: &Due) -> Option<Effect> {
-        let pair = self.region(&due.region).pairs.get(&due.name)?;
+        let place = Place { account: due.account, region: &due.region };
+        let pair = self.region(place).pairs.get(&due.name)?;
         let is_delivered = due.arn.is_none();
         if due.arn.as_ref().is_some_and(|arn| pair.arn != *arn)
-            || (is_delivered && self.may_delete(&pair, &Input::default()).is_err())
+            || (is_delivered && (self.protects(&pair) || pair.name == DEFAULT_KEY_PAIR))
         {
             return None;
         }
         let number = match due.operation {
             Some(number) => number,
-            None if is_delivered => self.begin(&due.region, &due.name, Did::Delete, at, due.hidden),
+            None if is_delivered => self.begin(place, &due.name, Did::Delete, at, due.hidden),
             // The operation began when the request arrived; nobody could see it before it took effect.
-            None => self.begin(&due.region, &due.name, Did::Delete, due.since, due.hidden),
+            None => self.begin(place, &due.name, Did::Delete, due.since, due.hidden),
         };
         self.take_away(seq, due, number)
     }
 
     /// Carries out the effect of an operation that waited for its last poll.
     pub(super) fn finish_polled(&mut self, turn: &mut Turn<'_>, number: u64) {
-        let region = turn.call.region.as_str();
-        let region_state = self.region(region);
-        let Some(operation) = region_state.history.get(number) else { return };
-        let name = region_state.pairs.text(&operation.name);
-        let effect = self.remove(turn.seq, region, &name, number, Who::Caller);
+        let place = turn.place();
+        let region = self.region(place);
+        let Some(operation) = region.history.get(number) else { return };
+        let name = region.pairs.text(&operation.name);
+        let effect = self.remove(turn.seq, place, &name, number, Who::Caller);
         if effect.is_some() {
             self.count_delete(&turn.call.caller);
         }
@@ -161,22 +161,26 @@ impl Engine {
     }
 
     fn operation_text(&mut self, turn: &Turn<'_>, number: u64) -> String {
-        let style = Style { region: &turn.call.region, seed: self.seed, scientific: turn.seq.is_multiple_of(2) };
-        let region = self.region(&turn.call.region);
+        let style = self.style(turn);
+        let region = self.region(turn.place());
         region.history.get(number).map_or_else(String::new, |operation| {
             let name = region.pairs.text(&operation.name);
             style.operation(operation, region.history.course(number), &name, turn.at)
         })
     }
 
-    fn may_delete(&self, pair: &KeyPair, input: &Input) -> Result<(), Refusal> {
+    fn protects(&self, pair: &KeyPair) -> bool {
         let denies = |key: &String, value: &String| {
             self.rules.deny.tags.get(key).is_some_and(|denied| denied == "*" || denied == value)
         };
-        if pair.tags.iter().any(|(key, value)| denies(key, value)) {
-            return Err(denied(Operation::DeleteKeyPair, &pair.arn));
+        pair.tags.iter().any(|(key, value)| denies(key, value))
+    }
+
+    fn may_delete(&self, pair: &KeyPair, turn: &Turn<'_>) -> Result<(), Refusal> {
+        if self.protects(pair) {
+            return Err(denied(turn, &pair.arn));
         }
-        match &input.expected_fingerprint {
+        match &turn.call.input.expected_fingerprint {
             None if pair.name == DEFAULT_KEY_PAIR => {
                 Err(Error::InvalidInput.says("The expected fingerprint is required to delete the default key pair."))
             }
@@ -217,30 +221,32 @@ impl Engine {
     }
 
     /// Opens an operation and gives its number.
-    fn begin(&mut self, region: &str, name: &str, did: Did, at: Micros, hidden: bool) -> u64 {
+    fn begin(&mut self, place: Place<'_>, name: &str, did: Did, at: Micros, hidden: bool) -> u64 {
         self.last_operation += 1;
         let number = self.last_operation;
-        let region = self.region(region);
+        let region = self.region(place);
         let short = region.pairs.name(name);
         region.history.add(number, at - at % MILLISECOND, short, did, hidden);
         number
     }
 
     fn take_away(&mut self, seq: u64, due: &Due, number: u64) -> Option<Effect> {
-        let effect = self.remove(seq, &due.region, &due.name, number, Who::Caller)?;
+        let place = Place { account: due.account, region: &due.region };
+        let effect = self.remove(seq, place, &due.name, number, Who::Caller)?;
         self.count_delete(&due.caller);
         Some(effect)
     }
 
     fn count_delete(&mut self, caller: &str) {
         if self.rules.expire_after_deletes == Some(self.counters.effects.deleted) {
-            self.expire(caller);
+            self.callers.expire(caller);
         }
+        self.callers.count_delete(caller);
     }
 
-    fn remove(&mut self, seq: u64, region: &str, name: &str, number: u64, who: Who) -> Option<Effect> {
+    fn remove(&mut self, seq: u64, place: Place<'_>, name: &str, number: u64, who: Who) -> Option<Effect> {
         let seed = self.seed;
-        let state = self.region(region);
+        let state = self.region(place);
         let short = state.pairs.name(name);
         let pair = state.pairs.remove(name)?;
         let trail = state.history.trail_mut(short);
@@ -248,16 +254,17 @@ impl Engine {
             Who::Caller => trail.deleted += 1,
             Who::SomebodyElse => trail.deleted_by_others += 1,
         }
-        self.counters.effect(Change::Deleted, who);
+        self.counters.effects.count(Change::Deleted, who);
+        self.accounts[place.account].effects.count(Change::Deleted, who);
         let operation = derive::operation_id(seed, number);
-        let (region, name) = (region.to_owned(), name.to_owned());
+        let (region, name) = (place.region.to_owned(), name.to_owned());
         Some(Effect { effect: Change::Deleted, region, name, arn: pair.arn, operation, by: seq, who })
     }
 
     fn give(&mut self, turn: &mut Turn<'_>, name: &str, stored: Stored, did: Did, who: Who, hidden: bool) -> u64 {
-        let region = turn.call.region.as_str();
-        let number = self.begin(region, name, did, turn.at, hidden);
-        let state = self.region(region);
+        let place = turn.place();
+        let number = self.begin(place, name, did, turn.at, hidden);
+        let state = self.region(place);
         state.pairs.insert(name, stored);
         let short = state.pairs.name(name);
         let arn = state.pairs.get(name).map(|pair| pair.arn).unwrap_or_default();
@@ -266,10 +273,11 @@ impl Engine {
             Who::Caller => trail.created += 1,
             Who::SomebodyElse => trail.created_by_others += 1,
         }
-        self.counters.effect(Change::Created, who);
+        self.counters.effects.count(Change::Created, who);
+        self.accounts[place.account].effects.count(Change::Created, who);
         turn.effects.push(Effect {
             effect: Change::Created,
-            region: region.to_owned(),
+            region: place.region.to_owned(),
             name: name.to_owned(),
             arn,
             operation: derive::operation_id(self.seed, number),
@@ -291,7 +299,7 @@ impl Engine {
 
     fn free_name(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {
         let name = required_name(turn.call.input.key_pair_name.as_ref(), "keyPairName")?;
-        match self.region(&turn.call.region).pairs.get(&name) {
+        match self.region(turn.place()).pairs.get(&name) {
             Some(_) => Err(Error::InvalidInput.says(format!("Some names are already in use: {name}"))),
             None => Ok(name),
         }

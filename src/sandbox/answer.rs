@@ -5,12 +5,12 @@
 
 use std::fmt::Write as _;
 
+use super::account::InstanceSpec;
 use super::call::{Input, Operation};
 use super::clock::{Micros, epoch_number};
-use super::derive::{self, ACCOUNT, CALLER_ARN};
+use super::derive;
 use super::history::{self, Did, End};
 use super::store::KeyPair;
-use super::world::InstanceSpec;
 
 /// Real errors have a link to the manual here; these say where they come from.
 const DOCS: &str = "keybatch sandbox, see docs/SANDBOX.md: this is not AWS";
@@ -65,6 +65,7 @@ pub(super) enum Error {
     Expired,
     Unsigned,
     BadSignature,
+    UnknownCaller,
     UnknownOperation,
     Serialization,
 }
@@ -83,6 +84,7 @@ impl Error {
             Self::Expired => ("ExpiredTokenException", None, 400),
             Self::Unsigned => ("MissingAuthenticationTokenException", Some("MissingAuthenticationToken"), 403),
             Self::BadSignature => ("InvalidSignatureException", None, 403),
+            Self::UnknownCaller => ("UnrecognizedClientException", None, 400),
             Self::UnknownOperation => ("UnknownOperationException", None, 400),
             Self::Serialization => ("SerializationException", None, 400),
         }
@@ -97,6 +99,7 @@ impl Error {
             Self::Expired => "ExpiredToken",
             Self::Unsigned => "MissingAuthenticationToken",
             Self::BadSignature => "SignatureDoesNotMatch",
+            Self::UnknownCaller => "InvalidClientTokenId",
             Self::UnknownOperation => "InvalidAction",
             _ => "ValidationError",
         }
@@ -122,9 +125,13 @@ impl Refusal {
     pub(super) fn answer(&self, asked: Operation, json: bool, request_id: &str) -> Answer {
         let (name, code, status) = self.kind.form();
         let mut answer = Answer { status, error: Some(name), ..Answer::default() };
-        if asked == Operation::GetCallerIdentity || !json {
+        if asked.is_of_sts() || !json {
             answer.content_type = "text/xml";
-            answer.status = if status == 500 { 500 } else { 403 };
+            answer.status = match self.kind {
+                Error::Service => 500,
+                Error::InvalidInput => 400,
+                _ => 403,
+            };
             answer.body = format!(
                 "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  <Error>\n    \
                  <Type>Sender</Type>\n    <Code>{}</Code>\n    <Message>{}</Message>\n  </Error>\n  \
@@ -179,20 +186,10 @@ pub(super) fn html_503() -> Answer {
     }
 }
 
-/// The caller, who does not exist at AWS.
-pub(super) fn caller_identity(request_id: &str) -> Answer {
-    let body = format!(
-        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  \
-         <GetCallerIdentityResult>\n    <Arn>{CALLER_ARN}</Arn>\n    <UserId>SANDBOX:rehearsal</UserId>\n    \
-         <Account>{ACCOUNT}</Account>\n  </GetCallerIdentityResult>\n  <ResponseMetadata>\n    \
-         <RequestId>{request_id}</RequestId>\n  </ResponseMetadata>\n</GetCallerIdentityResponse>\n"
-    );
-    Answer { status: 200, content_type: "text/xml", body, ..Answer::default() }
-}
-
 /// How to write objects in the answer to one request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style<'a> {
+    pub(super) account: &'a str,
     pub(super) region: &'a str,
     pub(super) seed: u64,
     pub(super) scientific: bool,
@@ -203,7 +200,7 @@ impl Style<'_> {
         Object::new()
             .text("name", &pair.name)
             .text("arn", &pair.arn)
-            .text("supportCode", &format!("{ACCOUNT}/{}", pair.name))
+            .text("supportCode", &format!("{}/{}", self.account, pair.name))
             .raw("createdAt", &self.time(pair.created_at))
             .raw("location", &self.location())
             .text("resourceType", "KeyPair")
@@ -258,8 +255,8 @@ impl Style<'_> {
         let code = if instance.state == "running" { "16" } else { "80" };
         let object = Object::new()
             .text("name", &instance.name)
-            .text("arn", &derive::instance_arn(self.seed, self.region, &instance.name))
-            .text("supportCode", &format!("{ACCOUNT}/{}", instance.name))
+            .text("arn", &derive::instance_arn(self.seed, self.account, self.region, &instance.name))
+            .text("supportCode", &format!("{}/{}", self.account, instance.name))
             .raw("createdAt", &self.time(created_at))
             .raw(
                 "location",
@@ -355,7 +352,8 @@ impl Object {
     }
 }
 
-fn xml(text: &str) -> String {
+/// Text inside an element.
+pub(super) fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -2,8 +2,8 @@
 //!
 //! It reads no clock, so that a replayed record refuses the same requests again.
 
+use super::account::Bucket as Spec;
 use super::clock::Micros;
-use super::world::Bucket as Spec;
 
 /// One token, in the bucket's units: whole numbers keep a replay exact.
 const TOKEN: u64 = 1_000_000;
@@ -58,7 +58,7 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::RateChange;
+    use super::super::account::RateChange;
     use super::*;
 
     #[test]

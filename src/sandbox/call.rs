@@ -22,15 +22,17 @@ pub(super) enum Operation {
     GetOperationsForResource,
     GetOperations,
     GetInstances,
+    GetRegions,
     CreateKeyPair,
     ImportKeyPair,
     GetCallerIdentity,
+    AssumeRole,
     /// Anything else; the answer is that of AWS to an unknown operation.
     Unknown,
 }
 
 impl Operation {
-    const KNOWN: [Self; 10] = [
+    const KNOWN: [Self; 12] = [
         Self::DeleteKeyPair,
         Self::GetKeyPair,
         Self::GetKeyPairs,
@@ -38,9 +40,11 @@ impl Operation {
         Self::GetOperationsForResource,
         Self::GetOperations,
         Self::GetInstances,
+        Self::GetRegions,
         Self::CreateKeyPair,
         Self::ImportKeyPair,
         Self::GetCallerIdentity,
+        Self::AssumeRole,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -52,11 +56,18 @@ impl Operation {
             Self::GetOperationsForResource => "GetOperationsForResource",
             Self::GetOperations => "GetOperations",
             Self::GetInstances => "GetInstances",
+            Self::GetRegions => "GetRegions",
             Self::CreateKeyPair => "CreateKeyPair",
             Self::ImportKeyPair => "ImportKeyPair",
             Self::GetCallerIdentity => "GetCallerIdentity",
+            Self::AssumeRole => "AssumeRole",
             Self::Unknown => "Unknown",
         }
+    }
+
+    /// Whether it is one of STS, and not of Lightsail.
+    pub(super) fn is_of_sts(self) -> bool {
+        matches!(self, Self::GetCallerIdentity | Self::AssumeRole)
     }
 
     /// The operation of this name, with or without the service before it (`lightsail:DeleteKeyPair`).
@@ -76,6 +87,8 @@ pub(super) struct Call {
     pub(super) region: String,
     /// A digest of the access key id.
     pub(super) caller: String,
+    /// A digest of the session token, if there is one.
+    pub(super) token: Option<String>,
     pub(super) user_agent: String,
     pub(super) input: Input,
     pub(super) problem: Option<Problem>,
@@ -101,6 +114,14 @@ pub(super) struct Input {
     pub(super) tags: Option<Vec<Tag>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) public_key_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role_session_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) external_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) duration_seconds: Option<String>,
 }
 
 /// A tag as the API has it.
@@ -135,13 +156,14 @@ impl Call {
             json: !target.is_empty(),
             region: String::new(),
             caller: String::new(),
+            token: Some(text("x-amz-security-token")).filter(|token| !token.is_empty()).map(derive::caller_digest),
             user_agent: text("user-agent").to_owned(),
             input: Input::default(),
             problem: None,
         };
         let service = if target.is_empty() { "sts" } else { "lightsail" };
         match target.strip_prefix(TARGET_PREFIX).and_then(Operation::named) {
-            Some(operation) if operation != Operation::GetCallerIdentity => {
+            Some(operation) if !operation.is_of_sts() => {
                 call.operation = operation;
                 call.read_json(body);
             }
@@ -169,13 +191,21 @@ impl Call {
     }
 
     fn read_form(&mut self, body: &[u8]) {
-        let action = body
-            .split(|byte| *byte == b'&')
-            .find_map(|pair| pair.strip_prefix(b"Action="))
-            .map(|action| String::from_utf8_lossy(action).into_owned());
-        match action {
-            Some(action) if action == "GetCallerIdentity" => self.operation = Operation::GetCallerIdentity,
-            action => self.problem = Some(Problem::UnknownOperation(action.unwrap_or_default())),
+        let mut action = None;
+        for (name, value) in body.split(|byte| *byte == b'&').filter_map(form_field) {
+            let field = match name.as_str() {
+                "Action" => &mut action,
+                "RoleArn" => &mut self.input.role_arn,
+                "RoleSessionName" => &mut self.input.role_session_name,
+                "ExternalId" => &mut self.input.external_id,
+                "DurationSeconds" => &mut self.input.duration_seconds,
+                _ => continue,
+            };
+            *field = Some(value);
+        }
+        match action.as_deref().and_then(Operation::named).filter(|operation| operation.is_of_sts()) {
+            Some(operation) => self.operation = operation,
+            None => self.problem = Some(Problem::UnknownOperation(action.unwrap_or_default())),
         }
     }
 
@@ -202,6 +232,31 @@ impl Call {
     }
 }
 
+/// One `name=value` of a form.
+fn form_field(pair: &[u8]) -> Option<(String, String)> {
+    let at = pair.iter().position(|byte| *byte == b'=')?;
+    Some((form_text(&pair[..at]), form_text(&pair[at + 1..])))
+}
+
+/// Text of a form: `+` is a blank, and `%` begins a byte in two hexadecimal digits.
+fn form_text(coded: &[u8]) -> String {
+    let digit =
+        |at: usize| coded.get(at).and_then(|byte| char::from(*byte).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+    let (mut bytes, mut at) = (Vec::with_capacity(coded.len()), 0);
+    while let Some(byte) = coded.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push(high * 16 + low);
+                at += 2;
+            }
+            (b'+', ..) => bytes.push(b' '),
+            _ => bytes.push(*byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +277,18 @@ mod tests {
         assert_eq!(call.name(), Some("a-b"));
         assert_eq!(call.problem, None);
         assert_eq!(call.caller.len(), 8);
+    }
+
+    #[test]
+    fn a_form_is_decoded() {
+        let signed = SIGNED.replace("/lightsail/", "/sts/");
+        let body = b"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fr\
+            &RoleSessionName=me&ExternalId=a+b%2&DurationSeconds=900";
+        let call = Call::parse(&headers(&[("authorization", &signed), ("x-amz-security-token", "secret")]), body);
+        assert_eq!((call.operation, call.problem), (Operation::AssumeRole, None));
+        assert_eq!(call.input.role_arn.as_deref(), Some("arn:aws:iam::111122223333:role/r"));
+        assert_eq!(call.input.external_id.as_deref(), Some("a b%2"));
+        assert_eq!(call.token.as_deref().map(str::len), Some(8), "only a digest");
     }
 
     #[test]

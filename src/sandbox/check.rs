@@ -2,10 +2,11 @@
 //!
 //! Every refusal names the path of the offending value. Pure; it knows nothing of files.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
+use super::account::{AccessKey, AccountSpec, Generate, InstanceSpec, KeyPairSpec};
 use super::call::Operation;
-use super::derive::ACCOUNT;
+use super::derive::{ACCOUNT, caller_digest, own_access_key};
 use super::name::{NAME_MAX, is_name};
 use super::world::{World, WorldError};
 
@@ -16,19 +17,23 @@ impl World {
         ensure(
             self.account == ACCOUNT,
             || "account",
-            &format!("is `{}`: a sandbox has the account {ACCOUNT} and no other", self.account),
+            &format!(
+                "is `{}`: the key pairs at the top are of account {ACCOUNT}; name others in `accounts`",
+                self.account
+            ),
         )?;
         ensure(self.page_size > 0, || "page_size", "must be at least 1")?;
         ensure(self.latency_ms.min <= self.latency_ms.max, || "latency_ms", "has a `min` above its `max`")?;
-        self.check_key_pairs()?;
-        self.check_generated()?;
-        for (index, instance) in self.instances.iter().enumerate() {
-            check_region(&instance.region, || format!("instances[{index}].region"))?;
-            ensure(is_name(&instance.name), || format!("instances[{index}].name"), "is no name Lightsail accepts")?;
+        self.holdings("", ACCOUNT).check()?;
+        for (id, spec) in &self.accounts {
+            self.check_account(id, spec)?;
         }
-        for bucket in
-            self.throttle.iter().flat_map(|throttle| throttle.regions.values().cloned().chain([throttle.elsewhere()]))
-        {
+        self.check_access_keys()?;
+        for (index, region) in self.regions.iter().flatten().enumerate() {
+            check_region(region, || format!("regions[{index}]"))?;
+        }
+        let throttles = self.accounts.values().filter_map(|spec| spec.throttle.as_ref()).chain(&self.throttle);
+        for bucket in throttles.flat_map(|throttle| throttle.regions.values().cloned().chain([throttle.elsewhere()])) {
             let is_rate = |rate: f64| rate.is_finite() && rate > 0.0;
             let good = is_rate(bucket.rate_per_s) && bucket.burst > 0;
             ensure(good, || "throttle", "needs a `rate_per_s` above 0 and a `burst` of at least 1")?;
@@ -49,19 +54,91 @@ impl World {
         Ok(())
     }
 
+    /// What the account of zeros holds, whose fields stand at the top.
+    fn holdings<'a>(&'a self, under: &str, account: &'a str) -> Holdings<'a> {
+        Holdings {
+            under: under.to_owned(),
+            account,
+            any_arn: self.rehearsal,
+            key_pairs: &self.key_pairs,
+            generate: &self.generate,
+            instances: &self.instances,
+        }
+    }
+
+    fn check_account(&self, id: &str, spec: &AccountSpec) -> Result<(), WorldError> {
+        let at = |field: &str| format!("accounts.{id}{field}");
+        let is_id = id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
+        ensure(is_id, || at(""), "is no id of an account: twelve digits")?;
+        ensure(id != ACCOUNT, || at(""), "is the account whose key pairs stand at the top of the file")?;
+        let AccountSpec { key_pairs, generate, instances, .. } = spec;
+        Holdings { key_pairs, generate, instances, ..self.holdings(&at("."), id) }.check()?;
+        for (name, role) in &spec.roles {
+            let at = |field: &str| at(&format!(".roles.{name}{field}"));
+            ensure(is_word(name, "+=,.@-_"), || at(""), "is no name of a role: letters, digits and `+=,.@-_`")?;
+            for (index, trusted) in role.trusts.iter().flatten().enumerate() {
+                let known = trusted == ACCOUNT || self.accounts.contains_key(trusted);
+                ensure(known, || at(&format!(".trusts[{index}]")), "is no account of this world")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An access key id names one caller, or nobody knows whose requests these are.
+    fn check_access_keys(&self) -> Result<(), WorldError> {
+        let mut callers = HashSet::new();
+        for account in self.accounts.keys().map(String::as_str).chain([ACCOUNT]) {
+            callers.insert(caller_digest(&own_access_key(account)));
+        }
+        for (id, spec) in &self.accounts {
+            for (access_key, AccessKey { user, .. }) in &spec.access_keys {
+                let at = || format!("accounts.{id}.access_keys.{access_key}");
+                ensure(is_word(access_key, "_"), at, "is no access key id: letters, digits and `_`")?;
+                ensure(callers.insert(caller_digest(access_key)), at, "belongs to somebody already")?;
+                let good = user.as_ref().is_none_or(|user| is_word(user, "+=,.@-_"));
+                ensure(good, || format!("{}.user", at()), "is no name of a user: letters, digits and `+=,.@-_`")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What one account holds, and where that stands in the file.
+struct Holdings<'a> {
+    /// What precedes the names of the fields.
+    under: String,
+    account: &'a str,
+    /// Whether key pairs may have ARNs from elsewhere.
+    any_arn: bool,
+    key_pairs: &'a BTreeMap<String, Vec<KeyPairSpec>>,
+    generate: &'a [Generate],
+    instances: &'a [InstanceSpec],
+}
+
+impl Holdings<'_> {
+    fn check(&self) -> Result<(), WorldError> {
+        self.check_key_pairs()?;
+        self.check_generated()?;
+        for (index, instance) in self.instances.iter().enumerate() {
+            let at = |field: &str| format!("{}instances[{index}].{field}", self.under);
+            check_region(&instance.region, || at("region"))?;
+            ensure(is_name(&instance.name), || at("name"), "is no name Lightsail accepts")?;
+        }
+        Ok(())
+    }
+
     fn check_key_pairs(&self) -> Result<(), WorldError> {
-        for (region, specs) in &self.key_pairs {
-            check_region(region, || format!("key_pairs.{region}"))?;
+        for (region, specs) in self.key_pairs {
+            check_region(region, || format!("{}key_pairs.{region}", self.under))?;
+            let start = format!("arn:aws-sandbox:lightsail:{region}:{}:KeyPair/", self.account);
             let mut names = HashSet::with_capacity(specs.len());
             for (index, spec) in specs.iter().enumerate() {
-                let at = |field: &str| format!("key_pairs.{region}[{index}].{field}");
+                let at = |field: &str| format!("{}key_pairs.{region}[{index}].{field}", self.under);
                 ensure(is_name(&spec.name), || at("name"), "is no name Lightsail accepts: `\\w[\\w\\-]*\\w`")?;
                 ensure(names.insert(spec.name.as_ref()), || at("name"), "is there twice in its region")?;
-                ensure(
-                    self.rehearsal || spec.arn.as_deref().is_none_or(|arn| is_sandbox_arn(arn, region)),
-                    || at("arn"),
-                    &format!("must start with `arn:aws-sandbox:lightsail:{region}:{ACCOUNT}:KeyPair/`"),
-                )?;
+                let id = spec.arn.as_deref().map(|arn| arn.strip_prefix(&start).unwrap_or_default());
+                let good = self.any_arn || id.is_none_or(|id| !id.is_empty());
+                ensure(good, || at("arn"), &format!("must start with `{start}`"))?;
             }
         }
         Ok(())
@@ -70,7 +147,7 @@ impl World {
     fn check_generated(&self) -> Result<(), WorldError> {
         let mut blocks: Vec<(&str, &str, usize)> = Vec::new();
         for (index, entry) in self.generate.iter().enumerate() {
-            let at = |field: &str| format!("generate[{index}].{field}");
+            let at = |field: &str| format!("{}generate[{index}].{field}", self.under);
             check_region(&entry.region, || at("region"))?;
             let width = entry.width();
             let good = is_name(&format!("{}1", entry.prefix)) && entry.prefix.len() + width <= NAME_MAX;
@@ -106,8 +183,9 @@ fn overlaps((one, one_width): (&str, usize), (other, other_width): (&str, usize)
         && long.strip_prefix(short).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn is_sandbox_arn(arn: &str, region: &str) -> bool {
-    arn.strip_prefix(&format!("arn:aws-sandbox:lightsail:{region}:{ACCOUNT}:KeyPair/")).is_some_and(|id| !id.is_empty())
+/// Whether it is not empty, and has letters, digits and these characters alone.
+fn is_word(text: &str, others: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
 fn check_region(region: &str, at: impl Fn() -> String) -> Result<(), WorldError> {
@@ -137,6 +215,23 @@ mod tests {
         for (text, wanted) in [
             (r#"{"name":"aa","colour":1}"#, "unknown field `colour`"),
             (r#"{"name":"aa","account":"123456789012"}"#, "`account`: is `123456789012`"),
+            (r#"{"name":"aa","accounts":{"12":{}}}"#, "`accounts.12`: is no id"),
+            (r#"{"name":"aa","accounts":{"000000000000":{}}}"#, "`accounts.000000000000`"),
+            (r#"{"name":"aa","accounts":{"111122223333":{"access_keys":{"A B":{}}}}}"#, ".access_keys.A B`"),
+            (
+                r#"{"name":"aa","accounts":{"111122223333":{"access_keys":{"SANDBOX111122223333":{}}}}}"#,
+                "belongs to somebody already",
+            ),
+            (
+                r#"{"name":"aa","accounts":{"111122223333":{"roles":{"r":{"trusts":["444455556666"]}}}}}"#,
+                "`accounts.111122223333.roles.r.trusts[0]`: is no account",
+            ),
+            (
+                r#"{"name":"aa","accounts":{"111122223333":{"key_pairs":{"r":[
+                    {"name":"xx","arn":"arn:aws-sandbox:lightsail:r:000000000000:KeyPair/1"}]}}}}"#,
+                "`accounts.111122223333.key_pairs.r[0].arn`: must start with `arn:aws-sandbox:lightsail:r:111122223333:",
+            ),
+            (r#"{"name":"aa","regions":["us east"]}"#, "`regions[0]`"),
             (r#"{"name":"aa","key_pairs":{"r":[{"name":"-x"}]}}"#, "`key_pairs.r[0].name`"),
             (
                 r#"{"name":"aa","key_pairs":{"r":[{"name":"xx"},{"name":"xx"}]}}"#,

@@ -25,6 +25,12 @@ pub(super) fn rfc3339(at: Micros) -> String {
     format!("{at:.6}")
 }
 
+/// The same with whole seconds, as STS writes times.
+pub(super) fn rfc3339_seconds(at: Micros) -> String {
+    let text = rfc3339(at);
+    text.get(..19).map_or_else(|| text.clone(), |seconds| format!("{seconds}Z"))
+}
+
 /// The epoch seconds in one of the two number forms in which the service writes them: `1.603389001E9` or
 /// `1603389001.123`.
 pub(super) fn epoch_number(at: Micros, scientific: bool) -> String {
@@ -65,5 +71,6 @@ mod tests {
     #[test]
     fn times_are_written_with_microseconds() {
         assert_eq!(rfc3339(1_603_389_001_123_000), "2020-10-22T17:50:01.123000Z");
+        assert_eq!(rfc3339_seconds(1_603_389_001_123_000), "2020-10-22T17:50:01Z");
     }
 }

@@ -2,18 +2,53 @@
 //!
 //! Promise: the same seed, region, name and birth give the same identity on every machine and in every session, so that
 //! a reopened world is the same world and a generated key pair needs no memory of its own. Nothing here can be mistaken
-//! for AWS: the partition is `aws-sandbox` and the account is zeros.
+//! for AWS: the partition is `aws-sandbox`.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-/// The only account in a sandbox.
+/// The account of a world that names no other.
 pub(super) const ACCOUNT: &str = "000000000000";
 
-/// The only caller in a sandbox.
-pub(super) const CALLER_ARN: &str = "arn:aws-sandbox:sts::000000000000:assumed-role/keybatch-sandbox/rehearsal";
+/// The ARN of whoever acts in an account, if the world does not say who it is.
+pub(super) fn caller_arn(account: &str) -> String {
+    format!("arn:aws-sandbox:sts::{account}:assumed-role/keybatch-sandbox/rehearsal")
+}
+
+/// The ARN of an IAM user.
+pub(super) fn user_arn(account: &str, user: &str) -> String {
+    format!("arn:aws-sandbox:iam::{account}:user/{user}")
+}
+
+/// The ARN of a session of a role.
+pub(super) fn session_arn(account: &str, role: &str, session: &str) -> String {
+    format!("arn:aws-sandbox:sts::{account}:assumed-role/{role}/{session}")
+}
+
+/// The access key id that every world knows for this account.
+pub(super) fn own_access_key(account: &str) -> String {
+    format!("SANDBOX{account}")
+}
+
+/// The seed of an account's key pairs: names that several accounts have are different key pairs.
+pub(super) fn account_seed(seed: u64, account: &str) -> u64 {
+    if account == ACCOUNT { seed } else { leading_u64(&digest(seed, &[b"account", account.as_bytes()])) }
+}
+
+/// The credentials that the request with this number gets from AssumeRole: access key id, secret, session token. Nothing
+/// in them can be mistaken for those of AWS.
+pub(super) fn role_credentials(seed: u64, seq: u64) -> [String; 3] {
+    let digits = hex(&digest(seed, &[b"role session", &seq.to_be_bytes()]));
+    let (id, rest) = digits.split_at(16);
+    let (secret, token) = rest.split_at(16);
+    [
+        format!("SANDBOXROLE{}", id.to_uppercase()),
+        format!("sandbox-no-secret-{secret}"),
+        format!("sandbox-session-{token}"),
+    ]
+}
 
 /// The earliest creation time, 2020-09-13T12:26:40Z, in microseconds.
 const FIRST_BIRTHDAY_US: u64 = 1_600_000_000_000_000;
@@ -30,8 +65,8 @@ impl Identity {
         Self(digest(seed, &[b"key pair", region.as_bytes(), name.as_bytes(), &born.to_be_bytes()]))
     }
 
-    pub(super) fn arn(&self, region: &str) -> String {
-        arn(region, "KeyPair", uuid_of(&self.0))
+    pub(super) fn arn(&self, account: &str, region: &str) -> String {
+        arn(account, region, "KeyPair", uuid_of(&self.0))
     }
 
     pub(super) fn fingerprint(&self) -> String {
@@ -50,8 +85,8 @@ pub(super) fn fingerprint_of_material(material: &str) -> String {
 }
 
 /// The ARN of an instance.
-pub(super) fn instance_arn(seed: u64, region: &str, name: &str) -> String {
-    arn(region, "Instance", uuid_of(&digest(seed, &[b"instance", region.as_bytes(), name.as_bytes()])))
+pub(super) fn instance_arn(seed: u64, account: &str, region: &str, name: &str) -> String {
+    arn(account, region, "Instance", uuid_of(&digest(seed, &[b"instance", region.as_bytes(), name.as_bytes()])))
 }
 
 /// The id of the request with this number.
@@ -75,7 +110,7 @@ pub(super) fn operation_number(seed: u64, id: &str) -> Option<u64> {
     (operation_id(seed, number) == id).then_some(number)
 }
 
-/// Identifies the caller without keeping the access key id itself, which may be a real one.
+/// Identifies the caller, or a session token, without keeping it, since it may be a real one.
 pub(super) fn caller_digest(access_key_id: &str) -> String {
     hex(&digest(0, &[b"caller", access_key_id.as_bytes()])[..4])
 }
@@ -93,8 +128,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn arn(region: &str, kind: &str, id: Uuid) -> String {
-    format!("arn:aws-sandbox:lightsail:{region}:{ACCOUNT}:{kind}/{}", id.hyphenated())
+fn arn(account: &str, region: &str, kind: &str, id: Uuid) -> String {
+    format!("arn:aws-sandbox:lightsail:{region}:{account}:{kind}/{}", id.hyphenated())
 }
 
 fn uuid_of(digest: &[u8; 32]) -> Uuid {
@@ -134,10 +169,14 @@ mod tests {
         let first = Identity::of(7, "us-east-1", "a-key", 0);
         let again = Identity::of(7, "us-east-1", "a-key", 0);
         let reborn = Identity::of(7, "us-east-1", "a-key", 12);
-        assert_eq!(first.arn("us-east-1"), again.arn("us-east-1"));
-        assert_ne!(first.arn("us-east-1"), reborn.arn("us-east-1"));
+        assert_eq!(first.arn(ACCOUNT, "us-east-1"), again.arn(ACCOUNT, "us-east-1"));
+        assert_ne!(first.arn(ACCOUNT, "us-east-1"), reborn.arn(ACCOUNT, "us-east-1"));
         assert_ne!(first.fingerprint(), reborn.fingerprint());
-        assert!(first.arn("us-east-1").starts_with("arn:aws-sandbox:lightsail:us-east-1:000000000000:KeyPair/"));
+        assert!(
+            first.arn(ACCOUNT, "us-east-1").starts_with("arn:aws-sandbox:lightsail:us-east-1:000000000000:KeyPair/")
+        );
+        assert_eq!(account_seed(7, ACCOUNT), 7);
+        assert_ne!(account_seed(7, "111122223333"), account_seed(7, "444455556666"));
         assert_eq!(first.fingerprint().split(':').count(), 20);
         assert_eq!(first.created_at_us() % 1_000, 0);
     }

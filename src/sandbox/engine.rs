@@ -4,21 +4,24 @@
 //! ids. That is how a reopened state directory gets its state back: its record is handled again. The engine knows no
 //! clock, no socket and no file; its owner locks it for one request at a time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::account::{AccountSpec, InstanceSpec, Role, Throttle};
 use super::answer::{Answer, Error, Manner, Refusal, error_header};
 use super::bucket::Bucket;
 use super::call::{Call, Operation, Problem};
+use super::callers::{Away, Callers};
 use super::clock::Micros;
-use super::derive;
+use super::derive::{self, ACCOUNT};
 use super::fault::{self, Fault, Kind};
 use super::history::History;
 use super::record::{OpenedLine, Recorder, RequestLine};
 use super::script::Script;
-use super::stats::Counters;
+use super::stats::{Counters, Effects};
 use super::store::KeyPairs;
-use super::turn::Turn;
-use super::world::{Deny, ErrorHeader, InstanceSpec, Latency, Throttle, World};
+use super::turn::{Place, Turn};
+use super::world::{Deny, ErrorHeader, Latency, World};
 
 /// The state of a world.
 #[derive(Debug)]
@@ -26,8 +29,12 @@ pub(super) struct Engine {
     pub(super) id: String,
     pub(super) seed: u64,
     pub(super) rules: Rules,
+    /// That of zeros first.
+    pub(super) accounts: Vec<Account>,
+    pub(super) callers: Callers,
     pub(super) regions: Vec<Region>,
-    pub(super) instances: Vec<InstanceSpec>,
+    /// The names of the regions that GetRegions lists.
+    pub(super) offered: Vec<String>,
     pub(super) counters: Counters,
     pub(super) recorder: Recorder,
     /// Why the record can no longer be written; if so, no request is answered any more.
@@ -38,8 +45,6 @@ pub(super) struct Engine {
     script: Script,
     seq: u64,
     last_at: Micros,
-    /// Callers whose credentials have expired.
-    expired: HashSet<String>,
     /// How many more requests get an answer that credentials have expired, no matter who sends them.
     pub(super) expired_requests: u64,
 }
@@ -47,7 +52,6 @@ pub(super) struct Engine {
 /// What is the same for every request.
 #[derive(Debug)]
 pub(super) struct Rules {
-    pub(super) throttle: Option<Throttle>,
     pub(super) latency_ms: Latency,
     pub(super) page_size: usize,
     pub(super) delay_ms: u64,
@@ -59,9 +63,23 @@ pub(super) struct Rules {
     denied: Vec<Operation>,
 }
 
-/// One region of a world.
+/// One account of a world.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) id: Arc<str>,
+    /// The seed of its key pairs.
+    seed: u64,
+    throttle: Option<Throttle>,
+    pub(super) instances: Vec<InstanceSpec>,
+    pub(super) roles: BTreeMap<String, Role>,
+    pub(super) effects: Effects,
+}
+
+/// One region, as far as it belongs to one account.
 #[derive(Debug)]
 pub(super) struct Region {
+    /// The account's place in the world.
+    pub(super) account: usize,
     pub(super) name: String,
     pub(super) pairs: KeyPairs,
     pub(super) history: History,
@@ -71,6 +89,7 @@ pub(super) struct Region {
 /// A pending effect.
 #[derive(Debug, Clone)]
 pub(super) struct Due {
+    pub(super) account: usize,
     pub(super) region: String,
     pub(super) name: String,
     /// The key pair that the request found: the effect applies to that one or to none. Without it, the request itself is still
@@ -93,16 +112,22 @@ pub(super) struct Reply {
     pub(super) request_id: String,
 }
 
+impl Region {
+    fn is_at(&self, place: Place<'_>) -> bool {
+        self.account == place.account && self.name == place.region
+    }
+}
+
 impl Engine {
     /// The initial state. `opened_at` determines the id of this instance of the world.
     pub(super) fn new(world: World, recorder: Recorder, opened_at: Micros) -> Self {
         let id = format!("{}-{}", world.name, super::record::instance_digest(&world, opened_at));
         let seed = world.seed;
+        let (offered, callers) = (world.offered(), Callers::new(&world.accounts));
         let mut engine = Self {
             id,
             seed,
             rules: Rules {
-                throttle: world.throttle,
                 latency_ms: world.latency_ms,
                 page_size: world.page_size as usize,
                 delay_ms: world.operations.delay_ms,
@@ -113,8 +138,10 @@ impl Engine {
                 history: world.operation_history,
                 error_header: world.error_header,
             },
+            accounts: Vec::new(),
+            callers,
             regions: Vec::new(),
-            instances: world.instances,
+            offered,
             counters: Counters::default(),
             recorder,
             broken: None,
@@ -123,24 +150,41 @@ impl Engine {
             script: Script::new(world.faults),
             seq: 0,
             last_at: 0,
-            expired: HashSet::new(),
             expired_requests: 0,
         };
-        for (region, specs) in world.key_pairs {
-            let pairs = &mut engine.region(&region).pairs;
-            specs.into_iter().for_each(|spec| pairs.list(spec));
-        }
-        for entry in world.generate {
-            let region = entry.region.clone();
-            engine.region(&region).pairs.generate(entry);
+        let World { key_pairs, generate, instances, .. } = world;
+        let zeros = AccountSpec { key_pairs, generate, instances, ..AccountSpec::default() };
+        for (id, spec) in std::iter::once((ACCOUNT.to_owned(), zeros)).chain(world.accounts) {
+            engine.settle(&id, spec, world.throttle.as_ref());
         }
         engine
+    }
+
+    /// Gives the world one more account.
+    fn settle(&mut self, id: &str, spec: AccountSpec, throttle: Option<&Throttle>) {
+        let account = self.accounts.len();
+        self.accounts.push(Account {
+            id: id.into(),
+            seed: derive::account_seed(self.seed, id),
+            throttle: spec.throttle.or_else(|| throttle.cloned()),
+            instances: spec.instances,
+            roles: spec.roles,
+            effects: Effects::default(),
+        });
+        for (region, specs) in spec.key_pairs {
+            let pairs = &mut self.region(Place { account, region: &region }).pairs;
+            specs.into_iter().for_each(|spec| pairs.list(spec));
+        }
+        for entry in spec.generate {
+            let region = entry.region.clone();
+            self.region(Place { account, region: &region }).pairs.generate(entry);
+        }
     }
 
     /// A session begins: callers whose credentials had expired have new ones.
     pub(super) fn open(&mut self, at: Micros) {
         self.tick(at);
-        self.expired.clear();
+        self.callers.renew();
         self.expired_requests = 0;
         let line = OpenedLine { world: &self.id, version: env!("CARGO_PKG_VERSION") };
         self.recorder.line("opened", self.last_at, &line);
@@ -152,15 +196,16 @@ impl Engine {
         self.advance(now);
         self.seq += 1;
         let request_id = derive::request_id(self.seed, self.seq);
-        let mut turn = Turn { call, seq: self.seq, at: self.last_at, request_id, effects: Vec::new() };
-        let (mut answer, manner, fault) = self.decide(&mut turn);
+        let (caller, away) = self.callers.admit(&call.caller, call.token.as_deref(), self.last_at);
+        let mut turn = Turn { call, caller, seq: self.seq, at: self.last_at, request_id, effects: Vec::new() };
+        let (mut answer, manner, fault) = self.decide(&mut turn, away);
         if let Some(error) = answer.error {
             let with_header = match self.rules.error_header {
                 ErrorHeader::Never => false,
                 ErrorHeader::Always => true,
                 ErrorHeader::Alternate => turn.seq.is_multiple_of(2),
             };
-            if with_header && call.operation != Operation::GetCallerIdentity {
+            if with_header && !call.operation.is_of_sts() {
                 answer.headers.push(("x-amzn-errortype".to_owned(), error_header(error)));
             }
         }
@@ -178,25 +223,17 @@ impl Engine {
         self.commit();
     }
 
-    /// The region of this name. Every name counts, because nobody knows which regions will exist.
-    pub(super) fn region(&mut self, name: &str) -> &mut Region {
-        let index = self.regions.iter().position(|region| region.name == name).unwrap_or_else(|| {
-            let bucket = self.rules.throttle.as_ref().map(|throttle| Bucket::new(&throttle.of(name)));
-            let pairs = KeyPairs::new(name, self.seed);
-            self.regions.push(Region { name: name.to_owned(), pairs, history: History::default(), bucket });
+    /// What is at this place. Every region counts, because nobody knows which ones will exist.
+    pub(super) fn region(&mut self, place: Place<'_>) -> &mut Region {
+        let Place { account, region: name } = place;
+        let index = self.regions.iter().position(|region| region.is_at(place)).unwrap_or_else(|| {
+            let of = &self.accounts[account];
+            let bucket = of.throttle.as_ref().map(|throttle| Bucket::new(&throttle.of(name)));
+            let pairs = KeyPairs::new(Arc::clone(&of.id), name, of.seed);
+            self.regions.push(Region { account, name: name.to_owned(), pairs, history: History::default(), bucket });
             self.regions.len() - 1
         });
         &mut self.regions[index]
-    }
-
-    /// The same for reading; `None` for a region that no request has touched.
-    pub(super) fn known_region(&self, name: &str) -> Option<&Region> {
-        self.regions.iter().find(|region| region.name == name)
-    }
-
-    /// From now on, this caller's credentials have expired.
-    pub(super) fn expire(&mut self, caller: &str) {
-        self.expired.insert(caller.to_owned());
     }
 
     fn advance(&mut self, now: Micros) {
@@ -212,12 +249,13 @@ impl Engine {
         }
     }
 
-    fn decide(&mut self, turn: &mut Turn<'_>) -> (Answer, Manner, Option<Kind>) {
-        if let Err(refusal) = self.gate(turn) {
+    fn decide(&mut self, turn: &mut Turn<'_>, away: Option<Away>) -> (Answer, Manner, Option<Kind>) {
+        if let Err(refusal) = self.gate(turn, away) {
             return (self.refused(turn, &refusal), Manner::Whole, None);
         }
-        let subject = self.subject(turn.call);
-        let Some(fault) = self.script.strike(turn.call.operation, &turn.call.region, subject.as_deref()) else {
+        let subject = self.subject(turn);
+        let place = (&*turn.caller.account_id, turn.call.region.as_str());
+        let Some(fault) = self.script.strike(turn.call.operation, place, subject.as_deref()) else {
             return (self.obey(turn, None), Manner::Whole, None);
         };
         let (answer, manner) = self.misbehave(turn, &fault);
@@ -225,7 +263,7 @@ impl Engine {
     }
 
     /// The checks before the parameters are read.
-    fn gate(&mut self, turn: &Turn<'_>) -> Result<(), Refusal> {
+    fn gate(&mut self, turn: &Turn<'_>, away: Option<Away>) -> Result<(), Refusal> {
         let call = turn.call;
         match &call.problem {
             Some(Problem::Unsigned) => return Err(Error::Unsigned.says("Missing Authentication Token")),
@@ -236,18 +274,21 @@ impl Engine {
             Some(Problem::BadBody(why)) => return Err(Error::Serialization.says(why)),
             None => {}
         }
-        if self.expired_requests > 0 || self.expired.contains(&call.caller) {
+        if away == Some(Away::Unknown) {
+            return Err(Error::UnknownCaller.says("The security token included in the request is invalid."));
+        }
+        if self.expired_requests > 0 || away == Some(Away::Expired) {
             self.expired_requests = self.expired_requests.saturating_sub(1);
             return Err(expired());
         }
-        if call.operation != Operation::GetCallerIdentity
-            && let Some(bucket) = &mut self.region(&call.region).bucket
+        if !call.operation.is_of_sts()
+            && let Some(bucket) = &mut self.region(turn.place()).bucket
             && !bucket.take(turn.at)
         {
             return Err(Error::Throttling.says("Rate exceeded"));
         }
         if self.rules.denied.contains(&call.operation) {
-            return Err(denied(call.operation, "*"));
+            return Err(denied(turn, "*"));
         }
         Ok(())
     }
@@ -264,7 +305,12 @@ impl Engine {
             Operation::GetOperations => self.get_operations(turn),
             Operation::GetOperationsForResource => self.get_operations_for_resource(turn),
             Operation::GetInstances => self.get_instances(turn),
-            Operation::GetCallerIdentity => return super::answer::caller_identity(&turn.request_id),
+            Operation::GetRegions => Ok(self.get_regions()),
+            Operation::GetCallerIdentity => return Self::get_caller_identity(turn),
+            Operation::AssumeRole => {
+                let done = self.assume_role(turn);
+                return done.unwrap_or_else(|refusal| self.refused(turn, &refusal));
+            }
             Operation::Unknown => Err(Error::UnknownOperation.says("The operation is not known.")),
         };
         match done {
@@ -278,9 +324,10 @@ impl Engine {
     }
 
     /// The key pair that a request is about; for GetOperation, the one its operation is about.
-    fn subject(&self, call: &Call) -> Option<String> {
+    fn subject(&self, turn: &Turn<'_>) -> Option<String> {
+        let call = turn.call;
         let Some(id) = &call.input.operation_id else { return call.name().map(str::to_owned) };
-        let region = self.known_region(&call.region)?;
+        let region = self.regions.iter().find(|region| region.is_at(turn.place()))?;
         let operation = region.history.get(derive::operation_number(self.seed, id)?)?;
         Some(region.pairs.text(&operation.name))
     }
@@ -309,10 +356,12 @@ pub(super) fn expired() -> Refusal {
 }
 
 /// The refusal if the caller is not permitted to do this.
-pub(super) fn denied(operation: Operation, resource: &str) -> Refusal {
+pub(super) fn denied(turn: &Turn<'_>, resource: &str) -> Refusal {
+    let operation = turn.call.operation;
+    let service = if operation.is_of_sts() { "sts" } else { "lightsail" };
     Error::AccessDenied.says(format!(
-        "User: {} is not authorized to perform: lightsail:{} on resource: {resource}",
-        derive::CALLER_ARN,
+        "User: {} is not authorized to perform: {service}:{} on resource: {resource}",
+        turn.caller.arn,
         operation.name(),
     ))
 }

@@ -22,6 +22,8 @@ pub(super) struct Fault {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) region: Option<String>,
     #[serde(default)]
     pub(super) nth: Nth,

@@ -28,6 +28,7 @@ const BLOCK: usize = 64 * 1024;
 /// One line of `/_sandbox/world`.
 #[derive(Serialize)]
 struct Present<'a> {
+    account: &'a str,
     region: &'a str,
     name: &'a str,
     arn: &'a str,
@@ -100,6 +101,7 @@ fn page(shared: &Shared, region: usize, from: Option<&Cursor>) -> Option<(Vec<u8
     let mut lines = Vec::new();
     for pair in &pairs {
         let present = Present {
+            account: &engine.accounts[region.account].id,
             region: &region.name,
             name: &pair.name,
             arn: &pair.arn,

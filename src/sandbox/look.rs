@@ -17,7 +17,7 @@ use super::turn::Turn;
 impl Engine {
     pub(super) fn get_key_pair(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {
         let name = required_name(turn.call.input.key_pair_name.as_ref(), "keyPairName")?;
-        let pair = self.region(&turn.call.region).pairs.get(&name).ok_or_else(|| missing(&name))?;
+        let pair = self.region(turn.place()).pairs.get(&name).ok_or_else(|| missing(&name))?;
         Ok(Object::new().raw("keyPair", &self.style(turn).key_pair(&pair)).end())
     }
 
@@ -25,7 +25,7 @@ impl Engine {
         let from = self.page_token(turn)?.map(|token| cursor(&token).ok_or_else(bad_token)).transpose()?;
         let with_default = turn.call.input.include_default_key_pair.unwrap_or(false);
         let limit = self.rules.page_size;
-        let (page, next) = self.region(&turn.call.region).pairs.page(from.as_ref(), limit, with_default);
+        let (page, next) = self.region(turn.place()).pairs.page(from.as_ref(), limit, with_default);
         let style = self.style(turn);
         let token = next.map(|next| match next {
             Cursor::Listed(name) => format!("l:{name}"),
@@ -39,7 +39,7 @@ impl Engine {
         let unknown = || Error::NotFound.says(format!("The Operation does not exist: {id}"));
         let number = derive::operation_number(self.seed, &id).ok_or_else(unknown)?;
         let at = turn.at;
-        let region = self.region(&turn.call.region);
+        let region = self.region(turn.place());
         region.history.get(number).ok_or_else(unknown)?;
         let mut takes_hold = false;
         if let Some(course) = region.history.course_mut(number)
@@ -61,7 +61,7 @@ impl Engine {
         let after = self.number_token(turn)?;
         let limit = self.rules.page_size;
         let style = self.style(turn);
-        let region = self.region(&turn.call.region);
+        let region = self.region(turn.place());
         let (page, more) = region.history.page(after, limit);
         Ok(operations(style, turn, region, &page, more))
     }
@@ -71,7 +71,7 @@ impl Engine {
         let after = self.number_token(turn)?;
         let limit = self.rules.page_size;
         let style = self.style(turn);
-        let region = self.region(&turn.call.region);
+        let region = self.region(turn.place());
         match region.history.page_of(&region.pairs.name(&name), after, limit) {
             Some((page, more)) => Ok(operations(style, turn, region, &page, more)),
             None if region.pairs.get(&name).is_some() => Ok(paged("operations", std::iter::empty(), None)),
@@ -82,7 +82,8 @@ impl Engine {
     pub(super) fn get_instances(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {
         let from = usize::try_from(self.number_token(turn)?).unwrap_or(usize::MAX);
         let style = self.style(turn);
-        let here = || self.instances.iter().filter(|instance| instance.region == turn.call.region);
+        let instances = &self.accounts[turn.caller.account].instances;
+        let here = || instances.iter().filter(|instance| instance.region == turn.call.region);
         let page = here().skip(from).take(self.rules.page_size);
         let end = from.saturating_add(self.rules.page_size);
         let token = (here().count() > end).then(|| format!("n:{end}"));
@@ -90,8 +91,18 @@ impl Engine {
         Ok(paged("instances", page.map(|instance| style.instance(instance, born(&instance.name))), token))
     }
 
-    fn style<'a>(&self, turn: &Turn<'a>) -> Style<'a> {
-        Style { region: &turn.call.region, seed: self.seed, scientific: turn.seq.is_multiple_of(2) }
+    /// The regions of the world, in whichever region that is asked.
+    pub(super) fn get_regions(&self) -> String {
+        Object::new().raw("regions", &list(self.offered.iter().map(|name| region(name)))).end()
+    }
+
+    pub(super) fn style<'a>(&self, turn: &'a Turn<'_>) -> Style<'a> {
+        Style {
+            account: &turn.caller.account_id,
+            region: &turn.call.region,
+            seed: self.seed,
+            scientific: turn.seq.is_multiple_of(2),
+        }
     }
 
     fn page_token(&self, turn: &Turn<'_>) -> Result<Option<String>, Refusal> {
@@ -122,6 +133,24 @@ fn paged(field: &str, items: impl Iterator<Item = String>, token: Option<String>
         None => object,
     }
     .end()
+}
+
+/// A region as GetRegions lists it to those who do not ask for its zones.
+fn region(name: &str) -> String {
+    let continent = match name.split('-').next() {
+        Some("eu") => "EU",
+        Some("ap") => "AP",
+        Some("sa") => "SA",
+        _ => "NA",
+    };
+    Object::new()
+        .raw("availabilityZones", "[]")
+        .text("continentCode", continent)
+        .text("description", "This region is in the keybatch sandbox")
+        .text("displayName", name)
+        .text("name", name)
+        .raw("relationalDatabaseAvailabilityZones", "[]")
+        .end()
 }
 
 fn cursor(token: &str) -> Option<Cursor> {

@@ -3,7 +3,6 @@
 //! The order matters and is the same for all kinds: refuse, interfere, carry out the operation, spoil the answer.
 
 use super::answer::{Answer, Error, Manner, Refusal, error_of, html_503, json};
-use super::call::Call;
 use super::engine::{Engine, denied, expired};
 use super::fault::{Delivery, Fault, Kind, When};
 use super::turn::Turn;
@@ -11,7 +10,7 @@ use super::turn::Turn;
 impl Engine {
     /// Does what the script demands instead.
     pub(super) fn misbehave(&mut self, turn: &mut Turn<'_>, fault: &Fault) -> (Answer, Manner) {
-        if let Some(refusal) = refusal_of(fault, turn.call) {
+        if let Some(refusal) = refusal_of(fault, turn) {
             return (self.refused(turn, &refusal), Manner::Whole);
         }
         let hang = Manner::Hang { hold_ms: fault.hold_ms() };
@@ -32,7 +31,7 @@ impl Engine {
             Kind::ExpiredCredentials => {
                 match fault.requests {
                     Some(requests) => self.expired_requests = requests - 1,
-                    None => self.expire(&turn.call.caller),
+                    None => self.callers.expire(&turn.call.caller),
                 }
                 return (self.refused(turn, &expired()), Manner::Whole);
             }
@@ -66,17 +65,14 @@ impl Engine {
 const INTERNAL: &str = "An internal error has occurred.";
 
 /// What the fault refuses with, if it is a plain refusal.
-fn refusal_of(fault: &Fault, call: &Call) -> Option<Refusal> {
-    let name = call.name().unwrap_or("*");
+fn refusal_of(fault: &Fault, turn: &Turn<'_>) -> Option<Refusal> {
+    let name = turn.call.name().unwrap_or("*");
     let (error, message) = match fault.kind {
         Kind::Throttle => (Error::Throttling, "Rate exceeded".to_owned()),
         Kind::Error500Before => (Error::Service, INTERNAL.to_owned()),
         Kind::Deny => {
             return Some(
-                fault
-                    .message
-                    .as_ref()
-                    .map_or_else(|| denied(call.operation, name), |said| Error::AccessDenied.says(said)),
+                fault.message.as_ref().map_or_else(|| denied(turn, name), |said| Error::AccessDenied.says(said)),
             );
         }
         Kind::NotFoundThoughThere => (Error::NotFound, format!("The KeyPair does not exist: {name}")),

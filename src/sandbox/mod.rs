@@ -1,4 +1,4 @@
-//! A look-alike of Lightsail (and of STS GetCallerIdentity) on the loopback, with a fault script.
+//! A look-alike of Lightsail (and of two requests of STS) on the loopback, with a fault script.
 //!
 //! ```text
 //!   world file ──► World ──┐                     ┌── answer ── manner ──► serve ──► client
@@ -9,21 +9,23 @@
 //!
 //! It promises what a rehearsal depends on: answers and errors have the service's wire form, faults strike
 //! exactly where the world file says, everything it does is recorded before anybody gets an answer, and a killed sandbox
-//! continues where it was. It cannot be mistaken for AWS: loopback only, account 000000000000, partition `aws-sandbox`,
+//! continues where it was. It cannot be mistaken for AWS: loopback only, partition `aws-sandbox`,
 //! and two headers on every answer that say so. It imports nothing else of keybatch, so that it cannot share its errors.
 //!
-//! - `world`, `fault`, `name`, `check`: the world file; pure data
+//! - `world`, `account`, `fault`, `name`, `check`: the world file; pure data
 //! - `call`, `answer`: the wire; no state
-//! - `store`, `history`, `script`, `bucket`, `derive`: the parts of a state; no clock, no I/O
-//! - `engine` with `turn`, `act`, `look` and `misbehave`: a request and a time in, an answer out
+//! - `store`, `history`, `script`, `bucket`, `callers`, `derive`: the parts of a state; no clock, no I/O
+//! - `engine` with `turn`, `act`, `look`, `sts` and `misbehave`: a request and a time in, an answer out
 //! - `effect`, `stats`, `sum`: what happened, and how often
 //! - `record`, `replay`, `state`: the state on disk
 //! - `serve`, `shared`, `inspect`, `chunks`, `clock`: sockets and time; no decisions
 
+mod account;
 mod act;
 mod answer;
 mod bucket;
 mod call;
+mod callers;
 mod check;
 mod chunks;
 mod clock;
@@ -43,6 +45,7 @@ mod serve;
 mod shared;
 mod state;
 mod stats;
+mod sts;
 mod store;
 mod sum;
 mod turn;
@@ -63,7 +66,7 @@ use self::shared::Shared;
 
 pub use self::replay::RecordError;
 pub use self::state::{StateDir, StateDirError};
-pub use self::stats::{Effects, NameEffects, Requests, Stats};
+pub use self::stats::{Effects, NameEffects, OfAccount, Requests, Stats};
 pub use self::world::{RehearsalRow, World, WorldError};
 
 /// What to serve, and where.

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::answer::{Answer, Manner};
 use super::call::{Input, Operation, Problem};
 use super::clock::{self, Micros};
-use super::derive;
+use super::derive::{self, ACCOUNT};
 use super::fault::Kind;
 use super::turn::Turn;
 use super::world::World;
@@ -120,6 +120,11 @@ pub(super) struct RequestLine<'a> {
     input: Option<&'a Input>,
     request_id: &'a str,
     caller: &'a str,
+    /// The caller's account, if it is not that of zeros.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
     user_agent: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a Problem>,
@@ -145,6 +150,8 @@ impl<'a> RequestLine<'a> {
             input: (*input != bare).then_some(input),
             request_id: &turn.request_id,
             caller: &turn.call.caller,
+            account: Some(&*turn.caller.account_id).filter(|id| *id != ACCOUNT),
+            token: turn.call.token.as_deref(),
             user_agent: &turn.call.user_agent,
             problem: turn.call.problem.as_ref(),
             fault,

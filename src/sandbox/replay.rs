@@ -27,6 +27,7 @@ struct AnyLine {
     input: Option<Input>,
     #[serde(default)]
     caller: String,
+    token: Option<String>,
     #[serde(default)]
     user_agent: String,
     problem: Option<Problem>,
@@ -111,6 +112,7 @@ fn again(engine: &mut Engine, line: AnyLine, at: Micros) {
                 json: true,
                 region: line.region,
                 caller: line.caller,
+                token: line.token,
                 user_agent: line.user_agent,
                 input,
                 problem: line.problem,
@@ -188,7 +190,16 @@ mod tests {
         };
         let problem = (operation == Operation::Unknown).then(|| Problem::UnknownOperation("x \"y\"".to_owned()));
         let caller = if random.u8(..4) == 0 { "two" } else { "one" }.to_owned();
-        Call { operation, json: true, region: "r".to_owned(), caller, user_agent: "ü/1".to_owned(), input, problem }
+        Call {
+            operation,
+            json: true,
+            region: "r".to_owned(),
+            caller,
+            token: None,
+            user_agent: "ü/1".to_owned(),
+            input,
+            problem,
+        }
     }
 
     fn state(engine: &Engine) -> String {

@@ -28,7 +28,12 @@ impl Script {
     }
 
     /// Counts this request in every rule that it matches; returns the first one that wants it.
-    pub(super) fn strike(&mut self, operation: Operation, region: &str, name: Option<&str>) -> Option<Arc<Fault>> {
+    pub(super) fn strike(
+        &mut self,
+        operation: Operation,
+        (account, region): (&str, &str),
+        name: Option<&str>,
+    ) -> Option<Arc<Fault>> {
         if self.rules.is_empty() {
             return None;
         }
@@ -37,7 +42,9 @@ impl Script {
         for key in keys.into_iter().flatten() {
             for &number in self.index.get(&key).into_iter().flatten() {
                 let (fault, seen) = &mut self.rules[number];
-                if fault.region.as_deref().is_some_and(|wanted| wanted != region) {
+                let elsewhere =
+                    |wanted: &Option<String>, here: &str| wanted.as_ref().is_some_and(|wanted| wanted != here);
+                if elsewhere(&fault.account, account) || elsewhere(&fault.region, region) {
                     continue;
                 }
                 *seen += 1;
@@ -68,10 +75,13 @@ mod tests {
         let mut script = Script::new(vec![
             fault(r#"{"name":"a","nth":[2,3],"do":"throttle"}"#),
             fault(r#"{"region":"r","nth":"every","do":"cut_before"}"#),
+            fault(r#"{"account":"1","nth":"every","do":"hang"}"#),
         ]);
-        let mut strike = |region: &str, name: &str| {
-            script.strike(Operation::DeleteKeyPair, region, Some(name)).map(|fault| fault.kind)
+        let mut strike_in = |account: &str, region: &str, name: &str| {
+            script.strike(Operation::DeleteKeyPair, (account, region), Some(name)).map(|fault| fault.kind)
         };
+        assert_eq!(strike_in("1", "q", "b"), Some(Kind::Hang));
+        let mut strike = |region: &str, name: &str| strike_in("0", region, name);
         assert_eq!(strike("q", "a"), None);
         assert_eq!(strike("q", "a"), Some(Kind::Throttle));
         assert_eq!(strike("r", "a"), Some(Kind::Throttle));

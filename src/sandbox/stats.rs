@@ -26,9 +26,12 @@ pub struct Stats {
     pub faults: BTreeMap<String, u64>,
     /// What happened to key pairs.
     pub effects: Effects,
-    /// How many key pairs each region has now.
+    /// How many key pairs each region has now, of all accounts.
     pub present: BTreeMap<String, u64>,
-    /// What happened to each name, by region and name; only names to which something happened.
+    /// The same of each account.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, OfAccount>,
+    /// What happened to each name, by account, region and name; only names to which something happened.
     pub names: Vec<NameEffects>,
     /// How many further names were omitted.
     pub names_left_out: u64,
@@ -66,9 +69,21 @@ pub struct Effects {
     pub created_by_others: u64,
 }
 
+/// What happened in one account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfAccount {
+    /// What happened to its key pairs.
+    pub effects: Effects,
+    /// How many key pairs each of its regions has now.
+    pub present: BTreeMap<String, u64>,
+}
+
 /// Effects on the key pairs of one name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameEffects {
+    /// The account.
+    #[serde(default)]
+    pub account: String,
     /// The region.
     pub region: String,
     /// The name.
@@ -101,14 +116,15 @@ impl Counters {
             *self.faults.entry(kind).or_default() += 1;
         }
     }
+}
 
-    pub(super) fn effect(&mut self, change: Change, who: Who) {
-        let effects = &mut self.effects;
+impl Effects {
+    pub(super) fn count(&mut self, change: Change, who: Who) {
         *match (change, who) {
-            (Change::Deleted, Who::Caller) => &mut effects.deleted,
-            (Change::Created, Who::Caller) => &mut effects.created,
-            (Change::Deleted, Who::SomebodyElse) => &mut effects.deleted_by_others,
-            (Change::Created, Who::SomebodyElse) => &mut effects.created_by_others,
+            (Change::Deleted, Who::Caller) => &mut self.deleted,
+            (Change::Created, Who::Caller) => &mut self.created,
+            (Change::Deleted, Who::SomebodyElse) => &mut self.deleted_by_others,
+            (Change::Created, Who::SomebodyElse) => &mut self.created_by_others,
         } += 1;
     }
 }

@@ -8,11 +8,11 @@ use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::account::{DEFAULT_KEY_PAIR, Generate, KeyPairSpec};
 use super::check::number_of;
 use super::clock::{Micros, from_timestamp};
 use super::derive::Identity;
 use super::fault::History;
-use super::world::{DEFAULT_KEY_PAIR, Generate, KeyPairSpec};
 
 /// A name, which takes sixteen bytes if it is generated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,9 +56,10 @@ pub(super) enum Cursor {
     Generated { block: u32, number: u32 },
 }
 
-/// All key pairs of one region.
+/// All key pairs of an account in one region.
 #[derive(Debug)]
 pub(super) struct KeyPairs {
+    account: Arc<str>,
     region: String,
     seed: u64,
     listed: BTreeMap<Arc<str>, Stored>,
@@ -77,8 +78,8 @@ struct Block {
 }
 
 impl KeyPairs {
-    pub(super) fn new(region: &str, seed: u64) -> Self {
-        Self { region: region.to_owned(), seed, listed: BTreeMap::new(), blocks: Vec::new(), present: 0 }
+    pub(super) fn new(account: Arc<str>, region: &str, seed: u64) -> Self {
+        Self { account, region: region.to_owned(), seed, listed: BTreeMap::new(), blocks: Vec::new(), present: 0 }
     }
 
     pub(super) fn list(&mut self, spec: KeyPairSpec) {
@@ -204,7 +205,7 @@ impl KeyPairs {
         let identity = Identity::of(self.seed, &self.region, name, stored.born);
         KeyPair {
             name: name.to_owned(),
-            arn: stored.arn.as_deref().map_or_else(|| identity.arn(&self.region), str::to_owned),
+            arn: stored.arn.as_deref().map_or_else(|| identity.arn(&self.account, &self.region), str::to_owned),
             fingerprint: stored.fingerprint.as_deref().map_or_else(|| identity.fingerprint(), str::to_owned),
             created_at: stored.created_at.unwrap_or_else(|| identity.created_at_us()),
             tags: stored.tags.clone(),
@@ -249,7 +250,7 @@ mod tests {
     use super::*;
 
     fn store() -> KeyPairs {
-        let mut pairs = KeyPairs::new("us-east-1", 3);
+        let mut pairs = KeyPairs::new("000000000000".into(), "us-east-1", 3);
         for name in ["bb", "aa", DEFAULT_KEY_PAIR] {
             pairs.list(serde_json::from_str(&format!(r#"{{"name":"{name}"}}"#)).unwrap());
         }

@@ -1,7 +1,9 @@
 //! The statistics of an engine, computed on request.
 
+use std::collections::BTreeMap;
+
 use super::engine::Engine;
-use super::stats::{Effects, NameEffects, Stats};
+use super::stats::{Effects, NameEffects, OfAccount, Stats};
 
 impl Engine {
     /// The current statistics, with up to this many names.
@@ -11,6 +13,7 @@ impl Engine {
         if count <= names_max {
             for region in &self.regions {
                 names.extend(region.history.trails().map(|(name, trail)| NameEffects {
+                    account: self.accounts[region.account].id.to_string(),
                     region: region.name.clone(),
                     name: region.pairs.text(name),
                     effects: Effects {
@@ -21,7 +24,19 @@ impl Engine {
                     },
                 }));
             }
-            names.sort_by(|one, other| (&one.region, &one.name).cmp(&(&other.region, &other.name)));
+            names.sort_by(|one, other| {
+                (&one.account, &one.region, &one.name).cmp(&(&other.account, &other.region, &other.name))
+            });
+        }
+        let mut present = BTreeMap::new();
+        let mut accounts: BTreeMap<String, OfAccount> = BTreeMap::new();
+        for region in &self.regions {
+            let there = region.pairs.present();
+            *present.entry(region.name.clone()).or_default() += there;
+            let account = &self.accounts[region.account];
+            let of = accounts.entry(account.id.to_string()).or_default();
+            of.effects.clone_from(&account.effects);
+            of.present.insert(region.name.clone(), there);
         }
         Stats {
             world: self.id.clone(),
@@ -33,7 +48,8 @@ impl Engine {
                 .collect(),
             faults: self.counters.faults.iter().map(|(kind, times)| (kind.name(), *times)).collect(),
             effects: self.counters.effects.clone(),
-            present: self.regions.iter().map(|region| (region.name.clone(), region.pairs.present())).collect(),
+            present,
+            accounts,
             names_left_out: (count - names.len()) as u64,
             names,
             broken: self.broken.clone(),

@@ -4,21 +4,22 @@
 //! and an account other than zeros are refused with the path of the offending value. `docs/SANDBOX.md` is the reference for
 //! people. A world knows nothing of time or of requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::account::{AccountSpec, Generate, InstanceSpec, KeyPairSpec, Throttle};
 use super::derive::ACCOUNT;
 use super::fault::{Fault, History};
 use super::name::is_name;
 
-/// The name of the key pair that every region of Lightsail has.
-pub(super) const DEFAULT_KEY_PAIR: &str = "LightsailDefaultKeyPair";
-
 /// How many bystanders a rehearsal has in each region: key pairs that no manifest names and that must not be touched.
 const BYSTANDERS: usize = 2;
+
+/// The region that a world offers if it names none.
+const ANY_REGION: &str = "us-east-1";
 
 /// The initial state of a sandbox and its script of faults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,12 @@ pub struct World {
     /// Whether it was made from a manifest: key pairs then keep the ARNs that the manifest demands, in any account.
     #[serde(default)]
     pub(super) rehearsal: bool,
+    /// Those that GetRegions lists; without a list, those that the world names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) regions: Option<Vec<String>>,
+    /// The accounts besides that of zeros, whose key pairs stand below.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) accounts: BTreeMap<String, AccountSpec>,
     #[serde(default)]
     pub(super) key_pairs: BTreeMap<String, Vec<KeyPairSpec>>,
     #[serde(default)]
@@ -61,94 +68,6 @@ pub struct World {
     pub(super) error_header: ErrorHeader,
     #[serde(default)]
     pub(super) faults: Vec<Fault>,
-}
-
-/// One key pair. Absent fields are derived from the seed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KeyPairSpec {
-    pub(super) name: Box<str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) fingerprint: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) arn: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) tags: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) operation_history: Option<History>,
-}
-
-/// Many key pairs that take a bit each: `<prefix>000001` to `<prefix><count>`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Generate {
-    pub(super) region: String,
-    pub(super) prefix: String,
-    pub(super) count: u32,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) tags: BTreeMap<String, String>,
-}
-
-impl Generate {
-    /// How many digits the numbers have: six, or more if the count needs them.
-    pub(super) fn width(&self) -> usize {
-        self.count.to_string().len().max(6)
-    }
-}
-
-/// An instance, which uses a key pair by its name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct InstanceSpec {
-    pub(super) name: String,
-    pub(super) region: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) ssh_key_name: Option<String>,
-    #[serde(default = "running")]
-    pub(super) state: String,
-}
-
-/// The permitted rate: the same in each region, with exceptions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Throttle {
-    pub(super) rate_per_s: f64,
-    pub(super) burst: u32,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) changes: Vec<RateChange>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) regions: BTreeMap<String, Bucket>,
-}
-
-/// The size and the inflow of one token bucket.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Bucket {
-    pub(super) rate_per_s: f64,
-    pub(super) burst: u32,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) changes: Vec<RateChange>,
-}
-
-/// Changes the inflow of a region's bucket some time after the region's first request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RateChange {
-    pub(super) after_s: f64,
-    pub(super) rate_per_s: f64,
-}
-
-impl Throttle {
-    pub(super) fn of(&self, region: &str) -> Bucket {
-        self.regions.get(region).cloned().unwrap_or_else(|| self.elsewhere())
-    }
-
-    /// The bucket of regions that have none of their own.
-    pub(super) fn elsewhere(&self) -> Bucket {
-        Bucket { rate_per_s: self.rate_per_s, burst: self.burst, changes: self.changes.clone() }
-    }
 }
 
 /// The bounds of the time for which every answer is delayed.
@@ -192,6 +111,8 @@ pub(super) enum ErrorHeader {
 /// One row of a manifest to be rehearsed: a key pair that must exist exactly like this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RehearsalRow {
+    /// The account it is in; without one, that of zeros.
+    pub account: Option<String>,
     /// The region it is in.
     pub region: String,
     /// Its name.
@@ -237,10 +158,6 @@ fn zeros() -> String {
     ACCOUNT.to_owned()
 }
 
-fn running() -> String {
-    "running".to_owned()
-}
-
 fn page_size() -> u32 {
     100
 }
@@ -278,15 +195,20 @@ impl World {
     /// A world that holds exactly these key pairs, and two bystanders in each of their regions. Of rows that
     /// name the same key pair, the first counts; rows with impossible names are skipped, so their key pairs are absent.
     pub fn rehearsal(rows: impl Iterator<Item = RehearsalRow>) -> Self {
-        let mut key_pairs: BTreeMap<String, Vec<KeyPairSpec>> = BTreeMap::new();
+        let mut world = Self { rehearsal: true, ..Self::empty("rehearsal") };
         for row in rows.filter(|row| is_name(&row.name)) {
+            let key_pairs = match row.account {
+                Some(account) if account != ACCOUNT => &mut world.accounts.entry(account).or_default().key_pairs,
+                _ => &mut world.key_pairs,
+            };
             let mut spec = KeyPairSpec::named(row.name);
             spec.fingerprint = row.fingerprint.map(String::into_boxed_str);
             spec.arn = row.arn.map(String::into_boxed_str);
             spec.created_at = row.created_at;
             key_pairs.entry(row.region).or_default().push(spec);
         }
-        for specs in key_pairs.values_mut() {
+        let accounts = world.accounts.values_mut().map(|account| &mut account.key_pairs);
+        for specs in accounts.chain([&mut world.key_pairs]).flat_map(BTreeMap::values_mut) {
             // The sort is stable, so the first row of a name stays the first; a set of names would double the memory.
             specs.sort_by(|one, other| one.name.cmp(&other.name));
             specs.dedup_by(|later, first| later.name == first.name);
@@ -295,7 +217,23 @@ impl World {
             let bystanders: Vec<_> = free.take(BYSTANDERS).map(KeyPairSpec::named).collect();
             specs.extend(bystanders);
         }
-        Self { rehearsal: true, key_pairs, ..Self::empty("rehearsal") }
+        world
+    }
+
+    /// The regions that it offers: those of its list, or else all in which it has something.
+    pub(super) fn offered(&self) -> Vec<String> {
+        if let Some(regions) = &self.regions {
+            return regions.clone();
+        }
+        let accounts = self.accounts.values().map(|spec| (&spec.key_pairs, &spec.generate, &spec.instances));
+        let named: BTreeSet<&String> = accounts
+            .chain([(&self.key_pairs, &self.generate, &self.instances)])
+            .flat_map(|(key_pairs, generate, instances)| {
+                let generated = generate.iter().map(|entry| &entry.region);
+                key_pairs.keys().chain(generated).chain(instances.iter().map(|instance| &instance.region))
+            })
+            .collect();
+        if named.is_empty() { vec![ANY_REGION.to_owned()] } else { named.into_iter().cloned().collect() }
     }
 
     fn empty(name: &str) -> Self {
@@ -305,6 +243,8 @@ impl World {
             account: zeros(),
             seed: 0,
             rehearsal: false,
+            regions: None,
+            accounts: BTreeMap::new(),
             key_pairs: BTreeMap::new(),
             generate: Vec::new(),
             instances: Vec::new(),
@@ -322,13 +262,6 @@ impl World {
     }
 }
 
-impl KeyPairSpec {
-    fn named(name: String) -> Self {
-        let name = name.into_boxed_str();
-        Self { name, fingerprint: None, created_at: None, arn: None, tags: BTreeMap::new(), operation_history: None }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,6 +276,7 @@ mod tests {
     #[test]
     fn a_rehearsal_holds_the_rows_and_two_bystanders_per_region() {
         let row = |region: &str, name: &str, arn: Option<&str>| RehearsalRow {
+            account: None,
             region: region.to_owned(),
             name: name.to_owned(),
             fingerprint: None,
@@ -350,7 +284,9 @@ mod tests {
             created_at: None,
         };
         let real = "arn:aws:lightsail:us-east-1:123456789012:KeyPair/1";
+        let elsewhere = Some("123456789012".to_owned());
         let rows = [
+            RehearsalRow { account: elsewhere, ..row("us-east-1", "one", Some("x")) },
             row("us-east-1", "one", Some(real)),
             row("us-east-1", "one", None),
             row("us-east-1", "bystander-1", None),
@@ -362,6 +298,8 @@ mod tests {
         assert_eq!(names("us-east-1"), ["bystander-1", "one", "bystander-2", "bystander-3"]);
         assert_eq!(names("eu-central-1"), ["two", "bystander-1", "bystander-2"]);
         assert_eq!(world.key_pairs["us-east-1"][1].arn.as_deref(), Some(real));
+        assert_eq!(world.accounts["123456789012"].key_pairs["us-east-1"].len(), 3);
+        assert_eq!(world.offered(), ["eu-central-1", "us-east-1"]);
         assert_eq!(World::parse(&serde_json::to_string(&world).unwrap()).unwrap(), world);
     }
 }

@@ -20,6 +20,10 @@ const WORLD: &str = r#"{
         {"name": "account-setup"}, {"name": "region-setup"}, {"name": "internal"}, {"name": "expired"}
     ]},
     "generate": [{"region": "us-east-1", "prefix": "more-", "count": 18}],
+    "accounts": {"111122223333": {
+        "roles": {"cleanup": {"external_id": "e-1", "expires_after_deletes": 1}},
+        "key_pairs": {"us-east-1": [{"name": "elsewhere"}]}
+    }},
     "instances": [{"name": "web-1", "region": "us-east-1", "ssh_key_name": "used"}],
     "faults": [
         {"name": "throttled", "do": "throttle"}, {"name": "denied", "do": "deny"},

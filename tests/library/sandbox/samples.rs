@@ -92,6 +92,7 @@ fn a_bad_day_has_every_fault_but_expired_credentials() {
 #[tokio::test]
 async fn the_sample_manifest_can_be_rehearsed_and_can_run_out_of_credentials() {
     let row = |row: &BTreeMap<String, String>| RehearsalRow {
+        account: None,
         region: row["region"].clone(),
         name: row["key_pair_name"].clone(),
         fingerprint: Some(row["expected_fingerprint"].clone()).filter(|text| !text.is_empty()),

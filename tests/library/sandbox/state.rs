@@ -220,6 +220,7 @@ async fn a_rehearsal_survives_a_restart_with_the_arns_of_its_manifest() {
     let dir = tempfile::tempdir().unwrap();
     let arn = "arn:aws:lightsail:us-east-1:123456789012:KeyPair/0e2c";
     let row = RehearsalRow {
+        account: None,
         region: "us-east-1".to_owned(),
         name: "wanted".to_owned(),
         fingerprint: Some("aa:bb".to_owned()),

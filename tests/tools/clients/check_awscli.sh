@@ -5,7 +5,7 @@ set -eu
 
 url=$1
 aws=$2
-export AWS_ACCESS_KEY_ID=AKIDEXAMPLE AWS_SECRET_ACCESS_KEY=secret AWS_DEFAULT_REGION=us-east-1
+export AWS_ACCESS_KEY_ID=SANDBOX AWS_SECRET_ACCESS_KEY=secret AWS_DEFAULT_REGION=us-east-1
 export AWS_MAX_ATTEMPTS=1 AWS_PAGER= AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
 export AWS_EC2_METADATA_DISABLED=true
 
@@ -48,13 +48,16 @@ expect 28 "$(listed --include-default-key-pair)"
 expect cli-1 "$(lightsail get-key-pair --key-pair-name cli-1 --query keyPair.name)"
 expect DeleteKeyPair "$(lightsail delete-key-pair --key-pair-name cli-1 --query operation.operationType)"
 expect "CreateKeyPair	DeleteKeyPair" "$(lightsail get-operations-for-resource --resource-name cli-1 --query 'operations[].operationType')"
+expect us-east-1 "$(lightsail get-regions --query 'regions[].name')"
+expect arn:aws-sandbox:sts::111122223333:assumed-role/cleanup/cli "$("$aws" sts assume-role --endpoint-url "$url" --output text \
+    --role-arn arn:aws:iam::111122223333:role/cleanup --role-session-name cli --external-id e-1 --query AssumedRoleUser.Arn)"
 expect 000000000000 "$("$aws" sts get-caller-identity --endpoint-url "$url" --output text --query Account)"
 
 refused NotFoundException delete-key-pair --key-pair-name cli-1
 refused NotFoundException get-key-pair --key-pair-name cli-1
 refused InvalidInputException delete-key-pair --key-pair-name LightsailDefaultKeyPair
 refused InvalidInputException create-key-pair --key-pair-name cli-2
-refused UnknownOperationException get-regions
+refused UnknownOperationException get-bundles
 refused ThrottlingException delete-key-pair --key-pair-name throttled
 refused AccessDeniedException delete-key-pair --key-pair-name denied
 refused AccountSetupInProgressException delete-key-pair --key-pair-name account-setup

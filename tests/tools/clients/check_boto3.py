@@ -12,13 +12,14 @@ from botocore.exceptions import ClientError
 URL = sys.argv[1]
 
 
-def client(service, region="us-east-1"):
+def client(service, region="us-east-1", access_key="SANDBOX", token=None):
     return boto3.client(
         service,
         region_name=region,
         endpoint_url=URL,
-        aws_access_key_id="AKIDEXAMPLE",
+        aws_access_key_id=access_key,
         aws_secret_access_key="secret",
+        aws_session_token=token,
         config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
     )
 
@@ -74,6 +75,9 @@ assert len(lightsail.get_operations()["operations"]) == 3
 instances = lightsail.get_instances()["instances"]
 assert instances[0]["sshKeyName"] == "used" and instances[0]["state"]["name"] == "running", instances
 
+regions = lightsail.get_regions()["regions"]
+assert [(region["name"], region["continentCode"]) for region in regions] == [("us-east-1", "NA")], regions
+
 identity = client("sts").get_caller_identity()
 assert identity["Account"] == "000000000000", identity
 assert identity["Arn"] == "arn:aws-sandbox:sts::000000000000:assumed-role/keybatch-sandbox/rehearsal"
@@ -85,7 +89,7 @@ refused("InvalidInputException", 400, lightsail.delete_key_pair)
 refused("InvalidInputException", 400, lightsail.delete_key_pair, keyPairName="LightsailDefaultKeyPair")
 refused("InvalidInputException", 400, lightsail.create_key_pair, keyPairName="boto-2")
 refused("InvalidInputException", 400, lightsail.get_key_pairs, pageToken="nonsense")
-refused("UnknownOperationException", 400, lightsail.get_regions)
+refused("UnknownOperationException", 400, lightsail.get_bundles)
 for name, code, status in [
     ("throttled", "ThrottlingException", 400),
     ("denied", "AccessDeniedException", 400),
@@ -97,5 +101,23 @@ for name, code, status in [
     refused(code, status, lightsail.delete_key_pair, keyPairName=name)
     assert lightsail.delete_key_pair(keyPairName=name)["operation"]["isTerminal"]
 refused("ExpiredToken", 403, client("sts").get_caller_identity)
+
+# Another account, by a role with an external id.
+role = {"RoleArn": "arn:aws-sandbox:iam::111122223333:role/cleanup", "RoleSessionName": "boto"}
+as_role = client("sts").assume_role
+refused("AccessDenied", 403, as_role, **role)
+refused("ValidationError", 400, as_role, **role, ExternalId="e-1", DurationSeconds=1)
+given = as_role(**role, ExternalId="e-1")
+assert given["AssumedRoleUser"]["Arn"] == "arn:aws-sandbox:sts::111122223333:assumed-role/cleanup/boto", given
+assert given["Credentials"]["Expiration"].tzinfo is not None
+keys = (given["Credentials"]["AccessKeyId"], given["Credentials"]["SessionToken"])
+there = client("lightsail", access_key=keys[0], token=keys[1])
+assert [pair["name"] for pair in there.get_key_pairs()["keyPairs"]] == ["elsewhere"]
+assert client("sts", access_key=keys[0], token=keys[1]).get_caller_identity()["Account"] == "111122223333"
+refused("UnrecognizedClientException", 400, client("lightsail", access_key=keys[0]).get_key_pairs)
+refused("UnrecognizedClientException", 400, client("lightsail", access_key="NOBODY").get_key_pairs)
+refused("InvalidClientTokenId", 403, client("sts", access_key="NOBODY").get_caller_identity)
+there.delete_key_pair(keyPairName="elsewhere")
+refused("ExpiredTokenException", 400, there.get_key_pairs)
 
 print("boto3: everything parses")
