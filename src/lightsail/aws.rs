@@ -1,4 +1,4 @@
-//! The SDK adapter: the seven requests. `load` makes its configuration, and `credentials` obtains its credentials.
+//! The SDK adapter: the eight requests. `load` makes its configuration, and `credentials` obtains its credentials.
 //!
 //! One call is one HTTP request: SDK retries are off (with the default of three attempts, a truncated answer made the
 //! SDK send DeleteKeyPair three times), and every attempt has a timeout (by default the SDK waits forever).
@@ -178,6 +178,15 @@ impl Lightsail for AwsLightsail {
                 ssh_key_name: instance.ssh_key_name().map(str::to_owned),
             });
             Some(page(instances, output.next_page_token()))
+        });
+        present(reply)
+    }
+
+    async fn get_regions(&self, region: &str) -> Reply<Vec<String>> {
+        let call = self.client(region).get_regions();
+        let reply = send!(self.asked(Service::Lightsail, region), call, |output| {
+            let names = output.regions.as_ref()?.iter().map(|region| Some(region.name()?.as_str().to_owned()));
+            names.collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
         });
         present(reply)
     }

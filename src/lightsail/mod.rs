@@ -1,4 +1,4 @@
-//! The port: the seven requests that keybatch makes, what each answer shows, and what may be assumed after each error.
+//! The port: the eight requests that keybatch makes, what each answer shows, and what may be assumed after each error.
 //!
 //! The trait is small enough to fake, and the fake is a product feature (`sandbox`). This file knows no SDK; only
 //! [`aws`] and [`credentials`] mention `aws-*`.
@@ -99,6 +99,10 @@ pub trait Lightsail: Send + Sync + 'static {
         region: &str,
         token: Option<&str>,
     ) -> impl Future<Output = Reply<ListingPage<Instance>>> + Send;
+
+    /// The codes of all regions, in the service's order. `region` is where this is asked; the answer is the same everywhere. One
+    /// that names no region is an error.
+    fn get_regions(&self, region: &str) -> impl Future<Output = Reply<Vec<String>>> + Send;
 
     /// Asks STS whose credentials these are.
     fn caller_identity(&self) -> impl Future<Output = Reply<Caller>> + Send;

@@ -4,7 +4,7 @@ use super::{
     http::Answer,
     script::{Act, Reply},
     server::Call,
-    world::{DEFAULT_KEY_PAIR, KeyPair, NotFound, Operation, Place, State},
+    world::{DEFAULT_KEY_PAIR, HOME, KeyPair, NotFound, Operation, Place, State},
 };
 
 /// The answer to a request, or nothing where the connection is to end without one.
@@ -100,6 +100,13 @@ fn healthy(state: &mut State, call: &Call, request_id: &str) -> Answer {
             let known = state.operations.iter().rev().filter(|operation| state.history && operation.place == *place);
             let all: Vec<String> = known.map(operation_json).collect();
             page(&all, "operations", call, state.page_size, request_id)
+        }
+        "GetRegions" => {
+            let mut names: Vec<&str> = state.keys.keys().map(|(region, _)| region.as_str()).chain([HOME]).collect();
+            names.sort_unstable();
+            names.dedup();
+            let all: Vec<String> = names.iter().map(|name| format!(r#"{{"name":"{name}"}}"#)).collect();
+            json(200, format!(r#"{{"regions":[{}]}}"#, all.join(",")), request_id)
         }
         "GetInstances" => {
             let here = state.instances.iter().filter(|((region, _), _)| *region == place.0);

@@ -72,6 +72,12 @@ impl OnTheWire for ListingPage<Instance> {
     }
 }
 
+impl OnTheWire for Vec<String> {
+    fn on_the_wire(&self) -> Value {
+        json!({ "regions": self.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>() })
+    }
+}
+
 impl OnTheWire for Caller {
     fn on_the_wire(&self) -> Value {
         json!({ "arn": self.arn })

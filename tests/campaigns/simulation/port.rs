@@ -209,6 +209,10 @@ impl Lightsail for Port {
         Answer::ok(ListingPage { items: Vec::new(), next: None }).reply("none".into(), 0)
     }
 
+    async fn get_regions(&self, region: &str) -> Reply<Vec<String>> {
+        Answer::ok(vec![region.to_owned()]).reply("none".into(), 0)
+    }
+
     async fn caller_identity(&self) -> Reply<Caller> {
         let caller = Caller { arn: "arn:aws:iam::123456789012:user/sim".into(), account: "123456789012".into() };
         Answer::ok(caller).reply("none".into(), 0)
