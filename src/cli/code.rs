@@ -36,6 +36,7 @@ codes! {
     Output => "output.failed", "Standard output or standard error could not be written.";
     Usage => "usage.arguments", "The arguments contradict each other, or one of them is invalid.";
     NoTerminal => "usage.no_terminal", "A confirmation is needed, and there is no terminal to ask on.";
+    Settings => "settings.faults", "The files of settings have faults of several kinds; if there is only one kind, its code is given instead.";
     FileExists => "usage.file_exists", "The file to be written already exists.";
     FileInUse => "usage.file_in_use", "The file to be written is one that the session uses for something else.";
     RunUnknown => "run.unknown", "The journal has no such run.";

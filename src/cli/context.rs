@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::environment::Environment;
+use super::settings::Settings;
 use super::ui::Ui;
 use crate::journal::{JournalError, Reader, open};
 
@@ -16,13 +17,15 @@ pub struct Context {
     pub environment: Environment,
     /// Where the journal is.
     pub journal: PathBuf,
+    /// What the files of settings say.
+    pub(super) settings: Arc<Settings>,
     /// The readers that the command has opened.
     readers: Arc<Mutex<Vec<Reader>>>,
 }
 
 impl Context {
-    pub(super) fn new(ui: Ui, environment: Environment, journal: PathBuf) -> Self {
-        Self { ui, environment, journal, readers: Arc::default() }
+    pub(super) fn new(ui: Ui, environment: Environment, journal: PathBuf, settings: Settings) -> Self {
+        Self { ui, environment, journal, settings: Arc::new(settings), readers: Arc::default() }
     }
 
     /// Opens the journal for reading, until the command ends.

@@ -9,7 +9,7 @@ use super::amount::duration;
 use super::credentials::sign_in;
 use super::diagnosis::{Diagnosis, Health, diagnosis};
 use super::refused::{UNCHANGED, lost_entries};
-use super::{CliError, Context, Environment, Exit, Ui, network, route, shown};
+use super::{CliError, Context, Environment, Exit, Ui, network, route, settings, shown};
 use crate::domain::{ApiError, SANDBOX_HEADER, Settings, counted};
 use crate::journal::open::shared_file_system;
 use crate::journal::{Cell, JournalError, Lock, Reader};
@@ -66,6 +66,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     findings.extend(state(context).await);
     findings.extend(lock(&context.journal));
     findings.extend(terminal(&context.environment));
+    findings.extend(settings::findings(&context.settings, &context.environment));
     findings.extend(aws_configuration(&context.environment));
     let options = AwsOptions {
         profile: args.profile.clone(),
@@ -265,7 +266,8 @@ async fn head(context: &Context) -> Vec<Diagnosis> {
 
 /// What a session would find if it began now.
 async fn heads(context: &Context, reader: &Reader) -> Result<Vec<Diagnosis>, CliError> {
-    let named = context.environment.variable("KEYBATCH_CHECKPOINT_TO").map(PathBuf::from);
+    let in_file = || context.settings.of("run", "checkpoint-to")?.values.first().map(String::as_str);
+    let named = context.environment.variable("KEYBATCH_CHECKPOINT_TO").or_else(in_file).map(PathBuf::from);
     let heads = context.environment.heads().map(|heads| Arc::new(heads) as Arc<dyn HeadMemory>);
     let Compared { known, missing, unusable } = compare(&heads, reader, named.as_deref()).await?;
     let mut findings: Vec<_> = unusable.into_iter().map(|why| diagnosis("head", Health::Note, why)).collect();

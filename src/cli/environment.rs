@@ -55,6 +55,16 @@ impl Environment {
         Some(data.join("keybatch").join("journal.db"))
     }
 
+    /// Where the user configuration is: `$XDG_CONFIG_HOME/keybatch/keybatch.toml`.
+    #[must_use]
+    pub fn configuration(&self) -> Option<PathBuf> {
+        let directory = match self.variable("XDG_CONFIG_HOME") {
+            Some(path) if path.starts_with('/') => PathBuf::from(path),
+            _ => PathBuf::from(self.variable("HOME")?).join(".config"),
+        };
+        Some(directory.join("keybatch").join("keybatch.toml"))
+    }
+
     /// The memory of the newest heads of journals, in `$XDG_STATE_HOME/keybatch/heads`.
     ///
     /// # Errors

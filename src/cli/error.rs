@@ -4,6 +4,7 @@ use std::error::Error;
 
 use super::code::Code;
 use super::exit::Exit;
+use super::settings::FileFault;
 use crate::domain::RunId;
 use crate::journal::JournalError;
 use crate::manifest::Faults;
@@ -36,6 +37,8 @@ pub struct Details {
     pub run: Option<String>,
     /// The faults of a refused manifest.
     pub faults: Option<Faults>,
+    /// The faults of files of settings.
+    pub(super) file_faults: Vec<FileFault>,
     /// A report that says more than the message (a manifest with its faults); it cannot control a terminal.
     pub report: Option<String>,
     /// The summary of the run, beside the error.

@@ -11,6 +11,7 @@ use super::environment::Environment;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::format::Format;
+use super::settings::Settings;
 use super::summary;
 use crate::manifest::Faults;
 
@@ -43,7 +44,6 @@ struct FaultObject<'a> {
 /// The error as an object. If there is a summary, too, the object has the fields of both; its `schema` is that of the summary if the
 /// run had begun, and otherwise that of the error.
 pub(super) fn object(error: &CliError) -> Value {
-    let faults = error.details.faults.as_ref();
     let object = ErrorObject {
         schema: "keybatch.error/1",
         code: code(error),
@@ -53,8 +53,8 @@ pub(super) fn object(error: &CliError) -> Value {
         hints: &error.hints,
         sent: error.sent.unwrap_or(Sent::Nothing).as_str(),
         run: error.details.run.as_deref(),
-        faults: faults.map(listed).unwrap_or_default(),
-        fault_counts: faults.map(counts).unwrap_or_default(),
+        faults: listed(error),
+        fault_counts: counts(error),
     };
     // It holds only text and numbers, so this cannot fail.
     let own = serde_json::to_value(object).unwrap_or_default();
@@ -72,28 +72,40 @@ pub(super) fn object(error: &CliError) -> Value {
 
 /// Faults of one kind give the error their code.
 fn code(error: &CliError) -> String {
-    let counts = error.details.faults.as_ref().map(counts).unwrap_or_default();
+    let counts = counts(error);
     match counts.first_key_value() {
         Some((only, _)) if counts.len() == 1 => only.clone(),
         _ => error.code.as_str().to_owned(),
     }
 }
 
-fn listed(faults: &Faults) -> Vec<FaultObject<'_>> {
-    let kept = faults.kept().iter();
-    kept.map(|fault| FaultObject {
+fn listed(error: &CliError) -> Vec<FaultObject<'_>> {
+    let of_manifest = error.details.faults.iter().flat_map(Faults::kept).map(|fault| FaultObject {
         file: fault.file(),
         line: fault.place().line,
         column: fault.place().column,
         code: dotted(fault.kind().code()),
         message: fault.to_string(),
         hint: fault.hint(),
-    })
-    .collect()
+    });
+    let of_files = error.details.file_faults.iter().map(|fault| FaultObject {
+        file: &fault.file,
+        line: fault.line,
+        column: fault.column,
+        code: fault.code.to_owned(),
+        message: fault.message.clone(),
+        hint: fault.hint.clone(),
+    });
+    of_manifest.chain(of_files).collect()
 }
 
-fn counts(faults: &Faults) -> BTreeMap<String, u64> {
-    faults.by_code().iter().map(|(code, count)| (dotted(code), *count)).collect()
+fn counts(error: &CliError) -> BTreeMap<String, u64> {
+    let of_manifest = error.details.faults.iter().flat_map(Faults::by_code);
+    let mut counts: BTreeMap<_, _> = of_manifest.map(|(code, count)| (dotted(code), *count)).collect();
+    for fault in &error.details.file_faults {
+        *counts.entry(fault.code.to_owned()).or_default() += 1;
+    }
+    counts
 }
 
 /// Gives the manifest's codes the form of all others.
@@ -102,11 +114,12 @@ fn dotted(code: &str) -> String {
 }
 
 /// The requested format, if the arguments could not be parsed.
-pub(super) fn asked_format(arguments: &[OsString], environment: &Environment) -> Option<Format> {
+pub(super) fn asked_format(arguments: &[OsString], environment: &Environment, settings: &Settings) -> Option<Format> {
     let words = || arguments.iter().filter_map(|argument| argument.to_str());
     let after = words().zip(words().skip(1)).filter(|(option, _)| *option == "--output").map(|(_, word)| word);
     let joined = words().filter_map(|word| word.strip_prefix("--output="));
-    let word = after.chain(joined).last().or_else(|| environment.variable("KEYBATCH_OUTPUT"))?;
+    let in_file = || settings.of("", "output")?.values.first().map(String::as_str);
+    let word = after.chain(joined).last().or_else(|| environment.variable("KEYBATCH_OUTPUT")).or_else(in_file)?;
     <Format as clap::ValueEnum>::from_str(word, true).ok()
 }
 
@@ -126,7 +139,7 @@ mod tests {
 
     fn asked(words: &[&str]) -> Option<Format> {
         let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
-        asked_format(&arguments, &Environment::default())
+        asked_format(&arguments, &Environment::default(), &Settings::default())
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod again;
 mod amount;
 pub mod code;
 mod completions;
+mod config;
 mod confirm;
 mod connect;
 mod context;
@@ -44,6 +45,7 @@ mod export;
 mod liveness;
 mod machine;
 mod say;
+mod settings;
 mod log;
 mod query;
 mod runs;
@@ -67,6 +69,7 @@ pub use exit::Exit;
 pub use format::Format;
 pub use ui::{RowStream, Ui, shown};
 
+use self::settings::Settings;
 use crate::journal::open::Leftovers;
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
@@ -85,7 +88,7 @@ struct Global {
     /// The journal [default: $XDG_DATA_HOME/keybatch/journal.db]
     #[arg(long, global = true, env = "KEYBATCH_JOURNAL", value_name = "PATH")]
     journal: Option<PathBuf>,
-    /// Format of data on standard output
+    /// Format of data on standard output [default: table]
     #[arg(long, global = true, env = "KEYBATCH_OUTPUT", value_name = "FORMAT")]
     output: Option<Format>,
     /// Begin CSV with a byte order mark, so that spreadsheets recognize UTF-8
@@ -110,19 +113,27 @@ enum Command {
     Export(export::Args),
     Verify(verify::Args),
     Doctor(doctor::Args),
+    Config(config::Args),
     Completions(completions::Args),
 }
 
 /// Runs the program with these arguments (the first is its name) in this environment.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
-    let cli = match parse(arguments.into_iter().collect(), &environment) {
+    let settings = Settings::read(&declared(), &environment);
+    let cli = match parse(&arguments.into_iter().collect::<Vec<_>>(), &environment, &settings) {
         Ok(cli) => cli,
         Err(exit) => return exit,
     };
     trace::init(&environment);
     let mut ui = Ui::new(cli.global.output, cli.global.quiet, &environment);
     ui.bom = cli.global.bom;
+    if cli.command.needs_settings()
+        && let Err(error) = settings.check()
+    {
+        ui.error(&error);
+        return error.exit;
+    }
     let Some(journal) = cli.global.journal.or_else(|| environment.default_journal()) else {
         ui.error(
             &CliError::new(Exit::Usage, "cannot determine where the journal is: neither HOME nor XDG_DATA_HOME is set")
@@ -130,7 +141,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         );
         return Exit::Usage;
     };
-    let context = Context::new(ui.clone(), environment, journal);
+    let context = Context::new(ui.clone(), environment, journal, settings);
     let result = match runtime() {
         Ok(runtime) => {
             let result = runtime.block_on(tidily(cli.command, context));
@@ -147,11 +158,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
 }
 
 /// Parses the arguments. If nothing is left to do after that (help, the version, an error), returns how the program exits.
-fn parse(arguments: Vec<OsString>, environment: &Environment) -> Result<Cli, Exit> {
-    let command = variables::settle(headings::arrange(Cli::command()), environment);
-    let parsed = command.try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+fn parse(arguments: &[OsString], environment: &Environment, settings: &Settings) -> Result<Cli, Exit> {
+    // Which command it is decides which settings count.
+    let named = variables::settle(declared(), environment).try_get_matches_from(arguments);
+    let parsed = named.and_then(|matches| {
+        let command = settings.apply(declared(), &words(&matches));
+        variables::settle(command, environment)
+            .try_get_matches_from(arguments)
+            .and_then(|matches| Cli::from_arg_matches(&matches))
+    });
     parsed.map_err(|error| {
-        let ui = Ui::new(error_object::asked_format(&arguments, environment), false, environment);
+        let ui = Ui::new(error_object::asked_format(arguments, environment, settings), false, environment);
         // clap prints help and version on standard output, errors on standard error.
         match error.print() {
             _ if error.use_stderr() => {
@@ -166,6 +183,22 @@ fn parse(arguments: Vec<OsString>, environment: &Environment) -> Result<Cli, Exi
             }
         }
     })
+}
+
+/// The command line, as far as it depends neither on variables nor on files.
+fn declared() -> clap::Command {
+    headings::arrange(Cli::command())
+}
+
+/// The words of the command that was given: `run`, or `journal copy`.
+fn words(matches: &clap::ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut next = matches.subcommand();
+    while let Some((word, matches)) = next {
+        words.push(word);
+        next = matches.subcommand();
+    }
+    words.join(" ")
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
@@ -193,11 +226,16 @@ async fn tidily(command: Command, context: Context) -> Result<Exit, CliError> {
 }
 
 impl Command {
+    /// Whether the command is refused where a file of settings has faults. `doctor` reports them among its findings.
+    fn needs_settings(&self) -> bool {
+        !matches!(self, Self::Doctor(_) | Self::Completions(_))
+    }
+
     /// Whether the command only reads the journal. Sessions tidy up by themselves.
     fn only_reads(&self) -> bool {
         match self {
             Self::Run(args) => args.dry_run,
-            Self::Resume(_) | Self::Abandon(_) | Self::Sandbox(_) | Self::Completions(_) => false,
+            Self::Resume(_) | Self::Abandon(_) | Self::Sandbox(_) | Self::Config(_) | Self::Completions(_) => false,
             Self::Plan(_)
             | Self::Runs(_)
             | Self::Show(_)
@@ -224,6 +262,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Export(args) => export::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,
+        Command::Config(args) => config::run(&args, &declared(), context),
         Command::Completions(args) => completions::run(&args, Cli::command(), context),
     }
 }

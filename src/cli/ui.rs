@@ -128,6 +128,9 @@ impl Ui {
         if let Some(report) = &error.details.report {
             let _ = write!(anstream::stderr(), "{report}");
         }
+        for fault in &error.details.file_faults {
+            let _ = write!(anstream::stderr(), "{}", fault.report(self.theme(), self.width()));
+        }
         if !error.message.is_empty() {
             self.ask(&format!("error: {}", shown(&error.message)));
         }

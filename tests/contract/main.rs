@@ -16,6 +16,7 @@ mod readers;
 mod regions;
 mod secrets;
 mod sessions;
+mod settings;
 mod settle;
 mod signals;
 mod skips;

@@ -12,12 +12,19 @@ fn help(arguments: &[&str]) -> String {
     text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// The commands in the order in which the program lists them.
-fn commands() -> Vec<String> {
-    let text = help(&["--help"]);
+/// The commands below these words in the order in which the program lists them, each followed by those below it: `config`,
+/// `config show`.
+pub(super) fn commands(below: &[&str]) -> Vec<String> {
+    let text = help(&[&["help"], below].concat());
     let listed = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next().map(str::to_owned));
-    names.filter(|name| name != "help").collect()
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()));
+    let with_below = |name: &str| {
+        let words = [below, &[name]].concat();
+        let mut found = vec![words.join(" ")];
+        found.extend(commands(&words));
+        found
+    };
+    names.filter(|name| *name != "help").flat_map(with_below).collect()
 }
 
 // SEMANTICS: P58
@@ -26,8 +33,9 @@ fn the_reference_of_the_command_line_is_what_the_program_says() {
         "# The command line\n\nWritten by the program itself; `UPDATE_DOCS=1 cargo test --test docs` renews it.\n\n"
             .to_owned();
     text += &format!("```text\n{}```\n", help(&["--help"]));
-    for command in commands() {
-        text += &format!("\n## keybatch {command}\n\n```text\n{}```\n", help(&["help", &command]));
+    for command in commands(&[]) {
+        let words: Vec<_> = std::iter::once("help").chain(command.split(' ')).collect();
+        text += &format!("\n## keybatch {command}\n\n```text\n{}```\n", help(&words));
     }
     text += "\n## Errors\n\nWith `--output json` or `jsonl`, an error is an object on standard output:\n\n";
     text += "```json\n{\"schema\":\"keybatch.error/1\",\"code\":\"manifest.region\",\"exit\":4,\"message\":\"…\",\"causes\":[],\"hints\":[\"…\"],\n \

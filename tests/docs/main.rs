@@ -13,6 +13,7 @@ mod plans;
 mod promises;
 mod readme;
 mod reliability;
+mod settings;
 mod sizes;
 mod version;
 
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
         promises::LIST,
         readme::LIST,
         reliability::LIST,
+        settings::LIST,
         sizes::LIST,
         version::LIST,
     ])
