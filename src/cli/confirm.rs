@@ -8,7 +8,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::shown;
 use super::ui::{Ui, grouped};
-use crate::domain::counted;
+use crate::domain::{Target, counted};
 use crate::policy::recreated::RECREATED;
 use crate::record::plan::Severity;
 use crate::session::{Confirmed, PlanFacts};
@@ -89,13 +89,21 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
     lines.push(format!("as        {}", shown(&place.caller.arn)));
     lines.extend(place.profile.iter().map(|profile| format!("profile   {}", shown(profile))));
     lines.extend(place.credentials_source.iter().map(|source| format!("through   {}", shown(source))));
+    for reached in place.accounts.iter().filter(|reached| reached.caller != place.caller) {
+        lines.push(format!("account   {}", shown(&reached.caller.account)));
+        lines.push(format!("as        {}", shown(&reached.caller.arn)));
+        lines.extend(reached.profile.iter().map(|profile| format!("profile   {}", shown(profile))));
+        lines.extend(reached.credentials_source.iter().map(|source| format!("through   {}", shown(source))));
+    }
     lines.push(format!("endpoint  {}", shown(&place.endpoint)));
     if let Some(setting) = &place.redirected_by {
         let address = shown(&place.address);
         lines.push(format!("redirect  {} sends requests to {address}, not to AWS", shown(setting)));
     }
     for target in &sealed.targets {
-        let (region, deletes, pairs) = (shown(&target.region), sealed.deletes_in(target), target.key_pairs);
+        let read = Target { account: target.account.clone(), region: target.region.clone() };
+        let region = shown(&plan.place(&read));
+        let (deletes, pairs) = (sealed.deletes_in(target), target.key_pairs);
         let pairs = counted(pairs, "key pair", "key pairs");
         lines.push(format!("region    {region}: delete {deletes} of {pairs}"));
         if target.instances.is_none() {
@@ -107,9 +115,9 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
     let seal = &sealed.seal;
     let (rows, deletes, skips, absents) = (seal.rows, seal.deletes(), seal.skips(), seal.absents());
     lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} absent"));
-    for (region, rows) in plan.shown.nothing_there() {
+    for (place, rows) in plan.nothing_there() {
         let rows = counted(rows, "row names a key pair", "rows name key pairs");
-        lines.push(format!("warning   {}: {rows}, but none of them exists", shown(region)));
+        lines.push(format!("warning   {}: {rows}, but none of them exists", shown(&place)));
     }
     for (kind, count) in &plan.shown.note_counts {
         lines.push(format!("note      {kind}: {count}"));
@@ -123,8 +131,13 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
         lines.push(format!("          row {row}, {}: {}", shown(name), shown(&note.text)));
     }
     if deletes > 0 {
-        let names: Vec<_> =
-            plan.shown.first.iter().take(NAMES).map(|(name, region)| format!("{region}/{name}")).collect();
+        let names: Vec<_> = plan
+            .shown
+            .first
+            .iter()
+            .take(NAMES)
+            .map(|(name, target)| format!("{}/{name}", plan.place(target)))
+            .collect();
         let more = if deletes > names.len() as u64 { ", …" } else { "" };
         lines.push(format!("first     {}{more}", shown(&names.join(", "))));
     }

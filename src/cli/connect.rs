@@ -46,6 +46,7 @@ pub(super) async fn default_region(
 fn aws_options(options: &SessionOptions, settings: &Settings, context: &Context, run: Option<RunId>) -> AwsOptions {
     AwsOptions {
         profile: options.profile.clone(),
+        role: None,
         region: options.region.clone(),
         endpoint_url: options.endpoint_url.clone(),
         attempt_timeout: settings.attempt_timeout,
@@ -61,7 +62,7 @@ pub(super) async fn connect(
     world: Option<World>,
     way: Way<'_>,
 ) -> Result<Connection<AwsLightsail>, CliError> {
-    let Way { goal, run, region, bound, settings } = way;
+    let Way { goal, account: _, run, region, bound, settings } = way;
     let service = matches!(goal, Goal::Service);
     let region = match region {
         Some(region) => region.to_owned(),
@@ -99,7 +100,8 @@ pub(super) async fn connect(
     let located = port.credentials();
     let profile = located.and_then(Located::profile).map(str::to_owned);
     let credentials_source = located.map(ToString::to_string);
-    let place = Place { caller, endpoint, address, redirected_by, world, profile, credentials_source };
+    let place =
+        Place { caller, endpoint, address, redirected_by, world, profile, credentials_source, accounts: Vec::new() };
     // The sandbox runs while the connection lives.
     let kept = sandbox.map(|sandbox| Box::new(sandbox) as Box<dyn Any + Send + Sync>);
     Ok(Connection { port: Arc::new(port), place, kept })

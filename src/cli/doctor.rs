@@ -69,6 +69,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     findings.extend(settings::findings(&context.settings, &context.environment));
     findings.extend(aws_configuration(&context.environment));
     let options = AwsOptions {
+        role: None,
         profile: args.profile.clone(),
         region: args.region.clone(),
         endpoint_url: args.endpoint_url.clone(),

@@ -1,6 +1,6 @@
 //! The options that `run`, `resume` and `abandon` share, and the order that they stand for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -126,6 +126,7 @@ impl SessionOptions {
         Order {
             journal: context.journal.clone(),
             who: who(context),
+            accounts: BTreeSet::new(),
             overrides: Overrides {
                 max_attempts: self.max_attempts,
                 attempt_timeout: self.attempt_timeout,

@@ -60,6 +60,9 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::Unverified { .. } => it.hint(
             "verification needs space for temporary files: in the directory that TMPDIR names, in /var/tmp or /tmp, or beside the journal",
         ),
+        Refusal::Scattered { .. } => {
+            it.hint("a run has one endpoint: check the endpoint settings of the profiles, or name it with --endpoint-url")
+        }
         Refusal::NoRegion => it.hint("set it with --region or AWS_REGION, or add a region column"),
         Refusal::NobodyToAsk => {
             it.hint("pass --yes, or --confirm N to allow exactly N deletions; --dry-run shows the plan")
@@ -88,6 +91,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::NoPlan => (Exit::Environment, Code::JournalDamaged),
         Refusal::PlanAltered => (Exit::Refused, Code::PlanAltered),
         Refusal::Bound { .. } => (Exit::Refused, Code::RunBound),
+        Refusal::Scattered { .. } => (Exit::Environment, Code::Endpoint),
         Refusal::NoRegion => (Exit::Environment, Code::Region),
         Refusal::NobodyToAsk => (Exit::Usage, Code::NoTerminal),
         Refusal::NotThatMany { .. } | Refusal::NothingThere { .. } => (Exit::Refused, Code::Confirm),

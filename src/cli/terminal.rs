@@ -165,10 +165,12 @@ impl Operator for Terminal {
             Notice::Planned(facts) => confirm::show(ui, facts),
             Notice::Sealed(plan) => ui.talk(format!("plan      {}", plan.sealed.seal.root)),
             Notice::Declined => ui.say("declined: nothing was deleted"),
-            Notice::Continuing { run, sandbox, account, abandoning } => {
+            Notice::Continuing { run, sandbox, accounts, abandoning } => {
                 let label = if sandbox { "sandbox run" } else { "run" };
                 let doing = if abandoning { "abandoning" } else { "continuing" };
-                ui.talk(format!("{doing} {label} {run} of account {account}"));
+                let accounts: Vec<_> = accounts.iter().copied().collect();
+                let noun = if accounts.len() == 1 { "account" } else { "accounts" };
+                ui.talk(format!("{doing} {label} {run} of {noun} {}", shown(&accounts.join(", "))));
             }
             Notice::Waiting { name, left } => self.waiting(name, left.as_secs() + 1),
             Notice::ExitingAtOnce => {

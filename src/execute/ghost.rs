@@ -7,28 +7,28 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::attempt::{Answer, Attempt};
-use crate::domain::{AttemptTime, Class};
+use crate::domain::{AttemptTime, Class, Target};
 use crate::record::Entry;
 use crate::record::event::Event;
 
 /// The earliest times at which key pairs may be requested, because of what other runs sent.
 #[derive(Debug, Default)]
-pub struct Ghosts(HashMap<(String, String), Timestamp>);
+pub struct Ghosts(HashMap<(Target, String), Timestamp>);
 
 impl Ghosts {
     /// Forbids requests for a key pair before `until`.
-    pub fn hold(&mut self, region: String, name: String, until: Timestamp) {
-        let held = self.0.entry((region, name)).or_insert(until);
+    pub fn hold(&mut self, target: Target, name: String, until: Timestamp) {
+        let held = self.0.entry((target, name)).or_insert(until);
         *held = until.max(*held);
     }
 
     /// The earliest time for a request for this key pair; `None` if there is no limit.
     #[must_use]
-    pub fn not_before(&self, region: &str, name: &str) -> Option<Timestamp> {
+    pub fn not_before(&self, target: &Target, name: &str) -> Option<Timestamp> {
         if self.0.is_empty() {
             return None;
         }
-        self.0.get(&(region.to_owned(), name.to_owned())).copied()
+        self.0.get(&(target.clone(), name.to_owned())).copied()
     }
 }
 
@@ -116,13 +116,17 @@ mod tests {
     #[test]
     fn the_latest_ghost_counts() {
         let mut ghosts = Ghosts::default();
-        assert_eq!(ghosts.not_before("r", "kp"), None);
+        let target = |account: &str, region: &str| Target { account: account.into(), region: region.into() };
+        let here = target("a", "r");
+        assert_eq!(ghosts.not_before(&here, "kp"), None);
         let at = started().at;
         let later = at.saturating_add(LIFE).unwrap();
         for until in [at, later, at] {
-            ghosts.hold("r".into(), "kp".into(), until);
+            ghosts.hold(here.clone(), "kp".into(), until);
         }
-        assert_eq!(ghosts.not_before("r", "kp"), Some(later));
-        assert_eq!(ghosts.not_before("s", "kp"), None);
+        assert_eq!(ghosts.not_before(&here, "kp"), Some(later));
+        for other in [target("a", "s"), target("b", "r")] {
+            assert_eq!(ghosts.not_before(&other, "kp"), None, "{other}");
+        }
     }
 }

@@ -252,7 +252,7 @@ impl<L: Lightsail> Feeder<L> {
             // A row for which a lost entry may have been a request has no attempt left, either.
             state.spent = state.spent.max(self.shared.settings.max_attempts);
         }
-        state.not_before = self.shared.ghosts.not_before(&line.region, &line.name);
+        state.not_before = self.shared.ghosts.not_before(&self.lane.target, &line.name);
         if let Some(last) = before.last() {
             state.lost_before = true;
             // A run that is no longer in the journal may have sent a request for it right before that.

@@ -48,7 +48,7 @@ pub trait ReadRuns: Send + Sync {
     /// The rate that this target was last believed to permit, and whether throttling began there.
     fn rate<'a>(&'a self, endpoint: &'a str, target: &'a Target) -> Reading<'a, Option<(String, bool)>>;
 
-    /// The last attempts on rows of other runs than `run` against this service, if nothing shows their effect. Runs that ended
+    /// The last attempts on rows of other runs than `run` in this account of this service, if nothing shows their effect. Runs that ended
     /// before `since` have none that matter.
     fn open_attempts<'a>(
         &'a self,
@@ -96,12 +96,12 @@ pub trait ReadPast: Send + Sync {
     /// The entries by which rollbacks were accepted, in order.
     fn accepted_rollbacks(&self) -> Reading<'_, Vec<Entry>>;
 
-    /// The names of the next rows of a run after row `after`: the last of these rows, and a JSON array of (region, name, number
-    /// of the intent). None if there are no more.
+    /// The names of the next rows of a run after row `after`: the last of these rows, and a JSON array of (account, region,
+    /// name, number of the intent). None if there are no more.
     fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Reading<'_, Option<(i64, String)>>;
 
-    /// What the intents with these numbers (a JSON array), all of one run, rest on: a JSON array of (region, name, identity or
-    /// null if there was no key pair, when the run began).
+    /// What the intents with these numbers (a JSON array), all of one run, rest on: a JSON array of (account, region, name,
+    /// identity or null if there was no key pair, when the run began).
     fn past_seen<'a>(&'a self, run_no: i64, intents: &'a str) -> Reading<'a, String>;
 }
 

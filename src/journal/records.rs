@@ -54,8 +54,8 @@ impl RunRecord {
 pub struct OpenAttempt {
     /// Its run's name.
     pub run: String,
-    /// The key pair's region.
-    pub region: String,
+    /// The key pair's account and region.
+    pub target: Target,
     /// The key pair's name.
     pub key_pair_name: String,
     /// Its `attempt_started`.

@@ -49,7 +49,28 @@ pub struct Located {
     chain: Chain,
 }
 
+/// A role that a table of the user configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredRole {
+    /// The table, in words.
+    pub place: String,
+    /// The role.
+    pub arn: String,
+    /// What its trust policy demands, if it does.
+    pub external_id: Option<String>,
+    /// The session's name, which CloudTrail shows.
+    pub session_name: String,
+}
+
 impl Located {
+    /// With a role that is assumed last.
+    #[must_use]
+    pub fn assuming(mut self, role: ConfiguredRole) -> Self {
+        let ConfiguredRole { place, arn, external_id, session_name } = role;
+        self.chain.roles.push(Role { place, arn, external_id, session_name: Some(session_name) });
+        self
+    }
+
     /// The profile in use, for credentials or only for its other settings.
     #[must_use]
     pub fn profile(&self) -> Option<&str> {
@@ -76,8 +97,8 @@ impl Located {
 /// The source in words, without secrets, e.g. `profile prod: static keys`.
 impl fmt::Display for Located {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Role { profile, arn, .. } in self.chain.roles.iter().rev() {
-            write!(f, "profile {profile}: role {arn} assumed from ")?;
+        for Role { place, arn, .. } in self.chain.roles.iter().rev() {
+            write!(f, "{place}: role {arn} assumed from ")?;
         }
         match &self.chain.base {
             Base::Keys { profile, .. } => write!(f, "profile {profile}: static keys"),

@@ -24,7 +24,7 @@ use super::address::{Address, AddressSettings, refused};
 use super::aws::AwsLightsail;
 use super::capture::AddressProbe;
 use super::config_error::AwsConfigError;
-use super::credentials::{Signing, locate};
+use super::credentials::{ConfiguredRole, Signing, locate};
 use super::http::{client, rehearsing};
 use super::service::Service;
 use super::trust::{Bundle, BundleError, bundle};
@@ -39,6 +39,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 pub struct AwsOptions {
     /// The profile to use instead of the environment's.
     pub profile: Option<String>,
+    /// The role to assume with the credentials, if any.
+    pub role: Option<ConfiguredRole>,
     /// The region to use if a request names none (STS), instead of the configuration's.
     pub region: Option<String>,
     /// An address to use instead of the service's own.
@@ -133,7 +135,11 @@ impl AwsLightsail {
     /// # Errors
     /// If the certificates to trust cannot be used.
     pub async fn load(options: &AwsOptions) -> Result<Self, AwsConfigError> {
-        let signing = Signing::new(locate(options.profile.as_deref()).await);
+        let located = locate(options.profile.as_deref()).await;
+        let signing = Signing::new(match &options.role {
+            Some(role) => located.map(|located| located.assuming(role.clone())),
+            None => located,
+        });
         let settings = settings(options).await;
         let region = match &options.region {
             Some(region) => Some(region.clone()),

@@ -8,7 +8,7 @@ use crate::journal::stage::Stage;
 /// hundred kilobytes.
 const PAGE: u32 = 2_000;
 
-/// An earlier run against the same service and account.
+/// An earlier run against the same service, in one of the accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Earlier {
     /// Its number.

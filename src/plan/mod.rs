@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_util::future::{try_join, try_join_all};
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Failure};
+use crate::domain::{Class, Failure, Target};
 use crate::journal::JournalError;
 use crate::journal::stage::{Refusing, Stage};
 use crate::lane::{Lane, Reading};
@@ -27,7 +27,7 @@ use crate::policy::recreated::{IfRecreated, RECREATED};
 use crate::record::Draft;
 use crate::record::event::{Event, Found, IntentRecorded, Observed, PlanSealed, Source};
 use crate::record::merkle::Hash;
-use crate::record::plan::{Note, PlanHeader, PlanLineError, PlanRow, Sealing, Severity, Verdict};
+use crate::record::plan::{Note, PlanHeader, PlanLineError, PlanRow, PlanSeal, Sealing, Severity, Verdict};
 pub use error::{PlanError, foreign};
 use observe::{Inventory, Observing, READINGS_AHEAD, Seen};
 pub use planner::{Planner, Tally};
@@ -63,25 +63,46 @@ pub struct Plan {
 /// What people see of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shown {
-    /// The first names to be deleted, with their regions.
-    pub first: Vec<(String, String)>,
+    /// The first names to be deleted, with their targets.
+    pub first: Vec<(String, Target)>,
     /// The first notes that are more than information, with row and name.
     pub notes: Vec<(u64, String, Note)>,
     /// How many such notes there are, by kind.
     pub note_counts: BTreeMap<String, u64>,
     /// The first rows whose key pair was re-created since an earlier run, as in `notes`: those must not hide behind others.
     pub recreated: Vec<(u64, String, Note)>,
-    /// Rows and key pairs that they name and that are there, for each region.
-    pub there: BTreeMap<String, There>,
+    /// Rows and key pairs that they name and that are there, for each target.
+    pub there: BTreeMap<Target, There>,
 }
 
 /// How much of what a manifest names in a target is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct There {
-    /// Rows that name a key pair of this account.
+    /// Rows that name a key pair of this target.
     pub rows: u64,
     /// Those of them whose key pair is there.
     pub found: u64,
+}
+
+/// A target as people see it: its account is said only where the plan has several.
+#[must_use]
+pub fn place(seal: &PlanSeal, target: &Target) -> String {
+    let several = seal.targets.iter().any(|other| other.account != target.account);
+    if several { target.to_string() } else { target.region.clone() }
+}
+
+impl Plan {
+    /// A target as people see it.
+    #[must_use]
+    pub fn place(&self, target: &Target) -> String {
+        place(&self.sealed.seal, target)
+    }
+
+    /// The targets in which none of the key pairs that the manifest names is there, as people see them, with the number of
+    /// their rows.
+    pub fn nothing_there(&self) -> impl Iterator<Item = (String, u64)> {
+        self.shown.nothing_there().map(|(target, rows)| (self.place(target), rows))
+    }
 }
 
 impl<L: Lightsail> Planner<L> {
@@ -110,7 +131,7 @@ impl<L: Lightsail> Planner<L> {
 
     async fn probe_first(&self, plan: &Plan) -> Result<(), PlanError> {
         for lane in &self.lanes {
-            let first = plan.shown.first.iter().filter(|(_, region)| *region == lane.target.region);
+            let first = plan.shown.first.iter().filter(|(_, target)| *target == lane.target);
             self.probe(lane, first.map(|(name, _)| name.as_str()).take(PROBES)).await?;
         }
         Ok(())
@@ -133,7 +154,7 @@ impl<L: Lightsail> Planner<L> {
         let (mut count, mut notes, mut after) = (0, Vec::new(), 0);
         loop {
             let (in_use, known) = (self.if_in_use == IfInUse::Refuse, self.if_recreated == IfRecreated::Refuse);
-            let page = stage.suspects(after, PAGE, Refusing { account: &self.account, in_use, known }).await?;
+            let page = stage.suspects(after, PAGE, Refusing { in_use, known }).await?;
             let Some(last) = page.last() else { break };
             after = last.row;
             for joined in page {
@@ -161,7 +182,7 @@ impl<L: Lightsail> Planner<L> {
             first: joined.first,
             name: &joined.name,
             region: &joined.region,
-            account: &self.account,
+            account: &joined.account,
             seen: seen.as_ref(),
             ambiguous: joined.ambiguous,
             used: joined.used,
@@ -176,7 +197,7 @@ impl<L: Lightsail> Planner<L> {
             row: joined.row,
             line,
             name: name.unwrap_or(joined.name),
-            account: self.account.clone(),
+            account: joined.account,
             region: joined.region,
             conditions,
             reason,
@@ -243,10 +264,10 @@ impl Making {
 impl Shown {
     /// Takes the next row.
     pub fn add(&mut self, line: &PlanRow) {
-        // A few of each region, so that each can be probed.
-        let is_new = || !self.first.iter().any(|(_, region)| *region == line.region);
+        // A few of each target, so that each can be probed.
+        let is_new = || !self.first.iter().any(|(_, target)| is_in(line, target));
         if line.verdict == Verdict::Delete && (self.first.len() < SHOWN || is_new()) {
-            self.first.push((line.name.clone(), line.region.clone()));
+            self.first.push((line.name.clone(), target_of(line)));
         }
         self.count_there(line);
         for note in line.notes.iter().filter(|note| note.severity > Severity::Info) {
@@ -266,22 +287,30 @@ impl Shown {
         if line.notes.iter().any(says_nothing) {
             return;
         }
-        if !self.there.contains_key(&line.region) {
-            self.there.insert(line.region.clone(), There::default());
+        if !self.there.keys().any(|target| is_in(line, target)) {
+            self.there.insert(target_of(line), There::default());
         }
-        let Some(there) = self.there.get_mut(&line.region) else { return };
+        let Some((_, there)) = self.there.iter_mut().find(|(target, _)| is_in(line, target)) else { return };
         there.rows += 1;
         // If two key pairs have the name, neither is considered the intended one, but both are there.
         let is_ambiguous = line.notes.iter().any(|note| note.kind == guard::AMBIGUOUS);
         there.found += u64::from(line.observation.is_some() || is_ambiguous);
     }
 
-    /// The regions in which none of the key pairs that the manifest names is there, with the number of its rows: a wrong
+    /// The targets in which none of the key pairs that the manifest names is there, with the number of their rows: a wrong
     /// account, profile or region looks like that.
-    pub fn nothing_there(&self) -> impl Iterator<Item = (&str, u64)> {
+    pub fn nothing_there(&self) -> impl Iterator<Item = (&Target, u64)> {
         let none = self.there.iter().filter(|(_, there)| there.found == 0);
-        none.map(|(region, there)| (region.as_str(), there.rows))
+        none.map(|(target, there)| (target, there.rows))
     }
+}
+
+fn target_of(line: &PlanRow) -> Target {
+    Target { account: line.account.clone(), region: line.region.clone() }
+}
+
+fn is_in(line: &PlanRow, target: &Target) -> bool {
+    target.region == line.region && target.account == line.account
 }
 
 /// What reading one key pair as a trial showed.

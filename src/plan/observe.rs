@@ -77,7 +77,8 @@ impl<L: Lightsail> Planner<L> {
             let request = || lane.port.get_key_pairs(region, token.as_deref());
             let listing = self.listing(lane, &shared.readings, Source::GetKeyPairs, action, request);
             // A page is staged while the next one is on its way.
-            let staging = async { Ok(shared.stage.lock().await.put_seen(region, &std::mem::take(&mut seen)).await?) };
+            let staging =
+                async { Ok(shared.stage.lock().await.put_seen(&lane.target, &std::mem::take(&mut seen)).await?) };
             let ((page, place), ()): ((ListingPage<KeyPair>, usize), ()) = try_join(listing, staging).await?;
             inventory.pages += 1;
             inventory.key_pairs += page.items.len() as u64;
@@ -87,7 +88,7 @@ impl<L: Lightsail> Planner<L> {
                 break;
             }
         }
-        shared.stage.lock().await.put_seen(region, &seen).await?;
+        shared.stage.lock().await.put_seen(&lane.target, &seen).await?;
         inventory.instances = self.instances(lane, shared).await?;
         Ok(inventory)
     }
@@ -113,7 +114,7 @@ impl<L: Lightsail> Planner<L> {
             self.tally.instances.fetch_add(page.items.len() as u64, Ordering::Relaxed);
             let used: Vec<_> =
                 page.items.into_iter().filter_map(|instance| Some((instance.ssh_key_name?, instance.name))).collect();
-            shared.stage.lock().await.put_used(region, &used).await?;
+            shared.stage.lock().await.put_used(&lane.target, &used).await?;
             if !self.goes_on(lane, action, &mut token, page.next, pages)? {
                 return Ok(Some(instances));
             }

@@ -17,9 +17,7 @@ pub struct Planner<L> {
     pub scribe: Scribe,
     /// The plan's first line.
     pub header: PlanHeader,
-    /// The account of the credentials.
-    pub account: String,
-    /// A lane for each region of the manifest.
+    /// A lane for each target of the manifest.
     pub lanes: Vec<Arc<Lane<L>>>,
     /// What to do about key pairs in use.
     pub if_in_use: IfInUse,

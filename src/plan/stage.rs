@@ -1,6 +1,6 @@
 //! From the manifest to the stage: every row is read once, validated, and kept on disk until the inventory is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use tokio::sync::mpsc;
@@ -38,7 +38,8 @@ pub enum StageError {
     Stage(#[source] JournalError),
 }
 
-/// Reads `input` into `stage`. With `skip_invalid`, invalid rows are staged with what is wrong with them.
+/// Reads `input` into `stage`. With `skip_invalid`, invalid rows are staged with what is wrong with them. Rows that name one of
+/// these `accounts` are in targets of that account, all others in those of the home account.
 ///
 /// # Errors
 /// As [`StageError`] says; what is in the stage then is void.
@@ -47,11 +48,11 @@ pub async fn stage_manifest(
     name: &str,
     input: impl Read + Send + 'static,
     options: manifest::Options,
-    skip_invalid: bool,
+    (skip_invalid, accounts): (bool, &BTreeSet<String>),
 ) -> Result<Ingested, StageError> {
     let (sender, mut batches) = mpsc::channel::<Vec<StageRow>>(AHEAD);
-    let file = name.to_owned();
-    let reading = tokio::task::spawn_blocking(move || read(&file, input, &options, &sender));
+    let (file, accounts) = (name.to_owned(), accounts.clone());
+    let reading = tokio::task::spawn_blocking(move || read(&file, input, &options, &accounts, &sender));
     let mut staged = Ok(());
     while let Some(batch) = batches.recv().await {
         if staged.is_ok() {
@@ -81,11 +82,12 @@ fn read(
     name: &str,
     input: impl Read,
     options: &manifest::Options,
+    accounts: &BTreeSet<String>,
     batches: &mpsc::Sender<Vec<StageRow>>,
 ) -> Result<Ingested, ReadError<Gone>> {
     let mut batch = Vec::with_capacity(BATCH);
     let ingested = manifest::read(name, input, options, |item| {
-        batch.push(stage_row(item));
+        batch.push(stage_row(item, accounts));
         if batch.len() == BATCH {
             let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
             return batches.blocking_send(full).map_err(|_| Gone);
@@ -96,13 +98,15 @@ fn read(
     Ok(ingested)
 }
 
-fn stage_row(item: Item) -> StageRow {
+fn stage_row(item: Item, accounts: &BTreeSet<String>) -> StageRow {
     match item {
         Item::Row(row) => {
             let (number, region, name) = (row.place.row, row.region().unwrap_or_default().to_owned(), row.name.clone());
             let staged = staged(row);
             let body = json(&staged);
-            StageRow { row: number, region, name, account: staged.account, body }
+            let named = staged.account;
+            let account = named.clone().filter(|account| accounts.contains(account)).unwrap_or_default();
+            StageRow { row: number, account, region, name, named, body }
         }
         Item::Invalid(invalid) => {
             let mut cells: BTreeMap<_, _> =
@@ -121,9 +125,10 @@ fn stage_row(item: Item) -> StageRow {
             // Staged without name and region: it cannot be a duplicate, and no request goes to its region.
             StageRow {
                 row: invalid.place.row,
+                account: String::new(),
                 region: String::new(),
                 name: String::new(),
-                account: None,
+                named: None,
                 body: json(&staged),
             }
         }
@@ -234,7 +239,7 @@ fn parse(body: &str) -> Option<StagedRow> {
 fn claim<'a>(staged: &'a StagedRow, name: &'a str) -> Claim<'a> {
     Claim {
         name,
-        // Rows are twins only within a region, wherever that was written.
+        // Rows are twins only within a target, wherever that was written.
         region: None,
         account_id: staged.account.as_deref(),
         expected_fingerprint: staged.expected_fingerprint(),

@@ -29,7 +29,7 @@ pub struct Facts<'a> {
     pub name: &'a str,
     /// The region.
     pub region: &'a str,
-    /// The account of the credentials.
+    /// The account of the target.
     pub account: &'a str,
     /// What the inventory says.
     pub seen: Option<&'a PlanObservation>,

@@ -123,9 +123,12 @@ pub struct SessionOpened {
     /// Where the credentials come from, in words; absent in a rehearsal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_source: Option<String>,
-    /// The account of the credentials.
+    /// The account of the credentials. In a run over several accounts, that of the rows that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// The accounts that were reached as the configuration says, ascending; absent where the default credentials alone are used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<SessionAccount>,
     /// What the run is bound to: an address with `{region}` in it, or `sandbox:<world id>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -152,6 +155,21 @@ pub struct SessionOpened {
     /// Why this machine cannot remember how long the journal is (I12); absent where it does, and in a rehearsal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_remembered: Option<String>,
+}
+
+/// An account that a session reached as the configuration says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionAccount {
+    /// The account.
+    pub account: String,
+    /// Who the credentials belong to.
+    pub caller_arn: String,
+    /// The profile of the AWS configuration that is used, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Where the credentials come from, in words; absent in a rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_source: Option<String>,
 }
 
 /// The process left in order. A session without this one crashed.

@@ -26,7 +26,7 @@ pub async fn abandon<H: Host>(host: &H, order: &AbandonOrder) -> Result<Ending, 
         let found = resolve(&open.reader, &order.run).await;
         let record = found.map_err(|error| SessionError::from(error).sent(Sent::Nothing))?;
         refuse_ended(&record)?;
-        let resumed = Resumed { record, connection: None, because: Some(order.because.clone()) };
+        let resumed = Resumed { record, connections: None, because: Some(order.because.clone()) };
         Box::pin(go_on_with(host, &order.order, open, began, resumed)).await
     };
     let ended = tokio::select! {

@@ -5,8 +5,8 @@ use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::operator::Notice;
 use super::place::Place;
-use crate::journal::{Reader, RunRecord};
-use crate::record::event::{Event, PlanSealed, RunStarted};
+use crate::journal::{JournalError, Reader, RunRecord};
+use crate::record::event::{Event, PlanSealed, RunStarted, SessionOpened};
 use crate::verify::{Finding, Verdict as Verified, has_root};
 
 /// A journal up to this size is verified whole before a run continues, which takes about a second; of a larger one, the
@@ -51,6 +51,14 @@ pub(super) async fn plan_of(reader: &Reader, record: &RunRecord) -> Result<(Plan
         return Err(SessionError::new(Refusal::PlanAltered).sent(Sent::Nothing));
     }
     Ok((*sealed, started))
+}
+
+/// The entry of the session that began a run.
+pub(super) async fn opened_by(reader: &Reader, record: &RunRecord) -> Result<Box<SessionOpened>, JournalError> {
+    match reader.entry(record.number()).await?.event {
+        Event::SessionOpened(opened) => Ok(opened),
+        _ => Err(JournalError::damaged(format!("entry {} opens no session", record.number()))),
+    }
 }
 
 /// A run is bound to its account and endpoint (I11).

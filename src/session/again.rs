@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::accounts::Connections;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::operator::{Notice, Operator};
@@ -134,27 +135,29 @@ fn finished(record: &RunRecord) -> SessionError {
     SessionError::new(Refusal::AlreadyRun { run: record.run, sandbox: record.sandbox }).of_run(record.run)
 }
 
-/// Teaches the stage what earlier runs at the same place know of its names.
+/// Teaches the stage what earlier runs against the same service know of its names, in any of its accounts.
 ///
 /// # Errors
 /// Where the journal or the stage fails.
-pub(super) async fn learn_past(
+pub(super) async fn learn_past<L>(
     stage: &mut Stage,
     past: Option<&Reader>,
     sha256: &str,
-    place: &Place,
+    connections: &Connections<L>,
 ) -> Result<(), SessionError> {
     let Some(past) = past else { return Ok(()) };
-    let place = Where::Connected(place);
+    let (service, accounts) = (service_behind(&connections.place.endpoint).to_owned(), connections.accounts());
+    let is_there = |record: &RunRecord| service_behind(record.endpoint.as_deref().unwrap_or_default()) == service;
+    let mut earlier = Vec::new();
     // A run that was never started has settled nothing, and left nothing unsettled.
-    let runs = past.runs().await?.into_iter().filter(|record| record.started_seq.is_some() && place.is_of(record));
-    let earlier: Vec<_> = runs
-        .map(|record| Earlier {
-            run_no: record.run_no,
-            run: record.run.to_string(),
-            same_manifest: record.manifest_sha256.as_deref() == Some(sha256),
-        })
-        .collect();
+    for record in past.runs().await?.into_iter().filter(|record| record.started_seq.is_some() && is_there(record)) {
+        let targets = past.targets(record.run_no).await?;
+        if targets.iter().any(|target| accounts.contains(target.target.account.as_str())) {
+            let (run_no, run) = (record.run_no, record.run.to_string());
+            let same_manifest = record.manifest_sha256.as_deref() == Some(sha256);
+            earlier.push(Earlier { run_no, run, same_manifest });
+        }
+    }
     Ok(learn(stage, past, &earlier).await?)
 }
 

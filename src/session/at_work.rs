@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use super::accounts::Connections;
 use super::host::Host;
 use super::open::OpenJournal;
 use super::order::Order;
-use super::place::Connection;
 use super::sum_up::Known;
 use crate::domain::{OutcomeCounts, RunId, Settings, Target};
 use crate::execute::ghost::Ghosts;
@@ -41,14 +41,14 @@ pub(super) struct Session<'a, H: Host> {
 }
 
 impl<H: Host> Session<'_, H> {
-    /// A lane of a target, starting from the rate that was learned for it.
+    /// A lane of a target, starting from the rate that was learned for it; none if its account is not reached.
     pub(super) async fn lane(
         &self,
-        connection: &Connection<H::Port>,
+        connections: &Connections<H::Port>,
         target: Target,
         settings: &Settings,
-    ) -> Result<Arc<Lane<H::Port>>, JournalError> {
-        lane(Some(&self.open.reader), connection, target, settings, self.scribe(), &self.counts).await
+    ) -> Result<Option<Arc<Lane<H::Port>>>, JournalError> {
+        lane(Some(&self.open.reader), connections, target, settings, self.scribe(), &self.counts).await
     }
 
     /// Writes the entries of the session.
@@ -63,30 +63,31 @@ impl<H: Host> Session<'_, H> {
     }
 }
 
-/// A lane of a target, starting from the rate that `past` has of it.
+/// A lane of a target, starting from the rate that `past` has of it; none if its account is not reached.
 pub(super) async fn lane<L>(
     past: Option<&Reader>,
-    connection: &Connection<L>,
+    connections: &Connections<L>,
     target: Target,
     settings: &Settings,
     scribe: Scribe,
     counts: &Arc<Counts>,
-) -> Result<Arc<Lane<L>>, JournalError> {
+) -> Result<Option<Arc<Lane<L>>>, JournalError> {
+    let Some(port) = connections.port(&target).map(Arc::clone) else { return Ok(None) };
     let learned = match past {
-        Some(reader) => reader.rate(&connection.place.endpoint, &target).await?,
+        Some(reader) => reader.rate(&connections.place.endpoint, &target).await?,
         None => None,
     };
     let learned = learned.and_then(|(rate, is_limit)| Some(Learned { rate_per_s: rate.parse().ok()?, is_limit }));
-    Ok(Arc::new(Lane {
-        port: Arc::clone(&connection.port),
+    Ok(Some(Arc::new(Lane {
+        port,
         target,
-        world: connection.place.world.clone(),
+        world: connections.place.world.clone(),
         pacer: Pacer::new(rate_cap(settings), learned),
         scribe,
         counts: Arc::clone(counts),
         read_at: Default::default(),
         sightings: Default::default(),
-    }))
+    })))
 }
 
 /// The cap that a settings names. It was validated when it was typed.

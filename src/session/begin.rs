@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
+use super::accounts::Connections;
 use super::at_work::Session;
 use super::confirm::confirm;
 use super::end::Ending;
@@ -15,9 +16,8 @@ use super::open::OpenJournal;
 use super::opened::{Opening, session_opened};
 use super::operator::{Moment, Notice, PlanFacts, Watched, while_watched};
 use super::order::{Repeat, RunOrder, duration_text};
-use super::place::Connection;
 use super::stage::{Staged, manifest_entry};
-use crate::domain::{OutcomeCounts, RunId, Settings, Target};
+use crate::domain::{OutcomeCounts, RunId, Settings};
 use crate::execute::control::StoppedBy;
 use crate::journal::stage::Stage;
 use crate::lane::Counts;
@@ -30,7 +30,7 @@ pub(super) struct Begun<H: Host> {
     pub(super) open: OpenJournal,
     pub(super) began: tokio::time::Instant,
     pub(super) staged: Staged,
-    pub(super) connection: Connection<H::Port>,
+    pub(super) connections: Connections<H::Port>,
     /// Whether a run of this manifest is finished.
     pub(super) is_again: bool,
 }
@@ -42,10 +42,11 @@ pub(super) async fn begin<H: Host>(
     run: RunId,
     begun: Begun<H>,
 ) -> Result<Ending, SessionError> {
-    let Begun { open, began, staged, connection, is_again } = begun;
-    let place = &connection.place;
+    let Begun { open, began, staged, connections, is_again } = begun;
+    let place = &connections.place;
     ghosts::settle_life(&order.order, place, &mut settings);
-    let ghosts = ghosts::of_other_runs(&open.reader, &open.clock, run, place, &settings).await?;
+    let service = (place.endpoint.as_str(), &connections.accounts());
+    let ghosts = ghosts::of_other_runs(&open.reader, &open.clock, run, service, &settings).await?;
     let mut opened = session_opened(Opening {
         session: host.new_id(),
         command: "run",
@@ -55,6 +56,7 @@ pub(super) async fn begin<H: Host>(
         sandbox: place.is_sandbox(),
         own: &order.own(),
     });
+    connections.sign(&mut opened);
     opened.run_id = Some(run.to_string());
     open.remember(host, &order.order, &mut opened).await?;
     let session = Session {
@@ -79,12 +81,12 @@ pub(super) async fn begin<H: Host>(
     let mut drafts = vec![Draft::of(Event::SessionOpened(opened)), Draft::of(ingested)];
     drafts.extend(overrides(order, is_again).into_iter().map(|used| Draft::of(Event::OverrideUsed(used))));
     session.open.journal.append(drafts).await?;
-    let planned = match plan(order, &session, &settings, &connection, staged).await {
+    let planned = match plan(order, &session, &settings, &connections, staged).await {
         Err(error) => return Err(session.explain(error).await),
         Ok(ControlFlow::Break(ending)) => return Ok(ending),
         Ok(ControlFlow::Continue(planned)) => planned,
     };
-    match execute(&session, settings, &connection, planned).await {
+    match execute(&session, settings, &connections, planned).await {
         Err(error) => Err(session.explain(error).await),
         ended => ended,
     }
@@ -103,27 +105,17 @@ async fn plan<H: Host>(
     order: &RunOrder,
     session: &Session<'_, H>,
     settings: &Settings,
-    connection: &Connection<H::Port>,
+    connections: &Connections<H::Port>,
     mut staged: Staged,
 ) -> Result<ControlFlow<Ending, Planned<H>>, SessionError> {
-    let account = connection.place.caller.account.clone();
     let mut lanes = Vec::new();
-    for region in &staged.regions {
-        let target = Target { account: account.clone(), region: region.clone() };
-        lanes.push(session.lane(connection, target, settings).await?);
+    for target in staged.stage.targets() {
+        lanes.extend(session.lane(connections, target, settings).await?);
     }
     let made_at = session.open.clock.now();
     let planner = Planner {
         scribe: session.scribe(),
-        header: header(
-            &order.order,
-            &order.subject,
-            session.host.new_id(),
-            made_at,
-            &connection.place,
-            &staged.ingested,
-        ),
-        account,
+        header: header(&order.order, &order.subject, session.host.new_id(), made_at, connections, &staged.ingested),
         lanes: lanes.clone(),
         if_in_use: order.subject.if_in_use,
         if_recreated: order.subject.if_recreated,
@@ -132,7 +124,7 @@ async fn plan<H: Host>(
         patience: settings.settle_timeout,
         tally: Arc::<Tally>::default(),
     };
-    let confirmed = confirmed(order, session, &planner, staged.ingested.rows, &mut staged.stage, connection).await?;
+    let confirmed = confirmed(order, session, &planner, staged.ingested.rows, &mut staged.stage, connections).await?;
     Ok(match confirmed {
         ControlFlow::Continue((plan, confirmed_by)) => ControlFlow::Continue(Planned { plan, confirmed_by, lanes }),
         ControlFlow::Break(ending) => ControlFlow::Break(ending),
@@ -142,7 +134,7 @@ async fn plan<H: Host>(
 async fn execute<H: Host>(
     session: &Session<'_, H>,
     settings: Settings,
-    connection: &Connection<H::Port>,
+    connections: &Connections<H::Port>,
     planned: Planned<H>,
 ) -> Result<Ending, SessionError> {
     let Planned { plan, confirmed_by, lanes } = planned;
@@ -161,10 +153,10 @@ async fn execute<H: Host>(
         let known = lanes.iter().find(|lane| lane.target == target.target).map(Arc::clone);
         // Rows that name no usable region have a target all the same; nothing is asked of it.
         let lane = match known {
-            Some(lane) => lane,
-            None => session.lane(connection, target.target.clone(), &settings).await?,
+            Some(lane) => Some(lane),
+            None => session.lane(connections, target.target.clone(), &settings).await?,
         };
-        work.push((target, lane));
+        work.extend(lane.map(|lane| (target, lane)));
     }
     session.work(settings, &plan.sealed, work, &BTreeMap::new()).await
 }
@@ -176,7 +168,7 @@ async fn confirmed<H: Host>(
     planner: &Planner<H::Port>,
     rows: u64,
     stage: &mut Stage,
-    connection: &Connection<H::Port>,
+    connections: &Connections<H::Port>,
 ) -> Result<ControlFlow<Ending, (Plan, &'static str)>, SessionError> {
     let operator = session.host.operator();
     // A plan that a person must confirm is recorded only after that: declining leaves no plan behind.
@@ -191,7 +183,7 @@ async fn confirmed<H: Host>(
     if !asks {
         show_sealed(session).await?;
     }
-    let facts = PlanFacts { plan: &plan, place: &connection.place };
+    let facts = PlanFacts { plan: &plan, place: &connections.place };
     operator.notice(Notice::Planned(&facts));
     let confirmed = tokio::select! {
         confirmed = confirm(&**operator, order.confirmation, &facts) => confirmed,

@@ -1,8 +1,10 @@
 //! Continuing a run that another session began: to its end, or to abandon it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use super::admit::{plan_of, refuse_altered, refuse_another};
+use super::accounts::{Connections, connect_again};
+use super::admit::{opened_by, plan_of, refuse_altered, refuse_another};
 use super::again::world_directory;
 use super::at_work::Session;
 use super::end::Ending;
@@ -13,10 +15,11 @@ use super::open::OpenJournal;
 use super::opened::{Opening, session_opened};
 use super::operator::Notice;
 use super::order::Order;
-use super::place::{Connection, Goal, Way};
+use super::place::{Goal, Way};
 use super::probe::{Probed, probe_lanes};
 use super::sum_up::{Own, stored_head, sum_up};
 use super::summary::{Head, State, StopWord, Summary};
+use super::work::Closed;
 use crate::domain::Settings;
 use crate::execute::ghost::Ghosts;
 use crate::journal::{RunRecord, TargetRecord};
@@ -24,23 +27,23 @@ use crate::lane::Counts;
 use crate::record::Draft;
 use crate::record::event::{Event, PlanSealed};
 
-/// Continues an unfinished run, over `connection` if there is one.
+/// Continues an unfinished run, over `connections` if there are some.
 pub(super) async fn carry_on<H: Host>(
     host: &H,
     order: &Order,
     open: OpenJournal,
     began: tokio::time::Instant,
     record: RunRecord,
-    connection: Option<Connection<H::Port>>,
+    connections: Option<Connections<H::Port>>,
 ) -> Result<Ending, SessionError> {
-    go_on_with(host, order, open, began, Resumed { record, connection, because: None }).await
+    go_on_with(host, order, open, began, Resumed { record, connections, because: None }).await
 }
 
 /// A run that another session began.
 pub(super) struct Resumed<L> {
     pub(super) record: RunRecord,
-    /// If there is one already.
-    pub(super) connection: Option<Connection<L>>,
+    /// If there are some already.
+    pub(super) connections: Option<Connections<L>>,
     /// Why it is being abandoned, if it is: then nothing more is sent, and open requests are settled by reading.
     pub(super) because: Option<String>,
 }
@@ -53,15 +56,15 @@ pub(super) async fn go_on_with<H: Host>(
     began: tokio::time::Instant,
     resumed: Resumed<H::Port>,
 ) -> Result<Ending, SessionError> {
-    let Resumed { record, connection, because } = resumed;
+    let Resumed { record, connections, because } = resumed;
     let stops = host.stops();
     // From here on, every end of this session reports on the run.
     stops.hand_over();
     let ready = tokio::select! {
-        ready = prepare(host, order, &open, &record, connection) => ready,
+        ready = prepare(host, order, &open, &record, connections) => ready,
         () = stops.asked() => return stopped_early(host, order, &open, &record).await,
     };
-    let Ready { order, sealed, mut settings, targets, connection, ghosts } =
+    let Ready { order, sealed, mut settings, targets, connections, ghosts } =
         ready.map_err(|error| error.of_run(record.run))?;
     if because.is_some() {
         // There will be no other attempt: a row whose key pair is still there after its request has failed.
@@ -72,10 +75,11 @@ pub(super) async fn go_on_with<H: Host>(
         command: if because.is_some() { "abandon" } else { "resume" },
         order: &order,
         settings: &settings,
-        place: Some(&connection.place),
+        place: Some(&connections.place),
         sandbox: record.sandbox,
         own: &[],
     });
+    connections.sign(&mut opened);
     open.remember(host, &order, &mut opened).await?;
     let session = Session {
         host,
@@ -97,22 +101,26 @@ pub(super) async fn go_on_with<H: Host>(
     host.operator().notice(Notice::Continuing {
         run: record.run,
         sandbox: record.sandbox,
-        account: &connection.place.caller.account,
+        accounts: &connections.accounts(),
         abandoning: session.because.is_some(),
     });
-    let mut lanes = Vec::new();
+    let (mut lanes, mut closed) = (Vec::new(), BTreeMap::new());
     for target in targets {
-        let lane = session.lane(&connection, target.target.clone(), &settings).await?;
-        lanes.push((target, lane));
+        match session.lane(&connections, target.target.clone(), &settings).await? {
+            Some(lane) => lanes.push((target, lane)),
+            None => drop(closed.insert(target.target_no, Closed::not_reached(&connections, &target.target))),
+        }
     }
     let probed = tokio::select! {
         probed = probe_lanes(&session.open.reader, &record, &settings, &lanes) => probed?,
         () = stops.asked() => return session.leave_by_signal().await,
     };
-    let closed = match probed {
+    match probed {
         Probed::Leave(error) => return session.leave(error).await,
-        Probed::Closed(closed) => closed,
-    };
+        Probed::Closed(targets) => {
+            closed.extend(targets.into_iter().map(|(target_no, error)| (target_no, Closed::not_readable(&error))));
+        }
+    }
     session.work(settings, &sealed, lanes, &closed).await
 }
 
@@ -122,7 +130,7 @@ struct Ready<L> {
     sealed: PlanSealed,
     settings: Settings,
     targets: Vec<TargetRecord>,
-    connection: Connection<L>,
+    connections: Connections<L>,
     ghosts: Arc<Ghosts>,
 }
 
@@ -132,7 +140,7 @@ async fn prepare<H: Host>(
     order: &Order,
     open: &OpenJournal,
     record: &RunRecord,
-    connection: Option<Connection<H::Port>>,
+    connections: Option<Connections<H::Port>>,
 ) -> Result<Ready<H::Port>, SessionError> {
     refuse_altered(host, &open.reader).await?;
     let order = open.carried_on(&**host.operator(), order, record).await?;
@@ -147,17 +155,19 @@ async fn prepare<H: Host>(
     let targets = open.reader.targets(record.run_no).await?;
     // Invalid rows have a target without a region, which cannot be asked.
     let region = targets.iter().map(|target| target.target.region.as_str()).find(|region| !region.is_empty());
-    let connection = match connection {
-        Some(connection) => connection,
+    let connections = match connections {
+        Some(connections) => connections,
         None => {
+            let opened = opened_by(&open.reader, record).await?;
             let bound = record.endpoint.as_deref();
-            let way = Way { goal, run: record.run, region, bound, settings: &settings };
-            host.connect(way).await.map_err(SessionError::outside)?
+            let way = Way { goal, account: None, run: record.run, region, bound, settings: &settings };
+            connect_again(host, way, (record, &opened), &targets, &order.accounts).await?
         }
     };
-    refuse_another(record, &connection.place)?;
-    let ghosts = ghosts::of_other_runs(&open.reader, &open.clock, record.run, &connection.place, &settings).await?;
-    Ok(Ready { order, sealed, settings, targets, connection, ghosts })
+    refuse_another(record, &connections.place)?;
+    let place = (connections.place.endpoint.as_str(), &connections.accounts());
+    let ghosts = ghosts::of_other_runs(&open.reader, &open.clock, record.run, place, &settings).await?;
+    Ok(Ready { order, sealed, settings, targets, connections, ghosts })
 }
 
 /// A signal came before the session wrote anything: the run stays as it is.

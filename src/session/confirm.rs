@@ -39,7 +39,7 @@ pub(super) fn judge(plan: &Plan, confirmation: Confirmation) -> Result<Option<&'
         Confirmation::Exactly(expected) if expected != deletes => refuse(Refusal::NotThatMany { expected, deletes }),
         Confirmation::Exactly(_) => Ok(Some("confirm")),
         Confirmation::Yes => {
-            let regions: Vec<_> = plan.shown.nothing_there().map(|(region, _)| region).collect();
+            let regions: Vec<_> = plan.nothing_there().map(|(place, _)| place).collect();
             if regions.is_empty() {
                 return Ok(Some("yes"));
             }

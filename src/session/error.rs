@@ -99,6 +99,18 @@ pub enum Refusal {
         /// What was found.
         found: String,
     },
+    /// Requests for the accounts of a run would go to different places (I11).
+    #[error(
+        "requests for account {account} would go to {found}, but those for the other accounts of the run to {expected}"
+    )]
+    Scattered {
+        /// The account.
+        account: String,
+        /// Where the others go.
+        expected: String,
+        /// Where those of this one would go.
+        found: String,
+    },
     /// There is no plan.
     #[error(transparent)]
     Plan(PlanError),

@@ -1,5 +1,6 @@
 //! Requests that got no answer: how long the service may still receive them, and what other runs of the journal sent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,19 +32,22 @@ pub(super) async fn of_other_runs(
     reader: &Reader,
     clock: &Arc<dyn Clock>,
     run: RunId,
-    place: &Place,
+    (endpoint, accounts): (&str, &BTreeSet<&str>),
     settings: &Settings,
 ) -> Result<Arc<Ghosts>, JournalError> {
     let now = clock.now();
     // The grace of a signature is no longer than this.
     let since = now.saturating_sub(settings.signature_life + Duration::from_secs(60)).unwrap_or(jiff::Timestamp::MIN);
-    let attempts = reader.open_attempts(run, &place.endpoint, &place.caller.account, since).await?;
+    let mut attempts = Vec::new();
+    for account in accounts {
+        attempts.extend(reader.open_attempts(run, endpoint, account, since).await?);
+    }
     let mut ghosts = Ghosts::default();
     for attempt in attempts {
         let until =
             held_until((&attempt.started, attempt.finished.as_ref(), attempt.time), settings.signature_life, now);
         if let Some(until) = until.filter(|until| *until > now) {
-            ghosts.hold(attempt.region, attempt.key_pair_name, until);
+            ghosts.hold(attempt.target, attempt.key_pair_name, until);
         }
     }
     Ok(Arc::new(ghosts))

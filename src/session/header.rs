@@ -3,20 +3,20 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::accounts::Connections;
 use super::order::{Order, Subject};
-use super::place::Place;
 use super::stage::manifest_entry;
 use crate::domain::{micros, time_text};
 use crate::manifest::Ingested;
-use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanCaller, PlanHeader, PlanManifest};
+use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanHeader, PlanManifest};
 
 /// The first line of the plan of that id, which has no end.
-pub(super) fn header(
+pub(super) fn header<L>(
     order: &Order,
     subject: &Subject,
     plan_id: Uuid,
     made_at: Timestamp,
-    place: &Place,
+    connections: &Connections<L>,
     ingested: &Ingested,
 ) -> PlanHeader {
     let Order { who, reason, ticket, .. } = order;
@@ -30,8 +30,8 @@ pub(super) fn header(
         ticket: ticket.clone(),
         reason: reason.clone(),
         manifest: PlanManifest::from(&manifest_entry(ingested)),
-        endpoint: place.endpoint.clone(),
-        callers: vec![PlanCaller { account: place.caller.account.clone(), arn: place.caller.arn.clone() }],
+        endpoint: connections.place.endpoint.clone(),
+        callers: connections.callers(),
         settings: subject.deciding().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         policy_sha256: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),

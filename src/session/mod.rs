@@ -10,11 +10,13 @@
 //! - `open`, `closer`, `checkpoints`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`: a manifest, and whether it may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
+//! - `accounts`: the connection to each account of a run
 //! - `admit`, `carry_on`, `probe`: continuing a run that another session began
 //! - `ghosts`, `at_work`, `work`: processing the rest of the run
 //! - `end`, `sum_up`, `targets`: what is recorded and reported at its end
 
 mod abandon;
+mod accounts;
 mod admit;
 pub mod again;
 mod at_work;
@@ -54,7 +56,7 @@ pub use error::{Outside, Refusal, Sent, SessionError};
 pub use host::Host;
 pub use operator::{Confirmed, Moment, Notice, Operator, PlanFacts, Watched};
 pub use order::Order;
-pub use place::{Connection, Goal, Place, Way};
+pub use place::{Connection, Goal, Place, Reached, Way};
 pub use plan::{PlanEnding, Planned, plan};
 pub use resume::resume;
 pub use run::run;

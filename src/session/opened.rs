@@ -50,6 +50,7 @@ pub(super) fn session_opened(opening: Opening<'_>) -> Box<SessionOpened> {
         profile: place.and_then(|place| place.profile.clone()),
         credentials_source: place.and_then(|place| place.credentials_source.clone()),
         account: place.map(|place| place.caller.account.clone()),
+        accounts: Vec::new(),
         endpoint: place.map(|place| place.endpoint.clone()),
         sandbox,
         settings: named,

@@ -1,5 +1,6 @@
 //! Who orders a session: is notified of what happens, and asked before anything is deleted.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
@@ -167,8 +168,8 @@ pub enum Notice<'a> {
         run: RunId,
         /// Whether it is a rehearsal.
         sandbox: bool,
-        /// Its account.
-        account: &'a str,
+        /// Its accounts.
+        accounts: &'a BTreeSet<&'a str>,
         /// Whether it is being abandoned.
         abandoning: bool,
     },

@@ -1,6 +1,6 @@
 //! What a session is to do: arguments, translated once, at the edge. Nothing behind it knows how they were typed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub struct Order {
     pub journal: PathBuf,
     /// Who works.
     pub who: Who,
+    /// The accounts that the configuration says how to reach; every other one is reached with the default credentials.
+    pub accounts: BTreeSet<String>,
     /// The settings that are named; the rest is the default's, or that of the run which continues.
     pub overrides: Overrides,
     /// Stop after requesting so many deletions in this session.

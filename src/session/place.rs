@@ -13,6 +13,8 @@ use crate::lightsail::Caller;
 pub struct Way<'a> {
     /// Whether to the service or to a world.
     pub goal: Goal<'a>,
+    /// The account that is reached as the configuration says; without one, it is that of the default credentials.
+    pub account: Option<&'a str>,
     /// The run that requests name.
     pub run: RunId,
     /// A region that the run has usable rows in, if any.
@@ -53,7 +55,7 @@ impl<L> fmt::Debug for Connection<L> {
 /// Where requests go, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Whose credentials they are.
+    /// Whose credentials they are. In a run over several accounts, those for the rows that name none.
     pub caller: Caller,
     /// The address with `{region}` in it, or `sandbox:<world id>`.
     pub endpoint: String,
@@ -67,6 +69,26 @@ pub struct Place {
     pub profile: Option<String>,
     /// Where the credentials come from; none in a rehearsal.
     pub credentials_source: Option<String>,
+    /// The accounts that are reached as the configuration says, in order.
+    pub accounts: Vec<Reached>,
+}
+
+/// An account, and as whom it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Whose credentials they are.
+    pub caller: Caller,
+    /// The profile that is used, if one is.
+    pub profile: Option<String>,
+    /// Where the credentials come from.
+    pub credentials_source: Option<String>,
+}
+
+impl From<&Place> for Reached {
+    fn from(place: &Place) -> Self {
+        let Place { caller, profile, credentials_source, .. } = place.clone();
+        Self { caller, profile, credentials_source }
+    }
 }
 
 impl Place {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::accounts::{Connections, connect};
 use super::again::{Admitted, Where, admit, learn_past, past};
 use super::at_work::lane;
 use super::confirm::judge;
@@ -15,11 +16,10 @@ use super::header::header;
 use super::host::Host;
 use super::operator::{Notice, Watched, while_watched};
 use super::order::{PlanOrder, duration_text};
-use super::place::{Connection, Goal, Place, Way};
-use super::run::connect;
+use super::place::{Goal, Place, Way};
 use super::stage::{Input, Staged, Unstaged, stage};
 use super::summary::{State, StopWord, Summary};
-use crate::domain::{RunId, Settings, Target, micros, time_text};
+use crate::domain::{RunId, Settings, micros, time_text};
 use crate::journal::{Forgetful, Journal, Reader, Scribe, WriterOptions};
 use crate::lane::Counts;
 use crate::plan::{Plan, PlanError, Planner, Tally};
@@ -91,7 +91,7 @@ async fn work<H: Host>(
 ) -> Result<PlanEnding, SessionError> {
     let (subject, journal, run) = (&order.subject, &order.order.journal, RunId(host.new_id()));
     let settings = order.order.overrides.over(Settings::default());
-    let mut staged = match stage(host, subject, input, &order.directory, run).await {
+    let mut staged = match stage(host, (subject, &order.order.accounts), input, &order.directory, run).await {
         Ok(staged) => staged,
         Err(Unstaged::Manifest(faults, _)) => {
             let why = Refusal::Manifest { faults, skip_invalid: subject.skip_invalid, recorded: false };
@@ -110,17 +110,24 @@ async fn work<H: Host>(
             return Ok(PlanEnding::Nothing);
         }
     }
-    let region = staged.regions.first().cloned();
-    let way = Way { goal, run, region: region.as_deref(), bound: None, settings: &settings };
-    let connection = connect(host, way).await?;
-    if is_instead(host, order, past, &sha256, Where::Connected(&connection.place)).await? {
+    let targets = staged.stage.targets();
+    let region = targets.first().map(|target| target.region.as_str());
+    let way = Way { goal, account: None, run, region, bound: None, settings: &settings };
+    let mut connections = connect(host, way, &targets).await?;
+    if is_instead(host, order, past, &sha256, Where::Connected(&connections.place)).await? {
         return Ok(PlanEnding::Nothing);
     }
-    learn_past(&mut staged.stage, past, &sha256, &connection.place).await?;
-    let plan = draft(host, order, &settings, &connection, &mut staged, past, file).await?;
+    connections.refuse_unreached()?;
+    let faults = staged.settle_home(subject, &connections.place).await?;
+    if !faults.is_empty() {
+        let (faults, skip_invalid) = (Box::new(faults), subject.skip_invalid);
+        return Err(SessionError::new(Refusal::Manifest { faults, skip_invalid, recorded: false }).sent(Sent::Reads));
+    }
+    learn_past(&mut staged.stage, past, &sha256, &connections).await?;
+    let plan = draft(host, order, &settings, &connections, &mut staged, past, file).await?;
     let confirmation = order.as_run.map(|(_, confirmation)| confirmation);
     let judged = confirmation.map_or(Ok(()), |confirmation| judge(&plan, confirmation).map(drop));
-    Ok(PlanEnding::Made(Box::new(Planned { plan, place: connection.place, judged })))
+    Ok(PlanEnding::Made(Box::new(Planned { plan, place: connections.place, judged })))
 }
 
 /// Whether a run of the manifest would do something else than to begin.
@@ -145,7 +152,7 @@ async fn draft<H: Host>(
     host: &H,
     order: &PlanOrder,
     settings: &Settings,
-    connection: &Connection<H::Port>,
+    connections: &Connections<H::Port>,
     staged: &mut Staged,
     past: Option<&Reader>,
     file: impl Write,
@@ -154,21 +161,18 @@ async fn draft<H: Host>(
     let forgetful = WriterOptions { new_journal_id: String::new(), on_checkpoint: Box::new(|_| Ok(())) };
     let (journal, _ends_by_itself) = Journal::start(Forgetful::new(clock.now()), forgetful).await?;
     let scribe = Scribe { journal, clock: Arc::clone(&clock) };
-    let account = connection.place.caller.account.clone();
     let (mut lanes, counts) = (Vec::new(), Arc::<Counts>::default());
-    for region in &staged.regions {
-        let target = Target { account: account.clone(), region: region.clone() };
-        lanes.push(lane(past, connection, target, settings, scribe.clone(), &counts).await?);
+    for target in staged.stage.targets() {
+        lanes.extend(lane(past, connections, target, settings, scribe.clone(), &counts).await?);
     }
     let made_at = clock.now();
     let header = PlanHeader {
         expires_at: order.expires.and_then(|life| expiry(made_at, life)),
-        ..header(&order.order, subject, host.new_id(), made_at, &connection.place, &staged.ingested)
+        ..header(&order.order, subject, host.new_id(), made_at, connections, &staged.ingested)
     };
     let planner = Planner {
         scribe,
         header: header.clone(),
-        account,
         lanes,
         if_in_use: subject.if_in_use,
         if_recreated: subject.if_recreated,

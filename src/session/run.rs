@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::accounts::connect;
 use super::again::{Admitted, Where, admit, learn_past, likely, world_directory};
 use super::begin::{Begun, begin};
 use super::carry_on::{already_finished, carry_on};
@@ -12,7 +13,7 @@ use super::host::Host;
 use super::open::OpenJournal;
 use super::operator::Notice;
 use super::order::{Repeat, RunOrder};
-use super::place::{Connection, Goal, Way};
+use super::place::{Goal, Way};
 use super::refuse::refuse_manifest;
 use super::stage::{Input, Unstaged, stage};
 use super::summary::{State, StopWord, Summary};
@@ -51,13 +52,14 @@ async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJourn
     let settings = order.order.overrides.over(Settings::default());
     let (subject, journal) = (&order.subject, &order.order.journal);
     let directory = journal.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut staged = match stage(host, subject, input, directory.unwrap_or(Path::new(".")), run).await {
-        Ok(staged) => staged,
-        Err(Unstaged::Manifest(faults, ingested)) => {
-            return Err(refuse_manifest(host, order, &settings, &open, run, (faults, ingested)).await?);
-        }
-        Err(Unstaged::Other(error)) => return Err(error),
-    };
+    let mut staged =
+        match stage(host, (subject, &order.order.accounts), input, directory.unwrap_or(Path::new(".")), run).await {
+            Ok(staged) => staged,
+            Err(Unstaged::Manifest(faults, ingested)) => {
+                return Err(refuse_manifest(host, order, &settings, &open, run, (faults, ingested)).await?);
+            }
+            Err(Unstaged::Other(error)) => return Err(error),
+        };
     host.operator().notice(Notice::Ingested(&staged.ingested));
     let past = Some(&open.reader);
     let sha256 = staged.ingested.sha256.clone();
@@ -72,28 +74,32 @@ async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJourn
             Admitted::Finished(record) => return already_finished(host, &order.order, &open, &record).await,
         }
     }
-    let region = staged.regions.first().map(String::as_str);
+    let targets = staged.stage.targets();
+    let region = targets.first().map(|target| target.region.as_str());
     // Requests name their run, so if an earlier run may continue, they must name that one.
     let may_go_on = order.repeat == Repeat::Resume && !subject.sandbox;
     let named = if may_go_on { likely(past, &sha256, journal).await?.unwrap_or(run) } else { run };
-    let way = Way { goal, run: named, region, bound: None, settings: &settings };
-    let mut connection = connect(host, way).await?;
-    let is_again = match admit(order.repeat, past, &sha256, Where::Connected(&connection.place)).await? {
+    let way = Way { goal, account: None, run: named, region, bound: None, settings: &settings };
+    let mut connections = connect(host, way, &targets).await?;
+    let is_again = match admit(order.repeat, past, &sha256, Where::Connected(&connections.place)).await? {
         Admitted::Begin { again } => again,
         Admitted::GoOn(record) => {
-            let connection = (record.run == named).then_some(connection);
-            return carry_on(host, &order.order, open, began, record, connection).await;
+            let connections = (record.run == named).then_some(connections);
+            return carry_on(host, &order.order, open, began, record, connections).await;
         }
         Admitted::Finished(record) => return already_finished(host, &order.order, &open, &record).await,
     };
+    connections.refuse_unreached()?;
     order.refuse_unanswerable()?;
     if named != run {
-        connection = connect(host, Way { run, goal: Goal::Service, ..way }).await?;
+        connections = connect(host, Way { run, goal: Goal::Service, ..way }, &targets).await?;
+        connections.refuse_unreached()?;
     }
-    learn_past(&mut staged.stage, past, &sha256, &connection.place).await?;
-    begin(host, order, settings, run, Begun { open, began, staged, connection, is_again }).await
-}
-
-pub(super) async fn connect<H: Host>(host: &H, way: Way<'_>) -> Result<Connection<H::Port>, SessionError> {
-    host.connect(way).await.map_err(SessionError::outside)
+    let faults = staged.settle_home(subject, &connections.place).await?;
+    if !faults.is_empty() {
+        let refused = (Box::new(faults), Some(Box::new(staged.ingested)));
+        return Err(refuse_manifest(host, order, &settings, &open, run, refused).await?);
+    }
+    learn_past(&mut staged.stage, past, &sha256, &connections).await?;
+    begin(host, order, settings, run, Begun { open, began, staged, connections, is_again }).await
 }

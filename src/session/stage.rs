@@ -1,5 +1,6 @@
 //! The manifest on the stage: read, judged, and each row in its region.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use serde::de::IgnoredAny;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::{Host, NamedPair};
 use super::order::Subject;
+use super::place::Place;
 use crate::domain::RunId;
 use crate::journal::JournalError;
 use crate::journal::stage::Stage;
@@ -23,7 +25,6 @@ pub type Input = Box<dyn Read + Send>;
 pub(super) struct Staged {
     pub(super) stage: Stage,
     pub(super) ingested: Ingested,
-    pub(super) regions: Vec<String>,
 }
 
 /// Why nothing could be staged.
@@ -41,7 +42,7 @@ impl From<JournalError> for Unstaged {
 
 pub(super) async fn stage<H: Host>(
     host: &H,
-    subject: &Subject,
+    (subject, accounts): (&Subject, &BTreeSet<String>),
     input: Input,
     directory: &Path,
     run: RunId,
@@ -52,7 +53,7 @@ pub(super) async fn stage<H: Host>(
         allow_default_key_pair: subject.allow_default_key_pair,
         annotations: subject.annotations.clone(),
     };
-    let ingested = match stage_manifest(&mut stage, name, input, options, subject.skip_invalid).await {
+    let ingested = match stage_manifest(&mut stage, name, input, options, (subject.skip_invalid, accounts)).await {
         Ok(ingested) => ingested,
         Err(StageError::Refused(faults, ingested)) => return Err(Unstaged::Manifest(faults, ingested)),
         Err(StageError::Stage(error)) => return Err(error.into()),
@@ -60,7 +61,7 @@ pub(super) async fn stage<H: Host>(
             return Err(Unstaged::Other(SessionError::new(Refusal::ManifestUnreadable(error)).sent(Sent::Nothing)));
         }
     };
-    if stage.regions().iter().any(String::is_empty) {
+    if stage.targets().iter().any(|target| target.region.is_empty()) {
         let region = host.default_region().await.map_err(|error| Unstaged::Other(SessionError::outside(error)))?;
         let Some(region) = region else {
             return Err(Unstaged::Other(SessionError::new(Refusal::NoRegion).sent(Sent::Nothing)));
@@ -72,8 +73,7 @@ pub(super) async fn stage<H: Host>(
     if !faults.is_empty() {
         return Err(Unstaged::Manifest(Box::new(faults), Some(Box::new(ingested))));
     }
-    let regions = stage.regions().to_vec();
-    Ok(Staged { stage, ingested, regions })
+    Ok(Staged { stage, ingested })
 }
 
 pub(super) fn manifest_entry(ingested: &Ingested) -> ManifestIngested {
@@ -90,6 +90,19 @@ pub(super) fn manifest_entry(ingested: &Ingested) -> ManifestIngested {
 const REHEARSAL_PAGE: u32 = 1_000;
 
 impl Staged {
+    /// Puts the rows that name no account into that of the credentials. Rows that name this very account are in the same targets from
+    /// now on, and some of them may contradict one another.
+    pub(super) async fn settle_home(&mut self, subject: &Subject, place: &Place) -> Result<Faults, JournalError> {
+        let home = &place.caller.account;
+        let is_named = self.stage.targets().iter().any(|target| target.account == *home);
+        self.stage.settle_home(home).await?;
+        if is_named {
+            compare_twins(&mut self.stage, &subject.manifest, subject.skip_invalid).await
+        } else {
+            Ok(Faults::new(&subject.manifest))
+        }
+    }
+
     /// The key pairs that the manifest's valid rows name, for a world that holds exactly these.
     pub(super) async fn named_pairs(&mut self) -> Result<Vec<NamedPair>, JournalError> {
         let mut rows = Vec::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::accounts::Connections;
 use super::at_work::Session;
 use super::end::Ending;
 use super::error::SessionError;
@@ -14,7 +15,7 @@ use super::operator::{Notice, Watched, while_watched};
 use super::order::duration_text;
 use super::sum_up::Known;
 use super::summary::{State, StopWord};
-use crate::domain::Settings;
+use crate::domain::{Settings, Target};
 use crate::execute::control::{Control, StoppedBy};
 use crate::execute::decide::StopCause;
 use crate::execute::{LaneWork, Shared, process};
@@ -30,15 +31,35 @@ const EXITED_AT_ONCE: &str = "stopped by a signal; the session exited before eve
 /// How long the summary may take after a second signal.
 const PATIENCE_OF_THE_HURRIED: Duration = Duration::from_secs(1);
 
+/// Why a target is closed to a session.
+#[derive(Debug)]
+pub(super) struct Closed {
+    cause: StopCause,
+    detail: String,
+}
+
+impl Closed {
+    /// Key pairs may not be read there.
+    pub(super) fn not_readable(error: &PlanError) -> Self {
+        Self { cause: StopCause::CannotRead, detail: error.to_string() }
+    }
+
+    /// Its account is not reached.
+    pub(super) fn not_reached<L>(connections: &Connections<L>, target: &Target) -> Self {
+        let why = connections.unreached.get(&target.account).map(ToString::to_string).unwrap_or_default();
+        Self { cause: StopCause::RefusedForAll, detail: format!("{target}: nothing was sent, because {why}") }
+    }
+}
+
 impl<H: Host> Session<'_, H> {
-    /// Processes the run until each target is finished or stopped, and ends the session. In the targets that are `closed`
-    /// key pairs may not be read: they stop at once.
+    /// Processes the run until each target is finished or stopped, and ends the session. Nothing can be sent to the targets that
+    /// are `closed`: they stop at once.
     pub(super) async fn work(
         &self,
         settings: Settings,
         sealed: &PlanSealed,
         lanes: Vec<(TargetRecord, Arc<Lane<H::Port>>)>,
-        closed: &BTreeMap<i64, PlanError>,
+        closed: &BTreeMap<i64, Closed>,
     ) -> Result<Ending, SessionError> {
         let Known { record, pending, .. } = match self.learn().await {
             Ok(known) => known,
@@ -47,8 +68,8 @@ impl<H: Host> Session<'_, H> {
         let total: u64 = pending.iter().map(|(_, rows)| rows).sum();
         let control = Arc::new(Control::new(self.order.limits(sealed.seal.deletes())));
         self.host.stops().steer(&control);
-        for (target_no, error) in closed {
-            control.stop_target(*target_no, StopCause::CannotRead, error.to_string());
+        for (target_no, Closed { cause, detail }) in closed {
+            control.stop_target(*target_no, *cause, detail.clone());
         }
         if self.because.is_some() {
             // Nothing new is sent; requested rows are settled all the same, as after a first signal.
@@ -128,7 +149,10 @@ impl<H: Host> Session<'_, H> {
 
 /// A target with what is left of it.
 fn lane_work<L>(target: TargetRecord, lane: Arc<Lane<L>>, sealed: &PlanSealed, pending: &[(i64, u64)]) -> LaneWork<L> {
-    let inventory = sealed.targets.iter().find(|seen| seen.region == target.target.region);
+    let inventory = sealed.targets.iter().find(|seen| {
+        let Target { account, region } = &target.target;
+        seen.region == *region && seen.account == *account
+    });
     let left = pending.iter().find(|(target_no, _)| *target_no == target.target_no);
     LaneWork {
         pages: inventory.map_or(1, |seen| seen.pages),

@@ -21,7 +21,7 @@ use crate::record::{Entry, EntryError, StopReason};
 use lifted::Lifted;
 use open_row::OpenRow;
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
-use run::{ABANDONED, Bound, CLOSED, Run, Session};
+use run::{ABANDONED, Bound, CLOSED, Run, Session, target_hash};
 pub(super) use trouble::Trouble;
 
 /// All that must be known of the entries so far to judge the next one.
@@ -219,6 +219,7 @@ impl History {
         if run.bound.get_or_insert_with(|| bound.clone()) != &bound {
             return Err("its run is bound to another account or endpoint".into());
         }
+        run.bind(opened)?;
         run.sessions = run.sessions.wrapping_add(1);
         self.sessions.insert(session, Session { run: Some(number), attempt_time, ..Session::default() });
         Ok(())
@@ -235,7 +236,7 @@ impl History {
             if intent_of(&self.stretches, place) != Some(seq) {
                 self.stretches.push(Stretch { place, seq });
             }
-            let name = name_of(hash(&intent.line.name), hash(&intent.line.region));
+            let name = name_of(hash(&intent.line.name), target_hash(&intent.line.account, &intent.line.region));
             self.rows.push(RowOf::new(name, intent.line.verdict, claimed.identity));
             return Ok(());
         }
@@ -254,7 +255,7 @@ impl History {
         if !run.started {
             return Err("the run was not started yet".into());
         }
-        let is_own = |name| run.regions.iter().any(|region| known.is_named(name_of(name, *region)));
+        let is_own = |name| run.named_in.iter().any(|target| known.is_named(name_of(name, *target)));
         match claimed.named {
             Named::Is(name) if open.is_asked && !is_own(name) => {
                 return Err("its answer is about another key pair".into());

@@ -30,12 +30,14 @@ use super::projections::Replayed;
 use super::report::{AcceptedRollback, Finding, Report, Verdict};
 use super::scan::{Checked, check};
 use super::work::Work;
+use crate::domain::Target;
 use crate::journal::JournalError;
 use crate::journal::open::{read_through, snapshot};
 use crate::journal::{Replay, SchemaDifference, Snapshot};
 use crate::record::Entry;
 use crate::record::checkpoint::base64;
 use crate::record::event::Event;
+use crate::record::plan::PlanRow;
 
 /// Verifies the journal at `path`.
 ///
@@ -285,11 +287,14 @@ impl Work {
 }
 
 /// Name and region of the key pair that an intent names.
-async fn named_by(snapshot: &mut dyn Snapshot, seq: u64) -> Option<(String, String)> {
+async fn named_by(snapshot: &mut dyn Snapshot, seq: u64) -> Option<(String, Target)> {
     let page = snapshot.single(i64::try_from(seq).ok()?).await.ok()?;
     let checked = check(&page).into_iter().next()?;
     match checked.entry.ok()?.event {
-        Event::IntentRecorded(intent) => Some((intent.line.name, intent.line.region)),
+        Event::IntentRecorded(intent) => {
+            let PlanRow { name, account, region, .. } = intent.line;
+            Some((name, Target { account, region }))
+        }
         _ => None,
     }
 }

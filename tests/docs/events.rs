@@ -9,7 +9,7 @@ use keybatch::domain::{
 use keybatch::record::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
     Observed, OperationPolled, OverrideUsed, RateChanged, Requests, RowSettled, RunAbandoned, RunFinished, RunStarted,
-    RunStopped, SessionClosed, SessionOpened, Source, TargetStopped,
+    RunStopped, SessionAccount, SessionClosed, SessionOpened, Source, TargetStopped,
 };
 use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
@@ -162,6 +162,12 @@ pub(crate) fn full() -> Vec<Event> {
             profile: text("cleanup"),
             credentials_source: text("profile cleanup: sso session corp"),
             account: text("111122223333"),
+            accounts: vec![SessionAccount {
+                account: "444455556666".into(),
+                caller_arn: "arn:aws:sts::444455556666:assumed-role/cleanup/keybatch".into(),
+                profile: text("cleanup"),
+                credentials_source: text("[accounts.\"444455556666\"]: role arn:aws:iam::444455556666:role/cleanup"),
+            }],
             endpoint: text("https://lightsail.{region}.amazonaws.com"),
             sandbox: false,
             settings: map([("max_attempts", "5".to_owned())]),
@@ -293,6 +299,7 @@ pub(crate) fn bare() -> Vec<Event> {
                 profile: None,
                 credentials_source: None,
                 account: None,
+                accounts: Vec::new(),
                 endpoint: None,
                 reason: None,
                 ticket: None,

@@ -147,6 +147,7 @@ impl Script {
             login_uid: None,
             claims: Default::default(),
             account: Some("123456789012".into()),
+            accounts: Vec::new(),
             endpoint: Some("sandbox:w".into()),
             sandbox: true,
             settings: [("rate".to_owned(), "5/s".to_owned())].into(),

@@ -13,7 +13,7 @@ use crate::cli::files::open_plan;
 use crate::cli::{CliError, Context, Format, shown};
 use crate::domain::{Target, counted};
 use crate::journal::Cell;
-use crate::plan::Shown;
+use crate::plan::{Shown, place};
 use crate::policy::recreated::RECREATED;
 use crate::record::plan::file::PlanReader;
 use crate::record::plan::{Note, PlanHeader, PlanRow, PlanSeal, Severity};
@@ -110,7 +110,10 @@ fn unknown_use(context: &Context, planned: &Planned) {
     for target in planned.plan.sealed.targets.iter().filter(|target| target.instances.is_none()) {
         context.ui.talk(format!(
             "warning   {}: lightsail:GetInstances gave no answer, so it is unknown which key pairs are in use",
-            shown(&target.region)
+            shown(&place(
+                &planned.plan.sealed.seal,
+                &Target { account: target.account.clone(), region: target.region.clone() }
+            ))
         ));
     }
 }
@@ -166,6 +169,10 @@ fn lines(plan: &Read, planned: Option<&Planned>, times: &Times) -> Vec<String> {
     if let Some(planned) = planned {
         planned.place.profile.iter().for_each(|profile| line("profile", profile));
         planned.place.credentials_source.iter().for_each(|source| line("through", source));
+        for reached in planned.place.accounts.iter().filter(|reached| reached.caller != planned.place.caller) {
+            let source = reached.credentials_source.iter();
+            source.for_each(|source| line("through", &format!("{source} ({})", reached.caller.account)));
+        }
         if let Some(setting) = &planned.place.redirected_by {
             line("redirect", &format!("{setting} sends requests to {}, not to AWS", planned.place.address));
         }
@@ -182,9 +189,9 @@ fn lines(plan: &Read, planned: Option<&Planned>, times: &Times) -> Vec<String> {
         None if deletes > 0 => line("time", "unknown: no rate has been learned yet"),
         None => {}
     }
-    for (region, rows) in all.nothing_there() {
+    for (target, rows) in all.nothing_there() {
         let rows = counted(rows, "row names a key pair", "rows name key pairs");
-        line("warning", &format!("{region}: {rows}, but none of them exists"));
+        line("warning", &format!("{}: {rows}, but none of them exists", place(seal, target)));
     }
     for (kind, count) in &all.note_counts {
         line("note", &format!("{kind}: {count}"));
@@ -197,7 +204,8 @@ fn lines(plan: &Read, planned: Option<&Planned>, times: &Times) -> Vec<String> {
         line("", &format!("row {row}, {name}: {}", note.text));
     }
     if deletes > 0 {
-        let names: Vec<_> = all.first.iter().take(NAMES).map(|(name, region)| format!("{region}/{name}")).collect();
+        let first = all.first.iter().take(NAMES);
+        let names: Vec<_> = first.map(|(name, target)| format!("{}/{name}", place(seal, target))).collect();
         let more = if deletes > names.len() as u64 { ", …" } else { "" };
         line("first", &format!("{}{more}", names.join(", ")));
     }
@@ -207,9 +215,13 @@ fn lines(plan: &Read, planned: Option<&Planned>, times: &Times) -> Vec<String> {
 
 fn object(plan: &Read, planned: Option<&Planned>, times: &Times) -> serde_json::Value {
     let Read { header, seal, shown: all } = plan;
-    let first: Vec<_> = all.first.iter().map(|(name, region)| json!({"name": name, "region": region})).collect();
-    let nothing_there: Vec<_> =
-        all.nothing_there().map(|(region, rows)| json!({"region": region, "rows": rows})).collect();
+    let named =
+        |(name, target): &(String, Target)| json!({"name": name, "account": target.account, "region": target.region});
+    let first: Vec<_> = all.first.iter().map(named).collect();
+    let nothing_there: Vec<_> = all
+        .nothing_there()
+        .map(|(target, rows)| json!({"account": target.account, "region": target.region, "rows": rows}))
+        .collect();
     let notes: Vec<_> = all
         .notes
         .iter()

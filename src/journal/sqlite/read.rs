@@ -110,7 +110,7 @@ impl SqliteReader {
         self.all(query, |row| get(row, 0)).await
     }
 
-    /// The last attempts on rows of other runs than `run` against this service, if nothing shows their effect. Runs that ended
+    /// The last attempts on rows of other runs than `run` in this account of this service, if nothing shows their effect. Runs that ended
     /// before `since` have none that matter.
     pub async fn open_attempts(
         &self,
@@ -123,12 +123,13 @@ impl SqliteReader {
         let query = query.bind(endpoint.to_owned()).bind(account.to_owned()).bind(time_text(since));
         let parse = |body: &str| Entry::parse(body).map_err(JournalError::entry);
         let attempt = |row: &SqliteRow| {
-            let started = parsed(row, 3)?;
-            let finished = get::<Option<&str>>(row, 4)?.map(parse).transpose()?;
-            let session = get::<Option<&str>>(row, 5)?.map(parse).transpose()?;
+            let started = parsed(row, 4)?;
+            let finished = get::<Option<&str>>(row, 5)?.map(parse).transpose()?;
+            let session = get::<Option<&str>>(row, 6)?.map(parse).transpose()?;
             let time = session.and_then(|entry| entry.event.attempt_time());
-            let (run, region, key_pair_name) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
-            Ok(OpenAttempt { run, region, key_pair_name, started, finished, time })
+            let (run, key_pair_name) = (get(row, 0)?, get(row, 3)?);
+            let target = Target { account: get(row, 1)?, region: get(row, 2)? };
+            Ok(OpenAttempt { run, target, key_pair_name, started, finished, time })
         };
         self.all(query, attempt).await
     }
@@ -138,15 +139,15 @@ impl SqliteReader {
         self.all(sqlx::query(sql::STORY).bind(run_no).bind(number(row)), story_entry).await
     }
 
-    /// The names of the next rows of a run after row `after`: the last of these rows, and a JSON array of (region, name,
-    /// number of the intent). None if there are no more.
+    /// The names of the next rows of a run after row `after`: the last of these rows, and a JSON array of (account, region,
+    /// name, number of the intent). None if there are no more.
     pub async fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Result<Option<(i64, String)>, JournalError> {
         let query = sqlx::query(sql::PAST_NAMES).bind(run_no).bind(after).bind(limit);
         self.one(query, |row| get::<Option<i64>>(row, 0)?.map(|last| Ok((last, get(row, 1)?))).transpose()).await
     }
 
-    /// What the intents with these numbers (a JSON array), all of one run, rest on: a JSON array of (region, name, identity
-    /// or null if there was no key pair, when the run began).
+    /// What the intents with these numbers (a JSON array), all of one run, rest on: a JSON array of (account, region, name,
+    /// identity or null if there was no key pair, when the run began).
     pub async fn past_seen(&self, run_no: i64, intents: &str) -> Result<String, JournalError> {
         let query = sqlx::query(sql::PAST_SEEN).bind(intents.to_owned()).bind(run_no);
         self.one(query, |row| get(row, 0)).await

@@ -179,12 +179,12 @@ pub(super) const NAMES_TO_DELETE: &str = "SELECT key_pair_name FROM intent WHERE
      AND verdict = 'delete' AND (settled_seq IS NOT NULL) = ? ORDER BY row_no LIMIT ?";
 /// The last attempts on rows of other runs against this service, if nothing shows their effect, of runs that have not ended, or
 /// ended since a given time: the key pair, the start, and the end if it is known.
-pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.region, i.key_pair_name, s.body, f.body, o.body FROM run AS r \
+pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.account_id, t.region, i.key_pair_name, s.body, f.body, o.body FROM run AS r \
      CROSS JOIN attempt AS a ON a.run_no = r.run_no CROSS JOIN intent AS i ON i.run_no = a.run_no AND i.row_no = a.row_no \
      CROSS JOIN target AS t ON t.target_no = i.target_no CROSS JOIN entry AS s ON s.seq = a.started_seq \
      LEFT JOIN entry AS f ON f.seq = a.finished_seq \
      LEFT JOIN entry AS o ON o.seq = json_extract(s.body, '$.session') \
-     WHERE r.run_id <> ? AND r.endpoint = ? AND r.account_id = ? AND (r.state = 'running' OR r.finished_at >= ?) \
+     WHERE r.run_id <> ? AND r.endpoint = ? AND t.account_id = ? AND (r.state = 'running' OR r.finished_at >= ?) \
      AND (a.class IS NULL OR a.class = 'unanswered') AND NOT EXISTS (SELECT 1 FROM attempt AS l \
      WHERE l.run_no = a.run_no AND l.row_no = a.row_no AND l.attempt > a.attempt)";
 pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
@@ -193,15 +193,16 @@ pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
      UNION ALL SELECT started_seq FROM attempt WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT finished_seq FROM attempt WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT seq FROM row_entry WHERE run_no = ?1 AND row_no = ?2) ORDER BY seq";
-/// A page of the names of a run's rows, as one JSON array of (region, name, seq). A plan asks with it which of its own names an
+/// A page of the names of a run's rows, as one JSON array of (account, region, name, seq). A plan asks with it which of its own names an
 /// earlier run has seen.
-pub(super) const PAST_NAMES: &str = "SELECT max(row_no), json_group_array(json_array(region, key_pair_name, seq)) \
-     FROM (SELECT i.row_no, t.region, i.key_pair_name, i.seq FROM intent AS i \
+pub(super) const PAST_NAMES: &str = "SELECT max(row_no), json_group_array(json_array(account_id, region, key_pair_name, seq)) \
+     FROM (SELECT i.row_no, t.account_id, t.region, i.key_pair_name, i.seq FROM intent AS i \
      CROSS JOIN target AS t ON t.target_no = i.target_no WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ? + 0)";
-/// What these intents (a JSON array of their numbers) rest on, as one JSON array of (region, name, identity or null, time of
+/// What these intents (a JSON array of their numbers) rest on, as one JSON array of (account, region, name, identity or null, time of
 /// the run's beginning). An intent that was skipped because its key pair had been re-created only knows what somebody
 /// else made.
-pub(super) const PAST_SEEN: &str = "SELECT json_group_array(json_array(json_extract(e.body, '$.line.region'), \
+pub(super) const PAST_SEEN: &str = "SELECT json_group_array(json_array(json_extract(e.body, '$.line.account'), \
+     json_extract(e.body, '$.line.region'), \
      json_extract(e.body, '$.line.name'), iif(json_type(e.body, '$.line.observation') = 'object', json_object(\
      'arn', json_extract(e.body, '$.line.observation.arn'), 'created_at', json_extract(e.body, '$.line.observation.created_at'), \
      'fingerprint', json_extract(e.body, '$.line.observation.fingerprint')), NULL), \

@@ -13,10 +13,11 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use self::statements::{
     AMONG, FILL_REGION, HAS_TWINS, INDEX, JOINED, JOINED_KNOWN, JOINED_TWINS, JOINED_USED, PUT_KNOWN, PUT_ROW,
-    PUT_SEEN, PUT_USED, REPLACE, SCHEMA, SUSPECTS, TWINS,
+    PUT_SEEN, PUT_USED, REPLACE, SCHEMA, SETTLE_HOME, SUSPECTS, TWINS,
 };
 use super::column::{get, unsigned};
 use super::open::named;
+use crate::domain::Target;
 use crate::journal::JournalError;
 use crate::journal::stage::{Refusing, StageRow, Staged, Staging, Twins};
 
@@ -24,9 +25,13 @@ use crate::journal::stage::{Refusing, StageRow, Staged, Staging, Twins};
 #[derive(Debug)]
 pub struct SqliteStage {
     connection: SqliteConnection,
-    /// The regions of rows with a name, in the order in which they first appear.
-    regions: Vec<String>,
-    known_regions: HashSet<String>,
+    /// The targets of rows with a name, in the order in which they first appear.
+    targets: Vec<Target>,
+    known_targets: HashSet<Target>,
+    /// The target of the last row, which is mostly that of the next one, too.
+    last: Option<Target>,
+    /// The account of rows whose target has none, once it is known.
+    home: String,
     /// Whether any row names an account.
     names_account: bool,
     /// Whether any instance was put in.
@@ -49,11 +54,13 @@ impl SqliteStage {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(JournalError::sql)?;
         let made = Self::make(&path).await;
         std::fs::remove_file(&path).map_err(JournalError::sql)?;
-        let (regions, known_regions) = Default::default();
+        let (targets, known_targets) = Default::default();
         Ok(Self {
             connection: made?,
-            regions,
-            known_regions,
+            targets,
+            known_targets,
+            last: None,
+            home: String::new(),
             names_account: false,
             has_used: false,
             has_twins: true,
@@ -79,14 +86,18 @@ impl SqliteStage {
     /// Adds rows, in the order of their numbers.
     async fn put_rows(&mut self, rows: &[StageRow]) -> Result<(), JournalError> {
         for row in rows.iter().filter(|row| !row.name.is_empty()) {
-            self.names_account |= row.account.is_some();
-            if !self.known_regions.contains(&row.region) {
-                self.known_regions.insert(row.region.clone());
-                self.regions.push(row.region.clone());
+            self.names_account |= row.named.is_some();
+            let is_last = |last: &Target| last.account == row.account && last.region == row.region;
+            if !self.last.as_ref().is_some_and(is_last) {
+                let target = Target { account: row.account.clone(), region: row.region.clone() };
+                if self.known_targets.insert(target.clone()) {
+                    self.targets.push(target.clone());
+                }
+                self.last = Some(target);
             }
         }
         let records: Vec<_> =
-            rows.iter().map(|row| (row.row, &row.region, &row.name, &row.account, &row.body)).collect();
+            rows.iter().map(|row| (row.row, &row.account, &row.region, &row.name, &row.named, &row.body)).collect();
         self.put(PUT_ROW, None, &serde_json::to_string(&records).unwrap_or_default()).await
     }
 
@@ -94,11 +105,29 @@ impl SqliteStage {
     async fn fill_region(&mut self, region: &str) -> Result<(), JournalError> {
         let query = sqlx::query(FILL_REGION).bind(region.to_owned());
         query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
-        for empty in self.regions.iter_mut().filter(|region| region.is_empty()) {
-            region.clone_into(empty);
+        for target in self.targets.iter_mut().filter(|target| target.region.is_empty()) {
+            region.clone_into(&mut target.region);
         }
-        let mut is_first = true;
-        self.regions.retain(|known| known != region || std::mem::take(&mut is_first));
+        self.forget_repetitions();
+        Ok(())
+    }
+
+    /// Of targets that have become the same, the first one stays.
+    fn forget_repetitions(&mut self) {
+        let mut known = HashSet::new();
+        self.targets.retain(|target| known.insert(target.clone()));
+    }
+
+    /// Rows in `home` are in the same targets as those that name no account.
+    async fn settle_home(&mut self, home: &str) -> Result<(), JournalError> {
+        home.clone_into(&mut self.home);
+        if self.targets.iter().any(|target| target.account == home) {
+            let query = sqlx::query(SETTLE_HOME).bind(home.to_owned());
+            query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
+            self.targets.iter_mut().filter(|target| target.account == home).for_each(|target| target.account.clear());
+            self.forget_repetitions();
+            self.look_for_twins().await?;
+        }
         Ok(())
     }
 
@@ -112,45 +141,50 @@ impl SqliteStage {
     /// Indexes the rows by name; call this once, after the last row.
     async fn index_rows(&mut self) -> Result<(), JournalError> {
         sqlx::query(INDEX).execute(&mut self.connection).await.map_err(JournalError::sql)?;
+        self.look_for_twins().await
+    }
+
+    async fn look_for_twins(&mut self) -> Result<(), JournalError> {
         let row = sqlx::query(HAS_TWINS).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         self.has_twins = get(&row, 0)?;
         Ok(())
     }
 
     /// Adds a page of an inventory: (name, body). A body is a JSON array that begins with arn and creation time.
-    async fn put_seen(&mut self, region: &str, seen: &[(String, String)]) -> Result<(), JournalError> {
-        self.put(PUT_SEEN, Some(region), &serde_json::to_string(seen).unwrap_or_default()).await
+    async fn put_seen(&mut self, target: &Target, seen: &[(String, String)]) -> Result<(), JournalError> {
+        self.put(PUT_SEEN, Some(target), &serde_json::to_string(seen).unwrap_or_default()).await
     }
 
     /// Adds a page of instances: (key pair's name, instance's name).
-    async fn put_used(&mut self, region: &str, used: &[(String, String)]) -> Result<(), JournalError> {
+    async fn put_used(&mut self, target: &Target, used: &[(String, String)]) -> Result<(), JournalError> {
         self.has_used |= !used.is_empty();
-        self.put(PUT_USED, Some(region), &serde_json::to_string(used).unwrap_or_default()).await
+        self.put(PUT_USED, Some(target), &serde_json::to_string(used).unwrap_or_default()).await
     }
 
-    async fn put(&mut self, statement: &'static str, region: Option<&str>, json: &str) -> Result<(), JournalError> {
+    async fn put(&mut self, statement: &'static str, target: Option<&Target>, json: &str) -> Result<(), JournalError> {
         let mut query = sqlx::query(statement);
-        if let Some(region) = region {
-            query = query.bind(region.to_owned());
+        if let Some(Target { account, region }) = target {
+            query = query.bind(account.clone()).bind(region.clone());
         }
         let mut transaction = self.connection.begin().await.map_err(JournalError::sql)?;
         query.bind(json.to_owned()).execute(&mut *transaction).await.map_err(JournalError::sql)?;
         transaction.commit().await.map_err(JournalError::sql)
     }
 
-    /// Which of an earlier run's rows are about a key pair that a row here names: takes a JSON array of (region, name, number), and
-    /// returns a JSON array of the numbers. The rows must have been indexed.
+    /// Which of an earlier run's rows are about a key pair that a row here names: takes a JSON array of (account, region, name,
+    /// number), and returns a JSON array of the numbers. The rows must have been indexed.
     async fn among(&mut self, names: &str) -> Result<String, JournalError> {
-        let query = sqlx::query(AMONG).bind(names.to_owned());
+        let query = sqlx::query(AMONG).bind(names.to_owned()).bind(self.home.clone());
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         get(&row, 0)
     }
 
-    /// Adds what an earlier run knows: a JSON array of (region, name, identity or null, when the run began). Earlier runs come
-    /// before later ones.
+    /// Adds what an earlier run knows: a JSON array of (account, region, name, identity or null, when the run began). Earlier
+    /// runs come before later ones.
     async fn put_known(&mut self, run: &str, same_manifest: bool, known: &str) -> Result<(), JournalError> {
         self.has_known |= known != "[]";
         let query = sqlx::query(PUT_KNOWN).bind(same_manifest).bind(run.to_owned()).bind(known.to_owned());
+        let query = query.bind(self.home.clone());
         let mut transaction = self.connection.begin().await.map_err(JournalError::sql)?;
         query.execute(&mut *transaction).await.map_err(JournalError::sql)?;
         transaction.commit().await.map_err(JournalError::sql)
@@ -168,20 +202,14 @@ impl SqliteStage {
         Ok(get::<Option<String>>(&row, 0)?.unwrap_or_default())
     }
 
-    async fn suspects(
-        &mut self,
-        after: u64,
-        limit: u32,
-        account: &str,
-        in_use: bool,
-        known: bool,
-    ) -> Result<String, JournalError> {
+    async fn suspects(&mut self, after: u64, limit: u32, refusing: Refusing) -> Result<String, JournalError> {
+        let Refusing { in_use, known } = refusing;
         let may_be_any = self.names_account || (in_use && self.has_used) || (known && self.has_known);
         if !may_be_any {
             return Ok(String::new());
         }
         let query = sqlx::query(SUSPECTS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
-        let query = query.bind(account.to_owned()).bind(in_use).bind(known);
+        let query = query.bind(self.home.clone()).bind(in_use).bind(known);
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         Ok(get::<Option<String>>(&row, 0)?.unwrap_or_default())
     }
@@ -218,12 +246,16 @@ impl Staging for SqliteStage {
         Box::pin(self.index_rows())
     }
 
-    fn put_seen<'a>(&'a mut self, region: &'a str, seen: &'a [(String, String)]) -> Staged<'a, ()> {
-        Box::pin(self.put_seen(region, seen))
+    fn settle_home<'a>(&'a mut self, home: &'a str) -> Staged<'a, ()> {
+        Box::pin(self.settle_home(home))
     }
 
-    fn put_used<'a>(&'a mut self, region: &'a str, used: &'a [(String, String)]) -> Staged<'a, ()> {
-        Box::pin(self.put_used(region, used))
+    fn put_seen<'a>(&'a mut self, target: &'a Target, seen: &'a [(String, String)]) -> Staged<'a, ()> {
+        Box::pin(self.put_seen(target, seen))
+    }
+
+    fn put_used<'a>(&'a mut self, target: &'a Target, used: &'a [(String, String)]) -> Staged<'a, ()> {
+        Box::pin(self.put_used(target, used))
     }
 
     fn among<'a>(&'a mut self, names: &'a str) -> Staged<'a, String> {
@@ -234,17 +266,16 @@ impl Staging for SqliteStage {
         Box::pin(self.put_known(run, same_manifest, known))
     }
 
-    fn regions(&self) -> &[String] {
-        &self.regions
+    fn targets(&self) -> &[Target] {
+        &self.targets
     }
 
     fn joined(&mut self, after: u64, limit: u32) -> Staged<'_, String> {
         Box::pin(self.joined(after, limit))
     }
 
-    fn suspects<'a>(&'a mut self, after: u64, limit: u32, refusing: Refusing<'a>) -> Staged<'a, String> {
-        let Refusing { account, in_use, known } = refusing;
-        Box::pin(self.suspects(after, limit, account, in_use, known))
+    fn suspects(&mut self, after: u64, limit: u32, refusing: Refusing) -> Staged<'_, String> {
+        Box::pin(self.suspects(after, limit, refusing))
     }
 
     fn twins(&mut self, after: u64, limit: u32) -> Staged<'_, Vec<Twins>> {

@@ -23,7 +23,8 @@ pub(super) enum Base {
 /// A role to assume with what came before.
 #[derive(Debug, Clone)]
 pub(super) struct Role {
-    pub(super) profile: String,
+    /// What says so, in words: a profile, or another table.
+    pub(super) place: String,
     pub(super) arn: String,
     pub(super) external_id: Option<String>,
     pub(super) session_name: Option<String>,
@@ -94,7 +95,7 @@ fn role_of(profile: &Profile) -> Option<Role> {
         return None;
     }
     Some(Role {
-        profile: profile.name().to_owned(),
+        place: format!("profile {}", profile.name()),
         arn: key(profile, "role_arn")?.to_owned(),
         external_id: key(profile, "external_id").map(str::to_owned),
         session_name: key(profile, "role_session_name").map(str::to_owned),

@@ -165,11 +165,8 @@ pub(super) async fn assume(role: &Role, with: Credentials, means: &Means) -> Res
         .role_session_name(role.session_name.as_deref().unwrap_or("keybatch"))
         .send()
         .await;
-    let fault = |detail: String| CredentialsFault::AssumeRole {
-        place: format!("profile {}", role.profile),
-        role: role.arn.clone(),
-        detail,
-    };
+    let fault =
+        |detail: String| CredentialsFault::AssumeRole { place: role.place.clone(), role: role.arn.clone(), detail };
     let answer =
         sent.map_err(|error| fault(find::<AssumeRoleError>(&error).map_or_else(|| service_words(&error), words_of)))?;
     let given = answer.credentials.ok_or_else(|| fault("the answer held no credentials".to_owned()))?;

@@ -120,8 +120,8 @@ pub(in crate::verify) fn hash(text: &str) -> u64 {
     SEED.hash_one(text)
 }
 
-/// A hash of a key pair's name and region, from those of both: the hash of a name that an answer gives can be held against a row
+/// A hash of a key pair's name and target, from those of both: the hash of a name that an answer gives can be held against a row
 /// of which this alone is kept.
-pub(in crate::verify) fn name_of(name: u64, region: u64) -> u64 {
-    name ^ region.rotate_left(32)
+pub(in crate::verify) fn name_of(name: u64, target: u64) -> u64 {
+    name ^ target.rotate_left(32)
 }

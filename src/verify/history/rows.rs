@@ -62,7 +62,7 @@ impl Rows {
     }
 }
 
-/// A row in 12 bytes: its fate in the lowest three bits, in the next 45 what the hash of the key pair's name and region has
+/// A row in 12 bytes: its fate in the lowest three bits, in the next 45 what the hash of the key pair's name and target has
 /// there, and then what the plan saw. The hash has a key of the process's own, so a journal that asks for another key pair than
 /// its plan names passes once in 2^45 times, whatever its author tries.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +84,7 @@ impl RowOf {
         self.1
     }
 
-    /// What it has of the hash of its key pair's name and region.
+    /// What it has of the hash of its key pair's name and target.
     pub(super) fn name(self) -> u64 {
         self.bits() >> 3
     }

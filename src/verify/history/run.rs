@@ -1,13 +1,13 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
 use super::super::claims::{self, Line};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::lifted::Lifted;
 use super::trouble::Trouble;
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, service_behind};
 use crate::record::event::{
-    Event, Found, IntentRecorded, PlanSealed, RunStopped, SessionClosed, Source, TargetStopped,
+    Event, Found, IntentRecorded, PlanSealed, RunStopped, SessionClosed, SessionOpened, Source, TargetStopped,
 };
 use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanHeader, PlanManifest, Sealing, TargetVerdicts, Verdict};
 
@@ -26,8 +26,10 @@ pub(super) struct Run {
     pub(super) sessions: u16,
     /// What the run is bound to.
     pub(super) bound: Option<Bound>,
-    /// Hashes of the regions of its rows to delete.
-    pub(super) regions: Vec<u64>,
+    /// The accounts that its first session reached.
+    pub(super) accounts: BTreeSet<String>,
+    /// Hashes of the targets of its rows to delete.
+    pub(super) named_in: Vec<u64>,
     manifest: Option<PlanManifest>,
     /// Hash of the manifest, the account and the place.
     task: Option<u64>,
@@ -47,7 +49,7 @@ pub(super) struct Run {
     pub(super) outcomes: OutcomeCounts,
     /// Numbers of the entries that list its key pairs and instances, ascending.
     pub(super) listings: Vec<u64>,
-    /// Numbers of those of them that are pages of key pairs, with the hash of their region.
+    /// Numbers of those of them that are pages of key pairs, with the hash of their target.
     pages: Vec<(u64, u64)>,
 }
 
@@ -99,7 +101,8 @@ impl Run {
             id,
             sessions: 0,
             bound: None,
-            regions: Vec::new(),
+            accounts: BTreeSet::new(),
+            named_in: Vec::new(),
             manifest: None,
             task: None,
             lifted,
@@ -198,7 +201,7 @@ impl Run {
             Event::Observed(seen) if matches!(seen.source, Source::GetKeyPairs | Source::GetInstances) => {
                 self.listings.push(seq);
                 if (seen.source, seen.found) == (Source::GetKeyPairs, Found::Listed) {
-                    self.pages.push((seq, claims::hash(seen.region.as_deref().unwrap_or_default())));
+                    self.pages.push((seq, target_hash(said(seen.account.as_ref()), said(seen.region.as_ref()))));
                 }
             }
             Event::OverrideUsed(used) if used.accepts_rollback() => {
@@ -230,7 +233,7 @@ impl Run {
         if self.manifest.is_none() {
             return Err("the manifest was not read yet".into());
         }
-        if self.bound.as_ref().and_then(|bound| bound.account.as_deref()).is_some_and(|own| own != line.account) {
+        if !self.accounts.is_empty() && !self.accounts.contains(&line.account) {
             return Err("it is for another account than its session's".into());
         }
         if row != self.rows + 1 {
@@ -245,14 +248,14 @@ impl Run {
         } else if Some(rows) != usize::try_from(self.rows).ok().map(|count| self.first_row + count) {
             return Err("another run's intents are between those of this one".into());
         }
-        let region = claims::hash(&line.region);
+        let target = target_hash(&line.account, &line.region);
         if let Some(page) = intent.page
-            && self.pages.binary_search(&(page, region)).is_err()
+            && self.pages.binary_search(&(page, target)).is_err()
         {
-            return Err("it names a page that is no listing of key pairs of its run and region".into());
+            return Err("it names a page that is no listing of key pairs of its run and target".into());
         }
-        if line.verdict == Verdict::Delete && !self.regions.contains(&region) {
-            self.regions.push(region);
+        if line.verdict == Verdict::Delete && !self.named_in.contains(&target) {
+            self.named_in.push(target);
         }
         self.rows = row;
         self.verdicts[line.verdict as usize] += 1;
@@ -336,11 +339,35 @@ impl Run {
         if bound.endpoint.as_ref().is_some_and(|endpoint| *endpoint != header.endpoint) {
             return Err("its header names another endpoint than its run's".into());
         }
-        if bound.account.as_ref().is_some_and(|own| !header.callers.iter().any(|caller| caller.account == *own)) {
-            return Err("its header names no caller of its run's account".into());
+        if bound.account.is_some() && !header.callers.iter().map(|caller| &caller.account).eq(&self.accounts) {
+            return Err("its header does not name a caller of each of its run's accounts".into());
         }
         Ok(())
     }
+
+    /// What the run's sessions say of its accounts: the first one names them, later ones no other.
+    pub(super) fn bind(&mut self, opened: &SessionOpened) -> Result<(), Trouble> {
+        let mut named: BTreeSet<_> = opened.accounts.iter().map(|account| account.account.clone()).collect();
+        if !opened.accounts.iter().map(|account| &account.account).eq(&named) {
+            return Err("its accounts are not ascending".into());
+        }
+        named.extend(opened.account.clone());
+        if self.accounts.is_empty() {
+            self.accounts = named;
+        } else if !named.is_subset(&self.accounts) {
+            return Err("its run is bound to another account or endpoint".into());
+        }
+        Ok(())
+    }
+}
+
+fn said(text: Option<&String>) -> &str {
+    text.map_or("", String::as_str)
+}
+
+/// The hash of a target.
+pub(super) fn target_hash(account: &str, region: &str) -> u64 {
+    claims::hash(region) ^ claims::hash(account).rotate_left(16)
 }
 
 fn same(what: &str, said: u64, counted: u64) -> Result<(), Trouble> {

@@ -178,6 +178,7 @@ impl Host for SimHost {
             world: None,
             profile: None,
             credentials_source: None,
+            accounts: Vec::new(),
         };
         Ok(Connection { port: port(&self.handle), place, kept: None })
     }

@@ -151,7 +151,7 @@ impl ReadRuns for Books {
                     open.push(OpenAttempt {
                         time: started.session.and_then(|session| ledger.times.get(&session).copied()),
                         run: other.run.to_string(),
-                        region: row.target.region.clone(),
+                        target: row.target.clone(),
                         key_pair_name: row.name.clone(),
                         started,
                         finished: last.finished_seq.map(|seq| parse(&ledger.bodies[seq])).transpose()?,
@@ -231,7 +231,8 @@ impl ReadPast for Books {
 
     fn past_names(&self, run_no: i64, after: i64, _: u32) -> Reading<'_, Option<(i64, String)>> {
         self.of_run(run_no, |_, _, rows| {
-            let names: Vec<_> = rows.iter().map(|row| json!([row.target.region, row.name, row.intent])).collect();
+            let names: Vec<_> =
+                rows.iter().map(|row| json!([row.target.account, row.target.region, row.name, row.intent])).collect();
             // All of them are one page.
             Ok((after < 0 && !names.is_empty()).then(|| (rows.len() as i64, json!(names).to_string())))
         })
@@ -246,7 +247,7 @@ impl ReadPast for Books {
                 let left_alone = |note: &Note| note.kind == RECREATED && note.severity != Severity::Warn;
                 if !intent.line.notes.iter().any(left_alone) {
                     let identity = intent.line.observation.as_ref().map(PlanObservation::identity);
-                    seen.push(json!([row.target.region, row.name, identity, run.began_at]));
+                    seen.push(json!([row.target.account, row.target.region, row.name, identity, run.began_at]));
                 }
             }
             Ok(json!(seen).to_string())

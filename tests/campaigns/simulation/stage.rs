@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keybatch::domain::Target;
 use keybatch::journal::stage::{Refusing, StageRow, Staged, Staging, Twins};
 use serde_json::{Value, json};
 
@@ -9,9 +10,10 @@ use serde_json::{Value, json};
 #[derive(Debug, Default)]
 pub(crate) struct Stage {
     rows: Vec<StageRow>,
-    regions: Vec<String>,
-    seen: BTreeMap<(String, String), Vec<Value>>,
-    known: Vec<(String, String, Value)>,
+    targets: Vec<Target>,
+    home: String,
+    seen: BTreeMap<(Target, String), Vec<Value>>,
+    known: Vec<(Target, String, Value)>,
 }
 
 fn done<'a, T: Send + 'a>(value: T) -> Staged<'a, T> {
@@ -22,18 +24,31 @@ fn array(text: &str) -> Vec<Value> {
     serde_json::from_str(text).unwrap()
 }
 
+fn target(row: &StageRow) -> Target {
+    Target { account: row.account.clone(), region: row.region.clone() }
+}
+
 impl Stage {
+    /// The target that an earlier run's row is in, as it is kept here.
+    fn target_of(&self, past: &Value) -> Target {
+        let text = |index: usize| past[index].as_str().unwrap().to_owned();
+        let account = Some(text(0)).filter(|account| *account != self.home).unwrap_or_default();
+        Target { account, region: text(1) }
+    }
+
     fn page(&self, after: u64, wanted: impl Fn(&StageRow) -> bool) -> String {
         let rows = self.rows.iter().filter(|row| row.row > after && wanted(row));
         rows.map(|row| self.joined_row(row).to_string()).collect()
     }
 
     fn joined_row(&self, row: &StageRow) -> Value {
-        let listed = self.seen.get(&(row.region.clone(), row.name.clone())).map_or(&[][..], Vec::as_slice);
+        let target = target(row);
+        let listed = self.seen.get(&(target.clone(), row.name.clone())).map_or(&[][..], Vec::as_slice);
         let ambiguous = listed.iter().any(|one| one != &listed[0]);
-        let of_it = self.known.iter().filter(|(region, name, _)| (region, name) == (&row.region, &row.name));
+        let of_it = self.known.iter().filter(|(known, name, _)| *known == target && *name == row.name);
         json!({
             "row": row.row,
+            "account": row.account,
             "region": row.region,
             "name": row.name,
             "body": serde_json::from_str::<Value>(&row.body).unwrap(),
@@ -49,8 +64,9 @@ impl Stage {
 impl Staging for Stage {
     fn put_rows<'a>(&'a mut self, rows: &'a [StageRow]) -> Staged<'a, ()> {
         for row in rows {
-            if !self.regions.contains(&row.region) {
-                self.regions.push(row.region.clone());
+            let target = target(row);
+            if !self.targets.contains(&target) {
+                self.targets.push(target);
             }
             self.rows.push(row.clone());
         }
@@ -69,46 +85,51 @@ impl Staging for Stage {
         done(())
     }
 
-    fn put_seen<'a>(&'a mut self, region: &'a str, seen: &'a [(String, String)]) -> Staged<'a, ()> {
+    fn settle_home<'a>(&'a mut self, home: &'a str) -> Staged<'a, ()> {
+        assert!(self.targets.iter().all(|target| target.account != home), "no row names the home account");
+        home.clone_into(&mut self.home);
+        done(())
+    }
+
+    fn put_seen<'a>(&'a mut self, target: &'a Target, seen: &'a [(String, String)]) -> Staged<'a, ()> {
         for (name, body) in seen {
-            let listed = self.seen.entry((region.to_owned(), name.clone())).or_default();
+            let listed = self.seen.entry((target.clone(), name.clone())).or_default();
             listed.push(serde_json::from_str(body).unwrap());
         }
         done(())
     }
 
-    fn put_used<'a>(&'a mut self, _: &'a str, _: &'a [(String, String)]) -> Staged<'a, ()> {
+    fn put_used<'a>(&'a mut self, _: &'a Target, _: &'a [(String, String)]) -> Staged<'a, ()> {
         done(())
     }
 
     fn among<'a>(&'a mut self, names: &'a str) -> Staged<'a, String> {
-        let mine =
-            |past: &&Value| self.rows.iter().any(|row| past[0] == row.region.as_str() && past[1] == row.name.as_str());
+        let is_it = |past: &Value, row: &StageRow| self.target_of(past) == target(row) && past[2] == row.name.as_str();
+        let mine = |past: &&Value| self.rows.iter().any(|row| is_it(past, row));
         let names = array(names);
-        done(json!(names.iter().filter(mine).map(|past| &past[2]).collect::<Vec<_>>()).to_string())
+        done(json!(names.iter().filter(mine).map(|past| &past[3]).collect::<Vec<_>>()).to_string())
     }
 
     fn put_known<'a>(&'a mut self, run: &'a str, same_manifest: bool, known: &'a str) -> Staged<'a, ()> {
         for past in array(known) {
-            let text = |index: usize| past[index].as_str().unwrap().to_owned();
-            let (identity, began_at) = (&past[2], &past[3]);
+            let (identity, began_at) = (&past[3], &past[4]);
             let known = json!({"same_manifest": same_manifest, "identity": identity, "run": run, "began_at": began_at});
-            self.known.push((text(0), text(1), known));
+            self.known.push((self.target_of(&past), past[2].as_str().unwrap().to_owned(), known));
         }
         done(())
     }
 
-    fn regions(&self) -> &[String] {
-        &self.regions
+    fn targets(&self) -> &[Target] {
+        &self.targets
     }
 
     fn joined(&mut self, after: u64, _: u32) -> Staged<'_, String> {
         done(self.page(after, |_| true))
     }
 
-    fn suspects<'a>(&'a mut self, after: u64, _: u32, refusing: Refusing<'a>) -> Staged<'a, String> {
+    fn suspects(&mut self, after: u64, _: u32, refusing: Refusing) -> Staged<'_, String> {
         let known =
-            |row: &StageRow| self.known.iter().any(|(region, name, _)| *region == row.region && *name == row.name);
+            |row: &StageRow| self.known.iter().any(|(known, name, _)| *known == target(row) && *name == row.name);
         done(self.page(after, |row| refusing.known && known(row)))
     }
 

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use keybatch::domain::Known;
-use keybatch::domain::{Class, Identity};
+use keybatch::domain::{Class, Identity, Known, Target};
 use keybatch::execute::decide::Denial;
 use keybatch::execute::ghost::{Ghosts, held_until};
 use keybatch::execute::row::RowState;
@@ -73,6 +72,11 @@ fn identity(pair: Pair) -> Option<Identity> {
     })
 }
 
+/// Where the key pair is.
+fn target() -> Target {
+    Target { account: "1".into(), region: "r".into() }
+}
+
 /// The second run is planned and begins. Operations of the first one that are still to end are not waited for.
 fn begin(node: &Node, kind: Kind) -> Node {
     let now = node.truth.now;
@@ -86,7 +90,7 @@ fn begin(node: &Node, kind: Kind) -> Node {
         };
         let until = held_until((started, finished.as_ref(), None), node.settings.signature_life, now);
         if let Some(until) = until.filter(|until| open && *until > now) {
-            ghosts.hold("r".into(), "key".into(), until);
+            ghosts.hold(target(), "key".into(), until);
         }
     }
     let seen = identity(node.truth.pair);
@@ -126,7 +130,7 @@ fn begin(node: &Node, kind: Kind) -> Node {
     assert!(!wanted || intent.verdict == Verdict::Delete, "{kind:?}: what may be deleted is not: {:?}", intent.notes);
     node.run = if barred { Run::Barred } else { Run::Second };
     node.state = RowState::new(0, &intent, Some(now));
-    node.state.not_before = ghosts.not_before("r", "key");
+    node.state.not_before = ghosts.not_before(&target(), "key");
     (node.journal, node.attempt, node.denial) = (None, None, Denial::Unknown);
     let truth = &mut node.truth;
     // From now on, the original is what this run has seen.

@@ -308,7 +308,7 @@ async fn of_run(reader: &Reader, run: &RunRecord) -> Vec<String> {
         answers.push(told("story", reader.story(number, row).await));
     }
     if let Some((_, names)) = reader.past_names(number, 0, 100).await.unwrap() {
-        let names: Vec<(String, String, u64)> = serde_json::from_str(&names).unwrap();
+        let names: Vec<(String, String, String, u64)> = serde_json::from_str(&names).unwrap();
         let numbers = json!(names.iter().map(|(.., seq)| seq).collect::<Vec<_>>()).to_string();
         let seen: Result<Value, _> =
             reader.past_seen(number, &numbers).await.map(|seen| serde_json::from_str(&seen).unwrap());

@@ -9,24 +9,29 @@ async fn sqlite_stage() -> SqliteStage {
     SqliteStage::create(&std::env::temp_dir(), &uuid::Uuid::new_v4().to_string()).await.unwrap()
 }
 
-fn row(row: u64, region: &str, name: &str, account: Option<&str>) -> StageRow {
-    let account = account.map(str::to_owned);
-    StageRow { row, region: region.into(), name: name.into(), account, body: format!(r#"{{"line":{row}}}"#) }
+fn row(row: u64, region: &str, name: &str, named: Option<&str>) -> StageRow {
+    let (named, body) = (named.map(str::to_owned), format!(r#"{{"line":{row}}}"#));
+    StageRow { row, account: String::new(), region: region.into(), name: name.into(), named, body }
+}
+
+fn target(account: &str, region: &str) -> Target {
+    Target { account: account.into(), region: region.into() }
 }
 
 type Any = Joined<serde_json::Value, serde_json::Value>;
 
 #[tokio::test]
-async fn regions_are_in_the_order_of_their_first_rows() {
+async fn targets_are_in_the_order_of_their_first_rows() {
     let mut stage = stage().await;
     let rows = [("b", "x1"), ("", ""), ("", "x2"), ("a", "x3"), ("b", "x4")];
     let rows: Vec<_> = (1..).zip(rows).map(|(number, (region, name))| row(number, region, name, None)).collect();
     stage.put_rows(&rows).await.unwrap();
-    assert_eq!(stage.regions(), ["b", "", "a"]);
+    let regions = |stage: &Stage| stage.targets().iter().map(|target| target.region.clone()).collect::<Vec<_>>();
+    assert_eq!(regions(&stage), ["b", "", "a"]);
     stage.fill_region("a").await.unwrap();
-    assert_eq!(stage.regions(), ["b", "a"]);
+    assert_eq!(regions(&stage), ["b", "a"]);
     stage.fill_region("c").await.unwrap();
-    assert_eq!(stage.regions(), ["b", "a"]);
+    assert_eq!(regions(&stage), ["b", "a"]);
 }
 
 /// Whatever there is none of is not looked for, and everything else is found all the same.
@@ -42,14 +47,14 @@ async fn a_row_is_joined_with_all_that_is_known() {
         stage.index_rows().await.unwrap();
         let pairs = [("one", "[\"a\"]"), ("two", "[\"b\"]"), ("one", "[\"c\"]"), ("one", "[\"c\"]")];
         let pairs = pairs.map(|(name, body)| (name.to_owned(), body.to_owned()));
-        stage.put_seen("r", &pairs[..3]).await.unwrap();
-        stage.put_seen("r", &pairs[3..]).await.unwrap();
+        stage.put_seen(&target("", "r"), &pairs[..3]).await.unwrap();
+        stage.put_seen(&target("", "r"), &pairs[3..]).await.unwrap();
         if used {
             // A page each, and one without any.
             for instance in ["i\"1", "i2"] {
-                stage.put_used("r", &[("two".to_owned(), instance.to_owned())]).await.unwrap();
+                stage.put_used(&target("", "r"), &[("two".to_owned(), instance.to_owned())]).await.unwrap();
             }
-            stage.put_used("r", &[]).await.unwrap();
+            stage.put_used(&target("", "r"), &[]).await.unwrap();
         }
         let mut joined: Vec<Any> = stage.joined(0, 2).await.unwrap();
         joined.extend(stage.joined(2, 10).await.unwrap());
@@ -91,7 +96,8 @@ async fn rows_of_a_name_are_found_without_reading_all_rows() {
         let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
         let plan = plan.fetch_all(&mut stage.connection).await.unwrap();
         let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
-        let found = |step: &&String| step.starts_with(searched) && step.ends_with("(region=? AND name=?)");
+        let found =
+            |step: &&String| step.starts_with(searched) && step.ends_with("(account=? AND region=? AND name=?)");
         let found = steps.iter().find(found);
         assert!(found.is_some_and(|step| !step.contains("AUTOMATIC")), "{statement}: {steps:#?}");
     }
@@ -113,8 +119,8 @@ async fn nothing_stays_behind_and_what_is_replaced_is_read() {
     stage.replace(2, r#"{"line":7}"#).await.unwrap();
     let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
     assert_eq!(joined.iter().map(|row| row.body["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 7]);
-    let suspects: Vec<Any> =
-        stage.suspects(0, 10, Refusing { account: "ours", in_use: false, known: false }).await.unwrap();
+    stage.settle_home("ours").await.unwrap();
+    let suspects: Vec<Any> = stage.suspects(0, 10, Refusing { in_use: false, known: false }).await.unwrap();
     assert_eq!(suspects.iter().map(|row| row.row).collect::<Vec<_>>(), [1], "also where every row names an account");
 }
 
@@ -125,14 +131,77 @@ async fn suspects_are_rows_of_another_account_or_in_use() {
     let rows: Vec<_> =
         accounts.iter().zip(1..).map(|(account, number)| row(number, "r", &format!("k{number}"), *account)).collect();
     stage.put_rows(&rows[..1]).await.unwrap();
-    stage.put_used("r", &[("k1".into(), "i".into())]).await.unwrap();
+    stage.settle_home("ours").await.unwrap();
+    stage.put_used(&target("ours", "r"), &[("k1".into(), "i".into())]).await.unwrap();
     for (all, in_use, expected) in
         [(false, false, &[][..]), (false, true, &[1]), (true, false, &[3]), (true, true, &[1, 3])]
     {
         if all && !in_use {
             stage.put_rows(&rows[1..]).await.unwrap();
         }
-        let found: Vec<Any> = stage.suspects(0, 10, Refusing { account: "ours", in_use, known: false }).await.unwrap();
+        let found: Vec<Any> = stage.suspects(0, 10, Refusing { in_use, known: false }).await.unwrap();
         assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), expected);
     }
+}
+
+/// A name in two accounts is two key pairs: nothing that is known of one is said of the other.
+#[tokio::test]
+async fn a_name_in_two_accounts_is_two_key_pairs() {
+    let mut stage = stage().await;
+    let of = |number: u64, account: &str, named: Option<&str>| StageRow {
+        account: account.into(),
+        ..row(number, "r", "k", named)
+    };
+    let rows = [of(1, "", None), of(2, "b", Some("b")), of(3, "c", Some("c")), of(4, "b", Some("b"))];
+    stage.put_rows(&rows).await.unwrap();
+    assert_eq!(stage.targets(), [target("", "r"), target("b", "r"), target("c", "r")]);
+    stage.index_rows().await.unwrap();
+    let twins = stage.twins(0, 10).await.unwrap();
+    assert_eq!(twins.iter().map(|twins| (twins.first.0, twins.later.0)).collect::<Vec<_>>(), [(2, 4)]);
+    stage.settle_home("a").await.unwrap();
+    for account in ["a", "b"] {
+        stage.put_seen(&target(account, "r"), &[("k".into(), format!("[\"{account}\"]"))]).await.unwrap();
+    }
+    stage.put_used(&target("c", "r"), &[("k".into(), "i".into())]).await.unwrap();
+    assert_eq!(
+        stage.among(r#"[["a","r","k",7],["b","r","k",8],["d","r","k",9],["a","s","k",10]]"#).await.unwrap(),
+        "[7,8]"
+    );
+    stage
+        .put_known(
+            "run",
+            false,
+            r#"[["a","r","k",null,"2026-01-01T00:00:00Z"],["c","r","k",null,"2026-01-01T00:00:00Z"]]"#,
+        )
+        .await
+        .unwrap();
+    let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
+    let told = joined.iter().map(|row| {
+        let seen = row.seen.as_ref().map(|seen| seen[0].as_str().unwrap().to_owned());
+        (row.account.as_str(), seen, row.used.is_some(), row.known.len(), row.first)
+    });
+    let expected = [
+        ("a", Some("a".to_owned()), false, 1, 1),
+        ("b", Some("b".to_owned()), false, 0, 2),
+        ("c", None, true, 1, 3),
+        ("b", Some("b".to_owned()), false, 0, 2),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let suspects: Vec<Any> = stage.suspects(0, 10, Refusing { in_use: false, known: false }).await.unwrap();
+    assert!(suspects.is_empty(), "each is in the account that it names");
+}
+
+/// Only the credentials show that two rows are in the same target, one that names the home account and one that names none.
+#[tokio::test]
+async fn rows_that_name_the_home_account_are_at_home() {
+    let mut stage = stage().await;
+    let named = StageRow { account: "a".into(), ..row(2, "r", "k", Some("a")) };
+    stage.put_rows(&[row(1, "r", "k", None), named]).await.unwrap();
+    stage.index_rows().await.unwrap();
+    assert!(stage.twins(0, 10).await.unwrap().is_empty());
+    stage.settle_home("a").await.unwrap();
+    assert_eq!(stage.targets(), [target("a", "r")]);
+    assert_eq!(stage.twins(0, 10).await.unwrap().len(), 1);
+    let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
+    assert!(joined.iter().all(|row| row.account == "a" && row.first == 1));
 }

@@ -40,7 +40,8 @@ async fn a_reader_finds_what_was_written() {
     assert!(reader.names_to_delete(1, 1, false, 0).await.unwrap().is_empty());
     let open = reader.open_attempts(three.run, "e", "1", Timestamp::MIN).await.unwrap();
     assert_eq!(open.len(), 1);
-    assert_eq!((&*open[0].run, &*open[0].region, &*open[0].key_pair_name, open[0].started.seq), (ONE, "r2", "k2", 18));
+    assert_eq!((&*open[0].run, &open[0].target, &*open[0].key_pair_name), (ONE, &target("r2"), "k2"));
+    assert_eq!(open[0].started.seq, 18);
     assert!(reader.open_attempts(one.run, "e", "1", Timestamp::MIN).await.unwrap().is_empty());
     assert!(reader.open_attempts(three.run, "f", "1", Timestamp::MIN).await.unwrap().is_empty());
 

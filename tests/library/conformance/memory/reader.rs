@@ -14,7 +14,7 @@ use keybatch::journal::{
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
 use keybatch::record::merkle::Frontier;
-use keybatch::record::plan::{PlanObservation, Severity, Verdict};
+use keybatch::record::plan::{PlanObservation, PlanRow, Severity, Verdict};
 use serde_json::json;
 
 use super::history::{Attempt, History, Row, Run};
@@ -153,17 +153,16 @@ impl ReadRuns for MemoryReader {
             let concerns = |other: &&Run| {
                 let record = &other.record;
                 let may_matter = record.state == RunState::Running || other.finished_at.is_some_and(|at| at >= since);
-                let is_there =
-                    record.endpoint.as_deref() == Some(endpoint) && record.account.as_deref() == Some(account);
-                record.run != run && is_there && may_matter
+                record.run != run && record.endpoint.as_deref() == Some(endpoint) && may_matter
             };
             let is_open = |last: &&Attempt| last.finished.as_ref().is_none_or(|(_, class)| *class == Class::Unanswered);
             let mut open = Vec::new();
             for run in history.runs.iter().filter(concerns) {
-                for row in run.rows.values() {
+                for row in run.rows.values().filter(|row| row.intent.line.account == account) {
+                    let PlanRow { account, region, .. } = row.intent.line.clone();
                     open.extend(row.attempts.last().filter(is_open).map(|last| OpenAttempt {
                         run: run.record.run.to_string(),
-                        region: row.intent.line.region.clone(),
+                        target: Target { account: account.clone(), region: region.clone() },
                         key_pair_name: row.intent.line.name.clone(),
                         started: entry(kept, last.started),
                         finished: last.finished.as_ref().map(|(seq, _)| entry(kept, *seq)),
@@ -245,7 +244,10 @@ impl ReadPast for MemoryReader {
     fn past_names(&self, run_no: i64, after: i64, limit: u32) -> Reading<'_, Option<(i64, String)>> {
         self.of_run(run_no, |_, _, run| {
             let page = rows(run, u64::try_from(after).unwrap_or(0), limit, |_| true);
-            let name = |(_, row): &(u64, &Row)| json!([row.intent.line.region, row.intent.line.name, row.intent_seq]);
+            let name = |(_, row): &(u64, &Row)| {
+                let PlanRow { account, region, name, .. } = &row.intent.line;
+                json!([account, region, name, row.intent_seq])
+            };
             let (last, _) = page.last()?;
             Some((i64::try_from(*last).unwrap(), json!(page.iter().map(name).collect::<Vec<_>>()).to_string()))
         })
@@ -260,7 +262,13 @@ impl ReadPast for MemoryReader {
             let seen = run.rows.values().filter(|row| wanted.contains(&row.intent_seq) && !left_alone(row));
             let record = |row: &Row| {
                 let identity = row.intent.line.observation.as_ref().map(PlanObservation::identity);
-                json!([row.intent.line.region, row.intent.line.name, identity, time_text(run.started_at)])
+                json!([
+                    row.intent.line.account,
+                    row.intent.line.region,
+                    row.intent.line.name,
+                    identity,
+                    time_text(run.started_at)
+                ])
             };
             json!(seen.map(record).collect::<Vec<_>>()).to_string()
         })
