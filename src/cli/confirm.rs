@@ -3,6 +3,7 @@
 use std::io::BufRead as _;
 
 use super::amount::whole_number;
+use super::canary;
 use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
@@ -79,7 +80,7 @@ async fn line() -> Result<String, CliError> {
 
 /// What the plan is, in lines for people.
 pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
-    let PlanFacts { plan, place } = facts;
+    let PlanFacts { plan, place, canary } = *facts;
     let sealed = &plan.sealed;
     let mut lines = Vec::new();
     if place.is_sandbox() {
@@ -112,6 +113,7 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
             ));
         }
     }
+    lines.extend(canary.and_then(|most| canary::planned(most, sealed)));
     let seal = &sealed.seal;
     let (rows, deletes, skips, absents) = (seal.rows, seal.deletes(), seal.skips(), seal.absents());
     lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} absent"));

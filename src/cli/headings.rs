@@ -36,7 +36,7 @@ const HEADINGS: [(&str, &[&str]); 5] = [
             "signature_life",
         ],
     ),
-    ("Limits", &["max_deletes", "max_failures", "max_duration", "drain_timeout"]),
+    ("Limits", &["canary", "max_deletes", "max_failures", "max_duration", "drain_timeout"]),
     ("AWS", &["profile", "region", "endpoint_url", "credentials_timeout"]),
     ("Records", &["journal", "reason", "ticket", "checkpoint_to"]),
 ];

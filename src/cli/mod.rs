@@ -6,6 +6,7 @@
 mod abandon;
 mod again;
 mod amount;
+mod canary;
 pub mod code;
 mod completions;
 mod config;

@@ -76,6 +76,9 @@ pub(super) struct SessionOptions {
     /// The region. Each command has its own option for it, because it means something different to each.
     #[arg(skip)]
     pub(super) region: Option<String>,
+    /// The canary. `run` and `resume` have the option; `abandon` deletes nothing.
+    #[arg(skip)]
+    pub(super) canary: Option<u64>,
     /// Append each checkpoint to this file, also in later sessions of the run; keep it beyond this machine's reach
     #[arg(long, env = "KEYBATCH_CHECKPOINT_TO", value_name = "FILE")]
     pub(super) checkpoint_to: Option<PathBuf>,
@@ -139,6 +142,7 @@ impl SessionOptions {
             },
             max_deletes: self.max_deletes,
             max_failures: self.max_failures,
+            canary: self.canary,
             max_duration: self.max_duration,
             checkpoint_to: self.checkpoint_to.clone(),
             reason: self.reason.clone(),
@@ -160,6 +164,23 @@ impl SessionOptions {
             ("region", self.region.clone()),
         ];
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+}
+
+/// The option of the commands that delete.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct CanaryOptions {
+    /// Delete at most N key pairs in each region, read them back, and stop so that you can look before the rest is deleted
+    #[arg(long, env = "KEYBATCH_CANARY", value_name = "N", value_parser = |text: &str| count_between(text, 1, LARGEST_CANARY))]
+    canary: Option<u32>,
+}
+
+/// More key pairs than this are no sample that a person looks at; `--max-deletes` limits a session.
+const LARGEST_CANARY: u32 = 1_000;
+
+impl CanaryOptions {
+    pub(super) fn rows(self) -> Option<u64> {
+        self.canary.map(u64::from)
     }
 }
 

@@ -4,7 +4,7 @@ use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::machine::Machine;
-use super::options::{SessionOptions, refuse_secret};
+use super::options::{CanaryOptions, SessionOptions, refuse_secret};
 use super::rollback::RollbackOptions;
 use super::say::{end, say};
 use super::terminal::Verb;
@@ -25,11 +25,14 @@ pub(super) struct Args {
     #[command(flatten)]
     rollback: RollbackOptions,
     #[command(flatten)]
+    canary: CanaryOptions,
+    #[command(flatten)]
     options: SessionOptions,
 }
 
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
+    args.options.canary = args.canary.rows();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     refuse_secret("--because", args.rollback.because.as_deref())?;
     args.options.check()?;

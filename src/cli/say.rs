@@ -4,7 +4,7 @@ use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
 use super::ui::Ui;
-use super::{Format, summary};
+use super::{Format, canary, summary};
 use crate::session::Ending;
 use crate::session::summary::Summary;
 
@@ -46,6 +46,7 @@ pub(super) fn end(ui: &Ui, ended: Result<Ending, impl Into<CliError>>) -> Result
 
 /// Reports to people alone, if an error object holds the rest.
 pub(super) fn say_to_people(ui: &Ui, summary: &Summary) {
+    summary.canary.iter().flat_map(canary::lines).for_each(|line| ui.say(&line));
     if summary.run.is_some() {
         ui.say(&summary::line(summary));
     }

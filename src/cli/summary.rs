@@ -15,6 +15,7 @@ fn for_people(by: StopWord) -> &'static str {
         StopWord::MaxDeletes => "max deletes",
         StopWord::MaxDuration => "max duration",
         StopWord::Breaker => "breaker",
+        StopWord::Canary => "canary",
         StopWord::Control => "control",
         StopWord::Refused => "refused",
         StopWord::Journal => "journal",
@@ -89,6 +90,9 @@ pub(super) fn next(summary: &Summary) -> Option<String> {
     match exit(summary) {
         Exit::Success | Exit::Refused => None,
         Exit::Declined | Exit::StoppedPlanning => Some(NOT_BEGUN.to_owned()),
+        Exit::Stopped if summary.stopped_by == Some(StopWord::Canary) => {
+            Some(format!("look at what the canary did, then delete the rest with: keybatch resume {run}"))
+        }
         Exit::Stopped | Exit::Environment => Some(format!("continue with: keybatch resume {run}")),
         Exit::InDoubt => Some(format!("a person must look at the rows in doubt: keybatch show {run}")),
         _ => Some(format!("see which and why: keybatch show {run}")),
@@ -146,6 +150,7 @@ mod tests {
             "plan_root",
             "operator",
             "targets",
+            "canary",
             "ticket",
             "started_at",
             "finished_at",

@@ -9,9 +9,12 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::canary::{Canary, CanaryFound};
 use super::decide::{Denial, StopCause};
+pub use super::stop::{Limits, Stop, StoppedBy, TargetStop};
+use super::target_view::TargetView;
 use crate::domain::{Class, Outcome};
-use crate::record::StopReason;
+use crate::record::plan::PlanRow;
 
 /// After this many denied rows, with no other answer before, a target is considered to deny everything. Fewer could be
 /// some protected key pairs at the top of a manifest.
@@ -23,62 +26,6 @@ const REFUSED_ROWS: u64 = 5;
 
 /// After this many rows in doubt in a row, a target stops: more requests would only make it worse.
 const DOUBTFUL_ROWS: u64 = 5;
-
-/// When to stop. Each limit applies to the session that sets it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// How many key pairs this session may ask to delete.
-    pub max_deletes: Option<u64>,
-    /// How many rows may fail or be in doubt before the session stops.
-    pub max_failures: Option<u64>,
-}
-
-/// Why a session stops before its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stop {
-    /// The word of the summary's `stopped_by`.
-    pub by: StoppedBy,
-    /// For people: what happened, and what to do.
-    pub detail: String,
-}
-
-/// Why a target stops alone: no request succeeds there, while other targets may continue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetStop {
-    /// What was seen.
-    pub cause: StopCause,
-    /// For people: what happened.
-    pub detail: String,
-    /// The names of the error that the service gave, if it gave one.
-    pub names: Vec<String>,
-}
-
-/// The summary's `stopped_by`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are the contract's own words")]
-pub enum StoppedBy {
-    Signal,
-    MaxFailures,
-    MaxDeletes,
-    MaxDuration,
-    Breaker,
-    Control,
-    Journal,
-}
-
-impl From<StoppedBy> for StopReason {
-    fn from(by: StoppedBy) -> Self {
-        match by {
-            StoppedBy::Signal => Self::Signal,
-            StoppedBy::MaxFailures => Self::MaxFailures,
-            StoppedBy::MaxDeletes => Self::MaxDeletes,
-            StoppedBy::MaxDuration => Self::MaxDuration,
-            StoppedBy::Breaker => Self::Breaker,
-            StoppedBy::Control => Self::Control,
-            StoppedBy::Journal => Self::Journal,
-        }
-    }
-}
 
 /// What the rows of a session share.
 #[derive(Debug)]
@@ -101,59 +48,9 @@ struct State {
 }
 
 impl State {
-    fn view(&mut self, target_no: i64, session: &CancellationToken) -> &mut TargetView {
-        self.targets.entry(target_no).or_insert_with(|| TargetView::new(session))
-    }
-}
-
-/// What the answers of one target have shown in this session.
-#[derive(Debug)]
-struct TargetView {
-    /// Why it stops, where it stops alone.
-    stop: Option<TargetStop>,
-    /// Ends with that, or with the session.
-    stopping: CancellationToken,
-    /// Rows in doubt in a row.
-    doubtful: u64,
-    /// Rows that were refused with everyone, since one was served.
-    refused: u64,
-    /// When a delete last got an answer that shows that the caller was accepted.
-    served_at: Option<Timestamp>,
-    denied: u64,
-    answered_otherwise: bool,
-    /// What a denial was found to mean once no row was left but those that hold; it stays so.
-    latched: bool,
-    answered_at: Option<Timestamp>,
-    read_at: Option<Timestamp>,
-    /// Rows in progress, and those of them that hold.
-    active: u64,
-    holding: u64,
-    /// Whether no further row will come.
-    fed: bool,
-}
-
-impl TargetView {
-    fn new(session: &CancellationToken) -> Self {
-        Self {
-            stop: None,
-            stopping: session.child_token(),
-            doubtful: 0,
-            refused: 0,
-            served_at: None,
-            denied: 0,
-            answered_otherwise: false,
-            latched: false,
-            answered_at: None,
-            read_at: None,
-            active: 0,
-            holding: 0,
-            fed: false,
-        }
-    }
-
-    /// Only rows that hold are left: the answer that they wait for will not come.
-    fn is_drained(&self) -> bool {
-        self.fed && self.holding > 0 && self.active == self.holding
+    fn view(&mut self, target_no: i64, control: &Control) -> &mut TargetView {
+        let new = || TargetView::new(&control.stopping, control.limits.canary);
+        self.targets.entry(target_no).or_insert_with(new)
     }
 }
 
@@ -183,7 +80,7 @@ impl Control {
     /// The same, where an error of the service is the reason.
     pub fn stop_target_for(&self, target_no: i64, stop: TargetStop) {
         let mut state = self.state();
-        let view = state.view(target_no, &self.stopping);
+        let view = state.view(target_no, self);
         view.stop.get_or_insert(stop);
         let stopping = view.stopping.clone();
         drop(state);
@@ -209,7 +106,12 @@ impl Control {
 
     /// Is cancelled when the target or the whole session stops.
     pub fn stopping(&self, target_no: i64) -> CancellationToken {
-        self.state().view(target_no, &self.stopping).stopping.clone()
+        self.state().view(target_no, self).stopping.clone()
+    }
+
+    /// Is cancelled when no further row of the target may be begun: it or the whole session stops, or its canary is full.
+    pub fn closing(&self, target_no: i64) -> CancellationToken {
+        self.state().view(target_no, self).closing.clone()
     }
 
     /// Is cancelled when the journal can no longer be written: nothing may be sent then, not even to settle a row (I9).
@@ -235,10 +137,87 @@ impl Control {
         true
     }
 
+    /// Whether the deletion of this row may be requested for the first time in this session: always where there is no canary, else
+    /// if it is one of the first of its target; no further one once the canary is full. `None` where that may [change](Self::changed).
+    pub fn may_begin(&self, target_no: i64, line: &PlanRow) -> Option<bool> {
+        let mut state = self.state();
+        let view = state.view(target_no, self);
+        let Some(canary) = &mut view.canary else { return Some(true) };
+        let may = canary.admit(line);
+        if canary.is_full() {
+            view.closing.cancel();
+        }
+        may
+    }
+
+    /// Waits until a row may be started to be asked for: always at once where there is no canary. Returns whether it may.
+    pub(super) async fn reserve(&self, target_no: i64, row: u64) -> bool {
+        loop {
+            // Registered before the check, so that no change in between is missed.
+            let changed = self.changed();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.canary(target_no, |canary| canary.reserve(row)) {
+                None => return true,
+                Some(Some(may)) => return may,
+                Some(None) => self.changed_or_closed(target_no, changed).await,
+            }
+            if self.is_stopping(target_no) {
+                return false;
+            }
+        }
+    }
+
+    /// Waits for a change of what a row waits for, or until no further row of the target may be begun.
+    pub(super) async fn changed_or_closed(&self, target_no: i64, changed: impl Future<Output = ()>) {
+        let closing = self.closing(target_no);
+        tokio::select! {
+            () = closing.cancelled() => {}
+            () = changed => {}
+        }
+    }
+
+    /// A row of the target has ended, whether or not it was asked for.
+    pub(super) fn release(&self, target_no: i64, row: u64) {
+        if self.canary(target_no, |canary| canary.release(row)) == Some(true) {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// A row of the target was not begun. That its canary is full is the reason, unless the target stops anyway.
+    pub fn not_begun(&self, target_no: i64) {
+        self.canary(target_no, |canary| canary.holds_back |= canary.is_full());
+    }
+
+    /// Changes or asks the canary of a target; `None` where there is none.
+    pub(super) fn canary<T>(&self, target_no: i64, work: impl FnOnce(&mut Canary) -> T) -> Option<T> {
+        self.state().view(target_no, self).canary.as_mut().map(work)
+    }
+
+    /// What the canary of each target found, by the target's number.
+    pub fn canaries(&self) -> BTreeMap<i64, CanaryFound> {
+        let state = self.state();
+        let found = |(no, view): (&i64, &TargetView)| Some((*no, view.canary.as_ref()?.found()));
+        state.targets.iter().filter_map(found).collect()
+    }
+
+    /// Why the session stops for a look, if some target did not stop alone and has rows that were held back for its canary.
+    pub fn stopped_by_canary(&self) -> Option<Stop> {
+        let most = self.limits.canary?;
+        let state = self.state();
+        let waits = state.targets.values().any(|view| view.stop.is_none() && view.holds_back());
+        waits.then(|| Stop {
+            by: StoppedBy::Canary,
+            detail: format!(
+                "--canary {most} is reached: no further deletion was requested, so that you can look first"
+            ),
+        })
+    }
+
     /// Counts an answer to a delete.
     pub fn answered(&self, target_no: i64, class: Class, now: Timestamp) {
         let mut state = self.state();
-        let view = state.view(target_no, &self.stopping);
+        let view = state.view(target_no, self);
         match class {
             Class::Denied => view.denied += 1,
             Class::Throttled | Class::SetupInProgress | Class::NotSent | Class::Unanswered | Class::RefusedForAll => {}
@@ -261,7 +240,7 @@ impl Control {
 
     /// A row of this target begins.
     pub fn entered(&self, target_no: i64) {
-        self.state().view(target_no, &self.stopping).active += 1;
+        self.state().view(target_no, self).active += 1;
     }
 
     /// A row of this target ends.
@@ -284,7 +263,7 @@ impl Control {
     /// Changes what is known of a target, and wakes the rows that hold if the change concerns them.
     fn view(&self, target_no: i64, change: impl FnOnce(&mut TargetView)) {
         let mut state = self.state();
-        let view = state.view(target_no, &self.stopping);
+        let view = state.view(target_no, self);
         change(view);
         // Latched, because the first row that stops holding ends it.
         let drained = view.is_drained() && !view.latched;
@@ -301,6 +280,8 @@ impl Control {
         match state.targets.get(&target_no) {
             Some(view) if view.answered_otherwise => Denial::ThisItem,
             Some(view) if view.denied >= DENIED_ROWS => Denial::Everything,
+            // Only a canary was denied, and all of it: that does not show what the rows after it would be answered.
+            Some(view) if view.latched && view.holds_back() => Denial::Everything,
             Some(view) if view.latched => Denial::ThisItem,
             _ => Denial::Unknown,
         }
@@ -320,7 +301,7 @@ impl Control {
     /// A key pair of this target was read with a usable result.
     pub fn was_read(&self, target_no: i64, now: Timestamp) {
         let mut state = self.state();
-        let view = state.view(target_no, &self.stopping);
+        let view = state.view(target_no, self);
         view.answered_at = Some(now);
         view.read_at = Some(now);
     }
@@ -339,7 +320,7 @@ impl Control {
         let failed = matches!(outcome, Outcome::Failed | Outcome::InDoubt);
         state.failures += u64::from(failed);
         let failures = state.failures;
-        let view = state.view(target_no, &self.stopping);
+        let view = state.view(target_no, self);
         match outcome {
             Outcome::InDoubt => view.doubtful += 1,
             Outcome::Skipped => {}

@@ -43,8 +43,7 @@ impl<L: Lightsail> Worker<L> {
     pub(super) async fn read(&mut self, level: u32) -> Result<Flow, JournalError> {
         let shared = Arc::clone(&self.shared);
         // If a request of ours may have taken effect, a session that stops still looks.
-        let stopping =
-            if self.state.unread { CancellationToken::new() } else { shared.control.stopping(self.target_no) };
+        let stopping = if self.state.unread { CancellationToken::new() } else { self.stopping() };
         let again = self.state.rereads > 0 && !self.state.delete_seen;
         let waited = async {
             pause(level).await;

@@ -9,15 +9,19 @@
 //! Deciding is pure ([`decide()`]); doing makes no choices ([`worker`](self)); what rows share is [`control`].
 
 pub mod attempt;
+mod canary;
 pub mod control;
 pub mod decide;
 mod sentences;
 pub mod ghost;
 mod inventory;
 mod look;
+mod read_back;
 pub mod row;
 mod shared;
 mod step;
+mod stop;
+mod target_view;
 mod worker;
 
 use std::sync::Arc;
@@ -34,8 +38,10 @@ use crate::lightsail::Lightsail;
 use crate::record::event::{Event, RowSettled};
 use crate::record::plan::{PlanRow, Verdict};
 use crate::record::{Draft, Entry};
+pub use canary::{Alarm, CanaryFound};
 use decide::{Denial, Situation, Step, decide};
 use inventory::Inventory;
+use read_back::read_back;
 use row::RowState;
 pub use shared::{OnWaiting, Shared};
 use worker::Worker;
@@ -61,8 +67,8 @@ pub struct LaneWork<L> {
     pub rows_left: u64,
 }
 
-/// Processes every row without an outcome, all targets at once, until each target has finished or stopped. Rows for
-/// which a request may have been sent go first.
+/// Processes every row without an outcome, all targets at once, until each target has finished or stopped, or has the outcomes
+/// of its canary, which is then read back. Rows for which a request may have been sent go first.
 ///
 /// # Errors
 /// If the journal fails. The next session settles what was in flight.
@@ -113,9 +119,11 @@ async fn process_lane<L: Lightsail, R: RunReader>(
         if let Err(error) = &result {
             feeder.shared.control.stop(control::StoppedBy::Journal, error.to_string());
         }
-        let Some(joined) = rows.join_next().await else { return result };
+        let Some(joined) = rows.join_next().await else { break };
         result = result.and(finished(joined));
     }
+    result?;
+    read_back(&feeder.shared, &feeder.lane, target_no).await
 }
 
 fn finished(joined: Result<Result<(), JournalError>, tokio::task::JoinError>) -> Result<(), JournalError> {
@@ -151,7 +159,7 @@ struct Feeder<L> {
 impl<L: Lightsail> Feeder<L> {
     /// Starts every row without an outcome: first the rows for which a request may have been sent, then those without
     /// any request, and last those that were denied or refused for everyone, so that they cannot delay the others.
-    /// Returns whether it reached the last row.
+    /// Returns whether no row is left that is yet to be started in this session: it reached the last one, or the canary is full.
     async fn feed<R: RunReader>(
         &self,
         reader: &R,
@@ -183,8 +191,8 @@ impl<L: Lightsail> Feeder<L> {
                     }
                     if taken.was_denied() {
                         denied.push(taken);
-                    } else {
-                        self.start(taken, rows).await;
+                    } else if !self.start(taken, rows).await && !touched_only {
+                        return Ok(!self.shared.control.is_stopping(self.target_no));
                     }
                 }
             }
@@ -264,23 +272,31 @@ impl<L: Lightsail> Feeder<L> {
         state
     }
 
-    async fn start(&self, taken: Taken, rows: &mut JoinSet<Result<(), JournalError>>) {
+    /// Returns whether the row was started: not if the target stops or its canary is full, unless there is something to settle.
+    async fn start(&self, taken: Taken, rows: &mut JoinSet<Result<(), JournalError>>) -> bool {
         let Taken { row, line, state } = taken;
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+        let needs_settling = state.last.is_some() || (self.shared.is_given_up && state.lost);
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return false };
+        if !needs_settling && !self.shared.control.reserve(self.target_no, row).await {
+            self.shared.control.not_begun(self.target_no);
+            return false;
+        }
         // The place is taken here, so that requests are sent in the plan's order. A row that only needs to be settled
         // takes a place, too, which bounds how many key pairs can be in doubt at once.
-        let stopping = self.shared.control.stopping(self.target_no);
+        let closing = self.shared.control.closing(self.target_no);
         let take = async {
             let waiting = Arc::clone(&self.waiting).acquire_owned().await.ok();
             (waiting, Arc::clone(&self.shared.in_flight).acquire_owned().await.ok())
         };
         let (waiting, in_flight) = tokio::select! {
             biased;
-            () = stopping.cancelled() => (None, None),
+            () = closing.cancelled() => (None, None),
             taken = take => taken,
         };
-        if in_flight.is_none() && state.last.is_none() && !(self.shared.is_given_up && state.lost) {
-            return;
+        if in_flight.is_none() && !needs_settling {
+            self.shared.control.release(self.target_no, row);
+            self.shared.control.not_begun(self.target_no);
+            return false;
         }
         let worker = Worker {
             shared: Arc::clone(&self.shared),
@@ -302,11 +318,13 @@ impl<L: Lightsail> Feeder<L> {
             let result = worker.work().await;
             inventory.rows_left.fetch_sub(1, Ordering::Relaxed);
             shared.control.left(target_no);
+            shared.control.release(target_no, row);
             if let Err(error) = &result {
                 shared.control.stop(control::StoppedBy::Journal, error.to_string());
             }
             result
         });
+        true
     }
 
     /// The outcome of a row that the plan itself settles, without any request.

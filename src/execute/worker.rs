@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
+use tokio_util::sync::CancellationToken;
 
 use super::control::TargetStop;
 use super::decide::{Denial, Situation, Step, StopCause, decide};
@@ -70,6 +71,9 @@ impl<L: Lightsail> Worker<L> {
                 flow = self.act(step) => flow?,
             };
             if flow == Flow::Leave {
+                if !self.asked && self.state.settled.is_none() {
+                    shared.control.not_begun(self.target_no);
+                }
                 return Ok(());
             }
         }
@@ -88,6 +92,12 @@ impl<L: Lightsail> Worker<L> {
             Step::Search { level } => self.search(level).await,
             Step::Poll { level } => self.poll(level).await,
         }
+    }
+
+    /// Ends when the row must leave: one that was begun in this session goes on beside a full canary.
+    pub(super) fn stopping(&self) -> CancellationToken {
+        let control = &self.shared.control;
+        if self.asked { control.stopping(self.target_no) } else { control.closing(self.target_no) }
     }
 
     /// The next step. The row no longer relies on its observation if something else was seen since.
@@ -152,7 +162,7 @@ impl<L: Lightsail> Worker<L> {
     /// rows use its places meanwhile.
     async fn wait_out(&mut self, at: Timestamp) -> Flow {
         (self.place, self.in_flight, self.waiting, self.direct) = (None, None, None, None);
-        let stopping = self.shared.control.stopping(self.target_no);
+        let stopping = self.stopping();
         let left = Duration::try_from(at.duration_since(self.shared.scribe.now())).unwrap_or_default();
         (self.shared.on_waiting)(&self.line.name, left);
         while self.shared.scribe.now() < at {
@@ -169,7 +179,7 @@ impl<L: Lightsail> Worker<L> {
     /// Requests the deletion of the key pair, unless the session or its target stops first.
     async fn send(&mut self, level: u32) -> Result<Flow, JournalError> {
         let (shared, lane) = (Arc::clone(&self.shared), Arc::clone(&self.lane));
-        let stopping = shared.control.stopping(self.target_no);
+        let stopping = self.stopping();
         let waited = async {
             pause(level).await;
             self.take_place().await;
@@ -185,10 +195,19 @@ impl<L: Lightsail> Worker<L> {
         if !matches!(self.decide(), Step::Send { .. }) {
             return Ok(Flow::Next);
         }
-        if !self.asked && !shared.control.may_ask() {
-            return Ok(Flow::Leave);
+        if !self.asked {
+            match shared.control.may_begin(self.target_no, &self.line) {
+                Some(true) if shared.control.may_ask() => self.asked = true,
+                None => {
+                    drop(departing);
+                    return Ok(self.wait_for_canary().await);
+                }
+                _ => {
+                    shared.control.canary(self.target_no, |canary| canary.forget(self.row));
+                    return Ok(Flow::Leave);
+                }
+            }
         }
-        self.asked = true;
         let attempt = self.state.attempts + 1;
         self.record(Event::AttemptStarted(AttemptStarted { attempt })).await?;
         self.direct = None;
@@ -220,6 +239,20 @@ impl<L: Lightsail> Worker<L> {
         let flow = self.record(Event::AttemptFinished(Box::new(finished))).await?;
         self.lane.record(change).await?;
         Ok(flow)
+    }
+
+    /// Waits until the rows that have a place in the canary are asked for, or do not need it. Without a place in flight, since they
+    /// may need that.
+    async fn wait_for_canary(&mut self) -> Flow {
+        (self.in_flight, self.waiting, self.direct) = (None, None, None);
+        let control = &self.shared.control;
+        let changed = control.changed();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        if control.canary(self.target_no, |canary| canary.is_undecided()) == Some(true) {
+            control.changed_or_closed(self.target_no, changed).await;
+        }
+        Flow::Next
     }
 
     /// Whether the attempt's start took so long to become durable that its request must not be sent: a session that
@@ -258,6 +291,7 @@ impl<L: Lightsail> Worker<L> {
     /// decides the outcome holds it in its own entry.
     pub(super) async fn record(&mut self, event: Event) -> Result<Flow, JournalError> {
         self.waiting = None;
+        self.shared.control.canary(self.target_no, |canary| canary.note(self.row, &event));
         if !matches!(event, Event::AttemptStarted(_)) {
             let mut ahead = self.state.clone();
             ahead.apply(PREVIOUS, self.shared.scribe.now(), &event);
@@ -289,6 +323,7 @@ impl<L: Lightsail> Worker<L> {
 
     fn settled(&mut self, outcome: Outcome, evidence: Evidence) -> Flow {
         self.state.settled = Some((outcome, evidence));
+        self.shared.control.canary(self.target_no, |canary| canary.settled(self.row, outcome));
         self.shared.settled(self.target_no, &self.lane.target, outcome);
         Flow::Leave
     }

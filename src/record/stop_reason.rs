@@ -72,6 +72,8 @@ words! {
         MaxDuration = "max_duration",
         /// Every target that is left refuses everyone.
         Breaker = "breaker",
+        /// The canary was deleted and read back: a person is to look.
+        Canary = "canary",
         /// A person asked for it.
         Control = "control",
         /// The journal could not be written.
@@ -131,9 +133,9 @@ mod tests {
             let word = serde_json::to_string(&reason).unwrap();
             assert_eq!(serde_json::from_str::<TargetStopReason>(&word).unwrap(), reason, "{word}");
         }
-        let newer: StopReason = serde_json::from_str("\"canary\"").unwrap();
-        assert_eq!((&newer, newer.closes()), (&StopReason::Other("canary".into()), false));
-        assert_eq!(serde_json::to_string(&newer).unwrap(), "\"canary\"");
+        let newer: StopReason = serde_json::from_str("\"paused\"").unwrap();
+        assert_eq!((&newer, newer.closes()), (&StopReason::Other("paused".into()), false));
+        assert_eq!(serde_json::to_string(&newer).unwrap(), "\"paused\"");
         let newer: TargetStopReason = serde_json::from_str("\"paused\"").unwrap();
         assert_eq!((newer.as_str(), &newer), ("paused", &TargetStopReason::Other("paused".into())));
     }

@@ -183,7 +183,7 @@ async fn confirmed<H: Host>(
     if !asks {
         show_sealed(session).await?;
     }
-    let facts = PlanFacts { plan: &plan, place: &connections.place };
+    let facts = PlanFacts { plan: &plan, place: &connections.place, canary: order.order.canary };
     operator.notice(Notice::Planned(&facts));
     let confirmed = tokio::select! {
         confirmed = confirm(&**operator, order.confirmation, &facts) => confirmed,

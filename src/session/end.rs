@@ -180,7 +180,9 @@ impl<H: Host> Session<'_, H> {
 
     fn own(&self, is_closed: bool) -> Own {
         let took = self.took.get().copied().unwrap_or_else(|| self.began.elapsed());
-        let stopped = self.host.stops().control().map(|control| control.stopped_targets()).unwrap_or_default();
+        let control = self.host.stops().control();
+        let stopped = control.as_ref().map(|control| control.stopped_targets()).unwrap_or_default();
+        let canaries = control.map(|control| control.canaries()).unwrap_or_default();
         Own {
             requests: self.requests(),
             seconds: took.as_secs_f64(),
@@ -188,6 +190,7 @@ impl<H: Host> Session<'_, H> {
             is_closed,
             detail: None,
             stopped,
+            canary: self.order.canary.map(|limit| (limit, canaries)),
         }
     }
 

@@ -13,7 +13,7 @@
 //! - `accounts`: the connection to each account of a run
 //! - `admit`, `carry_on`, `probe`: continuing a run that another session began
 //! - `ghosts`, `at_work`, `work`: processing the rest of the run
-//! - `end`, `sum_up`, `targets`: what is recorded and reported at its end
+//! - `end`, `sum_up`, `targets`, `canary`: what is recorded and reported at its end
 
 mod abandon;
 mod accounts;
@@ -21,6 +21,7 @@ mod admit;
 pub mod again;
 mod at_work;
 mod begin;
+pub mod canary;
 mod carry_on;
 pub mod checkpoints;
 mod closer;

@@ -61,6 +61,8 @@ pub struct PlanFacts<'a> {
     pub plan: &'a Plan,
     /// Where, and as whom.
     pub place: &'a Place,
+    /// How many key pairs of each target are deleted before the session stops for a look, where it has a canary.
+    pub canary: Option<u64>,
 }
 
 /// Work that takes a while.

@@ -26,6 +26,8 @@ pub struct Order {
     pub max_deletes: Option<u64>,
     /// Stop after so many failures in this session.
     pub max_failures: Option<MaxFailures>,
+    /// Stop for a look once so many key pairs of each target were deleted and read back in this session.
+    pub canary: Option<u64>,
     /// Stop after this time.
     pub max_duration: Option<Duration>,
     /// The file that checkpoints are appended to; absolute, because later sessions may start in another directory.
@@ -101,7 +103,8 @@ impl Order {
     /// The limits for a plan of so many deletes.
     #[must_use]
     pub fn limits(&self, deletes: u64) -> Limits {
-        Limits { max_deletes: self.max_deletes, max_failures: self.max_failures.map(|most| most.rows(deletes)) }
+        let max_failures = self.max_failures.map(|most| most.rows(deletes));
+        Limits { max_deletes: self.max_deletes, max_failures, canary: self.canary }
     }
 
     /// All settings by name, for the journal.
@@ -122,6 +125,7 @@ impl Order {
         put("signature_life", Some(duration_text(settings.signature_life)));
         put("max_deletes", self.max_deletes.map(|most| most.to_string()));
         put("max_failures", self.max_failures.map(|most| most.to_string()));
+        put("canary", self.canary.map(|most| most.to_string()));
         put("max_duration", self.max_duration.map(duration_text));
         put("checkpoint_to", self.checkpoint_to.as_ref().map(|path| path.display().to_string()));
         named
@@ -328,7 +332,7 @@ mod tests {
         let named = Order { overrides, max_deletes: Some(7), ..Order::default() };
         let settings = named.overrides.over(recorded.clone());
         assert_eq!((settings.max_attempts, &settings.rate), (2, &recorded.rate));
-        assert_eq!(named.limits(100), Limits { max_deletes: Some(7), max_failures: None });
+        assert_eq!(named.limits(100), Limits { max_deletes: Some(7), ..Limits::default() });
     }
 
     // SEMANTICS: P38

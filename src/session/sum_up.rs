@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::canary::CanaryReport;
 use super::summary::{Head, SessionPart, State, StopWord, Summary};
 use super::targets::Targets;
 use crate::domain::OutcomeCounts;
+use crate::execute::CanaryFound;
 use crate::execute::control::TargetStop;
 use crate::journal::TargetRecord;
 use crate::journal::{JournalError, Reader, RunAbout, RunRecord};
@@ -24,6 +26,14 @@ pub(super) struct Own {
     pub(super) detail: Option<String>,
     /// The targets that stopped alone.
     pub(super) stopped: BTreeMap<i64, TargetStop>,
+    /// How many key pairs of each target its canary deletes at most, and what each found, where there is one.
+    pub(super) canary: Option<(u64, BTreeMap<i64, CanaryFound>)>,
+}
+
+impl Own {
+    fn canary(&self, targets: &[TargetRecord]) -> Option<CanaryReport> {
+        self.canary.as_ref().map(|(limit, found)| CanaryReport::of(*limit, targets, found))
+    }
 }
 
 /// The summary of a run that stays in `state`.
@@ -58,6 +68,7 @@ pub(super) async fn sum_up(
         manifest: about.manifest,
         manifest_sha256: record.manifest_sha256.clone(),
         plan_root: record.plan_root.clone(),
+        canary: own.canary(&targets),
         targets: Targets::new(targets, &left, own.stopped).ends(stopped_by, own.detail.as_deref()),
         operator: Some(about.operator),
         ticket: about.ticket,
@@ -106,6 +117,7 @@ impl Known {
             manifest: about.manifest.clone(),
             manifest_sha256: record.manifest_sha256.clone(),
             plan_root: record.plan_root.clone(),
+            canary: own.canary(&self.targets),
             targets: Targets::new(self.targets.clone(), &self.pending, own.stopped)
                 .ends(stopped_by, own.detail.as_deref()),
             operator: Some(about.operator.clone()),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::canary::CanaryReport;
 use crate::domain::OutcomeCounts;
 use crate::execute::control::StoppedBy;
 use crate::record::checkpoint::{Checkpoint, base64};
@@ -40,6 +41,8 @@ pub struct Summary {
     pub plan_root: Option<String>,
     /// How each target ended.
     pub targets: Vec<TargetEnd>,
+    /// What the canary of the session found, where it has one.
+    pub canary: Option<CanaryReport>,
     /// Who began the run.
     pub operator: Option<String>,
     /// The operator's ticket.
@@ -89,6 +92,7 @@ pub enum StopWord {
     MaxDeletes,
     MaxDuration,
     Breaker,
+    Canary,
     Control,
     Refused,
     Journal,
@@ -102,6 +106,7 @@ impl From<StoppedBy> for StopWord {
             StoppedBy::MaxDeletes => Self::MaxDeletes,
             StoppedBy::MaxDuration => Self::MaxDuration,
             StoppedBy::Breaker => Self::Breaker,
+            StoppedBy::Canary => Self::Canary,
             StoppedBy::Control => Self::Control,
             StoppedBy::Journal => Self::Journal,
         }
@@ -168,6 +173,7 @@ impl Summary {
             manifest_sha256: None,
             plan_root: None,
             targets: Vec::new(),
+            canary: None,
             operator: None,
             ticket: None,
             started_at: None,

@@ -107,7 +107,7 @@ impl<H: Host> Session<'_, H> {
                 // A signal cancels the abandoning.
                 Some(because) if !self.host.stops().is_asked() => self.end_abandoned(because).await,
                 Some(_) => self.leave_by_signal().await,
-                None => self.end_with(control.stopped()).await,
+                None => self.end_with(control.stopped().or_else(|| control.stopped_by_canary())).await,
             },
             Err(error) => Err(self.end_without_journal(error).await),
         }

@@ -4,22 +4,26 @@
 //! only for those that are on their way (between their first attempt or reading and their outcome) and where intents do not
 //! follow one another.
 
+mod canary;
 mod lifted;
 mod open_row;
 mod ours;
+mod reading;
 mod rows;
 mod run;
 mod trouble;
 
 use std::collections::{HashMap, HashSet};
 
-use super::claims::{Claimed, Identity, Named, Shows, hash, name_of};
+use super::claims::{Claimed, Shows, hash, name_of};
 use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
-use crate::record::event::{Event, Found, OverrideUsed, RowSettled, SessionOpened, Source};
+use crate::record::event::{Event, OverrideUsed, RowSettled, SessionOpened, Source};
 use crate::record::{Entry, EntryError, StopReason};
+use canary::{CanaryOf, SETTLED};
 use lifted::Lifted;
 use open_row::OpenRow;
+use reading::{is_about, read};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
 use run::{ABANDONED, Bound, CLOSED, Run, Session, target_hash};
 pub(super) use trouble::Trouble;
@@ -221,7 +225,8 @@ impl History {
         }
         run.bind(opened)?;
         run.sessions = run.sessions.wrapping_add(1);
-        self.sessions.insert(session, Session { run: Some(number), attempt_time, ..Session::default() });
+        let canary = CanaryOf::ordered_by(opened);
+        self.sessions.insert(session, Session { run: Some(number), attempt_time, canary, ..Session::default() });
         Ok(())
     }
 
@@ -250,20 +255,24 @@ impl History {
                 planned
             }
             Fate::Open => self.open.remove(&place).ok_or("its row has no intent")?,
-            Fate::Settled => return Err("the row has its outcome already".into()),
+            Fate::Settled => {
+                let (Event::Observed(seen), Some(session)) =
+                    (&entry.event, entry.session.and_then(|session| self.sessions.get(&session)))
+                else {
+                    return Err(SETTLED.into());
+                };
+                session.canary.as_ref().ok_or(SETTLED)?.read_back(place, seen)?;
+                let is_own = |name| run.named_in.iter().any(|target| known.is_named(name_of(name, *target)));
+                is_about(&claimed, is_own)?;
+                return read(seen, known.seen(), &claimed, is_own);
+            }
         };
         if !run.started {
             return Err("the run was not started yet".into());
         }
         let is_own = |name| run.named_in.iter().any(|target| known.is_named(name_of(name, *target)));
-        match claimed.named {
-            Named::Is(name) if open.is_asked && !is_own(name) => {
-                return Err("its answer is about another key pair".into());
-            }
-            Named::IsNot(name) if open.is_asked && is_own(name) => {
-                return Err("its answer is about this key pair and shows more than the entry says".into());
-            }
-            _ => {}
+        if open.is_asked {
+            is_about(&claimed, is_own)?;
         }
         let session = entry.session.and_then(|session| self.sessions.get_mut(&session)).ok_or("it names no session")?;
         let sessions = run.sessions;
@@ -274,6 +283,7 @@ impl History {
                 (open.answer, open.is_asked) = (None, true);
                 open.ours.start(entry.at, session.attempt_time);
                 session.asked += 1;
+                session.canary.as_mut().map_or(Ok(()), |canary| canary.ask(place, run.targets.len()))?;
             }
             Event::AttemptFinished(finished) => {
                 if finished.outcome.is_some() != finished.evidence.is_some() {
@@ -299,11 +309,7 @@ impl History {
                 step(RowEvent::Searched { found: seen.found })?;
             }
             Event::Observed(seen) => {
-                compare(seen.found, known.seen(), claimed.identity)?;
-                let is_pair = matches!(claimed.shows, Shows::Pair(name) if is_own(name));
-                if is_pair && known.seen().decides(claimed.identity) {
-                    return Err("it shows the key pair of this name, but says that there was no answer".into());
-                }
+                read(seen, known.seen(), &claimed, is_own)?;
                 step(RowEvent::Observed { found: seen.found })?;
             }
             Event::RowSettled(settled) => {
@@ -337,19 +343,6 @@ fn close_for_another(run: &mut Run, entry: &Entry, held: bool) -> Result<(), Tro
             run.stop(stopped)
         }
         _ => Err("it is about another run than its session's".into()),
-    }
-}
-
-/// A reading is called what it shows.
-fn compare(found: Found, planned: Identity, seen: Identity) -> Result<(), Trouble> {
-    match found {
-        Found::Same if !planned.may_be_same_as(seen) => {
-            Err("it shows another key pair than the plan saw, but says that it is the same".into())
-        }
-        Found::Other if planned == seen => {
-            Err("it shows the key pair that the plan saw, but says that it is another".into())
-        }
-        _ => Ok(()),
     }
 }
 

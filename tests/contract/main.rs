@@ -5,6 +5,7 @@
 #[path = "../support/campaign.rs"]
 mod campaign;
 mod binding;
+mod canary;
 mod cli;
 mod crash;
 mod hostile;

@@ -21,7 +21,7 @@ use super::say::say;
 use super::scratch::{Scratch, directory};
 use super::subject::SubjectOptions;
 use super::terminal::Verb;
-use super::{Context, faults, network};
+use super::{Context, canary, faults, network};
 use crate::session::order::{Confirmation, PlanOrder, Repeat};
 use crate::session::{self, PlanEnding};
 
@@ -99,6 +99,8 @@ impl Making<'_> {
         };
         let shown = shown::print(context, &path, Some(&planned)).await;
         shown.map_err(|error| error.sent(Sent::Reads))?;
+        let canary = self.options.canary.and_then(|most| canary::planned(most, &planned.plan.sealed));
+        canary.iter().for_each(|line| context.ui.talk(line));
         let what = if self.as_run.is_some() { "dry run" } else { "the plan was not kept (-o FILE keeps it)" };
         context.ui.talk(format!("{what}: only read requests were sent, and nothing was recorded"));
         planned.judged.map(|()| Exit::Success).map_err(|error| CliError::from(error).sent(Sent::Reads))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::cli::Context;
 use crate::cli::again::AgainArgs;
 use crate::cli::amount::count;
-use crate::cli::options::SessionOptions;
+use crate::cli::options::{CanaryOptions, SessionOptions};
 use crate::cli::rollback::RollbackOptions;
 use crate::cli::subject::SubjectOptions;
 use crate::session::order::{Confirmation, RunOrder};
@@ -31,6 +31,8 @@ pub(crate) struct Args {
     pub(super) again: AgainArgs,
     #[command(flatten)]
     pub(super) rollback: RollbackOptions,
+    #[command(flatten)]
+    pub(super) canary: CanaryOptions,
     #[command(flatten)]
     pub(super) options: SessionOptions,
 }

@@ -18,6 +18,7 @@ pub(super) use args::Args;
 
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.subject.region.clone();
+    args.options.canary = args.canary.rows();
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     refuse_secret("--because", args.rollback.because.as_deref())?;
     args.options.check()?;

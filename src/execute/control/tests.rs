@@ -54,7 +54,7 @@ fn who_is_served_afterwards_disproves_a_refusal_of_everyone() {
 
 #[test]
 fn the_first_reason_to_stop_counts() {
-    let control = Control::new(Limits { max_deletes: Some(1), max_failures: Some(1) });
+    let control = Control::new(Limits { max_deletes: Some(1), max_failures: Some(1), ..Limits::default() });
     assert!(control.may_ask() && !control.is_stopping(1));
     assert!(!control.may_ask() && control.is_stopping(1));
     assert_eq!(control.settled(1, Outcome::Failed), None);
@@ -92,4 +92,44 @@ fn a_target_stops_alone_and_the_session_stops_all() {
     );
     control.stop(StoppedBy::Signal, "");
     assert!(other.is_cancelled() && control.is_stopping(3), "one that nobody has asked for yet, too");
+}
+
+fn line(row: u64) -> PlanRow {
+    PlanRow::of(row, format!("key-{row}"), "1".into(), "a".into(), crate::record::plan::Verdict::Delete)
+}
+
+// SEMANTICS: P75
+#[test]
+fn a_full_canary_closes_its_target_and_stops_nothing() {
+    let control = Control::new(Limits { canary: Some(2), ..Limits::default() });
+    let closed = |target| control.closing(target).is_cancelled();
+    assert!(control.may_begin(1, &line(1)) == Some(true) && !closed(1));
+    assert!(control.may_begin(1, &line(2)) == Some(true) && closed(1) && !closed(2));
+    assert_eq!(control.stopped_by_canary(), None, "nothing was held back yet");
+    assert!(control.may_begin(1, &line(3)) == Some(false) && !control.is_stopping(1) && control.stopped().is_none());
+    assert_eq!(control.stopped_by_canary().map(|stop| stop.by), Some(StoppedBy::Canary));
+    control.stop_target(1, StopCause::CannotRead, "");
+    assert_eq!(control.stopped_by_canary(), None, "a target that stops alone says why");
+    control.not_begun(2);
+    assert_eq!(control.stopped_by_canary(), None, "its canary is not full");
+}
+
+/// Nobody is left to disprove a denial, but rows that were held back might have.
+// SEMANTICS: P75
+#[test]
+fn a_denied_canary_says_nothing_about_its_rows() {
+    let denied = |most: Option<u64>| {
+        let control = Control::new(Limits { canary: most, ..Limits::default() });
+        control.entered(1);
+        assert_eq!(control.may_begin(1, &line(1)), Some(true));
+        control.answered(1, Class::Denied, now());
+        control.holds(1, true);
+        control.not_begun(1);
+        control.fed(1);
+        control.denial(1)
+    };
+    assert_eq!(
+        (denied(None), denied(Some(1)), denied(Some(2))),
+        (Denial::ThisItem, Denial::Everything, Denial::ThisItem)
+    );
 }

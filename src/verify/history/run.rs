@@ -1,8 +1,9 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
-use super::super::claims::{self, Line};
 use std::collections::{BTreeSet, HashSet};
 
+use super::super::claims::{self, Line};
+use super::canary::CanaryOf;
 use super::lifted::Lifted;
 use super::trouble::Trouble;
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, service_behind};
@@ -42,7 +43,7 @@ pub(super) struct Run {
     sealing: Sealing,
     sealed: Option<String>,
     /// Account and region of each target of the plan.
-    targets: HashSet<(String, String)>,
+    pub(super) targets: HashSet<(String, String)>,
     pub(super) started: bool,
     /// `run_finished`, or stopped for good.
     pub(super) ended: Option<&'static str>,
@@ -67,6 +68,8 @@ pub(super) struct Session {
     pub(super) stopped: bool,
     /// The time that its attempts have.
     pub(super) attempt_time: Option<AttemptTime>,
+    /// Its canary, where its settings name one.
+    pub(super) canary: Option<CanaryOf>,
 }
 
 impl Session {

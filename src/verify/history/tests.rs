@@ -1,5 +1,6 @@
 //! Whole lives of two small runs, and each of them with one thing in it that cannot be: it is told where that is.
 
+mod canary;
 mod ends;
 mod lifted;
 mod searches;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::{Outcome, OutcomeCounts, Settings};
 use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanRow, PlanSeal, Sealing};
-use crate::verify::claims::Line;
+use crate::verify::claims::{Line, Named};
 
 const ONE: &str = "0198c0de-0000-7000-8000-000000000001";
 const TWO: &str = "0198c0de-0000-7000-8000-000000000002";

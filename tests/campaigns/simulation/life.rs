@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::SignedDuration;
 use keybatch::domain::{OutcomeCounts, Settings};
+use keybatch::execute::control::Limits;
 use keybatch::policy::recreated::IfRecreated;
 use tokio::sync::Notify;
 
@@ -47,6 +48,8 @@ pub(crate) struct Tally {
     pub(crate) alone: u64,
     /// Requests that were delivered after they had to be dead.
     pub(crate) ghosts: u64,
+    /// Sessions that stopped for a look.
+    pub(crate) looks: u64,
     pub(crate) sessions: u64,
     pub(crate) deaths: u64,
     pub(crate) failed_commits: u64,
@@ -64,6 +67,7 @@ impl Tally {
         self.restored += other.restored;
         self.alone += other.alone;
         self.ghosts += other.ghosts;
+        self.looks += other.looks;
         self.sessions += other.sessions;
         self.deaths += other.deaths;
         self.failed_commits += other.failed_commits;
@@ -180,6 +184,7 @@ impl Course {
             match ended {
                 Ended::Died => self.tally.deaths += 1,
                 Ended::JournalFailed => self.tally.failed_commits += 1,
+                Ended::Looks => self.tally.looks += 1,
                 Ended::Stopped | Ended::Finished | Ended::GivenUp => {}
             }
             if ended == Ended::Finished && !sim.ledger.finished {
@@ -360,6 +365,7 @@ impl Course {
         let stops_after = happens(&mut self.rng, self.faults.death / 3).then(|| while_(&mut self.rng));
         let manifest = self.sim.lock().unwrap().manifest;
         let earlier = &self.manifests[..self.manifests.len() - 1];
+        let is_limited = number < CALM_FROM && !self.faults.is_quiet() && !alone;
         let tries = self.more.as_mut().is_some_and(|rng| rng.u32(0..4) == 0);
         let session = Session {
             number: self.sessions + number,
@@ -371,7 +377,10 @@ impl Course {
             settings: self.settings.clone(),
             plan: &self.plan,
             stops_after: stops_after.filter(|_| !alone).map(micros),
-            limits: super::session::limits(&mut self.rng, number < CALM_FROM && !self.faults.is_quiet() && !alone),
+            limits: Limits {
+                canary: super::session::canary(self.seed, number, is_limited && self.more.is_some()),
+                ..super::session::limits(&mut self.rng, is_limited)
+            },
         };
         // Production code draws its waiting times from this thread's generator.
         fastrand::seed(self.seed.wrapping_mul(1_000).wrapping_add(u64::from(self.sessions + number)));

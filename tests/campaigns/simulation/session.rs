@@ -1,5 +1,6 @@
 //! One session of a life: the product's own, ordered to run, resume or do nothing, and held to what it says.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use super::plan::{Manifest, csv};
 pub(crate) enum Ended {
     Finished,
     Stopped,
+    /// For a look at its canary.
+    Looks,
     GivenUp,
     /// The journal could not be written.
     JournalFailed,
@@ -56,7 +59,13 @@ pub(crate) struct Session<'a> {
 /// Sometimes the operator sets limits.
 pub(crate) fn limits(rng: &mut Rng, wanted: bool) -> Limits {
     let mut some = || (wanted && rng.u32(0..8) == 0).then(|| rng.u64(1..4));
-    Limits { max_deletes: some(), max_failures: some() }
+    Limits { max_deletes: some(), max_failures: some(), canary: None }
+}
+
+/// Sometimes the operator wants to look at the first rows. Drawn from a source of its own, so that all else goes on as it did.
+pub(crate) fn canary(seed: u64, number: u32, wanted: bool) -> Option<u64> {
+    let mut rng = Rng::with_seed(seed.rotate_left(32) ^ u64::from(number));
+    (wanted && rng.u32(0..6) == 0).then(|| rng.u64(1..4))
 }
 
 /// What there is at a moment: entries, requests, readings.
@@ -84,6 +93,7 @@ impl Session<'_> {
             },
             max_deletes: self.limits.max_deletes,
             max_failures: self.limits.max_failures.map(MaxFailures::Rows),
+            canary: self.limits.canary,
             rollback: Rollback { accept, because: accept.then(|| "the copy is lost".into()) },
             ..Order::default()
         }
@@ -167,7 +177,7 @@ impl Session<'_> {
                 _ => false,
             });
         }
-        let requests = self.mark().1;
+        let (entries, requests, _) = self.mark();
         let (host, ended) = if started {
             self.to_resume(0, lost).await
         } else {
@@ -179,7 +189,27 @@ impl Session<'_> {
             let mut own = sim.world.requests[requests..].iter();
             own.any(|request| request.delivered != Some(Class::NotSent))
         };
+        self.judge_canary(entries, &ended);
         self.judge(&host, ended, sent)
+    }
+
+    /// No target has more rows begun than its canary permits. A session stops for a look only if one has as many, and others left.
+    fn judge_canary(&self, before: usize, ended: &Result<Ending, SessionError>) {
+        let mut begun: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+        for row in &self.handle.sim().ledger.rows {
+            let (asked, is_left) = begun.entry(row.target.region.clone()).or_default();
+            *asked += u64::from(row.attempts.iter().any(|attempt| attempt.seq >= before));
+            *is_left |= row.settled.is_none();
+        }
+        let most = self.limits.canary;
+        if begun.values().any(|(asked, _)| most.is_some_and(|most| *asked > most)) {
+            self.breaks(format!("P75: more are asked for than the canary permits: {begun:?}"));
+        }
+        let Ok(Ending::Summed(summary)) = ended else { return };
+        let looks = begun.values().any(|(asked, is_left)| Some(*asked) == most && *is_left);
+        if summary.stopped_by == Some(StopWord::Canary) && !looks {
+            self.breaks(format!("P75: it stops for a look at nothing: {begun:?}"));
+        }
     }
 
     /// Nothing is sent, and the run is closed unless something is still open.
@@ -222,6 +252,7 @@ impl Session<'_> {
                 }
                 match summary.state {
                     Some(State::Finished) => Ended::Finished,
+                    _ if summary.stopped_by == Some(StopWord::Canary) => Ended::Looks,
                     _ => Ended::Stopped,
                 }
             }
