@@ -58,6 +58,11 @@ codes! {
     PlanVersion => "plan.version", "The plan has a form or an action that this version does not know.";
     PlanNotCanonical => "plan.not_canonical", "A line of the plan is not what keybatch would write.";
     PlanEdited => "plan.edited", "The plan was changed after it was sealed.";
+    PlanExpired => "plan.expired", "The plan's time is over.";
+    PlanUsed => "plan.used", "The plan was executed before; a plan is executed once.";
+    PlanBound => "plan.bound", "The plan is for another account, endpoint or policy.";
+    PlanRow => "plan.row", "A row of the plan says something that keybatch does not carry out.";
+    PlanDrifted => "plan.drifted", "Rows have changed since the plan was made, and --on-drift refuse was given.";
     PlanAltered => "plan.altered", "The plan in the journal is not the one that was sealed.";
     Refused => "refused", "Refused for another reason.";
     Locked => "journal.locked", "Another session is using the journal.";

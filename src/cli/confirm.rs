@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::shown;
 use super::ui::{Ui, grouped};
 use crate::domain::{Target, counted};
+use crate::plan::{Changes, Plan};
 use crate::policy::recreated::RECREATED;
 use crate::record::plan::Severity;
 use crate::session::{Confirmed, PlanFacts};
@@ -86,6 +87,7 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
     if place.is_sandbox() {
         lines.push("SANDBOX: this is a rehearsal; nothing real is deleted".to_owned());
     }
+    lines.extend(made_before(facts));
     lines.push(format!("account   {}", shown(&place.caller.account)));
     lines.push(format!("as        {}", shown(&place.caller.arn)));
     lines.extend(place.profile.iter().map(|profile| format!("profile   {}", shown(profile))));
@@ -104,7 +106,8 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
     for target in &sealed.targets {
         let read = Target { account: target.account.clone(), region: target.region.clone() };
         let region = shown(&plan.place(&read));
-        let (deletes, pairs) = (sealed.deletes_in(target), target.key_pairs);
+        let now = plan.today.iter().find(|now| now.account == target.account && now.region == target.region);
+        let (deletes, pairs) = (now.map_or(0, |now| now.deletes), target.key_pairs);
         let pairs = counted(pairs, "key pair", "key pairs");
         lines.push(format!("region    {region}: delete {deletes} of {pairs}"));
         if target.instances.is_none() {
@@ -114,13 +117,15 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
         }
     }
     lines.extend(canary.and_then(|most| canary::planned(most, sealed)));
-    let seal = &sealed.seal;
-    let (rows, deletes, skips, absents) = (seal.rows, seal.deletes(), seal.skips(), seal.absents());
+    let (rows, deletes) = (sealed.seal.rows, plan.deletes());
+    let (skips, absents) =
+        plan.today.iter().fold((0, 0), |(skips, absents), now| (skips + now.skips, absents + now.absents));
     lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} absent"));
     for (place, rows) in plan.nothing_there() {
         let rows = counted(rows, "row names a key pair", "rows name key pairs");
         lines.push(format!("warning   {}: {rows}, but none of them exists", shown(&place)));
     }
+    lines.extend(changes(plan));
     for (kind, count) in &plan.shown.note_counts {
         lines.push(format!("note      {kind}: {count}"));
     }
@@ -143,6 +148,33 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
         let more = if deletes > names.len() as u64 { ", …" } else { "" };
         lines.push(format!("first     {}{more}", shown(&names.join(", "))));
     }
+    lines
+}
+
+/// Who made the plan's file that is executed, and until when it may be; nothing where a run makes its own plan.
+fn made_before(facts: &PlanFacts<'_>) -> Vec<String> {
+    let PlanFacts { plan, place, .. } = facts;
+    let header = &plan.sealed.header;
+    let Some(expires) = &header.expires_at else { return Vec::new() };
+    let mut lines = vec![format!("planned   {} by {}, until {expires}", header.made_at, shown(&header.made_by))];
+    lines.extend(header.ticket.iter().map(|ticket| format!("ticket    {}", shown(ticket))));
+    let now = |arn: &str| place.caller.arn == arn || place.accounts.iter().any(|reached| reached.caller.arn == arn);
+    let others = header.callers.iter().filter(|caller| !now(&caller.arn));
+    lines.extend(others.map(|caller| format!("caller    planned as {}", shown(&caller.arn))));
+    lines
+}
+
+/// The rows that have changed since the plan's file was made.
+fn changes(plan: &Plan) -> Vec<String> {
+    let Changes { count, first } = &plan.changes;
+    if *count == 0 {
+        return Vec::new();
+    }
+    let rows = counted(*count, "row has", "rows have");
+    let mut lines = vec![format!("changed   {rows} changed since the plan was made, and are not deleted")];
+    let each =
+        |(row, name, why): &(u64, String, String)| format!("          row {row}, {}: {}", shown(name), shown(why));
+    lines.extend(first.iter().take(NAMES).map(each));
     lines
 }
 

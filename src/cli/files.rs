@@ -1,13 +1,14 @@
 //! Files that are read and written beside the journal.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write as _};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use crate::record::plan::file::looks_like_a_plan;
 
 /// A new file: one that replaced an older one could hide what that one said.
 pub(super) fn create(path: &Path) -> Result<File, CliError> {
@@ -80,6 +81,22 @@ impl Drop for Incomplete<'_> {
             tracing::debug!(%error, path = %self.path.display(), "an incomplete plan stays");
         }
     }
+}
+
+/// A manifest or a plan that is read, and whether it is a plan: a manifest is no JSON object. Standard input is a manifest.
+pub(super) fn open_manifest_or_plan(path: &Path) -> Result<(Box<dyn BufRead + Send>, bool), CliError> {
+    let mut input = BufReader::new(open_manifest(path)?);
+    if path.as_os_str() == "-" {
+        // Its first byte may be long in coming, and nothing listens to signals yet.
+        return Ok((Box::new(input), false));
+    }
+    let beginning = input.fill_buf().map_err(|error| {
+        CliError::new(Exit::Refused, format!("{} cannot be read: {error}", path.display()))
+            .code(Code::ManifestUnreadable)
+            .sent(Sent::Nothing)
+    })?;
+    let is_plan = looks_like_a_plan(beginning);
+    Ok((Box::new(input), is_plan))
 }
 
 /// A plan's file that is read.

@@ -34,6 +34,7 @@ mod rollback;
 mod route;
 mod run;
 mod plan;
+mod plan_fault;
 mod sandbox;
 mod scratch;
 mod signals;

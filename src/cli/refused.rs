@@ -3,6 +3,7 @@
 use super::code::Code;
 use super::error::{CliError, FREE_SPACE, Sent};
 use super::exit::Exit;
+use super::plan_fault::plan_fault;
 use super::{network, shown};
 use crate::domain::counted;
 use crate::journal::{JournalError, RunRecord};
@@ -42,6 +43,7 @@ fn of(why: Refusal, run: Option<&str>) -> CliError {
         Refusal::Unrecordable { error, finished } => unrecordable(&error, finished, run.unwrap_or_default()),
         Refusal::LostEntries(lost) => lost_entries(&lost),
         Refusal::Manifest { faults, skip_invalid, recorded } => manifest(*faults, skip_invalid, recorded),
+        Refusal::NotThatPlan(fault) => plan_fault(&fault),
         Refusal::ManifestUnreadable(error) => {
             CliError::from_error(Exit::Refused, &error).code(Code::ManifestUnreadable)
         }
@@ -64,6 +66,19 @@ fn plain(why: &Refusal) -> CliError {
             it.hint("a run has one endpoint: check the endpoint settings of the profiles, or name it with --endpoint-url")
         }
         Refusal::NoRegion => it.hint("set it with --region or AWS_REGION, or add a region column"),
+        Refusal::PlanExpired { .. } => {
+            it.hint("make the plan again, compare both with keybatch plan --diff, and have it approved again")
+        }
+        Refusal::PlanUsed { run } => it
+            .hint(format!("see how it ended with: keybatch show {run}"))
+            .hint("make the plan again for what is left"),
+        Refusal::PlanBound { .. } => it.hint("execute the plan where it was made for, or make another one"),
+        Refusal::PlanRow { .. } => it.hint("make the plan again with keybatch plan"),
+        Refusal::Drifted { first, .. } => {
+            let mut it = it.hint("make the plan again, or skip those rows with --on-drift skip");
+            it.causes = first.iter().map(|(row, name, why)| format!("row {row}, {name}: {why}")).collect();
+            it
+        }
         Refusal::NobodyToAsk => {
             it.hint("pass --yes, or --confirm N to allow exactly N deletions; --dry-run shows the plan")
         }
@@ -89,6 +104,11 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::Changed { .. } => (Exit::Refused, Code::JournalChanged),
         Refusal::Unverified { .. } => (Exit::Environment, Code::JournalUnverified),
         Refusal::NoPlan => (Exit::Environment, Code::JournalDamaged),
+        Refusal::PlanExpired { .. } => (Exit::Refused, Code::PlanExpired),
+        Refusal::PlanUsed { .. } => (Exit::Refused, Code::PlanUsed),
+        Refusal::PlanBound { .. } => (Exit::Refused, Code::PlanBound),
+        Refusal::PlanRow { .. } => (Exit::Refused, Code::PlanRow),
+        Refusal::Drifted { .. } => (Exit::Refused, Code::PlanDrifted),
         Refusal::PlanAltered => (Exit::Refused, Code::PlanAltered),
         Refusal::Bound { .. } => (Exit::Refused, Code::RunBound),
         Refusal::Scattered { .. } => (Exit::Environment, Code::Endpoint),
@@ -112,6 +132,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         | Refusal::Unrecordable { .. }
         | Refusal::LostEntries(_)
         | Refusal::Manifest { .. }
+        | Refusal::NotThatPlan(_)
         | Refusal::ManifestUnreadable(_) => (Exit::Unexpected, Code::Unexpected),
     }
 }

@@ -189,7 +189,7 @@ impl Operator for Terminal {
     }
 
     fn confirm<'a>(&'a self, facts: &'a PlanFacts<'a>) -> BoxFuture<'a, Result<Confirmed, Outside>> {
-        Box::pin(async { confirm::ask(&self.ui, facts.plan.sealed.seal.deletes()).await.map_err(Outside::from) })
+        Box::pin(async { confirm::ask(&self.ui, facts.plan.deletes()).await.map_err(Outside::from) })
     }
 
     fn watch(&self, work: Watched) -> BoxFuture<'static, ()> {

@@ -35,7 +35,7 @@ use crate::domain::{Class, Outcome};
 use crate::journal::{AttemptTimes, JournalError, PendingRow, RunReader, TargetRecord};
 use crate::lane::Lane;
 use crate::lightsail::Lightsail;
-use crate::record::event::{Event, RowSettled};
+use crate::record::event::{Event, IntentRecorded, RowSettled};
 use crate::record::plan::{PlanRow, Verdict};
 use crate::record::{Draft, Entry};
 pub use canary::{Alarm, CanaryFound};
@@ -222,14 +222,14 @@ impl<L: Lightsail> Feeder<L> {
             let intent_seq = pending.intent.seq;
             let entries =
                 if pending.touched { reader.row_entries(self.shared.run_no, pending.row).await? } else { Vec::new() };
-            let state = self.state((intent_seq, &intent.line, pending.seen_at), entries, known);
+            let state = self.state((intent_seq, &intent, pending.seen_at), entries, known);
             if self.shared.is_given_up && !pending.touched && !state.lost {
                 continue;
             }
-            if intent.line.verdict == Verdict::Delete {
+            if intent.verdict() == Verdict::Delete {
                 taken.push(Taken { row: pending.row, line: intent.line, state });
             } else {
-                at_once.extend(self.settled_by_plan(pending.row, &intent.line, &state));
+                at_once.extend(self.settled_by_plan(pending.row, &intent, &state));
             }
         }
         self.settle_at_once(at_once).await?;
@@ -238,11 +238,11 @@ impl<L: Lightsail> Feeder<L> {
 
     fn state(
         &self,
-        (seq, line, seen_at): (u64, &PlanRow, Option<Timestamp>),
+        (seq, intent, seen_at): (u64, &IntentRecorded, Option<Timestamp>),
         mut entries: Vec<Entry>,
         (rollbacks, times): (&[Entry], &AttemptTimes),
     ) -> RowState {
-        let mut state = RowState::new(seq, line, seen_at);
+        let mut state = RowState { verdict: intent.verdict(), ..RowState::new(seq, &intent.line, seen_at) };
         let (before, since) = rollbacks.split_at(rollbacks.partition_point(|entry| entry.seq < seq));
         if !since.is_empty() {
             entries.extend_from_slice(since);
@@ -260,7 +260,7 @@ impl<L: Lightsail> Feeder<L> {
             // A row for which a lost entry may have been a request has no attempt left, either.
             state.spent = state.spent.max(self.shared.settings.max_attempts);
         }
-        state.not_before = self.shared.ghosts.not_before(&self.lane.target, &line.name);
+        state.not_before = self.shared.ghosts.not_before(&self.lane.target, &intent.line.name);
         if let Some(last) = before.last() {
             state.lost_before = true;
             // A run that is no longer in the journal may have sent a request for it right before that.
@@ -328,14 +328,15 @@ impl<L: Lightsail> Feeder<L> {
     }
 
     /// The outcome of a row that the plan itself settles, without any request.
-    fn settled_by_plan(&self, row: u64, line: &PlanRow, state: &RowState) -> Option<(Outcome, Draft)> {
+    fn settled_by_plan(&self, row: u64, intent: &IntentRecorded, state: &RowState) -> Option<(Outcome, Draft)> {
+        let line = PlanRow { notes: intent.notes().to_vec(), ..intent.line.clone() };
         let now = self.shared.scribe.now();
         let situation = Situation { now, denial: Denial::Unknown, answered_at: None, read_at: None };
         let Step::Settle(outcome, evidence) = decide(state, &self.shared.settings, &situation) else { return None };
         let settled = RowSettled {
             outcome,
             evidence,
-            detail: sentences::detail(outcome, evidence, state, line),
+            detail: sentences::detail(outcome, evidence, state, &line),
             rests_on: state.rests_on(),
         };
         Some((outcome, Draft::of_row(row, Event::RowSettled(settled))))

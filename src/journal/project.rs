@@ -68,7 +68,7 @@ impl Projector {
             Event::IntentRecorded(intent) => {
                 let target =
                     known.target(run, &intent.line.account, &intent.line.region, &mut self.last_target, changes);
-                let (name, verdict) = (&intent.line.name, intent.line.verdict);
+                let (name, verdict) = (&intent.line.name, intent.verdict());
                 changes.intents.push(NewIntent { run, row: row()?, target, name, verdict, seq });
             }
             Event::AttemptStarted(started) => {

@@ -59,6 +59,12 @@ use self::columns::Columns;
 use self::first_line::Again;
 use self::scan::{Cell, Scanned, Scanner};
 
+/// Whether a key pair can have this name.
+#[must_use]
+pub fn is_key_pair_name(text: &str) -> bool {
+    self::value::is_name(text)
+}
+
 /// The moment that a cell of the column `created_at` names, in any of the accepted forms.
 #[must_use]
 pub fn moment(text: &str) -> Option<jiff::Timestamp> {

@@ -32,7 +32,7 @@ pub(super) fn name(text: &str) -> Result<String, FaultKind> {
     Err(FaultKind::NamePattern { value: Shown::new(text), trouble: name_trouble(text) })
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     (2..=MAX_CHARS).contains(&text.len())
         && text.bytes().all(is_name_byte)
         && !text.starts_with('-')

@@ -20,9 +20,9 @@ impl<L: Lightsail> Planner<L> {
         let inventory = self.observe_all(stage).await?;
         let mut making = Making::default();
         let mut page = self.lines(stage, 0).await?;
-        while let Some((last, _)) = page.last() {
-            let after = last.row;
-            page.iter().try_for_each(|(line, _)| leaf(line).map(|leaf| making.add(line, leaf)))?;
+        while let Some(last) = page.last() {
+            let after = last.line.row;
+            page.iter().try_for_each(|judged| leaf(&judged.line).map(|leaf| making.add(judged, leaf)))?;
             page = self.lines(stage, after).await?;
         }
         let plan = making.seal(&self.header, inventory)?;

@@ -1,12 +1,16 @@
 //! The plan: every row of the manifest joined with what the inventory says, judged by the guards, recorded in order
 //! and sealed with a root. After that there are no choices left. Only reads are sent.
 
+pub mod again;
 mod draft;
 pub mod earlier;
 mod error;
+mod making;
 mod observe;
 mod planner;
+mod shown;
 pub mod stage;
+pub mod stage_file;
 mod unacknowledged;
 
 use std::collections::BTreeMap;
@@ -16,21 +20,24 @@ use std::time::Duration;
 use futures_util::future::{try_join, try_join_all};
 use tokio::sync::Mutex;
 
-use crate::domain::{Class, Failure, Target};
+use crate::domain::{Class, Failure};
 use crate::journal::JournalError;
 use crate::journal::stage::{Refusing, Stage};
 use crate::lane::{Lane, Reading};
 use crate::lightsail::Lightsail;
 use crate::policy::StagedRow;
 use crate::policy::guard::{self, Facts, IfInUse};
-use crate::policy::recreated::{IfRecreated, RECREATED};
+use crate::policy::recreated::IfRecreated;
 use crate::record::Draft;
-use crate::record::event::{Event, Found, IntentRecorded, Observed, PlanSealed, Source};
-use crate::record::merkle::Hash;
-use crate::record::plan::{Note, PlanHeader, PlanLineError, PlanRow, PlanSeal, Sealing, Severity, Verdict};
+use crate::record::event::{Event, Found, IntentRecorded, Observed, Source};
+use crate::record::plan::{Note, PlanRow, Severity};
 pub use error::{PlanError, foreign};
+pub use making::{Changes, Plan, place};
+use making::{Judged, Making};
 use observe::{Inventory, Observing, READINGS_AHEAD, Seen};
 pub use planner::{Planner, Tally};
+use shown::SHOWN;
+pub use shown::{Shown, There};
 use unacknowledged::Unacknowledged;
 
 /// Rows that are judged and recorded at once.
@@ -43,67 +50,8 @@ const PAGES_AHEAD: usize = 2;
 /// How many key pairs of a target are tried before reading counts as not permitted there.
 const PROBES: usize = 3;
 
-/// How many notes and names are kept for showing.
-const SHOWN: usize = 20;
-
 /// A row of the manifest with what is known about its key pair.
 type Joined = crate::journal::stage::Joined<StagedRow, Seen>;
-
-/// A plan, as far as it is shown and decided upon.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// As recorded, once it is.
-    pub sealed: PlanSealed,
-    /// The number of each reading's entry, by the reading's place among all.
-    readings: Vec<u64>,
-    /// What people see of it.
-    pub shown: Shown,
-}
-
-/// What people see of a plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shown {
-    /// The first names to be deleted, with their targets.
-    pub first: Vec<(String, Target)>,
-    /// The first notes that are more than information, with row and name.
-    pub notes: Vec<(u64, String, Note)>,
-    /// How many such notes there are, by kind.
-    pub note_counts: BTreeMap<String, u64>,
-    /// The first rows whose key pair was re-created since an earlier run, as in `notes`: those must not hide behind others.
-    pub recreated: Vec<(u64, String, Note)>,
-    /// Rows and key pairs that they name and that are there, for each target.
-    pub there: BTreeMap<Target, There>,
-}
-
-/// How much of what a manifest names in a target is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct There {
-    /// Rows that name a key pair of this target.
-    pub rows: u64,
-    /// Those of them whose key pair is there.
-    pub found: u64,
-}
-
-/// A target as people see it: its account is said only where the plan has several.
-#[must_use]
-pub fn place(seal: &PlanSeal, target: &Target) -> String {
-    let several = seal.targets.iter().any(|other| other.account != target.account);
-    if several { target.to_string() } else { target.region.clone() }
-}
-
-impl Plan {
-    /// A target as people see it.
-    #[must_use]
-    pub fn place(&self, target: &Target) -> String {
-        place(&self.sealed.seal, target)
-    }
-
-    /// The targets in which none of the key pairs that the manifest names is there, as people see them, with the number of
-    /// their rows.
-    pub fn nothing_there(&self) -> impl Iterator<Item = (String, u64)> {
-        self.shown.nothing_there().map(|(target, rows)| (self.place(target), rows))
-    }
-}
 
 impl<L: Lightsail> Planner<L> {
     /// Observes all targets, records an intent for each row of `stage`, and seals the plan.
@@ -158,11 +106,12 @@ impl<L: Lightsail> Planner<L> {
             let Some(last) = page.last() else { break };
             after = last.row;
             for joined in page {
-                let (line, _) = self.judge(joined);
+                let judged = self.judge(joined);
                 let refuses = |note: &&Note| {
                     note.severity == Severity::Refuse && !(self.skip_invalid && note.kind == guard::OTHER_ACCOUNT)
                 };
-                let refusing = line.notes.iter().find(refuses);
+                let refusing = judged.notes().iter().find(refuses);
+                let line = &judged.line;
                 if let Some(note) = refusing {
                     count += 1;
                     if notes.len() < SHOWN {
@@ -174,8 +123,11 @@ impl<L: Lightsail> Planner<L> {
         if count > 0 { Err(PlanError::Refused { count, notes }) } else { Ok(()) }
     }
 
-    /// The plan's line about a row, and the place of the reading that showed its key pair.
-    fn judge(&self, joined: Joined) -> (PlanRow, Option<usize>) {
+    /// The plan's line about a row, and what became of it where that was made on another day.
+    fn judge(&self, mut joined: Joined) -> Judged {
+        if let Some(planned) = joined.body.planned.take() {
+            return self.judge_again(*planned, joined);
+        }
         let (seen, place) = joined.seen.map(Seen::split).unzip();
         let facts = Facts {
             row: joined.row,
@@ -207,11 +159,11 @@ impl<L: Lightsail> Planner<L> {
             notes,
             annotations: if self.without_annotations { BTreeMap::new() } else { annotations },
         };
-        (line, place)
+        Judged { line, place, today: None }
     }
 
     /// The next rows after `after`, judged.
-    async fn lines(&self, stage: &mut Stage, after: u64) -> Result<Vec<(PlanRow, Option<usize>)>, JournalError> {
+    async fn lines(&self, stage: &mut Stage, after: u64) -> Result<Vec<Judged>, JournalError> {
         let page = stage.joined(after, PAGE).await?;
         Ok(page.into_iter().map(|joined| self.judge(joined)).collect())
     }
@@ -221,12 +173,12 @@ impl<L: Lightsail> Planner<L> {
         let mut making = Making::default();
         let written = Unacknowledged::new(self.scribe.journal.clone(), PAGES_AHEAD);
         let mut page = self.lines(stage, 0).await?;
-        while let Some((last, _)) = page.last() {
-            let after = last.row;
-            page.iter().try_for_each(|(line, _)| line.leaf().map(|leaf| making.add(line, leaf)))?;
-            let drafts = page.into_iter().map(|(line, place)| {
+        while let Some(last) = page.last() {
+            let after = last.line.row;
+            page.iter().try_for_each(|judged| judged.line.leaf().map(|leaf| making.add(judged, leaf)))?;
+            let drafts = page.into_iter().map(|Judged { line, place, today }| {
                 let page = place.and_then(|place| inventory.readings.get(place)).copied();
-                Draft::of_row(line.row, Event::IntentRecorded(Box::new(IntentRecorded { line, page })))
+                Draft::of_row(line.row, Event::IntentRecorded(Box::new(IntentRecorded { line, page, today })))
             });
             // The next page is judged while the last ones are written.
             self.tally.intents.store(after, Ordering::Relaxed);
@@ -238,79 +190,6 @@ impl<L: Lightsail> Planner<L> {
         self.scribe.write(Event::PlanSealed(Box::new(plan.sealed.clone()))).await?;
         Ok(plan)
     }
-}
-
-/// A plan that is not complete yet.
-#[derive(Debug, Default)]
-struct Making {
-    sealing: Sealing,
-    shown: Shown,
-}
-
-impl Making {
-    /// Takes the next row.
-    fn add(&mut self, line: &PlanRow, leaf: Hash) {
-        self.sealing.push(&line.account, &line.region, line.verdict, leaf);
-        self.shown.add(line);
-    }
-
-    fn seal(self, header: &PlanHeader, inventory: Inventory) -> Result<Plan, PlanLineError> {
-        let seal = self.sealing.seal(header)?;
-        let Inventory { targets, readings } = inventory;
-        Ok(Plan { sealed: PlanSealed { header: header.clone(), seal, targets }, readings, shown: self.shown })
-    }
-}
-
-impl Shown {
-    /// Takes the next row.
-    pub fn add(&mut self, line: &PlanRow) {
-        // A few of each target, so that each can be probed.
-        let is_new = || !self.first.iter().any(|(_, target)| is_in(line, target));
-        if line.verdict == Verdict::Delete && (self.first.len() < SHOWN || is_new()) {
-            self.first.push((line.name.clone(), target_of(line)));
-        }
-        self.count_there(line);
-        for note in line.notes.iter().filter(|note| note.severity > Severity::Info) {
-            *self.note_counts.entry(note.kind.clone()).or_default() += 1;
-            if note.kind == RECREATED && self.recreated.len() < SHOWN {
-                self.recreated.push((line.row, line.name.clone(), note.clone()));
-            }
-            if self.notes.len() < SHOWN {
-                self.notes.push((line.row, line.name.clone(), note.clone()));
-            }
-        }
-    }
-
-    /// An invalid row names no key pair, and one for another account says nothing about this one.
-    fn count_there(&mut self, line: &PlanRow) {
-        let says_nothing = |note: &Note| matches!(note.kind.as_str(), guard::INVALID_ROW | guard::OTHER_ACCOUNT);
-        if line.notes.iter().any(says_nothing) {
-            return;
-        }
-        if !self.there.keys().any(|target| is_in(line, target)) {
-            self.there.insert(target_of(line), There::default());
-        }
-        let Some((_, there)) = self.there.iter_mut().find(|(target, _)| is_in(line, target)) else { return };
-        there.rows += 1;
-        // If two key pairs have the name, neither is considered the intended one, but both are there.
-        let is_ambiguous = line.notes.iter().any(|note| note.kind == guard::AMBIGUOUS);
-        there.found += u64::from(line.observation.is_some() || is_ambiguous);
-    }
-
-    /// The targets in which none of the key pairs that the manifest names is there, with the number of their rows: a wrong
-    /// account, profile or region looks like that.
-    pub fn nothing_there(&self) -> impl Iterator<Item = (&Target, u64)> {
-        let none = self.there.iter().filter(|(_, there)| there.found == 0);
-        none.map(|(target, there)| (target, there.rows))
-    }
-}
-
-fn target_of(line: &PlanRow) -> Target {
-    Target { account: line.account.clone(), region: line.region.clone() }
-}
-
-fn is_in(line: &PlanRow, target: &Target) -> bool {
-    target.region == line.region && target.account == line.account
 }
 
 /// What reading one key pair as a trial showed.

@@ -9,6 +9,7 @@ use crate::journal::JournalError;
 use crate::journal::stage::{Stage, StageRow};
 use crate::manifest::{self, Claim, Duplicate, Fault, Faults, Ingested, Item, Meaning, ReadError, Row, RowPlace};
 use crate::policy::StagedRow;
+use crate::record::plan::file::PlanFault;
 
 /// Rows that go to the stage in one statement.
 const BATCH: usize = 1_000;
@@ -33,6 +34,17 @@ pub enum StageError {
     /// It is refused, with everything that is wrong with it, and what is known of it where it was read to its end.
     #[error("{}", .0.summary())]
     Refused(Box<Faults>, Option<Box<Ingested>>),
+    /// It is no plan, or not the one that was sealed.
+    #[error("the plan is refused: {0}")]
+    Plan(#[from] PlanFault),
+    /// The plan says something that no plan of keybatch says.
+    #[error("line {line} of the plan is refused: {what}")]
+    PlanRow {
+        /// The line of the file.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// The scratch database failed.
     #[error("the manifest's rows cannot be staged")]
     Stage(#[source] JournalError),
@@ -174,6 +186,7 @@ fn staged(row: Row) -> StagedRow {
         annotations: annotations(row.annotations),
         differs: Vec::new(),
         faults: Vec::new(),
+        planned: None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::{DEFAULT_KEY_PAIR, Known, counted, created_at_text, parse_tim
 use crate::record::plan::{Note, PlanObservation, Severity, Verdict};
 
 /// What is to be done about key pairs that instances were made with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum IfInUse {
     /// Warn and continue.
     #[default]

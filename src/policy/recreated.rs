@@ -17,7 +17,7 @@ pub const RECREATED: &str = "recreated";
 const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What to do about key pairs that were re-created since an earlier run, in a plan of another manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum IfRecreated {
     /// Warn and continue.
     #[default]

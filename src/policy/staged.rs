@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::created_at_text;
-use crate::record::plan::EXPECTED_FINGERPRINT;
+use crate::record::plan::{EXPECTED_FINGERPRINT, PlanRow};
 
 /// A row of the manifest as it is staged: validated, or with what is wrong with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct StagedRow {
     /// What is wrong with it, where invalid rows are to be skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
+    /// The line of the plan's file that it is, where it comes from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Box<PlanRow>>,
 }
 
 impl StagedRow {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{PlanHeader, PlanManifest, PlanRow, PlanSeal, TargetVerdicts};
+use super::plan::{Note, PlanHeader, PlanManifest, PlanObservation, PlanRow, PlanSeal, TargetVerdicts, Verdict};
 use super::stop_reason::{StopReason, TargetStopReason};
 use crate::domain::{
     ApiError, AttemptTime, Cause, Class, Evidence, Exchange, Failure, Observation, Operation, Outcome, OutcomeCounts,
@@ -223,6 +223,36 @@ pub struct IntentRecorded {
     /// there is no observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
+    /// What differs from the line on the day when a plan's file is executed; absent where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub today: Option<Today>,
+}
+
+impl IntentRecorded {
+    /// What is to be done: as the line says, or less.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.today.as_ref().map_or(self.line.verdict, |today| today.verdict)
+    }
+
+    /// What the guards noted, on the day.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        self.today.as_ref().map_or(&self.line.notes, |today| &today.notes)
+    }
+}
+
+/// What a row of a plan's file is on the day when the file is executed. A row can only lose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Today {
+    /// What is to be done.
+    pub verdict: Verdict,
+    /// What the guards noted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+    /// The key pair that is there, where it is another one than the line says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<PlanObservation>,
 }
 
 /// The plan is complete and will not change.

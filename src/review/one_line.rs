@@ -30,9 +30,9 @@ pub fn one_line(entry: &Entry) -> String {
         }
         Event::ManifestIngested(ingested) => format!("{}: {}", ingested.name, counted(ingested.rows, "row", "rows")),
         Event::IntentRecorded(intent) => {
-            let notes: Vec<_> = intent.line.notes.iter().map(|note| note.kind.as_str()).collect();
+            let notes: Vec<_> = intent.notes().iter().map(|note| note.kind.as_str()).collect();
             let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
-            format!("{} {} in {}{notes}", intent.line.verdict.as_str(), intent.line.name, intent.line.region)
+            format!("{} {} in {}{notes}", intent.verdict().as_str(), intent.line.name, intent.line.region)
         }
         Event::PlanSealed(sealed) => {
             format!(
@@ -138,7 +138,12 @@ pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
             all.extend(line.reason.iter().map(|text| ("reason", text.clone())));
             all.extend(line.ticket.iter().map(|text| ("ticket", text.clone())));
             all.extend(line.annotations.iter().map(|(name, value)| ("annotation", format!("{name} = {value}"))));
-            all.extend(line.notes.iter().map(|note| ("note", format!("{}: {}", note.kind, note.text))));
+            let today = intent.today.as_ref().filter(|today| today.verdict != line.verdict);
+            all.extend(
+                today
+                    .map(|today| ("today", format!("{} instead of {}", today.verdict.as_str(), line.verdict.as_str()))),
+            );
+            all.extend(intent.notes().iter().map(|note| ("note", format!("{}: {}", note.kind, note.text))));
         }
         Event::AttemptFinished(finished) => {
             all.extend(on_the_wire(&finished.exchange));

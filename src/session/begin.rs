@@ -15,13 +15,13 @@ use super::host::Host;
 use super::open::OpenJournal;
 use super::opened::{Opening, session_opened};
 use super::operator::{Moment, Notice, PlanFacts, Watched, while_watched};
-use super::order::{Repeat, RunOrder, duration_text};
+use super::order::{InHand, OnDrift, Repeat, RunOrder, duration_text};
 use super::stage::{Staged, manifest_entry};
 use crate::domain::{OutcomeCounts, RunId, Settings};
 use crate::execute::control::StoppedBy;
 use crate::journal::stage::Stage;
 use crate::lane::Counts;
-use crate::plan::{Plan, PlanError, Planner, Tally};
+use crate::plan::{Changes, Plan, PlanError, Planner, Tally};
 use crate::record::event::{Event, OverrideUsed, RunStarted};
 use crate::record::{Draft, StopReason};
 
@@ -115,7 +115,10 @@ async fn plan<H: Host>(
     let made_at = session.open.clock.now();
     let planner = Planner {
         scribe: session.scribe(),
-        header: header(&order.order, &order.subject, session.host.new_id(), made_at, connections, &staged.ingested),
+        header: match &order.plan {
+            Some(plan) => plan.header.clone(),
+            None => header(&order.order, &order.subject, session.host.new_id(), made_at, connections, &staged.ingested),
+        },
         lanes: lanes.clone(),
         if_in_use: order.subject.if_in_use,
         if_recreated: order.subject.if_recreated,
@@ -140,7 +143,7 @@ async fn execute<H: Host>(
     let Planned { plan, confirmed_by, lanes } = planned;
     let started = RunStarted {
         plan_root: plan.sealed.seal.root.clone(),
-        deletes: plan.sealed.seal.deletes(),
+        deletes: plan.deletes(),
         confirmed_by: confirmed_by.to_owned(),
         settings: settings.clone(),
     };
@@ -158,7 +161,7 @@ async fn execute<H: Host>(
         };
         work.extend(lane.map(|lane| (target, lane)));
     }
-    session.work(settings, &plan.sealed, work, &BTreeMap::new()).await
+    session.work(settings, (&plan.sealed, plan.deletes()), work, &BTreeMap::new()).await
 }
 
 /// The plan, sealed, and by what it was confirmed; or how the session ends without one.
@@ -172,16 +175,20 @@ async fn confirmed<H: Host>(
 ) -> Result<ControlFlow<Ending, (Plan, &'static str)>, SessionError> {
     let operator = session.host.operator();
     // A plan that a person must confirm is recorded only after that: declining leaves no plan behind.
-    let asks = order.asks();
+    // So is one that was made before: it may be refused, now that it was compared with what is there.
+    let drafts = order.asks() || order.plan.is_some();
     let watched = Watched::Planning { rows, sandbox: session.sandbox, tally: Arc::clone(&planner.tally) };
     let planned =
-        async { if asks { planner.draft(stage, |line| Ok(line.leaf()?)).await } else { planner.plan(stage).await } };
+        async { if drafts { planner.draft(stage, |line| Ok(line.leaf()?)).await } else { planner.plan(stage).await } };
     let plan = match to_its_end(session, while_watched(&**operator, watched, planned)).await? {
         ControlFlow::Continue(plan) => plan,
         ControlFlow::Break(ending) => return Ok(ControlFlow::Break(ending)),
     };
-    if !asks {
+    if !drafts {
         show_sealed(session).await?;
+    }
+    if let Some(error) = order.plan.as_deref().and_then(|in_hand| refusal(in_hand, &plan)) {
+        return Err(session.give_up(StopReason::Refused, error.sent(Sent::Reads)).await);
     }
     let facts = PlanFacts { plan: &plan, place: &connections.place, canary: order.order.canary };
     operator.notice(Notice::Planned(&facts));
@@ -197,7 +204,7 @@ async fn confirmed<H: Host>(
         Ok(None) => return session.decline().await.map(ControlFlow::Break),
         Err(error) => return Err(session.give_up(StopReason::Refused, error).await),
     };
-    if !asks {
+    if !drafts {
         return Ok(ControlFlow::Continue((plan, confirmed_by)));
     }
     let plan = match to_its_end(session, planner.seal(stage, &plan)).await? {
@@ -207,6 +214,16 @@ async fn confirmed<H: Host>(
     operator.notice(Notice::Sealed(&plan));
     show_sealed(session).await?;
     Ok(ControlFlow::Continue((plan, confirmed_by)))
+}
+
+/// Why a plan that was made before is not executed, now that it was compared with what is there.
+fn refusal(in_hand: &InHand, plan: &Plan) -> Option<SessionError> {
+    if plan.sealed.seal != in_hand.seal {
+        return Some(SessionError::new(Refusal::Plan(PlanError::Changed)));
+    }
+    let Changes { count, first } = plan.changes.clone();
+    let is_refused = in_hand.on_drift == OnDrift::Refuse && count > 0;
+    is_refused.then(|| SessionError::new(Refusal::Drifted { count, first }))
 }
 
 /// Plans, unless something ends the session first; then the run is closed.

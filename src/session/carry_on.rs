@@ -64,7 +64,7 @@ pub(super) async fn go_on_with<H: Host>(
         ready = prepare(host, order, &open, &record, connections) => ready,
         () = stops.asked() => return stopped_early(host, order, &open, &record).await,
     };
-    let Ready { order, sealed, mut settings, targets, connections, ghosts } =
+    let Ready { order, sealed, deletes, mut settings, targets, connections, ghosts } =
         ready.map_err(|error| error.of_run(record.run))?;
     if because.is_some() {
         // There will be no other attempt: a row whose key pair is still there after its request has failed.
@@ -121,13 +121,15 @@ pub(super) async fn go_on_with<H: Host>(
             closed.extend(targets.into_iter().map(|(target_no, error)| (target_no, Closed::not_readable(&error))));
         }
     }
-    session.work(settings, &sealed, lanes, &closed).await
+    session.work(settings, (&sealed, deletes), lanes, &closed).await
 }
 
 /// What a session needs to continue a run.
 struct Ready<L> {
     order: Order,
     sealed: PlanSealed,
+    /// Key pairs that the run was begun to delete.
+    deletes: u64,
     settings: Settings,
     targets: Vec<TargetRecord>,
     connections: Connections<L>,
@@ -167,7 +169,7 @@ async fn prepare<H: Host>(
     refuse_another(record, &connections.place)?;
     let place = (connections.place.endpoint.as_str(), &connections.accounts());
     let ghosts = ghosts::of_other_runs(&open.reader, &open.clock, record.run, place, &settings).await?;
-    Ok(Ready { order, sealed, settings, targets, connections, ghosts })
+    Ok(Ready { order, sealed, deletes: started.deletes, settings, targets, connections, ghosts })
 }
 
 /// A signal came before the session wrote anything: the run stays as it is.

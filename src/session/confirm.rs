@@ -17,7 +17,7 @@ pub(super) async fn confirm(
     if let Some(confirmed_by) = judge(facts.plan, confirmation)? {
         return Ok(Some(confirmed_by));
     }
-    if facts.plan.sealed.seal.deletes() == 0 && facts.plan.shown.nothing_there().next().is_none() {
+    if facts.plan.deletes() == 0 && facts.plan.shown.nothing_there().next().is_none() {
         return Ok(Some("nothing_to_delete"));
     }
     match operator.confirm(facts).await {
@@ -32,7 +32,7 @@ pub(super) async fn confirm(
 /// # Errors
 /// Where it refuses the plan.
 pub(super) fn judge(plan: &Plan, confirmation: Confirmation) -> Result<Option<&'static str>, SessionError> {
-    let deletes = plan.sealed.seal.deletes();
+    let deletes = plan.deletes();
     let refuse = |refusal| Err(SessionError::new(refusal).sent(Sent::Reads));
     match confirmation {
         Confirmation::Ask { .. } => Ok(None),

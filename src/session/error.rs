@@ -12,6 +12,7 @@ use crate::manifest::Faults;
 use crate::plan::PlanError;
 use crate::plan::stage::StageError;
 use crate::record::checkpoint::Checkpoint;
+use crate::record::plan::file::PlanFault;
 use crate::review::runs::RunError;
 
 /// What had left this machine when an error ended the command.
@@ -110,6 +111,47 @@ pub enum Refusal {
         expected: String,
         /// Where those of this one would go.
         found: String,
+    },
+    /// The file is no plan, or not the one that was sealed.
+    #[error("the plan is refused: {0}")]
+    NotThatPlan(PlanFault),
+    /// The plan says something that keybatch does not carry out.
+    #[error("line {line} of the plan is refused: {what}")]
+    PlanRow {
+        /// The line of the file.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The plan's time is over.
+    #[error("the plan expired at {expires_at}")]
+    PlanExpired {
+        /// When.
+        expires_at: String,
+    },
+    /// The plan was executed before.
+    #[error("this plan has already been executed, by run {run}: a plan is executed once")]
+    PlanUsed {
+        /// The run.
+        run: RunId,
+    },
+    /// The plan is bound to another account, endpoint or policy.
+    #[error("the plan is for {what} {expected}, but this is {found}")]
+    PlanBound {
+        /// `account`, `endpoint` or `policy`.
+        what: &'static str,
+        /// What it is bound to.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// Rows have changed since the plan was made.
+    #[error("{} changed since the plan was made", counted(*.count, "row has", "rows have"))]
+    Drifted {
+        /// How many.
+        count: u64,
+        /// The first of them: row, name, and what became of it.
+        first: Vec<(u64, String, String)>,
     },
     /// There is no plan.
     #[error(transparent)]

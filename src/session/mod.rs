@@ -6,7 +6,7 @@
 //! [`SessionError`] that says what was sent.
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
-//! - `run`, `resume`, `abandon`, `plan`: what there is to do
+//! - `run`, `run_plan`, `resume`, `abandon`, `plan`: what there is to do
 //! - `open`, `closer`, `checkpoints`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`: a manifest, and whether it may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
@@ -30,6 +30,7 @@ mod end;
 pub mod error;
 mod ghosts;
 mod header;
+mod in_hand;
 pub mod host;
 mod memory;
 mod open;
@@ -43,6 +44,7 @@ mod refuse;
 mod resume;
 pub mod rollback;
 mod run;
+mod run_plan;
 mod stage;
 mod stops;
 mod sum_up;
@@ -61,6 +63,7 @@ pub use place::{Connection, Goal, Place, Reached, Way};
 pub use plan::{PlanEnding, Planned, plan};
 pub use resume::resume;
 pub use run::run;
+pub use run_plan::{PlanInput, run_plan};
 pub use stage::Input;
 pub use stops::Stops;
 pub use used::refuse_used;

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{Refusal, Sent, SessionError};
+pub use super::in_hand::{InHand, OnDrift};
 use crate::domain::Settings;
 use crate::execute::control::Limits;
 use crate::policy::guard::IfInUse;
 use crate::policy::recreated::IfRecreated;
+use crate::record::plan::PlanHeader;
 
 /// What every session is given.
 #[derive(Debug, Clone, Default)]
@@ -164,6 +166,25 @@ pub struct RunOrder {
     pub repeat: Repeat,
     /// How the plan is confirmed.
     pub confirmation: Confirmation,
+    /// The plan's file that is executed, if one is.
+    pub plan: Option<Box<InHand>>,
+}
+
+/// To execute a plan's file.
+#[derive(Debug, Clone)]
+pub struct RunPlanOrder {
+    /// What every session is given.
+    pub order: Order,
+    /// What to do with key pairs in use, where that is stricter than what the plan says.
+    pub if_in_use: IfInUse,
+    /// What to do with key pairs that were re-created, where that is stricter.
+    pub if_recreated: IfRecreated,
+    /// What to do if the plan was executed before.
+    pub repeat: Repeat,
+    /// How the plan is confirmed.
+    pub confirmation: Confirmation,
+    /// What to do if rows have changed since the plan was made.
+    pub on_drift: OnDrift,
 }
 
 /// To write a plan to a file.
@@ -233,6 +254,31 @@ impl RunOrder {
 }
 
 impl Subject {
+    /// What decided on the rows of a plan's file.
+    #[must_use]
+    pub fn of_plan(header: &PlanHeader) -> Self {
+        let said = |name: &str| header.settings.get(name).map(String::as_str).unwrap_or_default();
+        let annotations = said("annotation").split(',').filter(|column| !column.is_empty());
+        Self {
+            manifest: header.manifest.name.clone(),
+            sandbox: header.endpoint.starts_with("sandbox:"),
+            skip_invalid: said("skip_invalid") == "true",
+            annotations: annotations.map(str::to_owned).collect(),
+            allow_default_key_pair: said("allow_default_key_pair") == "true",
+            if_in_use: match said("if_in_use") {
+                "skip" => IfInUse::Skip,
+                "refuse" => IfInUse::Refuse,
+                _ => IfInUse::Warn,
+            },
+            if_recreated: match said("if_recreated") {
+                "skip" => IfRecreated::Skip,
+                "refuse" => IfRecreated::Refuse,
+                _ => IfRecreated::Warn,
+            },
+            without_annotations: said("without_annotations") == "true",
+        }
+    }
+
     /// The settings that decide what is deleted.
     pub(super) fn deciding(&self) -> Vec<(&'static str, String)> {
         let if_in_use = match self.if_in_use {

@@ -57,7 +57,7 @@ impl<H: Host> Session<'_, H> {
     pub(super) async fn work(
         &self,
         settings: Settings,
-        sealed: &PlanSealed,
+        (sealed, deletes): (&PlanSealed, u64),
         lanes: Vec<(TargetRecord, Arc<Lane<H::Port>>)>,
         closed: &BTreeMap<i64, Closed>,
     ) -> Result<Ending, SessionError> {
@@ -66,7 +66,7 @@ impl<H: Host> Session<'_, H> {
             Err(error) => return Err(self.end_without_journal(error).await),
         };
         let total: u64 = pending.iter().map(|(_, rows)| rows).sum();
-        let control = Arc::new(Control::new(self.order.limits(sealed.seal.deletes())));
+        let control = Arc::new(Control::new(self.order.limits(deletes)));
         self.host.stops().steer(&control);
         for (target_no, Closed { cause, detail }) in closed {
             control.stop_target(*target_no, *cause, detail.clone());

@@ -14,6 +14,7 @@ mod notes;
 mod observed;
 mod page;
 mod search;
+mod today;
 
 use crate::domain::sha256;
 use crate::record::event::{Event, RunStarted, RunStopped, SessionOpened, TargetStopped};
@@ -24,6 +25,7 @@ pub(super) use claimed::{Claimed, Identity, Line, Named, Shows, hash, name_of};
 pub(super) use intent::{intent, shows};
 pub(super) use line::Intent;
 pub(super) use page::{Created, HistoryPage, Listed, Progress};
+pub(super) use today::today;
 
 /// Reads the words of an entry that was read whole.
 ///

@@ -242,7 +242,7 @@ impl History {
                 self.stretches.push(Stretch { place, seq });
             }
             let name = name_of(hash(&intent.line.name), target_hash(&intent.line.account, &intent.line.region));
-            self.rows.push(RowOf::new(name, intent.line.verdict, claimed.identity));
+            self.rows.push(RowOf::new(name, intent.verdict(), claimed.identity));
             return Ok(());
         }
         let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;

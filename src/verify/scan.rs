@@ -15,9 +15,9 @@ use super::report::Verdict;
 use super::shape;
 use crate::domain::{Exchange, Failure, RawBody, Shown, parse_time, time_text};
 use crate::journal::EntryPage;
-use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled};
+use crate::record::event::{AttemptFinished, AttemptStarted, Event, IntentRecorded, RowSettled, Today};
 use crate::record::merkle::{Hash, leaf_hash};
-use crate::record::plan::PlanRow;
+use crate::record::plan::{self, PlanRow};
 use crate::record::{ENTRY_VERSION, Entry, EntryError};
 
 /// One entry as it was found.
@@ -154,7 +154,9 @@ impl<'a> Reader<'a> {
         let shape::Line { row, line: at, name, account, region, verdict, .. } = line;
         let [name, account, region] = [name, account, region].map(|shape::Str(text)| text.into_owned());
         let line = PlanRow { line: at, ..PlanRow::of(row, name, account, region, verdict) };
-        Ok(IntentRecorded { line, page: self.may_be("page")? })
+        let today: Option<shape::Today<'_>> = self.may_be("today")?;
+        let today = today.map(|today| Today { verdict: today.verdict, notes: Vec::new(), observation: None });
+        Ok(IntentRecorded { line, page: self.may_be("page")?, today })
     }
 
     /// What the entry says, held against what it kept: whether that can be read at all, and then whether it agrees.
@@ -177,12 +179,20 @@ impl<'a> Reader<'a> {
             Event::IntentRecorded(_) => {
                 let text = self.get("line")?;
                 let line: shape::Line<'_> = self.read("line")?;
-                if line.observation.is_some() != self.find("page").is_some() {
+                let today: Option<shape::Today<'_>> = self.may_be("today")?;
+                let (is_seen, is_listed) = (line.observation.is_some(), self.find("page").is_some());
+                // A row that a plan's file skips is not looked at on the day.
+                let unlisted = is_seen && !is_listed && line.verdict == plan::Verdict::Skip;
+                if today.is_none() && is_seen != is_listed && !unlisted {
                     return Ok(Err("an observation has the page that showed it, and nothing else has".into()));
                 }
                 let intent = claims::Intent::from(&line);
-                let claimed = claims::intent(&intent);
-                let shows = Shows::Line(claims::shows(&intent, leaf_hash(text.as_bytes())));
+                let claimed = match &today {
+                    None => claims::intent(&intent),
+                    Some(today) => claims::intent(&intent).and_then(|_| claims::today(&intent, today, is_listed)),
+                };
+                let of_file = unlisted || today.is_some();
+                let shows = Shows::Line(claims::shows(&intent, leaf_hash(text.as_bytes()), of_file));
                 Ok(claimed.map(|claimed| Claimed { shows, ..claimed }))
             }
             _ => Ok(claims::of(entry)),

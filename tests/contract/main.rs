@@ -15,6 +15,7 @@ mod outcomes;
 mod plan_file;
 mod readers;
 mod regions;
+mod run_plan;
 mod secrets;
 mod sessions;
 mod settings;

@@ -9,7 +9,7 @@ use keybatch::domain::{
 use keybatch::record::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
     Observed, OperationPolled, OverrideUsed, RateChanged, Requests, RowSettled, RunAbandoned, RunFinished, RunStarted,
-    RunStopped, SessionAccount, SessionClosed, SessionOpened, Source, TargetStopped,
+    RunStopped, SessionAccount, SessionClosed, SessionOpened, Source, TargetStopped, Today,
 };
 use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
@@ -201,6 +201,11 @@ pub(crate) fn full() -> Vec<Event> {
                 annotations: map([("Büro", "Köln 🗝".to_owned())]),
             },
             page: Some(3),
+            today: Some(Today {
+                verdict: Verdict::Skip,
+                notes: vec![Note { severity: Severity::Skip, kind: "drift_plan".into(), text: "another one".into() }],
+                observation: Some(PlanObservation::new(observation().identity, observation().tags)),
+            }),
         })),
         Event::PlanSealed(Box::new(sealed(&manifest(), DIGEST, ROOT))),
         Event::CheckpointMade(CheckpointMade { size: 6, root: ROOT.into() }),
@@ -319,6 +324,7 @@ pub(crate) fn bare() -> Vec<Event> {
                     ..intent.line
                 },
                 page: None,
+                today: None,
             })),
             Event::PlanSealed(mut sealed) => {
                 sealed.targets.iter_mut().for_each(|target| target.instances = None);

@@ -190,7 +190,7 @@ impl Script {
         };
         self.plan.push(&line.account, region, verdict, line.leaf().unwrap());
         let page = line.observation.is_some().then_some(page);
-        self.push(Some(row), Event::IntentRecorded(Box::new(event::IntentRecorded { line, page })))
+        self.push(Some(row), Event::IntentRecorded(Box::new(event::IntentRecorded { line, page, today: None })))
     }
 
     fn start(&mut self, row: u64, attempt: u32) -> u64 {

@@ -1,7 +1,6 @@
 //! `keybatch plan`: what a run would do, as a file that can be reviewed, approved and executed.
 
 mod diff;
-pub(super) mod fault;
 mod reading;
 pub(super) mod shown;
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::fault::refused;
 use crate::cli::files::open_plan;
-use crate::cli::{CliError, Context, Format, shown};
+use crate::cli::plan_fault::plan_fault;
+use crate::cli::{CliError, Context, Format, Sent, shown};
 use crate::domain::{Target, counted};
 use crate::journal::Cell;
 use crate::plan::{Shown, place};
@@ -53,7 +53,11 @@ pub(in crate::cli) fn read(
     path: &Path,
     mut each: impl FnMut(&PlanRow) -> Result<(), CliError>,
 ) -> Result<Read, CliError> {
-    let fault = |fault| refused(path, &fault);
+    let fault = |fault| {
+        let mut it = plan_fault(&fault).sent(Sent::Nothing);
+        it.message = format!("{}: {}", path.display(), it.message);
+        it
+    };
     let mut reader = PlanReader::open(BufReader::new(open_plan(path)?)).map_err(fault)?;
     let mut all = Shown::default();
     while let Some(row) = reader.next().map_err(fault)? {

@@ -8,13 +8,14 @@ use crate::cli::amount::count;
 use crate::cli::options::{CanaryOptions, SessionOptions};
 use crate::cli::rollback::RollbackOptions;
 use crate::cli::subject::SubjectOptions;
-use crate::session::order::{Confirmation, RunOrder};
+use crate::cli::{CliError, Exit, Sent};
+use crate::session::order::{Confirmation, OnDrift, RunOrder, RunPlanOrder};
 
-/// Delete the key pairs listed in a manifest
+/// Delete the key pairs listed in a manifest, or those of a plan
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// CSV file of key pairs; - reads standard input
-    #[arg(value_name = "MANIFEST")]
+    /// CSV file of key pairs, or a plan's file; - reads CSV from standard input
+    #[arg(value_name = "MANIFEST|PLAN")]
     pub(super) manifest: PathBuf,
     /// Do not ask for confirmation
     #[arg(short, long, conflicts_with = "confirm")]
@@ -27,6 +28,9 @@ pub(crate) struct Args {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(super) subject: SubjectOptions,
+    /// What to do if rows have changed since a plan was made [default: skip]
+    #[arg(long, env = "KEYBATCH_ON_DRIFT", value_name = "WHAT")]
+    pub(super) on_drift: Option<Drift>,
     #[command(flatten)]
     pub(super) again: AgainArgs,
     #[command(flatten)]
@@ -35,6 +39,24 @@ pub(crate) struct Args {
     pub(super) canary: CanaryOptions,
     #[command(flatten)]
     pub(super) options: SessionOptions,
+}
+
+/// What to do if rows have changed since a plan was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Drift {
+    /// Skip those rows
+    Skip,
+    /// Refuse the run
+    Refuse,
+}
+
+impl From<Drift> for OnDrift {
+    fn from(drift: Drift) -> Self {
+        match drift {
+            Drift::Skip => Self::Skip,
+            Drift::Refuse => Self::Refuse,
+        }
+    }
 }
 
 impl Args {
@@ -55,6 +77,54 @@ impl Args {
             subject: self.subject.of(&self.manifest),
             repeat: self.again.repeat(),
             confirmation: self.confirmation(context),
+            plan: None,
         }
+    }
+
+    /// The order that they stand for where a plan's file is executed.
+    pub(super) fn order_of_plan(&self, context: &Context) -> RunPlanOrder {
+        RunPlanOrder {
+            order: self.options.order(context, self.rollback.order()),
+            if_in_use: self.subject.if_in_use.into(),
+            if_recreated: self.subject.if_recreated.into(),
+            repeat: self.again.repeat(),
+            confirmation: self.confirmation(context),
+            on_drift: self.on_drift.map(Into::into).unwrap_or_default(),
+        }
+    }
+
+    /// Refuses what makes no sense for a plan's file, or for a manifest.
+    pub(super) fn check(&self, is_plan: bool) -> Result<(), CliError> {
+        let refuse = |what: &str, hint: &str| Err(CliError::new(Exit::Usage, what).sent(Sent::Nothing).hint(hint));
+        if !is_plan {
+            return match self.on_drift {
+                Some(_) => {
+                    refuse("--on-drift is about a plan, and this is a manifest", "make a plan with keybatch plan")
+                }
+                None => Ok(()),
+            };
+        }
+        let subject = &self.subject;
+        let made = [
+            ("--skip-invalid", subject.skip_invalid),
+            ("--annotation", !subject.annotation.is_empty()),
+            ("--allow-default-key-pair", subject.allow_default_key_pair),
+            ("--without-annotations", subject.without_annotations),
+        ];
+        if let Some((flag, _)) = made.iter().find(|(_, given)| *given) {
+            let what = format!("{flag} decides what a plan says, and this plan is made already");
+            return refuse(&what, "make another plan with keybatch plan");
+        }
+        if self.again.again {
+            return refuse("--again is about a manifest: a plan is executed once", "make the plan again");
+        }
+        if self.dry_run {
+            return refuse("a plan is shown, not planned again", "show it with keybatch show");
+        }
+        if subject.sandbox.is_some() {
+            let hint = "rehearse its manifest, or make and execute the plan against a served sandbox";
+            return refuse("a plan is executed where it was made for, and not in a world of its own", hint);
+        }
+        Ok(())
     }
 }

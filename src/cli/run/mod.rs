@@ -5,7 +5,7 @@ mod args;
 
 use super::error::CliError;
 use super::exit::Exit;
-use super::files::open_manifest;
+use super::files::open_manifest_or_plan;
 use super::machine::Machine;
 use super::options::refuse_secret;
 use super::plan::Making;
@@ -24,6 +24,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.check()?;
     args.again.check()?;
     args.options.make_absolute();
+    let (input, is_plan) = open_manifest_or_plan(&args.manifest)?;
+    args.check(is_plan)?;
     if args.dry_run {
         let as_run = Some((args.again.repeat(), args.confirmation(context)));
         let making = Making { manifest: &args.manifest, subject: &args.subject, options: &args.options, as_run };
@@ -37,8 +39,12 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let read: Vec<_> = world.chain([(args.manifest.as_path(), "the manifest")]).collect();
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &read)?;
     let machine = Machine::new(context, &args.options, Verb::Run, args.subject.sandbox.clone())?;
-    let input = open_manifest(&args.manifest)?;
-    end(&context.ui, session::run(&machine, &order, input).await.map_err(|error| with_report(error, context)))
+    let ended = if is_plan {
+        session::run_plan(&machine, &args.order_of_plan(context), input).await
+    } else {
+        session::run(&machine, &order, Box::new(input)).await
+    };
+    end(&context.ui, ended.map_err(|error| with_report(error, context)))
 }
 
 /// The error with the report on a manifest's faults, if it has any.

@@ -148,7 +148,7 @@ pub(super) const ABOUT_RUN: &str = "SELECT manifest, operator, ticket, started_a
      (SELECT coalesce(sum(json_extract(e.body, '$.elapsed_ms')), 0) FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
       WHERE m.run_no = run.run_no AND m.kind = 'session_closed') FROM run WHERE run_no = ?";
 pub(super) const SUPERFLUOUS: &str = "SELECT count(*) FROM intent AS i CROSS JOIN entry AS e ON e.seq = i.seq \
-     WHERE i.run_no = ? AND i.verdict = 'skip' AND i.outcome = 'skipped' \
+     WHERE i.run_no = ? AND i.verdict = 'skip' AND i.outcome = 'skipped' AND json_extract(e.body, '$.today') IS NULL \
      AND NOT EXISTS (SELECT 1 FROM json_each(e.body, '$.line.notes') AS n \
                      WHERE json_extract(n.value, '$.severity') IN ('skip', 'refuse') \
                        AND json_extract(n.value, '$.note') <> 'duplicate')";

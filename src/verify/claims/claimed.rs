@@ -41,6 +41,8 @@ pub(in crate::verify) enum Shows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::verify) struct Line {
     pub(in crate::verify) leaf: Hash,
+    /// Whether its row can only be one of a plan's file, which was made on another day.
+    pub(in crate::verify) of_file: bool,
     /// Whether there is such a line only if invalid rows are skipped.
     pub(in crate::verify) skips_invalid: bool,
     /// Whether there is such a line only if default key pairs may be deleted.

@@ -7,12 +7,12 @@ use crate::domain::DEFAULT_KEY_PAIR;
 use crate::record::merkle::Hash;
 use crate::record::plan::{Severity, Verdict};
 
-/// What a line, which has this leaf, shows beside what it says of its own row.
-pub(crate) fn shows(intent: &Intent<'_>, leaf: Hash) -> Line {
+/// What a line, which has this leaf, shows beside what it says of its own row. `of_file`: whether only a plan's file has it.
+pub(crate) fn shows(intent: &Intent<'_>, leaf: Hash, of_file: bool) -> Line {
     let is_noted = |kind: &str| intent.notes.iter().any(|note| note.kind.0 == kind);
     let is_invalid = is_noted(notes::INVALID_ROW);
     let skips_invalid = is_invalid || is_noted(notes::OTHER_ACCOUNT);
-    Line { leaf, skips_invalid, is_default: !is_invalid && intent.name == DEFAULT_KEY_PAIR }
+    Line { leaf, of_file, skips_invalid, is_default: !is_invalid && intent.name == DEFAULT_KEY_PAIR }
 }
 
 /// Reads an intent: the notes must be those that the line calls for, the verdict must follow from them and from what was seen,

@@ -6,7 +6,7 @@ use crate::manifest::moment;
 use crate::record::plan::{EXPECTED_FINGERPRINT, Verdict};
 
 /// A plan's line, as far as it is looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Intent<'a> {
     pub(super) verdict: Verdict,
     pub(super) name: &'a str,

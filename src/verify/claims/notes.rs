@@ -1,6 +1,7 @@
 //! Compares the notes of a plan's line with the line: a guard notes what is so, and all that is so. What guards know beside the line
 //! (other rows, instances, earlier runs) cannot be checked here.
 
+use super::super::shape;
 use super::line::{Drift, Intent, is_for_another};
 use crate::domain::DEFAULT_KEY_PAIR;
 use crate::record::plan::Severity;
@@ -30,19 +31,49 @@ const KINDS: [(&str, &[Severity]); 12] = {
     ]
 };
 
-/// Holds the notes against their line.
+/// The further notes that there are where a plan's file is executed on another day.
+const TODAY: [(&str, &[Severity]); 2] = [("appeared", &[Severity::Skip]), ("drift_plan", &[Severity::Skip])];
+
+/// What notes are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A line of a plan.
+    Line,
+    /// What became of it on another day.
+    Today,
+}
+
+/// Whether guards make such notes, and of such a severity.
 ///
 /// # Errors
-/// If there is no such note, it is less or more grave than it can be, or the line shows that it is false or missing.
-pub(super) fn check(intent: &Intent<'_>) -> Result<(), String> {
-    for note in intent.notes {
-        let Some((kind, severities)) = KINDS.iter().find(|(kind, _)| *kind == note.kind.0) else {
+/// If there is no such note, or it is less or more grave than it can be.
+pub(super) fn known(notes: &[shape::Note<'_>], of: Of) -> Result<(), String> {
+    let more = if of == Of::Today { &TODAY[..] } else { &[] };
+    for note in notes {
+        let Some((kind, severities)) = KINDS.iter().chain(more).find(|(kind, _)| *kind == note.kind.0) else {
             return Err(format!("{:?} is no note that a guard makes", note.kind.0));
         };
         if !severities.contains(&note.severity) {
             return Err(format!("its note {kind} is of another severity than that can have"));
         }
     }
+    Ok(())
+}
+
+/// Holds the notes against their line.
+///
+/// # Errors
+/// If there is no such note, it is less or more grave than it can be, or the line shows that it is false or missing.
+pub(super) fn check(intent: &Intent<'_>) -> Result<(), String> {
+    known(intent.notes, Of::Line)?;
+    complete(intent)
+}
+
+/// Whether the notes are what their line calls for.
+///
+/// # Errors
+/// If the line shows that one is false or missing.
+pub(super) fn complete(intent: &Intent<'_>) -> Result<(), String> {
     let is_noted = |kind: &str| intent.notes.iter().any(|note| note.kind.0 == kind);
     if is_noted(INVALID_ROW) {
         let alone = intent.notes.iter().all(|note| note.kind.0 == INVALID_ROW);

@@ -40,6 +40,8 @@ pub(super) struct Run {
     pub(super) first_row: usize,
     pub(super) rows: u64,
     verdicts: [u64; 3],
+    /// Whether one of its rows can only be one of a plan's file.
+    of_file: bool,
     sealing: Sealing,
     sealed: Option<String>,
     /// Account and region of each target of the plan.
@@ -112,6 +114,7 @@ impl Run {
             first_row,
             rows: 0,
             verdicts: [0; 3],
+            of_file: false,
             sealing: Sealing::default(),
             sealed: None,
             targets: HashSet::new(),
@@ -257,11 +260,13 @@ impl Run {
         {
             return Err("it names a page that is no listing of key pairs of its run and target".into());
         }
-        if line.verdict == Verdict::Delete && !self.named_in.contains(&target) {
+        let verdict = intent.verdict();
+        if verdict == Verdict::Delete && !self.named_in.contains(&target) {
             self.named_in.push(target);
         }
         self.rows = row;
-        self.verdicts[line.verdict as usize] += 1;
+        self.verdicts[verdict as usize] += 1;
+        self.of_file |= shown.of_file;
         self.lifted.allow(shown)?;
         self.sealing.push(&line.account, &line.region, line.verdict, shown.leaf);
         Ok(())
@@ -332,6 +337,9 @@ impl Run {
         }
         if RunId::written(&header.plan_id).is_none() {
             return Err("its plan's id is not one as it is written".into());
+        }
+        if self.of_file && header.expires_at.is_none() {
+            return Err("a row differs from its line, although the plan was made by its own run".into());
         }
         let Some(manifest) = &self.manifest else { return Err("the manifest was not read yet".into()) };
         same("rows of the manifest", manifest.rows, self.rows)?;

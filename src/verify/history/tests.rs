@@ -211,7 +211,7 @@ fn with_line(event: &Event, claimed: Claimed) -> Claimed {
     match event {
         Event::IntentRecorded(intent) => {
             let leaf = intent.line.leaf().unwrap();
-            let shows = Shows::Line(Line { leaf, skips_invalid: false, is_default: false });
+            let shows = Shows::Line(Line { leaf, of_file: false, skips_invalid: false, is_default: false });
             Claimed { shows, ..claimed }
         }
         _ => claimed,

@@ -110,6 +110,7 @@ impl Session<'_> {
             repeat,
             // What none of which exists is not confirmed by a plain yes.
             confirmation: Confirmation::Ask { possible: true },
+            plan: None,
         };
         let input = Box::new(std::io::Cursor::new(csv(self.plan, self.manifest.number)));
         let host = self.host(attempt);

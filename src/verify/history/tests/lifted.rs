@@ -95,7 +95,7 @@ fn a_rule_is_lifted_where_the_run_begins() {
 /// Also where the settings hide it.
 #[test]
 fn a_row_that_is_there_only_by_a_lifted_rule_shows_it() {
-    let none = Line { leaf: [0; 32], skips_invalid: false, is_default: false };
+    let none = Line { leaf: [0; 32], of_file: false, skips_invalid: false, is_default: false };
     let cases = [
         (Line { skips_invalid: true, ..none }, "skip_invalid", "skip-invalid"),
         (Line { is_default: true, ..none }, "allow_default_key_pair", "allow-default-key-pair"),

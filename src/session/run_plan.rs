@@ -1,0 +1,168 @@
+//! To execute a plan's file: exactly what was reviewed, or less.
+//!
+//! The file is checked and copied before anything is sent. Then each key pair is looked at again; a row whose key pair is another one
+//! now is skipped, or the run is refused. A plan is executed once in a journal.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::accounts::{Connections, connect};
+use super::again::{at_rest, learn_past};
+use super::begin::{Begun, begin};
+use super::carry_on::{already_finished, carry_on};
+use super::closer::Closer;
+use super::end::Ending;
+use super::error::{Refusal, Sent, SessionError};
+use super::host::Host;
+use super::open::OpenJournal;
+use super::operator::Notice;
+use super::order::{InHand, Repeat, RunOrder, RunPlanOrder, Subject};
+use super::place::{Goal, Way};
+use super::stage::Staged;
+use super::summary::{State, StopWord, Summary};
+use crate::domain::{RunId, Settings, parse_time};
+use crate::journal::{Reader, RunRecord, RunState};
+use crate::plan::stage::StageError;
+use crate::plan::stage_file::{StagedPlan, stage_plan};
+use crate::record::event::Event;
+use crate::record::plan::PlanHeader;
+
+/// What a plan is read from.
+pub type PlanInput = Box<dyn BufRead + Send>;
+
+/// Executes the plan that is read from `input`.
+///
+/// # Errors
+/// As [`Refusal`] says.
+pub async fn run_plan<H: Host>(host: &H, order: &RunPlanOrder, input: PlanInput) -> Result<Ending, SessionError> {
+    let (stops, closer) = (host.stops(), Closer::default());
+    let (journal, checkpoint_to) = (&order.order.journal, order.order.checkpoint_to.as_deref());
+    let worked = async {
+        let open = OpenJournal::open(host, "run", &order.order, journal, checkpoint_to).await?;
+        closer.hold(&open);
+        Box::pin(work(host, order, input, open)).await
+    };
+    let ended = tokio::select! {
+        result = worked => result.map_err(|error| error.sent(Sent::Reads)),
+        () = stops.before_a_session() => {
+            host.operator().notice(Notice::StoppedBeforeRun);
+            let (state, stopped_by) = (Some(State::Abandoned), Some(StopWord::Signal));
+            let nothing = Summary::of_nothing(journal);
+            Ok(Ending::summed(Summary { state, stopped_by, ..nothing }))
+        }
+    };
+    closer.close(stops).await;
+    ended
+}
+
+async fn work<H: Host>(
+    host: &H,
+    order: &RunPlanOrder,
+    input: PlanInput,
+    open: OpenJournal,
+) -> Result<Ending, SessionError> {
+    let (began, run, journal) = (tokio::time::Instant::now(), RunId(host.new_id()), &order.order.journal);
+    let directory = journal.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut stage = host.stage(directory, run).await?;
+    let StagedPlan { header, seal, ingested } =
+        stage_plan(&mut stage, input, &order.order.accounts).await.map_err(refused)?;
+    stage.index_rows().await?;
+    refuse_expired(&header, open.clock.now()).map_err(|error| error.sent(Sent::Nothing))?;
+    match used(&open.reader, &header.plan_id).await? {
+        Some(record) if record.state.is_unfinished() && order.repeat == Repeat::Resume => {
+            return carry_on(host, &order.order, open, began, record, None).await;
+        }
+        Some(record) if record.state == RunState::Finished && order.repeat == Repeat::Resume => {
+            return already_finished(host, &order.order, &open, &record).await;
+        }
+        Some(record) => return Err(already(&record).sent(Sent::Nothing)),
+        None => {}
+    }
+    let order = order_of(order, header.clone(), seal);
+    let settings = order.order.overrides.over(Settings::default());
+    let targets = stage.targets();
+    let region = targets.first().map(|target| target.region.as_str());
+    let way = Way { goal: Goal::Service, account: None, run, region, bound: None, settings: &settings };
+    let mut connections = connect(host, way, &targets).await?;
+    refuse_another(&header, &connections)?;
+    connections.refuse_unreached()?;
+    order.refuse_unanswerable()?;
+    stage.settle_home(&connections.place.caller.account).await?;
+    learn_past(&mut stage, Some(&open.reader), &ingested.sha256, &connections).await?;
+    let staged = Staged { stage, ingested };
+    begin(host, &order, settings, run, Begun { open, began, staged, connections, is_again: false }).await
+}
+
+/// The order of a run of this plan: what decides on its rows is the plan's, or stricter.
+fn order_of(order: &RunPlanOrder, header: PlanHeader, seal: crate::record::plan::PlanSeal) -> RunOrder {
+    let RunPlanOrder { order, if_in_use, if_recreated, repeat, confirmation, on_drift } = order.clone();
+    let planned = Subject::of_plan(&header);
+    let subject = Subject {
+        if_in_use: planned.if_in_use.max(if_in_use),
+        if_recreated: planned.if_recreated.max(if_recreated),
+        ..planned
+    };
+    let mut order = RunOrder { order, subject, repeat, confirmation, plan: None };
+    order.order.ticket = order.order.ticket.or_else(|| header.ticket.clone());
+    order.order.reason = order.order.reason.or_else(|| header.reason.clone());
+    RunOrder { plan: Some(Box::new(InHand { header, seal, on_drift })), ..order }
+}
+
+fn refused(error: StageError) -> SessionError {
+    match error {
+        StageError::Plan(fault) => SessionError::new(Refusal::NotThatPlan(fault)),
+        StageError::PlanRow { line, what } => SessionError::new(Refusal::PlanRow { line, what }),
+        StageError::Stage(error) => error.into(),
+        error => SessionError::new(Refusal::ManifestUnreadable(error)),
+    }
+    .sent(Sent::Nothing)
+}
+
+/// Refuses a plan whose time is over at `now`, or that never ends: only plans of runs that make their own have no end.
+pub(super) fn refuse_expired(header: &PlanHeader, now: Timestamp) -> Result<(), SessionError> {
+    let expires_at = header.expires_at.clone().unwrap_or_else(|| header.made_at.clone());
+    if parse_time(&expires_at).is_some_and(|end| now < end) {
+        return Ok(());
+    }
+    Err(SessionError::new(Refusal::PlanExpired { expires_at }))
+}
+
+/// The run of this journal that executed the plan, if one did: one that was never started did not.
+async fn used(reader: &Reader, plan_id: &str) -> Result<Option<RunRecord>, SessionError> {
+    for record in reader.runs().await? {
+        let Some(sealed) = record.sealed_seq.filter(|_| record.started_seq.is_some()) else { continue };
+        let Event::PlanSealed(sealed) = reader.entry(sealed).await?.event else { continue };
+        if sealed.header.plan_id == plan_id {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+fn already(record: &RunRecord) -> SessionError {
+    let run = record.run;
+    let refusal = if record.state.is_unfinished() {
+        Refusal::Unfinished { run, state: at_rest(&record.state).to_owned() }
+    } else {
+        Refusal::PlanUsed { run }
+    };
+    SessionError::new(refusal).of_run(run)
+}
+
+/// A plan is bound to its accounts and endpoint. Another caller of the same account may execute it.
+fn refuse_another<L>(header: &PlanHeader, connections: &Connections<L>) -> Result<(), SessionError> {
+    let (place, accounts) = (&connections.place, connections.accounts());
+    let refuse = |what, expected: &str, found: &str| {
+        let (expected, found) = (expected.to_owned(), found.to_owned());
+        Err(SessionError::new(Refusal::PlanBound { what, expected, found }).sent(Sent::Reads))
+    };
+    if header.endpoint != place.endpoint {
+        return refuse("endpoint", &header.endpoint, &place.endpoint);
+    }
+    if let Some(other) = header.callers.iter().find(|caller| !accounts.contains(caller.account.as_str())) {
+        return refuse("account", &other.account, &place.caller.account);
+    }
+    Ok(())
+}
