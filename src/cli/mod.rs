@@ -8,6 +8,7 @@ mod again;
 mod amount;
 mod canary;
 pub mod code;
+mod complete;
 mod completions;
 mod config;
 mod confirm;
@@ -21,6 +22,8 @@ pub mod exit;
 mod faults;
 mod files;
 mod format;
+mod iam_policy;
+mod man;
 mod trace;
 mod network;
 mod operator;
@@ -116,6 +119,8 @@ enum Command {
     Verify(verify::Args),
     Doctor(doctor::Args),
     Config(config::Args),
+    IamPolicy(iam_policy::Args),
+    Man(man::Args),
     Completions(completions::Args),
 }
 
@@ -123,7 +128,13 @@ enum Command {
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
     let settings = Settings::read(&declared(), &environment);
-    let cli = match parse(&arguments.into_iter().collect::<Vec<_>>(), &environment, &settings) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    if let Some(answer) = complete::answer(&arguments, &environment, declared, &settings) {
+        // A shell that stopped listening wants nothing more.
+        let _ = Ui::new(None, true, &environment).data(&answer);
+        return Exit::Success;
+    }
+    let cli = match parse(&arguments, &environment, &settings) {
         Ok(cli) => cli,
         Err(exit) => return exit,
     };
@@ -136,7 +147,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         ui.error(&error);
         return error.exit;
     }
-    let Some(journal) = cli.global.journal.or_else(|| environment.default_journal()) else {
+    let none = || (!cli.command.is_about_a_journal()).then(PathBuf::new);
+    let Some(journal) = cli.global.journal.or_else(|| environment.default_journal()).or_else(none) else {
         ui.error(
             &CliError::new(Exit::Usage, "cannot determine where the journal is: neither HOME nor XDG_DATA_HOME is set")
                 .hint("name it with --journal or KEYBATCH_JOURNAL"),
@@ -228,16 +240,27 @@ async fn tidily(command: Command, context: Context) -> Result<Exit, CliError> {
 }
 
 impl Command {
+    /// Whether the command needs a journal's place. Packages are built where nobody has a home.
+    fn is_about_a_journal(&self) -> bool {
+        !matches!(self, Self::Config(_) | Self::IamPolicy(_) | Self::Man(_) | Self::Completions(_))
+    }
+
     /// Whether the command is refused where a file of settings has faults. `doctor` reports them among its findings.
     fn needs_settings(&self) -> bool {
-        !matches!(self, Self::Doctor(_) | Self::Completions(_))
+        !matches!(self, Self::Doctor(_) | Self::Man(_) | Self::Completions(_))
     }
 
     /// Whether the command only reads the journal. Sessions tidy up by themselves.
     fn only_reads(&self) -> bool {
         match self {
             Self::Run(args) => args.dry_run,
-            Self::Resume(_) | Self::Abandon(_) | Self::Sandbox(_) | Self::Config(_) | Self::Completions(_) => false,
+            Self::Resume(_)
+            | Self::Abandon(_)
+            | Self::Sandbox(_)
+            | Self::Config(_)
+            | Self::IamPolicy(_)
+            | Self::Man(_)
+            | Self::Completions(_) => false,
             Self::Plan(_)
             | Self::Runs(_)
             | Self::Show(_)
@@ -265,6 +288,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,
         Command::Config(args) => config::run(&args, &declared(), context),
-        Command::Completions(args) => completions::run(&args, Cli::command(), context),
+        Command::IamPolicy(args) => iam_policy::run(&args, context),
+        Command::Man(args) => man::run(&args, declared(), context),
+        Command::Completions(args) => completions::run(&args, context),
     }
 }

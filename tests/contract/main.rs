@@ -13,6 +13,7 @@ mod identity;
 mod network;
 mod outcomes;
 mod plan_file;
+mod policies;
 mod readers;
 mod regions;
 mod run_plan;

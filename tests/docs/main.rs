@@ -9,6 +9,7 @@ mod harness;
 mod help;
 mod journal;
 mod layers;
+mod pages;
 mod plans;
 mod promises;
 mod readme;
@@ -25,6 +26,7 @@ fn main() -> std::process::ExitCode {
         help::LIST,
         journal::LIST,
         layers::LIST,
+        pages::LIST,
         promises::LIST,
         readme::LIST,
         reliability::LIST,

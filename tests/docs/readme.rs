@@ -303,17 +303,7 @@ fn the_policy_names_exactly_what_is_asked() {
     let policy: serde_json::Value = serde_json::from_str(json.split_once("```").unwrap().0).unwrap();
     let listed = policy["Statement"][0]["Action"].as_array().unwrap();
     let listed: BTreeSet<&str> = listed.iter().map(|action| action.as_str().unwrap()).collect();
-    let port = read("src/lightsail/mod.rs");
-    let methods = port.lines().filter_map(|line| line.strip_prefix("    fn ")?.split('(').next());
-    let asked: BTreeSet<String> = methods
-        .map(|name| match name {
-            "caller_identity" => "sts:GetCallerIdentity".to_owned(),
-            name => {
-                let word = |word: &str| word[..1].to_uppercase() + &word[1..];
-                format!("lightsail:{}", name.split('_').map(word).collect::<String>())
-            }
-        })
-        .collect();
+    let asked = super::pages::requests_of_the_port();
     assert_eq!(listed, asked.iter().map(String::as_str).collect());
 }
 

@@ -9,6 +9,7 @@ mod campaign;
 mod sample;
 mod certificates;
 mod clients;
+mod completion;
 #[path = "../support/harness.rs"]
 mod harness;
 mod io_faults;
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
     harness::run(&[
         certificates::LIST,
         clients::LIST,
+        completion::LIST,
         io_faults::calls::LIST,
         io_faults::disk::LIST,
         io_faults::limits::LIST,

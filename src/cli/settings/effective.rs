@@ -1,5 +1,6 @@
 //! The settings that count for a command, each with its value and where the value comes from.
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
@@ -66,7 +67,14 @@ pub(crate) fn effective(
     let command = words.join(" ");
     let whole = variables::settle(relax(settings.apply(whole, &command), &words), environment);
     let name = whole.get_name().to_owned();
-    let matches = whole.try_get_matches_from(std::iter::once(&name).chain(arguments))?;
+    let given = || std::iter::once(&name).chain(arguments);
+    let matches = match whole.clone().try_get_matches_from(given()) {
+        // Some arguments are required only where others are missing, which cannot be taken back.
+        Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {
+            whole.ignore_errors(true).try_get_matches_from(given())?
+        }
+        parsed => parsed?,
+    };
     let mut last = &matches;
     while let Some((_, next)) = last.subcommand() {
         last = next;

@@ -1,0 +1,56 @@
+//! `iam-policy` from outside: the policy of a manifest, what it says cannot be narrowed, and what it refuses.
+
+use serde_json::{Value, json};
+
+use crate::support::Bench;
+
+fn statement<'a>(policy: &'a Value, sid: &str) -> &'a Value {
+    policy["Statement"].as_array().unwrap().iter().find(|statement| statement["Sid"] == sid).unwrap()
+}
+
+/// The policy names the manifest's key pairs, accounts and regions, and nothing is sent to find that out.
+#[test]
+fn a_policy_is_for_the_accounts_and_regions_of_the_manifest() {
+    let bench = Bench::new();
+    let arn = "arn:aws:lightsail:eu-central-1:111122223333:KeyPair/05859e3d-331d-48ba-9034-12345EXAMPLE";
+    let text = format!(
+        "key_pair_name,region,account_id,arn\nold-a,,,{arn}\nold-b,us-east-1,444455556666,\nold-c,eu-central-1,111122223333,\n"
+    );
+    let manifest = bench.file("m.csv", text).display().to_string();
+    let done = bench.keybatch(&["iam-policy", "--role", "operator", "--manifest", &manifest]).exits(0);
+    let policy = done.json();
+    let resources = json!([
+        "arn:aws:lightsail:eu-central-1:111122223333:KeyPair/*",
+        "arn:aws:lightsail:us-east-1:444455556666:KeyPair/*"
+    ]);
+    assert_eq!(statement(&policy, "Delete")["Resource"], resources);
+    assert_eq!(
+        statement(&policy, "Read")["Condition"]["StringEquals"]["aws:RequestedRegion"],
+        json!(["eu-central-1", "us-east-1"])
+    );
+    for said in ["rows with an `arn`", "GetKeyPairs", "several accounts"] {
+        assert!(done.stderr.contains(said), "{said}\n{done}");
+    }
+    let one = ["iam-policy", "--role", "operator", "--manifest", &manifest, "--account", "444455556666"];
+    assert_eq!(statement(&bench.keybatch(&one).exits(0).json(), "Delete")["Resource"], json!([resources[1]]));
+    let exact = bench.file("exact.csv", format!("key_pair_name,arn\nold-a,{arn}\n")).display().to_string();
+    let done = bench.keybatch(&["iam-policy", "--role", "operator", "--manifest", &exact]).exits(0);
+    assert_eq!(statement(&done.json(), "Delete")["Resource"], json!([arn]));
+    assert!(bench.world.state().log.is_empty());
+}
+
+/// A manifest with faults gives no policy.
+#[test]
+fn no_policy_is_made_from_a_faulty_manifest() {
+    let bench = Bench::new();
+    let manifest = bench.file("m.csv", "key_pair_name,region\nold-a,Frankfurt\n").display().to_string();
+    let args = ["iam-policy", "--role", "planner", "--manifest", &manifest, "--output", "json"];
+    let refusal = bench.keybatch(&args).exits(4).json();
+    assert_eq!(
+        (&refusal["code"], &refusal["faults"][0]["line"]),
+        (&"manifest.region".into(), &2.into()),
+        "{refusal:#}"
+    );
+    bench.keybatch(&["iam-policy", "--role", "planner", "--account", "12"]).exits(2);
+    bench.keybatch(&["iam-policy", "--role", "planner", "--region", "Frankfurt"]).exits(2);
+}
