@@ -13,6 +13,9 @@ const DAY_S: f64 = 86_400.0;
 /// The longest duration: a year.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// The greatest age: a hundred years.
+const OLDEST: Duration = Duration::from_secs(36_525 * 24 * 3600);
+
 /// A whole number; its digits may be in groups of three, as they are shown: `2499`, `2,499`, `2_499`.
 pub(super) fn whole_number(text: &str) -> Option<u64> {
     let text = text.trim();
@@ -84,6 +87,15 @@ pub(super) fn duration_or_none(text: &str) -> Result<Duration, String> {
     duration(text).map_err(|why| format!("{why}; 0 means none"))
 }
 
+/// How old something is: as [`duration`], and up to a hundred years.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let age = any_duration(text)?;
+    if age.is_zero() || age > OLDEST {
+        return Err(format!("{text:?} is out of range: an age is between 1ms and 36525d; {DURATIONS}"));
+    }
+    Ok(age)
+}
+
 fn any_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     match bare_number(text) {
@@ -151,6 +163,10 @@ mod tests {
         }
         for (bare, forms) in [("15", "write 15s, 15m or 15h"), ("0.5", "write 0.5s, 0.5m or 0.5h")] {
             assert!(duration(bare).unwrap_err().contains(forms));
+        }
+        assert_eq!(age("1000d"), Ok(Duration::from_secs(86_400_000)));
+        for wrong in ["0d", "36526d", "5", "old"] {
+            assert!(age(wrong).is_err(), "{wrong}");
         }
         for none in ["0", "0s", "0ms", "0d", "0h0m"] {
             assert_eq!(duration_or_none(none), Ok(Duration::ZERO), "{none}");

@@ -28,6 +28,7 @@ mod trace;
 mod network;
 mod operator;
 mod headings;
+mod inventory;
 mod options;
 mod progress;
 mod refusals;
@@ -117,6 +118,7 @@ enum Command {
     Query(query::Args),
     Export(export::Args),
     Verify(verify::Args),
+    Inventory(Box<inventory::Args>),
     Doctor(doctor::Args),
     Config(config::Args),
     IamPolicy(iam_policy::Args),
@@ -268,6 +270,7 @@ impl Command {
             | Self::Query(_)
             | Self::Export(_)
             | Self::Verify(_)
+            | Self::Inventory(_)
             | Self::Doctor(_) => true,
         }
     }
@@ -286,6 +289,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Query(args) => query::run(&args, context).await,
         Command::Export(args) => export::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
+        Command::Inventory(args) => inventory::run(*args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,
         Command::Config(args) => config::run(&args, &declared(), context),
         Command::IamPolicy(args) => iam_policy::run(&args, context),

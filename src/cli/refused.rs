@@ -193,7 +193,7 @@ fn manifest(faults: Faults, skip_invalid: bool, recorded: bool) -> CliError {
 }
 
 /// The error of a plan, with what to do about it. Only read requests were sent.
-fn plan_error(error: &PlanError) -> CliError {
+pub(super) fn plan_error(error: &PlanError) -> CliError {
     let planned = match error {
         PlanError::Refused { notes, .. } => {
             let mut refused = CliError::from_error(Exit::Refused, error).code(Code::Plan);

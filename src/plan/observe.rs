@@ -25,11 +25,11 @@ use crate::record::plan::PlanObservation;
 pub(super) const READINGS_AHEAD: usize = 32;
 
 /// How often a page that gets no usable answer is asked for. Planning changes nothing, so giving up is cheap.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 
 /// Pages of one listing at most: 200 key pairs each are two million, beyond which a service that never ends its
 /// listing is more likely than an account of that size.
-const MOST_PAGES: u64 = 100_000;
+pub(super) const MOST_PAGES: u64 = 100_000;
 
 /// A key pair of the inventory, as it is staged: arn, creation time, fingerprint, tags, and the place among all readings of
 /// the page that showed it.

@@ -6,8 +6,10 @@
 //! ```
 
 mod fingerprint;
+mod glob;
 pub mod guard;
 pub mod recreated;
 mod staged;
 
+pub use glob::Glob;
 pub use staged::StagedRow;

@@ -10,6 +10,7 @@ mod cli;
 mod crash;
 mod hostile;
 mod identity;
+mod inventory;
 mod network;
 mod outcomes;
 mod plan_file;

@@ -1,0 +1,175 @@
+//! `keybatch inventory`: the key pairs that there are, as a manifest. Reads only, and no journal.
+//!
+//! Nothing is printed before everything is listed: a listing that is not whole would look like a shorter one.
+
+mod args;
+mod rows;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use uuid::Uuid;
+
+use self::rows::Rows;
+use super::connect::{connect, default_region};
+use super::error::{CliError, Sent};
+use super::files::{Incomplete, unwritten};
+use super::refused::plan_error;
+use super::ui::grouped;
+use super::{Code, Context, Exit, Format, scratch, shown};
+use crate::domain::{Clock, RunId, Settings, SystemClock, Target};
+use crate::journal::{Forgetful, Journal, Scribe, WriterOptions};
+use crate::lane::pace::Pacer;
+use crate::lane::rate::RateCap;
+use crate::lane::{Counts, Lane};
+use crate::lightsail::Lightsail;
+use crate::plan::inventory::{ListError, Listing, regions};
+use crate::plan::select::Selection;
+use crate::sandbox::World;
+use crate::session::{Connection, Goal, Way};
+
+pub(super) use args::Args;
+
+/// Where the service is asked which regions it has, if no region is configured.
+const ANY_REGION: &str = "us-east-1";
+
+pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    args.check()?;
+    let options = args.options();
+    let mut settings = Settings { rate: args.rate.clone(), ..Settings::default() };
+    settings.attempt_timeout = options.attempt_timeout.unwrap_or(settings.attempt_timeout);
+    settings.settle_timeout = options.settle_timeout.unwrap_or(settings.settle_timeout);
+    let world = args.sandbox.as_deref().map(world).transpose()?;
+    let home = default_region(&options, context, world.is_some()).await?;
+    if home.is_none() && !args.all_regions {
+        return Err(no_region());
+    }
+    let home = home.unwrap_or_else(|| ANY_REGION.to_owned());
+    // Made before anything is asked, so that a place that cannot be written to costs nothing.
+    let file = args.to.as_deref().map(Incomplete::create).transpose().map_err(|error| error.sent(Sent::Nothing))?;
+    let goal = if world.is_some() { Goal::NewWorld(None) } else { Goal::Service };
+    let (region, run) = (Some(home.as_str()), RunId(Uuid::now_v7()));
+    let way = Way { goal, account: None, run, region, bound: None, settings: &settings };
+    let connection = connect(&options, context, world, way).await?;
+    let lister = Lister::new(&settings, !args.without_instances).await?;
+    let selection = args.selection(lister.scribe.now());
+    let targets = lister.targets(&args, &connection, home).await.map_err(|error| error.sent(Sent::Reads))?;
+    let directory = scratch::directory(context)?;
+    let listed = targets.into_iter().map(|target| lister.list(&connection, target, &selection, &directory));
+    let all = try_join_all(listed).await.map_err(|error| error.sent(Sent::Reads))?;
+    let (count, in_regions) = (all.iter().map(|rows| rows.count).sum::<u64>(), all.len());
+    print(&args, context, file, all).map_err(|error| error.sent(Sent::Reads))?;
+    let label = if connection.place.is_sandbox() { "sandbox: " } else { "" };
+    let regions = if in_regions == 1 { "region" } else { "regions" };
+    let what = if count == 1 { "key pair" } else { "key pairs" };
+    let written = args.to.as_ref().map(|path| format!(" written to {}", shown(&path.to_string_lossy())));
+    context.ui.talk(format!(
+        "{label}{} {what} of account {} in {in_regions} {regions}{}; only read requests were sent",
+        grouped(count),
+        connection.place.caller.account,
+        written.unwrap_or_default()
+    ));
+    Ok(Exit::Success)
+}
+
+fn world(path: &Path) -> Result<World, CliError> {
+    World::load(path).map_err(|error| CliError::from_error(Exit::Usage, &error).code(Code::World).sent(Sent::Nothing))
+}
+
+fn no_region() -> CliError {
+    CliError::new(Exit::Environment, "there is no region to list")
+        .code(Code::Region)
+        .hint("name regions with --region or AWS_REGION, or list all of them with --all-regions")
+        .sent(Sent::Nothing)
+}
+
+/// Lists targets, each at a rate of its own.
+struct Lister {
+    scribe: Scribe,
+    counts: Arc<Counts>,
+    cap: RateCap,
+    how: Listing,
+}
+
+impl Lister {
+    async fn new(settings: &Settings, instances: bool) -> Result<Self, CliError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        // What a lane records of its rate is of no use to anybody afterwards.
+        let options = WriterOptions { new_journal_id: String::new(), on_checkpoint: Box::new(|_| Ok(())) };
+        let (journal, _ends_by_itself) = Journal::start(Forgetful::new(clock.now()), options).await?;
+        let cap = settings.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or_default();
+        let how = Listing { patience: settings.settle_timeout, instances };
+        Ok(Self { scribe: Scribe { journal, clock }, counts: Arc::default(), cap, how })
+    }
+
+    fn lane<L>(&self, connection: &Connection<L>, target: Target) -> Lane<L> {
+        Lane {
+            port: Arc::clone(&connection.port),
+            target,
+            world: connection.place.world.clone(),
+            pacer: Pacer::new(self.cap, None),
+            scribe: self.scribe.clone(),
+            counts: Arc::clone(&self.counts),
+            read_at: Default::default(),
+            sightings: Default::default(),
+        }
+    }
+
+    /// The targets to list in the account of `connection`, whose configured region is `home`.
+    async fn targets<L: Lightsail>(
+        &self,
+        args: &Args,
+        connection: &Connection<L>,
+        home: String,
+    ) -> Result<Vec<Target>, CliError> {
+        let account = &connection.place.caller.account;
+        let of = |region: String| Target { account: account.clone(), region };
+        let mut names = match (args.all_regions, args.region.is_empty()) {
+            (true, _) => {
+                let lane = self.lane(connection, of(home));
+                regions(&lane, self.how.patience).await.map_err(|error| plan_error(&error))?
+            }
+            (false, true) => vec![home],
+            (false, false) => args.region.clone(),
+        };
+        names.sort_unstable();
+        names.dedup();
+        Ok(names.into_iter().map(of).collect())
+    }
+
+    async fn list<L: Lightsail>(
+        &self,
+        connection: &Connection<L>,
+        target: Target,
+        selection: &Selection,
+        directory: &Path,
+    ) -> Result<Rows, CliError> {
+        let mut rows = Rows::none(target.clone(), directory).map_err(|error| unkept(&error))?;
+        let lane = self.lane(connection, target);
+        let keep = |listed| if selection.admits(&listed) { rows.add(listed) } else { Ok(()) };
+        match self.how.list(&lane, keep).await {
+            Ok(()) => Ok(rows),
+            Err(ListError::Read(error)) => Err(plan_error(&error)
+                .hint("nothing was listed: a listing that is not whole would look like a shorter one")),
+            Err(ListError::Keep(error)) => Err(unkept(&error)),
+        }
+    }
+}
+
+fn unkept(error: &std::io::Error) -> CliError {
+    let message = format!("what was listed cannot be kept in a temporary file: {error}");
+    CliError::new(Exit::Environment, message).hint("set TMPDIR to a writable directory with free space")
+}
+
+fn print(args: &Args, context: &Context, file: Option<Incomplete<'_>>, all: Vec<Rows>) -> Result<(), CliError> {
+    let ui = &context.ui;
+    match (file, &args.to) {
+        (Some(file), Some(path)) => {
+            rows::write(ui, all, &file.file).map_err(|error| unwritten(path, &error))?;
+            file.keep()
+        }
+        _ if ui.format == Format::Table => Ok(rows::table(ui, all)?),
+        _ => Ok(rows::write(ui, all, std::io::stdout())?),
+    }
+}
