@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use clap::Command;
+use clap::{Command, ValueEnum as _};
 
-use super::settings::{Catalogue, Effective, effective};
-use super::{CliError, Context, Exit, Sent, error_object};
+use super::settings::{Catalogue, Effective, Origin, effective};
+use super::{CliError, Context, Exit, Format, Sent, error_object};
 use crate::journal::Cell;
 
 /// Show the settings, their values, and where the values come from
@@ -31,7 +31,13 @@ struct Show {
 pub(super) fn run(args: &Args, whole: &Command, context: &Context) -> Result<Exit, CliError> {
     let What::Show(show) = &args.what;
     let rows = if show.command.is_empty() { of_all(whole, context)? } else { of_one(whole, &show.command, context)? };
-    let mut stream = context.ui.stream(&["setting", "command", "value", "origin", "place"])?.wrapping();
+    let mut ui = context.ui.clone();
+    // `config show run --output json` asks for the format of what is shown, too.
+    let asked = rows.iter().find(|(_, row)| row.name == "output" && row.origin == Origin::Flag);
+    if let Some(format) = asked.and_then(|(_, row)| Format::from_str(row.value.as_deref()?, true).ok()) {
+        ui.format = format;
+    }
+    let mut stream = ui.stream(&["setting", "command", "value", "origin", "place"])?.wrapping();
     for (command, Effective { name, value, origin, place }) in rows {
         let cell = |text: Option<String>| text.map_or(Cell::Null, Cell::Text);
         let origin = Cell::Text(origin.as_str().to_owned());

@@ -67,6 +67,9 @@ fn each_layer_overrides_the_next() {
     assert_eq!(of(&bench, &["run"], "rate"), (text("3/s"), "variable".into(), text("KEYBATCH_RATE")));
     bench.set("KEYBATCH_RATE", "");
     assert_eq!(of(&bench, &["run"], "rate"), (text("2/s"), "file".into(), text("./keybatch.toml:1")));
+    let after = bench.command(&["config", "show", "run", "--rate", "4/s", "--output", "json"]).output().unwrap();
+    let after: Vec<Value> = serde_json::from_slice(&after.stdout).unwrap();
+    assert!(after.iter().any(|row| row["setting"] == "rate" && row["place"] == "--rate"), "{after:?}");
     assert_eq!(of(&bench, &["run", "--rate", "4/s"], "rate"), (text("4/s"), "flag".into(), text("--rate")));
 }
 
@@ -104,7 +107,10 @@ fn all_faults_are_reported_with_their_places() {
         "rat = \"5/s\"\nyes = true\nconcurrency = 0\n  quiet = \"yes\"\nif-in-use = \"wran\"\n\n[runn]\nrate = \"1/s\"\n\
          [runs]\nrate = \"1/s\"\n[run]\nconfirm = 3\nrun = 1\n",
     );
-    let file = user(&bench, "max_deletes = 5\nregion = \"Frankfurt\"\njournal = \"journal.db\"\nticket = [\"a\"]\n");
+    let file = user(
+        &bench,
+        "max_deletes = 5\nregion = \"Frankfurt\"\njournal = \"journal.db\"\nticket = [\"a\"]\nexpect-account = 12\n",
+    );
     let file = file.display().to_string();
     let there = |line, column, code: &str| ("./keybatch.toml".to_owned(), line, column, format!("settings.{code}"));
     let own = |line, column, code: &str| (file.clone(), line, column, format!("settings.{code}"));
@@ -124,6 +130,7 @@ fn all_faults_are_reported_with_their_places() {
             own(2, 10, "value"),
             own(3, 11, "value"),
             own(4, 10, "value"),
+            own(5, 18, "value"),
         ]
     );
     let done = bench.run(&manifest, &[]).exits(2);
@@ -133,7 +140,7 @@ fn all_faults_are_reported_with_their_places() {
         "did you mean [run]?",
         "did you mean warn?",
         "did you mean `max-deletes`?",
-        "13 faults",
+        "14 faults",
     ] {
         assert!(done.stderr.contains(said), "{said}\n{done}");
     }

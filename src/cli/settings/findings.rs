@@ -16,7 +16,8 @@ pub(crate) fn findings(settings: &Settings, environment: &Environment) -> Vec<Di
         for fault in &file.faults {
             let place = format!("{}:{}:{}", fault.file, fault.line, fault.column);
             let hint = if fault.hint.is_empty() { String::new() } else { format!("; {}", fault.hint) };
-            let text = format!("{place}: {}{hint}; every other command is refused until then", fault.message);
+            let text =
+                format!("{place}: {}{hint}; other commands are refused until the file is correct", fault.message);
             findings.push(diagnosis("settings", Health::Bad, text));
         }
         if file.place == Place::User && file.others_may_write {

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use clap::Command;
 
-pub(super) use self::effective::{Effective, effective};
+pub(super) use self::effective::{Effective, Origin, effective};
 pub(super) use self::file::TableOf;
 pub(super) use self::findings::findings;
 pub(super) use self::keys::Catalogue;

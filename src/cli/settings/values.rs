@@ -89,6 +89,10 @@ fn check(arg: &Arg, text: &str) -> Result<(), Wrong> {
     if name == "region" {
         check_region(text).map_err(|fault| wrong(fault.message, fault.hint))?;
     }
+    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if name == "expect-account" && !is_account {
+        return Err(wrong(format!("{text:?} is no account id"), "an account id has twelve digits, in quotation marks"));
+    }
     if is_switch(arg) {
         return Ok(());
     }
