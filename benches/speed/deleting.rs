@@ -78,7 +78,7 @@ fn commit_seconds(setting: &Setting) -> f64 {
         let path = setting.path("commits.db");
         let _ = std::fs::remove_file(&path);
         let store = open::store(&path, std::sync::Arc::new(SystemClock::start())).await.expect("a journal");
-        let options = WriterOptions { new_journal_id: "bench".into(), on_checkpoint: Box::new(|_| Ok(())) };
+        let options = WriterOptions { new_journal_id: "bench".into(), on_checkpoint: Box::new(|_, _| Ok(())) };
         let (journal, _) = Journal::start(store, options).await.expect("a journal");
         let mut each = Vec::with_capacity(COMMITS);
         for _ in 0..COMMITS {

@@ -42,6 +42,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     if args.because.trim().is_empty() {
         return Err(CliError::new(Exit::Usage, "--because needs a reason").sent(Sent::Nothing));
     }
+    args.options.try_key()?;
     let rollback = Rollback { accept: args.accept_rollback, because: Some(args.because.clone()) };
     let order = args.options.order(context, rollback);
     refuse_used(order.checkpoint_to.as_deref(), &context.journal, &[])?;

@@ -50,6 +50,9 @@ codes! {
     World => "sandbox.world", "The world file or the directory of a sandbox cannot be used.";
     Sandbox => "sandbox.failed", "The sandbox of a rehearsal could not be started, or requests would not go to it.";
     CheckpointFile => "checkpoint.unusable", "A file of checkpoints cannot be read or written, or has no checkpoint of this journal.";
+    Signing => "signing.failed", "ssh-keygen cannot be run, or did not sign.";
+    Signers => "signers.unusable", "The list of signers cannot be read, or allows nobody to sign.";
+    Approvals => "approval.refused", "An approval, its text or the signature of the plan's maker is missing or not accepted.";
     ManifestFaults => "manifest.faults", "The manifest has faults of several kinds; if there is only one kind, its code is given instead.";
     ManifestUnreadable => "manifest.unreadable", "The manifest cannot be opened or read to its end.";
     Plan => "plan.refused", "A guard refuses the plan.";

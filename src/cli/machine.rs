@@ -16,6 +16,7 @@ use crate::journal::{Holder, Journal, JournalError, Lock, Reader, WriterOptions,
 use crate::lightsail::aws::AwsLightsail;
 use crate::sandbox::{RehearsalRow, World};
 use crate::session::host::{HeadMemory, Held, NamedPair};
+use crate::session::signing::Signing;
 use crate::session::{Connection, Host, Operator, Outside, Stops, Way};
 use crate::verify::{self, Report, verify};
 
@@ -103,6 +104,11 @@ impl Host for Machine<'_> {
 
     fn heads(&self) -> Result<Arc<dyn HeadMemory>, String> {
         Ok(Arc::new(self.context.environment.heads()?))
+    }
+
+    fn signing(&self) -> Option<Signing> {
+        let signer = Arc::new(self.options.checkpoint_key.clone()?);
+        Some(Signing { signer, all: self.options.sign_all })
     }
 
     async fn default_region(&self) -> Result<Option<String>, Outside> {

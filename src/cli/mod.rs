@@ -6,7 +6,10 @@
 mod abandon;
 mod again;
 mod amount;
+mod approve;
+mod brought;
 mod canary;
+mod checkpoint;
 pub mod code;
 mod complete;
 mod completions;
@@ -42,14 +45,18 @@ mod plan_fault;
 mod sandbox;
 mod scratch;
 mod signals;
+mod signers;
+mod signing;
 mod subject;
 mod summary;
 mod terminal;
 mod diagnosis;
 mod doctor;
 mod export;
+mod keygen;
 mod liveness;
 mod machine;
+mod new_file;
 mod say;
 mod settings;
 mod log;
@@ -109,6 +116,7 @@ struct Global {
 enum Command {
     Run(Box<run::Args>),
     Plan(Box<plan::Args>),
+    Approve(Box<approve::Args>),
     Resume(Box<resume::Args>),
     Abandon(Box<abandon::Args>),
     Sandbox(sandbox::Args),
@@ -119,6 +127,7 @@ enum Command {
     Export(export::Args),
     Verify(verify::Args),
     Inventory(Box<inventory::Args>),
+    Checkpoint(checkpoint::Args),
     Doctor(doctor::Args),
     Config(config::Args),
     IamPolicy(iam_policy::Args),
@@ -264,6 +273,7 @@ impl Command {
             | Self::Man(_)
             | Self::Completions(_) => false,
             Self::Plan(_)
+            | Self::Approve(_)
             | Self::Runs(_)
             | Self::Show(_)
             | Self::Log(_)
@@ -271,6 +281,7 @@ impl Command {
             | Self::Export(_)
             | Self::Verify(_)
             | Self::Inventory(_)
+            | Self::Checkpoint(_)
             | Self::Doctor(_) => true,
         }
     }
@@ -280,6 +291,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
     match command {
         Command::Run(args) => run::run(*args, context).await,
         Command::Plan(args) => plan::run(*args, context).await,
+        Command::Approve(args) => approve::run(&args, context).await,
         Command::Resume(args) => resume::run(*args, context).await,
         Command::Abandon(args) => abandon::run(*args, context).await,
         Command::Sandbox(args) => sandbox::run(&args, context).await,
@@ -290,6 +302,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Export(args) => export::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Inventory(args) => inventory::run(*args, context).await,
+        Command::Checkpoint(args) => checkpoint::run(&args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,
         Command::Config(args) => config::run(&args, &declared(), context),
         Command::IamPolicy(args) => iam_policy::run(&args, context),

@@ -8,6 +8,7 @@ use super::amount::{count, count_between, duration, duration_or_none};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::signals::DRAIN_TIMEOUT;
+use super::signing::CheckpointKey;
 use super::version::COMMIT;
 use super::{Context, operator};
 use crate::lane::rate::RateCap;
@@ -82,6 +83,16 @@ pub(super) struct SessionOptions {
     /// Append each checkpoint to this file, also in later sessions of the run; keep it beyond this machine's reach
     #[arg(long, env = "KEYBATCH_CHECKPOINT_TO", value_name = "FILE")]
     pub(super) checkpoint_to: Option<PathBuf>,
+    /// Sign the checkpoints of the sealed plan and of the end of the session with this SSH key, by ssh-keygen; it must sign
+    /// without asking for a passphrase, e.g. through an agent
+    #[arg(long, env = "KEYBATCH_SIGN_KEY", value_name = "KEYFILE")]
+    pub(super) sign_key: Option<PathBuf>,
+    /// Sign every checkpoint
+    #[arg(long, env = "KEYBATCH_SIGN_ALL", requires = "sign_key")]
+    pub(super) sign_all: bool,
+    /// The key, once it was tried.
+    #[arg(skip)]
+    pub(super) checkpoint_key: Option<CheckpointKey>,
 }
 
 /// Refuses a secret, which the journal would keep forever. The value is neither shown nor kept.
@@ -108,6 +119,16 @@ impl SessionOptions {
         }
         refuse_secret("--reason", self.reason.as_deref())?;
         refuse_secret("--ticket", self.ticket.as_deref())
+    }
+
+    /// Tries the key that signs checkpoints, if one is named: better now than in the midst of a session.
+    ///
+    /// # Errors
+    /// Where it does not sign.
+    pub(super) fn try_key(&mut self) -> Result<(), CliError> {
+        let tried = self.sign_key.as_deref().map(CheckpointKey::tried).transpose();
+        self.checkpoint_key = tried.map_err(|error| error.sent(Sent::Nothing))?;
+        Ok(())
     }
 
     /// How long settling the requests in flight may take after a signal.
@@ -162,6 +183,8 @@ impl SessionOptions {
             ("endpoint_url", self.endpoint_url.as_deref().map(without_secrets)),
             ("expect_account", self.expect_account.clone()),
             ("region", self.region.clone()),
+            ("sign_key", self.checkpoint_key.as_ref().map(|key| key.fingerprint.clone())),
+            ("sign_all", self.sign_all.then(|| "true".to_owned())),
         ];
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }

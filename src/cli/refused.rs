@@ -93,6 +93,7 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::Abandoned { .. } => it.hint("run its manifest again"),
         Refusal::NotAbandoned => it.hint("resume it, or check network and credentials and try again"),
         Refusal::CheckpointFile { .. } => it.hint("name another file with --checkpoint-to"),
+        Refusal::SealNotSigned { .. } => it.hint("keep the key in an agent (ssh-add) while the run goes on, and run the manifest again"),
         Refusal::FileInUse { .. } => it.hint("name a separate file, ideally one beyond this machine's reach"),
         _ => it,
     }
@@ -123,6 +124,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::Abandoned { .. } | Refusal::NothingToAbandon { .. } => (Exit::Refused, Code::RunAbandoned),
         Refusal::NotAbandoned => (Exit::Environment, Code::Service),
         Refusal::CheckpointFile { .. } => (Exit::Environment, Code::CheckpointFile),
+        Refusal::SealNotSigned { .. } => (Exit::Environment, Code::Signing),
         Refusal::FileInUse { .. } => (Exit::Usage, Code::FileInUse),
         // These have functions of their own.
         Refusal::Journal(_)

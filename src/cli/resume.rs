@@ -37,6 +37,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     refuse_secret("--because", args.rollback.because.as_deref())?;
     args.options.check()?;
     args.options.make_absolute();
+    args.options.try_key()?;
     let order = ResumeOrder { order: args.options.order(context, args.rollback.order()), run: args.run };
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let machine = Machine::new(context, &args.options, Verb::Resume, None)?;

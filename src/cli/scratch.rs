@@ -43,7 +43,7 @@ impl Scratch {
     /// # Errors
     /// If there is no place for it.
     pub(super) fn create(context: &Context) -> Result<Self, CliError> {
-        let path = directory(context)?.join(format!("keybatch-dry-run-{}", Uuid::new_v4()));
+        let path = directory(context)?.join(format!("keybatch-{}", Uuid::new_v4()));
         std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| {
             let message = format!("cannot create the temporary directory {}: {error}", path.display());
             CliError::new(Exit::Environment, message).hint("set TMPDIR to a writable directory")

@@ -129,6 +129,9 @@ impl Terminal {
                 "checkpoints are no longer appended to {}: {why}; name a file with --checkpoint-to",
                 path_shown(path)
             )),
+            Notice::NotSigned(why) => {
+                say(format!("warning: a checkpoint was kept without a signature: {}", shown(why)))
+            }
             Notice::Checkpoint(moment, checkpoint) => self.checkpoint(*moment, checkpoint),
             Notice::NotInterpreted(detail) => say(format!("warning: {}", shown(detail))),
             _ => {}

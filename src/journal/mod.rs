@@ -43,4 +43,4 @@ pub use snapshot::{
     Difference, EntryPage, PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark,
 };
 pub use store::EntryStore;
-pub use writer::{Journal, OnCheckpoint, WriterOptions};
+pub use writer::{Journal, Occasion, OnCheckpoint, WriterOptions};

@@ -37,8 +37,17 @@ const CADENCE: Cadence = Cadence { entries: 1_000, age: SignedDuration::from_sec
 /// The format that a new journal names in its first entry.
 const FORMAT: &str = "keybatch.journal/2";
 
+/// Why a checkpoint was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// Somebody asked for it, or the journal was closed.
+    Asked,
+    /// Enough entries or time had passed.
+    Due,
+}
+
 /// Called with each checkpoint after it is durable.
-pub type OnCheckpoint = Box<dyn FnMut(&Checkpoint) -> std::io::Result<()> + Send>;
+pub type OnCheckpoint = Box<dyn FnMut(&Checkpoint, Occasion) -> std::io::Result<()> + Send>;
 
 /// What the writer needs from its caller.
 pub struct WriterOptions {
@@ -271,15 +280,15 @@ impl<S: EntryStore> Writer<S> {
         let store = self.store.take().ok_or(JournalError::Closed)?;
         store.close().await?;
         if self.head.size > self.covered {
-            self.hand_on(self.head)?;
+            self.hand_on(self.head, Occasion::Asked)?;
         }
         Ok(self.checkpoint_of(self.head))
     }
 
-    fn hand_on(&mut self, head: TreeHead) -> Result<(), JournalError> {
+    fn hand_on(&mut self, head: TreeHead, why: Occasion) -> Result<(), JournalError> {
         self.covered = head.size;
         let checkpoint = self.checkpoint_of(head);
-        let handed_on = (self.options.on_checkpoint)(&checkpoint);
+        let handed_on = (self.options.on_checkpoint)(&checkpoint, why);
         handed_on.map_err(|error| JournalError::Checkpoint { reason: error.to_string() })
     }
 
@@ -294,10 +303,11 @@ impl<S: EntryStore> Writer<S> {
     /// Commits `drafts`, and hands on the checkpoint that was made with them, if any.
     async fn commit(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
         let store = self.store.as_mut().ok_or(JournalError::Closed)?;
+        let why = if cadence.is_some() { Occasion::Due } else { Occasion::Asked };
         let appended = store.append(drafts, cadence).await?;
         self.head = appended.head;
         if let Some(made) = appended.checkpoint {
-            self.hand_on(made)?;
+            self.hand_on(made, why)?;
         }
         Ok(appended)
     }

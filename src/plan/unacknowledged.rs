@@ -127,7 +127,7 @@ mod tests {
 
     async fn queue(room: usize, most: usize) -> Unacknowledged {
         let left = Head::new(Frontier::default(), None, None, Timestamp::UNIX_EPOCH);
-        let options = WriterOptions { new_journal_id: "j".into(), on_checkpoint: Box::new(|_| Ok(())) };
+        let options = WriterOptions { new_journal_id: "j".into(), on_checkpoint: Box::new(|_, _| Ok(())) };
         Unacknowledged::new(Journal::start(Slow { room, left }, options).await.unwrap().0, most)
     }
 

@@ -256,7 +256,13 @@ async fn to_its_end<H: Host>(
 async fn show_sealed<H: Host>(session: &Session<'_, H>) -> Result<(), SessionError> {
     let checkpoint = session.open.journal.checkpoint().await?;
     session.host.operator().notice(Notice::Checkpoint(Moment::Sealed, &checkpoint));
-    Ok(())
+    match session.open.unsigned() {
+        None => Ok(()),
+        Some(why) => {
+            let error = SessionError::new(Refusal::SealNotSigned { why }).sent(Sent::Reads);
+            Err(session.give_up(StopReason::Failed, error).await)
+        }
+    }
 }
 
 fn overrides(order: &RunOrder, is_again: bool) -> Vec<OverrideUsed> {

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{Refusal, Sent, SessionError};
 use super::memory::Memory;
-use crate::journal::{JournalError, OnCheckpoint, Reader};
+use super::operator::{Notice, Operator};
+use super::signing::Signing;
+use crate::journal::{JournalError, Occasion, OnCheckpoint, Reader};
 use crate::record::checkpoint::Checkpoint;
 use crate::record::{Entry, Event};
 
@@ -20,6 +22,8 @@ struct Appended {
     file: File,
     /// A pipe cannot be synchronised: its reader decides how checkpoints are kept.
     is_file: bool,
+    /// Why the last checkpoint that was to be signed is not.
+    unsigned: Option<String>,
 }
 
 impl Sink {
@@ -29,22 +33,50 @@ impl Sink {
             SessionError::new(Refusal::CheckpointFile { path: path.to_owned(), error }).sent(Sent::Nothing)
         })?;
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Appended { file, is_file });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Appended { file, is_file, unsigned: None });
         Ok(())
     }
 
-    fn append(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+    fn is_open(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Appends `checkpoint`, with its signature where there is to be one and is.
+    fn append(&self, checkpoint: &Checkpoint, signed: Option<Result<String, String>>) -> io::Result<()> {
         let mut appended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Appended { file, is_file }) = appended.as_mut() else { return Ok(()) };
-        file.write_all(format!("{}\n", checkpoint.to_text()).as_bytes())?;
+        let Some(Appended { file, is_file, unsigned }) = appended.as_mut() else { return Ok(()) };
+        let signature = match signed {
+            None => String::new(),
+            Some(signed) => {
+                *unsigned = signed.as_ref().err().cloned();
+                signed.unwrap_or_default()
+            }
+        };
+        file.write_all(format!("{}{signature}\n", checkpoint.to_text()).as_bytes())?;
         if *is_file { file.sync_data() } else { Ok(()) }
+    }
+
+    /// Why the last checkpoint that was to be signed is not; none where it is.
+    pub(super) fn unsigned(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.unsigned.clone()
     }
 }
 
-/// What the writer does with each checkpoint.
-pub(super) fn hand_on(sink: Sink, memory: Memory) -> OnCheckpoint {
-    Box::new(move |checkpoint| {
-        sink.append(checkpoint)?;
+/// What the writer does with each checkpoint. One that cannot be signed is worth more than none: it is appended without a
+/// signature, and the operator is told.
+pub(super) fn hand_on(
+    sink: Sink,
+    memory: Memory,
+    signing: Option<Signing>,
+    operator: Arc<dyn Operator>,
+) -> OnCheckpoint {
+    Box::new(move |checkpoint, occasion| {
+        let due = |signing: &&Signing| sink.is_open() && (signing.all || occasion == Occasion::Asked);
+        let signed = signing.as_ref().filter(due).map(|signing| signing.signer.sign(&checkpoint.to_text()));
+        if let Some(Err(why)) = &signed {
+            operator.notice(Notice::NotSigned(why));
+        }
+        sink.append(checkpoint, signed)?;
         memory.remember(checkpoint)
     })
 }
@@ -96,7 +128,7 @@ pub(super) fn newest(path: &Path, id: &str) -> io::Result<Newest> {
         Err(error) => return Err(error),
     }
     let mut newest = Newest::default();
-    each_record(BufReader::new(File::open(path)?), |text| {
+    each_record(BufReader::new(File::open(path)?), |text, _| {
         let whole = Checkpoint::parse_last(text).ok().filter(|one| one.journal_id == id && one.size > 0);
         let Some(whole) = whole else { return };
         if newest.largest.as_ref().is_none_or(|largest| largest.size <= whole.size) {
@@ -113,13 +145,21 @@ const ORIGIN: &str = "keybatch/";
 /// Longer than any line of a checkpoint.
 const LONGEST_LINE: u64 = 4_096;
 
-/// Hands the lines of each record on that begins in `file`, whole or not. It is read line by line: there may be very many.
+/// The first line of a signature.
+const SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----";
+
+/// Longer than any signature.
+const LONGEST_SIGNATURE: usize = 80 * 1_024;
+
+/// Hands on the lines of each record that begins in `file`, and the signature behind them, both whole or not. It is read line by
+/// line: there may be very many.
 ///
 /// # Errors
 /// Where the file cannot be read.
-pub fn each_record(mut file: impl BufRead, mut take: impl FnMut(&str)) -> io::Result<()> {
+pub fn each_record(mut file: impl BufRead, mut take: impl FnMut(&str, Option<&str>)) -> io::Result<()> {
     // The lines that count of the one that is being read.
     let mut lines: Vec<String> = Vec::new();
+    let mut signature: Option<String> = None;
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -128,16 +168,26 @@ pub fn each_record(mut file: impl BufRead, mut take: impl FnMut(&str)) -> io::Re
         let text = String::from_utf8_lossy(&line);
         if read == 0 || text.starts_with(ORIGIN) {
             if !lines.is_empty() {
-                take(&lines.join("\n"));
+                take(&lines.join("\n"), signature.as_deref());
             }
             lines.clear();
+            signature = None;
         }
         if read == 0 {
             return Ok(());
         }
         let begun = !lines.is_empty() || text.starts_with(ORIGIN);
-        if begun && lines.len() < 3 && !text.trim_end().is_empty() {
-            lines.push(text.trim_end().to_owned());
+        let content = text.trim_end();
+        if lines.len() == 3 && content.starts_with(SIGNATURE) {
+            signature.get_or_insert_default();
+        }
+        match &mut signature {
+            Some(signature) if signature.len() < LONGEST_SIGNATURE => {
+                *signature += content;
+                signature.push('\n');
+            }
+            None if begun && lines.len() < 3 && !content.is_empty() => lines.push(content.to_owned()),
+            _ => {}
         }
         if line.last() != Some(&b'\n') && read as u64 == LONGEST_LINE {
             file.skip_until(b'\n')?;
@@ -186,6 +236,11 @@ fn ends_a_line(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::BoxFuture;
+
+    use super::super::error::Outside;
+    use super::super::operator::{Confirmed, PlanFacts, Watched};
+    use super::super::signing::Signer;
     use super::*;
 
     #[test]
@@ -203,20 +258,84 @@ mod tests {
         let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
         let sink = Sink::default();
         sink.open(Path::new(&path)).unwrap();
-        sink.append(&checkpoint).unwrap();
+        sink.append(&checkpoint, None).unwrap();
         drop((sink, writer));
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, format!("{}\n", checkpoint.to_text()));
         let full = Sink::default();
         full.open(Path::new("/dev/full")).unwrap();
-        assert!(full.append(&checkpoint).is_err());
+        assert!(full.append(&checkpoint, None).is_err());
     }
 
     fn append(path: &Path, checkpoint: &Checkpoint) {
         let sink = Sink::default();
         sink.open(path).unwrap();
-        sink.append(checkpoint).unwrap();
+        sink.append(checkpoint, None).unwrap();
+    }
+
+    #[derive(Debug)]
+    struct Scripted(Mutex<Vec<Result<String, String>>>);
+
+    impl Signer for Scripted {
+        fn sign(&self, text: &str) -> Result<String, String> {
+            assert!(text.starts_with(ORIGIN) && text.lines().count() == 3 && text.ends_with('\n'), "{text}");
+            self.0.lock().unwrap().remove(0)
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Operator for Heard {
+        fn notice(&self, notice: Notice<'_>) {
+            let Notice::NotSigned(why) = notice else { panic!("{notice:?}") };
+            self.0.lock().unwrap().push(why.to_owned());
+        }
+
+        fn confirm<'a>(&'a self, _: &'a PlanFacts<'a>) -> BoxFuture<'a, Result<Confirmed, Outside>> {
+            unreachable!("nothing is confirmed")
+        }
+
+        fn watch(&self, _: Watched) -> BoxFuture<'static, ()> {
+            unreachable!("nothing is watched")
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_signed_and_what_cannot_be_signed_is_kept_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("checkpoints.txt");
+        let of = |size: u64| Checkpoint { journal_id: "a".into(), size, root: [1; 32] };
+        let armour = |name: &str| format!("{SIGNATURE}\n{name}\n-----END SSH SIGNATURE-----\n");
+        let script = vec![Ok(armour("one")), Err("no agent".to_owned()), Ok(armour("two"))];
+        let signing = |all: bool, script: Vec<_>| Some(Signing { signer: Arc::new(Scripted(Mutex::new(script))), all });
+        let (sink, heard) = (Sink::default(), Arc::new(Heard::default()));
+        let mut hand = hand_on(sink.clone(), Memory::default(), signing(false, script), heard.clone());
+        hand(&of(1), Occasion::Asked).unwrap();
+        assert!(!path.exists() && sink.unsigned().is_none(), "there is no file to sign in");
+        sink.open(&path).unwrap();
+        hand(&of(2), Occasion::Asked).unwrap();
+        hand(&of(3), Occasion::Due).unwrap();
+        assert_eq!(sink.unsigned(), None);
+        hand(&of(4), Occasion::Asked).unwrap();
+        assert_eq!(
+            (sink.unsigned(), heard.0.lock().unwrap().clone()),
+            (Some("no agent".into()), vec!["no agent".into()])
+        );
+        hand(&of(5), Occasion::Asked).unwrap();
+        assert_eq!(sink.unsigned(), None);
+        let mut all = hand_on(sink, Memory::default(), signing(true, vec![Ok(armour("three"))]), heard);
+        all(&of(6), Occasion::Due).unwrap();
+        let mut found = Vec::new();
+        let text = std::fs::read(&path).unwrap();
+        each_record(text.as_slice(), |text, signature| {
+            found.push((Checkpoint::parse_last(text).unwrap().size, signature.map(str::to_owned)));
+        })
+        .unwrap();
+        let signed = |name: &str| Some(armour(name) + "\n");
+        assert_eq!(found, [(2, signed("one")), (3, None), (4, None), (5, signed("two")), (6, signed("three"))]);
+        assert_eq!(Checkpoint::parse_all(&String::from_utf8(text).unwrap()).unwrap().0.len(), 5);
     }
 
     #[test]

@@ -240,6 +240,12 @@ pub enum Refusal {
         /// Why.
         error: io::Error,
     },
+    /// The checkpoint of the sealed plan cannot be signed.
+    #[error("the checkpoint of the sealed plan could not be signed: {why}")]
+    SealNotSigned {
+        /// Why.
+        why: String,
+    },
     /// The file of checkpoints is one that the session uses.
     #[error("--checkpoint-to names {what}: {path}")]
     FileInUse {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::error::Outside;
 use super::operator::Operator;
 use super::place::{Connection, Way};
+use super::signing::Signing;
 use super::stops::Stops;
 use crate::domain::{Clock, RunId};
 use crate::journal::heads::{Heads, HeadsError, Remembered};
@@ -67,6 +68,11 @@ pub trait Host: Send + Sync {
 
     /// What this machine remembers of journals; where it cannot, why.
     fn heads(&self) -> Result<Arc<dyn HeadMemory>, String>;
+
+    /// What signs the checkpoints of its sessions; none where nothing does.
+    fn signing(&self) -> Option<Signing> {
+        None
+    }
 
     /// The region of rows that name none, where one is configured.
     fn default_region(&self) -> impl Future<Output = Result<Option<String>, Outside>>;

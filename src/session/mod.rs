@@ -45,6 +45,7 @@ mod resume;
 pub mod rollback;
 mod run;
 mod run_plan;
+pub mod signing;
 mod stage;
 mod stops;
 mod sum_up;

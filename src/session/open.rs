@@ -73,13 +73,18 @@ impl OpenJournal {
         };
         let writer = WriterOptions {
             new_journal_id: host.new_id().to_string(),
-            on_checkpoint: hand_on(sink.clone(), memory.clone()),
+            on_checkpoint: hand_on(sink.clone(), memory.clone(), host.signing(), Arc::clone(host.operator())),
         };
         let journal = host.start(store, writer).await?;
         let open = Self { journal, reader, clock, path: path.to_owned(), sink, memory, _lock: lock };
         let opened = housekeeping(host.new_id(), command, order);
         open.keep_house(operator, opened, accepted).await?;
         Ok(open)
+    }
+
+    /// Why the last checkpoint that was to be signed is not; none where it is.
+    pub(super) fn unsigned(&self) -> Option<String> {
+        self.sink.unsigned()
     }
 
     /// Closes the journal so that one file is left: see [`Reader::release`]. Where another program keeps the write-ahead

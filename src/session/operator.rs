@@ -140,6 +140,8 @@ pub enum Notice<'a> {
     CheckpointsTo(&'a Path),
     /// They no longer are, and why.
     CheckpointsNoLongerTo(&'a Path, &'a str),
+    /// A checkpoint that was to be signed is kept without a signature, and why.
+    NotSigned(&'a str),
     /// A checkpoint was made.
     Checkpoint(Moment, &'a Checkpoint),
     /// This version cannot interpret the journal's history, and why.

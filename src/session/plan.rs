@@ -158,7 +158,7 @@ async fn draft<H: Host>(
     file: impl Write,
 ) -> Result<Plan, SessionError> {
     let (subject, clock) = (&order.subject, host.clock());
-    let forgetful = WriterOptions { new_journal_id: String::new(), on_checkpoint: Box::new(|_| Ok(())) };
+    let forgetful = WriterOptions { new_journal_id: String::new(), on_checkpoint: Box::new(|_, _| Ok(())) };
     let (journal, _ends_by_itself) = Journal::start(Forgetful::new(clock.now()), forgetful).await?;
     let scribe = Scribe { journal, clock: Arc::clone(&clock) };
     let (mut lanes, counts) = (Vec::new(), Arc::<Counts>::default());

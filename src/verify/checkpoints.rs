@@ -1,5 +1,7 @@
 //! The checkpoints that a reviewer brought, compared with the entries as they come.
 
+use std::collections::BTreeSet;
+
 use super::options::Options;
 use crate::record::merkle::{Frontier, Hash};
 
@@ -10,7 +12,9 @@ pub(super) struct Checkpoints {
     all: Vec<(u64, Hash)>,
     /// How many of these are still to come.
     ahead: usize,
-    /// The size of the largest that agreed; none has no entries.
+    /// Those that prove something; all, where it does not matter who signed them.
+    signed: Option<BTreeSet<(u64, Hash)>>,
+    /// The size of the largest that agreed, and proves something; none has no entries.
     proved: u64,
     /// The first that did not: its size and root, and the root that the entries have.
     forked: Option<(u64, Hash, Hash)>,
@@ -24,7 +28,7 @@ impl Checkpoints {
         all.retain(|(size, _)| *size > 0);
         all.extend(options.checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root)));
         all.sort_unstable_by(|one, other| other.cmp(one));
-        Self { ahead: all.len(), all, proved: 0, forked: None }
+        Self { ahead: all.len(), all, signed: options.signed.clone(), proved: 0, forked: None }
     }
 
     /// Compares those that cover what is in `tree` now; `whole` unless a gap says that it is not the journal's any more.
@@ -37,7 +41,9 @@ impl Checkpoints {
                 continue;
             }
             if found == expected {
-                self.proved = size;
+                if self.signed.as_ref().is_none_or(|signed| signed.contains(&(size, expected))) {
+                    self.proved = size;
+                }
             } else {
                 self.forked = self.forked.or(Some((size, expected, found)));
             }
@@ -103,6 +109,20 @@ mod tests {
         assert_eq!((checkpoints.proved_up_to(), checkpoints.forked.is_some()), (Some(7), true));
         let again = compared(checkpoints.into_all());
         assert_eq!((again.proved_up_to(), again.forked.is_some()), (Some(7), true), "compared anew");
+    }
+
+    #[test]
+    fn where_signatures_count_only_signed_ones_prove_and_all_are_compared() {
+        let signed_are = |signed: &[u8], all: Vec<(u64, Hash)>| {
+            let signed = Some(signed.iter().map(|size| seen(*size)).collect());
+            let mut checkpoints = Checkpoints::new(&mut Options { further: all, signed, ..Options::default() });
+            (1..=9).for_each(|size| checkpoints.compare(&tree_at(size), true));
+            (checkpoints.proved_up_to(), checkpoints.forked.is_some())
+        };
+        assert_eq!(signed_are(&[3], vec![seen(3), seen(7)]), (Some(3), false));
+        assert_eq!(signed_are(&[], vec![seen(3), seen(7)]), (None, false));
+        assert_eq!(signed_are(&[3], vec![seen(3), (7, [9; 32])]), (Some(3), true));
+        assert_eq!(signed_are(&[7], vec![seen(3)]), (None, false), "that one was not brought");
     }
 
     #[test]

@@ -112,6 +112,9 @@ impl Work {
 
     /// Reports where the checkpoints that were brought differ from the entries.
     pub(super) fn check_checkpoints(&mut self) {
+        if let Some(why) = self.options.bad_signature.clone() {
+            self.findings.add(Finding::new(Verdict::BadSignature, None, why));
+        }
         let Some(checkpoint) = &self.options.checkpoint else { return };
         let size = self.tree.size();
         if let Some(id) = self.history.journal_id().filter(|id| *id != checkpoint.journal_id) {

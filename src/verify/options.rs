@@ -1,5 +1,6 @@
 //! What a verification is given.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::record::checkpoint::Checkpoint;
@@ -13,6 +14,11 @@ pub struct Options {
     pub checkpoint: Option<Checkpoint>,
     /// The size and the root of all others of the same journal that were brought with it, in any order.
     pub further: Vec<(u64, Hash)>,
+    /// Where the reviewer says who may sign checkpoints: those of the journal, by size and root, that such a person signed. Only
+    /// these prove anything; the others are compared all the same.
+    pub signed: Option<BTreeSet<(u64, Hash)>>,
+    /// What is wrong with the signatures under checkpoints that were brought: one sentence.
+    pub bad_signature: Option<String>,
     /// Whether a journal without one is not accepted.
     pub require_checkpoint: bool,
     /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it

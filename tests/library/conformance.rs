@@ -190,7 +190,7 @@ async fn a_batch_is_written_whole_or_not_at_all(place: &impl Place) {
 }
 
 fn options() -> WriterOptions {
-    WriterOptions { new_journal_id: "j".into(), on_checkpoint: Box::new(|_| Ok(())) }
+    WriterOptions { new_journal_id: "j".into(), on_checkpoint: Box::new(|_, _| Ok(())) }
 }
 
 async fn what_is_queued_is_committed_together(place: &impl Place) {

@@ -95,7 +95,7 @@ fn closed(elapsed_ms: u64) -> Draft {
 }
 
 fn options() -> WriterOptions {
-    WriterOptions { new_journal_id: "id".into(), on_checkpoint: Box::new(|_| Ok(())) }
+    WriterOptions { new_journal_id: "id".into(), on_checkpoint: Box::new(|_, _| Ok(())) }
 }
 
 // SEMANTICS: P52
@@ -177,7 +177,7 @@ impl Watched {
         let store = Failing { known, clock: shared, ..Failing::never(&commits, &kept) };
         let consolidated = Arc::clone(&store.consolidated);
         let hand_on = Arc::clone(&handed_on);
-        let on_checkpoint = Box::new(move |checkpoint: &Checkpoint| {
+        let on_checkpoint = Box::new(move |checkpoint: &Checkpoint, _| {
             hand_on.lock().unwrap().push(checkpoint.size);
             Ok(())
         });
@@ -244,7 +244,7 @@ async fn the_head_is_handed_on_at_the_end_where_anything_was_written() {
 #[tokio::test]
 async fn a_checkpoint_that_cannot_be_handed_on_stops_the_writer() {
     let (commits, kept) = (Commits::default(), Arc::default());
-    let on_checkpoint = Box::new(|_: &Checkpoint| Err(std::io::Error::other("full")));
+    let on_checkpoint = Box::new(|_: &Checkpoint, _| Err(std::io::Error::other("full")));
     let options = WriterOptions { on_checkpoint, ..options() };
     assert!(format!("{options:?}").contains("id"));
     let (journal, _task) = Journal::start(Failing::never(&commits, &kept), options).await.unwrap();

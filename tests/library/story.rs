@@ -64,7 +64,7 @@ impl Place {
         let store = open::store(&self.path(), Arc::new(Ticks(AtomicI64::new(0)))).await.unwrap();
         let options = WriterOptions {
             new_journal_id: "0198c0de-0000-4000-8000-000000000001".into(),
-            on_checkpoint: Box::new(|_| Ok(())),
+            on_checkpoint: Box::new(|_, _| Ok(())),
         };
         Journal::start(store, options).await.unwrap().0
     }

@@ -17,6 +17,7 @@ mod kill_points;
 mod power_loss;
 mod readers;
 mod shell;
+mod ssh;
 mod strace;
 #[path = "../support/mod.rs"]
 mod support;
@@ -40,6 +41,8 @@ fn main() -> std::process::ExitCode {
         power_loss::LIST,
         readers::LIST,
         readers::views::LIST,
+        ssh::approvals::LIST,
+        ssh::checkpoints::LIST,
         terminal::LIST,
         verify::LIST,
         views::LIST,

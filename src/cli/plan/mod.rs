@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use self::reading::ReadingOptions;
 use super::amount::duration;
+use super::approve::{refuse_signed, sign_as_maker};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::files::{Incomplete, create, open_manifest};
@@ -46,6 +47,9 @@ pub(super) struct Args {
     /// How long the plan may be executed
     #[arg(long, env = "KEYBATCH_EXPIRES", value_name = "TIME", default_value = LIFE, value_parser = duration)]
     expires: Duration,
+    /// Sign the plan as its maker with this SSH key, by ssh-keygen, into FILE.maker.sig
+    #[arg(long, env = "KEYBATCH_SIGN_KEY", value_name = "KEYFILE")]
+    sign_key: Option<PathBuf>,
     /// Show how two plans differ
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["manifest", "to"])]
     diff: Option<Vec<PathBuf>>,
@@ -63,8 +67,14 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     let options = args.reading.session(args.subject.region.clone());
     let making = Making { manifest: &manifest, subject: &args.subject, options: &options, as_run: None };
     let Some(path) = &args.to else {
+        if args.sign_key.is_some() {
+            context.ui.say("the plan is not signed, because it is not kept: -o FILE keeps it");
+        }
         return making.show(Some(args.expires), context).await;
     };
+    if args.sign_key.is_some() {
+        refuse_signed(path)?;
+    }
     let incomplete = Incomplete::create(path)?;
     let made = making.write(&incomplete.file, Some(args.expires), context).await?;
     let planned = match made {
@@ -75,6 +85,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     shown::print(context, path, Some(&planned)).await?;
     let place = super::shown(&path.to_string_lossy());
     context.ui.talk(format!("the plan is in {place}; only read requests were sent, and nothing was recorded"));
+    if let Some(key) = &args.sign_key {
+        let signed = sign_as_maker(path, &shown::read(path, |_| Ok(()))?, key);
+        let key =
+            signed.map_err(|error| error.sent(Sent::Reads).hint("the plan itself was written, without a signature"))?;
+        context.ui.talk(format!("signed as its maker with the key {key}"));
+    }
     Ok(Exit::Success)
 }
 

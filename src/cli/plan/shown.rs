@@ -109,6 +109,12 @@ pub(in crate::cli) async fn print(context: &Context, path: &Path, planned: Optio
     Ok(())
 }
 
+/// What the plan is, in lines for people, without its rows.
+pub(in crate::cli) async fn about(context: &Context, plan: &Read) -> Vec<String> {
+    let times = times(context, plan).await;
+    lines(plan, None, &times)
+}
+
 /// Says where it could not be determined which key pairs are in use.
 fn unknown_use(context: &Context, planned: &Planned) {
     for target in planned.plan.sealed.targets.iter().filter(|target| target.instances.is_none()) {

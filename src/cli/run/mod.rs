@@ -31,6 +31,10 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         let making = Making { manifest: &args.manifest, subject: &args.subject, options: &args.options, as_run };
         return making.show(None, context).await;
     }
+    args.options.try_key()?;
+    if args.options.sign_key.is_some() && args.options.checkpoint_to.is_none() && !args.again.resume {
+        context.ui.say("warning: --sign-key signs checkpoints in a file, and --checkpoint-to names none");
+    }
     let order = args.order(context);
     if !args.again.resume {
         order.refuse_unanswerable()?;

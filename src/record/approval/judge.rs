@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::{PLAN_NAMESPACE, Principal};
+use super::{CHECKPOINT_NAMESPACE, MAKER_NAMESPACE, PLAN_NAMESPACE, Principal};
 use crate::record::ssh::{
     Answer, Bad, NeedsProgram, NotAllowed, Program, PublicKey, Question, Signature, SignatureError, Signers,
     Verification,
@@ -137,7 +137,7 @@ impl Judge<'_> {
         for one in presented {
             let signature = Signature::parse(&one.text);
             let counts = match &signature {
-                Ok(signature) => self.person(signature, one.named.as_ref()),
+                Ok(signature) => self.person(signature, PLAN_NAMESPACE, one.named.as_ref()),
                 Err(error) => Err(NotCounted::Unreadable(error.clone())),
             };
             let key = signature.ok().map(|signature| signature.key().clone());
@@ -155,20 +155,40 @@ impl Judge<'_> {
         judged
     }
 
+    /// Who may not approve because of a signature over `text`: the maker of the plan by one over the approval text, who runs it by
+    /// one over a checkpoint. Its key must be somebody's by the list of signers, or its owner could approve with another key.
+    ///
+    /// # Errors
+    /// Where it does not hold, or nobody is known by its key.
+    pub fn party(&self, role: Role, text: &str, armour: &str) -> Result<Party, NotCounted> {
+        let signature = Signature::parse(armour).map_err(NotCounted::Unreadable)?;
+        let namespace = match role {
+            Role::Maker => MAKER_NAMESPACE,
+            Role::Session => CHECKPOINT_NAMESPACE,
+        };
+        Judge { text, ..*self }.person(&signature, namespace, None)?;
+        Ok(Party { role, key: signature.key().clone() })
+    }
+
     /// Whose signature it is: the person who is named, if the list gives that person its key; else the first whom it gives it.
-    fn person(&self, signature: &Signature, named: Option<&Principal>) -> Result<Principal, NotCounted> {
-        let needs = match signature.verify(PLAN_NAMESPACE, self.text.as_bytes()) {
+    fn person(
+        &self,
+        signature: &Signature,
+        namespace: &str,
+        named: Option<&Principal>,
+    ) -> Result<Principal, NotCounted> {
+        let needs = match signature.verify(namespace, self.text.as_bytes()) {
             Verification::Verified => None,
             Verification::NeedsProgram(needs) => Some(needs),
             Verification::Bad(bad) => return Err(NotCounted::Bad(bad)),
         };
         let key = signature.key();
-        let of_named = named.map(|named| self.signers.allows(named.as_str(), key, PLAN_NAMESPACE, self.at));
+        let of_named = named.map(|named| self.signers.allows(named.as_str(), key, namespace, self.at));
         let principals = match (named, of_named) {
             (Some(named), Some(Ok(()))) => vec![named.clone()],
             (_, of_named) => {
                 // What is wrong with the person who is named says more than that there is nobody else.
-                let found = self.signers.somebody(key, PLAN_NAMESPACE, self.at);
+                let found = self.signers.somebody(key, namespace, self.at);
                 let found = found.map_err(|nobody| NotCounted::NotAllowed(nearer(of_named, nobody)))?;
                 let parsed: Vec<Principal> = found.iter().filter_map(|name| name.parse().ok()).collect();
                 if parsed.is_empty() {
@@ -182,7 +202,7 @@ impl Judge<'_> {
         };
         let mut refused = NotCounted::Nameless(String::new());
         for principal in principals {
-            match self.ask(signature, &principal) {
+            match self.ask(signature, namespace, &principal) {
                 Answer::Good => return Ok(principal),
                 Answer::Bad(why) => refused = NotCounted::Refused { needs: needs.clone(), principal, why },
                 Answer::Unavailable(why) => return Err(NotCounted::NoProgram { needs, why }),
@@ -191,11 +211,11 @@ impl Judge<'_> {
         Err(refused)
     }
 
-    fn ask(&self, signature: &Signature, principal: &Principal) -> Answer {
+    fn ask(&self, signature: &Signature, namespace: &str, principal: &Principal) -> Answer {
         self.program.verify(&Question {
             text: self.text.as_bytes(),
             signature,
-            namespace: PLAN_NAMESPACE,
+            namespace,
             principal: principal.as_str(),
             signers: &self.signers.text(),
             at: self.at,

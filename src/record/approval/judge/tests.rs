@@ -236,3 +236,23 @@ fn wire(key: &PublicKey) -> Vec<u8> {
     let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
     [string(b"x-key"), string(&[number])].concat()
 }
+
+#[test]
+fn who_may_not_approve_must_be_somebody_by_the_list() {
+    let signers = Signers::parse(&format!("alice {}\n", samples::ED25519.key));
+    let nobody = Signers::parse(&format!("alice {}\n", samples::RSA.key));
+    let program = Scripted::new(Answer::Good);
+    let at = "2026-06-01T00:00:00Z".parse().unwrap();
+    let word = |signers: &Signers, role, text: &str, armour: &str| {
+        let judge = Judge { text: "the text of the plan", signers, at, apart: &[], program: &program };
+        judge.party(role, text, armour).map(|party| (party.role, party.key)).map_err(|why| why.as_str())
+    };
+    let text = "keybatch\n";
+    assert_eq!(word(&signers, Role::Maker, text, samples::MAKER), Ok((Role::Maker, samples::ED25519.key())));
+    assert_eq!(word(&signers, Role::Maker, "keybatch \n", samples::MAKER), Err("bad_signature"));
+    assert_eq!(word(&signers, Role::Maker, text, "nothing"), Err("unreadable"));
+    assert_eq!(word(&nobody, Role::Maker, text, samples::MAKER), Err("not_allowed"));
+    // Neither an approval nor the maker's signature is one of the session.
+    assert_eq!(word(&signers, Role::Maker, text, &samples::ED25519.text()), Err("other_namespace"));
+    assert_eq!(word(&signers, Role::Session, text, samples::MAKER), Err("other_namespace"));
+}

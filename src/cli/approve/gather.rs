@@ -1,0 +1,72 @@
+//! The files of signatures that are presented as approvals of a plan.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::cli::{CliError, Code, Exit, shown};
+use crate::record::approval::{Presented, maker_file, named_in};
+
+/// Longer than any file with a signature that somebody sends.
+const MAX_BYTES: u64 = 128 * 1024;
+
+/// Reads the signatures in `places`: files as they are called, and of directories those called `PLAN.<principal>.sig`. Without a
+/// place, the plan's own directory is meant. They come in the order of the places, and of their names.
+///
+/// # Errors
+/// Where one cannot be read.
+pub(in crate::cli) fn gather(plan: &Path, places: &[PathBuf]) -> Result<Vec<Presented>, CliError> {
+    let own = plan.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let places = if places.is_empty() { std::slice::from_ref(&own) } else { places };
+    let plan_name = plan.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut files = Vec::new();
+    for place in places {
+        if place.is_dir() {
+            files.extend(in_directory(place, &plan_name).map_err(|error| unreadable(place, &error))?);
+        } else {
+            files.push(place.clone());
+        }
+    }
+    let read = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let text = text_of(path).map_err(|error| unreadable(path, &error))?;
+        Ok(Presented { from: path.to_string_lossy().into_owned(), named: named_in(&plan_name, &name), text })
+    };
+    files.iter().map(read).collect()
+}
+
+/// The maker's signature beside the plan, if there is one.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(in crate::cli) fn makers(plan: &Path) -> Result<Option<String>, CliError> {
+    let path = maker_file(plan);
+    match text_of(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(&path, &error)),
+    }
+}
+
+fn in_directory(directory: &Path, plan_name: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for item in std::fs::read_dir(directory)? {
+        let item = item?;
+        if named_in(plan_name, &item.file_name().to_string_lossy()).is_some() {
+            // A directory that is the plan's own is not named again in front of each file.
+            found.push(if directory == Path::new(".") { item.file_name().into() } else { item.path() });
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn text_of(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> CliError {
+    let message = format!("the approvals in {} cannot be read: {error}", shown(&path.to_string_lossy()));
+    CliError::new(Exit::Refused, message).code(Code::Approvals)
+}
