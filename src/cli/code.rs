@@ -62,6 +62,7 @@ codes! {
     PlanNotCanonical => "plan.not_canonical", "A line of the plan is not what keybatch would write.";
     PlanEdited => "plan.edited", "The plan was changed after it was sealed.";
     PlanExpired => "plan.expired", "The plan's time is over.";
+    PlanNotApproved => "plan.not_approved", "Fewer people have approved the plan than are required.";
     PlanUsed => "plan.used", "The plan was executed before; a plan is executed once.";
     PlanBound => "plan.bound", "The plan is for another account, endpoint or policy.";
     PlanRow => "plan.row", "A row of the plan says something that keybatch does not carry out.";

@@ -129,6 +129,15 @@ pub(super) struct Keygen<'a> {
     pub(super) context: &'a Context,
 }
 
+/// The same, for as long as it is needed.
+pub(super) struct OwnKeygen(pub(super) Context);
+
+impl Program for OwnKeygen {
+    fn verify(&self, question: &Question<'_>) -> Answer {
+        Keygen { context: &self.0 }.verify(question)
+    }
+}
+
 impl Program for Keygen<'_> {
     fn verify(&self, question: &Question<'_>) -> Answer {
         let unavailable = |error: &dyn std::fmt::Display| Answer::Unavailable(error.to_string());

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 use super::connect::{connect, default_region};
+use super::keygen::Keygen;
 use super::options::SessionOptions;
 use super::terminal::{Terminal, Verb};
 use super::{CliError, Code, Context, Exit, Sent, scratch, signals};
@@ -14,6 +15,7 @@ use crate::journal::open::{Store, log_in_use};
 use crate::journal::stage::Stage;
 use crate::journal::{Holder, Journal, JournalError, Lock, Reader, WriterOptions, open};
 use crate::lightsail::aws::AwsLightsail;
+use crate::record::ssh::Program;
 use crate::sandbox::{RehearsalRow, World};
 use crate::session::host::{HeadMemory, Held, NamedPair};
 use crate::session::signing::Signing;
@@ -109,6 +111,10 @@ impl Host for Machine<'_> {
     fn signing(&self) -> Option<Signing> {
         let signer = Arc::new(self.options.checkpoint_key.clone()?);
         Some(Signing { signer, all: self.options.sign_all })
+    }
+
+    fn program(&self) -> Arc<dyn Program + Send + Sync + '_> {
+        Arc::new(Keygen { context: self.context })
     }
 
     async fn default_region(&self) -> Result<Option<String>, Outside> {

@@ -69,6 +69,13 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::PlanExpired { .. } => {
             it.hint("make the plan again, compare both with keybatch plan --diff, and have it approved again")
         }
+        Refusal::NotApproved { reasons, .. } => {
+            let mut it = it
+                .hint("have it approved with keybatch approve, and name the signatures with --approvals")
+                .hint("--allowed-signers names the people who may approve");
+            it.causes = reasons.clone();
+            it
+        }
         Refusal::PlanUsed { run } => it
             .hint(format!("see how it ended with: keybatch show {run}"))
             .hint("make the plan again for what is left"),
@@ -107,6 +114,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::NoPlan => (Exit::Environment, Code::JournalDamaged),
         Refusal::PlanExpired { .. } => (Exit::Refused, Code::PlanExpired),
         Refusal::PlanUsed { .. } => (Exit::Refused, Code::PlanUsed),
+        Refusal::NotApproved { .. } => (Exit::Refused, Code::PlanNotApproved),
         Refusal::PlanBound { .. } => (Exit::Refused, Code::PlanBound),
         Refusal::PlanRow { .. } => (Exit::Refused, Code::PlanRow),
         Refusal::Drifted { .. } => (Exit::Refused, Code::PlanDrifted),

@@ -1,12 +1,15 @@
 //! `keybatch verify`: is the journal what was written?
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::amount::count_between;
 use super::brought::Brought;
+use super::keygen::OwnKeygen;
 use super::{CliError, Context, Exit, Format, shown, signers};
 use crate::domain::counted;
 use crate::review::json_text;
-use crate::verify::{Options, Report, Verdict, verify};
+use crate::verify::{Demand, Options, Report, Verdict, verify};
 
 /// Verify the journal, offline
 ///
@@ -21,6 +24,9 @@ pub(super) struct Args {
     /// Accept only checkpoints that one of these people signed (ALLOWED SIGNERS in ssh-keygen(1)); bring your own file
     #[arg(long, env = "KEYBATCH_ALLOWED_SIGNERS", value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
+    /// Fail if a real run was started whose plan fewer than N people have approved, with N different keys
+    #[arg(long, value_name = "N", value_parser = most_approvals, requires = "allowed_signers")]
+    require_approvals: Option<usize>,
     /// Fail if there is no outside checkpoint to compare with
     #[arg(long)]
     require_checkpoint: bool,
@@ -33,7 +39,13 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         Some(path) => Brought::read(path, signers.as_ref(), context, args.require_checkpoint).await?,
         None => Brought::default(),
     };
+    let demand = args.require_approvals.zip(signers).map(|(approvals, signers)| Demand {
+        approvals,
+        signers,
+        program: Arc::new(OwnKeygen(context.clone())),
+    });
     let options = Options {
+        demand,
         checkpoint: brought.most,
         further: brought.further,
         signed: brought.signed,
@@ -53,6 +65,13 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
     }
     Ok(exit)
+}
+
+/// Far more people than ever approve one plan.
+const MOST_APPROVALS: u32 = 64;
+
+fn most_approvals(text: &str) -> Result<usize, String> {
+    count_between(text, 0, MOST_APPROVALS).map(|count| count as usize)
 }
 
 fn text(report: &Report, require_checkpoint: bool) -> String {

@@ -49,6 +49,7 @@ kinds! {
     "intent_recorded" IntentRecorded(Box<IntentRecorded>),
     "plan_sealed" PlanSealed(Box<PlanSealed>),
     "override_used" OverrideUsed(OverrideUsed),
+    "plan_approved" PlanApproved(PlanApproved),
     "run_started" RunStarted(RunStarted),
     "attempt_started" AttemptStarted(AttemptStarted),
     "attempt_finished" AttemptFinished(Box<AttemptFinished>),
@@ -327,6 +328,17 @@ pub struct LostHead {
     pub root: String,
     /// The file that it was read from.
     pub known_from: String,
+}
+
+/// A person approved the plan's file, by a signature over the text that follows from its header and seal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanApproved {
+    /// Who, as the list of signers calls that person.
+    pub principal: String,
+    /// The fingerprint of the key: `SHA256:` and base64.
+    pub key: String,
+    /// The signature (SSHSIG, armoured).
+    pub signature: String,
 }
 
 /// Deleting may begin: the plan was confirmed.

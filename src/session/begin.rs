@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use super::accounts::Connections;
+use super::approvals::{approved, refuse_expired};
 use super::at_work::Session;
 use super::confirm::confirm;
 use super::end::Ending;
@@ -22,7 +23,7 @@ use crate::execute::control::StoppedBy;
 use crate::journal::stage::Stage;
 use crate::lane::Counts;
 use crate::plan::{Changes, Plan, PlanError, Planner, Tally};
-use crate::record::event::{Event, OverrideUsed, RunStarted};
+use crate::record::event::{Event, OverrideUsed, PlanApproved, RunStarted};
 use crate::record::{Draft, StopReason};
 
 /// What a run begins with.
@@ -86,7 +87,7 @@ pub(super) async fn begin<H: Host>(
         Ok(ControlFlow::Break(ending)) => return Ok(ending),
         Ok(ControlFlow::Continue(planned)) => planned,
     };
-    match execute(&session, settings, &connections, planned).await {
+    match execute(order, &session, settings, &connections, planned).await {
         Err(error) => Err(session.explain(error).await),
         ended => ended,
     }
@@ -134,7 +135,15 @@ async fn plan<H: Host>(
     })
 }
 
+/// The approvals of a plan that was made before, if it may still be executed: the confirmation may have taken long.
+fn ready<H: Host>(session: &Session<'_, H>, in_hand: &InHand) -> Result<Vec<PlanApproved>, SessionError> {
+    let now = session.open.clock.now();
+    refuse_expired(&in_hand.header, now)?;
+    approved(session.host, in_hand, now)
+}
+
 async fn execute<H: Host>(
+    order: &RunOrder,
     session: &Session<'_, H>,
     settings: Settings,
     connections: &Connections<H::Port>,
@@ -147,7 +156,15 @@ async fn execute<H: Host>(
         confirmed_by: confirmed_by.to_owned(),
         settings: settings.clone(),
     };
-    session.open.journal.append(vec![Draft::of(Event::RunStarted(started))]).await?;
+    let mut drafts = Vec::new();
+    if let Some(in_hand) = &order.plan {
+        match ready(session, in_hand) {
+            Ok(approved) => drafts.extend(approved.into_iter().map(|one| Draft::of(Event::PlanApproved(one)))),
+            Err(error) => return Err(session.give_up(StopReason::Refused, error.sent(Sent::Reads)).await),
+        }
+    }
+    drafts.push(Draft::of(Event::RunStarted(started)));
+    session.open.journal.append(drafts).await?;
     let runs = session.open.reader.runs().await?;
     let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
     let targets = session.open.reader.targets(run_no).await?;

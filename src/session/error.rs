@@ -129,6 +129,16 @@ pub enum Refusal {
         /// When.
         expires_at: String,
     },
+    /// Too few people have approved the plan.
+    #[error("{found} of the {required} approvals that are required count")]
+    NotApproved {
+        /// How many count.
+        found: usize,
+        /// How many must.
+        required: usize,
+        /// Why each of the others does not.
+        reasons: Vec<String>,
+    },
     /// The plan was executed before.
     #[error("this plan has already been executed, by run {run}: a plan is executed once")]
     PlanUsed {

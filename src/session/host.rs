@@ -20,6 +20,7 @@ use crate::journal::stage::Stage;
 use crate::journal::{EntryStore, Holder, Journal, JournalError, Reader, WriterOptions};
 use crate::lightsail::Lightsail;
 use crate::record::checkpoint::Checkpoint;
+use crate::record::ssh::Program;
 use crate::verify::Report;
 
 /// What a session is given to work with.
@@ -73,6 +74,8 @@ pub trait Host: Send + Sync {
     fn signing(&self) -> Option<Signing> {
         None
     }
+    /// Verifies signatures that cannot be verified in the process.
+    fn program(&self) -> Arc<dyn Program + Send + Sync + '_>;
 
     /// The region of rows that name none, where one is configured.
     fn default_region(&self) -> impl Future<Output = Result<Option<String>, Outside>>;

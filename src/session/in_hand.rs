@@ -1,6 +1,8 @@
 //! A plan's file that is executed.
 
+use crate::record::approval::Presented;
 use crate::record::plan::{PlanHeader, PlanSeal};
+use crate::record::ssh::Signers;
 
 /// A plan that was made before.
 #[derive(Debug, Clone)]
@@ -11,6 +13,19 @@ pub struct InHand {
     pub seal: PlanSeal,
     /// What to do if rows have changed since.
     pub on_drift: OnDrift,
+    /// What shows that it was approved.
+    pub approvals: Approvals,
+}
+
+/// What is brought to show that a plan was approved.
+#[derive(Debug, Clone, Default)]
+pub struct Approvals {
+    /// The signatures.
+    pub presented: Vec<Presented>,
+    /// Who may approve; without it, nobody may.
+    pub signers: Option<Signers>,
+    /// How many different persons, with different keys, must have approved.
+    pub required: usize,
 }
 
 /// What to do if rows have changed since a plan's file was made.

@@ -19,6 +19,7 @@ mod abandon;
 mod accounts;
 mod admit;
 pub mod again;
+mod approvals;
 mod at_work;
 mod begin;
 pub mod canary;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{Refusal, Sent, SessionError};
-pub use super::in_hand::{InHand, OnDrift};
+pub use super::in_hand::{Approvals, InHand, OnDrift};
 use crate::domain::Settings;
 use crate::execute::control::Limits;
 use crate::policy::guard::IfInUse;
@@ -185,6 +185,8 @@ pub struct RunPlanOrder {
     pub confirmation: Confirmation,
     /// What to do if rows have changed since the plan was made.
     pub on_drift: OnDrift,
+    /// What shows that it was approved.
+    pub approvals: Approvals,
 }
 
 /// To write a plan to a file.

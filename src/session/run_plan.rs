@@ -6,10 +6,9 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use jiff::Timestamp;
-
 use super::accounts::{Connections, connect};
 use super::again::{at_rest, learn_past};
+use super::approvals::{approved, refuse_expired};
 use super::begin::{Begun, begin};
 use super::carry_on::{already_finished, carry_on};
 use super::closer::Closer;
@@ -22,7 +21,7 @@ use super::order::{InHand, Repeat, RunOrder, RunPlanOrder, Subject};
 use super::place::{Goal, Way};
 use super::stage::Staged;
 use super::summary::{State, StopWord, Summary};
-use crate::domain::{RunId, Settings, parse_time};
+use crate::domain::{RunId, Settings};
 use crate::journal::{Reader, RunRecord, RunState};
 use crate::plan::stage::StageError;
 use crate::plan::stage_file::{StagedPlan, stage_plan};
@@ -81,6 +80,10 @@ async fn work<H: Host>(
         None => {}
     }
     let order = order_of(order, header.clone(), seal);
+    if let Some(in_hand) = &order.plan {
+        // Before anything is sent, and once more when the run begins.
+        approved(host, in_hand, open.clock.now())?;
+    }
     let settings = order.order.overrides.over(Settings::default());
     let targets = stage.targets();
     let region = targets.first().map(|target| target.region.as_str());
@@ -97,7 +100,7 @@ async fn work<H: Host>(
 
 /// The order of a run of this plan: what decides on its rows is the plan's, or stricter.
 fn order_of(order: &RunPlanOrder, header: PlanHeader, seal: crate::record::plan::PlanSeal) -> RunOrder {
-    let RunPlanOrder { order, if_in_use, if_recreated, repeat, confirmation, on_drift } = order.clone();
+    let RunPlanOrder { order, if_in_use, if_recreated, repeat, confirmation, on_drift, approvals } = order.clone();
     let planned = Subject::of_plan(&header);
     let subject = Subject {
         if_in_use: planned.if_in_use.max(if_in_use),
@@ -107,7 +110,7 @@ fn order_of(order: &RunPlanOrder, header: PlanHeader, seal: crate::record::plan:
     let mut order = RunOrder { order, subject, repeat, confirmation, plan: None };
     order.order.ticket = order.order.ticket.or_else(|| header.ticket.clone());
     order.order.reason = order.order.reason.or_else(|| header.reason.clone());
-    RunOrder { plan: Some(Box::new(InHand { header, seal, on_drift })), ..order }
+    RunOrder { plan: Some(Box::new(InHand { header, seal, on_drift, approvals })), ..order }
 }
 
 fn refused(error: StageError) -> SessionError {
@@ -118,15 +121,6 @@ fn refused(error: StageError) -> SessionError {
         error => SessionError::new(Refusal::ManifestUnreadable(error)),
     }
     .sent(Sent::Nothing)
-}
-
-/// Refuses a plan whose time is over at `now`, or that never ends: only plans of runs that make their own have no end.
-pub(super) fn refuse_expired(header: &PlanHeader, now: Timestamp) -> Result<(), SessionError> {
-    let expires_at = header.expires_at.clone().unwrap_or_else(|| header.made_at.clone());
-    if parse_time(&expires_at).is_some_and(|end| now < end) {
-        return Ok(());
-    }
-    Err(SessionError::new(Refusal::PlanExpired { expires_at }))
 }
 
 /// The run of this journal that executed the plan, if one did: one that was never started did not.

@@ -5,6 +5,7 @@
 //! follow one another.
 
 mod canary;
+mod approvals;
 mod lifted;
 mod open_row;
 mod ours;
@@ -16,10 +17,12 @@ mod trouble;
 use std::collections::{HashMap, HashSet};
 
 use super::claims::{Claimed, Shows, hash, name_of};
+use super::demand::Demand;
 use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
 use crate::record::event::{Event, OverrideUsed, RowSettled, SessionOpened, Source};
 use crate::record::{Entry, EntryError, StopReason};
+use approvals::Approvals;
 use canary::{CanaryOf, SETTLED};
 use lifted::Lifted;
 use open_row::OpenRow;
@@ -31,6 +34,8 @@ pub(super) use trouble::Trouble;
 /// All that must be known of the entries so far to judge the next one.
 #[derive(Debug, Default)]
 pub(super) struct History {
+    /// The approvals that every real run must have.
+    pub(super) demand: Option<Demand>,
     journal_id: Option<String>,
     /// By the number of the entry that began each.
     runs: HashMap<u64, Run>,
@@ -135,27 +140,38 @@ impl History {
                 self.holder = None;
                 Ok(())
             }
-            (event, None) => {
-                run.judge(event, seq)?;
-                run.compare_with(&mut self.finished, event);
-                session.stopped |= matches!(event, Event::RunStopped(_));
-                if matches!(event, Event::RunAbandoned(_)) {
-                    let end = usize::try_from(run.rows).ok().and_then(|rows| run.first_row.checked_add(rows));
-                    let own = |place: &usize| *place >= run.first_row && end.is_some_and(|end| *place < end);
-                    let left = self.open.iter().any(|(place, open)| own(place) && open.state.may_have_acted());
-                    return if left { Err("a row that may have been deleted has no outcome".into()) } else { Ok(()) };
-                }
-                if let Event::PlanSealed(sealed) = event {
-                    if !self.ids.insert(hash(&format!("plan {}", sealed.header.plan_id))) {
-                        return Err("a plan of that id was sealed before".into());
-                    }
-                    self.suspects.extend(self.rows.twins(run.first_row).into_iter().filter_map(|(one, other)| {
-                        Some((intent_of(&self.stretches, one)?, intent_of(&self.stretches, other)?))
-                    }));
-                }
-                Ok(())
-            }
+            (_, None) => self.judge_run(id, session_no, entry),
         }
+    }
+
+    /// An entry that belongs to a run as a whole.
+    fn judge_run(&mut self, id: u64, session_no: u64, entry: &Entry) -> Result<(), Trouble> {
+        let event = &entry.event;
+        let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
+        run.judge(event, entry)?;
+        run.compare_with(&mut self.finished, event);
+        if let Some(session) = self.sessions.get_mut(&session_no) {
+            session.stopped |= matches!(event, Event::RunStopped(_));
+        }
+        if matches!(event, Event::RunAbandoned(_)) {
+            let end = usize::try_from(run.rows).ok().and_then(|rows| run.first_row.checked_add(rows));
+            let own = |place: &usize| *place >= run.first_row && end.is_some_and(|end| *place < end);
+            let left = self.open.iter().any(|(place, open)| own(place) && open.state.may_have_acted());
+            return if left { Err("a row that may have been deleted has no outcome".into()) } else { Ok(()) };
+        }
+        if matches!(event, Event::RunStarted(_)) && !run.plan.is_some_and(|id| self.ids.insert(id)) {
+            return Err("a plan of that id was executed before".into());
+        }
+        if let Some(demand) = self.demand.as_ref().filter(|_| matches!(event, Event::RunStarted(_)) && run.is_real()) {
+            let Approvals { text, presented, .. } = &run.approvals;
+            demand.judge(text.as_deref(), presented, entry.at).map_err(Trouble::Illegal)?;
+        }
+        if matches!(event, Event::PlanSealed(_)) {
+            self.suspects.extend(self.rows.twins(run.first_row).into_iter().filter_map(|(one, other)| {
+                Some((intent_of(&self.stretches, one)?, intent_of(&self.stretches, other)?))
+            }));
+        }
+        Ok(())
     }
 
     /// An entry of a session without a run.

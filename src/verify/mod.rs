@@ -23,8 +23,10 @@ mod shape;
 mod verdict;
 mod walk;
 mod claims;
+mod demand;
 mod work;
 
+pub use demand::Demand;
 pub use options::Options;
 pub use plan_root::has_root;
 pub use report::{CheckpointFacts, Finding, Report, Verdict};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::demand::Demand;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::merkle::Hash;
 
@@ -21,6 +22,8 @@ pub struct Options {
     pub bad_signature: Option<String>,
     /// Whether a journal without one is not accepted.
     pub require_checkpoint: bool,
+    /// The approvals that every real run must have.
+    pub demand: Option<Demand>,
     /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it
     /// the projections are not compared.
     pub scratch: Option<(PathBuf, String)>,

@@ -46,6 +46,7 @@ impl Work {
             checkpoints: Checkpoints::default(),
             rollbacks: Vec::new(),
         };
+        work.history.demand = work.options.demand.clone();
         work.checkpoints = Checkpoints::new(&mut work.options);
         work
     }

@@ -8,8 +8,8 @@ use keybatch::domain::{
 };
 use keybatch::record::event::{
     AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
-    Observed, OperationPolled, OverrideUsed, RateChanged, Requests, RowSettled, RunAbandoned, RunFinished, RunStarted,
-    RunStopped, SessionAccount, SessionClosed, SessionOpened, Source, TargetStopped, Today,
+    Observed, OperationPolled, OverrideUsed, PlanApproved, RateChanged, Requests, RowSettled, RunAbandoned,
+    RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed, SessionOpened, Source, TargetStopped, Today,
 };
 use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
@@ -209,6 +209,11 @@ pub(crate) fn full() -> Vec<Event> {
         })),
         Event::PlanSealed(Box::new(sealed(&manifest(), DIGEST, ROOT))),
         Event::CheckpointMade(CheckpointMade { size: 6, root: ROOT.into() }),
+        Event::PlanApproved(PlanApproved {
+            principal: "bob@example.com".into(),
+            key: "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".into(),
+            signature: "-----BEGIN SSH SIGNATURE-----\n…\n-----END SSH SIGNATURE-----\n".into(),
+        }),
         Event::RunStarted(RunStarted {
             plan_root: ROOT.into(),
             deletes: 1,

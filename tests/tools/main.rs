@@ -43,6 +43,7 @@ fn main() -> std::process::ExitCode {
         readers::views::LIST,
         ssh::approvals::LIST,
         ssh::checkpoints::LIST,
+        ssh::story::LIST,
         terminal::LIST,
         verify::LIST,
         views::LIST,

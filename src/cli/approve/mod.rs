@@ -7,7 +7,7 @@ mod verify;
 
 use std::path::PathBuf;
 
-use self::gather::gather;
+pub(super) use self::gather::gather;
 pub(super) use self::sign::{refuse_signed, sign_as_maker};
 use super::amount::count;
 use super::{CliError, Context, Exit};

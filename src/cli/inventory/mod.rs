@@ -96,7 +96,7 @@ impl Lister {
     async fn new(settings: &Settings, instances: bool) -> Result<Self, CliError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         // What a lane records of its rate is of no use to anybody afterwards.
-        let options = WriterOptions { new_journal_id: String::new(), on_checkpoint: Box::new(|_| Ok(())) };
+        let options = WriterOptions { new_journal_id: String::new(), on_checkpoint: Box::new(|_, _| Ok(())) };
         let (journal, _ends_by_itself) = Journal::start(Forgetful::new(clock.now()), options).await?;
         let cap = settings.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or_default();
         let how = Listing { patience: settings.settle_timeout, instances };

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use crate::cli::Context;
 use crate::cli::again::AgainArgs;
-use crate::cli::amount::count;
+use crate::cli::amount::{count, count_between};
+use crate::cli::approve::gather;
 use crate::cli::options::{CanaryOptions, SessionOptions};
 use crate::cli::rollback::RollbackOptions;
+use crate::cli::signers;
 use crate::cli::subject::SubjectOptions;
 use crate::cli::{CliError, Exit, Sent};
-use crate::session::order::{Confirmation, OnDrift, RunOrder, RunPlanOrder};
+use crate::session::order::{Approvals, Confirmation, OnDrift, RunOrder, RunPlanOrder};
 
 /// Delete the key pairs listed in a manifest, or those of a plan
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,15 @@ pub(crate) struct Args {
     /// What to do if rows have changed since a plan was made [default: skip]
     #[arg(long, env = "KEYBATCH_ON_DRIFT", value_name = "WHAT")]
     pub(super) on_drift: Option<Drift>,
+    /// Signatures that approve a plan: a file, or a directory of PLAN.<principal>.sig; may be repeated [default: beside the plan]
+    #[arg(long, env = "KEYBATCH_APPROVALS", value_name = "PATH")]
+    pub(super) approvals: Vec<PathBuf>,
+    /// Who may approve a plan (ALLOWED SIGNERS in ssh-keygen(1))
+    #[arg(long, env = "KEYBATCH_ALLOWED_SIGNERS", value_name = "FILE")]
+    pub(super) allowed_signers: Option<PathBuf>,
+    /// Refuse a plan unless N people with N different keys have approved it
+    #[arg(long, env = "KEYBATCH_REQUIRE_APPROVALS", value_name = "N", value_parser = approvals)]
+    pub(super) require_approvals: Option<usize>,
     #[command(flatten)]
     pub(super) again: AgainArgs,
     #[command(flatten)]
@@ -48,6 +59,13 @@ pub(super) enum Drift {
     Skip,
     /// Refuse the run
     Refuse,
+}
+
+/// Far more people than ever approve one plan.
+const MOST_APPROVALS: u32 = 64;
+
+fn approvals(text: &str) -> Result<usize, String> {
+    count_between(text, 0, MOST_APPROVALS).map(|count| count as usize)
 }
 
 impl From<Drift> for OnDrift {
@@ -82,7 +100,7 @@ impl Args {
     }
 
     /// The order that they stand for where a plan's file is executed.
-    pub(super) fn order_of_plan(&self, context: &Context) -> RunPlanOrder {
+    pub(super) fn order_of_plan(&self, context: &Context, approvals: Approvals) -> RunPlanOrder {
         RunPlanOrder {
             order: self.options.order(context, self.rollback.order()),
             if_in_use: self.subject.if_in_use.into(),
@@ -90,13 +108,30 @@ impl Args {
             repeat: self.again.repeat(),
             confirmation: self.confirmation(context),
             on_drift: self.on_drift.map(Into::into).unwrap_or_default(),
+            approvals,
         }
+    }
+
+    /// What shows that the plan was approved.
+    pub(super) fn approvals(&self, context: &Context) -> Result<Approvals, CliError> {
+        let signers = self.allowed_signers.as_deref().map(|path| signers::read(path, context)).transpose()?;
+        let required = self.require_approvals.unwrap_or_default();
+        // Without a list of signers nobody may approve, so there is nothing to look for.
+        let presented = match (&signers, self.approvals.is_empty() && required == 0) {
+            (None, _) | (_, true) => Vec::new(),
+            (Some(_), false) => gather(&self.manifest, &self.approvals)?,
+        };
+        Ok(Approvals { presented, signers, required })
     }
 
     /// Refuses what makes no sense for a plan's file, or for a manifest.
     pub(super) fn check(&self, is_plan: bool) -> Result<(), CliError> {
         let refuse = |what: &str, hint: &str| Err(CliError::new(Exit::Usage, what).sent(Sent::Nothing).hint(hint));
         if !is_plan {
+            if !self.approvals.is_empty() || self.require_approvals.is_some_and(|count| count > 0) {
+                let hint = "make a plan with keybatch plan, have it approved with keybatch approve, and run that";
+                return refuse("a manifest cannot be approved, only a plan can", hint);
+            }
             return match self.on_drift {
                 Some(_) => {
                     refuse("--on-drift is about a plan, and this is a manifest", "make a plan with keybatch plan")

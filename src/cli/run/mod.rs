@@ -44,7 +44,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &read)?;
     let machine = Machine::new(context, &args.options, Verb::Run, args.subject.sandbox.clone())?;
     let ended = if is_plan {
-        session::run_plan(&machine, &args.order_of_plan(context), input).await
+        session::run_plan(&machine, &args.order_of_plan(context, args.approvals(context)?), input).await
     } else {
         session::run(&machine, &order, Box::new(input)).await
     };

@@ -21,4 +21,4 @@ pub use signature::{Bad, NeedsProgram, Signature, SignatureError, Verification};
 pub use signers::{NotAllowed, SignerFault, Signers};
 
 #[cfg(test)]
-pub(in crate::record) mod tests;
+pub(crate) mod tests;

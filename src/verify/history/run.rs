@@ -1,16 +1,22 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
+mod seal;
+
 use std::collections::{BTreeSet, HashSet};
 
 use super::super::claims::{self, Line};
 use super::canary::CanaryOf;
+use jiff::{SignedDuration, Timestamp};
+
+use super::approvals::Approvals;
 use super::lifted::Lifted;
 use super::trouble::Trouble;
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, service_behind};
+use crate::record::Entry;
 use crate::record::event::{
-    Event, Found, IntentRecorded, PlanSealed, RunStopped, SessionClosed, SessionOpened, Source, TargetStopped,
+    Event, Found, IntentRecorded, RunStarted, RunStopped, SessionClosed, SessionOpened, Source, TargetStopped,
 };
-use crate::record::plan::{ACTION, PLAN_SCHEMA, PlanHeader, PlanManifest, Sealing, TargetVerdicts, Verdict};
+use crate::record::plan::{PlanManifest, Sealing, Verdict};
 
 /// A run's account, endpoint and kind, as each of its sessions has them (I11).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +50,12 @@ pub(super) struct Run {
     of_file: bool,
     sealing: Sealing,
     sealed: Option<String>,
+    /// Hash of the plan's id, once it is sealed.
+    pub(super) plan: Option<u64>,
+    /// When a plan's file expires.
+    expires_at: Option<Timestamp>,
+    /// Signatures over a plan's file.
+    pub(super) approvals: Approvals,
     /// Account and region of each target of the plan.
     pub(super) targets: HashSet<(String, String)>,
     pub(super) started: bool,
@@ -94,6 +106,9 @@ impl Session {
     }
 }
 
+/// A run may be started so much later than its plan expires: the check and the entry are not one step, and a slow disk is no offence.
+const LATE: SignedDuration = SignedDuration::from_secs(60);
+
 /// Why nothing follows in a run that never began: it cannot be resumed either.
 pub(super) const CLOSED: &str = "the run was closed before anything was sent";
 
@@ -117,6 +132,9 @@ impl Run {
             of_file: false,
             sealing: Sealing::default(),
             sealed: None,
+            plan: None,
+            expires_at: None,
+            approvals: Approvals::default(),
             targets: HashSet::new(),
             started: false,
             ended: None,
@@ -124,6 +142,11 @@ impl Run {
             listings: Vec::new(),
             pages: Vec::new(),
         }
+    }
+
+    /// Whether it is no rehearsal.
+    pub(super) fn is_real(&self) -> bool {
+        !self.bound.as_ref().is_some_and(|bound| bound.sandbox)
     }
 
     /// Whether a run in this state can have an entry of this kind at all.
@@ -153,7 +176,8 @@ impl Run {
     }
 
     /// An entry that belongs to the run as a whole.
-    pub(super) fn judge(&mut self, event: &Event, seq: u64) -> Result<(), Trouble> {
+    pub(super) fn judge(&mut self, event: &Event, entry: &Entry) -> Result<(), Trouble> {
+        let seq = entry.seq;
         match event {
             Event::ManifestIngested(ingested) => {
                 if self.manifest.is_some() || self.sealed.is_some() {
@@ -163,14 +187,12 @@ impl Run {
                 self.task = Some(self.task_of(&ingested.sha256));
             }
             Event::PlanSealed(sealed) => self.seal(sealed)?,
-            Event::RunStarted(started) => {
-                if self.started {
-                    return Err("the run was started already".into());
+            Event::RunStarted(started) => self.start(started, entry.at)?,
+            Event::PlanApproved(approved) => {
+                if self.started || self.sealed.is_none() {
+                    return Err("a plan is approved after it is sealed, and before its run is started".into());
                 }
-                let Some(plan_root) = &self.sealed else { return Err("the plan is not sealed yet".into()) };
-                root("the plan that the run was started with", plan_root, &started.plan_root)?;
-                same("deletes", started.deletes, self.verdicts[Verdict::Delete as usize])?;
-                self.started = true;
+                self.approvals.add(approved)?;
             }
             Event::RunStopped(stopped) => self.stop(stopped)?,
             Event::RunFinished(finished) => {
@@ -222,6 +244,21 @@ impl Run {
             Event::Observed(_) | Event::RateChanged(_) => {}
             _ => return Err("an entry of this kind names a row".into()),
         }
+        Ok(())
+    }
+
+    /// Deleting begins, by the plan that is sealed, before it expires.
+    fn start(&mut self, started: &RunStarted, at: Timestamp) -> Result<(), Trouble> {
+        if self.started {
+            return Err("the run was started already".into());
+        }
+        let Some(plan_root) = &self.sealed else { return Err("the plan is not sealed yet".into()) };
+        root("the plan that the run was started with", plan_root, &started.plan_root)?;
+        same("deletes", started.deletes, self.verdicts[Verdict::Delete as usize])?;
+        if self.expires_at.is_some_and(|end| at.duration_since(end) > LATE) {
+            return Err("the plan had expired".into());
+        }
+        self.started = true;
         Ok(())
     }
 
@@ -297,61 +334,6 @@ impl Run {
             if !named.insert((&target.account, &target.region)) {
                 return Err("it says twice that a target stopped".into());
             }
-        }
-        Ok(())
-    }
-
-    fn seal(&mut self, sealed: &PlanSealed) -> Result<(), Trouble> {
-        if self.sealed.is_some() {
-            return Err("the plan is sealed already".into());
-        }
-        self.lifted.check()?;
-        let PlanSealed { header, seal, targets } = sealed;
-        self.judge_header(header)?;
-        let computed =
-            std::mem::take(&mut self.sealing).seal(header).map_err(|error| Trouble::Illegal(error.to_string()))?;
-        same("rows", seal.rows, computed.rows)?;
-        same("deletes", seal.deletes(), computed.deletes())?;
-        same("skips", seal.skips(), computed.skips())?;
-        same("absents", seal.absents(), computed.absents())?;
-        root("the plan", &computed.root, &seal.root)?;
-        root("the plan's rows", &computed.rows_root, &seal.rows_root)?;
-        if *seal != computed {
-            return Err("its seal is not the one of the lines before it".into());
-        }
-        let is_read = |target: &TargetVerdicts| {
-            targets.iter().any(|read| read.account == target.account && read.region == target.region)
-        };
-        if computed.targets.iter().any(|target| target.deletes > 0 && !is_read(target)) {
-            return Err("it deletes in a target that was not read".into());
-        }
-        self.sealed = Some(computed.root);
-        self.targets = targets.iter().map(|target| (target.account.clone(), target.region.clone())).collect();
-        Ok(())
-    }
-
-    /// The header is of this run's manifest, account and endpoint.
-    fn judge_header(&self, header: &PlanHeader) -> Result<(), Trouble> {
-        if (header.schema.as_str(), header.action.as_str()) != (PLAN_SCHEMA, ACTION) {
-            return Err("its header is not one of a plan of deletions".into());
-        }
-        if RunId::written(&header.plan_id).is_none() {
-            return Err("its plan's id is not one as it is written".into());
-        }
-        if self.of_file && header.expires_at.is_none() {
-            return Err("a row differs from its line, although the plan was made by its own run".into());
-        }
-        let Some(manifest) = &self.manifest else { return Err("the manifest was not read yet".into()) };
-        same("rows of the manifest", manifest.rows, self.rows)?;
-        if header.manifest != *manifest {
-            return Err("its header names another manifest than its run's".into());
-        }
-        let Some(bound) = &self.bound else { return Ok(()) };
-        if bound.endpoint.as_ref().is_some_and(|endpoint| *endpoint != header.endpoint) {
-            return Err("its header names another endpoint than its run's".into());
-        }
-        if bound.account.is_some() && !header.callers.iter().map(|caller| &caller.account).eq(&self.accounts) {
-            return Err("its header does not name a caller of each of its run's accounts".into());
         }
         Ok(())
     }

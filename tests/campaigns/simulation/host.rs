@@ -106,6 +106,15 @@ impl HeadMemory for Memory {
     }
 }
 
+/// No program verifies signatures.
+struct NoProgram;
+
+impl keybatch::record::ssh::Program for NoProgram {
+    fn verify(&self, _: &keybatch::record::ssh::Question<'_>) -> keybatch::record::ssh::Answer {
+        keybatch::record::ssh::Answer::Unavailable("there is none".into())
+    }
+}
+
 impl Host for SimHost {
     type Port = Port;
     type Store = Store;
@@ -116,6 +125,10 @@ impl Host for SimHost {
 
     fn stops(&self) -> &Stops {
         &self.stops
+    }
+
+    fn program(&self) -> Arc<dyn keybatch::record::ssh::Program + Send + Sync + '_> {
+        Arc::new(NoProgram)
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

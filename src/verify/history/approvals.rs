@@ -1,0 +1,99 @@
+//! Signatures over a plan's file: each must sign the plan that is sealed, by a person and a key of its own. Whether those persons may
+//! approve, only the reviewer's own list of signers says.
+
+use super::trouble::Trouble;
+use crate::record::approval::{self, PLAN_NAMESPACE, Presented, Principal};
+use crate::record::event::PlanApproved;
+use crate::record::plan::{PlanHeader, PlanSeal};
+use crate::record::ssh::{PublicKey, Signature, Verification};
+
+/// More approvals than any plan has.
+const MOST: usize = 64;
+
+/// The approvals of a run's plan.
+#[derive(Debug, Clone, Default)]
+pub(in crate::verify) struct Approvals {
+    /// What was signed; nothing where a run made its own plan, which nobody can have approved.
+    pub(in crate::verify) text: Option<String>,
+    /// The signatures.
+    pub(in crate::verify) presented: Vec<Presented>,
+    keys: Vec<PublicKey>,
+}
+
+impl Approvals {
+    pub(super) fn of(header: &PlanHeader, seal: &PlanSeal) -> Self {
+        let text = header.expires_at.is_some().then(|| approval::text(header, seal));
+        Self { text, ..Self::default() }
+    }
+
+    pub(super) fn add(&mut self, approved: &PlanApproved) -> Result<(), Trouble> {
+        let Some(text) = &self.text else { return Err("a run's own plan is not approved by anybody".into()) };
+        let illegal = |why: &str| Err(Trouble::Illegal(format!("it is no approval of the plan: {why}")));
+        let Ok(principal) = approved.principal.parse::<Principal>() else { return illegal("it names no person") };
+        let signature = match Signature::parse(&approved.signature) {
+            Ok(signature) => signature,
+            Err(error) => return illegal(&error.to_string()),
+        };
+        if let Verification::Bad(bad) = signature.verify(PLAN_NAMESPACE, text.as_bytes()) {
+            return illegal(&bad.to_string());
+        }
+        let key = signature.key();
+        if key.fingerprint() != approved.key {
+            return illegal("its signature was made with another key than it names");
+        }
+        if self.keys.iter().any(|other| other.is_same_key(key)) {
+            return illegal("its key has approved already");
+        }
+        if self.presented.iter().any(|other| other.named.as_ref() == Some(&principal)) {
+            return illegal("its person has approved already");
+        }
+        if self.keys.len() >= MOST {
+            return illegal("there are too many");
+        }
+        self.keys.push(key.clone());
+        let from = format!("the approval of {principal}");
+        self.presented.push(Presented { from, named: Some(principal), text: approved.signature.clone() });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::ssh::tests as samples;
+
+    /// Approvals of a plan whose text is that which the samples sign.
+    fn approvals() -> Approvals {
+        Approvals { text: Some(String::from_utf8(samples::TEXT.to_vec()).unwrap()), ..Approvals::default() }
+    }
+
+    fn by(sample: &samples::Sample, principal: &str) -> PlanApproved {
+        PlanApproved { principal: principal.into(), key: sample.fingerprint.into(), signature: sample.text() }
+    }
+
+    #[test]
+    fn each_approval_signs_the_plan_by_a_person_and_a_key_of_its_own() {
+        let (one, other) = (&samples::ED25519, &samples::ECDSA_256);
+        let mut all = approvals();
+        all.add(&by(one, "anna@example.com")).unwrap();
+        all.add(&by(other, "ben@example.com")).unwrap();
+        assert_eq!(all.presented.len(), 2);
+        let refused = |text: Option<&str>, second: PlanApproved| {
+            let mut all = approvals();
+            all.add(&by(one, "anna@example.com")).unwrap();
+            all.text = text.map(str::to_owned);
+            all.add(&second).is_err()
+        };
+        let signed = std::str::from_utf8(samples::TEXT).ok();
+        assert!(!refused(signed, by(other, "ben@example.com")));
+        assert!(refused(Some("another plan\n"), by(other, "ben@example.com")), "exchanged");
+        assert!(refused(None, by(other, "ben@example.com")), "nobody approves what a run plans for itself");
+        assert!(refused(signed, by(other, "anna@example.com")), "one person twice");
+        assert!(refused(signed, by(one, "ben@example.com")), "one key twice");
+        assert!(refused(signed, by(other, "no body")), "no person");
+        let forged = PlanApproved { key: one.fingerprint.into(), ..by(other, "ben@example.com") };
+        assert!(refused(signed, forged), "another key");
+        let cut = PlanApproved { signature: other.text().replace('A', "B"), ..by(other, "ben@example.com") };
+        assert!(refused(signed, cut), "no signature");
+    }
+}
