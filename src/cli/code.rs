@@ -42,6 +42,10 @@ codes! {
     RunUnknown => "run.unknown", "The journal has no such run.";
     RunAmbiguous => "run.ambiguous", "A prefix of an id matches several runs, or several runs are unfinished.";
     RowUnknown => "run.row_unknown", "The run has no such row.";
+    RowAmbiguous => "run.row_ambiguous", "Several rows of the run name the key pair.";
+    ResolveRow => "resolve.row", "The row is neither in doubt nor gone, so nothing can be said of it.";
+    ResolveOutcome => "resolve.outcome", "The outcome is not one that can be said of the row.";
+    ResolveEvidence => "resolve.evidence", "The file that shows what became of the row cannot be read.";
     RunUnfinished => "run.unfinished", "An unfinished run of the same manifest or plan exists.";
     RunFinished => "run.finished", "A finished run of the same manifest or plan exists.";
     RunAbandoned => "run.abandoned", "The run was abandoned, so it cannot be resumed.";

@@ -36,6 +36,7 @@ mod options;
 mod progress;
 mod refusals;
 mod refused;
+mod resolve;
 mod resume;
 mod rollback;
 mod route;
@@ -119,6 +120,7 @@ enum Command {
     Approve(Box<approve::Args>),
     Resume(Box<resume::Args>),
     Abandon(Box<abandon::Args>),
+    Resolve(Box<resolve::Args>),
     Sandbox(sandbox::Args),
     Runs(runs::Args),
     Show(show::Args),
@@ -267,6 +269,7 @@ impl Command {
             Self::Run(args) => args.dry_run,
             Self::Resume(_)
             | Self::Abandon(_)
+            | Self::Resolve(_)
             | Self::Sandbox(_)
             | Self::Config(_)
             | Self::IamPolicy(_)
@@ -294,6 +297,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Approve(args) => approve::run(&args, context).await,
         Command::Resume(args) => resume::run(*args, context).await,
         Command::Abandon(args) => abandon::run(*args, context).await,
+        Command::Resolve(args) => resolve::run(*args, context).await,
         Command::Sandbox(args) => sandbox::run(&args, context).await,
         Command::Runs(args) => runs::run(&args, context).await,
         Command::Show(args) => show::run(&args, context).await,

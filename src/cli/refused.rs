@@ -38,6 +38,7 @@ fn of(why: Refusal, run: Option<&str>) -> CliError {
     match why {
         Refusal::Journal(error) => error.into(),
         Refusal::NoSuchRun(error) => error.into(),
+        Refusal::Unresolvable(error) => error.into(),
         Refusal::Plan(error) => plan_error(&error),
         Refusal::Outside(error) => outside(error),
         Refusal::Unrecordable { error, finished } => unrecordable(&error, finished, run.unwrap_or_default()),
@@ -137,6 +138,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         // These have functions of their own.
         Refusal::Journal(_)
         | Refusal::NoSuchRun(_)
+        | Refusal::Unresolvable(_)
         | Refusal::Plan(_)
         | Refusal::Outside(_)
         | Refusal::Unrecordable { .. }

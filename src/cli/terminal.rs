@@ -25,6 +25,7 @@ pub(super) enum Verb {
     Plan,
     Resume,
     Abandon,
+    Resolve,
 }
 
 /// The operator at the terminal.
@@ -50,6 +51,7 @@ impl Terminal {
             }
             Verb::Resume => self.ui.say("stopped by a signal: nothing was sent"),
             Verb::Abandon => self.ui.say("stopped by a signal: nothing was sent, and the run was not abandoned"),
+            Verb::Resolve => self.ui.say("stopped by a signal: nothing was sent, and nothing was recorded"),
         }
     }
 

@@ -37,6 +37,23 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What a person, or CloudTrail's record, may say of a row that the run itself left with this outcome, and that counts as
+    /// `now`. Nothing may be said of a row whose outcome is shown. What was said may be withdrawn.
+    #[must_use]
+    pub fn may_become(self, now: Self) -> &'static [Self] {
+        use Outcome::{Absent, Deleted, Failed, Gone, InDoubt};
+        match (self, now == self) {
+            (InDoubt, true) => &[Deleted, Gone, Absent, Failed],
+            (InDoubt, false) => &[Deleted, Gone, Absent, Failed, InDoubt],
+            // It was seen to be gone: it cannot have survived.
+            (Gone, true) => &[Deleted, Absent],
+            (Gone, false) => &[Deleted, Absent, Gone],
+            _ => &[],
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -61,6 +78,8 @@ pub enum Evidence {
     Note,
     /// What was tried without a result.
     Tried,
+    /// What a person found out, and why.
+    Person,
 }
 
 impl Evidence {
@@ -75,6 +94,7 @@ impl Evidence {
             Self::Inventory => "inventory",
             Self::Note => "note",
             Self::Tried => "tried",
+            Self::Person => "person",
         }
     }
 }
@@ -156,13 +176,24 @@ impl OutcomeCounts {
 
     /// Counts one more row with this `outcome`.
     pub fn add(&mut self, outcome: Outcome) {
+        *self.count(outcome) += 1;
+    }
+
+    /// A row that counted as `before` counts as `after`.
+    pub fn replace(&mut self, before: Outcome, after: Outcome) {
+        let counted = self.count(before);
+        *counted = counted.saturating_sub(1);
+        self.add(after);
+    }
+
+    fn count(&mut self, outcome: Outcome) -> &mut u64 {
         match outcome {
-            Outcome::Deleted => self.deleted += 1,
-            Outcome::Gone => self.gone += 1,
-            Outcome::Absent => self.absent += 1,
-            Outcome::Skipped => self.skipped += 1,
-            Outcome::Failed => self.failed += 1,
-            Outcome::InDoubt => self.in_doubt += 1,
+            Outcome::Deleted => &mut self.deleted,
+            Outcome::Gone => &mut self.gone,
+            Outcome::Absent => &mut self.absent,
+            Outcome::Skipped => &mut self.skipped,
+            Outcome::Failed => &mut self.failed,
+            Outcome::InDoubt => &mut self.in_doubt,
         }
     }
 }

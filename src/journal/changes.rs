@@ -122,6 +122,8 @@ pub enum Change<'a> {
         /// The entry.
         seq: u64,
     },
+    /// A new row of `resolution`, in place of the one for the same row of the run.
+    Resolved(SettledIntent),
     /// A new row of `checkpoint`.
     Checkpoint {
         /// Its `checkpoint_made`.
@@ -232,7 +234,7 @@ pub struct SettledIntent {
     pub run: u64,
     /// The row of the manifest.
     pub row: u64,
-    /// Its `row_settled`, or the `attempt_finished` that decides it alone.
+    /// Its `row_settled`, or the `attempt_finished` that decides it alone; of a resolution, its `row_resolved`.
     pub seq: u64,
     /// What became of it.
     pub outcome: Outcome,

@@ -82,6 +82,11 @@ impl Projector {
             Event::RowSettled(end) => {
                 changes.settled.push(settled(run, row()?, seq, (end.outcome, end.evidence)));
             }
+            Event::RowResolved(told) => {
+                let row = row()?;
+                changes.small.push(Change::Resolved(settled(run, row, seq, (told.outcome, told.evidence))));
+                changes.row_entries.push(NewRowEntry { run, row, seq });
+            }
             Event::Observed(seen) => {
                 reads(run, seen.requests, seen.throttled, changes);
                 match entry.row {

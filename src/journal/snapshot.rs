@@ -12,8 +12,8 @@ use crate::record::Entry;
 use crate::record::merkle::Hash;
 
 /// The tables that are derived from entries.
-pub const PROJECTIONS: [&str; 8] =
-    ["run", "target", "intent", "attempt", "row_entry", "milestone", "rate", "checkpoint"];
+pub const PROJECTIONS: [&str; 9] =
+    ["run", "target", "intent", "attempt", "row_entry", "milestone", "rate", "checkpoint", "resolution"];
 
 /// The large ones among them, which are compared by sums.
 pub const SUMMED: [&str; 3] = ["intent", "attempt", "row_entry"];

@@ -56,6 +56,7 @@ kinds! {
     "operation_polled" OperationPolled(Box<OperationPolled>),
     "observed" Observed(Box<Observed>),
     "row_settled" RowSettled(RowSettled),
+    "row_resolved" RowResolved(RowResolved),
     "rate_changed" RateChanged(RateChanged),
     "run_stopped" RunStopped(RunStopped),
     "run_finished" RunFinished(RunFinished),
@@ -559,6 +560,36 @@ pub struct RowSettled {
     pub detail: Option<String>,
     /// The `seq` of the entries that it rests on, ascending. [`PREVIOUS`] in a draft.
     pub rests_on: Vec<u64>,
+}
+
+/// A row that ended in doubt, or as gone, is given another outcome: by a person, or by CloudTrail's record. The latest counts; the
+/// first, which the run determined itself, stays where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowResolved {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// `person` or `cloudtrail`.
+    pub evidence: Evidence,
+    /// How that is known, in the words of whoever says so.
+    pub because: String,
+    /// The operating system's user.
+    pub by: String,
+    /// The file that shows it, which is kept elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<AttachedFile>,
+    /// The `seq` of the row's entries that were looked at, ascending; the intent and the outcome are among them.
+    pub rests_on: Vec<u64>,
+}
+
+/// A file outside the journal that an entry refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedFile {
+    /// Its name as given.
+    pub name: String,
+    /// SHA-256 of all its bytes, in hexadecimal.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
 }
 
 /// In a draft's `rests_on`: the entry right before it in the same append, whose number only the writer knows. It lets

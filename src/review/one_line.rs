@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::domain::{ApiError, Exchange, Identity, Operation, counted};
 use crate::record::Entry;
-use crate::record::event::{AttemptFinished, Event, Found, Observed, OperationPolled, RunStopped, Source};
+use crate::record::event::{
+    AttachedFile, AttemptFinished, Event, Found, Observed, OperationPolled, RunStopped, Source,
+};
 use crate::record::plan::PlanObservation;
 
 /// One line.
@@ -60,6 +62,9 @@ pub fn one_line(entry: &Entry) -> String {
         Event::RowSettled(settled) => {
             let detail = settled.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
             format!("{} ({}){detail}", settled.outcome, settled.evidence.as_str())
+        }
+        Event::RowResolved(told) => {
+            format!("{} ({}), by {}: {}", told.outcome, told.evidence.as_str(), told.by, told.because)
         }
         Event::RateChanged(changed) => format!(
             "{}/{} from {} to {} per second: {}",
@@ -162,13 +167,23 @@ pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
             all.extend(observed.operation.iter().flat_map(operation));
             all.extend(observed.error().iter().flat_map(error));
         }
-        Event::RowSettled(settled) => {
-            let seqs: Vec<_> = settled.rests_on.iter().map(u64::to_string).collect();
-            all.push(("rests on entries", seqs.join(" ")));
+        Event::RowSettled(settled) => all.push(rests_on(&settled.rests_on)),
+        Event::RowResolved(told) => {
+            if let Some(AttachedFile { name, sha256, bytes }) = &told.file {
+                let parts = [("file", name.clone()), ("file sha256", sha256.clone())];
+                all.extend(parts);
+                all.push(("file bytes", bytes.to_string()));
+            }
+            all.push(rests_on(&told.rests_on));
         }
         _ => {}
     }
     all
+}
+
+fn rests_on(seqs: &[u64]) -> (&'static str, String) {
+    let seqs: Vec<_> = seqs.iter().map(u64::to_string).collect();
+    ("rests on entries", seqs.join(" "))
 }
 
 fn key_pair(identity: &Identity, tags: &BTreeMap<String, String>) -> Vec<(&'static str, String)> {
@@ -227,6 +242,7 @@ mod tests {
                 "attempt_finished" | "operation_polled" => format!("http status, request id, {operation}, {error}"),
                 "observed" => format!("http status, request id, {seen}, {operation}, {error}"),
                 "row_settled" => "rests on entries".into(),
+                "row_resolved" => "file, file sha256, file bytes, rests on entries".into(),
                 _ => String::new(),
             };
             let mut labels: Vec<_> = particulars(&entry.event).iter().map(|(label, _)| *label).collect();

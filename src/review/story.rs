@@ -26,6 +26,10 @@ pub struct Story {
     pub outcome: Option<String>,
     /// What that rests on.
     pub evidence: Option<String>,
+    /// The outcome that the run itself determined: another one where a person or CloudTrail's record said more since.
+    pub settled_outcome: Option<String>,
+    /// Who said so, if anybody did.
+    pub resolved_by: Option<String>,
     /// Its entries.
     pub chapters: Vec<Chapter>,
 }
@@ -107,6 +111,8 @@ pub async fn story(reader: &Reader, run: &RunRecord, row: u64) -> Result<Story, 
         key_pair_name: None,
         outcome: None,
         evidence: None,
+        settled_outcome: None,
+        resolved_by: None,
         chapters: Vec::with_capacity(entries.len()),
     };
     for stored in entries {
@@ -146,11 +152,20 @@ impl Story {
                     self.settle(outcome, evidence);
                 }
             }
+            Event::RowResolved(told) => {
+                self.count_as(told.outcome, told.evidence);
+                self.resolved_by = Some(told.by.clone());
+            }
             _ => {}
         }
     }
 
     fn settle(&mut self, outcome: Outcome, evidence: Evidence) {
+        self.count_as(outcome, evidence);
+        self.settled_outcome.clone_from(&self.outcome);
+    }
+
+    fn count_as(&mut self, outcome: Outcome, evidence: Evidence) {
         self.outcome = Some(outcome.as_str().to_owned());
         self.evidence = Some(evidence.as_str().to_owned());
     }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::summary::Summary;
+use super::unresolvable::Unresolvable;
 use crate::domain::{RunId, counted};
 use crate::journal::{JournalError, RunRecord};
 use crate::manifest::Faults;
@@ -13,6 +14,7 @@ use crate::plan::PlanError;
 use crate::plan::stage::StageError;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::plan::file::PlanFault;
+use crate::review::RowError;
 use crate::review::runs::RunError;
 
 /// What had left this machine when an error ended the command.
@@ -242,6 +244,9 @@ pub enum Refusal {
     /// Requests of the run that is to be abandoned are still open.
     #[error("the run was not abandoned: for some rows it is still unknown whether a request took effect")]
     NotAbandoned,
+    /// Nothing can be said of a row.
+    #[error(transparent)]
+    Unresolvable(Unresolvable),
     /// The file of checkpoints cannot be written.
     #[error("{path} cannot be written: {error}")]
     CheckpointFile {
@@ -369,6 +374,15 @@ impl Error for SessionError {
 impl From<JournalError> for SessionError {
     fn from(error: JournalError) -> Self {
         Self::new(Refusal::Journal(error))
+    }
+}
+
+impl From<Unresolvable> for SessionError {
+    fn from(error: Unresolvable) -> Self {
+        Self::new(match error {
+            Unresolvable::NoSuchRow(RowError::Journal(error)) => Refusal::Journal(error),
+            error => Refusal::Unresolvable(error),
+        })
     }
 }
 

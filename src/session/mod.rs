@@ -6,7 +6,7 @@
 //! [`SessionError`] that says what was sent.
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
-//! - `run`, `run_plan`, `resume`, `abandon`, `plan`: what there is to do
+//! - `run`, `run_plan`, `resume`, `abandon`, `resolve`, `plan`: what there is to do
 //! - `open`, `closer`, `checkpoints`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`: a manifest, and whether it may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
@@ -42,6 +42,7 @@ mod place;
 mod plan;
 mod probe;
 mod refuse;
+mod resolve;
 mod resume;
 pub mod rollback;
 mod run;
@@ -52,6 +53,7 @@ mod stops;
 mod sum_up;
 pub mod summary;
 mod targets;
+mod unresolvable;
 mod used;
 mod work;
 
@@ -63,9 +65,11 @@ pub use operator::{Confirmed, Moment, Notice, Operator, PlanFacts, Watched};
 pub use order::Order;
 pub use place::{Connection, Goal, Place, Reached, Way};
 pub use plan::{PlanEnding, Planned, plan};
+pub use resolve::{ResolveOrder, Resolved, resolve};
 pub use resume::resume;
 pub use run::run;
 pub use run_plan::{PlanInput, run_plan};
 pub use stage::Input;
 pub use stops::Stops;
+pub use unresolvable::Unresolvable;
 pub use used::refuse_used;

@@ -17,7 +17,7 @@ mod search;
 mod today;
 
 use crate::domain::sha256;
-use crate::record::event::{Event, RunStarted, RunStopped, SessionOpened, TargetStopped};
+use crate::record::event::{Event, RowResolved, RunStarted, RunStopped, SessionOpened, TargetStopped};
 use crate::record::{Entry, StopReason, TargetStopReason};
 
 pub(super) use answer::{Answer, finished};
@@ -42,7 +42,22 @@ pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
         Event::RunStarted(started) => confirmed(started).map(|()| Claimed::default()),
         Event::RunStopped(stopped) => reason(stopped).map(|()| Claimed::default()),
         Event::RunAbandoned(abandoned) if abandoned.because.trim().is_empty() => Err("it gives no reason".into()),
+        Event::RowResolved(told) => resolved(told).map(|()| Claimed::default()),
         _ => Ok(Claimed::default()),
+    }
+}
+
+/// Somebody says why, and a file is named so that it can be found and recognised.
+fn resolved(told: &RowResolved) -> Result<(), String> {
+    if told.because.trim().is_empty() {
+        return Err("it gives no reason".into());
+    }
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    match &told.file {
+        Some(file) if file.name.is_empty() || !is_hash(&file.sha256) => {
+            Err("the file that it refers to has no name, or no SHA-256 as it is written".into())
+        }
+        _ => Ok(()),
     }
 }
 

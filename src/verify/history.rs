@@ -1,11 +1,13 @@
 //! What may happen in a journal and in a run, in which order. Rows are judged by [`legal`](super::legal).
 //!
 //! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 12 bytes for each row, and more
-//! only for those that are on their way (between their first attempt or reading and their outcome) and where intents do not
-//! follow one another.
+//! only for those that are on their way (between their first attempt or reading and their outcome) or ended in doubt or as gone,
+//! and where intents do not follow one another.
 
 mod canary;
 mod approvals;
+mod doubtful;
+mod grounds;
 mod lifted;
 mod open_row;
 mod ours;
@@ -20,10 +22,12 @@ use super::claims::{Claimed, Shows, hash, name_of};
 use super::demand::Demand;
 use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
-use crate::record::event::{Event, OverrideUsed, RowSettled, SessionOpened, Source};
+use crate::record::event::{Event, OverrideUsed, RowResolved, SessionOpened, Source};
 use crate::record::{Entry, EntryError, StopReason};
 use approvals::Approvals;
 use canary::{CanaryOf, SETTLED};
+use doubtful::{Doubtful, NOT_ALONE};
+use grounds::rests;
 use lifted::Lifted;
 use open_row::OpenRow;
 use reading::{is_about, read};
@@ -46,6 +50,8 @@ pub(super) struct History {
     stretches: Vec<Stretch>,
     /// By their place in `rows`: those that are on their way.
     open: HashMap<usize, OpenRow>,
+    /// Likewise: those that ended so that more may be said of them.
+    doubtful: HashMap<usize, Doubtful>,
     /// How many entries there were.
     size: u64,
     /// The session that was opened last, until it is closed: one process at a time has the journal.
@@ -119,6 +125,10 @@ impl History {
         }
         let held = self.holder == Some(session_no);
         let Some(id) = entry.run.or(session.run) else { return self.keep_house(session_no, held, entry, seq) };
+        if let (Event::RowResolved(told), Some(row)) = (&entry.event, entry.row) {
+            let alone = held && session.run.is_none();
+            return self.resolve(id, row, told, seq).and_then(|()| Ok(alone.then_some(()).ok_or(NOT_ALONE)?));
+        }
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
         if entry.run.is_some() {
             return close_for_another(run, entry, held);
@@ -246,6 +256,17 @@ impl History {
         Ok(())
     }
 
+    /// A row is given another outcome than its run determined.
+    fn resolve(&mut self, id: u64, row: u64, told: &RowResolved, seq: u64) -> Result<(), Trouble> {
+        let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
+        let place = place_of(run, row)?;
+        let intent = intent_of(&self.stretches, place);
+        let doubtful = self.doubtful.get_mut(&place).ok_or("its row has no outcome that is in doubt")?;
+        let before = doubtful.resolve(told, intent, seq)?;
+        run.outcomes.replace(before, told.outcome);
+        Ok(())
+    }
+
     /// An entry that names a row.
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry that names a row")]
     fn judge_row(&mut self, id: u64, row: u64, entry: &Entry, claimed: Claimed, seq: u64) -> Result<(), Trouble> {
@@ -261,8 +282,7 @@ impl History {
             self.rows.push(RowOf::new(name, intent.verdict(), claimed.identity));
             return Ok(());
         }
-        let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;
-        let place = usize::try_from(place).map_err(|_| "its row has no intent")? + run.first_row;
+        let place = place_of(run, row)?;
         let known = self.rows.get_mut(place).ok_or("its row has no intent")?;
         let mut open = match known.fate() {
             Fate::Planned(verdict) => {
@@ -331,7 +351,7 @@ impl History {
             Event::RowSettled(settled) => {
                 let intent = intent_of(&self.stretches, place);
                 let needed = [intent, open.answer.filter(|_| settled.evidence == Evidence::Answer)];
-                rests(settled, needed, |seq| {
+                rests(&settled.rests_on, needed, |seq| {
                     Some(*seq) == intent
                         || open.entries.binary_search(seq).is_ok()
                         || run.listings.binary_search(seq).is_ok()
@@ -340,6 +360,9 @@ impl History {
                 step(RowEvent::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
                 run.outcomes.add(settled.outcome);
                 known.settle();
+                if let Some(doubtful) = Doubtful::of(settled.outcome, open.entries, seq) {
+                    self.doubtful.insert(place, doubtful);
+                }
                 return Ok(());
             }
             _ => return Err("an entry of this kind names no row".into()),
@@ -351,6 +374,12 @@ impl History {
     }
 }
 
+/// The place of a run's row in `History::rows`.
+fn place_of(run: &Run, row: u64) -> Result<usize, Trouble> {
+    let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;
+    Ok(usize::try_from(place).map_err(|_| "its row has no intent")? + run.first_row)
+}
+
 /// Whoever opens the journal closes the runs that died while planning; a session writes nothing else about another run.
 fn close_for_another(run: &mut Run, entry: &Entry, held: bool) -> Result<(), Trouble> {
     match &entry.event {
@@ -360,21 +389,6 @@ fn close_for_another(run: &mut Run, entry: &Entry, held: bool) -> Result<(), Tro
         }
         _ => Err("it is about another run than its session's".into()),
     }
-}
-
-/// What an outcome rests on are earlier entries of the row, or listings of its run: those that `is_known` knows, and among
-/// them those that are `needed`.
-fn rests(settled: &RowSettled, needed: [Option<u64>; 2], is_known: impl Fn(&u64) -> bool) -> Result<(), Trouble> {
-    if let Some(seq) = needed.into_iter().flatten().find(|seq| !settled.rests_on.contains(seq)) {
-        return Err(Trouble::Illegal(format!("it does not rest on entry {seq}, without which there is no outcome")));
-    }
-    if let Some(seq) = settled.rests_on.iter().find(|seq| !is_known(seq)) {
-        return Err(Trouble::Illegal(format!("it rests on entry {seq}, which is no earlier entry of its row")));
-    }
-    if !settled.rests_on.is_sorted_by(|one, next| one < next) {
-        return Err("the entries that it rests on are not ascending".into());
-    }
-    Ok(())
 }
 
 /// What an unreadable body means for the whole: a newer format is no sign of tampering.

@@ -17,6 +17,7 @@ mod plan_file;
 mod policies;
 mod readers;
 mod regions;
+mod resolve;
 mod run_plan;
 mod secrets;
 mod sessions;

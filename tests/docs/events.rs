@@ -7,9 +7,10 @@ use keybatch::domain::{
     OutcomeCounts, RawBody, Settings, Shown,
 };
 use keybatch::record::event::{
-    AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead, ManifestIngested,
-    Observed, OperationPolled, OverrideUsed, PlanApproved, RateChanged, Requests, RowSettled, RunAbandoned,
-    RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed, SessionOpened, Source, TargetStopped, Today,
+    AttachedFile, AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead,
+    ManifestIngested, Observed, OperationPolled, OverrideUsed, PlanApproved, RateChanged, Requests, RowResolved,
+    RowSettled, RunAbandoned, RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed, SessionOpened,
+    Source, TargetStopped, Today,
 };
 use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
@@ -27,7 +28,7 @@ const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 pub(crate) fn entry(seq: u64, event: Event) -> Entry {
     let is_first = matches!(event, Event::JournalCreated(_));
     // A run's number is that of the session that began it, which is the second entry.
-    let run = matches!(event, Event::RunStopped(_)).then_some(1);
+    let run = matches!(event, Event::RunStopped(_) | Event::RowResolved(_)).then_some(1);
     let of_row = matches!(
         event,
         Event::IntentRecorded(_)
@@ -36,6 +37,7 @@ pub(crate) fn entry(seq: u64, event: Event) -> Entry {
             | Event::OperationPolled(_)
             | Event::Observed(_)
             | Event::RowSettled(_)
+            | Event::RowResolved(_)
     );
     let at = 1_790_000_000_000_000 + i64::try_from(seq).unwrap() * 1_000_001;
     Entry {
@@ -258,6 +260,14 @@ pub(crate) fn full() -> Vec<Event> {
             detail: text("there before our request and not there now"),
             rests_on: vec![4, 8, 9, 11],
         }),
+        Event::RowResolved(RowResolved {
+            outcome: Outcome::Deleted,
+            evidence: Evidence::Person,
+            because: "CloudTrail has a DeleteKeyPair with our request id".into(),
+            by: "jonas".into(),
+            file: Some(AttachedFile { name: "evidence/events.json".into(), sha256: DIGEST.into(), bytes: 0 }),
+            rests_on: vec![12, 13],
+        }),
         Event::RateChanged(RateChanged {
             account: "111122223333".into(),
             region: "eu-central-1".into(),
@@ -370,6 +380,7 @@ pub(crate) fn bare() -> Vec<Event> {
                 ..*observed
             })),
             Event::RowSettled(settled) => Event::RowSettled(RowSettled { detail: None, ..settled }),
+            Event::RowResolved(told) => Event::RowResolved(RowResolved { file: None, ..told }),
             Event::RateChanged(changed) => {
                 Event::RateChanged(RateChanged { learned_per_s: None, learned_is_limit: None, ..changed })
             }

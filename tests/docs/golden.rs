@@ -28,7 +28,7 @@ fn events() -> Vec<(Event, Option<u64>)> {
             (intent.line.row, intent.line.line) = (2, 3);
             second = Some(Event::IntentRecorded(Box::new(intent)));
         }
-        let of_second = matches!(event, Event::RowSettled(_)).then_some(2);
+        let of_second = matches!(event, Event::RowSettled(_) | Event::RowResolved(_)).then_some(2);
         if of_second.is_some() {
             events.extend(second.take().map(|intent| (intent, of_second)));
         }

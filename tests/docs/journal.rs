@@ -172,6 +172,7 @@ fn the_words_are_those_of_the_document() {
         Evidence::Inventory,
         Evidence::Note,
         Evidence::Tried,
+        Evidence::Person,
     ];
     let sources = [Source::GetKeyPair, Source::GetKeyPairs, Source::GetInstances, Source::GetOperationsForResource];
     let found = [

@@ -413,7 +413,9 @@ async fn a_run_is_told_with_all_that_was_said_of_it() {
     );
     assert_eq!(of("not_deleted", "row"), [8, 7, 10, 2, 4, 5, 9], "the worst first");
     assert_eq!(of("not_deleted", "outcome")[..4], ["in_doubt", "failed", "failed", "gone"]);
-    assert!(of("not_deleted", "detail").iter().all(|detail| *detail == "so it is"));
+    let details = of("not_deleted", "detail");
+    assert_eq!(details[0], "CloudTrail names it\n", "what was said last");
+    assert!(details[1..].iter().all(|detail| *detail == "so it is"));
 }
 
 #[tokio::test]
@@ -425,7 +427,7 @@ async fn doctor_names_what_is_wrong() {
     let good = data(&place, &["doctor"]);
     assert!(good.contains("0600") && good.contains("free") && !good.contains("BAD"), "{good}");
     let bytes = std::fs::metadata(place.path()).unwrap().len();
-    let content = format!("version 2, {entries} entries, {bytes} bytes in pages");
+    let content = format!("version 3, {entries} entries, {bytes} bytes in pages");
     assert!(good.contains(&content) && good.contains(" good    3."), "{good}");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     std::fs::set_permissions(place.path(), mode).unwrap();

@@ -162,6 +162,26 @@ impl Script {
         self.run_no.get_or_insert(seq);
     }
 
+    /// A session of no run, in which a person says more of a row of the first one.
+    fn resolve(&mut self, session: &str, row: u64, outcome: Outcome, rests_on: &[u64]) {
+        let fields = json!({ "session_id": session, "command": "resolve", "version": "0.1.0", "host": "h", "user": "u", "pid": 1,
+                             "sandbox": true, "settings": {}, "settings_sha256": sha256(b"{}") });
+        self.drafts.push(Draft::of(event_of("session_opened", &fields)));
+        let file = event::AttachedFile { name: "trail.json".into(), sha256: sha256(b"{}"), bytes: 2 };
+        let told = event::RowResolved {
+            outcome,
+            evidence: Evidence::Person,
+            because: "CloudTrail names it\n".into(),
+            by: "u".into(),
+            file: Some(file),
+            rests_on: rests_on.into(),
+        };
+        self.drafts.push(Draft { run: Some(1), row: Some(row), event: Event::RowResolved(told) });
+        self.sent = 0;
+        self.seq += 2;
+        self.close();
+    }
+
     fn close(&mut self) {
         let requests = event::Requests { delete: self.sent, ..event::Requests::default() };
         self.push(None, Event::SessionClosed(event::SessionClosed { requests, elapsed_ms: 5 }));
@@ -289,12 +309,12 @@ impl Script {
         self.push(Some(row), Event::OperationPolled(Box::new(polled)))
     }
 
-    fn settle(&mut self, row: u64, outcome: Outcome, evidence: Evidence, rests_on: &[u64]) {
+    fn settle(&mut self, row: u64, outcome: Outcome, evidence: Evidence, rests_on: &[u64]) -> u64 {
         let intent = self.intents[usize::try_from(row).unwrap() - 1];
         let mut rests_on: Vec<u64> = rests_on.iter().copied().chain([intent]).collect();
         rests_on.sort_unstable();
         let settled = event::RowSettled { outcome, evidence, detail: Some("so it is".into()), rests_on };
-        self.push(Some(row), Event::RowSettled(settled));
+        self.push(Some(row), Event::RowSettled(settled))
     }
 
     fn seal(&mut self, rows: u64) -> String {
@@ -446,7 +466,7 @@ pub(crate) fn story() -> Vec<Draft> {
     script.start(8, 1);
     let unanswered = script.finish(8, 1, Class::Unanswered);
     let silent = script.observe(Some(8), Source::GetKeyPair, Found::NoAnswer);
-    script.settle(8, Outcome::InDoubt, Evidence::Tried, &[unanswered, silent]);
+    let doubt = script.settle(8, Outcome::InDoubt, Evidence::Tried, &[unanswered, silent]);
     script.start(9, 1);
     let vanished = script.finish(9, 1, Class::NotFound);
     let read = script.observe(Some(9), Source::GetKeyPair, Found::NotFound);
@@ -473,5 +493,10 @@ pub(crate) fn story() -> Vec<Draft> {
     script.open("s5");
     script.push(None, Event::RunStopped(event::RunStopped { why: keybatch::record::StopReason::Refused, ..stopped }));
     script.close();
+    // What became of the row in doubt, and then that this was a mistake.
+    let intent = script.intents[7];
+    let first = script.seq + 1;
+    script.resolve("s6", 8, Outcome::Failed, &[intent, doubt]);
+    script.resolve("s7", 8, Outcome::InDoubt, &[intent, unanswered, doubt, first]);
     script.drafts
 }

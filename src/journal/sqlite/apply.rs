@@ -66,6 +66,7 @@ fn statement(change: &Change<'_>) -> Bound<'static> {
             let values = [endpoint, account, region, (*rate_per_s).into(), (*is_limit).into(), (*seq).into()];
             bound(sql::PUT_RATE, &values)
         }
+        Change::Resolved(resolved) => bound(sql::PUT_RESOLUTION, &<[Value<'_>; 5]>::from(*resolved)),
         Change::Checkpoint { seq, size, root, made_at } => {
             let made_at = time_text(*made_at);
             bound(sql::INSERT_CHECKPOINT, &[(*seq).into(), (*size).into(), (*root).into(), made_at.as_str().into()])

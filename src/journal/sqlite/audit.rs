@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::code::is_said_of_the_machine;
 use super::column::{bytes, get};
-use super::migrations::SCHEMA_VERSION;
+use super::migrations::{SCHEMA_VERSION, is_known};
 use super::open::{APPLICATION_ID, named, open_reader};
 use super::schema;
 use super::sql;
@@ -89,8 +89,9 @@ impl Snapshot {
         if !get::<bool>(&row, 2)? {
             return Ok(None);
         }
-        let marks =
-            [("application_id", APPLICATION_ID, get(&row, 0)?), ("user_version", SCHEMA_VERSION, get(&row, 1)?)];
+        let version: i64 = get(&row, 1)?;
+        let expected = if is_known(version) { version } else { SCHEMA_VERSION };
+        let marks = [("application_id", APPLICATION_ID, get(&row, 0)?), ("user_version", expected, version)];
         let dumped = marks.iter().all(|(.., found)| *found == 0);
         let wrong = marks.into_iter().find(|(_, expected, found)| expected != found);
         Ok(wrong.map(|(name, expected, found)| WrongMark { name, expected, found, dumped }))
@@ -150,6 +151,10 @@ impl Snapshot {
         table: &'static str,
     ) -> Result<Option<(Option<String>, Option<String>)>, JournalError> {
         let columns = self.columns(table).await?;
+        if !self.has(table).await? {
+            // Its version did not know the table, and no entry may say what it would hold.
+            return self.pair(lone_sql(table, &columns)).await;
+        }
         let sql = difference_sql(table, &columns, "main", "replayed");
         if let Some(pair) = self.pair(sql).await? {
             return Ok(Some(pair));
@@ -173,6 +178,12 @@ impl Snapshot {
         get(&row, 0)
     }
 
+    async fn has(&mut self, table: &'static str) -> Result<bool, JournalError> {
+        let query = sqlx::query("SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?)");
+        let row = query.bind(table).fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
+        get(&row, 0)
+    }
+
     /// (name, whether it belongs to the key).
     async fn columns(&mut self, table: &'static str) -> Result<Vec<(String, bool)>, JournalError> {
         let query = sqlx::query("SELECT name, pk > 0 FROM pragma_table_info(?, 'replayed') ORDER BY cid").bind(table);
@@ -181,12 +192,19 @@ impl Snapshot {
     }
 }
 
+/// A row of a table as JSON.
+fn json_of(columns: &[(String, bool)], alias: &str) -> String {
+    let fields: Vec<_> = columns.iter().map(|(name, _)| format!("'{name}', {alias}.{name}")).collect();
+    format!("json_object({})", fields.join(", "))
+}
+
+/// The first row of a table that only the replay has.
+fn lone_sql(table: &str, columns: &[(String, bool)]) -> String {
+    format!("SELECT NULL, {} FROM replayed.{table} AS a LIMIT 1", json_of(columns, "a"))
+}
+
 /// The rows of `here` that are not in `there`, or not the same, by key: no temporary table is needed for that.
 fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &str) -> String {
-    let json = |alias: &str| {
-        let fields: Vec<_> = columns.iter().map(|(name, _)| format!("'{name}', {alias}.{name}")).collect();
-        format!("json_object({})", fields.join(", "))
-    };
     let condition = |key: bool, operator: &str| {
         let wanted = columns.iter().filter(|(_, is_key)| *is_key == key);
         wanted.map(|(name, _)| format!("b.{name} {operator} a.{name}")).collect::<Vec<_>>()
@@ -198,8 +216,8 @@ fn difference_sql(table: &str, columns: &[(String, bool)], here: &str, there: &s
     format!(
         "SELECT {}, CASE WHEN b.{missing} IS NULL THEN NULL ELSE {} END FROM {here}.{table} AS a \
          LEFT JOIN {there}.{table} AS b ON {keys} WHERE {} LIMIT 1",
-        json("a"),
-        json("b"),
+        json_of(columns, "a"),
+        json_of(columns, "b"),
         differs.join(" OR ")
     )
 }

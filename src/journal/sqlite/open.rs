@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::code::{broken, code, code_of};
-use super::migrations::{SCHEMA_VERSION, migrator};
+use super::migrations::{SCHEMA_VERSION, later_than, migrator};
 use super::place::{
     create_private, is_writable, log_in_use, refuse_shared_file_system, refuse_special, sync_directories,
 };
@@ -142,6 +142,10 @@ pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> 
         }
     }
     check_identity(&mut connection, path, false).await?;
+    let version = pragma(&mut connection, "user_version").await?.parse().unwrap_or_default();
+    if let Some(later) = later_than(version) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(later)).execute(&mut connection).await.map_err(JournalError::sql)?;
+    }
     Ok(connection)
 }
 

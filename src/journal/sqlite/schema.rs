@@ -4,15 +4,16 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::column::get;
-use super::migrations::migrator;
+use super::migrations::up_to;
 use super::sql;
 use crate::journal::{JournalError, SchemaDifference};
 
-/// How the schema of `connection` differs from a new journal's.
+/// How the schema of `connection` differs from that of a new journal, or of one of the version that the file says.
 pub(super) async fn differences(connection: &mut SqliteConnection) -> Result<Vec<SchemaDifference>, JournalError> {
     let fresh = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
     let mut fresh = fresh.connect().await.map_err(JournalError::sql)?;
-    migrator().run_direct(None, &mut fresh, false).await.map_err(JournalError::sql)?;
+    let version = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+    up_to(get(&version, 0)?).run_direct(None, &mut fresh, false).await.map_err(JournalError::sql)?;
     let expected = objects(&mut fresh).await?;
     let found = objects(connection).await?;
     let difference = |(kind, name, _): &Object, how| SchemaDifference { kind: kind.clone(), name: name.clone(), how };

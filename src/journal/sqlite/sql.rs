@@ -128,6 +128,10 @@ pub(super) const PUT_RATE: &str = "INSERT INTO rate (endpoint, account_id, regio
      VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (endpoint, account_id, region) \
      DO UPDATE SET rate_per_s = excluded.rate_per_s, is_limit = excluded.is_limit, seq = excluded.seq";
 
+pub(super) const PUT_RESOLUTION: &str = "INSERT INTO resolution (run_no, row_no, seq, outcome, evidence) \
+     VALUES (?, ?, ?, ?, ?) ON CONFLICT (run_no, row_no) \
+     DO UPDATE SET seq = excluded.seq, outcome = excluded.outcome, evidence = excluded.evidence";
+
 pub(super) const KNOWN_RUN: &str = "SELECT endpoint, state, started_seq IS NOT NULL FROM run WHERE run_no = ?";
 pub(super) const TARGETS_OF_RUN: &str =
     "SELECT target_no, account_id, region FROM target WHERE run_no = ? ORDER BY account_id, region";
@@ -246,7 +250,8 @@ pub(super) const REVIEW: &str = "SELECT i.row_no, e.body, v.* FROM intent AS i \
      CROSS JOIN run AS r ON r.run_no = i.run_no CROSS JOIN entry AS e ON e.seq = i.seq \
      CROSS JOIN intents AS v ON v.run_id = r.run_id AND v.row_no = i.row_no \
      WHERE i.run_no = ?1 AND i.row_no > ?2 \
-       AND (?3 IS NULL OR i.outcome = ?3 OR (i.outcome IS NULL AND v.outcome = ?3)) ORDER BY i.row_no LIMIT ?4";
+       AND (?3 IS NULL OR (coalesce(i.outcome, 'gone') IN ('gone', 'in_doubt') AND v.outcome = ?3) \
+            OR (i.outcome = ?3 AND ?3 NOT IN ('gone', 'in_doubt'))) ORDER BY i.row_no LIMIT ?4";
 /// The rows of all runs that have this name (?1) or this number (?2).
 pub(super) const ROWS_ANYWHERE: &str = "SELECT r.run_id, i.row_no FROM run AS r CROSS JOIN intent AS i ON i.run_no = r.run_no \
      WHERE (?1 IS NOT NULL AND i.key_pair_name = ?1) OR (?2 IS NOT NULL AND i.row_no = ?2) \
@@ -324,6 +329,7 @@ pub(super) fn all() -> Vec<&'static str> {
         INSERT_MILESTONE,
         INSERT_CHECKPOINT,
         PUT_RATE,
+        PUT_RESOLUTION,
         KNOWN_RUN,
         TARGETS_OF_RUN,
         LAST_TARGET,

@@ -3,6 +3,7 @@
 mod canary;
 mod ends;
 mod lifted;
+mod resolved;
 mod searches;
 
 use serde_json::{Value, json};

@@ -238,6 +238,11 @@ impl Run {
         if self.rng.bool() {
             let (outcome, evidence) = *self.rng.choice(&pairs).unwrap();
             self.push_row(row, "row_settled", json!({ "outcome": outcome, "evidence": evidence, "rests_on": [] }));
+            for outcome in ["deleted", "absent"].into_iter().take(self.rng.usize(0..6).saturating_sub(3)) {
+                let told =
+                    json!({ "outcome": outcome, "evidence": "person", "because": "b", "by": "u", "rests_on": [] });
+                self.drafts.push(draft(Some(LAST_RUN), Some(row), "row_resolved", &told));
+            }
         }
     }
 }

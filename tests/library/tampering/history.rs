@@ -25,7 +25,7 @@ fn entries_of_one_session_are_not_those_of_another() {
     let values: Vec<Value> = bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
     let opened = |value: &&Value| value["kind"] == "session_opened";
     let sessions: Vec<u64> = values.iter().filter(opened).map(|value| value["seq"].as_u64().unwrap()).collect();
-    assert_eq!(sessions.len(), 5);
+    assert_eq!(sessions.len(), 7);
     let copy = Copy::new();
     let mut count = 0;
     for (seq, value) in values.iter().enumerate() {

@@ -94,7 +94,7 @@ async fn nothing_but_a_journal_is_opened() {
 
     let newer = path("newer.db");
     fs::copy(&made, &newer).unwrap();
-    execute(&newer, "PRAGMA user_version = 3").await;
+    execute(&newer, &format!("PRAGMA user_version = {}", SCHEMA_VERSION + 1)).await;
     says(&refused(&newer).await, "newer keybatch");
     // Format 1 was never released: it is refused by name, whatever else is right with it.
     let older = path("older.db");
@@ -119,6 +119,41 @@ async fn nothing_but_a_journal_is_opened() {
     execute(&made, "CREATE TRIGGER t AFTER INSERT ON entry BEGIN SELECT 1; END").await;
     assert!(matches!(open_writer(&made).await, Err(JournalError::Changed { .. })));
     assert!(open_reader(&made).await.is_ok());
+}
+
+/// A journal of an earlier version is read and verified as it is, and the next session brings it up to date.
+#[tokio::test]
+async fn a_journal_of_an_earlier_version_is_read_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("old.db");
+    write(&path, sessions()).await;
+    execute(&path, "DROP TABLE resolution; DROP VIEW row_outcome; DROP VIEW intents").await;
+    let views = include_str!("../../../../migrations/0001_journal.sql");
+    for view in ["row_outcome", "intents"] {
+        let begin = views.find(&format!("CREATE VIEW {view} AS")).unwrap();
+        let end = begin + views[begin..].find(";\n").unwrap();
+        execute(&path, &views[begin..end]).await;
+    }
+    execute(&path, "DELETE FROM _sqlx_migrations WHERE version = 2; PRAGMA user_version = 2").await;
+    let rows = "SELECT count(*) FILTER (WHERE resolved_by IS NULL), (SELECT sum(deleted) FROM runs) FROM intents";
+    let count = async |connection: &mut SqliteConnection| {
+        let row = sqlx::query(rows).fetch_one(connection).await.unwrap();
+        (row.get::<i64, _>(0), row.get::<i64, _>(1))
+    };
+    let before = count(&mut open_reader(&path).await.unwrap()).await;
+    assert!(before.0 > 0 && before.1 > 0, "{before:?}");
+    let mut snapshot = Snapshot::open(&path).await.unwrap();
+    assert_eq!(snapshot.schema_differences().await.unwrap(), []);
+    assert_eq!(snapshot.wrong_mark().await.unwrap(), None);
+    snapshot.end().await;
+    // Whoever takes the mark of an earlier version back does not hide what is there since.
+    open_writer(&path).await.unwrap().close().await.unwrap();
+    assert_eq!(count(&mut open_reader(&path).await.unwrap()).await, before);
+    let mut snapshot = Snapshot::open(&path).await.unwrap();
+    assert_eq!(snapshot.schema_differences().await.unwrap(), []);
+    snapshot.end().await;
+    execute(&path, "PRAGMA user_version = 2").await;
+    assert!(!Snapshot::open(&path).await.unwrap().schema_differences().await.unwrap().is_empty());
 }
 
 /// A process may die anywhere while it makes a journal.

@@ -46,7 +46,10 @@ pub(super) struct Row {
     pub(super) attempts: Vec<Attempt>,
     /// Numbers of all its entries.
     pub(super) entries: Vec<u64>,
+    /// What the run itself determined.
     pub(super) settled: Option<(Outcome, Evidence)>,
+    /// What was said of it later, by the entry of this number.
+    pub(super) resolved: Option<(u64, Outcome, Evidence)>,
 }
 
 /// An attempt: number, entry of its start, entry of its end and class.
@@ -103,8 +106,8 @@ impl History {
     pub(super) fn counts(&self, run: &Run) -> OutcomeCounts {
         let mut counts = OutcomeCounts::default();
         for row in run.rows.values() {
-            match row.settled {
-                Some((outcome, _)) => counts.add(outcome),
+            match row.outcome() {
+                Some(outcome) => counts.add(outcome),
                 None if self.is_unsettled(run, row) => counts.unsettled += 1,
                 None => {}
             }
@@ -237,6 +240,7 @@ impl Run {
                 attempts: Vec::new(),
                 entries: vec![entry.seq],
                 settled: None,
+                resolved: None,
             };
             return if self.rows.insert(number, row).is_some() { Err("a row has one intent") } else { Ok(()) };
         }
@@ -252,6 +256,12 @@ impl Run {
 }
 
 impl Row {
+    /// What counts.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        let later = self.resolved.filter(|_| matches!(self.settled, Some((Outcome::Gone | Outcome::InDoubt, _))));
+        later.map(|(_, outcome, _)| outcome).or(self.settled.map(|(outcome, _)| outcome))
+    }
+
     fn take(&mut self, entry: &Entry) -> Result<(), &'static str> {
         let settled = match &entry.event {
             Event::AttemptStarted(started) => {
@@ -266,6 +276,10 @@ impl Row {
                 finished.settled()
             }
             Event::RowSettled(settled) => Some((settled.outcome, settled.evidence)),
+            Event::RowResolved(told) => {
+                self.resolved = Some((entry.seq, told.outcome, told.evidence));
+                None
+            }
             _ => None,
         };
         if settled.is_some() && self.settled.is_some() {

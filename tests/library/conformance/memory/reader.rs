@@ -362,8 +362,8 @@ fn matching<'a>(kept: &'a Kept, history: &'a History, filter: &'a EntryFilter) -
         let run = history.runs.iter().find(|run| Some(run.number()) == history.run_of(entry))?;
         Some((run, run.rows.get(&entry.row?)?))
     };
-    let outcome_of = move |run: &Run, row: &Row| match row.settled {
-        Some((outcome, _)) => outcome.as_str(),
+    let outcome_of = move |run: &Run, row: &Row| match row.outcome() {
+        Some(outcome) => outcome.as_str(),
         None if history.is_unsettled(run, row) => "unsettled",
         None => "not_attempted",
     };

@@ -26,6 +26,7 @@ struct Tables {
     row_entries: BTreeSet<(u64, u64, u64)>,
     milestones: BTreeMap<Option<u64>, Vec<(u64, &'static str)>>,
     rates: BTreeMap<(String, Target), (u64, String, bool)>,
+    resolutions: BTreeMap<(u64, u64), (u64, Outcome, Evidence)>,
 }
 
 /// The entry of an attempt's start; that of its end, and its class.
@@ -110,6 +111,9 @@ impl Tables {
                 let target = Target { account: account.into(), region: region.into() };
                 self.rates.insert((endpoint, target), (seq, rate_per_s.into(), is_limit));
             }
+            Change::Resolved(told) => {
+                self.resolutions.insert((told.run, told.row), (told.seq, told.outcome, told.evidence));
+            }
             Change::Session { .. } | Change::Checkpoint { .. } => {}
         }
     }
@@ -148,6 +152,7 @@ impl Tables {
             let expected_name = (*own, expected.target, &said.line.name, said.line.verdict, expected.intent_seq);
             assert_eq!(named, expected_name);
             assert_eq!(intent.settled.map(|(_, outcome, evidence)| (outcome, evidence)), expected.settled);
+            assert_eq!(self.resolutions.get(&(number, row)), expected.resolved.as_ref());
             let attempts: Vec<_> = self.attempts.range((number, row, 0)..=(number, row, u32::MAX)).collect();
             let told = attempts.iter().map(|((.., attempt), (started, finished))| (*attempt, *started, *finished));
             assert!(told.eq(expected.attempts.iter().map(|own| (own.number, own.started, own.finished))));
