@@ -29,6 +29,8 @@ pub(super) struct Brought {
     pub(super) signed: Option<BTreeSet<(u64, Hash)>>,
     /// What is wrong with signatures.
     pub(super) bad_signature: Option<String>,
+    /// Why it is not known whether signatures hold.
+    pub(super) unverified_signature: Option<String>,
     /// Warnings about checkpoints that are incomplete or cover no entries, and notes on who signed.
     pub(super) warnings: Vec<String>,
 }
@@ -72,7 +74,7 @@ impl Brought {
         }
         match (found.own.is_empty(), found.other) {
             // Its own were forged, and say nothing.
-            (true, _) if brought.bad_signature.is_some() => {}
+            (true, _) if brought.bad_signature.is_some() || brought.unverified_signature.is_some() => {}
             // The incomplete ones may be of this journal, so one of another journal proves nothing against it.
             (true, Some(_)) if found.torn > 0 && id.is_some() => {
                 let torn = found.torn;
@@ -126,7 +128,11 @@ impl Brought {
                     who.insert(name);
                 }
                 Ok(None) => {}
-                Err(why) => {
+                Err(NotSigned::Unknown(why)) => {
+                    bad.insert(one);
+                    self.unverified_signature.get_or_insert(why);
+                }
+                Err(NotSigned::Bad(why)) => {
                     bad.insert(one);
                     complaint.get_or_insert(why);
                 }
@@ -143,7 +149,7 @@ impl Brought {
         if let Some(most) = good.last() {
             let who = who.into_iter().collect::<Vec<_>>().join("; ");
             self.warnings.push(format!("the largest signed checkpoint covers {} entries; signed by {who}", most.0));
-        } else if self.bad_signature.is_none() {
+        } else if bad.is_empty() {
             self.warnings.push(
                 "no checkpoint of this journal is signed, and --allowed-signers accepts signed ones alone".into(),
             );
@@ -162,6 +168,14 @@ async fn when(reader: Option<&Reader>, size: u64) -> Timestamp {
     entry.map_or_else(|| SystemClock::start().now(), |entry| entry.at)
 }
 
+/// Why a signature says nothing for its checkpoint.
+enum NotSigned {
+    /// It does not hold, or is by nobody who may sign.
+    Bad(String),
+    /// Nothing here can verify it.
+    Unknown(String),
+}
+
 /// Who signed the checkpoint; nobody where the signature is cut off, as a power loss leaves it.
 fn signer(
     checkpoint: &Checkpoint,
@@ -169,21 +183,21 @@ fn signer(
     signers: &Signers,
     at: Timestamp,
     context: &Context,
-) -> Result<Option<String>, String> {
+) -> Result<Option<String>, NotSigned> {
     let of = format!("the signature under the checkpoint of {} entries", checkpoint.size);
     let signature = match Signature::parse(armour) {
         Ok(signature) => signature,
         Err(SignatureError::NoEnd) => return Ok(None),
-        Err(error) => return Err(format!("{of} cannot be read: {error}")),
+        Err(error) => return Err(NotSigned::Bad(format!("{of} cannot be read: {error}"))),
     };
     let text = checkpoint.to_text();
     let verification = signature.verify(CHECKPOINT_NAMESPACE, text.as_bytes());
     if let Verification::Bad(bad) = &verification {
-        return Err(format!("{of} does not hold: {bad}"));
+        return Err(NotSigned::Bad(format!("{of} does not hold: {bad}")));
     }
     let key = signature.key();
     let principals = signers.somebody(key, CHECKPOINT_NAMESPACE, at);
-    let principals = principals.map_err(|why| format!("{of} is not by anybody who may sign: {why}"))?;
+    let principals = principals.map_err(|why| NotSigned::Bad(format!("{of} is not by anybody who may sign: {why}")))?;
     let named = |principal: &str| format!("{} ({})", shown(principal), key.fingerprint());
     let Verification::NeedsProgram(needs) = verification else {
         return Ok(Some(named(&principals.join(", "))));
@@ -202,11 +216,12 @@ fn signer(
             Answer::Good => return Ok(Some(named(principal))),
             Answer::Bad(why) => said = format!(", and ssh-keygen does not accept it: {why}"),
             Answer::Unavailable(why) => {
-                said = format!(", which only ssh-keygen can verify, and it cannot be run: {why}")
+                let why = format!("{of} cannot be verified: {needs}; only ssh-keygen can, and it cannot be run: {why}");
+                return Err(NotSigned::Unknown(why));
             }
         }
     }
-    Err(format!("{of} does not hold: {needs}{said}"))
+    Err(NotSigned::Bad(format!("{of} does not hold: {needs}{said}")))
 }
 
 fn incomplete(torn: usize) -> String {

@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
-use std::io::{self, Read, Write as _};
+use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub(super) struct SigningKey {
 /// Whether a person may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asking {
-    /// At the terminal, or through SSH_ASKPASS.
+    /// At the terminal, or through SSH_ASKPASS. What the program says, e.g. that it waits for a touch, is seen there at once.
     Person,
     /// Nobody is: in the midst of a session, a question would wait unseen. Nor does Ctrl-C, which stops a session in order, end
     /// the program.
@@ -176,10 +176,16 @@ impl Program for Keygen<'_> {
 
 /// The error where the program cannot be run.
 fn not_run(error: &io::Error) -> CliError {
-    let mut it =
-        CliError::new(Exit::Environment, "ssh-keygen cannot be run, so nothing was signed").code(Code::Signing);
+    let late = error.kind() == io::ErrorKind::TimedOut;
+    let message =
+        if late { "ssh-keygen did not sign in time" } else { "ssh-keygen cannot be run, so nothing was signed" };
+    let mut it = CliError::new(Exit::Environment, message).code(Code::Signing);
     it.causes.push(error.to_string());
-    it.hint("install OpenSSH's client programs (openssh-client), version 8.9 or later")
+    if late {
+        it.hint("touch the hardware key when it asks for that, or use a key that an agent has")
+    } else {
+        it.hint("install OpenSSH's client programs (openssh-client), version 8.9 or later")
+    }
 }
 
 /// How the program ended.
@@ -202,9 +208,16 @@ fn run_program(program: &str, arguments: &[&OsStr], input: &[u8], asking: Asking
         command.env_remove(name);
     }
     let patience = match asking {
-        Asking::Person => PERSON,
+        Asking::Person => {
+            if io::stderr().is_terminal() {
+                command.stderr(Stdio::inherit());
+            }
+            PERSON
+        }
         Asking::Nobody => {
-            command.process_group(0).env("SSH_ASKPASS_REQUIRE", "never");
+            command.process_group(0);
+            // It asks this instead of the terminal, where a process in the background would be stopped.
+            command.env("SSH_ASKPASS_REQUIRE", "force").env("SSH_ASKPASS", "/bin/false");
             ALONE
         }
     };

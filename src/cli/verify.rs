@@ -50,6 +50,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         further: brought.further,
         signed: brought.signed,
         bad_signature: brought.bad_signature,
+        unverified_signature: brought.unverified_signature,
         require_checkpoint: args.require_checkpoint,
         scratch: Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4()))),
     };

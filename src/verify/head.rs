@@ -115,6 +115,9 @@ impl Work {
         if let Some(why) = self.options.bad_signature.clone() {
             self.findings.add(Finding::new(Verdict::BadSignature, None, why));
         }
+        if let Some(why) = self.options.unverified_signature.clone() {
+            self.findings.add(Finding::of_the_machine(why));
+        }
         let Some(checkpoint) = &self.options.checkpoint else { return };
         let size = self.tree.size();
         if let Some(id) = self.history.journal_id().filter(|id| *id != checkpoint.journal_id) {

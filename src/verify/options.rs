@@ -20,6 +20,8 @@ pub struct Options {
     pub signed: Option<BTreeSet<(u64, Hash)>>,
     /// What is wrong with the signatures under checkpoints that were brought: one sentence.
     pub bad_signature: Option<String>,
+    /// Why it could not be determined whether signatures under checkpoints that were brought hold: one sentence.
+    pub unverified_signature: Option<String>,
     /// Whether a journal without one is not accepted.
     pub require_checkpoint: bool,
     /// The approvals that every real run must have.

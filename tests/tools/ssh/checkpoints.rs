@@ -69,6 +69,29 @@ fn checkpoints_are_signed_with_keys_of_every_kind() {
     }
 }
 
+fn a_resumed_session_signs_with_its_own_key() {
+    let bench = Bench::new();
+    let keys = Keys::new(&bench);
+    let (key, other) = (keys.ed25519("key"), keys.ed25519("other"));
+    signed_run(&bench, &key, &["--max-deletes", "1", "--sign-all"]).exits(5);
+    let file = bench.home().join("checkpoints.txt");
+    assert!(records(&file).iter().all(|(_, signature)| signature.is_some()), "every one is signed");
+    let before = records(&file).len();
+    bench.keybatch(&["resume", "--sign-key", &other.display().to_string(), "--output", "json"]).exits(0);
+    let records = records(&file);
+    assert!(records.len() > before && records.last().unwrap().1.is_some(), "the run's file goes on");
+    // Who resumes need not be who began.
+    let [alice, bob] = [("alice", "", key.as_path()), ("bob", "", other.as_path())];
+    let both = keys.signers("both", &[alice, bob]);
+    let done = verify(&bench, &both, &["--require-checkpoint"]).exits(0);
+    assert!(done.stdout.contains("alice") && done.stdout.contains("bob"), "{done}");
+    verify(&bench, &keys.signers("one", &[alice]), &[]).exits(7);
+    // Without a key, nothing is signed, and nothing has to be.
+    let manifest = bench.file("more.csv", format!("key_pair_name\n{}\n", bench.world.keys("more", 1)[0]));
+    bench.run(&manifest, &["--checkpoint-to", &file.display().to_string()]).exits(0);
+    assert_eq!(verify(&bench, &both, &[]).exits(0).json()["verdict"], "verified");
+}
+
 fn an_agent_and_a_certificate_sign_as_well() {
     let mut bench = Bench::new();
     let (plain, signers, agent) = {
@@ -93,8 +116,8 @@ fn an_agent_and_a_certificate_sign_as_well() {
     // What only the program can verify is not accepted without it; the journal itself is read all the same.
     without_ssh_keygen(&mut bench);
     let done = verify(&bench, &signers, &[]).exits(7);
-    assert_eq!(done.json()["verdict"], "bad_signature", "{done}");
-    assert!(done.stdout.contains("only ssh-keygen can verify"), "{done}");
+    assert_eq!(done.json()["verdict"], "cannot_verify", "{done}");
+    assert!(done.stdout.contains("only ssh-keygen can, and it cannot be run"), "{done}");
     drop(agent);
 }
 
@@ -215,6 +238,7 @@ fn the_head_is_printed_and_signed_on_demand() {
 
 crate::harness::tests![
     checkpoints_are_signed_with_keys_of_every_kind,
+    a_resumed_session_signs_with_its_own_key,
     an_agent_and_a_certificate_sign_as_well,
     what_was_changed_or_signed_by_another_is_convicted,
     a_key_that_does_not_sign_by_itself_is_refused_before_anything_is_sent,

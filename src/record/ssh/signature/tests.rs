@@ -142,3 +142,18 @@ fn a_key_has_one_spelling() {
     };
     assert!(curve(&[4; 65]).is_some() && curve(&[2; 33]).is_none());
 }
+
+proptest::proptest! {
+    /// Whatever somebody sends, it is read without a panic, and what is a signature is written as it was read.
+    #[test]
+    fn any_text_is_read(before in "\\PC{0,40}", bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let whole = [&b"SSHSIG\0\0\0\x01"[..], &bytes].concat();
+        for bytes in [bytes, whole] {
+            let text = format!("{before}{}\n{}\n{}", ARMOUR.0, STANDARD.encode(&bytes), ARMOUR.1);
+            if let Ok(signature) = Signature::parse(&text) {
+                proptest::prop_assert_eq!(Signature::parse(&signature.to_armour()), Ok(signature));
+            }
+            let _any = PublicKey::from_wire(&bytes);
+        }
+    }
+}

@@ -154,3 +154,37 @@ fn a_person_is_known_by_a_key_whatever_it_may_sign() {
     assert!(signers.knows("a", &samples::CERTIFICATE.key()), "it is the same key");
     assert!(!signers.knows("b", &samples::ED25519.key()) && !signers.knows("a", &samples::RSA.key()));
 }
+
+#[test]
+fn the_sample_is_understood_and_allows_what_it_says() {
+    let signers = Signers::parse(include_str!("../../../../samples/allowed_signers"));
+    assert_eq!((signers.faults(), signers.lines.len()), (&[][..], 3));
+    assert_eq!(signers.allows("alice@example.com", &samples::ED25519.key(), NAMESPACE, now()), Ok(()));
+    assert_eq!(signers.allows("bob@example.com", &samples::ECDSA_256.key(), NAMESPACE, now()), Ok(()));
+    let checkpoint = signers.allows("alice@example.com", &samples::ED25519.key(), "checkpoint@keybatch", now());
+    assert!(matches!(checkpoint, Err(NotAllowed::Namespace { .. })));
+    assert!(
+        signers.allows("bob@example.com", &samples::ECDSA_256.key(), NAMESPACE, at("2027-01-02T00:00:00Z")).is_err()
+    );
+}
+
+proptest::proptest! {
+    /// Whatever is in the file: no line is lost, none is both, and what is allowed was written there.
+    #[test]
+    fn any_file_is_read(pieces in proptest::collection::vec(0_usize..14, 0..40), other in "\\PC{0,20}") {
+        let key = samples::ED25519.key;
+        let words = [
+            "a", "*", "!b", ",", " ", "\t", "\n", "\"", "namespaces=\"x\"", "valid-before=\"20200101Z\"", "cert-authority",
+            "#", key, other.as_str(),
+        ];
+        let text: String = pieces.iter().map(|piece| words[*piece]).collect();
+        let signers = Signers::parse(&text);
+        let lines = text.lines().map(|line| line.trim_matches([' ', '\t', '\r']));
+        let meant = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).count();
+        proptest::prop_assert_eq!(signers.lines.len() + signers.faults.len(), meant);
+        proptest::prop_assert_eq!(Signers::parse(&signers.text()).lines.len(), signers.lines.len());
+        let is_allowed = signers.allows("a", &samples::ED25519.key(), NAMESPACE, now()).is_ok();
+        proptest::prop_assert!(!is_allowed || text.contains(key));
+        proptest::prop_assert!(signers.allows("a", &samples::RSA.key(), NAMESPACE, now()).is_err());
+    }
+}
