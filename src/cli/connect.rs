@@ -1,9 +1,10 @@
 //! Connecting to the service: AWS or a sandbox, whose credentials, which account, which address.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::accounts::Account;
 use super::code::Code;
 use super::credentials::{no_credentials, sign_in};
 use super::error::{CliError, Sent};
@@ -55,26 +56,50 @@ fn aws_options(options: &SessionOptions, settings: &Settings, context: &Context,
     }
 }
 
-/// Connects. `world` is that of a rehearsal that begins.
+/// Connects, as the user configuration says if an account is named. `world` is that of a rehearsal that begins.
 pub(super) async fn connect(
     options: &SessionOptions,
     context: &Context,
     world: Option<World>,
     way: Way<'_>,
 ) -> Result<Connection<AwsLightsail>, CliError> {
-    let Way { goal, account: _, run, region, bound, settings } = way;
+    let Some(id) = way.account else { return connect_as(options, context, world, way, None).await };
+    let Some(table) = context.settings.accounts().get(id) else {
+        let message = format!("the user configuration does not say how account {id} is reached");
+        return Err(CliError::new(Exit::Environment, message).code(Code::Account).sent(Sent::Nothing));
+    };
+    connect_as(options, context, world, way, Some(table)).await.map_err(|error| {
+        let message = format!("account {id}: {}", error.message);
+        let error = CliError { message, ..error };
+        // In a rehearsal the table says only that there is such an account.
+        if way.goal == Goal::Service { error.hint(table.to_string()) } else { error }
+    })
+}
+
+async fn connect_as(
+    options: &SessionOptions,
+    context: &Context,
+    world: Option<World>,
+    way: Way<'_>,
+    table: Option<&Account>,
+) -> Result<Connection<AwsLightsail>, CliError> {
+    let Way { goal, account, run, region, bound, settings } = way;
     let service = matches!(goal, Goal::Service);
     let region = match region {
         Some(region) => region.to_owned(),
         None => default_region(options, context, !service).await?.unwrap_or_else(|| ANY_REGION.to_owned()),
     };
-    let sandbox = sandbox(goal, world).await?;
-    let url = sandbox.as_ref().map(Sandbox::url);
+    let sandbox = sandbox(context, goal, world).await?;
+    let url = sandbox.as_deref().map(Sandbox::url);
     let port = match &url {
         // Nothing of the machine's own configuration may reach a rehearsal.
-        Some(url) => AwsLightsail::rehearsal(url, &region, settings.attempt_timeout, run),
+        Some(url) => AwsLightsail::rehearsal(url, (account, &region), settings.attempt_timeout, run),
         None => {
             let mut aws = aws_options(options, settings, context, Some(run));
+            if let Some(table) = table {
+                aws.profile = table.profile().map(str::to_owned).or(aws.profile);
+                aws.role = table.role(run);
+            }
             // STS is asked in a region of the run where the configuration names none.
             aws.region = Some(network::region_of_settings(&aws).await?.unwrap_or_else(|| region.clone()));
             AwsLightsail::load(&aws).await.map_err(|error| network::config_error(&error))?
@@ -92,7 +117,12 @@ pub(super) async fn connect(
         let message = format!("the requests of the rehearsal would have gone to {address}");
         return Err(CliError::new(Exit::Environment, message).code(Code::Sandbox).sent(Sent::Reads));
     }
-    if let Some(expected) = options.expect_account.as_ref().filter(|id| **id != caller.account) {
+    let expected = match account {
+        Some(id) if id != caller.account => Some(id.to_owned()),
+        _ if options.expect_account.is_empty() || options.expect_account.contains(&caller.account) => None,
+        _ => Some(options.expect_account.join(" or ")),
+    };
+    if let Some(expected) = expected {
         let message = format!("the credentials are for account {}, not {expected}", caller.account);
         return Err(CliError::new(Exit::Environment, message).code(Code::Account).sent(Sent::Reads));
     }
@@ -107,8 +137,22 @@ pub(super) async fn connect(
     Ok(Connection { port: Arc::new(port), place, kept })
 }
 
-/// The sandbox of a rehearsal.
-async fn sandbox(goal: Goal<'_>, world: Option<World>) -> Result<Option<Sandbox>, CliError> {
+/// The sandbox of a rehearsal: one for all of its accounts.
+async fn sandbox(context: &Context, goal: Goal<'_>, world: Option<World>) -> Result<Option<Arc<Sandbox>>, CliError> {
+    if goal == Goal::Service {
+        return Ok(None);
+    }
+    if let Some(served) = context.served.lock().unwrap_or_else(PoisonError::into_inner).upgrade() {
+        return Ok(Some(served));
+    }
+    let served = start_sandbox(goal, world).await?.map(Arc::new);
+    if let Some(served) = &served {
+        *context.served.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(served);
+    }
+    Ok(served)
+}
+
+async fn start_sandbox(goal: Goal<'_>, world: Option<World>) -> Result<Option<Sandbox>, CliError> {
     let state = match (goal, world) {
         (Goal::Service, _) => return Ok(None),
         (Goal::NewWorld(directory), Some(world)) => match directory {

@@ -1,12 +1,13 @@
 //! What every command works with.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::environment::Environment;
 use super::settings::Settings;
 use super::ui::Ui;
 use crate::journal::{JournalError, Reader, open};
+use crate::sandbox::Sandbox;
 
 /// The printer, the environment and the journal of a command.
 #[derive(Debug, Clone)]
@@ -19,13 +20,15 @@ pub struct Context {
     pub journal: PathBuf,
     /// What the files of settings say.
     pub(super) settings: Arc<Settings>,
+    /// The sandbox of a rehearsal, while the command serves one.
+    pub(super) served: Arc<Mutex<Weak<Sandbox>>>,
     /// The readers that the command has opened.
     readers: Arc<Mutex<Vec<Reader>>>,
 }
 
 impl Context {
     pub(super) fn new(ui: Ui, environment: Environment, journal: PathBuf, settings: Settings) -> Self {
-        Self { ui, environment, journal, settings: Arc::new(settings), readers: Arc::default() }
+        Self { ui, environment, journal, settings: Arc::new(settings), served: Arc::default(), readers: Arc::default() }
     }
 
     /// Opens the journal for reading, until the command ends.

@@ -139,6 +139,6 @@ impl Host for Machine<'_> {
 }
 
 fn rehearsal_row(pair: NamedPair) -> RehearsalRow {
-    let NamedPair { region, name, fingerprint, arn, created_at } = pair;
-    RehearsalRow { account: None, region, name, fingerprint, arn, created_at }
+    let NamedPair { account, region, name, fingerprint, arn, created_at } = pair;
+    RehearsalRow { account, region, name, fingerprint, arn, created_at }
 }

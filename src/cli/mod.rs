@@ -4,6 +4,7 @@
 //! session before anything acts on it.
 
 mod abandon;
+mod accounts;
 mod again;
 mod amount;
 mod approve;

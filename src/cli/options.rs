@@ -1,6 +1,6 @@
 //! The options that `run`, `resume` and `abandon` share, and the order that they stand for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,9 +65,9 @@ pub(super) struct SessionOptions {
     /// Address to use instead of the service's own
     #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
     pub(super) endpoint_url: Option<String>,
-    /// Refuse to work in any other account
-    #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID")]
-    pub(super) expect_account: Option<String>,
+    /// Refuse to work in any other account; several are separated by commas
+    #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID", value_delimiter = ',')]
+    pub(super) expect_account: Vec<String>,
     /// Reason, for the journal
     #[arg(long, env = "KEYBATCH_REASON", value_name = "TEXT")]
     pub(super) reason: Option<String>,
@@ -113,8 +113,8 @@ impl SessionOptions {
     /// # Errors
     /// The refusal.
     pub(super) fn check(&self) -> Result<(), CliError> {
-        let account = self.expect_account.as_deref();
-        if account.is_some_and(|id| id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit())) {
+        let is_id = |id: &String| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
+        if !self.expect_account.iter().all(is_id) {
             return Err(CliError::new(Exit::Usage, "--expect-account needs an account id of twelve digits"));
         }
         refuse_secret("--reason", self.reason.as_deref())?;
@@ -150,7 +150,7 @@ impl SessionOptions {
         Order {
             journal: context.journal.clone(),
             who: who(context),
-            accounts: BTreeSet::new(),
+            accounts: context.settings.accounts().keys().cloned().collect(),
             overrides: Overrides {
                 max_attempts: self.max_attempts,
                 attempt_timeout: self.attempt_timeout,
@@ -181,7 +181,7 @@ impl SessionOptions {
             ("profile", self.profile.clone()),
             ("credentials_timeout", self.credentials_timeout.map(duration_text)),
             ("endpoint_url", self.endpoint_url.as_deref().map(without_secrets)),
-            ("expect_account", self.expect_account.clone()),
+            ("expect_account", Some(self.expect_account.join(",")).filter(|ids| !ids.is_empty())),
             ("region", self.region.clone()),
             ("sign_key", self.checkpoint_key.as_ref().map(|key| key.fingerprint.clone())),
             ("sign_all", self.sign_all.then(|| "true".to_owned())),

@@ -9,6 +9,7 @@ use crate::domain::counted;
 use crate::journal::{JournalError, RunRecord};
 use crate::manifest::Faults;
 use crate::plan::PlanError;
+use crate::policy::guard::OTHER_ACCOUNT;
 use crate::session::again::at_rest;
 use crate::session::error::LostEntries;
 use crate::session::{Outside, Refusal, SessionError};
@@ -63,6 +64,9 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::Unverified { .. } => it.hint(
             "verification needs space for temporary files: in the directory that TMPDIR names, in /var/tmp or /tmp, or beside the journal",
         ),
+        Refusal::Unconfigured { account } => {
+            it.hint(format!("add a table [accounts.\"{account}\"] with profile or role_arn to the user configuration"))
+        }
         Refusal::Scattered { .. } => {
             it.hint("a run has one endpoint: check the endpoint settings of the profiles, or name it with --endpoint-url")
         }
@@ -122,6 +126,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::PlanAltered => (Exit::Refused, Code::PlanAltered),
         Refusal::Bound { .. } => (Exit::Refused, Code::RunBound),
         Refusal::Scattered { .. } => (Exit::Environment, Code::Endpoint),
+        Refusal::Unconfigured { .. } => (Exit::Environment, Code::Account),
         Refusal::NoRegion => (Exit::Environment, Code::Region),
         Refusal::NobodyToAsk => (Exit::Usage, Code::NoTerminal),
         Refusal::NotThatMany { .. } | Refusal::NothingThere { .. } => (Exit::Refused, Code::Confirm),
@@ -211,6 +216,11 @@ pub(super) fn plan_error(error: &PlanError) -> CliError {
             let mut refused = CliError::from_error(Exit::Refused, error).code(Code::Plan);
             refused.causes =
                 notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
+            if notes.iter().any(|(_, _, note)| note.kind == OTHER_ACCOUNT) {
+                refused = refused
+                    .hint("say in the user configuration how that account is reached: a table [accounts.\"ID\"] with profile or role_arn")
+                    .hint("or skip such rows with --skip-invalid");
+            }
             refused
         }
         PlanError::Foreign { .. } => CliError::from_error(Exit::Environment, error)

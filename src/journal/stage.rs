@@ -1,5 +1,6 @@
 //! The scratch database of one plan, whatever keeps it: the manifest's rows and the inventory, joined.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -38,7 +39,7 @@ pub trait Staging: fmt::Debug + Send {
     fn index_rows(&mut self) -> Staged<'_, ()>;
 
     /// As [`Stage::settle_home`].
-    fn settle_home<'a>(&'a mut self, home: &'a str) -> Staged<'a, ()>;
+    fn settle_home<'a>(&'a mut self, home: &'a str, reached: &'a BTreeSet<&'a str>) -> Staged<'a, ()>;
 
     /// As [`Stage::put_seen`].
     fn put_seen<'a>(&'a mut self, target: &'a Target, seen: &'a [(String, String)]) -> Staged<'a, ()>;
@@ -156,10 +157,10 @@ impl Stage {
     }
 
     /// Says which account the home account is: that of all rows whose target has none. Rows whose target has this very account
-    /// are in the same target as those from now on.
-    pub async fn settle_home(&mut self, home: &str) -> Result<(), JournalError> {
+    /// are in the same target as those from now on. Rows that name an account which is not `reached` are suspects, and in no target.
+    pub async fn settle_home(&mut self, home: &str, reached: &BTreeSet<&str>) -> Result<(), JournalError> {
         home.clone_into(&mut self.home);
-        self.kept_by.settle_home(home).await
+        self.kept_by.settle_home(home, reached).await
     }
 
     /// A target as it is kept.

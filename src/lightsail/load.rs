@@ -170,10 +170,16 @@ impl AwsLightsail {
         Ok(Self::made_of(loader.load().await, settings).signing(signing))
     }
 
-    /// For a rehearsal in the sandbox at `url`. Reads nothing of the machine's settings.
+    /// For a rehearsal in the sandbox at `url`, in an account of its world. Reads nothing of the machine's settings.
     #[must_use]
-    pub fn rehearsal(url: &str, region: &str, attempt_timeout: Duration, run: RunId) -> Self {
-        let credentials = Credentials::new("SANDBOX", "none", None, None, "sandbox");
+    pub fn rehearsal(
+        url: &str,
+        (account, region): (Option<&str>, &str),
+        attempt_timeout: Duration,
+        run: RunId,
+    ) -> Self {
+        let access_key = format!("SANDBOX{}", account.unwrap_or_default());
+        let credentials = Credentials::new(access_key, "none", None, None, "sandbox");
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(rehearsing())

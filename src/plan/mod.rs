@@ -130,6 +130,9 @@ impl<L: Lightsail> Planner<L> {
         if let Some(planned) = joined.body.planned.take() {
             return self.judge_again(*planned, joined);
         }
+        if !self.accounts.contains(&joined.account) {
+            self.home.clone_into(&mut joined.account);
+        }
         let (seen, place) = joined.seen.map(Seen::split).unzip();
         let facts = Facts {
             row: joined.row,

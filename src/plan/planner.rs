@@ -1,5 +1,6 @@
 //! What planning needs, and how far it is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -17,6 +18,10 @@ pub struct Planner<L> {
     pub scribe: Scribe,
     /// The plan's first line.
     pub header: PlanHeader,
+    /// The accounts that are reached.
+    pub accounts: BTreeSet<String>,
+    /// The account that rows are in which name none, or one that is not reached.
+    pub home: String,
     /// A lane for each target of the manifest.
     pub lanes: Vec<Arc<Lane<L>>>,
     /// What to do about key pairs in use.

@@ -50,8 +50,9 @@ pub enum StageError {
     Stage(#[source] JournalError),
 }
 
-/// Reads `input` into `stage`. With `skip_invalid`, invalid rows are staged with what is wrong with them. Rows that name one of
-/// these `accounts` are in targets of that account, all others in those of the home account.
+/// Reads `input` into `stage`. With `skip_invalid`, invalid rows are staged with what is wrong with them. If the configuration
+/// says how `accounts` are reached, rows are in targets of the account that they name, whichever that is; otherwise each is in one of
+/// the home account.
 ///
 /// # Errors
 /// As [`StageError`] says; what is in the stage then is void.
@@ -117,7 +118,7 @@ fn stage_row(item: Item, accounts: &BTreeSet<String>) -> StageRow {
             let staged = staged(row);
             let body = json(&staged);
             let named = staged.account;
-            let account = named.clone().filter(|account| accounts.contains(account)).unwrap_or_default();
+            let account = named.clone().filter(|_| !accounts.is_empty()).unwrap_or_default();
             StageRow { row: number, account, region, name, named, body }
         }
         Item::Invalid(invalid) => {

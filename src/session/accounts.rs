@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use super::error::{Outside, Refusal, Sent, SessionError};
@@ -21,7 +22,7 @@ pub(super) struct Connections<L> {
     /// Where requests go, and as whom.
     pub(super) place: Place,
     /// The run's accounts that are not reached, and why.
-    pub(super) unreached: BTreeMap<String, Outside>,
+    pub(super) unreached: BTreeMap<String, Unreached>,
     /// Whether the home account is reached.
     is_at_home: bool,
     ports: BTreeMap<String, Arc<L>>,
@@ -34,10 +35,11 @@ struct Found<L> {
     home: String,
     default: Option<Connection<L>>,
     configured: BTreeMap<String, Connection<L>>,
-    unreached: BTreeMap<String, Outside>,
+    unreached: BTreeMap<String, Unreached>,
 }
 
-/// Connects to the accounts of a run that begins, whose rows are in these targets. Those of the home account have none.
+/// Connects to the accounts of a run that begins, whose rows are in these targets. Those of the home account have none, or one that
+/// is not `configured`.
 ///
 /// # Errors
 /// Where the home account cannot be reached, or requests for its accounts would go to different places.
@@ -45,10 +47,11 @@ pub(super) async fn connect<H: Host>(
     host: &H,
     way: Way<'_>,
     targets: &[Target],
+    configured: &BTreeSet<String>,
 ) -> Result<Connections<H::Port>, SessionError> {
-    let named: BTreeSet<_> =
-        targets.iter().map(|target| &target.account).filter(|account| !account.is_empty()).cloned().collect();
-    let first = named.first().filter(|_| targets.iter().all(|target| !target.account.is_empty())).cloned();
+    let is_configured = |target: &&Target| configured.contains(&target.account);
+    let named: BTreeSet<_> = targets.iter().filter(is_configured).map(|target| target.account.clone()).collect();
+    let first = named.first().filter(|_| targets.iter().all(|target| is_configured(&target))).cloned();
     let (home, default) = match first {
         Some(first) => (first, None),
         None => {
@@ -102,19 +105,42 @@ pub(super) async fn connect_again<H: Host>(
         if configured.contains(&account) {
             found.reach(host, way, account).await;
         } else if found.default_account() != Some(&account) {
-            let error = missing.take().unwrap_or_else(|| Box::new(Unconfigured(account.clone())));
-            found.unreached.insert(account, error);
+            let unreached = match missing.take_if(|_| account == found.home && !was_configured) {
+                Some(error) => Unreached::Failed(error),
+                None => Unreached::Unconfigured(account.clone()),
+            };
+            found.unreached.insert(account, unreached);
         }
     }
     found.join()
 }
 
-/// An account that nothing says how to reach.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the user configuration does not say how account {0} is reached, and the default credentials are for another one"
-)]
-struct Unconfigured(String);
+/// Why an account is not reached.
+#[derive(Debug)]
+pub(super) enum Unreached {
+    /// Connecting failed.
+    Failed(Outside),
+    /// Nothing says how to reach this account.
+    Unconfigured(String),
+}
+
+impl Unreached {
+    fn refusal(self) -> Refusal {
+        match self {
+            Self::Failed(error) => Refusal::Outside(error),
+            Self::Unconfigured(account) => Refusal::Unconfigured { account },
+        }
+    }
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Unconfigured(account) => Refusal::Unconfigured { account: account.clone() }.fmt(f),
+        }
+    }
+}
 
 impl<L> Found<L> {
     fn default_account(&self) -> Option<&String> {
@@ -128,7 +154,7 @@ impl<L> Found<L> {
         }
         match host.connect(Way { account: Some(&account), ..way }).await {
             Ok(connection) => drop(self.configured.insert(account, connection)),
-            Err(error) => drop(self.unreached.insert(account, error)),
+            Err(error) => drop(self.unreached.insert(account, Unreached::Failed(error))),
         }
     }
 
@@ -137,9 +163,10 @@ impl<L> Found<L> {
         let Self { home, default, configured, mut unreached } = self;
         let place = default.as_ref().or_else(|| configured.get(&home)).or_else(|| configured.values().next());
         let Some(mut place) = place.map(|connection| connection.place.clone()) else {
-            let error = unreached.remove(&home).or_else(|| unreached.pop_first().map(|(_, error)| error));
-            let error = error.unwrap_or_else(|| Box::new(Unconfigured(home)));
-            return Err(SessionError::outside(error));
+            // What failed says more than that nothing was configured.
+            let first = unreached.extract_if(.., |_, why| matches!(why, Unreached::Failed(_))).next();
+            let why = first.map_or(Unreached::Unconfigured(home), |(_, why)| why);
+            return Err(SessionError::new(why.refusal()).sent(Sent::Reads));
         };
         for (account, connection) in &configured {
             let found = &connection.place;
@@ -175,7 +202,7 @@ impl<L> Connections<L> {
     pub(super) fn refuse_unreached(&mut self) -> Result<(), SessionError> {
         match self.unreached.pop_first() {
             None => Ok(()),
-            Some((_, error)) => Err(SessionError::outside(error)),
+            Some((_, why)) => Err(SessionError::new(why.refusal())),
         }
     }
 

@@ -120,6 +120,8 @@ async fn plan<H: Host>(
             Some(plan) => plan.header.clone(),
             None => header(&order.order, &order.subject, session.host.new_id(), made_at, connections, &staged.ingested),
         },
+        accounts: connections.accounts().into_iter().map(str::to_owned).collect(),
+        home: connections.place.caller.account.clone(),
         lanes: lanes.clone(),
         if_in_use: order.subject.if_in_use,
         if_recreated: order.subject.if_recreated,

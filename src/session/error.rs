@@ -102,18 +102,20 @@ pub enum Refusal {
         /// What was found.
         found: String,
     },
+    /// Nothing says how an account of the run is reached.
+    #[error(
+        "the user configuration does not say how account {account} is reached, and the default credentials are not for it"
+    )]
+    Unconfigured {
+        /// The account.
+        account: String,
+    },
     /// Requests for the accounts of a run would go to different places (I11).
     #[error(
         "requests for account {account} would go to {found}, but those for the other accounts of the run to {expected}"
     )]
-    Scattered {
-        /// The account.
-        account: String,
-        /// Where the others go.
-        expected: String,
-        /// Where those of this one would go.
-        found: String,
-    },
+    #[expect(missing_docs, reason = "the sentence names them")]
+    Scattered { account: String, expected: String, found: String },
     /// The file is no plan, or not the one that was sealed.
     #[error("the plan is refused: {0}")]
     NotThatPlan(PlanFault),

@@ -118,6 +118,8 @@ impl HeadMemory for Heads {
 /// A key pair that a manifest names, as a rehearsal's world may hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedPair {
+    /// Its account; none for that of the credentials.
+    pub account: Option<String>,
     /// Its region.
     pub region: String,
     /// Its name.

@@ -113,12 +113,12 @@ async fn work<H: Host>(
     let targets = staged.stage.targets();
     let region = targets.first().map(|target| target.region.as_str());
     let way = Way { goal, account: None, run, region, bound: None, settings: &settings };
-    let mut connections = connect(host, way, &targets).await?;
+    let mut connections = connect(host, way, &targets, &order.order.accounts).await?;
     if is_instead(host, order, past, &sha256, Where::Connected(&connections.place)).await? {
         return Ok(PlanEnding::Nothing);
     }
     connections.refuse_unreached()?;
-    let faults = staged.settle_home(subject, &connections.place).await?;
+    let faults = staged.settle_home(subject, &connections).await?;
     if !faults.is_empty() {
         let (faults, skip_invalid) = (Box::new(faults), subject.skip_invalid);
         return Err(SessionError::new(Refusal::Manifest { faults, skip_invalid, recorded: false }).sent(Sent::Reads));
@@ -173,6 +173,8 @@ async fn draft<H: Host>(
     let planner = Planner {
         scribe,
         header: header.clone(),
+        accounts: connections.accounts().into_iter().map(str::to_owned).collect(),
+        home: connections.place.caller.account.clone(),
         lanes,
         if_in_use: subject.if_in_use,
         if_recreated: subject.if_recreated,

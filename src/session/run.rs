@@ -80,7 +80,7 @@ async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJourn
     let may_go_on = order.repeat == Repeat::Resume && !subject.sandbox;
     let named = if may_go_on { likely(past, &sha256, journal).await?.unwrap_or(run) } else { run };
     let way = Way { goal, account: None, run: named, region, bound: None, settings: &settings };
-    let mut connections = connect(host, way, &targets).await?;
+    let mut connections = connect(host, way, &targets, &order.order.accounts).await?;
     let is_again = match admit(order.repeat, past, &sha256, Where::Connected(&connections.place)).await? {
         Admitted::Begin { again } => again,
         Admitted::GoOn(record) => {
@@ -92,10 +92,10 @@ async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJourn
     connections.refuse_unreached()?;
     order.refuse_unanswerable()?;
     if named != run {
-        connections = connect(host, Way { run, goal: Goal::Service, ..way }, &targets).await?;
+        connections = connect(host, Way { run, goal: Goal::Service, ..way }, &targets, &order.order.accounts).await?;
         connections.refuse_unreached()?;
     }
-    let faults = staged.settle_home(subject, &connections.place).await?;
+    let faults = staged.settle_home(subject, &connections).await?;
     if !faults.is_empty() {
         let refused = (Box::new(faults), Some(Box::new(staged.ingested)));
         return Err(refuse_manifest(host, order, &settings, &open, run, refused).await?);

@@ -21,7 +21,7 @@ use super::order::{InHand, Repeat, RunOrder, RunPlanOrder, Subject};
 use super::place::{Goal, Way};
 use super::stage::Staged;
 use super::summary::{State, StopWord, Summary};
-use crate::domain::{RunId, Settings};
+use crate::domain::{RunId, Settings, Target};
 use crate::journal::{Reader, RunRecord, RunState};
 use crate::plan::stage::StageError;
 use crate::plan::stage_file::{StagedPlan, stage_plan};
@@ -88,14 +88,24 @@ async fn work<H: Host>(
     let targets = stage.targets();
     let region = targets.first().map(|target| target.region.as_str());
     let way = Way { goal: Goal::Service, account: None, run, region, bound: None, settings: &settings };
-    let mut connections = connect(host, way, &targets).await?;
+    let needed = needed(&order, &targets);
+    let mut connections = connect(host, way, &needed, &order.order.accounts).await?;
     refuse_another(&header, &connections)?;
     connections.refuse_unreached()?;
     order.refuse_unanswerable()?;
-    stage.settle_home(&connections.place.caller.account).await?;
+    stage.settle_home(&connections.place.caller.account, &connections.accounts()).await?;
     learn_past(&mut stage, Some(&open.reader), &ingested.sha256, &connections).await?;
     let staged = Staged { stage, ingested };
     begin(host, &order, settings, run, Begun { open, began, staged, connections, is_again: false }).await
+}
+
+/// The targets of the rows, and the accounts that the plan was made in: it needs each of them, also where all rows are skipped.
+fn needed(order: &RunOrder, targets: &[Target]) -> Vec<Target> {
+    let callers = order.plan.iter().flat_map(|plan| &plan.header.callers);
+    let key = |account: &String| Some(account.clone()).filter(|account| order.order.accounts.contains(account));
+    let of_caller = callers.map(|caller| key(&caller.account).unwrap_or_default());
+    let whole = of_caller.map(|account| Target { account, region: String::new() });
+    targets.iter().cloned().chain(whole).collect()
 }
 
 /// The order of a run of this plan: what decides on its rows is the plan's, or stricter.

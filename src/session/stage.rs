@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde::de::IgnoredAny;
 
+use super::accounts::Connections;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::{Host, NamedPair};
 use super::order::Subject;
-use super::place::Place;
 use crate::domain::RunId;
 use crate::journal::JournalError;
 use crate::journal::stage::Stage;
@@ -92,10 +92,14 @@ const REHEARSAL_PAGE: u32 = 1_000;
 impl Staged {
     /// Puts the rows that name no account into that of the credentials. Rows that name this very account are in the same targets from
     /// now on, and some of them may contradict one another.
-    pub(super) async fn settle_home(&mut self, subject: &Subject, place: &Place) -> Result<Faults, JournalError> {
-        let home = &place.caller.account;
+    pub(super) async fn settle_home<L>(
+        &mut self,
+        subject: &Subject,
+        connections: &Connections<L>,
+    ) -> Result<Faults, JournalError> {
+        let home = &connections.place.caller.account;
         let is_named = self.stage.targets().iter().any(|target| target.account == *home);
-        self.stage.settle_home(home).await?;
+        self.stage.settle_home(home, &connections.accounts()).await?;
         if is_named {
             compare_twins(&mut self.stage, &subject.manifest, subject.skip_invalid).await
         } else {
@@ -114,6 +118,7 @@ impl Staged {
             rows.extend(page.into_iter().filter(|joined| joined.first == joined.row).filter_map(|joined| {
                 let staged = joined.body;
                 staged.faults.is_empty().then_some(NamedPair {
+                    account: Some(joined.account).filter(|account| !account.is_empty()),
                     region: joined.region,
                     name: joined.name,
                     fingerprint: staged.expected_fingerprint().map(str::to_owned),

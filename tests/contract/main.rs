@@ -4,6 +4,7 @@
 
 #[path = "../support/campaign.rs"]
 mod campaign;
+mod accounts;
 mod binding;
 mod canary;
 mod cli;

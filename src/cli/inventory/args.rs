@@ -79,8 +79,8 @@ pub(crate) struct Args {
     #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
     endpoint_url: Option<String>,
     /// Refuse to list any other account
-    #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID")]
-    expect_account: Option<String>,
+    #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID", value_delimiter = ',')]
+    expect_account: Vec<String>,
 }
 
 impl Args {

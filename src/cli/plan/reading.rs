@@ -29,9 +29,9 @@ pub(super) struct ReadingOptions {
     /// Address to use instead of the service's own
     #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
     endpoint_url: Option<String>,
-    /// Refuse to work in any other account
-    #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID")]
-    expect_account: Option<String>,
+    /// Refuse to work in any other account; several are separated by commas
+    #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID", value_delimiter = ',')]
+    expect_account: Vec<String>,
     /// Reason, for the plan's header
     #[arg(long, env = "KEYBATCH_REASON", value_name = "TEXT")]
     reason: Option<String>,

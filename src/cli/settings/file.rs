@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{ACCOUNTS, Catalogue, Meaning, is_user_only};
 use super::source::{FileFault, Source};
 use super::values::{Wrong, texts};
+use crate::cli::accounts::{Accounts, WrongAccount, interpret};
 
 /// More than any settings need; a larger file is something else.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -37,27 +38,6 @@ pub(crate) struct Entry {
     pub(crate) line: u64,
 }
 
-/// A table of the user configuration for another reader, with the places of everything in it.
-#[derive(Debug, Clone)]
-pub(crate) struct TableOf {
-    /// The file, which makes faults with their place.
-    pub(crate) source: Source,
-    /// The name of the table.
-    name: &'static str,
-}
-
-impl TableOf {
-    /// The table, with the span of each key and value in the text of the file.
-    pub(crate) fn table(&self) -> DeTable<'_> {
-        let (document, _errors) = DeTable::parse_recoverable(&self.source.text);
-        let found = document.into_inner().into_iter().find(|(key, _)| key.get_ref() == self.name);
-        match found.map(|(_, value)| value.into_inner()) {
-            Some(DeValue::Table(table)) => table,
-            _ => DeTable::new(),
-        }
-    }
-}
-
 /// A file that exists.
 #[derive(Debug, Clone)]
 pub(crate) struct File {
@@ -69,8 +49,8 @@ pub(crate) struct File {
     pub(crate) others_may_write: bool,
     /// Its settings, in order.
     pub(crate) entries: Vec<Entry>,
-    /// The table `accounts`.
-    pub(crate) accounts: Option<TableOf>,
+    /// How accounts are reached.
+    pub(crate) accounts: Accounts,
     /// All that is wrong with it, in order.
     pub(crate) faults: Vec<FileFault>,
 }
@@ -86,13 +66,27 @@ impl File {
                 let fault =
                     FileFault::of_file(&name, "settings.unreadable", why).hint("correct the file, or move it away");
                 let (entries, others_may_write) = (Vec::new(), false);
-                return Some(Self { place, name, others_may_write, entries, accounts: None, faults: vec![fault] });
+                return Some(Self {
+                    place,
+                    name,
+                    others_may_write,
+                    entries,
+                    accounts: Accounts::new(),
+                    faults: vec![fault],
+                });
             }
         };
         let source = Source { name: name.as_str().into(), text: text.into() };
         let home = home.map(Path::to_owned);
-        let mut reader =
-            Interpreter { place, home, catalogue, source, entries: Vec::new(), accounts: None, faults: Vec::new() };
+        let mut reader = Interpreter {
+            place,
+            home,
+            catalogue,
+            source,
+            entries: Vec::new(),
+            accounts: Accounts::new(),
+            faults: Vec::new(),
+        };
         reader.document();
         let Interpreter { mut entries, accounts, mut faults, .. } = reader;
         // A table of TOML has no order of its own.
@@ -138,7 +132,7 @@ struct Interpreter<'a> {
     catalogue: &'a Catalogue,
     source: Source,
     entries: Vec<Entry>,
-    accounts: Option<TableOf>,
+    accounts: Accounts,
     faults: Vec<FileFault>,
 }
 
@@ -163,7 +157,7 @@ impl Interpreter<'_> {
                 continue;
             }
             match value.get_ref() {
-                DeValue::Table(_) if command.is_none() && name == ACCOUNTS => self.accounts(at),
+                DeValue::Table(inner) if command.is_none() && name == ACCOUNTS => self.accounts(at, inner),
                 DeValue::Table(inner) => {
                     let words = command.map_or_else(|| name.to_owned(), |command| format!("{command} {name}"));
                     if self.catalogue.has_command(&words) {
@@ -177,11 +171,15 @@ impl Interpreter<'_> {
         }
     }
 
-    fn accounts(&mut self, at: Range<usize>) {
+    fn accounts(&mut self, at: Range<usize>, table: &DeTable<'_>) {
         if self.place == Place::WorkingDirectory {
             return self.user_only(at, ACCOUNTS);
         }
-        self.accounts = Some(TableOf { source: self.source.clone(), name: ACCOUNTS });
+        let (accounts, wrong) = interpret(table);
+        self.accounts = accounts;
+        for WrongAccount { at, message, hint } in wrong {
+            self.fault(at, "settings.account", message, hint);
+        }
     }
 
     fn no_such_table(&mut self, at: Range<usize>, command: Option<&str>, name: &str) {

@@ -11,7 +11,11 @@ pub(crate) fn findings(settings: &Settings, environment: &Environment) -> Vec<Di
     for file in settings.files() {
         let count = counted(file.entries.len() as u64, "setting", "settings");
         if file.faults.is_empty() {
-            findings.push(diagnosis("settings", Health::Good, format!("{} sets {count}", file.name)));
+            let accounts = match file.accounts.len() as u64 {
+                0 => String::new(),
+                some => format!(", and says how {} reached", counted(some, "account is", "accounts are")),
+            };
+            findings.push(diagnosis("settings", Health::Good, format!("{} sets {count}{accounts}", file.name)));
         }
         for fault in &file.faults {
             let place = format!("{}:{}:{}", fault.file, fault.line, fault.column);
@@ -24,10 +28,6 @@ pub(crate) fn findings(settings: &Settings, environment: &Environment) -> Vec<Di
             let text = format!("{}: others may write it, and it can name a program to run; chmod 600 it", file.name);
             findings.push(diagnosis("settings", Health::Bad, text));
         }
-    }
-    if let Some(accounts) = settings.accounts() {
-        let count = counted(accounts.table().len() as u64, "account", "accounts");
-        findings.push(diagnosis("settings", Health::Good, format!("{} describes {count}", accounts.source.name)));
     }
     if findings.is_empty() {
         let own = environment.configuration().map(|path| format!(" nor {}", path.display())).unwrap_or_default();

@@ -15,12 +15,12 @@ use std::path::Path;
 use clap::Command;
 
 pub(super) use self::effective::{Effective, Origin, effective};
-pub(super) use self::file::TableOf;
 pub(super) use self::findings::findings;
 pub(super) use self::keys::Catalogue;
 pub(super) use self::source::FileFault;
 
 use self::file::{Entry, File, Place};
+use super::accounts::Accounts;
 use super::code::Code;
 use super::environment::Environment;
 use super::error::{CliError, Sent};
@@ -33,6 +33,8 @@ const HERE: &str = "./keybatch.toml";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     files: Vec<File>,
+    /// How the user configuration says that accounts are reached.
+    accounts: Accounts,
 }
 
 /// Where a setting of a file stands.
@@ -58,7 +60,9 @@ impl Settings {
         let is_own = own.as_deref().is_some_and(|own| is_same(own, here));
         let here = if is_own { None } else { read(Place::WorkingDirectory, here) };
         let own = own.and_then(|path| read(Place::User, &path));
-        Self { files: here.into_iter().chain(own).collect() }
+        let files: Vec<_> = here.into_iter().chain(own).collect();
+        let accounts = files.iter().flat_map(|file| file.accounts.clone()).collect();
+        Self { files, accounts }
     }
 
     /// What the files say about an option of a command, named by its words: the first file that sets it, and in that file the
@@ -91,9 +95,9 @@ impl Settings {
         }
     }
 
-    /// The table of accounts in the user configuration.
-    pub(super) fn accounts(&self) -> Option<&TableOf> {
-        self.files.iter().find_map(|file| file.accounts.as_ref())
+    /// How the user configuration says that accounts are reached.
+    pub(super) fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// The files that exist, the first to count first.

@@ -3,7 +3,7 @@
 
 mod statements;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -32,6 +32,8 @@ pub struct SqliteStage {
     last: Option<Target>,
     /// The account of rows whose target has none, once it is known.
     home: String,
+    /// Accounts that rows name and that are not reached.
+    strange: Vec<String>,
     /// Whether any row names an account.
     names_account: bool,
     /// Whether any instance was put in.
@@ -61,6 +63,7 @@ impl SqliteStage {
             known_targets,
             last: None,
             home: String::new(),
+            strange: Vec::new(),
             names_account: false,
             has_used: false,
             has_twins: true,
@@ -118,9 +121,14 @@ impl SqliteStage {
         self.targets.retain(|target| known.insert(target.clone()));
     }
 
-    /// Rows in `home` are in the same targets as those that name no account.
-    async fn settle_home(&mut self, home: &str) -> Result<(), JournalError> {
+    /// Rows in `home` are in the same targets as those that name no account. Rows of accounts that are not `reached` are in none.
+    async fn settle_home(&mut self, home: &str, reached: &BTreeSet<&str>) -> Result<(), JournalError> {
         home.clone_into(&mut self.home);
+        let is_strange =
+            |target: &Target| !(["", home].contains(&&*target.account) || reached.contains(&*target.account));
+        let strange: BTreeSet<_> = self.targets.iter().filter(|target| is_strange(target)).collect();
+        self.strange = strange.into_iter().map(|target| target.account.clone()).collect();
+        self.targets.retain(|target| !is_strange(target));
         if self.targets.iter().any(|target| target.account == home) {
             let query = sqlx::query(SETTLE_HOME).bind(home.to_owned());
             query.execute(&mut self.connection).await.map_err(JournalError::sql)?;
@@ -210,6 +218,7 @@ impl SqliteStage {
         }
         let query = sqlx::query(SUSPECTS).bind(i64::try_from(after).unwrap_or(i64::MAX)).bind(limit);
         let query = query.bind(self.home.clone()).bind(in_use).bind(known);
+        let query = query.bind(serde_json::to_string(&self.strange).unwrap_or_default());
         let row = query.fetch_one(&mut self.connection).await.map_err(JournalError::sql)?;
         Ok(get::<Option<String>>(&row, 0)?.unwrap_or_default())
     }
@@ -246,8 +255,8 @@ impl Staging for SqliteStage {
         Box::pin(self.index_rows())
     }
 
-    fn settle_home<'a>(&'a mut self, home: &'a str) -> Staged<'a, ()> {
-        Box::pin(self.settle_home(home))
+    fn settle_home<'a>(&'a mut self, home: &'a str, reached: &'a BTreeSet<&'a str>) -> Staged<'a, ()> {
+        Box::pin(self.settle_home(home, reached))
     }
 
     fn put_seen<'a>(&'a mut self, target: &'a Target, seen: &'a [(String, String)]) -> Staged<'a, ()> {

@@ -1,6 +1,6 @@
 //! The scratch database of a plan, in memory and naive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keybatch::domain::Target;
 use keybatch::journal::stage::{Refusing, StageRow, Staged, Staging, Twins};
@@ -85,7 +85,7 @@ impl Staging for Stage {
         done(())
     }
 
-    fn settle_home<'a>(&'a mut self, home: &'a str) -> Staged<'a, ()> {
+    fn settle_home<'a>(&'a mut self, home: &'a str, _: &'a BTreeSet<&'a str>) -> Staged<'a, ()> {
         assert!(self.targets.iter().all(|target| target.account != home), "no row names the home account");
         home.clone_into(&mut self.home);
         done(())

@@ -87,7 +87,7 @@ macro_rules! suspects {
         with_used!(
             $first,
             $known,
-            "((r.account = '' AND r.named <> ?3) OR (?4 AND u.instances > 0) \
+            "((r.account = '' AND r.named <> ?3) OR r.account IN (SELECT value FROM json_each(?6)) OR (?4 AND u.instances > 0) \
              OR (?5 AND EXISTS (SELECT 1 FROM known AS x \
              WHERE x.account = r.account AND x.region = r.region AND x.name = r.name)))"
         )

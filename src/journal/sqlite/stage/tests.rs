@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::journal::stage::{Joined, Stage};
 
@@ -119,7 +121,7 @@ async fn nothing_stays_behind_and_what_is_replaced_is_read() {
     stage.replace(2, r#"{"line":7}"#).await.unwrap();
     let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
     assert_eq!(joined.iter().map(|row| row.body["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 7]);
-    stage.settle_home("ours").await.unwrap();
+    stage.settle_home("ours", &BTreeSet::new()).await.unwrap();
     let suspects: Vec<Any> = stage.suspects(0, 10, Refusing { in_use: false, known: false }).await.unwrap();
     assert_eq!(suspects.iter().map(|row| row.row).collect::<Vec<_>>(), [1], "also where every row names an account");
 }
@@ -131,7 +133,7 @@ async fn suspects_are_rows_of_another_account_or_in_use() {
     let rows: Vec<_> =
         accounts.iter().zip(1..).map(|(account, number)| row(number, "r", &format!("k{number}"), *account)).collect();
     stage.put_rows(&rows[..1]).await.unwrap();
-    stage.settle_home("ours").await.unwrap();
+    stage.settle_home("ours", &BTreeSet::new()).await.unwrap();
     stage.put_used(&target("ours", "r"), &[("k1".into(), "i".into())]).await.unwrap();
     for (all, in_use, expected) in
         [(false, false, &[][..]), (false, true, &[1]), (true, false, &[3]), (true, true, &[1, 3])]
@@ -158,7 +160,7 @@ async fn a_name_in_two_accounts_is_two_key_pairs() {
     stage.index_rows().await.unwrap();
     let twins = stage.twins(0, 10).await.unwrap();
     assert_eq!(twins.iter().map(|twins| (twins.first.0, twins.later.0)).collect::<Vec<_>>(), [(2, 4)]);
-    stage.settle_home("a").await.unwrap();
+    stage.settle_home("a", &BTreeSet::from(["b", "c"])).await.unwrap();
     for account in ["a", "b"] {
         stage.put_seen(&target(account, "r"), &[("k".into(), format!("[\"{account}\"]"))]).await.unwrap();
     }
@@ -191,6 +193,21 @@ async fn a_name_in_two_accounts_is_two_key_pairs() {
     assert!(suspects.is_empty(), "each is in the account that it names");
 }
 
+/// A row that names an account which is not reached is in no target, and is no row of the home account either.
+#[tokio::test]
+async fn a_row_of_an_account_that_is_not_reached_is_a_suspect() {
+    let mut stage = stage().await;
+    let of = |number, account: &str| StageRow { account: account.into(), ..row(number, "r", "k", Some(account)) };
+    stage.put_rows(&[of(1, "z"), of(2, "a"), of(3, "b")]).await.unwrap();
+    stage.index_rows().await.unwrap();
+    stage.settle_home("a", &BTreeSet::from(["a", "b"])).await.unwrap();
+    assert_eq!(stage.targets(), [target("a", "r"), target("b", "r")]);
+    let suspects: Vec<Any> = stage.suspects(0, 10, Refusing { in_use: false, known: false }).await.unwrap();
+    assert_eq!(suspects.iter().map(|row| row.row).collect::<Vec<_>>(), [1]);
+    let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
+    assert!(joined.iter().all(|row| row.first == row.row), "{joined:?}");
+}
+
 /// Only the credentials show that two rows are in the same target, one that names the home account and one that names none.
 #[tokio::test]
 async fn rows_that_name_the_home_account_are_at_home() {
@@ -199,7 +216,7 @@ async fn rows_that_name_the_home_account_are_at_home() {
     stage.put_rows(&[row(1, "r", "k", None), named]).await.unwrap();
     stage.index_rows().await.unwrap();
     assert!(stage.twins(0, 10).await.unwrap().is_empty());
-    stage.settle_home("a").await.unwrap();
+    stage.settle_home("a", &BTreeSet::from(["b", "c"])).await.unwrap();
     assert_eq!(stage.targets(), [target("a", "r")]);
     assert_eq!(stage.twins(0, 10).await.unwrap().len(), 1);
     let joined: Vec<Any> = stage.joined(0, 10).await.unwrap();
