@@ -1,5 +1,8 @@
 //! `keybatch doctor`: whether a run can succeed in this environment. Each check is a function that returns findings.
 
+mod manifest;
+mod signing;
+
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +11,7 @@ use std::time::Duration;
 use super::amount::duration;
 use super::credentials::sign_in;
 use super::diagnosis::{Diagnosis, Health, diagnosis};
+use super::options::SessionOptions;
 use super::refused::{UNCHANGED, lost_entries};
 use super::{CliError, Context, Environment, Exit, Ui, network, route, settings, shown};
 use crate::domain::{ApiError, SANDBOX_HEADER, Settings, counted};
@@ -56,10 +60,30 @@ pub(super) struct Args {
     /// Address to use instead of the service's own
     #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
     endpoint_url: Option<String>,
+    #[command(flatten)]
+    manifest: manifest::ManifestOptions,
+}
+
+impl Args {
+    fn session(&self) -> SessionOptions {
+        SessionOptions {
+            profile: self.profile.clone(),
+            credentials_timeout: self.credentials_timeout,
+            endpoint_url: self.endpoint_url.clone(),
+            region: self.region.clone(),
+            ..SessionOptions::default()
+        }
+    }
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     network::check_flags(args.region.as_deref(), args.endpoint_url.as_deref())?;
+    let options = args.session();
+    let of_manifest = match &args.manifest.manifest {
+        // One that is refused is reported alone, as `run` does.
+        Some(path) => args.manifest.check(path, &options, context).await?,
+        None => Vec::new(),
+    };
     let mut findings = journal_file(&context.journal);
     findings.extend(disk(&context.journal));
     findings.extend(journal_content(context).await);
@@ -77,11 +101,13 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         run: None,
         variables: network::variables(&context.environment),
     };
+    findings.extend(signing::set_up(&context.environment, checkpoints(context).as_deref()));
     findings.push(credentials(args).await);
     findings.extend(route::way(&options).await);
     if args.online {
         findings.extend(service(options, args.credentials_timeout, &context.ui).await);
     }
+    findings.extend(of_manifest);
     let mut stream = context.ui.stream(&["check", "health", "finding"])?.wrapping();
     for Diagnosis { check, health, text } in &findings {
         let health = match health {
@@ -100,7 +126,9 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 async fn credentials(args: &Args) -> Diagnosis {
     match locate(args.profile.as_deref()).await {
         // Only obtaining them shows whether they have expired, and whether a program that provides them works.
-        Ok(located) if args.online => diagnosis("credentials", Health::Good, shown(&located.to_string())),
+        Ok(located) if args.online || args.manifest.manifest.is_some() => {
+            diagnosis("credentials", Health::Good, shown(&located.to_string()))
+        }
         Ok(located) => {
             let text = format!("{} (not tried; --online tries them)", shown(&located.to_string()));
             diagnosis("credentials", Health::Good, text)
@@ -265,10 +293,15 @@ async fn head(context: &Context) -> Vec<Diagnosis> {
     }
 }
 
+/// Where a run would append checkpoints.
+fn checkpoints(context: &Context) -> Option<PathBuf> {
+    let in_file = || context.settings.of("run", "checkpoint-to")?.values.first().map(String::as_str);
+    context.environment.variable("KEYBATCH_CHECKPOINT_TO").or_else(in_file).map(PathBuf::from)
+}
+
 /// What a session would find if it began now.
 async fn heads(context: &Context, reader: &Reader) -> Result<Vec<Diagnosis>, CliError> {
-    let in_file = || context.settings.of("run", "checkpoint-to")?.values.first().map(String::as_str);
-    let named = context.environment.variable("KEYBATCH_CHECKPOINT_TO").or_else(in_file).map(PathBuf::from);
+    let named = checkpoints(context);
     let heads = context.environment.heads().map(|heads| Arc::new(heads) as Arc<dyn HeadMemory>);
     let Compared { known, missing, unusable } = compare(&heads, reader, named.as_deref()).await?;
     let mut findings: Vec<_> = unusable.into_iter().map(|why| diagnosis("head", Health::Note, why)).collect();

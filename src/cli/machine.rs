@@ -51,6 +51,14 @@ impl<'a> Machine<'a> {
     }
 }
 
+impl<'a> Machine<'a> {
+    /// For a command that only reads, and records nothing: a signal ends the process as ever.
+    pub(super) fn reading(context: &'a Context, options: &'a SessionOptions) -> Self {
+        let operator = Arc::new(Terminal::new(context.ui.clone(), Verb::Plan));
+        Self { context, options, operator, stops: Stops::default(), rehearsal: None, world: Mutex::default() }
+    }
+}
+
 impl Host for Machine<'_> {
     type Port = AwsLightsail;
     type Store = Store;

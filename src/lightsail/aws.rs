@@ -13,6 +13,7 @@ use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
+use jiff::Timestamp;
 
 use super::address::AddressSettings;
 use super::capture::{Capture, without_token};
@@ -22,7 +23,7 @@ pub use super::http::TLS;
 use super::proxy::Proxies;
 use super::service::Service;
 use super::shapes::{key_pair, operation};
-use super::unreached::Asked;
+use super::unreached::{Asked, Dates};
 use super::{Caller, Instance, Lightsail, ListingPage};
 use crate::domain::{
     ApiError, Cause, Class, ERROR_TYPE_HEADER, ErrorText, Exchange, KeyPair, Operation, Reply, counted,
@@ -50,6 +51,7 @@ pub struct AwsLightsail {
     clients: RwLock<HashMap<String, Client>>,
     /// Where credentials come from; `None` in a rehearsal.
     signing: Option<Signing>,
+    dates: Dates,
 }
 
 impl AwsLightsail {
@@ -64,7 +66,7 @@ impl AwsLightsail {
         // An explicit address counts for every service; otherwise each has its own variable and profile entry.
         let sts = aws_sdk_sts::Client::new(&config);
         let proxies = Proxies::read(&settings.variables);
-        Self { config, settings, proxies, sts, clients: RwLock::default(), signing: None }
+        Self { config, settings, proxies, sts, clients: RwLock::default(), signing: None, dates: Dates::default() }
     }
 
     /// The same, with credentials from `source` once [`sign_in`](Self::sign_in) has obtained them.
@@ -96,7 +98,7 @@ impl AwsLightsail {
 
     /// What a call was about, for saying why it was not answered.
     fn asked<'a>(&'a self, service: Service, region: &'a str) -> Asked<'a> {
-        Asked { settings: &self.settings, proxies: &self.proxies, service, region }
+        Asked { settings: &self.settings, proxies: &self.proxies, service, region, dates: &self.dates }
     }
 
     fn client(&self, region: &str) -> Client {
@@ -191,6 +193,14 @@ impl Lightsail for AwsLightsail {
         present(reply)
     }
 
+    fn service_date(&self) -> Option<(Timestamp, Duration)> {
+        self.dates.last()
+    }
+
+    fn credentials_expiry(&self) -> Option<Timestamp> {
+        self.signing.as_ref().and_then(Signing::expiry)
+    }
+
     async fn caller_identity(&self) -> Reply<Caller> {
         let region = self.default_region().unwrap_or_default();
         let reply = send!(self.asked(Service::Sts, &region), self.sts.get_caller_identity(), |output| {
@@ -229,6 +239,7 @@ where
 {
     let raw = result.as_ref().err().and_then(SdkError::raw_response);
     let (exchange, body) = capture.finish(began, raw);
+    capture.date().into_iter().for_each(|date| asked.dates.note(date));
     let result = result.as_ref().map(map).map_err(|error| api_error(asked, capture, &exchange, &body, error));
     Reply { exchange, result }
 }

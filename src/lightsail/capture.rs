@@ -30,6 +30,7 @@ struct Seen {
     uri: Option<String>,
     exchange: Option<Exchange>,
     body: Vec<u8>,
+    date: Option<String>,
 }
 
 /// An interceptor for one call. Clones share what was seen.
@@ -42,6 +43,11 @@ impl Capture {
     /// Whether the request was handed to the HTTP client.
     pub(super) fn transmit_began(&self) -> bool {
         self.lock().transmit_began
+    }
+
+    /// The `Date` of the answer. It is not recorded: an entry has its own time.
+    pub(super) fn date(&self) -> Option<String> {
+        self.lock().date.clone()
     }
 
     /// The address that the request was sent to, if it got that far.
@@ -71,6 +77,7 @@ impl Seen {
     fn keep(&mut self, response: &HttpResponse) {
         let headers = response.headers();
         let text = |name: &str| headers.get(name).map(str::to_owned);
+        self.date = text("date");
         let body = response.body().bytes().map(without_token);
         self.exchange = Some(Exchange {
             http_status: Some(response.status().as_u16()),

@@ -204,6 +204,11 @@ impl Signing {
         self.located.as_ref().ok()
     }
 
+    /// When the credentials that it holds expire, if they do.
+    pub(super) fn expiry(&self) -> Option<Timestamp> {
+        self.held.expiry()
+    }
+
     pub(super) fn provider(&self) -> Provider {
         Provider(Arc::clone(&self.held))
     }

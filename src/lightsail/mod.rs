@@ -26,6 +26,10 @@ pub mod variables;
 
 use std::future::Future;
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use crate::domain::{KeyPair, Operation, Reply};
 
 /// Whose credentials these are, as `sts:GetCallerIdentity` answered.
@@ -103,6 +107,16 @@ pub trait Lightsail: Send + Sync + 'static {
     /// The codes of all regions, in the service's order. `region` is where this is asked; the answer is the same everywhere. One
     /// that names no region is an error.
     fn get_regions(&self, region: &str) -> impl Future<Output = Reply<Vec<String>>> + Send;
+
+    /// The time that the last answer named in its `Date`, and how long ago that answer came; `None` before there was one.
+    fn service_date(&self) -> Option<(Timestamp, Duration)> {
+        None
+    }
+
+    /// When the credentials expire that sign requests now, if they do.
+    fn credentials_expiry(&self) -> Option<Timestamp> {
+        None
+    }
 
     /// Asks STS whose credentials these are.
     fn caller_identity(&self) -> impl Future<Output = Reply<Caller>> + Send;

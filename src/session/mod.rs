@@ -6,7 +6,7 @@
 //! [`SessionError`] that says what was sent.
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
-//! - `run`, `run_plan`, `resume`, `abandon`, `resolve`, `plan`: what there is to do
+//! - `run`, `run_plan`, `resume`, `abandon`, `resolve`, `plan`, `examine`: what there is to do
 //! - `open`, `closer`, `checkpoints`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`: a manifest, and whether it may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
@@ -29,6 +29,7 @@ mod closer;
 mod confirm;
 mod end;
 pub mod error;
+mod examine;
 mod ghosts;
 mod header;
 mod in_hand;
@@ -60,6 +61,7 @@ mod work;
 pub use abandon::abandon;
 pub use end::Ending;
 pub use error::{Outside, Refusal, Sent, SessionError};
+pub use examine::{AtService, Examined, MOST_REQUESTS, SAMPLE, TargetExamined, Trial, examine};
 pub use host::Host;
 pub use operator::{Confirmed, Moment, Notice, Operator, PlanFacts, Watched};
 pub use order::Order;

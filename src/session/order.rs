@@ -204,6 +204,17 @@ pub struct PlanOrder {
     pub as_run: Option<(Repeat, Confirmation)>,
 }
 
+/// To examine whether a manifest could be run.
+#[derive(Debug, Clone)]
+pub struct ExamineOrder {
+    /// What every session is given.
+    pub order: Order,
+    /// What would be run.
+    pub subject: Subject,
+    /// A directory for temporary files.
+    pub directory: PathBuf,
+}
+
 /// What to do if a manifest was run before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Repeat {

@@ -9,6 +9,7 @@ mod binding;
 mod canary;
 mod cli;
 mod crash;
+mod doctor;
 mod hostile;
 mod identity;
 mod inventory;

@@ -4,11 +4,27 @@ use super::{
     http::Answer,
     script::{Act, Reply},
     server::Call,
-    world::{DEFAULT_KEY_PAIR, HOME, KeyPair, NotFound, Operation, Place, State},
+    world::{DEFAULT_KEY_PAIR, HOME, KeyPair, NotFound, Operation, Place, State, now_us},
 };
 
 /// The answer to a request, or nothing where the connection is to end without one.
 pub(crate) fn answer(
+    state: &mut State,
+    call: &Call,
+    act: &Act,
+    operation: Option<Operation>,
+    request_id: &str,
+) -> Option<Answer> {
+    let mut answer = undated(state, call, act, operation, request_id)?;
+    if let Some(ahead) = state.date_ahead_s {
+        let date = jiff::Timestamp::from_microsecond(now_us()).expect("a time in range");
+        let date = date.saturating_add(jiff::SignedDuration::from_secs(ahead)).expect("a time in range");
+        answer.headers.push(("date".to_owned(), date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
+    }
+    Some(answer)
+}
+
+fn undated(
     state: &mut State,
     call: &Call,
     act: &Act,

@@ -104,6 +104,8 @@ pub(crate) struct State {
     pub(crate) not_found: NotFound,
     pub(crate) page_size: usize,
     pub(crate) throttled: usize,
+    /// How many seconds the `Date` of answers is ahead of the true time; without it, answers have none.
+    pub(crate) date_ahead_s: Option<i64>,
     counter: u64,
 }
 
@@ -125,6 +127,7 @@ impl State {
             not_found: NotFound::TypeAndCode,
             page_size: 7,
             throttled: 0,
+            date_ahead_s: None,
             counter: 0,
         }
     }
