@@ -232,3 +232,31 @@ fn another_account_than_the_expected_one_is_not_listed() {
     assert_eq!(done.json()["code"], "aws.account");
     assert!(bench.world.arrived("GetKeyPairs").is_empty());
 }
+
+#[test]
+fn several_accounts_are_one_manifest() {
+    let bench = Bench::new();
+    let world = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/three-accounts.world.json");
+    let world = format!("--sandbox={}", world.display());
+    let all = ["inventory", &world, "--all-accounts", "--all-regions"];
+    let none = bench.keybatch(&[&all[..], &["--output", "json"]].concat()).exits(9);
+    assert_eq!((none.json()["code"].as_str(), none.json()["sent"].as_str()), (Some("aws.account"), Some("nothing")));
+    let table = |id: &str| format!("[accounts.\"{id}\"]\nprofile = \"nobody\"\n");
+    let ids = ["111122223333", "444455556666", "777788889999"];
+    std::fs::create_dir(bench.home().join("config/keybatch")).unwrap();
+    bench.file("config/keybatch/keybatch.toml", ids.map(table).concat());
+    let done = bench.keybatch(&[&all[..], &["--output", "json"]].concat()).exits(0);
+    let (rows, of) = (done.json(), |account: &str| {
+        done.json().as_array().unwrap().iter().filter(|row| row["account_id"] == account).count()
+    });
+    assert_eq!((rows.as_array().unwrap().len(), ids.map(of)), (17, [6, 4, 7]), "{done}");
+    assert!(done.stderr.contains("17 key pairs of 3 accounts in 2 regions"), "{done}");
+    let one = ["inventory", &world, "--account", ids[1], "--region", "us-east-1", "--output", "json"];
+    assert_eq!(bench.keybatch(&one).exits(0).json().as_array().unwrap().len(), 4);
+    let unknown = ["inventory", &world, "--account", "999999999999", "--output", "json"];
+    assert_eq!(bench.keybatch(&unknown).exits(9).json()["code"], "aws.account");
+    let file = bench.home().join("keys.csv");
+    bench.keybatch(&[&all[..], &["--unused", "--name", "ci-*", "-o", &file.display().to_string()]].concat()).exits(0);
+    let run = bench.run(&file, &[&world]).exits(0);
+    assert_eq!((&run.json()["rows"], &run.json()["outcomes"]["deleted"]), (&5.into(), &5.into()), "{run}");
+}

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cli::amount::{age, duration};
 use crate::cli::error::Sent;
 use crate::cli::options::SessionOptions;
-use crate::cli::{CliError, Exit, network};
+use crate::cli::{CliError, Code, Context, Exit, network};
 use crate::plan::select::{Selection, WantedTag};
 use crate::policy::Glob;
 
@@ -27,6 +27,12 @@ use crate::policy::Glob;
   By tag and name:
     keybatch inventory --tag team=build --name 'ci-*'")]
 pub(crate) struct Args {
+    /// Account to list, reached as the user configuration says; may be repeated [default: that of the default credentials]
+    #[arg(long, env = "KEYBATCH_ACCOUNT", value_name = "ID", value_delimiter = ',')]
+    account: Vec<String>,
+    /// List all accounts that the user configuration says how to reach
+    #[arg(long, env = "KEYBATCH_ALL_ACCOUNTS")]
+    all_accounts: bool,
     /// Region to list; may be repeated [default: from the AWS configuration]
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION", value_delimiter = ',')]
     pub(super) region: Vec<String>,
@@ -78,7 +84,7 @@ pub(crate) struct Args {
     /// Address to use instead of the service's own
     #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
     endpoint_url: Option<String>,
-    /// Refuse to list any other account
+    /// Refuse to list any other account; several are separated by commas
     #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID", value_delimiter = ',')]
     expect_account: Vec<String>,
 }
@@ -100,6 +106,30 @@ impl Args {
             return Err(CliError::new(Exit::Usage, message).sent(Sent::Nothing));
         }
         Ok(())
+    }
+
+    /// The accounts to list, each once; none for that of the default credentials.
+    ///
+    /// # Errors
+    /// If all accounts are wanted, and the configuration names none.
+    pub(super) fn accounts(&self, context: &Context) -> Result<Vec<String>, CliError> {
+        let configured = context.settings.accounts();
+        let mut accounts = self.account.clone();
+        if self.all_accounts {
+            if configured.is_empty() {
+                let message = "the user configuration does not say how any account is reached";
+                let hint =
+                    "add a table such as [accounts.\"111122223333\"] to it, or list one account without --all-accounts";
+                return Err(CliError::new(Exit::Environment, message)
+                    .code(Code::Account)
+                    .hint(hint)
+                    .sent(Sent::Nothing));
+            }
+            accounts.extend(configured.keys().cloned());
+        }
+        accounts.sort_unstable();
+        accounts.dedup();
+        Ok(accounts)
     }
 
     /// How to connect.

@@ -5,6 +5,7 @@
 mod args;
 mod rows;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,15 +16,18 @@ use self::rows::Rows;
 use super::connect::{connect, default_region};
 use super::error::{CliError, Sent};
 use super::files::{Incomplete, unwritten};
+use super::options::SessionOptions;
 use super::refused::plan_error;
 use super::ui::grouped;
-use super::{Code, Context, Exit, Format, scratch, shown};
+use super::{Code, Context, Exit, Format, network, scratch, shown};
 use crate::domain::{Clock, RunId, Settings, SystemClock, Target};
 use crate::journal::{Forgetful, Journal, Scribe, WriterOptions};
 use crate::lane::pace::Pacer;
 use crate::lane::rate::RateCap;
 use crate::lane::{Counts, Lane};
 use crate::lightsail::Lightsail;
+use crate::lightsail::aws::AwsLightsail;
+use crate::lightsail::load::AwsOptions;
 use crate::plan::inventory::{ListError, Listing, regions};
 use crate::plan::select::Selection;
 use crate::sandbox::World;
@@ -41,7 +45,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     settings.attempt_timeout = options.attempt_timeout.unwrap_or(settings.attempt_timeout);
     settings.settle_timeout = options.settle_timeout.unwrap_or(settings.settle_timeout);
     let world = args.sandbox.as_deref().map(world).transpose()?;
-    let home = default_region(&options, context, world.is_some()).await?;
+    let accounts = args.accounts(context)?;
+    let home = home(&options, context, world.is_some(), &accounts).await?;
     if home.is_none() && !args.all_regions {
         return Err(no_region());
     }
@@ -51,26 +56,88 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     let goal = if world.is_some() { Goal::NewWorld(None) } else { Goal::Service };
     let (region, run) = (Some(home.as_str()), RunId(Uuid::now_v7()));
     let way = Way { goal, account: None, run, region, bound: None, settings: &settings };
-    let connection = connect(&options, context, world, way).await?;
+    let connections = connect_all(&options, context, world, way, &accounts).await?;
     let lister = Lister::new(&settings, !args.without_instances).await?;
     let selection = args.selection(lister.scribe.now());
-    let targets = lister.targets(&args, &connection, home).await.map_err(|error| error.sent(Sent::Reads))?;
     let directory = scratch::directory(context)?;
-    let listed = targets.into_iter().map(|target| lister.list(&connection, target, &selection, &directory));
-    let all = try_join_all(listed).await.map_err(|error| error.sent(Sent::Reads))?;
-    let (count, in_regions) = (all.iter().map(|rows| rows.count).sum::<u64>(), all.len());
+    let listed = connections.iter().map(|connection| lister.account(&args, connection, &home, &selection, &directory));
+    let listed = try_join_all(listed).await.map_err(|error| error.sent(Sent::Reads))?;
+    let all: Vec<Rows> = listed.into_iter().flatten().collect();
+    let told = told(&args, &connections, &all);
     print(&args, context, file, all).map_err(|error| error.sent(Sent::Reads))?;
-    let label = if connection.place.is_sandbox() { "sandbox: " } else { "" };
-    let regions = if in_regions == 1 { "region" } else { "regions" };
-    let what = if count == 1 { "key pair" } else { "key pairs" };
-    let written = args.to.as_ref().map(|path| format!(" written to {}", shown(&path.to_string_lossy())));
-    context.ui.talk(format!(
-        "{label}{} {what} of account {} in {in_regions} {regions}{}; only read requests were sent",
-        grouped(count),
-        connection.place.caller.account,
-        written.unwrap_or_default()
-    ));
+    context.ui.talk(told);
     Ok(Exit::Success)
+}
+
+/// The configured region. The default credentials do not matter where none of the accounts is theirs.
+async fn home(
+    options: &SessionOptions,
+    context: &Context,
+    sandbox: bool,
+    accounts: &[String],
+) -> Result<Option<String>, CliError> {
+    if sandbox || accounts.is_empty() {
+        return default_region(options, context, sandbox).await;
+    }
+    let aws = AwsOptions {
+        profile: options.profile.clone(),
+        role: None,
+        region: options.region.clone(),
+        endpoint_url: options.endpoint_url.clone(),
+        attempt_timeout: Settings::default().attempt_timeout,
+        run: None,
+        variables: network::variables(&context.environment),
+    };
+    network::region_of_settings(&aws).await
+}
+
+/// Connects to each of these accounts as the user configuration says; without any, with the default credentials.
+async fn connect_all(
+    options: &SessionOptions,
+    context: &Context,
+    mut world: Option<World>,
+    way: Way<'_>,
+    accounts: &[String],
+) -> Result<Vec<Connection<AwsLightsail>>, CliError> {
+    if accounts.is_empty() {
+        return Ok(vec![connect(options, context, world, way).await?]);
+    }
+    let mut connections: Vec<Connection<AwsLightsail>> = Vec::new();
+    for account in accounts {
+        let way = Way { account: Some(account), ..way };
+        let connection = connect(options, context, world.take(), way).await?;
+        let (one, other) = (connections.first().map(|first| &first.place), &connection.place);
+        if let Some(one) = one.filter(|one| (&one.endpoint, &one.world) != (&other.endpoint, &other.world)) {
+            let message =
+                format!("requests for account {account} would go to {}, others to {}", other.endpoint, one.endpoint);
+            return Err(CliError::new(Exit::Environment, message).code(Code::Endpoint).sent(Sent::Reads));
+        }
+        connections.push(connection);
+    }
+    Ok(connections)
+}
+
+/// What was listed, in one line.
+fn told<L>(args: &Args, connections: &[Connection<L>], all: &[Rows]) -> String {
+    let count = |number: usize, one: &str, many: &str| {
+        let number = number as u64;
+        format!("{} {}", grouped(number), if number == 1 { one } else { many })
+    };
+    let accounts = match connections {
+        [only] => format!("account {}", only.place.caller.account),
+        many => count(many.len(), "account", "accounts"),
+    };
+    let regions: BTreeSet<_> = all.iter().map(|rows| &rows.target.region).collect();
+    let pairs: u64 = all.iter().map(|rows| rows.count).sum();
+    let written = args.to.as_ref().map(|path| format!(" written to {}", shown(&path.to_string_lossy())));
+    format!(
+        "{}{} {} of {accounts} in {}{}; only read requests were sent",
+        if connections.iter().any(|connection| connection.place.is_sandbox()) { "sandbox: " } else { "" },
+        grouped(pairs),
+        if pairs == 1 { "key pair" } else { "key pairs" },
+        count(regions.len(), "region", "regions"),
+        written.unwrap_or_default()
+    )
 }
 
 fn world(path: &Path) -> Result<World, CliError> {
@@ -116,26 +183,28 @@ impl Lister {
         }
     }
 
-    /// The targets to list in the account of `connection`, whose configured region is `home`.
-    async fn targets<L: Lightsail>(
+    /// Lists what is wanted of an account, whose configured region is `home`.
+    async fn account<L: Lightsail>(
         &self,
         args: &Args,
         connection: &Connection<L>,
-        home: String,
-    ) -> Result<Vec<Target>, CliError> {
+        home: &str,
+        selection: &Selection,
+        directory: &Path,
+    ) -> Result<Vec<Rows>, CliError> {
         let account = &connection.place.caller.account;
         let of = |region: String| Target { account: account.clone(), region };
         let mut names = match (args.all_regions, args.region.is_empty()) {
             (true, _) => {
-                let lane = self.lane(connection, of(home));
+                let lane = self.lane(connection, of(home.to_owned()));
                 regions(&lane, self.how.patience).await.map_err(|error| plan_error(&error))?
             }
-            (false, true) => vec![home],
+            (false, true) => vec![home.to_owned()],
             (false, false) => args.region.clone(),
         };
         names.sort_unstable();
         names.dedup();
-        Ok(names.into_iter().map(of).collect())
+        try_join_all(names.into_iter().map(|name| self.list(connection, of(name), selection, directory))).await
     }
 
     async fn list<L: Lightsail>(
