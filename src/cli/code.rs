@@ -49,7 +49,7 @@ codes! {
     RunUnfinished => "run.unfinished", "An unfinished run of the same manifest or plan exists.";
     RunFinished => "run.finished", "A finished run of the same manifest or plan exists.";
     RunAbandoned => "run.abandoned", "The run was abandoned, so it cannot be resumed.";
-    RunBound => "run.bound", "The run is bound to another account, endpoint or kind (real or rehearsal).";
+    RunBound => "run.bound", "The run is bound to another account, endpoint, policy or kind (real or rehearsal).";
     Statement => "query.statement", "The SQL statement is not a single query, or the database refused it.";
     World => "sandbox.world", "The world file or the directory of a sandbox cannot be used.";
     Sandbox => "sandbox.failed", "The sandbox of a rehearsal could not be started, or requests would not go to it.";
@@ -72,6 +72,13 @@ codes! {
     PlanRow => "plan.row", "A row of the plan says something that keybatch does not carry out.";
     PlanDrifted => "plan.drifted", "Rows have changed since the plan was made, and --on-drift refuse was given.";
     PlanAltered => "plan.altered", "The plan in the journal is not the one that was sealed.";
+    PolicyFaults => "policy.faults", "The policy has faults of several kinds; if there is only one kind, its code is given instead.";
+    PolicyEndpoint => "policy.endpoint", "The policy does not allow the endpoint.";
+    PolicyMaximumDeletes => "policy.maximum_deletes", "The plan deletes more key pairs than the policy permits.";
+    PolicyMaximumPercent => "policy.maximum_percent", "The plan deletes a larger share of a target's key pairs than the policy permits.";
+    PolicyApprovals => "policy.approvals", "The policy requires approvals, which only a plan in a file can have.";
+    PolicyFirm => "policy.not_overridable", "The policy does not permit this rule to be overridden.";
+    PolicyUnreadable => "policy.unreadable", "The policy, or that of this machine, cannot be read.";
     Refused => "refused", "Refused for another reason.";
     Locked => "journal.locked", "Another session is using the journal.";
     JournalMissing => "journal.missing", "There is no journal at this place.";

@@ -17,7 +17,12 @@ pub struct Environment {
     pub stdout_is_terminal: bool,
     /// Whether a person reads the messages, and a progress bar can be drawn.
     pub stderr_is_terminal: bool,
+    /// The policy of this machine, which always applies. No argument, variable or file names another one.
+    pub machine_policy: PathBuf,
 }
+
+/// The policy of this machine: whoever may write there decides what may be done here.
+const MACHINE_POLICY: &str = "/etc/keybatch/policy.toml";
 
 impl Environment {
     /// The environment of this process.
@@ -30,6 +35,7 @@ impl Environment {
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
+            machine_policy: PathBuf::from(MACHINE_POLICY),
         }
     }
 

@@ -1,5 +1,6 @@
 //! An error as the user sees it: what went wrong, what was and was not done, what to do next, and the exit code.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use super::code::Code;
@@ -37,8 +38,10 @@ pub struct Details {
     pub run: Option<String>,
     /// The faults of a refused manifest.
     pub faults: Option<Faults>,
-    /// The faults of files of settings.
+    /// The faults of files of settings, or of a policy.
     pub(super) file_faults: Vec<FileFault>,
+    /// Why a plan is refused, where there are several reasons: how many of each code.
+    pub refusals: BTreeMap<&'static str, u64>,
     /// A report that says more than the message (a manifest with its faults); it cannot control a terminal.
     pub report: Option<String>,
     /// The summary of the run, beside the error.

@@ -102,6 +102,7 @@ fn listed(error: &CliError) -> Vec<FaultObject<'_>> {
 fn counts(error: &CliError) -> BTreeMap<String, u64> {
     let of_manifest = error.details.faults.iter().flat_map(Faults::by_code);
     let mut counts: BTreeMap<_, _> = of_manifest.map(|(code, count)| (dotted(code), *count)).collect();
+    counts.extend(error.details.refusals.iter().map(|(code, count)| ((*code).to_owned(), *count)));
     for fault in &error.details.file_faults {
         *counts.entry(fault.code.to_owned()).or_default() += 1;
     }

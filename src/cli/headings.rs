@@ -23,6 +23,8 @@ const HEADINGS: [(&str, &[&str]); 5] = [
             "if_in_use",
             "if_recreated",
             "expect_account",
+            "policy",
+            "overrides",
             "accept_rollback",
             "because",
         ],

@@ -34,6 +34,7 @@ mod operator;
 mod headings;
 mod inventory;
 mod options;
+mod policy;
 mod progress;
 mod refusals;
 mod refused;
@@ -135,6 +136,7 @@ enum Command {
     Config(config::Args),
     IamPolicy(iam_policy::Args),
     Man(man::Args),
+    Policy(policy::Args),
     Completions(completions::Args),
 }
 
@@ -275,6 +277,7 @@ impl Command {
             | Self::Config(_)
             | Self::IamPolicy(_)
             | Self::Man(_)
+            | Self::Policy(_)
             | Self::Completions(_) => false,
             Self::Plan(_)
             | Self::Approve(_)
@@ -313,5 +316,6 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::IamPolicy(args) => iam_policy::run(&args, context),
         Command::Man(args) => man::run(&args, declared(), context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Policy(args) => policy::run(&args, context),
     }
 }

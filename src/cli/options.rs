@@ -14,6 +14,7 @@ use super::{Context, operator};
 use crate::lane::rate::RateCap;
 use crate::lightsail::address::without_secrets;
 use crate::manifest::secret_in;
+use crate::session::Policy;
 use crate::session::order::{MaxFailures, Order, Overrides, Rollback, Who, duration_text};
 
 /// Settings of a session.
@@ -170,6 +171,7 @@ impl SessionOptions {
             ticket: self.ticket.clone(),
             others: self.others(),
             rollback,
+            policy: Policy::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::domain::counted;
 use crate::journal::{JournalError, RunRecord};
 use crate::manifest::Faults;
 use crate::plan::PlanError;
+use crate::policy::finding::Finding;
 use crate::policy::guard::OTHER_ACCOUNT;
 use crate::session::again::at_rest;
 use crate::session::error::LostEntries;
@@ -41,6 +42,9 @@ fn of(why: Refusal, run: Option<&str>) -> CliError {
         Refusal::NoSuchRun(error) => error.into(),
         Refusal::Unresolvable(error) => error.into(),
         Refusal::Plan(error) => plan_error(&error),
+        Refusal::Policy(finding) => {
+            CliError::new(Exit::Refused, finding.to_string()).code(by_policy(&finding)).hint(PLAN_FIRST)
+        }
         Refusal::Outside(error) => outside(error),
         Refusal::Unrecordable { error, finished } => unrecordable(&error, finished, run.unwrap_or_default()),
         Refusal::LostEntries(lost) => lost_entries(&lost),
@@ -70,6 +74,9 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::Scattered { .. } => {
             it.hint("a run has one endpoint: check the endpoint settings of the profiles, or name it with --endpoint-url")
         }
+        Refusal::PolicyBound { .. } => it
+            .hint("name the policy that it was planned under with --policy or KEYBATCH_POLICY")
+            .hint("if that no longer exists, give the run up with: keybatch abandon"),
         Refusal::NoRegion => it.hint("set it with --region or AWS_REGION, or add a region column"),
         Refusal::PlanExpired { .. } => {
             it.hint("make the plan again, compare both with keybatch plan --diff, and have it approved again")
@@ -124,7 +131,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::PlanRow { .. } => (Exit::Refused, Code::PlanRow),
         Refusal::Drifted { .. } => (Exit::Refused, Code::PlanDrifted),
         Refusal::PlanAltered => (Exit::Refused, Code::PlanAltered),
-        Refusal::Bound { .. } => (Exit::Refused, Code::RunBound),
+        Refusal::Bound { .. } | Refusal::PolicyBound { .. } => (Exit::Refused, Code::RunBound),
         Refusal::Scattered { .. } => (Exit::Environment, Code::Endpoint),
         Refusal::Unconfigured { .. } => (Exit::Environment, Code::Account),
         Refusal::NoRegion => (Exit::Environment, Code::Region),
@@ -145,6 +152,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         | Refusal::NoSuchRun(_)
         | Refusal::Unresolvable(_)
         | Refusal::Plan(_)
+        | Refusal::Policy(_)
         | Refusal::Outside(_)
         | Refusal::Unrecordable { .. }
         | Refusal::LostEntries(_)
@@ -209,13 +217,32 @@ fn manifest(faults: Faults, skip_invalid: bool, recorded: bool) -> CliError {
     it.hint(recorded).hint(fix)
 }
 
+/// What to do where a plan needs approvals.
+const PLAN_FIRST: &str = "write the plan to a file with `keybatch plan MANIFEST -o FILE`, and have that approved";
+
+/// The code of what a policy says of a whole plan.
+fn by_policy(finding: &Finding) -> Code {
+    match finding {
+        Finding::Endpoint { .. } => Code::PolicyEndpoint,
+        Finding::MaximumDeletes { .. } => Code::PolicyMaximumDeletes,
+        Finding::MaximumPercent { .. } => Code::PolicyMaximumPercent,
+        Finding::Approvals { .. } => Code::PolicyApprovals,
+    }
+}
+
 /// The error of a plan, with what to do about it. Only read requests were sent.
 pub(super) fn plan_error(error: &PlanError) -> CliError {
     let planned = match error {
-        PlanError::Refused { notes, .. } => {
+        PlanError::Refused { count, findings, notes } => {
             let mut refused = CliError::from_error(Exit::Refused, error).code(Code::Plan);
-            refused.causes =
-                notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text)).collect();
+            let rows = notes.iter().map(|(row, name, note)| format!("row {row}, {name}: {}", note.text));
+            refused.causes = findings.iter().map(ToString::to_string).chain(rows).collect();
+            for finding in findings {
+                *refused.details.refusals.entry(by_policy(finding).as_str()).or_default() += 1;
+            }
+            if *count > 0 {
+                refused.details.refusals.insert(Code::Plan.as_str(), *count);
+            }
             if notes.iter().any(|(_, _, note)| note.kind == OTHER_ACCOUNT) {
                 refused = refused
                     .hint("say in the user configuration how that account is reached: a table [accounts.\"ID\"] with profile or role_arn")

@@ -5,6 +5,7 @@ use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::machine::Machine;
 use super::options::{CanaryOptions, SessionOptions, refuse_secret};
+use super::policy::{OverrideOptions, PolicyOptions};
 use super::rollback::RollbackOptions;
 use super::say::{end, say};
 use super::terminal::Verb;
@@ -27,6 +28,8 @@ pub(super) struct Args {
     #[command(flatten)]
     canary: CanaryOptions,
     #[command(flatten)]
+    policy: PolicyOptions,
+    #[command(flatten)]
     options: SessionOptions,
 }
 
@@ -38,7 +41,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.check()?;
     args.options.make_absolute();
     args.options.try_key()?;
-    let order = ResumeOrder { order: args.options.order(context, args.rollback.order()), run: args.run };
+    let mut order = ResumeOrder { order: args.options.order(context, args.rollback.order()), run: args.run };
+    order.order.policy = args.policy.policy(&OverrideOptions::default(), None, context)?;
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let machine = Machine::new(context, &args.options, Verb::Resume, None)?;
     // A journal that cannot be accessed may still exist.

@@ -8,10 +8,10 @@ use crate::session::order::Rollback;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct RollbackOptions {
     /// Continue with a journal that lost entries; each row without an outcome is read before anything is sent
-    #[arg(long, requires = "because")]
+    #[arg(long, requires = "because", group = "lifting")]
     pub(super) accept_rollback: bool,
-    /// Reason, for the journal; required by --accept-rollback
-    #[arg(long, value_name = "TEXT", requires = "accept_rollback", value_parser = NonEmptyStringValueParser::new())]
+    /// Reason, for the journal; required by what lifts a safety rule for once
+    #[arg(long, value_name = "TEXT", requires = "lifting", value_parser = NonEmptyStringValueParser::new())]
     pub(super) because: Option<String>,
 }
 

@@ -15,15 +15,15 @@
 //! - The plateau is as long as the measurement is good, and short for some minutes after the limit fell: what fell
 //!   is expected to come back, and only asking finds out.
 
-mod cap;
 mod change;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use cap::CAP_PER_S;
-pub use cap::{RateCap, RateParseError};
 pub use change::{Learned, RateChange, RateWhy};
+
+use crate::domain::CAP_PER_S;
+pub use crate::domain::{RateCap, RateParseError};
 
 /// Where learning starts without a cap, per second. No rate is published; 1 to 2 is believed safe.
 const START_PER_S: f64 = 2.0;
@@ -155,6 +155,7 @@ impl RateRule {
         let borne = learned.map(|learned| learned.rate_per_s);
         let (ceiling, start) = match cap {
             RateCap::None => (CAP_PER_S.1, Some(START_PER_S)),
+            RateCap::Below(rate) => (rate.max(CAP_PER_S.0).min(CAP_PER_S.1), Some(START_PER_S)),
             RateCap::PerSecond(rate) => (rate.max(CAP_PER_S.0).min(CAP_PER_S.1), Some(START_CAPPED_PER_S)),
             RateCap::Unlimited => (CAP_PER_S.1, None),
         };

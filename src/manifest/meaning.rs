@@ -78,7 +78,7 @@ impl Meaning {
 }
 
 /// A column's name in the form that is compared: in lower case, without white space, `_`, `-`, `.` and `/`.
-pub(super) fn fold(name: &str) -> String {
+pub(crate) fn fold(name: &str) -> String {
     folded(name).collect()
 }
 

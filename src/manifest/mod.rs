@@ -43,6 +43,7 @@ pub use self::kind::FaultKind;
 pub use self::limits::{MAX_FIELD_BYTES, MAX_RECORD_BYTES};
 pub use self::looks::Looks;
 pub use self::meaning::Meaning;
+pub(crate) use self::meaning::fold;
 pub use self::options::Options;
 pub use self::region::{RegionFault, check_region};
 pub use self::row::{CreatedAt, DEFAULT_KEY_PAIR, InvalidRow, Item, KeyPairArn, Row, RowPlace};

@@ -41,6 +41,8 @@ impl<L> Planner<L> {
             if_in_use: self.if_in_use,
             known: &joined.known,
             if_recreated: self.if_recreated,
+            limits: &self.limits,
+            judged_at: self.judged_at,
         };
         let mut notes = guard::notes(&joined.body, &facts);
         let then = planned.observation.as_ref().map(PlanObservation::identity).unwrap_or_default();

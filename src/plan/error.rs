@@ -3,6 +3,7 @@
 use crate::domain::{ApiError, Exchange, SANDBOX_HEADER, Target, counted};
 use crate::journal::JournalError;
 use crate::lane::Lane;
+use crate::policy::finding::Finding;
 use crate::record::plan::file::PlanFileError;
 use crate::record::plan::{Note, PlanLineError};
 
@@ -41,11 +42,13 @@ pub enum PlanError {
         /// Who answered for STS.
         expected: String,
     },
-    /// A guard refuses the plan.
-    #[error("the plan is refused because of {}", counted(*.count, "row", "rows"))]
+    /// A guard or the policy refuses the plan.
+    #[error("{}", refused(*.count, .findings.len()))]
     Refused {
         /// How many rows are the reason.
         count: u64,
+        /// What the policy says of the whole plan.
+        findings: Vec<Finding>,
         /// The first of them.
         notes: Vec<(u64, String, Note)>,
     },
@@ -61,6 +64,16 @@ pub enum PlanError {
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
+}
+
+/// By what a plan is refused.
+fn refused(rows: u64, findings: usize) -> String {
+    let because = counted(rows, "row", "rows");
+    match (rows, findings) {
+        (0, _) => "the policy refuses the plan".to_owned(),
+        (_, 0) => format!("the plan is refused because of {because}"),
+        (_, _) => format!("the policy refuses the plan, and so do notes about {because}"),
+    }
 }
 
 /// The error of an answer from elsewhere.

@@ -9,6 +9,7 @@ pub mod inventory;
 mod making;
 mod observe;
 mod planner;
+mod refuse;
 pub mod select;
 mod shown;
 pub mod stage;
@@ -24,21 +25,19 @@ use tokio::sync::Mutex;
 
 use crate::domain::{Class, Failure};
 use crate::journal::JournalError;
-use crate::journal::stage::{Refusing, Stage};
+use crate::journal::stage::Stage;
 use crate::lane::{Lane, Reading};
 use crate::lightsail::Lightsail;
 use crate::policy::StagedRow;
-use crate::policy::guard::{self, Facts, IfInUse};
-use crate::policy::recreated::IfRecreated;
+use crate::policy::guard::{self, Facts};
 use crate::record::Draft;
 use crate::record::event::{Event, Found, IntentRecorded, Observed, Source};
-use crate::record::plan::{Note, PlanRow, Severity};
+use crate::record::plan::PlanRow;
 pub use error::{PlanError, foreign};
 pub use making::{Changes, Plan, place};
 use making::{Judged, Making};
 use observe::{Inventory, Observing, READINGS_AHEAD, Seen};
 pub use planner::{Planner, Tally};
-use shown::SHOWN;
 pub use shown::{Shown, There};
 use unacknowledged::Unacknowledged;
 
@@ -75,7 +74,7 @@ impl<L: Lightsail> Planner<L> {
         let observed = try_join_all(self.lanes.iter().map(|lane| self.observe(lane, &shared))).await;
         let readings = shared.readings.flush().await?;
         let inventory = Inventory { targets: observed?, readings };
-        self.refuse(stage).await?;
+        self.refuse(stage, &inventory.targets).await?;
         Ok(inventory)
     }
 
@@ -99,32 +98,6 @@ impl<L: Lightsail> Planner<L> {
         refused
     }
 
-    /// Refuses the plan before any of it is recorded, where a guard does.
-    async fn refuse(&self, stage: &mut Stage) -> Result<(), PlanError> {
-        let (mut count, mut notes, mut after) = (0, Vec::new(), 0);
-        loop {
-            let (in_use, known) = (self.if_in_use == IfInUse::Refuse, self.if_recreated == IfRecreated::Refuse);
-            let page = stage.suspects(after, PAGE, Refusing { in_use, known }).await?;
-            let Some(last) = page.last() else { break };
-            after = last.row;
-            for joined in page {
-                let judged = self.judge(joined);
-                let refuses = |note: &&Note| {
-                    note.severity == Severity::Refuse && !(self.skip_invalid && note.kind == guard::OTHER_ACCOUNT)
-                };
-                let refusing = judged.notes().iter().find(refuses);
-                let line = &judged.line;
-                if let Some(note) = refusing {
-                    count += 1;
-                    if notes.len() < SHOWN {
-                        notes.push((line.row, line.name.clone(), note.clone()));
-                    }
-                }
-            }
-        }
-        if count > 0 { Err(PlanError::Refused { count, notes }) } else { Ok(()) }
-    }
-
     /// The plan's line about a row, and what became of it where that was made on another day.
     fn judge(&self, mut joined: Joined) -> Judged {
         if let Some(planned) = joined.body.planned.take() {
@@ -146,6 +119,8 @@ impl<L: Lightsail> Planner<L> {
             if_in_use: self.if_in_use,
             known: &joined.known,
             if_recreated: self.if_recreated,
+            limits: &self.limits,
+            judged_at: self.judged_at,
         };
         let notes = guard::notes(&joined.body, &facts);
         let verdict = guard::verdict(&notes, seen.is_some());

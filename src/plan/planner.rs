@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::journal::Scribe;
 use crate::lane::Lane;
 use crate::policy::guard::IfInUse;
+use crate::policy::limits::Limits;
 use crate::policy::recreated::IfRecreated;
 use crate::record::plan::PlanHeader;
 
@@ -28,6 +31,10 @@ pub struct Planner<L> {
     pub if_in_use: IfInUse,
     /// What to do about key pairs that were re-created since an earlier run.
     pub if_recreated: IfRecreated,
+    /// What the policy forbids.
+    pub limits: Limits,
+    /// When the plan is made: what the age of a key pair is counted to.
+    pub judged_at: Timestamp,
     /// Whether rows of another account are skipped instead of refusing the plan.
     pub skip_invalid: bool,
     /// Whether annotations stay out of the plan.

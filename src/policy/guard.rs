@@ -1,22 +1,15 @@
 //! Guards: checks over a row of the plan. Pure: they only read and only note, and the verdict follows from the notes.
 
+use jiff::Timestamp;
+
+use super::by_rule;
 use super::fingerprint::difference;
+pub use super::in_use::IfInUse;
+use super::limits::Limits;
 use super::recreated::{self, IfRecreated};
 use super::staged::{StagedRow, same_moment};
 use crate::domain::{DEFAULT_KEY_PAIR, Known, counted, created_at_text, parse_time};
 use crate::record::plan::{Note, PlanObservation, Severity, Verdict};
-
-/// What is to be done about key pairs that instances were made with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum IfInUse {
-    /// Warn and continue.
-    #[default]
-    Warn,
-    /// Skip those rows.
-    Skip,
-    /// Refuse the whole plan.
-    Refuse,
-}
 
 /// What the guards know besides the row.
 #[derive(Debug)]
@@ -43,6 +36,10 @@ pub struct Facts<'a> {
     pub known: &'a [Known],
     /// What to do where that is another key pair.
     pub if_recreated: IfRecreated,
+    /// What the policy forbids.
+    pub limits: &'a Limits,
+    /// When the plan was made.
+    pub judged_at: Timestamp,
 }
 
 /// The note of a row that repeats an earlier one exactly. Such rows do not count against the exit code.
@@ -111,6 +108,10 @@ pub fn notes(staged: &StagedRow, facts: &Facts<'_>) -> Vec<Note> {
         let first = facts.first == facts.row;
         notes.extend(first.then(|| recreated::note(staged, &identity, facts.known, facts.if_recreated)).flatten());
     }
+    if valid {
+        let Facts { name, account, region, seen, judged_at, .. } = *facts;
+        notes.extend(by_rule::notes(&by_rule::Row { staged, name, account, region, seen, judged_at }, facts.limits));
+    }
     notes
 }
 
@@ -152,6 +153,7 @@ fn drift(staged: &StagedRow, seen: &PlanObservation) -> Vec<(&'static str, Strin
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::LazyLock;
 
     use super::*;
 
@@ -169,6 +171,9 @@ mod tests {
         StagedRow { conditions, ..StagedRow::default() }
     }
 
+    /// No policy.
+    static NONE: LazyLock<Limits> = LazyLock::new(Limits::default);
+
     fn facts(seen: Option<&PlanObservation>) -> Facts<'_> {
         Facts {
             row: 2,
@@ -182,6 +187,8 @@ mod tests {
             if_in_use: IfInUse::Warn,
             known: &[],
             if_recreated: IfRecreated::Warn,
+            limits: &NONE,
+            judged_at: Timestamp::UNIX_EPOCH,
         }
     }
 

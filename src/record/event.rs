@@ -157,6 +157,12 @@ pub struct SessionOpened {
     /// Why this machine cannot remember how long the journal is (I12); absent where it does, and in a rehearsal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_remembered: Option<String>,
+    /// SHA-256 of the policy file that the operator named, in hexadecimal; the run is bound to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_sha256: Option<String>,
+    /// SHA-256 of the machine's own policy, in hexadecimal; it binds nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_policy_sha256: Option<String>,
 }
 
 /// An account that a session reached as the configuration says.
@@ -296,7 +302,7 @@ pub struct TargetInventory {
 /// A safety rule was lifted by the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverrideUsed {
-    /// The flag, without dashes.
+    /// The flag, without dashes; or `policy.` and the rule that `--override` named.
     #[serde(rename = "override")]
     pub which: String,
     /// The operating system's user.

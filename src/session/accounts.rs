@@ -125,7 +125,7 @@ pub(super) enum Unreached {
 }
 
 impl Unreached {
-    fn refusal(self) -> Refusal {
+    pub(super) fn refusal(self) -> Refusal {
         match self {
             Self::Failed(error) => Refusal::Outside(error),
             Self::Unconfigured(account) => Refusal::Unconfigured { account },

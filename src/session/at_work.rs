@@ -7,6 +7,7 @@ use super::accounts::Connections;
 use super::host::Host;
 use super::open::OpenJournal;
 use super::order::Order;
+use super::policy::Policy;
 use super::sum_up::Known;
 use crate::domain::{OutcomeCounts, RunId, Settings, Target};
 use crate::execute::ghost::Ghosts;
@@ -48,7 +49,8 @@ impl<H: Host> Session<'_, H> {
         target: Target,
         settings: &Settings,
     ) -> Result<Option<Arc<Lane<H::Port>>>, JournalError> {
-        lane(Some(&self.open.reader), connections, target, settings, self.scribe(), &self.counts).await
+        let cap = rate_cap(settings, &self.order.policy, &target);
+        lane(Some(&self.open.reader), connections, target, cap, self.scribe(), &self.counts).await
     }
 
     /// Writes the entries of the session.
@@ -68,7 +70,7 @@ pub(super) async fn lane<L>(
     past: Option<&Reader>,
     connections: &Connections<L>,
     target: Target,
-    settings: &Settings,
+    cap: RateCap,
     scribe: Scribe,
     counts: &Arc<Counts>,
 ) -> Result<Option<Arc<Lane<L>>>, JournalError> {
@@ -82,7 +84,7 @@ pub(super) async fn lane<L>(
         port,
         target,
         world: connections.place.world.clone(),
-        pacer: Pacer::new(rate_cap(settings), learned),
+        pacer: Pacer::new(cap, learned),
         scribe,
         counts: Arc::clone(counts),
         read_at: Default::default(),
@@ -90,7 +92,8 @@ pub(super) async fn lane<L>(
     })))
 }
 
-/// The cap that a settings names. It was validated when it was typed.
-fn rate_cap(settings: &Settings) -> RateCap {
-    settings.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(RateCap::None)
+/// The cap in a target: that of the settings (it was validated when it was typed), or a lower one of the policy.
+pub(super) fn rate_cap(settings: &Settings, policy: &Policy, target: &Target) -> RateCap {
+    let own = settings.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(RateCap::None);
+    own.at_most(policy.limits.rate_per_s(target))
 }

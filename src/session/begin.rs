@@ -23,6 +23,7 @@ use crate::execute::control::StoppedBy;
 use crate::journal::stage::Stage;
 use crate::lane::Counts;
 use crate::plan::{Changes, Plan, PlanError, Planner, Tally};
+use crate::policy::Rule;
 use crate::record::event::{Event, OverrideUsed, PlanApproved, RunStarted};
 use crate::record::{Draft, StopReason};
 
@@ -123,8 +124,14 @@ async fn plan<H: Host>(
         accounts: connections.accounts().into_iter().map(str::to_owned).collect(),
         home: connections.place.caller.account.clone(),
         lanes: lanes.clone(),
-        if_in_use: order.subject.if_in_use,
+        if_in_use: order.subject.if_in_use.max(order.order.policy.limits.if_in_use),
         if_recreated: order.subject.if_recreated,
+        limits: match &order.plan {
+            // Its columns were judged when it was made; it need not have all of them any more.
+            Some(_) => order.order.policy.limits.without(Rule::RequiredColumns),
+            None => order.order.policy.limits.clone(),
+        },
+        judged_at: made_at,
         skip_invalid: order.subject.skip_invalid,
         without_annotations: order.subject.without_annotations,
         patience: settings.settle_timeout,
@@ -296,5 +303,6 @@ fn overrides(order: &RunOrder, is_again: bool) -> Vec<OverrideUsed> {
         why: order.order.reason.clone(),
         lost: Vec::new(),
     };
-    used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which)).collect()
+    let flags = used.iter().filter(|(used, _)| *used).map(|(_, which)| entry(which));
+    flags.chain(order.order.policy.overrides(&order.order.who.user)).collect()
 }

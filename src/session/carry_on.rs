@@ -61,7 +61,7 @@ pub(super) async fn go_on_with<H: Host>(
     // From here on, every end of this session reports on the run.
     stops.hand_over();
     let ready = tokio::select! {
-        ready = prepare(host, order, &open, &record, connections) => ready,
+        ready = prepare(host, order, &open, &record, connections, because.is_none()) => ready,
         () = stops.asked() => return stopped_early(host, order, &open, &record).await,
     };
     let Ready { order, sealed, deletes, mut settings, targets, connections, ghosts } =
@@ -143,10 +143,15 @@ async fn prepare<H: Host>(
     open: &OpenJournal,
     record: &RunRecord,
     connections: Option<Connections<H::Port>>,
+    deletes: bool,
 ) -> Result<Ready<H::Port>, SessionError> {
     refuse_altered(host, &open.reader).await?;
     let order = open.carried_on(&**host.operator(), order, record).await?;
     let (sealed, started) = plan_of(&open.reader, record).await?;
+    // Giving a run up deletes nothing, so no policy stands in its way.
+    if deletes {
+        order.policy.refuse_another(sealed.header.policy_sha256.as_deref())?;
+    }
     let settings = order.overrides.over(started.settings.clone());
     let kept = world_directory(&order.journal, record.run);
     let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) && kept.exists() {

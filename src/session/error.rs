@@ -12,6 +12,7 @@ use crate::journal::{JournalError, RunRecord};
 use crate::manifest::Faults;
 use crate::plan::PlanError;
 use crate::plan::stage::StageError;
+use crate::policy::finding::Finding;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::plan::file::PlanFault;
 use crate::review::RowError;
@@ -167,6 +168,17 @@ pub enum Refusal {
         /// The first of them: row, name, and what became of it.
         first: Vec<(u64, String, String)>,
     },
+    /// The run is bound to another policy (I11).
+    #[error("the run was planned under another policy: {expected}, but this is {found}")]
+    PolicyBound {
+        /// The policy that it was planned under.
+        expected: String,
+        /// The policy of this session.
+        found: String,
+    },
+    /// The policy does not permit what was ordered.
+    #[error(transparent)]
+    Policy(Finding),
     /// There is no plan.
     #[error(transparent)]
     Plan(PlanError),

@@ -9,10 +9,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::IgnoredAny;
 
-use super::accounts::{Connections, connect};
+use super::accounts::{Connections, Unreached, connect};
 use super::again::past;
-use super::at_work::lane;
-use super::error::{Outside, Refusal, Sent, SessionError};
+use super::at_work::{lane, rate_cap};
+use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::order::ExamineOrder;
 use super::place::{Goal, Place, Way};
@@ -51,7 +51,7 @@ pub struct AtService {
     /// Where requests go, and as whom.
     pub place: Place,
     /// Accounts that are not reached, and why.
-    pub unreached: BTreeMap<String, Outside>,
+    pub unreached: BTreeMap<String, SessionError>,
     /// Each target of the manifest whose account is reached.
     pub targets: Vec<TargetExamined>,
     /// Requests to Lightsail that this took.
@@ -115,8 +115,8 @@ async fn reach<H: Host>(
     let targets = staged.stage.targets();
     let region = targets.first().map(|target| target.region.as_str());
     let way = Way { goal: Goal::Service, account: None, run, region, bound: None, settings: &settings };
-    let mut connections = connect(host, way, &targets).await?;
-    let faults = staged.settle_home(&order.subject, &connections.place).await?;
+    let mut connections = connect(host, way, &targets, &order.order.accounts).await?;
+    let faults = staged.settle_home(&order.subject, &connections).await?;
     if !faults.is_empty() {
         let (faults, skip_invalid) = (Box::new(faults), order.subject.skip_invalid);
         return Err(SessionError::new(Refusal::Manifest { faults, skip_invalid, recorded: false }).sent(Sent::Reads));
@@ -141,6 +141,8 @@ async fn reach<H: Host>(
     }
     let requests = counts.reads.load(Ordering::Relaxed);
     let unreached = std::mem::take(&mut connections.unreached);
+    let why = |unreached: Unreached| SessionError::new(unreached.refusal()).sent(Sent::Reads);
+    let unreached = unreached.into_iter().map(|(account, unreached)| (account, why(unreached))).collect();
     Ok(AtService { place: connections.place, unreached, targets: found, requests })
 }
 
@@ -161,7 +163,8 @@ async fn lanes<H: Host>(
     let past = past(host, &order.order.journal).await.ok().flatten();
     let mut lanes = Vec::new();
     for target in targets.into_iter().filter(|target| !target.region.is_empty()) {
-        lanes.extend(lane(past.as_ref(), connections, target, settings, scribe.clone(), counts).await?);
+        let cap = rate_cap(settings, &order.order.policy, &target);
+        lanes.extend(lane(past.as_ref(), connections, target, cap, scribe.clone(), counts).await?);
     }
     Ok(lanes)
 }

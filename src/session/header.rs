@@ -19,7 +19,7 @@ pub(super) fn header<L>(
     connections: &Connections<L>,
     ingested: &Ingested,
 ) -> PlanHeader {
-    let Order { who, reason, ticket, .. } = order;
+    let Order { who, reason, ticket, policy, .. } = order;
     PlanHeader {
         schema: PLAN_SCHEMA.to_owned(),
         action: ACTION.to_owned(),
@@ -32,8 +32,13 @@ pub(super) fn header<L>(
         manifest: PlanManifest::from(&manifest_entry(ingested)),
         endpoint: connections.place.endpoint.clone(),
         callers: connections.callers(),
-        settings: subject.deciding().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        policy_sha256: None,
+        settings: subject
+            .deciding()
+            .into_iter()
+            .chain(policy.named())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+        policy_sha256: policy.sha256.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

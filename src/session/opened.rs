@@ -60,6 +60,8 @@ pub(super) fn session_opened(opening: Opening<'_>) -> Box<SessionOpened> {
         ticket: order.ticket.clone(),
         continues_from: None,
         not_remembered: None,
+        policy_sha256: order.policy.sha256.clone(),
+        machine_policy_sha256: order.policy.machine_sha256.clone(),
     })
 }
 

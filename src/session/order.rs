@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::{Refusal, Sent, SessionError};
 pub use super::in_hand::{Approvals, InHand, OnDrift};
+use super::policy::Policy;
 use crate::domain::Settings;
 use crate::execute::control::Limits;
 use crate::policy::guard::IfInUse;
@@ -42,6 +43,8 @@ pub struct Order {
     pub others: BTreeMap<String, String>,
     /// What to do with a journal that lost entries.
     pub rollback: Rollback,
+    /// The policy that holds.
+    pub policy: Policy,
 }
 
 /// Who works, and with which program.
@@ -261,6 +264,7 @@ impl RunOrder {
     /// The settings of this command alone, for the journal.
     pub(super) fn own(&self) -> Vec<(&'static str, String)> {
         let mut own = self.subject.deciding();
+        own.extend(self.order.policy.named());
         own.extend((self.repeat == Repeat::Again).then(|| ("again", "true".to_owned())));
         own
     }
@@ -294,11 +298,7 @@ impl Subject {
 
     /// The settings that decide what is deleted.
     pub(super) fn deciding(&self) -> Vec<(&'static str, String)> {
-        let if_in_use = match self.if_in_use {
-            IfInUse::Warn => "warn",
-            IfInUse::Skip => "skip",
-            IfInUse::Refuse => "refuse",
-        };
+        let if_in_use = self.if_in_use.as_str();
         let if_recreated = match self.if_recreated {
             IfRecreated::Warn => "warn",
             IfRecreated::Skip => "skip",

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::accounts::{Connections, connect};
 use super::again::{Admitted, Where, admit, learn_past, past};
-use super::at_work::lane;
+use super::at_work::{lane, rate_cap};
 use super::confirm::judge;
 use super::error::{Refusal, Sent, SessionError};
 use super::header::header;
@@ -126,7 +126,9 @@ async fn work<H: Host>(
     learn_past(&mut staged.stage, past, &sha256, &connections).await?;
     let plan = draft(host, order, &settings, &connections, &mut staged, past, file).await?;
     let confirmation = order.as_run.map(|(_, confirmation)| confirmation);
-    let judged = confirmation.map_or(Ok(()), |confirmation| judge(&plan, confirmation).map(drop));
+    let judged = confirmation.map_or(Ok(()), |confirmation| {
+        order.order.policy.refuse_unapproved().and_then(|()| judge(&plan, confirmation).map(drop))
+    });
     Ok(PlanEnding::Made(Box::new(Planned { plan, place: connections.place, judged })))
 }
 
@@ -163,7 +165,8 @@ async fn draft<H: Host>(
     let scribe = Scribe { journal, clock: Arc::clone(&clock) };
     let (mut lanes, counts) = (Vec::new(), Arc::<Counts>::default());
     for target in staged.stage.targets() {
-        lanes.extend(lane(past, connections, target, settings, scribe.clone(), &counts).await?);
+        let cap = rate_cap(settings, &order.order.policy, &target);
+        lanes.extend(lane(past, connections, target, cap, scribe.clone(), &counts).await?);
     }
     let made_at = clock.now();
     let header = PlanHeader {
@@ -176,8 +179,10 @@ async fn draft<H: Host>(
         accounts: connections.accounts().into_iter().map(str::to_owned).collect(),
         home: connections.place.caller.account.clone(),
         lanes,
-        if_in_use: subject.if_in_use,
+        if_in_use: subject.if_in_use.max(order.order.policy.limits.if_in_use),
         if_recreated: subject.if_recreated,
+        limits: order.order.policy.limits.clone(),
+        judged_at: made_at,
         skip_invalid: subject.skip_invalid,
         without_annotations: subject.without_annotations,
         patience: settings.settle_timeout,

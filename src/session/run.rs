@@ -91,6 +91,7 @@ async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJourn
     };
     connections.refuse_unreached()?;
     order.refuse_unanswerable()?;
+    order.order.policy.refuse_unapproved()?;
     if named != run {
         connections = connect(host, Way { run, goal: Goal::Service, ..way }, &targets, &order.order.accounts).await?;
         connections.refuse_unreached()?;

@@ -69,6 +69,7 @@ async fn work<H: Host>(
         stage_plan(&mut stage, input, &order.order.accounts).await.map_err(refused)?;
     stage.index_rows().await?;
     refuse_expired(&header, open.clock.now()).map_err(|error| error.sent(Sent::Nothing))?;
+    order.order.policy.refuse_plan_of_another(header.policy_sha256.as_deref())?;
     match used(&open.reader, &header.plan_id).await? {
         Some(record) if record.state.is_unfinished() && order.repeat == Repeat::Resume => {
             return carry_on(host, &order.order, open, began, record, None).await;
@@ -81,6 +82,7 @@ async fn work<H: Host>(
     }
     let order = order_of(order, header.clone(), seal);
     if let Some(in_hand) = &order.plan {
+        order.order.policy.refuse_fewer(in_hand.approvals.required)?;
         // Before anything is sent, and once more when the run begins.
         approved(host, in_hand, open.clock.now())?;
     }
@@ -119,6 +121,7 @@ fn order_of(order: &RunPlanOrder, header: PlanHeader, seal: crate::record::plan:
     };
     let mut order = RunOrder { order, subject, repeat, confirmation, plan: None };
     order.order.ticket = order.order.ticket.or_else(|| header.ticket.clone());
+    order.order.policy = order.order.policy.of_plan(&header.settings);
     order.order.reason = order.order.reason.or_else(|| header.reason.clone());
     RunOrder { plan: Some(Box::new(InHand { header, seal, on_drift, approvals })), ..order }
 }

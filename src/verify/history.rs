@@ -250,6 +250,9 @@ impl History {
             return Err("its run is bound to another account or endpoint".into());
         }
         run.bind(opened)?;
+        if !run.lifted.is_under_the_policy_of(opened) {
+            return Err("its run is bound to another policy".into());
+        }
         run.sessions = run.sessions.wrapping_add(1);
         let canary = CanaryOf::ordered_by(opened);
         self.sessions.insert(session, Session { run: Some(number), attempt_time, canary, ..Session::default() });

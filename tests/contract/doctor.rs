@@ -22,7 +22,7 @@ fn says(done: &Done, check: &str, health: &str, part: &str) {
 }
 
 /// Each region of the manifest is tried with every request but a deletion, each once, and nothing is written.
-// SEMANTICS: P85
+// SEMANTICS: P93
 #[test]
 fn each_target_is_tried_without_harm() {
     let bench = Bench::new();
@@ -58,7 +58,7 @@ fn each_target_is_tried_without_harm() {
 }
 
 /// What may not be read is bad; what a run can do without is noted, with what is lost.
-// SEMANTICS: P85
+// SEMANTICS: P93
 #[test]
 fn missing_permissions_are_named() {
     for (action, health, code, part) in [
@@ -82,7 +82,7 @@ fn missing_permissions_are_named() {
 }
 
 /// A clock that the service would not accept, or that is merely wrong.
-// SEMANTICS: P85
+// SEMANTICS: P93
 #[test]
 fn the_clock_is_compared_with_the_service() {
     for (ahead, health, code, part) in [
@@ -100,7 +100,7 @@ fn the_clock_is_compared_with_the_service() {
 }
 
 /// A manifest with faults is refused as `run` refuses it, and nothing is sent; a faulty row is skipped on demand.
-// SEMANTICS: P85
+// SEMANTICS: P93
 #[test]
 fn a_faulty_manifest_is_refused_as_by_run() {
     let bench = Bench::new();
@@ -117,7 +117,7 @@ fn a_faulty_manifest_is_refused_as_by_run() {
 }
 
 /// Key pairs that are not there, credentials that have expired, and an address at which nobody answers.
-// SEMANTICS: P85
+// SEMANTICS: P93
 #[test]
 fn what_keeps_a_run_from_succeeding_is_found() {
     let bench = Bench::new();
@@ -143,7 +143,7 @@ fn what_keeps_a_run_from_succeeding_is_found() {
 }
 
 /// What signing and checkpoints need. Nothing of it keeps a run from succeeding, except a file that cannot be written.
-// SEMANTICS: P85
+// SEMANTICS: P93
 #[test]
 fn the_set_up_for_signing_is_shown() {
     let mut bench = Bench::new();

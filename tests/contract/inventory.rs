@@ -100,7 +100,7 @@ fn each_form_has_the_same_rows() {
     assert!(in_world(&bench, &["--output", "json", "--name", "nobody"]).exits(0).json().as_array().unwrap().is_empty());
 }
 
-// SEMANTICS: P78
+// SEMANTICS: P85
 #[test]
 fn a_manifest_of_an_inventory_deletes_exactly_what_it_lists() {
     let bench = Bench::new();
@@ -124,7 +124,7 @@ fn a_manifest_of_an_inventory_deletes_exactly_what_it_lists() {
     assert_eq!(deleted, [("eu-central-1", "ci-1"), ("us-east-1", "ci-1"), ("us-east-1", "ci-2")]);
 }
 
-// SEMANTICS: P78
+// SEMANTICS: P85
 #[test]
 fn a_key_pair_that_was_recreated_since_the_inventory_is_not_deleted() {
     let bench = Bench::new();
@@ -176,7 +176,7 @@ fn without_a_region_nothing_is_asked() {
     assert_eq!(listed(&bench.keybatch(&["inventory", "--all-regions", "--output", "json"]).exits(0)).len(), 1);
 }
 
-// SEMANTICS: P78
+// SEMANTICS: P85
 #[test]
 fn a_listing_that_is_not_whole_is_an_error_and_nothing_is_written() {
     let bench = Bench::new();

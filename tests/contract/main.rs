@@ -17,6 +17,7 @@ mod network;
 mod outcomes;
 mod plan_file;
 mod policies;
+mod policy;
 mod readers;
 mod regions;
 mod resolve;

@@ -179,6 +179,8 @@ pub(crate) fn full() -> Vec<Event> {
             ticket: text("SEC-1412"),
             continues_from: text(ROOT),
             not_remembered: text("/home/amelie/.local/state: Permission denied"),
+            policy_sha256: text(DIGEST),
+            machine_policy_sha256: text(DIGEST),
         })),
         Event::ManifestIngested(manifest()),
         Event::OverrideUsed(OverrideUsed {
@@ -325,6 +327,8 @@ pub(crate) fn bare() -> Vec<Event> {
                 ticket: None,
                 continues_from: None,
                 not_remembered: None,
+                policy_sha256: None,
+                machine_policy_sha256: None,
                 ..*opened
             })),
             Event::OverrideUsed(used) => Event::OverrideUsed(OverrideUsed { why: None, lost: Vec::new(), ..used }),

@@ -11,7 +11,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("record", &["domain"]),
     ("manifest", &[]),
-    ("policy", &["domain", "record"]),
+    ("policy", &["domain", "record", "manifest"]),
     ("journal", &["domain", "record"]),
     ("lightsail", &["domain"]),
     ("lane", &["domain", "record", "journal"]),
@@ -59,7 +59,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 const TESTS: [&str; 2] = ["execute/decide/table", "lane/rate/simulation"];
 
 /// What is pure: no async, no clock, no I/O.
-const PURE: [&str; 17] = [
+const PURE: [&str; 16] = [
     "domain",
     "manifest",
     "policy",
@@ -74,7 +74,6 @@ const PURE: [&str; 17] = [
     "execute/step.rs",
     "lane/backoff.rs",
     "lane/rate.rs",
-    "lane/rate/cap.rs",
     "execute/row.rs",
     "lane/seen.rs",
 ];

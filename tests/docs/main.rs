@@ -11,6 +11,7 @@ mod journal;
 mod layers;
 mod pages;
 mod plans;
+mod policy;
 mod promises;
 mod readme;
 mod reliability;
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
         journal::LIST,
         layers::LIST,
         pages::LIST,
+        policy::LIST,
         promises::LIST,
         readme::LIST,
         reliability::LIST,

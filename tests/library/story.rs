@@ -157,6 +157,8 @@ impl Script {
             ticket: None,
             continues_from: None,
             not_remembered: None,
+            policy_sha256: None,
+            machine_policy_sha256: None,
         };
         let seq = self.push(None, Event::SessionOpened(Box::new(opened)));
         self.run_no.get_or_insert(seq);

@@ -14,6 +14,7 @@ mod completion;
 mod harness;
 mod io_faults;
 mod kill_points;
+mod policy;
 mod power_loss;
 mod readers;
 mod shell;
@@ -36,6 +37,7 @@ fn main() -> std::process::ExitCode {
         io_faults::strange::LIST,
         io_faults::streams::LIST,
         kill_points::LIST,
+        policy::LIST,
         power_loss::disk::LIST,
         power_loss::lines::LIST,
         power_loss::LIST,

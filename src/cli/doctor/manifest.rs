@@ -238,7 +238,7 @@ fn with_hint(error: &ApiError) -> String {
 mod tests {
     use super::*;
 
-    // SEMANTICS: P85
+    // SEMANTICS: P93
     #[test]
     fn a_run_that_does_not_fit_on_the_disk_is_found() {
         let here = Path::new(".");
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(space(Path::new("/nowhere/at/all/journal.db"), u64::MAX).health, Health::Bad);
     }
 
-    // SEMANTICS: P85
+    // SEMANTICS: P93
     #[test]
     fn a_clock_is_judged_by_what_signatures_permit() {
         let health = |seconds| clock("r", SignedDuration::from_secs(seconds)).health;

@@ -9,6 +9,8 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
+
 use self::reading::ReadingOptions;
 use super::amount::duration;
 use super::approve::{refuse_signed, sign_as_maker};
@@ -16,14 +18,15 @@ use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::files::{Incomplete, create, open_manifest};
 use super::machine::Machine;
-use super::options::SessionOptions;
+use super::options::{SessionOptions, refuse_secret};
+use super::policy::{OverrideOptions, PolicyOptions};
 use super::say::say;
 use super::scratch::{Scratch, directory};
 use super::subject::SubjectOptions;
 use super::terminal::Verb;
 use super::{Context, canary, faults, network};
 use crate::session::order::{Confirmation, PlanOrder, Repeat};
-use crate::session::{self, PlanEnding};
+use crate::session::{self, Order, PlanEnding, Policy};
 
 /// How long a plan may be executed if nothing else is said.
 const LIFE: &str = "72h";
@@ -56,6 +59,13 @@ pub(super) struct Args {
     #[command(flatten)]
     subject: SubjectOptions,
     #[command(flatten)]
+    policy: PolicyOptions,
+    #[command(flatten)]
+    overrides: OverrideOptions,
+    /// Reason, for the plan's header; required by --override
+    #[arg(long, value_name = "TEXT", requires = "lifting", value_parser = NonEmptyStringValueParser::new())]
+    because: Option<String>,
+    #[command(flatten)]
     reading: ReadingOptions,
 }
 
@@ -64,8 +74,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
         return diff::run(old, new, context);
     }
     let manifest = args.manifest.unwrap_or_default();
+    refuse_secret("--because", args.because.as_deref())?;
+    let policy = args.policy.policy(&args.overrides, args.because.as_deref(), context)?;
     let options = args.reading.session(args.subject.region.clone());
-    let making = Making { manifest: &manifest, subject: &args.subject, options: &options, as_run: None };
+    let making = Making { manifest: &manifest, subject: &args.subject, options: &options, policy, as_run: None };
     let Some(path) = &args.to else {
         if args.sign_key.is_some() {
             context.ui.say("the plan is not signed, because it is not kept: -o FILE keeps it");
@@ -99,6 +111,7 @@ pub(super) struct Making<'a> {
     pub(super) manifest: &'a Path,
     pub(super) subject: &'a SubjectOptions,
     pub(super) options: &'a SessionOptions,
+    pub(super) policy: Policy,
     /// How it would be run, where that is the question.
     pub(super) as_run: Option<(Repeat, Confirmation)>,
 }
@@ -129,7 +142,7 @@ impl Making<'_> {
         let machine = Machine::new(context, options, Verb::Plan, self.subject.sandbox.clone())?;
         let input = open_manifest(self.manifest)?;
         let order = PlanOrder {
-            order: options.order(context, Default::default()),
+            order: Order { policy: self.policy.clone(), ..options.order(context, Default::default()) },
             subject: self.subject.of(self.manifest),
             expires,
             directory: directory(context)?,

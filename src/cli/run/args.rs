@@ -1,16 +1,18 @@
 //! The arguments of `run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
 use crate::cli::again::AgainArgs;
 use crate::cli::amount::{count, count_between};
 use crate::cli::approve::gather;
 use crate::cli::options::{CanaryOptions, SessionOptions};
+use crate::cli::policy::{OverrideOptions, PolicyOptions};
 use crate::cli::rollback::RollbackOptions;
 use crate::cli::signers;
 use crate::cli::subject::SubjectOptions;
-use crate::cli::{CliError, Exit, Sent};
+use crate::cli::{CliError, Code, Exit, Sent};
+use crate::session::Policy;
 use crate::session::order::{Approvals, Confirmation, OnDrift, RunOrder, RunPlanOrder};
 
 /// Delete the key pairs listed in a manifest, or those of a plan
@@ -42,6 +44,10 @@ pub(crate) struct Args {
     /// Refuse a plan unless N people with N different keys have approved it
     #[arg(long, env = "KEYBATCH_REQUIRE_APPROVALS", value_name = "N", value_parser = approvals)]
     pub(super) require_approvals: Option<usize>,
+    #[command(flatten)]
+    pub(super) policy: PolicyOptions,
+    #[command(flatten)]
+    pub(super) overrides: OverrideOptions,
     #[command(flatten)]
     pub(super) again: AgainArgs,
     #[command(flatten)]
@@ -113,9 +119,16 @@ impl Args {
     }
 
     /// What shows that the plan was approved.
-    pub(super) fn approvals(&self, context: &Context) -> Result<Approvals, CliError> {
-        let signers = self.allowed_signers.as_deref().map(|path| signers::read(path, context)).transpose()?;
-        let required = self.require_approvals.unwrap_or_default();
+    pub(super) fn approvals(&self, policy: &Policy, context: &Context) -> Result<Approvals, CliError> {
+        let own = self.allowed_signers.as_deref();
+        let named: Vec<_> = policy.limits.signers.iter().map(Path::new).collect();
+        if let Some(other) = named.iter().find(|path| **path != own.unwrap_or(named[0])) {
+            let what = format!("the policy requires the allowed signers in {}", other.display());
+            return Err(CliError::new(Exit::Refused, what).code(Code::PolicyApprovals).sent(Sent::Nothing));
+        }
+        let own = own.or(named.first().copied());
+        let signers = own.map(|path| signers::read(path, context)).transpose()?;
+        let required = self.require_approvals.unwrap_or_default().max(policy.limits.approvals as usize);
         // Without a list of signers nobody may approve, so there is nothing to look for.
         let presented = match (&signers, self.approvals.is_empty() && required == 0) {
             (None, _) | (_, true) => Vec::new(),
@@ -145,6 +158,7 @@ impl Args {
             ("--annotation", !subject.annotation.is_empty()),
             ("--allow-default-key-pair", subject.allow_default_key_pair),
             ("--without-annotations", subject.without_annotations),
+            ("--override", self.overrides.is_given()),
         ];
         if let Some((flag, _)) = made.iter().find(|(_, given)| *given) {
             let what = format!("{flag} decides what a plan says, and this plan is made already");

@@ -26,16 +26,19 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.make_absolute();
     let (input, is_plan) = open_manifest_or_plan(&args.manifest)?;
     args.check(is_plan)?;
+    let policy = args.policy.policy(&args.overrides, args.rollback.because.as_deref(), context)?;
     if args.dry_run {
         let as_run = Some((args.again.repeat(), args.confirmation(context)));
-        let making = Making { manifest: &args.manifest, subject: &args.subject, options: &args.options, as_run };
+        let making =
+            Making { manifest: &args.manifest, subject: &args.subject, options: &args.options, policy, as_run };
         return making.show(None, context).await;
     }
     args.options.try_key()?;
     if args.options.sign_key.is_some() && args.options.checkpoint_to.is_none() && !args.again.resume {
         context.ui.say("warning: --sign-key signs checkpoints in a file, and --checkpoint-to names none");
     }
-    let order = args.order(context);
+    let mut order = args.order(context);
+    order.order.policy = policy;
     if !args.again.resume {
         order.refuse_unanswerable()?;
     }
@@ -44,7 +47,10 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &read)?;
     let machine = Machine::new(context, &args.options, Verb::Run, args.subject.sandbox.clone())?;
     let ended = if is_plan {
-        session::run_plan(&machine, &args.order_of_plan(context, args.approvals(context)?), input).await
+        let approvals = args.approvals(&order.order.policy, context)?;
+        let mut plan = args.order_of_plan(context, approvals);
+        plan.order.policy = order.order.policy;
+        session::run_plan(&machine, &plan, input).await
     } else {
         session::run(&machine, &order, Box::new(input)).await
     };

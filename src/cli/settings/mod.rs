@@ -17,7 +17,7 @@ use clap::Command;
 pub(super) use self::effective::{Effective, Origin, effective};
 pub(super) use self::findings::findings;
 pub(super) use self::keys::Catalogue;
-pub(super) use self::source::FileFault;
+pub(super) use self::source::{FileFault, Source};
 
 use self::file::{Entry, File, Place};
 use super::accounts::Accounts;

@@ -12,6 +12,10 @@ fn starts_low_at_the_cap_or_below_what_was_learned() {
     assert_eq!(start(RateCap::None, None), Some(2.0));
     assert_eq!(start(RateCap::PerSecond(1.0), None), Some(1.0));
     assert_eq!(start(RateCap::PerSecond(50.0), None), Some(5.0));
+    // A cap that nobody calls safe is no reason to begin faster than without one.
+    assert_eq!(start(RateCap::Below(50.0), None), Some(2.0));
+    assert_eq!(start(RateCap::Below(1.0), None), Some(1.0));
+    assert_eq!(start(RateCap::Below(5.0), Some(10.0)), Some(5.0));
     assert_eq!(start(RateCap::None, Some(10.0)), Some(9.0));
     assert_eq!(start(RateCap::PerSecond(5.0), Some(10.0)), Some(5.0));
     assert_eq!(start(RateCap::Unlimited, Some(10.0)), None);

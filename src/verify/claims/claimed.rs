@@ -47,6 +47,8 @@ pub(in crate::verify) struct Line {
     pub(in crate::verify) skips_invalid: bool,
     /// Whether there is such a line only if default key pairs may be deleted.
     pub(in crate::verify) is_default: bool,
+    /// Whether there is such a line only under a policy.
+    pub(in crate::verify) is_by_policy: bool,
 }
 
 /// The key pair's name in an answer.

@@ -12,7 +12,8 @@ pub(crate) fn shows(intent: &Intent<'_>, leaf: Hash, of_file: bool) -> Line {
     let is_noted = |kind: &str| intent.notes.iter().any(|note| note.kind.0 == kind);
     let is_invalid = is_noted(notes::INVALID_ROW);
     let skips_invalid = is_invalid || is_noted(notes::OTHER_ACCOUNT);
-    Line { leaf, of_file, skips_invalid, is_default: !is_invalid && intent.name == DEFAULT_KEY_PAIR }
+    let is_by_policy = notes::OF_A_POLICY.into_iter().any(is_noted);
+    Line { leaf, of_file, skips_invalid, is_default: !is_invalid && intent.name == DEFAULT_KEY_PAIR, is_by_policy }
 }
 
 /// Reads an intent: the notes must be those that the line calls for, the verdict must follow from them and from what was seen,

@@ -1,5 +1,5 @@
 //! Compares the notes of a plan's line with the line: a guard notes what is so, and all that is so. What guards know beside the line
-//! (other rows, instances, earlier runs) cannot be checked here.
+//! (other rows, instances, earlier runs, a policy) cannot be checked here.
 
 use super::super::shape;
 use super::line::{Drift, Intent, is_for_another};
@@ -13,7 +13,7 @@ pub(super) const INVALID_ROW: &str = "invalid_row";
 pub(super) const OTHER_ACCOUNT: &str = "other_account";
 
 /// The notes that there are, and how grave each may be.
-const KINDS: [(&str, &[Severity]); 12] = {
+const KINDS: [(&str, &[Severity]); 18] = {
     use Severity::{Refuse, Skip, Warn};
     [
         (INVALID_ROW, &[Skip]),
@@ -28,8 +28,18 @@ const KINDS: [(&str, &[Severity]); 12] = {
         ("default_key_pair", &[Warn]),
         ("in_use", &[Warn, Skip, Refuse]),
         ("recreated", &[Warn, Skip, Refuse]),
+        ("account_not_allowed", &[Refuse]),
+        ("region_not_allowed", &[Refuse]),
+        ("column_required", &[Refuse]),
+        ("protected_name", &[Skip]),
+        ("protected_tag", &[Skip]),
+        ("too_young", &[Skip]),
     ]
 };
+
+/// Those of them that only a policy calls for.
+pub(super) const OF_A_POLICY: [&str; 6] =
+    ["account_not_allowed", "region_not_allowed", "column_required", "protected_name", "protected_tag", "too_young"];
 
 /// The further notes that there are where a plan's file is executed on another day.
 const TODAY: [(&str, &[Severity]); 2] = [("appeared", &[Severity::Skip]), ("drift_plan", &[Severity::Skip])];
@@ -102,7 +112,7 @@ fn shown(intent: &Intent<'_>, kind: &str) -> Option<bool> {
         "identity_unknown" => Some(seen.is_some_and(|seen| seen.arn.is_none() && seen.created_at.is_none())),
         "default_key_pair" => Some(seen.is_some() && intent.name == DEFAULT_KEY_PAIR),
         // Guards look at these only if there is a key pair.
-        "in_use" | "recreated" => seen.is_none().then_some(false),
+        "in_use" | "recreated" | "protected_name" | "protected_tag" | "too_young" => seen.is_none().then_some(false),
         _ => None,
     }
 }

@@ -212,7 +212,13 @@ fn with_line(event: &Event, claimed: Claimed) -> Claimed {
     match event {
         Event::IntentRecorded(intent) => {
             let leaf = intent.line.leaf().unwrap();
-            let shows = Shows::Line(Line { leaf, of_file: false, skips_invalid: false, is_default: false });
+            let shows = Shows::Line(Line {
+                leaf,
+                of_file: false,
+                skips_invalid: false,
+                is_default: false,
+                is_by_policy: false,
+            });
             Claimed { shows, ..claimed }
         }
         _ => claimed,
@@ -470,6 +476,16 @@ fn a_run_is_bound_to_what_its_first_session_says() {
     let mut other = life();
     other[5]["line"]["account"] = "2".into();
     is_refused(&other, 5);
+    // A policy that its plan does not name, and one that only a later session has; to give it up needs none.
+    for (at, bad) in [(1, 9), (18, 18)] {
+        let mut other = life();
+        other[at]["policy_sha256"] = "d".into();
+        is_refused(&other, bad);
+    }
+    let mut abandoned = life();
+    abandoned[18]["policy_sha256"] = "d".into();
+    abandoned[18]["command"] = "abandon".into();
+    judged(&abandoned).unwrap();
     // What no session says binds nothing.
     let mut silent = life();
     [1, 18].into_iter().for_each(|at| silent[at]["account"] = Value::Null);

@@ -9,6 +9,7 @@ use keybatch::execute::ghost::{Ghosts, held_until};
 use keybatch::execute::row::RowState;
 use keybatch::policy::StagedRow;
 use keybatch::policy::guard::{Facts, IfInUse, notes, verdict};
+use keybatch::policy::limits::Limits;
 use keybatch::policy::recreated::IfRecreated;
 use keybatch::record::event::Event;
 use keybatch::record::plan::{PlanObservation, PlanRow, Verdict};
@@ -117,6 +118,8 @@ fn begin(node: &Node, kind: Kind) -> Node {
             if_in_use: IfInUse::Warn,
             known: &known,
             if_recreated: if kind == Kind::OtherSkipping { IfRecreated::Skip } else { IfRecreated::Warn },
+            limits: &Limits::default(),
+            judged_at: now,
         },
     );
     let intent = PlanRow {

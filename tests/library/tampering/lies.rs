@@ -273,6 +273,7 @@ fn a_session_is_one_process() {
     };
     lie(&copy, "of another account", opened(1), &json!({ "account": "210987654321" }));
     lie(&copy, "at another endpoint", opened(1), &json!({ "endpoint": "https://lightsail.{region}.amazonaws.com" }));
+    lie(&copy, "under another policy", opened(1), &json!({ "policy_sha256": "d" }));
     lie(&copy, "no rehearsal any more", opened(1), &json!({ "sandbox": false }));
     lie(&copy, "with other settings", opened(1), &json!({ "settings": { "rate": "50/s" } }));
     lie(&copy, "of an id that there was", opened(1), &json!({ "session_id": "s1" }));

@@ -60,9 +60,12 @@ fn what_a_line_shows_to_be_false_is_not_noted() {
     }
     assert!(!holds("skip", &line, &[("refuse", "other_account")]));
     assert!(!holds("delete", &line, &[("warn", "default_key_pair")]));
-    for kind in ["in_use", "recreated"] {
+    for kind in ["in_use", "recreated", "protected_name", "protected_tag", "too_young"] {
         assert!(holds("skip", &line, &[("skip", kind)]), "{kind}");
         assert!(!holds("skip", &json!({}), &[("skip", kind)]), "{kind} of a key pair that was not seen");
+    }
+    for kind in ["account_not_allowed", "region_not_allowed", "column_required"] {
+        assert!(holds("skip", &line, &[("refuse", kind)]) && !holds("skip", &line, &[("skip", kind)]), "{kind}");
     }
     assert!(!holds("skip", &line, &[("skip", "because")]), "a note that no guard makes");
 }

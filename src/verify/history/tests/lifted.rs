@@ -1,6 +1,7 @@
 //! Rules that were lifted: settings, entries and what was there before must say the same.
 
 use super::*;
+use crate::record::plan::PlanHeader;
 
 /// The beginning of a run up to its first row, with these settings and overrides.
 fn beginning(run: &str, session: &str, settings: &[&str], used: &[&str]) -> Vec<Value> {
@@ -95,7 +96,7 @@ fn a_rule_is_lifted_where_the_run_begins() {
 /// Also where the settings hide it.
 #[test]
 fn a_row_that_is_there_only_by_a_lifted_rule_shows_it() {
-    let none = Line { leaf: [0; 32], of_file: false, skips_invalid: false, is_default: false };
+    let none = Line { leaf: [0; 32], of_file: false, skips_invalid: false, is_default: false, is_by_policy: false };
     let cases = [
         (Line { skips_invalid: true, ..none }, "skip_invalid", "skip-invalid"),
         (Line { is_default: true, ..none }, "allow_default_key_pair", "allow-default-key-pair"),
@@ -117,4 +118,62 @@ fn a_row_that_is_there_only_by_a_lifted_rule_shows_it() {
             assert_eq!(told.is_ok(), lifted, "{word}");
         }
     }
+}
+
+/// What an entry says of a rule of the policy, and why.
+type Used<'a> = (&'a str, Option<&'a str>);
+
+#[test]
+fn rules_of_a_policy_are_lifted_as_its_session_says() {
+    let told = |policy: Option<&str>, lifted: Option<&str>, used: &[Used<'_>]| {
+        let mut first = opened(ONE, "s1");
+        if let Some(field) = policy {
+            first[field] = "d".into();
+        }
+        if let Some(rules) = lifted {
+            first["settings"]["override"] = rules.into();
+            first["settings"]["override_because"] = "they are old".into();
+        }
+        let mut entries = vec![life()[0].clone(), first, ingested(ONE, 1)];
+        entries.extend(used.iter().map(|(rule, why)| {
+            let which = format!("policy.{rule}");
+            entry(Some(ONE), "override_used", json!({ "override": which, "by": "u", "why": why }))
+        }));
+        entries.push(intended(ONE, 1, "delete"));
+        judged(&entries).is_ok()
+    };
+    let because = Some("they are old");
+    for policy in ["policy_sha256", "machine_policy_sha256"] {
+        let policy = Some(policy);
+        assert!(told(policy, None, &[]) && told(policy, Some("rates"), &[("rates", because)]));
+        assert!(told(policy, Some("minimum_age,rates"), &[("minimum_age", because), ("rates", because)]));
+        assert!(!told(policy, Some("rates"), &[]) && !told(policy, None, &[("rates", because)]));
+        assert!(!told(policy, Some("rates"), &[("minimum_age", because)]));
+        assert!(!told(policy, Some("rates"), &[("rates", because), ("rates", because)]));
+        assert!(
+            !told(policy, Some("rates"), &[("rates", None)]) && !told(policy, Some("rates"), &[("rates", Some("x"))])
+        );
+    }
+    // Without a policy there is nothing to lift.
+    assert!(!told(None, Some("rates"), &[("rates", because)]));
+}
+
+#[test]
+fn notes_of_a_policy_need_one() {
+    let line = Line { leaf: [0; 32], of_file: false, skips_invalid: false, is_default: false, is_by_policy: true };
+    let by = |field: Option<&str>, is_of_file: bool| {
+        let mut first = opened(ONE, "s1");
+        if let Some(field) = field {
+            first[field] = "d".into();
+        }
+        let opened: SessionOpened = serde_json::from_value(first).unwrap();
+        let mut lifted = Lifted::ordered_by(&opened);
+        assert!(lifted.allow(&line).is_ok());
+        let mut header: PlanHeader = serde_json::from_value(header(ONE, 1)).unwrap();
+        header.policy_sha256 = opened.policy_sha256;
+        header.expires_at = is_of_file.then(|| "2026-01-01T00:00:00.000000Z".to_owned());
+        lifted.check_policy(&header).is_ok()
+    };
+    assert!(!by(None, false) && by(None, true));
+    assert!(by(Some("policy_sha256"), false) && by(Some("machine_policy_sha256"), false));
 }

@@ -1,12 +1,12 @@
-//! What an operator says about the rate, as written: `5/s`, `30/m`, `100/h`, `unlimited`.
+//! What an operator or a policy says about the rate, as written: `5/s`, `30/m`, `100/h`, `unlimited`.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// The caps that are understood: one per hour to one per microsecond, beyond which no timer is precise enough.
-pub(super) const CAP_PER_S: (f64, f64) = (1.0 / 3600.0, 1e6);
+pub const CAP_PER_S: (f64, f64) = (1.0 / 3600.0, 1e6);
 
-/// What the operator allows.
+/// What the operator, or a policy, allows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum RateCap {
     /// No cap: learn.
@@ -14,6 +14,8 @@ pub enum RateCap {
     None,
     /// At most so many requests per second; learn below that.
     PerSecond(f64),
+    /// At most so many requests per second, and nobody says that as many are safe: begin as without a cap.
+    Below(f64),
     /// No limiter at all: a throttled row waits by itself, and nothing is learned.
     Unlimited,
 }
@@ -32,6 +34,20 @@ pub enum RateParseError {
     /// Outside what can be timed.
     #[error("`{0}` is out of range: a rate is between 1/h and 1000000/s, or unlimited")]
     Range(String),
+}
+
+impl RateCap {
+    /// This cap under another one: at most `cap_per_s` requests per second, whatever it says itself.
+    #[must_use]
+    pub fn at_most(self, cap_per_s: Option<f64>) -> Self {
+        match (self, cap_per_s) {
+            (own, None) => own,
+            (Self::PerSecond(own), Some(cap)) => Self::PerSecond(own.min(cap)),
+            (Self::Below(own), Some(cap)) => Self::Below(own.min(cap)),
+            (Self::None, Some(cap)) => Self::Below(cap),
+            (Self::Unlimited, Some(cap)) => Self::PerSecond(cap),
+        }
+    }
 }
 
 impl FromStr for RateCap {
@@ -65,7 +81,7 @@ impl fmt::Display for RateCap {
         let rate = match self {
             Self::None => return f.write_str("learned"),
             Self::Unlimited => return f.write_str("unlimited"),
-            Self::PerSecond(rate) => *rate,
+            Self::PerSecond(rate) | Self::Below(rate) => *rate,
         };
         for (unit, seconds) in [("s", 1.0), ("m", 60.0), ("h", 3600.0)] {
             let number = rate * seconds;
@@ -80,6 +96,22 @@ impl fmt::Display for RateCap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lower_cap_holds() {
+        for (own, cap, both) in [
+            (RateCap::None, None, RateCap::None),
+            (RateCap::Unlimited, None, RateCap::Unlimited),
+            (RateCap::None, Some(2.0), RateCap::Below(2.0)),
+            (RateCap::Below(1.0), Some(2.0), RateCap::Below(1.0)),
+            (RateCap::Unlimited, Some(2.0), RateCap::PerSecond(2.0)),
+            (RateCap::PerSecond(1.0), Some(2.0), RateCap::PerSecond(1.0)),
+            (RateCap::PerSecond(5.0), Some(2.0), RateCap::PerSecond(2.0)),
+            (RateCap::PerSecond(5.0), None, RateCap::PerSecond(5.0)),
+        ] {
+            assert_eq!(own.at_most(cap), both, "{own} {cap:?}");
+        }
+    }
 
     #[test]
     fn rates_read_and_write() {
