@@ -22,6 +22,7 @@ use crate::domain::{OutcomeCounts, RunId, Settings};
 use crate::execute::control::StoppedBy;
 use crate::journal::stage::Stage;
 use crate::lane::Counts;
+use crate::lightsail::Lightsail as _;
 use crate::plan::{Changes, Plan, PlanError, Planner, Tally};
 use crate::policy::Rule;
 use crate::record::event::{Event, OverrideUsed, PlanApproved, RunStarted};
@@ -145,9 +146,20 @@ async fn plan<H: Host>(
 }
 
 /// The approvals of a plan that was made before, if it may still be executed: the confirmation may have taken long.
-fn ready<H: Host>(session: &Session<'_, H>, in_hand: &InHand) -> Result<Vec<PlanApproved>, SessionError> {
+///
+/// Whether it expired, the later of two clocks decides: this machine's, and that of the service's answers.
+fn ready<H: Host>(
+    session: &Session<'_, H>,
+    in_hand: &InHand,
+    lanes: &[Lane<H>],
+) -> Result<Vec<PlanApproved>, SessionError> {
     let now = session.open.clock.now();
-    refuse_expired(&in_hand.header, now)?;
+    let of_service = |lane: &Lane<H>| {
+        let (date, ago) = lane.port.service_date()?;
+        date.checked_add(ago).ok()
+    };
+    let latest = lanes.iter().filter_map(of_service).max().unwrap_or(now).max(now);
+    refuse_expired(&in_hand.header, latest)?;
     approved(session.host, in_hand, now)
 }
 
@@ -167,7 +179,7 @@ async fn execute<H: Host>(
     };
     let mut drafts = Vec::new();
     if let Some(in_hand) = &order.plan {
-        match ready(session, in_hand) {
+        match ready(session, in_hand, &lanes) {
             Ok(approved) => drafts.extend(approved.into_iter().map(|one| Draft::of(Event::PlanApproved(one)))),
             Err(error) => return Err(session.give_up(StopReason::Refused, error.sent(Sent::Reads)).await),
         }
