@@ -238,7 +238,9 @@ mod tests {
         for body in include_str!("../../tests/golden/entries.jsonl").lines() {
             let entry = Entry::parse(body).unwrap();
             let expected = match entry.event.kind() {
-                "intent_recorded" => format!("line, account, {seen}, condition, reason, ticket, annotation, note"),
+                "intent_recorded" => {
+                    format!("line, account, {seen}, condition, reason, ticket, annotation, today, note")
+                }
                 "attempt_finished" | "operation_polled" => format!("http status, request id, {operation}, {error}"),
                 "observed" => format!("http status, request id, {seen}, {operation}, {error}"),
                 "row_settled" => "rests on entries".into(),
@@ -271,7 +273,10 @@ mod tests {
         let noted = |kinds: &[&str]| {
             let notes: Vec<Value> =
                 kinds.iter().map(|kind| json!({ "severity": "skip", "note": kind, "text": "t" })).collect();
-            of("intent_recorded", &|body| body["line"]["notes"] = notes.clone().into())
+            of("intent_recorded", &|body| {
+                body["line"]["notes"] = notes.clone().into();
+                body.as_object_mut().unwrap().remove("today");
+            })
         };
         let (two, none) = (noted(&["in_use", "drift"]), noted(&[]));
         assert_eq!(two, format!("{none} (in_use, drift)"));

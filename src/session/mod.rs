@@ -34,6 +34,7 @@ mod ghosts;
 mod header;
 mod in_hand;
 pub mod host;
+mod lost;
 mod memory;
 mod open;
 mod opened;
