@@ -24,7 +24,7 @@ use crate::session::{self, ResolveOrder, Resolved, Unresolvable, refuse_used};
 /// Say what became of a row that is in doubt or gone
 ///
 /// keybatch sends nothing. It records what you say, why, and by whom, as a further entry beside the outcome that the run
-/// determined, which stays. The latest entry counts in reports, sums and exit codes. `show RUN ROW` says what to look for.
+/// determined, which stays. The latest entry counts in reports, sums and exit codes. `show RUN ROW` shows each request with its id and time.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The run: its id, a unique prefix of it (4 characters or more), or `latest`
