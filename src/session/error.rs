@@ -14,7 +14,6 @@ use crate::manifest::Faults;
 use crate::plan::PlanError;
 use crate::plan::stage::StageError;
 use crate::policy::finding::Finding;
-use crate::record::checkpoint::Checkpoint;
 use crate::record::plan::file::PlanFault;
 use crate::review::RowError;
 use crate::review::runs::RunError;
