@@ -130,3 +130,6 @@ FROM (SELECT i.*, substr(i.named, 1, instr(replace(i.named, ',', ':') || ':', ':
                  AND l.attempt = (SELECT max(attempt) FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no)
             LEFT JOIN entry AS f ON f.seq = l.finished_seq
             LEFT JOIN entry AS b ON b.seq = l.started_seq) AS i) AS i) AS i) AS i) AS i;
+
+-- With the rest of it, so that a process that dies here leaves a whole version.
+PRAGMA user_version = 3;

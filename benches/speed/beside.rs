@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::Line;
 use crate::million::import;
-use crate::process::{Cost, KEYBATCH, Trace, command, cpu_between, measure, pinned, trace};
+use crate::process::{Cost, KEYBATCH, Server, Trace, command, cpu_between, measure, pinned, trace};
 use crate::setting::{Setting, median};
 
 /// The variable that names the other build.
@@ -67,14 +67,19 @@ impl Build {
         command
     }
 
-    /// A run of the whole manifest with a new journal, that ends with `code`.
+    /// A run of the whole manifest in a new world with a new journal, that ends with `code`.
     fn run(&self, setting: &Setting, more: &[&str], code: i32) -> (Cost, Trace) {
+        let server = if self.apart { setting.serve_on(SERVER) } else { setting.serve() };
+        self.run_in(&server, setting, more, code)
+    }
+
+    /// The same in the world of this server.
+    fn run_in(&self, server: &Server, setting: &Setting, more: &[&str], code: i32) -> (Cost, Trace) {
         for suffix in ["", "-wal", "-shm", ".lock"] {
             let mut path = self.journal.clone().into_os_string();
             path.push(suffix);
             let _ = std::fs::remove_file(path);
         }
-        let server = if self.apart { setting.serve_on(SERVER) } else { setting.serve() };
         let manifest = setting.manifest().display().to_string();
         let common = ["run", &manifest, "--yes", "--output", "json", "--rate", "unlimited", "--concurrency", IN_FLIGHT];
         let mut command = self.command(setting.home(), &[&common, more].concat());
@@ -188,9 +193,8 @@ pub(crate) fn million() -> Vec<Line> {
     let mut peaks = [vec![], vec![]];
     for (build, peaks) in builds.iter_mut().zip(&mut peaks) {
         let most = (MANY - 1).to_string();
-        let (run, _) = build.run(&setting, &["--max-deletes", &most], 5);
-        // A new world, which has the last key pair, too.
         let server = setting.serve();
+        let (run, _) = build.run_in(&server, &setting, &["--max-deletes", &most], 5);
         let mut resume = build.command(setting.home(), &["resume", "--output", "json"]);
         let resume = measure(resume.env("AWS_ENDPOINT_URL", &server.url), &build.log);
         peaks.extend([run.peak, resume.peak]);

@@ -88,8 +88,8 @@ pub(super) struct SessionOptions {
     /// without asking for a passphrase, e.g. through an agent
     #[arg(long, env = "KEYBATCH_SIGN_KEY", value_name = "KEYFILE")]
     pub(super) sign_key: Option<PathBuf>,
-    /// Sign every checkpoint
-    #[arg(long, env = "KEYBATCH_SIGN_ALL", requires = "sign_key")]
+    /// With --sign-key: sign every checkpoint
+    #[arg(long, env = "KEYBATCH_SIGN_ALL")]
     pub(super) sign_all: bool,
     /// The key, once it was tried.
     #[arg(skip)]

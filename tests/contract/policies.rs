@@ -12,7 +12,7 @@ fn statement<'a>(policy: &'a Value, sid: &str) -> &'a Value {
 #[test]
 fn a_policy_is_for_the_accounts_and_regions_of_the_manifest() {
     let bench = Bench::new();
-    let arn = "arn:aws:lightsail:eu-central-1:111122223333:KeyPair/05859e3d-331d-48ba-9034-12345EXAMPLE";
+    let arn = "arn:aws:lightsail:eu-central-1:111122223333:KeyPair/05859e3d-331d-48ba-9034-0123456789ab";
     let text = format!(
         "key_pair_name,region,account_id,arn\nold-a,,,{arn}\nold-b,us-east-1,444455556666,\nold-c,eu-central-1,111122223333,\n"
     );

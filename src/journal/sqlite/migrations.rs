@@ -35,12 +35,20 @@ pub(super) fn is_known(version: i64) -> bool {
     (FIRST_VERSION..=SCHEMA_VERSION).contains(&version)
 }
 
+/// The version that so many migrations make.
+pub(super) fn version_of(migrations: i64) -> i64 {
+    FIRST_VERSION + migrations - 1
+}
+
 /// What a connection that may not write needs to read a journal of an earlier version like one of this: the tables and views that
 /// came later, as temporary ones of its own. Such a table is empty, since nothing was there that could have written to it.
 pub(super) fn later_than(version: i64) -> Option<String> {
     let done = usize::try_from(version - FIRST_VERSION + 1).ok().filter(|_| is_known(version))?;
     let later = MIGRATIONS.get(done..).filter(|later| !later.is_empty())?;
-    let statements = later.iter().flat_map(|(_, text)| text.lines()).filter(|line| !line.starts_with("DROP VIEW"));
+    let statements = later
+        .iter()
+        .flat_map(|(_, text)| text.lines())
+        .filter(|line| !line.starts_with("DROP VIEW") && !line.starts_with("PRAGMA"));
     let temporary = statements.map(|line| match line.strip_prefix("CREATE ") {
         Some(what) => format!("CREATE TEMP {what}\n"),
         None => format!("{line}\n"),

@@ -4,7 +4,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::column::get;
-use super::migrations::up_to;
+use super::migrations::{up_to, version_of};
 use super::sql;
 use crate::journal::{JournalError, SchemaDifference};
 
@@ -12,8 +12,8 @@ use crate::journal::{JournalError, SchemaDifference};
 pub(super) async fn differences(connection: &mut SqliteConnection) -> Result<Vec<SchemaDifference>, JournalError> {
     let fresh = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
     let mut fresh = fresh.connect().await.map_err(JournalError::sql)?;
-    let version = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
-    up_to(get(&version, 0)?).run_direct(None, &mut fresh, false).await.map_err(JournalError::sql)?;
+    let version = version(connection).await?;
+    up_to(version).run_direct(None, &mut fresh, false).await.map_err(JournalError::sql)?;
     let expected = objects(&mut fresh).await?;
     let found = objects(connection).await?;
     let difference = |(kind, name, _): &Object, how| SchemaDifference { kind: kind.clone(), name: name.clone(), how };
@@ -29,6 +29,17 @@ pub(super) async fn differences(connection: &mut SqliteConnection) -> Result<Vec
     let added = found.iter().filter(|object| twin(&expected, object).is_none());
     differences.extend(added.map(|object| difference(object, "added")));
     Ok(differences)
+}
+
+/// The version that the file says; of a journal whose creation was interrupted, which says none yet, the one that it has come to.
+async fn version(connection: &mut SqliteConnection) -> Result<i64, JournalError> {
+    let row = sqlx::query(sql::VERSION).fetch_one(&mut *connection).await.map_err(JournalError::sql)?;
+    let (version, has_migrations): (i64, bool) = (get(&row, 0)?, get(&row, 1)?);
+    if version != 0 || !has_migrations {
+        return Ok(version);
+    }
+    let row = sqlx::query(sql::MIGRATED).fetch_one(connection).await.map_err(JournalError::sql)?;
+    Ok(version_of(get(&row, 0)?))
 }
 
 type Object = (String, String, (String, String));

@@ -298,6 +298,10 @@ pub(super) const LAST_MATCHING: &str = concat!(
     matching!(),
     " ORDER BY seq DESC LIMIT ?8)"
 );
+/// The version of the schema, and whether migrations were recorded.
+pub(super) const VERSION: &str = "SELECT user_version, EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations') \
+     FROM pragma_user_version";
+pub(super) const MIGRATED: &str = "SELECT count(*) FROM _sqlx_migrations WHERE success";
 pub(super) const HEALTH: &str = "SELECT sqlite_version(), (SELECT user_version FROM pragma_user_version), \
      coalesce((SELECT size FROM head WHERE id = 0), 0), \
      (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)";

@@ -177,6 +177,23 @@ async fn a_journal_whose_making_was_broken_off_is_completed() {
     }
 }
 
+/// A process may die between two versions of the schema, too.
+#[tokio::test]
+async fn a_journal_that_has_come_to_one_version_of_the_schema_is_not_altered() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    execute(&path, "PRAGMA user_version = 0; VACUUM").await;
+    super::super::migrations::up_to(2).run(&mut database(&path).await).await.unwrap();
+    let mut snapshot = Snapshot::open(&path).await.unwrap();
+    assert_eq!(snapshot.schema_differences().await.unwrap(), []);
+    snapshot.end().await;
+    // The next one is made whole, with its version.
+    migrator().run(&mut database(&path).await).await.unwrap();
+    let sql = "SELECT user_version FROM pragma_user_version";
+    let version: i64 = sqlx::query(sql).fetch_one(&mut database(&path).await).await.unwrap().get(0);
+    assert_eq!(version, SCHEMA_VERSION);
+}
+
 /// Either all of the schema is there or none of it, whatever breaks off its making.
 #[tokio::test]
 async fn a_journal_is_made_whole_or_not_at_all() {
