@@ -23,7 +23,7 @@ use super::demand::Demand;
 use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
 use crate::record::event::{Event, OverrideUsed, RowResolved, SessionOpened, Source};
-use crate::record::{Entry, EntryError, StopReason};
+use crate::record::{Entry, EntryError};
 use approvals::Approvals;
 use canary::{CanaryOf, SETTLED};
 use doubtful::{Doubtful, NOT_ALONE};
@@ -131,7 +131,7 @@ impl History {
         }
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
         if entry.run.is_some() {
-            return close_for_another(run, entry, held);
+            return run.close_for_another(entry, held);
         }
         if !held {
             return Err("its session is not open".into());
@@ -381,17 +381,6 @@ impl History {
 fn place_of(run: &Run, row: u64) -> Result<usize, Trouble> {
     let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;
     Ok(usize::try_from(place).map_err(|_| "its row has no intent")? + run.first_row)
-}
-
-/// Whoever opens the journal closes the runs that died while planning; a session writes nothing else about another run.
-fn close_for_another(run: &mut Run, entry: &Entry, held: bool) -> Result<(), Trouble> {
-    match &entry.event {
-        Event::RunStopped(stopped) if stopped.why == StopReason::Abandoned && held && entry.row.is_none() => {
-            run.admits(&entry.event)?;
-            run.stop(stopped)
-        }
-        _ => Err("it is about another run than its session's".into()),
-    }
 }
 
 /// What an unreadable body means for the whole: a newer format is no sign of tampering.

@@ -12,11 +12,11 @@ use super::approvals::Approvals;
 use super::lifted::Lifted;
 use super::trouble::Trouble;
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, service_behind};
-use crate::record::Entry;
 use crate::record::event::{
     Event, Found, IntentRecorded, RunStarted, RunStopped, SessionClosed, SessionOpened, Source, TargetStopped,
 };
 use crate::record::plan::{PlanManifest, Sealing, Verdict};
+use crate::record::{Entry, StopReason};
 
 /// A run's account, endpoint and kind, as each of its sessions has them (I11).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -307,6 +307,17 @@ impl Run {
         self.lifted.allow(shown)?;
         self.sealing.push(&line.account, &line.region, line.verdict, shown.leaf);
         Ok(())
+    }
+
+    /// Whoever opens the journal closes the runs that died while planning; a session writes nothing else about another run.
+    pub(super) fn close_for_another(&mut self, entry: &Entry, held: bool) -> Result<(), Trouble> {
+        match &entry.event {
+            Event::RunStopped(stopped) if stopped.why == StopReason::Abandoned && held && entry.row.is_none() => {
+                self.admits(&entry.event)?;
+                self.stop(stopped)
+            }
+            _ => Err("it is about another run than its session's".into()),
+        }
     }
 
     /// It stopped. Where it was not started, nothing was sent: there is nothing to resume, whatever it stopped for.
