@@ -16,7 +16,6 @@ use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
 
 use super::plans::sealed;
-
 pub(crate) const JOURNAL_ID: &str = "0198c0de-0000-7000-8000-000000000001";
 const RUN: &str = "0198c0de-0000-7000-8000-00000000000a";
 const SESSION: &str = "0198c0de-0000-7000-8000-00000000000b";
