@@ -341,7 +341,9 @@ pub struct LostHead {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanApproved {
     /// Who, as the list of signers calls that person.
-    pub principal: String,
+    pub signer: String,
+    /// The plan's root.
+    pub plan_root: String,
     /// The fingerprint of the key: `SHA256:` and base64.
     pub key: String,
     /// The signature (SSHSIG, armoured).

@@ -50,7 +50,7 @@ pub fn one_line(entry: &Entry) -> String {
             format!("--{} by {}: entries were lost, {most} had been seen", used.which, used.by)
         }
         Event::OverrideUsed(used) => format!("--{} by {}", used.which, used.by),
-        Event::PlanApproved(approved) => format!("approved by {} with {}", approved.principal, approved.key),
+        Event::PlanApproved(approved) => format!("approved by {} with {}", approved.signer, approved.key),
         Event::RunStarted(started) => {
             let pairs = counted(started.deletes, "key pair", "key pairs");
             format!("{pairs}, confirmed by {}", started.confirmed_by)

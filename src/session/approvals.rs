@@ -26,7 +26,8 @@ pub(super) fn approved<H: Host>(host: &H, in_hand: &InHand, at: Timestamp) -> Re
     for (one, presented) in judged.iter().zip(&approvals.presented) {
         match (&one.counts, &one.principal, Signature::parse(&presented.text)) {
             (Ok(()), Some(principal), Ok(signature)) => counted.push(PlanApproved {
-                principal: principal.to_string(),
+                signer: principal.to_string(),
+                plan_root: seal.root.clone(),
                 key: signature.key().fingerprint(),
                 signature: signature.to_armour(),
             }),

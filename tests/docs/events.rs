@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::plans::sealed;
 use keybatch::domain::{
     ApiError, Cause, Class, ErrorText, Evidence, Exchange, Failure, Identity, Observation, Operation, Outcome,
     OutcomeCounts, RawBody, Settings, Shown,
@@ -14,8 +15,6 @@ use keybatch::record::event::{
 };
 use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
-
-use super::plans::sealed;
 pub(crate) const JOURNAL_ID: &str = "0198c0de-0000-7000-8000-000000000001";
 const RUN: &str = "0198c0de-0000-7000-8000-00000000000a";
 const SESSION: &str = "0198c0de-0000-7000-8000-00000000000b";
@@ -213,7 +212,8 @@ pub(crate) fn full() -> Vec<Event> {
         Event::PlanSealed(Box::new(sealed(&manifest(), DIGEST, ROOT))),
         Event::CheckpointMade(CheckpointMade { size: 6, root: ROOT.into() }),
         Event::PlanApproved(PlanApproved {
-            principal: "bob@example.com".into(),
+            signer: "bob@example.com".into(),
+            plan_root: ROOT.into(),
             key: "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".into(),
             signature: "-----BEGIN SSH SIGNATURE-----\n…\n-----END SSH SIGNATURE-----\n".into(),
         }),

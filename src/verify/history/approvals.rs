@@ -15,6 +15,8 @@ const MOST: usize = 64;
 pub(in crate::verify) struct Approvals {
     /// What was signed; nothing where a run made its own plan, which nobody can have approved.
     pub(in crate::verify) text: Option<String>,
+    /// The plan's root.
+    root: String,
     /// The signatures.
     pub(in crate::verify) presented: Vec<Presented>,
     keys: Vec<PublicKey>,
@@ -23,13 +25,16 @@ pub(in crate::verify) struct Approvals {
 impl Approvals {
     pub(super) fn of(header: &PlanHeader, seal: &PlanSeal) -> Self {
         let text = header.expires_at.is_some().then(|| approval::text(header, seal));
-        Self { text, ..Self::default() }
+        Self { text, root: seal.root.clone(), ..Self::default() }
     }
 
     pub(super) fn add(&mut self, approved: &PlanApproved) -> Result<(), Trouble> {
         let Some(text) = &self.text else { return Err("a run's own plan is not approved by anybody".into()) };
         let illegal = |why: &str| Err(Trouble::Illegal(format!("it is no approval of the plan: {why}")));
-        let Ok(principal) = approved.principal.parse::<Principal>() else { return illegal("it names no person") };
+        let Ok(principal) = approved.signer.parse::<Principal>() else { return illegal("it names no person") };
+        if approved.plan_root != self.root {
+            return illegal("it names another plan's root");
+        }
         let signature = match Signature::parse(&approved.signature) {
             Ok(signature) => signature,
             Err(error) => return illegal(&error.to_string()),
@@ -64,11 +69,13 @@ mod tests {
 
     /// Approvals of a plan whose text is that which the samples sign.
     fn approvals() -> Approvals {
-        Approvals { text: Some(String::from_utf8(samples::TEXT.to_vec()).unwrap()), ..Approvals::default() }
+        let text = String::from_utf8(samples::TEXT.to_vec()).unwrap();
+        Approvals { text: Some(text), root: "root".into(), ..Approvals::default() }
     }
 
-    fn by(sample: &samples::Sample, principal: &str) -> PlanApproved {
-        PlanApproved { principal: principal.into(), key: sample.fingerprint.into(), signature: sample.text() }
+    fn by(sample: &samples::Sample, signer: &str) -> PlanApproved {
+        let (key, signature) = (sample.fingerprint.into(), sample.text());
+        PlanApproved { signer: signer.into(), plan_root: "root".into(), key, signature }
     }
 
     #[test]
@@ -93,6 +100,8 @@ mod tests {
         assert!(refused(signed, by(other, "no body")), "no person");
         let forged = PlanApproved { key: one.fingerprint.into(), ..by(other, "ben@example.com") };
         assert!(refused(signed, forged), "another key");
+        let of_another = PlanApproved { plan_root: "other".into(), ..by(other, "ben@example.com") };
+        assert!(refused(signed, of_another), "another plan");
         let cut = PlanApproved { signature: other.text().replace('A', "B"), ..by(other, "ben@example.com") };
         assert!(refused(signed, cut), "no signature");
     }

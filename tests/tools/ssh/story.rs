@@ -65,9 +65,8 @@ fn a_plan_is_approved_by_two_people_and_executed() {
     }
     let done = bench.keybatch(&two).exits(0);
     assert_eq!(summary(&bench, &done)["outcomes"]["deleted"], 3);
-    let who: Vec<_> = bench.query(
-        "SELECT json_extract(body, '$.principal') AS who FROM entries WHERE kind = 'plan_approved' ORDER BY seq",
-    );
+    let who = bench.query("SELECT signer AS who, plan_root FROM approvals ORDER BY signer");
+    assert!(who.iter().all(|row| row["plan_root"] == summary(&bench, &done)["plan_root"]), "{who:?}");
     let who: Vec<_> = who.iter().map(|row| row["who"].as_str().unwrap().to_owned()).collect();
     assert_eq!(who, ["anna@example.com", "ben@example.com"]);
     invariants(&bench);
