@@ -104,15 +104,27 @@ def with_duckdb(journal):
     return duckdb.__version__, lambda sql: objects(database.execute(sql))
 
 
+def made(database, view):
+    """Whether that view could be made: what it uses may have to come first."""
+    import duckdb
+
+    try:
+        database.execute(view)
+        return True
+    except duckdb.CatalogException:
+        return False
+
+
 def with_duckdb_text(journal):
     """What the sqlite extension does, for a DuckDB whose extension no package brings: the same text over the same tables."""
     import duckdb
 
     journal, database = read_only(journal), duckdb.connect()
     schema = journal.execute("SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY type, rowid")
+    views = []
     for kind, name, text in schema.fetchall():
         if kind == "view":
-            database.execute(text)
+            views.append(text)
             continue
         columns = journal.execute(f"SELECT name, type FROM pragma_table_info('{name}')").fetchall()
         declared = ", ".join(f"{column} {'BIGINT' if type == 'INTEGER' else type}" for column, type in columns)
@@ -122,6 +134,11 @@ def with_duckdb_text(journal):
             row = f"({', '.join('?' * len(columns))})"
             values = [value for row in rows for value in row]
             database.execute(f"INSERT INTO {name} VALUES {', '.join([row] * len(rows))}", values)
+    # One that was made anew stands behind those that use it.
+    while views:
+        left = [text for text in views if not made(database, text)]
+        assert len(left) < len(views), left
+        views = left
     return duckdb.__version__, lambda sql: objects(database.execute(sql))
 
 
