@@ -5,7 +5,7 @@ use std::error::Error;
 
 use super::code::Code;
 use super::exit::Exit;
-use super::settings::FileFault;
+use super::settings::source::FileFault;
 use crate::domain::RunId;
 use crate::journal::JournalError;
 use crate::manifest::Faults;

@@ -8,6 +8,7 @@ use super::brought::Brought;
 use super::keygen::OwnKeygen;
 use super::{CliError, Context, Exit, Format, shown, signers};
 use crate::domain::counted;
+use crate::record::approval::MOST_APPROVALS;
 use crate::review::json_text;
 use crate::verify::{Demand, Options, Report, Verdict, verify};
 
@@ -67,9 +68,6 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     }
     Ok(exit)
 }
-
-/// Far more people than ever approve one plan.
-const MOST_APPROVALS: u32 = 64;
 
 fn most_approvals(text: &str) -> Result<usize, String> {
     count_between(text, 0, MOST_APPROVALS).map(|count| count as usize)

@@ -14,6 +14,7 @@ use super::rule::Rule;
 use super::rules::Rules;
 use crate::domain::RateCap;
 use crate::manifest::Shown;
+use crate::record::approval::MOST_APPROVALS;
 
 /// The longest policy file, in bytes: thousands of names, and no burden to read before each run.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -23,9 +24,6 @@ const SIGNERS: &str = "signers";
 
 /// The key that lists the rules which may be lifted.
 const OVERRIDABLE: &str = "overridable";
-
-/// The most approvals that may be demanded: more would only ever be a slip of the key.
-const MOST_APPROVALS: u64 = 100;
 
 /// All keys of a policy file.
 pub fn keys() -> impl Iterator<Item = &'static str> {
@@ -90,7 +88,7 @@ impl<'t> Policy<'t> {
             Rule::RequiredColumns => self.required_columns(value),
             Rule::IfInUse => self.if_in_use(value),
             Rule::Approvals => {
-                let approvals = self.reading.number(what, value, MOST_APPROVALS);
+                let approvals = self.reading.number(what, value, u64::from(MOST_APPROVALS));
                 self.limits.approvals = approvals.and_then(|number| u32::try_from(number).ok()).unwrap_or_default();
             }
             Rule::FourEyes => self.limits.four_eyes = self.reading.flag(what, value).unwrap_or_default(),

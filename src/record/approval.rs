@@ -25,6 +25,9 @@ pub const MAKER_NAMESPACE: &str = "maker@keybatch";
 /// What a checkpoint is signed for.
 pub const CHECKPOINT_NAMESPACE: &str = "checkpoint@keybatch";
 
+/// Far more people than ever approve one plan. A journal holds no more approvals of a run, and nobody can demand more.
+pub const MOST_APPROVALS: u32 = 100;
+
 /// The first line of every approval text.
 pub const HEADING: &str = "keybatch approval v1";
 

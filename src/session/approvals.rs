@@ -3,11 +3,11 @@
 
 use jiff::Timestamp;
 
-use super::error::{Refusal, Sent, SessionError};
+use super::error::{Refusal, SessionError};
 use super::host::Host;
 use super::in_hand::InHand;
 use crate::domain::parse_time;
-use crate::record::approval::{self, Judge};
+use crate::record::approval::{self, Judge, MOST_APPROVALS};
 use crate::record::event::PlanApproved;
 use crate::record::plan::PlanHeader;
 use crate::record::ssh::{Signature, Signers};
@@ -35,11 +35,12 @@ pub(super) fn approved<H: Host>(host: &H, in_hand: &InHand, at: Timestamp) -> Re
             _ => {}
         }
     }
+    counted.truncate(MOST_APPROVALS as usize);
     let (found, required) = (counted.len(), approvals.required);
     if found >= required {
         return Ok(counted);
     }
-    Err(SessionError::new(Refusal::NotApproved { found, required, reasons }).sent(Sent::Nothing))
+    Err(SessionError::new(Refusal::NotApproved { found, required, reasons }))
 }
 
 /// Refuses a plan whose time is over at `now`, or that never ends: only plans of runs that make their own have no end.

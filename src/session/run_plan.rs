@@ -84,7 +84,7 @@ async fn work<H: Host>(
     if let Some(in_hand) = &order.plan {
         order.order.policy.refuse_fewer(in_hand.approvals.required)?;
         // Before anything is sent, and once more when the run begins.
-        approved(host, in_hand, open.clock.now())?;
+        approved(host, in_hand, open.clock.now()).map_err(|error| error.sent(Sent::Nothing))?;
     }
     let settings = order.order.overrides.over(Settings::default());
     let targets = stage.targets();

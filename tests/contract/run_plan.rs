@@ -147,6 +147,7 @@ fn what_was_not_reviewed_is_refused() {
         assert_eq!(refused(&bench, bench.run(&plan, &[flag]), 2), "usage.arguments", "{flag}");
     }
     assert_eq!(refused(&bench, bench.run(&manifest, &["--on-drift", "skip"]), 2), "usage.arguments");
+    assert_eq!(refused(&bench, bench.run(&plan, &["--approvals", "."]), 2), "usage.arguments");
     assert_eq!(refused(&bench, bench.run_unconfirmed(&plan, &["--confirm", "1"]), 4), "plan.confirm");
     // Declined and refused, it was not executed.
     bench.run(&plan, &[]).exits(0);

@@ -1,4 +1,4 @@
-//! `approve --list`: the signatures that there are, whoever may sign.
+//! `approve --list`: the signatures that there are, without regard to who may sign.
 
 use std::path::Path;
 

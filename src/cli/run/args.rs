@@ -12,6 +12,7 @@ use crate::cli::rollback::RollbackOptions;
 use crate::cli::signers;
 use crate::cli::subject::SubjectOptions;
 use crate::cli::{CliError, Code, Exit, Sent};
+use crate::record::approval::MOST_APPROVALS;
 use crate::session::Policy;
 use crate::session::order::{Approvals, Confirmation, OnDrift, RunOrder, RunPlanOrder};
 
@@ -66,9 +67,6 @@ pub(super) enum Drift {
     /// Refuse the run
     Refuse,
 }
-
-/// Far more people than ever approve one plan.
-const MOST_APPROVALS: u32 = 64;
 
 fn approvals(text: &str) -> Result<usize, String> {
     count_between(text, 0, MOST_APPROVALS).map(|count| count as usize)
@@ -129,6 +127,10 @@ impl Args {
         let own = own.or(named.first().copied());
         let signers = own.map(|path| signers::read(path, context)).transpose()?;
         let required = self.require_approvals.unwrap_or_default().max(policy.limits.approvals as usize);
+        if signers.is_none() && !self.approvals.is_empty() {
+            let what = "--approvals needs --allowed-signers: without a list of signers, nobody may approve";
+            return Err(CliError::new(Exit::Usage, what).sent(Sent::Nothing));
+        }
         // Without a list of signers nobody may approve, so there is nothing to look for.
         let presented = match (&signers, self.approvals.is_empty() && required == 0) {
             (None, _) | (_, true) => Vec::new(),

@@ -7,7 +7,7 @@ mod effective;
 mod file;
 mod findings;
 mod keys;
-mod source;
+pub(super) mod source;
 mod values;
 
 use std::path::Path;

@@ -2,13 +2,10 @@
 //! approve, only the reviewer's own list of signers says.
 
 use super::trouble::Trouble;
-use crate::record::approval::{self, PLAN_NAMESPACE, Presented, Principal};
+use crate::record::approval::{self, MOST_APPROVALS, PLAN_NAMESPACE, Presented, Principal};
 use crate::record::event::PlanApproved;
 use crate::record::plan::{PlanHeader, PlanSeal};
 use crate::record::ssh::{PublicKey, Signature, Verification};
-
-/// More approvals than any plan has.
-const MOST: usize = 64;
 
 /// The approvals of a run's plan.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +49,7 @@ impl Approvals {
         if self.presented.iter().any(|other| other.named.as_ref() == Some(&principal)) {
             return illegal("its person has approved already");
         }
-        if self.keys.len() >= MOST {
+        if self.keys.len() >= MOST_APPROVALS as usize {
             return illegal("there are too many");
         }
         self.keys.push(key.clone());
