@@ -12,7 +12,7 @@ use super::error::{Sent, SessionError};
 use super::host::Host;
 use super::open::OpenJournal;
 use super::operator::Notice;
-use super::order::{Repeat, RunOrder};
+use super::order::{Order, Repeat, RunOrder};
 use super::place::{Goal, Way};
 use super::refuse::refuse_manifest;
 use super::stage::{Input, Unstaged, stage};
@@ -24,12 +24,20 @@ use crate::domain::{RunId, Settings};
 /// # Errors
 /// As [`Refusal`](super::error::Refusal) says.
 pub async fn run<H: Host>(host: &H, order: &RunOrder, input: Input) -> Result<Ending, SessionError> {
+    in_journal(host, &order.order, async |open| Box::pin(work(host, order, input, open)).await).await
+}
+
+/// Opens the journal for `work` that may begin a run, and closes it.
+pub(super) async fn in_journal<H: Host>(
+    host: &H,
+    order: &Order,
+    work: impl AsyncFnOnce(OpenJournal) -> Result<Ending, SessionError>,
+) -> Result<Ending, SessionError> {
     let (stops, closer) = (host.stops(), Closer::default());
-    let (journal, checkpoint_to) = (&order.order.journal, order.order.checkpoint_to.as_deref());
     let worked = async {
-        let open = OpenJournal::open(host, "run", &order.order, journal, checkpoint_to).await?;
+        let open = OpenJournal::open(host, "run", order, &order.journal, order.checkpoint_to.as_deref()).await?;
         closer.hold(&open);
-        Box::pin(work(host, order, input, open)).await
+        work(open).await
     };
     let ended = tokio::select! {
         // After the confirmation, the session's own error says what was sent.
@@ -38,7 +46,7 @@ pub async fn run<H: Host>(host: &H, order: &RunOrder, input: Input) -> Result<En
         () = stops.before_a_session() => {
             host.operator().notice(Notice::StoppedBeforeRun);
             let (state, stopped_by) = (Some(State::Abandoned), Some(StopWord::Signal));
-            let nothing = Summary::of_nothing(&order.order.journal);
+            let nothing = Summary::of_nothing(&order.journal);
             Ok(Ending::summed(Summary { state, stopped_by, ..nothing }))
         }
     };

@@ -11,16 +11,14 @@ use super::again::{at_rest, learn_past};
 use super::approvals::{approved, refuse_expired};
 use super::begin::{Begun, begin};
 use super::carry_on::{already_finished, carry_on};
-use super::closer::Closer;
 use super::end::Ending;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::open::OpenJournal;
-use super::operator::Notice;
 use super::order::{InHand, Repeat, RunOrder, RunPlanOrder, Subject};
 use super::place::{Goal, Way};
+use super::run::in_journal;
 use super::stage::Staged;
-use super::summary::{State, StopWord, Summary};
 use crate::domain::{RunId, Settings, Target};
 use crate::journal::{Reader, RunRecord, RunState};
 use crate::plan::stage::StageError;
@@ -36,24 +34,7 @@ pub type PlanInput = Box<dyn BufRead + Send>;
 /// # Errors
 /// As [`Refusal`] says.
 pub async fn run_plan<H: Host>(host: &H, order: &RunPlanOrder, input: PlanInput) -> Result<Ending, SessionError> {
-    let (stops, closer) = (host.stops(), Closer::default());
-    let (journal, checkpoint_to) = (&order.order.journal, order.order.checkpoint_to.as_deref());
-    let worked = async {
-        let open = OpenJournal::open(host, "run", &order.order, journal, checkpoint_to).await?;
-        closer.hold(&open);
-        Box::pin(work(host, order, input, open)).await
-    };
-    let ended = tokio::select! {
-        result = worked => result.map_err(|error| error.sent(Sent::Reads)),
-        () = stops.before_a_session() => {
-            host.operator().notice(Notice::StoppedBeforeRun);
-            let (state, stopped_by) = (Some(State::Abandoned), Some(StopWord::Signal));
-            let nothing = Summary::of_nothing(journal);
-            Ok(Ending::summed(Summary { state, stopped_by, ..nothing }))
-        }
-    };
-    closer.close(stops).await;
-    ended
+    in_journal(host, &order.order, async |open| Box::pin(work(host, order, input, open)).await).await
 }
 
 async fn work<H: Host>(
