@@ -3,7 +3,11 @@
 //! Only the *frontier* is kept: the roots of the complete subtrees that the tree of this size is made of, the largest
 //! first. That is one hash for each bit set in the size, so appending and taking the root cost O(log n).
 
+mod paths;
+
 use sha2::{Digest as _, Sha256};
+
+pub use paths::{Climb, LONGEST_PATH, is_consistent, root_by_path};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
