@@ -14,6 +14,7 @@ mod entry;
 pub mod event;
 pub mod merkle;
 pub mod plan;
+pub mod proof;
 pub mod ssh;
 mod stop_reason;
 

@@ -9,6 +9,7 @@ mod approvals;
 mod doubtful;
 mod grounds;
 mod lifted;
+mod lone;
 mod open_row;
 mod ours;
 mod reading;
@@ -33,6 +34,7 @@ use open_row::OpenRow;
 use reading::{is_about, read};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
 use run::{ABANDONED, Bound, CLOSED, Run, Session, target_hash};
+pub(super) use lone::Lone;
 pub(super) use trouble::Trouble;
 
 /// All that must be known of the entries so far to judge the next one.

@@ -38,10 +38,10 @@ pub(super) struct Checked {
 /// Reads one entry.
 ///
 /// # Errors
-/// Why it says nothing that can be believed, in words.
-pub(super) fn read_one(seq: i64, body: &str) -> Result<(Entry, Claimed), String> {
+/// Why it says nothing that can be believed.
+pub(super) fn read_one(seq: i64, body: &str) -> Result<(Entry, Claimed), (Verdict, String)> {
     let mut reader = Reader { fields: Vec::with_capacity(32), minute: None };
-    reader.entry(seq, body.as_bytes()).map_err(|(_, why)| why)
+    reader.entry(seq, body.as_bytes())
 }
 
 /// Reads all entries of a page.

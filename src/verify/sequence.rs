@@ -21,7 +21,7 @@ impl Sequence {
     /// The reason, in the words of `verify`.
     pub fn take(&mut self, body: &str) -> Result<(), String> {
         let expected = self.tree.size();
-        let (entry, claimed) = read_one(i64::try_from(expected).unwrap_or(i64::MAX), body)?;
+        let (entry, claimed) = read_one(i64::try_from(expected).unwrap_or(i64::MAX), body).map_err(|(_, why)| why)?;
         let leaf = leaf_hash(body.as_bytes());
         self.history.step(&entry, claimed).map_err(|trouble| match trouble {
             Trouble::Illegal(why) => why,

@@ -7,9 +7,6 @@ use std::ops::Range;
 
 use super::{Hash, node_hash};
 
-/// The longest path in a tree of up to 2^64 leaves.
-pub const LONGEST_PATH: usize = 64;
-
 /// A pass over the leaves of a tree that collects the paths of some of its nodes.
 #[derive(Debug)]
 pub struct Climb {

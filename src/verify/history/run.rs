@@ -107,7 +107,7 @@ impl Session {
 }
 
 /// A run may be started so much later than its plan expires: the check and the entry are not one step, and a slow disk is no offence.
-const LATE: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const LATE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Why nothing follows in a run that never began: it cannot be resumed either.
 pub(super) const CLOSED: &str = "the run was closed before anything was sent";
