@@ -169,7 +169,7 @@ async fn when(reader: Option<&Reader>, size: u64) -> Timestamp {
 }
 
 /// Why a signature says nothing for its checkpoint.
-enum NotSigned {
+pub(super) enum NotSigned {
     /// It does not hold, or is by nobody who may sign.
     Bad(String),
     /// Nothing here can verify it.
@@ -177,7 +177,7 @@ enum NotSigned {
 }
 
 /// Who signed the checkpoint; nobody where the signature is cut off, as a power loss leaves it.
-fn signer(
+pub(super) fn signer(
     checkpoint: &Checkpoint,
     armour: &str,
     signers: &Signers,

@@ -53,6 +53,9 @@ codes! {
     Statement => "query.statement", "The SQL statement is not a single query, or the database refused it.";
     World => "sandbox.world", "The world file or the directory of a sandbox cannot be used.";
     Sandbox => "sandbox.failed", "The sandbox of a rehearsal could not be started, or requests would not go to it.";
+    ProofUnreadable => "proof.unreadable", "The file of a proof cannot be read.";
+    Proof => "proof.refused", "The journal is not the one that the checkpoint saw, or its entries do not show what a proof would say.";
+    ProofCheckpoint => "proof.checkpoint", "The checkpoint does not cover the row.";
     CheckpointFile => "checkpoint.unusable", "A file of checkpoints cannot be read or written, or has no checkpoint of this journal.";
     Signing => "signing.failed", "ssh-keygen cannot be run, or did not sign.";
     Signers => "signers.unusable", "The list of signers cannot be read, or allows nobody to sign.";

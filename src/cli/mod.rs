@@ -36,6 +36,7 @@ mod inventory;
 mod options;
 mod policy;
 mod progress;
+mod prove;
 mod refusals;
 mod refused;
 mod resolve;
@@ -69,6 +70,7 @@ mod show;
 mod ui;
 mod variables;
 mod verify;
+mod verify_proof;
 mod version;
 
 use std::ffi::OsString;
@@ -130,6 +132,7 @@ enum Command {
     Query(query::Args),
     Export(export::Args),
     Verify(verify::Args),
+    Prove(prove::Args),
     Inventory(Box<inventory::Args>),
     Checkpoint(checkpoint::Args),
     Doctor(doctor::Args),
@@ -287,6 +290,7 @@ impl Command {
             | Self::Query(_)
             | Self::Export(_)
             | Self::Verify(_)
+            | Self::Prove(_)
             | Self::Inventory(_)
             | Self::Checkpoint(_)
             | Self::Doctor(_) => true,
@@ -309,6 +313,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Query(args) => query::run(&args, context).await,
         Command::Export(args) => export::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
+        Command::Prove(args) => prove::run(&args, context).await,
         Command::Inventory(args) => inventory::run(*args, context).await,
         Command::Checkpoint(args) => checkpoint::run(&args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,

@@ -6,19 +6,25 @@ use std::sync::Arc;
 use super::amount::count_between;
 use super::brought::Brought;
 use super::keygen::OwnKeygen;
+use super::verify_proof::{self, Brings};
 use super::{CliError, Context, Exit, Format, shown, signers};
 use crate::domain::counted;
 use crate::record::approval::MOST_APPROVALS;
 use crate::review::json_text;
 use crate::verify::{Demand, Options, Report, Verdict, verify};
 
-/// Verify the journal, offline
+/// Verify the journal, or a proof from it, offline
 ///
 /// Reads every entry and checks its hash and position, whether the recorded history is possible, and whether the tables
 /// match the entries. Only a checkpoint that was kept elsewhere can show whether entries are missing at the end, or
 /// whether everything was rewritten.
+///
+/// A proof, which `keybatch prove` makes, is verified without the journal.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// File of a proof to verify instead of the journal
+    #[arg(value_name = "PROOF")]
+    proof: Option<PathBuf>,
     /// File of checkpoints that was kept elsewhere; all checkpoints of this journal in it are compared
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -34,6 +40,18 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    if let Some(proof) = &args.proof {
+        if args.require_approvals.is_some() {
+            let refused = CliError::new(Exit::Usage, "--require-approvals is about the journal, and a proof was named");
+            return Err(refused.hint("verify the journal itself to judge who approved its plans"));
+        }
+        let brings = Brings {
+            checkpoints: args.checkpoint.as_deref(),
+            signers: args.allowed_signers.as_deref(),
+            require_checkpoint: args.require_checkpoint,
+        };
+        return verify_proof::run(proof, &brings, context);
+    }
     let scratch = super::scratch::directory(context)?;
     let signers = args.allowed_signers.as_deref().map(|path| signers::read(path, context)).transpose()?;
     let brought = match &args.checkpoint {

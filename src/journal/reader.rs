@@ -15,6 +15,7 @@ use super::query::{Cell, EntryFilter, Matching, ReviewRow, Visitor};
 use super::records::{IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, Target};
 use crate::record::Entry;
+use crate::record::merkle::Hash;
 
 /// What is read, once it is there. Each of these fails if the database does.
 pub type Reading<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
@@ -92,6 +93,12 @@ pub trait ReadPast: Send + Sync {
 
     /// One entry.
     fn entry(&self, seq: u64) -> Reading<'_, Entry>;
+
+    /// The same as it is stored, whatever its body says.
+    fn stored(&self, seq: u64) -> Reading<'_, StoryEntry>;
+
+    /// The next stored leaves from entry `from` on, of those below `to`: as many as are cheap to hold, one at least.
+    fn leaves(&self, from: u64, to: u64) -> Reading<'_, Vec<Hash>>;
 
     /// The entries by which rollbacks were accepted, in order.
     fn accepted_rollbacks(&self) -> Reading<'_, Vec<Entry>>;

@@ -144,8 +144,7 @@ impl ProofConsistency {
     /// Whether it shows that the older checkpoint is the beginning of this one.
     #[must_use]
     pub fn holds(&self, checkpoint: &Checkpoint) -> bool {
-        self.size < checkpoint.size
-            && is_consistent((self.size, &self.root), (checkpoint.size, &checkpoint.root), &self.hashes)
+        is_consistent((self.size, &self.root), (checkpoint.size, &checkpoint.root), &self.hashes)
     }
 }
 

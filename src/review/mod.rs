@@ -6,6 +6,7 @@
 //!           ──► facts    what is this run?
 //!           ──► export   what became of each row?
 //!           ──► runs     which run is meant?
+//!           ──► prove    a file that shows one row, without the journal
 //! ```
 //!
 //! Nothing here prints or writes, and nothing here knows the network or the command line.
@@ -14,6 +15,7 @@ mod as_text;
 mod export;
 mod facts;
 mod one_line;
+mod prove;
 pub mod runs;
 mod statement;
 mod story;
@@ -22,5 +24,6 @@ pub use as_text::{cell_json, cell_text, csv_cell, json_escaped, json_object, jso
 pub use export::{ExportError, ExportFormat, export};
 pub use facts::{NotDeleted, RunFacts, facts};
 pub use one_line::one_line;
+pub use prove::{ProveError, Proved, Under, prove_consistency, prove_row};
 pub use statement::{StatementError, single_query};
 pub use story::{Chapter, RowError, Story, rows, story};

@@ -171,6 +171,12 @@ async fn entries_are_numbered_stamped_and_chained(place: &impl Place) {
         stamps.get(usize::try_from(size).unwrap()).into_iter().for_each(|stamp| tree.push(stamp.leaf));
     }
     assert_eq!(reader.root_at(5).await.unwrap(), None);
+    let leaves = reader.leaves(0, 4).await.unwrap();
+    assert!(leaves.iter().copied().eq(stamps.iter().map(|stamp| stamp.leaf)));
+    assert_eq!(reader.leaves(1, 3).await.unwrap(), leaves[1..3]);
+    for (seq, entry) in (0..).zip(&stored) {
+        assert_eq!(reader.stored(seq).await.unwrap().body, entry.seal().unwrap().body);
+    }
 }
 
 async fn a_batch_is_written_whole_or_not_at_all(place: &impl Place) {

@@ -12,6 +12,7 @@ use crate::journal::{
     ReadRuns, Reading, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord, Visitor,
 };
 use crate::record::Entry;
+use crate::record::merkle::Hash;
 
 /// Makes methods of the traits that call the reader's own methods and box the result. On the type itself, its own methods
 /// take precedence over those of traits.
@@ -52,6 +53,8 @@ impl ReadPast for SqliteReader {
         head = head() -> (u64, String);
         root_at = root_at(size: u64) -> Option<String>;
         entry = entry(seq: u64) -> Entry;
+        stored = stored(seq: u64) -> StoryEntry;
+        leaves = leaves(from: u64, to: u64) -> Vec<Hash>;
         accepted_rollbacks = accepted_rollbacks() -> Vec<Entry>;
         past_names = past_names(run_no: i64, after: i64, limit: u32) -> Option<(i64, String)>;
         past_seen = past_seen(run_no: i64, intents: &'a str) -> String;

@@ -262,7 +262,10 @@ pub(super) const MILESTONES_OF_KIND: &str = "SELECT e.seq, e.body FROM milestone
 /// The accepted rollbacks, which name no run.
 pub(super) const ROLLBACKS: &str = "SELECT e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
      WHERE m.run_no IS NULL AND m.kind = 'override_used' ORDER BY m.seq";
-pub(super) const LEAVES: &str = "SELECT leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?";
+pub(super) const LEAVES: &str = "SELECT seq, leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq";
+/// The same as one row, as in [`ENTRY_PAGE`]: how many there are, the last number, the concatenated leaves.
+pub(super) const LEAF_PAGE: &str = "SELECT count(*), max(seq), group_concat(leaf, '') \
+     FROM (SELECT seq, leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT 10000)";
 /// The conditions of an [`EntryFilter`](super::EntryFilter), ?2 to ?7. A body that is not JSON matches only if no
 /// condition is given.
 macro_rules! matching {
@@ -358,6 +361,7 @@ pub(super) fn all() -> Vec<&'static str> {
         MILESTONES_OF_KIND,
         ROLLBACKS,
         LEAVES,
+        LEAF_PAGE,
         MATCHING,
         LAST_MATCHING,
         HEALTH,

@@ -14,7 +14,7 @@ use keybatch::policy::recreated::RECREATED;
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
 use keybatch::record::event::Event;
-use keybatch::record::merkle::{Frontier, leaf_hash};
+use keybatch::record::merkle::{Frontier, Hash, leaf_hash};
 use keybatch::record::plan::{Note, PlanObservation, Severity, Verdict};
 use serde_json::json;
 
@@ -223,6 +223,14 @@ impl ReadPast for Books {
 
     fn entry(&self, seq: u64) -> Reading<'_, Entry> {
         self.read(|ledger| parse(&ledger.bodies[usize::try_from(seq).unwrap()]))
+    }
+
+    fn stored(&self, _: u64) -> Reading<'_, StoryEntry> {
+        nobody_asks()
+    }
+
+    fn leaves(&self, _: u64, _: u64) -> Reading<'_, Vec<Hash>> {
+        nobody_asks()
     }
 
     fn accepted_rollbacks(&self) -> Reading<'_, Vec<Entry>> {

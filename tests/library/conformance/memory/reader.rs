@@ -13,7 +13,7 @@ use keybatch::journal::{
 };
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
-use keybatch::record::merkle::Frontier;
+use keybatch::record::merkle::{Frontier, Hash};
 use keybatch::record::plan::{PlanObservation, PlanRow, Severity, Verdict};
 use serde_json::json;
 
@@ -235,6 +235,15 @@ impl ReadPast for MemoryReader {
 
     fn entry(&self, seq: u64) -> Reading<'_, Entry> {
         self.read(|kept, _| entry(kept, seq))
+    }
+
+    fn stored(&self, seq: u64) -> Reading<'_, StoryEntry> {
+        self.read(|kept, _| stored(kept, seq))
+    }
+
+    fn leaves(&self, from: u64, to: u64) -> Reading<'_, Vec<Hash>> {
+        let places = usize::try_from(from).unwrap()..usize::try_from(to).unwrap();
+        self.read(|kept, _| kept.entries[places].iter().map(|(_, sealed)| sealed.leaf).collect())
     }
 
     fn accepted_rollbacks(&self) -> Reading<'_, Vec<Entry>> {

@@ -1,0 +1,190 @@
+//! `keybatch verify PROOF`: what a proof shows, without the journal.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+use std::path::Path;
+
+use super::brought::{NotSigned, signer};
+use super::{CliError, Code, Context, Exit, Format, shown, signers};
+use crate::domain::{Clock as _, SystemClock, counted};
+use crate::record::checkpoint::Checkpoint;
+use crate::record::proof::{MAX_PROOF_BYTES, Proof};
+use crate::record::ssh::Signers;
+use crate::review::json_text;
+use crate::session::checkpoints::each_record;
+use crate::verify::{ProofReport, ProofTrust, Verdict, verify_proof, written_at};
+
+/// What the reviewer brings.
+pub(super) struct Brings<'a> {
+    pub(super) checkpoints: Option<&'a Path>,
+    pub(super) signers: Option<&'a Path>,
+    pub(super) require_checkpoint: bool,
+}
+
+pub(super) fn run(path: &Path, brings: &Brings<'_>, context: &Context) -> Result<Exit, CliError> {
+    let bytes = read(path)?;
+    let read = Proof::read(&bytes);
+    let mut trust = ProofTrust { require_checkpoint: brings.require_checkpoint, ..ProofTrust::default() };
+    let mut warnings = Vec::new();
+    let signers = brings.signers.map(|path| signers::read(path, context)).transpose()?;
+    if let Ok(proof) = &read {
+        let mut judging = Judging { proof, signers: signers.as_ref(), context, trust: &mut trust, warnings: &mut warnings };
+        judging.judge(brings.checkpoints)?;
+    }
+    let mut report = verify_proof(&read, &trust);
+    report.warnings.extend(warnings);
+    let exit = if report.accepted { Exit::Success } else { Exit::NotVerified };
+    match context.ui.format {
+        Format::Table => context.ui.data(&text(&report, brings.require_checkpoint))?,
+        Format::Json | Format::Jsonl | Format::Csv => {
+            let value =
+                serde_json::to_value(&report).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
+            context.ui.data(&format!("{}\n", json_text(&value)))?;
+        }
+    }
+    Ok(exit)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let shown = shown(&path.to_string_lossy());
+    let unreadable = |why: String| {
+        CliError::new(Exit::Usage, format!("the proof {shown} cannot be read: {why}"))
+            .code(Code::ProofUnreadable)
+            .hint("nothing was verified; `keybatch verify` without a file verifies the journal")
+    };
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_PROOF_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(error.to_string()))?;
+    if bytes.len() as u64 > MAX_PROOF_BYTES {
+        return Err(unreadable(format!("it has more than {MAX_PROOF_BYTES} bytes, and no proof has")));
+    }
+    Ok(bytes)
+}
+
+/// Finds out what the reviewer trusts of what the proof needs.
+struct Judging<'a> {
+    proof: &'a Proof,
+    signers: Option<&'a Signers>,
+    context: &'a Context,
+    trust: &'a mut ProofTrust,
+    warnings: &'a mut Vec<String>,
+}
+
+impl Judging<'_> {
+    fn judge(&mut self, brought: Option<&Path>) -> Result<(), CliError> {
+        let Some(own) = self.proof.checkpoint.read() else { return Ok(()) };
+        self.trust.signed = self.signers.map(|_| BTreeSet::new());
+        if let Some(signature) = &self.proof.checkpoint.signature
+            && let Some(who) = self.who(&own, signature)
+        {
+            self.trust.signed.get_or_insert_default().insert((own.size, own.root));
+            self.trust.vouched_by = Some(who);
+        }
+        if let Some(path) = brought {
+            self.read(path, &own)?;
+        }
+        Ok(())
+    }
+
+    /// Who signed the checkpoint, of those whom the list allows that.
+    fn who(&mut self, checkpoint: &Checkpoint, signature: &str) -> Option<String> {
+        let signers = self.signers?;
+        // Of a later entry that the checkpoint covers, a proof does not show the time.
+        let at = written_at(self.proof).unwrap_or_else(|| SystemClock::start().now());
+        match signer(checkpoint, signature, signers, at, self.context) {
+            Ok(who) => who,
+            Err(NotSigned::Bad(why)) => {
+                self.trust.bad_signature.get_or_insert(why);
+                None
+            }
+            Err(NotSigned::Unknown(why)) => {
+                self.trust.unverified_signature.get_or_insert(why);
+                None
+            }
+        }
+    }
+
+    /// Reads the checkpoints in the file at `path`: those of the proof's journal count.
+    fn read(&mut self, path: &Path, own: &Checkpoint) -> Result<(), CliError> {
+        let shown = shown(&path.to_string_lossy());
+        let unusable = |why: String| {
+            CliError::new(Exit::Usage, why).code(Code::CheckpointFile).hint("nothing was verified")
+        };
+        let mut known: BTreeSet<u64> = self.proof.consistency.iter().map(|older| older.size).collect();
+        known.insert(own.size);
+        let (mut found, mut signed, mut others, mut torn) = (BTreeSet::new(), Vec::new(), 0_u64, 0_u64);
+        let file = File::open(path).map_err(|error| unusable(format!("the checkpoint {shown} cannot be read: {error}")))?;
+        let read = each_record(BufReader::new(file), |text, signature| match Checkpoint::parse_last(text) {
+            Ok(one) if one.journal_id == own.journal_id && one.size > 0 => {
+                // Of those that the proof says nothing of, one is enough to say so.
+                if known.contains(&one.size) || found.is_empty() {
+                    found.insert((one.size, one.root));
+                    signed.extend(signature.filter(|_| known.contains(&one.size)).map(|armour| (one, armour.to_owned())));
+                }
+            }
+            Ok(_) => others += 1,
+            Err(_) => torn += 1,
+        });
+        read.map_err(|error| unusable(format!("the checkpoint {shown} cannot be read: {error}")))?;
+        if found.is_empty() && others == 0 {
+            return Err(unusable(format!("{shown} holds no whole checkpoint")));
+        }
+        if torn > 0 {
+            let torn = counted(torn, "incomplete checkpoint", "incomplete checkpoints");
+            self.warnings.push(format!("ignored {torn} in {shown} (a power loss can leave them)"));
+        }
+        self.trust.only_others = found.is_empty();
+        for (checkpoint, armour) in signed {
+            if self.who(&checkpoint, &armour).is_some() {
+                self.trust.signed.get_or_insert_default().insert((checkpoint.size, checkpoint.root));
+            }
+        }
+        self.trust.brought = found.into_iter().collect();
+        Ok(())
+    }
+}
+
+fn text(report: &ProofReport, require_checkpoint: bool) -> String {
+    let mut out = String::new();
+    let word = report.verdict.as_str().replace('_', " ");
+    let _ = writeln!(out, "{}: {}", word.to_uppercase(), shown(&report.detail));
+    if let Some(seq) = report.first_bad {
+        let _ = writeln!(out, "first bad entry: {seq}");
+    }
+    for (label, value) in [("expected", &report.expected), ("found", &report.found)] {
+        if let Some(value) = value {
+            let _ = writeln!(out, "{label}: {}", shown(value));
+        }
+    }
+    for finding in report.findings.iter().skip(1) {
+        let _ = writeln!(out, "also {}: {}", finding.verdict.as_str().replace('_', " "), shown(&finding.detail));
+    }
+    if !report.says.is_empty() {
+        out.push_str("The entries in the proof say:\n");
+    }
+    for sentence in &report.says {
+        let _ = writeln!(out, "  {}", shown(sentence));
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(out, "note: {}", shown(warning));
+    }
+    if let Some(checkpoint) = &report.checkpoint {
+        let entries = counted(report.entries, "entry", "entries");
+        let _ = writeln!(
+            out,
+            "{entries}, under the checkpoint of {} entries of {}\nroot {}",
+            checkpoint.size,
+            shown(&checkpoint.origin),
+            checkpoint.root
+        );
+    }
+    for older in &report.consistent_with {
+        let _ = writeln!(out, "which begins with the checkpoint of {} entries\nroot {}", older.size, older.root);
+    }
+    if report.verdict == Verdict::SelfConsistent && require_checkpoint {
+        out.push_str("not accepted: --require-checkpoint needs a checkpoint that covers all entries of the proof\n");
+    }
+    out
+}
