@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::environment::Environment;
 use super::settings::Settings;
-use super::ui::Ui;
-use crate::journal::{JournalError, Reader, open};
+use super::ui::{Ui, shown};
+use crate::journal::{JournalError, Reader, Reservation, open};
 use crate::sandbox::Sandbox;
 
 /// The printer, the environment and the journal of a command.
@@ -38,6 +38,32 @@ impl Context {
     pub(super) async fn reader(&self) -> Result<Reader, JournalError> {
         let reader = open::reader(&self.journal).await?;
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader.clone());
+        Ok(reader)
+    }
+
+    /// Opens the journal for reading, also one of a later version, and says why what it shows may not be what was recorded.
+    ///
+    /// # Errors
+    /// As [`open::any_reader`].
+    pub(super) async fn any_reader(&self) -> Result<Reader, JournalError> {
+        let reader = open::any_reader(&self.journal).await?;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = readers.is_empty();
+        readers.push(reader.clone());
+        drop(readers);
+        // Damage that shows here shows again in what is read.
+        for reservation in reader.reservations().await.unwrap_or_default().iter().filter(|_| is_first) {
+            self.ui.ask(&match reservation {
+                Reservation::Newer { version, known } => format!(
+                    "warning: a newer keybatch wrote this journal (version {version}; this one knows {known}): what is new in it \
+                     is not shown"
+                ),
+                Reservation::Changed { what } => format!(
+                    "warning: this journal was changed ({}), so what it shows may be false: see keybatch verify",
+                    shown(what)
+                ),
+            });
+        }
         Ok(reader)
     }
 

@@ -85,7 +85,7 @@ fn since(text: &str) -> Result<Since, String> {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let reader = match context.reader().await {
+    let reader = match context.any_reader().await {
         Err(JournalError::Missing { .. }) => {
             context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
             Out::begin(context)?.end()?;

@@ -56,7 +56,7 @@ impl Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let (names, mut rows, ids) = match context.reader().await {
+    let (names, mut rows, ids) = match context.any_reader().await {
         Err(JournalError::Missing { .. }) => {
             context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
             (vec!["run_id".to_owned()], Vec::new(), Vec::new())

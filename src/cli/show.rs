@@ -38,7 +38,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         plan::shown::print(context, Path::new(&args.run), None).await?;
         return Ok(Exit::Success);
     }
-    let opened = context.reader().await;
+    let opened = context.any_reader().await;
     let asks_latest = args.row.is_none() && args.run == LATEST && context.ui.format == Format::Table;
     if asks_latest && matches!(opened, Err(JournalError::Missing { .. })) {
         context.ui.talk(format!("nothing to show: there is no journal at {} yet", context.journal.display()));

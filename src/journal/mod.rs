@@ -34,7 +34,7 @@ pub use forgetful::Forgetful;
 pub use head::{Appended, Batch, Cadence, Head, LastCheckpoint, Stamp, TreeHead, checkpoint_draft};
 pub use holder::Holder;
 pub use lock::Lock;
-pub use query::{Cell, EntryFilter, Matching, ReviewRow, Visitor};
+pub use query::{Cell, EntryFilter, Matching, Reservation, ReviewRow, Visitor};
 pub use reader::{AttemptTimes, JournalReader, ReadPast, ReadReview, ReadRows, ReadRuns, Reader, Reading, RunReader};
 pub use records::{IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
 pub use run_state::RunState;

@@ -32,6 +32,15 @@ pub async fn reader(path: &Path) -> Result<Reader, JournalError> {
     SqliteReader::open(path).await.map(Reader::new)
 }
 
+/// As [`reader`], also if the journal is of a later version: what this keybatch does not know is not shown.
+/// [`reservations`](super::ReadReview::reservations) says so.
+///
+/// # Errors
+/// As [`reader`].
+pub async fn any_reader(path: &Path) -> Result<Reader, JournalError> {
+    SqliteReader::open_any(path).await.map(Reader::new)
+}
+
 /// Makes an empty scratch database in `directory`, under a name that nobody else uses.
 ///
 /// # Errors

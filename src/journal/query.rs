@@ -56,6 +56,23 @@ pub struct EntryFilter {
     pub since: Option<String>,
 }
 
+/// Why what a journal shows may not be what was recorded, as far as that is known without verifying it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reservation {
+    /// A newer keybatch wrote it: what this one does not know is not shown.
+    Newer {
+        /// The version of its tables and views.
+        version: i64,
+        /// The latest that is known here.
+        known: i64,
+    },
+    /// Its tables and views are not those that keybatch makes, so they may show anything.
+    Changed {
+        /// The first difference.
+        what: String,
+    },
+}
+
 /// An entry that matches a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matching {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::JournalError;
-use super::query::{Cell, EntryFilter, Matching, ReviewRow, Visitor};
+use super::query::{Cell, EntryFilter, Matching, Reservation, ReviewRow, Visitor};
 use super::records::{IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, Target};
 use crate::record::Entry;
@@ -151,6 +151,20 @@ pub trait ReadReview: Send + Sync {
     /// Runs a reviewer's own statement in the store's SQL and hands its rows on as they come. The caller has made sure that it is a
     /// single statement that only reads; the store would not let it write either.
     fn query<'a>(&'a self, statement: &'a str, visitor: &'a mut dyn Visitor) -> Reading<'a, ()>;
+
+    /// As [`ReadReview::query`], with the texts for the statement's parameters `?1`, `?2` and so on.
+    fn query_with<'a>(
+        &'a self,
+        statement: &'a str,
+        bound: &'a [String],
+        visitor: &'a mut dyn Visitor,
+    ) -> Reading<'a, ()>;
+
+    /// The database's words against a statement, which is not run; none if it could be run.
+    fn refusal<'a>(&'a self, statement: &'a str) -> Reading<'a, Option<String>>;
+
+    /// Why what this journal shows may not be what was recorded, as far as that is known without verifying it.
+    fn reservations(&self) -> Reading<'_, Vec<Reservation>>;
 
     /// The version of the database and of the schema, and how many entries and bytes there are.
     fn health(&self) -> Reading<'_, (String, i64, i64, i64)>;

@@ -71,7 +71,7 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, Journal
     let mut connection = paged.connect().await.map_err(|error| unusable(path, &error))?;
     // Before the file is changed in any way: the first of these settings is kept in it.
     if !fresh {
-        check_identity(&mut connection, path, true).await?;
+        check_identity(&mut connection, path, Purpose::Write).await?;
     }
     for set in WRITER_SETTINGS {
         sqlx::query(set).execute(&mut connection).await.map_err(|error| unusable(path, &error))?;
@@ -110,11 +110,27 @@ async fn refuse_other_schema(connection: &mut SqliteConnection) -> Result<(), Jo
     }
 }
 
+/// What a journal is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To write, which needs a version that this keybatch knows.
+    Write,
+    /// To read everything in it, which needs that, too.
+    Read,
+    /// To read what can be read, also of a later version.
+    ReadAny,
+}
+
 /// Opens the journal at `path` for reading. Needs neither the lock nor a healthy journal.
 ///
 /// # Errors
 /// If there is no file at that path, or it is not a journal.
 pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> {
+    open_reader_for(path, Purpose::Read).await
+}
+
+/// As [`open_reader`]; for [`Purpose::ReadAny`] also a journal of a later version.
+pub(super) async fn open_reader_for(path: &Path, purpose: Purpose) -> Result<SqliteConnection, JournalError> {
     match fs::metadata(path) {
         Ok(metadata) => refuse_special(path, &metadata)?,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -141,7 +157,7 @@ pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> 
             connection = read_only.immutable(true).connect().await.map_err(|error| unusable(path, &error))?;
         }
     }
-    check_identity(&mut connection, path, false).await?;
+    check_identity(&mut connection, path, purpose).await?;
     let version = pragma(&mut connection, "user_version").await?.parse().unwrap_or_default();
     if let Some(later) = later_than(version) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(later)).execute(&mut connection).await.map_err(JournalError::sql)?;
@@ -169,7 +185,8 @@ pub(super) fn named(path: &Path) -> PathBuf {
     Path::new(".").join(path)
 }
 
-async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing: bool) -> Result<(), JournalError> {
+async fn check_identity(connection: &mut SqliteConnection, path: &Path, purpose: Purpose) -> Result<(), JournalError> {
+    let writing = purpose == Purpose::Write;
     let unusable = |reason: String| JournalError::Unusable { path: path.to_owned(), reason };
     let id = pragma(connection, "application_id")
         .await
@@ -197,7 +214,7 @@ async fn check_identity(connection: &mut SqliteConnection, path: &Path, writing:
     if entries == 1 && first_format(connection).await?.as_deref() == Some(FORMAT_1) {
         return Err(JournalError::OldFormat { path: path.to_owned() });
     }
-    if version.parse::<i64>().is_ok_and(|version| version > SCHEMA_VERSION) {
+    if purpose != Purpose::ReadAny && version.parse::<i64>().is_ok_and(|version| version > SCHEMA_VERSION) {
         return Err(unusable(format!(
             "it was written by a newer keybatch (journal version {version}; this one knows {SCHEMA_VERSION})"
         )));

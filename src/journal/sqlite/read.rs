@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::column::{bytes, get, number, unsigned};
-use super::open::open_reader;
+use super::open::{Purpose, open_reader_for};
 use super::sql;
 use super::value::Bound;
 use crate::domain::{OutcomeCounts, RunId, Target, parse_time, time_text};
@@ -24,6 +24,7 @@ use crate::record::merkle::Hash;
 #[derive(Debug, Clone)]
 pub struct SqliteReader {
     path: Arc<Path>,
+    purpose: Purpose,
     /// None after [`SqliteReader::release`].
     connection: Arc<Mutex<Option<SqliteConnection>>>,
 }
@@ -34,8 +35,20 @@ impl SqliteReader {
     /// # Errors
     /// If there is no file, or it is not a journal.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
-        let connection = open_reader(path).await?;
-        Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(Some(connection))) })
+        Self::open_for(path, Purpose::Read).await
+    }
+
+    /// As [`SqliteReader::open`], also where the journal is of a later version: what this keybatch does not know is not shown.
+    ///
+    /// # Errors
+    /// As [`SqliteReader::open`].
+    pub async fn open_any(path: &Path) -> Result<Self, JournalError> {
+        Self::open_for(path, Purpose::ReadAny).await
+    }
+
+    async fn open_for(path: &Path, purpose: Purpose) -> Result<Self, JournalError> {
+        let connection = open_reader_for(path, purpose).await?;
+        Ok(Self { path: path.into(), purpose, connection: Arc::new(Mutex::new(Some(connection))) })
     }
 
     /// Releases the file until something is read again. Only the last connection to a journal removes its write-ahead log, and
@@ -236,7 +249,7 @@ impl SqliteReader {
     pub(super) async fn connection(&self) -> Result<MappedMutexGuard<'_, SqliteConnection>, JournalError> {
         let mut connection = self.connection.lock().await;
         if connection.is_none() {
-            *connection = Some(open_reader(&self.path).await?);
+            *connection = Some(open_reader_for(&self.path, self.purpose).await?);
         }
         MutexGuard::try_map(connection, Option::as_mut).map_err(|_| JournalError::Closed)
     }

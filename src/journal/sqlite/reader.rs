@@ -9,7 +9,7 @@ use super::read::SqliteReader;
 use crate::domain::{OutcomeCounts, RunId, Target};
 use crate::journal::{
     Cell, EntryFilter, IntentPage, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast, ReadReview, ReadRows,
-    ReadRuns, Reading, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord, Visitor,
+    ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord, Visitor,
 };
 use crate::record::Entry;
 use crate::record::merkle::Hash;
@@ -73,6 +73,9 @@ impl ReadReview for SqliteReader {
         review = review(run_no: i64, after: u64, limit: u32, outcome: Option<&'static str>) -> Vec<ReviewRow>;
         runs_view = runs_view() -> (Vec<String>, Vec<Vec<Cell>>);
         query = query(statement: &'a str, visitor: &'a mut dyn Visitor) -> ();
+        query_with = query_with(statement: &'a str, bound: &'a [String], visitor: &'a mut dyn Visitor) -> ();
+        refusal = refusal(statement: &'a str) -> Option<String>;
+        reservations = reservations() -> Vec<Reservation>;
         health = health() -> (String, i64, i64, i64);
     }
 }

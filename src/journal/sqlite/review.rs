@@ -6,10 +6,12 @@ use sqlx::{Column as _, Executor as _, Row as _, Statement as _, TypeInfo as _, 
 
 use super::code::{broken, code};
 use super::column::{bytes, get, number, unsigned};
+use super::migrations::SCHEMA_VERSION;
 use super::read::{SqliteReader, story_entry};
+use super::schema;
 use super::sql;
 use super::value::Bound;
-use crate::journal::{Cell, EntryFilter, JournalError, Matching, ReviewRow, StoryEntry, Visitor};
+use crate::journal::{Cell, EntryFilter, JournalError, Matching, Reservation, ReviewRow, StoryEntry, Visitor};
 
 impl SqliteReader {
     /// The names of the columns of the view `intents`.
@@ -88,12 +90,23 @@ impl SqliteReader {
     ///
     /// The caller has made sure that it is a single statement that only reads; the connection could not write anyway.
     pub async fn query(&self, statement: &str, visitor: &mut dyn Visitor) -> Result<(), JournalError> {
+        self.query_with(statement, &[], visitor).await
+    }
+
+    /// As [`SqliteReader::query`], with the texts for the statement's parameters `?1`, `?2` and so on.
+    pub async fn query_with(
+        &self,
+        statement: &str,
+        bound: &[String],
+        visitor: &mut dyn Visitor,
+    ) -> Result<(), JournalError> {
         let mut connection = self.connection().await?;
         sqlx::query("PRAGMA query_only = ON").execute(&mut *connection).await.map_err(statement_error)?;
         if visitor.columns(&names_of(&mut connection, statement).await?).is_break() {
             return Ok(());
         }
         let query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()));
+        let query = bound.iter().fold(query, |query, text| query.bind(text.clone()));
         let mut rows = query.fetch(&mut *connection);
         while let Some(row) = rows.try_next().await.map_err(statement_error)? {
             if visitor.row(cells(&row)?).is_break() {
@@ -101,6 +114,27 @@ impl SqliteReader {
             }
         }
         Ok(())
+    }
+
+    /// SQLite's words against a statement, which is not run; none if it could be run.
+    pub async fn refusal(&self, statement: &str) -> Result<Option<String>, JournalError> {
+        let mut connection = self.connection().await?;
+        Ok(match names_of(&mut connection, statement).await {
+            Ok(_) => None,
+            Err(JournalError::Query { reason, .. }) => Some(reason),
+            Err(error) => return Err(error),
+        })
+    }
+
+    /// Why what this journal shows may not be what was recorded, as far as its version and its schema tell.
+    pub async fn reservations(&self) -> Result<Vec<Reservation>, JournalError> {
+        let version = self.one(sqlx::query(sql::VERSION), |row| get::<i64>(row, 0)).await?;
+        if version > SCHEMA_VERSION {
+            return Ok(vec![Reservation::Newer { version, known: SCHEMA_VERSION }]);
+        }
+        let differences = schema::differences(&mut *self.connection().await?).await?;
+        let first = differences.iter().find(|difference| !difference.is_of_replication());
+        Ok(first.map(|first| Reservation::Changed { what: first.told() }).into_iter().collect())
     }
 
     /// The version of SQLite and of the schema, and how many entries and bytes there are.

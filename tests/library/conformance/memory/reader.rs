@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use keybatch::domain::{Class, Outcome, OutcomeCounts, RunId, Target, time_text};
 use keybatch::journal::{
     Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast,
-    ReadReview, ReadRows, ReadRuns, Reading, ReviewRow, RunAbout, RunRecord, RunState, StoryEntry, TargetRecord,
-    Visitor,
+    ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, RunState, StoryEntry,
+    TargetRecord, Visitor,
 };
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
@@ -359,6 +359,18 @@ impl ReadReview for MemoryReader {
 
     fn query<'a>(&'a self, _: &'a str, _: &'a mut dyn Visitor) -> Reading<'a, ()> {
         no_sql()
+    }
+
+    fn query_with<'a>(&'a self, _: &'a str, _: &'a [String], _: &'a mut dyn Visitor) -> Reading<'a, ()> {
+        no_sql()
+    }
+
+    fn refusal<'a>(&'a self, _: &'a str) -> Reading<'a, Option<String>> {
+        no_sql()
+    }
+
+    fn reservations(&self) -> Reading<'_, Vec<Reservation>> {
+        self.read(|_, _| Vec::new())
     }
 
     fn health(&self) -> Reading<'_, (String, i64, i64, i64)> {
