@@ -51,6 +51,7 @@ codes! {
     RunAbandoned => "run.abandoned", "The run was abandoned, so it cannot be resumed.";
     RunBound => "run.bound", "The run is bound to another account, endpoint, policy or kind (real or rehearsal).";
     Statement => "query.statement", "The SQL statement is not a single query, or the database refused it.";
+    QueryParameter => "query.parameter", "A parameter of a query is missing, unknown or has no usable value.";
     World => "sandbox.world", "The world file or the directory of a sandbox cannot be used.";
     Sandbox => "sandbox.failed", "The sandbox of a rehearsal could not be started, or requests would not go to it.";
     ProofUnreadable => "proof.unreadable", "The file of a proof cannot be read.";

@@ -3,10 +3,8 @@
 use std::io::{BufWriter, Write as _};
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
-use jiff::Timestamp;
-
-use super::amount::{bare_number, count, count_between, duration};
+use super::amount::{count, count_between};
+use super::moment::{Moment, moment};
 use super::runs::to_the_second;
 use super::ui::grouped;
 use super::{CliError, Context, Exit, Format, shown};
@@ -16,6 +14,7 @@ use crate::record::event::KINDS;
 use crate::record::{Entry, Event};
 use crate::review::runs::resolve;
 use crate::review::{json_escaped, json_text, one_line};
+use clap::builder::PossibleValuesParser;
 
 /// How many entries are read at once.
 const PAGE: u32 = 1_000;
@@ -51,37 +50,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "OUTCOME", value_parser = PossibleValuesParser::new(OUTCOMES))]
     outcome: Option<String>,
     /// Only entries since a time (2026-11-29T08:00:00Z), a day in UTC (2026-11-29), or a duration ago (90m)
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    since: Option<Since>,
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
     /// Only the last N entries; 0 for all
     #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 50, value_parser = |text: &str| count_between(text, 0, u32::MAX))]
     last: u32,
     /// Keep listing new entries until the run ends (without RUN: until interrupted)
     #[arg(short, long)]
     follow: bool,
-}
-
-/// The time from which on entries are listed.
-#[derive(Debug, Clone, Copy)]
-enum Since {
-    At(Timestamp),
-    Ago(Duration),
-}
-
-/// A time, a day, or how long ago.
-fn since(text: &str) -> Result<Since, String> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(Since::At(at));
-    }
-    if let Ok(midnight) = format!("{text}T00:00:00Z").parse::<Timestamp>() {
-        return Ok(Since::At(midnight));
-    }
-    duration(text).map(Since::Ago).map_err(|why| match bare_number(text.trim()) {
-        Some(_) => why,
-        None => format!(
-            "{text:?} is neither a time (2026-11-29T08:00:00Z), a day (2026-11-29) nor a duration (15s, 90m, 2h, 1d)"
-        ),
-    })
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
@@ -97,10 +73,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         Some(wanted) => Some(resolve(&reader, wanted).await?),
         None => None,
     };
-    let since = args.since.map(|since| match since {
-        Since::At(at) => at,
-        Since::Ago(ago) => SystemClock::start().now().saturating_sub(ago).unwrap_or(Timestamp::MIN),
-    });
+    let since = args.since.map(|since| since.at(SystemClock::start().now()));
     let filter = EntryFilter {
         run: run.as_ref().map(|run| run.run_no),
         kind: args.kind.clone(),

@@ -28,6 +28,7 @@ mod files;
 mod format;
 mod iam_policy;
 mod man;
+mod moment;
 mod trace;
 mod network;
 mod operator;
@@ -261,7 +262,10 @@ async fn tidily(command: Command, context: Context) -> Result<Exit, CliError> {
 impl Command {
     /// Whether the command needs a journal's place. Packages are built where nobody has a home.
     fn is_about_a_journal(&self) -> bool {
-        !matches!(self, Self::Config(_) | Self::IamPolicy(_) | Self::Man(_) | Self::Completions(_))
+        match self {
+            Self::Query(args) => args.reads_journal(),
+            other => !matches!(other, Self::Config(_) | Self::IamPolicy(_) | Self::Man(_) | Self::Completions(_)),
+        }
     }
 
     /// Whether the command is refused where a file of settings has faults. `doctor` reports them among its findings.

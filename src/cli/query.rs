@@ -1,38 +1,147 @@
-//! `keybatch query`: a reviewer's own SQL, which can only read.
+//! `keybatch query`: a reviewer's own SQL, or a shipped question. Both can only read.
 
+mod refused;
+mod shipped;
+
+use std::io::Read as _;
 use std::ops::ControlFlow;
+
+use clap::builder::PossibleValuesParser;
 
 use super::ui::{RowStream, Ui};
 use super::{CliError, Code, Context, Exit};
-use crate::journal::{Cell, Visitor};
+use crate::journal::{Cell, JournalError, Visitor};
+use crate::review::questions::{BoundStatement, QUESTIONS, bound};
 use crate::review::{StatementError, single_query};
 
-/// Query the journal in SQL
+/// A statement from standard input may have this many bytes.
+const LONGEST: u64 = 1024 * 1024;
+
+/// Query the journal in SQL, or ask a shipped question
 ///
 /// The views are runs, intents, attempts, operations, errors, approvals, overrides, checkpoints and entries. A query
 /// cannot change anything.
 #[derive(Debug, clap::Args)]
+#[command(
+    group = clap::ArgGroup::new("asked").required(true).args(["statement", "name", "list", "schema"]),
+    after_help = "Examples:
+  keybatch query --list
+  keybatch query --name in-doubt
+  keybatch query --name deletions-for-ticket --param ticket=OPS-17
+  keybatch query --schema=intents
+  keybatch query \"SELECT outcome, count(*) FROM intents GROUP BY 1\"
+  keybatch query - --param t=OPS-17 < mine.sql     SQL with :t in it"
+)]
 pub(super) struct Args {
-    /// One SELECT statement
+    /// One SELECT statement; `-` reads it from standard input
     #[arg(value_name = "SQL")]
-    statement: String,
+    statement: Option<String>,
+    /// Ask a shipped question
+    #[arg(long, value_name = "QUESTION", value_parser = PossibleValuesParser::new(QUESTIONS), hide_possible_values = true)]
+    name: Option<String>,
+    /// Value of a parameter of the question, or of :NAME in the SQL; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    parameters: Vec<(String, String)>,
+    /// List the shipped questions with their parameters
+    #[arg(long)]
+    list: bool,
+    /// Show the views with their columns and what these mean, or those of one view
+    #[arg(long, value_name = "VIEW", num_args = 0..=1, require_equals = true, value_parser = PossibleValuesParser::new(shipped::view_names()))]
+    #[expect(clippy::option_option, reason = "clap's form of an option whose value may be left out")]
+    schema: Option<Option<String>>,
+    /// Print the SQL of the question, for other programs, instead of asking it
+    #[arg(long, requires = "name")]
+    sql: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=VALUE, such as ticket=OPS-17"))?;
+    Ok((name.trim_start_matches([':', '@', '$']).to_owned(), value.to_owned()))
+}
+
+impl Args {
+    /// Whether the journal is read.
+    pub(super) fn reads_journal(&self) -> bool {
+        !self.list && self.schema.is_none() && !self.sql
+    }
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let statement = single_query(&args.statement)?;
-    let reader = context.reader().await?;
-    let mut result = Answer { ui: &context.ui, stream: None, ended: Ok(()) };
-    reader.query(statement, &mut result).await?;
-    result.ended?;
-    if let Some(stream) = result.stream {
-        stream.end()?;
+    if args.list {
+        return shipped::list(&context.ui);
+    }
+    if let Some(view) = &args.schema {
+        return shipped::schema(&context.ui, view.as_deref());
+    }
+    let Some(name) = &args.name else {
+        let text = statement(args)?;
+        let single = single_query(&text)?;
+        let bound = bound(single, &args.parameters, &[]).map_err(|error| shipped::refused(&error, None))?;
+        ask(context, single, &bound).await?;
+        return Ok(Exit::Success);
+    };
+    let question = shipped::named(name)?;
+    if args.sql {
+        context.ui.data(&format!("{}\n", question.sql))?;
+        return Ok(Exit::Success);
+    }
+    let given = shipped::given(&question, &args.parameters, context).await?;
+    let rows = ask(context, question.sql, &shipped::bind(&question, &given)?).await?;
+    if rows == 0 && !given.iter().any(|(name, _)| name == "sandbox") {
+        context.ui.talk("no rows; rehearsals do not count here: --param sandbox=yes includes them");
     }
     Ok(Exit::Success)
+}
+
+/// The statement that was typed, or handed over on standard input.
+fn statement(args: &Args) -> Result<String, CliError> {
+    let typed = args.statement.clone().unwrap_or_default();
+    if typed != "-" {
+        return Ok(typed);
+    }
+    let mut text = String::new();
+    let unreadable =
+        |why: String| CliError::new(Exit::Usage, format!("no statement can be read: {why}")).code(Code::Statement);
+    let read = std::io::stdin().take(LONGEST + 1).read_to_string(&mut text);
+    match read {
+        Ok(bytes) if bytes as u64 > LONGEST => Err(unreadable(format!("it is longer than {LONGEST} bytes"))),
+        Ok(_) => Ok(text),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
+}
+
+/// Asks the journal, and prints the answer as it comes; returns how many rows it had. `original` is the statement as it was written,
+/// with the names of its parameters.
+async fn ask(context: &Context, original: &str, statement: &BoundStatement) -> Result<u64, CliError> {
+    let reader = context.any_reader().await?;
+    let mut answer = Answer { ui: &context.ui, stream: None, rows: 0, ended: Ok(()) };
+    let asked = reader.query_with(&statement.sql, &statement.values, &mut answer).await;
+    let rows = answer.rows;
+    answer.ended?;
+    if let Err(error) = asked {
+        // What was printed so far stays, and the error says that it is not all.
+        if let Some(stream) = answer.stream {
+            stream.break_off()?;
+        }
+        return Err(match error {
+            JournalError::Query { reason, may_be_the_disk: false } => {
+                refused::refused(&reader, original, &reason, rows).await
+            }
+            error if error.may_be_the_disk() => refused::stopped(&error, rows),
+            error => error.into(),
+        });
+    }
+    if let Some(stream) = answer.stream {
+        stream.end()?;
+    }
+    Ok(rows)
 }
 
 struct Answer<'a> {
     ui: &'a Ui,
     stream: Option<RowStream>,
+    rows: u64,
     /// Why nothing more can be written.
     ended: Result<(), CliError>,
 }
@@ -52,6 +161,7 @@ impl Visitor for Answer<'_> {
     }
 
     fn row(&mut self, cells: Vec<Cell>) -> ControlFlow<()> {
+        self.rows += 1;
         let written = self.stream.as_mut().map_or(Ok(()), |stream| stream.row(&cells));
         self.written(written.map_err(CliError::from))
     }

@@ -231,8 +231,8 @@ impl RowStream {
                 }
                 self.record(self.header.clone())
             }
-            Format::Json => self.out.write_all(b"["),
-            Format::Table | Format::Jsonl => Ok(()),
+            // The array begins with the first row: an error before that is an object of its own.
+            Format::Table | Format::Json | Format::Jsonl => Ok(()),
         }
     }
 
@@ -248,8 +248,8 @@ impl RowStream {
                 if self.waiting.len() >= TABLE_ROWS { self.lay_out() } else { Ok(()) }
             }
             Format::Json => {
-                let comma = if self.rows > 1 { "," } else { "" };
-                write!(self.out, "{comma}\n{}", self.object(cells))
+                let lead = if self.rows > 1 { "," } else { "[" };
+                write!(self.out, "{lead}\n{}", self.object(cells))
             }
             Format::Jsonl => writeln!(self.out, "{}", self.object(cells)),
             Format::Csv => self.record(cells.iter().map(|cell| cell_text(cell).unwrap_or_default()).collect()),
@@ -271,7 +271,20 @@ impl RowStream {
     pub fn end(mut self) -> io::Result<()> {
         match self.ui.format {
             Format::Table if !self.waiting.is_empty() || self.rows == 0 => self.lay_out()?,
-            Format::Json => self.out.write_all(if self.rows > 0 { b"\n]\n" } else { b"]\n" })?,
+            Format::Json => self.out.write_all(if self.rows > 0 { b"\n]\n" } else { b"[]\n" })?,
+            _ => {}
+        }
+        self.out.flush()
+    }
+
+    /// Prints the rows so far although more should follow. JSON stays without its end, so that nobody takes it for the whole.
+    ///
+    /// # Errors
+    /// As [`RowStream::row`].
+    pub fn break_off(mut self) -> io::Result<()> {
+        match self.ui.format {
+            Format::Table if !self.waiting.is_empty() => self.lay_out()?,
+            Format::Json if self.rows > 0 => self.out.write_all(b"\n")?,
             _ => {}
         }
         self.out.flush()

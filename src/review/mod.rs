@@ -7,6 +7,7 @@
 //!           ──► export   what became of each row?
 //!           ──► runs     which run is meant?
 //!           ──► prove    a file that shows one row, without the journal
+//!           ──► questions  what do reviewers ask?
 //! ```
 //!
 //! Nothing here prints or writes, and nothing here knows the network or the command line.
@@ -16,14 +17,20 @@ mod export;
 mod facts;
 mod one_line;
 mod prove;
+mod place;
+pub mod questions;
 pub mod runs;
 mod statement;
 mod story;
+mod tokens;
+mod views;
 
 pub use as_text::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
 pub use export::{ExportError, ExportFormat, export};
 pub use facts::{NotDeleted, RunFacts, facts};
 pub use one_line::one_line;
 pub use prove::{ProveError, Proved, Under, prove_consistency, prove_row};
+pub use place::refused_at;
 pub use statement::{StatementError, single_query};
 pub use story::{Chapter, RowError, Story, rows, story};
+pub use views::{View, views};

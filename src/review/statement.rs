@@ -22,6 +22,9 @@ pub enum StatementError {
         /// How it begins.
         opening: &'static str,
     },
+    /// A parameter that has no name.
+    #[error("a parameter has no name: write :name for it, and give its value with --param name=value")]
+    Nameless,
 }
 
 /// Checks `sql`, and returns it without what follows its end.
@@ -75,7 +78,7 @@ fn first_word(sql: &str) -> Result<Option<&str>, StatementError> {
     Ok(None)
 }
 
-enum Skipped {
+pub(super) enum Skipped {
     /// A text, a quoted name or a comment of this length.
     Over(usize),
     /// An ordinary character.
@@ -83,7 +86,7 @@ enum Skipped {
 }
 
 /// What to make of the beginning of `rest`, whose first character is `first`.
-fn skip(first: char, rest: &str) -> Result<Skipped, StatementError> {
+pub(super) fn skip(first: char, rest: &str) -> Result<Skipped, StatementError> {
     let closed = |opening: &'static str, closing: &str| {
         let end = rest[opening.len()..].find(closing).ok_or(StatementError::Open { opening })?;
         Ok(Skipped::Over(opening.len() + end + closing.len()))

@@ -18,6 +18,7 @@ mod outcomes;
 mod plan_file;
 mod policies;
 mod policy;
+mod questions;
 mod readers;
 mod regions;
 mod resolve;

@@ -13,6 +13,7 @@ mod pages;
 mod plans;
 mod policy;
 mod promises;
+mod questions;
 mod readme;
 mod reliability;
 mod settings;
@@ -30,6 +31,7 @@ fn main() -> std::process::ExitCode {
         pages::LIST,
         policy::LIST,
         promises::LIST,
+        questions::LIST,
         readme::LIST,
         reliability::LIST,
         settings::LIST,
