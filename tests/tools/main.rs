@@ -42,6 +42,7 @@ fn main() -> std::process::ExitCode {
         power_loss::lines::LIST,
         power_loss::LIST,
         readers::LIST,
+        readers::questions::LIST,
         readers::views::LIST,
         ssh::approvals::LIST,
         ssh::checkpoints::LIST,

@@ -8,6 +8,7 @@ converted, with one exception: pandas makes floats of integers where some are ab
 import asyncio
 import glob
 import json
+import re
 import sqlite3
 import sys
 
@@ -33,7 +34,7 @@ def objects(cursor):
 
 def with_sqlite3(journal):
     database = read_only(journal)
-    return sqlite3.sqlite_version, lambda sql: objects(database.execute(sql))
+    return sqlite3.sqlite_version, lambda sql, given={}: objects(database.execute(sql, given))
 
 
 def with_pandas(journal):
@@ -101,7 +102,12 @@ def with_duckdb(journal):
     listed = {name for (name,) in database.execute("SELECT table_name FROM information_schema.tables").fetchall()}
     assert listed >= set(VIEWS), listed
     assert len(database.execute("SHOW ALL TABLES").fetchall()) > 0
-    return duckdb.__version__, lambda sql: objects(database.execute(sql))
+    return duckdb.__version__, lambda sql, given={}: objects(database.execute(in_duckdb(sql), given))
+
+
+def in_duckdb(sql):
+    """Parameters are called $name there, not :name."""
+    return re.sub(r"(?<!:):([a-z_]+)", r"$\1", sql)
 
 
 def made(database, view):
@@ -139,7 +145,7 @@ def with_duckdb_text(journal):
         left = [text for text in views if not made(database, text)]
         assert len(left) < len(views), left
         views = left
-    return duckdb.__version__, lambda sql: objects(database.execute(sql))
+    return duckdb.__version__, lambda sql, given={}: objects(database.execute(in_duckdb(sql), given))
 
 
 READERS = {
@@ -151,7 +157,8 @@ READERS = {
     "duckdb-text": with_duckdb_text,
 }
 
-for journal in sys.argv[2:]:
-    version, rows = READERS[sys.argv[1]](journal)
-    asked = {view: f"SELECT * FROM {view}" for view in VIEWS} | {sql: sql for sql in ADVISED}
-    print(json.dumps({"version": version, "read": {name: rows(sql) for name, sql in asked.items()}}))
+if __name__ == "__main__":
+    for journal in sys.argv[2:]:
+        version, rows = READERS[sys.argv[1]](journal)
+        asked = {view: f"SELECT * FROM {view}" for view in VIEWS} | {sql: sql for sql in ADVISED}
+        print(json.dumps({"version": version, "read": {name: rows(sql) for name, sql in asked.items()}}))

@@ -53,7 +53,7 @@ const NO_ENTRIES: [&str; 19] = [
 ];
 
 /// A journal with every outcome and with bodies of every kind.
-fn journal_of_everything() -> Bench {
+pub(super) fn journal_of_everything() -> Bench {
     let bench = Bench::new();
     let acts = [
         ("slow", Act::slow(2, "Succeeded")),
@@ -111,7 +111,7 @@ fn interrupted(bench: &Bench) {
 }
 
 /// A copy as `.backup` makes it, which is one file, and what SQL does to it once nothing forbids it any more.
-fn copy(bench: &Bench, name: &str, sql: &str) -> PathBuf {
+pub(super) fn copy(bench: &Bench, name: &str, sql: &str) -> PathBuf {
     let path = bench.home().join(name);
     assert!(shell::write(&bench.journal(), &format!(".backup {}", path.display())).0);
     let triggers =
@@ -123,7 +123,7 @@ fn copy(bench: &Bench, name: &str, sql: &str) -> PathBuf {
 
 /// What no run above has: an approval (which no command writes yet), overrides with and without a run, and a body that is not
 /// UTF-8.
-const CRAFTED: &str = r#"
+pub(super) const CRAFTED: &str = r#"
     INSERT INTO entry SELECT max(seq) + 1, '{"at":"2026-11-29T12:00:00.000001Z","by":"amelie","kind":"plan_approved","override":"o",'
         || '"plan_root":"r","signature":"s","signer":"amelie","ticket":"OPS-1","why":"it \"is\" so"}', zeroblob(32) FROM entry;
     INSERT INTO milestone SELECT (SELECT max(seq) FROM entry), run_no, 'plan_approved' FROM run LIMIT 1;
@@ -154,7 +154,7 @@ fn shown_by_the_shell(journal: &Path, read: &Map<String, Value>) -> Map<String, 
 }
 
 /// The environment with the readers.
-fn environment() -> PathBuf {
+pub(super) fn environment() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "how the caller of the tests says where the clients are")]
     let named = std::env::var("KEYBATCH_CLIENTS_VENV").ok().map(PathBuf::from);
     let venv = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv-clients"));
@@ -164,8 +164,14 @@ fn environment() -> PathBuf {
     venv
 }
 
+/// Where the environment has its packages, or those of a folder of their own.
+pub(super) fn packages(venv: &Path, folder: &str) -> PathBuf {
+    let library = std::fs::read_dir(venv.join("lib")).unwrap().next().unwrap().unwrap().path();
+    if folder.is_empty() { library.join("site-packages") } else { venv.join(folder) }
+}
+
 /// Ends the test as ignored where a reader is missing; what the others show was compared.
-fn all_were_there(missing: &[String]) {
+pub(super) fn all_were_there(missing: &[String]) {
     if !missing.is_empty() {
         ignore(format!("not installed: {}", missing.join(", ")));
     }
@@ -176,11 +182,10 @@ fn all_were_there(missing: &[String]) {
 fn alike(journals: &[PathBuf]) -> Vec<String> {
     let venv = environment();
     let mut missing = Vec::new();
-    let library = std::fs::read_dir(venv.join("lib")).unwrap().next().unwrap().unwrap().path();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/readers/read_views.py");
     let mut expected = Vec::new();
     for (reader, folder, file) in READERS {
-        let packages = if folder.is_empty() { library.join("site-packages") } else { venv.join(folder) };
+        let packages = packages(&venv, folder);
         if !packages.join(file).exists() {
             missing.push(format!("{folder} {reader}").trim().to_owned());
             continue;
