@@ -7,6 +7,7 @@ use super::canary;
 use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
+use super::selection::of_plan;
 use super::shown;
 use super::ui::{Ui, grouped};
 use crate::domain::{Target, counted};
@@ -88,6 +89,7 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
         lines.push("SANDBOX: this is a rehearsal; nothing real is deleted".to_owned());
     }
     lines.extend(made_before(facts));
+    lines.extend(of_plan(&sealed.header).map(|rows| format!("only      {}", shown(&rows))));
     lines.push(format!("account   {}", shown(&place.caller.account)));
     lines.push(format!("as        {}", shown(&place.caller.arn)));
     lines.extend(place.profile.iter().map(|profile| format!("profile   {}", shown(profile))));

@@ -10,6 +10,8 @@ const HEADINGS: [(&str, &[&str]); 5] = [
             "yes",
             "confirm",
             "dry_run",
+            "only",
+            "of",
             "again",
             "on_drift",
             "approvals",
@@ -59,7 +61,9 @@ const RUN: &str = "Examples:
   In a pipeline, only if exactly 2,499 would be deleted:
     keybatch run deletions.csv --confirm 2499
   Begin this manifest's run, or continue it:
-    keybatch run deletions.csv --resume --confirm 12";
+    keybatch run deletions.csv --resume --confirm 12
+  Try those rows of the latest run again that failed:
+    keybatch run --only failed --of latest";
 
 /// What the help of `run` and `resume` says about exit codes, as narrow as the examples.
 const EXITS: &str = "Exit codes:

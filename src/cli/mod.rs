@@ -63,6 +63,7 @@ mod liveness;
 mod machine;
 mod new_file;
 mod say;
+mod selection;
 mod settings;
 mod log;
 mod query;
@@ -304,8 +305,8 @@ impl Command {
 
 async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
     match command {
-        Command::Run(args) => run::run(*args, context).await,
-        Command::Plan(args) => plan::run(*args, context).await,
+        Command::Run(args) => Box::pin(run::run(*args, context)).await,
+        Command::Plan(args) => Box::pin(plan::run(*args, context)).await,
         Command::Approve(args) => approve::run(&args, context).await,
         Command::Resume(args) => resume::run(*args, context).await,
         Command::Abandon(args) => abandon::run(*args, context).await,

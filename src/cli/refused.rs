@@ -108,6 +108,8 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::AlreadyRun { run, .. } => it
             .hint(format!("see how it ended with: keybatch show {run}"))
             .hint("run it again with --again, which skips key pairs that were re-created since"),
+        Refusal::OtherManifest { .. } => it.hint("leave the manifest out: the rows come from the journal"),
+        Refusal::RetryNeeds { flag, .. } => it.hint(format!("pass {flag} if the row is meant, or name other outcomes")),
         Refusal::Several(runs) => runs.iter().rev().map(resuming).fold(it, CliError::hint),
         Refusal::Abandoned { .. } => it.hint("run its manifest again"),
         Refusal::NotAbandoned => it.hint("resume it, or check network and credentials and try again"),
@@ -141,6 +143,8 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::AlreadyRun { .. } | Refusal::NothingToAbandon { finished: true, .. } => {
             (Exit::Refused, Code::RunFinished)
         }
+        Refusal::OtherManifest { .. } => (Exit::Refused, Code::RetryManifest),
+        Refusal::RetryNeeds { .. } => (Exit::Refused, Code::RetryRule),
         Refusal::Several(_) => (Exit::Refused, Code::RunAmbiguous),
         Refusal::Abandoned { .. } | Refusal::NothingToAbandon { .. } => (Exit::Refused, Code::RunAbandoned),
         Refusal::NotAbandoned => (Exit::Environment, Code::Service),

@@ -70,6 +70,7 @@ impl SubjectOptions {
             if_in_use: self.if_in_use.into(),
             if_recreated: self.if_recreated.into(),
             without_annotations: self.without_annotations,
+            selection: None,
         }
     }
 }

@@ -159,6 +159,16 @@ impl Operator for Terminal {
             Notice::WouldDoNothing(record) => {
                 ui.say(&format!("dry run: this would do nothing, because run {} is finished", record.run));
             }
+            Notice::Selected { run, manifest, counts } => {
+                let parts: Vec<_> = counts
+                    .iter()
+                    .map(|(outcome, count)| format!("{count} {}", outcome.as_str().replace('_', " ")))
+                    .collect();
+                ui.talk(format!("planning rows of run {run} again ({}): {}", shown(manifest), parts.join(", ")));
+            }
+            Notice::NothingSelected { run, only } => {
+                ui.say(&format!("nothing to do: no row of run {run} is {only}; nothing was sent or recorded"));
+            }
             Notice::NothingUnfinished => ui.say("nothing to resume: no run is unfinished"),
             Notice::OnlyRehearsal => ui.say("no real run is unfinished; this continues the only unfinished rehearsal"),
             Notice::OnlyRehearsals(records) => {

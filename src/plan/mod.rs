@@ -14,6 +14,7 @@ pub mod select;
 mod shown;
 pub mod stage;
 pub mod stage_file;
+pub mod stage_rows;
 mod unacknowledged;
 
 use std::collections::BTreeMap;

@@ -187,6 +187,7 @@ fn staged(row: Row) -> StagedRow {
         annotations: annotations(row.annotations),
         differs: Vec::new(),
         faults: Vec::new(),
+        before: None,
         planned: None,
     }
 }

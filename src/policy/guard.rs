@@ -106,7 +106,9 @@ pub fn notes(staged: &StagedRow, facts: &Facts<'_>) -> Vec<Note> {
         }
         // The later ones of rows that ask for the same are never asked for anyway.
         let first = facts.first == facts.row;
-        notes.extend(first.then(|| recreated::note(staged, &identity, facts.known, facts.if_recreated)).flatten());
+        let since = || recreated::since(staged, &identity);
+        let of_any = || recreated::note(staged, &identity, facts.known, facts.if_recreated);
+        notes.extend(first.then(|| since().or_else(of_any)).flatten());
     }
     if valid {
         let Facts { name, account, region, seen, judged_at, .. } = *facts;

@@ -30,4 +30,4 @@ pub use glob::Glob;
 pub use parse::{MOST_BYTES, keys, parse};
 pub use rule::Rule;
 pub use rules::{Liftable, Rules};
-pub use staged::StagedRow;
+pub use staged::{Before, StagedRow};

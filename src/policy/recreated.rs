@@ -54,6 +54,25 @@ pub(super) fn note(staged: &StagedRow, now: &Identity, known: &[Known], rule: If
     Some(Note { severity, kind: RECREATED.to_owned(), text })
 }
 
+/// Whether the key pair that is there, `now`, is another one than that of the row in the run whose row it is. Then it is never deleted,
+/// whatever other runs know of it, unless the row itself names it.
+pub(super) fn since(staged: &StagedRow, now: &Identity) -> Option<Note> {
+    let before = staged.before.as_deref()?;
+    let is_same = before.identity.as_ref().is_some_and(|then| then.same_as(now) == Some(true));
+    if is_same || is_named(staged, now) {
+        return None;
+    }
+    let run = &before.run;
+    let text = match &before.identity {
+        Some(then) => {
+            let (then, now) = differing(then, now);
+            format!("{now}; in run {run} the row was about another key pair of this name, {then}")
+        }
+        None => format!("{}; run {run} found no key pair of this name", differing(now, now).0),
+    };
+    Some(Note { severity: Severity::Skip, kind: RECREATED.to_owned(), text })
+}
+
 /// The run that knows this name under another identity, if no run dealt with the key pair that has it `now`.
 fn otherwise<'a>(now: &Identity, known: &'a [Known]) -> Option<&'a Known> {
     let is_now = |known: &Known| known.identity.as_ref().is_some_and(|then| then.same_as(now) == Some(true));
@@ -101,6 +120,7 @@ fn differing(one: &Identity, other: &Identity) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::staged::Before;
     use super::*;
 
     fn pair(which: u32) -> Identity {
@@ -174,6 +194,25 @@ mod tests {
         assert_eq!(by(created("2026-01-01T00:00:00Z")), Some(Severity::Skip));
         // Key material may be imported twice.
         assert_eq!(by(printed), Some(Severity::Skip));
+    }
+
+    // SEMANTICS: P101
+    #[test]
+    fn a_row_of_an_earlier_run_means_the_key_pair_of_that_run() {
+        let before = |identity| Some(Box::new(Before { run: "run-1".into(), identity }));
+        let noted = |staged: &StagedRow, now| since(staged, &pair(now)).map(|note| note.severity);
+        let of = |which: Option<u32>| StagedRow { before: before(which.map(pair)), ..StagedRow::default() };
+        assert_eq!(noted(&StagedRow::default(), 2), None, "a row of no earlier run");
+        assert_eq!(noted(&of(Some(1)), 1), None);
+        assert_eq!(noted(&of(Some(1)), 2), Some(Severity::Skip));
+        // Whenever it was created: nobody has looked at it.
+        assert_eq!(noted(&of(None), 2), Some(Severity::Skip));
+        assert_eq!(
+            noted(&StagedRow { before: before(Some(Identity::default())), ..of(None) }, 2),
+            Some(Severity::Skip)
+        );
+        assert_eq!(noted(&StagedRow { arn: pair(2).arn, ..of(Some(1)) }, 2), None, "it names the new one");
+        assert_eq!(noted(&StagedRow { arn: pair(1).arn, ..of(Some(1)) }, 2), Some(Severity::Skip));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::created_at_text;
+use crate::domain::{Identity, created_at_text};
 use crate::record::plan::{EXPECTED_FINGERPRINT, PlanRow};
 
 /// A row of the manifest as it is staged: validated, or with what is wrong with it.
@@ -45,9 +45,22 @@ pub struct StagedRow {
     /// What is wrong with it, where invalid rows are to be skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
+    /// What an earlier run had of it, where it is one of that run's rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Before>>,
     /// The line of the plan's file that it is, where it comes from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<Box<PlanRow>>,
+}
+
+/// What an earlier run had of a row that is planned again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// The run.
+    pub run: String,
+    /// Its key pair then; none where there was no key pair of that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
 }
 
 impl StagedRow {

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::accounts::Connections;
+use super::admit::opened_by;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::operator::{Notice, Operator};
 use super::order::Repeat;
 use super::place::Place;
-use crate::domain::{RunId, service_behind};
+use crate::domain::{OF, RunId, service_behind};
 use crate::journal::stage::Stage;
-use crate::journal::{Reader, RunRecord, RunState};
+use crate::journal::{JournalError, Reader, RunRecord, RunState};
 use crate::plan::earlier::{Earlier, learn};
 
 /// The word for a run whose session has no end in the journal although no process is working on it.
@@ -28,6 +29,29 @@ pub fn world_directory(journal: &Path, run: RunId) -> PathBuf {
     let mut name = journal.as_os_str().to_owned();
     name.push(format!(".sandbox-{run}"));
     name.into()
+}
+
+/// The directory in which the world of this rehearsal is kept beside the journal, if it is: one that plans rows of another rehearsal
+/// again works in the world of that.
+pub(super) async fn kept_world(
+    reader: &Reader,
+    journal: &Path,
+    record: &RunRecord,
+) -> Result<Option<PathBuf>, JournalError> {
+    if !record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) {
+        return Ok(None);
+    }
+    let own = world_directory(journal, record.run);
+    if own.exists() {
+        return Ok(Some(own));
+    }
+    let runs = reader.runs().await?.into_iter().filter(|other| other.endpoint == record.endpoint);
+    Ok(runs.map(|other| world_directory(journal, other.run)).find(|directory| directory.exists()))
+}
+
+/// Whether a run plans some rows of another one again: it is no run of the manifest, whose other rows it does not have.
+async fn is_retry(reader: &Reader, record: &RunRecord) -> Result<bool, JournalError> {
+    Ok(opened_by(reader, record).await?.settings.contains_key(OF))
 }
 
 /// Where a run deletes key pairs.
@@ -93,11 +117,14 @@ pub(super) async fn admit(
     place: Where<'_>,
 ) -> Result<Admitted, SessionError> {
     let Some(past) = past else { return Ok(Admitted::Begin { again: false }) };
-    let runs = past.runs().await?;
-    let same = |record: &&RunRecord| record.manifest_sha256.as_deref() == Some(sha256) && place.is_of(record);
-    let latest = |is_meant: fn(&RunState) -> bool| {
-        runs.iter().rev().filter(same).find(|record| is_meant(&record.state)).cloned()
-    };
+    let mut runs = Vec::new();
+    for record in past.runs().await? {
+        if record.manifest_sha256.as_deref() == Some(sha256) && place.is_of(&record) && !is_retry(past, &record).await?
+        {
+            runs.push(record);
+        }
+    }
+    let latest = |is_meant: fn(&RunState) -> bool| runs.iter().rev().find(|record| is_meant(&record.state)).cloned();
     let sent = if matches!(place, Where::BuiltIn { .. }) { Sent::Nothing } else { Sent::Reads };
     if let Some(record) = latest(RunState::is_unfinished) {
         return if repeat == Repeat::Resume { Ok(Admitted::GoOn(record)) } else { Err(unfinished(&record).sent(sent)) };
@@ -123,7 +150,12 @@ pub(super) async fn likely(past: Option<&Reader>, sha256: &str, journal: &Path) 
             && record.state.is_unfinished()
             && !(record.sandbox && world_directory(journal, record.run).exists())
     };
-    Ok(past.runs().await?.into_iter().rev().find(goes_on).map(|record| record.run))
+    for record in past.runs().await?.into_iter().rev().filter(goes_on) {
+        if !is_retry(past, &record).await? {
+            return Ok(Some(record.run));
+        }
+    }
+    Ok(None)
 }
 
 fn unfinished(record: &RunRecord) -> SessionError {

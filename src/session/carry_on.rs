@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::accounts::{Connections, connect_again};
 use super::admit::{opened_by, plan_of, refuse_altered, refuse_another};
-use super::again::world_directory;
+use super::again::kept_world;
 use super::at_work::Session;
 use super::end::Ending;
 use super::error::SessionError;
@@ -153,12 +153,8 @@ async fn prepare<H: Host>(
         order.policy.refuse_another(sealed.header.policy_sha256.as_deref())?;
     }
     let settings = order.overrides.over(started.settings.clone());
-    let kept = world_directory(&order.journal, record.run);
-    let goal = if record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) && kept.exists() {
-        Goal::OldWorld(&kept)
-    } else {
-        Goal::Service
-    };
+    let kept = kept_world(&open.reader, &order.journal, record).await?;
+    let goal = kept.as_deref().map_or(Goal::Service, Goal::OldWorld);
     let targets = open.reader.targets(record.run_no).await?;
     // Invalid rows have a target without a region, which cannot be asked.
     let region = targets.iter().map(|target| target.target.region.as_str()).find(|region| !region.is_empty());

@@ -233,6 +233,26 @@ pub enum Refusal {
         /// Whether it was a rehearsal.
         sandbox: bool,
     },
+    /// A manifest was named beside the run whose rows are to be planned again, and it is another one.
+    #[error("the manifest has SHA-256 {found}, but that of run {run}, {name}, has {expected}")]
+    OtherManifest {
+        /// The run.
+        run: RunId,
+        /// The name of its manifest.
+        name: String,
+        /// The hash of its manifest.
+        expected: String,
+        /// The hash of the one that was named.
+        found: String,
+    },
+    /// A row that is to be planned again calls for a rule to be lifted.
+    #[error("{what}")]
+    RetryNeeds {
+        /// Which row, and why.
+        what: String,
+        /// The flag that lifts the rule.
+        flag: &'static str,
+    },
     /// Several runs are unfinished, and none was named; the oldest first.
     #[error("{} runs are unfinished; name the one to continue", .0.len())]
     Several(Vec<RunRecord>),

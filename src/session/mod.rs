@@ -6,9 +6,9 @@
 //! [`SessionError`] that says what was sent.
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
-//! - `run`, `run_plan`, `resume`, `abandon`, `resolve`, `plan`, `examine`: what there is to do
+//! - `run`, `run_plan`, `retry`, `resume`, `abandon`, `resolve`, `plan`, `plan_again`, `examine`: what there is to do
 //! - `open`, `closer`, `checkpoints`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
-//! - `stage`, `refuse`, `again`: a manifest, and whether it may be run
+//! - `stage`, `refuse`, `again`, `selection`: a manifest or rows of an earlier run, and whether they may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
 //! - `accounts`: the connection to each account of a run
 //! - `admit`, `carry_on`, `probe`: continuing a run that another session began
@@ -43,13 +43,16 @@ pub mod order;
 mod place;
 mod policy;
 mod plan;
+mod plan_again;
 mod probe;
 mod refuse;
 mod resolve;
 mod resume;
+mod retry;
 pub mod rollback;
 mod run;
 mod run_plan;
+mod selection;
 pub mod signing;
 mod stage;
 mod stops;
@@ -69,11 +72,14 @@ pub use operator::{Confirmed, Moment, Notice, Operator, PlanFacts, Watched};
 pub use order::Order;
 pub use place::{Connection, Goal, Place, Reached, Way};
 pub use plan::{PlanEnding, Planned, plan};
+pub use plan_again::plan_again;
 pub use policy::Policy;
 pub use resolve::{ResolveOrder, Resolved, resolve};
 pub use resume::resume;
+pub use retry::retry;
 pub use run::run;
 pub use run_plan::{PlanInput, run_plan};
+pub use selection::{RetryOf, Selection};
 pub use stage::Input;
 pub use stops::Stops;
 pub use unresolvable::Unresolvable;

@@ -1,6 +1,6 @@
 //! Who orders a session: is notified of what happens, and asked before anything is deleted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use super::error::Outside;
 use super::place::Place;
 use super::summary::Summary;
-use crate::domain::{OutcomeCounts, RunId};
+use crate::domain::{OutcomeCounts, Retriable, RunId};
 use crate::execute::control::TargetStop;
 use crate::journal::RunRecord;
 use crate::manifest::Ingested;
@@ -152,6 +152,22 @@ pub enum Notice<'a> {
     WouldContinue(&'a RunRecord),
     /// A dry run would do nothing, because this run is finished.
     WouldDoNothing(&'a RunRecord),
+    /// Rows of an earlier run are planned again.
+    Selected {
+        /// The run.
+        run: RunId,
+        /// Its manifest.
+        manifest: &'a str,
+        /// How many of its rows have each of the outcomes.
+        counts: &'a BTreeMap<Retriable, u64>,
+    },
+    /// No row of an earlier run has one of these outcomes.
+    NothingSelected {
+        /// The run.
+        run: RunId,
+        /// The outcomes in words.
+        only: &'a str,
+    },
     /// No run is unfinished.
     NothingUnfinished,
     /// Only one run is unfinished, a rehearsal: it continues.

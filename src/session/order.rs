@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::{Refusal, Sent, SessionError};
 pub use super::in_hand::{Approvals, InHand, OnDrift};
 use super::policy::Policy;
+pub use super::selection::Selection;
 use crate::domain::Settings;
 use crate::execute::control::Limits;
 use crate::policy::guard::IfInUse;
@@ -156,6 +157,8 @@ pub struct Subject {
     pub if_recreated: IfRecreated,
     /// Whether the manifest's annotations stay out of the plan.
     pub without_annotations: bool,
+    /// The rows of an earlier run that are planned again, where it is not all of the manifest.
+    pub selection: Option<Selection>,
 }
 
 /// To run a manifest.
@@ -293,6 +296,8 @@ impl Subject {
                 _ => IfRecreated::Warn,
             },
             without_annotations: said("without_annotations") == "true",
+            // Its plan is made, and names the rows.
+            selection: None,
         }
     }
 
@@ -310,6 +315,7 @@ impl Subject {
         named.extend((!annotation.is_empty()).then_some(("annotation", annotation)));
         named.extend(self.allow_default_key_pair.then(|| ("allow_default_key_pair", "true".to_owned())));
         named.extend(self.without_annotations.then(|| ("without_annotations", "true".to_owned())));
+        named.extend(self.selection.iter().flat_map(Selection::named));
         named
     }
 }

@@ -2,6 +2,7 @@
 //! journal that is there is only read, for what it knows of the names and of the service's rates.
 
 use std::io::Write;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +59,15 @@ pub async fn plan<H: Host>(
     input: Input,
     file: impl Write,
 ) -> Result<PlanEnding, SessionError> {
+    until_stopped(host, order, Box::pin(work(host, order, input, file))).await
+}
+
+/// Plans, unless something ends that first.
+pub(super) async fn until_stopped<H: Host>(
+    host: &H,
+    order: &PlanOrder,
+    work: Pin<Box<impl Future<Output = Result<PlanEnding, SessionError>>>>,
+) -> Result<PlanEnding, SessionError> {
     let stopped = |by, detail: &str| {
         host.operator().notice(Notice::StoppedPlanning(detail));
         let (state, stopped_by) = (Some(State::Abandoned), Some(by));
@@ -66,7 +76,7 @@ pub async fn plan<H: Host>(
     };
     let limit = order.order.max_duration;
     tokio::select! {
-        planned = Box::pin(work(host, order, input, file)) => planned.map_err(|error| error.sent(Sent::Reads)),
+        planned = work => planned.map_err(|error| error.sent(Sent::Reads)),
         () = host.stops().asked() => stopped(StopWord::Signal, "by a signal, while planning"),
         () = over(limit) => {
             let limit = limit.map(duration_text).unwrap_or_default();
@@ -124,7 +134,20 @@ async fn work<H: Host>(
         return Err(SessionError::new(Refusal::Manifest { faults, skip_invalid, recorded: false }).sent(Sent::Reads));
     }
     learn_past(&mut staged.stage, past, &sha256, &connections).await?;
-    let plan = draft(host, order, &settings, &connections, &mut staged, past, file).await?;
+    made(host, order, &settings, connections, staged, past, file).await
+}
+
+/// The plan of what is staged, and whether a run of it would be refused.
+pub(super) async fn made<H: Host>(
+    host: &H,
+    order: &PlanOrder,
+    settings: &Settings,
+    connections: Connections<H::Port>,
+    mut staged: Staged,
+    past: Option<&Reader>,
+    file: impl Write,
+) -> Result<PlanEnding, SessionError> {
+    let plan = draft(host, order, settings, &connections, &mut staged, past, file).await?;
     let confirmation = order.as_run.map(|(_, confirmation)| confirmation);
     let judged = confirmation.map_or(Ok(()), |confirmation| {
         order.order.policy.refuse_unapproved().and_then(|()| judge(&plan, confirmation).map(drop))

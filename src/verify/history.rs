@@ -13,6 +13,7 @@ mod lone;
 mod open_row;
 mod ours;
 mod reading;
+mod retry;
 mod rows;
 mod run;
 mod trouble;
@@ -32,6 +33,7 @@ use grounds::rests;
 use lifted::Lifted;
 use open_row::OpenRow;
 use reading::{is_about, read};
+use retry::{Ended, Retry, seal};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
 use run::{ABANDONED, Bound, CLOSED, Run, Session, target_hash};
 pub(super) use lone::Lone;
@@ -178,7 +180,9 @@ impl History {
             let Approvals { text, presented, .. } = &run.approvals;
             demand.judge(text.as_deref(), presented, entry.at).map_err(Trouble::Illegal)?;
         }
-        if matches!(event, Event::PlanSealed(_)) {
+        if let Event::PlanSealed(sealed) = event {
+            let ended = Ended { rows: &self.rows, doubtful: &self.doubtful };
+            seal(run.retry.as_mut(), &sealed.header, ended)?;
             self.suspects.extend(self.rows.twins(run.first_row).into_iter().filter_map(|(one, other)| {
                 Some((intent_of(&self.stretches, one)?, intent_of(&self.stretches, other)?))
             }));
@@ -233,7 +237,8 @@ impl History {
             if !self.ids.insert(hash(&id.to_string())) {
                 return Err("a run of that id was begun before".into());
             }
-            self.runs.insert(seq, Run::new(id, self.rows.len(), Lifted::ordered_by(opened)));
+            let retry = Retry::ordered_by(opened, &self.runs)?;
+            self.runs.insert(seq, Run::new(id, self.rows.len(), Lifted::ordered_by(opened), retry));
         }
         self.holder = Some(session);
         let Some(number) = entry.run.or(opened.run_id.as_ref().map(|_| seq)) else {
@@ -284,6 +289,8 @@ impl History {
                 self.stretches.push(Stretch { place, seq });
             }
             let name = name_of(hash(&intent.line.name), target_hash(&intent.line.account, &intent.line.region));
+            let ended = Ended { rows: &self.rows, doubtful: &self.doubtful };
+            run.retry.as_mut().map_or(Ok(()), |retry| retry.take(name, ended))?;
             self.rows.push(RowOf::new(name, intent.verdict(), claimed.identity));
             return Ok(());
         }
@@ -296,7 +303,7 @@ impl History {
                 planned
             }
             Fate::Open => self.open.remove(&place).ok_or("its row has no intent")?,
-            Fate::Settled => {
+            Fate::Settled(_) => {
                 let (Event::Observed(seen), Some(session)) =
                     (&entry.event, entry.session.and_then(|session| self.sessions.get(&session)))
                 else {
@@ -338,7 +345,7 @@ impl History {
                 session.answered += u64::from(finished.class != Class::NotSent);
                 if let Some((outcome, _)) = settled {
                     run.outcomes.add(outcome);
-                    known.settle();
+                    known.settle(outcome);
                     return Ok(());
                 }
             }
@@ -364,7 +371,7 @@ impl History {
                 })?;
                 step(RowEvent::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
                 run.outcomes.add(settled.outcome);
-                known.settle();
+                known.settle(settled.outcome);
                 if let Some(doubtful) = Doubtful::of(settled.outcome, open.entries, seq) {
                     self.doubtful.insert(place, doubtful);
                 }

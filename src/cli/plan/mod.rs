@@ -22,11 +22,12 @@ use super::options::{SessionOptions, refuse_secret};
 use super::policy::{OverrideOptions, PolicyOptions};
 use super::say::say;
 use super::scratch::{Scratch, directory};
+use super::selection::SelectionOptions;
 use super::subject::SubjectOptions;
 use super::terminal::Verb;
 use super::{Context, canary, faults, network};
 use crate::session::order::{Confirmation, PlanOrder, Repeat};
-use crate::session::{self, Order, PlanEnding, Policy};
+use crate::session::{self, Order, PlanEnding, Policy, Selection};
 
 /// How long a plan may be executed if nothing else is said.
 const LIFE: &str = "72h";
@@ -39,10 +40,11 @@ const LIFE: &str = "72h";
   keybatch plan deletions.csv -o friday.plan --ticket OPS-17
   keybatch show friday.plan            every row, with the reason
   keybatch plan --diff monday.plan friday.plan
+  keybatch plan --only failed --of latest -o rest.plan
   keybatch run friday.plan             exactly what it says")]
 pub(super) struct Args {
     /// CSV file of key pairs; - reads standard input
-    #[arg(value_name = "MANIFEST", required_unless_present = "diff")]
+    #[arg(value_name = "MANIFEST", required_unless_present_any = ["diff", "of"])]
     manifest: Option<PathBuf>,
     /// Write the plan to this new file
     #[arg(short = 'o', long = "to", value_name = "FILE")]
@@ -54,8 +56,10 @@ pub(super) struct Args {
     #[arg(long, env = "KEYBATCH_SIGN_KEY", value_name = "KEYFILE")]
     sign_key: Option<PathBuf>,
     /// Show how two plans differ
-    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["manifest", "to"])]
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["manifest", "to", "only", "of"])]
     diff: Option<Vec<PathBuf>>,
+    #[command(flatten)]
+    selection: SelectionOptions,
     #[command(flatten)]
     subject: SubjectOptions,
     #[command(flatten)]
@@ -73,11 +77,15 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     if let Some([old, new]) = args.diff.as_deref() {
         return diff::run(old, new, context);
     }
-    let manifest = args.manifest.unwrap_or_default();
+    args.selection.check(&[
+        ("--sandbox", args.subject.sandbox.is_some()),
+        ("--annotation", !args.subject.annotation.is_empty()),
+    ])?;
+    let (manifest, selection) = (args.manifest.as_deref(), args.selection.selection());
     refuse_secret("--because", args.because.as_deref())?;
     let policy = args.policy.policy(&args.overrides, args.because.as_deref(), context)?;
     let options = args.reading.session(args.subject.region.clone());
-    let making = Making { manifest: &manifest, subject: &args.subject, options: &options, policy, as_run: None };
+    let making = Making { manifest, selection, subject: &args.subject, options: &options, policy, as_run: None };
     let Some(path) = &args.to else {
         if args.sign_key.is_some() {
             context.ui.say("the plan is not signed, because it is not kept: -o FILE keeps it");
@@ -108,7 +116,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
 
 /// A plan that is to be made.
 pub(super) struct Making<'a> {
-    pub(super) manifest: &'a Path,
+    pub(super) manifest: Option<&'a Path>,
+    /// The rows of an earlier run that are planned again, where it is not all of the manifest.
+    pub(super) selection: Option<Selection>,
     pub(super) subject: &'a SubjectOptions,
     pub(super) options: &'a SessionOptions,
     pub(super) policy: Policy,
@@ -140,15 +150,24 @@ impl Making<'_> {
         network::check_flags(options.region.as_deref(), options.endpoint_url.as_deref())?;
         options.check()?;
         let machine = Machine::new(context, options, Verb::Plan, self.subject.sandbox.clone())?;
-        let input = open_manifest(self.manifest)?;
+        let manifest = self.manifest.unwrap_or(Path::new(""));
+        let input = self.manifest.map(open_manifest).transpose()?;
         let order = PlanOrder {
             order: Order { policy: self.policy.clone(), ..options.order(context, Default::default()) },
-            subject: self.subject.of(self.manifest),
+            subject: self.subject.of(manifest),
             expires,
             directory: directory(context)?,
             as_run: self.as_run,
         };
-        session::plan(&machine, &order, input, BufWriter::new(file)).await.map_err(|error| {
+        let file = BufWriter::new(file);
+        let made = match (&self.selection, input) {
+            (Some(selection), input) => Box::pin(session::plan_again(&machine, &order, selection, input, file)).await,
+            (None, input) => {
+                let input = input.unwrap_or_else(|| Box::new(std::io::empty()));
+                session::plan(&machine, &order, input, file).await
+            }
+        };
+        made.map_err(|error| {
             let mut error = CliError::from(error);
             error.details.report = error.details.faults.as_ref().map(|found| faults::report(context, found));
             error

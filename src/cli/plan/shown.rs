@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cli::files::open_plan;
 use crate::cli::plan_fault::plan_fault;
+use crate::cli::selection::of_plan;
 use crate::cli::{CliError, Context, Format, Sent, shown};
 use crate::domain::{Target, counted};
 use crate::journal::Cell;
@@ -171,6 +172,7 @@ fn lines(plan: &Read, planned: Option<&Planned>, times: &Times) -> Vec<String> {
     header.reason.iter().for_each(|reason| line("reason", reason));
     line("manifest", &format!("{} ({})", header.manifest.name, counted(header.manifest.rows, "row", "rows")));
     line("sha256", &header.manifest.sha256);
+    of_plan(header).iter().for_each(|rows| line("only", rows));
     header.policy_sha256.iter().for_each(|sha256| line("policy", sha256));
     for caller in &header.callers {
         line("account", &format!("{} as {}", caller.account, caller.arn));

@@ -9,6 +9,7 @@ use crate::cli::approve::gather;
 use crate::cli::options::{CanaryOptions, SessionOptions};
 use crate::cli::policy::{OverrideOptions, PolicyOptions};
 use crate::cli::rollback::RollbackOptions;
+use crate::cli::selection::SelectionOptions;
 use crate::cli::signers;
 use crate::cli::subject::SubjectOptions;
 use crate::cli::{CliError, Code, Exit, Sent};
@@ -20,8 +21,8 @@ use crate::session::order::{Approvals, Confirmation, OnDrift, RunOrder, RunPlanO
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// CSV file of key pairs, or a plan's file; - reads CSV from standard input
-    #[arg(value_name = "MANIFEST|PLAN")]
-    pub(super) manifest: PathBuf,
+    #[arg(value_name = "MANIFEST|PLAN", required_unless_present = "of")]
+    pub(super) manifest: Option<PathBuf>,
     /// Do not ask for confirmation
     #[arg(short, long, conflicts_with = "confirm")]
     pub(super) yes: bool,
@@ -31,6 +32,8 @@ pub(crate) struct Args {
     /// Show the plan; send only read requests
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(super) selection: SelectionOptions,
     #[command(flatten)]
     pub(super) subject: SubjectOptions,
     /// What to do if rows have changed since a plan was made [default: skip]
@@ -82,9 +85,14 @@ impl From<Drift> for OnDrift {
 }
 
 impl Args {
+    /// The manifest or the plan; an empty path where only rows of an earlier run are named.
+    pub(super) fn path(&self) -> &Path {
+        self.manifest.as_deref().unwrap_or(Path::new(""))
+    }
+
     /// How the plan is to be confirmed.
     pub(super) fn confirmation(&self, context: &Context) -> Confirmation {
-        let possible = context.environment.stdin_is_terminal && self.manifest.as_os_str() != "-";
+        let possible = context.environment.stdin_is_terminal && self.path().as_os_str() != "-";
         match (self.confirm, self.yes) {
             (Some(deletes), _) => Confirmation::Exactly(deletes),
             (None, true) => Confirmation::Yes,
@@ -96,7 +104,7 @@ impl Args {
     pub(super) fn order(&self, context: &Context) -> RunOrder {
         RunOrder {
             order: self.options.order(context, self.rollback.order()),
-            subject: self.subject.of(&self.manifest),
+            subject: self.subject.of(self.path()),
             repeat: self.again.repeat(),
             confirmation: self.confirmation(context),
             plan: None,
@@ -134,7 +142,7 @@ impl Args {
         // Without a list of signers nobody may approve, so there is nothing to look for.
         let presented = match (&signers, self.approvals.is_empty() && required == 0) {
             (None, _) | (_, true) => Vec::new(),
-            (Some(_), false) => gather(&self.manifest, &self.approvals)?,
+            (Some(_), false) => gather(self.path(), &self.approvals)?,
         };
         Ok(Approvals { presented, signers, required })
     }
@@ -142,6 +150,18 @@ impl Args {
     /// Refuses what makes no sense for a plan's file, or for a manifest.
     pub(super) fn check(&self, is_plan: bool) -> Result<(), CliError> {
         let refuse = |what: &str, hint: &str| Err(CliError::new(Exit::Usage, what).sent(Sent::Nothing).hint(hint));
+        if is_plan && self.selection.of.is_some() {
+            return refuse(
+                "a plan is executed whole, and --only is about rows of an earlier run",
+                "leave the plan out",
+            );
+        }
+        self.selection.check(&[
+            ("--again", self.again.again),
+            ("--resume", self.again.resume),
+            ("--sandbox", self.subject.sandbox.is_some()),
+            ("--annotation", !self.subject.annotation.is_empty()),
+        ])?;
         if !is_plan {
             if !self.approvals.is_empty() || self.require_approvals.is_some_and(|count| count > 0) {
                 let hint = "make a plan with keybatch plan, have it approved with keybatch approve, and run that";

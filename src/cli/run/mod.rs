@@ -9,10 +9,11 @@ use super::files::open_manifest_or_plan;
 use super::machine::Machine;
 use super::options::refuse_secret;
 use super::plan::Making;
+use super::resume::missing_journal;
 use super::say::end;
 use super::terminal::Verb;
 use super::{Context, faults, network};
-use crate::session::{self, SessionError, refuse_used};
+use crate::session::{self, Input, SessionError, refuse_used};
 
 pub(super) use args::Args;
 
@@ -24,13 +25,22 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.check()?;
     args.again.check()?;
     args.options.make_absolute();
-    let (input, is_plan) = open_manifest_or_plan(&args.manifest)?;
+    let opened = args.manifest.as_deref().map(open_manifest_or_plan).transpose()?;
+    let is_plan = opened.as_ref().is_some_and(|(_, is_plan)| *is_plan);
+    let input = opened.map(|(input, _)| input);
     args.check(is_plan)?;
+    let selection = args.selection.selection();
     let policy = args.policy.policy(&args.overrides, args.rollback.because.as_deref(), context)?;
     if args.dry_run {
         let as_run = Some((args.again.repeat(), args.confirmation(context)));
-        let making =
-            Making { manifest: &args.manifest, subject: &args.subject, options: &args.options, policy, as_run };
+        let making = Making {
+            manifest: args.manifest.as_deref(),
+            selection,
+            subject: &args.subject,
+            options: &args.options,
+            policy,
+            as_run,
+        };
         return making.show(None, context).await;
     }
     args.options.try_key()?;
@@ -43,16 +53,26 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         order.refuse_unanswerable()?;
     }
     let world = args.subject.sandbox.iter().flatten().map(|world| (world.as_path(), "the world file"));
-    let read: Vec<_> = world.chain([(args.manifest.as_path(), "the manifest")]).collect();
+    let read: Vec<_> = world.chain(args.manifest.iter().map(|path| (path.as_path(), "the manifest"))).collect();
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &read)?;
     let machine = Machine::new(context, &args.options, Verb::Run, args.subject.sandbox.clone())?;
-    let ended = if is_plan {
-        let approvals = args.approvals(&order.order.policy, context)?;
-        let mut plan = args.order_of_plan(context, approvals);
-        plan.order.policy = order.order.policy;
-        session::run_plan(&machine, &plan, input).await
-    } else {
-        session::run(&machine, &order, Box::new(input)).await
+    let ended = match (selection, input) {
+        (Some(selection), input) => {
+            if !context.journal.exists() {
+                return Err(missing_journal(&selection.of));
+            }
+            let manifest = input.map(|input| Box::new(input) as Input);
+            Box::pin(session::retry(&machine, &order, &selection, manifest)).await
+        }
+        (None, Some(input)) if is_plan => {
+            let approvals = args.approvals(&order.order.policy, context)?;
+            let mut plan = args.order_of_plan(context, approvals);
+            plan.order.policy = order.order.policy;
+            session::run_plan(&machine, &plan, input).await
+        }
+        (None, input) => {
+            session::run(&machine, &order, Box::new(input.unwrap_or_else(|| Box::new(std::io::empty())))).await
+        }
     };
     end(&context.ui, ended.map_err(|error| with_report(error, context)))
 }

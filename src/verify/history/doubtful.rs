@@ -31,6 +31,11 @@ impl Doubtful {
         Some(Self { settled: outcome, now: outcome, entries, settled_seq: seq })
     }
 
+    /// What it counts as.
+    pub(super) fn counts_as(&self) -> Outcome {
+        self.now
+    }
+
     /// Takes what entry `seq` says of it, and returns what it counted as before.
     pub(super) fn resolve(&mut self, told: &RowResolved, intent: Option<u64>, seq: u64) -> Result<Outcome, Trouble> {
         if !matches!(told.evidence, Evidence::Person | Evidence::Cloudtrail) {

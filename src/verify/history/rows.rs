@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::claims::Identity;
+use crate::domain::Outcome;
 use crate::record::plan::Verdict;
 
 /// All rows, one after the other. Not in one piece: that would be moved as it grows, and leave holes as large as itself.
@@ -30,6 +31,10 @@ impl Rows {
                 self.pieces.push(piece);
             }
         }
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<RowOf> {
+        self.pieces.get(place / Self::PIECE)?.get(place % Self::PIECE).copied()
     }
 
     pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut RowOf> {
@@ -71,7 +76,9 @@ pub(super) struct RowOf([u8; 6], Identity);
 impl RowOf {
     const FATE: u64 = 0b111;
     const OPEN: u64 = 6;
-    const SETTLED: u64 = 7;
+    /// The fates of rows with an outcome. All that are not in this list share the last one.
+    const SETTLED: [(u64, Outcome); 4] =
+        [(3, Outcome::Failed), (4, Outcome::Skipped), (5, Outcome::Absent), (7, Outcome::Deleted)];
 
     pub(super) fn new(name: u64, verdict: Verdict, seen: Identity) -> Self {
         let mut row = Self([0; 6], seen);
@@ -109,7 +116,10 @@ impl RowOf {
         match VERDICTS.into_iter().find(|verdict| *verdict as u64 == fate) {
             Some(verdict) => Fate::Planned(verdict),
             None if fate == Self::OPEN => Fate::Open,
-            None => Fate::Settled,
+            None => {
+                let kept = Self::SETTLED.into_iter().find(|(bits, _)| *bits == fate);
+                Fate::Settled(kept.map_or(Outcome::Deleted, |(_, outcome)| outcome))
+            }
         }
     }
 
@@ -117,8 +127,10 @@ impl RowOf {
         self.put(self.bits() & !Self::FATE | Self::OPEN);
     }
 
-    pub(super) fn settle(&mut self) {
-        self.put(self.bits() & !Self::FATE | Self::SETTLED);
+    pub(super) fn settle(&mut self, outcome: Outcome) {
+        let kept = Self::SETTLED.into_iter().find(|(_, known)| *known == outcome);
+        let bits = kept.map_or(Self::FATE, |(bits, _)| bits);
+        self.put(self.bits() & !Self::FATE | bits);
     }
 }
 
@@ -128,7 +140,8 @@ pub(super) enum Fate {
     Planned(Verdict),
     /// It is in `History::open`.
     Open,
-    Settled,
+    /// With this outcome; one that is gone or in doubt counts as deleted here, and is in `History::doubtful`.
+    Settled(Outcome),
 }
 
 /// Intents whose entries follow one another.
@@ -159,8 +172,18 @@ mod tests {
                 assert_eq!(row.fate(), Fate::Planned(verdict));
                 row.become_open();
                 assert_eq!(row.fate(), Fate::Open);
-                row.settle();
-                assert_eq!(row.fate(), Fate::Settled);
+                use Outcome::{Absent, Deleted, Failed, Gone, InDoubt, Skipped};
+                for (outcome, kept) in [
+                    (Deleted, Deleted),
+                    (Failed, Failed),
+                    (Skipped, Skipped),
+                    (Absent, Absent),
+                    (Gone, Deleted),
+                    (InDoubt, Deleted),
+                ] {
+                    row.settle(outcome);
+                    assert_eq!(row.fate(), Fate::Settled(kept));
+                }
                 assert!(row.is_named(name) && !row.is_named(name ^ 0b1000) && !row.is_named(name ^ 1 << 47));
             }
         }

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::approvals::Approvals;
 use super::lifted::Lifted;
+use super::retry::Retry;
 use super::trouble::Trouble;
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, service_behind};
 use crate::record::event::{
@@ -37,11 +38,13 @@ pub(super) struct Run {
     pub(super) accounts: BTreeSet<String>,
     /// Hashes of the targets of its rows to delete.
     pub(super) named_in: Vec<u64>,
-    manifest: Option<PlanManifest>,
+    pub(super) manifest: Option<PlanManifest>,
     /// Hash of the manifest, the account and the place.
     task: Option<u64>,
     /// The safety rules that it lifts.
     pub(super) lifted: Lifted,
+    /// The rows of an earlier run that it plans again, where it has not all of its manifest.
+    pub(super) retry: Option<Retry>,
     /// Where its rows begin in `History::rows`.
     pub(super) first_row: usize,
     pub(super) rows: u64,
@@ -116,7 +119,7 @@ pub(super) const CLOSED: &str = "the run was closed before anything was sent";
 pub(super) const ABANDONED: &str = "the run was abandoned";
 
 impl Run {
-    pub(super) fn new(id: RunId, first_row: usize, lifted: Lifted) -> Self {
+    pub(super) fn new(id: RunId, first_row: usize, lifted: Lifted, retry: Option<Retry>) -> Self {
         Self {
             id,
             sessions: 0,
@@ -126,6 +129,7 @@ impl Run {
             manifest: None,
             task: None,
             lifted,
+            retry,
             first_row,
             rows: 0,
             verdicts: [0; 3],
@@ -167,7 +171,8 @@ impl Run {
 
     /// Whether its manifest was run to the end before, and that it was, once it is.
     pub(super) fn compare_with(&mut self, finished: &mut HashSet<u64>, event: &Event) {
-        let Some(task) = self.task else { return };
+        // Some of its rows are not the manifest.
+        let Some(task) = self.task.filter(|_| self.retry.is_none()) else { return };
         if matches!(event, Event::ManifestIngested(_)) {
             self.lifted.is_repeated = finished.contains(&task);
         } else if matches!(event, Event::RunFinished(_)) {
@@ -183,7 +188,9 @@ impl Run {
                 if self.manifest.is_some() || self.sealed.is_some() {
                     return Err("a run has one manifest, read before its plan is sealed".into());
                 }
-                self.manifest = Some(PlanManifest::from(ingested));
+                let manifest = PlanManifest::from(ingested);
+                self.retry.as_ref().map_or(Ok(()), |retry| retry.check_manifest(&manifest))?;
+                self.manifest = Some(manifest);
                 self.task = Some(self.task_of(&ingested.sha256));
             }
             Event::PlanSealed(sealed) => self.seal(sealed)?,
