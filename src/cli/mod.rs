@@ -60,6 +60,7 @@ mod doctor;
 mod export;
 mod keygen;
 mod liveness;
+mod look_for;
 mod machine;
 mod new_file;
 mod say;

@@ -50,7 +50,7 @@ pub(super) fn say_to_people(ui: &Ui, summary: &Summary) {
     if summary.run.is_some() {
         ui.say(&summary::line(summary));
     }
-    if let Some(next) = summary::next(summary) {
+    for next in summary::also(summary).into_iter().chain(summary::next(summary)) {
         ui.say(&next);
     }
 }

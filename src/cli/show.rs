@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::liveness::{Liveness, goes_on_with};
+use super::look_for::look_for_text;
 use super::runs::to_the_second;
 use super::{CliError, Code, Context, Exit, Format, Ui, plan, shown};
 use crate::domain::counted;
@@ -326,6 +327,9 @@ fn story_text(story: &Story, ui: &Ui) -> String {
         _ => "no outcome yet".to_owned(),
     };
     let _ = writeln!(out, "  {outcome} in run {}", story.run);
+    if let Some(of) = &story.of {
+        let _ = writeln!(out, "  row {} of run {}, planned again", of.row, shown(&of.run));
+    }
     for chapter in &story.chapters {
         let at = chapter.at.as_deref().unwrap_or("-");
         let _ = writeln!(out, "{at} {} entry {}", chapter.kind, chapter.seq);
@@ -334,5 +338,6 @@ fn story_text(story: &Story, ui: &Ui) -> String {
             let _ = writeln!(out, "    {label}: {}", shown(value));
         }
     }
+    out.extend(story.look_for.iter().map(|look_for| look_for_text(look_for, story.sandbox)));
     out
 }

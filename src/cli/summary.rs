@@ -84,6 +84,19 @@ pub(super) fn line(summary: &Summary) -> String {
     format!("{label} {run} {end}: {counts}, of {} rows in {:.1} s", summary.rows, summary.seconds)
 }
 
+/// What to do about rows in doubt.
+fn in_doubt(run: &str) -> String {
+    format!(
+        "a person must look at the rows in doubt: `keybatch show {run}` lists them, and `keybatch show {run} ROW` says what to look for"
+    )
+}
+
+/// What to do about rows in doubt where something else comes next.
+pub(super) fn also(summary: &Summary) -> Option<String> {
+    let run = summary.run.as_deref().filter(|_| summary.outcomes.in_doubt > 0)?;
+    (has_begun(summary) && exit(summary) != Exit::InDoubt).then(|| in_doubt(run))
+}
+
 /// What to do next.
 pub(super) fn next(summary: &Summary) -> Option<String> {
     let run = summary.run.as_deref()?;
@@ -94,7 +107,7 @@ pub(super) fn next(summary: &Summary) -> Option<String> {
             Some(format!("look at what the canary did, then delete the rest with: keybatch resume {run}"))
         }
         Exit::Stopped | Exit::Environment => Some(format!("continue with: keybatch resume {run}")),
-        Exit::InDoubt => Some(format!("a person must look at the rows in doubt: keybatch show {run}")),
+        Exit::InDoubt => Some(in_doubt(run)),
         _ => Some(format!("see which and why: keybatch show {run}")),
     }
 }

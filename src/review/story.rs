@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use super::look_for::{LookFor, Told, look_for};
 use super::one_line::{one_line, particulars};
-use crate::domain::{Evidence, Outcome, time_text};
+use crate::domain::{Evidence, OF, Outcome, time_text};
 use crate::journal::JournalError;
 use crate::journal::{Reader, RunRecord};
 use crate::record::Entry;
 use crate::record::event::Event;
+use crate::record::plan::PlanRow;
 
 /// What happened to a row, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,14 +26,48 @@ pub struct Story {
     pub key_pair_name: Option<String>,
     /// Its outcome, once it has one.
     pub outcome: Option<String>,
+    /// The same.
+    #[serde(skip)]
+    counts_as: Option<Outcome>,
     /// What that rests on.
     pub evidence: Option<String>,
     /// The outcome that the run itself determined: another one where a person or CloudTrail's record said more since.
     pub settled_outcome: Option<String>,
     /// Who said so, if anybody did.
     pub resolved_by: Option<String>,
+    /// The row of an earlier run that it is, where the run plans such rows again.
+    pub of: Option<OfRow>,
+    /// What a person should look for, where the journal does not show what became of it.
+    pub look_for: Option<LookFor>,
     /// Its entries.
     pub chapters: Vec<Chapter>,
+}
+
+/// A row of an earlier run that a run plans again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OfRow {
+    /// That run.
+    pub run: String,
+    /// The row's number there.
+    pub row: u64,
+}
+
+/// The row of the earlier run that this line is about, where its run plans such rows again: the one of the same key pair on the same
+/// line of the manifest.
+async fn of_row(reader: &Reader, run: &RunRecord, line: &PlanRow) -> Result<Option<OfRow>, JournalError> {
+    let Event::SessionOpened(opened) = reader.entry(run.number()).await?.event else { return Ok(None) };
+    let Some(of) = opened.settings.get(OF) else { return Ok(None) };
+    let runs = reader.runs().await?;
+    let Some(earlier) = runs.iter().find(|earlier| earlier.run.to_string() == *of) else { return Ok(None) };
+    for row in reader.rows_of_name(earlier.run_no, &line.name).await? {
+        let Some(first) = reader.story(earlier.run_no, row).await?.into_iter().next() else { continue };
+        if let Ok(Entry { event: Event::IntentRecorded(intent), .. }) = Entry::parse(&first.body)
+            && (intent.line.line, &intent.line.account, &intent.line.region) == (line.line, &line.account, &line.region)
+        {
+            return Ok(Some(OfRow { run: of.clone(), row }));
+        }
+    }
+    Ok(None)
 }
 
 /// An entry of the story.
@@ -110,23 +146,32 @@ pub async fn story(reader: &Reader, run: &RunRecord, row: u64) -> Result<Story, 
         row,
         key_pair_name: None,
         outcome: None,
+        counts_as: None,
         evidence: None,
         settled_outcome: None,
         resolved_by: None,
+        of: None,
+        look_for: None,
         chapters: Vec::with_capacity(entries.len()),
     };
+    let (mut read, mut line) = (Vec::with_capacity(entries.len()), None);
     for stored in entries {
         let chapter = match Entry::parse(&stored.body) {
             Ok(entry) => {
                 story.learn(&entry.event);
-                Chapter {
+                let chapter = Chapter {
                     seq: stored.seq,
                     at: Some(time_text(entry.at)),
                     kind: entry.event.kind(),
                     gist: one_line(&entry),
                     particulars: particulars(&entry.event),
                     body: stored.body,
+                };
+                if let Event::IntentRecorded(intent) = &entry.event {
+                    line = Some(intent.line.clone());
                 }
+                read.push(entry);
+                chapter
             }
             Err(error) => Chapter {
                 seq: stored.seq,
@@ -138,6 +183,11 @@ pub async fn story(reader: &Reader, run: &RunRecord, row: u64) -> Result<Story, 
             },
         };
         story.chapters.push(chapter);
+    }
+    let outcome = story.counts_as;
+    story.look_for = look_for(reader, run, Told { row, entries: &read, outcome }).await?;
+    if let Some(line) = line {
+        story.of = of_row(reader, run, &line).await?;
     }
     Ok(story)
 }
@@ -166,6 +216,7 @@ impl Story {
     }
 
     fn count_as(&mut self, outcome: Outcome, evidence: Evidence) {
+        self.counts_as = Some(outcome);
         self.outcome = Some(outcome.as_str().to_owned());
         self.evidence = Some(evidence.as_str().to_owned());
     }
