@@ -73,6 +73,7 @@ codes! {
     PlanEdited => "plan.edited", "The plan was changed after it was sealed.";
     PlanExpired => "plan.expired", "The plan's time is over.";
     PlanNotApproved => "plan.not_approved", "Fewer people have approved the plan than are required.";
+    PlanFourEyes => "plan.four_eyes", "Four eyes are required, and the signature of the plan's maker or of the session is missing or not accepted.";
     PlanUsed => "plan.used", "The plan was executed before; a plan is executed once.";
     PlanBound => "plan.bound", "The plan is for another account, endpoint or policy.";
     PlanRow => "plan.row", "A row of the plan says something that keybatch does not carry out.";

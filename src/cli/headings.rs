@@ -17,6 +17,7 @@ const HEADINGS: [(&str, &[&str]); 5] = [
             "approvals",
             "allowed_signers",
             "require_approvals",
+            "four_eyes",
             "resume",
             "skip_invalid",
             "annotation",

@@ -88,6 +88,9 @@ fn plain(why: &Refusal) -> CliError {
             it.causes = reasons.clone();
             it
         }
+        Refusal::FourEyes { .. } => it
+            .hint("whoever makes a plan signs it: keybatch plan --sign-key KEYFILE; whoever runs it names a key with --sign-key")
+            .hint("--allowed-signers gives both keys to people, for maker@keybatch and for checkpoint@keybatch"),
         Refusal::PlanUsed { run } => it
             .hint(format!("see how it ended with: keybatch show {run}"))
             .hint("make the plan again for what is left"),
@@ -129,6 +132,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::PlanExpired { .. } => (Exit::Refused, Code::PlanExpired),
         Refusal::PlanUsed { .. } => (Exit::Refused, Code::PlanUsed),
         Refusal::NotApproved { .. } => (Exit::Refused, Code::PlanNotApproved),
+        Refusal::FourEyes { .. } => (Exit::Refused, Code::PlanFourEyes),
         Refusal::PlanBound { .. } => (Exit::Refused, Code::PlanBound),
         Refusal::PlanRow { .. } => (Exit::Refused, Code::PlanRow),
         Refusal::Drifted { .. } => (Exit::Refused, Code::PlanDrifted),

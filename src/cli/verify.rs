@@ -6,12 +6,15 @@ use std::sync::Arc;
 use super::amount::count_between;
 use super::brought::Brought;
 use super::keygen::OwnKeygen;
+use super::policy::PolicyFile;
 use super::verify_proof::{self, Brings};
 use super::{CliError, Context, Exit, Format, shown, signers};
 use crate::domain::counted;
+use crate::policy::{Liftable, Rule};
 use crate::record::approval::MOST_APPROVALS;
+use crate::record::ssh::Signers;
 use crate::review::json_text;
-use crate::verify::{Demand, Options, Report, Verdict, verify};
+use crate::verify::{BroughtPolicy, Demand, Options, Report, RunDemands, Verdict, verify};
 
 /// Verify the journal, or a proof from it, offline
 ///
@@ -34,6 +37,13 @@ pub(super) struct Args {
     /// Fail if a real run was started whose plan fewer than N people have approved, with N different keys
     #[arg(long, value_name = "N", value_parser = most_approvals, requires = "allowed_signers")]
     require_approvals: Option<usize>,
+    /// Fail if the maker of the plan of a real run, or who ran it, is not known by --allowed-signers, or is one of those who approved
+    #[arg(long, requires = "allowed_signers")]
+    four_eyes: bool,
+    /// Fail if a real run was started that is not under this policy or breaks its rules; bring your own file. May be repeated:
+    /// then each run must be under one of them
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
     /// Fail if there is no outside checkpoint to compare with
     #[arg(long)]
     require_checkpoint: bool,
@@ -58,11 +68,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         Some(path) => Brought::read(path, signers.as_ref(), context, args.require_checkpoint).await?,
         None => Brought::default(),
     };
-    let demand = args.require_approvals.zip(signers).map(|(approvals, signers)| Demand {
-        approvals,
-        signers,
-        program: Arc::new(OwnKeygen(context.clone())),
-    });
+    let demand = args.demand(signers, context)?;
     let options = Options {
         demand,
         checkpoint: brought.most,
@@ -85,6 +91,67 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
     }
     Ok(exit)
+}
+
+impl Args {
+    /// What is demanded of each real run that was started, if anything is.
+    fn demand(&self, signers: Option<Signers>, context: &Context) -> Result<Option<Demand>, CliError> {
+        let policies = self.policy.iter().map(|path| {
+            let PolicyFile { sha256, rules, .. } = PolicyFile::read(path)?;
+            Ok(BroughtPolicy { sha256, rules })
+        });
+        let policies: Vec<_> = policies.collect::<Result<_, CliError>>()?;
+        let needs_signers = |one: &BroughtPolicy| {
+            [Rule::Approvals, Rule::FourEyes].iter().any(|rule| one.rules.liftable(*rule) != Liftable::NoRule)
+        };
+        if signers.is_none() && policies.iter().any(needs_signers) {
+            let why = "the policy requires approvals, and only a list of signers says whose count";
+            return Err(CliError::new(Exit::Usage, why).hint("bring your own list: --allowed-signers FILE"));
+        }
+        if self.require_approvals.is_none() && !self.four_eyes && policies.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Demand {
+            approvals: self.require_approvals.unwrap_or_default(),
+            four_eyes: self.four_eyes,
+            signers,
+            program: Arc::new(OwnKeygen(context.clone())),
+            policies,
+        }))
+    }
+}
+
+/// What became of what was demanded, a few lines for each run.
+fn demands(runs: &[RunDemands]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    if runs.is_empty() {
+        out += "no real run was started, so nothing is demanded of any\n";
+    }
+    for run in runs {
+        let said = match run.violation_count {
+            0 => "has what is demanded".to_owned(),
+            count => format!("lacks what is demanded, {}", counted(count, "time", "times")),
+        };
+        let _ = writeln!(out, "run {}: {said}", shown(&run.run));
+        for one in &run.violations {
+            let row = one.row.map(|row| format!(", row {row}")).unwrap_or_default();
+            let _ = writeln!(out, "  {}: entry {}{row}: {}", one.rule, one.seq, shown(&one.detail));
+        }
+        let more = run.violation_count.saturating_sub(run.violations.len() as u64);
+        if more > 0 {
+            let _ = writeln!(out, "  and {more} more");
+        }
+        for one in &run.overridden {
+            let why = one.why.as_ref().map(|why| format!(": {}", shown(why))).unwrap_or_default();
+            let permitted = if one.permitted { "" } else { ", which no policy that was brought permits" };
+            let _ = writeln!(out, "  overridden: {} by {}{permitted}{why}", shown(&one.rule), shown(&one.by));
+        }
+        for one in &run.not_judged {
+            let _ = writeln!(out, "  not judged: {}: {}", one.rule, shown(&one.why));
+        }
+    }
+    out
 }
 
 fn most_approvals(text: &str) -> Result<usize, String> {
@@ -121,6 +188,7 @@ fn text(report: &Report, require_checkpoint: bool) -> String {
     for warning in &report.warnings {
         let _ = writeln!(out, "note: {}", shown(warning));
     }
+    out += &report.demands.as_deref().map(demands).unwrap_or_default();
     let (entries, runs) = (counted(report.entries, "entry", "entries"), counted(report.runs, "run", "runs"));
     let _ = writeln!(out, "{entries}, {runs}\nroot {}", report.root);
     if report.verdict == Verdict::SelfConsistent && require_checkpoint {

@@ -180,7 +180,8 @@ impl KnownRun {
     fn project<'a>(&mut self, run: u64, entry: &'a Entry, changes: &mut Changes<'a>) {
         let seq = entry.seq;
         match &entry.event {
-            Event::SessionOpened(_) | Event::SessionClosed(_) | Event::OverrideUsed(_) | Event::PlanApproved(_) => {}
+            Event::SessionOpened(_) | Event::SessionClosed(_) | Event::OverrideUsed(_) => {}
+            Event::PlanApproved(_) | Event::PlanSigned(_) => {}
             Event::ManifestIngested(ingested) => manifest(run, seq, ingested, changes),
             Event::PlanSealed(sealed) => {
                 changes.small.push(Change::Sealed { run, seq, plan_root: &sealed.seal.root });

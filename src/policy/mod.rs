@@ -15,7 +15,7 @@ pub mod finding;
 mod fingerprint;
 mod glob;
 pub mod guard;
-mod in_use;
+pub mod in_use;
 pub mod limits;
 mod parse;
 mod read;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::Role;
 use super::plan::{Note, PlanHeader, PlanManifest, PlanObservation, PlanRow, PlanSeal, TargetVerdicts, Verdict};
 use super::stop_reason::{StopReason, TargetStopReason};
 use crate::domain::{
@@ -50,6 +51,7 @@ kinds! {
     "plan_sealed" PlanSealed(Box<PlanSealed>),
     "override_used" OverrideUsed(OverrideUsed),
     "plan_approved" PlanApproved(PlanApproved),
+    "plan_signed" PlanSigned(PlanSigned),
     "run_started" RunStarted(RunStarted),
     "attempt_started" AttemptStarted(AttemptStarted),
     "attempt_finished" AttemptFinished(Box<AttemptFinished>),
@@ -342,6 +344,19 @@ pub struct LostHead {
 pub struct PlanApproved {
     /// Who, as the list of signers calls that person.
     pub signer: String,
+    /// The plan's root.
+    pub plan_root: String,
+    /// The fingerprint of the key: `SHA256:` and base64.
+    pub key: String,
+    /// The signature (SSHSIG, armoured).
+    pub signature: String,
+}
+
+/// Under four eyes: who made the plan's file, or who runs it, signed the text that its approvals sign. Neither may approve it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSigned {
+    /// Who signed: its maker, or the session that this entry belongs to.
+    pub role: Role,
     /// The plan's root.
     pub plan_root: String,
     /// The fingerprint of the key: `SHA256:` and base64.

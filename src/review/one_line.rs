@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::{ApiError, Exchange, Identity, Operation, counted};
 use crate::record::Entry;
+use crate::record::approval::Role;
 use crate::record::event::{
     AttachedFile, AttemptFinished, Event, Found, Observed, OperationPolled, RunStopped, Source,
 };
@@ -51,6 +52,10 @@ pub fn one_line(entry: &Entry) -> String {
         }
         Event::OverrideUsed(used) => format!("--{} by {}", used.which, used.by),
         Event::PlanApproved(approved) => format!("approved by {} with {}", approved.signer, approved.key),
+        Event::PlanSigned(signed) => match signed.role {
+            Role::Maker => format!("signed by its maker with {}", signed.key),
+            Role::Session => format!("signed by the session that executes it, with {}", signed.key),
+        },
         Event::RunStarted(started) => {
             let pairs = counted(started.deletes, "key pair", "key pairs");
             format!("{pairs}, confirmed by {}", started.confirmed_by)

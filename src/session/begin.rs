@@ -25,7 +25,7 @@ use crate::lane::Counts;
 use crate::lightsail::Lightsail as _;
 use crate::plan::{Changes, Plan, PlanError, Planner, Tally};
 use crate::policy::Rule;
-use crate::record::event::{Event, OverrideUsed, PlanApproved, RunStarted};
+use crate::record::event::{Event, OverrideUsed, RunStarted};
 use crate::record::{Draft, StopReason};
 
 /// What a run begins with.
@@ -148,11 +148,7 @@ async fn plan<H: Host>(
 /// The approvals of a plan that was made before, if it may still be executed: the confirmation may have taken long.
 ///
 /// Whether it expired, the later of two clocks decides: this machine's, and that of the service's answers.
-fn ready<H: Host>(
-    session: &Session<'_, H>,
-    in_hand: &InHand,
-    lanes: &[Lane<H>],
-) -> Result<Vec<PlanApproved>, SessionError> {
+fn ready<H: Host>(session: &Session<'_, H>, in_hand: &InHand, lanes: &[Lane<H>]) -> Result<Vec<Event>, SessionError> {
     let now = session.open.clock.now();
     let of_service = |lane: &Lane<H>| {
         let (date, ago) = lane.port.service_date()?;
@@ -180,7 +176,7 @@ async fn execute<H: Host>(
     let mut drafts = Vec::new();
     if let Some(in_hand) = &order.plan {
         match ready(session, in_hand, &lanes) {
-            Ok(approved) => drafts.extend(approved.into_iter().map(|one| Draft::of(Event::PlanApproved(one)))),
+            Ok(approved) => drafts.extend(approved.into_iter().map(Draft::of)),
             Err(error) => return Err(session.give_up(StopReason::Refused, error.sent(Sent::Reads)).await),
         }
     }

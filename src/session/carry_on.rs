@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::accounts::{Connections, connect_again};
 use super::admit::{opened_by, plan_of, refuse_altered, refuse_another};
 use super::again::kept_world;
+use super::approvals::signed_again;
 use super::at_work::Session;
 use super::end::Ending;
 use super::error::SessionError;
@@ -66,6 +67,11 @@ pub(super) async fn go_on_with<H: Host>(
     };
     let Ready { order, sealed, deletes, mut settings, targets, connections, ghosts } =
         ready.map_err(|error| error.of_run(record.run))?;
+    let signed = match because {
+        None => signed_again(host, &open.reader, record.run_no, &sealed).await,
+        Some(_) => Ok(None),
+    };
+    let signed = signed.map_err(|error| error.of_run(record.run))?;
     if because.is_some() {
         // There will be no other attempt: a row whose key pair is still there after its request has failed.
         settings.max_attempts = 1;
@@ -97,7 +103,9 @@ pub(super) async fn go_on_with<H: Host>(
         open,
         ghosts,
     };
-    session.open.journal.append(vec![Draft::of_run(record.number(), Event::SessionOpened(opened))]).await?;
+    let mut drafts = vec![Draft::of_run(record.number(), Event::SessionOpened(opened))];
+    drafts.extend(signed.map(|signed| Draft::of(Event::PlanSigned(signed))));
+    session.open.journal.append(drafts).await?;
     host.operator().notice(Notice::Continuing {
         run: record.run,
         sandbox: record.sandbox,

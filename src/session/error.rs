@@ -144,6 +144,12 @@ pub enum Refusal {
         /// Why each of the others does not.
         reasons: Vec<String>,
     },
+    /// Who made the plan, or who runs it, cannot be told from who approved it.
+    #[error("four eyes are required, and {why}")]
+    FourEyes {
+        /// What is missing or not accepted.
+        why: String,
+    },
     /// The plan was executed before.
     #[error("this plan has already been executed, by run {run}: a plan is executed once")]
     PlanUsed {

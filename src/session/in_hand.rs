@@ -1,5 +1,6 @@
 //! A plan's file that is executed.
 
+use crate::policy::limits::Limits;
 use crate::record::approval::Presented;
 use crate::record::plan::{PlanHeader, PlanSeal};
 use crate::record::ssh::Signers;
@@ -26,6 +27,20 @@ pub struct Approvals {
     pub signers: Option<Signers>,
     /// How many different persons, with different keys, must have approved.
     pub required: usize,
+    /// Whether neither the plan's maker nor whoever runs it counts.
+    pub four_eyes: bool,
+    /// Signatures that are said to be the maker's.
+    pub makers: Vec<Presented>,
+}
+
+impl Approvals {
+    /// What is required if a policy has these rules, too. Four eyes without anybody who approved would be two.
+    #[must_use]
+    pub(super) fn under(self, limits: &Limits) -> Self {
+        let four_eyes = self.four_eyes || limits.four_eyes;
+        let required = self.required.max(limits.approvals as usize).max(usize::from(four_eyes));
+        Self { four_eyes, required, ..self }
+    }
 }
 
 /// What to do if rows have changed since a plan's file was made.

@@ -84,19 +84,6 @@ impl Policy {
         }
     }
 
-    /// Refuses to execute a plan of which fewer approvals are looked for than the policy requires, or under four eyes, which are not
-    /// looked for.
-    ///
-    /// # Errors
-    /// The refusal.
-    pub(super) fn refuse_fewer(&self, required: usize) -> Result<(), SessionError> {
-        if self.limits.four_eyes || (self.limits.approvals as usize) > required {
-            self.refuse_unapproved()
-        } else {
-            Ok(())
-        }
-    }
-
     /// Refuses to continue a run that was planned under another policy (I11).
     ///
     /// # Errors

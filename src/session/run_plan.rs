@@ -63,7 +63,6 @@ async fn work<H: Host>(
     }
     let order = order_of(order, header.clone(), seal);
     if let Some(in_hand) = &order.plan {
-        order.order.policy.refuse_fewer(in_hand.approvals.required)?;
         // Before anything is sent, and once more when the run begins.
         approved(host, in_hand, open.clock.now()).map_err(|error| error.sent(Sent::Nothing))?;
     }
@@ -104,6 +103,7 @@ fn order_of(order: &RunPlanOrder, header: PlanHeader, seal: crate::record::plan:
     order.order.ticket = order.order.ticket.or_else(|| header.ticket.clone());
     order.order.policy = order.order.policy.of_plan(&header.settings);
     order.order.reason = order.order.reason.or_else(|| header.reason.clone());
+    let approvals = approvals.under(&order.order.policy.limits);
     RunOrder { plan: Some(Box::new(InHand { header, seal, on_drift, approvals })), ..order }
 }
 

@@ -26,8 +26,12 @@ pub(super) enum Read {
     Broken { at: i64, error: JournalError },
 }
 
-/// Reads page after page, and has each checked as soon as it is there.
-pub(super) async fn read_pages(mut snapshot: Box<dyn Snapshot>, pages: mpsc::Sender<Read>) -> Box<dyn Snapshot> {
+/// Reads page after page, and has each checked as soon as it is there. `whole`: the lines of plans are looked at whole.
+pub(super) async fn read_pages(
+    mut snapshot: Box<dyn Snapshot>,
+    pages: mpsc::Sender<Read>,
+    whole: bool,
+) -> Box<dyn Snapshot> {
     let mut next = i64::MIN;
     let mut singly = false;
     loop {
@@ -38,7 +42,7 @@ pub(super) async fn read_pages(mut snapshot: Box<dyn Snapshot>, pages: mpsc::Sen
                 let Some(last) = page.last() else { return snapshot };
                 // On the runtime's own threads: less than a millisecond each, and nothing else is waiting for them. Threads
                 // for blocking work would be more than there are processors, with an allocator's arena each.
-                (Read::Page(spawn(async move { check(&page) })), last.checked_add(1))
+                (Read::Page(spawn(async move { check(&page, whole) })), last.checked_add(1))
             }
             // Somewhere in this page: entry after entry, to find out where.
             _ if !singly => {
@@ -67,7 +71,7 @@ pub(super) async fn replay_rows(
     mut replay: Box<dyn Replay>,
 ) -> (Box<dyn Snapshot>, Result<Box<dyn Replay>, JournalError>) {
     let (pages_in, pages) = mpsc::channel(PAGES_AHEAD);
-    let reading = spawn(read_pages(snapshot, pages_in));
+    let reading = spawn(read_pages(snapshot, pages_in, false));
     let done = replay_pages(&mut *replay, pages).await;
     (join(reading).await, done.map(|()| replay))
 }

@@ -10,6 +10,7 @@ mod doubtful;
 mod grounds;
 mod lifted;
 mod lone;
+mod of_run;
 mod open_row;
 mod ours;
 mod reading;
@@ -21,19 +22,18 @@ mod trouble;
 use std::collections::{HashMap, HashSet};
 
 use super::claims::{Claimed, Shows, hash, name_of};
-use super::demand::Demand;
 use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
 use crate::record::event::{Event, OverrideUsed, RowResolved, SessionOpened, Source};
 use crate::record::{Entry, EntryError};
-use approvals::Approvals;
+pub(super) use approvals::Approvals;
 use canary::{CanaryOf, SETTLED};
 use doubtful::{Doubtful, NOT_ALONE};
 use grounds::rests;
 use lifted::Lifted;
 use open_row::OpenRow;
 use reading::{is_about, read};
-use retry::{Ended, Retry, seal};
+use retry::{Ended, Retry};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
 use run::{ABANDONED, Bound, CLOSED, Run, Session, target_hash};
 pub(super) use lone::Lone;
@@ -42,8 +42,6 @@ pub(super) use trouble::Trouble;
 /// All that must be known of the entries so far to judge the next one.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// The approvals that every real run must have.
-    pub(super) demand: Option<Demand>,
     journal_id: Option<String>,
     /// By the number of the entry that began each.
     runs: HashMap<u64, Run>,
@@ -82,6 +80,11 @@ impl History {
     /// How many runs there are.
     pub(super) fn runs(&self) -> usize {
         self.runs.len()
+    }
+
+    /// What was signed of the plan of the run that began with the entry of that number.
+    pub(super) fn approvals(&self, run: u64) -> Option<&Approvals> {
+        self.runs.get(&run).map(|run| &run.approvals)
     }
 
     /// The runs that are neither finished nor closed.
@@ -158,38 +161,6 @@ impl History {
         }
     }
 
-    /// An entry that belongs to a run as a whole.
-    fn judge_run(&mut self, id: u64, session_no: u64, entry: &Entry) -> Result<(), Trouble> {
-        let event = &entry.event;
-        let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
-        run.judge(event, entry)?;
-        run.compare_with(&mut self.finished, event);
-        if let Some(session) = self.sessions.get_mut(&session_no) {
-            session.stopped |= matches!(event, Event::RunStopped(_));
-        }
-        if matches!(event, Event::RunAbandoned(_)) {
-            let end = usize::try_from(run.rows).ok().and_then(|rows| run.first_row.checked_add(rows));
-            let own = |place: &usize| *place >= run.first_row && end.is_some_and(|end| *place < end);
-            let left = self.open.iter().any(|(place, open)| own(place) && open.state.may_have_acted());
-            return if left { Err("a row that may have been deleted has no outcome".into()) } else { Ok(()) };
-        }
-        if matches!(event, Event::RunStarted(_)) && !run.plan.is_some_and(|id| self.ids.insert(id)) {
-            return Err("a plan of that id was executed before".into());
-        }
-        if let Some(demand) = self.demand.as_ref().filter(|_| matches!(event, Event::RunStarted(_)) && run.is_real()) {
-            let Approvals { text, presented, .. } = &run.approvals;
-            demand.judge(text.as_deref(), presented, entry.at).map_err(Trouble::Illegal)?;
-        }
-        if let Event::PlanSealed(sealed) = event {
-            let ended = Ended { rows: &self.rows, doubtful: &self.doubtful };
-            seal(run.retry.as_mut(), &sealed.header, ended)?;
-            self.suspects.extend(self.rows.twins(run.first_row).into_iter().filter_map(|(one, other)| {
-                Some((intent_of(&self.stretches, one)?, intent_of(&self.stretches, other)?))
-            }));
-        }
-        Ok(())
-    }
-
     /// An entry of a session without a run.
     fn keep_house(&mut self, session_no: u64, held: bool, entry: &Entry, seq: u64) -> Result<(), Trouble> {
         if !held {
@@ -261,8 +232,9 @@ impl History {
             return Err("its run is bound to another policy".into());
         }
         run.sessions = run.sessions.wrapping_add(1);
-        let canary = CanaryOf::ordered_by(opened);
-        self.sessions.insert(session, Session { run: Some(number), attempt_time, canary, ..Session::default() });
+        let (canary, sign_key) = (CanaryOf::ordered_by(opened), opened.settings.get("sign_key").cloned());
+        let new = Session { run: Some(number), attempt_time, canary, sign_key, ..Session::default() };
+        self.sessions.insert(session, new);
         Ok(())
     }
 
@@ -330,7 +302,7 @@ impl History {
                 step(RowEvent::Started { attempt: started.attempt })?;
                 (open.answer, open.is_asked) = (None, true);
                 open.ours.start(entry.at, session.attempt_time);
-                session.asked += 1;
+                session.ask(run.approvals.are_apart())?;
                 session.canary.as_mut().map_or(Ok(()), |canary| canary.ask(place, run.targets.len()))?;
             }
             Event::AttemptFinished(finished) => {

@@ -27,7 +27,7 @@ mod claims;
 mod demand;
 mod work;
 
-pub use demand::Demand;
+pub use demand::{BroughtPolicy, Demand, NotJudged, Overridden, RunDemands, Violation};
 pub use options::Options;
 pub use plan_root::has_root;
 pub use proof::{ProofReport, ProofTrust, RowAttempt, RowFacts, verify_proof, written_at};

@@ -24,7 +24,7 @@ pub struct Options {
     pub unverified_signature: Option<String>,
     /// Whether a journal without one is not accepted.
     pub require_checkpoint: bool,
-    /// The approvals that every real run must have.
+    /// What every real run must have.
     pub demand: Option<Demand>,
     /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it
     /// the projections are not compared.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::demand::RunDemands;
 use crate::domain::time_text;
 use crate::record::Entry;
 use crate::record::checkpoint::{Checkpoint, base64};
@@ -191,6 +192,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// The rollbacks that were accepted, as far as the entries were judged.
     pub rollbacks: Vec<AcceptedRollback>,
+    /// Where something was demanded of runs: the real ones that were started, and what each lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub demands: Option<Vec<RunDemands>>,
 }
 
 /// Collects what is wrong: the first finding of each verdict, and the first failure of the machine, which another finding of its

@@ -38,15 +38,15 @@ pub(super) struct Checked {
 /// Reads one entry.
 ///
 /// # Errors
-/// Why it says nothing that can be believed.
+/// Why it says nothing that can be believed, in words.
 pub(super) fn read_one(seq: i64, body: &str) -> Result<(Entry, Claimed), (Verdict, String)> {
-    let mut reader = Reader { fields: Vec::with_capacity(32), minute: None };
+    let mut reader = Reader { fields: Vec::with_capacity(32), minute: None, whole: false };
     reader.entry(seq, body.as_bytes())
 }
 
-/// Reads all entries of a page.
-pub(super) fn check(page: &EntryPage) -> Vec<Checked> {
-    let mut reader = Reader { fields: Vec::with_capacity(32), minute: None };
+/// Reads all entries of a page. `whole`: all that the lines of plans say is looked at, and not only what the rules of journals need.
+pub(super) fn check(page: &EntryPage, whole: bool) -> Vec<Checked> {
+    let mut reader = Reader { fields: Vec::with_capacity(32), minute: None, whole };
     page.entries()
         .map(|(seq, body, stored)| {
             let leaf = leaf_hash(body);
@@ -64,6 +64,8 @@ struct Reader<'a> {
     fields: Vec<(&'a str, &'a str)>,
     /// The last minute that was read, as text and as time: most entries are of the same one.
     minute: Option<(&'a str, Timestamp)>,
+    /// Whether the lines of plans are read whole.
+    whole: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -97,7 +99,7 @@ impl<'a> Reader<'a> {
         let at = self.get("at")?.trim_matches('"');
         let time = self.time(at).ok_or_else(|| unreadable("at", at))?;
         let event = match kind {
-            "intent_recorded" => Event::IntentRecorded(Box::new(self.intent()?)),
+            "intent_recorded" if !self.whole => Event::IntentRecorded(Box::new(self.intent()?)),
             "attempt_started" => Event::AttemptStarted(AttemptStarted { attempt: self.read("attempt")? }),
             "attempt_finished" => Event::AttemptFinished(Box::new(self.finished()?)),
             "row_settled" => {
@@ -289,7 +291,7 @@ mod tests {
             "9999-12-31T23:59:59.999999Z",
             "é026-01-01T00:00:46.000001Z",
         ];
-        let fresh = || Reader { fields: Vec::new(), minute: None };
+        let fresh = || Reader { fields: Vec::new(), minute: None, whole: false };
         for before in texts {
             for text in texts {
                 let mut reader = fresh();
@@ -303,7 +305,7 @@ mod tests {
 
     /// What bodies read one after the other say of themselves.
     fn read<'a>(bodies: impl IntoIterator<Item = &'a str>) -> Vec<Result<Entry, Verdict>> {
-        let mut reader = Reader { fields: Vec::new(), minute: None };
+        let mut reader = Reader { fields: Vec::new(), minute: None, whole: false };
         let read = bodies.into_iter().map(|body| reader.entry(1, body.as_bytes()));
         read.map(|read| read.map(|(entry, _)| entry).map_err(|(verdict, _)| verdict)).collect()
     }

@@ -1,5 +1,6 @@
 //! The verdict: the gravest finding, and the report around it.
 
+use super::demand::RunDemands;
 use super::report::{AcceptedRollback, CheckpointFacts, Finding, Report, Verdict};
 use super::work::Work;
 use crate::domain::counted;
@@ -19,6 +20,8 @@ impl Work {
         }
         self.warnings.extend(self.rollbacks.iter().map(AcceptedRollback::told));
         let entries = self.tree.size();
+        let demands = self.demands.told();
+        demands.as_deref().and_then(lacking).into_iter().for_each(|finding| self.findings.add(finding));
         let mut findings = self.findings.sorted();
         findings.extend(self.schema);
         let gravest = findings.first().cloned().unwrap_or_else(|| match self.checkpoints.proved_up_to() {
@@ -47,6 +50,7 @@ impl Work {
             findings,
             warnings: self.warnings,
             rollbacks: self.rollbacks,
+            demands,
         }
     }
 }
@@ -64,4 +68,14 @@ fn self_consistent(entries: u64) -> String {
         "nothing is wrong with its {entries} entries, but there is nothing outside to compare with: only a checkpoint kept \
          elsewhere can show whether entries are missing at the end, or everything was rewritten"
     )
+}
+
+/// The finding on runs that lack something.
+fn lacking(runs: &[RunDemands]) -> Option<Finding> {
+    let found = runs.iter().filter(|run| !run.is_kept());
+    let all: u64 = found.clone().map(|run| run.violation_count).sum();
+    let (run, first) = found.filter_map(|run| Some((run, run.violations.first()?))).min_by_key(|(_, one)| one.seq)?;
+    let more = if all > 1 { format!(" (and {} more)", all - 1) } else { String::new() };
+    let detail = format!("run {} lacks what is demanded: entry {}: {}{more}", run.run, first.seq, first.detail);
+    Some(Finding::new(Verdict::IllegalHistory, Some(first.seq), detail))
 }

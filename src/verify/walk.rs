@@ -133,7 +133,7 @@ impl Work {
         replay: Option<Box<dyn Replay>>,
     ) -> (Box<dyn Snapshot>, Replayed) {
         let (pages_in, mut pages) = mpsc::channel(PAGES_AHEAD);
-        let reading = spawn(read_pages(snapshot, pages_in));
+        let reading = spawn(read_pages(snapshot, pages_in, self.demands.reads_lines()));
         let mut replayed = replay.map(Ok);
         while let Some(read) = pages.recv().await {
             let page = match read {
@@ -242,7 +242,7 @@ impl Work {
             self.rollbacks.push(AcceptedRollback::new(entry, used));
         }
         match stepped.and_then(|()| self.check_inner(entry)) {
-            Ok(()) => {}
+            Ok(()) => self.demands.step(entry, &self.history),
             Err(Trouble::Illegal(why)) => {
                 let detail = format!("entry {} cannot follow what is before it: {why}", entry.seq);
                 self.bad(Finding::new(Verdict::IllegalHistory, Some(entry.seq), detail));
@@ -289,7 +289,7 @@ impl Work {
 /// Name and region of the key pair that an intent names.
 async fn named_by(snapshot: &mut dyn Snapshot, seq: u64) -> Option<(String, Target)> {
     let page = snapshot.single(i64::try_from(seq).ok()?).await.ok()?;
-    let checked = check(&page).into_iter().next()?;
+    let checked = check(&page, false).into_iter().next()?;
     match checked.entry.ok()?.event {
         Event::IntentRecorded(intent) => {
             let PlanRow { name, account, region, .. } = intent.line;

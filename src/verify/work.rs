@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::checkpoints::Checkpoints;
+use super::demand::Demands;
 use super::history::History;
 use super::options::Options;
 use super::report::{AcceptedRollback, Finding, Findings};
@@ -17,6 +18,8 @@ pub(super) struct Work {
     pub(super) warnings: Vec<String>,
     pub(super) tree: Frontier,
     pub(super) history: History,
+    /// What is demanded of runs.
+    pub(super) demands: Demands,
     /// Whether entries are still judged and replayed: not after the first that makes no sense.
     pub(super) judging: bool,
     /// Whether numbers and tree agree: not after a gap, or after reading failed.
@@ -39,6 +42,7 @@ impl Work {
             warnings: Vec::new(),
             tree: Frontier::default(),
             history: History::default(),
+            demands: Demands::default(),
             judging: true,
             whole: true,
             last_good: 0,
@@ -46,7 +50,7 @@ impl Work {
             checkpoints: Checkpoints::default(),
             rollbacks: Vec::new(),
         };
-        work.history.demand = work.options.demand.clone();
+        work.demands = Demands::new(work.options.demand.clone());
         work.checkpoints = Checkpoints::new(&mut work.options);
         work
     }

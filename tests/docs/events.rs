@@ -7,9 +7,10 @@ use keybatch::domain::{
     ApiError, Cause, Class, ErrorText, Evidence, Exchange, Failure, Identity, Observation, Operation, Outcome,
     OutcomeCounts, RawBody, Settings, Shown,
 };
+use keybatch::record::approval::Role;
 use keybatch::record::event::{
     AttachedFile, AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead,
-    ManifestIngested, Observed, OperationPolled, OverrideUsed, PlanApproved, RateChanged, Requests, RowResolved,
+    ManifestIngested, Observed, OperationPolled, OverrideUsed, PlanApproved, PlanSigned, RateChanged, Requests, RowResolved,
     RowSettled, RunAbandoned, RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed, SessionOpened,
     Source, TargetStopped, Today,
 };
@@ -213,6 +214,12 @@ pub(crate) fn full() -> Vec<Event> {
         Event::CheckpointMade(CheckpointMade { size: 6, root: ROOT.into() }),
         Event::PlanApproved(PlanApproved {
             signer: "bob@example.com".into(),
+            plan_root: ROOT.into(),
+            key: "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".into(),
+            signature: "-----BEGIN SSH SIGNATURE-----\n…\n-----END SSH SIGNATURE-----\n".into(),
+        }),
+        Event::PlanSigned(PlanSigned {
+            role: Role::Maker,
             plan_root: ROOT.into(),
             key: "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".into(),
             signature: "-----BEGIN SSH SIGNATURE-----\n…\n-----END SSH SIGNATURE-----\n".into(),

@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("lane", &["domain", "record", "journal"]),
     ("execute", &["domain", "record", "journal", "lightsail", "lane"]),
     ("plan", &["domain", "record", "manifest", "policy", "journal", "lightsail", "lane"]),
-    ("verify", &["domain", "record", "manifest", "journal"]),
+    ("verify", &["domain", "record", "manifest", "policy", "journal"]),
     ("review", &["domain", "record", "manifest", "journal"]),
     (
         "session",

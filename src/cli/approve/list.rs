@@ -1,29 +1,25 @@
 //! `approve --list`: the signatures that there are, without regard to who may sign.
 
-use std::path::Path;
-
 use serde_json::json;
 
-use super::gather::makers;
+use super::gather::Gathered;
 use crate::cli::plan::shown::Read;
 use crate::cli::{CliError, Context, Exit, Format};
 use crate::journal::Cell;
-use crate::record::approval::{MAKER_NAMESPACE, PLAN_NAMESPACE, Presented, maker_file, text};
+use crate::record::approval::{MAKER_NAMESPACE, PLAN_NAMESPACE, Presented, text};
 use crate::record::ssh::{Signature, Verification};
 use crate::review::json_text;
 
 /// The columns of a signature.
 const COLUMNS: [&str; 6] = ["file", "named", "key", "key_type", "holds", "why"];
 
-pub(super) fn run(path: &Path, plan: &Read, presented: &[Presented], context: &Context) -> Result<Exit, CliError> {
+pub(super) fn run(plan: &Read, gathered: &Gathered, context: &Context) -> Result<Exit, CliError> {
     let text = text(&plan.header, &plan.seal);
-    let mut rows: Vec<_> = presented
-        .iter()
-        .map(|one| row(&one.from, one.named.as_ref().map(|name| name.as_str()), &one.text, PLAN_NAMESPACE, &text))
-        .collect();
-    if let Some(makers) = makers(path)? {
-        rows.push(row(&maker_file(path).to_string_lossy(), None, &makers, MAKER_NAMESPACE, &text));
-    }
+    let of = |one: &Presented, namespace| {
+        row(&one.from, one.named.as_ref().map(|name| name.as_str()), &one.text, namespace, &text)
+    };
+    let presented = gathered.presented.iter().map(|one| of(one, PLAN_NAMESPACE));
+    let rows: Vec<_> = presented.chain(gathered.makers.iter().map(|one| of(one, MAKER_NAMESPACE))).collect();
     if context.ui.format == Format::Json {
         let value = |row: &[Option<String>; COLUMNS.len()]| {
             COLUMNS

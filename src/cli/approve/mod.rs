@@ -7,7 +7,7 @@ mod verify;
 
 use std::path::PathBuf;
 
-pub(super) use self::gather::gather;
+pub(super) use self::gather::{Gathered, gather};
 pub(super) use self::sign::{refuse_signed, sign_as_maker};
 use super::amount::count;
 use super::{CliError, Context, Exit};
@@ -64,17 +64,16 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let plan = read(&args.plan, |_| Ok(()))?;
     if args.list {
-        return list::run(&args.plan, &plan, &gather(&args.plan, &args.approvals)?, context);
+        return list::run(&plan, &gather(&args.plan, &args.approvals)?, context);
     }
     match &args.allowed_signers {
         Some(signers) if args.verify => {
             let asked = verify::Asked {
-                plan: &args.plan,
                 read: &plan,
                 signers,
                 required: args.require_approvals,
                 four_eyes: args.four_eyes,
-                presented: gather(&args.plan, &args.approvals)?,
+                gathered: gather(&args.plan, &args.approvals)?,
             };
             verify::run(&asked, context)
         }

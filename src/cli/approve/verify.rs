@@ -5,13 +5,13 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::gather::makers;
+use super::gather::Gathered;
 use crate::cli::keygen::Keygen;
 use crate::cli::plan::shown::Read;
 use crate::cli::{CliError, Code, Context, Exit, Format, shown, signers};
 use crate::domain::{Clock as _, SystemClock, counted, time_text};
 use crate::journal::Cell;
-use crate::record::approval::{Judge, Judged, Party, Presented, Role, text};
+use crate::record::approval::{Judge, Judged, Party, Role, text};
 use crate::review::json_text;
 
 /// The columns of a signature.
@@ -19,14 +19,13 @@ const COLUMNS: [&str; 7] = ["file", "principal", "key", "key_type", "accepted", 
 
 /// What is to be verified.
 pub(super) struct Asked<'a> {
-    pub(super) plan: &'a Path,
     pub(super) read: &'a Read,
     /// The list of signers.
     pub(super) signers: &'a Path,
     /// How many must be accepted; without it, all that are presented.
     pub(super) required: Option<u64>,
     pub(super) four_eyes: bool,
-    pub(super) presented: Vec<Presented>,
+    pub(super) gathered: Gathered,
 }
 
 pub(super) fn run(asked: &Asked<'_>, context: &Context) -> Result<Exit, CliError> {
@@ -35,7 +34,7 @@ pub(super) fn run(asked: &Asked<'_>, context: &Context) -> Result<Exit, CliError
     let at = SystemClock::start().now();
     let judge = Judge { text: &text, signers: &signers, at, apart: &[], program: &Keygen { context } };
     let apart = if asked.four_eyes { vec![maker(asked, &judge)?] } else { Vec::new() };
-    let judged = Judge { apart: &apart, ..judge }.judge(&asked.presented);
+    let judged = Judge { apart: &apart, ..judge }.judge(&asked.gathered.presented);
     let accepted = judged.iter().filter(|one| one.counts.is_ok()).count() as u64;
     let required = asked.required.unwrap_or(judged.len() as u64).max(1);
     print(asked, &judged, (accepted, required), at, context)?;
@@ -54,11 +53,17 @@ fn maker(asked: &Asked<'_>, judge: &Judge<'_>) -> Result<Party, CliError> {
             .code(Code::Approvals)
             .hint("under four eyes, whoever makes a plan signs it: keybatch plan --sign-key KEYFILE")
     };
-    let makers = makers(asked.plan)?.ok_or_else(|| refused("the plan has no signature of its maker".into()))?;
-    let party = judge.party(Role::Maker, judge.text, &makers);
-    party.map_err(|why| {
-        refused(format!("the signature of the plan's maker is not accepted: {}", shown(&why.to_string())))
-    })
+    let mut why = None;
+    for one in &asked.gathered.makers {
+        match judge.party(Role::Maker, &one.text) {
+            Ok(party) => return Ok(party),
+            Err(not) => drop(why.get_or_insert(not)),
+        }
+    }
+    Err(refused(why.map_or_else(
+        || "the plan has no signature of its maker".to_owned(),
+        |why| format!("the signature of the plan's maker is not accepted: {}", shown(&why.to_string())),
+    )))
 }
 
 fn print(

@@ -11,7 +11,7 @@ use super::{CliError, Context, Exit, Format, shown};
 use crate::journal::Cell;
 use crate::policy::{Explained, Liftable, explain};
 use crate::review::json_text;
-use load::PolicyFile;
+pub(super) use load::PolicyFile;
 pub(super) use options::{OverrideOptions, PolicyOptions};
 
 /// Explain the rules of an organisation

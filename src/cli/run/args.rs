@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::Context;
 use crate::cli::again::AgainArgs;
 use crate::cli::amount::{count, count_between};
-use crate::cli::approve::gather;
+use crate::cli::approve::{Gathered, gather};
 use crate::cli::options::{CanaryOptions, SessionOptions};
 use crate::cli::policy::{OverrideOptions, PolicyOptions};
 use crate::cli::rollback::RollbackOptions;
@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// Refuse a plan unless N people with N different keys have approved it
     #[arg(long, env = "KEYBATCH_REQUIRE_APPROVALS", value_name = "N", value_parser = approvals)]
     pub(super) require_approvals: Option<usize>,
+    /// Demand the signature of the plan's maker and --sign-key, and count no approval by either of them
+    #[arg(long, env = "KEYBATCH_FOUR_EYES")]
+    pub(super) four_eyes: bool,
     #[command(flatten)]
     pub(super) policy: PolicyOptions,
     #[command(flatten)]
@@ -134,17 +137,19 @@ impl Args {
         }
         let own = own.or(named.first().copied());
         let signers = own.map(|path| signers::read(path, context)).transpose()?;
-        let required = self.require_approvals.unwrap_or_default().max(policy.limits.approvals as usize);
+        let required = self.require_approvals.unwrap_or_default();
         if signers.is_none() && !self.approvals.is_empty() {
             let what = "--approvals needs --allowed-signers: without a list of signers, nobody may approve";
             return Err(CliError::new(Exit::Usage, what).sent(Sent::Nothing));
         }
         // Without a list of signers nobody may approve, so there is nothing to look for.
-        let presented = match (&signers, self.approvals.is_empty() && required == 0) {
-            (None, _) | (_, true) => Vec::new(),
-            (Some(_), false) => gather(self.path(), &self.approvals)?,
+        let by_policy = policy.limits.approvals > 0 || policy.limits.four_eyes;
+        let is_needed = !self.approvals.is_empty() || required > 0 || self.four_eyes || by_policy;
+        let Gathered { presented, makers } = match &signers {
+            Some(_) if is_needed => gather(self.path(), &self.approvals)?,
+            _ => Gathered::default(),
         };
-        Ok(Approvals { presented, signers, required })
+        Ok(Approvals { presented, signers, required, four_eyes: self.four_eyes, makers })
     }
 
     /// Refuses what makes no sense for a plan's file, or for a manifest.
@@ -163,7 +168,8 @@ impl Args {
             ("--annotation", !self.subject.annotation.is_empty()),
         ])?;
         if !is_plan {
-            if !self.approvals.is_empty() || self.require_approvals.is_some_and(|count| count > 0) {
+            let is_demanded = self.four_eyes || self.require_approvals.is_some_and(|count| count > 0);
+            if !self.approvals.is_empty() || is_demanded {
                 let hint = "make a plan with keybatch plan, have it approved with keybatch approve, and run that";
                 return refuse("a manifest cannot be approved, only a plan can", hint);
             }

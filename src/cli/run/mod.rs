@@ -44,7 +44,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         return making.show(None, context).await;
     }
     args.options.try_key()?;
-    if args.options.sign_key.is_some() && args.options.checkpoint_to.is_none() && !args.again.resume {
+    let signs_plans = args.four_eyes || policy.limits.four_eyes;
+    if args.options.sign_key.is_some() && args.options.checkpoint_to.is_none() && !args.again.resume && !signs_plans {
         context.ui.say("warning: --sign-key signs checkpoints in a file, and --checkpoint-to names none");
     }
     let mut order = args.order(context);

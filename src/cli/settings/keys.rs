@@ -10,13 +10,14 @@ pub(crate) const ACCOUNTS: &str = "accounts";
 
 /// Settings that decide whom requests go to and by whose authority, where the record is kept, which rules hold, and which
 /// programs are run: a file that lies in the working directory, and may have come with a download, cannot set them.
-const USER_ONLY: [&str; 16] = [
+const USER_ONLY: [&str; 17] = [
     "allowed-signers",
     "approvals",
     "as",
     "checkpoint-exec",
     "endpoint-url",
     "external-id",
+    "four-eyes",
     "journal",
     "key",
     "policy",

@@ -5,6 +5,7 @@
 //! counts who made the plan or runs it.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{CHECKPOINT_NAMESPACE, MAKER_NAMESPACE, PLAN_NAMESPACE, Principal};
 use crate::record::ssh::{
@@ -33,7 +34,8 @@ pub struct Party {
 }
 
 /// Why somebody may not approve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Made the plan.
     Maker,
@@ -68,6 +70,24 @@ pub enum NotCounted {
 }
 
 impl Role {
+    /// The word that the journal has for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Maker => "maker",
+            Self::Session => "session",
+        }
+    }
+
+    /// What the signature is made for.
+    #[must_use]
+    pub fn namespace(self) -> &'static str {
+        match self {
+            Self::Maker => MAKER_NAMESPACE,
+            Self::Session => CHECKPOINT_NAMESPACE,
+        }
+    }
+
     fn whose(self) -> &'static str {
         match self {
             Self::Maker => "that signed the plan as its maker",
@@ -155,18 +175,15 @@ impl Judge<'_> {
         judged
     }
 
-    /// Who may not approve because of a signature over `text`: the maker of the plan by one over the approval text, who runs it by
-    /// one over a checkpoint. Its key must be somebody's by the list of signers, or its owner could approve with another key.
+    /// Who may not approve because of a signature over the approval text: the maker of the plan, or who runs it, with the key that
+    /// signs the session's checkpoints. Its key must be somebody's by the list of signers, or its owner could approve with another
+    /// key.
     ///
     /// # Errors
     /// Where it does not hold, or nobody is known by its key.
-    pub fn party(&self, role: Role, text: &str, armour: &str) -> Result<Party, NotCounted> {
+    pub fn party(&self, role: Role, armour: &str) -> Result<Party, NotCounted> {
         let signature = Signature::parse(armour).map_err(NotCounted::Unreadable)?;
-        let namespace = match role {
-            Role::Maker => MAKER_NAMESPACE,
-            Role::Session => CHECKPOINT_NAMESPACE,
-        };
-        Judge { text, ..*self }.person(&signature, namespace, None)?;
+        self.person(&signature, role.namespace(), None)?;
         Ok(Party { role, key: signature.key().clone() })
     }
 

@@ -2,8 +2,8 @@
 //! approve, only the reviewer's own list of signers says.
 
 use super::trouble::Trouble;
-use crate::record::approval::{self, MOST_APPROVALS, PLAN_NAMESPACE, Presented, Principal};
-use crate::record::event::PlanApproved;
+use crate::record::approval::{self, MOST_APPROVALS, PLAN_NAMESPACE, Presented, Principal, Role};
+use crate::record::event::{PlanApproved, PlanSigned};
 use crate::record::plan::{PlanHeader, PlanSeal};
 use crate::record::ssh::{PublicKey, Signature, Verification};
 
@@ -17,6 +17,12 @@ pub(in crate::verify) struct Approvals {
     /// The signatures.
     pub(in crate::verify) presented: Vec<Presented>,
     keys: Vec<PublicKey>,
+    /// Those of its maker and of the sessions that signed it. None of them approves it.
+    parties: Vec<PublicKey>,
+    /// The signature of the plan's maker.
+    pub(in crate::verify) maker: Option<String>,
+    /// That of the session that signed last.
+    pub(in crate::verify) session: Option<String>,
 }
 
 impl Approvals {
@@ -27,24 +33,19 @@ impl Approvals {
 
     pub(super) fn add(&mut self, approved: &PlanApproved) -> Result<(), Trouble> {
         let Some(text) = &self.text else { return Err("a run's own plan is not approved by anybody".into()) };
-        let illegal = |why: &str| Err(Trouble::Illegal(format!("it is no approval of the plan: {why}")));
+        let no_approval = |why: &str| Trouble::Illegal(format!("it is no approval of the plan: {why}"));
+        let illegal = |why: &str| Err(no_approval(why));
         let Ok(principal) = approved.signer.parse::<Principal>() else { return illegal("it names no person") };
         if approved.plan_root != self.root {
             return illegal("it names another plan's root");
         }
-        let signature = match Signature::parse(&approved.signature) {
-            Ok(signature) => signature,
-            Err(error) => return illegal(&error.to_string()),
-        };
-        if let Verification::Bad(bad) = signature.verify(PLAN_NAMESPACE, text.as_bytes()) {
-            return illegal(&bad.to_string());
-        }
-        let key = signature.key();
-        if key.fingerprint() != approved.key {
-            return illegal("its signature was made with another key than it names");
-        }
-        if self.keys.iter().any(|other| other.is_same_key(key)) {
+        let key =
+            signer_of(text, PLAN_NAMESPACE, &approved.signature, &approved.key).map_err(|why| no_approval(&why))?;
+        if self.keys.iter().any(|other| other.is_same_key(&key)) {
             return illegal("its key has approved already");
+        }
+        if self.parties.iter().any(|party| party.is_same_key(&key)) {
+            return illegal("its key is that of the plan's maker, or of a session");
         }
         if self.presented.iter().any(|other| other.named.as_ref() == Some(&principal)) {
             return illegal("its person has approved already");
@@ -52,11 +53,63 @@ impl Approvals {
         if self.keys.len() >= MOST_APPROVALS as usize {
             return illegal("there are too many");
         }
-        self.keys.push(key.clone());
+        self.keys.push(key);
         let from = format!("the approval of {principal}");
         self.presented.push(Presented { from, named: Some(principal), text: approved.signature.clone() });
         Ok(())
     }
+
+    /// Its maker, or a session that executes it, signed it.
+    pub(super) fn sign(&mut self, signed: &PlanSigned) -> Result<(), Trouble> {
+        let Some(text) = &self.text else { return Err("a run's own plan is not signed by anybody".into()) };
+        let illegal = |why: &str| Trouble::Illegal(format!("it is no signature of the plan: {why}"));
+        if signed.plan_root != self.root {
+            return Err(illegal("it names another plan's root"));
+        }
+        let key = signer_of(text, signed.role.namespace(), &signed.signature, &signed.key);
+        let key = key.map_err(|why| illegal(&why))?;
+        if self.keys.iter().any(|approved| approved.is_same_key(&key)) {
+            return Err(illegal("its key approved the plan"));
+        }
+        let own = match signed.role {
+            Role::Maker if self.maker.is_some() => return Err(illegal("its maker has signed it already")),
+            Role::Maker => &mut self.maker,
+            Role::Session => &mut self.session,
+        };
+        *own = Some(signed.signature.clone());
+        if !self.parties.iter().any(|party| party.is_same_key(&key)) {
+            self.parties.push(key);
+        }
+        Ok(())
+    }
+}
+
+impl Approvals {
+    /// Whether the plan is executed under four eyes: then its maker and each session that executes it have signed it.
+    pub(super) fn are_apart(&self) -> bool {
+        self.maker.is_some() || self.session.is_some()
+    }
+
+    /// Whether a run may be started with what was signed.
+    pub(super) fn check(&self) -> Result<(), Trouble> {
+        if self.maker.is_some() == self.session.is_some() {
+            return Ok(());
+        }
+        Err("the plan is signed by one of its maker and its session, and not by the other".into())
+    }
+}
+
+/// The key of a signature, if it signs `text` for that namespace with the key that is named.
+fn signer_of(text: &str, namespace: &str, signature: &str, named: &str) -> Result<PublicKey, String> {
+    let signature = Signature::parse(signature).map_err(|error| error.to_string())?;
+    if let Verification::Bad(bad) = signature.verify(namespace, text.as_bytes()) {
+        return Err(bad.to_string());
+    }
+    let key = signature.key();
+    if key.fingerprint() != named {
+        return Err("its signature was made with another key than it names".into());
+    }
+    Ok(key.clone())
 }
 
 #[cfg(test)]

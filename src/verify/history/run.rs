@@ -1,6 +1,7 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
 mod seal;
+mod signed;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -87,6 +88,10 @@ pub(super) struct Session {
     pub(super) attempt_time: Option<AttemptTime>,
     /// Its canary, where its settings name one.
     pub(super) canary: Option<CanaryOf>,
+    /// The fingerprint of the key that signs its checkpoints, where its settings name one.
+    pub(super) sign_key: Option<String>,
+    /// Whether it has signed the plan.
+    pub(super) is_signed: bool,
 }
 
 impl Session {
@@ -148,11 +153,6 @@ impl Run {
         }
     }
 
-    /// Whether it is no rehearsal.
-    pub(super) fn is_real(&self) -> bool {
-        !self.bound.as_ref().is_some_and(|bound| bound.sandbox)
-    }
-
     /// Whether a run in this state can have an entry of this kind at all.
     pub(super) fn admits(&self, event: &Event) -> Result<(), Trouble> {
         match self.ended.filter(|_| !matches!(event, Event::SessionClosed(_))) {
@@ -195,12 +195,7 @@ impl Run {
             }
             Event::PlanSealed(sealed) => self.seal(sealed)?,
             Event::RunStarted(started) => self.start(started, entry.at)?,
-            Event::PlanApproved(approved) => {
-                if self.started || self.sealed.is_none() {
-                    return Err("a plan is approved after it is sealed, and before its run is started".into());
-                }
-                self.approvals.add(approved)?;
-            }
+            Event::PlanApproved(_) | Event::PlanSigned(_) => self.show_approved(event)?,
             Event::RunStopped(stopped) => self.stop(stopped)?,
             Event::RunFinished(finished) => {
                 if !self.started {
@@ -265,6 +260,7 @@ impl Run {
         if self.expires_at.is_some_and(|end| at.duration_since(end) > LATE) {
             return Err("the plan had expired".into());
         }
+        self.approvals.check()?;
         self.started = true;
         Ok(())
     }

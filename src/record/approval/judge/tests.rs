@@ -244,8 +244,8 @@ fn who_may_not_approve_must_be_somebody_by_the_list() {
     let program = Scripted::new(Answer::Good);
     let at = "2026-06-01T00:00:00Z".parse().unwrap();
     let word = |signers: &Signers, role, text: &str, armour: &str| {
-        let judge = Judge { text: "the text of the plan", signers, at, apart: &[], program: &program };
-        judge.party(role, text, armour).map(|party| (party.role, party.key)).map_err(|why| why.as_str())
+        let judge = Judge { text, signers, at, apart: &[], program: &program };
+        judge.party(role, armour).map(|party| (party.role, party.key)).map_err(|why| why.as_str())
     };
     let text = "keybatch\n";
     assert_eq!(word(&signers, Role::Maker, text, samples::MAKER), Ok((Role::Maker, samples::ED25519.key())));
