@@ -10,9 +10,9 @@ use keybatch::domain::{
 use keybatch::record::approval::Role;
 use keybatch::record::event::{
     AttachedFile, AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead,
-    ManifestIngested, Observed, OperationPolled, OverrideUsed, PlanApproved, PlanSigned, RateChanged, Requests, RowResolved,
-    RowSettled, RunAbandoned, RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed, SessionOpened,
-    Source, TargetStopped, Today,
+    ManifestIngested, Observed, OperationPolled, OverrideUsed, PlanApproved, PlanSigned, RateChanged, Requests,
+    RowResolved, RowSettled, RunAbandoned, RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed,
+    SessionOpened, Source, TargetStopped, Today,
 };
 use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};

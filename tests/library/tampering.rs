@@ -10,6 +10,7 @@
     reason = "a campaign says what it did, and how large it is to be"
 )]
 
+mod approvals;
 mod bytes;
 mod copies;
 mod file;

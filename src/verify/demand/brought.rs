@@ -88,12 +88,19 @@ impl Demand {
             }
         }
         let judged = Judge { apart: &apart, ..judge }.judge(&signed.presented);
-        let found = judged.iter().filter(|one| one.counts.is_ok()).count();
+        let (mut found, mut others) = (0, String::new());
+        for (one, signed) in judged.iter().zip(&signed.presented) {
+            match (&one.counts, &one.principal) {
+                (Ok(()), Some(principal)) if signed.named.as_ref() != Some(principal) => {
+                    others += &format!("; {}: its key is that of {principal}", one.from);
+                }
+                (Ok(()), _) => found += 1,
+                (Err(why), _) => others += &format!("; {}: {why}", one.from),
+            }
+        }
         if found >= required {
             return Ok(());
         }
-        let others = judged.iter().filter_map(|one| Some(format!("; {}: {}", one.from, one.counts.as_ref().err()?)));
-        let others: String = others.collect();
         Err((Rule::Approvals, format!("{found} of the {required} approvals that are demanded count{others}")))
     }
 }

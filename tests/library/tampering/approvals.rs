@@ -1,0 +1,504 @@
+//! Forged, removed, exchanged, doubled and moved approvals, by somebody who can make every hash, root and number anew: what the entries
+//! themselves show convicts without anything from outside, and what they cannot show, the reviewer's own demand does.
+
+use std::sync::Arc;
+
+use keybatch::record::approval;
+use keybatch::record::checkpoint::base64;
+use keybatch::record::event::{self, Event, PlanSealed};
+use keybatch::record::merkle::{Frontier, leaf_hash};
+use keybatch::record::plan::{self, PlanHeader, PlanObservation, PlanRow, PlanSeal, Sealing, Verdict as Planned};
+use keybatch::record::ssh::{Answer, Program, Question, Signers};
+use keybatch::record::{Draft, Entry};
+use keybatch::verify::{Demand, Options, Report, Verdict, verify};
+use serde_json::{Value, json};
+use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
+
+use super::sample::{Copy, bodies, run, sample};
+use crate::story::{Place, event_of};
+
+const ACCOUNT: &str = "123456789012";
+const ENDPOINT: &str = "https://lightsail.{region}.amazonaws.com";
+
+/// The key of a person, which is always the same.
+fn key(person: &str) -> PrivateKey {
+    let mut seed = [7; 32];
+    seed[..person.len()].copy_from_slice(person.as_bytes());
+    PrivateKey::from(Ed25519Keypair::from_seed(&seed))
+}
+
+fn fingerprint(person: &str) -> String {
+    key(person).public_key().fingerprint(HashAlg::Sha256).to_string()
+}
+
+fn signature(person: &str, namespace: &str, text: &str) -> String {
+    key(person).sign(namespace, HashAlg::Sha512, text.as_bytes()).unwrap().to_pem(LineEnding::LF).unwrap()
+}
+
+fn approval_by(person: &str, signer: &str, root: &str, text: &str) -> Value {
+    json!({ "kind": "plan_approved", "signer": signer, "plan_root": root, "key": fingerprint(person),
+            "signature": signature(person, "plan@keybatch", text) })
+}
+
+fn signed_by(person: &str, role: &str, root: &str, text: &str) -> Value {
+    let namespace = if role == "maker" { "maker@keybatch" } else { "checkpoint@keybatch" };
+    json!({ "kind": "plan_signed", "role": role, "plan_root": root, "key": fingerprint(person),
+            "signature": signature(person, namespace, text) })
+}
+
+fn event(value: &Value) -> Event {
+    event_of(value["kind"].as_str().unwrap(), value)
+}
+
+/// Everybody has a key; Max has a second one.
+fn signers() -> Signers {
+    let people =
+        [("anna", "anna"), ("ben", "ben"), ("max", "max"), ("max", "second"), ("rosa", "rosa"), ("eve", "eve")];
+    let line = |(name, of): (&str, &str)| format!("{name} {}\n", key(of).public_key().to_openssh().unwrap());
+    Signers::parse(&people.map(line).concat())
+}
+
+struct NoProgram;
+
+impl Program for NoProgram {
+    fn verify(&self, _: &Question<'_>) -> Answer {
+        Answer::Unavailable("none is needed".into())
+    }
+}
+
+/// What is needed to sign a plan.
+#[derive(Debug, Clone)]
+struct Signable {
+    root: String,
+    text: String,
+}
+
+/// Two real runs of plans in files: the first under four eyes, approved by Anna and Ben, made by Max and run by Rosa in two sessions; the
+/// second approved by Anna.
+struct Story {
+    file: Vec<u8>,
+    bodies: Vec<String>,
+    first: Signable,
+    second: Signable,
+}
+
+fn opened(number: u128, begins: bool) -> Event {
+    let settings = json!({ "sign_key": fingerprint("rosa") });
+    let digest = keybatch::domain::sha256(settings.to_string().as_bytes());
+    let mut fields = json!({ "session_id": format!("session {number}"), "command": "run", "version": "0.1.0", "host": "h", "user": "u",
+        "pid": 1, "caller_arn": "arn:aws:iam::123456789012:user/u", "account": ACCOUNT, "endpoint": ENDPOINT, "sandbox": false,
+        "settings": settings, "settings_sha256": digest, "attempt_timeout_ms": 15_000 });
+    if begins {
+        fields["run_id"] = uuid::Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0000 + number).to_string().into();
+    } else {
+        fields["command"] = "resume".into();
+    }
+    event_of("session_opened", &fields)
+}
+
+/// The plan of a file with one key pair to delete, or one that is absent.
+fn sealed(number: u128, deletes: bool) -> (PlanRow, PlanHeader, PlanSeal) {
+    let verdict = if deletes { Planned::Delete } else { Planned::Absent };
+    let observation = deletes.then(|| PlanObservation { arn: Some("arn:1".into()), ..PlanObservation::default() });
+    let line =
+        PlanRow { line: 2, observation, ..PlanRow::of(1, "key-1".into(), ACCOUNT.into(), "us-east-1".into(), verdict) };
+    let header = PlanHeader {
+        schema: plan::PLAN_SCHEMA.into(),
+        action: plan::ACTION.into(),
+        plan_id: uuid::Uuid::from_u128(0x0198_c0de_0000_7000_9000_0000_0000_0000 + number).to_string(),
+        made_at: "2026-09-20T00:00:00.000000Z".into(),
+        made_by: "max@host".into(),
+        expires_at: Some("2026-09-30T00:00:00.000000Z".into()),
+        ticket: None,
+        reason: None,
+        manifest: plan::PlanManifest { name: "m.csv".into(), sha256: format!("ab{number}"), bytes: 9, rows: 1 },
+        endpoint: ENDPOINT.into(),
+        callers: vec![plan::PlanCaller { account: ACCOUNT.into(), arn: "arn".into() }],
+        settings: Default::default(),
+        policy_sha256: None,
+        version: "0.1.0".into(),
+    };
+    let mut sealing = Sealing::default();
+    sealing.push(ACCOUNT, "us-east-1", verdict, line.leaf().unwrap());
+    let seal = sealing.seal(&header).unwrap();
+    (line, header, seal)
+}
+
+/// The fields of an entry of the sample, for another journal.
+fn borrowed(kind: &str, row: Option<u64>) -> Event {
+    let is_meant = |body: &Value| body["kind"] == kind && body["row"].as_u64() == row;
+    let parsed = sample().bodies.iter().map(|body| serde_json::from_str(body).unwrap());
+    let body: Value = parsed.filter(is_meant).next().unwrap();
+    event_of(kind, &body)
+}
+
+/// A run up to its start. Returns what was to be signed.
+fn begin(drafts: &mut Vec<Draft>, number: u128, deletes: bool, signed: impl Fn(&Signable) -> Vec<Value>) -> Signable {
+    let (line, header, seal) = sealed(number, deletes);
+    let plan = Signable { root: seal.root.clone(), text: approval::text(&header, &seal) };
+    let ingested = event::ManifestIngested {
+        name: header.manifest.name.clone(),
+        sha256: header.manifest.sha256.clone(),
+        bytes: 9,
+        rows: 1,
+        columns: vec!["name".into()],
+    };
+    drafts.push(Draft::of(opened(number, true)));
+    drafts.push(Draft::of(Event::ManifestIngested(ingested)));
+    // Its number is that of its place: nothing is before it but the journal's first entry.
+    let page = deletes.then_some(drafts.len() as u64 + 1);
+    drafts.push(Draft::of(borrowed("observed", None)));
+    let intent = event::IntentRecorded { line, page, today: None };
+    drafts.push(Draft { run: None, row: Some(1), event: Event::IntentRecorded(Box::new(intent)) });
+    let read = json!({ "account": ACCOUNT, "region": "us-east-1", "key_pairs": 1, "pages": 1 });
+    let targets = vec![serde_json::from_value(read).unwrap()];
+    drafts.push(Draft::of(Event::PlanSealed(Box::new(PlanSealed { header, seal, targets }))));
+    drafts.extend(signed(&plan).iter().map(|signed| Draft::of(event(signed))));
+    let started = event::RunStarted {
+        plan_root: plan.root.clone(),
+        deletes: u64::from(deletes),
+        confirmed_by: "yes".into(),
+        settings: Default::default(),
+    };
+    drafts.push(Draft::of(Event::RunStarted(started)));
+    plan
+}
+
+fn close(drafts: &mut Vec<Draft>, delete: u64) {
+    let requests = event::Requests { delete, ..event::Requests::default() };
+    drafts.push(Draft::of(Event::SessionClosed(event::SessionClosed { requests, elapsed_ms: 5 })));
+}
+
+fn finish(drafts: &mut Vec<Draft>, outcomes: Value) {
+    let outcomes = serde_json::from_value(outcomes).unwrap();
+    drafts.push(Draft::of(Event::RunFinished(event::RunFinished { rows: 1, outcomes })));
+}
+
+fn counts(outcome: &str) -> Value {
+    let mut counts = serde_json::to_value(keybatch::domain::OutcomeCounts::default()).unwrap();
+    counts[outcome] = 1.into();
+    counts
+}
+
+fn story() -> Story {
+    let mut drafts = Vec::new();
+    let first = begin(&mut drafts, 1, true, |plan| {
+        let Signable { root, text } = plan;
+        vec![
+            signed_by("max", "maker", root, text),
+            signed_by("rosa", "session", root, text),
+            approval_by("anna", "anna", root, text),
+            approval_by("ben", "ben", root, text),
+        ]
+    });
+    drafts.push(Draft::of(Event::RunStopped(event::RunStopped::new("signal", None))));
+    close(&mut drafts, 0);
+    drafts.push(Draft { run: Some(1), row: None, event: opened(11, false) });
+    drafts.push(Draft::of(event(&signed_by("rosa", "session", &first.root, &first.text))));
+    let of_row = |event| Draft { run: None, row: Some(1), event };
+    drafts.push(of_row(borrowed("attempt_started", Some(1))));
+    drafts.push(of_row(borrowed("attempt_finished", Some(1))));
+    finish(&mut drafts, counts("deleted"));
+    close(&mut drafts, 1);
+    let second = begin(&mut drafts, 2, false, |plan| vec![approval_by("anna", "anna", &plan.root, &plan.text)]);
+    let page = drafts.len() as u64 - 4;
+    let settled = json!({ "outcome": "absent", "evidence": "inventory", "rests_on": [page, page + 1] });
+    drafts.push(of_row(event_of("row_settled", &settled)));
+    finish(&mut drafts, counts("absent"));
+    close(&mut drafts, 0);
+    let place = Place::new();
+    let (file, bodies) = run(async {
+        let journal = place.journal().await;
+        for draft in drafts {
+            journal.append(vec![draft]).await.unwrap();
+        }
+        journal.close().await.unwrap();
+        (std::fs::read(place.path()).unwrap(), bodies(&place.path()).await)
+    });
+    Story { file, bodies, first, second }
+}
+
+/// Numbers, references to the runs, and every root among the entries made anew.
+fn resealed(bodies: &[Value]) -> Vec<String> {
+    let old: Vec<Option<u64>> = bodies.iter().map(|body| body["seq"].as_u64()).collect();
+    let new = |number: u64| old.iter().position(|old| *old == Some(number)).map(|place| place as u64);
+    let mut tree = Frontier::default();
+    let mut sealed = Vec::new();
+    for (seq, body) in bodies.iter().enumerate() {
+        let mut body = body.clone();
+        for field in ["session", "run", "page"] {
+            if let Some(number) = body[field].as_u64() {
+                body[field] = new(number).into();
+            }
+        }
+        if let Some(rests_on) = body["rests_on"].as_array() {
+            body["rests_on"] = rests_on.iter().filter_map(|number| new(number.as_u64()?)).collect();
+        }
+        body["seq"] = seq.into();
+        let root = base64(&tree.root());
+        if body["kind"] == "checkpoint_made" {
+            (body["size"], body["root"]) = (seq.into(), root.into());
+        } else if body.get("continues_from").is_some() {
+            body["continues_from"] = root.into();
+        }
+        body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let text = serde_json_canonicalizer::to_string(&body).unwrap();
+        tree.push(leaf_hash(text.as_bytes()));
+        sealed.push(text);
+    }
+    sealed
+}
+
+/// What `verify` says of these entries, resealed.
+fn said(court: &Court, bodies: &[Value], demand: Option<(usize, bool)>) -> Report {
+    let Court { copy, story, .. } = court;
+    copy.put(&story.file);
+    run(copy.rewrite(&resealed(bodies)));
+    let demand = demand.map(|(approvals, four_eyes)| Demand {
+        approvals,
+        four_eyes,
+        signers: Some(signers()),
+        program: Arc::new(NoProgram),
+        policies: Vec::new(),
+    });
+    run(verify(&copy.path(), Options { demand, ..Options::default() })).unwrap()
+}
+
+/// Where the entry of this kind is, the `nth` of them.
+fn place(bodies: &[Value], kind: &str, nth: usize) -> usize {
+    let places = bodies.iter().enumerate().filter(|(_, body)| body["kind"] == kind).map(|(place, _)| place);
+    places.skip(nth).next().unwrap_or_else(|| panic!("{kind} {nth}"))
+}
+
+/// An entry made of `fields`, as of the session of the one at `place`.
+fn like(bodies: &[Value], place: usize, fields: &Value) -> Value {
+    let mut body = bodies[place].clone();
+    body.as_object_mut().unwrap().retain(|name, _| ["at", "session", "v"].contains(&name.as_str()));
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    // It has no number that anything else refers to.
+    body["seq"] = 9_999.into();
+    body
+}
+
+struct Court {
+    copy: Copy,
+    story: Story,
+    bodies: Vec<Value>,
+}
+
+impl Court {
+    fn new() -> Self {
+        let story = story();
+        let bodies = story.bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+        Self { copy: Copy::new(), story, bodies }
+    }
+
+    fn edited(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Vec<Value> {
+        let mut bodies = self.bodies.clone();
+        edit(&mut bodies);
+        bodies
+    }
+
+    /// The entries themselves show it: the first that cannot be is that at `bad`.
+    #[track_caller]
+    fn convicts(&self, what: &str, bad: usize, edit: impl FnOnce(&mut Vec<Value>)) {
+        let report = said(self, &self.edited(edit), None);
+        assert_eq!(
+            (report.verdict, report.first_bad),
+            (Verdict::IllegalHistory, Some(bad as u64)),
+            "{what}: {report:?}"
+        );
+        assert!(report.detail.contains("cannot follow"), "{what}: {report:?}");
+    }
+
+    /// Nothing in the entries shows it, and what the reviewer demands does.
+    #[track_caller]
+    fn misses(&self, what: &str, demand: (usize, bool), edit: impl FnOnce(&mut Vec<Value>)) {
+        let bodies = self.edited(edit);
+        let alone = said(self, &bodies, None);
+        assert_eq!(alone.verdict, Verdict::SelfConsistent, "{what}: {alone:?}");
+        let report = said(self, &bodies, Some(demand));
+        assert_eq!(report.verdict, Verdict::IllegalHistory, "{what}: {report:?}");
+        assert!(report.detail.contains("lacks what is demanded"), "{what}: {report:?}");
+    }
+}
+
+fn set(bodies: &mut [Value], place: usize, fields: &Value) {
+    bodies[place].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+}
+
+// SEMANTICS: P113
+#[test]
+fn a_forged_approval_is_convicted_though_every_hash_is_right() {
+    let court = Court::new();
+    for demand in [None, Some((1, false))] {
+        let report = said(&court, &court.bodies, demand);
+        assert_eq!(report.verdict, Verdict::SelfConsistent, "nothing is wrong with the original: {report:?}");
+    }
+    let (first, second) = (&court.story.first, &court.story.second);
+    let (anna, ben) = (place(&court.bodies, "plan_approved", 0), place(&court.bodies, "plan_approved", 1));
+    let of_second = place(&court.bodies, "plan_approved", 2);
+    let forge = |what: &str, fields: &Value| court.convicts(what, anna, |bodies| set(bodies, anna, fields));
+    forge("over another text", &json!({ "signature": signature("anna", "plan@keybatch", "another text\n") }));
+    forge("for another purpose", &json!({ "signature": signature("anna", "maker@keybatch", &first.text) }));
+    forge("a file's signature", &json!({ "signature": signature("anna", "file", &first.text) }));
+    forge("another key than it names", &json!({ "signature": signature("eve", "plan@keybatch", &first.text) }));
+    forge("no signature", &json!({ "signature": "-----BEGIN SSH SIGNATURE-----\n" }));
+    forge("another key's fingerprint", &json!({ "key": fingerprint("eve") }));
+    forge("another plan's root", &json!({ "plan_root": second.root }));
+    forge("of nobody", &json!({ "signer": "maker" }));
+    forge("of the other plan", &court.bodies[of_second]);
+    let mut stolen = court.bodies[of_second].clone();
+    stolen["plan_root"] = first.root.clone().into();
+    forge("of the other plan, told to be of this one", &stolen);
+    forge("by the maker's key", &approval_by("max", "eve", &first.root, &first.text));
+    forge("by the session's key", &approval_by("rosa", "eve", &first.root, &first.text));
+    court.convicts("exchanged between the plans", anna, |bodies| {
+        let own = bodies[anna]["signature"].take();
+        bodies[anna]["signature"] = bodies[of_second]["signature"].take();
+        bodies[of_second]["signature"] = own;
+    });
+    court.convicts("doubled", ben, |bodies| {
+        let fields = bodies[anna].clone();
+        let double = like(bodies, anna, &fields);
+        bodies.insert(ben, double);
+        bodies[ben]["seq"] = 9_999.into();
+    });
+    court.convicts("one key under two names", ben, |bodies| {
+        set(bodies, ben, &approval_by("anna", "ben", &first.root, &first.text));
+    });
+    court.convicts("one person with two keys", ben, |bodies| {
+        set(bodies, ben, &approval_by("eve", "anna", &first.root, &first.text));
+    });
+    let (sealed, started) = (place(&court.bodies, "plan_sealed", 0), place(&court.bodies, "run_started", 0));
+    court.convicts("behind the start", started, |bodies| {
+        let approval = bodies.remove(ben);
+        bodies.insert(started, approval);
+    });
+    court.convicts("before the seal", sealed, |bodies| {
+        let approval = bodies.remove(ben);
+        bodies.insert(sealed, approval);
+    });
+}
+
+// SEMANTICS: P113
+#[test]
+fn what_is_missing_is_missed_by_whoever_demands_it() {
+    let court = Court::new();
+    let first = &court.story.first;
+    // Of the second run there is one approval, so what is demanded of all runs is that.
+    let only_first = |bodies: &mut Vec<Value>| {
+        let end = place(bodies, "session_closed", 1) + 1;
+        bodies.truncate(end);
+    };
+    let anna = place(&court.bodies, "plan_approved", 0);
+    let whole = said(&court, &court.edited(only_first), Some((2, true)));
+    assert_eq!(whole.verdict, Verdict::SelfConsistent, "{whole:?}");
+    court.misses("an approval that was removed", (2, false), |bodies| {
+        only_first(bodies);
+        bodies.remove(anna);
+    });
+    court.misses("all approvals of one run", (1, false), |bodies| {
+        let of_second = place(bodies, "plan_approved", 2);
+        bodies.remove(of_second);
+    });
+    court.misses("an approval by somebody unknown", (2, false), |bodies| {
+        only_first(bodies);
+        set(bodies, anna, &approval_by("mallory", "mallory", &first.root, &first.text));
+    });
+    court.misses("an approval under somebody else's name", (2, false), |bodies| {
+        only_first(bodies);
+        set(bodies, anna, &approval_by("eve", "anna", &first.root, &first.text));
+    });
+    court.misses("the maker's approval with another key", (2, true), |bodies| {
+        only_first(bodies);
+        set(bodies, anna, &approval_by("second", "max", &first.root, &first.text));
+    });
+    court.misses("both signatures of four eyes, and that of the second session", (1, true), |bodies| {
+        only_first(bodies);
+        bodies.retain(|body| body["kind"] != "plan_signed");
+    });
+    court.misses("a maker whom nobody knows", (1, true), |bodies| {
+        only_first(bodies);
+        let maker = place(bodies, "plan_signed", 0);
+        set(bodies, maker, &signed_by("mallory", "maker", &first.root, &first.text));
+    });
+}
+
+// SEMANTICS: P113
+#[test]
+fn who_made_and_who_runs_a_plan_cannot_be_exchanged_in_its_journal() {
+    let court = Court::new();
+    let (first, second) = (&court.story.first, &court.story.second);
+    let (maker, own) = (place(&court.bodies, "plan_signed", 0), place(&court.bodies, "plan_signed", 1));
+    let (later, started) = (place(&court.bodies, "plan_signed", 2), place(&court.bodies, "run_started", 0));
+    let sign = |person, role, of: &Signable| signed_by(person, role, &of.root, &of.text);
+    court.convicts("the maker's alone removed", started - 1, |bodies| drop(bodies.remove(maker)));
+    court.convicts("the session's alone removed", started - 1, |bodies| drop(bodies.remove(own)));
+    let attempt = place(&court.bodies, "attempt_started", 0);
+    court.convicts("that of a later session removed", attempt - 1, |bodies| drop(bodies.remove(later)));
+    court.convicts("of another plan", maker, |bodies| set(bodies, maker, &sign("max", "maker", second)));
+    court.convicts("twice by its maker", own, |bodies| set(bodies, own, &sign("eve", "maker", first)));
+    court.convicts("by another key than the session's", own, |bodies| set(bodies, own, &sign("eve", "session", first)));
+    court.convicts("told as the maker's", maker, |bodies| {
+        set(bodies, maker, &json!({ "signature": signature("max", "checkpoint@keybatch", &first.text) }));
+    });
+    let unknown = court.edited(|bodies| set(bodies, maker, &json!({ "role": "owner" })));
+    let report = said(&court, &unknown, None);
+    assert_eq!((report.verdict, report.first_bad), (Verdict::IllegalHistory, Some(maker as u64)), "{report:?}");
+    court.convicts("by one who approved", place(&court.bodies, "plan_approved", 0), |bodies| {
+        set(bodies, maker, &sign("anna", "maker", first));
+    });
+    court.convicts("by the maker behind the start", started, |bodies| {
+        let signed = bodies.remove(maker);
+        bodies.insert(started, signed);
+        // The other one goes with it, so that neither is missed.
+        let own = bodies.remove(own - 1);
+        bodies.insert(started, own);
+        bodies.swap(started - 1, started);
+    });
+}
+
+/// The second session belongs to one of those who approved: whoever runs a plan does not count.
+// SEMANTICS: P113
+#[test]
+fn an_approver_who_goes_on_with_the_run_does_not_count() {
+    let court = Court::new();
+    let first = &court.story.first;
+    let bodies = court.edited(|bodies| {
+        let end = place(bodies, "session_closed", 1) + 1;
+        bodies.truncate(end);
+        // Ben goes on, with a key that approved nothing.
+        let (opened, signed) = (place(bodies, "session_opened", 1), place(bodies, "plan_signed", 2));
+        let settings = json!({ "sign_key": fingerprint("eve") });
+        let digest = keybatch::domain::sha256(settings.to_string().as_bytes());
+        set(bodies, opened, &json!({ "settings": settings, "settings_sha256": digest }));
+        set(bodies, signed, &signed_by("eve", "session", &first.root, &first.text));
+    });
+    assert_eq!(said(&court, &bodies, None).verdict, Verdict::SelfConsistent);
+    assert_eq!(said(&court, &bodies, Some((2, true))).verdict, Verdict::SelfConsistent, "Eve approved nothing");
+    let list = format!("{}ben {}\n", signers().text(), key("eve").public_key().to_openssh().unwrap());
+    let demand = |approvals| Demand {
+        approvals,
+        four_eyes: true,
+        signers: Some(Signers::parse(&list)),
+        program: Arc::new(NoProgram),
+        policies: Vec::new(),
+    };
+    let judged = |approvals| {
+        let options = Options { demand: Some(demand(approvals)), ..Options::default() };
+        run(verify(&court.copy.path(), options)).unwrap()
+    };
+    assert_eq!(judged(1).verdict, Verdict::SelfConsistent, "Anna's is enough");
+    let report = judged(2);
+    let signed = place(&bodies, "plan_signed", 2) as u64;
+    assert_eq!((report.verdict, report.first_bad), (Verdict::IllegalHistory, Some(signed)), "{report:?}");
+}
+
+/// What was edited is an entry: an old journal has none of these, and needs none.
+#[test]
+fn every_edit_begins_with_entries_that_can_be_read() {
+    for body in &story().bodies {
+        Entry::parse(body).unwrap();
+    }
+}
