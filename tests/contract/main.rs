@@ -9,6 +9,7 @@ mod binding;
 mod canary;
 mod cli;
 mod crash;
+mod demands;
 mod doctor;
 mod hostile;
 mod identity;

@@ -5,6 +5,7 @@
 #[path = "../support/campaign.rs"]
 mod campaign;
 mod conformance;
+mod demand;
 mod journal_writer;
 mod manifest;
 mod review;

@@ -46,6 +46,7 @@ fn main() -> std::process::ExitCode {
         readers::views::LIST,
         ssh::approvals::LIST,
         ssh::checkpoints::LIST,
+        ssh::four_eyes::LIST,
         ssh::story::LIST,
         terminal::LIST,
         verify::LIST,
