@@ -1,11 +1,9 @@
 //! What a reviewer demands with a policy of their own: `verify --policy` convicts each real run that is not under it or breaks its rules,
 //! and says what the journal does not show.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
-use crate::support::{ACCOUNT, Bench, Done, HOME, now_us};
+use crate::support::{Bench, Done};
 
 fn policy(bench: &Bench, name: &str, text: &str) -> String {
     bench.file(name, text).display().to_string()

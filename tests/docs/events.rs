@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::plans::sealed;
+use super::plans::{approved, sealed, signed};
 use keybatch::domain::{
     ApiError, Cause, Class, ErrorText, Evidence, Exchange, Failure, Identity, Observation, Operation, Outcome,
     OutcomeCounts, RawBody, Settings, Shown,
 };
-use keybatch::record::approval::Role;
 use keybatch::record::event::{
     AttachedFile, AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead,
-    ManifestIngested, Observed, OperationPolled, OverrideUsed, PlanApproved, PlanSigned, RateChanged, Requests,
-    RowResolved, RowSettled, RunAbandoned, RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed,
-    SessionOpened, Source, TargetStopped, Today,
+    ManifestIngested, Observed, OperationPolled, OverrideUsed, RateChanged, Requests, RowResolved, RowSettled,
+    RunAbandoned, RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed, SessionOpened, Source,
+    TargetStopped, Today,
 };
 use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
@@ -212,18 +211,8 @@ pub(crate) fn full() -> Vec<Event> {
         })),
         Event::PlanSealed(Box::new(sealed(&manifest(), DIGEST, ROOT))),
         Event::CheckpointMade(CheckpointMade { size: 6, root: ROOT.into() }),
-        Event::PlanApproved(PlanApproved {
-            signer: "bob@example.com".into(),
-            plan_root: ROOT.into(),
-            key: "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".into(),
-            signature: "-----BEGIN SSH SIGNATURE-----\n…\n-----END SSH SIGNATURE-----\n".into(),
-        }),
-        Event::PlanSigned(PlanSigned {
-            role: Role::Maker,
-            plan_root: ROOT.into(),
-            key: "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".into(),
-            signature: "-----BEGIN SSH SIGNATURE-----\n…\n-----END SSH SIGNATURE-----\n".into(),
-        }),
+        approved(ROOT),
+        signed(ROOT),
         Event::RunStarted(RunStarted {
             plan_root: ROOT.into(),
             deletes: 1,

@@ -1,6 +1,8 @@
-//! The seal of a plan, with every field set.
+//! The seal of a plan with every field set, and signatures over one.
 
-use keybatch::record::event::{ManifestIngested, PlanSealed, TargetInventory};
+use keybatch::record::Event;
+use keybatch::record::approval::Role;
+use keybatch::record::event::{ManifestIngested, PlanApproved, PlanSealed, PlanSigned, TargetInventory};
 use keybatch::record::plan::{PlanCaller, PlanHeader, PlanManifest, PlanSeal, TargetVerdicts};
 
 pub(super) fn sealed(manifest: &ManifestIngested, digest: &str, root: &str) -> PlanSealed {
@@ -45,4 +47,19 @@ pub(super) fn sealed(manifest: &ManifestIngested, digest: &str, root: &str) -> P
             instances: Some(3),
         }],
     }
+}
+
+const KEY: &str = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU";
+const SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----\n…\n-----END SSH SIGNATURE-----\n";
+
+/// Somebody approved the plan of that root.
+pub(crate) fn approved(root: &str) -> Event {
+    let (signer, plan_root) = ("bob@example.com".into(), root.into());
+    Event::PlanApproved(PlanApproved { signer, plan_root, key: KEY.into(), signature: SIGNATURE.into() })
+}
+
+/// Its maker signed it.
+pub(crate) fn signed(root: &str) -> Event {
+    let (role, plan_root) = (Role::Maker, root.into());
+    Event::PlanSigned(PlanSigned { role, plan_root, key: KEY.into(), signature: SIGNATURE.into() })
 }

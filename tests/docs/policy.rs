@@ -50,6 +50,8 @@ fn each_key_of_the_document_is_accepted_and_each_accepted_key_is_documented() {
 fn the_sample_is_a_policy() {
     let sample = read("samples/policy.toml");
     assert!(parse(sample.as_bytes()).is_ok_and(|rules| rules.firm.has(Rule::Accounts)), "{sample}");
+    let sample = read("samples/four-eyes.toml");
+    assert!(parse(sample.as_bytes()).is_ok_and(|rules| rules.firm.has(Rule::FourEyes)), "{sample}");
 }
 
 fn the_codes_and_notes_are_those_of_the_program() {
