@@ -181,7 +181,7 @@ impl KnownRun {
         let seq = entry.seq;
         match &entry.event {
             Event::SessionOpened(_) | Event::SessionClosed(_) | Event::OverrideUsed(_) => {}
-            Event::PlanApproved(_) | Event::PlanSigned(_) => {}
+            Event::PlanApproved(_) | Event::PlanSigned(_) | Event::Reconciled(_) => {}
             Event::ManifestIngested(ingested) => manifest(run, seq, ingested, changes),
             Event::PlanSealed(sealed) => {
                 changes.small.push(Change::Sealed { run, seq, plan_root: &sealed.seal.root });

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::error::JournalError;
 use super::query::{Cell, EntryFilter, Matching, Reservation, ReviewRow, Visitor};
-use super::records::{IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
+use super::records::{AttemptRecord, IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, Target};
 use crate::record::Entry;
 use crate::record::merkle::Hash;
@@ -74,6 +74,9 @@ pub trait ReadRows: Send + Sync {
 
     /// All entries of one row, in order, as stored.
     fn story(&self, run_no: i64, row: u64) -> Reading<'_, Vec<StoryEntry>>;
+
+    /// At most `limit` attempts of a run, in the order of its rows, after this attempt of this row.
+    fn attempts_of(&self, run_no: i64, after: (u64, u32), limit: u32) -> Reading<'_, Vec<AttemptRecord>>;
 
     /// At most `limit` intents of a run, in the order of its rows, after row `after`; none if there are no more.
     fn intents(&self, run_no: i64, after: u64, limit: u32) -> Reading<'_, Option<IntentPage>>;

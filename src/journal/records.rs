@@ -66,6 +66,27 @@ pub struct OpenAttempt {
     pub time: Option<AttemptTime>,
 }
 
+/// An attempt of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// Its row.
+    pub row: u64,
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// Whether the row has no other.
+    pub is_only: bool,
+    /// The key pair's account and region.
+    pub target: Target,
+    /// The key pair's name.
+    pub name: String,
+    /// The body of its `attempt_started`.
+    pub started: String,
+    /// That of its `attempt_finished`, if there is one.
+    pub finished: Option<String>,
+    /// What the row counts as, and what that rests on; none as long as it has no outcome.
+    pub outcome: Option<(String, String)>,
+}
+
 /// An entry of a row's story.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoryEntry {

@@ -63,6 +63,7 @@ kinds! {
     "run_stopped" RunStopped(RunStopped),
     "run_finished" RunFinished(RunFinished),
     "run_abandoned" RunAbandoned(RunAbandoned),
+    "reconciled" Reconciled(Box<Reconciled>),
     "checkpoint_made" CheckpointMade(CheckpointMade),
 }
 
@@ -600,6 +601,9 @@ pub struct RowResolved {
     /// The file that shows it, which is kept elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<AttachedFile>,
+    /// The id of the event whose record says so, where it is CloudTrail's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
     /// The `seq` of the row's entries that were looked at, ascending; the intent and the outcome are among them.
     pub rests_on: Vec<u64>,
 }
@@ -701,6 +705,102 @@ pub struct RunAbandoned {
     pub rows: u64,
     /// Their sum is `rows`; `unsettled` is 0, and `not_attempted` are those that were never asked for.
     pub outcomes: OutcomeCounts,
+}
+
+/// CloudTrail's records were held against the attempts of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconciled {
+    /// The files that were read, by hash: the first of them.
+    pub files: Vec<AttachedFile>,
+    /// How many there were.
+    pub file_count: u64,
+    /// SHA-256 over a line for each of them, sorted: its hash, a space, its length in bytes, a line feed; in hexadecimal.
+    pub files_sha256: String,
+    /// The time that was looked at (RFC 3339, whole seconds).
+    pub from: String,
+    /// Its end.
+    pub until: String,
+    /// Records of any kind in the files.
+    pub records: u64,
+    /// Those of them that are of DeleteKeyPair.
+    pub events: u64,
+    /// Places in the files that could not be read.
+    pub unreadable: u64,
+    /// The run's attempts; their sum is what there was of them.
+    pub attempts: ReconciledAttempts,
+    /// Attempts of which a record says otherwise: the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contradictions: Vec<Contradiction>,
+    /// How many events no entry of the journal explains.
+    pub unexplained: u64,
+    /// Those events: the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<UnexplainedEvent>,
+    /// How many rows are resolved by what was found; each has a `row_resolved` after this entry.
+    pub resolves: u64,
+    /// The operating system's user.
+    pub by: String,
+}
+
+/// How many files, contradictions and findings an entry names at most, each.
+pub const MOST_NAMED: usize = 100;
+
+/// What became of attempts when records were held against them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconciledAttempts {
+    /// A record shows it.
+    pub confirmed: u64,
+    /// No record shows it.
+    pub not_seen: u64,
+    /// A record says otherwise.
+    pub contradicted: u64,
+    /// It never left, and no record shows it.
+    pub not_sent: u64,
+}
+
+/// An attempt of which a record says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contradiction {
+    /// The row.
+    pub row: u64,
+    /// The attempt.
+    pub attempt: u32,
+    /// What the record says: stable words.
+    pub says: Vec<String>,
+    /// The event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+}
+
+/// An event that no entry of the journal explains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnexplainedEvent {
+    /// Its id.
+    pub event_id: String,
+    /// When it was (RFC 3339, whole seconds).
+    pub event_time: String,
+    /// The key pair's name; a denied call's record has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_pair_name: Option<String>,
+    /// The account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The region.
+    pub region: String,
+    /// Who asked, as the record has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// From where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
+    /// With which program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// The error, in CloudTrail's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+    /// Why no entry explains it: a stable word.
+    pub why: String,
 }
 
 /// The head of the journal as it was before this entry.

@@ -8,6 +8,7 @@
 //!           ──► runs     which run is meant?
 //!           ──► prove    a file that shows one row, without the journal
 //!           ──► questions  what do reviewers ask?
+//!           ──► reconcile ◄── trail   do CloudTrail's records say the same?
 //! ```
 //!
 //! Nothing here prints or writes, and nothing here knows the network or the command line.
@@ -20,10 +21,12 @@ mod one_line;
 mod prove;
 mod place;
 pub mod questions;
+pub mod reconcile;
 pub mod runs;
 mod statement;
 mod story;
 mod tokens;
+pub mod trail;
 mod views;
 
 pub use as_text::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};

@@ -9,7 +9,7 @@ use crate::domain::{ApiError, Exchange, Identity, Operation, counted};
 use crate::record::Entry;
 use crate::record::approval::Role;
 use crate::record::event::{
-    AttachedFile, AttemptFinished, Event, Found, Observed, OperationPolled, RunStopped, Source,
+    AttachedFile, Reconciled, AttemptFinished, Event, Found, Observed, OperationPolled, RunStopped, Source,
 };
 use crate::record::plan::PlanObservation;
 
@@ -71,6 +71,7 @@ pub fn one_line(entry: &Entry) -> String {
         Event::RowResolved(told) => {
             format!("{} ({}), by {}: {}", told.outcome, told.evidence.as_str(), told.by, told.because)
         }
+        Event::Reconciled(told) => reconciled(told),
         Event::RateChanged(changed) => format!(
             "{}/{} from {} to {} per second: {}",
             changed.account, changed.region, changed.from_per_s, changed.to_per_s, changed.why
@@ -179,6 +180,7 @@ pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
                 all.extend(parts);
                 all.push(("file bytes", bytes.to_string()));
             }
+            all.extend(told.event_id.iter().map(|id| ("event", id.clone())));
             all.push(rests_on(&told.rests_on));
         }
         _ => {}
@@ -225,6 +227,21 @@ fn error(error: &ApiError) -> Vec<(&'static str, String)> {
     let mut all = vec![("cause", error.cause.as_str().to_owned())];
     all.extend(parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))));
     all
+}
+
+/// What was found when records were held against a run.
+fn reconciled(told: &Reconciled) -> String {
+    let attempts = &told.attempts;
+    format!(
+        "by {}: {} with {}; {} confirmed, {} not seen, {} contradicted; {} that nothing explains",
+        told.by,
+        counted(told.file_count, "file", "files"),
+        counted(told.events, "event", "events"),
+        attempts.confirmed,
+        attempts.not_seen,
+        attempts.contradicted,
+        counted(told.unexplained, "event", "events"),
+    )
 }
 
 #[cfg(test)]

@@ -102,6 +102,7 @@ async fn tell<H: Host>(host: &H, order: &ResolveOrder, open: OpenJournal) -> Res
         because: order.because.clone(),
         by: resumed.who.user.clone(),
         file: order.file.clone(),
+        event_id: None,
         rests_on: known.entries,
     };
     // From here on, a signal changes nothing any more.

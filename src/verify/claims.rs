@@ -13,10 +13,11 @@ mod names;
 mod notes;
 mod observed;
 mod page;
+mod reconciled;
 mod search;
 mod today;
 
-use crate::domain::sha256;
+use crate::domain::{Evidence, Outcome, sha256};
 use crate::record::event::{Event, RowResolved, RunStarted, RunStopped, SessionOpened, TargetStopped};
 use crate::record::{Entry, StopReason, TargetStopReason};
 
@@ -42,6 +43,7 @@ pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
         Event::RunStarted(started) => confirmed(started).map(|()| Claimed::default()),
         Event::RunStopped(stopped) => reason(stopped).map(|()| Claimed::default()),
         Event::RunAbandoned(abandoned) if abandoned.because.trim().is_empty() => Err("it gives no reason".into()),
+        Event::Reconciled(told) => reconciled::reconciled(told).map(|()| Claimed::default()),
         Event::RowResolved(told) => resolved(told).map(|()| Claimed::default()),
         _ => Ok(Claimed::default()),
     }
@@ -52,9 +54,15 @@ fn resolved(told: &RowResolved) -> Result<(), String> {
     if told.because.trim().is_empty() {
         return Err("it gives no reason".into());
     }
-    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    match (told.evidence, &told.event_id) {
+        (Evidence::Cloudtrail, None) => return Err("it rests on CloudTrail's record, and names no event".into()),
+        (Evidence::Cloudtrail, Some(_)) if told.outcome == Outcome::Deleted => {}
+        (Evidence::Cloudtrail, _) => return Err("a record of CloudTrail shows that a key pair was deleted, and nothing else".into()),
+        (_, Some(_)) => return Err("it names an event, but does not rest on CloudTrail's record".into()),
+        (_, None) => {}
+    }
     match &told.file {
-        Some(file) if file.name.is_empty() || !is_hash(&file.sha256) => {
+        Some(file) if file.name.is_empty() || !reconciled::is_hash(&file.sha256) => {
             Err("the file that it refers to has no name, or no SHA-256 as it is written".into())
         }
         _ => Ok(()),

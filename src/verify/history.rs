@@ -14,6 +14,7 @@ mod of_run;
 mod open_row;
 mod ours;
 mod reading;
+mod reconciled;
 mod retry;
 mod rows;
 mod run;
@@ -24,11 +25,11 @@ use std::collections::{HashMap, HashSet};
 use super::claims::{Claimed, Shows, hash, name_of};
 use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
-use crate::record::event::{Event, OverrideUsed, RowResolved, SessionOpened, Source};
+use crate::record::event::{Event, OverrideUsed, SessionOpened, Source};
 use crate::record::{Entry, EntryError};
 pub(super) use approvals::Approvals;
 use canary::{CanaryOf, SETTLED};
-use doubtful::{Doubtful, NOT_ALONE};
+use doubtful::Doubtful;
 use grounds::rests;
 use lifted::Lifted;
 use open_row::OpenRow;
@@ -132,9 +133,10 @@ impl History {
         }
         let held = self.holder == Some(session_no);
         let Some(id) = entry.run.or(session.run) else { return self.keep_house(session_no, held, entry, seq) };
-        if let (Event::RowResolved(told), Some(row)) = (&entry.event, entry.row) {
-            let alone = held && session.run.is_none();
-            return self.resolve(id, row, told, seq).and_then(|()| Ok(alone.then_some(()).ok_or(NOT_ALONE)?));
+        match (&entry.event, entry.row) {
+            (Event::RowResolved(told), Some(row)) => return self.resolve((session_no, id), row, told, seq),
+            (Event::Reconciled(told), None) => return self.reconcile((session_no, id), told),
+            _ => {}
         }
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
         if entry.run.is_some() {
@@ -238,17 +240,6 @@ impl History {
         Ok(())
     }
 
-    /// A row is given another outcome than its run determined.
-    fn resolve(&mut self, id: u64, row: u64, told: &RowResolved, seq: u64) -> Result<(), Trouble> {
-        let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
-        let place = place_of(run, row)?;
-        let intent = intent_of(&self.stretches, place);
-        let doubtful = self.doubtful.get_mut(&place).ok_or("its row has no outcome that is in doubt")?;
-        let before = doubtful.resolve(told, intent, seq)?;
-        run.outcomes.replace(before, told.outcome);
-        Ok(())
-    }
-
     /// An entry that names a row.
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry that names a row")]
     fn judge_row(&mut self, id: u64, row: u64, entry: &Entry, claimed: Claimed, seq: u64) -> Result<(), Trouble> {
@@ -303,6 +294,7 @@ impl History {
                 (open.answer, open.is_asked) = (None, true);
                 open.ours.start(entry.at, session.attempt_time);
                 session.ask(run.approvals.are_apart())?;
+                run.attempts += 1;
                 session.canary.as_mut().map_or(Ok(()), |canary| canary.ask(place, run.targets.len()))?;
             }
             Event::AttemptFinished(finished) => {

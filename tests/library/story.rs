@@ -176,6 +176,7 @@ impl Script {
             because: "CloudTrail names it\n".into(),
             by: "u".into(),
             file: Some(file),
+            event_id: None,
             rests_on: rests_on.into(),
         };
         self.drafts.push(Draft { run: Some(1), row: Some(row), event: Event::RowResolved(told) });

@@ -2,6 +2,7 @@
 
 mod about;
 mod apply;
+mod attempts;
 mod audit;
 mod code;
 mod column;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::read::SqliteReader;
 use crate::domain::{OutcomeCounts, RunId, Target};
 use crate::journal::{
-    Cell, EntryFilter, IntentPage, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast, ReadReview, ReadRows,
+    AttemptRecord, Cell, EntryFilter, IntentPage, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast, ReadReview, ReadRows,
     ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord, Visitor,
 };
 use crate::record::Entry;
@@ -43,6 +43,7 @@ impl ReadRows for SqliteReader {
     boxed! {
         pending_rows = pending(run_no: i64, target_no: i64, after: u64, limit: u32, touched_only: bool) -> Vec<PendingRow>;
         story = story(run_no: i64, row: u64) -> Vec<StoryEntry>;
+        attempts_of = attempts_of(run_no: i64, after: (u64, u32), limit: u32) -> Vec<AttemptRecord>;
         intents = intents(run_no: i64, after: u64, limit: u32) -> Option<IntentPage>;
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Run {
     /// Where its rows begin in `History::rows`.
     pub(super) first_row: usize,
     pub(super) rows: u64,
+    /// How many attempts there were.
+    pub(super) attempts: u64,
     verdicts: [u64; 3],
     /// Whether one of its rows can only be one of a plan's file.
     of_file: bool,
@@ -92,6 +94,8 @@ pub(super) struct Session {
     pub(super) sign_key: Option<String>,
     /// Whether it has signed the plan.
     pub(super) is_signed: bool,
+    /// The run that it reconciled, and how many rows are still to be resolved by that.
+    pub(super) reconciled: Option<(u64, u64)>,
 }
 
 impl Session {
@@ -137,6 +141,7 @@ impl Run {
             retry,
             first_row,
             rows: 0,
+            attempts: 0,
             verdicts: [0; 3],
             of_file: false,
             sealing: Sealing::default(),

@@ -309,6 +309,11 @@ async fn of_run(reader: &Reader, run: &RunRecord) -> Vec<String> {
             answers.push(told("pending", reader.pending_rows(number, target, 1, 3, flag).await));
         }
     }
+    for after in [(0, 0), (1, 1), (2, 9)] {
+        for limit in [1, 100] {
+            answers.push(told("attempts", reader.attempts_of(number, after, limit).await));
+        }
+    }
     for row in 0..=10 {
         answers.push(told("story", reader.story(number, row).await));
     }

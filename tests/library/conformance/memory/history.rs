@@ -262,6 +262,12 @@ impl Row {
         later.map(|(_, outcome, _)| outcome).or(self.settled.map(|(outcome, _)| outcome))
     }
 
+    /// What counts, and what it rests on.
+    pub(super) fn counts_as(&self) -> Option<(Outcome, Evidence)> {
+        let later = self.resolved.filter(|_| matches!(self.settled, Some((Outcome::Gone | Outcome::InDoubt, _))));
+        later.map(|(_, outcome, evidence)| (outcome, evidence)).or(self.settled)
+    }
+
     fn take(&mut self, entry: &Entry) -> Result<(), &'static str> {
         let settled = match &entry.event {
             Event::AttemptStarted(started) => {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use jiff::Timestamp;
 use keybatch::domain::{Class, Outcome, OutcomeCounts, RunId, Target, time_text};
 use keybatch::journal::{
-    Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast,
+    AttemptRecord, Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast,
     ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, RunState, StoryEntry,
     TargetRecord, Visitor,
 };
@@ -201,6 +201,28 @@ impl ReadRows for MemoryReader {
     fn story(&self, run_no: i64, row: u64) -> Reading<'_, Vec<StoryEntry>> {
         self.of_run(run_no, |kept, _, run| {
             run.rows.get(&row).into_iter().flat_map(|row| &row.entries).map(|seq| stored(kept, *seq)).collect()
+        })
+    }
+
+    fn attempts_of(&self, run_no: i64, after: (u64, u32), limit: u32) -> Reading<'_, Vec<AttemptRecord>> {
+        self.of_run(run_no, |kept, _, run| {
+            let all = run.rows.iter().flat_map(|(number, row)| {
+                let attempts = (1..).zip(&row.attempts);
+                attempts.map(move |(attempt, own)| {
+                    let PlanRow { account, region, name, .. } = row.intent.line.clone();
+                    AttemptRecord {
+                        row: *number,
+                        attempt,
+                        is_only: row.attempts.len() == 1,
+                        target: Target { account, region },
+                        name,
+                        started: stored(kept, own.started).body,
+                        finished: own.finished.as_ref().map(|(seq, _)| stored(kept, *seq).body),
+                        outcome: row.counts_as().map(|(outcome, evidence)| (outcome.to_string(), evidence.as_str().into())),
+                    }
+                })
+            });
+            all.filter(|own| (own.row, own.attempt) > after).take(limit as usize).collect()
         })
     }
 

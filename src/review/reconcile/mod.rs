@@ -1,0 +1,14 @@
+//! Are the journal and CloudTrail's records of one mind? A pure join, in both directions.
+//!
+//! A record that names no key pair (a denied call), or that is late or lost, is no sign that nobody asked. So an attempt that no
+//! record shows is only that; and every reason that the files leave open is named.
+
+mod attempts;
+mod found;
+mod join;
+mod load;
+
+pub use attempts::{Attempts, KnownAttempt, TooMany};
+pub use found::{Counts, Covered, MatchedBy, Shown, Standing, Unexplained, Unseen, Why};
+pub use load::{LoadError, load};
+pub use join::{Join, MOST_FINDINGS, Reconciliation, Scope, Tally};

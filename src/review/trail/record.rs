@@ -1,0 +1,212 @@
+//! What a record of Lightsail's DeleteKeyPair says.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::fields::{Fields, object, text};
+use crate::domain::RunId;
+
+/// The service; EC2 has an action of the same name.
+const LIGHTSAIL: &str = "lightsail.amazonaws.com";
+
+/// The beginning of the application's name in the user agent of a run's requests; the run's id follows.
+const APP: &str = "keybatch-";
+
+/// The partition of the sandbox, which is none of AWS's.
+const SANDBOX: &str = "arn:aws-sandbox:";
+
+/// The most characters that are kept of a text.
+const MOST: usize = 512;
+
+/// An event: somebody asked Lightsail to delete a key pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailEvent {
+    /// Its id; where the record has none, `sha256:` and its hash.
+    pub id: String,
+    /// When it was, in whole seconds.
+    pub time: Timestamp,
+    /// The account.
+    pub account: Option<String>,
+    /// The region.
+    pub region: String,
+    /// The key pair's name. A denied call has none.
+    pub name: Option<String>,
+    /// The request's id.
+    pub request_id: Option<String>,
+    /// The ids of the operations that it began.
+    pub operations: Vec<String>,
+    /// Whether one of its operations is known to have not succeeded (yet).
+    pub is_open: bool,
+    /// The error, in CloudTrail's words.
+    pub error_code: Option<String>,
+    /// What it says.
+    pub error_message: Option<String>,
+    /// Who asked: an ARN where there is one.
+    pub by: Option<String>,
+    /// From where.
+    pub from: Option<String>,
+    /// With which program.
+    pub user_agent: Option<String>,
+    /// Whether a sandbox wrote it.
+    pub sandbox: bool,
+}
+
+/// Why a record cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// It is no JSON, or no object.
+    #[error("it cannot be read: {0}")]
+    Json(String),
+    /// Something is missing without which it says nothing.
+    #[error("it has no {0}")]
+    Without(&'static str),
+}
+
+impl TrailEvent {
+    /// Reads a record; none if it is of something else.
+    ///
+    /// # Errors
+    /// If it cannot be read, or lacks what each record has.
+    pub fn read(bytes: &[u8]) -> Result<Option<Self>, RecordError> {
+        let fields: Fields = parse(bytes)?;
+        let Value::String(inside) = &fields.inside else { return Self::of(fields, bytes) };
+        Self::of(parse(inside.as_bytes())?, inside.as_bytes())
+    }
+
+    fn of(fields: Fields, bytes: &[u8]) -> Result<Option<Self>, RecordError> {
+        let name = text(&fields.event_name).ok_or(RecordError::Without("eventName"))?;
+        let source = text(&fields.event_source).ok_or(RecordError::Without("eventSource"))?;
+        if name != "DeleteKeyPair" || source != LIGHTSAIL {
+            return Ok(None);
+        }
+        let time = text(&fields.event_time).and_then(|text| text.parse().ok());
+        let time = time.ok_or(RecordError::Without("eventTime that is a time"))?;
+        let region = text(&fields.aws_region).ok_or(RecordError::Without("awsRegion"))?;
+        let identity = object(fields.user_identity);
+        let arn = text(&identity["arn"]);
+        let by = arn.or_else(|| text(&identity["invokedBy"])).or_else(|| text(&identity["principalId"]));
+        let by = by.or_else(|| text(&identity["type"])).map(cut);
+        let account = text(&fields.recipient_account_id).or_else(|| text(&identity["accountId"]));
+        let (operations, is_open) = operations(&object(fields.response_elements));
+        Ok(Some(Self {
+            id: text(&fields.event_id).map_or_else(|| hash(bytes), cut),
+            time,
+            account,
+            region: cut(region),
+            name: text(&object(fields.request_parameters)["keyPairName"]).map(cut),
+            request_id: text(&fields.request_id),
+            operations,
+            is_open,
+            error_code: text(&fields.error_code).map(cut),
+            error_message: text(&fields.error_message).map(cut),
+            sandbox: by.as_ref().is_some_and(|by| by.starts_with(SANDBOX)),
+            by,
+            from: text(&fields.source_ip_address).map(cut),
+            user_agent: text(&fields.user_agent).map(cut),
+        }))
+    }
+
+    /// The run that its user agent names.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        let agent = self.user_agent.as_deref()?;
+        agent.match_indices(APP).find_map(|(place, _)| RunId::written(agent.get(place + APP.len()..)?.get(..36)?))
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Fields, RecordError> {
+    serde_json::from_slice(bytes).map_err(|error| RecordError::Json(error.to_string()))
+}
+
+/// The operations of an answer: `operation`, `operations`, or none. Whether one is known and has not succeeded.
+fn operations(response: &Value) -> (Vec<String>, bool) {
+    let many = response["operations"].as_array().into_iter().flatten();
+    let all = || many.clone().chain([&response["operation"]]);
+    let has_succeeded = |status: &str| matches!(status, "Succeeded" | "Completed");
+    let is_open = all().filter_map(|operation| operation["status"].as_str()).any(|status| !has_succeeded(status));
+    (all().filter_map(|operation| text(&operation["id"])).take(8).map(cut).collect(), is_open)
+}
+
+fn cut(mut text: String) -> String {
+    if let Some((place, _)) = text.char_indices().nth(MOST) {
+        text.truncate(place);
+    }
+    text
+}
+
+fn hash(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const RUN: &str = "0198c0de-0000-7000-8000-00000000000a";
+
+    fn record() -> Value {
+        json!({
+            "eventVersion": "1.08", "userIdentity": { "type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/a", "accountId": "111122223333" },
+            "eventTime": "2024-08-18T10:31:59Z", "eventSource": LIGHTSAIL, "eventName": "DeleteKeyPair",
+            "awsRegion": "eu-central-1", "sourceIPAddress": "203.0.113.7", "userAgent": format!("aws-sdk-rust/1 app/keybatch-{RUN} x"),
+            "requestParameters": { "keyPairName": "ci" }, "responseElements": { "operations": [{ "id": "op", "status": "Succeeded" }] },
+            "requestID": "r", "eventID": "e", "recipientAccountId": "111122223333"
+        })
+    }
+
+    fn read(value: &Value) -> Option<TrailEvent> {
+        TrailEvent::read(value.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn each_form_of_a_record_says_the_same() {
+        let plain = read(&record()).unwrap();
+        assert_eq!((plain.name.as_deref(), plain.run().map(|run| run.to_string())), (Some("ci"), Some(RUN.to_owned())));
+        assert_eq!((&*plain.operations, plain.is_open, plain.sandbox), (&["op".to_owned()][..], false, false));
+        let looked_up = json!({ "EventId": "e", "ReadOnly": "false", "EventTime": 1.7e9, "CloudTrailEvent": record().to_string() });
+        assert_eq!(read(&looked_up).as_ref(), Some(&plain));
+        let athena: serde_json::Map<_, _> = record().as_object().unwrap().iter().map(|(name, value)| {
+            let value = if value.is_object() { Value::String(value.to_string()) } else { value.clone() };
+            (name.to_lowercase(), value)
+        }).collect();
+        assert_eq!(read(&Value::Object(athena)).as_ref(), Some(&plain));
+    }
+
+    #[test]
+    fn what_is_missing_is_absent_and_of_another_type_too() {
+        let mut bare = record();
+        for name in ["requestParameters", "responseElements", "requestID", "userAgent", "recipientAccountId"] {
+            bare[name] = Value::Null;
+        }
+        bare["userIdentity"] = json!({ "type": "AWSService", "invokedBy": "x.amazonaws.com" });
+        bare["errorCode"] = json!("AccessDenied");
+        let bare = read(&bare).unwrap();
+        assert_eq!((bare.name, bare.request_id, bare.user_agent, bare.account), (None, None, None, None));
+        assert_eq!((bare.by.as_deref(), bare.error_code.as_deref()), (Some("x.amazonaws.com"), Some("AccessDenied")));
+        let mut odd = record();
+        odd["responseElements"] = json!({ "operation": { "id": "one", "status": "Started" } });
+        odd["requestParameters"] = json!(["ci"]);
+        odd.as_object_mut().unwrap().remove("eventID");
+        let odd = read(&odd).unwrap();
+        assert!(odd.is_open && odd.name.is_none() && odd.id.starts_with("sha256:"), "{odd:?}");
+        let mut of_ec2 = record();
+        of_ec2["eventSource"] = json!("ec2.amazonaws.com");
+        assert_eq!(read(&of_ec2), None);
+    }
+
+    #[test]
+    fn what_says_nothing_is_an_error() {
+        for (name, why) in [("eventTime", "eventTime that is a time"), ("awsRegion", "awsRegion"), ("eventName", "eventName")] {
+            let mut record = record();
+            record[name] = json!(17);
+            assert_eq!(TrailEvent::read(record.to_string().as_bytes()), Err(RecordError::Without(why)));
+        }
+        for text in ["{", "{\"eventName\":\"a\",\"eventName\":\"b\"}", "{\"CloudTrailEvent\":\"{\"}"] {
+            assert!(matches!(TrailEvent::read(text.as_bytes()), Err(RecordError::Json(_))), "{text}");
+        }
+    }
+}
