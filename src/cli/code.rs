@@ -46,6 +46,8 @@ codes! {
     ResolveRow => "resolve.row", "The row is neither in doubt nor gone, so nothing can be said of it.";
     ResolveOutcome => "resolve.outcome", "The outcome is not one that can be said of the row.";
     ResolveEvidence => "resolve.evidence", "The file that shows what became of the row cannot be read.";
+    RunWentOn => "run.went_on", "The run went on while CloudTrail's records were held against it.";
+    CloudTrail => "reconcile.unreadable", "A file of CloudTrail's records cannot be read to its end, or has something in it that is no record.";
     RunUnfinished => "run.unfinished", "An unfinished run of the same manifest or plan exists.";
     RunFinished => "run.finished", "A finished run of the same manifest or plan exists.";
     RunAbandoned => "run.abandoned", "The run was abandoned, so it cannot be resumed.";

@@ -38,6 +38,7 @@ mod options;
 mod policy;
 mod progress;
 mod prove;
+mod reconcile;
 mod refusals;
 mod refused;
 mod resolve;
@@ -128,6 +129,7 @@ enum Command {
     Resume(Box<resume::Args>),
     Abandon(Box<abandon::Args>),
     Resolve(Box<resolve::Args>),
+    Reconcile(Box<reconcile::Args>),
     Sandbox(sandbox::Args),
     Runs(runs::Args),
     Show(show::Args),
@@ -279,6 +281,7 @@ impl Command {
     fn only_reads(&self) -> bool {
         match self {
             Self::Run(args) => args.dry_run,
+            Self::Reconcile(args) => args.only_reads(),
             Self::Resume(_)
             | Self::Abandon(_)
             | Self::Resolve(_)
@@ -312,6 +315,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Resume(args) => resume::run(*args, context).await,
         Command::Abandon(args) => abandon::run(*args, context).await,
         Command::Resolve(args) => resolve::run(*args, context).await,
+        Command::Reconcile(args) => reconcile::run(*args, context).await,
         Command::Sandbox(args) => sandbox::run(&args, context).await,
         Command::Runs(args) => runs::run(&args, context).await,
         Command::Show(args) => show::run(&args, context).await,

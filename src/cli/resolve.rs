@@ -122,6 +122,7 @@ fn attached(path: &Path) -> Result<AttachedFile, CliError> {
 impl From<Unresolvable> for CliError {
     fn from(error: Unresolvable) -> Self {
         let (exit, code) = match &error {
+            Unresolvable::WentOn { .. } => (Exit::Refused, Code::RunWentOn),
             Unresolvable::NoSuchRow(_) => (Exit::Usage, Code::RowUnknown),
             Unresolvable::SeveralRows { .. } => (Exit::Usage, Code::RowAmbiguous),
             Unresolvable::NotSettled { .. } | Unresolvable::NotDoubtful { .. } => (Exit::Refused, Code::ResolveRow),
@@ -129,6 +130,7 @@ impl From<Unresolvable> for CliError {
         };
         let it = Self::new(exit, error.to_string()).code(code);
         match error {
+            Unresolvable::WentOn { .. } => it.hint("nothing was recorded: reconcile it again, best when the run is finished"),
             Unresolvable::NoSuchRow(error) => error.into(),
             Unresolvable::SeveralRows { .. } => it.hint("name the row by its number"),
             Unresolvable::NotSettled { run, .. } => {

@@ -1,14 +1,15 @@
 //! `keybatch sandbox`: serves the look-alike to other processes.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
 use super::signals::{self, DRAIN_TIMEOUT};
-use super::{Context, Format};
-use crate::sandbox::{SandboxOptions, Source, StateDir, World, start};
+use super::{Context, Format, shown};
+use crate::domain::counted;
+use crate::sandbox::{SandboxOptions, Source, StateDir, TrailForm, World, start, write_trail};
 use crate::session::Stops;
 
 /// Serve a Lightsail look-alike on this machine, for rehearsals
@@ -23,10 +24,27 @@ pub(super) struct Args {
     /// Keep the world and its record in this directory, and continue from there the next time
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Serve nothing: write what CloudTrail would have of the requests that --state has recorded into this directory
+    #[arg(long, value_name = "DIR", requires = "state", conflicts_with = "world")]
+    cloudtrail: Option<PathBuf>,
+    /// With --cloudtrail: the form of the records
+    #[arg(long, value_name = "FORM", default_value = "log-files", requires = "cloudtrail", value_parser = form)]
+    form: TrailForm,
+    /// With --cloudtrail: also those records that the world's file delays
+    #[arg(long, requires = "cloudtrail")]
+    late: bool,
+}
+
+fn form(word: &str) -> Result<TrailForm, String> {
+    let known = TrailForm::ALL.map(TrailForm::as_str).join(", ");
+    TrailForm::ALL.into_iter().find(|form| form.as_str() == word).ok_or_else(|| format!("the forms are {known}"))
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let environment = |error: &dyn std::error::Error| CliError::from_error(Exit::Environment, error).code(Code::World);
+    if let (Some(state), Some(out)) = (&args.state, &args.cloudtrail) {
+        return trail(args, state, out, context);
+    }
     let world = match &args.world {
         Some(path) => {
             Some(World::load(path).map_err(|error| CliError::from_error(Exit::Usage, &error).code(Code::World))?)
@@ -59,6 +77,24 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     context.ui.talk(format!("  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=SANDBOX AWS_SECRET_ACCESS_KEY=none"));
     stops.asked().await;
     sandbox.stop().await;
+    Ok(Exit::Success)
+}
+
+/// Writes CloudTrail's records of a state.
+fn trail(args: &Args, state: &Path, out: &Path, context: &Context) -> Result<Exit, CliError> {
+    let written = write_trail(state, out, args.form, args.late)
+        .map_err(|error| CliError::from_error(Exit::Environment, &error).code(Code::World))?;
+    if context.ui.format == Format::Table {
+        let (files, records) = (counted(written.files, "file", "files"), counted(written.records, "record", "records"));
+        let delayed = if written.delayed > 0 { format!("; {} delayed", written.delayed) } else { String::new() };
+        context.ui.data(&format!("{}: {records} in {files}{delayed}\n", shown(&out.to_string_lossy())))?;
+    } else {
+        let object = serde_json::json!({
+            "directory": out, "form": args.form.as_str(), "files": written.files, "records": written.records,
+            "delayed": written.delayed,
+        });
+        context.ui.data(&format!("{object}\n"))?;
+    }
     Ok(Exit::Success)
 }
 

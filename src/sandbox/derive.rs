@@ -115,6 +115,11 @@ pub(super) fn caller_digest(access_key_id: &str) -> String {
     hex(&digest(0, &[b"caller", access_key_id.as_bytes()])[..4])
 }
 
+/// An id that depends on the seed, a word and these bytes alone.
+pub(super) fn digest_of(seed: u64, what: &str, bytes: &[u8]) -> String {
+    uuid_of(&digest(seed, &[what.as_bytes(), bytes])).hyphenated().to_string()
+}
+
 /// A number in `0..=span` that depends on the request alone.
 pub(super) fn jitter(seed: u64, seq: u64, span: u64) -> u64 {
     leading_u64(&digest(seed, &[b"jitter", &seq.to_be_bytes()])) % (span.saturating_add(1).max(1))

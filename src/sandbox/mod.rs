@@ -18,6 +18,7 @@
 //! - `engine` with `turn`, `act`, `look`, `sts` and `misbehave`: a request and a time in, an answer out
 //! - `effect`, `stats`, `sum`: what happened, and how often
 //! - `record`, `replay`, `state`: the state on disk
+//! - `trail`: what CloudTrail would have of all that, written from the record
 //! - `serve`, `shared`, `inspect`, `chunks`, `clock`: sockets and time; no decisions
 
 mod account;
@@ -48,6 +49,7 @@ mod stats;
 mod sts;
 mod store;
 mod sum;
+mod trail;
 mod turn;
 mod world;
 
@@ -67,6 +69,7 @@ use self::shared::Shared;
 pub use self::replay::RecordError;
 pub use self::state::{StateDir, StateDirError};
 pub use self::stats::{Effects, NameEffects, OfAccount, Requests, Stats};
+pub use self::trail::{TrailError, TrailForm, Written, write_trail};
 pub use self::world::{RehearsalRow, World, WorldError};
 
 /// What to serve, and where.

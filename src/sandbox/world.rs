@@ -14,6 +14,7 @@ use super::account::{AccountSpec, Generate, InstanceSpec, KeyPairSpec, Throttle}
 use super::derive::ACCOUNT;
 use super::fault::{Fault, History};
 use super::name::is_name;
+use super::trail::TrailScript;
 
 /// How many bystanders a rehearsal has in each region: key pairs that no manifest names and that must not be touched.
 const BYSTANDERS: usize = 2;
@@ -68,6 +69,9 @@ pub struct World {
     pub(super) error_header: ErrorHeader,
     #[serde(default)]
     pub(super) faults: Vec<Fault>,
+    /// What goes wrong with CloudTrail's records of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cloudtrail: Option<TrailScript>,
 }
 
 /// The bounds of the time for which every answer is delayed.
@@ -258,6 +262,7 @@ impl World {
             operation_history: History::Kept,
             error_header: ErrorHeader::Never,
             faults: Vec::new(),
+            cloudtrail: None,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! [`SessionError`] that says what was sent.
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
-//! - `run`, `run_plan`, `retry`, `resume`, `abandon`, `resolve`, `plan`, `plan_again`, `examine`: what there is to do
+//! - `run`, `run_plan`, `retry`, `resume`, `abandon`, `resolve`, `reconcile`, `plan`, `plan_again`, `examine`: what there is to do
 //! - `open`, `closer`, `checkpoints`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`, `selection`: a manifest or rows of an earlier run, and whether they may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
@@ -45,6 +45,7 @@ mod policy;
 mod plan;
 mod plan_again;
 mod probe;
+mod reconcile;
 mod refuse;
 mod resolve;
 mod resume;
@@ -74,6 +75,7 @@ pub use place::{Connection, Goal, Place, Reached, Way};
 pub use plan::{PlanEnding, Planned, plan};
 pub use plan_again::plan_again;
 pub use policy::Policy;
+pub use reconcile::{Progress, Proven, ReconcileOrder, Recorded, reconcile};
 pub use resolve::{ResolveOrder, Resolved, resolve};
 pub use resume::resume;
 pub use retry::retry;

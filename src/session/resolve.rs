@@ -143,7 +143,7 @@ async fn only_row(reader: &Reader, record: &RunRecord, wanted: &str) -> Result<u
 
 /// What the journal has of a row.
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct Known {
     name: String,
     /// The outcome that its run determined.
     settled: Option<Outcome>,
@@ -154,7 +154,7 @@ struct Known {
 }
 
 impl Known {
-    async fn of(reader: &Reader, record: &RunRecord, row: u64) -> Result<Self, JournalError> {
+    pub(super) async fn of(reader: &Reader, record: &RunRecord, row: u64) -> Result<Self, JournalError> {
         let mut known = Self::default();
         for stored in reader.story(record.run_no, row).await? {
             let entry = Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))?;
@@ -180,8 +180,18 @@ impl Known {
         self.now = self.now.or(outcome);
     }
 
+    /// Whether it counts as gone or in doubt.
+    pub(super) fn is_doubtful(&self) -> bool {
+        matches!(self.now, Some(Outcome::Gone | Outcome::InDoubt))
+    }
+
+    /// The numbers of what is known.
+    pub(super) fn into_entries(self) -> Vec<u64> {
+        self.entries
+    }
+
     /// Whether that can be said of the row: the outcome that its run determined, and what it counts as until now.
-    fn judge(&self, wanted: Outcome, run: RunId, row: u64) -> Result<(Outcome, Outcome), Unresolvable> {
+    pub(super) fn judge(&self, wanted: Outcome, run: RunId, row: u64) -> Result<(Outcome, Outcome), Unresolvable> {
         let name = self.name.clone();
         let (Some(settled), Some(now)) = (self.settled, self.now) else {
             return Err(Unresolvable::NotSettled { run, row, name });

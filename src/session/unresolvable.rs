@@ -6,6 +6,12 @@ use crate::review::RowError;
 /// Why nothing can be said of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum Unresolvable {
+    /// The run went on while records were held against it.
+    #[error("run {run} went on while the records were read, so they were held against a part of it")]
+    WentOn {
+        /// The run.
+        run: RunId,
+    },
     /// The run has no such row.
     #[error(transparent)]
     NoSuchRow(RowError),

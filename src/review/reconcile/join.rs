@@ -483,6 +483,19 @@ impl Reconciliation {
         }
     }
 
+    /// Whether the run's attempt with this place asks for a key pair of this name in this region.
+    #[must_use]
+    pub fn is_of(&self, number: usize, region: &str, name: &str) -> bool {
+        number < self.scope.attempts && self.attempts.is_named(number, region, name)
+    }
+
+    /// Whether the run has attempts in this account and region.
+    #[must_use]
+    pub fn is_target(&self, account: &str, region: &str) -> bool {
+        let is_it = |place: &Place| place.run == self.scope.run && place.region == region;
+        self.attempts.places.iter().any(|place| is_it(place) && (account.is_empty() || place.account == account))
+    }
+
     /// Whether something was found against the journal.
     #[must_use]
     pub fn has_findings(&self) -> bool {
