@@ -1,5 +1,6 @@
 //! `keybatch doctor`: whether a run can succeed in this environment. Each check is a function that returns findings.
 
+mod anchor;
 mod manifest;
 mod signing;
 
@@ -7,6 +8,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(super) use signing::is_program;
 
 use super::amount::duration;
 use super::credentials::sign_in;
@@ -102,6 +105,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         variables: network::variables(&context.environment),
     };
     findings.extend(signing::set_up(&context.environment, checkpoints(context).as_deref()));
+    findings.extend(anchor::command(context));
     findings.push(credentials(args).await);
     findings.extend(route::way(&options).await);
     if args.online {
@@ -295,8 +299,13 @@ async fn head(context: &Context) -> Vec<Diagnosis> {
 
 /// Where a run would append checkpoints.
 fn checkpoints(context: &Context) -> Option<PathBuf> {
-    let in_file = || context.settings.of("run", "checkpoint-to")?.values.first().map(String::as_str);
-    context.environment.variable("KEYBATCH_CHECKPOINT_TO").or_else(in_file).map(PathBuf::from)
+    of_a_run(context, "checkpoint-to", "KEYBATCH_CHECKPOINT_TO").map(PathBuf::from)
+}
+
+/// What a setting of `run` is where no flag names it.
+fn of_a_run<'a>(context: &'a Context, setting: &str, variable: &str) -> Option<&'a str> {
+    let in_file = || context.settings.of("run", setting)?.values.first().map(String::as_str);
+    context.environment.variable(variable).or_else(in_file)
 }
 
 /// What a session would find if it began now.

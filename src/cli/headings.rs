@@ -47,7 +47,10 @@ const HEADINGS: [(&str, &[&str]); 5] = [
     ),
     ("Limits", &["canary", "max_deletes", "max_failures", "max_duration", "drain_timeout"]),
     ("AWS", &["profile", "region", "endpoint_url", "credentials_timeout"]),
-    ("Records", &["journal", "reason", "ticket", "checkpoint_to", "sign_key", "sign_all"]),
+    (
+        "Records",
+        &["journal", "reason", "ticket", "checkpoint_to", "checkpoint_exec", "require_anchor", "sign_key", "sign_all"],
+    ),
 ];
 
 /// What the help of `run` ends with. No line is longer than 58 characters: clap would break it in the middle, also in a narrow

@@ -236,7 +236,7 @@ fn run_program(program: &str, arguments: &[&OsStr], input: &[u8], asking: Asking
 }
 
 /// The variables that the program has no business with: credentials and settings of AWS and of keybatch.
-fn foreign(names: impl Iterator<Item = OsString>) -> Vec<OsString> {
+pub(super) fn foreign(names: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let is_foreign = |name: &OsString| {
         let name = name.to_string_lossy();
         name.starts_with("AWS_") || name.starts_with("KEYBATCH_")
@@ -278,7 +278,7 @@ fn wait(child: &mut Child, patience: Duration) -> io::Result<bool> {
 }
 
 /// What was said, on one line: lines end with a carriage return, too.
-fn one_line(bytes: &[u8]) -> String {
+pub(super) fn one_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }

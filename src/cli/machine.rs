@@ -17,6 +17,7 @@ use crate::journal::{Holder, Journal, JournalError, Lock, Reader, WriterOptions,
 use crate::lightsail::aws::AwsLightsail;
 use crate::record::ssh::Program;
 use crate::sandbox::{RehearsalRow, World};
+use crate::session::anchoring::Anchor;
 use crate::session::host::{HeadMemory, Held, NamedPair};
 use crate::session::signing::Signing;
 use crate::session::{Connection, Host, Operator, Outside, Stops, Way};
@@ -119,6 +120,10 @@ impl Host for Machine<'_> {
     fn signing(&self) -> Option<Signing> {
         let signer = Arc::new(self.options.checkpoint_key.clone()?);
         Some(Signing { signer, all: self.options.sign_all })
+    }
+
+    fn anchor(&self) -> Option<Arc<dyn Anchor>> {
+        Some(Arc::new(self.options.checkpoint_exec.clone()?))
     }
 
     fn program(&self) -> Arc<dyn Program + Send + Sync + '_> {

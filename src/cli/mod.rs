@@ -7,6 +7,7 @@ mod abandon;
 mod accounts;
 mod again;
 mod amount;
+mod anchor;
 mod approve;
 mod brought;
 mod canary;

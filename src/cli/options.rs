@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::amount::{count, count_between, duration, duration_or_none};
+use super::anchor::AnchorCommand;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::signals::DRAIN_TIMEOUT;
@@ -91,6 +92,13 @@ pub(super) struct SessionOptions {
     /// With --sign-key: sign every checkpoint
     #[arg(long, env = "KEYBATCH_SIGN_ALL")]
     pub(super) sign_all: bool,
+    /// Hand each checkpoint to this command on its standard input, and record what it prints; it is split as a shell would, runs
+    /// without a shell, and has 30 s. Keeps checkpoints beyond this machine's reach
+    #[arg(long, env = "KEYBATCH_CHECKPOINT_EXEC", value_name = "CMD", value_parser = AnchorCommand::parse, hide_env_values = true)]
+    pub(super) checkpoint_exec: Option<AnchorCommand>,
+    /// Whether nothing is deleted while checkpoints cannot be anchored. `run` and `resume` have the option.
+    #[arg(skip)]
+    pub(super) require_anchor: bool,
     /// The key, once it was tried.
     #[arg(skip)]
     pub(super) checkpoint_key: Option<CheckpointKey>,
@@ -117,6 +125,9 @@ impl SessionOptions {
         let is_id = |id: &String| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
         if !self.expect_account.iter().all(is_id) {
             return Err(CliError::new(Exit::Usage, "--expect-account needs an account id of twelve digits"));
+        }
+        if self.require_anchor && self.checkpoint_exec.is_none() {
+            return Err(CliError::new(Exit::Usage, "--require-anchor needs --checkpoint-exec CMD").sent(Sent::Nothing));
         }
         refuse_secret("--reason", self.reason.as_deref())?;
         refuse_secret("--ticket", self.ticket.as_deref())
@@ -167,6 +178,7 @@ impl SessionOptions {
             canary: self.canary,
             max_duration: self.max_duration,
             checkpoint_to: self.checkpoint_to.clone(),
+            require_anchor: self.require_anchor,
             reason: self.reason.clone(),
             ticket: self.ticket.clone(),
             others: self.others(),
@@ -185,6 +197,7 @@ impl SessionOptions {
             ("endpoint_url", self.endpoint_url.as_deref().map(without_secrets)),
             ("expect_account", Some(self.expect_account.join(",")).filter(|ids| !ids.is_empty())),
             ("region", self.region.clone()),
+            ("checkpoint_exec", self.checkpoint_exec.as_ref().map(|command| command.first_word().to_owned())),
             ("sign_key", self.checkpoint_key.as_ref().map(|key| key.fingerprint.clone())),
             ("sign_all", self.sign_all.then(|| "true".to_owned())),
         ];
@@ -207,6 +220,14 @@ impl CanaryOptions {
     pub(super) fn rows(self) -> Option<u64> {
         self.canary.map(u64::from)
     }
+}
+
+/// The option of the commands that delete.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct AnchorOptions {
+    /// With --checkpoint-exec: delete nothing unless the command takes the checkpoint, and stop when it fails later
+    #[arg(long, env = "KEYBATCH_REQUIRE_ANCHOR")]
+    pub(super) require_anchor: bool,
 }
 
 fn who(context: &Context) -> Who {

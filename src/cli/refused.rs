@@ -118,6 +118,9 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::NotAbandoned => it.hint("resume it, or check network and credentials and try again"),
         Refusal::CheckpointFile { .. } => it.hint("name another file with --checkpoint-to"),
         Refusal::SealNotSigned { .. } => it.hint("keep the key in an agent (ssh-add) while the run goes on, and run the manifest again"),
+        Refusal::NotAnchored { .. } => it
+            .hint("try the command by hand: keybatch checkpoint | COMMAND")
+            .hint("once it works, run the manifest again or resume the run; without --require-anchor a failure is only a warning"),
         Refusal::FileInUse { .. } => it.hint("name a separate file, ideally one beyond this machine's reach"),
         _ => it,
     }
@@ -154,6 +157,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::NotAbandoned => (Exit::Environment, Code::Service),
         Refusal::CheckpointFile { .. } => (Exit::Environment, Code::CheckpointFile),
         Refusal::SealNotSigned { .. } => (Exit::Environment, Code::Signing),
+        Refusal::NotAnchored { .. } => (Exit::Environment, Code::NotAnchored),
         Refusal::FileInUse { .. } => (Exit::Usage, Code::FileInUse),
         // These have functions of their own.
         Refusal::Journal(_)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use super::anchor::AnchorCommand;
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
@@ -53,6 +54,9 @@ pub(super) struct Args {
     /// Append the checkpoint to this file [default: the one that the run's own sessions named]
     #[arg(long, env = "KEYBATCH_CHECKPOINT_TO", value_name = "FILE")]
     checkpoint_to: Option<PathBuf>,
+    /// Hand the checkpoint to this command on its standard input, and record what it prints
+    #[arg(long, env = "KEYBATCH_CHECKPOINT_EXEC", value_name = "CMD", value_parser = AnchorCommand::parse, hide_env_values = true)]
+    checkpoint_exec: Option<AnchorCommand>,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
@@ -62,8 +66,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     }
     let outcome = outcome(&args.outcome)?;
     let file = args.evidence.as_deref().map(attached).transpose()?;
-    let mut options =
-        SessionOptions { ticket: args.ticket, checkpoint_to: args.checkpoint_to, ..SessionOptions::default() };
+    let mut options = SessionOptions {
+        ticket: args.ticket,
+        checkpoint_to: args.checkpoint_to,
+        checkpoint_exec: args.checkpoint_exec,
+        ..SessionOptions::default()
+    };
     options.check()?;
     options.make_absolute();
     let rollback = Rollback { accept: args.accept_rollback, because: Some(args.because.clone()) };

@@ -4,7 +4,7 @@ use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::machine::Machine;
-use super::options::{CanaryOptions, SessionOptions, refuse_secret};
+use super::options::{AnchorOptions, CanaryOptions, SessionOptions, refuse_secret};
 use super::policy::{OverrideOptions, PolicyOptions};
 use super::rollback::RollbackOptions;
 use super::say::{end, say};
@@ -28,6 +28,8 @@ pub(super) struct Args {
     #[command(flatten)]
     canary: CanaryOptions,
     #[command(flatten)]
+    anchor: AnchorOptions,
+    #[command(flatten)]
     policy: PolicyOptions,
     #[command(flatten)]
     options: SessionOptions,
@@ -36,6 +38,7 @@ pub(super) struct Args {
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
     args.options.canary = args.canary.rows();
+    args.options.require_anchor = args.anchor.require_anchor;
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     refuse_secret("--because", args.rollback.because.as_deref())?;
     args.options.check()?;

@@ -11,6 +11,7 @@ use super::refused::resuming;
 use super::summary::{NOT_BEGUN, line};
 use super::ui::Ui;
 use super::{confirm, progress, refusals, say, shown};
+use crate::domain::counted;
 use crate::manifest::Ingested;
 use crate::record::checkpoint::Checkpoint;
 use crate::session::{Confirmed, Moment, Notice, Operator, Outside, PlanFacts, Watched};
@@ -134,6 +135,19 @@ impl Terminal {
             Notice::NotSigned(why) => {
                 say(format!("warning: a checkpoint was kept without a signature: {}", shown(why)))
             }
+            Notice::NotAnchored { size, why, said } => {
+                let said = if said.is_empty() { String::new() } else { format!(" ({})", shown(said)) };
+                say(format!(
+                    "warning: the checkpoint of {} was not anchored: {}{said}",
+                    counted(*size, "entry", "entries"),
+                    shown(why)
+                ));
+            }
+            Notice::NoLongerAnchored(program) => say(format!(
+                "note: earlier sessions of this run handed checkpoints to {}, and this one does not; name the command with \
+                 --checkpoint-exec",
+                shown(program)
+            )),
             Notice::Checkpoint(moment, checkpoint) => self.checkpoint(*moment, checkpoint),
             Notice::NotInterpreted(detail) => say(format!("warning: {}", shown(detail))),
             _ => {}

@@ -181,7 +181,7 @@ impl KnownRun {
         let seq = entry.seq;
         match &entry.event {
             Event::SessionOpened(_) | Event::SessionClosed(_) | Event::OverrideUsed(_) => {}
-            Event::PlanApproved(_) | Event::PlanSigned(_) | Event::Reconciled(_) => {}
+            Event::PlanApproved(_) | Event::PlanSigned(_) | Event::Reconciled(_) | Event::CheckpointAnchored(_) => {}
             Event::ManifestIngested(ingested) => manifest(run, seq, ingested, changes),
             Event::PlanSealed(sealed) => {
                 changes.small.push(Change::Sealed { run, seq, plan_root: &sealed.seal.root });
@@ -220,7 +220,9 @@ impl KnownRun {
 fn project_alone<'a>(entry: &'a Entry, changes: &mut Changes<'a>) -> Result<(), JournalError> {
     match &entry.event {
         Event::CheckpointMade(made) => checkpoint(entry, made, changes),
-        Event::OverrideUsed(_) | Event::SessionOpened(_) | Event::SessionClosed(_) => milestone(None, entry, changes),
+        Event::OverrideUsed(_) | Event::SessionOpened(_) | Event::SessionClosed(_) | Event::CheckpointAnchored(_) => {
+            milestone(None, entry, changes);
+        }
         Event::JournalCreated(_) => {}
         _ => return Err(JournalError::illegal(entry.seq, "it is about no run")),
     }

@@ -40,8 +40,10 @@ const FORMAT: &str = "keybatch.journal/2";
 /// Why a checkpoint was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// Somebody asked for it, or the journal was closed.
+    /// Somebody asked for it.
     Asked,
+    /// The journal was closed: no entry can follow.
+    Closed,
     /// Enough entries or time had passed.
     Due,
 }
@@ -280,7 +282,7 @@ impl<S: EntryStore> Writer<S> {
         let store = self.store.take().ok_or(JournalError::Closed)?;
         store.close().await?;
         if self.head.size > self.covered {
-            self.hand_on(self.head, Occasion::Asked)?;
+            self.hand_on(self.head, Occasion::Closed)?;
         }
         Ok(self.checkpoint_of(self.head))
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::anchored::CheckpointAnchored;
 use super::approval::Role;
 use super::plan::{Note, PlanHeader, PlanManifest, PlanObservation, PlanRow, PlanSeal, TargetVerdicts, Verdict};
 use super::stop_reason::{StopReason, TargetStopReason};
@@ -65,6 +66,7 @@ kinds! {
     "run_abandoned" RunAbandoned(RunAbandoned),
     "reconciled" Reconciled(Box<Reconciled>),
     "checkpoint_made" CheckpointMade(CheckpointMade),
+    "checkpoint_anchored" CheckpointAnchored(CheckpointAnchored),
 }
 
 impl Event {

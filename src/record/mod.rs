@@ -7,6 +7,7 @@
 //!
 //! Nothing here waits, reads a clock or touches a file.
 
+pub mod anchored;
 pub mod approval;
 mod canonical;
 pub mod checkpoint;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::{ApiError, Exchange, Identity, Operation, counted};
 use crate::record::Entry;
+use crate::record::anchored::CheckpointAnchored;
 use crate::record::approval::Role;
 use crate::record::event::{
     AttachedFile, Reconciled, AttemptFinished, Event, Found, Observed, OperationPolled, RunStopped, Source,
@@ -86,8 +87,17 @@ pub fn one_line(entry: &Entry) -> String {
                 counted(abandoned.outcomes.not_attempted, "row", "rows")
             )
         }
+        Event::CheckpointAnchored(anchored) => anchor(anchored),
         Event::CheckpointMade(made) => format!("{}, root {}", counted(made.size, "entry", "entries"), made.root),
     }
+}
+
+fn anchor(anchored: &CheckpointAnchored) -> String {
+    let of = format!("the checkpoint of {} by {}", counted(anchored.size, "entry", "entries"), anchored.program);
+    let Some(failure) = anchored.failure else { return format!("{of}: {}", anchored.receipt.told()) };
+    let code = anchored.exit_code.map(|code| format!(" {code}")).unwrap_or_default();
+    let detail = anchored.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("NOT {of}: {}{code}{detail}", failure.as_str().replace('_', " "))
 }
 
 fn stop(stopped: &RunStopped) -> String {

@@ -290,10 +290,14 @@ async fn to_its_end<H: Host>(
 async fn show_sealed<H: Host>(session: &Session<'_, H>) -> Result<(), SessionError> {
     let checkpoint = session.open.journal.checkpoint().await?;
     session.host.operator().notice(Notice::Checkpoint(Moment::Sealed, &checkpoint));
-    match session.open.unsigned() {
+    let refusal = match session.open.unsigned() {
+        Some(why) => Some(Refusal::SealNotSigned { why }),
+        None => session.unanchored("the checkpoint of the sealed plan").await,
+    };
+    match refusal {
         None => Ok(()),
-        Some(why) => {
-            let error = SessionError::new(Refusal::SealNotSigned { why }).sent(Sent::Reads);
+        Some(refusal) => {
+            let error = SessionError::new(refusal).sent(Sent::Reads);
             Err(session.give_up(StopReason::Failed, error).await)
         }
     }

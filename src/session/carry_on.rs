@@ -9,7 +9,7 @@ use super::again::kept_world;
 use super::approvals::signed_again;
 use super::at_work::Session;
 use super::end::Ending;
-use super::error::SessionError;
+use super::error::{Refusal, SessionError};
 use super::ghosts;
 use super::host::Host;
 use super::open::OpenJournal;
@@ -112,6 +112,13 @@ pub(super) async fn go_on_with<H: Host>(
         accounts: &connections.accounts(),
         abandoning: session.because.is_some(),
     });
+    // A plan's seal was anchored by the session that made it, or by none.
+    if session.order.require_anchor && session.because.is_none() {
+        session.open.journal.checkpoint().await?;
+        if let Some(refusal) = session.unanchored("the checkpoint at the beginning of this session").await {
+            return session.leave(refusal).await;
+        }
+    }
     let (mut lanes, mut closed) = (Vec::new(), BTreeMap::new());
     for target in targets {
         match session.lane(&connections, target.target.clone(), &settings).await? {
@@ -124,7 +131,7 @@ pub(super) async fn go_on_with<H: Host>(
         () = stops.asked() => return session.leave_by_signal().await,
     };
     match probed {
-        Probed::Leave(error) => return session.leave(error).await,
+        Probed::Leave(error) => return session.leave(Refusal::Plan(error)).await,
         Probed::Closed(targets) => {
             closed.extend(targets.into_iter().map(|(target_no, error)| (target_no, Closed::not_readable(&error))));
         }

@@ -2,9 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::anchoring::Anchors;
 use super::error::{Refusal, Sent, SessionError};
 use super::memory::Memory;
 use super::operator::{Notice, Operator};
@@ -15,15 +16,17 @@ use crate::record::{Entry, Event};
 
 /// The file that checkpoints are appended to, once there is one. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sink(Arc<Mutex<Option<Appended>>>);
+pub(super) struct Sink {
+    appended: Arc<Mutex<Option<Appended>>>,
+    /// Why the last checkpoint that was to be signed is not.
+    unsigned: Arc<Mutex<Option<String>>>,
+}
 
 #[derive(Debug)]
 struct Appended {
     file: File,
     /// A pipe cannot be synchronised: its reader decides how checkpoints are kept.
     is_file: bool,
-    /// Why the last checkpoint that was to be signed is not.
-    unsigned: Option<String>,
 }
 
 impl Sink {
@@ -33,61 +36,74 @@ impl Sink {
             SessionError::new(Refusal::CheckpointFile { path: path.to_owned(), error }).sent(Sent::Nothing)
         })?;
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Appended { file, is_file, unsigned: None });
+        *self.appended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Appended { file, is_file });
         Ok(())
     }
 
     fn is_open(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.appended.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Appends `checkpoint`, with its signature where there is to be one and is.
-    fn append(&self, checkpoint: &Checkpoint, signed: Option<Result<String, String>>) -> io::Result<()> {
-        let mut appended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Appended { file, is_file, unsigned }) = appended.as_mut() else { return Ok(()) };
+    /// The record of `checkpoint`, with its signature where there is to be one and is.
+    fn record(&self, checkpoint: &Checkpoint, signed: Option<Result<String, String>>) -> String {
         let signature = match signed {
             None => String::new(),
             Some(signed) => {
-                *unsigned = signed.as_ref().err().cloned();
+                *self.unsigned.lock().unwrap_or_else(PoisonError::into_inner) = signed.as_ref().err().cloned();
                 signed.unwrap_or_default()
             }
         };
-        file.write_all(format!("{}{signature}\n", checkpoint.to_text()).as_bytes())?;
+        format!("{}{signature}\n", checkpoint.to_text())
+    }
+
+    fn append(&self, record: &str) -> io::Result<()> {
+        let mut appended = self.appended.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Appended { file, is_file }) = appended.as_mut() else { return Ok(()) };
+        file.write_all(record.as_bytes())?;
         if *is_file { file.sync_data() } else { Ok(()) }
     }
 
     /// Why the last checkpoint that was to be signed is not; none where it is.
     pub(super) fn unsigned(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.unsigned.clone()
+        self.unsigned.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// What the writer does with each checkpoint. One that cannot be signed is worth more than none: it is appended without a
-/// signature, and the operator is told.
+/// signature, and the operator is told. The last one, of the closed journal, goes to no command: there is no entry any more for
+/// what comes back, and all that it covers beyond the one before it is that one and its receipt.
 pub(super) fn hand_on(
     sink: Sink,
+    anchors: Anchors,
     memory: Memory,
     signing: Option<Signing>,
     operator: Arc<dyn Operator>,
 ) -> OnCheckpoint {
     Box::new(move |checkpoint, occasion| {
-        let due = |signing: &&Signing| sink.is_open() && (signing.all || occasion == Occasion::Asked);
+        let goes_on = sink.is_open() || (anchors.is_on() && occasion != Occasion::Closed);
+        let due = |signing: &&Signing| goes_on && (signing.all || occasion != Occasion::Due);
         let signed = signing.as_ref().filter(due).map(|signing| signing.signer.sign(&checkpoint.to_text()));
         if let Some(Err(why)) = &signed {
             operator.notice(Notice::NotSigned(why));
         }
-        sink.append(checkpoint, signed)?;
-        memory.remember(checkpoint)
+        let record = sink.record(checkpoint, signed);
+        sink.append(&record)?;
+        memory.remember(checkpoint)?;
+        if occasion != Occasion::Closed {
+            anchors.push(checkpoint, record, occasion == Occasion::Due);
+        }
+        Ok(())
     })
 }
 
-/// The file that the newest session of a run that named one appended checkpoints to.
-pub(super) async fn recorded(reader: &Reader, run_no: i64) -> Result<Option<PathBuf>, JournalError> {
+/// What the newest session of a run that had this setting had: the file that it appended checkpoints to, or the program that it
+/// handed them to.
+pub(super) async fn recorded(reader: &Reader, run_no: i64, setting: &str) -> Result<Option<String>, JournalError> {
     for stored in reader.milestones_of(run_no, "session_opened").await?.iter().rev() {
         let entry = Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))?;
         let Event::SessionOpened(opened) = entry.event else { continue };
-        if let Some(path) = opened.settings.get("checkpoint_to") {
-            return Ok(Some(PathBuf::from(path)));
+        if let Some(value) = opened.settings.get(setting) {
+            return Ok(Some(value.clone()));
         }
     }
     Ok(None)
@@ -258,20 +274,20 @@ mod tests {
         let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
         let sink = Sink::default();
         sink.open(Path::new(&path)).unwrap();
-        sink.append(&checkpoint, None).unwrap();
+        sink.append(&sink.record(&checkpoint, None)).unwrap();
         drop((sink, writer));
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, format!("{}\n", checkpoint.to_text()));
         let full = Sink::default();
         full.open(Path::new("/dev/full")).unwrap();
-        assert!(full.append(&checkpoint, None).is_err());
+        assert!(full.append(&full.record(&checkpoint, None)).is_err());
     }
 
     fn append(path: &Path, checkpoint: &Checkpoint) {
         let sink = Sink::default();
         sink.open(path).unwrap();
-        sink.append(checkpoint, None).unwrap();
+        sink.append(&sink.record(checkpoint, None)).unwrap();
     }
 
     #[derive(Debug)]
@@ -311,7 +327,8 @@ mod tests {
         let script = vec![Ok(armour("one")), Err("no agent".to_owned()), Ok(armour("two"))];
         let signing = |all: bool, script: Vec<_>| Some(Signing { signer: Arc::new(Scripted(Mutex::new(script))), all });
         let (sink, heard) = (Sink::default(), Arc::new(Heard::default()));
-        let mut hand = hand_on(sink.clone(), Memory::default(), signing(false, script), heard.clone());
+        let mut hand =
+            hand_on(sink.clone(), Anchors::default(), Memory::default(), signing(false, script), heard.clone());
         hand(&of(1), Occasion::Asked).unwrap();
         assert!(!path.exists() && sink.unsigned().is_none(), "there is no file to sign in");
         sink.open(&path).unwrap();
@@ -325,7 +342,8 @@ mod tests {
         );
         hand(&of(5), Occasion::Asked).unwrap();
         assert_eq!(sink.unsigned(), None);
-        let mut all = hand_on(sink, Memory::default(), signing(true, vec![Ok(armour("three"))]), heard);
+        let mut all =
+            hand_on(sink, Anchors::default(), Memory::default(), signing(true, vec![Ok(armour("three"))]), heard);
         all(&of(6), Occasion::Due).unwrap();
         let mut found = Vec::new();
         let text = std::fs::read(&path).unwrap();

@@ -13,7 +13,6 @@ use super::targets::Targets;
 use crate::domain::OutcomeCounts;
 use crate::execute::control::{Stop, StoppedBy};
 use crate::journal::{JournalError, RunRecord, RunState};
-use crate::plan::PlanError;
 use crate::record::event::{Event, Requests, RunAbandoned, RunFinished, RunStopped, SessionClosed};
 use crate::record::{Draft, StopReason};
 
@@ -39,13 +38,13 @@ impl<H: Host> Session<'_, H> {
     }
 
     /// Ends a session of a resumed run that must not send anything.
-    pub(super) async fn leave(&self, error: PlanError) -> Result<Ending, SessionError> {
-        let stop = Stop { by: StoppedBy::Breaker, detail: error.to_string() };
+    pub(super) async fn leave(&self, refusal: Refusal) -> Result<Ending, SessionError> {
+        let stop = Stop { by: StoppedBy::Breaker, detail: refusal.to_string() };
         match self.end(Some(stop)).await {
             Err(error) => Err(self.end_without_journal(error).await),
             Ok(summary) => {
                 self.notify_end(&summary, false);
-                Err(SessionError::new(Refusal::Plan(error)).sent(Sent::Reads).with(summary))
+                Err(SessionError::new(refusal).sent(Sent::Reads).with(summary))
             }
         }
     }
@@ -82,7 +81,7 @@ impl<H: Host> Session<'_, H> {
         let (because, by) = (because.to_owned(), self.order.who.user.clone());
         let ended = Event::RunAbandoned(RunAbandoned { because, by, rows: record.rows, outcomes });
         self.open.journal.append(vec![Draft::of(ended), Draft::of(self.closed())]).await?;
-        self.open.journal.checkpoint().await?;
+        self.last_checkpoint().await?;
         let summary = self.summary(State::Abandoned, None, self.own(true), Head::default()).await?;
         let head = self.open.close(self.host).await?;
         self.host.operator().notice(Notice::Checkpoint(Moment::Ended, &head));
@@ -112,7 +111,7 @@ impl<H: Host> Session<'_, H> {
             }),
         };
         self.open.journal.append(vec![Draft::of(ended), Draft::of(self.closed())]).await?;
-        self.open.journal.checkpoint().await?;
+        self.last_checkpoint().await?;
         let by = stop.as_ref().map(|stop| StopWord::from(stop.by));
         let state = if stop.is_some() { State::Stopped } else { State::Finished };
         let own = Own { detail: stop.as_ref().map(|stop| stop.detail.clone()), ..self.own(true) };
@@ -124,6 +123,26 @@ impl<H: Host> Session<'_, H> {
             self.host.operator().notice(Notice::Stopped { detail: &stop.detail, alone: &targets.stops() });
         }
         Ok(if targets.cannot_read() { summary.ending(Ends::Prevented) } else { summary })
+    }
+
+    /// Makes the checkpoint of an end, and waits until it is anchored if it is to be. A second signal ends the wait.
+    async fn last_checkpoint(&self) -> Result<(), JournalError> {
+        self.open.journal.checkpoint().await?;
+        tokio::select! {
+            _failed = self.open.anchors.settled() => {}
+            () = self.host.stops().hurried() => {}
+        }
+        Ok(())
+    }
+
+    /// Waits until the checkpoints that were made are anchored: why nothing may be deleted, if the last one is not and has to
+    /// be. A signal ends the wait, and everything else.
+    pub(super) async fn unanchored(&self, what: &'static str) -> Option<Refusal> {
+        let why = tokio::select! {
+            failed = self.open.anchors.settled() => failed?,
+            () = self.host.stops().asked() => return None,
+        };
+        self.order.require_anchor.then_some(Refusal::NotAnchored { what, why })
     }
 
     async fn targets(&self, record: &RunRecord, pending: &[(i64, u64)]) -> Result<Targets, JournalError> {
@@ -237,7 +256,7 @@ impl<H: Host> Session<'_, H> {
         let stopped = RunStopped::new(why, detail.clone());
         let drafts = vec![Draft::of(Event::RunStopped(stopped)), Draft::of(self.closed())];
         self.open.journal.append(drafts).await?;
-        self.open.journal.checkpoint().await?;
+        self.last_checkpoint().await?;
         let summary = self.summary(State::Abandoned, by, Own { detail, ..self.own(true) }, Head::default()).await?;
         let head = Head::from(&self.open.close(self.host).await?);
         Ok(Summary { head, ..summary })

@@ -301,6 +301,14 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+    /// A checkpoint cannot be anchored, and nothing is to be deleted before it is.
+    #[error("{what} was not anchored, and --require-anchor was given: {why}")]
+    NotAnchored {
+        /// Which checkpoint.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
     /// The file of checkpoints is one that the session uses.
     #[error("--checkpoint-to names {what}: {path}")]
     FileInUse {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::anchoring::Anchor;
 use super::error::Outside;
 use super::operator::Operator;
 use super::place::{Connection, Way};
@@ -74,6 +75,12 @@ pub trait Host: Send + Sync {
     fn signing(&self) -> Option<Signing> {
         None
     }
+
+    /// What checkpoints are handed to; none where they are handed to nothing.
+    fn anchor(&self) -> Option<Arc<dyn Anchor>> {
+        None
+    }
+
     /// Verifies signatures that cannot be verified in the process.
     fn program(&self) -> Arc<dyn Program + Send + Sync + '_>;
 

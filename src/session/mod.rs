@@ -7,7 +7,7 @@
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
 //! - `run`, `run_plan`, `retry`, `resume`, `abandon`, `resolve`, `reconcile`, `plan`, `plan_again`, `examine`: what there is to do
-//! - `open`, `closer`, `checkpoints`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
+//! - `open`, `closer`, `checkpoints`, `anchoring`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`, `selection`: a manifest or rows of an earlier run, and whether they may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
 //! - `accounts`: the connection to each account of a run
@@ -19,6 +19,7 @@ mod abandon;
 mod accounts;
 mod admit;
 pub mod again;
+pub mod anchoring;
 mod approvals;
 mod at_work;
 mod begin;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::anchoring::{Anchors, Beside};
 use super::checkpoints::{Sink, hand_on, not_carried_on, recorded};
 use super::error::{Sent, SessionError};
 use super::host::{Held, Host};
@@ -27,7 +28,9 @@ pub(super) struct OpenJournal {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) path: PathBuf,
     sink: Sink,
+    pub(super) anchors: Anchors,
     memory: Memory,
+    _anchoring: Option<Beside>,
     _lock: Held,
 }
 
@@ -56,7 +59,7 @@ impl OpenJournal {
         let store = host.store(path, Arc::clone(&clock)).await?;
         let reader = host.reader(path).await?;
         let operator = &**host.operator();
-        let (sink, memory) = (Sink::default(), Memory::default());
+        let (sink, anchors, memory) = (Sink::default(), Anchors::default(), Memory::default());
         let admitted = async {
             let accepted = rollback::admit(order, operator, &host.heads(), &reader, checkpoint_to).await?;
             checkpoint_to.map_or(Ok(()), |path| sink.open(path))?;
@@ -73,10 +76,19 @@ impl OpenJournal {
         };
         let writer = WriterOptions {
             new_journal_id: host.new_id().to_string(),
-            on_checkpoint: hand_on(sink.clone(), memory.clone(), host.signing(), Arc::clone(host.operator())),
+            on_checkpoint: hand_on(
+                sink.clone(),
+                anchors.clone(),
+                memory.clone(),
+                host.signing(),
+                Arc::clone(host.operator()),
+            ),
         };
         let journal = host.start(store, writer).await?;
-        let open = Self { journal, reader, clock, path: path.to_owned(), sink, memory, _lock: lock };
+        let begin = |anchor| anchors.begin(anchor, journal.clone(), Arc::clone(host.operator()));
+        let anchoring = host.anchor().map(begin);
+        let path = path.to_owned();
+        let open = Self { journal, reader, clock, path, sink, anchors, memory, _anchoring: anchoring, _lock: lock };
         let opened = housekeeping(host.new_id(), command, order);
         open.keep_house(operator, opened, accepted).await?;
         Ok(open)
@@ -113,9 +125,16 @@ impl OpenJournal {
         record: &RunRecord,
     ) -> Result<Order, SessionError> {
         let mut order = order.clone();
-        if order.checkpoint_to.is_none()
-            && let Some(path) = recorded(&self.reader, record.run_no).await?
+        // A command is never taken from a journal.
+        if !self.anchors.is_on()
+            && let Some(program) = recorded(&self.reader, record.run_no, "checkpoint_exec").await?
         {
+            operator.notice(Notice::NoLongerAnchored(&program));
+        }
+        if order.checkpoint_to.is_none()
+            && let Some(path) = recorded(&self.reader, record.run_no, "checkpoint_to").await?
+        {
+            let path = PathBuf::from(path);
             if let Some(why) = not_carried_on(&path) {
                 operator.notice(Notice::CheckpointsNoLongerTo(&path, why));
                 return Ok(order);

@@ -142,6 +142,17 @@ pub enum Notice<'a> {
     CheckpointsNoLongerTo(&'a Path, &'a str),
     /// A checkpoint that was to be signed is kept without a signature, and why.
     NotSigned(&'a str),
+    /// The command that checkpoints are handed to did not take one.
+    NotAnchored {
+        /// Entries that the checkpoint covers.
+        size: u64,
+        /// Why.
+        why: &'a str,
+        /// What the command said on standard error.
+        said: &'a str,
+    },
+    /// Earlier sessions of the run handed checkpoints to this program; this session does not.
+    NoLongerAnchored(&'a str),
     /// A checkpoint was made.
     Checkpoint(Moment, &'a Checkpoint),
     /// This version cannot interpret the journal's history, and why.

@@ -36,6 +36,8 @@ pub struct Order {
     pub max_duration: Option<Duration>,
     /// The file that checkpoints are appended to; absolute, because later sessions may start in another directory.
     pub checkpoint_to: Option<PathBuf>,
+    /// Whether nothing is deleted while checkpoints cannot be anchored.
+    pub require_anchor: bool,
     /// The operator's reason, for the journal.
     pub reason: Option<String>,
     /// The operator's ticket, for the journal.
@@ -134,6 +136,7 @@ impl Order {
         put("canary", self.canary.map(|most| most.to_string()));
         put("max_duration", self.max_duration.map(duration_text));
         put("checkpoint_to", self.checkpoint_to.as_ref().map(|path| path.display().to_string()));
+        put("require_anchor", self.require_anchor.then(|| "true".to_owned()));
         named
     }
 }

@@ -93,7 +93,10 @@ async fn files(reader: &Reader, named: Option<&Path>) -> Result<Vec<PathBuf>, Jo
         if !record.state.is_unfinished() {
             continue;
         }
-        let recorded = recorded(reader, record.run_no).await?.filter(|path| not_carried_on(path).is_none());
+        let recorded = recorded(reader, record.run_no, "checkpoint_to")
+            .await?
+            .map(PathBuf::from)
+            .filter(|path| not_carried_on(path).is_none());
         files.extend(recorded.filter(|path| !files.contains(path)));
     }
     Ok(files)

@@ -68,6 +68,9 @@ impl<H: Host> Session<'_, H> {
         let total: u64 = pending.iter().map(|(_, rows)| rows).sum();
         let control = Arc::new(Control::new(self.order.limits(deletes)));
         self.host.stops().steer(&control);
+        if self.order.require_anchor {
+            self.open.anchors.steer(&control);
+        }
         for (target_no, Closed { cause, detail }) in closed {
             control.stop_target(*target_no, *cause, detail.clone());
         }

@@ -4,6 +4,7 @@
 //! only for those that are on their way (between their first attempt or reading and their outcome) or ended in doubt or as gone,
 //! and where intents do not follow one another.
 
+mod anchored;
 mod canary;
 mod approvals;
 mod doubtful;
@@ -27,6 +28,7 @@ use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
 use crate::record::event::{Event, OverrideUsed, SessionOpened, Source};
 use crate::record::{Entry, EntryError};
+use anchored::Anchored;
 pub(super) use approvals::Approvals;
 use canary::{CanaryOf, SETTLED};
 use doubtful::Doubtful;
@@ -68,6 +70,7 @@ pub(super) struct History {
     /// Numbers of the intents of rows of one plan whose hashes are the same. Whether they name the same key pair, only their
     /// bodies say.
     suspects: Vec<(u64, u64)>,
+    anchored: Anchored,
     /// How many rows there were when each rollback was accepted: those of them without an outcome may have been asked for.
     lost: Vec<usize>,
 }
@@ -127,9 +130,13 @@ impl History {
         if entry.run.is_some() && entry.run == session.run {
             return Err("it names the run that is its session's".into());
         }
-        if matches!(entry.event, Event::CheckpointMade(_)) {
+        if let Event::CheckpointMade(_) | Event::CheckpointAnchored(_) = &entry.event {
             let alone = entry.run.is_none() && entry.row.is_none();
-            return if alone { Ok(()) } else { Err("a checkpoint is of the whole journal".into()) };
+            return if alone {
+                self.anchored.take(&entry.event)
+            } else {
+                Err("a checkpoint is of the whole journal".into())
+            };
         }
         let held = self.holder == Some(session_no);
         let Some(id) = entry.run.or(session.run) else { return self.keep_house(session_no, held, entry, seq) };

@@ -27,7 +27,7 @@ fn program(environment: &Environment) -> Diagnosis {
     }
 }
 
-fn is_program(file: &Path) -> bool {
+pub(in crate::cli) fn is_program(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 

@@ -6,7 +6,7 @@ use crate::cli::Context;
 use crate::cli::again::AgainArgs;
 use crate::cli::amount::{count, count_between};
 use crate::cli::approve::{Gathered, gather};
-use crate::cli::options::{CanaryOptions, SessionOptions};
+use crate::cli::options::{AnchorOptions, CanaryOptions, SessionOptions};
 use crate::cli::policy::{OverrideOptions, PolicyOptions};
 use crate::cli::rollback::RollbackOptions;
 use crate::cli::selection::SelectionOptions;
@@ -61,6 +61,8 @@ pub(crate) struct Args {
     pub(super) rollback: RollbackOptions,
     #[command(flatten)]
     pub(super) canary: CanaryOptions,
+    #[command(flatten)]
+    pub(super) anchor: AnchorOptions,
     #[command(flatten)]
     pub(super) options: SessionOptions,
 }

@@ -20,6 +20,7 @@ pub(super) use args::Args;
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.subject.region.clone();
     args.options.canary = args.canary.rows();
+    args.options.require_anchor = args.anchor.require_anchor;
     network::check_flags(args.options.region.as_deref(), args.options.endpoint_url.as_deref())?;
     refuse_secret("--because", args.rollback.because.as_deref())?;
     args.options.check()?;
@@ -45,8 +46,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     }
     args.options.try_key()?;
     let signs_plans = args.four_eyes || policy.limits.four_eyes;
-    if args.options.sign_key.is_some() && args.options.checkpoint_to.is_none() && !args.again.resume && !signs_plans {
-        context.ui.say("warning: --sign-key signs checkpoints in a file, and --checkpoint-to names none");
+    let handed_on = args.options.checkpoint_to.is_some() || args.options.checkpoint_exec.is_some();
+    if args.options.sign_key.is_some() && !handed_on && !args.again.resume && !signs_plans {
+        context.ui.say("warning: --sign-key signs checkpoints that are kept, and --checkpoint-to names no file");
     }
     let mut order = args.order(context);
     order.order.policy = policy;
