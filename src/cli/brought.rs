@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -33,16 +33,83 @@ pub(super) struct Brought {
     pub(super) unverified_signature: Option<String>,
     /// Warnings about checkpoints that are incomplete or cover no entries, and notes on who signed.
     pub(super) warnings: Vec<String>,
+    /// What each file holds.
+    pub(super) files: Vec<FileOf>,
+    /// Whether [`most`](Self::most) is of another journal.
+    foreign: bool,
+}
+
+fn unique(all: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    all.into_iter().filter(|one| seen.insert(one.clone())).collect()
+}
+
+/// What a file holds of this journal.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(super) struct FileOf {
+    /// The file.
+    pub(super) file: String,
+    /// Different whole checkpoints of this journal in it, signed or not, forged ones excepted.
+    pub(super) checkpoints: u64,
+    /// How many entries the largest covers.
+    pub(super) largest: Option<u64>,
 }
 
 impl Brought {
-    /// Reads all checkpoints in the file at `path`. With `signers`, only those prove anything that one of them signed.
-    pub(super) async fn read(
-        path: &Path,
+    /// Reads all checkpoints in the files. A file without any of this journal is an error where it is the only one, and worth a
+    /// note beside others.
+    pub(super) async fn read_all(
+        paths: &[PathBuf],
         signers: Option<&Signers>,
         context: &Context,
         required: bool,
     ) -> Result<Self, CliError> {
+        let (mut all, mut foreign) = (Self::default(), None);
+        for path in paths {
+            let mut one = Self::read(path, signers, context, required).await?;
+            let is_foreign = one.foreign;
+            if let [file] = &mut one.files[..]
+                && is_foreign
+                && paths.len() > 1
+            {
+                all.warnings.push(format!("{} has no checkpoint of this journal", file.file));
+            }
+            if is_foreign {
+                foreign = foreign.or(one.most.take());
+            }
+            all.add(one);
+        }
+        // Nothing else was brought that could be compared.
+        if all.most.is_none() && all.bad_signature.is_none() && all.unverified_signature.is_none() {
+            all.most = foreign;
+        }
+        all.warnings = unique(all.warnings);
+        Ok(all)
+    }
+
+    fn add(&mut self, other: Self) {
+        let most = [self.most.take(), other.most].into_iter().flatten();
+        let mut most: Vec<_> = most.collect();
+        most.sort_by_key(|checkpoint| checkpoint.size);
+        self.most = most.pop();
+        self.further.extend(most.into_iter().map(|checkpoint| (checkpoint.size, checkpoint.root)));
+        self.further.extend(other.further);
+        tidy(&mut self.further);
+        self.signed = match (self.signed.take(), other.signed) {
+            (Some(mut all), Some(more)) => {
+                all.extend(more);
+                Some(all)
+            }
+            (all, more) => all.or(more),
+        };
+        self.bad_signature = self.bad_signature.take().or(other.bad_signature);
+        self.unverified_signature = self.unverified_signature.take().or(other.unverified_signature);
+        self.warnings.extend(other.warnings);
+        self.files.extend(other.files);
+    }
+
+    /// Reads all checkpoints in the file at `path`. With `signers`, only those prove anything that one of them signed.
+    async fn read(path: &Path, signers: Option<&Signers>, context: &Context, required: bool) -> Result<Self, CliError> {
         let shown = shown(&path.to_string_lossy());
         let unusable =
             |why: String| CliError::new(Exit::Usage, why).code(Code::CheckpointFile).hint("nothing was verified");
@@ -72,6 +139,7 @@ impl Brought {
             }
             None => {}
         }
+        let mut own = 0;
         match (found.own.is_empty(), found.other) {
             // Its own were forged, and say nothing.
             (true, _) if brought.bad_signature.is_some() || brought.unverified_signature.is_some() => {}
@@ -81,7 +149,7 @@ impl Brought {
                 let why = format!("{shown} has no complete checkpoint of this journal, only {}", incomplete(torn));
                 return Err(unusable(why));
             }
-            (true, Some(other)) => brought.most = Some(other),
+            (true, Some(other)) => (brought.most, brought.foreign) = (Some(other), true),
             (true, None) => {
                 let trouble = found.trouble.or_else(|| Checkpoint::parse_last("").err());
                 let why = trouble.map_or_else(String::new, |error| error.to_string());
@@ -90,6 +158,7 @@ impl Brought {
             (false, _) => {
                 found.own.retain(|(size, _)| *size > 0);
                 tidy(&mut found.own);
+                own = found.own.len() as u64;
                 brought.most =
                     found.own.pop().map(|(size, root)| Checkpoint { journal_id: id.unwrap_or_default(), size, root });
                 brought.further = found.own;
@@ -105,6 +174,8 @@ impl Brought {
             let why = format!("ignored {} in {shown} (a power loss can leave them)", incomplete(torn));
             brought.warnings.push(why);
         }
+        let largest = brought.most.as_ref().map(|most| most.size).filter(|_| !brought.foreign);
+        brought.files = vec![FileOf { file: shown, checkpoints: own, largest }];
         Ok(brought)
     }
 

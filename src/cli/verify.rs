@@ -1,6 +1,6 @@
 //! `keybatch verify`: is the journal what was written?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::amount::count_between;
@@ -8,13 +8,15 @@ use super::brought::Brought;
 use super::keygen::OwnKeygen;
 use super::policy::PolicyFile;
 use super::verify_proof::{self, Brings};
-use super::{CliError, Context, Exit, Format, shown, signers};
+use super::{CliError, Code, Context, Exit, Format, shown, signers};
 use crate::domain::counted;
 use crate::policy::{Liftable, Rule};
 use crate::record::approval::MOST_APPROVALS;
 use crate::record::ssh::Signers;
 use crate::review::json_text;
-use crate::verify::{BroughtPolicy, Demand, Options, Report, RunDemands, Verdict, verify};
+use crate::verify::{
+    BroughtPolicy, Coverage, Demand, NotNamed, Options, Report, RunCoverage, RunDemands, verify,
+};
 
 /// Verify the journal, or a proof from it, offline
 ///
@@ -25,12 +27,13 @@ use crate::verify::{BroughtPolicy, Demand, Options, Report, RunDemands, Verdict,
 /// A proof, which `keybatch prove` makes, is verified without the journal.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// File of a proof to verify instead of the journal
-    #[arg(value_name = "PROOF")]
-    proof: Option<PathBuf>,
-    /// File of checkpoints that was kept elsewhere; all checkpoints of this journal in it are compared
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
+    /// The run that matters: its id, a unique prefix of it, or latest. With --require-checkpoint, a checkpoint must cover its end
+    /// [default: every finished real run]. Or the file of a proof, to verify it instead of the journal
+    #[arg(value_name = "RUN|PROOF")]
+    subject: Option<PathBuf>,
+    /// Files of checkpoints that were kept elsewhere; all checkpoints of this journal in them are compared
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    checkpoint: Vec<PathBuf>,
     /// Accept only checkpoints that one of these people signed (ALLOWED SIGNERS in ssh-keygen(1)); bring your own file
     #[arg(long, env = "KEYBATCH_ALLOWED_SIGNERS", value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
@@ -44,30 +47,37 @@ pub(super) struct Args {
     /// then each run must be under one of them
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
-    /// Fail if there is no outside checkpoint to compare with
+    /// Fail if there is no outside checkpoint to compare with, or none that covers the end of a finished real run
     #[arg(long)]
     require_checkpoint: bool,
 }
 
-pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    if let Some(proof) = &args.proof {
-        if args.require_approvals.is_some() {
-            let refused = CliError::new(Exit::Usage, "--require-approvals is about the journal, and a proof was named");
-            return Err(refused.hint("verify the journal itself to judge who approved its plans"));
+/// What is verified.
+enum Subject<'a> {
+    Journal { run: Option<&'a str> },
+    Proof(&'a Path),
+}
+
+impl<'a> Subject<'a> {
+    /// A file of that name is a proof. What is none, and could be a run's id, names a run of the journal.
+    fn of(named: Option<&'a Path>) -> Self {
+        let Some(path) = named else { return Self::Journal { run: None } };
+        let is_id = |text: &&str| text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        match path.to_str().filter(|text| *text == "latest" || is_id(text)) {
+            Some(run) if !path.exists() => Self::Journal { run: Some(run) },
+            _ => Self::Proof(path),
         }
-        let brings = Brings {
-            checkpoints: args.checkpoint.as_deref(),
-            signers: args.allowed_signers.as_deref(),
-            require_checkpoint: args.require_checkpoint,
-        };
-        return verify_proof::run(proof, &brings, context);
     }
+}
+
+pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    let run = match Subject::of(args.subject.as_deref()) {
+        Subject::Journal { run } => run,
+        Subject::Proof(proof) => return args.verify_proof(proof, context),
+    };
     let scratch = super::scratch::directory(context)?;
     let signers = args.allowed_signers.as_deref().map(|path| signers::read(path, context)).transpose()?;
-    let brought = match &args.checkpoint {
-        Some(path) => Brought::read(path, signers.as_ref(), context, args.require_checkpoint).await?,
-        None => Brought::default(),
-    };
+    let brought = Brought::read_all(&args.checkpoint, signers.as_ref(), context, args.require_checkpoint).await?;
     let demand = args.demand(signers, context)?;
     let options = Options {
         demand,
@@ -77,16 +87,23 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         bad_signature: brought.bad_signature,
         unverified_signature: brought.unverified_signature,
         require_checkpoint: args.require_checkpoint,
+        run: run.map(str::to_owned),
         scratch: Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4()))),
     };
     let mut report = verify(&context.journal, options).await?;
     report.warnings.extend(brought.warnings);
+    let named = run.map(|run| named(&report, run)).transpose()?;
     let exit = if report.accepted { Exit::Success } else { Exit::NotVerified };
     match context.ui.format {
-        Format::Table => context.ui.data(&text(&report, args.require_checkpoint))?,
+        Format::Table => {
+            let named = named.into_iter().collect::<Vec<_>>();
+            let runs = if run.is_some() { named } else { report.coverage.runs.iter().collect() };
+            context.ui.data(&text(&report, &runs, !args.checkpoint.is_empty()))?;
+        }
         Format::Json | Format::Jsonl | Format::Csv => {
-            let value =
-                serde_json::to_value(&report).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
+            let unexpected = |error| CliError::from_error(Exit::Unexpected, &error);
+            let mut value = serde_json::to_value(&report).map_err(unexpected)?;
+            value["files"] = serde_json::to_value(&brought.files).map_err(unexpected)?;
             context.ui.data(&format!("{}\n", json_text(&value)))?;
         }
     }
@@ -94,6 +111,24 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 }
 
 impl Args {
+    fn verify_proof(&self, proof: &Path, context: &Context) -> Result<Exit, CliError> {
+        let of_journal = [
+            ("--require-approvals", self.require_approvals.is_some()),
+            ("--four-eyes", self.four_eyes),
+            ("--policy", !self.policy.is_empty()),
+        ];
+        if let Some((flag, _)) = of_journal.iter().find(|(_, is_given)| *is_given) {
+            let refused = CliError::new(Exit::Usage, format!("{flag} is about the journal, and a proof was named"));
+            return Err(refused.hint("verify the journal itself to judge its runs"));
+        }
+        let brings = Brings {
+            checkpoints: &self.checkpoint,
+            signers: self.allowed_signers.as_deref(),
+            require_checkpoint: self.require_checkpoint,
+        };
+        verify_proof::run(proof, &brings, context)
+    }
+
     /// What is demanded of each real run that was started, if anything is.
     fn demand(&self, signers: Option<Signers>, context: &Context) -> Result<Option<Demand>, CliError> {
         let policies = self.policy.iter().map(|path| {
@@ -158,7 +193,54 @@ fn most_approvals(text: &str) -> Result<usize, String> {
     count_between(text, 0, MOST_APPROVALS).map(|count| count as usize)
 }
 
-fn text(report: &Report, require_checkpoint: bool) -> String {
+/// The run that is named. A journal that could not be read to its end may lack it.
+fn named<'a>(report: &'a Report, wanted: &str) -> Result<&'a RunCoverage, CliError> {
+    report.coverage.named(wanted).map_err(|why| {
+        let (code, what) = match why {
+            NotNamed::Unknown => (Code::RunUnknown, "the journal has no run"),
+            NotNamed::Ambiguous => (Code::RunAmbiguous, "several runs begin with"),
+        };
+        CliError::new(Exit::Usage, format!("{what} {}", shown(wanted)))
+            .code(code)
+            .hint(format!("without a run, verify says of the journal: {}", report.verdict.as_str().replace('_', " ")))
+    })
+}
+
+/// How many runs are listed one by one.
+const MOST_RUNS: usize = 20;
+
+/// What the checkpoints cover, a line for each run.
+fn coverage(report: &Report, runs: &[&RunCoverage]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    let Coverage { entries, deletions, deletions_covered, ends, ends_covered, .. } = &report.coverage;
+    let _ = writeln!(
+        out,
+        "covered by checkpoints: {entries} of {}, {deletions_covered} of {}, the ends of {ends_covered} of {}",
+        counted(report.entries, "entry", "entries"),
+        counted(*deletions, "deletion", "deletions"),
+        counted(*ends, "run that is over", "runs that are over"),
+    );
+    // The newest are asked for most.
+    for run in runs.iter().rev().take(MOST_RUNS).rev() {
+        let label = if run.sandbox { "sandbox run" } else { "run" };
+        let end = match (run.end, run.end_covered) {
+            (None, _) => "not over yet".to_owned(),
+            (Some(_), true) => "end covered".to_owned(),
+            (Some(end), false) => format!("END NOT COVERED (entry {end})"),
+        };
+        let first = run.first_uncovered.map(|seq| format!(", not from entry {seq} on")).unwrap_or_default();
+        let RunCoverage { run: id, deletions, deletions_covered, .. } = run;
+        let deletions = counted(*deletions, "deletion", "deletions");
+        let _ = writeln!(out, "  {label} {}: {deletions_covered} of {deletions} covered{first}; {end}", shown(id));
+    }
+    if runs.len() > MOST_RUNS {
+        let _ = writeln!(out, "  and {} older ones: --output json lists all", runs.len() - MOST_RUNS);
+    }
+    out
+}
+
+fn text(report: &Report, runs: &[&RunCoverage], is_compared: bool) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
     let word = report.verdict.as_str().replace('_', " ");
@@ -182,6 +264,9 @@ fn text(report: &Report, require_checkpoint: bool) -> String {
             shown(&checkpoint.origin)
         );
     }
+    if is_compared {
+        out += &coverage(report, runs);
+    }
     for finding in report.findings.iter().skip(1) {
         let _ = writeln!(out, "also {}: {}", finding.verdict.as_str().replace('_', " "), shown(&finding.detail));
     }
@@ -191,11 +276,8 @@ fn text(report: &Report, require_checkpoint: bool) -> String {
     out += &report.demands.as_deref().map(demands).unwrap_or_default();
     let (entries, runs) = (counted(report.entries, "entry", "entries"), counted(report.runs, "run", "runs"));
     let _ = writeln!(out, "{entries}, {runs}\nroot {}", report.root);
-    if report.verdict == Verdict::SelfConsistent && require_checkpoint {
-        let _ = writeln!(
-            out,
-            "not accepted: --require-checkpoint needs a checkpoint that covers entries of this journal, and none was given"
-        );
+    if let Some(why) = &report.not_accepted {
+        let _ = writeln!(out, "not accepted: {}", shown(why));
     }
     out
 }

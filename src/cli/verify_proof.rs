@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::brought::{NotSigned, signer};
 use super::{CliError, Code, Context, Exit, Format, shown, signers};
@@ -18,7 +18,7 @@ use crate::verify::{ProofReport, ProofTrust, Verdict, verify_proof, written_at};
 
 /// What the reviewer brings.
 pub(super) struct Brings<'a> {
-    pub(super) checkpoints: Option<&'a Path>,
+    pub(super) checkpoints: &'a [PathBuf],
     pub(super) signers: Option<&'a Path>,
     pub(super) require_checkpoint: bool,
 }
@@ -73,7 +73,7 @@ struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    fn judge(&mut self, brought: Option<&Path>) -> Result<(), CliError> {
+    fn judge(&mut self, brought: &[PathBuf]) -> Result<(), CliError> {
         let Some(own) = self.proof.checkpoint.read() else { return Ok(()) };
         self.trust.signed = self.signers.map(|_| BTreeSet::new());
         if let Some(signature) = &self.proof.checkpoint.signature
@@ -82,9 +82,8 @@ impl Judging<'_> {
             self.trust.signed.get_or_insert_default().insert((own.size, own.root));
             self.trust.vouched_by = Some(who);
         }
-        if let Some(path) = brought {
-            self.read(path, &own)?;
-        }
+        self.trust.only_others = !brought.is_empty();
+        brought.iter().try_for_each(|path| self.read(path, &own))?;
         Ok(())
     }
 
@@ -135,13 +134,13 @@ impl Judging<'_> {
             let torn = counted(torn, "incomplete checkpoint", "incomplete checkpoints");
             self.warnings.push(format!("ignored {torn} in {shown} (a power loss can leave them)"));
         }
-        self.trust.only_others = found.is_empty();
+        self.trust.only_others &= found.is_empty();
         for (checkpoint, armour) in signed {
             if self.who(&checkpoint, &armour).is_some() {
                 self.trust.signed.get_or_insert_default().insert((checkpoint.size, checkpoint.root));
             }
         }
-        self.trust.brought = found.into_iter().collect();
+        self.trust.brought.extend(found);
         Ok(())
     }
 }

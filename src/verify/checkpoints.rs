@@ -31,9 +31,10 @@ impl Checkpoints {
         Self { ahead: all.len(), all, signed: options.signed.clone(), proved: 0, forked: None }
     }
 
-    /// Compares those that cover what is in `tree` now; `whole` unless a gap says that it is not the journal's any more.
-    pub(super) fn compare(&mut self, tree: &Frontier, whole: bool) {
-        let size = tree.size();
+    /// Compares those that cover what is in `tree` now; `whole` unless a gap says that it is not the journal's any more. Says how
+    /// many entries are proved, if that is news.
+    pub(super) fn compare(&mut self, tree: &Frontier, whole: bool) -> Option<u64> {
+        let (size, before) = (tree.size(), self.proved);
         while let Some((_, expected)) = self.all[..self.ahead].last().copied().filter(|(next, _)| *next <= size) {
             self.ahead -= 1;
             let found = tree.root();
@@ -48,6 +49,7 @@ impl Checkpoints {
                 self.forked = self.forked.or(Some((size, expected, found)));
             }
         }
+        (self.proved > before).then_some(self.proved)
     }
 
     /// Those that were brought, to be compared anew.
@@ -92,7 +94,7 @@ mod tests {
         let (size, root) = seen.pop().unwrap();
         let checkpoint = Some(Checkpoint { journal_id: "a".into(), size, root });
         let mut checkpoints = Checkpoints::new(&mut Options { checkpoint, further: seen, ..Options::default() });
-        (1..=9).for_each(|size| checkpoints.compare(&tree_at(size), true));
+        (1..=9).for_each(|size| drop(checkpoints.compare(&tree_at(size), true)));
         checkpoints
     }
 
@@ -116,7 +118,7 @@ mod tests {
         let signed_are = |signed: &[u8], all: Vec<(u64, Hash)>| {
             let signed = Some(signed.iter().map(|size| seen(*size)).collect());
             let mut checkpoints = Checkpoints::new(&mut Options { further: all, signed, ..Options::default() });
-            (1..=9).for_each(|size| checkpoints.compare(&tree_at(size), true));
+            (1..=9).for_each(|size| drop(checkpoints.compare(&tree_at(size), true)));
             (checkpoints.proved_up_to(), checkpoints.forked.is_some())
         };
         assert_eq!(signed_are(&[3], vec![seen(3), seen(7)]), (Some(3), false));

@@ -124,6 +124,7 @@ impl Work {
             let detail = "the checkpoint is of another journal";
             let finding = Finding::new(Verdict::CannotVerify, None, detail);
             self.checkpoints.disown();
+            self.covering.disown();
             return self
                 .findings
                 .add(finding.hashes(format!("keybatch/{}", checkpoint.journal_id), format!("keybatch/{id}")));

@@ -10,6 +10,7 @@
 mod background;
 mod canonical;
 mod checkpoints;
+mod coverage;
 mod head;
 mod history;
 mod legal;
@@ -27,6 +28,7 @@ mod claims;
 mod demand;
 mod work;
 
+pub use coverage::{Coverage, NotNamed, RunCoverage};
 pub use demand::{BroughtPolicy, Demand, NotJudged, Overridden, RunDemands, Violation};
 pub use options::Options;
 pub use plan_root::has_root;

@@ -22,8 +22,11 @@ pub struct Options {
     pub bad_signature: Option<String>,
     /// Why it could not be determined whether signatures under checkpoints that were brought hold: one sentence.
     pub unverified_signature: Option<String>,
-    /// Whether a journal without one is not accepted.
+    /// Whether a journal without one is not accepted, nor one with a finished real run whose end none covers.
     pub require_checkpoint: bool,
+    /// The run that matters: its id, a beginning of it, or `latest`. With [`require_checkpoint`](Self::require_checkpoint), its
+    /// end must be covered, and that of no other.
+    pub run: Option<String>,
     /// What every real run must have.
     pub demand: Option<Demand>,
     /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it

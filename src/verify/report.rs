@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::coverage::Coverage;
 use super::demand::RunDemands;
 use crate::domain::time_text;
 use crate::record::Entry;
@@ -185,6 +186,10 @@ pub struct Report {
     pub proved_up_to: Option<u64>,
     /// Runs in the journal.
     pub runs: u64,
+    /// What the checkpoints cover: entries, deletions, and ends of runs.
+    pub coverage: Coverage,
+    /// Why a journal with which nothing is wrong is not accepted: one sentence.
+    pub not_accepted: Option<String>,
     /// Everything that is wrong, the gravest first; of each verdict the first, and the first
     /// failure of the machine.
     pub findings: Vec<Finding>,

@@ -1,5 +1,6 @@
 //! The verdict: the gravest finding, and the report around it.
 
+use super::coverage::{Coverage, RunCoverage};
 use super::demand::RunDemands;
 use super::report::{AcceptedRollback, CheckpointFacts, Finding, Report, Verdict};
 use super::work::Work;
@@ -28,14 +29,17 @@ impl Work {
             Some(size) => Finding::new(Verdict::Verified, None, verified(entries, size)),
             None => Finding::new(Verdict::SelfConsistent, None, self_consistent(entries)),
         });
+        let coverage = self.covering.sum();
+        let lacking = if self.options.require_checkpoint {
+            lacking(gravest.verdict, &coverage, self.options.run.as_deref())
+        } else {
+            None
+        };
         Report {
             schema: "keybatch.verify/1",
             verdict: gravest.verdict,
-            accepted: match gravest.verdict {
-                Verdict::Verified => true,
-                Verdict::SelfConsistent => !self.options.require_checkpoint,
-                _ => false,
-            },
+            accepted: gravest.verdict.is_sound() && lacking.is_none(),
+            not_accepted: lacking.filter(|_| gravest.verdict.is_sound()),
             journal_id: self.history.journal_id().map(str::to_owned),
             entries,
             root: base64(&self.tree.root()),
@@ -47,12 +51,37 @@ impl Work {
             checkpoint: self.options.checkpoint.as_ref().map(CheckpointFacts::from),
             proved_up_to: self.checkpoints.proved_up_to(),
             runs: self.history.runs() as u64,
+            coverage,
             findings,
             warnings: self.warnings,
             rollbacks: self.rollbacks,
             demands,
         }
     }
+}
+
+/// What a reviewer who requires checkpoints lacks, if anything.
+fn lacking(verdict: Verdict, coverage: &Coverage, run: Option<&str>) -> Option<String> {
+    if verdict == Verdict::SelfConsistent {
+        return Some(
+            "--require-checkpoint needs a checkpoint that covers entries of this journal, and none was given".into(),
+        );
+    }
+    let needs = |run: &RunCoverage| {
+        format!("--require-checkpoint needs a checkpoint that covers the end of run {}, and none does", run.run)
+    };
+    if let Some(run) = run.and_then(|run| coverage.named(run).ok()) {
+        return (!run.end_covered).then(|| needs(run));
+    }
+    let mut open = coverage.open_ends();
+    let first = open.next()?;
+    let more = open.count();
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(", nor the ends of {}", counted(more as u64, "other", "others"))
+    };
+    Some(needs(first) + &more)
 }
 
 fn verified(entries: u64, size: u64) -> String {

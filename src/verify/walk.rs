@@ -222,9 +222,12 @@ impl Work {
         let judged = entry.filter(|_| self.judging);
         if let Some(entry) = &judged {
             self.judge(entry, claimed);
+            self.covering.take(entry);
         }
         self.tree.push(leaf);
-        self.checkpoints.compare(&self.tree, self.whole);
+        if let Some(size) = self.checkpoints.compare(&self.tree, self.whole) {
+            self.covering.cover(size);
+        }
         judged
     }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::checkpoints::Checkpoints;
+use super::coverage::Covering;
 use super::demand::Demands;
 use super::history::History;
 use super::options::Options;
@@ -29,6 +30,7 @@ pub(super) struct Work {
     /// The last checkpoint among the entries: how many entries it covers, and when it was made.
     pub(super) last_checkpoint: Option<(u64, Timestamp)>,
     pub(super) checkpoints: Checkpoints,
+    pub(super) covering: Covering,
     /// The rollbacks that were accepted.
     pub(super) rollbacks: Vec<AcceptedRollback>,
 }
@@ -48,6 +50,7 @@ impl Work {
             last_good: 0,
             last_checkpoint: None,
             checkpoints: Checkpoints::default(),
+            covering: Covering::default(),
             rollbacks: Vec::new(),
         };
         work.demands = Demands::new(work.options.demand.clone());
