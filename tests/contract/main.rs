@@ -5,6 +5,7 @@
 #[path = "../support/campaign.rs"]
 mod campaign;
 mod accounts;
+mod anchors;
 mod binding;
 mod canary;
 mod cli;

@@ -7,6 +7,7 @@ use keybatch::domain::{
     ApiError, Cause, Class, ErrorText, Evidence, Exchange, Failure, Identity, Observation, Operation, Outcome,
     OutcomeCounts, RawBody, Settings, Shown,
 };
+use keybatch::record::anchored::{AnchorFailure, CheckpointAnchored, Receipt};
 use keybatch::record::event::{
     AttachedFile, AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead,
     ManifestIngested, Observed, OperationPolled, OverrideUsed, RateChanged, Requests, RowResolved, RowSettled,
@@ -211,6 +212,16 @@ pub(crate) fn full() -> Vec<Event> {
         })),
         Event::PlanSealed(Box::new(sealed(&manifest(), DIGEST, ROOT))),
         Event::CheckpointMade(CheckpointMade { size: 6, root: ROOT.into() }),
+        Event::CheckpointAnchored(CheckpointAnchored {
+            size: 6,
+            root: ROOT.into(),
+            program: "git-anchor".into(),
+            elapsed_ms: 48,
+            exit_code: Some(1),
+            failure: Some(AnchorFailure::Exit),
+            detail: text("no route to host"),
+            receipt: Receipt { text: text("4f2a\n"), base64: text("MIL/"), bytes: Some(70_000), cut: true },
+        }),
         approved(ROOT),
         signed(ROOT),
         Event::RunStarted(RunStarted {
@@ -389,6 +400,13 @@ pub(crate) fn bare() -> Vec<Event> {
                 manifest: None,
                 targets: Vec::new(),
                 ..stopped
+            }),
+            Event::CheckpointAnchored(anchored) => Event::CheckpointAnchored(CheckpointAnchored {
+                exit_code: None,
+                failure: None,
+                detail: None,
+                receipt: Receipt::default(),
+                ..anchored
             }),
             same => same,
         })

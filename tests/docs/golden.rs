@@ -41,10 +41,15 @@ fn events() -> Vec<(Event, Option<u64>)> {
 fn entries() -> Vec<Entry> {
     let mut tree = Frontier::default();
     let mut sealing = Sealing::default();
+    let mut made_last = (0, String::new());
     let mut entries = Vec::new();
     for ((mut event, row), seq) in events().into_iter().zip(0..) {
         if let Event::CheckpointMade(made) = &mut event {
             (made.size, made.root) = (tree.size(), base64(&tree.root()));
+            made_last = (made.size, made.root.clone());
+        }
+        if let Event::CheckpointAnchored(anchored) = &mut event {
+            (anchored.size, anchored.root) = made_last.clone();
         }
         match &mut event {
             Event::IntentRecorded(intent) => {

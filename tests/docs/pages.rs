@@ -48,7 +48,7 @@ fn every_command_has_a_manual_page() {
         for option in options.map(|option| option.split(is_end).next().unwrap()) {
             assert!(page.contains(&option.replace('-', "\\-")), "{command}: {option} is missing\n{page}");
         }
-        for variable in help.split("[env: ").skip(1).map(|rest| rest.split('=').next().unwrap()) {
+        for variable in help.split("[env: ").skip(1).map(|rest| rest.split(['=', ']']).next().unwrap()) {
             assert!(page.contains(variable), "{command}: {variable} is missing");
         }
     }

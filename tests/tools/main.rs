@@ -7,6 +7,7 @@
 mod campaign;
 #[path = "../support/sample.rs"]
 mod sample;
+mod anchors;
 mod certificates;
 mod clients;
 mod completion;
@@ -28,6 +29,7 @@ mod views;
 
 fn main() -> std::process::ExitCode {
     harness::run(&[
+        anchors::LIST,
         certificates::LIST,
         clients::LIST,
         completion::LIST,

@@ -86,6 +86,7 @@ impl History {
                     Ok(())
                 }
                 Event::CheckpointMade(_)
+                | Event::CheckpointAnchored(_)
                 | Event::SessionOpened(_)
                 | Event::SessionClosed(_)
                 | Event::JournalCreated(_) => Ok(()),
