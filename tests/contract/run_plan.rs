@@ -73,6 +73,20 @@ fn a_plan_is_executed_once_and_to_the_letter() {
     invariants(&bench);
 }
 
+/// Two plans of one manifest are two plans: each was reviewed by itself. `verify` accepts the journal (I7).
+// SEMANTICS: P77
+#[test]
+fn a_manifest_may_have_several_plans() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    let manifest = bench.manifest(&names);
+    let (one, other) = (planned(&bench, &manifest, &[]), planned(&bench, &manifest, &[]));
+    bench.run(&one, &[]).exits(0);
+    let summary = summary(&bench, &bench.run_unconfirmed(&other, &["--confirm", "0"]).exits(0));
+    assert_eq!(summary["outcomes"]["absent"], 2, "{summary}");
+    bench.verify().exits(0);
+}
+
 /// A row whose key pair is another one now, or is there although the plan said absent, is skipped; one that is gone is absent; nothing
 /// is ever added.
 // SEMANTICS: P76

@@ -116,6 +116,15 @@ impl Lifted {
         Ok(())
     }
 
+    /// The plan is complete: a manifest that was run before is not run again in silence. A plan's file is no repetition: it was reviewed
+    /// by itself, and its id is used once.
+    pub(super) fn check_again(&self, header: &PlanHeader) -> Result<(), Trouble> {
+        if self.is_repeated && !self.ordered[AGAIN] && header.expires_at.is_none() {
+            return Err("a run of this manifest is finished, and its session does not say that it runs it again".into());
+        }
+        Ok(())
+    }
+
     /// Whether a session is bound to the same policy. One that gives the run up deletes nothing, and needs none.
     pub(super) fn is_under_the_policy_of(&self, opened: &SessionOpened) -> bool {
         opened.command == "abandon" || opened.policy_sha256 == self.policy
@@ -127,9 +136,6 @@ impl Lifted {
             return Err(Trouble::Illegal(format!(
                 "its session lifts the policy's rule {rule:?}, and no entry says so"
             )));
-        }
-        if self.is_repeated && !self.ordered[AGAIN] {
-            return Err("a run of this manifest is finished, and its session does not say that it runs it again".into());
         }
         for (rule, (setting, word)) in RULES.into_iter().enumerate() {
             let due = self.ordered[rule] && (rule != AGAIN || self.is_repeated);

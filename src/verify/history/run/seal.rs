@@ -62,6 +62,7 @@ impl Run {
             return Err("its header names another manifest than its run's".into());
         }
         self.lifted.check_policy(header)?;
+        self.lifted.check_again(header)?;
         let Some(bound) = &self.bound else { return Ok(()) };
         if bound.endpoint.as_ref().is_some_and(|endpoint| *endpoint != header.endpoint) {
             return Err("its header names another endpoint than its run's".into());

@@ -16,6 +16,25 @@ fn beginning(run: &str, session: &str, settings: &[&str], used: &[&str]) -> Vec<
     entries
 }
 
+/// The seal of that plan, of the manifest of run `ONE`.
+fn complete(run: &str) -> Value {
+    let mut complete = sealed(run, &["delete"]);
+    reseal(&mut complete, |header| header["manifest"]["sha256"] = ONE.into());
+    complete
+}
+
+/// The plan that is sealed here has another header.
+fn reseal(entry: &mut Value, change: impl Fn(&mut Value)) {
+    if entry["kind"] != "plan_sealed" {
+        return;
+    }
+    change(&mut entry["header"]);
+    let mut sealing = Sealing::default();
+    let line: PlanRow = serde_json::from_value(line(1, "delete")).unwrap();
+    sealing.push("1", "r", line.verdict, line.leaf().unwrap());
+    entry["seal"] = json!(sealing.seal(&serde_json::from_value(entry["header"].clone()).unwrap()).unwrap());
+}
+
 fn lifts(run: &str, word: &str) -> Value {
     entry(Some(run), "override_used", json!({ "override": word, "by": "u", "why": "spring cleaning" }))
 }
@@ -25,6 +44,7 @@ fn after_a_finished_one(change: impl Fn(&mut Value), settings: &[&str], used: &[
     let mut entries = life();
     let mut second = beginning(TWO, "s3", settings, used);
     second[1]["sha256"] = ONE.into();
+    second.push(complete(TWO));
     second.iter_mut().for_each(change);
     entries.extend(second);
     entries
@@ -62,8 +82,15 @@ fn a_manifest_is_not_run_again_in_silence() {
             entry[field] = value.into();
         }
     }
-    let manifest: fn(&mut Value) = |entry| set(entry, "sha256", "other");
-    let endpoint: fn(&mut Value) = |entry| set(entry, "endpoint", "http://localhost:1");
+    // The header of the plan says so, too.
+    let manifest: fn(&mut Value) = |entry| {
+        set(entry, "sha256", "other");
+        reseal(entry, |header| header["manifest"]["sha256"] = "other".into());
+    };
+    let endpoint: fn(&mut Value) = |entry| {
+        set(entry, "endpoint", "http://localhost:1");
+        reseal(entry, |header| header["endpoint"] = "http://localhost:1".into());
+    };
     for change in [manifest, endpoint] {
         assert!(told(change, &[], &[]) && told(change, &["again"], &[]) && !told(change, &["again"], &["again"]));
     }
@@ -71,6 +98,15 @@ fn a_manifest_is_not_run_again_in_silence() {
     let mut entries = after_a_finished_one(plain, &[], &[]);
     entries.drain(24..26);
     judged(&entries).unwrap();
+}
+
+/// A plan's file is reviewed by itself, and its id is used once: it needs no word about what was run before.
+#[test]
+fn a_plan_of_a_file_is_no_repetition() {
+    let of_file: fn(&mut Value) =
+        |entry| reseal(entry, |header| header["expires_at"] = "2026-01-02T00:00:00.000000Z".into());
+    judged(&after_a_finished_one(of_file, &[], &[])).unwrap();
+    judged(&after_a_finished_one(|_| {}, &[], &[])).unwrap_err();
 }
 
 #[test]
