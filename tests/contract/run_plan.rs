@@ -118,6 +118,27 @@ fn a_row_can_only_lose() {
     invariants(&bench);
 }
 
+/// A key pair that was re-created since its manifest was run is left alone by a plan's file whose planner did not know that; and by each run
+/// of the manifest after that. (I4)
+// SEMANTICS: P59
+#[test]
+fn what_was_left_alone_is_not_known_from_then_on() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    let manifest = bench.manifest(&names);
+    bench.run(&manifest, &[]).exits(0);
+    bench.world.key(&names[0]);
+    let (journal, away) = (bench.journal(), bench.home().join("away.db"));
+    std::fs::rename(&journal, &away).unwrap();
+    let plan = planned(&bench, &manifest, &[]);
+    std::fs::rename(&away, &journal).unwrap();
+    bench.run(&plan, &[]).exits(3);
+    assert!(row(&bench, &names[0]).text("detail").contains("dealt with another key pair of this name"));
+    bench.run(&manifest, &["--again"]).exits(3);
+    assert!(bench.world.state().keys.contains_key(&key(&names[0])));
+    bench.verify().exits(0);
+}
+
 /// With `--on-drift refuse` the run is refused, before anything is recorded of the plan, and may be tried again.
 // SEMANTICS: P76
 #[test]

@@ -204,7 +204,8 @@ pub(super) const PAST_NAMES: &str = "SELECT max(row_no), json_group_array(json_a
      CROSS JOIN target AS t ON t.target_no = i.target_no WHERE i.run_no = ? AND i.row_no > ? ORDER BY i.row_no LIMIT ? + 0)";
 /// What these intents (a JSON array of their numbers) rest on, as one JSON array of (account, region, name, identity or null, time of
 /// the run's beginning). An intent that was skipped because its key pair had been re-created only knows what somebody
-/// else made.
+/// else made: by its line, or on the day when a plan's file was executed. If another key pair was there on that day, the line still is
+/// about its own.
 pub(super) const PAST_SEEN: &str = "SELECT json_group_array(json_array(json_extract(e.body, '$.line.account'), \
      json_extract(e.body, '$.line.region'), \
      json_extract(e.body, '$.line.name'), iif(json_type(e.body, '$.line.observation') = 'object', json_object(\
@@ -212,7 +213,8 @@ pub(super) const PAST_SEEN: &str = "SELECT json_group_array(json_array(json_extr
      'fingerprint', json_extract(e.body, '$.line.observation.fingerprint')), NULL), \
      (SELECT started_at FROM run WHERE run_no = ?2))) \
      FROM json_each(?1) AS wanted CROSS JOIN entry AS e ON e.seq = wanted.value \
-     WHERE NOT EXISTS (SELECT 1 FROM json_each(e.body, '$.line.notes') AS n \
+     WHERE NOT EXISTS (SELECT 1 FROM json_each(e.body, iif(json_type(e.body, '$.today') IS NOT NULL \
+     AND json_type(e.body, '$.today.observation') IS NULL, '$.today.notes', '$.line.notes')) AS n \
      WHERE json_extract(n.value, '$.note') = 'recreated' AND json_extract(n.value, '$.severity') <> 'warn')";
 pub(super) const MILESTONES: &str = "SELECT e.seq, e.body FROM milestone AS m JOIN entry AS e ON e.seq = m.seq \
      WHERE m.run_no = ? ORDER BY m.seq";

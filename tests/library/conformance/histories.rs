@@ -209,6 +209,14 @@ impl Run {
             // Whatever the first entry is: a store looks the number up, and `verify` judges it.
             intent["page"] = json!(0);
         }
+        if self.rng.u32(0..3) == 0 {
+            let kind = *self.rng.choice(&["drift_plan", "recreated"]).unwrap();
+            intent["today"] =
+                json!({ "verdict": verdict, "notes": [{ "severity": severity, "note": kind, "text": "t" }] });
+            if self.rng.bool() {
+                intent["today"]["observation"] = json!({ "arn": format!("arn:{name}-2"), "fingerprint": "f" });
+            }
+        }
         intent
     }
 

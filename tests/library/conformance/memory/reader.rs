@@ -288,7 +288,9 @@ impl ReadPast for MemoryReader {
         let wanted: BTreeSet<u64> = serde_json::from_str(intents).unwrap();
         self.of_run(run_no, |_, _, run| {
             let left_alone = |row: &Row| {
-                row.intent.line.notes.iter().any(|note| note.kind == "recreated" && note.severity != Severity::Warn)
+                let today = row.intent.today.as_ref().filter(|today| today.observation.is_none());
+                let notes = today.map_or(&row.intent.line.notes, |today| &today.notes);
+                notes.iter().any(|note| note.kind == "recreated" && note.severity != Severity::Warn)
             };
             let seen = run.rows.values().filter(|row| wanted.contains(&row.intent_seq) && !left_alone(row));
             let record = |row: &Row| {
