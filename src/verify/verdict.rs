@@ -22,7 +22,7 @@ impl Work {
         self.warnings.extend(self.rollbacks.iter().map(AcceptedRollback::told));
         let entries = self.tree.size();
         let demands = self.demands.told();
-        demands.as_deref().and_then(lacking).into_iter().for_each(|finding| self.findings.add(finding));
+        demands.as_deref().and_then(unmet).into_iter().for_each(|finding| self.findings.add(finding));
         let mut findings = self.findings.sorted();
         findings.extend(self.schema);
         let gravest = findings.first().cloned().unwrap_or_else(|| match self.checkpoints.proved_up_to() {
@@ -99,8 +99,8 @@ fn self_consistent(entries: u64) -> String {
     )
 }
 
-/// The finding on runs that lack something.
-fn lacking(runs: &[RunDemands]) -> Option<Finding> {
+/// The finding on runs that do not meet what is demanded.
+fn unmet(runs: &[RunDemands]) -> Option<Finding> {
     let found = runs.iter().filter(|run| !run.is_kept());
     let all: u64 = found.clone().map(|run| run.violation_count).sum();
     let (run, first) = found.filter_map(|run| Some((run, run.violations.first()?))).min_by_key(|(_, one)| one.seq)?;
