@@ -1,6 +1,6 @@
 //! What the journal knows about a run, as the summary at a session's end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::canary::CanaryReport;
@@ -11,7 +11,9 @@ use crate::execute::CanaryFound;
 use crate::execute::control::TargetStop;
 use crate::journal::TargetRecord;
 use crate::journal::{JournalError, Reader, RunAbout, RunRecord};
-use crate::record::event::Requests;
+use crate::record::Entry;
+use crate::record::event::{Event, Requests};
+use crate::record::plan::PlanCaller;
 
 /// What a session knows about itself.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +70,7 @@ pub(super) async fn sum_up(
         manifest: about.manifest,
         manifest_sha256: record.manifest_sha256.clone(),
         plan_root: record.plan_root.clone(),
+        callers: callers(reader, record.run_no).await?,
         canary: own.canary(&targets),
         targets: Targets::new(targets, &left, own.stopped).ends(stopped_by, own.detail.as_deref()),
         operator: Some(about.operator),
@@ -87,6 +90,7 @@ pub(super) struct Known {
     pub(super) about: RunAbout,
     pub(super) targets: Vec<TargetRecord>,
     pub(super) pending: Vec<(i64, u64)>,
+    pub(super) callers: Vec<PlanCaller>,
 }
 
 impl Known {
@@ -117,6 +121,7 @@ impl Known {
             manifest: about.manifest.clone(),
             manifest_sha256: record.manifest_sha256.clone(),
             plan_root: record.plan_root.clone(),
+            callers: self.callers.clone(),
             canary: own.canary(&self.targets),
             targets: Targets::new(self.targets.clone(), &self.pending, own.stopped)
                 .ends(stopped_by, own.detail.as_deref()),
@@ -126,6 +131,18 @@ impl Known {
             ..Summary::of_nothing(journal)
         }
     }
+}
+
+/// Whose credentials the sessions of a run used, as the journal has them.
+pub(super) async fn callers(reader: &Reader, run_no: i64) -> Result<Vec<PlanCaller>, JournalError> {
+    let mut callers = BTreeSet::new();
+    for stored in reader.milestones_of(run_no, "session_opened").await? {
+        let entry = Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))?;
+        let Event::SessionOpened(opened) = entry.event else { continue };
+        callers.extend(opened.account.clone().zip(opened.caller_arn.clone()));
+        callers.extend(opened.accounts.into_iter().map(|reached| (reached.account, reached.caller_arn)));
+    }
+    Ok(callers.into_iter().map(|(account, arn)| PlanCaller { account, arn }).collect())
 }
 
 /// Requests of a run over all its sessions, as the journal has them.

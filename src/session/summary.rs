@@ -9,6 +9,7 @@ use crate::domain::OutcomeCounts;
 use crate::execute::control::StoppedBy;
 use crate::record::checkpoint::{Checkpoint, base64};
 use crate::record::event::Requests;
+use crate::record::plan::PlanCaller;
 
 /// What there is to say about a run at the end of a session. Fields are only ever added.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,6 +42,8 @@ pub struct Summary {
     pub plan_root: Option<String>,
     /// How each target ended.
     pub targets: Vec<TargetEnd>,
+    /// Whose credentials its sessions used, by account; several of one account where sessions had different ones.
+    pub callers: Vec<PlanCaller>,
     /// What the canary of the session found, where it has one.
     pub canary: Option<CanaryReport>,
     /// Who began the run.
@@ -173,6 +176,7 @@ impl Summary {
             manifest_sha256: None,
             plan_root: None,
             targets: Vec::new(),
+            callers: Vec::new(),
             canary: None,
             operator: None,
             ticket: None,

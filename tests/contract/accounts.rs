@@ -141,9 +141,16 @@ fn an_account_that_loses_its_credentials_stops_alone_and_is_resumed_once() {
     for account in [ONE, TWO, THREE] {
         assert!(stopped.stderr.contains(&accounts[account]), "the prompt shows each caller: {stopped}");
     }
+    let callers = |done: &Done| {
+        let pair = |one: &Value| (one["account"].as_str().unwrap().to_owned(), one["arn"].as_str().unwrap().to_owned());
+        done.json()["callers"].as_array().unwrap().iter().map(pair).collect::<Vec<_>>()
+    };
+    assert_eq!(callers(&stopped), accounts.clone().into_iter().collect::<Vec<_>>(), "one of each account: {stopped}");
     three.configure(&[&profile_of(ONE, "tools"), &cleanup("keybatch-rehearsal"), &profile_of(THREE, "new")]);
     let done = three.bench.resume().exits(0);
     assert_eq!(done.json()["outcomes"]["deleted"], 13, "{done}");
+    let of_run = callers(&done);
+    assert!(callers(&stopped).iter().all(|one| of_run.contains(one)), "those of its earlier session, too: {done}");
     three.bench.verify().exits(0);
     assert!(three.has(TWO, "bystander-1") && three.has(TWO, "wordpress-blog") && three.has(ONE, "bastion"));
     let answered = three.bench.query(
