@@ -136,8 +136,14 @@ impl SessionOptions {
     /// Tries the key that signs checkpoints, if one is named: better now than in the midst of a session.
     ///
     /// # Errors
-    /// Where it does not sign.
+    /// Where it does not sign, or none is named that is to sign every checkpoint.
     pub(super) fn try_key(&mut self) -> Result<(), CliError> {
+        if self.sign_all && self.sign_key.is_none() {
+            let why = "--sign-all (KEYBATCH_SIGN_ALL) signs every checkpoint, and --sign-key names no key";
+            return Err(CliError::new(Exit::Usage, why)
+                .sent(Sent::Nothing)
+                .hint("name the key with --sign-key KEYFILE"));
+        }
         let tried = self.sign_key.as_deref().map(CheckpointKey::tried).transpose();
         self.checkpoint_key = tried.map_err(|error| error.sent(Sent::Nothing))?;
         Ok(())

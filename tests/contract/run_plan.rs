@@ -214,3 +214,14 @@ fn an_unfinished_plan_is_resumed() {
     assert_eq!(summary(&bench, &done)["outcomes"]["deleted"], 3);
     invariants(&bench);
 }
+
+/// A key that is not named signs nothing, and silence would be taken for signatures.
+#[test]
+fn to_sign_every_checkpoint_needs_a_key() {
+    let bench = Bench::new();
+    let manifest = bench.manifest(&bench.world.keys("key", 1));
+    let refusal = bench.run(&manifest, &["--sign-all"]).exits(2).json();
+    assert_eq!((&refusal["code"], &refusal["sent"]), (&"usage.arguments".into(), &"nothing".into()), "{refusal}");
+    bench.keybatch(&["resume", "--sign-all"]).exits(2);
+    assert!(bench.world.state().log.is_empty() && !bench.journal().exists());
+}
