@@ -15,6 +15,9 @@ const KEYS: [&str; 5] = [PROFILE, ROLE_ARN, "external_id", "session_name", "sour
 const PROFILE: &str = "profile";
 const ROLE_ARN: &str = "role_arn";
 
+/// What the name of a role's session begins with where the configuration names none; the run follows.
+pub(super) const SESSION_OF_A_RUN: &str = "keybatch-";
+
 /// How long the name of a role's session may be.
 const SESSION_NAME: std::ops::RangeInclusive<usize> = 2..=64;
 
@@ -47,6 +50,14 @@ impl Account {
         }
     }
 
+    /// The ARN of the role that is assumed, if one is.
+    pub(super) fn role_arn(&self) -> Option<&str> {
+        match &self.way {
+            Means::Profile(_) => None,
+            Means::Role { arn, .. } => Some(arn),
+        }
+    }
+
     /// The role that is assumed, if one is. CloudTrail shows the name of its session.
     pub(super) fn role(&self, run: RunId) -> Option<ConfiguredRole> {
         match &self.way {
@@ -55,7 +66,7 @@ impl Account {
                 place: self.table.clone(),
                 arn: arn.clone(),
                 external_id: external_id.clone(),
-                session_name: session_name.clone().unwrap_or_else(|| format!("keybatch-{run}")),
+                session_name: session_name.clone().unwrap_or_else(|| format!("{SESSION_OF_A_RUN}{run}")),
             }),
         }
     }

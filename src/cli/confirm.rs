@@ -2,6 +2,7 @@
 
 use std::io::BufRead as _;
 
+use super::accounts::SESSION_OF_A_RUN;
 use super::amount::whole_number;
 use super::canary;
 use super::code::Code;
@@ -160,10 +161,22 @@ fn made_before(facts: &PlanFacts<'_>) -> Vec<String> {
     let Some(expires) = &header.expires_at else { return Vec::new() };
     let mut lines = vec![format!("planned   {} by {}, until {expires}", header.made_at, shown(&header.made_by))];
     lines.extend(header.ticket.iter().map(|ticket| format!("ticket    {}", shown(ticket))));
-    let now = |arn: &str| place.caller.arn == arn || place.accounts.iter().any(|reached| reached.caller.arn == arn);
-    let others = header.callers.iter().filter(|caller| !now(&caller.arn));
+    let now: Vec<_> =
+        std::iter::once(&place.caller).chain(place.accounts.iter().map(|reached| &reached.caller)).collect();
+    let is_now = |arn: &str| now.iter().any(|caller| is_same_caller(&caller.arn, arn));
+    let others = header.callers.iter().filter(|caller| !is_now(&caller.arn));
     lines.extend(others.map(|caller| format!("caller    planned as {}", shown(&caller.arn))));
     lines
+}
+
+/// Whether both are the same caller. A role that keybatch assumed itself has a session that is named after the run: another one each
+/// time. A name that somebody else gave to a session stands for somebody.
+fn is_same_caller(one: &str, other: &str) -> bool {
+    let role = |arn: &str| {
+        let (role, session) = arn.rsplit_once('/')?;
+        (role.contains(":assumed-role/") && session.starts_with(SESSION_OF_A_RUN)).then(|| role.to_owned())
+    };
+    one == other || role(one).is_some_and(|own| role(other) == Some(own))
 }
 
 /// The rows that have changed since the plan's file was made.
@@ -183,6 +196,18 @@ fn changes(plan: &Plan) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_role_that_keybatch_assumed_is_the_same_caller_in_each_run() {
+        let of = |role: &str, session: &str| format!("arn:aws:sts::111122223333:assumed-role/{role}/{session}");
+        let same = |one: &str, other: &str| is_same_caller(one, other) && is_same_caller(other, one);
+        assert!(same(&of("cleanup", "keybatch-0198"), &of("cleanup", "keybatch-0199")));
+        assert!(same(&of("cleanup", "alice"), &of("cleanup", "alice")));
+        assert!(!same(&of("cleanup", "alice"), &of("cleanup", "bob")), "people behind one role");
+        assert!(!same(&of("cleanup", "alice"), &of("cleanup", "keybatch-0199")));
+        assert!(!same(&of("cleanup", "keybatch-0198"), &of("admin", "keybatch-0198")));
+        assert!(!same("arn:aws:iam::111122223333:user/keybatch-a", "arn:aws:iam::111122223333:user/keybatch-b"));
+    }
 
     /// The number may be typed as it is shown, in groups; after a typo, keybatch asks again.
     #[test]
