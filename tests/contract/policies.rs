@@ -39,6 +39,28 @@ fn a_policy_is_for_the_accounts_and_regions_of_the_manifest() {
     assert!(bench.world.state().log.is_empty());
 }
 
+/// Accounts that the user configuration reaches as roles need one statement more, for whoever assumes them.
+#[test]
+fn roles_of_the_manifests_accounts_may_be_assumed() {
+    let bench = Bench::new();
+    let role = |account: &str| format!("arn:aws:iam::{account}:role/cleanup");
+    let table = |account: &str| format!("[accounts.\"{account}\"]\nrole_arn = \"{}\"\n", role(account));
+    let settings = bench.home().join("config/keybatch");
+    std::fs::create_dir_all(&settings).unwrap();
+    let text = [table("444455556666"), table("777788889999"), "[accounts.\"111122223333\"]\nprofile = \"p\"\n".into()];
+    std::fs::write(settings.join("keybatch.toml"), text.concat()).unwrap();
+    let text = "key_pair_name,region,account_id\nold-a,us-east-1,111122223333\nold-b,us-east-1,444455556666\n";
+    let manifest = bench.file("m.csv", text).display().to_string();
+    let base = ["iam-policy", "--role", "operator"];
+    let done = bench.keybatch(&[&base[..], &["--manifest", &manifest]].concat()).exits(0);
+    assert_eq!(statement(&done.json(), "Assume")["Resource"], json!([role("444455556666")]), "{done}");
+    assert!(done.stderr.contains("trust policy"), "{done}");
+    let done = bench.keybatch(&base).exits(0);
+    assert_eq!(statement(&done.json(), "Assume")["Resource"], json!([role("444455556666"), role("777788889999")]));
+    let done = bench.keybatch(&[&base[..], &["--account", "111122223333"]].concat()).exits(0);
+    assert!(!done.stdout.contains("sts:AssumeRole"), "{done}");
+}
+
 /// A manifest with faults gives no policy.
 #[test]
 fn no_policy_is_made_from_a_faulty_manifest() {

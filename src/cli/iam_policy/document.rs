@@ -21,6 +21,9 @@ pub(crate) enum Role {
 /// The only request that changes anything, and the only one that can be narrowed to key pairs.
 pub(crate) const DELETE: &str = "lightsail:DeleteKeyPair";
 
+/// How a role is assumed by which an account is reached.
+const ASSUME: &str = "sts:AssumeRole";
+
 /// Every other request to Lightsail that keybatch sends, and the roles that send it. A plan reads a key pair alone where a name
 /// that it saw is read again.
 const READS: [(&str, &[Role]); 5] = [
@@ -123,14 +126,14 @@ fn any_of(account: Option<&str>, region: Option<&str>) -> String {
     format!("arn:{partition}:lightsail:{}:{}:KeyPair/*", region.unwrap_or("*"), account.unwrap_or("*"))
 }
 
-/// The policy of a role, and what could not be narrowed, a sentence each.
-pub(crate) fn document(role: Role, named: &Named) -> (Value, Vec<String>) {
-    let (policy, notes) = build(role, named, true);
+/// The policy of a role, and what could not be narrowed, a sentence each. `roles` are the ARNs of the roles by which accounts are reached.
+pub(crate) fn document(role: Role, named: &Named, roles: &BTreeSet<&str>) -> (Value, Vec<String>) {
+    let (policy, notes) = build(role, named, roles, true);
     let characters = policy.to_string().chars().filter(|c| !c.is_whitespace()).count();
     if characters <= MOST_CHARACTERS {
         return (policy, notes);
     }
-    let (policy, mut notes) = build(role, named, false);
+    let (policy, mut notes) = build(role, named, roles, false);
     notes.insert(
         0,
         format!("listing each key pair would exceed IAM's limit of {MOST_CHARACTERS} characters for a policy"),
@@ -138,7 +141,7 @@ pub(crate) fn document(role: Role, named: &Named) -> (Value, Vec<String>) {
     (policy, notes)
 }
 
-fn build(role: Role, named: &Named, each: bool) -> (Value, Vec<String>) {
+fn build(role: Role, named: &Named, roles: &BTreeSet<&str>, each: bool) -> (Value, Vec<String>) {
     let mut statements = Vec::new();
     let mut notes = Vec::new();
     if role == Role::Operator {
@@ -162,6 +165,13 @@ fn build(role: Role, named: &Named, each: bool) -> (Value, Vec<String>) {
     }
     statements.push(reads);
     statements.push(json!({"Sid": "Anywhere", "Effect": "Allow", "Action": may(&ANYWHERE), "Resource": "*"}));
+    if !roles.is_empty() {
+        statements.push(json!({"Sid": "Assume", "Effect": "Allow", "Action": [ASSUME], "Resource": roles}));
+        notes.push(format!(
+            "{ASSUME} is for the credentials that assume these roles, as the user configuration says; each of the roles needs the \
+             other statements, and a trust policy that lets these credentials assume it"
+        ));
+    }
     notes.push(format!(
         "IAM cannot narrow {} to key pairs: Lightsail supports no resources for these actions, only for DeleteKeyPair",
         may(&READS).join(", ").replace("lightsail:", "")
@@ -190,10 +200,10 @@ mod tests {
     fn a_policy_is_as_narrow_as_the_rows_say() {
         let mut named = Named::default();
         named.add(Some("111122223333"), Some("eu-central-1"), Some(ARN));
-        assert_eq!(resources(&document(Role::Operator, &named).0), [ARN]);
+        assert_eq!(resources(&document(Role::Operator, &named, &BTreeSet::new()).0), [ARN]);
         named.add(Some("111122223333"), Some("eu-central-1"), None);
         named.add(None, Some("us-east-1"), None);
-        let (policy, notes) = document(Role::Operator, &named);
+        let (policy, notes) = document(Role::Operator, &named, &BTreeSet::new());
         let any = ["arn:aws:lightsail:eu-central-1:111122223333:KeyPair/*", "arn:aws:lightsail:us-east-1:*:KeyPair/*"];
         assert_eq!(resources(&policy), any);
         assert!(notes.iter().any(|note| note.contains("name no account")), "{notes:?}");
@@ -201,11 +211,11 @@ mod tests {
         assert_eq!(regions, &json!(["eu-central-1", "us-east-1"]));
         named.keep("444455556666");
         assert_eq!(
-            resources(&document(Role::Operator, &named).0),
+            resources(&document(Role::Operator, &named, &BTreeSet::new()).0),
             ["arn:aws:lightsail:us-east-1:444455556666:KeyPair/*"]
         );
         named.add(None, None, None);
-        let (policy, notes) = document(Role::Operator, &named);
+        let (policy, notes) = document(Role::Operator, &named, &BTreeSet::new());
         assert!(policy["Statement"][1].get("Condition").is_none());
         assert!(notes.iter().any(|note| note.contains("name no region")), "{notes:?}");
     }
@@ -219,15 +229,28 @@ mod tests {
                 named.add(Some("111122223333"), Some(region), Some(&arn));
             }
         }
-        let (policy, notes) = document(Role::Operator, &named);
+        let (policy, notes) = document(Role::Operator, &named, &BTreeSet::new());
         assert_eq!(resources(&policy).len(), 3);
         assert!(policy.to_string().len() < MOST_CHARACTERS && notes[0].contains("6144"), "{notes:?}");
     }
 
     #[test]
+    fn roles_by_which_accounts_are_reached_may_be_assumed() {
+        let roles = ["arn:aws:iam::111122223333:role/cleanup"].into();
+        for role in [Role::Planner, Role::Operator, Role::Reviewer] {
+            let (policy, notes) = document(role, &Named::default(), &roles);
+            let statements = policy["Statement"].as_array().unwrap();
+            let assume = statements.iter().find(|statement| statement["Action"] == json!([ASSUME])).unwrap();
+            assert_eq!(assume["Resource"], json!(roles));
+            assert!(notes.iter().any(|note| note.contains("trust policy")), "{notes:?}");
+            assert!(!document(role, &Named::default(), &BTreeSet::new()).0.to_string().contains(ASSUME));
+        }
+    }
+
+    #[test]
     fn only_the_operator_may_delete() {
         for role in [Role::Planner, Role::Reviewer] {
-            let text = document(role, &Named::default()).0.to_string();
+            let text = document(role, &Named::default(), &BTreeSet::new()).0.to_string();
             assert!(!text.contains("Delete"), "{text}");
         }
     }

@@ -54,7 +54,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     if let Some(account) = &args.account {
         named.keep(account);
     }
-    let (policy, mut notes) = document(args.role, &named);
+    let accounts = named.accounts();
+    let is_meant = |id: &str| accounts.is_empty() || accounts.contains(id);
+    let configured = context.settings.accounts().iter().filter(|(id, _)| is_meant(id));
+    let roles = configured.filter_map(|(_, account)| account.role_arn()).collect();
+    let (policy, mut notes) = document(args.role, &named, &roles);
     if named.accounts().len() > 1 {
         notes.push("the policy is for several accounts; --account ID prints the one of a single account".to_owned());
     }
