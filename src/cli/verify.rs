@@ -161,7 +161,7 @@ fn demands(runs: &[RunDemands]) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
     if runs.is_empty() {
-        out += "no real run was started, so nothing is demanded of any\n";
+        out += "no real run was started, so nothing is demanded (rehearsals are not judged)\n";
     }
     for run in runs {
         let said = match run.violation_count {

@@ -92,6 +92,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
         }
         return making.show(Some(args.expires), context).await;
     };
+    let needs_maker = making.policy.limits.four_eyes && args.sign_key.is_none();
     if args.sign_key.is_some() {
         refuse_signed(path)?;
     }
@@ -105,6 +106,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     shown::print(context, path, Some(&planned)).await?;
     let place = super::shown(&path.to_string_lossy());
     context.ui.talk(format!("the plan is in {place}; only read requests were sent, and nothing was recorded"));
+    if needs_maker {
+        context.ui.say("warning: the policy demands four eyes, and nobody can run a plan that its maker did not sign");
+        context.ui.say("  make it again with --sign-key KEYFILE");
+    }
     if let Some(key) = &args.sign_key {
         let signed = sign_as_maker(path, &shown::read(path, |_| Ok(()))?, key);
         let key =

@@ -154,6 +154,10 @@ fn a_policy_demands_approvals_of_a_plan() {
     let text =
         format!("approvals = 2\nfour_eyes = true\nsigners = \"{}\"\noverridable = [\"four_eyes\"]\n", scene.signers);
     let policy = file("policy.toml", text);
+    let manifest = scene.bench.manifest(&["key-01"]).display().to_string();
+    let to = scene.bench.home().join("unsigned.plan").display().to_string();
+    let unsigned = scene.bench.keybatch(&["plan", &manifest, "-o", &to, "--policy", &policy]).exits(0);
+    assert!(unsigned.stderr.contains("four eyes") && unsigned.stderr.contains("--sign-key"), "{unsigned}");
     let plan = scene.plan("friday", &["--policy", &policy]);
     let (rosa, journal) = (scene.key("rosa"), scene.bench.journal().display().to_string());
     // The policy's own list is taken where none is named.
