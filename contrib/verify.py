@@ -1,240 +1,166 @@
 #!/usr/bin/env python3
-"""Verifies what keybatch hands out, without keybatch: a journal, a plan's file, or a proof.
-
-    verify.py [--checkpoint FILE]... [--allowed-signers FILE] [--require-checkpoint] FILE...
-
-Each FILE gets one line of JSON with its `verdict`, as `keybatch verify` words it; with `-`, the names of the files come on standard
-input, one a line. The exit code is 0 where all are accepted, 7 where one is not, 2 for wrong usage. It needs Python 3.9 and, for
-signatures alone, ssh-keygen. It shares no code with keybatch: docs/JOURNAL.md says what is checked here, and docs/RELIABILITY.md
-what only keybatch checks.
-"""
+"""Verifies what keybatch hands out, without keybatch: a journal, a plan's file, or a proof. Each FILE gets a line of JSON with its
+`verdict`, as `keybatch verify` words it. Exits with 0 where all are accepted, 7 where one is not, 2 for wrong usage. Needs Python 3.9
+and, for signatures alone, ssh-keygen. docs/JOURNAL.md says what is checked here, docs/RELIABILITY.md what only keybatch checks."""
 import argparse, base64, hashlib, json, os, re, sqlite3, subprocess, sys, tempfile
 from urllib.parse import quote
 
 KINDS = """journal_created session_opened session_closed manifest_ingested intent_recorded plan_sealed override_used plan_approved
-run_started attempt_started attempt_finished operation_polled observed row_settled row_resolved rate_changed run_stopped run_finished
-run_abandoned checkpoint_made""".split()
-WORDS = {
+    run_started attempt_started attempt_finished operation_polled observed row_settled row_resolved rate_changed run_stopped run_finished
+    run_abandoned checkpoint_made""".split()
+WORDS = {"source": "get_key_pair get_key_pairs get_instances get_operations_for_resource",
     "class": """succeeded pending operation_failed not_found throttled not_sent setup_in_progress refused denied refused_for_all
-unanswered""".split(),
-    "source": "get_key_pair get_key_pairs get_instances get_operations_for_resource".split(),
-    "found": "same other not_found operation unfinished no_operation listed no_answer denied refused_for_all".split(),
-    "outcome": "deleted gone absent skipped failed in_doubt".split(),
-    "evidence": "answer operation cloudtrail readback inventory note tried person".split(),
+        unanswered""",
+    "found": "same other not_found operation unfinished no_operation listed no_answer denied refused_for_all",
+    "outcome": "deleted gone absent skipped failed in_doubt",
+    "evidence": "answer operation cloudtrail readback inventory note tried person",
     "cause": """error unknown_error timeout cut connect_failed unreadable server_error no_operation not_built no_credentials
-started_late""".split(),
-}
-BEFORE_EXECUTION = ("throttled", "not_sent", "setup_in_progress")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
+        started_late"""}
+WORDS = {name: words.split() for name, words in WORDS.items()}
+ALWAYS = {"attempt_finished": ["class"], "operation_polled": ["class"], "observed": ["source", "found"],
+    "row_settled": ["outcome", "evidence"], "row_resolved": ["outcome", "evidence"]}
+BEFORE_EXECUTION = ("throttled", "not_sent", "setup_in_progress", "denied", "refused_for_all")
+BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 
 
 class Bad(Exception):
     """(verdict, number of the entry or None, one sentence)"""
 
 
-class Usage(Exception):
-    pass
-
-
-def illegal(seq, why, *values):
-    raise Bad("illegal_history", seq, why % values)
-
-
-def altered(seq, why, *values):
-    raise Bad("altered", seq, why % values)
+def must(holds, seq, why, verdict="illegal_history"):
+    if not holds:
+        raise Bad(verdict, seq, why if seq is None else "entry %d: %s" % (seq, why))
 
 
 # Hashes and trees (RFC 6962)
 
-
 def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
-
 
 def leaf(data):
     return sha256(b"\0", data)
 
-
 def node(left, right):
     return sha256(b"\1", left, right)
-
-
-class Tree:
-    """The roots of the complete subtrees, the largest first."""
-
-    def __init__(self):
-        self.size, self.roots = 0, []
-
-    def push(self, hash):
-        count = self.size
-        while count & 1:
-            hash, count = node(self.roots.pop(), hash), count >> 1
-        self.roots.append(hash)
-        self.size += 1
-
-    def root(self):
-        if not self.roots:
-            return sha256()
-        hash = self.roots[-1]
-        for left in self.roots[-2::-1]:
-            hash = node(left, hash)
-        return hash
-
-
-def tree(leaves):
-    """The root over a list, by the definition itself."""
-    if len(leaves) < 2:
-        return leaves[0] if leaves else sha256()
-    half = 1 << (len(leaves) - 1).bit_length() - 1
-    return node(tree(leaves[:half]), tree(leaves[half:]))
-
-
-def by_path(place, size, hash, path):
-    """The root to which a path leads; None where it has another length."""
-    if place >= size:
-        return None
-    last, steps = size - 1, list(path)
-    while last:
-        if place & 1 or place < last:
-            if not steps:
-                return None
-            step = steps.pop(0)
-            hash = node(step, hash) if place & 1 else node(hash, step)
-        place, last = place >> 1, last >> 1
-    return None if steps else hash
-
-
-def is_beginning(old, old_root, new, new_root, proof):
-    """RFC 6962, 2.1.4: whether the proof shows that."""
-    if not 0 < old <= new:
-        return False
-    if old == new:
-        return not proof and old_root == new_root
-    place, last, steps = old - 1, new - 1, list(proof)
-    while place & 1:
-        place, last = place >> 1, last >> 1
-    if place and not steps:
-        return False
-    of_old = of_new = steps.pop(0) if place else old_root
-    while last:
-        if place & 1 or place < last:
-            if not steps:
-                return False
-            step = steps.pop(0)
-            if place & 1:
-                of_old, of_new = node(step, of_old), node(step, of_new)
-            else:
-                of_new = node(of_new, step)
-        place, last = place >> 1, last >> 1
-    return not steps and (of_old, of_new) == (old_root, new_root)
-
 
 def text64(hash):
     return base64.b64encode(hash).decode()
 
-
 def hash64(text):
     """A hash, if this is the one way to write it."""
-    try:
-        hash = base64.b64decode(text.encode("ascii"), validate=True)
-    except (AttributeError, ValueError):
-        return None
-    return hash if len(hash) == 32 and text64(hash) == text else None
+    hash = base64.b64decode(text.encode("ascii"), validate=True)
+    must(len(hash) == 32 and text64(hash) == text, None, "a hash is 32 bytes in base64", "altered")
+    return hash
+
+class Tree:
+    def __init__(self, leaves=()):
+        self.size, self.roots = 0, []  # of the complete subtrees, the largest first
+        for one in leaves:
+            self.push(one)
+
+    def push(self, hash):
+        count, self.size = self.size, self.size + 1
+        while count & 1:
+            hash, count = node(self.roots.pop(), hash), count >> 1
+        self.roots.append(hash)
+
+    def root(self):
+        hash = self.roots[-1] if self.roots else sha256()
+        for left in self.roots[-2::-1]:
+            hash = node(left, hash)
+        return hash
+
+def climb(place, last, hash, steps, old=None):
+    """The root to which a path leads from a place, `last` being the last place, and the root of what is not right of it."""
+    while last:
+        if place & 1:
+            hash, old = node(steps[0], hash), old and node(steps[0], old)
+        elif place < last:
+            hash = node(hash, steps[0])
+        steps = steps[1:] if place & 1 or place < last else steps
+        place, last = place >> 1, last >> 1
+    return None if steps else (hash, old)
+
+def is_beginning(old, old_root, new, new_root, steps):
+    """Whether a consistency proof holds."""
+    place, last = old - 1, new - 1
+    if old == new:
+        return not steps and old_root == new_root
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    begin, steps = (steps[0], steps[1:]) if place else (old_root, steps)
+    return 0 < old < new and climb(place, last, begin, steps, begin) == (new_root, old_root)
 
 
 # Canonical JSON (RFC 8785), as keybatch uses it
 
-
 def pairs(items):
-    value = dict(items)
-    if len(value) != len(items):
-        raise ValueError("a key twice")
-    return value
+    must(len(dict(items)) == len(items), None, "a key twice")
+    return dict(items)
 
+def number(text):
+    must(text.isdigit() and len(text) < 17 and int(text) < 1 << 53, None, "a number that is no integer from 0 to 2^53 - 1")
+    return int(text)
 
-def refused(text):
-    raise ValueError("a number that is no integer from 0 to 2^53 - 1")
-
-
-def integer(text):
-    number = int(text) if len(text) < 17 else refused(text)
-    return number if 0 <= number < 1 << 53 else refused(text)
-
-
-DECODER = json.JSONDecoder(object_pairs_hook=pairs, parse_float=refused, parse_int=integer, parse_constant=refused)
-
+DECODER = json.JSONDecoder(object_pairs_hook=pairs, parse_float=number, parse_int=number, parse_constant=number)
 
 def in_order(value, depth=0):
-    if depth > 32:
-        raise ValueError("nested too deeply")
+    must(depth <= 32, None, "nested too deeply")
     if isinstance(value, dict):
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
-        return {key: in_order(value[key], depth + 1) for key in keys}
+        return {key: in_order(value[key], depth + 1) for key in sorted(value, key=lambda key: key.encode("utf-16-be"))}
     return [in_order(item, depth + 1) for item in value] if isinstance(value, list) else value
-
 
 def canonical(value):
     return json.dumps(in_order(value), ensure_ascii=False, separators=(",", ":")).encode()
 
-
-def parse(data, seq, what, verdict="illegal_history"):
+def parse(data, seq, verdict="illegal_history"):
     """The object that these bytes are the canonical form of."""
     try:
         value = DECODER.decode(data.decode())
-        if isinstance(value, dict) and canonical(value) == data:
-            return value
-    except (ValueError, RecursionError):
-        pass
-    raise Bad(verdict, seq, "%s is not canonical JSON" % what)
+        is_it = isinstance(value, dict) and canonical(value) == data
+    except (Bad, ValueError, RecursionError):
+        is_it = False
+    must(is_it, seq, "it is not canonical JSON", verdict)
+    return value
 
-
-def get(value, name, kind, seq, default=None):
-    """A field of this type; required unless there is a default."""
-    found = value.get(name, default)
-    if found is default and default is not None:
-        return found
-    if not isinstance(found, kind) or isinstance(found, bool) and kind is int:
-        illegal(seq, "its field %s is missing or of another type", name)
-    return found
+def entry_of(data, seq):
+    """The entry that these bytes are, with known words alone."""
+    entry = parse(data, seq)
+    version, kind = entry["v"], entry["kind"]
+    must(version <= 2 and (version < 2 or kind in KINDS), seq, "of a newer version or kind", "cannot_verify")
+    must(entry["seq"] == seq, seq, "it says that it is another entry", "altered")
+    is_time = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", entry["at"])
+    must(version == 2 and is_time, seq, "another version, or a time that is not one as it is written")
+    must(all(type(entry.get(name, 0)) is int for name in ("session", "run", "row")), seq, "a number is none")
+    must(all(entry.get(name, words[0]) in words for name, words in WORDS.items()), seq, "an unknown word")
+    must(all(name in entry for name in ALWAYS.get(kind, ())), seq, "a field is missing")
+    must(("session" in entry) == (kind != "journal_created"), seq, "it names no session")
+    return kind, entry
 
 
 # Checkpoints and signatures
 
-
-def checkpoint(text):
-    """(journal id, size, root) of a record's three lines, or None."""
-    lines = [line.rstrip() for line in text.split("\n")]
-    if len(lines) < 3 or not lines[0].startswith("keybatch/") or not re.fullmatch("0|[1-9][0-9]*", lines[1]):
+def point_of(lines):
+    """(journal id, size, root) of a checkpoint's three lines, or None."""
+    try:
+        origin, size, root = lines
+        is_one = re.fullmatch("keybatch/[!-~]+", origin) and re.fullmatch("0|[1-9][0-9]{0,15}", size)
+        return (origin[9:], int(size), hash64(root)) if is_one else None
+    except (ValueError, Bad):
         return None
-    id, root = lines[0][len("keybatch/") :], hash64(lines[2])
-    return (id, int(lines[1]), root) if root and re.fullmatch("[!-~]+", id) else None
 
+def text_of(point):
+    return "keybatch/%s\n%d\n%s\n" % (point[0], point[1], text64(point[2]))
 
 def records(path):
     """Of each record of a file: its checkpoint, or None if it is torn, and the signature behind it."""
-    found, lines, armour = [], None, None
     with open(path, "rb") as file:
-        for line in [*file.read().decode("utf-8", "replace").split("\n"), "keybatch/"]:
-            if line.startswith("keybatch/"):
-                if lines:
-                    found.append((checkpoint("\n".join(lines)), armour))
-                lines, armour = [], None
-            if lines is None:
-                continue
-            if len(lines) == 3 and line.startswith("-----BEGIN SSH SIGNATURE-----"):
-                armour = ""
-            if armour is not None:
-                armour += line.rstrip() + "\n"
-            elif len(lines) < 3 and line.strip():
-                lines.append(line.rstrip())
-    return found
+        text = file.read().decode("utf-8", "replace")
+    for record in re.split(r"^(?=keybatch/)", text, flags=re.M)[1:]:
+        lines = [line.rstrip() for line in record.split("\n") if line.strip()]
+        yield point_of(lines[:3]), "\n".join(lines[3:]) + "\n" if lines[3:4] == [BEGIN] else None
 
-
-def to_text(point):
-    return "keybatch/%s\n%d\n%s\n" % (point[0], point[1], text64(point[2]))
-
-
-def keygen(arguments, text, armour):
+def keygen(text, armour, *arguments):
     with tempfile.TemporaryDirectory() as folder:
         name = os.path.join(folder, "signature")
         with open(name, "w") as file:
@@ -244,529 +170,336 @@ def keygen(arguments, text, armour):
         except OSError as error:
             raise Bad("cannot_verify", None, "a signature cannot be verified: %s" % error)
 
-
 def is_signed(point, armour, signers, at):
-    """Whether somebody signed it whom the list allows that; False where the signature is cut off."""
-    if "-----END SSH SIGNATURE-----" not in armour:
+    """Whether somebody signed it whom the list allows that; not where the signature is cut off."""
+    if END not in armour:
         return False
-    time = ["-O", "verify-time=" + re.sub(r"[-:T]|\..*", "", at) + "Z"] if at else []
-    named = keygen(["find-principals", "-f", signers, *time], to_text(point), armour)
-    for name in named.stdout.decode().splitlines():
-        arguments = ["verify", "-f", signers, "-I", name, "-n", "checkpoint@keybatch", *time]
-        if keygen(arguments, to_text(point), armour).returncode == 0:
+    when = ["-O", "verify-time=" + re.sub(r"[-:T]|\..*", "", at) + "Z"] if at else []
+    for name in keygen("", armour, "find-principals", "-f", signers, *when).stdout.decode().splitlines():
+        if not keygen(text_of(point), armour, "verify", "-f", signers, "-I", name, "-n", "checkpoint@keybatch", *when).returncode:
             return True
-    raise Bad("bad_signature", None, "the signature under the checkpoint of %d entries is not by anybody who may sign" % point[1])
-
+    raise Bad("bad_signature", None, "the signature under the checkpoint of %d entries is by nobody who may sign" % point[1])
 
 class Trust:
-    """The checkpoints that the reviewer brings, of one journal."""
-
-    def __init__(self, options, id, times):
-        brought = [record for path in options.checkpoint for record in records(path)]
-        whole = [(point, armour) for point, armour in brought if point and point[1]]
-        self.others = bool(whole) and all(point[0] != id for point, _ in whole)
+    """The checkpoints of one journal that the reviewer brings."""
+    def __init__(self, options, id, when):
+        brought = [(point, armour) for path in options.checkpoint for point, armour in records(path) if point and point[1]]
+        self.others = bool(brought) and all(point[0] != id for point, _ in brought)
         self.roots, self.trusted, self.proved, self.related = {}, set(), 0, False
-        for point, armour in whole:
-            if point[0] != id:
-                continue
+        for point, armour in (one for one in brought if one[0][0] == id):
             self.roots.setdefault(point[1], set()).add(point[2])
-            if not options.allowed_signers or armour and is_signed(point, armour, options.allowed_signers, times(point[1])):
+            signers = options.allowed_signers
+            if not signers or armour and is_signed(point, armour, signers, when(point[1])):
                 self.trusted.add(point[1:])
 
     def compare(self, size, root):
         for other in self.roots.get(size, ()):
             self.related = True
-            if other != root:
-                raise Bad("forked", None, "the checkpoint of %d entries has another root than the entries" % size)
+            must(other == root, None, "the checkpoint of %d entries has another root" % size, "forked")
             if (size, root) in self.trusted:
                 self.proved = max(self.proved, size)
 
 
-# One row
-
+# What may follow what: all entries of a journal, or (partial) those of one row in a proof
 
 class Row:
-    """The story of a row: intent before start, one delete in flight, at most one outcome, what it rests on."""
-
     def __init__(self, entry, seq):
-        line = get(entry, "line", dict, seq)
-        self.intent, self.entries = seq, [seq]
-        self.key = tuple(get(line, name, str, seq) for name in ("account", "region", "name"))
-        today = entry.get("today") or line
-        self.verdict = get(today, "verdict", str, seq)
-        if self.verdict not in ("delete", "skip", "absent") or line.get("row") != entry.get("row"):
-            illegal(seq, "its line is of another row, or has an unknown verdict")
-        self.attempts, self.open, self.last, self.same, self.lost = 0, None, None, False, False
-        self.answer = self.outcome = self.settled = self.counts_as = None
-
-    def lose(self):
-        self.lost = self.lost or self.outcome is None and self.verdict == "delete"
+        line = entry["line"]
+        self.intent, self.entries, self.key = seq, {seq}, (line["account"], line["region"], line["name"])
+        self.verdict = entry.get("today", line)["verdict"]
+        is_known = {self.verdict, line["verdict"]} <= {"delete", "skip", "absent"}
+        must(is_known and line["row"] == entry["row"], seq, "its line is of another row, or has an unknown verdict")
+        self.attempts, self.same, self.lost = 0, False, False
+        self.open = self.last = self.answer = self.outcome = self.settled = self.now = None
 
     def settle(self, seq, outcome):
-        self.outcome = self.counts_as = outcome
-        self.settled, self.open = seq, None
+        self.outcome, self.now, self.settled = outcome, outcome, seq
+        if outcome not in ("in_doubt", "gone"):
+            self.entries = ()  # nothing more may be said of it
 
     def rests(self, entry, seq, needed, also=()):
-        rests = get(entry, "rests_on", list, seq)
-        if rests != sorted(set(rests)) or not set(needed) <= set(rests):
-            illegal(seq, "the entries that it rests on are not ascending, or lack the intent or the answer")
-        if not all(rest in self.entries or rest in also for rest in rests):
-            illegal(seq, "it rests on an entry that is no earlier one of its row")
+        rests = entry["rests_on"]
+        must(rests == sorted(set(rests)) and needed <= set(rests), seq, "what it rests on is not ascending, or lacks an entry")
+        must(all(rest in self.entries or rest in also for rest in rests), seq, "it rests on no earlier entry of its row")
 
-    def step(self, kind, entry, seq, also=(), canary=True):
+    def step(self, kind, entry, seq, also):
         session, outcome, evidence = entry["session"], entry.get("outcome"), entry.get("evidence")
         if kind == "row_resolved":
-            if self.outcome not in ("in_doubt", "gone") or evidence not in ("person", "cloudtrail"):
-                illegal(seq, "its row has no outcome that is in doubt")
-            said = {"in_doubt": ["deleted", "gone", "absent", "failed"], "gone": ["deleted", "absent"]}[self.outcome]
-            if outcome not in (said if self.counts_as == self.outcome else [*said, self.outcome]):
-                illegal(seq, "a row that was %s cannot be %s", self.outcome, outcome)
-            if not get(entry, "because", str, seq).strip():
-                illegal(seq, "it gives no reason")
-            self.rests(entry, seq, [self.intent, self.settled])
-            self.counts_as = outcome
-            return self.entries.append(seq)
-        if self.outcome:
-            if kind == "observed" and canary and entry["source"] == "get_key_pair":
-                return None
-            illegal(seq, "the row has its outcome already")
-        if kind != "row_settled" and self.verdict != "delete":
-            illegal(seq, "the plan does not say that this row is to be deleted")
-        if self.open == session and kind != "attempt_finished":
-            illegal(seq, "its attempt is still in flight")
-        if kind == "attempt_started":
-            self.attempts += 1
-            if entry.get("attempt") != self.attempts:
-                illegal(seq, "attempts are numbered from 1 without gaps")
-            if self.attempts > 1 and self.last not in BEFORE_EXECUTION and not self.same:
-                illegal(seq, "the last attempt may have taken effect, but the key pair was not read before this one")
-            self.open, self.last, self.same, self.answer = session, None, False, None
-        elif kind == "attempt_finished":
-            if self.open != session or entry.get("attempt") != self.attempts or (outcome is None) != (evidence is None):
-                illegal(seq, "no such attempt of the row is in flight")
-            self.open, self.last, self.answer = None, entry["class"], seq
-            if outcome:
-                refused = ("refused", "denied", "refused_for_all", "throttled", "setup_in_progress")
-                fits = {"deleted": ("succeeded",), "failed": refused}.get(outcome, ())
-                if evidence != "answer" or self.last not in fits:
-                    illegal(seq, "the answer alone does not say what its outcome says")
-                self.settle(seq, outcome)
-            elif self.last == "succeeded":
-                illegal(seq, "it decides the row, but has no outcome")
-        elif kind == "observed" and entry["source"] != "get_operations_for_resource":
-            self.same = entry["found"] == "same" or self.same and entry["found"] not in ("other", "not_found")
+            said = {"in_doubt": ["deleted", "gone", "absent", "failed"], "gone": ["deleted", "absent"]}.get(self.outcome, [])
+            said = said + [self.outcome] * (self.now != self.outcome)
+            must(outcome in said and evidence in ("person", "cloudtrail") and entry["because"].strip(), seq, "it cannot say this")
+            self.rests(entry, seq, {self.intent, self.settled})
+            self.now = outcome
+        elif self.outcome:  # a canary is looked at once more
+            must(kind == "observed" and entry["source"] == "get_key_pair", seq, "the row has its outcome already")
         elif kind == "row_settled":
             tried = self.attempts or self.lost
-            fits = {
-                "deleted": tried and (evidence == "operation"),
-                "gone": tried and evidence == "readback",
-                "in_doubt": tried and evidence == "tried",
-                "failed": tried and evidence in ("answer", "operation", "readback"),
-                "absent": self.verdict != "skip" and evidence in ("inventory", "answer"),
-                "skipped": self.verdict != "absent" and evidence == "note",
-            }.get(outcome)
-            if not fits:
-                illegal(seq, "its entries do not show what the outcome says")
-            self.rests(entry, seq, [self.intent] + [self.answer] * (evidence == "answer" and self.answer is not None), also)
+            fits = {"deleted": tried and ["operation"], "gone": tried and ["readback"], "in_doubt": tried and ["tried"],
+                "failed": tried and ["answer", "operation", "readback"], "skipped": self.verdict != "absent" and ["note"],
+                "absent": self.verdict != "skip" and ["inventory", "answer"]}[outcome]
+            must(fits and evidence in fits and self.open != session, seq, "its entries do not show what the outcome says")
+            self.rests(entry, seq, {self.intent} | ({self.answer} - {None} if evidence == "answer" else set()), also)
             self.settle(seq, outcome)
-        elif kind not in ("operation_polled", "observed"):
-            illegal(seq, "an entry of this kind names no row")
-        self.entries.append(seq)
-        if self.outcome not in (None, "in_doubt", "gone"):
-            self.entries = None  # nothing more may be said of it
+        else:
+            must(self.verdict == "delete", seq, "the plan does not say that this row is to be deleted")
+            must(self.open != session or kind == "attempt_finished", seq, "its attempt is still in flight")
+            if kind == "attempt_started":
+                must(not self.attempts or self.last in BEFORE_EXECUTION or self.same, seq, "the key pair was not read before it")
+                self.attempts, self.open, self.last, self.same, self.answer = self.attempts + 1, session, None, False, None
+                must(entry["attempt"] == self.attempts, seq, "attempts are numbered from 1 without gaps")
+            elif kind == "attempt_finished":
+                must(self.open == session and entry["attempt"] == self.attempts, seq, "no such attempt is in flight")
+                self.open, self.last, self.answer = None, entry["class"], seq
+                refused = ("refused", "denied", "refused_for_all", "throttled", "setup_in_progress")
+                fits = {"deleted": ("succeeded",), "failed": refused}.get(outcome, ())
+                is_said = evidence == "answer" and self.last in fits
+                must(is_said if outcome else not evidence and self.last != "succeeded", seq, "its answer decides otherwise")
+                if outcome:
+                    self.settle(seq, outcome)
+            elif kind == "observed" and entry["source"] != "get_operations_for_resource":
+                self.same = entry["found"] == "same" or self.same and entry["found"] not in ("other", "not_found")
+            else:
+                must(kind in ("observed", "operation_polled"), seq, "it names no row")
+        if self.entries:
+            self.entries.add(seq)
 
+def seal_of(header, leaves, targets):
+    counted = [{"account": account, "region": region, **counts} for (account, region), counts in sorted(targets.items())]
+    roots = {"root": text64(Tree([leaf(header), *leaves]).root()), "rows_root": text64(Tree(leaves).root())}
+    return {"schema": "keybatch.plan.seal/1", "rows": len(leaves), "targets": counted, **roots}
 
-def entry_of(data, seq):
-    """The entry that these bytes are, with known words alone."""
-    entry = parse(data, seq, "entry %d" % seq)
-    version, kind = get(entry, "v", int, seq), get(entry, "kind", str, seq)
-    if version > 2 or version == 2 and kind not in KINDS:
-        raise Bad("cannot_verify", seq, "entry %d is of a newer version or kind" % seq)
-    if entry.get("seq") != seq:
-        altered(seq, "entry %d says that it is entry %s", seq, entry.get("seq"))
-    if version != 2 or not TIME.match(get(entry, "at", str, seq)):
-        illegal(seq, "entry %d has another version, or a time that is not one as it is written", seq)
-    for name in ("session", "run", "row"):
-        if name in entry:
-            get(entry, name, int, seq)
-    for name, words in WORDS.items():
-        if name in entry and entry[name] not in words:
-            illegal(seq, "entry %d has an unknown %s", seq, name)
-    needed = {"attempt_finished": ["class"], "operation_polled": ["class"], "observed": ["source", "found"]}
-    needed["row_settled"] = needed["row_resolved"] = ["outcome", "evidence"]
-    if not all(name in entry for name in needed.get(kind, ())) or kind != "journal_created" and "session" not in entry:
-        illegal(seq, "entry %d lacks a field that its kind always has", seq)
-    return kind, entry
-
-
-def seal_of(header, lines):
-    """The seal of a plan with this first line and these rows: (parsed, bytes) each."""
-    targets, leaves = {}, [leaf(data) for _, data in lines]
-    for line, _ in lines:
-        counts = targets.setdefault((line["account"], line["region"]), {"delete": 0, "skip": 0, "absent": 0})
-        counts[line["verdict"]] += 1
-    counted = [
-        {"account": account, "region": region, "deletes": one["delete"], "skips": one["skip"], "absents": one["absent"]}
-        for (account, region), one in sorted(targets.items())
-    ]
-    roots = {"root": text64(tree([leaf(header), *leaves])), "rows_root": text64(tree(leaves))}
-    return {"schema": "keybatch.plan.seal/1", "rows": len(lines), "targets": counted, **roots}
-
-
-# A journal
-
+def count(targets, line):
+    counts = targets.setdefault((line["account"], line["region"]), {"deletes": 0, "skips": 0, "absents": 0})
+    counts[line["verdict"] + "s"] += 1
 
 class Run:
     def __init__(self, bound):
         self.bound, self.rows, self.leaves, self.targets, self.listings = bound, {}, [], {}, set()
-        self.sealed = self.started = None
-        self.ended = False
-
+        self.sealed = self.started = self.ended = None
 
 class History:
-    """What may follow what, as far as this program knows."""
-
-    def __init__(self):
+    def __init__(self, partial=False):
         self.sessions, self.runs, self.ids, self.rollbacks, self.in_flight = {}, {}, set(), set(), {}
-        self.at, self.id, self.holder = "", None, None
+        self.at, self.id, self.holder, self.partial = "", None, None, partial
 
     def step(self, seq, kind, entry, root):
-        if entry["at"] < self.at:
-            illegal(seq, "entry %d is older than the one before it", seq)
+        must(entry["at"] >= self.at, seq, "it is older than the one before it")
         self.at = entry["at"]
-        if (kind == "journal_created") != (seq == 0):
-            illegal(seq, "the first entry of a journal is journal_created, and no other")
+        must((kind == "journal_created") == (seq == 0), seq, "a journal begins with journal_created, and has no other")
         if seq == 0:
-            self.id = get(entry, "journal_id", str, seq)
-            return
-        session = entry["session"]
-        if kind == "session_opened":
-            return self.open(seq, entry, root)
-        if session not in self.sessions:
-            illegal(seq, "the session of entry %d was never opened", seq)
-        if kind == "checkpoint_made":
-            if (entry.get("size"), entry.get("root")) != (seq, text64(root)):
-                altered(seq, "the checkpoint in entry %d is not that of the entries before it", seq)
-            return
-        of = self.sessions[session]
-        number = entry.get("run", of)
-        if session != self.holder or "run" in entry and entry["run"] == of:
-            illegal(seq, "the session of entry %d is not the one that was opened last, or it names its own run", seq)
-        if kind == "session_closed":
-            self.holder = None
-            self.in_flight = {}
-        elif number is None:
-            if kind != "override_used" or entry.get("override") != "accept-rollback":
-                illegal(seq, "the session of entry %d is of no run", seq)
-            self.rollbacks.add(seq)
-            for row in (row for run in self.runs.values() for row in run.rows.values()):
-                row.lose()
-        elif number not in self.runs:
-            illegal(seq, "the run of entry %d was never opened", seq)
-        elif "row" in entry:
-            self.of_row(seq, kind, entry, self.runs[number], of)
+            self.id = entry["journal_id"]
+        elif kind == "session_opened":
+            self.open(seq, entry, root)
+        elif kind == "checkpoint_made":
+            must(entry["session"] in self.sessions and root, seq, "its session was never opened")
+            must((entry["size"], entry["root"]) == (seq, text64(root)), seq, "another checkpoint than that before it", "altered")
         else:
-            self.of_run(seq, kind, entry, self.runs[number])
+            must(entry["session"] in self.sessions, seq, "its session was never opened")
+            of = self.sessions[entry["session"]]
+            held = self.partial or entry["session"] == self.holder
+            must(held and ("run" not in entry or entry["run"] != of), seq, "its session is not open, or it names its own run")
+            run = entry.get("run", of)
+            must(run is None or run in self.runs, seq, "its run was never opened")
+            if kind == "session_closed":
+                self.holder = None
+            elif run is None:
+                must(entry.get("override") == "accept-rollback", seq, "its session is of no run")
+                self.rollbacks.add(seq)
+                for row in (row for run in self.runs.values() for row in run.rows.values()):
+                    row.lost = row.lost or row.verdict == "delete" and not row.outcome
+            elif "row" in entry:
+                must((kind == "row_resolved") == (of is None), seq, "a row is resolved in a session of no run")
+                self.of_row(seq, kind, entry, self.runs[run])
+            else:
+                self.of_run(seq, kind, entry, self.runs[run])
 
     def open(self, seq, entry, root):
-        ids = [get(entry, "session_id", str, seq)] + [entry[name] for name in ("run_id",) if name in entry]
-        if entry["session"] != seq or "row" in entry or "run" in entry and "run_id" in entry or self.ids & set(ids):
-            illegal(seq, "a session has the number of the entry that opens it, and an id of its own")
-        self.ids |= set(ids)
-        if "continues_from" in entry and entry["continues_from"] != text64(root):
-            altered(seq, "entry %d continues from another root than that of the entries before it", seq)
-        settings = canonical(get(entry, "settings", dict, seq))
-        if entry.get("settings_sha256") != hashlib.sha256(settings).hexdigest():
-            illegal(seq, "the settings of entry %d have another digest", seq)
+        ids = {entry["session_id"], entry.get("run_id", entry["session_id"])}
+        is_new = entry["session"] == seq and not ("run" in entry and "run_id" in entry) and not self.ids & ids
+        must(is_new and "row" not in entry, seq, "a session has the number of the entry that opens it, and an id of its own")
+        self.ids |= ids
+        is_next = root is None or entry.get("continues_from", text64(root)) == text64(root)
+        must(is_next, seq, "it continues from another root", "altered")
+        settings = hashlib.sha256(canonical(entry["settings"])).hexdigest()
+        must(entry["settings_sha256"] == settings, seq, "its settings have another digest")
         bound = tuple(entry.get(name) for name in ("account", "endpoint", "sandbox"))
         if "run_id" in entry:
             self.runs[seq] = Run(bound)
-        elif "run" in entry and (entry["run"] not in self.runs or self.runs[entry["run"]].bound != bound):
-            illegal(seq, "the run of entry %d was never opened, or is bound to another account or endpoint", seq)
+        is_bound = "run" not in entry or entry["run"] in self.runs and self.runs[entry["run"]].bound == bound
+        must(is_bound, seq, "its run was never opened, or is bound to another account or endpoint")
         self.sessions[seq] = seq if "run_id" in entry else entry.get("run")
         self.holder, self.in_flight = seq, {}
 
-    def of_row(self, seq, kind, entry, run, of):
+    def of_row(self, seq, kind, entry, run):
         row = entry["row"]
-        if (kind == "row_resolved") != (of is None):
-            illegal(seq, "a row is resolved in a session of no run, and nothing else is")
         if kind == "intent_recorded":
-            if run.sealed or row != len(run.rows) + 1:
-                illegal(seq, "the rows of a plan are numbered without gaps, and come before its seal")
+            must(not run.sealed and (self.partial or row == len(run.rows) + 1) and row not in run.rows, seq, "not the next row")
+            must("page" not in entry or entry["page"] in run.listings, seq, "the listing that it names is not there")
             run.rows[row] = Row(entry, seq)
-            line = entry["line"]
-            verdict = get(line, "verdict", str, seq)
-            counts = run.targets.setdefault(run.rows[row].key[:2], {"delete": 0, "skip": 0, "absent": 0})
-            counts[verdict] = counts.get(verdict, 0) + 1
-            run.leaves.append(leaf(canonical(line)))
-            return
-        if row not in run.rows or not run.started:
-            illegal(seq, "its row has no intent, or the run was not started")
+            count(run.targets, entry["line"])
+            return run.leaves.append(leaf(canonical(entry["line"])))
+        must(row in run.rows and run.started, seq, "its row has no intent, or its run was not started")
         story = run.rows[row]
-        if kind == "attempt_started" and self.in_flight.setdefault(story.key, row) != row:
-            illegal(seq, "a delete of the same key pair is in flight")
+        if kind == "attempt_started":
+            must(self.in_flight.setdefault(story.key, row) == row, seq, "a delete of the same key pair is in flight")
         story.step(kind, entry, seq, run.listings | self.rollbacks if kind == "row_settled" else ())
         if kind == "attempt_finished":
             self.in_flight.pop(story.key, None)
 
     def of_run(self, seq, kind, entry, run):
-        if run.ended and kind != "run_stopped":
-            illegal(seq, "its run has ended")
+        must(not run.ended, seq, "its run has ended")
         if kind == "observed":
             run.listings.add(seq)
         elif kind == "plan_sealed":
-            seal, header = get(entry, "seal", dict, seq), get(entry, "header", dict, seq)
-            computed = seal_of(canonical(header), [])
-            computed["targets"] = [
-                {"account": a, "region": r, "deletes": one["delete"], "skips": one["skip"], "absents": one["absent"]}
-                for (a, r), one in sorted(run.targets.items())
-            ]
-            computed["rows"], computed["rows_root"] = len(run.leaves), text64(tree(run.leaves))
-            computed["root"] = text64(tree([leaf(canonical(header)), *run.leaves]))
-            if run.sealed or seal != computed:
-                altered(seq, "the plan in entry %d is not the one of the intents before it", seq)
-            run.sealed, run.leaves = seal["root"], []
+            computed = seal_of(canonical(entry["header"]), run.leaves, run.targets)
+            is_it = self.partial and run.rows or not self.partial and entry["seal"] == computed
+            must(is_it and not run.sealed, seq, "its plan is not the one of the intents before it", "altered")
+            run.sealed, run.leaves = entry["seal"]["root"], []
         elif kind == "run_started":
-            deletes = sum(row.verdict == "delete" for row in run.rows.values())
-            if run.started or not run.sealed or (entry.get("plan_root"), entry.get("deletes")) != (run.sealed, deletes):
-                illegal(seq, "it starts another plan than the one that is sealed")
+            deletes = self.partial or entry["deletes"] == sum(row.verdict == "delete" for row in run.rows.values())
+            must(deletes and run.sealed == entry["plan_root"] and not run.started, seq, "it starts another plan than is sealed")
             run.started = True
         elif kind in ("run_finished", "run_abandoned"):
             counts = dict.fromkeys([*WORDS["outcome"], "unsettled", "not_attempted"], 0)
             for row in run.rows.values():
-                counts[row.counts_as or "not_attempted"] += 1
-            if (entry.get("rows"), entry.get("outcomes")) != (len(run.rows), counts):
-                illegal(seq, "its counts are not those of the rows")
-            if kind == "run_finished" and counts["not_attempted"]:
-                illegal(seq, "a row has no outcome")
+                counts[row.now or "not_attempted"] += 1
+            must((entry["rows"], entry["outcomes"]) == (len(run.rows), counts), seq, "its counts are not those of the rows")
+            must(kind == "run_abandoned" or not counts["not_attempted"], seq, "a row has no outcome")
             run.ended = True
+        else:
+            must(not self.partial or kind == "plan_approved" and run.sealed, seq, "it has no place in the story of a row")
 
 
-def journal(path, options, result):
+# A journal, a plan's file, a proof: (entries that a trusted checkpoint covers, entries in all)
+
+def journal(path, options):
     held = os.path.exists(path + "-wal") and os.path.getsize(path + "-wal")
     db = sqlite3.connect("file:%s?mode=ro%s" % (quote(path), "" if held else "&immutable=1"), uri=True)
     try:
-        return entries(db, options, result)
+        return entries(db, options)
     except (sqlite3.DatabaseError, OverflowError) as error:
         raise Bad("corrupt", None, "the database cannot be read: %s" % error)
     finally:
         db.close()
 
-
-def entries(db, options, result):
-    damage = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    times = lambda size: (db.execute("SELECT body ->> '$.at' FROM entry WHERE seq = ?", (size - 1,)).fetchone() or [None])[0]
-    first = db.execute("SELECT CAST(body AS BLOB) FROM entry WHERE seq = 0").fetchone()
-    id = entry_of(first[0], 0)[1].get("journal_id") if first else None
-    trust = Trust(options, id, times)
-    log, history = Tree(), History()
+def entries(db, options):
+    damage, log, history = db.execute("PRAGMA integrity_check(1)").fetchone()[0], Tree(), History()
+    body_of = lambda seq: (db.execute("SELECT CAST(body AS BLOB) FROM entry WHERE seq = ?", (seq,)).fetchone() or [None])[0]
+    first = body_of(0)
+    at = lambda size: json.loads(body_of(size - 1) or "{}").get("at")
+    trust = Trust(options, entry_of(first, 0)[1].get("journal_id") if first else None, at)
     for seq, body, stored in db.execute("SELECT seq, CAST(body AS BLOB), CAST(leaf AS BLOB) FROM entry ORDER BY seq"):
-        if seq != log.size:
-            altered(log.size, "entry %d is missing: entry %d is in its place", log.size, seq)
-        if stored != leaf(body):
-            altered(seq, "entry %d does not have the hash that was recorded with it", seq)
+        must(seq == log.size, log.size, "it is missing", "altered")
+        must(stored == leaf(body), seq, "it does not have the hash that was recorded with it", "altered")
         kind, entry = entry_of(body, seq)
         history.step(seq, kind, entry, log.root() if kind in ("session_opened", "checkpoint_made") else None)
         log.push(stored)
-        if log.size in trust.roots:
-            trust.compare(log.size, log.root())
-    result["entries"] = log.size
+        trust.compare(log.size, log.root() if log.size in trust.roots else None)
     heads = db.execute("SELECT size, CAST(root AS BLOB), CAST(frontier AS BLOB) FROM head").fetchall()
-    if len(heads) == 1 and heads[0][0] > log.size:
-        raise Bad("truncated", log.size, "the head is of %d entries, and only %d are there" % (heads[0][0], log.size))
-    if heads != [(log.size, log.root(), b"".join(log.roots))][: log.size and 1]:
-        altered(None, "the head is not that of the entries")
-    beyond = [size for size in trust.roots if size > log.size]
-    if beyond:
-        raise Bad("truncated", log.size, "a checkpoint saw %d entries, and only %d are there" % (max(beyond), log.size))
-    if trust.others:
-        raise Bad("cannot_verify", None, "the checkpoint is of another journal")
-    if damage != "ok":
-        raise Bad("corrupt", None, damage)
+    must(max([0, *(head[0] for head in heads)]) <= log.size, log.size, "it is missing, and the head covers it", "truncated")
+    is_head = heads == ([(log.size, log.root(), b"".join(log.roots))] if log.size else [])
+    must(is_head, None, "the head is not that of the entries", "altered")
+    must(max([0, *trust.roots]) <= log.size, log.size, "it is missing, and a checkpoint saw it", "truncated")
+    must(not trust.others, None, "the checkpoint is of another journal", "cannot_verify")
+    must(damage == "ok", None, damage, "corrupt")
     marks = [db.execute("PRAGMA " + name).fetchone()[0] for name in ("application_id", "user_version")]
-    if not log.size or marks[0] != 0x4B425448 or marks[1] < 2:
-        raise Bad("cannot_verify" if not log.size else "altered", None, "the file is empty, or its marks were changed")
+    must(log.size, None, "nothing was ever written to it", "cannot_verify")
+    must(marks[0] == 0x4B425448 and marks[1] > 1, None, "the marks of the file were changed", "altered")
     return trust.proved, log.size
 
-
-# A plan's file
-
-
-def plan(data, options, result):
+def plan(data, options):
     *lines, rest = data.split(b"\n")
-    if rest or len(lines) < 2:
-        altered(None, "the file ends within a line")
-    header, *rows, seal = [(parse(line, None, "line %d" % number, "altered"), line) for number, line in enumerate(lines, 1)]
-    if (header[0].get("schema"), header[0].get("action")) != ("keybatch.plan/1", "lightsail:DeleteKeyPair"):
-        raise Bad("cannot_verify", None, "this is not the first line of a plan that is known here")
-    for number, (row, _) in enumerate(rows, 1):
-        texts = all(isinstance(row.get(name), str) for name in ("name", "account", "region"))
-        if row.get("row") != number or not texts or row.get("verdict") not in ("delete", "skip", "absent"):
-            altered(None, "line %d is not that of row %d", number + 1, number)
-    manifest = header[0].get("manifest")
-    if canonical(seal_of(header[1], rows)) != seal[1] or not isinstance(manifest, dict) or manifest.get("rows") != len(rows):
-        altered(None, "the plan was changed after it was sealed")
-    result["entries"] = len(rows)
+    must(not rest and len(lines) > 1, None, "the file ends within a line", "altered")
+    header, *rows, seal = [parse(line, None, "altered") for line in lines]
+    is_one = (header["schema"], header["action"]) == ("keybatch.plan/1", "lightsail:DeleteKeyPair")
+    must(is_one, None, "this is no plan that is known here", "cannot_verify")
+    must([row["row"] for row in rows] == list(range(1, len(rows) + 1)), None, "the rows are not in order", "altered")
+    targets = {}
+    for row in rows:
+        count(targets, row)
+    is_sealed = seal == seal_of(lines[0], [leaf(line) for line in lines[1:-1]], targets)
+    must(is_sealed and header["manifest"]["rows"] == len(rows), None, "the plan was changed after it was sealed", "altered")
     return 0, None
 
-
-# A proof
-
-
 def fields(value, needed, optional=()):
-    if not isinstance(value, dict) or not set(needed) <= set(value) <= {*needed, *optional}:
-        altered(None, "the proof says more or less than a proof says")
-    return value
+    must(set(needed) <= set(value) <= {*needed, *optional}, None, "the proof says more or less than proofs do", "altered")
+    return [value[name] for name in needed]
 
-
-def hashes(value):
-    found = [hash64(text) for text in value] if isinstance(value, list) else [None]
-    return found if None not in found else altered(None, "a hash is 32 bytes in base64")
-
-
-def proof(data, options, result):
-    file = parse(data[:-1] if data.endswith(b"\n") else b"", None, "the file", "altered")
-    if file.get("schema") != "keybatch.proof/1":
-        raise Bad("cannot_verify", None, "this is not a proof that is known here")
+def proof(data, options):
+    file = parse(data[:-1], None, "altered")
+    must(data.endswith(b"\n") and file["schema"] == "keybatch.proof/1", None, "no proof that is known here", "cannot_verify")
     fields(file, ("schema", "checkpoint"), ("consistency", "run", "row", "entries"))
-    own = fields(file["checkpoint"], ("text",), ("signature",))
-    point = checkpoint(own["text"]) if isinstance(own["text"], str) else None
-    if not point or not point[1] or to_text(point) != own["text"] or [] in (file.get("entries"), file.get("consistency")):
-        altered(None, "the checkpoint of the proof is not one, or a list is empty")
-    id, size, root = point
-    known, last = [], 0
-    for older in file.get("consistency", []):
-        fields(older, ("size", "root", "hashes"))
-        of, of_root = older["size"], hash64(older["root"])
-        if type(of) is not int or of <= last or not is_beginning(of, of_root, size, root, hashes(older["hashes"])):
-            altered(None, "it does not show that an older checkpoint is the beginning of its own")
-        known, last = [*known, (of, of_root)], of
-    at = story(file, id, size, root)
-    trust = Trust(options, id, lambda size: at)
-    armour, vouched = own.get("signature"), False
+    (text,) = fields(file["checkpoint"], ("text",), ("signature",))
+    point, armour = point_of(text.split("\n")[:3]), file["checkpoint"].get("signature")
+    must(point and point[1] and text_of(point) == text, None, "the checkpoint of the proof is none", "altered")
+    known, (id, size, root) = {}, point
+    for older in file.get("consistency", ()):
+        of, of_root, steps = fields(older, ("size", "root", "hashes"))
+        holds = of > max(known, default=0) and is_beginning(of, hash64(of_root), size, root, list(map(hash64, steps)))
+        must(holds, None, "it does not show that an older checkpoint is the beginning of its own", "altered")
+        known[of] = hash64(of_root)
+    last, history = -1, History(partial=True)
+    for seq, body, path in (fields(entry, ("seq", "body", "path")) for entry in file.get("entries", ())):
+        found = seq < size and climb(seq, size - 1, leaf(body.encode()), list(map(hash64, path)))
+        must(seq > last and found and found[0] == root, seq, "it is not in the journal of this checkpoint", "altered")
+        last, (kind, entry) = seq, entry_of(body.encode(), seq)
+        history.step(seq, kind, entry, None)
+        must(entry.get("row", file["row"]) == file["row"], seq, "it is of another row than the proof")
+    run = history.runs.get(file.get("run"))
+    is_story = run and list(history.runs) == [file["run"]] and list(run.rows) == [file["row"]] and history.id is not None
+    is_other = "consistency" in file and not {"run", "row", "entries"} & set(file)
+    must([] not in file.values() and (is_story or is_other), None, "the proof is neither of a row nor of older checkpoints")
+    must(history.id in (None, id), 0, "the checkpoint is of another journal than the entries", "altered")
+    trust = Trust(options, id, lambda size: history.at)
     if armour is not None:
-        begin, *body, end, rest = (armour if isinstance(armour, str) else "\n\n").split("\n")
-        is_written = all(len(line) == 70 for line in body[:-1]) and body and 0 < len(body[-1]) <= 70 and rest == ""
-        if not is_written or (begin, end) != ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"):
-            raise Bad("bad_signature", None, "the signature in the proof is not written as keybatch writes it")
-        if text64(decoded(body)) != "".join(body) or keygen(["check-novalidate", "-n", "checkpoint@keybatch"], own["text"], armour).returncode:
-            raise Bad("bad_signature", None, "the signature in the proof does not hold")
-        vouched = bool(options.allowed_signers) and is_signed(point, armour, options.allowed_signers, at)
-    for one in [*known, (size, root)]:
+        body = armour[len(BEGIN) + 1 : -len(END) - 2]
+        bytes = base64.b64decode(body.replace("\n", ""))
+        written = [text64(bytes)[place : place + 70] for place in range(0, len(text64(bytes)), 70)]
+        is_written = "\n".join([BEGIN, *written, END, ""]) == armour
+        must(is_written and not keygen(text, armour, "check-novalidate", "-n", "checkpoint@keybatch").returncode,
+            None, "the signature in the proof does not hold", "bad_signature")
+    vouched = armour and options.allowed_signers and is_signed(point, armour, options.allowed_signers, history.at)
+    for one in {**known, size: root}.items():
         trust.compare(*one)
-    if vouched:
-        trust.proved = size
-    if trust.others or trust.roots and not trust.related and not vouched:
-        raise Bad("cannot_verify", None, "the proof shows nothing of the checkpoints that were brought")
-    result["entries"] = len(file.get("entries", []))
-    covered = file["entries"][-1]["seq"] + 1 if "entries" in file else 0
-    return (trust.proved, size) if trust.proved >= covered else (0, size)
-
-
-def decoded(body):
-    try:
-        return base64.b64decode("".join(body), validate=True)
-    except ValueError:
-        raise Bad("bad_signature", None, "the signature in the proof is not base64")
-
-
-def story(file, id, size, root):
-    """The entries of a proof: where they are, and whether they are the story of its row. Returns when the last one was written."""
-    run, row, at = file.get("run"), file.get("row"), ""
-    if (type(run), type(row)) != (int, int):
-        if "entries" in file or run is not None or row is not None or "consistency" not in file:
-            illegal(None, "the proof is neither of a row nor of older checkpoints")
-        return None
-    last, sessions, listings, seen, mine = -1, {}, set(), set(), None
-    for proved in get(file, "entries", list, None):
-        fields(proved, ("seq", "body", "path"))
-        seq, path = get(proved, "seq", int, None), hashes(proved["path"])
-        body = get(proved, "body", str, seq).encode("utf-8", "surrogatepass")
-        if seq <= last or by_path(seq, size, leaf(body), path) != root:
-            altered(seq, "entry %d is not in the journal of this checkpoint, or not in its place", seq)
-        kind, entry = entry_of(body, seq)
-        if entry["at"] < at:
-            illegal(seq, "entry %d is older than the one before it", seq)
-        last, at = seq, entry["at"]
-        if kind == "journal_created":
-            if seq or entry.get("journal_id") != id:
-                altered(seq, "the checkpoint is of another journal than the entries")
-        elif kind == "session_opened":
-            of = seq if "run_id" in entry else entry.get("run")
-            if entry["session"] != seq or of not in (None, run):
-                illegal(seq, "entry %d is a session of another run", seq)
-            sessions[seq] = of
-        elif entry["session"] not in sessions:
-            illegal(seq, "the entry that opened the session of entry %d is not in the proof", seq)
-        elif kind == "override_used" and entry.get("override") == "accept-rollback":
-            listings.add(seq)
-            if mine:
-                mine.lose()
-        elif entry.get("run", sessions[entry["session"]]) != run or entry.get("row", row) != row:
-            illegal(seq, "entry %d is of another row or run", seq)
-        elif "row" not in entry:
-            if kind == "observed":
-                listings.add(seq)
-            elif kind == "plan_sealed" and mine:
-                plan_root = get(get(entry, "seal", dict, seq), "root", str, seq)
-            elif kind == "run_started" and "plan_sealed" in seen:
-                if entry.get("plan_root") != plan_root:
-                    illegal(seq, "it starts another plan than the one that is sealed")
-            elif kind != "plan_approved" or "plan_sealed" not in seen:
-                illegal(seq, "entry %d has no place in the story of a row", seq)
-        elif kind == "intent_recorded":
-            if mine or entry.get("page", seq) not in {*listings, seq}:
-                illegal(seq, "a second intent, or the listing that it names is not in the proof")
-            mine = Row(entry, seq)
-        elif not mine or kind != "row_resolved" and "run_started" not in seen:
-            illegal(seq, "its row has no intent, or the run was not started")
-        else:
-            mine.step(kind, entry, seq, listings)
-        seen.add(kind)
-    if not mine or "journal_created" not in seen or run not in sessions:
-        illegal(None, "the proof lacks the journal's first entry, the run's, or the intent")
-    return at
-
+    related = trust.related or vouched or not trust.roots
+    must(related and not trust.others, None, "the proof shows nothing of the checkpoints that were brought", "cannot_verify")
+    proved = size if vouched else trust.proved
+    return proved if proved > last else 0, size
 
 def verify(path, options):
-    result = {"schema": "keybatch.verify/1", "file": path, "verdict": None, "accepted": False, "first_bad": None}
+    result = {"schema": "keybatch.verify/1", "file": path, "first_bad": None, "entries": None, "proved_up_to": None}
     try:
         with open(path, "rb") as file:
-            begin = file.read(16)
-            if begin.startswith(b"{"):
-                is_proof = begin.startswith(b'{"checkpoint":{')
-                proved, size = (proof if is_proof else plan)(begin + file.read(1 << 30), options, result)
-            else:
-                proved, size = journal(path, options, result)
+            begin = file.read(14)
+            read = proof if begin == b'{"checkpoint":' else plan if begin.startswith(b"{") else None
+            proved, size = read(begin + file.read(1 << 30), options) if read else journal(path, options)
+        result.update(entries=size, proved_up_to=proved or None, detail="nothing is wrong with it")
         result["verdict"] = "verified" if proved or size is None else "self_consistent"
-        result["proved_up_to"] = proved or None
-        result["accepted"] = result["verdict"] == "verified" or not options.require_checkpoint
-        result["detail"] = "nothing is wrong" + ("" if proved or size is None else ", but there is nothing outside to compare with")
     except Bad as bad:
         result["verdict"], result["first_bad"], result["detail"] = bad.args
-    return result
-
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        result.update(verdict="illegal_history", detail="a field is missing, or of another type: %r" % error)
+    sound = ["verified"] if options.require_checkpoint else ["verified", "self_consistent"]
+    return {**result, "accepted": result["verdict"] in sound}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", metavar="FILE", action="append", default=[], help="checkpoints that were kept elsewhere")
     parser.add_argument("--allowed-signers", metavar="FILE", help="accept only checkpoints that one of these people signed")
     parser.add_argument("--require-checkpoint", action="store_true", help="fail where nothing outside vouches for it")
-    parser.add_argument("file", metavar="FILE", nargs="+", help="a journal, a plan's file, a proof; - reads names from standard input")
-    options = parser.parse_args()
-    accepted = True
+    parser.add_argument("file", metavar="FILE", nargs="+", help="a journal, a plan's file or a proof; - reads names, one a line")
+    options, accepted = parser.parse_args(), True
     try:
         if options.checkpoint and not any(point for path in options.checkpoint for point, _ in records(path)):
-            raise Usage("no whole checkpoint was brought")
+            raise OSError("no whole checkpoint was brought")
         for path in (line.rstrip("\n") for name in options.file for line in (sys.stdin if name == "-" else [name])):
             result = verify(path, options)
-            accepted &= result["accepted"]
+            accepted = accepted and result["accepted"]
             print(json.dumps(result, sort_keys=True), flush=True)
-    except (OSError, Usage) as error:
+    except OSError as error:
         print("verify.py: %s" % error, file=sys.stderr)
         return 2
     return 0 if accepted else 7
-
 
 if __name__ == "__main__":
     sys.exit(main())
