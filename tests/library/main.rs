@@ -8,6 +8,7 @@ mod conformance;
 mod demand;
 mod journal_writer;
 mod manifest;
+mod proofs;
 mod review;
 mod sandbox;
 mod story;

@@ -17,6 +17,6 @@ mod file;
 mod history;
 mod lies;
 mod rows;
-mod sample;
+pub(crate) mod sample;
 mod schema;
 mod tables;
