@@ -160,6 +160,7 @@ mod tests {
             "session",
             "manifest",
             "manifest_sha256",
+            "of",
             "plan_root",
             "operator",
             "targets",

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::admit::opened_by;
 use super::canary::CanaryReport;
+use super::selection::{RetryOf, Selection};
 use super::summary::{Head, SessionPart, State, StopWord, Summary};
 use super::targets::Targets;
 use crate::domain::OutcomeCounts;
@@ -69,6 +71,7 @@ pub(super) async fn sum_up(
         },
         manifest: about.manifest,
         manifest_sha256: record.manifest_sha256.clone(),
+        of: retry_of(reader, record).await?,
         plan_root: record.plan_root.clone(),
         callers: callers(reader, record.run_no).await?,
         canary: own.canary(&targets),
@@ -83,6 +86,12 @@ pub(super) async fn sum_up(
     })
 }
 
+/// The rows of an earlier run that this one plans again, if it does.
+pub(super) async fn retry_of(reader: &Reader, record: &RunRecord) -> Result<Option<RetryOf>, JournalError> {
+    let opened = opened_by(reader, record).await?;
+    Ok(Selection::of_settings(&opened.settings).as_ref().map(RetryOf::from))
+}
+
 /// What the journal had of a run when a session began its work.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -91,6 +100,7 @@ pub(super) struct Known {
     pub(super) targets: Vec<TargetRecord>,
     pub(super) pending: Vec<(i64, u64)>,
     pub(super) callers: Vec<PlanCaller>,
+    pub(super) of: Option<RetryOf>,
 }
 
 impl Known {
@@ -120,6 +130,7 @@ impl Known {
             session: SessionPart { requests: own.requests, seconds: own.seconds, outcomes: settled },
             manifest: about.manifest.clone(),
             manifest_sha256: record.manifest_sha256.clone(),
+            of: self.of.clone(),
             plan_root: record.plan_root.clone(),
             callers: self.callers.clone(),
             canary: own.canary(&self.targets),

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::canary::CanaryReport;
+use super::selection::RetryOf;
 use crate::domain::OutcomeCounts;
 use crate::execute::control::StoppedBy;
 use crate::record::checkpoint::{Checkpoint, base64};
@@ -38,6 +39,8 @@ pub struct Summary {
     pub manifest: Option<String>,
     /// The manifest's hash, in hexadecimal.
     pub manifest_sha256: Option<String>,
+    /// The rows of an earlier run that it plans again, where it has not all of its manifest.
+    pub of: Option<RetryOf>,
     /// The plan's root, in base64.
     pub plan_root: Option<String>,
     /// How each target ended.
@@ -174,6 +177,7 @@ impl Summary {
             session: SessionPart::default(),
             manifest: None,
             manifest_sha256: None,
+            of: None,
             plan_root: None,
             targets: Vec::new(),
             callers: Vec::new(),

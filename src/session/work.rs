@@ -13,7 +13,7 @@ use super::error::SessionError;
 use super::host::Host;
 use super::operator::{Notice, Watched, while_watched};
 use super::order::duration_text;
-use super::sum_up::{Known, callers};
+use super::sum_up::{Known, callers, retry_of};
 use super::summary::{State, StopWord};
 use crate::domain::{Settings, Target};
 use crate::execute::control::{Control, StoppedBy};
@@ -123,7 +123,8 @@ impl<H: Host> Session<'_, H> {
         let about = reader.about(record.run_no).await?;
         let targets = reader.targets(record.run_no).await?;
         let callers = callers(reader, record.run_no).await?;
-        Ok(self.known.get_or_init(|| Known { record, about, targets, pending, callers }))
+        let of = retry_of(reader, &record).await?;
+        Ok(self.known.get_or_init(|| Known { record, about, targets, pending, callers, of }))
     }
 
     /// Ends without recording anything, because a second signal asks for it.

@@ -36,7 +36,7 @@ use grounds::rests;
 use lifted::Lifted;
 use open_row::OpenRow;
 use reading::{is_about, read};
-use retry::{Ended, Retry};
+use retry::{Past, Retry};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
 use run::{ABANDONED, Bound, CLOSED, Run, Session, target_hash};
 pub(super) use lone::Lone;
@@ -259,8 +259,8 @@ impl History {
                 self.stretches.push(Stretch { place, seq });
             }
             let name = name_of(hash(&intent.line.name), target_hash(&intent.line.account, &intent.line.region));
-            let ended = Ended { rows: &self.rows, doubtful: &self.doubtful };
-            run.retry.as_mut().map_or(Ok(()), |retry| retry.take(name, ended))?;
+            let past = Past { rows: &self.rows, doubtful: &self.doubtful };
+            run.retry.as_mut().map_or(Ok(()), |retry| retry.take(name, past))?;
             self.rows.push(RowOf::new(name, intent.verdict(), claimed.identity));
             return Ok(());
         }

@@ -24,6 +24,7 @@ mod questions;
 mod readers;
 mod regions;
 mod resolve;
+mod retry;
 mod run_plan;
 mod secrets;
 mod sessions;

@@ -1,7 +1,7 @@
 //! Entries that belong to a run as a whole, and what they mean for the whole journal.
 
 use super::History;
-use super::retry::{Ended, seal};
+use super::retry::{Past, seal};
 use super::rows::intent_of;
 use super::trouble::Trouble;
 use crate::record::Entry;
@@ -33,8 +33,8 @@ impl History {
             return Err("a plan of that id was executed before".into());
         }
         if let Event::PlanSealed(sealed) = event {
-            let ended = Ended { rows: &self.rows, doubtful: &self.doubtful };
-            seal(run.retry.as_mut(), &sealed.header, ended)?;
+            let past = Past { rows: &self.rows, doubtful: &self.doubtful };
+            seal(run.retry.as_mut(), &sealed.header, past)?;
             self.suspects.extend(self.rows.twins(run.first_row).into_iter().filter_map(|(one, other)| {
                 Some((intent_of(&self.stretches, one)?, intent_of(&self.stretches, other)?))
             }));

@@ -24,7 +24,7 @@ pub(super) struct Retry {
 
 /// What became of the rows so far.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ended<'a> {
+pub(super) struct Past<'a> {
     pub(super) rows: &'a Rows,
     pub(super) doubtful: &'a HashMap<usize, Doubtful>,
 }
@@ -72,19 +72,19 @@ impl Retry {
     }
 
     /// The next row of the plan names the key pair with this hash.
-    pub(super) fn take(&mut self, name: u64, ended: Ended<'_>) -> Result<(), Trouble> {
-        let Some(place) = self.advance(ended) else {
+    pub(super) fn take(&mut self, name: u64, past: Past<'_>) -> Result<(), Trouble> {
+        let Some(place) = self.advance(past) else {
             return Err(Trouble::Illegal(format!("run {} has no further row with such an outcome", self.of)));
         };
-        if ended.rows.get(place).is_some_and(|row| row.is_named(name)) {
+        if past.rows.get(place).is_some_and(|row| row.is_named(name)) {
             return Ok(());
         }
         Err(Trouble::Illegal(format!("it is not the next row of run {} with such an outcome", self.of)))
     }
 
     /// The plan is complete: it has all of these rows, and its header names them as the settings do.
-    fn seal(&mut self, header: &PlanHeader, ended: Ended<'_>) -> Result<(), Trouble> {
-        if self.advance(ended).is_some() {
+    fn seal(&mut self, header: &PlanHeader, past: Past<'_>) -> Result<(), Trouble> {
+        if self.advance(past).is_some() {
             return Err(Trouble::Illegal(format!("it leaves out a row of run {} with such an outcome", self.of)));
         }
         let said = |name: &str| header.settings.get(name).cloned();
@@ -95,14 +95,14 @@ impl Retry {
     }
 
     /// The place of the earlier run's next row with such an outcome.
-    fn advance(&mut self, ended: Ended<'_>) -> Option<usize> {
+    fn advance(&mut self, past: Past<'_>) -> Option<usize> {
         while self.next < self.end {
             let place = self.next;
             self.next += 1;
-            let outcome = match ended.rows.get(place)?.fate() {
+            let outcome = match past.rows.get(place)?.fate() {
                 Fate::Planned(_) | Fate::Open => Some(Retriable::NotAttempted),
                 Fate::Settled(kept) => {
-                    let now = ended.doubtful.get(&place).map_or(kept, Doubtful::counts_as);
+                    let now = past.doubtful.get(&place).map_or(kept, Doubtful::counts_as);
                     Retriable::of_outcome(now)
                 }
             };
@@ -115,9 +115,9 @@ impl Retry {
 }
 
 /// The plan is complete, with these rows of an earlier run or with all of its manifest.
-pub(super) fn seal(retry: Option<&mut Retry>, header: &PlanHeader, ended: Ended<'_>) -> Result<(), Trouble> {
+pub(super) fn seal(retry: Option<&mut Retry>, header: &PlanHeader, past: Past<'_>) -> Result<(), Trouble> {
     match retry {
-        Some(retry) => retry.seal(header, ended),
+        Some(retry) => retry.seal(header, past),
         None => refuse_claim(header),
     }
 }

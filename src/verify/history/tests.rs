@@ -4,6 +4,7 @@ mod canary;
 mod ends;
 mod lifted;
 mod resolved;
+mod retry;
 mod searches;
 
 use serde_json::{Value, json};
