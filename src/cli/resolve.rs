@@ -138,7 +138,9 @@ impl From<Unresolvable> for CliError {
         };
         let it = Self::new(exit, error.to_string()).code(code);
         match error {
-            Unresolvable::WentOn { .. } => it.hint("nothing was recorded: reconcile it again, best when the run is finished"),
+            Unresolvable::WentOn { .. } => {
+                it.hint("nothing was recorded: reconcile it again, best when the run is finished")
+            }
             Unresolvable::NoSuchRow(error) => error.into(),
             Unresolvable::SeveralRows { .. } => it.hint("name the row by its number"),
             Unresolvable::NotSettled { run, .. } => {

@@ -10,7 +10,7 @@ use crate::record::Entry;
 use crate::record::anchored::CheckpointAnchored;
 use crate::record::approval::Role;
 use crate::record::event::{
-    AttachedFile, Reconciled, AttemptFinished, Event, Found, Observed, OperationPolled, RunStopped, Source,
+    AttachedFile, AttemptFinished, Event, Found, Observed, OperationPolled, Reconciled, RunStopped, Source,
 };
 use crate::record::plan::PlanObservation;
 

@@ -57,7 +57,9 @@ fn resolved(told: &RowResolved) -> Result<(), String> {
     match (told.evidence, &told.event_id) {
         (Evidence::Cloudtrail, None) => return Err("it rests on CloudTrail's record, and names no event".into()),
         (Evidence::Cloudtrail, Some(_)) if told.outcome == Outcome::Deleted => {}
-        (Evidence::Cloudtrail, _) => return Err("a record of CloudTrail shows that a key pair was deleted, and nothing else".into()),
+        (Evidence::Cloudtrail, _) => {
+            return Err("a record of CloudTrail shows that a key pair was deleted, and nothing else".into());
+        }
         (_, Some(_)) => return Err("it names an event, but does not rest on CloudTrail's record".into()),
         (_, None) => {}
     }

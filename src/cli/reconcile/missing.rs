@@ -27,7 +27,10 @@ pub(super) fn missing(found: &Reconciliation, read: &Reading, passed_over: u64) 
         let time = |seconds: u32| jiff::Timestamp::from_second(i64::from(seconds)).map(whole).unwrap_or_default();
         if is_own && i64::from(covered.first) > from.as_second() + 1 {
             let first = time(covered.first);
-            add("starts_late", format!("the first record of {account}/{region} is of {first}, after the run began ({})", whole(from)));
+            add(
+                "starts_late",
+                format!("the first record of {account}/{region} is of {first}, after the run began ({})", whole(from)),
+            );
         }
         if is_own && i64::from(covered.last) < until.as_second() + DELIVERED {
             let last = time(covered.last);
@@ -45,21 +48,34 @@ pub(super) fn missing(found: &Reconciliation, read: &Reading, passed_over: u64) 
         add("unreadable", format!("{} could not be read", counted(read.fault_count, "place", "places")));
     }
     if read.others > 0 {
-        add("no_records", format!("{} of the files, such as digests, are no records", counted(read.others, "object", "objects")));
+        add(
+            "no_records",
+            format!("{} of the files, such as digests, are no records", counted(read.others, "object", "objects")),
+        );
     }
     if passed_over > 0 {
-        add("passed_over", format!("{} in the folders were passed over by their names", counted(passed_over, "file", "files")));
+        add(
+            "passed_over",
+            format!("{} in the folders were passed over by their names", counted(passed_over, "file", "files")),
+        );
     }
     if tally.of_other_kind > 0 {
-        let kind = if found.scope.sandbox { "AWS, and the run is a rehearsal" } else { "a sandbox, and the run is real" };
-        add("other_kind", format!("{} were ignored: they are of {kind}", counted(tally.of_other_kind, "event", "events")));
+        let kind =
+            if found.scope.sandbox { "AWS, and the run is a rehearsal" } else { "a sandbox, and the run is real" };
+        add(
+            "other_kind",
+            format!("{} were ignored: they are of {kind}", counted(tally.of_other_kind, "event", "events")),
+        );
     }
     if tally.unassigned > 0 {
         let events = counted(tally.unassigned, "event", "events");
         add("unassigned", format!("{events} of this run name no key pair, so which attempt each one shows is open"));
     }
     if !found.ids_agree && found.counts.confirmed > 0 {
-        add("ids_differ", "no request id of a record is one that the journal has: attempts were matched by other means".into());
+        add(
+            "ids_differ",
+            "no request id of a record is one that the journal has: attempts were matched by other means".into(),
+        );
     }
     all
 }

@@ -20,8 +20,11 @@ use super::resume::missing_journal;
 use super::terminal::Verb;
 use super::{Context, Format};
 use crate::domain::{Class, counted};
-use crate::journal::{AttemptRecord, Reader, RunRecord};
-use crate::record::event::{Contradiction, MOST_NAMED, Reconciled, ReconciledAttempts, UnexplainedEvent};
+use crate::journal::{AttemptRecord, JournalError, Reader, RunRecord};
+use crate::record::Entry;
+use crate::record::event::{
+    Contradiction, Event, Found as Seen, MOST_NAMED, Reconciled, ReconciledAttempts, Source, UnexplainedEvent,
+};
 use crate::review::reconcile::{LoadError, MOST_FINDINGS, Reconciliation, Shown, Standing, Unexplained, load};
 use crate::review::runs;
 use crate::review::trail::Glancer;
@@ -96,8 +99,11 @@ struct ProvenRow {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let mut options =
-        SessionOptions { ticket: args.ticket.clone(), checkpoint_to: args.checkpoint_to.clone(), ..SessionOptions::default() };
+    let mut options = SessionOptions {
+        ticket: args.ticket.clone(),
+        checkpoint_to: args.checkpoint_to.clone(),
+        ..SessionOptions::default()
+    };
     options.check()?;
     options.make_absolute();
     if !context.journal.exists() {
@@ -143,7 +149,9 @@ async fn report(args: &Args, reader: &Reader, run: RunRecord) -> Result<Report, 
     if read_so_far.hashes.is_empty() && read_so_far.fault_count == 0 {
         return Err(CliError::new(Exit::Environment, "there is no file of CloudTrail's records to read")
             .code(Code::CloudTrail)
-            .hint("in folders, files that end with .json, .jsonl, .ndjson or one of these and .gz are read; name others")
+            .hint(
+                "in folders, files that end with .json, .jsonl, .ndjson or one of these and .gz are read; name others",
+            )
             .sent(Sent::Nothing));
     }
     let found = join.finish();
@@ -173,7 +181,13 @@ async fn name(reader: &Reader, report: &mut Report) -> Result<(), CliError> {
             let outcome = outcome.as_ref().map(|(outcome, _)| outcome.clone()).unwrap_or_default();
             // A row is proven once, by its first attempt.
             if rows.last().is_none_or(|last: &ProvenRow| last.row != *row) {
-                rows.push(ProvenRow { row: *row, attempt: *attempt, name: name.clone(), outcome, shown: shown.clone() });
+                rows.push(ProvenRow {
+                    row: *row,
+                    attempt: *attempt,
+                    name: name.clone(),
+                    outcome,
+                    shown: shown.clone(),
+                });
             }
         }
         let list = match report.found.standing(attempt.number) {
@@ -187,8 +201,32 @@ async fn name(reader: &Reader, report: &mut Report) -> Result<(), CliError> {
         Ok(())
     })
     .await?;
-    (report.contradicted, report.not_seen, report.proven) = (contradicted, not_seen, rows);
+    let mut clear = Vec::new();
+    for row in rows {
+        if !is_still_there(reader, &report.run, row.row).await? {
+            clear.push(row);
+        }
+    }
+    (report.contradicted, report.not_seen, report.proven) = (contradicted, not_seen, clear);
     Ok(())
+}
+
+/// Whether the key pair was still there when the run last read it: then no record shows that it is deleted.
+async fn is_still_there(reader: &Reader, run: &RunRecord, row: u64) -> Result<bool, CliError> {
+    let mut is_there = false;
+    for entry in reader.story(run.run_no, row).await? {
+        let entry = Entry::parse(&entry.body).map_err(|error| JournalError::Entry(error.into()))?;
+        match entry.event {
+            Event::AttemptStarted(_) => is_there = false,
+            Event::Observed(seen) if seen.source == Source::GetKeyPair => match seen.found {
+                Seen::Same => is_there = true,
+                Seen::Other | Seen::NotFound => is_there = false,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    Ok(is_there)
 }
 
 /// Hands on each attempt of the run, in the order of its rows.
@@ -253,8 +291,7 @@ async fn record(
             proven.shown.time, proven.shown.id, proven.attempt
         ),
     });
-    let order =
-        ReconcileOrder { order, run: report.run.run, progress, told: told(report), proven: proven.collect() };
+    let order = ReconcileOrder { order, run: report.run.run, progress, told: told(report), proven: proven.collect() };
     let machine = Machine::new(context, options, Verb::Resolve, None)?;
     Ok(session::reconcile(&machine, &order).await?)
 }

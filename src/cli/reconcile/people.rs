@@ -23,7 +23,8 @@ pub(super) fn say(context: &Context, report: &Report, recorded: Option<&Recorded
         (by.user_agent, "run in the user agent"),
         (by.name_and_time, "name and time alone"),
     ];
-    let ways: Vec<_> = ways.iter().filter(|(count, _)| *count > 0).map(|(count, way)| format!("{way} {count}")).collect();
+    let ways: Vec<_> =
+        ways.iter().filter(|(count, _)| *count > 0).map(|(count, way)| format!("{way} {count}")).collect();
     let ways = if ways.is_empty() { String::new() } else { format!("  by {}", ways.join(", ")) };
     text += &format!("  confirmed     {}{ways}\n", counts.confirmed);
     text += &format!("  not seen      {}\n", counts.not_seen);
@@ -43,19 +44,28 @@ pub(super) fn say(context: &Context, report: &Report, recorded: Option<&Recorded
         let of_reason = || report.not_seen.iter().filter(|attempt| found.unseen(attempt.number) == reason);
         let title = format!("Not seen; {}:", reason.meaning());
         let count = of_reason().count() as u64;
-        list(&mut text, &title, of_reason(), count, |attempt| format!("{} at {}", subject(attempt), attempt.started_at));
+        list(&mut text, &title, of_reason(), count, |attempt| {
+            format!("{} at {}", subject(attempt), attempt.started_at)
+        });
     }
     let hint = if recorded.is_some() { "" } else { " (--record records that)" };
     let title = format!("Deleted by this run, as a record shows{hint}:");
     list(&mut text, &title, report.proven.iter(), report.proven.len() as u64, |proven| {
         let name = shown(&proven.name);
-        format!("row {} {name}, {} until now (event {})", proven.row, proven.outcome.replace('_', " "), shown(&proven.shown.id))
+        format!(
+            "row {} {name}, {} until now (event {})",
+            proven.row,
+            proven.outcome.replace('_', " "),
+            shown(&proven.shown.id)
+        )
     });
     let missing = report.missing.iter();
     list(&mut text, "What the files leave open:", missing, report.missing.len() as u64, |missing| shown(&missing.text));
     if let Some(recorded) = recorded {
         text += &match recorded.seq {
-            Some(seq) => format!("Recorded in entry {seq}; {} resolved\n", counted(recorded.rows.len() as u64, "row", "rows")),
+            Some(seq) => {
+                format!("Recorded in entry {seq}; {} resolved\n", counted(recorded.rows.len() as u64, "row", "rows"))
+            }
             None => "Nothing recorded: the last reconciliation of the run says the same\n".to_owned(),
         };
     }
@@ -63,7 +73,9 @@ pub(super) fn say(context: &Context, report: &Report, recorded: Option<&Recorded
     if found.has_findings() {
         context.ui.talk("CloudTrail does not agree with the journal: see above");
     } else if counts.not_seen > 0 {
-        context.ui.talk("a request that no record shows may have been made all the same: CloudTrail's records are best effort");
+        context.ui.talk(
+            "a request that no record shows may have been made all the same: CloudTrail's records are best effort",
+        );
     }
     Ok(())
 }
@@ -84,7 +96,13 @@ fn list<T>(text: &mut String, title: &str, all: impl Iterator<Item = T>, count: 
 
 fn subject(attempt: &Attempt) -> String {
     let record = &attempt.record;
-    format!("row {} {} in {}, attempt {}", record.row, shown(&record.name), shown(&record.target.region), record.attempt)
+    format!(
+        "row {} {} in {}, attempt {}",
+        record.row,
+        shown(&record.name),
+        shown(&record.target.region),
+        record.attempt
+    )
 }
 
 fn event(Unexplained { why, event }: &Unexplained) -> String {

@@ -161,22 +161,27 @@ fn object(report: &Report, recorded: Option<&Recorded>) -> Value {
     let contradiction = |one: &Attempt| {
         let says = found.against(one.number);
         let shown = found.shown(one.number);
-        with(attempt(one), json!({
-            "says": says.iter().map(|(word, _)| *word).collect::<Vec<_>>(),
-            "detail": says.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("; "),
-            "matched_by": found.matched_by(one.number), "strength": strength(report, one.number),
-            "event_id": shown.map(|shown| &shown.id), "event_time": shown.map(|shown| shown.time.to_string()),
-            "error_code": shown.and_then(|shown| shown.error_code.as_ref()),
-        }))
+        with(
+            attempt(one),
+            json!({
+                "says": says.iter().map(|(word, _)| *word).collect::<Vec<_>>(),
+                "detail": says.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("; "),
+                "matched_by": found.matched_by(one.number), "strength": strength(report, one.number),
+                "event_id": shown.map(|shown| &shown.id), "event_time": shown.map(|shown| shown.time.to_string()),
+                "error_code": shown.and_then(|shown| shown.error_code.as_ref()),
+            }),
+        )
     };
     let not_seen = |one: &Attempt| {
         let reason = found.unseen(one.number);
         with(attempt(one), json!({ "why": reason.as_str(), "detail": reason.meaning() }))
     };
-    let proven = report.proven.iter().map(|proven| json!({
-        "row": proven.row, "attempt": proven.attempt, "key_pair_name": proven.name, "before": proven.outcome,
-        "event_id": proven.shown.id, "event_time": proven.shown.time.to_string(),
-    }));
+    let proven = report.proven.iter().map(|proven| {
+        json!({
+            "row": proven.row, "attempt": proven.attempt, "key_pair_name": proven.name, "before": proven.outcome,
+            "event_id": proven.shown.id, "event_time": proven.shown.time.to_string(),
+        })
+    });
     let covered = found.covered.iter().map(|((account, region), covered)| {
         let time = |seconds: u32| jiff::Timestamp::from_second(i64::from(seconds)).map(whole).ok();
         json!({ "account": account, "region": region, "records": covered.records, "first": time(covered.first), "last": time(covered.last) })

@@ -176,7 +176,8 @@ impl Attempts {
             let low = (1_u64 << self.bits) - 1;
             index.iter_mut().enumerate().for_each(|(number, hash)| *hash = (*hash & !low) | number as u64);
         }
-        let with_id = |number: &u64| self.all[usize::try_from(*number & ((1 << self.bits) - 1)).unwrap_or(0)].request != 0;
+        let with_id =
+            |number: &u64| self.all[usize::try_from(*number & ((1 << self.bits) - 1)).unwrap_or(0)].request != 0;
         self.by_request.retain(with_id);
         self.by_name.sort_unstable();
         self.by_request.sort_unstable();

@@ -164,7 +164,9 @@ impl Unseen {
                 "the files begin after it (the event history keeps 90 days; older records are only in a trail's log files)"
             }
             Self::AfterTheFiles => "the files end before it, or less than 15 minutes after it: its record may be late",
-            Self::Missing => "the files cover its time; CloudTrail delivers on a best-effort basis, and files may be missing",
+            Self::Missing => {
+                "the files cover its time; CloudTrail delivers on a best-effort basis, and files may be missing"
+            }
         }
     }
 }

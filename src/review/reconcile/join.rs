@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::attempts::{Attempt, Attempts, Place, event, seconds, what};
 use super::found::{
-    AGAINST, ANOTHER_NAME, ANOTHER_OPERATION, ANOTHER_PLACE, Counts, Covered, FAILED, MatchedBy, SEVERAL, SUCCEEDED, Shown, Standing,
-    Unexplained, Unseen, Why, by,
+    AGAINST, ANOTHER_NAME, ANOTHER_OPERATION, ANOTHER_PLACE, Counts, Covered, FAILED, MatchedBy, SEVERAL, SUCCEEDED,
+    Shown, Standing, Unexplained, Unseen, Why, by,
 };
 use crate::domain::RunId;
 use crate::review::trail::{Glance, TrailEvent};
@@ -177,7 +177,9 @@ impl Join {
     /// Takes note of a record of any kind.
     pub fn see(&mut self, glance: &Glance<'_>) {
         self.tally.records += 1;
-        let (Some(time), Some(region)) = (glance.time.and_then(|time| time.parse().ok()), glance.region) else { return };
+        let (Some(time), Some(region)) = (glance.time.and_then(|time| time.parse().ok()), glance.region) else {
+            return;
+        };
         let time = seconds(time);
         let account = glance.account.unwrap_or_default();
         let place = (account.to_owned(), region.to_owned());
@@ -219,7 +221,8 @@ impl Join {
         }
         let name = event.name.as_ref()?;
         let mut operation = self.attempts.named(&event.region, name).filter(|number| self.is_placed(*number, event));
-        let of_operation = operation.find(|number| self.attempts.is_operation(*number, &event.operations) == Some(true));
+        let of_operation =
+            operation.find(|number| self.attempts.is_operation(*number, &event.operations) == Some(true));
         if let Some(number) = of_operation {
             return Some((number, by::OPERATION));
         }
@@ -273,7 +276,10 @@ impl Join {
         let is_error = shows.error_code.is_some();
         let is_proof = !is_error && !shows.is_open && named && placed && shows.name.is_some();
         let attempt = &mut self.attempts.all[number];
-        let may_be_proven = attempt.is(what::DOUBTFUL) && is_proof && how & (by::REQUEST | by::AGENT | by::OTHER_ID) != 0;
+        // That the service began an operation is known already where the answer said so.
+        let is_proof = is_proof && (shows.is_done || !attempt.is(what::PENDING));
+        let may_be_proven =
+            attempt.is(what::DOUBTFUL) && is_proof && how & (by::REQUEST | by::AGENT | by::OTHER_ID) != 0;
         let mut against = outcome_against(attempt, is_error);
         let kept = if how == by::OTHER_ID {
             // Whether ids mean the same is known at the end.
@@ -297,7 +303,8 @@ impl Join {
         if may_be_proven {
             keep(&mut kept.proven, MOST_RESOLVED, number, shows);
         }
-        if against != 0 {
+        // Of several records, each by itself may say nothing else.
+        if against & !SEVERAL != 0 {
             keep(&mut kept.shown, MOST_FINDINGS, number, shows);
         }
     }

@@ -118,7 +118,10 @@ fn push(
     times: &HashMap<u64, AttemptTime>,
 ) -> Result<(Timestamp, Timestamp), LoadError> {
     let damaged = |error: serde_json::Error| {
-        JournalError::damaged(format!("the entries of row {}, attempt {}, cannot be read: {error}", record.row, record.attempt))
+        JournalError::damaged(format!(
+            "the entries of row {}, attempt {}, cannot be read: {error}",
+            record.row, record.attempt
+        ))
     };
     let started: Started<'_> = serde_json::from_str(&record.started).map_err(damaged)?;
     let finished: Option<Finished> =

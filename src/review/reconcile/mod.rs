@@ -10,5 +10,8 @@ mod load;
 
 pub use attempts::{Attempts, KnownAttempt, TooMany};
 pub use found::{Counts, Covered, MatchedBy, Shown, Standing, Unexplained, Unseen, Why};
-pub use load::{LoadError, load};
 pub use join::{Join, MOST_FINDINGS, Reconciliation, Scope, Tally};
+pub use load::{LoadError, load};
+
+#[cfg(test)]
+mod tests;

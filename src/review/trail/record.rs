@@ -38,6 +38,8 @@ pub struct TrailEvent {
     pub operations: Vec<String>,
     /// Whether one of its operations is known to have not succeeded (yet).
     pub is_open: bool,
+    /// Whether one of its operations is known to have succeeded.
+    pub is_done: bool,
     /// The error, in CloudTrail's words.
     pub error_code: Option<String>,
     /// What it says.
@@ -88,7 +90,7 @@ impl TrailEvent {
         let by = arn.or_else(|| text(&identity["invokedBy"])).or_else(|| text(&identity["principalId"]));
         let by = by.or_else(|| text(&identity["type"])).map(cut);
         let account = text(&fields.recipient_account_id).or_else(|| text(&identity["accountId"]));
-        let (operations, is_open) = operations(&object(fields.response_elements));
+        let (operations, [is_done, is_open]) = operations(&object(fields.response_elements));
         Ok(Some(Self {
             id: text(&fields.event_id).map_or_else(|| hash(bytes), cut),
             time,
@@ -98,6 +100,7 @@ impl TrailEvent {
             request_id: text(&fields.request_id),
             operations,
             is_open,
+            is_done,
             error_code: text(&fields.error_code).map(cut),
             error_message: text(&fields.error_message).map(cut),
             sandbox: by.as_ref().is_some_and(|by| by.starts_with(SANDBOX)),
@@ -119,13 +122,14 @@ fn parse(bytes: &[u8]) -> Result<Fields, RecordError> {
     serde_json::from_slice(bytes).map_err(|error| RecordError::Json(error.to_string()))
 }
 
-/// The operations of an answer: `operation`, `operations`, or none. Whether one is known and has not succeeded.
-fn operations(response: &Value) -> (Vec<String>, bool) {
+/// The operations of an answer: `operation`, `operations`, or none. Whether one is known to have succeeded, and one to have not.
+fn operations(response: &Value) -> (Vec<String>, [bool; 2]) {
     let many = response["operations"].as_array().into_iter().flatten();
     let all = || many.clone().chain([&response["operation"]]);
     let has_succeeded = |status: &str| matches!(status, "Succeeded" | "Completed");
-    let is_open = all().filter_map(|operation| operation["status"].as_str()).any(|status| !has_succeeded(status));
-    (all().filter_map(|operation| text(&operation["id"])).take(8).map(cut).collect(), is_open)
+    let is =
+        |done| all().filter_map(|operation| operation["status"].as_str()).any(|status| has_succeeded(status) == done);
+    (all().filter_map(|operation| text(&operation["id"])).take(8).map(cut).collect(), [is(true), is(false)])
 }
 
 fn cut(mut text: String) -> String {
@@ -167,12 +171,18 @@ mod tests {
         let plain = read(&record()).unwrap();
         assert_eq!((plain.name.as_deref(), plain.run().map(|run| run.to_string())), (Some("ci"), Some(RUN.to_owned())));
         assert_eq!((&*plain.operations, plain.is_open, plain.sandbox), (&["op".to_owned()][..], false, false));
-        let looked_up = json!({ "EventId": "e", "ReadOnly": "false", "EventTime": 1.7e9, "CloudTrailEvent": record().to_string() });
+        let looked_up =
+            json!({ "EventId": "e", "ReadOnly": "false", "EventTime": 1.7e9, "CloudTrailEvent": record().to_string() });
         assert_eq!(read(&looked_up).as_ref(), Some(&plain));
-        let athena: serde_json::Map<_, _> = record().as_object().unwrap().iter().map(|(name, value)| {
-            let value = if value.is_object() { Value::String(value.to_string()) } else { value.clone() };
-            (name.to_lowercase(), value)
-        }).collect();
+        let athena: serde_json::Map<_, _> = record()
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| {
+                let value = if value.is_object() { Value::String(value.to_string()) } else { value.clone() };
+                (name.to_lowercase(), value)
+            })
+            .collect();
         assert_eq!(read(&Value::Object(athena)).as_ref(), Some(&plain));
     }
 
@@ -200,7 +210,9 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_an_error() {
-        for (name, why) in [("eventTime", "eventTime that is a time"), ("awsRegion", "awsRegion"), ("eventName", "eventName")] {
+        for (name, why) in
+            [("eventTime", "eventTime that is a time"), ("awsRegion", "awsRegion"), ("eventName", "eventName")]
+        {
             let mut record = record();
             record[name] = json!(17);
             assert_eq!(TrailEvent::read(record.to_string().as_bytes()), Err(RecordError::Without(why)));

@@ -160,7 +160,8 @@ impl Event {
             // What it is called here is not what the API calls it.
             let code = if denied { "AccessDenied" } else { error };
             let place = format!("arn:aws-sandbox:lightsail:{}:{}:*", self.region, self.account);
-            let message = format!("{} is not permitted to perform: lightsail:{} on resource: {place}", self.by, self.action);
+            let message =
+                format!("{} is not permitted to perform: lightsail:{} on resource: {place}", self.by, self.action);
             members.push(("errorCode", json!(code)));
             members.push(("errorMessage", json!(if denied { message } else { error.clone() })));
         }
@@ -205,8 +206,7 @@ pub(super) fn second(at: &str) -> String {
 
 /// A time as answers have it there: `Jul 10, 2023, 12:47:00 PM`.
 fn spoken(time: &str) -> String {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let part = |from: usize, to: usize| time.get(from..to).and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
     let month = MONTHS.get(part(5, 7).wrapping_sub(1)).copied().unwrap_or("Jan");
     let (hour, minute, second) = (part(11, 13), part(14, 16), part(17, 19));

@@ -75,7 +75,9 @@ impl TrailForm {
             }
             // Neither log files nor what is looked up are in the order of time.
             match self {
-                Self::LogFiles | Self::PlainLogFiles => events.sort_by_key(|event| digest_of(0, "order", event.id.as_bytes())),
+                Self::LogFiles | Self::PlainLogFiles => {
+                    events.sort_by_key(|event| digest_of(0, "order", event.id.as_bytes()))
+                }
                 Self::LookupEvents | Self::LookupEventsV1 => events.reverse(),
                 _ => {}
             }

@@ -90,8 +90,11 @@ fn read(record: &Path, seed: u64, script: &TrailScript) -> Result<Vec<Event>, Tr
             break;
         }
         number += 1;
-        let line: Line = serde_json::from_str(&text)
-            .map_err(|source| TrailError::Damaged { record: record.to_owned(), line: number, source })?;
+        let line: Line = serde_json::from_str(&text).map_err(|source| TrailError::Damaged {
+            record: record.to_owned(),
+            line: number,
+            source,
+        })?;
         match &*line.kind {
             "request" => requests.push(line),
             "effect" => effects.entry(line.by).or_default().push(Effect::of(line)),
@@ -104,7 +107,9 @@ fn read(record: &Path, seed: u64, script: &TrailScript) -> Result<Vec<Event>, Tr
         let all = effects.remove(&request.seq).unwrap_or_default();
         let (own, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|effect| effect.who == "caller");
         events.extend(Event::of(seed, request, own.first()));
-        events.extend(others.iter().enumerate().map(|(place, effect)| Event::by_others(seed, request.seq, place, effect)));
+        events.extend(
+            others.iter().enumerate().map(|(place, effect)| Event::by_others(seed, request.seq, place, effect)),
+        );
         if request.operation == "DeleteKeyPair" {
             deletes += 1;
             events.extend(script.foreign(seed, deletes, request));

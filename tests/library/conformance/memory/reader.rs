@@ -218,7 +218,9 @@ impl ReadRows for MemoryReader {
                         name,
                         started: stored(kept, own.started).body,
                         finished: own.finished.as_ref().map(|(seq, _)| stored(kept, *seq).body),
-                        outcome: row.counts_as().map(|(outcome, evidence)| (outcome.to_string(), evidence.as_str().into())),
+                        outcome: row
+                            .counts_as()
+                            .map(|(outcome, evidence)| (outcome.to_string(), evidence.as_str().into())),
                     }
                 })
             });
