@@ -14,9 +14,7 @@ use crate::policy::{Liftable, Rule};
 use crate::record::approval::MOST_APPROVALS;
 use crate::record::ssh::Signers;
 use crate::review::json_text;
-use crate::verify::{
-    BroughtPolicy, Coverage, Demand, NotNamed, Options, Report, RunCoverage, RunDemands, verify,
-};
+use crate::verify::{BroughtPolicy, Coverage, Demand, NotNamed, Options, Report, RunCoverage, RunDemands, verify};
 
 /// Verify the journal, or a proof from it, offline
 ///

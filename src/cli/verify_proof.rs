@@ -30,7 +30,8 @@ pub(super) fn run(path: &Path, brings: &Brings<'_>, context: &Context) -> Result
     let mut warnings = Vec::new();
     let signers = brings.signers.map(|path| signers::read(path, context)).transpose()?;
     if let Ok(proof) = &read {
-        let mut judging = Judging { proof, signers: signers.as_ref(), context, trust: &mut trust, warnings: &mut warnings };
+        let mut judging =
+            Judging { proof, signers: signers.as_ref(), context, trust: &mut trust, warnings: &mut warnings };
         judging.judge(brings.checkpoints)?;
     }
     let mut report = verify_proof(&read, &trust);
@@ -108,19 +109,20 @@ impl Judging<'_> {
     /// Reads the checkpoints in the file at `path`: those of the proof's journal count.
     fn read(&mut self, path: &Path, own: &Checkpoint) -> Result<(), CliError> {
         let shown = shown(&path.to_string_lossy());
-        let unusable = |why: String| {
-            CliError::new(Exit::Usage, why).code(Code::CheckpointFile).hint("nothing was verified")
-        };
+        let unusable =
+            |why: String| CliError::new(Exit::Usage, why).code(Code::CheckpointFile).hint("nothing was verified");
         let mut known: BTreeSet<u64> = self.proof.consistency.iter().map(|older| older.size).collect();
         known.insert(own.size);
         let (mut found, mut signed, mut others, mut torn) = (BTreeSet::new(), Vec::new(), 0_u64, 0_u64);
-        let file = File::open(path).map_err(|error| unusable(format!("the checkpoint {shown} cannot be read: {error}")))?;
+        let file =
+            File::open(path).map_err(|error| unusable(format!("the checkpoint {shown} cannot be read: {error}")))?;
         let read = each_record(BufReader::new(file), |text, signature| match Checkpoint::parse_last(text) {
             Ok(one) if one.journal_id == own.journal_id && one.size > 0 => {
                 // Of those that the proof says nothing of, one is enough to say so.
                 if known.contains(&one.size) || found.is_empty() {
                     found.insert((one.size, one.root));
-                    signed.extend(signature.filter(|_| known.contains(&one.size)).map(|armour| (one, armour.to_owned())));
+                    signed
+                        .extend(signature.filter(|_| known.contains(&one.size)).map(|armour| (one, armour.to_owned())));
                 }
             }
             Ok(_) => others += 1,

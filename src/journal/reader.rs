@@ -12,7 +12,9 @@ use jiff::Timestamp;
 
 use super::error::JournalError;
 use super::query::{Cell, EntryFilter, Matching, Reservation, ReviewRow, Visitor};
-use super::records::{AttemptRecord, IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
+use super::records::{
+    AttemptRecord, IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord,
+};
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, Target};
 use crate::record::Entry;
 use crate::record::merkle::Hash;

@@ -113,7 +113,11 @@ impl Proof {
         if schema != PROOF_SCHEMA {
             let newer = schema.starts_with("keybatch.proof/");
             let schema: String = schema.chars().take(64).collect();
-            return Err(if newer { ProofFault::Newer(schema) } else { ProofFault::NotOne(format!("it is {schema:?}")) });
+            return Err(if newer {
+                ProofFault::Newer(schema)
+            } else {
+                ProofFault::NotOne(format!("it is {schema:?}"))
+            });
         }
         let proof: Self = serde_json::from_slice(bytes).map_err(not_one)?;
         match proof.to_bytes() {
@@ -226,9 +230,10 @@ mod tests {
                 altered[at] ^= 1 << bit;
                 let Ok(read) = Proof::read(&altered) else { continue };
                 assert_ne!(read, proof, "byte {at}, bit {bit}");
-                let known = read.checkpoint.read().is_some_and(|found| {
-                    found == checkpoint && read.entries[0].root(found.size) == Some(found.root)
-                });
+                let known = read
+                    .checkpoint
+                    .read()
+                    .is_some_and(|found| found == checkpoint && read.entries[0].root(found.size) == Some(found.root));
                 assert!(!known, "byte {at}, bit {bit}: {}", String::from_utf8_lossy(&altered));
             }
         }
@@ -245,7 +250,9 @@ mod tests {
         let of = |text: String| ProofCheckpoint { text, signature: None }.read();
         let good = proof().checkpoint.text;
         assert!(of(good.clone()).is_some());
-        for bad in [good.trim_end().to_owned(), format!("{good}\n"), format!("x\n{good}"), good.replace("\n1\n", "\n0\n")] {
+        for bad in
+            [good.trim_end().to_owned(), format!("{good}\n"), format!("x\n{good}"), good.replace("\n1\n", "\n0\n")]
+        {
             assert_eq!(of(bad.clone()), None, "{bad:?}");
         }
     }

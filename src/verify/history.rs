@@ -34,12 +34,12 @@ use canary::{CanaryOf, SETTLED};
 use doubtful::Doubtful;
 use grounds::rests;
 use lifted::Lifted;
+pub(super) use lone::Lone;
 use open_row::OpenRow;
 use reading::{is_about, read};
 use retry::{Past, Retry};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
 use run::{ABANDONED, Bound, CLOSED, Run, Session, target_hash};
-pub(super) use lone::Lone;
 pub(super) use trouble::Trouble;
 
 /// All that must be known of the entries so far to judge the next one.

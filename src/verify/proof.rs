@@ -134,7 +134,11 @@ impl Judging {
         match (proof.run, proof.row) {
             (Some(run), Some(row)) => self.check_story(run, row, entries, &checkpoint),
             (None, None) if proof.entries.is_empty() && !proof.consistency.is_empty() => {}
-            _ => self.wrong(Finding::new(Verdict::IllegalHistory, None, "the proof is neither of a row nor of older checkpoints")),
+            _ => self.wrong(Finding::new(
+                Verdict::IllegalHistory,
+                None,
+                "the proof is neither of a row nor of older checkpoints",
+            )),
         }
         self.checkpoint = Some(checkpoint);
         self.compare(trust);
@@ -149,7 +153,8 @@ impl Judging {
                 self.wrong(bad("is not written as keybatch writes it".into()));
             }
             Ok(signature) => {
-                if let Verification::Bad(why) = signature.verify(CHECKPOINT_NAMESPACE, checkpoint.to_text().as_bytes()) {
+                if let Verification::Bad(why) = signature.verify(CHECKPOINT_NAMESPACE, checkpoint.to_text().as_bytes())
+                {
                     self.wrong(bad(format!("does not hold: {why}")));
                 }
             }
@@ -183,9 +188,12 @@ impl Judging {
         for entry in entries {
             let found = entry.root(checkpoint.size);
             if found != Some(checkpoint.root) {
-                let detail = format!("entry {} is not in the journal of this checkpoint: its path leads elsewhere", entry.seq);
+                let detail =
+                    format!("entry {} is not in the journal of this checkpoint: its path leads elsewhere", entry.seq);
                 let found = found.map_or_else(|| "no root of that many entries".to_owned(), |root| base64(&root));
-                self.wrong(Finding::new(Verdict::Altered, Some(entry.seq), detail).hashes(base64(&checkpoint.root), found));
+                self.wrong(
+                    Finding::new(Verdict::Altered, Some(entry.seq), detail).hashes(base64(&checkpoint.root), found),
+                );
                 return None;
             }
         }
@@ -223,7 +231,8 @@ impl Judging {
             return self.wrong(Finding::new(Verdict::IllegalHistory, None, format!("the proof lacks {what}")));
         }
         if let Some(id) = story.journal_id().filter(|id| *id != checkpoint.journal_id) {
-            let finding = Finding::new(Verdict::Altered, Some(0), "the checkpoint is of another journal than the entries");
+            let finding =
+                Finding::new(Verdict::Altered, Some(0), "the checkpoint is of another journal than the entries");
             return self.wrong(finding.hashes(checkpoint.journal_id.clone(), id));
         }
         self.facts = Some(facts);
@@ -239,7 +248,8 @@ impl Judging {
             let Some((_, own)) = known.iter().find(|(of, _)| of == size) else { continue };
             related = true;
             if own != root {
-                let detail = format!("the checkpoint of {size} entries that was brought has another root than the proof's");
+                let detail =
+                    format!("the checkpoint of {size} entries that was brought has another root than the proof's");
                 wrong.push(Finding::new(Verdict::Forked, None, detail).hashes(base64(root), base64(own)));
             } else if trust.signed.as_ref().is_none_or(|signed| signed.contains(&(*size, *root))) {
                 self.proved = self.proved.max(Some(*size));
@@ -249,7 +259,8 @@ impl Judging {
             self.proved = Some(checkpoint.size);
         }
         if trust.only_others {
-            let detail = format!("no checkpoint that was brought is of the proof's journal, keybatch/{}", checkpoint.journal_id);
+            let detail =
+                format!("no checkpoint that was brought is of the proof's journal, keybatch/{}", checkpoint.journal_id);
             wrong.push(Finding::new(Verdict::CannotVerify, None, detail));
         } else if !related && !trust.brought.is_empty() && self.proved.is_none() {
             let detail = format!(
@@ -311,7 +322,8 @@ impl Judging {
         let size = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size);
         match (self.proved, last) {
             (Some(proved), Some(last)) if last < proved => {
-                let detail = format!("all entries of the proof are among the {proved} that a checkpoint you trust covers");
+                let detail =
+                    format!("all entries of the proof are among the {proved} that a checkpoint you trust covers");
                 Finding::new(Verdict::Verified, None, detail)
             }
             (Some(proved), Some(_)) => {
@@ -323,7 +335,8 @@ impl Judging {
             }
             (Some(_), None) => {
                 let older = counted(self.older.len() as u64, "older checkpoint is", "older checkpoints are");
-                let detail = format!("{older} the beginning of the checkpoint of {size} entries, and one of these is yours");
+                let detail =
+                    format!("{older} the beginning of the checkpoint of {size} entries, and one of these is yours");
                 Finding::new(Verdict::Verified, None, detail)
             }
             (None, _) => {

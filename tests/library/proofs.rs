@@ -94,7 +94,10 @@ fn only_a_checkpoint_of_the_reviewers_vouches() {
     let unsigned = ProofTrust { brought: vec![own], signed: Some([].into()), ..ProofTrust::default() };
     assert_eq!(of(unsigned.clone()), Verdict::SelfConsistent, "nobody who may signed it");
     assert_eq!(of(ProofTrust { signed: Some([own].into()), ..unsigned.clone() }), Verdict::Verified);
-    assert_eq!(of(ProofTrust { brought: Vec::new(), vouched_by: Some("a".into()), ..unsigned.clone() }), Verdict::Verified);
+    assert_eq!(
+        of(ProofTrust { brought: Vec::new(), vouched_by: Some("a".into()), ..unsigned.clone() }),
+        Verdict::Verified
+    );
     assert_eq!(of(ProofTrust { bad_signature: Some("b".into()), ..trust() }), Verdict::BadSignature);
     assert_eq!(of(ProofTrust { unverified_signature: Some("u".into()), ..trust() }), Verdict::CannotVerify);
     for fault in [ProofFault::NotOne("x".into()), ProofFault::Newer("y".into())] {
@@ -120,7 +123,9 @@ fn an_older_checkpoint_vouches_for_what_it_covers() {
         };
         let (_, proof) = prove(1).await;
         let last = proof.entries.last().unwrap().seq;
-        for (size, verdict) in [(1, Verdict::SelfConsistent), (last, Verdict::SelfConsistent), (last + 1, Verdict::Verified)] {
+        for (size, verdict) in
+            [(1, Verdict::SelfConsistent), (last, Verdict::SelfConsistent), (last + 1, Verdict::Verified)]
+        {
             let (report, _) = prove(size).await;
             assert_eq!((report.verdict, report.proved_up_to), (verdict, Some(size)), "{report:#?}");
         }

@@ -62,8 +62,7 @@ impl SqliteReader {
         let leaf = |row: &SqliteRow| Ok((get::<i64>(row, 0)?, Hash::try_from(bytes(row, 1)?).ok()));
         let rows = self.all(query, leaf).await?;
         let expected = (number(from)..).zip(rows);
-        let whole: Vec<Hash> =
-            expected.map_while(|(expected, (seq, leaf))| leaf.filter(|_| seq == expected)).collect();
+        let whole: Vec<Hash> = expected.map_while(|(expected, (seq, leaf))| leaf.filter(|_| seq == expected)).collect();
         if whole.is_empty() {
             return Err(JournalError::damaged(format!("entry {from} is missing, or has no hash")));
         }

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::read::SqliteReader;
 use crate::domain::{OutcomeCounts, RunId, Target};
 use crate::journal::{
-    AttemptRecord, Cell, EntryFilter, IntentPage, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast, ReadReview, ReadRows,
-    ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord, Visitor,
+    AttemptRecord, Cell, EntryFilter, IntentPage, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast,
+    ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord,
+    Visitor,
 };
 use crate::record::Entry;
 use crate::record::merkle::Hash;

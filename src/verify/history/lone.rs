@@ -138,7 +138,9 @@ impl Lone {
         }
         match entry.row {
             Some(row) if row == self.row => self.step_row(entry, number, claimed),
-            Some(row) => Err(Trouble::Illegal(format!("it is an entry of row {row}, and the proof is of row {}", self.row))),
+            Some(row) => {
+                Err(Trouble::Illegal(format!("it is an entry of row {row}, and the proof is of row {}", self.row)))
+            }
             None => self.step_run(entry),
         }
     }

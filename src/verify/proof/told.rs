@@ -53,11 +53,16 @@ fn identity(facts: &RowFacts) -> String {
     let parts = [("", &facts.arn), ("created ", &facts.created_at), ("fingerprint ", &facts.fingerprint)];
     let parts: Vec<String> =
         parts.into_iter().filter_map(|(label, part)| Some(format!("{label}{}", part.as_ref()?))).collect();
-    if parts.is_empty() { "the plan saw no such key pair".into() } else { format!("the plan saw it: {}", parts.join(", ")) }
+    if parts.is_empty() {
+        "the plan saw no such key pair".into()
+    } else {
+        format!("the plan saw it: {}", parts.join(", "))
+    }
 }
 
 fn attempt(attempt: &RowAttempt) -> Vec<String> {
-    let asked = format!("request {} for its deletion was recorded at {}, before it left", attempt.attempt, attempt.asked_at);
+    let asked =
+        format!("request {} for its deletion was recorded at {}, before it left", attempt.attempt, attempt.asked_at);
     let answer = match (&attempt.answered_at, attempt.class) {
         (Some(at), Some(class)) => {
             let status = attempt.http_status.map(|status| format!("HTTP {status}, ")).unwrap_or_default();

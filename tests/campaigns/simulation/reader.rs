@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use keybatch::domain::Class;
 use keybatch::domain::{OutcomeCounts, RunId, Target};
 use keybatch::journal::{
-    Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast,
-    ReadReview, ReadRows, ReadRuns, Reading, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord, Visitor,
+    AttemptRecord, Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow,
+    ReadPast, ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, StoryEntry,
+    TargetRecord, Visitor,
 };
 use keybatch::policy::recreated::RECREATED;
 use keybatch::record::Entry;
@@ -191,6 +192,10 @@ impl ReadRows for Books {
         })
     }
 
+    fn attempts_of(&self, _: i64, _: (u64, u32), _: u32) -> Reading<'_, Vec<AttemptRecord>> {
+        nobody_asks()
+    }
+
     fn intents(&self, run_no: i64, after: u64, limit: u32) -> Reading<'_, Option<IntentPage>> {
         self.of_run(run_no, |ledger, _, rows| {
             let wanted = rows.iter().skip(usize::try_from(after).unwrap()).take(limit as usize);
@@ -305,6 +310,18 @@ impl ReadReview for Books {
     }
 
     fn query<'a>(&'a self, _: &'a str, _: &'a mut dyn Visitor) -> Reading<'a, ()> {
+        nobody_asks()
+    }
+
+    fn query_with<'a>(&'a self, _: &'a str, _: &'a [String], _: &'a mut dyn Visitor) -> Reading<'a, ()> {
+        nobody_asks()
+    }
+
+    fn refusal<'a>(&'a self, _: &'a str) -> Reading<'a, Option<String>> {
+        nobody_asks()
+    }
+
+    fn reservations(&self) -> Reading<'_, Vec<Reservation>> {
         nobody_asks()
     }
 

@@ -91,7 +91,9 @@ pub(crate) fn forged(proofs: &[Proof]) -> Vec<Forgery> {
         }
         // What is in the journal, and belongs to another row.
         let other = &proofs[(index + 1) % proofs.len()];
-        for entry in other.entries.iter().filter(|entry| entry.body.contains("\"row\":") && !proof.entries.contains(entry)) {
+        for entry in
+            other.entries.iter().filter(|entry| entry.body.contains("\"row\":") && !proof.entries.contains(entry))
+        {
             add("an entry of another row", &|proof| {
                 proof.entries.push(entry.clone());
                 proof.entries.sort_by_key(|entry| entry.seq);

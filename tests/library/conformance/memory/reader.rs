@@ -7,9 +7,9 @@ use std::pin::Pin;
 use jiff::Timestamp;
 use keybatch::domain::{Class, Outcome, OutcomeCounts, RunId, Target, time_text};
 use keybatch::journal::{
-    AttemptRecord, Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast,
-    ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, RunState, StoryEntry,
-    TargetRecord, Visitor,
+    AttemptRecord, Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow,
+    ReadPast, ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, RunState,
+    StoryEntry, TargetRecord, Visitor,
 };
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
