@@ -21,6 +21,7 @@ mod plan_file;
 mod policies;
 mod policy;
 mod questions;
+mod prove;
 mod readers;
 mod regions;
 mod resolve;

@@ -5,12 +5,13 @@ pub(crate) mod forged;
 use std::collections::BTreeMap;
 
 use keybatch::journal::open;
+use keybatch::record::checkpoint::Checkpoint;
 use keybatch::record::proof::{Proof, ProofFault};
 use keybatch::review::{ProveError, Under, prove_row};
 use keybatch::verify::{ProofReport, ProofTrust, Verdict, verify_proof};
 
 use crate::tampering::sample::{Copy, hex, run, sample};
-use forged::{bits, forged, made_anew, proofs};
+use forged::{bits, forged, held, made_anew, proofs};
 
 fn trust() -> ProofTrust {
     let checkpoint = &sample().checkpoint;
@@ -57,7 +58,7 @@ fn each_forgery_is_convicted() {
     let proofs = all();
     let mut counts = BTreeMap::<&str, [usize; 2]>::new();
     for (kind, bytes) in forged(&proofs).into_iter().chain(bits(&proofs)) {
-        let report = judged(&bytes, &trust());
+        let report = judged(&bytes, &held(&bytes, &sample().checkpoint));
         let sound = report.verdict == Verdict::Verified;
         counts.entry(kind).or_default()[usize::from(sound)] += 1;
         if sound {
@@ -76,6 +77,38 @@ fn each_forgery_is_convicted() {
         assert!(report.verdict != Verdict::SelfConsistent, "{kind}: {}", String::from_utf8_lossy(&bytes));
         assert_eq!(report.row, None, "nothing is said of a row whose story does not hold");
     }
+}
+
+/// A proof as its bytes, and the checkpoint that it is under, for whoever writes a verifier. A change here is a change of the format.
+// SEMANTICS: P130
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the variable renews what is generated, as it does for the documents")]
+fn the_golden_proof_holds() {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let copy = Copy::new();
+    let proof = run(async {
+        let reader = open::reader(&copy.path()).await.unwrap();
+        let root = reader.root_at(32).await.unwrap().unwrap();
+        let checkpoint = sample().checkpoint.clone();
+        let older = Checkpoint::of(&checkpoint.journal_id, 32, &root);
+        let runs = reader.runs().await.unwrap();
+        let under = Under { checkpoint, signature: None, older };
+        let proof = prove_row(&reader, &runs[0], 1, &under).await.unwrap().proof;
+        reader.release().await;
+        proof
+    });
+    let made = [("proof.json", proof.to_bytes().unwrap()), ("proof.checkpoint", proof.checkpoint.text.clone().into_bytes())];
+    for (name, bytes) in made {
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(golden.join(name), &bytes).unwrap();
+        }
+        assert!(std::fs::read(golden.join(name)).unwrap() == bytes, "{name}: UPDATE_DOCS=1 renews it");
+    }
+    // The files by themselves.
+    let held = Checkpoint::parse_last(&std::fs::read_to_string(golden.join("proof.checkpoint")).unwrap()).unwrap();
+    let trust = ProofTrust { brought: vec![(held.size, held.root)], ..ProofTrust::default() };
+    let report = judged(&std::fs::read(golden.join("proof.json")).unwrap(), &trust);
+    assert_eq!((report.verdict, report.consistent_with[0].size), (Verdict::Verified, 32), "{report:#?}");
 }
 
 /// What the reviewer holds decides, and only that.
@@ -115,7 +148,7 @@ fn an_older_checkpoint_vouches_for_what_it_covers() {
         let runs = reader.runs().await.unwrap();
         let prove = async |size: u64| {
             let root = reader.root_at(size).await.unwrap().unwrap();
-            let older = keybatch::record::checkpoint::Checkpoint::of(&checkpoint.journal_id, size, &root);
+            let older = Checkpoint::of(&checkpoint.journal_id, size, &root);
             let brought = older.iter().map(|older| (older.size, older.root)).collect();
             let under = Under { checkpoint: checkpoint.clone(), signature: None, older };
             let proof = prove_row(&reader, &runs[0], 1, &under).await.unwrap().proof;

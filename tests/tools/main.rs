@@ -11,6 +11,7 @@ mod anchors;
 mod certificates;
 mod clients;
 mod completion;
+mod forgeries;
 #[path = "../support/harness.rs"]
 mod harness;
 mod io_faults;
@@ -20,6 +21,9 @@ mod power_loss;
 mod readers;
 mod shell;
 mod ssh;
+#[path = "../library/story.rs"]
+#[expect(dead_code, reason = "the tests of the library use the rest of it")]
+mod story;
 mod strace;
 #[path = "../support/mod.rs"]
 mod support;
@@ -33,6 +37,7 @@ fn main() -> std::process::ExitCode {
         certificates::LIST,
         clients::LIST,
         completion::LIST,
+        forgeries::LIST,
         io_faults::calls::LIST,
         io_faults::disk::LIST,
         io_faults::limits::LIST,

@@ -7,6 +7,7 @@ use keybatch::record::checkpoint::Checkpoint;
 use keybatch::record::merkle::{Climb, leaf_hash};
 use keybatch::record::proof::Proof;
 use keybatch::review::{ProveError, Under, prove_consistency, prove_row};
+use keybatch::verify::ProofTrust;
 
 /// The kind of a forgery, and the bytes of it.
 pub(crate) type Forgery = (&'static str, Vec<u8>);
@@ -32,6 +33,14 @@ pub(crate) async fn proofs(path: &Path, checkpoint: &Checkpoint) -> Vec<Proof> {
     }
     reader.release().await;
     proofs
+}
+
+/// What somebody trusts of a proof who holds this checkpoint.
+pub(crate) fn held(bytes: &[u8], checkpoint: &Checkpoint) -> ProofTrust {
+    let own = Proof::read(bytes).ok().and_then(|proof| proof.checkpoint.read());
+    let only_others = own.is_some_and(|own| own.journal_id != checkpoint.journal_id);
+    let brought = if only_others { Vec::new() } else { vec![(checkpoint.size, checkpoint.root)] };
+    ProofTrust { brought, only_others, ..ProofTrust::default() }
 }
 
 fn shorten(path: &mut Vec<[u8; 32]>) {
