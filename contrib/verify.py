@@ -303,10 +303,11 @@ class History:
             if kind == "session_closed":
                 self.holder = None
             elif run is None:
-                must(entry.get("override") == "accept-rollback", seq, "its session is of no run")
-                self.rollbacks.add(seq)
+                is_rollback = kind == "override_used" and entry["override"] == "accept-rollback"
+                must("row" not in entry and (is_rollback or not self.partial), seq, "its session is of no run")
+                self.rollbacks |= {seq} if is_rollback else set()
                 for row in (row for run in self.runs.values() for row in run.rows.values()):
-                    row.lost = row.lost or row.verdict == "delete" and not row.outcome
+                    row.lost = row.lost or is_rollback and row.verdict == "delete" and not row.outcome
             elif "row" in entry:
                 must((kind == "row_resolved") == (of is None), seq, "a row is resolved in a session of no run")
                 self.of_row(seq, kind, entry, self.runs[run])

@@ -49,6 +49,7 @@ fn bash_completes_runs_rows_kinds_and_files() {
     has(&["keybatch", "resume", &run[..9]], &[&run]);
     has(&["keybatch", "show", "latest", ""], &[&names[0], &names[1], &names[2]]);
     has(&["keybatch", "show", &run, "2"], &["2"]);
+    has(&["keybatch", "prove", "latest", "key"], &[&names[0], &names[1], &names[2]]);
     has(&["keybatch", "show", &names[1]], &[&names[1]]);
     has(&["keybatch", "log", "--kind", "attempt_"], &["attempt_started", "attempt_finished"]);
     has(&["keybatch", "run", "../dele"], &["../deletions.csv"]);

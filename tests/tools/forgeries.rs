@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use keybatch::record::checkpoint::Checkpoint;
+use keybatch::record::event::KINDS;
 use keybatch::record::plan::file::{PlanReader, PlanWriter};
 use keybatch::record::plan::{PlanHeader, PlanRow, Verdict};
 use keybatch::record::proof::Proof;
@@ -354,9 +355,18 @@ fn the_exceptions_are_documented() {
     assert_eq!(listed, ONLY_KEYBATCH.into(), "docs/RELIABILITY.md lists them");
 }
 
+/// It knows the same words. What it does not know, it calls newer.
+fn the_second_verifier_knows_all_words() {
+    let program = std::fs::read_to_string(verifier()).unwrap();
+    let known: BTreeSet<&str> = program.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let missing: Vec<_> = KINDS.iter().filter(|kind| !known.contains(**kind)).collect();
+    assert!(missing.is_empty(), "contrib/verify.py does not know {missing:?}");
+}
+
 crate::harness::tests![
     both_verifiers_agree_on_journals,
     both_verifiers_agree_on_plans,
     both_verifiers_agree_on_proofs,
-    the_exceptions_are_documented
+    the_exceptions_are_documented,
+    the_second_verifier_knows_all_words
 ];

@@ -54,6 +54,7 @@ fn main() -> std::process::ExitCode {
         ssh::approvals::LIST,
         ssh::checkpoints::LIST,
         ssh::four_eyes::LIST,
+        ssh::proofs::LIST,
         ssh::story::LIST,
         terminal::LIST,
         verify::LIST,

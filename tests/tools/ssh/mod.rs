@@ -3,6 +3,7 @@
 pub(crate) mod approvals;
 pub(crate) mod checkpoints;
 pub(crate) mod four_eyes;
+pub(crate) mod proofs;
 pub(crate) mod story;
 
 use std::io::Write as _;
