@@ -15,6 +15,7 @@ mod doctor;
 mod hostile;
 mod identity;
 mod inventory;
+mod look_for;
 mod network;
 mod outcomes;
 mod plan_file;

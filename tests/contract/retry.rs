@@ -96,7 +96,7 @@ fn a_retry_is_no_run_of_the_manifest_and_can_be_repeated() {
         "{nothing}"
     );
     assert_eq!(entries(&bench), before, "nothing is written");
-    bench.run(&manifest, &["--again"]).exits(0);
+    bench.run_unconfirmed(&manifest, &["--again", "--confirm", "0"]).exits(0);
     bench.verify().exits(0);
 }
 
@@ -187,7 +187,7 @@ fn an_unfinished_run_keeps_the_rows_that_it_can_still_ask_for() {
     let refused = retry(&bench, "failed,not_attempted", &run, &[]).exits(11);
     assert!(refused.said().contains(&format!("keybatch resume {run}")), "{refused}");
     assert_eq!(retry(&bench, "failed", &run, &[]).exits(0).json()["outcomes"]["deleted"], 1);
-    bench.keybatch(&["abandon", &run, "--because", "enough"]).exits(5);
+    bench.keybatch(&["abandon", &run, "--because", "enough"]).exits(3);
     let rest = retry(&bench, "not_attempted", &run, &[]).exits(0);
     assert_eq!(rest.json()["outcomes"]["deleted"], 2, "{rest}");
     assert!(bench.world.state().keys.is_empty());
@@ -221,7 +221,7 @@ fn a_rehearsal_is_retried_in_its_own_world() {
     let bench = Bench::new();
     let fault = |name: &str| json!({ "name": name, "nth": 1, "do": "invalid_input" });
     let pairs: Vec<_> = ["aa", "bb", "cc"].map(|name| json!({ "name": name })).into();
-    let world = json!({ "name": "w", "key_pairs": { "us-east-1": pairs }, "faults": [fault("aa"), fault("bb")] });
+    let world = json!({ "name": "small", "key_pairs": { "us-east-1": pairs }, "faults": [fault("aa"), fault("bb")] });
     let world = bench.file("w.json", world.to_string());
     let sandbox = format!("--sandbox={}", world.display());
     let first = bench.run(&bench.manifest(&["aa", "bb", "cc"]), &[&sandbox]).exits(3);

@@ -96,6 +96,18 @@ fn sealed(run: &str, verdicts: &[&str]) -> Value {
     entry(Some(run), "plan_sealed", fields)
 }
 
+/// The seal of a plan with this header and these lines.
+fn sealed_with(run: &str, header: Value, lines: &[Value]) -> Value {
+    let mut sealing = Sealing::default();
+    for text in lines {
+        let line: PlanRow = serde_json::from_value(text.clone()).unwrap();
+        sealing.push("1", "r", line.verdict, line.leaf().unwrap());
+    }
+    let seal = sealing.seal(&serde_json::from_value(header.clone()).unwrap()).unwrap();
+    let target = json!({ "account": "1", "region": "r", "key_pairs": 4, "pages": 1 });
+    entry(Some(run), "plan_sealed", json!({ "header": header, "seal": seal, "targets": [target] }))
+}
+
 fn begun(run: &str, verdicts: &[&str]) -> Value {
     let deletes = verdicts.iter().filter(|verdict| **verdict == "delete").count();
     let fields = json!({ "plan_root": seal(run, verdicts).root, "deletes": deletes, "confirmed_by": "yes",

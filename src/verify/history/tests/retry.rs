@@ -13,13 +13,7 @@ fn again(of: &str, only: &str, rows: &[(u64, &str)]) -> Vec<Value> {
         line
     };
     let lines: Vec<_> = (1..).zip(rows).map(|(row, of)| line(row, *of)).collect();
-    let mut sealing = Sealing::default();
-    for text in &lines {
-        let line: PlanRow = serde_json::from_value(text.clone()).unwrap();
-        sealing.push("1", "r", line.verdict, line.leaf().unwrap());
-    }
-    let seal = sealing.seal(&serde_json::from_value(header.clone()).unwrap()).unwrap();
-    let target = json!({ "account": "1", "region": "r", "key_pairs": 4, "pages": 1 });
+    let sealed = sealed_with(TWO, header, &lines);
     let mut first = opened(TWO, "s3");
     first["settings"] = settings;
     let mut read = ingested(TWO, rows.len() as u64);
@@ -27,7 +21,7 @@ fn again(of: &str, only: &str, rows: &[(u64, &str)]) -> Vec<Value> {
     let mut entries = vec![first, read];
     let intended = |line: Value| entry(Some(TWO), "intent_recorded", json!({ "row": line["row"], "line": line }));
     entries.extend(lines.into_iter().map(intended));
-    entries.push(entry(Some(TWO), "plan_sealed", json!({ "header": header, "seal": seal, "targets": [target] })));
+    entries.push(sealed);
     entries
 }
 
