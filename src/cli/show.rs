@@ -17,7 +17,8 @@ use crate::review::{RowError, RunFacts, Story, facts, json_text, rows, story};
 
 /// Show a run, the story of one key pair, or a plan's file
 ///
-/// A row's number or a key pair's name in place of RUN is looked up over all runs.
+/// A row's number or a key pair's name in place of RUN is looked up over all runs. Of a row that is in doubt, gone or unsettled, it
+/// says what to look for in CloudTrail, and how to record what you find.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   keybatch show                      the latest run
