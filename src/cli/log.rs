@@ -1,20 +1,24 @@
 //! `keybatch log`: the entries themselves, one per line, the newest last.
 
 use std::io::{BufWriter, Write as _};
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::amount::{count, count_between};
+use super::liveness::{Liveness, goes_on_with};
 use super::moment::{Moment, moment};
-use super::runs::to_the_second;
+use super::pager::{Output, PagerOptions};
 use super::ui::grouped;
+use super::when::when;
 use super::{CliError, Context, Exit, Format, shown};
 use crate::domain::{Clock as _, SystemClock, time_text};
-use crate::journal::{Cell, EntryFilter, JournalError, Matching, Reader, RunState};
+use crate::journal::{Cell, EntryFilter, JournalError, Matching, Reader, RunRecord, RunState};
 use crate::record::event::KINDS;
 use crate::record::{Entry, Event};
 use crate::review::runs::resolve;
 use crate::review::{json_escaped, json_text, one_line};
 use clap::builder::PossibleValuesParser;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How many entries are read at once.
 const PAGE: u32 = 1_000;
@@ -52,12 +56,17 @@ pub(super) struct Args {
     /// Only entries since a time (2026-11-29T08:00:00Z), a day in UTC (2026-11-29), or a duration ago (90m)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
+    /// Only entries before a time, written as for --since
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Moment>,
     /// Only the last N entries; 0 for all
     #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 50, value_parser = |text: &str| count_between(text, 0, u32::MAX))]
     last: u32,
     /// Keep listing new entries until the run ends (without RUN: until interrupted)
     #[arg(short, long)]
     follow: bool,
+    #[command(flatten)]
+    pager: PagerOptions,
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
@@ -73,14 +82,16 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         Some(wanted) => Some(resolve(&reader, wanted).await?),
         None => None,
     };
-    let since = args.since.map(|since| since.at(SystemClock::start().now()));
+    let now = SystemClock::start().now();
+    let time = |moment: Option<Moment>| moment.map(|moment| time_text(moment.at(now)));
     let filter = EntryFilter {
         run: run.as_ref().map(|run| run.run_no),
         kind: args.kind.clone(),
         row: args.row,
         name: args.name.clone(),
         outcome: args.outcome.clone(),
-        since: since.map(time_text),
+        since: time(args.since),
+        until: time(args.until),
     };
     let (mut next, matching) = match args.last {
         0 => (i64::MIN, 0),
@@ -90,20 +101,19 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         context.ui.talk(format!("the last {} of {}; -n 0 lists all", args.last, grouped(matching)));
     }
     let mut lines = Lines { out: Out::begin(context)?, any: false };
+    let mut stopped = interrupted(args.follow);
     loop {
         // Checked first, so that entries written while the last ones are read are still listed.
-        let over = match &run {
-            Some(run) if args.follow => {
-                !reader.runs().await?.iter().any(|one| one.run_no == run.run_no && one.state == RunState::Running)
-            }
-            _ => !args.follow,
-        };
+        let over = !args.follow || is_over(run.as_ref(), &reader, context).await?;
         next = lines.all(&reader, &filter, next).await?;
         if over {
             break;
         }
         lines.out.flush()?;
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = &mut stopped => break,
+        }
     }
     let any = lines.any;
     lines.out.end()?;
@@ -113,7 +123,39 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     Ok(Exit::Success)
 }
 
+/// Whether nothing more is to come of the run that is followed: it has ended, or no session is working on it any more.
+async fn is_over(run: Option<&RunRecord>, reader: &Reader, context: &Context) -> Result<bool, CliError> {
+    let Some(run) = run else { return Ok(false) };
+    // The lock is looked at first: a session writes how the run ended before it gives up the lock.
+    let liveness = Liveness::of(&context.journal);
+    let state = reader.runs().await?.into_iter().find(|one| one.run_no == run.run_no).map(|one| one.state);
+    let Some(state) = state.filter(RunState::is_at_work) else { return Ok(true) };
+    if liveness.state(state.as_str()) == state.as_str() {
+        return Ok(false);
+    }
+    if let Some(command) = goes_on_with(state.as_str(), &run.run.to_string()) {
+        context.ui.talk(format!("interrupted: no session is working on it; continue with: {command}"));
+    }
+    Ok(true)
+}
+
+/// Ends with Ctrl-C if there is something to follow: an orderly end leaves no file beside the journal.
+fn interrupted(follows: bool) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let signal = if follows { signal(SignalKind::interrupt()).ok() } else { None };
+    Box::pin(async move {
+        match signal {
+            Some(mut signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    })
+}
+
 impl Args {
+    /// What is followed is not paged: a pager waits for its end.
+    pub(super) fn is_paged(&self) -> bool {
+        !self.pager.no_pager && !self.follow
+    }
+
     /// The message if no entry was listed.
     fn nothing(&self) -> String {
         let quoted = |name: &str, value: &String| format!("{name} {}", shown(value));
@@ -124,6 +166,7 @@ impl Args {
             self.name.as_ref().map(|name| quoted("--name", name)),
             self.outcome.as_ref().map(|outcome| quoted("--outcome", outcome)),
             self.since.as_ref().map(|_| "--since".to_owned()),
+            self.until.as_ref().map(|_| "--until".to_owned()),
         ]
         .into_iter()
         .flatten()
@@ -140,21 +183,28 @@ impl Args {
 enum Out {
     /// As they are stored, so that they can be hashed; on a terminal, the same JSON without anything that could control it.
     Bodies {
-        out: BufWriter<std::io::Stdout>,
+        out: BufWriter<Output>,
         person: bool,
     },
-    People(BufWriter<std::io::Stdout>),
+    People(BufWriter<Output>),
     Cells(super::ui::RowStream),
 }
 
 impl Out {
     fn begin(context: &Context) -> Result<Self, CliError> {
         Ok(match context.ui.format {
-            Format::Jsonl => Self::Bodies { out: BufWriter::new(std::io::stdout()), person: context.ui.person },
-            Format::Table => Self::People(BufWriter::new(std::io::stdout())),
-            Format::Json | Format::Csv => {
-                Self::Cells(context.ui.stream(&["seq", "at", "run_id", "sandbox", "row_no", "kind", "gist"])?)
-            }
+            Format::Jsonl => Self::Bodies { out: BufWriter::new(context.ui.output.clone()), person: context.ui.person },
+            Format::Table => Self::People(BufWriter::new(context.ui.output.clone())),
+            Format::Json | Format::Csv => Self::Cells(context.ui.stream(&[
+                "seq",
+                "at",
+                "run_id",
+                "sandbox",
+                "row_no",
+                "kind",
+                "gist",
+                "key_pair_name",
+            ])?),
         })
     }
 
@@ -208,7 +258,7 @@ impl Lines {
             }
             Out::People(out) => match &entry {
                 Ok(entry) => {
-                    let at = to_the_second(&time_text(entry.at));
+                    let at = when(&time_text(entry.at));
                     // An intent names the key pair itself.
                     let name = name.as_deref().filter(|_| !matches!(entry.event, Event::IntentRecorded(_)));
                     let name = name.map(|name| format!(" {}", shown(name))).unwrap_or_default();
@@ -229,6 +279,7 @@ impl Lines {
                         entry.row.and_then(|row| i64::try_from(row).ok()).map_or(Cell::Null, Cell::Integer),
                         text(entry.event.kind().to_owned()),
                         text(one_line(entry)),
+                        name.clone().map_or(Cell::Null, text),
                     ])?,
                     Err(error) => {
                         let unreadable = [text("unreadable".into()), text(error.to_string())];
@@ -241,6 +292,7 @@ impl Lines {
                             Cell::Null,
                             kind,
                             gist,
+                            Cell::Null,
                         ])?;
                     }
                 }

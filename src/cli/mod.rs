@@ -33,6 +33,7 @@ mod moment;
 mod trace;
 mod network;
 mod operator;
+mod pager;
 mod headings;
 mod inventory;
 mod options;
@@ -77,6 +78,7 @@ mod variables;
 mod verify;
 mod verify_proof;
 mod version;
+mod when;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -92,6 +94,7 @@ pub use exit::Exit;
 pub use format::Format;
 pub use ui::{RowStream, Ui, shown};
 
+use self::pager::Pager;
 use self::settings::Settings;
 use crate::journal::open::Leftovers;
 
@@ -180,18 +183,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         );
         return Exit::Usage;
     };
+    let pager = if cli.command.is_paged() { Pager::start(&environment) } else { None };
+    ui.output = pager.as_ref().map(Pager::output).unwrap_or_default();
     let context = Context::new(ui.clone(), environment, journal, settings);
     let result = match runtime() {
         Ok(runtime) => {
-            let result = runtime.block_on(tidily(cli.command, context));
+            let result = runtime.block_on(tidily(cli.command, context, pager.as_ref()));
             // A thread that still waits for a line from the terminal must not keep the program running.
             runtime.shutdown_background();
             result
         }
         Err(error) => Err(CliError::from_error(Exit::Unexpected, &error)),
     };
+    let result = result.map_err(|error| {
+        ui.error_object(&error);
+        error
+    });
+    // A message of ours would stand in the middle of a pager's page.
+    if let Some(pager) = pager {
+        pager.end();
+    }
     result.unwrap_or_else(|error| {
-        ui.error(&error);
+        ui.complain(&error);
         error.exit
     })
 }
@@ -251,9 +264,12 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Carries out the command. One that only reads leaves no file beside a journal that had none.
-async fn tidily(command: Command, context: Context) -> Result<Exit, CliError> {
+async fn tidily(command: Command, context: Context, pager: Option<&Pager>) -> Result<Exit, CliError> {
     let leftovers = if command.only_reads() { Leftovers::of(&context.journal) } else { None };
-    let result = dispatch(command, &context).await;
+    let result = tokio::select! {
+        result = dispatch(command, &context) => result,
+        () = Pager::left(pager) => Ok(Exit::Success),
+    };
     if let Some(leftovers) = leftovers {
         let removed = async {
             context.release().await;
@@ -276,6 +292,17 @@ impl Command {
     /// Whether the command is refused where a file of settings has faults. `doctor` reports them among its findings.
     fn needs_settings(&self) -> bool {
         !matches!(self, Self::Doctor(_) | Self::Man(_) | Self::Completions(_))
+    }
+
+    /// Whether its output may be long, and is a person's to read at leisure.
+    fn is_paged(&self) -> bool {
+        match self {
+            Self::Runs(args) => !args.pager.no_pager,
+            Self::Show(args) => !args.pager.no_pager,
+            Self::Log(args) => args.is_paged(),
+            Self::Query(args) => !args.pager.no_pager,
+            _ => false,
+        }
     }
 
     /// Whether the command only reads the journal. Sessions tidy up by themselves.

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use clap::builder::PossibleValuesParser;
 
+use super::pager::PagerOptions;
 use super::ui::{RowStream, Ui};
 use super::{CliError, Code, Context, Exit};
 use crate::journal::{Cell, JournalError, Visitor};
@@ -52,6 +53,8 @@ pub(super) struct Args {
     /// Print the SQL of the question, for other programs, instead of asking it
     #[arg(long, requires = "name")]
     sql: bool,
+    #[command(flatten)]
+    pub(super) pager: PagerOptions,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use clap::builder::PossibleValuesParser;
 
 use super::liveness::{Liveness, goes_on_with};
+use super::moment::{Moment, moment};
+use super::pager::PagerOptions;
 use super::ui::grouped;
+use super::when::{lasted, when};
 use super::{CliError, Context, Exit, Format, Ui, shown};
-use crate::domain::parse_time;
+use crate::domain::{Clock as _, SystemClock, time_text};
 use crate::journal::{Cell, JournalError};
 use crate::review::runs::short;
 
@@ -22,6 +25,7 @@ const OUTCOMES: [&str; 8] =
 #[command(after_help = "Examples:
   keybatch runs --state stopped          what can be resumed
   keybatch runs --ticket OPS-17 --real   real runs for a ticket
+  keybatch runs --since 7d               those of the last week
   keybatch runs --output json            everything about each run")]
 pub(super) struct Args {
     /// Only runs in this state
@@ -36,9 +40,20 @@ pub(super) struct Args {
     /// Only real runs, not rehearsals
     #[arg(long)]
     real: bool,
+    /// Only runs with rows that have this outcome
+    #[arg(long, value_name = "OUTCOME", value_parser = PossibleValuesParser::new(OUTCOMES))]
+    outcome: Option<String>,
+    /// Only runs that began at this time or later: a time, a day in UTC, or a duration ago (3d)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
+    /// Only runs that began before this time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Moment>,
     /// Only the newest N runs
     #[arg(short = 'n', long = "last", value_name = "N")]
     last: Option<usize>,
+    #[command(flatten)]
+    pub(super) pager: PagerOptions,
 }
 
 /// The states of a run.
@@ -48,9 +63,13 @@ impl Args {
     fn admits(&self, names: &[String], row: &[Cell]) -> bool {
         let get = |name: &str| names.iter().position(|known| known == name).and_then(|index| row.get(index));
         let text = |name: &str| get(name).and_then(Cell::as_text).unwrap_or_default();
+        let at = |moment: Moment| time_text(moment.at(SystemClock::start().now()));
         self.state.as_ref().is_none_or(|state| text("state") == state)
             && self.ticket.as_ref().is_none_or(|ticket| text("ticket") == ticket)
             && self.operator.as_ref().is_none_or(|operator| text("operator").contains(operator.as_str()))
+            && self.outcome.as_ref().is_none_or(|outcome| get(outcome).and_then(as_number).is_some_and(|rows| rows > 0))
+            && self.since.is_none_or(|since| text("started_at") >= at(since).as_str())
+            && self.until.is_none_or(|until| text("started_at") < at(until).as_str())
             && !(self.real && get("sandbox").and_then(as_number) == Some(1))
     }
 }
@@ -170,7 +189,7 @@ impl Line {
         Self {
             id: short.get(&id).cloned().unwrap_or(id),
             state,
-            started: to_the_second(&text("started_at")),
+            started: when(&text("started_at")),
             duration: lasted(&text("started_at"), &text("finished_at")).unwrap_or_default(),
             rows: number("rows"),
             outcomes: counts.join(", "),
@@ -199,27 +218,9 @@ impl Line {
     }
 }
 
-/// The time from one moment to another, in words.
-fn lasted(from: &str, to: &str) -> Option<String> {
-    let seconds = parse_time(to)?.duration_since(parse_time(from)?).as_secs();
-    Some(match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-    })
-}
-
 fn as_number(cell: &Cell) -> Option<i64> {
     match cell {
         Cell::Integer(number) => Some(*number),
         _ => None,
-    }
-}
-
-/// A time of the journal for people: without fractions of a second.
-pub(super) fn to_the_second(at: &str) -> String {
-    match at.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => at.to_owned(),
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::liveness::{Liveness, goes_on_with};
 use super::look_for::look_for_text;
-use super::runs::to_the_second;
+use super::pager::PagerOptions;
+use super::when::{exactly_when, lasted, when};
 use super::{CliError, Code, Context, Exit, Format, Ui, plan, shown};
 use crate::domain::counted;
 use crate::journal::{Cell, JournalError, RunRecord};
@@ -33,6 +34,8 @@ pub(super) struct Args {
     /// A row of the run: its number, or the key pair's name
     #[arg(value_name = "ROW|NAME")]
     row: Option<String>,
+    #[command(flatten)]
+    pub(super) pager: PagerOptions,
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
@@ -172,8 +175,15 @@ fn run_text(facts: &RunFacts, ui: &Ui) -> String {
             continue;
         }
         let text = value.as_str().map_or_else(|| value.to_string(), shown);
-        let text = if name == "state" { ui.painted(&text, &text) } else { text };
+        let text = match name.as_str() {
+            "state" => ui.painted(&text, &text),
+            "started_at" | "finished_at" => exactly_when(&text),
+            _ => text,
+        };
         let _ = writeln!(out, "  {:<16} {text}", name.replace('_', " "));
+        if let Some(took) = took(facts).filter(|_| name == "finished_at") {
+            let _ = writeln!(out, "  {:<16} {took}", "took");
+        }
     }
     outcomes(facts, ui, &mut out);
     let _ = writeln!(
@@ -201,6 +211,12 @@ fn run_text(facts: &RunFacts, ui: &Ui) -> String {
     }
     not_deleted(facts, ui, &mut out);
     out
+}
+
+/// How long a run took, from its first session to its end.
+fn took(facts: &RunFacts) -> Option<String> {
+    let fact = |name: &str| facts.facts.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_str());
+    lasted(fact("started_at")?, fact("finished_at")?)
 }
 
 /// All outcomes, in the order in which the summary has them.
@@ -249,11 +265,14 @@ fn plan(facts: &RunFacts, out: &mut String) {
 fn sessions(facts: &RunFacts, out: &mut String) {
     let _ = writeln!(out, "sessions {}", facts.sessions.len());
     for session in &facts.sessions {
-        let closed = session.closed_at.as_deref().map_or_else(|| "no end recorded".to_owned(), to_the_second);
+        let closed = session.closed_at.as_deref();
+        let took = closed.and_then(|closed| lasted(&session.opened_at, closed));
+        let took = took.map(|took| format!(", {took}")).unwrap_or_default();
         let _ = writeln!(
             out,
-            "  {} to {closed}\n    {} by {}, keybatch {}",
-            to_the_second(&session.opened_at),
+            "  {} to {}{took}\n    {} by {}, keybatch {}",
+            when(&session.opened_at),
+            closed.map_or_else(|| "no end recorded".to_owned(), when),
             shown(&session.command),
             shown(&session.operator),
             shown(&session.version)
@@ -331,9 +350,14 @@ fn story_text(story: &Story, ui: &Ui) -> String {
     if let Some(of) = &story.of {
         let _ = writeln!(out, "  row {} of run {}, planned again", of.row, shown(&of.run));
     }
+    let mut before: Option<&str> = None;
     for chapter in &story.chapters {
-        let at = chapter.at.as_deref().unwrap_or("-");
-        let _ = writeln!(out, "{at} {} entry {}", chapter.kind, chapter.seq);
+        let at = chapter.at.as_deref();
+        let later = before.zip(at).and_then(|(before, at)| lasted(before, at));
+        let later = later.map(|later| format!(" +{later}")).unwrap_or_default();
+        before = at.or(before);
+        let at = at.map_or_else(|| "-".to_owned(), exactly_when);
+        let _ = writeln!(out, "{at}{later} {} entry {}", chapter.kind, chapter.seq);
         let _ = writeln!(out, "  {}", shown(&chapter.gist));
         for (label, value) in &chapter.particulars {
             let _ = writeln!(out, "    {label}: {}", shown(value));

@@ -10,6 +10,7 @@ use super::environment::Environment;
 use super::error::{CliError, Sent};
 use super::error_object;
 use super::format::Format;
+use super::pager::Output;
 use crate::journal::Cell;
 use crate::manifest::defuse;
 use crate::review::{cell_json, cell_text, csv_cell, json_object, json_text};
@@ -39,6 +40,8 @@ pub struct Ui {
     pub bom: bool,
     /// The width of the terminal, if it is known.
     columns: Option<usize>,
+    /// Where data goes.
+    pub(super) output: Output,
 }
 
 impl Ui {
@@ -59,6 +62,7 @@ impl Ui {
             paint: coloured(environment.stdout_is_terminal),
             bom: false,
             columns: environment.variable("COLUMNS").and_then(|columns| columns.parse().ok()).or_else(terminal_columns),
+            output: Output::default(),
         }
     }
 
@@ -150,7 +154,7 @@ impl Ui {
     /// # Errors
     /// If standard output is closed or full.
     pub fn data(&self, text: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = self.output.clone();
         out.write_all(text.as_bytes())?;
         out.flush()
     }
@@ -161,7 +165,7 @@ impl Ui {
     /// As [`Ui::data`].
     pub fn stream(&self, header: &[impl AsRef<str>]) -> io::Result<RowStream> {
         let header = header.iter().map(|name| name.as_ref().to_owned()).collect();
-        let out = io::BufWriter::new(io::stdout());
+        let out = io::BufWriter::new(self.output.clone());
         let mut stream = RowStream { ui: self.clone(), header, out, waiting: Vec::new(), rows: 0, wraps: false };
         stream.begin()?;
         Ok(stream)
@@ -208,7 +212,7 @@ fn terminal_columns() -> Option<usize> {
 pub struct RowStream {
     ui: Ui,
     header: Vec<String>,
-    out: io::BufWriter<io::Stdout>,
+    out: io::BufWriter<Output>,
     /// The rows of a table that are not laid out yet.
     waiting: Vec<Vec<Option<String>>>,
     rows: u64,
@@ -388,23 +392,4 @@ pub fn shown(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_last_column_wraps_and_the_table_stays() {
-        let long = "a finding that says what was found, what follows from it, and what to do about it ".repeat(4);
-        let rows: Vec<Vec<Option<String>>> = [["lock", "good", "free"], ["credentials", "BAD", long.trim()]]
-            .map(|row| row.map(|cell| Some(cell.to_owned())).to_vec())
-            .to_vec();
-        for width in [60, 100, 200] {
-            let text = table(&["check", "health", "finding"], &rows, true, Some(width));
-            let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-            assert!(widest <= width && widest + 15 > width, "{width}: {widest}\n{text}");
-            assert!(
-                text.contains("credentials") && text.lines().any(|line| line.contains("lock") && line.contains("free")),
-                "{text}"
-            );
-        }
-    }
-}
+mod tests;

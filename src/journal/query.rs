@@ -54,6 +54,8 @@ pub struct EntryFilter {
     pub outcome: Option<String>,
     /// Not before this time, as entries have it.
     pub since: Option<String>,
+    /// Before this time.
+    pub until: Option<String>,
 }
 
 /// Why what a journal shows may not be what was recorded, as far as that is known without verifying it.

@@ -36,6 +36,7 @@ mod signals;
 mod skips;
 mod stand_in;
 mod stops;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 

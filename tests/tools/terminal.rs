@@ -77,4 +77,77 @@ fn bodies_are_escaped_on_a_terminal() {
     assert_eq!(found, None, "{said}");
 }
 
-crate::harness::tests![the_prompt_on_a_terminal, bodies_are_escaped_on_a_terminal];
+/// What the program shows on a terminal of 60 columns, with these variables.
+fn on_a_terminal(bench: &Bench, args: &str, variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let line = format!("{} {args} --journal {}", binary(), bench.journal().display());
+    let plain = bench.command(&["--version"]);
+    let mut command = Command::new("timeout");
+    command.args(["-k", "1", "30", "script", "-qec", &line, "/dev/null"]).env_clear();
+    command.envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    command.env("TERM", "xterm").env("COLUMNS", "60").envs(variables.iter().copied());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n"))
+}
+
+/// On a terminal, lists go through the pager that a variable names; not with --no-pager, on a dumb terminal or while following.
+fn lists_go_through_a_pager_on_a_terminal() {
+    shell::needs("script");
+    let bench = Bench::new();
+    bench.world.key("one");
+    bench.run(&bench.manifest(&["one"]), &[]).exits(0);
+    let mark = "sed 's/^/PAGED:/'";
+    for (args, variables, is_paged) in [
+        ("log", &[("KEYBATCH_PAGER", mark)][..], true),
+        ("log --output jsonl", &[("KEYBATCH_PAGER", mark)], true),
+        ("show", &[("PAGER", mark)], true),
+        ("show one", &[("PAGER", "false"), ("KEYBATCH_PAGER", mark)], true),
+        ("runs", &[("PAGER", mark), ("KEYBATCH_PAGER", "")], true),
+        ("query --name run-sums", &[("PAGER", mark)], true),
+        ("query --list", &[("PAGER", mark)], true),
+        ("log --no-pager", &[("KEYBATCH_PAGER", mark)], false),
+        ("log", &[("KEYBATCH_PAGER", mark), ("KEYBATCH_NO_PAGER", "1")], false),
+        ("log", &[("KEYBATCH_PAGER", mark), ("TERM", "dumb")], false),
+        ("log -f latest", &[("KEYBATCH_PAGER", mark)], false),
+        ("log", &[("KEYBATCH_PAGER", "cat"), ("PAGER", mark)], false),
+        ("verify", &[("PAGER", mark)], false),
+    ] {
+        let (code, said) = on_a_terminal(&bench, args, variables);
+        assert_eq!(code, Some(0), "{args} {variables:?}\n{said}");
+        let paged = said.lines().filter(|line| line.starts_with("PAGED:")).count();
+        assert!(said.lines().count() > 0 && (paged > 0) == is_paged, "{args} {variables:?}\n{said}");
+    }
+    // Whoever leaves the pager wants nothing more, also where the answer would never end.
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    let rows = endless.replace("count(*)", "i");
+    for (sql, pager) in [(endless, "sleep 0.5"), (&rows, "head -n 1"), (&rows, "true")] {
+        let (code, said) = on_a_terminal(&bench, &format!("query '{sql}'"), &[("PAGER", pager)]);
+        assert!(code == Some(0) && !said.contains("error"), "{pager}: {code:?}\n{said}");
+    }
+    // An error is said after the pager's page, and keeps its exit code.
+    let (code, said) = on_a_terminal(&bench, "query 'SELECT nothing'", &[("PAGER", mark)]);
+    assert!(code == Some(2) && said.contains("no such column"), "{code:?}\n{said}");
+}
+
+/// Rows that are too wide for the terminal stand below one another, as in psql's automatic mode; narrow ones stay a table.
+fn wide_rows_turn_vertical() {
+    shell::needs("script");
+    let bench = Bench::new();
+    bench.world.key("one");
+    bench.run(&bench.manifest(&["one"]), &[]).exits(0);
+    let query = |sql: &str, variables: &[(&str, &str)]| {
+        on_a_terminal(&bench, &format!("query --no-pager '{sql}'"), variables).1
+    };
+    let wide = query("SELECT run_id, row_no, key_pair_name, arn, outcome FROM intents", &[]);
+    assert!(wide.starts_with("row 1\n") && wide.contains("\n  key_pair_name  one\n"), "{wide}");
+    let narrow = query("SELECT row_no, outcome FROM intents", &[]);
+    assert!(narrow.contains("\u{2502}") && !narrow.contains("row 1"), "{narrow}");
+    let roomy = query("SELECT row_no, key_pair_name, outcome, evidence, verdict FROM intents", &[("COLUMNS", "200")]);
+    assert!(roomy.contains("\u{2502}"), "{roomy}");
+}
+
+crate::harness::tests![
+    the_prompt_on_a_terminal,
+    bodies_are_escaped_on_a_terminal,
+    lists_go_through_a_pager_on_a_terminal,
+    wide_rows_turn_vertical
+];

@@ -146,7 +146,7 @@ impl SqliteReader {
 fn bind_filter<'q>(query: Bound<'q>, filter: &EntryFilter) -> Bound<'q> {
     let row = filter.row.map(number);
     let query = query.bind(filter.run).bind(filter.kind.clone()).bind(row);
-    query.bind(filter.name.clone()).bind(filter.outcome.clone()).bind(filter.since.clone())
+    query.bind(filter.name.clone()).bind(filter.outcome.clone()).bind(filter.since.clone()).bind(filter.until.clone())
 }
 
 async fn names_of(connection: &mut SqliteConnection, statement: &str) -> Result<Vec<String>, JournalError> {

@@ -268,7 +268,7 @@ pub(super) const LEAVES: &str = "SELECT seq, leaf FROM entry WHERE seq >= ? AND 
 /// The same as one row, as in [`ENTRY_PAGE`]: how many there are, the last number, the concatenated leaves.
 pub(super) const LEAF_PAGE: &str = "SELECT count(*), max(seq), group_concat(leaf, '') \
      FROM (SELECT seq, leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT 10000)";
-/// The conditions of an [`EntryFilter`](super::EntryFilter), ?2 to ?7. A body that is not JSON matches only if no
+/// The conditions of an [`EntryFilter`](super::EntryFilter), ?2 to ?8. A body that is not JSON matches only if no
 /// condition is given.
 macro_rules! matching {
     () => {
@@ -284,14 +284,15 @@ macro_rules! matching {
               WHERE o.run_no = coalesce(json_extract(body, '$.run'), \
                     (SELECT run_no FROM milestone WHERE seq = json_extract(body, '$.session'))) \
                 AND o.row_no = json_extract(body, '$.row') AND o.outcome = ?6))) \
-         AND (?7 IS NULL OR (json_valid(body) AND json_extract(body, '$.at') >= ?7))"
+         AND (?7 IS NULL OR (json_valid(body) AND json_extract(body, '$.at') >= ?7)) \
+         AND (?8 IS NULL OR (json_valid(body) AND json_extract(body, '$.at') < ?8))"
     };
 }
 pub(super) const MATCHING: &str = concat!(
     "SELECT f.seq, f.body, r.run_id, coalesce(r.sandbox, 0), i.key_pair_name \
      FROM (SELECT seq, body, CASE WHEN json_valid(body) THEN body END AS json FROM entry WHERE seq >= ?1 AND ",
     matching!(),
-    " ORDER BY seq LIMIT ?8) AS f \
+    " ORDER BY seq LIMIT ?9) AS f \
      LEFT JOIN milestone AS o ON o.seq = json_extract(f.json, '$.session') \
      LEFT JOIN run AS r ON r.run_no = coalesce(json_extract(f.json, '$.run'), o.run_no) \
      LEFT JOIN intent AS i ON i.run_no = r.run_no AND i.row_no = json_extract(f.json, '$.row') ORDER BY f.seq"
@@ -301,7 +302,7 @@ pub(super) const LAST_MATCHING: &str = concat!(
     matching!(),
     ") FROM (SELECT seq FROM entry WHERE seq >= ?1 AND ",
     matching!(),
-    " ORDER BY seq DESC LIMIT ?8)"
+    " ORDER BY seq DESC LIMIT ?9)"
 );
 /// The version of the schema, and whether migrations were recorded.
 pub(super) const VERSION: &str = "SELECT user_version, EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations') \

@@ -284,6 +284,7 @@ pub(super) async fn answers(reader: &Reader) -> Vec<String> {
         EntryFilter { run: Some(1), ..filter() },
         EntryFilter { kind: Some("attempt_finished".into()), ..filter() },
         EntryFilter { row: Some(2), name: Some("k1".into()), ..filter() },
+        EntryFilter { until: Some("2026-11-29T08:00:01Z".into()), ..filter() },
         EntryFilter { outcome: Some("deleted".into()), ..filter() },
         EntryFilter { outcome: Some("unsettled".into()), ..filter() },
         EntryFilter { outcome: Some("not_attempted".into()), ..filter() },

@@ -420,6 +420,7 @@ fn matching<'a>(kept: &'a Kept, history: &'a History, filter: &'a EntryFilter) -
             && filter.kind.as_ref().is_none_or(|kind| entry.event.kind() == kind)
             && filter.row.is_none_or(|row| entry.row == Some(row))
             && filter.since.as_ref().is_none_or(|since| time_text(entry.at) >= *since)
+            && filter.until.as_ref().is_none_or(|until| time_text(entry.at) < *until)
             && filter.name.as_ref().is_none_or(|name| row.is_some_and(|(_, row)| row.intent.line.name == *name))
             && filter.outcome.as_ref().is_none_or(|out| row.is_some_and(|(run, row)| outcome_of(run, row) == out))
     };
