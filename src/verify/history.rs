@@ -217,7 +217,8 @@ impl History {
             if !self.ids.insert(hash(&id.to_string())) {
                 return Err("a run of that id was begun before".into());
             }
-            let retry = Retry::ordered_by(opened, &self.runs)?;
+            let find = |of| self.runs.values().find(|run| run.id == of).map(|run| run.earlier(opened));
+            let retry = Retry::ordered_by(opened, find)?;
             self.runs.insert(seq, Run::new(id, self.rows.len(), Lifted::ordered_by(opened), retry));
         }
         self.holder = Some(session);

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::doubtful::Doubtful;
 use super::rows::{Fate, Rows};
-use super::run::{ABANDONED, Bound, Run};
 use super::trouble::Trouble;
 use crate::domain::{OF, ONLY, Retriable, RunId};
 use crate::record::event::SessionOpened;
@@ -22,6 +21,20 @@ pub(super) struct Retry {
     end: usize,
 }
 
+/// A run whose rows may be planned again.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    pub(super) is_started: bool,
+    /// Whether a session of its own can still ask for rows.
+    pub(super) may_ask: bool,
+    /// Whether it is bound to the account and the endpoint of the session that plans its rows.
+    pub(super) is_here: bool,
+    pub(super) manifest: Option<PlanManifest>,
+    /// Where its rows begin in `History::rows`, and how many there are.
+    pub(super) first_row: usize,
+    pub(super) rows: usize,
+}
+
 /// What became of the rows so far.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Past<'a> {
@@ -30,8 +43,11 @@ pub(super) struct Past<'a> {
 }
 
 impl Retry {
-    /// The rows that the settings of the session name which begins a run, if they do. That run must be in this journal.
-    pub(super) fn ordered_by(opened: &SessionOpened, runs: &HashMap<u64, Run>) -> Result<Option<Self>, Trouble> {
+    /// The rows that the settings of the session name which begins a run, if they do. `find` finds that run in this journal.
+    pub(super) fn ordered_by(
+        opened: &SessionOpened,
+        find: impl FnOnce(RunId) -> Option<Earlier>,
+    ) -> Result<Option<Self>, Trouble> {
         let (of, only) = match (opened.settings.get(OF), opened.settings.get(ONLY)) {
             (None, None) => return Ok(None),
             (Some(of), Some(only)) => (RunId::written(of), Retriable::written(only)),
@@ -40,26 +56,18 @@ impl Retry {
         let (Some(of), Some(only)) = (of, only) else {
             return Err("its settings name rows of an earlier run as no version of keybatch does".into());
         };
-        let Some(earlier) = runs.values().find(|run| run.id == of) else {
-            return Err("it plans rows of a run again that was never begun".into());
-        };
-        if !earlier.started {
+        let Some(earlier) = find(of) else { return Err("it plans rows of a run again that was never begun".into()) };
+        if !earlier.is_started {
             return Err("it plans rows of a run again that was never started".into());
         }
-        if only.contains(&Retriable::NotAttempted)
-            && earlier.ended != Some(ABANDONED)
-            && earlier.outcomes.total() < earlier.rows
-        {
+        if only.contains(&Retriable::NotAttempted) && earlier.may_ask {
             return Err("it plans rows again that their own run can still ask for".into());
         }
-        let here =
-            Bound { account: opened.account.clone(), endpoint: opened.endpoint.clone(), sandbox: opened.sandbox };
-        if opened.endpoint.is_some() && earlier.bound.as_ref() != Some(&here) {
+        if !earlier.is_here {
             return Err("it plans rows again of a run that is bound to another account or endpoint".into());
         }
-        let rows = usize::try_from(earlier.rows).unwrap_or(usize::MAX);
-        let (next, end) = (earlier.first_row, earlier.first_row.saturating_add(rows));
-        Ok(Some(Self { of, only, manifest: earlier.manifest.clone(), next, end }))
+        let Earlier { manifest, first_row: next, rows, .. } = earlier;
+        Ok(Some(Self { of, only, manifest, next, end: next.saturating_add(rows) }))
     }
 
     /// The manifest is that of the earlier run, of which only these rows count.

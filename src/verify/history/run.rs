@@ -1,5 +1,6 @@
 //! A run as a whole, while a journal is verified: its sessions, its plan, and how it ends.
 
+mod earlier;
 mod seal;
 mod signed;
 
@@ -39,7 +40,7 @@ pub(super) struct Run {
     pub(super) accounts: BTreeSet<String>,
     /// Hashes of the targets of its rows to delete.
     pub(super) named_in: Vec<u64>,
-    pub(super) manifest: Option<PlanManifest>,
+    manifest: Option<PlanManifest>,
     /// Hash of the manifest, the account and the place.
     task: Option<u64>,
     /// The safety rules that it lifts.
