@@ -71,6 +71,7 @@ impl Brought {
             if let [file] = &mut one.files[..]
                 && is_foreign
                 && paths.len() > 1
+                && context.many.is_none()
             {
                 all.warnings.push(format!("{} has no checkpoint of this journal", file.file));
             }
@@ -79,8 +80,12 @@ impl Brought {
             }
             all.add(one);
         }
-        // Nothing else was brought that could be compared.
-        if all.most.is_none() && all.bad_signature.is_none() && all.unverified_signature.is_none() {
+        // Nothing else was brought that could be compared. Of several journals, a file need not be about each.
+        if context.many.is_none()
+            && all.most.is_none()
+            && all.bad_signature.is_none()
+            && all.unverified_signature.is_none()
+        {
             all.most = foreign;
         }
         all.warnings = unique(all.warnings);

@@ -62,6 +62,9 @@ codes! {
     Proof => "proof.refused", "The journal is not the one that the checkpoint saw, or its entries do not show what a proof would say.";
     ProofCheckpoint => "proof.checkpoint", "The checkpoint does not cover the row.";
     CheckpointFile => "checkpoint.unusable", "A file of checkpoints cannot be read or written, or has no checkpoint of this journal.";
+    JournalSealed => "journal.sealed", "The journal was archived, or archiving it was interrupted.";
+    JournalArchive => "journal.archive_missing", "A journal that was archived before this one cannot be read.";
+    JournalEmpty => "journal.empty", "The journal has no runs to archive.";
     NotAnchored => "checkpoint.not_anchored", "A checkpoint could not be anchored, and nothing is deleted before it is.";
     Signing => "signing.failed", "ssh-keygen cannot be run, or did not sign.";
     Signers => "signers.unusable", "The list of signers cannot be read, or allows nobody to sign.";

@@ -1,6 +1,6 @@
 //! What every command works with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::environment::Environment;
@@ -18,6 +18,8 @@ pub struct Context {
     pub environment: Environment,
     /// Where the journal is.
     pub journal: PathBuf,
+    /// Several journals, where the command was given them.
+    pub(super) many: Option<Arc<[PathBuf]>>,
     /// What the files of settings say.
     pub(super) settings: Arc<Settings>,
     /// The sandbox of a rehearsal, while the command serves one.
@@ -28,7 +30,20 @@ pub struct Context {
 
 impl Context {
     pub(super) fn new(ui: Ui, environment: Environment, journal: PathBuf, settings: Settings) -> Self {
-        Self { ui, environment, journal, settings: Arc::new(settings), served: Arc::default(), readers: Arc::default() }
+        Self {
+            ui,
+            environment,
+            journal,
+            many: None,
+            settings: Arc::new(settings),
+            served: Arc::default(),
+            readers: Arc::default(),
+        }
+    }
+
+    /// The same for another journal.
+    pub(super) fn of_journal(&self, journal: &Path) -> Self {
+        Self { journal: journal.to_owned(), ..self.clone() }
     }
 
     /// Opens the journal for reading, until the command ends.

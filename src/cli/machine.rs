@@ -15,6 +15,7 @@ use crate::journal::open::{Store, log_in_use};
 use crate::journal::stage::Stage;
 use crate::journal::{Holder, Journal, JournalError, Lock, Reader, WriterOptions, open};
 use crate::lightsail::aws::AwsLightsail;
+use crate::record::event::Previous;
 use crate::record::ssh::Program;
 use crate::sandbox::{RehearsalRow, World};
 use crate::session::anchoring::Anchor;
@@ -88,6 +89,14 @@ impl Host for Machine<'_> {
 
     async fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
         open::store(path, clock).await
+    }
+
+    async fn archive(&self, path: &Path, previous: Previous, new_id: String) -> Result<PathBuf, JournalError> {
+        open::archive(path, previous, new_id, self.clock()).await
+    }
+
+    fn archived_at(&self, path: &Path, id: &str) -> PathBuf {
+        open::archive_path(path, id)
     }
 
     async fn reader(&self, path: &Path) -> Result<Reader, JournalError> {

@@ -62,6 +62,8 @@ mod diagnosis;
 mod doctor;
 mod export;
 mod keygen;
+mod journal;
+mod journals;
 mod liveness;
 mod look_for;
 mod machine;
@@ -73,10 +75,12 @@ mod log;
 mod query;
 mod runs;
 mod show;
+mod show_many;
 mod ui;
 mod variables;
 mod verify;
 mod verify_proof;
+mod verify_many;
 mod version;
 mod when;
 
@@ -111,9 +115,10 @@ struct Cli {
 /// Options that every command has.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// The journal [default: $XDG_DATA_HOME/keybatch/journal.db]
+    /// The journal; `runs`, `show` and `verify` take several, and directories of them [default:
+    /// $XDG_DATA_HOME/keybatch/journal.db]
     #[arg(long, global = true, env = "KEYBATCH_JOURNAL", value_name = "PATH")]
-    journal: Option<PathBuf>,
+    journal: Vec<PathBuf>,
     /// Format of data on standard output [default: table]
     #[arg(long, global = true, env = "KEYBATCH_OUTPUT", value_name = "FORMAT")]
     output: Option<Format>,
@@ -134,6 +139,7 @@ enum Command {
     Abandon(Box<abandon::Args>),
     Resolve(Box<resolve::Args>),
     Reconcile(Box<reconcile::Args>),
+    Journal(Box<journal::Args>),
     Sandbox(sandbox::Args),
     Runs(runs::Args),
     Show(show::Args),
@@ -176,7 +182,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         return error.exit;
     }
     let none = || (!cli.command.is_about_a_journal()).then(PathBuf::new);
-    let Some(journal) = cli.global.journal.or_else(|| environment.default_journal()).or_else(none) else {
+    let named = cli.global.journal;
+    let Some(journal) = named.first().cloned().or_else(|| environment.default_journal()).or_else(none) else {
         ui.error(
             &CliError::new(Exit::Usage, "cannot determine where the journal is: neither HOME nor XDG_DATA_HOME is set")
                 .hint("name it with --journal or KEYBATCH_JOURNAL"),
@@ -185,7 +192,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     };
     let pager = if cli.command.is_paged() { Pager::start(&environment) } else { None };
     ui.output = pager.as_ref().map(Pager::output).unwrap_or_default();
-    let context = Context::new(ui.clone(), environment, journal, settings);
+    let mut context = Context::new(ui.clone(), environment, journal, settings);
+    match cli.command.many(&named) {
+        Ok(many) => context.many = many.map(Into::into),
+        Err(error) => {
+            ui.error(&error);
+            return error.exit;
+        }
+    }
     let result = match runtime() {
         Ok(runtime) => {
             let result = runtime.block_on(tidily(cli.command, context, pager.as_ref()));
@@ -265,15 +279,19 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Carries out the command. One that only reads leaves no file beside a journal that had none.
 async fn tidily(command: Command, context: Context, pager: Option<&Pager>) -> Result<Exit, CliError> {
-    let leftovers = if command.only_reads() { Leftovers::of(&context.journal) } else { None };
+    let read = context.many.as_deref().unwrap_or(std::slice::from_ref(&context.journal));
+    let leftovers: Vec<_> =
+        if command.only_reads() { read.iter().filter_map(|path| Leftovers::of(path)).collect() } else { Vec::new() };
     let result = tokio::select! {
         result = dispatch(command, &context) => result,
         () = Pager::left(pager) => Ok(Exit::Success),
     };
-    if let Some(leftovers) = leftovers {
+    if !leftovers.is_empty() {
         let removed = async {
             context.release().await;
-            leftovers.remove().await;
+            for leftovers in leftovers {
+                leftovers.remove().await;
+            }
         };
         let _in_time = tokio::time::timeout(PATIENCE, removed).await;
     }
@@ -286,6 +304,24 @@ impl Command {
         match self {
             Self::Query(args) => args.reads_journal(),
             other => !matches!(other, Self::Config(_) | Self::IamPolicy(_) | Self::Man(_) | Self::Completions(_)),
+        }
+    }
+
+    /// The journals of a command that takes several, if there are several.
+    ///
+    /// # Errors
+    /// If another command is given several, or a directory is to be expanded and cannot be.
+    fn many(&self, named: &[PathBuf]) -> Result<Option<Vec<PathBuf>>, CliError> {
+        if !journals::are_many(named) {
+            return Ok(None);
+        }
+        match self {
+            Self::Runs(_) | Self::Show(_) | Self::Verify(_) => journals::expand(named).map(Some),
+            // A directory in place of the journal is an error of its own.
+            _ if named.len() == 1 => Ok(None),
+            _ => Err(CliError::new(Exit::Usage, "this command works on one journal, and --journal names several")
+                .hint("`runs`, `show` and `verify` take several")
+                .sent(Sent::Nothing)),
         }
     }
 
@@ -313,6 +349,7 @@ impl Command {
             Self::Resume(_)
             | Self::Abandon(_)
             | Self::Resolve(_)
+            | Self::Journal(_)
             | Self::Sandbox(_)
             | Self::Config(_)
             | Self::IamPolicy(_)
@@ -344,6 +381,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Abandon(args) => abandon::run(*args, context).await,
         Command::Resolve(args) => resolve::run(*args, context).await,
         Command::Reconcile(args) => reconcile::run(*args, context).await,
+        Command::Journal(args) => journal::run(*args, context).await,
         Command::Sandbox(args) => sandbox::run(&args, context).await,
         Command::Runs(args) => runs::run(&args, context).await,
         Command::Show(args) => show::run(&args, context).await,

@@ -121,6 +121,14 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::NotAnchored { .. } => it
             .hint("try the command by hand: keybatch checkpoint | COMMAND")
             .hint("once it works, run the manifest again or resume the run; without --require-anchor a failure is only a warning"),
+        Refusal::Sealed { .. } => it
+            .hint("if its archiving was interrupted, complete it with: keybatch journal archive")
+            .hint("if it was put back in place of a newer journal, restore that one"),
+        Refusal::ArchiveMissing { .. } => it
+            .hint("put it back: it has what earlier runs know of key pairs, by which re-created ones are recognised"),
+        Refusal::NotOver(runs) => {
+            runs.iter().rev().map(resuming).fold(it, CliError::hint).hint("or give them up with: keybatch abandon RUN")
+        }
         Refusal::FileInUse { .. } => it.hint("name a separate file, ideally one beyond this machine's reach"),
         _ => it,
     }
@@ -158,6 +166,10 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::CheckpointFile { .. } => (Exit::Environment, Code::CheckpointFile),
         Refusal::SealNotSigned { .. } => (Exit::Environment, Code::Signing),
         Refusal::NotAnchored { .. } => (Exit::Environment, Code::NotAnchored),
+        Refusal::Sealed { .. } => (Exit::Refused, Code::JournalSealed),
+        Refusal::ArchiveMissing { .. } => (Exit::Environment, Code::JournalArchive),
+        Refusal::NotOver(_) => (Exit::Refused, Code::RunUnfinished),
+        Refusal::NothingToArchive => (Exit::Refused, Code::JournalEmpty),
         Refusal::FileInUse { .. } => (Exit::Usage, Code::FileInUse),
         // These have functions of their own.
         Refusal::Journal(_)

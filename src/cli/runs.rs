@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use clap::builder::PossibleValuesParser;
 
+use super::journals::complain;
 use super::liveness::{Liveness, goes_on_with};
 use super::moment::{Moment, moment};
 use super::pager::PagerOptions;
 use super::ui::grouped;
 use super::when::{lasted, when};
-use super::{CliError, Context, Exit, Format, Ui, shown};
-use crate::domain::{Clock as _, SystemClock, time_text};
+use super::{CliError, Code, Context, Exit, Format, Ui, shown};
+use crate::domain::{Clock as _, RunId, SystemClock, time_text};
 use crate::journal::{Cell, JournalError};
 use crate::review::runs::short;
 
@@ -74,7 +75,72 @@ impl Args {
     }
 }
 
+/// The runs of a journal.
+struct Listed {
+    names: Vec<String>,
+    /// Those that are admitted, the newest first.
+    rows: Vec<Vec<Cell>>,
+    /// All ids.
+    ids: Vec<RunId>,
+}
+
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    let Some(many) = &context.many else {
+        let listed = list(args, context).await?;
+        let is_empty = listed.rows.is_empty();
+        if is_empty && context.ui.format == Format::Table {
+            if !listed.ids.is_empty() {
+                context.ui.talk("the journal has no such runs");
+            } else if context.journal.exists() {
+                context.ui.talk("the journal has no runs yet");
+            }
+            return Ok(Exit::Success);
+        }
+        print(listed, args, context, false)?;
+        return Ok(Exit::Success);
+    };
+    let (mut all, mut exit) = (Listed { names: Vec::new(), rows: Vec::new(), ids: Vec::new() }, Exit::Success);
+    for path in many.iter() {
+        let there = path.try_exists();
+        let listed = match there {
+            Ok(true) => list(args, &context.of_journal(path)).await,
+            _ => Err(CliError::new(Exit::Environment, "there is no journal").code(Code::JournalMissing)),
+        };
+        match listed {
+            Ok(listed) => all.add(listed, &path.to_string_lossy()),
+            Err(error) => exit = exit.graver(complain(&context.ui, path, error)),
+        }
+    }
+    let started = all.names.iter().position(|name| name == "started_at");
+    let key = |row: &Vec<Cell>| started.and_then(|at| row.get(at)?.as_text().map(str::to_owned));
+    all.rows.sort_by_key(|row| std::cmp::Reverse(key(row)));
+    if all.rows.is_empty() && context.ui.format == Format::Table {
+        context.ui.talk("the journals have no such runs");
+    } else {
+        print(all, args, context, true)?;
+    }
+    Ok(exit)
+}
+
+impl Listed {
+    /// Adds the runs of the journal at `path`, which may have been made by another version.
+    fn add(&mut self, other: Self, path: &str) {
+        if self.names.is_empty() {
+            self.names = other.names.iter().cloned().chain(["journal".to_owned()]).collect();
+        }
+        for row in other.rows {
+            let cell = |name: &String| match other.names.iter().position(|known| known == name) {
+                Some(place) => row.get(place).cloned().unwrap_or(Cell::Null),
+                None if name == "journal" => Cell::Text(path.to_owned()),
+                None => Cell::Null,
+            };
+            self.rows.push(self.names.iter().map(cell).collect());
+        }
+        self.ids.extend(other.ids);
+    }
+}
+
+async fn list(args: &Args, context: &Context) -> Result<Listed, CliError> {
     let (names, mut rows, ids) = match context.any_reader().await {
         Err(JournalError::Missing { .. }) => {
             context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
@@ -90,10 +156,16 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     for command in &interrupted {
         context.ui.talk(format!("interrupted: no session is working on it; continue with: {command}"));
     }
-    let (exists, has_runs) = (context.journal.exists(), !rows.is_empty());
     rows.retain(|row| args.admits(&names, row));
     rows.reverse();
+    Ok(Listed { names, rows, ids })
+}
+
+fn print(listed: Listed, args: &Args, context: &Context, many: bool) -> Result<(), CliError> {
+    let Listed { names, mut rows, mut ids } = listed;
     rows.truncate(args.last.unwrap_or(usize::MAX));
+    ids.sort_unstable_by_key(ToString::to_string);
+    ids.dedup();
     if context.ui.format != Format::Table {
         let mut stream = context.ui.stream(&names)?;
         let sandbox = names.iter().position(|name| name == "sandbox");
@@ -104,28 +176,22 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
             stream.row(&row)?;
         }
         stream.end()?;
-        return Ok(Exit::Success);
-    }
-    if rows.is_empty() {
-        if has_runs {
-            context.ui.talk("the journal has no such runs");
-        } else if exists {
-            context.ui.talk("the journal has no runs yet");
-        }
-        return Ok(Exit::Success);
+        return Ok(());
     }
     let short: HashMap<String, String> = ids.iter().map(ToString::to_string).zip(short(&ids)).collect();
     let lines: Vec<Line> = rows.iter().map(|row| Line::new(&names, row, &short)).collect();
     if context.ui.person {
         // A few lines each instead of a table, which a narrow terminal would cut through the ids.
         context.ui.data(&lines.iter().map(|line| line.for_people(&context.ui)).collect::<String>())?;
-        return Ok(Exit::Success);
+        return Ok(());
     }
-    let header = ["run", "state", "started", "duration", "rows", "outcomes", "operator", "ticket", "sandbox"];
-    let mut stream = context.ui.stream(&header)?;
+    let header =
+        ["run", "state", "started", "duration", "rows", "outcomes", "operator", "ticket", "sandbox", "journal"];
+    let columns = if many { header.len() } else { header.len() - 1 };
+    let mut stream = context.ui.stream(&header[..columns])?;
     for line in lines {
         let rows = Cell::Integer(line.rows);
-        let [id, state, started, duration, outcomes, operator, ticket, label] = [
+        let [id, state, started, duration, outcomes, operator, ticket, label, journal] = [
             line.id,
             line.state,
             line.started,
@@ -134,12 +200,14 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
             line.operator,
             line.ticket,
             line.label.to_owned(),
+            line.journal,
         ]
         .map(Cell::Text);
-        stream.row(&[id, state, started, duration, rows, outcomes, operator, ticket, label])?;
+        let cells = [id, state, started, duration, rows, outcomes, operator, ticket, label, journal];
+        stream.row(&cells[..columns])?;
     }
     stream.end()?;
-    Ok(Exit::Success)
+    Ok(())
 }
 
 /// Marks runs whose session has no end, but that no process is working on, as interrupted; returns the commands that continue
@@ -172,6 +240,8 @@ struct Line {
     operator: String,
     ticket: String,
     label: &'static str,
+    /// Its journal, where there are several.
+    journal: String,
 }
 
 impl Line {
@@ -196,12 +266,14 @@ impl Line {
             operator: text("operator"),
             ticket: text("ticket"),
             label: if number("sandbox") == 0 { "" } else { "SANDBOX" },
+            journal: text("journal"),
         }
     }
 
     fn for_people(&self, ui: &Ui) -> String {
         let colon = if self.outcomes.is_empty() { "" } else { ": " };
-        let Self { id, state, started, duration, rows, outcomes, operator, ticket, label } = self;
+        let Self { id, state, started, duration, rows, outcomes, operator, ticket, label, journal } = self;
+        let journal = if journal.is_empty() { String::new() } else { format!("  in {}\n", shown(journal)) };
         let word = state.split(' ').next().unwrap_or_default();
         let state = ui.painted(word, &shown(state));
         let first = format!("{}  {state}  {label}", shown(id));
@@ -209,7 +281,7 @@ impl Line {
         let ticket = if ticket.is_empty() { String::new() } else { format!(", ticket {}", shown(ticket)) };
         let rows = grouped(u64::try_from(*rows).unwrap_or(0));
         format!(
-            "{}\n  {started}{took}, by {}{ticket}\n  {}{colon}{}\n",
+            "{}\n  {started}{took}, by {}{ticket}\n  {}{colon}{}\n{journal}",
             first.trim_end(),
             shown(operator),
             if rows == "1" { "1 row".to_owned() } else { format!("{rows} rows") },

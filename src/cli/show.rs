@@ -5,13 +5,15 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::liveness::{Liveness, goes_on_with};
 use super::look_for::look_for_text;
 use super::pager::PagerOptions;
 use super::when::{exactly_when, lasted, when};
-use super::{CliError, Code, Context, Exit, Format, Ui, plan, shown};
+use super::{CliError, Code, Context, Exit, Format, Ui, plan, show_many, shown};
 use crate::domain::counted;
-use crate::journal::{Cell, JournalError, RunRecord};
+use crate::journal::{Cell, JournalError, Reader, RunRecord};
 use crate::record::plan::file::looks_like_a_plan;
 use crate::review::runs::{LATEST, Named, RunError, look_up, resolve};
 use crate::review::{RowError, RunFacts, Story, facts, json_text, rows, story};
@@ -30,7 +32,7 @@ use crate::review::{RowError, RunFacts, Story, facts, json_text, rows, story};
 pub(super) struct Args {
     /// A run (its id, a unique prefix of 4 characters or more, or `latest`), a row's number, a key pair's name, or a plan's file
     #[arg(default_value = LATEST, value_name = "RUN|ROW|NAME|PLAN")]
-    run: String,
+    pub(super) run: String,
     /// A row of the run: its number, or the key pair's name
     #[arg(value_name = "ROW|NAME")]
     row: Option<String>,
@@ -43,34 +45,49 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         plan::shown::print(context, Path::new(&args.run), None).await?;
         return Ok(Exit::Success);
     }
+    if let Some(many) = &context.many {
+        return show_many::run(args, context, many).await;
+    }
     let opened = context.any_reader().await;
     let asks_latest = args.row.is_none() && args.run == LATEST && context.ui.format == Format::Table;
     if asks_latest && matches!(opened, Err(JournalError::Missing { .. })) {
         context.ui.talk(format!("nothing to show: there is no journal at {} yet", context.journal.display()));
         return Ok(Exit::Success);
     }
-    let reader = opened?;
+    match find(&opened?, args, context).await? {
+        Meant::Run(facts) => show_run(&facts, context)?,
+        Meant::Stories(stories) => show_stories(&stories, context)?,
+    }
+    Ok(Exit::Success)
+}
+
+/// What is meant by the arguments.
+pub(super) enum Meant {
+    Run(Box<RunFacts>),
+    Stories(Vec<Story>),
+}
+
+/// Finds it in one journal.
+pub(super) async fn find(reader: &Reader, args: &Args, context: &Context) -> Result<Meant, CliError> {
     let wanted = match &args.row {
-        None => match look_up(&reader, &args.run).await? {
+        None => match look_up(reader, &args.run).await? {
             Named::Run(run) => {
-                let mut facts = facts(&reader, &run).await?;
+                let mut facts = facts(reader, &run).await?;
                 name_interrupted(&mut facts, context);
-                show_run(&facts, context)?;
-                return Ok(Exit::Success);
+                return Ok(Meant::Run(Box::new(facts)));
             }
             Named::Rows(rows) => rows,
         },
         Some(wanted) => {
-            let run = resolve(&reader, &args.run).await?;
-            rows(&reader, &run, wanted).await?.into_iter().map(|row| (run.clone(), row)).collect()
+            let run = resolve(reader, &args.run).await?;
+            rows(reader, &run, wanted).await?.into_iter().map(|row| (run.clone(), row)).collect()
         }
     };
     let mut stories = Vec::with_capacity(wanted.len());
     for (run, row) in wanted {
-        stories.push(story(&reader, &run, row).await?);
+        stories.push(story(reader, &run, row).await?);
     }
-    show_stories(&stories, context)?;
-    Ok(Exit::Success)
+    Ok(Meant::Stories(stories))
 }
 
 /// Whether this names a plan's file: one that exists and begins like a plan, or is named by a path, which no run or row is.
@@ -134,10 +151,10 @@ fn name_interrupted(facts: &mut RunFacts, context: &Context) {
     }
 }
 
-fn show_run(facts: &RunFacts, context: &Context) -> Result<(), CliError> {
+pub(super) fn show_run(facts: &RunFacts, context: &Context) -> Result<(), CliError> {
     match context.ui.format {
         Format::Table => context.ui.data(&run_text(facts, &context.ui))?,
-        Format::Json | Format::Jsonl => context.ui.data(&format!("{}\n", run_json(facts)?))?,
+        Format::Json | Format::Jsonl => context.ui.data(&format!("{}\n", json_text(&run_value(facts)?)))?,
         Format::Csv => {
             let names: Vec<_> = facts.facts.iter().map(|(name, _)| name.as_str()).collect();
             let cells: Vec<_> = facts.facts.iter().map(|(_, value)| cell_of(value)).collect();
@@ -150,11 +167,11 @@ fn show_run(facts: &RunFacts, context: &Context) -> Result<(), CliError> {
 }
 
 /// The run as JSON, with the facts of the view `runs` as fields, not as pairs.
-fn run_json(facts: &RunFacts) -> Result<String, CliError> {
+pub(super) fn run_value(facts: &RunFacts) -> Result<Value, CliError> {
     let mut value = serde_json::to_value(facts).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
     value["facts"] = facts.facts.iter().cloned().collect::<serde_json::Map<_, _>>().into();
     value["facts"]["sandbox"] = facts.sandbox.into();
-    Ok(json_text(&value))
+    Ok(value)
 }
 
 fn cell_of(value: &serde_json::Value) -> Cell {
@@ -297,7 +314,7 @@ fn not_deleted(facts: &RunFacts, ui: &Ui, out: &mut String) {
     }
 }
 
-fn show_stories(stories: &[Story], context: &Context) -> Result<(), CliError> {
+pub(super) fn show_stories(stories: &[Story], context: &Context) -> Result<(), CliError> {
     match context.ui.format {
         Format::Table => stories.iter().try_for_each(|story| context.ui.data(&story_text(story, &context.ui)))?,
         Format::Json => {

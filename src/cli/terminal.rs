@@ -27,6 +27,7 @@ pub(super) enum Verb {
     Resume,
     Abandon,
     Resolve,
+    Archive,
 }
 
 /// The operator at the terminal.
@@ -52,6 +53,7 @@ impl Terminal {
             }
             Verb::Resume => self.ui.say("stopped by a signal: nothing was sent"),
             Verb::Abandon => self.ui.say("stopped by a signal: nothing was sent, and the run was not abandoned"),
+            Verb::Archive => self.ui.say("stopped by a signal: the journal was not archived"),
             Verb::Resolve => self.ui.say("stopped by a signal: nothing was sent, and nothing was recorded"),
         }
     }

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::amount::count_between;
-use super::brought::Brought;
+use super::brought::{Brought, FileOf};
 use super::keygen::OwnKeygen;
 use super::policy::PolicyFile;
 use super::verify_proof::{self, Brings};
-use super::{CliError, Code, Context, Exit, Format, shown, signers};
+use super::{CliError, Code, Context, Exit, Format, shown, signers, verify_many};
 use crate::domain::counted;
 use crate::policy::{Liftable, Rule};
 use crate::record::approval::MOST_APPROVALS;
@@ -31,7 +33,7 @@ pub(super) struct Args {
     subject: Option<PathBuf>,
     /// Files of checkpoints that were kept elsewhere; all checkpoints of this journal in them are compared
     #[arg(long, value_name = "FILE", num_args = 1..)]
-    checkpoint: Vec<PathBuf>,
+    pub(super) checkpoint: Vec<PathBuf>,
     /// Accept only checkpoints that one of these people signed (ALLOWED SIGNERS in ssh-keygen(1)); bring your own file
     #[arg(long, env = "KEYBATCH_ALLOWED_SIGNERS", value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
@@ -73,6 +75,43 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         Subject::Journal { run } => run,
         Subject::Proof(proof) => return args.verify_proof(proof, context),
     };
+    if let Some(many) = &context.many {
+        if run.is_some() {
+            return Err(CliError::new(Exit::Usage, "a run is in one journal, and --journal names several")
+                .hint("name the run's journal alone, or no run"));
+        }
+        return verify_many::run(args, context, many).await;
+    }
+    let (report, files) = judge(args, run, context).await?;
+    let named = run.map(|run| named(&report, run)).transpose()?;
+    let exit = if report.accepted { Exit::Success } else { Exit::NotVerified };
+    match context.ui.format {
+        Format::Table => {
+            let named = named.into_iter().collect::<Vec<_>>();
+            let runs = if run.is_some() { named } else { report.coverage.runs.iter().collect() };
+            context.ui.data(&text(&report, &runs, !args.checkpoint.is_empty()))?;
+        }
+        Format::Json | Format::Jsonl | Format::Csv => {
+            context.ui.data(&format!("{}\n", json_text(&value(&report, &files)?)))?;
+        }
+    }
+    Ok(exit)
+}
+
+/// A report as JSON.
+pub(super) fn value(report: &Report, files: &[FileOf]) -> Result<Value, CliError> {
+    let unexpected = |error| CliError::from_error(Exit::Unexpected, &error);
+    let mut value = serde_json::to_value(report).map_err(unexpected)?;
+    value["files"] = serde_json::to_value(files).map_err(unexpected)?;
+    Ok(value)
+}
+
+/// Verifies the journal; also says what the files of checkpoints hold.
+pub(super) async fn judge(
+    args: &Args,
+    run: Option<&str>,
+    context: &Context,
+) -> Result<(Report, Vec<FileOf>), CliError> {
     let scratch = super::scratch::directory(context)?;
     let signers = args.allowed_signers.as_deref().map(|path| signers::read(path, context)).transpose()?;
     let brought = Brought::read_all(&args.checkpoint, signers.as_ref(), context, args.require_checkpoint).await?;
@@ -90,22 +129,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     };
     let mut report = verify(&context.journal, options).await?;
     report.warnings.extend(brought.warnings);
-    let named = run.map(|run| named(&report, run)).transpose()?;
-    let exit = if report.accepted { Exit::Success } else { Exit::NotVerified };
-    match context.ui.format {
-        Format::Table => {
-            let named = named.into_iter().collect::<Vec<_>>();
-            let runs = if run.is_some() { named } else { report.coverage.runs.iter().collect() };
-            context.ui.data(&text(&report, &runs, !args.checkpoint.is_empty()))?;
-        }
-        Format::Json | Format::Jsonl | Format::Csv => {
-            let unexpected = |error| CliError::from_error(Exit::Unexpected, &error);
-            let mut value = serde_json::to_value(&report).map_err(unexpected)?;
-            value["files"] = serde_json::to_value(&brought.files).map_err(unexpected)?;
-            context.ui.data(&format!("{}\n", json_text(&value)))?;
-        }
-    }
-    Ok(exit)
+    Ok((report, brought.files))
 }
 
 impl Args {
@@ -238,7 +262,7 @@ fn coverage(report: &Report, runs: &[&RunCoverage]) -> String {
     out
 }
 
-fn text(report: &Report, runs: &[&RunCoverage], is_compared: bool) -> String {
+pub(super) fn text(report: &Report, runs: &[&RunCoverage], is_compared: bool) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
     let word = report.verdict.as_str().replace('_', " ");

@@ -211,7 +211,7 @@ mod tests {
     fn created() -> Draft {
         let journal_id = "j".into();
         let (format, action, version) = ("f".into(), "a".into(), "0".into());
-        Draft::of(Event::JournalCreated(JournalCreated { journal_id, format, action, version }))
+        Draft::of(Event::JournalCreated(JournalCreated { journal_id, format, action, version, previous: None }))
     }
 
     fn empty() -> Head {

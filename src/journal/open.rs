@@ -11,7 +11,7 @@ use super::sqlite::{self, SqliteReader, SqliteStore};
 use super::stage::Stage;
 use crate::domain::Clock;
 
-pub use super::sqlite::{Leftovers, log_in_use, read_through, shared_file_system, version};
+pub use super::sqlite::{Leftovers, archive, archive_path, log_in_use, read_through, shared_file_system, version};
 
 /// What [`store`] opens. Code that has to name the type uses this name, which does not depend on the database.
 pub type Store = SqliteStore;

@@ -183,12 +183,28 @@ pub trait JournalReader: ReadRuns + ReadRows + ReadPast + ReadReview {
 
 /// A journal open for reading; clones share it.
 #[derive(Clone)]
-pub struct Reader(Arc<dyn JournalReader>);
+pub struct Reader {
+    inner: Arc<dyn JournalReader>,
+    /// The journals that were archived before it, the oldest first.
+    archived: Arc<[Self]>,
+}
 
 impl Reader {
     /// Reads through `reader`.
     pub fn new(reader: impl JournalReader + 'static) -> Self {
-        Self(Arc::new(reader))
+        Self { inner: Arc::new(reader), archived: Arc::default() }
+    }
+
+    /// The same, with the journals that were archived before it, the oldest first.
+    #[must_use]
+    pub fn with_archived(self, archived: Vec<Self>) -> Self {
+        Self { archived: archived.into(), ..self }
+    }
+
+    /// The journals that were archived before it, the oldest first: what earlier runs know is in them, too.
+    #[must_use]
+    pub fn archived(&self) -> &[Self] {
+        &self.archived
     }
 }
 
@@ -196,7 +212,7 @@ impl Deref for Reader {
     type Target = dyn JournalReader;
 
     fn deref(&self) -> &Self::Target {
-        &*self.0
+        &*self.inner
     }
 }
 

@@ -13,7 +13,7 @@ use super::head::{Appended, Cadence, Stamp, TreeHead, checkpoint_draft};
 use super::{EntryStore, JournalError};
 use crate::record::Draft;
 use crate::record::checkpoint::Checkpoint;
-use crate::record::event::{Event, JournalCreated};
+use crate::record::event::{Event, JournalCreated, Previous};
 use crate::record::plan::ACTION;
 
 /// How many entries one transaction takes at most: one full chunk of the largest statement. More would only make
@@ -108,6 +108,30 @@ impl Journal {
         Ok(journal)
     }
 
+    /// Makes the first entry of a new journal that continues an archived one, and closes it.
+    ///
+    /// # Errors
+    /// If there is an entry already, or it cannot be written.
+    pub async fn found<S: EntryStore>(
+        mut store: S,
+        journal_id: String,
+        previous: Previous,
+    ) -> Result<(), JournalError> {
+        if store.head().await?.mark().size > 0 {
+            return Err(JournalError::damaged("a journal that is to be new has entries"));
+        }
+        let created = JournalCreated {
+            journal_id,
+            format: FORMAT.into(),
+            action: ACTION.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            previous: Some(previous),
+        };
+        store.append(vec![Draft::of(Event::JournalCreated(created))], None).await?;
+        store.consolidate().await?;
+        store.close().await
+    }
+
     async fn begin<S: EntryStore>(
         mut store: S,
         options: WriterOptions,
@@ -123,6 +147,7 @@ impl Journal {
                 format: FORMAT.into(),
                 action: ACTION.into(),
                 version: env!("CARGO_PKG_VERSION").into(),
+                previous: None,
             };
             writer.commit(vec![Draft::of(Event::JournalCreated(created))], None).await?;
             // A copy without its log must not look like a journal that was never made.

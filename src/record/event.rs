@@ -89,6 +89,20 @@ pub struct JournalCreated {
     pub action: String,
     /// The keybatch that made it.
     pub version: String,
+    /// The journal that it continues, where that was archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
+}
+
+/// An archived journal, by its head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Previous {
+    /// Its id.
+    pub id: String,
+    /// Its entries.
+    pub size: u64,
+    /// Their root, in base64.
+    pub root: String,
 }
 
 /// A process began to write. Everything that says who, where and against what.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::Connections;
 use super::admit::opened_by;
+use super::archived::with_archived;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::operator::{Notice, Operator};
@@ -98,7 +99,7 @@ pub(super) enum Admitted {
 pub(super) async fn past<H: Host>(host: &H, path: &Path) -> Result<Option<Reader>, SessionError> {
     // One whose creation was interrupted is empty.
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() > 0 => Ok(Some(host.reader(path).await?)),
+        Ok(metadata) if metadata.len() > 0 => Ok(Some(with_archived(host, path, host.reader(path).await?).await?)),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(SessionError::new(Refusal::Unreadable { path: path.to_owned(), error }).sent(Sent::Nothing)),
@@ -129,13 +130,35 @@ pub(super) async fn admit(
     if let Some(record) = latest(RunState::is_unfinished) {
         return if repeat == Repeat::Resume { Ok(Admitted::GoOn(record)) } else { Err(unfinished(&record).sent(sent)) };
     }
+    let archived = finished_before(past, sha256, place).await?;
     match latest(|state| *state == RunState::Finished) {
+        // Its rows are in another file; nothing is left to do.
+        None if archived.is_some() && repeat != Repeat::Again && !matches!(place, Where::BuiltIn { .. }) => {
+            Err(archived
+                .map_or_else(|| SessionError::new(Refusal::NothingToArchive), |record| finished(&record))
+                .sent(sent))
+        }
         Some(record) if repeat == Repeat::Resume => Ok(Admitted::Finished(record)),
         // Another world of the same name is another place: what was done in the last one says nothing about it.
         Some(_) if matches!(place, Where::BuiltIn { .. }) => Ok(Admitted::Begin { again: false }),
         Some(record) if repeat != Repeat::Again => Err(finished(&record).sent(sent)),
-        found => Ok(Admitted::Begin { again: found.is_some() }),
+        found => Ok(Admitted::Begin { again: found.or(archived).is_some() }),
     }
+}
+
+/// A finished run of this manifest at `place`, in a journal that was archived.
+async fn finished_before(past: &Reader, sha256: &str, place: Where<'_>) -> Result<Option<RunRecord>, SessionError> {
+    for archived in past.archived().iter().rev() {
+        let is_it = |record: &RunRecord| {
+            record.state == RunState::Finished
+                && record.manifest_sha256.as_deref() == Some(sha256)
+                && place.is_of(record)
+        };
+        if let Some(record) = archived.runs().await?.into_iter().rev().find(is_it) {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
 }
 
 /// The run of this manifest that will probably continue, as far as is known before connecting.
@@ -178,6 +201,18 @@ pub(super) async fn learn_past<L>(
     connections: &Connections<L>,
 ) -> Result<(), SessionError> {
     let Some(past) = past else { return Ok(()) };
+    for archived in past.archived() {
+        learn_from(stage, archived, sha256, connections).await?;
+    }
+    learn_from(stage, past, sha256, connections).await
+}
+
+async fn learn_from<L>(
+    stage: &mut Stage,
+    past: &Reader,
+    sha256: &str,
+    connections: &Connections<L>,
+) -> Result<(), SessionError> {
     let (service, accounts) = (service_behind(&connections.place.endpoint).to_owned(), connections.accounts());
     let is_there = |record: &RunRecord| service_behind(record.endpoint.as_deref().unwrap_or_default()) == service;
     let mut earlier = Vec::new();

@@ -76,7 +76,7 @@ pub(super) async fn lane<L>(
 ) -> Result<Option<Arc<Lane<L>>>, JournalError> {
     let Some(port) = connections.port(&target).map(Arc::clone) else { return Ok(None) };
     let learned = match past {
-        Some(reader) => reader.rate(&connections.place.endpoint, &target).await?,
+        Some(reader) => rate(reader, &connections.place.endpoint, &target).await?,
         None => None,
     };
     let learned = learned.and_then(|(rate, is_limit)| Some(Learned { rate_per_s: rate.parse().ok()?, is_limit }));
@@ -90,6 +90,16 @@ pub(super) async fn lane<L>(
         read_at: Default::default(),
         sightings: Default::default(),
     })))
+}
+
+/// The rate that was learned last for a target, in this journal or in one that was archived before it.
+async fn rate(reader: &Reader, endpoint: &str, target: &Target) -> Result<Option<(String, bool)>, JournalError> {
+    for reader in std::iter::once(reader).chain(reader.archived().iter().rev()) {
+        if let Some(found) = reader.rate(endpoint, target).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// The cap in a target: that of the settings (it was validated when it was typed), or a lower one of the policy.

@@ -309,6 +309,28 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+    /// The journal was archived, or is about to be.
+    #[error("the journal {path} is sealed: it was archived, or archiving it was interrupted")]
+    Sealed {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A journal that was archived before this one is not where it was put.
+    #[error("the journal continues {id}, which cannot be read at {place}: {why}")]
+    ArchiveMissing {
+        /// Where it should be.
+        place: PathBuf,
+        /// Its id.
+        id: String,
+        /// Why it cannot be read.
+        why: String,
+    },
+    /// Runs of a journal that is to be archived are not over.
+    #[error("the journal was not archived: it has unfinished runs")]
+    NotOver(Vec<RunRecord>),
+    /// There is nothing to archive.
+    #[error("the journal was not archived: it has no runs")]
+    NothingToArchive,
     /// The file of checkpoints is one that the session uses.
     #[error("--checkpoint-to names {what}: {path}")]
     FileInUse {

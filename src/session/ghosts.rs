@@ -39,8 +39,10 @@ pub(super) async fn of_other_runs(
     // The grace of a signature is no longer than this.
     let since = now.saturating_sub(settings.signature_life + Duration::from_secs(60)).unwrap_or(jiff::Timestamp::MIN);
     let mut attempts = Vec::new();
-    for account in accounts {
-        attempts.extend(reader.open_attempts(run, endpoint, account, since).await?);
+    for reader in reader.archived().iter().chain([reader]) {
+        for account in accounts {
+            attempts.extend(reader.open_attempts(run, endpoint, account, since).await?);
+        }
     }
     let mut ghosts = Ghosts::default();
     for attempt in attempts {

@@ -21,6 +21,7 @@ use crate::journal::stage::Stage;
 use crate::journal::{EntryStore, Holder, Journal, JournalError, Reader, WriterOptions};
 use crate::lightsail::Lightsail;
 use crate::record::checkpoint::Checkpoint;
+use crate::record::event::Previous;
 use crate::record::ssh::Program;
 use crate::verify::Report;
 
@@ -52,6 +53,24 @@ pub trait Host: Send + Sync {
 
     /// Opens the journal at `path` for writing, where entries get their time from `clock`; makes it if there is none.
     fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> impl Future<Output = Result<Self::Store, JournalError>>;
+
+    /// Puts a new journal with this id in the place of the one at `path`, which is closed and is `previous`. Returns where the old one
+    /// is now.
+    fn archive(
+        &self,
+        path: &Path,
+        previous: Previous,
+        new_id: String,
+    ) -> impl Future<Output = Result<PathBuf, JournalError>> {
+        let _ = (previous, new_id);
+        let unusable = JournalError::Unusable { path: path.to_owned(), reason: "it cannot be archived here".into() };
+        std::future::ready(Err(unusable))
+    }
+
+    /// Where the archived journal with this id lies, of the journal at `path`.
+    fn archived_at(&self, path: &Path, id: &str) -> PathBuf {
+        path.with_file_name(id)
+    }
 
     /// Opens it for reading.
     fn reader(&self, path: &Path) -> impl Future<Output = Result<Reader, JournalError>>;

@@ -6,8 +6,8 @@
 //! [`SessionError`] that says what was sent.
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
-//! - `run`, `run_plan`, `retry`, `resume`, `abandon`, `resolve`, `reconcile`, `plan`, `plan_again`, `examine`: what there is to do
-//! - `open`, `closer`, `checkpoints`, `anchoring`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
+//! - `run`, `run_plan`, `retry`, `resume`, `abandon`, `resolve`, `reconcile`, `archive`, `plan`, `plan_again`, `examine`: what there is to do
+//! - `open`, `closer`, `checkpoints`, `anchoring`, `archived`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`, `selection`: a manifest or rows of an earlier run, and whether they may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
 //! - `accounts`: the connection to each account of a run
@@ -20,6 +20,8 @@ mod accounts;
 mod admit;
 pub mod again;
 pub mod anchoring;
+mod archive;
+mod archived;
 mod approvals;
 mod at_work;
 mod begin;
@@ -66,6 +68,7 @@ mod used;
 mod work;
 
 pub use abandon::abandon;
+pub use archive::{Archived, archive};
 pub use end::Ending;
 pub use error::{Outside, Refusal, Sent, SessionError};
 pub use examine::{AtService, Examined, MOST_REQUESTS, SAMPLE, TargetExamined, Trial, examine};

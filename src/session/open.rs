@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::anchoring::{Anchors, Beside};
+use super::archived::{ARCHIVE, is_sealed, with_archived};
 use super::checkpoints::{Sink, hand_on, not_carried_on, recorded};
-use super::error::{Sent, SessionError};
+use super::error::{Refusal, Sent, SessionError};
 use super::host::{Held, Host};
 use super::memory::Memory;
 use super::opened::housekeeping;
@@ -63,10 +64,18 @@ impl OpenJournal {
         let admitted = async {
             let accepted = rollback::admit(order, operator, &host.heads(), &reader, checkpoint_to).await?;
             checkpoint_to.map_or(Ok(()), |path| sink.open(path))?;
-            Ok::<_, SessionError>(accepted)
+            if command != ARCHIVE && is_sealed(&reader).await? {
+                return Err(SessionError::new(Refusal::Sealed { path: path.to_owned() }));
+            }
+            let whole = match with_archived(host, path, reader.clone()).await {
+                // What is settled and resolved here does not depend on them.
+                Err(_) if command != "run" => reader.clone(),
+                whole => whole?,
+            };
+            Ok::<_, SessionError>((accepted, whole))
         };
-        let accepted = match admitted.await {
-            Ok(accepted) => accepted,
+        let (accepted, reader) = match admitted.await {
+            Ok(admitted) => admitted,
             Err(refused) => {
                 reader.release().await;
                 // If closing fails, the files stay as after a crash.
@@ -103,6 +112,9 @@ impl OpenJournal {
     /// log in use, says which files belong together.
     pub(super) async fn close<H: Host>(&self, host: &H) -> Result<Checkpoint, JournalError> {
         self.reader.release().await;
+        for archived in self.reader.archived() {
+            archived.release().await;
+        }
         let head = self.journal.clone().close().await?;
         if let Some(log) = host.log_in_use(&self.path) {
             host.operator().notice(Notice::LogInUse { journal: &self.path, log: &log });

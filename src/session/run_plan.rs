@@ -119,6 +119,16 @@ fn refused(error: StageError) -> SessionError {
 
 /// The run of this journal that executed the plan, if one did: one that was never started did not.
 async fn used(reader: &Reader, plan_id: &str) -> Result<Option<RunRecord>, SessionError> {
+    for archived in reader.archived() {
+        if let Some(record) = used_in(archived, plan_id).await? {
+            // It is over, and its rows are in another file.
+            return Err(already(&record).sent(Sent::Nothing));
+        }
+    }
+    used_in(reader, plan_id).await
+}
+
+async fn used_in(reader: &Reader, plan_id: &str) -> Result<Option<RunRecord>, SessionError> {
     for record in reader.runs().await? {
         let Some(sealed) = record.sealed_seq.filter(|_| record.started_seq.is_some()) else { continue };
         let Event::PlanSealed(sealed) = reader.entry(sealed).await?.event else { continue };

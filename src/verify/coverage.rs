@@ -152,6 +152,12 @@ pub enum NotNamed {
 const FEWEST: usize = 4;
 
 impl Coverage {
+    /// Everything is covered: so many entries.
+    pub(super) fn cover_all(&mut self, entries: u64) {
+        self.runs.iter_mut().for_each(RunCoverage::cover);
+        (self.entries, self.deletions_covered, self.ends_covered) = (entries, self.deletions, self.ends);
+    }
+
     /// The run that is meant: its id, a beginning of it, or `latest`.
     ///
     /// # Errors

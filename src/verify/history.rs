@@ -26,8 +26,8 @@ use std::collections::{HashMap, HashSet};
 use super::claims::{Claimed, Shows, hash, name_of};
 use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
+use crate::record::Entry;
 use crate::record::event::{Event, OverrideUsed, SessionOpened, Source};
-use crate::record::{Entry, EntryError};
 use anchored::Anchored;
 pub(super) use approvals::Approvals;
 use canary::{CanaryOf, SETTLED};
@@ -40,12 +40,14 @@ use reading::{is_about, read};
 use retry::{Past, Retry};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
 use run::{ABANDONED, Bound, CLOSED, Run, Session, target_hash};
-pub(super) use trouble::Trouble;
+pub(super) use trouble::{Trouble, is_newer};
 
 /// All that must be known of the entries so far to judge the next one.
 #[derive(Debug, Default)]
 pub(super) struct History {
     journal_id: Option<String>,
+    /// Whether it continues an archived journal, of which nothing is known here.
+    continues: bool,
     /// By the number of the entry that began each.
     runs: HashMap<u64, Run>,
     /// By the number of the entry that opened each.
@@ -117,6 +119,7 @@ impl History {
                 return Err("a journal is created before any session".into());
             }
             self.journal_id = Some(created.journal_id.clone());
+            self.continues = created.previous.is_some();
             return Ok(());
         }
         if seq == 0 {
@@ -219,7 +222,7 @@ impl History {
             }
             let find = |of| self.runs.values().find(|run| run.id == of).map(|run| run.earlier(opened));
             let retry = Retry::ordered_by(opened, find)?;
-            self.runs.insert(seq, Run::new(id, self.rows.len(), Lifted::ordered_by(opened), retry));
+            self.runs.insert(seq, Run::new(id, self.rows.len(), Lifted::ordered_by(opened, self.continues), retry));
         }
         self.holder = Some(session);
         let Some(number) = entry.run.or(opened.run_id.as_ref().map(|_| seq)) else {
@@ -362,11 +365,6 @@ impl History {
 fn place_of(run: &Run, row: u64) -> Result<usize, Trouble> {
     let place = row.checked_sub(1).filter(|index| *index < run.rows).ok_or("its row has no intent")?;
     Ok(usize::try_from(place).map_err(|_| "its row has no intent")? + run.first_row)
-}
-
-/// What an unreadable body means for the whole: a newer format is no sign of tampering.
-pub(super) fn is_newer(error: &EntryError) -> bool {
-    matches!(error, EntryError::Newer { .. } | EntryError::Unknown { .. })
 }
 
 #[cfg(test)]

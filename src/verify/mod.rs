@@ -9,6 +9,7 @@
 
 mod background;
 mod canonical;
+mod chain;
 mod checkpoints;
 mod coverage;
 mod head;
@@ -28,6 +29,7 @@ mod claims;
 mod demand;
 mod work;
 
+pub use chain::{Link, links};
 pub use coverage::{Coverage, NotNamed, RunCoverage};
 pub use demand::{BroughtPolicy, Demand, NotJudged, Overridden, RunDemands, Violation};
 pub use options::Options;

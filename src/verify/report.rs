@@ -7,7 +7,7 @@ use super::demand::RunDemands;
 use crate::domain::time_text;
 use crate::record::Entry;
 use crate::record::checkpoint::{Checkpoint, base64};
-use crate::record::event::{LostHead, OverrideUsed};
+use crate::record::event::{LostHead, OverrideUsed, Previous};
 
 /// What is to be said of a journal. A later one is graver, and the gravest is the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -115,6 +115,23 @@ pub struct CheckpointFacts {
     pub root: String,
 }
 
+impl Report {
+    /// Its whole head is named by a successor that an outside checkpoint covers.
+    pub(super) fn covered_by_successor(&mut self) {
+        if !self.verdict.is_sound() {
+            return;
+        }
+        self.verdict = Verdict::Verified;
+        self.detail = format!(
+            "all {} entries are those that were archived: the journal after it, which a checkpoint covers, names them",
+            self.entries
+        );
+        self.proved_up_to = Some(self.entries);
+        self.coverage.cover_all(self.entries);
+        (self.accepted, self.not_accepted) = (true, None);
+    }
+}
+
 impl From<&Checkpoint> for CheckpointFacts {
     fn from(checkpoint: &Checkpoint) -> Self {
         Self {
@@ -168,6 +185,8 @@ pub struct Report {
     pub accepted: bool,
     /// The journal's id, where its first entry can be read.
     pub journal_id: Option<String>,
+    /// The archived journal that it continues, by its head, as its first entry says.
+    pub previous: Option<Previous>,
     /// Entries that were read.
     pub entries: u64,
     /// Root over the bodies of those, in base64.

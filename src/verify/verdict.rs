@@ -41,6 +41,7 @@ impl Work {
             accepted: gravest.verdict.is_sound() && lacking.is_none(),
             not_accepted: lacking.filter(|_| gravest.verdict.is_sound()),
             journal_id: self.history.journal_id().map(str::to_owned),
+            previous: self.previous,
             entries,
             root: base64(&self.tree.root()),
             // The gravest finding may not know where, as the head does not; then the first place where anything is wrong.

@@ -223,6 +223,9 @@ impl Work {
         if let Some(entry) = &judged {
             self.judge(entry, claimed);
             self.covering.take(entry);
+            if let Event::JournalCreated(created) = &entry.event {
+                self.previous.clone_from(&created.previous);
+            }
         }
         self.tree.push(leaf);
         if let Some(size) = self.checkpoints.compare(&self.tree, self.whole) {

@@ -8,6 +8,7 @@ use super::demand::Demands;
 use super::history::History;
 use super::options::Options;
 use super::report::{AcceptedRollback, Finding, Findings};
+use crate::record::event::Previous;
 use crate::record::merkle::Frontier;
 
 /// A verification in progress.
@@ -31,6 +32,8 @@ pub(super) struct Work {
     pub(super) last_checkpoint: Option<(u64, Timestamp)>,
     pub(super) checkpoints: Checkpoints,
     pub(super) covering: Covering,
+    /// The archived journal that this one continues, as its first entry says.
+    pub(super) previous: Option<Previous>,
     /// The rollbacks that were accepted.
     pub(super) rollbacks: Vec<AcceptedRollback>,
 }
@@ -51,6 +54,7 @@ impl Work {
             last_checkpoint: None,
             checkpoints: Checkpoints::default(),
             covering: Covering::default(),
+            previous: None,
             rollbacks: Vec::new(),
         };
         work.demands = Demands::new(work.options.demand.clone());

@@ -6,6 +6,7 @@
 mod campaign;
 mod accounts;
 mod anchors;
+mod archive;
 mod binding;
 mod canary;
 mod cli;

@@ -52,7 +52,10 @@ fn a_row_is_proved_to_whoever_holds_a_checkpoint() {
     prove(&bench, &["latest", "2"], "2.proof").exits(0);
     std::fs::remove_file(bench.journal()).unwrap();
     let done = verify(&bench, "2.proof", &["--checkpoint", &held]).exits(0);
-    assert_eq!((done.json()["verdict"].as_str(), row(&done)["key_pair_name"].as_str()), (Some("verified"), Some(&*names[1])));
+    assert_eq!(
+        (done.json()["verdict"].as_str(), row(&done)["key_pair_name"].as_str()),
+        (Some("verified"), Some(&*names[1]))
+    );
 }
 
 // SEMANTICS: P132
@@ -100,7 +103,10 @@ fn a_journal_that_grew_is_shown_to_have_only_grown() {
     // The plan was sealed, and nothing was asked for: the old one vouches for that much.
     prove(&bench, &["latest", "1", "--consistency", &old], "1.proof").exits(0);
     let done = verify(&bench, "1.proof", &["--checkpoint", &old]).exits(0);
-    assert_eq!((done.json()["verdict"].as_str(), &done.json()["proved_up_to"]), (Some("self_consistent"), &json!(size)));
+    assert_eq!(
+        (done.json()["verdict"].as_str(), &done.json()["proved_up_to"]),
+        (Some("self_consistent"), &json!(size))
+    );
     let under = prove(&bench, &["latest", "1", "--checkpoint", &old], "old.proof").exits(0);
     assert!(under.stderr.contains("later entries"), "{under}");
     let done = verify(&bench, "old.proof", &["--checkpoint", &old]).exits(0);

@@ -10,9 +10,9 @@ use keybatch::domain::{
 use keybatch::record::anchored::{AnchorFailure, CheckpointAnchored, Receipt};
 use keybatch::record::event::{
     AttachedFile, AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead,
-    ManifestIngested, Observed, OperationPolled, OverrideUsed, RateChanged, Requests, RowResolved, RowSettled,
-    RunAbandoned, RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed, SessionOpened, Source,
-    TargetStopped, Today,
+    ManifestIngested, Observed, OperationPolled, OverrideUsed, Previous, RateChanged, Requests, RowResolved,
+    RowSettled, RunAbandoned, RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed, SessionOpened,
+    Source, TargetStopped, Today,
 };
 use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
@@ -143,6 +143,7 @@ fn bare_exchange() -> Exchange {
 pub(crate) fn full() -> Vec<Event> {
     vec![
         Event::JournalCreated(JournalCreated {
+            previous: Some(Previous { id: RUN.into(), size: 93, root: ROOT.into() }),
             journal_id: JOURNAL_ID.into(),
             format: "keybatch.journal/2".into(),
             action: "lightsail:DeleteKeyPair".into(),
@@ -337,6 +338,7 @@ pub(crate) fn bare() -> Vec<Event> {
                 machine_policy_sha256: None,
                 ..*opened
             })),
+            Event::JournalCreated(created) => Event::JournalCreated(JournalCreated { previous: None, ..created }),
             Event::OverrideUsed(used) => Event::OverrideUsed(OverrideUsed { why: None, lost: Vec::new(), ..used }),
             Event::IntentRecorded(intent) => Event::IntentRecorded(Box::new(IntentRecorded {
                 line: PlanRow {

@@ -97,7 +97,8 @@ fn the_golden_proof_holds() {
         reader.release().await;
         proof
     });
-    let made = [("proof.json", proof.to_bytes().unwrap()), ("proof.checkpoint", proof.checkpoint.text.clone().into_bytes())];
+    let made =
+        [("proof.json", proof.to_bytes().unwrap()), ("proof.checkpoint", proof.checkpoint.text.clone().into_bytes())];
     for (name, bytes) in made {
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(golden.join(name), &bytes).unwrap();

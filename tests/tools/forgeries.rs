@@ -151,13 +151,18 @@ fn plain_forgeries() -> Vec<Forgery> {
             all.push(("a body", tampered(&copy, &format!("{update} WHERE seq = {seq}"))));
             let (_, leaves) = tree([&changed[..]]);
             let leaf = hex(&leaves[0]);
-            all.push(("a body and its leaf", tampered(&copy, &format!("{update}, leaf = x'{leaf}' WHERE seq = {seq}"))));
+            all.push((
+                "a body and its leaf",
+                tampered(&copy, &format!("{update}, leaf = x'{leaf}' WHERE seq = {seq}")),
+            ));
         }
     }
     for n in (0..sample.bodies.len() - 1).step_by(campaign::size(7, 1)) {
         let removed = format!("DELETE FROM entry WHERE seq = {n}");
         all.push(("an entry removed", tampered(&copy, &removed)));
-        let closed = format!("{removed}; UPDATE entry SET seq = -seq WHERE seq > {n}; UPDATE entry SET seq = -seq - 1 WHERE seq < 0");
+        let closed = format!(
+            "{removed}; UPDATE entry SET seq = -seq WHERE seq > {n}; UPDATE entry SET seq = -seq - 1 WHERE seq < 0"
+        );
         all.push(("an entry removed", tampered(&copy, &closed)));
         let exchanged = format!(
             "UPDATE entry SET seq = -1 WHERE seq = {n}; UPDATE entry SET seq = {n} WHERE seq = {n} + 1; \
@@ -179,10 +184,14 @@ fn plain_forgeries() -> Vec<Forgery> {
     for statements in ["PRAGMA application_id = 0", "PRAGMA user_version = 0"] {
         all.push(("the marks of the file", tampered(&copy, statements)));
     }
-    for statements in ["UPDATE intent SET outcome = 'deleted'", "DELETE FROM attempt", "UPDATE run SET sandbox = 1 - sandbox"] {
+    for statements in
+        ["UPDATE intent SET outcome = 'deleted'", "DELETE FROM attempt", "UPDATE run SET sandbox = 1 - sandbox"]
+    {
         all.push(("a projection", tampered(&copy, statements)));
     }
-    for statements in ["DROP VIEW runs", "CREATE TABLE more (x)", "DROP VIEW overrides; CREATE VIEW overrides AS SELECT 1 AS x"] {
+    for statements in
+        ["DROP VIEW runs", "CREATE TABLE more (x)", "DROP VIEW overrides; CREATE VIEW overrides AS SELECT 1 AS x"]
+    {
         all.push(("the schema", tampered(&copy, statements)));
     }
     let mut random = fastrand::Rng::with_seed(20_261_130);

@@ -8,6 +8,7 @@ mod campaign;
 #[path = "../support/sample.rs"]
 mod sample;
 mod anchors;
+mod archive_kills;
 mod certificates;
 mod clients;
 mod completion;
@@ -34,6 +35,7 @@ mod views;
 fn main() -> std::process::ExitCode {
     harness::run(&[
         anchors::LIST,
+        archive_kills::LIST,
         certificates::LIST,
         clients::LIST,
         completion::LIST,

@@ -2,6 +2,7 @@
 
 mod about;
 mod apply;
+mod archive;
 mod attempts;
 mod audit;
 mod code;
@@ -25,6 +26,7 @@ mod tables;
 mod tidy;
 mod value;
 
+pub use archive::{archive, archive_path};
 pub use audit::Snapshot;
 pub use disk::read_through;
 pub use open::open_reader;

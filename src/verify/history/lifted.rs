@@ -42,10 +42,13 @@ pub(super) struct Lifted {
     because: Option<u64>,
     /// Whether a run of the same manifest was finished at the same place before.
     pub(super) is_repeated: bool,
+    /// Whether one may have been in the archived journal that this one continues.
+    continues: bool,
 }
 
 impl Lifted {
-    pub(super) fn ordered_by(opened: &SessionOpened) -> Self {
+    /// By the session that began the run; `continues` where the journal continues an archived one.
+    pub(super) fn ordered_by(opened: &SessionOpened, continues: bool) -> Self {
         let ordered = RULES.map(|(setting, _)| opened.settings.get(setting).is_some_and(|value| value == "true"));
         let (by, why) = (hash(&opened.user), opened.reason.as_deref().map(hash));
         let named = opened.settings.get(OF_A_POLICY.0).into_iter().flat_map(|rules| rules.split(','));
@@ -57,6 +60,7 @@ impl Lifted {
             policy: opened.policy_sha256.clone(),
             of_policy: named.map(str::to_owned).collect(),
             because: opened.settings.get(OF_A_POLICY.1).map(|because| hash(because)),
+            continues,
             ..Self::default()
         }
     }
@@ -139,7 +143,8 @@ impl Lifted {
         }
         for (rule, (setting, word)) in RULES.into_iter().enumerate() {
             let due = self.ordered[rule] && (rule != AGAIN || self.is_repeated);
-            if self.used[rule] == due {
+            let is_unknown = rule == AGAIN && self.continues && self.ordered[rule];
+            if self.used[rule] == due || is_unknown {
                 continue;
             }
             return Err(Trouble::Illegal(if due {

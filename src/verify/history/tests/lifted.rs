@@ -216,7 +216,7 @@ fn notes_of_a_policy_need_one() {
             first[field] = "d".into();
         }
         let opened: SessionOpened = serde_json::from_value(first).unwrap();
-        let mut lifted = Lifted::ordered_by(&opened);
+        let mut lifted = Lifted::ordered_by(&opened, false);
         assert!(lifted.allow(&line).is_ok());
         let mut header: PlanHeader = serde_json::from_value(header(ONE, 1)).unwrap();
         header.policy_sha256 = opened.policy_sha256;

@@ -1,0 +1,96 @@
+//! Several journals at once: named one by one, or as the directory that holds them. One that cannot be read hides none of the others.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{CliError, Code, Exit, Ui, shown};
+
+/// Where SQLite keeps the mark of a journal, and the mark.
+const MARK: (usize, &[u8; 4]) = (68, b"KBTH");
+
+/// Whether these are to be treated as many: several, or a directory, however many it holds.
+pub(super) fn are_many(named: &[PathBuf]) -> bool {
+    named.len() > 1 || named.iter().any(|path| path.is_dir())
+}
+
+/// The journals that are named, directories replaced by what they hold; each file once.
+///
+/// # Errors
+/// If a directory cannot be read, or holds none.
+pub(super) fn expand(named: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    let mut all = Vec::new();
+    for path in named {
+        if path.is_dir() {
+            all.extend(of_directory(path)?);
+        } else {
+            all.push(path.clone());
+        }
+    }
+    // An archive may have two names for a moment.
+    let mut seen = BTreeSet::new();
+    all.retain(|path| std::fs::metadata(path).map_or(true, |found| seen.insert((found.dev(), found.ino()))));
+    Ok(all)
+}
+
+fn of_directory(directory: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let shown = shown(&directory.to_string_lossy());
+    let listed = std::fs::read_dir(directory).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let listed = listed.map_err(|error| {
+        CliError::new(Exit::Environment, format!("{shown} cannot be read: {error}")).code(Code::JournalUnusable)
+    })?;
+    let mut found: Vec<_> = listed.into_iter().map(|item| item.path()).filter(|path| may_be_one(path)).collect();
+    found.sort();
+    if found.is_empty() {
+        let message = format!("there is no journal in {shown}");
+        return Err(CliError::new(Exit::Environment, message).code(Code::JournalMissing));
+    }
+    Ok(found)
+}
+
+/// A file that has the mark of a journal, or is called like one: it may be damaged.
+fn may_be_one(path: &Path) -> bool {
+    path.is_file() && (path.extension().is_some_and(|extension| extension == "db") || has_mark(path))
+}
+
+fn has_mark(path: &Path) -> bool {
+    let mut head = [0; 72];
+    File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head[MARK.0..] == MARK.1[..]
+}
+
+/// Says what is wrong with one of several journals. Standard output goes on without it.
+pub(super) fn complain(ui: &Ui, journal: &Path, mut error: CliError) -> Exit {
+    error.message = format!("{}: {}", journal.to_string_lossy(), error.message);
+    ui.complain(&error);
+    error.exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_stands_for_the_journals_in_it_and_each_file_counts_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let mut marked = vec![0; 72];
+        marked[68..].copy_from_slice(b"KBTH");
+        let (one, two) = (file("b.db", b"damaged"), file("a-journal", &marked));
+        file("b.db-wal", b"x");
+        file("notes.txt", &[0; 100]);
+        std::fs::hard_link(&one, directory.path().join("c.db")).unwrap();
+        let of = |named: &[PathBuf]| expand(named).unwrap();
+        assert_eq!(of(&[directory.path().to_owned()]), [two.clone(), one.clone()]);
+        assert_eq!(of(&[one.clone(), directory.path().to_owned()]), [one.clone(), two]);
+        let missing = directory.path().join("missing.db");
+        assert_eq!(of(&[missing.clone(), missing.clone()]), [missing.clone(), missing.clone()]);
+        assert!(!are_many(&[missing]) && are_many(&[directory.path().to_owned()]));
+        assert!(expand(&[tempfile::tempdir().unwrap().path().to_owned()]).is_err());
+    }
+}
