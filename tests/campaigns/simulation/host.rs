@@ -11,7 +11,6 @@ use keybatch::domain::{Clock, RunId};
 use keybatch::journal::heads::{HeadsError, Remembered};
 use keybatch::journal::stage::Stage;
 use keybatch::journal::{Holder, Journal, JournalError, Reader, WriterOptions};
-use keybatch::lightsail::Caller;
 use keybatch::record::checkpoint::Checkpoint;
 use keybatch::session::host::{HeadMemory, Held, NamedPair};
 use keybatch::session::{
@@ -21,8 +20,8 @@ use keybatch::verify::Report;
 use uuid::Uuid;
 
 use super::ledger::Handle;
-use super::plan::{ACCOUNT, ENDPOINT};
-use super::port::{Port, port};
+use super::plan::ENDPOINT;
+use super::port::{Port, caller, port};
 use super::reader::Books;
 use super::store::Store;
 
@@ -33,6 +32,8 @@ pub(crate) struct SimHost {
     pub(crate) number: u32,
     /// How many ids were given away.
     ids: AtomicU32,
+    /// The account of the default credentials.
+    account: &'static str,
     operator: Arc<dyn Operator>,
     stops: Stops,
     pub(crate) script: Arc<Script>,
@@ -50,7 +51,7 @@ pub(crate) struct Script {
 }
 
 impl SimHost {
-    pub(crate) fn new(handle: Handle, number: u32, stops_after: Option<Duration>) -> Self {
+    pub(crate) fn new(handle: Handle, number: u32, account: &'static str, stops_after: Option<Duration>) -> Self {
         let stops = Stops::default();
         let script = Arc::new(Script {
             handle: handle.clone(),
@@ -59,7 +60,7 @@ impl SimHost {
             unexplained: Mutex::default(),
         });
         let operator = Arc::clone(&script) as Arc<dyn Operator>;
-        Self { handle, number, ids: AtomicU32::new(0), operator, stops, script }
+        Self { handle, number, ids: AtomicU32::new(0), account, operator, stops, script }
     }
 }
 
@@ -107,7 +108,7 @@ impl HeadMemory for Memory {
 }
 
 /// No program verifies signatures.
-struct NoProgram;
+pub(crate) struct NoProgram;
 
 impl keybatch::record::ssh::Program for NoProgram {
     fn verify(&self, _: &keybatch::record::ssh::Question<'_>) -> keybatch::record::ssh::Answer {
@@ -181,10 +182,13 @@ impl Host for SimHost {
         Err("no rehearsal is ordered".into())
     }
 
-    async fn connect(&self, _: Way<'_>) -> Result<Connection<Port>, Outside> {
-        let caller = Caller { arn: format!("arn:aws:iam::{ACCOUNT}:user/sim"), account: ACCOUNT.into() };
+    async fn connect(&self, way: Way<'_>) -> Result<Connection<Port>, Outside> {
+        let account = way.account.unwrap_or(self.account);
+        if self.handle.sim().world.unreachable.contains(account) {
+            return Err(format!("the credentials for account {account} have expired").into());
+        }
         let place = Place {
-            caller,
+            caller: caller(account),
             endpoint: ENDPOINT.into(),
             address: ENDPOINT.into(),
             redirected_by: None,
@@ -193,6 +197,6 @@ impl Host for SimHost {
             credentials_source: None,
             accounts: Vec::new(),
         };
-        Ok(Connection { port: port(&self.handle), place, kept: None })
+        Ok(Connection { port: port(&self.handle, account), place, kept: None })
     }
 }

@@ -1,21 +1,22 @@
 //! The journal in memory: sealed entries that survive a session, and a naive reading of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use keybatch::domain::{AttemptTime, Evidence, Identity, Outcome, RunId, Target};
+use keybatch::domain::{AttemptTime, Identity, OutcomeCounts, RunId, Target};
 use keybatch::journal::{RunRecord, RunState, TreeHead};
-use keybatch::policy::recreated::RECREATED;
 use keybatch::record::checkpoint::{Checkpoint, base64};
-use keybatch::record::event::{Event, Found, ManifestIngested, Source};
+use keybatch::record::event::{Event, ManifestIngested};
 use keybatch::record::merkle::Frontier;
-use keybatch::record::plan::{Note, PlanObservation, Severity, Verdict};
+use keybatch::record::plan::Verdict;
 use keybatch::record::{Entry, Sealed};
 use keybatch::verify::Sequence;
 use tokio::sync::Notify;
 
 use super::model;
-use super::plan::{ACCOUNT, ENDPOINT, Manifest};
+use super::paper::{Day, Paper};
+use super::plan::{ENDPOINT, Manifest};
+pub(crate) use super::row::{Attempt, Row};
 use super::time::SimTime;
 use super::world::World;
 
@@ -31,6 +32,14 @@ pub(crate) struct Sim {
     pub(crate) max_age: jiff::SignedDuration,
     /// What the run that works executes.
     pub(crate) manifest: Manifest,
+    /// The plan's file, if it executes one.
+    pub(crate) paper: Option<Arc<Paper>>,
+    /// What became of its rows since.
+    pub(crate) days: Vec<Day>,
+    /// The plans that runs were started with.
+    pub(crate) used_plans: BTreeSet<String>,
+    /// Whether somebody may set this machine's clock.
+    pub(crate) is_clock_set: bool,
 }
 
 /// What is durable, and a naive reading of it.
@@ -52,7 +61,7 @@ pub(crate) struct Ledger {
     pub(crate) opened: Vec<u64>,
     pub(crate) times: HashMap<u64, AttemptTime>,
     /// The last of them, with its time and the run that it begins.
-    last_opened: Option<(u64, jiff::Timestamp, Option<RunId>)>,
+    last_opened: Option<(u64, jiff::Timestamp, Option<RunId>, Option<String>)>,
     /// How many batches there are with the start of the run that works: no copy that is put back is older.
     pub(crate) started_at: usize,
     /// Whether an older copy was put back, until a session has accepted that.
@@ -60,14 +69,18 @@ pub(crate) struct Ledger {
     pub(crate) rollbacks: Vec<String>,
     /// The newest head that this machine remembers.
     pub(crate) remembered: Option<Checkpoint>,
-    /// The rate that was learned last, by region, and whether throttling began there.
-    pub(crate) learned: Vec<(String, String, bool)>,
+    /// The rate that was learned last, by target, and whether throttling began there.
+    pub(crate) learned: Vec<(Target, String, bool)>,
 }
 
 /// A run, as its entries say.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) run: RunId,
+    /// Its home account.
+    account: Option<String>,
+    /// Who approved its plan.
+    pub(crate) approved: Vec<String>,
     /// The number of the entry that began it.
     pub(crate) opened_seq: u64,
     pub(crate) began_at: jiff::Timestamp,
@@ -92,7 +105,7 @@ impl Run {
             stopped_by: None,
             manifest_sha256: Some(self.sha256.clone()),
             rows: self.rows,
-            account: Some(ACCOUNT.into()),
+            account: self.account.clone(),
             endpoint: Some(ENDPOINT.into()),
             sandbox: false,
             plan_root: self.sealed.as_ref().map(|(_, root)| root.clone()),
@@ -105,39 +118,6 @@ impl Run {
     }
 }
 
-/// A row, as its entries say.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub(crate) intent: usize,
-    pub(crate) name: String,
-    pub(crate) identity: Option<Identity>,
-    /// Left alone, since somebody re-created it.
-    pub(crate) left_alone: bool,
-    pub(crate) verdict: Verdict,
-    pub(crate) target: Target,
-    pub(crate) observed_at: Option<jiff::Timestamp>,
-    pub(crate) attempts: Vec<Attempt>,
-    /// Readings of the key pair.
-    pub(crate) looks: Vec<(usize, Source, Found)>,
-    /// Searches of the operation history.
-    pub(crate) searches: Vec<(usize, Found)>,
-    pub(crate) settled: Option<(Outcome, Evidence)>,
-    /// The entries that accept a loss of entries while the row had no outcome.
-    pub(crate) lost: Vec<(usize, jiff::Timestamp)>,
-    entries: Vec<usize>,
-}
-
-/// An attempt, as its entries say.
-#[derive(Debug, Clone)]
-pub(crate) struct Attempt {
-    pub(crate) seq: usize,
-    pub(crate) number: u32,
-    pub(crate) at: jiff::Timestamp,
-    /// What came back, and when that was written down.
-    pub(crate) finished: Option<(keybatch::domain::Class, jiff::Timestamp)>,
-    pub(crate) finished_seq: Option<usize>,
-}
-
 impl Ledger {
     /// Another run is to begin.
     pub(crate) fn next_run(&mut self) {
@@ -147,6 +127,13 @@ impl Ledger {
     /// Whether the last run was given up.
     pub(crate) fn is_given_up(&self) -> bool {
         self.runs.last().is_some_and(|run| run.state == RunState::Abandoned)
+    }
+
+    /// What the rows of the run that works count as.
+    pub(crate) fn counted(&self) -> OutcomeCounts {
+        let mut counted = OutcomeCounts::default();
+        self.rows.iter().filter_map(Row::outcome).for_each(|outcome| counted.add(outcome));
+        counted
     }
 
     /// The rows of a run.
@@ -186,7 +173,7 @@ impl Ledger {
                 self.opened.push(entry.seq);
                 self.times.extend(entry.event.attempt_time().map(|time| (entry.seq, time)));
                 let run = opened.run_id.as_deref().map(|run| run.parse().unwrap());
-                self.last_opened = Some((entry.seq, entry.at, run));
+                self.last_opened = Some((entry.seq, entry.at, run, opened.account.clone()));
                 if entry.run.is_some() {
                     self.set_state(RunState::Running);
                 }
@@ -200,6 +187,7 @@ impl Ledger {
                 self.run_mut().started_seq = Some(entry.seq);
                 self.set_state(RunState::Running);
             }
+            (Event::PlanApproved(approved), _) => self.run_mut().approved.push(approved.signer.clone()),
             (Event::RunStopped(_), _) => self.set_state(RunState::Stopped),
             (Event::RunAbandoned(_), _) => self.run_mut().state = RunState::Abandoned,
             (Event::OverrideUsed(_), _) => {
@@ -213,30 +201,16 @@ impl Ledger {
                 self.run_mut().state = RunState::Finished;
             }
             (Event::RateChanged(changed), _) => {
+                let target = Target { account: changed.account.clone(), region: changed.region.clone() };
                 let is_limit = changed.learned_is_limit.unwrap_or_default();
                 let learned = changed.learned_per_s.clone().into_iter();
-                self.learned.extend(learned.map(|rate| (changed.region.clone(), rate, is_limit)));
+                self.learned.extend(learned.map(|rate| (target.clone(), rate, is_limit)));
             }
-            (Event::IntentRecorded(intent), _) => self.rows.push(Row {
-                intent: seq,
-                name: intent.line.name.clone(),
-                identity: intent.line.observation.as_ref().map(PlanObservation::identity),
-                left_alone: intent.line.notes.iter().any(is_left_alone),
-                verdict: intent.line.verdict,
-                target: Target { account: intent.line.account.clone(), region: intent.line.region.clone() },
-                observed_at: intent.page.and_then(|page| Some(Entry::parse(self.bodies.get(page as usize)?).ok()?.at)),
-                attempts: Vec::new(),
-                looks: Vec::new(),
-                searches: Vec::new(),
-                settled: None,
-                lost: Vec::new(),
-                entries: vec![seq],
-            }),
-            (event, Some(index)) => {
-                let row = &mut self.rows[index];
-                row.entries.push(seq);
-                row.take(seq, entry, event);
+            (Event::IntentRecorded(intent), _) => {
+                let page = intent.page.and_then(|page| Some(Entry::parse(self.bodies.get(page as usize)?).ok()?.at));
+                self.rows.push(Row::new(seq, intent, page));
             }
+            (_, Some(index)) => self.rows[index].learn(seq, entry),
             _ => {}
         }
         Ok(())
@@ -249,9 +223,11 @@ impl Ledger {
             self.over.push(std::mem::take(&mut self.rows));
         }
         (self.started, self.finished) = (false, false);
-        let (opened_seq, began_at, run) = self.last_opened.unwrap();
+        let (opened_seq, began_at, run, account) = self.last_opened.clone().unwrap();
         self.runs.push(Run {
             run: run.unwrap(),
+            account,
+            approved: Vec::new(),
             opened_seq,
             began_at,
             state: RunState::Planning,
@@ -276,50 +252,6 @@ impl Ledger {
                 None if stops => run.state = RunState::Abandoned,
                 None => {}
             }
-        }
-    }
-}
-
-/// A row that was skipped because its key pair was re-created.
-fn is_left_alone(note: &Note) -> bool {
-    note.kind == RECREATED && note.severity != Severity::Warn
-}
-
-impl Row {
-    pub(crate) fn is_touched(&self) -> bool {
-        self.entries.len() > 1
-    }
-
-    pub(crate) fn entries(&self) -> &[usize] {
-        &self.entries
-    }
-
-    fn take(&mut self, seq: usize, entry: &Entry, event: &Event) {
-        match event {
-            Event::AttemptStarted(started) => {
-                self.attempts.push(Attempt {
-                    seq,
-                    number: started.attempt,
-                    at: entry.at,
-                    finished: None,
-                    finished_seq: None,
-                });
-            }
-            Event::AttemptFinished(finished) => {
-                if let Some(attempt) = self.attempts.last_mut() {
-                    attempt.finished = Some((finished.class, entry.at));
-                    attempt.finished_seq = Some(seq);
-                }
-                self.settled = finished.settled();
-            }
-            Event::Observed(seen) if seen.source == Source::GetOperationsForResource => {
-                self.searches.push((seq, seen.found));
-            }
-            Event::Observed(seen) => {
-                self.looks.push((seq, seen.source, seen.found));
-            }
-            Event::RowSettled(settled) => self.settled = Some((settled.outcome, settled.evidence)),
-            _ => {}
         }
     }
 }

@@ -1,29 +1,35 @@
 //! One seed, one life: a batch from its plan to its end, over as many sessions as it takes. Each session has a runtime
 //! of its own, so that its death ends everything of it at once; what survives is the world and the durable entries.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::SignedDuration;
-use keybatch::domain::{OutcomeCounts, Settings};
+use keybatch::domain::Settings;
 use keybatch::execute::control::Limits;
 use keybatch::policy::recreated::IfRecreated;
+use keybatch::session::order::OnDrift;
 use tokio::sync::Notify;
 
+use super::accounts::Accounts;
 use super::fate::{Faults, happens, while_};
 use super::ledger::{Handle, Ledger, Sim};
 use super::model;
+use super::paper::Paper;
 use super::plan::Manifest;
+use super::refusals::Refused;
 use super::session::{Ended, Session, Verb};
+use super::tally::Tally;
 use super::time::{MS, SECOND, SimTime, Us};
 use super::world::World;
 
 /// From this session on nothing fails any more, so that the batch can end…
-const CALM_FROM: u32 = 8;
+pub(crate) const CALM_FROM: u32 = 8;
 
 /// …by this one: one for what was left, one more where a limit of doubt or of refusals stops it, and some to spare.
-const MOST_SESSIONS: u32 = CALM_FROM + 6;
+pub(crate) const MOST_SESSIONS: u32 = CALM_FROM + 6;
 
 /// A life that is over.
 #[derive(Debug)]
@@ -32,61 +38,24 @@ pub(crate) struct Life {
     pub(crate) bodies: Vec<String>,
     pub(crate) batches: Vec<super::ledger::Batch>,
     pub(crate) log: String,
+    /// By run that was started, how many people approved its plan.
+    pub(crate) approved: Vec<usize>,
     pub(crate) tally: Tally,
 }
 
-/// What a life went through.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tally {
-    /// Runs after the first.
-    pub(crate) runs: u64,
-    /// Runs that were given up.
-    pub(crate) given_up: u64,
-    /// Older copies of the journal that were put back.
-    pub(crate) restored: u64,
-    /// Sessions in which one of several regions refused everybody.
-    pub(crate) alone: u64,
-    /// Requests that were delivered after they had to be dead.
-    pub(crate) ghosts: u64,
-    /// Sessions that stopped for a look.
-    pub(crate) looks: u64,
-    pub(crate) sessions: u64,
-    pub(crate) deaths: u64,
-    pub(crate) failed_commits: u64,
-    pub(crate) deletes: u64,
-    pub(crate) reads: u64,
-    pub(crate) entries: u64,
-    pub(crate) gaps: u64,
-    pub(crate) outcomes: OutcomeCounts,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.runs += other.runs;
-        self.given_up += other.given_up;
-        self.restored += other.restored;
-        self.alone += other.alone;
-        self.ghosts += other.ghosts;
-        self.looks += other.looks;
-        self.sessions += other.sessions;
-        self.deaths += other.deaths;
-        self.failed_commits += other.failed_commits;
-        self.deletes += other.deletes;
-        self.reads += other.reads;
-        self.entries += other.entries;
-        self.gaps += other.gaps;
-        let (sum, more) = (&mut self.outcomes, &other.outcomes);
-        sum.deleted += more.deleted;
-        sum.gone += more.gone;
-        sum.absent += more.absent;
-        sum.skipped += more.skipped;
-        sum.failed += more.failed;
-        sum.in_doubt += more.in_doubt;
-    }
+/// How much there is in a life. What was added later draws from a source of its own, so that seeds which once failed go on as they did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Extent {
+    /// One run of a manifest.
+    Batch,
+    /// More runs, lost entries, ghosts.
+    Runs,
+    /// Several accounts, plans on paper, approvals, rows that persons resolve.
+    All,
 }
 
 /// Lives the life of a seed, to its end or to the first thing that must not be.
-pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
+pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
     let mut rng = Rng::with_seed(seed);
     let faults = Faults::draw(&mut rng);
     let mut settings = settings(&mut rng);
@@ -96,11 +65,20 @@ pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
     // A reading may have to queue behind others; a rate that was throttled down makes that minutes.
     let gap = Us::try_from(settings.max_observation_age.as_micros()).unwrap().max(600 * SECOND);
     world.gap = (faults.jump == 0).then_some(gap);
-    let plan = super::plan::draw(&mut rng, &mut world, time.now_us());
-    let manifest = Manifest { number: 0, if_recreated: IfRecreated::Warn };
-    let sim = Arc::new(Mutex::new(Sim { world, ledger: Ledger::default(), max_age, manifest }));
-    // What was added later draws from a source of its own, so that seeds which once failed go on as they did.
-    let mut more = more.then(|| Rng::with_seed(!seed));
+    let mut newest = (extent >= Extent::All).then(|| Rng::with_seed(seed.rotate_left(16) ^ 0x5eed));
+    let accounts = newest.as_mut().map_or_else(Accounts::one, Accounts::draw);
+    let plan = super::plan::draw(&mut rng, &mut world, &accounts, time.now_us());
+    let sim = Arc::new(Mutex::new(Sim {
+        world,
+        ledger: Ledger::default(),
+        max_age,
+        manifest: Manifest { number: 0, if_recreated: IfRecreated::Warn },
+        paper: None,
+        days: Vec::new(),
+        used_plans: BTreeSet::new(),
+        is_clock_set: faults.jump > 0,
+    }));
+    let mut more = (extent >= Extent::Runs).then(|| Rng::with_seed(!seed));
     // Only the machine's own clock says how old a signature is: where it is set, nobody can wait for that.
     if let Some(rng) = more.as_mut().filter(|_| faults.jump == 0 && !faults.is_quiet())
         && rng.u32(0..4) == 0
@@ -109,12 +87,17 @@ pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
         sim.lock().unwrap().world.signature_life = Us::try_from(settings.signature_life.as_micros()).unwrap();
     }
     let drawn = faults.clone();
-    let (manifests, tally, sessions) = (vec![0], Tally::default(), 0);
+    let (manifests, sessions) = (vec![0], 0);
+    let tally = Tally { accounts: u64::from(accounts.are_several()), ..Tally::default() };
     let (verb, is_given_up) = (Verb::Work, false);
     let mut life = Course {
         seed,
         rng,
         more,
+        newest,
+        accounts,
+        drawer: Vec::new(),
+        used: Vec::new(),
         faults,
         drawn,
         settings,
@@ -127,8 +110,10 @@ pub(crate) fn live(seed: u64, log: bool, more: bool) -> Life {
         verb,
         is_given_up,
     };
+    life.prepares();
     life.run();
     while life.is_again() {
+        life.prepares();
         life.run();
     }
     life.over()
@@ -148,27 +133,33 @@ fn settings(rng: &mut Rng) -> Settings {
     }
 }
 
-struct Course {
-    seed: u64,
-    rng: Rng,
+pub(crate) struct Course {
+    pub(crate) seed: u64,
+    pub(crate) rng: Rng,
     /// Where the life may hold more than one run.
-    more: Option<Rng>,
+    pub(crate) more: Option<Rng>,
+    /// Where it may hold all that there is.
+    pub(crate) newest: Option<Rng>,
+    pub(crate) accounts: Accounts,
+    /// Plans on paper that no run has executed, and those that one has.
+    pub(crate) drawer: Vec<Arc<Paper>>,
+    pub(crate) used: Vec<Arc<Paper>>,
     /// What goes wrong now, and what did when the run began.
-    faults: Faults,
-    drawn: Faults,
-    settings: Settings,
-    time: Arc<SimTime>,
-    sim: Arc<Mutex<Sim>>,
-    plan: Vec<super::plan::PlannedRow>,
+    pub(crate) faults: Faults,
+    pub(crate) drawn: Faults,
+    pub(crate) settings: Settings,
+    pub(crate) time: Arc<SimTime>,
+    pub(crate) sim: Arc<Mutex<Sim>>,
+    pub(crate) plan: Vec<super::plan::PlannedRow>,
     /// By run, the manifest that it executes.
-    manifests: Vec<u32>,
+    pub(crate) manifests: Vec<u32>,
     /// How many sessions there were before this run.
-    sessions: u32,
-    tally: Tally,
+    pub(crate) sessions: u32,
+    pub(crate) tally: Tally,
     /// What the next session is ordered to do.
-    verb: Verb,
+    pub(crate) verb: Verb,
     /// Whether the last run was given up.
-    is_given_up: bool,
+    pub(crate) is_given_up: bool,
 }
 
 impl Course {
@@ -185,7 +176,12 @@ impl Course {
                 Ended::Died => self.tally.deaths += 1,
                 Ended::JournalFailed => self.tally.failed_commits += 1,
                 Ended::Looks => self.tally.looks += 1,
-                Ended::Stopped | Ended::Finished | Ended::GivenUp => {}
+                Ended::Drifted => self.tally.refused_drift += 1,
+                Ended::Expired => {
+                    self.tally.expired += 1;
+                    sim.paper = None;
+                }
+                _ => {}
             }
             if ended == Ended::Finished && !sim.ledger.finished {
                 sim.world.breaks("a session says that the run is finished, and no entry does".into());
@@ -195,6 +191,10 @@ impl Course {
             }
             let finished = sim.ledger.finished;
             drop(sim);
+            self.executes();
+            if !self.says(number) {
+                return;
+            }
             if self.gives_up(number) {
                 return;
             }
@@ -283,6 +283,9 @@ impl Course {
         if self.sim.lock().unwrap().ledger.is_older {
             self.session(number);
         }
+        if !self.says(number) {
+            return;
+        }
         let before = {
             let sim = self.sim.lock().unwrap();
             (sim.world.requests.len(), sim.world.reads, sim.ledger.bodies.len())
@@ -299,54 +302,29 @@ impl Course {
         model::at_the_end(&mut sim, self.faults.is_quiet() && number < CALM_FROM);
     }
 
-    /// Whether there is another run, of this manifest or of another one, over the same names. Some of them were re-created
-    /// meanwhile.
-    fn is_again(&mut self) -> bool {
-        let runs = self.manifests.len();
-        let Some(rng) = &mut self.more else { return false };
-        let mut sim = self.sim.lock().unwrap();
-        let given_up = std::mem::take(&mut self.is_given_up);
-        let wanted = (rng.u32(0..if runs == 1 { 6 } else { 3 }) == 0 && runs < 4) || given_up;
-        if !wanted || !sim.world.broken.is_empty() {
-            return false;
+    /// A session that is to run the manifest.
+    pub(crate) fn as_session(&self, number: u32, handle: Handle) -> Session<'_> {
+        Session {
+            number,
+            handle,
+            settings: self.settings.clone(),
+            plan: &self.plan,
+            accounts: &self.accounts,
+            manifest: self.sim.lock().unwrap().manifest,
+            is_again: false,
+            paper: None,
+            on_drift: OnDrift::Skip,
+            by_paper: false,
+            trial: None,
+            verb: Verb::Work,
+            stops_after: None,
+            limits: Limits::default(),
         }
-        self.sessions += 2 * MOST_SESSIONS;
-        self.faults = self.drawn.clone();
-        sim.world.faults = self.faults.clone();
-        let now = self.time.now_us();
-        for index in 0..self.plan.len() {
-            let act = rng.u32(0..6);
-            if act < 4 {
-                sim.world.delete_by_others(index, now);
-            }
-            if act < 3 {
-                sim.world.recreate(index, now);
-            }
-        }
-        self.time.pass(if given_up { rng.i64(0..20 * SECOND) } else { rng.i64(SECOND..1_000 * SECOND) });
-        // The same manifest is executed by the same rule.
-        let number = rng.u32(0..2);
-        let if_recreated =
-            if number == 1 && self.seed.is_multiple_of(2) { IfRecreated::Skip } else { IfRecreated::Warn };
-        self.manifests.push(number);
-        let sim = &mut *sim;
-        sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| self.tally.outcomes.add(outcome));
-        sim.ledger.next_run();
-        let now = self.time.now_us();
-        sim.manifest = Manifest { number, if_recreated };
-        for resource in &mut sim.world.resources {
-            resource.earlier.append(&mut resource.requests);
-            resource.earlier.append(&mut resource.lost);
-            resource.last_read = None;
-        }
-        (0..self.plan.len()).for_each(|index| sim.world.meddle(index, now));
-        self.tally.runs += 1;
-        sim.world.broken.is_empty()
     }
 
-    fn session(&mut self, number: u32) -> Ended {
-        let refusing = self.refusing(number);
-        let alone = refusing.is_some();
+    pub(crate) fn session(&mut self, number: u32) -> Ended {
+        let trouble = self.trouble(number);
+        let alone = trouble.alone.is_some();
         {
             let mut sim = self.sim.lock().unwrap();
             sim.world.session = self.sessions + number;
@@ -355,7 +333,8 @@ impl Course {
                 sim.world.faults.calm();
                 sim.world.recover();
             }
-            sim.world.refusing.clone_from(&refusing);
+            sim.world.refusing.clone_from(&trouble.refusing);
+            sim.world.unreachable.clone_from(&trouble.unreachable);
             sim.world.is_clock_wrong = self.time.is_wrong();
             sim.world.resources.iter_mut().for_each(|resource| resource.last_read = None);
         }
@@ -363,68 +342,55 @@ impl Course {
             Handle { sim: Arc::clone(&self.sim), time: Arc::clone(&self.time), death: Arc::new(Notify::new()) };
         let dies_after = happens(&mut self.rng, self.faults.death).then(|| while_(&mut self.rng)).filter(|_| !alone);
         let stops_after = happens(&mut self.rng, self.faults.death / 3).then(|| while_(&mut self.rng));
-        let manifest = self.sim.lock().unwrap().manifest;
-        let earlier = &self.manifests[..self.manifests.len() - 1];
+        let (manifest, paper) = {
+            let sim = self.sim.lock().unwrap();
+            (sim.manifest, sim.paper.clone())
+        };
+        let is_again = self.manifests[..self.manifests.len() - 1].contains(&manifest.number);
         let is_limited = number < CALM_FROM && !self.faults.is_quiet() && !alone;
-        let tries = self.more.as_mut().is_some_and(|rng| rng.u32(0..4) == 0);
+        let trial = self.trial(trouble.unreachable.is_empty());
+        let (on_drift, by_paper) = self.manner(number);
+        let limits = Limits {
+            canary: super::session::canary(self.seed, number, is_limited && self.more.is_some()),
+            ..super::session::limits(&mut self.rng, is_limited)
+        };
         let session = Session {
-            number: self.sessions + number,
-            manifest,
-            is_again: earlier.contains(&manifest.number),
-            tries,
+            is_again,
+            paper,
+            on_drift,
+            by_paper,
+            trial,
             verb: self.verb,
-            handle,
-            settings: self.settings.clone(),
-            plan: &self.plan,
             stops_after: stops_after.filter(|_| !alone).map(micros),
-            limits: Limits {
-                canary: super::session::canary(self.seed, number, is_limited && self.more.is_some()),
-                ..super::session::limits(&mut self.rng, is_limited)
-            },
+            limits,
+            ..self.as_session(self.sessions + number, handle)
         };
         // Production code draws its waiting times from this thread's generator.
         fastrand::seed(self.seed.wrapping_mul(1_000).wrapping_add(u64::from(self.sessions + number)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let ended = runtime.block_on(async {
+        let (ended, refused) = runtime.block_on(async {
             self.time.begin();
             let death = Arc::clone(&session.handle.death);
             let ended = tokio::select! {
                 biased;
-                () = death.notified() => Ended::Died,
-                () = at_some_moment(dies_after.map(micros), &session.handle) => Ended::Died,
+                () = death.notified() => (Ended::Died, None),
+                () = at_some_moment(dies_after.map(micros), &session.handle) => (Ended::Died, None),
                 ended = session.run() => ended,
             };
             self.time.end();
             ended
         });
-        self.stopped_alone(refusing.as_ref());
-        ended
-    }
-
-    fn regions(&self) -> Vec<String> {
-        let sim = self.sim.lock().unwrap();
-        let all: std::collections::BTreeSet<_> = sim.world.resources.iter().map(|one| one.region.clone()).collect();
-        all.into_iter().collect()
-    }
-
-    /// Sometimes one of two regions refuses everybody during a session, and nothing else goes wrong in it.
-    fn refusing(&mut self, number: u32) -> Option<(String, Us)> {
-        let regions = self.regions();
-        let rng = self.more.as_mut().filter(|_| number < CALM_FROM && !self.drawn.is_quiet())?;
-        let from = self.time.now_us() + rng.i64(0..SECOND);
-        (regions.len() > 1 && rng.u32(0..8) == 0).then(|| (regions[rng.usize(..2)].clone(), from))
-    }
-
-    /// Then the rows of the other one have their outcomes: one target stops alone.
-    fn stopped_alone(&mut self, refusing: Option<&(String, Us)>) {
-        let Some((region, _)) = refusing else { return };
-        let sim = &mut *self.sim.lock().unwrap();
-        self.tally.alone += 1;
-        let others = || sim.world.resources.iter().zip(&sim.ledger.rows).filter(|(one, _)| one.region != *region);
-        // Where all that are left are denied, that target refuses everybody, too.
-        if others().all(|(one, _)| !one.denied) && others().any(|(_, row)| row.settled.is_none()) {
-            sim.world.breaks(format!("rows are left where nobody was refused, since {region} refuses everybody"));
+        match refused {
+            None => {}
+            Some(Refused::Edited) => self.tally.edited += 1,
+            Some(Refused::Used) => self.tally.used += 1,
+            Some(Refused::Unapproved) => self.tally.unapproved += 1,
+            Some(Refused::Stray) => self.tally.strays += 1,
         }
+        if self.verb == Verb::Work && !matches!(ended, Ended::NotReached | Ended::Expired | Ended::Drifted) {
+            self.stopped_alone(trouble);
+        }
+        ended
     }
 
     /// Time passes between two sessions, and sometimes somebody sets the clock.
@@ -449,7 +415,7 @@ impl Course {
         self.time.pass(gap);
     }
 
-    fn over(self) -> Life {
+    pub(crate) fn over(self) -> Life {
         let mut sim = self.sim.lock().unwrap();
         let mut tally = self.tally;
         tally.deletes = sim.world.requests.len() as u64;
@@ -461,11 +427,14 @@ impl Course {
         let requests = sim.world.requests.iter();
         tally.ghosts = requests.filter(|request| sim.world.is_ghost(request)).filter(late).count() as u64;
         sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| tally.outcomes.add(outcome));
+        let started = sim.ledger.runs.iter().filter(|run| run.started_seq.is_some());
+        let approved = started.map(|run| run.approved.len()).collect();
         Life {
             broken: std::mem::take(&mut sim.world.broken),
             bodies: std::mem::take(&mut sim.ledger.bodies),
             batches: std::mem::take(&mut sim.ledger.batches),
             log: sim.world.log.take().unwrap_or_default(),
+            approved,
             tally,
         }
     }

@@ -52,6 +52,8 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
         }
     };
     must(row.verdict == Verdict::Delete, "the plan does not say to delete it");
+    let is_said = sim.paper.as_ref().is_none_or(|paper| paper.deletes(index));
+    must(is_said, "the plan's file does not say to delete it");
     must(row.settled.is_none(), "a delete leaves after the row was settled");
     must(!resource.is_recreated, "I4: a delete leaves for a key pair that was re-created since this manifest was run");
     // I1: its own attempt is durable, and no earlier request belongs to that one.
@@ -143,7 +145,8 @@ pub(crate) fn recorded(sim: &mut Sim, entry: &Entry) {
     let Some(index) = entry.row.and_then(|row| usize::try_from(row - 1).ok()) else {
         match &entry.event {
             Event::RunFinished(finished) => conservation(sim, finished.rows, &finished.outcomes),
-            Event::RunStarted(_) => super::plan::started(sim),
+            Event::ManifestIngested(_) => sim.days.clear(),
+            Event::RunStarted(started) => begins(sim, &started.plan_root, entry.at),
             _ => {}
         }
         return;
@@ -197,10 +200,26 @@ pub(crate) fn recorded(sim: &mut Sim, entry: &Entry) {
     broken.into_iter().for_each(|what| sim.world.breaks(what));
 }
 
+/// The run was started: by the plan's file, if it executes one, once, in time, and approved.
+fn begins(sim: &mut Sim, root: &str, at: Timestamp) {
+    super::plan::started(sim);
+    let Some(paper) = sim.paper.clone() else { return };
+    let approved = sim.ledger.runs.last().map_or(0, |run| run.approved.len());
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            sim.world.breaks(format!("a plan's file: {what}"));
+        }
+    };
+    must(paper.root == root, "the run begins with another plan");
+    must(at < paper.expires_at.saturating_add(SLACK).unwrap(), "the run begins after it expired");
+    must(approved >= paper.signed.required, "too few people approved it");
+    must(approved == paper.signed.count(), "not all approvals that count are in the journal");
+    must(sim.used_plans.insert(paper.header.plan_id.clone()), "it is executed for the second time");
+}
+
 /// I10, by counting.
 fn conservation(sim: &mut Sim, rows: u64, outcomes: &OutcomeCounts) {
-    let mut counted = OutcomeCounts::default();
-    sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| counted.add(outcome));
+    let counted = sim.ledger.counted();
     if counted != *outcomes || outcomes.total() != rows || rows != sim.ledger.rows.len() as u64 {
         sim.world.breaks(format!("I10: {rows} rows, {outcomes:?} recorded, {counted:?} counted"));
     }
@@ -266,7 +285,9 @@ fn holds_now(sim: &Sim, resource: &Resource, row: &Row, outcome: Outcome, eviden
 fn claimable(sim: &Sim, resource: &Resource, row: &Row) -> bool {
     let dead = SignedDuration::from_micros(sim.world.dead_after);
     sim.world.ops.iter().any(|op| {
-        let of_it = sim.world.resources[op.resource].name == resource.name && op.operation.has_succeeded();
+        let other = &sim.world.resources[op.resource];
+        let is_its = other.is_in(&resource.account, &resource.region) && other.name == resource.name;
+        let of_it = is_its && op.operation.has_succeeded();
         // Named by an answer of ours, and asked for by its id.
         let of_run = op.request.filter(|number| resource.requests.contains(number));
         let named = of_run.is_some_and(|number| sim.world.requests[number].delivered.is_some());

@@ -6,11 +6,11 @@ use keybatch::policy::recreated::IfRecreated;
 use keybatch::record::event::IntentRecorded;
 use keybatch::record::plan::{PlanObservation, Verdict};
 
+use super::accounts::Accounts;
 use super::ledger::Sim;
 use super::time::Us;
 use super::world::World;
 
-pub(crate) const ACCOUNT: &str = "123456789012";
 pub(crate) const ENDPOINT: &str = "https://lightsail.{region}.amazonaws.com";
 const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
 
@@ -19,12 +19,13 @@ const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
 pub(crate) struct PlannedRow {
     region: &'static str,
     name: String,
+    pub(crate) account: &'static str,
     /// Whether it expects another key pair than there ever was.
     protected: bool,
 }
 
 /// A manifest of one to six rows, and the world that they are about.
-pub(crate) fn draw(rng: &mut Rng, world: &mut World, now: Us) -> Vec<PlannedRow> {
+pub(crate) fn draw(rng: &mut Rng, world: &mut World, accounts: &Accounts, now: Us) -> Vec<PlannedRow> {
     let regions = rng.usize(1..=2);
     let rows = rng.usize(1..=6);
     let row = |index: usize| {
@@ -33,11 +34,12 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World, now: Us) -> Vec<PlannedRow>
             1 => Verdict::Absent,
             _ => Verdict::Delete,
         };
-        let (region, name) = (REGIONS[index % regions], format!("key-{index}"));
-        let resource = world.add(region, name.clone(), verdict != Verdict::Absent, now);
+        let (account, number) = accounts.place(index);
+        let (region, name) = (REGIONS[index % regions], format!("key-{number}"));
+        let resource = world.add((account, region), name.clone(), verdict != Verdict::Absent, now);
         let protected = verdict == Verdict::Skip;
         world.resources[resource].protected = protected;
-        PlannedRow { region, name, protected }
+        PlannedRow { region, name, account, protected }
     };
     (0..rows).map(row).collect()
 }
@@ -50,18 +52,28 @@ pub(crate) struct Manifest {
 }
 
 /// The manifest as it is written: it tells which one it is, and what its protected rows expect.
-pub(crate) fn csv(plan: &[PlannedRow], number: u32) -> String {
-    let mut text = "name,region,created_at,batch\n".to_owned();
-    for row in plan {
+pub(crate) fn csv(plan: &[PlannedRow], accounts: &Accounts, number: u32) -> String {
+    let is_named = accounts.are_several();
+    let mut text = format!("name,region,created_at,batch{}\n", if is_named { ",account_id" } else { "" });
+    for (index, row) in plan.iter().enumerate() {
         let expected = if row.protected { "2001-02-03T04:05:06Z" } else { "" };
-        text += &format!("{},{},{expected},{number}\n", row.name, row.region);
+        text += &format!("{},{},{expected},{number}", row.name, row.region);
+        if is_named {
+            text += &format!(",{}", accounts.cell(row.account, index));
+        }
+        text.push('\n');
     }
     text
 }
 
 /// A page of a listing, after one name and up to another, showed to a session that plans what there is, and what there is not.
-pub(crate) fn listed(world: &mut World, region: &str, (after, to): (Option<&str>, Option<&str>), shows: Us) {
-    for resource in world.resources.iter_mut().filter(|one| one.region == region) {
+pub(crate) fn listed(
+    world: &mut World,
+    (account, region): (&str, &str),
+    (after, to): (Option<&str>, Option<&str>),
+    shows: Us,
+) {
+    for resource in world.resources.iter_mut().filter(|one| one.is_in(account, region)) {
         let name = Some(resource.name.as_str());
         if name > after && (to.is_none() || name <= to) {
             let identity = resource.current.as_ref().map(|found| found.pair.identity.clone());
@@ -73,16 +85,22 @@ pub(crate) fn listed(world: &mut World, region: &str, (after, to): (Option<&str>
 /// An intent became durable: it rests on what was listed, and leaves alone what it must.
 pub(crate) fn planned(sim: &mut Sim, index: usize, intent: &IntentRecorded) {
     let identity = intent.line.observation.as_ref().map(PlanObservation::identity);
+    if let Some(paper) = sim.paper.clone() {
+        if identity.as_ref() != paper.identity(index) {
+            sim.world.breaks(format!("I8: row {} is not the one of the plan's file", index + 1));
+        }
+        let day = paper.intended(sim, index, intent.verdict());
+        sim.days.push(day);
+        return;
+    }
     let resource = &sim.world.resources[index];
     let mut broken = Vec::new();
     if identity != resource.planned {
         broken.push(format!("I8: row {} is planned with another key pair than was listed", index + 1));
     }
     let is_recreated = identity.as_ref().is_some_and(|now| is_recreated(&resource.dealt, sim.manifest, now));
-    // By a clock that was set meanwhile it cannot be determined whether a run that found nothing had missed it.
-    let nameless = sim.world.faults.jump > 0 && sim.ledger.dealt_with(index).all(|identity| identity.is_none());
     let skipped = intent.line.verdict == Verdict::Skip;
-    let is_recreated = if nameless { skipped && !resource.protected } else { is_recreated };
+    let is_recreated = if is_unknowable(sim, index) { skipped && !resource.protected } else { is_recreated };
     let must_skip = is_recreated || (resource.protected && identity.is_some());
     if skipped != must_skip {
         let verdict = intent.line.verdict;
@@ -90,6 +108,11 @@ pub(crate) fn planned(sim: &mut Sim, index: usize, intent: &IntentRecorded) {
     }
     sim.world.resources[index].is_recreated = is_recreated;
     broken.into_iter().for_each(|what| sim.world.breaks(what));
+}
+
+/// By a clock that was set meanwhile it cannot be determined whether a run that found nothing had missed it.
+pub(crate) fn is_unknowable(sim: &Sim, index: usize) -> bool {
+    sim.is_clock_set && sim.ledger.dealt_with(index).all(|identity| identity.is_none())
 }
 
 /// The run was started: from now on, it deals with what its plan observed.
@@ -102,7 +125,7 @@ pub(crate) fn started(sim: &mut Sim) {
 
 /// The naive rule: a manifest that was run before means what it dealt with then. Another one may mean whatever is there,
 /// unless that is to be skipped.
-fn is_recreated(dealt: &[(u32, Option<Identity>)], manifest: Manifest, now: &Identity) -> bool {
+pub(crate) fn is_recreated(dealt: &[(u32, Option<Identity>)], manifest: Manifest, now: &Identity) -> bool {
     let own = || dealt.iter().filter(|(number, _)| *number == manifest.number);
     let with_it = |(_, then): &(u32, Option<Identity>)| then.as_ref() == Some(now);
     if own().next().is_some() {

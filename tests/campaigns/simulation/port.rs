@@ -19,11 +19,14 @@ const PAGE: usize = 2;
 
 /// The port of one session.
 #[derive(Debug)]
-pub(crate) struct Port(pub(crate) Handle);
+pub(crate) struct Port {
+    handle: Handle,
+    account: String,
+}
 
 impl Port {
     async fn sleep_until(&self, at: Us) {
-        let wait = u64::try_from(at - self.0.time.now_us()).unwrap_or(0);
+        let wait = u64::try_from(at - self.handle.time.now_us()).unwrap_or(0);
         tokio::time::sleep(Duration::from_micros(wait)).await;
     }
 
@@ -34,18 +37,18 @@ impl Port {
         (region, of): (&str, &str),
         look: impl FnOnce(&mut Sim, ReadFate) -> Answer<T> + Send,
     ) -> (Us, Reply<T>) {
-        let sent = self.0.time.now_us();
-        if self.0.sim().world.is_eve {
-            let answer = look(&mut self.0.sim(), ReadFate::Plain);
+        let sent = self.handle.time.now_us();
+        if self.handle.sim().world.is_eve {
+            let answer = look(&mut self.handle.sim(), ReadFate::Plain);
             let number = {
-                let mut sim = self.0.sim();
+                let mut sim = self.handle.sim();
                 sim.world.reads += 1;
                 sim.world.reads
             };
             return (sent, answer.reply(format!("read-{number}"), 0));
         }
         let (fate, there, back, number, timeout) = {
-            let mut sim = self.0.sim();
+            let mut sim = self.handle.sim();
             let world = &mut sim.world;
             world.reads += 1;
             let fate = ReadFate::draw(&mut world.rng, &world.faults);
@@ -54,9 +57,9 @@ impl Port {
         let arrives = sent + there;
         let late = there + back >= timeout;
         self.sleep_until(arrives.min(sent + timeout)).await;
-        let shows = self.0.time.now_us();
+        let shows = self.handle.time.now_us();
         let answer = {
-            let mut sim = self.0.sim();
+            let mut sim = self.handle.sim();
             let world = &sim.world;
             match fate {
                 _ if late => silence(Class::Unanswered, Cause::Timeout),
@@ -64,7 +67,9 @@ impl Port {
                 ReadFate::Timeout => silence(Class::Unanswered, Cause::Timeout),
                 ReadFate::Cut => silence(Class::Unanswered, Cause::Cut),
                 ReadFate::Error => Answer::error(Some(500), Class::Unanswered, Cause::ServerError, "ServiceException"),
-                _ if world.refuses_everybody(region, shows) => refused(Class::RefusedForAll, "ExpiredTokenException"),
+                _ if world.refuses_everybody((&self.account, region), shows) => {
+                    refused(Class::RefusedForAll, "ExpiredTokenException")
+                }
                 ReadFate::Throttled => refused(Class::Throttled, "ThrottlingException"),
                 _ if shows < world.throttled_until => refused(Class::Throttled, "ThrottlingException"),
                 _ if shows < world.unreadable_until => refused(Class::Denied, "AccessDeniedException"),
@@ -73,16 +78,16 @@ impl Port {
         };
         let silent = fate == ReadFate::Timeout || late;
         self.sleep_until(if silent { sent + timeout } else { shows + back }).await;
-        let now = self.0.time.now_us();
+        let now = self.handle.time.now_us();
         let class = answer.result.as_ref().err().map(|error| error.class);
-        self.0.sim().world.note(now, || format!("read {of}: answered {class:?}, shows {shows}"));
+        self.handle.sim().world.note(now, || format!("read {of}: answered {class:?}, shows {shows}"));
         (shows, answer.reply(format!("read-{number}"), u64::try_from(now - sent).unwrap()))
     }
 
     fn shown(&self, region: &str, name: &str, shows: Us, identity: Option<&Identity>) {
-        let mut sim = self.0.sim();
+        let mut sim = self.handle.sim();
         let world = &mut sim.world;
-        let Some(index) = world.find(region, name) else { return };
+        let Some(index) = world.find(&self.account, region, name) else { return };
         let resource = &mut world.resources[index];
         resource.last_read = Some((shows, identity.cloned()));
         if resource.planned.as_ref() == identity && identity.is_some() {
@@ -105,20 +110,20 @@ fn page<T: Clone>(all: &[T], token: Option<&str>, key: impl Fn(&T) -> &str) -> L
 
 impl Lightsail for Port {
     async fn delete_key_pair(&self, region: &str, name: &str, _: Option<&str>) -> Reply<Option<Operation>> {
-        let sent = self.0.time.now_us();
+        let sent = self.handle.time.now_us();
         let (number, answer_at) = {
-            let mut sim = self.0.sim();
-            let Some(index) = sim.world.find(region, name) else {
+            let mut sim = self.handle.sim();
+            let Some(index) = sim.world.find(&self.account, region, name) else {
                 sim.world.breaks(format!("a delete of {name}, which nobody planned"));
                 return not_found().reply("none".into(), 0);
             };
-            let attempt = model::before_sending(&mut sim, index, sent, &self.0.time);
+            let attempt = model::before_sending(&mut sim, index, sent, &self.handle.time);
             let number = sim.world.send(index, attempt, sent);
             (number, sim.world.requests[number].answer_at)
         };
         self.sleep_until(answer_at).await;
-        let now = self.0.time.now_us();
-        let mut sim = self.0.sim();
+        let now = self.handle.time.now_us();
+        let mut sim = self.handle.sim();
         let answer = sim.world.requests[number].answer.clone();
         let class = classify_delete(name, &answer.result).0;
         sim.world.requests[number].delivered = Some(class);
@@ -129,7 +134,10 @@ impl Lightsail for Port {
     async fn get_key_pair(&self, region: &str, name: &str) -> Reply<KeyPair> {
         let (shows, reply) = self
             .read((region, name), |sim, fate| {
-                let found = sim.world.find(region, name).and_then(|index| sim.world.resources[index].current.clone());
+                let found = sim
+                    .world
+                    .find(&self.account, region, name)
+                    .and_then(|index| sim.world.resources[index].current.clone());
                 match found {
                     Some(found) if fate == ReadFate::Garbled => {
                         Answer::ok(KeyPair { name: "another".into(), ..found.pair })
@@ -148,14 +156,14 @@ impl Lightsail for Port {
     }
 
     async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<ListingPage<KeyPair>> {
-        let now = self.0.time.now_us();
+        let now = self.handle.time.now_us();
         self.read((region, "the inventory"), |sim, _| {
-            let here = sim.world.resources.iter().filter(|one| one.region == region);
+            let here = sim.world.resources.iter().filter(|one| one.is_in(&self.account, region));
             let mut all: Vec<_> = here.filter_map(|one| one.current.as_ref().map(|found| found.pair.clone())).collect();
             all.sort_by(|one, other| one.name.cmp(&other.name));
             let page = page(&all, token, |pair| pair.name.as_str());
             if !sim.ledger.started {
-                super::plan::listed(&mut sim.world, region, (token, page.next.as_deref()), now);
+                super::plan::listed(&mut sim.world, (&self.account, region), (token, page.next.as_deref()), now);
             }
             Answer::ok(page)
         })
@@ -165,7 +173,7 @@ impl Lightsail for Port {
 
     async fn get_operation(&self, region: &str, id: &str) -> Reply<Operation> {
         self.read((region, id), |sim, fate| {
-            let here = |op: &&super::world::Op| sim.world.resources[op.resource].region == region;
+            let here = |op: &&super::world::Op| sim.world.resources[op.resource].is_in(&self.account, region);
             let found = sim.world.ops.iter().filter(here).find(|op| op.operation.id.as_deref() == Some(id));
             match found.map(|op| op.operation.clone()) {
                 Some(found) if fate == ReadFate::Garbled => {
@@ -187,7 +195,7 @@ impl Lightsail for Port {
     ) -> Reply<ListingPage<Operation>> {
         self.read((region, name), |sim, _| {
             let world = &sim.world;
-            let Some(index) = world.find(region, name) else { return not_found() };
+            let Some(index) = world.find(&self.account, region, name) else { return not_found() };
             match (world.record, &world.resources[index].current) {
                 (Record::Empty, None) => return Answer::ok(ListingPage { items: Vec::new(), next: None }),
                 (Record::NotFound, None) => return not_found(),
@@ -214,12 +222,16 @@ impl Lightsail for Port {
     }
 
     async fn caller_identity(&self) -> Reply<Caller> {
-        let caller = Caller { arn: "arn:aws:iam::123456789012:user/sim".into(), account: "123456789012".into() };
-        Answer::ok(caller).reply("none".into(), 0)
+        Answer::ok(caller(&self.account)).reply("none".into(), 0)
     }
 }
 
-/// Only for the type of a port in an `Arc`.
-pub(crate) fn port(handle: &Handle) -> Arc<Port> {
-    Arc::new(Port(handle.clone()))
+/// Whose credentials those for an account are.
+pub(crate) fn caller(account: &str) -> Caller {
+    Caller { arn: format!("arn:aws:iam::{account}:user/sim"), account: account.to_owned() }
+}
+
+/// The port to an account.
+pub(crate) fn port(handle: &Handle, account: &str) -> Arc<Port> {
+    Arc::new(Port { handle: handle.clone(), account: account.to_owned() })
 }

@@ -11,15 +11,15 @@ use keybatch::journal::{
     ReadPast, ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, StoryEntry,
     TargetRecord, Visitor,
 };
-use keybatch::policy::recreated::RECREATED;
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
 use keybatch::record::event::Event;
 use keybatch::record::merkle::{Frontier, Hash, leaf_hash};
-use keybatch::record::plan::{Note, PlanObservation, Severity, Verdict};
+use keybatch::record::plan::{PlanObservation, Verdict};
 use serde_json::json;
 
 use super::ledger::{Handle, Ledger, Row, Run};
+use super::row::is_left_alone;
 
 /// Everything that is durable, for reading.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl ReadRuns for Books {
     fn counts<'a>(&'a self, run: &'a RunRecord) -> Reading<'a, OutcomeCounts> {
         self.of_run(run.run_no, |_, _, rows| {
             let mut counts = OutcomeCounts::default();
-            rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| counts.add(outcome));
+            rows.iter().filter_map(Row::outcome).for_each(|outcome| counts.add(outcome));
             counts.unsettled =
                 rows.iter().filter(|row| row.settled.is_none() && !row.attempts.is_empty()).count() as u64;
             counts.not_attempted = run.rows - counts.total();
@@ -134,16 +134,22 @@ impl ReadRuns for Books {
 
     fn rate<'a>(&'a self, _: &'a str, target: &'a Target) -> Reading<'a, Option<(String, bool)>> {
         self.read(|ledger| {
-            let mut rates = ledger.learned.iter().rev().filter(|(region, ..)| *region == target.region);
+            let mut rates = ledger.learned.iter().rev().filter(|(of, ..)| of == target);
             Ok(rates.next().map(|(_, rate, is_limit)| (rate.clone(), *is_limit)))
         })
     }
 
-    fn open_attempts<'a>(&'a self, run: RunId, _: &'a str, _: &'a str, _: Timestamp) -> Reading<'a, Vec<OpenAttempt>> {
+    fn open_attempts<'a>(
+        &'a self,
+        run: RunId,
+        _: &'a str,
+        account: &'a str,
+        _: Timestamp,
+    ) -> Reading<'a, Vec<OpenAttempt>> {
         self.read(|ledger| {
             let mut open = Vec::new();
             for (index, other) in ledger.runs.iter().enumerate().filter(|(_, other)| other.run != run) {
-                for row in ledger.rows_of(index) {
+                for row in ledger.rows_of(index).iter().filter(|row| row.target.account == account) {
                     let Some(last) = row.attempts.last() else { continue };
                     if last.finished.is_some_and(|(class, _)| class != Class::Unanswered) {
                         continue;
@@ -257,8 +263,7 @@ impl ReadPast for Books {
             let mut seen = Vec::new();
             for row in rows.iter().filter(|row| wanted.contains(&row.intent)) {
                 let Event::IntentRecorded(intent) = parse(&ledger.bodies[row.intent])?.event else { continue };
-                let left_alone = |note: &Note| note.kind == RECREATED && note.severity != Severity::Warn;
-                if !intent.line.notes.iter().any(left_alone) {
+                if !is_left_alone(&intent) {
                     let identity = intent.line.observation.as_ref().map(PlanObservation::identity);
                     seen.push(json!([row.target.account, row.target.region, row.name, identity, run.began_at]));
                 }

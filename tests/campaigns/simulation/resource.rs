@@ -21,6 +21,7 @@ pub(crate) struct Incarnation {
 /// A name, and what lives and lived under it. The first incarnation is the one that the plan observed.
 #[derive(Debug, Clone)]
 pub(crate) struct Resource {
+    pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) name: String,
     /// What the plan observed.
@@ -47,4 +48,10 @@ pub(crate) struct Resource {
     pub(crate) is_recreated: bool,
     /// Whether the manifest expects another key pair there.
     pub(crate) protected: bool,
+}
+
+impl Resource {
+    pub(crate) fn is_in(&self, account: &str, region: &str) -> bool {
+        self.account == account && self.region == region
+    }
 }

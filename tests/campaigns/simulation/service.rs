@@ -2,14 +2,16 @@
 
 use keybatch::domain::{Cause, Class, Operation, created_at_text};
 
+use super::accounts::Refusing;
 use super::answers::{Answer, refused};
 use super::fate::{End, Fate, happens, leg, while_};
 use super::time::{MS, SECOND, Us, service_time};
 use super::world::{By, Happening, Op, Request, World};
 
 impl World {
-    pub(crate) fn refuses_everybody(&self, region: &str, now: Us) -> bool {
-        now < self.expired_until || self.refusing.as_ref().is_some_and(|(of, from)| of == region && *from <= now)
+    pub(crate) fn refuses_everybody(&self, place: (&str, &str), now: Us) -> bool {
+        let is_refused = |one: &Refusing| one.whom.has(place) && (one.from..one.until).contains(&now);
+        now < self.expired_until || self.refusing.iter().any(is_refused)
     }
 
     /// Others may act on it at some moments from now on.
@@ -69,7 +71,7 @@ impl World {
     fn serve(&mut self, number: usize, now: Us) -> Option<Answer<Option<Operation>>> {
         let Request { resource, fate, .. } = self.requests[number];
         let target = &self.resources[resource];
-        let refusal = if self.refuses_everybody(&target.region, now) {
+        let refusal = if self.refuses_everybody((&target.account, &target.region), now) {
             Some((Class::RefusedForAll, "ExpiredTokenException"))
         } else if fate == Fate::Throttled || now < self.throttled_until {
             Some((Class::Throttled, "ThrottlingException"))

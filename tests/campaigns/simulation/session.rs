@@ -1,21 +1,28 @@
-//! One session of a life: the product's own, ordered to run, resume or do nothing, and held to what it says.
+//! One session of a life: the product's own, ordered to run, resume, abandon or resolve, and held to what it says.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use keybatch::domain::{Class, Settings};
+use keybatch::domain::{Class, Outcome, Settings};
 use keybatch::execute::control::Limits;
+use keybatch::policy::guard::IfInUse;
+use keybatch::policy::recreated::IfRecreated;
 use keybatch::session::order::{
-    AbandonOrder, Confirmation, MaxFailures, Order, Overrides, Repeat, ResumeOrder, Rollback, RunOrder, Subject, Who,
+    AbandonOrder, Approvals, Confirmation, MaxFailures, OnDrift, Order, Overrides, PlanOrder, Repeat, ResumeOrder,
+    Rollback, RunOrder, RunPlanOrder, Subject, Who,
 };
 use keybatch::session::summary::{State, StopWord};
-use keybatch::session::{self, Ending, Refusal, Sent, SessionError};
+use keybatch::session::{self, Ending, PlanEnding, Refusal, Sent, SessionError};
 
+use super::accounts::{ACCOUNT, Accounts, STRANGER};
 use super::host::SimHost;
 use super::ledger::Handle;
+use super::paper::Paper;
 use super::plan::{Manifest, csv};
+use super::refusals::{Refused, Trial};
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +32,15 @@ pub(crate) enum Ended {
     /// For a look at its canary.
     Looks,
     GivenUp,
+    /// Of a plan whose time was over.
+    Expired,
+    /// Of a plan whose rows had changed.
+    Drifted,
+    /// Since an account was not reached.
+    NotReached,
+    /// After it was said what became of a row, or it was found that this cannot be said.
+    Resolved,
+    Unresolvable,
     /// The journal could not be written.
     JournalFailed,
     Died,
@@ -37,6 +53,8 @@ pub(crate) enum Verb {
     Work,
     /// To give the run up.
     Abandon,
+    /// To say what became of a row.
+    Resolve { index: usize, outcome: Outcome },
 }
 
 /// A session that is to be.
@@ -48,8 +66,13 @@ pub(crate) struct Session<'a> {
     pub(crate) manifest: Manifest,
     /// Whether the manifest has a finished run.
     pub(crate) is_again: bool,
-    /// Whether the operator first tries what must be refused.
-    pub(crate) tries: bool,
+    pub(crate) accounts: &'a Accounts,
+    /// The plan's file, if the run is to execute one; what to do if its rows have changed; and whether it is named to continue the run.
+    pub(crate) paper: Option<Arc<Paper>>,
+    pub(crate) on_drift: OnDrift,
+    pub(crate) by_paper: bool,
+    /// What the operator first tries that must be refused.
+    pub(crate) trial: Option<Trial>,
     pub(crate) verb: Verb,
     /// A signal comes after so long.
     pub(crate) stops_after: Option<Duration>,
@@ -68,18 +91,27 @@ pub(crate) fn canary(seed: u64, number: u32, wanted: bool) -> Option<u64> {
     (wanted && rng.u32(0..6) == 0).then(|| rng.u64(1..4))
 }
 
+/// The attempt of a session that has the credentials of another account.
+const STRAY: u32 = 2;
+
 /// What there is at a moment: entries, requests, readings.
-type Mark = (usize, usize, u64);
+pub(crate) type Mark = (usize, usize, u64);
 
 impl Session<'_> {
-    fn host(&self, attempt: u32) -> SimHost {
-        SimHost::new(self.handle.clone(), self.number * 4 + attempt, self.stops_after)
+    pub(crate) fn host(&self, attempt: u32) -> SimHost {
+        let account = if attempt == STRAY { STRANGER } else { ACCOUNT };
+        SimHost::new(self.handle.clone(), self.number * 4 + attempt, account, self.stops_after)
     }
 
-    fn order(&self, accept: bool) -> Order {
+    pub(crate) fn needs_default_credentials(&self) -> bool {
+        !self.accounts.is_configured(ACCOUNT) && self.plan.iter().any(|row| row.account == ACCOUNT)
+    }
+
+    pub(crate) fn order(&self, accept: bool) -> Order {
         let settings = &self.settings;
         Order {
             journal: PathBuf::from("journal.db"),
+            accounts: self.accounts.configured(),
             who: Who { host: "host".into(), user: "user".into(), pid: self.number + 1, ..Who::default() },
             overrides: Overrides {
                 max_attempts: Some(settings.max_attempts),
@@ -99,26 +131,84 @@ impl Session<'_> {
         }
     }
 
-    async fn to_run(&self, attempt: u32, accept: bool, repeat: Repeat) -> (SimHost, Result<Ending, SessionError>) {
+    pub(crate) async fn to_run(
+        &self,
+        attempt: u32,
+        accept: bool,
+        repeat: Repeat,
+    ) -> (SimHost, Result<Ending, SessionError>) {
         let order = RunOrder {
             order: self.order(accept),
-            subject: Subject {
-                manifest: "m.csv".into(),
-                if_recreated: self.manifest.if_recreated,
-                ..Subject::default()
-            },
+            subject: self.subject(),
             repeat,
             // What none of which exists is not confirmed by a plain yes.
             confirmation: Confirmation::Ask { possible: true },
             plan: None,
         };
-        let input = Box::new(std::io::Cursor::new(csv(self.plan, self.manifest.number)));
+        let input = Box::new(std::io::Cursor::new(csv(self.plan, self.accounts, self.manifest.number)));
         let host = self.host(attempt);
         let ended = session::run(&host, &order, input).await;
         (host, ended)
     }
 
-    async fn to_resume(&self, attempt: u32, accept: bool) -> (SimHost, Result<Ending, SessionError>) {
+    pub(crate) async fn to_run_plan(
+        &self,
+        attempt: u32,
+        paper: &Paper,
+        repeat: Repeat,
+        on_drift: OnDrift,
+    ) -> (SimHost, Result<Ending, SessionError>) {
+        self.to_run_file(attempt, (paper.bytes.clone(), on_drift), paper.signed.all(), repeat).await
+    }
+
+    pub(crate) async fn to_run_file(
+        &self,
+        attempt: u32,
+        (bytes, on_drift): (Vec<u8>, OnDrift),
+        approvals: Approvals,
+        repeat: Repeat,
+    ) -> (SimHost, Result<Ending, SessionError>) {
+        let order = RunPlanOrder {
+            order: self.order(false),
+            if_in_use: IfInUse::Warn,
+            if_recreated: IfRecreated::Warn,
+            repeat,
+            confirmation: Confirmation::Ask { possible: true },
+            on_drift,
+            approvals,
+        };
+        let host = self.host(attempt);
+        let ended = session::run_plan(&host, &order, Box::new(std::io::Cursor::new(bytes))).await;
+        (host, ended)
+    }
+
+    /// Plans, and returns the file. Whether the planner has the journal depends only on whether a file is there.
+    pub(crate) async fn to_plan(&self, knows: bool, expires: Duration) -> Vec<u8> {
+        let there = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let journal = if knows { there } else { "no journal" };
+        let order = PlanOrder {
+            order: Order { journal: journal.into(), ..self.order(false) },
+            subject: self.subject(),
+            expires: Some(expires),
+            directory: PathBuf::new(),
+            as_run: None,
+        };
+        self.handle.sim().world.is_eve = true;
+        let input = Box::new(std::io::Cursor::new(csv(self.plan, self.accounts, self.manifest.number)));
+        let before = self.mark();
+        let mut file = Vec::new();
+        let ended = session::plan(&self.host(0), &order, input, &mut file).await;
+        if !matches!(ended, Ok(PlanEnding::Made(_))) || self.mark() != (before.0, before.1, self.mark().2) {
+            self.breaks(format!("nothing could be planned, or not without a trace: {ended:?}"));
+        }
+        file
+    }
+
+    fn subject(&self) -> Subject {
+        Subject { manifest: "m.csv".into(), if_recreated: self.manifest.if_recreated, ..Subject::default() }
+    }
+
+    pub(crate) async fn to_resume(&self, attempt: u32, accept: bool) -> (SimHost, Result<Ending, SessionError>) {
         let run = self.handle.sim().ledger.runs.last().map(|run| run.run.to_string());
         let order = ResumeOrder { order: self.order(accept), run };
         let host = self.host(attempt);
@@ -126,64 +216,56 @@ impl Session<'_> {
         (host, ended)
     }
 
-    fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> Mark {
         let sim = self.handle.sim();
         (sim.ledger.bodies.len(), sim.world.requests.len(), sim.world.reads)
     }
 
-    fn breaks(&self, what: String) {
+    pub(crate) fn breaks(&self, what: String) {
         self.handle.sim().world.breaks(what);
     }
 
-    /// What must be refused is refused, for the right reason, and leaves no trace.
-    fn must_refuse(
-        &self,
-        (_, ended): (SimHost, Result<Ending, SessionError>),
-        before: Mark,
-        is_it: impl Fn(&Refusal) -> bool,
-    ) {
-        match ended {
-            Err(error) if is_it(&error.why) => {
-                if error.sent == Some(Sent::Deletes) {
-                    self.breaks(format!("a refusal says that deletes were sent: {error:?}"));
-                }
-            }
-            other => self.breaks(format!("what must be refused ended otherwise: {other:?}")),
-        }
-        if self.mark() != before {
-            self.breaks("a refusal left a trace".into());
-        }
-    }
-
-    pub(crate) async fn run(&self) -> Ended {
+    /// Runs it; says also what was refused before.
+    pub(crate) async fn run(&self) -> (Ended, Option<Refused>) {
         let (started, finished, lost) = {
             let mut sim = self.handle.sim();
             sim.world.is_eve = true;
             (sim.ledger.started, sim.ledger.finished, sim.ledger.is_older)
         };
-        if self.verb == Verb::Abandon {
-            return self.gives_up().await;
+        match self.verb {
+            Verb::Abandon => return (self.gives_up().await, None),
+            Verb::Resolve { index, outcome } => return (self.resolves(index, outcome).await, None),
+            Verb::Work => {}
         }
-        let before = self.mark();
-        if lost {
+        let refused = if lost {
             // I12: not before that is accepted.
+            let before = self.mark();
             let refused = self.to_resume(1, false).await;
             self.must_refuse(refused, before, |why| matches!(why, Refusal::LostEntries(_)));
-        } else if started && self.tries {
-            let repeat = if finished { Repeat::Refuse } else { Repeat::Again };
-            let refused = self.to_run(1, false, repeat).await;
-            self.must_refuse(refused, before, |why| match why {
-                Refusal::Unfinished { .. } => !finished,
-                Refusal::AlreadyRun { .. } => finished,
-                _ => false,
-            });
-        }
-        let (entries, requests, _) = self.mark();
-        let (host, ended) = if started {
-            self.to_resume(0, lost).await
+            None
         } else {
-            let repeat = if self.is_again { Repeat::Again } else { Repeat::Refuse };
-            self.to_run(0, lost, repeat).await
+            self.tries(started, finished).await
+        };
+        (self.works(started, lost).await, refused)
+    }
+
+    async fn works(&self, started: bool, lost: bool) -> Ended {
+        let (entries, requests, _) = self.mark();
+        let (host, ended) = match &self.paper {
+            Some(paper) if !started => {
+                if self.is_too_late(paper).await {
+                    return Ended::Expired;
+                }
+                self.to_run_plan(0, paper, Repeat::Refuse, self.on_drift).await
+            }
+            Some(paper) if !lost && self.by_paper && self.may_name(paper) => {
+                self.to_run_plan(0, paper, Repeat::Resume, self.on_drift).await
+            }
+            _ if started => self.to_resume(0, lost).await,
+            _ => {
+                let repeat = if self.is_again { Repeat::Again } else { Repeat::Refuse };
+                self.to_run(0, lost, repeat).await
+            }
         };
         let sent = {
             let sim = self.handle.sim();
@@ -196,9 +278,9 @@ impl Session<'_> {
 
     /// No target has more rows begun than its canary permits. A session stops for a look only if one has as many, and others left.
     fn judge_canary(&self, before: usize, ended: &Result<Ending, SessionError>) {
-        let mut begun: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+        let mut begun: BTreeMap<_, (u64, bool)> = BTreeMap::new();
         for row in &self.handle.sim().ledger.rows {
-            let (asked, is_left) = begun.entry(row.target.region.clone()).or_default();
+            let (asked, is_left) = begun.entry(row.target.clone()).or_default();
             *asked += u64::from(row.attempts.iter().any(|attempt| attempt.seq >= before));
             *is_left |= row.settled.is_none();
         }
@@ -258,6 +340,9 @@ impl Session<'_> {
                 }
             }
             Err(error) => {
+                if let Some(ended) = self.refused(&error).filter(|_| !sent) {
+                    return ended;
+                }
                 let by_the_journal = matches!(&*error.why, Refusal::Unrecordable { .. } | Refusal::Journal(_));
                 if !by_the_journal {
                     self.breaks(format!("a session was refused: {error:?}"));

@@ -12,6 +12,8 @@ pub(crate) struct Stage {
     rows: Vec<StageRow>,
     targets: Vec<Target>,
     home: String,
+    /// Accounts that rows name and that are not reached.
+    strange: BTreeSet<String>,
     seen: BTreeMap<(Target, String), Vec<Value>>,
     known: Vec<(Target, String, Value)>,
 }
@@ -65,7 +67,7 @@ impl Staging for Stage {
     fn put_rows<'a>(&'a mut self, rows: &'a [StageRow]) -> Staged<'a, ()> {
         for row in rows {
             let target = target(row);
-            if !self.targets.contains(&target) {
+            if !row.name.is_empty() && !self.targets.contains(&target) {
                 self.targets.push(target);
             }
             self.rows.push(row.clone());
@@ -85,9 +87,22 @@ impl Staging for Stage {
         done(())
     }
 
-    fn settle_home<'a>(&'a mut self, home: &'a str, _: &'a BTreeSet<&'a str>) -> Staged<'a, ()> {
-        assert!(self.targets.iter().all(|target| target.account != home), "no row names the home account");
+    fn settle_home<'a>(&'a mut self, home: &'a str, reached: &'a BTreeSet<&'a str>) -> Staged<'a, ()> {
         home.clone_into(&mut self.home);
+        let is_strange = |account: &str| !["", home].contains(&account) && !reached.contains(account);
+        let named = self.targets.iter().map(|target| target.account.clone());
+        self.strange = named.filter(|account| is_strange(account)).collect();
+        let mut targets = Vec::new();
+        for mut target in std::mem::take(&mut self.targets).into_iter().filter(|target| !is_strange(&target.account)) {
+            if target.account == home {
+                target.account.clear();
+            }
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        self.targets = targets;
+        self.rows.iter_mut().filter(|row| row.account == home).for_each(|row| row.account.clear());
         done(())
     }
 
@@ -130,7 +145,11 @@ impl Staging for Stage {
     fn suspects(&mut self, after: u64, _: u32, refusing: Refusing) -> Staged<'_, String> {
         let known =
             |row: &StageRow| self.known.iter().any(|(known, name, _)| *known == target(row) && *name == row.name);
-        done(self.page(after, |row| refusing.known && known(row)))
+        let is_strange = |row: &StageRow| {
+            let is_other = |named: &String| row.account.is_empty() && *named != self.home;
+            row.named.as_ref().is_some_and(is_other) || self.strange.contains(&row.account)
+        };
+        done(self.page(after, |row| is_strange(row) || (refusing.known && known(row))))
     }
 
     fn twins(&mut self, _: u64, _: u32) -> Staged<'_, Vec<Twins>> {

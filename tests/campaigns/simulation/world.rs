@@ -4,12 +4,13 @@
 //! catches up. What it assumes of Amazon Lightsail: a request is dead, and its effect has come, within the attempt's
 //! timeout and grace; a reading shows the moment at which it arrives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use fastrand::Rng;
 use keybatch::domain::{Cause, Class, Identity, KeyPair, Operation, Settings, created_at_text};
 
+use super::accounts::Refusing;
 use super::answers::{Answer, silence};
 use super::fate::{Fate, Faults, leg};
 pub(crate) use super::resource::{By, Incarnation, Resource};
@@ -101,8 +102,10 @@ pub(crate) struct World {
     pub(crate) is_clock_wrong: bool,
     /// Until when everybody is refused for want of credentials, for going too fast, and for reading at all.
     pub(crate) expired_until: Us,
-    /// A region that refuses everybody in this session, and from when on.
-    pub(crate) refusing: Option<(String, Us)>,
+    /// Who refuses everybody in this session, and when.
+    pub(crate) refusing: Vec<Refusing>,
+    /// Accounts that this session does not reach.
+    pub(crate) unreachable: BTreeSet<String>,
     pub(crate) throttled_until: Us,
     pub(crate) unreadable_until: Us,
     pub(crate) session: u32,
@@ -140,7 +143,8 @@ impl World {
             is_clock_wrong: false,
             gaps_known: std::env::var_os("KEYBATCH_KNOWN_GAPS").is_some(),
             expired_until: 0,
-            refusing: None,
+            refusing: Vec::new(),
+            unreachable: BTreeSet::new(),
             throttled_until: 0,
             unreadable_until: 0,
             session: 0,
@@ -153,10 +157,11 @@ impl World {
     }
 
     /// A name; with a key pair or without. Others may act on it at some moment.
-    pub(crate) fn add(&mut self, region: &str, name: String, exists: bool, now: Us) -> usize {
+    pub(crate) fn add(&mut self, (account, region): (&str, &str), name: String, exists: bool, now: Us) -> usize {
         let index = self.resources.len();
         let faulty = !self.faults.is_quiet();
         self.resources.push(Resource {
+            account: account.to_owned(),
             region: region.to_owned(),
             name,
             planned: None,
@@ -192,8 +197,8 @@ impl World {
         self.signature_life > 0 && request.fate == Fate::Silent
     }
 
-    pub(crate) fn find(&self, region: &str, name: &str) -> Option<usize> {
-        self.resources.iter().position(|one| one.region == region && one.name == name)
+    pub(crate) fn find(&self, account: &str, region: &str, name: &str) -> Option<usize> {
+        self.resources.iter().position(|one| one.is_in(account, region) && one.name == name)
     }
 
     pub(crate) fn note(&mut self, now: Us, line: impl FnOnce() -> String) {
@@ -349,7 +354,7 @@ impl World {
         target.incarnations += 1;
         let (name, number) = (target.name.clone(), target.incarnations);
         let identity = Identity {
-            arn: Some(format!("arn:aws:lightsail:{}:123456789012:KeyPair/{name}-{number}", target.region)),
+            arn: Some(format!("arn:aws:lightsail:{}:{}:KeyPair/{name}-{number}", target.region, target.account)),
             created_at: Some(created_at_text(service_time(now))),
             // The same material, imported again.
             fingerprint: Some("aa:bb".into()),
