@@ -24,6 +24,7 @@ mod policies;
 mod policy;
 mod questions;
 mod prove;
+mod reconcile;
 mod readers;
 mod regions;
 mod resolve;

@@ -27,7 +27,7 @@ const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 pub(crate) fn entry(seq: u64, event: Event) -> Entry {
     let is_first = matches!(event, Event::JournalCreated(_));
     // A run's number is that of the session that began it, which is the second entry.
-    let run = matches!(event, Event::RunStopped(_) | Event::RowResolved(_)).then_some(1);
+    let run = matches!(event, Event::RunStopped(_) | Event::RowResolved(_) | Event::Reconciled(_)).then_some(1);
     let of_row = matches!(
         event,
         Event::IntentRecorded(_)
@@ -212,6 +212,7 @@ pub(crate) fn full() -> Vec<Event> {
             }),
         })),
         Event::PlanSealed(Box::new(sealed(&manifest(), DIGEST, ROOT))),
+        Event::Reconciled(Box::new(super::reconciled::full())),
         Event::CheckpointMade(CheckpointMade { size: 6, root: ROOT.into() }),
         Event::CheckpointAnchored(CheckpointAnchored {
             size: 6,
@@ -275,6 +276,7 @@ pub(crate) fn full() -> Vec<Event> {
             because: "CloudTrail has a DeleteKeyPair with our request id".into(),
             by: "jonas".into(),
             file: Some(AttachedFile { name: "evidence/events.json".into(), sha256: DIGEST.into(), bytes: 0 }),
+            event_id: text("6b1d2f9e-0000-4000-8000-000000000004"),
             rests_on: vec![12, 13],
         }),
         Event::RateChanged(RateChanged {
@@ -392,7 +394,7 @@ pub(crate) fn bare() -> Vec<Event> {
                 ..*observed
             })),
             Event::RowSettled(settled) => Event::RowSettled(RowSettled { detail: None, ..settled }),
-            Event::RowResolved(told) => Event::RowResolved(RowResolved { file: None, ..told }),
+            Event::RowResolved(told) => Event::RowResolved(RowResolved { file: None, event_id: None, ..told }),
             Event::RateChanged(changed) => {
                 Event::RateChanged(RateChanged { learned_per_s: None, learned_is_limit: None, ..changed })
             }
@@ -410,6 +412,7 @@ pub(crate) fn bare() -> Vec<Event> {
                 receipt: Receipt::default(),
                 ..anchored
             }),
+            Event::Reconciled(told) => Event::Reconciled(Box::new(super::reconciled::bare(*told))),
             same => same,
         })
         .collect()

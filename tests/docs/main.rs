@@ -15,6 +15,7 @@ mod policy;
 mod promises;
 mod questions;
 mod readme;
+mod reconciled;
 mod reliability;
 mod settings;
 mod sizes;

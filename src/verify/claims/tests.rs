@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 mod edges;
 mod errors;
 mod notes;
+mod reconciled;
 
 use super::*;
 use crate::domain::RawBody;

@@ -3,6 +3,7 @@
 mod canary;
 mod ends;
 mod lifted;
+mod reconciled;
 mod resolved;
 mod retry;
 mod searches;
