@@ -241,7 +241,13 @@ fn retold(event: &Event) -> Option<Event> {
 /// What `verify` says of a journal with these batches, of which one entry has another event, where each real run is to have so many
 /// approvals.
 fn verified(batches: Vec<Batch>, mut lie: Option<(u64, Event)>, approvals: Option<usize>) -> Report {
-    let demand = |approvals| Demand { approvals, signers: signers::signers(), program: Arc::new(host::NoProgram) };
+    let demand = |approvals| Demand {
+        approvals,
+        four_eyes: false,
+        signers: Some(signers::signers()),
+        program: Arc::new(host::NoProgram),
+        policies: Vec::new(),
+    };
     let demand = approvals.map(demand);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -76,7 +76,7 @@ impl Signed {
 
     fn brings(&self, good: usize) -> Approvals {
         let presented = self.noise.iter().chain(&self.good[..good]).cloned().collect();
-        Approvals { presented, signers: Some(signers()), required: self.required }
+        Approvals { presented, signers: Some(signers()), required: self.required, ..Approvals::default() }
     }
 
     pub(crate) fn all(&self) -> Approvals {
