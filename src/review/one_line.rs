@@ -10,7 +10,7 @@ use crate::record::Entry;
 use crate::record::anchored::CheckpointAnchored;
 use crate::record::approval::Role;
 use crate::record::event::{
-    AttachedFile, AttemptFinished, Event, Found, Observed, OperationPolled, Reconciled, RunStopped, Source,
+    AttachedFile, AttemptFinished, Event, Found, Observed, OperationPolled, PlanSigned, Reconciled, RunStopped, Source,
 };
 use crate::record::plan::PlanObservation;
 
@@ -53,10 +53,7 @@ pub fn one_line(entry: &Entry) -> String {
         }
         Event::OverrideUsed(used) => format!("--{} by {}", used.which, used.by),
         Event::PlanApproved(approved) => format!("approved by {} with {}", approved.signer, approved.key),
-        Event::PlanSigned(signed) => match signed.role {
-            Role::Maker => format!("signed by its maker with {}", signed.key),
-            Role::Session => format!("signed by the session that executes it, with {}", signed.key),
-        },
+        Event::PlanSigned(by) => signed(by),
         Event::RunStarted(started) => {
             let pairs = counted(started.deletes, "key pair", "key pairs");
             format!("{pairs}, confirmed by {}", started.confirmed_by)
@@ -105,6 +102,13 @@ fn stop(stopped: &RunStopped) -> String {
     let targets: Vec<_> = stopped.targets.iter().map(|target| format!("{} ({})", target.region, target.why)).collect();
     let targets = if targets.is_empty() { String::new() } else { format!("; alone: {}", targets.join(", ")) };
     format!("{}{detail}{targets}", stopped.why)
+}
+
+fn signed(by: &PlanSigned) -> String {
+    match by.role {
+        Role::Maker => format!("signed by its maker with {}", by.key),
+        Role::Session => format!("signed by the session that executes it, with {}", by.key),
+    }
 }
 
 fn answer(finished: &AttemptFinished) -> String {

@@ -9,7 +9,7 @@ use super::again::kept_world;
 use super::approvals::signed_again;
 use super::at_work::Session;
 use super::end::Ending;
-use super::error::{Refusal, SessionError};
+use super::error::{Refusal, Sent, SessionError};
 use super::ghosts;
 use super::host::Host;
 use super::open::OpenJournal;
@@ -26,7 +26,7 @@ use crate::execute::ghost::Ghosts;
 use crate::journal::{RunRecord, TargetRecord};
 use crate::lane::Counts;
 use crate::record::Draft;
-use crate::record::event::{Event, PlanSealed};
+use crate::record::event::{Event, PlanSealed, PlanSigned};
 
 /// Continues an unfinished run, over `connections` if there are some.
 pub(super) async fn carry_on<H: Host>(
@@ -65,13 +65,8 @@ pub(super) async fn go_on_with<H: Host>(
         ready = prepare(host, order, &open, &record, connections, because.is_none()) => ready,
         () = stops.asked() => return stopped_early(host, order, &open, &record).await,
     };
-    let Ready { order, sealed, deletes, mut settings, targets, connections, ghosts } =
+    let Ready { order, sealed, signed, deletes, mut settings, targets, connections, ghosts } =
         ready.map_err(|error| error.of_run(record.run))?;
-    let signed = match because {
-        None => signed_again(host, &open.reader, record.run_no, &sealed).await,
-        Some(_) => Ok(None),
-    };
-    let signed = signed.map_err(|error| error.of_run(record.run))?;
     if because.is_some() {
         // There will be no other attempt: a row whose key pair is still there after its request has failed.
         settings.max_attempts = 1;
@@ -143,6 +138,8 @@ pub(super) async fn go_on_with<H: Host>(
 struct Ready<L> {
     order: Order,
     sealed: PlanSealed,
+    /// What the session signs, where the run is under four eyes.
+    signed: Option<PlanSigned>,
     /// Key pairs that the run was begun to delete.
     deletes: u64,
     settings: Settings,
@@ -163,10 +160,15 @@ async fn prepare<H: Host>(
     refuse_altered(host, &open.reader).await?;
     let order = open.carried_on(&**host.operator(), order, record).await?;
     let (sealed, started) = plan_of(&open.reader, record).await?;
-    // Giving a run up deletes nothing, so no policy stands in its way.
+    // Giving a run up deletes nothing, so no policy stands in its way, and nobody signs for it.
     if deletes {
         order.policy.refuse_another(sealed.header.policy_sha256.as_deref())?;
     }
+    let signed = match deletes {
+        true => signed_again(host, &open.reader, record.run_no, &sealed).await,
+        false => Ok(None),
+    };
+    let signed = signed.map_err(|error| error.sent(Sent::Nothing))?;
     let settings = order.overrides.over(started.settings.clone());
     let kept = kept_world(&open.reader, &order.journal, record).await?;
     let goal = kept.as_deref().map_or(Goal::Service, Goal::OldWorld);
@@ -185,7 +187,7 @@ async fn prepare<H: Host>(
     refuse_another(record, &connections.place)?;
     let place = (connections.place.endpoint.as_str(), &connections.accounts());
     let ghosts = ghosts::of_other_runs(&open.reader, &open.clock, record.run, place, &settings).await?;
-    Ok(Ready { order, sealed, deletes: started.deletes, settings, targets, connections, ghosts })
+    Ok(Ready { order, sealed, signed, deletes: started.deletes, settings, targets, connections, ghosts })
 }
 
 /// A signal came before the session wrote anything: the run stays as it is.

@@ -44,10 +44,9 @@ fn expected(command: &str, before: &[String]) -> i32 {
     let is_approved = || before.iter().any(|line| line.contains("approve reviewed.plan"));
     if command.contains("bad-day") {
         6
-    } else if command.contains("run reviewed.plan") && !is_approved() {
-        4
     } else if command.contains("reused.csv") && before.iter().any(|line| line == command)
         || command.ends_with("--policy samples/policy.toml") && command.contains(" run ")
+        || command.contains("run reviewed.plan") && !is_approved()
     {
         4
     } else if command.contains("--max-deletes 3") || command.contains("--canary 2") {

@@ -127,8 +127,8 @@ fn sealed(number: u128, deletes: bool) -> (PlanRow, PlanHeader, PlanSeal) {
 /// The fields of an entry of the sample, for another journal.
 fn borrowed(kind: &str, row: Option<u64>) -> Event {
     let is_meant = |body: &Value| body["kind"] == kind && body["row"].as_u64() == row;
-    let parsed = sample().bodies.iter().map(|body| serde_json::from_str(body).unwrap());
-    let body: Value = parsed.filter(is_meant).next().unwrap();
+    let mut parsed = sample().bodies.iter().map(|body| serde_json::from_str(body).unwrap());
+    let body: Value = parsed.find(is_meant).unwrap();
     event_of(kind, &body)
 }
 
@@ -266,8 +266,8 @@ fn said(court: &Court, bodies: &[Value], demand: Option<(usize, bool)>) -> Repor
 
 /// Where the entry of this kind is, the `nth` of them.
 fn place(bodies: &[Value], kind: &str, nth: usize) -> usize {
-    let places = bodies.iter().enumerate().filter(|(_, body)| body["kind"] == kind).map(|(place, _)| place);
-    places.skip(nth).next().unwrap_or_else(|| panic!("{kind} {nth}"))
+    let mut places = bodies.iter().enumerate().filter(|(_, body)| body["kind"] == kind).map(|(place, _)| place);
+    places.nth(nth).unwrap_or_else(|| panic!("{kind} {nth}"))
 }
 
 /// An entry made of `fields`, as of the session of the one at `place`.

@@ -126,7 +126,7 @@ fn a_session_that_goes_on_signs_too() {
     let resume = |more: &[&str]| scene.bench.keybatch(&[&["resume", "--output", "json"], more].concat());
     for (more, said) in [(&[][..], "nothing signs"), (&["--sign-key", &anna], "anna approved the plan")] {
         let error = resume(more).exits(4).json();
-        assert_eq!(error["code"], "plan.four_eyes", "{error}");
+        assert_eq!((&error["code"], &error["sent"]), (&json!("plan.four_eyes"), &json!("nothing")), "{error}");
         assert!(error["message"].as_str().unwrap().contains(said), "{error}");
         assert_eq!(scene.bench.world.arrived("DeleteKeyPair").len(), 1);
     }
