@@ -41,7 +41,10 @@ impl Run {
         };
         self.approvals = Approvals::of(header, seal);
         self.sealed = Some(computed.root);
+        // Of a plan's file, a target may have only rows that need no look at it.
+        let of_rows = computed.targets.iter().map(|target| (target.account.clone(), target.region.clone()));
         self.targets = targets.iter().map(|target| (target.account.clone(), target.region.clone())).collect();
+        self.targets.extend(of_rows);
         Ok(())
     }
 

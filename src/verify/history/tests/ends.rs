@@ -95,6 +95,18 @@ fn what_stopped_are_targets_of_the_plan_once_each() {
     ] {
         is_refused(&with(forged), 16);
     }
+    // A target whose rows need no look at it was not read, and stops all the same where its account is not reached.
+    let mut unread = life();
+    unread[7]["line"]["region"] = "s".into();
+    let mut sealing = Sealing::default();
+    for intent in &unread[5..9] {
+        let line: PlanRow = serde_json::from_value(intent["line"].clone()).unwrap();
+        sealing.push("1", &line.region, line.verdict, line.leaf().unwrap());
+    }
+    let seal = sealing.seal(&serde_json::from_value(unread[9]["header"].clone()).unwrap()).unwrap();
+    (unread[10]["plan_root"], unread[9]["seal"]) = (seal.root.clone().into(), json!(seal));
+    unread[16]["targets"] = json!([target("1", "s")]);
+    judged(&unread).unwrap();
     // A run without a plan has no targets.
     let mut unplanned = life()[..5].to_vec();
     unplanned.push(stopped(ONE, "failed"));
