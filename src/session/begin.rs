@@ -147,9 +147,13 @@ async fn plan<H: Host>(
 
 /// The approvals of a plan that was made before, if it may still be executed: the confirmation may have taken long.
 ///
-/// Whether it expired, the later of two clocks decides: this machine's, and that of the service's answers.
-fn ready<H: Host>(session: &Session<'_, H>, in_hand: &InHand, lanes: &[Lane<H>]) -> Result<Vec<Event>, SessionError> {
-    let now = session.open.clock.now();
+/// Whether it expired, the latest of three clocks decides: this machine's, that of the service's answers, and that of the journal.
+async fn ready<H: Host>(
+    session: &Session<'_, H>,
+    in_hand: &InHand,
+    lanes: &[Lane<H>],
+) -> Result<Vec<Event>, SessionError> {
+    let now = session.open.now().await.map_err(SessionError::from)?;
     let of_service = |lane: &Lane<H>| {
         let (date, ago) = lane.port.service_date()?;
         date.checked_add(ago).ok()
@@ -175,7 +179,7 @@ async fn execute<H: Host>(
     };
     let mut drafts = Vec::new();
     if let Some(in_hand) = &order.plan {
-        match ready(session, in_hand, &lanes) {
+        match ready(session, in_hand, &lanes).await {
             Ok(approved) => drafts.extend(approved.into_iter().map(Draft::of)),
             Err(error) => return Err(session.give_up(StopReason::Refused, error.sent(Sent::Reads)).await),
         }

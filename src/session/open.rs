@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::anchoring::{Anchors, Beside};
 use super::archived::{ARCHIVE, is_sealed, with_archived};
 use super::checkpoints::{Sink, hand_on, not_carried_on, recorded};
@@ -101,6 +103,16 @@ impl OpenJournal {
         let opened = housekeeping(host.new_id(), command, order);
         open.keep_house(operator, opened, accepted).await?;
         Ok(open)
+    }
+
+    /// The later of two clocks: this machine's, and that of the journal's last entry. An entry is never older than the one before it, so
+    /// that what is decided by an earlier time would not be what the journal shows.
+    pub(super) async fn now(&self) -> Result<Timestamp, JournalError> {
+        let (now, (size, _)) = (self.clock.now(), self.reader.head().await?);
+        match size.checked_sub(1) {
+            Some(last) => Ok(self.reader.entry(last).await?.at.max(now)),
+            None => Ok(now),
+        }
     }
 
     /// Why the last checkpoint that was to be signed is not; none where it is.

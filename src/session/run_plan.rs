@@ -49,7 +49,8 @@ async fn work<H: Host>(
     let StagedPlan { header, seal, ingested } =
         stage_plan(&mut stage, input, &order.order.accounts).await.map_err(refused)?;
     stage.index_rows().await?;
-    refuse_expired(&header, open.clock.now()).map_err(|error| error.sent(Sent::Nothing))?;
+    let now = open.now().await?;
+    refuse_expired(&header, now).map_err(|error| error.sent(Sent::Nothing))?;
     order.order.policy.refuse_plan_of_another(header.policy_sha256.as_deref())?;
     match used(&open.reader, &header.plan_id).await? {
         Some(record) if record.state.is_unfinished() && order.repeat == Repeat::Resume => {
@@ -64,7 +65,7 @@ async fn work<H: Host>(
     let order = order_of(order, header.clone(), seal);
     if let Some(in_hand) = &order.plan {
         // Before anything is sent, and once more when the run begins.
-        approved(host, in_hand, open.clock.now()).map_err(|error| error.sent(Sent::Nothing))?;
+        approved(host, in_hand, now).map_err(|error| error.sent(Sent::Nothing))?;
     }
     let settings = order.order.overrides.over(Settings::default());
     let targets = stage.targets();

@@ -70,6 +70,12 @@ impl SimTime {
         self.inner().written = at.as_microsecond();
     }
 
+    /// What this machine's clock shows, or the journal's last entry, whichever is later.
+    pub(crate) fn at_least(&self) -> Timestamp {
+        let written = Timestamp::from_microsecond(self.inner().written).unwrap();
+        self.now().max(written)
+    }
+
     /// Whether the times of entries are further from the service's than operations are claimed by.
     pub(crate) fn is_wrong(&self) -> bool {
         let now = self.now_us();
