@@ -49,9 +49,9 @@ fn a_row_is_proved_to_whoever_holds_a_checkpoint() {
         }
     }
     // By its number, and as the journal is now: the head is what the last checkpoint saw. Nobody needs the journal for that.
-    prove(&bench, &["latest", "2"], "2.proof").exits(0);
+    prove(&bench, &["latest", "2"], "number.proof").exits(0);
     std::fs::remove_file(bench.journal()).unwrap();
-    let done = verify(&bench, "2.proof", &["--checkpoint", &held]).exits(0);
+    let done = verify(&bench, "number.proof", &["--checkpoint", &held]).exits(0);
     assert_eq!(
         (done.json()["verdict"].as_str(), row(&done)["key_pair_name"].as_str()),
         (Some("verified"), Some(&*names[1]))

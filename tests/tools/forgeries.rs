@@ -24,9 +24,11 @@ mod forged;
 #[path = "../library/tampering/sample.rs"]
 #[expect(dead_code, reason = "the tests of the library use the rest of it")]
 mod journals;
+mod pasts;
 
 use forged::{Forgery, bits, forged, held, made_anew, proofs};
-use journals::{Copy, head, hex, renumbered, run, sample, tree};
+use journals::{Copy, run, sample};
+use pasts::{other_pasts, plain_forgeries};
 
 /// What only keybatch convicts, in some or all cases. `docs/RELIABILITY.md` says why.
 const ONLY_KEYBATCH: [&str; 9] = [
@@ -121,138 +123,6 @@ fn is_sound(path: &Path, checkpoint: Option<&Checkpoint>) -> bool {
     let scratch = Some((path.parent().unwrap().to_owned(), "scratch".to_owned()));
     let options = Options { checkpoint: checkpoint.cloned(), scratch, ..Options::default() };
     run(verify(path, options)).unwrap().verdict.is_sound()
-}
-
-/// A copy of the sample after these statements.
-fn tampered(copy: &Copy, statements: &str) -> Vec<u8> {
-    copy.put(&sample().file);
-    run(copy.tamper(statements));
-    std::fs::read(copy.path()).unwrap()
-}
-
-/// A copy with other bodies, and everything above them to match.
-fn rewritten(copy: &Copy, bodies: &[String]) -> Vec<u8> {
-    copy.put(&sample().file);
-    run(copy.rewrite(bodies));
-    std::fs::read(copy.path()).unwrap()
-}
-
-/// Changes that leave what was written before them as it was: with or without a checkpoint, both find them.
-fn plain_forgeries() -> Vec<Forgery> {
-    let (copy, sample) = (Copy::new(), sample());
-    let mut all = Vec::new();
-    let step = campaign::size(977, 97);
-    for (seq, body) in sample.bodies.iter().enumerate() {
-        for at in (seq % step..body.len()).step_by(step) {
-            let mut changed = body.clone().into_bytes();
-            changed[at] ^= 1 << (at % 7);
-            let text = hex(&changed);
-            let update = format!("UPDATE entry SET body = CAST(x'{text}' AS TEXT)");
-            all.push(("a body", tampered(&copy, &format!("{update} WHERE seq = {seq}"))));
-            let (_, leaves) = tree([&changed[..]]);
-            let leaf = hex(&leaves[0]);
-            all.push((
-                "a body and its leaf",
-                tampered(&copy, &format!("{update}, leaf = x'{leaf}' WHERE seq = {seq}")),
-            ));
-        }
-    }
-    for n in (0..sample.bodies.len() - 1).step_by(campaign::size(7, 1)) {
-        let removed = format!("DELETE FROM entry WHERE seq = {n}");
-        all.push(("an entry removed", tampered(&copy, &removed)));
-        let closed = format!(
-            "{removed}; UPDATE entry SET seq = -seq WHERE seq > {n}; UPDATE entry SET seq = -seq - 1 WHERE seq < 0"
-        );
-        all.push(("an entry removed", tampered(&copy, &closed)));
-        let exchanged = format!(
-            "UPDATE entry SET seq = -1 WHERE seq = {n}; UPDATE entry SET seq = {n} WHERE seq = {n} + 1; \
-             UPDATE entry SET seq = {n} + 1 WHERE seq = -1"
-        );
-        all.push(("entries exchanged", tampered(&copy, &exchanged)));
-        all.push(("entries cut off", tampered(&copy, &format!("DELETE FROM entry WHERE seq > {n}"))));
-    }
-    for statements in [
-        "UPDATE head SET size = size + 1",
-        "UPDATE head SET size = size - 1",
-        "UPDATE head SET root = zeroblob(32)",
-        "UPDATE head SET frontier = x''",
-        "DELETE FROM head",
-        "INSERT INTO head SELECT 1, size, root, frontier, NULL, NULL FROM head",
-    ] {
-        all.push(("the head", tampered(&copy, statements)));
-    }
-    for statements in ["PRAGMA application_id = 0", "PRAGMA user_version = 0"] {
-        all.push(("the marks of the file", tampered(&copy, statements)));
-    }
-    for statements in
-        ["UPDATE intent SET outcome = 'deleted'", "DELETE FROM attempt", "UPDATE run SET sandbox = 1 - sandbox"]
-    {
-        all.push(("a projection", tampered(&copy, statements)));
-    }
-    for statements in
-        ["DROP VIEW runs", "CREATE TABLE more (x)", "DROP VIEW overrides; CREATE VIEW overrides AS SELECT 1 AS x"]
-    {
-        all.push(("the schema", tampered(&copy, statements)));
-    }
-    let mut random = fastrand::Rng::with_seed(20_261_130);
-    for _ in 0..campaign::size(40, 600) {
-        let mut damaged = sample.file.clone();
-        let at = random.usize(..damaged.len());
-        damaged[at] ^= 1 << random.u8(..8);
-        all.push(("a byte of the file", damaged));
-    }
-    all
-}
-
-/// Another past, made by somebody who knows the format. Whoever holds a checkpoint needs nothing else to see that.
-fn other_pasts() -> Vec<Forgery> {
-    const WORDS: [(&str, &str); 10] = [
-        ("\"outcome\":\"failed\"", "\"outcome\":\"deleted\""),
-        ("\"outcome\":\"gone\"", "\"outcome\":\"absent\""),
-        ("\"attempt\":1", "\"attempt\":2"),
-        ("\"row\":3", "\"row\":4"),
-        ("\"rests_on\":[", "\"rests_on\":[0,"),
-        ("\"class\":\"succeeded\"", "\"class\":\"well\""),
-        ("\"verdict\":\"delete\"", "\"verdict\":\"skip\""),
-        ("\"deletes\":", "\"deletes\":1"),
-        ("\"at\":\"2026-09", "\"at\":\"2026-10"),
-        ("\"name\":\"key-", "\"name\":\"kez-"),
-    ];
-    let (copy, bodies) = (Copy::new(), &sample().bodies);
-    let mut all = Vec::new();
-    let step = campaign::size(1_201, 97);
-    for seq in 0..bodies.len() {
-        let mut change = |kind, body: String| {
-            let mut bodies = bodies.clone();
-            bodies[seq] = body;
-            all.push((kind, rewritten(&copy, &bodies)));
-        };
-        for at in (seq % step..bodies[seq].len()).step_by(step) {
-            let mut changed = bodies[seq].clone().into_bytes();
-            changed[at] ^= 1 << (at % 7);
-            if let Ok(changed) = String::from_utf8(changed) {
-                change("a body and the whole tree", changed);
-            }
-        }
-        for (word, other) in WORDS.iter().filter(|(word, _)| bodies[seq].contains(word)) {
-            change("a word and the whole tree", bodies[seq].replacen(word, other, 1));
-        }
-    }
-    for n in (1..bodies.len() - 1).step_by(campaign::size(3, 1)) {
-        let mut left = bodies.clone();
-        left.remove(n);
-        all.push(("an entry left out of the whole tree", rewritten(&copy, &renumbered(&left))));
-        let mut exchanged = bodies.clone();
-        exchanged.swap(n, n + 1);
-        all.push(("entries exchanged in the whole tree", rewritten(&copy, &renumbered(&exchanged))));
-    }
-    // Cut off, and the head moved back: only a checkpoint shows it.
-    for length in (2..bodies.len()).step_by(campaign::size(9, 2)) {
-        let (tree, _) = tree(bodies[..length].iter().map(String::as_bytes));
-        let cut = format!("DELETE FROM entry WHERE seq >= {length}; {}", head(&tree));
-        all.push(("cut off with the head", tampered(&copy, &cut)));
-    }
-    all
 }
 
 // SEMANTICS: P133

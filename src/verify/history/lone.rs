@@ -243,7 +243,6 @@ impl Lone {
         Ok(())
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry that names a row")]
     fn step_row(&mut self, entry: &Entry, number: u64, claimed: &Claimed) -> Result<(), Trouble> {
         if let Event::IntentRecorded(intent) = &entry.event {
             return self.intend(entry.seq, intent, claimed);
@@ -269,16 +268,30 @@ impl Lone {
             is_about(claimed, is_own)?;
             return read(seen, intent.seen, claimed, is_own);
         }
+        let number = session.number;
+        let time = session.attempt_time;
+        self.step_open(entry, (number, time), claimed, intent)
+    }
+
+    /// An entry of a row that has no outcome yet, by a session with this number whose attempts have this time.
+    fn step_open(
+        &mut self,
+        entry: &Entry,
+        (session, attempt_time): (u16, Option<AttemptTime>),
+        claimed: &Claimed,
+        intent: Intended,
+    ) -> Result<(), Trouble> {
+        let is_own = |name| name == intent.name;
         let open = self.open.as_mut().ok_or(SETTLED)?;
         if open.is_asked {
             is_about(claimed, is_own)?;
         }
-        let mut step = |step| open.state.step(step, session.number);
+        let mut step = |step| open.state.step(step, session);
         match &entry.event {
             Event::AttemptStarted(started) => {
                 step(RowEvent::Started { attempt: started.attempt })?;
                 (open.answer, open.is_asked) = (None, true);
-                open.ours.start(entry.at, session.attempt_time);
+                open.ours.start(entry.at, attempt_time);
             }
             Event::AttemptFinished(finished) => {
                 if finished.outcome.is_some() != finished.evidence.is_some() {

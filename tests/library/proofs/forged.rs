@@ -143,7 +143,8 @@ pub(crate) fn made_anew(proofs: &[Proof], bodies: &[String]) -> Vec<Forgery> {
     ];
     let mut made = Vec::new();
     for proof in proofs.iter().filter(|proof| proof.row.is_some()) {
-        for entry in &proof.entries {
+        // What a person says of a row may be anything that a person may say.
+        for entry in proof.entries.iter().filter(|entry| !entry.body.contains("\"kind\":\"row_resolved\"")) {
             for (word, other) in WORDS.iter().filter(|(word, _)| entry.body.contains(word)) {
                 let mut bodies = bodies.to_vec();
                 let seq = usize::try_from(entry.seq).unwrap();
