@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::admit::refuse_altered;
 use super::again::{kept_world, past};
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
@@ -37,10 +38,11 @@ async fn work<H: Host>(
     let (journal, run) = (&order.order.journal, RunId(host.new_id()));
     let settings = order.order.overrides.over(Settings::default());
     let missing = || {
-        let (path, reason) = (journal.clone(), "it has no entry yet".to_owned());
+        let (path, reason) = (journal.clone(), "it has no runs".to_owned());
         SessionError::from(JournalError::Missing { path, reason }).sent(Sent::Nothing)
     };
     let reader = past(host, journal).await?.ok_or_else(missing)?;
+    refuse_altered(host, &reader).await?;
     let earlier = earlier(&reader, selection, manifest).await?;
     let staging = (&order.subject, &order.order.accounts);
     let selected = select(host, &reader, staging, (earlier, selection), (&order.directory, run)).await?;
