@@ -65,7 +65,8 @@ pub(super) struct Pager {
 impl Pager {
     /// Starts one, if a person reads standard output and there is a pager.
     pub(super) fn start(environment: &Environment) -> Option<Self> {
-        if !environment.stdout_is_terminal || environment.variable("TERM") == Some("dumb") {
+        // Where nobody says what the terminal can do, a pager can do little, and asks.
+        if !environment.stdout_is_terminal || environment.variable("TERM").is_none_or(|term| term == "dumb") {
             return None;
         }
         let mut command = match environment.variable("KEYBATCH_PAGER").or_else(|| environment.variable("PAGER")) {

@@ -124,7 +124,7 @@ fn lists_go_through_a_pager_on_a_terminal() {
         assert!(code == Some(0) && !said.contains("error"), "{pager}: {code:?}\n{said}");
     }
     // An error is said after the pager's page, and keeps its exit code.
-    let (code, said) = on_a_terminal(&bench, "query 'SELECT nothing'", &[("PAGER", mark)]);
+    let (code, said) = on_a_terminal(&bench, "query 'SELECT nowhere'", &[("PAGER", mark)]);
     assert!(code == Some(2) && said.contains("no such column"), "{code:?}\n{said}");
 }
 
