@@ -1,6 +1,7 @@
 //! The command that checkpoints are handed to: how it is written, and how it is run.
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -54,10 +55,10 @@ impl AnchorCommand {
     /// The program, if it is there and can be started: where it is named, or in one of the directories of `path`.
     pub(super) fn found(&self, path: &str) -> Option<PathBuf> {
         if self.program.contains('/') {
-            return Some(PathBuf::from(&self.program)).filter(|file| super::doctor::is_program(file));
+            return Some(PathBuf::from(&self.program)).filter(|file| is_program(file));
         }
         let mut files = std::env::split_paths(path).map(|directory| directory.join(&self.program));
-        files.find(|file| super::doctor::is_program(file))
+        files.find(|file| is_program(file))
     }
 
     fn command(&self) -> Command {
@@ -108,6 +109,11 @@ impl Anchor for AnchorCommand {
     fn hand_over(&self, record: String) -> BoxFuture<'static, HandedOver> {
         Box::pin(self.clone().run(record))
     }
+}
+
+/// Whether the file is there and may be executed.
+pub(super) fn is_program(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 fn not_started(error: &std::io::Error) -> HandedOver {

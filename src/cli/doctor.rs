@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use signing::is_program;
-
 use super::amount::duration;
 use super::credentials::sign_in;
 use super::diagnosis::{Diagnosis, Health, diagnosis};
@@ -105,7 +103,8 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         variables: network::variables(&context.environment),
     };
     findings.extend(signing::set_up(&context.environment, checkpoints(context).as_deref()));
-    findings.extend(anchor::command(context));
+    let anchor = of_a_run(context, "checkpoint-exec", "KEYBATCH_CHECKPOINT_EXEC");
+    findings.extend(anchor.map(|text| anchor::command(text, &context.environment)));
     findings.push(credentials(args).await);
     findings.extend(route::way(&options).await);
     if args.online {

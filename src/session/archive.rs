@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::admit::refuse_altered;
 use super::archived::{ARCHIVE, is_sealed};
 use super::closer::Closer;
 use super::error::{Refusal, Sent, SessionError};
@@ -65,7 +64,12 @@ async fn seal<H: Host>(host: &H, order: &Order, open: OpenJournal) -> Result<Arc
     if records.is_empty() {
         return Err(SessionError::new(Refusal::NothingToArchive));
     }
-    refuse_altered(host, &open.reader).await?;
+    // However large it is: later nobody looks at it for a long time.
+    if let Some(report) = host.verify().await.map_err(SessionError::outside)?
+        && !report.verdict.is_sound()
+    {
+        return Err(SessionError::new(Refusal::Changed { detail: report.detail }));
+    }
     let in_doubt = in_doubt(&open.reader).await?;
     // From here on, a signal changes nothing any more.
     host.stops().hand_over();

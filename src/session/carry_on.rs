@@ -107,12 +107,8 @@ pub(super) async fn go_on_with<H: Host>(
         accounts: &connections.accounts(),
         abandoning: session.because.is_some(),
     });
-    // A plan's seal was anchored by the session that made it, or by none.
-    if session.order.require_anchor && session.because.is_none() {
-        session.open.journal.checkpoint().await?;
-        if let Some(refusal) = session.unanchored("the checkpoint at the beginning of this session").await {
-            return session.leave(refusal).await;
-        }
+    if let Some(refusal) = session.unanchored_again().await? {
+        return session.leave(refusal).await;
     }
     let (mut lanes, mut closed) = (Vec::new(), BTreeMap::new());
     for target in targets {

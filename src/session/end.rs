@@ -145,6 +145,16 @@ impl<H: Host> Session<'_, H> {
         self.order.require_anchor.then_some(Refusal::NotAnchored { what, why })
     }
 
+    /// The same for a session that continues a run: the seal was anchored by the session that made it, or by none, so it makes a
+    /// checkpoint of its own.
+    pub(super) async fn unanchored_again(&self) -> Result<Option<Refusal>, JournalError> {
+        if !self.order.require_anchor || self.because.is_some() {
+            return Ok(None);
+        }
+        self.open.journal.checkpoint().await?;
+        Ok(self.unanchored("the checkpoint at the beginning of this session").await)
+    }
+
     async fn targets(&self, record: &RunRecord, pending: &[(i64, u64)]) -> Result<Targets, JournalError> {
         let stopped = self.host.stops().control().map(|control| control.stopped_targets()).unwrap_or_default();
         Ok(Targets::new(self.open.reader.targets(record.run_no).await?, pending, stopped))

@@ -2,17 +2,15 @@
 
 use super::super::anchor::AnchorCommand;
 use super::super::diagnosis::{Diagnosis, Health, diagnosis};
-use super::super::{Context, shown};
-use super::of_a_run;
+use super::super::{Environment, shown};
 
-/// Whether the command is there, if a run would have one.
-pub(super) fn command(context: &Context) -> Option<Diagnosis> {
-    let text = of_a_run(context, "checkpoint-exec", "KEYBATCH_CHECKPOINT_EXEC")?;
-    Some(match AnchorCommand::parse(text) {
+/// Whether the command is there that a run would have.
+pub(super) fn command(text: &str, environment: &Environment) -> Diagnosis {
+    match AnchorCommand::parse(text) {
         Err(why) => diagnosis("anchor", Health::Bad, format!("--checkpoint-exec is not a command: {why}")),
         Ok(command) => {
             let program = shown(command.first_word());
-            match command.found(context.environment.variable("PATH").unwrap_or_default()) {
+            match command.found(environment.variable("PATH").unwrap_or_default()) {
                 Some(file) => {
                     let file = shown(&file.to_string_lossy());
                     let text = format!("checkpoints are handed to {program}, which is {file} (not tried)");
@@ -24,5 +22,5 @@ pub(super) fn command(context: &Context) -> Option<Diagnosis> {
                 }
             }
         }
-    })
+    }
 }

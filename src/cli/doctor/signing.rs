@@ -1,9 +1,9 @@
 //! What `doctor` finds about signatures and checkpoints. Nothing is signed.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use super::super::anchor::is_program;
 use super::super::diagnosis::{Diagnosis, Health, diagnosis};
 use super::super::{Environment, shown};
 
@@ -25,10 +25,6 @@ fn program(environment: &Environment) -> Diagnosis {
             diagnosis("signing", Health::Note, text)
         }
     }
-}
-
-pub(in crate::cli) fn is_program(file: &Path) -> bool {
-    std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 fn agent(environment: &Environment) -> Diagnosis {
