@@ -153,7 +153,8 @@ impl Session<'_> {
             (sim.ledger.started, sim.world.unreachable.is_empty())
         };
         match (&*error.why, &self.paper) {
-            (Refusal::Outside(_), _) if !reached => Some(Ended::NotReached),
+            // Planning needs every account; a run that continues, only one.
+            (Refusal::Outside(_), _) if !reached && !started => Some(Ended::NotReached),
             (Refusal::PlanExpired { .. }, Some(paper)) if !started && is_expired(&self.handle, paper) => {
                 Some(Ended::Expired)
             }

@@ -20,7 +20,7 @@ use keybatch::session::{self, Ending, PlanEnding, Refusal, Sent, SessionError};
 use super::accounts::{ACCOUNT, Accounts, STRANGER};
 use super::host::SimHost;
 use super::ledger::Handle;
-use super::paper::Paper;
+use super::paper::{Day, Paper};
 use super::plan::{Manifest, csv};
 use super::refusals::{Refused, Trial};
 
@@ -256,7 +256,15 @@ impl Session<'_> {
                 if self.is_too_late(paper).await {
                     return Ended::Expired;
                 }
-                self.to_run_plan(0, paper, Repeat::Refuse, self.on_drift).await
+                let ended = self.to_run_plan(0, paper, Repeat::Refuse, self.on_drift).await;
+                let sim = &mut *self.handle.sim();
+                if self.on_drift == OnDrift::Refuse
+                    && sim.ledger.started
+                    && sim.days.iter().any(|day| *day != Day::Same)
+                {
+                    sim.world.breaks(format!("rows have changed, and the run begins: {:?}", sim.days));
+                }
+                ended
             }
             Some(paper) if !lost && self.by_paper && self.may_name(paper) => {
                 self.to_run_plan(0, paper, Repeat::Resume, self.on_drift).await
