@@ -164,6 +164,7 @@ mod tests {
             "plan_root",
             "operator",
             "targets",
+            "callers",
             "canary",
             "ticket",
             "started_at",
