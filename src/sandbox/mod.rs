@@ -50,6 +50,7 @@ mod sts;
 mod store;
 mod sum;
 mod trail;
+mod trail_script;
 mod turn;
 mod world;
 

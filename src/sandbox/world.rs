@@ -14,7 +14,7 @@ use super::account::{AccountSpec, Generate, InstanceSpec, KeyPairSpec, Throttle}
 use super::derive::ACCOUNT;
 use super::fault::{Fault, History};
 use super::name::is_name;
-use super::trail::TrailScript;
+use super::trail_script::TrailScript;
 
 /// How many bystanders a rehearsal has in each region: key pairs that no manifest names and that must not be touched.
 const BYSTANDERS: usize = 2;

@@ -1,7 +1,7 @@
 //! What the files leave open: no finding rests on a record that is not there.
 
+use super::moment::whole;
 use super::reading::Reading;
-use super::whole;
 use crate::domain::counted;
 use crate::review::reconcile::Reconciliation;
 

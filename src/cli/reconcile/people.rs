@@ -1,7 +1,8 @@
 //! What was found, for people.
 
 use super::super::{CliError, Context, shown};
-use super::{Attempt, Report, class_of, whole};
+use super::moment::whole;
+use super::report::{Attempt, Report, class_of};
 use crate::domain::counted;
 use crate::review::reconcile::{Unexplained, Unseen, Why};
 use crate::session::Recorded;

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::{CliError, Context, Format};
-use super::{Attempt, Report, class_of, each_attempt, whole};
+use super::moment::whole;
+use super::report::{Attempt, Report, class_of, each_attempt};
 use crate::journal::{Cell, Reader};
 use crate::review::json_text;
 use crate::review::reconcile::{Standing, Unexplained};

@@ -1,4 +1,4 @@
-//! The attempts that records are held against, 36 bytes each with their indexes: a million of them have room in 48 MiB.
+//! The attempts that records are held against, 44 bytes each with their indexes: a million of them have room in 48 MiB.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};

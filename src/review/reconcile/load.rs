@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::attempts::{Attempts, KnownAttempt, TooMany};
-use super::join::{Join, Scope};
+use super::join::Join;
+use super::result::Scope;
 use crate::domain::{AttemptTime, Class, RunId, parse_time};
 use crate::journal::{AttemptRecord, JournalError, Reader, RunReader as _, RunRecord};
 

@@ -7,11 +7,15 @@ mod attempts;
 mod found;
 mod join;
 mod load;
+mod result;
+mod told;
 
 pub use attempts::{Attempts, KnownAttempt, TooMany};
 pub use found::{Counts, Covered, MatchedBy, Shown, Standing, Unexplained, Unseen, Why};
-pub use join::{Join, MOST_FINDINGS, Reconciliation, Scope, Tally};
+pub use join::Join;
 pub use load::{LoadError, load};
+pub use result::{Reconciliation, Scope, Tally};
+pub use told::MOST_FINDINGS;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ACCOUNT, caller, id, somebody_else};
+use super::super::derive::ACCOUNT;
+use super::names::{caller, id, somebody_else};
 
 /// A line of the sandbox's record.
 #[derive(Debug, Deserialize)]

@@ -5,6 +5,7 @@
 
 mod event;
 mod form;
+mod names;
 mod script;
 
 use std::collections::HashMap;
@@ -13,11 +14,10 @@ use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use self::event::{Effect, Event, Line};
-use super::derive::{ACCOUNT, account_seed, caller_arn, digest_of, user_arn};
+use super::trail_script::TrailScript;
 use super::world::{World, WorldError};
 
 pub use self::form::TrailForm;
-pub(super) use self::script::TrailScript;
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub fn write_trail(state: &Path, out: &Path, form: TrailForm, late: bool) -> Res
     let world = World::load(&path).map_err(|source| TrailError::World { dir: state.to_owned(), source })?;
     let script = world.cloudtrail.clone().unwrap_or_default();
     let mut events = read(&state.join("record.jsonl"), world.seed, &script)?;
-    let delayed = script.apply(world.seed, &mut events, late);
+    let delayed = script::apply(&script, world.seed, &mut events, late);
     let records = events.len() as u64;
     let files = form.write(out, &events).map_err(|(path, source)| TrailError::Io { path, source })?;
     Ok(Written { files, records, delayed })
@@ -112,25 +112,9 @@ fn read(record: &Path, seed: u64, script: &TrailScript) -> Result<Vec<Event>, Tr
         );
         if request.operation == "DeleteKeyPair" {
             deletes += 1;
-            events.extend(script.foreign(seed, deletes, request));
+            events.extend(script::foreign(script, seed, deletes, request));
         }
     }
     events.sort_by(|one, other| (&one.time, &one.id).cmp(&(&other.time, &other.id)));
     Ok(events)
-}
-
-/// An id that depends on the seed and these numbers alone.
-fn id(seed: u64, what: &str, numbers: &[u64]) -> String {
-    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
-    digest_of(account_seed(seed, ACCOUNT), what, &bytes)
-}
-
-/// Somebody who is not the caller.
-fn somebody_else(account: &str) -> String {
-    user_arn(account, "somebody-else")
-}
-
-/// The caller.
-fn caller(account: &str) -> String {
-    caller_arn(account)
 }
