@@ -7,7 +7,7 @@ mod paths;
 
 use sha2::{Digest as _, Sha256};
 
-pub use paths::{Climb, is_consistent, root_by_path};
+pub use paths::{Climb, NodePath, is_consistent, root_by_path};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];

@@ -82,7 +82,6 @@ fn each_forgery_is_convicted() {
 /// A proof as its bytes, and the checkpoint that it is under, for whoever writes a verifier. A change here is a change of the format.
 // SEMANTICS: P130
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the variable renews what is generated, as it does for the documents")]
 fn the_golden_proof_holds() {
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let copy = Copy::new();

@@ -22,7 +22,7 @@ use crate::shell;
 #[path = "../library/proofs/forged.rs"]
 mod forged;
 #[path = "../library/tampering/sample.rs"]
-#[expect(dead_code, reason = "the tests of the library use the rest of it")]
+#[expect(dead_code, clippy::disallowed_methods, reason = "the tests of the library use the rest of it")]
 mod journals;
 mod pasts;
 

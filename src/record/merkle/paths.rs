@@ -7,6 +7,9 @@ use std::ops::Range;
 
 use super::{Hash, node_hash};
 
+/// The path of a node: its first leaf, its hash, and the path from below.
+pub type NodePath = (u64, Hash, Vec<Hash>);
+
 /// A pass over the leaves of a tree that collects the paths of some of its nodes.
 #[derive(Debug)]
 pub struct Climb {
@@ -101,10 +104,10 @@ impl Climb {
         Subtree { begin: left.begin, level: left.level + 1, hash: node_hash(&left.hash, &right.hash), chosen }
     }
 
-    /// The root of all leaves, and the path of each chosen node from below, in ascending order: (its first leaf, its hash, its path).
+    /// The root of all leaves, and the path of each chosen node from below, in ascending order.
     /// None where one of them is beyond the leaves.
     #[must_use]
-    pub fn finish(mut self) -> Option<(Hash, Vec<(u64, Hash, Vec<Hash>)>)> {
+    pub fn finish(mut self) -> Option<(Hash, Vec<NodePath>)> {
         let mut tree = self.subtrees.pop()?;
         while let Some(left) = self.subtrees.pop() {
             tree = self.join(left, tree);
