@@ -280,7 +280,7 @@ mod tests {
                 "attempt_finished" | "operation_polled" => format!("http status, request id, {operation}, {error}"),
                 "observed" => format!("http status, request id, {seen}, {operation}, {error}"),
                 "row_settled" => "rests on entries".into(),
-                "row_resolved" => "file, file sha256, file bytes, rests on entries".into(),
+                "row_resolved" => "file, file sha256, file bytes, event, rests on entries".into(),
                 _ => String::new(),
             };
             let mut labels: Vec<_> = particulars(&entry.event).iter().map(|(label, _)| *label).collect();

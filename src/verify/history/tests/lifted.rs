@@ -46,12 +46,6 @@ fn after_a_finished_one(change: impl Fn(&mut Value), settings: &[&str], used: &[
     second[1]["sha256"] = ONE.into();
     second.push(complete(TWO));
     second.iter_mut().for_each(change);
-    let mut header = header(TWO, 1);
-    (header["manifest"]["sha256"], header["endpoint"]) = (second[1]["sha256"].clone(), second[0]["endpoint"].clone());
-    if let Some(end) = second[0]["plan_ends"].take().as_str() {
-        header["expires_at"] = end.into();
-    }
-    second.push(sealed_with(TWO, header, &[line(1, "delete")]));
     entries.extend(second);
     entries
 }
@@ -100,13 +94,6 @@ fn a_manifest_is_not_run_again_in_silence() {
     for change in [manifest, endpoint] {
         assert!(told(change, &[], &[]) && told(change, &["again"], &[]) && !told(change, &["again"], &["again"]));
     }
-    // A plan's file is executed once, whatever was done with its manifest before.
-    let of_file: fn(&mut Value) = |entry| {
-        if entry["kind"] == "session_opened" {
-            entry["plan_ends"] = "2026-01-02T00:00:00.000000Z".into();
-        }
-    };
-    assert!(told(of_file, &[], &[]));
     // One that was never finished was not run.
     let mut entries = after_a_finished_one(plain, &[], &[]);
     entries.drain(24..26);
