@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::liveness::{Liveness, goes_on_with};
 use super::look_for::look_for_text;
 use super::pager::PagerOptions;
+use super::selection::of_plan;
 use super::when::{exactly_when, lasted, when};
 use super::{CliError, Code, Context, Exit, Format, Ui, plan, show_many, shown};
 use crate::domain::counted;
@@ -267,6 +268,9 @@ fn plan(facts: &RunFacts, out: &mut String) {
         seal.skips(),
         seal.absents()
     );
+    if let Some(rows) = of_plan(&plan.header) {
+        let _ = writeln!(out, "  only {}", shown(&rows));
+    }
     for target in &plan.targets {
         let _ = writeln!(
             out,

@@ -60,6 +60,8 @@ fn rows_that_failed_are_deleted_by_a_run_of_their_own_without_any_file() {
     // A reviewer finds the row again: by its line in the manifest, by the settings, by the header.
     let story = bench.keybatch(&["show", "latest", &names[1], "--output", "json"]).exits(0).json();
     assert_eq!((&story[0]["row"], &story[0]["of"]), (&1.into(), &json!({ "run": run, "row": 2 })), "{story}");
+    let shown = bench.keybatch(&["show", "latest"]).exits(0).stdout;
+    assert!(shown.contains(&format!("only rows of run {run} that are failed or in doubt")), "{shown}");
     let said = "SELECT json_extract(body, '$.settings.of') AS of, json_extract(body, '$.header.settings.only') AS only, \
                 json_extract(body, '$.line.line') AS line FROM entries \
                 WHERE kind IN ('session_opened', 'plan_sealed', 'intent_recorded') ORDER BY seq DESC LIMIT 3";
