@@ -12,7 +12,7 @@ use super::look_for::look_for_text;
 use super::pager::PagerOptions;
 use super::selection::of_plan;
 use super::when::{exactly_when, lasted, when};
-use super::{CliError, Code, Context, Exit, Format, Ui, plan, show_many, shown};
+use super::{CliError, Code, Context, Exit, Format, Ui, plan, shown};
 use crate::domain::counted;
 use crate::journal::{Cell, JournalError, Reader, RunRecord};
 use crate::record::plan::file::looks_like_a_plan;
@@ -42,12 +42,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    if args.row.is_none() && is_plan(&args.run) {
+    if args.is_about_a_plan() {
         plan::shown::print(context, Path::new(&args.run), None).await?;
         return Ok(Exit::Success);
-    }
-    if let Some(many) = &context.many {
-        return show_many::run(args, context, many).await;
     }
     let opened = context.any_reader().await;
     let asks_latest = args.row.is_none() && args.run == LATEST && context.ui.format == Format::Table;
@@ -89,6 +86,13 @@ pub(super) async fn find(reader: &Reader, args: &Args, context: &Context) -> Res
         stories.push(story(reader, &run, row).await?);
     }
     Ok(Meant::Stories(stories))
+}
+
+impl Args {
+    /// Whether a plan's file is meant, which is in no journal.
+    pub(super) fn is_about_a_plan(&self) -> bool {
+        self.row.is_none() && is_plan(&self.run)
+    }
 }
 
 /// Whether this names a plan's file: one that exists and begins like a plan, or is named by a path, which no run or row is.

@@ -10,7 +10,7 @@ use super::brought::{Brought, FileOf};
 use super::keygen::OwnKeygen;
 use super::policy::PolicyFile;
 use super::verify_proof::{self, Brings};
-use super::{CliError, Code, Context, Exit, Format, shown, signers, verify_many};
+use super::{CliError, Code, Context, Exit, Format, shown, signers};
 use crate::domain::counted;
 use crate::policy::{Liftable, Rule};
 use crate::record::approval::MOST_APPROVALS;
@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// The run that matters: its id, a unique prefix of it, or latest. With --require-checkpoint, a checkpoint must cover its end
     /// [default: every finished real run]. Or the file of a proof, to verify it instead of the journal
     #[arg(value_name = "RUN|PROOF")]
-    subject: Option<PathBuf>,
+    pub(super) subject: Option<PathBuf>,
     /// Files of checkpoints that were kept elsewhere; all checkpoints of this journal in them are compared
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) checkpoint: Vec<PathBuf>,
@@ -75,13 +75,6 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         Subject::Journal { run } => run,
         Subject::Proof(proof) => return args.verify_proof(proof, context),
     };
-    if let Some(many) = &context.many {
-        if run.is_some() {
-            return Err(CliError::new(Exit::Usage, "a run is in one journal, and --journal names several")
-                .hint("name the run's journal alone, or no run"));
-        }
-        return verify_many::run(args, context, many).await;
-    }
     let (report, files) = judge(args, run, context).await?;
     let named = run.map(|run| named(&report, run)).transpose()?;
     let exit = if report.accepted { Exit::Success } else { Exit::NotVerified };
@@ -133,6 +126,11 @@ pub(super) async fn judge(
 }
 
 impl Args {
+    /// Whether a proof is to be verified, and no journal.
+    pub(super) fn names_a_proof(&self) -> bool {
+        matches!(Subject::of(self.subject.as_deref()), Subject::Proof(_))
+    }
+
     fn verify_proof(&self, proof: &Path, context: &Context) -> Result<Exit, CliError> {
         let of_journal = [
             ("--require-approvals", self.require_approvals.is_some()),

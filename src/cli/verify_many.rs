@@ -14,6 +14,10 @@ use crate::verify::{Link, Report, links};
 
 /// Verifies each journal. One that cannot be read hides none of the others; the worst end counts.
 pub(super) async fn run(args: &Args, context: &Context, many: &[PathBuf]) -> Result<Exit, CliError> {
+    if args.subject.is_some() {
+        return Err(CliError::new(Exit::Usage, "a run is in one journal, and --journal names several")
+            .hint("name the run's journal alone, or no run"));
+    }
     let (mut exit, mut paths, mut reports, mut files) = (Exit::Success, Vec::new(), Vec::new(), Vec::new());
     for path in many {
         match judge(args, None, &context.of_journal(path)).await {
