@@ -9,6 +9,7 @@ const NEAR: usize = 24;
 #[derive(Debug)]
 pub struct Glancer {
     delete: Finder<'static>,
+    escape: Finder<'static>,
     time: [Finder<'static>; 2],
     region: [Finder<'static>; 2],
     account: [Finder<'static>; 2],
@@ -26,7 +27,7 @@ pub struct Glance<'a> {
     pub region: Option<&'a str>,
     /// The account that received it.
     pub account: Option<&'a str>,
-    /// Whether it has the name of an event, as each record does.
+    /// Whether it has the name of an event, as each record does, or may have.
     pub is_record: bool,
 }
 
@@ -35,6 +36,7 @@ impl Default for Glancer {
         let both = |name: &'static str, lower: &'static str| [Finder::new(name), Finder::new(lower)];
         Self {
             delete: Finder::new("DeleteKeyPair"),
+            escape: Finder::new("\\u00"),
             // Athena's column names are in lower case.
             time: both("eventTime", "eventtime"),
             region: both("awsRegion", "awsregion"),
@@ -49,15 +51,15 @@ impl Glancer {
     #[must_use]
     pub fn glance<'a>(&self, record: &'a [u8]) -> Glance<'a> {
         let name = value(&self.name, record);
-        // A name can be spelled with escapes.
-        let is_spelled = name.is_some_and(|name| name.contains('\\'));
+        // Letters can be spelled as escapes, also in the names of members.
+        let is_spelled = self.escape.find(record).is_some();
         let time = value(&self.time, record).filter(|text| text.len() == 20 && text.ends_with('Z'));
         Glance {
             may_be_delete: is_spelled || self.delete.find(record).is_some(),
             time,
             region: value(&self.region, record),
             account: value(&self.account, record),
-            is_record: name.is_some(),
+            is_record: name.is_some() || is_spelled,
         }
     }
 }
