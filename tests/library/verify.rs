@@ -295,7 +295,7 @@ async fn a_rewritten_history_must_still_be_one_that_can_have_happened() {
         ("\"deletes\":8", "\"deletes\":7", Verdict::IllegalHistory),
         ("\"in_doubt\":1", "\"in_doubt\":0", Verdict::IllegalHistory),
         ("\"kind\":\"run_started\"", "\"kind\":\"run_started\",\"l\": 1", Verdict::IllegalHistory),
-        ("\"kind\":\"rate_changed\"", "\"kind\":\"reconciled\"", Verdict::CannotVerify),
+        ("\"kind\":\"rate_changed\"", "\"kind\":\"of_a_later_version\"", Verdict::CannotVerify),
         ("\"rests_on\":[3,", "\"rests_on\":[2,", Verdict::IllegalHistory),
         ("\"v\":2", "\"v\":3", Verdict::CannotVerify),
         ("\"v\":2", "\"v\":1", Verdict::IllegalHistory),
