@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(by(printed), Some(Severity::Skip));
     }
 
-    // SEMANTICS: P101
+    // SEMANTICS: P119
     #[test]
     fn a_row_of_an_earlier_run_means_the_key_pair_of_that_run() {
         let before = |identity| Some(Box::new(Before { run: "run-1".into(), identity }));

@@ -29,7 +29,7 @@ fn verified(bench: &Bench) -> Done {
     done
 }
 
-// SEMANTICS: P161
+// SEMANTICS: P105
 #[test]
 fn the_command_gets_each_record_and_its_receipt_is_recorded() {
     let mut bench = Bench::new();
@@ -71,7 +71,7 @@ fn the_command_gets_each_record_and_its_receipt_is_recorded() {
     assert_eq!((count(&bench, "SELECT count(*) AS n FROM entries"), taken(&bench)), (entries, again), "I6");
 }
 
-// SEMANTICS: P160
+// SEMANTICS: P104
 #[test]
 fn without_an_anchor_nothing_is_deleted_where_one_is_required() {
     for (command, why) in [
@@ -101,7 +101,7 @@ fn without_an_anchor_nothing_is_deleted_where_one_is_required() {
     bench.run(&manifest, &["--checkpoint-exec", "a 'b"]).exits(2);
 }
 
-// SEMANTICS: P160
+// SEMANTICS: P104
 #[test]
 fn a_later_checkpoint_that_is_not_anchored_stops_the_run_and_a_resumed_session_asks_first() {
     let bench = Bench::new();
@@ -134,7 +134,7 @@ fn a_later_checkpoint_that_is_not_anchored_stops_the_run_and_a_resumed_session_a
     bench.verify().exits(0);
 }
 
-// SEMANTICS: P161
+// SEMANTICS: P105
 #[test]
 fn a_slow_command_holds_no_answer_up() {
     let bench = Bench::new();
@@ -158,7 +158,7 @@ fn a_slow_command_holds_no_answer_up() {
     invariants(&bench);
 }
 
-// SEMANTICS: P162
+// SEMANTICS: P106
 #[test]
 fn neither_a_journal_nor_the_working_directory_names_a_command() {
     let bench = Bench::new();
@@ -189,7 +189,7 @@ fn neither_a_journal_nor_the_working_directory_names_a_command() {
     assert!(doctor.stdout.contains("no-such-program cannot be found"), "{doctor}");
 }
 
-// SEMANTICS: P163
+// SEMANTICS: P107
 #[test]
 fn verify_takes_many_files_and_says_what_they_cover() {
     let bench = Bench::new();

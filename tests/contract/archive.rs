@@ -27,7 +27,7 @@ fn over_all(bench: &Bench, args: &[&str]) -> Done {
     crate::support::Live::of(bench.command(&all).spawn().unwrap()).wait()
 }
 
-// SEMANTICS: P164
+// SEMANTICS: P122
 #[test]
 fn an_archived_journal_is_read_only_and_the_next_one_names_it() {
     let bench = Bench::new();
@@ -68,7 +68,7 @@ fn an_archived_journal_is_read_only_and_the_next_one_names_it() {
     bench.verify().exits(0);
 }
 
-// SEMANTICS: P165
+// SEMANTICS: P123
 #[test]
 fn what_archived_runs_know_guards_later_ones() {
     let bench = Bench::new();
@@ -99,7 +99,7 @@ fn what_archived_runs_know_guards_later_ones() {
     assert_eq!(over_all(&bench, &["verify", "--output", "json"]).exits(0).json()["chain"].as_array().unwrap().len(), 3);
 }
 
-// SEMANTICS: P165
+// SEMANTICS: P123
 #[test]
 fn without_its_archive_a_journal_begins_no_run() {
     let bench = Bench::new();
@@ -128,7 +128,7 @@ fn without_its_archive_a_journal_begins_no_run() {
     bench.verify().exits(0);
 }
 
-// SEMANTICS: P166
+// SEMANTICS: P124
 #[test]
 fn several_journals_are_read_at_once_and_a_damaged_one_hides_none() {
     let bench = Bench::new();

@@ -26,7 +26,7 @@ fn broken(run: &Value) -> Vec<&str> {
     run["violations"].as_array().unwrap().iter().map(|one| one["rule"].as_str().unwrap()).collect()
 }
 
-// SEMANTICS: P112
+// SEMANTICS: P102
 #[test]
 fn a_run_under_its_policy_has_what_is_demanded() {
     let bench = Bench::new();
@@ -59,7 +59,7 @@ fn a_run_under_its_policy_has_what_is_demanded() {
 }
 
 /// A run without a policy lacks one, whatever it did.
-// SEMANTICS: P112
+// SEMANTICS: P102
 #[test]
 fn a_run_without_the_policy_is_convicted() {
     let bench = Bench::new();

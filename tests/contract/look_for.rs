@@ -42,7 +42,7 @@ fn words(findings: &Value) -> Vec<&str> {
     findings.as_array().unwrap().iter().filter_map(|finding| finding["outcome"].as_str()).collect()
 }
 
-// SEMANTICS: P103
+// SEMANTICS: P121
 #[test]
 fn a_row_in_doubt_or_gone_says_what_to_look_for() {
     let (bench, names, run) = bench(&["--signature-life", "60s"]);
@@ -79,7 +79,7 @@ fn a_row_in_doubt_or_gone_says_what_to_look_for() {
 }
 
 /// Every command can be pasted, and those of keybatch do what they say.
-// SEMANTICS: P103
+// SEMANTICS: P121
 #[test]
 fn its_commands_can_be_pasted() {
     let (bench, names, run) = bench(&[]);
@@ -113,7 +113,7 @@ fn its_commands_can_be_pasted() {
 }
 
 /// Of a run that was killed, the row is not settled yet.
-// SEMANTICS: P103
+// SEMANTICS: P121
 #[test]
 fn an_unsettled_row_is_settled_by_its_own_run_first() {
     let bench = Bench::new();

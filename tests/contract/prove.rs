@@ -29,7 +29,7 @@ fn row(done: &Done) -> Value {
     done.json()["row"].clone()
 }
 
-// SEMANTICS: P130
+// SEMANTICS: P113
 #[test]
 fn a_row_is_proved_to_whoever_holds_a_checkpoint() {
     let (bench, names, held) = finished();
@@ -58,7 +58,7 @@ fn a_row_is_proved_to_whoever_holds_a_checkpoint() {
     );
 }
 
-// SEMANTICS: P132
+// SEMANTICS: P115
 #[test]
 fn what_is_brought_decides_about_the_exit_code() {
     let (bench, _, held) = finished();
@@ -86,7 +86,7 @@ fn what_is_brought_decides_about_the_exit_code() {
 }
 
 /// An older checkpoint is the beginning of a newer one, alone and beside a row.
-// SEMANTICS: P132
+// SEMANTICS: P115
 #[test]
 fn a_journal_that_grew_is_shown_to_have_only_grown() {
     let (bench, _, held) = finished();
@@ -123,7 +123,7 @@ fn a_journal_that_grew_is_shown_to_have_only_grown() {
     assert!(!bench.home().join("x.proof").exists());
 }
 
-// SEMANTICS: P134
+// SEMANTICS: P117
 #[test]
 fn a_proof_is_a_new_file_or_none() {
     let (bench, names, held) = finished();

@@ -53,7 +53,7 @@ fn journal() -> Bench {
 }
 
 /// Each question gives what was planted, and rehearsals only if they are asked for.
-// SEMANTICS: P140
+// SEMANTICS: P94
 #[test]
 fn each_question_finds_what_was_planted() {
     let bench = journal();
@@ -233,7 +233,7 @@ fn a_statement_comes_from_standard_input() {
 }
 
 /// Nothing that a statement can say writes, opens another file or loads code.
-// SEMANTICS: P141
+// SEMANTICS: P95
 #[test]
 fn no_statement_does_more_than_read() {
     let bench = Bench::new();
@@ -265,7 +265,7 @@ fn no_statement_does_more_than_read() {
 }
 
 /// A journal of a later version is shown as far as it is known, and sessions still refuse it.
-// SEMANTICS: P142
+// SEMANTICS: P96
 #[test]
 fn a_newer_journal_is_read_as_far_as_it_is_known() {
     let bench = Bench::new();

@@ -81,7 +81,7 @@ fn found(mut object: Value) -> Value {
     object
 }
 
-// SEMANTICS: P150
+// SEMANTICS: P108
 #[test]
 fn planted_findings_are_found_exactly_in_every_form() {
     let bench = rehearsed();
@@ -127,7 +127,7 @@ fn planted_findings_are_found_exactly_in_every_form() {
     }
 }
 
-// SEMANTICS: P151
+// SEMANTICS: P109
 #[test]
 fn order_and_splitting_of_files_do_not_matter() {
     let bench = rehearsed();
@@ -160,7 +160,7 @@ fn order_and_splitting_of_files_do_not_matter() {
     assert_eq!(found(bench.keybatch_fed(&args, &lines).exits(3).json()), expected);
 }
 
-// SEMANTICS: P152
+// SEMANTICS: P110
 #[test]
 fn what_a_record_proves_is_recorded_once_and_changes_no_entry() {
     let bench = rehearsed();
@@ -207,7 +207,7 @@ fn what_a_record_proves_is_recorded_once_and_changes_no_entry() {
     bench.verify().exits(0);
 }
 
-// SEMANTICS: P154
+// SEMANTICS: P112
 #[test]
 fn what_cannot_be_read_is_named_with_its_place_and_the_rest_is_compared() {
     let bench = rehearsed();
@@ -245,7 +245,7 @@ fn what_cannot_be_read_is_named_with_its_place_and_the_rest_is_compared() {
     assert_eq!(of(&object["missing"], "what"), set(["no_record_of_region"]), "{object}");
 }
 
-// SEMANTICS: P150
+// SEMANTICS: P108
 #[test]
 fn a_real_run_is_matched_by_its_request_ids_and_takes_no_record_of_a_sandbox() {
     let bench = Bench::new();

@@ -46,7 +46,7 @@ fn entries(bench: &Bench) -> Value {
     bench.query("SELECT count(*) AS n FROM entries")[0]["n"].clone()
 }
 
-// SEMANTICS: P100
+// SEMANTICS: P118
 #[test]
 fn rows_that_failed_are_deleted_by_a_run_of_their_own_without_any_file() {
     let (bench, names, run) = one_failed();
@@ -74,7 +74,7 @@ fn rows_that_failed_are_deleted_by_a_run_of_their_own_without_any_file() {
 }
 
 /// The manifest's own run stays what it was: the retry is no run of the manifest, and can be repeated.
-// SEMANTICS: P100
+// SEMANTICS: P118
 #[test]
 fn a_retry_is_no_run_of_the_manifest_and_can_be_repeated() {
     let (bench, names, run) = one_failed();
@@ -102,7 +102,7 @@ fn a_retry_is_no_run_of_the_manifest_and_can_be_repeated() {
     bench.verify().exits(0);
 }
 
-// SEMANTICS: P101
+// SEMANTICS: P119
 #[test]
 fn a_row_in_doubt_is_deleted_absent_or_spared_as_its_key_pair_is_found() {
     let (bench, names, run) = in_doubt(&[Effect::Nothing, Effect::Delete, Effect::DeleteAndRecreate], &[]);
@@ -122,7 +122,7 @@ fn a_row_in_doubt_is_deleted_absent_or_spared_as_its_key_pair_is_found() {
 }
 
 /// A key pair that was not there when the run looked was not what it was to delete, however old it is.
-// SEMANTICS: P101
+// SEMANTICS: P119
 #[test]
 fn what_the_run_never_saw_is_spared() {
     let bench = Bench::new();
@@ -135,7 +135,7 @@ fn what_the_run_never_saw_is_spared() {
 }
 
 /// The earlier run's request may still be delivered.
-// SEMANTICS: P101
+// SEMANTICS: P119
 #[test]
 fn a_row_whose_request_may_still_be_delivered_waits() {
     let (bench, names, run) = in_doubt(&[Effect::Nothing], &["--signature-life", "6s", "--attempt-timeout", "1s"]);
@@ -178,7 +178,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
 }
 
 /// Rows that a run has settled may be planned again while it is unfinished; those that it can still ask for may not.
-// SEMANTICS: P100
+// SEMANTICS: P118
 #[test]
 fn an_unfinished_run_keeps_the_rows_that_it_can_still_ask_for() {
     let bench = Bench::new();
@@ -200,7 +200,7 @@ fn an_unfinished_run_keeps_the_rows_that_it_can_still_ask_for() {
 }
 
 /// The plan in a file names the run, and is executed like any other.
-// SEMANTICS: P100
+// SEMANTICS: P118
 #[test]
 fn the_rows_can_be_planned_into_a_file_that_is_executed() {
     let (bench, names, run) = one_failed();
@@ -217,7 +217,7 @@ fn the_rows_can_be_planned_into_a_file_that_is_executed() {
 }
 
 /// A rehearsal's rows are planned again in its own world, and that run can be continued there.
-// SEMANTICS: P100
+// SEMANTICS: P118
 #[test]
 fn a_rehearsal_is_retried_in_its_own_world() {
     let bench = Bench::new();

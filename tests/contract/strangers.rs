@@ -22,7 +22,7 @@ fn two_runs() -> Bench {
 const LISTS: [&[&str]; 4] = [&["log"], &["runs"], &["show"], &["show", "late"]];
 
 /// Text has the clock of this place beside UTC; data has UTC alone, whatever the zone.
-// SEMANTICS: P144
+// SEMANTICS: P98
 #[test]
 fn local_time_stands_beside_utc_in_text_alone() {
     let mut bench = two_runs();
@@ -121,7 +121,7 @@ fn entries_name_their_key_pair() {
 }
 
 /// `log -f RUN` on a pipe lists every entry of a batch at work once, in order, and ends with the run.
-// SEMANTICS: P145
+// SEMANTICS: P99
 #[test]
 fn a_running_batch_is_followed_to_its_end() {
     let bench = Bench::new();

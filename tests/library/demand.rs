@@ -163,7 +163,7 @@ fn broken(case: &Case, policy: &str) -> Vec<(&'static str, Option<u64>)> {
     found
 }
 
-// SEMANTICS: P112
+// SEMANTICS: P102
 #[test]
 fn each_rule_convicts_what_breaks_it_and_nothing_else() {
     let case = Case { instances: Some(1), ..Case::default() };
@@ -222,7 +222,7 @@ fn each_rule_convicts_what_breaks_it_and_nothing_else() {
     assert!(judged(&rehearsal, all).1.is_empty());
 }
 
-// SEMANTICS: P112
+// SEMANTICS: P102
 #[test]
 fn what_was_lifted_counts_as_overridden_if_the_policy_permits_it() {
     let case = Case { lifted: vec!["maximum_deletes", "regions"], ..Case::default() };
@@ -236,7 +236,7 @@ fn what_was_lifted_counts_as_overridden_if_the_policy_permits_it() {
     assert_eq!(broken(&case, "maximum_deletes = 1\noverridable = [\"maximum_deletes\"]\n"), []);
 }
 
-// SEMANTICS: P112
+// SEMANTICS: P102
 #[test]
 fn what_the_journal_does_not_show_is_said() {
     let case = Case { without_annotations: true, ..Case::default() };

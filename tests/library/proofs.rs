@@ -26,7 +26,7 @@ fn all() -> Vec<Proof> {
     run(proofs(&Copy::new().path(), &sample().checkpoint))
 }
 
-// SEMANTICS: P130
+// SEMANTICS: P113
 #[test]
 fn each_row_is_proved_with_the_outcome_that_the_journal_has() {
     let proofs = all();
@@ -52,7 +52,7 @@ fn each_row_is_proved_with_the_outcome_that_the_journal_has() {
     assert!(outcomes.len() >= 4, "{outcomes:?}");
 }
 
-// SEMANTICS: P131
+// SEMANTICS: P114
 #[test]
 fn each_forgery_is_convicted() {
     let proofs = all();
@@ -80,7 +80,7 @@ fn each_forgery_is_convicted() {
 }
 
 /// A proof as its bytes, and the checkpoint that it is under, for whoever writes a verifier. A change here is a change of the format.
-// SEMANTICS: P130
+// SEMANTICS: P113
 #[test]
 fn the_golden_proof_holds() {
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -112,7 +112,7 @@ fn the_golden_proof_holds() {
 }
 
 /// What the reviewer holds decides, and only that.
-// SEMANTICS: P132
+// SEMANTICS: P115
 #[test]
 fn only_a_checkpoint_of_the_reviewers_vouches() {
     let checkpoint = &sample().checkpoint;

@@ -124,7 +124,7 @@ fn is_sound(path: &Path, checkpoint: Option<&Checkpoint>) -> bool {
     run(verify(path, options)).unwrap().verdict.is_sound()
 }
 
-// SEMANTICS: P133
+// SEMANTICS: P116
 fn both_verifiers_agree_on_journals() {
     shell::needs("python3");
     let checkpoint = &sample().checkpoint;
@@ -177,7 +177,7 @@ fn is_plan(bytes: &[u8]) -> bool {
     }
 }
 
-// SEMANTICS: P133
+// SEMANTICS: P116
 fn both_verifiers_agree_on_plans() {
     let plan = plan();
     let mut counts = Counts::new();
@@ -207,7 +207,7 @@ fn both_verifiers_agree_on_plans() {
     check("plans", &counts, 1_000);
 }
 
-// SEMANTICS: P133
+// SEMANTICS: P116
 fn both_verifiers_agree_on_proofs() {
     shell::needs("python3");
     let sample = sample();

@@ -261,7 +261,7 @@ fn told(all: &Reconciliation) -> String {
 }
 
 proptest! {
-    // SEMANTICS: P151
+    // SEMANTICS: P109
     #[test]
     fn the_order_of_records_never_matters(events in met(), seed in any::<u64>()) {
         let attempts = [

@@ -124,7 +124,7 @@ fn set(bodies: &mut [Value], place: usize, fields: &Value) {
     bodies[place].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
 }
 
-// SEMANTICS: P113
+// SEMANTICS: P103
 #[test]
 fn a_forged_approval_is_convicted_though_every_hash_is_right() {
     let court = Court::new();
@@ -178,7 +178,7 @@ fn a_forged_approval_is_convicted_though_every_hash_is_right() {
     });
 }
 
-// SEMANTICS: P113
+// SEMANTICS: P103
 #[test]
 fn what_is_missing_is_missed_by_whoever_demands_it() {
     let court = Court::new();
@@ -222,7 +222,7 @@ fn what_is_missing_is_missed_by_whoever_demands_it() {
     });
 }
 
-// SEMANTICS: P113
+// SEMANTICS: P103
 #[test]
 fn who_made_and_who_runs_a_plan_cannot_be_exchanged_in_its_journal() {
     let court = Court::new();
@@ -257,7 +257,7 @@ fn who_made_and_who_runs_a_plan_cannot_be_exchanged_in_its_journal() {
 }
 
 /// The second session belongs to one of those who approved: whoever runs a plan does not count.
-// SEMANTICS: P113
+// SEMANTICS: P103
 #[test]
 fn an_approver_who_goes_on_with_the_run_does_not_count() {
     let court = Court::new();

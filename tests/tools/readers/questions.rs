@@ -71,7 +71,7 @@ fn journal_named_journal(bench: &Bench) -> PathBuf {
     copy(bench, "handed-over/journal.db", CRAFTED)
 }
 
-// SEMANTICS: P143
+// SEMANTICS: P97
 fn every_reader_gives_the_same_answers() {
     shell::needs("sqlite3");
     let mut bench = journal_of_everything();

@@ -63,7 +63,7 @@ impl Scene {
     }
 }
 
-// SEMANTICS: P110
+// SEMANTICS: P100
 fn under_four_eyes_neither_maker_nor_runner_counts() {
     let scene = Scene::new();
     let plan = scene.plan("friday", &[]);
@@ -116,7 +116,7 @@ fn under_four_eyes_neither_maker_nor_runner_counts() {
     drop(rosa);
 }
 
-// SEMANTICS: P110
+// SEMANTICS: P100
 fn a_session_that_goes_on_signs_too() {
     let scene = Scene::new();
     let plan = scene.plan("friday", &[]);
@@ -147,7 +147,7 @@ fn a_session_that_goes_on_signs_too() {
 }
 
 /// A policy raises what the flag demands, names the list of signers, and lets a rule of it be lifted only where it says so.
-// SEMANTICS: P111
+// SEMANTICS: P101
 fn a_policy_demands_approvals_of_a_plan() {
     let scene = Scene::new();
     let file = |name: &str, text: String| scene.bench.file(name, text).display().to_string();

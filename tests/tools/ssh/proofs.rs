@@ -20,7 +20,7 @@ fn both(bench: &Bench, proof: &Path, brought: &[&str]) -> (i32, String) {
     (done.code.unwrap(), verdict)
 }
 
-// SEMANTICS: P132
+// SEMANTICS: P115
 fn a_signer_whom_the_reviewer_knows_vouches_for_a_proof() {
     shell::needs("python3");
     let bench = Bench::new();

@@ -14,7 +14,7 @@ fn fields() -> Value {
     })
 }
 
-// SEMANTICS: P153
+// SEMANTICS: P111
 #[test]
 fn its_words_and_sums_are_those_that_can_be() {
     read("reconciled", &fields()).unwrap();
@@ -45,7 +45,7 @@ fn its_words_and_sums_are_those_that_can_be() {
     }
 }
 
-// SEMANTICS: P153
+// SEMANTICS: P111
 #[test]
 fn a_row_that_a_record_resolves_names_the_event_and_was_deleted() {
     let told = |evidence: &str, outcome: &str, event: Option<&str>| {

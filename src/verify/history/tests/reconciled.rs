@@ -24,7 +24,7 @@ fn with(told: impl IntoIterator<Item = Value>) -> Vec<Value> {
     entries
 }
 
-// SEMANTICS: P153
+// SEMANTICS: P111
 #[test]
 fn records_resolve_what_their_reconciliation_says_and_no_more() {
     judged(&with([reconciled(0)])).unwrap();
@@ -43,7 +43,7 @@ fn records_resolve_what_their_reconciliation_says_and_no_more() {
     is_refused(&apart, 26);
 }
 
-// SEMANTICS: P153
+// SEMANTICS: P111
 #[test]
 fn it_counts_the_attempts_of_a_run_that_began_and_stands_in_a_session_of_its_own() {
     for (field, count) in [("confirmed", 1_u64), ("not_seen", 1), ("not_sent", u64::MAX)] {

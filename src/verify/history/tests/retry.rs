@@ -32,7 +32,7 @@ fn told(entries: Vec<Value>) -> Option<usize> {
     judged(&all).err().map(|(at, _)| at - 26)
 }
 
-// SEMANTICS: P102
+// SEMANTICS: P120
 #[test]
 fn it_has_all_rows_with_such_an_outcome_and_no_others() {
     let both = [(3, "skip"), (4, "absent")];
@@ -48,7 +48,7 @@ fn it_has_all_rows_with_such_an_outcome_and_no_others() {
     assert_eq!(told(again(ONE, "failed", &[(1, "delete")])), Some(2));
 }
 
-// SEMANTICS: P102
+// SEMANTICS: P120
 #[test]
 fn it_names_a_run_that_was_there_as_its_settings_and_its_header_say() {
     let rows = [(3, "skip")];
