@@ -62,10 +62,11 @@ impl Context {
     /// As [`open::any_reader`].
     pub(super) async fn any_reader(&self) -> Result<Reader, JournalError> {
         let reader = open::any_reader(&self.journal).await?;
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = readers.is_empty();
-        readers.push(reader.clone());
-        drop(readers);
+        let is_first = {
+            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            readers.push(reader.clone());
+            readers.len() == 1
+        };
         // Damage that shows here shows again in what is read.
         for reservation in reader.reservations().await.unwrap_or_default().iter().filter(|_| is_first) {
             self.ui.ask(&match reservation {

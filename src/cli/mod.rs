@@ -209,10 +209,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         }
         Err(error) => Err(CliError::from_error(Exit::Unexpected, &error)),
     };
-    let result = result.map_err(|error| {
-        ui.error_object(&error);
-        error
-    });
+    let result = result.inspect_err(|error| ui.error_object(error));
     // A message of ours would stand in the middle of a pager's page.
     if let Some(pager) = pager {
         pager.end();
