@@ -2,6 +2,7 @@
 //! going through all of them. Of what is pure it shares only [`Head::seal`], and deliberately not the projection: a mistake there
 //! would make both answers wrong in the same way.
 
+mod attempts;
 mod history;
 mod reader;
 mod snapshot;

@@ -17,6 +17,7 @@ use keybatch::record::merkle::{Frontier, Hash};
 use keybatch::record::plan::{PlanObservation, PlanRow, Severity, Verdict};
 use serde_json::json;
 
+use super::attempts::attempts;
 use super::history::{Attempt, History, Row, Run};
 use super::{Kept, Memory};
 
@@ -206,25 +207,8 @@ impl ReadRows for MemoryReader {
 
     fn attempts_of(&self, run_no: i64, after: (u64, u32), limit: u32) -> Reading<'_, Vec<AttemptRecord>> {
         self.of_run(run_no, |kept, _, run| {
-            let all = run.rows.iter().flat_map(|(number, row)| {
-                let attempts = (1..).zip(&row.attempts);
-                attempts.map(move |(attempt, own)| {
-                    let PlanRow { account, region, name, .. } = row.intent.line.clone();
-                    AttemptRecord {
-                        row: *number,
-                        attempt,
-                        is_only: row.attempts.len() == 1,
-                        target: Target { account, region },
-                        name,
-                        started: stored(kept, own.started).body,
-                        finished: own.finished.as_ref().map(|(seq, _)| stored(kept, *seq).body),
-                        outcome: row
-                            .counts_as()
-                            .map(|(outcome, evidence)| (outcome.to_string(), evidence.as_str().into())),
-                    }
-                })
-            });
-            all.filter(|own| (own.row, own.attempt) > after).take(limit as usize).collect()
+            let later = attempts(kept, run).into_iter().filter(|own| (own.row, own.attempt) > after);
+            later.take(limit as usize).collect()
         })
     }
 
