@@ -13,6 +13,7 @@ mod brought;
 mod canary;
 mod checkpoint;
 pub mod code;
+mod command;
 mod complete;
 mod completions;
 mod config;
@@ -88,7 +89,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 pub use code::Code;
 pub use context::Context;
@@ -98,6 +99,7 @@ pub use exit::Exit;
 pub use format::Format;
 pub use ui::{RowStream, Ui, shown};
 
+use self::command::Command;
 use self::pager::Pager;
 use self::settings::Settings;
 use crate::journal::open::Leftovers;
@@ -115,7 +117,7 @@ struct Cli {
 /// Options that every command has.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// The journal; `runs`, `show` and `verify` take several, and directories of them [default:
+    /// The journal; `runs`, `show`, `query` and `verify` take several, and directories of them [default:
     /// $XDG_DATA_HOME/keybatch/journal.db]
     #[arg(long, global = true, env = "KEYBATCH_JOURNAL", value_name = "PATH")]
     journal: Vec<PathBuf>,
@@ -128,34 +130,6 @@ struct Global {
     /// Print only errors on standard error
     #[arg(short, long, global = true, env = "KEYBATCH_QUIET")]
     quiet: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Run(Box<run::Args>),
-    Plan(Box<plan::Args>),
-    Approve(Box<approve::Args>),
-    Resume(Box<resume::Args>),
-    Abandon(Box<abandon::Args>),
-    Resolve(Box<resolve::Args>),
-    Reconcile(Box<reconcile::Args>),
-    Journal(Box<journal::Args>),
-    Sandbox(sandbox::Args),
-    Runs(runs::Args),
-    Show(show::Args),
-    Log(log::Args),
-    Query(query::Args),
-    Export(export::Args),
-    Verify(verify::Args),
-    Prove(prove::Args),
-    Inventory(Box<inventory::Args>),
-    Checkpoint(checkpoint::Args),
-    Doctor(doctor::Args),
-    Config(config::Args),
-    IamPolicy(iam_policy::Args),
-    Man(man::Args),
-    Policy(policy::Args),
-    Completions(completions::Args),
 }
 
 /// Runs the program with these arguments (the first is its name) in this environment.
@@ -293,80 +267,6 @@ async fn tidily(command: Command, context: Context, pager: Option<&Pager>) -> Re
         let _in_time = tokio::time::timeout(PATIENCE, removed).await;
     }
     result
-}
-
-impl Command {
-    /// Whether the command needs a journal's place. Packages are built where nobody has a home.
-    fn is_about_a_journal(&self) -> bool {
-        match self {
-            Self::Query(args) => args.reads_journal(),
-            other => !matches!(other, Self::Config(_) | Self::IamPolicy(_) | Self::Man(_) | Self::Completions(_)),
-        }
-    }
-
-    /// The journals of a command that takes several, if there are several.
-    ///
-    /// # Errors
-    /// If another command is given several, or a directory is to be expanded and cannot be.
-    fn many(&self, named: &[PathBuf]) -> Result<Option<Vec<PathBuf>>, CliError> {
-        if !journals::are_many(named) {
-            return Ok(None);
-        }
-        match self {
-            Self::Runs(_) | Self::Show(_) | Self::Verify(_) => journals::expand(named).map(Some),
-            // A directory in place of the journal is an error of its own.
-            _ if named.len() == 1 => Ok(None),
-            _ => Err(CliError::new(Exit::Usage, "this command works on one journal, and --journal names several")
-                .hint("`runs`, `show` and `verify` take several")
-                .sent(Sent::Nothing)),
-        }
-    }
-
-    /// Whether the command is refused where a file of settings has faults. `doctor` reports them among its findings.
-    fn needs_settings(&self) -> bool {
-        !matches!(self, Self::Doctor(_) | Self::Man(_) | Self::Completions(_))
-    }
-
-    /// Whether its output may be long, and is a person's to read at leisure.
-    fn is_paged(&self) -> bool {
-        match self {
-            Self::Runs(args) => !args.pager.no_pager,
-            Self::Show(args) => !args.pager.no_pager,
-            Self::Log(args) => args.is_paged(),
-            Self::Query(args) => !args.pager.no_pager,
-            _ => false,
-        }
-    }
-
-    /// Whether the command only reads the journal. Sessions tidy up by themselves.
-    fn only_reads(&self) -> bool {
-        match self {
-            Self::Run(args) => args.dry_run,
-            Self::Reconcile(args) => args.only_reads(),
-            Self::Resume(_)
-            | Self::Abandon(_)
-            | Self::Resolve(_)
-            | Self::Journal(_)
-            | Self::Sandbox(_)
-            | Self::Config(_)
-            | Self::IamPolicy(_)
-            | Self::Man(_)
-            | Self::Policy(_)
-            | Self::Completions(_) => false,
-            Self::Plan(_)
-            | Self::Approve(_)
-            | Self::Runs(_)
-            | Self::Show(_)
-            | Self::Log(_)
-            | Self::Query(_)
-            | Self::Export(_)
-            | Self::Verify(_)
-            | Self::Prove(_)
-            | Self::Inventory(_)
-            | Self::Checkpoint(_)
-            | Self::Doctor(_) => true,
-        }
-    }
 }
 
 async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {

@@ -8,12 +8,16 @@ use std::ops::ControlFlow;
 
 use clap::builder::PossibleValuesParser;
 
+use super::journals::complain;
 use super::pager::PagerOptions;
 use super::ui::{RowStream, Ui};
 use super::{CliError, Code, Context, Exit};
 use crate::journal::{Cell, JournalError, Visitor};
 use crate::review::questions::{BoundStatement, QUESTIONS, bound};
 use crate::review::{StatementError, single_query};
+
+/// The column that names the journal of a row, where there are several.
+const JOURNAL: &str = "journal";
 
 /// A statement from standard input may have this many bytes.
 const LONGEST: u64 = 1024 * 1024;
@@ -81,8 +85,8 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         let text = statement(args)?;
         let single = single_query(&text)?;
         let bound = bound(single, &args.parameters, &[]).map_err(|error| shipped::refused(&error, None))?;
-        ask(context, single, &bound).await?;
-        return Ok(Exit::Success);
+        let (_, exit) = ask(context, single, &bound).await?;
+        return Ok(exit);
     };
     let question = shipped::named(name)?;
     if args.sql {
@@ -90,11 +94,11 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         return Ok(Exit::Success);
     }
     let given = shipped::given(&question, &args.parameters, context).await?;
-    let rows = ask(context, question.sql, &shipped::bind(&question, &given)?).await?;
+    let (rows, exit) = ask(context, question.sql, &shipped::bind(&question, &given)?).await?;
     if rows == 0 && !given.iter().any(|(name, _)| name == "sandbox") {
         context.ui.talk("no rows; rehearsals do not count here: --param sandbox=yes includes them");
     }
-    Ok(Exit::Success)
+    Ok(exit)
 }
 
 /// The statement that was typed, or handed over on standard input.
@@ -114,36 +118,54 @@ fn statement(args: &Args) -> Result<String, CliError> {
     }
 }
 
-/// Asks the journal, and prints the answer as it comes; returns how many rows it had. `original` is the statement as it was written,
-/// with the names of its parameters.
-async fn ask(context: &Context, original: &str, statement: &BoundStatement) -> Result<u64, CliError> {
-    let reader = context.any_reader().await?;
-    let mut answer = Answer { ui: &context.ui, stream: None, rows: 0, ended: Ok(()) };
-    let asked = reader.query_with(&statement.sql, &statement.values, &mut answer).await;
-    let rows = answer.rows;
-    answer.ended?;
-    if let Err(error) = asked {
-        // What was printed so far stays, and the error says that it is not all.
-        if let Some(stream) = answer.stream {
-            stream.break_off()?;
+/// Asks the journal, or each of several, and prints the answer as it comes; returns how many rows it had. `original` is the statement
+/// as it was written, with the names of its parameters. Of several journals, one that cannot be read hides none of the others.
+async fn ask(context: &Context, original: &str, statement: &BoundStatement) -> Result<(u64, Exit), CliError> {
+    let mut answer = Answer { ui: &context.ui, stream: None, journal: None, rows: 0, ended: Ok(()) };
+    let mut exit = Exit::Success;
+    let Some(many) = &context.many else {
+        let asked = ask_one(context, original, statement, &mut answer).await;
+        return answer.end(asked).map(|rows| (rows, exit));
+    };
+    for path in many.iter() {
+        answer.journal = Some(path.to_string_lossy().into_owned());
+        let own = context.of_journal(path);
+        match ask_one(&own, original, statement, &mut answer).await {
+            Ok(()) => {}
+            // What is wrong with the statement is wrong in each of them; where nobody reads on, nothing more is to be asked.
+            Err(error) if error.exit != Exit::Environment => return answer.end(Err(error)).map(|rows| (rows, exit)),
+            Err(error) => exit = exit.graver(complain(&context.ui, path, error)),
         }
-        return Err(match error {
-            JournalError::Query { reason, may_be_the_disk: false } => {
-                refused::refused(&reader, original, &reason, rows).await
-            }
-            error if error.may_be_the_disk() => refused::stopped(&error, rows),
-            error => error.into(),
-        });
     }
-    if let Some(stream) = answer.stream {
-        stream.end()?;
+    answer.end(Ok(())).map(|rows| (rows, exit))
+}
+
+async fn ask_one(
+    context: &Context,
+    original: &str,
+    statement: &BoundStatement,
+    answer: &mut Answer<'_>,
+) -> Result<(), CliError> {
+    let reader = context.any_reader().await?;
+    let before = answer.rows;
+    let asked = reader.query_with(&statement.sql, &statement.values, answer).await;
+    std::mem::replace(&mut answer.ended, Ok(()))?;
+    let rows = answer.rows - before;
+    match asked {
+        Ok(()) => Ok(()),
+        Err(JournalError::Query { reason, may_be_the_disk: false }) => {
+            Err(refused::refused(&reader, original, &reason, rows).await)
+        }
+        Err(error) if error.may_be_the_disk() => Err(refused::stopped(&error, rows)),
+        Err(error) => Err(error.into()),
     }
-    Ok(rows)
 }
 
 struct Answer<'a> {
     ui: &'a Ui,
     stream: Option<RowStream>,
+    /// The journal that the next rows are from, where there are several.
+    journal: Option<String>,
     rows: u64,
     /// Why nothing more can be written.
     ended: Result<(), CliError>,
@@ -155,16 +177,35 @@ impl Answer<'_> {
         self.ended = written;
         go_on
     }
+
+    /// Ends the output. What was printed before an error stays, and the error says that it is not all.
+    fn end(self, asked: Result<(), CliError>) -> Result<u64, CliError> {
+        match (self.stream, asked) {
+            (Some(stream), Ok(())) => stream.end()?,
+            (Some(stream), Err(error)) => {
+                stream.break_off()?;
+                return Err(error);
+            }
+            (None, asked) => asked?,
+        }
+        Ok(self.rows)
+    }
 }
 
 impl Visitor for Answer<'_> {
     fn columns(&mut self, names: &[String]) -> ControlFlow<()> {
-        let written = self.ui.stream(names).map(|stream| self.stream = Some(stream));
+        if self.stream.is_some() {
+            return ControlFlow::Continue(());
+        }
+        let of_journal = self.journal.is_some().then(|| JOURNAL.to_owned());
+        let names: Vec<String> = names.iter().cloned().chain(of_journal).collect();
+        let written = self.ui.stream(&names).map(|stream| self.stream = Some(stream));
         self.written(written.map_err(CliError::from))
     }
 
-    fn row(&mut self, cells: Vec<Cell>) -> ControlFlow<()> {
+    fn row(&mut self, mut cells: Vec<Cell>) -> ControlFlow<()> {
         self.rows += 1;
+        cells.extend(self.journal.clone().map(Cell::Text));
         let written = self.stream.as_mut().map_or(Ok(()), |stream| stream.row(&cells));
         self.written(written.map_err(CliError::from))
     }

@@ -149,6 +149,15 @@ fn several_journals_are_read_at_once_and_a_damaged_one_hides_none() {
     let shown = over_all(&bench, &["show", old_run, "--output", "json"]).exits(0).json();
     assert_eq!((&shown[0]["run"], &shown[0]["journal"]), (&old_run.into(), &old.as_str().into()));
     over_all(&bench, &["show", "no-such-name"]).exits(2);
+    let ask = ["query", "--output", "json", "SELECT outcome, count(*) AS n FROM intents GROUP BY 1"];
+    let asked = over_all(&bench, &ask).exits(0).json();
+    assert_eq!(asked.as_array().unwrap().len(), 2, "{asked}");
+    assert_eq!((&asked[0]["n"], &asked[0]["journal"]), (&1.into(), &new.as_str().into()), "{asked}");
+    assert_eq!((&asked[1]["n"], &asked[1]["journal"]), (&2.into(), &old.as_str().into()), "{asked}");
+    over_all(&bench, &["query", "SELECT nowhere FROM intents"]).exits(2);
+    let story = ["query", "--name", "key-pair-history", "--param", &format!("name={}", names[0]), "--output", "json"];
+    let told = over_all(&bench, &story).exits(0).json();
+    assert!(told.as_array().unwrap().iter().any(|row| row["journal"] == *old), "{told}");
     // A checkpoint of the new journal covers the old one, which it names.
     let args = ["verify", "--checkpoint", &checkpoints, "--require-checkpoint", "--output", "json"];
     let told = over_all(&bench, &args).exits(0).json();
@@ -176,6 +185,9 @@ fn several_journals_are_read_at_once_and_a_damaged_one_hides_none() {
     let done = over_all(&bench, &["runs", "--output", "json"]).exits(9);
     assert_eq!(done.json().as_array().unwrap().len(), 1, "{done}");
     assert!(done.stderr.contains(&old), "{done}");
+    let asked = over_all(&bench, &ask).exits(9);
+    assert_eq!(asked.json().as_array().unwrap().len(), 1, "{asked}");
+    assert!(asked.stderr.contains(&old), "{asked}");
     let told = over_all(&bench, &["verify", "--output", "json"]).exits(7).json();
     assert_eq!(told["journals"].as_array().unwrap().len(), 2, "{told}");
     // A command that works on one journal takes one.

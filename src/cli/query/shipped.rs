@@ -101,6 +101,9 @@ pub(super) async fn given(
                 let at = moment(text).map_err(|why| wrong(name, &why))?;
                 time_text(at.at(SystemClock::start().now()))
             }
+            Some(ParameterKind::Run) if text == LATEST && context.many.is_some() => {
+                return Err(wrong(name, "each of several journals has a latest run: name the run by its id"));
+            }
             Some(ParameterKind::Run) if text == LATEST => {
                 resolve(&context.any_reader().await?, text).await?.run.to_string()
             }
