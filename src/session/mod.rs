@@ -49,6 +49,7 @@ mod plan;
 mod plan_again;
 mod probe;
 mod reconcile;
+mod refusal;
 mod refuse;
 mod resolve;
 mod resume;

@@ -3,6 +3,7 @@
 //! would make both answers wrong in the same way.
 
 mod attempts;
+mod matching;
 mod history;
 mod reader;
 mod snapshot;
