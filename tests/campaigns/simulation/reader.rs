@@ -279,8 +279,13 @@ impl ReadReview for Books {
     }
 
     fn milestones_of<'a>(&'a self, _: i64, kind: &'a str) -> Reading<'a, Vec<StoryEntry>> {
-        assert_eq!(kind, "session_opened", "nothing else is asked for");
-        self.read(|ledger| {
+        self.read(move |ledger| {
+            let written = |body: &String| body.contains(&format!(r#""kind":"{kind}""#));
+            if kind == "plan_signed" {
+                assert!(!ledger.bodies.iter().any(written), "no life is under four eyes");
+                return Ok(Vec::new());
+            }
+            assert_eq!(kind, "session_opened", "nothing else is asked for");
             let body = |seq: u64| ledger.bodies[usize::try_from(seq).unwrap()].clone();
             Ok(ledger.opened.iter().map(|seq| StoryEntry { seq: *seq, body: body(*seq) }).collect())
         })
