@@ -126,7 +126,7 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
     lines.push(format!("rows      {rows}: {deletes} to delete, {skips} to skip, {absents} absent"));
     for (place, rows) in plan.nothing_there() {
         let rows = counted(rows, "row names a key pair", "rows name key pairs");
-        lines.push(format!("warning   {}: {rows}, but none of them exists", shown(&place)));
+        lines.push(format!("warning   {}: {rows}; nothing of that name exists", shown(&place)));
     }
     lines.extend(changes(plan));
     for (kind, count) in &plan.shown.note_counts {

@@ -69,7 +69,7 @@ fn say(context: &Context, archived: &Archived) -> Result<Exit, CliError> {
     let Archived { archive, head, runs, in_doubt, journal, journal_id } = archived;
     if *in_doubt > 0 {
         let rows = counted(*in_doubt, "row is", "rows are");
-        context.ui.say(&format!("note: {rows} in doubt, and nothing more can be recorded about them"));
+        context.ui.say(&format!("note: {rows} in doubt, and nothing more can be recorded about that"));
     }
     if context.ui.format == Format::Table {
         let text = format!(

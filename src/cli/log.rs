@@ -263,7 +263,7 @@ impl Lines {
                     let name = name.as_deref().filter(|_| !matches!(entry.event, Event::IntentRecorded(_)));
                     let name = name.map(|name| format!(" {}", shown(name))).unwrap_or_default();
                     let row = entry.row.map(|row| format!(" row {row}{name}")).unwrap_or_default();
-                    let label = if sandbox { "SANDBOX " } else { "" };
+                    let label = if sandbox == Some(true) { "SANDBOX " } else { "" };
                     writeln!(out, "{seq} {at} {label}{}{row}: {}", entry.event.kind(), shown(&one_line(entry)))?;
                 }
                 Err(error) => writeln!(out, "{seq} unreadable: {}", shown(&error.to_string()))?,
@@ -275,7 +275,7 @@ impl Lines {
                         Cell::Integer(seq),
                         text(time_text(entry.at)),
                         run_id.clone().map_or(Cell::Null, text),
-                        Cell::Boolean(sandbox),
+                        sandbox.map_or(Cell::Null, Cell::Boolean),
                         entry.row.and_then(|row| i64::try_from(row).ok()).map_or(Cell::Null, Cell::Integer),
                         text(entry.event.kind().to_owned()),
                         text(one_line(entry)),

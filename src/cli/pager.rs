@@ -2,6 +2,7 @@
 //! does.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -62,6 +63,20 @@ pub(super) struct Pager {
     pipe: Arc<Mutex<Option<ChildStdin>>>,
 }
 
+/// Whether the program that a command begins with can be found. A command that only a shell understands is taken to be.
+fn is_there(command: &str, environment: &Environment) -> bool {
+    let Some(program) = command.split_whitespace().next() else { return false };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+/".contains(&byte);
+    if !program.bytes().all(is_plain) {
+        return true;
+    }
+    if program.contains('/') {
+        return Path::new(program).is_file();
+    }
+    let path = environment.variable("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
+    std::env::split_paths(path).any(|folder| folder.join(program).is_file())
+}
+
 impl Pager {
     /// Starts one, if a person reads standard output and there is a pager.
     pub(super) fn start(environment: &Environment) -> Option<Self> {
@@ -71,6 +86,8 @@ impl Pager {
         }
         let mut command = match environment.variable("KEYBATCH_PAGER").or_else(|| environment.variable("PAGER")) {
             Some("cat") => return None,
+            // What is not there can show nothing.
+            Some(named) if !is_there(named, environment) => return None,
             // As git and man do: it may have arguments, and quotes.
             Some(named) => {
                 let mut shell = Command::new("sh");

@@ -15,6 +15,7 @@ pub(super) fn plan_fault(fault: &PlanFault) -> CliError {
         | PlanFaultKind::NoSeal
         | PlanFaultKind::OutOfOrder { .. }
         | PlanFaultKind::Seal { .. }
+        | PlanFaultKind::SealCounts
         | PlanFaultKind::Rows { .. }
         | PlanFaultKind::Trailing => Code::PlanEdited,
     };

@@ -99,7 +99,7 @@ impl Progress {
     fn line(&self, counts: &OutcomeCounts, per_s: f64) -> String {
         let settled = counts.settled();
         let mut parts = vec![format!("{}/{} rows", grouped(settled), grouped(self.total))];
-        for (count, word) in [(counts.failed + counts.in_doubt, "failed"), (counts.skipped, "skipped")] {
+        for (count, word) in [(counts.failed, "failed"), (counts.in_doubt, "in doubt"), (counts.skipped, "skipped")] {
             parts.extend((count > 0).then(|| format!("{} {word}", grouped(count))));
         }
         parts.push(rate(per_s));
@@ -183,7 +183,10 @@ mod tests {
         let progress = Progress { settled: Arc::default(), bar: None, total: 12_500 };
         assert_eq!(progress.line(&OutcomeCounts::default(), 0.0), "0/12,500 rows, 0/min");
         let counts = OutcomeCounts { failed: 1, in_doubt: 1, skipped: 1, deleted: 2_497, ..OutcomeCounts::default() };
-        assert_eq!(progress.line(&counts, 4.04), "2,500/12,500 rows, 2 failed, 1 skipped, 4/s, 41 min 15 s left");
+        assert_eq!(
+            progress.line(&counts, 4.04),
+            "2,500/12,500 rows, 1 failed, 1 in doubt, 1 skipped, 4/s, 41 min 15 s left"
+        );
         assert_eq!((rate(0.5), left(10, 0.001)), ("30/min".into(), Some("2 h 46 min left".into())));
         assert_eq!(left(0, 5.0), None);
     }

@@ -82,6 +82,12 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         return shipped::schema(&context.ui, view.as_deref());
     }
     let Some(name) = &args.name else {
+        if args.sql {
+            let why = "--sql prints the SQL of a shipped question, and none is named";
+            return Err(
+                CliError::new(Exit::Usage, why).hint("name one: --name QUESTION; keybatch query --list lists them")
+            );
+        }
         let text = statement(args)?;
         let single = single_query(&text)?;
         let bound = bound(single, &args.parameters, &[]).map_err(|error| shipped::refused(&error, None))?;
@@ -198,7 +204,7 @@ impl Visitor for Answer<'_> {
             return ControlFlow::Continue(());
         }
         let of_journal = self.journal.is_some().then(|| JOURNAL.to_owned());
-        let names: Vec<String> = names.iter().cloned().chain(of_journal).collect();
+        let names = distinct(names.iter().cloned().chain(of_journal));
         let written = self.ui.stream(&names).map(|stream| self.stream = Some(stream));
         self.written(written.map_err(CliError::from))
     }
@@ -209,6 +215,17 @@ impl Visitor for Answer<'_> {
         let written = self.stream.as_mut().map_or(Ok(()), |stream| stream.row(&cells));
         self.written(written.map_err(CliError::from))
     }
+}
+
+/// The names of columns, each once: an object of JSON has one value for a name.
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in names {
+        let numbered = (2..).map(|number| format!("{name}_{number}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !all.contains(name));
+        all.push(free.unwrap_or_default());
+    }
+    all
 }
 
 impl From<StatementError> for CliError {

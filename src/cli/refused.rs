@@ -94,7 +94,7 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::PlanUsed { run } => it
             .hint(format!("see how it ended with: keybatch show {run}"))
             .hint("make the plan again for what is left"),
-        Refusal::PlanBound { .. } => it.hint("execute the plan where it was made for, or make another one"),
+        Refusal::PlanBound { .. } => it.hint("execute the plan in the place that it was made for, or make another one"),
         Refusal::PlanRow { .. } => it.hint("make the plan again with keybatch plan"),
         Refusal::Drifted { first, .. } => {
             let mut it = it.hint("make the plan again, or skip those rows with --on-drift skip");

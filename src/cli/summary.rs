@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::exit::Exit;
+use crate::domain::counted;
 use crate::session::summary::{Ends, SessionPart, State, StopWord, Summary};
 
 /// What to do about a run that ended before it had a plan.
@@ -81,7 +82,8 @@ pub(super) fn line(summary: &Summary) -> String {
         _ => "finished".to_owned(),
     };
     let counts = if parts.is_empty() { "no rows".to_owned() } else { parts.join(", ") };
-    format!("{label} {run} {end}: {counts}, of {} rows in {:.1} s", summary.rows, summary.seconds)
+    let of = counted(summary.rows, "row", "rows");
+    format!("{label} {run} {end}: {counts}, of {of} in {:.1} s", summary.seconds)
 }
 
 /// What to do about rows in doubt.

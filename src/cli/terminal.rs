@@ -183,7 +183,9 @@ impl Operator for Terminal {
                 ui.talk(format!("planning rows of run {run} again ({}): {}", shown(manifest), parts.join(", ")));
             }
             Notice::NothingSelected { run, only } => {
-                ui.say(&format!("nothing to do: no row of run {run} is {only}; nothing was sent or recorded"));
+                ui.say(&format!(
+                    "nothing to do: no row of run {run} has the outcome {only}; nothing was sent or recorded"
+                ));
             }
             Notice::NothingUnfinished => ui.say("nothing to resume: no run is unfinished"),
             Notice::OnlyRehearsal => ui.say("no real run is unfinished; this continues the only unfinished rehearsal"),

@@ -220,9 +220,10 @@ fn named<'a>(report: &'a Report, wanted: &str) -> Result<&'a RunCoverage, CliErr
             NotNamed::Unknown => (Code::RunUnknown, "the journal has no run"),
             NotNamed::Ambiguous => (Code::RunAmbiguous, "several runs begin with"),
         };
-        CliError::new(Exit::Usage, format!("{what} {}", shown(wanted)))
-            .code(code)
-            .hint(format!("without a run, verify says of the journal: {}", report.verdict.as_str().replace('_', " ")))
+        CliError::new(Exit::Usage, format!("{what} {}", shown(wanted))).code(code).hint(format!(
+            "without a run, the verdict on the journal is: {}",
+            report.verdict.as_str().replace('_', " ")
+        ))
     })
 }
 

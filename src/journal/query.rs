@@ -84,8 +84,8 @@ pub struct Matching {
     pub body: String,
     /// The name of its run.
     pub run_id: Option<String>,
-    /// Whether that is a rehearsal.
-    pub sandbox: bool,
+    /// Whether that is a rehearsal; none of an entry of no run.
+    pub sandbox: Option<bool>,
     /// The key pair that its row names.
     pub name: Option<String>,
 }

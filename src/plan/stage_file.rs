@@ -126,7 +126,7 @@ fn check(header: &PlanHeader, row: &PlanRow) -> Result<(), String> {
     }
     let seen = row.observation.as_ref().and_then(|seen| seen.created_at.as_deref());
     if seen.is_some_and(|text| parse_time(text).is_none()) {
-        return Err("the creation time in its observation is no time".to_owned());
+        return Err("the creation time in its observation is not a valid time".to_owned());
     }
     Ok(())
 }

@@ -124,8 +124,9 @@ fn approvals(limits: &Limits) -> String {
     } else {
         format!("in {}", signers.join(" and in "))
     };
-    let people = counted(u64::from(limits.approvals), "person", "people");
-    format!("Only a plan in a file can be run, once {people} whose keys are {by} approved it.")
+    let people = counted(u64::from(limits.approvals), "person whose key is", "people whose keys are");
+    let have = if limits.approvals == 1 { "has" } else { "have" };
+    format!("Only a plan in a file can be run, once {people} {by} {have} approved it.")
 }
 
 fn rates(limits: &Limits) -> String {

@@ -58,7 +58,7 @@ pub enum Finding {
     },
     /// It needs approvals, and only a plan in a file can have them.
     #[error(
-        "the policy requires {} of a plan in a file, and there are none",
+        "the policy requires {}, which only a plan in a file can have",
         if *.approvals > 0 { counted(u64::from(*.approvals), "approval", "approvals") } else { "four eyes".to_owned() }
     )]
     Approvals {

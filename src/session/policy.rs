@@ -99,5 +99,5 @@ impl Policy {
 
 /// A policy by its digest, for people.
 fn name(sha256: Option<&str>) -> String {
-    sha256.map_or_else(|| "none".to_owned(), |sha256| format!("of SHA-256 {sha256}"))
+    sha256.map_or_else(|| "(none)".to_owned(), |sha256| format!("of SHA-256 {sha256}"))
 }

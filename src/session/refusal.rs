@@ -127,10 +127,10 @@ pub enum Refusal {
         /// The run.
         run: RunId,
     },
-    /// The plan is bound to another account, endpoint or policy.
-    #[error("the plan is for {what} {expected}, but this is {found}")]
+    /// The plan is bound to another account, endpoint, policy or ticket.
+    #[error("the plan was made for the {what} {expected}; here it is {found}")]
     PlanBound {
-        /// `account`, `endpoint` or `policy`.
+        /// `account`, `endpoint`, `policy` or `ticket`.
         what: &'static str,
         /// What it is bound to.
         expected: String,
@@ -194,8 +194,8 @@ pub enum Refusal {
         /// What the plan deletes.
         deletes: u64,
     },
-    /// The manifest has an unfinished run.
-    #[error("run {run} of this manifest is not finished ({state})")]
+    /// The manifest or the plan has an unfinished run.
+    #[error("run {run} of this manifest or plan is not finished ({state})")]
     Unfinished {
         /// The run.
         run: RunId,

@@ -9,7 +9,7 @@ use super::host::Host;
 use super::open::OpenJournal;
 use super::operator::Notice;
 use super::order::ResumeOrder;
-use super::summary::{StopWord, Summary};
+use super::summary::{Head, StopWord, Summary};
 use crate::journal::{RunRecord, RunState};
 use crate::review::runs::resolve;
 
@@ -47,8 +47,8 @@ async fn go_on<H: Host>(
     began: tokio::time::Instant,
 ) -> Result<Ending, SessionError> {
     let Some(record) = choose(host, &open, order.run.as_deref()).await? else {
-        open.close(host).await?;
-        return Ok(Ending::summed(Summary::of_nothing(&order.order.journal)));
+        let head = Head::from(&open.close(host).await?);
+        return Ok(Ending::summed(Summary { head, ..Summary::of_nothing(&order.order.journal) }));
     };
     if record.state == RunState::Finished {
         return already_finished(host, &order.order, &open, &record).await;

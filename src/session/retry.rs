@@ -23,7 +23,7 @@ use super::refuse::refuse_manifest;
 use super::run::in_journal;
 use super::selection::Selection;
 use super::stage::{Input, Staged};
-use super::summary::Summary;
+use super::summary::{Head, Summary};
 use crate::domain::{Retriable, RunId, Settings, Target};
 use crate::journal::{Reader, RunRecord};
 use crate::manifest::Faults;
@@ -56,8 +56,8 @@ async fn work<H: Host>(
     let directory = journal.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let staging = (&order.subject, &order.order.accounts);
     let Some(mut selected) = select(host, &open.reader, staging, (earlier, selection), (directory, run)).await? else {
-        open.close(host).await?;
-        return Ok(Ending::summed(Summary::of_nothing(journal)));
+        let head = Head::from(&open.close(host).await?);
+        return Ok(Ending::summed(Summary { head, ..Summary::of_nothing(journal) }));
     };
     // What is done next is read from the journal, so nothing is done where that was changed.
     refuse_altered(host, &open.reader).await?;

@@ -15,7 +15,7 @@ use super::end::Ending;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::open::OpenJournal;
-use super::order::{InHand, Repeat, RunOrder, RunPlanOrder, Subject};
+use super::order::{InHand, Order, Repeat, RunOrder, RunPlanOrder, Subject};
 use super::place::{Goal, Way};
 use super::run::in_journal;
 use super::stage::Staged;
@@ -52,6 +52,7 @@ async fn work<H: Host>(
     let now = open.now().await?;
     refuse_expired(&header, now).map_err(|error| error.sent(Sent::Nothing))?;
     order.order.policy.refuse_plan_of_another(header.policy_sha256.as_deref())?;
+    refuse_another_ticket(&header, &order.order)?;
     match used(&open.reader, &header.plan_id).await? {
         Some(record) if record.state.is_unfinished() && order.repeat == Repeat::Resume => {
             return carry_on(host, &order.order, open, began, record, None).await;
@@ -148,6 +149,17 @@ fn already(record: &RunRecord) -> SessionError {
         Refusal::PlanUsed { run }
     };
     SessionError::new(refusal).of_run(run)
+}
+
+/// Those who approved a plan have seen its ticket, and their signatures cover it.
+fn refuse_another_ticket(header: &PlanHeader, order: &Order) -> Result<(), SessionError> {
+    match (&header.ticket, &order.ticket) {
+        (Some(of_plan), Some(named)) if of_plan != named => {
+            let (expected, found) = (of_plan.clone(), named.clone());
+            Err(SessionError::new(Refusal::PlanBound { what: "ticket", expected, found }).sent(Sent::Nothing))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A plan is bound to its accounts and endpoint. Another caller of the same account may execute it.

@@ -41,7 +41,11 @@ impl Selection {
     #[must_use]
     pub fn in_words(&self) -> String {
         let words: Vec<_> = self.only.iter().map(|outcome| outcome.as_str().replace('_', " ")).collect();
-        words.join(" or ")
+        match words.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        }
     }
 }
 

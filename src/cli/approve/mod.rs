@@ -11,7 +11,8 @@ pub(super) use self::gather::{Gathered, gather};
 pub(super) use self::sign::{refuse_signed, sign_as_maker};
 use super::amount::count;
 use super::{CliError, Context, Exit};
-use crate::cli::plan::shown::read;
+use crate::cli::plan::shown::{Read, read};
+use crate::domain::{Clock as _, SystemClock};
 use crate::record::approval::Principal;
 
 /// Approve a plan with an SSH key, or say who has approved it
@@ -63,6 +64,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let plan = read(&args.plan, |_| Ok(()))?;
+    warn_of_end(&plan, context);
     if args.list {
         return list::run(&plan, &gather(&args.plan, &args.approvals)?, context);
     }
@@ -85,5 +87,13 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
             let (key, principal) = (args.key.as_deref(), args.principal.as_ref());
             sign::run(&sign::Approving { path: &args.plan, key, principal }, &plan, context).await
         }
+    }
+}
+
+/// An approval of a plan that may not be executed any more is of no use, but does no harm.
+fn warn_of_end(plan: &Read, context: &Context) {
+    let end = plan.header.expires_at.as_deref().and_then(|end| end.parse::<jiff::Timestamp>().ok());
+    if let Some(end) = end.filter(|end| *end <= SystemClock::start().now()) {
+        context.ui.say(&format!("warning: the plan expired at {end}: it cannot be run any more, whoever approves it"));
     }
 }

@@ -10,7 +10,6 @@ use crate::cli::new_file::write_new;
 use crate::cli::plan::shown::{Read, about};
 use crate::cli::scratch::Scratch;
 use crate::cli::{CliError, Code, Context, Exit, Format, Sent, operator, shown};
-use crate::domain::{Clock as _, SystemClock};
 use crate::record::approval::{
     MAKER_NAMESPACE, PLAN_NAMESPACE, Principal, maker_file, signature_file, text, text_file,
 };
@@ -34,7 +33,6 @@ pub(super) async fn run(asked: &Approving<'_>, plan: &Read, context: &Context) -
     };
     let approval = Signing::new(asked.path, plan, signature_file(asked.path, &principal))?;
     about(context, plan).await.iter().for_each(|line| context.ui.say(line));
-    warn_of_end(plan, context);
     let scratch = Scratch::create(context)?;
     let key = match asked.key {
         Some(file) => SigningKey { file: file.to_owned(), agent: false },
@@ -142,14 +140,6 @@ fn own_name() -> Result<Principal, CliError> {
     operator::user().parse().map_err(|error| {
         CliError::from_error(Exit::Usage, &error).hint("name yourself as the list of signers does: --as PRINCIPAL")
     })
-}
-
-/// An approval of a plan that may not be executed any more is of no use, but does no harm.
-fn warn_of_end(plan: &Read, context: &Context) {
-    let end = plan.header.expires_at.as_deref().and_then(|end| end.parse::<jiff::Timestamp>().ok());
-    if let Some(end) = end.filter(|end| *end <= SystemClock::start().now()) {
-        context.ui.say(&format!("warning: the plan expired at {end}: it cannot be run any more, whoever approves it"));
-    }
 }
 
 fn exists(path: &Path) -> CliError {

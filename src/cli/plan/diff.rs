@@ -13,7 +13,7 @@ use super::shown::{Read, read};
 use crate::cli::{CliError, Context, Exit, Format, RowStream, shown};
 use crate::domain::counted;
 use crate::journal::Cell;
-use crate::record::plan::{PlanRow, TargetVerdicts};
+use crate::record::plan::{PlanRow, TargetVerdicts, Verdict};
 
 /// The columns of a row that differs.
 const COLUMNS: [&str; 7] = ["change", "old_row", "new_row", "key_pair_name", "account_id", "region", "what"];
@@ -135,7 +135,16 @@ impl Differing {
             return None;
         }
         self.removed += 1;
-        Some(Change::of("removed", Some(row.row), None, row, vec![format!("was to {}", row.verdict.as_str())]))
+        Some(Change::of("removed", Some(row.row), None, row, vec![format!("was {}", planned(row.verdict))]))
+    }
+}
+
+/// What a plan says of a row, after "is" or "was".
+fn planned(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Delete => "to be deleted",
+        Verdict::Skip => "to be skipped",
+        Verdict::Absent => "absent",
     }
 }
 
@@ -157,7 +166,7 @@ impl Change {
     }
 
     fn added(row: &PlanRow) -> Self {
-        Self::of("added", None, Some(row.row), row, vec![format!("is to {}", row.verdict.as_str())])
+        Self::of("added", None, Some(row.row), row, vec![format!("is {}", planned(row.verdict))])
     }
 
     fn changed(old: &PlanRow, new: &PlanRow) -> Self {

@@ -12,7 +12,7 @@ use crate::cli::files::open_plan;
 use crate::cli::plan_fault::plan_fault;
 use crate::cli::selection::of_plan;
 use crate::cli::{CliError, Context, Format, Sent, shown};
-use crate::domain::{Target, counted};
+use crate::domain::{Clock as _, SystemClock, Target, counted, parse_time};
 use crate::journal::Cell;
 use crate::plan::{Shown, place};
 use crate::policy::recreated::RECREATED;
@@ -166,7 +166,8 @@ fn lines(plan: &Read, planned: Option<&Planned>, times: &Times) -> Vec<String> {
     line("plan", &header.plan_id);
     line("made", &format!("{} by {}", header.made_at, header.made_by));
     if let Some(end) = &header.expires_at {
-        line("expires", end);
+        let is_over = parse_time(end).is_some_and(|end| end <= SystemClock::start().now());
+        line("expires", &format!("{end}{}", if is_over { ", EXPIRED: it cannot be run any more" } else { "" }));
     }
     header.ticket.iter().for_each(|ticket| line("ticket", ticket));
     header.reason.iter().for_each(|reason| line("reason", reason));
@@ -203,7 +204,7 @@ fn lines(plan: &Read, planned: Option<&Planned>, times: &Times) -> Vec<String> {
     }
     for (target, rows) in all.nothing_there() {
         let rows = counted(rows, "row names a key pair", "rows name key pairs");
-        line("warning", &format!("{}: {rows}, but none of them exists", place(seal, target)));
+        line("warning", &format!("{}: {rows}; nothing of that name exists", place(seal, target)));
     }
     for (kind, count) in &all.note_counts {
         line("note", &format!("{kind}: {count}"));

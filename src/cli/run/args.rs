@@ -202,7 +202,7 @@ impl Args {
         }
         if subject.sandbox.is_some() {
             let hint = "rehearse its manifest, or make and execute the plan against a served sandbox";
-            return refuse("a plan is executed where it was made for, and not in a world of its own", hint);
+            return refuse("a plan is executed in the place that it was made for, not in a world of its own", hint);
         }
         Ok(())
     }

@@ -289,7 +289,7 @@ macro_rules! matching {
     };
 }
 pub(super) const MATCHING: &str = concat!(
-    "SELECT f.seq, f.body, r.run_id, coalesce(r.sandbox, 0), i.key_pair_name \
+    "SELECT f.seq, f.body, r.run_id, r.sandbox, i.key_pair_name \
      FROM (SELECT seq, body, CASE WHEN json_valid(body) THEN body END AS json FROM entry WHERE seq >= ?1 AND ",
     matching!(),
     " ORDER BY seq LIMIT ?9) AS f \

@@ -167,7 +167,11 @@ impl<R: BufRead> PlanReader<R> {
         let computed = std::mem::take(&mut self.sealing).seal(&self.header);
         let computed = computed.map_err(|error| fault(PlanFaultKind::Shape(error.to_string())))?;
         if found != computed {
-            return Err(fault(PlanFaultKind::Seal { found: found.root, computed: computed.root }));
+            return Err(fault(if found.root == computed.root {
+                PlanFaultKind::SealCounts
+            } else {
+                PlanFaultKind::Seal { found: found.root, computed: computed.root }
+            }));
         }
         if self.header.manifest.rows != computed.rows {
             let (manifest, plan) = (self.header.manifest.rows, computed.rows);
@@ -286,6 +290,9 @@ pub enum PlanFaultKind {
         /// The root that its lines have.
         computed: String,
     },
+    /// The seal has the root of the lines, and says something else of them.
+    #[error("the plan was changed after it was sealed: what the seal counts are not the lines")]
+    SealCounts,
     /// The header counts other rows.
     #[error("the header says that the manifest has {manifest} rows, and the plan has {plan}")]
     Rows {

@@ -99,7 +99,7 @@ async fn rows_entries_and_health_are_those_of_the_journal() {
         seq: 32,
         body: all[32].seal().unwrap().body,
         run_id: Some(ONE.into()),
-        sandbox: false,
+        sandbox: Some(false),
         name: Some("k1".into()),
     };
     assert_eq!(found, [expected]);

@@ -348,7 +348,7 @@ impl ReadReview for MemoryReader {
                     seq: i64::try_from(entry.seq).unwrap(),
                     body: stored(kept, entry.seq).body,
                     run_id: run.map(|run| run.record.run.to_string()),
-                    sandbox: run.is_some_and(|run| run.record.sandbox),
+                    sandbox: run.map(|run| run.record.sandbox),
                     name: row.map(|row| row.intent.line.name.clone()),
                 }
             };
