@@ -6,8 +6,8 @@ import argparse, base64, hashlib, json, os, re, sqlite3, subprocess, sys, tempfi
 from urllib.parse import quote
 
 KINDS = """journal_created session_opened session_closed manifest_ingested intent_recorded plan_sealed override_used plan_approved
-    run_started attempt_started attempt_finished operation_polled observed row_settled row_resolved rate_changed run_stopped run_finished
-    run_abandoned checkpoint_made""".split()
+    plan_signed run_started attempt_started attempt_finished operation_polled observed row_settled row_resolved rate_changed run_stopped
+    run_finished run_abandoned reconciled checkpoint_made checkpoint_anchored""".split()
 WORDS = {"source": "get_key_pair get_key_pairs get_instances get_operations_for_resource",
     "class": """succeeded pending operation_failed not_found throttled not_sent setup_in_progress refused denied refused_for_all
         unanswered""",
@@ -15,10 +15,12 @@ WORDS = {"source": "get_key_pair get_key_pairs get_instances get_operations_for_
     "outcome": "deleted gone absent skipped failed in_doubt",
     "evidence": "answer operation cloudtrail readback inventory note tried person",
     "cause": """error unknown_error timeout cut connect_failed unreadable server_error no_operation not_built no_credentials
-        started_late"""}
+        started_late""",
+    "role": "maker session", "failure": "not_started exit signal timeout"}
 WORDS = {name: words.split() for name, words in WORDS.items()}
 ALWAYS = {"attempt_finished": ["class"], "operation_polled": ["class"], "observed": ["source", "found"],
-    "row_settled": ["outcome", "evidence"], "row_resolved": ["outcome", "evidence"]}
+    "row_settled": ["outcome", "evidence"], "row_resolved": ["outcome", "evidence"], "plan_signed": ["role", "key", "signature"],
+    "plan_approved": ["signer", "key", "signature"]}
 BEFORE_EXECUTION = ("throttled", "not_sent", "setup_in_progress", "denied", "refused_for_all")
 BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 
@@ -180,6 +182,12 @@ def is_signed(point, armour, signers, at):
             return True
     raise Bad("bad_signature", None, "the signature under the checkpoint of %d entries is by nobody who may sign" % point[1])
 
+def allows_somebody(path):
+    """Whether a list of signers has a line with a key: the kind stands in the key once more."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        keys = [re.search(r"^[^#\s].*?\s((?:ssh|ecdsa|sk)-\S+)\s+([A-Za-z0-9+/]+=*)(?:\s|$)", line.strip()) for line in file]
+    return any(base64.b64encode(len(key[1]).to_bytes(4, "big") + key[1].encode())[:20] == key[2][:20].encode() for key in keys if key)
+
 class Trust:
     """The checkpoints of one journal that the reviewer brings."""
     def __init__(self, options, id, when):
@@ -275,12 +283,14 @@ def count(targets, line):
 class Run:
     def __init__(self, bound):
         self.bound, self.rows, self.leaves, self.targets, self.listings = bound, {}, [], {}, set()
-        self.sealed = self.started = self.ended = None
+        self.sealed = self.started = self.ended = self.is_file = None
+        self.keys, self.people, self.parties, self.roles = set(), set(), set(), set()
 
 class History:
     def __init__(self, partial=False):
         self.sessions, self.runs, self.ids, self.rollbacks, self.in_flight = {}, {}, set(), set(), {}
         self.at, self.id, self.holder, self.partial = "", None, None, partial
+        self.made, self.handed_over, self.resolves = {}, 0, {}
 
     def step(self, seq, kind, entry, root):
         must(entry["at"] >= self.at, seq, "it is older than the one before it")
@@ -290,8 +300,12 @@ class History:
             self.id = entry["journal_id"]
         elif kind == "session_opened":
             self.open(seq, entry, root)
-        elif kind == "checkpoint_made":
-            must(entry["session"] in self.sessions and root, seq, "its session was never opened")
+        elif kind in ("checkpoint_made", "checkpoint_anchored"):
+            is_alone = entry["session"] in self.sessions and root and not {"run", "row"} & set(entry)
+            must(is_alone, seq, "its session was never opened, or it names a run or a row")
+            if kind == "checkpoint_anchored":
+                return self.anchored(seq, entry)
+            self.made[entry["size"]] = entry["root"]
             must((entry["size"], entry["root"]) == (seq, text64(root)), seq, "another checkpoint than that before it", "altered")
         else:
             must(entry["session"] in self.sessions, seq, "its session was never opened")
@@ -302,6 +316,9 @@ class History:
             must(run is None or run in self.runs, seq, "its run was never opened")
             if kind == "session_closed":
                 self.holder = None
+            elif kind == "reconciled":
+                must(of is None and run is not None and "row" not in entry and not self.partial, seq, "its session is of a run")
+                self.reconciled(seq, entry, run)
             elif run is None:
                 is_rollback = kind == "override_used" and entry["override"] == "accept-rollback"
                 must("row" not in entry and (is_rollback or not self.partial), seq, "its session is of no run")
@@ -310,6 +327,10 @@ class History:
                     row.lost = row.lost or is_rollback and row.verdict == "delete" and not row.outcome
             elif "row" in entry:
                 must((kind == "row_resolved") == (of is None), seq, "a row is resolved in a session of no run")
+                if entry.get("evidence") == "cloudtrail" and not self.partial:
+                    left = self.resolves.get((entry["session"], run), 0)
+                    must(left, seq, "the reconciliation before it resolves no such row")
+                    self.resolves[entry["session"], run] = left - 1
                 self.of_row(seq, kind, entry, self.runs[run])
             else:
                 self.of_run(seq, kind, entry, self.runs[run])
@@ -330,6 +351,45 @@ class History:
         must(is_bound, seq, "its run was never opened, or is bound to another account or endpoint")
         self.sessions[seq] = seq if "run_id" in entry else entry.get("run")
         self.holder, self.in_flight = seq, {}
+
+    def anchored(self, seq, entry):
+        """A checkpoint was handed to a command: one that was made, in order, as the command ended."""
+        is_made = self.made.get(entry["size"]) == entry["root"]
+        must(is_made and entry["size"] > self.handed_over, seq, "it is about a checkpoint that was not made, or not the next one")
+        self.handed_over, code = entry["size"], entry.get("exit_code")
+        ended = {None: code == 0, "exit": code not in (None, 0)}.get(entry.get("failure"), code is None)
+        must(ended, seq, "its exit code and its failure contradict each other")
+        kept = [entry[name] for name in ("receipt", "receipt_base64") if name in entry]
+        size = len(base64.b64decode(kept[0], validate=True) if "receipt_base64" in entry else kept[0].encode()) if kept else 0
+        is_cut = entry.get("receipt_cut", False)
+        fits = len(kept) < 2 and size <= 1 << 16 and not (is_cut and kept) and (kept or "receipt_bytes" not in entry)
+        must(fits and entry.get("receipt_bytes", size + 1) > size, seq, "its receipt is not one that keybatch keeps")
+
+    def reconciled(self, seq, entry, id):
+        """CloudTrail's records were held against the attempts of a run: as many as it had, and what is counted is named."""
+        rows, counts = self.runs[id].rows.values(), entry["attempts"]
+        attempts = sum(counts[name] for name in ("confirmed", "not_seen", "contradicted", "not_sent"))
+        must(self.runs[id].started and attempts == sum(row.attempts for row in rows), seq, "its counts are not those of the run")
+        named = {"files": entry["file_count"], "contradictions": counts["contradicted"], "findings": entry["unexplained"]}
+        is_named = all(len(entry.get(name, ())) == min(100, count) for name, count in named.items())
+        is_part = entry["unexplained"] <= entry["events"] <= entry["records"] and entry["file_count"] and entry["by"]
+        must(is_named and is_part and entry["from"] <= entry["until"], seq, "it does not name what it counts")
+        doubtful = sum(row.outcome in ("in_doubt", "gone") for run in self.runs.values() for row in run.rows.values())
+        must(entry["resolves"] <= doubtful, seq, "it resolves more rows than are in doubt or gone")
+        self.resolves = {(entry["session"], id): entry["resolves"]}
+
+    def signed(self, seq, kind, entry, run):
+        """An approval, or under four eyes the signature of the plan's maker or of a session: each key has one part."""
+        must(run.sealed == entry["plan_root"] and run.is_file, seq, "it names another plan's root, or a run's own plan")
+        if kind == "plan_approved":
+            must(not run.started and entry["key"] not in run.keys | run.parties, seq, "its key has a part already")
+            must(entry["signer"] not in run.people, seq, "its person has approved already")
+            run.keys.add(entry["key"])
+            return run.people.add(entry["signer"])
+        is_new = entry["role"] == "session" or not (run.started or "maker" in run.roles)
+        must(is_new and entry["key"] not in run.keys, seq, "its maker has signed it already, or its key approved the plan")
+        run.parties.add(entry["key"])
+        run.roles.add(entry["role"])
 
     def of_row(self, seq, kind, entry, run):
         row = entry["row"]
@@ -355,10 +415,11 @@ class History:
             computed = seal_of(canonical(entry["header"]), run.leaves, run.targets)
             is_it = self.partial and run.rows or not self.partial and entry["seal"] == computed
             must(is_it and not run.sealed, seq, "its plan is not the one of the intents before it", "altered")
-            run.sealed, run.leaves = entry["seal"]["root"], []
+            run.sealed, run.leaves, run.is_file = entry["seal"]["root"], [], "expires_at" in entry["header"]
         elif kind == "run_started":
             deletes = self.partial or entry["deletes"] == sum(row.verdict == "delete" for row in run.rows.values())
             must(deletes and run.sealed == entry["plan_root"] and not run.started, seq, "it starts another plan than is sealed")
+            must(self.partial or len(run.roles) != 1, seq, "one of its maker and its session signed the plan, and not the other")
             run.started = True
         elif kind in ("run_finished", "run_abandoned"):
             counts = dict.fromkeys([*WORDS["outcome"], "unsettled", "not_attempted"], 0)
@@ -366,12 +427,15 @@ class History:
                 counts[row.now or "not_attempted"] += 1
             must((entry["rows"], entry["outcomes"]) == (len(run.rows), counts), seq, "its counts are not those of the rows")
             must(kind == "run_abandoned" or not counts["not_attempted"], seq, "a row has no outcome")
-            run.ended = True
+            run.ended = seq
+        elif kind in ("plan_approved", "plan_signed"):
+            must(not self.partial or kind == "plan_approved", seq, "it has no place in the story of a row")
+            self.signed(seq, kind, entry, run)
         else:
-            must(not self.partial or kind == "plan_approved" and run.sealed, seq, "it has no place in the story of a row")
+            must(not self.partial, seq, "it has no place in the story of a row")
 
 
-# A journal, a plan's file, a proof: (entries that a trusted checkpoint covers, entries in all)
+# A journal, a plan's file, a proof: (entries that a trusted checkpoint covers, entries in all, ends of real runs that none covers)
 
 def journal(path, options):
     held = os.path.exists(path + "-wal") and os.path.getsize(path + "-wal")
@@ -393,7 +457,7 @@ def entries(db, options):
         must(seq == log.size, log.size, "it is missing", "altered")
         must(stored == leaf(body), seq, "it does not have the hash that was recorded with it", "altered")
         kind, entry = entry_of(body, seq)
-        history.step(seq, kind, entry, log.root() if kind in ("session_opened", "checkpoint_made") else None)
+        history.step(seq, kind, entry, log.root() if kind.startswith(("session_o", "checkpoint_")) else None)
         log.push(stored)
         trust.compare(log.size, log.root() if log.size in trust.roots else None)
     heads = db.execute("SELECT size, CAST(root AS BLOB), CAST(frontier AS BLOB) FROM head").fetchall()
@@ -405,8 +469,10 @@ def entries(db, options):
     must(damage == "ok", None, damage, "corrupt")
     marks = [db.execute("PRAGMA " + name).fetchone()[0] for name in ("application_id", "user_version")]
     must(log.size, None, "nothing was ever written to it", "cannot_verify")
+    must(marks[1] <= 3, None, "the file is of a newer version", "cannot_verify")
     must(marks[0] == 0x4B425448 and marks[1] > 1, None, "the marks of the file were changed", "altered")
-    return trust.proved, log.size
+    ends = [run.ended for run in history.runs.values() if run.ended and not run.bound[2]]
+    return trust.proved, log.size, [end for end in ends if end >= trust.proved]
 
 def plan(data, options):
     *lines, rest = data.split(b"\n")
@@ -420,17 +486,35 @@ def plan(data, options):
         count(targets, row)
     is_sealed = seal == seal_of(lines[0], [leaf(line) for line in lines[1:-1]], targets)
     must(is_sealed and header["manifest"]["rows"] == len(rows), None, "the plan was changed after it was sealed", "altered")
-    return 0, None
+    return 0, None, []
 
 def fields(value, needed, optional=()):
-    must(set(needed) <= set(value) <= {*needed, *optional}, None, "the proof says more or less than proofs do", "altered")
+    must(set(needed) <= set(value) <= {*needed, *optional}, None, "the proof says more or less than proofs do", "cannot_verify")
     return [value[name] for name in needed]
 
+def proof_of(data):
+    """The proof that these bytes are. What has not its form is none; what has, in other bytes, was altered."""
+    try:
+        file = DECODER.decode(data.decode())
+        fields(file, ("schema", "checkpoint"), ("consistency", "run", "row", "entries"))
+        fields(file["checkpoint"], ("text",), ("signature",))
+        numbers, texts = [file.get("run", 0), file.get("row", 0)], [*file["checkpoint"].values()]
+        for older in file.get("consistency", ()):
+            size, root, hashes = fields(older, ("size", "root", "hashes"))
+            numbers, _ = [*numbers, size], [hash64(hash) for hash in [root, *hashes]]
+        for entry in file.get("entries", ()):
+            seq, body, path = fields(entry, ("seq", "body", "path"))
+            numbers, texts, _ = [*numbers, seq], [*texts, body], [hash64(hash) for hash in path]
+        is_one = all(type(one) is int for one in numbers) and all(type(one) is str for one in texts)
+        must(is_one and file["schema"] == "keybatch.proof/1", None, "another form")
+    except (Bad, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise Bad("cannot_verify", None, "this is no proof that is known here: %s" % error)
+    must([] not in file.values() and canonical(file) + b"\n" == data, None, "the proof is not as it is written", "altered")
+    return file
+
 def proof(data, options):
-    file = parse(data[:-1], None, "altered")
-    must(data.endswith(b"\n") and file["schema"] == "keybatch.proof/1", None, "no proof that is known here", "cannot_verify")
-    fields(file, ("schema", "checkpoint"), ("consistency", "run", "row", "entries"))
-    (text,) = fields(file["checkpoint"], ("text",), ("signature",))
+    file = proof_of(data)
+    text = file["checkpoint"]["text"]
     point, armour = point_of(text.split("\n")[:3]), file["checkpoint"].get("signature")
     must(point and point[1] and text_of(point) == text, None, "the checkpoint of the proof is none", "altered")
     known, (id, size, root) = {}, point
@@ -449,7 +533,7 @@ def proof(data, options):
     run = history.runs.get(file.get("run"))
     is_story = run and list(history.runs) == [file["run"]] and list(run.rows) == [file["row"]] and history.id is not None
     is_other = "consistency" in file and not {"run", "row", "entries"} & set(file)
-    must([] not in file.values() and (is_story or is_other), None, "the proof is neither of a row nor of older checkpoints")
+    must(is_story or is_other, None, "the proof is neither of a row nor of older checkpoints")
     must(history.id in (None, id), 0, "the checkpoint is of another journal than the entries", "altered")
     trust = Trust(options, id, lambda size: history.at)
     if armour is not None:
@@ -465,7 +549,7 @@ def proof(data, options):
     related = trust.related or vouched or not trust.roots
     must(related and not trust.others, None, "the proof shows nothing of the checkpoints that were brought", "cannot_verify")
     proved = size if vouched else trust.proved
-    return proved if proved > last else 0, size
+    return proved if proved > last else 0, size, []
 
 def verify(path, options):
     result = {"schema": "keybatch.verify/1", "file": path, "first_bad": None, "entries": None, "proved_up_to": None}
@@ -473,9 +557,11 @@ def verify(path, options):
         with open(path, "rb") as file:
             begin = file.read(14)
             read = proof if begin == b'{"checkpoint":' else plan if begin.startswith(b"{") else None
-            proved, size = read(begin + file.read(1 << 30), options) if read else journal(path, options)
+            proved, size, open_ends = read(begin + file.read(1 << 30), options) if read else journal(path, options)
         result.update(entries=size, proved_up_to=proved or None, detail="nothing is wrong with it")
         result["verdict"] = "verified" if proved or size is None else "self_consistent"
+        if options.require_checkpoint and proved and open_ends:
+            return {**result, "accepted": False, "detail": "no checkpoint covers the end of a run: entry %d" % open_ends[0]}
     except Bad as bad:
         result["verdict"], result["first_bad"], result["detail"] = bad.args
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -487,10 +573,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", metavar="FILE", action="append", default=[], help="checkpoints that were kept elsewhere")
     parser.add_argument("--allowed-signers", metavar="FILE", help="accept only checkpoints that one of these people signed")
-    parser.add_argument("--require-checkpoint", action="store_true", help="fail where nothing outside vouches for it")
+    parser.add_argument("--require-checkpoint", action="store_true", 
+        help="fail where nothing outside vouches for it, or a checkpoint does not cover the end of each real run that is over")
     parser.add_argument("file", metavar="FILE", nargs="+", help="a journal, a plan's file or a proof; - reads names, one a line")
     options, accepted = parser.parse_args(), True
     try:
+        if options.allowed_signers and not allows_somebody(options.allowed_signers):
+            raise OSError("%s allows nobody to sign" % options.allowed_signers)
+        for path in options.checkpoint if options.require_checkpoint else ():
+            if [point for point, _ in records(path)][-1:] == [None]:
+                raise OSError("the last checkpoint in %s is incomplete" % path)
         if options.checkpoint and not any(point for path in options.checkpoint for point, _ in records(path)):
             raise OSError("no whole checkpoint was brought")
         for path in (line.rstrip("\n") for name in options.file for line in (sys.stdin if name == "-" else [name])):
