@@ -25,6 +25,7 @@ pub(super) struct Brings<'a> {
 
 pub(super) fn run(path: &Path, brings: &Brings<'_>, context: &Context) -> Result<Exit, CliError> {
     let bytes = read(path)?;
+    refuse_others(path, &bytes)?;
     let read = Proof::read(&bytes);
     let mut trust = ProofTrust { require_checkpoint: brings.require_checkpoint, ..ProofTrust::default() };
     let mut warnings = Vec::new();
@@ -46,6 +47,25 @@ pub(super) fn run(path: &Path, brings: &Brings<'_>, context: &Context) -> Result
         }
     }
     Ok(exit)
+}
+
+/// Refuses a journal or a plan, which are verified and shown otherwise. What was a proof once is judged.
+fn refuse_others(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let name = shown(&path.to_string_lossy());
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_plan = || {
+        let value: Result<serde_json::Value, _> = serde_json::from_slice(first);
+        value.is_ok_and(|value| value["schema"].as_str().is_some_and(|schema| schema.starts_with("keybatch.plan/")))
+    };
+    let (what, instead) = if bytes.starts_with(b"SQLite format 3\0") {
+        ("a database", format!("to verify a journal: keybatch verify --journal {name}"))
+    } else if is_plan() {
+        ("a plan", format!("to see what it would do: keybatch show {name}"))
+    } else {
+        return Ok(());
+    };
+    let refused = CliError::new(Exit::Usage, format!("{name} is {what}, and no proof; nothing was verified"));
+    Err(refused.code(Code::ProofUnreadable).hint(instead))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {

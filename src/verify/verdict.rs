@@ -88,6 +88,7 @@ fn lacking(verdict: Verdict, coverage: &Coverage, run: Option<&str>) -> Option<S
 fn verified(entries: u64, size: u64) -> String {
     let rest = match entries - size.min(entries) {
         0 => String::new(),
+        1 => "; the one after them is consistent with itself".to_owned(),
         rest => format!("; the {rest} after them are consistent with themselves"),
     };
     format!("the first {size} of {entries} entries are those that the checkpoint saw, and nothing is wrong{rest}")
