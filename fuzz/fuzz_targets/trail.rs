@@ -11,6 +11,7 @@ fn found(data: &[u8], piece: usize) -> Vec<(u64, Option<Vec<u8>>)> {
     let mut each = |scanned: Scanned<'_>| match scanned {
         Scanned::Object { at, bytes } => all.push((at, Some(bytes.to_vec()))),
         Scanned::Broken { at, .. } => all.push((at, None)),
+        Scanned::GoesOn => {}
     };
     let mut scanner = Scanner::default();
     data.chunks(piece).for_each(|piece| scanner.feed(piece, &mut each));

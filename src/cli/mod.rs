@@ -205,6 +205,7 @@ fn parse(arguments: &[OsString], environment: &Environment, settings: &Settings)
             .and_then(|matches| Cli::from_arg_matches(&matches))
     });
     parsed.map_err(|error| {
+        let error = reconcile::with_hint(error, arguments);
         let ui = Ui::new(error_object::asked_format(arguments, environment, settings), false, environment);
         // clap prints help and version on standard output, errors on standard error.
         match error.print() {

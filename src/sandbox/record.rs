@@ -123,6 +123,9 @@ pub(super) struct RequestLine<'a> {
     /// The caller's account, if it is not that of zeros.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
+    /// Who it is, if it is not the rehearsal's role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller_arn: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
     user_agent: &'a str,
@@ -151,6 +154,7 @@ impl<'a> RequestLine<'a> {
             request_id: &turn.request_id,
             caller: &turn.call.caller,
             account: Some(&*turn.caller.account_id).filter(|id| *id != ACCOUNT),
+            caller_arn: Some(&*turn.caller.arn).filter(|arn| *arn != derive::caller_arn(&turn.caller.account_id)),
             token: turn.call.token.as_deref(),
             user_agent: &turn.call.user_agent,
             problem: turn.call.problem.as_ref(),

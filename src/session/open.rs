@@ -148,6 +148,20 @@ impl OpenJournal {
         order: &Order,
         record: &RunRecord,
     ) -> Result<Order, SessionError> {
+        let order = self.taken_on(operator, order, record).await?;
+        if let Some(path) = &order.checkpoint_to {
+            operator.notice(Notice::CheckpointsTo(path));
+        }
+        Ok(order)
+    }
+
+    /// As [`Self::carried_on`], but does not say where checkpoints go: perhaps there are none.
+    pub(super) async fn taken_on(
+        &self,
+        operator: &dyn Operator,
+        order: &Order,
+        record: &RunRecord,
+    ) -> Result<Order, SessionError> {
         let mut order = order.clone();
         // A command is never taken from a journal.
         if !self.anchors.is_on()
@@ -166,9 +180,6 @@ impl OpenJournal {
             refuse_used(Some(&path), &self.path, &[])?;
             self.sink.open(&path)?;
             order.checkpoint_to = Some(path);
-        }
-        if let Some(path) = &order.checkpoint_to {
-            operator.notice(Notice::CheckpointsTo(path));
         }
         Ok(order)
     }

@@ -118,7 +118,7 @@ async fn tell<H: Host>(host: &H, order: &ReconcileOrder, open: OpenJournal) -> R
         return Err(of_run(Unresolvable::WentOn { run: record.run }.into()));
     }
     refuse_altered(host, &open.reader).await.map_err(of_run)?;
-    let resumed = open.carried_on(&**host.operator(), &order.order, &record).await?;
+    let resumed = open.taken_on(&**host.operator(), &order.order, &record).await?;
     let (mut drafts, mut rows) = (Vec::new(), Vec::new());
     for proven in &order.proven {
         let known = Known::of(&open.reader, &record, proven.row).await?;
@@ -131,6 +131,9 @@ async fn tell<H: Host>(host: &H, order: &ReconcileOrder, open: OpenJournal) -> R
     let told = Reconciled { resolves: rows.len() as u64, by: resumed.who.user.clone(), ..order.told.clone() };
     let mut seq = None;
     if !rows.is_empty() || !is_last(&open.reader, &record, &told).await? {
+        if let Some(path) = &resumed.checkpoint_to {
+            host.operator().notice(Notice::CheckpointsTo(path));
+        }
         let mut opened = housekeeping(host.new_id(), "reconcile", &resumed);
         opened.sandbox = record.sandbox;
         open.remember(host, &resumed, &mut opened).await?;

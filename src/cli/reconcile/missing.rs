@@ -50,8 +50,15 @@ pub(super) fn missing(found: &Reconciliation, read: &Reading, passed_over: u64) 
     if read.others > 0 {
         add(
             "no_records",
-            format!("{} of the files, such as digests, are no records", counted(read.others, "object", "objects")),
+            if read.others == 1 {
+                "the files have 1 object that is no record, such as a digest".to_owned()
+            } else {
+                format!("the files have {} objects that are no records, such as digests", read.others)
+            },
         );
+    }
+    if let Some(file) = &read.goes_on {
+        add("goes_on", format!("{file} has a NextToken: the look-up was not complete, and further records exist"));
     }
     if passed_over > 0 {
         add(

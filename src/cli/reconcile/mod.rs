@@ -11,6 +11,8 @@ mod report;
 
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
 use self::entry::told;
 use self::report::{Report, report};
 use super::code::Code;
@@ -35,6 +37,7 @@ use crate::session::{self, Progress, Proven, ReconcileOrder, Recorded, refuse_us
 /// Exit codes: 0 nothing speaks against the journal; 3 a record contradicts it, or an event is not explained by it; 9 a file could
 /// not be read to its end (what was read is reported).
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "keybatch reconcile [OPTIONS] <RUN> --cloudtrail <FILE|DIR>...")]
 pub(super) struct Args {
     /// The run: its id, a unique prefix of it (4 characters or more), or `latest`
     #[arg(value_name = "RUN")]
@@ -59,6 +62,23 @@ impl Args {
     pub(super) fn only_reads(&self) -> bool {
         !self.record
     }
+}
+
+/// Says what may be wrong where no run is named: `--cloudtrail` takes all words behind it, and so a run that follows, too.
+pub(super) fn with_hint(mut error: clap::Error, arguments: &[std::ffi::OsString]) -> clap::Error {
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let is_ours = words.iter().any(|word| word == "reconcile") && words.iter().any(|word| word == "--cloudtrail");
+    let last = words.last().filter(|last| {
+        let is_id = last.len() >= 4 && last.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        *last == "latest" || is_id
+    });
+    if let Some(last) = last.filter(|_| is_ours && error.kind() == ErrorKind::MissingRequiredArgument) {
+        let tip = format!(
+            "{last} was taken for a file of --cloudtrail; name the run before it: reconcile {last} --cloudtrail …"
+        );
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {

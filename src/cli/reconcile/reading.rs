@@ -43,6 +43,8 @@ pub(super) struct Reading {
     pub(super) fault_count: u64,
     /// Objects that are no records: digests, or something else.
     pub(super) others: u64,
+    /// The first file that says that its look-up goes on.
+    pub(super) goes_on: Option<String>,
 }
 
 /// How many files are named; of the others, only hash and length are kept.
@@ -152,11 +154,16 @@ fn one(scanned: &Scanned<'_>, name: &str, join: &mut Join, glancer: &Glancer, al
     let (at, bytes) = match *scanned {
         Scanned::Object { at, bytes } => (at, bytes),
         Scanned::Broken { at, why } => return all.fault(name, Some(at), why.to_owned()),
+        Scanned::GoesOn => {
+            all.goes_on.get_or_insert_with(|| name.to_owned());
+            return;
+        }
     };
     let glance = glancer.glance(bytes);
     if !glance.is_record {
-        match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-            Ok(_) => all.others += 1,
+        match serde_json::from_slice::<LookedUp>(bytes) {
+            Ok(LookedUp { name: None, id: None }) if !glance.may_be_delete => all.others += 1,
+            Ok(_) => all.fault(name, Some(at), "it is an event without its record (CloudTrailEvent)".to_owned()),
             Err(error) => all.fault(name, Some(at), RecordError::Json(error.to_string()).to_string()),
         }
         return;
@@ -169,6 +176,15 @@ fn one(scanned: &Scanned<'_>, name: &str, join: &mut Join, glancer: &Glancer, al
         }
     }
     join.see(&glance);
+}
+
+/// What `lookup-events` prints around a record.
+#[derive(serde::Deserialize)]
+struct LookedUp {
+    #[serde(rename = "EventName")]
+    name: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "EventId")]
+    id: Option<serde::de::IgnoredAny>,
 }
 
 /// Hashes and counts what is read.

@@ -1,10 +1,11 @@
-//! The attempts that records are held against, 44 bytes each with their indexes: a million of them have room in 48 MiB.
+//! The attempts that records are held against, 48 bytes each with their indexes: a million of them have room in 48 MiB.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use jiff::Timestamp;
 
+use super::callers::Callers;
 use crate::domain::{Class, RunId};
 
 /// An attempt, as the journal has it.
@@ -49,7 +50,7 @@ pub(super) struct Attempt {
     /// How it was matched.
     pub(super) by: u8,
     /// What the records say otherwise.
-    pub(super) against: u8,
+    pub(super) against: u16,
     /// How many records show it, as far as they are counted.
     pub(super) records: u8,
 }
@@ -83,6 +84,7 @@ pub(super) struct Place {
 pub struct Attempts {
     pub(super) all: Vec<Attempt>,
     pub(super) places: Vec<Place>,
+    pub(super) callers: Callers,
     numbers: HashMap<(RunId, String, String), u16>,
     /// The upper bits are those of a hash, the lower ones an attempt's number; ascending.
     by_name: Vec<u64>,
@@ -107,6 +109,11 @@ impl Attempts {
             by_request: Vec::with_capacity(count),
             ..Self::default()
         }
+    }
+
+    /// Takes note of who a session of a run was in an account.
+    pub fn called_by(&mut self, run: RunId, account: &str, arn: &str) {
+        self.callers.add(run, account, arn);
     }
 
     /// How many there are.
@@ -235,6 +242,11 @@ impl Attempt {
     /// When it was over, in seconds since 1970.
     pub(super) fn until(&self) -> u32 {
         self.started.saturating_add(u32::from(self.took))
+    }
+
+    /// Whether it cannot be told how late its record may be.
+    pub(super) fn is_endless(&self) -> bool {
+        self.took == u16::MAX
     }
 
     pub(super) fn is(&self, bit: u8) -> bool {

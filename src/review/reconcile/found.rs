@@ -47,21 +47,27 @@ pub(super) mod by {
 }
 
 /// Bits of an attempt's `against`, with what each says.
-pub(super) const AGAINST: [(u8, &str, &str); 6] = [
+pub(super) const AGAINST: [(u16, &str, &str); 9] = [
     (SUCCEEDED, "succeeded", "the journal says that it was refused or never left, but the record has no error"),
     (FAILED, "failed", "the journal says that it succeeded, but the record has an error"),
     (ANOTHER_NAME, "another_name", "the record of this request names another key pair"),
     (ANOTHER_PLACE, "another_place", "the record of this request is of another account or region"),
     (ANOTHER_OPERATION, "another_operation", "the record of this request names another operation"),
+    (ANOTHER_TIME, "another_time", "the record of this request is of a time when the request was not under way"),
+    (ANOTHER_RUN, "another_run", "the record of this request names another run in its user agent"),
+    (ANOTHER_CALLER, "another_caller", "the record of this request has a caller that is none of the run's"),
     (SEVERAL, "several_records", "several records show it, but it was one request"),
 ];
 
-pub(super) const SUCCEEDED: u8 = 1;
-pub(super) const FAILED: u8 = 2;
-pub(super) const ANOTHER_NAME: u8 = 4;
-pub(super) const ANOTHER_PLACE: u8 = 8;
-pub(super) const ANOTHER_OPERATION: u8 = 16;
-pub(super) const SEVERAL: u8 = 32;
+pub(super) const SUCCEEDED: u16 = 1;
+pub(super) const FAILED: u16 = 2;
+pub(super) const ANOTHER_NAME: u16 = 4;
+pub(super) const ANOTHER_PLACE: u16 = 8;
+pub(super) const ANOTHER_OPERATION: u16 = 16;
+pub(super) const SEVERAL: u16 = 32;
+pub(super) const ANOTHER_TIME: u16 = 64;
+pub(super) const ANOTHER_RUN: u16 = 128;
+pub(super) const ANOTHER_CALLER: u16 = 256;
 
 impl Attempt {
     /// What became of it.
@@ -175,7 +181,7 @@ impl Unseen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// Its user agent names no run of keybatch.
+    /// Its user agent names no run of keybatch, or its caller is none of the run's.
     AnotherCaller,
     /// Its user agent names a run that this journal does not have.
     UnknownRun,

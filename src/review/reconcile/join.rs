@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::attempts::{Attempt, Attempts, Place, event, seconds, what};
 use super::found::{
-    ANOTHER_NAME, ANOTHER_OPERATION, ANOTHER_PLACE, Counts, Covered, FAILED, MatchedBy, SEVERAL, SUCCEEDED, Shown, Why,
-    by,
+    ANOTHER_CALLER, ANOTHER_NAME, ANOTHER_OPERATION, ANOTHER_PLACE, ANOTHER_RUN, ANOTHER_TIME, Counts, Covered, FAILED,
+    MatchedBy, SEVERAL, SUCCEEDED, Shown, Why, by,
 };
 use super::result::{EARLY, Kept, Reconciliation, Scope, Tally};
 use super::told::{MOST_FINDINGS, Told};
@@ -86,6 +86,10 @@ impl Join {
         }
         let Some((number, how)) = self.matching(event) else { return self.unmatched(event) };
         if number >= self.scope.attempts {
+            // What an attempt of another run says nothing else than explains a record; nothing less does.
+            if self.request_against(number, event) != 0 || !self.fits(number, event) {
+                return self.unmatched(event);
+            }
             self.tally.of_other_runs += 1;
             return;
         }
@@ -123,6 +127,7 @@ impl Join {
             let is_run = event.run().is_none_or(|run| run == self.run_of(*number));
             is_run
                 && self.is_placed(*number, event)
+                && !self.is_by_another(*number, event)
                 && attempt.started <= at.saturating_add(EARLY)
                 && at <= attempt.until().saturating_add(late)
         });
@@ -150,13 +155,36 @@ impl Join {
 
     fn fits(&self, number: usize, event: &TrailEvent) -> bool {
         let named = |name: &String| self.attempts.is_named(number, &event.region, name);
-        self.is_placed(number, event) && event.name.as_ref().is_none_or(named)
+        self.is_placed(number, event) && event.name.iter().chain(&event.resources).all(named)
+    }
+
+    /// Whether an event's caller is none of those of an attempt's run.
+    fn is_by_another(&self, number: usize, event: &TrailEvent) -> bool {
+        let place = &self.attempts.places[usize::from(self.attempts.all[number].place)];
+        self.attempts.callers.is_another(place.run, &place.account, event.arn.as_deref())
+    }
+
+    /// What the record of a request, found by an id, says otherwise of when and by whom it was made.
+    fn request_against(&self, number: usize, event: &TrailEvent) -> u16 {
+        let attempt = &self.attempts.all[number];
+        let at = seconds(event.time);
+        let is_early = at.saturating_add(EARLY) < attempt.started;
+        let is_late = !attempt.is_endless() && attempt.until().saturating_add(LATE) < at;
+        let is_other_run = event.run().is_some_and(|run| run != self.run_of(number));
+        let all = [
+            (is_early || is_late, ANOTHER_TIME),
+            (is_other_run, ANOTHER_RUN),
+            (self.is_by_another(number, event), ANOTHER_CALLER),
+        ];
+        all.into_iter().filter(|(is_so, _)| *is_so).fold(0, |against, (_, bit)| against | bit)
     }
 
     /// An event shows an attempt.
     fn show(&mut self, number: usize, how: u8, shows: &TrailEvent) {
         let placed = self.is_placed(number, shows);
         let named = !placed || self.fits(number, shows);
+        let has_id = how & (by::REQUEST | by::OPERATION) != 0;
+        let of_request = if has_id { self.request_against(number, shows) } else { 0 };
         let other_operation = self.attempts.is_operation(number, &shows.operations) == Some(false);
         let is_error = shows.error_code.is_some();
         let is_proof = !is_error && !shows.is_open && named && placed && shows.name.is_some();
@@ -165,10 +193,14 @@ impl Join {
         let is_proof = is_proof && (shows.is_done || !attempt.is(what::PENDING));
         let may_be_proven =
             attempt.is(what::DOUBTFUL) && is_proof && how & (by::REQUEST | by::AGENT | by::OTHER_ID) != 0;
-        let mut against = outcome_against(attempt, is_error);
+        let mut against = if shows.is_unclear { 0 } else { outcome_against(attempt, is_error) } | of_request;
         let kept = if how == by::OTHER_ID {
             // Whether ids mean the same is known at the end.
-            attempt.by |= by::OTHER_ID | if is_error { by::OTHER_ERROR } else { by::OTHER_SUCCESS };
+            attempt.by |= match is_error {
+                _ if shows.is_unclear => by::OTHER_ID,
+                true => by::OTHER_ID | by::OTHER_ERROR,
+                false => by::OTHER_ID | by::OTHER_SUCCESS,
+            };
             self.other_id.add(Why::NoSuchAttempt, shows);
             &mut self.kept_by_other
         } else {
@@ -178,7 +210,7 @@ impl Join {
             }
             attempt.event = if attempt.event == 0 { id } else { attempt.event.min(id) };
             attempt.records = attempt.records.saturating_add(1);
-            against |= if named { 0 } else { ANOTHER_NAME };
+            against |= if named || !has_id { 0 } else { ANOTHER_NAME };
             against |= if placed { 0 } else { ANOTHER_PLACE };
             against |= if other_operation { ANOTHER_OPERATION } else { 0 };
             attempt.by |= how;
@@ -198,13 +230,22 @@ impl Join {
     fn unmatched(&mut self, event: &TrailEvent) {
         let run = event.run();
         let is_own = run == Some(self.scope.run);
+        let scope = self.scope.run;
+        let is_by_another = |place: &Place| {
+            place.run == run.unwrap_or(scope)
+                && is_at(place, event)
+                && self.attempts.callers.is_another(place.run, &place.account, event.arn.as_deref())
+        };
+        let is_by_another = self.attempts.places.iter().any(is_by_another);
         let why = match run {
+            Some(run) if is_by_another && self.known.contains(&run) => Why::AnotherCaller,
+            None if is_by_another => Why::AnotherCaller,
             Some(run) if self.known.contains(&run) => Why::NoSuchAttempt,
             Some(_) => Why::UnknownRun,
             None if event.user_agent.is_some() => Why::AnotherCaller,
             None => Why::Unattributed,
         };
-        if event.name.is_none() && run.is_some_and(|run| self.may_be_of(run, event)) {
+        if event.name.is_none() && !is_by_another && run.is_some_and(|run| self.may_be_of(run, event)) {
             self.tally.unassigned += u64::from(is_own);
             self.tally.of_other_runs += u64::from(!is_own);
             return;
@@ -214,7 +255,7 @@ impl Join {
         let in_time = seconds(from) <= at.saturating_add(EARLY) && at <= seconds(until).saturating_add(EARLY);
         let is_there = |place: &Place| place.run == self.scope.run && is_at(place, event);
         let told = match event.name {
-            None if is_own => &mut self.nameless,
+            None if is_own && !is_by_another => &mut self.nameless,
             _ if is_own || in_time && self.attempts.places.iter().any(is_there) => &mut self.unexplained,
             _ => {
                 self.tally.outside += 1;
@@ -281,7 +322,7 @@ impl Join {
 }
 
 /// What a record says of the outcome otherwise than the journal.
-fn outcome_against(attempt: &Attempt, is_error: bool) -> u8 {
+fn outcome_against(attempt: &Attempt, is_error: bool) -> u16 {
     let is_deleted = attempt.is(what::DELETED) || attempt.is(what::PENDING);
     match is_error {
         false if attempt.is(what::REFUSED) => SUCCEEDED,

@@ -11,6 +11,8 @@ use super::join::Join;
 use super::result::Scope;
 use crate::domain::{AttemptTime, Class, RunId, parse_time};
 use crate::journal::{AttemptRecord, JournalError, Reader, RunReader as _, RunRecord};
+use crate::record::Entry;
+use crate::record::event::Event;
 
 /// How many attempts are read at once.
 const PAGE: u32 = 500;
@@ -99,6 +101,16 @@ pub async fn load(reader: &Reader, record: &RunRecord) -> Result<Join, LoadError
         }
     }
     scope.window = (first.map_or(own.0, |first| first.min(own.0)), last);
+    for run in &wanted {
+        for stored in reader.milestones_of(run.run_no, "session_opened").await? {
+            let entry = Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))?;
+            let Event::SessionOpened(opened) = entry.event else { continue };
+            if let (Some(account), Some(arn)) = (&opened.account, &opened.caller_arn) {
+                attempts.called_by(run.run, account, arn);
+            }
+            opened.accounts.iter().for_each(|one| attempts.called_by(run.run, &one.account, &one.caller_arn));
+        }
+    }
     let known: HashSet<RunId> = runs.iter().map(|run| run.run).collect();
     Ok(Join::new(scope, attempts, known))
 }

@@ -4,6 +4,7 @@
 //! record shows is only that; and every reason that the files leave open is named.
 
 mod attempts;
+mod callers;
 mod found;
 mod join;
 mod load;

@@ -11,6 +11,7 @@ use crate::review::trail::{Glancer, TrailEvent};
 const OWN: &str = "0198c0de-0000-7000-8000-00000000000a";
 const OTHER: &str = "0198c0de-0000-7000-8000-00000000000b";
 const ACCOUNT: &str = "111122223333";
+const CALLER: &str = "arn:aws:iam::111122223333:user/a";
 const REGION: &str = "eu-central-1";
 
 fn run(id: &str) -> RunId {
@@ -48,9 +49,12 @@ fn event(id: &str, name: Option<&str>, second: i64) -> TrailEvent {
         operations: Vec::new(),
         is_open: false,
         is_done: false,
+        resources: Vec::new(),
+        is_unclear: false,
         error_code: None,
         error_message: None,
-        by: Some("arn:aws:iam::111122223333:user/a".into()),
+        by: Some(CALLER.into()),
+        arn: Some(CALLER.into()),
         from: None,
         user_agent: Some(format!("aws-sdk-rust/1.3 app/keybatch-{OWN}")),
         sandbox: false,
@@ -60,6 +64,7 @@ fn event(id: &str, name: Option<&str>, second: i64) -> TrailEvent {
 fn join(attempts: &[KnownAttempt<'_>]) -> Join {
     let mut all = Attempts::with_room(attempts.len());
     attempts.iter().for_each(|attempt| all.push(attempt).unwrap());
+    [OWN, OTHER].iter().for_each(|id| all.called_by(run(id), ACCOUNT, CALLER));
     let own = attempts.iter().take_while(|attempt| attempt.run == run(OWN)).count();
     let scope = Scope { run: run(OWN), sandbox: false, attempts: own, window: (at(0), at(100)) };
     Join::new(scope, all, HashSet::from([run(OWN), run(OTHER)]))
@@ -82,8 +87,8 @@ fn each_way_to_match_is_found_and_named() {
     let attempts = [known("aa", 1, Some(Class::Succeeded), Some("r1")), by_operation, known("cc", 20, None, None)];
     let without_agent = |event| TrailEvent { user_agent: None, ..event };
     let events = [
-        without_agent(TrailEvent { request_id: Some("r1".into()), ..event("1", None, 90) }),
-        without_agent(TrailEvent { operations: vec!["op".into()], ..event("2", Some("bb"), 80) }),
+        without_agent(TrailEvent { request_id: Some("r1".into()), ..event("1", None, 3) }),
+        without_agent(TrailEvent { operations: vec!["op".into()], ..event("2", Some("bb"), 12) }),
         event("3", Some("cc"), 21),
     ];
     let all = found(&attempts, &events);
@@ -135,6 +140,69 @@ fn what_contradicts_the_journal_is_said_precisely() {
     assert_eq!(all.against(0)[0].0, "several_records");
     assert_eq!((counts(&all), all.shown(0)), ([0, 0, 1, 0, 0], None));
     assert_eq!(all.proven().count(), 0);
+}
+
+// SEMANTICS: P110
+#[test]
+fn the_record_of_a_request_must_be_of_its_time_run_and_caller() {
+    let found = |change: fn(TrailEvent) -> TrailEvent, operation: bool| {
+        let lost = KnownAttempt {
+            request_id: (!operation).then_some("r1"),
+            operation_id: operation.then_some("op"),
+            deleted: false,
+            is_doubtful: true,
+            ..known("aa", 1_000, None, None)
+        };
+        let by_id = TrailEvent {
+            request_id: Some("r1".into()),
+            operations: vec!["op".into()],
+            ..event("1", Some("aa"), 1_000)
+        };
+        let all = found(&[lost], &[change(by_id)]);
+        let words: Vec<_> = all.against(0).into_iter().map(|(word, _)| word).collect();
+        (words, all.standing(0), all.proven().count())
+    };
+    for operation in [false, true] {
+        let says = |word: &'static str, change| {
+            assert_eq!(found(change, operation), (vec![word], Standing::Contradicted, 0), "{operation}");
+        };
+        says("another_time", |event| TrailEvent { time: at(997), ..event });
+        says("another_time", |event| TrailEvent { time: at(1_020 + 362), ..event });
+        says("another_run", |event| TrailEvent { user_agent: Some(format!("app/keybatch-{OTHER}")), ..event });
+        says("another_caller", |event| TrailEvent { arn: Some(format!("{CALLER}bc")), ..event });
+        let same = |change| {
+            let (words, standing, proven) = found(change, operation);
+            assert_eq!((words.len(), standing, proven > 0), (0, Standing::Confirmed, !operation));
+        };
+        same(|event| TrailEvent { time: at(998), ..event });
+        same(|event| TrailEvent { time: at(1_020 + 360), ..event });
+        same(|event| TrailEvent { user_agent: Some("console".into()), ..event });
+        same(|event| TrailEvent { arn: None, ..event });
+    }
+    let resource = found(|event| TrailEvent { resources: vec!["bb".into()], ..event }, false);
+    assert_eq!(resource, (vec!["another_name"], Standing::Contradicted, 0));
+}
+
+#[test]
+fn an_event_of_another_caller_explains_nothing() {
+    let attempts = [known("aa", 1, None, None)];
+    let by_another = |event| TrailEvent { arn: Some("arn:aws:iam::111122223333:user/b".into()), ..event };
+    let named = event("1", Some("aa"), 2);
+    for event in [
+        by_another(named.clone()),
+        by_another(TrailEvent { user_agent: None, ..named.clone() }),
+        by_another(TrailEvent { name: None, error_code: Some("AccessDenied".into()), ..named.clone() }),
+        by_another(TrailEvent { request_id: Some("r9".into()), ..named }),
+    ] {
+        let all = found(&attempts, std::slice::from_ref(&event));
+        assert_eq!(counts(&all), [0, 1, 0, 0, 1], "{event:?}");
+        assert_eq!((all.unexplained[0].why, all.proven().count()), (Why::AnotherCaller, 0), "{event:?}");
+    }
+    // Neither does a request of another run, if the record is of somebody else.
+    let of_other = KnownAttempt { run: run(OTHER), ..known("zz", 1, Some(Class::Succeeded), Some("r1")) };
+    let stolen = TrailEvent { request_id: Some("r1".into()), ..event("1", Some("zz"), 1) };
+    let all = found(&[attempts[0], of_other], &[stolen]);
+    assert_eq!((counts(&all), all.tally.of_other_runs), ([0, 1, 0, 0, 1], 0));
 }
 
 #[test]
@@ -193,6 +261,7 @@ fn only_a_success_of_ours_proves_a_deletion() {
     assert_eq!(proof(event("1", Some("aa"), 2)), ["1"]);
     assert!(proof(TrailEvent { error_code: Some("x".into()), ..event("1", Some("aa"), 2) }).is_empty());
     assert!(proof(TrailEvent { is_open: true, ..event("1", Some("aa"), 2) }).is_empty());
+    assert!(proof(TrailEvent { resources: vec!["bb".into()], ..event("1", Some("aa"), 2) }).is_empty());
     assert!(proof(TrailEvent { user_agent: None, ..event("1", Some("aa"), 2) }).is_empty());
     assert!(proof(TrailEvent { name: None, ..event("1", Some("aa"), 2) }).is_empty());
     // That an operation was begun is no news where the answer said so.
@@ -226,7 +295,7 @@ fn the_reasons_that_files_leave_open_are_named() {
 
 #[test]
 fn an_attempt_takes_little_memory() {
-    assert_eq!(size_of::<super::attempts::Attempt>(), 28);
+    assert_eq!(size_of::<super::attempts::Attempt>(), 32);
     assert!(by::OTHER_ERROR.checked_mul(2).is_some());
 }
 

@@ -10,14 +10,17 @@ use crate::domain::RunId;
 /// The service; EC2 has an action of the same name.
 const LIGHTSAIL: &str = "lightsail.amazonaws.com";
 
-/// The beginning of the application's name in the user agent of a run's requests; the run's id follows.
-const APP: &str = "keybatch-";
+/// The beginning of the application's token in the user agent of a run's requests; the run's id follows, and nothing else.
+const APP: &str = "app/keybatch-";
 
 /// The partition of the sandbox, which is none of AWS's.
 const SANDBOX: &str = "arn:aws-sandbox:";
 
 /// The most characters that are kept of a text.
 const MOST: usize = 512;
+
+/// The most operations of a record that are kept.
+const MOST_NAMED: usize = 8;
 
 /// An event: somebody asked Lightsail to delete a key pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +39,23 @@ pub struct TrailEvent {
     pub request_id: Option<String>,
     /// The ids of the operations that it began.
     pub operations: Vec<String>,
-    /// Whether one of its operations is known to have not succeeded (yet).
+    /// What its operations are said to have been done to.
+    pub resources: Vec<String>,
+    /// Whether it proves nothing: one of its operations is known to have not succeeded (yet), or to be of another kind; or it is
+    /// unclear.
     pub is_open: bool,
     /// Whether one of its operations is known to have succeeded.
     pub is_done: bool,
-    /// The error, in CloudTrail's words.
+    /// Whether it has an error's message, but no error: what came of it is open.
+    pub is_unclear: bool,
+    /// The error, in CloudTrail's words; as JSON where it is no text.
     pub error_code: Option<String>,
     /// What it says.
     pub error_message: Option<String>,
     /// Who asked: an ARN where there is one.
     pub by: Option<String>,
+    /// The ARN of who asked, where there is one.
+    pub arn: Option<String>,
     /// From where.
     pub from: Option<String>,
     /// With which program.
@@ -87,10 +97,14 @@ impl TrailEvent {
         let region = text(&fields.aws_region).ok_or(RecordError::Without("awsRegion"))?;
         let identity = object(fields.user_identity);
         let arn = text(&identity["arn"]);
-        let by = arn.or_else(|| text(&identity["invokedBy"])).or_else(|| text(&identity["principalId"]));
+        let by = arn.clone().or_else(|| text(&identity["invokedBy"])).or_else(|| text(&identity["principalId"]));
         let by = by.or_else(|| text(&identity["type"])).map(cut);
         let account = text(&fields.recipient_account_id).or_else(|| text(&identity["accountId"]));
-        let (operations, [is_done, is_open]) = operations(&object(fields.response_elements));
+        let response = object(fields.response_elements);
+        let (operations, [is_done, is_open]) = operations(&response);
+        let resources = resources(&response);
+        let error_code = given(&fields.error_code);
+        let is_unclear = error_code.is_none() && !fields.error_message.is_null();
         Ok(Some(Self {
             id: text(&fields.event_id).map_or_else(|| hash(bytes), cut),
             time,
@@ -99,12 +113,15 @@ impl TrailEvent {
             name: text(&object(fields.request_parameters)["keyPairName"]).map(cut),
             request_id: text(&fields.request_id),
             operations,
-            is_open,
+            is_open: is_open || is_unclear || resources.len() > MOST_NAMED,
+            resources: resources.into_iter().take(MOST_NAMED).collect(),
             is_done,
-            error_code: text(&fields.error_code).map(cut),
+            is_unclear,
+            error_code: error_code.map(cut),
             error_message: text(&fields.error_message).map(cut),
             sandbox: by.as_ref().is_some_and(|by| by.starts_with(SANDBOX)),
             by,
+            arn: arn.map(cut),
             from: text(&fields.source_ip_address).map(cut),
             user_agent: text(&fields.user_agent).map(cut),
         }))
@@ -114,7 +131,9 @@ impl TrailEvent {
     #[must_use]
     pub fn run(&self) -> Option<RunId> {
         let agent = self.user_agent.as_deref()?;
-        agent.match_indices(APP).find_map(|(place, _)| RunId::written(agent.get(place + APP.len()..)?.get(..36)?))
+        // CloudTrail puts some user agents in brackets.
+        let words = agent.trim_start_matches('[').trim_end_matches(']').split_ascii_whitespace();
+        words.filter_map(|word| word.strip_prefix(APP)).find_map(RunId::written)
     }
 }
 
@@ -122,14 +141,38 @@ fn parse(bytes: &[u8]) -> Result<Fields, RecordError> {
     serde_json::from_slice(bytes).map_err(|error| RecordError::Json(error.to_string()))
 }
 
-/// The operations of an answer: `operation`, `operations`, or none. Whether one is known to have succeeded, and one to have not.
+/// What a member says, whatever its type is; none if it is absent or null.
+fn given(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// The operations of an answer: `operation`, `operations`, or none.
+fn each(response: &Value) -> impl Iterator<Item = &Value> {
+    response["operations"].as_array().into_iter().flatten().chain([&response["operation"]])
+}
+
+/// What operations were done to.
+fn resources(response: &Value) -> Vec<String> {
+    let mut all: Vec<_> = each(response).filter_map(|operation| given(&operation["resourceName"]).map(cut)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The ids of operations. Whether one is known to have succeeded, and one to have not, or to be of another kind.
 fn operations(response: &Value) -> (Vec<String>, [bool; 2]) {
-    let many = response["operations"].as_array().into_iter().flatten();
-    let all = || many.clone().chain([&response["operation"]]);
+    let all = || each(response);
     let has_succeeded = |status: &str| matches!(status, "Succeeded" | "Completed");
     let is =
         |done| all().filter_map(|operation| operation["status"].as_str()).any(|status| has_succeeded(status) == done);
-    (all().filter_map(|operation| text(&operation["id"])).take(8).map(cut).collect(), [is(true), is(false)])
+    let is_other =
+        all().filter_map(|operation| given(&operation["operationType"])).any(|operation| operation != "DeleteKeyPair");
+    let ids = all().filter_map(|operation| text(&operation["id"])).take(MOST_NAMED).map(cut).collect();
+    (ids, [is(true), is(false) || is_other])
 }
 
 fn cut(mut text: String) -> String {
@@ -206,6 +249,53 @@ mod tests {
         let mut of_ec2 = record();
         of_ec2["eventSource"] = json!("ec2.amazonaws.com");
         assert_eq!(read(&of_ec2), None);
+    }
+
+    #[test]
+    fn what_is_unclear_is_no_success() {
+        for error in [json!(17), json!({}), json!(["x"]), json!(false), json!("")] {
+            let mut record = record();
+            record["errorCode"] = error.clone();
+            assert!(read(&record).unwrap().error_code.is_some(), "{error}");
+        }
+        let changed = |change: fn(&mut Value)| {
+            let mut record = record();
+            change(&mut record);
+            let event = read(&record).unwrap();
+            (event.is_open, event.is_unclear, event.error_code, event.resources)
+        };
+        assert_eq!(changed(|record| record["errorCode"] = Value::Null), (false, false, None, vec![]));
+        assert_eq!(changed(|record| record["errorMessage"] = json!("no")), (true, true, None, vec![]));
+        let other =
+            changed(|record| record["responseElements"]["operations"][0]["operationType"] = json!("CreateKeyPair"));
+        assert_eq!(other, (true, false, None, vec![]));
+        let same =
+            changed(|record| record["responseElements"]["operations"][0]["operationType"] = json!("DeleteKeyPair"));
+        assert_eq!(same, (false, false, None, vec![]));
+        let named = changed(|record| record["responseElements"]["operations"][0]["resourceName"] = json!("cd"));
+        assert_eq!(named, (false, false, None, vec!["cd".to_owned()]));
+    }
+
+    #[test]
+    fn a_run_is_named_by_its_own_token_alone() {
+        let run = |agent: String| {
+            let mut record = record();
+            record["userAgent"] = json!(agent);
+            read(&record).unwrap().run().map(|run| run.to_string())
+        };
+        for agent in [format!("app/keybatch-{RUN}"), format!("[aws-sdk-rust/1 app/keybatch-{RUN}]")] {
+            assert_eq!(run(agent.clone()).as_deref(), Some(RUN), "{agent}");
+        }
+        for agent in [
+            format!("keybatch-{RUN}"),
+            format!("lib/app/keybatch-{RUN}"),
+            format!("app/keybatch-{RUN}0"),
+            format!("app/keybatch-{RUN}/x"),
+            format!("lib/app-id/keybatch-{RUN}"),
+            format!("(app/keybatch-{RUN})"),
+        ] {
+            assert_eq!(run(agent.clone()), None, "{agent}");
+        }
     }
 
     #[test]

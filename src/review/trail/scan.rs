@@ -26,6 +26,8 @@ pub enum Scanned<'a> {
         /// Its bytes.
         bytes: &'a [u8],
     },
+    /// The look-up that it is of goes on: it has a token for the next page.
+    GoesOn,
     /// Something that is none.
     Broken {
         /// Where it begins, in bytes.
@@ -151,7 +153,7 @@ impl Scanner {
     /// Keeps the beginning of a string that may be the name of a list.
     fn spell(&mut self, bytes: &[u8]) {
         if self.nest.len() == self.elements() + 1 {
-            let room = 8_usize.saturating_sub(self.word.len()).min(bytes.len());
+            let room = 9_usize.saturating_sub(self.word.len()).min(bytes.len());
             self.word.extend_from_slice(&bytes[..room]);
         }
     }
@@ -174,6 +176,10 @@ impl Scanner {
             b'"' => {
                 if between {
                     self.report(self.taken + place as u64, "it is no object", each);
+                }
+                let is_member = self.nest.len() == self.elements() + 1 && self.before == b':';
+                if is_member && matches!(&*self.word, b"NextToken" | b"nextToken" | b"nexttoken") {
+                    each(Scanned::GoesOn);
                 }
                 self.in_string = true;
                 self.word.clear();

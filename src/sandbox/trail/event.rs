@@ -21,6 +21,7 @@ pub(super) struct Line {
     #[serde(default)]
     request_id: String,
     pub(super) account: Option<String>,
+    caller_arn: Option<String>,
     #[serde(default)]
     user_agent: String,
     status: Option<u16>,
@@ -104,7 +105,7 @@ impl Event {
         Some(Self {
             id: id(seed, "event", &[line.seq]),
             time: second(late.map_or(&line.at, |effect| &effect.at)),
-            by: caller(&account),
+            by: line.caller_arn.clone().unwrap_or_else(|| caller(&account)),
             account,
             region: line.region.clone(),
             action: line.operation.clone(),

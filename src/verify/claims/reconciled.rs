@@ -6,8 +6,17 @@ use crate::domain::parse_time;
 use crate::record::event::{MOST_NAMED, Reconciled};
 
 /// What records can say otherwise than the journal.
-const SAYS: [&str; 6] =
-    ["succeeded", "failed", "another_name", "another_place", "another_operation", "several_records"];
+const SAYS: [&str; 9] = [
+    "succeeded",
+    "failed",
+    "another_name",
+    "another_place",
+    "another_operation",
+    "another_time",
+    "another_run",
+    "another_caller",
+    "several_records",
+];
 
 /// Why no entry explains an event.
 const WHY: [&str; 4] = ["another_caller", "unknown_run", "no_such_attempt", "unattributed"];

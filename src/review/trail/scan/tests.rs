@@ -11,6 +11,7 @@ fn found(text: &str, piece: usize) -> (Vec<String>, Vec<u64>) {
             assert_eq!(&text.as_bytes()[place..place + bytes.len()], bytes);
             objects.push(String::from_utf8(bytes.to_vec()).unwrap());
         }
+        Scanned::GoesOn => {}
         Scanned::Broken { at, .. } => broken.push(at),
     };
     let mut scanner = Scanner::default();
