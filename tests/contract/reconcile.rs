@@ -259,7 +259,7 @@ fn a_real_run_is_matched_by_its_request_ids_and_takes_no_record_of_a_sandbox() {
             "eventSource": "lightsail.amazonaws.com", "eventTime": format!("{}Z", &attempt["started_at"].as_str().unwrap()[..19]),
             "awsRegion": attempt["region"], "recipientAccountId": account, "requestID": attempt["request_id"],
             "requestParameters": { "keyPairName": attempt["key_pair_name"] }, "responseElements": null,
-            "userIdentity": { "arn": format!("arn:{partition}:iam::{}:user/a", account.as_str().unwrap()) },
+            "userIdentity": { "arn": format!("arn:{partition}:iam::{}:user/tester", account.as_str().unwrap()) },
         })
     };
     let of_ec2 = |mut record: Value| {
