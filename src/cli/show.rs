@@ -43,7 +43,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     if args.is_about_a_plan() {
-        plan::shown::print(context, Path::new(&args.run), None).await?;
+        plan::shown::print(context, Path::new(&args.run), None, None).await?;
         return Ok(Exit::Success);
     }
     let opened = context.any_reader().await;

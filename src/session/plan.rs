@@ -150,7 +150,9 @@ pub(super) async fn made<H: Host>(
     let plan = draft(host, order, settings, &connections, &mut staged, past, file).await?;
     let confirmation = order.as_run.map(|(_, confirmation)| confirmation);
     let judged = confirmation.map_or(Ok(()), |confirmation| {
-        order.order.policy.refuse_unapproved().and_then(|()| judge(&plan, confirmation).map(drop))
+        let judged = order.order.policy.refuse_unapproved().and_then(|()| judge(&plan, confirmation).map(drop));
+        // It was planned nevertheless, and that reads.
+        judged.map_err(|error| SessionError { sent: Some(Sent::Reads), ..error })
     });
     Ok(PlanEnding::Made(Box::new(Planned { plan, place: connections.place, judged })))
 }

@@ -252,8 +252,19 @@ fn a_manifest_is_not_run_where_a_plan_must_be_approved() {
         assert!(error["hints"].to_string().contains("keybatch plan"), "{error}");
         let path = policy(&bench, text);
         let dry = bench.run_unconfirmed(&manifest, &["--dry-run", "--confirm", "2", "--policy", &path]).exits(4);
-        assert!(dry.stdout.contains("policy.approvals"), "{dry}");
+        // One document: the plan, and why a run of it would be refused.
+        let (plan, said) = (dry.json(), dry.stderr.clone());
+        assert_eq!((&plan["schema"], &plan["plan"]["deletes"]), (&"keybatch.plan.shown/1".into(), &2.into()), "{plan}");
+        assert_eq!(
+            (&plan["refused"]["code"], &plan["refused"]["exit"]),
+            (&"policy.approvals".into(), &4.into()),
+            "{plan}"
+        );
+        assert_eq!(plan["refused"]["sent"], "reads", "{plan}");
+        assert!(said.contains("only read requests were sent") && !said.contains("nothing was sent"), "{said}");
     }
+    let dry = bench.run_unconfirmed(&manifest, &["--dry-run", "--confirm", "1"]).exits(4).json();
+    assert_eq!((&dry["refused"]["code"], &dry["refused"]["sent"]), (&"plan.confirm".into(), &"reads".into()), "{dry}");
     let to = bench.home().join("a.plan").display().to_string();
     bench
         .keybatch(&["plan", &manifest.display().to_string(), "-o", &to, "--policy", &policy(&bench, "approvals = 1")])

@@ -25,7 +25,7 @@ use super::scratch::{Scratch, directory};
 use super::selection::SelectionOptions;
 use super::subject::SubjectOptions;
 use super::terminal::Verb;
-use super::{Context, canary, faults, network};
+use super::{Context, Format, canary, faults, network};
 use crate::session::order::{Confirmation, PlanOrder, Repeat};
 use crate::session::{self, Order, PlanEnding, Policy, Selection};
 
@@ -103,7 +103,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
         other => return Ok(without_plan(context, &other)),
     };
     incomplete.keep()?;
-    shown::print(context, path, Some(&planned)).await?;
+    shown::print(context, path, Some(&planned), None).await?;
     let place = super::shown(&path.to_string_lossy());
     context.ui.talk(format!("the plan is in {place}; only read requests were sent, and nothing was recorded"));
     if needs_maker {
@@ -136,17 +136,27 @@ impl Making<'_> {
     pub(super) async fn show(&self, expires: Option<Duration>, context: &Context) -> Result<Exit, CliError> {
         let scratch = Scratch::create(context)?;
         let path = scratch.path().join("plan");
-        let planned = match self.write(&create(&path)?, expires, context).await? {
+        let mut planned = match self.write(&create(&path)?, expires, context).await? {
             PlanEnding::Made(planned) => planned,
             other => return Ok(without_plan(context, &other)),
         };
-        let shown = shown::print(context, &path, Some(&planned)).await;
+        let judged = std::mem::replace(&mut planned.judged, Ok(()));
+        let refused = judged.err().map(|error| CliError::from(error).sent(Sent::Reads));
+        let shown = shown::print(context, &path, Some(&planned), refused.as_ref()).await;
         shown.map_err(|error| error.sent(Sent::Reads))?;
         let canary = self.options.canary.and_then(|most| canary::planned(most, &planned.plan.sealed));
         canary.iter().for_each(|line| context.ui.talk(line));
         let what = if self.as_run.is_some() { "dry run" } else { "the plan was not kept (-o FILE keeps it)" };
         context.ui.talk(format!("{what}: only read requests were sent, and nothing was recorded"));
-        planned.judged.map(|()| Exit::Success).map_err(|error| CliError::from(error).sent(Sent::Reads))
+        match refused {
+            None => Ok(Exit::Success),
+            // The plan's object has it: programs read one document.
+            Some(error) if context.ui.format == Format::Json => {
+                context.ui.complain(&error);
+                Ok(error.exit)
+            }
+            Some(error) => Err(error),
+        }
     }
 
     /// Makes the plan and writes it to `file`.

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::cli::files::open_plan;
 use crate::cli::plan_fault::plan_fault;
 use crate::cli::selection::of_plan;
-use crate::cli::{CliError, Context, Format, Sent, shown};
+use crate::cli::{CliError, Context, Format, Sent, error_object, shown};
 use crate::domain::{Clock as _, SystemClock, Target, counted, parse_time};
 use crate::journal::Cell;
 use crate::plan::{Shown, place};
@@ -72,8 +72,14 @@ pub(in crate::cli) fn read(
     Ok(Read { header, seal, shown: all })
 }
 
-/// Prints the plan at `path` in the requested format. `planned` says what was found while it was made, if it was made just now.
-pub(in crate::cli) async fn print(context: &Context, path: &Path, planned: Option<&Planned>) -> Result<(), CliError> {
+/// Prints the plan at `path` in the requested format. `planned` says what was found while it was made, if it was made just now;
+/// `refused`, why a run of it would be refused, which is in the same object as the plan.
+pub(in crate::cli) async fn print(
+    context: &Context,
+    path: &Path,
+    planned: Option<&Planned>,
+    refused: Option<&CliError>,
+) -> Result<(), CliError> {
     // All of it is checked before any of it is shown.
     let plan = read(path, |_| Ok(()))?;
     if let Some(planned) = planned {
@@ -90,9 +96,13 @@ pub(in crate::cli) async fn print(context: &Context, path: &Path, planned: Optio
         }
         Format::Json => {
             let times = times(context, &plan).await;
-            let whole = object(&plan, planned, &times).to_string();
+            let mut whole = object(&plan, planned, &times);
+            if let Some(refused) = refused {
+                whole["refused"] = error_object::object(refused);
+            }
+            let whole = whole.to_string();
             // The lines come one by one: they need not fit in memory.
-            context.ui.data(&format!("{},\"lines\":[", whole.trim_end_matches('}')))?;
+            context.ui.data(&format!("{},\"lines\":[", whole.strip_suffix('}').unwrap_or(&whole)))?;
             let mut comma = "";
             read(path, |row| {
                 context.ui.data(&format!("{comma}\n{}", json!(row)))?;
