@@ -31,6 +31,10 @@ impl Lock {
             path: path.to_owned(),
             reason: format!("its lock file {} cannot be used: {error}", lock_path.display()),
         };
+        // A session needs a file; a lock beside a directory would be left there for nothing.
+        if path.is_dir() {
+            return Err(JournalError::Unusable { path: path.to_owned(), reason: "it is a directory".into() });
+        }
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(unusable)?;
         }

@@ -133,6 +133,9 @@ pub(super) async fn admit(
     let archived = finished_before(past, sha256, place).await?;
     match latest(|state| *state == RunState::Finished) {
         // Its rows are in another file; nothing is left to do.
+        None if repeat == Repeat::Resume && !matches!(place, Where::BuiltIn { .. }) => {
+            Ok(archived.map_or(Admitted::Begin { again: false }, Admitted::Finished))
+        }
         None if archived.is_some() && repeat != Repeat::Again && !matches!(place, Where::BuiltIn { .. }) => {
             Err(archived
                 .map_or_else(|| SessionError::new(Refusal::NothingToArchive), |record| finished(&record))

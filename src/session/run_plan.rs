@@ -119,12 +119,12 @@ fn refused(error: StageError) -> SessionError {
     .sent(Sent::Nothing)
 }
 
-/// The run of this journal that executed the plan, if one did: one that was never started did not.
+/// The run of this journal, or of one that was archived before it, that executed the plan, if one did: one that was never started did not.
 async fn used(reader: &Reader, plan_id: &str) -> Result<Option<RunRecord>, SessionError> {
     for archived in reader.archived() {
+        // It is over, and its rows are in another file.
         if let Some(record) = used_in(archived, plan_id).await? {
-            // It is over, and its rows are in another file.
-            return Err(already(&record).sent(Sent::Nothing));
+            return Ok(Some(record));
         }
     }
     used_in(reader, plan_id).await

@@ -85,6 +85,9 @@ fn what_archived_runs_know_guards_later_ones() {
     }
     let refused = bench.run(&manifest, &[]).exits(4);
     assert_eq!((&refused.json()["code"], &refused.json()["run"]), (&"run.finished".into(), &run.as_str().into()));
+    let resumed = bench.run(&manifest, &["--resume"]).exits(0).json();
+    assert_eq!((&resumed["run"], &resumed["outcomes"]["deleted"]), (&run.as_str().into(), &3.into()), "{resumed}");
+    assert!(resumed["journal"].as_str().is_some_and(|path| path != bench.journal().display().to_string()), "{resumed}");
     let anew = bench.world.key(&names[0]).arn;
     let deletes = bench.world.arrived("DeleteKeyPair").len();
     let again = bench.run(&manifest, &["--again"]).exits(3);
@@ -126,6 +129,21 @@ fn without_its_archive_a_journal_begins_no_run() {
     std::fs::rename(&hidden, &file).unwrap();
     bench.run(&other, &[]).exits(0);
     bench.verify().exits(0);
+}
+
+#[test]
+fn a_session_takes_no_directory_and_leaves_nothing_beside_it() {
+    let bench = Bench::new();
+    let manifest = bench.manifest(&bench.world.keys("key", 1)).display().to_string();
+    let directory = bench.home().join("journals");
+    std::fs::create_dir(&directory).unwrap();
+    let named = directory.display().to_string();
+    for args in [&["run", &manifest, "--yes"][..], &["resume"]] {
+        let all = [args, &["--journal", &named]].concat();
+        let done = crate::support::Live::of(bench.command(&all).spawn().unwrap()).wait().exits(9);
+        assert!(done.said().contains("directory"), "{done}");
+        assert!(!PathBuf::from(format!("{named}.lock")).exists());
+    }
 }
 
 // SEMANTICS: P124
