@@ -1,6 +1,6 @@
 //! How much of the journal lies below an outside checkpoint that proves something: entries, deletions, and the ends of runs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -34,6 +34,9 @@ pub struct RunCoverage {
     pub sandbox: bool,
     /// The entry with which it ended, if it did: it was finished or abandoned.
     pub end: Option<u64>,
+    /// Whether that ended it before it was started: then it has sent nothing that deletes.
+    #[serde(skip)]
+    pub(super) never_started: bool,
     /// Whether that is below the checkpoint.
     pub end_covered: bool,
     /// Rows that it determined to be deleted.
@@ -65,6 +68,8 @@ pub(super) struct Covering {
     runs: BTreeMap<u64, RunCoverage>,
     /// The first deletion of each.
     first: HashMap<u64, u64>,
+    /// Runs that were started: what stops one of these can be resumed, and what stops another one abandons it.
+    started: HashSet<u64>,
     /// Runs of which something came since the last checkpoint.
     changed: BTreeSet<u64>,
     /// Up to where everything is covered.
@@ -87,15 +92,22 @@ impl Covering {
         let outcome = match &entry.event {
             Event::AttemptFinished(finished) => finished.outcome,
             Event::RowSettled(settled) => Some(settled.outcome),
-            Event::RunFinished(_) | Event::RunAbandoned(_) => None,
+            Event::RunFinished(_) | Event::RunAbandoned(_) | Event::RunStarted(_) | Event::RunStopped(_) => None,
             _ => return,
         };
-        let is_row = !matches!(entry.event, Event::RunFinished(_) | Event::RunAbandoned(_));
+        let is_row = matches!(entry.event, Event::AttemptFinished(_) | Event::RowSettled(_));
         if is_row && outcome != Some(Outcome::Deleted) {
             return;
         }
         let own = entry.session.and_then(|session| self.sessions.get(&session).copied());
         let Some(number) = entry.run.or(own) else { return };
+        if matches!(entry.event, Event::RunStarted(_)) {
+            self.started.insert(number);
+            return;
+        }
+        if matches!(entry.event, Event::RunStopped(_)) && self.started.contains(&number) {
+            return;
+        }
         let Some(run) = self.runs.get_mut(&number) else { return };
         self.changed.insert(number);
         if is_row {
@@ -104,6 +116,7 @@ impl Covering {
             self.first.entry(number).or_insert(entry.seq);
         } else {
             run.end = Some(entry.seq);
+            run.never_started = matches!(entry.event, Event::RunStopped(_));
         }
     }
 
@@ -177,9 +190,10 @@ impl Coverage {
         }
     }
 
-    /// The real runs that are over, and whose end no checkpoint covers.
+    /// The real runs that were started and are over, and whose end no checkpoint covers.
     pub fn open_ends(&self) -> impl Iterator<Item = &RunCoverage> {
-        self.runs.iter().filter(|run| !run.sandbox && run.end.is_some() && !run.end_covered)
+        let open = |run: &&RunCoverage| !run.sandbox && !run.never_started && run.end.is_some() && !run.end_covered;
+        self.runs.iter().filter(open)
     }
 }
 
@@ -265,6 +279,25 @@ mod tests {
         let all = covered(&[10]).sum();
         assert_eq!((all.deletions, all.ends, all.open_ends().count()), (3, 2, 0));
         assert_eq!(covered(&[7]).sum().open_ends().map(|run| run.run.as_str()).collect::<Vec<_>>(), ["B"]);
+    }
+
+    #[test]
+    fn a_run_that_stopped_before_it_was_started_is_over() {
+        let stopped = |seq| entry(seq, json!({ "kind": "run_stopped", "session": 1, "why": "refused" }));
+        let mut covering = Covering::default();
+        [opened(1, Some("A"), None), stopped(2)].iter().for_each(|entry| covering.take(entry));
+        assert_eq!(covering.sum().runs[0].end, Some(2));
+        // The next session closes one that died.
+        let mut covering = Covering::default();
+        let mut closed = stopped(3);
+        (closed.session, closed.run) = (Some(2), Some(1));
+        [opened(1, Some("A"), None), closed].iter().for_each(|entry| covering.take(entry));
+        assert_eq!(covering.sum().runs[0].end, Some(3));
+        // One that was started can be resumed.
+        let started = json!({ "kind": "run_started", "session": 1, "plan_root": "", "deletes": 1, "confirmed_by": "yes", "settings": {} });
+        let mut covering = Covering::default();
+        [opened(1, Some("A"), None), entry(2, started), stopped(3)].iter().for_each(|entry| covering.take(entry));
+        assert_eq!(covering.sum().runs[0].end, None);
     }
 
     #[test]
