@@ -294,7 +294,10 @@ mod tests {
         [opened(1, Some("A"), None), closed].iter().for_each(|entry| covering.take(entry));
         assert_eq!(covering.sum().runs[0].end, Some(3));
         // One that was started can be resumed.
-        let started = json!({ "kind": "run_started", "session": 1, "plan_root": "", "deletes": 1, "confirmed_by": "yes", "settings": {} });
+        let settings = serde_json::to_value(crate::domain::Settings::default()).unwrap();
+        let started = json!({
+            "kind": "run_started", "session": 1, "plan_root": "", "deletes": 1, "confirmed_by": "yes", "settings": settings,
+        });
         let mut covering = Covering::default();
         [opened(1, Some("A"), None), entry(2, started), stopped(3)].iter().for_each(|entry| covering.take(entry));
         assert_eq!(covering.sum().runs[0].end, None);
