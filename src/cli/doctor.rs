@@ -1,6 +1,7 @@
 //! `keybatch doctor`: whether a run can succeed in this environment. Each check is a function that returns findings.
 
 mod anchor;
+mod archives;
 mod manifest;
 mod signing;
 
@@ -89,6 +90,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     findings.extend(disk(&context.journal));
     findings.extend(journal_content(context).await);
     findings.extend(state(context).await);
+    findings.extend(archives::chain(context).await);
     findings.extend(lock(&context.journal));
     findings.extend(terminal(&context.environment));
     findings.extend(settings::findings(&context.settings, &context.environment));

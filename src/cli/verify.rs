@@ -28,7 +28,7 @@ use crate::verify::{BroughtPolicy, Coverage, Demand, NotNamed, Options, Report, 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The run that matters: its id, a unique prefix of it, or latest. With --require-checkpoint, a checkpoint must cover its end
-    /// [default: every finished real run]. Or the file of a proof, to verify it instead of the journal
+    /// [default: every finished real run]. --policy, --four-eyes and --require-approvals judge all real runs. Or the file of a proof, to verify it instead of the journal
     #[arg(value_name = "RUN|PROOF")]
     pub(super) subject: Option<PathBuf>,
     /// Files of checkpoints that were kept elsewhere; all checkpoints of this journal in them are compared

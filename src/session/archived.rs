@@ -31,11 +31,30 @@ pub(super) async fn previous(reader: &Reader) -> Result<Option<Previous>, Journa
 /// # Errors
 /// If one of them is not where it was put, or is not what it was: then it is unknown what earlier runs did.
 pub(super) async fn with_archived<H: Host>(host: &H, path: &Path, reader: Reader) -> Result<Reader, SessionError> {
+    let at = |id: &str| host.archived_at(path, id);
+    let archived = archives(&reader, at, async |place: PathBuf| host.reader(&place).await).await?;
+    Ok(reader.with_archived(archived))
+}
+
+/// The journals that were archived before that of `reader`, the oldest first: `at` says where the one with an id lies, and `read`
+/// opens it.
+///
+/// # Errors
+/// If one of them is not where it was put, or its head is not what it was.
+pub async fn archives(
+    reader: &Reader,
+    at: impl Fn(&str) -> PathBuf,
+    read: impl AsyncFn(PathBuf) -> Result<Reader, JournalError>,
+) -> Result<Vec<Reader>, SessionError> {
     let mut archived = Vec::new();
-    let mut next = previous(&reader).await?;
+    let mut next = previous(reader).await?;
     while let Some(named) = next {
-        let place = host.archived_at(path, &named.id);
-        let found = open(host, &place, &named).await.map_err(|why| missing(place, named.id, why))?;
+        let place = at(&named.id);
+        let found = match read(place.clone()).await {
+            Ok(found) => is_it(&found, &named).await.map(|()| found),
+            Err(error) => Err(error.to_string()),
+        };
+        let found = found.map_err(|why| missing(place, named.id, why))?;
         if archived.len() >= MOST {
             return Err(JournalError::damaged("it names itself as an earlier journal").into());
         }
@@ -43,18 +62,17 @@ pub(super) async fn with_archived<H: Host>(host: &H, path: &Path, reader: Reader
         archived.push(found);
     }
     archived.reverse();
-    Ok(reader.with_archived(archived))
+    Ok(archived)
 }
 
-/// The archived journal at `place`, if it is what its successor says.
-async fn open<H: Host>(host: &H, place: &Path, named: &Previous) -> Result<Reader, String> {
-    let reader = host.reader(place).await.map_err(|error| error.to_string())?;
+/// Whether an archived journal has the head that its successor names.
+async fn is_it(reader: &Reader, named: &Previous) -> Result<(), String> {
     let id = reader.journal_id().await.map_err(|error| error.to_string())?;
     let (size, root) = reader.head().await.map_err(|error| error.to_string())?;
     if id.as_deref() != Some(named.id.as_str()) || size != named.size || root != named.root {
         return Err("it is not the journal that was archived".into());
     }
-    Ok(reader)
+    Ok(())
 }
 
 fn missing(place: PathBuf, id: String, why: String) -> SessionError {

@@ -70,6 +70,7 @@ mod work;
 
 pub use abandon::abandon;
 pub use archive::{Archived, archive};
+pub use archived::archives;
 pub use end::Ending;
 pub use error::{Outside, Refusal, Sent, SessionError};
 pub use examine::{AtService, Examined, MOST_REQUESTS, SAMPLE, TargetExamined, Trial, examine};

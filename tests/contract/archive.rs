@@ -110,19 +110,31 @@ fn without_its_archive_a_journal_begins_no_run() {
     let (file, _) = archive(&bench);
     let more = bench.file("more.csv", format!("key_pair_name\n{}\n", bench.world.keys("more", 2).join("\n")));
     bench.run(&more, &["--max-deletes", "1"]).exits(5);
-    let hidden = bench.home().join("hidden");
+    let elsewhere = bench.home().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let hidden = elsewhere.join("hidden");
     std::fs::rename(&file, &hidden).unwrap();
     let other = bench.file("other.csv", format!("key_pair_name\n{}\n", bench.world.keys("other", 1)[0]));
     for args in [&[][..], &["--dry-run"]] {
         let done = bench.run(&other, args).exits(9);
         assert_eq!(done.json()["code"], "journal.archive_missing", "{done}");
     }
+    let doctor = |exit: i32, words: &str| {
+        let done = bench.keybatch(&["doctor"]).exits(exit);
+        let said = done.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("archives") && said.contains(words), "{done}");
+    };
+    doctor(9, "cannot be read at");
     // Another journal in its place is not it.
     let stranger = Bench::new();
     stranger.run(&stranger.manifest(&stranger.world.keys("key", 1)), &[]).exits(0);
     std::fs::copy(stranger.journal(), &file).unwrap();
     let done = bench.run(&other, &[]).exits(9);
     assert!(done.said().contains("it is not the journal that was archived"), "{done}");
+    doctor(9, "it is not the journal that was archived");
+    let told = over_all(&bench, &["verify", "--output", "json"]).exits(7).json();
+    let link = &told["chain"][0];
+    assert_eq!((&link["holds"], &link["found"]), (&false.into(), &file.display().to_string().into()), "{told}");
     std::fs::remove_file(&file).unwrap();
     // What was begun can be finished without it.
     bench.resume().exits(0);
