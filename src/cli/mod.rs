@@ -36,6 +36,7 @@ mod network;
 mod operator;
 mod pager;
 mod headings;
+mod headline;
 mod inventory;
 mod options;
 mod policy;

@@ -134,7 +134,7 @@ async fn one_row(reader: &Reader, run: &RunRecord, wanted: &str) -> Result<u64, 
     }
 }
 
-/// The bytes of the proof, if whoever has its checkpoint will accept it.
+/// The bytes of the proof, if a reviewer who has its checkpoint will accept it.
 fn checked(proof: &Proof, under: &Under) -> Result<Vec<u8>, CliError> {
     let (size, root) = (under.checkpoint.size, under.checkpoint.root);
     let trust = ProofTrust { brought: vec![(size, root)], ..ProofTrust::default() };

@@ -78,29 +78,6 @@ fn plain(why: &Refusal) -> CliError {
             .hint("name the policy that it was planned under with --policy or KEYBATCH_POLICY")
             .hint("if that no longer exists, give the run up with: keybatch abandon"),
         Refusal::NoRegion => it.hint("set it with --region or AWS_REGION, or add a region column"),
-        Refusal::PlanExpired { .. } => {
-            it.hint("make the plan again, compare both with keybatch plan --diff, and have it approved again")
-        }
-        Refusal::NotApproved { reasons, .. } => {
-            let mut it = it
-                .hint("have it approved with keybatch approve, and name the signatures with --approvals")
-                .hint("--allowed-signers names the people who may approve");
-            it.causes = reasons.clone();
-            it
-        }
-        Refusal::FourEyes { .. } => it
-            .hint("whoever makes a plan signs it: keybatch plan --sign-key KEYFILE; whoever runs it names a key with --sign-key")
-            .hint("--allowed-signers gives both keys to people, for maker@keybatch and for checkpoint@keybatch"),
-        Refusal::PlanUsed { run } => it
-            .hint(format!("see how it ended with: keybatch show {run}"))
-            .hint("make the plan again for what is left"),
-        Refusal::PlanBound { .. } => it.hint("execute the plan in the place that it was made for, or make another one"),
-        Refusal::PlanRow { .. } => it.hint("make the plan again with keybatch plan"),
-        Refusal::Drifted { first, .. } => {
-            let mut it = it.hint("make the plan again, or skip those rows with --on-drift skip");
-            it.causes = first.iter().map(|(row, name, why)| format!("row {row}, {name}: {why}")).collect();
-            it
-        }
         Refusal::NobodyToAsk => {
             it.hint("pass --yes, or --confirm N to allow exactly N deletions; --dry-run shows the plan")
         }
@@ -130,6 +107,36 @@ fn plain(why: &Refusal) -> CliError {
             runs.iter().rev().map(resuming).fold(it, CliError::hint).hint("or give them up with: keybatch abandon RUN")
         }
         Refusal::FileInUse { .. } => it.hint("name a separate file, ideally one beyond this machine's reach"),
+        other => of_plan(other, it),
+    }
+}
+
+/// What to do about a plan in a file that is refused.
+fn of_plan(why: &Refusal, it: CliError) -> CliError {
+    match why {
+        Refusal::PlanExpired { .. } => {
+            it.hint("make the plan again, compare both with keybatch plan --diff, and have it approved again")
+        }
+        Refusal::NotApproved { reasons, .. } => {
+            let mut it = it
+                .hint("have it approved with keybatch approve, and name the signatures with --approvals")
+                .hint("--allowed-signers names the people who may approve");
+            it.causes = reasons.clone();
+            it
+        }
+        Refusal::FourEyes { .. } => it
+            .hint("the maker of a plan signs it: keybatch plan --sign-key KEYFILE; the person who runs it names a key with --sign-key")
+            .hint("--allowed-signers gives both keys to people, for maker@keybatch and for checkpoint@keybatch"),
+        Refusal::PlanUsed { run } => it
+            .hint(format!("see how it ended with: keybatch show {run}"))
+            .hint("make the plan again for what is left"),
+        Refusal::PlanBound { .. } => it.hint("execute the plan in the place that it was made for, or make another one"),
+        Refusal::PlanRow { .. } => it.hint("make the plan again with keybatch plan"),
+        Refusal::Drifted { first, .. } => {
+            let mut it = it.hint("make the plan again, or skip those rows with --on-drift skip");
+            it.causes = first.iter().map(|(row, name, why)| format!("row {row}, {name}: {why}")).collect();
+            it
+        }
         _ => it,
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::amount::count_between;
 use super::brought::{Brought, FileOf};
+use super::headline::headline;
 use super::keygen::OwnKeygen;
 use super::policy::PolicyFile;
 use super::verify_proof::{self, Brings};
@@ -26,6 +27,7 @@ use crate::verify::{BroughtPolicy, Coverage, Demand, NotNamed, Options, Report, 
 ///
 /// A proof, which `keybatch prove` makes, is verified without the journal.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "keybatch verify [RUN|PROOF] [OPTIONS]")]
 pub(super) struct Args {
     /// The run that matters: its id, a unique prefix of it, or latest. With --require-checkpoint, a checkpoint must cover its end
     /// [default: every finished real run]. --policy, --four-eyes and --require-approvals judge all real runs. Or the file of a proof, to verify it instead of the journal
@@ -264,19 +266,8 @@ fn coverage(report: &Report, runs: &[&RunCoverage]) -> String {
 pub(super) fn text(report: &Report, runs: &[&RunCoverage], is_compared: bool) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
-    let word = report.verdict.as_str().replace('_', " ");
-    let _ = writeln!(out, "{}: {}", word.to_uppercase(), shown(&report.detail));
-    if let Some(seq) = report.first_bad {
-        let _ = writeln!(out, "first bad entry: {seq}");
-    }
-    for (label, value) in [("expected", &report.expected), ("found", &report.found)] {
-        let Some(value) = value else { continue };
-        let mut lines = value.lines();
-        let _ = writeln!(out, "{label}: {}", shown(lines.next().unwrap_or_default()));
-        for line in lines {
-            let _ = writeln!(out, "  {}", shown(line));
-        }
-    }
+    let hashes = [("expected", &report.expected), ("found", &report.found)];
+    out += &headline(report.verdict, &report.detail, report.first_bad, hashes);
     if let (Some(checkpoint), Some(size)) = (&report.checkpoint, report.proved_up_to) {
         let _ = writeln!(
             out,

@@ -7,6 +7,7 @@ use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::brought::{NotSigned, signer};
+use super::headline::headline;
 use super::{CliError, Code, Context, Exit, Format, shown, signers};
 use crate::domain::{Clock as _, SystemClock, counted};
 use crate::record::checkpoint::Checkpoint;
@@ -168,17 +169,8 @@ impl Judging<'_> {
 }
 
 fn text(report: &ProofReport, require_checkpoint: bool) -> String {
-    let mut out = String::new();
-    let word = report.verdict.as_str().replace('_', " ");
-    let _ = writeln!(out, "{}: {}", word.to_uppercase(), shown(&report.detail));
-    if let Some(seq) = report.first_bad {
-        let _ = writeln!(out, "first bad entry: {seq}");
-    }
-    for (label, value) in [("expected", &report.expected), ("found", &report.found)] {
-        if let Some(value) = value {
-            let _ = writeln!(out, "{label}: {}", shown(value));
-        }
-    }
+    let hashes = [("expected", &report.expected), ("found", &report.found)];
+    let mut out = headline(report.verdict, &report.detail, report.first_bad, hashes);
     for finding in report.findings.iter().skip(1) {
         let _ = writeln!(out, "also {}: {}", finding.verdict.as_str().replace('_', " "), shown(&finding.detail));
     }

@@ -118,11 +118,14 @@ pub(super) async fn admit(
     place: Where<'_>,
 ) -> Result<Admitted, SessionError> {
     let Some(past) = past else { return Ok(Admitted::Begin { again: false }) };
+    // The oldest first; archived runs are over.
     let mut runs = Vec::new();
-    for record in past.runs().await? {
-        if record.manifest_sha256.as_deref() == Some(sha256) && place.is_of(&record) && !is_retry(past, &record).await?
-        {
-            runs.push(record);
+    for reader in past.archived().iter().chain([past]) {
+        for record in reader.runs().await? {
+            let is_of_manifest = record.manifest_sha256.as_deref() == Some(sha256) && place.is_of(&record);
+            if is_of_manifest && !is_retry(reader, &record).await? {
+                runs.push(record);
+            }
         }
     }
     let latest = |is_meant: fn(&RunState) -> bool| runs.iter().rev().find(|record| is_meant(&record.state)).cloned();
@@ -130,38 +133,13 @@ pub(super) async fn admit(
     if let Some(record) = latest(RunState::is_unfinished) {
         return if repeat == Repeat::Resume { Ok(Admitted::GoOn(record)) } else { Err(unfinished(&record).sent(sent)) };
     }
-    let archived = finished_before(past, sha256, place).await?;
     match latest(|state| *state == RunState::Finished) {
-        // Its rows are in another file; nothing is left to do.
-        None if repeat == Repeat::Resume && !matches!(place, Where::BuiltIn { .. }) => {
-            Ok(archived.map_or(Admitted::Begin { again: false }, Admitted::Finished))
-        }
-        None if archived.is_some() && repeat != Repeat::Again && !matches!(place, Where::BuiltIn { .. }) => {
-            Err(archived
-                .map_or_else(|| SessionError::new(Refusal::NothingToArchive), |record| finished(&record))
-                .sent(sent))
-        }
         Some(record) if repeat == Repeat::Resume => Ok(Admitted::Finished(record)),
         // Another world of the same name is another place: what was done in the last one says nothing about it.
         Some(_) if matches!(place, Where::BuiltIn { .. }) => Ok(Admitted::Begin { again: false }),
         Some(record) if repeat != Repeat::Again => Err(finished(&record).sent(sent)),
-        found => Ok(Admitted::Begin { again: found.or(archived).is_some() }),
+        found => Ok(Admitted::Begin { again: found.is_some() }),
     }
-}
-
-/// A finished run of this manifest at `place`, in a journal that was archived.
-async fn finished_before(past: &Reader, sha256: &str, place: Where<'_>) -> Result<Option<RunRecord>, SessionError> {
-    for archived in past.archived().iter().rev() {
-        let is_it = |record: &RunRecord| {
-            record.state == RunState::Finished
-                && record.manifest_sha256.as_deref() == Some(sha256)
-                && place.is_of(record)
-        };
-        if let Some(record) = archived.runs().await?.into_iter().rev().find(is_it) {
-            return Ok(Some(record));
-        }
-    }
-    Ok(None)
 }
 
 /// The run of this manifest that will probably continue, as far as is known before connecting.

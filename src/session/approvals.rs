@@ -1,5 +1,5 @@
 //! Whether a plan's file may be executed: whether its time is over, which of the signatures that were brought count, and whether there
-//! are enough. Under four eyes, whoever made the plan and whoever runs it have signed it, too, and neither counts.
+//! are enough. Under four eyes, the maker of the plan and the person who runs it have signed it, too, and neither counts.
 
 use jiff::Timestamp;
 

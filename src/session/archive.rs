@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::archived::{ARCHIVE, is_sealed};
-use super::closer::Closer;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
+use super::in_journal::in_journal;
 use super::open::OpenJournal;
 use super::opened::housekeeping;
 use super::operator::{Moment, Notice};
@@ -38,21 +38,7 @@ pub struct Archived {
 /// # Errors
 /// As [`Refusal`] says. The journal is where it was, then.
 pub async fn archive<H: Host>(host: &H, order: &Order) -> Result<Option<Archived>, SessionError> {
-    let (stops, closer) = (host.stops(), Closer::default());
-    let archived = async {
-        let open = OpenJournal::open(host, ARCHIVE, order, &order.journal, order.checkpoint_to.as_deref()).await?;
-        closer.hold(&open);
-        Box::pin(seal(host, order, open)).await.map(Some)
-    };
-    let ended = tokio::select! {
-        result = archived => result.map_err(|error| error.sent(Sent::Nothing)),
-        () = stops.before_a_session() => {
-            host.operator().notice(Notice::StoppedBeforeRun);
-            Ok(None)
-        }
-    };
-    closer.close(stops).await;
-    ended
+    in_journal(host, order, (ARCHIVE, Sent::Nothing), async |open| Box::pin(seal(host, order, open)).await).await
 }
 
 async fn seal<H: Host>(host: &H, order: &Order, open: OpenJournal) -> Result<Archived, SessionError> {

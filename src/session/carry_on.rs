@@ -24,7 +24,7 @@ use super::work::Closed;
 use crate::domain::Settings;
 use crate::execute::ghost::Ghosts;
 use crate::journal::{RunRecord, TargetRecord};
-use crate::lane::Counts;
+use crate::lane::{Counts, Lane};
 use crate::record::Draft;
 use crate::record::event::{Event, PlanSealed, PlanSigned};
 
@@ -110,13 +110,7 @@ pub(super) async fn go_on_with<H: Host>(
     if let Some(refusal) = session.unanchored_again().await? {
         return session.leave(refusal).await;
     }
-    let (mut lanes, mut closed) = (Vec::new(), BTreeMap::new());
-    for target in targets {
-        match session.lane(&connections, target.target.clone(), &settings).await? {
-            Some(lane) => lanes.push((target, lane)),
-            None => drop(closed.insert(target.target_no, Closed::not_reached(&connections, &target.target))),
-        }
-    }
+    let (lanes, mut closed) = lanes_of(&session, &connections, targets, &settings).await?;
     let probed = tokio::select! {
         probed = probe_lanes(&session.open.reader, &record, &settings, &lanes) => probed?,
         () = stops.asked() => return session.leave_by_signal().await,
@@ -128,6 +122,25 @@ pub(super) async fn go_on_with<H: Host>(
         }
     }
     session.work(settings, (&sealed, deletes), lanes, &closed).await
+}
+
+/// The targets that are worked on, and those that are not reached, by their numbers.
+type Reached<L> = (Vec<(TargetRecord, Arc<Lane<L>>)>, BTreeMap<i64, Closed>);
+
+async fn lanes_of<H: Host>(
+    session: &Session<'_, H>,
+    connections: &Connections<H::Port>,
+    targets: Vec<TargetRecord>,
+    settings: &Settings,
+) -> Result<Reached<H::Port>, SessionError> {
+    let (mut lanes, mut closed) = (Vec::new(), BTreeMap::new());
+    for target in targets {
+        match session.lane(connections, target.target.clone(), settings).await? {
+            Some(lane) => lanes.push((target, lane)),
+            None => drop(closed.insert(target.target_no, Closed::not_reached(connections, &target.target))),
+        }
+    }
+    Ok((lanes, closed))
 }
 
 /// What a session needs to continue a run.

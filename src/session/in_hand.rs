@@ -27,7 +27,7 @@ pub struct Approvals {
     pub signers: Option<Signers>,
     /// How many different persons, with different keys, must have approved.
     pub required: usize,
-    /// Whether neither the plan's maker nor whoever runs it counts.
+    /// Whether neither the plan's maker nor the person who runs it counts.
     pub four_eyes: bool,
     /// Signatures that are said to be the maker's.
     pub makers: Vec<Presented>,

@@ -7,7 +7,7 @@
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
 //! - `run`, `run_plan`, `retry`, `resume`, `abandon`, `resolve`, `reconcile`, `archive`, `plan`, `plan_again`, `examine`: what there is to do
-//! - `open`, `closer`, `checkpoints`, `anchoring`, `archived`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
+//! - `open`, `closer`, `in_journal`, `checkpoints`, `anchoring`, `archived`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`, `selection`: a manifest or rows of an earlier run, and whether they may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
 //! - `accounts`: the connection to each account of a run
@@ -36,6 +36,7 @@ mod examine;
 mod ghosts;
 mod header;
 mod in_hand;
+mod in_journal;
 pub mod host;
 mod lost;
 mod memory;

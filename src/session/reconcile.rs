@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 
 use super::admit::refuse_altered;
-use super::closer::Closer;
 use super::error::{Sent, SessionError};
 use super::host::Host;
+use super::in_journal::in_journal;
 use super::open::OpenJournal;
 use super::opened::housekeeping;
 use super::operator::{Moment, Notice};
@@ -93,22 +93,8 @@ pub struct Recorded {
 /// # Errors
 /// As [`Refusal`](super::Refusal) says.
 pub async fn reconcile<H: Host>(host: &H, order: &ReconcileOrder) -> Result<Option<Recorded>, SessionError> {
-    let (stops, closer) = (host.stops(), Closer::default());
-    let checkpoint_to = order.order.checkpoint_to.as_deref();
-    let told = async {
-        let open = OpenJournal::open(host, "reconcile", &order.order, &order.order.journal, checkpoint_to).await?;
-        closer.hold(&open);
-        Box::pin(tell(host, order, open)).await.map(Some)
-    };
-    let ended = tokio::select! {
-        result = told => result.map_err(|error| error.sent(Sent::Nothing)),
-        () = stops.before_a_session() => {
-            host.operator().notice(Notice::StoppedBeforeRun);
-            Ok(None)
-        }
-    };
-    closer.close(stops).await;
-    ended
+    in_journal(host, &order.order, ("reconcile", Sent::Nothing), async |open| Box::pin(tell(host, order, open)).await)
+        .await
 }
 
 async fn tell<H: Host>(host: &H, order: &ReconcileOrder, open: OpenJournal) -> Result<Recorded, SessionError> {

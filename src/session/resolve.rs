@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::admit::refuse_altered;
-use super::closer::Closer;
 use super::error::{Sent, SessionError};
 use super::host::Host;
+use super::in_journal::in_journal;
 use super::open::OpenJournal;
 use super::opened::housekeeping;
 use super::operator::{Moment, Notice};
@@ -67,22 +67,8 @@ pub struct Resolved {
 /// # Errors
 /// As [`Refusal`](super::Refusal) says.
 pub async fn resolve<H: Host>(host: &H, order: &ResolveOrder) -> Result<Option<Resolved>, SessionError> {
-    let (stops, closer) = (host.stops(), Closer::default());
-    let checkpoint_to = order.order.checkpoint_to.as_deref();
-    let told = async {
-        let open = OpenJournal::open(host, "resolve", &order.order, &order.order.journal, checkpoint_to).await?;
-        closer.hold(&open);
-        Box::pin(tell(host, order, open)).await.map(Some)
-    };
-    let ended = tokio::select! {
-        result = told => result.map_err(|error| error.sent(Sent::Nothing)),
-        () = stops.before_a_session() => {
-            host.operator().notice(Notice::StoppedBeforeRun);
-            Ok(None)
-        }
-    };
-    closer.close(stops).await;
-    ended
+    in_journal(host, &order.order, ("resolve", Sent::Nothing), async |open| Box::pin(tell(host, order, open)).await)
+        .await
 }
 
 async fn tell<H: Host>(host: &H, order: &ResolveOrder, open: OpenJournal) -> Result<Resolved, SessionError> {

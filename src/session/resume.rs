@@ -2,14 +2,13 @@
 
 use super::again::only_unfinished;
 use super::carry_on::{already_finished, carry_on};
-use super::closer::Closer;
 use super::end::Ending;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
+use super::in_journal::in_journal;
 use super::open::OpenJournal;
-use super::operator::Notice;
 use super::order::ResumeOrder;
-use super::summary::{Head, StopWord, Summary};
+use super::summary::{Head, Summary};
 use crate::journal::{RunRecord, RunState};
 use crate::review::runs::resolve;
 
@@ -19,25 +18,11 @@ use crate::review::runs::resolve;
 /// As [`Refusal`] says.
 pub async fn resume<H: Host>(host: &H, order: &ResumeOrder) -> Result<Ending, SessionError> {
     let began = tokio::time::Instant::now();
-    let (stops, closer, journal) = (host.stops(), Closer::default(), &order.order.journal);
-    let checkpoint_to = order.order.checkpoint_to.as_deref();
-    let went_on = async {
-        let open = OpenJournal::open(host, "resume", &order.order, journal, checkpoint_to).await?;
-        closer.hold(&open);
-        Box::pin(go_on(host, order, open, began)).await
-    };
-    let ended = tokio::select! {
-        // Once the run continues, its own error says what was sent.
-        result = went_on => result.map_err(|error| error.sent(Sent::Reads)),
-        // From then on the run itself handles signals.
-        () = stops.before_a_session() => {
-            host.operator().notice(Notice::StoppedBeforeRun);
-            let stopped_by = Some(StopWord::Signal);
-            Ok(Ending::summed(Summary { stopped_by, ..Summary::of_nothing(journal) }))
-        }
-    };
-    closer.close(stops).await;
-    ended
+    let journal = &order.order.journal;
+    let work = async |open| Box::pin(go_on(host, order, open, began)).await;
+    // Once the run continues, its own error says what was sent.
+    let ended = in_journal(host, &order.order, ("resume", Sent::Reads), work).await?;
+    Ok(ended.unwrap_or_else(|| Ending::summed(Summary::stopped_before(journal))))
 }
 
 async fn go_on<H: Host>(

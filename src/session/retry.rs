@@ -20,7 +20,7 @@ use super::operator::Notice;
 use super::order::{RunOrder, Subject};
 use super::place::{Goal, Way};
 use super::refuse::refuse_manifest;
-use super::run::in_journal;
+use super::run::in_journal_of_run;
 use super::selection::Selection;
 use super::stage::{Input, Staged};
 use super::summary::{Head, Summary};
@@ -41,7 +41,8 @@ pub async fn retry<H: Host>(
     selection: &Selection,
     manifest: Option<Input>,
 ) -> Result<Ending, SessionError> {
-    in_journal(host, &order.order, async |open| Box::pin(work(host, order, (selection, manifest), open)).await).await
+    in_journal_of_run(host, &order.order, async |open| Box::pin(work(host, order, (selection, manifest), open)).await)
+        .await
 }
 
 async fn work<H: Host>(

@@ -6,10 +6,10 @@ use super::accounts::connect;
 use super::again::{Admitted, Where, admit, learn_past, likely, world_directory};
 use super::begin::{Begun, begin};
 use super::carry_on::{already_finished, carry_on};
-use super::closer::Closer;
 use super::end::Ending;
 use super::error::{Sent, SessionError};
 use super::host::Host;
+use super::in_journal::in_journal;
 use super::open::OpenJournal;
 use super::operator::Notice;
 use super::order::{Order, Repeat, RunOrder};
@@ -24,34 +24,20 @@ use crate::domain::{RunId, Settings};
 /// # Errors
 /// As [`Refusal`](super::error::Refusal) says.
 pub async fn run<H: Host>(host: &H, order: &RunOrder, input: Input) -> Result<Ending, SessionError> {
-    in_journal(host, &order.order, async |open| Box::pin(work(host, order, input, open)).await).await
+    in_journal_of_run(host, &order.order, async |open| Box::pin(work(host, order, input, open)).await).await
 }
 
-/// Opens the journal for `work` that may begin a run, and closes it.
-pub(super) async fn in_journal<H: Host>(
+/// Opens the journal for `work` that may begin a run, and closes it. After the confirmation, the session's own error says what was sent.
+pub(super) async fn in_journal_of_run<H: Host>(
     host: &H,
     order: &Order,
     work: impl AsyncFnOnce(OpenJournal) -> Result<Ending, SessionError>,
 ) -> Result<Ending, SessionError> {
-    let (stops, closer) = (host.stops(), Closer::default());
-    let worked = async {
-        let open = OpenJournal::open(host, "run", order, &order.journal, order.checkpoint_to.as_deref()).await?;
-        closer.hold(&open);
-        work(open).await
-    };
-    let ended = tokio::select! {
-        // After the confirmation, the session's own error says what was sent.
-        result = worked => result.map_err(|error| error.sent(Sent::Reads)),
-        // After the confirmation, the session itself handles signals.
-        () = stops.before_a_session() => {
-            host.operator().notice(Notice::StoppedBeforeRun);
-            let (state, stopped_by) = (Some(State::Abandoned), Some(StopWord::Signal));
-            let nothing = Summary::of_nothing(&order.journal);
-            Ok(Ending::summed(Summary { state, stopped_by, ..nothing }))
-        }
-    };
-    closer.close(stops).await;
-    ended
+    let ended = in_journal(host, order, ("run", Sent::Reads), work).await?;
+    Ok(ended.unwrap_or_else(|| {
+        let (state, stopped_by) = (Some(State::Abandoned), Some(StopWord::Signal));
+        Ending::summed(Summary { state, stopped_by, ..Summary::of_nothing(&order.journal) })
+    }))
 }
 
 async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJournal) -> Result<Ending, SessionError> {

@@ -17,7 +17,7 @@ use super::host::Host;
 use super::open::OpenJournal;
 use super::order::{InHand, Order, Repeat, RunOrder, RunPlanOrder, Subject};
 use super::place::{Goal, Way};
-use super::run::in_journal;
+use super::run::in_journal_of_run;
 use super::stage::Staged;
 use crate::domain::{RunId, Settings, Target};
 use crate::journal::{Reader, RunRecord, RunState};
@@ -34,7 +34,7 @@ pub type PlanInput = Box<dyn BufRead + Send>;
 /// # Errors
 /// As [`Refusal`] says.
 pub async fn run_plan<H: Host>(host: &H, order: &RunPlanOrder, input: PlanInput) -> Result<Ending, SessionError> {
-    in_journal(host, &order.order, async |open| Box::pin(work(host, order, input, open)).await).await
+    in_journal_of_run(host, &order.order, async |open| Box::pin(work(host, order, input, open)).await).await
 }
 
 async fn work<H: Host>(

@@ -161,6 +161,11 @@ impl From<&Checkpoint> for Head {
 }
 
 impl Summary {
+    /// Of a command that a signal stopped before its session began.
+    pub(super) fn stopped_before(journal: &Path) -> Self {
+        Self { stopped_by: Some(StopWord::Signal), ..Self::of_nothing(journal) }
+    }
+
     /// Of no run at all.
     #[must_use]
     pub fn of_nothing(journal: &Path) -> Self {

@@ -144,7 +144,7 @@ impl Judging {
         self.compare(trust);
     }
 
-    /// A signature that is there holds, whoever made it.
+    /// A signature that is there holds, no matter who made it.
     fn check_signature(&mut self, armour: Option<&str>, checkpoint: &Checkpoint) {
         let Some(armour) = armour else { return };
         let bad = |why: String| Finding::new(Verdict::BadSignature, None, format!("the signature in the proof {why}"));

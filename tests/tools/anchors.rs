@@ -73,11 +73,8 @@ fn anchored(bench: &Bench) -> Vec<Value> {
 /// Feeds a script of ours; whether it ended well.
 fn feed(bench: &Bench, script: &str, args: &[&str], text: &[u8]) -> bool {
     let script = scripts().join(script).display().to_string();
-    let mut child = bench.command_of(&script, args).stdin(Stdio::piped()).spawn().unwrap();
-    // A recipe that refuses a record may do so before it has read all of it.
-    let written = child.stdin.take().unwrap().write_all(text);
-    assert!(written.is_ok() || written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe));
-    child.wait_with_output().unwrap().status.success()
+    let child = bench.command_of(&script, args).stdin(Stdio::piped()).spawn().unwrap();
+    shell::given(child, text).status.success()
 }
 
 #[track_caller]

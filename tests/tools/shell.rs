@@ -46,3 +46,10 @@ fn run(flags: &[&str], journal: &Path, sql: &str) -> (bool, String) {
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.success(), text.trim_end().to_owned())
 }
+
+/// Hands `text` to the program, and waits for its end. One that refuses it may do so before it has read all of it.
+pub(crate) fn given(mut child: std::process::Child, text: &[u8]) -> std::process::Output {
+    let written = std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), text);
+    assert!(written.is_ok() || written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe));
+    child.wait_with_output().expect("its end")
+}

@@ -94,6 +94,6 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 fn warn_of_end(plan: &Read, context: &Context) {
     let end = plan.header.expires_at.as_deref().and_then(|end| end.parse::<jiff::Timestamp>().ok());
     if let Some(end) = end.filter(|end| *end <= SystemClock::start().now()) {
-        context.ui.say(&format!("warning: the plan expired at {end}: it cannot be run any more, whoever approves it"));
+        context.ui.say(&format!("warning: the plan expired at {end}: it can no longer be run, even if it is approved"));
     }
 }

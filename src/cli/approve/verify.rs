@@ -51,7 +51,7 @@ fn maker(asked: &Asked<'_>, judge: &Judge<'_>) -> Result<Party, CliError> {
     let refused = |why: String| {
         CliError::new(Exit::Refused, why)
             .code(Code::Approvals)
-            .hint("under four eyes, whoever makes a plan signs it: keybatch plan --sign-key KEYFILE")
+            .hint("under four eyes, the maker of a plan signs it: keybatch plan --sign-key KEYFILE")
     };
     let mut why = None;
     for one in &asked.gathered.makers {

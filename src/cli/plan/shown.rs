@@ -177,7 +177,7 @@ fn lines(plan: &Read, planned: Option<&Planned>, times: &Times) -> Vec<String> {
     line("made", &format!("{} by {}", header.made_at, header.made_by));
     if let Some(end) = &header.expires_at {
         let is_over = parse_time(end).is_some_and(|end| end <= SystemClock::start().now());
-        line("expires", &format!("{end}{}", if is_over { ", EXPIRED: it cannot be run any more" } else { "" }));
+        line("expires", &format!("{end}{}", if is_over { ", EXPIRED: it can no longer be run" } else { "" }));
     }
     header.ticket.iter().for_each(|ticket| line("ticket", ticket));
     header.reason.iter().for_each(|reason| line("reason", reason));

@@ -123,7 +123,7 @@ fn event(Unexplained { why, event }: &Unexplained) -> String {
 
 fn because(why: Why) -> &'static str {
     match why {
-        Why::AnotherCaller => "its user agent names no run of keybatch, or its caller is none of the run's",
+        Why::AnotherCaller => "its user agent names no run of keybatch, or its caller is not one of the run's",
         Why::UnknownRun => "its user agent names a run that this journal does not have",
         Why::NoSuchAttempt => "its user agent names a run of this journal, which has no attempt that explains it",
         Why::Unattributed => "it has no user agent, and the journal no attempt on this key pair at that time",

@@ -124,7 +124,7 @@ impl Climb {
     pub fn finish_consistency(self) -> Option<(Hash, Vec<Hash>)> {
         let (root, mut paths) = self.finish()?;
         let (begin, hash, path) = paths.pop()?;
-        // A beginning that is one complete subtree: whoever checks the proof has its root already.
+        // A beginning that is one complete subtree: the verifier of the proof has its root already.
         Some((root, if begin == 0 { path } else { [vec![hash], path].concat() }))
     }
 }

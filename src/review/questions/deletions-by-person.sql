@@ -1,5 +1,5 @@
 -- title: Deletions by a person
--- about: Every row with the outcome deleted or gone whose last request was sent by a session of this person, whoever began the run.
+-- about: Every row with the outcome deleted or gone whose last request was sent by a session of this person, even if somebody else began the run.
 -- param person: a user name, user@host, or the ARN of the AWS identity
 -- option sandbox (rehearsals): yes for rehearsals, too, or only for nothing but rehearsals; else real runs alone
 SELECT i.run_id, i.row_no, i.account_id, i.region, i.key_pair_name, i.outcome, i.evidence, i.attempted_at, i.settled_at,

@@ -55,7 +55,7 @@ pub(super) const AGAINST: [(u16, &str, &str); 9] = [
     (ANOTHER_OPERATION, "another_operation", "the record of this request names another operation"),
     (ANOTHER_TIME, "another_time", "the record of this request is of a time when the request was not under way"),
     (ANOTHER_RUN, "another_run", "the record of this request names another run in its user agent"),
-    (ANOTHER_CALLER, "another_caller", "the record of this request has a caller that is none of the run's"),
+    (ANOTHER_CALLER, "another_caller", "the record of this request has a caller that is not one of the run's"),
     (SEVERAL, "several_records", "several records show it, but it was one request"),
 ];
 
@@ -181,7 +181,7 @@ impl Unseen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// Its user agent names no run of keybatch, or its caller is none of the run's.
+    /// Its user agent names no run of keybatch, or its caller is not one of the run's.
     AnotherCaller,
     /// Its user agent names a run that this journal does not have.
     UnknownRun,

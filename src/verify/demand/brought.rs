@@ -15,7 +15,7 @@ use crate::record::ssh::{Program, Signers};
 pub struct Demand {
     /// How many different people, with different keys, must have approved.
     pub approvals: usize,
-    /// Whether neither the plan's maker nor whoever runs it counts.
+    /// Whether neither the plan's maker nor the person who runs it counts.
     pub four_eyes: bool,
     /// Who may sign, by the reviewer's own list; without it, nobody may.
     pub signers: Option<Signers>,

@@ -74,7 +74,7 @@ impl Watched {
                 self.is_started = true;
                 self.approve(entry, demand, signed);
             }
-            // A later session goes on with the run: whoever runs it now must not be one of those who are needed.
+            // A later session goes on with the run: the person who runs it now must not be one of those who are needed.
             Event::PlanSigned(by) if self.is_started && by.role == Role::Session => self.approve(entry, demand, signed),
             Event::RateChanged(changed) => self.change_rate(changed, entry.seq),
             _ => {}

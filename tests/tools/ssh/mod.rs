@@ -6,7 +6,6 @@ pub(crate) mod four_eyes;
 pub(crate) mod proofs;
 pub(crate) mod story;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -102,9 +101,8 @@ fn stock_accepts(bench: &Bench, signers: &str, principal: &str, namespace: &str,
     let args = ["-Y", "verify", "-f", signers, "-I", principal, "-n", namespace, "-s"];
     let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
     args.push(signature.display().to_string());
-    let mut child = bench.command_of("ssh-keygen", &args).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().status.success()
+    let child = bench.command_of("ssh-keygen", &args).stdin(Stdio::piped()).spawn().unwrap();
+    shell::given(child, text.as_bytes()).status.success()
 }
 
 /// A directory with an `ssh-keygen` of ours, to be put before the others in PATH.

@@ -1,0 +1,29 @@
+//! The first lines about what was verified.
+
+use std::fmt::Write as _;
+
+use super::shown;
+use crate::verify::Verdict;
+
+/// The verdict, where it rests, and what should be there and is.
+pub(super) fn headline(
+    verdict: Verdict,
+    detail: &str,
+    first_bad: Option<u64>,
+    hashes: [(&str, &Option<String>); 2],
+) -> String {
+    let word = verdict.as_str().replace('_', " ");
+    let mut out = format!("{}: {}\n", word.to_uppercase(), shown(detail));
+    if let Some(seq) = first_bad {
+        let _ = writeln!(out, "first bad entry: {seq}");
+    }
+    for (label, value) in hashes {
+        let Some(value) = value else { continue };
+        let mut lines = value.lines();
+        let _ = writeln!(out, "{label}: {}", shown(lines.next().unwrap_or_default()));
+        for line in lines {
+            let _ = writeln!(out, "  {}", shown(line));
+        }
+    }
+    out
+}
