@@ -141,7 +141,7 @@ fn both_verifiers_agree_on_journals() {
     let pasts = other_pasts();
     let cut = pasts.iter().position(|(kind, _)| *kind == "cut off with the head").unwrap();
     compare(&mut counts, &pasts[..cut], None, |file, _| is_sound(file, None));
-    check("journals", &counts, campaign::size(250, 1_200));
+    check("journals", &counts, campaign::size(250, 900));
     // With a checkpoint, each other past is convicted by both.
     let mut held = Counts::new();
     let some: Vec<Forgery> = pasts.into_iter().step_by(campaign::size(5, 1)).collect();
