@@ -1,16 +1,18 @@
 //! What a canary found, in lines for people.
 
-use super::shown;
+use super::{Ui, shown};
 use crate::domain::counted;
 use crate::record::event::PlanSealed;
 use crate::session::canary::{AlarmFound, AlarmOf, CanaryOfTarget, CanaryReport};
 
 /// What a canary of so many key pairs of each target means for a plan; nothing where it holds no row back.
-pub(super) fn planned(most: u64, sealed: &PlanSealed) -> Option<String> {
+pub(super) fn planned(most: u64, sealed: &PlanSealed, ui: &Ui) -> Option<String> {
     let first: u64 = sealed.targets.iter().map(|target| sealed.deletes_in(target).min(most)).sum();
     let pairs = counted(first, "key pair", "key pairs");
-    (first < sealed.seal.deletes())
-        .then(|| format!("canary    {pairs} first; then this stops for a look, and `keybatch resume` deletes the rest"))
+    (first < sealed.seal.deletes()).then(|| {
+        let resume = ui.suggested(["resume"]);
+        format!("canary    {pairs} first; then this stops for a look, and `{resume}` deletes the rest")
+    })
 }
 
 /// How many alarms are listed of each target.

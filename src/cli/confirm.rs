@@ -22,7 +22,7 @@ const NAMES: usize = 10;
 
 /// Shows the plan.
 pub(super) fn show(ui: &Ui, facts: &PlanFacts<'_>) {
-    describe(facts).iter().for_each(|line| ui.talk(line));
+    describe(facts, ui).iter().for_each(|line| ui.talk(line));
     ui.talk(format!("plan      {}", facts.plan.sealed.seal.root));
 }
 
@@ -82,7 +82,7 @@ async fn line() -> Result<String, CliError> {
 }
 
 /// What the plan is, in lines for people.
-pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
+pub(super) fn describe(facts: &PlanFacts<'_>, ui: &Ui) -> Vec<String> {
     let PlanFacts { plan, place, canary } = *facts;
     let sealed = &plan.sealed;
     let mut lines = Vec::new();
@@ -119,7 +119,7 @@ pub(super) fn describe(facts: &PlanFacts<'_>) -> Vec<String> {
             ));
         }
     }
-    lines.extend(canary.and_then(|most| canary::planned(most, sealed)));
+    lines.extend(canary.and_then(|most| canary::planned(most, sealed, ui)));
     let (rows, deletes) = (sealed.seal.rows, plan.deletes());
     let (skips, absents) =
         plan.today.iter().fold((0, 0), |(skips, absents), now| (skips + now.skips, absents + now.absents));

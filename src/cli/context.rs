@@ -43,7 +43,9 @@ impl Context {
 
     /// The same for another journal.
     pub(super) fn of_journal(&self, journal: &Path) -> Self {
-        Self { journal: journal.to_owned(), ..self.clone() }
+        let mut of = Self { journal: journal.to_owned(), ..self.clone() };
+        of.ui.given = self.ui.given.for_journal(journal).into();
+        of
     }
 
     /// Opens the journal for reading, until the command ends.
@@ -75,8 +77,9 @@ impl Context {
                      is not shown"
                 ),
                 Reservation::Changed { what } => format!(
-                    "warning: this journal was changed ({}), so what it shows may be false: see keybatch verify",
-                    shown(what)
+                    "warning: this journal was changed ({}), so what it shows may be false: see {}",
+                    shown(what),
+                    self.ui.suggested(["verify"])
                 ),
             });
         }

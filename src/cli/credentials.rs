@@ -33,5 +33,5 @@ pub(super) async fn sign_in(port: &AwsLightsail, limit: Option<Duration>, ui: &U
 /// The error of a command that has no credentials.
 pub(super) fn no_credentials(fault: &CredentialsFault) -> CliError {
     let error = CliError::new(Exit::Environment, fault.to_string()).code(Code::Credentials);
-    CliError { hints: fault.steps(), ..error.sent(Sent::Nothing) }
+    CliError { hints: fault.steps().into_iter().map(Into::into).collect(), ..error.sent(Sent::Nothing) }
 }

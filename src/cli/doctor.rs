@@ -265,7 +265,11 @@ async fn journal_content(context: &Context) -> Vec<Diagnosis> {
             diagnosis("sqlite", Health::Good, sqlite),
             diagnosis("schema", Health::Good, format!("version {schema}, {entries} entries, {bytes} bytes in pages")),
         ],
-        Err(error) => vec![diagnosis("content", Health::Bad, format!("{error}; `keybatch verify` gives details"))],
+        Err(error) => vec![diagnosis(
+            "content",
+            Health::Bad,
+            format!("{error}; `{}` gives details", context.ui.suggested(["verify"])),
+        )],
     }
 }
 
@@ -319,7 +323,7 @@ async fn heads(context: &Context, reader: &Reader) -> Result<Vec<Diagnosis>, Cli
         let (entries, _) = reader.head().await?;
         let lost = LostEntries { journal: context.journal.clone(), entries, missing };
         let CliError { message, hints, .. } = lost_entries(&lost);
-        let steps = hints.into_iter().filter(|hint| hint != UNCHANGED);
+        let steps = hints.into_iter().map(|hint| hint.told(&context.ui.given)).filter(|hint| hint != UNCHANGED);
         let text: Vec<_> = std::iter::once(message).chain(steps).collect();
         findings.push(diagnosis("head", Health::Bad, text.join("; ")));
     } else if let Some((size, file)) = known {

@@ -5,6 +5,7 @@ use std::error::Error;
 
 use super::code::Code;
 use super::exit::Exit;
+use super::hint::Hint;
 use super::settings::source::FileFault;
 use crate::domain::RunId;
 use crate::journal::JournalError;
@@ -26,7 +27,7 @@ pub struct CliError {
     /// The chain of causes, outermost first.
     pub causes: Vec<String>,
     /// What the user can do, one line each.
-    pub hints: Vec<String>,
+    pub hints: Vec<Hint>,
     /// What only some errors have.
     pub details: Box<Details>,
 }
@@ -80,7 +81,7 @@ impl CliError {
 
     /// Adds a hint.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hints.push(hint.into());
         self
     }
@@ -150,7 +151,9 @@ pub const NOTHING: &str = "nothing was sent";
 /// The sentence of [`Sent::Reads`].
 pub const READS: &str = "only read requests were sent";
 
-const MALFORMED: &str = "the journal may be damaged, or the disk unreadable: `keybatch verify` shows which";
+fn malformed() -> Hint {
+    Hint::command("the journal may be damaged, or the disk unreadable: `", ["verify"]).and("` shows which")
+}
 
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> Self {
@@ -171,7 +174,7 @@ impl From<JournalError> for CliError {
         };
         let it = Self::from_error(exit, &error).code(code);
         // SQLite reports a disk that answers EIO as damage.
-        let it = if error.may_be_the_disk() { it.hint(MALFORMED) } else { it };
+        let it = if error.may_be_the_disk() { it.hint(malformed()) } else { it };
         match &error {
             JournalError::Locked { .. } => {
                 it.hint("wait for the other session, or stop it with Ctrl-C: it stops cleanly and can be resumed")
@@ -183,7 +186,12 @@ impl From<JournalError> for CliError {
             JournalError::Unusable { .. } | JournalError::Broken { .. } => {
                 it.hint("name another place for the journal with --journal or KEYBATCH_JOURNAL")
             }
-            JournalError::Changed { .. } => it.hint("see what happened to the journal with: keybatch verify"),
+            JournalError::Damaged { .. } if !error.may_be_the_disk() => {
+                it.hint(Hint::command("see what is damaged with: ", ["verify"]))
+            }
+            JournalError::Changed { .. } => {
+                it.hint(Hint::command("see what happened to the journal with: ", ["verify"]))
+            }
             error if error.is_full() => it.hint(format!("{FREE_SPACE}, then repeat the command")),
             _ => it,
         }
@@ -228,7 +236,7 @@ mod tests {
             let (path, reason) = ("journal.db".into(), "malformed".into());
             CliError::from(JournalError::Broken { path, reason, may_be_the_disk }).hints
         };
-        assert_eq!(hints(true)[0], MALFORMED);
-        assert!(!hints(false).iter().any(|hint| hint == MALFORMED));
+        assert_eq!(hints(true)[0], malformed());
+        assert!(!hints(false).iter().any(|hint| *hint == malformed()));
     }
 }

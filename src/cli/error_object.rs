@@ -14,6 +14,7 @@ use super::format::Format;
 use super::settings::Settings;
 use super::summary;
 use crate::manifest::Faults;
+use crate::review::Given;
 
 /// The object. Fields are only ever added.
 #[derive(Debug, Serialize)]
@@ -23,7 +24,7 @@ struct ErrorObject<'a> {
     exit: u8,
     message: &'a str,
     causes: &'a [String],
-    hints: &'a [String],
+    hints: Vec<String>,
     sent: &'static str,
     run: Option<&'a str>,
     faults: Vec<FaultObject<'a>>,
@@ -43,14 +44,14 @@ struct FaultObject<'a> {
 
 /// The error as an object. If there is a summary, too, the object has the fields of both; its `schema` is that of the summary if the
 /// run had begun, and otherwise that of the error.
-pub(super) fn object(error: &CliError) -> Value {
+pub(super) fn object(error: &CliError, given: &Given) -> Value {
     let object = ErrorObject {
         schema: "keybatch.error/1",
         code: code(error),
         exit: error.exit.code(),
         message: &error.message,
         causes: &error.causes,
-        hints: &error.hints,
+        hints: error.hints.iter().map(|hint| hint.told(given)).collect(),
         sent: error.sent.unwrap_or(Sent::Nothing).as_str(),
         run: error.details.run.as_deref(),
         faults: listed(error),
@@ -130,7 +131,7 @@ pub(super) fn of_usage(error: &clap::Error) -> CliError {
     let mut paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
     let message = paragraphs.next().unwrap_or_default();
     let message = message.strip_prefix("error: ").unwrap_or(message);
-    let hints = paragraphs.map(|paragraph| paragraph.strip_prefix("tip: ").unwrap_or(paragraph).to_owned()).collect();
+    let hints = paragraphs.map(|paragraph| paragraph.strip_prefix("tip: ").unwrap_or(paragraph).into()).collect();
     CliError { hints, ..CliError::new(Exit::Usage, message).code(Code::Usage).sent(Sent::Nothing) }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Ui;
 use crate::journal::{Lock, RunState};
 use crate::session::again::INTERRUPTED;
 
@@ -25,6 +26,6 @@ impl Liveness {
 }
 
 /// The command that continues a run in this state (as stored).
-pub(super) fn goes_on_with(stored: &str, run: &str) -> Option<String> {
-    (RunState::from(stored) == RunState::Running).then(|| format!("keybatch resume {run}"))
+pub(super) fn goes_on_with(stored: &str, run: &str, ui: &Ui) -> Option<String> {
+    (RunState::from(stored) == RunState::Running).then(|| ui.suggested(["resume", run]))
 }

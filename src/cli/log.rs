@@ -133,7 +133,7 @@ async fn is_over(run: Option<&RunRecord>, reader: &Reader, context: &Context) ->
     if liveness.state(state.as_str()) == state.as_str() {
         return Ok(false);
     }
-    if let Some(command) = goes_on_with(state.as_str(), &run.run.to_string()) {
+    if let Some(command) = goes_on_with(state.as_str(), &run.run.to_string(), &context.ui) {
         context.ui.talk(format!("interrupted: no session is working on it; continue with: {command}"));
     }
     Ok(true)

@@ -37,9 +37,19 @@ pub(super) fn look_for_text(look_for: &LookFor, sandbox: bool) -> String {
     for looking in &look_for.commands {
         let _ = writeln!(out, "  {}:\n    {}", looking.shows, shown(&looking.command));
     }
-    out.push_str("then say what you found\n");
+    let Some(sealed) = look_for.sealed else {
+        out.push_str("then say what you found\n");
+        for finding in &look_for.findings {
+            let command = finding.command.as_deref().map(shown).unwrap_or_default();
+            let _ = writeln!(out, "  {}:\n    {command}", finding.found);
+        }
+        return out;
+    };
+    out.push_str("what that would mean\n");
     for finding in &look_for.findings {
-        let _ = writeln!(out, "  {}:\n    {}", finding.found, shown(&finding.command));
+        let outcome = finding.outcome.map_or_else(|| "no outcome".to_owned(), |outcome| outcome.replace('_', " "));
+        let _ = writeln!(out, "  {}: {outcome}", finding.found);
     }
+    let _ = writeln!(out, "  {sealed}.");
     out
 }

@@ -37,6 +37,7 @@ mod operator;
 mod pager;
 mod headings;
 mod headline;
+mod hint;
 mod inventory;
 mod options;
 mod policy;
@@ -90,6 +91,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 pub use code::Code;
@@ -104,6 +106,7 @@ use self::command::Command;
 use self::pager::Pager;
 use self::settings::Settings;
 use crate::journal::open::Leftovers;
+use crate::review::Given;
 
 /// Delete Amazon Lightsail key pairs in audited, resumable batches.
 #[derive(Debug, Parser)]
@@ -143,13 +146,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         let _ = Ui::new(None, true, &environment).data(&answer);
         return Exit::Success;
     }
-    let cli = match parse(&arguments, &environment, &settings) {
-        Ok(cli) => cli,
+    let (cli, given) = match parse(&arguments, &environment, &settings) {
+        Ok(parsed) => parsed,
         Err(exit) => return exit,
     };
     trace::init(&environment);
     let mut ui = Ui::new(cli.global.output, cli.global.quiet, &environment);
     ui.bom = cli.global.bom;
+    ui.given = given.into();
     if cli.command.needs_settings()
         && let Err(error) = settings.check()
     {
@@ -196,14 +200,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
 }
 
 /// Parses the arguments. If nothing is left to do after that (help, the version, an error), returns how the program exits.
-fn parse(arguments: &[OsString], environment: &Environment, settings: &Settings) -> Result<Cli, Exit> {
+fn parse(arguments: &[OsString], environment: &Environment, settings: &Settings) -> Result<(Cli, Given), Exit> {
     // Which command it is decides which settings count.
     let named = variables::settle(declared(), environment).try_get_matches_from(arguments);
     let parsed = named.and_then(|matches| {
         let command = settings.apply(declared(), &words(&matches));
         variables::settle(command, environment)
             .try_get_matches_from(arguments)
-            .and_then(|matches| Cli::from_arg_matches(&matches))
+            .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, given(&matches))))
     });
     parsed.map_err(|error| {
         let error = reconcile::with_hint(error, arguments);
@@ -238,6 +242,21 @@ fn words(matches: &clap::ArgMatches) -> String {
         next = matches.subcommand();
     }
     words.join(" ")
+}
+
+/// What flags told the command, and what a suggested command must be told again.
+fn given(matches: &clap::ArgMatches) -> Given {
+    let mut of_command = matches;
+    while let Some((_, next)) = of_command.subcommand() {
+        of_command = next;
+    }
+    let by_flag = |name: &str| {
+        let values = of_command.try_get_raw(name).ok().flatten()?;
+        let is_flag = of_command.value_source(name) == Some(ValueSource::CommandLine);
+        is_flag.then(|| values.map(|value| value.to_string_lossy().into_owned()).collect::<Vec<_>>())
+    };
+    let one = |name| by_flag(name).and_then(|values| <[String; 1]>::try_from(values).ok()).map(|[value]| value);
+    Given { journal: one("journal"), policy: one("policy"), sign_key: one("sign_key") }
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

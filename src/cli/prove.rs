@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::hint::Hint;
 use super::new_file::write_new;
 use super::show::sandbox_label;
 use super::{CliError, Code, Context, Exit, Format, shown};
@@ -141,7 +142,9 @@ fn checked(proof: &Proof, under: &Under) -> Result<Vec<u8>, CliError> {
     let report = verify_proof(&Ok(proof.clone()), &trust);
     if report.verdict != Verdict::Verified {
         let refused = CliError::new(Exit::NotVerified, format!("there is no such proof: {}", report.detail));
-        return Err(refused.code(Code::Proof).hint("no file was written; see what is wrong with: keybatch verify"));
+        return Err(refused
+            .code(Code::Proof)
+            .hint(Hint::command("no file was written; see what is wrong with: ", ["verify"])));
     }
     let bytes = proof.to_bytes().filter(|bytes| bytes.len() as u64 <= MAX_PROOF_BYTES);
     bytes.ok_or_else(|| {
@@ -224,7 +227,7 @@ impl From<ProveError> for CliError {
             )),
             ProveError::Short { .. } | ProveError::OtherRoot { .. } | ProveError::Altered { .. } => {
                 it(Exit::NotVerified, Code::Proof)
-                    .hint("no file was written; see what is wrong with: keybatch verify")
+                    .hint(Hint::command("no file was written; see what is wrong with: ", ["verify"]))
             }
         }
     }

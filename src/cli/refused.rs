@@ -1,16 +1,20 @@
 //! Why a session ended, as the user sees it: with an exit code, a code for programs, and what to do next.
 
+use std::path::Path;
+
 use super::code::Code;
 use super::error::{CliError, FREE_SPACE, Sent};
 use super::exit::Exit;
+use super::hint::Hint;
 use super::plan_fault::plan_fault;
 use super::{network, shown};
-use crate::domain::counted;
+use crate::domain::{RunId, counted};
 use crate::journal::{JournalError, RunRecord};
 use crate::manifest::Faults;
 use crate::plan::PlanError;
 use crate::policy::finding::Finding;
 use crate::policy::guard::OTHER_ACCOUNT;
+use crate::review::Suggested;
 use crate::session::again::at_rest;
 use crate::session::error::LostEntries;
 use crate::session::{Outside, Refusal, SessionError};
@@ -63,7 +67,7 @@ fn plain(why: &Refusal) -> CliError {
     let it = CliError::new(exit, why.to_string()).code(code);
     match why {
         Refusal::Changed { .. } | Refusal::NoPlan | Refusal::PlanAltered => {
-            it.hint("see what happened to the journal with: keybatch verify")
+            it.hint(Hint::command("see what happened to the journal with: ", ["verify"]))
         }
         Refusal::Unverified { .. } => it.hint(
             "verification needs space for temporary files: in the directory that TMPDIR names, in /var/tmp or /tmp, or beside the journal",
@@ -76,7 +80,7 @@ fn plain(why: &Refusal) -> CliError {
         }
         Refusal::PolicyBound { .. } => it
             .hint("name the policy that it was planned under with --policy or KEYBATCH_POLICY")
-            .hint("if that no longer exists, give the run up with: keybatch abandon"),
+            .hint(Hint::command("if that no longer exists, give the run up with: ", ["abandon", "RUN"]).and(" --because TEXT")),
         Refusal::NoRegion => it.hint("set it with --region or AWS_REGION, or add a region column"),
         Refusal::NobodyToAsk => {
             it.hint("pass --yes, or --confirm N to allow exactly N deletions; --dry-run shows the plan")
@@ -84,9 +88,9 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::NothingThere { deletes, .. } => it
             .hint("check account, profile and region: one of them may be wrong")
             .hint(format!("if they are right, pass --confirm {deletes}")),
-        Refusal::Unfinished { run, .. } => it.hint(format!("continue it with: keybatch resume {run}")),
-        Refusal::AlreadyRun { run, .. } => it
-            .hint(format!("see how it ended with: keybatch show {run}"))
+        Refusal::Unfinished { run, .. } => it.hint(Hint::command("continue it with: ", ["resume", &run.to_string()])),
+        Refusal::AlreadyRun { run, archive, .. } => it
+            .hint(ended(*run, archive.as_deref()))
             .hint("run it again with --again, which skips key pairs that were re-created since"),
         Refusal::OtherManifest { .. } => it.hint("leave the manifest out: the rows come from the journal"),
         Refusal::RetryNeeds { flag, .. } => it.hint(format!("pass {flag} if the row is meant, or name other outcomes")),
@@ -96,15 +100,15 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::CheckpointFile { .. } => it.hint("name another file with --checkpoint-to"),
         Refusal::SealNotSigned { .. } => it.hint("keep the key in an agent (ssh-add) while the run goes on, and run the manifest again"),
         Refusal::NotAnchored { .. } => it
-            .hint("try the command by hand: keybatch checkpoint | COMMAND")
+            .hint(Hint::command("try the command by hand: ", ["checkpoint"]).and(" | COMMAND"))
             .hint("once it works, run the manifest again or resume the run; without --require-anchor a failure is only a warning"),
         Refusal::Sealed { .. } => it
-            .hint("if its archiving was interrupted, complete it with: keybatch journal archive")
+            .hint(Hint::command("if its archiving was interrupted, complete it with: ", ["journal", "archive"]))
             .hint("if it was put back in place of a newer journal, restore that one"),
         Refusal::ArchiveMissing { .. } => it
             .hint("put it back: it has what earlier runs know of key pairs, by which re-created ones are recognised"),
         Refusal::NotOver(runs) => {
-            runs.iter().rev().map(resuming).fold(it, CliError::hint).hint("or give them up with: keybatch abandon RUN")
+            runs.iter().rev().map(resuming).fold(it, CliError::hint).hint(Hint::command("or give them up with: ", ["abandon", "RUN"]).and(" --because TEXT"))
         }
         Refusal::FileInUse { .. } => it.hint("name a separate file, ideally one beyond this machine's reach"),
         other => of_plan(other, it),
@@ -127,8 +131,8 @@ fn of_plan(why: &Refusal, it: CliError) -> CliError {
         Refusal::FourEyes { .. } => it
             .hint("the maker of a plan signs it: keybatch plan --sign-key KEYFILE; the person who runs it names a key with --sign-key")
             .hint("--allowed-signers gives both keys to people, for maker@keybatch and for checkpoint@keybatch"),
-        Refusal::PlanUsed { run } => it
-            .hint(format!("see how it ended with: keybatch show {run}"))
+        Refusal::PlanUsed { run, archive } => it
+            .hint(ended(*run, archive.as_deref()))
             .hint("make the plan again for what is left"),
         Refusal::PlanBound { .. } => it.hint("execute the plan in the place that it was made for, or make another one"),
         Refusal::PlanRow { .. } => it.hint("make the plan again with keybatch plan"),
@@ -209,7 +213,7 @@ fn unrecordable(error: &JournalError, finished: bool, run: &str) -> CliError {
     }
     let first = if error.is_full() { FREE_SPACE } else { "fix the cause" };
     it.hint("keybatch sent nothing more after that; the next session settles what was in flight")
-        .hint(format!("{first}, then continue with: keybatch resume {run}"))
+        .hint(Hint::command(format!("{first}, then continue with: "), ["resume", run]))
 }
 
 /// The part of the refusal of a journal that lost entries that `doctor` leaves out.
@@ -297,15 +301,20 @@ pub(super) fn plan_error(error: &PlanError) -> CliError {
 }
 
 /// The command that continues a run, with what is known about the run.
-pub(super) fn resuming(record: &RunRecord) -> String {
+pub(super) fn resuming(record: &RunRecord) -> Hint {
     let account = record.account.as_deref().unwrap_or("none");
-    format!(
-        "keybatch resume {} ({}, {}, account {})",
-        record.run,
+    Hint::command("", ["resume", &record.run.to_string()]).and(format!(
+        " ({}, {}, account {})",
         at_rest(&record.state),
         counted(record.rows, "row", "rows"),
         shown(account)
-    )
+    ))
+}
+
+/// How a run ended that was executed before, perhaps in a journal that was archived since.
+fn ended(run: RunId, archive: Option<&Path>) -> Hint {
+    let show = Suggested::new(["show", &run.to_string()]);
+    Hint::suggesting("see how it ended with: ", archive.map_or(show.clone(), |archive| show.in_journal(archive)))
 }
 
 #[cfg(test)]
@@ -314,6 +323,7 @@ mod tests {
 
     use super::*;
     use crate::record::checkpoint::Checkpoint;
+    use crate::review::Given;
     use crate::session::error::KnownHead;
 
     fn known(size: u64, journal: Option<&str>) -> KnownHead {
@@ -328,7 +338,8 @@ mod tests {
             let error = lost_entries(&LostEntries { journal: PathBuf::from("/data/j.db"), entries: 7, missing });
             assert_eq!((error.exit, error.code, error.sent), (Exit::Refused, code, Some(Sent::Nothing)));
             assert!(error.message.contains(word) && error.message.contains("/data/j.db"), "{}", error.message);
-            let hints = error.hints.join("\n");
+            let hints: Vec<_> = error.hints.iter().map(|hint| hint.told(&Given::default())).collect();
+            let hints = hints.join("\n");
             for part in [
                 &format!("/state/heads/a: {most} entries of the journal at /old/j.db"),
                 "3 entries",

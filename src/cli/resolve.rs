@@ -11,6 +11,7 @@ use super::anchor::AnchorCommand;
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use super::hint::Hint;
 use super::machine::Machine;
 use super::options::{SessionOptions, refuse_secret};
 use super::resume::missing_journal;
@@ -143,11 +144,13 @@ impl From<Unresolvable> for CliError {
             }
             Unresolvable::NoSuchRow(error) => error.into(),
             Unresolvable::SeveralRows { .. } => it.hint("name the row by its number"),
-            Unresolvable::NotSettled { run, .. } => {
-                it.hint(format!("let keybatch determine it, if the run can be resumed: keybatch resume {run}"))
-            }
+            Unresolvable::NotSettled { run, .. } => it.hint(Hint::command(
+                "let keybatch determine it, if the run can be resumed: ",
+                ["resume", &run.to_string()],
+            )),
             Unresolvable::NotDoubtful { run, row, .. } => {
-                it.hint(format!("see what that rests on with: keybatch show {run} row:{row}"))
+                let words = ["show".to_owned(), run.to_string(), format!("row:{row}")];
+                it.hint(Hint::command("see what that rests on with: ", words))
             }
             Unresolvable::NotPossible { possible, .. } => {
                 let words: Vec<_> = possible.iter().map(|outcome| outcome.as_str()).collect();

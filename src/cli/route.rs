@@ -10,6 +10,7 @@ use crate::lightsail::load::{AwsOptions, configured_region, trusted_bundle};
 use crate::lightsail::proxy::Proxies;
 use crate::lightsail::service::Service;
 use crate::lightsail::trust::Bundle;
+use crate::review::Given;
 
 /// The region for which addresses are shown if none is configured.
 const EXAMPLE_REGION: &str = "us-east-1";
@@ -138,6 +139,6 @@ async fn certificates(options: &AwsOptions) -> Vec<Diagnosis> {
 /// An error in one line, with its causes and what to do.
 fn said(error: &CliError) -> String {
     let causes = error.causes.iter().map(|cause| format!(": {cause}")).collect::<String>();
-    let hints = error.hints.iter().map(|hint| format!("; {hint}")).collect::<String>();
+    let hints = error.hints.iter().map(|hint| format!("; {}", hint.told(&Given::default()))).collect::<String>();
     format!("{}{causes}{hints}", error.message)
 }

@@ -152,7 +152,7 @@ async fn list(args: &Args, context: &Context) -> Result<Listed, CliError> {
             (names, rows, reader.runs().await?.iter().map(|run| run.run).collect())
         }
     };
-    let interrupted = name_interrupted(&names, &mut rows, Liveness::of(&context.journal));
+    let interrupted = name_interrupted(&names, &mut rows, Liveness::of(&context.journal), &context.ui);
     for command in &interrupted {
         context.ui.talk(format!("interrupted: no session is working on it; continue with: {command}"));
     }
@@ -212,7 +212,7 @@ fn print(listed: Listed, args: &Args, context: &Context, many: bool) -> Result<(
 
 /// Marks runs whose session has no end, but that no process is working on, as interrupted; returns the commands that continue
 /// them.
-fn name_interrupted(names: &[String], rows: &mut [Vec<Cell>], liveness: Liveness) -> Vec<String> {
+fn name_interrupted(names: &[String], rows: &mut [Vec<Cell>], liveness: Liveness, ui: &Ui) -> Vec<String> {
     let column = |name: &str| names.iter().position(|known| known == name);
     let (Some(state), Some(id)) = (column("state"), column("run_id")) else { return Vec::new() };
     let mut next = Vec::new();
@@ -221,7 +221,7 @@ fn name_interrupted(names: &[String], rows: &mut [Vec<Cell>], liveness: Liveness
         let run = row.get(id).and_then(Cell::as_text).unwrap_or_default().to_owned();
         let said = liveness.state(&stored);
         if said != stored {
-            next.extend(goes_on_with(&stored, &run));
+            next.extend(goes_on_with(&stored, &run, ui));
             row[state] = Cell::Text(said.to_owned());
         }
     }

@@ -3,6 +3,7 @@
 use super::code::Code;
 use super::error::CliError;
 use super::exit::Exit;
+use super::hint::Hint;
 use super::ui::Ui;
 use super::{Format, canary, summary};
 use crate::session::Ending;
@@ -28,8 +29,8 @@ pub(super) fn say(ui: &Ui, summary: &Summary) -> Exit {
             )
             .code(Code::Output)
             .hint(match &summary.run {
-                Some(run) => format!("the journal records how the run ended: keybatch show {run}"),
-                None => "nothing was sent, and the journal has no run from this command".to_owned(),
+                Some(run) => Hint::command("the journal records how the run ended: ", ["show", run]),
+                None => "nothing was sent, and the journal has no run from this command".into(),
             });
             ui.complain(&lost);
             exit.graver(lost.exit)
@@ -50,7 +51,7 @@ pub(super) fn say_to_people(ui: &Ui, summary: &Summary) {
     if summary.run.is_some() {
         ui.say(&summary::line(summary));
     }
-    for next in summary::also(summary).into_iter().chain(summary::next(summary)) {
+    for next in summary::also(summary, &ui.given).into_iter().chain(summary::next(summary, &ui.given)) {
         ui.say(&next);
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::hint::Hint;
 use super::liveness::{Liveness, goes_on_with};
 use super::look_for::look_for_text;
 use super::pager::PagerOptions;
@@ -83,7 +84,7 @@ pub(super) async fn find(reader: &Reader, args: &Args, context: &Context) -> Res
     };
     let mut stories = Vec::with_capacity(wanted.len());
     for (run, row) in wanted {
-        stories.push(story(reader, &run, row).await?);
+        stories.push(story(reader, &run, row, &context.ui.given).await?);
     }
     Ok(Meant::Stories(stories))
 }
@@ -110,10 +111,12 @@ impl From<RunError> for CliError {
             error => {
                 let code =
                     if matches!(error, RunError::Ambiguous { .. }) { Code::RunAmbiguous } else { Code::RunUnknown };
-                let it = Self::from_error(Exit::Usage, &error).code(code).hint("`keybatch runs` lists the runs");
+                let it = Self::from_error(Exit::Usage, &error)
+                    .code(code)
+                    .hint(Hint::command("`", ["runs"]).and("` lists the runs"));
                 match error {
                     RunError::Nothing { .. } | RunError::NoName { .. } => {
-                        it.hint("`keybatch export RUN` lists the key pairs of a run")
+                        it.hint(Hint::command("`", ["export", "RUN"]).and("` lists the key pairs of a run"))
                     }
                     _ => it,
                 }
@@ -151,7 +154,7 @@ fn name_interrupted(facts: &mut RunFacts, context: &Context) {
             *value = said.into();
         }
     }
-    if let Some(command) = goes_on_with(&stored, &facts.run) {
+    if let Some(command) = goes_on_with(&stored, &facts.run, &context.ui) {
         context.ui.talk(format!("interrupted: no session is working on it; continue with: {command}"));
     }
 }
@@ -317,7 +320,8 @@ fn not_deleted(facts: &RunFacts, ui: &Ui, out: &mut String) {
         let _ = writeln!(out, "  row {} {} {outcome}{detail}", row.row, shown(&row.key_pair_name));
         let is_last = facts.not_deleted.get(index + 1).is_none_or(|next| next.outcome != row.outcome);
         if let Some(more) = facts.not_listed.get(&row.outcome).filter(|_| is_last) {
-            let _ = writeln!(out, "  and {more} more {outcome}: keybatch export {}", facts.run);
+            let export = ui.suggested(["export", &facts.run]);
+            let _ = writeln!(out, "  and {more} more {outcome}: {export}");
         }
     }
 }

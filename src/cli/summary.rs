@@ -1,9 +1,12 @@
 //! What `run`, `resume` and `abandon` say at the end: one object for programs, one line for people, and the exit code.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::exit::Exit;
 use crate::domain::counted;
+use crate::review::{Given, Suggested};
 use crate::session::summary::{Ends, SessionPart, State, StopWord, Summary};
 
 /// What to do about a run that ended before it had a plan.
@@ -87,30 +90,37 @@ pub(super) fn line(summary: &Summary) -> String {
 }
 
 /// What to do about rows in doubt.
-fn in_doubt(run: &str) -> String {
-    format!(
-        "a person must look at the rows in doubt: `keybatch show {run}` lists them, and `keybatch show {run} ROW` says what to look for"
-    )
+fn in_doubt(run: &str, given: &Given) -> String {
+    let (run_itself, row) =
+        (Suggested::new(["show", run]).line(given), Suggested::new(["show", run, "ROW"]).line(given));
+    format!("a person must look at the rows in doubt: `{run_itself}` lists them, and `{row}` says what to look for")
+}
+
+/// What a suggested command must be told: a finished run may be in an archive.
+fn given_for(summary: &Summary, given: &Given) -> Given {
+    if summary.is_archived { given.for_journal(Path::new(&summary.journal)) } else { given.clone() }
 }
 
 /// What to do about rows in doubt where something else comes next.
-pub(super) fn also(summary: &Summary) -> Option<String> {
+pub(super) fn also(summary: &Summary, given: &Given) -> Option<String> {
     let run = summary.run.as_deref().filter(|_| summary.outcomes.in_doubt > 0)?;
-    (has_begun(summary) && exit(summary) != Exit::InDoubt).then(|| in_doubt(run))
+    (has_begun(summary) && exit(summary) != Exit::InDoubt).then(|| in_doubt(run, &given_for(summary, given)))
 }
 
 /// What to do next.
-pub(super) fn next(summary: &Summary) -> Option<String> {
+pub(super) fn next(summary: &Summary, given: &Given) -> Option<String> {
     let run = summary.run.as_deref()?;
+    let given = given_for(summary, given);
+    let line = |word| Suggested::new([word, run]).line(&given);
     match exit(summary) {
         Exit::Success | Exit::Refused => None,
         Exit::Declined | Exit::StoppedPlanning => Some(NOT_BEGUN.to_owned()),
         Exit::Stopped if summary.stopped_by == Some(StopWord::Canary) => {
-            Some(format!("look at what the canary did, then delete the rest with: keybatch resume {run}"))
+            Some(format!("look at what the canary did, then delete the rest with: {}", line("resume")))
         }
-        Exit::Stopped | Exit::Environment => Some(format!("continue with: keybatch resume {run}")),
-        Exit::InDoubt => Some(in_doubt(run)),
-        _ => Some(format!("see which and why: keybatch show {run}")),
+        Exit::Stopped | Exit::Environment => Some(format!("continue with: {}", line("resume"))),
+        Exit::InDoubt => Some(in_doubt(run, &given)),
+        _ => Some(format!("see which and why: {}", line("show"))),
     }
 }
 
@@ -120,8 +130,6 @@ fn to_the_ms(seconds: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::domain::OutcomeCounts;
 

@@ -192,7 +192,7 @@ impl Operator for Terminal {
             Notice::OnlyRehearsals(records) => {
                 let count = records.len();
                 ui.say(&format!("no real run is unfinished, but {count} rehearsals are; name the one to continue:"));
-                records.iter().rev().for_each(|record| ui.say(&format!("  {}", resuming(record))));
+                records.iter().rev().for_each(|record| ui.say(&format!("  {}", resuming(record).told(&ui.given))));
             }
             Notice::AlreadyFinished => ui.say("this run is finished: nothing is left to do"),
             Notice::Planned(facts) => confirm::show(ui, facts),

@@ -1,6 +1,7 @@
 //! The one place that prints. Data goes to standard output, talk to standard error.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
@@ -13,7 +14,7 @@ use super::format::Format;
 use super::pager::Output;
 use crate::journal::Cell;
 use crate::manifest::defuse;
-use crate::review::{cell_json, cell_text, csv_cell, json_object, json_text};
+use crate::review::{Given, Suggested, cell_json, cell_text, csv_cell, json_object, json_text};
 
 /// The byte order mark of UTF-8.
 pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
@@ -42,6 +43,8 @@ pub struct Ui {
     columns: Option<usize>,
     /// Where data goes.
     pub(super) output: Output,
+    /// What suggested commands must be told again.
+    pub(super) given: Arc<Given>,
 }
 
 impl Ui {
@@ -63,6 +66,7 @@ impl Ui {
             bom: false,
             columns: environment.variable("COLUMNS").and_then(|columns| columns.parse().ok()).or_else(terminal_columns),
             output: Output::default(),
+            given: Arc::default(),
         }
     }
 
@@ -123,7 +127,7 @@ impl Ui {
         };
         if wanted && !error.message.is_empty() {
             // If standard output is closed, the exit code and standard error still report the error.
-            let _ = self.data(&format!("{}\n", json_text(&error_object::object(error))));
+            let _ = self.data(&format!("{}\n", json_text(&error_object::object(error, &self.given))));
         }
     }
 
@@ -145,8 +149,13 @@ impl Ui {
             self.ask(&format!("  {sentence}"));
         }
         for hint in &error.hints {
-            self.ask(&format!("  hint: {}", shown(hint)));
+            self.ask(&format!("  hint: {}", shown(&hint.told(&self.given))));
         }
+    }
+
+    /// A command of keybatch as a line to paste into a shell.
+    pub(super) fn suggested<W: ToString>(&self, words: impl IntoIterator<Item = W>) -> String {
+        Suggested::new(words).line(&self.given)
     }
 
     /// Prints data unchanged.

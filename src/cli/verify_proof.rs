@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 
 use super::brought::{NotSigned, signer};
 use super::headline::headline;
+use super::hint::Hint;
 use super::{CliError, Code, Context, Exit, Format, shown, signers};
 use crate::domain::{Clock as _, SystemClock, counted};
 use crate::record::checkpoint::Checkpoint;
 use crate::record::proof::{MAX_PROOF_BYTES, Proof};
 use crate::record::ssh::Signers;
-use crate::review::json_text;
+use crate::review::{Suggested, json_text};
 use crate::session::checkpoints::each_record;
 use crate::verify::{ProofReport, ProofTrust, Verdict, verify_proof, written_at};
 
@@ -59,9 +60,9 @@ fn refuse_others(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         value.is_ok_and(|value| value["schema"].as_str().is_some_and(|schema| schema.starts_with("keybatch.plan/")))
     };
     let (what, instead) = if bytes.starts_with(b"SQLite format 3\0") {
-        ("a database", format!("to verify a journal: keybatch verify --journal {name}"))
+        ("a database", Hint::suggesting("to verify a journal: ", Suggested::new(["verify"]).in_journal(path)))
     } else if is_plan() {
-        ("a plan", format!("to see what it would do: keybatch show {name}"))
+        ("a plan", Hint::command("to see what it would do: ", ["show".into(), path.to_string_lossy()]))
     } else {
         return Ok(());
     };
@@ -74,7 +75,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let unreadable = |why: String| {
         CliError::new(Exit::Usage, format!("the proof {shown} cannot be read: {why}"))
             .code(Code::ProofUnreadable)
-            .hint("nothing was verified; `keybatch verify` without a file verifies the journal")
+            .hint(Hint::command("nothing was verified; `", ["verify"]).and("` without a file verifies the journal"))
     };
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_PROOF_BYTES + 1).read_to_end(&mut bytes));

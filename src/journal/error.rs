@@ -79,7 +79,7 @@ pub enum JournalError {
         what: String,
     },
     /// What is stored contradicts itself.
-    #[error("the journal is damaged: {reason}; `keybatch verify` tells more")]
+    #[error("the journal is damaged: {reason}")]
     Damaged {
         /// What was found.
         reason: String,

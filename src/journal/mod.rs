@@ -23,6 +23,7 @@ mod reader;
 mod records;
 mod run_state;
 mod scribe;
+mod sealed;
 mod snapshot;
 pub mod sqlite;
 pub mod stage;
@@ -39,6 +40,7 @@ pub use reader::{AttemptTimes, JournalReader, ReadPast, ReadReview, ReadRows, Re
 pub use records::{AttemptRecord, IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
 pub use run_state::RunState;
 pub use scribe::Scribe;
+pub use sealed::{ARCHIVE, is_sealed};
 pub use snapshot::{
     Difference, EntryPage, PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark,
 };

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -187,12 +188,13 @@ pub struct Reader {
     inner: Arc<dyn JournalReader>,
     /// The journals that were archived before it, the oldest first.
     archived: Arc<[Self]>,
+    place: Option<Arc<Path>>,
 }
 
 impl Reader {
     /// Reads through `reader`.
     pub fn new(reader: impl JournalReader + 'static) -> Self {
-        Self { inner: Arc::new(reader), archived: Arc::default() }
+        Self { inner: Arc::new(reader), archived: Arc::default(), place: None }
     }
 
     /// The same, with the journals that were archived before it, the oldest first.
@@ -205,6 +207,18 @@ impl Reader {
     #[must_use]
     pub fn archived(&self) -> &[Self] {
         &self.archived
+    }
+
+    /// The same as an archive that lies there.
+    #[must_use]
+    pub fn at_place(self, place: PathBuf) -> Self {
+        Self { place: Some(place.into()), ..self }
+    }
+
+    /// Where it lies, if it is one of those that [`Reader::archived`] gives.
+    #[must_use]
+    pub fn place(&self) -> Option<&Path> {
+        self.place.as_deref()
     }
 }
 

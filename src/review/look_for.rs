@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::suggested::{Given, Suggested, word};
 use crate::domain::{AttemptTime, Class, Outcome, micros, time_text};
-use crate::journal::{JournalError, Reader, RunRecord};
+use crate::journal::{JournalError, Reader, RunRecord, is_sealed};
 use crate::record::Entry;
 use crate::record::event::{AttemptFinished, Event, Found, SessionOpened};
 
@@ -52,7 +53,14 @@ pub struct LookFor {
     pub commands: Vec<Looking>,
     /// What to do about each finding.
     pub findings: Vec<Finding>,
+    /// Why none of them can be recorded, and what to do instead; absent where they can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<&'static str>,
 }
+
+/// The same of a journal that was archived.
+const SEALED: &str = "the journal is sealed, because it was archived: nothing can be recorded in it. Keep what you find with the \
+                      ticket. To delete a key pair that is still there, name it in a manifest for the present journal";
 
 /// When a request may have arrived, by this machine's clock (RFC 3339, UTC).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,8 +93,9 @@ pub struct Finding {
     pub found: String,
     /// What became of the row then; absent where keybatch itself must settle it.
     pub outcome: Option<&'static str>,
-    /// To paste into a shell.
-    pub command: String,
+    /// To paste into a shell; absent where nothing can be recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 /// The row's story so far.
@@ -106,6 +115,7 @@ pub(super) async fn look_for(
     reader: &Reader,
     run: &RunRecord,
     told: Told<'_>,
+    given: &Given,
 ) -> Result<Option<LookFor>, JournalError> {
     if !matches!(told.outcome, None | Some(Outcome::InDoubt | Outcome::Gone)) {
         return Ok(None);
@@ -128,7 +138,7 @@ pub(super) async fn look_for(
     let until = until.saturating_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX);
     let mut operation_ids: Vec<_> = told.entries.iter().filter_map(operation_of).collect();
     operation_ids.dedup();
-    let run_id = run.run.to_string();
+    let (run_id, is_sealed) = (run.run.to_string(), is_sealed(reader).await?);
     Ok(Some(LookFor {
         place: "CloudTrail event history",
         event_source: "lightsail.amazonaws.com",
@@ -145,7 +155,8 @@ pub(super) async fn look_for(
         until: to_the_second(until),
         late_minutes: 15,
         kept_days: 90,
-        findings: findings(&run_id, told.row, told.outcome),
+        findings: findings(&run_id, told.row, told.outcome, (!is_sealed).then_some(given)),
+        sealed: is_sealed.then_some(SEALED),
     }))
 }
 
@@ -258,15 +269,17 @@ fn commands(region: &str, name: &str, (from, until): (Timestamp, Timestamp), ope
     commands
 }
 
-fn findings(run: &str, row: u64, outcome: Option<Outcome>) -> Vec<Finding> {
+/// What to do about each finding; commands only with what was given, because in a sealed journal they would be refused.
+fn findings(run: &str, row: u64, outcome: Option<Outcome>, given: Option<&Given>) -> Vec<Finding> {
     let Some(outcome) = outcome else {
         let found = "before anything can be said, keybatch must settle the row itself".to_owned();
-        return vec![Finding { found, outcome: None, command: format!("keybatch resume {run}") }];
+        let command = given.map(|given| Suggested::new(["resume", run]).line(given));
+        return vec![Finding { found, outcome: None, command }];
     };
-    outcome.may_become(outcome).iter().filter_map(|wanted| finding(run, row, *wanted)).collect()
+    outcome.may_become(outcome).iter().filter_map(|wanted| finding(run, row, *wanted, given)).collect()
 }
 
-fn finding(run: &str, row: u64, wanted: Outcome) -> Option<Finding> {
+fn finding(run: &str, row: u64, wanted: Outcome, given: Option<&Given>) -> Option<Finding> {
     let (found, because) = match wanted {
         Outcome::Deleted => (
             "a record without an error has such a request id or user agent: our request deleted it",
@@ -286,7 +299,9 @@ fn finding(run: &str, row: u64, wanted: Outcome) -> Option<Finding> {
         ),
         Outcome::Skipped | Outcome::InDoubt => return None,
     };
-    let command = format!("keybatch resolve {run} row:{row} --outcome {} --because '{because}'", wanted.as_str());
+    let row = format!("row:{row}");
+    let resolve = Suggested::new(["resolve", run, &row, "--outcome", wanted.as_str(), "--because", because]);
+    let command = given.map(|given| resolve.line(given));
     Some(Finding { found: found.to_owned(), outcome: Some(wanted.as_str()), command })
 }
 
@@ -295,37 +310,22 @@ fn to_the_second(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A word as a shell takes it.
-fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_take_them_for_more() {
-        for (text, expected) in
-            [("kp-1", "kp-1"), ("eu-west-1", "eu-west-1"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")]
-        {
-            assert_eq!(word(text), expected);
-        }
-    }
-
-    #[test]
     fn what_can_be_said_of_a_row_is_what_resolve_takes() {
         for outcome in [Outcome::InDoubt, Outcome::Gone] {
-            let said: Vec<_> =
-                findings("r", 7, Some(outcome)).into_iter().filter_map(|finding| finding.outcome).collect();
+            let said: Vec<_> = findings("r", 7, Some(outcome), Some(&Given::default()))
+                .into_iter()
+                .filter_map(|finding| finding.outcome)
+                .collect();
             let possible: Vec<_> = outcome.may_become(outcome).iter().map(|outcome| outcome.as_str()).collect();
             assert_eq!(said, possible);
         }
-        assert_eq!(findings("r", 7, None)[0].command, "keybatch resume r");
+        let of_open = |given| findings("r", 7, None, given).remove(0).command;
+        assert_eq!(of_open(Some(&Given::default())).as_deref(), Some("keybatch resume r"));
+        assert_eq!(of_open(None), None);
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::look_for::{LookFor, Told, look_for};
 use super::one_line::{one_line, particulars};
+use super::suggested::Given;
 use crate::domain::{Evidence, OF, Outcome, time_text};
 use crate::journal::JournalError;
 use crate::journal::{Reader, RunRecord};
@@ -133,11 +134,11 @@ pub async fn rows(reader: &Reader, run: &RunRecord, wanted: &str) -> Result<Vec<
     if rows.is_empty() { Err(RowError::Unknown { wanted: wanted.to_owned() }) } else { Ok(rows) }
 }
 
-/// The story of a row. An entry that cannot be read is shown as such.
+/// The story of a row. An entry that cannot be read is shown as such. Commands that it suggests repeat what was `given`.
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub async fn story(reader: &Reader, run: &RunRecord, row: u64) -> Result<Story, JournalError> {
+pub async fn story(reader: &Reader, run: &RunRecord, row: u64, given: &Given) -> Result<Story, JournalError> {
     let entries = reader.story(run.run_no, row).await?;
     let mut story = Story {
         schema: "keybatch.story/1",
@@ -185,7 +186,7 @@ pub async fn story(reader: &Reader, run: &RunRecord, row: u64) -> Result<Story, 
         story.chapters.push(chapter);
     }
     let outcome = story.counts_as;
-    story.look_for = look_for(reader, run, Told { row, entries: &read, outcome }).await?;
+    story.look_for = look_for(reader, run, Told { row, entries: &read, outcome }, given).await?;
     if let Some(line) = line {
         story.of = of_row(reader, run, &line).await?;
     }

@@ -124,20 +124,21 @@ pub(super) async fn admit(
         for record in reader.runs().await? {
             let is_of_manifest = record.manifest_sha256.as_deref() == Some(sha256) && place.is_of(&record);
             if is_of_manifest && !is_retry(reader, &record).await? {
-                runs.push(record);
+                runs.push((record, reader.place()));
             }
         }
     }
-    let latest = |is_meant: fn(&RunState) -> bool| runs.iter().rev().find(|record| is_meant(&record.state)).cloned();
+    let latest =
+        |is_meant: fn(&RunState) -> bool| runs.iter().rev().find(|(record, _)| is_meant(&record.state)).cloned();
     let sent = if matches!(place, Where::BuiltIn { .. }) { Sent::Nothing } else { Sent::Reads };
-    if let Some(record) = latest(RunState::is_unfinished) {
+    if let Some((record, _)) = latest(RunState::is_unfinished) {
         return if repeat == Repeat::Resume { Ok(Admitted::GoOn(record)) } else { Err(unfinished(&record).sent(sent)) };
     }
     match latest(|state| *state == RunState::Finished) {
-        Some(record) if repeat == Repeat::Resume => Ok(Admitted::Finished(record)),
+        Some((record, _)) if repeat == Repeat::Resume => Ok(Admitted::Finished(record)),
         // Another world of the same name is another place: what was done in the last one says nothing about it.
         Some(_) if matches!(place, Where::BuiltIn { .. }) => Ok(Admitted::Begin { again: false }),
-        Some(record) if repeat != Repeat::Again => Err(finished(&record).sent(sent)),
+        Some((record, archive)) if repeat != Repeat::Again => Err(finished(&record, archive).sent(sent)),
         found => Ok(Admitted::Begin { again: found.is_some() }),
     }
 }
@@ -167,8 +168,9 @@ fn unfinished(record: &RunRecord) -> SessionError {
     SessionError::new(Refusal::Unfinished { run, state }).of_run(run)
 }
 
-fn finished(record: &RunRecord) -> SessionError {
-    SessionError::new(Refusal::AlreadyRun { run: record.run, sandbox: record.sandbox }).of_run(record.run)
+fn finished(record: &RunRecord, archive: Option<&Path>) -> SessionError {
+    let (run, sandbox, archive) = (record.run, record.sandbox, archive.map(Path::to_owned));
+    SessionError::new(Refusal::AlreadyRun { run, sandbox, archive }).of_run(run)
 }
 
 /// Teaches the stage what earlier runs against the same service know of its names, in any of its accounts.

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::archived::{ARCHIVE, is_sealed};
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
 use super::in_journal::in_journal;
@@ -11,7 +10,7 @@ use super::opened::housekeeping;
 use super::operator::{Moment, Notice};
 use super::order::Order;
 use crate::domain::OutcomeCounts;
-use crate::journal::{Reader, RunState};
+use crate::journal::{ARCHIVE, Reader, RunState, is_sealed};
 use crate::record::Draft;
 use crate::record::checkpoint::{Checkpoint, base64};
 use crate::record::event::{Event, Previous, Requests, SessionClosed};

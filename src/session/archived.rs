@@ -8,9 +8,6 @@ use crate::journal::{JournalError, Reader};
 use crate::record::Event;
 use crate::record::event::Previous;
 
-/// The command of the session that seals a journal. Nothing is written to it after that.
-pub(super) const ARCHIVE: &str = "archive";
-
 /// More archives than this are no chain that anybody made by hand; a circle is none at all.
 const MOST: usize = 1_000;
 
@@ -54,12 +51,12 @@ pub async fn archives(
             Ok(found) => is_it(&found, &named).await.map(|()| found),
             Err(error) => Err(error.to_string()),
         };
-        let found = found.map_err(|why| missing(place, named.id, why))?;
+        let found = found.map_err(|why| missing(place.clone(), named.id, why))?;
         if archived.len() >= MOST {
             return Err(JournalError::damaged("it names itself as an earlier journal").into());
         }
         next = previous(&found).await?;
-        archived.push(found);
+        archived.push(found.at_place(place));
     }
     archived.reverse();
     Ok(archived)
@@ -77,21 +74,4 @@ async fn is_it(reader: &Reader, named: &Previous) -> Result<(), String> {
 
 fn missing(place: PathBuf, id: String, why: String) -> SessionError {
     SessionError::new(Refusal::ArchiveMissing { place, id, why })
-}
-
-/// Whether the journal is sealed: its last session archived it, or was about to. A session of that command which closes a run
-/// that died while planning has that in between, and seals nothing.
-pub(super) async fn is_sealed(reader: &Reader) -> Result<bool, JournalError> {
-    if reader.journal_id().await?.is_none() {
-        return Ok(false);
-    }
-    let (size, _) = reader.head().await?;
-    let Some(last) = size.checked_sub(1) else { return Ok(false) };
-    let Some(session) = reader.entry(last).await?.session else { return Ok(false) };
-    match reader.entry(session).await?.event {
-        Event::SessionOpened(opened) if opened.command == ARCHIVE => {
-            Ok(session < last && matches!(reader.entry(session + 1).await?.event, Event::SessionClosed(_)))
-        }
-        _ => Ok(false),
-    }
 }

@@ -222,17 +222,17 @@ pub(super) async fn already_finished<H: Host>(
     open: &OpenJournal,
     record: &RunRecord,
 ) -> Result<Ending, SessionError> {
-    let (mut reader, mut journal) = (&open.reader, order.journal.clone());
+    let (mut reader, mut journal, mut is_archived) = (&open.reader, order.journal.clone(), false);
     // It may be in a journal that was archived; no two runs have one id.
     for archived in open.reader.archived() {
         if archived.runs().await?.iter().any(|other| other.run == record.run) {
             let id = archived.journal_id().await?.unwrap_or_default();
-            (reader, journal) = (archived, host.archived_at(&order.journal, &id));
+            (reader, journal, is_archived) = (archived, host.archived_at(&order.journal, &id), true);
         }
     }
     let own = Own { before: reader.counts(record).await?, is_closed: true, ..Own::default() };
     let summary = sum_up(&journal, reader, record, State::Finished, None, own, Head::default()).await?;
     let head = Head::from(&open.close(host).await?);
     host.operator().notice(Notice::AlreadyFinished);
-    Ok(Ending::summed(Summary { head, ..summary }))
+    Ok(Ending::summed(Summary { head, is_archived, ..summary }))
 }

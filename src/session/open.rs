@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::anchoring::{Anchors, Beside};
-use super::archived::{ARCHIVE, is_sealed, with_archived};
+use super::archived::with_archived;
 use super::checkpoints::{Sink, hand_on, not_carried_on, recorded};
 use super::error::{Refusal, Sent, SessionError};
 use super::host::{Held, Host};
@@ -18,7 +18,9 @@ use super::order::Order;
 use super::rollback;
 use super::used::refuse_used;
 use crate::domain::{Clock, time_text};
-use crate::journal::{EntryStore as _, Holder, Journal, JournalError, Reader, RunRecord, RunState, WriterOptions};
+use crate::journal::{
+    ARCHIVE, EntryStore as _, Holder, Journal, JournalError, Reader, RunRecord, RunState, WriterOptions, is_sealed,
+};
 use crate::record::{Draft, StopReason};
 
 use crate::record::checkpoint::Checkpoint;

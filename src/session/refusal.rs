@@ -126,6 +126,8 @@ pub enum Refusal {
     PlanUsed {
         /// The run.
         run: RunId,
+        /// The archive that has it, if the journal itself does not.
+        archive: Option<PathBuf>,
     },
     /// The plan is bound to another account, endpoint, policy or ticket.
     #[error("the plan was made for the {what} {expected}; here it is {found}")]
@@ -209,6 +211,8 @@ pub enum Refusal {
         run: RunId,
         /// Whether it was a rehearsal.
         sandbox: bool,
+        /// The archive that has it, if the journal itself does not.
+        archive: Option<PathBuf>,
     },
     /// A manifest was named beside the run whose rows are to be planned again, and it is another one.
     #[error("the manifest has SHA-256 {found}, but that of run {run}, {name}, has {expected}")]

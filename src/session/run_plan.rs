@@ -54,13 +54,13 @@ async fn work<H: Host>(
     order.order.policy.refuse_plan_of_another(header.policy_sha256.as_deref())?;
     refuse_another_ticket(&header, &order.order)?;
     match used(&open.reader, &header.plan_id).await? {
-        Some(record) if record.state.is_unfinished() && order.repeat == Repeat::Resume => {
+        Some((record, _)) if record.state.is_unfinished() && order.repeat == Repeat::Resume => {
             return carry_on(host, &order.order, open, began, record, None).await;
         }
-        Some(record) if record.state == RunState::Finished && order.repeat == Repeat::Resume => {
+        Some((record, _)) if record.state == RunState::Finished && order.repeat == Repeat::Resume => {
             return already_finished(host, &order.order, &open, &record).await;
         }
-        Some(record) => return Err(already(&record).sent(Sent::Nothing)),
+        Some((record, archive)) => return Err(already(&record, archive).sent(Sent::Nothing)),
         None => {}
     }
     let order = order_of(order, header.clone(), seal);
@@ -120,14 +120,14 @@ fn refused(error: StageError) -> SessionError {
 }
 
 /// The run of this journal, or of one that was archived before it, that executed the plan, if one did: one that was never started did not.
-async fn used(reader: &Reader, plan_id: &str) -> Result<Option<RunRecord>, SessionError> {
-    for archived in reader.archived() {
-        // It is over, and its rows are in another file.
-        if let Some(record) = used_in(archived, plan_id).await? {
-            return Ok(Some(record));
+async fn used<'a>(reader: &'a Reader, plan_id: &str) -> Result<Option<(RunRecord, Option<&'a Path>)>, SessionError> {
+    // One of an archive is over, and its rows are in another file.
+    for reader in reader.archived().iter().chain([reader]) {
+        if let Some(record) = used_in(reader, plan_id).await? {
+            return Ok(Some((record, reader.place())));
         }
     }
-    used_in(reader, plan_id).await
+    Ok(None)
 }
 
 async fn used_in(reader: &Reader, plan_id: &str) -> Result<Option<RunRecord>, SessionError> {
@@ -141,12 +141,12 @@ async fn used_in(reader: &Reader, plan_id: &str) -> Result<Option<RunRecord>, Se
     Ok(None)
 }
 
-fn already(record: &RunRecord) -> SessionError {
+fn already(record: &RunRecord, archive: Option<&Path>) -> SessionError {
     let run = record.run;
     let refusal = if record.state.is_unfinished() {
         Refusal::Unfinished { run, state: at_rest(&record.state).to_owned() }
     } else {
-        Refusal::PlanUsed { run }
+        Refusal::PlanUsed { run, archive: archive.map(Path::to_owned) }
     };
     SessionError::new(refusal).of_run(run)
 }

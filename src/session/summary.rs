@@ -67,6 +67,9 @@ pub struct Summary {
     /// How the session ends, where that does not follow from the outcomes.
     #[serde(skip)]
     pub ends: Option<Ends>,
+    /// Whether `journal` is an archive, and not the one that the command is about.
+    #[serde(skip)]
+    pub is_archived: bool,
 }
 
 /// How a session ends, where that does not follow from the outcomes.
@@ -195,6 +198,7 @@ impl Summary {
             head: Head::default(),
             superfluous: 0,
             ends: None,
+            is_archived: false,
         }
     }
 

@@ -76,7 +76,7 @@ fn what_archived_runs_know_guards_later_ones() {
     let manifest = bench.manifest(&names);
     let first = bench.run(&manifest, &[]).exits(0);
     let run = first.json()["run"].as_str().unwrap().to_owned();
-    archive(&bench);
+    let (oldest, _) = archive(&bench);
     // Two more in between: the chain is followed to its beginning.
     for name in ["one", "two"] {
         let other = bench.file(&format!("{name}.csv"), format!("key_pair_name\n{}\n", bench.world.keys(name, 1)[0]));
@@ -85,6 +85,11 @@ fn what_archived_runs_know_guards_later_ones() {
     }
     let refused = bench.run(&manifest, &[]).exits(4);
     assert_eq!((&refused.json()["code"], &refused.json()["run"]), (&"run.finished".into(), &run.as_str().into()));
+    let elsewhere = format!("keybatch show {run} --journal {}", oldest.display());
+    let hint = refused.json()["hints"][0].as_str().unwrap().to_owned();
+    assert!(hint.ends_with(&elsewhere), "{hint}");
+    let words = shlex::split(&elsewhere).unwrap();
+    crate::support::Live::of(bench.command(&words[1..]).spawn().unwrap()).wait().exits(0);
     let resumed = bench.run(&manifest, &["--resume"]).exits(0).json();
     assert_eq!((&resumed["run"], &resumed["outcomes"]["deleted"]), (&run.as_str().into(), &3.into()), "{resumed}");
     assert!(resumed["journal"].as_str().is_some_and(|path| path != bench.journal().display().to_string()), "{resumed}");

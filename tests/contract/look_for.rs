@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{ACCOUNT, Act, Bench, Effect, HOME, row};
+use crate::support::{ACCOUNT, Act, Bench, Effect, HOME, Live, row};
 
 /// A run that ends with a row in doubt, one that is gone, one that failed and one that is deleted.
 fn bench(more: &[&str]) -> (Bench, Vec<String>, String) {
@@ -24,7 +24,9 @@ fn bench(more: &[&str]) -> (Bench, Vec<String>, String) {
     let outcomes: Vec<_> = names.iter().map(|name| row(&bench, name).outcome()).collect();
     assert_eq!(outcomes, ["in_doubt", "gone", "failed", "deleted"]);
     let run = done.json()["run"].as_str().unwrap().to_owned();
-    assert!(done.stderr.contains(&format!("`keybatch show {run} ROW` says what to look for")), "{done}");
+    let journal = bench.journal().display().to_string();
+    let advice = format!("`keybatch show {run} ROW --journal {journal}` says what to look for");
+    assert!(done.stderr.contains(&advice), "{done}");
     (bench, names, run)
 }
 
@@ -104,7 +106,8 @@ fn its_commands_can_be_pasted() {
         let split = Command::new("/bin/sh").args(["-c", &format!("printf '%s\\n' {command}")]).output().unwrap();
         let split = String::from_utf8(split.stdout).unwrap();
         let words: Vec<_> = split.lines().skip(1).collect();
-        bench.keybatch(&words).exits(0);
+        // It names the journal, as the command that suggested it did.
+        Live::of(bench.command(&words).spawn().unwrap()).wait().exits(0);
         assert_eq!(row(&bench, &names[0]).outcome(), finding["outcome"].as_str().unwrap());
         let asks = ["gone"].contains(&row(&bench, &names[0]).outcome().as_str());
         assert_eq!(story(&bench, &names[0])["look_for"].is_object(), asks, "{command}");
@@ -129,7 +132,31 @@ fn an_unsettled_row_is_settled_by_its_own_run_first() {
     let finding = &found["findings"][0];
     assert_eq!(finding["outcome"], Value::Null);
     let run = told["run"].as_str().unwrap();
-    assert_eq!(finding["command"], format!("keybatch resume {run}"));
+    assert_eq!(finding["command"], format!("keybatch resume {run} --journal {}", bench.journal().display()));
     let text = bench.keybatch(&["show", run, "1"]).exits(0).stdout;
     assert!(text.contains("not answered") && text.contains("keybatch must settle the row itself"), "{text}");
+}
+
+/// Nothing can be recorded in an archive, so nothing that would record is suggested.
+// SEMANTICS: P121
+#[test]
+fn in_a_sealed_archive_no_command_is_suggested_that_must_fail() {
+    let (bench, names, run) = bench(&[]);
+    let archived = bench.keybatch(&["journal", "archive", "--output", "json"]).exits(0).json();
+    let archive = archived["archive"].as_str().unwrap();
+    let ask = |args: &[&str]| {
+        let all = [args, &["--journal", archive]].concat();
+        Live::of(bench.command(&all).spawn().unwrap()).wait()
+    };
+    for name in &names[..2] {
+        let told = ask(&["show", &run, name, "--output", "json"]).exits(0).json();
+        let found = &told[0]["look_for"];
+        assert!(words(&found["findings"]).contains(&"deleted"), "{found}");
+        assert!(found["findings"].as_array().unwrap().iter().all(|finding| finding["command"].is_null()), "{found}");
+        assert!(found["sealed"].as_str().unwrap().contains("manifest for the present journal"), "{found}");
+        let text = ask(&["show", &run, name]).exits(0).stdout;
+        assert!(text.contains("the journal is sealed") && !text.contains("keybatch resolve"), "{text}");
+    }
+    let resolve = ["resolve", &run, "row:1", "--outcome", "gone", "--because", "test", "--output", "json"];
+    assert_eq!(ask(&resolve).exits(4).json()["code"], "journal.sealed", "the command would have failed");
 }

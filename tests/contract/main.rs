@@ -39,6 +39,7 @@ mod skips;
 mod stand_in;
 mod stops;
 mod strangers;
+mod suggested;
 #[path = "../support/mod.rs"]
 mod support;
 

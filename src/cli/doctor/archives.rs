@@ -21,7 +21,8 @@ pub(super) async fn chain(context: &Context) -> Option<Diagnosis> {
         }
         Err(error) => {
             let CliError { message, hints, .. } = error.into();
-            let text: Vec<_> = std::iter::once(message).chain(hints).collect();
+            let text: Vec<_> =
+                std::iter::once(message).chain(hints.iter().map(|hint| hint.told(&context.ui.given))).collect();
             Some(diagnosis("archives", Health::Bad, format!("{}; no run begins until then", text.join("; "))))
         }
     }

@@ -11,6 +11,7 @@ use super::super::options::SessionOptions;
 use super::super::scratch::directory;
 use super::super::{CliError, Context, Exit, faults, network, shown};
 use crate::domain::{ApiError, Class, counted, time_text};
+use crate::review::Given;
 use crate::session::order::{ExamineOrder, Subject};
 use crate::session::{self, AtService, MOST_REQUESTS, TargetExamined, Trial};
 
@@ -83,15 +84,15 @@ impl ManifestOptions {
                 if error.exit != Exit::Environment {
                     return Err(error);
                 }
-                findings.push(diagnosis("service", Health::Bad, said(&error)));
+                findings.push(diagnosis("service", Health::Bad, said(&error, &context.ui.given)));
             }
         }
         Ok(findings)
     }
 }
 
-fn said(error: &CliError) -> String {
-    error.hints.iter().fold(error.message.clone(), |text, hint| format!("{text}; {hint}"))
+fn said(error: &CliError, given: &Given) -> String {
+    error.hints.iter().fold(error.message.clone(), |text, hint| format!("{text}; {}", hint.told(given)))
 }
 
 /// Whether the disk has room for a run of so many rows.

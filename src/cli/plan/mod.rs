@@ -144,7 +144,7 @@ impl Making<'_> {
         let refused = judged.err().map(|error| CliError::from(error).sent(Sent::Reads));
         let shown = shown::print(context, &path, Some(&planned), refused.as_ref()).await;
         shown.map_err(|error| error.sent(Sent::Reads))?;
-        let canary = self.options.canary.and_then(|most| canary::planned(most, &planned.plan.sealed));
+        let canary = self.options.canary.and_then(|most| canary::planned(most, &planned.plan.sealed, &context.ui));
         canary.iter().for_each(|line| context.ui.talk(line));
         let what = if self.as_run.is_some() { "dry run" } else { "the plan was not kept (-o FILE keeps it)" };
         context.ui.talk(format!("{what}: only read requests were sent, and nothing was recorded"));

@@ -98,7 +98,7 @@ pub(in crate::cli) async fn print(
             let times = times(context, &plan).await;
             let mut whole = object(&plan, planned, &times);
             if let Some(refused) = refused {
-                whole["refused"] = error_object::object(refused);
+                whole["refused"] = error_object::object(refused, &context.ui.given);
             }
             let whole = whole.to_string();
             // The lines come one by one: they need not fit in memory.

@@ -1,5 +1,6 @@
 //! Why a statement gave no answer, or only the beginning of one: with the place in its text, and with how far it came.
 
+use super::super::hint::Hint;
 use super::super::settings::source::Source;
 use super::super::{CliError, Code, Exit};
 use crate::domain::counted;
@@ -49,5 +50,5 @@ pub(super) fn stopped(error: &JournalError, rows: u64) -> CliError {
     let told = CliError::from_error(Exit::Environment, error);
     CliError { message: format!("the journal is damaged: reading stopped {came}: {}", told.message), ..told }
         .code(Code::JournalDamaged)
-        .hint("`keybatch verify` says what is damaged, or whether the disk is unreadable")
+        .hint(Hint::command("`", ["verify"]).and("` says what is damaged, or whether the disk is unreadable"))
 }
