@@ -76,3 +76,43 @@ fn no_policy_is_made_from_a_faulty_manifest() {
     bench.keybatch(&["iam-policy", "--role", "planner", "--account", "12"]).exits(2);
     bench.keybatch(&["iam-policy", "--role", "planner", "--region", "Frankfurt"]).exits(2);
 }
+
+/// The commands that take `--policy`, as the reference lists them.
+fn that_take_a_policy() -> Vec<String> {
+    let reference = include_str!("../../docs/CLI.md");
+    let sections = reference.split("\n## keybatch ").skip(1);
+    let takes = |section: &&str| section.lines().any(|line| line.trim_start().starts_with("--policy <FILE>"));
+    sections.filter(takes).map(|section| section.lines().next().unwrap().to_owned()).collect()
+}
+
+/// A policy that is missing, or that is no file, refuses what would be under it (4), whatever the command: a mistake in what is typed is
+/// another thing (2).
+#[test]
+fn a_policy_that_cannot_be_read_refuses_every_command_alike() {
+    let bench = Bench::new();
+    let manifest = bench.manifest(&bench.world.keys("key", 1)).display().to_string();
+    let (missing, directory) = (bench.home().join("none.toml"), bench.home().join("work"));
+    let plan = bench.home().join("new.plan").display().to_string();
+    let lines: [(&str, &[&str]); 6] = [
+        ("run", &["run", &manifest, "--yes"]),
+        ("run", &["run", "--only", "failed", "--of", "latest", "--yes"]),
+        ("plan", &["plan", &manifest, "-o", &plan]),
+        ("resume", &["resume"]),
+        ("verify", &["verify"]),
+        ("policy check", &["policy", "check"]),
+    ];
+    let mut known = that_take_a_policy();
+    known.push("policy check".to_owned());
+    let told: std::collections::BTreeSet<_> = lines.iter().map(|(command, _)| (*command).to_owned()).collect();
+    assert_eq!(told, known.into_iter().collect(), "each command that takes a policy is in the list");
+    for (command, line) in lines {
+        for file in [&missing, &directory] {
+            let file = file.display().to_string();
+            let named = if command == "policy check" { vec![file.as_str()] } else { vec!["--policy", &file] };
+            let done = bench.keybatch(&[line, &named, &["--output", "json"]].concat()).exits(4);
+            let told = done.json();
+            assert_eq!((&told["code"], &told["sent"]), (&json!("policy.unreadable"), &json!("nothing")), "{done}");
+        }
+    }
+    assert!(bench.world.arrived("DeleteKeyPair").is_empty() && !bench.journal().exists());
+}
