@@ -106,6 +106,10 @@ impl Anchor for AnchorCommand {
         &self.program
     }
 
+    fn patience(&self) -> Duration {
+        self.patience
+    }
+
     fn hand_over(&self, record: String) -> BoxFuture<'static, HandedOver> {
         Box::pin(self.clone().run(record))
     }

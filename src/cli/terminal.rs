@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 
 use super::error::READS;
 use super::refused::resuming;
 use super::summary::{NOT_BEGUN, line};
 use super::ui::Ui;
 use super::{confirm, progress, refusals, say, shown};
-use crate::domain::counted;
+use crate::domain::{Clock as _, SystemClock, counted};
 use crate::manifest::Ingested;
 use crate::record::checkpoint::Checkpoint;
 use crate::session::{Confirmed, Moment, Notice, Operator, Outside, PlanFacts, Watched};
@@ -143,6 +144,16 @@ impl Terminal {
                     "warning: the checkpoint of {} was not anchored: {}{said}",
                     counted(*size, "entry", "entries"),
                     shown(why)
+                ));
+            }
+            Notice::AnchorAwaited { program, left } => {
+                let until = SystemClock::start().now().saturating_add(*left).unwrap_or(Timestamp::MAX);
+                say(format!(
+                    "waiting for {}, which was handed a checkpoint: for at most {} s, until {}; press Ctrl-C again to exit \
+                     immediately",
+                    shown(program),
+                    left.as_secs(),
+                    until.strftime("%H:%M:%S UTC")
                 ));
             }
             Notice::NoLongerAnchored(program) => say(format!(

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::operator::{Notice, Operator};
+use super::stops::Stops;
 use crate::execute::control::{Control, StoppedBy};
 use crate::journal::Journal;
 use crate::record::anchored::{AnchorFailure, CheckpointAnchored, Receipt};
@@ -20,6 +21,9 @@ use crate::record::{Draft, Event};
 pub trait Anchor: fmt::Debug + Send + Sync {
     /// The command's first word.
     fn program(&self) -> &str;
+
+    /// How long handing one over may take.
+    fn patience(&self) -> Duration;
 
     /// Hands over a record of a checkpoint, byte for byte. It ends by itself, in time.
     fn hand_over(&self, record: String) -> BoxFuture<'static, HandedOver>;
@@ -77,9 +81,14 @@ struct Waiting {
 
 impl Anchors {
     /// From now on, hands each checkpoint to `anchor`, and records what came back in `journal`, until the result is dropped.
-    pub(super) fn begin(&self, anchor: Arc<dyn Anchor>, journal: Journal, operator: Arc<dyn Operator>) -> Beside {
+    pub(super) fn begin(
+        &self,
+        anchor: Arc<dyn Anchor>,
+        journal: Journal,
+        (operator, stops): (Arc<dyn Operator>, Stops),
+    ) -> Beside {
         self.state().is_on = true;
-        Beside(tokio::spawn(self.clone().work(anchor, journal, operator)))
+        Beside(tokio::spawn(self.clone().work(anchor, journal, (operator, stops))))
     }
 
     /// Whether there is a command.
@@ -119,10 +128,10 @@ impl Anchors {
         .await
     }
 
-    async fn work(self, anchor: Arc<dyn Anchor>, journal: Journal, operator: Arc<dyn Operator>) {
+    async fn work(self, anchor: Arc<dyn Anchor>, journal: Journal, (operator, stops): (Arc<dyn Operator>, Stops)) {
         loop {
             let Waiting { checkpoint, record, .. } = self.next().await;
-            let handed = anchor.hand_over(record).await;
+            let handed = awaited(&*anchor, record, &*operator, &stops).await;
             let why = handed
                 .failure
                 .as_ref()
@@ -180,6 +189,27 @@ impl Anchors {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A command that takes no longer than this is not mentioned.
+const BRIEF: Duration = Duration::from_secs(1);
+
+/// Hands a record over. If the session is asked to stop meanwhile, or was before, says what it waits for: with nothing else to do it would
+/// seem to hang.
+async fn awaited(anchor: &dyn Anchor, record: String, operator: &dyn Operator, stops: &Stops) -> HandedOver {
+    let begun = tokio::time::Instant::now();
+    let mut handing = anchor.hand_over(record);
+    let worth_a_word = async {
+        tokio::time::sleep_until(begun + BRIEF).await;
+        stops.asked().await;
+    };
+    tokio::select! {
+        handed = &mut handing => return handed,
+        () = worth_a_word => {}
+    }
+    let left = anchor.patience().saturating_sub(begun.elapsed());
+    operator.notice(Notice::AnchorAwaited { program: anchor.program(), left });
+    handing.await
 }
 
 /// The work beside the session; it ends when this is dropped.

@@ -66,7 +66,7 @@ async fn seal<H: Host>(host: &H, order: &Order, open: OpenJournal) -> Result<Arc
         let drafts = [Event::SessionOpened(opened), Event::SessionClosed(closed)].map(Draft::of).to_vec();
         open.journal.append(drafts).await?;
         open.journal.checkpoint().await?;
-        open.anchors.settled().await;
+        open.anchored(host).await;
     }
     let head = open.close(host).await?;
     host.operator().notice(Notice::Checkpoint(Moment::Ended, &head));

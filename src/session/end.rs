@@ -128,10 +128,7 @@ impl<H: Host> Session<'_, H> {
     /// Makes the checkpoint of an end, and waits until it is anchored if it is to be. A second signal ends the wait.
     async fn last_checkpoint(&self) -> Result<(), JournalError> {
         self.open.journal.checkpoint().await?;
-        tokio::select! {
-            _failed = self.open.anchors.settled() => {}
-            () = self.host.stops().hurried() => {}
-        }
+        self.open.anchored(self.host).await;
         Ok(())
     }
 

@@ -98,7 +98,8 @@ impl OpenJournal {
             ),
         };
         let journal = host.start(store, writer).await?;
-        let begin = |anchor| anchors.begin(anchor, journal.clone(), Arc::clone(host.operator()));
+        let begin =
+            |anchor| anchors.begin(anchor, journal.clone(), (Arc::clone(host.operator()), host.stops().clone()));
         let anchoring = host.anchor().map(begin);
         let path = path.to_owned();
         let open = Self { journal, reader, clock, path, sink, anchors, memory, _anchoring: anchoring, _lock: lock };
@@ -114,6 +115,14 @@ impl OpenJournal {
         match size.checked_sub(1) {
             Some(last) => Ok(self.reader.entry(last).await?.at.max(now)),
             None => Ok(now),
+        }
+    }
+
+    /// Waits until the checkpoints that were made are anchored. A second signal ends the wait.
+    pub(super) async fn anchored<H: Host>(&self, host: &H) {
+        tokio::select! {
+            _failed = self.anchors.settled() => {}
+            () = host.stops().hurried() => {}
         }
     }
 

@@ -151,6 +151,13 @@ pub enum Notice<'a> {
         /// What the command said on standard error.
         said: &'a str,
     },
+    /// The session was asked to stop, and waits for the command that checkpoints are handed to.
+    AnchorAwaited {
+        /// Its first word.
+        program: &'a str,
+        /// How long at most.
+        left: Duration,
+    },
     /// Earlier sessions of the run handed checkpoints to this program; this session does not.
     NoLongerAnchored(&'a str),
     /// A checkpoint was made.

@@ -43,7 +43,7 @@ pub(super) async fn refuse_manifest<H: Host>(
     let drafts = [Event::SessionOpened(opened), Event::RunStopped(stopped), Event::SessionClosed(closed)];
     open.journal.append(drafts.into_iter().map(Draft::of).collect()).await?;
     open.journal.checkpoint().await?;
-    open.anchors.settled().await;
+    open.anchored(host).await;
     let summary = match open.reader.runs().await?.iter().find(|record| record.run == run) {
         Some(record) => Some(refused(order, open, record).await?),
         None => None,

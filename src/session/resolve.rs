@@ -100,7 +100,7 @@ async fn tell<H: Host>(host: &H, order: &ResolveOrder, open: OpenJournal) -> Res
     ];
     let stamps = open.journal.append(drafts).await?;
     open.journal.checkpoint().await?;
-    open.anchors.settled().await;
+    open.anchored(host).await;
     let outcomes = open.reader.counts(&record).await?;
     let head = open.close(host).await?;
     host.operator().notice(Notice::Checkpoint(Moment::Ended, &head));

@@ -248,3 +248,34 @@ fn verify_takes_many_files_and_says_what_they_cover() {
     assert_eq!(verify(&["--checkpoint", &other], 7)["verdict"], "cannot_verify");
     bench.keybatch(&["verify", "--checkpoint", &two, "/no/such/file"]).exits(2);
 }
+
+/// A command that hangs: the first signal says at once what is awaited and until when, and a deliberate second one ends the wait.
+// SEMANTICS: P44
+#[test]
+fn a_signal_says_that_the_command_is_awaited_and_a_second_one_ends_that() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    let command = command(&bench, "sleep 25");
+    let live = bench.spawn_run(&bench.manifest(&names), &["--checkpoint-exec", &command, "--require-anchor"]);
+    while taken(&bench).is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(1_200));
+    live.signal(rustix::process::Signal::INT);
+    std::thread::sleep(Duration::from_millis(2_300));
+    live.signal(rustix::process::Signal::INT);
+    let done = live.wait().exits(12);
+    assert!(done.took < Duration::from_secs(15), "{done}");
+    assert!(done.stderr.contains("waiting for sh, which was handed a checkpoint: for at most 2"), "{done}");
+    assert!(done.stderr.contains("UTC; press Ctrl-C again to exit immediately"), "{done}");
+    assert_eq!(bench.world.deletes(&names[0]), 0, "{done}");
+    // A command that is quick is not worth a word.
+    let quick = crate::support::Bench::new();
+    let names = quick.world.keys("key", 30);
+    quick.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_millis(200)));
+    let live = quick.spawn_run(&quick.manifest(&names), &["--checkpoint-exec", "cat", "--concurrency", "1"]);
+    quick.world.wait_for_deletes(1);
+    live.signal(rustix::process::Signal::INT);
+    let done = live.wait().exits(5);
+    assert!(!done.stderr.contains("waiting for cat"), "{done}");
+}
