@@ -235,3 +235,31 @@ fn a_rehearsal_is_retried_in_its_own_world() {
     assert!(bench.world.state().log.is_empty(), "nothing real was asked");
     bench.verify().exits(0);
 }
+
+/// The operation that the earlier run began is open: it may still delete the key pair, so there is no second delete (I3) until a person
+/// says what became of it.
+// SEMANTICS: P119
+#[test]
+fn a_row_whose_operation_is_still_open_is_not_asked_for_again() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 2);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::slow(u32::MAX, "Succeeded")]);
+    let quick = ["--operation-timeout", "1s", "--settle-timeout", "1s"];
+    let run = run_of(&bench.run(&bench.manifest(&names), &quick).exits(6));
+    assert_eq!((row(&bench, &names[0]).outcome(), bench.world.has(&names[0])), ("in_doubt".into(), true));
+    let before = entries(&bench);
+    let refused = retry(&bench, "in_doubt", &run, &[]).exits(4);
+    assert_eq!(
+        (&refused.json()["code"], &refused.json()["sent"]),
+        (&"retry.open".into(), &"nothing".into()),
+        "{refused}"
+    );
+    assert!(refused.stderr.contains(&names[0]) && refused.stderr.contains("resolve"), "{refused}");
+    assert_eq!((bench.world.deletes(&names[0]), entries(&bench)), (1, before), "{refused}");
+    // A person looked: the operation failed after all, and the key pair is there.
+    let resolve = ["resolve", &run, "row:1", "--outcome", "failed", "--because", "get-operation: Failed"];
+    bench.keybatch(&resolve).exits(0);
+    retry(&bench, "failed", &run, &[]).exits(0);
+    assert_eq!((bench.world.deletes(&names[0]), bench.world.has(&names[0])), (2, false));
+    bench.verify().exits(0);
+}
