@@ -1,9 +1,10 @@
-//! What to look for, in lines for people. Commands stand alone on a line, to be copied.
+//! What to look for, and what was found, in lines for people. Commands stand alone on a line, to be copied.
 
 use std::fmt::Write as _;
 
 use super::shown;
-use crate::review::LookFor;
+use crate::domain::counted;
+use crate::review::{LookFor, Resolved};
 
 /// What to look for where the journal does not show what became of a row.
 pub(super) fn look_for_text(look_for: &LookFor, sandbox: bool) -> String {
@@ -52,4 +53,13 @@ pub(super) fn look_for_text(look_for: &LookFor, sandbox: bool) -> String {
     }
     let _ = writeln!(out, "  {sealed}.");
     out
+}
+
+/// What was said later of rows of a run, a line for each outcome.
+pub(super) fn resolved_text(resolved: &[Resolved]) -> String {
+    let line = |Resolved { outcome, by, rows }: &Resolved| {
+        let rows = counted(*rows, "row", "rows");
+        format!("  {rows} said later to be {}, by `{by}`\n", outcome.replace('_', " "))
+    };
+    resolved.iter().map(line).collect()
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::hint::Hint;
 use super::liveness::{Liveness, goes_on_with};
-use super::look_for::look_for_text;
+use super::look_for::{look_for_text, resolved_text};
 use super::pager::PagerOptions;
 use super::selection::of_plan;
 use super::when::{exactly_when, lasted, when};
@@ -48,7 +48,8 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         return Ok(Exit::Success);
     }
     let opened = context.any_reader().await;
-    let asks_latest = args.row.is_none() && args.run == LATEST && context.ui.format == Format::Table;
+    let asks_latest =
+        !context.is_journal_named() && args.row.is_none() && args.run == LATEST && context.ui.format == Format::Table;
     if asks_latest && matches!(opened, Err(JournalError::Missing { .. })) {
         context.ui.talk(format!("nothing to show: there is no journal at {} yet", context.journal.display()));
         return Ok(Exit::Success);
@@ -259,6 +260,7 @@ fn outcomes(facts: &RunFacts, ui: &Ui, out: &mut String) {
         let words = format!("{:<16}", name.replace('_', " "));
         let _ = writeln!(out, "  {} {count}", ui.painted(name, &words));
     }
+    out.push_str(&resolved_text(&facts.resolved));
 }
 
 fn plan(facts: &RunFacts, out: &mut String) {

@@ -14,7 +14,7 @@ use super::format::Format;
 use super::pager::Output;
 use crate::journal::Cell;
 use crate::manifest::defuse;
-use crate::review::{Given, Suggested, cell_json, cell_text, csv_cell, json_object, json_text};
+use crate::review::{Given, cell_json, cell_text, csv_cell, json_object, json_text};
 
 /// The byte order mark of UTF-8.
 pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
@@ -151,11 +151,6 @@ impl Ui {
         for hint in &error.hints {
             self.ask(&format!("  hint: {}", shown(&hint.told(&self.given))));
         }
-    }
-
-    /// A command of keybatch as a line to paste into a shell.
-    pub(super) fn suggested<W: ToString>(&self, words: impl IntoIterator<Item = W>) -> String {
-        Suggested::new(words).line(&self.given)
     }
 
     /// Prints data unchanged.

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::as_text::cell_json;
-use crate::domain::{OutcomeCounts, time_text};
+use crate::domain::{Evidence, Outcome, OutcomeCounts, time_text};
 use crate::journal::JournalError;
-use crate::journal::{Reader, RunRecord};
+use crate::journal::{EntryFilter, Reader, RunRecord};
 use crate::record::Entry;
 use crate::record::event::{Event, PlanSealed};
 
@@ -33,6 +33,8 @@ pub struct RunFacts {
     pub facts: Vec<(String, Value)>,
     /// How many rows ended how.
     pub outcomes: OutcomeCounts,
+    /// What was said later of rows that the run itself left in doubt or gone: how many became what, and by which command.
+    pub resolved: Vec<Resolved>,
     /// DeleteKeyPair requests that may have left.
     pub deletes_sent: u64,
     /// Other requests.
@@ -53,6 +55,17 @@ pub struct RunFacts {
     pub not_deleted: Vec<NotDeleted>,
     /// How many more rows of an outcome there are than are listed.
     pub not_listed: BTreeMap<String, u64>,
+}
+
+/// Rows of which something was said after the run had left them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resolved {
+    /// The outcome that they count as now.
+    pub outcome: &'static str,
+    /// By which command: `resolve` or `reconcile`.
+    pub by: &'static str,
+    /// How many there are.
+    pub rows: u64,
 }
 
 /// One process that worked on a run.
@@ -132,6 +145,7 @@ pub async fn facts(reader: &Reader, run: &RunRecord) -> Result<RunFacts, Journal
         state: run.state.to_string(),
         facts: view,
         outcomes,
+        resolved: resolved(reader, run).await?,
         deletes_sent,
         reads_sent: run.reads,
         throttled: run.reads_throttled + deletes_throttled,
@@ -167,6 +181,33 @@ async fn entries(reader: &Reader, run: &RunRecord, kind: &str) -> Result<Vec<Ent
         Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))
     };
     stored.iter().map(parse).collect()
+}
+
+/// How many such entries are read at once.
+const PAGE: u32 = 1_000;
+
+async fn resolved(reader: &Reader, run: &RunRecord) -> Result<Vec<Resolved>, JournalError> {
+    let kind = Some("row_resolved".to_owned());
+    let filter = EntryFilter { run: Some(run.run_no), kind, ..EntryFilter::default() };
+    // Of each row the latest counts.
+    let (mut latest, mut next) = (BTreeMap::new(), 0);
+    loop {
+        let page = reader.matching(&filter, next, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        next = last.seq + 1;
+        for found in page {
+            let entry = Entry::parse(&found.body).map_err(|error| JournalError::Entry(error.into()))?;
+            if let (Some(row), Event::RowResolved(told)) = (entry.row, entry.event) {
+                let by = if told.evidence == Evidence::Cloudtrail { "reconcile" } else { "resolve" };
+                latest.insert(row, (told.outcome.as_str(), by));
+            }
+        }
+    }
+    let mut counts = BTreeMap::new();
+    // What was withdrawn is as the run left it.
+    latest.retain(|_, (outcome, _)| *outcome != Outcome::InDoubt.as_str());
+    latest.into_values().for_each(|said| *counts.entry(said).or_default() += 1);
+    Ok(counts.into_iter().map(|((outcome, by), rows)| Resolved { outcome, by, rows }).collect())
 }
 
 async fn sessions(reader: &Reader, run: &RunRecord) -> Result<Vec<Session>, JournalError> {

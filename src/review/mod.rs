@@ -32,7 +32,7 @@ mod views;
 
 pub use as_text::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
 pub use export::{ExportError, ExportFormat, export};
-pub use facts::{NotDeleted, RunFacts, facts};
+pub use facts::{NotDeleted, Resolved, RunFacts, facts};
 pub use look_for::{AttemptWindow, Finding, LookFor, Looking};
 pub use one_line::one_line;
 pub use place::refused_at;

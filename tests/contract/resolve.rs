@@ -63,6 +63,15 @@ fn the_latest_word_counts_and_the_first_stays() {
     // Resuming the finished run reports it as it now stands, with the exit code that follows, and so does its manifest.
     assert_eq!(again(&bench).exits(0).json()["outcomes"]["deleted"], 2);
     bench.run(&bench.manifest(&names), &["--resume"]).exits(0);
+    // The run as a whole says that, too: of each row the latest.
+    let shown = bench.keybatch(&["show", "latest", "--output", "json"]).exits(0).json();
+    let resolved = json!([
+        { "outcome": "absent", "by": "resolve", "rows": 1 },
+        { "outcome": "deleted", "by": "resolve", "rows": 1 },
+    ]);
+    assert_eq!(shown["resolved"], resolved, "{shown}");
+    let shown = bench.keybatch(&["show", "latest"]).exits(0).stdout;
+    assert!(shown.contains("1 row said later to be deleted, by `resolve`"), "{shown}");
     let story = bench.keybatch(&["show", "latest", &names[0], "--output", "json"]).exits(0).json();
     assert_eq!((&story[0]["outcome"], &story[0]["settled_outcome"]), (&json!("deleted"), &json!("in_doubt")));
     assert_eq!(bench.keybatch(&["log", "--kind", "row_resolved"]).exits(0).stdout.lines().count(), 3);
