@@ -48,7 +48,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     refuse_used(order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let machine = Machine::new(context, &args.options, Verb::Abandon, None)?;
     if !context.journal.exists() {
-        return Err(missing_journal(&args.run));
+        return Err(missing_journal(context));
     }
     let order = AbandonOrder { order, run: args.run, because: args.because };
     end(&context.ui, session::abandon(&machine, &order).await)

@@ -48,6 +48,11 @@ impl Context {
         of
     }
 
+    /// Whether a flag names the journal. One that is not there yet is then a mistake, and not the beginning.
+    pub(super) fn is_journal_named(&self) -> bool {
+        self.ui.given.journal.is_some()
+    }
+
     /// Opens the journal for reading, until the command ends.
     ///
     /// # Errors

@@ -71,7 +71,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let reader = match context.any_reader().await {
-        Err(JournalError::Missing { .. }) => {
+        Err(JournalError::Missing { .. }) if !context.is_journal_named() => {
             context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
             Out::begin(context)?.end()?;
             return Ok(Exit::Success);

@@ -80,7 +80,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     refuse_used(order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let machine = Machine::new(context, &options, Verb::Resolve, None)?;
     if !context.journal.exists() {
-        return Err(missing_journal(&args.run));
+        return Err(missing_journal(context));
     }
     let order = ResolveOrder { order, run: args.run, row: args.row, outcome, because: args.because, file };
     match session::resolve(&machine, &order).await? {

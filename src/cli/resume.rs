@@ -54,8 +54,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         CliError::new(Exit::Environment, message).code(Code::JournalUnusable).sent(Sent::Nothing)
     })?;
     if !there {
-        if let Some(run) = &order.run {
-            return Err(missing_journal(run));
+        if order.run.is_some() {
+            return Err(missing_journal(context));
         }
         context.ui.say("nothing to resume: there is no journal yet");
         return Ok(say(&context.ui, &Summary::of_nothing(&context.journal)));
@@ -63,10 +63,11 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     end(&context.ui, session::resume(&machine, &order).await)
 }
 
-/// The error for a named run if there is no journal.
-pub(super) fn missing_journal(run: &str) -> CliError {
-    CliError::new(Exit::Usage, format!("there is no run {}: there is no journal yet", super::shown(run)))
-        .code(Code::RunUnknown)
+/// The error where a run or the journal was named, and there is no journal.
+pub(super) fn missing_journal(context: &Context) -> CliError {
+    let path = super::shown(&context.journal.to_string_lossy());
+    CliError::new(Exit::Environment, format!("there is no journal at {path}"))
+        .code(Code::JournalMissing)
         .hint("name the journal with --journal or KEYBATCH_JOURNAL")
         .sent(Sent::Nothing)
 }

@@ -142,7 +142,7 @@ impl Listed {
 
 async fn list(args: &Args, context: &Context) -> Result<Listed, CliError> {
     let (names, mut rows, ids) = match context.any_reader().await {
-        Err(JournalError::Missing { .. }) => {
+        Err(JournalError::Missing { .. }) if !context.is_journal_named() => {
             context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
             (vec!["run_id".to_owned()], Vec::new(), Vec::new())
         }

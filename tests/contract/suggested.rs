@@ -41,3 +41,47 @@ fn what_was_given_by_flag_is_repeated_and_what_applies_anyway_is_not() {
     let run = stopped.json()["run"].as_str().unwrap().to_owned();
     assert_eq!(suggested(&stopped.stderr, "continue with: "), ["keybatch", "resume", &run]);
 }
+
+/// A journal that a flag names and that is not there is a mistake, whatever is asked of it. The default one may be yet to come.
+#[test]
+fn a_journal_that_is_named_and_missing_is_an_error_of_every_command() {
+    let bench = Bench::new();
+    let manifest = bench.manifest(&bench.world.keys("key", 1)).display().to_string();
+    let trail = bench.file("trail.json", "{\"Records\":[]}").display().to_string();
+    let out = bench.home().join("out").display().to_string();
+    let lines: [&[&str]; 17] = [
+        &["runs"],
+        &["log"],
+        &["log", "latest"],
+        &["show"],
+        &["show", "0198c0de"],
+        &["show", "latest", "key-1"],
+        &["query", "SELECT 1"],
+        &["verify"],
+        &["export", "latest"],
+        &["prove", "latest", "1", "-o", &out],
+        &["reconcile", "latest", "--cloudtrail", &trail],
+        &["checkpoint"],
+        &["resume", "0198c0de"],
+        &["abandon", "0198c0de", "--because", "test"],
+        &["resolve", "0198c0de", "1", "--outcome", "gone", "--because", "test"],
+        &["run", "--only", "failed", "--of", "latest", "--yes"],
+        &["journal", "archive"],
+    ];
+    for line in lines {
+        let done = bench.keybatch(&[line, &["--output", "json"]].concat()).exits(9);
+        assert_eq!(done.json()["code"], "journal.missing", "{line:?}\n{done}");
+        assert!(done.stderr.contains("there is no journal at"), "{line:?}\n{done}");
+    }
+    assert!(!bench.journal().exists());
+    // A `resume` of whatever is unfinished has nothing to do.
+    bench.keybatch(&["resume"]).exits(0);
+    // Where none is named, lists are empty, and there is nothing to resume.
+    for line in [&["runs"][..], &["log"], &["show"], &["resume"]] {
+        let done = Live::of(bench.command(line).spawn().unwrap()).wait().exits(0);
+        assert!(done.stderr.contains("no journal"), "{done}");
+    }
+    // A run makes the one that is named.
+    bench.keybatch(&["run", &manifest, "--yes"]).exits(0);
+    bench.keybatch(&["runs"]).exits(0);
+}

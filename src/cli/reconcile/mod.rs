@@ -90,7 +90,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     options.check()?;
     options.make_absolute();
     if !context.journal.exists() {
-        return Err(missing_journal(&args.run));
+        return Err(missing_journal(context));
     }
     let reader = context.reader().await?;
     let run = runs::resolve(&reader, &args.run).await?;

@@ -62,7 +62,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let ended = match (selection, input) {
         (Some(selection), input) => {
             if !context.journal.exists() {
-                return Err(missing_journal(&selection.of));
+                return Err(missing_journal(context));
             }
             let manifest = input.map(|input| Box::new(input) as Input);
             Box::pin(session::retry(&machine, &order, &selection, manifest)).await
