@@ -31,7 +31,11 @@ impl Work {
         });
         let coverage = self.covering.sum();
         let lacking = if self.options.require_checkpoint {
-            lacking(gravest.verdict, &coverage, self.options.run.as_deref())
+            lacking(gravest.verdict, &coverage, self.options.run.as_deref()).map(|why| match &self.previous {
+                // Where the journal before it is covered, that does not show what came after.
+                Some(_) if gravest.verdict == Verdict::SelfConsistent => format!("{why}: {CONTINUES}"),
+                _ => why,
+            })
         } else {
             None
         };
@@ -60,6 +64,10 @@ impl Work {
         }
     }
 }
+
+/// What to bring of a journal that continues an archived one.
+const CONTINUES: &str = "it continues an archived journal, whose checkpoints are not its own. Bring one of its own, from a session \
+                         since then or made by `keybatch checkpoint`, and keep it beyond the machine's reach";
 
 /// What a reviewer who requires checkpoints lacks, if anything.
 fn lacking(verdict: Verdict, coverage: &Coverage, run: Option<&str>) -> Option<String> {

@@ -171,6 +171,13 @@ fn several_journals_are_read_at_once_and_a_damaged_one_hides_none() {
     let checkpoints = bench.home().join("checkpoints.txt").display().to_string();
     bench.run(&bench.manifest(&names), &[]).exits(0);
     let (file, _) = archive(&bench);
+    // Right after that, only the archive may have a checkpoint; what the new journal would need is said.
+    let early = over_all(&bench, &["verify", "--require-checkpoint"]).exits(7);
+    assert!(early.stdout.contains("continues an archived journal, whose checkpoints are not its own"), "{early}");
+    let own = bench.keybatch(&["checkpoint"]).exits(0).stdout;
+    let own = bench.file("own.txt", own).display().to_string();
+    over_all(&bench, &["verify", "--require-checkpoint", "--checkpoint", &own]).exits(0);
+    std::fs::remove_file(&own).unwrap();
     bench.world.key(&names[0]);
     let more = bench.file("more.csv", format!("key_pair_name\n{}\n", names[0]));
     bench.run(&more, &["--checkpoint-to", &checkpoints]).exits(0);

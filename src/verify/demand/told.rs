@@ -67,9 +67,14 @@ impl RunDemands {
     }
 
     pub(super) fn violated(&mut self, rule: &'static str, seq: u64, row: Option<u64>, detail: impl Into<String>) {
+        let detail = detail.into();
+        // Each session of a run is judged: what all of them lack is told once.
+        if self.violations.iter().any(|told| (told.rule, told.row, &told.detail) == (rule, row, &detail)) {
+            return;
+        }
         self.violation_count += 1;
         if self.violations.len() < MOST {
-            self.violations.push(Violation { rule, seq, row, detail: detail.into() });
+            self.violations.push(Violation { rule, seq, row, detail });
         }
     }
 
@@ -78,5 +83,23 @@ impl RunDemands {
         if !self.not_judged.contains(&one) && self.not_judged.len() < MOST {
             self.not_judged.push(one);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_session_of_a_run_lacks_is_told_once() {
+        let mut told = RunDemands::default();
+        for seq in [7, 19, 31] {
+            told.violated("approvals", seq, None, "1 of 2 approvals count");
+        }
+        told.violated("approvals", 31, None, "0 of 2 approvals count");
+        told.violated("protected_names", 5, Some(1), "it is protected");
+        told.violated("protected_names", 6, Some(2), "it is protected");
+        assert_eq!((told.violation_count, told.violations.len()), (4, 4));
+        assert_eq!(told.violations[0].seq, 7, "where it was first seen");
     }
 }
