@@ -1,7 +1,6 @@
 //! What the user can do after an error: a sentence, or one with a command in it. The command becomes a line where the hint is told,
 //! because only there it is known which flags it must repeat.
 
-use super::Ui;
 use crate::review::{Given, Suggested};
 
 /// One line.
@@ -34,13 +33,6 @@ impl Hint {
     pub fn told(&self, given: &Given) -> String {
         let command = self.command.as_ref().map(|command| command.line(given)).unwrap_or_default();
         format!("{}{command}{}", self.before, self.after)
-    }
-}
-
-impl Ui {
-    /// A command of keybatch as a line to paste into a shell.
-    pub(super) fn suggested<W: ToString>(&self, words: impl IntoIterator<Item = W>) -> String {
-        Suggested::new(words).line(&self.given)
     }
 }
 

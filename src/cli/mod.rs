@@ -59,6 +59,7 @@ mod signals;
 mod signers;
 mod signing;
 mod subject;
+mod suggested;
 mod summary;
 mod terminal;
 mod diagnosis;
