@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{fails_in_order, words};
 use crate::{
-    campaign::size,
+    campaign::{is_whole, size},
     sample::one_in,
     strace::{self, Hit, Place, Point, Scene, Touches},
     support::count,
@@ -163,26 +163,45 @@ fn every_call_on_the_journal_fails() {
     assert!(tally.of("stopped in order") * 2 > tally.trials(), "too few struck: {tally:?}");
 }
 
+/// Of so many synchronisations one is slowed at first, and others only where that showed nothing.
+const PASSES: usize = 3;
+
 /// A disk on which a start takes seconds: its request does not leave, since a later session that finds the start alone
 /// counts on it. The row is asked for again.
 // SEMANTICS: P16
 fn a_slow_disk_keeps_the_request_back() {
     strace::needed();
     let touches = strace::learn(&[(Place::Log, &["fdatasync", "fsync"])], Scene::of_five, Scene::run_args);
-    // Every second one is of a start.
-    let tally = strace::in_parallel(&one_in(3, touches.all()), |hit| {
+    let slowed = |hit: &strace::Hit| {
         let scene = Scene::of_five();
         let flags = strace::injection(&scene.bench, *hit, "delay_enter=1500000", false);
         strace::spawn(&scene.bench, &flags, &scene.run_args()).wait().exits(0);
         let count = |what: &str| count(&scene.bench, &format!("SELECT count(*) AS n FROM entries WHERE {what}"));
         let late = count("kind = 'attempt_finished' AND json_extract(body, '$.cause') = 'started_late'");
         let left = count("kind = 'attempt_started'") - late;
-        assert_eq!(scene.bench.world.arrived("DeleteKeyPair").len() as u64, left, "what did not leave is recorded so");
+        // On a busy machine an attempt may be over before the stand-in has read its request.
+        let lost = count("kind = 'attempt_finished' AND json_extract(body, '$.class') = 'unanswered'");
+        let arrived = scene.bench.world.arrived("DeleteKeyPair").len() as u64;
+        assert!(arrived <= left, "what did not leave is recorded so: {arrived} arrived of {left}");
+        assert!(
+            arrived + lost >= left,
+            "only what was kept back is recorded so: {arrived} arrived, {lost} lost of {left}"
+        );
         scene.audit();
         if late > 0 { "kept back" } else { "another commit" }
-    });
-    tally.report("slow synchronisations");
-    assert!(tally.of("kept back") > 0, "none struck: {tally:?}");
+    };
+    // Every second one is of a start, unless a busy machine groups the commits in another way.
+    let (all, mut kept_back) = (touches.all(), 0);
+    for first in 0..PASSES {
+        let some: Vec<_> = all.iter().copied().skip(first).step_by(PASSES).collect();
+        let tally = strace::in_parallel(&some, slowed);
+        tally.report("slow synchronisations");
+        kept_back += tally.of("kept back");
+        if kept_back > 0 && !is_whole() {
+            break;
+        }
+    }
+    assert!(kept_back > 0, "none struck");
 }
 
 crate::harness::tests![
