@@ -1,5 +1,7 @@
 //! `keybatch show`: a run as a whole, or the story of one of its rows.
 
+mod refused;
+
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
@@ -43,6 +45,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    refused::others(&args.run)?;
     if args.is_about_a_plan() {
         plan::shown::print(context, Path::new(&args.run), None, None).await?;
         return Ok(Exit::Success);

@@ -263,6 +263,15 @@ fn coverage(report: &Report, runs: &[&RunCoverage]) -> String {
     out
 }
 
+/// The root. Where something is wrong, it is that of what could be read, and nobody vouches for it; where nothing could, there is none.
+fn root(report: &Report) -> String {
+    match report.entries {
+        _ if report.verdict.is_sound() => format!("root {}\n", report.root),
+        0 => String::new(),
+        _ => format!("as they were read, the entries have the root {}, which proves nothing\n", report.root),
+    }
+}
+
 pub(super) fn text(report: &Report, runs: &[&RunCoverage], is_compared: bool) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
@@ -287,7 +296,8 @@ pub(super) fn text(report: &Report, runs: &[&RunCoverage], is_compared: bool) ->
     }
     out += &report.demands.as_deref().map(demands).unwrap_or_default();
     let (entries, runs) = (counted(report.entries, "entry", "entries"), counted(report.runs, "run", "runs"));
-    let _ = writeln!(out, "{entries}, {runs}\nroot {}", report.root);
+    let _ = writeln!(out, "{entries}, {runs}");
+    out += &root(report);
     if let Some(why) = &report.not_accepted {
         let _ = writeln!(out, "not accepted: {}", shown(why));
     }

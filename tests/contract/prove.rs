@@ -25,6 +25,57 @@ fn verify(bench: &Bench, proof: &str, more: &[&str]) -> Done {
     bench.keybatch(&[&["verify", &proof, "--output", "json"], more].concat())
 }
 
+/// What is said of a file that another command reads: the exit code, the sentence, and the command in the hint.
+#[track_caller]
+fn sent_elsewhere(bench: &Bench, file: &str, what: &str, command: &str) {
+    let file = bench.home().join(file).display().to_string();
+    for words in [vec!["show", &file], vec!["show", &file, "--output", "json"]] {
+        let done = bench.keybatch(&words).exits(2);
+        let said = done.said();
+        assert!(said.contains(what) && said.contains(&format!("{command} {file}")), "{words:?}: {done}");
+        assert!(said.contains("nothing was verified"), "{words:?}: {done}");
+    }
+}
+
+#[test]
+fn show_sends_a_proof_checkpoints_and_a_journal_to_the_command_that_reads_them() {
+    let (bench, names, _) = finished();
+    prove(&bench, &["latest", &names[0]], "one.proof").exits(0);
+    sent_elsewhere(&bench, "one.proof", "a proof", "keybatch verify");
+    sent_elsewhere(&bench, "held.txt", "a file of checkpoints", "keybatch verify --checkpoint");
+    std::fs::copy(bench.journal(), bench.home().join("copy.db")).unwrap();
+    sent_elsewhere(&bench, "copy.db", "a database", "keybatch show --journal");
+    // What it says works.
+    let proof = bench.home().join("one.proof").display().to_string();
+    bench.keybatch(&["verify", &proof]).exits(0);
+    bench.keybatch(&["verify", "--checkpoint", &bench.home().join("held.txt").display().to_string()]).exits(0);
+}
+
+// A root of nothing looks like the root of a journal to whoever compares it with one.
+#[test]
+fn verify_prints_no_root_of_a_journal_that_it_could_not_read() {
+    let whole = finished().0;
+    let file = std::fs::read(whole.journal()).unwrap();
+    let mut newer = file.clone();
+    newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    let cut = file[..4_096].to_vec();
+    for (what, bytes) in [("empty", Vec::new()), ("text", b"name,region\n".repeat(500)), ("cut", cut), ("newer", newer)]
+    {
+        let bench = Bench::new();
+        std::fs::write(bench.journal(), bytes).unwrap();
+        let done = bench.keybatch(&["verify"]);
+        assert!([7, 9].contains(&done.code.unwrap()), "{what}: {done}");
+        assert!(!done.stdout.lines().any(|line| line.starts_with("root ")), "{what}: {done}");
+    }
+    // One that was altered has a root, of which nobody is told that it is the journal's.
+    let mut altered = file;
+    let at = altered.windows(7).position(|window| window == b"\"key-01").unwrap();
+    altered[at + 6] = b'7';
+    std::fs::write(whole.journal(), altered).unwrap();
+    let done = whole.keybatch(&["verify"]).exits(7);
+    assert!(!done.stdout.lines().any(|line| line.starts_with("root ")), "{done}");
+}
+
 fn row(done: &Done) -> Value {
     done.json()["row"].clone()
 }
