@@ -1,7 +1,9 @@
 //! `reconcile`: CloudTrail's records held against a run, in every form in which they are handed on, with planted findings.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -238,11 +240,74 @@ fn what_cannot_be_read_is_named_with_its_place_and_the_rest_is_compared() {
     let empty = bench.home().join("empty");
     std::fs::create_dir(&empty).unwrap();
     assert_eq!(reconcile(&bench, &[&empty], &[]).exits(9).json()["code"], "reconcile.unreadable");
+    if let Some(locked) = unreadable_folder(&bench) {
+        let object = reconcile(&bench, &[&locked, &folder], &[]).exits(9).json();
+        assert_eq!((&object["unreadable"][0]["file"], &object["attempts"]), (&json!(locked), &whole["attempts"]));
+    }
     // Nothing speaks against the journal, and nothing is certain.
     let none = bench.file("none.json", "{\"Events\": []}");
     let object = reconcile(&bench, &[&none], &[]).exits(0).json();
     assert_eq!(of(&object["not_seen"], "why"), set(["no_record_of_region"]), "{object}");
     assert_eq!(of(&object["missing"], "what"), set(["no_record_of_region"]), "{object}");
+}
+
+/// A folder that this process may not list; none if it may read everything.
+fn unreadable_folder(bench: &Bench) -> Option<PathBuf> {
+    let locked = bench.home().join("locked");
+    std::fs::create_dir(&locked).unwrap();
+    std::fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
+    std::fs::read_dir(&locked).is_err().then_some(locked)
+}
+
+// SEMANTICS: P112
+#[test]
+fn what_lookup_events_left_out_is_said() {
+    let bench = rehearsed();
+    let folder = trail(&bench, "lookup-events", &[]);
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let page: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let whole = reconcile(&bench, &[&file], &[]).exits(3).json();
+    assert!(!of(&whole["missing"], "what").contains("goes_on"), "{whole}");
+    // Cut by paging: its findings stand, and whoever reads them knows that there are more pages.
+    let mut cut = page.clone();
+    cut["NextToken"] = json!("AQICAHj");
+    let cut = bench.file("cut-by-paging.json", cut.to_string());
+    let object = reconcile(&bench, &[&cut], &[]).exits(3).json();
+    assert_eq!(object["unexplained"], whole["unexplained"], "{object}");
+    assert!(of(&object["missing"], "what").contains("goes_on"), "{object}");
+    let text = bench.keybatch(&["reconcile", "latest", "--cloudtrail", &cut.display().to_string()]).exits(3).stdout;
+    assert!(text.contains("has a NextToken") && text.contains("further records exist"), "{text}");
+    // An event without its record is named with its place, and the others are compared.
+    let mut bare = page;
+    let events = bare["Events"].as_array_mut().unwrap();
+    let count = events.len();
+    let index = events.iter().position(|event| event["EventName"] == "DeleteKeyPair").unwrap();
+    events[index].as_object_mut().unwrap().remove("CloudTrailEvent");
+    let bare = bench.file("bare.json", bare.to_string());
+    let done = reconcile(&bench, &[&bare], &[]).exits(9);
+    let object = done.json();
+    assert_eq!((&object["unreadable_total"], &object["unreadable"][0]["file"]), (&json!(1), &json!(bare)), "{object}");
+    assert!(object["unreadable"][0]["why"].as_str().unwrap().contains("CloudTrailEvent"), "{object}");
+    assert_eq!(object["records"], json!(count - 1), "{object}");
+}
+
+#[test]
+fn reconcile_without_a_run_or_files_is_wrong_usage() {
+    let bench = rehearsed();
+    let nowhere = bench.home().join("nowhere.json").display().to_string();
+    for words in [
+        &["reconcile"][..],
+        &["reconcile", "latest"],
+        &["reconcile", "latest", "--cloudtrail"],
+        &["reconcile", "--cloudtrail", &nowhere],
+        &["reconcile", "beef", "--cloudtrail", &nowhere],
+    ] {
+        let done = bench.keybatch(words).exits(2);
+        assert!(done.stdout.is_empty() && !done.stderr.is_empty(), "{words:?}: {done}");
+    }
+    // A file that is not there is no wrong usage: the others are compared.
+    let done = bench.keybatch(&["reconcile", "latest", "--cloudtrail", &nowhere]).exits(9);
+    assert!(done.said().contains("nowhere.json"), "{done}");
 }
 
 // SEMANTICS: P108
