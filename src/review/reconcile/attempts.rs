@@ -21,6 +21,8 @@ pub struct KnownAttempt<'a> {
     pub started: Timestamp,
     /// When it was over: its answer, or when it was surely dead.
     pub until: Timestamp,
+    /// When the service says that it began the operation which the answer shows: by the service's clock.
+    pub created: Option<Timestamp>,
     /// The request's id, where there was an answer with one.
     pub request_id: Option<&'a str>,
     /// The operation that the answer named.
@@ -53,6 +55,8 @@ pub(super) struct Attempt {
     pub(super) against: u16,
     /// How many records show it, as far as they are counted.
     pub(super) records: u8,
+    /// When the service began its operation, in seconds after it began, where that is known.
+    created: i16,
 }
 
 /// Bits of [`Attempt::what`].
@@ -69,6 +73,8 @@ pub(super) mod what {
     pub(in super::super) const DOUBTFUL: u8 = 16;
     /// Its answer is an operation.
     pub(in super::super) const PENDING: u8 = 32;
+    /// It is known when the service began its operation.
+    pub(in super::super) const CREATED: u8 = 64;
 }
 
 /// Where attempts of a run were made.
@@ -150,6 +156,7 @@ impl Attempts {
             by: 0,
             against: 0,
             records: 0,
+            created: known.created.map_or(0, |created| later(created, known.started)),
         });
         // The hashes wait here for the numbers of bits to be known.
         self.by_name.push(first(NAME, &[known.target.1, known.name]));
@@ -244,6 +251,16 @@ impl Attempt {
         self.started.saturating_add(u32::from(self.took))
     }
 
+    /// From when until when it was under way by the service's clock, as far as the operation shows that; else by the clock of the machine,
+    /// which may be wrong by minutes. The operation began somewhere between the two, and nobody knows where.
+    pub(super) fn by_the_service(&self) -> (u32, u32) {
+        if !self.is(what::CREATED) {
+            return (self.started, self.until());
+        }
+        let (created, took) = (self.started.saturating_add_signed(self.created.into()), u32::from(self.took));
+        (created.saturating_sub(took), created.saturating_add(took))
+    }
+
     /// Whether it cannot be told how late its record may be.
     pub(super) fn is_endless(&self) -> bool {
         self.took == u16::MAX
@@ -264,12 +281,19 @@ fn what(known: &KnownAttempt<'_>) -> u8 {
         Some(_) => what::REFUSED,
     };
     let deleted = if known.deleted { what::DELETED } else { 0 };
-    of_class | deleted | if known.is_doubtful { what::DOUBTFUL } else { 0 }
+    let created = if known.created.is_some() { what::CREATED } else { 0 };
+    of_class | deleted | created | if known.is_doubtful { what::DOUBTFUL } else { 0 }
 }
 
 /// Seconds since 1970.
 pub(super) fn seconds(time: Timestamp) -> u32 {
     u32::try_from(time.as_second().max(0)).unwrap_or(u32::MAX)
+}
+
+/// How many seconds one time is after another. No clock that is wrong by hours gets an answer: its signatures are too old, or not valid yet.
+fn later(time: Timestamp, than: Timestamp) -> i16 {
+    let seconds = time.as_second().saturating_sub(than.as_second());
+    i16::try_from(seconds).unwrap_or(if seconds < 0 { i16::MIN } else { i16::MAX })
 }
 
 const NAME: u8 = 1;

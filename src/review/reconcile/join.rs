@@ -168,8 +168,9 @@ impl Join {
     fn request_against(&self, number: usize, event: &TrailEvent) -> u16 {
         let attempt = &self.attempts.all[number];
         let at = seconds(event.time);
-        let is_early = at.saturating_add(EARLY) < attempt.started;
-        let is_late = !attempt.is_endless() && attempt.until().saturating_add(LATE) < at;
+        let (from, until) = attempt.by_the_service();
+        let is_early = at.saturating_add(EARLY) < from;
+        let is_late = !attempt.is_endless() && until.saturating_add(LATE) < at;
         let is_other_run = event.run().is_some_and(|run| run != self.run_of(number));
         let all = [
             (is_early || is_late, ANOTHER_TIME),

@@ -47,11 +47,13 @@ struct Finished {
     request_id: Option<String>,
     json: Option<String>,
     operation: Option<WithId>,
+    op_created_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct WithId {
     id: Option<String>,
+    created_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,6 +151,10 @@ fn push(
     // Where nothing came back, its bytes may have arrived until it was dead.
     let unanswered = finished.as_ref().is_none_or(|finished| finished.class == Some(Class::Unanswered));
     let until = if unanswered { dead().max(answered.unwrap_or(from)) } else { answered.unwrap_or(from) };
+    let created = finished.as_ref().and_then(|finished| {
+        let in_entry = finished.operation.as_ref().and_then(|operation| operation.created_at.as_deref());
+        parse_time(finished.op_created_at.as_deref().or(in_entry)?)
+    });
     let own = finished.as_ref().and_then(|finished| finished.operation.as_ref()?.id.clone());
     let in_answer = || {
         let answer: Answer = serde_json::from_str(finished.as_ref()?.json.as_deref()?).ok()?;
@@ -163,6 +169,7 @@ fn push(
         name: &record.name,
         started: from,
         until,
+        created,
         request_id: finished.as_ref().and_then(|finished| finished.request_id.as_deref()),
         operation_id: operation_id.as_deref(),
         class,
