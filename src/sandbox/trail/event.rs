@@ -150,7 +150,7 @@ impl Event {
         };
         let mut members = vec![
             ("eventVersion", json!("1.09")),
-            ("userIdentity", json!({ "type": "AssumedRole", "arn": self.by, "accountId": self.account })),
+            ("userIdentity", json!({ "type": kind_of(&self.by), "arn": self.by, "accountId": self.account })),
             ("eventTime", json!(self.time)),
             ("eventSource", json!(self.source)),
             ("eventName", json!(self.action)),
@@ -198,6 +198,15 @@ impl Event {
             1 => Some(json!({ "operation": operation })),
             _ => None,
         }
+    }
+}
+
+/// What CloudTrail calls whoever has this ARN.
+fn kind_of(arn: &str) -> &'static str {
+    match arn.split(':').next_back() {
+        Some("root") => "Root",
+        Some(rest) if rest.starts_with("user/") => "IAMUser",
+        _ => "AssumedRole",
     }
 }
 

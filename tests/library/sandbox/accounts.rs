@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_lightsail::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_lightsail::error::ProvideErrorMetadata as _;
-use keybatch::sandbox::{Sandbox, SandboxOptions, Source, StateDir, World, start};
+use keybatch::sandbox::{Sandbox, SandboxOptions, Source, StateDir, TrailForm, World, start, write_trail};
 use serde_json::Value;
 
 use super::client::{look, loopback, sandbox, sandbox_in};
@@ -216,6 +216,46 @@ async fn sessions_and_accounts_outlive_a_restart() {
     assert_eq!(look(sandbox.addr(), "/_sandbox/world").await.body, world);
     assert_eq!(delete(&lightsail(&sandbox, given), "gen-000003").await, Ok(()), "the session goes on");
     assert_eq!(delete(&lightsail(&sandbox, few), "gen-000004").await, Ok(()), "a restart renews access keys");
+}
+
+/// CloudTrail's records name whoever asked: the ARN that GetCallerIdentity answers, and what that is.
+#[tokio::test]
+async fn records_name_the_user_or_the_role_that_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = sandbox_in(StateDir::create(dir.path(), World::parse(WORLD).unwrap()).unwrap()).await;
+    let mut expected = Vec::new();
+    let of_role = session(&sts(&sandbox, credentials("SANDBOXA", None)), "cleanup", Some("e-1")).await.unwrap();
+    for (id, name, kind) in [
+        (credentials("SANDBOXA", None), "first", "IAMUser"),
+        (credentials("SANDBOXB", None), "gen-000001", "AssumedRole"),
+        (of_role, "gen-000002", "AssumedRole"),
+        (credentials("SANDBOX", None), "shared", "AssumedRole"),
+    ] {
+        let identity = sts(&sandbox, id.clone()).get_caller_identity().send().await.unwrap();
+        assert_eq!(delete(&lightsail(&sandbox, id), name).await, Ok(()), "{name}");
+        expected.push((name.to_owned(), kind.to_owned(), identity.arn().unwrap().to_owned()));
+    }
+    sandbox.stop().await;
+    let record = std::fs::read_to_string(dir.path().join("record.jsonl")).unwrap();
+    assert!(record.contains(r#""caller_arn":"arn:aws-sandbox:iam::111122223333:user/amelie""#), "{record}");
+    assert!(!record.contains("keybatch-sandbox/rehearsal"), "the role of rehearsals goes without saying: {record}");
+    let out = dir.path().join("trail");
+    write_trail(dir.path(), &out, TrailForm::Lines, false).unwrap();
+    let lines = std::fs::read_to_string(out.join("records.jsonl")).unwrap();
+    let records: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let deletes = records.iter().filter(|record| record["eventName"] == "DeleteKeyPair");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut said: Vec<_> = deletes
+        .map(|record| {
+            let who = &record["userIdentity"];
+            assert_eq!(who["accountId"], who["arn"].as_str().unwrap().split(':').nth(4).unwrap());
+            (text(&record["requestParameters"]["keyPairName"]), text(&who["type"]), text(&who["arn"]))
+        })
+        .collect();
+    said.sort();
+    expected.sort();
+    assert_eq!(said, expected);
+    assert!(expected.iter().any(|(.., arn)| arn.ends_with("assumed-role/cleanup/me")), "{expected:?}");
 }
 
 #[tokio::test]
