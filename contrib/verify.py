@@ -2,7 +2,7 @@
 """Verifies what keybatch hands out, without keybatch: a journal, a plan's file, or a proof. Each FILE gets a line of JSON with its
 `verdict`, as `keybatch verify` words it. Exits with 0 where all are accepted, 7 where one is not, 2 for wrong usage. Needs Python 3.9
 and, for signatures alone, ssh-keygen. docs/JOURNAL.md says what is checked here, docs/RELIABILITY.md what only keybatch checks."""
-import argparse, base64, hashlib, json, os, re, sqlite3, subprocess, sys, tempfile
+import argparse, base64, hashlib, json, os, re, sqlite3, subprocess, sys, tempfile, time
 from urllib.parse import quote
 
 KINDS = """journal_created session_opened session_closed manifest_ingested intent_recorded plan_sealed override_used plan_approved
@@ -21,6 +21,18 @@ WORDS = {name: words.split() for name, words in WORDS.items()}
 ALWAYS = {"attempt_finished": ["class"], "operation_polled": ["class"], "observed": ["source", "found"],
     "row_settled": ["outcome", "evidence"], "row_resolved": ["outcome", "evidence"], "plan_signed": ["role", "key", "signature"],
     "plan_approved": ["signer", "key", "signature"]}
+# Fields and what they hold: s text, e text that is not empty, n a number, h a SHA-256, t a time in whole seconds, b a truth value; ? may be absent
+SHAPES = {"plan_signed": "plan_root:s key:s signature:s", "plan_approved": "signer:e plan_root:s key:s signature:s",
+    "checkpoint_anchored": """size:n root:s program:s elapsed_ms:n exit_code:n? detail:s? receipt:s? receipt_base64:s? receipt_bytes:n?
+        receipt_cut:b?""",
+    "reconciled": """file_count:n files_sha256:h from:t until:t records:n events:n unreadable:n unexplained:n resolves:n by:e""",
+    "row_resolved": "because:e by:s event_id:s?", "file": "name:e sha256:h bytes:n", "contradiction": "row:n attempt:n event_id:s?",
+    "finding": """event_id:e event_time:t region:s key_pair_name:s? account:s? by:s? source_ip:s? user_agent:s? error_code:s?"""}
+KIND_OF = {"s": lambda value: type(value) is str, "e": lambda value: type(value) is str and value, "b": lambda value: type(value) is bool,
+    "n": lambda value: type(value) is int, "h": lambda value: re.fullmatch("[0-9a-f]{64}", value),
+    "t": lambda value: re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) and time.strptime(value, "%Y-%m-%dT%H:%M:%SZ")}
+SAYS = """succeeded failed another_name another_place another_operation another_time another_run another_caller several_records""".split()
+WHY = "another_caller unknown_run no_such_attempt unattributed".split()
 BEFORE_EXECUTION = ("throttled", "not_sent", "setup_in_progress", "denied", "refused_for_all")
 BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 
@@ -125,6 +137,11 @@ def parse(data, seq, verdict="illegal_history"):
     must(is_it, seq, "it is not canonical JSON", verdict)
     return value
 
+def shaped(value, seq, name):
+    for field, kind in (field.split(":") for field in SHAPES[name].split()):
+        holds = KIND_OF[kind[0]](value[field]) if field in value else kind.endswith("?")
+        must(holds, seq, "its %s is missing, or is none" % field)
+
 def entry_of(data, seq):
     """The entry that these bytes are, with known words alone."""
     entry = parse(data, seq)
@@ -136,6 +153,8 @@ def entry_of(data, seq):
     must(all(type(entry.get(name, 0)) is int for name in ("session", "run", "row")), seq, "a number is none")
     must(all(entry.get(name, words[0]) in words for name, words in WORDS.items()), seq, "an unknown word")
     must(all(name in entry for name in ALWAYS.get(kind, ())), seq, "a field is missing")
+    if kind in SHAPES:
+        shaped(entry, seq, kind)
     must(("session" in entry) == (kind != "journal_created"), seq, "it names no session")
     return kind, entry
 
@@ -172,6 +191,14 @@ def keygen(text, armour, *arguments):
         except OSError as error:
             raise Bad("cannot_verify", None, "a signature cannot be verified: %s" % error)
 
+def key_of(armour):
+    """The fingerprint of the key in a signature; None where it is a certificate, which is named by the key in it."""
+    lines = re.search("(?s)" + BEGIN + "\n(.*?)\n" + END, armour)
+    blob = base64.b64decode(lines[1]) if lines else b""
+    key = blob[14 : 14 + int.from_bytes(blob[10:14], "big")]
+    must(blob[:6] == b"SSHSIG" and key, None, "it is no signature")
+    return None if b"-cert-v01@" in key[:60] else "SHA256:" + text64(sha256(key)).rstrip("=")
+
 def is_signed(point, armour, signers, at):
     """Whether somebody signed it whom the list allows that; not where the signature is cut off."""
     if END not in armour:
@@ -194,11 +221,23 @@ class Trust:
         brought = [(point, armour) for path in options.checkpoint for point, armour in records(path) if point and point[1]]
         self.others = bool(brought) and all(point[0] != id for point, _ in brought)
         self.roots, self.trusted, self.proved, self.related = {}, set(), 0, False
-        for point, armour in (one for one in brought if one[0][0] == id):
+        own = [one for one in brought if one[0][0] == id]
+        self.signatures = [armour for _, armour in own]
+        self.warn(options, self.signatures)
+        for point, armour in own:
             self.roots.setdefault(point[1], set()).add(point[2])
             signers = options.allowed_signers
             if not signers or armour and is_signed(point, armour, signers, when(point[1])):
                 self.trusted.add(point[1:])
+
+    @staticmethod
+    def warn(options, signatures):
+        """Says where signatures count and none is there, or the other way round."""
+        options.warnings = []
+        if not options.allowed_signers and any(signatures):
+            options.warnings = ["the signatures under the checkpoints were not verified: --allowed-signers FILE does"]
+        elif options.allowed_signers and signatures and not any(signatures):
+            options.warnings = ["no checkpoint of this journal is signed, and --allowed-signers accepts signed ones alone"]
 
     def compare(self, size, root):
         for other in self.roots.get(size, ()):
@@ -236,6 +275,11 @@ class Row:
             said = {"in_doubt": ["deleted", "gone", "absent", "failed"], "gone": ["deleted", "absent"]}.get(self.outcome, [])
             said = said + [self.outcome] * (self.now != self.outcome)
             must(outcome in said and evidence in ("person", "cloudtrail") and entry["because"].strip(), seq, "it cannot say this")
+            is_record = evidence == "cloudtrail"
+            must(is_record == ("event_id" in entry), seq, "a record of CloudTrail is named by it, and nothing else is")
+            must(outcome == "deleted" or not is_record, seq, "a record of CloudTrail shows that a key pair was deleted, and nothing else")
+            if "file" in entry:
+                shaped(entry["file"], seq, "file")
             self.rests(entry, seq, {self.intent, self.settled})
             self.now = outcome
         elif self.outcome:  # a canary is looked at once more
@@ -284,13 +328,13 @@ class Run:
     def __init__(self, bound):
         self.bound, self.rows, self.leaves, self.targets, self.listings = bound, {}, [], {}, set()
         self.sealed = self.started = self.ended = self.is_file = None
-        self.keys, self.people, self.parties, self.roles = set(), set(), set(), set()
+        self.keys, self.people, self.parties, self.roles, self.asked, self.signers = set(), set(), set(), set(), set(), set()
 
 class History:
     def __init__(self, partial=False):
         self.sessions, self.runs, self.ids, self.rollbacks, self.in_flight = {}, {}, set(), set(), {}
         self.at, self.id, self.holder, self.partial = "", None, None, partial
-        self.made, self.handed_over, self.resolves = {}, 0, {}
+        self.made, self.handed_over, self.resolves, self.sign_keys = {}, 0, {}, {}
 
     def step(self, seq, kind, entry, root):
         must(entry["at"] >= self.at, seq, "it is older than the one before it")
@@ -350,7 +394,7 @@ class History:
         is_bound = "run" not in entry or entry["run"] in self.runs and self.runs[entry["run"]].bound == bound
         must(is_bound, seq, "its run was never opened, or is bound to another account or endpoint")
         self.sessions[seq] = seq if "run_id" in entry else entry.get("run")
-        self.holder, self.in_flight = seq, {}
+        self.holder, self.in_flight, self.sign_keys[seq] = seq, {}, entry["settings"].get("sign_key")
 
     def anchored(self, seq, entry):
         """A checkpoint was handed to a command: one that was made, in order, as the command ended."""
@@ -375,12 +419,25 @@ class History:
         is_part = entry["unexplained"] <= entry["events"] <= entry["records"] and entry["file_count"] and entry["by"]
         must(is_named and is_part and entry["from"] <= entry["until"], seq, "it does not name what it counts")
         doubtful = sum(row.outcome in ("in_doubt", "gone") for run in self.runs.values() for row in run.rows.values())
+        for file in entry["files"]:
+            shaped(file, seq, "file")
+        told, found = entry.get("contradictions", []), entry.get("findings", [])
+        for one in told:
+            shaped(one, seq, "contradiction")
+            is_said = one["says"] and all(word in SAYS for word in one["says"]) and one["row"] and one["attempt"]
+            must(type(one["says"]) is list and is_said, seq, "it does not say how a record contradicts which attempt")
+        for one in found:
+            shaped(one, seq, "finding")
+            must(one["why"] in WHY, seq, "it does not say why nothing explains an event")
+        is_once = len({(one["row"], one["attempt"]) for one in told}) == len(told) and len({one["event_id"] for one in found}) == len(found)
+        must(is_once, seq, "it names an attempt or an event twice")
         must(entry["resolves"] <= doubtful, seq, "it resolves more rows than are in doubt or gone")
         self.resolves = {(entry["session"], id): entry["resolves"]}
 
     def signed(self, seq, kind, entry, run):
         """An approval, or under four eyes the signature of the plan's maker or of a session: each key has one part."""
         must(run.sealed == entry["plan_root"] and run.is_file, seq, "it names another plan's root, or a run's own plan")
+        must(key_of(entry["signature"]) in (None, entry["key"]), seq, "its signature is by another key, or is none")
         if kind == "plan_approved":
             must(not run.started and entry["key"] not in run.keys | run.parties, seq, "its key has a part already")
             must(entry["signer"] not in run.people, seq, "its person has approved already")
@@ -388,6 +445,11 @@ class History:
             return run.people.add(entry["signer"])
         is_new = entry["role"] == "session" or not (run.started or "maker" in run.roles)
         must(is_new and entry["key"] not in run.keys, seq, "its maker has signed it already, or its key approved the plan")
+        if entry["role"] == "session":
+            session = entry["session"]
+            is_its = entry["key"] == self.sign_keys[session] and session not in run.signers | run.asked
+            must(is_its, seq, "its session signs the plan once, before its first request, with the key of its settings")
+            run.signers.add(session)
         run.parties.add(entry["key"])
         run.roles.add(entry["role"])
 
@@ -402,6 +464,8 @@ class History:
         must(row in run.rows and run.started, seq, "its row has no intent, or its run was not started")
         story = run.rows[row]
         if kind == "attempt_started":
+            run.asked.add(entry["session"])
+            must(not run.roles or entry["session"] in run.signers, seq, "under four eyes, its session has not signed the plan")
             must(self.in_flight.setdefault(story.key, row) == row, seq, "a delete of the same key pair is in flight")
         story.step(kind, entry, seq, run.listings | self.rollbacks if kind == "row_settled" else ())
         if kind == "attempt_finished":
@@ -536,6 +600,9 @@ def proof(data, options):
     must(is_story or is_other, None, "the proof is neither of a row nor of older checkpoints")
     must(history.id in (None, id), 0, "the checkpoint is of another journal than the entries", "altered")
     trust = Trust(options, id, lambda size: history.at)
+    trust.warn(options, [armour, *trust.signatures])
+    if armour and not options.allowed_signers:
+        options.warnings = ["who signed the checkpoint in the proof was not judged: --allowed-signers FILE does"]
     if armour is not None:
         body = armour[len(BEGIN) + 1 : -len(END) - 2]
         bytes = base64.b64decode(body.replace("\n", ""))
@@ -552,6 +619,7 @@ def proof(data, options):
     return proved if proved > last else 0, size, []
 
 def verify(path, options):
+    options.warnings = []
     result = {"schema": "keybatch.verify/1", "file": path, "first_bad": None, "entries": None, "proved_up_to": None}
     try:
         with open(path, "rb") as file:
@@ -561,11 +629,12 @@ def verify(path, options):
         result.update(entries=size, proved_up_to=proved or None, detail="nothing is wrong with it")
         result["verdict"] = "verified" if proved or size is None else "self_consistent"
         if options.require_checkpoint and proved and open_ends:
-            return {**result, "accepted": False, "detail": "no checkpoint covers the end of a run: entry %d" % open_ends[0]}
+            return {**result, "accepted": False, "warnings": options.warnings, "detail": "no checkpoint covers the end of a run: entry %d" % open_ends[0]}
     except Bad as bad:
         result["verdict"], result["first_bad"], result["detail"] = bad.args
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         result.update(verdict="illegal_history", detail="a field is missing, or of another type: %r" % error)
+    result["warnings"] = options.warnings
     sound = ["verified"] if options.require_checkpoint else ["verified", "self_consistent"]
     return {**result, "accepted": result["verdict"] in sound}
 

@@ -17,6 +17,14 @@ use crate::record::merkle::Hash;
 use crate::record::ssh::{Answer, Program as _, Question, Signature, SignatureError, Signers, Verification};
 use crate::session::checkpoints::each_record;
 
+/// Signed checkpoints were brought, and no list of signers.
+pub(super) const NOT_JUDGED: &str =
+    "the signatures under the checkpoints were not verified: --allowed-signers FILE does";
+
+/// A list of signers was brought, and no signed checkpoint.
+pub(super) const NONE_SIGNED: &str =
+    "no checkpoint of this journal is signed, and --allowed-signers accepts signed ones alone";
+
 /// The checkpoints in a file.
 #[derive(Debug, Default)]
 pub(super) struct Brought {
@@ -139,8 +147,7 @@ impl Brought {
         match signers {
             Some(signers) => brought.judge(&mut found, signers, reader.as_ref(), context).await,
             None if !found.signed.is_empty() => {
-                let note = "the signatures under the checkpoints were not verified: --allowed-signers FILE does";
-                brought.warnings.push(note.into());
+                brought.warnings.push(NOT_JUDGED.into());
             }
             None => {}
         }
@@ -226,9 +233,7 @@ impl Brought {
             let who = who.into_iter().collect::<Vec<_>>().join("; ");
             self.warnings.push(format!("the largest signed checkpoint covers {} entries; signed by {who}", most.0));
         } else if bad.is_empty() {
-            self.warnings.push(
-                "no checkpoint of this journal is signed, and --allowed-signers accepts signed ones alone".into(),
-            );
+            self.warnings.push(NONE_SIGNED.into());
         }
         self.signed = Some(good);
     }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::brought::{NotSigned, signer};
+use super::brought::{NONE_SIGNED, NOT_JUDGED, NotSigned, signer};
 use super::headline::headline;
 use super::hint::Hint;
 use super::{CliError, Code, Context, Exit, Format, shown, signers};
@@ -106,7 +106,18 @@ impl Judging<'_> {
             self.trust.vouched_by = Some(who);
         }
         self.trust.only_others = !brought.is_empty();
-        brought.iter().try_for_each(|path| self.read(path, &own))?;
+        // Of the proof's own signature, the report says that it was not judged.
+        let own_is_signed = self.proof.checkpoint.signature.is_some();
+        let mut is_signed = false;
+        for path in brought {
+            is_signed |= self.read(path, &own)?;
+        }
+        let said = match self.signers {
+            None if is_signed && !own_is_signed => Some(NOT_JUDGED),
+            Some(_) if !is_signed && !own_is_signed => Some(NONE_SIGNED),
+            _ => None,
+        };
+        self.warnings.extend(said.map(str::to_owned));
         Ok(())
     }
 
@@ -128,18 +139,20 @@ impl Judging<'_> {
         }
     }
 
-    /// Reads the checkpoints in the file at `path`: those of the proof's journal count.
-    fn read(&mut self, path: &Path, own: &Checkpoint) -> Result<(), CliError> {
+    /// Reads the checkpoints in the file at `path`: those of the proof's journal count. Returns whether one of them is signed.
+    fn read(&mut self, path: &Path, own: &Checkpoint) -> Result<bool, CliError> {
         let shown = shown(&path.to_string_lossy());
         let unusable =
             |why: String| CliError::new(Exit::Usage, why).code(Code::CheckpointFile).hint("nothing was verified");
         let mut known: BTreeSet<u64> = self.proof.consistency.iter().map(|older| older.size).collect();
         known.insert(own.size);
         let (mut found, mut signed, mut others, mut torn) = (BTreeSet::new(), Vec::new(), 0_u64, 0_u64);
+        let mut is_signed = false;
         let file =
             File::open(path).map_err(|error| unusable(format!("the checkpoint {shown} cannot be read: {error}")))?;
         let read = each_record(BufReader::new(file), |text, signature| match Checkpoint::parse_last(text) {
             Ok(one) if one.journal_id == own.journal_id && one.size > 0 => {
+                is_signed |= signature.is_some();
                 // Of those that the proof says nothing of, one is enough to say so.
                 if known.contains(&one.size) || found.is_empty() {
                     found.insert((one.size, one.root));
@@ -165,7 +178,7 @@ impl Judging<'_> {
             }
         }
         self.trust.brought.extend(found);
-        Ok(())
+        Ok(is_signed)
     }
 }
 

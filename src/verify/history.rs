@@ -23,6 +23,8 @@ mod trouble;
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
+
 use super::claims::{Claimed, Shows, hash, name_of};
 use super::legal::RowEvent;
 use crate::domain::{AttemptTime, Class, Evidence, RunId};
@@ -61,6 +63,8 @@ pub(super) struct History {
     doubtful: HashMap<usize, Doubtful>,
     /// How many entries there were.
     size: u64,
+    /// When the last of them was written: time never goes back from one entry to the next, whatever the clock does.
+    last_at: Option<Timestamp>,
     /// The session that was opened last, until it is closed: one process at a time has the journal.
     holder: Option<u64>,
     /// Hashes of the ids of all sessions and runs.
@@ -105,6 +109,9 @@ impl History {
 
     /// Takes the next entry, or says why it cannot be.
     pub(super) fn step(&mut self, entry: &Entry, claimed: Claimed) -> Result<(), Trouble> {
+        if self.last_at.replace(entry.at).is_some_and(|last| entry.at < last) {
+            return Err("it is older than the entry before it".into());
+        }
         self.judge(entry, claimed, self.size)?;
         self.size += 1;
         Ok(())

@@ -25,16 +25,22 @@ mod forged;
 #[expect(dead_code, clippy::disallowed_methods, reason = "the tests of the library use the rest of it")]
 mod journals;
 mod pasts;
+mod second;
+#[path = "../library/tampering/approvals/signed.rs"]
+#[expect(dead_code, reason = "the tests of the library use the rest of it")]
+mod signed;
 
 use forged::{Forgery, bits, forged, held, made_anew, proofs};
 use journals::{Copy, run, sample};
 use pasts::{other_pasts, plain_forgeries};
+use second::{is_untouched_by_making_it_anew, of_each_kind, second};
 
 /// What only keybatch convicts, in some or all cases. `docs/RELIABILITY.md` says why.
-const ONLY_KEYBATCH: [&str; 8] = [
+const ONLY_KEYBATCH: [&str; 9] = [
     "a body and the whole tree",
     "a byte of the file",
     "a projection",
+    "a signature over a plan",
     "a word and the whole tree",
     "an entry left out of the whole tree",
     "an entry left out",
@@ -149,6 +155,26 @@ fn both_verifiers_agree_on_journals() {
     assert!(held.values().all(|[_, accepted, missed]| accepted + missed == 0), "{held:#?}");
 }
 
+// SEMANTICS: P116
+fn both_verifiers_agree_on_each_kind_of_entry() {
+    shell::needs("python3");
+    let checkpoint = &second().checkpoint;
+    let mut counts = Counts::new();
+    for brought in [None, Some(checkpoint)] {
+        compare(&mut counts, &[("untouched", second().file.clone())], brought, |file, _| is_sound(file, brought));
+    }
+    assert_eq!(counts.remove("untouched"), Some([0, 2, 0]), "both accept it");
+    assert!(is_untouched_by_making_it_anew());
+    let all = of_each_kind();
+    // The entries alone: the tables beside them were not made anew.
+    compare(&mut counts, &all, None, |file, _| run(verify(file, Options::default())).unwrap().verdict.is_sound());
+    check("each kind of entry", &counts, campaign::size(130, 270));
+    let mut held = Counts::new();
+    let some: Vec<Forgery> = all.into_iter().step_by(9).collect();
+    compare(&mut held, &some, Some(checkpoint), |file, _| is_sound(file, Some(checkpoint)));
+    assert!(held.values().all(|[_, accepted, missed]| accepted + missed == 0), "{held:#?}");
+}
+
 /// A small plan, as its file has it.
 fn plan() -> Vec<u8> {
     let header: PlanHeader = serde_json::from_value(json!({
@@ -243,6 +269,7 @@ fn the_second_verifier_knows_all_words() {
 
 crate::harness::tests![
     both_verifiers_agree_on_journals,
+    both_verifiers_agree_on_each_kind_of_entry,
     both_verifiers_agree_on_plans,
     both_verifiers_agree_on_proofs,
     the_exceptions_are_documented,

@@ -193,12 +193,14 @@ fn life() -> Vec<Value> {
 fn placed(entries: &[Value]) -> Vec<Value> {
     // The number of each run, and of its last session; those of none have a name of their own.
     let (mut runs, mut sessions) = (HashMap::<String, usize>::new(), HashMap::<String, usize>::new());
+    let mut last_at: Value = "2026-01-01T00:00:00.000000Z".into();
     let place = |(seq, entry): (usize, &Value)| {
         let mut body = entry.clone();
         (body["v"], body["seq"]) = (crate::record::ENTRY_VERSION.into(), seq.into());
         if body["at"].is_null() {
-            body["at"] = "2026-01-01T00:00:00.000000Z".into();
+            body["at"] = last_at.clone();
         }
+        last_at = body["at"].clone();
         let run = body["run"].take().as_str().unwrap_or_default().to_owned();
         let by = body["by_session_of"].take().as_str().map(str::to_owned);
         if body["kind"] == "session_opened" {

@@ -6,45 +6,13 @@ mod signed;
 use std::sync::Arc;
 
 use keybatch::record::Entry;
-use keybatch::record::checkpoint::base64;
-use keybatch::record::merkle::{Frontier, leaf_hash};
 use keybatch::record::ssh::Signers;
 use keybatch::verify::{Demand, Options, Report, Verdict, verify};
 use serde_json::{Value, json};
 
 use self::signed::{NoProgram, Signable, Story, approval_by, fingerprint, key, signature, signed_by, signers, story};
-use super::sample::{Copy, run};
-
-/// Numbers, references to the runs, and every root among the entries made anew.
-fn resealed(bodies: &[Value]) -> Vec<String> {
-    let old: Vec<Option<u64>> = bodies.iter().map(|body| body["seq"].as_u64()).collect();
-    let new = |number: u64| old.iter().position(|old| *old == Some(number)).map(|place| place as u64);
-    let mut tree = Frontier::default();
-    let mut sealed = Vec::new();
-    for (seq, body) in bodies.iter().enumerate() {
-        let mut body = body.clone();
-        for field in ["session", "run", "page"] {
-            if let Some(number) = body[field].as_u64() {
-                body[field] = new(number).into();
-            }
-        }
-        if let Some(rests_on) = body["rests_on"].as_array() {
-            body["rests_on"] = rests_on.iter().filter_map(|number| new(number.as_u64()?)).collect();
-        }
-        body["seq"] = seq.into();
-        let root = base64(&tree.root());
-        if body["kind"] == "checkpoint_made" {
-            (body["size"], body["root"]) = (seq.into(), root.into());
-        } else if body.get("continues_from").is_some() {
-            body["continues_from"] = root.into();
-        }
-        body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        let text = serde_json_canonicalizer::to_string(&body).unwrap();
-        tree.push(leaf_hash(text.as_bytes()));
-        sealed.push(text);
-    }
-    sealed
-}
+use super::sample as journals;
+use super::sample::{Copy, resealed, run};
 
 /// What `verify` says of these entries, resealed.
 fn said(court: &Court, bodies: &[Value], demand: Option<(usize, bool)>) -> Report {

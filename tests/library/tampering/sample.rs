@@ -1,11 +1,13 @@
 //! A closed journal as the bytes of its one file, and copies of it that are tampered with.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use keybatch::record::checkpoint::Checkpoint;
+use keybatch::record::checkpoint::{Checkpoint, base64};
 use keybatch::record::merkle::{Frontier, Hash, leaf_hash};
 use keybatch::verify::{Options, Report, verify};
+use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
@@ -188,9 +190,49 @@ pub(crate) async fn bodies(path: &Path) -> Vec<String> {
 /// The same entries with the numbers of their places.
 pub(crate) fn renumbered(bodies: &[String]) -> Vec<String> {
     let number = |(seq, body): (usize, &String)| {
-        let mut value: serde_json::Value = serde_json::from_str(body).unwrap();
+        let mut value: Value = serde_json::from_str(body).unwrap();
         value["seq"] = seq.into();
         serde_json_canonicalizer::to_string(&value).unwrap()
     };
     bodies.iter().enumerate().map(number).collect()
+}
+
+/// Entries with the numbers of their places, whatever refers to them, and every root but those of plans made anew. None is older than the
+/// one before it.
+pub(crate) fn resealed(bodies: &[Value]) -> Vec<String> {
+    let old: Vec<Option<u64>> = bodies.iter().map(|body| body["seq"].as_u64()).collect();
+    let new = |number: u64| old.iter().position(|old| *old == Some(number)).map(|place| place as u64);
+    let mut tree = Frontier::default();
+    let mut sealed = Vec::new();
+    let (mut made, mut last_at) = (HashMap::new(), String::new());
+    for (seq, body) in bodies.iter().enumerate() {
+        let mut body = body.clone();
+        match body["at"].as_str() {
+            Some(at) if at >= &*last_at => at.clone_into(&mut last_at),
+            _ => body["at"] = last_at.clone().into(),
+        }
+        for field in ["session", "run", "page"] {
+            if let Some(number) = body[field].as_u64() {
+                body[field] = new(number).into();
+            }
+        }
+        if let Some(rests_on) = body["rests_on"].as_array() {
+            body["rests_on"] = rests_on.iter().filter_map(|number| new(number.as_u64()?)).collect();
+        }
+        body["seq"] = seq.into();
+        let root = base64(&tree.root());
+        if body["kind"] == "checkpoint_made" {
+            made.insert(body["root"].take(), (seq, root.clone()));
+            (body["size"], body["root"]) = (seq.into(), root.into());
+        } else if let Some((size, root)) = made.get(&body["root"]).filter(|_| body["kind"] == "checkpoint_anchored") {
+            (body["size"], body["root"]) = ((*size).into(), root.clone().into());
+        } else if body.get("continues_from").is_some() {
+            body["continues_from"] = root.into();
+        }
+        body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let text = serde_json_canonicalizer::to_string(&body).unwrap();
+        tree.push(leaf_hash(text.as_bytes()));
+        sealed.push(text);
+    }
+    sealed
 }

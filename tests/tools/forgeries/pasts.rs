@@ -1,12 +1,14 @@
 //! Forgeries of a journal: changes that whoever has the file can make, and other pasts that take knowledge of the format.
 
+use std::collections::HashMap;
+
 use keybatch::record::checkpoint::base64;
 use keybatch::record::merkle::{Frontier, leaf_hash};
 use keybatch::record::plan::Sealing;
 use keybatch::record::{Entry, Event};
 
 use super::forged::Forgery;
-use super::journals::{Copy, head, hex, renumbered, run, sample, tree};
+use super::journals::{Copy, Sample, head, hex, renumbered, run, sample, tree};
 use crate::campaign;
 
 /// A copy of the sample after these statements.
@@ -18,15 +20,22 @@ fn tampered(copy: &Copy, statements: &str) -> Vec<u8> {
 
 /// A copy with other bodies, and everything above them to match, and all roots among the entries: what somebody does who knows the
 /// format.
-fn rewritten(copy: &Copy, bodies: &[String]) -> Vec<u8> {
-    copy.put(&sample().file);
+pub(super) fn rewritten(copy: &Copy, sample: &Sample, bodies: &[String]) -> Vec<u8> {
+    copy.put(&sample.file);
     run(copy.rewrite(&with_its_roots(bodies)));
     std::fs::read(copy.path()).unwrap()
 }
 
-/// The same bodies with the roots of what is before them: in checkpoints, at the beginning of sessions, in seals.
-fn with_its_roots(bodies: &[String]) -> Vec<String> {
-    let (mut log, mut sealing, mut plan_root) = (Frontier::default(), Sealing::default(), String::new());
+/// The same bodies with the roots of what is before them: in checkpoints, at the beginning of sessions, in seals, and wherever one of these
+/// roots is named.
+pub(super) fn with_its_roots(bodies: &[String]) -> Vec<String> {
+    let (mut log, mut sealing) = (Frontier::default(), Sealing::default());
+    let (mut plans, mut made) = (HashMap::new(), HashMap::new());
+    let of_plan = |plans: &HashMap<String, String>, root: &mut String| {
+        if let Some(anew) = plans.get(root) {
+            root.clone_from(anew);
+        }
+    };
     let mut rewritten = Vec::new();
     for body in bodies {
         let mut body = body.clone();
@@ -36,17 +45,28 @@ fn with_its_roots(bodies: &[String]) -> Vec<String> {
             // What has no canonical form any more stays as it is.
             let can_be_changed = is_same(&entry);
             match &mut entry.event {
-                Event::CheckpointMade(made) => (made.size, made.root) = (log.size(), root),
+                Event::CheckpointMade(of) => {
+                    let before = std::mem::replace(&mut of.root, root.clone());
+                    made.insert((of.size, before), (log.size(), root));
+                    of.size = log.size();
+                }
+                Event::CheckpointAnchored(of) => {
+                    if let Some((size, root)) = made.get(&(of.size, of.root.clone())) {
+                        (of.size, of.root) = (*size, root.clone());
+                    }
+                }
                 Event::SessionOpened(opened) => opened.continues_from = Some(root),
                 Event::IntentRecorded(intent) => {
                     let line = &intent.line;
                     sealing.push(&line.account, &line.region, line.verdict, line.leaf().unwrap());
                 }
                 Event::PlanSealed(sealed) => {
-                    sealed.seal = std::mem::take(&mut sealing).seal(&sealed.header).unwrap();
-                    plan_root.clone_from(&sealed.seal.root);
+                    let anew = std::mem::take(&mut sealing).seal(&sealed.header).unwrap();
+                    plans.insert(std::mem::replace(&mut sealed.seal, anew.clone()).root, anew.root);
                 }
-                Event::RunStarted(started) => started.plan_root.clone_from(&plan_root),
+                Event::RunStarted(of) => of_plan(&plans, &mut of.plan_root),
+                Event::PlanApproved(of) => of_plan(&plans, &mut of.plan_root),
+                Event::PlanSigned(of) => of_plan(&plans, &mut of.plan_root),
                 _ => {}
             }
             if can_be_changed {
@@ -149,7 +169,7 @@ pub(super) fn other_pasts() -> Vec<Forgery> {
             bodies[seq] = body;
             // A root that was changed is put right again.
             if with_its_roots(&bodies) != sample().bodies {
-                all.push((kind, rewritten(&copy, &bodies)));
+                all.push((kind, rewritten(&copy, sample(), &bodies)));
             }
         };
         for at in (seq % step..bodies[seq].len()).step_by(step) {
@@ -166,10 +186,10 @@ pub(super) fn other_pasts() -> Vec<Forgery> {
     for n in (1..bodies.len() - 1).step_by(campaign::size(3, 1)) {
         let mut left = bodies.clone();
         left.remove(n);
-        all.push(("an entry left out of the whole tree", rewritten(&copy, &renumbered(&left))));
+        all.push(("an entry left out of the whole tree", rewritten(&copy, sample(), &renumbered(&left))));
         let mut exchanged = bodies.clone();
         exchanged.swap(n, n + 1);
-        all.push(("entries exchanged in the whole tree", rewritten(&copy, &renumbered(&exchanged))));
+        all.push(("entries exchanged in the whole tree", rewritten(&copy, sample(), &renumbered(&exchanged))));
     }
     // Cut off, and the head moved back: only a checkpoint shows it.
     for length in (2..bodies.len()).step_by(campaign::size(9, 2)) {

@@ -8,7 +8,7 @@ use keybatch::record::ssh::{Answer, Program, Question, Signers};
 use serde_json::{Value, json};
 use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
 
-use super::super::sample::{bodies, run, sample};
+use super::journals::{bodies, run, sample};
 use crate::story::{Place, event_of};
 
 const ACCOUNT: &str = "123456789012";
@@ -40,7 +40,7 @@ pub(super) fn signed_by(person: &str, role: &str, root: &str, text: &str) -> Val
             "signature": signature(person, namespace, text) })
 }
 
-fn event(value: &Value) -> Event {
+pub(super) fn event(value: &Value) -> Event {
     event_of(value["kind"].as_str().unwrap(), value)
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Story {
     pub(super) second: Signable,
 }
 
-fn opened(number: u128, begins: bool) -> Event {
+pub(super) fn opened(number: u128, begins: bool) -> Event {
     let settings = json!({ "sign_key": fingerprint("rosa") });
     let digest = keybatch::domain::sha256(settings.to_string().as_bytes());
     let mut fields = json!({ "session_id": format!("session {number}"), "command": "run", "version": "0.1.0", "host": "h", "user": "u",
@@ -119,7 +119,7 @@ fn sealed(number: u128, deletes: bool) -> (PlanRow, PlanHeader, PlanSeal) {
 }
 
 /// The fields of an entry of the sample, for another journal.
-fn borrowed(kind: &str, row: Option<u64>) -> Event {
+pub(super) fn borrowed(kind: &str, row: Option<u64>) -> Event {
     let is_meant = |body: &Value| body["kind"] == kind && body["row"].as_u64() == row;
     let mut parsed = sample().bodies.iter().map(|body| serde_json::from_str(body).unwrap());
     let body: Value = parsed.find(is_meant).unwrap();
@@ -127,7 +127,12 @@ fn borrowed(kind: &str, row: Option<u64>) -> Event {
 }
 
 /// A run up to its start. Returns what was to be signed.
-fn begin(drafts: &mut Vec<Draft>, number: u128, deletes: bool, signed: impl Fn(&Signable) -> Vec<Value>) -> Signable {
+pub(super) fn begin(
+    drafts: &mut Vec<Draft>,
+    number: u128,
+    deletes: bool,
+    signed: impl Fn(&Signable) -> Vec<Value>,
+) -> Signable {
     let (line, header, seal) = sealed(number, deletes);
     let plan = Signable { root: seal.root.clone(), text: approval::text(&header, &seal) };
     let ingested = event::ManifestIngested {
@@ -158,23 +163,24 @@ fn begin(drafts: &mut Vec<Draft>, number: u128, deletes: bool, signed: impl Fn(&
     plan
 }
 
-fn close(drafts: &mut Vec<Draft>, delete: u64) {
+pub(super) fn close(drafts: &mut Vec<Draft>, delete: u64) {
     let requests = event::Requests { delete, ..event::Requests::default() };
     drafts.push(Draft::of(Event::SessionClosed(event::SessionClosed { requests, elapsed_ms: 5 })));
 }
 
-fn finish(drafts: &mut Vec<Draft>, outcomes: Value) {
+pub(super) fn finish(drafts: &mut Vec<Draft>, outcomes: Value) {
     let outcomes = serde_json::from_value(outcomes).unwrap();
     drafts.push(Draft::of(Event::RunFinished(event::RunFinished { rows: 1, outcomes })));
 }
 
-fn counts(outcome: &str) -> Value {
+pub(super) fn counts(outcome: &str) -> Value {
     let mut counts = serde_json::to_value(keybatch::domain::OutcomeCounts::default()).unwrap();
     counts[outcome] = 1.into();
     counts
 }
 
-pub(super) fn story() -> Story {
+/// What is to be written, and what was signed.
+pub(super) fn drafts() -> (Vec<Draft>, [Signable; 2]) {
     let mut drafts = Vec::new();
     let first = begin(&mut drafts, 1, true, |plan| {
         let Signable { root, text } = plan;
@@ -200,6 +206,11 @@ pub(super) fn story() -> Story {
     drafts.push(of_row(event_of("row_settled", &settled)));
     finish(&mut drafts, counts("absent"));
     close(&mut drafts, 0);
+    (drafts, [first, second])
+}
+
+pub(super) fn story() -> Story {
+    let (drafts, [first, second]) = drafts();
     let place = Place::new();
     let (file, bodies) = run(async {
         let journal = place.journal().await;
