@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::{
-    CliError, Exit, Sent, abandon, approve, checkpoint, completions, config, doctor, export, iam_policy, inventory,
-    journal, journals, log, man, plan, policy, prove, query, reconcile, resolve, resume, run, runs, sandbox, show,
-    verify,
+    CliError, Exit, Sent, abandon, approve, checkpoint, completions, config, doctor, export, iam_policy, instances,
+    inventory, journal, journals, log, man, plan, policy, prove, query, reconcile, resolve, resume, run, runs, sandbox,
+    show, verify,
 };
 
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,7 @@ pub(super) enum Command {
     Verify(verify::Args),
     Prove(prove::Args),
     Inventory(Box<inventory::Args>),
+    Instances(instances::Args),
     Checkpoint(checkpoint::Args),
     Doctor(doctor::Args),
     Config(config::Args),
@@ -106,6 +107,7 @@ impl Command {
             | Self::Verify(_)
             | Self::Prove(_)
             | Self::Inventory(_)
+            | Self::Instances(_)
             | Self::Checkpoint(_)
             | Self::Doctor(_) => true,
         }

@@ -68,7 +68,7 @@ fn complete_runs(command: Command, past: &Arc<Past>) -> Command {
         let names = value_names(&arg);
         let offers = |name: &str| names.split('|').any(|word| word == name);
         let (runs, rows, files) = (offers("RUN"), offers("ROW") || offers("NAME"), offers("PLAN") || offers("FILE"));
-        if !(arg.is_positional() && (runs || offers("ROW")) || arg.get_id() == "of") {
+        if !(arg.is_positional() && (runs || offers("ROW")) || arg.get_id() == "of" || arg.get_id() == "still_using") {
             return arg;
         }
         let past = Arc::clone(past);

@@ -38,6 +38,7 @@ mod pager;
 mod headings;
 mod headline;
 mod hint;
+mod instances;
 mod inventory;
 mod options;
 mod policy;
@@ -316,6 +317,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         },
         Command::Prove(args) => prove::run(&args, context).await,
         Command::Inventory(args) => inventory::run(*args, context).await,
+        Command::Instances(args) => instances::run(&args, context).await,
         Command::Checkpoint(args) => checkpoint::run(&args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,
         Command::Config(args) => config::run(&args, &declared(), context),

@@ -22,7 +22,7 @@ use super::credentials::{CredentialsFault, Located, Signing, reason_not_held};
 pub use super::http::TLS;
 use super::proxy::Proxies;
 use super::service::Service;
-use super::shapes::{key_pair, operation};
+use super::shapes::{instance, key_pair, operation};
 use super::unreached::{Asked, Dates};
 use super::{Caller, Instance, Lightsail, ListingPage};
 use crate::domain::{
@@ -175,11 +175,7 @@ impl Lightsail for AwsLightsail {
     async fn get_instances(&self, region: &str, token: Option<&str>) -> Reply<ListingPage<Instance>> {
         let call = self.client(region).get_instances().set_page_token(token.map(str::to_owned));
         let reply = send!(self.asked(Service::Lightsail, region), call, |output| {
-            let instances = output.instances.as_ref()?.iter().map(|instance| Instance {
-                name: instance.name().unwrap_or_default().to_owned(),
-                ssh_key_name: instance.ssh_key_name().map(str::to_owned),
-            });
-            Some(page(instances, output.next_page_token()))
+            Some(page(output.instances.as_ref()?.iter().map(instance), output.next_page_token()))
         });
         present(reply)
     }

@@ -57,6 +57,8 @@ pub struct Instance {
     pub name: String,
     /// The name of its key pair. It is only a name, so it may mean an earlier incarnation.
     pub ssh_key_name: Option<String>,
+    /// When it was created, as [`created_at_text`](crate::domain::created_at_text) writes it.
+    pub created_at: Option<String>,
 }
 
 /// The part of Amazon Lightsail that keybatch needs. `region` is a region's code.

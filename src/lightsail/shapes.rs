@@ -3,6 +3,7 @@
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 
+use super::Instance;
 use crate::domain::{Identity, KeyPair, Operation, created_at_text, created_at_text as time_of};
 
 pub(super) fn timestamp(at: &DateTime) -> Option<Timestamp> {
@@ -24,6 +25,14 @@ pub(super) fn key_pair(pair: &aws_sdk_lightsail::types::KeyPair) -> Option<KeyPa
             .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
             .collect(),
     })
+}
+
+pub(super) fn instance(instance: &aws_sdk_lightsail::types::Instance) -> Instance {
+    Instance {
+        name: instance.name().unwrap_or_default().to_owned(),
+        ssh_key_name: instance.ssh_key_name().map(str::to_owned),
+        created_at: instance.created_at().and_then(timestamp).map(created_at_text),
+    }
 }
 
 pub(super) fn operation(operation: &aws_sdk_lightsail::types::Operation) -> Operation {

@@ -72,19 +72,34 @@ impl Listing {
 
     /// The instances that were made with key pairs of each name.
     async fn used<L: Lightsail>(self, lane: &Lane<L>) -> Result<BTreeMap<String, Vec<String>>, PlanError> {
+        let mut used = BTreeMap::<String, Vec<String>>::new();
+        let keep = |Instance { name, ssh_key_name, .. }| {
+            if let Some(key) = ssh_key_name {
+                used.entry(key).or_default().push(name);
+            }
+        };
+        self.each_instance(lane, keep).await?;
+        Ok(used)
+    }
+
+    /// Gives each instance of the target of `lane` to `keep`, one page after the other.
+    ///
+    /// # Errors
+    /// If not every page was listed. What was given to `keep` by then is not the whole.
+    pub async fn each_instance<L: Lightsail>(
+        self,
+        lane: &Lane<L>,
+        keep: impl FnMut(Instance),
+    ) -> Result<(), PlanError> {
         let action = "lightsail:GetInstances";
-        let (mut pages, mut used) = (Pages::default(), BTreeMap::<String, Vec<String>>::new());
+        let (mut pages, mut keep) = (Pages::default(), keep);
         loop {
             let token = pages.token.as_deref();
             let request = || lane.port.get_instances(&lane.target.region, token);
             let page: ListingPage<Instance> = read(lane, self.patience, action, request).await?;
-            for Instance { name, ssh_key_name } in page.items {
-                if let Some(key) = ssh_key_name {
-                    used.entry(key).or_default().push(name);
-                }
-            }
+            page.items.into_iter().for_each(&mut keep);
             if !pages.go_on(lane, action, page.next)? {
-                return Ok(used);
+                return Ok(());
             }
         }
     }

@@ -7,6 +7,7 @@
 //!           ──► export   what became of each row?
 //!           ──► runs     which run is meant?
 //!           ──► prove    a file that shows one row, without the journal
+//!           ──► still_using  which key pairs it deleted, and what was noted of instances
 //!           ──► questions  what do reviewers ask?
 //!           ──► reconcile ◄── trail   do CloudTrail's records say the same?
 //! ```
@@ -24,6 +25,7 @@ pub mod questions;
 pub mod reconcile;
 pub mod runs;
 mod statement;
+mod still_using;
 mod story;
 mod suggested;
 mod tokens;
@@ -38,6 +40,7 @@ pub use one_line::one_line;
 pub use place::refused_at;
 pub use prove::{ProveError, Proved, Under, prove_consistency, prove_row};
 pub use statement::{StatementError, single_query};
+pub use still_using::{DeletedPair, Doubt, deleted_pairs, same_key_pair};
 pub use story::{Chapter, OfRow, RowError, Story, rows, story};
 pub use suggested::{Given, Suggested};
 pub use views::{View, views};

@@ -109,6 +109,8 @@ pub(super) struct InstanceSpec {
     pub(super) region: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ssh_key_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) created_at: Option<Timestamp>,
     #[serde(default = "running")]
     pub(super) state: String,
 }

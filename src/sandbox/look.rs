@@ -6,13 +6,18 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::account::InstanceSpec;
 use super::act::{missing, required, required_name};
 use super::answer::{Error, Object, Refusal, Style, list};
+use super::clock::{Micros, from_timestamp};
 use super::derive::{self, Identity};
 use super::engine::{Engine, Region};
 use super::history;
 use super::store::Cursor;
 use super::turn::Turn;
+
+/// A day.
+const DAY: Micros = 86_400 * 1_000_000;
 
 impl Engine {
     pub(super) fn get_key_pair(&mut self, turn: &Turn<'_>) -> Result<String, Refusal> {
@@ -87,8 +92,13 @@ impl Engine {
         let page = here().skip(from).take(self.rules.page_size);
         let end = from.saturating_add(self.rules.page_size);
         let token = (here().count() > end).then(|| format!("n:{end}"));
-        let born = |name: &str| Identity::of(self.seed, &turn.call.region, name, 0).created_at_us();
-        Ok(paged("instances", page.map(|instance| style.instance(instance, born(&instance.name))), token))
+        // One that uses a key pair was created after it, where nothing else is said.
+        let after = |name: &str| Identity::of(self.seed, &turn.call.region, name, 0).created_at_us() + DAY;
+        let born = |instance: &InstanceSpec| {
+            let key = instance.ssh_key_name.as_deref().unwrap_or(&instance.name);
+            instance.created_at.map_or_else(|| after(key), from_timestamp)
+        };
+        Ok(paged("instances", page.map(|instance| style.instance(instance, born(instance))), token))
     }
 
     /// The regions of the world, in whichever region that is asked.

@@ -15,6 +15,7 @@ mod demands;
 mod doctor;
 mod hostile;
 mod identity;
+mod instances;
 mod inventory;
 mod look_for;
 mod network;
