@@ -10,6 +10,7 @@ mod help;
 mod journal;
 mod layers;
 mod pages;
+mod pictures;
 mod plans;
 mod policy;
 mod promises;
@@ -30,6 +31,7 @@ fn main() -> std::process::ExitCode {
         journal::LIST,
         layers::LIST,
         pages::LIST,
+        pictures::LIST,
         policy::LIST,
         promises::LIST,
         questions::LIST,
