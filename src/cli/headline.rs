@@ -2,18 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::shown;
+use super::{Ui, shown};
 use crate::verify::Verdict;
 
 /// The verdict, where it rests, and what should be there and is.
 pub(super) fn headline(
+    ui: &Ui,
     verdict: Verdict,
     detail: &str,
     first_bad: Option<u64>,
     hashes: [(&str, &Option<String>); 2],
 ) -> String {
-    let word = verdict.as_str().replace('_', " ");
-    let mut out = format!("{}: {}\n", word.to_uppercase(), shown(detail));
+    let word = verdict.as_str().replace('_', " ").to_uppercase();
+    let mut out = format!("{}: {}\n", ui.painted(verdict.as_str(), &word), shown(detail));
     if let Some(seq) = first_bad {
         let _ = writeln!(out, "first bad entry: {seq}");
     }

@@ -228,10 +228,13 @@ fn run_text(facts: &RunFacts, ui: &Ui) -> String {
         let why = lifted.why.as_deref().map(|why| format!(": {}", shown(why))).unwrap_or_default();
         let _ = writeln!(out, "override\n  --{} by {}{why}", shown(&lifted.which), shown(&lifted.by));
     }
+    if !facts.rates.is_empty() {
+        out.push_str("rates\n");
+    }
     for rate in &facts.rates {
         let _ = writeln!(
             out,
-            "rate\n  {}/{}: {} per second, changed {}",
+            "  {}/{}: {} per second, changed {}",
             shown(&rate.account),
             shown(&rate.region),
             shown(&rate.per_s),

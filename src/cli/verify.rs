@@ -11,7 +11,7 @@ use super::headline::headline;
 use super::keygen::OwnKeygen;
 use super::policy::PolicyFile;
 use super::verify_proof::{self, Brings};
-use super::{CliError, Code, Context, Exit, Format, shown, signers};
+use super::{CliError, Code, Context, Exit, Format, Ui, shown, signers};
 use crate::domain::counted;
 use crate::policy::{Liftable, Rule};
 use crate::record::approval::MOST_APPROVALS;
@@ -84,7 +84,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         Format::Table => {
             let named = named.into_iter().collect::<Vec<_>>();
             let runs = if run.is_some() { named } else { report.coverage.runs.iter().collect() };
-            context.ui.data(&text(&report, &runs, !args.checkpoint.is_empty()))?;
+            context.ui.data(&text(&context.ui, &report, &runs, !args.checkpoint.is_empty()))?;
         }
         Format::Json | Format::Jsonl | Format::Csv => {
             context.ui.data(&format!("{}\n", json_text(&value(&report, &files)?)))?;
@@ -272,11 +272,11 @@ fn root(report: &Report) -> String {
     }
 }
 
-pub(super) fn text(report: &Report, runs: &[&RunCoverage], is_compared: bool) -> String {
+pub(super) fn text(ui: &Ui, report: &Report, runs: &[&RunCoverage], is_compared: bool) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
     let hashes = [("expected", &report.expected), ("found", &report.found)];
-    out += &headline(report.verdict, &report.detail, report.first_bad, hashes);
+    out += &headline(ui, report.verdict, &report.detail, report.first_bad, hashes);
     if let (Some(checkpoint), Some(size)) = (&report.checkpoint, report.proved_up_to) {
         let _ = writeln!(
             out,

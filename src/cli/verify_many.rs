@@ -7,7 +7,7 @@ use serde_json::json;
 use super::brought::FileOf;
 use super::journals::complain;
 use super::verify::{Args, judge, text, value};
-use super::{CliError, Context, Exit, Format, shown};
+use super::{CliError, Context, Exit, Format, Ui, shown};
 use crate::domain::counted;
 use crate::journal::open::archive_path;
 use crate::review::json_text;
@@ -41,7 +41,7 @@ pub(super) async fn run(args: &Args, context: &Context, many: &[PathBuf]) -> Res
         exit = exit.graver(Exit::NotVerified);
     }
     match context.ui.format {
-        Format::Table => context.ui.data(&told(args, &paths, &reports, &chain))?,
+        Format::Table => context.ui.data(&told(&context.ui, args, &paths, &reports, &chain))?,
         format => {
             let text = as_json(format, (&paths, &reports, &files), &chain, exit == Exit::Success)?;
             context.ui.data(&text)?;
@@ -50,12 +50,12 @@ pub(super) async fn run(args: &Args, context: &Context, many: &[PathBuf]) -> Res
     Ok(exit)
 }
 
-fn told(args: &Args, paths: &[PathBuf], reports: &[Report], chain: &[Link]) -> String {
+fn told(ui: &Ui, args: &Args, paths: &[PathBuf], reports: &[Report], chain: &[Link]) -> String {
     let mut out = String::new();
     for (path, report) in paths.iter().zip(reports) {
         let runs: Vec<_> = report.coverage.runs.iter().collect();
         out += &format!("journal {}\n", shown(&path.to_string_lossy()));
-        out += &text(report, &runs, !args.checkpoint.is_empty());
+        out += &text(ui, report, &runs, !args.checkpoint.is_empty());
         out.push('\n');
     }
     let name = |place: usize| paths.get(place).map(|path| shown(&path.to_string_lossy())).unwrap_or_default();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::brought::{NONE_SIGNED, NOT_JUDGED, NotSigned, signer};
 use super::headline::headline;
 use super::hint::Hint;
-use super::{CliError, Code, Context, Exit, Format, shown, signers};
+use super::{CliError, Code, Context, Exit, Format, Ui, shown, signers};
 use crate::domain::{Clock as _, SystemClock, counted};
 use crate::record::checkpoint::Checkpoint;
 use crate::record::proof::{MAX_PROOF_BYTES, Proof};
@@ -41,7 +41,7 @@ pub(super) fn run(path: &Path, brings: &Brings<'_>, context: &Context) -> Result
     report.warnings.extend(warnings);
     let exit = if report.accepted { Exit::Success } else { Exit::NotVerified };
     match context.ui.format {
-        Format::Table => context.ui.data(&text(&report, brings.require_checkpoint))?,
+        Format::Table => context.ui.data(&text(&context.ui, &report, brings.require_checkpoint))?,
         Format::Json | Format::Jsonl | Format::Csv => {
             let value =
                 serde_json::to_value(&report).map_err(|error| CliError::from_error(Exit::Unexpected, &error))?;
@@ -182,9 +182,9 @@ impl Judging<'_> {
     }
 }
 
-fn text(report: &ProofReport, require_checkpoint: bool) -> String {
+fn text(ui: &Ui, report: &ProofReport, require_checkpoint: bool) -> String {
     let hashes = [("expected", &report.expected), ("found", &report.found)];
-    let mut out = headline(report.verdict, &report.detail, report.first_bad, hashes);
+    let mut out = headline(ui, report.verdict, &report.detail, report.first_bad, hashes);
     for finding in report.findings.iter().skip(1) {
         let _ = writeln!(out, "also {}: {}", finding.verdict.as_str().replace('_', " "), shown(&finding.detail));
     }

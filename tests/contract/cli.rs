@@ -168,6 +168,22 @@ fn streams_are_clean() {
     assert!(!done.stderr.trim().is_empty(), "it talks on stderr\n{done}");
 }
 
+/// Colour that was asked for reaches the verdict, and nothing else of its line.
+#[test]
+fn a_verdict_is_coloured_where_colour_is_wanted() {
+    let mut bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    let held = bench.home().join("held.txt").display().to_string();
+    bench.run(&bench.manifest(&names), &["--checkpoint-to", &held]).exits(0);
+    let verify = |bench: &Bench, more: &[&str]| bench.keybatch(&[&["verify"], more].concat()).exits(0).stdout;
+    assert!(verify(&bench, &[]).starts_with("SELF CONSISTENT: "), "plain on a pipe");
+    bench.set("FORCE_COLOR", "1");
+    assert!(verify(&bench, &[]).starts_with("\u{1b}[36mSELF CONSISTENT\u{1b}[0m: "));
+    assert!(verify(&bench, &["--checkpoint", &held]).starts_with("\u{1b}[32mVERIFIED\u{1b}[0m: "));
+    bench.set("NO_COLOR", "1");
+    assert!(verify(&bench, &[]).starts_with("SELF CONSISTENT: "));
+}
+
 /// The checkpoint is printed when the plan is sealed and at the session's end, in three lines on stderr.
 // SEMANTICS: P50
 #[test]
