@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 
+mod compliance;
 mod events;
 mod golden;
 #[path = "../support/harness.rs"]
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 fn main() -> std::process::ExitCode {
     harness::run(&[
+        compliance::LIST,
         golden::LIST,
         help::LIST,
         journal::LIST,

@@ -19,7 +19,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// The number and the first sentence of each promise, in order.
-fn promises() -> Vec<(String, String)> {
+pub(super) fn promises() -> Vec<(String, String)> {
     let document = read("docs/SEMANTICS.md");
     let paragraphs = document.lines().filter_map(|line| line.strip_prefix("**P")?.split_once(".** "));
     paragraphs.map(|(number, text)| (format!("P{number}"), text.to_owned())).collect()

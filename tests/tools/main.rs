@@ -20,6 +20,7 @@ mod kill_points;
 mod policy;
 mod power_loss;
 mod readers;
+mod reviewing;
 mod shell;
 mod ssh;
 #[path = "../library/story.rs"]
@@ -53,6 +54,7 @@ fn main() -> std::process::ExitCode {
         readers::LIST,
         readers::questions::LIST,
         readers::views::LIST,
+        reviewing::LIST,
         ssh::approvals::LIST,
         ssh::checkpoints::LIST,
         ssh::four_eyes::LIST,
