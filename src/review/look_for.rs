@@ -324,8 +324,9 @@ mod tests {
             let possible: Vec<_> = outcome.may_become(outcome).iter().map(|outcome| outcome.as_str()).collect();
             assert_eq!(said, possible);
         }
+        let given = Given::default();
         let of_open = |given| findings("r", 7, None, given).remove(0).command;
-        assert_eq!(of_open(Some(&Given::default())).as_deref(), Some("keybatch resume r"));
+        assert_eq!(of_open(Some(&given)).as_deref(), Some("keybatch resume r"));
         assert_eq!(of_open(None), None);
     }
 }
