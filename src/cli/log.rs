@@ -27,7 +27,7 @@ const PAGE: u32 = 1_000;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The words that a row's outcome can have.
-const OUTCOMES: [&str; 8] =
+pub(super) const OUTCOMES: [&str; 8] =
     ["deleted", "gone", "absent", "skipped", "failed", "in_doubt", "unsettled", "not_attempted"];
 
 /// List the journal's entries, newest last

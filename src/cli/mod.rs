@@ -66,6 +66,7 @@ mod terminal;
 mod diagnosis;
 mod doctor;
 mod export;
+mod export_file;
 mod keygen;
 mod journal;
 mod journals;
@@ -105,6 +106,7 @@ pub use format::Format;
 pub use ui::{RowStream, Ui, shown};
 
 use self::command::Command;
+use self::format::{Output, OutputParser, only_of_export};
 use self::pager::Pager;
 use self::settings::Settings;
 use crate::journal::open::Leftovers;
@@ -128,8 +130,8 @@ struct Global {
     #[arg(long, global = true, env = "KEYBATCH_JOURNAL", value_name = "PATH")]
     journal: Vec<PathBuf>,
     /// Format of data on standard output [default: table]
-    #[arg(long, global = true, env = "KEYBATCH_OUTPUT", value_name = "FORMAT")]
-    output: Option<Format>,
+    #[arg(long, global = true, env = "KEYBATCH_OUTPUT", value_name = "FORMAT", value_parser = OutputParser { of_export: false })]
+    output: Option<Output>,
     /// Begin CSV with a byte order mark, so that spreadsheets recognize UTF-8
     #[arg(long, global = true, env = "KEYBATCH_BOM")]
     bom: bool,
@@ -153,7 +155,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Err(exit) => return exit,
     };
     trace::init(&environment);
-    let mut ui = Ui::new(cli.global.output, cli.global.quiet, &environment);
+    let mut ui = Ui::new(cli.global.output.map(Output::data), cli.global.quiet, &environment);
     ui.bom = cli.global.bom;
     ui.given = given.into();
     if cli.command.needs_settings()
@@ -210,6 +212,10 @@ fn parse(arguments: &[OsString], environment: &Environment, settings: &Settings)
         variables::settle(command, environment)
             .try_get_matches_from(arguments)
             .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, given(&matches))))
+            .and_then(|(cli, given)| {
+                let output = cli.global.output.filter(|_| !matches!(cli.command, Command::Export(_)));
+                only_of_export(output, &mut declared()).map(|()| (cli, given))
+            })
     });
     parsed.map_err(|error| {
         let error = reconcile::with_hint(error, arguments);

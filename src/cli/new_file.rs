@@ -20,6 +20,11 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _gone = std::fs::remove_file(&beside);
     }
     written?;
+    sync_directory(directory)
+}
+
+/// Makes the names in a directory durable.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory).and_then(|directory| directory.sync_all()) {
         // A directory that may only be written to, or a file system without this: the file itself is synchronised.
         Err(error) if !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => {
@@ -36,7 +41,7 @@ fn write(path: &PathBuf, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Gives the file its name, unless that is taken.
-fn put(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn put(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         // A file system that cannot do that can mostly do this, which never replaces anything either.

@@ -28,6 +28,7 @@ mod snapshot;
 pub mod sqlite;
 pub mod stage;
 mod store;
+mod table_file;
 mod writer;
 
 pub use error::{Blame, JournalError};
@@ -45,4 +46,5 @@ pub use snapshot::{
     Difference, EntryPage, PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark,
 };
 pub use store::EntryStore;
+pub use table_file::{ColumnKind, TableFile};
 pub use writer::{Journal, Occasion, OnCheckpoint, WriterOptions};

@@ -7,11 +7,14 @@ use super::error::JournalError;
 use super::reader::Reader;
 use super::snapshot::Snapshot;
 use super::sqlite::stage::SqliteStage;
-use super::sqlite::{self, SqliteReader, SqliteStore};
+use super::sqlite::{self, SqliteReader, SqliteStore, SqliteTableFile};
 use super::stage::Stage;
+use super::table_file::TableFile;
 use crate::domain::Clock;
 
-pub use super::sqlite::{Leftovers, archive, archive_path, log_in_use, read_through, shared_file_system, version};
+pub use super::sqlite::{
+    Leftovers, MOST_COLUMNS, archive, archive_path, log_in_use, read_through, shared_file_system, version,
+};
 
 /// What [`store`] opens. Code that has to name the type uses this name, which does not depend on the database.
 pub type Store = SqliteStore;
@@ -47,6 +50,14 @@ pub async fn any_reader(path: &Path) -> Result<Reader, JournalError> {
 /// If the directory cannot be written.
 pub async fn stage(directory: &Path, name: &str) -> Result<Stage, JournalError> {
     SqliteStage::create(directory, name).await.map(Stage::new)
+}
+
+/// Begins a database file of typed tables in the empty file at `path`.
+///
+/// # Errors
+/// If it cannot be written.
+pub async fn table_file(path: &Path) -> Result<Box<dyn TableFile>, JournalError> {
+    Ok(Box::new(SqliteTableFile::begin(path).await?))
 }
 
 /// Opens the journal at `path` for `verify`.

@@ -33,7 +33,10 @@ pub mod trail;
 mod views;
 
 pub use as_text::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
-pub use export::{ExportError, ExportFormat, export};
+pub use export::{
+    Done, ExportError, Exported, Row, RowFilter, Sink, Source, Stopped, csv, database, export, json, jsonl, parquet,
+    workbook,
+};
 pub use facts::{NotDeleted, Resolved, RunFacts, facts};
 pub use look_for::{AttemptWindow, Finding, LookFor, Looking};
 pub use one_line::one_line;

@@ -9,7 +9,7 @@ use keybatch::journal::open;
 use keybatch::record::Draft;
 use keybatch::record::checkpoint::Checkpoint;
 use keybatch::record::event::{Event, OverrideUsed, RateChanged};
-use keybatch::review::{ExportError, ExportFormat, export};
+use keybatch::review::{ExportError, RowFilter, Source, csv, export, jsonl, parquet};
 use serde_json::{Value, json};
 
 fn keybatch(place: &Place, arguments: &[&str]) -> Output {
@@ -197,7 +197,7 @@ async fn an_export_continues_the_manifest_and_executes_nothing() {
     );
     assert_eq!(data(&place, &["export", full, "--bom"]), format!("\u{feff}{sheet}"));
     let whole = json(&place, &["export", full, "--output", "json"]);
-    assert!(records.iter().all(|record| &record[record.len() - 1] == "sandbox"));
+    assert!(records.iter().all(|record| &record[record.len() - 2] == "sandbox"));
     let lines = data(&place, &["export", full, "--output", "jsonl"]);
     let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!((&first["key_pair_name"], &first["sandbox"]), (&"key-1".into(), &true.into()));
@@ -283,14 +283,20 @@ async fn an_export_that_cannot_be_written_has_not_come_to_its_end() {
     journal.close().await.unwrap();
     let reader = open::reader(&place.path()).await.unwrap();
     let record = &reader.runs().await.unwrap()[0];
-    for format in [ExportFormat::Csv, ExportFormat::Jsonl] {
+    let source = Source::of(&reader, record, RowFilter::default(), "0").await.unwrap();
+    for format in 0..3 {
         for kind in [ErrorKind::StorageFull, ErrorKind::BrokenPipe] {
             for room in [0, 1_000_000] {
-                let mut out = BufWriter::with_capacity(room, Full(kind));
-                let ended = export(&reader, record, format, &mut out).await;
+                let out = BufWriter::with_capacity(room, Full(kind));
+                let mut sink = match format {
+                    0 => csv(out),
+                    1 => jsonl(out),
+                    _ => parquet(out),
+                };
+                let ended = export(&source, &mut *sink).await;
                 // A closed pipe is told from a full disk.
                 let told = matches!(&ended, Err(ExportError::Write(error)) if error.kind() == kind);
-                assert!(told, "{format:?}, {kind}, {room} bytes of room: {ended:?}");
+                assert!(told, "{format}, {kind}, {room} bytes of room: {ended:?}");
             }
         }
     }

@@ -22,6 +22,7 @@ mod sql;
 pub mod stage;
 mod store;
 mod sums;
+mod table_file;
 mod tables;
 mod tidy;
 mod value;
@@ -34,6 +35,7 @@ pub use place::{log_in_use, shared_file_system};
 pub use read::SqliteReader;
 pub use replay::Replay;
 pub use store::SqliteStore;
+pub use table_file::{MOST_COLUMNS, SqliteTableFile};
 pub use tidy::Leftovers;
 
 /// The version of SQLite that is built in.

@@ -210,6 +210,17 @@ impl SqliteReader {
         self.one(query, |row| unsigned(row, 0)).await
     }
 
+    /// From here until [`release`](Self::release), everything that is read shows one state of the journal.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn hold_still(&self) -> Result<(), JournalError> {
+        let mut connection = self.connection().await?;
+        sqlx::query("BEGIN").execute(&mut *connection).await.map_err(JournalError::sql)?;
+        // The state is that of the first read.
+        sqlx::query(sql::VERSION).fetch_one(&mut *connection).await.map(drop).map_err(JournalError::sql)
+    }
+
     /// The journal's id.
     pub async fn journal_id(&self) -> Result<Option<String>, JournalError> {
         Ok(self.all(sqlx::query(sql::JOURNAL_ID), |row| get(row, 0)).await?.pop())

@@ -83,6 +83,8 @@ impl ReadReview for SqliteReader {
 }
 
 impl JournalReader for SqliteReader {
+    boxed! { hold_still = hold_still() -> (); }
+
     fn release(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.release())
     }

@@ -390,6 +390,10 @@ impl ReadReview for MemoryReader {
 }
 
 impl JournalReader for MemoryReader {
+    fn hold_still(&self) -> Reading<'_, ()> {
+        unreachable!("only exports hold a journal still")
+    }
+
     fn release(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {})
     }
