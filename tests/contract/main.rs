@@ -13,6 +13,7 @@ mod cli;
 mod crash;
 mod demands;
 mod doctor;
+mod exports;
 mod hostile;
 mod identity;
 mod instances;

@@ -52,6 +52,7 @@ fn main() -> std::process::ExitCode {
         power_loss::lines::LIST,
         power_loss::LIST,
         readers::LIST,
+        readers::exports::LIST,
         readers::questions::LIST,
         readers::views::LIST,
         reviewing::LIST,

@@ -1,5 +1,6 @@
 //! Copies of a journal, and other programs that have it open.
 
+pub(crate) mod exports;
 pub(crate) mod questions;
 pub(crate) mod views;
 
