@@ -56,7 +56,7 @@ fn names(rows: &[Row]) -> Vec<String> {
     rows.iter().map(|row| text(row, "key_pair_name").unwrap()).collect()
 }
 
-// SEMANTICS: P125
+// SEMANTICS: P126
 #[test]
 fn equal_exports_are_equal_files_with_the_head_beside_them() {
     let bench = a_run();

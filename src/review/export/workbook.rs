@@ -238,3 +238,57 @@ fn failed(error: XlsxError) -> ExportError {
         error => io::Error::other(error),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::ReviewRow;
+
+    fn row(row: u64, text: &str) -> Row {
+        let review = ReviewRow { row, intent: String::new(), cells: Vec::new() };
+        Row { review, cells: vec![Cell::Text(text.to_owned())] }
+    }
+
+    fn book(most: u32, scratch: &Path) -> Xlsx<Vec<u8>> {
+        let mut book = Xlsx::new(Vec::new(), scratch, most);
+        (book.header, book.kinds) = (vec!["name".to_owned()], vec![ColumnKind::Text]);
+        book.book.set_tempdir(scratch).unwrap();
+        book.next_sheet().unwrap();
+        book
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_on_a_sheet_go_to_the_next_one() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut book = book(2, scratch.path());
+        let rows: Vec<_> = (1..=5).map(|number| row(number, "x")).collect();
+        book.take(&rows[..2]).unwrap();
+        assert_eq!((book.sheets, book.rows), (1, 2), "a full sheet begins no other one");
+        book.take(&rows[2..]).unwrap();
+        assert_eq!((book.sheets, book.rows), (3, 1));
+        book.end_sheet().unwrap();
+        let names: Vec<_> = book.book.worksheets().iter().map(Worksheet::name).collect();
+        assert_eq!(names, ["rows", "rows 2", "rows 3"]);
+        book.book.save_to_writer(&mut book.out).unwrap();
+        assert!(book.out.starts_with(b"PK"));
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "scratch files have no name");
+    }
+
+    /// Excel counts a character outside the first plane as two.
+    #[test]
+    fn a_cell_holds_as_many_characters_as_excel_counts() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut book = book(9, scratch.path());
+        let fit = "\u{1f600}".repeat(CELL_CHARACTERS / 2);
+        book.take(&[row(1, &fit)]).unwrap();
+        let refused = book.take(&[row(2, &format!("{fit}\u{1f600}"))]).unwrap_err();
+        assert!(matches!(refused, ExportError::TooLong { row: 2, .. }), "{refused}");
+    }
+
+    #[test]
+    fn times_are_days_since_the_end_of_1899() {
+        assert_eq!(serial("1970-01-01T12:00:00Z"), Some(25_569.5));
+        assert_eq!(serial("2026-11-29T23:00:00-01:00"), serial("2026-11-30T00:00:00.000000Z"));
+        assert_eq!((serial("1899-12-31T00:00:00Z"), serial("no time")), (None, None));
+    }
+}

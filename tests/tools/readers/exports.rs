@@ -83,7 +83,7 @@ fn expected(column: &str, value: &Value, format: &str) -> Value {
     }
 }
 
-// SEMANTICS: P126
+// SEMANTICS: P127
 fn every_reader_shows_the_same_export() {
     shell::needs("python3");
     let bench = journal_of_everything();
