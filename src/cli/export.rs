@@ -121,14 +121,14 @@ async fn to_file(
         Output::Data(format) => text(format, out),
         Output::File(FileFormat::Parquet) => parquet(out),
         Output::File(FileFormat::Xlsx) => workbook(out, directory(to)),
-        Output::File(FileFormat::Sqlite) => database(open::table_file(&unfinished.path).await?),
+        Output::File(FileFormat::Database) => database(open::table_file(&unfinished.path).await?),
     };
     let exported = export(source, &mut *sink).await.map_err(|error| match error {
         ExportError::Write(error) => it(error),
         error => error.into(),
     })?;
     drop(sink);
-    if output == Output::File(FileFormat::Sqlite) {
+    if output == Output::File(FileFormat::Database) {
         unfinished.seal().map_err(it)?;
     }
     if let Some(stopped) = &exported.stopped {

@@ -25,7 +25,8 @@ pub(super) enum FileFormat {
     /// Parquet, for DuckDB, pandas and Polars; needs -o
     Parquet,
     /// A SQLite database with the tables `rows`, `run` and `export`; needs -o
-    Sqlite,
+    #[value(name = "sqlite")]
+    Database,
     /// An Excel workbook; needs -o
     Xlsx,
 }

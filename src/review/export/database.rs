@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::sink::{Done, ExportError, Exported, Row, Sink};
+use super::exported::{Exported, Row};
+use super::sink::{Done, ExportError, Sink};
 use super::source::Source;
 use crate::journal::open::MOST_COLUMNS;
 use crate::journal::{Cell, ColumnKind, JournalError, TableFile};

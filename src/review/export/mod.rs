@@ -5,6 +5,8 @@
 //! ```
 
 mod database;
+mod exported;
+mod pages;
 mod parquet;
 mod row_filter;
 mod sheet;
@@ -14,9 +16,11 @@ mod text;
 mod workbook;
 
 pub use database::database;
+pub use exported::{Exported, Row, Stopped};
+pub use pages::export;
 pub use parquet::parquet;
 pub use row_filter::RowFilter;
-pub use sink::{Done, ExportError, Exported, Row, Sink, Stopped};
-pub use source::{Source, export};
+pub use sink::{Done, ExportError, Sink};
+pub use source::Source;
 pub use text::{csv, json, jsonl};
 pub use workbook::workbook;

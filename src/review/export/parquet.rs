@@ -12,14 +12,15 @@ use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use ::parquet::schema::types::Type;
 
-use super::sink::{Done, ExportError, Exported, Row, Sink, done};
+use super::exported::{Exported, Row};
+use super::sink::{Done, ExportError, Sink, done};
 use super::source::Source;
 use crate::domain::parse_time;
 use crate::journal::{Cell, ColumnKind};
 
 /// A row group is written once it has so many rows or bytes of text: what an export keeps in memory.
-const GROUP_ROWS: usize = 16_384;
-const GROUP_BYTES: usize = 6 * 1024 * 1024;
+const GROUP_ROWS: usize = 8_192;
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
 /// What wrote the file. Without a version, so that equal exports stay equal; `keybatch` in the metadata has it.
 const CREATED_BY: &str = "keybatch";
@@ -49,6 +50,8 @@ impl<W: Write + Send> Parquet<W> {
             .set_created_by(CREATED_BY.to_owned())
             .set_compression(Compression::SNAPPY)
             .set_statistics_enabled(EnabledStatistics::Chunk)
+            // It stays in memory until the end, and a group has hardly more than one page of a column.
+            .set_offset_index_disabled(true)
             .build();
         let Some(out) = self.out.take() else { return Ok(()) };
         let writer = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties));
@@ -194,7 +197,10 @@ impl Column {
             }
         }
         column.close()?;
-        (self.levels.clear(), self.numbers.clear(), self.flags.clear(), self.ends.clear());
+        self.levels.clear();
+        self.numbers.clear();
+        self.flags.clear();
+        self.ends.clear();
         Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::sink::{Done, ExportError, Exported, Row, Sink, done};
+use super::exported::{Exported, Row};
+use super::sink::{Done, ExportError, Sink, done};
 use super::source::Source;
 use crate::journal::{Cell, ReviewRow};
 use crate::review::as_text::{cell_json, cell_text, csv_cell, json_object};

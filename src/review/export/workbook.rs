@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 
-use super::sink::{Done, ExportError, Exported, Row, Sink, done};
+use super::exported::{Exported, Row};
+use super::sink::{Done, ExportError, Sink, done};
 use super::source::Source;
 use crate::domain::parse_time;
 use crate::journal::{Cell, ColumnKind};
