@@ -6,8 +6,8 @@ use clap::Subcommand;
 
 use super::{
     CliError, Exit, Sent, abandon, approve, checkpoint, completions, config, doctor, export, iam_policy, instances,
-    inventory, journal, journals, log, man, plan, policy, prove, query, reconcile, resolve, resume, run, runs, sandbox,
-    show, verify,
+    inventory, journal, journals, log, man, plan, policy, prove, query, reconcile, report, resolve, resume, run, runs,
+    sandbox, show, verify,
 };
 
 #[derive(Debug, Subcommand)]
@@ -25,6 +25,7 @@ pub(super) enum Command {
     Show(show::Args),
     Log(log::Args),
     Query(query::Args),
+    Report(report::Args),
     Export(export::Args),
     Verify(verify::Args),
     Prove(prove::Args),
@@ -103,6 +104,7 @@ impl Command {
             | Self::Show(_)
             | Self::Log(_)
             | Self::Query(_)
+            | Self::Report(_)
             | Self::Export(_)
             | Self::Verify(_)
             | Self::Prove(_)

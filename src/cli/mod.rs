@@ -67,6 +67,7 @@ mod diagnosis;
 mod doctor;
 mod export;
 mod export_file;
+mod report;
 mod keygen;
 mod journal;
 mod journals;
@@ -317,6 +318,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Log(args) => log::run(&args, context).await,
         Command::Query(args) => query::run(&args, context).await,
         Command::Export(args) => export::run(&args, context).await,
+        Command::Report(args) => report::run(&args, context).await,
         Command::Verify(args) => match context.many.as_ref().filter(|_| !args.names_a_proof()) {
             Some(many) => verify_many::run(&args, context, many).await,
             None => verify::run(&args, context).await,

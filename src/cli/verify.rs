@@ -17,6 +17,7 @@ use crate::policy::{Liftable, Rule};
 use crate::record::approval::MOST_APPROVALS;
 use crate::record::ssh::Signers;
 use crate::review::json_text;
+use crate::review::report::Verification;
 use crate::verify::{BroughtPolicy, Coverage, Demand, NotNamed, Options, Report, RunCoverage, RunDemands, verify};
 
 /// Verify the journal, or a proof from it, offline
@@ -125,6 +126,47 @@ pub(super) async fn judge(
     let mut report = verify(&context.journal, options).await?;
     report.warnings.extend(brought.warnings);
     Ok((report, brought.files))
+}
+
+/// What a report brings to the verification of its journal.
+#[derive(Debug)]
+pub(super) struct ForReport<'a> {
+    pub(super) checkpoint: &'a [PathBuf],
+    pub(super) signers: Option<&'a Path>,
+}
+
+impl ForReport<'_> {
+    /// Verifies the journal.
+    pub(super) async fn judge(&self, run: &str, context: &Context) -> Result<Verification, CliError> {
+        let args = Args {
+            subject: None,
+            checkpoint: self.checkpoint.to_vec(),
+            allowed_signers: self.signers.map(Path::to_owned),
+            require_approvals: None,
+            four_eyes: false,
+            policy: Vec::new(),
+            require_checkpoint: false,
+        };
+        let (report, _) = judge(&args, None, context).await?;
+        let of_run = report.coverage.runs.iter().find(|one| one.run == run);
+        let findings = report.findings.iter().skip(1);
+        Ok(Verification {
+            verdict: report.verdict.as_str().to_owned(),
+            sound: report.verdict.is_sound(),
+            detail: report.detail.clone(),
+            entries: report.entries,
+            root: report.root.clone(),
+            first_bad: report.first_bad,
+            proved_up_to: report.proved_up_to,
+            deletions: of_run.map_or(0, |run| run.deletions),
+            deletions_covered: of_run.map_or(0, |run| run.deletions_covered),
+            end_covered: of_run.is_some_and(|run| run.end_covered),
+            findings: findings
+                .map(|one| format!("{}: {}", one.verdict.as_str().replace('_', " "), one.detail))
+                .collect(),
+            warnings: report.warnings.clone(),
+        })
+    }
 }
 
 impl Args {

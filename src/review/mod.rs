@@ -5,6 +5,7 @@
 //!   journal ──► story    what happened to this row?
 //!           ──► facts    what is this run?
 //!           ──► export   what became of each row?
+//!           ──► report   the same, as a page for people
 //!           ──► runs     which run is meant?
 //!           ──► prove    a file that shows one row, without the journal
 //!           ──► still_using  which key pairs it deleted, and what was noted of instances
@@ -23,6 +24,7 @@ mod prove;
 mod place;
 pub mod questions;
 pub mod reconcile;
+pub mod report;
 pub mod runs;
 mod statement;
 mod still_using;

@@ -1,0 +1,220 @@
+//! Collects what a report says. What cannot be read is named, and hides nothing else.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use serde_json::Value;
+
+use super::ask::{all, number, text};
+use super::doubts::doubts;
+use super::facts::{
+    Approval, ByEvidence, ByTarget, Checkpoints, Control, JournalHead, OUTCOMES, PlanFacts, Report, Verification,
+};
+use super::in_use::in_use;
+use super::rows::RowBlocks;
+use super::traffic::{count, permitted};
+use crate::domain::{OutcomeCounts, time_text};
+use crate::journal::{Cell, JournalError, Reader, RunRecord};
+use crate::record::Entry;
+use crate::record::event::Event;
+use crate::review::facts::{RunFacts, facts};
+
+/// Rows by everything that is counted.
+const COUNTS: &str = "SELECT account_id, region, outcome, evidence, count(*) FROM intents WHERE run_id = ?1 \
+     GROUP BY account_id, region, outcome, evidence ORDER BY account_id, region, outcome, evidence";
+
+const APPROVALS: &str =
+    "SELECT signer, approved_at, plan_root FROM approvals WHERE run_id = ?1 ORDER BY approved_at, signer";
+
+const CHECKPOINTS: &str = "SELECT size, text, made_at FROM checkpoints ORDER BY seq DESC LIMIT 1";
+
+const HOW_MANY_CHECKPOINTS: &str = "SELECT count(*) FROM checkpoints";
+
+/// What could not be read.
+#[derive(Debug, Default)]
+struct Gaps(Vec<String>);
+
+impl Gaps {
+    async fn part<T: Default>(&mut self, what: &str, reading: impl Future<Output = Result<T, JournalError>>) -> T {
+        reading.await.unwrap_or_else(|error| {
+            self.0.push(format!("{what} could not be read: {error}"));
+            T::default()
+        })
+    }
+}
+
+/// Collects what there is to say about `run`. `blocks` are its rows, where they were read already; the verdict is somebody else's.
+///
+/// # Errors
+/// If nothing is known of the run, because the journal cannot be read.
+pub async fn collect(
+    reader: &Reader,
+    run: &RunRecord,
+    blocks: Option<&mut RowBlocks>,
+    verification: Option<Verification>,
+) -> Result<Report, JournalError> {
+    let known = facts(reader, run).await?;
+    let mut gaps = Gaps::default();
+    let (size, root) = gaps.part("the head", reader.head()).await;
+    let id = gaps.part("the journal's id", reader.journal_id()).await;
+    let counted = gaps.part("the rows by evidence", counts(reader, run)).await;
+    let changes = gaps.part("the permitted rates", permitted(reader, run)).await;
+    let traffic = match blocks.and_then(RowBlocks::take_counting) {
+        Some(counting) => counting,
+        None => gaps.part("the requests", count(reader, run)).await,
+    };
+    let (doubts, doubts_not_listed) = gaps.part("the rows in doubt", doubts(reader, run, &known.outcomes)).await;
+    let (in_use, in_use_not_listed) = gaps.part("what instances use", in_use(reader, run)).await;
+    let fact = |name: &str| known.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    let rows = fact("rows").and_then(Value::as_u64).unwrap_or(run.rows);
+    Ok(Report {
+        schema: "keybatch.report/1",
+        run: known.run.clone(),
+        sandbox: run.sandbox,
+        state: known.state.clone(),
+        journal: JournalHead { id, size, root },
+        rows,
+        outcomes: known.outcomes,
+        adds_up: known.outcomes.total() == rows,
+        evidence: by_evidence(&counted),
+        targets: by_target(&counted),
+        deletes_sent: known.deletes_sent,
+        reads_sent: known.reads_sent,
+        throttled: known.throttled,
+        traffic: traffic.end(&changes),
+        rate_cap: gaps.part("the settings", rate_cap(reader, run)).await,
+        plan: plan(&known),
+        approvals: gaps.part("the approvals", approvals(reader, run)).await,
+        controls: gaps.part("the settings and stops", controls(reader, run)).await,
+        doubts,
+        doubts_not_listed,
+        in_use,
+        in_use_not_listed,
+        in_use_as_of: known.plan.as_ref().map(|plan| plan.header.made_at.clone()),
+        checkpoints: gaps.part("the checkpoints", checkpoints(reader)).await,
+        facts: known.facts.into_iter().collect(),
+        rates: known.rates,
+        sessions: known.sessions,
+        overrides: known.overrides,
+        verification,
+        gaps: gaps.0,
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// What [`COUNTS`] says of a target's rows.
+#[derive(Debug)]
+struct Counted {
+    account: String,
+    region: String,
+    outcome: String,
+    evidence: Option<String>,
+    rows: u64,
+}
+
+async fn counts(reader: &Reader, run: &RunRecord) -> Result<Vec<Counted>, JournalError> {
+    let rows = all(reader, COUNTS, &[run.run.to_string()]).await?;
+    let counted = |cells: &Vec<Cell>| Counted {
+        account: text(cells, 0).unwrap_or_default(),
+        region: text(cells, 1).unwrap_or_default(),
+        outcome: text(cells, 2).unwrap_or_default(),
+        evidence: text(cells, 3),
+        rows: number(cells, 4),
+    };
+    Ok(rows.iter().map(counted).collect())
+}
+
+fn by_evidence(counted: &[Counted]) -> Vec<ByEvidence> {
+    let place = |outcome: &str| OUTCOMES.iter().position(|(known, _)| *known == outcome);
+    let mut sums: BTreeMap<_, u64> = BTreeMap::new();
+    for one in counted {
+        *sums.entry((place(&one.outcome), one.outcome.clone(), one.evidence.clone())).or_default() += one.rows;
+    }
+    sums.into_iter().map(|((_, outcome, evidence), rows)| ByEvidence { outcome, evidence, rows }).collect()
+}
+
+fn by_target(counted: &[Counted]) -> Vec<ByTarget> {
+    let mut targets: BTreeMap<_, OutcomeCounts> = BTreeMap::new();
+    for one in counted {
+        let counts = targets.entry((one.account.clone(), one.region.clone())).or_default();
+        let place = match one.outcome.as_str() {
+            "deleted" => &mut counts.deleted,
+            "gone" => &mut counts.gone,
+            "absent" => &mut counts.absent,
+            "skipped" => &mut counts.skipped,
+            "failed" => &mut counts.failed,
+            "in_doubt" => &mut counts.in_doubt,
+            "unsettled" => &mut counts.unsettled,
+            _ => &mut counts.not_attempted,
+        };
+        *place += one.rows;
+    }
+    targets.into_iter().map(|((account, region), outcomes)| ByTarget { account, region, outcomes }).collect()
+}
+
+fn plan(known: &RunFacts) -> Option<PlanFacts> {
+    let sealed = known.plan.as_ref()?;
+    let header = &sealed.header;
+    Some(PlanFacts {
+        made_at: header.made_at.clone(),
+        made_by: header.made_by.clone(),
+        expires_at: header.expires_at.clone(),
+        deletes: sealed.seal.deletes(),
+        skips: sealed.seal.skips(),
+        absents: sealed.seal.absents(),
+        confirmed: known.confirmed.as_ref().map(|(deletes, _)| *deletes),
+        confirmed_by: known.confirmed.as_ref().map(|(_, by)| by.clone()),
+        policy_sha256: header.policy_sha256.clone(),
+    })
+}
+
+async fn approvals(reader: &Reader, run: &RunRecord) -> Result<Vec<Approval>, JournalError> {
+    let rows = all(reader, APPROVALS, &[run.run.to_string()]).await?;
+    let approval = |cells: &Vec<Cell>| Approval {
+        signer: text(cells, 0).unwrap_or_default(),
+        at: text(cells, 1).unwrap_or_default(),
+        plan_root: text(cells, 2).unwrap_or_default(),
+    };
+    Ok(rows.iter().map(approval).collect())
+}
+
+async fn checkpoints(reader: &Reader) -> Result<Checkpoints, JournalError> {
+    let count = all(reader, HOW_MANY_CHECKPOINTS, &[]).await?.first().map(|cells| number(cells, 0)).unwrap_or_default();
+    let last = all(reader, CHECKPOINTS, &[]).await?;
+    let cell = |index: usize| last.first().and_then(|cells| text(cells, index));
+    Ok(Checkpoints { count, last: cell(1), made_at: cell(2) })
+}
+
+/// The cap that the run was started with.
+async fn rate_cap(reader: &Reader, run: &RunRecord) -> Result<Option<String>, JournalError> {
+    let Some(seq) = run.started_seq else { return Ok(None) };
+    Ok(match reader.entry(seq).await?.event {
+        Event::RunStarted(started) => started.settings.rate,
+        _ => None,
+    })
+}
+
+async fn controls(reader: &Reader, run: &RunRecord) -> Result<Vec<Control>, JournalError> {
+    let mut controls = Vec::new();
+    for kind in ["session_opened", "run_stopped", "run_abandoned"] {
+        for stored in reader.milestones_of(run.run_no, kind).await? {
+            let Ok(entry) = Entry::parse(&stored.body) else { continue };
+            let at = time_text(entry.at);
+            let control = |(name, value): (String, String)| Control { at: at.clone(), name, value };
+            match entry.event {
+                Event::SessionOpened(opened) => controls.extend(opened.settings.into_iter().map(control)),
+                Event::RunStopped(stopped) => {
+                    let detail = stopped.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+                    controls.push(control(("stopped".to_owned(), format!("{}{detail}", stopped.why))));
+                }
+                Event::RunAbandoned(given_up) => {
+                    let value = format!("by {}: {}", given_up.by, given_up.because);
+                    controls.push(control(("abandoned".to_owned(), value)));
+                }
+                _ => {}
+            }
+        }
+    }
+    controls.sort_by(|a, b| a.at.cmp(&b.at));
+    Ok(controls)
+}

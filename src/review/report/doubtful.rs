@@ -1,0 +1,96 @@
+//! The section about rows in doubt: what happened, and exactly what to look for.
+
+use std::fmt::Write as _;
+
+use super::facts::{Doubt, Report};
+use super::safe::html;
+use crate::domain::counted;
+use crate::review::look_for::LookFor;
+
+pub(super) fn section(report: &Report) -> String {
+    let counts = &report.outcomes;
+    let mut out = match (counts.in_doubt, counts.unsettled) {
+        (0, 0) => "<div class=\"notice good\"><p>Nothing: no row is in doubt or unsettled.</p></div>".to_owned(),
+        (in_doubt, unsettled) => {
+            let of = |rows: u64| counted(rows, "row", "rows");
+            let resume = if unsettled > 0 { " keybatch resume settles what is unsettled." } else { "" };
+            format!(
+                "<div class=\"notice bad\"><p>{} in doubt, {} unsettled. The journal cannot show what became of them, so a person must look.{resume}</p></div>",
+                of(in_doubt),
+                of(unsettled)
+            )
+        }
+    };
+    if counts.gone > 0 {
+        let _ = write!(
+            out,
+            "<p>{} gone: the key pair was there before a request without an answer and is not there now. That is settled; what to look \
+             for shows who did it.</p>",
+            counted(counts.gone, "row is", "rows are")
+        );
+    }
+    report.doubts.iter().for_each(|doubt| out += &one_doubt(doubt, report.sandbox));
+    if report.doubts_not_listed > 0 {
+        let more = counted(report.doubts_not_listed, "more row", "more rows");
+        let _ = write!(out, "<p>And {more}: <code>keybatch query --name in-doubt</code> lists all.</p>");
+    }
+    out
+}
+
+fn one_doubt(doubt: &Doubt, sandbox: bool) -> String {
+    let story = &doubt.story;
+    let name = html(story.key_pair_name.as_deref().unwrap_or_default());
+    let open = if doubt.outcome == "gone" { "" } else { " open" };
+    let mut out = format!(
+        "<details{open}><summary>Row {}: <bdi>{name}</bdi>, {}</summary>",
+        story.row,
+        html(&doubt.outcome.replace('_', " "))
+    );
+    if let Some(detail) = &doubt.detail {
+        let _ = write!(out, "<p>{}</p>", html(detail));
+    }
+    out.push_str("<h3>What happened</h3><ol class=\"story\">");
+    for chapter in &story.chapters {
+        let at = chapter.at.as_deref().unwrap_or_default();
+        let _ = write!(out, "<li><time>{}</time>{}</li>", html(at), html(&chapter.gist));
+    }
+    out.push_str("</ol>");
+    if let Some(look_for) = &story.look_for {
+        out += &look(look_for, sandbox);
+    }
+    out.push_str("</details>");
+    out
+}
+
+fn look(look_for: &LookFor, sandbox: bool) -> String {
+    let mut out = String::from("<h3>What to look for</h3>");
+    if sandbox {
+        out.push_str("<p>This was a rehearsal: CloudTrail has nothing of it. Of a real run it has this.</p>");
+    }
+    out.push_str("<dl>");
+    let mut fact = |name: &str, value: &str| {
+        let _ = write!(out, "<dt>{name}</dt><dd><bdi>{}</bdi></dd>", html(value));
+    };
+    fact("Where", look_for.place);
+    fact("Account and region", &format!("{}/{}", look_for.account, look_for.region));
+    fact("Event", &format!("{} of {}", look_for.event_name, look_for.event_source));
+    fact("Key pair", &look_for.key_pair_name);
+    look_for.request_ids.iter().for_each(|id| fact("Request id", id));
+    look_for.operation_ids.iter().for_each(|id| fact("Operation", id));
+    fact("User agent contains", &look_for.user_agent);
+    fact("From", &look_for.from);
+    fact("Until", &look_for.until);
+    fact(
+        "Records",
+        &format!("appear up to {} minutes late, stay for {} days", look_for.late_minutes, look_for.kept_days),
+    );
+    out.push_str("</dl>");
+    for one in &look_for.commands {
+        let _ = write!(out, "<p>{}:</p><pre>{}</pre>", html(&one.shows), html(&one.command));
+    }
+    out.push_str("<h3>Then say what you found</h3>");
+    for one in &look_for.findings {
+        let _ = write!(out, "<p>{}:</p><pre>{}</pre>", html(&one.found), html(&one.command));
+    }
+    out
+}

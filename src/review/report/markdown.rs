@@ -1,0 +1,197 @@
+//! A report as Markdown: for tickets, and for the step summaries of pipelines.
+
+use std::fmt::Write as _;
+
+use super::facts::{OUTCOMES, Report};
+use super::safe::{code, grouped, markdown as plain};
+use super::sections::{REHEARSAL, STILL_CARRIED, WITHOUT, asked_facts, sum};
+use crate::domain::OutcomeCounts;
+
+/// How many rows of a list are written: a step's summary has a limit of 1 MiB.
+const LISTED: usize = 50;
+
+/// A report as Markdown.
+#[must_use]
+pub fn markdown(report: &Report) -> String {
+    let mut out = String::from("# Deletion of Lightsail key pairs\n\n");
+    let verdict =
+        report.verification.as_ref().map(|verdict| format!(", journal {}", verdict.verdict.replace('_', " ")));
+    let _ = writeln!(
+        out,
+        "run {}: **{}**{}\n",
+        code(&report.run),
+        plain(&report.state),
+        plain(&verdict.unwrap_or_default())
+    );
+    if report.sandbox {
+        let _ = writeln!(out, "> **{REHEARSAL}**\n");
+    }
+    for gap in &report.gaps {
+        let _ = writeln!(out, "> **Not complete:** {}\n", plain(gap));
+    }
+    outcomes(&mut out, &report.outcomes);
+    let _ = writeln!(out, "{}\n", plain(&sum(report)));
+    out.push_str("## What was asked\n\n| | |\n|---|---|\n");
+    for (name, value) in asked_facts(report) {
+        let _ = writeln!(out, "| {name} | {} |", plain(&value));
+    }
+    let by: Vec<_> = report.approvals.iter().map(|one| plain(&one.signer)).collect();
+    let _ = writeln!(out, "| Approved by | {} |\n", if by.is_empty() { "nobody".to_owned() } else { by.join(", ") });
+    doubts(report, &mut out);
+    instances(report, &mut out);
+    let _ = writeln!(
+        out,
+        "## Requests\n\n{} deletes and {} reads, {} throttled.\n",
+        grouped(report.deletes_sent),
+        grouped(report.reads_sent),
+        grouped(report.throttled)
+    );
+    controls(report, &mut out);
+    verification(report, &mut out);
+    out
+}
+
+/// The table of outcomes.
+fn outcomes(out: &mut String, counts: &OutcomeCounts) {
+    out.push_str("| outcome | rows |\n|---|---:|\n");
+    for (outcome, human) in OUTCOMES {
+        if counts.of(outcome) > 0 {
+            let _ = writeln!(out, "| {human} | {} |", grouped(counts.of(outcome)));
+        }
+    }
+    let _ = writeln!(out, "| **all** | **{}** |\n", grouped(counts.total()));
+}
+
+/// What a session leaves, for a pipeline's summary: a few lines about its run. `line` says how it ended, `next` what to do.
+#[must_use]
+pub fn of_session(
+    line: &str,
+    counts: &OutcomeCounts,
+    facts: &[(&str, String)],
+    next: &[String],
+    sandbox: bool,
+) -> String {
+    let mut out = format!("## keybatch\n\n{}\n\n", plain(line));
+    if sandbox {
+        let _ = writeln!(out, "> **{REHEARSAL}**\n");
+    }
+    if counts.total() > 0 {
+        outcomes(&mut out, counts);
+    }
+    if !facts.is_empty() {
+        out.push_str("| | |\n|---|---|\n");
+        for (name, value) in facts {
+            let _ = writeln!(out, "| {name} | {} |", plain(value));
+        }
+        out.push('\n');
+    }
+    for one in next {
+        let _ = writeln!(out, "{}\n", plain(one));
+    }
+    out
+}
+
+fn doubts(report: &Report, out: &mut String) {
+    out.push_str("## In doubt\n\n");
+    if report.outcomes.in_doubt + report.outcomes.unsettled == 0 {
+        out.push_str("No row is in doubt or unsettled.\n\n");
+    }
+    if report.doubts.is_empty() {
+        return;
+    }
+    out.push_str(
+        "| row | key pair | account/region | outcome | look for | from | until |\n|---:|---|---|---|---|---|---|\n",
+    );
+    for doubt in report.doubts.iter().take(LISTED) {
+        let name = doubt.story.key_pair_name.as_deref().unwrap_or_default();
+        let (place, ids, from, until) = doubt.story.look_for.as_ref().map_or_else(Default::default, |look| {
+            let ids = look.request_ids.join(" ");
+            let ids = if ids.is_empty() { look.user_agent.clone() } else { ids };
+            (format!("{}/{}", look.account, look.region), ids, look.from.clone(), look.until.clone())
+        });
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            doubt.story.row,
+            code(name),
+            plain(&place),
+            plain(&doubt.outcome.replace('_', " ")),
+            code(&ids),
+            plain(&from),
+            plain(&until)
+        );
+    }
+    let more = report.doubts.len().saturating_sub(LISTED) as u64 + report.doubts_not_listed;
+    if more > 0 {
+        let _ = writeln!(out, "\nAnd {} more.", grouped(more));
+    }
+    out.push('\n');
+}
+
+fn instances(report: &Report, out: &mut String) {
+    out.push_str("## Instances that still carry a deleted key\n\n");
+    let as_of = report.in_use_as_of.as_deref().unwrap_or_default();
+    if report.in_use.is_empty() {
+        let _ = writeln!(out, "None that is known, as of the plan's inventory at {}.\n", plain(as_of));
+        return;
+    }
+    let _ = writeln!(out, "{STILL_CARRIED} As of the plan's inventory at {}:\n", plain(as_of));
+    out.push_str("| row | key pair | account/region | instances |\n|---:|---|---|---|\n");
+    for one in report.in_use.iter().take(LISTED) {
+        let place = format!("{}/{}", one.account, one.region);
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            one.row,
+            code(&one.key_pair_name),
+            plain(&place),
+            plain(&one.instances)
+        );
+    }
+    let more = report.in_use.len().saturating_sub(LISTED) as u64 + report.in_use_not_listed;
+    if more > 0 {
+        let _ = writeln!(out, "\nAnd {} more.", grouped(more));
+    }
+    out.push('\n');
+}
+
+fn controls(report: &Report, out: &mut String) {
+    out.push_str("## Overrides and controls\n\n");
+    if report.overrides.is_empty() {
+        out.push_str("No safety rule was lifted.\n");
+    }
+    for one in &report.overrides {
+        let why = one.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let _ = writeln!(out, "- {} by {}{}", code(&format!("--{}", one.which)), plain(&one.by), plain(&why));
+    }
+    for one in report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")) {
+        let _ = writeln!(out, "- {} {}: {}", plain(&one.at), plain(&one.name), plain(&one.value));
+    }
+    out.push('\n');
+}
+
+fn verification(report: &Report, out: &mut String) {
+    out.push_str("## Verification\n\n");
+    if let Some(verdict) = &report.verification {
+        let _ = writeln!(
+            out,
+            "**{}**: {}\n\n| | |\n|---|---|",
+            plain(&verdict.verdict.replace('_', " ")),
+            plain(&verdict.detail)
+        );
+        for (name, value) in super::text::coverage(verdict) {
+            let _ = writeln!(out, "| {name} | {} |", plain(&value));
+        }
+        out.push('\n');
+    }
+    let head = &report.journal;
+    let id = head.id.as_deref().unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "Head of the journal:\n\n    keybatch/{id}\n    {}\n    {}\n\nWithout keybatch:\n",
+        head.size, head.root
+    );
+    for (what, command) in WITHOUT {
+        let _ = writeln!(out, "{what}:\n\n    {}\n", command.replace("RUN", &report.run));
+    }
+}

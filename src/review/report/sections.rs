@@ -1,0 +1,408 @@
+//! The sections of the page, as HTML.
+
+use std::fmt::Write as _;
+
+use super::charts;
+use super::facts::{OUTCOMES, Report};
+use super::safe::{grouped, html};
+use crate::domain::{counted, parse_time};
+
+/// How many sessions have a chart: those that sent most.
+const CHARTS: usize = 6;
+
+/// What a report says of a rehearsal.
+pub(super) const REHEARSAL: &str = "REHEARSAL: this run worked against a sandbox. Nothing real was deleted.";
+
+/// What deleting a key pair does not do.
+pub(super) const STILL_CARRIED: &str =
+    "Deleting a stored key pair does not remove its public key from running instances.";
+
+pub(super) fn header(report: &Report) -> String {
+    let rehearsal =
+        if report.sandbox { format!("<p class=\"rehearsal\">{}</p>", html(REHEARSAL)) } else { String::new() };
+    let state = match report.state.as_str() {
+        "finished" => "good",
+        "stopped" | "running" => "warn",
+        _ => "plain",
+    };
+    let verdict = report.verification.as_ref().map_or_else(String::new, |verdict| {
+        let class = if verdict.sound { "good" } else { "bad" };
+        format!("<span class=\"badge {class}\">journal: {}</span>", html(&verdict.verdict.replace('_', " ")))
+    });
+    let kind = if report.sandbox { "<span class=\"badge warn\">rehearsal</span>" } else { "" };
+    format!(
+        "{rehearsal}<h1>Deletion of Lightsail key pairs</h1><p class=\"mono\">run {}</p>\
+         <p><span class=\"badge {state}\">{}</span>{kind}{verdict}</p>",
+        html(&report.run),
+        html(&report.state)
+    )
+}
+
+/// What could not be read, in a box.
+pub(super) fn gaps(report: &Report, rows: Option<&str>) -> String {
+    let all: Vec<_> =
+        report.gaps.iter().map(String::as_str).chain(rows).map(|gap| format!("<li>{}</li>", html(gap))).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<div class=\"notice bad\" id=\"gaps\"><p><b>This report is not complete.</b> Part of the journal could not be read:</p><ul>{}</ul></div>",
+        all.concat()
+    )
+}
+
+pub(super) fn summary(report: &Report) -> String {
+    let counts = &report.outcomes;
+    let look = counts.in_doubt + counts.unsettled;
+    let cards = [
+        (grouped(report.rows), "rows asked for"),
+        (grouped(counts.deleted), "deleted"),
+        (grouped(look), "in doubt or unsettled"),
+        (grouped(counts.failed), "failed"),
+        (grouped(report.deletes_sent), "delete requests"),
+        (grouped(report.throttled), "requests throttled"),
+    ];
+    let cards: Vec<_> =
+        cards.iter().map(|(number, what)| format!("<li><b>{number}</b><span>{what}</span></li>")).collect();
+    let mut out = format!("<ul class=\"cards\">{}</ul>{}", cards.concat(), charts::outcomes(counts));
+    let _ = write!(out, "<p class=\"sum\" id=\"sum\">{}</p>", html(&sum(report)));
+    if report.targets.len() > 1 || report.evidence.len() > 1 {
+        out += &by_target(report);
+        out += &by_evidence(report);
+    }
+    out
+}
+
+/// The conservation sum in words.
+pub(super) fn sum(report: &Report) -> String {
+    let parts: Vec<_> = OUTCOMES
+        .into_iter()
+        .map(|(outcome, human)| (report.outcomes.of(outcome), human))
+        .filter(|(rows, _)| *rows > 0)
+        .map(|(rows, human)| format!("{} {human}", grouped(rows)))
+        .collect();
+    let parts = if parts.is_empty() { "0".to_owned() } else { parts.join(" + ") };
+    let verdict = match (report.adds_up, report.plan.is_some()) {
+        (true, _) => "Every row has exactly one outcome.",
+        (false, false) => "The plan is not complete, so the sum is not either.",
+        (false, true) => "THE SUM DOES NOT AGREE: verify the journal.",
+    };
+    format!("{} rows = {parts}. {verdict}", grouped(report.rows))
+}
+
+fn by_target(report: &Report) -> String {
+    let used: Vec<_> = OUTCOMES.into_iter().filter(|(outcome, _)| report.outcomes.of(outcome) > 0).collect();
+    let mut out = String::from(
+        "<details><summary>By account and region</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Account/region</th>",
+    );
+    for (_, human) in &used {
+        let _ = write!(out, "<th scope=\"col\" class=\"n\">{human}</th>");
+    }
+    out.push_str("<th scope=\"col\" class=\"n\">rows</th></tr></thead><tbody>");
+    for target in &report.targets {
+        let _ = write!(out, "<tr><th scope=\"row\">{}/{}</th>", html(&target.account), html(&target.region));
+        for (outcome, _) in &used {
+            let _ = write!(out, "<td class=\"n\">{}</td>", grouped(target.outcomes.of(outcome)));
+        }
+        let _ = write!(out, "<td class=\"n\">{}</td></tr>", grouped(target.outcomes.total()));
+    }
+    out.push_str("</tbody></table></div></details>");
+    out
+}
+
+fn by_evidence(report: &Report) -> String {
+    let lines = report.evidence.iter().map(|one| {
+        format!(
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>",
+            html(&one.outcome.replace('_', " ")),
+            html(one.evidence.as_deref().unwrap_or("none yet")),
+            grouped(one.rows)
+        )
+    });
+    format!(
+        "<details><summary>By outcome and evidence</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Outcome</th>\
+         <th scope=\"col\">Evidence</th><th scope=\"col\" class=\"n\">Rows</th></tr></thead><tbody>{}</tbody></table></div></details>",
+        lines.collect::<String>()
+    )
+}
+
+/// What was asked: (name, value).
+pub(super) fn asked_facts(report: &Report) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    let mut add = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
+    let fact = |name: &str| report.fact(name).map(str::to_owned);
+    add("Reason", fact("reason"));
+    add("Ticket", fact("ticket"));
+    add("Operator", fact("operator"));
+    add("Credentials", fact("principal_arn"));
+    add("Manifest", fact("manifest"));
+    add("Manifest's SHA-256", fact("manifest_sha256"));
+    add("Rows", Some(grouped(report.rows)));
+    add("Service", fact("endpoint"));
+    add("Accounts and regions", fact("targets").map(|targets| targets.replace(',', ", ")));
+    if let Some(plan) = &report.plan {
+        add(
+            "Plan",
+            Some(format!(
+                "{} to delete, {} to skip, {} absent",
+                grouped(plan.deletes),
+                grouped(plan.skips),
+                grouped(plan.absents)
+            )),
+        );
+        add("Plan made", Some(format!("{} by {}", plan.made_at, plan.made_by)));
+        add("Plan valid until", plan.expires_at.clone());
+        let confirmed = plan.confirmed.zip(plan.confirmed_by.as_deref());
+        let confirmed = confirmed.map(|(deletes, by)| format!("{} deletions, by {by}", grouped(deletes)));
+        add("Confirmed", Some(confirmed.unwrap_or_else(|| "not confirmed".to_owned())));
+        add("Policy's SHA-256", plan.policy_sha256.clone());
+    }
+    add("Plan's root", fact("plan_root"));
+    add("Began", fact("started_at"));
+    add("Ended", fact("finished_at"));
+    add("Stopped by", fact("stopped_by"));
+    facts
+}
+
+pub(super) fn asked(report: &Report) -> String {
+    let mut out = String::from("<dl>");
+    for (name, value) in asked_facts(report) {
+        let _ = write!(out, "<dt>{name}</dt><dd><bdi>{}</bdi></dd>", html(&value));
+    }
+    out.push_str("</dl><h3>Approved by</h3>");
+    if report.approvals.is_empty() {
+        out.push_str("<p>Nobody: the journal has no approval of this plan.</p>");
+    } else {
+        out.push_str("<ul>");
+        for one in &report.approvals {
+            let _ = write!(out, "<li>{}, recorded {}</li>", html(&one.signer), html(&one.at));
+        }
+        out.push_str("</ul><p class=\"soft\">Whether they may approve, only your own list of signers says: keybatch verify --require-approvals.</p>");
+    }
+    out.push_str(
+        "<h3>Sessions</h3><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Opened</th><th scope=\"col\">Closed</th>\
+         <th scope=\"col\">Command</th><th scope=\"col\">Operator</th><th scope=\"col\">keybatch</th></tr></thead><tbody>",
+    );
+    for session in &report.sessions {
+        let closed = session.closed_at.as_deref().unwrap_or("no end recorded");
+        let cells = [&session.opened_at, closed, &session.command, &session.operator, &session.version];
+        let cells: Vec<_> = cells.iter().map(|cell| format!("<td>{}</td>", html(cell))).collect();
+        let _ = write!(out, "<tr>{}</tr>", cells.concat());
+    }
+    out.push_str("</tbody></table></div>");
+    out
+}
+
+pub(super) fn instances(report: &Report) -> String {
+    let as_of = html(report.in_use_as_of.as_deref().unwrap_or("(no plan)"));
+    if report.in_use.is_empty() {
+        return format!(
+            "<p>None that is known: in the plan's inventory at {as_of}, no instance was created with a key pair that this run deleted. \
+             {STILL_CARRIED}</p>"
+        );
+    }
+    let mut out = format!(
+        "<p>{STILL_CARRIED} These are known as of the plan's inventory at {as_of}; look at the instances themselves for what they \
+         accept now.</p><div class=\"scroll\"><table><thead><tr><th scope=\"col\" class=\"n\">Row</th><th scope=\"col\">Key pair</th>\
+         <th scope=\"col\">Account/region</th><th scope=\"col\">Outcome</th><th scope=\"col\">Instances</th></tr></thead><tbody>"
+    );
+    for one in &report.in_use {
+        let _ = write!(
+            out,
+            "<tr><td class=\"n\">{}</td><td><bdi>{}</bdi></td><td>{}/{}</td><td>{}</td><td><bdi>{}</bdi></td></tr>",
+            one.row,
+            html(&one.key_pair_name),
+            html(&one.account),
+            html(&one.region),
+            html(&one.outcome.replace('_', " ")),
+            html(&one.instances)
+        );
+    }
+    out.push_str("</tbody></table></div>");
+    if report.in_use_not_listed > 0 {
+        let more = counted(report.in_use_not_listed, "more row", "more rows");
+        let _ = write!(
+            out,
+            "<p>And {more}: <code>keybatch query --name deleted-but-in-use --param run={}</code></p>",
+            html(&report.run)
+        );
+    }
+    out
+}
+
+pub(super) fn requests(report: &Report) -> String {
+    let traffic = &report.traffic;
+    let mut out = format!(
+        "<p>{}, and {}; {} throttled.</p>",
+        grouped_of(report.deletes_sent, "delete request", "delete requests"),
+        grouped_of(report.reads_sent, "read", "reads"),
+        grouped(report.throttled)
+    );
+    if traffic.sessions.is_empty() {
+        return out;
+    }
+    let cap = report.rate_cap.as_deref().and_then(per_second).map(|cap| {
+        let targets = u32::try_from(report.targets.len()).unwrap_or(u32::MAX);
+        cap * f64::from(targets)
+    });
+    let sent = |session: &super::traffic::SessionTraffic| session.parts.iter().map(|part| part.requests).sum::<u64>();
+    let mut most: Vec<_> = traffic.sessions.iter().map(sent).collect();
+    most.sort_unstable_by(|a, b| b.cmp(a));
+    let least = most.get(CHARTS).map_or(0, |least| least + 1);
+    for session in traffic.sessions.iter().filter(|session| sent(session) >= least) {
+        let name = session.session.map_or_else(|| "unknown session".to_owned(), |number| format!("session {number}"));
+        out += &charts::timeline(session, cap, &name);
+    }
+    out += &charts::timeline_legend(cap.is_some());
+    if least > 0 {
+        let _ = write!(
+            out,
+            "<p class=\"soft\">Of {} sessions, those that sent most are drawn.</p>",
+            traffic.sessions.len()
+        );
+    }
+    out.push_str("<h3>How long they took</h3>");
+    out += &charts::latency(report);
+    out.push_str("<details><summary>By class, and the rates that were learned</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Class of the answer</th><th scope=\"col\" class=\"n\">Requests</th></tr></thead><tbody>");
+    for (class, count) in &traffic.classes {
+        let _ =
+            write!(out, "<tr><td>{}</td><td class=\"n\">{}</td></tr>", html(&class.replace('_', " ")), grouped(*count));
+    }
+    out.push_str("</tbody></table><table><thead><tr><th scope=\"col\">Account/region</th><th scope=\"col\" class=\"n\">Last rate per second</th><th scope=\"col\" class=\"n\">Changes</th></tr></thead><tbody>");
+    for rate in &report.rates {
+        let _ = write!(
+            out,
+            "<tr><td>{}/{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            html(&rate.account),
+            html(&rate.region),
+            html(&rate.per_s),
+            grouped(rate.changes)
+        );
+    }
+    let cap = report.rate_cap.as_deref().unwrap_or("none: the rate is learned");
+    let _ = write!(out, "</tbody></table></div><p>Cap that was asked for in each: {}</p></details>", html(cap));
+    out
+}
+
+/// A cap such as `5/s`, in requests per second.
+fn per_second(cap: &str) -> Option<f64> {
+    let (count, unit) = cap.split_once('/')?;
+    let count: f64 = count.parse().ok()?;
+    Some(match unit {
+        "s" => count,
+        "m" => count / 60.0,
+        "h" => count / 3_600.0,
+        _ => return None,
+    })
+}
+
+fn grouped_of(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+pub(super) fn controls(report: &Report) -> String {
+    let mut out = String::from("<h3>Overrides</h3>");
+    if report.overrides.is_empty() {
+        out.push_str("<p>None: no safety rule was lifted.</p>");
+    }
+    for one in &report.overrides {
+        let why = one.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let _ = write!(
+            out,
+            "<div class=\"notice\"><p><code>--{}</code> by {}, {}{}</p></div>",
+            html(&one.which),
+            html(&one.by),
+            html(&one.at),
+            html(&why)
+        );
+    }
+    out.push_str("<h3>Stops</h3>");
+    let stops: Vec<_> =
+        report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")).collect();
+    if stops.is_empty() {
+        out.push_str("<p>None.</p>");
+    }
+    for one in &stops {
+        let _ = write!(out, "<p>{} {}: {}</p>", html(&one.at), html(&one.name), html(&one.value));
+    }
+    out.push_str("<details><summary>Settings of each session</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Session opened</th><th scope=\"col\">Setting</th><th scope=\"col\">Value</th></tr></thead><tbody>");
+    for one in report.controls.iter().filter(|one| !matches!(one.name.as_str(), "stopped" | "abandoned")) {
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td><bdi>{}</bdi></td></tr>",
+            html(&one.at),
+            html(&one.name),
+            html(&one.value)
+        );
+    }
+    out.push_str("</tbody></table></div></details>");
+    out
+}
+
+/// How to check the journal with nothing of keybatch's.
+pub(super) const WITHOUT: [(&str, &str); 3] = [
+    (
+        "The whole journal, by a second verifier that shares no code with keybatch (Python 3.9 or later)",
+        "python3 contrib/verify.py --checkpoint CHECKPOINTS journal.db",
+    ),
+    (
+        "The numbers, with a plain SQLite shell",
+        "sqlite3 -readonly journal.db \"SELECT outcome, count(*) FROM intents WHERE run_id = 'RUN' GROUP BY outcome\"",
+    ),
+    (
+        "One row, without the journal",
+        "keybatch prove RUN ROW -o row.proof; python3 contrib/verify.py --checkpoint CHECKPOINTS row.proof",
+    ),
+];
+
+pub(super) fn verification(report: &Report) -> String {
+    let mut out = String::new();
+    match &report.verification {
+        None => out.push_str("<div class=\"notice\"><p>The journal was not verified for this report.</p></div>"),
+        Some(verdict) => {
+            let class = if verdict.sound { "good" } else { "bad" };
+            let word = html(&verdict.verdict.replace('_', " "));
+            let _ = write!(
+                out,
+                "<div class=\"notice {class}\" id=\"verdict\"><p><b>{word}</b>: {}</p></div><dl>",
+                html(&verdict.detail)
+            );
+            for (name, value) in super::text::coverage(verdict) {
+                let _ = write!(out, "<dt>{name}</dt><dd>{}</dd>", html(&value));
+            }
+            out.push_str("</dl>");
+            for line in verdict.findings.iter().chain(&verdict.warnings) {
+                let _ = write!(out, "<p>Note: {}</p>", html(line));
+            }
+        }
+    }
+    out.push_str("<h3>The head of the journal</h3>");
+    let id = report.journal.id.as_deref().unwrap_or_default();
+    let _ = write!(out, "<pre>keybatch/{}\n{}\n{}</pre>", html(id), report.journal.size, html(&report.journal.root));
+    let kept = &report.checkpoints;
+    let last = kept.made_at.as_deref().map(|at| format!(", the last one made {at}")).unwrap_or_default();
+    let _ = write!(
+        out,
+        "<p>The journal has {}{}. A copy in the journal proves nothing; one that is kept elsewhere shows whether entries are missing or \
+         were rewritten.</p>",
+        counted(kept.count, "checkpoint", "checkpoints"),
+        html(&last)
+    );
+    out.push_str("<h3>How to verify without keybatch</h3><p>This page is a view of the journal, and no evidence by itself. Compare it with the journal:</p>");
+    for (what, command) in WITHOUT {
+        let _ = write!(out, "<p>{what}:</p><pre>{}</pre>", html(&command.replace("RUN", &report.run)));
+    }
+    out
+}
+
+pub(super) fn footer(report: &Report) -> String {
+    let at = report.fact("finished_at").or(report.fact("started_at")).and_then(parse_time);
+    let year = at.map(|at| at.to_string()).unwrap_or_default();
+    format!(
+        "<p>Made by keybatch {} from entries 0 to {} of the journal; the run {} {}. The same journal gives the same file. Times are UTC.</p>",
+        html(report.version),
+        report.journal.size.saturating_sub(1),
+        if report.fact("finished_at").is_some() { "ended" } else { "began" },
+        html(&year)
+    )
+}

@@ -1,0 +1,150 @@
+//! A report as text for a terminal or a mail.
+
+use std::fmt::Write as _;
+
+use super::facts::{OUTCOMES, Report, Verification};
+use super::safe::{grouped, visible};
+use super::sections::{REHEARSAL, STILL_CARRIED, WITHOUT, asked_facts, sum};
+
+/// How many rows of a list are written.
+const LISTED: usize = 50;
+
+/// What a verdict covers: (name, value).
+pub(super) fn coverage(verdict: &Verification) -> Vec<(&'static str, String)> {
+    let proved = verdict.proved_up_to.map_or_else(
+        || "no outside checkpoint was brought, or none that proves anything".to_owned(),
+        |size| format!("entries 0 to {}, by a checkpoint from outside", size.saturating_sub(1)),
+    );
+    let end = if verdict.end_covered { "covered" } else { "not covered" };
+    let mut all = vec![
+        ("Entries read", grouped(verdict.entries)),
+        ("Root", verdict.root.clone()),
+        ("Proved", proved),
+        ("Deletions covered", format!("{} of {}", grouped(verdict.deletions_covered), grouped(verdict.deletions))),
+        ("End of the run", end.to_owned()),
+    ];
+    all.extend(verdict.first_bad.map(|seq| ("First bad entry", seq.to_string())));
+    all
+}
+
+/// A report for people, as text.
+#[must_use]
+pub fn text(report: &Report) -> String {
+    let mut out = String::new();
+    if report.sandbox {
+        let _ = writeln!(out, "{REHEARSAL}");
+    }
+    let _ = writeln!(out, "run {} {}", visible(&report.run), visible(&report.state));
+    for gap in &report.gaps {
+        let _ = writeln!(out, "NOT COMPLETE: {}", visible(gap));
+    }
+    let _ = writeln!(out, "{}", sum(report));
+    for (outcome, human) in OUTCOMES {
+        let rows = report.outcomes.of(outcome);
+        if rows > 0 {
+            let _ = writeln!(out, "  {human:<14} {:>12}", grouped(rows));
+        }
+    }
+    out.push_str("asked\n");
+    for (name, value) in asked_facts(report) {
+        line(&mut out, &name.to_lowercase(), &value);
+    }
+    for one in &report.approvals {
+        line(&mut out, "approved by", &format!("{}, recorded {}", one.signer, one.at));
+    }
+    if report.approvals.is_empty() {
+        line(&mut out, "approved by", "nobody");
+    }
+    requests(report, &mut out);
+    looked_for(report, &mut out);
+    let as_of = report.in_use_as_of.as_deref().unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "instances that still carry a deleted key {}",
+        report.in_use.len() as u64 + report.in_use_not_listed
+    );
+    if !report.in_use.is_empty() {
+        let _ = writeln!(out, "  {STILL_CARRIED} As of the plan's inventory at {as_of}:");
+    }
+    for one in report.in_use.iter().take(LISTED) {
+        let place = format!("{}/{}", one.account, one.region);
+        let _ = writeln!(
+            out,
+            "  row {} {} in {}: {}",
+            one.row,
+            visible(&one.key_pair_name),
+            visible(&place),
+            visible(&one.instances)
+        );
+    }
+    more(&mut out, report.in_use.len().saturating_sub(LISTED) as u64 + report.in_use_not_listed);
+    for one in &report.overrides {
+        let why = one.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let _ = writeln!(out, "override --{} by {}{}", visible(&one.which), visible(&one.by), visible(&why));
+    }
+    for one in report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")) {
+        let _ = writeln!(out, "{} {}: {}", visible(&one.name), one.at, visible(&one.value));
+    }
+    verification(report, &mut out);
+    out
+}
+
+fn line(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "  {name:<20} {}", visible(value));
+}
+
+fn more(out: &mut String, more: u64) {
+    if more > 0 {
+        let _ = writeln!(out, "  and {} more", grouped(more));
+    }
+}
+
+fn requests(report: &Report, out: &mut String) {
+    out.push_str("requests\n");
+    line(out, "deletes", &grouped(report.deletes_sent));
+    line(out, "reads", &grouped(report.reads_sent));
+    line(out, "throttled", &grouped(report.throttled));
+    for (class, count) in &report.traffic.classes {
+        line(out, &format!("  {}", class.replace('_', " ")), &grouped(*count));
+    }
+    for rate in &report.rates {
+        line(out, "last rate", &format!("{} per second in {}/{}", rate.per_s, rate.account, rate.region));
+    }
+}
+
+fn looked_for(report: &Report, out: &mut String) {
+    let _ = writeln!(out, "in doubt or unsettled {}", report.outcomes.in_doubt + report.outcomes.unsettled);
+    for doubt in report.doubts.iter().take(LISTED) {
+        let name = doubt.story.key_pair_name.as_deref().unwrap_or_default();
+        let _ = writeln!(out, "  row {} {} {}", doubt.story.row, visible(name), doubt.outcome.replace('_', " "));
+        let Some(look_for) = &doubt.story.look_for else { continue };
+        let event =
+            format!("{} of {} in {}/{}", look_for.event_name, look_for.event_source, look_for.account, look_for.region);
+        line(out, "  look for", &event);
+        look_for.request_ids.iter().for_each(|id| line(out, "  request id", id));
+        line(out, "  user agent", &look_for.user_agent);
+        line(out, "  from, until", &format!("{}, {}", look_for.from, look_for.until));
+    }
+    more(out, report.doubts.len().saturating_sub(LISTED) as u64 + report.doubts_not_listed);
+}
+
+fn verification(report: &Report, out: &mut String) {
+    out.push_str("verification\n");
+    match &report.verification {
+        None => out.push_str("  the journal was not verified\n"),
+        Some(verdict) => {
+            line(out, "verdict", &format!("{}: {}", verdict.verdict.replace('_', " "), verdict.detail));
+            for (name, value) in coverage(verdict) {
+                line(out, &name.to_lowercase(), &value);
+            }
+            verdict.findings.iter().for_each(|finding| line(out, "also", finding));
+            verdict.warnings.iter().for_each(|warning| line(out, "note", warning));
+        }
+    }
+    let head = &report.journal;
+    line(out, "head", &format!("keybatch/{} {} {}", head.id.as_deref().unwrap_or_default(), head.size, head.root));
+    out.push_str("without keybatch\n");
+    for (what, command) in WITHOUT {
+        let _ = writeln!(out, "  {what}:\n    {}", command.replace("RUN", &report.run));
+    }
+}
