@@ -49,7 +49,17 @@ const HEADINGS: [(&str, &[&str]); 5] = [
     ("AWS", &["profile", "region", "endpoint_url", "credentials_timeout"]),
     (
         "Records",
-        &["journal", "reason", "ticket", "checkpoint_to", "checkpoint_exec", "require_anchor", "sign_key", "sign_all"],
+        &[
+            "journal",
+            "reason",
+            "ticket",
+            "summary_to",
+            "checkpoint_to",
+            "checkpoint_exec",
+            "require_anchor",
+            "sign_key",
+            "sign_all",
+        ],
     ),
 ];
 

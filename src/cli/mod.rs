@@ -62,6 +62,7 @@ mod signing;
 mod subject;
 mod suggested;
 mod summary;
+mod summary_to;
 mod terminal;
 mod diagnosis;
 mod doctor;

@@ -7,12 +7,12 @@ use super::machine::Machine;
 use super::options::{AnchorOptions, CanaryOptions, SessionOptions, refuse_secret};
 use super::policy::{OverrideOptions, PolicyOptions};
 use super::rollback::RollbackOptions;
-use super::say::{end, say};
+use super::summary_to::SummaryOptions;
 use super::terminal::Verb;
 use super::{Context, network};
 use crate::session::order::ResumeOrder;
 use crate::session::summary::Summary;
-use crate::session::{self, refuse_used};
+use crate::session::{self, Ending, refuse_used};
 
 /// Continue a run that was stopped or killed
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,8 @@ pub(super) struct Args {
     #[command(flatten)]
     policy: PolicyOptions,
     #[command(flatten)]
+    summary: SummaryOptions,
+    #[command(flatten)]
     options: SessionOptions,
 }
 
@@ -47,6 +49,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let mut order = ResumeOrder { order: args.options.order(context, args.rollback.order()), run: args.run };
     order.order.policy = args.policy.policy(&OverrideOptions::default(), None, context)?;
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &[])?;
+    let summary = args.summary.open(&context.journal, &[])?;
     let machine = Machine::new(context, &args.options, Verb::Resume, None)?;
     // A journal that cannot be accessed may still exist.
     let there = context.journal.try_exists().map_err(|error| {
@@ -58,9 +61,10 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
             return Err(missing_journal(context));
         }
         context.ui.say("nothing to resume: there is no journal yet");
-        return Ok(say(&context.ui, &Summary::of_nothing(&context.journal)));
+        let nothing = Summary::of_nothing(&context.journal);
+        return summary.end(&context.ui, Ok(Ending::Summed(Box::new(nothing))));
     }
-    end(&context.ui, session::resume(&machine, &order).await)
+    summary.end(&context.ui, session::resume(&machine, &order).await.map_err(Into::into))
 }
 
 /// The error where a run or the journal was named, and there is no journal.

@@ -29,6 +29,7 @@ mod prove;
 mod reconcile;
 mod readers;
 mod regions;
+mod report;
 mod resolve;
 mod retry;
 mod run_plan;

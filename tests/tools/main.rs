@@ -21,6 +21,7 @@ mod policy;
 mod power_loss;
 mod readers;
 mod reviewing;
+mod report;
 mod shell;
 mod ssh;
 #[path = "../library/story.rs"]
@@ -56,6 +57,7 @@ fn main() -> std::process::ExitCode {
         readers::questions::LIST,
         readers::views::LIST,
         reviewing::LIST,
+        report::LIST,
         ssh::approvals::LIST,
         ssh::checkpoints::LIST,
         ssh::four_eyes::LIST,

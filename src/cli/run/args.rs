@@ -12,6 +12,7 @@ use crate::cli::rollback::RollbackOptions;
 use crate::cli::selection::SelectionOptions;
 use crate::cli::signers;
 use crate::cli::subject::SubjectOptions;
+use crate::cli::summary_to::SummaryOptions;
 use crate::cli::{CliError, Code, Exit, Sent};
 use crate::record::approval::MOST_APPROVALS;
 use crate::session::Policy;
@@ -63,6 +64,8 @@ pub(crate) struct Args {
     pub(super) canary: CanaryOptions,
     #[command(flatten)]
     pub(super) anchor: AnchorOptions,
+    #[command(flatten)]
+    pub(super) summary: SummaryOptions,
     #[command(flatten)]
     pub(super) options: SessionOptions,
 }
@@ -157,6 +160,9 @@ impl Args {
     /// Refuses what makes no sense for a plan's file, or for a manifest.
     pub(super) fn check(&self, is_plan: bool) -> Result<(), CliError> {
         let refuse = |what: &str, hint: &str| Err(CliError::new(Exit::Usage, what).sent(Sent::Nothing).hint(hint));
+        if self.dry_run && self.summary.summary_to.is_some() {
+            return refuse("--summary-to is about a run, and --dry-run makes none", "leave one of them out");
+        }
         if is_plan && self.selection.of.is_some() {
             return refuse(
                 "a plan is executed whole, and --only is about rows of an earlier run",

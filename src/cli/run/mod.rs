@@ -10,7 +10,6 @@ use super::machine::Machine;
 use super::options::refuse_secret;
 use super::plan::Making;
 use super::resume::missing_journal;
-use super::say::end;
 use super::terminal::Verb;
 use super::{Context, faults, network};
 use crate::session::{self, Input, SessionError, refuse_used};
@@ -58,6 +57,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let world = args.subject.sandbox.iter().flatten().map(|world| (world.as_path(), "the world file"));
     let read: Vec<_> = world.chain(args.manifest.iter().map(|path| (path.as_path(), "the manifest"))).collect();
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &read)?;
+    let summary = args.summary.open(&context.journal, &read)?;
     let machine = Machine::new(context, &args.options, Verb::Run, args.subject.sandbox.clone())?;
     let ended = match (selection, input) {
         (Some(selection), input) => {
@@ -77,7 +77,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
             session::run(&machine, &order, Box::new(input.unwrap_or_else(|| Box::new(std::io::empty())))).await
         }
     };
-    end(&context.ui, ended.map_err(|error| with_report(error, context)))
+    summary.end(&context.ui, ended.map_err(|error| with_report(error, context)))
 }
 
 /// The error with the report on a manifest's faults, if it has any.

@@ -29,7 +29,9 @@ pub(super) fn section(report: &Report) -> String {
             counted(counts.gone, "row is", "rows are")
         );
     }
-    report.doubts.iter().for_each(|doubt| out += &one_doubt(doubt, report.sandbox));
+    for (index, doubt) in report.doubts.iter().enumerate() {
+        out += &one_doubt(doubt, index == 0, report.sandbox);
+    }
     if report.doubts_not_listed > 0 {
         let more = counted(report.doubts_not_listed, "more row", "more rows");
         let _ = write!(out, "<p>And {more}: <code>keybatch query --name in-doubt</code> lists all.</p>");
@@ -37,10 +39,10 @@ pub(super) fn section(report: &Report) -> String {
     out
 }
 
-fn one_doubt(doubt: &Doubt, sandbox: bool) -> String {
+fn one_doubt(doubt: &Doubt, is_first: bool, sandbox: bool) -> String {
     let story = &doubt.story;
     let name = html(story.key_pair_name.as_deref().unwrap_or_default());
-    let open = if doubt.outcome == "gone" { "" } else { " open" };
+    let open = if is_first && doubt.outcome != "gone" { " open" } else { "" };
     let mut out = format!(
         "<details{open}><summary>Row {}: <bdi>{name}</bdi>, {}</summary>",
         story.row,

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use super::facts::Report;
 use super::rows::{RowBlocks, Standing};
 use super::safe::{self, grouped};
-use super::{doubtful, page, sections};
+use super::{doubtful, page, sections, sent};
 use crate::domain::parse_time;
 
 /// Writes the page. `spool` is what [`super::rows`] wrote.
@@ -26,7 +26,7 @@ pub fn html<W: Write>(report: &Report, blocks: &RowBlocks, spool: &mut impl Read
             "asked" => sections::asked(report),
             "doubts" => doubtful::section(report),
             "instances" => sections::instances(report),
-            "requests" => sections::requests(report),
+            "requests" => sent::section(report),
             "rows" => rows(report, blocks),
             "controls" => sections::controls(report),
             "verification" => sections::verification(report),
@@ -46,15 +46,15 @@ pub fn html<W: Write>(report: &Report, blocks: &RowBlocks, spool: &mut impl Read
     })
 }
 
-/// The columns of the table: the place of their values in a row, the name, and whether narrow screens show them.
-const COLUMNS: [(u32, &str, bool); 7] = [
-    (0, "Row", true),
-    (1, "Key pair", true),
-    (2, "Account/region", false),
-    (3, "Outcome", true),
-    (4, "Evidence", false),
-    (5, "Detail", false),
-    (18, "Requests", false),
+/// The columns of the table: the place of their values in a row, the name, and the class that says on which screens they are shown.
+const COLUMNS: [(u32, &str, &str); 7] = [
+    (0, "Row", ""),
+    (1, "Key pair", ""),
+    (2, "Account/region", "opt"),
+    (3, "Outcome", ""),
+    (4, "Evidence", "opt big"),
+    (5, "Detail", "opt"),
+    (18, "Requests", "opt big"),
 ];
 
 fn rows(report: &Report, blocks: &RowBlocks) -> String {
@@ -78,15 +78,14 @@ fn rows(report: &Report, blocks: &RowBlocks) -> String {
          <div id=\"grid\" role=\"grid\" tabindex=\"0\" aria-label=\"Rows. Arrow keys move, Enter opens a row's story.\" aria-readonly=\"true\" \
          aria-colcount=\"7\"><div role=\"rowgroup\"><div class=\"r head\" role=\"row\" aria-rowindex=\"1\">",
     );
-    for (place, name, is_narrow) in COLUMNS {
-        let class = if is_narrow { "" } else { " class=\"opt\"" };
+    for (place, name, class) in COLUMNS {
         let (sort, arrow) = if place == 0 { ("ascending", " \u{2191}") } else { ("none", "") };
         let _ = write!(
             out,
-            "<div role=\"columnheader\"{class} aria-sort=\"{sort}\"><button type=\"button\" data-by=\"{place}\" data-name=\"{name}\">{name}{arrow}</button></div>"
+            "<div role=\"columnheader\" class=\"{class}\" aria-sort=\"{sort}\"><button type=\"button\" data-by=\"{place}\" data-name=\"{name}\">{name}{arrow}</button></div>"
         );
     }
-    out.push_str("</div></div><div id=\"body\" role=\"rowgroup\" tabindex=\"-1\"><div id=\"space\" role=\"presentation\"></div></div></div>");
+    out.push_str("</div></div><div id=\"space\" role=\"rowgroup\"></div></div>");
     out += &standing(blocks);
     out
 }

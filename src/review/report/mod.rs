@@ -21,6 +21,7 @@ mod page;
 mod rows;
 mod safe;
 mod sections;
+mod sent;
 mod text;
 mod traffic;
 mod words;

@@ -22,9 +22,11 @@
   const rows = [], texts = [];
   let shown = [], at = 0, sortBy = ROW, down = false, loaded = false;
 
-  const body = byId("body"), space = byId("space"), count = byId("count"), search = byId("search");
-  const outcomeBox = byId("outcome"), targetBox = byId("target"), grid = byId("grid");
-  if (!body) return;
+  const grid = byId("grid"), space = byId("space"), count = byId("count"), search = byId("search");
+  const outcomeBox = byId("outcome"), targetBox = byId("target");
+  if (!grid) return;
+  const head = grid.querySelector(".head");
+  const view = () => grid.clientHeight - head.offsetHeight;
   doc.documentElement.classList.add("js");
 
   // Blocks are read one after the other, so that the page answers meanwhile.
@@ -84,7 +86,7 @@
     grid.setAttribute("aria-rowcount", String(shown.length + 1));
     const all = meta.of === rows.length ? "" : loaded ? " shown here, of " + meta.of.toLocaleString("en") : ", reading more";
     count.textContent = shown.length.toLocaleString("en") + " of " + rows.length.toLocaleString("en") + " rows" + all;
-    body.scrollTop = 0;
+    grid.scrollTop = 0;
     draw();
   }
   function sort(indexes) {
@@ -98,8 +100,8 @@
   }
 
   function draw() {
-    const first = Math.max(0, Math.floor(body.scrollTop / HEIGHT) - 8);
-    const last = Math.min(shown.length, Math.ceil((body.scrollTop + body.clientHeight) / HEIGHT) + 8);
+    const first = Math.max(0, Math.floor(grid.scrollTop / HEIGHT) - 8);
+    const last = Math.min(shown.length, Math.ceil((grid.scrollTop + view()) / HEIGHT) + 8);
     const lines = doc.createDocumentFragment();
     for (let place = first; place < last; place++) lines.append(line(place));
     space.replaceChildren(lines);
@@ -114,7 +116,7 @@
     element.setAttribute("aria-rowindex", String(place + 2));
     element.style.top = place * HEIGHT + "px";
     const cells = [["num", String(row[ROW])], ["", row[NAME]], ["opt", word(row[TARGET])], ["tag tag-" + outcome, human(outcome)],
-      ["opt", word(row[EVIDENCE])], ["opt", word(row[DETAIL]) || word(row[NOTES]) || errorOf(row)], ["opt num", String(row[ATTEMPTS].length)]];
+      ["opt big", word(row[EVIDENCE])], ["opt", word(row[DETAIL]) || word(row[NOTES]) || errorOf(row)], ["opt big num", String(row[ATTEMPTS].length)]];
     for (const [className, text] of cells) {
       const cell = make("div", className, text);
       cell.setAttribute("role", "gridcell");
@@ -140,8 +142,8 @@
   function go(place) {
     at = Math.max(0, Math.min(shown.length - 1, place));
     const top = at * HEIGHT;
-    if (top < body.scrollTop) body.scrollTop = top;
-    if (top + HEIGHT > body.scrollTop + body.clientHeight) body.scrollTop = top + HEIGHT - body.clientHeight;
+    if (top < grid.scrollTop) grid.scrollTop = top;
+    if (top + HEIGHT > grid.scrollTop + view()) grid.scrollTop = top + HEIGHT - view();
     draw();
   }
 
@@ -195,10 +197,10 @@
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("close", () => grid.focus());
 
-  body.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
+  grid.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
   grid.addEventListener("keydown", (event) => {
-    if (event.target !== grid && event.target !== body) return;
-    const page = Math.max(1, Math.floor(body.clientHeight / HEIGHT) - 1);
+    if (event.target !== grid) return;
+    const page = Math.max(1, Math.floor(view() / HEIGHT) - 1);
     const steps = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: shown.length - 1 };
     if (event.key in steps) go(steps[event.key]);
     else if (event.key === "Enter" || event.key === " ") open();
@@ -206,7 +208,7 @@
     event.preventDefault();
   });
   let waiting = 0;
-  search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(apply, 60); });
+  search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(apply, 20); });
   search.addEventListener("keydown", (event) => {
     if (event.key === "Escape") { search.value = ""; apply(); }
     if (event.key === "ArrowDown") { grid.focus(); event.preventDefault(); }

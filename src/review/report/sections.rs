@@ -7,9 +7,6 @@ use super::facts::{OUTCOMES, Report};
 use super::safe::{grouped, html};
 use crate::domain::{counted, parse_time};
 
-/// How many sessions have a chart: those that sent most.
-const CHARTS: usize = 6;
-
 /// What a report says of a rehearsal.
 pub(super) const REHEARSAL: &str = "REHEARSAL: this run worked against a sandbox. Nothing real was deleted.";
 
@@ -26,7 +23,11 @@ pub(super) fn header(report: &Report) -> String {
         _ => "plain",
     };
     let verdict = report.verification.as_ref().map_or_else(String::new, |verdict| {
-        let class = if verdict.sound { "good" } else { "bad" };
+        let class = match verdict.verdict.as_str() {
+            "verified" => "good",
+            "self_consistent" => "plain",
+            _ => "bad",
+        };
         format!("<span class=\"badge {class}\">journal: {}</span>", html(&verdict.verdict.replace('_', " ")))
     });
     let kind = if report.sandbox { "<span class=\"badge warn\">rehearsal</span>" } else { "" };
@@ -139,7 +140,7 @@ pub(super) fn asked_facts(report: &Report) -> Vec<(&'static str, String)> {
     add("Manifest's SHA-256", fact("manifest_sha256"));
     add("Rows", Some(grouped(report.rows)));
     add("Service", fact("endpoint"));
-    add("Accounts and regions", fact("targets").map(|targets| targets.replace(',', ", ")));
+    add("Accounts and regions", fact("targets"));
     if let Some(plan) = &report.plan {
         add(
             "Plan",
@@ -230,76 +231,6 @@ pub(super) fn instances(report: &Report) -> String {
     out
 }
 
-pub(super) fn requests(report: &Report) -> String {
-    let traffic = &report.traffic;
-    let mut out = format!(
-        "<p>{}, and {}; {} throttled.</p>",
-        grouped_of(report.deletes_sent, "delete request", "delete requests"),
-        grouped_of(report.reads_sent, "read", "reads"),
-        grouped(report.throttled)
-    );
-    if traffic.sessions.is_empty() {
-        return out;
-    }
-    let cap = report.rate_cap.as_deref().and_then(per_second).map(|cap| {
-        let targets = u32::try_from(report.targets.len()).unwrap_or(u32::MAX);
-        cap * f64::from(targets)
-    });
-    let sent = |session: &super::traffic::SessionTraffic| session.parts.iter().map(|part| part.requests).sum::<u64>();
-    let mut most: Vec<_> = traffic.sessions.iter().map(sent).collect();
-    most.sort_unstable_by(|a, b| b.cmp(a));
-    let least = most.get(CHARTS).map_or(0, |least| least + 1);
-    for session in traffic.sessions.iter().filter(|session| sent(session) >= least) {
-        let name = session.session.map_or_else(|| "unknown session".to_owned(), |number| format!("session {number}"));
-        out += &charts::timeline(session, cap, &name);
-    }
-    out += &charts::timeline_legend(cap.is_some());
-    if least > 0 {
-        let _ = write!(
-            out,
-            "<p class=\"soft\">Of {} sessions, those that sent most are drawn.</p>",
-            traffic.sessions.len()
-        );
-    }
-    out.push_str("<h3>How long they took</h3>");
-    out += &charts::latency(report);
-    out.push_str("<details><summary>By class, and the rates that were learned</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Class of the answer</th><th scope=\"col\" class=\"n\">Requests</th></tr></thead><tbody>");
-    for (class, count) in &traffic.classes {
-        let _ =
-            write!(out, "<tr><td>{}</td><td class=\"n\">{}</td></tr>", html(&class.replace('_', " ")), grouped(*count));
-    }
-    out.push_str("</tbody></table><table><thead><tr><th scope=\"col\">Account/region</th><th scope=\"col\" class=\"n\">Last rate per second</th><th scope=\"col\" class=\"n\">Changes</th></tr></thead><tbody>");
-    for rate in &report.rates {
-        let _ = write!(
-            out,
-            "<tr><td>{}/{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            html(&rate.account),
-            html(&rate.region),
-            html(&rate.per_s),
-            grouped(rate.changes)
-        );
-    }
-    let cap = report.rate_cap.as_deref().unwrap_or("none: the rate is learned");
-    let _ = write!(out, "</tbody></table></div><p>Cap that was asked for in each: {}</p></details>", html(cap));
-    out
-}
-
-/// A cap such as `5/s`, in requests per second.
-fn per_second(cap: &str) -> Option<f64> {
-    let (count, unit) = cap.split_once('/')?;
-    let count: f64 = count.parse().ok()?;
-    Some(match unit {
-        "s" => count,
-        "m" => count / 60.0,
-        "h" => count / 3_600.0,
-        _ => return None,
-    })
-}
-
-fn grouped_of(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { many })
-}
-
 pub(super) fn controls(report: &Report) -> String {
     let mut out = String::from("<h3>Overrides</h3>");
     if report.overrides.is_empty() {
@@ -360,7 +291,11 @@ pub(super) fn verification(report: &Report) -> String {
     match &report.verification {
         None => out.push_str("<div class=\"notice\"><p>The journal was not verified for this report.</p></div>"),
         Some(verdict) => {
-            let class = if verdict.sound { "good" } else { "bad" };
+            let class = match verdict.verdict.as_str() {
+                "verified" => "good",
+                "self_consistent" => "warn",
+                _ => "bad",
+            };
             let word = html(&verdict.verdict.replace('_', " "));
             let _ = write!(
                 out,
