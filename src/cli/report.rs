@@ -74,11 +74,12 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     let reader = context.any_reader().await?;
     let run = resolve(&reader, &args.run).await?;
     let format = args.format(context);
-    let brings = ForReport { checkpoint: &args.checkpoint, signers: args.allowed_signers.as_deref() };
-    let id = run.run.to_string();
+    let brings = ForReport { checkpoint: args.checkpoint.clone(), signers: args.allowed_signers.clone() };
+    let (id, own) = (run.run.to_string(), context.clone());
     // Reading and verifying are two readers of the same journal, and take about the same time.
-    let (read, verdict) = tokio::join!(rows_of(&reader, &run, format, context), brings.judge(&id, context));
-    let (read, verdict) = (read?, verdict?);
+    let judging = tokio::spawn(async move { brings.judge(&id, &own).await });
+    let read = rows_of(&reader, &run, format, context).await?;
+    let verdict = judging.await.map_err(|error| CliError::from_error(Exit::Unexpected, &error))??;
     let mut out: Box<dyn Write + Send> = match &args.to {
         None => Box::new(io::stdout()),
         Some(path) => Box::new(create(path)?),

@@ -130,18 +130,18 @@ pub(super) async fn judge(
 
 /// What a report brings to the verification of its journal.
 #[derive(Debug)]
-pub(super) struct ForReport<'a> {
-    pub(super) checkpoint: &'a [PathBuf],
-    pub(super) signers: Option<&'a Path>,
+pub(super) struct ForReport {
+    pub(super) checkpoint: Vec<PathBuf>,
+    pub(super) signers: Option<PathBuf>,
 }
 
-impl ForReport<'_> {
+impl ForReport {
     /// Verifies the journal.
-    pub(super) async fn judge(&self, run: &str, context: &Context) -> Result<Verification, CliError> {
+    pub(super) async fn judge(self, run: &str, context: &Context) -> Result<Verification, CliError> {
         let args = Args {
             subject: None,
-            checkpoint: self.checkpoint.to_vec(),
-            allowed_signers: self.signers.map(Path::to_owned),
+            checkpoint: self.checkpoint,
+            allowed_signers: self.signers,
             require_approvals: None,
             four_eyes: false,
             policy: Vec::new(),

@@ -9,8 +9,8 @@ use crate::record::event::Event;
 /// How many rows are listed.
 const LISTED: usize = 1_000;
 
-/// Intents that are read at once.
-const PAGE: u32 = 10_000;
+/// Intents that are read at once: a megabyte or so.
+const PAGE: u32 = 1_000;
 
 /// What such an intent contains.
 const NOTED: &[u8] = br#""note":"in_use""#;
