@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::facts::{OUTCOMES, Report};
 use super::safe::{code, grouped, markdown as plain};
-use super::sections::{REHEARSAL, STILL_CARRIED, WITHOUT, asked_facts, sum};
+use super::sentences::{REHEARSAL, STILL_CARRIED, WITHOUT, asked_facts, coverage, sum};
 use crate::domain::OutcomeCounts;
 
 /// How many rows of a list are written: a step's summary has a limit of 1 MiB.
@@ -179,7 +179,7 @@ fn verification(report: &Report, out: &mut String) {
             plain(&verdict.verdict.replace('_', " ")),
             plain(&verdict.detail)
         );
-        for (name, value) in super::text::coverage(verdict) {
+        for (name, value) in coverage(verdict) {
             let _ = writeln!(out, "| {name} | {} |", plain(&value));
         }
         out.push('\n');

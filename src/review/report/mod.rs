@@ -22,6 +22,7 @@ mod rows;
 mod safe;
 mod sections;
 mod sent;
+mod sentences;
 mod text;
 mod traffic;
 mod words;

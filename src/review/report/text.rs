@@ -2,30 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::facts::{OUTCOMES, Report, Verification};
+use super::facts::{OUTCOMES, Report};
 use super::safe::{grouped, visible};
-use super::sections::{REHEARSAL, STILL_CARRIED, WITHOUT, asked_facts, sum};
+use super::sentences::{REHEARSAL, STILL_CARRIED, WITHOUT, asked_facts, coverage, sum};
 
 /// How many rows of a list are written.
 const LISTED: usize = 50;
-
-/// What a verdict covers: (name, value).
-pub(super) fn coverage(verdict: &Verification) -> Vec<(&'static str, String)> {
-    let proved = verdict.proved_up_to.map_or_else(
-        || "no outside checkpoint was brought, or none that proves anything".to_owned(),
-        |size| format!("entries 0 to {}, by a checkpoint from outside", size.saturating_sub(1)),
-    );
-    let end = if verdict.end_covered { "covered" } else { "not covered" };
-    let mut all = vec![
-        ("Entries read", grouped(verdict.entries)),
-        ("Root", verdict.root.clone()),
-        ("Proved", proved),
-        ("Deletions covered", format!("{} of {}", grouped(verdict.deletions_covered), grouped(verdict.deletions))),
-        ("End of the run", end.to_owned()),
-    ];
-    all.extend(verdict.first_bad.map(|seq| ("First bad entry", seq.to_string())));
-    all
-}
 
 /// A report for people, as text.
 #[must_use]
