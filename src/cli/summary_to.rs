@@ -10,6 +10,7 @@ use super::say::end;
 use super::ui::Ui;
 use super::{Code, Exit, shown, summary};
 use crate::domain::OutcomeCounts;
+use crate::review::Given;
 use crate::review::report::of_session;
 use crate::session::summary::Summary;
 use crate::session::{Ending, refuse_used};
@@ -51,8 +52,8 @@ impl SummaryFile {
     pub(super) fn end(self, ui: &Ui, ended: Result<Ending, CliError>) -> Result<Exit, CliError> {
         let Some((path, mut file)) = self.0 else { return end(ui, ended) };
         let text = match &ended {
-            Ok(Ending::Summed(summary)) => of_summary(summary),
-            Err(error) => of_error(error),
+            Ok(Ending::Summed(summary)) => of_summary(summary, &ui.given),
+            Err(error) => of_error(error, &ui.given),
         };
         let written = file.write_all(text.as_bytes()).and_then(|()| file.flush());
         let exit = end(ui, ended)?;
@@ -66,21 +67,22 @@ impl SummaryFile {
     }
 }
 
-fn of_summary(summary: &Summary) -> String {
+fn of_summary(summary: &Summary, given: &Given) -> String {
     let line = match &summary.run {
         Some(_) => summary::line(summary),
         None => "nothing was done: there is no run".to_owned(),
     };
-    let next: Vec<_> = summary::also(summary).into_iter().chain(summary::next(summary)).collect();
+    let next: Vec<_> = summary::also(summary, given).into_iter().chain(summary::next(summary, given)).collect();
     of_session(&line, &summary.outcomes, &facts(summary), &next, summary.sandbox)
 }
 
-fn of_error(error: &CliError) -> String {
+fn of_error(error: &CliError, given: &Given) -> String {
     let run = error.details.summary.as_ref();
     let outcomes = run.map_or_else(OutcomeCounts::default, |summary| summary.outcomes);
     let line = format!("keybatch failed with exit code {}: {}", error.exit.code(), error.message);
     let is_rehearsal = run.is_some_and(|summary| summary.sandbox);
-    of_session(&line, &outcomes, &run.map(facts).unwrap_or_default(), &error.hints, is_rehearsal)
+    let hints: Vec<_> = error.hints.iter().map(|hint| hint.told(given)).collect();
+    of_session(&line, &outcomes, &run.map(facts).unwrap_or_default(), &hints, is_rehearsal)
 }
 
 fn facts(summary: &Summary) -> Vec<(&'static str, String)> {

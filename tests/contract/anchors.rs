@@ -264,7 +264,8 @@ fn a_signal_says_that_the_command_is_awaited_and_a_second_one_ends_that() {
     live.signal(rustix::process::Signal::INT);
     std::thread::sleep(Duration::from_millis(2_300));
     live.signal(rustix::process::Signal::INT);
-    let done = live.wait().exits(12);
+    // The signal may arrive just before the run begins or just after that: nothing is sent either way.
+    let done = live.wait().exits_one_of(&[5, 12]);
     assert!(done.took < Duration::from_secs(15), "{done}");
     assert!(done.stderr.contains("waiting for sh, which was handed a checkpoint: for at most 2"), "{done}");
     assert!(done.stderr.contains("UTC; press Ctrl-C again to exit immediately"), "{done}");

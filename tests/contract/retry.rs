@@ -138,11 +138,11 @@ fn what_the_run_never_saw_is_spared() {
 // SEMANTICS: P119
 #[test]
 fn a_row_whose_request_may_still_be_delivered_waits() {
-    let (bench, names, run) = in_doubt(&[Effect::Nothing], &["--signature-life", "6s", "--attempt-timeout", "1s"]);
-    let done = retry(&bench, "in_doubt", &run, &["--signature-life", "6s"]).exits(0);
+    let (bench, names, run) = in_doubt(&[Effect::Nothing], &["--signature-life", "12s", "--attempt-timeout", "1s"]);
+    let done = retry(&bench, "in_doubt", &run, &["--signature-life", "12s"]).exits(0);
     assert!(done.stderr.contains(&format!("before requesting the deletion of {} again", names[0])), "{done}");
     let arrived = bench.world.arrived("DeleteKeyPair");
-    assert!(arrived.len() == 2 && arrived[1].at_us - arrived[0].at_us >= 6_000_000, "{arrived:?}");
+    assert!(arrived.len() == 2 && arrived[1].at_us - arrived[0].at_us >= 12_000_000, "{arrived:?}");
     bench.verify().exits(0);
 }
 

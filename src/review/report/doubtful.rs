@@ -92,7 +92,8 @@ fn look(look_for: &LookFor, sandbox: bool) -> String {
     }
     out.push_str("<h3>Then say what you found</h3>");
     for one in &look_for.findings {
-        let _ = write!(out, "<p>{}:</p><pre>{}</pre>", html(&one.found), html(&one.command));
+        let command = one.command.as_deref().map(|command| format!("<pre>{}</pre>", html(command)));
+        let _ = write!(out, "<p>{}:</p>{}", html(&one.found), command.unwrap_or_default());
     }
     out
 }

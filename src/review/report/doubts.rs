@@ -3,7 +3,7 @@
 use super::facts::Doubt;
 use crate::domain::OutcomeCounts;
 use crate::journal::{Cell, JournalError, Reader, RunRecord};
-use crate::review::story;
+use crate::review::{Given, story};
 
 /// How many rows of each outcome are told in full.
 const TOLD: u32 = 50;
@@ -28,7 +28,7 @@ pub(super) async fn doubts(
             told.push(Doubt {
                 outcome: outcome.to_owned(),
                 detail: cell.map(str::to_owned),
-                story: story(reader, run, row.row).await?,
+                story: story(reader, run, row.row, &Given::default()).await?,
             });
         }
     }
