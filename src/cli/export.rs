@@ -44,7 +44,7 @@ pub(super) struct Args {
     #[arg(short = 'o', long = "to", value_name = "FILE")]
     to: Option<PathBuf>,
     /// Only rows with one of these outcomes
-    #[arg(long, value_name = "OUTCOME,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(OUTCOMES))]
+    #[arg(long, value_name = "OUTCOMES", value_delimiter = ',', value_parser = PossibleValuesParser::new(OUTCOMES))]
     outcome: Vec<String>,
     /// Only rows settled since a time (2026-11-29T08:00:00Z), a day in UTC (2026-11-29), or a duration ago (90m); a row that is not
     /// settled counts by its last request
