@@ -5,7 +5,7 @@ use std::future::Future;
 
 use serde_json::Value;
 
-use super::ask::{all, number, text};
+use super::ask::{all, each, number, text};
 use super::doubts::doubts;
 use super::facts::{
     Approval, ByEvidence, ByTarget, Checkpoints, Control, JournalHead, OUTCOMES, PlanFacts, Report, Verification,
@@ -19,9 +19,8 @@ use crate::record::Entry;
 use crate::record::event::Event;
 use crate::review::facts::{RunFacts, facts};
 
-/// Rows by everything that is counted.
-const COUNTS: &str = "SELECT account_id, region, outcome, evidence, count(*) FROM intents WHERE run_id = ?1 \
-     GROUP BY account_id, region, outcome, evidence ORDER BY account_id, region, outcome, evidence";
+/// What is counted of each row. Counted here and not by the database, which would keep every row in memory to sort them.
+const COUNTED: &str = "SELECT account_id, region, outcome, evidence FROM intents WHERE run_id = ?1";
 
 const APPROVALS: &str =
     "SELECT signer, approved_at, plan_root FROM approvals WHERE run_id = ?1 ORDER BY approved_at, signer";
@@ -102,7 +101,7 @@ pub async fn collect(
     })
 }
 
-/// What [`COUNTS`] says of a target's rows.
+/// How many rows of a target ended so.
 #[derive(Debug)]
 struct Counted {
     account: String,
@@ -113,15 +112,17 @@ struct Counted {
 }
 
 async fn counts(reader: &Reader, run: &RunRecord) -> Result<Vec<Counted>, JournalError> {
-    let rows = all(reader, COUNTS, &[run.run.to_string()]).await?;
-    let counted = |cells: &Vec<Cell>| Counted {
-        account: text(cells, 0).unwrap_or_default(),
-        region: text(cells, 1).unwrap_or_default(),
-        outcome: text(cells, 2).unwrap_or_default(),
-        evidence: text(cells, 3),
-        rows: number(cells, 4),
+    let mut sums: BTreeMap<[Option<String>; 4], u64> = BTreeMap::new();
+    let add = |cells: Vec<Cell>| *sums.entry([0, 1, 2, 3].map(|index| text(&cells, index))).or_default() += 1;
+    each(reader, COUNTED, &[run.run.to_string()], add).await?;
+    let counted = |([account, region, outcome, evidence], rows): ([Option<String>; 4], u64)| Counted {
+        account: account.unwrap_or_default(),
+        region: region.unwrap_or_default(),
+        outcome: outcome.unwrap_or_default(),
+        evidence,
+        rows,
     };
-    Ok(rows.iter().map(counted).collect())
+    Ok(sums.into_iter().map(counted).collect())
 }
 
 fn by_evidence(counted: &[Counted]) -> Vec<ByEvidence> {
