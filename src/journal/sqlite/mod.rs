@@ -26,6 +26,7 @@ mod table_file;
 mod tables;
 mod tidy;
 mod value;
+mod without_a_log;
 
 pub use archive::{archive, archive_path};
 pub use audit::Snapshot;

@@ -8,15 +8,15 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
 
 use self::statements::{
     AMONG, FILL_REGION, HAS_TWINS, INDEX, JOINED, JOINED_KNOWN, JOINED_TWINS, JOINED_USED, PUT_KNOWN, PUT_ROW,
     PUT_SEEN, PUT_USED, REPLACE, SCHEMA, SETTLE_HOME, SUSPECTS, TWINS,
 };
 use super::column::{get, unsigned};
-use super::open::named;
+use super::without_a_log::connect_without_a_log;
 use crate::domain::Target;
 use crate::journal::JournalError;
 use crate::journal::stage::{Refusing, StageRow, Staged, Staging, Twins};
@@ -72,16 +72,7 @@ impl SqliteStage {
     }
 
     async fn make(path: &Path) -> Result<SqliteConnection, JournalError> {
-        let mut connection = SqliteConnectOptions::new()
-            .filename(named(path))
-            .journal_mode(SqliteJournalMode::Off)
-            .synchronous(SqliteSynchronous::Off)
-            .pragma("cache_size", "-8192")
-            .pragma("locking_mode", "EXCLUSIVE")
-            .disable_statement_logging()
-            .connect()
-            .await
-            .map_err(JournalError::sql)?;
+        let mut connection = connect_without_a_log(path).await?;
         sqlx::raw_sql(SCHEMA).execute(&mut connection).await.map_err(JournalError::sql)?;
         Ok(connection)
     }

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
 
-use super::open::named;
 use super::value::Bound;
+use super::without_a_log::connect_without_a_log;
 use crate::journal::{Cell, ColumnKind, JournalError, Reading, TableFile};
 
 /// SQLite's limit on the columns of a table (`SQLITE_MAX_COLUMN`).
@@ -31,16 +31,7 @@ impl SqliteTableFile {
     /// # Errors
     /// If it cannot be written; this applies to every method here.
     pub async fn begin(path: &Path) -> Result<Self, JournalError> {
-        let mut connection = SqliteConnectOptions::new()
-            .filename(named(path))
-            .journal_mode(SqliteJournalMode::Off)
-            .synchronous(SqliteSynchronous::Off)
-            .pragma("cache_size", "-8192")
-            .pragma("locking_mode", "EXCLUSIVE")
-            .disable_statement_logging()
-            .connect()
-            .await
-            .map_err(JournalError::sql)?;
+        let mut connection = connect_without_a_log(path).await?;
         sqlx::query("BEGIN").execute(&mut connection).await.map_err(JournalError::sql)?;
         Ok(Self { connection })
     }
