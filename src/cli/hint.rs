@@ -1,4 +1,4 @@
-//! What the user can do after an error: a sentence, or one with a command in it. The command becomes a line where the hint is told,
+//! What the user can do after an error: a sentence, or one with a command in it. The command line is composed when the hint is shown,
 //! because only there it is known which flags it must repeat.
 
 use crate::review::{Given, Suggested};

@@ -1,4 +1,4 @@
-//! `keybatch instances`: which instances may still let in whoever holds a key pair that a run deleted.
+//! `keybatch instances`: which instances may still accept a key pair that a run deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -146,16 +147,7 @@ impl Terminal {
                     shown(why)
                 ));
             }
-            Notice::AnchorAwaited { program, left } => {
-                let until = SystemClock::start().now().saturating_add(*left).unwrap_or(Timestamp::MAX);
-                say(format!(
-                    "waiting for {}, which was handed a checkpoint: for at most {} s, until {}; press Ctrl-C again to exit \
-                     immediately",
-                    shown(program),
-                    left.as_secs(),
-                    until.strftime("%H:%M:%S UTC")
-                ));
-            }
+            Notice::AnchorAwaited { program, left } => say(anchor_awaited(program, *left)),
             Notice::NoLongerAnchored(program) => say(format!(
                 "note: earlier sessions of this run handed checkpoints to {}, and this one does not; name the command with \
                  --checkpoint-exec",
@@ -166,6 +158,16 @@ impl Terminal {
             _ => {}
         }
     }
+}
+
+fn anchor_awaited(program: &str, left: Duration) -> String {
+    let until = SystemClock::start().now().saturating_add(left).unwrap_or(Timestamp::MAX);
+    format!(
+        "waiting for {}, which was handed a checkpoint: for at most {} s, until {}; press Ctrl-C again to exit immediately",
+        shown(program),
+        left.as_secs(),
+        until.strftime("%H:%M:%S UTC")
+    )
 }
 
 fn path_shown(path: &Path) -> String {

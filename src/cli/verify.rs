@@ -305,7 +305,8 @@ fn coverage(report: &Report, runs: &[&RunCoverage]) -> String {
     out
 }
 
-/// The root. Where something is wrong, it is that of what could be read, and nobody vouches for it; where nothing could, there is none.
+/// The root. If something is wrong, it is the root of the entries that could be read, and proves nothing; if none could be read, it is
+/// left out.
 fn root(report: &Report) -> String {
     match report.entries {
         _ if report.verdict.is_sound() => format!("root {}\n", report.root),

@@ -246,7 +246,7 @@ pub(super) fn verification(report: &Report) -> String {
         counted(kept.count, "checkpoint", "checkpoints"),
         html(&last)
     );
-    out.push_str("<h3>How to verify without keybatch</h3><p>This page is a view of the journal, and no evidence by itself. Compare it with the journal:</p>");
+    out.push_str("<h3>How to verify without keybatch</h3><p>This page shows what the journal says. It is not evidence by itself, so compare it with the journal:</p>");
     for (what, command) in WITHOUT {
         let _ = write!(out, "<p>{what}:</p><pre>{}</pre>", html(&command.replace("RUN", &report.run)));
     }
