@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 
-use super::export_file::{Unfinished, directory};
 use super::format::{FileFormat, Output, OutputParser};
 use super::log::OUTCOMES;
 use super::moment::{Moment, moment};
-use super::new_file::write_new;
+use super::new_file::{Unfinished, directory, write_new};
 use super::show::sandbox_label;
 use super::ui::BOM;
 use super::{CliError, Code, Context, Exit, Format, shown};

@@ -67,7 +67,6 @@ mod terminal;
 mod diagnosis;
 mod doctor;
 mod export;
-mod export_file;
 mod report;
 mod keygen;
 mod journal;

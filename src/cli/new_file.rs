@@ -1,30 +1,85 @@
-//! Files that are written once and never changed: plans, approvals, signatures, checkpoints.
+//! Files that are written once and never changed: plans, approvals, signatures, checkpoints, exports.
+//!
+//! Each gets its name only once it is whole and durable. Until then it is called `.NAME-UUID.unfinished`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+
+/// How many characters of its name an unfinished file is named by.
+const NAMED_BY: usize = 40;
 
 /// Writes a file that must not exist yet, for this user alone. It appears whole, and is durable when this returns.
 ///
 /// # Errors
 /// `AlreadyExists` where it exists; it is then as it was.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let beside = directory.join(format!(".keybatch-{}", uuid::Uuid::new_v4()));
-    let written = write(&beside, bytes).and_then(|()| put(&beside, path));
-    if written.is_err() {
-        let _gone = std::fs::remove_file(&beside);
+    let mut unfinished = Unfinished::beside(path)?;
+    unfinished.file.write_all(bytes)?;
+    unfinished.keep(path)
+}
+
+/// A file that is being written; it is removed unless it is kept.
+pub(super) struct Unfinished {
+    /// Where it is until it has its name.
+    pub(super) path: PathBuf,
+    /// The file, open to be written.
+    pub(super) file: File,
+    kept: bool,
+}
+
+impl Unfinished {
+    /// An empty one beside `to`, for this user alone.
+    ///
+    /// # Errors
+    /// If `to` names no file, or there can be none in its directory.
+    pub(super) fn beside(to: &Path) -> io::Result<Self> {
+        let name = to.file_name().ok_or_else(|| io::Error::other("it names no file"))?.to_string_lossy();
+        // Shortened, so that a name as long as file systems take leaves room for the rest: 255 bytes.
+        let name: String = name.chars().take(NAMED_BY).collect();
+        let path = directory(to).join(format!(".{name}-{}.unfinished", uuid::Uuid::new_v4()));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok(Self { path, file, kept: false })
     }
-    written?;
-    sync_directory(directory)
+
+    /// From now on, nobody may write to it who does not change its mode first.
+    pub(super) fn seal(&self) -> io::Result<()> {
+        self.file.set_permissions(Permissions::from_mode(0o400))
+    }
+
+    /// Makes it durable, and gives it the name `to`.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if that name is taken; it is then as it was.
+    pub(super) fn keep(mut self, to: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        put(&self.path, to)?;
+        self.kept = true;
+        sync_directory(directory(to))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            tracing::debug!(%error, path = %self.path.display(), "an unfinished file stays");
+        }
+    }
+}
+
+/// The directory of a file.
+pub(super) fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the names in a directory durable.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+fn sync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory).and_then(|directory| directory.sync_all()) {
         // A directory that may only be written to, or a file system without this: the file itself is synchronised.
         Err(error) if !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => {
@@ -34,14 +89,8 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
-fn write(path: &PathBuf, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 /// Gives the file its name, unless that is taken.
-pub(super) fn put(from: &Path, to: &Path) -> io::Result<()> {
+fn put(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         // A file system that cannot do that can mostly do this, which never replaces anything either.
@@ -73,6 +122,10 @@ mod tests {
         assert_eq!(write_new(&link, b"three").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         assert!(write_new(&directory.path().join("no/such"), b"x").is_err());
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+        assert!(write_new(Path::new("/"), b"x").is_err());
+        // As long as file systems take, in letters of three bytes, too.
+        write_new(&directory.path().join("x".repeat(255)), b"long").unwrap();
+        write_new(&directory.path().join("\u{9375}".repeat(85)), b"long").unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 4);
     }
 }

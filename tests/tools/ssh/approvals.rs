@@ -248,7 +248,7 @@ fn nothing_is_replaced_and_no_plan_is_approved_that_was_changed() {
     let done = sign(&bench, &plan, &other, "bob").exits(9);
     assert_eq!(done.json()["code"], "signing.failed", "{done}");
     let left: Vec<_> = std::fs::read_dir(bench.home()).unwrap().map(|item| item.unwrap().file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with(".keybatch-")), "{left:?}");
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".unfinished")), "{left:?}");
 }
 
 // SEMANTICS: P80
