@@ -53,7 +53,6 @@ codes! {
     RunAbandoned => "run.abandoned", "The run was abandoned, so it cannot be resumed.";
     RunBound => "run.bound", "The run is bound to another account, endpoint, policy or kind (real or rehearsal).";
     RetryManifest => "retry.manifest", "The manifest is not that of the run whose rows are to be planned again.";
-    RetryOpen => "retry.open", "An operation may still delete the key pair of a row that is to be planned again.";
     RetryRule => "retry.rule", "A row that is to be planned again calls for a rule to be lifted.";
     Statement => "query.statement", "The SQL statement is not a single query, or the database refused it.";
     QueryParameter => "query.parameter", "A parameter of a query is missing, unknown or has no usable value.";

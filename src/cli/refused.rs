@@ -94,14 +94,6 @@ fn plain(why: &Refusal) -> CliError {
             .hint("run it again with --again, which skips key pairs that were re-created since"),
         Refusal::OtherManifest { .. } => it.hint("leave the manifest out: the rows come from the journal"),
         Refusal::RetryNeeds { flag, .. } => it.hint(format!("pass {flag} if the row is meant, or name other outcomes")),
-        Refusal::RetryOpen { run, row, .. } => {
-            let words = [run.to_string(), format!("row:{row}")];
-            let [run, row] = words.each_ref().map(String::as_str);
-            it.hint(Hint::command("see what to look for with: ", ["show", run, row])).hint(Hint::command(
-                "once get-operation says that it failed, and the key pair is still there, say so, and plan it again with --only failed: ",
-                ["resolve", run, row, "--outcome", "failed", "--because", "get-operation OPERATION: Failed"],
-            ))
-        }
         Refusal::Several(runs) => runs.iter().rev().map(resuming).fold(it, CliError::hint),
         Refusal::Abandoned { .. } => it.hint("run its manifest again"),
         Refusal::NotAbandoned => it.hint("resume it, or check network and credentials and try again"),
@@ -179,7 +171,6 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         }
         Refusal::OtherManifest { .. } => (Exit::Refused, Code::RetryManifest),
         Refusal::RetryNeeds { .. } => (Exit::Refused, Code::RetryRule),
-        Refusal::RetryOpen { .. } => (Exit::Refused, Code::RetryOpen),
         Refusal::Several(_) => (Exit::Refused, Code::RunAmbiguous),
         Refusal::Abandoned { .. } | Refusal::NothingToAbandon { .. } => (Exit::Refused, Code::RunAbandoned),
         Refusal::NotAbandoned => (Exit::Environment, Code::Service),

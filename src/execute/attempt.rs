@@ -110,6 +110,15 @@ pub struct Poll {
     pub summary: Option<Said>,
 }
 
+/// What another run of the journal asked for, where nothing shows how that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftOpen {
+    /// A request. The service may have accepted it as an operation, which only the history can show.
+    Request,
+    /// The operation with this id, which had not ended when that run last asked.
+    Operation(String),
+}
+
 /// Something that is repeated within a time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tries {

@@ -49,10 +49,10 @@ pub fn decide(row: &RowState, settings: &Settings, situation: &Situation) -> Ste
         Verdict::Absent => return Step::Settle(Outcome::Absent, Evidence::Inventory),
         Verdict::Delete => {}
     }
-    let Some(attempt) = &row.last else { return before_any_attempt(row, settings, situation) };
     if row.is_unfinished() {
         return pending(row, settings, situation);
     }
+    let Some(attempt) = &row.last else { return before_any_attempt(row, settings, situation) };
     let Some(answer) = &attempt.answer else { return unanswered(row, attempt, settings, situation) };
     match answer.class {
         Class::Succeeded => Step::Settle(Outcome::Deleted, Evidence::Answer),
@@ -84,6 +84,7 @@ pub fn decide(row: &RowState, settings: &Settings, situation: &Situation) -> Ste
 /// Nothing was ever sent. What a reading shows now was so before any request of ours could change it.
 fn before_any_attempt(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     match row.look.as_ref().map(|look| look.found) {
+        Some(Found::Same) if row.delete_seen => look(row, settings, situation, StillThere::InDoubt),
         Some(Found::Other) => Step::Settle(Outcome::Skipped, Evidence::Note),
         Some(Found::NotFound) => Step::Settle(Outcome::Absent, Evidence::Inventory),
         // A key pair that cannot be read is skipped; if none can be read, the target stops.
@@ -117,7 +118,7 @@ fn unanswered(row: &RowState, attempt: &Attempt, settings: &Settings, situation:
         .unwrap_or_else(|| look(row, settings, situation, StillThere::Retry(Evidence::Readback)))
 }
 
-/// The operation is not terminal: poll it, and when that takes too long, look.
+/// An operation is not terminal, that of the last answer or another delete of this name: poll it, and when that takes too long, look.
 fn pending(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
     let poll = row.poll.as_ref();
     match poll.map(|poll| poll.class) {
@@ -183,20 +184,21 @@ fn again(row: &RowState, settings: &Settings, situation: &Situation) -> Step {
 /// loss of entries.
 fn send(row: &RowState, settings: &Settings, situation: &Situation, level: u32) -> Step {
     let lost_dead = row.lost_at.map(|at| after(at, settings.attempt_time().dead_after_start()));
-    if let Some(until) = row.held_until(settings.signature_life).max(lost_dead) {
-        if situation.now < until {
-            return Step::WaitOut(until);
-        }
-        let needs_search = row.is_unanswered() || row.lost_at.is_some();
-        if needs_search && row.search.as_ref().is_none_or(|search| search.at < until) {
-            return Step::Search { level: 0 };
-        }
-        if let Some(step) = row.lost_at.and_then(|_| searching(row, settings, situation)) {
-            return step;
-        }
-        if row.confirmed_at < Some(until) {
-            return Step::Read { level: 0 };
-        }
+    let until = row.held_until(settings.signature_life).max(lost_dead);
+    if let Some(until) = until.filter(|until| situation.now < *until) {
+        return Step::WaitOut(until);
+    }
+    let of_others = row.left_open.is_some() || row.lost_at.is_some();
+    let needs_search = of_others || (row.is_unanswered() && until.is_some());
+    if needs_search && row.search.as_ref().is_none_or(|search| Some(search.at) < until) {
+        return Step::Search { level: 0 };
+    }
+    if let Some(step) = searching(row, settings, situation).filter(|_| of_others) {
+        return step;
+    }
+    // Only a reading that is younger than the search, which forgets older ones, can say that nothing is to come.
+    if row.confirmed_at < until || (row.left_open.is_some() && row.look.is_none()) {
+        return Step::Read { level: 0 };
     }
     if is_stale(row, settings, situation) { Step::Read { level: 0 } } else { Step::Send { level } }
 }
@@ -209,11 +211,11 @@ fn look(row: &RowState, settings: &Settings, situation: &Situation, still_there:
             if budget_is_left(row, settings, situation) {
                 Step::Read { level: row.tries.count }
             } else {
-                Step::Settle(Outcome::InDoubt, Evidence::Tried)
+                unclear(row)
             }
         }
         Some(Found::Same) => match still_there {
-            StillThere::InDoubt => Step::Settle(Outcome::InDoubt, Evidence::Tried),
+            StillThere::InDoubt => unclear(row),
             StillThere::Failed => Step::Settle(Outcome::Failed, Evidence::Answer),
             StillThere::Retry(evidence) if row.spent >= settings.max_attempts => {
                 Step::Settle(Outcome::Failed, evidence)
@@ -225,17 +227,24 @@ fn look(row: &RowState, settings: &Settings, situation: &Situation, still_there:
         Some(Found::NotFound | Found::Other) if still_there == StillThere::InDoubt => not_there(row),
         Some(Found::NotFound | Found::Other) => search(row, settings, situation),
         // If others were read since, only this one may not be read; otherwise nothing could be settled any more.
-        Some(Found::Denied) if situation.read_at > row.last.as_ref().map(|last| last.started_at) => {
-            Step::Settle(Outcome::InDoubt, Evidence::Tried)
-        }
+        Some(Found::Denied) if situation.read_at > row.last.as_ref().map(|last| last.started_at) => unclear(row),
         Some(Found::Denied) => Step::Stop(StopCause::CannotRead),
         Some(Found::RefusedForAll) => Step::Stop(StopCause::RefusedForAll),
         Some(Found::NoAnswer) if budget_is_left(row, settings, situation) => Step::Read { level: row.tries.count },
         Some(Found::NoAnswer) if is_cut_off(row.look.as_ref(), row.tries, situation) => {
             Step::Stop(StopCause::EndpointGone)
         }
-        Some(Found::NoAnswer) => Step::Settle(Outcome::InDoubt, Evidence::Tried),
+        Some(Found::NoAnswer) => unclear(row),
         _ => Step::Read { level: 0 },
+    }
+}
+
+/// No look says what will become of it. Where this run sent nothing, only an operation that others began can be under way: the
+/// row is left alone.
+fn unclear(row: &RowState) -> Step {
+    match &row.last {
+        Some(_) => Step::Settle(Outcome::InDoubt, Evidence::Tried),
+        None => Step::Settle(Outcome::Skipped, Evidence::Note),
     }
 }
 

@@ -1,34 +1,49 @@
-//! Ghost requests of other runs: a request without any answer may still be delivered until its signature is too old to
-//! be accepted. Those of a row's own run are in its [`RowState`](super::row::RowState).
+//! What other runs sent for a key pair, and may still delete it. A request without any answer is a *ghost*: it may be delivered
+//! until its signature is too old to be accepted. What a row's own run sent is in its [`RowState`](super::row::RowState).
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attempt::{Answer, Attempt};
+use super::attempt::{Answer, Attempt, LeftOpen};
 use crate::domain::{AttemptTime, Class, Target};
 use crate::record::Entry;
 use crate::record::event::Event;
 
-/// The earliest times at which key pairs may be requested, because of what other runs sent.
+/// What other runs left open of one key pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The earliest time at which it may be requested; `None` if there is no limit.
+    pub until: Option<Timestamp>,
+    /// What to look for before that.
+    pub open: LeftOpen,
+    /// The latest entry by which one of them asked for it.
+    pub seq: u64,
+}
+
+/// The key pairs of which other runs left something open.
 #[derive(Debug, Default)]
-pub struct Ghosts(HashMap<(Target, String), Timestamp>);
+pub struct Ghosts(HashMap<(Target, String), Held>);
 
 impl Ghosts {
-    /// Forbids requests for a key pair before `until`.
-    pub fn hold(&mut self, target: Target, name: String, until: Timestamp) {
-        let held = self.0.entry((target, name)).or_insert(until);
-        *held = until.max(*held);
+    /// Notes what a run left open that asked for a key pair by the entry `seq`, and until when nobody else may ask for it.
+    pub fn hold(&mut self, target: Target, name: String, (open, seq): (LeftOpen, u64), until: Option<Timestamp>) {
+        let held = self.0.entry((target, name)).or_insert_with(|| Held { until, open: open.clone(), seq });
+        (held.until, held.seq) = (held.until.max(until), held.seq.max(seq));
+        // Its operation says more of a request than the history does.
+        if held.open == LeftOpen::Request {
+            held.open = open;
+        }
     }
 
-    /// The earliest time for a request for this key pair; `None` if there is no limit.
+    /// What is known of this key pair.
     #[must_use]
-    pub fn not_before(&self, target: &Target, name: &str) -> Option<Timestamp> {
+    pub fn of(&self, target: &Target, name: &str) -> Option<&Held> {
         if self.0.is_empty() {
             return None;
         }
-        self.0.get(&(target.clone(), name.to_owned())).copied()
+        self.0.get(&(target.clone(), name.to_owned()))
     }
 }
 
@@ -118,15 +133,21 @@ mod tests {
         let mut ghosts = Ghosts::default();
         let target = |account: &str, region: &str| Target { account: account.into(), region: region.into() };
         let here = target("a", "r");
-        assert_eq!(ghosts.not_before(&here, "kp"), None);
+        assert_eq!(ghosts.of(&here, "kp"), None);
         let at = started().at;
         let later = at.saturating_add(LIFE).unwrap();
-        for until in [at, later, at] {
-            ghosts.hold(here.clone(), "kp".into(), until);
+        for (seq, until) in [(1, Some(at)), (3, Some(later)), (2, None)] {
+            ghosts.hold(here.clone(), "kp".into(), (LeftOpen::Request, seq), until);
         }
-        assert_eq!(ghosts.not_before(&here, "kp"), Some(later));
+        let held = |open| Held { until: Some(later), open, seq: 3 };
+        assert_eq!(ghosts.of(&here, "kp"), Some(&held(LeftOpen::Request)));
+        let operation = LeftOpen::Operation("op".into());
+        for open in [operation.clone(), LeftOpen::Request] {
+            ghosts.hold(here.clone(), "kp".into(), (open, 1), None);
+            assert_eq!(ghosts.of(&here, "kp"), Some(&held(operation.clone())));
+        }
         for other in [target("a", "s"), target("b", "r")] {
-            assert_eq!(ghosts.not_before(&other, "kp"), None, "{other}");
+            assert_eq!(ghosts.of(&other, "kp"), None, "{other}");
         }
     }
 }

@@ -57,7 +57,9 @@ impl<L: Lightsail> Worker<L> {
             () = waited => {}
         }
         let patience = shared.settings.settle_timeout;
-        if self.state.last.is_none() && !again {
+        // Nor does an older listing say what became of an operation that was looked for.
+        let looked_for = self.state.search.is_some() || self.state.poll.is_some();
+        if self.state.last.is_none() && !again && !looked_for {
             let name = &self.line.name;
             let listed = self.inventory.look_up(&self.shared, &self.lane, self.target_no, name).await?;
             if let Some((pair, at)) = listed.filter(|(pair, _)| self.compare(pair) != Found::NoAnswer) {

@@ -15,6 +15,7 @@ pub mod decide;
 mod sentences;
 pub mod ghost;
 mod inventory;
+mod left_open;
 mod look;
 mod read_back;
 pub mod row;
@@ -260,7 +261,10 @@ impl<L: Lightsail> Feeder<L> {
             // A row for which a lost entry may have been a request has no attempt left, either.
             state.spent = state.spent.max(self.shared.settings.max_attempts);
         }
-        state.not_before = self.shared.ghosts.not_before(&self.lane.target, &intent.line.name);
+        if let Some(held) = self.shared.ghosts.of(&self.lane.target, &intent.line.name) {
+            state.not_before = held.until;
+            state.inherit(&held.open, held.seq, self.shared.scribe.now());
+        }
         if let Some(last) = before.last() {
             state.lost_before = true;
             // A run that is no longer in the journal may have sent a request for it right before that.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attempt::{Answer, Attempt, Look, Poll, Said, Tries, Window};
+use super::attempt::{Answer, Attempt, LeftOpen, Look, Poll, Said, Tries, Window};
 use crate::domain::{AttemptTime, Cause, Class, Evidence, Identity, Outcome};
 use crate::record::event::{Event, Found, Source};
 use crate::record::plan::{PlanObservation, PlanRow, Verdict};
@@ -39,6 +39,8 @@ pub struct RowState {
     pub signed_at: Option<Timestamp>,
     /// The earliest time at which this session may request the deletion, because of what another run sent.
     pub not_before: Option<Timestamp>,
+    /// What another run asked for, if nothing shows how that ended: it is looked for before anything is sent (I3).
+    pub left_open: Option<LeftOpen>,
     /// Whether an attempt may have taken effect since the key pair was last read.
     pub unread: bool,
     /// Refusals before execution in a row, in this session.
@@ -99,6 +101,7 @@ impl RowState {
             acted: false,
             signed_at: None,
             not_before: None,
+            left_open: None,
             unread: false,
             refusals: 0,
             unsent: 0,
@@ -141,11 +144,16 @@ impl RowState {
             }
             Event::OperationPolled(polled) => {
                 let summary = polled.error().as_ref().map(Said::from);
-                let (class, from_history) = (polled.class, self.is_unfinished());
-                self.poll = Some(Poll { class, from_history, seq, summary });
+                let (class, own) = (polled.class, !self.is_unfinished() && self.last_class() == Some(Class::Pending));
+                self.poll = Some(Poll { class, from_history: !own, seq, summary });
                 self.polls.add(at);
                 self.delete_seen |= class == Class::Succeeded;
-                if from_history && matches!(class, Class::OperationFailed | Class::Succeeded) {
+                let has_ended = matches!(class, Class::OperationFailed | Class::Succeeded);
+                if !own && !self.is_found_unfinished() {
+                    // Neither an answer nor the history of this row named it: it is one that another run left open.
+                    self.left_open = (!has_ended).then(|| LeftOpen::Operation(polled.operation_id.clone()));
+                    self.unread = true;
+                } else if !own && has_ended {
                     // That operation has ended. The history says whether it was ours, and whether there is another.
                     self.search = None;
                 }
@@ -188,6 +196,7 @@ impl RowState {
         self.polled.clear();
         self.delete_seen = false;
         self.lost_at = None;
+        self.left_open = None;
     }
 
     /// Entries were lost that may have asked for the key pair: as if that had been done once more, without an answer, when the
@@ -289,7 +298,7 @@ impl RowState {
 
     /// An operation that has not ended was named at `at`. One that was named before gets no new time, and goes on with what
     /// the latest one has: a history that goes on showing it does not make it any younger.
-    fn begin_polls(&mut self, at: Timestamp, id: Option<&str>) {
+    pub(super) fn begin_polls(&mut self, at: Timestamp, id: Option<&str>) {
         let id = id.unwrap_or_default();
         if self.polled.len() < MOST_POLLED && !self.polled.iter().any(|polled| polled == id) {
             self.polled.push(id.to_owned());
@@ -323,20 +332,6 @@ impl RowState {
         let signed_at = self.signed_at.filter(|_| !life.is_zero());
         let own = signed_at.map(|at| at.saturating_add(life).unwrap_or(Timestamp::MAX));
         own.max(self.not_before)
-    }
-
-    /// Whether the history showed an operation of ours that had not ended.
-    #[must_use]
-    pub fn is_unfinished(&self) -> bool {
-        self.search.as_ref().is_some_and(|look| look.found == Found::Unfinished)
-    }
-
-    /// The operation to ask for: the one that the history showed, else the one that the last answer named.
-    #[must_use]
-    pub fn operation_id(&self) -> Option<&str> {
-        let answer = || self.last.as_ref()?.answer.as_ref()?.operation_id.as_deref();
-        let found = self.search.as_ref().filter(|look| look.found == Found::Unfinished);
-        found.map_or_else(answer, |look| look.operation_id.as_deref())
     }
 
     /// Another session continues the row at `now`: time budgets begin anew, and what stopped the earlier session may no

@@ -59,6 +59,13 @@ pub(super) fn detail(outcome: Outcome, evidence: Evidence, row: &RowState, line:
         (Outcome::Skipped, _) if found == Some(Found::Other) => {
             "drift: since the plan was made, another key pair has taken this name".into()
         }
+        (Outcome::Skipped, _) if row.is_unfinished() || row.delete_seen => {
+            let end = if row.delete_seen { "succeeded" } else { "had not ended" };
+            let operation = named_operation(row, "operation", end);
+            let operation = if operation.is_empty() { format!("an operation {end}") } else { operation };
+            let seen = if found == Some(Found::Same) { "is still there" } else { "could not be read" };
+            format!("no request was sent: {operation} that was begun earlier and deletes key pairs of this name, and this one {seen}")
+        }
         (Outcome::Skipped, _) if found == Some(Found::Denied) => {
             "no request was sent: its observation had become too old, and reading it again was denied, while others could be read"
                 .into()

@@ -38,7 +38,9 @@ pub use holder::Holder;
 pub use lock::Lock;
 pub use query::{Cell, EntryFilter, Matching, Reservation, ReviewRow, Visitor};
 pub use reader::{AttemptTimes, JournalReader, ReadPast, ReadReview, ReadRows, ReadRuns, Reader, Reading, RunReader};
-pub use records::{AttemptRecord, IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord};
+pub use records::{
+    AttemptRecord, IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord, UnclearRow,
+};
 pub use run_state::RunState;
 pub use scribe::Scribe;
 pub use sealed::{ARCHIVE, is_sealed};

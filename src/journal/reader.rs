@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::error::JournalError;
 use super::query::{Cell, EntryFilter, Matching, Reservation, ReviewRow, Visitor};
 use super::records::{
-    AttemptRecord, IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord,
+    AttemptRecord, IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord, UnclearRow,
 };
 use crate::domain::{AttemptTime, OutcomeCounts, RunId, Target};
 use crate::record::Entry;
@@ -61,6 +61,10 @@ pub trait ReadRuns: Send + Sync {
         account: &'a str,
         since: Timestamp,
     ) -> Reading<'a, Vec<OpenAttempt>>;
+
+    /// The rows of other runs than `run` in this account of this service that were asked for and have no outcome, or are in doubt
+    /// or gone and were not resolved since.
+    fn unclear_rows<'a>(&'a self, run: RunId, endpoint: &'a str, account: &'a str) -> Reading<'a, Vec<UnclearRow>>;
 }
 
 /// Rows of a run: what its execution needs, and what the plan's root is computed from.

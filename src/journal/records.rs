@@ -49,6 +49,19 @@ impl RunRecord {
     }
 }
 
+/// A row that was asked for, and of which nobody knows what became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnclearRow {
+    /// The number of its run.
+    pub run_no: i64,
+    /// Its own.
+    pub row: u64,
+    /// The key pair's account and region.
+    pub target: Target,
+    /// The key pair's name.
+    pub key_pair_name: String,
+}
+
 /// An attempt whose effect nothing in the journal shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenAttempt {

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::domain::{Class, DEFAULT_KEY_PAIR, Operation, Retriable};
+use crate::domain::{DEFAULT_KEY_PAIR, Retriable};
 use crate::journal::stage::{Stage, StageRow};
 use crate::journal::{JournalError, Reader, ReviewRow, RunRecord};
 use crate::manifest::{Faults, Ingested};
 use crate::policy::guard::INVALID_ROW;
 use crate::policy::{Before, StagedRow};
 use crate::record::Entry;
-use crate::record::event::{Event, Found, ManifestIngested};
+use crate::record::event::{Event, ManifestIngested};
 use crate::record::plan::{PlanObservation, PlanRow};
 
 /// Rows that are read and staged at once.
@@ -50,21 +50,6 @@ pub enum StageRowsError {
         /// The flag that lifts it.
         flag: &'static str,
     },
-    /// An operation that a request for the row began had not ended when it was last looked at: another request could be a second
-    /// delete in flight (I3).
-    #[error(
-        "row {row} of run {run}, {name:?}, has an operation that had not ended when the run last polled it: {operation}"
-    )]
-    Open {
-        /// The run.
-        run: String,
-        /// The row.
-        row: u64,
-        /// The key pair's name.
-        name: String,
-        /// The operation's id.
-        operation: String,
-    },
     /// The journal or the scratch database failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -89,12 +74,6 @@ pub async fn stage_rows(
         while batch.len() < PAGE as usize
             && let Some((outcome, row)) = selected.next().await?
         {
-            if outcome == Retriable::InDoubt
-                && let Some(operation) = open_operation(reader, run, row.row).await?
-            {
-                let (run, name) = (run.run.to_string(), line_of(&row)?.name);
-                return Err(StageRowsError::Open { run, row: row.row, name, operation });
-            }
             number += 1;
             *counts.entry(outcome).or_default() += 1;
             batch.push(stage_row(number, line_of(&row)?, &run.run.to_string(), (accounts, lifted))?);
@@ -105,25 +84,6 @@ pub async fn stage_rows(
         stage.put_rows(&batch).await?;
     }
     Ok(StagedRows { ingested: Ingested { rows: number, ..manifest_of(reader, run).await? }, counts })
-}
-
-/// The operation of a row that had not ended when it was last looked at, if there is one: that of the last answer, or one of the history.
-/// What it did was never seen, so it may still delete the key pair.
-async fn open_operation(reader: &Reader, run: &RunRecord, row: u64) -> Result<Option<String>, JournalError> {
-    let mut open = None;
-    for stored in reader.story(run.run_no, row).await? {
-        let entry = Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))?;
-        let named = |operation: Option<Operation>| Some(operation.and_then(|one| one.id).unwrap_or_default());
-        match entry.event {
-            Event::AttemptFinished(finished) if finished.class == Class::Pending => open = named(finished.operation()),
-            Event::Observed(seen) if seen.found == Found::Unfinished => open = named(seen.operation),
-            Event::OperationPolled(polled) if matches!(polled.class, Class::Succeeded | Class::OperationFailed) => {
-                open = open.filter(|open| *open != polled.operation_id);
-            }
-            _ => {}
-        }
-    }
-    Ok(open)
 }
 
 /// What is known of the run's manifest.

@@ -7,8 +7,12 @@ use std::time::Duration;
 use super::order::Order;
 use super::place::Place;
 use crate::domain::{Clock, RunId, Settings};
+use crate::execute::attempt::LeftOpen;
 use crate::execute::ghost::{Ghosts, held_until};
-use crate::journal::{JournalError, Reader};
+use crate::execute::row::RowState;
+use crate::journal::{JournalError, Reader, RunReader as _, UnclearRow};
+use crate::record::Entry;
+use crate::record::event::Event;
 
 /// Once its client has given up a request to a service on this machine, the request cannot be under way any more, so there
 /// is no wait unless the option demands one.
@@ -27,7 +31,7 @@ fn is_loopback(address: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// What other runs sent that may still be under way, or be delivered (I3).
+/// What other runs sent that may still be under way or be delivered, or whose end nothing shows (I3).
 pub(super) async fn of_other_runs(
     reader: &Reader,
     clock: &Arc<dyn Clock>,
@@ -38,21 +42,43 @@ pub(super) async fn of_other_runs(
     let now = clock.now();
     // The grace of a signature is no longer than this.
     let since = now.saturating_sub(settings.signature_life + Duration::from_secs(60)).unwrap_or(jiff::Timestamp::MIN);
-    let mut attempts = Vec::new();
-    for reader in reader.archived().iter().chain([reader]) {
-        for account in accounts {
-            attempts.extend(reader.open_attempts(run, endpoint, account, since).await?);
-        }
-    }
     let mut ghosts = Ghosts::default();
-    for attempt in attempts {
-        let until =
-            held_until((&attempt.started, attempt.finished.as_ref(), attempt.time), settings.signature_life, now);
-        if let Some(until) = until.filter(|until| *until > now) {
-            ghosts.hold(attempt.target, attempt.key_pair_name, until);
+    let archived = reader.archived().iter().map(|archived| (archived, true));
+    for (reader, is_archived) in archived.chain([(reader, false)]) {
+        // An archived journal numbers its entries by itself: all of them are older than those of this one.
+        let number = |seq: u64| if is_archived { 0 } else { seq };
+        for account in accounts {
+            for attempt in reader.open_attempts(run, endpoint, account, since).await? {
+                let sent = (&attempt.started, attempt.finished.as_ref(), attempt.time);
+                let until = held_until(sent, settings.signature_life, now).filter(|until| *until > now);
+                if until.is_some() {
+                    let open = (LeftOpen::Request, number(attempt.started.seq));
+                    ghosts.hold(attempt.target, attempt.key_pair_name, open, until);
+                }
+            }
+            for unclear in reader.unclear_rows(run, endpoint, account).await? {
+                if let Some((open, seq)) = left_open(reader, &unclear).await? {
+                    ghosts.hold(unclear.target, unclear.key_pair_name, (open, number(seq)), None);
+                }
+            }
         }
     }
     Ok(Arc::new(ghosts))
+}
+
+/// What the run of this row left open, and the number of its last attempt's entry.
+async fn left_open(reader: &Reader, row: &UnclearRow) -> Result<Option<(LeftOpen, u64)>, JournalError> {
+    let mut entries = reader.row_entries(row.run_no, row.row).await?.into_iter();
+    let Some(Entry { seq, event: Event::IntentRecorded(intent), .. }) = entries.next() else {
+        return Err(JournalError::damaged(format!(
+            "row {} of the run with entry {} has no intent",
+            row.row, row.run_no
+        )));
+    };
+    let mut state = RowState::new(seq, &intent.line, None);
+    entries.for_each(|entry| state.apply(entry.seq, entry.at, &entry.event));
+    let asked_by = state.last.as_ref().map(|last| last.started_seq);
+    Ok(state.leaves_open().zip(asked_by))
 }
 
 #[cfg(test)]

@@ -234,16 +234,6 @@ pub enum Refusal {
         /// The flag that lifts the rule.
         flag: &'static str,
     },
-    /// A row that is to be planned again has an operation that may still delete its key pair.
-    #[error("{what}; it may still delete the key pair, so no other request is sent for it")]
-    RetryOpen {
-        /// Which row, and which operation.
-        what: String,
-        /// The run.
-        run: RunId,
-        /// The row.
-        row: u64,
-    },
     /// Several runs are unfinished, and none was named; the oldest first.
     #[error("{} runs are unfinished; name the one to continue", .0.len())]
     Several(Vec<RunRecord>),

@@ -143,10 +143,6 @@ pub(super) async fn select<H: Host>(
     let rows = stage_rows(&mut stage, reader, &earlier, &selection.only, (accounts, lifted)).await;
     let StagedRows { ingested, counts } = rows.map_err(|error| match error {
         StageRowsError::Journal(error) => error.into(),
-        StageRowsError::Open { row, .. } => {
-            let refusal = Refusal::RetryOpen { what: error.to_string(), run: earlier.run, row };
-            SessionError::new(refusal).of_run(earlier.run).sent(Sent::Nothing)
-        }
         StageRowsError::Needs { flag, .. } => {
             let refusal = Refusal::RetryNeeds { what: error.to_string(), flag };
             SessionError::new(refusal).of_run(earlier.run).sent(Sent::Nothing)

@@ -37,7 +37,7 @@ use doubtful::Doubtful;
 use grounds::rests;
 use lifted::Lifted;
 pub(super) use lone::Lone;
-use open_row::OpenRow;
+use open_row::{OpenRow, looks_for_operations};
 use reading::{is_about, read};
 use retry::{Past, Retry};
 use rows::{Fate, RowOf, Rows, Stretch, intent_of};
@@ -300,7 +300,7 @@ impl History {
             return Err("the run was not started yet".into());
         }
         let is_own = |name| run.named_in.iter().any(|target| known.is_named(name_of(name, *target)));
-        if open.is_asked {
+        if open.is_asked || looks_for_operations(&entry.event) {
             is_about(&claimed, is_own)?;
         }
         let session = entry.session.and_then(|session| self.sessions.get_mut(&session)).ok_or("it names no session")?;

@@ -3,6 +3,7 @@
 //! Pure, and independent of the code that decides: it knows what each step *needs*, not which one is chosen. What it
 //! refuses cannot have been produced by keybatch, not even by one that was killed at any moment.
 
+mod outcomes;
 mod row_event;
 
 use crate::domain::{Class, Evidence, Outcome};
@@ -48,10 +49,25 @@ pub(super) struct Row {
     operation_succeeded: bool,
     /// Whether polling found, since the last attempt, that an operation failed.
     operation_failed: bool,
+    /// The operation of another run, if it was asked for.
+    other: Other,
+    /// Whether the key pair must be read before an attempt because of what other runs sent.
+    unread: bool,
     /// Whether entries were lost that may have requested its deletion: as if there had been one more request, without
     /// an answer.
     lost: bool,
     settled: bool,
+}
+
+/// What polling last showed of an operation that no entry of the row names: one that another run left open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Other {
+    None,
+    /// It is not known to have ended.
+    Open,
+    /// It succeeded: its key pair is not there, whatever else is shown.
+    Succeeded,
+    Failed,
 }
 
 impl Row {
@@ -76,6 +92,8 @@ impl Row {
             own_succeeded: false,
             operation_succeeded: false,
             operation_failed: false,
+            other: Other::None,
+            unread: false,
             lost: false,
             settled: false,
         }
@@ -181,6 +199,12 @@ impl Row {
         if self.must_look() && self.seen_since != Some(Seen::Same) {
             return Err("the last attempt may have taken effect, but the key pair was not read before this one");
         }
+        if self.others_may_act() {
+            return Err("an operation of another run is not known to have failed");
+        }
+        if self.unread {
+            return Err("the key pair was not read since what other runs sent was looked for");
+        }
         // Nothing says that the history must have been searched: sessions of version 0.1 did not.
         if self.unfinished || self.operation_succeeded {
             return Err("an operation of an earlier attempt was found that had not failed");
@@ -205,6 +229,7 @@ impl Row {
             search: None,
             named: false,
             operation_failed: false,
+            other: Other::None,
             ..*self
         };
         Ok(())
@@ -259,7 +284,15 @@ impl Row {
     fn poll(&mut self, class: Class) -> Result<(), &'static str> {
         let own = self.answered() == Some(Class::Pending);
         if !own && !self.named {
-            return Err("an operation was asked for that nothing named");
+            // Only another run can have named it.
+            self.unread = true;
+            self.other = match class {
+                _ if self.other == Other::Succeeded => Other::Succeeded,
+                Class::Succeeded => Other::Succeeded,
+                Class::OperationFailed => Other::Failed,
+                _ => Other::Open,
+            };
+            return Ok(());
         }
         self.own_succeeded |= class == Class::Succeeded && !self.named;
         self.operation_succeeded |= class == Class::Succeeded;
@@ -281,6 +314,7 @@ impl Row {
             }
         };
         self.seen = Some(seen);
+        self.unread &= seen != Seen::Same;
         if self.tried() {
             self.seen_since = Some(seen);
             self.survived |= seen == Seen::Same;
@@ -289,9 +323,8 @@ impl Row {
     }
 
     fn search(&mut self, found: Found) -> Result<(), &'static str> {
-        if !self.tried() {
-            return Err("an operation was looked for that no attempt can have begun");
-        }
+        // Before any attempt, what other runs sent is looked for.
+        self.unread |= !self.tried();
         if matches!(found, Found::Same | Found::Other | Found::NotFound | Found::Listed) {
             return Err("a search of operations finds no such thing");
         }
@@ -300,96 +333,6 @@ impl Row {
         self.unfinished |= found == Found::Unfinished;
         self.named |= found == Found::Unfinished;
         Ok(())
-    }
-
-    fn settle(&mut self, outcome: Outcome, evidence: Evidence) -> Result<(), &'static str> {
-        let tried = self.tried();
-        let holds = match (outcome, evidence) {
-            (Outcome::Deleted, Evidence::Answer) => self.answered() == Some(Class::Succeeded),
-            (Outcome::Deleted, Evidence::Operation) => self.shows_deleted(),
-            (Outcome::InDoubt, Evidence::Tried) => match self.look {
-                // If no operation can still be in progress, a key pair that is still there is an answer.
-                Some(Found::Same) => tried && self.may_yet_act(),
-                look => tried && matches!(look, Some(Found::NoAnswer | Found::Denied)),
-            },
-            (Outcome::Gone, Evidence::Readback) => self.shows_gone(),
-            (Outcome::Absent, Evidence::Inventory) => match self.verdict {
-                Verdict::Absent => true,
-                Verdict::Delete if tried => {
-                    self.was_never_executed(Seen::NotFound) && self.answered() != Some(Class::NotFound)
-                }
-                Verdict::Delete => self.look == Some(Found::NotFound),
-                Verdict::Skip => false,
-            },
-            (Outcome::Absent, Evidence::Answer) => {
-                self.was_never_executed(Seen::NotFound) && self.answered() == Some(Class::NotFound)
-            }
-            (Outcome::Skipped, Evidence::Note) => match self.verdict {
-                Verdict::Skip => true,
-                Verdict::Delete if tried => self.was_never_executed(Seen::Other),
-                Verdict::Delete => matches!(self.look, Some(Found::Other | Found::NoAnswer | Found::Denied)),
-                Verdict::Absent => false,
-            },
-            (Outcome::Failed, _) => self.shows_failed(evidence)?,
-            _ => return Err("no row ends in this outcome with this evidence"),
-        };
-        if !holds {
-            return Err("its entries do not show what the outcome says");
-        }
-        self.settled = true;
-        Ok(())
-    }
-
-    /// Whether an operation is known that may yet delete it, or did.
-    fn may_yet_act(&self) -> bool {
-        self.answered() == Some(Class::Pending) || self.named || self.unfinished || self.operation_succeeded
-    }
-
-    /// Unless our answer named it, an operation alone does not show that the key pair of the plan is gone.
-    fn shows_deleted(&self) -> bool {
-        let named = self.answered() == Some(Class::Pending) && self.seen_since != Some(Seen::Same);
-        let acted = self.acted || self.open;
-        acted && self.operation_succeeded && (named || self.is_not_there())
-    }
-
-    fn is_not_there(&self) -> bool {
-        matches!(self.seen_since, Some(Seen::NotFound | Seen::Other))
-    }
-
-    /// Only if a request was sent that may have deleted it. The history was searched for the operation, unless one is
-    /// known that can still show it.
-    fn shows_gone(&self) -> bool {
-        let asked = self.search.is_some() || self.answered() == Some(Class::Pending);
-        let executed = self.executed || self.open;
-        executed && self.is_not_there() && asked && self.search != Some(Found::Operation)
-    }
-
-    /// Whether it was seen so after requests none of which was executed. The history was asked about throttled ones.
-    fn was_never_executed(&self, seen: Seen) -> bool {
-        let asked = self.search.is_some() || !self.acted;
-        let executed = self.executed || self.open;
-        !executed && self.seen_since == Some(seen) && asked && self.search != Some(Found::Operation)
-    }
-
-    fn shows_failed(&self, evidence: Evidence) -> Result<bool, &'static str> {
-        use Class::{Denied, OperationFailed, Pending, Refused, RefusedForAll, SetupInProgress, Throttled};
-        let answered = self.answered();
-        let gone = self.is_not_there();
-        let holds = match evidence {
-            Evidence::Answer => {
-                matches!(answered, Some(Refused | Denied | RefusedForAll | Throttled | SetupInProgress)) && !gone
-            }
-            Evidence::Operation => {
-                let failed = answered == Some(OperationFailed) || (answered == Some(Pending) && self.operation_failed);
-                failed && self.seen_since == Some(Seen::Same)
-            }
-            Evidence::Readback => {
-                let still = self.seen_since == Some(Seen::Same) || (self.survived && !self.must_look() && !gone);
-                still && !matches!(answered, Some(Pending | OperationFailed))
-            }
-            _ => return Err("no row ends in this outcome with this evidence"),
-        };
-        Ok(holds && !self.unfinished && !self.operation_succeeded)
     }
 }
 

@@ -236,30 +236,74 @@ fn a_rehearsal_is_retried_in_its_own_world() {
     bench.verify().exits(0);
 }
 
-/// The operation that the earlier run began is open: it may still delete the key pair, so there is no second delete (I3) until a person
-/// says what became of it.
+/// The operation that the earlier run began is open: it may still delete the key pair, so there is no second delete (I3), in whatever
+/// way the key pair is asked for again, until it has ended.
 // SEMANTICS: P119
+// SEMANTICS: P133
 #[test]
-fn a_row_whose_operation_is_still_open_is_not_asked_for_again() {
+fn a_key_pair_whose_operation_is_still_open_is_not_asked_for_again() {
     let bench = Bench::new();
     let names = bench.world.keys("key", 2);
-    bench.world.script("DeleteKeyPair", &names[0], [Act::slow(u32::MAX, "Succeeded")]);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::never()]);
     let quick = ["--operation-timeout", "1s", "--settle-timeout", "1s"];
     let run = run_of(&bench.run(&bench.manifest(&names), &quick).exits(6));
     assert_eq!((row(&bench, &names[0]).outcome(), bench.world.has(&names[0])), ("in_doubt".into(), true));
-    let before = entries(&bench);
-    let refused = retry(&bench, "in_doubt", &run, &[]).exits(4);
-    assert_eq!(
-        (&refused.json()["code"], &refused.json()["sent"]),
-        (&"retry.open".into(), &"nothing".into()),
-        "{refused}"
-    );
-    assert!(refused.stderr.contains(&names[0]) && refused.stderr.contains("resolve"), "{refused}");
-    assert_eq!((bench.world.deletes(&names[0]), entries(&bench)), (1, before), "{refused}");
-    // A person looked: the operation failed after all, and the key pair is there.
+    let other = bench.file("other.csv", format!("key_pair_name,note\n{},other\n", names[0]));
+    for done in [retry(&bench, "in_doubt", &run, &quick), bench.run(&other, &quick)] {
+        let done = done.exits(3);
+        assert_eq!((&done.json()["outcomes"]["skipped"], bench.world.deletes(&names[0])), (&1.into(), 1), "{done}");
+        let said = bench.query("SELECT detail FROM intents WHERE outcome = 'skipped' ORDER BY run_id DESC LIMIT 1");
+        let said = said[0]["detail"].as_str().unwrap();
+        assert!(said.contains("had not ended") && said.contains("no request was sent"), "{said}");
+    }
+    assert!(bench.world.polls() > 2, "it was looked for");
+    bench.verify().exits(0);
+    // It fails after all.
+    bench.world.state().operations.iter_mut().for_each(|operation| {
+        (operation.polls_left, operation.end) = (1, "Failed");
+    });
+    retry(&bench, "in_doubt", &run, &quick).exits(0);
+    assert_eq!((bench.world.deletes(&names[0]), bench.world.has(&names[0])), (2, false));
+    bench.verify().exits(0);
+}
+
+/// A person's word counts as much: the operation is not looked for any more.
+// SEMANTICS: P133
+#[test]
+fn an_operation_that_a_person_resolved_is_not_looked_for() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::never()]);
+    let quick = ["--operation-timeout", "1s", "--settle-timeout", "1s"];
+    let run = run_of(&bench.run(&bench.manifest(&names), &quick).exits(6));
     let resolve = ["resolve", &run, "row:1", "--outcome", "failed", "--because", "get-operation: Failed"];
     bench.keybatch(&resolve).exits(0);
+    let before = bench.world.polls();
     retry(&bench, "failed", &run, &[]).exits(0);
     assert_eq!((bench.world.deletes(&names[0]), bench.world.has(&names[0])), (2, false));
+    assert_eq!(bench.world.polls(), before);
+    bench.verify().exits(0);
+}
+
+/// The answer was lost, the process died, and the service goes on with the operation: another manifest's run finds it in the history
+/// and waits for its end.
+// SEMANTICS: P133
+#[test]
+fn an_operation_whose_answer_was_lost_is_found_in_the_history_before_another_run_asks() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    let place = (crate::support::HOME.to_owned(), names[0].clone());
+    let begun = Act::hang().and(move |state| {
+        state.operation(&place, "Started", 3, "Succeeded");
+    });
+    bench.world.script("DeleteKeyPair", &names[0], [begun]);
+    let live = bench.spawn_run(&bench.manifest(&names), &["--attempt-timeout", "1s"]);
+    bench.world.wait_for_deletes(1);
+    live.kill();
+    let other = bench.file("other.csv", format!("key_pair_name,note\n{},other\n", names[0]));
+    let done = bench.run(&other, &[]).exits(0);
+    assert_eq!(done.json()["outcomes"]["absent"], 1, "{done}");
+    assert_eq!((bench.world.deletes(&names[0]), bench.world.has(&names[0])), (1, false));
+    assert!(bench.world.polls() > 2, "it was waited for");
     bench.verify().exits(0);
 }

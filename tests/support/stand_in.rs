@@ -88,6 +88,11 @@ impl StandIn {
         self.arrived("DeleteKeyPair").iter().filter(|arrival| arrival.name == name).count()
     }
 
+    /// How often an operation was asked for.
+    pub(crate) fn polls(&self) -> usize {
+        self.arrived("GetOperation").len()
+    }
+
     /// The kinds of requests about that name, in order.
     pub(crate) fn story(&self, name: &str) -> Vec<String> {
         let state = self.state();

@@ -11,7 +11,7 @@ use rows::*;
 
 use super::*;
 use crate::domain::{AttemptTime, Identity};
-use crate::execute::attempt::{Answer, Look, Poll, Tries, Window};
+use crate::execute::attempt::{Answer, LeftOpen, Look, Poll, Tries, Window};
 use crate::record::TargetStopReason;
 
 const DOC: &str = include_str!("../../../docs/RECOVERY.md");
@@ -29,6 +29,7 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
     let lost = || asked(Some(Unanswered));
     // Most rows of the table follow from several answers; this is one of them.
     let nothing_there = || asked(Some(NotFound)).after_a_loss();
+    let of_another = || unasked().after_an_operation_of_another_run();
     let over = Duration::ZERO;
     let same = || lost().searched(Found::NoOperation).seen(Found::Same);
     vec![
@@ -47,8 +48,26 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("unasked-denied-this-one", unasked().stale().seen(Found::Denied), plain, "skipped/note"),
         ("unasked-refused-for-all", unasked().stale().seen(Found::RefusedForAll), plain, "stop/refused_for_all"),
         ("unasked-other-run", unasked().haunted_by_another_run(SHORT), plain, "wait out"),
-        ("unasked-other-run-over", unasked().haunted_by_another_run(over), plain, "read"),
-        ("unasked-other-run-over-same", unasked().haunted_by_another_run(over).seen(Found::Same).read_now(), plain, "send"),
+        ("unasked-other-run-over", unasked().haunted_by_another_run(over), plain, "search"),
+        ("unasked-other-run-over-nothing", unasked().haunted_by_another_run(over).searched(Found::NoOperation).searched_now(), plain, "read"),
+        ("unasked-other-run-over-nothing-same", unasked().haunted_by_another_run(over).searched(Found::NoOperation).searched_now().read_now(), plain, "send"),
+        ("unasked-other-run-unclear", unasked().after_another_run(), plain, "search"),
+        ("unasked-other-run-unclear-no-answer", unasked().after_another_run().searched(Found::NoAnswer), plain, "search"),
+        ("unasked-other-run-unclear-no-answer-too-long", unasked().after_another_run().searched(Found::NoAnswer).searched_now().in_vain(), plain, "read"),
+        ("unasked-other-run-unclear-unfinished", unasked().after_another_run().searched(Found::Unfinished), plain, "poll"),
+        ("unasked-other-run-unclear-unfinished-then-ended", unasked().after_another_run().polled_to_its_end(OperationFailed).seen(Found::Same), plain, "search"),
+        ("unasked-other-run-operation", of_another(), plain, "poll"),
+        ("unasked-other-run-operation-still", of_another().polled(Pending), plain, "poll"),
+        ("unasked-other-run-operation-refused-for-all", of_another().polled(RefusedForAll), plain, "stop/refused_for_all"),
+        ("unasked-other-run-operation-ended", of_another().which_ended(OperationFailed), plain, "read"),
+        ("unasked-other-run-operation-failed-same", of_another().which_ended(OperationFailed).read_now(), plain, "send"),
+        ("unasked-other-run-operation-succeeded-same", of_another().which_ended(Succeeded).read_now().once(), plain, "read"),
+        ("unasked-other-run-operation-succeeded-same-too-long", of_another().which_ended(Succeeded).read_now().in_vain(), plain, "skipped/note"),
+        ("unasked-other-run-operation-ended-gone", of_another().which_ended(Succeeded).seen(Found::NotFound), plain, "absent/inventory"),
+        ("unasked-other-run-operation-ended-other", of_another().which_ended(Succeeded).seen(Found::Other), plain, "skipped/note"),
+        ("unasked-other-run-operation-too-long", of_another().too_long(), plain, "read"),
+        ("unasked-other-run-operation-too-long-same", of_another().too_long().seen(Found::Same), plain, "skipped/note"),
+        ("unasked-other-run-operation-too-long-gone", of_another().too_long().seen(Found::NotFound), plain, "absent/inventory"),
 
         ("succeeded", asked(Some(Succeeded)), plain, "deleted/answer"),
         ("refused", asked(Some(Refused)), plain, "failed/answer"),

@@ -14,7 +14,7 @@ use super::sql;
 use super::value::Bound;
 use crate::domain::{OutcomeCounts, RunId, Target, parse_time, time_text};
 use crate::journal::{
-    IntentPage, JournalError, OpenAttempt, PendingRow, RunRecord, RunState, StoryEntry, TargetRecord,
+    IntentPage, JournalError, OpenAttempt, PendingRow, RunRecord, RunState, StoryEntry, TargetRecord, UnclearRow,
 };
 use crate::record::Entry;
 use crate::record::checkpoint::base64;
@@ -145,6 +145,23 @@ impl SqliteReader {
             Ok(OpenAttempt { run, target, key_pair_name, started, finished, time })
         };
         self.all(query, attempt).await
+    }
+
+    /// The rows of other runs than `run` in this account of this service that were asked for and have no outcome, or are in doubt
+    /// or gone and were not resolved since.
+    pub async fn unclear_rows(
+        &self,
+        run: RunId,
+        endpoint: &str,
+        account: &str,
+    ) -> Result<Vec<UnclearRow>, JournalError> {
+        let query = sqlx::query(sql::UNCLEAR_ROWS).bind(run.to_string());
+        let query = query.bind(endpoint.to_owned()).bind(account.to_owned());
+        let unclear = |row: &SqliteRow| {
+            let target = Target { account: get(row, 2)?, region: get(row, 3)? };
+            Ok(UnclearRow { run_no: get(row, 0)?, row: unsigned(row, 1)?, target, key_pair_name: get(row, 4)? })
+        };
+        self.all(query, unclear).await
     }
 
     /// All entries of one row, in order.

@@ -10,7 +10,7 @@ use crate::domain::{OutcomeCounts, RunId, Target};
 use crate::journal::{
     AttemptRecord, Cell, EntryFilter, IntentPage, JournalReader, Matching, OpenAttempt, PendingRow, ReadPast,
     ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, StoryEntry, TargetRecord,
-    Visitor,
+    UnclearRow, Visitor,
 };
 use crate::record::Entry;
 use crate::record::merkle::Hash;
@@ -37,6 +37,7 @@ impl ReadRuns for SqliteReader {
         superfluous = superfluous(run_no: i64) -> u64;
         rate = rate(endpoint: &'a str, target: &'a Target) -> Option<(String, bool)>;
         open_attempts = open_attempts(run: RunId, endpoint: &'a str, account: &'a str, since: Timestamp) -> Vec<OpenAttempt>;
+        unclear_rows = unclear_rows(run: RunId, endpoint: &'a str, account: &'a str) -> Vec<UnclearRow>;
     }
 }
 

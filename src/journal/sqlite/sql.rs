@@ -191,6 +191,13 @@ pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.account_id, t.region,
      WHERE r.run_id <> ? AND r.endpoint = ? AND t.account_id = ? AND (r.state = 'running' OR r.finished_at >= ?) \
      AND (a.class IS NULL OR a.class = 'unanswered') AND NOT EXISTS (SELECT 1 FROM attempt AS l \
      WHERE l.run_no = a.run_no AND l.row_no = a.row_no AND l.attempt > a.attempt)";
+pub(super) const UNCLEAR_ROWS: &str = "SELECT i.run_no, i.row_no, t.account_id, t.region, i.key_pair_name FROM run AS r \
+     CROSS JOIN intent AS i ON i.run_no = r.run_no CROSS JOIN target AS t ON t.target_no = i.target_no \
+     WHERE r.run_id <> ? AND r.endpoint = ? AND t.account_id = ? AND (i.outcome IS NULL OR i.outcome IN ('in_doubt', 'gone')) \
+     AND EXISTS (SELECT 1 FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
+     AND NOT EXISTS (SELECT 1 FROM resolution AS z WHERE z.run_no = i.run_no AND z.row_no = i.row_no \
+                     AND z.outcome NOT IN ('in_doubt', 'gone')) \
+     ORDER BY i.run_no, i.row_no";
 pub(super) const STORY: &str = "SELECT seq, body FROM entry WHERE seq IN (\
      SELECT seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \
      UNION ALL SELECT settled_seq FROM intent WHERE run_no = ?1 AND row_no = ?2 \
@@ -353,6 +360,7 @@ pub(super) fn all() -> Vec<&'static str> {
         PENDING_COUNT,
         NAMES_TO_DELETE,
         OPEN_ATTEMPTS,
+        UNCLEAR_ROWS,
         STORY,
         MILESTONES,
         ROWS_OF_NAME,

@@ -13,7 +13,7 @@ use super::approvals::Approvals;
 use super::canary::SETTLED;
 use super::doubtful::Doubtful;
 use super::grounds::rests;
-use super::open_row::OpenRow;
+use super::open_row::{OpenRow, looks_for_operations};
 use super::reading::{is_about, read};
 use super::run::{Bound, LATE};
 use super::trouble::Trouble;
@@ -283,7 +283,7 @@ impl Lone {
     ) -> Result<(), Trouble> {
         let is_own = |name| name == intent.name;
         let open = self.open.as_mut().ok_or(SETTLED)?;
-        if open.is_asked {
+        if open.is_asked || looks_for_operations(&entry.event) {
             is_about(claimed, is_own)?;
         }
         let mut step = |step| open.state.step(step, session);

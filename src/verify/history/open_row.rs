@@ -2,6 +2,7 @@
 
 use super::super::legal::Row;
 use super::ours::Ours;
+use crate::record::event::{Event, Source};
 use crate::record::plan::Verdict;
 
 #[derive(Debug)]
@@ -11,7 +12,7 @@ pub(super) struct OpenRow {
     pub(super) entries: Vec<u64>,
     /// That of the last attempt's answer.
     pub(super) answer: Option<u64>,
-    /// Whether it was asked for; no answer names a key pair before.
+    /// Whether it was asked for; before that, only answers about operations name a key pair.
     pub(super) is_asked: bool,
     /// Which operations its attempts can have begun.
     pub(super) ours: Ours,
@@ -20,5 +21,14 @@ pub(super) struct OpenRow {
 impl OpenRow {
     pub(super) fn new(verdict: Verdict) -> Self {
         Self { state: Row::new(verdict), entries: Vec::new(), answer: None, is_asked: false, ours: Ours::default() }
+    }
+}
+
+/// Whether an operation was looked for, perhaps that of another run.
+pub(super) fn looks_for_operations(event: &Event) -> bool {
+    match event {
+        Event::OperationPolled(_) => true,
+        Event::Observed(seen) => seen.source == Source::GetOperationsForResource,
+        _ => false,
     }
 }

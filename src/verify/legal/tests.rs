@@ -21,7 +21,7 @@ fn moves() -> Vec<Move> {
         Class::Unanswered,
     ];
     let mut steps: Vec<RowEvent> = [1, 2, 3].map(|attempt| RowEvent::Started { attempt }).into();
-    steps.extend([Class::Succeeded, Class::OperationFailed].map(|class| RowEvent::Polled { class }));
+    steps.extend([Class::Succeeded, Class::OperationFailed, Class::Pending].map(|class| RowEvent::Polled { class }));
     let bare = |attempt| classes.map(|class| RowEvent::Finished { attempt, class, settled: None });
     steps.extend([1, 2].into_iter().flat_map(bare));
     let deciding =
@@ -130,7 +130,37 @@ impl<'a> Oracle<'a> {
 
     fn has_seen_success(&self) -> bool {
         let succeeded = [RowEvent::Polled { class: Class::Succeeded }, RowEvent::Searched { found: Found::Operation }];
-        succeeded.into_iter().any(|step| self.1.contains(&Some(step)))
+        (0..self.1.len())
+            .any(|place| !self.is_of_others(place) && succeeded.iter().any(|step| self.1[place] == Some(*step)))
+    }
+
+    /// Whether an operation was asked for there that neither an answer nor the history had named: that of another run.
+    fn is_of_others(&self, place: usize) -> bool {
+        if !matches!(self.1[place], Some(RowEvent::Polled { .. })) {
+            return false;
+        }
+        let before = Oracle(self.0, &self.1[..place]);
+        before.last_answer() != Some(Class::Pending) && !before.is_named()
+    }
+
+    /// Whether such an operation was not seen to have failed, or to have succeeded at any time, since the last attempt.
+    fn others_may_act(&self) -> bool {
+        let first = self.1.len() - self.since().len();
+        let polls = (first..self.1.len()).filter(|place| self.is_of_others(*place)).map(|place| self.1[place]);
+        let polls: Vec<_> = polls.collect();
+        let is = |step: &Move, class| *step == Some(RowEvent::Polled { class });
+        polls.iter().any(|step| is(step, Class::Succeeded))
+            || polls.last().is_some_and(|step| !is(step, Class::OperationFailed))
+    }
+
+    /// Whether the key pair was not seen since operations of other runs were looked for.
+    fn is_unread(&self) -> bool {
+        let looked = |place: &usize| match self.1[*place] {
+            Some(RowEvent::Searched { .. }) => Oracle(self.0, &self.1[..*place]).attempts() == 0,
+            _ => self.is_of_others(*place),
+        };
+        let same = self.1.iter().rposition(|step| *step == Some(RowEvent::Observed { found: Found::Same }));
+        (0..self.1.len()).rfind(looked).is_some_and(|looked| same.is_none_or(|same| same < looked))
     }
 
     fn last_may_have_acted(&self) -> bool {
@@ -186,8 +216,6 @@ impl<'a> Oracle<'a> {
             RowEvent::Settled { outcome, evidence } => self.allows_outcome(outcome, evidence),
             _ if self.0 != Verdict::Delete => false,
             RowEvent::Started { attempt } => self.allows_attempt(attempt),
-            RowEvent::Polled { .. } => self.last_answer() == Some(Class::Pending) || self.is_named(),
-            RowEvent::Searched { .. } => self.attempts() > 0,
             _ => true,
         }
     }
@@ -206,7 +234,7 @@ impl<'a> Oracle<'a> {
             }
             _ => {}
         }
-        if self.is_unfinished() || self.has_seen_success() {
+        if self.is_unfinished() || self.has_seen_success() || self.others_may_act() || self.is_unread() {
             return false;
         }
         !self.last_may_have_acted() || Self::readings(self.since()).last() == Some(&Found::Same)
@@ -220,6 +248,9 @@ impl<'a> Oracle<'a> {
             (Outcome::Skipped, Evidence::Note) => match self.0 {
                 Verdict::Skip => true,
                 Verdict::Delete if tried => self.was_never_executed() && since == Some(Found::Other),
+                Verdict::Delete if looked == Some(Found::Same) => {
+                    self.is_unfinished() || self.has_seen_success() || self.others_may_act()
+                }
                 Verdict::Delete => matches!(looked, Some(Found::Other | Found::NoAnswer)),
                 Verdict::Absent => false,
             },
@@ -252,7 +283,8 @@ impl<'a> Oracle<'a> {
             (Outcome::InDoubt, Evidence::Tried) => match looked {
                 Some(Found::Same) => {
                     let pending = self.last_answer() == Some(Class::Pending);
-                    pending || self.is_named() || self.is_unfinished() || self.has_seen_success()
+                    let named = pending || self.is_named() || self.is_unfinished();
+                    tried && (named || self.has_seen_success() || self.others_may_act())
                 }
                 looked => tried && looked == Some(Found::NoAnswer),
             },
@@ -276,7 +308,7 @@ impl<'a> Oracle<'a> {
     }
 
     fn allows_failure(&self, evidence: Evidence, since: Option<Found>) -> bool {
-        if self.is_unfinished() || self.has_seen_success() {
+        if self.is_unfinished() || self.has_seen_success() || self.others_may_act() {
             return false;
         }
         let first = self.1.iter().position(|step| matches!(step, Some(RowEvent::Started { .. })));

@@ -59,6 +59,7 @@ impl Course {
         sim.manifest = Manifest { number, if_recreated };
         for resource in &mut sim.world.resources {
             resource.earlier.append(&mut resource.requests);
+            resource.is_forgotten |= !resource.lost.is_empty();
             resource.earlier.append(&mut resource.lost);
             resource.last_read = None;
         }

@@ -141,6 +141,11 @@ impl Ledger {
         self.over.get(run).map_or(&self.rows, |rows| rows)
     }
 
+    /// The rows of earlier runs for the same key pair.
+    pub(crate) fn earlier_rows(&self, index: usize) -> impl Iterator<Item = &Row> {
+        self.over.iter().filter_map(move |rows| rows.get(index))
+    }
+
     /// What runs that were started before this one dealt with under the name of a row.
     pub(crate) fn dealt_with(&self, index: usize) -> impl Iterator<Item = Option<&Identity>> {
         let before = self.runs.iter().zip(&self.over).filter(|(run, _)| run.started_seq.is_some());

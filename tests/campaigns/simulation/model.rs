@@ -71,11 +71,10 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
         let waiting = request.session == world.session && request.delivered.is_none();
         must(!waiting, "I3: a delete leaves while an earlier one has no answer");
     }
-    // Nothing that another run asked for is still to come, but operations that it can no longer ask about.
-    let earlier = resource.earlier.iter().map(|number| &world.requests[*number]);
-    let pends = |request: &&Request| matches!(request.fate, Fate::Pending(_) | Fate::PendingUnknown(_));
-    let mut waited = earlier.filter(|request| !pends(request));
-    must(waited.all(|request| request.outstanding == 0), "I3: a delete leaves while one of another run may still act");
+    // Nothing that another run asked for is still to come, unless the service would not say so, or somebody said otherwise.
+    let mut earlier = resource.earlier.iter().map(|number| &world.requests[*number]);
+    let has_ended = |request: &Request| request.outstanding == 0 || is_out_of_reach(sim, index, request);
+    must(earlier.all(has_ended), "I3: a delete leaves while one of another run may still act");
     // What was lost with entries counts as one more attempt without an answer.
     let lost = resource.lost.iter().map(|number| &world.requests[*number]);
     must(lost.clone().all(|request| request.outstanding == 0), "I3: a delete leaves while a lost one may still act");
@@ -118,6 +117,21 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
         must(fresh, "I4: the plan's observation is too old to rest upon");
     }
     (faults, attempt)
+}
+
+/// Whether a request of an earlier run left an operation of which this one cannot know that it has not ended: the journal lost it,
+/// each run that asked for the key pair knows what became of it, or the history was denied or not answered.
+fn is_out_of_reach(sim: &Sim, index: usize, request: &Request) -> bool {
+    if !matches!(request.fate, Fate::Pending(_) | Fate::PendingUnknown(_)) {
+        return false;
+    }
+    let mut asked = sim.ledger.earlier_rows(index).filter(|row| !row.attempts.is_empty());
+    let is_clear = |row: &Row| !matches!(row.outcome(), None | Some(Outcome::InDoubt | Outcome::Gone));
+    let last = sim.ledger.rows.get(index).and_then(|row| row.searches.last()).map(|(_, found)| *found);
+    let is_unsearchable = matches!(last, Some(Found::Denied | Found::NoAnswer));
+    sim.world.resources[index].is_forgotten
+        || asked.any(is_clear)
+        || (request.delivered != Some(Class::Pending) && is_unsearchable)
 }
 
 /// Whether a request left an operation that is not terminal, and the history of it could not be had: it was asked for, and

@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keybatch::domain::Class;
+use keybatch::domain::{Class, Outcome};
 use keybatch::domain::{OutcomeCounts, RunId, Target};
 use keybatch::journal::{
     AttemptRecord, Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow,
     ReadPast, ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, StoryEntry,
-    TargetRecord, Visitor,
+    TargetRecord, UnclearRow, Visitor,
 };
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
@@ -166,6 +166,25 @@ impl ReadRuns for Books {
                 }
             }
             Ok(open)
+        })
+    }
+
+    fn unclear_rows<'a>(&'a self, run: RunId, _: &'a str, account: &'a str) -> Reading<'a, Vec<UnclearRow>> {
+        self.read(|ledger| {
+            let mut unclear = Vec::new();
+            for (index, other) in ledger.runs.iter().enumerate().filter(|(_, other)| other.run != run) {
+                let rows = (1..).zip(ledger.rows_of(index)).filter(|(_, row)| row.target.account == account);
+                let is_unclear = |row: &Row| {
+                    !row.attempts.is_empty() && matches!(row.outcome(), None | Some(Outcome::InDoubt | Outcome::Gone))
+                };
+                unclear.extend(rows.filter(|(_, row)| is_unclear(row)).map(|(number, row)| UnclearRow {
+                    run_no: other.record().run_no,
+                    row: number,
+                    target: row.target.clone(),
+                    key_pair_name: row.name.clone(),
+                }));
+            }
+            Ok(unclear)
         })
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Resource {
     pub(crate) lost: Vec<usize>,
     /// Those of earlier runs.
     pub(crate) earlier: Vec<usize>,
+    /// Whether the journal knows nothing of some of them.
+    pub(crate) is_forgotten: bool,
     /// What the last answered reading of this session showed, and what moment it shows.
     pub(crate) last_read: Option<(Us, Option<Identity>)>,
     /// The moment of the last answered reading, of any session, that showed the planned incarnation.

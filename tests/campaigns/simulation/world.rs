@@ -173,6 +173,7 @@ impl World {
             requests: Vec::new(),
             lost: Vec::new(),
             earlier: Vec::new(),
+            is_forgotten: false,
             last_read: None,
             last_same: 0,
             dealt: Vec::new(),

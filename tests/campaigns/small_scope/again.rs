@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use keybatch::domain::{Class, Identity, Known, Target};
+use keybatch::domain::{Class, Identity, Known, Outcome, Target};
+use keybatch::execute::attempt::LeftOpen;
 use keybatch::execute::decide::Denial;
 use keybatch::execute::ghost::{Ghosts, held_until};
 use keybatch::execute::row::RowState;
@@ -78,7 +79,7 @@ fn target() -> Target {
     Target { account: "1".into(), region: "r".into() }
 }
 
-/// The second run is planned and begins. Operations of the first one that are still to end are not waited for.
+/// The second run is planned and begins, with what the first one left open.
 fn begin(node: &Node, kind: Kind) -> Node {
     let now = node.truth.now;
     let mut node = node.clone().told(format!("a second run is planned: {kind:?}"));
@@ -91,8 +92,13 @@ fn begin(node: &Node, kind: Kind) -> Node {
         };
         let until = held_until((started, finished.as_ref(), None), node.settings.signature_life, now);
         if let Some(until) = until.filter(|until| open && *until > now) {
-            ghosts.hold(target(), "key".into(), until);
+            ghosts.hold(target(), "key".into(), (LeftOpen::Request, 0), Some(until));
         }
+    }
+    if matches!(node.state.settled, None | Some((Outcome::InDoubt | Outcome::Gone, _)))
+        && let Some(open) = node.state.leaves_open()
+    {
+        ghosts.hold(target(), "key".into(), (open, 0), None);
     }
     let seen = identity(node.truth.pair);
     let is_recreated = node.truth.pair == Pair::Another;
@@ -133,12 +139,16 @@ fn begin(node: &Node, kind: Kind) -> Node {
     assert!(!wanted || intent.verdict == Verdict::Delete, "{kind:?}: what may be deleted is not: {:?}", intent.notes);
     node.run = if barred { Run::Barred } else { Run::Second };
     node.state = RowState::new(0, &intent, Some(now));
-    node.state.not_before = ghosts.not_before(&target(), "key");
+    if let Some(held) = ghosts.of(&target(), "key") {
+        node.state.not_before = held.until;
+        node.state.inherit(&held.open, held.seq, now);
+    }
     (node.journal, node.attempt, node.denial) = (None, None, Denial::Unknown);
     let truth = &mut node.truth;
     // From now on, the original is what this run has seen.
-    (truth.earlier_op, truth.haunted_until) = (truth.due, truth.ghost.max(truth.late));
-    (truth.due, truth.pending, truth.ended, truth.unsearchable) = (false, None, false, false);
+    truth.haunted_until = truth.ghost.max(truth.late);
+    // An operation of the first run goes on.
+    truth.unsearchable = false;
     (truth.sure, truth.sent, truth.acted) = (true, false, false);
     (truth.by_us, truth.by_ghost, truth.was_other) = (false, false, false);
     truth.deleted_at.clear();

@@ -52,6 +52,7 @@ impl Node {
         [state.tries, state.searches, state.polls].map(tries).hash(hasher);
         let from_history = state.poll.as_ref().map(|poll| poll.from_history);
         (state.polled.len(), state.delete_seen, from_history).hash(hasher);
+        format!("{:?}", state.left_open).hash(hasher);
         let until = |then: Timestamp| then.duration_since(truth.now).as_secs();
         let held = state.held_until(self.settings.signature_life).map(|then| until(then).max(-1));
         (held, state.may_have_acted()).hash(hasher);

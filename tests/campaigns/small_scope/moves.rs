@@ -185,6 +185,10 @@ fn send(node: &Node) -> Vec<Node> {
     let started = AttemptStarted { attempt };
     let mut begun = node.clone().told(format!("attempt {attempt}")).apply(&Event::AttemptStarted(started));
     begun.check_sending();
+    if !begun.truth.sent && begun.truth.due {
+        // One of the first run, which the service would not show.
+        (begun.truth.earlier_op, begun.truth.due) = (true, false);
+    }
     // Dies with the start written and nothing sent; what the next session must think of that is the same as below.
     let knew = begun.truth.acted;
     (begun.truth.sure, begun.truth.acted) = (false, true);

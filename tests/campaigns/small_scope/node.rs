@@ -231,7 +231,7 @@ impl Node {
         let exact = self.bounds.is_exact();
         let truth = &self.truth;
         let (gone, tried) = (truth.pair != Pair::Original, self.state.attempts > 0 || truth.lost);
-        let may_come = (truth.late.is_some() && truth.sent) || (truth.due && !truth.unsearchable);
+        let may_come = (truth.late.is_some() && truth.sent) || (truth.due && truth.sent && !truth.unsearchable);
         // Where entries were lost, they may have asked for it: that is nobody's word for its never having been asked for.
         let holds = match outcome {
             Outcome::Deleted => gone && tried && !truth.deleted_at.is_empty() && (!exact || truth.was_risky()),

@@ -309,6 +309,7 @@ async fn of_run(reader: &Reader, run: &RunRecord) -> Vec<String> {
         told("rows of a name", reader.rows_of_name(number, "k1").await),
         told("names", reader.past_names(number, 2, 3).await),
         told("open", reader.open_attempts(run.run, "e", "1", Timestamp::MIN).await),
+        told("unclear", reader.unclear_rows(run.run, "e", "1").await),
         told("open later", reader.open_attempts(run.run, "e", "1", Timestamp::MAX).await),
     ];
     for target in reader.targets(number).await.unwrap() {

@@ -8,6 +8,7 @@ mod history;
 mod reader;
 mod snapshot;
 mod tables;
+mod unclear;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

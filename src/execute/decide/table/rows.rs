@@ -34,6 +34,7 @@ pub(super) fn unasked() -> RowState {
         acted: false,
         signed_at: None,
         not_before: None,
+        left_open: None,
         unread: false,
         refusals: 0,
         unsent: 0,
@@ -174,7 +175,24 @@ impl RowState {
 
     /// Another run sent one for this key pair.
     pub(super) fn haunted_by_another_run(self, for_another: Duration) -> Self {
-        Self { not_before: Some(now().saturating_add(for_another).unwrap()), ..self }
+        Self { not_before: Some(now().saturating_add(for_another).unwrap()), ..self.after_another_run() }
+    }
+
+    /// Another run asked for this key pair, and nothing shows how that ended.
+    pub(super) fn after_another_run(self) -> Self {
+        Self { left_open: Some(LeftOpen::Request), ..self }
+    }
+
+    /// Another run began an operation, which had not ended.
+    pub(super) fn after_an_operation_of_another_run(self) -> Self {
+        let polls = Tries { since: Some(ago(SHORT)), count: 0 };
+        Self { left_open: Some(LeftOpen::Operation("op".into())), polls, unread: true, ..self }
+    }
+
+    /// It has ended since.
+    pub(super) fn which_ended(self, class: Class) -> Self {
+        let ended = self.polled_to_its_end(class);
+        Self { left_open: None, ..ended }
     }
 
     /// The history was searched just now.
@@ -185,7 +203,7 @@ impl RowState {
 
     /// The key pair was read just now.
     pub(super) fn read_now(self) -> Self {
-        Self { confirmed_at: Some(now()), look: a_look(Found::Same), ..self }
+        Self { confirmed_at: Some(now()), look: a_look(Found::Same), unread: false, ..self }
     }
 
     /// Entries were lost a while ago, and what came behind the last answer with them.

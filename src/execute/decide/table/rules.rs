@@ -19,8 +19,9 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
     let not_there = matches!(found, Some(Found::NotFound | Found::Other));
     let operation_failed = class == Some(Class::OperationFailed) || polled == Some(Class::OperationFailed);
     let unknown = is_unknown(row);
-    let unfinished = searched == Some(Found::Unfinished);
-    let may_come = unfinished || row.delete_seen || (unknown && searched.is_none());
+    let unfinished = row.is_unfinished();
+    let unsearched = row.left_open.is_some() && searched.is_none();
+    let may_come = unfinished || row.delete_seen || unsearched || (unknown && searched.is_none());
     let used_up = row.spent >= settings().max_attempts;
     let in_vain = row.tries.since == Some(ago(LONG));
     let cut_off = |look: &Option<Look>, in_vain| {
@@ -83,7 +84,10 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
                 !asked || row.verdict == Verdict::Skip || (found == Some(Found::Other) && !acted),
             ),
             ("skipped by a note", evidence == E::Note),
-            OK,
+            (
+                "skipped while it is there only where an operation of others may still delete it",
+                row.verdict == Verdict::Skip || !lives || unfinished || row.delete_seen,
+            ),
             OK,
         ],
         Step::Settle(O::Failed, E::Answer) => [
@@ -113,7 +117,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         Step::Settle(O::Failed, evidence) => [
             ("failed by a look only where it was seen to be there, attempts used up", lives && used_up),
             ("failed by an operation only where one failed", evidence == E::Readback || operation_failed),
-            ("failed only where no operation may still take effect", !may_come),
+            ("failed only where no operation may still take effect", !may_come || unsearched),
             OK,
         ],
         Step::Settle(O::InDoubt, evidence) => [
@@ -145,7 +149,7 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
         }
         Step::Stop(StopCause::EndpointGone) => {
             let unsent = class == Some(Class::NotSent) && row.unsent >= 3;
-            let unseen = asked && (unreadable || (unsearchable && not_there));
+            let unseen = (asked || unfinished || row.delete_seen) && (unreadable || (unsearchable && not_there));
             [("stops where no connection can be made", unsent || unseen), OK, OK, OK]
         }
         Step::Stop(StopCause::NothingLeaves) => {
@@ -176,8 +180,10 @@ fn broken_rule(row: &RowState, situation: &Situation, step: Step) -> Option<&'st
             OK,
         ],
         Step::Search { .. } => {
-            let wanted = not_there || (unknown && (searched != Some(Found::NoOperation) || haunted));
-            [("searches only for what is not there, or may still come", asked && wanted), OK, OK, OK]
+            let again = searched != Some(Found::NoOperation) || haunted;
+            let wanted = asked && (not_there || (unknown && again));
+            let of_others = row.left_open.is_some() && again;
+            [("searches only for what is not there, or may still come", wanted || of_others), OK, OK, OK]
         }
         Step::Poll { .. } => {
             let is_pending = class == Some(Class::Pending) || unfinished;

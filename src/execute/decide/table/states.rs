@@ -49,7 +49,8 @@ pub(super) fn every_state(mut visit: impl FnMut(&RowState, &Situation)) {
                             let bit = |n: u32| bits & (1 << n) != 0;
                             let base = State { settled, verdict, attempts, class, earlier, seen, bit: &bit };
                             let rows = base.row().into_iter().flat_map(|row| with_pasts(&row));
-                            for row in rows.flat_map(|row| with_searches_and_polls(&row)).flat_map(with_ghosts) {
+                            let rows = rows.flat_map(|row| with_searches_and_polls(&row)).flat_map(with_ghosts);
+                            for row in rows.flat_map(with_what_others_left_open) {
                                 for denial in [Denial::Unknown, Denial::ThisItem, Denial::Everything] {
                                     for lives in [None, Some(now())] {
                                         let (answered_at, read_at) = (lives, lives);
@@ -153,6 +154,37 @@ fn with_ghosts(row: RowState) -> Vec<RowState> {
         _ => Vec::new(),
     };
     std::iter::once(row).chain(ghosts).collect()
+}
+
+/// What another run began: a request, of which the history may say more, or an operation; either before the first attempt, or after
+/// one that was throttled.
+fn with_what_others_left_open(row: RowState) -> Vec<RowState> {
+    let answer = row.last.as_ref().and_then(|last| last.answer.as_ref());
+    let throttled = answer.is_some_and(|answer| answer.class == Class::Throttled && !answer.earlier_session);
+    let is_open = row.settled.is_none() && row.verdict == Verdict::Delete && row.search.is_none() && row.poll.is_none();
+    let found = row.look.as_ref().map(|look| look.found);
+    let is_reading = !matches!(found, Some(Found::Operation | Found::Unfinished | Found::NoOperation | Found::Listed));
+    if !is_open || !is_reading || !(row.attempts == 0 || (row.attempts == 1 && throttled)) {
+        return vec![row];
+    }
+    let mut rows = Vec::new();
+    for found in [Found::Unfinished, Found::NoOperation, Found::NoAnswer, Found::Denied, Found::RefusedForAll] {
+        let searched = row.clone().after_another_run().searched(found);
+        if found == Found::NoAnswer {
+            let searches = Tries { since: Some(ago(LONG)), count: FEWEST_TRIES };
+            rows.push(RowState { searches, ..searched.clone() });
+        }
+        rows.push(searched);
+    }
+    let known = RowState { unread: found != Some(Found::Same), ..row.clone().after_an_operation_of_another_run() };
+    for class in [Class::Pending, Class::Unanswered, Class::RefusedForAll] {
+        rows.push(known.clone().polled(class));
+    }
+    for class in [Class::OperationFailed, Class::Succeeded] {
+        rows.push(known.clone().which_ended(class));
+    }
+    rows.extend([known.clone().too_long(), known, row.clone().after_another_run(), row]);
+    rows
 }
 
 /// The history is searched for what is not there, and before all else where nothing told what became of the last attempt;

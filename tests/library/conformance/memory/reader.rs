@@ -9,7 +9,7 @@ use keybatch::domain::{Class, Outcome, OutcomeCounts, RunId, Target, time_text};
 use keybatch::journal::{
     AttemptRecord, Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow,
     ReadPast, ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, RunState,
-    StoryEntry, TargetRecord, Visitor,
+    StoryEntry, TargetRecord, UnclearRow, Visitor,
 };
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
@@ -20,6 +20,7 @@ use serde_json::json;
 use super::attempts::attempts;
 use super::history::{Attempt, History, Row, Run};
 use super::matching::matching;
+use super::unclear::unclear_rows;
 use super::{Kept, Memory};
 
 /// A reader of what is kept in memory.
@@ -174,6 +175,10 @@ impl ReadRuns for MemoryReader {
             }
             open
         })
+    }
+
+    fn unclear_rows<'a>(&'a self, run: RunId, endpoint: &'a str, account: &'a str) -> Reading<'a, Vec<UnclearRow>> {
+        self.read(|_, history| unclear_rows(history, run, endpoint, account))
     }
 }
 
