@@ -207,6 +207,18 @@ fn what_a_record_proves_is_recorded_once_and_changes_no_entry() {
     let third = reconcile(&bench, &[&late], &["--record"]).exits(3).json();
     assert!(third["entry"].is_u64() && third["recorded"] == 0, "{third}");
     bench.verify().exits(0);
+    // A report shows who said what, and each comparison.
+    let report = bench.keybatch(&["report", "latest", "--format", "json"]).exits(0).json();
+    let said: Vec<_> =
+        report["resolutions"].as_array().unwrap().iter().map(|one| (&one["command"], &one["outcome"])).collect();
+    assert_eq!(said, [(&json!("reconcile"), &json!("deleted")), (&json!("resolve"), &json!("absent"))]);
+    assert_eq!(report["resolutions"][0]["event_id"], event);
+    let compared = report["reconciliations"].as_array().unwrap();
+    let files: Vec<_> = compared.iter().map(|one| one["files_sha256"].clone()).collect();
+    assert_eq!(files, [first["files_sha256"].clone(), third["files_sha256"].clone()]);
+    assert_eq!((&compared[0]["resolves"], &compared[0]["unexplained"]), (&json!(1), &json!(3)), "{compared:?}");
+    let text = bench.keybatch(&["report", "latest"]).exits(0).stdout;
+    assert!(text.contains("the owner says so") && text.contains(event), "{text}");
 }
 
 // SEMANTICS: P112

@@ -109,6 +109,15 @@ fn under_four_eyes_neither_maker_nor_runner_counts() {
         let file = scene.bench.file("signature", body["signature"].as_str().unwrap());
         assert!(stock_accepts(&scene.bench, &scene.signers, who, namespace, &file, &text), "{who}");
     }
+    // The report says who signed, by keys as ssh-keygen prints them.
+    let report = scene.bench.keybatch(&["report", "latest"]).exits(0).stdout;
+    for (role, name) in [("its maker", "max"), ("the session that executes it", "rosa")] {
+        let public = scene.bench.home().join(format!("{name}.pub")).display().to_string();
+        let printed = scene.bench.command_of("ssh-keygen", &["-l", "-f", &public]).output().unwrap().stdout;
+        let printed = String::from_utf8(printed).unwrap();
+        let key = printed.split(' ').find(|word| word.starts_with("SHA256:")).unwrap();
+        assert!(report.contains(&format!("signed by {role} with {key}")), "{report}");
+    }
     invariants(&scene.bench);
     scene.verify(&["--require-approvals", "1", "--four-eyes"]).exits(0);
     scene.verify(&["--four-eyes"]).exits(0);
