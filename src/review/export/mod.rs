@@ -8,6 +8,7 @@ mod database;
 mod exported;
 mod pages;
 mod parquet;
+mod quiet;
 mod row_filter;
 mod sheet;
 mod sink;

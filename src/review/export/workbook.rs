@@ -2,12 +2,12 @@
 //! name, until the workbook is put together.
 
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 
 use super::exported::{Exported, Row};
+use super::quiet::caught;
 use super::sink::{Done, ExportError, Sink, done};
 use super::source::Source;
 use crate::domain::parse_time;
@@ -168,7 +168,7 @@ impl<W: Write + Send> Xlsx<W> {
 
     /// The library writes to its scratch file without an error to return: what fails there, it panics with.
     fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ExportError>) -> Result<(), ExportError> {
-        catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| {
+        caught(|| work(self)).unwrap_or_else(|| {
             let why = format!("the scratch file in {} cannot be written", self.scratch.display());
             Err(ExportError::Write(io::Error::other(why)))
         })
