@@ -1,13 +1,13 @@
 //! `keybatch checkpoint`: the present head of the journal as a text, signed on demand.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::keygen::{Asking, SigningKey, key_of_agent, sign};
-use super::new_file::write_new;
+use super::new_file::{unwritten, write_new};
 use super::scratch::Scratch;
-use super::{CliError, Code, Context, Exit, Format};
+use super::{CliError, Context, Exit, Format};
 use crate::journal::JournalError;
 use crate::record::approval::CHECKPOINT_NAMESPACE;
 use crate::record::checkpoint::Checkpoint;
@@ -81,16 +81,4 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
     }
     Ok(Exit::Success)
-}
-
-fn unwritten(path: &Path, error: &std::io::Error) -> CliError {
-    let shown = super::shown(&path.to_string_lossy());
-    if error.kind() == std::io::ErrorKind::AlreadyExists {
-        return CliError::new(Exit::Usage, format!("{shown} already exists"))
-            .code(Code::FileExists)
-            .hint("name a file that does not exist yet, or append the standard output to a file of checkpoints");
-    }
-    CliError::new(Exit::Environment, format!("{shown} cannot be written: {error}"))
-        .code(Code::Output)
-        .hint("name another file with -o")
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 
+use super::export_head::Names;
 use super::format::{FileFormat, Output, OutputParser};
 use super::log::OUTCOMES;
 use super::moment::{Moment, moment};
-use super::new_file::{Unfinished, directory, write_new};
+use super::new_file::{Unfinished, directory, refuse_existing, unwritten, with_more};
 use super::show::sandbox_label;
 use super::ui::BOM;
-use super::{CliError, Code, Context, Exit, Format, shown};
+use super::{CliError, Context, Exit, Format, shown};
 use crate::domain::{Clock as _, SystemClock, counted};
 use crate::journal::{RunRecord, open};
 use crate::review::runs::resolve;
@@ -80,18 +81,20 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         return Err(CliError::new(Exit::Usage, format!("--output {word} writes a file, not standard output"))
             .hint(format!("name a new file: -o rows.{word}")));
     }
-    for path in args.to.iter().flat_map(|to| [to.clone(), checkpoint_path(to)]) {
-        if path.symlink_metadata().is_ok() {
-            return Err(unwritten(&path, &std::io::ErrorKind::AlreadyExists.into()));
-        }
+    if let Some(path) = &args.to {
+        refuse_existing(path)?;
     }
     let reader = context.any_reader().await?;
     reader.hold_still().await?;
+    let names = match &args.to {
+        Some(to) => Some(Names::of(to, &reader).await?),
+        None => None,
+    };
     let run = resolve(&reader, &args.run).await?;
     let source = Source::of(&reader, &run, args.filter(), env!("CARGO_PKG_VERSION")).await?;
-    match &args.to {
+    match &names {
         None => to_standard_output(&source, output, context).await,
-        Some(to) => to_file(&source, output, to, &run, context).await,
+        Some(names) => to_file(&source, output, names, &run, context).await,
     }
 }
 
@@ -108,10 +111,11 @@ async fn to_standard_output(source: &Source, output: Output, context: &Context) 
 async fn to_file(
     source: &Source,
     output: Output,
-    to: &Path,
+    names: &Names<'_>,
     run: &RunRecord,
     context: &Context,
 ) -> Result<Exit, CliError> {
+    let to = names.to;
     let it = |error: std::io::Error| unwritten(to, &error);
     let unfinished = Unfinished::beside(to).map_err(it)?;
     let mut out = buffered(unfinished.file.try_clone().map_err(it)?);
@@ -137,24 +141,9 @@ async fn to_file(
         let partial = shown(&partial.to_string_lossy());
         return Err(incomplete(stopped).hint(format!("the {rows} before that in {partial}")));
     }
-    keep(source, unfinished, to)?;
+    names.keep(source.checkpoint.as_ref(), unfinished)?;
     say(&exported, source, to, run, context);
     Ok(Exit::Success)
-}
-
-/// Gives the export its name, and puts its checkpoint beside it.
-fn keep(source: &Source, unfinished: Unfinished, to: &Path) -> Result<(), CliError> {
-    let beside = checkpoint_path(to);
-    let head = source.checkpoint.as_ref().map(|head| format!("{}\n", head.to_text()));
-    if let Some(text) = &head {
-        write_new(&beside, text.as_bytes()).map_err(|error| unwritten(&beside, &error))?;
-    }
-    unfinished.keep(to).map_err(|error| {
-        if head.is_some() {
-            let _gone = std::fs::remove_file(&beside);
-        }
-        unwritten(to, &error)
-    })
 }
 
 fn say(exported: &Exported, source: &Source, to: &Path, run: &RunRecord, context: &Context) {
@@ -187,17 +176,6 @@ fn begin_with_bom(out: &mut impl Write, output: Output, context: &Context) -> Re
     Ok(())
 }
 
-/// Where the head of an export is written.
-fn checkpoint_path(to: &Path) -> PathBuf {
-    with_more(to, ".checkpoint")
-}
-
-fn with_more(to: &Path, more: &str) -> PathBuf {
-    let mut name = to.as_os_str().to_owned();
-    name.push(more);
-    name.into()
-}
-
 /// The error for rows that the journal does not show.
 fn incomplete(stopped: &Stopped) -> CliError {
     let error = CliError::from(stopped.error.clone());
@@ -206,18 +184,6 @@ fn incomplete(stopped: &Stopped) -> CliError {
         row => format!("after row {row}"),
     };
     CliError { message: format!("the export stops {place}: {}", error.message), ..error }
-}
-
-fn unwritten(path: &Path, error: &std::io::Error) -> CliError {
-    let named = shown(&path.to_string_lossy());
-    if error.kind() == std::io::ErrorKind::AlreadyExists {
-        return CliError::new(Exit::Usage, format!("{named} already exists"))
-            .code(Code::FileExists)
-            .hint("name a file that does not exist yet");
-    }
-    CliError::new(Exit::Environment, format!("{named} could not be written: {error}"))
-        .code(Code::Output)
-        .hint("no file was left; free space or name another file with --to, and run the same command again")
 }
 
 impl From<ExportError> for CliError {

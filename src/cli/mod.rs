@@ -67,6 +67,7 @@ mod terminal;
 mod diagnosis;
 mod doctor;
 mod export;
+mod export_head;
 mod report;
 mod keygen;
 mod journal;

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::{CliError, Code, Exit, shown};
+
 /// How many characters of its name an unfinished file is named by.
 const NAMED_BY: usize = 40;
 
@@ -21,6 +23,30 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut unfinished = Unfinished::beside(path)?;
     unfinished.file.write_all(bytes)?;
     unfinished.keep(path)
+}
+
+/// Refuses a name that is taken, before anything is read for what it would get.
+///
+/// # Errors
+/// If it is.
+pub(super) fn refuse_existing(path: &Path) -> Result<(), CliError> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(unwritten(path, &io::ErrorKind::AlreadyExists.into())),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The error for such a file that could not be written.
+pub(super) fn unwritten(path: &Path, error: &io::Error) -> CliError {
+    let named = shown(&path.to_string_lossy());
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        return CliError::new(Exit::Usage, format!("{named} already exists"))
+            .code(Code::FileExists)
+            .hint("name a file that does not exist yet");
+    }
+    CliError::new(Exit::Environment, format!("{named} could not be written: {error}"))
+        .code(Code::Output)
+        .hint("no file was left; free space or name another file, and run the same command again")
 }
 
 /// A file that is being written; it is removed unless it is kept.
@@ -44,6 +70,17 @@ impl Unfinished {
         let path = directory(to).join(format!(".{name}-{}.unfinished", uuid::Uuid::new_v4()));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self { path, file, kept: false })
+    }
+
+    /// A file that is there already, under a name that nobody else uses; it is removed unless it gets its name back.
+    ///
+    /// # Errors
+    /// If it cannot be renamed.
+    pub(super) fn taken(path: &Path) -> io::Result<Self> {
+        let unfinished = Self::beside(path)?;
+        // The empty file was there for its name alone.
+        std::fs::rename(path, &unfinished.path)?;
+        Ok(unfinished)
     }
 
     /// From now on, nobody may write to it who does not change its mode first.
@@ -71,6 +108,13 @@ impl Drop for Unfinished {
             tracing::debug!(%error, path = %self.path.display(), "an unfinished file stays");
         }
     }
+}
+
+/// The name with more at its end.
+pub(super) fn with_more(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(more);
+    name.into()
 }
 
 /// The directory of a file.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::hint::Hint;
-use super::new_file::write_new;
+use super::new_file::{refuse_existing, unwritten, write_new};
 use super::show::sandbox_label;
 use super::{CliError, Code, Context, Exit, Format, shown};
 use crate::domain::counted;
@@ -192,26 +192,6 @@ fn say(
         shown(&file)
     ));
     Ok(())
-}
-
-/// Said before the journal is read: a pass over a large one takes a while.
-fn refuse_existing(path: &Path) -> Result<(), CliError> {
-    match path.symlink_metadata() {
-        Ok(_) => Err(unwritten(path, &std::io::ErrorKind::AlreadyExists.into())),
-        Err(_) => Ok(()),
-    }
-}
-
-fn unwritten(path: &Path, error: &std::io::Error) -> CliError {
-    let named = shown(&path.to_string_lossy());
-    if error.kind() == std::io::ErrorKind::AlreadyExists {
-        return CliError::new(Exit::Usage, format!("{named} already exists"))
-            .code(Code::FileExists)
-            .hint("name a file that does not exist yet");
-    }
-    CliError::new(Exit::Environment, format!("{named} cannot be written: {error}"))
-        .code(Code::Output)
-        .hint("name another file with -o")
 }
 
 impl From<ProveError> for CliError {

@@ -7,7 +7,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::{Field, Row};
 use serde_json::Value;
 
-use crate::support::{Act, Bench, Done};
+use crate::support::{Act, Bench, Done, Live, binary};
 
 const FORMATS: [&str; 6] = ["csv", "jsonl", "json", "parquet", "sqlite", "xlsx"];
 
@@ -172,6 +172,65 @@ fn what_cannot_be_exported_is_refused_and_leaves_nothing() {
     let (done, _) = exported(&bench, "xlsx", "no/such/folder.xlsx", &[]);
     done.exits(9);
     assert_eq!(files(&bench), ["other.csv.checkpoint", "rows.csv"]);
+}
+
+/// A kill between the two files of an export leaves the head alone. It is in nobody's way; what may be more than that is.
+#[test]
+fn the_head_that_a_killed_export_left_is_replaced_and_no_other_checkpoint_is() {
+    let bench = a_run();
+    let beside = bench.home().join("out/rows.csv.checkpoint");
+    let head = || bench.keybatch(&["checkpoint"]).exits(0).stdout;
+    let old = head();
+    std::fs::write(&beside, &old).unwrap();
+    bench.run(&bench.manifest(&bench.world.keys("more", 2)), &[]).exits(0);
+    let new = head();
+    assert_ne!(old, new);
+    let (done, rows) = exported(&bench, "csv", "rows.csv", &[]);
+    done.exits(0);
+    assert_eq!(std::fs::read_to_string(&beside).unwrap(), new, "the head of this export");
+    assert!(std::fs::read_to_string(&rows).unwrap().contains("more-01"));
+    assert_eq!(files(&bench), ["rows.csv", "rows.csv.checkpoint"], "and nothing else stays");
+    bench.keybatch(&["verify", "--checkpoint", beside.to_str().unwrap(), "--require-checkpoint"]).exits(0);
+    std::fs::remove_file(&rows).unwrap();
+    // What shows that entries are missing or were rewritten, is of another journal, or is signed, is kept.
+    let lines: Vec<_> = new.lines().collect();
+    let ahead = format!("{}\n{}\n{}\n\n", lines[0], lines[1].parse::<u64>().unwrap() + 1, lines[2]);
+    let forked = format!("{}\n{}\n{}\n\n", lines[0], old.lines().nth(1).unwrap(), lines[2]);
+    let foreign = old.replace("keybatch/", "keybatch/f");
+    let signed = format!("{old}-----BEGIN SSH SIGNATURE-----\n");
+    let several = format!("{old}{new}");
+    for kept in [ahead, forked, foreign, signed, several, "mine".into(), String::new()] {
+        std::fs::write(&beside, &kept).unwrap();
+        let (done, _) = exported(&bench, "csv", "rows.csv", &[]);
+        assert!(done.exits(2).stderr.contains("already exists"), "{kept}");
+        assert_eq!(std::fs::read_to_string(&beside).unwrap(), kept);
+        assert_eq!(files(&bench), ["rows.csv.checkpoint"]);
+    }
+}
+
+/// The library that writes workbooks panics where a file cannot grow. Nobody sees that.
+#[test]
+fn a_workbook_that_does_not_fit_on_the_disk_is_an_error_in_our_words_and_leaves_nothing() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 40);
+    let rows: String = names.iter().map(|name| format!("{name},{}\n", "x".repeat(30_000))).collect();
+    let manifest = bench.file("rows.csv", format!("key_pair_name,note\n{rows}"));
+    bench.run(&manifest, &[]).exits(0);
+    std::fs::create_dir(bench.home().join("out")).unwrap();
+    let to = bench.home().join("out/rows.xlsx").display().to_string();
+    let export = |limit: &str| {
+        // As on a full disk, a write fails; the signal that comes with this limit is ignored, and stays so.
+        let script = "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"";
+        let export = ["export", "latest", "--output", "xlsx", "-o", &to, "--journal"];
+        let journal = bench.journal().display().to_string();
+        let args = [&["-c", script, "sh", limit, binary()], &export[..], &[&journal]].concat();
+        Live::of(bench.command_of("sh", &args).spawn().unwrap()).wait()
+    };
+    let done = export("500").exits(9);
+    assert!(!done.stderr.contains("panicked") && !done.stderr.contains("src/"), "{done}");
+    assert!(done.stderr.contains("rows.xlsx could not be written") && done.stderr.contains("free space"), "{done}");
+    assert_eq!(files(&bench), [""; 0]);
+    export("unlimited").exits(0);
 }
 
 /// The format may stand before the command, in a variable, or in a file of settings, as that of every command.
