@@ -1,9 +1,12 @@
 //! `--summary-to`: the summary of a session's run as Markdown, appended to a file that a pipeline shows.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 use super::error::{CliError, Sent};
 use super::say::end;
@@ -35,9 +38,12 @@ impl SummaryOptions {
     pub(super) fn open(&self, journal: &Path, read: &[(&Path, &str)]) -> Result<SummaryFile, CliError> {
         let Some(path) = &self.summary_to else { return Ok(SummaryFile(None)) };
         refuse_used(Some(path), journal, read)?;
-        let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-        let file = opened.map_err(|error| {
-            let message = format!("--summary-to: {} cannot be written: {error}", shown(&path.to_string_lossy()));
+        let file = opened(path).map_err(|error| {
+            let why = match error.raw_os_error() {
+                Some(number) if number == Errno::NXIO.raw_os_error() => "nobody reads from it".to_owned(),
+                _ => error.to_string(),
+            };
+            let message = format!("--summary-to: {} cannot be written: {why}", shown(&path.to_string_lossy()));
             CliError::new(Exit::Environment, message)
                 .code(Code::Output)
                 .sent(Sent::Nothing)
@@ -45,6 +51,16 @@ impl SummaryOptions {
         })?;
         Ok(SummaryFile(Some((path.clone(), file))))
     }
+}
+
+/// Opens the file to append to it. A named pipe that nobody reads is an error: waiting for a reader, a pipeline might hang for good.
+fn opened(path: &Path) -> io::Result<File> {
+    let unblocked = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(unblocked).open(path)?;
+    // Whoever reads may be slow, and is waited for.
+    let flags = fcntl_getfl(&file)?;
+    fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    Ok(file)
 }
 
 impl SummaryFile {

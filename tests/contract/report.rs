@@ -213,6 +213,38 @@ fn a_report_says_what_to_look_for_and_which_checkpoint_covers_the_run() {
     assert_eq!(with["verification"]["deletions"], report["outcomes"]["deleted"]);
 }
 
+/// Waiting for a reader, a pipeline might hang for good.
+#[test]
+fn a_summary_goes_to_a_pipe_that_somebody_reads_and_to_no_other() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    let manifest = bench.manifest(&names);
+    let pipe = bench.home().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let to = pipe.to_str().unwrap();
+    let refused = bench.run(&manifest, &["--summary-to", to]).exits(9);
+    assert!(
+        refused.stderr.contains("nobody reads from it") && refused.stderr.contains("nothing was sent"),
+        "{refused}"
+    );
+    assert!(refused.took < std::time::Duration::from_secs(30), "{:?}", refused.took);
+    assert_eq!(bench.world.arrived("GetKeyPairs").len(), 0, "nothing was sent");
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap())
+    };
+    // The reader may be there a moment later than the run.
+    crate::support::wait_until("somebody reads", || {
+        bench.run(&manifest, &["--summary-to", to]).exits_one_of(&[0, 9]).code == Some(0)
+    });
+    assert!(reader.join().unwrap().contains("| deleted | 1 |"));
+    for (place, prefix) in [("/dev/stdout", "more"), ("/dev/fd/1", "most")] {
+        let done = bench.run(&bench.manifest(&bench.world.keys(prefix, 1)), &["--summary-to", place]).exits(0);
+        assert!(done.stdout.contains("## keybatch"), "{place}: {done}");
+    }
+}
+
 // SEMANTICS: P132
 #[test]
 fn a_session_appends_its_summary_to_a_file_that_can_be_written_before_anything_is_sent() {
