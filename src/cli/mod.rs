@@ -27,6 +27,7 @@ mod error_object;
 pub mod exit;
 mod faults;
 mod files;
+mod for_report;
 mod format;
 mod iam_policy;
 mod man;

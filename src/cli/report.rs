@@ -5,14 +5,15 @@ use std::io::{self, BufReader, BufWriter, Seek as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::files::{create, unwritten};
-use super::show::sandbox_label;
-use super::verify::ForReport;
+use super::for_report::{ForReport, Judged, Judging};
+use super::hint::Hint;
+use super::new_file::{Unfinished, refuse_existing, unwritten};
+use super::show::SANDBOX;
 use super::{CliError, Code, Context, Exit, Format, scratch, shown};
-use crate::journal::{Reader, RunRecord};
+use crate::journal::{JournalError, Reader, RunRecord};
 use crate::review::ExportError;
-use crate::review::report::{Report, RowBlocks, Verification, collect, html, json, markdown, rows, text};
-use crate::review::runs::resolve;
+use crate::review::report::{Limits, Report, RowBlocks, collect, html, json, markdown, rows, text};
+use crate::review::runs::{RunError, resolve};
 
 /// Report on a run, as one HTML file that needs no network
 ///
@@ -71,90 +72,139 @@ impl Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let reader = context.any_reader().await?;
-    let run = resolve(&reader, &args.run).await?;
     let format = args.format(context);
-    let brings = ForReport { checkpoint: args.checkpoint.clone(), signers: args.allowed_signers.clone() };
-    let (id, own) = (run.run.to_string(), context.clone());
-    // Reading and verifying are two readers of the same journal, and take about the same time.
-    let judging = tokio::spawn(async move { brings.judge(&id, &own).await });
-    let read = rows_of(&reader, &run, format, context).await?;
-    let verdict = judging.await.map_err(|error| CliError::from_error(Exit::Unexpected, &error))??;
-    let mut out: Box<dyn Write + Send> = match &args.to {
-        None => Box::new(io::stdout()),
-        Some(path) => Box::new(create(path)?),
-    };
-    let mut out = BufWriter::with_capacity(64 * 1024, &mut out);
-    let (report, gap) =
-        made(&reader, &run, format, read, verdict, &mut out).await.map_err(|error| match (error, &args.to) {
-            (ExportError::Write(error), Some(path)) => unwritten(path, &error),
-            (error, _) => error.into(),
-        })?;
     if let Some(path) = &args.to {
-        context.ui.talk(format!("{}report written to {}", sandbox_label(&run), shown(&path.to_string_lossy())));
+        refuse_existing(path)?;
     }
-    exit(&report, gap.as_deref())
+    let verdict = ForReport::read(&args.checkpoint, args.allowed_signers.as_ref(), context).await?;
+    let (report, rows) = match found(args, context).await? {
+        // Reading and verifying are two readers of the same state of the journal, and take about the same time.
+        Ok(reader) => {
+            let judging = verdict.begin(Some(reader.clone())).await;
+            match resolve(&reader, &args.run).await {
+                Ok(run) => read(&reader, &run, format, judging, context).await?,
+                Err(RunError::Journal(error)) => (unread(args, error, judging).await, None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(error) => (unread(args, error, verdict.begin(None).await).await, None),
+    };
+    write(args, format, &report, rows)?;
+    if let Some(path) = &args.to {
+        let label = if report.sandbox { SANDBOX } else { "" };
+        context.ui.talk(format!("{label}report written to {}", shown(&path.to_string_lossy())));
+    }
+    exit(&report)
 }
 
-/// What is read before the page begins.
-type Read = Option<(RowBlocks, File)>;
+/// The journal, open, with the run in it; or why not even the runs can be read. A file that is no journal is none to report on.
+async fn found(args: &Args, context: &Context) -> Result<Result<Reader, JournalError>, CliError> {
+    let reader = match context.any_reader().await {
+        Ok(reader) => reader,
+        Err(
+            error @ (JournalError::Missing { .. }
+            | JournalError::Unusable { .. }
+            | JournalError::Unmade { .. }
+            | JournalError::OldFormat { .. }),
+        ) => return Err(error.into()),
+        Err(error) => return Ok(Err(error)),
+    };
+    match resolve(&reader, &args.run).await {
+        Ok(_) => Ok(Ok(reader)),
+        Err(RunError::Journal(error)) => Ok(Err(error)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What can be said where the run cannot be read.
+async fn unread(args: &Args, error: JournalError, judging: Judging) -> Report {
+    let mut report = Report::of_unread(&args.run, error, None);
+    judged(&mut report, judging.end(None).await);
+    report
+}
+
+/// The rows of a page.
+type Rows = Option<(RowBlocks, File)>;
+
+/// Reads everything, and waits for the verdict.
+async fn read(
+    reader: &Reader,
+    run: &RunRecord,
+    format: ReportFormat,
+    judging: Judging,
+    context: &Context,
+) -> Result<(Report, Rows), CliError> {
+    let mut rows = rows_of(reader, run, format, context).await?;
+    let mut report = collect(reader, run, rows.as_mut().map(|(blocks, _)| blocks)).await;
+    judged(&mut report, judging.end(Some(&run.run.to_string())).await);
+    Ok((report, rows))
+}
+
+/// Adds the verdict, or why there is none.
+fn judged(report: &mut Report, judged: Judged) {
+    match judged {
+        Ok(mut verdict) => {
+            let (verified, shown) = (verdict.entries, report.journal.size);
+            if verdict.sound && verified != shown && !report.unread.contains("journal") {
+                verdict.warnings.push(format!(
+                    "{verified} entries were verified, and this report shows {shown}: the journal grew meanwhile"
+                ));
+            }
+            report.verification = Some(verdict);
+        }
+        Err(why) => {
+            report.gaps.push(why);
+            report.unread.insert("verification");
+        }
+    }
+}
 
 /// The rows, for a page that holds them.
-async fn rows_of(reader: &Reader, run: &RunRecord, format: ReportFormat, context: &Context) -> Result<Read, CliError> {
+async fn rows_of(reader: &Reader, run: &RunRecord, format: ReportFormat, context: &Context) -> Result<Rows, CliError> {
     if format != ReportFormat::Html {
         return Ok(None);
     }
     let file = spool(context)?;
     let mut writer = BufWriter::with_capacity(64 * 1024, file);
-    let blocks = rows(reader, run, &mut writer).await?;
+    let blocks = rows(reader, run, &mut writer, Limits::default()).await?;
     let file = writer.into_inner().map_err(|error| ExportError::Write(error.into_error()))?;
     Ok(Some((blocks, file)))
 }
 
-/// Writes the report; also says where reading its rows broke off.
-async fn made(
-    reader: &Reader,
-    run: &RunRecord,
-    format: ReportFormat,
-    read: Read,
-    verdict: Verification,
-    out: &mut (impl Write + Send),
-) -> Result<(Report, Option<String>), ExportError> {
-    let mut gap = None;
-    let report = match read {
-        Some((mut blocks, mut file)) => {
-            let report = collect(reader, run, Some(&mut blocks), Some(verdict)).await?;
-            gap = blocks.gap().map(str::to_owned);
-            file.rewind()
-                .and_then(|()| html(&report, &blocks, &mut BufReader::new(file), out))
-                .map_err(ExportError::Write)?;
-            report
+/// Writes the report. A file gets its name once it is whole.
+fn write(args: &Args, format: ReportFormat, report: &Report, rows: Rows) -> Result<(), CliError> {
+    let Some(path) = &args.to else { return Ok(write_to(io::stdout(), format, report, rows)?) };
+    let it = |error: io::Error| unwritten(path, &error);
+    let mut unfinished = Unfinished::beside(path).map_err(it)?;
+    write_to(&mut unfinished.file, format, report, rows).map_err(it)?;
+    unfinished.keep(path).map_err(it)
+}
+
+fn write_to(out: impl Write, format: ReportFormat, report: &Report, rows: Rows) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(64 * 1024, out);
+    match (format, rows) {
+        (ReportFormat::Html, Some((blocks, mut file))) => {
+            file.rewind()?;
+            html(report, &blocks, &mut BufReader::new(file), &mut out)?;
         }
-        None => {
-            let report = collect(reader, run, None, Some(verdict)).await?;
-            let written = match format {
-                ReportFormat::Md => markdown(&report),
-                ReportFormat::Json => json(&report),
-                ReportFormat::Text | ReportFormat::Html => text(&report),
-            };
-            out.write_all(written.as_bytes()).map_err(ExportError::Write)?;
-            report
-        }
-    };
-    out.flush().map_err(ExportError::Write)?;
-    Ok((report, gap))
+        (ReportFormat::Html, None) => html(report, &RowBlocks::default(), &mut io::empty(), &mut out)?,
+        (ReportFormat::Md, _) => out.write_all(markdown(report).as_bytes())?,
+        (ReportFormat::Json, _) => out.write_all(json(report).as_bytes())?,
+        (ReportFormat::Text, _) => out.write_all(text(report).as_bytes())?,
+    }
+    out.flush()
 }
 
 /// A report on a journal that does not verify, or that cannot be read to its end, is made, and is no success.
-fn exit(report: &Report, gap: Option<&str>) -> Result<Exit, CliError> {
+fn exit(report: &Report) -> Result<Exit, CliError> {
     if report.verification.as_ref().is_some_and(|verdict| !verdict.sound) {
         return Ok(Exit::NotVerified);
     }
-    match report.gaps.iter().map(String::as_str).chain(gap).next() {
+    match report.gaps.first() {
         None => Ok(Exit::Success),
         Some(gap) => Err(CliError::new(Exit::Environment, format!("the report is not complete: {gap}"))
             .code(Code::JournalUnusable)
-            .hint("see what is wrong with the journal: keybatch verify")),
+            .hint(Hint::command("see what is wrong with the journal: ", ["verify"]))),
     }
 }
 

@@ -141,8 +141,11 @@ impl From<RowError> for CliError {
 }
 
 /// The label before everything about a rehearsal.
+pub(super) const SANDBOX: &str = "SANDBOX ";
+
+/// The label of a run, if it is one.
 pub(super) fn sandbox_label(run: &RunRecord) -> &'static str {
-    if run.sandbox { "SANDBOX " } else { "" }
+    if run.sandbox { SANDBOX } else { "" }
 }
 
 /// Shows a run whose session has no end, but that no process is working on, as interrupted, with the command to continue it.

@@ -11,13 +11,12 @@ use super::headline::headline;
 use super::keygen::OwnKeygen;
 use super::policy::PolicyFile;
 use super::verify_proof::{self, Brings};
-use super::{CliError, Code, Context, Exit, Format, Ui, shown, signers};
+use super::{CliError, Code, Context, Exit, Format, Ui, scratch, shown, signers};
 use crate::domain::counted;
 use crate::policy::{Liftable, Rule};
 use crate::record::approval::MOST_APPROVALS;
 use crate::record::ssh::Signers;
 use crate::review::json_text;
-use crate::review::report::Verification;
 use crate::verify::{BroughtPolicy, Coverage, Demand, NotNamed, Options, Report, RunCoverage, RunDemands, verify};
 
 /// Verify the journal, or a proof from it, offline
@@ -108,64 +107,33 @@ pub(super) async fn judge(
     run: Option<&str>,
     context: &Context,
 ) -> Result<(Report, Vec<FileOf>), CliError> {
-    let scratch = super::scratch::directory(context)?;
+    let scratch = scratch::directory(context)?;
     let signers = args.allowed_signers.as_deref().map(|path| signers::read(path, context)).transpose()?;
     let brought = Brought::read_all(&args.checkpoint, signers.as_ref(), context, args.require_checkpoint).await?;
     let demand = args.demand(signers, context)?;
+    let Brought { warnings, files, .. } = &brought;
+    let (warnings, files) = (warnings.clone(), files.clone());
     let options = Options {
         demand,
+        require_checkpoint: args.require_checkpoint,
+        run: run.map(str::to_owned),
+        ..options(brought, scratch)
+    };
+    let mut report = verify(&context.journal, options).await?;
+    report.warnings.extend(warnings);
+    Ok((report, files))
+}
+
+/// The options of a verification against what was brought, with a scratch database in `scratch`.
+pub(super) fn options(brought: Brought, scratch: PathBuf) -> Options {
+    Options {
         checkpoint: brought.most,
         further: brought.further,
         signed: brought.signed,
         bad_signature: brought.bad_signature,
         unverified_signature: brought.unverified_signature,
-        require_checkpoint: args.require_checkpoint,
-        run: run.map(str::to_owned),
         scratch: Some((scratch, format!("keybatch-{}", uuid::Uuid::new_v4()))),
-    };
-    let mut report = verify(&context.journal, options).await?;
-    report.warnings.extend(brought.warnings);
-    Ok((report, brought.files))
-}
-
-/// What a report brings to the verification of its journal.
-#[derive(Debug)]
-pub(super) struct ForReport {
-    pub(super) checkpoint: Vec<PathBuf>,
-    pub(super) signers: Option<PathBuf>,
-}
-
-impl ForReport {
-    /// Verifies the journal.
-    pub(super) async fn judge(self, run: &str, context: &Context) -> Result<Verification, CliError> {
-        let args = Args {
-            subject: None,
-            checkpoint: self.checkpoint,
-            allowed_signers: self.signers,
-            require_approvals: None,
-            four_eyes: false,
-            policy: Vec::new(),
-            require_checkpoint: false,
-        };
-        let (report, _) = judge(&args, None, context).await?;
-        let of_run = report.coverage.runs.iter().find(|one| one.run == run);
-        let findings = report.findings.iter().skip(1);
-        Ok(Verification {
-            verdict: report.verdict.as_str().to_owned(),
-            sound: report.verdict.is_sound(),
-            detail: report.detail.clone(),
-            entries: report.entries,
-            root: report.root.clone(),
-            first_bad: report.first_bad,
-            proved_up_to: report.proved_up_to,
-            deletions: of_run.map_or(0, |run| run.deletions),
-            deletions_covered: of_run.map_or(0, |run| run.deletions_covered),
-            end_covered: of_run.is_some_and(|run| run.end_covered),
-            findings: findings
-                .map(|one| format!("{}: {}", one.verdict.as_str().replace('_', " "), one.detail))
-                .collect(),
-            warnings: report.warnings.clone(),
-        })
+        ..Options::default()
     }
 }
 

@@ -183,7 +183,7 @@ pub trait ReadReview: Send + Sync {
 /// Everything that can be read from a journal.
 pub trait JournalReader: ReadRuns + ReadRows + ReadPast + ReadReview {
     /// From here until [`release`](Self::release), everything that is read shows one unchanging state of the journal, whatever a
-    /// running session adds meanwhile.
+    /// running session adds meanwhile; held again, a later state.
     fn hold_still(&self) -> Reading<'_, ()>;
 
     /// Releases the journal until something is read again. A writer's own reader releases it before the writer closes.

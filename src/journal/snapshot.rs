@@ -24,7 +24,7 @@ pub type Difference = (Option<String>, Option<String>);
 /// A journal open for `verify`. Everything between [`begin`](Self::begin) and [`end`](Self::end) sees the same state of it,
 /// whatever a running session adds meanwhile.
 pub trait Snapshot: Send {
-    /// From here on, the snapshot shows one unchanging state of the journal.
+    /// From here on, the snapshot shows one unchanging state of the journal; begun again, a later one.
     fn begin(&mut self) -> Reading<'_, ()>;
 
     /// Releases the journal.

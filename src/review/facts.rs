@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::as_text::cell_json;
+use super::gaps::Gaps;
 use crate::domain::{Evidence, Outcome, OutcomeCounts, time_text};
 use crate::journal::JournalError;
 use crate::journal::{EntryFilter, Reader, RunRecord};
@@ -132,31 +133,42 @@ pub struct NotDeleted {
 /// # Errors
 /// Where the journal cannot be read.
 pub async fn facts(reader: &Reader, run: &RunRecord) -> Result<RunFacts, JournalError> {
-    let (names, rows) = reader.runs_view().await?;
+    let mut gaps = Gaps::default();
+    let facts = readable_facts(reader, run, &mut gaps).await;
+    gaps.whole()?;
+    let not_deleted = not_deleted(reader, run, &facts.outcomes).await?;
+    let not_listed = counted(&facts.outcomes).filter_map(more_than_listed).collect();
+    Ok(RunFacts { not_deleted, not_listed, ..facts })
+}
+
+/// As [`facts`], as far as they can be read, and without a list of rows.
+pub(super) async fn readable_facts(reader: &Reader, run: &RunRecord, gaps: &mut Gaps) -> RunFacts {
+    let (names, rows) = gaps.part("facts", "the view of the run", reader.runs_view()).await;
     let id = run.run.to_string();
     let row = rows.into_iter().find(|row| row.first().and_then(|cell| cell.as_text()) == Some(id.as_str()));
     let view = names.into_iter().zip(row.unwrap_or_default().iter().map(cell_json)).collect();
-    let (deletes_sent, deletes_throttled) = reader.attempts(run.run_no).await?;
-    let outcomes = reader.counts(run).await?;
-    Ok(RunFacts {
+    let (deletes_sent, deletes_throttled) =
+        gaps.part("deletes_sent", "how many requests were sent", reader.attempts(run.run_no)).await;
+    let outcomes = gaps.part("outcomes", "the outcomes of the rows", reader.counts(run)).await;
+    RunFacts {
         schema: "keybatch.run/1",
         run: id,
         sandbox: run.sandbox,
         state: run.state.to_string(),
         facts: view,
         outcomes,
-        resolved: resolved(reader, run).await?,
+        resolved: gaps.part("resolved", "what was said of rows later", resolved(reader, run)).await,
         deletes_sent,
         reads_sent: run.reads,
         throttled: run.reads_throttled + deletes_throttled,
-        plan: plan(reader, run).await?,
-        confirmed: confirmed(reader, run).await?,
-        sessions: sessions(reader, run).await?,
-        overrides: overrides(reader, run).await?,
-        rates: rates(reader, run).await?,
-        not_deleted: not_deleted(reader, run, &outcomes).await?,
-        not_listed: counted(&outcomes).filter_map(more_than_listed).collect(),
-    })
+        plan: gaps.part("plan", "the plan", plan(reader, run)).await,
+        confirmed: gaps.part("plan", "what was confirmed", confirmed(reader, run)).await,
+        sessions: gaps.part("sessions", "the sessions", sessions(reader, run)).await,
+        overrides: gaps.part("overrides", "the lifted safety rules", overrides(reader, run)).await,
+        rates: gaps.part("rates", "the rates", rates(reader, run)).await,
+        not_deleted: Vec::new(),
+        not_listed: BTreeMap::new(),
+    }
 }
 
 async fn plan(reader: &Reader, run: &RunRecord) -> Result<Option<PlanSealed>, JournalError> {
@@ -175,7 +187,8 @@ async fn confirmed(reader: &Reader, run: &RunRecord) -> Result<Option<(u64, Stri
     })
 }
 
-async fn entries(reader: &Reader, run: &RunRecord, kind: &str) -> Result<Vec<Entry>, JournalError> {
+/// The run's entries of one kind.
+pub(super) async fn entries(reader: &Reader, run: &RunRecord, kind: &str) -> Result<Vec<Entry>, JournalError> {
     let stored = reader.milestones_of(run.run_no, kind).await?;
     let parse = |stored: &crate::journal::StoryEntry| {
         Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))

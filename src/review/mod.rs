@@ -18,6 +18,7 @@
 mod as_text;
 mod export;
 mod facts;
+mod gaps;
 mod look_for;
 mod one_line;
 mod prove;

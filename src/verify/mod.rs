@@ -8,6 +8,7 @@
 //! readings of this room's own: it may not lean on the code that it judges.
 
 mod background;
+mod beside;
 mod canonical;
 mod chain;
 mod checkpoints;
@@ -29,6 +30,7 @@ mod claims;
 mod demand;
 mod work;
 
+pub use beside::Beside;
 pub use chain::{Link, links};
 pub use coverage::{Coverage, NotNamed, RunCoverage};
 pub use demand::{BroughtPolicy, Demand, NotJudged, Overridden, RunDemands, Violation};

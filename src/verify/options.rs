@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::beside::Beside;
 use super::demand::Demand;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::merkle::Hash;
@@ -32,4 +33,6 @@ pub struct Options {
     /// Where the scratch database for the projections may be, and a name for it that nobody else uses. Without it
     /// the projections are not compared.
     pub scratch: Option<(PathBuf, String)>,
+    /// A reader that is to show the state that is verified.
+    pub beside: Option<Beside>,
 }

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::task::{spawn, spawn_blocking};
 
 use super::background::{PAGES_AHEAD, Read, check_integrity, join, read_pages, unreadable, with_cause};
+use super::beside;
 use super::claims::Claimed;
 use super::head::has_no_bytes;
 use super::history::Trouble;
@@ -60,6 +61,8 @@ pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalErro
 /// Everything that one pass over the journal shows.
 async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
     let mut work = Work::new(options);
+    // Taken, so that whoever waits learns it where there is no snapshot.
+    let beside = work.options.beside.take();
     let mut snapshot = match snapshot(path).await {
         Ok(snapshot) => snapshot,
         Err(error @ JournalError::Missing { .. }) => return Err(error),
@@ -70,7 +73,7 @@ async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
         }
     };
     let replay = work.prepare_replay(&mut *snapshot).await;
-    if let Err(error) = snapshot.begin().await {
+    if let Err(error) = beside::begin(&mut *snapshot, beside).await {
         work.findings.add(unreadable(None, &error));
         return Ok(work);
     }

@@ -30,6 +30,7 @@ mod reconcile;
 mod readers;
 mod regions;
 mod report;
+mod report_live;
 mod resolve;
 mod retry;
 mod run_plan;

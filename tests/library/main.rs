@@ -9,6 +9,7 @@ mod demand;
 mod journal_writer;
 mod manifest;
 mod proofs;
+mod reports;
 mod review;
 mod sandbox;
 mod story;

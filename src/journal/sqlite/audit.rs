@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use super::code::is_said_of_the_machine;
 use super::column::{bytes, get};
 use super::migrations::{SCHEMA_VERSION, is_known};
-use super::open::{APPLICATION_ID, named, open_reader};
+use super::open::{APPLICATION_ID, end_transaction, named, open_reader};
 use super::schema;
 use super::sql;
 use crate::journal::{EntryPage, JournalError, SchemaDifference, StoredHead, WrongMark};
@@ -53,8 +53,9 @@ impl Snapshot {
         Ok(())
     }
 
-    /// From here on, the snapshot shows one unchanging state of the journal.
+    /// From here on, the snapshot shows one unchanging state of the journal; begun again, a later one.
     pub async fn begin(&mut self) -> Result<(), JournalError> {
+        end_transaction(&mut self.connection).await;
         sqlx::query("BEGIN").execute(&mut self.connection).await.map_err(JournalError::sql)?;
         // A transaction sees the state of its first read.
         let first = sqlx::query("SELECT count(*) FROM main.sqlite_schema").fetch_one(&mut self.connection).await;

@@ -129,6 +129,11 @@ pub async fn open_reader(path: &Path) -> Result<SqliteConnection, JournalError> 
     open_reader_for(path, Purpose::Read).await
 }
 
+/// Ends what a connection for reading holds, if it holds anything.
+pub(super) async fn end_transaction(connection: &mut SqliteConnection) {
+    let _none = sqlx::query("ROLLBACK").execute(connection).await;
+}
+
 /// As [`open_reader`]; for [`Purpose::ReadAny`] also a journal of a later version.
 pub(super) async fn open_reader_for(path: &Path, purpose: Purpose) -> Result<SqliteConnection, JournalError> {
     match fs::metadata(path) {

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::column::{bytes, get, number, unsigned};
-use super::open::{Purpose, open_reader_for};
+use super::open::{Purpose, end_transaction, open_reader_for};
 use super::sql;
 use super::value::Bound;
 use crate::domain::{OutcomeCounts, RunId, Target, parse_time, time_text};
@@ -227,12 +227,13 @@ impl SqliteReader {
         self.one(query, |row| unsigned(row, 0)).await
     }
 
-    /// From here until [`release`](Self::release), everything that is read shows one state of the journal.
+    /// From here until [`release`](Self::release), everything that is read shows one state of the journal; held again, a later one.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn hold_still(&self) -> Result<(), JournalError> {
         let mut connection = self.connection().await?;
+        end_transaction(&mut connection).await;
         sqlx::query("BEGIN").execute(&mut *connection).await.map_err(JournalError::sql)?;
         // The state is that of the first read.
         sqlx::query(sql::VERSION).fetch_one(&mut *connection).await.map(drop).map_err(JournalError::sql)

@@ -1,23 +1,24 @@
 //! Collects what a report says. What cannot be read is named, and hides nothing else.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 
 use serde_json::Value;
 
 use super::ask::{all, each, number, text};
 use super::doubts::doubts;
 use super::facts::{
-    Approval, ByEvidence, ByTarget, Checkpoints, Control, JournalHead, OUTCOMES, PlanFacts, Report, Verification,
+    Approval, ByEvidence, ByTarget, Checkpoints, Control, JournalHead, OUTCOMES, PlanFacts, Report, SCHEMA, VERSION,
 };
 use super::in_use::in_use;
+use super::later::{reconciliations, resolutions, signatures};
 use super::rows::RowBlocks;
 use super::traffic::{count, permitted};
 use crate::domain::{OutcomeCounts, time_text};
 use crate::journal::{Cell, JournalError, Reader, RunRecord};
 use crate::record::Entry;
 use crate::record::event::Event;
-use crate::review::facts::{RunFacts, facts};
+use crate::review::facts::{RunFacts, readable_facts};
+use crate::review::gaps::Gaps;
 
 /// What is counted of each row. Counted here and not by the database, which would keep every row in memory to sort them.
 const COUNTED: &str = "SELECT account_id, region, outcome, evidence FROM intents WHERE run_id = ?1";
@@ -29,45 +30,28 @@ const CHECKPOINTS: &str = "SELECT size, text, made_at FROM checkpoints ORDER BY 
 
 const HOW_MANY_CHECKPOINTS: &str = "SELECT count(*) FROM checkpoints";
 
-/// What could not be read.
-#[derive(Debug, Default)]
-struct Gaps(Vec<String>);
-
-impl Gaps {
-    async fn part<T: Default>(&mut self, what: &str, reading: impl Future<Output = Result<T, JournalError>>) -> T {
-        reading.await.unwrap_or_else(|error| {
-            self.0.push(format!("{what} could not be read: {error}"));
-            T::default()
-        })
-    }
-}
-
 /// Collects what there is to say about `run`. `blocks` are its rows, where they were read already; the verdict is somebody else's.
-///
-/// # Errors
-/// If nothing is known of the run, because the journal cannot be read.
-pub async fn collect(
-    reader: &Reader,
-    run: &RunRecord,
-    blocks: Option<&mut RowBlocks>,
-    verification: Option<Verification>,
-) -> Result<Report, JournalError> {
-    let known = facts(reader, run).await?;
+pub async fn collect(reader: &Reader, run: &RunRecord, blocks: Option<&mut RowBlocks>) -> Report {
     let mut gaps = Gaps::default();
-    let (size, root) = gaps.part("the head", reader.head()).await;
-    let id = gaps.part("the journal's id", reader.journal_id()).await;
-    let counted = gaps.part("the rows by evidence", counts(reader, run)).await;
-    let changes = gaps.part("the permitted rates", permitted(reader, run)).await;
+    let rows_gap = blocks.as_ref().and_then(|blocks| blocks.gap.clone());
+    let known = readable_facts(reader, run, &mut gaps).await;
+    let (size, root) = gaps.part("journal", "the head", reader.head()).await;
+    let id = gaps.part("journal", "the journal's id", reader.journal_id()).await;
+    let counted = gaps.part("evidence", "the rows by evidence", counts(reader, run)).await;
+    let changes = gaps.part("traffic", "the permitted rates", permitted(reader, run)).await;
     let traffic = match blocks.and_then(RowBlocks::take_counting) {
         Some(counting) => counting,
-        None => gaps.part("the requests", count(reader, run)).await,
+        None => gaps.part("traffic", "the requests", count(reader, run)).await,
     };
-    let (doubts, doubts_not_listed) = gaps.part("the rows in doubt", doubts(reader, run, &known.outcomes)).await;
-    let (in_use, in_use_not_listed) = gaps.part("what instances use", in_use(reader, run)).await;
+    let (doubts, doubts_not_listed) =
+        gaps.part("doubts", "the rows in doubt", doubts(reader, run, &known.outcomes)).await;
+    let (in_use, in_use_not_listed) = gaps.part("in_use", "what instances use", in_use(reader, run)).await;
+    let (resolutions, resolutions_not_listed) =
+        gaps.part("resolutions", "what was said of each row later", resolutions(reader, run)).await;
     let fact = |name: &str| known.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
     let rows = fact("rows").and_then(Value::as_u64).unwrap_or(run.rows);
-    Ok(Report {
-        schema: "keybatch.report/1",
+    let mut report = Report {
+        schema: SCHEMA,
         run: known.run.clone(),
         sandbox: run.sandbox,
         state: known.state.clone(),
@@ -81,24 +65,34 @@ pub async fn collect(
         reads_sent: known.reads_sent,
         throttled: known.throttled,
         traffic: traffic.end(&changes),
-        rate_cap: gaps.part("the settings", rate_cap(reader, run)).await,
+        rate_cap: gaps.part("rate_cap", "the settings", rate_cap(reader, run)).await,
         plan: plan(&known),
-        approvals: gaps.part("the approvals", approvals(reader, run)).await,
-        controls: gaps.part("the settings and stops", controls(reader, run)).await,
+        approvals: gaps.part("approvals", "the approvals", approvals(reader, run)).await,
+        signatures: gaps.part("signatures", "the signatures under the plan", signatures(reader, run)).await,
+        controls: gaps.part("controls", "the settings and stops", controls(reader, run)).await,
+        resolutions,
+        resolutions_not_listed,
+        reconciliations: gaps.part("reconciliations", "the reconciliations", reconciliations(reader, run)).await,
         doubts,
         doubts_not_listed,
         in_use,
         in_use_not_listed,
         in_use_as_of: known.plan.as_ref().map(|plan| plan.header.made_at.clone()),
-        checkpoints: gaps.part("the checkpoints", checkpoints(reader)).await,
+        checkpoints: gaps.part("checkpoints", "the checkpoints", checkpoints(reader)).await,
         facts: known.facts.into_iter().collect(),
+        resolved: known.resolved,
         rates: known.rates,
         sessions: known.sessions,
         overrides: known.overrides,
-        verification,
-        gaps: gaps.0,
-        version: env!("CARGO_PKG_VERSION"),
-    })
+        version: VERSION,
+        ..Report::default()
+    };
+    (report.unread, report.gaps) = gaps.told();
+    if let Some(gap) = rows_gap {
+        report.unread.insert("rows_listed");
+        report.gaps.push(gap);
+    }
+    report
 }
 
 /// How many rows of a target ended so.

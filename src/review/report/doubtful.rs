@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 
 use super::facts::{Doubt, Report};
 use super::safe::html;
+use super::sections::unread;
+use super::sentences::{NOT_RECONCILED, reconciliation, resolution, resolved};
 use crate::domain::counted;
 use crate::review::look_for::LookFor;
 
 pub(super) fn section(report: &Report) -> String {
     let counts = &report.outcomes;
     let mut out = match (counts.in_doubt, counts.unsettled) {
+        _ if report.lacks(&["outcomes", "doubts"]) => unread(),
         (0, 0) => "<div class=\"notice good\"><p>Nothing: no row is in doubt or unsettled.</p></div>".to_owned(),
         (in_doubt, unsettled) => {
             let of = |rows: u64| counted(rows, "row", "rows");
@@ -35,6 +38,42 @@ pub(super) fn section(report: &Report) -> String {
     if report.doubts_not_listed > 0 {
         let more = counted(report.doubts_not_listed, "more row", "more rows");
         let _ = write!(out, "<p>And {more}: <code>keybatch query --name in-doubt</code> lists all.</p>");
+    }
+    out + &later(report)
+}
+
+/// What was said after the run had left its rows.
+fn later(report: &Report) -> String {
+    let mut out = String::from("<h3 id=\"later\">Said after the run</h3>");
+    if report.lacks(&["resolved", "resolutions"]) {
+        out += &unread();
+    } else if report.resolutions.is_empty() {
+        out.push_str("<p>No row was given another outcome.</p>");
+    }
+    let mut list = |lines: Vec<String>| {
+        if !lines.is_empty() {
+            let items: String = lines.iter().map(|line| format!("<li><bdi>{}</bdi></li>", html(line))).collect();
+            let _ = write!(out, "<ul>{items}</ul>");
+        }
+    };
+    list(report.resolved.iter().map(resolved).collect());
+    list(report.resolutions.iter().map(|one| format!("{} {}", one.at, resolution(one))).collect());
+    if report.resolutions_not_listed > 0 {
+        let more = counted(report.resolutions_not_listed, "more time", "more times");
+        let run = html(&report.run);
+        let _ = write!(out, "<p>And {more}: <code>keybatch log {run} --kind row_resolved</code></p>");
+    }
+    out.push_str("<h3>Compared with CloudTrail</h3>");
+    if report.lacks(&["reconciliations"]) {
+        out += &unread();
+    } else if report.reconciliations.is_empty() {
+        let _ = write!(out, "<p>{}</p>", html(NOT_RECONCILED));
+    }
+    let times = report.reconciliations.iter();
+    let items: String =
+        times.map(|one| format!("<li><bdi>{} {}</bdi></li>", html(&one.at), html(&reconciliation(one)))).collect();
+    if !items.is_empty() {
+        let _ = write!(out, "<ul>{items}</ul>");
     }
     out
 }

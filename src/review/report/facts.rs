@@ -1,15 +1,52 @@
 //! What a report says, as data: `keybatch.report/1`.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::traffic::Traffic;
 use crate::domain::OutcomeCounts;
-use crate::review::facts::{Override, Session};
+use crate::journal::JournalError;
+use crate::record::approval::Role;
+use crate::record::event::ReconciledAttempts;
+use crate::review::facts::{Override, Resolved, Session};
+use crate::review::gaps::Gaps;
 use crate::review::story::Story;
 
+/// The schema of a report.
+pub(super) const SCHEMA: &str = "keybatch.report/1";
+
+/// The version of this keybatch.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The parts of a report that are read one by one.
+const PARTS: [&str; 21] = [
+    "approvals",
+    "checkpoints",
+    "controls",
+    "deletes_sent",
+    "doubts",
+    "evidence",
+    "facts",
+    "in_use",
+    "journal",
+    "outcomes",
+    "overrides",
+    "plan",
+    "rate_cap",
+    "rates",
+    "reconciliations",
+    "resolutions",
+    "resolved",
+    "rows",
+    "sessions",
+    "signatures",
+    "traffic",
+];
+
 /// A report on one run. Fields are only ever added.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// `keybatch.report/1`.
     pub schema: &'static str,
@@ -49,12 +86,22 @@ pub struct Report {
     pub plan: Option<PlanFacts>,
     /// The people who approved the plan.
     pub approvals: Vec<Approval>,
+    /// The signatures under the plan by who made it and by who ran it.
+    pub signatures: Vec<PlanSignature>,
     /// The processes that worked on it.
     pub sessions: Vec<Session>,
     /// The safety rules that were lifted.
     pub overrides: Vec<Override>,
     /// The limits and other settings of each session, and what stopped it.
     pub controls: Vec<Control>,
+    /// How many rows that the run left in doubt or gone became what later, and by which command.
+    pub resolved: Vec<Resolved>,
+    /// Each time somebody said so, or withdrew it: the first of them.
+    pub resolutions: Vec<Resolution>,
+    /// How many more of these there are than are listed.
+    pub resolutions_not_listed: u64,
+    /// Each time CloudTrail's records were compared with the run, and that was recorded.
+    pub reconciliations: Vec<Reconciliation>,
     /// Rows that a person must look at, with what to look for.
     pub doubts: Vec<Doubt>,
     /// How many more of these there are than are listed.
@@ -71,6 +118,8 @@ pub struct Report {
     pub verification: Option<Verification>,
     /// What could not be read, and why: one sentence each. The rest was.
     pub gaps: Vec<String>,
+    /// The fields that are empty, 0 or incomplete because of that: they say nothing.
+    pub unread: BTreeSet<&'static str>,
     /// The version of the keybatch that made the report.
     pub version: &'static str,
 }
@@ -140,6 +189,65 @@ pub struct Approval {
     pub at: String,
     /// The root of the plan that was approved.
     pub plan_root: String,
+}
+
+/// A signature under the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlanSignature {
+    /// When it was recorded.
+    pub at: String,
+    /// `maker` or `session`.
+    pub role: Role,
+    /// The fingerprint of the key. Whose it is, only a list of signers says.
+    pub key: String,
+    /// The root of the plan that was signed.
+    pub plan_root: String,
+}
+
+/// A row was given another outcome after the run had left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resolution {
+    /// The row.
+    pub row: u64,
+    /// When.
+    pub at: String,
+    /// By which user of the operating system.
+    pub by: String,
+    /// By which command: `resolve` or `reconcile`.
+    pub command: &'static str,
+    /// What the row counts as. `in_doubt` withdraws what was said before.
+    pub outcome: String,
+    /// How that is known.
+    pub because: String,
+    /// CloudTrail's event that shows it.
+    pub event_id: Option<String>,
+}
+
+/// CloudTrail's records were compared with the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reconciliation {
+    /// When that was recorded.
+    pub at: String,
+    /// By which user of the operating system.
+    pub by: String,
+    /// From when on records were looked at.
+    pub from: String,
+    /// Until when.
+    pub until: String,
+    /// How many files were read.
+    pub files: u64,
+    /// What names them, in hexadecimal: `reconcile` says over what.
+    pub files_sha256: String,
+    /// Records of DeleteKeyPair in them.
+    pub events: u64,
+    /// Places in the files that could not be read.
+    pub unreadable: u64,
+    /// What became of the run's attempts.
+    pub attempts: ReconciledAttempts,
+    /// Events that no entry of the journal explains.
+    pub unexplained: u64,
+    /// Rows that were given another outcome by what was found.
+    pub resolves: u64,
 }
 
 /// A limit, another setting, or a stop.
@@ -222,6 +330,22 @@ pub struct Verification {
 }
 
 impl Report {
+    /// The least that can be said where not even the runs can be read: why, and the verdict.
+    #[must_use]
+    pub fn of_unread(run: &str, error: JournalError, verification: Option<Verification>) -> Self {
+        let mut gaps = Gaps::default();
+        gaps.add("run", "the runs", error);
+        let (mut unread, gaps) = gaps.told();
+        unread.extend(PARTS);
+        let (run, state) = (run.to_owned(), "unreadable".to_owned());
+        Self { schema: SCHEMA, run, state, verification, gaps, unread, version: VERSION, ..Self::default() }
+    }
+
+    /// Whether one of these fields could not be read, so that it says nothing.
+    pub(super) fn lacks(&self, fields: &[&str]) -> bool {
+        fields.iter().any(|field| self.unread.contains(field))
+    }
+
     /// What the view `runs` says; none where it says nothing.
     #[must_use]
     pub(super) fn fact(&self, name: &str) -> Option<&str> {

@@ -21,7 +21,7 @@ pub fn html<W: Write>(report: &Report, blocks: &RowBlocks, spool: &mut impl Read
                 safe::html(&format!("{rehearsal}keybatch run {}", report.run))
             }
             "header" => sections::header(report),
-            "gaps" => sections::gaps(report, blocks.gap.as_deref()),
+            "gaps" => sections::gaps(report),
             "summary" => sections::summary(report),
             "asked" => sections::asked(report),
             "doubts" => doubtful::section(report),
@@ -86,13 +86,16 @@ fn rows(report: &Report, blocks: &RowBlocks) -> String {
         );
     }
     out.push_str("</div></div><div id=\"space\" role=\"rowgroup\"></div></div>");
-    out += &standing(blocks);
+    out += &standing(report, blocks);
     out
 }
 
 /// The rows that are shown without a script, and in print.
-fn standing(blocks: &RowBlocks) -> String {
+fn standing(report: &Report, blocks: &RowBlocks) -> String {
     let mut out = String::from("<div id=\"standing\">");
+    if blocks.stand.is_empty() && (blocks.gap.is_some() || report.lacks(&["run"])) {
+        return out + &sections::unread() + "</div>";
+    }
     if blocks.stand.is_empty() {
         out.push_str("<p>The run has no rows.</p></div>");
         return out;

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use super::facts::{OUTCOMES, Report};
 use super::safe::{code, grouped, markdown as plain};
-use super::sentences::{REHEARSAL, STILL_CARRIED, WITHOUT, asked_facts, coverage, sum};
+use super::sentences::{
+    NOT_RECONCILED, REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, coverage, reconciliation, requests,
+    resolution, resolved, signature, sum,
+};
 use crate::domain::OutcomeCounts;
 
 /// How many rows of a list are written: a step's summary has a limit of 1 MiB.
@@ -29,23 +32,19 @@ pub fn markdown(report: &Report) -> String {
     for gap in &report.gaps {
         let _ = writeln!(out, "> **Not complete:** {}\n", plain(gap));
     }
-    outcomes(&mut out, &report.outcomes);
+    if !report.lacks(&["outcomes"]) {
+        outcomes(&mut out, &report.outcomes);
+    }
     let _ = writeln!(out, "{}\n", plain(&sum(report)));
     out.push_str("## What was asked\n\n| | |\n|---|---|\n");
     for (name, value) in asked_facts(report) {
         let _ = writeln!(out, "| {name} | {} |", plain(&value));
     }
-    let by: Vec<_> = report.approvals.iter().map(|one| plain(&one.signer)).collect();
-    let _ = writeln!(out, "| Approved by | {} |\n", if by.is_empty() { "nobody".to_owned() } else { by.join(", ") });
+    approvals(report, &mut out);
     doubts(report, &mut out);
+    later(report, &mut out);
     instances(report, &mut out);
-    let _ = writeln!(
-        out,
-        "## Requests\n\n{} deletes and {} reads, {} throttled.\n",
-        grouped(report.deletes_sent),
-        grouped(report.reads_sent),
-        grouped(report.throttled)
-    );
+    let _ = writeln!(out, "## Requests\n\n{}.\n", requests(report));
     controls(report, &mut out);
     verification(report, &mut out);
     out
@@ -91,9 +90,53 @@ pub fn of_session(
     out
 }
 
+fn approvals(report: &Report, out: &mut String) {
+    let by: Vec<_> = report.approvals.iter().map(|one| plain(&one.signer)).collect();
+    let by = match by.is_empty() {
+        _ if report.lacks(&["approvals"]) => UNREAD.to_owned(),
+        true => "nobody".to_owned(),
+        false => by.join(", "),
+    };
+    let _ = writeln!(out, "| Approved by | {by} |");
+    for one in &report.signatures {
+        let _ = writeln!(out, "| Plan | {} |", plain(&signature(one)));
+    }
+    if report.lacks(&["signatures"]) {
+        let _ = writeln!(out, "| Plan signed by | {UNREAD} |");
+    }
+    out.push('\n');
+}
+
+/// What was said after the run had left its rows.
+fn later(report: &Report, out: &mut String) {
+    out.push_str("## Said later\n\n");
+    if report.lacks(&["resolved", "resolutions", "reconciliations"]) {
+        let _ = writeln!(out, "{UNREAD}\n");
+    } else if report.resolutions.is_empty() {
+        out.push_str("No row was given another outcome after the run.\n\n");
+    }
+    report.resolved.iter().for_each(|one| _ = writeln!(out, "- {}", plain(&resolved(one))));
+    for one in report.resolutions.iter().take(LISTED) {
+        let _ = writeln!(out, "- {} {}", plain(&one.at), plain(&resolution(one)));
+    }
+    let more = report.resolutions.len().saturating_sub(LISTED) as u64 + report.resolutions_not_listed;
+    if more > 0 {
+        let _ = writeln!(out, "- and {} more", grouped(more));
+    }
+    for one in &report.reconciliations {
+        let _ = writeln!(out, "- {} {}", plain(&one.at), plain(&reconciliation(one)));
+    }
+    if report.reconciliations.is_empty() && !report.lacks(&["reconciliations"]) {
+        let _ = write!(out, "\n{NOT_RECONCILED}\n");
+    }
+    out.push('\n');
+}
+
 fn doubts(report: &Report, out: &mut String) {
     out.push_str("## In doubt\n\n");
-    if report.outcomes.in_doubt + report.outcomes.unsettled == 0 {
+    if report.lacks(&["outcomes", "doubts"]) {
+        let _ = writeln!(out, "{UNREAD}\n");
+    } else if report.outcomes.in_doubt + report.outcomes.unsettled == 0 {
         out.push_str("No row is in doubt or unsettled.\n\n");
     }
     if report.doubts.is_empty() {
@@ -131,8 +174,12 @@ fn doubts(report: &Report, out: &mut String) {
 fn instances(report: &Report, out: &mut String) {
     out.push_str("## Instances that still carry a deleted key\n\n");
     let as_of = report.in_use_as_of.as_deref().unwrap_or_default();
-    if report.in_use.is_empty() {
+    if report.lacks(&["in_use", "plan"]) {
+        let _ = writeln!(out, "{UNREAD}\n");
+    } else if report.in_use.is_empty() {
         let _ = writeln!(out, "None that is known, as of the plan's inventory at {}.\n", plain(as_of));
+    }
+    if report.in_use.is_empty() {
         return;
     }
     let _ = writeln!(out, "{STILL_CARRIED} As of the plan's inventory at {}:\n", plain(as_of));
@@ -157,7 +204,9 @@ fn instances(report: &Report, out: &mut String) {
 
 fn controls(report: &Report, out: &mut String) {
     out.push_str("## Overrides and controls\n\n");
-    if report.overrides.is_empty() {
+    if report.lacks(&["overrides", "controls"]) {
+        let _ = writeln!(out, "{UNREAD}");
+    } else if report.overrides.is_empty() {
         out.push_str("No safety rule was lifted.\n");
     }
     for one in &report.overrides {
@@ -172,6 +221,9 @@ fn controls(report: &Report, out: &mut String) {
 
 fn verification(report: &Report, out: &mut String) {
     out.push_str("## Verification\n\n");
+    if report.verification.is_none() {
+        out.push_str("The journal was not verified.\n\n");
+    }
     if let Some(verdict) = &report.verification {
         let _ = writeln!(
             out,

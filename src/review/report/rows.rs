@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::ask::each;
+use super::safe::grouped;
 use super::traffic::{ATTEMPTS, Counting, Told};
 use super::words::{Words, maybe_quoted, quoted};
 use crate::domain::parse_time;
@@ -14,20 +15,29 @@ use crate::record::event::Event;
 use crate::review::export::ExportError;
 use crate::review::one_line::one_line;
 
-/// A page holds at most this many rows; of a longer run it shows samples and counts.
-pub const MOST_ROWS: u64 = 100_000;
-
 /// How many rows are read at once.
 const PAGE: u32 = 1_000;
 
 /// How many pages make a block: parsing one must not be felt.
 const PAGES_A_BLOCK: u32 = 5;
 
-/// How many bytes of rows a page holds, so that the file stays under 40 MB.
-const MOST_BYTES: usize = 36_000_000;
+/// How much a page holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// At most this many rows; of a longer run, samples.
+    pub rows: u64,
+    /// How many samples of each outcome.
+    pub samples: u32,
+    /// At most about this many bytes of rows.
+    pub bytes: usize,
+}
 
-/// How many samples of each outcome a longer run shows.
-const SAMPLES: u32 = 1_000;
+impl Default for Limits {
+    /// What browsers show at once, in a file under 40 MB.
+    fn default() -> Self {
+        Self { rows: 100_000, samples: 1_000, bytes: 36_000_000 }
+    }
+}
 
 /// How many rows are shown without a script and in print: the first ones, and then those that are not deleted.
 const STATIC_FIRST: usize = 200;
@@ -56,6 +66,7 @@ pub struct RowBlocks {
     pub(super) gap: Option<String>,
     bytes: usize,
     stories: u32,
+    limits: Limits,
 }
 
 /// A row that is shown without a script.
@@ -70,12 +81,6 @@ pub(super) struct Standing {
 }
 
 impl RowBlocks {
-    /// Where reading broke off, if it did.
-    #[must_use]
-    pub fn gap(&self) -> Option<&str> {
-        self.gap.as_deref()
-    }
-
     /// What was counted of the attempts; none where not all were read.
     pub(super) fn take_counting(&mut self) -> Option<Counting> {
         self.counting.take()
@@ -87,13 +92,18 @@ impl RowBlocks {
 ///
 /// # Errors
 /// If `spool` does not take it.
-pub async fn rows(reader: &Reader, run: &RunRecord, spool: &mut (impl Write + Send)) -> Result<RowBlocks, ExportError> {
-    let mut blocks = RowBlocks { of: run.rows, ..RowBlocks::default() };
-    let written = if run.rows <= MOST_ROWS {
+pub async fn rows(
+    reader: &Reader,
+    run: &RunRecord,
+    spool: &mut (impl Write + Send),
+    limits: Limits,
+) -> Result<RowBlocks, ExportError> {
+    let mut blocks = RowBlocks { of: run.rows, limits, ..RowBlocks::default() };
+    let written = if run.rows <= limits.rows {
         blocks.counting = Some(Counting::default());
         blocks.all(reader, run, spool).await
     } else {
-        blocks.why = Some(format!("it has more than {MOST_ROWS} rows"));
+        blocks.why = Some(format!("it has more than {} rows", grouped(limits.rows)));
         blocks.samples(reader, run, spool).await
     };
     match written {
@@ -139,7 +149,7 @@ impl RowBlocks {
     ) -> Result<(), ExportError> {
         let columns = Columns::of(reader, run).await?;
         for outcome in SAMPLED {
-            let page = reader.review(run.run_no, 0, SAMPLES, Some(outcome)).await?;
+            let page = reader.review(run.run_no, 0, self.limits.samples, Some(outcome)).await?;
             let mut block = String::new();
             // They are far apart, so each is asked for its attempts alone.
             for row in page.chunks(1) {
@@ -175,8 +185,11 @@ impl RowBlocks {
             while let Some(attempt) = next.next_if(|attempt| attempt.row <= row.row) {
                 own.push(attempt);
             }
-            if self.bytes > MOST_BYTES {
-                self.why = Some("a file of all rows would be larger than 40 MB".to_owned());
+            if self.bytes > self.limits.bytes {
+                self.why = Some(format!(
+                    "a file of all rows would hold more than {} bytes of them",
+                    grouped(self.limits.bytes as u64)
+                ));
                 continue;
             }
             let start = block.len();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::charts;
 use super::facts::{OUTCOMES, Report};
 use super::safe::{grouped, html};
-use super::sentences::{REHEARSAL, STILL_CARRIED, WITHOUT, asked_facts, coverage, sum};
+use super::sentences::{REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, count, coverage, signature, sum};
 use crate::domain::{counted, parse_time};
 
 pub(super) fn header(report: &Report) -> String {
@@ -34,9 +34,8 @@ pub(super) fn header(report: &Report) -> String {
 }
 
 /// What could not be read, in a box.
-pub(super) fn gaps(report: &Report, rows: Option<&str>) -> String {
-    let all: Vec<_> =
-        report.gaps.iter().map(String::as_str).chain(rows).map(|gap| format!("<li>{}</li>", html(gap))).collect();
+pub(super) fn gaps(report: &Report) -> String {
+    let all: Vec<_> = report.gaps.iter().map(|gap| format!("<li>{}</li>", html(gap))).collect();
     if all.is_empty() {
         return String::new();
     }
@@ -48,18 +47,19 @@ pub(super) fn gaps(report: &Report, rows: Option<&str>) -> String {
 
 pub(super) fn summary(report: &Report) -> String {
     let counts = &report.outcomes;
-    let look = counts.in_doubt + counts.unsettled;
+    let of_rows = |rows: u64| count(report, &["outcomes"], rows);
     let cards = [
-        (grouped(report.rows), "rows asked for"),
-        (grouped(counts.deleted), "deleted"),
-        (grouped(look), "in doubt or unsettled"),
-        (grouped(counts.failed), "failed"),
-        (grouped(report.deletes_sent), "delete requests"),
-        (grouped(report.throttled), "requests throttled"),
+        (count(report, &["run"], report.rows), "rows asked for"),
+        (of_rows(counts.deleted), "deleted"),
+        (of_rows(counts.in_doubt + counts.unsettled), "in doubt or unsettled"),
+        (of_rows(counts.failed), "failed"),
+        (count(report, &["deletes_sent"], report.deletes_sent), "delete requests"),
+        (count(report, &["deletes_sent"], report.throttled), "requests throttled"),
     ];
     let cards: Vec<_> =
         cards.iter().map(|(number, what)| format!("<li><b>{number}</b><span>{what}</span></li>")).collect();
-    let mut out = format!("<ul class=\"cards\">{}</ul>{}", cards.concat(), charts::outcomes(counts));
+    let chart = if report.lacks(&["outcomes"]) { String::new() } else { charts::outcomes(counts) };
+    let mut out = format!("<ul class=\"cards\">{}</ul>{chart}", cards.concat());
     let _ = write!(out, "<p class=\"sum\" id=\"sum\">{}</p>", html(&sum(report)));
     if report.targets.len() > 1 || report.evidence.len() > 1 {
         out += &by_target(report);
@@ -110,7 +110,9 @@ pub(super) fn asked(report: &Report) -> String {
         let _ = write!(out, "<dt>{name}</dt><dd><bdi>{}</bdi></dd>", html(&value));
     }
     out.push_str("</dl><h3>Approved by</h3>");
-    if report.approvals.is_empty() {
+    if report.lacks(&["approvals"]) {
+        out += &unread();
+    } else if report.approvals.is_empty() {
         out.push_str("<p>Nobody: the journal has no approval of this plan.</p>");
     } else {
         out.push_str("<ul>");
@@ -119,6 +121,7 @@ pub(super) fn asked(report: &Report) -> String {
         }
         out.push_str("</ul><p class=\"soft\">Whether they may approve, only your own list of signers says: keybatch verify --require-approvals.</p>");
     }
+    out += &signed(report);
     out.push_str(
         "<h3>Sessions</h3><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Opened</th><th scope=\"col\">Closed</th>\
          <th scope=\"col\">Command</th><th scope=\"col\">Operator</th><th scope=\"col\">keybatch</th></tr></thead><tbody>",
@@ -133,8 +136,31 @@ pub(super) fn asked(report: &Report) -> String {
     out
 }
 
+/// Says that something could not be read.
+pub(super) fn unread() -> String {
+    format!("<div class=\"notice bad\"><p>{UNREAD}</p></div>")
+}
+
+/// The signatures under the plan.
+fn signed(report: &Report) -> String {
+    let mut out = String::from("<h3>Plan signed by</h3>");
+    if report.lacks(&["signatures"]) {
+        return out + &unread();
+    }
+    if report.signatures.is_empty() {
+        return out + "<p>Nobody: neither who made it nor who ran it.</p>";
+    }
+    out.push_str("<ul>");
+    report.signatures.iter().for_each(|one| _ = write!(out, "<li>{}</li>", html(&signature(one))));
+    out.push_str("</ul><p class=\"soft\">Whose keys these are, only your own list of signers says: keybatch verify --four-eyes.</p>");
+    out
+}
+
 pub(super) fn instances(report: &Report) -> String {
     let as_of = html(report.in_use_as_of.as_deref().unwrap_or("(no plan)"));
+    if report.lacks(&["in_use", "plan"]) {
+        return unread();
+    }
     if report.in_use.is_empty() {
         return format!(
             "<p>None that is known: in the plan's inventory at {as_of}, no instance was created with a key pair that this run deleted. \
@@ -172,7 +198,9 @@ pub(super) fn instances(report: &Report) -> String {
 
 pub(super) fn controls(report: &Report) -> String {
     let mut out = String::from("<h3>Overrides</h3>");
-    if report.overrides.is_empty() {
+    if report.lacks(&["overrides"]) {
+        out += &unread();
+    } else if report.overrides.is_empty() {
         out.push_str("<p>None: no safety rule was lifted.</p>");
     }
     for one in &report.overrides {
@@ -189,7 +217,9 @@ pub(super) fn controls(report: &Report) -> String {
     out.push_str("<h3>Stops</h3>");
     let stops: Vec<_> =
         report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")).collect();
-    if stops.is_empty() {
+    if report.lacks(&["controls"]) {
+        out += &unread();
+    } else if stops.is_empty() {
         out.push_str("<p>None.</p>");
     }
     for one in &stops {
@@ -235,6 +265,9 @@ pub(super) fn verification(report: &Report) -> String {
         }
     }
     out.push_str("<h3>The head of the journal</h3>");
+    if report.lacks(&["journal", "checkpoints"]) {
+        out += &unread();
+    }
     let id = report.journal.id.as_deref().unwrap_or_default();
     let _ = write!(out, "<pre>keybatch/{}\n{}\n{}</pre>", html(id), report.journal.size, html(&report.journal.root));
     let kept = &report.checkpoints;
@@ -255,12 +288,15 @@ pub(super) fn verification(report: &Report) -> String {
 
 pub(super) fn footer(report: &Report) -> String {
     let at = report.fact("finished_at").or(report.fact("started_at")).and_then(parse_time);
-    let year = at.map(|at| at.to_string()).unwrap_or_default();
+    let word = if report.fact("finished_at").is_some() { "ended" } else { "began" };
+    let when = at.map(|at| format!("; the run {word} {}", html(&at.to_string()))).unwrap_or_default();
     format!(
-        "<p>Made by keybatch {} from entries 0 to {} of the journal; the run {} {}. The same journal gives the same file. Times are UTC.</p>",
+        "<p>Made by keybatch {} from {} of the journal{when}. The same journal gives the same file. Times are UTC.</p>",
         html(report.version),
-        report.journal.size.saturating_sub(1),
-        if report.fact("finished_at").is_some() { "ended" } else { "began" },
-        html(&year)
+        if report.lacks(&["journal"]) {
+            "what can be read".to_owned()
+        } else {
+            format!("entries 0 to {}", report.journal.size.saturating_sub(1))
+        },
     )
 }

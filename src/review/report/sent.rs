@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use super::charts;
 use super::facts::Report;
 use super::safe::{grouped, html};
+use super::sections::unread;
+use super::sentences::requests;
 use super::traffic::SessionTraffic;
 
 /// How many sessions have a chart: those that sent most.
@@ -12,12 +14,10 @@ const CHARTS: usize = 6;
 
 pub(super) fn section(report: &Report) -> String {
     let traffic = &report.traffic;
-    let mut out = format!(
-        "<p>{}, and {}; {} throttled.</p>",
-        grouped_of(report.deletes_sent, "delete request", "delete requests"),
-        grouped_of(report.reads_sent, "read", "reads"),
-        grouped(report.throttled)
-    );
+    let mut out = format!("<p>{}.</p>", requests(report));
+    if report.lacks(&["traffic", "rates", "rate_cap"]) {
+        out += &unread();
+    }
     if traffic.sessions.is_empty() {
         return out;
     }
@@ -74,8 +74,4 @@ fn per_second(cap: &str) -> Option<f64> {
         "h" => count / 3_600.0,
         _ => return None,
     })
-}
-
-fn grouped_of(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }

@@ -1,7 +1,10 @@
 //! What each form of a report says in the same words.
 
-use super::facts::{OUTCOMES, Report, Verification};
+use super::facts::{OUTCOMES, PlanSignature, Reconciliation, Report, Resolution, Verification};
 use super::safe::grouped;
+use crate::domain::counted;
+use crate::record::approval::Role;
+use crate::review::facts::Resolved;
 
 /// What a report says of a rehearsal.
 pub(super) const REHEARSAL: &str = "REHEARSAL: this run worked against a sandbox. Nothing real was deleted.";
@@ -9,6 +12,13 @@ pub(super) const REHEARSAL: &str = "REHEARSAL: this run worked against a sandbox
 /// What deleting a key pair does not do.
 pub(super) const STILL_CARRIED: &str =
     "Deleting a stored key pair does not remove its public key from running instances.";
+
+/// What stands in the place of what could not be read.
+pub(super) const UNREAD: &str = "Unknown: this could not be read from the journal.";
+
+/// What people read where nobody compared the run with CloudTrail.
+pub(super) const NOT_RECONCILED: &str =
+    "Nobody has recorded a comparison of this run with CloudTrail: `keybatch reconcile --record` does.";
 
 /// How to check the journal with nothing of keybatch's.
 pub(super) const WITHOUT: [(&str, &str); 3] = [
@@ -26,8 +36,80 @@ pub(super) const WITHOUT: [(&str, &str); 3] = [
     ),
 ];
 
+/// A count; of fields that could not be read, that it is not known.
+pub(super) fn count(report: &Report, fields: &[&str], number: u64) -> String {
+    if report.lacks(fields) { "unknown".to_owned() } else { grouped(number) }
+}
+
+/// How many requests were sent.
+pub(super) fn requests(report: &Report) -> String {
+    let deletes = count(report, &["deletes_sent"], report.deletes_sent);
+    let reads = count(report, &["run"], report.reads_sent);
+    let throttled = count(report, &["deletes_sent"], report.throttled);
+    let word = |number: &str, one: &str, many: &str| format!("{number} {}", if number == "1" { one } else { many });
+    format!(
+        "{} and {}, {throttled} throttled",
+        word(&deletes, "delete request", "delete requests"),
+        word(&reads, "read", "reads")
+    )
+}
+
+/// A signature under the plan.
+pub(super) fn signature(one: &PlanSignature) -> String {
+    let by = match one.role {
+        Role::Maker => "its maker",
+        Role::Session => "the session that executes it",
+    };
+    format!("signed by {by} with {}, recorded {}", one.key, one.at)
+}
+
+/// How many rows became what.
+pub(super) fn resolved(one: &Resolved) -> String {
+    let rows = counted(one.rows, "row", "rows");
+    format!("{rows} said later to be {}, by `{}`", one.outcome.replace('_', " "), one.by)
+}
+
+/// What somebody said of a row.
+pub(super) fn resolution(one: &Resolution) -> String {
+    let said = match one.outcome.as_str() {
+        "in_doubt" => "what was said is withdrawn".to_owned(),
+        outcome => format!("said to be {}", outcome.replace('_', " ")),
+    };
+    let event = one.event_id.as_ref().map(|id| format!(" (event {id})")).unwrap_or_default();
+    format!("row {} {said} by {}, with `{}`: {}{event}", one.row, one.by, one.command, one.because)
+}
+
+/// What a comparison with CloudTrail found.
+pub(super) fn reconciliation(one: &Reconciliation) -> String {
+    let attempts = &one.attempts;
+    let unreadable = match one.unreadable {
+        0 => String::new(),
+        places => format!("; {} could not be read", counted(places, "place in them", "places in them")),
+    };
+    format!(
+        "compared by {} with {} from {} until {}, which hold {}{unreadable}: {} confirmed, {} not seen, {} contradicted, {} never \
+         sent; {} that nothing in the journal explains; {} given another outcome. Files: {}",
+        one.by,
+        counted(one.files, "file of CloudTrail's records", "files of CloudTrail's records"),
+        one.from,
+        one.until,
+        counted(one.events, "event of DeleteKeyPair", "events of DeleteKeyPair"),
+        counted(attempts.confirmed, "attempt", "attempts"),
+        grouped(attempts.not_seen),
+        grouped(attempts.contradicted),
+        grouped(attempts.not_sent),
+        counted(one.unexplained, "event", "events"),
+        counted(one.resolves, "row", "rows"),
+        one.files_sha256
+    )
+}
+
 /// The conservation sum in words.
 pub(super) fn sum(report: &Report) -> String {
+    if report.lacks(&["outcomes"]) {
+        let rows = count(report, &["run"], report.rows);
+        return format!("{rows} rows. Their outcomes could not be read, so there is no sum.");
+    }
     let parts: Vec<_> = OUTCOMES
         .into_iter()
         .map(|(outcome, human)| (report.outcomes.of(outcome), human))
@@ -36,7 +118,11 @@ pub(super) fn sum(report: &Report) -> String {
         .collect();
     let parts = if parts.is_empty() { "0".to_owned() } else { parts.join(" + ") };
     let verdict = match (report.adds_up, report.plan.is_some()) {
+        (true, _) if report.lacks(&["plan"]) => "Every row has exactly one outcome, as far as the journal can be read.",
         (true, _) => "Every row has exactly one outcome.",
+        (false, _) if report.lacks(&["plan", "facts"]) => {
+            "THE SUM DOES NOT AGREE, or the plan is not complete: that part of the journal could not be read."
+        }
         (false, false) => "The plan is not complete, so the sum is not either.",
         (false, true) => "THE SUM DOES NOT AGREE: verify the journal.",
     };
@@ -54,7 +140,7 @@ pub(super) fn asked_facts(report: &Report) -> Vec<(&'static str, String)> {
     add("Credentials", fact("principal_arn"));
     add("Manifest", fact("manifest"));
     add("Manifest's SHA-256", fact("manifest_sha256"));
-    add("Rows", Some(grouped(report.rows)));
+    add("Rows", Some(count(report, &["run"], report.rows)));
     add("Service", fact("endpoint"));
     add("Accounts and regions", fact("targets"));
     if let Some(plan) = &report.plan {
@@ -74,10 +160,16 @@ pub(super) fn asked_facts(report: &Report) -> Vec<(&'static str, String)> {
         add("Confirmed", Some(confirmed.unwrap_or_else(|| "not confirmed".to_owned())));
         add("Policy's SHA-256", plan.policy_sha256.clone());
     }
+    if report.lacks(&["plan"]) {
+        add("Plan", Some(UNREAD.to_owned()));
+    }
     add("Plan's root", fact("plan_root"));
     add("Began", fact("started_at"));
     add("Ended", fact("finished_at"));
     add("Stopped by", fact("stopped_by"));
+    if report.lacks(&["facts"]) {
+        add("The rest", Some(UNREAD.to_owned()));
+    }
     facts
 }
 

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use super::facts::{OUTCOMES, Report};
 use super::safe::{grouped, visible};
-use super::sentences::{REHEARSAL, STILL_CARRIED, WITHOUT, asked_facts, coverage, sum};
+use super::sentences::{
+    NOT_RECONCILED, REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, count, coverage, reconciliation,
+    resolution, resolved, signature, sum,
+};
 
 /// How many rows of a list are written.
 const LISTED: usize = 50;
@@ -31,20 +34,57 @@ pub fn text(report: &Report) -> String {
     for (name, value) in asked_facts(report) {
         line(&mut out, &name.to_lowercase(), &value);
     }
-    for one in &report.approvals {
-        line(&mut out, "approved by", &format!("{}, recorded {}", one.signer, one.at));
-    }
-    if report.approvals.is_empty() {
-        line(&mut out, "approved by", "nobody");
-    }
+    approvals(report, &mut out);
     requests(report, &mut out);
     looked_for(report, &mut out);
+    later(report, &mut out);
+    instances(report, &mut out);
+    controls(report, &mut out);
+    verification(report, &mut out);
+    out
+}
+
+fn approvals(report: &Report, out: &mut String) {
+    for one in &report.approvals {
+        line(out, "approved by", &format!("{}, recorded {}", one.signer, one.at));
+    }
+    if report.lacks(&["approvals"]) {
+        line(out, "approved by", UNREAD);
+    } else if report.approvals.is_empty() {
+        line(out, "approved by", "nobody");
+    }
+    report.signatures.iter().for_each(|one| line(out, "plan", &signature(one)));
+    if report.lacks(&["signatures"]) {
+        line(out, "plan signed by", UNREAD);
+    }
+}
+
+/// What was said after the run had left its rows.
+fn later(report: &Report, out: &mut String) {
+    out.push_str("said later\n");
+    if report.lacks(&["resolved", "resolutions", "reconciliations"]) {
+        let _ = writeln!(out, "  {UNREAD}");
+    } else if report.resolutions.is_empty() {
+        out.push_str("  no row was given another outcome after the run\n");
+    }
+    report.resolved.iter().for_each(|one| _ = writeln!(out, "  {}", visible(&resolved(one))));
+    for one in report.resolutions.iter().take(LISTED) {
+        let _ = writeln!(out, "  {} {}", visible(&one.at), visible(&resolution(one)));
+    }
+    more(out, report.resolutions.len().saturating_sub(LISTED) as u64 + report.resolutions_not_listed);
+    for one in &report.reconciliations {
+        let _ = writeln!(out, "  {} {}", visible(&one.at), visible(&reconciliation(one)));
+    }
+    if report.reconciliations.is_empty() && !report.lacks(&["reconciliations"]) {
+        let _ = writeln!(out, "  {NOT_RECONCILED}");
+    }
+}
+
+fn instances(report: &Report, out: &mut String) {
     let as_of = report.in_use_as_of.as_deref().unwrap_or_default();
-    let _ = writeln!(
-        out,
-        "instances that still carry a deleted key {}",
-        report.in_use.len() as u64 + report.in_use_not_listed
-    );
+    let known = report.in_use.len() as u64 + report.in_use_not_listed;
+    let known = count(report, &["in_use", "plan"], known);
+    let _ = writeln!(out, "instances that still carry a deleted key {known}");
     if !report.in_use.is_empty() {
         let _ = writeln!(out, "  {STILL_CARRIED} As of the plan's inventory at {as_of}:");
     }
@@ -59,7 +99,13 @@ pub fn text(report: &Report) -> String {
             visible(&one.instances)
         );
     }
-    more(&mut out, report.in_use.len().saturating_sub(LISTED) as u64 + report.in_use_not_listed);
+    more(out, report.in_use.len().saturating_sub(LISTED) as u64 + report.in_use_not_listed);
+}
+
+fn controls(report: &Report, out: &mut String) {
+    if report.lacks(&["overrides", "controls"]) {
+        let _ = writeln!(out, "overrides and stops\n  {UNREAD}");
+    }
     for one in &report.overrides {
         let why = one.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         let _ = writeln!(out, "override --{} by {}{}", visible(&one.which), visible(&one.by), visible(&why));
@@ -67,8 +113,6 @@ pub fn text(report: &Report) -> String {
     for one in report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")) {
         let _ = writeln!(out, "{} {}: {}", visible(&one.name), one.at, visible(&one.value));
     }
-    verification(report, &mut out);
-    out
 }
 
 fn line(out: &mut String, name: &str, value: &str) {
@@ -83,9 +127,9 @@ fn more(out: &mut String, more: u64) {
 
 fn requests(report: &Report, out: &mut String) {
     out.push_str("requests\n");
-    line(out, "deletes", &grouped(report.deletes_sent));
-    line(out, "reads", &grouped(report.reads_sent));
-    line(out, "throttled", &grouped(report.throttled));
+    line(out, "deletes", &count(report, &["deletes_sent"], report.deletes_sent));
+    line(out, "reads", &count(report, &["run"], report.reads_sent));
+    line(out, "throttled", &count(report, &["deletes_sent"], report.throttled));
     for (class, count) in &report.traffic.classes {
         line(out, &format!("  {}", class.replace('_', " ")), &grouped(*count));
     }
@@ -95,7 +139,8 @@ fn requests(report: &Report, out: &mut String) {
 }
 
 fn looked_for(report: &Report, out: &mut String) {
-    let _ = writeln!(out, "in doubt or unsettled {}", report.outcomes.in_doubt + report.outcomes.unsettled);
+    let open = count(report, &["outcomes", "doubts"], report.outcomes.in_doubt + report.outcomes.unsettled);
+    let _ = writeln!(out, "in doubt or unsettled {open}");
     for doubt in report.doubts.iter().take(LISTED) {
         let name = doubt.story.key_pair_name.as_deref().unwrap_or_default();
         let _ = writeln!(out, "  row {} {} {}", doubt.story.row, visible(name), doubt.outcome.replace('_', " "));
