@@ -218,3 +218,65 @@ fn spool(context: &Context) -> Result<File, CliError> {
             .hint("set TMPDIR to a writable directory")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::review::report::Verification;
+
+    fn verdict(sound: bool, entries: u64) -> Verification {
+        Verification {
+            verdict: String::new(),
+            sound,
+            detail: String::new(),
+            entries,
+            root: String::new(),
+            first_bad: None,
+            proved_up_to: None,
+            deletions: 0,
+            deletions_covered: 0,
+            end_covered: false,
+            findings: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The code, and what is said beside the report.
+    fn end(report: &Report) -> (u8, String) {
+        match exit(report) {
+            Ok(exit) => (exit.code(), String::new()),
+            Err(error) => (error.exit.code(), error.message),
+        }
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_read_exits_with_9_and_a_journal_that_does_not_verify_with_7() {
+        let mut report = Report::default();
+        judged(&mut report, Ok(verdict(true, 0)));
+        assert_eq!(end(&report), (0, String::new()));
+        report.gaps.push("the plan could not be read: the disk".to_owned());
+        let said = "the report is not complete: the plan could not be read: the disk";
+        assert_eq!(end(&report), (9, said.to_owned()));
+        judged(&mut report, Ok(verdict(false, 0)));
+        assert_eq!(end(&report).0, 7, "that is graver");
+    }
+
+    #[test]
+    fn a_journal_that_could_not_be_verified_has_a_report_that_says_so_and_exits_with_9() {
+        let mut report = Report::default();
+        judged(&mut report, Err("the journal could not be verified: it is gone".to_owned()));
+        assert_eq!(end(&report).0, 9);
+        assert!(report.unread.contains("verification") && report.verification.is_none());
+        for said in [markdown(&report), text(&report)] {
+            assert!(said.contains("it is gone") && said.contains("not verified"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_was_verified_at_another_head_than_is_shown_says_so() {
+        let mut report = Report::default();
+        judged(&mut report, Ok(verdict(true, 7)));
+        let warnings = &report.verification.as_ref().unwrap().warnings;
+        assert_eq!(warnings, &["7 entries were verified, and this report shows 0: the journal grew meanwhile"]);
+    }
+}

@@ -141,6 +141,54 @@ fn verification(fault: &Fault, scene: &Scene) -> &'static str {
     end
 }
 
+/// A part of a report that the disk does not hand out is named, and nothing is shown in its place, whether or not the journal can
+/// be verified.
+fn a_report_names_what_the_disk_does_not_hand_out() {
+    strace::needed();
+    let args = || ["report", "latest", "--format", "json"].map(str::to_owned).to_vec();
+    let touches = strace::learn(&[(Place::Database, &["pread64"])], begun, |_| args());
+    let both = |hit| [false, true].map(|for_good| Fault { hit, error: "EIO", for_good, resumed: false });
+    let trials: Vec<_> = touches.spread(size(16, 64)).into_iter().flat_map(both).collect();
+    let tally = strace::in_parallel(&trials, |fault| {
+        let scene = begun();
+        let whole = scene.bench.keybatch(&words(&args())).exits(0).json();
+        let flags = strace::injection(&scene.bench, fault.hit, "error=EIO", fault.for_good);
+        let done = strace::spawn(&scene.bench, &flags, &args()).wait();
+        assert!(!done.stderr.contains("panicked"), "a panic\n{done}");
+        if done.stdout.is_empty() || done.json()["schema"] == "keybatch.error/1" {
+            assert_eq!(done.code, Some(9), "neither a report nor an error\n{done}");
+            return "no journal to be had";
+        }
+        let report = done.stdout.lines().next().unwrap_or_default();
+        let report: serde_json::Value = serde_json::from_str(report).expect("a report");
+        let unread: Vec<_> =
+            report["unread"].as_array().expect("a list").iter().filter_map(|field| field.as_str()).collect();
+        let gaps = report["gaps"].as_array().expect("a list");
+        assert!(gaps.iter().all(|gap| gap.to_string().contains("could not be")), "{done}");
+        for field in ["outcomes", "deletes_sent", "overrides", "doubts", "in_use", "sessions"] {
+            let same = report[field] == whole[field];
+            assert!(same || unread.contains(&field) || unread.contains(&"run"), "{field} is not named\n{done}");
+        }
+        let sound = report["verification"]["sound"].as_bool();
+        match (done.code, gaps.is_empty(), sound) {
+            (Some(0), true, Some(true)) => "unharmed",
+            (Some(7), _, Some(false)) => {
+                assert_eq!(report["verification"]["verdict"], "cannot_verify", "a fault is no damage\n{done}");
+                if gaps.is_empty() { "cannot verify" } else { "cannot verify, and a part is missing" }
+            }
+            (Some(9), false, Some(true) | None) => {
+                assert!(done.stderr.contains("the report is not complete: "), "{done}");
+                "a part is missing"
+            }
+            _ => panic!("another exit code\n{done}"),
+        }
+    });
+    tally.report("reads of report that fail with EIO");
+    // Each connection's reads are counted apart, so mostly the verification's fail, too.
+    let missing = tally.of("cannot verify, and a part is missing") + tally.of("a part is missing");
+    assert!(missing > 0, "none struck: {tally:?}");
+}
+
 /// I9, and I1 and I2 with it.
 // SEMANTICS: P52
 fn every_call_on_the_journal_fails() {
@@ -207,6 +255,7 @@ fn a_slow_disk_keeps_the_request_back() {
 crate::harness::tests![
     every_call_of_a_verification_fails,
     a_disk_that_cannot_be_read_is_no_damage,
+    a_report_names_what_the_disk_does_not_hand_out,
     every_call_on_the_journal_fails,
     a_slow_disk_keeps_the_request_back
 ];
