@@ -76,7 +76,7 @@ fn a_reviewer_who_follows_the_page_sees_what_it_says() {
     let expected: [&[&str]; 5] = [
         &["1262638152", "journal_created", "SEC-1412", "finished", "3 deleted"],
         &["VERIFIED", "\"verdict\": \"verified\"", "Good \"checkpoint@keybatch\" signature for ops@example.com"],
-        &["in-doubt", "old-key", "lost-answer", "refused", "nobody approved it"],
+        &["report written to report.html", "in-doubt", "old-key", "lost-answer", "refused", "nobody approved it"],
         &["DeleteKeyPair", "VERIFIED", "\"verdict\": \"verified\"", "not that there are no others"],
         &["confirmed", "old-key", "web-1"],
     ];
