@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::amount::duration;
 use super::credentials::sign_in;
 use super::diagnosis::{Diagnosis, Health, diagnosis};
 use super::options::SessionOptions;
+use super::reach::ReachOptions;
 use super::refused::{UNCHANGED, lost_entries};
 use super::{CliError, Context, Environment, Exit, Ui, network, route, settings, shown};
 use crate::domain::{ApiError, SANDBOX_HEADER, Settings, counted};
@@ -53,33 +53,20 @@ pub(super) struct Args {
     /// Region to ask [default: from the AWS configuration]
     #[arg(long, env = "KEYBATCH_REGION", value_name = "REGION")]
     region: Option<String>,
-    /// Profile in the shared AWS configuration
-    #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
-    profile: Option<String>,
-    /// Time limit for obtaining credentials, e.g. from a program that waits for a touch [default: 2m]
-    #[arg(long, env = "KEYBATCH_CREDENTIALS_TIMEOUT", value_name = "TIME", value_parser = duration)]
-    credentials_timeout: Option<Duration>,
-    /// Address to use instead of the service's own
-    #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
-    endpoint_url: Option<String>,
+    #[command(flatten)]
+    reach: ReachOptions,
     #[command(flatten)]
     manifest: manifest::ManifestOptions,
 }
 
 impl Args {
     fn session(&self) -> SessionOptions {
-        SessionOptions {
-            profile: self.profile.clone(),
-            credentials_timeout: self.credentials_timeout,
-            endpoint_url: self.endpoint_url.clone(),
-            region: self.region.clone(),
-            ..SessionOptions::default()
-        }
+        SessionOptions { region: self.region.clone(), ..self.reach.session() }
     }
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    network::check_flags(args.region.as_deref(), args.endpoint_url.as_deref())?;
+    network::check_flags(args.region.as_deref(), args.reach.endpoint_url.as_deref())?;
     let options = args.session();
     let of_manifest = match &args.manifest.manifest {
         // One that is refused is reported alone, as `run` does.
@@ -97,9 +84,9 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     findings.extend(aws_configuration(&context.environment));
     let options = AwsOptions {
         role: None,
-        profile: args.profile.clone(),
+        profile: args.reach.profile.clone(),
         region: args.region.clone(),
-        endpoint_url: args.endpoint_url.clone(),
+        endpoint_url: args.reach.endpoint_url.clone(),
         attempt_timeout: Settings::default().attempt_timeout,
         run: None,
         variables: network::variables(&context.environment),
@@ -110,7 +97,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     findings.push(credentials(args).await);
     findings.extend(route::way(&options).await);
     if args.online {
-        findings.extend(service(options, args.credentials_timeout, &context.ui).await);
+        findings.extend(service(options, args.reach.credentials_timeout, &context.ui).await);
     }
     findings.extend(of_manifest);
     let mut stream = context.ui.stream(&["check", "health", "finding"])?.wrapping();
@@ -129,7 +116,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 
 /// Where credentials come from, according to variables and files; sends nothing.
 async fn credentials(args: &Args) -> Diagnosis {
-    match locate(args.profile.as_deref()).await {
+    match locate(args.reach.profile.as_deref()).await {
         // Only obtaining them shows whether they have expired, and whether a program that provides them works.
         Ok(located) if args.online || args.manifest.manifest.is_some() => {
             diagnosis("credentials", Health::Good, shown(&located.to_string()))

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::amount::duration;
 use super::machine::Machine;
-use super::options::SessionOptions;
+use super::reach::ListOptions;
 use super::show::sandbox_label;
 use super::{CliError, Context, Exit, Format, network, shown};
 use crate::domain::{Clock as _, SystemClock, Target, counted, time_text};
@@ -53,45 +51,14 @@ pub(super) struct Args {
     /// Ask Lightsail which instances there are now, in each account and region of the run
     #[arg(long)]
     online: bool,
-    /// Maximum rate of requests in each region: 5/s, 30/m, 100/h or unlimited [default: learned]
-    #[arg(long, env = "KEYBATCH_RATE", value_name = "RATE", value_parser = crate::cli::options::rate)]
-    rate: Option<String>,
-    /// Time limit for one request [default: 15s]
-    #[arg(long, env = "KEYBATCH_ATTEMPT_TIMEOUT", value_name = "TIME", value_parser = duration)]
-    attempt_timeout: Option<Duration>,
-    /// How long throttled requests are repeated [default: 2m]
-    #[arg(long, env = "KEYBATCH_SETTLE_TIMEOUT", value_name = "TIME", value_parser = duration)]
-    settle_timeout: Option<Duration>,
-    /// Profile in the shared AWS configuration
-    #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
-    profile: Option<String>,
-    /// Time limit for obtaining credentials, e.g. from a program that waits for a touch [default: 2m]
-    #[arg(long, env = "KEYBATCH_CREDENTIALS_TIMEOUT", value_name = "TIME", value_parser = duration)]
-    credentials_timeout: Option<Duration>,
-    /// Address to use instead of the service's own
-    #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
-    endpoint_url: Option<String>,
-}
-
-impl Args {
-    fn options(&self) -> Result<SessionOptions, CliError> {
-        network::check_flags(None, self.endpoint_url.as_deref())?;
-        let options = SessionOptions {
-            rate: self.rate.clone(),
-            attempt_timeout: self.attempt_timeout,
-            settle_timeout: self.settle_timeout,
-            profile: self.profile.clone(),
-            credentials_timeout: self.credentials_timeout,
-            endpoint_url: self.endpoint_url.clone(),
-            ..SessionOptions::default()
-        };
-        options.check()?;
-        Ok(options)
-    }
+    #[command(flatten)]
+    list: ListOptions,
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let options = args.options()?;
+    network::check_flags(None, args.list.reach.endpoint_url.as_deref())?;
+    let options = args.list.session();
+    options.check()?;
     let reader = context.any_reader().await?;
     let run = resolve(&reader, &args.still_using).await?;
     let found = if args.online {

@@ -45,6 +45,7 @@ mod options;
 mod policy;
 mod progress;
 mod prove;
+mod reach;
 mod reconcile;
 mod refusals;
 mod refused;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::amount::{age, duration};
+use crate::cli::amount::age;
 use crate::cli::error::Sent;
 use crate::cli::options::SessionOptions;
+use crate::cli::reach::ListOptions;
 use crate::cli::{CliError, Code, Context, Exit, network};
 use crate::plan::select::{Selection, WantedTag};
 use crate::policy::Glob;
@@ -66,24 +67,8 @@ pub(crate) struct Args {
     /// List the key pairs of a world file instead
     #[arg(long, value_name = "WORLD", require_equals = true)]
     pub(super) sandbox: Option<PathBuf>,
-    /// Maximum rate of requests in each region: 5/s, 30/m, 100/h or unlimited [default: learned]
-    #[arg(long, env = "KEYBATCH_RATE", value_name = "RATE", value_parser = crate::cli::options::rate)]
-    pub(super) rate: Option<String>,
-    /// Time limit for one request [default: 15s]
-    #[arg(long, env = "KEYBATCH_ATTEMPT_TIMEOUT", value_name = "TIME", value_parser = duration)]
-    attempt_timeout: Option<Duration>,
-    /// How long throttled requests are repeated [default: 2m]
-    #[arg(long, env = "KEYBATCH_SETTLE_TIMEOUT", value_name = "TIME", value_parser = duration)]
-    settle_timeout: Option<Duration>,
-    /// Profile in the shared AWS configuration
-    #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
-    profile: Option<String>,
-    /// Time limit for obtaining credentials, e.g. from a program that waits for a touch [default: 2m]
-    #[arg(long, env = "KEYBATCH_CREDENTIALS_TIMEOUT", value_name = "TIME", value_parser = duration)]
-    credentials_timeout: Option<Duration>,
-    /// Address to use instead of the service's own
-    #[arg(long, env = "KEYBATCH_ENDPOINT_URL", value_name = "URL")]
-    endpoint_url: Option<String>,
+    #[command(flatten)]
+    pub(super) list: ListOptions,
     /// Refuse to list any other account; several are separated by commas
     #[arg(long, env = "KEYBATCH_EXPECT_ACCOUNT", value_name = "ID", value_delimiter = ',')]
     expect_account: Vec<String>,
@@ -96,7 +81,7 @@ impl Args {
     /// The refusal.
     pub(super) fn check(&self) -> Result<(), CliError> {
         self.options().check()?;
-        network::check_flags(None, self.endpoint_url.as_deref())?;
+        network::check_flags(None, self.list.reach.endpoint_url.as_deref())?;
         for region in &self.region {
             network::check_flags(Some(region), None)?;
         }
@@ -135,15 +120,9 @@ impl Args {
     /// How to connect.
     pub(super) fn options(&self) -> SessionOptions {
         SessionOptions {
-            rate: self.rate.clone(),
-            attempt_timeout: self.attempt_timeout,
-            settle_timeout: self.settle_timeout,
-            profile: self.profile.clone(),
-            credentials_timeout: self.credentials_timeout,
-            endpoint_url: self.endpoint_url.clone(),
             expect_account: self.expect_account.clone(),
             region: self.region.first().cloned(),
-            ..SessionOptions::default()
+            ..self.list.session()
         }
     }
 

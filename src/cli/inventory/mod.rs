@@ -41,7 +41,7 @@ const ANY_REGION: &str = "us-east-1";
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     args.check()?;
     let options = args.options();
-    let mut settings = Settings { rate: args.rate.clone(), ..Settings::default() };
+    let mut settings = Settings { rate: args.list.rate.clone(), ..Settings::default() };
     settings.attempt_timeout = options.attempt_timeout.unwrap_or(settings.attempt_timeout);
     settings.settle_timeout = options.settle_timeout.unwrap_or(settings.settle_timeout);
     let world = args.sandbox.as_deref().map(world).transpose()?;

@@ -5,13 +5,10 @@ use std::fmt::Write as _;
 use super::facts::{OUTCOMES, Report};
 use super::safe::{code, grouped, markdown as plain};
 use super::sentences::{
-    NOT_RECONCILED, REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, coverage, reconciliation, requests,
-    resolution, resolved, signature, sum,
+    LISTED, NOT_RECONCILED, REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, beyond, coverage, reconciliation,
+    requests, resolution, resolved, signature, sum,
 };
 use crate::domain::OutcomeCounts;
-
-/// How many rows of a list are written: a step's summary has a limit of 1 MiB.
-const LISTED: usize = 50;
 
 /// A report as Markdown.
 #[must_use]
@@ -119,7 +116,7 @@ fn later(report: &Report, out: &mut String) {
     for one in report.resolutions.iter().take(LISTED) {
         let _ = writeln!(out, "- {} {}", plain(&one.at), plain(&resolution(one)));
     }
-    let more = report.resolutions.len().saturating_sub(LISTED) as u64 + report.resolutions_not_listed;
+    let more = beyond(report.resolutions.len(), report.resolutions_not_listed);
     if more > 0 {
         let _ = writeln!(out, "- and {} more", grouped(more));
     }
@@ -164,7 +161,7 @@ fn doubts(report: &Report, out: &mut String) {
             plain(&until)
         );
     }
-    let more = report.doubts.len().saturating_sub(LISTED) as u64 + report.doubts_not_listed;
+    let more = beyond(report.doubts.len(), report.doubts_not_listed);
     if more > 0 {
         let _ = writeln!(out, "\nAnd {} more.", grouped(more));
     }
@@ -195,7 +192,7 @@ fn instances(report: &Report, out: &mut String) {
             plain(&one.instances)
         );
     }
-    let more = report.in_use.len().saturating_sub(LISTED) as u64 + report.in_use_not_listed;
+    let more = beyond(report.in_use.len(), report.in_use_not_listed);
     if more > 0 {
         let _ = writeln!(out, "\nAnd {} more.", grouped(more));
     }

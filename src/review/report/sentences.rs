@@ -13,6 +13,14 @@ pub(super) const REHEARSAL: &str = "REHEARSAL: this run worked against a sandbox
 pub(super) const STILL_CARRIED: &str =
     "Deleting a stored key pair does not remove its public key from running instances.";
 
+/// How many rows of a list Markdown and text have: a step's summary has a limit of 1 MiB.
+pub(super) const LISTED: usize = 50;
+
+/// How many more there are than such a list has, of a list that may itself lack some.
+pub(super) fn beyond(listed: usize, not_listed: u64) -> u64 {
+    listed.saturating_sub(LISTED) as u64 + not_listed
+}
+
 /// What stands in the place of what could not be read.
 pub(super) const UNREAD: &str = "Unknown: this could not be read from the journal.";
 

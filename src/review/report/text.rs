@@ -5,12 +5,9 @@ use std::fmt::Write as _;
 use super::facts::{OUTCOMES, Report};
 use super::safe::{grouped, visible};
 use super::sentences::{
-    NOT_RECONCILED, REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, count, coverage, reconciliation,
-    resolution, resolved, signature, sum,
+    LISTED, NOT_RECONCILED, REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, beyond, count, coverage,
+    reconciliation, resolution, resolved, signature, sum,
 };
-
-/// How many rows of a list are written.
-const LISTED: usize = 50;
 
 /// A report for people, as text.
 #[must_use]
@@ -71,7 +68,7 @@ fn later(report: &Report, out: &mut String) {
     for one in report.resolutions.iter().take(LISTED) {
         let _ = writeln!(out, "  {} {}", visible(&one.at), visible(&resolution(one)));
     }
-    more(out, report.resolutions.len().saturating_sub(LISTED) as u64 + report.resolutions_not_listed);
+    more(out, beyond(report.resolutions.len(), report.resolutions_not_listed));
     for one in &report.reconciliations {
         let _ = writeln!(out, "  {} {}", visible(&one.at), visible(&reconciliation(one)));
     }
@@ -99,7 +96,7 @@ fn instances(report: &Report, out: &mut String) {
             visible(&one.instances)
         );
     }
-    more(out, report.in_use.len().saturating_sub(LISTED) as u64 + report.in_use_not_listed);
+    more(out, beyond(report.in_use.len(), report.in_use_not_listed));
 }
 
 fn controls(report: &Report, out: &mut String) {
@@ -152,7 +149,7 @@ fn looked_for(report: &Report, out: &mut String) {
         line(out, "  user agent", &look_for.user_agent);
         line(out, "  from, until", &format!("{}, {}", look_for.from, look_for.until));
     }
-    more(out, report.doubts.len().saturating_sub(LISTED) as u64 + report.doubts_not_listed);
+    more(out, beyond(report.doubts.len(), report.doubts_not_listed));
 }
 
 fn verification(report: &Report, out: &mut String) {
