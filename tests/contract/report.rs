@@ -1,5 +1,6 @@
 //! `report`: one file for people who were not there. It says what `query` says, and nothing in it runs, loads or leaves.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -211,6 +212,39 @@ fn a_report_says_what_to_look_for_and_which_checkpoint_covers_the_run() {
         (&true.into(), &false.into())
     );
     assert_eq!(with["verification"]["deletions"], report["outcomes"]["deleted"]);
+}
+
+/// A newer journal cannot be verified here, and is shown as far as it is known. Another program's database has no report.
+// SEMANTICS: P131
+#[test]
+fn a_newer_journal_has_a_report_that_exits_with_7_and_another_database_has_none() {
+    let bench = a_run();
+    let known = bench.keybatch(&["report", "latest", "--format", "json"]).exits(0).json();
+    let file = std::fs::OpenOptions::new().write(true).open(bench.journal()).unwrap();
+    // `user_version`, a big-endian number.
+    file.write_all_at(&99_u32.to_be_bytes(), 60).unwrap();
+    let done = bench.keybatch(&["report", "latest", "--format", "json"]).exits(7);
+    assert!(done.stderr.contains("a newer keybatch wrote this journal"), "{done}");
+    let newer = done.json();
+    assert_eq!(newer["verification"]["verdict"], "cannot_verify");
+    assert_eq!((&newer["outcomes"], &newer["gaps"]), (&known["outcomes"], &known["gaps"]));
+    let page = bench.home().join("newer.html");
+    bench.keybatch(&["report", "latest", "-o", page.to_str().unwrap()]).exits(7);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("journal: cannot verify") && page.contains("never-was"), "it holds the rows");
+    // The mark of another program's database.
+    file.write_all_at(b"OTHR", 68).unwrap();
+    let to = bench.home().join("none.html");
+    let refused = bench.keybatch(&["report", "latest", "-o", to.to_str().unwrap()]).exits(9);
+    assert!(refused.stderr.contains("cannot be used") && !to.exists(), "{refused}");
+    // Text and a destroyed header look the same.
+    std::fs::write(bench.journal(), "A text that is longer than the header of a database. ".repeat(9)).unwrap();
+    let none = bench.keybatch(&["report", "latest", "--format", "json"]).exits(7).json();
+    assert_eq!(
+        (&none["state"], none["unread"].to_string().contains("\"run\"")),
+        (&"unreadable".into(), true),
+        "{none}"
+    );
 }
 
 /// Waiting for a reader, a pipeline might hang for good.

@@ -30,7 +30,7 @@ async fn a_report_on_a_damaged_journal_says_what_could_not_be_read_and_exits_wit
     let sound: Value = serde_json::from_slice(&sound.stdout).unwrap();
     assert_eq!((&sound["gaps"], &sound["unread"]), (&json!([]), &json!([])));
     let (mut incomplete, mut without_run, mut without_outcomes) = (0, 0, 0);
-    for page in 1..whole.len() / PAGE {
+    for page in 0..whole.len() / PAGE {
         let mut damaged = whole.clone();
         damaged[page * PAGE..(page + 1) * PAGE].fill(0xA5);
         std::fs::write(place.path(), &damaged).unwrap();
