@@ -79,11 +79,9 @@ fn target() -> Target {
     Target { account: "1".into(), region: "r".into() }
 }
 
-/// The second run is planned and begins, with what the first one left open.
-fn begin(node: &Node, kind: Kind) -> Node {
+/// What the first run left open.
+fn left_by(node: &Node) -> Ghosts {
     let now = node.truth.now;
-    let mut node = node.clone().told(format!("a second run is planned: {kind:?}"));
-    // What was sent is asked for before the inventory is.
     let mut ghosts = Ghosts::default();
     if let Some((started, finished)) = node.attempt.as_deref() {
         let open = match finished.as_ref().map(|finished| &finished.event) {
@@ -100,6 +98,15 @@ fn begin(node: &Node, kind: Kind) -> Node {
     {
         ghosts.hold(target(), "key".into(), (open, 0), None);
     }
+    ghosts
+}
+
+/// The second run is planned and begins, with what the first one left open.
+fn begin(node: &Node, kind: Kind) -> Node {
+    let now = node.truth.now;
+    let mut node = node.clone().told(format!("a second run is planned: {kind:?}"));
+    // What was sent is asked for before the inventory is.
+    let ghosts = left_by(&node);
     let seen = identity(node.truth.pair);
     let is_recreated = node.truth.pair == Pair::Another;
     let known = [Known {
