@@ -50,7 +50,8 @@ impl RowState {
     /// Another run left this open, whose last attempt is older than the entry `seq`, and a session takes the row up at `now`.
     /// It is nothing new to a row whose own last attempt came later: it was looked for before that.
     pub fn inherit(&mut self, open: &LeftOpen, seq: u64, now: Timestamp) {
-        let is_older = self.last.as_ref().is_some_and(|last| last.started_seq > seq);
+        // What may have been lost with entries is no attempt before which anything was looked for.
+        let is_older = self.lost_at.is_none() && self.last.as_ref().is_some_and(|last| last.started_seq > seq);
         if is_older || self.last_class() == Some(Class::Pending) {
             return;
         }

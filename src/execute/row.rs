@@ -209,7 +209,7 @@ impl RowState {
         (self.signed_at, self.lost_at) = (Some(at), Some(at));
         // It is not known whether there was such a request, so no operation is claimed as its effect.
         self.windows.push(Window { from: at, to: None, dead_at: Some(Timestamp::MIN) });
-        if self.last_class() == Some(Class::Pending) || self.is_unfinished() {
+        if self.last_class() == Some(Class::Pending) || self.is_found_unfinished() {
             self.look = None;
             return;
         }

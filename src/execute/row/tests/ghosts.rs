@@ -87,3 +87,77 @@ fn an_operation_that_is_known_hides_no_attempt_that_was_lost() {
     let situation = Situation { now: local.now, denial: Denial::Unknown, answered_at: None, read_at: None };
     assert!(matches!(decide(&local.row, &settings, &situation), Step::WaitOut(_)));
 }
+
+/// A life of a row for whose key pair another run left this open.
+fn after_another_run(open: &LeftOpen) -> Life {
+    let mut life = Life::new();
+    life.row.inherit(open, 9, life.now);
+    life
+}
+
+fn operation_of_another_run() -> LeftOpen {
+    LeftOpen::Operation("theirs".into())
+}
+
+// SEMANTICS: P133
+#[test]
+fn an_operation_of_another_run_is_asked_for_until_it_ends_and_claimed_by_nobody() {
+    let life = after_another_run(&operation_of_another_run());
+    assert_eq!((life.step(), life.row.operation_id()), (Step::Poll { level: 0 }, Some("theirs")));
+    let ended = || after_another_run(&operation_of_another_run()).polled(Class::Pending).polled(Class::Succeeded);
+    assert_eq!(ended().step(), Step::Read { level: 0 });
+    let gone = ended().read(Found::NotFound);
+    assert_eq!(gone.step(), Step::Settle(Outcome::Absent, Evidence::Inventory));
+    assert_eq!(gone.row.leaves_open(), None);
+    // A session that takes the row up knows of it from the row's own entries, whatever became of the other run's row.
+    let mut pending = after_another_run(&operation_of_another_run()).polled(Class::Pending);
+    pending.row.reopen(pending.now);
+    assert_eq!((pending.step(), pending.row.operation_id()), (Step::Poll { level: 0 }, Some("theirs")));
+    assert_eq!(pending.row.leaves_open(), Some(operation_of_another_run()), "nor does a third run miss it");
+}
+
+#[test]
+fn what_another_run_left_open_before_an_attempt_of_ours_is_nothing_new() {
+    let asked = |seq| {
+        let mut life = Life::new().asked().answered(Class::Throttled, None);
+        life.row.inherit(&operation_of_another_run(), seq, life.now);
+        life.row.left_open.is_some()
+    };
+    assert!(!asked(0), "it was looked for before that attempt");
+    assert!(asked(9));
+}
+
+/// A request that was lost with entries is no attempt: nothing was looked for before it.
+#[test]
+fn where_entries_were_lost_an_operation_of_another_run_is_looked_for_all_the_same() {
+    let mut life = Life::new();
+    life.row.apply(7, life.now, &rollback_accepted());
+    life.row.inherit(&operation_of_another_run(), 3, life.now);
+    assert_eq!(life.step(), Step::Poll { level: 0 });
+    // The other way round, too; then nobody can say any more that nothing was asked for.
+    let mut life = after_another_run(&operation_of_another_run()).polled(Class::Pending);
+    life.row.apply(7, life.now, &rollback_accepted());
+    assert_eq!(life.step(), Step::Poll { level: 0 });
+    life.row.polls = Tries { since: Some(Timestamp::MIN), count: 9 };
+    let life = life.read(Found::Same);
+    assert_eq!(life.step(), Step::Settle(Outcome::InDoubt, Evidence::Tried));
+}
+
+#[test]
+fn a_row_leaves_open_what_nothing_shows_the_end_of() {
+    let left = |life: Life| life.row.leaves_open();
+    let named = Some(LeftOpen::Operation("ours".into()));
+    let pending = || Life::new().asked().answered(Class::Pending, Some("ours"));
+    assert_eq!(left(Life::new()), None);
+    assert_eq!(left(Life::new().asked()), Some(LeftOpen::Request));
+    assert_eq!(left(Life::new().asked().answered(Class::Unanswered, None)), Some(LeftOpen::Request));
+    assert_eq!(left(pending()), named);
+    assert_eq!(left(pending().polled(Class::Unanswered)), named);
+    assert_eq!(left(pending().polled(Class::OperationFailed)), None);
+    assert_eq!(left(Life::new().asked().answered(Class::Pending, None)), Some(LeftOpen::Request));
+    let found = Life::new().asked().answered(Class::Unanswered, None).searched(Found::Unfinished, Some("ours"));
+    assert_eq!(left(found), named);
+    for class in [Class::Throttled, Class::NotFound, Class::OperationFailed, Class::Denied, Class::Refused] {
+        assert_eq!(left(Life::new().asked().answered(class, None)), None, "{class:?}");
+    }
+}
