@@ -51,5 +51,5 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         return Err(missing_journal(context));
     }
     let order = AbandonOrder { order, run: args.run, because: args.because };
-    end(&context.ui, session::abandon(&machine, &order).await)
+    end(&context.ui, session::abandon(&machine, &order).await, super::Exit::Success)
 }

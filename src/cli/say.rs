@@ -13,8 +13,13 @@ use crate::session::summary::Summary;
 /// but an object that could not be written completely is no success.
 #[must_use]
 pub(super) fn say(ui: &Ui, summary: &Summary) -> Exit {
+    say_and(ui, summary, Exit::Success)
+}
+
+/// The same, where something else went wrong: the object has the exit code of the process.
+fn say_and(ui: &Ui, summary: &Summary, other: Exit) -> Exit {
     say_to_people(ui, summary);
-    let exit = summary::exit(summary);
+    let exit = summary::exit(summary).graver(other);
     if ui.format == Format::Table {
         return exit;
     }
@@ -38,10 +43,10 @@ pub(super) fn say(ui: &Ui, summary: &Summary) -> Exit {
     }
 }
 
-/// Reports how a session ended.
-pub(super) fn end(ui: &Ui, ended: Result<Ending, impl Into<CliError>>) -> Result<Exit, CliError> {
+/// Reports how a session ended; `other` is the exit code for what else went wrong.
+pub(super) fn end(ui: &Ui, ended: Result<Ending, impl Into<CliError>>, other: Exit) -> Result<Exit, CliError> {
     match ended.map_err(Into::into)? {
-        Ending::Summed(summary) => Ok(say(ui, &summary)),
+        Ending::Summed(summary) => Ok(say_and(ui, &summary, other)),
     }
 }
 

@@ -66,20 +66,20 @@ fn opened(path: &Path) -> io::Result<File> {
 impl SummaryFile {
     /// Reports how a session ended, here and as ever. A summary that could not be written is reported, and is no success.
     pub(super) fn end(self, ui: &Ui, ended: Result<Ending, CliError>) -> Result<Exit, CliError> {
-        let Some((path, mut file)) = self.0 else { return end(ui, ended) };
+        let Some((path, mut file)) = self.0 else { return end(ui, ended, Exit::Success) };
         let text = match &ended {
             Ok(Ending::Summed(summary)) => of_summary(summary, &ui.given),
             Err(error) => of_error(error, &ui.given),
         };
         let written = file.write_all(text.as_bytes()).and_then(|()| file.flush());
-        let exit = end(ui, ended)?;
-        let Err(error) = written else { return Ok(exit) };
+        let Err(error) = written else { return end(ui, ended, Exit::Success) };
         let message = format!("the summary could not be written to {}: {error}", shown(&path.to_string_lossy()));
         let lost = CliError::new(Exit::Unexpected, message)
             .code(Code::Output)
             .hint("the journal records how the run ended: keybatch report latest --format md");
+        let exit = end(ui, ended, lost.exit)?;
         ui.complain(&lost);
-        Ok(exit.graver(lost.exit))
+        Ok(exit)
     }
 }
 

@@ -30,6 +30,7 @@ mod reconcile;
 mod readers;
 mod regions;
 mod report;
+mod report_files;
 mod report_live;
 mod resolve;
 mod retry;
