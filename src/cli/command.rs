@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::{
-    CliError, Exit, Sent, abandon, approve, checkpoint, completions, config, doctor, export, iam_policy, instances,
-    inventory, journal, journals, log, man, plan, policy, prove, query, reconcile, report, resolve, resume, run, runs,
-    sandbox, show, verify,
+    CliError, Exit, Format, Sent, abandon, approve, checkpoint, completions, config, doctor, export, iam_policy,
+    instances, inventory, journal, journals, log, man, plan, policy, prove, query, reconcile, report, resolve, resume,
+    run, runs, sandbox, show, verify,
 };
 
 #[derive(Debug, Subcommand)]
@@ -65,6 +65,11 @@ impl Command {
                 .hint("`runs`, `show`, `query` and `verify` take several")
                 .sent(Sent::Nothing)),
         }
+    }
+
+    /// The format of the answer, where an option of the command's own says it: an error has it, too.
+    pub(super) fn answers_as(&self) -> Option<Format> {
+        matches!(self, Self::Report(args) if args.asks_for_json()).then_some(Format::Json)
     }
 
     /// Whether the command is refused where a file of settings has faults. `doctor` reports them among its findings.

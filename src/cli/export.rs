@@ -76,17 +76,19 @@ impl Args {
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let output = args.output();
-    if let (Output::File(format), None) = (output, &args.to) {
+    // As everywhere, `-` is standard output.
+    let file = args.to.as_ref().filter(|to| to.as_os_str() != "-");
+    if let (Output::File(format), None) = (output, file) {
         let word = format.word();
         return Err(CliError::new(Exit::Usage, format!("--output {word} writes a file, not standard output"))
             .hint(format!("name a new file: -o rows.{word}")));
     }
-    if let Some(path) = &args.to {
+    if let Some(path) = file {
         refuse_existing(path)?;
     }
     let reader = context.any_reader().await?;
     reader.hold_still().await?;
-    let names = match &args.to {
+    let names = match file {
         Some(to) => Some(Names::of(to, &reader).await?),
         None => None,
     };

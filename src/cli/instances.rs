@@ -14,17 +14,10 @@ use crate::journal::{Cell, JournalError, Reader, RunRecord};
 use crate::lightsail::Instance;
 use crate::record::event::Event;
 use crate::review::runs::resolve;
-use crate::review::{DeletedPair, Doubt, deleted_pairs, json_text, same_key_pair};
+use crate::review::{
+    BY_NAME, DeletedPair, Doubt, TO_DO, deleted_or_gone, deleted_pairs, json_text, pairs_in_use, same_key_pair,
+};
 use crate::session::{self, TargetInstances};
-
-/// What has to be done on each instance. Nothing is said here about Lightsail's fingerprints that is not known.
-const TO_DO: [&str; 5] = [
-    "deleting a key pair changes no instance: its public key stays in the file ~/.ssh/authorized_keys of the user that the instance was created with, and lets its holder in until somebody removes the line",
-    "make sure first that another key lets you in",
-    "find the line: ssh-keygen -lf ~/.ssh/authorized_keys prints the fingerprint and the comment of each line, in order; ssh-keygen -yf PRIVATE_KEY | ssh-keygen -lf - prints the fingerprint of a private key that you have. Nobody has to keep to the comment",
-    "the fingerprint in the journal is Lightsail's own form, which ssh-keygen -lf does not print; Lightsail hands out a public key only when it creates the key pair, so keybatch has never seen it and cannot name the line",
-    "remove the line, and look for it in the files of other users and on instances made from a snapshot of this one: Lightsail does not know what they hold",
-];
 
 /// List instances that still use key pairs which a run deleted
 ///
@@ -106,7 +99,7 @@ struct Told {
 
 /// As of the plan's inventory.
 async fn of_plan(reader: &Reader, run: &RunRecord) -> Result<Found, JournalError> {
-    let used = deleted_pairs(reader, run, |pair| pair.in_use.is_some()).await?;
+    let (used, _) = pairs_in_use(reader, run, usize::MAX).await?;
     let mut found = Found { rows: used.into_iter().map(noted).collect(), targets: Vec::new() };
     let Some(sealed) = run.sealed_seq else { return Ok(found) };
     if let Event::PlanSealed(sealed) = reader.entry(sealed).await?.event {
@@ -123,7 +116,7 @@ async fn of_plan(reader: &Reader, run: &RunRecord) -> Result<Found, JournalError
 }
 
 fn noted(pair: DeletedPair) -> Row {
-    let (as_of, detail) = (pair.began_at.clone(), pair.in_use.clone().unwrap_or_default());
+    let (as_of, detail) = (pair.noted_at.clone(), pair.in_use.clone().unwrap_or_default());
     Row { pair, as_of, instance: None, same: None, detail }
 }
 
@@ -260,19 +253,24 @@ fn text(run: &RunRecord, online: bool, found: &Found) -> String {
     let label = sandbox_label(run);
     if rows == 0 {
         let when = if online { "names" } else { "named, when the plan was made," };
-        let _ = write!(text, "{label}no instance that was listed {when} a key pair that this run deleted");
+        let _ = write!(
+            text,
+            "{label}no instance that was listed {when} a key pair deleted by this run or gone since its plan"
+        );
         return text;
     }
+    let of = deleted_or_gone(found.rows.iter().map(|row| row.pair.outcome.as_str()));
     let what = match online {
-        true => counted(rows, "instance still names or may name", "instances still name or may name"),
-        false => format!("when the plan was made, instances used {}", counted(rows, "key pair", "key pairs")),
+        true => {
+            let instances = counted(rows, "instance still names or may name", "instances still name or may name");
+            format!("{instances} key pairs {of}")
+        }
+        false => {
+            let pairs = counted(rows, "key pair", "key pairs");
+            format!("when the plan was made, instances used {pairs} {of}; {BY_NAME}")
+        }
     };
-    let _ = write!(
-        text,
-        "{label}{}{}",
-        what,
-        if online { " a key pair that this run deleted" } else { " that this run deleted" }
-    );
+    let _ = write!(text, "{label}{what}");
     let _ = write!(text, "\nwhat to do on each of these instances:");
     for line in TO_DO {
         let _ = write!(text, "\n  - {line}");

@@ -159,7 +159,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Err(exit) => return exit,
     };
     trace::init(&environment);
-    let mut ui = Ui::new(cli.global.output.map(Output::data), cli.global.quiet, &environment);
+    let mut ui =
+        Ui::new(cli.command.answers_as().or(cli.global.output.map(Output::data)), cli.global.quiet, &environment);
     ui.bom = cli.global.bom;
     ui.given = given.into();
     if cli.command.needs_settings()

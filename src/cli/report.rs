@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 
 use super::for_report::{ForReport, Judged, Judging};
 use super::hint::Hint;
+use super::liveness::Liveness;
 use super::new_file::{Unfinished, refuse_existing, unwritten};
 use super::show::SANDBOX;
 use super::{CliError, Code, Context, Exit, Format, scratch, shown};
 use crate::journal::{JournalError, Reader, RunRecord};
 use crate::review::ExportError;
 use crate::review::report::{Limits, Report, RowBlocks, collect, html, json, markdown, rows, text};
-use crate::review::runs::{RunError, resolve};
+use crate::review::runs::{Named, RunError, look_up, resolve};
 
 /// Report on a run, as one HTML file that needs no network
 ///
 /// What was asked, by whom and why, who approved it, what became of each row, what is in doubt and what to look for, which instances
-/// still carry a deleted key, the requests and rates over time, and whether the journal verifies. Of a run of more than 100,000 rows, the page
+/// may still accept a deleted key, the requests and rates over time, and whether the journal verifies. Of a run of more than 100,000 rows, the page
 /// shows samples and counts, and says so. The journal is verified for it, as `verify` does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -29,10 +30,10 @@ pub(super) struct Args {
     /// The run: its id, a unique prefix of it (4 characters or more), or `latest`
     #[arg(value_name = "RUN")]
     run: String,
-    /// What to write [default: what FILE ends with, else html; on standard output, text]
+    /// What to write [default: what FILE ends with; html without an ending; on standard output, text]
     #[arg(long, value_name = "FORMAT")]
     format: Option<ReportFormat>,
-    /// Write to this new file instead of standard output
+    /// Write to this new file instead of standard output (`-`)
     #[arg(short = 'o', long = "to", value_name = "FILE")]
     to: Option<PathBuf>,
     /// Files of checkpoints that were kept elsewhere, as in `verify`
@@ -57,26 +58,46 @@ enum ReportFormat {
 }
 
 impl Args {
-    fn format(&self, context: &Context) -> ReportFormat {
-        let by_name = self.to.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str());
+    /// Whether a program reads standard output.
+    pub(super) fn asks_for_json(&self) -> bool {
+        self.format == Some(ReportFormat::Json)
+    }
+
+    /// The file; `-` is standard output.
+    fn file(&self) -> Option<&Path> {
+        self.to.as_deref().filter(|to| to.as_os_str() != "-")
+    }
+
+    fn format(&self, context: &Context) -> Result<ReportFormat, CliError> {
         let asked = matches!(context.ui.format, Format::Json | Format::Jsonl).then_some(ReportFormat::Json);
-        self.format.unwrap_or_else(|| match by_name.map(str::to_ascii_lowercase).as_deref() {
-            Some("md" | "markdown") => ReportFormat::Md,
-            Some("txt" | "text") => ReportFormat::Text,
-            Some("json") => ReportFormat::Json,
-            Some(_) => ReportFormat::Html,
-            None if self.to.is_some() => ReportFormat::Html,
-            None => asked.unwrap_or(ReportFormat::Text),
-        })
+        let by_name = self.file().map(|file| {
+            let ending = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+            match ending.to_ascii_lowercase().as_str() {
+                "" | "html" | "htm" => Ok(ReportFormat::Html),
+                "md" | "markdown" => Ok(ReportFormat::Md),
+                "txt" | "text" => Ok(ReportFormat::Text),
+                "json" => Ok(ReportFormat::Json),
+                // A day, for example.
+                digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(ReportFormat::Html),
+                other => Err(CliError::new(Exit::Usage, format!("a report cannot be written as .{}", shown(other)))
+                    .hint("name a file that ends with .html, .md, .txt or .json, or say what it is with --format")),
+            }
+        });
+        match (self.format, by_name) {
+            (Some(format), _) => Ok(format),
+            (None, Some(by_name)) => by_name,
+            (None, None) => Ok(asked.unwrap_or(ReportFormat::Text)),
+        }
     }
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let format = args.format(context);
-    if let Some(path) = &args.to {
+    let format = args.format(context)?;
+    if let Some(path) = args.file() {
         refuse_existing(path)?;
     }
     let verdict = ForReport::read(&args.checkpoint, args.allowed_signers.as_ref(), context).await?;
+    let before = Liveness::of(&context.journal);
     let (report, rows) = match found(args, context).await? {
         // Reading and verifying are two readers of the same state of the journal, and take about the same time.
         Ok(reader) => {
@@ -89,12 +110,20 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
         Err(error) => (unread(args, error, verdict.begin(None).await).await, None),
     };
-    write(args, format, &report, rows)?;
-    if let Some(path) = &args.to {
+    let report = name_interrupted(report, [before, Liveness::of(&context.journal)]);
+    write(args.file(), format, &report, rows)?;
+    if let Some(path) = args.file() {
         let label = if report.sandbox { SANDBOX } else { "" };
         context.ui.talk(format!("{label}report written to {}", shown(&path.to_string_lossy())));
     }
-    exit(&report)
+    match exit(&report) {
+        // Standard output has one object already.
+        Err(error) if format == ReportFormat::Json && args.file().is_none() => {
+            context.ui.complain(&error);
+            Ok(error.exit)
+        }
+        ended => ended,
+    }
 }
 
 /// The journal, open, with the run in it; or why not even the runs can be read. A file that is no journal is none to report on.
@@ -112,8 +141,22 @@ async fn found(args: &Args, context: &Context) -> Result<Result<Reader, JournalE
     match resolve(&reader, &args.run).await {
         Ok(_) => Ok(Ok(reader)),
         Err(RunError::Journal(error)) => Ok(Err(error)),
+        Err(error @ RunError::Unknown { .. }) => Err(unknown(&reader, &args.run, error).await),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The error for what names no run. A row's number or a key pair's name, which `show` takes in its place, is said to be one.
+async fn unknown(reader: &Reader, wanted: &str, error: RunError) -> CliError {
+    let Ok(Named::Rows(rows)) = look_up(reader, wanted).await else { return error.into() };
+    let Some((run, row)) = rows.last() else { return error.into() };
+    let id = run.run.to_string();
+    let message =
+        format!("{} names no run; it names row {row} of run {id}, and a report is about a run", shown(wanted));
+    CliError::new(Exit::Usage, message)
+        .code(Code::RunUnknown)
+        .hint(Hint::command("the report on that run: ", ["report", &id]))
+        .hint(Hint::command("what happened to the key pair: ", ["show", wanted]))
 }
 
 /// What can be said where the run cannot be read.
@@ -172,8 +215,8 @@ async fn rows_of(reader: &Reader, run: &RunRecord, format: ReportFormat, context
 }
 
 /// Writes the report. A file gets its name once it is whole.
-fn write(args: &Args, format: ReportFormat, report: &Report, rows: Rows) -> Result<(), CliError> {
-    let Some(path) = &args.to else { return Ok(write_to(io::stdout(), format, report, rows)?) };
+fn write(file: Option<&Path>, format: ReportFormat, report: &Report, rows: Rows) -> Result<(), CliError> {
+    let Some(path) = file else { return Ok(write_to(io::stdout(), format, report, rows)?) };
     let it = |error: io::Error| unwritten(path, &error);
     let mut unfinished = Unfinished::beside(path).map_err(it)?;
     write_to(&mut unfinished.file, format, report, rows).map_err(it)?;
@@ -193,6 +236,17 @@ fn write_to(out: impl Write, format: ReportFormat, report: &Report, rows: Rows) 
         (ReportFormat::Text, _) => out.write_all(text(report).as_bytes())?,
     }
     out.flush()
+}
+
+/// Names a run whose session has no end, but that no process was working on before it was read or after, as `runs` and `show` do.
+fn name_interrupted(mut report: Report, [before, after]: [Liveness; 2]) -> Report {
+    let named = before.state(&report.state);
+    if named == after.state(&report.state) {
+        let named = named.to_owned();
+        report.facts.entry("state").and_modify(|state| *state = named.clone().into());
+        report.state = named;
+    }
+    report
 }
 
 /// A report on a journal that does not verify, or that cannot be read to its end, is made, and is no success.
@@ -278,5 +332,29 @@ mod tests {
         judged(&mut report, Ok(verdict(true, 7)));
         let warnings = &report.verification.as_ref().unwrap().warnings;
         assert_eq!(warnings, &["7 entries were verified, and this report shows 0: the journal grew meanwhile"]);
+    }
+
+    #[test]
+    fn a_run_is_interrupted_if_nobody_worked_on_it_before_it_was_read_and_after() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = directory.path().join("journal.db");
+        std::fs::write(&journal, b"").unwrap();
+        let free = Liveness::of(&journal);
+        let lock = crate::journal::Lock::take(&journal).unwrap();
+        let held = Liveness::of(&journal);
+        drop(lock);
+        let state = |seen: [Liveness; 2]| {
+            let mut report = Report { state: "running".to_owned(), ..Report::default() };
+            report.facts.insert("state".to_owned(), "running".into());
+            let report = name_interrupted(report, seen);
+            assert_eq!(report.facts["state"], report.state.as_str());
+            report.state
+        };
+        assert_eq!(state([free, free]), "interrupted");
+        for one_works in [[held, held], [held, free], [free, held]] {
+            assert_eq!(state(one_works), "running", "it worked when the journal was read, or may have");
+        }
+        let unread = Report::of_unread("x", JournalError::Missing { path: journal, reason: String::new() }, None);
+        assert_eq!(name_interrupted(unread, [free, free]).state, "unreadable");
     }
 }

@@ -37,7 +37,8 @@ pub enum JournalError {
     },
     /// It has no tables yet: its creation was interrupted, or its log is missing.
     #[error(
-        "the journal {path} cannot be used: it is empty because its creation was interrupted; the next run completes it"
+        "the journal {path} cannot be used: it is empty; either its creation was interrupted, and the next run completes it, or this is no \
+         complete copy of a journal"
     )]
     Unmade {
         /// Where it is.

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::as_text::cell_json;
 use super::gaps::Gaps;
+use super::lifted::{Override, lifted};
+use super::milestones::entries;
 use crate::domain::{Evidence, Outcome, OutcomeCounts, time_text};
 use crate::journal::JournalError;
 use crate::journal::{EntryFilter, Reader, RunRecord};
@@ -48,7 +50,7 @@ pub struct RunFacts {
     pub confirmed: Option<(u64, String)>,
     /// The processes that worked on it.
     pub sessions: Vec<Session>,
-    /// The safety rules that were lifted.
+    /// The safety rules that were lifted, and rollbacks of the journal that were accepted while the run was open.
     pub overrides: Vec<Override>,
     /// The last rate of each target.
     pub rates: Vec<Rate>,
@@ -72,6 +74,8 @@ pub struct Resolved {
 /// One process that worked on a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Session {
+    /// Its number: that of the entry which opened it.
+    pub number: u64,
     /// When it began.
     pub opened_at: String,
     /// When it ended; absent for one that crashed or is still running.
@@ -87,19 +91,6 @@ pub struct Session {
     /// The session's id.
     #[serde(rename = "session")]
     pub id: String,
-}
-
-/// A safety rule that was lifted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Override {
-    /// When.
-    pub at: String,
-    /// The flag, without dashes.
-    pub which: String,
-    /// By whom.
-    pub by: String,
-    /// In the operator's words.
-    pub why: Option<String>,
 }
 
 /// The rate that a target is believed to permit.
@@ -164,7 +155,7 @@ pub(super) async fn readable_facts(reader: &Reader, run: &RunRecord, gaps: &mut 
         plan: gaps.part("plan", "the plan", plan(reader, run)).await,
         confirmed: gaps.part("plan", "what was confirmed", confirmed(reader, run)).await,
         sessions: gaps.part("sessions", "the sessions", sessions(reader, run)).await,
-        overrides: gaps.part("overrides", "the lifted safety rules", overrides(reader, run)).await,
+        overrides: gaps.part("overrides", "the lifted safety rules", lifted(reader, run)).await,
         rates: gaps.part("rates", "the rates", rates(reader, run)).await,
         not_deleted: Vec::new(),
         not_listed: BTreeMap::new(),
@@ -187,13 +178,15 @@ async fn confirmed(reader: &Reader, run: &RunRecord) -> Result<Option<(u64, Stri
     })
 }
 
-/// The run's entries of one kind.
-pub(super) async fn entries(reader: &Reader, run: &RunRecord, kind: &str) -> Result<Vec<Entry>, JournalError> {
-    let stored = reader.milestones_of(run.run_no, kind).await?;
-    let parse = |stored: &crate::journal::StoryEntry| {
-        Entry::parse(&stored.body).map_err(|error| JournalError::Entry(error.into()))
-    };
-    stored.iter().map(parse).collect()
+/// How deletions were confirmed, in words.
+#[must_use]
+pub fn confirmed_how(by: &str) -> String {
+    match by {
+        "yes" | "confirm" => format!("by --{by}"),
+        "prompt" => "at the prompt".to_owned(),
+        "nothing_to_delete" => "by nobody: there was nothing to delete".to_owned(),
+        other => format!("by {other}"),
+    }
 }
 
 /// How many such entries are read at once.
@@ -230,6 +223,7 @@ async fn sessions(reader: &Reader, run: &RunRecord) -> Result<Vec<Session>, Jour
         let Event::SessionOpened(opened) = entry.event else { continue };
         numbers.push(entry.seq);
         sessions.push(Session {
+            number: entry.seq,
             opened_at: time_text(entry.at),
             closed_at: None,
             command: opened.command,
@@ -246,17 +240,6 @@ async fn sessions(reader: &Reader, run: &RunRecord) -> Result<Vec<Session>, Jour
         }
     }
     Ok(sessions)
-}
-
-async fn overrides(reader: &Reader, run: &RunRecord) -> Result<Vec<Override>, JournalError> {
-    let entries = entries(reader, run, "override_used").await?;
-    let used = entries.into_iter().filter_map(|entry| match entry.event {
-        Event::OverrideUsed(used) => {
-            Some(Override { at: time_text(entry.at), which: used.which, by: used.by, why: used.why })
-        }
-        _ => None,
-    });
-    Ok(used.collect())
 }
 
 async fn rates(reader: &Reader, run: &RunRecord) -> Result<Vec<Rate>, JournalError> {

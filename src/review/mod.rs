@@ -19,7 +19,9 @@ mod as_text;
 mod export;
 mod facts;
 mod gaps;
+mod lifted;
 mod look_for;
+mod milestones;
 mod one_line;
 mod prove;
 mod place;
@@ -40,13 +42,16 @@ pub use export::{
     Done, ExportError, Exported, Row, RowFilter, Sink, Source, Stopped, csv, database, export, json, jsonl, parquet,
     workbook,
 };
-pub use facts::{NotDeleted, Resolved, RunFacts, facts};
+pub use facts::{NotDeleted, Resolved, RunFacts, confirmed_how, facts};
+pub use lifted::Override;
 pub use look_for::{AttemptWindow, Finding, LookFor, Looking};
 pub use one_line::one_line;
 pub use place::refused_at;
 pub use prove::{ProveError, Proved, Under, prove_consistency, prove_row};
 pub use statement::{StatementError, single_query};
-pub use still_using::{DeletedPair, Doubt, deleted_pairs, same_key_pair};
+pub use still_using::{
+    BY_NAME, DeletedPair, Doubt, TO_DO, deleted_or_gone, deleted_pairs, noted_at, pairs_in_use, same_key_pair,
+};
 pub use story::{Chapter, OfRow, RowError, Story, rows, story};
 pub use suggested::{Given, Suggested};
 pub use views::{View, views};

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::facts::confirmed_how;
+use super::lifted::flag;
 use crate::domain::{ApiError, Exchange, Identity, Operation, counted};
 use crate::record::Entry;
 use crate::record::anchored::CheckpointAnchored;
@@ -49,14 +51,14 @@ pub fn one_line(entry: &Entry) -> String {
         }
         Event::OverrideUsed(used) if used.accepts_rollback() => {
             let most = used.lost.iter().map(|lost| lost.size).max().unwrap_or_default();
-            format!("--{} by {}: entries were lost, {most} had been seen", used.which, used.by)
+            format!("{} by {}: entries were lost, {most} had been seen", flag(&used.which), used.by)
         }
-        Event::OverrideUsed(used) => format!("--{} by {}", used.which, used.by),
+        Event::OverrideUsed(used) => format!("{} by {}", flag(&used.which), used.by),
         Event::PlanApproved(approved) => format!("approved by {} with {}", approved.signer, approved.key),
         Event::PlanSigned(by) => signed(by),
         Event::RunStarted(started) => {
             let pairs = counted(started.deletes, "key pair", "key pairs");
-            format!("{pairs}, confirmed by {}", started.confirmed_by)
+            format!("{pairs}, confirmed {}", confirmed_how(&started.confirmed_by))
         }
         Event::AttemptStarted(started) => format!("attempt {}: DeleteKeyPair is about to be sent", started.attempt),
         Event::AttemptFinished(finished) => format!("attempt {}: {}", finished.attempt, answer(finished)),

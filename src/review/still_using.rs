@@ -8,12 +8,18 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{Outcome, Target, parse_time, time_text};
-use crate::journal::{JournalError, Reader, RunRecord};
+use crate::journal::{JournalError, Reader, ReviewRow, RunRecord};
 use crate::record::Entry;
 use crate::record::event::Event;
 
 /// Rows that are read at once.
 const PAGE: u32 = 1_000;
+
+/// So many rows are asked for one by one.
+const FEW: usize = 50;
+
+/// What the intent of such a row contains.
+const NOTED: &[u8] = br#""note":"in_use""#;
 
 /// How far the journal's clock may be from the service's, doubled: requests are refused if it is more than five minutes.
 const SLACK: SignedDuration = SignedDuration::from_mins(10);
@@ -37,8 +43,91 @@ pub struct DeletedPair {
     pub settled_at: Option<String>,
     /// When the run began, after which its plan was made.
     pub began_at: String,
+    /// As of when the plan noted what it did.
+    pub noted_at: String,
     /// What the plan noted of instances that name it.
     pub in_use: Option<String>,
+}
+
+/// What has to be done on each instance. Nothing is said here about Lightsail's fingerprints that is not known.
+pub const TO_DO: [&str; 5] = [
+    "deleting a key pair changes no instance: its public key stays in the file ~/.ssh/authorized_keys of the user that the instance was created with, and lets its holder in until somebody removes the line",
+    "make sure first that another key lets you in",
+    "find the line: ssh-keygen -lf ~/.ssh/authorized_keys prints the fingerprint and the comment of each line, in order; ssh-keygen -yf PRIVATE_KEY | ssh-keygen -lf - prints the fingerprint of a private key that you have. Nobody has to keep to the comment",
+    "the fingerprint in the journal is Lightsail's own form, which ssh-keygen -lf does not print; Lightsail hands out a public key only when it creates the key pair, so keybatch has never seen it and cannot name the line",
+    "remove the line, and look for it in the files of other users and on instances made from a snapshot of this one: Lightsail does not know what they hold",
+];
+
+/// What a plan's note of instances does not say.
+pub const BY_NAME: &str = "the plan counted instances by the key pair's name alone: one that was created before this key pair existed \
+                           has another key of that name, which only `instances --online` can determine";
+
+/// Key pairs that this run deleted or that are gone, in words.
+#[must_use]
+pub fn deleted_or_gone<'a>(outcomes: impl IntoIterator<Item = &'a str>) -> &'static str {
+    let (mut deleted, mut gone) = (false, false);
+    outcomes
+        .into_iter()
+        .for_each(|outcome| if outcome == Outcome::Gone.as_str() { gone = true } else { deleted = true });
+    match (deleted, gone) {
+        (true, true) => "deleted by this run or gone since its plan",
+        (false, true) => "gone since its plan",
+        _ => "deleted by this run",
+    }
+}
+
+/// As of when instances are known: the plan's inventory. That of a plan's file was made again when the run began.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub async fn noted_at(reader: &Reader, run: &RunRecord) -> Result<Option<String>, JournalError> {
+    let Some(sealed) = run.sealed_seq else { return Ok(None) };
+    let Event::PlanSealed(sealed) = reader.entry(sealed).await?.event else { return Ok(None) };
+    let began_at = time_text(reader.entry(run.number()).await?.at);
+    let made_at = sealed.header.made_at;
+    let is_later = parse_time(&made_at) > parse_time(&began_at);
+    Ok(Some(if is_later { made_at } else { began_at }))
+}
+
+/// What is the same for all rows of a run.
+struct Rows {
+    columns: HashMap<String, usize>,
+    began_at: String,
+    noted_at: String,
+}
+
+impl Rows {
+    async fn of(reader: &Reader, run: &RunRecord) -> Result<Self, JournalError> {
+        let names = reader.review_columns().await?;
+        let began_at = time_text(reader.entry(run.number()).await?.at);
+        let noted_at = noted_at(reader, run).await?.unwrap_or_else(|| began_at.clone());
+        Ok(Self { columns: names.into_iter().enumerate().map(|(at, name)| (name, at)).collect(), began_at, noted_at })
+    }
+
+    /// The key pair of a row; none unless it was deleted or is gone.
+    fn pair(&self, row: &ReviewRow) -> Result<Option<DeletedPair>, JournalError> {
+        let text = |column: &str| {
+            let cell = self.columns.get(column).and_then(|at| row.cells.get(*at));
+            cell.and_then(|cell| cell.as_text()).map(str::to_owned)
+        };
+        let is = |outcome: &Outcome| text("outcome").as_deref() == Some(outcome.as_str());
+        let Some(outcome) = [Outcome::Deleted, Outcome::Gone].into_iter().find(is) else { return Ok(None) };
+        Ok(Some(DeletedPair {
+            row: row.row,
+            target: Target {
+                account: text("account_id").unwrap_or_default(),
+                region: text("region").unwrap_or_default(),
+            },
+            name: text("key_pair_name").unwrap_or_default(),
+            outcome,
+            created_at: text("created_at"),
+            fingerprint: text("fingerprint"),
+            settled_at: text("settled_at"),
+            began_at: self.began_at.clone(),
+            noted_at: self.noted_at.clone(),
+            in_use: noted(&row.intent)?,
+        }))
+    }
 }
 
 /// The rows of `run` that were deleted or are gone, as far as they are `wanted`, in order.
@@ -50,9 +139,7 @@ pub async fn deleted_pairs(
     run: &RunRecord,
     wanted: impl Fn(&DeletedPair) -> bool,
 ) -> Result<Vec<DeletedPair>, JournalError> {
-    let names = reader.review_columns().await?;
-    let columns: HashMap<&str, usize> = names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
-    let began_at = time_text(reader.entry(run.number()).await?.at);
+    let of = Rows::of(reader, run).await?;
     let mut found = Vec::new();
     for outcome in [Outcome::Deleted, Outcome::Gone] {
         let mut after = 0;
@@ -61,30 +148,55 @@ pub async fn deleted_pairs(
             let Some(last) = rows.last() else { break };
             after = last.row;
             for row in &rows {
-                let text = |column: &str| {
-                    let cell = columns.get(column).and_then(|at| row.cells.get(*at));
-                    cell.and_then(|cell| cell.as_text()).map(str::to_owned)
-                };
-                let pair = DeletedPair {
-                    row: row.row,
-                    target: Target {
-                        account: text("account_id").unwrap_or_default(),
-                        region: text("region").unwrap_or_default(),
-                    },
-                    name: text("key_pair_name").unwrap_or_default(),
-                    outcome,
-                    created_at: text("created_at"),
-                    fingerprint: text("fingerprint"),
-                    settled_at: text("settled_at"),
-                    began_at: began_at.clone(),
-                    in_use: noted(&row.intent)?,
-                };
-                found.extend(Some(pair).filter(&wanted));
+                found.extend(of.pair(row)?.filter(&wanted));
             }
         }
     }
     found.sort_unstable_by_key(|pair| pair.row);
     Ok(found)
+}
+
+/// Those of which the plan noted that instances use them, in order, at most so many; and how many more there are.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub async fn pairs_in_use(
+    reader: &Reader,
+    run: &RunRecord,
+    most: usize,
+) -> Result<(Vec<DeletedPair>, u64), JournalError> {
+    let of = Rows::of(reader, run).await?;
+    let finder = memchr::memmem::Finder::new(NOTED);
+    let (mut listed, mut more, mut after) = (Vec::new(), 0, 0);
+    // Most rows have no note: the view is asked only for those that may.
+    while let Some(page) = reader.intents(run.run_no, after, PAGE).await? {
+        let mut rows: Vec<u64> = page.bodies().filter(|body| finder.find(body).is_some()).filter_map(row_of).collect();
+        rows.sort_unstable();
+        let is_dense = rows.len() > FEW;
+        let (mut from, mut at) = (after, 0);
+        while let Some(next) = rows.get(at) {
+            if !is_dense {
+                from = next - 1;
+            }
+            let read = reader.review(run.run_no, from, if is_dense { PAGE } else { 1 }, None).await?;
+            let Some(last) = read.last() else { break };
+            from = last.row;
+            for row in &read {
+                if let Some(pair) = of.pair(row)?.filter(|pair| pair.in_use.is_some() && pair.row <= page.last) {
+                    if listed.len() < most { listed.push(pair) } else { more += 1 }
+                }
+            }
+            at = rows.partition_point(|row| *row <= from);
+        }
+        after = page.last;
+    }
+    Ok((listed, more))
+}
+
+/// The number of an intent's row.
+fn row_of(body: &[u8]) -> Option<u64> {
+    let Event::IntentRecorded(intent) = Entry::parse(std::str::from_utf8(body).ok()?).ok()?.event else { return None };
+    Some(intent.line.row).filter(|row| *row > 0)
 }
 
 /// What the plan noted of instances.
@@ -139,6 +251,7 @@ mod tests {
             fingerprint: None,
             settled_at: Some("2026-06-01T12:30:00.000000Z".into()),
             began_at: "2026-06-01T12:00:00.000000Z".into(),
+            noted_at: "2026-06-01T12:00:01.000000Z".into(),
             in_use: None,
         }
     }
@@ -155,6 +268,13 @@ mod tests {
         ] {
             assert_eq!(same_key_pair(&pair(Some("2020-01-01T00:00:00.000Z")), Some(instance)), expected, "{instance}");
         }
+    }
+
+    #[test]
+    fn what_is_gone_is_not_called_deleted() {
+        assert_eq!(deleted_or_gone(["deleted"]), "deleted by this run");
+        assert_eq!(deleted_or_gone(["gone"]), "gone since its plan");
+        assert_eq!(deleted_or_gone(["gone", "deleted"]), "deleted by this run or gone since its plan");
     }
 
     #[test]

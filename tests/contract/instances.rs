@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Act, Bench, Done, HOME};
+use crate::support::{Act, Bench, Done, Effect, HOME};
 
 /// Three names in use: one by instances of three times, one by nobody, and one in another region.
 const WORLD: &str = r#"{
@@ -164,4 +164,53 @@ fn a_run_is_looked_for_only_where_it_was() {
     assert!(done.stdout.is_empty() && done.stderr.contains("no instance that was listed"), "{done}");
     let missing = bench.keybatch(&["instances", "--still-using", "ffffffff", "--output", "json"]).exits(2);
     assert_eq!(missing.json()["code"], "run.unknown", "{missing}");
+}
+
+#[test]
+fn a_report_says_of_instances_what_this_command_says() {
+    let bench = rehearsed();
+    let listed = still_using(&bench, &["--output", "json"]).exits(0).json();
+    let report = bench.keybatch(&["report", "latest", "--format", "json"]).exits(0).json();
+    assert_eq!(report["to_do"], listed["to_do"]);
+    let (told, rows) = (report["in_use"].as_array().unwrap(), listed["instances"].as_array().unwrap());
+    assert_eq!((told.len(), rows.len()), (2, 2));
+    for (told, row) in told.iter().zip(rows) {
+        assert_eq!((&told["row"], &told["fingerprint"]), (&row["row_no"], &row["fingerprint"]));
+        assert_eq!((&told["instances"], &report["in_use_as_of"]), (&row["detail"], &row["as_of"]));
+        assert_eq!((&told["key_pair_name"], &told["outcome"]), (&row["key_pair_name"], &row["outcome"]));
+    }
+    let fingerprint = rows[0]["fingerprint"].as_str().unwrap();
+    let lines = still_using(&bench, &[]).exits(0).stderr;
+    assert!(
+        lines.contains("instances used 2 key pairs deleted by this run") && lines.contains("another key of that name")
+    );
+    for form in ["html", "md", "text"] {
+        let text = bench.keybatch(&["report", "latest", "--format", form]).exits(0).stdout.replace('\\', "");
+        for said in [
+            "authorized",
+            "remove the line",
+            "instances named 2 key pairs deleted by this run",
+            "another key of that name",
+        ] {
+            assert!(text.contains(said), "{form}: {said}");
+        }
+        assert!(text.contains(fingerprint), "{form}: {text}");
+    }
+}
+
+#[test]
+fn a_key_pair_that_is_gone_is_not_called_deleted() {
+    let bench = Bench::new();
+    bench.world.key("used");
+    bench.world.state().instances.push(((HOME.to_owned(), "web-1".to_owned()), "used".to_owned()));
+    bench.world.script("DeleteKeyPair", "used", [Act::cut().with(Effect::Delete)]);
+    bench.world.always("GetOperationsForResource", "used", Act::denied());
+    bench.run(&bench.file("keys.csv", format!("name,region\nused,{HOME}\n")), &[]).exits(0);
+    let said = still_using(&bench, &[]).exits(0).stderr;
+    assert!(
+        said.contains("instances used 1 key pair gone since its plan") && !said.contains("deleted by this run"),
+        "{said}"
+    );
+    let text = bench.keybatch(&["report", "latest"]).exits(0).stdout;
+    assert!(text.contains("instances named 1 key pair gone since its plan"), "{text}");
 }

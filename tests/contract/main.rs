@@ -32,6 +32,7 @@ mod regions;
 mod report;
 mod report_files;
 mod report_live;
+mod report_told;
 mod resolve;
 mod retry;
 mod run_plan;

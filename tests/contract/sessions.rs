@@ -1,7 +1,7 @@
 //! What one session or run leaves to another: attempts that may still be under way, denials of single key pairs, signals, and a
 //! journal that fails.
 
-mod rollback;
+pub(crate) mod rollback;
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 /// A run that is killed while its only request hangs.
-fn killed_while_asking(bench: &Bench, name: &str, timeout: &str) -> Instant {
+pub(crate) fn killed_while_asking(bench: &Bench, name: &str, timeout: &str) -> Instant {
     let live = bench.spawn_run(&bench.manifest(&[name]), &["--concurrency", "1", "--attempt-timeout", timeout]);
     bench.world.wait_for_deletes(1);
     let asked = Instant::now();

@@ -19,6 +19,19 @@ fn report(place: &Place, format: &str) -> Output {
     command.args(["report", RUN, "--format", format]).output().unwrap()
 }
 
+/// Fields that say nothing without another one.
+const RESTS_ON: [(&str, &str); 3] =
+    [("targets_asked", "plan"), ("gone_without_request", "outcomes"), ("gone_without_request", "overrides")];
+
+/// What a form says where there is nothing, and which field it knows that by.
+const NOTHING: [(&str, &str); 5] = [
+    ("plan", "No plan was sealed"),
+    ("plan", "none was sealed"),
+    ("in_use", "None that is known"),
+    ("outcomes", "Nothing: no row is in doubt"),
+    ("overrides", "o safety rule was lifted"),
+];
+
 /// Whatever page is lost, there is a report, which says what could not be read and has no number in its place.
 #[tokio::test]
 async fn a_report_on_a_damaged_journal_says_what_could_not_be_read_and_exits_with_7() {
@@ -54,6 +67,10 @@ async fn a_report_on_a_damaged_journal_says_what_could_not_be_read_and_exits_wit
         if !unread.contains(&"outcomes") {
             assert_eq!(said["outcomes"], sound["outcomes"], "page {page}: what is not named was read");
         }
+        for (field, rests_on) in RESTS_ON {
+            let is_known = !unread.contains(&rests_on) || unread.contains(&field);
+            assert!(is_known, "page {page}: without {rests_on}, {field} says nothing");
+        }
         if gaps.is_empty() {
             continue;
         }
@@ -71,9 +88,14 @@ async fn a_report_on_a_damaged_journal_says_what_could_not_be_read_and_exits_wit
         if unread.contains(&"approvals") {
             assert!(!shown.contains("has no approval"), "page {page}: nothing is known of that");
         }
-        for form in ["md", "text"] {
-            let shown = String::from_utf8(report(&place, form).stdout).unwrap();
+        let forms = ["md", "text"].map(|form| String::from_utf8(report(&place, form).stdout).unwrap());
+        for shown in &forms {
             assert!(shown.to_lowercase().contains("not complete"), "page {page}: {shown}");
+        }
+        for shown in forms.iter().chain([&shown]) {
+            for (field, said) in NOTHING {
+                assert!(!(unread.contains(&field) && shown.contains(said)), "page {page}, {field}: {shown}");
+            }
         }
     }
     assert!(

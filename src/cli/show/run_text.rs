@@ -7,7 +7,7 @@ use super::super::selection::of_plan;
 use super::super::when::{exactly_when, lasted, when};
 use super::super::{Ui, shown};
 use crate::domain::counted;
-use crate::review::RunFacts;
+use crate::review::{RunFacts, confirmed_how};
 
 pub(super) fn run_text(facts: &RunFacts, ui: &Ui) -> String {
     let mut out = String::new();
@@ -41,7 +41,10 @@ pub(super) fn run_text(facts: &RunFacts, ui: &Ui) -> String {
     sessions(facts, &mut out);
     for lifted in &facts.overrides {
         let why = lifted.why.as_deref().map(|why| format!(": {}", shown(why))).unwrap_or_default();
-        let _ = writeln!(out, "override\n  --{} by {}{why}", shown(&lifted.which), shown(&lifted.by));
+        let _ = writeln!(out, "override\n  {} by {}{why}", shown(&lifted.flag()), shown(&lifted.by));
+        if let Some(lost) = lifted.lost_text() {
+            let _ = writeln!(out, "  {lost}");
+        }
     }
     if !facts.rates.is_empty() {
         out.push_str("rates\n");
@@ -88,7 +91,7 @@ fn plan(facts: &RunFacts, out: &mut String) {
     let Some(plan) = &facts.plan else { return };
     let seal = &plan.seal;
     let confirmed = match &facts.confirmed {
-        Some((deletes, by)) => format!("; {deletes} confirmed by {}", shown(by)),
+        Some((deletes, by)) => format!("; {deletes} confirmed {}", shown(&confirmed_how(by))),
         None => "; not confirmed".to_owned(),
     };
     let _ = writeln!(

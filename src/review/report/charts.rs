@@ -163,7 +163,7 @@ pub(super) fn latency(report: &Report) -> String {
     let (Some(first), Some(last)) = (first, last) else { return "<p>No request has an end.</p>".to_owned() };
     let most = parts.iter().map(|part| part.requests).max().unwrap_or_default().max(1);
     let mut out = String::from(
-        "<div class=\"scroll\"><table><caption>From the record of the start to that of the end</caption>\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"How long requests took\"><table><caption>From the record of the start to that of the end</caption>\
          <thead><tr><th scope=\"col\">Milliseconds</th><th scope=\"col\" class=\"n\">Requests</th><th scope=\"col\">Share</th></tr></thead><tbody>",
     );
     for part in &parts[first..=last] {

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::ask::{all, each, number, text};
 use super::doubts::doubts;
 use super::facts::{
-    Approval, ByEvidence, ByTarget, Checkpoints, Control, JournalHead, OUTCOMES, PlanFacts, Report, SCHEMA, VERSION,
+    Approval, ByEvidence, ByTarget, Checkpoints, Control, JournalHead, OUTCOMES, POLICY, PlanFacts, Report, SCHEMA,
+    VERSION,
 };
 use super::in_use::in_use;
 use super::later::{reconciliations, resolutions, signatures};
@@ -19,6 +20,8 @@ use crate::record::Entry;
 use crate::record::event::Event;
 use crate::review::facts::{RunFacts, readable_facts};
 use crate::review::gaps::Gaps;
+use crate::review::lifted::Override;
+use crate::review::still_using::{TO_DO, noted_at};
 
 /// What is counted of each row. Counted here and not by the database, which would keep every row in memory to sort them.
 const COUNTED: &str = "SELECT account_id, region, outcome, evidence FROM intents WHERE run_id = ?1";
@@ -29,6 +32,14 @@ const APPROVALS: &str =
 const CHECKPOINTS: &str = "SELECT size, text, made_at FROM checkpoints ORDER BY seq DESC LIMIT 1";
 
 const HOW_MANY_CHECKPOINTS: &str = "SELECT count(*) FROM checkpoints";
+
+/// Gone, though the journal has no request: counted only where entries were lost.
+const GONE_WITHOUT_REQUEST: &str =
+    "SELECT count(*) FROM intents WHERE run_id = ?1 AND outcome = 'gone' AND attempts = 0";
+
+/// Fields that say nothing where others could not be read.
+const RESTS_ON: [(&str, &[&str]); 2] =
+    [("gone_without_request", &["outcomes", "overrides"]), ("targets_asked", &["plan"])];
 
 /// Collects what there is to say about `run`. `blocks` are its rows, where they were read already; the verdict is somebody else's.
 pub async fn collect(reader: &Reader, run: &RunRecord, blocks: Option<&mut RowBlocks>) -> Report {
@@ -48,6 +59,7 @@ pub async fn collect(reader: &Reader, run: &RunRecord, blocks: Option<&mut RowBl
     let (in_use, in_use_not_listed) = gaps.part("in_use", "what instances use", in_use(reader, run)).await;
     let (resolutions, resolutions_not_listed) =
         gaps.part("resolutions", "what was said of each row later", resolutions(reader, run)).await;
+    let asked = targets_asked(&known);
     let fact = |name: &str| known.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
     let rows = fact("rows").and_then(Value::as_u64).unwrap_or(run.rows);
     let mut report = Report {
@@ -64,7 +76,8 @@ pub async fn collect(reader: &Reader, run: &RunRecord, blocks: Option<&mut RowBl
         deletes_sent: known.deletes_sent,
         reads_sent: known.reads_sent,
         throttled: known.throttled,
-        traffic: traffic.end(&changes),
+        traffic: traffic.end(&changes, &asked),
+        targets_asked: asked.len() as u64,
         rate_cap: gaps.part("rate_cap", "the settings", rate_cap(reader, run)).await,
         plan: plan(&known),
         approvals: gaps.part("approvals", "the approvals", approvals(reader, run)).await,
@@ -75,9 +88,13 @@ pub async fn collect(reader: &Reader, run: &RunRecord, blocks: Option<&mut RowBl
         reconciliations: gaps.part("reconciliations", "the reconciliations", reconciliations(reader, run)).await,
         doubts,
         doubts_not_listed,
+        gone_without_request: gaps
+            .part("gone_without_request", "the rows that are gone", gone_without_request(reader, run, &known))
+            .await,
         in_use,
         in_use_not_listed,
-        in_use_as_of: known.plan.as_ref().map(|plan| plan.header.made_at.clone()),
+        in_use_as_of: gaps.part("in_use_as_of", "as of when instances are known", noted_at(reader, run)).await,
+        to_do: &TO_DO,
         checkpoints: gaps.part("checkpoints", "the checkpoints", checkpoints(reader)).await,
         facts: known.facts.into_iter().collect(),
         resolved: known.resolved,
@@ -87,12 +104,22 @@ pub async fn collect(reader: &Reader, run: &RunRecord, blocks: Option<&mut RowBl
         version: VERSION,
         ..Report::default()
     };
+    name_gaps(&mut report, gaps, rows_gap);
+    report
+}
+
+/// Names what could not be read, and what says nothing because of that.
+fn name_gaps(report: &mut Report, gaps: Gaps, rows: Option<String>) {
     (report.unread, report.gaps) = gaps.told();
-    if let Some(gap) = rows_gap {
+    for (field, others) in RESTS_ON {
+        if report.lacks(others) {
+            report.unread.insert(field);
+        }
+    }
+    if let Some(gap) = rows {
         report.unread.insert("rows_listed");
         report.gaps.push(gap);
     }
-    report
 }
 
 /// How many rows of a target ended so.
@@ -147,6 +174,13 @@ fn by_target(counted: &[Counted]) -> Vec<ByTarget> {
     targets.into_iter().map(|((account, region), outcomes)| ByTarget { account, region, outcomes }).collect()
 }
 
+/// The targets in which the plan deletes. Rows without a usable region have one, too, but nothing is asked of it.
+fn targets_asked(known: &RunFacts) -> Vec<String> {
+    let Some(plan) = &known.plan else { return Vec::new() };
+    let asked = plan.seal.targets.iter().filter(|target| target.deletes > 0);
+    asked.map(|target| format!("{}/{}", target.account, target.region)).collect()
+}
+
 fn plan(known: &RunFacts) -> Option<PlanFacts> {
     let sealed = known.plan.as_ref()?;
     let header = &sealed.header;
@@ -180,6 +214,14 @@ async fn checkpoints(reader: &Reader) -> Result<Checkpoints, JournalError> {
     Ok(Checkpoints { count, last: cell(1), made_at: cell(2) })
 }
 
+async fn gone_without_request(reader: &Reader, run: &RunRecord, known: &RunFacts) -> Result<u64, JournalError> {
+    if known.outcomes.gone == 0 || !known.overrides.iter().any(Override::accepts_rollback) {
+        return Ok(0);
+    }
+    let counted = all(reader, GONE_WITHOUT_REQUEST, &[run.run.to_string()]).await?;
+    Ok(counted.first().map_or(0, |cells| number(cells, 0)))
+}
+
 /// The cap that the run was started with.
 async fn rate_cap(reader: &Reader, run: &RunRecord) -> Result<Option<String>, JournalError> {
     let Some(seq) = run.started_seq else { return Ok(None) };
@@ -197,10 +239,16 @@ async fn controls(reader: &Reader, run: &RunRecord) -> Result<Vec<Control>, Jour
             let at = time_text(entry.at);
             let control = |(name, value): (String, String)| Control { at: at.clone(), name, value };
             match entry.event {
-                Event::SessionOpened(opened) => controls.extend(opened.settings.into_iter().map(control)),
+                Event::SessionOpened(opened) => {
+                    let policy = opened.policy_sha256.map(|sha256| (POLICY.to_owned(), sha256));
+                    controls.extend(opened.settings.into_iter().chain(policy).map(control));
+                }
                 Event::RunStopped(stopped) => {
                     let detail = stopped.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-                    controls.push(control(("stopped".to_owned(), format!("{}{detail}", stopped.why))));
+                    let of = |(code, count): (&String, &u64)| format!("{code} {count}");
+                    let faults = stopped.faults.iter().map(of).collect::<Vec<_>>().join(", ");
+                    let faults = if faults.is_empty() { faults } else { format!(" ({faults})") };
+                    controls.push(control(("stopped".to_owned(), format!("{}{detail}{faults}", stopped.why))));
                 }
                 Event::RunAbandoned(given_up) => {
                     let value = format!("by {}: {}", given_up.by, given_up.because);

@@ -5,33 +5,17 @@ use std::fmt::Write as _;
 use super::facts::{Doubt, Report};
 use super::safe::html;
 use super::sections::unread;
-use super::sentences::{NOT_RECONCILED, reconciliation, resolution, resolved};
+use super::sentences::{NOT_RECONCILED, gone, must_look, reconciliation, resolution, resolved};
 use crate::domain::counted;
 use crate::review::look_for::LookFor;
 
 pub(super) fn section(report: &Report) -> String {
-    let counts = &report.outcomes;
-    let mut out = match (counts.in_doubt, counts.unsettled) {
+    let mut out = match must_look(report) {
         _ if report.lacks(&["outcomes", "doubts"]) => unread(),
-        (0, 0) => "<div class=\"notice good\"><p>Nothing: no row is in doubt or unsettled.</p></div>".to_owned(),
-        (in_doubt, unsettled) => {
-            let of = |rows: u64| counted(rows, "row", "rows");
-            let resume = if unsettled > 0 { " keybatch resume settles what is unsettled." } else { "" };
-            format!(
-                "<div class=\"notice bad\"><p>{} in doubt, {} unsettled. The journal cannot show what became of them, so a person must look.{resume}</p></div>",
-                of(in_doubt),
-                of(unsettled)
-            )
-        }
+        None => "<div class=\"notice good\"><p>Nothing is open: no row is in doubt or unsettled.</p></div>".to_owned(),
+        Some(sentence) => format!("<div class=\"notice bad\"><p>{}</p></div>", html(&sentence)),
     };
-    if counts.gone > 0 {
-        let _ = write!(
-            out,
-            "<p>{} gone: the key pair was there before a request without an answer and is not there now. That is settled; what to look \
-             for shows who did it.</p>",
-            counted(counts.gone, "row is", "rows are")
-        );
-    }
+    gone(report).iter().for_each(|sentence| out.push_str(&format!("<p>{}</p>", html(sentence))));
     for (index, doubt) in report.doubts.iter().enumerate() {
         out += &one_doubt(doubt, index == 0, report.sandbox);
     }

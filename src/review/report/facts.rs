@@ -10,8 +10,9 @@ use crate::domain::OutcomeCounts;
 use crate::journal::JournalError;
 use crate::record::approval::Role;
 use crate::record::event::ReconciledAttempts;
-use crate::review::facts::{Override, Resolved, Session};
+use crate::review::facts::{Resolved, Session};
 use crate::review::gaps::Gaps;
+use crate::review::lifted::Override;
 use crate::review::story::Story;
 
 /// The schema of a report.
@@ -21,7 +22,7 @@ pub(super) const SCHEMA: &str = "keybatch.report/1";
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The parts of a report that are read one by one.
-const PARTS: [&str; 21] = [
+const PARTS: [&str; 24] = [
     "approvals",
     "checkpoints",
     "controls",
@@ -29,7 +30,9 @@ const PARTS: [&str; 21] = [
     "doubts",
     "evidence",
     "facts",
+    "gone_without_request",
     "in_use",
+    "in_use_as_of",
     "journal",
     "outcomes",
     "overrides",
@@ -42,6 +45,7 @@ const PARTS: [&str; 21] = [
     "rows",
     "sessions",
     "signatures",
+    "targets_asked",
     "traffic",
 ];
 
@@ -54,7 +58,7 @@ pub struct Report {
     pub run: String,
     /// Whether it was a rehearsal.
     pub sandbox: bool,
-    /// planning, running, stopped, finished, abandoned.
+    /// planning, running, stopped, finished, abandoned; interrupted where no process is working on what the journal has as active.
     pub state: String,
     /// The journal, and the head that the report rests on.
     pub journal: JournalHead,
@@ -78,6 +82,8 @@ pub struct Report {
     pub throttled: u64,
     /// The delete requests by time, class and duration.
     pub traffic: Traffic,
+    /// Targets in which the plan deletes: what is permitted in all of them together is drawn.
+    pub targets_asked: u64,
     /// The cap on the rate in each target that was asked for.
     pub rate_cap: Option<String>,
     /// The last rate of each target.
@@ -90,7 +96,7 @@ pub struct Report {
     pub signatures: Vec<PlanSignature>,
     /// The processes that worked on it.
     pub sessions: Vec<Session>,
-    /// The safety rules that were lifted.
+    /// The safety rules that were lifted, and rollbacks of the journal that were accepted while the run was open.
     pub overrides: Vec<Override>,
     /// The limits and other settings of each session, and what stopped it.
     pub controls: Vec<Control>,
@@ -106,12 +112,16 @@ pub struct Report {
     pub doubts: Vec<Doubt>,
     /// How many more of these there are than are listed.
     pub doubts_not_listed: u64,
+    /// Rows that are gone without a request in the journal: entries were lost, and perhaps one with them.
+    pub gone_without_request: u64,
     /// Rows that count as deleted or gone whose key pair belonged to instances when the run was planned.
     pub in_use: Vec<InUse>,
     /// How many more of these there are than are listed.
     pub in_use_not_listed: u64,
     /// As of when instances are known.
     pub in_use_as_of: Option<String>,
+    /// What has to be done on each of these instances: one sentence each.
+    pub to_do: &'static [&'static str],
     /// Checkpoints in the journal.
     pub checkpoints: Checkpoints,
     /// The verdict on the journal.
@@ -272,7 +282,7 @@ pub struct Doubt {
     pub story: Story,
 }
 
-/// A deleted key pair whose public key instances keep.
+/// A key pair that was deleted or is gone, and whose public key instances may keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InUse {
     /// The row.
@@ -287,6 +297,10 @@ pub struct InUse {
     pub outcome: String,
     /// Which instances, as the plan noted it.
     pub instances: String,
+    /// When the service says it was created: an older instance has another key of that name.
+    pub created_at: Option<String>,
+    /// The fingerprint that the service gave.
+    pub fingerprint: Option<String>,
 }
 
 /// Checkpoints in the journal: copies, which prove nothing by themselves.
@@ -352,6 +366,9 @@ impl Report {
         self.facts.get(name)?.as_str().filter(|text| !text.is_empty())
     }
 }
+
+/// The name of a session's policy among its settings.
+pub(super) const POLICY: &str = "policy_sha256";
 
 /// All outcomes, in the order in which summaries have them, with how people call them.
 pub(super) const OUTCOMES: [(&str, &str); 8] = [

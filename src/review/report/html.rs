@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use super::facts::Report;
 use super::rows::{RowBlocks, Standing};
 use super::safe::{self, grouped};
+use super::sentences::unplanned;
 use super::{doubtful, page, sections, sent};
 use crate::domain::parse_time;
 
@@ -59,6 +60,10 @@ const COLUMNS: [(u32, &str, &str); 7] = [
 
 fn rows(report: &Report, blocks: &RowBlocks) -> String {
     let mut out = String::new();
+    // Without rows there is nothing to search.
+    if blocks.stand.is_empty() {
+        return standing(report, blocks);
+    }
     if let Some(why) = &blocks.why {
         let _ = write!(
             out,
@@ -97,7 +102,8 @@ fn standing(report: &Report, blocks: &RowBlocks) -> String {
         return out + &sections::unread() + "</div>";
     }
     if blocks.stand.is_empty() {
-        out.push_str("<p>The run has no rows.</p></div>");
+        let why = unplanned(report).unwrap_or("The run has no rows.");
+        let _ = write!(out, "<p>{why}</p></div>");
         return out;
     }
     if (blocks.stand.len() as u64) < blocks.of {
@@ -110,7 +116,7 @@ fn standing(report: &Report, blocks: &RowBlocks) -> String {
         );
     }
     out.push_str(
-        "<div class=\"scroll\"><table><thead><tr><th scope=\"col\" class=\"n\">Row</th><th scope=\"col\">Key pair</th>\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The first rows\"><table><thead><tr><th scope=\"col\" class=\"n\">Row</th><th scope=\"col\">Key pair</th>\
          <th scope=\"col\">Account/region</th><th scope=\"col\">Outcome</th><th scope=\"col\">Evidence</th><th scope=\"col\">Detail</th>\
          </tr></thead><tbody>\n",
     );
@@ -122,7 +128,7 @@ fn standing(report: &Report, blocks: &RowBlocks) -> String {
 fn standing_row(row: &Standing) -> String {
     let Standing { row, name, target, outcome, evidence, detail } = row;
     format!(
-        "<tr><td class=\"n\">{row}</td><td><bdi>{}</bdi></td><td>{}</td><td>{}</td><td>{}</td><td><bdi>{}</bdi></td></tr>\n",
+        "<tr><td class=\"n\">{row}</td><td class=\"long\"><bdi>{}</bdi></td><td class=\"place\">{}</td><td>{}</td><td>{}</td><td class=\"long\"><bdi>{}</bdi></td></tr>\n",
         safe::html(name),
         safe::html(target),
         safe::html(&outcome.replace('_', " ")),

@@ -5,7 +5,7 @@ use crate::domain::{Evidence, time_text};
 use crate::journal::{EntryFilter, JournalError, Reader, RunRecord};
 use crate::record::Entry;
 use crate::record::event::Event;
-use crate::review::facts::entries;
+use crate::review::milestones::entries;
 
 /// How many of what was said of rows is listed.
 const LISTED: usize = 1_000;

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::facts::{OUTCOMES, Report};
 use super::safe::{code, grouped, markdown as plain};
 use super::sentences::{
-    LISTED, NOT_RECONCILED, REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, beyond, coverage, reconciliation,
-    requests, resolution, resolved, signature, sum,
+    INSTANCES, LISTED, NOT_RECONCILED, REHEARSAL, TO_LOOK_AT, UNREAD, WITHOUT, asked_facts, beyond, coverage, gone,
+    lifted, must_look, online, place, reconciliation, requests, resolution, resolved, signature, still_used, sum,
+    to_look_at, unplanned, unsound,
 };
 use crate::domain::OutcomeCounts;
 
@@ -26,10 +27,13 @@ pub fn markdown(report: &Report) -> String {
     if report.sandbox {
         let _ = writeln!(out, "> **{REHEARSAL}**\n");
     }
+    if let Some(sentence) = unsound(report) {
+        let _ = writeln!(out, "> **{}**\n", plain(&sentence));
+    }
     for gap in &report.gaps {
         let _ = writeln!(out, "> **Not complete:** {}\n", plain(gap));
     }
-    if !report.lacks(&["outcomes"]) {
+    if !report.lacks(&["outcomes"]) && unplanned(report).is_none() {
         outcomes(&mut out, &report.outcomes);
     }
     let _ = writeln!(out, "{}\n", plain(&sum(report)));
@@ -130,11 +134,12 @@ fn later(report: &Report, out: &mut String) {
 }
 
 fn doubts(report: &Report, out: &mut String) {
-    out.push_str("## In doubt\n\n");
-    if report.lacks(&["outcomes", "doubts"]) {
-        let _ = writeln!(out, "{UNREAD}\n");
-    } else if report.outcomes.in_doubt + report.outcomes.unsettled == 0 {
-        out.push_str("No row is in doubt or unsettled.\n\n");
+    let _ = writeln!(out, "## {TO_LOOK_AT}\n\n{}\n", plain(&to_look_at(report)));
+    if let Some(sentence) = must_look(report) {
+        let _ = writeln!(out, "{}\n", plain(&sentence));
+    }
+    for sentence in gone(report) {
+        let _ = writeln!(out, "{}\n", plain(&sentence));
     }
     if report.doubts.is_empty() {
         return;
@@ -147,7 +152,7 @@ fn doubts(report: &Report, out: &mut String) {
         let (place, ids, from, until) = doubt.story.look_for.as_ref().map_or_else(Default::default, |look| {
             let ids = look.request_ids.join(" ");
             let ids = if ids.is_empty() { look.user_agent.clone() } else { ids };
-            (format!("{}/{}", look.account, look.region), ids, look.from.clone(), look.until.clone())
+            (self::place(&look.account, &look.region), ids, look.from.clone(), look.until.clone())
         });
         let _ = writeln!(
             out,
@@ -169,32 +174,31 @@ fn doubts(report: &Report, out: &mut String) {
 }
 
 fn instances(report: &Report, out: &mut String) {
-    out.push_str("## Instances that still carry a deleted key\n\n");
-    let as_of = report.in_use_as_of.as_deref().unwrap_or_default();
-    if report.lacks(&["in_use", "plan"]) {
-        let _ = writeln!(out, "{UNREAD}\n");
-    } else if report.in_use.is_empty() {
-        let _ = writeln!(out, "None that is known, as of the plan's inventory at {}.\n", plain(as_of));
-    }
+    let _ = writeln!(out, "## {INSTANCES}\n\n{}\n", plain(&still_used(report)));
     if report.in_use.is_empty() {
         return;
     }
-    let _ = writeln!(out, "{STILL_CARRIED} As of the plan's inventory at {}:\n", plain(as_of));
-    out.push_str("| row | key pair | account/region | instances |\n|---:|---|---|---|\n");
+    out.push_str("| row | key pair | created | account/region | outcome | instances | fingerprint |\n|---:|---|---|---|---|---|---|\n");
     for one in report.in_use.iter().take(LISTED) {
-        let place = format!("{}/{}", one.account, one.region);
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} |",
             one.row,
             code(&one.key_pair_name),
-            plain(&place),
-            plain(&one.instances)
+            plain(one.created_at.as_deref().unwrap_or("not known")),
+            plain(&place(&one.account, &one.region)),
+            plain(&one.outcome.replace('_', " ")),
+            plain(&one.instances),
+            one.fingerprint.as_deref().map_or_else(|| "not known".to_owned(), code)
         );
     }
     let more = beyond(report.in_use.len(), report.in_use_not_listed);
     if more > 0 {
         let _ = writeln!(out, "\nAnd {} more.", grouped(more));
+    }
+    let _ = writeln!(out, "\nThe instances of now: {}. What to do on each:\n", code(&online(report)));
+    for line in report.to_do {
+        let _ = writeln!(out, "- {}", plain(line));
     }
     out.push('\n');
 }
@@ -207,8 +211,8 @@ fn controls(report: &Report, out: &mut String) {
         out.push_str("No safety rule was lifted.\n");
     }
     for one in &report.overrides {
-        let why = one.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        let _ = writeln!(out, "- {} by {}{}", code(&format!("--{}", one.which)), plain(&one.by), plain(&why));
+        let (flag, said) = lifted(one);
+        let _ = writeln!(out, "- {} {}", code(&flag), plain(&said));
     }
     for one in report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")) {
         let _ = writeln!(out, "- {} {}: {}", plain(&one.at), plain(&one.name), plain(&one.value));

@@ -18,6 +18,7 @@ mod in_use;
 mod json;
 mod later;
 mod markdown;
+mod noted;
 mod page;
 mod rows;
 mod safe;

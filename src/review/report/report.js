@@ -90,7 +90,8 @@
     draw();
   }
   function sort(indexes) {
-    const key = sortBy === ATTEMPTS ? (row) => row[ATTEMPTS].length : sortBy === ROW ? (row) => row[ROW] : (row) => word(row[sortBy]);
+    const key = sortBy === ATTEMPTS ? (row) => row[ATTEMPTS].length : sortBy === ROW ? (row) => row[ROW] : sortBy === DETAIL ? detailOf
+      : (row) => word(row[sortBy]);
     const keys = new Map(indexes.map((index) => [index, key(rows[index])]));
     const turn = down ? -1 : 1;
     indexes.sort((a, b) => {
@@ -116,7 +117,7 @@
     element.setAttribute("aria-rowindex", String(place + 2));
     element.style.top = place * HEIGHT + "px";
     const cells = [["num", String(row[ROW])], ["", row[NAME]], ["opt", word(row[TARGET])], ["tag tag-" + outcome, human(outcome)],
-      ["opt big", word(row[EVIDENCE])], ["opt", word(row[DETAIL]) || word(row[NOTES]) || errorOf(row)], ["opt big num", String(row[ATTEMPTS].length)]];
+      ["opt big", word(row[EVIDENCE])], ["opt", detailOf(row)], ["opt big num", String(row[ATTEMPTS].length)]];
     for (const [className, text] of cells) {
       const cell = make("div", className, text);
       cell.setAttribute("role", "gridcell");
@@ -125,6 +126,10 @@
     }
     element.addEventListener("click", () => { at = place; mark(); open(); });
     return element;
+  }
+  // What the column shows: it is sorted by that, too.
+  function detailOf(row) {
+    return word(row[DETAIL]) || word(row[NOTES]) || errorOf(row);
   }
   function errorOf(row) {
     const last = row[ATTEMPTS][row[ATTEMPTS].length - 1];

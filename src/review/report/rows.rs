@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::ask::each;
+use super::noted::{notes, pairs};
 use super::safe::grouped;
+use super::sentences::place;
 use super::traffic::{ATTEMPTS, Counting, Told};
 use super::words::{Words, maybe_quoted, quoted};
 use crate::domain::parse_time;
 use crate::journal::{Cell, JournalError, Reader, ReviewRow, RunRecord};
 use crate::record::Entry;
-use crate::record::event::Event;
 use crate::review::export::ExportError;
 use crate::review::one_line::one_line;
 
@@ -211,10 +212,13 @@ impl RowBlocks {
     ) -> Result<(), ExportError> {
         let cell = |index: Option<usize>| index.and_then(|index| row.cells.get(index)).and_then(Cell::as_text);
         let outcome = cell(columns.outcome).unwrap_or_default();
-        self.keep(columns, row, outcome);
         let target = columns.target(row);
         let (arn_of, arn) = cell(columns.arn).and_then(|arn| arn.rsplit_once('/')).unzip();
-        let annotations = cell(columns.annotations).filter(|text| *text != "{}");
+        let notes = notes(&row.intent);
+        let last_error = attempts.last().and_then(|last| last.error.as_deref());
+        let detail = cell(columns.detail).or(notes.as_deref()).or(last_error);
+        self.keep(columns, row, (outcome, detail));
+        let annotations = cell(columns.annotations).filter(|text| *text != "{}").map(pairs);
         if !block.is_empty() {
             block.push_str(",\n");
         }
@@ -230,8 +234,8 @@ impl RowBlocks {
             words.maybe(cell(columns.detail)),
             words.maybe(cell(columns.reason)),
             words.maybe(cell(columns.ticket)),
-            words.maybe(annotations),
-            words.maybe(notes(&row.intent).as_deref()),
+            words.maybe(annotations.as_deref()),
+            words.maybe(notes.as_deref()),
             maybe_quoted(cell(columns.created_at)),
             maybe_quoted(cell(columns.fingerprint)),
             words.maybe(arn_of),
@@ -289,8 +293,8 @@ impl RowBlocks {
         Ok(())
     }
 
-    /// Keeps a row that is shown without a script.
-    fn keep(&mut self, columns: &Columns, row: &ReviewRow, outcome: &str) {
+    /// Keeps a row that is shown without a script, with the detail that the page shows.
+    fn keep(&mut self, columns: &Columns, row: &ReviewRow, (outcome, detail): (&str, Option<&str>)) {
         let is_other = outcome != "deleted" && self.stand.len() < STATIC_FIRST + STATIC_OTHERS;
         if self.stand.len() >= STATIC_FIRST && !is_other {
             return;
@@ -304,7 +308,7 @@ impl RowBlocks {
             target: columns.target(row),
             outcome: outcome.to_owned(),
             evidence: cell(columns.evidence),
-            detail: cell(columns.detail),
+            detail: detail.unwrap_or_default().to_owned(),
         });
     }
 }
@@ -316,17 +320,6 @@ fn write_block(block: &mut String, spool: &mut impl Write) -> Result<(), ExportE
         block.clear();
     }
     Ok(())
-}
-
-/// What the guards noted, a line for each. Most rows have none, and are not parsed for it.
-fn notes(intent: &str) -> Option<String> {
-    if !intent.contains(r#""notes":["#) {
-        return None;
-    }
-    let Event::IntentRecorded(intent) = Entry::parse(intent).ok()?.event else { return None };
-    let notes = intent.today.as_ref().map_or(&intent.line.notes, |today| &today.notes);
-    let lines: Vec<_> = notes.iter().map(|note| format!("{}: {}", note.kind, note.text)).collect();
-    Some(lines.join("; "))
 }
 
 /// Where the columns of the view are, and from when times are counted.
@@ -379,7 +372,7 @@ impl Columns {
 
     fn target(&self, row: &ReviewRow) -> String {
         let cell = |index: Option<usize>| index.and_then(|index| row.cells.get(index)).and_then(Cell::as_text);
-        format!("{}/{}", cell(self.account).unwrap_or_default(), cell(self.region).unwrap_or_default())
+        place(cell(self.account).unwrap_or_default(), cell(self.region).unwrap_or_default())
     }
 
     /// A time as milliseconds since the base, as JSON.

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use super::charts;
 use super::facts::{OUTCOMES, Report};
 use super::safe::{grouped, html};
-use super::sentences::{REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, count, coverage, signature, sum};
+use super::sentences::{
+    REHEARSAL, UNREAD, WITHOUT, asked_facts, count, coverage, lifted, online, place, signature, still_used, sum,
+    unplanned,
+};
 use crate::domain::{counted, parse_time};
 
 pub(super) fn header(report: &Report) -> String {
@@ -13,7 +16,7 @@ pub(super) fn header(report: &Report) -> String {
         if report.sandbox { format!("<p class=\"rehearsal\">{}</p>", html(REHEARSAL)) } else { String::new() };
     let state = match report.state.as_str() {
         "finished" => "good",
-        "stopped" | "running" => "warn",
+        "stopped" | "interrupted" | "running" => "warn",
         _ => "plain",
     };
     let verdict = report.verification.as_ref().map_or_else(String::new, |verdict| {
@@ -49,7 +52,10 @@ pub(super) fn summary(report: &Report) -> String {
     let counts = &report.outcomes;
     let of_rows = |rows: u64| count(report, &["outcomes"], rows);
     let cards = [
-        (count(report, &["run"], report.rows), "rows asked for"),
+        (
+            count(report, &["run"], report.rows),
+            if unplanned(report).is_none() { "rows asked for" } else { "rows in the manifest" },
+        ),
         (of_rows(counts.deleted), "deleted"),
         (of_rows(counts.in_doubt + counts.unsettled), "in doubt or unsettled"),
         (of_rows(counts.failed), "failed"),
@@ -58,7 +64,8 @@ pub(super) fn summary(report: &Report) -> String {
     ];
     let cards: Vec<_> =
         cards.iter().map(|(number, what)| format!("<li><b>{number}</b><span>{what}</span></li>")).collect();
-    let chart = if report.lacks(&["outcomes"]) { String::new() } else { charts::outcomes(counts) };
+    let is_known = !report.lacks(&["outcomes"]) && unplanned(report).is_none();
+    let chart = if is_known { charts::outcomes(counts) } else { String::new() };
     let mut out = format!("<ul class=\"cards\">{}</ul>{chart}", cards.concat());
     let _ = write!(out, "<p class=\"sum\" id=\"sum\">{}</p>", html(&sum(report)));
     if report.targets.len() > 1 || report.evidence.len() > 1 {
@@ -71,14 +78,14 @@ pub(super) fn summary(report: &Report) -> String {
 fn by_target(report: &Report) -> String {
     let used: Vec<_> = OUTCOMES.into_iter().filter(|(outcome, _)| report.outcomes.of(outcome) > 0).collect();
     let mut out = String::from(
-        "<details><summary>By account and region</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Account/region</th>",
+        "<details><summary>By account and region</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Rows by account and region\"><table><thead><tr><th scope=\"col\">Account/region</th>",
     );
     for (_, human) in &used {
         let _ = write!(out, "<th scope=\"col\" class=\"n\">{human}</th>");
     }
     out.push_str("<th scope=\"col\" class=\"n\">rows</th></tr></thead><tbody>");
     for target in &report.targets {
-        let _ = write!(out, "<tr><th scope=\"row\">{}/{}</th>", html(&target.account), html(&target.region));
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", html(&place(&target.account, &target.region)));
         for (outcome, _) in &used {
             let _ = write!(out, "<td class=\"n\">{}</td>", grouped(target.outcomes.of(outcome)));
         }
@@ -98,7 +105,7 @@ fn by_evidence(report: &Report) -> String {
         )
     });
     format!(
-        "<details><summary>By outcome and evidence</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Outcome</th>\
+        "<details><summary>By outcome and evidence</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Rows by outcome and evidence\"><table><thead><tr><th scope=\"col\">Outcome</th>\
          <th scope=\"col\">Evidence</th><th scope=\"col\" class=\"n\">Rows</th></tr></thead><tbody>{}</tbody></table></div></details>",
         lines.collect::<String>()
     )
@@ -123,14 +130,14 @@ pub(super) fn asked(report: &Report) -> String {
     }
     out += &signed(report);
     out.push_str(
-        "<h3>Sessions</h3><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Opened</th><th scope=\"col\">Closed</th>\
+        "<h3>Sessions</h3><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Sessions\"><table><thead><tr><th scope=\"col\" class=\"n\">Session</th><th scope=\"col\">Opened</th><th scope=\"col\">Closed</th>\
          <th scope=\"col\">Command</th><th scope=\"col\">Operator</th><th scope=\"col\">keybatch</th></tr></thead><tbody>",
     );
     for session in &report.sessions {
         let closed = session.closed_at.as_deref().unwrap_or("no end recorded");
         let cells = [&session.opened_at, closed, &session.command, &session.operator, &session.version];
         let cells: Vec<_> = cells.iter().map(|cell| format!("<td>{}</td>", html(cell))).collect();
-        let _ = write!(out, "<tr>{}</tr>", cells.concat());
+        let _ = write!(out, "<tr><td class=\"n\">{}</td>{}</tr>", session.number, cells.concat());
     }
     out.push_str("</tbody></table></div>");
     out
@@ -157,31 +164,30 @@ fn signed(report: &Report) -> String {
 }
 
 pub(super) fn instances(report: &Report) -> String {
-    let as_of = html(report.in_use_as_of.as_deref().unwrap_or("(no plan)"));
-    if report.lacks(&["in_use", "plan"]) {
+    if report.lacks(&["in_use"]) {
         return unread();
     }
+    let mut out = format!("<p>{}</p>", html(&still_used(report)));
     if report.in_use.is_empty() {
-        return format!(
-            "<p>None that is known: in the plan's inventory at {as_of}, no instance was created with a key pair that this run deleted. \
-             {STILL_CARRIED}</p>"
-        );
+        return out;
     }
-    let mut out = format!(
-        "<p>{STILL_CARRIED} These are known as of the plan's inventory at {as_of}; look at the instances themselves for what they \
-         accept now.</p><div class=\"scroll\"><table><thead><tr><th scope=\"col\" class=\"n\">Row</th><th scope=\"col\">Key pair</th>\
-         <th scope=\"col\">Account/region</th><th scope=\"col\">Outcome</th><th scope=\"col\">Instances</th></tr></thead><tbody>"
+    out.push_str(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Key pairs that instances named\"><table><thead><tr><th scope=\"col\" class=\"n\">Row</th><th scope=\"col\">Key pair</th>\
+         <th scope=\"col\">Created</th><th scope=\"col\">Account/region</th><th scope=\"col\">Outcome</th>\
+         <th scope=\"col\">Instances</th><th scope=\"col\">Fingerprint</th></tr></thead><tbody>",
     );
     for one in &report.in_use {
         let _ = write!(
             out,
-            "<tr><td class=\"n\">{}</td><td><bdi>{}</bdi></td><td>{}/{}</td><td>{}</td><td><bdi>{}</bdi></td></tr>",
+            "<tr><td class=\"n\">{}</td><td class=\"long\"><bdi>{}</bdi></td><td>{}</td><td>{}</td><td>{}</td>\
+             <td class=\"long\"><bdi>{}</bdi></td><td class=\"long mono\">{}</td></tr>",
             one.row,
             html(&one.key_pair_name),
-            html(&one.account),
-            html(&one.region),
+            html(one.created_at.as_deref().unwrap_or("not known")),
+            html(&place(&one.account, &one.region)),
             html(&one.outcome.replace('_', " ")),
-            html(&one.instances)
+            html(&one.instances),
+            html(one.fingerprint.as_deref().unwrap_or("not known"))
         );
     }
     out.push_str("</tbody></table></div>");
@@ -193,6 +199,9 @@ pub(super) fn instances(report: &Report) -> String {
             html(&report.run)
         );
     }
+    let _ = write!(out, "<p>The instances of now: <code>{}</code></p>", html(&online(report)));
+    let to_do: Vec<_> = report.to_do.iter().map(|line| format!("<li>{}</li>", html(line))).collect();
+    let _ = write!(out, "<h3>What to do on each of these instances</h3><ul>{}</ul>", to_do.concat());
     out
 }
 
@@ -204,15 +213,8 @@ pub(super) fn controls(report: &Report) -> String {
         out.push_str("<p>None: no safety rule was lifted.</p>");
     }
     for one in &report.overrides {
-        let why = one.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        let _ = write!(
-            out,
-            "<div class=\"notice\"><p><code>--{}</code> by {}, {}{}</p></div>",
-            html(&one.which),
-            html(&one.by),
-            html(&one.at),
-            html(&why)
-        );
+        let (flag, said) = lifted(one);
+        let _ = write!(out, "<div class=\"notice\"><p><code>{}</code> {}</p></div>", html(&flag), html(&said));
     }
     out.push_str("<h3>Stops</h3>");
     let stops: Vec<_> =
@@ -225,11 +227,11 @@ pub(super) fn controls(report: &Report) -> String {
     for one in &stops {
         let _ = write!(out, "<p>{} {}: {}</p>", html(&one.at), html(&one.name), html(&one.value));
     }
-    out.push_str("<details><summary>Settings of each session</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Session opened</th><th scope=\"col\">Setting</th><th scope=\"col\">Value</th></tr></thead><tbody>");
+    out.push_str("<details><summary>Settings of each session</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Settings of each session\"><table><thead><tr><th scope=\"col\">Session opened</th><th scope=\"col\">Setting</th><th scope=\"col\">Value</th></tr></thead><tbody>");
     for one in report.controls.iter().filter(|one| !matches!(one.name.as_str(), "stopped" | "abandoned")) {
         let _ = write!(
             out,
-            "<tr><td>{}</td><td>{}</td><td><bdi>{}</bdi></td></tr>",
+            "<tr><td>{}</td><td>{}</td><td class=\"long\"><bdi>{}</bdi></td></tr>",
             html(&one.at),
             html(&one.name),
             html(&one.value)

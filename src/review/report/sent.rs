@@ -6,7 +6,7 @@ use super::charts;
 use super::facts::Report;
 use super::safe::{grouped, html};
 use super::sections::unread;
-use super::sentences::requests;
+use super::sentences::{place, requests};
 use super::traffic::SessionTraffic;
 
 /// How many sessions have a chart: those that sent most.
@@ -15,16 +15,18 @@ const CHARTS: usize = 6;
 pub(super) fn section(report: &Report) -> String {
     let traffic = &report.traffic;
     let mut out = format!("<p>{}.</p>", requests(report));
-    if report.lacks(&["traffic", "rates", "rate_cap"]) {
+    if report.lacks(&["traffic", "rates", "rate_cap", "targets_asked"]) {
         out += &unread();
     }
     if traffic.sessions.is_empty() {
         return out;
     }
     let cap = report.rate_cap.as_deref().and_then(per_second).map(|cap| {
-        let targets = u32::try_from(report.targets.len()).unwrap_or(u32::MAX);
+        let targets = u32::try_from(report.targets_asked).unwrap_or(u32::MAX);
         cap * f64::from(targets)
     });
+    // Without a plan that can be read, nobody knows in how many.
+    let cap = cap.filter(|_| report.targets_asked > 0);
     let sent = |session: &SessionTraffic| session.parts.iter().map(|part| part.requests).sum::<u64>();
     let mut most: Vec<_> = traffic.sessions.iter().map(sent).collect();
     most.sort_unstable_by(|a, b| b.cmp(a));
@@ -43,18 +45,17 @@ pub(super) fn section(report: &Report) -> String {
     }
     out.push_str("<h3>How long they took</h3>");
     out += &charts::latency(report);
-    out.push_str("<details><summary>By class, and the rates that were learned</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Class of the answer</th><th scope=\"col\" class=\"n\">Requests</th></tr></thead><tbody>");
+    out.push_str("<details><summary>By class, and the rates that were learned</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Requests by class\"><table><thead><tr><th scope=\"col\">Class of the answer</th><th scope=\"col\" class=\"n\">Requests</th></tr></thead><tbody>");
     for (class, count) in &traffic.classes {
         let _ =
             write!(out, "<tr><td>{}</td><td class=\"n\">{}</td></tr>", html(&class.replace('_', " ")), grouped(*count));
     }
-    out.push_str("</tbody></table><table><thead><tr><th scope=\"col\">Account/region</th><th scope=\"col\" class=\"n\">Last rate per second</th><th scope=\"col\" class=\"n\">Changes</th></tr></thead><tbody>");
+    out.push_str("</tbody></table></div><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Rates that were learned\"><table><thead><tr><th scope=\"col\">Account/region</th><th scope=\"col\" class=\"n\">Last rate per second</th><th scope=\"col\" class=\"n\">Changes</th></tr></thead><tbody>");
     for rate in &report.rates {
         let _ = write!(
             out,
-            "<tr><td>{}/{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            html(&rate.account),
-            html(&rate.region),
+            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            html(&place(&rate.account, &rate.region)),
             html(&rate.per_s),
             grouped(rate.changes)
         );

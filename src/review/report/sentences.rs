@@ -1,10 +1,12 @@
 //! What each form of a report says in the same words.
 
-use super::facts::{OUTCOMES, PlanSignature, Reconciliation, Report, Resolution, Verification};
+use super::facts::{OUTCOMES, POLICY, PlanSignature, Reconciliation, Report, Resolution, Verification};
 use super::safe::grouped;
 use crate::domain::counted;
 use crate::record::approval::Role;
-use crate::review::facts::Resolved;
+use crate::review::facts::{Resolved, confirmed_how};
+use crate::review::lifted::Override;
+use crate::review::still_using::{BY_NAME, deleted_or_gone};
 
 /// What a report says of a rehearsal.
 pub(super) const REHEARSAL: &str = "REHEARSAL: this run worked against a sandbox. Nothing real was deleted.";
@@ -27,6 +29,26 @@ pub(super) const UNREAD: &str = "Unknown: this could not be read from the journa
 /// What people read where nobody compared the run with CloudTrail.
 pub(super) const NOT_RECONCILED: &str =
     "Nobody has recorded a comparison of this run with CloudTrail: `keybatch reconcile --record` does.";
+
+/// The title of the section about instances.
+pub(super) const INSTANCES: &str = "Instances that may still accept a deleted key";
+
+/// A target in words; a row that is not valid may have no region.
+pub(super) fn place(account: &str, region: &str) -> String {
+    match (account, region) {
+        ("", "") => "no usable account or region".to_owned(),
+        (account, "") => format!("{account}, no usable region"),
+        (account, region) => format!("{account}/{region}"),
+    }
+}
+
+/// The targets of the view `runs`, in words.
+fn places(targets: &str) -> String {
+    let one = |target: &str| {
+        target.split_once('/').map_or_else(|| target.to_owned(), |(account, region)| place(account, region))
+    };
+    targets.split(", ").map(one).collect::<Vec<_>>().join("; ")
+}
 
 /// How to check the journal with nothing of keybatch's.
 pub(super) const WITHOUT: [(&str, &str); 3] = [
@@ -53,12 +75,12 @@ pub(super) fn count(report: &Report, fields: &[&str], number: u64) -> String {
 pub(super) fn requests(report: &Report) -> String {
     let deletes = count(report, &["deletes_sent"], report.deletes_sent);
     let reads = count(report, &["run"], report.reads_sent);
-    let throttled = count(report, &["deletes_sent"], report.throttled);
     let word = |number: &str, one: &str, many: &str| format!("{number} {}", if number == "1" { one } else { many });
     format!(
-        "{} and {}, {throttled} throttled",
+        "{} and {}, {}",
         word(&deletes, "delete request", "delete requests"),
-        word(&reads, "read", "reads")
+        word(&reads, "read", "reads"),
+        throttled(report)
     )
 }
 
@@ -112,11 +134,83 @@ pub(super) fn reconciliation(one: &Reconciliation) -> String {
     )
 }
 
+/// A number of rows.
+fn rows_of(rows: u64) -> String {
+    format!("{} {}", grouped(rows), if rows == 1 { "row" } else { "rows" })
+}
+
+/// How many requests were throttled, and of which kind.
+pub(super) fn throttled(report: &Report) -> String {
+    let all = count(report, &["deletes_sent"], report.throttled);
+    if report.throttled == 0 || report.lacks(&["deletes_sent", "traffic"]) {
+        return format!("{all} throttled");
+    }
+    let deletes = report.traffic.classes.get("throttled").copied().unwrap_or_default();
+    let reads = report.throttled.saturating_sub(deletes);
+    let of = |count: u64, one: &str, many: &str| format!("{} {}", grouped(count), if count == 1 { one } else { many });
+    format!("{all} throttled ({}, {})", of(deletes, "delete", "deletes"), of(reads, "read", "reads"))
+}
+
+/// What is known of the rows of a run that has no plan; none of one that has a plan, or whose plan could not be read.
+pub(super) fn unplanned(report: &Report) -> Option<&'static str> {
+    if report.plan.is_some() || report.lacks(&["plan"]) {
+        return None;
+    }
+    // A run that was killed while it recorded its plan has some.
+    let is_without_rows = report.evidence.is_empty() && !report.lacks(&["evidence"]);
+    Some(if is_without_rows {
+        "No plan was sealed, so no row was recorded, and nothing was asked for any of them."
+    } else {
+        "No plan was sealed, so nothing was asked for any of them."
+    })
+}
+
+/// The title of the section about rows that a person should look at.
+pub(super) const TO_LOOK_AT: &str = "To look at";
+
+/// How many rows a person should look at, by outcome.
+pub(super) fn to_look_at(report: &Report) -> String {
+    if report.lacks(&["outcomes", "doubts"]) {
+        return UNREAD.to_owned();
+    }
+    let counts = &report.outcomes;
+    let all = [(counts.in_doubt, "in doubt"), (counts.unsettled, "unsettled"), (counts.gone, "gone")];
+    let parts: Vec<_> =
+        all.iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{} {what}", rows_of(*rows))).collect();
+    if parts.is_empty() {
+        "Nothing: no row is in doubt, unsettled or gone.".to_owned()
+    } else {
+        format!("{}.", parts.join(", "))
+    }
+}
+
+/// What is to be done about rows in doubt and unsettled ones; none where there are none.
+pub(super) fn must_look(report: &Report) -> Option<String> {
+    let (in_doubt, unsettled) = (report.outcomes.in_doubt, report.outcomes.unsettled);
+    let doubt = (in_doubt > 0).then(|| {
+        format!("{} in doubt: what the journal has does not decide them, so a person must look. Each says what is known and what to look for.", rows_of(in_doubt))
+    });
+    let resume = (unsettled > 0)
+        .then(|| format!("{} unsettled: keybatch resume settles what is unsettled.", rows_of(unsettled)));
+    let all: Vec<_> = [doubt, resume].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join(" "))
+}
+
+/// What stands at the top where the journal does not verify.
+pub(super) fn unsound(report: &Report) -> Option<String> {
+    let verdict = report.verification.as_ref().filter(|verdict| !verdict.sound)?;
+    let word = verdict.verdict.replace('_', " ");
+    Some(format!("THE JOURNAL DOES NOT VERIFY ({word}), so nothing below can be relied on: {}", verdict.detail))
+}
+
 /// The conservation sum in words.
 pub(super) fn sum(report: &Report) -> String {
     if report.lacks(&["outcomes"]) {
         let rows = count(report, &["run"], report.rows);
         return format!("{rows} rows. Their outcomes could not be read, so there is no sum.");
+    }
+    if let Some(sentence) = unplanned(report) {
+        return format!("{} in the manifest. {sentence}", rows_of(report.rows));
     }
     let parts: Vec<_> = OUTCOMES
         .into_iter()
@@ -125,16 +219,75 @@ pub(super) fn sum(report: &Report) -> String {
         .map(|(rows, human)| format!("{} {human}", grouped(rows)))
         .collect();
     let parts = if parts.is_empty() { "0".to_owned() } else { parts.join(" + ") };
-    let verdict = match (report.adds_up, report.plan.is_some()) {
-        (true, _) if report.lacks(&["plan"]) => "Every row has exactly one outcome, as far as the journal can be read.",
-        (true, _) => "Every row has exactly one outcome.",
-        (false, _) if report.lacks(&["plan", "facts"]) => {
+    let verdict = match report.adds_up {
+        true if report.lacks(&["plan"]) => "Every row has exactly one outcome, as far as the journal can be read.",
+        true => "Every row has exactly one outcome.",
+        false if report.lacks(&["plan", "facts"]) => {
             "THE SUM DOES NOT AGREE, or the plan is not complete: that part of the journal could not be read."
         }
-        (false, false) => "The plan is not complete, so the sum is not either.",
-        (false, true) => "THE SUM DOES NOT AGREE: verify the journal.",
+        false => "THE SUM DOES NOT AGREE: verify the journal.",
     };
-    format!("{} rows = {parts}. {verdict}", grouped(report.rows))
+    format!("{} = {parts}. {verdict}", rows_of(report.rows))
+}
+
+/// What is known of rows that are gone; nothing where none is.
+pub(super) fn gone(report: &Report) -> Vec<String> {
+    let (gone, lost) = (report.outcomes.gone, report.gone_without_request);
+    if gone > 0 && report.lacks(&["gone_without_request"]) {
+        let rows = rows_of(gone);
+        return vec![format!("{rows} gone; whether the journal has a request for each of them could not be read.")];
+    }
+    let are = |rows: u64| format!("{} {}", grouped(rows), if rows == 1 { "row is" } else { "rows are" });
+    let mut all = Vec::new();
+    if gone > lost {
+        all.push(format!(
+            "{} gone: the key pair was there before a request that no clear answer followed, and is not there now. That is settled; \
+             what to look for shows who did it.",
+            are(gone - lost)
+        ));
+    }
+    if lost > 0 {
+        all.push(format!(
+            "{} gone without a request in the journal: entries of it were lost, and it is only presumed that one of them was a request. \
+             The plan saw the key pair, and it is not there now. What to look for shows who did it.",
+            are(lost)
+        ));
+    }
+    all
+}
+
+/// A safety rule that was lifted: the flag, and the rest of the sentence.
+pub(super) fn lifted(one: &Override) -> (String, String) {
+    let why = one.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let lost = one.lost_text().map(|lost| format!(" ({lost})")).unwrap_or_default();
+    (one.flag(), format!("by {}, {}{why}{lost}", one.by, one.at))
+}
+
+/// Key pairs whose public key instances may keep: what is known of them.
+pub(super) fn still_used(report: &Report) -> String {
+    if report.lacks(&["in_use"]) {
+        return UNREAD.to_owned();
+    }
+    let unknown = if report.lacks(&["in_use_as_of"]) { "a time that could not be read" } else { "(no plan)" };
+    let as_of = report.in_use_as_of.as_deref().unwrap_or(unknown);
+    let used = report.in_use.len() as u64 + report.in_use_not_listed;
+    if used == 0 {
+        return format!(
+            "None that is known: in the plan's inventory at {as_of}, no instance named a key pair deleted by this run or \
+             gone since its plan. {STILL_CARRIED}"
+        );
+    }
+    let of = deleted_or_gone(report.in_use.iter().map(|one| one.outcome.as_str()));
+    let pairs = if used == 1 { "key pair" } else { "key pairs" };
+    format!(
+        "In the plan's inventory at {as_of}, instances named {} {pairs} {of}. {STILL_CARRIED} Note: {BY_NAME}.",
+        grouped(used)
+    )
+}
+
+/// How to learn of the instances of now.
+pub(super) fn online(report: &Report) -> String {
+    format!("keybatch instances --still-using {} --online", report.run)
 }
 
 /// What was asked: (name, value).
@@ -150,7 +303,7 @@ pub(super) fn asked_facts(report: &Report) -> Vec<(&'static str, String)> {
     add("Manifest's SHA-256", fact("manifest_sha256"));
     add("Rows", Some(count(report, &["run"], report.rows)));
     add("Service", fact("endpoint"));
-    add("Accounts and regions", fact("targets"));
+    add("Accounts and regions", fact("targets").map(|targets| places(&targets)));
     if let Some(plan) = &report.plan {
         add(
             "Plan",
@@ -164,12 +317,22 @@ pub(super) fn asked_facts(report: &Report) -> Vec<(&'static str, String)> {
         add("Plan made", Some(format!("{} by {}", plan.made_at, plan.made_by)));
         add("Plan valid until", plan.expires_at.clone());
         let confirmed = plan.confirmed.zip(plan.confirmed_by.as_deref());
-        let confirmed = confirmed.map(|(deletes, by)| format!("{} deletions, by {by}", grouped(deletes)));
-        add("Confirmed", Some(confirmed.unwrap_or_else(|| "not confirmed".to_owned())));
+        let confirmed = confirmed.map(|(deletes, by)| {
+            let deletions = if deletes == 1 { "deletion" } else { "deletions" };
+            format!("{} {deletions}, {}", grouped(deletes), confirmed_how(by))
+        });
+        let otherwise = if report.lacks(&["plan"]) { UNREAD } else { "not confirmed" };
+        add("Confirmed", Some(confirmed.unwrap_or_else(|| otherwise.to_owned())));
         add("Policy's SHA-256", plan.policy_sha256.clone());
     }
-    if report.lacks(&["plan"]) {
+    if report.plan.is_none() && report.lacks(&["plan"]) {
         add("Plan", Some(UNREAD.to_owned()));
+    } else if report.plan.is_none() {
+        let policy = report.controls.iter().find(|one| one.name == POLICY);
+        add("Plan", Some("none was sealed".to_owned()));
+        add("Policy's SHA-256", policy.map(|one| one.value.clone()));
+        let mut refused = report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned"));
+        add("Refused or given up", refused.next_back().map(|one| one.value.clone()));
     }
     add("Plan's root", fact("plan_root"));
     add("Began", fact("started_at"));
@@ -197,4 +360,19 @@ pub(super) fn coverage(verdict: &Verification) -> Vec<(&'static str, String)> {
     ];
     all.extend(verdict.first_bad.map(|seq| ("First bad entry", seq.to_string())));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_a_plan_has_no_rows_unless_some_were_recorded_or_could_not_be_read() {
+        let said = |unread: &[&'static str]| {
+            unplanned(&Report { unread: unread.iter().copied().collect(), ..Report::default() }).unwrap_or_default()
+        };
+        assert!(said(&[]).contains("no row was recorded"));
+        assert!(said(&["evidence"]).contains("nothing was asked") && !said(&["evidence"]).contains("recorded"));
+        assert_eq!(said(&["plan"]), "", "nobody knows whether it has one");
+    }
 }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::facts::{OUTCOMES, Report};
 use super::safe::{grouped, visible};
 use super::sentences::{
-    LISTED, NOT_RECONCILED, REHEARSAL, STILL_CARRIED, UNREAD, WITHOUT, asked_facts, beyond, count, coverage,
-    reconciliation, resolution, resolved, signature, sum,
+    INSTANCES, LISTED, NOT_RECONCILED, REHEARSAL, TO_LOOK_AT, UNREAD, WITHOUT, asked_facts, beyond, count, coverage,
+    gone, lifted, must_look, online, place, reconciliation, resolution, resolved, signature, still_used, sum,
+    throttled, to_look_at, unplanned, unsound,
 };
 
 /// A report for people, as text.
@@ -17,13 +18,16 @@ pub fn text(report: &Report) -> String {
         let _ = writeln!(out, "{REHEARSAL}");
     }
     let _ = writeln!(out, "run {} {}", visible(&report.run), visible(&report.state));
+    if let Some(sentence) = unsound(report) {
+        let _ = writeln!(out, "{}", visible(&sentence));
+    }
     for gap in &report.gaps {
         let _ = writeln!(out, "NOT COMPLETE: {}", visible(gap));
     }
     let _ = writeln!(out, "{}", sum(report));
     for (outcome, human) in OUTCOMES {
         let rows = report.outcomes.of(outcome);
-        if rows > 0 {
+        if rows > 0 && unplanned(report).is_none() {
             let _ = writeln!(out, "  {human:<14} {:>12}", grouped(rows));
         }
     }
@@ -77,35 +81,13 @@ fn later(report: &Report, out: &mut String) {
     }
 }
 
-fn instances(report: &Report, out: &mut String) {
-    let as_of = report.in_use_as_of.as_deref().unwrap_or_default();
-    let known = report.in_use.len() as u64 + report.in_use_not_listed;
-    let known = count(report, &["in_use", "plan"], known);
-    let _ = writeln!(out, "instances that still carry a deleted key {known}");
-    if !report.in_use.is_empty() {
-        let _ = writeln!(out, "  {STILL_CARRIED} As of the plan's inventory at {as_of}:");
-    }
-    for one in report.in_use.iter().take(LISTED) {
-        let place = format!("{}/{}", one.account, one.region);
-        let _ = writeln!(
-            out,
-            "  row {} {} in {}: {}",
-            one.row,
-            visible(&one.key_pair_name),
-            visible(&place),
-            visible(&one.instances)
-        );
-    }
-    more(out, beyond(report.in_use.len(), report.in_use_not_listed));
-}
-
 fn controls(report: &Report, out: &mut String) {
     if report.lacks(&["overrides", "controls"]) {
         let _ = writeln!(out, "overrides and stops\n  {UNREAD}");
     }
     for one in &report.overrides {
-        let why = one.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        let _ = writeln!(out, "override --{} by {}{}", visible(&one.which), visible(&one.by), visible(&why));
+        let (flag, said) = lifted(one);
+        let _ = writeln!(out, "override {} {}", visible(&flag), visible(&said));
     }
     for one in report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")) {
         let _ = writeln!(out, "{} {}: {}", visible(&one.name), one.at, visible(&one.value));
@@ -126,9 +108,9 @@ fn requests(report: &Report, out: &mut String) {
     out.push_str("requests\n");
     line(out, "deletes", &count(report, &["deletes_sent"], report.deletes_sent));
     line(out, "reads", &count(report, &["run"], report.reads_sent));
-    line(out, "throttled", &count(report, &["deletes_sent"], report.throttled));
+    line(out, "throttled", throttled(report).replacen(" throttled", "", 1).as_str());
     for (class, count) in &report.traffic.classes {
-        line(out, &format!("  {}", class.replace('_', " ")), &grouped(*count));
+        line(out, &format!("  deletes {}", class.replace('_', " ")), &grouped(*count));
     }
     for rate in &report.rates {
         line(out, "last rate", &format!("{} per second in {}/{}", rate.per_s, rate.account, rate.region));
@@ -136,8 +118,13 @@ fn requests(report: &Report, out: &mut String) {
 }
 
 fn looked_for(report: &Report, out: &mut String) {
-    let open = count(report, &["outcomes", "doubts"], report.outcomes.in_doubt + report.outcomes.unsettled);
-    let _ = writeln!(out, "in doubt or unsettled {open}");
+    let _ = writeln!(out, "{}\n  {}", TO_LOOK_AT.to_lowercase(), to_look_at(report));
+    if let Some(sentence) = must_look(report) {
+        let _ = writeln!(out, "  {sentence}");
+    }
+    for sentence in gone(report) {
+        let _ = writeln!(out, "  {}", visible(&sentence));
+    }
     for doubt in report.doubts.iter().take(LISTED) {
         let name = doubt.story.key_pair_name.as_deref().unwrap_or_default();
         let _ = writeln!(out, "  row {} {} {}", doubt.story.row, visible(name), doubt.outcome.replace('_', " "));
@@ -150,6 +137,32 @@ fn looked_for(report: &Report, out: &mut String) {
         line(out, "  from, until", &format!("{}, {}", look_for.from, look_for.until));
     }
     more(out, beyond(report.doubts.len(), report.doubts_not_listed));
+}
+
+fn instances(report: &Report, out: &mut String) {
+    let _ = writeln!(out, "{}\n  {}", INSTANCES.to_lowercase(), visible(&still_used(report)));
+    if report.in_use.is_empty() {
+        return;
+    }
+    for one in report.in_use.iter().take(LISTED) {
+        let _ = writeln!(
+            out,
+            "  row {} {} in {}, {}: {}",
+            one.row,
+            visible(&one.key_pair_name),
+            visible(&place(&one.account, &one.region)),
+            visible(&one.outcome),
+            visible(&one.instances)
+        );
+        let created = one.created_at.as_deref().unwrap_or("at a time that is not known");
+        let fingerprint = one.fingerprint.as_deref().unwrap_or("not known");
+        let _ = writeln!(out, "    created {}, fingerprint {}", visible(created), visible(fingerprint));
+    }
+    more(out, beyond(report.in_use.len(), report.in_use_not_listed));
+    let _ = writeln!(out, "  the instances of now: {}\n  what to do on each of these instances:", online(report));
+    for todo in report.to_do {
+        let _ = writeln!(out, "    - {todo}");
+    }
 }
 
 fn verification(report: &Report, out: &mut String) {

@@ -139,8 +139,8 @@ impl Counting {
         self.longest_us = Some(self.longest_us.map_or(took, |longest| longest.max(took)));
     }
 
-    /// What was counted, beside what was permitted meanwhile.
-    pub(super) fn end(self, permitted: &[Permitted]) -> Traffic {
+    /// What was counted, beside what was permitted meanwhile in the targets that were to be asked.
+    pub(super) fn end(self, permitted: &[Permitted], targets: &[String]) -> Traffic {
         let limits = UP_TO_MS.into_iter().map(Some).chain([None]);
         let overs = [0].into_iter().chain(UP_TO_MS);
         let latency = overs.zip(limits).zip(self.latency).map(|((over_ms, up_to_ms), requests)| LatencyPart {
@@ -157,22 +157,35 @@ impl Counting {
             longest_ms: self.longest_us.map(in_ms),
             first_at: self.first.map(text_of),
             last_at: self.last.map(text_of),
-            sessions: self.sessions.into_iter().map(|(session, series)| drawn(session, &series, permitted)).collect(),
+            sessions: self
+                .sessions
+                .into_iter()
+                .map(|(session, series)| drawn(session, &series, permitted, targets))
+                .collect(),
         }
     }
 }
 
-fn drawn(session: Option<u64>, series: &Series, permitted: &[Permitted]) -> SessionTraffic {
+fn drawn(session: Option<u64>, series: &Series, permitted: &[Permitted], targets: &[String]) -> SessionTraffic {
     let ends = series.parts.first_key_value().zip(series.parts.last_key_value());
     let range = ends.map_or(0..0, |((first, _), (last, _))| *first..last + 1);
-    let mut changes = permitted.iter().filter(|change| change.session == session).peekable();
+    let (own, others): (Vec<_>, Vec<_>) = permitted.iter().partition(|change| change.session == session);
     let mut rates: BTreeMap<&str, Option<f64>> = BTreeMap::new();
+    // It began with what an earlier session had learned, or as its own first change says.
+    for change in others.iter().filter(|change| change.session < session) {
+        rates.insert(&change.target, change.next_per_s);
+    }
+    for change in own.iter().rev() {
+        rates.insert(&change.target, change.from_per_s);
+    }
+    let mut changes = own.into_iter().peekable();
     let parts = range.map(|index| {
         let end = (index + 1) * series.width;
         while let Some(change) = changes.next_if(|change| change.at.as_second() < end) {
             rates.insert(&change.target, change.to_per_s);
         }
-        let sum = rates.values().copied().sum::<Option<f64>>().filter(|_| !rates.is_empty());
+        let rate = |target: &String| rates.get(target.as_str()).copied().flatten();
+        let sum = targets.iter().map(rate).sum::<Option<f64>>().filter(|_| !targets.is_empty());
         let (requests, throttled) = series.parts.get(&index).copied().unwrap_or_default();
         let at = Timestamp::from_second(index * series.width).map(time_text).unwrap_or_default();
         Part { at, requests, throttled, permitted_per_s: sum }
@@ -186,7 +199,10 @@ pub(super) struct Permitted {
     session: Option<u64>,
     at: Timestamp,
     target: String,
+    from_per_s: Option<f64>,
     to_per_s: Option<f64>,
+    /// What the next session starts from.
+    next_per_s: Option<f64>,
 }
 
 /// The changes of the permitted rates, in order.
@@ -199,7 +215,9 @@ pub(super) async fn permitted(reader: &Reader, run: &RunRecord) -> Result<Vec<Pe
             session: entry.session,
             at: entry.at,
             target: format!("{}/{}", changed.account, changed.region),
+            from_per_s: changed.from_per_s.parse().ok(),
             to_per_s: changed.to_per_s.parse().ok(),
+            next_per_s: changed.learned_per_s.as_ref().unwrap_or(&changed.to_per_s).parse().ok(),
         });
     }
     Ok(changes)
@@ -257,7 +275,7 @@ mod tests {
         let count = |attempts: &mut dyn Iterator<Item = &Vec<Cell>>| {
             let mut counting = Counting::default();
             attempts.for_each(|cells| counting.add(cells));
-            counting.end(&[])
+            counting.end(&[], &[])
         };
         let traffic = count(&mut all.iter());
         assert_eq!(traffic, count(&mut all.iter().rev()));
@@ -268,20 +286,46 @@ mod tests {
         assert_eq!(traffic.latency[0].requests, 375, "0, 1 and 2 ms of each 40");
     }
 
-    #[test]
-    fn what_was_permitted_is_the_sum_over_targets_from_each_change_on() {
-        let change = |second: i64, target: &str, to_per_s: Option<f64>| Permitted {
-            session: Some(7),
+    fn change(session: u64, second: i64, target: &str, (from, to): (f64, Option<f64>)) -> Permitted {
+        Permitted {
+            session: Some(session),
             at: Timestamp::from_second(second).unwrap(),
             target: target.into(),
-            to_per_s,
-        };
+            from_per_s: Some(from),
+            to_per_s: to,
+            next_per_s: to,
+        }
+    }
+
+    fn permitted_in(session: usize, changes: &[Permitted], targets: &[&str]) -> Vec<Option<f64>> {
         let mut counting = Counting::default();
         (0..4).for_each(|second| counting.add(&attempt(second, 1, "throttled")));
-        let changes = [change(1, "a", Some(2.0)), change(2, "b", Some(3.0)), change(3, "a", None)];
-        let traffic = counting.end(&changes);
-        let permitted: Vec<_> = traffic.sessions[0].parts.iter().map(|part| part.permitted_per_s).collect();
-        assert_eq!(permitted, [None, Some(2.0), Some(5.0), None], "nothing known, one, both, unlimited");
+        let later = |second| {
+            [&attempt(second, 1, "throttled")[..1], &[Cell::Integer(9)], &attempt(second, 1, "x")[2..]].concat()
+        };
+        (10..12).for_each(|second| counting.add(&later(second)));
+        let targets: Vec<_> = targets.iter().map(|target| (*target).to_owned()).collect();
+        let traffic = counting.end(changes, &targets);
         assert_eq!(traffic.classes["throttled"], 4);
+        traffic.sessions[session].parts.iter().map(|part| part.permitted_per_s).collect()
+    }
+
+    #[test]
+    fn what_was_permitted_is_the_sum_over_targets_from_each_change_on() {
+        let changes =
+            [change(7, 1, "a", (1.0, Some(2.0))), change(7, 2, "b", (0.5, Some(3.0))), change(7, 3, "a", (2.0, None))];
+        let permitted = permitted_in(0, &changes, &["a", "b"]);
+        assert_eq!(permitted, [Some(1.5), Some(2.5), Some(5.0), None], "as each began, one, both, unlimited");
+        assert_eq!(permitted_in(0, &changes, &["a", "b", "c"]), [None; 4], "of one nothing is known");
+    }
+
+    #[test]
+    fn a_later_session_began_with_what_an_earlier_one_had_learned() {
+        let changes = [
+            change(7, 1, "a", (1.0, Some(2.0))),
+            change(7, 2, "b", (1.0, Some(3.0))),
+            change(9, 11, "b", (4.0, Some(5.0))),
+        ];
+        assert_eq!(permitted_in(1, &changes, &["a", "b"]), [Some(6.0), Some(7.0)]);
     }
 }

@@ -90,6 +90,29 @@ PAINT = """(performance.getEntriesByType("paint").find(one => one.name === "firs
 AXE = """axe.run(document).then(found => found.violations.map(one =>
   ({id: one.id, impact: one.impact, nodes: one.nodes.slice(0, 3).map(node => node.html.slice(0, 200))})))"""
 
+OPEN = """document.querySelectorAll("details").forEach(one => { one.open = %s; })"""
+
+# Cells in which a word of the report's own is broken: it takes more lines than it has places to break.
+BROKEN = """Array.from(document.querySelectorAll("td:not(.long), th, #story-close, .head button")).filter(cell => {
+  if (!cell.offsetParent || !cell.firstChild) return false;
+  const range = document.createRange();
+  const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  for (let text; (text = walk.nextNode());) {
+    for (const found of text.data.matchAll(/[A-Za-z0-9]+/g)) {
+      range.setStart(text, found.index);
+      range.setEnd(text, found.index + found[0].length);
+      if (new Set(Array.from(range.getClientRects()).filter(one => one.width > 0).map(one => Math.round(one.top))).size > 1) return true;
+    }
+  }
+  return false;
+}).map(cell => cell.textContent).slice(0, 5)"""
+
+# Labels that are cut or stand over their edge.
+NARROW = """Array.from(document.querySelectorAll(".head button, #story-close")).filter(one =>
+  one.offsetParent && one.scrollWidth > one.clientWidth).map(one => one.textContent)"""
+
+ROW_PX = """document.querySelector("#standing tbody tr").getBoundingClientRect().height"""
+
 LOADED = """/^[0-9,]+ of [0-9,]+ rows( shown here.*)?$/.test((document.getElementById("count") || {}).textContent || "")"""
 
 
@@ -122,7 +145,18 @@ def seen(browser, report, options):
             browser.look(scheme=scheme)
             found["axe"][scheme] = browser.value(AXE)
         browser.look()
+        # On a phone, with everything open, tables scroll in themselves.
+        browser.size(360)
+        browser.value(OPEN % "true")
+        found["axe"]["phone"] = browser.value(AXE)
+        browser.value(OPEN % "false")
+        browser.size(1400)
     found["search_ms"] = [browser.value(SEARCH % json.dumps(text)) for text in ("deploy", "no such thing", "1", "")]
+    browser.value("document.querySelector('.head button[data-by=\"5\"]').click()")
+    browser.value("document.querySelector('.head button[data-by=\"5\"]').click()")
+    found["details"] = browser.value("Array.from(document.querySelectorAll('.row')).map(row => row.children[5].textContent)")
+    browser.value("document.querySelector('.head button[data-by=\"0\"]').click()")
+    found["standing"] = browser.value("document.getElementById('standing').textContent")
     browser.value("document.getElementById('grid').focus()")
     browser.press("ArrowDown")
     found["active"] = browser.value("document.getElementById('grid').getAttribute('aria-activedescendant')")
@@ -134,14 +168,27 @@ def seen(browser, report, options):
         shot(browser, options["--shots"], "story", whole=False)
     browser.press("Escape")
     found["closed"] = browser.value("!document.getElementById('story').open && document.activeElement.id")
-    found["wide"] = {}
+    found["wide"], found["broken"], found["narrow"] = {}, {}, {}
     for width in (360, 800, 1400):
         browser.size(width)
+        browser.value(OPEN % "true")
+        found["broken"][str(width)] = browser.value(BROKEN)
+        found["narrow"][str(width)] = browser.value(NARROW)
+        browser.value(OPEN % "false")
         found["wide"][str(width)] = browser.value("document.documentElement.scrollWidth")
         for scheme in ("light", "dark"):
             browser.look(scheme=scheme)
             if "--shots" in options:
                 shot(browser, options["--shots"], "%d-%s" % (width, scheme))
+    browser.look()
+    # As wide as a sheet of A4 between its margins.
+    browser.size(718)
+    browser.look(media="print")
+    browser.value(OPEN % "true")
+    found["broken"]["print"] = browser.value(BROKEN)
+    found["row_px"] = browser.value(ROW_PX)
+    found["print_wide"] = browser.value("document.documentElement.scrollWidth")
+    browser.value(OPEN % "false")
     browser.look()
     pdf = base64.b64decode(browser.ask("Page.printToPDF", printBackground=True)["data"])
     found["pdf_bytes"] = len(pdf)
