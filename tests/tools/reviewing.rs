@@ -73,10 +73,19 @@ fn a_reviewer_who_follows_the_page_sees_what_it_says() {
     let bench = given();
     let arrived = bench.world.state().log.len();
     let blocks = blocks();
-    let expected: [&[&str]; 5] = [
+    let expected: [&[&str]; 6] = [
         &["1262638152", "journal_created", "SEC-1412", "finished", "3 deleted"],
         &["VERIFIED", "\"verdict\": \"verified\"", "Good \"checkpoint@keybatch\" signature for ops@example.com"],
-        &["report written to report.html", "in-doubt", "old-key", "lost-answer", "refused", "nobody approved it"],
+        &[
+            "report written to report.html",
+            "in-doubt",
+            "old-key",
+            "lost-answer",
+            "refused",
+            "nobody approved it",
+            "us-east-1|refused|failed",
+        ],
+        &["4 rows written to rows.csv"],
         &["DeleteKeyPair", "VERIFIED", "\"verdict\": \"verified\"", "not that there are no others"],
         &["confirmed", "old-key", "web-1"],
     ];
