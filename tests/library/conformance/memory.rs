@@ -127,6 +127,10 @@ impl EntryStore for MemoryStore {
     }
 }
 
+fn entry(kept: &Kept, seq: u64) -> Entry {
+    kept.entries[usize::try_from(seq).unwrap()].0.clone()
+}
+
 fn journal_id(kept: &Kept) -> Option<String> {
     kept.entries.iter().find_map(|(entry, _)| match &entry.event {
         Event::JournalCreated(created) => Some(created.journal_id.clone()),

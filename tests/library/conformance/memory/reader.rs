@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use keybatch::domain::{Class, Outcome, OutcomeCounts, RunId, Target, time_text};
 use keybatch::journal::{
     AttemptRecord, Cell, EntryFilter, IntentPage, JournalError, JournalReader, Matching, OpenAttempt, PendingRow,
-    ReadPast, ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, RunState,
-    StoryEntry, TargetRecord, UnclearRow, Visitor,
+    ReadPast, ReadReview, ReadRows, ReadRuns, Reading, Reservation, ReviewRow, RunAbout, RunRecord, StoryEntry,
+    TargetRecord, UnclearRow, Visitor,
 };
 use keybatch::record::Entry;
 use keybatch::record::checkpoint::base64;
@@ -18,10 +18,10 @@ use keybatch::record::plan::{PlanObservation, PlanRow, Severity, Verdict};
 use serde_json::json;
 
 use super::attempts::attempts;
-use super::history::{Attempt, History, Row, Run};
+use super::history::{History, Row, Run};
 use super::matching::matching;
-use super::unclear::unclear_rows;
-use super::{Kept, Memory};
+use super::unclear::{open_attempts, unclear_rows};
+use super::{Kept, Memory, entry};
 
 /// A reader of what is kept in memory.
 pub(super) struct MemoryReader(pub(super) Memory);
@@ -42,10 +42,6 @@ impl MemoryReader {
     ) -> Reading<'a, T> {
         self.read(|kept, history| history.run(run_no).map(|run| read(kept, history, run)).unwrap_or_default())
     }
-}
-
-fn entry(kept: &Kept, seq: u64) -> Entry {
-    kept.entries[usize::try_from(seq).unwrap()].0.clone()
 }
 
 fn stored(kept: &Kept, seq: u64) -> StoryEntry {
@@ -152,29 +148,7 @@ impl ReadRuns for MemoryReader {
         account: &'a str,
         since: Timestamp,
     ) -> Reading<'a, Vec<OpenAttempt>> {
-        self.read(|kept, history| {
-            let concerns = |other: &&Run| {
-                let record = &other.record;
-                let may_matter = record.state == RunState::Running || other.finished_at.is_some_and(|at| at >= since);
-                record.run != run && record.endpoint.as_deref() == Some(endpoint) && may_matter
-            };
-            let is_open = |last: &&Attempt| last.finished.as_ref().is_none_or(|(_, class)| *class == Class::Unanswered);
-            let mut open = Vec::new();
-            for run in history.runs.iter().filter(concerns) {
-                for row in run.rows.values().filter(|row| row.intent.line.account == account) {
-                    let PlanRow { account, region, .. } = row.intent.line.clone();
-                    open.extend(row.attempts.last().filter(is_open).map(|last| OpenAttempt {
-                        run: run.record.run.to_string(),
-                        target: Target { account: account.clone(), region: region.clone() },
-                        key_pair_name: row.intent.line.name.clone(),
-                        started: entry(kept, last.started),
-                        finished: last.finished.as_ref().map(|(seq, _)| entry(kept, *seq)),
-                        time: entry(kept, last.started).session.and_then(|seq| entry(kept, seq).event.attempt_time()),
-                    }));
-                }
-            }
-            open
-        })
+        self.read(|kept, history| open_attempts((kept, history), run, endpoint, account, since))
     }
 
     fn unclear_rows<'a>(&'a self, run: RunId, endpoint: &'a str, account: &'a str) -> Reading<'a, Vec<UnclearRow>> {

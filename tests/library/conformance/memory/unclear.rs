@@ -1,10 +1,12 @@
-//! The rows that nobody knows the end of, by a naive reading.
+//! Attempts and rows that nobody knows the end of, by a naive reading.
 
-use keybatch::domain::{Outcome, RunId, Target};
-use keybatch::journal::UnclearRow;
+use jiff::Timestamp;
+use keybatch::domain::{Class, Outcome, RunId, Target};
+use keybatch::journal::{OpenAttempt, RunState, UnclearRow};
 use keybatch::record::plan::PlanRow;
 
-use super::history::{History, Row, Run};
+use super::history::{Attempt, History, Row, Run};
+use super::{Kept, entry};
 
 /// Whether it was asked for and nothing says what became of it.
 fn is_unclear(row: &Row) -> bool {
@@ -25,4 +27,35 @@ pub(super) fn unclear_rows(history: &History, run: RunId, endpoint: &str, accoun
         }));
     }
     unclear
+}
+
+/// The last attempts on rows of other runs, if nothing shows their effect.
+pub(super) fn open_attempts(
+    (kept, history): (&Kept, &History),
+    run: RunId,
+    endpoint: &str,
+    account: &str,
+    since: Timestamp,
+) -> Vec<OpenAttempt> {
+    let concerns = |other: &&Run| {
+        let record = &other.record;
+        let may_matter = record.state == RunState::Running || other.finished_at.is_some_and(|at| at >= since);
+        record.run != run && record.endpoint.as_deref() == Some(endpoint) && may_matter
+    };
+    let is_open = |last: &&Attempt| last.finished.as_ref().is_none_or(|(_, class)| *class == Class::Unanswered);
+    let mut open = Vec::new();
+    for run in history.runs.iter().filter(concerns) {
+        for row in run.rows.values().filter(|row| row.intent.line.account == account) {
+            let PlanRow { account, region, .. } = row.intent.line.clone();
+            open.extend(row.attempts.last().filter(is_open).map(|last| OpenAttempt {
+                run: run.record.run.to_string(),
+                target: Target { account: account.clone(), region: region.clone() },
+                key_pair_name: row.intent.line.name.clone(),
+                started: entry(kept, last.started),
+                finished: last.finished.as_ref().map(|(seq, _)| entry(kept, *seq)),
+                time: entry(kept, last.started).session.and_then(|seq| entry(kept, seq).event.attempt_time()),
+            }));
+        }
+    }
+    open
 }
