@@ -110,8 +110,8 @@ pub struct Poll {
     pub summary: Option<Said>,
 }
 
-/// What another run of the journal asked for, where nothing shows how that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What another run of the journal asked for, where nothing shows how that ended. Of one request, its operation says more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LeftOpen {
     /// A request. The service may have accepted it as an operation, which only the history can show.
     Request,

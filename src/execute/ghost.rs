@@ -27,14 +27,11 @@ pub struct Held {
 pub struct Ghosts(HashMap<(Target, String), Held>);
 
 impl Ghosts {
-    /// Notes what a run left open that asked for a key pair by the entry `seq`, and until when nobody else may ask for it.
+    /// Notes what a run left open that asked for a key pair by the entry `seq`, and until when nobody else may ask for it. Requests come
+    /// in their order: what was left open before the last of them was looked for then.
     pub fn hold(&mut self, target: Target, name: String, (open, seq): (LeftOpen, u64), until: Option<Timestamp>) {
-        let held = self.0.entry((target, name)).or_insert_with(|| Held { until, open: open.clone(), seq });
-        (held.until, held.seq) = (held.until.max(until), held.seq.max(seq));
-        // Its operation says more of a request than the history does.
-        if held.open == LeftOpen::Request {
-            held.open = open;
-        }
+        let before = self.0.get(&(target.clone(), name.clone())).and_then(|held| held.until);
+        self.0.insert((target, name), Held { until: before.max(until), open, seq });
     }
 
     /// What is known of this key pair.
@@ -136,16 +133,14 @@ mod tests {
         assert_eq!(ghosts.of(&here, "kp"), None);
         let at = started().at;
         let later = at.saturating_add(LIFE).unwrap();
-        for (seq, until) in [(1, Some(at)), (3, Some(later)), (2, None)] {
-            ghosts.hold(here.clone(), "kp".into(), (LeftOpen::Request, seq), until);
+        let operation = |id: &str| LeftOpen::Operation(id.into());
+        let opens = [(operation("first"), at), (LeftOpen::Request, later), (operation("last"), at)];
+        for (seq, (open, until)) in (1..).zip(opens) {
+            ghosts.hold(here.clone(), "kp".into(), (open.clone(), seq), Some(until));
+            assert_eq!(ghosts.of(&here, "kp").map(|held| (&held.open, held.seq)), Some((&open, seq)));
         }
-        let held = |open| Held { until: Some(later), open, seq: 3 };
-        assert_eq!(ghosts.of(&here, "kp"), Some(&held(LeftOpen::Request)));
-        let operation = LeftOpen::Operation("op".into());
-        for open in [operation.clone(), LeftOpen::Request] {
-            ghosts.hold(here.clone(), "kp".into(), (open, 1), None);
-            assert_eq!(ghosts.of(&here, "kp"), Some(&held(operation.clone())));
-        }
+        assert_eq!(ghosts.of(&here, "kp").and_then(|held| held.until), Some(later));
+        assert!(LeftOpen::Request < operation(""), "of one request, its operation comes last");
         for other in [target("a", "s"), target("b", "r")] {
             assert_eq!(ghosts.of(&other, "kp"), None, "{other}");
         }

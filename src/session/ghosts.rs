@@ -45,22 +45,26 @@ pub(super) async fn of_other_runs(
     let mut ghosts = Ghosts::default();
     let archived = reader.archived().iter().map(|archived| (archived, true));
     for (reader, is_archived) in archived.chain([(reader, false)]) {
-        // An archived journal numbers its entries by itself: all of them are older than those of this one.
-        let number = |seq: u64| if is_archived { 0 } else { seq };
+        let mut left = Vec::new();
         for account in accounts {
             for attempt in reader.open_attempts(run, endpoint, account, since).await? {
                 let sent = (&attempt.started, attempt.finished.as_ref(), attempt.time);
                 let until = held_until(sent, settings.signature_life, now).filter(|until| *until > now);
                 if until.is_some() {
-                    let open = (LeftOpen::Request, number(attempt.started.seq));
-                    ghosts.hold(attempt.target, attempt.key_pair_name, open, until);
+                    let request = (attempt.started.seq, LeftOpen::Request);
+                    left.push((request, (attempt.target, attempt.key_pair_name), until));
                 }
             }
             for unclear in reader.unclear_rows(run, endpoint, account).await? {
                 if let Some((open, seq)) = left_open(reader, &unclear).await? {
-                    ghosts.hold(unclear.target, unclear.key_pair_name, (open, number(seq)), None);
+                    left.push(((seq, open), (unclear.target, unclear.key_pair_name), None));
                 }
             }
+        }
+        left.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        for ((seq, open), (target, name), until) in left {
+            // An archived journal numbers its entries by itself: all of them are older than those of this one.
+            ghosts.hold(target, name, (open, if is_archived { 0 } else { seq }), until);
         }
     }
     Ok(Arc::new(ghosts))

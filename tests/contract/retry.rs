@@ -267,6 +267,25 @@ fn a_key_pair_whose_operation_is_still_open_is_not_asked_for_again() {
     bench.verify().exits(0);
 }
 
+/// Two runs left an operation each, and the first has ended since: the last one is waited for.
+// SEMANTICS: P133
+#[test]
+fn of_several_runs_the_operation_of_the_last_one_is_looked_for() {
+    let bench = Bench::new();
+    let names = bench.world.keys("key", 1);
+    bench.world.script("DeleteKeyPair", &names[0], [Act::never(), Act::never()]);
+    let quick = ["--operation-timeout", "1s", "--settle-timeout", "1s"];
+    let run = run_of(&bench.run(&bench.manifest(&names), &quick).exits(6));
+    bench.world.state().operations.iter_mut().for_each(|operation| {
+        (operation.polls_left, operation.end) = (1, "Failed");
+    });
+    retry(&bench, "in_doubt", &run, &quick).exits(6);
+    assert_eq!(bench.world.deletes(&names[0]), 2, "the first had failed");
+    let done = retry(&bench, "in_doubt", &run, &quick).exits(3);
+    assert_eq!((&done.json()["outcomes"]["skipped"], bench.world.deletes(&names[0])), (&1.into(), 2), "{done}");
+    bench.verify().exits(0);
+}
+
 /// A person's word counts as much: the operation is not looked for any more.
 // SEMANTICS: P133
 #[test]
