@@ -17,6 +17,7 @@ pub mod heads;
 mod holder;
 mod lock;
 pub mod open;
+mod postgres;
 pub mod project;
 mod query;
 mod reader;

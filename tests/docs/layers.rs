@@ -264,7 +264,8 @@ fn the_map_lists_the_rooms_in_flow_order() {
 }
 
 fn only_the_store_mentions_the_database() {
-    only_in("sqlx", &["journal/sqlite"]);
+    only_in("sqlx", &["journal/sqlite", "journal/postgres"]);
+    only_in("postgres::", &["journal/postgres", "journal/open.rs", "journal/mod.rs"]);
     only_in("libsqlite3", &["journal/sqlite"]);
     // Which database keeps a journal is known where it is opened, and nowhere else. (`stage` is a scratch database of a plan, and
     // no journal.)

@@ -1,4 +1,4 @@
-//! The journal in SQLite. Only this room mentions sqlx; nothing outside may assume SQLite.
+//! The journal in SQLite. Beside PostgreSQL's, only this room mentions sqlx; nothing outside may assume SQLite.
 
 mod about;
 mod apply;
