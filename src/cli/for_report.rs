@@ -58,7 +58,7 @@ pub(super) struct Judging {
     warnings: Vec<String>,
 }
 
-/// A verdict, or why there is none.
+/// A verdict; where there is none, the reason.
 pub(super) type Judged = Result<Verification, String>;
 
 impl Judging {

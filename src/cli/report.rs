@@ -126,7 +126,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     }
 }
 
-/// The journal, open, with the run in it; or why not even the runs can be read. A file that is no journal is none to report on.
+/// The journal, open, with the run in it; or why not even the runs can be read. A file that is no journal is refused.
 async fn found(args: &Args, context: &Context) -> Result<Result<Reader, JournalError>, CliError> {
     let reader = match context.any_reader().await {
         Ok(reader) => reader,
@@ -183,7 +183,7 @@ async fn read(
     Ok((report, rows))
 }
 
-/// Adds the verdict, or why there is none.
+/// Adds the verdict; where there is none, the reason.
 fn judged(report: &mut Report, judged: Judged) {
     match judged {
         Ok(mut verdict) => {

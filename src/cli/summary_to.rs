@@ -57,7 +57,7 @@ impl SummaryOptions {
 fn opened(path: &Path) -> io::Result<File> {
     let unblocked = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(unblocked).open(path)?;
-    // Whoever reads may be slow, and is waited for.
+    // A slow reader is waited for.
     let flags = fcntl_getfl(&file)?;
     fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
     Ok(file)

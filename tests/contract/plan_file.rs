@@ -145,6 +145,27 @@ fn a_plan_that_is_not_complete_is_no_file() {
     assert!(limited.took < Duration::from_secs(60) && !path.exists(), "{limited}");
 }
 
+/// A file gets its name once it is whole: nothing else is ever taken for a plan, or for a list of key pairs.
+// SEMANTICS: P72
+#[test]
+fn a_killed_plan_or_inventory_leaves_no_file_of_its_name() {
+    let bench = Bench::new();
+    let manifest = bench.manifest(&bench.world.keys("key", 2)).display().to_string();
+    bench.world.script("GetKeyPairs", "*", std::iter::repeat_n(Act::hang(), 20));
+    let to = bench.home().join("asked.out").display().to_string();
+    for command in [["plan", &manifest, "-o", &to].as_slice(), &["inventory", "-o", &to]] {
+        let asked = bench.world.arrived("GetKeyPairs").len();
+        let live = bench.spawn(command);
+        wait_until("a request", || bench.world.arrived("GetKeyPairs").len() > asked);
+        live.kill();
+        let names =
+            std::fs::read_dir(bench.home()).unwrap().map(|item| item.unwrap().file_name().into_string().unwrap());
+        let left: Vec<_> = names.filter(|name| name.contains("asked.out")).collect();
+        assert!(left.len() == 1 && left[0].ends_with(".unfinished"), "{command:?} left {left:?}");
+        std::fs::remove_file(bench.home().join(&left[0])).unwrap();
+    }
+}
+
 /// Annotations stay out of the plan where that is asked for; conditions stay.
 #[test]
 fn a_plan_may_be_without_annotations() {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use self::rows::Rows;
 use super::connect::{connect, default_region};
 use super::error::{CliError, Sent};
-use super::files::{Incomplete, unwritten};
+use super::new_file::{Unfinished, refuse_existing, unwritten};
 use super::options::SessionOptions;
 use super::refused::plan_error;
 use super::ui::grouped;
@@ -52,7 +52,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     }
     let home = home.unwrap_or_else(|| ANY_REGION.to_owned());
     // Made before anything is asked, so that a place that cannot be written to costs nothing.
-    let file = args.to.as_deref().map(Incomplete::create).transpose().map_err(|error| error.sent(Sent::Nothing))?;
+    let file = args.to.as_deref().map(begin).transpose().map_err(|error| error.sent(Sent::Nothing))?;
     let goal = if world.is_some() { Goal::NewWorld(None) } else { Goal::Service };
     let (region, run) = (Some(home.as_str()), RunId(Uuid::now_v7()));
     let way = Way { goal, account: None, run, region, bound: None, settings: &settings };
@@ -231,12 +231,17 @@ fn unkept(error: &std::io::Error) -> CliError {
     CliError::new(Exit::Environment, message).hint("set TMPDIR to a writable directory with free space")
 }
 
-fn print(args: &Args, context: &Context, file: Option<Incomplete<'_>>, all: Vec<Rows>) -> Result<(), CliError> {
+/// The file that is written, before anything is asked for it.
+fn begin(path: &Path) -> Result<Unfinished, CliError> {
+    refuse_existing(path)?;
+    Unfinished::beside(path).map_err(|error| unwritten(path, &error))
+}
+
+fn print(args: &Args, context: &Context, file: Option<Unfinished>, all: Vec<Rows>) -> Result<(), CliError> {
     let ui = &context.ui;
     match (file, &args.to) {
         (Some(file), Some(path)) => {
-            rows::write(ui, all, &file.file).map_err(|error| unwritten(path, &error))?;
-            file.keep()
+            rows::write(ui, all, &file.file).and_then(|()| file.keep(path)).map_err(|error| unwritten(path, &error))
         }
         _ if ui.format == Format::Table => Ok(rows::table(ui, all)?),
         _ => Ok(rows::write(ui, all, std::io::stdout())?),

@@ -16,8 +16,9 @@ use super::amount::duration;
 use super::approve::{refuse_signed, sign_as_maker};
 use super::error::{CliError, Sent};
 use super::exit::Exit;
-use super::files::{Incomplete, create, open_manifest};
+use super::files::open_manifest;
 use super::machine::Machine;
+use super::new_file::{Unfinished, refuse_existing, unwritten};
 use super::options::{SessionOptions, refuse_secret};
 use super::policy::{OverrideOptions, PolicyOptions};
 use super::say::say;
@@ -96,13 +97,14 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     if args.sign_key.is_some() {
         refuse_signed(path)?;
     }
-    let incomplete = Incomplete::create(path)?;
-    let made = making.write(&incomplete.file, Some(args.expires), context).await?;
+    refuse_existing(path)?;
+    let unfinished = Unfinished::beside(path).map_err(|error| unwritten(path, &error))?;
+    let made = making.write(&unfinished.file, Some(args.expires), context).await?;
     let planned = match made {
         PlanEnding::Made(planned) => planned,
         other => return Ok(without_plan(context, &other)),
     };
-    incomplete.keep()?;
+    unfinished.keep(path).map_err(|error| unwritten(path, &error).sent(Sent::Reads))?;
     shown::print(context, path, Some(&planned), None).await?;
     let place = super::shown(&path.to_string_lossy());
     context.ui.talk(format!("the plan is in {place}; only read requests were sent, and nothing was recorded"));
@@ -136,7 +138,8 @@ impl Making<'_> {
     pub(super) async fn show(&self, expires: Option<Duration>, context: &Context) -> Result<Exit, CliError> {
         let scratch = Scratch::create(context)?;
         let path = scratch.path().join("plan");
-        let mut planned = match self.write(&create(&path)?, expires, context).await? {
+        let file = File::create_new(&path).map_err(|error| unwritten(&path, &error))?;
+        let mut planned = match self.write(&file, expires, context).await? {
             PlanEnding::Made(planned) => planned,
             other => return Ok(without_plan(context, &other)),
         };
