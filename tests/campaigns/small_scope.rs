@@ -8,7 +8,7 @@
 //! The same with an older copy of the journal that is put back once, at any moment and of any moment before that (two
 //! attempts, so up to four requests, without others; one with an act of somebody else, or a crash); and with a second run
 //! over the name, of the same manifest or another one, after the first has ended or was left at any moment (one attempt,
-//! then two, and two acts of others). Here one answer of each kind that rows are decided by is given, and the history shows
+//! then two, and two acts of others), and a third. Here one answer of each kind that rows are decided by is given, and the history shows
 //! as ours what lies in the window of an attempt. `KEYBATCH_ONE_ROW=whole` goes further.
 //!
 //! Two rows: every interleaving of their steps, with one session after a crash at any moment or after a stop; moments that
@@ -102,6 +102,12 @@ fn a_name_in_a_second_run() {
     let bounds = Bounds { attempts: size(1, 2), runs: 2, foreign: 2, every_answer: false, ..one() };
     let more = is_whole_of_one().then_some(Bounds { foreign: 1, every_answer: true, ..bounds });
     std::iter::once(bounds).chain(more).for_each(explore_aloud);
+}
+
+/// And a third one: what counts is what the last one left that asked for it.
+#[test]
+fn a_name_in_a_third_run() {
+    explore_aloud(Bounds { attempts: 1, runs: 3, foreign: size(0, 1), every_answer: false, ..one() });
 }
 
 fn explore_aloud(bounds: Bounds) {

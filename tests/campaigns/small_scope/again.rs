@@ -1,6 +1,7 @@
-//! A second run over the same name, after the first has ended or was left: it begins with what has the name then, and with
-//! what the journal knows of it.
+//! Further runs over the same name, each after the one before has ended or was left: it begins with what has the name then, and
+//! with what the journal knows of it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use keybatch::domain::{Class, Identity, Known, Outcome, Target};
@@ -12,6 +13,7 @@ use keybatch::policy::StagedRow;
 use keybatch::policy::guard::{Facts, IfInUse, notes, verdict};
 use keybatch::policy::limits::Limits;
 use keybatch::policy::recreated::IfRecreated;
+use keybatch::record::Entry;
 use keybatch::record::event::Event;
 use keybatch::record::plan::{PlanObservation, PlanRow, Verdict};
 
@@ -23,14 +25,25 @@ use super::truth::Pair;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Run {
     First,
-    /// The first is over or was left, and there is no other yet.
+    /// One is over or was left, and there is no other yet.
     Between,
-    Second,
-    /// The second, which must leave alone what has the name.
+    Later,
+    /// A later one, which must leave alone what has the name.
     Barred,
 }
 
-/// Of which kind the second run is.
+/// What a run left, for those after it.
+#[derive(Debug, Clone)]
+pub(crate) struct Before {
+    /// Its last attempt, as its entries say.
+    pub(crate) attempt: Option<Rc<(Entry, Option<Entry>)>>,
+    /// What nothing shows the end of.
+    pub(crate) open: Option<LeftOpen>,
+    /// Which key pair it saw, counted from the first one.
+    pub(crate) seen: i8,
+}
+
+/// Of which kind a later run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// The same manifest again.
@@ -44,11 +57,11 @@ enum Kind {
 
 /// The run is over, or was left; if another may follow.
 pub(crate) fn left(node: &Node) -> Option<Node> {
-    let may = node.run == Run::First && node.bounds.runs > 1;
-    may.then(|| Node { run: Run::Between, ..node.clone() }.told("the first run is left"))
+    let may = matches!(node.run, Run::First | Run::Later) && !node.is_of_last_run();
+    may.then(|| Node { run: Run::Between, ..node.clone() }.told("the run is left"))
 }
 
-/// What happens between the two runs.
+/// What happens between two runs.
 pub(crate) fn between(node: &Node) -> Vec<Node> {
     let mut next = meanwhile(node);
     if node.truth.late.is_some() || node.truth.ghost.is_some() {
@@ -61,17 +74,13 @@ pub(crate) fn between(node: &Node) -> Vec<Node> {
     next
 }
 
-fn identity(pair: Pair) -> Option<Identity> {
-    let day = match pair {
-        Pair::Nobody => return None,
-        Pair::Original => 1,
-        Pair::Another => 2,
-    };
-    Some(Identity {
+fn identity(key_pair: i8) -> Identity {
+    let day = key_pair + 1;
+    Identity {
         arn: Some(format!("arn:aws:lightsail:us-east-1:123456789012:KeyPair/{day}")),
         created_at: Some(format!("2026-01-0{day}T00:00:00Z")),
         fingerprint: None,
-    })
+    }
 }
 
 /// Where the key pair is.
@@ -79,42 +88,53 @@ fn target() -> Target {
     Target { account: "1".into(), region: "r".into() }
 }
 
-/// What the first run left open.
+/// What this run leaves.
+fn leaves(node: &Node) -> Before {
+    let unclear = matches!(node.state.settled, None | Some((Outcome::InDoubt | Outcome::Gone, _)));
+    let open = unclear.then(|| node.state.leaves_open()).flatten();
+    Before { attempt: node.attempt.clone(), open, seen: node.key_pair }
+}
+
+/// What the runs before left open.
 fn left_by(node: &Node) -> Ghosts {
     let now = node.truth.now;
     let mut ghosts = Ghosts::default();
-    if let Some((started, finished)) = node.attempt.as_deref() {
-        let open = match finished.as_ref().map(|finished| &finished.event) {
-            Some(Event::AttemptFinished(finished)) => finished.class == Class::Unanswered,
-            _ => true,
-        };
-        let until = held_until((started, finished.as_ref(), None), node.settings.signature_life, now);
-        if let Some(until) = until.filter(|until| open && *until > now) {
-            ghosts.hold(target(), "key".into(), (LeftOpen::Request, 0), Some(until));
+    for (seq, before) in (0..).zip(node.before.iter()) {
+        if let Some((started, finished)) = before.attempt.as_deref() {
+            let open = match finished.as_ref().map(|finished| &finished.event) {
+                Some(Event::AttemptFinished(finished)) => finished.class == Class::Unanswered,
+                _ => true,
+            };
+            let until = held_until((started, finished.as_ref(), None), node.settings.signature_life, now);
+            if let Some(until) = until.filter(|until| open && *until > now) {
+                ghosts.hold(target(), "key".into(), (LeftOpen::Request, seq), Some(until));
+            }
         }
-    }
-    if matches!(node.state.settled, None | Some((Outcome::InDoubt | Outcome::Gone, _)))
-        && let Some(open) = node.state.leaves_open()
-    {
-        ghosts.hold(target(), "key".into(), (open, 0), None);
+        if let Some(open) = &before.open {
+            ghosts.hold(target(), "key".into(), (open.clone(), seq), None);
+        }
     }
     ghosts
 }
 
-/// The second run is planned and begins, with what the first one left open.
+/// A further run is planned and begins, with what those before left open.
 fn begin(node: &Node, kind: Kind) -> Node {
     let now = node.truth.now;
-    let mut node = node.clone().told(format!("a second run is planned: {kind:?}"));
+    let mut node = node.clone().told(format!("another run is planned: {kind:?}"));
+    let left = leaves(&node);
+    Rc::make_mut(&mut node.before).push(left);
     // What was sent is asked for before the inventory is.
     let ghosts = left_by(&node);
-    let seen = identity(node.truth.pair);
     let is_recreated = node.truth.pair == Pair::Another;
-    let known = [Known {
+    let key_pair = node.key_pair + i8::from(is_recreated);
+    let seen = (node.truth.pair != Pair::Nobody).then(|| identity(key_pair));
+    let known = |before: &Before| Known {
         same_manifest: matches!(kind, Kind::Same | Kind::Naming),
-        identity: identity(Pair::Original),
-        run: "first".into(),
+        identity: Some(identity(before.seen)),
+        run: "before".into(),
         began_at: now,
-    }];
+    };
+    let known: Vec<_> = node.before.iter().map(known).collect();
     let named = seen.as_ref().filter(|_| kind == Kind::Naming).and_then(|seen| seen.arn.clone());
     let observation = seen.map(|identity| PlanObservation::new(identity, Default::default()));
     let notes = notes(
@@ -142,9 +162,12 @@ fn begin(node: &Node, kind: Kind) -> Node {
         ..PlanRow::of(1, "key".into(), "1".into(), "r".into(), Verdict::Skip)
     };
     let barred = is_recreated && matches!(kind, Kind::Same | Kind::OtherSkipping);
-    let wanted = !barred && node.truth.pair != Pair::Nobody;
+    // What the first run saw is another one than what the second deleted: who runs the first's manifest again must name it.
+    let is_settled_on = node.key_pair == 0 || !matches!(kind, Kind::Same | Kind::OtherSkipping);
+    let wanted = !barred && node.truth.pair != Pair::Nobody && is_settled_on;
     assert!(!wanted || intent.verdict == Verdict::Delete, "{kind:?}: what may be deleted is not: {:?}", intent.notes);
-    node.run = if barred { Run::Barred } else { Run::Second };
+    node.run = if barred { Run::Barred } else { Run::Later };
+    node.key_pair = key_pair;
     node.state = RowState::new(0, &intent, Some(now));
     if let Some(held) = ghosts.of(&target(), "key") {
         node.state.not_before = held.until;
@@ -154,7 +177,7 @@ fn begin(node: &Node, kind: Kind) -> Node {
     let truth = &mut node.truth;
     // From now on, the original is what this run has seen.
     truth.haunted_until = truth.ghost.max(truth.late);
-    // An operation of the first run goes on.
+    // An operation of an earlier run goes on.
     truth.unsearchable = false;
     (truth.sure, truth.sent, truth.acted) = (true, false, false);
     (truth.by_us, truth.by_ghost, truth.was_other) = (false, false, false);

@@ -1,11 +1,14 @@
 //! When two moments of one row are the same, and which deletes count as its own.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::rc::Rc;
 
 use jiff::Timestamp;
-use keybatch::execute::attempt::{Look, Tries, Window};
+use keybatch::execute::attempt::{LeftOpen, Look, Tries, Window};
 use keybatch::execute::decide::{FEWEST_TRIES, REFUSAL_BUDGET};
+use keybatch::execute::ghost::held_until;
 use keybatch::execute::row::RowState;
+use keybatch::record::Entry;
 
 use super::node::Node;
 
@@ -25,8 +28,26 @@ impl Node {
             self.hash_state(&copy.state, &mut hasher);
             (copy.sends < self.truth.sends).hash(&mut hasher);
         }
-        self.run.hash(&mut hasher);
+        (self.run, self.before.len(), self.key_pair, self.asks_for_an_earlier_one()).hash(&mut hasher);
+        if !self.is_of_last_run() {
+            self.hash_before(&mut hasher);
+        }
         hasher.finish()
+    }
+
+    /// What the runs after this one will know.
+    fn hash_before(&self, hasher: &mut DefaultHasher) {
+        let attempt = |attempt: &Option<Rc<(Entry, Option<Entry>)>>| {
+            let (started, finished) = attempt.as_deref()?;
+            let life = self.settings.signature_life;
+            let until = held_until((started, finished.as_ref(), None), life, self.truth.now);
+            until.map(|until| until.duration_since(self.truth.now).as_secs().max(-1))
+        };
+        attempt(&self.attempt).hash(hasher);
+        for before in self.before.iter() {
+            let is_last = matches!(&before.open, Some(LeftOpen::Operation(id)) if *id == self.truth.operation);
+            (attempt(&before.attempt), format!("{:?}", before.open), is_last, before.seen).hash(hasher);
+        }
     }
 
     fn hash_state(&self, state: &RowState, hasher: &mut DefaultHasher) {

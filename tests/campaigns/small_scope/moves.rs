@@ -177,8 +177,7 @@ fn acts(class: Class) -> bool {
 }
 
 fn send(node: &Node) -> Vec<Node> {
-    let is_first = node.bounds.runs > 1 && node.run == Run::First;
-    if node.state.attempts >= if is_first { 1 } else { node.bounds.attempts } {
+    if node.state.attempts >= if node.is_of_last_run() { node.bounds.attempts } else { 1 } {
         return Vec::new();
     }
     let attempt = node.state.attempts + 1;
@@ -186,7 +185,7 @@ fn send(node: &Node) -> Vec<Node> {
     let mut begun = node.clone().told(format!("attempt {attempt}")).apply(&Event::AttemptStarted(started));
     begun.check_sending();
     if !begun.truth.sent && begun.truth.due {
-        // One of the first run, which the service would not show.
+        // One of an earlier run, which the service would not show.
         (begun.truth.earlier_op, begun.truth.due) = (true, false);
     }
     // Dies with the start written and nothing sent; what the next session must think of that is the same as below.
@@ -223,7 +222,10 @@ fn answered(node: &Node, begun: &Node, attempt: u32, knew: bool) -> Vec<Node> {
                     Some(fate.state.last.as_ref().unwrap().started_at + fate.settings.attempt_time().dead_after());
             }
         }
-        let operation = Operation { id: Some(format!("op-{attempt}")), ..Operation::default() };
+        // One of each run and attempt.
+        let id = format!("op-{}-{attempt}", node.before.len());
+        fate.truth.operation.clone_from(&id);
+        let operation = Operation { id: Some(id), ..Operation::default() };
         let finished = Event::AttemptFinished(Box::new(AttemptFinished {
             attempt,
             class,
@@ -308,7 +310,9 @@ fn poll(node: &Node) -> Vec<Node> {
         classes.extend([Class::Unanswered, Class::RefusedForAll]);
     }
     match node.truth.pending {
-        _ if node.truth.outdated => classes = vec![Class::OperationFailed],
+        // One of before the last request: it had ended, or what becomes of it nobody knew when that left.
+        _ if node.asks_for_an_earlier_one() && node.truth.earlier_op => {}
+        _ if node.truth.outdated || node.asks_for_an_earlier_one() => classes = vec![Class::OperationFailed],
         Some(Pending::Succeeds) if !node.truth.due => classes.push(Class::Succeeded),
         Some(Pending::Fails) => classes.push(Class::OperationFailed),
         _ => {}
@@ -318,9 +322,10 @@ fn poll(node: &Node) -> Vec<Node> {
         let ended = matches!(class, Class::Succeeded | Class::OperationFailed | Class::RefusedForAll);
         let wait = if ended { Duration::ZERO } else { node.settings.operation_timeout };
         let mut node = node.clone().told(format!("polls: {class:?}")).later(wait);
-        node.truth.ended |= class == Class::OperationFailed && !node.truth.outdated;
+        let is_last = !node.truth.outdated && !node.asks_for_an_earlier_one();
+        node.truth.ended |= class == Class::OperationFailed && is_last;
         let polled = OperationPolled {
-            operation_id: "op".into(),
+            operation_id: node.state.operation_id().unwrap_or("op").into(),
             class,
             requests: 1,
             throttled: 0,

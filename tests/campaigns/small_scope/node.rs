@@ -12,14 +12,14 @@ use keybatch::record::Entry;
 use keybatch::record::event::{Event, Found, Observed, RowSettled, Source};
 use keybatch::record::plan::{PlanObservation, PlanRow, Verdict};
 
-use super::again::Run;
+use super::again::{Before, Run};
 use super::lost::Copied;
 use super::truth::{Pair, Truth};
 
 /// How far an exploration goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// Of the last run; where there are several, the first one has a single one.
+    /// Of the last run; where there are several, each one before has a single one.
     pub(crate) attempts: u32,
     pub(crate) crashes: u8,
     pub(crate) foreign: u8,
@@ -59,6 +59,10 @@ pub(crate) struct Node {
     pub(crate) copy: Option<Rc<Copied>>,
     pub(crate) losses: u8,
     pub(crate) run: Run,
+    /// What the runs before left.
+    pub(crate) before: Rc<Vec<Before>>,
+    /// Which key pair this run is about, counted from the first run's.
+    pub(crate) key_pair: i8,
     /// The last attempt, as its entries say.
     pub(crate) attempt: Option<Rc<(Entry, Option<Entry>)>>,
     /// How the row came here, for whoever must find out.
@@ -117,6 +121,8 @@ impl Node {
             copy: None,
             losses: 0,
             run: Run::First,
+            before: Rc::default(),
+            key_pair: 0,
             attempt: None,
             story: None,
         }
@@ -138,8 +144,18 @@ impl Node {
 
     /// Whether nothing that matters can follow.
     pub(crate) fn is_over(&self) -> bool {
-        let goes_on = (self.may_lose() && self.copy.is_some()) || (self.run == Run::First && self.bounds.runs > 1);
+        let goes_on = (self.may_lose() && self.copy.is_some()) || !self.is_of_last_run();
         self.is_settled() && !goes_on && self.run != Run::Between
+    }
+
+    /// Whether no other run follows.
+    pub(crate) fn is_of_last_run(&self) -> bool {
+        self.before.len() + 1 >= usize::from(self.bounds.runs)
+    }
+
+    /// Whether the operation that the run would ask for is another one than that of the last request.
+    pub(crate) fn asks_for_an_earlier_one(&self) -> bool {
+        self.bounds.runs > 1 && self.state.operation_id().is_some_and(|id| id != self.truth.operation)
     }
 
     pub(crate) fn situation(&self) -> Situation {
@@ -253,7 +269,7 @@ impl Node {
 
     /// What must hold when a request leaves.
     pub(crate) fn check_sending(&self) {
-        assert!(self.run != Run::Barred, "I4: it was re-created since the first run\n{}", self.story());
+        assert!(self.run != Run::Barred, "I4: it was re-created since the run before\n{}", self.story());
         assert!(self.truth.late.is_none(), "I3: an earlier attempt may still take effect\n{}", self.story());
         let ghost = self.truth.ghost.is_some_and(|until| self.truth.now < until);
         assert!(!ghost, "I4: an earlier request may still be delivered\n{}", self.story());

@@ -52,6 +52,8 @@ pub(crate) struct Truth {
     /// Until when requests of an earlier run could be delivered, as this one began.
     pub(crate) haunted_until: Option<Timestamp>,
     pub(crate) pending: Option<Pending>,
+    /// The operation of the last request.
+    pub(crate) operation: String,
     /// Whether that was seen to have failed.
     pub(crate) ended: bool,
     /// Whether an operation that was accepted is still to take effect.
@@ -85,6 +87,7 @@ impl Truth {
             earlier_op: false,
             haunted_until: None,
             pending: None,
+            operation: String::new(),
             ended: false,
             due: false,
             unsearchable: false,
