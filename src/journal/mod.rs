@@ -17,7 +17,7 @@ pub mod heads;
 mod holder;
 mod lock;
 pub mod open;
-mod postgres;
+pub mod postgres;
 pub mod project;
 mod query;
 mod reader;
@@ -25,6 +25,7 @@ mod records;
 mod run_state;
 mod scribe;
 mod sealed;
+mod server;
 mod snapshot;
 pub mod sqlite;
 pub mod stage;
@@ -45,6 +46,7 @@ pub use records::{
 pub use run_state::RunState;
 pub use scribe::Scribe;
 pub use sealed::{ARCHIVE, is_sealed};
+pub use server::ServerTrouble;
 pub use snapshot::{
     Difference, EntryPage, PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark,
 };
