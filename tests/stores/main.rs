@@ -16,6 +16,7 @@ fn main() -> std::process::ExitCode {
         conformance::in_memory::LIST,
         conformance::postgres::LIST,
         conformance::memory::tables::LIST,
+        postgres::objects::LIST,
         postgres::writing::LIST,
     ]);
     postgres::server::stop();
