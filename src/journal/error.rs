@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::holder::Holder;
+use super::server::ServerTrouble;
 use crate::record::EntryError;
 
 /// What went wrong with a journal. Cheap to clone: after the first one, every caller gets it.
@@ -57,6 +58,28 @@ pub enum JournalError {
         path: PathBuf,
         /// Who holds it, if the file says so.
         holder: Option<Box<Holder>>,
+    },
+    /// Another session took it over, because this one had been silent for too long. Nothing more can be written by this one.
+    #[error("another session took the journal over{}", holder.as_ref().map(|by| format!(": {by}")).unwrap_or_default())]
+    FencedOff {
+        /// Who, if that is known.
+        holder: Option<Box<Holder>>,
+    },
+    /// The server that keeps it cannot be used.
+    #[error("the journal {address} cannot be used: {trouble}")]
+    Server {
+        /// Where it is, without a password.
+        address: String,
+        /// Why.
+        trouble: ServerTrouble,
+    },
+    /// An address of a database that cannot be understood, or asks for something that is not supported.
+    #[error("the address of the journal cannot be used: {reason}")]
+    Address {
+        /// Why; never with a password in it.
+        reason: String,
+        /// What to do instead.
+        hint: Option<String>,
     },
     /// The database refused. It is unknown whether a commit that failed took effect.
     #[error("the journal's database failed")]

@@ -17,19 +17,23 @@ pub mod heads;
 mod holder;
 mod lock;
 pub mod open;
-mod postgres;
+pub mod postgres;
 pub mod project;
+pub mod projections;
 mod query;
 mod reader;
 mod records;
 mod run_state;
 mod scribe;
 mod sealed;
+mod server;
 mod snapshot;
 pub mod sqlite;
 pub mod stage;
 mod store;
+pub mod sums;
 mod table_file;
+pub mod value;
 mod writer;
 
 pub use error::{Blame, JournalError};
@@ -45,6 +49,7 @@ pub use records::{
 pub use run_state::RunState;
 pub use scribe::Scribe;
 pub use sealed::{ARCHIVE, is_sealed};
+pub use server::ServerTrouble;
 pub use snapshot::{
     Difference, EntryPage, PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark,
 };

@@ -9,7 +9,7 @@ use crate::record::Draft;
 /// A place where entries are kept, as one session uses it. It is implemented for SQLite; nothing here may assume that.
 ///
 /// Each store has a clock, which stamps its entries, and remembers where this session left the head. Its tests are
-/// `tests/library/conformance.rs`, which any store must pass.
+/// `tests/stores/conformance.rs`, which any store must pass.
 pub trait EntryStore: Send + 'static {
     /// Reads the head from which this session continues; a new journal's has an empty tree. Called once, before the first
     /// append.

@@ -4,7 +4,6 @@
 
 #[path = "../support/campaign.rs"]
 mod campaign;
-mod conformance;
 mod demand;
 mod journal_writer;
 mod manifest;

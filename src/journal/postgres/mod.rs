@@ -1,1 +1,43 @@
 //! The journal in PostgreSQL, for teams. Beside SQLite's, only this room mentions sqlx; nothing outside may assume PostgreSQL.
+//!
+//! Everything lies in the schema `keybatch` of one database. Each call is one message and one transaction, so that it works behind a
+//! pooler that hands out a connection for a transaction only; each call has a time limit, after which the connection is dropped.
+
+mod address;
+mod apply;
+mod ask;
+mod audit;
+mod cell;
+mod connect;
+mod hold;
+mod line;
+mod link;
+mod literal;
+mod migrations;
+pub mod objects;
+mod own;
+mod params;
+mod past;
+mod read;
+mod reader;
+mod reading;
+mod review;
+mod schema;
+mod service;
+mod snapshot;
+mod statement;
+mod store;
+mod tables;
+mod talk;
+mod trouble;
+mod url;
+
+pub use address::Address;
+pub use audit::PostgresSnapshot;
+pub use connect::Server;
+pub use hold::{Epoch, Hold};
+pub use params::Env;
+pub use read::PostgresReader;
+pub use schema::migrate;
+pub use store::PostgresStore;
+pub use url::is_address;

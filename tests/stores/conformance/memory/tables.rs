@@ -13,6 +13,9 @@ use super::Memory;
 use super::history::{History, Run};
 use crate::conformance::Ticks;
 use crate::conformance::histories::{history, write};
+use crate::harness::tests;
+
+tests![; async the_projection_says_what_the_naive_history_says];
 
 /// The projections.
 #[derive(Debug, Default)]
@@ -166,7 +169,6 @@ impl Tables {
     }
 }
 
-#[tokio::test]
 async fn the_projection_says_what_the_naive_history_says() {
     for seed in 0..40 {
         let memory = Memory::default();

@@ -23,12 +23,12 @@ fn draft(run: Option<u64>, row: Option<u64>, kind: &str, fields: &Value) -> Draf
 }
 
 /// The first entry of a journal.
-pub(super) fn created() -> Draft {
+pub(crate) fn created() -> Draft {
     draft(None, None, "journal_created", &json!({ "journal_id": "j", "format": "f", "action": "a", "version": "0" }))
 }
 
 /// An entry that changes nothing.
-pub(super) fn closed(elapsed_ms: u64) -> Draft {
+pub(crate) fn closed(elapsed_ms: u64) -> Draft {
     let Event::SessionClosed(mut closed) =
         event_of("session_closed", &json!({ "requests": nothing(), "elapsed_ms": 0 }))
     else {

@@ -7,7 +7,7 @@ mod matching;
 mod history;
 mod reader;
 mod snapshot;
-mod tables;
+pub(crate) mod tables;
 mod unclear;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,9 @@
-//! What any store must do, asked of each: SQLite, and a naive store in memory that shares nothing with it but what is pure.
+//! What any store must do, asked of each: SQLite, PostgreSQL, and a naive store in memory that shares nothing with them but what is
+//! pure.
 
 mod failures;
-mod histories;
-mod memory;
+pub(crate) mod histories;
+pub(crate) mod memory;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Clock, time_text};
+use keybatch::journal::postgres::PostgresStore;
 use keybatch::journal::{
     Cadence, EntryStore, Journal, LastCheckpoint, PROJECTIONS, Reader, Snapshot, TreeHead, WriterOptions,
     checkpoint_draft, open,
@@ -24,6 +26,8 @@ use self::failures::{
 };
 use self::histories::{closed, created, history, write};
 use self::memory::{Memory, MemoryStore};
+use crate::harness::{Test, wait_for};
+use crate::postgres::Postgres;
 
 /// Where a store of some kind keeps a journal.
 trait Place: Sync {
@@ -83,15 +87,39 @@ impl Place for Memory {
     }
 }
 
+impl Place for Postgres {
+    type Store = PostgresStore;
+
+    async fn store(&self, clock: Arc<dyn Clock>) -> Self::Store {
+        Postgres::store(self, clock).await
+    }
+
+    async fn reader(&self) -> Reader {
+        Postgres::reader(self).await
+    }
+
+    async fn snapshot(&self) -> Box<dyn Snapshot> {
+        Postgres::snapshot(self).await
+    }
+}
+
 /// Each of these is asked of each store.
 macro_rules! of_each_store {
     ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test] async fn $name() { super::$name(&super::Sqlite::default()).await; })*
-        }
+        of_store! { sqlite async { Sqlite::default() }; $($name)* }
+        of_store! { in_memory async { Memory::default() }; $($name)* }
+        of_store! { postgres Postgres::new(); $($name)* }
+    };
+}
 
-        mod in_memory {
-            $(#[tokio::test] async fn $name() { super::$name(&super::Memory::default()).await; })*
+macro_rules! of_store {
+    ($module:ident $place:expr; $($name:ident)*) => {
+        pub(crate) mod $module {
+            use super::*;
+
+            pub(crate) const LIST: &[Test] = &[
+                $(Test::new(module_path!(), stringify!($name), || wait_for(async { super::$name(&$place.await).await })),)*
+            ];
         }
     };
 }

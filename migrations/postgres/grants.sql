@@ -1,0 +1,20 @@
+-- What each role may do, where the roles exist (contrib/postgres/roles.sql). Run after each migration; it may be run again at any time.
+
+DO $$
+DECLARE
+    it record;
+BEGIN
+    IF EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'keybatch_runner') THEN
+        GRANT USAGE ON SCHEMA keybatch TO keybatch_runner;
+        GRANT SELECT ON ALL TABLES IN SCHEMA keybatch TO keybatch_runner;
+        GRANT EXECUTE ON FUNCTION keybatch.take_hold, keybatch.renew_hold, keybatch.end_hold, keybatch.append TO keybatch_runner;
+    END IF;
+    IF EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'keybatch_reviewer') THEN
+        GRANT USAGE ON SCHEMA keybatch TO keybatch_reviewer;
+        FOR it IN SELECT oid::pg_catalog.regclass AS view FROM pg_catalog.pg_class
+                  WHERE relnamespace = 'keybatch'::pg_catalog.regnamespace AND relkind = 'v' LOOP
+            EXECUTE pg_catalog.format('GRANT SELECT ON %s TO keybatch_reviewer', it.view);
+        END LOOP;
+    END IF;
+END
+$$;

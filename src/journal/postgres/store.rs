@@ -1,0 +1,222 @@
+//! The writing side: one call for a batch of entries, their projections and the head. The call is a transaction by itself, and the
+//! server answers it when that is durable.
+
+use std::sync::Arc;
+
+use sqlx::postgres::PgRow;
+
+use super::address::Address;
+use super::apply::arguments;
+use super::connect::{Purpose, Server, connect};
+use super::hold::{Epoch, give_back, its_holder};
+use super::link::{Link, get, only, unsigned};
+use super::literal::{bytes, hashes, number, text};
+use crate::domain::{Clock, Target, parse_time, time_text};
+use crate::journal::changes::Changes;
+use crate::journal::project::{KnownRun, Projector};
+use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, RunState, TreeHead};
+use crate::record::merkle::Frontier;
+use crate::record::{Draft, Entry, Sealed};
+
+/// The head, the last number of a target, and the last entry, as they are at one moment.
+const HEAD: &str = "SELECT h.size, h.root, h.frontier, h.checkpoint_size, h.checkpoint_at, \
+     (SELECT COALESCE(max(t.target_no), 0) FROM keybatch.target AS t) AS last_target, \
+     (SELECT e.body FROM keybatch.entry AS e ORDER BY e.seq DESC LIMIT 1) AS last_body \
+     FROM keybatch.head AS h WHERE h.id = 0";
+
+const FIRST_BODY: &str = "SELECT body FROM keybatch.entry WHERE seq = 0";
+
+/// A journal in PostgreSQL, open for writing.
+#[derive(Debug)]
+pub struct PostgresStore {
+    link: Link,
+    server: Server,
+    epoch: Epoch,
+    projector: Projector,
+    clock: Arc<dyn Clock>,
+    left: Left,
+}
+
+/// Where this session left the head.
+#[derive(Debug)]
+enum Left {
+    /// It has not read the head yet.
+    Unknown,
+    At(Head),
+    /// An append failed, or was dropped half-way: it is unknown whether its entries are there.
+    Lost,
+}
+
+impl PostgresStore {
+    /// Opens the journal at `address`, of which the caller has a [`Hold`](super::Hold) with this epoch. Entries get their time from
+    /// `clock`.
+    ///
+    /// # Errors
+    /// [`JournalError::Server`] if the server cannot be used: it is not the primary, or has no schema of this version, and so on.
+    pub async fn open(address: &Address, epoch: Epoch, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
+        let (link, server) = connect(address, Purpose::Write).await?;
+        Ok(Self { link, server, epoch, projector: Projector::default(), clock, left: Left::Unknown })
+    }
+
+    /// What the server said of itself.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn usable(&self) -> Result<(), JournalError> {
+        if matches!(self.left, Left::Lost) { Err(JournalError::Closed) } else { Ok(()) }
+    }
+
+    /// Loads what the projector needs about a run of an earlier session.
+    async fn learn(&mut self, run: u64) -> Result<(), JournalError> {
+        let run_no = number(run);
+        let query =
+            format!("SELECT endpoint, state, started_seq IS NOT NULL FROM keybatch.run WHERE run_no = {run_no}");
+        let rows = self.link.ask(&query).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let query = format!(
+            "SELECT target_no, account_id, region FROM keybatch.target WHERE run_no = {run_no} \
+             ORDER BY account_id COLLATE \"C\", region COLLATE \"C\""
+        );
+        let targets = self.link.ask(&query).await?;
+        let target = |row: &PgRow| Ok((Target { account: get(row, 1)?, region: get(row, 2)? }, unsigned(row, 0)?));
+        let known = KnownRun {
+            endpoint: get(row, 0)?,
+            state: RunState::from(get::<&str>(row, 1)?),
+            is_started: get(row, 2)?,
+            targets: targets.iter().map(target).collect::<Result<_, JournalError>>()?,
+        };
+        self.projector.know(run, known);
+        Ok(())
+    }
+
+    /// Sends a batch. The answer says that all of it is durable, or that nothing was written.
+    async fn send(
+        &mut self,
+        left: TreeHead,
+        to: &Head,
+        sealed: &[Sealed],
+        changes: &Changes<'_>,
+    ) -> Result<(), JournalError> {
+        let rows = self.link.ask(&statement(self.epoch, left, to, sealed, changes)).await?;
+        let row = only(&rows)?;
+        match get::<&str>(row, "said")? {
+            "taken" if unsigned(row, "taken")? == sealed.len() as u64 => Ok(()),
+            "moved" => Err(JournalError::HeadMoved { size: left.size }),
+            "fenced" => Err(JournalError::FencedOff { holder: its_holder(row)? }),
+            _ => Err(JournalError::damaged("not every entry was taken")),
+        }
+    }
+}
+
+/// The call of `keybatch.append` for a batch.
+fn statement(epoch: Epoch, left: TreeHead, to: &Head, sealed: &[Sealed], changes: &Changes<'_>) -> String {
+    let TreeHead { size, root } = to.mark();
+    let checkpoint = to.checkpoint();
+    let covered = checkpoint.map_or("NULL".into(), |last| number(last.size).to_string());
+    let covered_at = checkpoint.map_or("NULL".into(), |last| text(&time_text(last.at)));
+    // Canonical JSON has no line breaks, so that one text holds all bodies without quoting a second time.
+    let bodies: Vec<_> = sealed.iter().map(|sealed| &*sealed.body).collect();
+    let mut all = vec![
+        format!("my_epoch => {}", epoch.0),
+        format!("old_size => {}", number(left.size)),
+        format!("old_root => {}", bytes(&left.root)),
+        format!("new_size => {}", number(size)),
+        format!("new_root => {}", bytes(&root)),
+        format!("new_frontier => {}", bytes(&to.tree().to_bytes())),
+        format!("covered => {covered}"),
+        format!("covered_at => {covered_at}"),
+        format!("bodies => pg_catalog.string_to_array({}, pg_catalog.chr(10))", text(&bodies.join("\n"))),
+        format!("leaves => {}", hashes(sealed.iter().map(|sealed| &sealed.leaf))),
+    ];
+    all.extend(arguments(changes));
+    format!("SELECT said, taken, its_holder FROM keybatch.append({})", all.join(", "))
+}
+
+impl EntryStore for PostgresStore {
+    async fn head(&mut self) -> Result<Head, JournalError> {
+        self.usable()?;
+        let rows = self.link.ask(HEAD).await?;
+        let row = only(&rows)?;
+        let (tree, checkpoint) = stored(row)?;
+        let last: Option<&str> = get(row, "last_body")?;
+        let head = Head::new(tree, last.and_then(time_of), checkpoint, self.clock.now());
+        self.projector = Projector::after(unsigned(row, "last_target")?);
+        self.left = Left::At(head.clone());
+        Ok(head)
+    }
+
+    async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
+        self.usable()?;
+        let rows = self.link.ask(FIRST_BODY).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(member(get(row, 0)?, "journal_id"))
+    }
+
+    async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
+        if matches!(self.left, Left::Unknown) {
+            self.head().await?;
+        }
+        // It stays lost unless all of this succeeds.
+        let Left::At(left) = std::mem::replace(&mut self.left, Left::Lost) else { return Err(JournalError::Closed) };
+        let batch = left.seal(drafts, cadence, || self.clock.now())?;
+        let (entries, sealed): (Vec<Entry>, Vec<Sealed>) = batch.entries.into_iter().unzip();
+        let mut changes = Changes::default();
+        for entry in &entries {
+            if let Some(run) = entry.run
+                && !self.projector.knows(run)
+            {
+                // What it learns is as old as the head that is compared, or the batch is refused.
+                self.learn(run).await?;
+            }
+            self.projector.project(entry, &mut changes)?;
+        }
+        if !sealed.is_empty() {
+            self.send(left.mark(), &batch.head, &sealed, &changes).await?;
+        }
+        self.left = Left::At(batch.head);
+        Ok(batch.appended)
+    }
+
+    async fn consolidate(&mut self) -> Result<(), JournalError> {
+        self.usable()
+    }
+
+    async fn close(mut self) -> Result<(), JournalError> {
+        let given_back = if self.link.is_alive() { give_back(&mut self.link, self.epoch).await } else { Ok(()) };
+        self.link.close().await;
+        // What is recorded is durable since its append; a hold that was not given back only lapses later.
+        if let Err(error) = given_back {
+            tracing::debug!(%error, "the journal could not be given back");
+        }
+        Ok(())
+    }
+}
+
+/// A text that a body holds. Damage is for `verify` to find.
+fn member(body: &str, name: &str) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    Some(body.get(name)?.as_str()?.to_owned())
+}
+
+fn time_of(body: &str) -> Option<jiff::Timestamp> {
+    parse_time(&member(body, "at")?)
+}
+
+/// The tree and the last checkpoint that the row of the head says.
+fn stored(row: &PgRow) -> Result<(Frontier, Option<LastCheckpoint>), JournalError> {
+    let (root, bytes): (Vec<u8>, Vec<u8>) = (get(row, "root")?, get(row, "frontier")?);
+    let size = unsigned(row, "size")?;
+    let frontier = Frontier::from_bytes(size, &bytes).map_err(|error| JournalError::damaged(error.to_string()))?;
+    if frontier.root().as_slice() != root {
+        return Err(JournalError::damaged("the head's root does not belong to its frontier"));
+    }
+    let (size, at): (Option<i64>, Option<&str>) = (get(row, "checkpoint_size")?, get(row, "checkpoint_at")?);
+    let checkpoint = match (size.map(u64::try_from), at.map(parse_time)) {
+        (None, None) => None,
+        (Some(Ok(size)), Some(Some(at))) => Some(LastCheckpoint { size, at }),
+        _ => return Err(JournalError::damaged("the head's last checkpoint has no size or no time")),
+    };
+    Ok((frontier, checkpoint))
+}

@@ -1,0 +1,133 @@
+//! Why a database server cannot keep the journal, in words for people.
+
+use std::fmt;
+
+/// Why a database server cannot be used for the journal. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerTrouble {
+    /// Nobody answers there.
+    Unreachable {
+        /// What was tried, and how it failed.
+        reason: String,
+    },
+    /// It does not answer any more.
+    Silent {
+        /// How long an answer was waited for, in seconds.
+        seconds: u64,
+    },
+    /// TLS, or the certificate.
+    Tls {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It does not let this user in.
+    LoginRefused {
+        /// The server's words.
+        reason: String,
+    },
+    /// There is no such database.
+    NoDatabase {
+        /// Its name.
+        name: String,
+    },
+    /// It is a standby, or read-only.
+    NotPrimary,
+    /// It is older than what is supported.
+    TooOld {
+        /// Its version, as in `13.4`.
+        version: String,
+    },
+    /// Its database does not keep UTF-8.
+    Encoding {
+        /// What it keeps.
+        encoding: String,
+    },
+    /// The schema `keybatch` is not there, or has no tables yet.
+    NoSchema,
+    /// The schema is from an older keybatch.
+    OlderSchema {
+        /// Its version.
+        version: i64,
+        /// The version that this keybatch writes.
+        known: i64,
+    },
+    /// The schema is from a newer keybatch.
+    NewerSchema {
+        /// Its version.
+        version: i64,
+        /// The newest version that this keybatch knows.
+        known: i64,
+    },
+    /// The user may not do what is needed.
+    NoRight {
+        /// The server's words.
+        reason: String,
+    },
+    /// A commit would not be durable.
+    NotDurable {
+        /// The setting that stays as it is.
+        reason: String,
+    },
+    /// Another transaction keeps the head locked.
+    Busy,
+}
+
+impl ServerTrouble {
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => {
+                "check the host, the port and the network; nothing is lost: `resume` continues the run"
+            }
+            Self::Silent { .. } => {
+                "see whether the server and the network are well; `resume` continues the run and finds out what was written"
+            }
+            Self::Tls { .. } => {
+                "name the certificate authority with sslrootcert or PGSSLROOTCERT; sslmode says how much is verified"
+            }
+            Self::LoginRefused { .. } => {
+                "give the password in PGPASSWORD, a PGPASSFILE that only you can read, or a service file; never in the address"
+            }
+            Self::NoDatabase { .. } => "name a database that exists, or have its administrator create it",
+            Self::NotPrimary => {
+                "name the primary server; of several hosts in the address, the one that is the primary is used"
+            }
+            Self::TooOld { .. } => "use PostgreSQL 14 or later",
+            Self::Encoding { .. } => "use a database that was created with the encoding UTF8",
+            Self::NoSchema => "have its owner create the schema; contrib/postgres/roles.sql shows how",
+            Self::OlderSchema { .. } => "have the schema's owner migrate it",
+            Self::NewerSchema { .. } => "update this keybatch",
+            Self::NoRight { .. } => {
+                "have the schema's owner grant the role keybatch_runner (contrib/postgres/roles.sql)"
+            }
+            Self::NotDurable { .. } => "have the server's administrator allow it, or use another server",
+            Self::Busy => "look in pg_stat_activity for a transaction of keybatch that does not end",
+        }
+    }
+}
+
+impl fmt::Display for ServerTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable { reason } => write!(f, "the server cannot be reached: {reason}"),
+            Self::Silent { seconds } => write!(f, "the server did not answer within {seconds} s"),
+            Self::Tls { reason } => write!(f, "no secure connection to the server: {reason}"),
+            Self::LoginRefused { reason } => write!(f, "the server refused the login: {reason}"),
+            Self::NoDatabase { name } => write!(f, "the server has no database {name}"),
+            Self::NotPrimary => write!(f, "the server is a standby or read-only, and a session must write"),
+            Self::TooOld { version } => write!(f, "the server is PostgreSQL {version}, which is too old"),
+            Self::Encoding { encoding } => write!(f, "its encoding is {encoding}, not UTF8"),
+            Self::NoSchema => write!(f, "the database has no schema keybatch yet"),
+            Self::OlderSchema { version, known } => {
+                write!(f, "its schema has version {version}, and this keybatch writes version {known}")
+            }
+            Self::NewerSchema { version, known } => {
+                write!(f, "it was written by a newer keybatch (schema version {version}; this one knows {known})")
+            }
+            Self::NoRight { reason } => write!(f, "the user lacks a right: {reason}"),
+            Self::NotDurable { reason } => write!(f, "a commit would not be durable: {reason}"),
+            Self::Busy => write!(f, "another transaction keeps its head locked"),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The stores of journals: what each must do, and what is PostgreSQL's own. Where there is no PostgreSQL, its tests are ignored.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+mod conformance;
+#[path = "../support/harness.rs"]
+mod harness;
+mod postgres;
+#[path = "../library/story.rs"]
+#[expect(dead_code, reason = "the tests of the library use the rest of it")]
+mod story;
+
+fn main() -> std::process::ExitCode {
+    let code = harness::run(&[
+        conformance::sqlite::LIST,
+        conformance::in_memory::LIST,
+        conformance::postgres::LIST,
+        conformance::memory::tables::LIST,
+        postgres::objects::LIST,
+        postgres::writing::LIST,
+    ]);
+    postgres::server::stop();
+    code
+}

@@ -1,0 +1,47 @@
+//! PostgreSQL as a store, with a real server.
+
+pub(crate) mod objects;
+pub(crate) mod server;
+pub(crate) mod writing;
+
+use std::sync::Arc;
+
+use keybatch::domain::{Clock, SystemClock};
+use keybatch::journal::postgres::{Hold, PostgresStore};
+use keybatch::journal::{Holder, Reader, Snapshot, open};
+
+use self::server::Database;
+/// A place for the questions that are asked of each store. All of its sessions share one hold: those questions are about the head.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    database: Database,
+    hold: Hold,
+}
+
+impl Postgres {
+    pub(crate) async fn new() -> Self {
+        let database = Database::with_schema().await;
+        let hold = Hold::take(&database.address(), &holder("run")).await.unwrap();
+        Self { database, hold }
+    }
+
+    pub(crate) async fn store(&self, clock: Arc<dyn Clock>) -> PostgresStore {
+        PostgresStore::open(&self.database.address(), self.hold.epoch(), clock).await.unwrap()
+    }
+
+    pub(crate) async fn reader(&self) -> Reader {
+        open::postgres_reader(&self.database.address()).await.unwrap()
+    }
+
+    pub(crate) async fn snapshot(&self) -> Box<dyn Snapshot> {
+        open::postgres_snapshot(&self.database.address()).await.unwrap()
+    }
+}
+
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::start())
+}
+
+pub(crate) fn holder(command: &str) -> Holder {
+    Holder { command: command.into(), pid: 1, host: "h".into(), since: "2026-01-01T00:00:00Z".into() }
+}
