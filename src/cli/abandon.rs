@@ -47,7 +47,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let order = args.options.order(context, rollback);
     refuse_used(order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let machine = Machine::new(context, &args.options, Verb::Abandon, None)?;
-    if !context.journal.exists() {
+    if !context.journal.may_exist() {
         return Err(missing_journal(context));
     }
     let order = AbandonOrder { order, run: args.run, because: args.because };

@@ -14,9 +14,10 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathComplete
 use clap_complete::env::Shells;
 
 use super::environment::Environment;
+use super::journals::location;
 use super::settings::Settings;
 use crate::journal::open::{self, Leftovers};
-use crate::journal::{Cell, Reader, Visitor};
+use crate::journal::{Cell, Location, Reader, Visitor};
 use crate::review::runs::LATEST;
 
 /// The variable by which a shell's script says that it wants candidates, and for which shell.
@@ -52,14 +53,14 @@ pub(super) fn answer(
 }
 
 /// The journal that the words, the variable or a file name.
-fn journal(words: &[OsString], environment: &Environment, settings: &Settings) -> Option<PathBuf> {
+fn journal(words: &[OsString], environment: &Environment, settings: &Settings) -> Option<Location> {
     let after =
         words.iter().zip(words.iter().skip(1)).filter(|(option, _)| *option == "--journal").map(|(_, path)| path);
     let joined = words.iter().filter_map(|word| word.to_str()?.strip_prefix("--journal=")).map(PathBuf::from);
     let typed = after.map(PathBuf::from).chain(joined).next();
     let of_variable = || environment.variable("KEYBATCH_JOURNAL").map(PathBuf::from);
     let of_file = || settings.of("", "journal")?.values.first().map(PathBuf::from);
-    typed.or_else(of_variable).or_else(of_file).or_else(|| environment.default_journal())
+    location(typed.or_else(of_variable).or_else(of_file).as_ref(), true, environment).ok()
 }
 
 /// The command line with what the journal offers, wherever an argument is a run or a row.
@@ -91,7 +92,7 @@ fn value_names(arg: &Arg) -> String {
 
 /// The journal, and the words that were typed so far.
 struct Past {
-    journal: PathBuf,
+    journal: Location,
     words: Vec<OsString>,
 }
 
@@ -104,7 +105,7 @@ impl Past {
     }
 
     async fn read(&self, current: &str, runs: bool, rows: bool) -> Option<Vec<CompletionCandidate>> {
-        let leftovers = Leftovers::of(&self.journal);
+        let leftovers = self.journal.file().and_then(Leftovers::of);
         let reader = open::reader(&self.journal).await.ok()?;
         let mut found = Vec::new();
         let known = reader.runs().await.ok()?.into_iter().map(|run| run.run.to_string()).collect::<Vec<_>>();

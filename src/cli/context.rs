@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::environment::Environment;
 use super::settings::Settings;
 use super::ui::{Ui, shown};
-use crate::journal::{JournalError, Reader, Reservation, open};
+use crate::journal::{JournalError, Location, Reader, Reservation, open};
 use crate::sandbox::Sandbox;
 
 /// The printer, the environment and the journal of a command.
@@ -17,7 +17,7 @@ pub struct Context {
     /// The program's environment.
     pub environment: Environment,
     /// Where the journal is.
-    pub journal: PathBuf,
+    pub journal: Location,
     /// Several journals, where the command was given them.
     pub(super) many: Option<Arc<[PathBuf]>>,
     /// What the files of settings say.
@@ -29,7 +29,7 @@ pub struct Context {
 }
 
 impl Context {
-    pub(super) fn new(ui: Ui, environment: Environment, journal: PathBuf, settings: Settings) -> Self {
+    pub(super) fn new(ui: Ui, environment: Environment, journal: Location, settings: Settings) -> Self {
         Self {
             ui,
             environment,
@@ -41,9 +41,9 @@ impl Context {
         }
     }
 
-    /// The same for another journal.
+    /// The same for the journal in another file.
     pub(super) fn of_journal(&self, journal: &Path) -> Self {
-        let mut of = Self { journal: journal.to_owned(), ..self.clone() };
+        let mut of = Self { journal: journal.into(), ..self.clone() };
         of.ui.given = self.ui.given.for_journal(journal).into();
         of
     }

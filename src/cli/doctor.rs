@@ -17,8 +17,8 @@ use super::reach::ReachOptions;
 use super::refused::{UNCHANGED, lost_entries};
 use super::{CliError, Context, Environment, Exit, Ui, network, route, settings, shown};
 use crate::domain::{ApiError, SANDBOX_HEADER, Settings, counted};
-use crate::journal::open::shared_file_system;
-use crate::journal::{Cell, JournalError, Lock, Reader};
+use crate::journal::open::{is_held, shared_file_system};
+use crate::journal::{Cell, JournalError, Location, Lock, Reader};
 use crate::lightsail::Lightsail as _;
 use crate::lightsail::aws::AwsLightsail;
 use crate::lightsail::credentials::{CredentialsFault, locate};
@@ -73,12 +73,17 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         Some(path) => args.manifest.check(path, &options, context).await?,
         None => Vec::new(),
     };
-    let mut findings = journal_file(&context.journal);
-    findings.extend(disk(&context.journal));
+    let mut findings = match context.journal.file() {
+        Some(path) => journal_file(path).into_iter().chain(disk(path)).collect(),
+        None => vec![diagnosis("journal", Health::Good, shown(&context.journal.to_string()))],
+    };
     findings.extend(journal_content(context).await);
     findings.extend(state(context).await);
     findings.extend(archives::chain(context).await);
-    findings.extend(lock(&context.journal));
+    match context.journal.file() {
+        Some(path) => findings.extend(lock(path)),
+        None => findings.push(hold(&context.journal).await),
+    }
     findings.extend(terminal(&context.environment));
     findings.extend(settings::findings(&context.settings, &context.environment));
     findings.extend(aws_configuration(&context.environment));
@@ -248,8 +253,8 @@ async fn journal_content(context: &Context) -> Vec<Diagnosis> {
         Err(error) => Err(error),
     };
     match health {
-        Ok((sqlite, schema, entries, bytes)) => vec![
-            diagnosis("sqlite", Health::Good, sqlite),
+        Ok((database, schema, entries, bytes)) => vec![
+            diagnosis(if context.journal.file().is_some() { "sqlite" } else { "postgres" }, Health::Good, database),
             diagnosis("schema", Health::Good, format!("version {schema}, {entries} entries, {bytes} bytes in pages")),
         ],
         Err(error) => vec![diagnosis(
@@ -336,6 +341,16 @@ fn lock(path: &Path) -> Vec<Diagnosis> {
         }
         Err(error) => vec![diagnosis("lock", Health::Bad, error.to_string())],
     }
+}
+
+/// Whether a session could begin now in a database.
+async fn hold(journal: &Location) -> Diagnosis {
+    let (health, text) = match is_held(journal).await {
+        Some(false) => (Health::Good, "free"),
+        Some(true) => (Health::Note, "another session holds the journal, or died less than 20 s ago"),
+        None => (Health::Note, "whether a session holds the journal could not be determined"),
+    };
+    diagnosis("lock", health, text)
 }
 
 fn terminal(environment: &Environment) -> Vec<Diagnosis> {

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::brought::Brought;
 use super::verify::options;
 use super::{CliError, Context, scratch, signers};
-use crate::journal::{JournalError, Reader};
+use crate::journal::{JournalError, Location, Reader};
 use crate::review::report::Verification;
 use crate::verify::{Beside, Options, Report, verify};
 
@@ -16,7 +16,7 @@ use crate::verify::{Beside, Options, Report, verify};
 pub(super) struct ForReport {
     options: Options,
     warnings: Vec<String>,
-    journal: PathBuf,
+    journal: Location,
 }
 
 impl ForReport {

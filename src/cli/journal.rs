@@ -54,8 +54,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     options.try_key()?;
     let order = options.order(context, Rollback::default());
     refuse_used(order.checkpoint_to.as_deref(), &context.journal, &[])?;
-    if !context.journal.exists() {
-        let message = format!("there is no journal at {}", context.journal.display());
+    if !context.journal.may_exist() {
+        let message = format!("there is no journal at {}", context.journal);
         return Err(CliError::new(Exit::Environment, message).code(Code::JournalMissing).sent(Sent::Nothing));
     }
     let machine = Machine::new(context, &options, Verb::Archive, None)?;
@@ -77,7 +77,7 @@ fn say(context: &Context, archived: &Archived) -> Result<Exit, CliError> {
             shown(&archive.to_string_lossy()),
             counted(*runs, "run", "runs"),
             counted(head.size, "entry", "entries"),
-            shown(&journal.to_string_lossy()),
+            shown(&journal.to_string()),
         );
         context.ui.data(&text)?;
         return Ok(Exit::Success);
@@ -88,7 +88,7 @@ fn say(context: &Context, archived: &Archived) -> Result<Exit, CliError> {
         "previous": { "id": head.journal_id, "size": head.size, "root": base64(&head.root) },
         "runs": runs,
         "in_doubt": in_doubt,
-        "journal": journal.to_string_lossy(),
+        "journal": journal,
         "journal_id": journal_id,
     });
     context.ui.data(&format!("{}\n", json_text(&value)))?;

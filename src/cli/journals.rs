@@ -6,10 +6,37 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{CliError, Code, Exit, Ui, shown};
+use super::{CliError, Code, Environment, Exit, Ui, shown};
+use crate::journal::{Address, Location, is_address};
 
 /// Where SQLite keeps the mark of a journal, and the mark.
 const MARK: (usize, &[u8; 4]) = (68, b"KBTH");
+
+/// Where the journal is that is named, or where it is by default. A command that is about none needs none.
+///
+/// # Errors
+/// If an address cannot be understood, or nothing says where the journal is.
+pub(super) fn location(
+    named: Option<&PathBuf>,
+    is_about_a_journal: bool,
+    environment: &Environment,
+) -> Result<Location, CliError> {
+    let default = environment.default_journal();
+    if let Some(address) = named.and_then(|name| name.to_str()).filter(|name| is_address(name)) {
+        let address = Address::parse(address, &|name| environment.variable(name).map(str::to_owned))?;
+        // What a session keeps on this machine of it has a name of its own.
+        let name: String =
+            address.to_string().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let beside = default.unwrap_or_else(|| std::env::temp_dir().join("journal.db")).with_file_name(name);
+        return Ok(Location::server(address, beside));
+    }
+    let none = || (!is_about_a_journal).then(PathBuf::new);
+    let path = named.cloned().or(default).or_else(none).ok_or_else(|| {
+        CliError::new(Exit::Usage, "cannot determine where the journal is: neither HOME nor XDG_DATA_HOME is set")
+            .hint("name it with --journal or KEYBATCH_JOURNAL")
+    })?;
+    Ok(path.into())
+}
 
 /// Whether these are to be treated as many: several, or a directory, however many it holds.
 pub(super) fn are_many(named: &[PathBuf]) -> bool {
@@ -21,6 +48,13 @@ pub(super) fn are_many(named: &[PathBuf]) -> bool {
 /// # Errors
 /// If a directory cannot be read, or holds none.
 pub(super) fn expand(named: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    if named.iter().any(|name| name.to_str().is_some_and(is_address)) {
+        return Err(CliError::new(
+            Exit::Usage,
+            "a journal in a database is read by itself, and --journal names several",
+        )
+        .hint("name one database, or several files"));
+    }
     let mut all = Vec::new();
     for path in named {
         if path.is_dir() {

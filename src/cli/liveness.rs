@@ -1,9 +1,8 @@
 //! Whether a session is working on a run. The journal alone does not show it: a killed process leaves `running` behind.
 
-use std::path::Path;
-
 use super::Ui;
-use crate::journal::{Lock, RunState};
+use crate::journal::open::is_held;
+use crate::journal::{Location, RunState};
 use crate::session::again::INTERRUPTED;
 
 /// Determines the state of a run as commands show it.
@@ -15,8 +14,8 @@ pub(super) struct Liveness {
 
 impl Liveness {
     /// Of the journal at this moment.
-    pub(super) fn of(journal: &Path) -> Self {
-        Self { is_free: Lock::is_held(journal) == Some(false) }
+    pub(super) async fn of(journal: &Location) -> Self {
+        Self { is_free: is_held(journal).await == Some(false) }
     }
 
     /// `interrupted` for a run that the journal shows as active although no process is working on it.

@@ -72,7 +72,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let reader = match context.any_reader().await {
         Err(JournalError::Missing { .. }) if !context.is_journal_named() => {
-            context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
+            context.ui.talk(format!("there is no journal at {} yet", context.journal));
             Out::begin(context)?.end()?;
             return Ok(Exit::Success);
         }
@@ -127,7 +127,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
 async fn is_over(run: Option<&RunRecord>, reader: &Reader, context: &Context) -> Result<bool, CliError> {
     let Some(run) = run else { return Ok(false) };
     // The lock is looked at first: a session writes how the run ended before it gives up the lock.
-    let liveness = Liveness::of(&context.journal);
+    let liveness = Liveness::of(&context.journal).await;
     let state = reader.runs().await?.into_iter().find(|one| one.run_no == run.run_no).map(|one| one.state);
     let Some(state) = state.filter(RunState::is_at_work) else { return Ok(true) };
     if liveness.state(state.as_str()) == state.as_str() {

@@ -11,15 +11,15 @@ use super::options::SessionOptions;
 use super::terminal::{Terminal, Verb};
 use super::{CliError, Code, Context, Exit, Sent, scratch, signals};
 use crate::domain::{Clock, RunId, SystemClock};
-use crate::journal::open::{Store, log_in_use};
+use crate::journal::open::{Hold, Store, log_in_use};
 use crate::journal::stage::Stage;
-use crate::journal::{Holder, Journal, JournalError, Lock, Reader, WriterOptions, open};
+use crate::journal::{Holder, Journal, JournalError, Location, Reader, WriterOptions, open};
 use crate::lightsail::aws::AwsLightsail;
 use crate::record::event::Previous;
 use crate::record::ssh::Program;
 use crate::sandbox::{RehearsalRow, World};
 use crate::session::anchoring::Anchor;
-use crate::session::host::{HeadMemory, Held, NamedPair};
+use crate::session::host::{HeadMemory, NamedPair};
 use crate::session::signing::Signing;
 use crate::session::{Connection, Host, Operator, Outside, Stops, Way};
 use crate::verify::{self, Report, verify};
@@ -64,6 +64,7 @@ impl<'a> Machine<'a> {
 impl Host for Machine<'_> {
     type Port = AwsLightsail;
     type Store = Store;
+    type Hold = Hold;
 
     fn operator(&self) -> &Arc<dyn Operator> {
         &self.operator
@@ -81,26 +82,24 @@ impl Host for Machine<'_> {
         Uuid::now_v7()
     }
 
-    fn lock(&self, path: &Path, holder: &Holder) -> Result<Held, JournalError> {
-        let mut lock = Lock::take(path)?;
-        lock.sign(holder);
-        Ok(Box::new(lock))
+    async fn hold(&self, at: &Location, holder: &Holder) -> Result<Hold, JournalError> {
+        open::hold(at, holder).await
     }
 
-    async fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
-        open::store(path, clock).await
+    async fn store(&self, at: &Location, hold: &Hold, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
+        open::held_store(at, hold, clock).await
     }
 
-    async fn archive(&self, path: &Path, previous: Previous, new_id: String) -> Result<PathBuf, JournalError> {
-        open::archive(path, previous, new_id, self.clock()).await
+    async fn archive(&self, at: &Location, previous: Previous, new_id: String) -> Result<PathBuf, JournalError> {
+        open::archive(at.beside(), previous, new_id, self.clock()).await
     }
 
-    fn archived_at(&self, path: &Path, id: &str) -> PathBuf {
-        open::archive_path(path, id)
+    fn archived_at(&self, at: &Location, id: &str) -> PathBuf {
+        open::archive_path(at.beside(), id)
     }
 
-    async fn reader(&self, path: &Path) -> Result<Reader, JournalError> {
-        if path == self.context.journal { self.context.reader().await } else { open::reader(path).await }
+    async fn reader(&self, at: &Location) -> Result<Reader, JournalError> {
+        if *at == self.context.journal { self.context.reader().await } else { open::reader(at).await }
     }
 
     async fn start(&self, store: Store, options: WriterOptions) -> Result<Journal, JournalError> {
@@ -111,8 +110,8 @@ impl Host for Machine<'_> {
         open::stage(directory, &run.to_string()).await
     }
 
-    fn log_in_use(&self, path: &Path) -> Option<PathBuf> {
-        log_in_use(path)
+    fn log_in_use(&self, at: &Location) -> Option<PathBuf> {
+        at.file().and_then(log_in_use)
     }
 
     async fn verify(&self) -> Result<Option<Report>, Outside> {

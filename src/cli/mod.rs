@@ -129,8 +129,8 @@ struct Cli {
 /// Options that every command has.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// The journal; `runs`, `show`, `query` and `verify` take several, and directories of them [default:
-    /// $XDG_DATA_HOME/keybatch/journal.db]
+    /// The journal: a file, or postgres://USER@HOST/DATABASE; `runs`, `show`, `query` and `verify` take several files, and
+    /// directories of them [default: $XDG_DATA_HOME/keybatch/journal.db]
     #[arg(long, global = true, env = "KEYBATCH_JOURNAL", value_name = "PATH")]
     journal: Vec<PathBuf>,
     /// Format of data on standard output [default: table]
@@ -169,14 +169,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         ui.error(&error);
         return error.exit;
     }
-    let none = || (!cli.command.is_about_a_journal()).then(PathBuf::new);
     let named = cli.global.journal;
-    let Some(journal) = named.first().cloned().or_else(|| environment.default_journal()).or_else(none) else {
-        ui.error(
-            &CliError::new(Exit::Usage, "cannot determine where the journal is: neither HOME nor XDG_DATA_HOME is set")
-                .hint("name it with --journal or KEYBATCH_JOURNAL"),
-        );
-        return Exit::Usage;
+    let journal = match journals::location(named.first(), cli.command.is_about_a_journal(), &environment) {
+        Ok(journal) => journal,
+        Err(error) => {
+            ui.error(&error);
+            return error.exit;
+        }
     };
     let pager = if cli.command.is_paged() { Pager::start(&environment) } else { None };
     ui.output = pager.as_ref().map(Pager::output).unwrap_or_default();
@@ -284,9 +283,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Carries out the command. One that only reads leaves no file beside a journal that had none.
 async fn tidily(command: Command, context: Context, pager: Option<&Pager>) -> Result<Exit, CliError> {
-    let read = context.many.as_deref().unwrap_or(std::slice::from_ref(&context.journal));
-    let leftovers: Vec<_> =
-        if command.only_reads() { read.iter().filter_map(|path| Leftovers::of(path)).collect() } else { Vec::new() };
+    let read = context.many.as_deref().unwrap_or_default().iter().map(PathBuf::as_path);
+    let read = read.chain(context.journal.file().filter(|_| context.many.is_none()));
+    let leftovers: Vec<_> = if command.only_reads() { read.filter_map(Leftovers::of).collect() } else { Vec::new() };
     let result = tokio::select! {
         result = dispatch(command, &context) => result,
         () = Pager::left(pager) => Ok(Exit::Success),

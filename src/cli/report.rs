@@ -97,7 +97,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         refuse_existing(path)?;
     }
     let verdict = ForReport::read(&args.checkpoint, args.allowed_signers.as_ref(), context).await?;
-    let before = Liveness::of(&context.journal);
+    let before = Liveness::of(&context.journal).await;
     let (report, rows) = match found(args, context).await? {
         // Reading and verifying are two readers of the same state of the journal, and take about the same time.
         Ok(reader) => {
@@ -110,7 +110,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         }
         Err(error) => (unread(args, error, verdict.begin(None).await).await, None),
     };
-    let report = name_interrupted(report, [before, Liveness::of(&context.journal)]);
+    let report = name_interrupted(report, [before, Liveness::of(&context.journal).await]);
     write(args.file(), format, &report, rows)?;
     if let Some(path) = args.file() {
         let label = if report.sandbox { SANDBOX } else { "" };

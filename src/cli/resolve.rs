@@ -79,7 +79,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     let order = options.order(context, rollback);
     refuse_used(order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let machine = Machine::new(context, &options, Verb::Resolve, None)?;
-    if !context.journal.exists() {
+    if !context.journal.may_exist() {
         return Err(missing_journal(context));
     }
     let order = ResolveOrder { order, run: args.run, row: args.row, outcome, because: args.because, file };

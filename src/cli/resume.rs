@@ -1,5 +1,7 @@
 //! `keybatch resume`: continues a run, without guessing.
 
+use std::path::Path;
+
 use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
@@ -52,8 +54,8 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let summary = args.summary.open(&context.journal, &[])?;
     let machine = Machine::new(context, &args.options, Verb::Resume, None)?;
     // A journal that cannot be accessed may still exist.
-    let there = context.journal.try_exists().map_err(|error| {
-        let message = format!("cannot access the journal {}: {error}", context.journal.display());
+    let there = context.journal.file().map_or(Ok(true), Path::try_exists).map_err(|error| {
+        let message = format!("cannot access the journal {}: {error}", context.journal);
         CliError::new(Exit::Environment, message).code(Code::JournalUnusable).sent(Sent::Nothing)
     })?;
     if !there {
@@ -69,7 +71,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
 
 /// The error where a run or the journal was named, and there is no journal.
 pub(super) fn missing_journal(context: &Context) -> CliError {
-    let path = super::shown(&context.journal.to_string_lossy());
+    let path = super::shown(&context.journal.to_string());
     CliError::new(Exit::Environment, format!("there is no journal at {path}"))
         .code(Code::JournalMissing)
         .hint("name the journal with --journal or KEYBATCH_JOURNAL")

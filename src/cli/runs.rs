@@ -91,7 +91,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         if is_empty && context.ui.format == Format::Table {
             if !listed.ids.is_empty() {
                 context.ui.talk("the journal has no such runs");
-            } else if context.journal.exists() {
+            } else if context.journal.may_exist() {
                 context.ui.talk("the journal has no runs yet");
             }
             return Ok(Exit::Success);
@@ -143,7 +143,7 @@ impl Listed {
 async fn list(args: &Args, context: &Context) -> Result<Listed, CliError> {
     let (names, mut rows, ids) = match context.any_reader().await {
         Err(JournalError::Missing { .. }) if !context.is_journal_named() => {
-            context.ui.talk(format!("there is no journal at {} yet", context.journal.display()));
+            context.ui.talk(format!("there is no journal at {} yet", context.journal));
             (vec!["run_id".to_owned()], Vec::new(), Vec::new())
         }
         opened => {
@@ -152,7 +152,7 @@ async fn list(args: &Args, context: &Context) -> Result<Listed, CliError> {
             (names, rows, reader.runs().await?.iter().map(|run| run.run).collect())
         }
     };
-    let interrupted = name_interrupted(&names, &mut rows, Liveness::of(&context.journal), &context.ui);
+    let interrupted = name_interrupted(&names, &mut rows, Liveness::of(&context.journal).await, &context.ui);
     for command in &interrupted {
         context.ui.talk(format!("interrupted: no session is working on it; continue with: {command}"));
     }

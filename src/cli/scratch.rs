@@ -15,7 +15,7 @@ use super::exit::Exit;
 /// # Errors
 /// If none of them can be written to.
 pub(super) fn directory(context: &Context) -> Result<PathBuf, CliError> {
-    let beside = context.journal.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = context.journal.directory();
     let named = context.environment.variable("TMPDIR").map(PathBuf::from);
     let system = [PathBuf::from("/var/tmp"), PathBuf::from("/tmp")];
     let candidates: Vec<_> = named.into_iter().chain(system).chain([beside.to_owned()]).collect();

@@ -54,7 +54,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     let asks_latest =
         !context.is_journal_named() && args.row.is_none() && args.run == LATEST && context.ui.format == Format::Table;
     if asks_latest && matches!(opened, Err(JournalError::Missing { .. })) {
-        context.ui.talk(format!("nothing to show: there is no journal at {} yet", context.journal.display()));
+        context.ui.talk(format!("nothing to show: there is no journal at {} yet", context.journal));
         return Ok(Exit::Success);
     }
     match find(&opened?, args, context).await? {
@@ -76,7 +76,7 @@ pub(super) async fn find(reader: &Reader, args: &Args, context: &Context) -> Res
         None => match look_up(reader, &args.run).await? {
             Named::Run(run) => {
                 let mut facts = facts(reader, &run).await?;
-                name_interrupted(&mut facts, context);
+                name_interrupted(&mut facts, context).await;
                 return Ok(Meant::Run(Box::new(facts)));
             }
             Named::Rows(rows) => rows,
@@ -149,9 +149,9 @@ pub(super) fn sandbox_label(run: &RunRecord) -> &'static str {
 }
 
 /// Shows a run whose session has no end, but that no process is working on, as interrupted, with the command to continue it.
-fn name_interrupted(facts: &mut RunFacts, context: &Context) {
+async fn name_interrupted(facts: &mut RunFacts, context: &Context) {
     let stored = facts.state.clone();
-    let said = Liveness::of(&context.journal).state(&stored);
+    let said = Liveness::of(&context.journal).await.state(&stored);
     if said == stored {
         return;
     }

@@ -13,6 +13,7 @@ use super::say::end;
 use super::ui::Ui;
 use super::{Code, Exit, shown, summary};
 use crate::domain::OutcomeCounts;
+use crate::journal::Location;
 use crate::review::Given;
 use crate::review::report::of_session;
 use crate::session::summary::Summary;
@@ -35,7 +36,7 @@ impl SummaryOptions {
     ///
     /// # Errors
     /// If it cannot be written, or is used for something else.
-    pub(super) fn open(&self, journal: &Path, read: &[(&Path, &str)]) -> Result<SummaryFile, CliError> {
+    pub(super) fn open(&self, journal: &Location, read: &[(&Path, &str)]) -> Result<SummaryFile, CliError> {
         let Some(path) = &self.summary_to else { return Ok(SummaryFile(None)) };
         refuse_used(Some(path), journal, read)?;
         let file = opened(path).map_err(|error| {

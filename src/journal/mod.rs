@@ -15,6 +15,7 @@ mod forgetful;
 mod head;
 pub mod heads;
 mod holder;
+mod location;
 mod lock;
 pub mod open;
 pub mod postgres;
@@ -40,7 +41,9 @@ pub use error::{Blame, JournalError};
 pub use forgetful::Forgetful;
 pub use head::{Appended, Batch, Cadence, Head, LastCheckpoint, Stamp, TreeHead, checkpoint_draft};
 pub use holder::Holder;
+pub use location::Location;
 pub use lock::Lock;
+pub use postgres::{Address, is_address};
 pub use query::{Cell, EntryFilter, Matching, Reservation, ReviewRow, Visitor};
 pub use reader::{AttemptTimes, JournalReader, ReadPast, ReadReview, ReadRows, ReadRuns, Reader, Reading, RunReader};
 pub use records::{

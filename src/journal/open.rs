@@ -4,36 +4,134 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::JournalError;
-use super::postgres::{Address, PostgresReader, PostgresSnapshot};
+use super::head::{Appended, Cadence, Head};
+use super::holder::Holder;
+use super::location::Location;
+use super::lock::Lock;
+use super::postgres::{self, PostgresReader, PostgresSnapshot, PostgresStore};
 use super::reader::Reader;
 use super::snapshot::Snapshot;
 use super::sqlite::stage::SqliteStage;
 use super::sqlite::{self, SqliteReader, SqliteStore, SqliteTableFile};
 use super::stage::Stage;
+use super::store::EntryStore;
 use super::table_file::TableFile;
 use crate::domain::Clock;
+use crate::record::Draft;
 
+pub use super::postgres::migrate;
 pub use super::sqlite::{
     Leftovers, MOST_COLUMNS, archive, archive_path, log_in_use, read_through, shared_file_system, version,
 };
 
-/// What [`store`] opens. Code that has to name the type uses this name, which does not depend on the database.
-pub type Store = SqliteStore;
+/// What keeps a journal's entries: code that has to name the type uses this one, which does not depend on the database.
+#[derive(Debug)]
+pub enum Store {
+    /// In a file.
+    File(SqliteStore),
+    /// In a database that serves several machines.
+    Server(PostgresStore),
+}
 
-/// Opens or creates the journal at `path` for writing. The caller holds its lock. Entries get their time from `clock`.
+/// What keeps other sessions from writing, until it is dropped or the process ends. A server lets a dead session's lapse.
+#[derive(Debug)]
+pub enum Hold {
+    /// A lock on a file of its own.
+    File(Lock),
+    /// A lease.
+    Server(postgres::Hold),
+}
+
+/// Takes the journal for `holder`. A file's is taken at once or not at all; at a server, a session that has fallen silent is waited
+/// for until its lease has ended.
+///
+/// # Errors
+/// [`JournalError::Locked`] if another session has it.
+pub async fn hold(at: &Location, holder: &Holder) -> Result<Hold, JournalError> {
+    if let Some(address) = at.address() {
+        return postgres::Hold::take(address, holder).await.map(Hold::Server);
+    }
+    let mut lock = Lock::take(at.beside())?;
+    lock.sign(holder);
+    Ok(Hold::File(lock))
+}
+
+/// Whether a session has the journal at this moment; `None` if that cannot be determined.
+pub async fn is_held(at: &Location) -> Option<bool> {
+    match at.address() {
+        Some(address) => postgres::is_held(address).await,
+        None => Lock::is_held(at.beside()),
+    }
+}
+
+/// Opens the journal that was taken for writing; makes a file if there is none. Entries get their time from `clock`.
+///
+/// # Errors
+/// If it cannot be used.
+pub async fn held_store(at: &Location, hold: &Hold, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
+    match (hold, at.address()) {
+        (Hold::Server(hold), Some(address)) => {
+            PostgresStore::open(address, hold.epoch(), clock).await.map(Store::Server)
+        }
+        _ => store(at.beside(), clock).await,
+    }
+}
+
+/// Opens or creates the journal in the file at `path` for writing. The caller holds its lock. Entries get their time from `clock`.
 ///
 /// # Errors
 /// If it cannot be used.
 pub async fn store(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
-    SqliteStore::open(path, clock).await
+    SqliteStore::open(path, clock).await.map(Store::File)
 }
 
-/// Opens the journal at `path` for reading.
+impl EntryStore for Store {
+    async fn head(&mut self) -> Result<Head, JournalError> {
+        match self {
+            Self::File(store) => store.head().await,
+            Self::Server(store) => store.head().await,
+        }
+    }
+
+    async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
+        match self {
+            Self::File(store) => store.journal_id().await,
+            Self::Server(store) => store.journal_id().await,
+        }
+    }
+
+    async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
+        match self {
+            Self::File(store) => store.append(drafts, cadence).await,
+            Self::Server(store) => store.append(drafts, cadence).await,
+        }
+    }
+
+    async fn consolidate(&mut self) -> Result<(), JournalError> {
+        match self {
+            Self::File(store) => store.consolidate().await,
+            Self::Server(store) => store.consolidate().await,
+        }
+    }
+
+    async fn close(self) -> Result<(), JournalError> {
+        match self {
+            Self::File(store) => store.close().await,
+            Self::Server(store) => store.close().await,
+        }
+    }
+}
+
+/// Opens a journal for reading.
 ///
 /// # Errors
-/// If there is no file, or it is not a journal.
-pub async fn reader(path: &Path) -> Result<Reader, JournalError> {
-    SqliteReader::open(path).await.map(Reader::new)
+/// If there is none.
+pub async fn reader(at: impl Into<Location>) -> Result<Reader, JournalError> {
+    let at = at.into();
+    match at.address() {
+        Some(address) => PostgresReader::open(address).await.map(Reader::new),
+        None => SqliteReader::open(at.beside()).await.map(Reader::new),
+    }
 }
 
 /// As [`reader`], also if the journal is of a later version: what this keybatch does not know is not shown.
@@ -41,8 +139,12 @@ pub async fn reader(path: &Path) -> Result<Reader, JournalError> {
 ///
 /// # Errors
 /// As [`reader`].
-pub async fn any_reader(path: &Path) -> Result<Reader, JournalError> {
-    SqliteReader::open_any(path).await.map(Reader::new)
+pub async fn any_reader(at: impl Into<Location>) -> Result<Reader, JournalError> {
+    let at = at.into();
+    match at.address() {
+        Some(address) => PostgresReader::open_any(address).await.map(Reader::new),
+        None => SqliteReader::open_any(at.beside()).await.map(Reader::new),
+    }
 }
 
 /// Makes an empty scratch database in `directory`, under a name that nobody else uses.
@@ -61,35 +163,14 @@ pub async fn table_file(path: &Path) -> Result<Box<dyn TableFile>, JournalError>
     Ok(Box::new(SqliteTableFile::begin(path).await?))
 }
 
-/// Opens the journal at `path` for `verify`.
+/// Opens a journal for `verify`. What is rebuilt of a server's goes to a scratch database of SQLite's.
 ///
 /// # Errors
-/// If there is no file, or it is not a journal; `Database` if it is damaged.
-pub async fn snapshot(path: &Path) -> Result<Box<dyn Snapshot>, JournalError> {
-    let snapshot = sqlite::Snapshot::open(path).await?;
-    Ok(Box::new(snapshot))
-}
-
-/// Opens the journal in PostgreSQL at `address` for reading.
-///
-/// # Errors
-/// If the server cannot be used, or there is no journal.
-pub async fn postgres_reader(address: &Address) -> Result<Reader, JournalError> {
-    PostgresReader::open(address).await.map(Reader::new)
-}
-
-/// As [`postgres_reader`], also if the journal is of a later version: what this keybatch does not know is not shown.
-///
-/// # Errors
-/// As [`postgres_reader`].
-pub async fn any_postgres_reader(address: &Address) -> Result<Reader, JournalError> {
-    PostgresReader::open_any(address).await.map(Reader::new)
-}
-
-/// Opens the journal in PostgreSQL at `address` for `verify`. What is rebuilt of it goes to a scratch database of SQLite's.
-///
-/// # Errors
-/// If the server cannot be used, or there is no journal.
-pub async fn postgres_snapshot(address: &Address) -> Result<Box<dyn Snapshot>, JournalError> {
-    Ok(Box::new(PostgresSnapshot::open(address, sqlite::scratch).await?))
+/// If there is none; `Database` if it is damaged.
+pub async fn snapshot(at: impl Into<Location>) -> Result<Box<dyn Snapshot>, JournalError> {
+    let at = at.into();
+    Ok(match at.address() {
+        Some(address) => Box::new(PostgresSnapshot::open(address, sqlite::scratch).await?),
+        None => Box::new(sqlite::Snapshot::open(at.beside()).await?),
+    })
 }

@@ -12,7 +12,7 @@ use super::order::Repeat;
 use super::place::Place;
 use crate::domain::{OF, RunId, service_behind};
 use crate::journal::stage::Stage;
-use crate::journal::{JournalError, Reader, RunRecord, RunState};
+use crate::journal::{JournalError, Location, Reader, RunRecord, RunState};
 use crate::plan::earlier::{Earlier, learn};
 
 /// The word for a run whose session has no end in the journal although no process is working on it.
@@ -26,8 +26,8 @@ pub fn at_rest(stored: &RunState) -> &str {
 
 /// The directory in which the world of a rehearsal is kept.
 #[must_use]
-pub fn world_directory(journal: &Path, run: RunId) -> PathBuf {
-    let mut name = journal.as_os_str().to_owned();
+pub fn world_directory(journal: &Location, run: RunId) -> PathBuf {
+    let mut name = journal.beside().as_os_str().to_owned();
     name.push(format!(".sandbox-{run}"));
     name.into()
 }
@@ -36,7 +36,7 @@ pub fn world_directory(journal: &Path, run: RunId) -> PathBuf {
 /// again works in the world of that.
 pub(super) async fn kept_world(
     reader: &Reader,
-    journal: &Path,
+    journal: &Location,
     record: &RunRecord,
 ) -> Result<Option<PathBuf>, JournalError> {
     if !record.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("sandbox:")) {
@@ -59,7 +59,7 @@ async fn is_retry(reader: &Reader, record: &RunRecord) -> Result<bool, JournalEr
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Where<'a> {
     /// In a world of this name that is created for it and kept beside the journal.
-    BuiltIn { world: &'a str, journal: &'a Path },
+    BuiltIn { world: &'a str, journal: &'a Location },
     /// Where this connection leads.
     Connected(&'a Place),
 }
@@ -92,14 +92,15 @@ pub(super) enum Admitted {
     Finished(RunRecord),
 }
 
-/// The journal at `path` with the earlier runs, for a plan that is not recorded; nothing if there is none.
+/// The journal with the earlier runs, for a plan that is not recorded; nothing if there is none.
 ///
 /// # Errors
 /// If a journal exists and cannot be read.
-pub(super) async fn past<H: Host>(host: &H, path: &Path) -> Result<Option<Reader>, SessionError> {
+pub(super) async fn past<H: Host>(host: &H, at: &Location) -> Result<Option<Reader>, SessionError> {
+    let Some(path) = at.file() else { return Ok(Some(with_archived(host, at, host.reader(at).await?).await?)) };
     // One whose creation was interrupted is empty.
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() > 0 => Ok(Some(with_archived(host, path, host.reader(path).await?).await?)),
+        Ok(metadata) if metadata.len() > 0 => Ok(Some(with_archived(host, at, host.reader(at).await?).await?)),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(SessionError::new(Refusal::Unreadable { path: path.to_owned(), error }).sent(Sent::Nothing)),
@@ -147,7 +148,11 @@ pub(super) async fn admit(
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub(super) async fn likely(past: Option<&Reader>, sha256: &str, journal: &Path) -> Result<Option<RunId>, SessionError> {
+pub(super) async fn likely(
+    past: Option<&Reader>,
+    sha256: &str,
+    journal: &Location,
+) -> Result<Option<RunId>, SessionError> {
     let Some(past) = past else { return Ok(None) };
     // A rehearsal whose world is kept beside the journal can continue only there.
     let goes_on = |record: &RunRecord| {

@@ -10,7 +10,7 @@ use super::opened::housekeeping;
 use super::operator::{Moment, Notice};
 use super::order::Order;
 use crate::domain::OutcomeCounts;
-use crate::journal::{ARCHIVE, Reader, RunState, is_sealed};
+use crate::journal::{ARCHIVE, Location, Reader, RunState, is_sealed};
 use crate::record::Draft;
 use crate::record::checkpoint::{Checkpoint, base64};
 use crate::record::event::{Event, Previous, Requests, SessionClosed};
@@ -27,7 +27,7 @@ pub struct Archived {
     /// Rows in doubt of its real runs, of which nothing more can be said from now on.
     pub in_doubt: u64,
     /// The journal that took its place.
-    pub journal: PathBuf,
+    pub journal: Location,
     /// The id of that.
     pub journal_id: String,
 }
@@ -73,8 +73,8 @@ async fn seal<H: Host>(host: &H, order: &Order, open: OpenJournal) -> Result<Arc
     let previous = Previous { id: head.journal_id.clone(), size: head.size, root: base64(&head.root) };
     let journal_id = host.new_id().to_string();
     // The lock is held until the new journal is there.
-    let archive = host.archive(&open.path, previous, journal_id.clone()).await?;
-    Ok(Archived { archive, head, runs: records.len() as u64, in_doubt, journal: open.path.clone(), journal_id })
+    let archive = host.archive(&open.at, previous, journal_id.clone()).await?;
+    Ok(Archived { archive, head, runs: records.len() as u64, in_doubt, journal: open.at.clone(), journal_id })
 }
 
 /// Whether nothing can follow. A state that a newer version writes may be any.

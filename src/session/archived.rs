@@ -1,10 +1,10 @@
 //! Journals that were archived before the present one: what earlier runs know of key pairs is in them, too (I4).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::error::{Refusal, SessionError};
 use super::host::Host;
-use crate::journal::{JournalError, Reader};
+use crate::journal::{JournalError, Location, Reader};
 use crate::record::Event;
 use crate::record::event::Previous;
 
@@ -23,13 +23,17 @@ pub(super) async fn previous(reader: &Reader) -> Result<Option<Previous>, Journa
     })
 }
 
-/// `reader`, of the journal at `path`, with the journals that were archived before it.
+/// `reader`, of this journal, with the journals that were archived before it.
 ///
 /// # Errors
 /// If one of them is not where it was put, or is not what it was: then it is unknown what earlier runs did.
-pub(super) async fn with_archived<H: Host>(host: &H, path: &Path, reader: Reader) -> Result<Reader, SessionError> {
-    let at = |id: &str| host.archived_at(path, id);
-    let archived = archives(&reader, at, async |place: PathBuf| host.reader(&place).await).await?;
+pub(super) async fn with_archived<H: Host>(
+    host: &H,
+    journal: &Location,
+    reader: Reader,
+) -> Result<Reader, SessionError> {
+    let at = |id: &str| host.archived_at(journal, id);
+    let archived = archives(&reader, at, async |place: PathBuf| host.reader(&place.into()).await).await?;
     Ok(reader.with_archived(archived))
 }
 

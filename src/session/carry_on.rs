@@ -227,7 +227,7 @@ pub(super) async fn already_finished<H: Host>(
     for archived in open.reader.archived() {
         if archived.runs().await?.iter().any(|other| other.run == record.run) {
             let id = archived.journal_id().await?.unwrap_or_default();
-            (reader, journal, is_archived) = (archived, host.archived_at(&order.journal, &id), true);
+            (reader, journal, is_archived) = (archived, host.archived_at(&order.journal, &id).into(), true);
         }
     }
     let own = Own { before: reader.counts(record).await?, is_closed: true, ..Own::default() };

@@ -1,7 +1,6 @@
 //! What a session is given to work with: its journal's place, its service, its clock, its operator. The command line gives the
 //! real ones; a test gives others.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use super::stops::Stops;
 use crate::domain::{Clock, RunId};
 use crate::journal::heads::{Heads, HeadsError, Remembered};
 use crate::journal::stage::Stage;
-use crate::journal::{EntryStore, Holder, Journal, JournalError, Reader, WriterOptions};
+use crate::journal::{EntryStore, Holder, Journal, JournalError, Location, Reader, WriterOptions};
 use crate::lightsail::Lightsail;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::event::Previous;
@@ -33,6 +32,9 @@ pub trait Host: Send + Sync {
     /// What keeps the journal's entries.
     type Store: EntryStore;
 
+    /// What keeps other sessions out of it until it is dropped.
+    type Hold: Send + Sync + 'static;
+
     /// Who is asked and notified.
     fn operator(&self) -> &Arc<dyn Operator>;
 
@@ -45,35 +47,40 @@ pub trait Host: Send + Sync {
     /// The id of a new run, journal or session.
     fn new_id(&self) -> uuid::Uuid;
 
-    /// Takes the lock of the journal at `path`, for `holder`.
+    /// Takes the journal for `holder`.
     ///
     /// # Errors
     /// [`JournalError::Locked`] where another session has it.
-    fn lock(&self, path: &Path, holder: &Holder) -> Result<Held, JournalError>;
+    fn hold(&self, at: &Location, holder: &Holder) -> impl Future<Output = Result<Self::Hold, JournalError>>;
 
-    /// Opens the journal at `path` for writing, where entries get their time from `clock`; makes it if there is none.
-    fn store(&self, path: &Path, clock: Arc<dyn Clock>) -> impl Future<Output = Result<Self::Store, JournalError>>;
+    /// Opens the journal that was taken for writing, where entries get their time from `clock`; makes it if there is none.
+    fn store(
+        &self,
+        at: &Location,
+        hold: &Self::Hold,
+        clock: Arc<dyn Clock>,
+    ) -> impl Future<Output = Result<Self::Store, JournalError>>;
 
-    /// Puts a new journal with this id in the place of the one at `path`, which is closed and is `previous`. Returns where the old one
+    /// Puts a new journal with this id in the place of this one, which is closed and is `previous`. Returns where the old one
     /// is now.
     fn archive(
         &self,
-        path: &Path,
+        at: &Location,
         previous: Previous,
         new_id: String,
     ) -> impl Future<Output = Result<PathBuf, JournalError>> {
         let _ = (previous, new_id);
-        let unusable = JournalError::Unusable { path: path.to_owned(), reason: "it cannot be archived here".into() };
-        std::future::ready(Err(unusable))
+        let path = at.beside().to_owned();
+        std::future::ready(Err(JournalError::Unusable { path, reason: "it cannot be archived here".into() }))
     }
 
-    /// Where the archived journal with this id lies, of the journal at `path`.
-    fn archived_at(&self, path: &Path, id: &str) -> PathBuf {
-        path.with_file_name(id)
+    /// Where the archived journal with this id lies, of this journal.
+    fn archived_at(&self, at: &Location, id: &str) -> PathBuf {
+        at.beside().with_file_name(id)
     }
 
     /// Opens it for reading.
-    fn reader(&self, path: &Path) -> impl Future<Output = Result<Reader, JournalError>>;
+    fn reader(&self, at: &Location) -> impl Future<Output = Result<Reader, JournalError>>;
 
     /// Starts the writer.
     fn start(&self, store: Self::Store, options: WriterOptions) -> impl Future<Output = Result<Journal, JournalError>>;
@@ -81,8 +88,8 @@ pub trait Host: Send + Sync {
     /// A scratch database in `directory`, for the plan of a run.
     fn stage(&self, directory: &Path, run: RunId) -> impl Future<Output = Result<Stage, JournalError>>;
 
-    /// A file that holds the newest entries of the journal at `path` while another program has it open.
-    fn log_in_use(&self, path: &Path) -> Option<PathBuf>;
+    /// A file that holds the newest entries of the journal while another program has it open.
+    fn log_in_use(&self, at: &Location) -> Option<PathBuf>;
 
     /// What `verify` says of the configured journal; nothing where the host does not verify it.
     fn verify(&self) -> impl Future<Output = Result<Option<Report>, Outside>>;
@@ -112,9 +119,6 @@ pub trait Host: Send + Sync {
     /// Connects to the service.
     fn connect(&self, way: Way<'_>) -> impl Future<Output = Result<Connection<Self::Port>, Outside>>;
 }
-
-/// A lock, released when this is dropped.
-pub type Held = Box<dyn Any + Send + Sync>;
 
 /// What a machine remembers of journals (I12).
 pub trait HeadMemory: fmt::Debug + Send + Sync {

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::journal::Location;
 use crate::record::checkpoint::Checkpoint;
 
 /// Heads that were seen of a journal, and that it does not have.
 #[derive(Debug, Clone)]
 pub struct LostEntries {
     /// The journal.
-    pub journal: PathBuf,
+    pub journal: Location,
     /// How many entries it has.
     pub entries: u64,
     /// What it lacks, the largest first.
@@ -32,7 +33,7 @@ impl LostEntries {
 
 impl fmt::Display for LostEntries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, entries, most) = (self.journal.display(), self.entries, self.most());
+        let (path, entries, most) = (&self.journal, self.entries, self.most());
         if self.is_rollback() {
             write!(
                 f,

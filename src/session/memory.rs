@@ -1,9 +1,10 @@
 //! What the machine remembers of a journal, for the sessions after this one (I12).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::host::HeadMemory;
+use crate::journal::Location;
 use crate::record::checkpoint::Checkpoint;
 
 /// What a session that is no rehearsal remembers of its journal. Clones share it.
@@ -19,16 +20,17 @@ struct Remembering {
 }
 
 impl Memory {
-    /// Remembers `head`, of the journal at `journal`, and from now on each head that it is given. Where that cannot be,
+    /// Remembers `head`, of this journal, and from now on each head that it is given. Where that cannot be,
     /// says why.
     pub(super) fn begin(
         &self,
         heads: Result<Arc<dyn HeadMemory>, String>,
-        journal: &Path,
+        journal: &Location,
         head: &Checkpoint,
     ) -> Result<(), String> {
         let heads = heads?;
-        let journal = std::path::absolute(journal).unwrap_or_else(|_| journal.to_owned());
+        let file = journal.file().and_then(|path| std::path::absolute(path).ok());
+        let journal = file.unwrap_or_else(|| journal.to_string().into());
         heads.remember(head, &journal).map_err(|error| error.to_string())?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Remembering { heads, journal, last: head.clone() });

@@ -1,5 +1,6 @@
 //! Opening the journal for a session, and closing it in order.
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::anchoring::{Anchors, Beside};
 use super::archived::with_archived;
 use super::checkpoints::{Sink, hand_on, not_carried_on, recorded};
 use super::error::{Refusal, Sent, SessionError};
-use super::host::{Held, Host};
+use super::host::Host;
 use super::memory::Memory;
 use super::opened::housekeeping;
 use super::operator::{Notice, Operator};
@@ -19,7 +20,8 @@ use super::rollback;
 use super::used::refuse_used;
 use crate::domain::{Clock, time_text};
 use crate::journal::{
-    ARCHIVE, EntryStore as _, Holder, Journal, JournalError, Reader, RunRecord, RunState, WriterOptions, is_sealed,
+    ARCHIVE, EntryStore as _, Holder, Journal, JournalError, Location, Reader, RunRecord, RunState, WriterOptions,
+    is_sealed,
 };
 use crate::record::{Draft, StopReason};
 
@@ -31,24 +33,24 @@ pub(super) struct OpenJournal {
     pub(super) journal: Journal,
     pub(super) reader: Reader,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) path: PathBuf,
+    pub(super) at: Location,
     sink: Sink,
     pub(super) anchors: Anchors,
     memory: Memory,
     _anchoring: Option<Beside>,
-    _lock: Held,
+    _hold: Box<dyn Any + Send + Sync>,
 }
 
 impl OpenJournal {
-    /// Takes the lock, and opens the journal at `path` unless it lost entries (I12). Runs that died while planning are closed.
+    /// Takes the journal and opens it, unless it lost entries (I12). Runs that died while planning are closed.
     pub(super) async fn open<H: Host>(
         host: &H,
         command: &'static str,
         order: &Order,
-        path: &Path,
+        at: &Location,
         checkpoint_to: Option<&Path>,
     ) -> Result<Self, SessionError> {
-        let taken = Self::take(host, command, order, path, checkpoint_to);
+        let taken = Self::take(host, command, order, at, checkpoint_to);
         taken.await.map_err(|error| error.sent(Sent::Nothing))
     }
 
@@ -56,22 +58,22 @@ impl OpenJournal {
         host: &H,
         command: &'static str,
         order: &Order,
-        path: &Path,
+        at: &Location,
         checkpoint_to: Option<&Path>,
     ) -> Result<Self, SessionError> {
         let clock = host.clock();
-        let lock = lock(host, command, order, path, &clock).await?;
-        let store = host.store(path, Arc::clone(&clock)).await?;
-        let reader = host.reader(path).await?;
+        let hold = hold(host, command, order, at, &clock).await?;
+        let store = host.store(at, &hold, Arc::clone(&clock)).await?;
+        let reader = host.reader(at).await?;
         let operator = &**host.operator();
         let (sink, anchors, memory) = (Sink::default(), Anchors::default(), Memory::default());
         let admitted = async {
             let accepted = rollback::admit(order, operator, &host.heads(), &reader, checkpoint_to).await?;
             checkpoint_to.map_or(Ok(()), |path| sink.open(path))?;
             if command != ARCHIVE && is_sealed(&reader).await? {
-                return Err(SessionError::new(Refusal::Sealed { path: path.to_owned() }));
+                return Err(SessionError::new(Refusal::Sealed { path: at.beside().to_owned() }));
             }
-            let whole = match with_archived(host, path, reader.clone()).await {
+            let whole = match with_archived(host, at, reader.clone()).await {
                 // What is settled and resolved here does not depend on them.
                 Err(_) if command != "run" => reader.clone(),
                 whole => whole?,
@@ -101,8 +103,8 @@ impl OpenJournal {
         let begin =
             |anchor| anchors.begin(anchor, journal.clone(), (Arc::clone(host.operator()), host.stops().clone()));
         let anchoring = host.anchor().map(begin);
-        let path = path.to_owned();
-        let open = Self { journal, reader, clock, path, sink, anchors, memory, _anchoring: anchoring, _lock: lock };
+        let (at, hold) = (at.clone(), Box::new(hold));
+        let open = Self { journal, reader, clock, at, sink, anchors, memory, _anchoring: anchoring, _hold: hold };
         let opened = housekeeping(host.new_id(), command, order);
         open.keep_house(operator, opened, accepted).await?;
         Ok(open)
@@ -139,16 +141,16 @@ impl OpenJournal {
             archived.release().await;
         }
         let head = self.journal.clone().close().await?;
-        if let Some(log) = host.log_in_use(&self.path) {
-            host.operator().notice(Notice::LogInUse { journal: &self.path, log: &log });
+        if let Some(log) = host.log_in_use(&self.at) {
+            host.operator().notice(Notice::LogInUse { journal: self.at.beside(), log: &log });
         }
         Ok(head)
     }
 
     /// Where a session exits without closing the journal, says which files belong together until the next one.
     pub(super) fn say_what_belongs_together<H: Host>(&self, host: &H) {
-        if let Some(log) = host.log_in_use(&self.path) {
-            host.operator().notice(Notice::LogLeft { journal: &self.path, log: &log });
+        if let Some(log) = host.log_in_use(&self.at) {
+            host.operator().notice(Notice::LogLeft { journal: self.at.beside(), log: &log });
         }
     }
 
@@ -188,7 +190,7 @@ impl OpenJournal {
                 operator.notice(Notice::CheckpointsNoLongerTo(&path, why));
                 return Ok(order);
             }
-            refuse_used(Some(&path), &self.path, &[])?;
+            refuse_used(Some(&path), &self.at, &[])?;
             self.sink.open(&path)?;
             order.checkpoint_to = Some(path);
         }
@@ -204,13 +206,13 @@ impl OpenJournal {
         opened: &mut SessionOpened,
     ) -> Result<(), JournalError> {
         // The journal of a dry run is temporary.
-        if opened.sandbox || self.path != order.journal {
+        if opened.sandbox || self.at != order.journal {
             return Ok(());
         }
         let (size, root) = self.reader.head().await?;
         let head = Checkpoint::of(self.journal.id(), size, &root);
         let head = head.ok_or_else(|| JournalError::damaged("the head's root is not a hash"))?;
-        if let Err(why) = self.memory.begin(host.heads(), &self.path, &head) {
+        if let Err(why) = self.memory.begin(host.heads(), &self.at, &head) {
             host.operator().notice(Notice::NotRemembered(&why));
             opened.not_remembered = Some(why);
         }
@@ -268,14 +270,14 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it looks. Short beside what a session takes to begin, and long beside the microseconds that a look takes.
 const LOCK_LOOKED_AT: Duration = Duration::from_millis(50);
 
-/// Takes the lock, after a short wait where another session holds it.
-async fn lock<H: Host>(
+/// Takes the journal, after a short wait where another session holds it.
+async fn hold<H: Host>(
     host: &H,
     command: &str,
     order: &Order,
-    path: &Path,
+    at: &Location,
     clock: &Arc<dyn Clock>,
-) -> Result<Held, JournalError> {
+) -> Result<H::Hold, JournalError> {
     let until = tokio::time::Instant::now() + LOCK_PATIENCE;
     loop {
         let holder = Holder {
@@ -284,7 +286,7 @@ async fn lock<H: Host>(
             host: order.who.host.clone(),
             since: time_text(clock.now()),
         };
-        match host.lock(path, &holder) {
+        match host.hold(at, &holder).await {
             Err(JournalError::Locked { .. }) if tokio::time::Instant::now() < until => {}
             taken => return taken,
         }

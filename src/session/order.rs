@@ -11,6 +11,7 @@ use super::policy::Policy;
 pub use super::selection::Selection;
 use crate::domain::Settings;
 use crate::execute::control::Limits;
+use crate::journal::Location;
 use crate::policy::guard::IfInUse;
 use crate::policy::recreated::IfRecreated;
 use crate::record::plan::PlanHeader;
@@ -19,7 +20,7 @@ use crate::record::plan::PlanHeader;
 #[derive(Debug, Clone, Default)]
 pub struct Order {
     /// The configured journal.
-    pub journal: PathBuf,
+    pub journal: Location,
     /// Who works.
     pub who: Who,
     /// The accounts that the configuration says how to reach; every other one is reached with the default credentials.

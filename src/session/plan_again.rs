@@ -38,7 +38,7 @@ async fn work<H: Host>(
     let (journal, run) = (&order.order.journal, RunId(host.new_id()));
     let settings = order.order.overrides.over(Settings::default());
     let missing = || {
-        let (path, reason) = (journal.clone(), "it has no runs".to_owned());
+        let (path, reason) = (journal.beside().to_owned(), "it has no runs".to_owned());
         SessionError::from(JournalError::Missing { path, reason }).sent(Sent::Nothing)
     };
     let reader = past(host, journal).await?.ok_or_else(missing)?;

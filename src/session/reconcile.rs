@@ -1,8 +1,6 @@
 //! To record what CloudTrail's records showed of a run, and what follows from it for rows that ended in doubt or as gone: further
 //! entries, in a session of its own. Nothing is sent.
 
-use std::path::PathBuf;
-
 use super::admit::refuse_altered;
 use super::error::{Sent, SessionError};
 use super::host::Host;
@@ -15,7 +13,7 @@ use super::resolve::Known;
 use super::summary::Head;
 use super::unresolvable::Unresolvable;
 use crate::domain::{Evidence, Outcome, OutcomeCounts, RunId};
-use crate::journal::{JournalError, Reader, RunRecord};
+use crate::journal::{JournalError, Location, Reader, RunRecord};
 use crate::record::event::{Event, Reconciled, Requests, RowResolved, SessionClosed};
 use crate::record::{Draft, Entry};
 use crate::review::runs;
@@ -83,7 +81,7 @@ pub struct Recorded {
     /// The outcomes of the run's rows from now on.
     pub outcomes: OutcomeCounts,
     /// The journal.
-    pub journal: PathBuf,
+    pub journal: Location,
     /// Its head.
     pub head: Head,
 }

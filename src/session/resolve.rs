@@ -1,7 +1,5 @@
 //! To say what became of a row that ended in doubt or as gone: a further entry, in a session of its own. Nothing is sent.
 
-use std::path::PathBuf;
-
 use super::admit::refuse_altered;
 use super::error::{Sent, SessionError};
 use super::host::Host;
@@ -13,7 +11,7 @@ use super::order::Order;
 use super::summary::Head;
 use super::unresolvable::Unresolvable;
 use crate::domain::{Evidence, Outcome, OutcomeCounts, RunId};
-use crate::journal::{JournalError, Reader, RunRecord};
+use crate::journal::{JournalError, Location, Reader, RunRecord};
 use crate::record::event::{AttachedFile, Event, Requests, RowResolved, SessionClosed};
 use crate::record::{Draft, Entry};
 use crate::review::{rows, runs};
@@ -57,7 +55,7 @@ pub struct Resolved {
     /// The outcomes of the run's rows from now on.
     pub outcomes: OutcomeCounts,
     /// The journal.
-    pub journal: PathBuf,
+    pub journal: Location,
     /// Its head.
     pub head: Head,
 }

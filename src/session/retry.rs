@@ -54,7 +54,7 @@ async fn work<H: Host>(
     let (began, run, journal) = (tokio::time::Instant::now(), RunId(host.new_id()), &order.order.journal);
     let settings = order.order.overrides.over(Settings::default());
     let earlier = earlier(&open.reader, selection, manifest).await?;
-    let directory = journal.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = journal.directory();
     let staging = (&order.subject, &order.order.accounts);
     let Some(mut selected) = select(host, &open.reader, staging, (earlier, selection), (directory, run)).await? else {
         let head = Head::from(&open.close(host).await?);

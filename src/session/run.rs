@@ -1,7 +1,5 @@
 //! To run a manifest: to read it, to find out whether it may be run, and to begin.
 
-use std::path::Path;
-
 use super::accounts::connect;
 use super::again::{Admitted, Where, admit, learn_past, likely, world_directory};
 use super::begin::{Begun, begin};
@@ -45,15 +43,13 @@ async fn work<H: Host>(host: &H, order: &RunOrder, input: Input, open: OpenJourn
     let run = RunId(host.new_id());
     let settings = order.order.overrides.over(Settings::default());
     let (subject, journal) = (&order.subject, &order.order.journal);
-    let directory = journal.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut staged =
-        match stage(host, (subject, &order.order.accounts), input, directory.unwrap_or(Path::new(".")), run).await {
-            Ok(staged) => staged,
-            Err(Unstaged::Manifest(faults, ingested)) => {
-                return Err(refuse_manifest(host, order, &settings, &open, run, (faults, ingested)).await?);
-            }
-            Err(Unstaged::Other(error)) => return Err(error),
-        };
+    let mut staged = match stage(host, (subject, &order.order.accounts), input, journal.directory(), run).await {
+        Ok(staged) => staged,
+        Err(Unstaged::Manifest(faults, ingested)) => {
+            return Err(refuse_manifest(host, order, &settings, &open, run, (faults, ingested)).await?);
+        }
+        Err(Unstaged::Other(error)) => return Err(error),
+    };
     host.operator().notice(Notice::Ingested(&staged.ingested));
     let past = Some(&open.reader);
     let sha256 = staged.ingested.sha256.clone();

@@ -44,7 +44,7 @@ async fn work<H: Host>(
     open: OpenJournal,
 ) -> Result<Ending, SessionError> {
     let (began, run, journal) = (tokio::time::Instant::now(), RunId(host.new_id()), &order.order.journal);
-    let directory = journal.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = journal.directory();
     let mut stage = host.stage(directory, run).await?;
     let StagedPlan { header, seal, ingested } =
         stage_plan(&mut stage, input, &order.order.accounts).await.map_err(refused)?;

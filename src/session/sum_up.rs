@@ -1,7 +1,6 @@
 //! What the journal knows about a run, as the summary at a session's end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::admit::opened_by;
 use super::canary::CanaryReport;
@@ -12,7 +11,7 @@ use crate::domain::OutcomeCounts;
 use crate::execute::CanaryFound;
 use crate::execute::control::TargetStop;
 use crate::journal::TargetRecord;
-use crate::journal::{JournalError, Reader, RunAbout, RunRecord};
+use crate::journal::{JournalError, Location, Reader, RunAbout, RunRecord};
 use crate::record::Entry;
 use crate::record::event::{Event, Requests};
 use crate::record::plan::PlanCaller;
@@ -42,7 +41,7 @@ impl Own {
 
 /// The summary of a run that stays in `state`.
 pub(super) async fn sum_up(
-    journal: &Path,
+    journal: &Location,
     reader: &Reader,
     record: &RunRecord,
     state: State,
@@ -109,7 +108,7 @@ impl Known {
     /// of earlier sessions are not counted.
     pub(super) fn sum_up(
         &self,
-        journal: &Path,
+        journal: &Location,
         state: State,
         stopped_by: Option<StopWord>,
         own: Own,

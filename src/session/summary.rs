@@ -1,13 +1,12 @@
 //! What there is to say about a run at the end of a session.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::canary::CanaryReport;
 use super::selection::RetryOf;
 use crate::domain::OutcomeCounts;
 use crate::execute::control::StoppedBy;
+use crate::journal::Location;
 use crate::record::checkpoint::{Checkpoint, base64};
 use crate::record::event::Requests;
 use crate::record::plan::PlanCaller;
@@ -165,13 +164,13 @@ impl From<&Checkpoint> for Head {
 
 impl Summary {
     /// Of a command that a signal stopped before its session began.
-    pub(super) fn stopped_before(journal: &Path) -> Self {
+    pub(super) fn stopped_before(journal: &Location) -> Self {
         Self { stopped_by: Some(StopWord::Signal), ..Self::of_nothing(journal) }
     }
 
     /// Of no run at all.
     #[must_use]
-    pub fn of_nothing(journal: &Path) -> Self {
+    pub fn of_nothing(journal: &Location) -> Self {
         Self {
             schema: "keybatch.summary/1",
             run: None,
@@ -194,7 +193,7 @@ impl Summary {
             ticket: None,
             started_at: None,
             finished_at: None,
-            journal: journal.display().to_string(),
+            journal: journal.to_string(),
             head: Head::default(),
             superfluous: 0,
             ends: None,

@@ -1,5 +1,6 @@
 //! Files that a session works with: what is appended to one of them would spoil it.
 
+use crate::journal::Location;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -19,15 +20,15 @@ const OF_THE_JOURNAL: [(&str, &str); 5] = [
 ///
 /// # Errors
 /// The refusal.
-pub fn refuse_used(path: Option<&Path>, journal: &Path, read: &[(&Path, &str)]) -> Result<(), SessionError> {
+pub fn refuse_used(path: Option<&Path>, journal: &Location, read: &[(&Path, &str)]) -> Result<(), SessionError> {
     let Some(path) = path else { return Ok(()) };
-    let of_the_journal = OF_THE_JOURNAL.map(|(suffix, what)| {
-        let mut name = journal.as_os_str().to_owned();
+    let of_the_journal = OF_THE_JOURNAL.into_iter().filter_map(|(suffix, what)| {
+        let mut name = journal.file()?.as_os_str().to_owned();
         name.push(suffix);
-        (PathBuf::from(name), what)
+        Some((PathBuf::from(name), what))
     });
     let read = read.iter().map(|(path, what)| (path.to_path_buf(), *what));
-    match of_the_journal.into_iter().chain(read).find(|(used, _)| is_same(path, used)) {
+    match of_the_journal.chain(read).find(|(used, _)| is_same(path, used)) {
         None => Ok(()),
         Some((_, what)) => {
             let refusal = Refusal::FileInUse { what: what.to_owned(), path: path.to_owned() };

@@ -1,8 +1,6 @@
 //! The tasks that run in the background of a verification: reading and checking pages, SQLite's own check, and the
 //! replay.
 
-use std::path::PathBuf;
-
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn};
 
@@ -10,7 +8,7 @@ use super::report::{Finding, Verdict};
 use super::scan::{Checked, check};
 use crate::journal::JournalError;
 use crate::journal::open::snapshot;
-use crate::journal::{Replay, Snapshot};
+use crate::journal::{Location, Replay, Snapshot};
 
 /// How many pages may wait for their turn while they are checked. With fewer, a processor is idle at times; more only
 /// use memory.
@@ -91,9 +89,9 @@ async fn replay_pages(replay: &mut dyn Replay, mut pages: mpsc::Receiver<Read>) 
     replay.project_rows(&batch).await
 }
 
-/// What SQLite itself says of the file.
-pub(super) async fn check_integrity(path: PathBuf) -> Option<Finding> {
-    let mut snapshot = match snapshot(&path).await {
+/// What the database itself says.
+pub(super) async fn check_integrity(journal: Location) -> Option<Finding> {
+    let mut snapshot = match snapshot(&journal).await {
         Ok(snapshot) => snapshot,
         // It was opened a moment ago, so the file is not what fails now.
         Err(error) => return Some(Finding::of_the_machine(with_cause(&error))),

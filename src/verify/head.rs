@@ -6,8 +6,8 @@ use super::background::unreadable;
 use super::report::{Finding, Verdict};
 use super::work::Work;
 use crate::domain::time_text;
-use crate::journal::JournalError;
 use crate::journal::Snapshot;
+use crate::journal::{JournalError, Location};
 use crate::record::checkpoint::{Checkpoint, base64};
 use crate::record::merkle::Hash;
 
@@ -83,9 +83,9 @@ impl Work {
 
     /// A journal without even its tables, beside a checkpoint that covers entries of it: its log or the file was
     /// removed.
-    pub(super) fn check_emptied(&mut self, path: &Path, error: &JournalError) {
+    pub(super) fn check_emptied(&mut self, journal: &Location, error: &JournalError) {
         let Some(checkpoint) = &self.options.checkpoint else { return };
-        if !matches!(error, JournalError::Unmade { .. }) && !has_no_bytes(path) {
+        if !matches!(error, JournalError::Unmade { .. }) && !journal.file().is_some_and(has_no_bytes) {
             return;
         }
         let detail = format!("the checkpoint saw {} entries, and the journal holds nothing at all", checkpoint.size);

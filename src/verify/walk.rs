@@ -34,41 +34,40 @@ use super::work::Work;
 use crate::domain::Target;
 use crate::journal::JournalError;
 use crate::journal::open::{read_through, snapshot};
-use crate::journal::{Replay, SchemaDifference, Snapshot};
+use crate::journal::{Location, Replay, SchemaDifference, Snapshot};
 use crate::record::Entry;
 use crate::record::checkpoint::base64;
 use crate::record::event::Event;
 use crate::record::plan::PlanRow;
 
-/// Verifies the journal at `path`.
+/// Verifies a journal.
 ///
 /// # Errors
 /// If there is no journal. Whatever is wrong with an existing one is in the report.
-pub async fn verify(path: &Path, options: Options) -> Result<Report, JournalError> {
-    let mut work = judge(path, options).await?;
-    if !work.findings.doubted() {
-        return Ok(work.report());
-    }
-    let file = path.to_owned();
+pub async fn verify(journal: impl Into<Location>, options: Options) -> Result<Report, JournalError> {
+    let journal = journal.into();
+    let mut work = judge(&journal, options).await?;
+    let file = journal.file().filter(|_| work.findings.doubted()).map(Path::to_owned);
+    let Some(file) = file else { return Ok(work.report()) };
     if let Err(error) = join(spawn_blocking(move || read_through(&file))).await {
         work.findings.blame(format!("the journal cannot be read: {error}"));
         return Ok(work.report());
     }
     // The files can be read now: a temporary failure of the disk is over, and real damage is found again.
-    Ok(judge(path, work.into_options()).await?.report())
+    Ok(judge(&journal, work.into_options()).await?.report())
 }
 
 /// Everything that one pass over the journal shows.
-async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
+async fn judge(journal: &Location, options: Options) -> Result<Work, JournalError> {
     let mut work = Work::new(options);
     // Taken, so that whoever waits learns it where there is no snapshot.
     let beside = work.options.beside.take();
-    let mut snapshot = match snapshot(path).await {
+    let mut snapshot = match snapshot(journal).await {
         Ok(snapshot) => snapshot,
-        Err(error @ JournalError::Missing { .. }) => return Err(error),
+        Err(error @ (JournalError::Missing { .. } | JournalError::Server { .. })) => return Err(error),
         Err(error) => {
-            work.findings.add(unopened(path, &error));
-            work.check_emptied(path, &error);
+            work.findings.add(unopened(journal, &error));
+            work.check_emptied(journal, &error);
             return Ok(work);
         }
     };
@@ -78,9 +77,9 @@ async fn judge(path: &Path, options: Options) -> Result<Work, JournalError> {
         return Ok(work);
     }
     // On a connection of its own, because it takes as long as reading everything does.
-    let integrity = spawn(check_integrity(path.to_owned()));
+    let integrity = spawn(check_integrity(journal.clone()));
     work.check_schema(&mut *snapshot).await;
-    let (mut snapshot, replayed) = work.read(path, snapshot, replay).await;
+    let (mut snapshot, replayed) = work.read(journal, snapshot, replay).await;
     join(integrity).await.into_iter().for_each(|finding| work.findings.add(finding));
     work.check_head(&mut *snapshot).await;
     work.check_marks(&mut *snapshot).await;
@@ -131,7 +130,7 @@ impl Work {
     /// Reads all entries, and replays them as long as they make sense.
     async fn read(
         &mut self,
-        path: &Path,
+        journal: &Location,
         snapshot: Box<dyn Snapshot>,
         replay: Option<Box<dyn Replay>>,
     ) -> (Box<dyn Snapshot>, Replayed) {
@@ -150,7 +149,7 @@ impl Work {
                 }
             };
             let entries = self.take_page(page);
-            self.check_suspects(path).await;
+            self.check_suspects(journal).await;
             if let Some(Ok(replay)) = replayed.as_mut().filter(|_| self.judging)
                 && let Err(error) = replay.project(&entries).await
             {
@@ -162,13 +161,13 @@ impl Work {
     }
 
     /// Rows of one plan whose names have the same hash: whether two of them ask for the same key pair, their intents say.
-    async fn check_suspects(&mut self, path: &Path) {
+    async fn check_suspects(&mut self, journal: &Location) {
         let suspects = self.history.take_suspects();
         if suspects.is_empty() || !self.judging {
             return;
         }
         // The other connection is reading ahead; what this one reads was read before.
-        let mut snapshot = match snapshot(path).await {
+        let mut snapshot = match snapshot(journal).await {
             Ok(snapshot) => snapshot,
             Err(error) => return self.findings.add(unreadable(None, &error)),
         };
@@ -309,8 +308,8 @@ async fn named_by(snapshot: &mut dyn Snapshot, seq: u64) -> Option<(String, Targ
 }
 
 /// A file that cannot be opened as a journal: damaged, or not of a kind that this keybatch knows.
-fn unopened(path: &Path, error: &JournalError) -> Finding {
-    if has_no_bytes(path) {
+fn unopened(journal: &Location, error: &JournalError) -> Finding {
+    if journal.file().is_some_and(has_no_bytes) {
         return Finding::new(Verdict::CannotVerify, None, "the journal is empty: nothing was ever written to it");
     }
     match error {

@@ -10,7 +10,7 @@ use crate::session;
 pub(super) async fn chain(context: &Context) -> Option<Diagnosis> {
     // Another check reports why a journal cannot be opened.
     let reader = context.reader().await.ok()?;
-    let at = |id: &str| archive_path(&context.journal, id);
+    let at = |id: &str| archive_path(context.journal.beside(), id);
     match session::archives(&reader, at, async |place| context.of_journal(&place).reader().await).await {
         Ok(found) if found.is_empty() => None,
         Ok(found) => {

@@ -75,7 +75,7 @@ impl ManifestOptions {
         let rows = counted(examined.rows, "row", "rows");
         let mut findings = vec![
             diagnosis("manifest", Health::Good, format!("{}: {rows}, no fault", shown(&path.to_string_lossy()))),
-            space(&context.journal, examined.rows),
+            space(context.journal.beside(), examined.rows),
         ];
         match examined.reached {
             Ok(found) => findings.extend(at_service(&found)),

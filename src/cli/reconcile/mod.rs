@@ -89,7 +89,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     };
     options.check()?;
     options.make_absolute();
-    if !context.journal.exists() {
+    if !context.journal.may_exist() {
         return Err(missing_journal(context));
     }
     let reader = context.reader().await?;

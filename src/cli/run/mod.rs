@@ -61,7 +61,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let machine = Machine::new(context, &args.options, Verb::Run, args.subject.sandbox.clone())?;
     let ended = match (selection, input) {
         (Some(selection), input) => {
-            if !context.journal.exists() {
+            if !context.journal.may_exist() {
                 return Err(missing_journal(context));
             }
             let manifest = input.map(|input| Box::new(input) as Input);

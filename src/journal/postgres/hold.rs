@@ -94,6 +94,14 @@ impl Hold {
     }
 }
 
+/// Whether a session holds the journal at this moment, by the server's clock; `None` if that cannot be determined.
+pub async fn is_held(address: &Address) -> Option<bool> {
+    let (mut link, _) = connect(address, Purpose::ReadAny).await.ok()?;
+    let held = "SELECT until > pg_catalog.clock_timestamp() FROM keybatch.holder WHERE id = 0";
+    let rows = link.ask_within(ANSWER, held).await.ok()?;
+    get(only(&rows).ok()?, 0).ok()
+}
+
 /// Renews the hold until told to stop, and then gives it back.
 async fn keep(mut link: Link, epoch: Epoch, mut stopped: oneshot::Receiver<()>) {
     let renew = format!("SELECT renewed FROM keybatch.renew_hold({})", epoch.0);

@@ -35,7 +35,7 @@ mod url;
 pub use address::Address;
 pub use audit::PostgresSnapshot;
 pub use connect::Server;
-pub use hold::{Epoch, Hold};
+pub use hold::{Epoch, Hold, is_held};
 pub use params::Env;
 pub use read::PostgresReader;
 pub use schema::migrate;
