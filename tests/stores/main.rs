@@ -16,6 +16,8 @@ fn main() -> std::process::ExitCode {
         conformance::in_memory::LIST,
         conformance::postgres::LIST,
         conformance::memory::tables::LIST,
+        postgres::cutting::LIST,
+        postgres::holding::LIST,
         postgres::writing::LIST,
     ]);
     postgres::server::stop();

@@ -1,5 +1,8 @@
 //! PostgreSQL as a store, with a real server.
 
+pub(crate) mod cutting;
+pub(crate) mod holding;
+mod proxy;
 pub(crate) mod server;
 pub(crate) mod writing;
 
