@@ -1,6 +1,8 @@
 //! PostgreSQL as a store, with a real server.
 
+pub(crate) mod connecting;
 pub(crate) mod cutting;
+pub(crate) mod guarding;
 pub(crate) mod holding;
 mod proxy;
 pub(crate) mod server;
