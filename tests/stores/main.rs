@@ -20,6 +20,7 @@ fn main() -> std::process::ExitCode {
         postgres::cutting::LIST,
         postgres::guarding::LIST,
         postgres::holding::LIST,
+        postgres::pooling::LIST,
         postgres::writing::LIST,
     ]);
     postgres::server::stop();

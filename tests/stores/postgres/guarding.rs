@@ -153,6 +153,14 @@ const WRITING: [&str; 21] = [
     "DROP SCHEMA keybatch CASCADE",
 ];
 
+/// What a runner may do.
+const FUNCTIONS: [&str; 4] = [
+    "SELECT keybatch.append(1, 0, sha256(''), 0, sha256(''), '', NULL, NULL, '{}', '{}')",
+    "SELECT keybatch.take_hold('')",
+    "SELECT keybatch.renew_hold(1)",
+    "SELECT keybatch.end_hold(1)",
+];
+
 async fn a_runner_appends_by_the_functions_and_can_do_nothing_else() {
     let database = with_roles().await;
     let address = database.address_of("rudi");
@@ -186,6 +194,7 @@ async fn a_reviewer_reads_views_and_nothing_else() {
     let others =
         ["SELECT * FROM keybatch.entry", "SELECT * FROM keybatch.head", "SELECT * FROM keybatch.take_hold('')"];
     are_denied(&mut vera, &others).await;
+    are_denied(&mut vera, &FUNCTIONS).await;
     let refused = Hold::take(&database.address_of("vera"), &holder("run")).await;
     assert!(matches!(refused, Err(JournalError::Server { trouble: ServerTrouble::NoRight { .. }, .. })), "{refused:?}");
 }
@@ -194,6 +203,7 @@ async fn somebody_without_a_role_can_do_nothing() {
     let database = with_roles().await;
     let mut nina = database.connect("nina").await;
     are_denied(&mut nina, &WRITING).await;
+    are_denied(&mut nina, &FUNCTIONS).await;
     are_denied(&mut nina, &["SELECT version FROM keybatch.schema", "SELECT * FROM keybatch.take_hold('')"]).await;
     let refused = Hold::take(&database.address_of("nina"), &holder("run")).await;
     assert!(matches!(refused, Err(JournalError::Server { trouble: ServerTrouble::NoRight { .. }, .. })), "{refused:?}");

@@ -4,6 +4,7 @@ pub(crate) mod connecting;
 pub(crate) mod cutting;
 pub(crate) mod guarding;
 pub(crate) mod holding;
+pub(crate) mod pooling;
 mod proxy;
 pub(crate) mod server;
 pub(crate) mod writing;

@@ -154,7 +154,7 @@ fn start() -> Result<Server, String> {
     let programs = programs().ok_or("PostgreSQL's server is not installed")?;
     let temporary = tempfile::Builder::new().prefix("keybatch-pg-").tempdir().unwrap();
     let directory = temporary.path().to_owned();
-    let user = (rustix::process::geteuid().is_root()).then_some(65_534);
+    let user = unprivileged();
     if user.is_some() {
         chown(&directory, user, user).unwrap();
     }
@@ -190,8 +190,13 @@ fn start() -> Result<Server, String> {
     Ok(Server { port, directory, stop, ended, _temporary: temporary })
 }
 
+/// Nobody, where this process is root.
+pub(crate) fn unprivileged() -> Option<u32> {
+    rustix::process::geteuid().is_root().then_some(65_534)
+}
+
 /// A program that ends with the thread that starts it, as another user where this process is root: PostgreSQL refuses root.
-fn as_user(user: Option<u32>, program: &Path) -> Command {
+pub(crate) fn as_user(user: Option<u32>, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     if let Some(user) = user {
         command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".into()]);
