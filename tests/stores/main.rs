@@ -18,9 +18,11 @@ fn main() -> std::process::ExitCode {
         conformance::memory::tables::LIST,
         postgres::connecting::LIST,
         postgres::cutting::LIST,
+        postgres::failing_over::LIST,
         postgres::guarding::LIST,
         postgres::holding::LIST,
         postgres::pooling::LIST,
+        postgres::securing::LIST,
         postgres::writing::LIST,
     ]);
     postgres::server::stop();
