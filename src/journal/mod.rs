@@ -19,6 +19,7 @@ mod lock;
 pub mod open;
 pub mod postgres;
 pub mod project;
+pub mod projections;
 mod query;
 mod reader;
 mod records;
@@ -30,7 +31,9 @@ mod snapshot;
 pub mod sqlite;
 pub mod stage;
 mod store;
+pub mod sums;
 mod table_file;
+pub mod value;
 mod writer;
 
 pub use error::{Blame, JournalError};

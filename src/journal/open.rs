@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::JournalError;
+use super::postgres::{Address, PostgresReader, PostgresSnapshot};
 use super::reader::Reader;
 use super::snapshot::Snapshot;
 use super::sqlite::stage::SqliteStage;
@@ -67,4 +68,28 @@ pub async fn table_file(path: &Path) -> Result<Box<dyn TableFile>, JournalError>
 pub async fn snapshot(path: &Path) -> Result<Box<dyn Snapshot>, JournalError> {
     let snapshot = sqlite::Snapshot::open(path).await?;
     Ok(Box::new(snapshot))
+}
+
+/// Opens the journal in PostgreSQL at `address` for reading.
+///
+/// # Errors
+/// If the server cannot be used, or there is no journal.
+pub async fn postgres_reader(address: &Address) -> Result<Reader, JournalError> {
+    PostgresReader::open(address).await.map(Reader::new)
+}
+
+/// As [`postgres_reader`], also if the journal is of a later version: what this keybatch does not know is not shown.
+///
+/// # Errors
+/// As [`postgres_reader`].
+pub async fn any_postgres_reader(address: &Address) -> Result<Reader, JournalError> {
+    PostgresReader::open_any(address).await.map(Reader::new)
+}
+
+/// Opens the journal in PostgreSQL at `address` for `verify`. What is rebuilt of it goes to a scratch database of SQLite's.
+///
+/// # Errors
+/// If the server cannot be used, or there is no journal.
+pub async fn postgres_snapshot(address: &Address) -> Result<Box<dyn Snapshot>, JournalError> {
+    Ok(Box::new(PostgresSnapshot::open(address, sqlite::scratch).await?))
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::pin::Pin;
 
 use super::reader::Reading;
+use super::sums::Sums;
 use crate::record::Entry;
 use crate::record::merkle::Hash;
 
@@ -71,6 +72,11 @@ pub trait Replay: Any + Send {
 
     /// To be called if the sums differ: takes all entries again, from the first on, and rebuilds the large tables, too.
     fn project_rows<'a>(&'a mut self, entries: &'a [Entry]) -> Reading<'a, ()>;
+
+    /// What the rows of the large tables add up to; none if it does not add them up.
+    fn sums(&self) -> Option<&Sums> {
+        None
+    }
 
     /// Ends the replay, after the last entry.
     fn finish(self: Box<Self>) -> Reading<'static, ()>;

@@ -95,11 +95,11 @@ impl Place for Postgres {
     }
 
     async fn reader(&self) -> Reader {
-        Postgres::reader(self)
+        Postgres::reader(self).await
     }
 
     async fn snapshot(&self) -> Box<dyn Snapshot> {
-        Postgres::snapshot(self)
+        Postgres::snapshot(self).await
     }
 }
 

@@ -21,6 +21,7 @@ fn main() -> std::process::ExitCode {
         postgres::failing_over::LIST,
         postgres::guarding::LIST,
         postgres::holding::LIST,
+        postgres::objects::LIST,
         postgres::pooling::LIST,
         postgres::securing::LIST,
         postgres::writing::LIST,

@@ -18,6 +18,9 @@ mod harness;
 mod io_faults;
 mod kill_points;
 mod policy;
+#[path = "../stores/postgres/server.rs"]
+#[expect(dead_code, reason = "the tests of the store use the rest of it")]
+mod postgres;
 mod power_loss;
 mod readers;
 mod reviewing;
@@ -35,7 +38,7 @@ mod verify;
 mod views;
 
 fn main() -> std::process::ExitCode {
-    harness::run(&[
+    let code = harness::run(&[
         anchors::LIST,
         archive_kills::LIST,
         certificates::LIST,
@@ -55,6 +58,7 @@ fn main() -> std::process::ExitCode {
         readers::LIST,
         readers::exports::LIST,
         readers::questions::LIST,
+        readers::twins::LIST,
         readers::views::LIST,
         reviewing::LIST,
         report::LIST,
@@ -66,5 +70,7 @@ fn main() -> std::process::ExitCode {
         terminal::LIST,
         verify::LIST,
         views::LIST,
-    ])
+    ]);
+    postgres::stop();
+    code
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod exports;
 pub(crate) mod questions;
+pub(crate) mod twins;
 pub(crate) mod views;
 
 use std::io::Write as _;

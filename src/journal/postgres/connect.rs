@@ -27,7 +27,6 @@ const TIMELINE: &str = "SELECT pg_catalog.substr(pg_catalog.pg_walfile_name(pg_c
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "journals in PostgreSQL cannot be read yet")]
 pub(super) enum Purpose {
     /// To write, which needs the primary and the schema that this keybatch writes.
     Write,

@@ -81,6 +81,11 @@ impl Link {
         Ok(answer)
     }
 
+    /// The driver's own connection, for whoever keeps time by other means.
+    pub(super) fn into_connection(self) -> Option<PgConnection> {
+        self.connection
+    }
+
     /// Ends it in order.
     pub(super) async fn close(mut self) {
         if let Some(connection) = self.connection.take() {

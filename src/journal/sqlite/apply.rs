@@ -6,9 +6,7 @@ use super::sql;
 use super::value::{Bound, Value, bind};
 use crate::domain::time_text;
 use crate::journal::JournalError;
-use crate::journal::changes::{
-    Change, Changes, FinishedAttempt, NewAttempt, NewIntent, NewRowEntry, NewRun, SettledIntent, WholeAttempt,
-};
+use crate::journal::changes::{Change, Changes, NewRun};
 use crate::record::Sealed;
 
 /// Writes the changes of a batch, in an order in which each row's parents come first.
@@ -89,45 +87,6 @@ fn insert_run(new: &NewRun<'_>) -> Bound<'static> {
         new.ticket.into(),
     ];
     values.into_iter().fold(sqlx::query(sql::INSERT_RUN), bind)
-}
-
-impl<'a> From<NewIntent<'a>> for [Value<'a>; 6] {
-    fn from(new: NewIntent<'a>) -> Self {
-        let (name, verdict) = (new.name.into(), new.verdict.as_str().into());
-        [new.run.into(), new.row.into(), new.target.into(), name, verdict, new.seq.into()]
-    }
-}
-
-impl From<NewAttempt> for [Value<'_>; 4] {
-    fn from(new: NewAttempt) -> Self {
-        [new.run.into(), new.row.into(), new.attempt.into(), new.seq.into()]
-    }
-}
-
-impl From<FinishedAttempt> for [Value<'_>; 5] {
-    fn from(end: FinishedAttempt) -> Self {
-        [end.run.into(), end.row.into(), end.attempt.into(), end.seq.into(), end.class.as_str().into()]
-    }
-}
-
-impl From<WholeAttempt> for [Value<'_>; 6] {
-    fn from(WholeAttempt { begun, end }: WholeAttempt) -> Self {
-        let (started, class) = (begun.seq.into(), end.class.as_str().into());
-        [begun.run.into(), begun.row.into(), begun.attempt.into(), started, end.seq.into(), class]
-    }
-}
-
-impl From<NewRowEntry> for [Value<'_>; 3] {
-    fn from(new: NewRowEntry) -> Self {
-        [new.run.into(), new.row.into(), new.seq.into()]
-    }
-}
-
-impl From<SettledIntent> for [Value<'_>; 5] {
-    fn from(end: SettledIntent) -> Self {
-        let (outcome, evidence) = (end.outcome.as_str().into(), end.evidence.as_str().into());
-        [end.run.into(), end.row.into(), end.seq.into(), outcome, evidence]
-    }
 }
 
 /// Writes entries with the fewest statements, and checks that each of them was taken.

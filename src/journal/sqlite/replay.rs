@@ -13,10 +13,10 @@ use super::apply::{apply, apply_small, write_rows};
 use super::migrations::migrator;
 use super::open::named;
 use super::sql;
-use super::sums::Sums;
 use crate::journal::JournalError;
 use crate::journal::changes::Changes;
 use crate::journal::project::Projector;
+use crate::journal::sums::Sums;
 use crate::record::Entry;
 
 /// A scratch database with the schema of a journal, without entries.

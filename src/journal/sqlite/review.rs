@@ -168,7 +168,8 @@ fn error_text(error: &sqlx::Error) -> String {
     }
 }
 
-fn cells(row: &SqliteRow) -> Result<Vec<Cell>, JournalError> {
+/// The values of a row.
+pub(super) fn cells(row: &SqliteRow) -> Result<Vec<Cell>, JournalError> {
     (0..row.len()).map(|index| cell(row, index)).collect()
 }
 

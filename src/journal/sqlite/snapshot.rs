@@ -1,12 +1,12 @@
 //! What `verify` asks of any store, from the methods of [`Snapshot`] and [`Replay`].
 
-use std::any::Any;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 
 use super::audit::Snapshot;
 use super::replay::Replay;
+use crate::journal::sums::Sums;
 use crate::journal::{Difference, EntryPage, Reading, SchemaDifference, StoredHead, WrongMark};
 use crate::record::Entry;
 
@@ -57,9 +57,7 @@ impl crate::journal::Snapshot for Snapshot {
     }
 
     fn agrees_with<'a>(&'a mut self, replay: &dyn crate::journal::Replay) -> Reading<'a, bool> {
-        let replay: &dyn Any = replay;
-        let expected =
-            replay.downcast_ref::<Replay>().map(|replay| (replay.sums().key().clone(), *replay.sums().tallies()));
+        let expected = replay.sums().map(|sums| (sums.key().clone(), *sums.tallies()));
         Box::pin(async move {
             match expected {
                 Some((key, tallies)) => self.adds_up_to(key, tallies).await,
@@ -80,6 +78,10 @@ impl crate::journal::Replay for Replay {
 
     fn project_rows<'a>(&'a mut self, entries: &'a [Entry]) -> Reading<'a, ()> {
         Box::pin(self.project_rows(entries))
+    }
+
+    fn sums(&self) -> Option<&Sums> {
+        Some(self.sums())
     }
 
     fn finish(self: Box<Self>) -> Reading<'static, ()> {

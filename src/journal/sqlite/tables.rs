@@ -1,4 +1,4 @@
-//! Adds up the large projections as the journal has them: the other half of [`sums`](super::sums).
+//! Adds up the large projections as the journal has them: the other half of [`sums`](crate::journal::sums).
 
 use sqlx::sqlite::SqliteRow;
 
@@ -6,9 +6,9 @@ use super::audit::Snapshot;
 use super::column::get;
 use super::replay::Replay;
 use super::sql;
-use super::sums::{Key, Sums, Tallies};
 use super::value::Value;
 use crate::journal::JournalError;
+use crate::journal::sums::{Key, Sums, Tallies};
 
 /// How many rows are read at once: enough to make the cost of a statement small, and at most a few hundred KB.
 const PAGE_ROWS: i64 = 1_024;

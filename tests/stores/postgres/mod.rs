@@ -5,6 +5,7 @@ pub(crate) mod cutting;
 pub(crate) mod failing_over;
 pub(crate) mod guarding;
 pub(crate) mod holding;
+pub(crate) mod objects;
 pub(crate) mod pooling;
 mod proxy;
 pub(crate) mod securing;
@@ -15,14 +16,9 @@ use std::sync::Arc;
 
 use keybatch::domain::{Clock, SystemClock};
 use keybatch::journal::postgres::{Hold, PostgresStore};
-use keybatch::journal::{Holder, Reader, Snapshot};
+use keybatch::journal::{Holder, Reader, Snapshot, open};
 
 use self::server::Database;
-use crate::harness::ignore;
-
-/// Until journals in PostgreSQL can be read.
-const NOT_YET: &str = "a journal in PostgreSQL cannot be read yet";
-
 /// A place for the questions that are asked of each store. All of its sessions share one hold: those questions are about the head.
 #[derive(Debug)]
 pub(crate) struct Postgres {
@@ -41,12 +37,12 @@ impl Postgres {
         PostgresStore::open(&self.database.address(), self.hold.epoch(), clock).await.unwrap()
     }
 
-    pub(crate) fn reader(&self) -> Reader {
-        ignore(NOT_YET)
+    pub(crate) async fn reader(&self) -> Reader {
+        open::postgres_reader(&self.database.address()).await.unwrap()
     }
 
-    pub(crate) fn snapshot(&self) -> Box<dyn Snapshot> {
-        ignore(NOT_YET)
+    pub(crate) async fn snapshot(&self) -> Box<dyn Snapshot> {
+        open::postgres_snapshot(&self.database.address()).await.unwrap()
     }
 }
 

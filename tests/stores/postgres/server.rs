@@ -147,8 +147,12 @@ pub(crate) fn stop() {
     drop(SERVER.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
 
-/// The directory of PostgreSQL's programs: the newest that Debian has installed, or one that PATH names.
+/// The directory of PostgreSQL's programs: the one that `KEYBATCH_POSTGRES` names, or the newest that Debian has installed, or one that
+/// PATH names.
 pub(crate) fn programs() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("KEYBATCH_POSTGRES") {
+        return Some(named.into());
+    }
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut versions: Vec<_> = installed.map(|entry| entry.path()).collect();
     versions.sort_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));

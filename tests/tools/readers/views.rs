@@ -26,11 +26,11 @@ const READERS: [(&str, &str, &str); 8] = [
     ("duckdb-text", "duckdb-next", "duckdb/__init__.py"),
 ];
 
-const VIEWS: [&str; 9] =
+pub(super) const VIEWS: [&str; 9] =
     ["runs", "intents", "attempts", "operations", "errors", "approvals", "overrides", "checkpoints", "entries"];
 
 /// Bodies that are no JSON, or not the JSON that an entry is. None of them is written by keybatch.
-const NO_ENTRIES: [&str; 19] = [
+pub(super) const NO_ENTRIES: [&str; 19] = [
     "",
     " ",
     "not json",

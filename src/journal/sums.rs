@@ -10,12 +10,12 @@
 
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 
+use super::changes::Changes;
 use super::value::Value;
-use crate::journal::changes::Changes;
 
 /// What the hashes depend on. Nobody knows it in advance.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Key(RandomState);
+pub struct Key(RandomState);
 
 /// Facts of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ struct Tally {
 
 /// The sums of the facts that were added so far, by kind. Equal for the same facts under the same key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tallies {
+pub struct Tallies {
     intents: Tally,
     settled: Tally,
     attempts: Tally,
@@ -36,7 +36,7 @@ pub(super) struct Tallies {
 
 /// Adds facts up.
 #[derive(Debug, Default)]
-pub(super) struct Sums {
+pub struct Sums {
     key: Key,
     tallies: Tallies,
     /// The present fact, as bytes.
@@ -45,20 +45,25 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Sums that can be compared with others of this key.
-    pub(super) fn new(key: Key) -> Self {
+    #[must_use]
+    pub fn new(key: Key) -> Self {
         Self { key, ..Self::default() }
     }
 
-    pub(super) fn key(&self) -> &Key {
+    /// What these sums depend on.
+    #[must_use]
+    pub fn key(&self) -> &Key {
         &self.key
     }
 
-    pub(super) fn tallies(&self) -> &Tallies {
+    /// The sums so far.
+    #[must_use]
+    pub fn tallies(&self) -> &Tallies {
         &self.tallies
     }
 
     /// Takes the rows of the large tables out of `changes`.
-    pub(super) fn take(&mut self, changes: &mut Changes<'_>) {
+    pub fn take(&mut self, changes: &mut Changes<'_>) {
         let Changes { intents, settled, attempts, finished, row_entries, small: _ } = changes;
         intents.drain(..).for_each(|new| self.intent(new.into()));
         settled.drain(..).for_each(|end| self.settled(end.into()));
@@ -67,35 +72,36 @@ impl Sums {
         row_entries.drain(..).for_each(|new| self.row_entry(new.into()));
     }
 
-    /// (run, row, target, name, verdict, seq).
-    pub(super) fn intent(&mut self, values: [Value<'_>; 6]) {
+    /// An intent as it was recorded: (run, row, target, name, verdict, seq).
+    pub fn intent(&mut self, values: [Value<'_>; 6]) {
         self.tallies.intents.add(self.fact.hash(&self.key, &values));
     }
 
-    /// (run, row, seq, outcome, evidence).
-    pub(super) fn settled(&mut self, values: [Value<'_>; 5]) {
+    /// What became of an intent: (run, row, seq, outcome, evidence).
+    pub fn settled(&mut self, values: [Value<'_>; 5]) {
         self.tallies.settled.add(self.fact.hash(&self.key, &values));
     }
 
-    /// (run, row, attempt, seq).
-    pub(super) fn attempt(&mut self, values: [Value<'_>; 4]) {
+    /// An attempt as it was started: (run, row, attempt, seq).
+    pub fn attempt(&mut self, values: [Value<'_>; 4]) {
         self.tallies.attempts.add(self.fact.hash(&self.key, &values));
     }
 
-    /// (run, row, attempt, seq, class).
-    pub(super) fn finished(&mut self, values: [Value<'_>; 5]) {
+    /// The end of an attempt: (run, row, attempt, seq, class).
+    pub fn finished(&mut self, values: [Value<'_>; 5]) {
         self.tallies.finished.add(self.fact.hash(&self.key, &values));
     }
 
-    /// (run, row, seq).
-    pub(super) fn row_entry(&mut self, values: [Value<'_>; 3]) {
+    /// A row's entry of a rarer kind: (run, row, seq).
+    pub fn row_entry(&mut self, values: [Value<'_>; 3]) {
         self.tallies.row_entries.add(self.fact.hash(&self.key, &values));
     }
 }
 
 impl Tallies {
     /// How many rows were added of each of [`SUMMED`](crate::journal::SUMMED).
-    pub(super) fn rows(&self) -> [u64; 3] {
+    #[must_use]
+    pub fn rows(&self) -> [u64; 3] {
         [self.intents.count, self.attempts.count, self.row_entries.count]
     }
 }
