@@ -16,7 +16,14 @@ fn main() -> std::process::ExitCode {
         conformance::in_memory::LIST,
         conformance::postgres::LIST,
         conformance::memory::tables::LIST,
+        postgres::connecting::LIST,
+        postgres::cutting::LIST,
+        postgres::failing_over::LIST,
+        postgres::guarding::LIST,
+        postgres::holding::LIST,
         postgres::objects::LIST,
+        postgres::pooling::LIST,
+        postgres::securing::LIST,
         postgres::writing::LIST,
     ]);
     postgres::server::stop();

@@ -62,6 +62,10 @@ pub struct Server {
 /// # Errors
 /// [`JournalError::Server`] if there is none.
 pub(super) async fn connect(address: &Address, purpose: Purpose) -> Result<(Link, Server), JournalError> {
+    // The driver does not say which file it could not read.
+    if let Some(reason) = address.unreadable() {
+        return Err(of(address, ServerTrouble::Tls { reason }));
+    }
     let servers = address.servers().map_err(|error| refused(address, error))?;
     let several = servers.len() > 1;
     let (mut reasons, mut standby) = (Vec::new(), None);

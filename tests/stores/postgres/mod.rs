@@ -1,6 +1,14 @@
 //! PostgreSQL as a store, with a real server.
 
+pub(crate) mod connecting;
+pub(crate) mod cutting;
+pub(crate) mod failing_over;
+pub(crate) mod guarding;
+pub(crate) mod holding;
 pub(crate) mod objects;
+pub(crate) mod pooling;
+mod proxy;
+pub(crate) mod securing;
 pub(crate) mod server;
 pub(crate) mod writing;
 
