@@ -16,6 +16,7 @@
 //!   is expected to come back, and only asking finds out.
 
 mod change;
+mod hold;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -106,6 +107,10 @@ const ANNOUNCE: f64 = 0.10;
 pub struct RateRule {
     /// Never exceeded; requests per second.
     cap: f64,
+    /// Beyond which nobody raises that.
+    ordered: f64,
+    /// The rate before somebody held it below its cap.
+    held_from: Option<f64>,
     rate: Option<f64>,
     phase: Phase,
     /// The limit of the service as far as known, and how many requests its measurement spans.
@@ -167,6 +172,8 @@ impl RateRule {
         let phase = if limit.is_some() && rate.is_some() { Phase::Settled } else { Phase::Searching };
         Self {
             cap: ceiling,
+            ordered: ceiling,
+            held_from: None,
             rate,
             phase,
             limit,
