@@ -12,13 +12,15 @@ use keybatch::journal::heads::{HeadsError, Remembered};
 use keybatch::journal::stage::Stage;
 use keybatch::journal::{Holder, Journal, JournalError, Reader, WriterOptions};
 use keybatch::record::checkpoint::Checkpoint;
-use keybatch::session::host::{HeadMemory, Held, NamedPair};
+use keybatch::session::controls::AtWork;
+use keybatch::session::host::{HeadMemory, Held, Listening, NamedPair};
 use keybatch::session::{
     Confirmed, Connection, Host, Notice, Operator, Outside, Place, PlanFacts, Stops, Watched, Way,
 };
 use keybatch::verify::Report;
 use uuid::Uuid;
 
+use super::controls::Controller;
 use super::ledger::Handle;
 use super::plan::ENDPOINT;
 use super::port::{Port, caller, port};
@@ -37,6 +39,8 @@ pub(crate) struct SimHost {
     operator: Arc<dyn Operator>,
     stops: Stops,
     pub(crate) script: Arc<Script>,
+    /// Who controls the session, until it works.
+    controller: Mutex<Option<Controller>>,
 }
 
 /// What the operator does, and was told.
@@ -51,7 +55,13 @@ pub(crate) struct Script {
 }
 
 impl SimHost {
-    pub(crate) fn new(handle: Handle, number: u32, account: &'static str, stops_after: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        handle: Handle,
+        number: u32,
+        account: &'static str,
+        stops_after: Option<Duration>,
+        controller: Option<Controller>,
+    ) -> Self {
         let stops = Stops::default();
         let script = Arc::new(Script {
             handle: handle.clone(),
@@ -60,7 +70,8 @@ impl SimHost {
             unexplained: Mutex::default(),
         });
         let operator = Arc::clone(&script) as Arc<dyn Operator>;
-        Self { handle, number, ids: AtomicU32::new(0), account, operator, stops, script }
+        let controller = Mutex::new(controller);
+        Self { handle, number, ids: AtomicU32::new(0), account, operator, stops, script, controller }
     }
 }
 
@@ -126,6 +137,10 @@ impl Host for SimHost {
 
     fn stops(&self) -> &Stops {
         &self.stops
+    }
+
+    fn listen(&self, at_work: Arc<dyn AtWork>) -> Option<Box<dyn Listening>> {
+        self.controller.lock().unwrap().take().map(|controller| controller.begin(at_work))
     }
 
     fn program(&self) -> Arc<dyn keybatch::record::ssh::Program + Send + Sync + '_> {
