@@ -107,10 +107,8 @@ const ANNOUNCE: f64 = 0.10;
 pub struct RateRule {
     /// Never exceeded; requests per second.
     cap: f64,
-    /// Beyond which nobody raises that.
-    ordered: f64,
-    /// The rate before somebody held it below its cap.
-    held_from: Option<f64>,
+    /// What somebody makes of the cap meanwhile.
+    hold: hold::Hold,
     rate: Option<f64>,
     phase: Phase,
     /// The limit of the service as far as known, and how many requests its measurement spans.
@@ -172,8 +170,7 @@ impl RateRule {
         let phase = if limit.is_some() && rate.is_some() { Phase::Settled } else { Phase::Searching };
         Self {
             cap: ceiling,
-            ordered: ceiling,
-            held_from: None,
+            hold: hold::Hold::below(ceiling),
             rate,
             phase,
             limit,

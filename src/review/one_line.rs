@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use super::controlled::controlled;
 use super::facts::confirmed_how;
 use super::lifted::flag;
 use crate::domain::{ApiError, Exchange, Identity, Operation, counted};
 use crate::record::Entry;
 use crate::record::anchored::CheckpointAnchored;
 use crate::record::approval::Role;
-use crate::record::control_used::ControlUsed;
 use crate::record::event::{
     AttachedFile, AttemptFinished, Event, Found, Observed, OperationPolled, PlanSigned, Reconciled, RunStopped, Source,
 };
@@ -245,12 +245,6 @@ fn error(error: &ApiError) -> Vec<(&'static str, String)> {
     let mut all = vec![("cause", error.cause.as_str().to_owned())];
     all.extend(parts.into_iter().filter_map(|(label, part)| Some((label, part.clone()?))));
     all
-}
-
-/// What a session at work was told, and by whom.
-pub(super) fn controlled(used: &ControlUsed) -> String {
-    let rate = used.per_s.as_ref().map(|per_s| format!(" of at most {per_s} per second")).unwrap_or_default();
-    format!("{}{rate} by {} (uid {})", used.what.as_str(), used.by, used.uid)
 }
 
 /// What was found when records were held against a run.

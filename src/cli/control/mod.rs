@@ -48,7 +48,7 @@ pub(super) struct Args {
     what: Word,
     /// With `rate`: requests per second to each target (5 or 5/s), per minute (30/m) or per hour (100/h)
     #[arg(value_name = "R", value_parser = per_s, required_if_eq("what", "rate"))]
-    rate: Option<f64>,
+    per_s: Option<f64>,
 }
 
 fn per_s(text: &str) -> Result<f64, String> {
@@ -88,7 +88,7 @@ pub(super) fn listen(
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    if args.rate.is_some() && args.what != Word::Rate {
+    if args.per_s.is_some() && args.what != Word::Rate {
         return Err(CliError::new(Exit::Usage, "only `rate` takes a rate"));
     }
     if !context.journal.exists() {
@@ -120,7 +120,7 @@ async fn tell(args: &Args, context: &Context, record: &RunRecord) -> Result<crat
         journal: place::real(&context.journal).display().to_string(),
         run: record.run.to_string(),
         what: args.what,
-        per_s: args.rate,
+        per_s: args.per_s,
     };
     let answer = match ask(&socket, &question).await {
         Ok(answer) => answer,

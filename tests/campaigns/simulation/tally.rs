@@ -80,9 +80,9 @@ tally! {
     unresolvable: 400,
     /// Pauses, rates and stops that a session was told, and rates that it was refused.
     pauses: 100,
-    rates: 50,
-    told_stops: 20,
-    refused_rates: 3,
+    rates: 70,
+    told_stops: 40,
+    refused_rates: 5,
     sessions: 2_000,
     deaths: 300,
     failed_commits: 200,
