@@ -498,8 +498,9 @@ class History:
             run.ended = seq
         elif kind == "control_used":
             must(run.started and not self.partial and entry["session"] in run.deleting, seq, "its session does not execute its run")
-            is_rate = entry["what"] == "rate"
-            must(is_rate == bool(re.fullmatch(r"[1-9]\d{0,6}\.\d{3}|0\.\d{6}", entry.get("per_s", ""))), seq, "its rate is none")
+            is_rate, per_s = entry["what"] == "rate", entry.get("per_s", "")
+            is_one = re.fullmatch(r"[1-9]\d{0,6}\.\d{3}|0\.\d{6}", per_s) and 0.000277 <= float(per_s) <= 1e6
+            must((is_one if is_rate else "per_s" not in entry) and entry["uid"] < 1 << 32, seq, "its rate or its user is none")
             told = run.told.get(entry["session"])
             must(told != "stop" or entry["what"] == "stop", seq, "its session was told to stop before")
             run.told.update({} if is_rate else {entry["session"]: entry["what"]})

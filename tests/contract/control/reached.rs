@@ -151,6 +151,15 @@ fn what_a_person_sees_says_what_the_session_does() {
     }
     let log = bench.keybatch(&["log", "--kind", "control_used"]).exits(0);
     assert!(log.stdout.contains("pause by "), "{log}");
+    let show = bench.keybatch(&["show", "latest"]).exits(0);
+    assert!(show.stdout.contains("running, paused since ") && show.stdout.contains("pause by "), "{show}");
+    assert_eq!(bench.keybatch(&["show", "latest", "--output", "json"]).json()["controls"][0]["what"], "pause");
+    let runs = bench.keybatch(&["runs"]).exits(0);
+    assert!(runs.stdout.contains("running (paused)"), "{runs}");
+    for form in ["html", "md", "text"] {
+        let report = bench.keybatch(&["report", "latest", "--format", form, "--no-verify"]);
+        assert!(report.stdout.contains("pause by "), "{form} {report}");
+    }
     control(&bench, &["stop"]).exits(0);
     live.wait().exits(5);
 }
