@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 KINDS = """journal_created session_opened session_closed manifest_ingested intent_recorded plan_sealed override_used plan_approved
     plan_signed run_started attempt_started attempt_finished operation_polled observed row_settled row_resolved rate_changed run_stopped
-    run_finished run_abandoned reconciled checkpoint_made checkpoint_anchored""".split()
+    run_finished run_abandoned reconciled control_used checkpoint_made checkpoint_anchored""".split()
 WORDS = {"source": "get_key_pair get_key_pairs get_instances get_operations_for_resource",
     "class": """succeeded pending operation_failed not_found throttled not_sent setup_in_progress refused denied refused_for_all
         unanswered""",
@@ -16,17 +16,17 @@ WORDS = {"source": "get_key_pair get_key_pairs get_instances get_operations_for_
     "evidence": "answer operation cloudtrail readback inventory note tried person",
     "cause": """error unknown_error timeout cut connect_failed unreadable server_error no_operation not_built no_credentials
         started_late""",
-    "role": "maker session", "failure": "not_started exit signal timeout"}
+    "role": "maker session", "what": "pause continue rate stop", "failure": "not_started exit signal timeout"}
 WORDS = {name: words.split() for name, words in WORDS.items()}
 ALWAYS = {"attempt_finished": ["class"], "operation_polled": ["class"], "observed": ["source", "found"],
     "row_settled": ["outcome", "evidence"], "row_resolved": ["outcome", "evidence"], "plan_signed": ["role", "key", "signature"],
-    "plan_approved": ["signer", "key", "signature"]}
+    "plan_approved": ["signer", "key", "signature"], "control_used": ["what"]}
 # Fields and what they hold: s text, e text that is not empty, n a number, h a SHA-256, t a time in whole seconds, b a truth value; ? may be absent
 SHAPES = {"plan_signed": "plan_root:s key:s signature:s", "plan_approved": "signer:e plan_root:s key:s signature:s",
     "checkpoint_anchored": """size:n root:s program:s elapsed_ms:n exit_code:n? detail:s? receipt:s? receipt_base64:s? receipt_bytes:n?
         receipt_cut:b?""",
     "reconciled": """file_count:n files_sha256:h from:t until:t records:n events:n unreadable:n unexplained:n resolves:n by:e""",
-    "row_resolved": "because:e by:s event_id:s?", "file": "name:e sha256:h bytes:n", "contradiction": "row:n attempt:n event_id:s?",
+    "control_used": "by:e uid:n per_s:s?", "row_resolved": "because:e by:s event_id:s?", "file": "name:e sha256:h bytes:n", "contradiction": "row:n attempt:n event_id:s?",
     "finding": """event_id:e event_time:t region:s key_pair_name:s? account:s? by:s? source_ip:s? user_agent:s? error_code:s?"""}
 KIND_OF = {"s": lambda value: type(value) is str, "e": lambda value: type(value) is str and value, "b": lambda value: type(value) is bool,
     "n": lambda value: type(value) is int, "h": lambda value: re.fullmatch("[0-9a-f]{64}", value),
@@ -328,6 +328,7 @@ class Run:
     def __init__(self, bound):
         self.bound, self.rows, self.leaves, self.targets, self.listings = bound, {}, [], {}, set()
         self.sealed = self.started = self.ended = self.is_file = None
+        self.told, self.deleting = {}, set()  # by session: what it was told last; the sessions that may delete
         self.keys, self.people, self.parties, self.roles, self.asked, self.signers = set(), set(), set(), set(), set(), set()
 
 class History:
@@ -394,6 +395,8 @@ class History:
         is_bound = "run" not in entry or entry["run"] in self.runs and self.runs[entry["run"]].bound == bound
         must(is_bound, seq, "its run was never opened, or is bound to another account or endpoint")
         self.sessions[seq] = seq if "run_id" in entry else entry.get("run")
+        if entry["command"] in ("run", "resume") and self.sessions[seq] is not None:
+            self.runs[self.sessions[seq]].deleting.add(seq)
         self.holder, self.in_flight, self.sign_keys[seq] = seq, {}, entry["settings"].get("sign_key")
 
     def anchored(self, seq, entry):
@@ -465,6 +468,7 @@ class History:
         story = run.rows[row]
         if kind == "attempt_started":
             run.asked.add(entry["session"])
+            must(run.told.get(entry["session"], "continue") == "continue", seq, "its session was told to pause or to stop before")
             must(not run.roles or entry["session"] in run.signers, seq, "under four eyes, its session has not signed the plan")
             must(self.in_flight.setdefault(story.key, row) == row, seq, "a delete of the same key pair is in flight")
         story.step(kind, entry, seq, run.listings | self.rollbacks if kind == "row_settled" else ())
@@ -492,6 +496,14 @@ class History:
             must((entry["rows"], entry["outcomes"]) == (len(run.rows), counts), seq, "its counts are not those of the rows")
             must(kind == "run_abandoned" or not counts["not_attempted"], seq, "a row has no outcome")
             run.ended = seq
+        elif kind == "control_used":
+            must(run.started and not self.partial and entry["session"] in run.deleting, seq, "its session does not execute its run")
+            is_rate, per_s = entry["what"] == "rate", entry.get("per_s", "")
+            is_one = re.fullmatch(r"[1-9]\d{0,6}\.\d{3}|0\.\d{6}", per_s) and 0.000277 <= float(per_s) <= 1e6
+            must((is_one if is_rate else "per_s" not in entry) and entry["uid"] < 1 << 32, seq, "its rate or its user is none")
+            told = run.told.get(entry["session"])
+            must(told != "stop" or entry["what"] == "stop", seq, "its session was told to stop before")
+            run.told.update({} if is_rate else {entry["session"]: entry["what"]})
         elif kind in ("plan_approved", "plan_signed"):
             must(not self.partial or kind == "plan_approved", seq, "it has no place in the story of a row")
             self.signed(seq, kind, entry, run)

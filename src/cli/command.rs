@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::{
-    CliError, Exit, Format, Sent, abandon, approve, checkpoint, completions, config, doctor, export, iam_policy,
-    instances, inventory, journal, journals, log, man, plan, policy, prove, query, reconcile, report, resolve, resume,
-    run, runs, sandbox, show, verify,
+    CliError, Exit, Format, Sent, abandon, approve, checkpoint, completions, config, control, doctor, export,
+    iam_policy, instances, inventory, journal, journals, log, man, plan, policy, prove, query, reconcile, report,
+    resolve, resume, run, runs, sandbox, show, verify,
 };
 
 #[derive(Debug, Subcommand)]
@@ -16,6 +16,7 @@ pub(super) enum Command {
     Plan(Box<plan::Args>),
     Approve(Box<approve::Args>),
     Resume(Box<resume::Args>),
+    Control(control::Args),
     Abandon(Box<abandon::Args>),
     Resolve(Box<resolve::Args>),
     Reconcile(Box<reconcile::Args>),
@@ -105,6 +106,7 @@ impl Command {
             | Self::Completions(_) => false,
             Self::Plan(_)
             | Self::Approve(_)
+            | Self::Control(_)
             | Self::Runs(_)
             | Self::Show(_)
             | Self::Log(_)

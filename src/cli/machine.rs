@@ -9,7 +9,7 @@ use super::connect::{connect, default_region};
 use super::keygen::Keygen;
 use super::options::SessionOptions;
 use super::terminal::{Terminal, Verb};
-use super::{CliError, Code, Context, Exit, Sent, scratch, signals};
+use super::{CliError, Code, Context, Exit, Sent, control, scratch, signals};
 use crate::domain::{Clock, RunId, SystemClock};
 use crate::journal::open::{Hold, Store, log_in_use};
 use crate::journal::stage::Stage;
@@ -19,7 +19,8 @@ use crate::record::event::Previous;
 use crate::record::ssh::Program;
 use crate::sandbox::{RehearsalRow, World};
 use crate::session::anchoring::Anchor;
-use crate::session::host::{HeadMemory, NamedPair};
+use crate::session::controls::AtWork;
+use crate::session::host::{HeadMemory, Listening, NamedPair};
 use crate::session::signing::Signing;
 use crate::session::{Connection, Host, Operator, Outside, Stops, Way};
 use crate::verify::{self, Report, verify};
@@ -132,6 +133,10 @@ impl Host for Machine<'_> {
 
     fn anchor(&self) -> Option<Arc<dyn Anchor>> {
         Some(Arc::new(self.options.checkpoint_exec.clone()?))
+    }
+
+    fn listen(&self, at_work: Arc<dyn AtWork>) -> Option<Box<dyn Listening>> {
+        control::listen(self.context, at_work, &self.stops, self.options.drain())
     }
 
     fn program(&self) -> Arc<dyn Program + Send + Sync + '_> {

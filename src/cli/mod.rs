@@ -20,6 +20,7 @@ mod config;
 mod confirm;
 mod connect;
 mod context;
+mod control;
 mod credentials;
 pub mod environment;
 pub mod error;
@@ -308,6 +309,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Plan(args) => Box::pin(plan::run(*args, context)).await,
         Command::Approve(args) => approve::run(&args, context).await,
         Command::Resume(args) => resume::run(*args, context).await,
+        Command::Control(args) => control::run(&args, context).await,
         Command::Abandon(args) => abandon::run(*args, context).await,
         Command::Resolve(args) => resolve::run(*args, context).await,
         Command::Reconcile(args) => reconcile::run(*args, context).await,

@@ -40,7 +40,11 @@ const GITHUB_RUN: [&str; 3] = ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB
 /// The name of this process's real user, from the user database; `uid:N` if it has none. `USER` does not count, because
 /// anybody can set it.
 pub(super) fn user() -> String {
-    let uid = rustix::process::getuid().as_raw();
+    user_of(rustix::process::getuid().as_raw())
+}
+
+/// The name of the user with this number; `uid:N` if the user database has none.
+pub(super) fn user_of(uid: u32) -> String {
     let known = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
     known.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid:{uid}"))
 }

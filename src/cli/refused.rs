@@ -335,7 +335,7 @@ mod tests {
     fn a_refusal_says_what_is_missing_where_that_is_known_from_and_what_to_do() {
         for (most, code, word) in [(9, Code::JournalRolledBack, "rolled back"), (5, Code::JournalForked, "forked")] {
             let missing = vec![known(most, Some("/old/j.db")), known(3, None)];
-            let error = lost_entries(&LostEntries { journal: PathBuf::from("/data/j.db"), entries: 7, missing });
+            let error = lost_entries(&LostEntries { journal: PathBuf::from("/data/j.db").into(), entries: 7, missing });
             assert_eq!((error.exit, error.code, error.sent), (Exit::Refused, code, Some(Sent::Nothing)));
             assert!(error.message.contains(word) && error.message.contains("/data/j.db"), "{}", error.message);
             let hints: Vec<_> = error.hints.iter().map(|hint| hint.told(&Given::default())).collect();

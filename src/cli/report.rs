@@ -334,14 +334,14 @@ mod tests {
         assert_eq!(warnings, &["7 entries were verified, and this report shows 0: the journal grew meanwhile"]);
     }
 
-    #[test]
-    fn a_run_is_interrupted_if_nobody_worked_on_it_before_it_was_read_and_after() {
+    #[tokio::test]
+    async fn a_run_is_interrupted_if_nobody_worked_on_it_before_it_was_read_and_after() {
         let directory = tempfile::tempdir().unwrap();
         let journal = directory.path().join("journal.db");
         std::fs::write(&journal, b"").unwrap();
-        let free = Liveness::of(&journal);
+        let free = Liveness::of(&crate::journal::Location::from(&journal)).await;
         let lock = crate::journal::Lock::take(&journal).unwrap();
-        let held = Liveness::of(&journal);
+        let held = Liveness::of(&crate::journal::Location::from(&journal)).await;
         drop(lock);
         let state = |seen: [Liveness; 2]| {
             let mut report = Report { state: "running".to_owned(), ..Report::default() };

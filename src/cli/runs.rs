@@ -1,6 +1,6 @@
 //! `keybatch runs`: all runs of the journal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use clap::builder::PossibleValuesParser;
 
@@ -12,7 +12,8 @@ use super::ui::grouped;
 use super::when::{lasted, when};
 use super::{CliError, Code, Context, Exit, Format, Ui, shown};
 use crate::domain::{Clock as _, RunId, SystemClock, time_text};
-use crate::journal::{Cell, JournalError};
+use crate::journal::{Cell, JournalError, RunState};
+use crate::review::controlled::paused_since;
 use crate::review::runs::short;
 
 /// The columns of the view that people see as one, "outcomes".
@@ -76,12 +77,15 @@ impl Args {
 }
 
 /// The runs of a journal.
+#[derive(Default)]
 struct Listed {
     names: Vec<String>,
     /// Those that are admitted, the newest first.
     rows: Vec<Vec<Cell>>,
     /// All ids.
     ids: Vec<RunId>,
+    /// Those whose session is paused.
+    paused: HashSet<String>,
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
@@ -99,7 +103,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         print(listed, args, context, false)?;
         return Ok(Exit::Success);
     };
-    let (mut all, mut exit) = (Listed { names: Vec::new(), rows: Vec::new(), ids: Vec::new() }, Exit::Success);
+    let (mut all, mut exit) = (Listed::default(), Exit::Success);
     for path in many.iter() {
         let there = path.try_exists();
         let listed = match there {
@@ -137,10 +141,12 @@ impl Listed {
             self.rows.push(self.names.iter().map(cell).collect());
         }
         self.ids.extend(other.ids);
+        self.paused.extend(other.paused);
     }
 }
 
 async fn list(args: &Args, context: &Context) -> Result<Listed, CliError> {
+    let mut paused = HashSet::new();
     let (names, mut rows, ids) = match context.any_reader().await {
         Err(JournalError::Missing { .. }) if !context.is_journal_named() => {
             context.ui.talk(format!("there is no journal at {} yet", context.journal));
@@ -149,7 +155,11 @@ async fn list(args: &Args, context: &Context) -> Result<Listed, CliError> {
         opened => {
             let reader = opened?;
             let (names, rows) = reader.runs_view().await?;
-            (names, rows, reader.runs().await?.iter().map(|run| run.run).collect())
+            let runs = reader.runs().await?;
+            for run in runs.iter().filter(|run| run.state == RunState::Running) {
+                paused.extend(paused_since(&reader, run).await?.map(|_| run.run.to_string()));
+            }
+            (names, rows, runs.iter().map(|run| run.run).collect())
         }
     };
     let interrupted = name_interrupted(&names, &mut rows, Liveness::of(&context.journal).await, &context.ui);
@@ -158,11 +168,11 @@ async fn list(args: &Args, context: &Context) -> Result<Listed, CliError> {
     }
     rows.retain(|row| args.admits(&names, row));
     rows.reverse();
-    Ok(Listed { names, rows, ids })
+    Ok(Listed { names, rows, ids, paused })
 }
 
 fn print(listed: Listed, args: &Args, context: &Context, many: bool) -> Result<(), CliError> {
-    let Listed { names, mut rows, mut ids } = listed;
+    let Listed { names, mut rows, mut ids, paused } = listed;
     rows.truncate(args.last.unwrap_or(usize::MAX));
     ids.sort_unstable_by_key(ToString::to_string);
     ids.dedup();
@@ -179,7 +189,7 @@ fn print(listed: Listed, args: &Args, context: &Context, many: bool) -> Result<(
         return Ok(());
     }
     let short: HashMap<String, String> = ids.iter().map(ToString::to_string).zip(short(&ids)).collect();
-    let lines: Vec<Line> = rows.iter().map(|row| Line::new(&names, row, &short)).collect();
+    let lines: Vec<Line> = rows.iter().map(|row| Line::new(&names, row, (&short, &paused))).collect();
     if context.ui.person {
         // A few lines each instead of a table, which a narrow terminal would cut through the ids.
         context.ui.data(&lines.iter().map(|line| line.for_people(&context.ui)).collect::<String>())?;
@@ -245,12 +255,15 @@ struct Line {
 }
 
 impl Line {
-    fn new(names: &[String], row: &[Cell], short: &HashMap<String, String>) -> Self {
+    fn new(names: &[String], row: &[Cell], (short, paused): (&HashMap<String, String>, &HashSet<String>)) -> Self {
         let get = |name: &str| names.iter().position(|known| known == name).and_then(|index| row.get(index));
         let text = |name: &str| get(name).and_then(Cell::as_text).unwrap_or_default().to_owned();
         let number = |name: &str| get(name).and_then(as_number).unwrap_or(0);
         let id = text("run_id");
         let state = match text("stopped_by") {
+            why if why.is_empty() && text("state") == "running" && paused.contains(&id) => {
+                "running (paused)".to_owned()
+            }
             why if why.is_empty() => text("state"),
             why => format!("{} ({why})", text("state")),
         };

@@ -135,7 +135,7 @@ mod tests {
 
     fn summary(stopped_by: Option<StopWord>, outcomes: OutcomeCounts, superfluous: u64) -> Summary {
         let state = Some(if stopped_by.is_some() { State::Stopped } else { State::Finished });
-        Summary { state, stopped_by, outcomes, superfluous, rows: 1, ..Summary::of_nothing(Path::new("j")) }
+        Summary { state, stopped_by, outcomes, superfluous, rows: 1, ..Summary::of_nothing(&Path::new("j").into()) }
     }
 
     // SEMANTICS: P56

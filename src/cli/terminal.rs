@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
+use super::control::controlled;
 use super::error::READS;
 use super::refused::resuming;
 use super::summary::{NOT_BEGUN, line};
@@ -219,6 +220,7 @@ impl Operator for Terminal {
                 ui.talk(format!("{doing} {label} {run} of {noun} {}", shown(&accounts.join(", "))));
             }
             Notice::Waiting { name, left } => self.waiting(name, left.as_secs() + 1),
+            Notice::Controlled { run, used } => ui.say(&controlled(run, used, &ui.given)),
             Notice::ExitingAtOnce => {
                 ui.say("exiting at once: the next session settles the requests that are in flight");
             }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::canary::{Canary, CanaryFound};
 use super::decide::{Denial, StopCause};
+use super::gate::Gate;
 pub use super::stop::{Limits, Stop, StoppedBy, TargetStop};
 use super::target_view::TargetView;
 use crate::domain::{Class, Outcome};
@@ -37,6 +38,7 @@ pub struct Control {
     broken: CancellationToken,
     /// Wakes the rows that hold.
     changed: Notify,
+    gate: Gate,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +61,12 @@ impl Control {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let (stopping, broken) = (CancellationToken::new(), CancellationToken::new());
-        Self { limits, state: Mutex::default(), stopping, broken, changed: Notify::new() }
+        Self { limits, state: Mutex::default(), stopping, broken, changed: Notify::new(), gate: Gate::default() }
+    }
+
+    /// What a person closes to let no further deletion begin for a while.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Stops the session: nothing new is sent, and what is in flight is settled. The first reason counts.

@@ -45,6 +45,10 @@ impl<L: Lightsail> Worker<L> {
         // If a request of ours may have taken effect, a session that stops still looks.
         let stopping = if self.state.unread { CancellationToken::new() } else { self.stopping() };
         let again = self.state.rereads > 0 && !self.state.delete_seen;
+        // Nothing was requested: this reading is for a request that must wait.
+        if self.state.last.is_none() && !self.state.unread && !self.while_paused(&stopping).await {
+            return Ok(Flow::Leave);
+        }
         let waited = async {
             pause(level).await;
             if again {

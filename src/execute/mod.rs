@@ -12,6 +12,7 @@ pub mod attempt;
 mod canary;
 pub mod control;
 pub mod decide;
+pub mod gate;
 mod sentences;
 pub mod ghost;
 mod inventory;

@@ -176,10 +176,29 @@ impl<L: Lightsail> Worker<L> {
         Flow::Next
     }
 
+    /// Waits while the session is paused. Returns whether the row goes on, then: not if it must leave first.
+    pub(super) async fn while_paused(&mut self, stopping: &CancellationToken) -> bool {
+        let began = self.shared.scribe.now();
+        let waited = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return false,
+            waited = self.shared.control.gate().opened() => waited,
+        };
+        if waited && let Some(since) = &mut self.state.refused_since {
+            // The service refused nothing while it was not asked.
+            let paused = self.shared.scribe.now().duration_since(began).max(SignedDuration::ZERO);
+            *since = since.saturating_add(paused).unwrap_or(*since);
+        }
+        true
+    }
+
     /// Requests the deletion of the key pair, unless the session or its target stops first.
     async fn send(&mut self, level: u32) -> Result<Flow, JournalError> {
         let (shared, lane) = (Arc::clone(&self.shared), Arc::clone(&self.lane));
         let stopping = self.stopping();
+        if !self.while_paused(&stopping).await {
+            return Ok(Flow::Leave);
+        }
         let waited = async {
             pause(level).await;
             self.take_place().await;
@@ -195,11 +214,17 @@ impl<L: Lightsail> Worker<L> {
         if !matches!(self.decide(), Step::Send { .. }) {
             return Ok(Flow::Next);
         }
+        let gate = shared.control.gate();
+        // A pause that came meanwhile costs the permit.
+        let Some(passing) = gate.pass().await else { return Ok(Flow::Next) };
+        if stopping.is_cancelled() {
+            return Ok(Flow::Leave);
+        }
         if !self.asked {
             match shared.control.may_begin(self.target_no, &self.line) {
                 Some(true) if shared.control.may_ask() => self.asked = true,
                 None => {
-                    drop(departing);
+                    drop((passing, departing));
                     return Ok(self.wait_for_canary().await);
                 }
                 _ => {
@@ -209,9 +234,10 @@ impl<L: Lightsail> Worker<L> {
             }
         }
         let attempt = self.state.attempts + 1;
+        let _in_flight = gate.begin();
         self.record(Event::AttemptStarted(AttemptStarted { attempt })).await?;
         self.direct = None;
-        drop(departing);
+        drop((passing, departing));
         if self.has_started_late() {
             return self.withhold(attempt).await;
         }

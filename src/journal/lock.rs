@@ -58,6 +58,12 @@ impl Lock {
         }
     }
 
+    /// What the lock file of the journal at `path` says of the session that has the lock, or had it last.
+    #[must_use]
+    pub fn last_holder(path: &Path) -> Option<Box<Holder>> {
+        holder(&File::open(lock_path(path)).ok()?)
+    }
+
     /// Whether a session is using the journal at `path` at this moment; `None` if that cannot be determined.
     #[must_use]
     pub fn is_held(path: &Path) -> Option<bool> {

@@ -180,7 +180,7 @@ impl KnownRun {
     fn project<'a>(&mut self, run: u64, entry: &'a Entry, changes: &mut Changes<'a>) {
         let seq = entry.seq;
         match &entry.event {
-            Event::SessionOpened(_) | Event::SessionClosed(_) | Event::OverrideUsed(_) => {}
+            Event::SessionOpened(_) | Event::SessionClosed(_) | Event::OverrideUsed(_) | Event::ControlUsed(_) => {}
             Event::PlanApproved(_) | Event::PlanSigned(_) | Event::Reconciled(_) | Event::CheckpointAnchored(_) => {}
             Event::ManifestIngested(ingested) => manifest(run, seq, ingested, changes),
             Event::PlanSealed(sealed) => {

@@ -8,6 +8,7 @@
 //! know of each other: each has a pacer of its own.
 
 mod limiter;
+mod recent;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use limiter::{Limiter, period};
+use recent::Recent;
 
 use super::rate::{Learned, RateCap, RateChange, RateRule};
 
@@ -55,6 +57,7 @@ struct State {
     rule: RateRule,
     /// When the last request was scheduled; `None` before the first.
     last: Option<Duration>,
+    recent: Recent,
 }
 
 /// The permit to send one request now; it is returned with the answer. It may be dropped if no answer came.
@@ -86,7 +89,7 @@ impl Pacer {
         Self {
             origin: Instant::now(),
             limiter: ArcSwapOption::new(limiter),
-            state: Mutex::new(State { rule, last: None }),
+            state: Mutex::new(State { rule, last: None, recent: Recent::default() }),
             turn: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
             departing: Mutex::new(0),
@@ -139,7 +142,9 @@ impl Pacer {
     /// Waits until one request may leave. First come, first served; cancelling a wait delays no other request.
     pub async fn acquire(&self) -> Permit {
         if self.limiter.load().is_none() {
-            return Permit { left: self.origin.elapsed() };
+            let left = self.origin.elapsed();
+            self.state().recent.add(left);
+            return Permit { left };
         }
         let _turn = self.turn.lock().await;
         loop {
@@ -177,6 +182,34 @@ impl Pacer {
         Some(change)
     }
 
+    /// From now on at most `per_s` requests leave per second, and no more than the cap that it was made with permits. A lower rate
+    /// holds from the next request on; of a higher one, at once as much as was permitted before it was held.
+    pub fn hold_below(&self, per_s: f64) {
+        let mut state = self.state();
+        let now = self.origin.elapsed();
+        if let Some(rate) = state.rule.hold_below(per_s, now) {
+            let last = state.last.unwrap_or(now);
+            state.last = Some(last);
+            let limiter = Limiter::new(rate, last);
+            limiter.leave_at(last).ok();
+            self.limiter.store(Some(Arc::new(limiter)));
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The most that it may permit now, in requests per second; `None` is no limit.
+    pub fn cap(&self) -> Option<f64> {
+        let state = self.state();
+        state.rule.rate().map(|_| state.rule.cap())
+    }
+
+    /// How many requests left per second lately.
+    pub fn recent(&self) -> f64 {
+        let now = self.origin.elapsed();
+        self.state().recent.per_s(now)
+    }
+
     /// The rate now, in requests per second; `None` is unlimited.
     pub fn rate(&self) -> Option<f64> {
         self.limiter.load().as_ref().map(|limiter| limiter.rate)
@@ -200,6 +233,7 @@ impl Pacer {
             };
             state.last = Some(scheduled);
         }
+        state.recent.add(now);
         Ok(Permit { left: now })
     }
 

@@ -16,6 +16,7 @@
 //!   is expected to come back, and only asking finds out.
 
 mod change;
+mod hold;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -106,6 +107,8 @@ const ANNOUNCE: f64 = 0.10;
 pub struct RateRule {
     /// Never exceeded; requests per second.
     cap: f64,
+    /// What somebody makes of the cap meanwhile.
+    hold: hold::Hold,
     rate: Option<f64>,
     phase: Phase,
     /// The limit of the service as far as known, and how many requests its measurement spans.
@@ -167,6 +170,7 @@ impl RateRule {
         let phase = if limit.is_some() && rate.is_some() { Phase::Settled } else { Phase::Searching };
         Self {
             cap: ceiling,
+            hold: hold::Hold::below(ceiling),
             rate,
             phase,
             limit,

@@ -15,7 +15,7 @@ use super::rate::RateChange;
 use super::sightings::Sightings;
 use crate::domain::{Class, Exchange, Reply, SANDBOX_HEADER, Target};
 use crate::journal::{JournalError, Scribe};
-use crate::record::event::{Event, RateChanged};
+use crate::record::event::{Event, RateChanged, Requests};
 
 /// A target as a session sees it.
 #[derive(Debug)]
@@ -47,6 +47,15 @@ pub struct Counts {
     pub reads: AtomicU64,
     /// Those of either kind that were throttled.
     pub throttled: AtomicU64,
+}
+
+impl Counts {
+    /// What was sent so far.
+    #[must_use]
+    pub fn so_far(&self) -> Requests {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Requests { delete: of(&self.deletes), read: of(&self.reads), throttled: of(&self.throttled) }
+    }
 }
 
 /// A reading, and what it cost.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::anchored::CheckpointAnchored;
 use super::approval::Role;
+use super::control_used::ControlUsed;
 use super::plan::{Note, PlanHeader, PlanManifest, PlanObservation, PlanRow, PlanSeal, TargetVerdicts, Verdict};
 use super::stop_reason::{StopReason, TargetStopReason};
 use crate::domain::{
@@ -61,6 +62,7 @@ kinds! {
     "row_settled" RowSettled(RowSettled),
     "row_resolved" RowResolved(RowResolved),
     "rate_changed" RateChanged(RateChanged),
+    "control_used" ControlUsed(ControlUsed),
     "run_stopped" RunStopped(RunStopped),
     "run_finished" RunFinished(RunFinished),
     "run_abandoned" RunAbandoned(RunAbandoned),

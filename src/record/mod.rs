@@ -11,6 +11,7 @@ pub mod anchored;
 pub mod approval;
 mod canonical;
 pub mod checkpoint;
+pub mod control_used;
 mod entry;
 pub mod event;
 pub mod merkle;

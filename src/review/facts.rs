@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::as_text::cell_json;
+use super::controlled::{Told, told};
 use super::gaps::Gaps;
 use super::lifted::{Override, lifted};
 use super::milestones::entries;
@@ -52,6 +53,8 @@ pub struct RunFacts {
     pub sessions: Vec<Session>,
     /// The safety rules that were lifted, and rollbacks of the journal that were accepted while the run was open.
     pub overrides: Vec<Override>,
+    /// What its sessions were told while they worked.
+    pub controls: Vec<Told>,
     /// The last rate of each target.
     pub rates: Vec<Rate>,
     /// The first rows of each other outcome than `deleted`, the worst outcome first.
@@ -156,6 +159,7 @@ pub(super) async fn readable_facts(reader: &Reader, run: &RunRecord, gaps: &mut 
         confirmed: gaps.part("plan", "what was confirmed", confirmed(reader, run)).await,
         sessions: gaps.part("sessions", "the sessions", sessions(reader, run)).await,
         overrides: gaps.part("overrides", "the lifted safety rules", lifted(reader, run)).await,
+        controls: gaps.part("controls", "what the sessions were told", told(reader, run)).await,
         rates: gaps.part("rates", "the rates", rates(reader, run)).await,
         not_deleted: Vec::new(),
         not_listed: BTreeMap::new(),

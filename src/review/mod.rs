@@ -16,6 +16,7 @@
 //! Nothing here prints or writes, and nothing here knows the network or the command line.
 
 mod as_text;
+pub mod controlled;
 mod export;
 mod facts;
 mod gaps;

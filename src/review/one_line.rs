@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::controlled::controlled;
 use super::facts::confirmed_how;
 use super::lifted::flag;
 use crate::domain::{ApiError, Exchange, Identity, Operation, counted};
@@ -76,6 +77,7 @@ pub fn one_line(entry: &Entry) -> String {
             "{}/{} from {} to {} per second: {}",
             changed.account, changed.region, changed.from_per_s, changed.to_per_s, changed.why
         ),
+        Event::ControlUsed(used) => controlled(used),
         Event::RunStopped(stopped) => stop(stopped),
         Event::RunFinished(finished) => counted(finished.rows, "row", "rows"),
         Event::RunAbandoned(abandoned) => {

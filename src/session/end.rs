@@ -1,7 +1,6 @@
 //! How a session ends: what it records, and what there is to say.
 
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 use super::at_work::Session;
 use super::error::{Refusal, Sent, SessionError};
@@ -158,11 +157,7 @@ impl<H: Host> Session<'_, H> {
     }
 
     fn requests(&self) -> Requests {
-        Requests {
-            delete: self.counts.deletes.load(Ordering::Relaxed),
-            read: self.counts.reads.load(Ordering::Relaxed),
-            throttled: self.counts.throttled.load(Ordering::Relaxed),
-        }
+        self.counts.so_far()
     }
 
     fn closed(&self) -> Event {

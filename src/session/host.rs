@@ -6,9 +6,11 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::anchoring::Anchor;
+use super::controls::AtWork;
 use super::error::Outside;
 use super::operator::Operator;
 use super::place::{Connection, Way};
@@ -107,6 +109,13 @@ pub trait Host: Send + Sync {
         None
     }
 
+    /// Lets other processes ask something of a session at work, until what this returns is closed or dropped; nothing where the host
+    /// lets nobody. Whatever prevents it does not prevent the work.
+    fn listen(&self, at_work: Arc<dyn AtWork>) -> Option<Box<dyn Listening>> {
+        let _ = at_work;
+        None
+    }
+
     /// Verifies signatures that cannot be verified in the process.
     fn program(&self) -> Arc<dyn Program + Send + Sync + '_>;
 
@@ -118,6 +127,12 @@ pub trait Host: Send + Sync {
 
     /// Connects to the service.
     fn connect(&self, way: Way<'_>) -> impl Future<Output = Result<Connection<Self::Port>, Outside>>;
+}
+
+/// What other processes reach a session by; they no longer do when this is dropped.
+pub trait Listening: Send {
+    /// Answers what was asked, and nothing more.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
 /// What a machine remembers of journals (I12).

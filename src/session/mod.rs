@@ -13,6 +13,7 @@
 //! - `accounts`: the connection to each account of a run
 //! - `admit`, `carry_on`, `probe`: continuing a run that another session began
 //! - `ghosts`, `at_work`, `work`: processing the rest of the run
+//! - `controls`, `status`: what other processes may ask of a session at work, and how far it is
 //! - `end`, `sum_up`, `targets`, `canary`: what is recorded and reported at its end
 
 mod abandon;
@@ -30,6 +31,7 @@ mod carry_on;
 pub mod checkpoints;
 mod closer;
 mod confirm;
+pub mod controls;
 mod end;
 pub mod error;
 mod examine;
@@ -62,6 +64,7 @@ mod run_plan;
 mod selection;
 pub mod signing;
 mod stage;
+pub mod status;
 mod stops;
 mod sum_up;
 pub mod summary;

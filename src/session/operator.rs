@@ -18,6 +18,7 @@ use crate::journal::RunRecord;
 use crate::manifest::Ingested;
 use crate::plan::{Plan, Tally};
 use crate::record::checkpoint::Checkpoint;
+use crate::record::control_used::ControlUsed;
 
 /// Who orders a session.
 pub trait Operator: fmt::Debug + Send + Sync {
@@ -217,6 +218,13 @@ pub enum Notice<'a> {
         name: &'a str,
         /// How long.
         left: Duration,
+    },
+    /// Somebody told the session at work something; it does that.
+    Controlled {
+        /// The run.
+        run: RunId,
+        /// What.
+        used: &'a ControlUsed,
     },
     /// The session exits at once.
     ExitingAtOnce,

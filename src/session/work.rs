@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::accounts::Connections;
 use super::at_work::Session;
+use super::controls::AtWork;
 use super::end::Ending;
 use super::error::SessionError;
 use super::host::Host;
@@ -97,7 +98,13 @@ impl<H: Host> Session<'_, H> {
             lane.read_at.get().into_iter().for_each(|at| shared.control.was_read(target.target_no, *at));
         }
         let lanes = lanes.into_iter().filter(|(target, _)| !closed.contains_key(&target.target_no));
-        let work = lanes.map(|(target, lane)| lane_work(target, lane, sealed, pending));
+        let lanes: Vec<_> = lanes.collect();
+        let steered = lanes.iter().map(|(target, lane)| (target.target_no, Arc::clone(lane))).collect();
+        // Nobody steers the giving up of a run: it deletes nothing.
+        let controls = self.because.is_none().then(|| self.controls(record, &shared.settings, &control, steered));
+        let listening =
+            controls.as_ref().and_then(|controls| self.host.listen(Arc::clone(controls) as Arc<dyn AtWork>));
+        let work = lanes.into_iter().map(|(target, lane)| lane_work(target, lane, sealed, pending));
         let watched = Watched::Working { rows: total, sandbox: self.sandbox, settled: Arc::clone(&self.settled) };
         let worked = process(shared, Arc::new(self.open.reader.clone()), work.collect());
         let ended = tokio::select! {
@@ -105,6 +112,12 @@ impl<H: Host> Session<'_, H> {
             () = self.host.stops().hurried() => return Ok(self.exit_at_once().await),
             () = self.time_is_up(&control) => Ok(()),
         };
+        if let Some(controls) = controls {
+            controls.close().await;
+        }
+        if let Some(listening) = listening {
+            listening.close().await;
+        }
         match ended {
             Ok(()) => match &self.because {
                 // A signal cancels the abandoning.

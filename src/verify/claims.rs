@@ -7,6 +7,7 @@
 mod answer;
 mod body;
 mod claimed;
+mod controlled;
 mod intent;
 mod line;
 mod names;
@@ -43,6 +44,7 @@ pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
         Event::RunStarted(started) => confirmed(started).map(|()| Claimed::default()),
         Event::RunStopped(stopped) => reason(stopped).map(|()| Claimed::default()),
         Event::RunAbandoned(abandoned) if abandoned.because.trim().is_empty() => Err("it gives no reason".into()),
+        Event::ControlUsed(used) => controlled::controlled(used).map(|()| Claimed::default()),
         Event::Reconciled(told) => reconciled::reconciled(told).map(|()| Claimed::default()),
         Event::RowResolved(told) => resolved(told).map(|()| Claimed::default()),
         _ => Ok(Claimed::default()),

@@ -6,6 +6,7 @@
 
 mod anchored;
 mod canary;
+mod controlled;
 mod approvals;
 mod doubtful;
 mod grounds;
@@ -33,6 +34,7 @@ use crate::record::event::{Event, OverrideUsed, SessionOpened, Source};
 use anchored::Anchored;
 pub(super) use approvals::Approvals;
 use canary::{CanaryOf, SETTLED};
+use controlled::ControlledBy;
 use doubtful::Doubtful;
 use grounds::rests;
 use lifted::Lifted;
@@ -176,6 +178,7 @@ impl History {
                 self.holder = None;
                 Ok(())
             }
+            (Event::ControlUsed(used), None) => Ok(session.controlled.tell(used, run.started)?),
             (_, None) => self.judge_run(id, session_no, entry),
         }
     }
@@ -253,7 +256,8 @@ impl History {
         }
         run.sessions = run.sessions.wrapping_add(1);
         let (canary, sign_key) = (CanaryOf::ordered_by(opened), opened.settings.get("sign_key").cloned());
-        let new = Session { run: Some(number), attempt_time, canary, sign_key, ..Session::default() };
+        let controlled = ControlledBy::before(opened);
+        let new = Session { run: Some(number), attempt_time, canary, sign_key, controlled, ..Session::default() };
         self.sessions.insert(session, new);
         Ok(())
     }
@@ -312,6 +316,7 @@ impl History {
                 (open.answer, open.is_asked) = (None, true);
                 open.ours.start(entry.at, session.attempt_time);
                 session.ask(run.approvals.are_apart())?;
+                session.controlled.ask()?;
                 run.attempts += 1;
                 session.canary.as_mut().map_or(Ok(()), |canary| canary.ask(place, run.targets.len()))?;
             }

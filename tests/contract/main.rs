@@ -10,6 +10,7 @@ mod archive;
 mod binding;
 mod canary;
 mod cli;
+mod control;
 mod crash;
 mod demands;
 mod doctor;

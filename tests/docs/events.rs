@@ -10,6 +10,7 @@ use keybatch::domain::{
     OutcomeCounts, RawBody, Settings, Shown,
 };
 use keybatch::record::anchored::{AnchorFailure, CheckpointAnchored, Receipt};
+use keybatch::record::control_used::{ControlUsed, Controlled};
 use keybatch::record::event::{
     AttachedFile, AttemptFinished, AttemptStarted, CheckpointMade, Found, IntentRecorded, JournalCreated, LostHead,
     ManifestIngested, Observed, OperationPolled, OverrideUsed, Previous, RateChanged, Requests, RowResolved,
@@ -203,6 +204,12 @@ pub(crate) fn full() -> Vec<Event> {
             learned_is_limit: Some(true),
             why: "doubled".into(),
         }),
+        Event::ControlUsed(ControlUsed {
+            what: Controlled::Rate,
+            per_s: text("2.500"),
+            by: "amelie".into(),
+            uid: 1000,
+        }),
         Event::RunStopped(RunStopped {
             why: "refused".into(),
             detail: text("1 fault"),
@@ -312,6 +319,9 @@ pub(crate) fn bare() -> Vec<Event> {
             Event::RowResolved(told) => Event::RowResolved(RowResolved { file: None, event_id: None, ..told }),
             Event::RateChanged(changed) => {
                 Event::RateChanged(RateChanged { learned_per_s: None, learned_is_limit: None, ..changed })
+            }
+            Event::ControlUsed(used) => {
+                Event::ControlUsed(ControlUsed { what: Controlled::Pause, per_s: None, ..used })
             }
             Event::RunStopped(stopped) => Event::RunStopped(RunStopped {
                 detail: None,

@@ -7,6 +7,7 @@ use super::super::selection::of_plan;
 use super::super::when::{exactly_when, lasted, when};
 use super::super::{Ui, shown};
 use crate::domain::counted;
+use crate::review::controlled::paused_in;
 use crate::review::{RunFacts, confirmed_how};
 
 pub(super) fn run_text(facts: &RunFacts, ui: &Ui) -> String {
@@ -20,7 +21,7 @@ pub(super) fn run_text(facts: &RunFacts, ui: &Ui) -> String {
         }
         let text = value.as_str().map_or_else(|| value.to_string(), shown);
         let text = match name.as_str() {
-            "state" => ui.painted(&text, &text),
+            "state" => format!("{}{}", ui.painted(&text, &text), paused(facts, &text)),
             "started_at" | "finished_at" => exactly_when(&text),
             _ => text,
         };
@@ -46,6 +47,12 @@ pub(super) fn run_text(facts: &RunFacts, ui: &Ui) -> String {
             let _ = writeln!(out, "  {lost}");
         }
     }
+    if !facts.controls.is_empty() {
+        let _ = writeln!(out, "controls {}", facts.controls.len());
+    }
+    for told in &facts.controls {
+        let _ = writeln!(out, "  {} {}", when(&told.at), shown(&told.text()));
+    }
     if !facts.rates.is_empty() {
         out.push_str("rates\n");
     }
@@ -61,6 +68,13 @@ pub(super) fn run_text(facts: &RunFacts, ui: &Ui) -> String {
     }
     not_deleted(facts, ui, &mut out);
     out
+}
+
+/// What is added to the state of a run whose session is paused.
+fn paused(facts: &RunFacts, state: &str) -> String {
+    let session = facts.sessions.last().filter(|session| session.closed_at.is_none() && state == "running");
+    let since = session.and_then(|session| paused_in(session.number, &facts.controls));
+    since.map(|since| format!(", paused since {}", when(since))).unwrap_or_default()
 }
 
 /// How long a run took, from its first session to its end.

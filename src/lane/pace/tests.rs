@@ -242,3 +242,37 @@ async fn an_unknown_limit_is_found_and_kept() {
         pacer.learned()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_counts_from_the_next_request_and_wakes_the_one_that_waits() {
+    let pacer = capped(100.0);
+    let left = departures(&pacer, 100, 4).await;
+    pacer.hold_below(2.0);
+    let held = departures(&pacer, 10, 2).await;
+    assert!(held[0] >= left[99] && held.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(489)));
+    assert_eq!((pacer.rate(), pacer.cap()), (Some(2.0), Some(2.0)));
+    assert!(pacer.recent() > 1.0, "{}", pacer.recent());
+    pacer.hold_below(1.0 / 60.0);
+    let slow = tokio::spawn({
+        let pacer = Arc::clone(&pacer);
+        async move { pacer.acquire().await.left }
+    });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!slow.is_finished());
+    pacer.hold_below(0.5);
+    pacer.hold_below(1_000.0);
+    assert_eq!(pacer.cap(), Some(100.0));
+    assert!(
+        tokio::time::timeout(Duration::from_secs(3), slow).await.is_ok(),
+        "its turn was computed for the slow rate"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_paces_what_was_unlimited() {
+    let pacer = Arc::new(Pacer::new(RateCap::Unlimited, None));
+    assert_eq!((departures(&pacer, 100, 4).await.len(), pacer.rate(), pacer.cap()), (100, None, None));
+    pacer.hold_below(5.0);
+    let held = departures(&pacer, 20, 4).await;
+    assert!(held.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(189)));
+}

@@ -103,3 +103,49 @@ fn only_a_throttle_shows_a_limit() {
     let next = RateRule::new(RateCap::None, Some(Learned { rate_per_s: 40.0, is_limit: false }));
     assert_eq!((next.rate(), next.phase), (Some(36.0), Phase::Searching));
 }
+
+/// Admits answers at the permitted rate for so many seconds, from `from`.
+fn used(rule: &mut RateRule, from: f64, seconds: f64) {
+    let mut now = from;
+    while now < from + seconds {
+        now += 1.0 / rule.rate().unwrap();
+        rule.on_answer(at(now), at(now), false);
+    }
+}
+
+#[test]
+fn a_rate_that_is_held_is_lowered_and_comes_back_at_once_but_never_above_the_cap() {
+    let mut rule = RateRule::new(RateCap::PerSecond(20.0), None);
+    used(&mut rule, 0.0, 20.0);
+    assert_eq!(rule.rate(), Some(20.0));
+    assert_eq!(rule.hold_below(2.0, at(20.0)), Some(2.0));
+    used(&mut rule, 20.0, 60.0);
+    assert_eq!((rule.rate(), rule.cap()), (Some(2.0), 2.0));
+    assert_eq!(rule.hold_below(3.0, at(80.0)), Some(3.0));
+    assert_eq!(rule.hold_below(1_000.0, at(81.0)), Some(20.0), "it had been borne");
+    assert_eq!(rule.cap(), 20.0);
+    used(&mut rule, 81.0, 60.0);
+    assert_eq!(rule.rate(), Some(20.0));
+    assert_eq!(rule.hold_below(20.0, at(141.0)), None);
+}
+
+#[test]
+fn what_was_unlimited_is_limited_from_then_on() {
+    let mut rule = RateRule::new(RateCap::Unlimited, None);
+    assert_eq!(rule.hold_below(3.0, at(1.0)), Some(3.0));
+    used(&mut rule, 1.0, 60.0);
+    assert_eq!(rule.rate(), Some(3.0));
+    assert_eq!(rule.hold_below(6.0, at(61.0)), Some(6.0));
+    used(&mut rule, 61.0, 60.0);
+    assert_eq!(rule.rate(), Some(6.0));
+}
+
+#[test]
+fn a_limit_that_was_learned_is_not_passed_by_a_leap_when_the_hold_ends() {
+    let mut rule = RateRule::new(RateCap::None, Some(Learned::limit(10.0)));
+    rule.hold_below(1.0, at(0.0));
+    used(&mut rule, 0.0, 600.0);
+    rule.hold_below(1_000.0, at(600.0));
+    used(&mut rule, 600.0, 2.0);
+    assert!(rule.rate().is_some_and(|rate| rate > 5.0 && rate <= 12.0), "{:?}", rule.rate());
+}

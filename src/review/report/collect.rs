@@ -8,7 +8,7 @@ use super::ask::{all, each, number, text};
 use super::doubts::doubts;
 use super::facts::{
     Approval, ByEvidence, ByTarget, Checkpoints, Control, JournalHead, OUTCOMES, POLICY, PlanFacts, Report, SCHEMA,
-    VERSION,
+    TOLD, VERSION,
 };
 use super::in_use::in_use;
 use super::later::{reconciliations, resolutions, signatures};
@@ -18,6 +18,7 @@ use crate::domain::{OutcomeCounts, time_text};
 use crate::journal::{Cell, JournalError, Reader, RunRecord};
 use crate::record::Entry;
 use crate::record::event::Event;
+use crate::review::controlled::controlled;
 use crate::review::facts::{RunFacts, readable_facts};
 use crate::review::gaps::Gaps;
 use crate::review::lifted::Override;
@@ -233,7 +234,7 @@ async fn rate_cap(reader: &Reader, run: &RunRecord) -> Result<Option<String>, Jo
 
 async fn controls(reader: &Reader, run: &RunRecord) -> Result<Vec<Control>, JournalError> {
     let mut controls = Vec::new();
-    for kind in ["session_opened", "run_stopped", "run_abandoned"] {
+    for kind in ["session_opened", "control_used", "run_stopped", "run_abandoned"] {
         for stored in reader.milestones_of(run.run_no, kind).await? {
             let Ok(entry) = Entry::parse(&stored.body) else { continue };
             let at = time_text(entry.at);
@@ -250,6 +251,7 @@ async fn controls(reader: &Reader, run: &RunRecord) -> Result<Vec<Control>, Jour
                     let faults = if faults.is_empty() { faults } else { format!(" ({faults})") };
                     controls.push(control(("stopped".to_owned(), format!("{}{detail}{faults}", stopped.why))));
                 }
+                Event::ControlUsed(used) => controls.push(control((TOLD.to_owned(), controlled(&used)))),
                 Event::RunAbandoned(given_up) => {
                     let value = format!("by {}: {}", given_up.by, given_up.because);
                     controls.push(control(("abandoned".to_owned(), value)));

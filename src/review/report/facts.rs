@@ -260,15 +260,25 @@ pub struct Reconciliation {
     pub resolves: u64,
 }
 
-/// A limit, another setting, or a stop.
+/// The name of a [`Control`] that a session was told while it worked.
+pub(super) const TOLD: &str = "control";
+
+/// A limit, another setting, what a session was told while it worked, or a stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Control {
-    /// When the session was opened, or the run was stopped.
+    /// When the session was opened or told, or the run was stopped.
     pub at: String,
-    /// The setting, or `stopped`.
+    /// The setting, `control`, `stopped` or `abandoned`.
     pub name: String,
-    /// Its value, or why.
+    /// Its value, what and by whom, or why.
     pub value: String,
+}
+
+impl Control {
+    /// Whether it is a setting, and not an event.
+    pub(super) fn is_setting(&self) -> bool {
+        !["stopped", "abandoned", TOLD].contains(&self.name.as_str())
+    }
 }
 
 /// A row that a person must look at.

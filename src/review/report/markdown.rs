@@ -214,7 +214,7 @@ fn controls(report: &Report, out: &mut String) {
         let (flag, said) = lifted(one);
         let _ = writeln!(out, "- {} {}", code(&flag), plain(&said));
     }
-    for one in report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")) {
+    for one in report.controls.iter().filter(|one| !one.is_setting()) {
         let _ = writeln!(out, "- {} {}: {}", plain(&one.at), plain(&one.name), plain(&one.value));
     }
     out.push('\n');

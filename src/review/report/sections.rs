@@ -216,9 +216,8 @@ pub(super) fn controls(report: &Report) -> String {
         let (flag, said) = lifted(one);
         let _ = write!(out, "<div class=\"notice\"><p><code>{}</code> {}</p></div>", html(&flag), html(&said));
     }
-    out.push_str("<h3>Stops</h3>");
-    let stops: Vec<_> =
-        report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")).collect();
+    out.push_str("<h3>Controls and stops</h3>");
+    let stops: Vec<_> = report.controls.iter().filter(|one| !one.is_setting()).collect();
     if report.lacks(&["controls"]) {
         out += &unread();
     } else if stops.is_empty() {
@@ -228,7 +227,7 @@ pub(super) fn controls(report: &Report) -> String {
         let _ = write!(out, "<p>{} {}: {}</p>", html(&one.at), html(&one.name), html(&one.value));
     }
     out.push_str("<details><summary>Settings of each session</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Settings of each session\"><table><thead><tr><th scope=\"col\">Session opened</th><th scope=\"col\">Setting</th><th scope=\"col\">Value</th></tr></thead><tbody>");
-    for one in report.controls.iter().filter(|one| !matches!(one.name.as_str(), "stopped" | "abandoned")) {
+    for one in report.controls.iter().filter(|one| one.is_setting()) {
         let _ = write!(
             out,
             "<tr><td>{}</td><td>{}</td><td class=\"long\"><bdi>{}</bdi></td></tr>",

@@ -83,13 +83,13 @@ fn later(report: &Report, out: &mut String) {
 
 fn controls(report: &Report, out: &mut String) {
     if report.lacks(&["overrides", "controls"]) {
-        let _ = writeln!(out, "overrides and stops\n  {UNREAD}");
+        let _ = writeln!(out, "overrides, controls and stops\n  {UNREAD}");
     }
     for one in &report.overrides {
         let (flag, said) = lifted(one);
         let _ = writeln!(out, "override {} {}", visible(&flag), visible(&said));
     }
-    for one in report.controls.iter().filter(|one| matches!(one.name.as_str(), "stopped" | "abandoned")) {
+    for one in report.controls.iter().filter(|one| !one.is_setting()) {
         let _ = writeln!(out, "{} {}: {}", visible(&one.name), one.at, visible(&one.value));
     }
 }

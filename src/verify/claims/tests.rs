@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+mod controlled;
 mod edges;
 mod errors;
 mod notes;

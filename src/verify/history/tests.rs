@@ -1,6 +1,7 @@
 //! Whole lives of two small runs, and each of them with one thing in it that cannot be: it is told where that is.
 
 mod canary;
+mod controlled;
 mod ends;
 mod lifted;
 mod reconciled;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::*;
+use crate::journal::Location;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::merkle::{Frontier, leaf_hash};
 use crate::verify::checkpoints::Checkpoints;
@@ -132,14 +133,16 @@ fn an_emptied_journal_is_truncated_beside_a_checkpoint() {
         let mut tree = Frontier::default();
         (0..size).for_each(|_| tree.push(leaf_hash(&[])));
         work.options.checkpoint = Some(checkpoint("j", &tree)).filter(|_| size > 0);
-        work.check_emptied(&path, error);
+        work.check_emptied(&Location::from(&path), error);
         assert_eq!(work.report().verdict == Verdict::Truncated, told, "{error}, {bytes} bytes, {size} entries");
     }
     std::fs::write(&path, [0]).unwrap();
-    assert!(!has_no_bytes(&path) && unopened(&path, &unmade).verdict == Verdict::CannotVerify);
-    assert!(unopened(&path, &other).verdict == Verdict::CannotVerify);
+    assert!(!has_no_bytes(&path) && unopened(&Location::from(&path), &unmade).verdict == Verdict::CannotVerify);
+    assert!(unopened(&Location::from(&path), &other).verdict == Verdict::CannotVerify);
     std::fs::write(&path, []).unwrap();
-    assert!(has_no_bytes(&path) && unopened(&path, &other).detail.contains("nothing was ever written"));
+    assert!(
+        has_no_bytes(&path) && unopened(&Location::from(&path), &other).detail.contains("nothing was ever written")
+    );
 }
 
 #[test]

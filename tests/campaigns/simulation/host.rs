@@ -10,15 +10,17 @@ use futures_util::future::BoxFuture;
 use keybatch::domain::{Clock, RunId};
 use keybatch::journal::heads::{HeadsError, Remembered};
 use keybatch::journal::stage::Stage;
-use keybatch::journal::{Holder, Journal, JournalError, Reader, WriterOptions};
+use keybatch::journal::{Holder, Journal, JournalError, Location, Reader, WriterOptions};
 use keybatch::record::checkpoint::Checkpoint;
-use keybatch::session::host::{HeadMemory, Held, NamedPair};
+use keybatch::session::controls::AtWork;
+use keybatch::session::host::{HeadMemory, Listening, NamedPair};
 use keybatch::session::{
     Confirmed, Connection, Host, Notice, Operator, Outside, Place, PlanFacts, Stops, Watched, Way,
 };
 use keybatch::verify::Report;
 use uuid::Uuid;
 
+use super::controls::Controller;
 use super::ledger::Handle;
 use super::plan::ENDPOINT;
 use super::port::{Port, caller, port};
@@ -37,6 +39,8 @@ pub(crate) struct SimHost {
     operator: Arc<dyn Operator>,
     stops: Stops,
     pub(crate) script: Arc<Script>,
+    /// Who controls the session, until it works.
+    controller: Mutex<Option<Controller>>,
 }
 
 /// What the operator does, and was told.
@@ -51,7 +55,13 @@ pub(crate) struct Script {
 }
 
 impl SimHost {
-    pub(crate) fn new(handle: Handle, number: u32, account: &'static str, stops_after: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        handle: Handle,
+        number: u32,
+        account: &'static str,
+        stops_after: Option<Duration>,
+        controller: Option<Controller>,
+    ) -> Self {
         let stops = Stops::default();
         let script = Arc::new(Script {
             handle: handle.clone(),
@@ -60,7 +70,8 @@ impl SimHost {
             unexplained: Mutex::default(),
         });
         let operator = Arc::clone(&script) as Arc<dyn Operator>;
-        Self { handle, number, ids: AtomicU32::new(0), account, operator, stops, script }
+        let controller = Mutex::new(controller);
+        Self { handle, number, ids: AtomicU32::new(0), account, operator, stops, script, controller }
     }
 }
 
@@ -119,6 +130,7 @@ impl keybatch::record::ssh::Program for NoProgram {
 impl Host for SimHost {
     type Port = Port;
     type Store = Store;
+    type Hold = ();
 
     fn operator(&self) -> &Arc<dyn Operator> {
         &self.operator
@@ -126,6 +138,10 @@ impl Host for SimHost {
 
     fn stops(&self) -> &Stops {
         &self.stops
+    }
+
+    fn listen(&self, at_work: Arc<dyn AtWork>) -> Option<Box<dyn Listening>> {
+        self.controller.lock().unwrap().take().map(|controller| controller.begin(at_work))
     }
 
     fn program(&self) -> Arc<dyn keybatch::record::ssh::Program + Send + Sync + '_> {
@@ -141,15 +157,15 @@ impl Host for SimHost {
         Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0000 + (u128::from(self.number) << 8) + u128::from(number))
     }
 
-    fn lock(&self, _: &Path, _: &Holder) -> Result<Held, JournalError> {
-        Ok(Box::new(()))
+    async fn hold(&self, _: &Location, _: &Holder) -> Result<(), JournalError> {
+        Ok(())
     }
 
-    async fn store(&self, _: &Path, _: Arc<dyn Clock>) -> Result<Store, JournalError> {
+    async fn store(&self, _: &Location, (): &(), _: Arc<dyn Clock>) -> Result<Store, JournalError> {
         Ok(Store::new(self.handle.clone()))
     }
 
-    async fn reader(&self, _: &Path) -> Result<Reader, JournalError> {
+    async fn reader(&self, _: &Location) -> Result<Reader, JournalError> {
         Ok(Reader::new(Books(self.handle.clone())))
     }
 
@@ -161,7 +177,7 @@ impl Host for SimHost {
         Ok(Stage::new(super::stage::Stage::default()))
     }
 
-    fn log_in_use(&self, _: &Path) -> Option<PathBuf> {
+    fn log_in_use(&self, _: &Location) -> Option<PathBuf> {
         None
     }
 

@@ -14,6 +14,7 @@ use keybatch::session::order::OnDrift;
 use tokio::sync::Notify;
 
 use super::accounts::Accounts;
+use super::controls::controls;
 use super::fate::{Faults, happens, while_};
 use super::ledger::{Handle, Ledger, Sim};
 use super::model;
@@ -52,6 +53,8 @@ pub(crate) enum Extent {
     Runs,
     /// Several accounts, plans on paper, approvals, rows that persons resolve.
     All,
+    /// Also somebody who controls sessions while they work.
+    Controlled,
 }
 
 /// Lives the life of a seed, to its end or to the first thing that must not be.
@@ -96,6 +99,7 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
         more,
         newest,
         accounts,
+        controls: (extent >= Extent::Controlled).then_some(seed),
         drawer: Vec::new(),
         used: Vec::new(),
         faults,
@@ -141,6 +145,8 @@ pub(crate) struct Course {
     /// Where it may hold all that there is.
     pub(crate) newest: Option<Rng>,
     pub(crate) accounts: Accounts,
+    /// Where somebody may control its sessions.
+    pub(crate) controls: Option<u64>,
     /// Plans on paper that no run has executed, and those that one has.
     pub(crate) drawer: Vec<Arc<Paper>>,
     pub(crate) used: Vec<Arc<Paper>>,
@@ -318,6 +324,7 @@ impl Course {
             trial: None,
             verb: Verb::Work,
             stops_after: None,
+            controls: None,
             limits: Limits::default(),
         }
     }
@@ -354,6 +361,7 @@ impl Course {
             canary: super::session::canary(self.seed, number, is_limited && self.more.is_some()),
             ..super::session::limits(&mut self.rng, is_limited)
         };
+        let used = Arc::default();
         let session = Session {
             is_again,
             paper,
@@ -362,6 +370,7 @@ impl Course {
             trial,
             verb: self.verb,
             stops_after: stops_after.filter(|_| !alone).map(micros),
+            controls: self.controls.filter(|_| is_limited).and_then(|seed| controls(seed, number, &used)),
             limits,
             ..self.as_session(self.sessions + number, handle)
         };
@@ -380,6 +389,7 @@ impl Course {
             self.time.end();
             ended
         });
+        self.tally.control(&used.lock().unwrap());
         match refused {
             None => {}
             Some(Refused::Edited) => self.tally.edited += 1,

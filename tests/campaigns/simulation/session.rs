@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -18,6 +18,7 @@ use keybatch::session::summary::{State, StopWord};
 use keybatch::session::{self, Ending, PlanEnding, Refusal, Sent, SessionError};
 
 use super::accounts::{ACCOUNT, Accounts, STRANGER};
+use super::controls::{Controller, Used};
 use super::host::SimHost;
 use super::ledger::Handle;
 use super::paper::{Day, Paper};
@@ -76,6 +77,8 @@ pub(crate) struct Session<'a> {
     pub(crate) verb: Verb,
     /// A signal comes after so long.
     pub(crate) stops_after: Option<Duration>,
+    /// Somebody controls it, as drawn from this.
+    pub(crate) controls: Option<(Rng, Arc<Mutex<Used>>)>,
     pub(crate) limits: Limits,
 }
 
@@ -100,7 +103,13 @@ pub(crate) type Mark = (usize, usize, u64);
 impl Session<'_> {
     pub(crate) fn host(&self, attempt: u32) -> SimHost {
         let account = if attempt == STRAY { STRANGER } else { ACCOUNT };
-        SimHost::new(self.handle.clone(), self.number * 4 + attempt, account, self.stops_after)
+        let controller = self.controls.as_ref().map(|(rng, used)| Controller {
+            handle: self.handle.clone(),
+            rng: rng.clone(),
+            is_capped: self.settings.rate.as_deref() == Some("20/s"),
+            used: Arc::clone(used),
+        });
+        SimHost::new(self.handle.clone(), self.number * 4 + attempt, account, self.stops_after, controller)
     }
 
     pub(crate) fn needs_default_credentials(&self) -> bool {
@@ -110,7 +119,7 @@ impl Session<'_> {
     pub(crate) fn order(&self, accept: bool) -> Order {
         let settings = &self.settings;
         Order {
-            journal: PathBuf::from("journal.db"),
+            journal: PathBuf::from("journal.db").into(),
             accounts: self.accounts.configured(),
             who: Who { host: "host".into(), user: "user".into(), pid: self.number + 1, ..Who::default() },
             overrides: Overrides {
@@ -187,7 +196,7 @@ impl Session<'_> {
         let there = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         let journal = if knows { there } else { "no journal" };
         let order = PlanOrder {
-            order: Order { journal: journal.into(), ..self.order(false) },
+            order: Order { journal: PathBuf::from(journal).into(), ..self.order(false) },
             subject: self.subject(),
             expires: Some(expires),
             directory: PathBuf::new(),

@@ -2,6 +2,8 @@
 
 use keybatch::domain::OutcomeCounts;
 
+use super::controls::Used;
+
 /// Counters by name, and how often each counts up in a thousand lives at least.
 macro_rules! tally {
     ($($(#[$doc:meta])* $name:ident: $least:literal,)*) => {
@@ -76,6 +78,11 @@ tally! {
     /// Rows of which a person said what became of them, and what could not be said.
     resolved: 120,
     unresolvable: 400,
+    /// Pauses, rates and stops that a session was told, and rates that it was refused.
+    pauses: 100,
+    rates: 70,
+    told_stops: 40,
+    refused_rates: 5,
     sessions: 2_000,
     deaths: 300,
     failed_commits: 200,
@@ -83,4 +90,14 @@ tally! {
     reads: 10_000,
     entries: 30_000,
     gaps: 40,
+}
+
+impl Tally {
+    /// Adds what a session was told.
+    pub(crate) fn control(&mut self, used: &Used) {
+        self.pauses += used.pauses;
+        self.rates += used.rates;
+        self.told_stops += used.stops;
+        self.refused_rates += used.refused;
+    }
 }

@@ -38,11 +38,11 @@ impl Postgres {
     }
 
     pub(crate) async fn reader(&self) -> Reader {
-        open::postgres_reader(&self.database.address()).await.unwrap()
+        open::reader(self.database.location()).await.unwrap()
     }
 
     pub(crate) async fn snapshot(&self) -> Box<dyn Snapshot> {
-        open::postgres_snapshot(&self.database.address()).await.unwrap()
+        open::snapshot(self.database.location()).await.unwrap()
     }
 }
 

@@ -67,7 +67,7 @@ fn listed(before: &str, found: &[Object]) -> String {
 }
 
 async fn told(database: &Database) -> Vec<String> {
-    let mut snapshot = open::postgres_snapshot(&database.address()).await.unwrap();
+    let mut snapshot = open::snapshot(database.location()).await.unwrap();
     snapshot.begin().await.unwrap();
     let told = snapshot.schema_differences().await.unwrap().iter().map(SchemaDifference::told).collect();
     snapshot.end().await;
@@ -124,7 +124,7 @@ async fn whatever_is_not_as_it_was_made_is_told() {
             continue;
         }
         assert_eq!(told(&database).await.join("; "), expected, "{statement}");
-        let reader = open::postgres_reader(&database.address()).await.unwrap();
+        let reader = open::reader(database.location()).await.unwrap();
         let reservations = reader.reservations().await.unwrap();
         let expected = (!expected.is_empty()).then(|| Reservation::Changed { what: expected.into() });
         assert_eq!(reservations, Vec::from_iter(expected), "{statement}");

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use keybatch::journal::Location;
 use keybatch::journal::postgres::{Address, migrate};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
@@ -88,6 +89,11 @@ impl Database {
     /// Its address for [`ADMIN`].
     pub(crate) fn address(&self) -> Address {
         self.address_of(ADMIN)
+    }
+
+    /// That, as a journal's place.
+    pub(crate) fn location(&self) -> Location {
+        Location::server(self.address(), self.directory.join(&self.name))
     }
 
     pub(crate) fn address_of(&self, user: &str) -> Address {

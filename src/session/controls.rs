@@ -1,0 +1,281 @@
+//! What other processes may ask of a session at work: how far it is, and to pause, to continue, to send more slowly, to stop.
+//!
+//! Whoever carries the questions (a socket, a test) is the host's. Here is decided what they do: each use but a look is an entry first,
+//! which is durable before the session does what it was told, and before anybody is told that it does.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::SignedDuration;
+use tokio::sync::Mutex;
+
+use super::at_work::Session;
+use super::host::Host;
+use super::operator::{Notice, Operator};
+use super::status::{Bearing, SessionStatus, Status, TargetStatus};
+use crate::domain::{CAP_PER_S, RateCap, RunId, Settings, time_text};
+use crate::execute::control::{Control, StoppedBy};
+use crate::journal::{JournalError, Reader, RunRecord, Scribe};
+use crate::lane::{Counts, Lane};
+use crate::lightsail::Lightsail;
+use crate::record::control_used::{ControlUsed, Controlled, rate_text};
+use crate::record::event::{Event, Requests};
+
+/// A session at work, as other processes see it.
+pub trait AtWork: Send + Sync {
+    /// The run that it executes.
+    fn run(&self) -> RunId;
+
+    /// How far it is. Reads only, and leaves no trace.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    fn status(&self) -> BoxFuture<'_, Result<Status, Untold>>;
+
+    /// Makes it do something. Ends once that is recorded, and done.
+    ///
+    /// # Errors
+    /// If it does not do that; nothing is recorded, unless the journal failed.
+    fn tell<'a>(&'a self, told: Told, by: &'a By) -> BoxFuture<'a, Result<(), Untold>>;
+}
+
+/// What a session can be told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Told {
+    /// To request no further deletion. Key pairs are still read to settle what was requested.
+    Pause,
+    /// To go on.
+    Continue,
+    /// To send at most so many requests per second to each target.
+    Rate(f64),
+    /// To end as after a first signal.
+    Stop,
+}
+
+impl Told {
+    fn what(self) -> (Controlled, Option<String>) {
+        match self {
+            Self::Pause => (Controlled::Pause, None),
+            Self::Continue => (Controlled::Continue, None),
+            Self::Rate(per_s) => (Controlled::Rate, Some(rate_text(per_s))),
+            Self::Stop => (Controlled::Stop, None),
+        }
+    }
+}
+
+/// Who tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// The operating system's user.
+    pub user: String,
+    /// That user's number.
+    pub uid: u32,
+}
+
+/// Why a session does not do what it was told.
+#[derive(Debug, Clone)]
+pub enum Untold {
+    /// It has no more work, and ends.
+    Ended,
+    /// It stops already.
+    Stopping,
+    /// The rate is above that with which the session was started.
+    AboveRate(RateCap),
+    /// The rate is none.
+    NoRate,
+    /// The journal failed.
+    Journal(JournalError),
+}
+
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended => f.write_str("the session has no more work and is ending: nothing was changed"),
+            Self::Stopping => f.write_str("the session is stopping already: nothing was changed"),
+            Self::AboveRate(cap) => write!(
+                f,
+                "the session was started with --rate {cap}, and a control cannot permit more: nothing was changed"
+            ),
+            Self::NoRate => f.write_str("this is not a rate that can be kept: nothing was changed"),
+            Self::Journal(error) => write!(f, "the session's journal failed: {error}"),
+        }
+    }
+}
+
+/// A session at work.
+pub(super) struct Controls<L> {
+    session: SessionStatus,
+    began: tokio::time::Instant,
+    record: RunRecord,
+    reader: Reader,
+    scribe: Scribe,
+    control: Arc<Control>,
+    /// With the targets' numbers.
+    lanes: Vec<(i64, Arc<Lane<L>>)>,
+    counts: Arc<Counts>,
+    operator: Arc<dyn Operator>,
+    /// What the session was started with.
+    cap: RateCap,
+    /// Whether it may be told anything: one at a time, so that what is recorded last is what holds.
+    open: Mutex<bool>,
+}
+
+impl<H: Host> Session<'_, H> {
+    /// This session, as other processes see it while it works on these lanes.
+    pub(super) fn controls(
+        &self,
+        record: &RunRecord,
+        settings: &Settings,
+        control: &Arc<Control>,
+        lanes: Vec<(i64, Arc<Lane<H::Port>>)>,
+    ) -> Arc<Controls<H::Port>> {
+        let who = &self.order.who;
+        let elapsed = SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        let started = self.open.clock.now().saturating_sub(elapsed).unwrap_or_default();
+        Arc::new(Controls {
+            session: SessionStatus {
+                operator: format!("{}@{}", who.user, who.host),
+                pid: who.pid,
+                started_at: time_text(started),
+                seconds: 0.0,
+                requests: Requests::default(),
+                journal: self.order.journal.to_string(),
+            },
+            began: self.began,
+            record: record.clone(),
+            reader: self.open.reader.clone(),
+            scribe: self.scribe(),
+            control: Arc::clone(control),
+            lanes,
+            counts: Arc::clone(&self.counts),
+            operator: Arc::clone(self.host.operator()),
+            cap: settings.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or_default(),
+            open: Mutex::new(true),
+        })
+    }
+}
+
+impl<L: Lightsail> Controls<L> {
+    /// From now on the session is told nothing more; ends once it has done what it was told before.
+    pub(super) async fn close(&self) {
+        *self.open.lock().await = false;
+    }
+
+    fn admit(&self, told: Told) -> Result<(), Untold> {
+        if told != Told::Stop && self.control.stopped().is_some() {
+            return Err(Untold::Stopping);
+        }
+        let Told::Rate(per_s) = told else { return Ok(()) };
+        let (least, most) = CAP_PER_S;
+        if !(least..=most).contains(&per_s) {
+            return Err(Untold::NoRate);
+        }
+        match self.cap {
+            RateCap::PerSecond(cap) if per_s > cap => Err(Untold::AboveRate(self.cap)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn record(&self, used: &ControlUsed) -> Result<(), Untold> {
+        self.scribe.write(Event::ControlUsed(used.clone())).await.map_err(|error| {
+            // A paused session writes nothing by which it would notice.
+            self.control.stop(StoppedBy::Journal, error.to_string());
+            Untold::Journal(error)
+        })
+    }
+
+    async fn obey(&self, told: Told, by: &By) -> Result<(), Untold> {
+        let open = self.open.lock().await;
+        if !*open {
+            return Err(Untold::Ended);
+        }
+        self.admit(told)?;
+        let (what, per_s) = told.what();
+        let used = ControlUsed { what, per_s, by: by.user.clone(), uid: by.uid };
+        let gate = self.control.gate();
+        match told {
+            Told::Rate(per_s) => {
+                self.record(&used).await?;
+                self.lanes.iter().for_each(|(_, lane)| lane.pacer.hold_below(per_s));
+            }
+            _ => {
+                gate.set(async {
+                    self.record(&used).await?;
+                    if told == Told::Stop {
+                        self.control.stop(StoppedBy::Control, format!("stopped by {} with keybatch control", by.user));
+                    }
+                    let since = gate.paused_since();
+                    Ok(match told {
+                        Told::Pause => since.or_else(|| Some(self.scribe.now())),
+                        Told::Continue => None,
+                        _ => since,
+                    })
+                })
+                .await?;
+            }
+        }
+        self.operator.notice(Notice::Controlled { run: self.record.run, used: &used });
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<Status, Untold> {
+        let outcomes = self.reader.counts(&self.record).await.map_err(Untold::Journal)?;
+        let (paused, stops) = (self.control.gate().paused_since(), self.control.stopped());
+        let bearing = match (&stops, paused) {
+            (Some(_), _) => Bearing::Stopping,
+            (None, Some(_)) => Bearing::Paused,
+            (None, None) => Bearing::Running,
+        };
+        let alone = self.control.stopped_targets();
+        let target = |(number, lane): &(i64, Arc<Lane<L>>)| TargetStatus {
+            account: lane.target.account.clone(),
+            region: lane.target.region.clone(),
+            rate_per_s: rounded(lane.pacer.recent()),
+            permitted_per_s: lane.pacer.rate().map(rounded),
+            cap_per_s: lane.pacer.cap().filter(|cap| *cap < CAP_PER_S.1).map(rounded),
+            stopped: alone.get(number).map(|stop| stop.detail.clone()),
+        };
+        Ok(Status {
+            schema: Status::SCHEMA.to_owned(),
+            run: self.record.run.to_string(),
+            state: bearing,
+            since: paused.filter(|_| bearing == Bearing::Paused).map(time_text),
+            stopped_by: stops.map(|stop| stop.detail),
+            sandbox: self.record.sandbox,
+            rows: self.record.rows,
+            outcomes,
+            in_flight: self.control.gate().in_flight(),
+            targets: self.lanes.iter().map(target).collect(),
+            session: SessionStatus {
+                requests: self.counts.so_far(),
+                seconds: seconds(self.began.elapsed()),
+                ..self.session.clone()
+            },
+        })
+    }
+}
+
+fn seconds(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 10.0).round() / 10.0
+}
+
+/// To three digits after the point, as rates are shown.
+fn rounded(per_s: f64) -> f64 {
+    if per_s < 1.0 { (per_s * 1e6).round() / 1e6 } else { (per_s * 1e3).round() / 1e3 }
+}
+
+impl<L: Lightsail> AtWork for Controls<L> {
+    fn run(&self) -> RunId {
+        self.record.run
+    }
+
+    fn status(&self) -> BoxFuture<'_, Result<Status, Untold>> {
+        Box::pin(self.look())
+    }
+
+    fn tell<'a>(&'a self, told: Told, by: &'a By) -> BoxFuture<'a, Result<(), Untold>> {
+        Box::pin(self.obey(told, by))
+    }
+}
