@@ -1,4 +1,4 @@
-//! `keybatch journal`: the journal as a file.
+//! `keybatch journal`: the journal itself, as a file or as a database.
 
 use std::path::PathBuf;
 
@@ -12,12 +12,13 @@ use super::options::SessionOptions;
 use super::terminal::Verb;
 use super::{Code, Context, Format, shown};
 use crate::domain::counted;
+use crate::journal::open;
 use crate::record::checkpoint::base64;
 use crate::review::json_text;
 use crate::session::order::Rollback;
 use crate::session::{self, Archived, refuse_used};
 
-/// Archive the journal
+/// Archive a journal, or make one in a database
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -27,6 +28,11 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum JournalCommand {
     Archive(ArchiveArgs),
+    /// Make the journal's schema in the PostgreSQL database that --journal names, or bring it up to date
+    ///
+    /// Needs a user who may create a schema there, or the role keybatch_owner (contrib/postgres/roles.sql makes it), and a connection to
+    /// the server itself, not through a pooler. What is recorded stays as it is. A journal in a file needs no such command.
+    Migrate,
 }
 
 /// Seal the journal as a read-only file, and begin the next one, which names it
@@ -47,7 +53,14 @@ struct ArchiveArgs {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let JournalCommand::Archive(ArchiveArgs { checkpoint_to, checkpoint_exec, sign_key }) = args.command;
+    let ArchiveArgs { checkpoint_to, checkpoint_exec, sign_key } = match args.command {
+        JournalCommand::Archive(args) => args,
+        JournalCommand::Migrate => return migrate(context).await,
+    };
+    if context.journal.file().is_none() {
+        let message = "a journal in a database cannot be archived: it has no file that could be sealed";
+        return Err(CliError::new(Exit::Refused, message).code(Code::JournalUnusable).sent(Sent::Nothing));
+    }
     let mut options = SessionOptions { checkpoint_to, checkpoint_exec, sign_key, ..SessionOptions::default() };
     options.check()?;
     options.make_absolute();
@@ -63,6 +76,29 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
         Some(archived) => say(context, &archived),
         None => Ok(Exit::Stopped),
     }
+}
+
+async fn migrate(context: &Context) -> Result<Exit, CliError> {
+    let Some(address) = context.journal.address() else {
+        return Err(CliError::new(Exit::Usage, "only a journal in a database has a schema that is made by a command")
+            .hint("name it with --journal postgres://USER@HOST/DATABASE"));
+    };
+    let before = open::migrate(address).await?;
+    let journal = context.journal.to_string();
+    if context.ui.format == Format::Table {
+        let done = if before == open::SCHEMA_VERSION { "was up to date" } else { "is ready" };
+        context.ui.data(&format!(
+            "the journal {} {done}: version {} of its schema\n",
+            shown(&journal),
+            open::SCHEMA_VERSION
+        ))?;
+        return Ok(Exit::Success);
+    }
+    let value = json!({
+        "schema": "keybatch.migrated/1", "journal": journal, "before": before, "version": open::SCHEMA_VERSION,
+    });
+    context.ui.data(&format!("{}\n", json_text(&value)))?;
+    Ok(Exit::Success)
 }
 
 fn say(context: &Context, archived: &Archived) -> Result<Exit, CliError> {

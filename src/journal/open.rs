@@ -19,7 +19,7 @@ use super::table_file::TableFile;
 use crate::domain::Clock;
 use crate::record::Draft;
 
-pub use super::postgres::migrate;
+pub use super::postgres::{SCHEMA_VERSION, migrate};
 pub use super::sqlite::{
     Leftovers, MOST_COLUMNS, archive, archive_path, log_in_use, read_through, shared_file_system, version,
 };

@@ -8,7 +8,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ];
 
 /// The version of the schema that this keybatch writes: how many migrations there are.
-pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// What each role may do, where the roles of contrib/postgres/roles.sql exist.
 pub(super) const GRANTS: &str = include_str!("../../../migrations/postgres/grants.sql");

@@ -36,6 +36,7 @@ pub use address::Address;
 pub use audit::PostgresSnapshot;
 pub use connect::Server;
 pub use hold::{Epoch, Hold, is_held};
+pub use migrations::SCHEMA_VERSION;
 pub use params::Env;
 pub use read::PostgresReader;
 pub use schema::migrate;
