@@ -169,6 +169,9 @@ impl Server {
 
     /// A standby of this one, which follows it.
     pub(crate) fn standby(&self) -> Self {
+        if programs().is_some_and(|folder| !folder.join("pg_basebackup").exists()) {
+            ignore("pg_basebackup is not installed");
+        }
         Self::start(Some(self), &[]).unwrap()
     }
 
