@@ -212,8 +212,8 @@ impl Host {
 }
 
 fn default_host() -> String {
-    let directory = ["/var/run/postgresql", "/tmp"].into_iter();
-    let socket = directory.filter(|directory| std::path::Path::new(directory).join(".s.PGSQL.5432").exists()).next();
+    let mut directories = ["/var/run/postgresql", "/tmp"].into_iter();
+    let socket = directories.find(|directory| std::path::Path::new(directory).join(".s.PGSQL.5432").exists());
     socket.unwrap_or("localhost").to_owned()
 }
 
