@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::hint::Hint;
 use super::settings::source::FileFault;
 use crate::domain::RunId;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, ServerTrouble};
 use crate::manifest::Faults;
 pub use crate::session::Sent;
 use crate::session::summary::Summary;
@@ -170,6 +170,8 @@ impl From<JournalError> for CliError {
                 (Exit::Environment, Code::JournalDamaged)
             }
             JournalError::Checkpoint { .. } => (Exit::Environment, Code::CheckpointFile),
+            JournalError::Address { .. } => (Exit::Usage, Code::JournalUnusable),
+            JournalError::Server { .. } => (Exit::Environment, Code::JournalUnusable),
             _ => (Exit::Environment, Code::JournalFailed),
         };
         let it = Self::from_error(exit, &error).code(code);
@@ -181,6 +183,14 @@ impl From<JournalError> for CliError {
             }
             JournalError::OldFormat { .. } => {
                 it.hint("move that file away, or name another journal with --journal or KEYBATCH_JOURNAL")
+            }
+            JournalError::Address { hint: Some(hint), .. } => it.hint(hint.clone()),
+            JournalError::Server { trouble: ServerTrouble::NoSchema | ServerTrouble::OlderSchema { .. }, .. } => it
+                .hint(Hint::command("its owner makes it with: ", ["journal", "migrate"]))
+                .hint("contrib/postgres/roles.sql makes the roles of owners, runners and reviewers"),
+            JournalError::Server { trouble, .. } => it.hint(trouble.hint()),
+            JournalError::FencedOff { .. } => {
+                it.hint("let the other session finish; what this one recorded is in the journal")
             }
             JournalError::Missing { .. } => it.hint("name the journal with --journal or KEYBATCH_JOURNAL"),
             JournalError::Unusable { .. } | JournalError::Broken { .. } => {

@@ -19,7 +19,7 @@ use super::table_file::TableFile;
 use crate::domain::Clock;
 use crate::record::Draft;
 
-pub use super::postgres::{SCHEMA_VERSION, migrate};
+pub use super::postgres::{Power, SCHEMA_VERSION, excess, migrate};
 pub use super::sqlite::{
     Leftovers, MOST_COLUMNS, archive, archive_path, log_in_use, read_through, shared_file_system, version,
 };
@@ -49,6 +49,11 @@ pub enum Hold {
 /// [`JournalError::Locked`] if another session has it.
 pub async fn hold(at: &Location, holder: &Holder) -> Result<Hold, JournalError> {
     if let Some(address) = at.address() {
+        let directory = at.directory();
+        std::fs::create_dir_all(directory).map_err(|error| JournalError::Unusable {
+            path: directory.to_owned(),
+            reason: format!("what a session keeps on this machine cannot be kept there: {error}"),
+        })?;
         return postgres::Hold::take(address, holder).await.map(Hold::Server);
     }
     let mut lock = Lock::take(at.beside())?;

@@ -95,8 +95,8 @@ impl ServerTrouble {
             }
             Self::TooOld { .. } => "use PostgreSQL 14 or later",
             Self::Encoding { .. } => "use a database that was created with the encoding UTF8",
-            Self::NoSchema => "have its owner create the schema; contrib/postgres/roles.sql shows how",
-            Self::OlderSchema { .. } => "have the schema's owner migrate it",
+            Self::NoSchema => "have its owner make it with `keybatch journal migrate`",
+            Self::OlderSchema { .. } => "have its owner bring it up to date with `keybatch journal migrate`",
             Self::NewerSchema { .. } => "update this keybatch",
             Self::NoRight { .. } => {
                 "have the schema's owner grant the role keybatch_runner (contrib/postgres/roles.sql)"
