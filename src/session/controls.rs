@@ -17,7 +17,7 @@ use super::operator::{Notice, Operator};
 use super::status::{Bearing, SessionStatus, Status, TargetStatus};
 use crate::domain::{CAP_PER_S, RateCap, RunId, Settings, time_text};
 use crate::execute::control::{Control, StoppedBy};
-use crate::journal::{JournalError, Reader, RunRecord, Scribe};
+use crate::journal::{JournalError, Meter, Reader, RunRecord, Scribe};
 use crate::lane::{Counts, Lane};
 use crate::lightsail::Lightsail;
 use crate::record::control_used::{ControlUsed, Controlled, rate_text};
@@ -33,6 +33,9 @@ pub trait AtWork: Send + Sync {
     /// # Errors
     /// If the journal cannot be read.
     fn status(&self) -> BoxFuture<'_, Result<Status, Untold>>;
+
+    /// What the writer of its journal counts.
+    fn meter(&self) -> Arc<Meter>;
 
     /// Makes it do something. Ends once that is recorded, and done.
     ///
@@ -235,6 +238,7 @@ impl<L: Lightsail> Controls<L> {
             rate_per_s: rounded(lane.pacer.recent()),
             permitted_per_s: lane.pacer.rate().map(rounded),
             cap_per_s: lane.pacer.cap().filter(|cap| *cap < CAP_PER_S.1).map(rounded),
+            learned_per_s: lane.pacer.learned().map(|learned| rounded(learned.rate_per_s)),
             stopped: alone.get(number).map(|stop| stop.detail.clone()),
         };
         Ok(Status {
@@ -273,6 +277,10 @@ impl<L: Lightsail> AtWork for Controls<L> {
 
     fn status(&self) -> BoxFuture<'_, Result<Status, Untold>> {
         Box::pin(self.look())
+    }
+
+    fn meter(&self) -> Arc<Meter> {
+        Arc::clone(self.scribe.journal.meter())
     }
 
     fn tell<'a>(&'a self, told: Told, by: &'a By) -> BoxFuture<'a, Result<(), Untold>> {
