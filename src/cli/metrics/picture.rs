@@ -92,6 +92,7 @@ impl Picture {
         self.ended = Some((self.at, exit));
         // The process is gone; a request without an answer is an unsettled row.
         self.in_flight = self.in_flight.map(|_| 0);
+        self.targets.iter_mut().for_each(|target| target.rate_per_s = 0.0);
         let Some(summary) = summary else { return };
         let Some(id) = &summary.run else { return };
         self.run.get_or_insert_with(|| Run {

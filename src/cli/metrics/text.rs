@@ -47,8 +47,7 @@ fn session(text: &mut Text<'_>, picture: &Picture) {
     }
     let start = seconds(picture.started);
     text.gauge("keybatch_session_start_time_seconds", "When the session started, in Unix time.", &[(&[], start)]);
-    let updated =
-        "When these values were true, in Unix time. They are older than some seconds only if the session died.";
+    let updated = "When these values were true, in Unix time. They are older than a minute or two only if the session ended or died.";
     text.gauge("keybatch_session_updated_time_seconds", updated, &[(&[], seconds(picture.at))]);
     let states = STATES.map(|state| ([("state", state)], f64::from(u8::from(state == picture.state))));
     text.gauge("keybatch_session_state", "1 for the state of the session, 0 for the others.", &each(&states));

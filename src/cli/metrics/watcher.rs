@@ -26,6 +26,9 @@ const EVERY: Duration = Duration::from_secs(5);
 /// A look at a large run takes a while; then it looks more seldom, so that looking takes at most this part of the time.
 const SHARE: u32 = 20;
 
+/// But never more seldom than this: the alerts of `contrib/prometheus` take a file that is much older for that of a dead session.
+const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+
 /// How long the last look at work that has ended may take.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
@@ -94,7 +97,7 @@ impl Watcher {
                 let _panicked = tokio::task::spawn_blocking(move || watcher.put(&file)).await;
             }
             tokio::select! {
-                () = sleep(EVERY.max(seldom)) => {}
+                () = sleep(seldom.clamp(EVERY, AT_LEAST_EVERY)) => {}
                 () = self.begun.notified() => {}
             }
         }
