@@ -10,6 +10,7 @@ mod harness;
 mod help;
 mod journal;
 mod layers;
+mod metrics;
 mod pages;
 mod pictures;
 mod plans;
@@ -32,6 +33,7 @@ fn main() -> std::process::ExitCode {
         help::LIST,
         journal::LIST,
         layers::LIST,
+        metrics::LIST,
         pages::LIST,
         pictures::LIST,
         policy::LIST,

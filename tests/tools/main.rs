@@ -22,6 +22,7 @@ mod policy;
 #[expect(dead_code, reason = "the tests of the store use the rest of it")]
 mod postgres;
 mod power_loss;
+mod prometheus;
 mod readers;
 mod reviewing;
 mod report;
@@ -55,6 +56,7 @@ fn main() -> std::process::ExitCode {
         power_loss::disk::LIST,
         power_loss::lines::LIST,
         power_loss::LIST,
+        prometheus::LIST,
         readers::LIST,
         readers::exports::LIST,
         readers::questions::LIST,
