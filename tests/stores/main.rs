@@ -16,6 +16,11 @@ fn main() -> std::process::ExitCode {
         conformance::in_memory::LIST,
         conformance::postgres::LIST,
         conformance::memory::tables::LIST,
+        postgres::connecting::LIST,
+        postgres::cutting::LIST,
+        postgres::guarding::LIST,
+        postgres::holding::LIST,
+        postgres::pooling::LIST,
         postgres::objects::LIST,
         postgres::writing::LIST,
     ]);

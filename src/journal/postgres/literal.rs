@@ -29,6 +29,13 @@ fn hex(value: &[u8]) -> String {
     })
 }
 
+/// Bytes from hexadecimal digits; `None` if they are none.
+pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let pair = |pair: &[u8]| u8::try_from(digit(pair[0])? * 16 + digit(*pair.get(1)?)?).ok();
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
 /// A number. What does not fit is no number of any row.
 pub(super) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -76,6 +83,8 @@ mod tests {
     fn arrays_keep_every_character_of_their_texts() {
         assert_eq!(texts(["a", "\"b\\", "NULL", ""].into_iter()), "$k${\"a\",\"\\\"b\\\\\",\"NULL\",\"\"}$k$");
         assert_eq!(numbers([1, u64::MAX].into_iter()), "'{1,9223372036854775807}'");
+        assert_eq!(from_hex("00ff"), Some(vec![0, 255]));
+        assert_eq!([from_hex("0"), from_hex("0g")], [None, None]);
         assert_eq!(bytes(&[0, 255]), "pg_catalog.decode('00ff', 'hex')");
     }
 }

@@ -10,7 +10,7 @@ use super::apply::arguments;
 use super::connect::{Purpose, Server, connect};
 use super::hold::{Epoch, give_back, its_holder};
 use super::link::{Link, get, only, unsigned};
-use super::literal::{bytes, hashes, number, text};
+use super::literal::{bytes, from_hex, hashes, number, text};
 use crate::domain::{Clock, Target, parse_time, time_text};
 use crate::journal::changes::Changes;
 use crate::journal::project::{KnownRun, Projector};
@@ -18,9 +18,11 @@ use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, LastChec
 use crate::record::merkle::Frontier;
 use crate::record::{Draft, Entry, Sealed};
 
-/// The head, the last number of a target, and the last entry, as they are at one moment.
-const HEAD: &str = "SELECT h.size, h.root, h.frontier, h.checkpoint_size, h.checkpoint_at, \
-     (SELECT COALESCE(max(t.target_no), 0) FROM keybatch.target AS t) AS last_target, \
+/// The head, the last number of a target, and the last entry, as they are at one moment. Bytes are asked for in hexadecimal: a setting
+/// decides how they would be written otherwise.
+const HEAD: &str = "SELECT h.size, pg_catalog.encode(h.root, 'hex') AS root, \
+     pg_catalog.encode(h.frontier, 'hex') AS frontier, h.checkpoint_size, h.checkpoint_at, \
+     (SELECT COALESCE(pg_catalog.max(t.target_no), 0) FROM keybatch.target AS t) AS last_target, \
      (SELECT e.body FROM keybatch.entry AS e ORDER BY e.seq DESC LIMIT 1) AS last_body \
      FROM keybatch.head AS h WHERE h.id = 0";
 
@@ -204,9 +206,13 @@ fn time_of(body: &str) -> Option<jiff::Timestamp> {
     parse_time(&member(body, "at")?)
 }
 
+fn unhex(text: &str) -> Result<Vec<u8>, JournalError> {
+    from_hex(text).ok_or_else(|| JournalError::damaged("bytes are not in hexadecimal"))
+}
+
 /// The tree and the last checkpoint that the row of the head says.
 fn stored(row: &PgRow) -> Result<(Frontier, Option<LastCheckpoint>), JournalError> {
-    let (root, bytes): (Vec<u8>, Vec<u8>) = (get(row, "root")?, get(row, "frontier")?);
+    let (root, bytes) = (unhex(get(row, "root")?)?, unhex(get(row, "frontier")?)?);
     let size = unsigned(row, "size")?;
     let frontier = Frontier::from_bytes(size, &bytes).map_err(|error| JournalError::damaged(error.to_string()))?;
     if frontier.root().as_slice() != root {

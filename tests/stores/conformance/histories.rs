@@ -66,7 +66,7 @@ fn started(attempt: u32) -> Value {
 }
 
 /// Writes a history behind what is there, with the first entry of a journal where there is none, and returns the head.
-pub(super) async fn write(store: &mut impl EntryStore, batches: Vec<Vec<Draft>>) -> TreeHead {
+pub(crate) async fn write(store: &mut impl EntryStore, batches: Vec<Vec<Draft>>) -> TreeHead {
     let mut head = store.head().await.unwrap().mark();
     let first = (head.size == 0).then(|| vec![created()]);
     let mut last_run = None;
@@ -83,7 +83,7 @@ pub(super) async fn write(store: &mut impl EntryStore, batches: Vec<Vec<Draft>>)
 }
 
 /// A history of some runs; each seed has others. It is not one that `verify` would accept.
-pub(super) fn history(seed: u64) -> Vec<Vec<Draft>> {
+pub(crate) fn history(seed: u64) -> Vec<Vec<Draft>> {
     let mut rng = Rng::with_seed(seed);
     let mut drafts = Vec::new();
     for number in 0..rng.u64(1..=3) {

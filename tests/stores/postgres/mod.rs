@@ -1,5 +1,11 @@
 //! PostgreSQL as a store, with a real server.
 
+pub(crate) mod connecting;
+pub(crate) mod cutting;
+pub(crate) mod guarding;
+pub(crate) mod holding;
+pub(crate) mod pooling;
+mod proxy;
 pub(crate) mod objects;
 pub(crate) mod server;
 pub(crate) mod writing;

@@ -20,6 +20,9 @@ use crate::harness::ignore;
 /// The user who may do everything.
 pub(crate) const ADMIN: &str = "postgres";
 
+/// A user who may do nothing, and whose password is `geheim`. All others need none.
+pub(crate) const SECRETIVE: &str = "secretive";
+
 /// What the server is started with: it is soon up and soon gone.
 const SETTINGS: &[&str] = &[
     "fsync=off",
@@ -101,7 +104,7 @@ impl Database {
         self.connect_to(&self.name, user).await
     }
 
-    async fn connect_to(&self, database: &str, user: &str) -> PgConnection {
+    pub(crate) async fn connect_to(&self, database: &str, user: &str) -> PgConnection {
         let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(self.port);
         let options = options.username(user).database(database).ssl_mode(PgSslMode::Disable);
         options.connect().await.unwrap()
@@ -155,7 +158,7 @@ fn start() -> Result<Server, String> {
     let programs = programs().ok_or("PostgreSQL's server is not installed")?;
     let temporary = tempfile::Builder::new().prefix("keybatch-pg-").tempdir().unwrap();
     let directory = temporary.path().to_owned();
-    let user = (rustix::process::geteuid().is_root()).then_some(65_534);
+    let user = unprivileged();
     if user.is_some() {
         chown(&directory, user, user).unwrap();
     }
@@ -167,6 +170,9 @@ fn start() -> Result<Server, String> {
         .output()
         .unwrap();
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    let rules = data.join("pg_hba.conf");
+    let others = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, format!("host all {SECRETIVE} all scram-sha-256\n{others}")).unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut command = as_user(user, &programs.join("postgres"));
     command.arg("-D").arg(&data).arg("-k").arg(&directory).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
@@ -188,8 +194,13 @@ fn start() -> Result<Server, String> {
     Ok(Server { port, directory, stop, ended, _temporary: temporary })
 }
 
+/// Nobody, where this process is root.
+pub(crate) fn unprivileged() -> Option<u32> {
+    rustix::process::geteuid().is_root().then_some(65_534)
+}
+
 /// A program that ends with the thread that starts it, as another user where this process is root: PostgreSQL refuses root.
-fn as_user(user: Option<u32>, program: &Path) -> Command {
+pub(crate) fn as_user(user: Option<u32>, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     if let Some(user) = user {
         command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".into()]);

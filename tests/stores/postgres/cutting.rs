@@ -1,0 +1,117 @@
+//! Commits whose answer is lost or delayed, and transactions that give way.
+
+use keybatch::journal::postgres::{Hold, PostgresStore};
+use keybatch::journal::{EntryStore as _, JournalError, ServerTrouble};
+use sqlx::Row as _;
+
+use super::proxy::{Fault, Proxy};
+use super::server::{ADMIN, Database, run};
+use super::{clock, holder};
+use crate::conformance::histories::{closed, created};
+use crate::harness::tests;
+
+tests![a_server_that_falls_silent_is_not_waited_for_without_end; async
+    a_connection_cut_at_the_commit_leaves_the_batch_there_or_not_and_the_session_ends,
+    a_transaction_that_gave_way_is_repeated_whole,
+    a_head_that_stays_locked_is_said_to_be
+];
+
+async fn size(database: &Database) -> i64 {
+    database.sql("SELECT count(*) FROM keybatch.entry").await.unwrap()[0].get(0)
+}
+
+async fn opened(database: &Database, port: u16) -> (Hold, PostgresStore) {
+    let hold = Hold::take(&database.address(), &holder("run")).await.unwrap();
+    let address = Database::parse(&database.url(ADMIN, port));
+    let mut store = PostgresStore::open(&address, hold.epoch(), clock()).await.unwrap();
+    store.append(vec![created()], None).await.unwrap();
+    (hold, store)
+}
+
+async fn a_connection_cut_at_the_commit_leaves_the_batch_there_or_not_and_the_session_ends() {
+    for (fault, there) in [(Fault::CutBefore, 1), (Fault::CutAfter, 3)] {
+        let database = Database::with_schema().await;
+        let proxy = Proxy::before(database.port).await;
+        let (hold, mut store) = opened(&database, proxy.port).await;
+        proxy.set(fault);
+        let lost = store.append(vec![closed(1), closed(2)], None).await;
+        assert!(lost.as_ref().is_err_and(JournalError::is_of_the_machine), "{fault:?}: {lost:?}");
+        assert_eq!(size(&database).await, there, "{fault:?}");
+        proxy.set(Fault::None);
+        for _ in 0..2 {
+            assert!(matches!(store.append(vec![closed(3)], None).await, Err(JournalError::Closed)));
+            assert!(matches!(store.head().await, Err(JournalError::Closed)));
+        }
+        store.close().await.unwrap();
+        assert_eq!(size(&database).await, there, "{fault:?}");
+        hold.release().await;
+        // Whoever comes next goes on from what is there.
+        let hold = Hold::take(&database.address(), &holder("resume")).await.unwrap();
+        let mut next = PostgresStore::open(&database.address(), hold.epoch(), clock()).await.unwrap();
+        let there = u64::try_from(there).unwrap();
+        assert_eq!(next.head().await.unwrap().mark().size, there);
+        assert_eq!(next.append(vec![closed(4)], None).await.unwrap().stamps[0].seq, there);
+    }
+}
+
+fn a_server_that_falls_silent_is_not_waited_for_without_end() {
+    // On one thread, so that time can be made to pass.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let database = Database::with_schema().await;
+        let proxy = Proxy::before(database.port).await;
+        let (_hold, mut store) = opened(&database, proxy.port).await;
+        proxy.set(Fault::Silent);
+        tokio::time::pause();
+        let lost = store.append(vec![closed(1)], None).await;
+        tokio::time::resume();
+        let Err(JournalError::Server { trouble: ServerTrouble::Silent { seconds: 60 }, .. }) = lost else {
+            panic!("{lost:?}")
+        };
+        assert!(matches!(store.append(vec![closed(3)], None).await, Err(JournalError::Closed)));
+    });
+}
+
+async fn a_transaction_that_gave_way_is_repeated_whole() {
+    for code in ["40001", "40P01"] {
+        let database = Database::with_schema().await;
+        let (_hold, mut store) = opened(&database, database.port).await;
+        // A sequence is not rolled back: it counts the tries.
+        let gives_way = format!(
+            "CREATE SEQUENCE tries; \
+             CREATE FUNCTION give_way() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('public.tries') < 4 THEN RAISE EXCEPTION 'again' USING ERRCODE = '{code}'; END IF; \
+             RETURN NULL; END $$; \
+             CREATE CONSTRAINT TRIGGER gives_way AFTER INSERT ON keybatch.entry DEFERRABLE INITIALLY DEFERRED \
+             FOR EACH ROW EXECUTE FUNCTION give_way()"
+        );
+        database.sql(&gives_way).await.unwrap();
+        // At the commit itself, which is where a serialization failure shows last.
+        assert_eq!(store.append(vec![closed(1)], None).await.unwrap().head.size, 2);
+        assert_eq!(size(&database).await, 2);
+        let tries: i64 = database.sql("SELECT last_value FROM tries").await.unwrap()[0].get(0);
+        assert_eq!(tries, 4, "{code}");
+    }
+    // And without any help: at another isolation level, behind somebody who has just written.
+    let database = Database::with_schema().await;
+    let isolation = format!("ALTER DATABASE {} SET default_transaction_isolation = 'serializable'", database.name);
+    database.sql(&isolation).await.unwrap();
+    let (_hold, mut store) = opened(&database, database.port).await;
+    let mut other = database.connect(ADMIN).await;
+    run(&mut other, "BEGIN; UPDATE keybatch.holder SET renewals = renewals + 1").await.unwrap();
+    let append = tokio::spawn(async move { store.append(vec![closed(1)], None).await });
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    run(&mut other, "COMMIT").await.unwrap();
+    assert_eq!(append.await.unwrap().unwrap().head.size, 2);
+}
+
+async fn a_head_that_stays_locked_is_said_to_be() {
+    let database = Database::with_schema().await;
+    let (_hold, mut store) = opened(&database, database.port).await;
+    let mut other = database.connect(ADMIN).await;
+    run(&mut other, "BEGIN; SELECT 1 FROM keybatch.head FOR UPDATE").await.unwrap();
+    let refused = store.append(vec![closed(1)], None).await;
+    assert!(matches!(refused, Err(JournalError::Server { trouble: ServerTrouble::Busy, .. })), "{refused:?}");
+    run(&mut other, "COMMIT").await.unwrap();
+    assert_eq!(size(&database).await, 1);
+}
