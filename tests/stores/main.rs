@@ -22,6 +22,8 @@ fn main() -> std::process::ExitCode {
         postgres::holding::LIST,
         postgres::pooling::LIST,
         postgres::objects::LIST,
+        postgres::projections::LIST,
+        postgres::reading::LIST,
         postgres::writing::LIST,
     ]);
     postgres::server::stop();
