@@ -18,12 +18,14 @@ fn main() -> std::process::ExitCode {
         conformance::memory::tables::LIST,
         postgres::connecting::LIST,
         postgres::cutting::LIST,
+        postgres::failing_over::LIST,
         postgres::guarding::LIST,
         postgres::holding::LIST,
         postgres::pooling::LIST,
         postgres::objects::LIST,
         postgres::projections::LIST,
         postgres::reading::LIST,
+        postgres::securing::LIST,
         postgres::writing::LIST,
     ]);
     postgres::server::stop();

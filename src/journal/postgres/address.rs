@@ -159,6 +159,13 @@ impl Address {
         self.hosts.iter().map(|host| Ok((host.to_string(), self.options(host)?))).collect()
     }
 
+    /// What is wrong with the first of its files that cannot be read.
+    pub(super) fn unreadable(&self) -> Option<String> {
+        let files = self.files.iter().filter(|(_, path)| path != "system");
+        let mut wrong = files.filter_map(|(key, path)| Some((key, path, std::fs::File::open(path).err()?)));
+        wrong.next().map(|(key, path, error)| format!("{key}, {path}, cannot be read: {error}"))
+    }
+
     /// As a URI, because only then does the driver look into password files for what is asked for.
     fn options(&self, host: &Host) -> Result<PgConnectOptions, sqlx::Error> {
         let port = host.port.to_string();
@@ -205,8 +212,8 @@ impl Host {
 }
 
 fn default_host() -> String {
-    let directory = ["/var/run/postgresql", "/tmp"].into_iter();
-    let socket = directory.filter(|directory| std::path::Path::new(directory).join(".s.PGSQL.5432").exists()).next();
+    let mut directories = ["/var/run/postgresql", "/tmp"].into_iter();
+    let socket = directories.find(|directory| std::path::Path::new(directory).join(".s.PGSQL.5432").exists());
     socket.unwrap_or("localhost").to_owned()
 }
 

@@ -18,7 +18,7 @@ const ABOUT: &str = "SELECT pg_catalog.pg_is_in_recovery(), \
      pg_catalog.current_setting('server_version_num')::pg_catalog.int8, pg_catalog.current_setting('server_version'), \
      pg_catalog.current_setting('server_encoding'), pg_catalog.current_setting('fsync') = 'on', \
      (EXTRACT(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::pg_catalog.int8, \
-     pg_catalog.to_regclass('keybatch.schema') IS NOT NULL";
+     pg_catalog.to_regclass('keybatch.schema') IS NOT NULL, pg_catalog.current_setting('synchronous_standby_names')";
 
 const VERSION: &str = "SELECT version FROM keybatch.schema";
 
@@ -49,6 +49,9 @@ pub struct Server {
     pub is_primary: bool,
     /// Whether it waits for its disk at all. A service that keeps its log elsewhere may say no.
     pub syncs: bool,
+    /// Which standbys a commit waits for, in the server's words; `None` for none. An administrator can end such a wait, and then the
+    /// commit is there, but perhaps on no standby.
+    pub waits_for: Option<String>,
     /// How far its clock is ahead of this machine's.
     pub skew: SignedDuration,
     /// The version of the schema; `None` if there is none.
@@ -62,6 +65,10 @@ pub struct Server {
 /// # Errors
 /// [`JournalError::Server`] if there is none.
 pub(super) async fn connect(address: &Address, purpose: Purpose) -> Result<(Link, Server), JournalError> {
+    // The driver does not say which file it could not read.
+    if let Some(reason) = address.unreadable() {
+        return Err(of(address, ServerTrouble::Tls { reason }));
+    }
     let servers = address.servers().map_err(|error| refused(address, error))?;
     let several = servers.len() > 1;
     let (mut reasons, mut standby) = (Vec::new(), None);
@@ -122,10 +129,12 @@ async fn about(mut link: Link, host: String, purpose: Purpose) -> Result<(Link, 
     let here = before.checked_add(after.duration_since(before) / 2).unwrap_or(after);
     let there = Timestamp::from_microsecond(get(row, 5)?).map_err(|error| JournalError::damaged(error.to_string()))?;
     let (syncs, has_schema) = (get(row, 4)?, get::<bool>(row, 6)?);
+    let waits_for = Some(get::<String>(row, 7)?).filter(|names| !names.is_empty());
     let schema = if has_schema { Some(get::<i64>(only(&link.ask_within(limit, VERSION).await?)?, 0)?) } else { None };
     check(link.address(), schema, purpose)?;
     let timeline = if is_primary { timeline(&mut link).await? } else { None };
-    let server = Server { host, version, is_primary, syncs, skew: there.duration_since(here), schema, timeline };
+    let server =
+        Server { host, version, is_primary, syncs, waits_for, skew: there.duration_since(here), schema, timeline };
     Ok((link, server))
 }
 

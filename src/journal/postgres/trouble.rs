@@ -69,6 +69,10 @@ pub(super) fn refused(address: &Address, error: sqlx::Error) -> JournalError {
         (_, Some(code)) if code.starts_with("53") || code.starts_with("57") => {
             ServerTrouble::Unreachable { reason: said() }
         }
+        // That is how the driver hands on what TLS says.
+        (sqlx::Error::Io(error), _) if error.kind() == std::io::ErrorKind::InvalidData => {
+            ServerTrouble::Tls { reason: error.to_string() }
+        }
         (sqlx::Error::Io(error), _) => ServerTrouble::Unreachable { reason: error.to_string() },
         (sqlx::Error::Tls(error), _) => ServerTrouble::Tls { reason: error.to_string() },
         (sqlx::Error::Configuration(error), _) => ServerTrouble::Tls { reason: error.to_string() },

@@ -144,6 +144,7 @@ async fn what_a_server_says_of_itself_is_kept() {
     let hold = Hold::take(&database.address(), &holder("run")).await.unwrap();
     let server = hold.server();
     assert!(server.is_primary && !server.syncs, "it was started with fsync=off");
+    assert_eq!(server.waits_for, None);
     assert_eq!(server.timeline.as_deref(), Some("00000001"));
     assert!(server.skew.abs() < jiff::SignedDuration::from_secs(2), "one clock: {:?}", server.skew);
     assert!(server.version.split('.').next().unwrap().parse::<u32>().unwrap() >= 14, "{}", server.version);

@@ -1,6 +1,6 @@
 //! What keeps a journal's entries as they are: durability that nobody's settings undo, triggers, and roles.
 
-use keybatch::journal::postgres::{Hold, PostgresStore, migrate};
+use keybatch::journal::postgres::{Hold, PostgresStore, Power, excess, migrate};
 use keybatch::journal::{EntryStore as _, JournalError, ServerTrouble};
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
@@ -18,7 +18,8 @@ tests![; async
     a_body_that_is_not_that_of_its_leaf_is_refused,
     a_runner_appends_by_the_functions_and_can_do_nothing_else,
     a_reviewer_reads_views_and_nothing_else,
-    somebody_without_a_role_can_do_nothing
+    somebody_without_a_role_can_do_nothing,
+    a_role_that_can_do_more_than_it_should_is_named
 ];
 
 /// Users for the roles, once a server.
@@ -54,7 +55,7 @@ async fn a_commit_is_durable_whatever_the_role_or_the_database_sets() {
         let database = Database::with_schema().await;
         // What holds at the commit itself.
         let watch = "CREATE TABLE at_commit (setting text, lock_timeout text); \
-             CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.at_commit \
+             CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO public.at_commit \
              VALUES (current_setting('synchronous_commit'), current_setting('lock_timeout')); RETURN NULL; END $$; \
              CREATE CONSTRAINT TRIGGER watches AFTER INSERT ON keybatch.entry DEFERRABLE INITIALLY DEFERRED \
              FOR EACH ROW EXECUTE FUNCTION watch()";
@@ -189,7 +190,13 @@ async fn a_runner_appends_by_the_functions_and_can_do_nothing_else() {
 async fn a_reviewer_reads_views_and_nothing_else() {
     let database = with_roles().await;
     let mut vera = database.connect("vera").await;
-    assert_eq!(run(&mut vera, "SELECT version FROM keybatch.schema").await.unwrap().len(), 1);
+    let views =
+        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'keybatch'::regnamespace AND relkind = 'v'";
+    let views = run(&mut vera, views).await.unwrap();
+    assert!(views.len() >= 10, "{}", views.len());
+    for view in &views {
+        run(&mut vera, &format!("SELECT * FROM {}", view.get::<&str, _>(0))).await.unwrap();
+    }
     are_denied(&mut vera, &WRITING).await;
     let others =
         ["SELECT * FROM keybatch.entry", "SELECT * FROM keybatch.head", "SELECT * FROM keybatch.take_hold('')"];
@@ -207,4 +214,42 @@ async fn somebody_without_a_role_can_do_nothing() {
     are_denied(&mut nina, &["SELECT version FROM keybatch.schema", "SELECT * FROM keybatch.take_hold('')"]).await;
     let refused = Hold::take(&database.address_of("nina"), &holder("run")).await;
     assert!(matches!(refused, Err(JournalError::Server { trouble: ServerTrouble::NoRight { .. }, .. })), "{refused:?}");
+}
+
+async fn a_role_that_can_do_more_than_it_should_is_named() {
+    let database = with_roles().await;
+    let of = async |user: &str| excess(&database.address_of(user)).await.unwrap();
+    assert_eq!([of("rudi").await, of("vera").await], [[], []]);
+    assert!(of(ADMIN).await.contains(&Power::Superuser));
+    assert!(of("olga").await.starts_with(&[Power::Owner, Power::Tables]), "{:?}", of("olga").await);
+    let name = format!("greedy_{}", database.name);
+    let newer: bool =
+        database.sql("SELECT current_setting('server_version_num')::int >= 150000").await.unwrap()[0].get(0);
+    database.sql(&format!("CREATE ROLE {name} LOGIN; GRANT keybatch_runner TO {name}")).await.unwrap();
+    for (grant, revoke, power) in [
+        ("ALTER ROLE {} CREATEROLE", "ALTER ROLE {} NOCREATEROLE", Power::CreateRole),
+        ("ALTER ROLE {} REPLICATION", "ALTER ROLE {} NOREPLICATION", Power::Replication),
+        ("GRANT INSERT ON keybatch.entry TO {}", "REVOKE INSERT ON keybatch.entry FROM {}", Power::Tables),
+        ("GRANT TRIGGER ON keybatch.intent TO {}", "REVOKE TRIGGER ON keybatch.intent FROM {}", Power::Tables),
+        ("GRANT UPDATE (size) ON keybatch.head TO {}", "REVOKE UPDATE (size) ON keybatch.head FROM {}", Power::Tables),
+        ("GRANT pg_write_all_data TO {}", "REVOKE pg_write_all_data FROM {}", Power::Tables),
+        ("GRANT CREATE ON SCHEMA keybatch TO {}", "REVOKE CREATE ON SCHEMA keybatch FROM {}", Power::Schema),
+        ("GRANT pg_execute_server_program TO {}", "REVOKE pg_execute_server_program FROM {}", Power::Server),
+        (
+            "GRANT SET ON PARAMETER session_replication_role TO {}",
+            "REVOKE SET ON PARAMETER session_replication_role FROM {}",
+            Power::Triggers,
+        ),
+    ] {
+        if power == Power::Triggers && !newer {
+            continue;
+        }
+        database.sql(&grant.replace("{}", &name)).await.unwrap();
+        assert_eq!(of(&name).await, [power], "{grant}");
+        database.sql(&revoke.replace("{}", &name)).await.unwrap();
+        assert_eq!(of(&name).await, [], "{revoke}");
+    }
+    database.sql(&format!("GRANT keybatch_owner TO {name}")).await.unwrap();
+    assert!(of(&name).await.contains(&Power::Owner));
+    database.sql(&format!("DROP ROLE {name}")).await.unwrap();
 }

@@ -2,13 +2,15 @@
 
 pub(crate) mod connecting;
 pub(crate) mod cutting;
+pub(crate) mod failing_over;
 pub(crate) mod guarding;
 pub(crate) mod holding;
+pub(crate) mod objects;
 pub(crate) mod pooling;
 mod proxy;
 pub(crate) mod projections;
 pub(crate) mod reading;
-pub(crate) mod objects;
+pub(crate) mod securing;
 pub(crate) mod server;
 pub(crate) mod writing;
 

@@ -79,7 +79,7 @@ async fn what_others_left_behind_in_a_pooled_connection_changes_nothing() {
     let pooler = pooler(&database);
     until_it_listens(pooler.port).await;
     let watch = "CREATE TABLE at_commit (setting text); \
-         CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.at_commit \
+         CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO public.at_commit \
          VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$; \
          CREATE CONSTRAINT TRIGGER watches AFTER INSERT ON keybatch.entry DEFERRABLE INITIALLY DEFERRED \
          FOR EACH ROW EXECUTE FUNCTION watch()";

@@ -34,13 +34,23 @@ const SETTINGS: &[&str] = &[
     "max_prepared_transactions=0",
 ];
 
-struct Server {
-    port: u16,
-    directory: PathBuf,
+/// A running server; dropped, it ends.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    pub(crate) directory: PathBuf,
     /// Dropped, the server ends.
-    stop: mpsc::Sender<()>,
-    ended: mpsc::Receiver<()>,
+    stop: Option<mpsc::Sender<()>>,
+    ended: Mutex<mpsc::Receiver<()>>,
     _temporary: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let _gone_or_not = ended.recv_timeout(Duration::from_secs(20));
+    }
 }
 
 /// `None` before the first test asked for it; the error where there is no PostgreSQL.
@@ -60,7 +70,7 @@ pub(crate) struct Database {
 impl Database {
     /// An empty one. Ends the test as ignored where there is no PostgreSQL.
     pub(crate) async fn new() -> Self {
-        let (port, directory) = server();
+        let (port, directory) = shared();
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let it = Self { name, port, directory };
         let mut admin = it.connect_to("postgres", ADMIN).await;
@@ -121,10 +131,10 @@ pub(crate) async fn run(connection: &mut PgConnection, text: &str) -> Result<Vec
     sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_all(connection).await
 }
 
-/// The server's port and directory.
-fn server() -> (u16, PathBuf) {
+/// The port and the directory of the server that all tests share.
+fn shared() -> (u16, PathBuf) {
     let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-    let failed = match server.get_or_insert_with(start) {
+    let failed = match server.get_or_insert_with(|| Server::start(None, &[])) {
         Ok(server) => return (server.port, server.directory.clone()),
         Err(why) => why.clone(),
     };
@@ -132,12 +142,9 @@ fn server() -> (u16, PathBuf) {
     ignore(failed)
 }
 
-/// Ends the server, if it was started.
+/// Ends the server that all tests share, if it was started.
 pub(crate) fn stop() {
-    if let Some(Ok(server)) = SERVER.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        drop(server.stop);
-        let _gone_or_not = server.ended.recv_timeout(Duration::from_secs(20));
-    }
+    drop(SERVER.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
 
 /// The directory of PostgreSQL's programs: the one that `KEYBATCH_POSTGRES` names, or the newest that Debian has installed, or one that
@@ -154,44 +161,82 @@ pub(crate) fn programs() -> Option<PathBuf> {
     all.into_iter().find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
 }
 
-fn start() -> Result<Server, String> {
-    let programs = programs().ok_or("PostgreSQL's server is not installed")?;
-    let temporary = tempfile::Builder::new().prefix("keybatch-pg-").tempdir().unwrap();
-    let directory = temporary.path().to_owned();
-    let user = unprivileged();
-    if user.is_some() {
-        chown(&directory, user, user).unwrap();
+impl Server {
+    /// One of a test's own. Ends the test as ignored where there is no PostgreSQL.
+    pub(crate) fn new(settings: &[&str]) -> Self {
+        Self::start(None, settings).unwrap_or_else(|why| ignore(why))
     }
+
+    /// A standby of this one, which follows it.
+    pub(crate) fn standby(&self) -> Self {
+        if programs().is_some_and(|folder| !folder.join("pg_basebackup").exists()) {
+            ignore("pg_basebackup is not installed");
+        }
+        Self::start(Some(self), &[]).unwrap()
+    }
+
+    /// A database of it, which is not there yet unless it is called `postgres`.
+    pub(crate) fn database(&self, name: &str) -> Database {
+        Database { name: name.to_owned(), port: self.port, directory: self.directory.clone() }
+    }
+
+    /// The error says that there is no PostgreSQL.
+    fn start(primary: Option<&Self>, settings: &[&str]) -> Result<Self, String> {
+        let programs = programs().ok_or("PostgreSQL's server is not installed")?;
+        let temporary = tempfile::Builder::new().prefix("keybatch-pg-").tempdir().unwrap();
+        let directory = temporary.path().to_owned();
+        let user = unprivileged();
+        if user.is_some() {
+            chown(&directory, user, user).unwrap();
+        }
+        make(&programs, &directory, primary);
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = as_user(user, &programs.join("postgres"));
+        command.arg("-D").arg(directory.join("data")).arg("-k").arg(&directory);
+        command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+        for setting in SETTINGS.iter().chain(settings) {
+            command.args(["-c", setting]);
+        }
+        let log = std::fs::File::create(directory.join("log")).unwrap();
+        command.current_dir(&directory).stdout(Stdio::null()).stderr(log);
+        // On a thread that lives as long as the server: the kernel ends the server with the thread that started it.
+        let ((stop, stopped), (end, ended)) = (mpsc::channel::<()>(), mpsc::channel());
+        std::thread::spawn(move || {
+            let mut child = command.spawn().unwrap();
+            let _closed = stopped.recv();
+            let pid = rustix::process::Pid::from_child(&child);
+            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
+            let _status = child.wait();
+            drop(end);
+        });
+        wait_until_up(port, &directory);
+        Ok(Self { port, directory, stop: Some(stop), ended: Mutex::new(ended), _temporary: temporary })
+    }
+}
+
+/// Makes the data of a new server, or copies that of the primary.
+fn make(programs: &Path, directory: &Path, primary: Option<&Server>) {
     let data = directory.join("data");
-    let made = as_user(user, &programs.join("initdb"))
-        .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", ADMIN, "-D"])
-        .arg(&data)
-        .current_dir(&directory)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    let rules = data.join("pg_hba.conf");
-    let others = std::fs::read_to_string(&rules).unwrap();
-    std::fs::write(&rules, format!("host all {SECRETIVE} all scram-sha-256\n{others}")).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut command = as_user(user, &programs.join("postgres"));
-    command.arg("-D").arg(&data).arg("-k").arg(&directory).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-    for setting in SETTINGS {
-        command.args(["-c", setting]);
+    let mut command = match primary {
+        None => {
+            let mut command = as_user(unprivileged(), &programs.join("initdb"));
+            command.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", ADMIN, "-D"]);
+            command
+        }
+        Some(primary) => {
+            let mut command = as_user(unprivileged(), &programs.join("pg_basebackup"));
+            let port = primary.port.to_string();
+            command.args(["-h", "127.0.0.1", "-p", &port, "-U", ADMIN, "--no-sync", "-c", "fast", "-R", "-D"]);
+            command
+        }
+    };
+    let made = command.arg(&data).current_dir(directory).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    if primary.is_none() {
+        let rules = data.join("pg_hba.conf");
+        let others = std::fs::read_to_string(&rules).unwrap();
+        std::fs::write(&rules, format!("host all {SECRETIVE} all scram-sha-256\n{others}")).unwrap();
     }
-    command.current_dir(&directory).stdout(Stdio::null()).stderr(std::fs::File::create(directory.join("log")).unwrap());
-    // On a thread that lives as long as the server: the kernel ends the server with the thread that started it.
-    let ((stop, stopped), (end, ended)) = (mpsc::channel::<()>(), mpsc::channel());
-    std::thread::spawn(move || {
-        let mut child = command.spawn().unwrap();
-        let _closed = stopped.recv();
-        let pid = rustix::process::Pid::from_child(&child);
-        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
-        let _status = child.wait();
-        drop(end);
-    });
-    wait_until_up(port, &directory);
-    Ok(Server { port, directory, stop, ended, _temporary: temporary })
 }
 
 /// Nobody, where this process is root.
@@ -212,7 +257,8 @@ pub(crate) fn as_user(user: Option<u32>, program: &Path) -> Command {
 fn wait_until_up(port: u16, directory: &Path) {
     let until = Instant::now() + Duration::from_secs(60);
     let line = |directory: &Path| std::fs::read_to_string(directory.join("data/postmaster.pid")).unwrap_or_default();
-    while !line(directory).contains("ready") {
+    // The last line of a standby says `standby`.
+    while !["ready", "standby"].iter().any(|word| line(directory).lines().any(|line| line.trim() == *word)) {
         let mut told = String::new();
         if Instant::now() > until {
             let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
