@@ -132,7 +132,7 @@ impl PostgresReader {
 
     /// Why what this journal shows may not be what was recorded, as far as its version and its schema tell.
     pub async fn reservations(&self) -> Result<Vec<Reservation>, JournalError> {
-        let version = self.one(&Ask::of(sql::HEALTH), |row| get::<i64>(row, 1)).await?;
+        let version = self.one(&Ask::of(sql::VERSION), |row| get::<i64>(row, 0)).await?;
         if version > SCHEMA_VERSION {
             return Ok(vec![Reservation::Newer { version, known: SCHEMA_VERSION }]);
         }

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use keybatch::journal::{Cell, JournalError, Reader, Visitor, open};
+use keybatch::journal::postgres::{Hold, PostgresStore};
+use keybatch::journal::{Cell, EntryStore as _, JournalError, Reader, Visitor, open};
 use sqlx::Row as _;
 
 use super::Postgres;
 use super::server::Database;
 use crate::conformance::histories::{closed, created, history, write};
 use crate::harness::tests;
-use keybatch::journal::EntryStore as _;
 
 tests![;
     async what_reviewers_see_is_what_they_see_in_sqlite,
@@ -21,7 +21,11 @@ tests![;
     values_of_any_type_can_be_read,
     a_statement_that_is_refused_is_told_in_the_databases_words,
     an_answer_is_handed_on_as_it_comes,
+    a_runner_reads_everything_and_a_reviewer_the_views,
 ];
+
+const VIEWS: [&str; 9] =
+    ["runs", "intents", "attempts", "operations", "errors", "approvals", "overrides", "checkpoints", "entries"];
 
 /// Keeps what it is given.
 #[derive(Default)]
@@ -90,9 +94,7 @@ async fn what_reviewers_see_is_what_they_see_in_sqlite() {
     assert_eq!((version, entries), (3, i64::try_from(other.head().await.unwrap().0).unwrap()));
     assert!(bytes > 100_000, "{bytes}");
     assert_eq!(one.reservations().await.unwrap(), []);
-    for view in
-        ["runs", "intents", "attempts", "operations", "errors", "approvals", "overrides", "checkpoints", "entries"]
-    {
+    for view in VIEWS {
         let sql = format!("SELECT * FROM {view}");
         let (here, there) = (asked(&one, &sql, &[]).await.unwrap(), asked(&other, &sql, &[]).await.unwrap());
         let sorted = |kept: &Kept| {
@@ -315,4 +317,37 @@ async fn an_answer_is_handed_on_as_it_comes() {
     assert_eq!(reader.head().await.unwrap().0, 2);
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+/// Also where functions and types of this database are nobody's but their owner's by default.
+async fn a_runner_reads_everything_and_a_reviewer_the_views() {
+    let database = super::guarding::with_roles().await;
+    let strict = "DO $$ DECLARE f regprocedure; BEGIN \
+        FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'keybatch'::regnamespace LOOP \
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f); END LOOP; \
+        REVOKE ALL ON TYPE keybatch.members FROM PUBLIC; END $$";
+    database.sql(strict).await.unwrap();
+    let hold = Hold::take(&database.address_of("rudi"), &super::holder("run")).await.unwrap();
+    let mut store = PostgresStore::open(&database.address_of("rudi"), hold.epoch(), super::clock()).await.unwrap();
+    write(&mut store, history(3)).await;
+    let reader = open::postgres_reader(&database.address_of("rudi")).await.unwrap();
+    assert!(!crate::conformance::histories::answers(&reader).await.iter().any(|answer| answer.contains(": Err")));
+    for run in reader.runs().await.unwrap() {
+        reader.review(run.run_no, 0, 100, Some("unsettled")).await.unwrap();
+    }
+    assert_eq!(reader.reservations().await.unwrap(), []);
+    let mut snapshot = open::postgres_snapshot(&database.address_of("rudi")).await.unwrap();
+    snapshot.begin().await.unwrap();
+    assert!(snapshot.schema_differences().await.unwrap().is_empty());
+    assert!(!snapshot.page(0).await.unwrap().is_empty());
+    snapshot.end().await;
+    let reader = open::postgres_reader(&database.address_of("vera")).await.unwrap();
+    for view in VIEWS {
+        rows(&reader, &format!("SELECT * FROM {view}")).await;
+    }
+    assert!(asked(&reader, "SELECT * FROM entry", &[]).await.is_err());
+    assert!(reader.head().await.is_err());
+    assert_eq!(reader.reservations().await.unwrap(), []);
+    store.close().await.unwrap();
+    hold.release().await;
 }
