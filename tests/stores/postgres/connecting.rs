@@ -1,5 +1,6 @@
 //! Servers that cannot be used, and what is said of them.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use keybatch::journal::postgres::{Address, Hold, PostgresStore, migrate};
@@ -17,6 +18,7 @@ tests![; async
     what_is_wrong_with_a_database_is_said,
     a_read_only_server_is_no_primary,
     a_password_comes_from_the_environment_or_a_service,
+    a_password_file_is_read_if_nobody_else_can_read_it,
     several_processes_may_make_the_schema_at_the_same_moment,
     what_a_server_says_of_itself_is_kept
 ];
@@ -120,6 +122,34 @@ async fn a_password_comes_from_the_environment_or_a_service() {
     let url = format!("postgres://127.0.0.1/{}?service=prod", database.name);
     let said = trouble(&Address::parse(&url, &env).unwrap()).await;
     assert!(matches!(said, ServerTrouble::NoRight { .. }), "{said:?}");
+}
+
+/// By a process of its own, because the driver reads the variable by itself: this test once more, with an address.
+async fn a_password_file_is_read_if_nobody_else_can_read_it() {
+    const ASKED: &str = "KEYBATCH_TEST_ADDRESS";
+    if let Some(url) = std::env::var_os(ASKED) {
+        let said = trouble(&Database::parse(url.to_str().unwrap())).await;
+        // Let in, it lacks the rights.
+        assert!(matches!(said, ServerTrouble::NoRight { .. }), "{said:?}");
+        return;
+    }
+    let database = Database::with_schema().await;
+    let user = format!("{SECRETIVE}_2");
+    database.sql(&format!("CREATE ROLE {user} LOGIN PASSWORD 'a:b'")).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("passwords");
+    let lines = format!("elsewhere:*:*:*:c\n127.0.0.1:{}:{}:{user}:a\\:b\n", database.port, database.name);
+    std::fs::write(&file, lines).unwrap();
+    for (mode, lets_in) in [(0o600, true), (0o644, false)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "postgres::connecting::a_password_file_is_read_if_nobody_else_can_read_it"]);
+        child.env(ASKED, database.url(&user, database.port)).env("PGPASSFILE", &file).env("HOME", directory.path());
+        let done = child.output().unwrap();
+        let told = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(told.contains("running 1 test"), "{told}");
+        assert_eq!(done.status.success(), lets_in, "{mode:o}: {told}");
+    }
 }
 
 async fn several_processes_may_make_the_schema_at_the_same_moment() {

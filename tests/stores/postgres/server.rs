@@ -20,7 +20,7 @@ use crate::harness::ignore;
 /// The user who may do everything.
 pub(crate) const ADMIN: &str = "postgres";
 
-/// A user who may do nothing, and whose password is `geheim`. All others need none.
+/// A user who may do nothing, and who needs a password, as one with `_2` behind does. Tests create them; all others need none.
 pub(crate) const SECRETIVE: &str = "secretive";
 
 /// What the server is started with: it is soon up and soon gone.
@@ -235,7 +235,7 @@ fn make(programs: &Path, directory: &Path, primary: Option<&Server>) {
     if primary.is_none() {
         let rules = data.join("pg_hba.conf");
         let others = std::fs::read_to_string(&rules).unwrap();
-        std::fs::write(&rules, format!("host all {SECRETIVE} all scram-sha-256\n{others}")).unwrap();
+        std::fs::write(&rules, format!("host all {SECRETIVE},{SECRETIVE}_2 all scram-sha-256\n{others}")).unwrap();
     }
 }
 
