@@ -261,7 +261,7 @@ fn told(question: &str, answer: Result<impl Debug, JournalError>) -> String {
 }
 
 /// What a reader says of everything.
-pub(super) async fn answers(reader: &Reader) -> Vec<String> {
+pub(crate) async fn answers(reader: &Reader) -> Vec<String> {
     let mut answers = vec![
         told("runs", reader.runs().await),
         told("head", reader.head().await),
