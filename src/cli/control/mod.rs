@@ -18,7 +18,7 @@ use super::liveness::Liveness;
 use super::resume::missing_journal;
 use super::{CliError, Code, Context, Exit, Format};
 use crate::domain::RateCap;
-use crate::journal::{Holder, Lock, RunRecord, RunState};
+use crate::journal::{Holder, Lock, Reader, RunRecord, RunState};
 use crate::review::json_text;
 use crate::review::runs::resolve;
 use crate::session::Stops;
@@ -96,7 +96,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     }
     let reader = context.reader().await?;
     let record = resolve(&reader, &args.run).await?;
-    let told = tell(args, context, &record).await;
+    let told = tell(args, context, &reader, &record).await;
     let status = told.map_err(|error| error.of_run(record.run))?;
     if let Some(done) = shown::done(args.what, &status) {
         context.ui.say(&done);
@@ -110,7 +110,12 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     Ok(Exit::Success)
 }
 
-async fn tell(args: &Args, context: &Context, record: &RunRecord) -> Result<crate::session::status::Status, CliError> {
+async fn tell(
+    args: &Args,
+    context: &Context,
+    reader: &Reader,
+    record: &RunRecord,
+) -> Result<crate::session::status::Status, CliError> {
     refuse_idle(record, &context.journal)?;
     let directory = place::directory(&context.environment).map_err(|why| unreachable(&why, record, context))?;
     let socket =
@@ -124,7 +129,7 @@ async fn tell(args: &Args, context: &Context, record: &RunRecord) -> Result<crat
     };
     let answer = match ask(&socket, &question).await {
         Ok(answer) => answer,
-        Err(Unanswered::Nobody) => return Err(nobody(record, context)),
+        Err(Unanswered::Nobody) => return Err(nobody(record, reader, context).await),
         Err(Unanswered::Unusable(why)) => return Err(unreachable(&why, record, context)),
         Err(Unanswered::Lost(why)) => {
             let message = format!("{why}: whether the session did what it was told is not known");
@@ -172,9 +177,13 @@ fn refuse_idle(record: &RunRecord, journal: &Path) -> Result<(), CliError> {
     })
 }
 
-/// Nobody listens for a run that the journal shows as running.
-fn nobody(record: &RunRecord, context: &Context) -> CliError {
-    unreachable("no session listens for it", record, context)
+/// Nobody listens for a run that the journal showed as running; it may have ended meanwhile.
+async fn nobody(record: &RunRecord, reader: &Reader, context: &Context) -> CliError {
+    let now = resolve(reader, &record.run.to_string()).await;
+    match now.map(|now| refuse_idle(&now, &context.journal)) {
+        Ok(Err(ended)) => ended,
+        _ => unreachable("no session listens for it", record, context),
+    }
 }
 
 fn unreachable(why: &str, record: &RunRecord, context: &Context) -> CliError {
