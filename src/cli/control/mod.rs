@@ -23,8 +23,8 @@ use crate::review::json_text;
 use crate::review::runs::resolve;
 use crate::session::Stops;
 use crate::session::again::INTERRUPTED;
-use crate::session::controls::AtWork;
 use crate::session::host::Listening;
+use crate::session::live::AtWork;
 
 /// Look at a running batch, or pause, continue, slow down or stop it
 ///
