@@ -7,7 +7,8 @@ BEGIN
     IF EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'keybatch_runner') THEN
         GRANT USAGE ON SCHEMA keybatch TO keybatch_runner;
         GRANT SELECT ON ALL TABLES IN SCHEMA keybatch TO keybatch_runner;
-        GRANT EXECUTE ON FUNCTION keybatch.take_hold, keybatch.renew_hold, keybatch.end_hold, keybatch.append TO keybatch_runner;
+        GRANT EXECUTE ON FUNCTION keybatch.take_hold, keybatch.renew_hold, keybatch.end_hold, keybatch.append, keybatch.find_out
+            TO keybatch_runner;
         GRANT EXECUTE ON FUNCTION keybatch.members, keybatch.object, keybatch.storable, keybatch.whole, keybatch.string
             TO keybatch_runner;
         GRANT USAGE ON TYPE keybatch.members TO keybatch_runner;

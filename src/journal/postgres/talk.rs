@@ -31,6 +31,11 @@ impl Way {
         Self { address: Arc::new(address.clone()), purpose }
     }
 
+    /// How long a server that was lost is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        self.address.patience()
+    }
+
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Talk, JournalError> {
         let (link, _) = connect(&self.address, self.purpose).await?;

@@ -330,18 +330,18 @@ async fn a_runner_reads_everything_and_a_reviewer_the_views() {
     let hold = Hold::take(&database.address_of("rudi"), &super::holder("run")).await.unwrap();
     let mut store = PostgresStore::open(&database.address_of("rudi"), hold.epoch(), super::clock()).await.unwrap();
     write(&mut store, history(3)).await;
-    let reader = open::postgres_reader(&database.address_of("rudi")).await.unwrap();
+    let reader = open::reader(database.location_of("rudi")).await.unwrap();
     assert!(!crate::conformance::histories::answers(&reader).await.iter().any(|answer| answer.contains(": Err")));
     for run in reader.runs().await.unwrap() {
         reader.review(run.run_no, 0, 100, Some("unsettled")).await.unwrap();
     }
     assert_eq!(reader.reservations().await.unwrap(), []);
-    let mut snapshot = open::postgres_snapshot(&database.address_of("rudi")).await.unwrap();
+    let mut snapshot = open::snapshot(database.location_of("rudi")).await.unwrap();
     snapshot.begin().await.unwrap();
     assert!(snapshot.schema_differences().await.unwrap().is_empty());
     assert!(!snapshot.page(0).await.unwrap().is_empty());
     snapshot.end().await;
-    let reader = open::postgres_reader(&database.address_of("vera")).await.unwrap();
+    let reader = open::reader(database.location_of("vera")).await.unwrap();
     for view in VIEWS {
         rows(&reader, &format!("SELECT * FROM {view}")).await;
     }
