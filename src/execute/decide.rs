@@ -225,7 +225,8 @@ fn look(row: &RowState, settings: &Settings, situation: &Situation, still_there:
         // We must not delete the key pair that may have the name now. If the operation of our request did not end in time, it is
         // known already; one that another run left open says nothing of what entries that were lost may have sent.
         Some(Found::NotFound | Found::Other)
-            if still_there == StillThere::InDoubt && (row.last.is_some() || row.search.is_some()) =>
+            if still_there == StillThere::InDoubt
+                && (row.last_class() == Some(Class::Pending) || row.search.is_some()) =>
         {
             not_there(row)
         }
