@@ -14,10 +14,13 @@ use super::connect::{Purpose, Server, connect};
 use super::hold::{Epoch, give_back, its_holder};
 use super::link::{Link, get, only, unsigned};
 use super::literal::{bytes, from_hex, hashes, number, text};
+use super::trouble::of;
 use crate::domain::{Clock, Target, parse_time, time_text};
 use crate::journal::changes::Changes;
 use crate::journal::project::{KnownRun, Projector};
-use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, RunState, TreeHead};
+use crate::journal::{
+    Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, RunState, ServerTrouble, TreeHead,
+};
 use crate::record::merkle::{Frontier, Hash};
 use crate::record::{Draft, Entry, Sealed};
 
@@ -146,6 +149,10 @@ impl PostgresStore {
             match found {
                 found if found == to.mark() => return Ok(()),
                 found if found == left => {}
+                found if found.size < left.size => {
+                    let trouble = ServerTrouble::LostEntries { has: found.size, had: left.size };
+                    return Err(of(self.link.address(), trouble));
+                }
                 _ => return Err(JournalError::HeadMoved { size: left.size }),
             }
         }
