@@ -215,11 +215,26 @@ BEGIN
 END
 $$;
 
+-- The head behind its lock, for a session whose last batch was not answered: a transaction that still runs holds that lock, so that what is
+-- read here stays so. `said` is `fenced` where another session took the journal over.
+CREATE FUNCTION keybatch.find_out(my_epoch bigint)
+RETURNS TABLE (said text, its_size bigint, its_root bytea, its_holder text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM keybatch.settings();
+    SELECT h.size, h.root INTO its_size, its_root FROM keybatch.head AS h WHERE h.id = 0 FOR UPDATE;
+    SELECT CASE WHEN h.epoch = my_epoch THEN 'held' ELSE 'fenced' END, h.holder INTO said, its_holder
+        FROM keybatch.holder AS h WHERE h.id = 0;
+    RETURN NEXT;
+END
+$$;
+
 -- Nobody may execute them but the owner and whoever is granted that.
 REVOKE ALL ON FUNCTION keybatch.settings() FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.take_hold(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.renew_hold(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.end_hold(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION keybatch.find_out(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.expect(text, integer, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.change(jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.append FROM PUBLIC;

@@ -4,7 +4,7 @@
 -- * A body is taken apart once, by one function, and as `json`, which keeps what is in it as it stands there (`jsonb` spells
 --   numbers and objects anew).
 -- * Each such call stands in a subquery with OFFSET 0: otherwise PostgreSQL would repeat it for every column that uses its result.
---   It is left out where no column is asked for that needs it.
+--   What is made of one body is nested, because only so it is left out where no column is asked for that needs it.
 -- * What a service wrote counts as text only where it is a JSON string.
 -- * Texts compare and sort by their bytes, as in SQLite, whatever the database's own rules are.
 
@@ -139,7 +139,7 @@ LEFT JOIN (SELECT run_no,
                   count(*) FILTER (WHERE outcome = 'in_doubt')       AS in_doubt,
                   count(*) FILTER (WHERE outcome = 'unsettled')      AS unsettled,
                   count(*) FILTER (WHERE outcome <> 'not_attempted') AS known
-           FROM keybatch.row_outcome GROUP BY run_no) AS c ON c.run_no = r.run_no
+           FROM (SELECT o.run_no, o.outcome FROM keybatch.row_outcome AS o OFFSET 0) AS o GROUP BY run_no) AS c ON c.run_no = r.run_no
 ORDER BY r.run_no;
 
 -- `own` is what was said of an error, as keybatch keeps it where the answer does not say the same; `said` is the body of an error
@@ -152,14 +152,14 @@ SELECT r.run_id, a.row_no, a.attempt, i.key_pair_name, t.account_id, t.region,
        keybatch.whole((f.of).http_status) AS http_status,
        (f.of).request_id                  AS request_id,
        coalesce((f.of).operation ->> 'id',
-                CASE WHEN NOT x.failed THEN keybatch.string(x.answer #> '{operation,id}') END) COLLATE "C" AS operation_id,
-       coalesce(x.own ->> 'type', nullif(substr(z.bare, strpos(z.bare, '#') + 1), '')) COLLATE "C" AS error_type,
-       coalesce(x.own ->> 'code', nullif(keybatch.string(y.said -> 'code'), ''),
-                nullif(substr(z.bare, strpos(z.bare, '#') + 1), '')) COLLATE "C" AS error_code,
-       coalesce(x.own ->> 'message', keybatch.string(y.said -> 'message'),
-                keybatch.string(y.said -> 'Message')) COLLATE "C" AS error_message,
-       coalesce(x.own ->> 'docs', keybatch.string(y.said -> 'docs')) COLLATE "C" AS error_docs,
-       coalesce(x.own ->> 'tip', keybatch.string(y.said -> 'tip')) COLLATE "C" AS error_tip,
+                CASE WHEN NOT f.failed THEN keybatch.string(f.answer #> '{operation,id}') END) COLLATE "C" AS operation_id,
+       coalesce(f.own ->> 'type', nullif(substr(f.bare, strpos(f.bare, '#') + 1), '')) COLLATE "C" AS error_type,
+       coalesce(f.own ->> 'code', nullif(keybatch.string(f.said -> 'code'), ''),
+                nullif(substr(f.bare, strpos(f.bare, '#') + 1), '')) COLLATE "C" AS error_code,
+       coalesce(f.own ->> 'message', keybatch.string(f.said -> 'message'),
+                keybatch.string(f.said -> 'Message')) COLLATE "C" AS error_message,
+       coalesce(f.own ->> 'docs', keybatch.string(f.said -> 'docs')) COLLATE "C" AS error_docs,
+       coalesce(f.own ->> 'tip', keybatch.string(f.said -> 'tip')) COLLATE "C" AS error_tip,
        coalesce((f.of)."json", (f.of)."text", (f.of).base64) AS raw_body,
        r.sandbox,
        keybatch.whole((s.of).session)     AS session
@@ -170,16 +170,15 @@ JOIN keybatch.target AS t ON t.target_no = i.target_no
 JOIN keybatch.entry AS b ON b.seq = a.started_seq
 LEFT JOIN keybatch.entry AS e ON e.seq = a.finished_seq
 CROSS JOIN LATERAL (SELECT keybatch.members(b.body) AS of OFFSET 0) AS s
-CROSS JOIN LATERAL (SELECT keybatch.members(e.body) AS of OFFSET 0) AS f
-CROSS JOIN LATERAL (SELECT coalesce((f.of).cause, 'no_operation') <> 'no_operation' AS failed,
-                           CASE WHEN (f.of).error::text LIKE '{%' THEN (f.of).error END AS own,
-                           keybatch.object((f.of)."json") AS answer OFFSET 0) AS x
-CROSS JOIN LATERAL (SELECT CASE WHEN x.failed AND x.own IS NULL THEN x.answer END AS said OFFSET 0) AS y
-CROSS JOIN LATERAL (SELECT substr(n.named, 1, strpos(replace(n.named, ',', ':') || ':', ':') - 1) AS bare
-                    FROM (SELECT coalesce(keybatch.string(y.said -> '__type'),
-                                          CASE WHEN x.failed AND x.own IS NULL
-                                               THEN (f.of).headers ->> 'x-amzn-errortype' END) AS named OFFSET 0) AS n
-                    OFFSET 0) AS z;
+CROSS JOIN LATERAL (
+    SELECT y.of, y.failed, y.own, y.answer, y.said, substr(y.named, 1, strpos(replace(y.named, ',', ':') || ':', ':') - 1) AS bare
+    FROM (SELECT y.*, coalesce(keybatch.string(y.said -> '__type'),
+                               CASE WHEN y.failed AND y.own IS NULL THEN (y.of).headers ->> 'x-amzn-errortype' END) AS named
+          FROM (SELECT x.*, CASE WHEN x.failed AND x.own IS NULL THEN x.answer END AS said
+                FROM (SELECT f.of, coalesce((f.of).cause, 'no_operation') <> 'no_operation' AS failed,
+                             CASE WHEN (f.of).error::text LIKE '{%' THEN (f.of).error END AS own,
+                             keybatch.object((f.of)."json") AS answer
+                      FROM (SELECT keybatch.members(e.body) AS of OFFSET 0) AS f OFFSET 0) AS x OFFSET 0) AS y OFFSET 0) AS y OFFSET 0) AS f;
 
 CREATE VIEW keybatch.errors AS
 SELECT a.run_id, a.row_no, a.attempt, a.key_pair_name, a.account_id, a.region, a.started_at, a.finished_at, a.class, a.http_status,
@@ -237,7 +236,7 @@ SELECT r.run_id, i.row_no,
             ELSE coalesce((q.of).because, (s.of).detail) END COLLATE "C" AS detail,
        (SELECT count(*) FROM keybatch.attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) AS attempts,
        coalesce((f.of).operation ->> 'id',
-                CASE WHEN NOT x.failed THEN keybatch.string(x.answer #> '{operation,id}') END,
+                CASE WHEN NOT f.failed THEN keybatch.string(f.answer #> '{operation,id}') END,
                 (SELECT n.operation_id
                  FROM (SELECT n.seq,
                               coalesce((m.of).operation ->> 'id',
@@ -250,14 +249,14 @@ SELECT r.run_id, i.row_no,
                  WHERE n.operation_id IS NOT NULL
                  ORDER BY n.seq DESC LIMIT 1)) COLLATE "C" AS operation_id,
        (f.of).request_id AS request_id,
-       coalesce(x.own ->> 'code', x.own ->> 'type', nullif(keybatch.string(y.said -> 'code'), ''),
-                nullif(substr(w.bare, strpos(w.bare, '#') + 1), ''),
+       coalesce(f.own ->> 'code', f.own ->> 'type', nullif(keybatch.string(f.said -> 'code'), ''),
+                nullif(substr(f.bare, strpos(f.bare, '#') + 1), ''),
                 (f.of).operation ->> 'error_code',
-                CASE WHEN NOT x.failed THEN keybatch.string(x.answer #> '{operation,errorCode}') END,
+                CASE WHEN NOT f.failed THEN keybatch.string(f.answer #> '{operation,errorCode}') END,
                 (f.of).cause) COLLATE "C" AS error_code,
-       coalesce(x.own ->> 'message', keybatch.string(y.said -> 'message'), keybatch.string(y.said -> 'Message'),
+       coalesce(f.own ->> 'message', keybatch.string(f.said -> 'message'), keybatch.string(f.said -> 'Message'),
                 (f.of).operation ->> 'error_details',
-                CASE WHEN NOT x.failed THEN keybatch.string(x.answer #> '{operation,errorDetails}') END)
+                CASE WHEN NOT f.failed THEN keybatch.string(f.answer #> '{operation,errorDetails}') END)
            COLLATE "C" AS error_message,
        (s.of).at AS settled_at,
        substr(e.body, strpos(e.body, '"annotations":{') + 14, length((p.of).line ->> 'annotations')) AS annotations,
@@ -280,17 +279,16 @@ CROSS JOIN LATERAL (SELECT (SELECT c.outcome FROM keybatch.row_outcome AS c
 CROSS JOIN LATERAL (SELECT keybatch.members(e.body) AS of OFFSET 0) AS p
 CROSS JOIN LATERAL (SELECT (SELECT keybatch.members(c.body) FROM keybatch.entry AS c WHERE c.seq = i.settled_seq) AS of OFFSET 0) AS s
 CROSS JOIN LATERAL (SELECT (SELECT keybatch.members(c.body) FROM keybatch.entry AS c WHERE c.seq = z.seq) AS of OFFSET 0) AS q
-CROSS JOIN LATERAL (SELECT (SELECT keybatch.members(c.body) FROM keybatch.entry AS c WHERE c.seq = l.finished_seq) AS of OFFSET 0) AS f
 CROSS JOIN LATERAL (SELECT (SELECT keybatch.members(c.body) FROM keybatch.entry AS c WHERE c.seq = l.started_seq) AS of OFFSET 0) AS b
-CROSS JOIN LATERAL (SELECT coalesce((f.of).cause, 'no_operation') <> 'no_operation' AS failed,
-                           CASE WHEN (f.of).error::text LIKE '{%' THEN (f.of).error END AS own,
-                           keybatch.object((f.of)."json") AS answer OFFSET 0) AS x
-CROSS JOIN LATERAL (SELECT CASE WHEN x.failed AND x.own IS NULL THEN x.answer END AS said OFFSET 0) AS y
-CROSS JOIN LATERAL (SELECT substr(n.named, 1, strpos(replace(n.named, ',', ':') || ':', ':') - 1) AS bare
-                    FROM (SELECT coalesce(keybatch.string(y.said -> '__type'),
-                                          CASE WHEN x.failed AND x.own IS NULL
-                                               THEN (f.of).headers ->> 'x-amzn-errortype' END) AS named OFFSET 0) AS n
-                    OFFSET 0) AS w;
+CROSS JOIN LATERAL (
+    SELECT y.of, y.failed, y.own, y.answer, y.said, substr(y.named, 1, strpos(replace(y.named, ',', ':') || ':', ':') - 1) AS bare
+    FROM (SELECT y.*, coalesce(keybatch.string(y.said -> '__type'),
+                               CASE WHEN y.failed AND y.own IS NULL THEN (y.of).headers ->> 'x-amzn-errortype' END) AS named
+          FROM (SELECT x.*, CASE WHEN x.failed AND x.own IS NULL THEN x.answer END AS said
+                FROM (SELECT f.of, coalesce((f.of).cause, 'no_operation') <> 'no_operation' AS failed,
+                             CASE WHEN (f.of).error::text LIKE '{%' THEN (f.of).error END AS own,
+                             keybatch.object((f.of)."json") AS answer
+                      FROM (SELECT (SELECT keybatch.members(c.body) FROM keybatch.entry AS c WHERE c.seq = l.finished_seq) AS of OFFSET 0) AS f OFFSET 0) AS x OFFSET 0) AS y OFFSET 0) AS y OFFSET 0) AS f;
 
 CREATE VIEW keybatch.approvals AS
 SELECT r.run_id,
@@ -335,15 +333,12 @@ LEFT JOIN keybatch.run AS r ON r.run_no = coalesce(keybatch.whole((p.of).run), o
 ORDER BY c.seq;
 
 CREATE VIEW keybatch.entries AS
-SELECT e.seq,
-       (p.of).at   AS at,
-       r.run_id,
-       keybatch.whole((p.of)."row") AS row_no,
-       (p.of).kind AS kind,
-       e.body,
-       r.sandbox,
-       keybatch.whole((p.of).session) AS session
+SELECT e.seq, p.at, p.run_id, p.row_no, p.kind, e.body, p.sandbox, p.session
 FROM keybatch.entry AS e
-CROSS JOIN LATERAL (SELECT keybatch.members(e.body) AS of OFFSET 0) AS p
-LEFT JOIN keybatch.milestone AS o ON o.seq = keybatch.whole((p.of).session)
-LEFT JOIN keybatch.run AS r ON r.run_no = coalesce(keybatch.whole((p.of).run), o.run_no);
+CROSS JOIN LATERAL (
+    SELECT (n.of).at, (n.of).kind, keybatch.whole((n.of)."row") AS row_no, keybatch.whole((n.of).session) AS session,
+           (SELECT r.run_id FROM keybatch.run AS r WHERE r.run_no = n.run_no) AS run_id,
+           (SELECT r.sandbox FROM keybatch.run AS r WHERE r.run_no = n.run_no) AS sandbox
+    FROM (SELECT m.of, coalesce(keybatch.whole((m.of).run),
+                                (SELECT o.run_no FROM keybatch.milestone AS o WHERE o.seq = keybatch.whole((m.of).session))) AS run_no
+          FROM (SELECT keybatch.members(e.body) AS of OFFSET 0) AS m OFFSET 0) AS n OFFSET 0) AS p;

@@ -45,7 +45,7 @@ const HEADINGS: [(&str, &[&str]); 5] = [
             "signature_life",
         ],
     ),
-    ("Limits", &["canary", "max_deletes", "max_failures", "max_duration", "drain_timeout"]),
+    ("Limits", &["canary", "max_deletes", "max_failures", "max_duration", "drain_timeout", "journal_patience"]),
     ("AWS", &["profile", "region", "endpoint_url", "credentials_timeout"]),
     (
         "Records",

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use super::keygen::Keygen;
 use super::metrics::Metrics;
 use super::options::SessionOptions;
 use super::terminal::{Terminal, Verb};
-use super::{CliError, Code, Context, Exit, Sent, control, scratch, signals};
+use super::{CliError, Code, Context, Exit, Sent, control, scratch, shown, signals};
 use crate::domain::{Clock, RunId, SystemClock};
 use crate::journal::open::{Hold, Store, log_in_use};
 use crate::journal::stage::Stage;
@@ -21,11 +22,15 @@ use crate::record::event::Previous;
 use crate::record::ssh::Program;
 use crate::sandbox::{RehearsalRow, World};
 use crate::session::anchoring::Anchor;
-use crate::session::controls::AtWork;
 use crate::session::host::{HeadMemory, Listening, NamedPair};
+use crate::session::live::AtWork;
+use crate::session::order::duration_text;
 use crate::session::signing::Signing;
 use crate::session::{Connection, Host, Operator, Outside, Stops, Way};
 use crate::verify::{self, Report, verify};
+
+/// How long a session waits for a journal's database that is lost.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(120);
 
 /// This machine.
 #[derive(Debug)]
@@ -64,6 +69,11 @@ impl<'a> Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    /// A journal in a database that is waited for where it is lost.
+    fn patient(&self, at: &Location) -> Location {
+        at.with_patience(self.options.journal_patience.unwrap_or(JOURNAL_PATIENCE))
+    }
+
     /// For a command that only reads, and records nothing: a signal ends the process as ever.
     pub(super) fn reading(context: &'a Context, options: &'a SessionOptions) -> Self {
         let operator = Arc::new(Terminal::new(context.ui.clone(), Verb::Plan));
@@ -101,11 +111,22 @@ impl Host for Machine<'_> {
     }
 
     async fn hold(&self, at: &Location, holder: &Holder) -> Result<Hold, JournalError> {
-        open::hold(at, holder).await
+        open::hold(&self.patient(at), holder).await
     }
 
     async fn store(&self, at: &Location, hold: &Hold, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
-        open::held_store(at, hold, clock).await
+        let ui = self.context.ui.clone();
+        let on_absence = move |lost: Option<(&JournalError, Duration)>| match lost {
+            Some((error, patience)) => {
+                let patience = duration_text(patience);
+                ui.ask(&format!("warning: {}", shown(&error.to_string())));
+                ui.ask(&format!(
+                    "  nothing more is sent until the journal's database is back; it is waited for: {patience}"
+                ));
+            }
+            None => ui.ask("the journal's database is back"),
+        };
+        open::held_store(&self.patient(at), hold, clock, Box::new(on_absence)).await
     }
 
     async fn archive(&self, at: &Location, previous: Previous, new_id: String) -> Result<PathBuf, JournalError> {
@@ -117,7 +138,10 @@ impl Host for Machine<'_> {
     }
 
     async fn reader(&self, at: &Location) -> Result<Reader, JournalError> {
-        if *at == self.context.journal { self.context.reader().await } else { open::reader(at).await }
+        if at.file().is_some() && *at == self.context.journal {
+            return self.context.reader().await;
+        }
+        open::reader(self.patient(at)).await
     }
 
     async fn start(&self, store: Store, options: WriterOptions) -> Result<Journal, JournalError> {

@@ -58,6 +58,9 @@ pub(super) struct SessionOptions {
     /// Time limit for settling requests in flight after a signal [default: 60s]
     #[arg(long, env = "KEYBATCH_DRAIN_TIMEOUT", value_name = "TIME", value_parser = duration)]
     pub(super) drain_timeout: Option<Duration>,
+    /// How long to wait for a journal in a database that is lost; nothing is sent meanwhile [default: 2m]
+    #[arg(long, env = "KEYBATCH_JOURNAL_PATIENCE", value_name = "TIME", value_parser = duration_or_none)]
+    pub(super) journal_patience: Option<Duration>,
     /// Profile in the shared AWS configuration
     #[arg(long, env = "KEYBATCH_PROFILE", value_name = "NAME")]
     pub(super) profile: Option<String>,

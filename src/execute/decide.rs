@@ -222,9 +222,14 @@ fn look(row: &RowState, settings: &Settings, situation: &Situation, still_there:
             }
             StillThere::Retry(_) => send(row, settings, situation, row.spent.max(row.refusals)),
         },
-        // We must not delete the key pair that may have the name now. If an operation did not end in time, it is known
-        // already.
-        Some(Found::NotFound | Found::Other) if still_there == StillThere::InDoubt => not_there(row),
+        // We must not delete the key pair that may have the name now. If the operation of our request did not end in time, it is
+        // known already; one that another run left open says nothing of what entries that were lost may have sent.
+        Some(Found::NotFound | Found::Other)
+            if still_there == StillThere::InDoubt
+                && (row.last_class() == Some(Class::Pending) || row.search.is_some()) =>
+        {
+            not_there(row)
+        }
         Some(Found::NotFound | Found::Other) => search(row, settings, situation),
         // If others were read since, only this one may not be read; otherwise nothing could be settled any more.
         Some(Found::Denied) if situation.read_at > row.last.as_ref().map(|last| last.started_at) => unclear(row),

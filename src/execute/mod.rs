@@ -18,6 +18,7 @@ pub mod ghost;
 mod inventory;
 mod left_open;
 mod look;
+mod paused;
 mod read_back;
 pub mod row;
 mod shared;

@@ -184,10 +184,8 @@ impl<L: Lightsail> Worker<L> {
             () = stopping.cancelled() => return false,
             waited = self.shared.control.gate().opened() => waited,
         };
-        if waited && let Some(since) = &mut self.state.refused_since {
-            // The service refused nothing while it was not asked.
-            let paused = self.shared.scribe.now().duration_since(began).max(SignedDuration::ZERO);
-            *since = since.saturating_add(paused).unwrap_or(*since);
+        if waited {
+            self.state.was_paused(self.shared.scribe.now().duration_since(began));
         }
         true
     }

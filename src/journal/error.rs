@@ -187,6 +187,14 @@ impl JournalError {
         matches!(self, Self::Database { blame: Blame::Machine | Blame::FullDisk, .. })
     }
 
+    /// Whether a server cannot be reached at the moment, which may pass.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        use ServerTrouble::{Busy, NotPrimary, Silent, Unreachable};
+        let away = |trouble: &ServerTrouble| matches!(trouble, Unreachable { .. } | Silent { .. } | NotPrimary | Busy);
+        matches!(self, Self::Server { trouble, .. } if away(trouble)) || self.is_of_the_machine()
+    }
+
     pub(crate) fn damaged(reason: impl Into<String>) -> Self {
         Self::Damaged { reason: reason.into() }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -39,6 +40,13 @@ impl Location {
     #[must_use]
     pub fn address(&self) -> Option<&Address> {
         self.server.as_deref()
+    }
+
+    /// The same for a session that waits so long for a server that is lost.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        let server = self.server.as_ref().map(|address| Arc::new(Address::clone(address).with_patience(patience)));
+        Self { server, ..self.clone() }
     }
 
     /// What a session keeps on this machine beside the journal has names that begin like this one: worlds of rehearsals, scratch

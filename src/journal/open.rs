@@ -19,7 +19,7 @@ use super::table_file::TableFile;
 use crate::domain::Clock;
 use crate::record::Draft;
 
-pub use super::postgres::{Power, SCHEMA_VERSION, excess, migrate};
+pub use super::postgres::{OnAbsence, Power, SCHEMA_VERSION, excess, migrate};
 pub use super::sqlite::{
     Leftovers, MOST_COLUMNS, archive, archive_path, log_in_use, read_through, shared_file_system, version,
 };
@@ -69,14 +69,21 @@ pub async fn is_held(at: &Location) -> Option<bool> {
     }
 }
 
-/// Opens the journal that was taken for writing; makes a file if there is none. Entries get their time from `clock`.
+/// Opens the journal that was taken for writing; makes a file if there is none. Entries get their time from `clock`. `on_absence` is
+/// told when a server is lost and when it is back.
 ///
 /// # Errors
 /// If it cannot be used.
-pub async fn held_store(at: &Location, hold: &Hold, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
+pub async fn held_store(
+    at: &Location,
+    hold: &Hold,
+    clock: Arc<dyn Clock>,
+    on_absence: OnAbsence,
+) -> Result<Store, JournalError> {
     match (hold, at.address()) {
         (Hold::Server(hold), Some(address)) => {
-            PostgresStore::open(address, hold.epoch(), clock).await.map(Store::Server)
+            let store = PostgresStore::open(address, hold.epoch(), clock).await?;
+            Ok(Store::Server(store.telling(on_absence)))
         }
         _ => store(at.beside(), clock).await,
     }

@@ -70,6 +70,13 @@ pub enum ServerTrouble {
     },
     /// Another transaction keeps the head locked.
     Busy,
+    /// It does not have entries that it had acknowledged: a standby was promoted that lacked them, or an older copy was put back.
+    LostEntries {
+        /// How many entries it has.
+        has: u64,
+        /// How many it had.
+        had: u64,
+    },
 }
 
 impl ServerTrouble {
@@ -103,6 +110,9 @@ impl ServerTrouble {
             }
             Self::NotDurable { .. } => "have the server's administrator allow it, or use another server",
             Self::Busy => "look in pg_stat_activity for a transaction of keybatch that does not end",
+            Self::LostEntries { .. } => {
+                "have the newer server put back; where it is lost for good, `resume --accept-rollback --because TEXT` continues"
+            }
         }
     }
 }
@@ -128,6 +138,9 @@ impl fmt::Display for ServerTrouble {
             Self::NoRight { reason } => write!(f, "the user lacks a right: {reason}"),
             Self::NotDurable { reason } => write!(f, "a commit would not be durable: {reason}"),
             Self::Busy => write!(f, "another transaction keeps its head locked"),
+            Self::LostEntries { has, had } => {
+                write!(f, "the server lost entries that it had acknowledged: it has {has} of {had}")
+            }
         }
     }
 }

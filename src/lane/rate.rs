@@ -108,7 +108,7 @@ pub struct RateRule {
     /// Never exceeded; requests per second.
     cap: f64,
     /// What somebody makes of the cap meanwhile.
-    hold: hold::Hold,
+    hold: change::Hold,
     rate: Option<f64>,
     phase: Phase,
     /// The limit of the service as far as known, and how many requests its measurement spans.
@@ -170,7 +170,7 @@ impl RateRule {
         let phase = if limit.is_some() && rate.is_some() { Phase::Settled } else { Phase::Searching };
         Self {
             cap: ceiling,
-            hold: hold::Hold::below(ceiling),
+            hold: change::Hold::below(ceiling),
             rate,
             phase,
             limit,

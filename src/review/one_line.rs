@@ -80,13 +80,9 @@ pub fn one_line(entry: &Entry) -> String {
         Event::ControlUsed(used) => controlled(used),
         Event::RunStopped(stopped) => stop(stopped),
         Event::RunFinished(finished) => counted(finished.rows, "row", "rows"),
-        Event::RunAbandoned(abandoned) => {
-            format!(
-                "by {}: {}; {} not attempted",
-                abandoned.by,
-                abandoned.because,
-                counted(abandoned.outcomes.not_attempted, "row", "rows")
-            )
+        Event::RunAbandoned(ended) => {
+            let left = counted(ended.outcomes.not_attempted, "row", "rows");
+            format!("by {}: {}; {left} not attempted", ended.by, ended.because)
         }
         Event::CheckpointAnchored(anchored) => anchor(anchored),
         Event::CheckpointMade(made) => format!("{}, root {}", counted(made.size, "entry", "entries"), made.root),

@@ -3,7 +3,6 @@
 //! Whoever carries the questions (a socket, a test) is the host's. Here is decided what they do: each use but a look is an entry first,
 //! which is durable before the session does what it was told, and before anybody is told that it does.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,99 +12,16 @@ use tokio::sync::Mutex;
 
 use super::at_work::Session;
 use super::host::Host;
+use super::live::{AtWork, By, Told, Untold};
 use super::operator::{Notice, Operator};
 use super::status::{Bearing, SessionStatus, Status, TargetStatus};
 use crate::domain::{CAP_PER_S, RateCap, RunId, Settings, time_text};
 use crate::execute::control::{Control, StoppedBy};
-use crate::journal::{JournalError, Meter, Reader, RunRecord, Scribe};
+use crate::journal::{Meter, Reader, RunRecord, Scribe};
 use crate::lane::{Counts, Lane};
 use crate::lightsail::Lightsail;
-use crate::record::control_used::{ControlUsed, Controlled, rate_text};
+use crate::record::control_used::ControlUsed;
 use crate::record::event::{Event, Requests};
-
-/// A session at work, as other processes see it.
-pub trait AtWork: Send + Sync {
-    /// The run that it executes.
-    fn run(&self) -> RunId;
-
-    /// How far it is. Reads only, and leaves no trace.
-    ///
-    /// # Errors
-    /// If the journal cannot be read.
-    fn status(&self) -> BoxFuture<'_, Result<Status, Untold>>;
-
-    /// What the writer of its journal counts.
-    fn meter(&self) -> Arc<Meter>;
-
-    /// Makes it do something. Ends once that is recorded, and done.
-    ///
-    /// # Errors
-    /// If it does not do that; nothing is recorded, unless the journal failed.
-    fn tell<'a>(&'a self, told: Told, by: &'a By) -> BoxFuture<'a, Result<(), Untold>>;
-}
-
-/// What a session can be told.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Told {
-    /// To request no further deletion. Key pairs are still read to settle what was requested.
-    Pause,
-    /// To go on.
-    Continue,
-    /// To send at most so many requests per second to each target.
-    Rate(f64),
-    /// To end as after a first signal.
-    Stop,
-}
-
-impl Told {
-    fn what(self) -> (Controlled, Option<String>) {
-        match self {
-            Self::Pause => (Controlled::Pause, None),
-            Self::Continue => (Controlled::Continue, None),
-            Self::Rate(per_s) => (Controlled::Rate, Some(rate_text(per_s))),
-            Self::Stop => (Controlled::Stop, None),
-        }
-    }
-}
-
-/// Who tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct By {
-    /// The operating system's user.
-    pub user: String,
-    /// That user's number.
-    pub uid: u32,
-}
-
-/// Why a session does not do what it was told.
-#[derive(Debug, Clone)]
-pub enum Untold {
-    /// It has no more work, and ends.
-    Ended,
-    /// It stops already.
-    Stopping,
-    /// The rate is above that with which the session was started.
-    AboveRate(RateCap),
-    /// The rate is none.
-    NoRate,
-    /// The journal failed.
-    Journal(JournalError),
-}
-
-impl fmt::Display for Untold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ended => f.write_str("the session has no more work and is ending: nothing was changed"),
-            Self::Stopping => f.write_str("the session is stopping already: nothing was changed"),
-            Self::AboveRate(cap) => write!(
-                f,
-                "the session was started with --rate {cap}, and a control cannot permit more: nothing was changed"
-            ),
-            Self::NoRate => f.write_str("this is not a rate that can be kept: nothing was changed"),
-            Self::Journal(error) => write!(f, "the session's journal failed: {error}"),
-        }
-    }
-}
 
 /// A session at work.
 pub(super) struct Controls<L> {

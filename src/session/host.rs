@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::anchoring::Anchor;
-use super::controls::AtWork;
 use super::error::Outside;
+use super::live::AtWork;
 use super::operator::Operator;
 use super::place::{Connection, Way};
 use super::signing::Signing;

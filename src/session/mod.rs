@@ -13,7 +13,7 @@
 //! - `accounts`: the connection to each account of a run
 //! - `admit`, `carry_on`, `probe`: continuing a run that another session began
 //! - `ghosts`, `at_work`, `work`: processing the rest of the run
-//! - `controls`, `status`: what other processes may ask of a session at work, and how far it is
+//! - `live`, `controls`, `status`: what other processes may ask of a session at work, what that does, and how far it is
 //! - `end`, `sum_up`, `targets`, `canary`: what is recorded and reported at its end
 
 mod abandon;
@@ -31,7 +31,7 @@ mod carry_on;
 pub mod checkpoints;
 mod closer;
 mod confirm;
-pub mod controls;
+mod controls;
 mod end;
 pub mod error;
 mod examine;
@@ -41,6 +41,7 @@ mod in_hand;
 mod in_journal;
 pub mod host;
 mod instances;
+pub mod live;
 mod lost;
 mod memory;
 mod open;

@@ -8,10 +8,10 @@ use tokio::sync::Semaphore;
 
 use super::accounts::Connections;
 use super::at_work::Session;
-use super::controls::AtWork;
 use super::end::Ending;
 use super::error::SessionError;
 use super::host::Host;
+use super::live::AtWork;
 use super::operator::{Notice, Watched, while_watched};
 use super::order::duration_text;
 use super::sum_up::{Known, callers, retry_of};

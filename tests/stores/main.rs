@@ -21,8 +21,10 @@ fn main() -> std::process::ExitCode {
         postgres::failing_over::LIST,
         postgres::guarding::LIST,
         postgres::holding::LIST,
-        postgres::objects::LIST,
         postgres::pooling::LIST,
+        postgres::objects::LIST,
+        postgres::projections::LIST,
+        postgres::reading::LIST,
         postgres::securing::LIST,
         postgres::writing::LIST,
     ]);

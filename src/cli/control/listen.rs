@@ -19,8 +19,8 @@ use super::place::{may_control, own_uid, prepare, real, socket};
 use super::wire::{Answer, MOST_ASKED, PATIENCE, Question, Refused, VERSION, Why, line};
 use crate::cli::operator::user_of;
 use crate::journal::Location;
-use crate::session::controls::{AtWork, By, Told};
 use crate::session::host::Listening;
+use crate::session::live::{AtWork, By, Told};
 use crate::session::status::Status;
 
 /// How many others are heard at once; further ones wait.

@@ -17,13 +17,13 @@ use super::liveness::Liveness;
 use super::resume::missing_journal;
 use super::{CliError, Code, Context, Exit, Format};
 use crate::domain::RateCap;
-use crate::journal::{Holder, Location, Lock, RunRecord, RunState};
+use crate::journal::{Holder, Location, Lock, Reader, RunRecord, RunState};
 use crate::review::json_text;
 use crate::review::runs::resolve;
 use crate::session::Stops;
 use crate::session::again::INTERRUPTED;
-use crate::session::controls::AtWork;
 use crate::session::host::Listening;
+use crate::session::live::AtWork;
 
 /// Look at a running batch, or pause, continue, slow down or stop it
 ///
@@ -95,7 +95,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     }
     let reader = context.reader().await?;
     let record = resolve(&reader, &args.run).await?;
-    let told = tell(args, context, &record).await;
+    let told = tell(args, context, &reader, &record).await;
     let status = told.map_err(|error| error.of_run(record.run))?;
     if let Some(done) = shown::done(args.what, &status) {
         context.ui.say(&done);
@@ -109,7 +109,12 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     Ok(Exit::Success)
 }
 
-async fn tell(args: &Args, context: &Context, record: &RunRecord) -> Result<crate::session::status::Status, CliError> {
+async fn tell(
+    args: &Args,
+    context: &Context,
+    reader: &Reader,
+    record: &RunRecord,
+) -> Result<crate::session::status::Status, CliError> {
     refuse_idle(record, &context.journal).await?;
     let directory = place::directory(&context.environment).map_err(|why| unreachable(&why, record, context))?;
     let socket =
@@ -123,7 +128,7 @@ async fn tell(args: &Args, context: &Context, record: &RunRecord) -> Result<crat
     };
     let answer = match ask(&socket, &question).await {
         Ok(answer) => answer,
-        Err(Unanswered::Nobody) => return Err(nobody(record, context)),
+        Err(Unanswered::Nobody) => return Err(nobody(record, reader, context).await),
         Err(Unanswered::Unusable(why)) => return Err(unreachable(&why, record, context)),
         Err(Unanswered::Lost(why)) => {
             let message = format!("{why}: whether the session did what it was told is not known");
@@ -171,8 +176,13 @@ async fn refuse_idle(record: &RunRecord, journal: &Location) -> Result<(), CliEr
     })
 }
 
-/// Nobody listens for a run that the journal shows as running.
-fn nobody(record: &RunRecord, context: &Context) -> CliError {
+/// Nobody listens for a run that the journal showed as running; it may have ended meanwhile.
+async fn nobody(record: &RunRecord, reader: &Reader, context: &Context) -> CliError {
+    if let Ok(now) = resolve(reader, &record.run.to_string()).await
+        && let Err(ended) = refuse_idle(&now, &context.journal).await
+    {
+        return ended;
+    }
     unreachable("no session listens for it", record, context)
 }
 

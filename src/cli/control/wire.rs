@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::session::controls::{Told, Untold};
+use crate::session::live::{Told, Untold};
 use crate::session::status::Status;
 
 /// The version of the forms.

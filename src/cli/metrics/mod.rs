@@ -20,8 +20,8 @@ use watcher::Watcher;
 
 use super::{CliError, Code, Context, Exit, Sent, shown};
 use crate::journal::Location;
-use crate::session::controls::AtWork;
 use crate::session::host::Listening;
+use crate::session::live::AtWork;
 use crate::session::summary::Summary;
 use crate::session::{Ending, refuse_used};
 

@@ -15,8 +15,8 @@ use super::text::text;
 use crate::cli::Ui;
 use crate::domain::{Clock as _, SystemClock};
 use crate::journal::Meter;
-use crate::session::controls::AtWork;
 use crate::session::host::Listening;
+use crate::session::live::AtWork;
 use crate::session::status::Status;
 use crate::session::summary::Summary;
 

@@ -68,6 +68,8 @@ fn table() -> Vec<(&'static str, RowState, Situation, &'static str)> {
         ("unasked-other-run-operation-too-long", of_another().too_long(), plain, "read"),
         ("unasked-other-run-operation-too-long-same", of_another().too_long().seen(Found::Same), plain, "skipped/note"),
         ("unasked-other-run-operation-too-long-gone", of_another().too_long().seen(Found::NotFound), plain, "absent/inventory"),
+        ("unasked-other-run-operation-too-long-gone-lost", RowState { acted: true, ..of_another().cut_short() }.too_long().seen(Found::NotFound), plain, "search"),
+        ("unasked-other-run-operation-too-long-gone-lost-searched", RowState { acted: true, ..of_another().cut_short() }.too_long().searched(Found::NoOperation).seen(Found::Other), plain, "gone/readback"),
 
         ("succeeded", asked(Some(Succeeded)), plain, "deleted/answer"),
         ("refused", asked(Some(Refused)), plain, "failed/answer"),

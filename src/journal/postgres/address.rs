@@ -62,6 +62,7 @@ pub struct Address {
     files: Vec<(&'static str, String)>,
     application: String,
     connect_timeout: Duration,
+    patience: Duration,
 }
 
 /// One server.
@@ -139,7 +140,8 @@ impl Address {
             });
         }
         let application = application.unwrap_or_else(|| "keybatch".into());
-        Ok(Self { hosts, user, database, password, sslmode, files, application, connect_timeout })
+        let patience = Duration::ZERO;
+        Ok(Self { hosts, user, database, password, sslmode, files, application, connect_timeout, patience })
     }
 
     /// The name of the database.
@@ -152,6 +154,18 @@ impl Address {
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
         self.connect_timeout
+    }
+
+    /// The same for a session that waits so long for a server that is lost.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// How long a server that was lost is waited for. Zero, unless a session set it.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// What the driver takes for each of the servers, in order, with the server's name.

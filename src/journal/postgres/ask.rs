@@ -1,14 +1,12 @@
 //! What the reading side asks: a statement and its values, which can be asked again, and how long the answer may take.
 //!
-//! Nothing is kept prepared, because a pooler may hand the next transaction to another connection.
+//! A question is one message and nothing is prepared, because a pooler may hand the next message to another connection.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use sqlx::Postgres;
-use sqlx::postgres::PgArguments;
-use sqlx::query::Query;
-
-use super::literal::number;
+use super::literal::{number, text};
+use crate::journal::Cell;
 
 /// How long an answer may take that some index leads to. The driver itself would wait for ever.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,27 +77,35 @@ impl From<Option<&str>> for Value {
     }
 }
 
+impl From<&Cell> for Value {
+    /// What is neither a number nor a text is no key.
+    fn from(cell: &Cell) -> Self {
+        match cell {
+            Cell::Integer(number) => Self::Int(Some(*number)),
+            Cell::Text(text) => Self::Text(Some(text.clone())),
+            _ => Self::Int(None),
+        }
+    }
+}
+
 impl From<Vec<i64>> for Value {
     fn from(numbers: Vec<i64>) -> Self {
         Self::Numbers(numbers)
     }
 }
 
-/// A query with the values that are bound so far.
-pub(super) type Bound<'q> = Query<'q, Postgres, PgArguments>;
-
 /// A question: a statement and its values. It can be asked again.
 #[derive(Debug, Clone)]
 pub(super) struct Ask {
-    statement: &'static str,
+    statement: Cow<'static, str>,
     values: Vec<Value>,
     patience: Duration,
 }
 
 impl Ask {
-    /// The question that this statement puts, as yet without values.
-    pub(super) fn of(statement: &'static str) -> Self {
-        Self { statement, values: Vec::new(), patience: PATIENCE }
+    /// The question that this statement puts, as yet without values. It names them `$1`, `$2` and so on.
+    pub(super) fn of(statement: impl Into<Cow<'static, str>>) -> Self {
+        Self { statement: statement.into(), values: Vec::new(), patience: PATIENCE }
     }
 
     /// With one value more.
@@ -113,19 +119,60 @@ impl Ask {
         Self { patience: LONG_PATIENCE, ..self }
     }
 
-    /// The query.
-    pub(super) fn query(&self) -> Bound<'_> {
-        let bind = |query: Bound<'static>, value: &Value| match value {
-            Value::Int(number) => query.bind(*number),
-            Value::Text(text) => query.bind(text.clone()),
-            Value::Flag(flag) => query.bind(*flag),
-            Value::Numbers(numbers) => query.bind(numbers.clone()),
-        };
-        self.values.iter().fold(sqlx::query(self.statement), bind).persistent(false)
+    /// The text with its values, which goes as one message: see [`literal`](super::literal).
+    pub(super) fn text(&self) -> String {
+        let mut text = String::with_capacity(self.statement.len() + 32 * self.values.len());
+        let mut rest = &*self.statement;
+        while let Some((before, after)) = rest.split_once('$') {
+            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+            let place = after[..digits].parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            text.push_str(before);
+            text.push_str(&place.and_then(|place| self.values.get(place)).map_or("NULL".into(), Value::literal));
+            rest = &after[digits..];
+        }
+        text + rest
     }
 
     /// How long the answer may take.
     pub(super) fn patience(&self) -> Duration {
         self.patience
+    }
+}
+
+impl Value {
+    fn literal(&self) -> String {
+        match self {
+            Self::Int(Some(number)) => format!("'{number}'::pg_catalog.int8"),
+            Self::Int(None) => "NULL::pg_catalog.int8".into(),
+            // No text that is stored has this character.
+            Self::Text(Some(value)) => format!("{}::pg_catalog.text", text(&value.replace('\0', "\u{fffd}"))),
+            Self::Text(None) => "NULL::pg_catalog.text".into(),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Numbers(numbers) => {
+                let numbers: Vec<_> = numbers.iter().map(i64::to_string).collect();
+                format!("'{{{}}}'::pg_catalog.int8[]", numbers.join(","))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stand_where_the_statement_names_them() {
+        let ask = Ask::of("SELECT $2, $1, $10, $2 || '' LIMIT $3")
+            .with(i64::MIN)
+            .with("a$k$'b")
+            .with(None::<u64>)
+            .with(true)
+            .with(vec![1, -2])
+            .with(None::<&str>);
+        let expected = "SELECT $k1$a$k$'b$k1$::pg_catalog.text, '-9223372036854775808'::pg_catalog.int8, NULL, \
+                        $k1$a$k$'b$k1$::pg_catalog.text || '' LIMIT NULL::pg_catalog.int8";
+        assert_eq!(ask.text(), expected);
+        let ask = Ask { statement: "$4 $5 $6".into(), ..ask };
+        assert_eq!(ask.text(), "true '{1,-2}'::pg_catalog.int8[] NULL::pg_catalog.text");
     }
 }

@@ -132,8 +132,8 @@ impl PostgresSnapshot {
     async fn page_by_rows(&mut self, seq: i64, limit: i64) -> Result<EntryPage, JournalError> {
         let mut page = EntryPage::default();
         for row in &self.rows(&Ask::of(sql::ENTRIES_FROM).with(seq).with(limit)).await? {
-            let (body, leaf): (Option<&str>, Option<&[u8]>) = (get(row, 1)?, get(row, 2)?);
-            page.push(get(row, 0)?, body.unwrap_or_default().as_bytes(), leaf.unwrap_or_default());
+            let (body, leaf): (Option<&str>, Option<Vec<u8>>) = (get(row, 1)?, get(row, 2)?);
+            page.push(get(row, 0)?, body.unwrap_or_default().as_bytes(), &leaf.unwrap_or_default());
         }
         Ok(page)
     }

@@ -1,8 +1,11 @@
 //! A connection to a journal that clones of a reader share. It is opened when it is needed, and once more where it was lost, unless
 //! that would show another state of the journal than what was read before.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgRow;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 use super::ask::Ask;
 use super::talk::{Failed, Talk, Way};
@@ -149,15 +152,29 @@ impl Line {
     async fn again_if_lost(&self, taken: &mut Taken, first: First<'_>) -> Result<Vec<PgRow>, JournalError> {
         let mut answer = first.of(&mut taken.talk).await;
         if taken.is_old && !taken.is_held && answer.as_ref().is_err_and(Failed::is_lost) {
-            taken.talk = self.way.connect().await?;
+            taken.talk = self.connect().await?;
             answer = first.of(&mut taken.talk).await;
         }
         answer.map_err(|failed| taken.talk.error(failed))
     }
 
+    /// Another connection. A session waits for a server that was lost.
+    async fn connect(&self) -> Result<Talk, JournalError> {
+        let until = Instant::now() + self.way.patience();
+        loop {
+            match self.way.connect().await {
+                Err(error) if error.may_pass() && Instant::now() < until => {
+                    tracing::debug!(%error, "the journal's database is away");
+                }
+                connected => return connected,
+            }
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(200..=1_500))).await;
+        }
+    }
+
     async fn take(&self, state: &mut State) -> Result<Taken, JournalError> {
         match std::mem::replace(state, State::Closed) {
-            State::Closed => Ok(Taken { talk: self.way.connect().await?, is_held: false, is_old: false }),
+            State::Closed => Ok(Taken { talk: self.connect().await?, is_held: false, is_old: false }),
             State::Open(talk) => Ok(Taken { talk, is_held: false, is_old: true }),
             State::Held(talk) => {
                 *state = State::Lost;

@@ -42,5 +42,5 @@ pub use params::Env;
 pub use powers::{Power, excess};
 pub use read::PostgresReader;
 pub use schema::migrate;
-pub use store::PostgresStore;
+pub use store::{OnAbsence, PostgresStore};
 pub use url::is_address;

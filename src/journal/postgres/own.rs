@@ -1,10 +1,13 @@
 //! A reviewer's own statement. It runs in a transaction that cannot write and is taken back afterwards, with the views in reach by
-//! their bare names. Everything goes through the protocol that takes a single statement at a time.
+//! their bare names. The statement goes through the protocol that takes
+//! a single one at a time, which is safe here even behind a pooler: it keeps to one connection within a transaction.
 
 use futures_util::TryStreamExt as _;
-use sqlx::{AssertSqlSafe, Column as _, Row as _};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _};
 
-use super::ask::{Bound, LONG_PATIENCE};
+use super::ask::LONG_PATIENCE;
 use super::cell::Kind;
 use super::line::Outcome;
 use super::statement::{Statement, renamed};
@@ -117,7 +120,7 @@ fn written(statement: &Statement, kinds: &[Kind]) -> String {
     format!("SELECT {} FROM (\n{}\n) AS q ({})", values.join(", "), statement.text, names.join(", "))
 }
 
-fn query<'q>(text: &str, bound: &[String]) -> Bound<'q> {
+fn query<'q>(text: &str, bound: &[String]) -> Query<'q, Postgres, PgArguments> {
     let query = sqlx::query(AssertSqlSafe(text.to_owned()));
     bound.iter().fold(query, |query, text| query.bind(text.clone())).persistent(false)
 }

@@ -29,7 +29,7 @@ impl PostgresReader {
     /// Size and root (base64) of the head as stored.
     pub async fn head(&self) -> Result<(u64, String), JournalError> {
         let head = |row: &PgRow| {
-            let root = Hash::try_from(get::<&[u8]>(row, 1)?);
+            let root = Hash::try_from(get::<Vec<u8>>(row, 1)?);
             let root = root.map_err(|_| JournalError::damaged("the head's root is not 32 bytes long"))?;
             Ok((unsigned(row, 0)?, base64(&root)))
         };
@@ -66,8 +66,8 @@ impl PostgresReader {
     pub async fn leaves(&self, from: u64, to: u64) -> Result<Vec<Hash>, JournalError> {
         let to = to.min(from.saturating_add(PAGE));
         let page = |row: &PgRow| {
-            let leaves: Option<&[u8]> = get(row, 2)?;
-            Ok((unsigned(row, 0)?, get::<Option<i64>>(row, 1)?, leaves.unwrap_or_default().to_vec()))
+            let leaves: Option<Vec<u8>> = get(row, 2)?;
+            Ok((unsigned(row, 0)?, get::<Option<i64>>(row, 1)?, leaves.unwrap_or_default()))
         };
         let (count, last, leaves) = self.one(&Ask::of(sql::LEAF_PAGE).with(from).with(to), page).await?;
         let (hashes, rest) = leaves.as_chunks::<32>();
@@ -81,7 +81,7 @@ impl PostgresReader {
         }
         // One of them is missing, or its hash is none: those before it.
         let leaf = |row: &PgRow| {
-            let leaf = get::<Option<&[u8]>>(row, 1)?.unwrap_or_default();
+            let leaf = get::<Option<Vec<u8>>>(row, 1)?.unwrap_or_default();
             Ok((get::<i64>(row, 0)?, Hash::try_from(leaf).ok()))
         };
         let rows = self.all(&Ask::of(sql::LEAVES).with(from).with(to), leaf).await?;

@@ -1,5 +1,4 @@
-//! Every statement that the reading side runs. Each names the schema, because a pooler forgets search paths; each text among its
-//! results compares by bytes. A test prepares each against a new journal.
+//! Every statement that the reading side runs. Each names the schema, because a pooler forgets search paths.
 //!
 //! Where a page is read, its rows are found first, by the index of their table, and looked into then: so the plan does not depend on
 //! what the server knows of the tables.
@@ -149,16 +148,17 @@ pub(super) const REVIEW: &str = "SELECT p.row_no, e.body, v.* FROM (SELECT i.row
 /// condition is given. The values of conditions are constants to the planner: one that is not given costs nothing.
 macro_rules! matching {
     () => {
-        "FROM keybatch.entry AS e CROSS JOIN LATERAL (SELECT keybatch.members(e.body) AS of OFFSET 0) AS m \
-         CROSS JOIN LATERAL (SELECT coalesce(keybatch.whole((m.of).run), (SELECT o.run_no FROM keybatch.milestone AS o \
-               WHERE o.seq = keybatch.whole((m.of).session))) AS run_no, keybatch.whole((m.of).\"row\") AS row_no OFFSET 0) AS b \
-         WHERE e.seq >= $1 AND ($2::bigint IS NULL OR b.run_no = $2) AND ($3::text IS NULL OR (m.of).kind = $3) \
+        "FROM keybatch.entry AS e CROSS JOIN LATERAL (SELECT (m.of).kind, (m.of).at, keybatch.whole((m.of).\"row\") AS row_no, \
+               coalesce(keybatch.whole((m.of).run), (SELECT o.run_no FROM keybatch.milestone AS o \
+                        WHERE o.seq = keybatch.whole((m.of).session))) AS run_no \
+               FROM (SELECT keybatch.members(e.body) AS of OFFSET 0) AS m OFFSET 0) AS b \
+         WHERE e.seq >= $1 AND ($2::bigint IS NULL OR b.run_no = $2) AND ($3::text IS NULL OR b.kind = $3) \
          AND ($4::bigint IS NULL OR b.row_no = $4) \
          AND ($5::text IS NULL OR EXISTS (SELECT 1 FROM keybatch.intent AS i \
               WHERE i.run_no = b.run_no AND i.row_no = b.row_no AND i.key_pair_name = $5)) \
          AND ($6::text IS NULL OR EXISTS (SELECT 1 FROM keybatch.row_outcome AS o \
               WHERE o.run_no = b.run_no AND o.row_no = b.row_no AND o.outcome = $6)) \
-         AND ($7::text IS NULL OR (m.of).at >= $7) AND ($8::text IS NULL OR (m.of).at < $8)"
+         AND ($7::text IS NULL OR b.at >= $7) AND ($8::text IS NULL OR b.at < $8)"
     };
 }
 pub(super) const MATCHING: &str = concat!(
@@ -167,10 +167,9 @@ pub(super) const MATCHING: &str = concat!(
     " ORDER BY e.seq LIMIT $9) AS f LEFT JOIN keybatch.run AS r ON r.run_no = f.run_no \
      LEFT JOIN keybatch.intent AS i ON i.run_no = r.run_no AND i.row_no = f.row_no ORDER BY f.seq"
 );
+/// The entries are looked into once, for both answers.
 pub(super) const LAST_MATCHING: &str = concat!(
-    "SELECT min(l.seq), (SELECT count(*) ",
-    matching!(),
-    ") FROM (SELECT e.seq ",
+    "SELECT min(l.seq), coalesce(max(l.matching), 0) FROM (SELECT e.seq, count(*) OVER () AS matching ",
     matching!(),
     " ORDER BY e.seq DESC LIMIT $9) AS l"
 );
@@ -197,48 +196,3 @@ pub(super) const INVALID_INDEX: &str = "SELECT c.relname::text FROM pg_catalog.p
      JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
      WHERE c.relnamespace = 'keybatch'::pg_catalog.regnamespace AND NOT (i.indisvalid AND i.indisready AND i.indislive) \
      ORDER BY c.relname LIMIT 1";
-
-/// All statements, for the test that prepares each.
-#[cfg(test)]
-pub(super) const ALL: [&str; 40] = [
-    HEAD,
-    TARGETS_OF_RUN,
-    RUNS,
-    RUN_COUNTS,
-    RUN_ATTEMPTS,
-    ABOUT_RUN,
-    SUPERFLUOUS,
-    BODY,
-    JOURNAL_ID,
-    PENDING,
-    TOUCHED,
-    PENDING_COUNT,
-    NAMES_TO_DELETE,
-    OPEN_ATTEMPTS,
-    UNCLEAR_ROWS,
-    STORY,
-    ATTEMPTS_OF,
-    INTENT_PAGE,
-    PAST_NAMES,
-    PAST_SEEN,
-    MILESTONES,
-    MILESTONES_OF_KIND,
-    ROLLBACKS,
-    ROWS_OF_NAME,
-    ROWS_ANYWHERE,
-    RATE,
-    LEAVES,
-    LEAF_PAGE,
-    RUNS_VIEW,
-    INTENTS_VIEW,
-    REVIEW,
-    MATCHING,
-    LAST_MATCHING,
-    HEALTH,
-    VERSION,
-    ENTRIES_FROM,
-    ENTRY_PAGE,
-    USED_HEAD,
-    HEADS,
-    INVALID_INDEX,
-];

@@ -46,8 +46,10 @@ impl PostgresReader {
 
     /// The number of the first of the last `count` entries that match (0 if none does), and how many match in all.
     pub async fn last_matching(&self, filter: &EntryFilter, count: u32) -> Result<(i64, u64), JournalError> {
-        let ask = filtered(sql::LAST_MATCHING, i64::MIN, filter, count);
-        self.one(&ask, |row| Ok((get::<Option<i64>>(row, 0)?.unwrap_or(0), unsigned(row, 1)?))).await
+        let ask = filtered(sql::LAST_MATCHING, i64::MIN, filter, count.max(1));
+        let answer = |row: &PgRow| Ok((get::<Option<i64>>(row, 0)?.unwrap_or(0), unsigned(row, 1)?));
+        let (first, matching) = self.one(&ask, answer).await?;
+        Ok((if count == 0 { 0 } else { first }, matching))
     }
 
     /// The next entries from `seq` on that match, in order.
@@ -130,7 +132,7 @@ impl PostgresReader {
 
     /// Why what this journal shows may not be what was recorded, as far as its version and its schema tell.
     pub async fn reservations(&self) -> Result<Vec<Reservation>, JournalError> {
-        let version = self.one(&Ask::of(sql::HEALTH), |row| get::<i64>(row, 1)).await?;
+        let version = self.one(&Ask::of(sql::VERSION), |row| get::<i64>(row, 0)).await?;
         if version > SCHEMA_VERSION {
             return Ok(vec![Reservation::Newer { version, known: SCHEMA_VERSION }]);
         }

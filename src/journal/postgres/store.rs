@@ -1,9 +1,12 @@
 //! The writing side: one call for a batch of entries, their projections and the head. The call is a transaction by itself, and the
 //! server answers it when that is durable.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgRow;
+use tokio::time::Instant;
 
 use super::address::Address;
 use super::apply::arguments;
@@ -11,11 +14,14 @@ use super::connect::{Purpose, Server, connect};
 use super::hold::{Epoch, give_back, its_holder};
 use super::link::{Link, get, only, unsigned};
 use super::literal::{bytes, from_hex, hashes, number, text};
+use super::trouble::of;
 use crate::domain::{Clock, Target, parse_time, time_text};
 use crate::journal::changes::Changes;
 use crate::journal::project::{KnownRun, Projector};
-use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, RunState, TreeHead};
-use crate::record::merkle::Frontier;
+use crate::journal::{
+    Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, RunState, ServerTrouble, TreeHead,
+};
+use crate::record::merkle::{Frontier, Hash};
 use crate::record::{Draft, Entry, Sealed};
 
 /// The head, the last number of a target, and the last entry, as they are at one moment. Bytes are asked for in hexadecimal: a setting
@@ -29,7 +35,6 @@ const HEAD: &str = "SELECT h.size, pg_catalog.encode(h.root, 'hex') AS root, \
 const FIRST_BODY: &str = "SELECT body FROM keybatch.entry WHERE seq = 0";
 
 /// A journal in PostgreSQL, open for writing.
-#[derive(Debug)]
 pub struct PostgresStore {
     link: Link,
     server: Server,
@@ -37,7 +42,11 @@ pub struct PostgresStore {
     projector: Projector,
     clock: Arc<dyn Clock>,
     left: Left,
+    on_absence: OnAbsence,
 }
+
+/// Told when the server is lost, with why and how long it is waited for; and with nothing once it is back.
+pub type OnAbsence = Box<dyn Fn(Option<(&JournalError, Duration)>) + Send + Sync>;
 
 /// Where this session left the head.
 #[derive(Debug)]
@@ -57,7 +66,15 @@ impl PostgresStore {
     /// [`JournalError::Server`] if the server cannot be used: it is not the primary, or has no schema of this version, and so on.
     pub async fn open(address: &Address, epoch: Epoch, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let (link, server) = connect(address, Purpose::Write).await?;
-        Ok(Self { link, server, epoch, projector: Projector::default(), clock, left: Left::Unknown })
+        let projector = Projector::default();
+        let on_absence: OnAbsence = Box::new(|_| ());
+        Ok(Self { link, server, epoch, projector, clock, left: Left::Unknown, on_absence })
+    }
+
+    /// Tells `on_absence` when the server is lost and when it is back.
+    #[must_use]
+    pub fn telling(self, on_absence: OnAbsence) -> Self {
+        Self { on_absence, ..self }
     }
 
     /// What the server said of itself.
@@ -109,6 +126,79 @@ impl PostgresStore {
             "fenced" => Err(JournalError::FencedOff { holder: its_holder(row)? }),
             _ => Err(JournalError::damaged("not every entry was taken")),
         }
+    }
+}
+
+impl PostgresStore {
+    /// Sends a batch until it is known to be there. Where no answer comes, what became of it is found out through a new connection,
+    /// for as long as the session is patient; only what is certainly not there is sent again.
+    async fn send_surely(
+        &mut self,
+        left: TreeHead,
+        to: &Head,
+        sealed: &[Sealed],
+        changes: &Changes<'_>,
+    ) -> Result<(), JournalError> {
+        loop {
+            let lost = match self.send(left, to, sealed, changes).await {
+                Ok(()) => return Ok(()),
+                Err(error) if self.link.is_alive() => return Err(error),
+                Err(lost) => lost,
+            };
+            let found = self.find_out(lost).await?;
+            match found {
+                found if found == to.mark() => return Ok(()),
+                found if found == left => {}
+                found if found.size < left.size => {
+                    let trouble = ServerTrouble::LostEntries { has: found.size, had: left.size };
+                    return Err(of(self.link.address(), trouble));
+                }
+                _ => return Err(JournalError::HeadMoved { size: left.size }),
+            }
+        }
+    }
+
+    /// The head, behind its lock, after an answer was lost.
+    async fn find_out(&mut self, lost: JournalError) -> Result<TreeHead, JournalError> {
+        let patience = self.link.address().patience();
+        if patience.is_zero() {
+            return Err(lost);
+        }
+        (self.on_absence)(Some((&lost, patience)));
+        let until = Instant::now() + patience;
+        loop {
+            match self.find_out_once().await {
+                Ok(found) => {
+                    (self.on_absence)(None);
+                    return Ok(found);
+                }
+                Err(error) if !error.may_pass() => return Err(error),
+                Err(_) if Instant::now() >= until => return Err(lost),
+                Err(error) => tracing::debug!(%error, "the journal's database is still away"),
+            }
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(200..=1_500))).await;
+        }
+    }
+
+    async fn find_out_once(&mut self) -> Result<TreeHead, JournalError> {
+        let address = self.link.address().clone();
+        let (mut link, server) = connect(&address, Purpose::Write).await?;
+        let rows = link.ask(&format!("SELECT * FROM keybatch.find_out({})", self.epoch.0)).await?;
+        let row = only(&rows)?;
+        if get::<&str>(row, "said")? != "held" {
+            return Err(JournalError::FencedOff { holder: its_holder(row)? });
+        }
+        let root: Vec<u8> = get(row, "its_root")?;
+        let root = Hash::try_from(root).map_err(|_| JournalError::damaged("the head's root is not a hash"))?;
+        let found = TreeHead { size: unsigned(row, "its_size")?, root };
+        (self.link, self.server) = (link, server);
+        Ok(found)
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("server", &self.server).field("left", &self.left).finish_non_exhaustive()
     }
 }
 
@@ -175,7 +265,7 @@ impl EntryStore for PostgresStore {
             self.projector.project(entry, &mut changes)?;
         }
         if !sealed.is_empty() {
-            self.send(left.mark(), &batch.head, &sealed, &changes).await?;
+            self.send_surely(left.mark(), &batch.head, &sealed, &changes).await?;
         }
         self.left = Left::At(batch.head);
         Ok(batch.appended)

@@ -3,15 +3,12 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use sqlx::AssertSqlSafe;
 use sqlx::Row as _;
-use sqlx::postgres::PgRow;
 
-use super::ask::LONG_PATIENCE;
+use super::ask::Ask;
 use super::audit::PostgresSnapshot;
 use super::cell::Kind;
 use super::link::{get, only};
-use super::talk::within;
 use crate::journal::projections::{Table, table};
 use crate::journal::sums::{Key, Sums, Tallies};
 use crate::journal::value::Value;
@@ -92,7 +89,8 @@ impl PostgresSnapshot {
     }
 
     async fn count(&mut self, table: &Table) -> Result<i64, JournalError> {
-        let rows = self.asked(format!("SELECT count(*) FROM keybatch.{}", table.name), &[]).await?;
+        let ask = Ask::of(format!("SELECT count(*) FROM keybatch.{}", table.name)).patiently();
+        let rows = self.rows(&ask).await?;
         get(only(&rows)?, 0)
     }
 
@@ -104,23 +102,13 @@ impl PostgresSnapshot {
         let columns = table.columns.join(", ");
         let statement =
             format!("SELECT {columns} FROM keybatch.{} {from} ORDER BY {key} LIMIT {PAGE_ROWS}", table.name);
-        let rows = self.asked(statement, after.unwrap_or_default()).await?;
+        let ask = after.unwrap_or_default().iter().fold(Ask::of(statement).patiently(), Ask::with);
+        let rows = self.rows(&ask).await?;
         rows.iter()
             .map(|row| {
                 row.columns().iter().enumerate().map(|(index, column)| Kind::of(column).cell(row, index)).collect()
             })
             .collect()
-    }
-
-    async fn asked(&mut self, statement: String, values: &[Cell]) -> Result<Vec<PgRow>, JournalError> {
-        let query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
-        let query = values.iter().fold(query, |query, cell| match cell {
-            Cell::Integer(number) => query.bind(*number),
-            Cell::Text(text) => query.bind(text.clone()),
-            _ => query.bind(None::<i64>),
-        });
-        let rows = within(LONG_PATIENCE, query.fetch_all(self.talk.connection())).await;
-        rows.map_err(|failed| self.talk.error(failed))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::address::Address;
 use super::ask::{Ask, PATIENCE};
@@ -14,10 +14,10 @@ use crate::journal::{JournalError, ServerTrouble};
 
 /// What makes everything that follows show one state of the journal, and lets nothing be written. The state is that of the first
 /// query, after which nothing can make the transaction one that writes.
-const HOLD: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+///
 /// Names without a schema are PostgreSQL's own from here on, whatever the role or the database says.
-const FIRST: &str =
-    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), version FROM keybatch.schema";
+const HOLD: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
+     SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), version FROM keybatch.schema";
 
 /// Where a journal is, and how to get there.
 #[derive(Debug, Clone)]
@@ -29,6 +29,11 @@ pub(super) struct Way {
 impl Way {
     pub(super) fn new(address: &Address, purpose: Purpose) -> Self {
         Self { address: Arc::new(address.clone()), purpose }
+    }
+
+    /// How long a server that was lost is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        self.address.patience()
     }
 
     /// Connects.
@@ -49,18 +54,17 @@ pub(super) struct Talk {
 impl Talk {
     /// The rows of an answer.
     pub(super) async fn rows(&mut self, ask: &Ask) -> Result<Vec<PgRow>, Failed> {
-        within(ask.patience(), ask.query().fetch_all(&mut self.connection)).await
+        within(ask.patience(), sqlx::raw_sql(AssertSqlSafe(ask.text())).fetch_all(&mut self.connection)).await
     }
 
     /// Runs a statement whose answer does not matter.
     pub(super) async fn run(&mut self, statement: &'static str) -> Result<(), Failed> {
-        within(PATIENCE, sqlx::query(statement).persistent(false).execute(&mut self.connection)).await.map(drop)
+        within(PATIENCE, sqlx::raw_sql(statement).execute(&mut self.connection)).await.map(drop)
     }
 
     /// Begins a transaction that shows one state of the journal.
     pub(super) async fn hold(&mut self) -> Result<(), Failed> {
-        self.run(HOLD).await?;
-        self.run(FIRST).await
+        self.run(HOLD).await
     }
 
     /// The driver's own connection.

@@ -1,4 +1,4 @@
-//! What a rule says of a rate: how it changed, and what the next session starts from.
+//! What a rule says of a rate: how it changed, how it is held, and what the next session starts from.
 
 use std::time::Duration;
 
@@ -53,5 +53,20 @@ impl Learned {
     #[must_use]
     pub fn limit(rate_per_s: f64) -> Self {
         Self { rate_per_s, is_limit: true }
+    }
+}
+
+/// What somebody makes of the cap.
+#[derive(Debug, Clone)]
+pub(super) struct Hold {
+    /// Beyond which nobody raises it.
+    pub(super) ordered: f64,
+    /// The rate before it was held below that.
+    pub(super) from: Option<f64>,
+}
+
+impl Hold {
+    pub(super) fn below(ordered: f64) -> Self {
+        Self { ordered, from: None }
     }
 }

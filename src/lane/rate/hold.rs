@@ -5,21 +5,6 @@ use std::time::Duration;
 use super::{BACK_OFF, Phase, RateRule};
 use crate::domain::CAP_PER_S;
 
-/// What somebody makes of the cap.
-#[derive(Debug, Clone)]
-pub(super) struct Hold {
-    /// Beyond which nobody raises it.
-    ordered: f64,
-    /// The rate before it was held below that.
-    from: Option<f64>,
-}
-
-impl Hold {
-    pub(super) fn below(ordered: f64) -> Self {
-        Self { ordered, from: None }
-    }
-}
-
 impl RateRule {
     /// Never exceeded, in requests per second.
     pub fn cap(&self) -> f64 {

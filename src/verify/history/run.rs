@@ -8,7 +8,6 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::super::claims::{self, Line};
 use super::canary::CanaryOf;
-use super::controlled::ControlledBy;
 use jiff::{SignedDuration, Timestamp};
 
 use super::approvals::Approvals;
@@ -97,7 +96,7 @@ pub(super) struct Session {
     /// Whether it has signed the plan.
     pub(super) is_signed: bool,
     /// What it was told while it worked.
-    pub(super) controlled: ControlledBy,
+    pub(super) controlled: super::controlled::ControlledBy,
     /// The run that it reconciled, and how many rows are still to be resolved by that.
     pub(super) reconciled: Option<(u64, u64)>,
 }

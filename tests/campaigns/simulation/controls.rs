@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::future::BoxFuture;
-use keybatch::session::controls::{AtWork, By, Told, Untold};
 use keybatch::session::host::Listening;
+use keybatch::session::live::{AtWork, By, Told, Untold};
 use keybatch::session::status::{Bearing, Status};
 use tokio::task::JoinHandle;
 

@@ -12,8 +12,8 @@ use keybatch::journal::heads::{HeadsError, Remembered};
 use keybatch::journal::stage::Stage;
 use keybatch::journal::{Holder, Journal, JournalError, Location, Reader, WriterOptions};
 use keybatch::record::checkpoint::Checkpoint;
-use keybatch::session::controls::AtWork;
 use keybatch::session::host::{HeadMemory, Listening, NamedPair};
+use keybatch::session::live::AtWork;
 use keybatch::session::{
     Confirmed, Connection, Host, Notice, Operator, Outside, Place, PlanFacts, Stops, Watched, Way,
 };

@@ -157,7 +157,7 @@ fn what_a_person_sees_says_what_the_session_does() {
     let runs = bench.keybatch(&["runs"]).exits(0);
     assert!(runs.stdout.contains("running (paused)"), "{runs}");
     for form in ["html", "md", "text"] {
-        let report = bench.keybatch(&["report", "latest", "--format", form, "--no-verify"]);
+        let report = bench.keybatch(&["report", "latest", "--format", form]);
         assert!(report.stdout.contains("pause by "), "{form} {report}");
     }
     control(&bench, &["stop"]).exits(0);

@@ -173,6 +173,10 @@ impl Run {
                 "learned_per_s": learned, "learned_is_limit": is_limit, "why": "doubled" }),
             );
         }
+        if self.rng.bool() {
+            let what = *self.rng.choice(&["pause", "continue", "stop"]).unwrap();
+            self.push("control_used", json!({ "what": what, "by": "u", "uid": 1000 }));
+        }
         let outcomes = json!({ "deleted": 0, "gone": 0, "absent": 0, "skipped": 0, "failed": 0, "in_doubt": 0, "not_attempted": 0 });
         match self.rng.u32(0..5) {
             0 => self.push("run_finished", json!({ "rows": rows, "outcomes": outcomes })),
@@ -261,7 +265,7 @@ fn told(question: &str, answer: Result<impl Debug, JournalError>) -> String {
 }
 
 /// What a reader says of everything.
-pub(super) async fn answers(reader: &Reader) -> Vec<String> {
+pub(crate) async fn answers(reader: &Reader) -> Vec<String> {
     let mut answers = vec![
         told("runs", reader.runs().await),
         told("head", reader.head().await),
@@ -306,6 +310,7 @@ async fn of_run(reader: &Reader, run: &RunRecord) -> Vec<String> {
         told("superfluous", reader.superfluous(number).await),
         told("milestones", reader.milestones(number).await),
         told("sessions", reader.milestones_of(number, "session_opened").await),
+        told("controls", reader.milestones_of(number, "control_used").await),
         told("rows of a name", reader.rows_of_name(number, "k1").await),
         told("names", reader.past_names(number, 2, 3).await),
         told("open", reader.open_attempts(run.run, "e", "1", Timestamp::MIN).await),

@@ -1,17 +1,22 @@
 //! Commits whose answer is lost or delayed, and transactions that give way.
 
-use keybatch::journal::postgres::{Hold, PostgresStore};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use keybatch::journal::postgres::{Hold, PostgresStore, migrate};
 use keybatch::journal::{EntryStore as _, JournalError, ServerTrouble};
 use sqlx::Row as _;
 
 use super::proxy::{Fault, Proxy};
-use super::server::{ADMIN, Database, run};
+use super::server::{ADMIN, Database, Server, run};
 use super::{clock, holder};
 use crate::conformance::histories::{closed, created};
 use crate::harness::tests;
 
 tests![a_server_that_falls_silent_is_not_waited_for_without_end; async
     a_connection_cut_at_the_commit_leaves_the_batch_there_or_not_and_the_session_ends,
+    a_patient_session_finds_out_what_became_of_a_batch_and_goes_on,
+    a_patient_session_outlives_crashes_of_the_server,
     a_transaction_that_gave_way_is_repeated_whole,
     a_head_that_stays_locked_is_said_to_be
 ];
@@ -52,6 +57,71 @@ async fn a_connection_cut_at_the_commit_leaves_the_batch_there_or_not_and_the_se
         assert_eq!(next.head().await.unwrap().mark().size, there);
         assert_eq!(next.append(vec![closed(4)], None).await.unwrap().stamps[0].seq, there);
     }
+}
+
+/// A store that waits for its server, and what it says meanwhile: `true` where the server was lost, `false` where it was back.
+async fn patient(database: &Database, port: u16, hold: &Hold) -> (PostgresStore, Arc<Mutex<Vec<bool>>>) {
+    let address = Database::parse(&database.url(ADMIN, port)).with_patience(Duration::from_secs(30));
+    let told = Arc::<Mutex<Vec<bool>>>::default();
+    let tell = Arc::clone(&told);
+    let store = PostgresStore::open(&address, hold.epoch(), clock()).await.unwrap();
+    (store.telling(Box::new(move |lost| tell.lock().unwrap().push(lost.is_some()))), told)
+}
+
+// SEMANTICS: P137
+async fn a_patient_session_finds_out_what_became_of_a_batch_and_goes_on() {
+    for fault in [Fault::CutBefore, Fault::CutAfter] {
+        let database = Database::with_schema().await;
+        let proxy = Proxy::before(database.port).await;
+        let hold = Hold::take(&database.address(), &holder("run")).await.unwrap();
+        let (mut store, told) = patient(&database, proxy.port, &hold).await;
+        store.append(vec![created()], None).await.unwrap();
+        proxy.set(fault);
+        let append = tokio::spawn(async move {
+            let appended = store.append(vec![closed(1), closed(2)], None).await;
+            (store, appended)
+        });
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        proxy.set(Fault::None);
+        let (mut store, appended) = append.await.unwrap();
+        let appended = appended.unwrap();
+        assert_eq!(appended.stamps.iter().map(|stamp| stamp.seq).collect::<Vec<_>>(), [1, 2], "{fault:?}");
+        assert_eq!(size(&database).await, 3, "{fault:?}: once, and not twice");
+        let told = told.lock().unwrap().clone();
+        assert!(told.starts_with(&[true]) && told.ends_with(&[false]), "{fault:?}: {told:?}");
+        assert_eq!(store.append(vec![closed(3)], None).await.unwrap().stamps[0].seq, 3);
+    }
+}
+
+// SEMANTICS: P137
+async fn a_patient_session_outlives_crashes_of_the_server() {
+    let server = Server::new(&[]);
+    let database = server.database("postgres");
+    migrate(&database.address()).await.unwrap();
+    let hold = Hold::take(&database.address(), &holder("run")).await.unwrap();
+    let (mut store, told) = patient(&database, database.port, &hold).await;
+    store.append(vec![created()], None).await.unwrap();
+    let appends = tokio::spawn(async move {
+        for number in 1..=400 {
+            let appended = store.append(vec![closed(number)], None).await.unwrap();
+            assert_eq!(appended.stamps[0].seq, number);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let of_session = "SELECT pid FROM pg_stat_activity WHERE application_name = 'keybatch' AND pid <> pg_backend_pid() \
+                      ORDER BY random() LIMIT 1";
+    let mut crashes = 0;
+    while !appends.is_finished() && crashes < 4 {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let Ok(rows) = database.sql(of_session).await else { continue };
+        let Some(row) = rows.first() else { continue };
+        // One process of the server that dies so makes it end all others, and recover from its log.
+        let pid = rustix::process::Pid::from_raw(row.get::<i32, _>(0)).unwrap();
+        crashes += usize::from(rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok());
+    }
+    appends.await.unwrap();
+    assert!(crashes > 0 && told.lock().unwrap().contains(&true), "{crashes} crashes");
+    assert_eq!(size(&database).await, 401);
 }
 
 fn a_server_that_falls_silent_is_not_waited_for_without_end() {

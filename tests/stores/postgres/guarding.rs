@@ -29,7 +29,7 @@ const USERS: &str = "DO $$ BEGIN \
     GRANT keybatch_owner TO olga; GRANT keybatch_runner TO rudi; GRANT keybatch_reviewer TO vera; END IF; END $$";
 
 /// A journal as roles.sql makes it: olga may migrate, rudi run, vera review, and nina nothing.
-async fn with_roles() -> Database {
+pub(super) async fn with_roles() -> Database {
     let database = Database::new().await;
     // Roles belong to the whole server, and tests run side by side.
     let lock = "BEGIN; SELECT pg_advisory_xact_lock(1)";

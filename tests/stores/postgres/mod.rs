@@ -8,6 +8,8 @@ pub(crate) mod holding;
 pub(crate) mod objects;
 pub(crate) mod pooling;
 mod proxy;
+pub(crate) mod projections;
+pub(crate) mod reading;
 pub(crate) mod securing;
 pub(crate) mod server;
 pub(crate) mod writing;
@@ -44,6 +46,18 @@ impl Postgres {
     pub(crate) async fn snapshot(&self) -> Box<dyn Snapshot> {
         open::snapshot(self.database.location()).await.unwrap()
     }
+}
+
+/// A clock that stands still, at a second of its own for each number.
+pub(crate) fn clock_at(second: u64) -> Arc<dyn Clock> {
+    #[derive(Debug)]
+    struct Still(jiff::Timestamp);
+    impl Clock for Still {
+        fn now(&self) -> jiff::Timestamp {
+            self.0
+        }
+    }
+    Arc::new(Still(jiff::Timestamp::from_second(1_790_000_000 + i64::try_from(second).unwrap()).unwrap()))
 }
 
 pub(crate) fn clock() -> Arc<dyn Clock> {

@@ -93,7 +93,11 @@ impl Database {
 
     /// That, as a journal's place.
     pub(crate) fn location(&self) -> Location {
-        Location::server(self.address(), self.directory.join(&self.name))
+        self.location_of(ADMIN)
+    }
+
+    pub(crate) fn location_of(&self, user: &str) -> Location {
+        Location::server(self.address_of(user), self.directory.join(&self.name))
     }
 
     pub(crate) fn address_of(&self, user: &str) -> Address {

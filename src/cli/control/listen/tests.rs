@@ -7,7 +7,7 @@ use super::super::wire::Word;
 use super::*;
 use crate::domain::{OutcomeCounts, RunId};
 use crate::record::event::Requests;
-use crate::session::controls::Untold;
+use crate::session::live::Untold;
 use crate::session::status::{Bearing, SessionStatus};
 
 /// A session that remembers what it was told.
