@@ -22,6 +22,7 @@ mod reconciled;
 mod reliability;
 mod settings;
 mod sizes;
+mod supervised;
 mod version;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ fn main() -> std::process::ExitCode {
         reliability::LIST,
         settings::LIST,
         sizes::LIST,
+        supervised::LIST,
         version::LIST,
     ])
 }

@@ -32,6 +32,7 @@ mod ssh;
 #[expect(dead_code, reason = "the tests of the library use the rest of it")]
 mod story;
 mod strace;
+mod supervised;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
@@ -69,6 +70,7 @@ fn main() -> std::process::ExitCode {
         ssh::four_eyes::LIST,
         ssh::proofs::LIST,
         ssh::story::LIST,
+        supervised::LIST,
         terminal::LIST,
         verify::LIST,
         views::LIST,
