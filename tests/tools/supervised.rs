@@ -1,5 +1,6 @@
 //! What supervises keybatch: systemd reads the unit as it is meant, and a container's process 1 drains on SIGTERM.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -49,6 +50,49 @@ fn the_unit_permits_little() {
     assert!(!analyzed(&open, &least).status.success(), "it sees what is permitted");
 }
 
+/// What a filter of system calls stands for.
+fn calls(filter: &str) -> BTreeSet<String> {
+    let output = Command::new("systemd-analyze").args(["syscall-filter", filter]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().filter(|line| line.starts_with("    ")).map(str::trim);
+    let of = lines.filter(|line| !line.starts_with('#'));
+    of.flat_map(|line| if line.starts_with('@') { calls(line) } else { BTreeSet::from([line.to_owned()]) }).collect()
+}
+
+/// With its metrics and its socket, keybatch makes no system call that the unit does not permit.
+fn a_session_needs_no_call_that_the_unit_forbids() {
+    for program in ["systemd-analyze", "strace"] {
+        shell::needs(program);
+    }
+    let mut permitted = BTreeSet::new();
+    for line in unit().lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        match line.strip_prefix('~') {
+            Some(denied) => denied.split(' ').flat_map(calls).for_each(|call| drop(permitted.remove(&call))),
+            None => permitted.extend(line.split(' ').flat_map(calls)),
+        }
+    }
+    assert!(permitted.len() > 200 && !permitted.contains("mount"), "{permitted:?}");
+    let bench = Bench::new();
+    let (trace, metrics) = (bench.home().join("trace"), bench.home().join("keybatch.prom").display().to_string());
+    let mut arguments = vec!["-f".to_owned(), "-qq".to_owned(), "-o".to_owned(), trace.display().to_string()];
+    arguments.push(binary().to_owned());
+    let flags = ["--yes", "--metrics-file", &metrics, "--metrics-listen", "127.0.0.1:0", "--attempt-timeout", "10s"];
+    arguments.extend(Bench::run_args(&bench.manifest(&bench.world.keys("key", 3)), &flags));
+    arguments.extend(["--journal".to_owned(), bench.journal().display().to_string()]);
+    let done = Live::of(bench.command_of("strace", &arguments).spawn().unwrap()).wait();
+    if done.code != Some(0) && done.stderr.contains("strace:") {
+        ignore("no process may be traced here");
+    }
+    done.exits(0);
+    let trace = std::fs::read_to_string(&trace).unwrap();
+    let made = trace.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
+    let made: BTreeSet<_> = made.map(|(call, _)| call).filter(|call| !call.contains(' ')).collect();
+    assert!(made.contains("fdatasync") && made.len() > 30, "{made:?}");
+    // SQLite gives its files to the owner of the database where it is root, which the service is not.
+    let forbidden: Vec<_> = made.iter().filter(|call| !permitted.contains(**call) && **call != "fchown").collect();
+    assert!(forbidden.is_empty(), "{forbidden:?}");
+}
+
 /// The kernel hands a signal to process 1 of a container only if that handles it. What is in flight is settled, as ever.
 // SEMANTICS: P139
 fn keybatch_as_process_1_drains_on_sigterm() {
@@ -86,5 +130,6 @@ fn keybatch_as_process_1_drains_on_sigterm() {
 crate::harness::tests![
     systemd_has_nothing_to_say_against_the_unit,
     the_unit_permits_little,
+    a_session_needs_no_call_that_the_unit_forbids,
     keybatch_as_process_1_drains_on_sigterm
 ];
