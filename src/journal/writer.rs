@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::head::{Appended, Cadence, Stamp, TreeHead, checkpoint_draft};
 use super::meter::Meter;
-use super::{EntryStore, JournalError};
+use super::{EntryStore, JournalError, OnUnrecorded};
 use crate::record::Draft;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::event::{Event, JournalCreated, Previous};
@@ -144,14 +144,16 @@ impl Journal {
         meter.begin(&head);
         let head = head.mark();
         let id: Arc<str> = known.as_deref().unwrap_or(&options.new_journal_id).into();
+        let (unrecorded, id_of_writer) = (store.unrecorded(), Arc::clone(&id));
         let mut writer = Writer {
             store: Some(store),
             head,
             covered: head.size,
             crowd: 0,
-            id: Arc::clone(&id),
+            id: id_of_writer,
             meter: Arc::clone(&meter),
             options,
+            unrecorded,
         };
         if known.is_none() {
             let created = JournalCreated {
@@ -224,6 +226,8 @@ struct Writer<S> {
     id: Arc<str>,
     meter: Arc<Meter>,
     options: WriterOptions,
+    /// Who is told what cannot be recorded.
+    unrecorded: Option<OnUnrecorded>,
 }
 
 /// What goes into one transaction.
@@ -268,7 +272,7 @@ impl<S: EntryStore> Writer<S> {
             };
             if let Err(error) = ended {
                 self.store = None;
-                return refuse_all(&error, commands).await;
+                return refuse_all(&error, commands, self.unrecorded).await;
             }
         }
         if let Some(store) = self.store.take()
@@ -293,6 +297,7 @@ impl<S: EntryStore> Writer<S> {
         }
         let Group { drafts, acks, other } = group;
         self.crowd = acks.len();
+        let held = self.unrecorded.as_ref().map(|_| answers(&drafts)).unwrap_or_default();
         let result = self.commit(drafts, Some(CADENCE)).await.map(|appended| appended.stamps);
         let mut stamps = result.clone().unwrap_or_default().into_iter();
         for (count, ack) in acks {
@@ -300,6 +305,7 @@ impl<S: EntryStore> Writer<S> {
             let _ = ack.send(own);
         }
         if let Err(error) = result {
+            self.unrecorded.iter().for_each(|tell| tell(&held));
             other.into_iter().for_each(|command| refuse(command, &error));
             return Err(error);
         }
@@ -368,10 +374,20 @@ fn answer<T>(ack: Ack<T>, result: Result<T, JournalError>) -> Result<(), Journal
 }
 
 /// After the first error, every caller gets that error, until the last handle is gone.
-async fn refuse_all(error: &JournalError, mut commands: mpsc::Receiver<Command>) {
+async fn refuse_all(error: &JournalError, mut commands: mpsc::Receiver<Command>, unrecorded: Option<OnUnrecorded>) {
     while let Some(command) = commands.recv().await {
+        if let (Command::Append { drafts, .. }, Some(tell)) = (&command, &unrecorded) {
+            tell(&answers(drafts));
+        }
         refuse(command, error);
     }
+}
+
+/// Those of the drafts that hold what the service said: nobody else knows it.
+fn answers(drafts: &[Draft]) -> Vec<Draft> {
+    let is_answer =
+        |event: &Event| matches!(event, Event::AttemptFinished(_) | Event::OperationPolled(_) | Event::Observed(_));
+    drafts.iter().filter(|draft| is_answer(&draft.event)).cloned().collect()
 }
 
 fn refuse(command: Command, error: &JournalError) {

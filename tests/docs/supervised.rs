@@ -26,7 +26,7 @@ fn drain() -> u64 {
     default.split_once("s]").unwrap().0.parse().unwrap()
 }
 
-// SEMANTICS: P139
+// SEMANTICS: P140
 fn whoever_supervises_keybatch_waits_longer_than_it_drains() {
     let drain = drain();
     assert!((10..=600).contains(&drain), "{drain}");
@@ -45,7 +45,7 @@ fn whoever_supervises_keybatch_waits_longer_than_it_drains() {
 }
 
 /// Each exit code is one after which the unit starts again, or one after which a person must look.
-// SEMANTICS: P139
+// SEMANTICS: P140
 fn a_unit_starts_again_only_where_nobody_has_to_look_first() {
     let unit = unit();
     let codes = |key: &str| value(&unit, key).split(' ').map(|code| code.parse().unwrap()).collect::<BTreeSet<u8>>();

@@ -25,7 +25,7 @@ fn unit() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd/keybatch@.service")).unwrap()
 }
 
-// SEMANTICS: P139
+// SEMANTICS: P140
 fn systemd_has_nothing_to_say_against_the_unit() {
     shell::needs("systemd-analyze");
     let check = |unit: &str| {
@@ -94,7 +94,7 @@ fn a_session_needs_no_call_that_the_unit_forbids() {
 }
 
 /// The kernel hands a signal to process 1 of a container only if that handles it. What is in flight is settled, as ever.
-// SEMANTICS: P139
+// SEMANTICS: P140
 fn keybatch_as_process_1_drains_on_sigterm() {
     shell::needs("unshare");
     let apart = ["--pid", "--fork", "--mount-proc", "--kill-child"];

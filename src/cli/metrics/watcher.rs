@@ -29,6 +29,9 @@ const SHARE: u32 = 20;
 /// But never more seldom than this: the alerts of `contrib/prometheus` take a file that is much older for that of a dead session.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 
+/// How long a look may take: one at a database that is lost takes until it is back.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// How long the last look at work that has ended may take.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
@@ -108,7 +111,7 @@ impl Watcher {
         let looked_at = self.state().looked_at.clone();
         if let Some(LookedAt { at_work, over }) = looked_at {
             let status = tokio::select! {
-                status = at_work.status() => status.ok(),
+                status = timeout(LOOK, at_work.status()) => status.ok().and_then(Result::ok),
                 () = over.cancelled() => None,
             };
             if let Some(status) = status {
