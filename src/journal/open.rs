@@ -30,7 +30,7 @@ pub enum Store {
     /// In a file.
     File(SqliteStore),
     /// In a database that serves several machines, and who is told what cannot be recorded there.
-    Server(PostgresStore, OnUnrecorded),
+    Server(Box<PostgresStore>, OnUnrecorded),
 }
 
 /// Who is told what becomes of a server.
@@ -101,7 +101,7 @@ pub async fn held_store(at: &Location, hold: &Hold, clock: Arc<dyn Clock>, told:
     match (hold, at.address()) {
         (Hold::Server(hold), Some(address)) => {
             let store = PostgresStore::open(address, hold.epoch(), clock).await?;
-            Ok(Store::Server(store.telling(told.on_absence), told.on_unrecorded))
+            Ok(Store::Server(Box::new(store.telling(told.on_absence)), told.on_unrecorded))
         }
         _ => store(at.beside(), clock).await,
     }
