@@ -74,6 +74,7 @@ mod export_head;
 mod report;
 mod keygen;
 mod journal;
+mod journal_copy;
 mod journals;
 mod liveness;
 mod look_for;
