@@ -4,20 +4,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::connect::{connect, default_region};
 use super::keygen::Keygen;
 use super::options::SessionOptions;
 use super::terminal::{Terminal, Verb};
-use super::{CliError, Code, Context, Exit, Sent, control, scratch, shown, signals};
+use super::{CliError, Code, Context, Exit, Sent, Ui, control, scratch, shown, signals};
 use crate::domain::{Clock, RunId, SystemClock};
-use crate::journal::open::{Hold, Store, log_in_use};
+use crate::journal::open::{Hold, Store, Told, log_in_use};
 use crate::journal::stage::Stage;
-use crate::journal::{Holder, Journal, JournalError, Location, Reader, WriterOptions, open};
+use crate::journal::{Holder, Journal, JournalError, Location, OnUnrecorded, Reader, WriterOptions, open};
 use crate::lightsail::aws::AwsLightsail;
+use crate::record::Draft;
 use crate::record::event::Previous;
 use crate::record::ssh::Program;
+use crate::review::json_text;
 use crate::sandbox::{RehearsalRow, World};
 use crate::session::anchoring::Anchor;
 use crate::session::host::{HeadMemory, Listening, NamedPair};
@@ -109,7 +112,8 @@ impl Host for Machine<'_> {
             }
             None => ui.ask("the journal's database is back"),
         };
-        open::held_store(&self.patient(at), hold, clock, Box::new(on_absence)).await
+        let told = Told { on_absence: Box::new(on_absence), on_unrecorded: unrecorded(self.context.ui.clone()) };
+        open::held_store(&self.patient(at), hold, clock, told).await
     }
 
     async fn archive(&self, at: &Location, previous: Previous, new_id: String) -> Result<PathBuf, JournalError> {
@@ -186,6 +190,16 @@ impl Host for Machine<'_> {
         let world = self.world.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(connect(self.options, self.context, world, way).await?)
     }
+}
+
+/// Prints what the service answered and the journal cannot take any more, a line of JSON each: nobody else knows it.
+fn unrecorded(ui: Ui) -> OnUnrecorded {
+    Arc::new(move |drafts| {
+        for Draft { run, row, event } in drafts {
+            let value = json!({ "schema": "keybatch.unrecorded/1", "run": run, "row": row, "event": event });
+            ui.ask(&json_text(&value));
+        }
+    })
 }
 
 fn rehearsal_row(pair: NamedPair) -> RehearsalRow {

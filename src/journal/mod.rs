@@ -57,6 +57,6 @@ pub use server::ServerTrouble;
 pub use snapshot::{
     Difference, EntryPage, PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark,
 };
-pub use store::{EntryStore, Import};
+pub use store::{EntryStore, Import, OnUnrecorded};
 pub use table_file::{ColumnKind, TableFile};
 pub use writer::{Journal, Occasion, OnCheckpoint, WriterOptions};

@@ -1,5 +1,6 @@
 //! Opens journals: the one place outside of a store that knows which database keeps them.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::snapshot::Snapshot;
 use super::sqlite::stage::SqliteStage;
 use super::sqlite::{self, SqliteReader, SqliteStore, SqliteTableFile};
 use super::stage::Stage;
-use super::store::EntryStore;
+use super::store::{EntryStore, OnUnrecorded};
 use super::table_file::TableFile;
 use crate::domain::Clock;
 use crate::record::Draft;
@@ -25,12 +26,34 @@ pub use super::sqlite::{
 };
 
 /// What keeps a journal's entries: code that has to name the type uses this one, which does not depend on the database.
-#[derive(Debug)]
 pub enum Store {
     /// In a file.
     File(SqliteStore),
-    /// In a database that serves several machines.
-    Server(PostgresStore),
+    /// In a database that serves several machines, and who is told what cannot be recorded there.
+    Server(PostgresStore, OnUnrecorded),
+}
+
+/// Who is told what becomes of a server.
+pub struct Told {
+    /// When it is lost, and when it is back.
+    pub on_absence: OnAbsence,
+    /// What cannot be recorded there.
+    pub on_unrecorded: OnUnrecorded,
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(store) => store.fmt(f),
+            Self::Server(store, _) => store.fmt(f),
+        }
+    }
 }
 
 /// What keeps other sessions from writing, until it is dropped or the process ends. A server lets a dead session's lapse.
@@ -69,21 +92,16 @@ pub async fn is_held(at: &Location) -> Option<bool> {
     }
 }
 
-/// Opens the journal that was taken for writing; makes a file if there is none. Entries get their time from `clock`. `on_absence` is
-/// told when a server is lost and when it is back.
+/// Opens the journal that was taken for writing; makes a file if there is none. Entries get their time from `clock`. A server
+/// that is lost is waited for.
 ///
 /// # Errors
 /// If it cannot be used.
-pub async fn held_store(
-    at: &Location,
-    hold: &Hold,
-    clock: Arc<dyn Clock>,
-    on_absence: OnAbsence,
-) -> Result<Store, JournalError> {
+pub async fn held_store(at: &Location, hold: &Hold, clock: Arc<dyn Clock>, told: Told) -> Result<Store, JournalError> {
     match (hold, at.address()) {
         (Hold::Server(hold), Some(address)) => {
             let store = PostgresStore::open(address, hold.epoch(), clock).await?;
-            Ok(Store::Server(store.telling(on_absence)))
+            Ok(Store::Server(store.telling(told.on_absence), told.on_unrecorded))
         }
         _ => store(at.beside(), clock).await,
     }
@@ -101,35 +119,42 @@ impl EntryStore for Store {
     async fn head(&mut self) -> Result<Head, JournalError> {
         match self {
             Self::File(store) => store.head().await,
-            Self::Server(store) => store.head().await,
+            Self::Server(store, _) => store.head().await,
         }
     }
 
     async fn journal_id(&mut self) -> Result<Option<String>, JournalError> {
         match self {
             Self::File(store) => store.journal_id().await,
-            Self::Server(store) => store.journal_id().await,
+            Self::Server(store, _) => store.journal_id().await,
         }
     }
 
     async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
         match self {
             Self::File(store) => store.append(drafts, cadence).await,
-            Self::Server(store) => store.append(drafts, cadence).await,
+            Self::Server(store, _) => store.append(drafts, cadence).await,
+        }
+    }
+
+    fn unrecorded(&self) -> Option<OnUnrecorded> {
+        match self {
+            Self::File(_) => None,
+            Self::Server(_, on_unrecorded) => Some(Arc::clone(on_unrecorded)),
         }
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {
         match self {
             Self::File(store) => store.consolidate().await,
-            Self::Server(store) => store.consolidate().await,
+            Self::Server(store, _) => store.consolidate().await,
         }
     }
 
     async fn close(self) -> Result<(), JournalError> {
         match self {
             Self::File(store) => store.close().await,
-            Self::Server(store) => store.close().await,
+            Self::Server(store, _) => store.close().await,
         }
     }
 }

@@ -1,10 +1,15 @@
 //! The contract of a store: a place where entries are kept.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use super::JournalError;
 use super::head::{Appended, Cadence, Head, TreeHead};
 use crate::record::{Draft, Entry, Sealed};
+
+/// Told, where an append failed, which answers it was to record, and those that waited behind it. It is unknown whether the
+/// former are there.
+pub type OnUnrecorded = Arc<dyn Fn(&[Draft]) + Send + Sync>;
 
 /// A place where entries are kept, as one session uses it. It is implemented for SQLite; nothing here may assume that.
 ///
@@ -30,6 +35,11 @@ pub trait EntryStore: Send + 'static {
         drafts: Vec<Draft>,
         cadence: Option<Cadence>,
     ) -> impl Future<Output = Result<Appended, JournalError>> + Send;
+
+    /// Who is told what cannot be recorded any more; nobody, unless the store knows somebody.
+    fn unrecorded(&self) -> Option<OnUnrecorded> {
+        None
+    }
 
     /// Moves everything that is durable to where a plain copy of the journal includes it.
     fn consolidate(&mut self) -> impl Future<Output = Result<(), JournalError>> + Send;

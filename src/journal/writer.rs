@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::head::{Appended, Cadence, Stamp, TreeHead, checkpoint_draft};
-use super::{EntryStore, JournalError};
+use super::{EntryStore, JournalError, OnUnrecorded};
 use crate::record::Draft;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::event::{Event, JournalCreated, Previous};
@@ -139,8 +139,9 @@ impl Journal {
         let head = store.head().await?.mark();
         let known = store.journal_id().await?;
         let id: Arc<str> = known.as_deref().unwrap_or(&options.new_journal_id).into();
-        let mut writer =
-            Writer { store: Some(store), head, covered: head.size, crowd: 0, id: Arc::clone(&id), options };
+        let (unrecorded, id_of_writer) = (store.unrecorded(), Arc::clone(&id));
+        let store = Some(store);
+        let mut writer = Writer { store, head, covered: head.size, crowd: 0, id: id_of_writer, options, unrecorded };
         if known.is_none() {
             let created = JournalCreated {
                 journal_id: id.to_string(),
@@ -205,6 +206,8 @@ struct Writer<S> {
     crowd: usize,
     id: Arc<str>,
     options: WriterOptions,
+    /// Who is told what cannot be recorded.
+    unrecorded: Option<OnUnrecorded>,
 }
 
 /// What goes into one transaction.
@@ -249,7 +252,7 @@ impl<S: EntryStore> Writer<S> {
             };
             if let Err(error) = ended {
                 self.store = None;
-                return refuse_all(&error, commands).await;
+                return refuse_all(&error, commands, self.unrecorded).await;
             }
         }
         if let Some(store) = self.store.take()
@@ -274,6 +277,7 @@ impl<S: EntryStore> Writer<S> {
         }
         let Group { drafts, acks, other } = group;
         self.crowd = acks.len();
+        let held = self.unrecorded.as_ref().map(|_| answers(&drafts)).unwrap_or_default();
         let result = self.commit(drafts, Some(CADENCE)).await.map(|appended| appended.stamps);
         let mut stamps = result.clone().unwrap_or_default().into_iter();
         for (count, ack) in acks {
@@ -281,6 +285,7 @@ impl<S: EntryStore> Writer<S> {
             let _ = ack.send(own);
         }
         if let Err(error) = result {
+            self.unrecorded.iter().for_each(|tell| tell(&held));
             other.into_iter().for_each(|command| refuse(command, &error));
             return Err(error);
         }
@@ -347,10 +352,20 @@ fn answer<T>(ack: Ack<T>, result: Result<T, JournalError>) -> Result<(), Journal
 }
 
 /// After the first error, every caller gets that error, until the last handle is gone.
-async fn refuse_all(error: &JournalError, mut commands: mpsc::Receiver<Command>) {
+async fn refuse_all(error: &JournalError, mut commands: mpsc::Receiver<Command>, unrecorded: Option<OnUnrecorded>) {
     while let Some(command) = commands.recv().await {
+        if let (Command::Append { drafts, .. }, Some(tell)) = (&command, &unrecorded) {
+            tell(&answers(drafts));
+        }
         refuse(command, error);
     }
+}
+
+/// Those of the drafts that hold what the service said: nobody else knows it.
+fn answers(drafts: &[Draft]) -> Vec<Draft> {
+    let is_answer =
+        |event: &Event| matches!(event, Event::AttemptFinished(_) | Event::OperationPolled(_) | Event::Observed(_));
+    drafts.iter().filter(|draft| is_answer(&draft.event)).cloned().collect()
 }
 
 fn refuse(command: Command, error: &JournalError) {

@@ -68,7 +68,7 @@ async fn patient(database: &Database, port: u16, hold: &Hold) -> (PostgresStore,
     (store.telling(Box::new(move |lost| tell.lock().unwrap().push(lost.is_some()))), told)
 }
 
-// SEMANTICS: P137
+// SEMANTICS: P139
 async fn a_patient_session_finds_out_what_became_of_a_batch_and_goes_on() {
     for fault in [Fault::CutBefore, Fault::CutAfter] {
         let database = Database::with_schema().await;
@@ -93,7 +93,7 @@ async fn a_patient_session_finds_out_what_became_of_a_batch_and_goes_on() {
     }
 }
 
-// SEMANTICS: P137
+// SEMANTICS: P139
 async fn a_patient_session_outlives_crashes_of_the_server() {
     let server = Server::new(&[]);
     let database = server.database("postgres");
