@@ -13,7 +13,7 @@ use super::new_file::{Unfinished, with_more};
 use super::{Code, Context, Format, journals, progress, scratch, shown, signals};
 use crate::domain::{Clock as _, SystemClock, counted, time_text};
 use crate::journal::copy::{begins_with, copy, leave_log};
-use crate::journal::open::{self, Hold, Leftovers, Store};
+use crate::journal::open::{self, Hold, Leftovers, Store, Told};
 use crate::journal::{EntryStore as _, Holder, JournalError, Location, ServerTrouble, Snapshot, TreeHead, is_sealed};
 use crate::record::checkpoint::base64;
 use crate::record::event::Previous;
@@ -149,7 +149,8 @@ impl<'a> Copying<'a> {
 
     async fn into_database(&self, hold: &Hold) -> Result<Copied, CliError> {
         let clock = Arc::new(SystemClock::start());
-        let opened = open::held_store(&self.to, hold, clock, Box::new(|_| ())).await;
+        let told = Told { on_absence: Box::new(|_| ()), on_unrecorded: Arc::new(|_| ()) };
+        let opened = open::held_store(&self.to, hold, clock, told).await;
         let mut store = opened.map_err(|error| self.of_target(error))?;
         let left = store.head().await?.mark();
         let refused = || {

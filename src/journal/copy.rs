@@ -21,7 +21,7 @@ impl Import for Store {
     async fn import(&mut self, entries: Vec<(Entry, Sealed)>) -> Result<TreeHead, JournalError> {
         match self {
             Self::File(store) => store.import(entries).await,
-            Self::Server(store) => store.import(entries).await,
+            Self::Server(store, _) => store.import(entries).await,
         }
     }
 }

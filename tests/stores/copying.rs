@@ -256,7 +256,8 @@ async fn a_database_in_use_is_not_copied() {
 async fn begun(database: &Database, entries: &[(Entry, Sealed)]) {
     let hold = Hold::take(&database.address(), &holder("journal copy")).await.unwrap();
     let at = database.location();
-    let mut store = open::held_store(&at, &open::Hold::Server(hold), clock(), Box::new(|_| ())).await.unwrap();
+    let told = open::Told { on_absence: Box::new(|_| ()), on_unrecorded: std::sync::Arc::new(|_| ()) };
+    let mut store = open::held_store(&at, &open::Hold::Server(hold), clock(), told).await.unwrap();
     store.import(entries.to_vec()).await.unwrap();
     store.close().await.unwrap();
 }
