@@ -1,8 +1,9 @@
 //! `keybatch journal copy`: a journal in another place, entry by entry.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -22,6 +23,11 @@ use crate::verify::{Options, Report, verify};
 
 /// What SQLite may put beside a file.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// How often, and how many times, what an interrupted verification leaves is looked for.
+const TIDIED_EVERY: Duration = Duration::from_millis(20);
+const TIDIED_AT_LEAST: u32 = 3;
+const TIDIED_AT_MOST: u32 = 50;
 
 /// Copy a journal to another place: a file, or a database
 ///
@@ -55,7 +61,9 @@ struct Copying<'a> {
     from: Location,
     to: Location,
     /// How many entries are in TO.
-    done: Arc<AtomicU64>,
+    done: AtomicU64,
+    /// The file that becomes TO.
+    unfinished: OnceLock<PathBuf>,
 }
 
 pub(super) async fn run(args: &CopyArgs, context: &Context) -> Result<Exit, CliError> {
@@ -67,9 +75,7 @@ pub(super) async fn run(args: &CopyArgs, context: &Context) -> Result<Exit, CliE
         copied = copying.carry_out(&mut holds) => copied,
         () = asked => Err(copying.stopped()),
     };
-    if let Some(leftovers) = leftovers {
-        leftovers.remove().await;
-    }
+    copying.tidy(leftovers, matches!(&copied, Err(error) if error.exit == Exit::Stopped)).await;
     for hold in holds {
         if let Hold::Server(hold) = hold {
             hold.release().await;
@@ -89,7 +95,7 @@ impl<'a> Copying<'a> {
         if from == to {
             return usage("FROM and TO are the same journal");
         }
-        Ok(Self { context, from, to, done: Arc::default() })
+        Ok(Self { context, from, to, done: AtomicU64::default(), unfinished: OnceLock::new() })
     }
 
     async fn carry_out(&self, holds: &mut Vec<Hold>) -> Result<Copied, CliError> {
@@ -113,6 +119,22 @@ impl<'a> Copying<'a> {
         open::hold(at, &Holder { command: "journal copy".into(), pid, host, since }).await
     }
 
+    /// Leaves nothing beside FROM, and nothing beside a file that did not become TO. Parts of a verification that was interrupted may
+    /// still be opening files.
+    async fn tidy(&self, beside_from: Option<Leftovers>, is_interrupted: bool) {
+        for round in 1..=TIDIED_AT_MOST {
+            drop(self.unfinished.get().map(|path| FilesBeside(path)));
+            let left = beside_from.as_ref().filter(|leftovers| leftovers.are_there());
+            if let Some(leftovers) = left {
+                leftovers.clone().remove().await;
+            }
+            if !is_interrupted || (left.is_none() && round >= TIDIED_AT_LEAST) {
+                return;
+            }
+            tokio::time::sleep(TIDIED_EVERY).await;
+        }
+    }
+
     /// A file appears under its name once it is whole, verified and durable.
     async fn into_file(&self, file: &Path) -> Result<Copied, CliError> {
         // A session may have made it meanwhile.
@@ -124,7 +146,7 @@ impl<'a> Copying<'a> {
                 .code(Code::Output),
         };
         let growing = Unfinished::beside(file).map_err(unwritten)?;
-        let _beside = FilesBeside(growing.path.clone());
+        let _beside = FilesBeside(self.unfinished.get_or_init(|| growing.path.clone()));
         let store = open::store(&growing.path, Arc::new(SystemClock::start())).await?;
         let mut snapshot = self.snapshot().await?;
         let head = self.pour(&mut *snapshot, store, &report).await;
@@ -300,12 +322,12 @@ impl<'a> Copying<'a> {
 }
 
 /// Removes what is beside an unfinished file. Of a finished one nothing has this name any more.
-struct FilesBeside(PathBuf);
+struct FilesBeside<'a>(&'a Path);
 
-impl Drop for FilesBeside {
+impl Drop for FilesBeside<'_> {
     fn drop(&mut self) {
         for suffix in BESIDE {
-            let _mostly_none = std::fs::remove_file(with_more(&self.0, suffix));
+            let _mostly_none = std::fs::remove_file(with_more(self.0, suffix));
         }
     }
 }
