@@ -8,12 +8,11 @@ use keybatch::journal::{EntryStore as _, Import as _, Location, Lock, open};
 use keybatch::record::{Entry, Sealed};
 use serde_json::Value;
 
-use crate::harness::tests;
 use crate::postgres::server::{ADMIN, Database, run};
 use crate::postgres::{clock, holder};
 use crate::support::{Act, Bench, Done, Effect, Live, TOKEN_CANARY};
 
-tests![; async a_copy_between_files_is_the_journal_byte_for_byte, a_copy_through_databases_is_the_journal_byte_for_byte,
+crate::harness::tests![; async a_copy_between_files_is_the_journal_byte_for_byte, a_copy_through_databases_is_the_journal_byte_for_byte,
     once_one_has_gone_on_the_other_is_refused, what_verify_does_not_accept_is_not_copied,
     a_damaged_database_is_not_copied, a_place_that_holds_something_is_refused_and_unchanged,
     a_database_that_holds_something_else_is_refused_and_unchanged, a_journal_in_use_is_not_copied,
