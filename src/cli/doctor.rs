@@ -3,6 +3,7 @@
 mod anchor;
 mod archives;
 mod manifest;
+mod server;
 mod signing;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -17,8 +18,8 @@ use super::reach::ReachOptions;
 use super::refused::{UNCHANGED, lost_entries};
 use super::{CliError, Context, Environment, Exit, Ui, network, route, settings, shown};
 use crate::domain::{ApiError, SANDBOX_HEADER, Settings, counted};
-use crate::journal::open::{self, is_held, shared_file_system};
-use crate::journal::{Cell, JournalError, Location, Lock, Reader};
+use crate::journal::open::shared_file_system;
+use crate::journal::{Cell, JournalError, Lock, Reader};
 use crate::lightsail::Lightsail as _;
 use crate::lightsail::aws::AwsLightsail;
 use crate::lightsail::credentials::{CredentialsFault, locate};
@@ -82,10 +83,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     findings.extend(archives::chain(context).await);
     match context.journal.file() {
         Some(path) => findings.extend(lock(path)),
-        None => {
-            findings.push(hold(&context.journal).await);
-            findings.extend(powers(&context.journal).await);
-        }
+        None => findings.extend(server::findings(&context.journal).await),
     }
     findings.extend(terminal(&context.environment));
     findings.extend(settings::findings(&context.settings, &context.environment));
@@ -344,34 +342,6 @@ fn lock(path: &Path) -> Vec<Diagnosis> {
         }
         Err(error) => vec![diagnosis("lock", Health::Bad, error.to_string())],
     }
-}
-
-/// Whether a session could begin now in a database.
-async fn hold(journal: &Location) -> Diagnosis {
-    let (health, text) = match is_held(journal).await {
-        Some(false) => (Health::Good, "free"),
-        Some(true) => (Health::Note, "another session holds the journal, or died less than 20 s ago"),
-        None => (Health::Note, "whether a session holds the journal could not be determined"),
-    };
-    diagnosis("lock", health, text)
-}
-
-/// What this user can do in the database beyond what a session needs.
-async fn powers(journal: &Location) -> Option<Diagnosis> {
-    let finding = match open::excess(journal.address()?).await {
-        Ok(powers) if powers.is_empty() => diagnosis("role", Health::Good, "this user can only append, and read"),
-        Ok(powers) => {
-            let powers: Vec<_> = powers.iter().map(ToString::to_string).collect();
-            let text = format!(
-                "this user {}; let sessions use keybatch_runner, and reviewers keybatch_reviewer (contrib/postgres/roles.sql)",
-                powers.join(", ")
-            );
-            diagnosis("role", Health::Note, text)
-        }
-        // Another check says why the database cannot be used.
-        Err(_) => return None,
-    };
-    Some(finding)
 }
 
 fn terminal(environment: &Environment) -> Vec<Diagnosis> {

@@ -54,6 +54,8 @@ const HEADINGS: [(&str, &[&str]); 5] = [
             "reason",
             "ticket",
             "summary_to",
+            "metrics_file",
+            "metrics_listen",
             "checkpoint_to",
             "checkpoint_exec",
             "require_anchor",

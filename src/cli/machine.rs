@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::connect::{connect, default_region};
 use super::keygen::Keygen;
+use super::metrics::Metrics;
 use super::options::SessionOptions;
 use super::terminal::{Terminal, Verb};
 use super::{CliError, Code, Context, Exit, Sent, Ui, control, scratch, shown, signals};
@@ -44,6 +46,8 @@ pub(super) struct Machine<'a> {
     rehearsal: Option<Option<PathBuf>>,
     /// That world, until it is served.
     world: Mutex<Option<World>>,
+    /// What shows the session, if anything does.
+    metrics: Option<&'a Metrics>,
 }
 
 impl<'a> Machine<'a> {
@@ -58,7 +62,12 @@ impl<'a> Machine<'a> {
         signals::listen(&stops, context.ui.clone(), options.drain())
             .map_err(|error| CliError::from_error(Exit::Unexpected, &error).sent(Sent::Nothing))?;
         let operator = Arc::new(Terminal::new(context.ui.clone(), verb));
-        Ok(Self { context, options, operator, stops, rehearsal, world: Mutex::default() })
+        Ok(Self { context, options, operator, stops, rehearsal, world: Mutex::default(), metrics: None })
+    }
+
+    /// Shows the session by these.
+    pub(super) fn shown_by(self, metrics: &'a Metrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 }
 
@@ -71,7 +80,15 @@ impl<'a> Machine<'a> {
     /// For a command that only reads, and records nothing: a signal ends the process as ever.
     pub(super) fn reading(context: &'a Context, options: &'a SessionOptions) -> Self {
         let operator = Arc::new(Terminal::new(context.ui.clone(), Verb::Plan));
-        Self { context, options, operator, stops: Stops::default(), rehearsal: None, world: Mutex::default() }
+        Self {
+            context,
+            options,
+            operator,
+            stops: Stops::default(),
+            rehearsal: None,
+            world: Mutex::default(),
+            metrics: None,
+        }
     }
 }
 
@@ -164,7 +181,9 @@ impl Host for Machine<'_> {
     }
 
     fn listen(&self, at_work: Arc<dyn AtWork>) -> Option<Box<dyn Listening>> {
-        control::listen(self.context, at_work, &self.stops, self.options.drain())
+        let shown = self.metrics.and_then(|metrics| metrics.listen(&at_work));
+        let heard = control::listen(self.context, at_work, &self.stops, self.options.drain());
+        Some(Box::new(Both(heard, shown)))
     }
 
     fn program(&self) -> Arc<dyn Program + Send + Sync + '_> {
@@ -189,6 +208,19 @@ impl Host for Machine<'_> {
     async fn connect(&self, way: Way<'_>) -> Result<Connection<AwsLightsail>, Outside> {
         let world = self.world.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(connect(self.options, self.context, world, way).await?)
+    }
+}
+
+/// Those who reach the session, and those who are shown it.
+struct Both(Option<Box<dyn Listening>>, Option<Box<dyn Listening>>);
+
+impl Listening for Both {
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            for listening in [self.0, self.1].into_iter().flatten() {
+                listening.close().await;
+            }
+        })
     }
 }
 

@@ -32,6 +32,7 @@ mod for_report;
 mod format;
 mod iam_policy;
 mod man;
+mod metrics;
 mod moment;
 mod trace;
 mod network;

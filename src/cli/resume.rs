@@ -6,6 +6,7 @@ use super::code::Code;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::machine::Machine;
+use super::metrics::MetricsOptions;
 use super::options::{AnchorOptions, CanaryOptions, SessionOptions, refuse_secret};
 use super::policy::{OverrideOptions, PolicyOptions};
 use super::rollback::RollbackOptions;
@@ -36,6 +37,8 @@ pub(super) struct Args {
     #[command(flatten)]
     summary: SummaryOptions,
     #[command(flatten)]
+    metrics: MetricsOptions,
+    #[command(flatten)]
     options: SessionOptions,
 }
 
@@ -52,7 +55,6 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     order.order.policy = args.policy.policy(&OverrideOptions::default(), None, context)?;
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let summary = args.summary.open(&context.journal, &[])?;
-    let machine = Machine::new(context, &args.options, Verb::Resume, None)?;
     // A journal that cannot be accessed may still exist.
     let there = context.journal.file().map_or(Ok(true), Path::try_exists).map_err(|error| {
         let message = format!("cannot access the journal {}: {error}", context.journal);
@@ -66,7 +68,14 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
         let nothing = Summary::of_nothing(&context.journal);
         return summary.end(&context.ui, Ok(Ending::Summed(Box::new(nothing))));
     }
-    summary.end(&context.ui, session::resume(&machine, &order).await.map_err(Into::into))
+    let appended = order.order.checkpoint_to.iter().map(|path| (path.as_path(), "the file of checkpoints"));
+    let metrics = args.metrics.open(context, &appended.chain(args.summary.used()).collect::<Vec<_>>()).await?;
+    let ended = async {
+        let machine = Machine::new(context, &args.options, Verb::Resume, None)?.shown_by(&metrics);
+        session::resume(&machine, &order).await.map_err(CliError::from)
+    };
+    let ended = ended.await;
+    metrics.end(ended, |ended| summary.end(&context.ui, ended))
 }
 
 /// The error where a run or the journal was named, and there is no journal.

@@ -32,6 +32,11 @@ pub(super) struct SummaryOptions {
 pub(super) struct SummaryFile(Option<(PathBuf, File)>);
 
 impl SummaryOptions {
+    /// The file, and what messages call it.
+    pub(super) fn used(&self) -> Option<(&Path, &'static str)> {
+        Some((self.summary_to.as_deref()?, "the file of --summary-to"))
+    }
+
     /// Opens the file before anything is sent: a file that cannot be written is better known now.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::postgres::Address;
+use super::Address;
 
 /// Where a journal lies. Shown without a password.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

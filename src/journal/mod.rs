@@ -18,6 +18,7 @@ pub mod heads;
 mod holder;
 mod location;
 mod lock;
+mod meter;
 pub mod open;
 pub mod postgres;
 pub mod project;
@@ -44,6 +45,7 @@ pub use head::{Appended, Batch, Cadence, Head, LastCheckpoint, Stamp, TreeHead, 
 pub use holder::Holder;
 pub use location::Location;
 pub use lock::Lock;
+pub use meter::{COMMIT_BOUNDS, Meter, Metered};
 pub use postgres::{Address, is_address};
 pub use query::{Cell, EntryFilter, Matching, Reservation, ReviewRow, Visitor};
 pub use reader::{AttemptTimes, JournalReader, ReadPast, ReadReview, ReadRows, ReadRuns, Reader, Reading, RunReader};

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::head::{Appended, Cadence, Stamp, TreeHead, checkpoint_draft};
+use super::meter::Meter;
 use super::{EntryStore, JournalError, OnUnrecorded};
 use crate::record::Draft;
 use crate::record::checkpoint::Checkpoint;
@@ -70,6 +71,7 @@ impl fmt::Debug for WriterOptions {
 pub struct Journal {
     queue: mpsc::Sender<Command>,
     id: Arc<str>,
+    meter: Arc<Meter>,
 }
 
 type Ack<T> = oneshot::Sender<Result<T, JournalError>>;
@@ -136,12 +138,23 @@ impl Journal {
         mut store: S,
         options: WriterOptions,
     ) -> Result<(Self, impl Future<Output = ()> + Send), JournalError> {
-        let head = store.head().await?.mark();
+        let head = store.head().await?;
         let known = store.journal_id().await?;
+        let meter = Arc::new(Meter::default());
+        meter.begin(&head);
+        let head = head.mark();
         let id: Arc<str> = known.as_deref().unwrap_or(&options.new_journal_id).into();
         let (unrecorded, id_of_writer) = (store.unrecorded(), Arc::clone(&id));
-        let store = Some(store);
-        let mut writer = Writer { store, head, covered: head.size, crowd: 0, id: id_of_writer, options, unrecorded };
+        let mut writer = Writer {
+            store: Some(store),
+            head,
+            covered: head.size,
+            crowd: 0,
+            id: id_of_writer,
+            meter: Arc::clone(&meter),
+            options,
+            unrecorded,
+        };
         if known.is_none() {
             let created = JournalCreated {
                 journal_id: id.to_string(),
@@ -155,13 +168,19 @@ impl Journal {
             writer.consolidate().await?;
         }
         let (queue, commands) = mpsc::channel(QUEUE);
-        Ok((Self { queue, id }, writer.work(commands)))
+        Ok((Self { queue, id, meter }, writer.work(commands)))
     }
 
     /// The journal's id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What the writer counts as it works.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// Appends `drafts`, in order and together, and returns when they are durable.
@@ -205,6 +224,7 @@ struct Writer<S> {
     /// How many requests the last transaction answered.
     crowd: usize,
     id: Arc<str>,
+    meter: Arc<Meter>,
     options: WriterOptions,
     /// Who is told what cannot be recorded.
     unrecorded: Option<OnUnrecorded>,
@@ -336,7 +356,9 @@ impl<S: EntryStore> Writer<S> {
     async fn commit(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
         let store = self.store.as_mut().ok_or(JournalError::Closed)?;
         let why = if cadence.is_some() { Occasion::Due } else { Occasion::Asked };
+        let began = tokio::time::Instant::now();
         let appended = store.append(drafts, cadence).await?;
+        self.meter.committed(&appended, began.elapsed());
         self.head = appended.head;
         if let Some(made) = appended.checkpoint {
             self.hand_on(made, why)?;

@@ -17,7 +17,7 @@ use super::operator::{Notice, Operator};
 use super::status::{Bearing, SessionStatus, Status, TargetStatus};
 use crate::domain::{CAP_PER_S, RateCap, RunId, Settings, time_text};
 use crate::execute::control::{Control, StoppedBy};
-use crate::journal::{Reader, RunRecord, Scribe};
+use crate::journal::{Meter, Reader, RunRecord, Scribe};
 use crate::lane::{Counts, Lane};
 use crate::lightsail::Lightsail;
 use crate::record::control_used::ControlUsed;
@@ -154,6 +154,7 @@ impl<L: Lightsail> Controls<L> {
             rate_per_s: rounded(lane.pacer.recent()),
             permitted_per_s: lane.pacer.rate().map(rounded),
             cap_per_s: lane.pacer.cap().filter(|cap| *cap < CAP_PER_S.1).map(rounded),
+            learned_per_s: lane.pacer.learned().map(|learned| rounded(learned.rate_per_s)),
             stopped: alone.get(number).map(|stop| stop.detail.clone()),
         };
         Ok(Status {
@@ -192,6 +193,10 @@ impl<L: Lightsail> AtWork for Controls<L> {
 
     fn status(&self) -> BoxFuture<'_, Result<Status, Untold>> {
         Box::pin(self.look())
+    }
+
+    fn meter(&self) -> Arc<Meter> {
+        Arc::clone(self.scribe.journal.meter())
     }
 
     fn tell<'a>(&'a self, told: Told, by: &'a By) -> BoxFuture<'a, Result<(), Untold>> {

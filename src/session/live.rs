@@ -1,12 +1,13 @@
 //! What other processes may ask of a session at work, and tell it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use super::status::Status;
 use crate::domain::{RateCap, RunId};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Meter};
 use crate::record::control_used::{Controlled, rate_text};
 
 /// A session at work, as other processes see it.
@@ -19,6 +20,9 @@ pub trait AtWork: Send + Sync {
     /// # Errors
     /// If the journal cannot be read.
     fn status(&self) -> BoxFuture<'_, Result<Status, Untold>>;
+
+    /// What the writer of its journal counts.
+    fn meter(&self) -> Arc<Meter>;
 
     /// Makes it do something. Ends once that is recorded, and done.
     ///

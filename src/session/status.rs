@@ -74,6 +74,8 @@ pub struct TargetStatus {
     pub permitted_per_s: Option<f64>,
     /// The most that it may permit itself now, by its order, a policy and what it was told; `None` is no limit.
     pub cap_per_s: Option<f64>,
+    /// Requests per second that the session has learned that the target permits; `None` where it has learned nothing yet.
+    pub learned_per_s: Option<f64>,
     /// Why it stopped alone, if it did, for people.
     pub stopped: Option<String>,
 }

@@ -20,6 +20,7 @@ mod identity;
 mod instances;
 mod inventory;
 mod look_for;
+mod metrics;
 mod network;
 mod outcomes;
 mod plan_file;

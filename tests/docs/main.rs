@@ -10,6 +10,7 @@ mod harness;
 mod help;
 mod journal;
 mod layers;
+mod metrics;
 mod pages;
 mod pictures;
 mod plans;
@@ -21,6 +22,7 @@ mod reconciled;
 mod reliability;
 mod settings;
 mod sizes;
+mod supervised;
 mod version;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +34,7 @@ fn main() -> std::process::ExitCode {
         help::LIST,
         journal::LIST,
         layers::LIST,
+        metrics::LIST,
         pages::LIST,
         pictures::LIST,
         policy::LIST,
@@ -41,6 +44,7 @@ fn main() -> std::process::ExitCode {
         reliability::LIST,
         settings::LIST,
         sizes::LIST,
+        supervised::LIST,
         version::LIST,
     ])
 }

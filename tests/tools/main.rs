@@ -22,6 +22,7 @@ mod policy;
 #[expect(dead_code, reason = "the tests of the store use the rest of it")]
 mod postgres;
 mod power_loss;
+mod prometheus;
 mod readers;
 mod reviewing;
 mod report;
@@ -31,6 +32,7 @@ mod ssh;
 #[expect(dead_code, reason = "the tests of the library use the rest of it")]
 mod story;
 mod strace;
+mod supervised;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
@@ -55,6 +57,7 @@ fn main() -> std::process::ExitCode {
         power_loss::disk::LIST,
         power_loss::lines::LIST,
         power_loss::LIST,
+        prometheus::LIST,
         readers::LIST,
         readers::exports::LIST,
         readers::questions::LIST,
@@ -67,6 +70,7 @@ fn main() -> std::process::ExitCode {
         ssh::four_eyes::LIST,
         ssh::proofs::LIST,
         ssh::story::LIST,
+        supervised::LIST,
         terminal::LIST,
         verify::LIST,
         views::LIST,

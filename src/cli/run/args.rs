@@ -6,6 +6,7 @@ use crate::cli::Context;
 use crate::cli::again::AgainArgs;
 use crate::cli::amount::{count, count_between};
 use crate::cli::approve::{Gathered, gather};
+use crate::cli::metrics::MetricsOptions;
 use crate::cli::options::{AnchorOptions, CanaryOptions, SessionOptions};
 use crate::cli::policy::{OverrideOptions, PolicyOptions};
 use crate::cli::rollback::RollbackOptions;
@@ -66,6 +67,8 @@ pub(crate) struct Args {
     pub(super) anchor: AnchorOptions,
     #[command(flatten)]
     pub(super) summary: SummaryOptions,
+    #[command(flatten)]
+    pub(super) metrics: MetricsOptions,
     #[command(flatten)]
     pub(super) options: SessionOptions,
 }

@@ -3,16 +3,20 @@
 
 mod args;
 
+use std::io::BufRead;
+
 use super::error::CliError;
 use super::exit::Exit;
 use super::files::open_manifest_or_plan;
 use super::machine::Machine;
+use super::metrics::Metrics;
 use super::options::refuse_secret;
 use super::plan::Making;
 use super::resume::missing_journal;
 use super::terminal::Verb;
 use super::{Context, faults, network};
-use crate::session::{self, Input, SessionError, refuse_used};
+use crate::session::order::RunOrder;
+use crate::session::{self, Ending, Input, Selection, SessionError, refuse_used};
 
 pub(super) use args::Args;
 
@@ -58,26 +62,48 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     let read: Vec<_> = world.chain(args.manifest.iter().map(|path| (path.as_path(), "the manifest"))).collect();
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &read)?;
     let summary = args.summary.open(&context.journal, &read)?;
-    let machine = Machine::new(context, &args.options, Verb::Run, args.subject.sandbox.clone())?;
+    let appended = order.order.checkpoint_to.iter().map(|path| (path.as_path(), "the file of checkpoints"));
+    let used: Vec<_> = read.iter().copied().chain(appended).chain(args.summary.used()).collect();
+    let metrics = args.metrics.open(context, &used).await?;
+    let opened = Opened { selection, input, is_plan };
+    let ended = carry_out(&args, &order, opened, &metrics, context).await;
+    metrics.end(ended, |ended| summary.end(&context.ui, ended))
+}
+
+/// What a run is about, open.
+struct Opened {
+    selection: Option<Selection>,
+    input: Option<Box<dyn BufRead + Send>>,
+    is_plan: bool,
+}
+
+async fn carry_out(
+    args: &Args,
+    order: &RunOrder,
+    Opened { selection, input, is_plan }: Opened,
+    metrics: &Metrics,
+    context: &Context,
+) -> Result<Ending, CliError> {
+    let machine = Machine::new(context, &args.options, Verb::Run, args.subject.sandbox.clone())?.shown_by(metrics);
     let ended = match (selection, input) {
         (Some(selection), input) => {
             if !context.journal.may_exist() {
                 return Err(missing_journal(context));
             }
             let manifest = input.map(|input| Box::new(input) as Input);
-            Box::pin(session::retry(&machine, &order, &selection, manifest)).await
+            Box::pin(session::retry(&machine, order, &selection, manifest)).await
         }
         (None, Some(input)) if is_plan => {
             let approvals = args.approvals(&order.order.policy, context)?;
             let mut plan = args.order_of_plan(context, approvals);
-            plan.order.policy = order.order.policy;
+            plan.order.policy = order.order.policy.clone();
             session::run_plan(&machine, &plan, input).await
         }
         (None, input) => {
-            session::run(&machine, &order, Box::new(input.unwrap_or_else(|| Box::new(std::io::empty())))).await
+            session::run(&machine, order, Box::new(input.unwrap_or_else(|| Box::new(std::io::empty())))).await
         }
     };
-    summary.end(&context.ui, ended.map_err(|error| with_report(error, context)))
+    ended.map_err(|error| with_report(error, context))
 }
 
 /// The error with the report on a manifest's faults, if it has any.

@@ -8,9 +8,9 @@ use clap::{Arg, ArgAction, Command};
 /// The table of accounts in the user configuration, which is no command.
 pub(crate) const ACCOUNTS: &str = "accounts";
 
-/// Settings that decide whom requests go to and by whose authority, where the record is kept, which rules hold, and which
-/// programs are run: a file that lies in the working directory, and may have come with a download, cannot set them.
-const USER_ONLY: [&str; 17] = [
+/// Settings that decide whom requests go to and by whose authority, where the record is kept, who can see it, which rules hold, and
+/// which programs are run: a file that lies in the working directory, and may have come with a download, cannot set them.
+const USER_ONLY: [&str; 19] = [
     "allowed-signers",
     "approvals",
     "as",
@@ -20,6 +20,8 @@ const USER_ONLY: [&str; 17] = [
     "four-eyes",
     "journal",
     "key",
+    "metrics-file",
+    "metrics-listen",
     "policy",
     "profile",
     "require-approvals",

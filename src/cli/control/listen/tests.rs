@@ -44,6 +44,10 @@ impl AtWork for Idle {
         Box::pin(std::future::ready(Ok(status)))
     }
 
+    fn meter(&self) -> Arc<crate::journal::Meter> {
+        Arc::default()
+    }
+
     fn tell<'a>(&'a self, told: Told, by: &'a By) -> BoxFuture<'a, Result<(), Untold>> {
         self.0.lock().unwrap().push((told, by.uid));
         Box::pin(std::future::ready(if told == Told::Continue { Err(Untold::Stopping) } else { Ok(()) }))
