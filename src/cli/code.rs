@@ -68,6 +68,7 @@ codes! {
     JournalSealed => "journal.sealed", "The journal was archived, or archiving it was interrupted.";
     JournalArchive => "journal.archive_missing", "A journal that was archived before this one cannot be read.";
     JournalEmpty => "journal.empty", "The journal has no runs to archive.";
+    JournalNotEmpty => "journal.not_empty", "The place to which a journal is to be copied holds something else.";
     Metrics => "metrics.unusable", "The file of metrics cannot be written, or their address cannot be listened on.";
     NotAnchored => "checkpoint.not_anchored", "A checkpoint could not be anchored, and nothing is deleted before it is.";
     Signing => "signing.failed", "ssh-keygen cannot be run, or did not sign.";

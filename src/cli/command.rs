@@ -46,6 +46,7 @@ impl Command {
     pub(super) fn is_about_a_journal(&self) -> bool {
         match self {
             Self::Query(args) => args.reads_journal(),
+            Self::Journal(args) => args.is_about_the_journal(),
             other => !matches!(other, Self::Config(_) | Self::IamPolicy(_) | Self::Man(_) | Self::Completions(_)),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::anchor::AnchorCommand;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
+use super::journal_copy::{self, CopyArgs};
 use super::machine::Machine;
 use super::options::SessionOptions;
 use super::terminal::Verb;
@@ -18,16 +19,24 @@ use crate::review::json_text;
 use crate::session::order::Rollback;
 use crate::session::{self, Archived, refuse_used};
 
-/// Archive a journal, or make one in a database
+/// Archive or copy a journal, or make one in a database
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: JournalCommand,
 }
 
+impl Args {
+    /// Whether the command is about the journal that `--journal` names.
+    pub(super) fn is_about_the_journal(&self) -> bool {
+        !matches!(self.command, JournalCommand::Copy(_))
+    }
+}
+
 #[derive(Debug, clap::Subcommand)]
 enum JournalCommand {
     Archive(ArchiveArgs),
+    Copy(CopyArgs),
     /// Make the journal's schema in the PostgreSQL database that --journal names, or bring it up to date
     ///
     /// Needs a user who may create a schema there, or the role keybatch_owner (contrib/postgres/roles.sql makes it), and a connection to
@@ -55,6 +64,7 @@ struct ArchiveArgs {
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let ArchiveArgs { checkpoint_to, checkpoint_exec, sign_key } = match args.command {
         JournalCommand::Archive(args) => args,
+        JournalCommand::Copy(args) => return Box::pin(journal_copy::run(&args, context)).await,
         JournalCommand::Migrate => return migrate(context).await,
     };
     if context.journal.file().is_none() {

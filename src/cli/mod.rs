@@ -75,6 +75,7 @@ mod export_head;
 mod report;
 mod keygen;
 mod journal;
+mod journal_copy;
 mod journals;
 mod liveness;
 mod look_for;

@@ -1,6 +1,7 @@
 //! The progress of a run, on standard error: a bar with counts, rate and time left on a terminal, plain lines elsewhere.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,49 @@ pub(super) async fn show(ui: Ui, work: Watched) {
             let bar = bar(&ui, Some(rows), sandbox, "{prefix}{bar:20} {wide_msg}");
             Progress { settled, bar, total: rows }.lines(&ui).await;
         }
+    }
+}
+
+/// Shows how many of `total` entries are done, for as long as it is polled.
+pub(super) async fn entries(ui: &Ui, done: &AtomicU64, total: u64) -> Infallible {
+    let bar = bar(ui, Some(total), false, "{prefix}{bar:20} {wide_msg}");
+    let mut seen = Pace::new(done.load(Ordering::Relaxed));
+    loop {
+        tokio::time::sleep(if bar.is_some() { LOOK_EVERY } else { LINE_EVERY }).await;
+        let now = done.load(Ordering::Relaxed);
+        let per_s = seen.now(now);
+        let counted = format!("{}/{} entries", grouped(now), grouped(total));
+        let line = [counted, rate(per_s)].into_iter().chain(left(total.saturating_sub(now), per_s));
+        let line = line.collect::<Vec<_>>().join(", ");
+        match &bar {
+            Some(Bar(bar)) => {
+                bar.set_position(now);
+                bar.set_message(line);
+            }
+            None => ui.talk(line),
+        }
+    }
+}
+
+/// How fast something went lately.
+#[derive(Debug)]
+struct Pace(VecDeque<(Instant, u64)>);
+
+impl Pace {
+    fn new(count: u64) -> Self {
+        Self(VecDeque::from([(Instant::now(), count)]))
+    }
+
+    /// The rate up to now, when it has come to `count`.
+    fn now(&mut self, count: u64) -> f64 {
+        let Self(seen) = self;
+        let now = Instant::now();
+        seen.push_back((now, count));
+        while seen.len() > 2 && seen.get(1).is_some_and(|(at, _)| now - *at >= RATE_OF) {
+            seen.pop_front();
+        }
+        let (from, before) = seen.front().copied().unwrap_or((now, count));
+        per_second(count.saturating_sub(before), now - from)
     }
 }
 
@@ -75,17 +119,12 @@ impl Progress {
     }
 
     async fn lines(&self, ui: &Ui) {
-        let mut seen = VecDeque::from([(Instant::now(), self.counts().settled())]);
+        let mut seen = Pace::new(self.counts().settled());
         loop {
             tokio::time::sleep(if self.bar.is_some() { LOOK_EVERY } else { LINE_EVERY }).await;
-            let (now, counts) = (Instant::now(), self.counts());
+            let counts = self.counts();
             let settled = counts.settled();
-            seen.push_back((now, settled));
-            while seen.len() > 2 && seen.get(1).is_some_and(|(at, _)| now - *at >= RATE_OF) {
-                seen.pop_front();
-            }
-            let (from, before) = seen.front().copied().unwrap_or((now, settled));
-            let line = self.line(&counts, per_second(settled - before, now - from));
+            let line = self.line(&counts, seen.now(settled));
             match &self.bar {
                 Some(Bar(bar)) => {
                     bar.set_position(settled);

@@ -64,6 +64,24 @@ pub(super) fn listen(stops: &Stops, ui: Ui, drain: Duration) -> std::io::Result<
     Ok(())
 }
 
+/// The first signal that asks to stop, for a command that can be ended between any two of its steps. A second one changes nothing: the
+/// end is near.
+pub(super) fn first() -> std::io::Result<impl Future<Output = ()>> {
+    let keeps_running = hang_up_is_ignored();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = if keeps_running { None } else { Some(signal(SignalKind::hangup())?) };
+    let mut too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
+    tokio::spawn(async move { while too_large.recv().await.is_some() {} });
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = received(&mut hang_up) => {}
+        }
+    })
+}
+
 async fn obey(stops: Stops, ui: Ui, drain: Duration, signals: (Signal, Signal, Option<Signal>)) {
     let (mut interrupt, mut terminate, mut hang_up) = signals;
     let began = Instant::now();
@@ -76,7 +94,7 @@ async fn obey(stops: Stops, ui: Ui, drain: Duration, signals: (Signal, Signal, O
         };
         let at = began.elapsed();
         if before.is_empty() {
-            first(&stops, &ui, drain);
+            begin_to_stop(&stops, &ui, drain);
         } else if hurries(&before, ask, at) {
             stops.hurry();
             return;
@@ -86,7 +104,7 @@ async fn obey(stops: Stops, ui: Ui, drain: Duration, signals: (Signal, Signal, O
 }
 
 /// What the first signal does.
-fn first(stops: &Stops, ui: &Ui, drain: Duration) {
+fn begin_to_stop(stops: &Stops, ui: &Ui, drain: Duration) {
     stops.ask(|| {
         ui.say(&format!(
             "stopping: keybatch sends nothing new and settles the requests in flight, for at most {} s; press Ctrl-C again \

@@ -7,7 +7,7 @@ use super::JournalError;
 use crate::domain::micros;
 use crate::record::checkpoint::base64;
 use crate::record::event::{CheckpointMade, Event, PREVIOUS};
-use crate::record::merkle::{Frontier, Hash};
+use crate::record::merkle::{Frontier, Hash, leaf_hash};
 use crate::record::{Draft, Entry, Sealed};
 
 /// How many entries there are, and the root of the tree over them.
@@ -150,6 +150,35 @@ impl Head {
         Ok(batch)
     }
 
+    /// Puts entries behind it that another store sealed, as they stand.
+    ///
+    /// # Errors
+    /// If one of them is not the next one, or does not have its hash. Then nothing may be written.
+    pub fn follow(&self, entries: Vec<(Entry, Sealed)>) -> Result<Batch, JournalError> {
+        let mut head = self.clone();
+        let mut stamps = Vec::with_capacity(entries.len());
+        for (Entry { seq, at, event, .. }, sealed) in &entries {
+            let (seq, at) = (*seq, *at);
+            if seq != head.tree.size() || sealed.seq != seq {
+                return Err(JournalError::illegal(seq, "it is not the next entry"));
+            }
+            if sealed.leaf != leaf_hash(sealed.body.as_bytes()) {
+                return Err(JournalError::illegal(seq, "it does not have its hash"));
+            }
+            match event {
+                Event::SessionOpened(_) => head.session = Some(seq),
+                Event::CheckpointMade(made) => head.checkpoint = Some(LastCheckpoint { size: made.size, at }),
+                _ => {}
+            }
+            head.tree.push(sealed.leaf);
+            head.at = at;
+            stamps.push(Stamp { seq, at, leaf: sealed.leaf });
+        }
+        head.root = head.tree.root();
+        let appended = Appended { stamps, checkpoint: None, head: head.mark() };
+        Ok(Batch { entries, head, appended })
+    }
+
     fn is_due(&self, cadence: Cadence, now: Timestamp) -> bool {
         let uncovered = self.tree.size().saturating_sub(self.checkpoint.map_or(0, |last| last.size));
         let from = self.checkpoint.map_or(self.since, |last| last.at.max(self.since));
@@ -267,5 +296,20 @@ mod tests {
         let many = sealed(&young.head, 1, 1);
         assert_eq!(many.appended.checkpoint, Some(young.appended.head));
         assert_eq!(sealed(&many.head, 1, 2).appended.checkpoint, None, "it counts from there");
+    }
+
+    #[test]
+    fn sealed_entries_follow_as_they_stand_or_not_at_all() {
+        let batch = empty().seal(vec![created(), created(), checkpoint_draft()], None, || second(9)).unwrap();
+        let followed = empty().follow(batch.entries[..2].to_vec()).unwrap();
+        let whole = followed.head.follow(batch.entries[2..].to_vec()).unwrap();
+        assert_eq!((whole.head.mark(), whole.head.checkpoint()), (batch.head.mark(), batch.head.checkpoint()));
+        assert_eq!([followed.appended.stamps, whole.appended.stamps].concat(), batch.appended.stamps);
+        assert_eq!(whole.entries, batch.entries[2..]);
+        let mut other = batch.entries[..2].to_vec();
+        other[1].1.body.push(' ');
+        for refused in [batch.entries[1..].to_vec(), other] {
+            assert!(matches!(empty().follow(refused), Err(JournalError::Illegal { .. })));
+        }
     }
 }

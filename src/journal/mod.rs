@@ -10,6 +10,7 @@
 //! the first error nothing more is written, and every later call gets that error. This room does not know the network.
 
 pub mod changes;
+pub mod copy;
 mod error;
 mod forgetful;
 mod head;
@@ -58,6 +59,6 @@ pub use server::ServerTrouble;
 pub use snapshot::{
     Difference, EntryPage, PROJECTIONS, Replay, SUMMED, SchemaDifference, Snapshot, StoredHead, WrongMark,
 };
-pub use store::{EntryStore, OnUnrecorded};
+pub use store::{EntryStore, Import, OnUnrecorded};
 pub use table_file::{ColumnKind, TableFile};
 pub use writer::{Journal, Occasion, OnCheckpoint, WriterOptions};

@@ -51,6 +51,24 @@ impl Projector {
         self.runs.insert(run, known);
     }
 
+    /// The earlier session that wrote `entry`, if it is not known yet: where a copy goes on, that opened before it.
+    #[must_use]
+    pub fn unknown_session(&self, entry: &Entry) -> Option<u64> {
+        entry.session.filter(|session| *session != entry.seq && !self.sessions.contains_key(session))
+    }
+
+    /// Makes a session known by the entry that opened it.
+    pub fn know_session(&mut self, opening: &Entry) {
+        let Event::SessionOpened(opened) = &opening.event else { return };
+        self.sessions.insert(opening.seq, run_of(opening, opened));
+    }
+
+    /// The run of an entry: the one that it names, or that of its session.
+    #[must_use]
+    pub fn run_of(&self, entry: &Entry) -> Option<u64> {
+        entry.run.or_else(|| entry.session.and_then(|session| self.sessions.get(&session).copied().flatten()))
+    }
+
     /// Adds what `entry` changes to `changes`.
     ///
     /// # Errors
@@ -60,8 +78,7 @@ impl Projector {
         if let Event::SessionOpened(opened) = &entry.event {
             self.open(entry, opened, changes);
         }
-        let own = entry.session.and_then(|session| self.sessions.get(&session).copied().flatten());
-        let Some(run) = entry.run.or(own) else { return project_alone(entry, changes) };
+        let Some(run) = self.run_of(entry) else { return project_alone(entry, changes) };
         let known = self.runs.get_mut(&run).ok_or_else(|| JournalError::illegal(seq, "its run was never opened"))?;
         let row = || entry.row.ok_or_else(|| JournalError::illegal(seq, "it names no row"));
         match &entry.event {
@@ -106,7 +123,7 @@ impl Projector {
     /// A session begins a run, goes on with one, or does neither.
     fn open<'a>(&mut self, entry: &'a Entry, opened: &'a SessionOpened, changes: &mut Changes<'a>) {
         let begun = opened.run_id.as_deref().filter(|_| entry.run.is_none());
-        self.sessions.insert(entry.seq, entry.run.or(begun.map(|_| entry.seq)));
+        self.sessions.insert(entry.seq, run_of(entry, opened));
         if let Some(run) = entry.run {
             changes.small.push(Change::Session { run });
             if let Some(known) = self.runs.get_mut(&run).filter(|known| known.state == RunState::Stopped) {
@@ -214,6 +231,11 @@ impl KnownRun {
         }
         milestone(Some(run), entry, changes);
     }
+}
+
+/// The run that a session begins or goes on with.
+fn run_of(entry: &Entry, opened: &SessionOpened) -> Option<u64> {
+    entry.run.or_else(|| opened.run_id.as_ref().map(|_| entry.seq))
 }
 
 /// The kinds that may belong to no run.

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::JournalError;
-use super::head::{Appended, Cadence, Head};
-use crate::record::Draft;
+use super::head::{Appended, Cadence, Head, TreeHead};
+use crate::record::{Draft, Entry, Sealed};
 
 /// Told, where an append failed, which answers it was to record, and those that waited behind it. It is unknown whether the
 /// former are there.
@@ -46,4 +46,16 @@ pub trait EntryStore: Send + 'static {
 
     /// Closes the store in order, and reports whether that worked.
     fn close(self) -> impl Future<Output = Result<(), JournalError>> + Send;
+}
+
+/// A store that takes entries as another one sealed them: what a copy of a journal needs.
+pub trait Import: EntryStore {
+    /// As [`EntryStore::append`], but the entries are sealed already. They are stored as they stand, bytes and all, with the
+    /// projections that they have in every store, and may go on where an earlier import ended, in the midst of a session. Returns the
+    /// head after them.
+    ///
+    /// # Errors
+    /// Those of [`EntryStore::append`]; [`JournalError::Illegal`] if an entry is not the next one, or does not have its hash. After
+    /// any of them, the store only closes.
+    fn import(&mut self, entries: Vec<(Entry, Sealed)>) -> impl Future<Output = Result<TreeHead, JournalError>> + Send;
 }

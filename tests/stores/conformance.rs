@@ -3,6 +3,7 @@
 
 mod failures;
 pub(crate) mod histories;
+mod importing;
 pub(crate) mod memory;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use keybatch::domain::{Clock, time_text};
 use keybatch::journal::postgres::PostgresStore;
 use keybatch::journal::{
-    Cadence, EntryStore, Journal, LastCheckpoint, PROJECTIONS, Reader, Snapshot, TreeHead, WriterOptions,
+    Cadence, EntryStore, Import, Journal, LastCheckpoint, PROJECTIONS, Reader, Snapshot, TreeHead, WriterOptions,
     checkpoint_draft, open,
 };
 use keybatch::record::checkpoint::base64;
@@ -25,13 +26,16 @@ use self::failures::{
     whoever_comes_too_late_writes_nothing,
 };
 use self::histories::{closed, created, history, write};
+use self::importing::{
+    a_copy_goes_on_where_another_ended, a_copy_is_what_was_copied, what_does_not_follow_is_not_imported,
+};
 use self::memory::{Memory, MemoryStore};
 use crate::harness::{Test, wait_for};
 use crate::postgres::Postgres;
 
 /// Where a store of some kind keeps a journal.
 trait Place: Sync {
-    type Store: EntryStore;
+    type Store: Import;
 
     /// A session's hold on it.
     async fn store(&self, clock: Arc<dyn Clock>) -> Self::Store;
@@ -137,6 +141,9 @@ of_each_store! {
     questions_are_answered_as_the_entries_say
     pages_are_the_whole
     a_snapshot_stands_still
+    a_copy_is_what_was_copied
+    a_copy_goes_on_where_another_ended
+    what_does_not_follow_is_not_imported
 }
 
 /// A clock that is set; each look takes a millisecond.

@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 mod conformance;
+mod copying;
 #[path = "../support/harness.rs"]
 mod harness;
 mod postgres;
+#[path = "../support/mod.rs"]
+mod support;
 #[path = "../library/story.rs"]
 #[expect(dead_code, reason = "the tests of the library use the rest of it")]
 mod story;
@@ -16,6 +19,7 @@ fn main() -> std::process::ExitCode {
         conformance::in_memory::LIST,
         conformance::postgres::LIST,
         conformance::memory::tables::LIST,
+        copying::LIST,
         postgres::connecting::LIST,
         postgres::cutting::LIST,
         postgres::failing_over::LIST,

@@ -19,7 +19,7 @@ use crate::domain::{Clock, Target, parse_time, time_text};
 use crate::journal::changes::Changes;
 use crate::journal::project::{KnownRun, Projector};
 use crate::journal::{
-    Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, RunState, ServerTrouble, TreeHead,
+    Appended, Batch, Cadence, EntryStore, Head, Import, JournalError, LastCheckpoint, RunState, ServerTrouble, TreeHead,
 };
 use crate::record::merkle::{Frontier, Hash};
 use crate::record::{Draft, Entry, Sealed};
@@ -108,6 +108,36 @@ impl PostgresStore {
         };
         self.projector.know(run, known);
         Ok(())
+    }
+
+    /// Makes known what the projector must know of earlier entries to project this one. What it learns is as old as the head that is
+    /// compared, or the batch is refused.
+    async fn recall(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        if let Some(session) = self.projector.unknown_session(entry) {
+            let query = format!("SELECT body FROM keybatch.entry WHERE seq = {}", number(session));
+            if let Some(row) = self.link.ask(&query).await?.first() {
+                self.projector.know_session(&Entry::parse(get(row, 0)?).map_err(JournalError::entry)?);
+            }
+        }
+        match self.projector.run_of(entry) {
+            Some(run) if !self.projector.knows(run) => self.learn(run).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a batch behind the head that this session left.
+    async fn write(&mut self, left: TreeHead, batch: Batch) -> Result<Appended, JournalError> {
+        let (entries, sealed): (Vec<Entry>, Vec<Sealed>) = batch.entries.into_iter().unzip();
+        let mut changes = Changes::default();
+        for entry in &entries {
+            self.recall(entry).await?;
+            self.projector.project(entry, &mut changes)?;
+        }
+        if !sealed.is_empty() {
+            self.send_surely(left, &batch.head, &sealed, &changes).await?;
+        }
+        self.left = Left::At(batch.head);
+        Ok(batch.appended)
     }
 
     /// Sends a batch. The answer says that all of it is durable, or that nothing was written.
@@ -253,22 +283,7 @@ impl EntryStore for PostgresStore {
         // It stays lost unless all of this succeeds.
         let Left::At(left) = std::mem::replace(&mut self.left, Left::Lost) else { return Err(JournalError::Closed) };
         let batch = left.seal(drafts, cadence, || self.clock.now())?;
-        let (entries, sealed): (Vec<Entry>, Vec<Sealed>) = batch.entries.into_iter().unzip();
-        let mut changes = Changes::default();
-        for entry in &entries {
-            if let Some(run) = entry.run
-                && !self.projector.knows(run)
-            {
-                // What it learns is as old as the head that is compared, or the batch is refused.
-                self.learn(run).await?;
-            }
-            self.projector.project(entry, &mut changes)?;
-        }
-        if !sealed.is_empty() {
-            self.send_surely(left.mark(), &batch.head, &sealed, &changes).await?;
-        }
-        self.left = Left::At(batch.head);
-        Ok(batch.appended)
+        self.write(left.mark(), batch).await
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {
@@ -283,6 +298,17 @@ impl EntryStore for PostgresStore {
             tracing::debug!(%error, "the journal could not be given back");
         }
         Ok(())
+    }
+}
+
+impl Import for PostgresStore {
+    async fn import(&mut self, entries: Vec<(Entry, Sealed)>) -> Result<TreeHead, JournalError> {
+        if matches!(self.left, Left::Unknown) {
+            self.head().await?;
+        }
+        let Left::At(left) = std::mem::replace(&mut self.left, Left::Lost) else { return Err(JournalError::Closed) };
+        let batch = left.follow(entries)?;
+        Ok(self.write(left.mark(), batch).await?.head)
     }
 }
 

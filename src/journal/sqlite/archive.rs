@@ -73,7 +73,10 @@ pub async fn archive(
 }
 
 /// Gives up the write-ahead log, so that one file is the whole journal, also for readers that may not write beside it.
-async fn leave_log(path: &Path) -> Result<(), JournalError> {
+///
+/// # Errors
+/// If another program has the journal open.
+pub async fn leave_log(path: &Path) -> Result<(), JournalError> {
     let in_use = |why: String| JournalError::Unusable {
         path: path.to_owned(),
         reason: format!("another program has it open: {why}"),

@@ -28,7 +28,7 @@ mod tidy;
 mod value;
 mod without_a_log;
 
-pub use archive::{archive, archive_path};
+pub use archive::{archive, archive_path, leave_log};
 pub use audit::Snapshot;
 pub use disk::read_through;
 pub use open::open_reader;

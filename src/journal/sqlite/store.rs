@@ -13,7 +13,9 @@ use super::sql;
 use crate::domain::{Clock, Target, parse_time, time_text};
 use crate::journal::changes::Changes;
 use crate::journal::project::{KnownRun, Projector};
-use crate::journal::{Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, RunState, TreeHead};
+use crate::journal::{
+    Appended, Batch, Cadence, EntryStore, Head, Import, JournalError, LastCheckpoint, RunState, TreeHead,
+};
 use crate::record::merkle::Frontier;
 use crate::record::{Draft, Entry, Sealed};
 
@@ -83,6 +85,36 @@ impl SqliteStore {
         if is_left { Ok(()) } else { Err(JournalError::HeadMoved { size: left.size }) }
     }
 
+    /// Makes known what the projector must know of earlier entries to project this one.
+    async fn recall(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        if let Some(session) = self.projector.unknown_session(entry) {
+            let query = sqlx::query(sql::BODY).bind(number(session));
+            let found = query.fetch_optional(&mut self.connection).await.map_err(JournalError::sql)?;
+            if let Some(row) = found {
+                self.projector.know_session(&Entry::parse(get(&row, 0)?).map_err(JournalError::entry)?);
+            }
+        }
+        match self.projector.run_of(entry) {
+            Some(run) if !self.projector.knows(run) => self.learn(run).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a batch behind the head that is locked, and commits.
+    async fn write(&mut self, left: TreeHead, batch: Batch) -> Result<Appended, JournalError> {
+        let (entries, sealed): (Vec<Entry>, Vec<Sealed>) = batch.entries.into_iter().unzip();
+        let mut changes = Changes::default();
+        for entry in &entries {
+            self.recall(entry).await?;
+            self.projector.project(entry, &mut changes)?;
+        }
+        insert_entries(&mut self.connection, sealed).await?;
+        apply(&mut self.connection, changes).await?;
+        self.commit(left, &batch.head).await?;
+        self.left = Left::At(batch.head);
+        Ok(batch.appended)
+    }
+
     /// Moves the head and commits.
     async fn commit(&mut self, from: TreeHead, to: &Head) -> Result<(), JournalError> {
         let statement = if from.size == 0 { sql::INSERT_HEAD } else { sql::MOVE_HEAD };
@@ -123,21 +155,7 @@ impl EntryStore for SqliteStore {
         let Left::At(left) = std::mem::replace(&mut self.left, Left::Lost) else { return Err(JournalError::Closed) };
         self.lock(left.mark()).await?;
         let batch = left.seal(drafts, cadence, || self.clock.now())?;
-        let (entries, sealed): (Vec<Entry>, Vec<Sealed>) = batch.entries.into_iter().unzip();
-        let mut changes = Changes::default();
-        for entry in &entries {
-            if let Some(run) = entry.run
-                && !self.projector.knows(run)
-            {
-                self.learn(run).await?;
-            }
-            self.projector.project(entry, &mut changes)?;
-        }
-        insert_entries(&mut self.connection, sealed).await?;
-        apply(&mut self.connection, changes).await?;
-        self.commit(left.mark(), &batch.head).await?;
-        self.left = Left::At(batch.head);
-        Ok(batch.appended)
+        self.write(left.mark(), batch).await
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {
@@ -150,6 +168,18 @@ impl EntryStore for SqliteStore {
             return self.connection.close().await.map_err(JournalError::sql);
         }
         close_writer(self.connection).await
+    }
+}
+
+impl Import for SqliteStore {
+    async fn import(&mut self, entries: Vec<(Entry, Sealed)>) -> Result<TreeHead, JournalError> {
+        if matches!(self.left, Left::Unknown) {
+            self.head().await?;
+        }
+        let Left::At(left) = std::mem::replace(&mut self.left, Left::Lost) else { return Err(JournalError::Closed) };
+        let batch = left.follow(entries)?;
+        self.lock(left.mark()).await?;
+        Ok(self.write(left.mark(), batch).await?.head)
     }
 }
 

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// The files that readers are going to leave beside a journal that has none.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Leftovers(PathBuf);
 
 impl Leftovers {
@@ -35,6 +35,12 @@ impl Leftovers {
         });
         let removable = is_writable(&path) && rustix::fs::access(&path, rustix::fs::Access::WRITE_OK).is_ok();
         (none && removable).then_some(Self(path))
+    }
+
+    /// Whether any of them is there.
+    #[must_use]
+    pub fn are_there(&self) -> bool {
+        Self::of(&self.0).is_none()
     }
 
     /// Removes them, once these readers have been closed. A log that holds anything is a session's and stays, and so do files

@@ -13,7 +13,9 @@ mod unclear;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keybatch::domain::Clock;
-use keybatch::journal::{Appended, Cadence, EntryStore, Head, JournalError, LastCheckpoint, Reader, Snapshot};
+use keybatch::journal::{
+    Appended, Batch, Cadence, EntryStore, Head, Import, JournalError, LastCheckpoint, Reader, Snapshot, TreeHead,
+};
 use keybatch::record::merkle::Frontier;
 use keybatch::record::{Draft, Entry, Event, Sealed};
 
@@ -81,6 +83,43 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    fn write(&mut self, batch: Batch) -> Result<Appended, JournalError> {
+        let mut kept = self.memory.kept();
+        let mut history = kept.history();
+        for (entry, _) in &batch.entries {
+            history.take(entry).map_err(|reason| JournalError::Illegal { seq: entry.seq, reason })?;
+        }
+        kept.entries.extend(batch.entries);
+        kept.tree = batch.head.tree().clone();
+        drop(kept);
+        (self.left, self.is_lost) = (Some(batch.head), false);
+        Ok(batch.appended)
+    }
+
+    /// The head that this session left, unless another one wrote.
+    async fn take_left(&mut self) -> Result<Head, JournalError> {
+        self.usable()?;
+        if self.left.is_none() {
+            self.head().await?;
+        }
+        let left = self.left.take().unwrap();
+        self.is_lost = true;
+        let kept = self.memory.kept();
+        if (kept.tree.size(), kept.tree.root()) != (left.mark().size, left.mark().root) {
+            return Err(JournalError::HeadMoved { size: left.mark().size });
+        }
+        Ok(left)
+    }
+}
+
+impl Import for MemoryStore {
+    async fn import(&mut self, entries: Vec<(Entry, Sealed)>) -> Result<TreeHead, JournalError> {
+        let left = self.take_left().await?;
+        self.write(left.follow(entries)?).map(|appended| appended.head)
+    }
+}
+
 impl EntryStore for MemoryStore {
     async fn head(&mut self) -> Result<Head, JournalError> {
         self.usable()?;
@@ -97,25 +136,9 @@ impl EntryStore for MemoryStore {
     }
 
     async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
-        if self.left.is_none() {
-            self.head().await?;
-        }
-        let left = self.left.take().unwrap();
-        self.is_lost = true;
-        let mut kept = self.memory.kept();
-        if (kept.tree.size(), kept.tree.root()) != (left.mark().size, left.mark().root) {
-            return Err(JournalError::HeadMoved { size: left.mark().size });
-        }
+        let left = self.take_left().await?;
         let batch = left.seal(drafts, cadence, || self.clock.now())?;
-        let mut history = kept.history();
-        for (entry, _) in &batch.entries {
-            history.take(entry).map_err(|reason| JournalError::Illegal { seq: entry.seq, reason })?;
-        }
-        kept.entries.extend(batch.entries);
-        kept.tree = batch.head.tree().clone();
-        drop(kept);
-        (self.left, self.is_lost) = (Some(batch.head), false);
-        Ok(batch.appended)
+        self.write(batch)
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {
