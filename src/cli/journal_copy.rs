@@ -13,7 +13,7 @@ use super::hint::Hint;
 use super::new_file::{Unfinished, with_more};
 use super::{Code, Context, Format, journals, progress, scratch, shown, signals};
 use crate::domain::{Clock as _, SystemClock, counted, time_text};
-use crate::journal::copy::{begins_with, copy, leave_log};
+use crate::journal::copy::{begins_with, copy};
 use crate::journal::open::{self, Hold, Leftovers, Store, Told};
 use crate::journal::{EntryStore as _, Holder, JournalError, Location, ServerTrouble, Snapshot, TreeHead, is_sealed};
 use crate::record::checkpoint::base64;
@@ -158,7 +158,7 @@ impl<'a> Copying<'a> {
             leftovers.remove().await;
         }
         if sealed {
-            leave_log(&growing.path).await?;
+            open::leave_log(&growing.path).await?;
             growing.seal().map_err(unwritten)?;
         }
         if open::log_in_use(&growing.path).is_some() {
