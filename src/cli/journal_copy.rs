@@ -13,7 +13,7 @@ use super::hint::Hint;
 use super::new_file::{Unfinished, with_more};
 use super::{Code, Context, Format, journals, progress, scratch, shown, signals};
 use crate::domain::{Clock as _, SystemClock, counted, time_text};
-use crate::journal::copy::{begins_with, copy, leave_log};
+use crate::journal::copy::{begins_with, copy};
 use crate::journal::open::{self, Hold, Leftovers, Store, Told};
 use crate::journal::{EntryStore as _, Holder, JournalError, Location, ServerTrouble, Snapshot, TreeHead, is_sealed};
 use crate::record::checkpoint::base64;
@@ -107,8 +107,8 @@ impl<'a> Copying<'a> {
         holds.push(self.hold(&self.from).await?);
         holds.push(self.hold(&self.to).await.map_err(|error| self.of_target(error))?);
         match (self.to.file(), &holds[..]) {
-            (Some(file), _) => self.into_file(file).await,
-            (None, [.., of_target]) => self.into_database(of_target).await,
+            (Some(file), _) => self.make_file(file).await,
+            (None, [.., of_target]) => self.fill_database(of_target).await,
             (None, []) => Err(CliError::new(Exit::Unexpected, "nothing holds the copy")),
         }
     }
@@ -136,7 +136,7 @@ impl<'a> Copying<'a> {
     }
 
     /// A file appears under its name once it is whole, verified and durable.
-    async fn into_file(&self, file: &Path) -> Result<Copied, CliError> {
+    async fn make_file(&self, file: &Path) -> Result<Copied, CliError> {
         // A session may have made it meanwhile.
         refuse_taken(file)?;
         let (report, sealed) = self.source().await?;
@@ -158,7 +158,7 @@ impl<'a> Copying<'a> {
             leftovers.remove().await;
         }
         if sealed {
-            leave_log(&growing.path).await?;
+            open::leave_log(&growing.path).await?;
             growing.seal().map_err(unwritten)?;
         }
         if open::log_in_use(&growing.path).is_some() {
@@ -169,7 +169,7 @@ impl<'a> Copying<'a> {
         Ok(Copied { head, continued_from: None, sealed, previous: report.previous })
     }
 
-    async fn into_database(&self, hold: &Hold) -> Result<Copied, CliError> {
+    async fn fill_database(&self, hold: &Hold) -> Result<Copied, CliError> {
         let clock = Arc::new(SystemClock::start());
         let told = Told { on_absence: Box::new(|_| ()), on_unrecorded: Arc::new(|_| ()) };
         let opened = open::held_store(&self.to, hold, clock, told).await;

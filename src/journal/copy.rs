@@ -9,8 +9,6 @@ use super::store::Import;
 use crate::record::merkle::{Frontier, leaf_hash};
 use crate::record::{Entry, Sealed};
 
-pub use super::sqlite::leave_log;
-
 /// How many entries a transaction takes at least, unless their bodies are large.
 const ENTRIES: usize = 500;
 

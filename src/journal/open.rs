@@ -22,7 +22,7 @@ use crate::record::Draft;
 
 pub use super::postgres::{OnAbsence, Power, SCHEMA_VERSION, excess, migrate};
 pub use super::sqlite::{
-    Leftovers, MOST_COLUMNS, archive, archive_path, log_in_use, read_through, shared_file_system, version,
+    Leftovers, MOST_COLUMNS, archive, archive_path, leave_log, log_in_use, read_through, shared_file_system, version,
 };
 
 /// What keeps a journal's entries: code that has to name the type uses this one, which does not depend on the database.
